@@ -1,0 +1,181 @@
+/**
+ * The files of a sweep, as types: what `plan.json` and `trials/<id>/result.json` hold. Names are as in the files (snake_case), so
+ * that one name stands for one thing in YAML, plan, results and here.
+ *
+ * This file imports nothing: workflows, which may not touch Node, use these types as well.
+ */
+
+export type AdapterKind = 'houlsby' | 'pfeiffer';
+export type AdapterNorm = 'none' | 'before' | 'after';
+export type Activation = 'relu' | 'gelu' | 'swish';
+export type AdapterInit = 'gaussian' | 'zero_up';
+export type Pruner = 'none' | 'rand' | 'mag' | 'snip';
+export type PruneScope = 'global' | 'local';
+export type LearningRateSchedule = 'linear' | 'constant';
+export type TaskKind = 'classification' | 'regression';
+
+/** The trained modules of a trial. Fields as in `Adapter` of job.proto. */
+export interface AdapterConfig {
+  kind: AdapterKind;
+  /** Inner width beside attention; 0 where the kind has no module there (pfeiffer). */
+  attention_bottleneck: number;
+  /** Inner width beside the feed-forward block. */
+  ffn_bottleneck: number;
+  scale: number;
+  norm: AdapterNorm;
+  activation: Activation;
+  init: AdapterInit;
+  init_std: number;
+}
+
+/** How an adapter is pruned at initialization. Fields as in `Prune` of job.proto. */
+export interface PruneConfig {
+  pruner: Pruner;
+  /** Fraction of prunable weights removed, in [0, 1); 0 for `none`. */
+  sparsity: number;
+  scope: PruneScope;
+  /** Training rows that the snip gradient is summed over; 0 for the other pruners. */
+  scoring_rows: number;
+}
+
+/** How a trial is trained. Fields as in `Train` of job.proto. */
+export interface TrainConfig {
+  batch_size: number;
+  total_steps: number;
+  learning_rate: number;
+  weight_decay: number;
+  warmup: number;
+  schedule: LearningRateSchedule;
+  max_grad_norm: number;
+  adam_beta1: number;
+  adam_beta2: number;
+  adam_epsilon: number;
+  dropout: number;
+  attention_dropout: number;
+}
+
+/** One fully resolved configuration. Its id is a hash of everything else here, so the same trial is the same trial in any sweep. */
+export interface Trial {
+  /** `t` and 16 hex digits. */
+  id: string;
+  task: string;
+  /** Digest of the data set (PlannedDataset.digest). */
+  dataset: string;
+  /** Digest of the backbone (PlannedBackbone.digest). */
+  backbone: string;
+  adapter: AdapterConfig;
+  prune: PruneConfig;
+  train: TrainConfig;
+  seed: number;
+}
+
+/** The frozen pretrained model, resolved to a directory. */
+export interface PlannedBackbone {
+  /** As the user wrote it: a name, a hub id or a directory. */
+  name: string;
+  /** The absolute directory on this machine. */
+  path: string;
+  /** Hex SHA-256 of configuration and weights. */
+  digest: string;
+  /** `model_type` of config.json: `bert`, `roberta`. */
+  model_type: string;
+  hidden_size: number;
+  num_layers: number;
+  /** Number of weights, for display. */
+  weights: number;
+}
+
+/** One split of a planned data set. */
+export interface PlannedSplit {
+  /** Its name in the data set: `train`, `validation`, and for MNLI `validation_mismatched`. */
+  name: string;
+  /** The file the rows come from; null for demo rows. */
+  file: string | null;
+  /** Rows used. */
+  rows: number;
+  /** Rows the source has. */
+  of: number;
+}
+
+/** A data set to prepare: which rows, and how they become token ids. */
+export interface PlannedDataset {
+  /** Hex SHA-256 (first 32 digits) of source rows, tokenizer and choice of rows; names `datasets/<digest>`. */
+  digest: string;
+  task: string;
+  kind: TaskKind;
+  num_labels: number;
+  /** Class names in index order; empty for regression. */
+  label_names: string[];
+  /** Metric names in report order, the first is the one that decides. */
+  metrics: string[];
+  /** Where rows come from: the user's files, the hub, or rows that this project generates (never to be reported as GLUE). */
+  source: 'files' | 'hub' | 'demo';
+  splits: PlannedSplit[];
+  max_length: number;
+  /** At most this many training and validation rows; null takes all. */
+  rows: number | null;
+  validation_rows: number | null;
+}
+
+/** Trials that are trained together. Which ones is a pure function of the plan. */
+export interface Cohort {
+  /** `c01-mrpc`: unique in the sweep, in the order of execution. */
+  id: string;
+  /** Digest of the data set. */
+  dataset: string;
+  trials: string[];
+}
+
+/** A sweep, planned: everything that is needed to run it. Written once to `sweeps/<sweep id>/plan.json`. */
+export interface Plan {
+  format: 1;
+  /** `<name>-<8 hex digits of the trial ids' hash>`: the same sweep twice has the same id. */
+  sweep_id: string;
+  name: string;
+  profile: string | null;
+  /** Why this profile, for the user; for example "no GPU here". */
+  profile_reason: string | null;
+  backbone: PlannedBackbone;
+  datasets: PlannedDataset[];
+  trials: Trial[];
+  cohorts: Cohort[];
+}
+
+/** Sizes of an adapter, by the counting rule in docs/architecture.md. Counts are of weights. */
+export interface Budget {
+  /** Adapter parameters that exist, zeros included; without the head. */
+  trainable: number;
+  /** Non-zero trained adapter parameters: kept prunable weights, biases and norms. */
+  kept: number;
+  /** Parameters of the head, all trained, counted apart. */
+  head: number;
+  /** Bytes of the stored adapter file, head included. */
+  stored_bytes: number;
+}
+
+/** What a trial came to. One file a trial (`trials/<id>/result.json`); results.jsonl has one a line, sorted by trial id. */
+export interface TrialResult {
+  trial_id: string;
+  task: string;
+  backbone: string;
+  adapter: AdapterKind;
+  /** One width, or [attention, feed-forward] where they differ. */
+  bottleneck: number | [number, number];
+  pruner: Pruner;
+  sparsity: number;
+  /** null where the trial failed before it had a mask. */
+  achieved_sparsity: number | null;
+  seed: number;
+  status: 'done' | 'failed' | 'cancelled';
+  /** By name, in [−1, 1] or [0, 1] as the metric is defined; empty unless done. */
+  metrics: Record<string, number>;
+  budget: Budget;
+  train: { steps: number; rows_per_s: number; wall_s: number };
+  warnings: string[];
+  /** Why it failed; null unless failed. */
+  error: string | null;
+  /** Where its rows came from. */
+  data: 'files' | 'hub' | 'demo';
+  /** What results to the last digit depend on: the trainer's environment and this project's version. */
+  provenance: Record<string, string>;
+}
