@@ -1,0 +1,29 @@
+// Four kinds of tests, each a project of its own: `npx jest --selectProjects unit`.
+//
+//   unit         functions and files; seconds
+//   conformance  the contract in proto/, against a real trainer process
+//   durability   real processes that are killed
+//   replay       saved workflow histories against today's workflow code
+const project = (displayName, setupFilesAfterEnv = []) => ({
+  displayName,
+  rootDir: __dirname,
+  roots: [`<rootDir>/test/${displayName}`],
+  testMatch: ['**/*.test.ts'],
+  testEnvironment: 'node',
+  transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }] },
+  setupFilesAfterEnv,
+});
+
+const processTests = ['<rootDir>/test/support/process-tests.js'];
+
+/** @type {import('jest').Config} */
+module.exports = {
+  // One file at a time: a trainer uses every core.
+  maxWorkers: 1,
+  projects: [
+    project('unit'),
+    project('conformance', processTests),
+    project('durability', processTests),
+    project('replay', processTests),
+  ],
+};
