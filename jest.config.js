@@ -7,8 +7,8 @@
 const project = (displayName, setupFilesAfterEnv = []) => ({
   displayName,
   rootDir: __dirname,
-  roots: [`<rootDir>/test/${displayName}`],
-  testMatch: ['**/*.test.ts'],
+  roots: ['<rootDir>/test'],
+  testMatch: [`<rootDir>/test/${displayName}/**/*.test.ts`],
   testEnvironment: 'node',
   transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }] },
   setupFilesAfterEnv,
@@ -20,10 +20,5 @@ const processTests = ['<rootDir>/test/support/process-tests.js'];
 module.exports = {
   // One file at a time: a trainer uses every core.
   maxWorkers: 1,
-  projects: [
-    project('unit'),
-    project('conformance', processTests),
-    project('durability', processTests),
-    project('replay', processTests),
-  ],
+  projects: [project('unit'), project('conformance', processTests), project('durability', processTests), project('replay', processTests)],
 };
