@@ -95,6 +95,8 @@ export interface PlannedSplit {
   rows: number;
   /** Rows the source has. */
   of: number;
+  /** Hex SHA-256 of the file's content; of the rows' JSON where the rows are generated. */
+  digest: string;
 }
 
 /** A data set to prepare: which rows, and how they become token ids. */
@@ -111,6 +113,9 @@ export interface PlannedDataset {
   /** Where rows come from: the user's files, the hub, or rows that this project generates (never to be reported as GLUE). */
   source: 'files' | 'hub' | 'demo';
   splits: PlannedSplit[];
+  /** Hex SHA-256 of the files that define the tokenizer. */
+  tokenizer: string;
+  /** Tokens a row at most, special tokens included; longer pairs lose tokens of the longer text first. */
   max_length: number;
   /** At most this many training and validation rows; null takes all. */
   rows: number | null;
