@@ -1,0 +1,125 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { LineCounter, parseDocument, type Document } from 'yaml';
+import type { z } from 'zod';
+import { ConfigError, type Problem } from './errors';
+import { describeIssues, type DocumentProblem } from './problems';
+import { completeConfig, mergeSettings } from './resolve';
+import { documentSchema, settingsSchema, type SweepDocument, type SweepSettings, type SweepSettingsInput } from './schema';
+import { suggestion } from './suggest';
+import type { SweepConfig } from './sweep-config';
+
+export interface LoadOptions {
+  /** The profile to lay over the file's settings. */
+  profile?: string | null;
+  /** What a command's flags say, laid over both. */
+  overrides?: SweepSettingsInput;
+}
+
+/**
+ * Reads a sweep file, lays the profile and the overrides over it and fills in the defaults.
+ *
+ * @param nameOrFile the name of a file in `configs/sweeps` (without `.yaml`), or a path
+ * @throws ConfigError with every problem found, each with file and line
+ */
+export function loadSweepConfig(nameOrFile: string, options: LoadOptions = {}): SweepConfig {
+  const file = findSweepFile(nameOrFile);
+  const lines = new LineCounter();
+  const yaml = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines });
+  if (yaml.errors.length > 0) {
+    throw new ConfigError(
+      yaml.errors.map((error) => ({
+        where: `${file}:${lines.linePos(error.pos[0]).line}`,
+        message: `is not valid YAML: ${error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')}`,
+      })),
+    );
+  }
+  const content: unknown = yaml.toJS() ?? {};
+  const document = check(documentSchema, content, (problem) => ({ where: locate(yaml, lines, file, problem.path), message: problem.message }));
+  const name = document.name ?? basename(file).replace(/\.ya?ml$/, '');
+  return buildConfig(name, file, document, options);
+}
+
+/** A sweep that a command makes from its flags, with no file behind it. Same checks, same defaults. */
+export function sweepConfigFrom(name: string, settings: SweepSettingsInput): SweepConfig {
+  return buildConfig(name, null, {}, { overrides: settings });
+}
+
+function buildConfig(name: string, file: string | null, document: SweepDocument, { profile = null, overrides = {} }: LoadOptions): SweepConfig {
+  const where = file ?? name;
+  const { name: _name, profiles = {}, ...base } = document;
+  let settings: SweepSettings = base;
+  if (profile !== null) {
+    const chosen = Object.hasOwn(profiles, profile) ? profiles[profile] : undefined;
+    if (chosen === undefined) {
+      const names = Object.keys(profiles);
+      const known = names.length === 0 ? 'the file has no profiles' : `there are ${names.join(', ')}${suggestion(profile, names)}`;
+      throw new ConfigError({ where, message: `profile "${profile}" is not there; ${known}` });
+    }
+    const { description: _description, ...over } = chosen;
+    settings = mergeSettings(settings, over);
+  }
+  const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
+  const over = check(settingsSchema, given, (problem) => ({ where: 'command line', message: problem.message }));
+  settings = mergeSettings(settings, over);
+  if (settings.tasks === undefined) {
+    throw new ConfigError({ where, message: 'tasks: is missing; must be a list of task names, for example [mrpc, rte]' });
+  }
+  rejectRepeatedTasks(where, settings.tasks);
+  return completeConfig(name, file, { ...settings, tasks: settings.tasks }, profile, profiles);
+}
+
+function rejectRepeatedTasks(where: string, tasks: NonNullable<SweepSettings['tasks']>): void {
+  const names = tasks.map((task) => task.name);
+  const repeated = names.find((name, i) => names.indexOf(name) !== i);
+  if (repeated !== undefined) {
+    throw new ConfigError({ where, message: `tasks: ${repeated} is there twice; name each task once` });
+  }
+}
+
+function check<T extends z.ZodType>(schema: T, value: unknown, toProblem: (problem: DocumentProblem) => Problem): z.output<T> {
+  const result = schema.safeParse(value);
+  if (!result.success) {
+    throw new ConfigError(describeIssues(result.error.issues, value).map(toProblem));
+  }
+  return result.data;
+}
+
+/** `file:line` of the value at a path, or of the nearest thing around it. */
+function locate(yaml: Document, lines: LineCounter, file: string, path: readonly PropertyKey[]): string {
+  for (let length = path.length; length >= 0; length--) {
+    const node = yaml.getIn(path.slice(0, length), true) as { range?: [number, number, number] | null } | undefined;
+    if (node?.range) {
+      return `${file}:${lines.linePos(node.range[0]).line}`;
+    }
+  }
+  return file;
+}
+
+function findSweepFile(nameOrFile: string): string {
+  if (/\.ya?ml$/.test(nameOrFile) || nameOrFile.includes('/')) {
+    if (!existsSync(nameOrFile) || !statSync(nameOrFile).isFile()) {
+      throw new ConfigError({ where: nameOrFile, message: 'there is no such file; give the path of a sweep file, or the name of one in configs/sweeps' });
+    }
+    return nameOrFile;
+  }
+  const folder = join(projectRoot(), 'configs', 'sweeps');
+  const names = readdirSync(folder)
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => file.slice(0, -'.yaml'.length))
+    .sort();
+  if (!names.includes(nameOrFile)) {
+    const known = `there are ${names.join(', ')}${suggestion(nameOrFile, names)}`;
+    throw new ConfigError({ where: folder, message: `no sweep is named "${nameOrFile}"; ${known} (or give a path that ends in .yaml)` });
+  }
+  return join(folder, `${nameOrFile}.yaml`);
+}
+
+/** The folder with the project's package.json: the sources' own root, or the parent of the build's. */
+function projectRoot(): string {
+  let folder = __dirname;
+  while (!existsSync(join(folder, 'package.json'))) {
+    folder = dirname(folder);
+  }
+  return folder;
+}

@@ -1,0 +1,46 @@
+import type { GlueTaskName } from '../data/glue-tasks';
+import type { AdapterConfig, PruneScope, Pruner, TrainConfig } from '../sweep/types';
+
+/** Training as a user states it: a length in epochs or in steps (exactly one is not null), the rest as in a trial. */
+export interface TrainSettings extends Omit<TrainConfig, 'total_steps'> {
+  epochs: number | null;
+  steps: number | null;
+}
+
+/** A task of a sweep, with its training settings resolved. */
+export interface TaskConfig {
+  name: GlueTaskName;
+  train: TrainSettings;
+}
+
+/** One line of `compare`, with every choice a list: the line stands for their product. */
+export interface CompareLine {
+  pruner: Pruner[];
+  /** Empty where the pruner is none. */
+  sparsity: number[];
+  scope: PruneScope[];
+  /** Only snip uses it. */
+  scoring_rows: number[];
+  /** Every adapter that the line compares, complete. */
+  adapters: AdapterConfig[];
+}
+
+/** A sweep as the user wants it, checked and complete. */
+export interface SweepConfig {
+  name: string;
+  /** The file it was read from; null where a command made it. */
+  file: string | null;
+  /** The profile that was applied. */
+  profile: string | null;
+  /** The profiles that the file has, for messages. */
+  profiles: { name: string; description: string }[];
+  /** A directory, a hub id or the small default's name. */
+  backbone: string;
+  tasks: TaskConfig[];
+  compare: CompareLine[];
+  seeds: number[];
+  /** At most this many training and validation rows a task; null takes all. */
+  rows: number | null;
+  validation_rows: number | null;
+  max_length: number;
+}
