@@ -1,0 +1,33 @@
+import type { Cohort, Trial } from './types';
+
+/**
+ * Forms cohorts: trials of the same data set, backbone and adapter kind, at most `maxCohort` of them, in sizes that differ by one
+ * at most. Data sets come in the order of the trials. Within one, trials are taken by seed: those that share initial weights share
+ * snip scores, and the seeds' pairs with the dense adapter are complete as early as may be.
+ */
+export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort[] {
+  if (!Number.isInteger(maxCohort) || maxCohort < 1) {
+    throw new RangeError(`maxCohort is ${maxCohort}; it must be a whole number of at least 1`);
+  }
+  const groups = new Map<string, Trial[]>();
+  for (const trial of trials) {
+    const key = [trial.dataset, trial.backbone, trial.adapter.kind].join(' ');
+    groups.set(key, [...(groups.get(key) ?? []), trial]);
+  }
+  const chunks = [...groups.values()].flatMap((group) => {
+    const bySeed = group.toSorted((a, b) => a.seed - b.seed);
+    return balancedChunks(bySeed, Math.ceil(group.length / maxCohort));
+  });
+  const digits = Math.max(2, String(chunks.length).length);
+  return chunks.map((chunk, i) => ({
+    id: `c${String(i + 1).padStart(digits, '0')}-${chunk[0]!.task}`,
+    dataset: chunk[0]!.dataset,
+    trials: chunk.map((trial) => trial.id),
+  }));
+}
+
+function balancedChunks<T>(items: readonly T[], parts: number): T[][] {
+  return Array.from({ length: parts }, (_, part) =>
+    items.slice(Math.floor((part * items.length) / parts), Math.floor(((part + 1) * items.length) / parts)),
+  );
+}

@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson } from './canonical';
+import type { Plan, Trial } from './types';
+
+/** Raised when a trial of equal configuration would compute something else than before: old results are then not taken for new ones. */
+const TRIAL_FORMAT = 1;
+
+/** Hex SHA-256 of a value's canonical JSON. */
+export function digestOf(value: unknown): string {
+  return createHash('sha256').update(canonicalJson(value)).digest('hex');
+}
+
+/** `t` and 16 hex digits, from everything that a trial computes from: data set, backbone, adapter, pruning, training, seed. */
+export function trialId(trial: Omit<Trial, 'id'>): string {
+  const { task, dataset, backbone, adapter, prune, train, seed } = trial;
+  return `t${digestOf({ format: TRIAL_FORMAT, task, dataset, backbone, adapter, prune, train, seed }).slice(0, 16)}`;
+}
+
+/** `<name>-<8 hex digits>`, from the set of trial ids: the order in which they were written makes no other sweep. */
+export function sweepId(name: string, trialIds: readonly string[]): string {
+  return `${name}-${digestOf([...trialIds].sort()).slice(0, 8)}`;
+}
+
+/** Hex SHA-256 of a whole plan. */
+export function planDigest(plan: Plan): string {
+  return digestOf(plan);
+}

@@ -1,0 +1,41 @@
+import { glueTask, numLabels } from '../../../orchestrator/data/glue-tasks';
+import type { PlannedBackbone, PlannedDataset } from '../../../orchestrator/sweep/types';
+
+/** MiniLM's sizes. */
+export function backbone(): PlannedBackbone {
+  return {
+    name: 'all-MiniLM-L6-v2',
+    path: '/models/minilm',
+    digest: 'b'.repeat(64),
+    model_type: 'bert',
+    hidden_size: 384,
+    num_layers: 6,
+    weights: 22_713_216,
+  };
+}
+
+/** A planned data set with so many rows in its splits. */
+export function dataset(name: string, rows: { train?: number; validation?: number; of?: number } = {}): PlannedDataset {
+  const task = glueTask(name);
+  const { train = 400, validation = 100, of } = rows;
+  return {
+    digest: `${name}-digest`,
+    task: name,
+    kind: task.kind,
+    num_labels: numLabels(task),
+    label_names: [...task.labels],
+    metrics: [...task.metrics],
+    source: 'files',
+    splits: task.splits.map((split) => ({
+      name: split.name,
+      file: `/glue/${task.folder}/${split.tsv}`,
+      rows: split.name === 'train' ? train : validation,
+      of: of ?? (split.name === 'train' ? train : validation),
+      digest: 'f'.repeat(64),
+    })),
+    tokenizer: 'c'.repeat(64),
+    max_length: 128,
+    rows: null,
+    validation_rows: null,
+  };
+}
