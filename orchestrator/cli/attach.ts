@@ -1,0 +1,38 @@
+/** Follows a sweep in the foreground and ends as it ends. Ctrl-C turns away and leaves it running. */
+import type { Client } from '@temporalio/client';
+import { renderTable } from '../report/table';
+import { sweepDir } from '../store/sweep-store';
+import { follow } from './follow';
+import { printJson } from './output';
+
+/** The exit status by convention after SIGINT: a script's next step must not run on a sweep that has not ended. */
+const INTERRUPTED = 130;
+
+/** Draws progress, then the table; sets the exit status: 0 where every trial is done, 1 otherwise. */
+export async function attach(client: Client, root: string, sweepId: string, json: boolean): Promise<void> {
+  const interrupt = new AbortController();
+  const onInterrupt = () => interrupt.abort();
+  process.once('SIGINT', onInterrupt);
+  process.once('SIGTERM', onInterrupt);
+  try {
+    const { state, detail, snapshot } = await follow(client, root, sweepId, json ? process.stderr : process.stdout, interrupt.signal);
+    const results = [...snapshot.results.values()];
+    const report = `${sweepDir(root, sweepId)}/report.md`;
+    if (interrupt.signal.aborted) {
+      process.stderr.write(`\n${sweepId} goes on without you (${results.length} of ${snapshot.plan.trials.length} trials done).\n`);
+      process.stderr.write(`  come back   sa-orch watch ${sweepId}\n  end it      sa-orch cancel ${sweepId}\n`);
+      process.exitCode = INTERRUPTED;
+      return;
+    }
+    const complete = results.length === snapshot.plan.trials.length && results.every(({ status }) => status === 'done');
+    if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
+    else {
+      process.stdout.write(`\n${renderTable(snapshot.plan, results)}\n\nreport  ${report}\n`);
+      if (state !== 'finished' && !complete) process.stderr.write(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);
+    }
+    process.exitCode = complete ? 0 : 1;
+  } finally {
+    process.removeListener('SIGINT', onInterrupt);
+    process.removeListener('SIGTERM', onInterrupt);
+  }
+}

@@ -1,0 +1,98 @@
+/** Follows a sweep through its files and its workflow's state until it ends, or until the user turns away. */
+import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { statusQuery, type SweepStatus } from '../../workflows/messages';
+import { readPlan, readProgress, readResult, type CohortProgress } from '../store/sweep-store';
+import type { TrialResult } from '../sweep/types';
+import { LiveBlock, renderSnapshot, type Snapshot } from './live-view';
+
+const POLL_MS = 1000;
+
+/** How a workflow stands: still open, closed in some way, or not to be seen now. */
+export type WorkflowState = 'running' | 'paused' | 'cancelling' | 'finished' | 'failed' | 'cancelled' | 'unknown' | 'server out of reach';
+
+/** Asks the server for a sweep's state. `unknown`: the server knows no such workflow (it forgets finished ones after its retention). */
+export async function workflowState(client: Client, sweepId: string): Promise<{ state: WorkflowState; detail: string | null }> {
+  const handle = client.workflow.getHandle(sweepId);
+  try {
+    const { status, raw } = await handle.describe();
+    if (status.name === 'COMPLETED') return { state: 'finished', detail: null };
+    if (status.name === 'CANCELLED' || status.name === 'TERMINATED') return { state: 'cancelled', detail: null };
+    if (status.name !== 'RUNNING') return { state: 'failed', detail: await failureOf(handle) };
+    // A workflow task that fails again and again looks like a running workflow.
+    const attempt = raw.pendingWorkflowTask?.attempt ?? 0;
+    if (attempt > 3) return { state: 'running', detail: `its workflow task failed ${attempt} times; see the worker's log` };
+    const { mode } = await withDeadline(handle.query<SweepStatus, []>(statusQuery));
+    return { state: mode === 'pause' ? 'paused' : mode === 'cancel' ? 'cancelling' : 'running', detail: null };
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return { state: 'unknown', detail: null };
+    return { state: 'server out of reach', detail: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** A query needs a worker; without one the workflow is taken as running. */
+async function withDeadline(query: Promise<SweepStatus>): Promise<Pick<SweepStatus, 'mode'>> {
+  const late = sleep(3000, { mode: 'run' as const }, { ref: false });
+  return Promise.race([query.catch(() => ({ mode: 'run' as const })), late]);
+}
+
+async function failureOf(handle: { result(): Promise<unknown> }): Promise<string> {
+  try {
+    await handle.result();
+    return '';
+  } catch (error) {
+    let message = String(error);
+    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) message = cause.message;
+    return message;
+  }
+}
+
+/** Reads a sweep's files again and again; results that were seen are kept, since they do not change while a sweep runs. */
+export class SweepReader {
+  private readonly results = new Map<string, TrialResult>();
+
+  constructor(
+    private readonly root: string,
+    private readonly sweepId: string,
+  ) {}
+
+  async read(state: string): Promise<Snapshot> {
+    const plan = await readPlan(this.root, this.sweepId);
+    const progress = new Map<string, CohortProgress>();
+    for (const cohort of plan.cohorts) {
+      const waiting = cohort.trials.filter((id) => !this.results.has(id));
+      if (waiting.length === 0) continue;
+      const shown = await readProgress(this.root, this.sweepId, cohort.id);
+      if (shown) progress.set(cohort.id, shown);
+      for (const id of waiting) {
+        const result = await readResult(this.root, id);
+        if (result) this.results.set(id, result);
+      }
+    }
+    return { plan, results: this.results, progress, state };
+  }
+}
+
+/** Follows a sweep until its workflow closes, drawing on the stream; null draws nothing. Aborting the signal returns at once. */
+export async function follow(
+  client: Client,
+  root: string,
+  sweepId: string,
+  stream: NodeJS.WriteStream | null,
+  signal: AbortSignal,
+): Promise<{ state: WorkflowState; detail: string | null; snapshot: Snapshot }> {
+  const reader = new SweepReader(root, sweepId);
+  const block = stream ? new LiveBlock(stream) : null;
+  for (;;) {
+    const { state, detail } = await workflowState(client, sweepId);
+    const snapshot = await reader.read(detail ? `${state}: ${detail}` : state);
+    const ended = state === 'finished' || state === 'failed' || state === 'cancelled' || state === 'unknown';
+    if (ended || signal.aborted) {
+      block?.clear();
+      return { state, detail, snapshot };
+    }
+    block?.draw(renderSnapshot(snapshot, Date.now()), Date.now());
+    await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
+  }
+}

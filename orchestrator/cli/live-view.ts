@@ -1,0 +1,130 @@
+/** What a person sees while a sweep runs: a block of lines that is redrawn in a terminal, plain lines elsewhere. */
+import type { CohortProgress } from '../store/sweep-store';
+import type { Cohort, Plan, TrialResult } from '../sweep/types';
+
+/** A sweep at one moment, as its files show it. */
+export interface Snapshot {
+  plan: Plan;
+  results: ReadonlyMap<string, TrialResult>;
+  progress: ReadonlyMap<string, CohortProgress>;
+  /** `running`, `paused`, `finished`, …; for a server out of reach, that. */
+  state: string;
+}
+
+const BAR_CELLS = 10;
+/** A progress file that has not changed for so long belongs to a worker that is gone. */
+const STALE_MS = 30_000;
+
+/** One line a cohort in progress, one for the sweep. */
+export function renderSnapshot(snapshot: Snapshot, now: number): string[] {
+  const { plan, results, progress, state } = snapshot;
+  const lines: string[] = [];
+  for (const cohort of plan.cohorts) {
+    const finished = finishedOf(cohort, results);
+    const shown = progress.get(cohort.id);
+    if (shown && finished < cohort.trials.length) lines.push(`  ${cohortLine(plan, cohort, shown, finished, now)}`);
+  }
+  const all = [...results.values()];
+  const failed = all.filter(({ status }) => status === 'failed').length;
+  const eta = etaSeconds(snapshot);
+  const parts = [
+    `${all.length} of ${plan.trials.length} trials done`,
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(eta === null || all.length === plan.trials.length ? [] : [`ETA ${formatDuration(eta)}`]),
+    state,
+  ];
+  return [...lines, `  ${plan.sweep_id}  ${parts.join(' · ')}`];
+}
+
+function cohortLine(plan: Plan, cohort: Cohort, progress: CohortProgress, finished: number, now: number): string {
+  const fraction = progress.total > 0 ? progress.done / progress.total : 0;
+  const losses = Object.values(progress.losses).filter(Number.isFinite);
+  const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length;
+  const columns = [
+    cohort.id.padEnd(14),
+    adapterLabel(plan, cohort).padEnd(12),
+    progress.work.padEnd(7),
+    bar(fraction),
+    `${Math.round(100 * fraction)} %`.padStart(5),
+    progress.total > 0 ? `${progress.done}/${progress.total}`.padEnd(11) : progress.state.padEnd(11),
+    progress.rows_per_s > 0 ? `${Math.round(progress.rows_per_s)} rows/s`.padEnd(11) : ''.padEnd(11),
+    losses.length > 0 ? `loss ${loss.toFixed(3)}` : '',
+    finished > 0 ? `${finished} of ${cohort.trials.length} trials done` : `${cohort.trials.length} trials`,
+  ];
+  if (progress.note) columns.push(progress.note);
+  else if (now - progress.updated > STALE_MS) columns.push(`no news for ${formatDuration((now - progress.updated) / 1000)}`);
+  return columns.join(' ').trimEnd();
+}
+
+/** `houlsby-64` where all trials of the cohort agree, else the kind alone. */
+function adapterLabel(plan: Plan, cohort: Cohort): string {
+  const adapters = plan.trials.filter(({ id }) => cohort.trials.includes(id)).map(({ adapter }) => adapter);
+  const labels = new Set(adapters.map(({ kind, ffn_bottleneck }) => `${kind}-${ffn_bottleneck}`));
+  return labels.size === 1 ? [...labels].join() : (adapters[0]?.kind ?? '');
+}
+
+function bar(fraction: number): string {
+  const full = Math.round(Math.min(1, fraction) * BAR_CELLS);
+  return '█'.repeat(full) + '░'.repeat(BAR_CELLS - full);
+}
+
+function finishedOf(cohort: Cohort, results: ReadonlyMap<string, TrialResult>): number {
+  return cohort.trials.filter((id) => results.has(id)).length;
+}
+
+/** Seconds left at the rate of the cohorts that train now; null while none does. Counts training rows only, by far the most of the work. */
+export function etaSeconds({ plan, results, progress }: Snapshot): number | null {
+  let rows = 0;
+  let rate = 0;
+  const rowsOf = new Map(plan.trials.map(({ id, train }) => [id, train.total_steps * train.batch_size]));
+  for (const cohort of plan.cohorts) {
+    const shown = progress.get(cohort.id);
+    const trainingNow = shown?.work === 'train' && shown.state === 'running' && shown.total > 0;
+    const left = trainingNow ? 1 - shown.done / shown.total : shown?.work === 'predict' ? 0 : 1;
+    if (trainingNow) rate += shown.rows_per_s;
+    for (const id of cohort.trials) if (!results.has(id)) rows += left * (rowsOf.get(id) ?? 0);
+  }
+  return rate > 0 ? rows / rate : null;
+}
+
+/** `45 s`, `12 min`, `3 h 05 min`. */
+export function formatDuration(seconds: number): string {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
+}
+
+/** Redraws a block of lines in place. Elsewhere than in a terminal it prints a line when it differs in more than numbers. */
+export class LiveBlock {
+  private drawn = 0;
+  private lastPlain = new Map<string, number>();
+
+  constructor(
+    private readonly stream: NodeJS.WriteStream,
+    /** Elsewhere than in a terminal, a line whose numbers moved is printed again after so many milliseconds. */
+    private readonly plainEveryMs = 15_000,
+  ) {}
+
+  draw(lines: string[], now: number): void {
+    if (!this.stream.isTTY) {
+      for (const line of lines) {
+        const kind = line.replace(/[\d.█░]+/g, '#');
+        if (now - (this.lastPlain.get(kind) ?? -Infinity) < this.plainEveryMs) continue;
+        this.lastPlain.set(kind, now);
+        this.stream.write(`${line}\n`);
+      }
+      return;
+    }
+    const width = this.stream.columns || 120;
+    this.clear();
+    for (const line of lines) this.stream.write(`${[...line].slice(0, width - 1).join('')}\n`);
+    this.drawn = lines.length;
+  }
+
+  /** Takes the block off the screen, so that what follows stands in its place. */
+  clear(): void {
+    if (this.drawn > 0) this.stream.write(`\u001b[${this.drawn}A\u001b[0J`);
+    this.drawn = 0;
+  }
+}

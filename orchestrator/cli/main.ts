@@ -1,0 +1,78 @@
+/** The command line: one file a command. */
+import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../runtime/paths';
+import { cancelCommand, pauseCommand, resumeCommand } from './control';
+import { doctorCommand } from './doctor';
+import { downCommand } from './down';
+import { planCommand } from './plan';
+import { reportCommand } from './report';
+import { runCommand } from './run';
+import { scoreCommand } from './score';
+import { startCommand } from './start';
+import { statusCommand } from './status';
+import { trainerCommand } from './trainer';
+import { upCommand } from './up';
+import { watchCommand } from './watch';
+import { workerCommand } from './worker';
+
+const COMMANDS = [
+  startCommand,
+  runCommand,
+  planCommand,
+  watchCommand,
+  statusCommand,
+  pauseCommand,
+  resumeCommand,
+  cancelCommand,
+  reportCommand,
+  scoreCommand,
+  doctorCommand,
+  upCommand,
+  downCommand,
+  workerCommand,
+  trainerCommand,
+];
+
+function program(): Command {
+  const root = new Command('sa-orch')
+    .description('Durable sweeps of sparse adapters: prune at initialization, train on a frozen backbone, compare with mean ± std.')
+    .version(packageVersion())
+    .showHelpAfterError('(`sa-orch help` lists the commands; --help after a command shows its options and an example)')
+    .showSuggestionAfterError()
+    .addHelpText(
+      'after',
+      '\nExamples:\n' +
+        '  sa-orch start --sweep glue                         run a sweep; Ctrl-C leaves it running\n' +
+        '  sa-orch run --task mrpc --pruner snip --sparsity 0.4   run one trial\n' +
+        '  sa-orch status                                     services and sweeps\n' +
+        '\nExit status: 0 done, 1 the work failed, 2 the request was wrong, 3 a service could not be reached.',
+    );
+  for (const make of COMMANDS) {
+    const command = make();
+    command.copyInheritedSettings(root);
+    root.addCommand(command);
+  }
+  for (const command of [root, ...root.commands]) command.exitOverride();
+  return root;
+}
+
+/** The seed scripts write flags with underscores (`--attn_bn`): both spellings mean the same. */
+export function normalizeFlags(argv: readonly string[]): string[] {
+  return argv.map((argument) => {
+    if (!argument.startsWith('--')) return argument;
+    const [flag = '', ...value] = argument.split('=');
+    return [flag.replaceAll('_', '-'), ...value].join('=');
+  });
+}
+
+async function main(): Promise<void> {
+  try {
+    await program().parseAsync(normalizeFlags(process.argv));
+  } catch (error) {
+    // Commander has printed its message: a usage error is a wrong request, help and version are not errors.
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  }
+}
+
+void main();

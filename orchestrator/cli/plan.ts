@@ -1,0 +1,83 @@
+/** `sa-orch plan`: what a sweep would do, without doing it. */
+import { Command } from 'commander';
+import { artifactRoot } from '../runtime/paths';
+import { readResult } from '../store/sweep-store';
+import { budgetOf } from '../sweep/budget';
+import type { Budget, Plan, Trial } from '../sweep/types';
+import { formatDuration } from './live-view';
+import { addJsonOption, addPlaceOptions, addSweepOptions, type PlaceOptions, type SweepOptions } from './options';
+import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
+import { count, planRequest, readRequest } from './request';
+
+type PlanOptions = SweepOptions & PlaceOptions & { sweep: string; json?: boolean };
+
+export function planCommand(): Command {
+  const command = new Command('plan')
+    .description('show every trial of a sweep with its sizes, and an estimate of time; starts nothing')
+    .requiredOption('--sweep <name|file>', 'a sweep in configs/sweeps, or a file')
+    .addHelpText('after', '\nExample:\n  sa-orch plan --sweep glue --profile quick');
+  return addJsonOption(addPlaceOptions(addSweepOptions(command))).action((options: PlanOptions) =>
+    runAction(options.json === true, async () => {
+      const request = readRequest(options.sweep, options);
+      const plan = await planRequest(request, options, options.json ? progressLineOnStderr : progressLine);
+      const trials = plan.trials.map((trial) => ({ ...trial, budget: trialBudget(plan, trial) }));
+      const seconds = await estimateSeconds(plan, artifactRoot(options.root));
+      if (options.json) return printJson({ ...plan, trials, estimated_seconds: seconds });
+      printTrials(plan, trials);
+      process.stdout.write(
+        `\n${plan.sweep_id}: ${plan.trials.length} trials in ${plan.cohorts.length} cohorts, ${estimateText(seconds)}\n` +
+          'kept: weights, biases and norms that are trained and not masked; the head is counted apart; stored: bytes of the adapter file\n',
+      );
+    }),
+  );
+}
+
+function trialBudget(plan: Plan, trial: Trial): Budget {
+  const dataset = plan.datasets.find(({ digest }) => digest === trial.dataset);
+  return budgetOf(trial.adapter, trial.prune, plan.backbone, dataset?.num_labels ?? 1);
+}
+
+function printTrials(plan: Plan, trials: (Trial & { budget: Budget })[]): void {
+  const rows = trials.map(({ id, task, adapter, prune, seed, train, budget }) => [
+    id,
+    task,
+    `${adapter.kind}-${adapter.ffn_bottleneck}`,
+    prune.pruner,
+    `${Math.round(prune.sparsity * 1000) / 10} %`,
+    String(seed),
+    count(train.total_steps),
+    count(budget.trainable),
+    count(budget.kept),
+    count(budget.head),
+    count(budget.stored_bytes),
+  ]);
+  const header = ['trial', 'task', 'adapter', 'pruner', 'sparsity', 'seed', 'steps', 'trainable', 'kept', 'head', 'stored'];
+  const widths = header.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const numbersFrom = header.indexOf('sparsity');
+  process.stdout.write(`\n${plan.datasets.length > 0 ? '' : 'no data sets\n'}`);
+  for (const row of [header, ...rows]) {
+    const cells = row.map((cell, column) => (column < numbersFrom ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)));
+    process.stdout.write(`${cells.join('  ')}\n`);
+  }
+}
+
+/** From the speed of trials of the same task that were done under this root; null where there is none for some task. */
+async function estimateSeconds(plan: Plan, root: string): Promise<number | null> {
+  const speeds = new Map<string, number>();
+  for (const trial of plan.trials) {
+    const result = await readResult(root, trial.id);
+    if (result?.status === 'done') speeds.set(trial.task, result.train.rows_per_s);
+  }
+  let seconds = 0;
+  for (const { task, train } of plan.trials) {
+    const speed = speeds.get(task);
+    if (!speed) return null;
+    seconds += (train.total_steps * train.batch_size) / speed;
+  }
+  return seconds;
+}
+
+function estimateText(seconds: number | null): string {
+  if (seconds === null) return 'time unknown until a trial of each task has run here';
+  return `about ${formatDuration(seconds)} of training at the speed measured here`;
+}

@@ -1,0 +1,64 @@
+/** From what the user typed to a plan: the part that `start`, `run` and `plan` share. Nothing here starts a service. */
+import { loadSweepConfig } from '../config/load';
+import type { SweepConfig } from '../config/sweep-config';
+import { resolveDatasets } from '../data/resolve';
+import { resolveBackbone } from '../runtime/backbone';
+import { detectGpu } from '../runtime/gpu';
+import { planSweep } from '../sweep/plan';
+import type { Plan, PlannedDataset } from '../sweep/types';
+import type { SweepOptions } from './options';
+import type { OnProgress } from './output';
+
+/** Cohorts of this size keep a first result near on a CPU, and leave few passes half full. */
+const COHORT_SIZE = 10;
+
+/** A sweep's configuration, and why its profile was chosen where the user named none. */
+export interface Request {
+  config: SweepConfig;
+  profileReason: string | null;
+}
+
+/** Reads a sweep file. Without a profile asked for, a machine without a GPU gets `quick` where the file has one. */
+export function readRequest(nameOrFile: string, options: SweepOptions): Request {
+  const overrides = {
+    backbone: options.backbone,
+    tasks: options.tasks?.map((name) => ({ name })),
+    seeds: options.seeds,
+    rows: options.rows,
+  } as NonNullable<Parameters<typeof loadSweepConfig>[1]>['overrides'];
+  const config = loadSweepConfig(nameOrFile, { profile: options.profile ?? null, overrides });
+  const quick = !options.profile && config.profiles.some(({ name }) => name === 'quick');
+  if (!quick || detectGpu()) return { config, profileReason: null };
+  return {
+    config: loadSweepConfig(nameOrFile, { profile: 'quick', overrides }),
+    profileReason: 'no GPU here; --profile full for all rows and tasks',
+  };
+}
+
+/** Finds backbone and data and plans the sweep, with a progress line for each. */
+export async function planRequest(request: Request, options: SweepOptions, onProgress: OnProgress): Promise<Plan> {
+  const { config, profileReason } = request;
+  const backbone = await resolveBackbone(config.backbone, { onProgress });
+  onProgress('✓', 'backbone', `${backbone.name}, ${(backbone.weights / 1e6).toFixed(1)} M weights`);
+  const datasets = await resolveDatasets(config, { dataDir: options.dataDir, env: process.env, backbone });
+  onProgress('✓', 'data', `${datasets.map(describeDataset).join(', ')}${profileNote(config, profileReason)}`);
+  if (datasets.some(({ source }) => source === 'demo')) {
+    onProgress('!', 'demo rows', 'generated here, not GLUE: no --data-dir, no SA_ORCH_DATA, and the hub was not reached');
+  }
+  return planSweep(config, { backbone, datasets, maxCohort: COHORT_SIZE, profileReason });
+}
+
+function describeDataset({ task, splits, source }: PlannedDataset): string {
+  const train = splits.find(({ name }) => name === 'train');
+  if (!train) return task;
+  const rows = train.rows < train.of ? `${count(train.rows)} of ${count(train.of)}` : count(train.rows);
+  return `${task} ${rows} ${source === 'demo' ? 'demo ' : ''}rows`;
+}
+
+function profileNote({ profile }: SweepConfig, reason: string | null): string {
+  if (profile === null) return '';
+  return ` (profile ${profile}${reason === null ? '' : `: ${reason}`})`;
+}
+
+/** 3668 as `3,668`. */
+export const count = (n: number) => n.toLocaleString('en-US');

@@ -1,0 +1,147 @@
+/** `sa-orch start`: the main job. Plans a sweep, starts what is not there, submits it, and follows it to its table. */
+import type { Client } from '@temporalio/client';
+import { Command } from 'commander';
+import type { sweep } from '../../workflows/sweep';
+import type { SweepInput } from '../../workflows/messages';
+import { artifactRootId } from '../runtime/files';
+import { artifactRoot, stateDirectory } from '../runtime/paths';
+import { connectTemporal } from '../runtime/temporal-client';
+import { ensureUp } from '../runtime/up';
+import { readResults, writePlan } from '../store/sweep-store';
+import type { Plan } from '../sweep/types';
+import { connectTrainer } from '../trainer-client/client';
+import { checkPlan } from '../trainer-client/capabilities';
+import { attach } from './attach';
+import { workflowState } from './follow';
+import {
+  addJsonOption,
+  addPlaceOptions,
+  addServiceOptions,
+  addSweepOptions,
+  type PlaceOptions,
+  type ServiceOptions,
+  type SweepOptions,
+} from './options';
+import { printJson, progressLine, progressLineOnStderr, runAction, UserError, type OnProgress } from './output';
+import { planRequest, readRequest, type Request } from './request';
+
+/** One trains while the other's stages begin and end, so that the trainer's queue is never empty between stages. */
+const COHORTS_IN_PROGRESS = 2;
+
+export interface LaunchOptions extends PlaceOptions, ServiceOptions {
+  dataDir?: string;
+  detach?: boolean;
+  retryFailed?: boolean;
+  json?: boolean;
+}
+
+export function startCommand(): Command {
+  const command = new Command('start')
+    .description('run a sweep: set up what is missing, submit, follow to the table; a second start of the same sweep joins it')
+    .requiredOption('--sweep <name|file>', 'a sweep in configs/sweeps, or a file')
+    .option('--detach', 'leave it running and return')
+    .option('--retry-failed', 'run trials again that failed in an earlier run of this sweep')
+    .addHelpText(
+      'after',
+      '\nExample:\n  sa-orch start --sweep glue --data-dir ~/glue\n\nCtrl-C leaves the sweep running; `sa-orch watch <sweep>` comes back, `sa-orch cancel <sweep>` ends it.',
+    );
+  return addJsonOption(addServiceOptions(addPlaceOptions(addSweepOptions(command)))).action(
+    (options: LaunchOptions & SweepOptions & { sweep: string }) =>
+      runAction(options.json === true, async () => launch(readRequest(options.sweep, options), options)),
+  );
+}
+
+/** Plans, starts what is not there, submits and follows. */
+export async function launch(request: Request, options: LaunchOptions): Promise<void> {
+  const onProgress = options.json ? progressLineOnStderr : progressLine;
+  const root = artifactRoot(options.root);
+  const stateDir = stateDirectory(options.stateDir);
+  // Before any service: a wrong request should fail in a second, not after a minute's set-up.
+  const plan = await planRequest(request, options, onProgress);
+  const runtime = await ensureUp({
+    stateDir,
+    root,
+    python: options.python,
+    device: options.device,
+    threads: options.threads,
+    trainerAddress: options.trainer,
+    onProgress,
+  });
+  await checkTrainer(runtime.trainer.address, plan, root);
+  const client = await connectTemporal(stateDir);
+  try {
+    const how = await submit(client, root, plan, runtime.taskQueue, options.retryFailed === true);
+    say(onProgress, plan, how);
+    if (options.detach) {
+      if (options.json) printJson({ sweep_id: plan.sweep_id, trials: plan.trials.length, cohorts: plan.cohorts.length, state: how });
+      return;
+    }
+    await attach(client, root, plan.sweep_id, options.json === true);
+  } finally {
+    await client.connection.close();
+  }
+}
+
+type Submitted = 'started' | 'joined' | 'complete';
+
+/** Starts the sweep's workflow, unless it runs already or all its results are there. */
+async function submit(client: Client, root: string, plan: Plan, taskQueue: string, retryFailed: boolean): Promise<Submitted> {
+  const { state, detail } = await workflowState(client, plan.sweep_id);
+  if (state === 'server out of reach') throw new UserError(`the Temporal server does not answer: ${detail}`, 3, '`sa-orch doctor` looks at each part.');
+  // A running sweep keeps the plan file that it was started with.
+  if (state === 'running' || state === 'paused' || state === 'cancelling') return 'joined';
+  const results = await readResults(root, plan);
+  const open = results.filter(({ status }) => status === 'cancelled' || (status === 'failed' && retryFailed)).length;
+  const missing = plan.trials.length - results.length + open;
+  const planDigest = await writePlan(root, plan);
+  if (missing === 0) return 'complete';
+  const input: SweepInput = {
+    stateVersion: 1,
+    sweepId: plan.sweep_id,
+    planDigest,
+    run: Date.now().toString(36),
+    cohorts: plan.cohorts.map(({ id, dataset }) => ({ id, dataset })),
+    maxParallel: COHORTS_IN_PROGRESS,
+    retryFailed,
+  };
+  await client.workflow.start<typeof sweep>('sweep', {
+    workflowId: plan.sweep_id,
+    taskQueue,
+    args: [input],
+    // Two starts at the same moment: the second joins the first.
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    staticSummary: `${plan.name}: ${plan.trials.length} trials`,
+  });
+  return 'started';
+}
+
+function say(onProgress: OnProgress, plan: Plan, how: Submitted): void {
+  const size = `${plan.trials.length} trials in ${plan.cohorts.length} cohorts`;
+  const words: Record<Submitted, string> = {
+    started: `${size}   Ctrl-C leaves it running, \`sa-orch watch ${plan.sweep_id}\` comes back`,
+    joined: `${size}   was running already; this is a view of it`,
+    complete: `${size}   all results were there already`,
+  };
+  onProgress('✓', `sweep ${plan.sweep_id}`, words[how]);
+}
+
+/** Refuses a plan that the trainer cannot do, before any job, with the list of what lacks. */
+async function checkTrainer(address: string, plan: Plan, root: string): Promise<void> {
+  const trainer = connectTrainer(address);
+  try {
+    const capabilities = await trainer.getCapabilities();
+    const lacking = checkPlan(plan, capabilities);
+    if (lacking.length > 0) {
+      throw new UserError(`the trainer at ${address} cannot run this sweep:\n  ${lacking.join('\n  ')}`, 2);
+    }
+    if (capabilities.artifactRootId !== artifactRootId(root)) {
+      throw new UserError(
+        `the trainer at ${address} works on another artifact root than ${root}`,
+        2,
+        'Start the trainer with --root on the same folder (a shared disk will do); sending files to a trainer elsewhere is not implemented yet.',
+      );
+    }
+  } finally {
+    trainer.close();
+  }
+}

@@ -1,0 +1,69 @@
+/** `sa-orch status`: services and sweeps. */
+import { Command } from 'commander';
+import { artifactRoot, stateDirectory } from '../runtime/paths';
+import { connectTemporal } from '../runtime/temporal-client';
+import { runtimeStatus } from '../runtime/up';
+import { listSweeps, readPlan, readResults } from '../store/sweep-store';
+import { workflowState, type WorkflowState } from './follow';
+import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
+import { printJson, runAction } from './output';
+
+interface SweepLine {
+  sweep_id: string;
+  state: WorkflowState | 'complete' | 'not running';
+  detail: string | null;
+  trials: number;
+  done: number;
+  failed: number;
+  cancelled: number;
+}
+
+export function statusCommand(): Command {
+  const command = new Command('status')
+    .description('show the services of this folder and its sweeps; starts nothing')
+    .addHelpText('after', '\nExample:\n  sa-orch status --json');
+  return addJsonOption(addPlaceOptions(command)).action((options: PlaceOptions & { json?: boolean }) =>
+    runAction(options.json === true, async () => {
+      const stateDir = stateDirectory(options.stateDir);
+      const services = await runtimeStatus(stateDir);
+      const sweeps = await sweepLines(artifactRoot(options.root), stateDir);
+      if (options.json) return printJson({ services, sweeps });
+      for (const { name, state, pid, address, restarts } of services) {
+        const parts = [address, pid === null ? null : `pid ${pid}`, restarts > 0 ? `restarted ${restarts} times` : null];
+        process.stdout.write(`${name.padEnd(12)} ${state.padEnd(12)} ${parts.filter((part) => part !== null).join(', ')}\n`);
+      }
+      if (services.length === 0) process.stdout.write('no services here; `sa-orch start` or `sa-orch up` starts them\n');
+      for (const sweep of sweeps) process.stdout.write(`${describe(sweep)}\n`);
+    }),
+  );
+}
+
+async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> {
+  // Files tell what is done; the server only tells what goes on. It may be gone, and the table is still there.
+  const client = await connectTemporal(stateDir).catch(() => null);
+  const lines: SweepLine[] = [];
+  for (const sweep_id of await listSweeps(root)) {
+    const plan = await readPlan(root, sweep_id);
+    const results = await readResults(root, plan);
+    const count = (status: string) => results.filter((result) => result.status === status).length;
+    const { state, detail } = client ? await workflowState(client, sweep_id) : { state: 'server out of reach' as const, detail: null };
+    const ended = state === 'unknown' || state === 'finished' || state === 'server out of reach';
+    const complete = results.length === plan.trials.length;
+    lines.push({
+      sweep_id,
+      state: ended ? (complete ? 'complete' : state === 'unknown' ? 'not running' : state) : state,
+      detail: complete ? null : detail,
+      trials: plan.trials.length,
+      done: count('done'),
+      failed: count('failed'),
+      cancelled: count('cancelled'),
+    });
+  }
+  await client?.connection.close();
+  return lines;
+}
+
+function describe({ sweep_id, state, detail, trials, done, failed, cancelled }: SweepLine): string {
+  const counts = [`${done} of ${trials} trials done`, failed > 0 ? `${failed} failed` : '', cancelled > 0 ? `${cancelled} cancelled` : ''];
+  return `${sweep_id.padEnd(24)} ${state.padEnd(12)} ${counts.filter(Boolean).join(', ')}${detail ? `   ${detail}` : ''}`;
+}

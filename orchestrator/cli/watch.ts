@@ -1,0 +1,34 @@
+/** `sa-orch watch`: come back to a running sweep. */
+import { Command } from 'commander';
+import { artifactRoot, stateDirectory } from '../runtime/paths';
+import { connectTemporal } from '../runtime/temporal-client';
+import { ensureUp } from '../runtime/up';
+import { readPlan } from '../store/sweep-store';
+import { attach } from './attach';
+import { addJsonOption, addPlaceOptions, addServiceOptions, type PlaceOptions, type ServiceOptions } from './options';
+import { progressLine, progressLineOnStderr, runAction } from './output';
+
+type WatchOptions = PlaceOptions & ServiceOptions & { json?: boolean };
+
+export function watchCommand(): Command {
+  const command = new Command('watch')
+    .description('follow a sweep to its table; starts the services again where they are gone')
+    .argument('<sweep>', 'the id that `start` printed; `sa-orch status` lists them')
+    .addHelpText('after', '\nExample:\n  sa-orch watch glue-7f3a12cd');
+  return addJsonOption(addServiceOptions(addPlaceOptions(command))).action((sweepId: string, options: WatchOptions) =>
+    runAction(options.json === true, async () => {
+      const root = artifactRoot(options.root);
+      const stateDir = stateDirectory(options.stateDir);
+      await readPlan(root, sweepId);
+      const onProgress = options.json ? progressLineOnStderr : progressLine;
+      const { python, device, threads, trainer: trainerAddress } = options;
+      await ensureUp({ stateDir, root, python, device, threads, trainerAddress, onProgress });
+      const client = await connectTemporal(stateDir);
+      try {
+        await attach(client, root, sweepId, options.json === true);
+      } finally {
+        await client.connection.close();
+      }
+    }),
+  );
+}

@@ -1,0 +1,126 @@
+/**
+ * The files of sweeps and trials under the artifact root:
+ *
+ *   sweeps/<sweep id>/plan.json, progress/<cohort>.json
+ *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json
+ *
+ * A trial has one of each, whichever sweeps it belongs to. All are written atomically, so an activity that runs twice changes nothing.
+ */
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ConfigError } from '../config/errors';
+import type { Plan, TrialResult } from '../sweep/types';
+import { writeFileAtomically, writeJsonAtomically } from './atomic';
+
+/** What a trainer's job said of one trial's part of a stage. */
+export interface StageRecord {
+  /** Numbers by name, as in TrialResult.values of event.proto. */
+  values: Record<string, number>;
+  /** `code: message`, in the order they came. */
+  warnings: string[];
+  /** The trainer's environment. */
+  environment: Record<string, string>;
+}
+
+/** How far a cohort is, for people who watch. */
+export interface CohortProgress {
+  cohort: string;
+  /** `prune`, `train`, `predict`; what the cohort is doing or did last. */
+  work: string;
+  /** `queued`, `running`, … as the job's state; `unreachable` while the trainer does not answer. */
+  state: string;
+  done: number;
+  total: number;
+  rows_per_s: number;
+  /** Newest loss of each trial that reported one. */
+  losses: Record<string, number>;
+  /** For a person: why it waits. */
+  note: string | null;
+  /** Milliseconds since the epoch. */
+  updated: number;
+}
+
+export const sweepDir = (root: string, sweepId: string) => join(root, 'sweeps', sweepId);
+export const trialDir = (root: string, trialId: string) => join(root, 'trials', trialId);
+
+/** The digest by which a workflow knows its plan file. */
+export const planFileDigest = (text: string) => createHash('sha256').update(text).digest('hex');
+
+/** Writes a plan and its trials' configurations, and returns the plan file's digest. */
+export async function writePlan(root: string, plan: Plan): Promise<string> {
+  const text = `${JSON.stringify(plan, null, 2)}\n`;
+  await Promise.all(plan.trials.map((trial) => writeJsonAtomically(join(trialDir(root, trial.id), 'config.json'), trial)));
+  await writeFileAtomically(join(sweepDir(root, plan.sweep_id), 'plan.json'), text);
+  return planFileDigest(text);
+}
+
+const plans = new Map<string, Plan>();
+
+/** Reads a plan. With a digest, refuses a file that has another; equal digests are read once per process. */
+export async function readPlan(root: string, sweepId: string, digest?: string): Promise<Plan> {
+  const known = digest && plans.get(digest);
+  if (known) return known;
+  const path = join(sweepDir(root, sweepId), 'plan.json');
+  const text = await readFile(path, 'utf8').catch(() => {
+    throw new ConfigError({ where: path, message: 'no such plan; `sa-orch status` lists the sweeps under this artifact root' });
+  });
+  if (digest && planFileDigest(text) !== digest) {
+    throw new ConfigError({ where: path, message: 'changed since the sweep was started; start the sweep again to run the changed plan' });
+  }
+  const plan = JSON.parse(text) as Plan;
+  if (digest) plans.set(digest, plan);
+  return plan;
+}
+
+/** Ids of all sweeps that have a plan, in alphabetical order. */
+export async function listSweeps(root: string): Promise<string[]> {
+  const names = await readdir(join(root, 'sweeps')).catch(() => []);
+  return names.sort();
+}
+
+export function writeResult(root: string, result: TrialResult): Promise<void> {
+  return writeJsonAtomically(join(trialDir(root, result.trial_id), 'result.json'), result);
+}
+
+export function readResult(root: string, trialId: string): Promise<TrialResult | null> {
+  return readJson(join(trialDir(root, trialId), 'result.json'));
+}
+
+/** The results that exist, in the plan's order of trials. */
+export async function readResults(root: string, plan: Plan): Promise<TrialResult[]> {
+  const results = await Promise.all(plan.trials.map((trial) => readResult(root, trial.id)));
+  return results.filter((result) => result !== null);
+}
+
+export function writeStage(root: string, trialId: string, work: string, record: StageRecord): Promise<void> {
+  return writeJsonAtomically(join(trialDir(root, trialId), 'stages', `${work}.json`), record);
+}
+
+export function readStage(root: string, trialId: string, work: string): Promise<StageRecord | null> {
+  return readJson(join(trialDir(root, trialId), 'stages', `${work}.json`));
+}
+
+export function writeMetrics(root: string, trialId: string, lines: string[]): Promise<void> {
+  return writeFileAtomically(join(trialDir(root, trialId), 'metrics.jsonl'), lines.map((line) => `${line}\n`).join(''));
+}
+
+export function writeProgress(root: string, sweepId: string, progress: CohortProgress): Promise<void> {
+  return writeJsonAtomically(join(sweepDir(root, sweepId), 'progress', `${progress.cohort}.json`), progress);
+}
+
+export function readProgress(root: string, sweepId: string, cohort: string): Promise<CohortProgress | null> {
+  return readJson(join(sweepDir(root, sweepId), 'progress', `${cohort}.json`));
+}
+
+/** A file's JSON; null where there is no such file. Writers are atomic, so a broken file is an error. */
+async function readJson<T>(path: string): Promise<T | null> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  return JSON.parse(text) as T;
+}

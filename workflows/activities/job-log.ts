@@ -1,0 +1,145 @@
+/** What a job's events come to: a fold over its log, and the files that are made from it. */
+import type { Event, Heartbeat } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { FailureReason, JobState, failureReasonToJSON, jobStateToJSON, type Failure } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { writeMetrics, writeProgress, writeStage, type CohortProgress, type StageRecord } from '../../orchestrator/store/sweep-store';
+import type { Failed, JobOutcome, JobRef } from '../messages';
+
+const OUTCOMES = new Map<JobState, JobOutcome['state']>([
+  [JobState.JOB_STATE_SUCCEEDED, 'succeeded'],
+  [JobState.JOB_STATE_FAILED, 'failed'],
+  [JobState.JOB_STATE_CANCELLED, 'cancelled'],
+  [JobState.JOB_STATE_INTERRUPTED, 'interrupted'],
+]);
+
+/** Folds a job's events. Events may repeat after a trainer's crash (steps since its checkpoint): the last of a kind holds. */
+export class JobLog {
+  logId = '';
+  lastSequence = 0;
+  /** The trainer's environment, for the trials' stage records. */
+  environment: Record<string, string> = {};
+
+  private state = JobState.JOB_STATE_UNSPECIFIED;
+  private failure: Failed | null = null;
+  private readonly stages = new Map<string, StageRecord>();
+  private readonly failedTrials: Record<string, Failed> = {};
+  /** By trial, then by `name` and `step`. */
+  private readonly metrics = new Map<string, Map<string, string>>();
+  private readonly progress: CohortProgress;
+  private progressChanged = true;
+
+  constructor(
+    private readonly root: string,
+    private readonly ref: JobRef,
+  ) {
+    this.progress = {
+      cohort: ref.cohortId,
+      work: ref.work,
+      state: 'submitting',
+      done: 0,
+      total: 0,
+      rows_per_s: 0,
+      losses: {},
+      note: null,
+      updated: Date.now(),
+    };
+  }
+
+  add(event: Event): void {
+    this.logId = event.logId;
+    this.lastSequence = event.sequence;
+    this.progressChanged = true;
+    this.progress.note = null;
+    const { kind } = event;
+    switch (kind?.$case) {
+      case 'stateChanged':
+        this.state = kind.value.state;
+        this.failure = kind.value.failure ? asFailed(kind.value.failure) : null;
+        this.progress.state = stateWord(this.state);
+        break;
+      case 'progress':
+        this.progress.done = kind.value.done;
+        this.progress.total = kind.value.total;
+        this.progress.rows_per_s = kind.value.rowsPerSecond;
+        break;
+      case 'metrics':
+        for (const { trialId, name, step, value } of kind.value.metrics) {
+          const series = this.metrics.get(trialId) ?? new Map<string, string>();
+          this.metrics.set(trialId, series);
+          // JSON has no NaN: a diverged loss is written as a string.
+          series.set(`${name} ${step}`, JSON.stringify({ name, step, value: Number.isFinite(value) ? value : String(value) }));
+          if (name === 'loss') this.progress.losses[trialId] = value;
+        }
+        break;
+      case 'trialResult':
+        Object.assign(this.stage(kind.value.trialId).values, kind.value.values);
+        if (kind.value.failure) this.failedTrials[kind.value.trialId] = asFailed(kind.value.failure);
+        break;
+      case 'warning': {
+        const text = `${kind.value.code}: ${kind.value.message}`;
+        for (const trial of kind.value.trialId ? [kind.value.trialId] : this.ref.trials) {
+          const { warnings } = this.stage(trial);
+          if (!warnings.includes(text)) warnings.push(text);
+        }
+        break;
+      }
+    }
+  }
+
+  /** A sign of life while no event is due. */
+  waiting(heartbeat: Heartbeat): void {
+    this.progressChanged = true;
+    this.progress.state = stateWord(heartbeat.state);
+    this.progress.note = heartbeat.queuePosition > 0 ? `${heartbeat.queuePosition} jobs before it` : null;
+  }
+
+  queueFull(message: string): void {
+    this.hold('queued', message);
+  }
+
+  unreachable(message: string): void {
+    this.hold('unreachable', message);
+  }
+
+  /** Writes the progress file if there is news. */
+  async saveProgress(): Promise<void> {
+    if (!this.progressChanged) return;
+    this.progressChanged = false;
+    this.progress.updated = Date.now();
+    await writeProgress(this.root, this.ref.sweepId, this.progress);
+  }
+
+  /** Writes what the job came to beside each trial, and returns how it ended. To be called when the stream has ended. */
+  async finish(): Promise<JobOutcome> {
+    const state = OUTCOMES.get(this.state);
+    if (!state) throw new Error(`the job's stream ended in state ${stateWord(this.state)}`);
+    for (const trial of this.ref.trials) {
+      await writeStage(this.root, trial, this.ref.work, { ...this.stage(trial), environment: this.environment });
+      const series = this.metrics.get(trial);
+      if (series) await writeMetrics(this.root, trial, [...series.values()]);
+    }
+    await this.saveProgress();
+    return { state, failure: this.failure, failedTrials: this.failedTrials };
+  }
+
+  private stage(trial: string): StageRecord {
+    const record = this.stages.get(trial) ?? { values: {}, warnings: [], environment: {} };
+    this.stages.set(trial, record);
+    return record;
+  }
+
+  private hold(state: string, note: string): void {
+    this.progressChanged = true;
+    this.progress.state = state;
+    this.progress.note = note;
+  }
+}
+
+function asFailed(failure: Failure): Failed {
+  const reason =
+    failure.reason === FailureReason.FAILURE_REASON_UNSPECIFIED
+      ? 'internal'
+      : failureReasonToJSON(failure.reason).replace('FAILURE_REASON_', '').toLowerCase();
+  return { reason, message: failure.message };
+}
+
+const stateWord = (state: JobState) => jobStateToJSON(state).replace('JOB_STATE_', '').toLowerCase();

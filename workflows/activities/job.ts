@@ -1,0 +1,103 @@
+/**
+ * Watches a trainer's job: submits it, follows its events, heartbeats, and returns how it ended.
+ *
+ * A stream is a view of a job, never its owner. When this activity is retried (the worker died, the server was away, a timeout) it submits
+ * the same job id, finds the running job, and reads its log from the start: everything here is a fold over that log, so nothing is counted
+ * twice. Within an attempt a broken stream goes on from its cursor.
+ */
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import { readPlan } from '../../orchestrator/store/sweep-store';
+import type { Plan } from '../../orchestrator/sweep/types';
+import { connectTrainer, TrainerError, type TrainerClient } from '../../orchestrator/trainer-client/client';
+import { jobId, jobSpecFor, specDigest } from '../../orchestrator/trainer-client/spec';
+import type { JobOutcome, JobRef } from '../messages';
+import type { WorkerSetup } from './index';
+import { JobLog } from './job-log';
+
+/** A heartbeat each so many milliseconds: well inside the heartbeat timeout that workflows/cohort.ts sets. */
+const HEARTBEAT_MS = 4000;
+/** A trainer whose working loop has not moved for so long is stuck; the attempt ends and the next one looks again. */
+const STALL_SECONDS = 600;
+/** How long to wait before asking a full queue again, where the trainer does not say. */
+const QUEUE_RETRY_MS = 5000;
+
+/** Runs a job to its end and returns how it ended. A trainer out of reach is waited for; the progress file says so. */
+export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcome> {
+  const context = Context.current();
+  const plan = await readPlan(setup.root, ref.sweepId, ref.planDigest);
+  const { id, digest, spec } = describeJob(plan, ref);
+  const log = new JobLog(setup.root, ref);
+  const beat = setInterval(() => {
+    context.heartbeat({ jobId: id, logId: log.logId, lastSequence: log.lastSequence });
+    // A failed write of progress must not end the job's watch: the file is for people, and the next second brings another.
+    log.saveProgress().catch((error: unknown) => context.log.warn('progress not written', { error }));
+  }, HEARTBEAT_MS / 4);
+  const trainer = connectTrainer(setup.trainer);
+  try {
+    log.environment = (await whenReachable(trainer, log, () => trainer.getCapabilities())).environment;
+    await whenReachable(trainer, log, () => trainer.submitJob(id, digest, spec));
+    const watch = { signal: context.cancellationSignal, stallAfterSeconds: STALL_SECONDS };
+    for await (const { payload } of trainer.watchJob(id, watch)) {
+      if (payload?.$case === 'event') log.add(payload.value);
+      if (payload?.$case === 'heartbeat') log.waiting(payload.value);
+    }
+    return await log.finish();
+  } catch (error) {
+    if (context.cancellationSignal.aborted) await context.cancelled;
+    if (!(error instanceof TrainerError)) throw error;
+    if (error.retryable) {
+      // Waiting longer is the workflow's part: a retried attempt finds the same job.
+      log.unreachable(error.message);
+      await log.saveProgress();
+      throw ApplicationFailure.retryable(error.message, 'TrainerError');
+    }
+    return { state: 'failed', failure: { reason: 'refused', message: describeRefusal(error) }, failedTrials: {} };
+  } finally {
+    clearInterval(beat);
+    trainer.close();
+  }
+}
+
+/** Asks the job to stop. `checkpoint` lets it go on later. A job that was never submitted, or has ended, is left alone. */
+export async function cancelJob(setup: WorkerSetup, ref: JobRef, mode: 'checkpoint' | 'abort'): Promise<void> {
+  const plan = await readPlan(setup.root, ref.sweepId, ref.planDigest);
+  const trainer = connectTrainer(setup.trainer);
+  try {
+    await trainer.cancelJob(describeJob(plan, ref).id, mode === 'abort' ? CancelMode.CANCEL_MODE_ABORT : CancelMode.CANCEL_MODE_CHECKPOINT);
+  } catch (error) {
+    if (!(error instanceof TrainerError && error.notFound)) throw error;
+  } finally {
+    trainer.close();
+  }
+}
+
+function describeJob(plan: Plan, ref: JobRef) {
+  const cohort = plan.cohorts.find(({ id }) => id === ref.cohortId);
+  if (!cohort) throw new Error(`plan of ${ref.sweepId} has no cohort ${ref.cohortId}`);
+  const spec = jobSpecFor(plan, cohort, ref.trials, ref.work);
+  const digest = specDigest(spec);
+  return { id: jobId(digest, ref.generation), digest, spec };
+}
+
+/** Calls until the trainer answers: an absent trainer is being restarted by somebody, a full queue empties. */
+async function whenReachable<T>(trainer: TrainerClient, log: JobLog, call: () => Promise<T>): Promise<T> {
+  const context = Context.current();
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof TrainerError && error.retryable)) throw error;
+      if (error.queueFull) log.queueFull(error.message);
+      else log.unreachable(error.message);
+      await context.sleep(error.retryAfterMs ?? (error.queueFull ? QUEUE_RETRY_MS : 500));
+    }
+  }
+}
+
+/** The refusal with its fields, as the user wrote them where the trainer names them. */
+function describeRefusal(error: TrainerError): string {
+  const fields = error.fieldViolations.map(({ field, description }) => `${field}: ${description}`);
+  return [error.message, ...fields].join('; ');
+}

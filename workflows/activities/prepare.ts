@@ -1,0 +1,25 @@
+/** Tokenizes a data set into `datasets/<digest>/`. */
+import { Context } from '@temporalio/activity';
+import { prepareDatasetInThread } from '../../orchestrator/data/prepare-thread';
+import { readPlan } from '../../orchestrator/store/sweep-store';
+import type { WorkerSetup } from './index';
+
+export interface PrepareInput {
+  sweepId: string;
+  planDigest: string;
+  /** The data set's digest. */
+  dataset: string;
+}
+
+/** Runs in a thread of its own, since tokenizing on the worker's event loop would delay heartbeats. */
+export async function prepareData(setup: WorkerSetup, input: PrepareInput): Promise<void> {
+  const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
+  const dataset = plan.datasets.find(({ digest }) => digest === input.dataset);
+  if (!dataset) throw new Error(`plan of ${input.sweepId} has no data set ${input.dataset}`);
+  const beat = setInterval(() => Context.current().heartbeat(), 5000);
+  try {
+    await prepareDatasetInThread(dataset, plan.backbone.path, setup.root);
+  } finally {
+    clearInterval(beat);
+  }
+}

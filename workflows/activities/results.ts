@@ -1,0 +1,99 @@
+/** From predictions to result files, and from those to the report. */
+import { evaluatePredictions } from '../../orchestrator/metrics/evaluate';
+import { writeReport } from '../../orchestrator/report/write';
+import { readPlan, readResult, readResults, readStage, writeResult } from '../../orchestrator/store/sweep-store';
+import { budgetOf } from '../../orchestrator/sweep/budget';
+import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
+import { packageVersion } from '../../orchestrator/runtime/paths';
+import type { CohortOutcome, Failed } from '../messages';
+import type { WorkerSetup } from './index';
+
+interface PlanRef {
+  sweepId: string;
+  planDigest: string;
+}
+
+/** The cohort's trials that have no result yet; with retryFailed also those that failed. Cancelled ones always run again. */
+export async function pendingTrials(
+  setup: WorkerSetup,
+  input: PlanRef & { cohortId: string; retryFailed: boolean },
+): Promise<string[]> {
+  const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
+  const pending: string[] = [];
+  for (const id of cohortTrials(plan, input.cohortId)) {
+    const status = (await readResult(setup.root, id))?.status;
+    if (status !== 'done' && (status !== 'failed' || input.retryFailed)) pending.push(id);
+  }
+  return pending;
+}
+
+/** Writes a result for each of these trials: its metrics, or why it has none. Counts them by outcome. */
+export async function evaluateTrials(
+  setup: WorkerSetup,
+  input: PlanRef & { trials: string[]; failed: Record<string, Failed> },
+): Promise<CohortOutcome> {
+  const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
+  const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
+  for (const id of input.trials) {
+    const result = await resultOf(setup.root, plan, trialOf(plan, id), input.failed[id] ?? null);
+    await writeResult(setup.root, result);
+    outcome[result.status]++;
+  }
+  return outcome;
+}
+
+/** Marks what a cohort left without a result as failed, where the cohort as a whole came to grief. */
+export async function failCohort(setup: WorkerSetup, input: PlanRef & { cohortId: string; message: string }): Promise<CohortOutcome> {
+  const trials = await pendingTrials(setup, { ...input, retryFailed: true });
+  const failed = Object.fromEntries(trials.map((id) => [id, { reason: 'cohort', message: input.message }]));
+  return evaluateTrials(setup, { ...input, trials, failed });
+}
+
+export async function writeSweepReport(setup: WorkerSetup, input: PlanRef): Promise<void> {
+  const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
+  await writeReport(plan, await readResults(setup.root, plan), setup.root);
+}
+
+async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed | null): Promise<TrialResult> {
+  const { adapter, prune } = trial;
+  const dataset = plan.datasets.find(({ digest }) => digest === trial.dataset);
+  if (!dataset) throw new Error(`plan of ${plan.sweep_id} has no data set ${trial.dataset}`);
+  const [pruned, trained] = [await readStage(root, trial.id, 'prune'), await readStage(root, trial.id, 'train')];
+  const evaluated = failed ? { metrics: {}, warnings: [] } : await evaluatePredictions(root, plan, trial);
+  const { attention_bottleneck: attention, ffn_bottleneck: ffn } = adapter;
+  return {
+    trial_id: trial.id,
+    task: trial.task,
+    backbone: plan.backbone.name,
+    adapter: adapter.kind,
+    bottleneck: attention === ffn || attention === 0 ? ffn : [attention, ffn],
+    pruner: prune.pruner,
+    sparsity: prune.sparsity,
+    achieved_sparsity: pruned?.values.achieved_sparsity ?? null,
+    seed: trial.seed,
+    status: failed ? (failed.reason === 'cancelled' ? 'cancelled' : 'failed') : 'done',
+    metrics: evaluated.metrics,
+    budget: budgetOf(adapter, prune, plan.backbone, dataset.num_labels),
+    train: {
+      steps: trained?.values.steps ?? 0,
+      rows_per_s: trained?.values.rows_per_second ?? 0,
+      wall_s: trained?.values.wall_seconds ?? 0,
+    },
+    warnings: [...(pruned?.warnings ?? []), ...(trained?.warnings ?? []), ...evaluated.warnings],
+    error: failed && failed.reason !== 'cancelled' ? `${failed.reason}: ${failed.message}` : null,
+    data: dataset.source,
+    provenance: { sa_orch: packageVersion(), backbone_digest: plan.backbone.digest, ...trained?.environment },
+  };
+}
+
+function trialOf(plan: Plan, id: string): Trial {
+  const trial = plan.trials.find((candidate) => candidate.id === id);
+  if (!trial) throw new Error(`plan of ${plan.sweep_id} has no trial ${id}`);
+  return trial;
+}
+
+function cohortTrials(plan: Plan, cohortId: string): string[] {
+  const cohort = plan.cohorts.find(({ id }) => id === cohortId);
+  if (!cohort) throw new Error(`plan of ${plan.sweep_id} has no cohort ${cohortId}`);
+  return cohort.trials;
+}

@@ -1,0 +1,119 @@
+/** One cohort through its stages: prune, train, predict, evaluate. */
+import { CancellationScope, condition, isCancellation, proxyActivities, setHandler, sleep } from '@temporalio/workflow';
+import type { Activities } from './activities';
+import { modeSignal, type CohortInput, type CohortOutcome, type Failed, type JobOutcome, type JobRef, type Mode, type Work } from './messages';
+
+/** Reads or writes a few files. A result that the server does not hear of within a minute is made again. */
+const short = proxyActivities<Pick<Activities, 'pendingTrials' | 'evaluateTrials' | 'cancelJob'>>({
+  startToCloseTimeout: '1 minute',
+  retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
+});
+/** Watches a job for as long as it runs. A retried attempt finds the same job, so a timeout costs nothing but its own length. */
+const long = proxyActivities<Pick<Activities, 'runJob'>>({
+  startToCloseTimeout: '30 days',
+  heartbeatTimeout: '20 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '10 seconds', nonRetryableErrorTypes: ['ConfigError'] },
+});
+
+/** A fault of the trainer may be a passing one; the third is not. */
+const INTERNAL_RETRIES = 2;
+/** An interrupted job goes on from its checkpoint, so many interruptions are fine; without end they are a fault. */
+const INTERRUPTION_LIMIT = 100;
+
+const CANCELLED: Failed = { reason: 'cancelled', message: 'cancelled before its end' };
+
+/** Runs a cohort to its end. Never throws for what happens to trials: each ends with a result file that says what happened. */
+export async function cohort(input: CohortInput): Promise<CohortOutcome> {
+  const { sweepId, planDigest, cohortId, run } = input;
+  const plan = { sweepId, planDigest, cohortId };
+  let mode: Mode = input.mode;
+  let current: JobRef | null = null;
+  let generations = 0;
+  setHandler(modeSignal, (wish) => {
+    if (mode !== 'cancel') mode = wish;
+  });
+
+  const pending = await short.pendingTrials({ ...plan, retryFailed: input.retryFailed });
+  const failed: Record<string, Failed> = {};
+
+  /** Runs a job, and stops it when the mode says so: the watching activity then ends by itself with the job's state. */
+  async function runUnderMode(job: JobRef): Promise<JobOutcome> {
+    current = job;
+    let ended = false;
+    const stopper = (async () => {
+      await condition(() => ended || mode !== 'run');
+      while (!ended) {
+        await short.cancelJob(job, mode === 'pause' ? 'checkpoint' : 'abort');
+        const asked = mode;
+        // The job may not have been submitted yet when the wish came: ask until the watcher ends.
+        await condition(() => ended || mode !== asked, '5 seconds');
+        if (mode === 'run') await condition(() => ended || mode !== 'run');
+      }
+    })();
+    try {
+      return await long.runJob(job);
+    } finally {
+      ended = true;
+      current = null;
+      await stopper;
+    }
+  }
+
+  async function runStage(work: Work, trials: string[]): Promise<void> {
+    let generation = generations++;
+    let retries = 0;
+    for (let interruptions = 0; interruptions < INTERRUPTION_LIMIT; ) {
+      await condition(() => mode !== 'pause');
+      if (mode === 'cancel') return markAll(trials, CANCELLED);
+      const outcome = await runUnderMode({ ...plan, trials, work, generation: `${run}-${generation}` });
+      if (outcome.state === 'succeeded') {
+        Object.assign(failed, outcome.failedTrials);
+        return;
+      }
+      if (outcome.state === 'interrupted') {
+        if (mode === 'run') {
+          interruptions++;
+          await sleep('1 second');
+        }
+        continue;
+      }
+      if (outcome.state === 'cancelled') return markAll(trials, CANCELLED);
+      const failure = outcome.failure ?? { reason: 'internal', message: 'the trainer gave no reason' };
+      if (trials.length > 1 && ['out_of_memory', 'quarantined'].includes(failure.reason)) {
+        // A trial's results do not depend on its neighbours, so halves give the same numbers in less memory.
+        const half = Math.ceil(trials.length / 2);
+        await runStage(work, trials.slice(0, half));
+        return runStage(work, trials.slice(half));
+      }
+      if (failure.reason === 'internal' && retries < INTERNAL_RETRIES) {
+        retries++;
+        generation = generations++;
+        continue;
+      }
+      return markAll(trials, failure);
+    }
+    markAll(trials, { reason: 'interrupted', message: `interrupted ${INTERRUPTION_LIMIT} times` });
+  }
+
+  function markAll(trials: string[], failure: Failed): void {
+    for (const trial of trials) failed[trial] = failure;
+  }
+
+  try {
+    for (const work of ['prune', 'train', 'predict'] as const) {
+      const alive = pending.filter((trial) => !(trial in failed));
+      if (alive.length > 0) await runStage(work, alive);
+    }
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    mode = 'cancel';
+    await CancellationScope.nonCancellable(async () => {
+      if (current) await short.cancelJob(current, 'abort');
+    });
+    markAll(
+      pending.filter((trial) => !(trial in failed)),
+      CANCELLED,
+    );
+  }
+  return CancellationScope.nonCancellable(() => short.evaluateTrials({ ...plan, trials: pending, failed }));
+}

@@ -1,0 +1,88 @@
+/**
+ * How clients and workflows talk: inputs, queries, updates, signals and states. Imported by workflows and by the CLI, so it may import
+ * only `@temporalio/workflow` and types.
+ */
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+
+/** A person's wish for a sweep. A paused sweep's jobs are stopped at a checkpoint and go on from there; a cancelled one's end. */
+export type Mode = 'run' | 'pause' | 'cancel';
+
+/** What a sweep workflow needs. Payloads stay small: trials and data sets are in the plan file, which activities read. */
+export interface SweepInput {
+  /** Grows when the meaning of this input changes. */
+  stateVersion: 1;
+  sweepId: string;
+  /** Hex SHA-256 of the plan file: an activity refuses a file that is not the one this run was started with. */
+  planDigest: string;
+  /** `[a-z0-9]+`, different for each run of the sweep: part of job ids, so that a new run never takes an old run's failures for its own. */
+  run: string;
+  /** In the order of execution. */
+  cohorts: { id: string; dataset: string }[];
+  /** Cohorts in progress at the same time. More than the trainer has slots keeps its queue filled between stages. */
+  maxParallel: number;
+  /** Whether trials that failed in an earlier run are tried again. */
+  retryFailed: boolean;
+}
+
+export interface CohortInput {
+  sweepId: string;
+  planDigest: string;
+  run: string;
+  cohortId: string;
+  retryFailed: boolean;
+  mode: Mode;
+}
+
+export type CohortState = 'waiting' | 'running' | 'done' | 'cancelled' | 'failed';
+
+/** Counters and states; tables come from files. */
+export interface SweepStatus {
+  mode: Mode;
+  /** By cohort id. */
+  cohorts: Record<string, CohortState>;
+  done: number;
+  failed: number;
+  cancelled: number;
+}
+
+/** How a cohort ended: trials by outcome. */
+export interface CohortOutcome {
+  done: number;
+  failed: number;
+  cancelled: number;
+}
+
+export const statusQuery = defineQuery<SweepStatus>('status');
+/** Sets the mode and returns the one before. `cancel` is final: a later `run` or `pause` is rejected. */
+export const setModeUpdate = defineUpdate<Mode, [Mode]>('setMode');
+/** From a sweep to its cohorts. */
+export const modeSignal = defineSignal<[Mode]>('mode');
+
+/** The stages of a trial that a trainer does. */
+export type Work = 'prune' | 'train' | 'predict';
+
+/** Names a trainer's job: its specification is a pure function of the plan and this. */
+export interface JobRef {
+  sweepId: string;
+  planDigest: string;
+  cohortId: string;
+  trials: string[];
+  work: Work;
+  /** `<run>-<n>`: a retry is a new generation, hence a new job. */
+  generation: string;
+}
+
+export interface Failed {
+  /** FailureReason in lower case without its prefix: `non_finite`, `out_of_memory`, …; `refused` where the trainer refused the job. */
+  reason: string;
+  message: string;
+}
+
+/** How a job ended. */
+export interface JobOutcome {
+  state: 'succeeded' | 'failed' | 'cancelled' | 'interrupted';
+  /** Set where the job as a whole failed. */
+  failure: Failed | null;
+  /** Trials that failed while the job succeeded, by id. */
+  failedTrials: Record<string, Failed>;
+}

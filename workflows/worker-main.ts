@@ -1,0 +1,47 @@
+/**
+ * The worker: hosts the workflows and their activities until it is told to stop. Settings come from the environment:
+ *
+ *   SA_ORCH_TEMPORAL_ADDRESS   the embedded server; without it Temporal's own settings hold (TEMPORAL_ADDRESS, profiles, TLS, …)
+ *   SA_ORCH_NAMESPACE          `default` unless set
+ *   SA_ORCH_TASK_QUEUE         one a trainer pool: an activity must land where the trainer and its files are
+ *   SA_ORCH_TRAINER            the trainer's address
+ *   SA_ORCH_ROOT               the artifact root
+ */
+import { join } from 'node:path';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import { packageRoot } from '../orchestrator/runtime/paths';
+import { createActivities } from './activities';
+
+function required(name: string): string {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set: the worker is started by \`sa-orch start\`, \`sa-orch up\` or \`sa-orch worker\``);
+  return value;
+}
+
+async function main(): Promise<void> {
+  const embedded = process.env.SA_ORCH_TEMPORAL_ADDRESS;
+  const { connectionOptions, namespace } = embedded ? { connectionOptions: { address: embedded } } : loadClientConnectConfig();
+  const connection = await NativeConnection.connect(connectionOptions);
+  const worker = await Worker.create({
+    connection,
+    namespace: process.env.SA_ORCH_NAMESPACE ?? namespace ?? 'default',
+    taskQueue: required('SA_ORCH_TASK_QUEUE'),
+    workflowBundle: { codePath: join(packageRoot(), 'dist', 'workflow-bundle.js') },
+    activities: createActivities({ root: required('SA_ORCH_ROOT'), trainer: required('SA_ORCH_TRAINER') }),
+    // Watching a job costs almost nothing; a full set of watches must not keep evaluation and reports waiting.
+    maxConcurrentActivityTaskExecutions: 200,
+    // A worker that throttles heartbeats more hears of a timeout later than the server.
+    maxHeartbeatThrottleInterval: '5 seconds',
+    // Time for short activities to end; a watch is simply found again by the next worker.
+    shutdownGraceTime: '5 seconds',
+  });
+  process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
+  await worker.run();
+  await connection.close();
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`worker: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exitCode = 1;
+});
