@@ -1,0 +1,107 @@
+/**
+ * Installs pinned Python packages with `uv` where it is on PATH, else with venv and pip. Every file that is installed must have one of the
+ * hashes in the requirement file, whatever index or mirror it comes from; the index is the user's own setting.
+ */
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { UserError, type OnProgress } from '../cli/output';
+import { readIfThere, writeFileAtomic } from './files';
+import { withLock } from './lock-file';
+import { tailLog } from './log-file';
+import { findBasePython, findInterpreters } from './python';
+import { findOnPath, runCommand } from './run-command';
+
+/** An installer step that failed; the last lines of its log say why. */
+function installFailed(what: string, log: string): UserError {
+  const offline = 'Is the package index reachable? A mirror is set with PIP_INDEX_URL (pip) or UV_DEFAULT_INDEX (uv).';
+  return new UserError(`${what} could not be installed:\n  ${tailLog(log, 6).join('\n  ')}`, 3, `${offline}\nThe whole log: ${log}`);
+}
+
+/**
+ * Makes a folder exactly once per machine user, whoever asks and however often: builds under a lock, then writes a marker. A folder without its
+ * marker was left by a process that died and is built anew. (A virtual environment cannot be renamed into place: its scripts know its path.)
+ */
+export async function buildOnce(folder: string, label: string, onProgress: OnProgress, build: () => Promise<object>): Promise<object> {
+  const marker = join(folder, '.complete.json');
+  const present = (): object | undefined => {
+    const content = readIfThere(marker);
+    return content === undefined ? undefined : (JSON.parse(content) as object);
+  };
+  const found = present();
+  if (found) return found;
+  mkdirSync(dirname(folder), { recursive: true });
+  const onWait = (holder: { pid: number }): void => onProgress('…', label, `another process (${holder.pid}) is setting it up`);
+  return withLock(`${folder}.lock`, onWait, async () => {
+    const meanwhile = present();
+    if (meanwhile) return meanwhile;
+    rmSync(folder, { recursive: true, force: true });
+    const description = await build();
+    writeFileAtomic(marker, JSON.stringify(description));
+    return description;
+  });
+}
+
+/** Makes a virtual environment. Returns its interpreter. */
+export async function createEnvironment(folder: string, log: string): Promise<string> {
+  const uv = findOnPath('uv');
+  const base = await findBasePython(uv === undefined);
+  const python = join(folder, 'bin', 'python');
+  const made = uv
+    ? await runCommand(uv, ['venv', '--no-project', '--python', base.path, folder], { log })
+    : await runCommand(base.path, ['-m', 'venv', folder], { log });
+  if (made.status !== 0 || !existsSync(python)) throw installFailed(`a virtual environment of ${base.path}`, log);
+  return python;
+}
+
+/** Installs a whole closure into an environment; nothing that the file does not list. */
+export async function installRequirements(python: string, requirements: string, what: string, log: string): Promise<void> {
+  const uv = findOnPath('uv');
+  const options = ['--require-hashes', '--no-deps', '-r', requirements];
+  const done = uv
+    ? await runCommand(uv, ['pip', 'install', '--python', python, ...options], { log })
+    : await runCommand(python, ['-m', 'pip', 'install', '--disable-pip-version-check', ...options], { log });
+  if (done.status !== 0) throw installFailed(what, log);
+}
+
+/**
+ * Installs PyTorch's CPU build, a tenth of the size of the CUDA build, where `uv` is there (it knows PyTorch's own index) and that index
+ * answers. False where it could not be had.
+ *
+ * This one package is checked by its version and by TLS to PyTorch's own index, not by a hash of ours: the index gives the build a version
+ * and hashes of its own that the hashes of the public package index's build cannot match. Everything else in the environment is checked by hash.
+ */
+export async function installCpuTorch(python: string, version: string, log: string): Promise<boolean> {
+  const uv = findOnPath('uv');
+  if (uv === undefined) return false;
+  const args = ['pip', 'install', '--python', python, '--torch-backend=cpu', '--no-deps', `torch==${version}`];
+  // Where the index is out of reach this must not hold up a first run for minutes.
+  const env = { ...process.env, UV_HTTP_CONNECT_TIMEOUT: '5', UV_HTTP_RETRIES: '0' };
+  const { status } = await runCommand(uv, args, { log, env, timeoutMs: 600_000 });
+  return status === 0;
+}
+
+/** Unpacks one pinned wheel, without its dependencies, into the cache. Returns its folder. */
+export async function ensureWheel(requirements: string, folder: string, label: string, onProgress: OnProgress): Promise<string> {
+  await buildOnce(folder, label, onProgress, async () => {
+    onProgress('…', label, 'downloading, once');
+    const log = `${folder}.log`;
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(log, '');
+    const options = ['--target', folder, '--require-hashes', '--no-deps', '-r', requirements];
+    const uv = findOnPath('uv');
+    const pip = uv ? undefined : (await findInterpreters()).find(({ hasPip }) => hasPip)?.path;
+    if (!uv && !pip) {
+      throw new UserError(
+        `${label}: neither uv nor a Python with pip is on PATH`,
+        2,
+        'Install uv, or pip (Debian, Ubuntu: apt install python3-pip).',
+      );
+    }
+    const done = uv
+      ? await runCommand(uv, ['pip', 'install', ...options], { log })
+      : await runCommand(pip ?? '', ['-m', 'pip', 'install', '--disable-pip-version-check', ...options], { log });
+    if (done.status !== 0) throw installFailed(label, log);
+    return { requirements };
+  });
+  return folder;
+}

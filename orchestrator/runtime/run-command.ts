@@ -1,0 +1,55 @@
+/** Runs a program to its end. */
+import { spawn } from 'node:child_process';
+import { accessSync, constants, createWriteStream, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+export interface CommandResult {
+  /** The exit status; 128 + the signal's number is not made up: a signal gives null. */
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface CommandOptions {
+  env?: NodeJS.ProcessEnv;
+  /** stdout and stderr are appended to this file as well. */
+  log?: string;
+  timeoutMs?: number;
+}
+
+/** Runs a program and collects what it prints. A program that cannot be started has status null and says why in stderr. */
+export async function runCommand(file: string, args: string[], options: CommandOptions = {}): Promise<CommandResult> {
+  const log = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a' });
+  const child = spawn(file, args, { env: options.env, stdio: ['ignore', 'pipe', 'pipe'], timeout: options.timeoutMs });
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      output[name] += text;
+      log?.write(text);
+    });
+  }
+  const status = await new Promise<number | null>((resolve) => {
+    child.on('error', (error) => {
+      output.stderr += error.message;
+      resolve(null);
+    });
+    child.on('close', (code) => resolve(code));
+  });
+  log?.end();
+  return { status, ...output };
+}
+
+/** The absolute path of a program on PATH; undefined where there is none. */
+export function findOnPath(program: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  for (const folder of (env.PATH ?? '').split(delimiter)) {
+    if (folder === '') continue;
+    const candidate = join(folder, program);
+    try {
+      accessSync(candidate, constants.X_OK);
+      if (statSync(candidate).isFile()) return candidate;
+    } catch {
+      // Not here.
+    }
+  }
+  return undefined;
+}

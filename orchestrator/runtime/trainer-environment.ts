@@ -1,0 +1,156 @@
+/** The Python that runs the torch trainer: an environment of our own making, or an interpreter that the user names. */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError, type OnProgress } from '../cli/output';
+import { detectGpu } from './gpu';
+import { ensurePythonContract } from './python-contract';
+import { buildOnce, createEnvironment, installCpuTorch, installRequirements } from './install-python';
+import { cacheDirectory, packageRoot } from './paths';
+import { isCudaOnly, parseRequirements } from './requirements';
+import { findOnPath, runCommand } from './run-command';
+
+export interface TrainerEnvironment {
+  /** The interpreter. */
+  python: string;
+  /** What must be added to its environment: PYTHONPATH with the trainer and the generated contract. */
+  env: { PYTHONPATH: string };
+  /** For a person: `Python 3.12.3, torch 2.15.0+cpu, transformers 5.23.0`. */
+  description: string;
+}
+
+interface EnvironmentOptions {
+  /** The user's own interpreter; SA_ORCH_PYTHON where not given. */
+  python?: string;
+  onProgress: OnProgress;
+}
+
+const LABEL = 'trainer environment';
+const TRAINER = join(packageRoot(), 'trainer', 'torch');
+
+/** Oldest versions that the trainer is tested with, by import name. The pinned environment has the newest. */
+const MINIMUM: Record<string, string> = {
+  torch: '2.11',
+  transformers: '5.17',
+  safetensors: '0.5',
+  numpy: '1.26',
+  grpcio: '1.70',
+  'grpcio-tools': '1.70',
+  'grpcio-health-checking': '1.70',
+  'grpcio-reflection': '1.70',
+  'grpcio-status': '1.70',
+};
+
+const VERSIONS_PROBE = `
+import json, platform, sys
+from importlib.metadata import PackageNotFoundError, version
+def found(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+print(json.dumps({"python": platform.python_version(), "packages": {name: found(name) for name in sys.argv[1:]}}))
+`;
+
+/**
+ * Finds or makes the trainer's Python environment. The first time takes minutes (PyTorch is large); after that it is a look at a marker file.
+ *
+ * @throws UserError (exit 2) where the named interpreter lacks something, with every lack; (exit 3) where packages cannot be had
+ */
+export async function ensureTrainerEnvironment({ python, onProgress }: EnvironmentOptions): Promise<TrainerEnvironment> {
+  const own = python ?? process.env.SA_ORCH_PYTHON;
+  const interpreter = own ? (findOnPath(own) ?? own) : await ensurePinnedEnvironment(onProgress);
+  const description = await checkVersions(interpreter, own !== undefined);
+  const contract = await ensurePythonContract(interpreter);
+  const pythonPath = [TRAINER, contract, ...(own && process.env.PYTHONPATH ? [process.env.PYTHONPATH] : [])].join(':');
+  return { python: interpreter, env: { PYTHONPATH: pythonPath }, description };
+}
+
+/** The same with what tests and benchmarks need besides (pytest, ruff, mypy, scikit-learn, accelerate). */
+export async function ensureTestEnvironment(options: EnvironmentOptions): Promise<TrainerEnvironment> {
+  const environment = await ensureTrainerEnvironment(options);
+  const own = options.python ?? process.env.SA_ORCH_PYTHON;
+  if (own) return environment;
+  const inTrainer = new Set(pinned('requirements.txt').map(({ name }) => name));
+  const extra = pinned('requirements-test.txt').filter(({ name }) => !inTrainer.has(name));
+  const text = extra.map((requirement) => requirement.text).join('\n');
+  const folder = join(environment.python, '..', '..', 'test-packages', digestOf(text));
+  await buildOnce(folder, 'test environment', options.onProgress, async () => {
+    options.onProgress('…', 'test environment', `installing ${extra.length} packages`);
+    mkdirSync(folder, { recursive: true });
+    const requirements = join(folder, 'requirements.txt');
+    writeFileSync(requirements, `${text}\n`);
+    await installRequirements(environment.python, requirements, 'the test packages', join(folder, 'install.log'));
+    return { packages: extra.length };
+  });
+  return environment;
+}
+
+async function ensurePinnedEnvironment(onProgress: OnProgress): Promise<string> {
+  const file = join(TRAINER, 'requirements.txt');
+  const build = process.platform === 'linux' && !detectGpu() ? 'cpu' : 'default';
+  const folder = join(cacheDirectory(), 'python', `${digestOf(readFileSync(file, 'utf8'))}-${build}`);
+  const log = `${folder}.log`;
+  await buildOnce(folder, LABEL, onProgress, async () => {
+    writeFileSync(log, '');
+    onProgress('…', LABEL, `PyTorch and Transformers, once; log in ${log}`);
+    const python = await createEnvironment(folder, log);
+    const torch = pinned('requirements.txt').find(({ name }) => name === 'torch');
+    const cpu = build === 'cpu' && torch !== undefined && (await installCpuTorch(python, torch.version, log));
+    if (build === 'cpu' && !cpu) onProgress('…', LABEL, "PyTorch's CPU index is out of reach: taking the CUDA build, about 6 GB on disk");
+    const requirements = cpu ? withoutTorch(folder) : file;
+    await installRequirements(python, requirements, 'PyTorch and Transformers', log);
+    return { build: cpu ? 'cpu' : 'default' };
+  });
+  return join(folder, 'bin', 'python');
+}
+
+function withoutTorch(folder: string): string {
+  const rest = pinned('requirements.txt').filter(({ name }) => name !== 'torch' && !isCudaOnly(name));
+  const path = join(folder, 'requirements-cpu.txt');
+  writeFileSync(path, rest.map(({ text }) => `${text}\n`).join(''));
+  return path;
+}
+
+function pinned(file: string): ReturnType<typeof parseRequirements> {
+  return parseRequirements(readFileSync(join(TRAINER, file), 'utf8'));
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+/** Reads installed versions without importing anything (PyTorch alone takes seconds). Returns them for a person. */
+async function checkVersions(python: string, own: boolean): Promise<string> {
+  const { status, stdout, stderr } = await runCommand(python, ['-c', VERSIONS_PROBE, ...Object.keys(MINIMUM)], { timeoutMs: 60_000 });
+  if (status !== 0)
+    throw new UserError(
+      `${python} is no Python that runs: ${stderr.trim()}`,
+      2,
+      'Name a Python interpreter with --python or SA_ORCH_PYTHON.',
+    );
+  const { python: version, packages } = JSON.parse(stdout) as { python: string; packages: Record<string, string | null> };
+  const lacks = Object.entries(MINIMUM).flatMap(([name, minimum]) => {
+    const found = packages[name];
+    if (found && compareVersions(found, minimum) >= 0) return [];
+    return [found ? `${name} ${found} (needs ${minimum} or newer)` : `${name} (not installed; needs ${minimum} or newer)`];
+  });
+  if (lacks.length > 0) {
+    const hint = own
+      ? `Install them there (${python} -m pip install …), or leave out --python and SA_ORCH_PYTHON to get an environment of our own.`
+      : `Remove the folder of ${python} in the cache and try again.`;
+    throw new UserError(`${python} lacks what the torch trainer needs: ${lacks.join(', ')}`, 2, hint);
+  }
+  return `Python ${version}, torch ${packages.torch}, transformers ${packages.transformers}`;
+}
+
+/** Compares the leading numbers of two versions: negative where `a` is older. */
+export function compareVersions(a: string, b: string): number {
+  const numbers = (version: string): number[] => (/^\d+(\.\d+)*/.exec(version)?.[0] ?? '0').split('.').map(Number);
+  const [left, right] = [numbers(a), numbers(b)];
+  for (let i = 0; i < Math.max(left.length, right.length); i++) {
+    const difference = (left[i] ?? 0) - (right[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
