@@ -35,7 +35,10 @@ export function loadSweepConfig(nameOrFile: string, options: LoadOptions = {}): 
     );
   }
   const content: unknown = yaml.toJS() ?? {};
-  const document = check(documentSchema, content, (problem) => ({ where: locate(yaml, lines, file, problem.path), message: problem.message }));
+  const document = check(documentSchema, content, (problem) => ({
+    where: locate(yaml, lines, file, problem.path),
+    message: problem.message,
+  }));
   const name = document.name ?? basename(file).replace(/\.ya?ml$/, '');
   return buildConfig(name, file, document, options);
 }
@@ -45,7 +48,12 @@ export function sweepConfigFrom(name: string, settings: SweepSettingsInput): Swe
   return buildConfig(name, null, {}, { overrides: settings });
 }
 
-function buildConfig(name: string, file: string | null, document: SweepDocument, { profile = null, overrides = {} }: LoadOptions): SweepConfig {
+function buildConfig(
+  name: string,
+  file: string | null,
+  document: SweepDocument,
+  { profile = null, overrides = {} }: LoadOptions,
+): SweepConfig {
   const where = file ?? name;
   const { name: _name, profiles = {}, ...base } = document;
   let settings: SweepSettings = base;
@@ -99,7 +107,10 @@ function locate(yaml: Document, lines: LineCounter, file: string, path: readonly
 function findSweepFile(nameOrFile: string): string {
   if (/\.ya?ml$/.test(nameOrFile) || nameOrFile.includes('/')) {
     if (!existsSync(nameOrFile) || !statSync(nameOrFile).isFile()) {
-      throw new ConfigError({ where: nameOrFile, message: 'there is no such file; give the path of a sweep file, or the name of one in configs/sweeps' });
+      throw new ConfigError({
+        where: nameOrFile,
+        message: 'there is no such file; give the path of a sweep file, or the name of one in configs/sweeps',
+      });
     }
     return nameOrFile;
   }

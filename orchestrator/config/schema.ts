@@ -135,7 +135,9 @@ export const documentSchema = map({
     .optional(),
   ...settings,
   profiles: z
-    .record(z.string(), map({ description: z.string({ error: 'a text' }).optional(), ...settings }), { error: 'a map of names to settings' })
+    .record(z.string(), map({ description: z.string({ error: 'a text' }).optional(), ...settings }), {
+      error: 'a map of names to settings',
+    })
     .optional(),
 });
 
