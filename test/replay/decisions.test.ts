@@ -1,0 +1,173 @@
+/**
+ * What the workflows decide, on a real Temporal server. The activities are written here, since what a decision hangs on (out of memory, a
+ * passing fault) cannot be brought about at will; all else is the real thing.
+ */
+import { join } from 'node:path';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker } from '@temporalio/worker';
+import type { cohort } from '../../workflows/cohort';
+import { setModeUpdate, statusQuery, type Failed, type JobOutcome, type JobRef, type SweepInput } from '../../workflows/messages';
+import type { sweep } from '../../workflows/sweep';
+
+const binary = process.env.SA_ORCH_TEST_TEMPORAL;
+const describeWithServer = binary ? describe : describe.skip;
+const SUCCEEDED: JobOutcome = { state: 'succeeded', failure: null, failedTrials: {} };
+const failedJob = (reason: string): JobOutcome => ({ state: 'failed', failure: { reason, message: `${reason} it was` }, failedTrials: {} });
+
+describeWithServer('the workflows', () => {
+  let env: TestWorkflowEnvironment;
+  let ids = 0;
+
+  beforeAll(async () => {
+    env = await TestWorkflowEnvironment.createLocal({ server: { executable: { type: 'existing-path', path: binary! } } });
+  });
+  afterAll(() => env.teardown());
+
+  /** Runs a body beside a worker whose trainer answers as told; returns what happened. */
+  async function withTrainer(trials: Record<string, string[]>, answer: (job: JobRef) => JobOutcome | Promise<JobOutcome>) {
+    const jobs: JobRef[] = [];
+    const cancelled: string[] = [];
+    const evaluated: { trials: string[]; failed: Record<string, Failed> }[] = [];
+    const taskQueue = `decisions-${++ids}`;
+    const activities = {
+      prepareData: () => undefined,
+      pendingTrials: ({ cohortId }: { cohortId: string }) => trials[cohortId],
+      runJob: async (job: JobRef) => {
+        jobs.push(job);
+        return answer(job);
+      },
+      cancelJob: (_job: JobRef, mode: string) => void cancelled.push(mode),
+      evaluateTrials: (input: { trials: string[]; failed: Record<string, Failed> }) => {
+        evaluated.push(input);
+        const failures = Object.values(input.failed);
+        const stopped = failures.filter(({ reason }) => reason === 'cancelled').length;
+        return { done: input.trials.length - failures.length, failed: failures.length - stopped, cancelled: stopped };
+      },
+      failCohort: () => ({ done: 0, failed: 1, cancelled: 0 }),
+      writeSweepReport: () => undefined,
+    };
+    const worker = await Worker.create({
+      connection: env.nativeConnection,
+      taskQueue,
+      workflowBundle: { codePath: join(__dirname, '../../dist/workflow-bundle.js') },
+      activities,
+    });
+    const start = (cohorts: string[]) =>
+      env.client.workflow.start<typeof sweep>('sweep', { taskQueue, workflowId: `sweep-${ids}`, args: [inputOf(`sweep-${ids}`, cohorts)] });
+    const execute = (cohortId: string) =>
+      env.client.workflow.execute<typeof cohort>('cohort', {
+        taskQueue,
+        workflowId: `cohort-${ids}`,
+        args: [{ sweepId: 's', planDigest: 'd', run: 'r', cohortId, retryFailed: false, mode: 'run' }],
+      });
+    return { worker, jobs, cancelled, evaluated, start, execute };
+  }
+
+  const inputOf = (sweepId: string, cohorts: string[]): SweepInput => ({
+    stateVersion: 1,
+    sweepId,
+    planDigest: 'd',
+    run: 'r',
+    cohorts: cohorts.map((id) => ({ id, dataset: 'x' })),
+    maxParallel: 2,
+    retryFailed: false,
+  });
+
+  test('a cohort that is too large for memory is halved until it fits, and each half goes on by itself', async () => {
+    const { worker, jobs, execute } = await withTrainer({ c: ['a', 'b', 'c', 'd'] }, ({ work, trials }) =>
+      work === 'train' && trials.length > 1 ? failedJob('out_of_memory') : SUCCEEDED,
+    );
+    await expect(worker.runUntil(execute('c'))).resolves.toEqual({ done: 4, failed: 0, cancelled: 0 });
+    expect(jobs.filter(({ work }) => work === 'train').map(({ trials }) => trials.join(''))).toEqual(['abcd', 'ab', 'a', 'b', 'cd', 'c', 'd']);
+  });
+
+  test('a trial that brings its trainer down alone fails by itself, and its neighbours are trained', async () => {
+    const { worker, evaluated, execute } = await withTrainer({ c: ['good', 'bad'] }, ({ work, trials }) =>
+      work === 'train' && trials.includes('bad') ? failedJob('quarantined') : SUCCEEDED,
+    );
+    await expect(worker.runUntil(execute('c'))).resolves.toEqual({ done: 1, failed: 1, cancelled: 0 });
+    expect(Object.keys(evaluated[0]!.failed)).toEqual(['bad']);
+  });
+
+  test('a fault of the trainer is tried again under a new generation, and the third is final', async () => {
+    const { worker, jobs, execute } = await withTrainer({ c: ['a'] }, () => failedJob('internal'));
+    await expect(worker.runUntil(execute('c'))).resolves.toEqual({ done: 0, failed: 1, cancelled: 0 });
+    expect(jobs.map(({ work, generation }) => `${work} ${generation}`)).toEqual(['prune r-0', 'prune r-1', 'prune r-2']);
+  });
+
+  test('a trial that fails in one stage is not sent to the next', async () => {
+    const { worker, jobs, execute } = await withTrainer({ c: ['a', 'nan'] }, ({ work }) =>
+      work === 'train' ? { ...SUCCEEDED, failedTrials: { nan: { reason: 'non_finite', message: 'loss is NaN at step 3' } } } : SUCCEEDED,
+    );
+    await expect(worker.runUntil(execute('c'))).resolves.toEqual({ done: 1, failed: 1, cancelled: 0 });
+    expect(jobs.at(-1)).toMatchObject({ work: 'predict', trials: ['a'] });
+  });
+
+  test('an interrupted job is submitted again under the same generation', async () => {
+    let times = 0;
+    const { worker, jobs, execute } = await withTrainer({ c: ['a'] }, () =>
+      times++ === 0 ? { state: 'interrupted', failure: null, failedTrials: {} } : SUCCEEDED,
+    );
+    await worker.runUntil(execute('c'));
+    expect(jobs.slice(0, 2).map(({ work, generation }) => `${work} ${generation}`)).toEqual(['prune r-0', 'prune r-0']);
+  });
+
+  test('pause stops the job at a checkpoint, resume submits it again', async () => {
+    let interrupt: (outcome: JobOutcome) => void = () => undefined;
+    let paused = false;
+    const { worker, jobs, cancelled, start } = await withTrainer({ c: ['a'] }, ({ work }) =>
+      work === 'train' && !paused ? new Promise<JobOutcome>((resolve) => (interrupt = resolve)) : SUCCEEDED,
+    );
+    await worker.runUntil(async () => {
+      const handle = await start(['c']);
+      await until(() => jobs.some(({ work }) => work === 'train'));
+      await handle.executeUpdate(setModeUpdate, { args: ['pause'] });
+      await until(() => cancelled.length > 0);
+      paused = true;
+      interrupt({ state: 'interrupted', failure: null, failedTrials: {} });
+      await until(async () => (await handle.query(statusQuery)).mode === 'pause');
+      expect(jobs.filter(({ work }) => work === 'train')).toHaveLength(1);
+      await handle.executeUpdate(setModeUpdate, { args: ['run'] });
+      expect(await handle.result()).toMatchObject({ done: 1, failed: 0, cancelled: 0 });
+    });
+    expect(cancelled).toEqual(['checkpoint']);
+    expect(jobs.filter(({ work }) => work === 'train').map(({ generation }) => generation)).toEqual(['r-1', 'r-1']);
+  });
+
+  test('cancel ends the running jobs, gives every trial its state, and cannot be taken back', async () => {
+    const aborts: ((outcome: JobOutcome) => void)[] = [];
+    const { worker, jobs, cancelled, start } = await withTrainer(
+      { c1: ['a'], c2: ['b', 'c'], c3: ['d'] },
+      () => new Promise<JobOutcome>((resolve) => aborts.push(resolve)),
+    );
+    await worker.runUntil(async () => {
+      const handle = await start(['c1', 'c2', 'c3']);
+      await until(() => jobs.length === 2);
+      await handle.executeUpdate(setModeUpdate, { args: ['cancel'] });
+      await expect(handle.executeUpdate(setModeUpdate, { args: ['run'] })).rejects.toThrow();
+      await until(() => cancelled.length >= 2);
+      for (const end of aborts) end({ state: 'cancelled', failure: null, failedTrials: {} });
+      expect(await handle.result()).toMatchObject({ done: 0, failed: 0, cancelled: 4 });
+    });
+    expect(new Set(cancelled)).toEqual(new Set(['abort']));
+    expect(jobs).toHaveLength(2);
+  });
+
+  test('a job that fails for good fails its trials, and the sweep goes on to its end', async () => {
+    const { worker, start } = await withTrainer({ c1: ['a'], c2: ['b'] }, ({ cohortId }) =>
+      cohortId === 'c1' ? failedJob('bad_artifact') : SUCCEEDED,
+    );
+    await worker.runUntil(async () => {
+      const handle = await start(['c1', 'c2']);
+      expect(await handle.result()).toMatchObject({ done: 1, failed: 1, cohorts: { c1: 'done', c2: 'done' } });
+    });
+  });
+});
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`still not so after 20 s: ${condition.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
