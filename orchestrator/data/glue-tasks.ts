@@ -24,6 +24,8 @@ export interface GlueTask {
   label: string;
   /** Where the file has no header line: its columns, in order. */
   headerless?: readonly string[];
+  /** The published files hold a few cut lines, which the hub's copy leaves out; so do we. Elsewhere a cut line is an error. */
+  skipsCutLines?: true;
   /** Column names of the hub's parquet files; their label column is always `label`. */
   hubText: readonly [string] | readonly [string, string];
   splits: readonly GlueSplit[];
@@ -78,6 +80,7 @@ const TASKS: readonly GlueTask[] = [
     labels: ['not_duplicate', 'duplicate'],
     text: ['question1', 'question2'],
     label: 'is_duplicate',
+    skipsCutLines: true,
     hubText: ['question1', 'question2'],
     splits: SPLITS,
     metrics: ['accuracy', 'f1'],

@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Tokenizer } from '@huggingface/tokenizers';
+import { ConfigError } from '../config/errors';
+import { tokenizerFromVocabulary } from './vocabulary-tokenizer';
+
+/** Token ids of a row, special tokens included. */
+export interface EncodedRow {
+  ids: number[];
+  /** 0 for the first text and what surrounds it, 1 for the second where the model tells them apart. */
+  typeIds: number[];
+  /** Whether tokens were cut. */
+  truncated: boolean;
+}
+
+/** Turns a text or a pair into token ids, at most maxLength of them. */
+export type EncodeRow = (text: string, pair: string | null) => EncodedRow;
+
+/** The files of a model directory that tokenizing depends on, in a fixed order; those that are not there are left out. */
+const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'vocab.txt', 'vocab.json', 'merges.txt'];
+
+/** Hex SHA-256 over names and contents of a model's tokenizer files. */
+export function tokenizerDigest(modelDir: string): string {
+  const hash = createHash('sha256');
+  for (const name of TOKENIZER_FILES) {
+    const path = join(modelDir, name);
+    if (existsSync(path)) {
+      hash.update(`${name}\n`).update(createHash('sha256').update(readFileSync(path)).digest());
+    }
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * The tokenizer of a model directory: tokenizer.json where it is there, else the vocabulary files of BERT or RoBERTa.
+ *
+ * Gives the ids that Python's `AutoTokenizer(text, pair, truncation="longest_first", max_length=maxLength)` gives.
+ *
+ * @throws ConfigError where the directory has no tokenizer
+ */
+export function loadTokenizer(modelDir: string, maxLength: number): EncodeRow {
+  const config = readJson(join(modelDir, 'tokenizer_config.json')) ?? {};
+  const definition = readJson(join(modelDir, 'tokenizer.json')) ?? tokenizerFromVocabulary(modelDir, config);
+  const tokenizer = new Tokenizer(definition, config);
+  const preprocess = lowercases(definition) ? lowercaseAsRust : (text: string) => text;
+  const tokens = (text: string) => tokenizer.encode(preprocess(text), { add_special_tokens: false }).ids;
+  const [single, paired] = [template(tokenizer, false), template(tokenizer, true)];
+  if (maxLength <= paired.specials) {
+    throw new ConfigError({ where: 'max_length', message: `is ${maxLength}; a pair alone has ${paired.specials} special tokens here` });
+  }
+  return (text, pair) => {
+    const first = tokens(text);
+    if (pair === null) {
+      const room = maxLength - single.specials;
+      return { ...single.fill(first.slice(0, room), []), truncated: first.length > room };
+    }
+    const second = tokens(pair);
+    const [n1, n2] = longestFirst(first.length, second.length, maxLength - paired.specials);
+    return { ...paired.fill(first.slice(0, n1), second.slice(0, n2)), truncated: n1 < first.length || n2 < second.length };
+  };
+}
+
+/**
+ * How many tokens of each text stay where `room` tokens are left for both: the rule of Hugging Face tokenizers' LongestFirst
+ * (truncate_encodings), which cuts the longer text down to what the shorter leaves, and where both are too long halves the room.
+ */
+export function longestFirst(n1: number, n2: number, room: number): [number, number] {
+  if (n1 + n2 <= room) {
+    return [n1, n2];
+  }
+  const shorter = Math.min(n1, n2);
+  let [a, b] = [shorter, Math.max(shorter, room - shorter)];
+  if (shorter > room || a + b > room) {
+    a = Math.floor(room / 2);
+    b = a + (room % 2);
+  }
+  return n1 > n2 ? [b, a] : [a, b];
+}
+
+/** Where special tokens and texts stand in a row: found by running the model's own post-processor on two marks. */
+function template(tokenizer: Tokenizer, paired: boolean) {
+  const [A, B] = ['\u0000A', '\u0000B'];
+  const processed: { tokens: string[]; token_type_ids?: number[] } = tokenizer.post_processor?.([A], paired ? [B] : null, true) ?? { tokens: paired ? [A, B] : [A] };
+  const slots = processed.tokens.map((token, i) => {
+    const typeId = processed.token_type_ids?.[i] ?? 0;
+    if (token === A || token === B) {
+      return { text: token === A ? 0 : 1, id: 0, typeId };
+    }
+    return { text: null, id: tokenizer.token_to_id(token)!, typeId };
+  });
+  return {
+    specials: slots.filter((slot) => slot.text === null).length,
+    fill(first: number[], second: number[]) {
+      const ids: number[] = [];
+      const typeIds: number[] = [];
+      for (const { text, id, typeId } of slots) {
+        const part = text === null ? [id] : text === 0 ? first : second;
+        ids.push(...part);
+        typeIds.push(...part.map(() => typeId));
+      }
+      return { ids, typeIds };
+    },
+  };
+}
+
+function lowercases(definition: object): boolean {
+  const { normalizer } = definition as { normalizer?: { type?: string; lowercase?: boolean } | null };
+  return normalizer?.type === 'BertNormalizer' && normalizer.lowercase === true;
+}
+
+/**
+ * Python's tokenizers lower each character for itself; JavaScript gives a capital sigma at a word's end its final form. The CJK
+ * characters beyond U+FFFF are words of their own there, and halves of words in the JavaScript library, which looks at UTF-16 units.
+ */
+function lowercaseAsRust(text: string): string {
+  return text.replaceAll('Σ', 'σ').replace(/[\u{20000}-\u{2a6df}\u{2a700}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu, ' $& ');
+}
+
+function readJson(path: string): object | null {
+  if (!existsSync(path)) {
+    return null;
+  }
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as object;
+  } catch (error) {
+    throw new ConfigError({ where: path, message: `is not valid JSON: ${(error as Error).message}` });
+  }
+}
