@@ -1,0 +1,83 @@
+/**
+ * The promise of the project: whatever is killed while a sweep trains, it ends with the numbers that it would have had. Real processes, real
+ * kills, the commands that a user types.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Workplace } from '../support/workplace';
+
+const data = process.env.SA_ORCH_DATA;
+const SWEEP = `
+name: durable
+tasks: [cola, mrpc]
+rows: 128
+validation_rows: 64
+seeds: [1, 2]
+adapter: {bottleneck: 16}
+compare:
+  - {pruner: none}
+  - {pruner: snip, sparsity: 0.8}
+train: {steps: 220, batch_size: 16, learning_rate: 1.0e-3, dropout: 0.1}
+`;
+
+jest.setTimeout(900_000);
+
+describe('a sweep whose processes are killed', () => {
+  let folder: string;
+  const places: Workplace[] = [];
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'sa-orch-durability-'));
+    writeFileSync(join(folder, 'durable.yaml'), SWEEP);
+  });
+  afterAll(async () => {
+    for (const place of places) await place.down();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function workplace(name: string): Workplace {
+    const place = new Workplace(join(folder, name));
+    places.push(place);
+    return place;
+  }
+
+  const startArguments = () => ['start', '--sweep', join(folder, 'durable.yaml'), ...(data ? ['--data-dir', data] : [])];
+
+  test('ends with the results of an undisturbed one, to the last digit, after trainer, worker, server, supervisor and command were killed', async () => {
+    const calm = workplace('calm');
+    const undisturbed = await calm.run(startArguments());
+    expect(undisturbed.status).toBe(0);
+    await calm.down();
+
+    const hit = workplace('hit');
+    const command = hit.spawn(startArguments());
+    for (const service of ['trainer', 'worker', 'temporal'] as const) {
+      await hit.trainingMoves();
+      await hit.killService(service);
+    }
+    await hit.trainingMoves();
+    await hit.killService('supervisor');
+    await command.kill();
+    // The trainer goes on without anybody; now nothing is typed but `watch`.
+    const [sweepId] = readdirSync(join(hit.root, 'sweeps'));
+    const watched = await hit.run(['watch', sweepId!]);
+    expect(watched.status).toBe(0);
+
+    expect(comparable(hit)).toEqual(comparable(calm));
+    expect(comparable(hit)).toHaveLength(8);
+    const again = await hit.run([...startArguments(), '--json']);
+    expect(again.status).toBe(0);
+    expect(again.seconds).toBeLessThan(30);
+  });
+});
+
+/** results.jsonl, line by line, without timings. */
+function comparable(place: Workplace): unknown[] {
+  const [sweepId] = readdirSync(join(place.root, 'sweeps'));
+  const lines = readFileSync(join(place.root, 'sweeps', sweepId!, 'results.jsonl'), 'utf8').trim().split('\n');
+  return lines.map((line) => {
+    const { train, ...result } = JSON.parse(line) as { train: { steps: number } };
+    return { ...result, steps: train.steps };
+  });
+}

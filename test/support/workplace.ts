@@ -1,0 +1,110 @@
+/** A folder in which a user works: its own state and artifact root, and the built command. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const COMMAND = join(__dirname, '../../bin/sa-orch.js');
+
+export interface Ended {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+  seconds: number;
+}
+
+/** What `status --json` says of a service. */
+interface Service {
+  name: string;
+  state: string;
+  pid: number | null;
+}
+
+export class Workplace {
+  readonly root: string;
+  readonly stateDir: string;
+  readonly env: NodeJS.ProcessEnv;
+
+  constructor(
+    readonly folder: string,
+    env: NodeJS.ProcessEnv = {},
+  ) {
+    mkdirSync(folder, { recursive: true });
+    this.root = join(folder, 'checkpoints');
+    this.stateDir = join(folder, '.sa-orch');
+    // Temporal's own settings of whoever runs the tests must not send them to another server.
+    const { TEMPORAL_ADDRESS, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, ...rest } = process.env;
+    void [TEMPORAL_ADDRESS, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE];
+    this.env = { ...rest, ...env, SA_ORCH_ROOT: this.root, SA_ORCH_STATE: this.stateDir };
+  }
+
+  /** Types a command and goes on; `ended` resolves when it ends. */
+  spawn(args: string[]): { child: ChildProcess; ended: Promise<Ended>; kill(): Promise<void> } {
+    const started = Date.now();
+    const child = spawn(process.execPath, [COMMAND, ...args], { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    const ended = new Promise<Ended>((resolve) => {
+      // `exit`, not `close`: services that the command started in the background may hold its pipes.
+      child.on('exit', (status) => resolve({ status, stdout, stderr, seconds: (Date.now() - started) / 1000 }));
+    });
+    const kill = async () => {
+      child.kill('SIGKILL');
+      await ended;
+    };
+    return { child, ended, kill };
+  }
+
+  /** Types a command and waits for its end. */
+  run(args: string[]): Promise<Ended> {
+    return this.spawn(args).ended;
+  }
+
+  async services(): Promise<Service[]> {
+    const { stdout } = await this.run(['status', '--json']);
+    return (JSON.parse(stdout) as { services: Service[] }).services;
+  }
+
+  /** Kills a service's process with SIGKILL, once it has one. */
+  async killService(name: string): Promise<void> {
+    for (let tries = 0; tries < 60; tries++) {
+      const pid = (await this.services()).find((service) => service.name === name)?.pid;
+      if (pid) {
+        process.kill(pid, 'SIGKILL');
+        return;
+      }
+      await sleep(500);
+    }
+    throw new Error(`no process of ${name} to kill`);
+  }
+
+  /** Waits until some cohort has done training steps that it had not done when this was called. */
+  async trainingMoves(): Promise<void> {
+    const before = this.trainedSteps();
+    for (let tries = 0; tries < 600; tries++) {
+      for (const [cohort, steps] of this.trainedSteps()) if (steps > (before.get(cohort) ?? 0)) return;
+      await sleep(200);
+    }
+    throw new Error('training did not move in two minutes');
+  }
+
+  /** Steps done by each cohort that trains, as its progress file says. */
+  private trainedSteps(): Map<string, number> {
+    const sweeps = join(this.root, 'sweeps');
+    const steps = new Map<string, number>();
+    for (const sweep of existsSync(sweeps) ? readdirSync(sweeps) : []) {
+      const folder = join(sweeps, sweep, 'progress');
+      for (const file of existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : []) {
+        const progress = JSON.parse(readFileSync(join(folder, file), 'utf8')) as { work: string; done: number };
+        if (progress.work === 'train') steps.set(file, progress.done);
+      }
+    }
+    return steps;
+  }
+
+  async down(): Promise<void> {
+    await this.run(['down', '--force']);
+  }
+}
