@@ -1,0 +1,147 @@
+"""`python -m sparse_adapter_trainer`: a trainer that serves jobs until it is stopped.
+
+Prints one JSON line on stdout once it listens; everything else goes to stderr. Exit status: 0 after SIGTERM or SIGINT, 2 where the
+command line, the address or the state folder is not usable, 1 where the trainer itself failed.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from . import capabilities
+from .jobs import BrokenState, JobStore
+from .listening import Address, CannotListen, Lock
+from .server import TrainerServicer, build_server, set_serving
+from .worker import EngineLike, Worker
+
+# Together under the 20 s after which a supervisor would kill.
+STOP_JOB_SECONDS = 15
+CLOSE_CALLS_SECONDS = 2
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line, checked."""
+    parser = argparse.ArgumentParser(
+        prog="sparse_adapter_trainer", description="Serves prune, train and predict jobs of sparse adapters over gRPC."
+    )
+    parser.add_argument("--listen", required=True, help="unix:/path.sock, or host:port with --tls-cert and --tls-key or --insecure")
+    parser.add_argument("--root", required=True, type=Path, help="the artifact root: data sets in, masks, adapters and predictions out")
+    parser.add_argument("--state", required=True, type=Path, help="a folder of this trainer's own, for jobs and their logs")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto takes a GPU where there is one (default)")
+    parser.add_argument("--threads", type=int, help="CPU threads; at most the number of cores, which is the default")
+    parser.add_argument("--queue-length", type=int, default=16, help="jobs that may wait (default 16)")
+    parser.add_argument(
+        "--quarantine-after", type=int, default=3, help="give a job up after so many runs that each took the trainer down (default 3)"
+    )
+    parser.add_argument("--insecure", action="store_true", help="serve TCP without TLS: whoever reaches the port can use the trainer")
+    parser.add_argument("--tls-cert", type=Path, help="the server's certificate chain (PEM)")
+    parser.add_argument("--tls-key", type=Path, help="its private key (PEM)")
+    parser.add_argument("--tls-client-ca", type=Path, help="demand client certificates that this authority signed (PEM)")
+    options = parser.parse_args(arguments)
+    for name in ("threads", "queue_length", "quarantine_after"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name.replace('_', '-')}: {value} is not at least 1")
+    if (options.tls_cert is None) != (options.tls_key is None):
+        parser.error("--tls-cert and --tls-key go together")
+    if options.tls_client_ca and not options.tls_cert:
+        parser.error("--tls-client-ca needs --tls-cert and --tls-key")
+    if not options.listen.startswith("unix:") and not options.tls_cert and not options.insecure:
+        parser.error(f"--listen {options.listen}: TCP needs --tls-cert and --tls-key, or an explicit --insecure")
+    return options
+
+
+def credentials(options: argparse.Namespace) -> grpc.ServerCredentials | None:
+    """TLS where it is configured."""
+    if options.tls_cert is None:
+        return None
+    try:
+        pair = (options.tls_key.read_bytes(), options.tls_cert.read_bytes())
+        authority = options.tls_client_ca.read_bytes() if options.tls_client_ca else None
+    except OSError as error:
+        raise CannotListen(f"TLS: {error}") from error
+    return grpc.ssl_server_credentials([pair], root_certificates=authority, require_client_auth=authority is not None)
+
+
+def torch_engine(options: argparse.Namespace) -> EngineLike:
+    """The real engine. Imports torch, which takes seconds."""
+    import torch
+
+    from .engine import Engine
+
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Engine(options.root, device=device, threads=options.threads)
+
+
+async def serve(options: argparse.Namespace, address: Address, make_engine: Callable[[argparse.Namespace], EngineLike]) -> bool:
+    """Serves until SIGTERM or SIGINT. Tells whether the working thread has ended."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    worker = Worker(lambda: make_engine(options))
+    stopped = asyncio.ensure_future(stop.wait())
+    loading = asyncio.wrap_future(worker.engine)
+    both: list[asyncio.Future[Any]] = [stopped, loading]
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        return False
+    engine = await loading
+    described = capabilities.describe(engine.environment, engine.architectures, options.root, options.queue_length)
+    store = JobStore(options.state, options.queue_length, options.quarantine_after)
+    servicer = TrainerServicer(store, described, options.root, worker.seconds_since_work)
+    server, health = build_server(servicer)
+    listening = address.bind(server, credentials(options))
+    await server.start()
+    await set_serving(health)
+    worker.start(store)
+    device = described.devices[0]
+    ready = {"listening": listening, "framework": described.framework, "version": described.framework_version}
+    print(json.dumps({**ready, "device": device.kind, "threads": device.threads}), flush=True)
+
+    await stopped
+    await health.enter_graceful_shutdown()
+    store.stop()
+    servicer.stop()
+    ended = await asyncio.to_thread(worker.join, STOP_JOB_SECONDS)
+    if not ended:
+        store.forgive_running()
+    await server.stop(CLOSE_CALLS_SECONDS)
+    return ended
+
+
+def main(arguments: list[str], make_engine: Callable[[argparse.Namespace], EngineLike] = torch_engine) -> int:
+    """Runs a trainer and returns its exit status."""
+    options = parse(arguments)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    options.root = options.root.absolute()
+    try:
+        options.root.mkdir(parents=True, exist_ok=True)
+        address = Address(options.listen)
+        # Held until the process ends. Taken before torch is imported, so that a second trainer is refused at once.
+        locks = [Lock(options.state / "lock", f"the state folder {options.state}"), address.lock()]
+        ended = asyncio.run(serve(options, address, make_engine))
+    except (CannotListen, BrokenState, OSError) as error:
+        print(f"sparse_adapter_trainer: {error}", file=sys.stderr)
+        return 2
+    del locks
+    if not ended:
+        # The working thread is inside the framework's own code: an orderly end of the interpreter would wait for it or crash in it.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

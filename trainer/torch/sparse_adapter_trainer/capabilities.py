@@ -1,0 +1,73 @@
+"""What this trainer can do, and the name of the disk it works on."""
+
+import os
+import platform
+import uuid
+from pathlib import Path
+
+from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
+
+from . import __version__
+
+PROTOCOL_VERSION = 1
+# One job at a time: it uses every core or the whole GPU, and what it saves is in its cohort.
+SLOTS = 1
+# A pass holds whole trials up to a fixed number of tokens, so a cohort's size does not bound its memory; this bounds a request.
+MAX_COHORT = 64
+
+
+def describe(environment: dict[str, str], architectures: list[str], root: Path, queue_length: int) -> capabilities_pb2.Capabilities:
+    """The capabilities of a trainer whose engine tells this environment and these architectures."""
+    return capabilities_pb2.Capabilities(
+        protocol_version=PROTOCOL_VERSION,
+        framework="torch",
+        framework_version=environment["torch"],
+        trainer_version=__version__,
+        devices=[_device(environment)],
+        slots=SLOTS,
+        queue_length=queue_length,
+        max_cohort=MAX_COHORT,
+        architectures=architectures,
+        adapters=[job_pb2.ADAPTER_KIND_HOULSBY, job_pb2.ADAPTER_KIND_PFEIFFER],
+        pruners=[job_pb2.PRUNER_NONE, job_pb2.PRUNER_RAND, job_pb2.PRUNER_MAG, job_pb2.PRUNER_SNIP],
+        task_kinds=[job_pb2.TASK_KIND_CLASSIFICATION, job_pb2.TASK_KIND_REGRESSION],
+        artifact_root_id=root_id(root),
+        artifact_service=False,
+        hub_download=True,
+        environment=environment,
+    )
+
+
+def root_id(root: Path) -> str:
+    """The content of `<root>/.root-id`, which is made where it is missing. Of two processes that make it at once, one wins."""
+    path = root / ".root-id"
+    if not path.exists():
+        root.mkdir(parents=True, exist_ok=True)
+        own = root / f".root-id.{uuid.uuid4().hex}"
+        own.write_text(uuid.uuid4().hex)
+        try:
+            os.link(own, path)
+        except FileExistsError:
+            pass
+        finally:
+            own.unlink()
+    return path.read_text().strip()
+
+
+def _device(environment: dict[str, str]) -> capabilities_pb2.Device:
+    if environment["device"].startswith("cuda"):
+        import torch
+
+        properties = torch.cuda.get_device_properties(environment["device"])
+        return capabilities_pb2.Device(kind="cuda", name=properties.name, memory_bytes=properties.total_memory)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return capabilities_pb2.Device(kind="cpu", name=_cpu_name(), memory_bytes=memory, threads=int(environment["threads"]))
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,85 @@
+"""Where a trainer listens, and the locks that keep a second one away."""
+
+import fcntl
+import os
+import socket
+import stat
+from pathlib import Path
+
+import grpc
+
+# sun_path has 108 bytes with its closing zero, on Linux.
+LONGEST_SOCKET_PATH = 107
+
+
+class CannotListen(Exception):
+    """The address or the state folder is not usable; the message says why and what would be right."""
+
+
+class Lock:
+    """An exclusive lock on a file that ends with this process, however it ends."""
+
+    def __init__(self, path: Path, purpose: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._fd, 32).decode(errors="replace").strip() or "unknown"
+            os.close(self._fd)
+            raise CannotListen(f"another trainer (pid {holder}) already uses {purpose}") from None
+        os.ftruncate(self._fd, 0)
+        os.write(self._fd, f"{os.getpid()}\n".encode())
+
+
+class Address:
+    """`unix:/path.sock` or `host:port` (port 0: any free one)."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.socket_path: Path | None = None
+        if text.startswith("unix:"):
+            self.socket_path = Path(text.removeprefix("unix:"))
+            if not self.socket_path.is_absolute():
+                raise CannotListen(f"{text}: the socket's path must be absolute, as in unix:/run/user/1000/trainer.sock")
+            if len(os.fsencode(self.socket_path)) > LONGEST_SOCKET_PATH:
+                raise CannotListen(
+                    f"{text}: the socket's path is longer than {LONGEST_SOCKET_PATH} bytes; choose a shorter one, for example in /tmp"
+                )
+        elif not text.rpartition(":")[2].isdigit() or not text.rpartition(":")[0]:
+            raise CannotListen(f"{text!r} is neither unix:/path.sock nor host:port")
+
+    def lock(self) -> Lock | None:
+        """Locks a socket's path; a port needs no lock, as the kernel gives it to one process."""
+        if self.socket_path is None:
+            return None
+        return Lock(self.socket_path.with_name(self.socket_path.name + ".lock"), str(self.socket_path))
+
+    def bind(self, server: grpc.aio.Server, credentials: grpc.ServerCredentials | None) -> str:
+        """Binds the server and returns the address with the port that it got. Removes what a killed trainer left of a socket, whose lock
+        must be held."""
+        if self.socket_path is not None:
+            self._remove_stale_socket(self.socket_path)
+        try:
+            port = server.add_secure_port(self.text, credentials) if credentials else server.add_insecure_port(self.text)
+        except RuntimeError as error:
+            raise CannotListen(f"{self.text}: cannot listen here; is the address in use? ({error})") from error
+        if self.socket_path is not None:
+            # Who can connect can have the trainer read and write files: only the owner.
+            os.chmod(self.socket_path, 0o600)
+            return self.text
+        return f"{self.text.rpartition(':')[0]}:{port}"
+
+    @staticmethod
+    def _remove_stale_socket(path: Path) -> None:
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISSOCK(mode):
+            raise CannotListen(f"{path} exists and is not a socket; it is left alone")
+        # An older server may hold the path without a lock: one that answers is not stale.
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                raise CannotListen(f"{path}: another process listens there")
+        path.unlink()

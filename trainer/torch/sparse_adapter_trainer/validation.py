@@ -1,0 +1,240 @@
+"""What is wrong with a SubmitJobRequest, field by field.
+
+`invalid_fields` needs nothing but the request (INVALID_ARGUMENT); `unmet_preconditions` looks at what this trainer can do and has on its
+disk (FAILED_PRECONDITION) and expects a request that is valid. Both return violations with the field's path in the request.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.rpc.error_details_pb2 import BadRequest
+from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2, trainer_pb2
+
+Violation = BadRequest.FieldViolation
+MOST_VIOLATIONS = 20
+
+_JOB_ID = re.compile(r"[a-z0-9-]{1,128}")
+_TRIAL_ID = re.compile(r"[a-z0-9-]{1,64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"[0-9a-f]{16,64}")
+_SPLIT = re.compile(r"[a-z0-9_-]{1,64}")
+_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?")
+
+
+def bad_request(violations: list[Violation]) -> BadRequest:
+    """At most 20 violations, the last one "and N more": a longer trailer breaks the connection."""
+    if len(violations) > MOST_VIOLATIONS:
+        shown = violations[: MOST_VIOLATIONS - 1]
+        violations = [*shown, Violation(field=violations[len(shown)].field, description=f"and {len(violations) - len(shown)} more")]
+    return BadRequest(field_violations=violations)
+
+
+def invalid_fields(request: trainer_pb2.SubmitJobRequest) -> list[Violation]:
+    """Everything in the request that is wrong in itself."""
+    return [Violation(field=field, description=description) for field, description in _request(request)]
+
+
+def invalid_identity(request: trainer_pb2.SubmitJobRequest) -> list[Violation]:
+    """What is wrong with the job's id and digest, which is all that finding a job needs."""
+    return [Violation(field=field, description=description) for field, description in _identity(request)]
+
+
+def unmet_preconditions(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities, root: Path) -> list[Violation]:
+    """Everything that a valid specification asks for and this trainer, with artifact root `root`, cannot do or does not have."""
+    return [Violation(field=field, description=description) for field, description in _preconditions(spec, capabilities, root)]
+
+
+_Found = Iterator[tuple[str, str]]
+
+
+def _request(request: trainer_pb2.SubmitJobRequest) -> _Found:
+    yield from _identity(request)
+    spec = request.spec
+    if not (spec.backbone.path.startswith("/") or _HUB_ID.fullmatch(spec.backbone.path)):
+        yield "spec.backbone.path", f"{spec.backbone.path!r} is neither an absolute directory nor a hub id"
+    if not _DIGEST.fullmatch(spec.backbone.digest):
+        yield "spec.backbone.digest", f"{spec.backbone.digest!r} is not a hexadecimal digest"
+    yield from _dataset(spec.dataset)
+    if not spec.trials:
+        yield "spec.trials", "is empty; a job has at least one trial"
+    seen: dict[str, int] = {}
+    for index, trial in enumerate(spec.trials):
+        at = f"spec.trials[{index}]"
+        yield from _trial(at, trial)
+        if trial.trial_id in seen:
+            yield f"{at}.trial_id", f"{trial.trial_id!r} is also the id of spec.trials[{seen[trial.trial_id]}]; ids are unique in a job"
+        seen.setdefault(trial.trial_id, index)
+        if trial.adapter.kind != spec.trials[0].adapter.kind:
+            yield f"{at}.adapter.kind", "differs from spec.trials[0].adapter.kind; a cohort has one kind of adapter"
+    yield from _work(spec)
+
+
+def _identity(request: trainer_pb2.SubmitJobRequest) -> _Found:
+    if not _JOB_ID.fullmatch(request.job_id):
+        yield "job_id", f"{request.job_id!r} is not 1 to 128 characters of a-z, 0-9 and '-'"
+    if not _SHA256.fullmatch(request.spec_digest):
+        yield "spec_digest", f"{request.spec_digest!r} is not a SHA-256 in 64 hexadecimal digits"
+
+
+def _dataset(dataset: job_pb2.Dataset) -> _Found:
+    if not _DIGEST.fullmatch(dataset.digest):
+        yield "spec.dataset.digest", f"{dataset.digest!r} is not a hexadecimal digest"
+    if dataset.name != f"datasets/{dataset.digest}":
+        yield "spec.dataset.name", f"{dataset.name!r} is not 'datasets/<digest>' with the digest of spec.dataset.digest"
+    yield from _enum("spec.dataset.task_kind", dataset.task_kind, job_pb2.TaskKind)
+    if dataset.task_kind == job_pb2.TASK_KIND_CLASSIFICATION and dataset.num_labels < 2:
+        yield "spec.dataset.num_labels", f"{dataset.num_labels} is not at least 2, as classification needs"
+    if dataset.task_kind == job_pb2.TASK_KIND_REGRESSION and dataset.num_labels != 1:
+        yield "spec.dataset.num_labels", f"{dataset.num_labels} is not 1, as regression needs"
+
+
+def _trial(at: str, trial: job_pb2.Trial) -> _Found:
+    if not _TRIAL_ID.fullmatch(trial.trial_id):
+        yield f"{at}.trial_id", f"{trial.trial_id!r} is not 1 to 64 characters of a-z, 0-9 and '-'"
+    yield from _adapter(f"{at}.adapter", trial.adapter)
+    yield from _prune(f"{at}.prune", trial.prune)
+    yield from _train(f"{at}.train", trial.train)
+
+
+def _adapter(at: str, adapter: job_pb2.Adapter) -> _Found:
+    yield from _enum(f"{at}.kind", adapter.kind, job_pb2.AdapterKind)
+    if adapter.kind == job_pb2.ADAPTER_KIND_HOULSBY:
+        yield from _at_least_one(f"{at}.attention_bottleneck", adapter.attention_bottleneck)
+    yield from _at_least_one(f"{at}.ffn_bottleneck", adapter.ffn_bottleneck)
+    yield from _positive(f"{at}.scale", adapter.scale)
+    yield from _enum(f"{at}.norm", adapter.norm, job_pb2.AdapterNorm)
+    yield from _enum(f"{at}.activation", adapter.activation, job_pb2.Activation)
+    yield from _enum(f"{at}.init", adapter.init, job_pb2.AdapterInit)
+    if adapter.init == job_pb2.ADAPTER_INIT_GAUSSIAN:
+        yield from _positive(f"{at}.init_std", adapter.init_std)
+
+
+def _prune(at: str, prune: job_pb2.Prune) -> _Found:
+    yield from _enum(f"{at}.pruner", prune.pruner, job_pb2.Pruner)
+    yield from _fraction(f"{at}.sparsity", prune.sparsity)
+    if prune.pruner == job_pb2.PRUNER_NONE:
+        if prune.sparsity != 0:
+            yield f"{at}.sparsity", f"{prune.sparsity} is not 0, as the pruner NONE needs"
+        return
+    yield from _enum(f"{at}.scope", prune.scope, job_pb2.PruneScope)
+    if prune.pruner == job_pb2.PRUNER_SNIP:
+        yield from _at_least_one(f"{at}.scoring_rows", prune.scoring_rows)
+
+
+def _train(at: str, train: job_pb2.Train) -> _Found:
+    yield from _at_least_one(f"{at}.batch_size", train.batch_size)
+    yield from _at_least_one(f"{at}.total_steps", train.total_steps)
+    yield from _positive(f"{at}.learning_rate", train.learning_rate)
+    yield from _not_negative(f"{at}.weight_decay", train.weight_decay)
+    yield from _fraction(f"{at}.warmup", train.warmup)
+    yield from _enum(f"{at}.schedule", train.schedule, job_pb2.LearningRateSchedule)
+    yield from _not_negative(f"{at}.max_grad_norm", train.max_grad_norm)
+    yield from _fraction(f"{at}.adam_beta1", train.adam_beta1)
+    yield from _fraction(f"{at}.adam_beta2", train.adam_beta2)
+    yield from _positive(f"{at}.adam_epsilon", train.adam_epsilon)
+    yield from _fraction(f"{at}.dropout", train.dropout)
+    yield from _fraction(f"{at}.attention_dropout", train.attention_dropout)
+
+
+def _work(spec: job_pb2.JobSpec) -> _Found:
+    work = spec.WhichOneof("work")
+    if work is None:
+        yield "spec", "has no work; set one of prune, train and predict"
+    if work == "train":
+        yield from _at_least_one("spec.train.log_every_steps", spec.train.log_every_steps)
+        yield from _at_least_one("spec.train.keep_checkpoints", spec.train.keep_checkpoints)
+    if work == "predict":
+        if not spec.predict.splits:
+            yield "spec.predict.splits", "is empty; name at least one split"
+        for index, split in enumerate(spec.predict.splits):
+            if not _SPLIT.fullmatch(split):
+                yield f"spec.predict.splits[{index}]", f"{split!r} is not 1 to 64 characters of a-z, 0-9, '_' and '-'"
+
+
+def _preconditions(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities, root: Path) -> _Found:
+    if len(spec.trials) > capabilities.max_cohort:
+        yield "spec.trials", f"has {len(spec.trials)} trials; this trainer takes at most {capabilities.max_cohort} in a job"
+    yield from _able("spec.dataset.task_kind", spec.dataset.task_kind, capabilities.task_kinds, job_pb2.TaskKind)
+    yield from _backbone(spec, capabilities)
+    yield from _splits(spec, root / spec.dataset.name)
+    for index, trial in enumerate(spec.trials):
+        at = f"spec.trials[{index}]"
+        yield from _able(f"{at}.adapter.kind", trial.adapter.kind, capabilities.adapters, job_pb2.AdapterKind)
+        yield from _able(f"{at}.prune.pruner", trial.prune.pruner, capabilities.pruners, job_pb2.Pruner)
+        needed = {"train": "masks.safetensors", "predict": "adapter/adapter_model.safetensors"}.get(spec.WhichOneof("work") or "")
+        if needed and not (root / "trials" / trial.trial_id / needed).is_file():
+            earlier = "prune" if spec.HasField("train") else "train"
+            yield at, f"trials/{trial.trial_id}/{needed} does not exist; a job that does {earlier} writes it"
+
+
+def _backbone(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities) -> _Found:
+    field, path = "spec.backbone.path", spec.backbone.path
+    if not path.startswith("/"):
+        if not capabilities.hub_download:
+            yield field, f"{path!r} is a hub id, and this trainer does not download"
+        return
+    try:
+        config = json.loads((Path(path) / "config.json").read_bytes())
+        model_type, hidden = config["model_type"], int(config["hidden_size"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        yield field, f"{path} has no readable config.json with model_type and hidden_size on the trainer's machine ({reason})"
+        return
+    if model_type not in capabilities.architectures:
+        yield field, f"{path} is of type {model_type!r}; this trainer supports {', '.join(capabilities.architectures)}"
+    for index, trial in enumerate(spec.trials):
+        widths = {"ffn_bottleneck": trial.adapter.ffn_bottleneck}
+        if trial.adapter.kind == job_pb2.ADAPTER_KIND_HOULSBY:
+            widths["attention_bottleneck"] = trial.adapter.attention_bottleneck
+        for name, width in widths.items():
+            if width > 4 * hidden:
+                yield f"spec.trials[{index}].adapter.{name}", f"{width} is more than 4 × the backbone's hidden size, {4 * hidden}"
+
+
+def _splits(spec: job_pb2.JobSpec, folder: Path) -> _Found:
+    if not (folder / "dataset.json").is_file():
+        yield "spec.dataset.name", f"{spec.dataset.name}/dataset.json does not exist under the trainer's artifact root"
+        return
+    if spec.HasField("predict"):
+        for index, split in enumerate(spec.predict.splits):
+            if not (folder / f"{split}.safetensors").is_file():
+                yield f"spec.predict.splits[{index}]", f"{spec.dataset.name}/{split}.safetensors does not exist"
+    elif not (folder / "train.safetensors").is_file():
+        yield "spec.dataset.name", f"{spec.dataset.name}/train.safetensors does not exist"
+
+
+def _able(field: str, value: int, supported: list[int], enum: EnumTypeWrapper) -> _Found:
+    if value not in supported:
+        yield field, f"{enum.Name(value)} is not supported by this trainer; it supports {', '.join(enum.Name(each) for each in supported)}"
+
+
+def _enum(field: str, value: int, enum: EnumTypeWrapper) -> _Found:
+    allowed = ", ".join(enum.keys()[1:])
+    if value == 0:
+        yield field, f"is not set; it is one of {allowed}"
+    elif value not in enum.values():
+        yield field, f"{value} is not one of {allowed}"
+
+
+def _at_least_one(field: str, value: int) -> _Found:
+    if value < 1:
+        yield field, f"{value} is not at least 1"
+
+
+def _positive(field: str, value: float) -> _Found:
+    if not (math.isfinite(value) and value > 0):
+        yield field, f"{value} is not a number above 0"
+
+
+def _not_negative(field: str, value: float) -> _Found:
+    if not (math.isfinite(value) and value >= 0):
+        yield field, f"{value} is not a number of at least 0"
+
+
+def _fraction(field: str, value: float) -> _Found:
+    if not 0 <= value < 1:
+        yield field, f"{value} is not in [0, 1)"

@@ -1,0 +1,146 @@
+"""The one thread that does tensor work: it makes the engine and then runs one job after the other."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Protocol
+
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+
+from .errors import Cancelled, Interrupted, JobFailed
+from .jobs import CANCELLED, FAILED, INTERRUPTED, Job, JobStore
+from .reporting import Reporter
+
+_log = logging.getLogger(__name__)
+
+
+class EngineLike(Protocol):
+    """What the worker needs of an engine."""
+
+    environment: dict[str, str]
+    architectures: list[str]
+
+    def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
+        """Runs the job to its end. Raises JobFailed, Interrupted or Cancelled."""
+
+
+class Worker:
+    """Runs the jobs of a store. The engine is made and called in one thread only, as torch's per-thread settings need."""
+
+    def __init__(self, make_engine: Callable[[], EngineLike]) -> None:
+        self.engine: Future[EngineLike] = Future()
+        self._make_engine = make_engine
+        self._store: Future[JobStore] = Future()
+        self._last_moved = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    def start(self, store: JobStore) -> None:
+        """Begins to take jobs."""
+        self._store.set_result(store)
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Waits for the thread's end after JobStore.stop; tells whether it came."""
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def seconds_since_work(self) -> float:
+        """How long ago the running job's loop last moved."""
+        return time.monotonic() - self._last_moved
+
+    def _run(self) -> None:
+        try:
+            engine = self._make_engine()
+        except BaseException as error:
+            self.engine.set_exception(error)
+            return
+        self.engine.set_result(engine)
+        store = self._store.result()
+        try:
+            while (job := store.take()) is not None:
+                self.moved()
+                self._run_job(engine, store, job)
+        except BaseException:
+            # For example a full disk, where not even a job's end can be written. A trainer without its working thread must not look alive.
+            _log.critical("the working thread cannot go on; the trainer leaves", exc_info=True)
+            logging.shutdown()
+            os._exit(1)
+
+    def moved(self) -> None:
+        """Notes that the loop moved."""
+        self._last_moved = time.monotonic()
+
+    def _run_job(self, engine: EngineLike, store: JobStore, job: Job) -> None:
+        reporter = JobReporter(store, job, self.moved)
+        try:
+            spec = job.spec()
+            engine.run(spec, reporter)
+            silent = [trial.trial_id for trial in spec.trials if trial.trial_id not in reporter.trials_with_result]
+            if silent:
+                raise RuntimeError(f"the engine told no result of {', '.join(silent)}")
+        except Interrupted:
+            store.finish(job, INTERRUPTED, detail="stopped on request, with a checkpoint")
+        except Cancelled:
+            store.finish(job, CANCELLED, detail="cancelled")
+        except JobFailed as error:
+            store.finish(job, FAILED, event_pb2.Failure(reason=error.reason, message=error.message))
+        except MemoryError as error:
+            message = f"out of memory ({error}); a smaller cohort may pass"
+            store.finish(job, FAILED, event_pb2.Failure(reason=event_pb2.FAILURE_REASON_OUT_OF_MEMORY, message=message))
+        except Exception as error:
+            _log.exception("job %s failed", job.record.job_id)
+            message = f"a fault in the trainer, whose log has more: {type(error).__name__}: {error}"
+            store.finish(job, FAILED, event_pb2.Failure(reason=event_pb2.FAILURE_REASON_INTERNAL, message=message))
+        else:
+            store.finish(job, event_pb2.JOB_STATE_SUCCEEDED)
+
+
+class JobReporter:
+    """Writes what the engine tells of a job into the job's log."""
+
+    def __init__(self, store: JobStore, job: Job, moved: Callable[[], None]) -> None:
+        self.trials_with_result: set[str] = set()
+        self._store = store
+        self._job = job
+        self._moved = moved
+
+    def progress(self, phase: int, done: int, total: int, rows_per_second: float, trial_steps: dict[str, int]) -> None:
+        """See Reporter."""
+        steps = [event_pb2.TrialStep(trial_id=trial_id, step=step) for trial_id, step in trial_steps.items()]
+        progress = event_pb2.Progress(phase=phase, done=done, total=total, rows_per_second=rows_per_second, trial_steps=steps)
+        self._emit(event_pb2.Event(progress=progress))
+
+    def metrics(self, metrics: list[event_pb2.Metric]) -> None:
+        """See Reporter."""
+        self._emit(event_pb2.Event(metrics=event_pb2.Metrics(metrics=metrics)))
+
+    def checkpoint(self, trial_id: str, step: int, artifact: event_pb2.Artifact) -> None:
+        """See Reporter."""
+        self._emit(event_pb2.Event(checkpoint_written=event_pb2.CheckpointWritten(trial_id=trial_id, step=step, artifact=artifact)))
+
+    def trial_result(
+        self, trial_id: str, artifacts: list[event_pb2.Artifact], values: dict[str, float], failure: event_pb2.Failure | None = None
+    ) -> None:
+        """See Reporter."""
+        result = event_pb2.TrialResult(trial_id=trial_id, artifacts=artifacts, values=values, failure=failure)
+        self._emit(event_pb2.Event(trial_result=result))
+        self.trials_with_result.add(trial_id)
+
+    def warning(self, trial_id: str, code: str, message: str) -> None:
+        """See Reporter."""
+        self._emit(event_pb2.Event(warning=event_pb2.Warning(trial_id=trial_id, code=code, message=message)))
+
+    def stop_requested(self) -> int:
+        """See Reporter."""
+        return self._job.cancel_mode
+
+    def working(self) -> None:
+        """See Reporter."""
+        self._moved()
+
+    def _emit(self, event: event_pb2.Event) -> None:
+        self._moved()
+        self._store.emit(self._job, event)

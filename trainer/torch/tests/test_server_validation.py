@@ -1,0 +1,163 @@
+"""What a trainer says of a request that is wrong."""
+
+import json
+import math
+from pathlib import Path
+
+import grpc
+import pytest
+from server_support import fields, make_root, short_folder, tiny_trainer, valid_request, valid_trial
+from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2, trainer_pb2
+
+from sparse_adapter_trainer.capabilities import describe
+from sparse_adapter_trainer.validation import bad_request, invalid_fields, unmet_preconditions
+
+Request = trainer_pb2.SubmitJobRequest
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    make_root(tmp_path)
+    return tmp_path
+
+
+def invalid(request: Request) -> dict[str, str]:
+    return {each.field: each.description for each in invalid_fields(request)}
+
+
+def unmet(request: Request, root: Path) -> dict[str, str]:
+    capabilities: capabilities_pb2.Capabilities = describe({"torch": "0", "device": "cpu", "threads": "1"}, ["bert"], root, 4)
+    return {each.field: each.description for each in unmet_preconditions(request.spec, capabilities, root)}
+
+
+def test_a_valid_request_has_no_violation(root):
+    assert invalid(valid_request(root)) == {}
+    assert unmet(valid_request(root), root) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("adapter.ffn_bottleneck", 0, "0 is not at least 1"),
+        ("adapter.scale", 0.0, "0.0 is not a number above 0"),
+        ("adapter.init_std", math.nan, "nan is not a number above 0"),
+        ("adapter.norm", 0, "is not set; it is one of ADAPTER_NORM_NONE, ADAPTER_NORM_BEFORE, ADAPTER_NORM_AFTER"),
+        ("adapter.activation", 99, "99 is not one of ACTIVATION_RELU, ACTIVATION_GELU, ACTIVATION_SWISH"),
+        ("prune.sparsity", 1.2, "1.2 is not in [0, 1)"),
+        ("prune.sparsity", 1.0, "1.0 is not in [0, 1)"),
+        ("prune.sparsity", math.nan, "nan is not in [0, 1)"),
+        ("prune.scoring_rows", 0, "0 is not at least 1"),
+        ("train.batch_size", 0, "0 is not at least 1"),
+        ("train.total_steps", 0, "0 is not at least 1"),
+        ("train.learning_rate", math.inf, "inf is not a number above 0"),
+        ("train.weight_decay", -0.1, "-0.1 is not a number of at least 0"),
+        ("train.warmup", 1.0, "1.0 is not in [0, 1)"),
+        ("train.adam_beta2", 1.0, "1.0 is not in [0, 1)"),
+        ("train.dropout", -0.5, "-0.5 is not in [0, 1)"),
+        ("trial_id", "../x", "'../x' is not 1 to 64 characters of a-z, 0-9 and '-'"),
+        ("trial_id", "a/b", "'a/b' is not 1 to 64 characters of a-z, 0-9 and '-'"),
+        ("trial_id", "", "'' is not 1 to 64 characters of a-z, 0-9 and '-'"),
+    ],
+)
+def test_a_bad_field_of_a_trial_is_named_by_its_path(root, path, value, says):
+    request = valid_request(root, trials=3)
+    message = request.spec.trials[2]
+    *parents, name = path.split(".")
+    for parent in parents:
+        message = getattr(message, parent)
+    setattr(message, name, value)
+    assert invalid(request) == {f"spec.trials[2].{path}": says}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda r: setattr(r, "job_id", "../x"), "job_id"),
+        (lambda r: setattr(r, "job_id", "a\n"), "job_id"),
+        (lambda r: setattr(r, "spec_digest", "abc"), "spec_digest"),
+        (lambda r: setattr(r.spec.dataset, "name", "/etc"), "spec.dataset.name"),
+        (lambda r: setattr(r.spec.dataset, "name", "datasets/../x"), "spec.dataset.name"),
+        (lambda r: setattr(r.spec.dataset, "num_labels", 1), "spec.dataset.num_labels"),
+        (lambda r: setattr(r.spec.backbone, "path", "../backbone"), "spec.backbone.path"),
+        (lambda r: setattr(r.spec.backbone, "digest", ""), "spec.backbone.digest"),
+        (lambda r: r.spec.ClearField("trials"), "spec.trials"),
+        (lambda r: r.spec.trials.append(valid_trial("t0")), "spec.trials[1].trial_id"),
+        (lambda r: r.spec.ClearField("work"), "spec"),
+        (lambda r: r.spec.predict.splits.append("../../x"), "spec.predict.splits[0]"),
+        (lambda r: r.spec.predict.SetInParent(), "spec.predict.splits"),
+        (lambda r: r.spec.train.CopyFrom(job_pb2.TrainWork(keep_checkpoints=1)), "spec.train.log_every_steps"),
+        (lambda r: setattr(r.spec.trials[0].prune, "pruner", job_pb2.PRUNER_NONE), "spec.trials[0].prune.sparsity"),
+    ],
+)
+def test_every_other_bad_field_is_named_by_its_path(root, change, field):
+    request = valid_request(root)
+    change(request)
+    assert list(invalid(request)) == [field]
+
+
+def test_a_field_that_a_kind_does_not_use_is_ignored(root):
+    request = valid_request(root)
+    request.spec.trials[0].adapter.kind = job_pb2.ADAPTER_KIND_PFEIFFER
+    request.spec.trials[0].adapter.attention_bottleneck = 10**6
+    request.spec.trials[0].prune.CopyFrom(job_pb2.Prune(pruner=job_pb2.PRUNER_NONE))
+    assert invalid(request) == unmet(request, root) == {}
+
+
+def test_a_cohort_of_two_adapter_kinds_is_refused(root):
+    request = valid_request(root, trials=2)
+    request.spec.trials[1].adapter.kind = job_pb2.ADAPTER_KIND_PFEIFFER
+    assert list(invalid(request)) == ["spec.trials[1].adapter.kind"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "says"),
+    [
+        (lambda r: setattr(r.spec.backbone, "path", "/no/such/folder"), "spec.backbone.path", "no readable config.json"),
+        (lambda r: setattr(r.spec.dataset, "name", "datasets/" + "e" * 32), "spec.dataset.name", "dataset.json does not exist"),
+        (lambda r: r.spec.predict.splits.append("test"), "spec.predict.splits[0]", "test.safetensors does not exist"),
+        (lambda r: setattr(r.spec.dataset, "task_kind", job_pb2.TASK_KIND_SUMMARIZATION), "spec.dataset.task_kind", "is not supported"),
+        (lambda r: setattr(r.spec.trials[0].adapter, "ffn_bottleneck", 1537), "spec.trials[0].adapter.ffn_bottleneck", "hidden size, 1536"),
+        (lambda r: r.spec.trials.extend(valid_trial(f"x{n}") for n in range(64)), "spec.trials", "at most 64 in a job"),
+        (lambda r: r.spec.train.SetInParent(), "spec.trials[0]", "trials/t0/masks.safetensors does not exist"),
+    ],
+)
+def test_what_is_right_but_not_possible_here_is_a_precondition(root, change, field, says):
+    request = valid_request(root)
+    change(request)
+    assert says in unmet(request, root)[field]
+
+
+def test_a_backbone_of_another_architecture_is_refused_with_those_that_are_supported(root):
+    (root / "backbone/config.json").write_text(json.dumps({"model_type": "llama", "hidden_size": 4096}))
+    assert "is of type 'llama'; this trainer supports bert" in unmet(valid_request(root), root)["spec.backbone.path"]
+
+
+def test_at_most_20_violations_are_sent_and_the_last_one_counts_the_rest(root):
+    request = valid_request(root, trials=50)
+    for trial in request.spec.trials:
+        trial.prune.sparsity = 2
+    sent = bad_request(invalid_fields(request)).field_violations
+    assert len(sent) == 20
+    assert (sent[18].field, sent[19].description) == ("spec.trials[18].prune.sparsity", "and 31 more")
+
+
+def test_a_request_with_a_thousand_bad_fields_is_answered_and_the_connection_lives():
+    with short_folder() as folder, tiny_trainer("done", folder) as trainer:
+        request = valid_request(trainer.root, trials=1000)
+        for trial in request.spec.trials:
+            trial.prune.sparsity = 2
+        with pytest.raises(grpc.RpcError) as error:
+            trainer.submit(request)
+        assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert len(fields(error.value)) == 20
+        assert trainer.submit(valid_request(trainer.root)).created
+
+
+def test_a_missing_mask_is_failed_precondition_over_the_wire():
+    with short_folder() as folder, tiny_trainer("done", folder) as trainer:
+        request = valid_request(trainer.root)
+        request.spec.train.CopyFrom(job_pb2.TrainWork(log_every_steps=1, keep_checkpoints=1))
+        with pytest.raises(grpc.RpcError) as error:
+            trainer.submit(request)
+        assert error.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert "a job that does prune writes it" in fields(error.value)["spec.trials[0]"]
