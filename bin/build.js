@@ -1,0 +1,147 @@
+// Builds dist/: contract code from proto/, TypeScript to JavaScript, and Temporal's workflow bundle. `npm run build`, and by itself on the
+// first `sa-orch` after a change. Everything is made in a folder of its own that becomes dist/ at the end: a failed or killed build leaves
+// the old dist/ as it was.
+const { spawnSync } = require('node:child_process');
+const { createHash } = require('node:crypto');
+const { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } = require('node:fs');
+const { join, relative } = require('node:path');
+const { setTimeout: sleep } = require('node:timers/promises');
+
+const ROOT = join(__dirname, '..');
+const DIST = join(ROOT, 'dist');
+const GENERATED = join(ROOT, 'gen', 'ts');
+const PROTO_SOURCES = ['proto', 'buf.gen.yaml', 'buf.yaml'];
+const SOURCES = [
+  ...PROTO_SOURCES,
+  ...['orchestrator', 'workflows', 'test/bench', 'test/support', 'bin/build.js'],
+  ...['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'],
+];
+
+/** A digest of the sources' names and contents. */
+function stampOf(sources) {
+  const hash = createHash('sha256');
+  const visit = (path) => {
+    const entries = readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const entry of entries) {
+      if (entry.isDirectory()) visit(join(path, entry.name));
+      else add(join(path, entry.name));
+    }
+  };
+  const add = (path) =>
+    hash
+      .update(`${relative(ROOT, path)}\0`)
+      .update(readFileSync(path))
+      .update('\0');
+  for (const source of sources) {
+    const path = join(ROOT, source);
+    if (existsSync(path) && /\.[a-z]+$/.test(source)) add(path);
+    else if (existsSync(path)) visit(path);
+  }
+  return hash.digest('hex');
+}
+
+const stampIn = (folder) => (existsSync(join(folder, '.stamp')) ? readFileSync(join(folder, '.stamp'), 'utf8') : '');
+
+/** Whether dist/ was built from the sources as they are. */
+const isBuilt = () => stampIn(DIST) === stampOf(SOURCES);
+
+function run(step, script, args) {
+  const { status, stdout, stderr, error } = spawnSync(process.execPath, [join(ROOT, 'node_modules', script), ...args], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    // buf looks for its plugins on PATH.
+    env: { ...process.env, PATH: `${join(ROOT, 'node_modules', '.bin')}:${process.env.PATH}` },
+  });
+  if (status !== 0) throw new Error(`${step} failed:\n${error ? error.message : `${stdout}${stderr}`.trim()}`);
+}
+
+/** Puts a finished folder in the place of the one that is there. */
+function swapIn(fresh, place) {
+  const old = `${place}.${process.pid}.old`;
+  if (existsSync(place)) renameSync(place, old);
+  renameSync(fresh, place);
+  rmSync(old, { recursive: true, force: true });
+}
+
+function generateContract() {
+  const stamp = stampOf(PROTO_SOURCES);
+  if (stampIn(GENERATED) === stamp) return;
+  const fresh = join(ROOT, `.gen-${process.pid}`);
+  try {
+    run('generating the contract', '@bufbuild/buf/bin/buf', ['generate', '--output', fresh]);
+    writeFileSync(join(fresh, 'gen', 'ts', '.stamp'), stamp);
+    mkdirSync(join(ROOT, 'gen'), { recursive: true });
+    swapIn(join(fresh, 'gen', 'ts'), GENERATED);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+async function bundleWorkflows(folder) {
+  const workflowsPath = join(folder, 'workflows', 'index.js');
+  const { bundleWorkflowCode } = require('@temporalio/worker');
+  const warnings = [];
+  const keep = (level) => (message) => (level === 'WARN' || level === 'ERROR' ? warnings.push(message) : undefined);
+  const logger = {
+    log: (level, message) => keep(level)(message),
+    ...Object.fromEntries(['trace', 'debug', 'info', 'warn', 'error'].map((name) => [name, keep(name.toUpperCase())])),
+  };
+  try {
+    const { code } = await bundleWorkflowCode({ workflowsPath, logger });
+    writeFileSync(join(folder, 'workflow-bundle.js'), code);
+  } catch (error) {
+    throw new Error(`bundling the workflows failed: ${[error.message, ...warnings].join('\n')}`, { cause: error });
+  }
+}
+
+const isAlive = (pid) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+};
+
+/** One build at a time: another process's is waited for, a dead one's lock is taken over. Returns the release. */
+async function lockBuild() {
+  const lock = join(ROOT, '.build.lock');
+  for (;;) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: 'wx' });
+      return () => rmSync(lock, { force: true });
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    const holder = existsSync(lock) ? Number(readFileSync(lock, 'utf8')) : 0;
+    if (holder > 0 && !isAlive(holder)) rmSync(lock, { force: true });
+    await sleep(200);
+  }
+}
+
+/** Builds dist/ unless it is up to date. */
+async function build() {
+  const release = await lockBuild();
+  const fresh = join(ROOT, `.build-${process.pid}`);
+  try {
+    const stamp = stampOf(SOURCES);
+    if (stampIn(DIST) === stamp) return;
+    generateContract();
+    run('compiling', 'typescript/bin/tsc', ['-p', 'tsconfig.build.json', '--outDir', fresh]);
+    await bundleWorkflows(fresh);
+    writeFileSync(join(fresh, '.stamp'), stamp);
+    swapIn(fresh, DIST);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+    release();
+  }
+}
+
+module.exports = { build, isBuilt };
+
+if (require.main === module) {
+  build().catch((error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
+}

@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+// Starts the command line: builds it first where it is missing or older than its sources.
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`error: sa-orch needs Node 20.19 or newer; this is ${process.versions.node}`);
+  process.exit(2);
+}
+
+const { join } = require('node:path');
+
+async function main() {
+  const { build, isBuilt } = require('./build.js');
+  if (!isBuilt()) {
+    const start = Date.now();
+    process.stderr.write('… building               once after each change of the sources\n');
+    await build();
+    process.stderr.write(`✓ built                  in ${((Date.now() - start) / 1000).toFixed(0)} s\n`);
+  }
+  process.setSourceMapsEnabled(true);
+  require(join(__dirname, '..', 'dist', 'orchestrator', 'cli', 'main.js'));
+}
+
+main().catch((error) => {
+  console.error(`error: ${error.message}`);
+  process.exitCode = 1;
+});

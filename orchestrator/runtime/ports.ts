@@ -1,0 +1,46 @@
+/**
+ * Ports for embedded servers. A port, once given to a state directory, is its own as long as that folder exists, so that two checkouts, or a test
+ * run beside a real sweep, never meet, whichever of them is down for the moment.
+ */
+import { existsSync, mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { readIfThere, writeFileAtomic } from './files';
+import { withLock } from './lock-file';
+
+/** How many ports above the standard one are tried. */
+const RANGE = 400;
+
+/** Whether this process could listen on a loopback port now. */
+export function isPortFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+/**
+ * The first of `first`, `first + 1`, … that is free and not another state directory's, the directory's own port before all others.
+ *
+ * @param registry a folder that all checkouts of this user share
+ */
+export async function claimPort(registry: string, stateDir: string, first: number, own?: number): Promise<number> {
+  mkdirSync(registry, { recursive: true });
+  return withLock(
+    join(registry, 'claim.lock'),
+    () => undefined,
+    async () => {
+      const candidates = [...(own === undefined ? [] : [own]), ...Array.from({ length: RANGE }, (_, i) => first + i)];
+      for (const port of candidates) {
+        const claim = join(registry, String(port));
+        const owner = readIfThere(claim);
+        const isTaken = owner !== undefined && owner !== stateDir && existsSync(owner);
+        if (isTaken || !(await isPortFree(port))) continue;
+        writeFileAtomic(claim, stateDir);
+        return port;
+      }
+      throw new Error(`no free port from ${first} to ${first + RANGE - 1} on 127.0.0.1`);
+    },
+  );
+}

@@ -1,0 +1,71 @@
+/** What runs for a state directory, and how: `.sa-orch/runtime.json`. Written by `up`, read by the supervisor and by every client. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { readIfThere, writeFileAtomic } from './files';
+
+/** A Temporal server of our own, with its database in the state directory. */
+export interface EmbeddedTemporal {
+  kind: 'embedded';
+  binary: string;
+  /** As `temporal --version` says. */
+  version: string;
+  /** `127.0.0.1:<port>`. */
+  address: string;
+  uiPort: number;
+  namespace: 'default';
+}
+
+/** Somebody else's server. How to reach it (TLS, keys) is in Temporal's own settings, never in this file. */
+export interface ExternalTemporal {
+  kind: 'external';
+  address: string;
+  namespace: string;
+}
+
+/** A torch trainer that is started here. */
+export interface LocalTrainer {
+  kind: 'local';
+  /** `unix:<path>`. */
+  address: string;
+  python: string;
+  pythonPath: string;
+  /** The interpreter that the user named; null where it is an environment of our own. */
+  ownPython: string | null;
+  /** null: the trainer chooses. */
+  device: string | null;
+  threads: number | null;
+}
+
+/** A trainer that somebody else started. */
+export interface ExternalTrainer {
+  kind: 'external';
+  address: string;
+}
+
+export interface RuntimeConfig {
+  format: 1;
+  /** The artifact root. */
+  root: string;
+  /** Stamp of the build that the worker's code is from. */
+  build: string;
+  taskQueue: string;
+  temporal: EmbeddedTemporal | ExternalTemporal;
+  trainer: LocalTrainer | ExternalTrainer;
+}
+
+const configPath = (stateDir: string): string => join(stateDir, 'runtime.json');
+
+/** The configuration of the last `up`; undefined where there was none. */
+export function readRuntimeConfig(stateDir: string): RuntimeConfig | undefined {
+  const content = readIfThere(configPath(stateDir));
+  return content === undefined ? undefined : (JSON.parse(content) as RuntimeConfig);
+}
+
+export function writeRuntimeConfig(stateDir: string, config: RuntimeConfig): void {
+  writeFileAtomic(configPath(stateDir), JSON.stringify(config, null, 2));
+}
+
+/** After `down` nothing is remembered but the ports and the database. */
+export function removeRuntimeConfig(stateDir: string): void {
+  rmSync(configPath(stateDir), { force: true });
+}

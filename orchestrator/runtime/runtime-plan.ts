@@ -1,0 +1,108 @@
+/** Decides what is to run for a state directory: from the user's options, the environment, and what ran before. */
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { UserError, type OnProgress } from '../cli/output';
+import { artifactRootId, readIfThere } from './files';
+import { packageRoot, socketPath } from './paths';
+import type { EmbeddedTemporal, ExternalTrainer, LocalTrainer, RuntimeConfig } from './runtime-config';
+import { findTemporalBinary } from './temporal-binary';
+import { connectTo, externalTemporal } from './temporal-client';
+import { planEmbeddedServer } from './temporal-server';
+import { ensureTrainerEnvironment } from './trainer-environment';
+
+export interface UpOptions {
+  stateDir: string;
+  /** The artifact root. */
+  root: string;
+  /** The trainer's interpreter; an environment of our own where not given. */
+  python?: string;
+  /** `auto`, `cpu` or `cuda`. */
+  device?: string;
+  threads?: number;
+  /** Use this trainer, `unix:<path>` or `host:port`, and start none. */
+  trainerAddress?: string;
+  onProgress: OnProgress;
+}
+
+/** Sets up what is missing (server binary, trainer environment) and says what to run. `last` is what ran here before, now dead. */
+export async function planRuntime(options: UpOptions, last: RuntimeConfig | undefined): Promise<RuntimeConfig> {
+  const { root, stateDir, onProgress } = options;
+  const temporal = externalTemporal() ?? (await planEmbedded(stateDir, last, onProgress));
+  const trainer = await planTrainer(options, last);
+  return { format: 1, root, build: buildStamp(), taskQueue: taskQueueFor(root, temporal, trainer), temporal, trainer };
+}
+
+async function planEmbedded(stateDir: string, last: RuntimeConfig | undefined, onProgress: OnProgress): Promise<EmbeddedTemporal> {
+  const binary = await findTemporalBinary(onProgress);
+  return planEmbeddedServer(stateDir, binary, last?.temporal.kind === 'embedded' ? last.temporal : undefined);
+}
+
+/** What the user leaves out stays as it was: `watch` after a crash must bring back the trainer that `start --device cuda` had. */
+async function planTrainer(options: UpOptions, last: RuntimeConfig | undefined): Promise<LocalTrainer | ExternalTrainer> {
+  const { stateDir, python, device, threads, trainerAddress, onProgress } = options;
+  const wantsLocal = python !== undefined || device !== undefined || threads !== undefined;
+  if (trainerAddress !== undefined) return { kind: 'external', address: trainerAddress };
+  if (last?.trainer.kind === 'external' && !wantsLocal) return last.trainer;
+  const before = last?.trainer.kind === 'local' ? last.trainer : undefined;
+  const environment = await ensureTrainerEnvironment({ python: python ?? before?.ownPython ?? undefined, onProgress });
+  onProgress('✓', 'trainer environment', environment.description);
+  return {
+    kind: 'local',
+    address: `unix:${socketPath(stateDir, 'trainer.sock')}`,
+    python: environment.python,
+    ownPython: python ?? before?.ownPython ?? null,
+    pythonPath: environment.env.PYTHONPATH,
+    device: device ?? before?.device ?? null,
+    threads: threads ?? before?.threads ?? null,
+  };
+}
+
+/**
+ * One queue an artifact root and trainer: an activity must land where the files and the trainer are. On a cluster that machines share, a local
+ * trainer is this machine's.
+ */
+function taskQueueFor(root: string, temporal: RuntimeConfig['temporal'], trainer: RuntimeConfig['trainer']): string {
+  const local = temporal.kind === 'external' ? hostname() : 'local';
+  const pool = trainer.kind === 'local' ? local : trainer.address;
+  return `sa-orch-${createHash('sha256')
+    .update(`${artifactRootId(root)}\0${pool}`)
+    .digest('hex')
+    .slice(0, 12)}`;
+}
+
+/** The stamp of the build that is on disk now. */
+export function buildStamp(): string {
+  return readIfThere(join(packageRoot(), 'dist', '.stamp')) ?? '';
+}
+
+/** @throws UserError (exit 2) where what runs is not what is asked for, naming each difference */
+export function refuseOtherWishes(running: RuntimeConfig, options: UpOptions): void {
+  const { trainer, temporal } = running;
+  const local = trainer.kind === 'local' ? trainer : undefined;
+  const differences: string[] = [];
+  const compare = (what: string, asked: string | number | undefined, has: string | number | null | undefined): void => {
+    if (asked !== undefined && asked !== has) differences.push(`${what} is ${has ?? 'not set'}, asked for is ${asked}`);
+  };
+  compare('--root', options.root, running.root);
+  compare('--trainer', options.trainerAddress, trainer.address);
+  compare('--device', options.device, local?.device);
+  compare('--threads', options.threads, local?.threads);
+  compare('--python', options.python, local?.ownPython);
+  compare("Temporal's address", externalTemporal()?.address, temporal.address);
+  if (differences.length === 0) return;
+  throw new UserError(
+    `the services of ${options.stateDir} run with other settings: ${differences.join('; ')}`,
+    2,
+    'Leave the option out, or stop them first: sa-orch down. Another --state-dir runs beside them.',
+  );
+}
+
+/** Shows which server will be used before anything is sent to it, and that it answers. */
+export async function announceTemporal({ temporal }: RuntimeConfig, onProgress: OnProgress): Promise<void> {
+  if (temporal.kind === 'embedded') return;
+  onProgress('…', 'Temporal', `${temporal.address}, namespace ${temporal.namespace} (named by the environment, not started here)`);
+  const client = await connectTo(temporal, 10_000);
+  await client.connection.close();
+  onProgress('✓', 'Temporal', `${temporal.address}, namespace ${temporal.namespace}`);
+}

@@ -1,0 +1,102 @@
+/** The services of a state directory: what each one's process is, and how one tells that it works. */
+import { join } from 'node:path';
+import { askCapabilities } from './trainer-health';
+import { readLog } from './log-file';
+import { packageRoot } from './paths';
+import type { EmbeddedTemporal, LocalTrainer, RuntimeConfig } from './runtime-config';
+import type { ServiceName, ServiceRecord } from './supervisor-state';
+import { completeServerStart, isServerHealthy, removeIncompleteDatabase, serverArguments } from './temporal-server';
+
+export interface Service {
+  name: ServiceName;
+  address: string | null;
+  command: { file: string; args: string[]; env: Record<string, string> };
+  /** Started only once this one is ready. */
+  needs?: ServiceName;
+  /** Runs before each start. */
+  beforeStart?(): void;
+  /** Whether the living process does its work. */
+  isHealthy(record: ServiceRecord): Promise<boolean>;
+  /** Runs when a process is healthy for the first time; the service is ready after it. */
+  onHealthy?(): Promise<void>;
+}
+
+const HEALTH_TIMEOUT_MS = 3000;
+
+/** The services that are run here, in the order in which they start. External ones are not among them. */
+export function servicesFor(stateDir: string, config: RuntimeConfig): Service[] {
+  const services: Service[] = [];
+  if (config.temporal.kind === 'embedded') services.push(temporalService(stateDir, config.temporal));
+  if (config.trainer.kind === 'local') services.push(trainerService(stateDir, config, config.trainer));
+  services.push(workerService(config));
+  return services;
+}
+
+function temporalService(stateDir: string, temporal: EmbeddedTemporal): Service {
+  return {
+    name: 'temporal',
+    address: temporal.address,
+    command: { file: temporal.binary, args: serverArguments(stateDir, temporal), env: {} },
+    beforeStart: () => removeIncompleteDatabase(stateDir),
+    isHealthy: () => isServerHealthy(temporal.address),
+    onHealthy: () => completeServerStart(stateDir, temporal),
+  };
+}
+
+/** The trainer's command line. */
+export function trainerArguments(
+  address: string,
+  root: string,
+  trainerState: string,
+  device: string | null,
+  threads: number | null,
+): string[] {
+  return [
+    ...['-m', 'sparse_adapter_trainer', '--listen', address, '--root', root, '--state', trainerState],
+    ...(device === null ? [] : ['--device', device]),
+    ...(threads === null ? [] : ['--threads', String(threads)]),
+  ];
+}
+
+function trainerService(
+  stateDir: string,
+  { root }: RuntimeConfig,
+  { address, python, pythonPath, device, threads }: LocalTrainer,
+): Service {
+  const args = trainerArguments(address, root, join(stateDir, 'trainer'), device, threads);
+  return {
+    name: 'trainer',
+    address,
+    command: { file: python, args, env: { PYTHONPATH: pythonPath, PYTHONUNBUFFERED: '1' } },
+    isHealthy: () => isTrainerHealthy(address),
+  };
+}
+
+async function isTrainerHealthy(address: string): Promise<boolean> {
+  return (await askCapabilities(address, HEALTH_TIMEOUT_MS)) !== undefined;
+}
+
+/** The worker's settings, as environment variables. */
+export function workerEnvironment({ root, taskQueue, temporal, trainer }: RuntimeConfig): Record<string, string> {
+  return {
+    ...(temporal.kind === 'embedded' ? { SA_ORCH_TEMPORAL_ADDRESS: temporal.address } : {}),
+    SA_ORCH_NAMESPACE: temporal.namespace,
+    SA_ORCH_TASK_QUEUE: taskQueue,
+    SA_ORCH_TRAINER: trainer.address,
+    SA_ORCH_ROOT: root,
+  };
+}
+
+export const workerMain = (): string => join(packageRoot(), 'dist', 'workflows', 'worker-main.js');
+
+function workerService(config: RuntimeConfig): Service {
+  return {
+    name: 'worker',
+    address: null,
+    command: { file: process.execPath, args: ['--enable-source-maps', workerMain()], env: workerEnvironment(config) },
+    needs: config.temporal.kind === 'embedded' ? 'temporal' : undefined,
+    // It has no port to ask: it says once that it is ready, and afterwards lives or dies.
+    isHealthy: (record) =>
+      Promise.resolve(record.readySince !== null || readLog(record.log, record.logOffset, 1 << 20).includes('"ready":true')),
+  };
+}

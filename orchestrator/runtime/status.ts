@@ -1,0 +1,55 @@
+/** What runs for a state directory now. */
+import { lockHolder } from './lock-file';
+import { tailLog } from './log-file';
+import { isAlive } from './process-identity';
+import { readRuntimeConfig } from './runtime-config';
+import { logPath, readSupervisorState, supervisorLockPath, type ServiceRecord, type ServiceState } from './supervisor-state';
+
+export interface ServiceStatus {
+  name: string;
+  /** The supervisor's word, corrected by what lives now: `dead` for a process that is gone, `external` for what others run. */
+  state: ServiceState | 'dead' | 'external';
+  pid: number | null;
+  address: string | null;
+  /** How often it was started again after a death. */
+  restarts: number;
+  /** How its last process ended; null where none did. */
+  last_exit: string | null;
+  log: string | null;
+  /** Its last lines, where the service is failed. */
+  log_tail: string[];
+}
+
+/** The supervisor and each service; empty where nothing was started, or `down` has stopped it. */
+export function runtimeStatus(stateDir: string): Promise<ServiceStatus[]> {
+  const config = readRuntimeConfig(stateDir);
+  if (config === undefined) return Promise.resolve([]);
+  const supervisor = lockHolder(supervisorLockPath(stateDir));
+  const log = logPath(stateDir, 'supervisor');
+  const own: ServiceStatus = {
+    ...{ name: 'supervisor', state: supervisor ? 'ready' : 'dead', pid: supervisor?.pid ?? null, address: null },
+    ...{ restarts: 0, last_exit: null, log, log_tail: [] },
+  };
+  const external = (['temporal', 'trainer'] as const)
+    .filter((name) => config[name].kind === 'external')
+    .map((name) => externalStatus(name, config[name].address));
+  return Promise.resolve([own, ...(readSupervisorState(stateDir)?.services ?? []).map(statusOf), ...external]);
+}
+
+function statusOf(record: ServiceRecord): ServiceStatus {
+  const alive = isAlive(record.process);
+  return {
+    name: record.name,
+    state: record.process !== null && !alive ? 'dead' : record.state,
+    pid: alive ? (record.process?.pid ?? null) : null,
+    address: record.address,
+    restarts: record.restarts,
+    last_exit: record.lastExit,
+    log: record.log,
+    log_tail: record.state === 'failed' ? tailLog(record.log, 12, record.logOffset) : [],
+  };
+}
+
+function externalStatus(name: string, address: string): ServiceStatus {
+  return { name, state: 'external', pid: null, address, restarts: 0, last_exit: null, log: null, log_tail: [] };
+}

@@ -1,0 +1,55 @@
+/**
+ * The supervisor's process: `node supervisor-main.js <state directory>`. SIGTERM stops all services and ends it; SIGHUP gives failed services
+ * another set of tries. It ends by itself, with all services, when its state directory is removed.
+ */
+import { lockHolder, tryLock, type LockFile } from './lock-file';
+import { readRuntimeConfig } from './runtime-config';
+import { servicesFor } from './services';
+import { DEFAULT_POLICY, Supervisor } from './supervisor';
+import { supervisorLockPath } from './supervisor-state';
+
+const say = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
+
+function main(stateDir: string): void {
+  const lock = tryLock(supervisorLockPath(stateDir));
+  if ('holder' in lock) say(`process ${lock.holder.pid} supervises ${stateDir} already`);
+  else supervise(stateDir, lock);
+}
+
+function supervise(stateDir: string, lock: LockFile): void {
+  const config = readRuntimeConfig(stateDir);
+  if (config === undefined) throw new Error(`${stateDir} has no runtime.json: \`sa-orch up\` writes it`);
+  const supervisor = new Supervisor(stateDir, servicesFor(stateDir, config), DEFAULT_POLICY, say);
+  say(`process ${process.pid} supervises ${stateDir}`);
+
+  let ending = false;
+  const timer = setInterval(() => {
+    if (!ending && lockHolder(supervisorLockPath(stateDir))?.pid !== process.pid) end('the state directory was removed');
+    if (!ending) supervisor.tick();
+  }, DEFAULT_POLICY.tickMs);
+
+  function end(reason: string): void {
+    if (ending) return;
+    ending = true;
+    say(`${reason}: stops all services`);
+    clearInterval(timer);
+    supervisor.stop().then(
+      () => {
+        lock.release();
+        process.exit(0);
+      },
+      (error: unknown) => {
+        say(String(error));
+        process.exit(1);
+      },
+    );
+  }
+
+  process.on('SIGTERM', () => end('SIGTERM'));
+  process.on('SIGINT', () => end('SIGINT'));
+  process.on('SIGHUP', () => supervisor.retryFailed());
+}
+
+const [stateDir] = process.argv.slice(2);
+if (stateDir === undefined) throw new Error('usage: supervisor-main.js <state directory>');
+main(stateDir);

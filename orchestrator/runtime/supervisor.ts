@@ -1,0 +1,276 @@
+/**
+ * Keeps services alive: starts them in order, asks for their health, starts again what died, and gives up on what dies too often.
+ *
+ * The services are processes of their own, not hostages: when the supervisor dies they go on, and its successor adopts them by pid and start
+ * time from the state file.
+ */
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync } from 'node:fs';
+import { openLog, rotateLog } from './log-file';
+import { findByEnvironment, identify, isAlive, signalProcess, terminate } from './process-identity';
+import type { Service } from './services';
+import { logPath, readSupervisorState, writeSupervisorState, type ServiceRecord, type ServiceState } from './supervisor-state';
+
+export interface SupervisorPolicy {
+  /** Between two looks at the processes. */
+  tickMs: number;
+  /** Between two health checks of a service that is ready. */
+  healthEveryMs: number;
+  /** The pause before the first restart; it doubles with each death up to `maxBackoffMs`. */
+  minBackoffMs: number;
+  maxBackoffMs: number;
+  /** A service that stayed ready for so long starts over with its deaths at 0. */
+  stableMs: number;
+  /** After so many deaths without a stable time between them a service is failed. */
+  maxDeaths: number;
+  /** A process that is not healthy so long after its start is killed. */
+  startTimeoutMs: number;
+  /** So many failed checks in a row and a process that was healthy is killed. Counted, not timed: a laptop may sleep. */
+  maxFailedChecks: number;
+  /** Between SIGTERM and SIGKILL. */
+  stopGraceMs: number;
+  logBytes: number;
+}
+
+export const DEFAULT_POLICY: SupervisorPolicy = {
+  tickMs: 250,
+  healthEveryMs: 5000,
+  minBackoffMs: 500,
+  maxBackoffMs: 30_000,
+  stableMs: 60_000,
+  maxDeaths: 8,
+  startTimeoutMs: 180_000,
+  maxFailedChecks: 24,
+  stopGraceMs: 25_000,
+  logBytes: 20_000_000,
+};
+
+const KEPT_LOGS = 3;
+export const TOKEN_VARIABLE = 'SA_ORCH_SERVICE_TOKEN';
+
+/** What the supervisor keeps of a service beside its record: true for its own life only. */
+interface Watch {
+  checking: boolean;
+  lastCheck: number;
+  failedChecks: number;
+  exit: string | null;
+}
+
+export class Supervisor {
+  private readonly records = new Map<string, ServiceRecord>();
+  private readonly watches = new Map<string, Watch>();
+  private stopping = false;
+  private saved = '';
+
+  constructor(
+    private readonly stateDir: string,
+    private readonly services: readonly Service[],
+    private readonly policy: SupervisorPolicy = DEFAULT_POLICY,
+    private readonly say: (line: string) => void = () => undefined,
+  ) {
+    const before = readSupervisorState(stateDir)?.services ?? [];
+    for (const service of services) {
+      this.watches.set(service.name, { checking: false, lastCheck: 0, failedChecks: 0, exit: null });
+      this.records.set(
+        service.name,
+        this.adopt(
+          service,
+          before.find(({ name }) => name === service.name),
+        ),
+      );
+    }
+    mkdirSync(stateDir, { recursive: true });
+    this.save();
+  }
+
+  /** Takes over a living process of the last supervisor, or begins anew. */
+  private adopt(service: Service, before: ServiceRecord | undefined): ServiceRecord {
+    const fresh: ServiceRecord = {
+      ...{ name: service.name, state: 'waiting', address: service.address, process: null, token: null, restarts: 0, deaths: 0 },
+      ...{ nextStart: 0, readySince: null, startedAt: null, lastExit: null, log: logPath(this.stateDir, service.name), logOffset: 0 },
+    };
+    if (before === undefined) return fresh;
+    const unwritten = before.process === null && before.token !== null ? findByEnvironment(TOKEN_VARIABLE, before.token) : undefined;
+    const process = unwritten ?? before.process;
+    if (!isAlive(process)) return { ...fresh, restarts: before.restarts + (before.process === null ? 0 : 1), lastExit: before.lastExit };
+    this.say(`${service.name}: adopts process ${process.pid}`);
+    const state = before.state === 'ready' || before.state === 'unhealthy' ? before.state : 'starting';
+    return { ...before, process, state, address: service.address };
+  }
+
+  /** One look at every service. Never throws for a service's sake. */
+  tick(): void {
+    for (const service of this.services) {
+      const record = this.record(service);
+      if (this.stopping || record.state === 'failed' || record.state === 'stopped') continue;
+      if (record.process === null) this.startIfDue(service, record);
+      else if (isAlive(record.process)) this.look(service, record);
+      else this.buried(service, record);
+    }
+    this.save();
+  }
+
+  private startIfDue(service: Service, record: ServiceRecord): void {
+    const needed = service.needs === undefined ? undefined : this.records.get(service.needs);
+    if (Date.now() < record.nextStart || (needed !== undefined && needed.state !== 'ready')) return;
+    try {
+      service.beforeStart?.();
+      this.start(service, record);
+    } catch (error) {
+      this.died(service, record, `could not be started: ${(error as Error).message}`);
+    }
+  }
+
+  private start(service: Service, record: ServiceRecord): void {
+    const { descriptor, offset } = openLog(record.log);
+    Object.assign(record, { token: randomUUID(), logOffset: offset, startedAt: Date.now(), readySince: null, state: 'starting' });
+    // Before the process is there: should this supervisor die in between, the next one finds it by its token.
+    this.save();
+    const { file, args, env } = service.command;
+    const child = spawn(file, args, {
+      env: { ...process.env, ...env, [TOKEN_VARIABLE]: record.token ?? '' },
+      detached: true,
+      stdio: ['ignore', descriptor, descriptor],
+    });
+    closeSync(descriptor);
+    const watch = this.watch(service);
+    Object.assign(watch, { exit: null, failedChecks: 0, lastCheck: 0 });
+    child.on('error', (error) => {
+      watch.exit = error.message;
+    });
+    child.on('exit', (code, signal) => {
+      const how = signal === null ? `exit status ${code}` : `killed by ${signal}`;
+      // A look may have found it dead before this event came.
+      if (record.process?.pid === child.pid) watch.exit ??= how;
+      else record.lastExit = how;
+      this.tick();
+    });
+    child.unref();
+    record.process = child.pid === undefined ? null : (identify(child.pid) ?? { pid: child.pid, started: 'gone' });
+    if (record.process === null) throw new Error(watch.exit ?? `${file} cannot be run`);
+    this.say(`${service.name}: started as process ${record.process.pid}`);
+    this.save();
+  }
+
+  /** A process that lives: is it healthy? */
+  private look(service: Service, record: ServiceRecord): void {
+    const watch = this.watch(service);
+    const now = Date.now();
+    if (record.state === 'starting' && now - (record.startedAt ?? now) > this.policy.startTimeoutMs) {
+      return this.kill(service, record, `was not ready ${this.policy.startTimeoutMs / 1000} s after its start`);
+    }
+    if (record.state === 'ready' && record.deaths > 0 && now - (record.readySince ?? now) > this.policy.stableMs) record.deaths = 0;
+    if (rotateLog(record.log, this.policy.logBytes, KEPT_LOGS)) record.logOffset = 0;
+    const every = record.state === 'starting' ? this.policy.tickMs : this.policy.healthEveryMs;
+    if (watch.checking || now - watch.lastCheck < every) return;
+    watch.checking = true;
+    watch.lastCheck = now;
+    void this.check(service, record, watch);
+  }
+
+  private async check(service: Service, record: ServiceRecord, watch: Watch): Promise<void> {
+    const asked = record.process;
+    let healthy = false;
+    try {
+      healthy = await service.isHealthy(record);
+      if (healthy && record.state === 'starting') await service.onHealthy?.();
+    } catch (error) {
+      healthy = false;
+      this.say(`${service.name}: ${(error as Error).message}`);
+    }
+    watch.checking = false;
+    // The answer is about a process that may have died and been replaced while the question was under way.
+    if (this.stopping || record.process !== asked || !isAlive(asked)) return;
+    if (healthy) {
+      watch.failedChecks = 0;
+      if (record.state !== 'ready') this.became(service, record, 'ready');
+      record.readySince ??= Date.now();
+    } else if (record.state !== 'starting') {
+      watch.failedChecks += 1;
+      if (record.state === 'ready') this.became(service, record, 'unhealthy');
+      if (watch.failedChecks >= this.policy.maxFailedChecks) this.kill(service, record, `did not answer ${watch.failedChecks} times`);
+    }
+    this.save();
+  }
+
+  private became(service: Service, record: ServiceRecord, state: ServiceState): void {
+    record.state = state;
+    this.say(`${service.name}: ${state}`);
+  }
+
+  /** Ends a process that does not work; the next look finds it dead and goes on from there. */
+  private kill(service: Service, record: ServiceRecord, reason: string): void {
+    this.watch(service).exit = `${reason}, so it was killed`;
+    if (record.process) signalProcess(record.process, 'SIGKILL');
+  }
+
+  /** A process is gone: its exit, where this supervisor saw it. */
+  private buried(service: Service, record: ServiceRecord): void {
+    record.process = null;
+    record.token = null;
+    record.restarts += 1;
+    this.died(service, record, this.watch(service).exit ?? 'ended');
+  }
+
+  private died(service: Service, record: ServiceRecord, how: string): void {
+    record.deaths += 1;
+    record.lastExit = how;
+    record.readySince = null;
+    const failed = record.deaths >= this.policy.maxDeaths;
+    const pause = Math.min(this.policy.minBackoffMs * 2 ** (record.deaths - 1), this.policy.maxBackoffMs);
+    record.state = failed ? 'failed' : 'waiting';
+    record.nextStart = Date.now() + pause;
+    this.say(`${service.name}: ${how}; ${failed ? `died ${record.deaths} times, not started again` : `starts again in ${pause / 1000} s`}`);
+  }
+
+  /** Gives failed services another set of tries. */
+  retryFailed(): void {
+    for (const record of this.records.values()) {
+      if (record.state === 'failed') Object.assign(record, { state: 'waiting', deaths: 0, nextStart: 0 });
+    }
+  }
+
+  /** Stops every service, those that need others first. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    const needed = new Set(this.services.map(({ needs }) => needs));
+    for (const wave of [this.services.filter(({ name }) => !needed.has(name)), this.services.filter(({ name }) => needed.has(name))]) {
+      await Promise.all(wave.map((service) => this.stopOne(service)));
+    }
+    this.save();
+  }
+
+  private async stopOne(service: Service): Promise<void> {
+    const record = this.record(service);
+    if (record.process) {
+      const how = await terminate(record.process, this.policy.stopGraceMs);
+      this.say(`${service.name}: ${how}`);
+      record.lastExit = how === 'killed' ? `killed: did not stop in ${this.policy.stopGraceMs / 1000} s` : 'stopped';
+    }
+    Object.assign(record, { state: 'stopped', process: null, token: null, readySince: null });
+  }
+
+  private record(service: Service): ServiceRecord {
+    const record = this.records.get(service.name);
+    if (record === undefined) throw new Error(`no record of ${service.name}`);
+    return record;
+  }
+
+  private watch(service: Service): Watch {
+    const watch = this.watches.get(service.name);
+    if (watch === undefined) throw new Error(`no watch of ${service.name}`);
+    return watch;
+  }
+
+  private save(): void {
+    const self = identify(process.pid);
+    if (self === undefined) throw new Error('this process cannot find itself');
+    const state = { format: 1 as const, supervisor: self, services: [...this.records.values()] };
+    const text = JSON.stringify(state);
+    // A state directory that was removed must stay removed.
+    if (text === this.saved || !existsSync(this.stateDir)) return;
+    writeSupervisorState(this.stateDir, state);
+    this.saved = text;
+  }
+}

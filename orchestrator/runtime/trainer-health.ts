@@ -1,0 +1,26 @@
+/** Whether a trainer answers. Asking for its capabilities says more than a health check: the trainer itself, not only its socket, works. */
+import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
+import { connectTrainer } from '../trainer-client/client';
+
+/** The trainer's capabilities; undefined where it does not answer in time. */
+export async function askCapabilities(address: string, timeoutMs: number): Promise<Capabilities | undefined> {
+  const trainer = connectTrainer(address);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), timeoutMs);
+  });
+  try {
+    return await Promise.race([trainer.getCapabilities().catch(() => undefined), late]);
+  } finally {
+    clearTimeout(timer);
+    trainer.close();
+  }
+}
+
+/** For a person: `cpu, 2 threads, 1 slot`. */
+export function describeDevices({ devices, slots }: Capabilities): string {
+  const device = devices.map(({ kind, name, threads }) => (threads > 0 ? `${kind}, ${plural(threads, 'thread')}` : `${kind} (${name})`));
+  return `${device.join('; ')}, ${plural(slots, 'slot')}`;
+}
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;

@@ -1,0 +1,135 @@
+/** Starts, shows and stops the services of a state directory. */
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UserError, type OnProgress } from '../cli/output';
+import { lockHolder, withLock } from './lock-file';
+import { openLog, tailLog } from './log-file';
+import { packageRoot } from './paths';
+import { isAlive, signalProcess } from './process-identity';
+import { readRuntimeConfig, writeRuntimeConfig, type RuntimeConfig } from './runtime-config';
+import { announceTemporal, buildStamp, planRuntime, refuseOtherWishes, type UpOptions } from './runtime-plan';
+import { servicesFor } from './services';
+import { logPath, readSupervisorState, supervisorLockPath, type ServiceName, type ServiceRecord } from './supervisor-state';
+import { askCapabilities, describeDevices } from './trainer-health';
+
+/** Loading PyTorch from a cold disk takes a minute and more. */
+const READY_TIMEOUT_MS = 240_000;
+
+/** A service that died so often before it was ever ready will not get well by waiting; the supervisor goes on trying meanwhile. */
+const DEATHS_SHOWN = 3;
+
+export interface Runtime {
+  stateDir: string;
+  root: string;
+  taskQueue: string;
+  temporal: { address: string; namespace: string; ui: string | null };
+  trainer: { address: string };
+}
+
+/**
+ * Starts what is not there (server, trainer, worker, and the supervisor that keeps them alive) and waits until all of it works. Living services are
+ * left alone, or adopted where their supervisor has died.
+ *
+ * @throws UserError (exit 2) where other settings run already; (exit 3) where something cannot be had or does not come up, with its last log lines
+ */
+export async function ensureUp(options: UpOptions): Promise<Runtime> {
+  const { stateDir, onProgress } = options;
+  mkdirSync(stateDir, { recursive: true });
+  const onWait = ({ pid }: { pid: number }): void => onProgress('…', 'services', `process ${pid} is starting them`);
+  const config = await withLock(join(stateDir, 'up.lock'), onWait, async () => {
+    const last = readRuntimeConfig(stateDir);
+    const running = last !== undefined && isAnythingAlive(stateDir) ? last : undefined;
+    if (running) refuseOtherWishes(running, options);
+    const wanted = running ?? (await planRuntime(options, last));
+    await announceTemporal(wanted, onProgress);
+    if (!running) writeRuntimeConfig(stateDir, wanted);
+    const supervisor = lockHolder(supervisorLockPath(stateDir));
+    if (supervisor) signalProcess(supervisor, 'SIGHUP');
+    else startSupervisor(stateDir);
+    await waitUntilReady(stateDir, wanted, onProgress);
+    return wanted;
+  });
+  if (config.build !== buildStamp()) onProgress('!', 'worker', 'runs an older build; `sa-orch down` and the next start bring this one');
+  const { temporal } = config;
+  const ui = temporal.kind === 'embedded' ? `http://127.0.0.1:${temporal.uiPort}` : null;
+  return {
+    stateDir,
+    root: config.root,
+    taskQueue: config.taskQueue,
+    temporal: { address: temporal.address, namespace: temporal.namespace, ui },
+    trainer: { address: config.trainer.address },
+  };
+}
+
+function isAnythingAlive(stateDir: string): boolean {
+  if (lockHolder(supervisorLockPath(stateDir))) return true;
+  return (readSupervisorState(stateDir)?.services ?? []).some((service) => isAlive(service.process));
+}
+
+function startSupervisor(stateDir: string): void {
+  const { descriptor } = openLog(logPath(stateDir, 'supervisor'));
+  const main = join(packageRoot(), 'dist', 'orchestrator', 'runtime', 'supervisor-main.js');
+  const child = spawn(process.execPath, ['--enable-source-maps', main, stateDir], {
+    detached: true,
+    stdio: ['ignore', descriptor, descriptor],
+  });
+  child.unref();
+  closeSync(descriptor);
+}
+
+async function waitUntilReady(stateDir: string, config: RuntimeConfig, onProgress: OnProgress): Promise<void> {
+  const deadline = Date.now() + READY_TIMEOUT_MS;
+  const waiting = new Set<ServiceName>(servicesFor(stateDir, config).map(({ name }) => name));
+  if (config.trainer.kind === 'external') await showTrainer(config, onProgress);
+  while (waiting.size > 0) {
+    const supervisor = lockHolder(supervisorLockPath(stateDir));
+    const state = readSupervisorState(stateDir);
+    const records = supervisor && state?.supervisor.pid === supervisor.pid ? state.services : [];
+    for (const record of records.filter(({ name }) => waiting.has(name))) {
+      if (record.state === 'ready') {
+        waiting.delete(record.name);
+        await showReady(record.name, stateDir, config, onProgress);
+      } else if (record.state === 'failed' || record.deaths >= DEATHS_SHOWN) throw notReady(record, 'keeps dying');
+      else if (Date.now() > deadline) throw notReady(record, `is not ready after ${READY_TIMEOUT_MS / 1000} s`);
+    }
+    if (records.length === 0 && Date.now() > deadline) {
+      const log = logPath(stateDir, 'supervisor');
+      throw new UserError(`the supervisor did not start:\n  ${tailLog(log, 10).join('\n  ')}`, 3, `The whole log: ${log}`);
+    }
+    if (waiting.size > 0) await sleep(100);
+  }
+}
+
+function notReady({ name, lastExit, log, logOffset }: ServiceRecord, what: string): UserError {
+  const tail = tailLog(log, 12, logOffset);
+  const lines = tail.length > 0 ? `:\n  ${tail.join('\n  ')}` : '';
+  return new UserError(`the ${name} ${what}${lastExit ? ` (last: ${lastExit})` : ''}${lines}`, 3, `The whole log: ${log}`);
+}
+
+async function showReady(name: ServiceName, stateDir: string, config: RuntimeConfig, onProgress: OnProgress): Promise<void> {
+  if (name === 'temporal' && config.temporal.kind === 'embedded') {
+    const { version, address, uiPort } = config.temporal;
+    const place = relative(process.cwd(), stateDir);
+    onProgress(
+      '✓',
+      `Temporal ${version}`,
+      `${address}, UI http://127.0.0.1:${uiPort}, data in ${place.startsWith('..') ? stateDir : place}/`,
+    );
+  } else if (name === 'trainer') await showTrainer(config, onProgress);
+  else onProgress('✓', 'worker', `task queue ${config.taskQueue}`);
+}
+
+async function showTrainer({ trainer }: RuntimeConfig, onProgress: OnProgress): Promise<void> {
+  const capabilities = await askCapabilities(trainer.address, 15_000);
+  if (capabilities === undefined) {
+    throw new UserError(
+      `the trainer at ${trainer.address} does not answer`,
+      3,
+      'Is it running there? `sa-orch trainer` starts one by hand.',
+    );
+  }
+  const { framework, frameworkVersion } = capabilities;
+  onProgress('✓', `trainer ${framework} ${frameworkVersion}`, describeDevices(capabilities));
+}
