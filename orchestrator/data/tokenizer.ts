@@ -17,6 +17,12 @@ export interface EncodedRow {
 /** Turns a text or a pair into token ids, at most maxLength of them. */
 export type EncodeRow = (text: string, pair: string | null) => EncodedRow;
 
+/** What is read here of tokenizer.json. */
+interface Definition {
+  normalizer?: { type?: string; lowercase?: boolean } | null;
+  post_processor?: { type?: string } | null;
+}
+
 /** The files of a model directory that tokenizing depends on, in a fixed order; those that are not there are left out. */
 const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'vocab.txt', 'vocab.json', 'merges.txt'];
 
@@ -41,11 +47,11 @@ export function tokenizerDigest(modelDir: string): string {
  */
 export function loadTokenizer(modelDir: string, maxLength: number): EncodeRow {
   const config = readJson(join(modelDir, 'tokenizer_config.json')) ?? {};
-  const definition = readJson(join(modelDir, 'tokenizer.json')) ?? tokenizerFromVocabulary(modelDir, config);
+  const definition: Definition = readJson(join(modelDir, 'tokenizer.json')) ?? tokenizerFromVocabulary(modelDir, config);
   const tokenizer = new Tokenizer(definition, config);
   const preprocess = lowercases(definition) ? lowercaseAsRust : (text: string) => text;
   const tokens = (text: string) => tokenizer.encode(preprocess(text), { add_special_tokens: false }).ids;
-  const [single, paired] = [template(tokenizer, false), template(tokenizer, true)];
+  const [single, paired] = [template(tokenizer, definition, false), template(tokenizer, definition, true)];
   if (maxLength <= paired.specials) {
     throw new ConfigError({ where: 'max_length', message: `is ${maxLength}; a pair alone has ${paired.specials} special tokens here` });
   }
@@ -78,12 +84,16 @@ export function longestFirst(n1: number, n2: number, room: number): [number, num
   return n1 > n2 ? [b, a] : [a, b];
 }
 
-/** Where special tokens and texts stand in a row: found by running the model's own post-processor on two marks. */
-function template(tokenizer: Tokenizer, paired: boolean) {
+/**
+ * Where special tokens and texts stand in a row: found by running the model's own post-processor on two marks. RoBERTa knows one type
+ * only (its embedding has a single row), which the JavaScript library's RobertaProcessing overlooks.
+ */
+function template(tokenizer: Tokenizer, definition: Definition, paired: boolean) {
+  const oneType = definition.post_processor?.type === 'RobertaProcessing';
   const [A, B] = ['\u0000A', '\u0000B'];
   const processed: { tokens: string[]; token_type_ids?: number[] } = tokenizer.post_processor?.([A], paired ? [B] : null, true) ?? { tokens: paired ? [A, B] : [A] };
   const slots = processed.tokens.map((token, i) => {
-    const typeId = processed.token_type_ids?.[i] ?? 0;
+    const typeId = oneType ? 0 : (processed.token_type_ids?.[i] ?? 0);
     if (token === A || token === B) {
       return { text: token === A ? 0 : 1, id: 0, typeId };
     }
@@ -104,8 +114,7 @@ function template(tokenizer: Tokenizer, paired: boolean) {
   };
 }
 
-function lowercases(definition: object): boolean {
-  const { normalizer } = definition as { normalizer?: { type?: string; lowercase?: boolean } | null };
+function lowercases({ normalizer }: Definition): boolean {
   return normalizer?.type === 'BertNormalizer' && normalizer.lowercase === true;
 }
 
