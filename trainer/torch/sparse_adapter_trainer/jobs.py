@@ -174,7 +174,7 @@ class JobStore:
             self._set_state(job, RUNNING, detail=f"run {job.record.runs}")
             return job
 
-    def finish(self, job: Job, state: int, failure: event_pb2.Failure | None = None, detail: str = "") -> None:
+    def finish(self, job: Job, state: event_pb2.JobState, failure: event_pb2.Failure | None = None, detail: str = "") -> None:
         """Ends the run that `take` started."""
         with self._changed:
             self._running = None
@@ -223,7 +223,7 @@ class JobStore:
         self._jobs[job_id] = created
         return created
 
-    def _set_state(self, job: Job, state: int, failure: event_pb2.Failure | None = None, detail: str = "") -> None:
+    def _set_state(self, job: Job, state: event_pb2.JobState, failure: event_pb2.Failure | None = None, detail: str = "") -> None:
         changed = event_pb2.StateChanged(state=state, failure=failure, detail=detail)
         # The record is changed first: a watcher that sees the event must find the state that it brought.
         job.record.state = state

@@ -9,12 +9,13 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.rpc.error_details_pb2 import BadRequest
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2, trainer_pb2
 
-Violation = BadRequest.FieldViolation
+Violation: TypeAlias = BadRequest.FieldViolation
 MOST_VIOLATIONS = 20
 
 _JOB_ID = re.compile(r"[a-z0-9-]{1,128}")

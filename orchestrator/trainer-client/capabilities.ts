@@ -1,0 +1,41 @@
+/** Whether a trainer can carry out a plan. */
+import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
+import type { Plan } from '../sweep/types';
+import { ADAPTER_KINDS, PRUNERS, TASK_KINDS } from './spec';
+
+const PROTOCOL_VERSION = 1;
+
+/** Everything in the plan that the trainer cannot do, a sentence each; empty where it can do it all. */
+export function checkPlan(plan: Plan, capabilities: Capabilities): string[] {
+  if (capabilities.protocolVersion !== PROTOCOL_VERSION) {
+    return [`the trainer speaks version ${capabilities.protocolVersion} of the contract, not ${PROTOCOL_VERSION}`];
+  }
+  return [
+    ...checkBackbone(plan, capabilities),
+    ...checkWords('adapter', ADAPTER_KINDS, capabilities.adapters, new Set(plan.trials.map(({ adapter }) => adapter.kind))),
+    ...checkWords('pruner', PRUNERS, capabilities.pruners, new Set(plan.trials.map(({ prune }) => prune.pruner))),
+    ...checkWords('task kind', TASK_KINDS, capabilities.taskKinds, new Set(plan.datasets.map(({ kind }) => kind))),
+    ...plan.cohorts
+      .filter(({ trials }) => trials.length > capabilities.maxCohort)
+      .map(({ id, trials }) => `cohort ${id} has ${trials.length} trials; the trainer takes at most ${capabilities.maxCohort} at once`),
+  ];
+}
+
+function checkBackbone({ backbone }: Plan, capabilities: Capabilities): string[] {
+  const lacking: string[] = [];
+  if (!capabilities.architectures.includes(backbone.model_type)) {
+    const supported = capabilities.architectures.join(', ');
+    lacking.push(`backbone ${backbone.name} is of type ${backbone.model_type}; the trainer supports ${supported}`);
+  }
+  if (!backbone.path.startsWith('/') && !capabilities.hubDownload) {
+    lacking.push(`backbone ${backbone.name} is not a directory, and the trainer does not download`);
+  }
+  return lacking;
+}
+
+/** The plan's words of one sort that the trainer does not list, with those that it does. */
+function checkWords<Word extends string>(sort: string, all: Record<Word, number>, supported: readonly number[], used: Set<Word>): string[] {
+  const words = Object.keys(all) as Word[];
+  const known = words.filter((word) => supported.includes(all[word]));
+  return [...used].filter((word) => !known.includes(word)).map((word) => `${sort} ${word} is not among the trainer's: ${known.join(', ')}`);
+}

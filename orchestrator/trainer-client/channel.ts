@@ -1,0 +1,52 @@
+/** How a trainer is reached: addresses, credentials, and the settings of the connection. */
+import { readFileSync } from 'node:fs';
+import { credentials, type ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
+
+/** Files (PEM) for a trainer that serves TLS. */
+export interface TlsFiles {
+  /** The authority that signed the trainer's certificate; the system's own authorities where it is left out. */
+  ca?: string;
+  /** The client's certificate and key, where the trainer demands them. */
+  cert?: string;
+  key?: string;
+}
+
+/** `sun_path` holds 108 bytes with its closing zero; Node cuts a longer path without a word. */
+const LONGEST_SOCKET_PATH = 107;
+
+export const CHANNEL_OPTIONS: ChannelOptions = {
+  // A dead link is noticed within 15 s, in mid-stream too. Trainers allow a ping each 3 s.
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+  'grpc.keepalive_permit_without_calls': 1,
+  // A trainer that was restarted is found at once, not after the minutes that the default backoff grows to.
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+  // A trainer is on this machine or in this network: an http_proxy of the environment is not meant for it.
+  'grpc.enable_http_proxy': 0,
+  // The default, 64 KiB a stream, makes reading a long log wait for the round trips of window updates.
+  'grpc-node.flow_control_window': 1024 * 1024,
+};
+
+/** Refuses an address that is neither `unix:/absolute/path` nor `host:port`, or that the system could not use. */
+export function checkAddress(address: string): void {
+  if (address.startsWith('unix:')) {
+    const path = address.slice('unix:'.length);
+    if (!path.startsWith('/'))
+      throw new Error(`trainer address ${address}: the socket's path must be absolute, as in unix:/tmp/trainer.sock`);
+    const bytes = Buffer.byteLength(path);
+    if (bytes > LONGEST_SOCKET_PATH) {
+      throw new Error(`trainer address ${address}: the socket's path has ${bytes} bytes; the system takes at most ${LONGEST_SOCKET_PATH}`);
+    }
+  } else if (!/^[^/]+:\d+$/.test(address)) {
+    throw new Error(`trainer address ${address} is neither unix:/path.sock nor host:port`);
+  }
+}
+
+/** TLS where files are given; otherwise plain text, which a trainer serves on a socket, or on TCP if it was told to. */
+export function channelCredentials(tls: TlsFiles | undefined): ChannelCredentials {
+  if (!tls) return credentials.createInsecure();
+  if (!tls.cert !== !tls.key) throw new Error('TLS: a client certificate and its key go together');
+  const read = (file: string | undefined) => (file === undefined ? null : readFileSync(file));
+  return credentials.createSsl(read(tls.ca), read(tls.key), read(tls.cert));
+}

@@ -1,0 +1,124 @@
+/**
+ * The only code that speaks gRPC to a trainer.
+ *
+ * @example
+ * const trainer = connectTrainer('unix:/tmp/trainer.sock');
+ * try {
+ *   await trainer.submitJob(jobId(digest, 1), digest, spec);
+ *   for await (const { payload } of trainer.watchJob(jobId(digest, 1))) { … }
+ * } finally {
+ *   trainer.close();
+ * }
+ */
+import { Metadata, type CallOptions, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
+import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
+import type { JobState } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import {
+  TrainerServiceClient,
+  type CancelMode,
+  type Job,
+  type SubmitJobResponse,
+  type WatchJobResponse,
+} from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import { CHANNEL_OPTIONS, channelCredentials, checkAddress, type TlsFiles } from './channel';
+import { asTrainerError } from './errors';
+import { watchJob, type WatchOptions } from './watch';
+
+export { TrainerError, type FieldViolation } from './errors';
+export type { TlsFiles } from './channel';
+export type { WatchOptions } from './watch';
+
+/** A call that no trainer needs so long for is lost. */
+const CALL_MS = 30_000;
+
+/** A client of the trainer at `unix:/path.sock` or `host:port`. Connects when it is first used. Throws an Error where the address cannot be one. */
+export function connectTrainer(address: string, options: { tls?: TlsFiles } = {}): TrainerClient {
+  checkAddress(address);
+  return new TrainerClient(address, new TrainerServiceClient(address, channelCredentials(options.tls), CHANNEL_OPTIONS));
+}
+
+type Unary<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, response: Response) => void,
+) => ClientUnaryCall;
+
+/** The methods of TrainerService. Each throws TrainerError where the trainer refuses or cannot be reached. */
+export class TrainerClient {
+  constructor(
+    readonly address: string,
+    private readonly client: TrainerServiceClient,
+  ) {}
+
+  /** What the trainer can do. */
+  async getCapabilities(): Promise<Capabilities> {
+    const { capabilities } = await this.call<object, { capabilities: Capabilities | undefined }>('getCapabilities', {});
+    return present(capabilities, 'GetCapabilities');
+  }
+
+  /** Creates the job, finds it, or queues it again where it was interrupted. */
+  async submitJob(jobId: string, specDigest: string, spec: JobSpec): Promise<{ job: Job; created: boolean }> {
+    const { job, created } = await this.call<object, SubmitJobResponse>('submitJob', { jobId, specDigest, spec });
+    return { job: present(job, 'SubmitJob'), created };
+  }
+
+  /** The job as it is now. */
+  async getJob(jobId: string): Promise<Job> {
+    return present((await this.call<object, { job: Job | undefined }>('getJob', { jobId })).job, 'GetJob');
+  }
+
+  /** All jobs in one of these states (of all states, where none is given), newest first. */
+  async listJobs(states: JobState[] = []): Promise<Job[]> {
+    const found: Job[] = [];
+    let pageToken = '';
+    do {
+      const page = await this.call<object, { jobs: Job[]; nextPageToken: string }>('listJobs', { states, pageSize: 1000, pageToken });
+      found.push(...page.jobs);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    return found;
+  }
+
+  /** Asks the job to stop, and returns it as it was. */
+  async cancelJob(jobId: string, mode: CancelMode): Promise<Job> {
+    return present((await this.call<object, { job: Job | undefined }>('cancelJob', { jobId, mode })).job, 'CancelJob');
+  }
+
+  /** Follows the job's events to its end, across broken connections. */
+  watchJob(jobId: string, options: WatchOptions = {}): AsyncGenerator<WatchJobResponse, void> {
+    return watchJob(this.client, jobId, options);
+  }
+
+  /** Waits until the trainer can be reached; throws an Error at the deadline. */
+  waitForReady(deadline: Date): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.client.waitForReady(deadline, (error) => {
+        if (error) reject(new Error(`no trainer answers at ${this.address}`, { cause: error }));
+        else resolve();
+      });
+    });
+  }
+
+  /** Gives the connection back. Calls that are under way end with CANCELLED. */
+  close(): void {
+    this.client.close();
+  }
+
+  private call<Request, Response>(name: 'getCapabilities' | 'submitJob' | 'getJob' | 'listJobs' | 'cancelJob', request: Request) {
+    const method = this.client[name].bind(this.client) as unknown as Unary<Request, Response>;
+    return new Promise<Response>((resolve, reject) => {
+      method(request, new Metadata(), { deadline: Date.now() + CALL_MS }, (error, response) => {
+        if (error) reject(asTrainerError(error, `trainer ${this.address}`) as Error);
+        else resolve(response);
+      });
+    });
+  }
+}
+
+/** proto3 makes every message optional; the contract does not. */
+function present<T>(message: T | undefined, method: string): T {
+  if (message === undefined) throw new Error(`the trainer's answer to ${method} is empty, against the contract`);
+  return message;
+}

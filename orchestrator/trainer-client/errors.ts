@@ -1,0 +1,77 @@
+/** What a trainer answered instead of a result. */
+import { status, type ServiceError } from '@grpc/grpc-js';
+import { BadRequest, QuotaFailure, RetryInfo } from '../../gen/ts/google/rpc/error_details';
+import { Status } from '../../gen/ts/google/rpc/status';
+
+/** A field of a request that is wrong. */
+export interface FieldViolation {
+  /** Its path in the request, for example `spec.trials[2].prune.sparsity`. */
+  field: string;
+  /** What is wrong and what would be right. */
+  description: string;
+}
+
+/** An error of a call to a trainer, with the details that the trainer sent. */
+export class TrainerError extends Error {
+  /** The gRPC status code's name, for example `INVALID_ARGUMENT`. */
+  readonly code: string;
+  /** The fields that are wrong, at most 20, the last one "and N more"; empty for other errors. */
+  readonly fieldViolations: readonly FieldViolation[];
+  /** No room for one more waiting job. The same code without details stands for an oversized message, which never gets smaller. */
+  readonly queueFull: boolean;
+  /** When the trainer asks to be tried again. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: status, message: string, details: Partial<Pick<TrainerError, 'fieldViolations' | 'queueFull' | 'retryAfterMs'>> = {}) {
+    super(message);
+    this.name = 'TrainerError';
+    this.code = status[code];
+    this.fieldViolations = details.fieldViolations ?? [];
+    this.queueFull = details.queueFull ?? false;
+    this.retryAfterMs = details.retryAfterMs;
+  }
+
+  /** Whether the same call may succeed later: the trainer is away, late or full. */
+  get retryable(): boolean {
+    return this.code === 'UNAVAILABLE' || this.code === 'DEADLINE_EXCEEDED' || this.queueFull;
+  }
+
+  /** Whether the trainer does not know the job. */
+  get notFound(): boolean {
+    return this.code === 'NOT_FOUND';
+  }
+}
+
+/** Decodes an error of grpc-js; anything else is returned as it is. `where` is put before the message. */
+export function asTrainerError(error: unknown, where: string): unknown {
+  if (!isServiceError(error)) return error;
+  let fieldViolations: FieldViolation[] = [];
+  let queueFull = false;
+  let retryAfterMs: number | undefined;
+  for (const { typeUrl, value } of statusDetails(error)) {
+    switch (typeUrl.slice(typeUrl.lastIndexOf('/') + 1)) {
+      case 'google.rpc.BadRequest':
+        fieldViolations = BadRequest.decode(value).fieldViolations.map(({ field, description }) => ({ field, description }));
+        break;
+      case 'google.rpc.QuotaFailure':
+        queueFull = QuotaFailure.decode(value).violations.length > 0;
+        break;
+      case 'google.rpc.RetryInfo': {
+        const { retryDelay } = RetryInfo.decode(value);
+        queueFull ||= error.code === status.RESOURCE_EXHAUSTED;
+        if (retryDelay) retryAfterMs = retryDelay.seconds * 1000 + retryDelay.nanos / 1e6;
+        break;
+      }
+    }
+  }
+  return new TrainerError(error.code, `${where}: ${error.details}`, { fieldViolations, queueFull, retryAfterMs });
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error;
+}
+
+function statusDetails(error: ServiceError): Status['details'] {
+  const [trailer] = error.metadata.get('grpc-status-details-bin');
+  return Buffer.isBuffer(trailer) ? Status.decode(trailer).details : [];
+}

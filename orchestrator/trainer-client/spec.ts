@@ -1,0 +1,166 @@
+/** From a plan to a trainer's job. Pure: the same plan gives the same jobs, hence the same ids, at any time and in any process. */
+import { createHash } from 'node:crypto';
+import {
+  Activation,
+  AdapterInit,
+  AdapterKind,
+  AdapterNorm,
+  JobSpec,
+  LearningRateSchedule,
+  PruneScope,
+  Pruner,
+  TaskKind,
+  type Trial as SpecTrial,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { canonicalJson } from '../sweep/canonical';
+import type { AdapterConfig, Cohort, Plan, PlannedDataset, PruneConfig, Trial, TrainConfig } from '../sweep/types';
+
+export type Work = 'prune' | 'train' | 'predict';
+
+export interface WorkOptions {
+  /** `train`: stop each trial at this step of its own; 0, the default, at its end. */
+  untilStep?: number;
+  /** `train`: a checkpoint each so many steps. */
+  checkpointEverySteps?: number;
+  /** `train`: a metric each so many steps. */
+  logEverySteps?: number;
+  /** `train`: keep the newest so many checkpoints of a trial. */
+  keepCheckpoints?: number;
+  /** `predict`: the splits; all but `train` where left out. */
+  splits?: string[];
+}
+
+/** A checkpoint is a few MB and takes milliseconds; 50 steps are under a minute of work on two cores, which is what a crash costs. */
+const CHECKPOINT_EVERY_STEPS = 50;
+const LOG_EVERY_STEPS = 10;
+/** The newest, and one before it should the newest be broken. */
+const KEEP_CHECKPOINTS = 2;
+
+export const ADAPTER_KINDS: Record<AdapterConfig['kind'], AdapterKind> = {
+  houlsby: AdapterKind.ADAPTER_KIND_HOULSBY,
+  pfeiffer: AdapterKind.ADAPTER_KIND_PFEIFFER,
+};
+export const PRUNERS: Record<PruneConfig['pruner'], Pruner> = {
+  none: Pruner.PRUNER_NONE,
+  rand: Pruner.PRUNER_RAND,
+  mag: Pruner.PRUNER_MAG,
+  snip: Pruner.PRUNER_SNIP,
+};
+export const TASK_KINDS: Record<PlannedDataset['kind'], TaskKind> = {
+  classification: TaskKind.TASK_KIND_CLASSIFICATION,
+  regression: TaskKind.TASK_KIND_REGRESSION,
+};
+const NORMS: Record<AdapterConfig['norm'], AdapterNorm> = {
+  none: AdapterNorm.ADAPTER_NORM_NONE,
+  before: AdapterNorm.ADAPTER_NORM_BEFORE,
+  after: AdapterNorm.ADAPTER_NORM_AFTER,
+};
+const ACTIVATIONS: Record<AdapterConfig['activation'], Activation> = {
+  relu: Activation.ACTIVATION_RELU,
+  gelu: Activation.ACTIVATION_GELU,
+  swish: Activation.ACTIVATION_SWISH,
+};
+const INITS: Record<AdapterConfig['init'], AdapterInit> = {
+  gaussian: AdapterInit.ADAPTER_INIT_GAUSSIAN,
+  zero_up: AdapterInit.ADAPTER_INIT_ZERO_UP,
+};
+const SCOPES: Record<PruneConfig['scope'], PruneScope> = {
+  global: PruneScope.PRUNE_SCOPE_GLOBAL,
+  local: PruneScope.PRUNE_SCOPE_LOCAL,
+};
+const SCHEDULES: Record<TrainConfig['schedule'], LearningRateSchedule> = {
+  linear: LearningRateSchedule.LEARNING_RATE_SCHEDULE_LINEAR,
+  constant: LearningRateSchedule.LEARNING_RATE_SCHEDULE_CONSTANT,
+};
+
+/** The job that does `work` for these trials of a cohort, in this order. Throws where a trial is not of the cohort or the plan. */
+export function jobSpecFor(plan: Plan, cohort: Cohort, trialIds: readonly string[], work: Work, options: WorkOptions = {}): JobSpec {
+  const dataset = plan.datasets.find(({ digest }) => digest === cohort.dataset);
+  if (!dataset) throw new Error(`cohort ${cohort.id}: its data set ${cohort.dataset} is not in the plan`);
+  const trials = trialIds.map((id) => {
+    const trial = plan.trials.find((each) => each.id === id);
+    if (!trial || !cohort.trials.includes(id)) throw new Error(`trial ${id} is not in cohort ${cohort.id} of sweep ${plan.sweep_id}`);
+    return specTrial(trial);
+  });
+  return {
+    backbone: { path: plan.backbone.path, digest: plan.backbone.digest },
+    dataset: {
+      name: `datasets/${dataset.digest}`,
+      digest: dataset.digest,
+      taskKind: TASK_KINDS[dataset.kind],
+      numLabels: dataset.num_labels,
+    },
+    trials,
+    work: specWork(work, dataset, options),
+  };
+}
+
+/** Hex SHA-256 of the specification's canonical JSON. */
+export function specDigest(spec: JobSpec): string {
+  return createHash('sha256')
+    .update(canonicalJson(JobSpec.toJSON(spec)))
+    .digest('hex');
+}
+
+/** The id of a specification's job; a retry of a job that has ended is the next generation, counted from 1. */
+export function jobId(digest: string, generation: number): string {
+  return `${digest}-g${generation}`;
+}
+
+function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
+  return {
+    trialId: id,
+    seed,
+    adapter: {
+      kind: ADAPTER_KINDS[adapter.kind],
+      attentionBottleneck: adapter.attention_bottleneck,
+      ffnBottleneck: adapter.ffn_bottleneck,
+      scale: adapter.scale,
+      norm: NORMS[adapter.norm],
+      activation: ACTIVATIONS[adapter.activation],
+      init: INITS[adapter.init],
+      initStd: adapter.init_std,
+    },
+    prune: {
+      pruner: PRUNERS[prune.pruner],
+      sparsity: prune.sparsity,
+      scope: SCOPES[prune.scope],
+      scoringRows: prune.scoring_rows,
+    },
+    train: {
+      batchSize: train.batch_size,
+      totalSteps: train.total_steps,
+      learningRate: train.learning_rate,
+      weightDecay: train.weight_decay,
+      warmup: train.warmup,
+      schedule: SCHEDULES[train.schedule],
+      maxGradNorm: train.max_grad_norm,
+      adamBeta1: train.adam_beta1,
+      adamBeta2: train.adam_beta2,
+      adamEpsilon: train.adam_epsilon,
+      dropout: train.dropout,
+      attentionDropout: train.attention_dropout,
+    },
+  };
+}
+
+function specWork(work: Work, dataset: PlannedDataset, options: WorkOptions): JobSpec['work'] {
+  switch (work) {
+    case 'prune':
+      return { $case: 'prune', value: {} };
+    case 'train':
+      return {
+        $case: 'train',
+        value: {
+          untilStep: options.untilStep ?? 0,
+          checkpointEverySteps: options.checkpointEverySteps ?? CHECKPOINT_EVERY_STEPS,
+          logEverySteps: options.logEverySteps ?? LOG_EVERY_STEPS,
+          keepCheckpoints: options.keepCheckpoints ?? KEEP_CHECKPOINTS,
+        },
+      };
+    case 'predict': {
+      const evaluated = dataset.splits.map(({ name }) => name).filter((name) => name !== 'train');
+      return { $case: 'predict', value: { splits: options.splits ?? evaluated } };
+    }
+  }
+}
