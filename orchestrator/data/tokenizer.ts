@@ -91,7 +91,9 @@ export function longestFirst(n1: number, n2: number, room: number): [number, num
 function template(tokenizer: Tokenizer, definition: Definition, paired: boolean) {
   const oneType = definition.post_processor?.type === 'RobertaProcessing';
   const [A, B] = ['\u0000A', '\u0000B'];
-  const processed: { tokens: string[]; token_type_ids?: number[] } = tokenizer.post_processor?.([A], paired ? [B] : null, true) ?? { tokens: paired ? [A, B] : [A] };
+  const processed: { tokens: string[]; token_type_ids?: number[] } = tokenizer.post_processor?.([A], paired ? [B] : null, true) ?? {
+    tokens: paired ? [A, B] : [A],
+  };
   const slots = processed.tokens.map((token, i) => {
     const typeId = oneType ? 0 : (processed.token_type_ids?.[i] ?? 0);
     if (token === A || token === B) {

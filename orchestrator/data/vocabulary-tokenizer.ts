@@ -29,7 +29,10 @@ export function tokenizerFromVocabulary(modelDir: string, config: TokenizerConfi
       config,
     );
   }
-  throw new ConfigError({ where: modelDir, message: 'has no tokenizer: tokenizer.json, vocab.txt, or vocab.json with merges.txt is expected' });
+  throw new ConfigError({
+    where: modelDir,
+    message: 'has no tokenizer: tokenizer.json, vocab.txt, or vocab.json with merges.txt is expected',
+  });
 }
 
 function wordPiece(words: readonly string[], config: TokenizerConfig): object {
@@ -57,7 +60,13 @@ function byteLevelBpe(vocab: Record<string, number>, merges: readonly string[], 
     added_tokens: [...special(vocab, ['<s>', '<pad>', '</s>', '<unk>']), ...mask],
     normalizer: null,
     pre_tokenizer: { type: 'ByteLevel', add_prefix_space: prefix, trim_offsets: true, use_regex: true },
-    post_processor: { type: 'RobertaProcessing', sep: pair(vocab, '</s>'), cls: pair(vocab, '<s>'), trim_offsets: true, add_prefix_space: prefix },
+    post_processor: {
+      type: 'RobertaProcessing',
+      sep: pair(vocab, '</s>'),
+      cls: pair(vocab, '<s>'),
+      trim_offsets: true,
+      add_prefix_space: prefix,
+    },
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
     model: { type: 'BPE', unk_token: null, continuing_subword_prefix: '', end_of_word_suffix: '', vocab, merges },
   };
@@ -66,7 +75,15 @@ function byteLevelBpe(vocab: Record<string, number>, merges: readonly string[], 
 function special(vocab: Record<string, number>, tokens: readonly string[]) {
   return tokens
     .filter((content) => vocab[content] !== undefined)
-    .map((content) => ({ id: vocab[content], content, special: true, single_word: false, lstrip: false, rstrip: false, normalized: false }));
+    .map((content) => ({
+      id: vocab[content],
+      content,
+      special: true,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+    }));
 }
 
 function pair(vocab: Record<string, number>, token: string): [string, number] {
