@@ -2,6 +2,7 @@
 //
 //   unit         functions and files; seconds
 //   conformance  the contract in proto/, against a real trainer process
+//   fidelity     the same numbers as the reference implementations, on real rows
 //   durability   real processes that are killed
 //   replay       saved workflow histories against today's workflow code
 const project = (displayName, setupFilesAfterEnv = []) => ({
@@ -20,5 +21,11 @@ const processTests = ['<rootDir>/test/support/process-tests.js'];
 module.exports = {
   // One file at a time: a trainer uses every core.
   maxWorkers: 1,
-  projects: [project('unit'), project('conformance', processTests), project('durability', processTests), project('replay', processTests)],
+  projects: [
+    project('unit'),
+    project('conformance', processTests),
+    project('fidelity', processTests),
+    project('durability', processTests),
+    project('replay', processTests),
+  ],
 };

@@ -110,7 +110,7 @@ export class TrainerClient {
     const method = this.client[name].bind(this.client) as unknown as Unary<Request, Response>;
     return new Promise<Response>((resolve, reject) => {
       method(request, new Metadata(), { deadline: Date.now() + CALL_MS }, (error, response) => {
-        if (error) reject(asTrainerError(error, `trainer ${this.address}`) as Error);
+        if (error) reject(asTrainerError(error, `trainer ${this.address}`));
         else resolve(response);
       });
     });

@@ -43,8 +43,8 @@ export class TrainerError extends Error {
 }
 
 /** Decodes an error of grpc-js; anything else is returned as it is. `where` is put before the message. */
-export function asTrainerError(error: unknown, where: string): unknown {
-  if (!isServiceError(error)) return error;
+export function asTrainerError(error: unknown, where: string): Error {
+  if (!isServiceError(error)) return error instanceof Error ? error : new Error(String(error));
   let fieldViolations: FieldViolation[] = [];
   let queueFull = false;
   let retryAfterMs: number | undefined;

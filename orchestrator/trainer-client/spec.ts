@@ -102,8 +102,8 @@ export function specDigest(spec: JobSpec): string {
     .digest('hex');
 }
 
-/** The id of a specification's job; a retry of a job that has ended is the next generation, counted from 1. */
-export function jobId(digest: string, generation: number): string {
+/** The id of a specification's job. A retry of a job that has ended is another generation: `2` after `1`, or any other [a-z0-9-]. */
+export function jobId(digest: string, generation: number | string): string {
   return `${digest}-g${generation}`;
 }
 

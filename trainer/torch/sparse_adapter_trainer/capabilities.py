@@ -55,10 +55,10 @@ def root_id(root: Path) -> str:
 
 
 def _device(environment: dict[str, str]) -> capabilities_pb2.Device:
-    if environment["device"].startswith("cuda"):
+    if environment["device"] != "cpu":
         import torch
 
-        properties = torch.cuda.get_device_properties(environment["device"])
+        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
         return capabilities_pb2.Device(kind="cuda", name=properties.name, memory_bytes=properties.total_memory)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return capabilities_pb2.Device(kind="cpu", name=_cpu_name(), memory_bytes=memory, threads=int(environment["threads"]))
