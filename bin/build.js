@@ -9,7 +9,10 @@ const { setTimeout: sleep } = require('node:timers/promises');
 
 const ROOT = join(__dirname, '..');
 const DIST = join(ROOT, 'dist');
-const GENERATED = join(ROOT, 'gen', 'ts');
+const GEN = join(ROOT, 'gen');
+const GENERATED = join(GEN, 'ts');
+/** Where things are made before they take their place; on the same disk as that place. */
+const WORKSHOP = join(GEN, '.build');
 const PROTO_SOURCES = ['proto', 'buf.gen.yaml', 'buf.yaml'];
 const SOURCES = [
   ...PROTO_SOURCES,
@@ -57,7 +60,8 @@ function run(step, script, args) {
 
 /** Puts a finished folder in the place of the one that is there. */
 function swapIn(fresh, place) {
-  const old = `${place}.${process.pid}.old`;
+  const old = join(WORKSHOP, 'old');
+  rmSync(old, { recursive: true, force: true });
   if (existsSync(place)) renameSync(place, old);
   renameSync(fresh, place);
   rmSync(old, { recursive: true, force: true });
@@ -66,15 +70,10 @@ function swapIn(fresh, place) {
 function generateContract() {
   const stamp = stampOf(PROTO_SOURCES);
   if (stampIn(GENERATED) === stamp) return;
-  const fresh = join(ROOT, `.gen-${process.pid}`);
-  try {
-    run('generating the contract', '@bufbuild/buf/bin/buf', ['generate', '--output', fresh]);
-    writeFileSync(join(fresh, 'gen', 'ts', '.stamp'), stamp);
-    mkdirSync(join(ROOT, 'gen'), { recursive: true });
-    swapIn(join(fresh, 'gen', 'ts'), GENERATED);
-  } finally {
-    rmSync(fresh, { recursive: true, force: true });
-  }
+  const fresh = join(WORKSHOP, 'contract');
+  run('generating the contract', '@bufbuild/buf/bin/buf', ['generate', '--output', fresh]);
+  writeFileSync(join(fresh, 'gen', 'ts', '.stamp'), stamp);
+  swapIn(join(fresh, 'gen', 'ts'), GENERATED);
 }
 
 async function bundleWorkflows(folder) {
@@ -105,7 +104,8 @@ const isAlive = (pid) => {
 
 /** One build at a time: another process's is waited for, a dead one's lock is taken over. Returns the release. */
 async function lockBuild() {
-  const lock = join(ROOT, '.build.lock');
+  const lock = join(GEN, '.build.lock');
+  mkdirSync(GEN, { recursive: true });
   for (;;) {
     try {
       writeFileSync(lock, String(process.pid), { flag: 'wx' });
@@ -122,17 +122,19 @@ async function lockBuild() {
 /** Builds dist/ unless it is up to date. */
 async function build() {
   const release = await lockBuild();
-  const fresh = join(ROOT, `.build-${process.pid}`);
+  const fresh = join(WORKSHOP, 'dist');
   try {
     const stamp = stampOf(SOURCES);
     if (stampIn(DIST) === stamp) return;
+    rmSync(WORKSHOP, { recursive: true, force: true });
+    mkdirSync(WORKSHOP, { recursive: true });
     generateContract();
     run('compiling', 'typescript/bin/tsc', ['-p', 'tsconfig.build.json', '--outDir', fresh]);
     await bundleWorkflows(fresh);
     writeFileSync(join(fresh, '.stamp'), stamp);
     swapIn(fresh, DIST);
   } finally {
-    rmSync(fresh, { recursive: true, force: true });
+    rmSync(WORKSHOP, { recursive: true, force: true });
     release();
   }
 }

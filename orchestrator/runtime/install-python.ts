@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UserError, type OnProgress } from '../cli/output';
-import { readIfThere, writeFileAtomic } from './files';
+import { writeFileAtomic } from './files';
 import { withLock } from './lock-file';
 import { tailLog } from './log-file';
 import { findBasePython, findInterpreters } from './python';
@@ -17,27 +17,25 @@ function installFailed(what: string, log: string): UserError {
   return new UserError(`${what} could not be installed:\n  ${tailLog(log, 6).join('\n  ')}`, 3, `${offline}\nThe whole log: ${log}`);
 }
 
+const markerOf = (folder: string): string => join(folder, '.complete.json');
+
+/** Whether a folder was made to its end. */
+export function isComplete(folder: string): boolean {
+  return existsSync(markerOf(folder));
+}
+
 /**
- * Makes a folder exactly once per machine user, whoever asks and however often: builds under a lock, then writes a marker. A folder without its
+ * Makes a folder exactly once per machine user, whoever asks and however often: builds under a lock, then writes a marker with what `build` says of it. A folder without its
  * marker was left by a process that died and is built anew. (A virtual environment cannot be renamed into place: its scripts know its path.)
  */
-export async function buildOnce(folder: string, label: string, onProgress: OnProgress, build: () => Promise<object>): Promise<object> {
-  const marker = join(folder, '.complete.json');
-  const present = (): object | undefined => {
-    const content = readIfThere(marker);
-    return content === undefined ? undefined : (JSON.parse(content) as object);
-  };
-  const found = present();
-  if (found) return found;
+export async function buildOnce(folder: string, label: string, onProgress: OnProgress, build: () => Promise<object>): Promise<void> {
+  if (isComplete(folder)) return;
   mkdirSync(dirname(folder), { recursive: true });
   const onWait = (holder: { pid: number }): void => onProgress('…', label, `another process (${holder.pid}) is setting it up`);
   return withLock(`${folder}.lock`, onWait, async () => {
-    const meanwhile = present();
-    if (meanwhile) return meanwhile;
+    if (isComplete(folder)) return;
     rmSync(folder, { recursive: true, force: true });
-    const description = await build();
-    writeFileAtomic(marker, JSON.stringify(description));
-    return description;
+    writeFileAtomic(markerOf(folder), JSON.stringify(await build()));
   });
 }
 

@@ -62,7 +62,7 @@ async function planTrainer(options: UpOptions, last: RuntimeConfig | undefined):
  * One queue an artifact root and trainer: an activity must land where the files and the trainer are. On a cluster that machines share, a local
  * trainer is this machine's.
  */
-function taskQueueFor(root: string, temporal: RuntimeConfig['temporal'], trainer: RuntimeConfig['trainer']): string {
+export function taskQueueFor(root: string, temporal: RuntimeConfig['temporal'], trainer: RuntimeConfig['trainer']): string {
   const local = temporal.kind === 'external' ? hostname() : 'local';
   const pool = trainer.kind === 'local' ? local : trainer.address;
   return `sa-orch-${createHash('sha256')
@@ -99,7 +99,7 @@ export function refuseOtherWishes(running: RuntimeConfig, options: UpOptions): v
 }
 
 /** Shows which server will be used before anything is sent to it, and that it answers. */
-export async function announceTemporal({ temporal }: RuntimeConfig, onProgress: OnProgress): Promise<void> {
+export async function announceTemporal({ temporal }: Pick<RuntimeConfig, 'temporal'>, onProgress: OnProgress): Promise<void> {
   if (temporal.kind === 'embedded') return;
   onProgress('…', 'Temporal', `${temporal.address}, namespace ${temporal.namespace} (named by the environment, not started here)`);
   const client = await connectTo(temporal, 10_000);

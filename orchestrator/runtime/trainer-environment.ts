@@ -86,10 +86,15 @@ export async function ensureTestEnvironment(options: EnvironmentOptions): Promis
   return environment;
 }
 
-async function ensurePinnedEnvironment(onProgress: OnProgress): Promise<string> {
-  const file = join(TRAINER, 'requirements.txt');
+/** Where the environment of our own is, or will be, and which build of PyTorch is wanted in it. */
+export function pinnedEnvironment(): { folder: string; build: 'cpu' | 'default' } {
   const build = process.platform === 'linux' && !detectGpu() ? 'cpu' : 'default';
-  const folder = join(cacheDirectory(), 'python', `${digestOf(readFileSync(file, 'utf8'))}-${build}`);
+  const key = digestOf(readFileSync(join(TRAINER, 'requirements.txt'), 'utf8'));
+  return { folder: join(cacheDirectory(), 'python', `${key}-${build}`), build };
+}
+
+async function ensurePinnedEnvironment(onProgress: OnProgress): Promise<string> {
+  const { folder, build } = pinnedEnvironment();
   const log = `${folder}.log`;
   await buildOnce(folder, LABEL, onProgress, async () => {
     writeFileSync(log, '');
@@ -98,7 +103,7 @@ async function ensurePinnedEnvironment(onProgress: OnProgress): Promise<string> 
     const torch = pinned('requirements.txt').find(({ name }) => name === 'torch');
     const cpu = build === 'cpu' && torch !== undefined && (await installCpuTorch(python, torch.version, log));
     if (build === 'cpu' && !cpu) onProgress('…', LABEL, "PyTorch's CPU index is out of reach: taking the CUDA build, about 6 GB on disk");
-    const requirements = cpu ? withoutTorch(folder) : file;
+    const requirements = cpu ? withoutTorch(folder) : join(TRAINER, 'requirements.txt');
     await installRequirements(python, requirements, 'PyTorch and Transformers', log);
     return { build: cpu ? 'cpu' : 'default' };
   });
@@ -121,7 +126,7 @@ function digestOf(text: string): string {
 }
 
 /** Reads installed versions without importing anything (PyTorch alone takes seconds). Returns them for a person. */
-async function checkVersions(python: string, own: boolean): Promise<string> {
+export async function checkVersions(python: string, own: boolean): Promise<string> {
   const { status, stdout, stderr } = await runCommand(python, ['-c', VERSIONS_PROBE, ...Object.keys(MINIMUM)], { timeoutMs: 60_000 });
   if (status !== 0)
     throw new UserError(

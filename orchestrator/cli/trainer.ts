@@ -1,0 +1,58 @@
+/** `sa-orch trainer`: a trainer in the foreground, for a GPU box. */
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { runInForeground } from '../runtime/foreground';
+import { artifactRoot, stateDirectory } from '../runtime/paths';
+import { trainerArguments } from '../runtime/services';
+import { ensureTrainerEnvironment } from '../runtime/trainer-environment';
+import { addPlaceOptions, parseInteger, type PlaceOptions } from './options';
+import { progressLineOnStderr, runAction } from './output';
+
+interface TrainerOptions extends PlaceOptions {
+  listen: string;
+  python?: string;
+  device?: string;
+  threads?: number;
+  queueLength?: number;
+  insecure?: boolean;
+  tlsCert?: string;
+  tlsKey?: string;
+  tlsClientCa?: string;
+  json?: boolean;
+}
+
+export function trainerCommand(): Command {
+  const command = new Command('trainer')
+    .description('run a trainer here, in the foreground, until it is told to stop (Ctrl-C, SIGTERM)')
+    .addOption(new Option('--framework <name>', 'training framework').choices(['torch']).default('torch'))
+    .requiredOption('--listen <address>', 'unix:<path>, or host:port with --tls-cert and --tls-key, or with --insecure')
+    .option('--python <path>', 'Python interpreter (default: an environment that is made on first use, or SA_ORCH_PYTHON)')
+    .addOption(new Option('--device <kind>', 'where it computes').choices(['auto', 'cpu', 'cuda']))
+    .option('--threads <n>', 'CPU threads; results to the last digit depend on it', parseInteger)
+    .option('--queue-length <n>', 'how many jobs may wait', parseInteger)
+    .option('--insecure', 'listen on TCP without TLS: anybody who reaches the port can run jobs')
+    .option('--tls-cert <file>', 'certificate chain (PEM)')
+    .option('--tls-key <file>', 'private key (PEM)')
+    .option('--tls-client-ca <file>', 'only accept clients with a certificate of this authority (PEM)')
+    .option('--json', 'print one JSON line on stdout when it listens (it always does), and errors as JSON')
+    .addHelpText(
+      'after',
+      '\nExample:\n  sa-orch trainer --framework torch --listen 0.0.0.0:50051 --tls-cert server.pem --tls-key server.key --device cuda',
+    );
+  return addPlaceOptions(command).action((options: TrainerOptions) =>
+    runAction(options.json === true, async () => {
+      const { python, env, description } = await ensureTrainerEnvironment({ python: options.python, onProgress: progressLineOnStderr });
+      progressLineOnStderr('✓', 'trainer environment', description);
+      const state = join(stateDirectory(options.stateDir), 'trainer');
+      const args = trainerArguments(options.listen, artifactRoot(options.root), state, options.device ?? null, options.threads ?? null);
+      process.exitCode = await runInForeground(python, [...args, ...listenerArguments(options)], env);
+    }),
+  );
+}
+
+/** Passed on as they are; the trainer checks them. */
+function listenerArguments({ queueLength, insecure, tlsCert, tlsKey, tlsClientCa }: TrainerOptions): string[] {
+  const values = { '--queue-length': queueLength, '--tls-cert': tlsCert, '--tls-key': tlsKey, '--tls-client-ca': tlsClientCa };
+  const given = Object.entries(values).flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)]));
+  return insecure ? [...given, '--insecure'] : given;
+}

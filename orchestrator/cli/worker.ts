@@ -1,0 +1,48 @@
+/** `sa-orch worker`: a worker in the foreground, for one's own cluster. */
+import { Command } from 'commander';
+import { artifactRoot, stateDirectory } from '../runtime/paths';
+import { runInForeground } from '../runtime/foreground';
+import { readRuntimeConfig } from '../runtime/runtime-config';
+import { announceTemporal, taskQueueFor } from '../runtime/runtime-plan';
+import { workerEnvironment, workerMain } from '../runtime/services';
+import { externalTemporal } from '../runtime/temporal-client';
+import { addPlaceOptions, type PlaceOptions } from './options';
+import { progressLineOnStderr, runAction, UserError } from './output';
+
+interface WorkerOptions extends PlaceOptions {
+  trainer: string;
+  taskQueue?: string;
+  json?: boolean;
+}
+
+export function workerCommand(): Command {
+  const command = new Command('worker')
+    .description('run a worker here, in the foreground, until it is told to stop (Ctrl-C, SIGTERM)')
+    .requiredOption('--trainer <address>', 'the trainer to use: unix:<path> or host:port')
+    .option('--task-queue <name>', 'the queue to serve (default: the one that `start` uses with this root and trainer)')
+    .option('--json', 'print {"ready": true} on stdout when it serves (it always does), and errors as JSON')
+    .addHelpText(
+      'after',
+      '\nExample:\n  TEMPORAL_ADDRESS=temporal.example:7233 sa-orch worker --trainer gpu-box:50051 --root /shared/checkpoints\n\n' +
+        "The server is the one that Temporal's own settings name (TEMPORAL_ADDRESS, TEMPORAL_PROFILE, …), else the one that `sa-orch up` started here.",
+    );
+  return addPlaceOptions(command).action((options: WorkerOptions) =>
+    runAction(options.json === true, async () => {
+      const root = artifactRoot(options.root);
+      const trainer = { kind: 'external' as const, address: options.trainer };
+      const temporal = externalTemporal() ?? readRuntimeConfig(stateDirectory(options.stateDir))?.temporal;
+      if (temporal === undefined) {
+        throw new UserError(
+          'no Temporal server is named, and none was started here',
+          2,
+          'Set TEMPORAL_ADDRESS=<host:port>, or run `sa-orch up` first.',
+        );
+      }
+      const taskQueue = options.taskQueue ?? taskQueueFor(root, temporal, trainer);
+      await announceTemporal({ temporal }, progressLineOnStderr);
+      progressLineOnStderr('…', 'worker', `task queue ${taskQueue}, trainer ${options.trainer}`);
+      const env = workerEnvironment({ root, taskQueue, temporal, trainer });
+      process.exitCode = await runInForeground(process.execPath, ['--enable-source-maps', workerMain()], env);
+    }),
+  );
+}

@@ -1,0 +1,101 @@
+/** What a Hugging Face directory holds: which files matter, how large the model is, and its digest. */
+import { createHash } from 'node:crypto';
+import { closeSync, createReadStream, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
+import { UserError } from '../cli/output';
+import type { PlannedBackbone } from '../sweep/types';
+import { readIfThere, writeFileAtomic } from './files';
+import { cacheDirectory } from './paths';
+
+const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt', 'vocab.json', 'merges.txt'];
+const SHARD = /^model(-\d+-of-\d+)?\.safetensors$/;
+
+const modelConfig = z.object({ model_type: z.string(), hidden_size: z.int().positive(), num_hidden_layers: z.int().positive() });
+
+/** Whether results depend on a file of this name: configuration, weights and tokenizer; not readmes or other frameworks' weights. */
+export function isBackboneFile(name: string): boolean {
+  return name === 'config.json' || name === 'model.safetensors.index.json' || SHARD.test(name) || TOKENIZER_FILES.includes(name);
+}
+
+/** Reads a directory. @throws UserError (exit 2) naming the file that is missing or wrong */
+export async function describeBackbone(name: string, path: string): Promise<PlannedBackbone> {
+  const files = readdirSync(path).filter(isBackboneFile).sort();
+  const { model_type, hidden_size, num_hidden_layers } = readConfig(path);
+  const shards = files.filter((file) => SHARD.test(file));
+  if (shards.length === 0) {
+    throw new UserError(
+      `${path} has no model.safetensors`,
+      2,
+      'Weights are read from safetensors only: save the model once with save_pretrained().',
+    );
+  }
+  if (!files.some((file) => TOKENIZER_FILES.includes(file)))
+    throw new UserError(`${path} has no tokenizer (tokenizer.json or a vocabulary)`, 2);
+  const weights = shards.reduce((sum, shard) => sum + countWeights(join(path, shard)), 0);
+  return { name, path, digest: await digestOf(path, files), model_type, hidden_size, num_layers: num_hidden_layers, weights };
+}
+
+function readConfig(path: string): z.infer<typeof modelConfig> {
+  const file = join(path, 'config.json');
+  const content = readIfThere(file);
+  if (content === undefined) throw new UserError(`${path} has no config.json: it is no Hugging Face model directory`, 2);
+  let value: unknown;
+  try {
+    value = JSON.parse(content);
+  } catch (error) {
+    throw new UserError(`${file} is not JSON: ${(error as Error).message}`, 2);
+  }
+  const config = modelConfig.safeParse(value);
+  if (config.success) return config.data;
+  throw new UserError(`${file}: ${config.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')}`, 2);
+}
+
+/** The number of weights in a safetensors file, from its header: 8 bytes of length, then JSON. */
+function countWeights(file: string): number {
+  const descriptor = openSync(file, 'r');
+  try {
+    const length = Buffer.alloc(8);
+    readSync(descriptor, length, 0, 8, 0);
+    const headerBytes = Number(length.readBigUInt64LE());
+    if (headerBytes > statSync(file).size - 8) throw new UserError(`${file} is cut off or no safetensors file`, 2);
+    const header = Buffer.alloc(headerBytes);
+    readSync(descriptor, header, 0, headerBytes, 8);
+    const tensors = JSON.parse(header.toString('utf8')) as Record<string, { shape?: number[] }>;
+    return Object.entries(tensors)
+      .filter(([name]) => name !== '__metadata__')
+      .reduce((sum, [, { shape = [] }]) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * Hex SHA-256 of the sorted lines `<file digest>  <name>\n`, the rule for a folder in event.proto. Reading weights takes seconds, so a digest is kept
+ * in the cache and taken from there as long as no file's size or time has changed.
+ */
+async function digestOf(path: string, files: string[]): Promise<string> {
+  const seen = files.map((name) => {
+    const { size, mtimeMs } = statSync(join(path, name));
+    return `${name} ${size} ${mtimeMs}`;
+  });
+  const key = createHash('sha256').update(realpathSync(path)).digest('hex').slice(0, 24);
+  const cached = join(cacheDirectory(), 'digests', `${key}.json`);
+  const known = readIfThere(cached);
+  if (known !== undefined) {
+    const before = JSON.parse(known) as { seen: string[]; digest: string };
+    if (before.seen.join('\n') === seen.join('\n')) return before.digest;
+  }
+  const lines: string[] = [];
+  for (const name of files) lines.push(`${await fileDigest(join(path, name))}  ${name}\n`);
+  const digest = createHash('sha256').update(lines.sort().join('')).digest('hex');
+  writeFileAtomic(cached, JSON.stringify({ seen, digest }));
+  return digest;
+}
+
+async function fileDigest(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
+}
