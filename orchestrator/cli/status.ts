@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
-import { runtimeStatus } from '../runtime/up';
+import { runtimeStatus } from '../runtime/status';
 import { listSweeps, readPlan, readResults } from '../store/sweep-store';
 import { workflowState, type WorkflowState } from './follow';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
