@@ -52,7 +52,7 @@ async function setUp() {
   const onProgress = (mark, name, text) => console.log(`${mark} ${name.padEnd(22)} ${text}`);
   const trainer = await load('trainer-environment').ensureTestEnvironment({ onProgress });
   const backbone = await load('backbone').resolveBackbone('all-MiniLM-L6-v2', { onProgress });
-  const temporal = await load('temporal-binary').findTemporalBinary({ onProgress });
+  const temporal = await load('temporal-binary').findTemporalBinary(onProgress);
   process.env.PYTHONPATH = trainer.env.PYTHONPATH;
   process.env.SA_ORCH_TEST_PYTHON = trainer.python;
   process.env.SA_ORCH_TEST_BACKBONE = backbone.path;

@@ -1,7 +1,7 @@
 /** From what the user typed to a plan: the part that `start`, `run` and `plan` share. Nothing here starts a service. */
 import { loadSweepConfig } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
-import { resolveDatasets } from '../data/resolve';
+import { resolveDatasets } from '../data/resolve-datasets';
 import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
 import { planSweep } from '../sweep/plan';

@@ -10,7 +10,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { readPlan } from '../../orchestrator/store/sweep-store';
 import type { Plan } from '../../orchestrator/sweep/types';
-import { connectTrainer, TrainerError, type TrainerClient } from '../../orchestrator/trainer-client/client';
+import { connectTrainer, TrainerError } from '../../orchestrator/trainer-client/client';
 import { jobId, jobSpecFor, specDigest } from '../../orchestrator/trainer-client/spec';
 import type { JobOutcome, JobRef } from '../messages';
 import type { WorkerSetup } from './index';
@@ -36,8 +36,8 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
   }, HEARTBEAT_MS / 4);
   const trainer = connectTrainer(setup.trainer);
   try {
-    log.environment = (await whenReachable(trainer, log, () => trainer.getCapabilities())).environment;
-    await whenReachable(trainer, log, () => trainer.submitJob(id, digest, spec));
+    log.environment = (await whenReachable(log, () => trainer.getCapabilities())).environment;
+    await whenReachable(log, () => trainer.submitJob(id, digest, spec));
     const watch = { signal: context.cancellationSignal, stallAfterSeconds: STALL_SECONDS };
     for await (const { payload } of trainer.watchJob(id, watch)) {
       if (payload?.$case === 'event') log.add(payload.value);
@@ -82,7 +82,7 @@ function describeJob(plan: Plan, ref: JobRef) {
 }
 
 /** Calls until the trainer answers: an absent trainer is being restarted by somebody, a full queue empties. */
-async function whenReachable<T>(trainer: TrainerClient, log: JobLog, call: () => Promise<T>): Promise<T> {
+async function whenReachable<T>(log: JobLog, call: () => Promise<T>): Promise<T> {
   const context = Context.current();
   for (;;) {
     try {
