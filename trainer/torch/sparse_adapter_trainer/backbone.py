@@ -1,0 +1,150 @@
+"""The frozen pretrained model: BERT and RoBERTa, loaded through Transformers, as the tensors that the packed encoder reads."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, AutoModel
+from transformers.activations import ACT2FN
+
+from .errors import bad_artifact
+from .frozen import FALLBACK_ROWS, FrozenLinear, min_invariant_rows
+
+ARCHITECTURES = ("bert", "roberta")
+
+
+@dataclass(frozen=True)
+class LayerNorm:
+    """A frozen LayerNorm over the last dimension; weight, bias [d]."""
+
+    weight: Tensor
+    bias: Tensor
+    eps: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.nn.functional.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One encoder layer. Query, key and value are one product; `query` and `key_value` are views of parts of it."""
+
+    query_key_value: FrozenLinear
+    query: FrozenLinear
+    key_value: FrozenLinear
+    attention_output: FrozenLinear
+    attention_norm: LayerNorm
+    ffn_input: FrozenLinear
+    ffn_output: FrozenLinear
+    ffn_norm: LayerNorm
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A loaded encoder. hidden: d. longest: tokens a row may have. pooler: initial weight [d, d] and bias [d] of head.dense, or None.
+
+    row_invariant: whether every layer's products give a row the same bits whatever rows are beside it.
+    """
+
+    model_type: str
+    hidden: int
+    heads: int
+    vocabulary: int
+    token_types: int
+    longest: int
+    position_offset: int
+    word: Tensor
+    position: Tensor
+    token_type: Tensor
+    embedding_norm: LayerNorm
+    layers: tuple[Layer, ...]
+    activation: Callable[[Tensor], Tensor]
+    pooler: tuple[Tensor, Tensor] | None
+    row_invariant: bool
+
+
+def load_backbone(path: str, device: torch.device) -> Backbone:
+    """Loads a Hugging Face directory or hub id in float32. Raises JobFailed (BAD_ARTIFACT) where it is missing, broken or not supported."""
+    if path.startswith("/") and not Path(path, "config.json").is_file():
+        raise bad_artifact(f"backbone {path}: no config.json there; a backbone is a Hugging Face directory or a hub id")
+    try:
+        config = AutoConfig.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        raise bad_artifact(f"backbone {path}: its config.json cannot be loaded: {error}") from error
+    _require_supported(path, config)
+    try:
+        model, loading = AutoModel.from_pretrained(path, config=config, dtype=torch.float32, output_loading_info=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise bad_artifact(f"backbone {path}: its weights cannot be loaded: {error}") from error
+    missing = {name for name in loading["missing_keys"] if not name.startswith("pooler.")}
+    if missing:
+        raise bad_artifact(f"backbone {path}: its weights lack {min(missing)}")
+    # Weights without a pooler (roberta-base) would get a random one from Transformers.
+    has_pooler = config.model_type == "bert" and not any(name.startswith("pooler.") for name in loading["missing_keys"])
+    return from_transformers(model.to(device), has_pooler)
+
+
+def _require_supported(path: str, config: Any) -> None:
+    if config.model_type not in ARCHITECTURES:
+        raise bad_artifact(f"backbone {path}: model_type {config.model_type!r} is not one of {', '.join(ARCHITECTURES)}")
+    if getattr(config, "position_embedding_type", "absolute") not in (None, "absolute"):
+        raise bad_artifact(f"backbone {path}: position_embedding_type {config.position_embedding_type!r} is not 'absolute'")
+
+
+def from_transformers(model: Any, has_pooler: bool) -> Backbone:
+    """Takes the tensors of a BertModel or RobertaModel. The model itself may be dropped afterwards."""
+    config = model.config
+    model.requires_grad_(False)
+    measured: dict[tuple[int, ...], int] = {}
+    invariant = True
+
+    def linear(weight: Tensor, bias: Tensor) -> FrozenLinear:
+        nonlocal invariant
+        shape = tuple(weight.shape)
+        if shape not in measured:
+            rows = min_invariant_rows(weight)
+            measured[shape], invariant = rows or FALLBACK_ROWS, invariant and rows is not None
+        return FrozenLinear(weight, bias, measured[shape])
+
+    def norm(module: Any) -> LayerNorm:
+        return LayerNorm(module.weight.data, module.bias.data, config.layer_norm_eps)
+
+    def layer(module: Any) -> Layer:
+        attention = module.attention.self
+        three = (attention.query, attention.key, attention.value)
+        weight, bias = torch.cat([m.weight.data for m in three]), torch.cat([m.bias.data for m in three])
+        d = config.hidden_size
+        return Layer(
+            query_key_value=linear(weight, bias),
+            query=linear(weight[:d], bias[:d]),
+            key_value=linear(weight[d:], bias[d:]),
+            attention_output=linear(module.attention.output.dense.weight.data, module.attention.output.dense.bias.data),
+            attention_norm=norm(module.attention.output.LayerNorm),
+            ffn_input=linear(module.intermediate.dense.weight.data, module.intermediate.dense.bias.data),
+            ffn_output=linear(module.output.dense.weight.data, module.output.dense.bias.data),
+            ffn_norm=norm(module.output.LayerNorm),
+        )
+
+    embeddings = model.embeddings
+    # RoBERTa counts positions from padding_idx + 1.
+    offset = config.pad_token_id + 1 if config.model_type == "roberta" else 0
+    return Backbone(
+        model_type=config.model_type,
+        hidden=config.hidden_size,
+        heads=config.num_attention_heads,
+        vocabulary=config.vocab_size,
+        token_types=config.type_vocab_size,
+        longest=config.max_position_embeddings - offset,
+        position_offset=offset,
+        word=embeddings.word_embeddings.weight.data,
+        position=embeddings.position_embeddings.weight.data,
+        token_type=embeddings.token_type_embeddings.weight.data,
+        embedding_norm=norm(embeddings.LayerNorm),
+        layers=tuple(layer(module) for module in model.encoder.layer),
+        activation=ACT2FN[config.hidden_act],
+        pooler=(model.pooler.dense.weight.data, model.pooler.dense.bias.data) if has_pooler else None,
+        row_invariant=invariant,
+    )

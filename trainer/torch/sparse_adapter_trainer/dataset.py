@@ -1,0 +1,119 @@
+"""Tokenized data sets: ragged rows, and batches of them packed without padding."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from sparse_adapter.trainer.v1 import job_pb2
+from torch import Tensor
+
+from .artifacts import read_tensors, resolve
+from .errors import bad_artifact
+
+CLASSIFICATION = job_pb2.TASK_KIND_CLASSIFICATION
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """Rows laid one after the other, no padding. Rows of equal length are neighbours.
+
+    input_ids, token_type_ids, position_ids: int64 [tokens]. groups: (rows, length) for each run of equal lengths, in order.
+    first: int64 [rows], where each row begins. order: int64 [rows], which of the asked rows each one is. labels: [rows], as in Split.
+    """
+
+    input_ids: Tensor
+    token_type_ids: Tensor
+    position_ids: Tensor
+    groups: tuple[tuple[int, int], ...]
+    first: Tensor
+    order: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device) -> "PackedRows":
+        """The same rows on a device; order stays on the CPU."""
+        tensors = {name: getattr(self, name).to(device) for name in ("input_ids", "token_type_ids", "position_ids", "first", "labels")}
+        return replace(self, **tensors)
+
+    @property
+    def tokens(self) -> int:
+        return self.input_ids.numel()
+
+    @property
+    def rows(self) -> int:
+        return self.first.numel()
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split in memory. input_ids, token_type_ids: int64 [tokens]; offsets, int64 [rows + 1]; labels: int64 or float32 [rows]."""
+
+    name: str
+    input_ids: Tensor
+    token_type_ids: Tensor
+    offsets: Tensor
+    labels: Tensor
+
+    @property
+    def rows(self) -> int:
+        return self.offsets.numel() - 1
+
+    @property
+    def lengths(self) -> Tensor:
+        """int64 [rows]: tokens of each row."""
+        return self.offsets.diff()
+
+    def pack(self, rows: Tensor) -> PackedRows:
+        """Packs these rows (int64 [n]), shortest first, rows of equal length in the order given."""
+        lengths, order = self.lengths[rows].sort(stable=True)
+        rows = rows[order]
+        first = lengths.cumsum(0) - lengths
+        positions = torch.arange(int(lengths.sum())) - first.repeat_interleave(lengths)
+        tokens = self.offsets[rows].repeat_interleave(lengths) + positions
+        distinct, counts = lengths.unique_consecutive(return_counts=True)
+        groups = tuple(zip(counts.tolist(), distinct.tolist(), strict=True))
+        return PackedRows(self.input_ids[tokens], self.token_type_ids[tokens], positions, groups, first, order, self.labels[rows])
+
+
+def load_split(root: Path, dataset: job_pb2.Dataset, name: str, vocabulary: int, token_types: int, longest: int) -> Split:
+    """Reads `<dataset>/<name>.safetensors` and checks it against the backbone's limits: vocabulary size, token types, positions.
+
+    Raises JobFailed (BAD_ARTIFACT) that names the file, the tensor and what would be right.
+    """
+    path = resolve(root, f"{dataset.name}/{name}.safetensors")
+    tensors = read_tensors(path)
+    missing = [key for key in ("input_ids", "offsets", "token_type_ids", "labels") if key not in tensors]
+    if missing:
+        raise bad_artifact(f"{path} has no tensor {missing[0]}; a split holds input_ids, offsets, token_type_ids and labels")
+    ids, types = tensors["input_ids"].long(), tensors["token_type_ids"].long()
+    offsets, labels = tensors["offsets"].long(), tensors["labels"]
+    lengths = offsets.diff()
+
+    def require(holds: bool, tensor: str, right: str) -> None:
+        if not holds:
+            raise bad_artifact(f"{path}: {tensor} {right}")
+
+    require(offsets.numel() > 1, "offsets", "has no row; a split has at least one")
+    require(
+        int(offsets[0]) == 0 and int(offsets[-1]) == ids.numel(), "offsets", f"must run from 0 to the {ids.numel()} tokens of input_ids"
+    )
+    require(int(lengths.min()) > 0, "offsets", "must rise: every row has at least one token")
+    require(int(lengths.max()) <= longest, "offsets", f"has a row of {int(lengths.max())} tokens; the backbone takes at most {longest}")
+    require(int(ids.min()) >= 0 and int(ids.max()) < vocabulary, "input_ids", f"must be in [0, {vocabulary}), the backbone's vocabulary")
+    require(types.numel() == ids.numel(), "token_type_ids", f"must have one value a token, {ids.numel()}")
+    require(int(types.max()) < token_types, "token_type_ids", f"must be less than {token_types}, the backbone's number of token types")
+    require(labels.numel() == lengths.numel(), "labels", f"must have one value a row, {lengths.numel()}")
+    if dataset.task_kind == CLASSIFICATION:
+        labels = labels.long()
+        inside = int(labels.min()) >= -1 and int(labels.max()) < dataset.num_labels
+        require(inside, "labels", f"must be a class in [0, {dataset.num_labels}), or −1 for none")
+    else:
+        labels = labels.float()
+    return Split(name, ids, types, offsets, labels)
+
+
+def require_labels(split: Split, dataset: job_pb2.Dataset) -> None:
+    """Raises JobFailed (BAD_ARTIFACT) where a row to learn from has no label."""
+    missing = (split.labels < 0) if dataset.task_kind == CLASSIFICATION else ~split.labels.isfinite()
+    if missing.any():
+        row = int(missing.nonzero()[0, 0])
+        raise bad_artifact(f"{dataset.name}/{split.name}.safetensors: labels: row {row} has no label; every row to learn from needs one")

@@ -1,0 +1,46 @@
+"""Dropout keyed by (trial seed, step, site): nothing of it is in a checkpoint, and a cohort's trial drops what it drops alone."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .attention import AttentionDropout
+from .keys import generator
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """One trial's dropout at one step (the trial's own, counted from 1)."""
+
+    seed: int
+    step: int
+    probability: float
+    attention_probability: float
+
+    def __call__(self, x: Tensor, site: str) -> Tensor:
+        """x with each value set to 0 with `probability`, the others scaled by 1 / (1 − probability)."""
+        if self.probability == 0:
+            return x
+        return _drop(x, self.probability, self._generator(site, x.device))
+
+    def attention(self, layer: int) -> AttentionDropout | None:
+        """Drops attention probabilities of one layer, None where none are: one stream over the layer's groups of rows, in their order."""
+        if self.attention_probability == 0:
+            return None
+        stream: list[torch.Generator] = []
+
+        def drop(weights: Tensor) -> Tensor:
+            if not stream:
+                stream.append(self._generator(f"layers.{layer}.attention.weights", weights.device))
+            return _drop(weights, self.attention_probability, stream[0])
+
+        return drop
+
+    def _generator(self, site: str, device: torch.device) -> torch.Generator:
+        return generator(self.seed, "dropout", self.step, site, device=device)
+
+
+def _drop(x: Tensor, probability: float, random: torch.Generator) -> Tensor:
+    kept = torch.empty_like(x).bernoulli_(1 - probability, generator=random)
+    return x * kept.div_(1 - probability)

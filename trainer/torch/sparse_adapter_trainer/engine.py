@@ -1,0 +1,70 @@
+"""Runs jobs. The only module that the server needs of the tensor work."""
+
+import os
+from pathlib import Path
+
+import torch
+import transformers
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+
+from .backbone import ARCHITECTURES
+from .context import Context
+from .errors import JobFailed
+from .invariance import rows_are_invariant
+from .model import CPU_PASS_TOKENS, GPU_PASS_TOKENS
+from .reporting import Reporter
+from .work_predict import run_predict
+from .work_prune import run_prune
+from .work_train import run_train
+
+
+class Engine:
+    """Scores, trains and predicts on one device. Every call of `run` must come from the same one thread.
+
+    root: the artifact root. device: `cpu`, or `cuda` and `cuda:<i>` (the same code; written for it but not yet run on one).
+    threads: of PyTorch, at most the cores that the process may use, which is the default. pass_tokens: see COHORTS in docs/architecture.md.
+    """
+
+    architectures: list[str]
+    environment: dict[str, str]
+
+    def __init__(self, root: Path, device: str = "cpu", threads: int | None = None, pass_tokens: int | None = None) -> None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        torch.set_num_threads(min(threads or cores, cores))
+        # TF32 would round a GPU's float32 products to 10 bits.
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
+        self.architectures = list(ARCHITECTURES)
+        target = torch.device(device)
+        self.environment = {
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "threads": str(torch.get_num_threads()),
+            "dtype": "float32",
+            "device": torch.cuda.get_device_name(target) if target.type == "cuda" else "cpu",
+            "row_invariant": str(rows_are_invariant(target)).lower(),
+        }
+        default_tokens = GPU_PASS_TOKENS if target.type == "cuda" else CPU_PASS_TOKENS
+        self._context = Context(root, target, pass_tokens or default_tokens, self.environment)
+
+    def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
+        """Runs a job to its end. Work that is on disk already, made from the same, is not done again.
+
+        Raises JobFailed where the job as a whole fails (one trial's failure is in its trial_result), Interrupted or Cancelled where the
+        reporter asked for a stop.
+        """
+        work = {"prune": run_prune, "train": run_train, "predict": run_predict}[spec.WhichOneof("work")]
+        try:
+            work(self._context, spec, reporter)
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            raise _out_of_memory(error) from error
+        except RuntimeError as error:
+            # The CPU allocator has no exception class of its own.
+            if "can't allocate memory" not in str(error):
+                raise
+            raise _out_of_memory(error) from error
+
+
+def _out_of_memory(error: BaseException) -> JobFailed:
+    return JobFailed(event_pb2.FAILURE_REASON_OUT_OF_MEMORY, f"out of memory ({error}); fewer trials in a cohort need less")

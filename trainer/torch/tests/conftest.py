@@ -1,0 +1,73 @@
+"""Real parts for the tests: a backbone (SA_ORCH_TEST_BACKBONE), real rows (SA_ORCH_DATA/glue), and a tiny RoBERTa of random weights."""
+
+import csv
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from sparse_adapter_trainer.artifacts import write_tensors
+from sparse_adapter_trainer.backbone import Backbone, load_backbone
+from transformers import AutoTokenizer, RobertaConfig, RobertaModel
+
+
+@pytest.fixture(scope="session", autouse=True)
+def threads() -> None:
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+@pytest.fixture(scope="session")
+def backbone_path() -> str:
+    path = os.environ.get("SA_ORCH_TEST_BACKBONE")
+    if not path:
+        pytest.skip("SA_ORCH_TEST_BACKBONE names no directory with a small BERT (all-MiniLM-L6-v2)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def minilm(backbone_path: str) -> Backbone:
+    return load_backbone(backbone_path, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def tiny_roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a RoBERTa of two layers, 32 wide, of random weights and a pooler."""
+    torch.manual_seed(3)
+    config = RobertaConfig(
+        vocab_size=200,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=66,
+        type_vocab_size=1,
+        pad_token_id=1,
+    )
+    path = tmp_path_factory.mktemp("roberta")
+    RobertaModel(config).save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def cola(backbone_path: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact root with `datasets/cola`: 160 training and 60 validation rows of CoLA, tokenized."""
+    data = os.environ.get("SA_ORCH_DATA")
+    if not data:
+        pytest.skip("SA_ORCH_DATA names no directory with glue/CoLA")
+    root = tmp_path_factory.mktemp("root")
+    tokenizer = AutoTokenizer.from_pretrained(backbone_path)
+    for split, file, count in (("train", "train.tsv", 160), ("validation", "dev.tsv", 60)):
+        with Path(data, "glue", "CoLA", file).open(encoding="utf-8", newline="") as lines:
+            rows = [row for row, _ in zip(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), range(count), strict=False)]
+        ids = tokenizer([row[3] for row in rows])["input_ids"]
+        write_split(root / "datasets" / "cola" / f"{split}.safetensors", ids, torch.tensor([int(row[1]) for row in rows], dtype=torch.int32))
+    return root
+
+
+def write_split(path: Path, rows: list[list[int]], labels: torch.Tensor) -> None:
+    """A split as Dataset in job.proto describes it."""
+    lengths = torch.tensor([len(row) for row in rows])
+    ids = torch.tensor([token for row in rows for token in row], dtype=torch.int32)
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
+    types = torch.zeros(ids.numel(), dtype=torch.uint8)
+    write_tensors(path, {"input_ids": ids, "offsets": offsets, "token_type_ids": types, "labels": labels})

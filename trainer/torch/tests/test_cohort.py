@@ -1,0 +1,77 @@
+"""A cohort's trials are their lone runs."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from engine_support import Recorder, fresh_root, spec, train_work, trial, weights
+from safetensors.torch import load_file
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+from sparse_adapter_trainer.engine import Engine
+
+SIX = [
+    trial("t1", seed=1, width=8, pruner="none", batch_size=8, learning_rate=1e-3),
+    trial("t2", seed=2, width=16, pruner="rand", sparsity=0.4, batch_size=5, learning_rate=1e-4),
+    trial("t3", seed=3, width=24, pruner="mag", sparsity=0.8, batch_size=8, learning_rate=1e-2, max_grad_norm=0),
+    trial("t4", seed=4, width=64, pruner="snip", sparsity=0.9, batch_size=12, learning_rate=5e-4),
+    trial("t5", seed=5, width=32, pruner="snip", sparsity=0.4, batch_size=32, learning_rate=1e-3, total_steps=8),
+    trial("t6", seed=1, width=64, pruner="rand", sparsity=0.5, batch_size=5, learning_rate=3e-3, weight_decay=0.0),
+]
+
+
+def with_dropout(trials: list[job_pb2.Trial], dropout: float, attention_dropout: float) -> list[job_pb2.Trial]:
+    changed = [job_pb2.Trial.FromString(trial.SerializeToString()) for trial in trials]
+    for one in changed:
+        one.train.dropout, one.train.attention_dropout = dropout, attention_dropout
+    return changed
+
+
+def run(root: Path, backbone: str, trials: list[job_pb2.Trial]) -> Recorder:
+    """Prunes and trains these trials as one cohort."""
+    engine = Engine(root, threads=2)
+    if engine.environment["row_invariant"] != "true":
+        pytest.skip("on this processor products give a row other bits beside other rows: equality holds to rounding only")
+    pruned = Recorder()
+    engine.run(spec(backbone, trials, prune=job_pb2.PruneWork()), pruned)
+    assert not pruned.failures
+    trained = Recorder()
+    engine.run(spec(backbone, trials, train=train_work()), trained)
+    return trained
+
+
+def assert_equal_weights(root: Path, other: Path, trial_id: str) -> None:
+    one, two = weights(root, trial_id), weights(other, trial_id)
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, two[name]), f"{trial_id} {name}"
+
+
+@pytest.mark.parametrize(("dropout", "attention_dropout"), [(0.0, 0.0), (0.1, 0.1)])
+def test_six_different_trials_in_one_cohort_have_every_weight_of_their_lone_runs_beside_a_seventh_that_diverges(
+    dropout: float, attention_dropout: float, cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
+    trials = with_dropout(SIX, dropout, attention_dropout)
+    diverging = trial("t7", seed=7, width=48, learning_rate=1e30, max_grad_norm=0)
+    together = fresh_root(cola, tmp_path / "together")
+    told = run(together, backbone_path, [*trials[:3], diverging, *trials[3:]])
+    assert told.failures.keys() == {"t7"}
+    assert told.failures["t7"].reason == event_pb2.FAILURE_REASON_NON_FINITE
+    assert "at step" in told.failures["t7"].message
+    assert not (together / "trials" / "t7" / "adapter").exists()
+    for one in trials:
+        alone = fresh_root(cola, tmp_path / one.trial_id)
+        lone = run(alone, backbone_path, [one])
+        assert_equal_weights(together, alone, one.trial_id)
+        own = {key: value for key, value in told.metric_values.items() if key[0] == one.trial_id}
+        assert own == lone.metric_values
+
+
+def test_weights_that_are_masked_stay_exactly_zero_and_the_others_move(cola: Path, backbone_path: str, tmp_path: Path) -> None:
+    root = fresh_root(cola, tmp_path / "root")
+    run(root, backbone_path, SIX[2:3])
+    masks = load_file(root / "trials" / "t3" / "masks.safetensors")
+    trained = weights(root, "t3")
+    for name, mask in masks.items():
+        assert mask.dtype == torch.uint8
+        assert not trained[name][mask == 0].any()
+        assert (trained[name][mask == 1] != 0).all()
