@@ -15,7 +15,7 @@ const project = (displayName, setupFilesAfterEnv = []) => ({
   setupFilesAfterEnv,
 });
 
-const processTests = ['<rootDir>/test/support/process-tests.js'];
+const processTests = ['<rootDir>/test/support/process-tests.ts'];
 
 /** @type {import('jest').Config} */
 module.exports = {

@@ -1,0 +1,157 @@
+/** What every trainer answers before it has done any work. */
+import { status } from '@grpc/grpc-js';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Activation, Dataset, JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import { TrainerError } from '../../orchestrator/trainer-client/client';
+import { specDigest } from '../../orchestrator/trainer-client/spec';
+import { job, PREDICT, PRUNE, submit, train, trial } from '../support/jobs';
+import { healthOf, reflectedServices, unary } from '../support/standard-services';
+import { writeTinyDataset } from '../support/tiny-dataset';
+import { describeTrainer, TrainerPlace, type TrainerProcess } from '../support/trainer-process';
+
+const SERVICE = 'sparse_adapter.trainer.v1.TrainerService';
+
+async function refusal(call: Promise<unknown>): Promise<TrainerError> {
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof TrainerError)) throw new Error(`expected a TrainerError, got ${String(error)}`);
+  return error;
+}
+
+describeTrainer('a trainer that was started', () => {
+  let place: TrainerPlace;
+  let trainer: TrainerProcess;
+  let dataset: Dataset;
+  beforeAll(async () => {
+    place = new TrainerPlace();
+    dataset = writeTinyDataset(place.root);
+    trainer = await place.start();
+  });
+  afterAll(() => place.remove());
+
+  test('tells what it can do', async () => {
+    const capabilities = await trainer.client.getCapabilities();
+    expect(capabilities).toMatchObject({ protocolVersion: 1, queueLength: 2 });
+    expect(capabilities.framework).toMatch(/^[a-z]+$/);
+    expect(capabilities.frameworkVersion).toMatch(/^\d+\.\d+/);
+    expect(capabilities.slots).toBeGreaterThanOrEqual(1);
+    expect(capabilities.maxCohort).toBeGreaterThanOrEqual(1);
+    expect(capabilities.architectures).toContain('bert');
+    for (const list of [capabilities.devices, capabilities.adapters, capabilities.pruners, capabilities.taskKinds]) {
+      expect(list.length).toBeGreaterThan(0);
+    }
+    expect(capabilities.devices[0]!.memoryBytes).toBeGreaterThan(1e8);
+    expect(capabilities.environment).toHaveProperty(capabilities.framework);
+  });
+
+  test('names its artifact root as the file .root-id in it does', async () => {
+    const { artifactRootId } = await trainer.client.getCapabilities();
+    expect(artifactRootId).not.toBe('');
+    expect(readFileSync(join(place.root, '.root-id'), 'utf8').trim()).toBe(artifactRootId);
+  });
+
+  test('is SERVING, as a server and as TrainerService', async () => {
+    expect(await healthOf(place.address, '')).toBe(1);
+    expect(await healthOf(place.address, SERVICE)).toBe(1);
+  });
+
+  test('lists its services by reflection', async () => {
+    expect(await reflectedServices(place.address)).toEqual(expect.arrayContaining([SERVICE, 'grpc.health.v1.Health']));
+  });
+
+  test('implements ArtifactService, or answers UNIMPLEMENTED and says so', async () => {
+    const { artifactService } = await trainer.client.getCapabilities();
+    const answer = unary(place.address, '/sparse_adapter.trainer.v1.ArtifactService/FindMissing', Buffer.alloc(0));
+    if (artifactService) await expect(answer).resolves.toHaveLength(0);
+    else await expect(answer).rejects.toMatchObject({ code: status.UNIMPLEMENTED });
+  });
+
+  test('does not know a job that was never submitted', async () => {
+    const { client } = trainer;
+    for (const call of [
+      () => client.getJob('unknown'),
+      () => client.cancelJob('unknown', CancelMode.CANCEL_MODE_ABORT),
+      () => client.watchJob('unknown').next(),
+    ]) {
+      expect((await refusal(call())).code).toBe('NOT_FOUND');
+    }
+  });
+
+  describe('refuses with the path of the field', () => {
+    const good = () => job(dataset, [trial('t0'), trial('t1'), trial('t2')], PRUNE);
+    const withTrial = (changes: Parameters<typeof trial>[1]): JobSpec => ({
+      ...good(),
+      trials: [trial('t0'), trial('t1'), trial('t2', changes)],
+    });
+    const named = (name: string): JobSpec => ({ ...good(), trials: [{ ...trial('t0'), trialId: name }] });
+
+    test.each<[string, () => JobSpec]>([
+      ['spec.trials[2].prune.sparsity', () => withTrial({ prune: { sparsity: 1.2 } })],
+      ['spec.trials[2].prune.sparsity', () => withTrial({ prune: { sparsity: 1 } })],
+      ['spec.trials[2].prune.sparsity', () => withTrial({ prune: { sparsity: NaN } })],
+      ['spec.trials[2].prune.pruner', () => withTrial({ prune: { pruner: 0 } })],
+      ['spec.trials[2].prune.scoring_rows', () => withTrial({ prune: { scoringRows: 0 } })],
+      ['spec.trials[2].adapter.ffn_bottleneck', () => withTrial({ adapter: { ffnBottleneck: 0 } })],
+      ['spec.trials[2].adapter.scale', () => withTrial({ adapter: { scale: -1 } })],
+      ['spec.trials[2].adapter.activation', () => withTrial({ adapter: { activation: 99 as Activation } })],
+      ['spec.trials[2].train.batch_size', () => withTrial({ train: { batchSize: 0 } })],
+      ['spec.trials[2].train.learning_rate', () => withTrial({ train: { learningRate: Infinity } })],
+      ['spec.trials[2].train.dropout', () => withTrial({ train: { dropout: 1 } })],
+      ['spec.trials', () => ({ ...good(), trials: [] })],
+      ['spec.trials[1].trial_id', () => ({ ...good(), trials: [trial('same'), trial('same')] })],
+      ['spec.trials[0].trial_id', () => named('../x')],
+      ['spec.trials[0].trial_id', () => named('/x')],
+      ['spec.trials[0].trial_id', () => named('a/b')],
+      ['spec.trials[0].trial_id', () => named('')],
+      ['spec.dataset.name', () => ({ ...good(), dataset: { ...dataset, name: '../x' } })],
+      ['spec.dataset.name', () => ({ ...good(), dataset: { ...dataset, name: '/etc' } })],
+      ['spec.dataset.num_labels', () => ({ ...good(), dataset: { ...dataset, numLabels: 0 } })],
+      ['spec.backbone.path', () => ({ ...good(), backbone: { path: '../x', digest: 'b'.repeat(64) } })],
+      ['spec.predict.splits[0]', () => ({ ...good(), work: { $case: 'predict', value: { splits: ['../validation'] } } })],
+      ['spec.train.keep_checkpoints', () => ({ ...good(), work: train({ keepCheckpoints: 0 }) })],
+    ])('%s, which is wrong in itself', async (field, spec) => {
+      // The digest stands for nothing here: NaN has no canonical form.
+      const error = await refusal(trainer.client.submitJob('refused', 'a'.repeat(64), spec()));
+      expect(error.code).toBe('INVALID_ARGUMENT');
+      expect(error.fieldViolations.map((violation) => violation.field)).toEqual([field]);
+      expect(error.fieldViolations[0]!.description).not.toBe('');
+      expect(error.retryable).toBe(false);
+    });
+
+    test.each<[string, () => JobSpec]>([
+      ['spec.backbone.path', () => ({ ...good(), backbone: { path: '/no/such/folder', digest: 'b'.repeat(64) } })],
+      ['spec.dataset.name', () => ({ ...good(), dataset: { ...dataset, name: `datasets/${'e'.repeat(32)}`, digest: 'e'.repeat(32) } })],
+      ['spec.trials[0]', () => job(dataset, [trial('never-pruned')], train())],
+      ['spec.trials[0]', () => job(dataset, [trial('never-trained')], PREDICT)],
+      ['spec.trials[2].adapter.ffn_bottleneck', () => withTrial({ adapter: { ffnBottleneck: 1_000_000 } })],
+    ])('%s, which is missing or too much here', async (field, spec) => {
+      const error = await refusal(submit(trainer.client, spec()));
+      expect(error.code).toBe('FAILED_PRECONDITION');
+      expect(error.fieldViolations.map((violation) => violation.field)).toEqual([field]);
+      expect(error.retryable).toBe(false);
+    });
+
+    test.each(['../x', '/x', 'a/b', 'A', '', 'x'.repeat(129)])('job_id %j', async (id) => {
+      const spec = good();
+      expect((await refusal(trainer.client.submitJob(id, specDigest(spec), spec))).fieldViolations.map(({ field }) => field)).toEqual([
+        'job_id',
+      ]);
+    });
+
+    test('at most 20 fields, the last one "and N more"', async () => {
+      const { maxCohort } = await trainer.client.getCapabilities();
+      const trials = Array.from({ length: Math.max(30, maxCohort) }, (_, index) => trial(`t${index}`, { prune: { sparsity: 2 } }));
+      const { fieldViolations } = await refusal(trainer.client.submitJob('refused', 'a'.repeat(64), { ...good(), trials }));
+      expect(fieldViolations).toHaveLength(20);
+      expect(fieldViolations[19]!.description).toBe(`and ${trials.length - 19} more`);
+    });
+  });
+
+  test('has no job after all these refusals', async () => {
+    expect(await trainer.client.listJobs()).toEqual([]);
+  });
+});

@@ -1,0 +1,171 @@
+/** What every trainer keeps when it is stopped, killed or asked for too much. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { JobState, type Event } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import type { Dataset } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import { jobId, specDigest } from '../../orchestrator/trainer-client/spec';
+import { artifactOnDisk, brings, events, job, PRUNE, run, states, submit, train, trial } from '../support/jobs';
+import { writeTinyDataset } from '../support/tiny-dataset';
+import { describeTrainer, spawnTrainer, TrainerPlace } from '../support/trainer-process';
+
+/** Long enough to be killed in the middle, short enough to be run twice. */
+const LONG = trial('long', { train: { totalSteps: 200 } });
+/** Hours of work: only to be stopped. */
+const ENDLESS = trial('endless', { train: { totalSteps: 1_000_000 } });
+
+const checkpointAt = (step: number) => (event: Event) => event.kind?.$case === 'checkpointWritten' && event.kind.value.step >= step;
+const adapterDigest = (place: TrainerPlace) => artifactOnDisk(place.root, 'trials/long/adapter').digest;
+
+function expectGapless(found: Event[]): void {
+  expect(found.map(({ sequence }) => sequence)).toEqual(found.map((_, index) => index + 1));
+  expect(new Set(found.map(({ logId }) => logId)).size).toBe(1);
+}
+
+describeTrainer('a trainer that is stopped or killed', () => {
+  const places: TrainerPlace[] = [];
+  let dataset: Dataset;
+  let expected: string;
+
+  function newPlace(): TrainerPlace {
+    const place = new TrainerPlace();
+    places.push(place);
+    dataset = writeTinyDataset(place.root);
+    return place;
+  }
+
+  beforeAll(async () => {
+    const place = newPlace();
+    const { client } = await place.start();
+    await run(client, job(dataset, [LONG], PRUNE));
+    await run(client, job(dataset, [LONG], train()));
+    expected = adapterDigest(place);
+  });
+  afterEach(async () => {
+    for (const place of places.splice(0)) await place.remove();
+  });
+
+  test('goes on after kill -9 from its checkpoint, in the same log without a gap, to the same adapter', async () => {
+    const place = newPlace();
+    const first = await place.start();
+    await run(first.client, job(dataset, [LONG], PRUNE));
+    const spec = job(dataset, [LONG], train());
+    const id = await submit(first.client, spec);
+    const seen = await events(first.client, id, checkpointAt(50));
+    await first.kill();
+
+    const second = await place.start();
+    expect((await second.client.getJob(id)).state).toBe(JobState.JOB_STATE_INTERRUPTED);
+    expect((await events(second.client, id)).slice(0, seen.length)).toEqual(seen);
+    expect((await second.client.submitJob(id, specDigest(spec), spec)).created).toBe(false);
+    const whole = await events(second.client, id);
+    expectGapless(whole);
+    expect(whole.slice(0, seen.length)).toEqual(seen);
+    expect(states(whole)).toEqual(['QUEUED', 'RUNNING', 'INTERRUPTED', 'QUEUED', 'RUNNING', 'SUCCEEDED']);
+    expect((await second.client.getJob(id)).runs).toBe(2);
+    const resumedFrom = whole.slice(seen.length).flatMap(({ kind }) => (kind?.$case === 'checkpointWritten' ? [kind.value.step] : []));
+    expect(resumedFrom[0]).toBeGreaterThan(50);
+    expect(adapterDigest(place)).toBe(expected);
+  });
+
+  test('is followed by one watch across its death and restart', async () => {
+    const place = newPlace();
+    const first = await place.start();
+    await run(first.client, job(dataset, [LONG], PRUNE));
+    const id = await submit(first.client, job(dataset, [LONG], train()));
+    const found: Event[] = [];
+    let restarted: Promise<unknown> | undefined;
+    for await (const { payload } of first.client.watchJob(id, { patienceSeconds: 60 })) {
+      if (payload?.$case !== 'event') continue;
+      found.push(payload.value);
+      if (!restarted && checkpointAt(20)(payload.value)) {
+        process.kill(first.pid, 'SIGKILL');
+        restarted = place.start();
+      }
+    }
+    await restarted;
+    expectGapless(found);
+    expect(states(found)).toEqual(['QUEUED', 'RUNNING', 'INTERRUPTED']);
+  });
+
+  test('stops on SIGTERM with a checkpoint and status 0, and goes on to the same adapter', async () => {
+    const place = newPlace();
+    const first = await place.start();
+    await run(first.client, job(dataset, [LONG], PRUNE));
+    const spec = job(dataset, [LONG], train({ checkpointEverySteps: 0 }));
+    await events(first.client, await submit(first.client, spec), ({ kind }) => kind?.$case === 'metrics');
+    expect(await first.stop()).toBe(0);
+
+    const second = await place.start();
+    const stopped = await events(second.client, jobId(specDigest(spec), 1));
+    expect(states(stopped)).toEqual(['QUEUED', 'RUNNING', 'INTERRUPTED']);
+    expect(stopped.some(checkpointAt(1))).toBe(true);
+    await run(second.client, spec);
+    expect(adapterDigest(place)).toBe(expected);
+  });
+
+  test('pauses with CHECKPOINT, goes on when submitted again, and comes to the same adapter', async () => {
+    const place = newPlace();
+    const { client } = await place.start();
+    await run(client, job(dataset, [LONG], PRUNE));
+    const spec = job(dataset, [LONG], train({ checkpointEverySteps: 0 }));
+    const id = await submit(client, spec);
+    await events(client, id, ({ kind }) => kind?.$case === 'metrics');
+    await client.cancelJob(id, CancelMode.CANCEL_MODE_CHECKPOINT);
+    const paused = await events(client, id);
+    expect(states(paused)).toEqual(['QUEUED', 'RUNNING', 'INTERRUPTED']);
+    expect(paused.some(checkpointAt(1))).toBe(true);
+    await run(client, spec);
+    expect(adapterDigest(place)).toBe(expected);
+  });
+
+  describe('or busy', () => {
+    test('cancels with ABORT, which is final, also for jobs that wait or are paused', async () => {
+      const place = newPlace();
+      const { client } = await place.start();
+      await run(client, job(dataset, [ENDLESS], PRUNE));
+      const spec = job(dataset, [ENDLESS], train());
+      const running = await submit(client, spec);
+      const [waiting, paused] = [await submit(client, spec, 2), await submit(client, spec, 3)];
+      await events(client, running, brings(JobState.JOB_STATE_RUNNING));
+      await client.cancelJob(paused, CancelMode.CANCEL_MODE_CHECKPOINT);
+      expect((await client.getJob(paused)).state).toBe(JobState.JOB_STATE_INTERRUPTED);
+      for (const id of [paused, waiting, running]) {
+        await client.cancelJob(id, CancelMode.CANCEL_MODE_ABORT);
+        expect(states(await events(client, id)).at(-1)).toBe('CANCELLED');
+        // No effect on a job that has ended.
+        expect((await client.cancelJob(id, CancelMode.CANCEL_MODE_CHECKPOINT)).state).toBe(JobState.JOB_STATE_CANCELLED);
+      }
+      expect((await client.submitJob(running, specDigest(spec), spec)).job.state).toBe(JobState.JOB_STATE_CANCELLED);
+    });
+
+    test('answers a full queue with a time to try again, and signs of life to those who wait', async () => {
+      const place = newPlace();
+      const { client } = await place.start();
+      await run(client, job(dataset, [ENDLESS], PRUNE));
+      const spec = job(dataset, [ENDLESS], train());
+      const running = await submit(client, spec);
+      await events(client, running, brings(JobState.JOB_STATE_RUNNING));
+      await submit(client, spec, 2);
+      const last = await submit(client, spec, 3);
+      expect((await client.getJob(last)).queuePosition).toBeGreaterThan(0);
+      await expect(submit(client, spec, 4)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', queueFull: true, retryable: true });
+      await expect(submit(client, spec, 4)).rejects.toHaveProperty('retryAfterMs', expect.any(Number));
+      for await (const { payload } of client.watchJob(last)) {
+        if (payload?.$case !== 'heartbeat') continue;
+        expect(payload.value).toMatchObject({ state: JobState.JOB_STATE_QUEUED, lastSequence: 1 });
+        expect(payload.value.queuePosition).toBeGreaterThan(0);
+        break;
+      }
+    });
+
+    test('keeps its socket and its jobs from a second trainer, which is refused', async () => {
+      const place = newPlace();
+      const { client } = await place.start();
+      const second = spawnTrainer(place, []);
+      const status = await new Promise<number | null>((resolve) => second.on('exit', resolve));
+      expect(status).toBeGreaterThan(0);
+      await sleep(500);
+      expect((await client.getCapabilities()).protocolVersion).toBe(1);
+    });
+  });
+});

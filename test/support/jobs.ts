@@ -1,0 +1,123 @@
+/** Jobs for a trainer under test, and what came of them. */
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { JobState, type Artifact, type Event, type TrialResult } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import {
+  Activation,
+  AdapterInit,
+  AdapterKind,
+  AdapterNorm,
+  LearningRateSchedule,
+  PruneScope,
+  Pruner,
+  type Dataset,
+  type JobSpec,
+  type TrainWork,
+  type Trial,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import type { TrainerClient } from '../../orchestrator/trainer-client/client';
+import { jobId, specDigest } from '../../orchestrator/trainer-client/spec';
+
+/** A small trial; `changes` reach into its parts. */
+export function trial(
+  trialId: string,
+  changes: { seed?: number; adapter?: Partial<Trial['adapter']>; prune?: Partial<Trial['prune']>; train?: Partial<Trial['train']> } = {},
+): Trial {
+  return {
+    trialId,
+    seed: changes.seed ?? 1,
+    adapter: {
+      kind: AdapterKind.ADAPTER_KIND_HOULSBY,
+      attentionBottleneck: 8,
+      ffnBottleneck: 8,
+      scale: 1,
+      norm: AdapterNorm.ADAPTER_NORM_BEFORE,
+      activation: Activation.ACTIVATION_RELU,
+      init: AdapterInit.ADAPTER_INIT_GAUSSIAN,
+      initStd: 0.02,
+      ...changes.adapter,
+    },
+    prune: { pruner: Pruner.PRUNER_SNIP, sparsity: 0.5, scope: PruneScope.PRUNE_SCOPE_GLOBAL, scoringRows: 32, ...changes.prune },
+    train: {
+      batchSize: 8,
+      totalSteps: 20,
+      learningRate: 1e-3,
+      weightDecay: 0.1,
+      warmup: 0.1,
+      schedule: LearningRateSchedule.LEARNING_RATE_SCHEDULE_LINEAR,
+      maxGradNorm: 1,
+      adamBeta1: 0.9,
+      adamBeta2: 0.999,
+      adamEpsilon: 1e-8,
+      dropout: 0.1,
+      attentionDropout: 0,
+      ...changes.train,
+    },
+  };
+}
+
+export const PRUNE: JobSpec['work'] = { $case: 'prune', value: {} };
+export const PREDICT: JobSpec['work'] = { $case: 'predict', value: { splits: ['validation'] } };
+export const train = (changes: Partial<TrainWork> = {}): JobSpec['work'] => ({
+  $case: 'train',
+  value: { untilStep: 0, checkpointEverySteps: 10, logEverySteps: 5, keepCheckpoints: 2, ...changes },
+});
+
+/** A job on the test's backbone. */
+export function job(dataset: Dataset, trials: Trial[], work: JobSpec['work']): JobSpec {
+  return { backbone: { path: process.env.SA_ORCH_TEST_BACKBONE!, digest: 'b'.repeat(64) }, dataset, trials, work };
+}
+
+/** Submits a job and returns its id. */
+export async function submit(client: TrainerClient, spec: JobSpec, generation = 1): Promise<string> {
+  const digest = specDigest(spec);
+  const id = jobId(digest, generation);
+  await client.submitJob(id, digest, spec);
+  return id;
+}
+
+/** The job's events to the end of its stream, or through the first one that `until` holds for. */
+export async function events(client: TrainerClient, id: string, until: (event: Event) => boolean = () => false): Promise<Event[]> {
+  const found: Event[] = [];
+  for await (const { payload } of client.watchJob(id)) {
+    if (payload?.$case !== 'event') continue;
+    found.push(payload.value);
+    if (until(payload.value)) break;
+  }
+  return found;
+}
+
+/** Submits a job, waits for its end and returns its trials' results. Throws where it does not succeed. */
+export async function run(client: TrainerClient, spec: JobSpec): Promise<Map<string, TrialResult>> {
+  const found = await events(client, await submit(client, spec));
+  const last = found.at(-1)?.kind;
+  if (last?.$case !== 'stateChanged' || last.value.state !== JobState.JOB_STATE_SUCCEEDED) {
+    throw new Error(`the job did not succeed: ${JSON.stringify(last)}`);
+  }
+  return results(found);
+}
+
+export function results(found: Event[]): Map<string, TrialResult> {
+  const kinds = found.map(({ kind }) => kind);
+  return new Map(kinds.flatMap((kind) => (kind?.$case === 'trialResult' ? [[kind.value.trialId, kind.value] as const] : [])));
+}
+
+/** The states that the events bring, as words. */
+export function states(found: Event[]): string[] {
+  return found.flatMap(({ kind }) => (kind?.$case === 'stateChanged' ? [JobState[kind.value.state].replace('JOB_STATE_', '')] : []));
+}
+
+export const brings = (state: JobState) => (event: Event) => event.kind?.$case === 'stateChanged' && event.kind.value.state === state;
+
+/** The artifact that is on disk under this name, described by the rule of event.proto. */
+export function artifactOnDisk(root: string, name: string): Artifact {
+  const path = join(root, name);
+  if (!statSync(path).isDirectory()) return { name, digest: sha256(readFileSync(path)), size: statSync(path).size };
+  const files = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const parts = files.map((file) => artifactOnDisk(root, join(file.parentPath, file.name).slice(root.length + 1)));
+  const lines = parts.map((part) => `${part.digest}  ${part.name.slice(name.length + 1)}\n`).sort();
+  return { name, digest: sha256(lines.join('')), size: parts.reduce((total, part) => total + part.size, 0) };
+}
+
+const sha256 = (content: Buffer | string) => createHash('sha256').update(content).digest('hex');
