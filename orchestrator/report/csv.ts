@@ -1,0 +1,25 @@
+import type { TrialResult } from '../sweep/types';
+
+/** One line a trial, one column a value (RFC 4180); a metric of another task is an empty cell. */
+export function renderCsv(results: readonly TrialResult[]): string {
+  const metrics = [...new Set(results.flatMap((result) => Object.keys(result.metrics)))].sort();
+  const header = [
+    ...['trial_id', 'task', 'backbone', 'adapter', 'bottleneck', 'pruner', 'sparsity', 'achieved_sparsity', 'seed', 'status'],
+    ...metrics.map((name) => `metrics.${name}`),
+    ...['budget.trainable', 'budget.kept', 'budget.head', 'budget.stored_bytes'],
+    ...['train.steps', 'train.rows_per_s', 'train.wall_s', 'data', 'warnings', 'error'],
+  ];
+  const lines = results.map((result) => [
+    ...[result.trial_id, result.task, result.backbone, result.adapter, [result.bottleneck].flat().join('/'), result.pruner],
+    ...[result.sparsity, result.achieved_sparsity, result.seed, result.status],
+    ...metrics.map((name) => result.metrics[name] ?? null),
+    ...[result.budget.trainable, result.budget.kept, result.budget.head, result.budget.stored_bytes],
+    ...[result.train.steps, result.train.rows_per_s, result.train.wall_s, result.data, result.warnings.join('; '), result.error],
+  ]);
+  return [header, ...lines].map((cells) => `${cells.map(cell).join(',')}\r\n`).join('');
+}
+
+function cell(value: string | number | null): string {
+  const text = value === null ? '' : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

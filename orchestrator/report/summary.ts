@@ -1,0 +1,139 @@
+import { budgetOf } from '../sweep/budget';
+import type { Budget, Plan, PlannedDataset, Trial, TrialResult } from '../sweep/types';
+import { meanOf, pairedDifference, type Mean, type PairedDifference } from './statistics';
+import { referenceOf, variantsOf, type Variant } from './variants';
+
+/** Metrics of always predicting the most frequent class of the validation rows, by task. */
+export type Baselines = Record<string, Record<string, number>>;
+
+/** One row of a task's table. Metric values are as defined, not in percent. */
+export interface RowSummary {
+  label: string;
+  pruner: string;
+  sparsity: number;
+  bottleneck: string;
+  /** Seeds planned, and of those done. */
+  seeds: number;
+  done: number;
+  metrics: Record<string, Mean>;
+  budget: Budget;
+  /** `label` and `bottleneck` of the dense row that differences are taken from; null for a dense row. */
+  reference: string | null;
+  /** Differences to the dense trial of the same seed, by metric. */
+  difference: Record<string, PairedDifference>;
+}
+
+export interface TaskSummary {
+  task: string;
+  /** Metric names; the first decides. */
+  metrics: string[];
+  rows: RowSummary[];
+  majority_class: Record<string, number> | null;
+}
+
+/** What a report says, as data: the content of report.json. */
+export interface SweepSummary {
+  sweep_id: string;
+  name: string;
+  profile: string | null;
+  profile_reason: string | null;
+  backbone: { name: string; digest: string; model_type: string; weights: number };
+  datasets: Pick<PlannedDataset, 'task' | 'digest' | 'source' | 'splits' | 'max_length'>[];
+  trials: { planned: number; done: number; failed: number; cancelled: number };
+  tasks: TaskSummary[];
+  failures: { trial_id: string; task: string; row: string; seed: number; error: string }[];
+  /** Each warning with the trials that have it. */
+  warnings: { warning: string; trials: string[] }[];
+}
+
+/** Sums up a sweep over its seeds. Trials without a result are planned and not done. */
+export function summarize(plan: Plan, results: readonly TrialResult[], baselines: Baselines): SweepSummary {
+  const byId = new Map(results.map((result) => [result.trial_id, result]));
+  const failures: SweepSummary['failures'] = [];
+  const tasks = plan.datasets.map((dataset): TaskSummary => {
+    const variants = variantsOf(plan.trials.filter((trial) => trial.dataset === dataset.digest));
+    for (const variant of variants) {
+      failures.push(...failuresOf(variant, byId));
+    }
+    return {
+      task: dataset.task,
+      metrics: dataset.metrics,
+      rows: variants.map((variant) => summarizeRow(variant, variants, plan, dataset, byId)),
+      majority_class: baselines[dataset.task] ?? null,
+    };
+  });
+  const { name, digest, model_type, weights } = plan.backbone;
+  const count = (status: TrialResult['status']) => plan.trials.filter(({ id }) => byId.get(id)?.status === status).length;
+  return {
+    sweep_id: plan.sweep_id,
+    name: plan.name,
+    profile: plan.profile,
+    profile_reason: plan.profile_reason,
+    backbone: { name, digest, model_type, weights },
+    datasets: plan.datasets.map(({ task, digest, source, splits, max_length }) => ({ task, digest, source, splits, max_length })),
+    trials: { planned: plan.trials.length, done: count('done'), failed: count('failed'), cancelled: count('cancelled') },
+    tasks,
+    failures,
+    warnings: collectWarnings(plan.trials, byId),
+  };
+}
+
+type Results = ReadonlyMap<string, TrialResult>;
+
+function summarizeRow(variant: Variant, variants: readonly Variant[], plan: Plan, dataset: PlannedDataset, results: Results): RowSummary {
+  const { adapter, prune } = variant.config;
+  const own = valuesBySeed(variant, results);
+  const reference = referenceOf(variant, variants);
+  const dense = reference === null ? new Map<number, Record<string, number>>() : valuesBySeed(reference, results);
+  const metrics: Record<string, Mean> = {};
+  const difference: Record<string, PairedDifference> = {};
+  for (const name of dataset.metrics) {
+    const mean = meanOf([...own.values()].map((values) => values[name]!));
+    const pairs = [...own].filter(([seed]) => dense.has(seed)).map(([seed, values]) => values[name]! - dense.get(seed)![name]!);
+    const paired = pairedDifference(pairs);
+    if (mean !== null) metrics[name] = mean;
+    if (paired !== null) difference[name] = paired;
+  }
+  return {
+    label: variant.label,
+    pruner: prune.pruner,
+    sparsity: prune.sparsity,
+    bottleneck: variant.bottleneck,
+    seeds: variant.trials.length,
+    done: own.size,
+    metrics,
+    budget: budgetOf(adapter, prune, plan.backbone, dataset.num_labels),
+    reference: reference && `${reference.label}, bottleneck ${reference.bottleneck}`,
+    difference,
+  };
+}
+
+/** Metrics of the trials that are done, by seed, in the order of seeds. */
+function valuesBySeed(variant: Variant, results: Results): Map<number, Record<string, number>> {
+  const values = new Map<number, Record<string, number>>();
+  for (const { id, seed } of variant.trials.toSorted((a, b) => a.seed - b.seed)) {
+    const result = results.get(id);
+    if (result?.status === 'done') values.set(seed, result.metrics);
+  }
+  return values;
+}
+
+function failuresOf(variant: Variant, results: Results): SweepSummary['failures'] {
+  return variant.trials.flatMap(({ id, task, seed }) => {
+    const result = results.get(id);
+    if (result?.status !== 'failed') return [];
+    return [
+      { trial_id: id, task, row: `${variant.label} ${variant.config.prune.sparsity}`, seed, error: result.error ?? 'no reason was given' },
+    ];
+  });
+}
+
+function collectWarnings(trials: readonly Trial[], results: Results): SweepSummary['warnings'] {
+  const byWarning = new Map<string, string[]>();
+  for (const { id } of trials) {
+    for (const warning of results.get(id)?.warnings ?? []) {
+      byWarning.set(warning, [...(byWarning.get(warning) ?? []), id]);
+    }
+  }
+  return [...byWarning].map(([warning, ids]) => ({ warning, trials: ids.sort() })).sort((a, b) => (a.warning < b.warning ? -1 : 1));
+}
