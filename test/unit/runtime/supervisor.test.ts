@@ -1,0 +1,195 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { identify, isAlive, signalProcess } from '../../../orchestrator/runtime/process-identity';
+import type { Service } from '../../../orchestrator/runtime/services';
+import { DEFAULT_POLICY, Supervisor, TOKEN_VARIABLE, type SupervisorPolicy } from '../../../orchestrator/runtime/supervisor';
+import { readSupervisorState, writeSupervisorState, type ServiceRecord } from '../../../orchestrator/runtime/supervisor-state';
+
+const QUICK: SupervisorPolicy = { ...DEFAULT_POLICY, minBackoffMs: 40, maxBackoffMs: 160, healthEveryMs: 30, tickMs: 10, stopGraceMs: 400 };
+
+let folder: string;
+let timers: NodeJS.Timeout[];
+let supervisors: Supervisor[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sa-orch-supervisor-'));
+  timers = [];
+  supervisors = [];
+});
+afterEach(async () => {
+  timers.forEach(clearInterval);
+  await Promise.all(supervisors.map((supervisor) => supervisor.stop()));
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A service that is a shell script. */
+function toy(name: Service['name'], script: string, more: Partial<Service> = {}): Service {
+  return { name, address: null, command: { file: 'sh', args: ['-c', script], env: {} }, isHealthy: () => Promise.resolve(true), ...more };
+}
+
+function supervise(services: Service[], policy: Partial<SupervisorPolicy> = {}): { supervisor: Supervisor; leave: () => void } {
+  const supervisor = new Supervisor(folder, services, { ...QUICK, ...policy });
+  const timer = setInterval(() => supervisor.tick(), QUICK.tickMs);
+  timers.push(timer);
+  supervisors.push(supervisor);
+  return { supervisor, leave: () => clearInterval(timer) };
+}
+
+function recordOf(name: Service['name']): ServiceRecord {
+  const found = readSupervisorState(folder)?.services.find((record) => record.name === name);
+  if (found === undefined) throw new Error(`no record of ${name}`);
+  return found;
+}
+
+async function until(name: Service['name'], holds: (record: ServiceRecord) => boolean): Promise<ServiceRecord> {
+  for (const deadline = Date.now() + 8000; Date.now() < deadline; await sleep(10)) {
+    if (holds(recordOf(name))) return recordOf(name);
+  }
+  throw new Error(`still ${JSON.stringify(recordOf(name))}`);
+}
+
+describe('the supervisor', () => {
+  it('starts a service again when its process is killed', async () => {
+    supervise([toy('trainer', 'exec sleep 60')]);
+    const first = await until('trainer', ({ state }) => state === 'ready');
+    if (first.process) signalProcess(first.process, 'SIGKILL');
+    const second = await until('trainer', ({ state, process }) => state === 'ready' && process?.pid !== first.process?.pid);
+    expect(second).toMatchObject({ restarts: 1, deaths: 1, lastExit: 'killed by SIGKILL' });
+    expect(isAlive(second.process)).toBe(true);
+  });
+
+  it('waits twice as long after each death and gives up on a service that keeps dying, keeping its last lines', async () => {
+    const services = [
+      toy('worker', `date +%s%N >> ${join(folder, 'starts')}; echo cannot work; exit 3`, { isHealthy: () => Promise.resolve(false) }),
+    ];
+    supervise(services, { maxDeaths: 4 });
+    const record = await until('worker', ({ state }) => state === 'failed');
+    expect(record).toMatchObject({ deaths: 4, process: null, lastExit: 'exit status 3' });
+    expect(readFileSync(record.log, 'utf8')).toContain('cannot work');
+    const starts = readFileSync(join(folder, 'starts'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((ns) => Number(ns) / 1e6);
+    const pauses = starts.slice(1).map((start, i) => start - (starts[i] ?? 0));
+    expect(pauses.map((pause, i) => pause >= 40 * 2 ** i)).toEqual([true, true, true]);
+    await sleep(300);
+    expect(readFileSync(join(folder, 'starts'), 'utf8').trim().split('\n')).toHaveLength(4);
+  });
+
+  it('gives a failed service another set of tries when it is asked to', async () => {
+    const switchedOn = join(folder, 'on');
+    const { supervisor } = supervise([toy('worker', `test -e ${switchedOn} && exec sleep 60; exit 1`)], { maxDeaths: 1 });
+    await until('worker', ({ state }) => state === 'failed');
+    writeFileSync(switchedOn, '');
+    supervisor.retryFailed();
+    expect(await until('worker', ({ state }) => state === 'ready')).toMatchObject({ deaths: 0 });
+  });
+
+  it('forgets deaths when a service has been ready for a while', async () => {
+    supervise([toy('worker', `test -e ${folder}/seen && exec sleep 60; touch ${folder}/seen; exit 1`)], { stableMs: 100 });
+    await until('worker', ({ deaths, state }) => deaths > 0 && state === 'ready');
+    expect(await until('worker', ({ deaths }) => deaths === 0)).toMatchObject({ state: 'ready', restarts: 1 });
+  });
+
+  it('starts a service only when the one that it needs is ready', async () => {
+    let serverIsUp = false;
+    const started: string[] = [];
+    const server = toy('temporal', 'exec sleep 60', {
+      isHealthy: () => Promise.resolve(serverIsUp),
+      onHealthy: () => Promise.resolve(void started.push('temporal')),
+    });
+    supervise([server, toy('worker', 'exec sleep 60', { needs: 'temporal', beforeStart: () => void started.push('worker') })]);
+    await until('temporal', ({ state }) => state === 'starting');
+    await sleep(100);
+    expect(recordOf('worker').state).toBe('waiting');
+    serverIsUp = true;
+    await until('worker', ({ state }) => state === 'ready');
+    expect(started).toEqual(['temporal', 'worker']);
+  });
+
+  it('kills a process that lives and no longer answers, and starts it again', async () => {
+    let answers = true;
+    supervise([toy('trainer', 'exec sleep 60', { isHealthy: () => Promise.resolve(answers) })], { maxFailedChecks: 3 });
+    const first = await until('trainer', ({ state }) => state === 'ready');
+    answers = false;
+    const restarted = await until('trainer', ({ restarts }) => restarts === 1);
+    expect(restarted.lastExit).toBe('did not answer 3 times, so it was killed');
+    expect(isAlive(first.process)).toBe(false);
+  });
+
+  it('that died is succeeded by one that adopts the living processes and starts only the dead', async () => {
+    const services = [toy('trainer', 'exec sleep 60'), toy('worker', 'exec sleep 60')];
+    supervise(services).leave();
+    supervisors[0]?.tick();
+    const trainer = recordOf('trainer').process;
+    const worker = recordOf('worker').process;
+    if (worker) signalProcess(worker, 'SIGKILL');
+    supervise(services);
+    const newWorker = await until('worker', ({ state }) => state === 'ready');
+    expect((await until('trainer', ({ state }) => state === 'ready')).process).toEqual(trainer);
+    expect(newWorker.process?.pid).not.toBe(worker?.pid);
+    expect(newWorker.restarts).toBe(1);
+  });
+
+  it('finds a process that its predecessor started and did not live to write down', async () => {
+    const services = [toy('trainer', 'exec sleep 60')];
+    supervise(services).leave();
+    supervisors[0]?.tick();
+    const before = readSupervisorState(folder);
+    const record = recordOf('trainer');
+    if (before === undefined) throw new Error('no state');
+    // What the file held in the moment between the start and the note of the pid.
+    writeSupervisorState(folder, { ...before, services: [{ ...record, process: null }] });
+    supervise(services);
+    expect((await until('trainer', ({ state }) => state === 'ready')).process).toEqual(record.process);
+  });
+
+  it('does not take another process for its own when pids have been given away', async () => {
+    const self = identify(process.pid);
+    const services = [toy('trainer', 'exec sleep 60')];
+    supervise(services).leave();
+    const state = readSupervisorState(folder);
+    if (state === undefined || self === undefined) throw new Error('no state');
+    writeSupervisorState(folder, {
+      ...state,
+      services: [{ ...recordOf('trainer'), process: { pid: self.pid, started: 'before the reboot' } }],
+    });
+    supervise(services);
+    expect((await until('trainer', ({ state }) => state === 'ready')).process?.pid).not.toBe(self.pid);
+  });
+
+  it('stops what needs others before what it needs, and kills what does not stop', async () => {
+    const order: string[] = [];
+    const note = (name: string): string => `trap 'echo ${name} >> ${folder}/order; exit 0' TERM; while :; do sleep 0.02; done`;
+    const stubborn = `trap '' TERM; echo up > ${folder}/up; while :; do sleep 0.02; done`;
+    const { supervisor, leave } = supervise([
+      toy('temporal', note('temporal')),
+      toy('worker', note('worker'), { needs: 'temporal' }),
+      toy('trainer', stubborn),
+    ]);
+    await until('worker', ({ state }) => state === 'ready');
+    await until('trainer', () => existsSync(join(folder, 'up')));
+    await sleep(100);
+    const trainer = recordOf('trainer').process;
+    leave();
+    await supervisor.stop();
+    order.push(...readFileSync(join(folder, 'order'), 'utf8').trim().split('\n'));
+    expect(order).toEqual(['worker', 'temporal']);
+    expect(isAlive(trainer)).toBe(false);
+    expect(recordOf('trainer')).toMatchObject({ state: 'stopped', lastExit: 'killed: did not stop in 0.4 s' });
+  });
+
+  it('hands each process a token of its own, by which it can be found', async () => {
+    supervise([toy('worker', `echo $${TOKEN_VARIABLE}; exec sleep 60`)]);
+    const { log, token } = await until('worker', ({ state }) => state === 'ready');
+    await until('worker', () => readFileSync(log, 'utf8').length > 1);
+    expect(readFileSync(log, 'utf8').trim()).toBe(token);
+  });
+
+  it('reports a program that cannot be run, and tries again', async () => {
+    supervise([toy('worker', '', { command: { file: join(folder, 'missing'), args: [], env: {} } })], { maxDeaths: 2 });
+    expect(await until('worker', ({ state }) => state === 'failed')).toMatchObject({ deaths: 2, process: null });
+    expect(recordOf('worker').lastExit).toMatch(/could not be started/);
+  });
+});
