@@ -55,8 +55,8 @@ function buildConfig(
   { profile = null, overrides = {} }: LoadOptions,
 ): SweepConfig {
   const where = file ?? name;
-  const { name: _name, profiles = {}, ...base } = document;
-  let settings: SweepSettings = base;
+  const { profiles = {} } = document;
+  let settings: SweepSettings = document;
   if (profile !== null) {
     const chosen = Object.hasOwn(profiles, profile) ? profiles[profile] : undefined;
     if (chosen === undefined) {
@@ -64,8 +64,7 @@ function buildConfig(
       const known = names.length === 0 ? 'the file has no profiles' : `there are ${names.join(', ')}${suggestion(profile, names)}`;
       throw new ConfigError({ where, message: `profile "${profile}" is not there; ${known}` });
     }
-    const { description: _description, ...over } = chosen;
-    settings = mergeSettings(settings, over);
+    settings = mergeSettings(settings, chosen);
   }
   const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
   const over = check(settingsSchema, given, (problem) => ({ where: 'command line', message: problem.message }));

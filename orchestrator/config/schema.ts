@@ -7,7 +7,10 @@ import { GLUE_TASK_NAMES } from '../data/glue-tasks';
  */
 
 function list<T extends z.ZodType>(item: T) {
-  return z.preprocess((value) => (Array.isArray(value) ? value : [value]), z.array(item).min(1, 'a value or a list of at least one'));
+  return z.preprocess(
+    (value): unknown => (Array.isArray(value) ? value : [value]),
+    z.array(item).min(1, 'a value or a list of at least one'),
+  );
 }
 
 function choice<const T extends readonly [string, ...string[]]>(words: T) {

@@ -52,7 +52,7 @@ export async function readGlueParquet(path: string, task: GlueTask): Promise<Row
   let objects: Record<string, unknown>[];
   try {
     const file = readFileSync(path);
-    objects = await parquetReadObjects({ file: file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer });
+    objects = await parquetReadObjects({ file: file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) });
   } catch (error) {
     throw new ConfigError({ where: path, message: `is not a readable parquet file: ${(error as Error).message}` });
   }

@@ -1,9 +1,21 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Tokenizer } from '@huggingface/tokenizers';
+import * as library from '@huggingface/tokenizers';
 import { ConfigError } from '../config/errors';
 import { tokenizerFromVocabulary } from './vocabulary-tokenizer';
+
+/** What is used here of the library, whose own declarations do not resolve from CommonJS (their imports have no file extensions). */
+interface Tokenizer {
+  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
+  token_to_id(token: string): number | undefined;
+  post_processor: ((tokens: string[], pair: string[] | null, addSpecialTokens: boolean) => PostProcessed) | null;
+}
+interface PostProcessed {
+  tokens: string[];
+  token_type_ids?: number[];
+}
+const { Tokenizer } = library as unknown as { Tokenizer: new (definition: object, config: object) => Tokenizer };
 
 /** Token ids of a row, special tokens included. */
 export interface EncodedRow {
@@ -91,7 +103,7 @@ export function longestFirst(n1: number, n2: number, room: number): [number, num
 function template(tokenizer: Tokenizer, definition: Definition, paired: boolean) {
   const oneType = definition.post_processor?.type === 'RobertaProcessing';
   const [A, B] = ['\u0000A', '\u0000B'];
-  const processed: { tokens: string[]; token_type_ids?: number[] } = tokenizer.post_processor?.([A], paired ? [B] : null, true) ?? {
+  const processed: PostProcessed = tokenizer.post_processor?.([A], paired ? [B] : null, true) ?? {
     tokens: paired ? [A, B] : [A],
   };
   const slots = processed.tokens.map((token, i) => {

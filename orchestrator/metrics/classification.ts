@@ -22,10 +22,12 @@ export function matthews(predicted: readonly number[], labels: readonly number[]
   return denominator === 0 ? null : (tp * tn - fp * fn) / denominator;
 }
 
+/** A prediction that is no number (NaN) counts as the wrong one of the two. */
 function confusion(predicted: readonly number[], labels: readonly number[]) {
   const counts = { tp: 0, fp: 0, fn: 0, tn: 0 };
   for (const [i, label] of labels.entries()) {
-    if (predicted[i] === 1) counts[label === 1 ? 'tp' : 'fp']++;
+    const positive = Number.isNaN(predicted[i]) ? label !== 1 : predicted[i] === 1;
+    if (positive) counts[label === 1 ? 'tp' : 'fp']++;
     else counts[label === 1 ? 'fn' : 'tn']++;
   }
   return counts;

@@ -36,7 +36,7 @@ export function evaluateSplit(names: readonly string[], { suffix, predicted, lab
   const warnings: string[] = [];
   const broken = predicted.filter((value) => Number.isNaN(value)).length;
   if (broken > 0) {
-    warnings.push(`non_finite_predictions: ${broken} of ${predicted.length} rows have predictions that are no numbers and count as wrong`);
+    warnings.push(`non_finite_predictions: ${broken} of ${predicted.length} rows have a prediction that is no number`);
   }
   for (const name of names) {
     const compute = METRICS[baseOf(name, suffix)];

@@ -7,14 +7,14 @@ export function renderCsv(results: readonly TrialResult[]): string {
     ...['trial_id', 'task', 'backbone', 'adapter', 'bottleneck', 'pruner', 'sparsity', 'achieved_sparsity', 'seed', 'status'],
     ...metrics.map((name) => `metrics.${name}`),
     ...['budget.trainable', 'budget.kept', 'budget.head', 'budget.stored_bytes'],
-    ...['train.steps', 'train.rows_per_s', 'train.wall_s', 'data', 'warnings', 'error'],
+    ...['train.steps', 'train.rows_per_s', 'train.wall_s', 'train.cohort', 'data', 'warnings', 'error'],
   ];
   const lines = results.map((result) => [
     ...[result.trial_id, result.task, result.backbone, result.adapter, [result.bottleneck].flat().join('/'), result.pruner],
     ...[result.sparsity, result.achieved_sparsity, result.seed, result.status],
     ...metrics.map((name) => result.metrics[name] ?? null),
     ...[result.budget.trainable, result.budget.kept, result.budget.head, result.budget.stored_bytes],
-    ...[result.train.steps, result.train.rows_per_s, result.train.wall_s, result.data, result.warnings.join('; '), result.error],
+    ...[result.train.steps, result.train.rows_per_s, result.train.wall_s, result.train.cohort, result.data, result.warnings.join('; '), result.error],
   ]);
   return [header, ...lines].map((cells) => `${cells.map(cell).join(',')}\r\n`).join('');
 }

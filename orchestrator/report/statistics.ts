@@ -49,6 +49,10 @@ const Z975 = 1.959963985;
 /** The 0.975 quantile of Student's t; above 30 degrees of freedom by its Cornish–Fisher expansion (Abramowitz & Stegun 26.7.5), right to 1e-5. */
 export function t975(degrees: number): number {
   const z = Z975;
-  const expansion = z + (z ** 3 + z) / (4 * degrees) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * degrees ** 2);
+  const expansion =
+    z +
+    (z ** 3 + z) / (4 * degrees) +
+    (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * degrees ** 2) +
+    (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / (384 * degrees ** 3);
   return T975[degrees - 1] ?? expansion;
 }

@@ -175,7 +175,8 @@ export interface TrialResult {
   /** By name, in [−1, 1] or [0, 1] as the metric is defined; empty unless done. */
   metrics: Record<string, number>;
   budget: Budget;
-  train: { steps: number; rows_per_s: number; wall_s: number };
+  /** Speed and time are those of the trial among the `cohort` trials that were trained together with it. */
+  train: { steps: number; rows_per_s: number; wall_s: number; cohort: number };
   warnings: string[];
   /** Why it failed; null unless failed. */
   error: string | null;

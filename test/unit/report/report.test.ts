@@ -1,0 +1,251 @@
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sweepConfigFrom } from '../../../orchestrator/config/load';
+import { encodeSafetensors } from '../../../orchestrator/data/safetensors';
+import { meanOf, pairedDifference, t975 } from '../../../orchestrator/report/statistics';
+import type { SweepSummary } from '../../../orchestrator/report/summary';
+import { renderTable } from '../../../orchestrator/report/table';
+import { writeReport } from '../../../orchestrator/report/write';
+import { budgetOf } from '../../../orchestrator/sweep/budget';
+import { planSweep } from '../../../orchestrator/sweep/plan';
+import type { Plan, PlannedDataset, Trial, TrialResult } from '../../../orchestrator/sweep/types';
+import { backbone, dataset } from '../support/plans';
+
+const root = mkdtempSync(join(tmpdir(), 'sa-orch-report-'));
+afterAll(() => rmSync(root, { recursive: true }));
+
+const COMPARE = [{ pruner: 'none' }, { pruner: 'snip', sparsity: [0.4, 0.8] }];
+
+function planOf(settings: Record<string, unknown> = {}, change: Partial<PlannedDataset> = {}): Plan {
+  const config = sweepConfigFrom('glue', { tasks: 'mrpc', compare: COMPARE, seeds: [1, 2, 3], ...settings });
+  const datasets = config.tasks.map(({ name }) => ({ ...dataset(name), ...change }));
+  return planSweep(config, { backbone: backbone(), datasets, maxCohort: 8, profileReason: null });
+}
+
+function resultOf(plan: Plan, trial: Trial, metrics: Record<string, number>, change: Partial<TrialResult> = {}): TrialResult {
+  return {
+    trial_id: trial.id,
+    task: trial.task,
+    backbone: plan.backbone.name,
+    adapter: trial.adapter.kind,
+    bottleneck: trial.adapter.ffn_bottleneck,
+    pruner: trial.prune.pruner,
+    sparsity: trial.prune.sparsity,
+    achieved_sparsity: trial.prune.sparsity,
+    seed: trial.seed,
+    status: 'done',
+    metrics,
+    budget: budgetOf(trial.adapter, trial.prune, plan.backbone, 2),
+    train: { steps: 52, rows_per_s: 60, wall_s: 20, cohort: 1 },
+    warnings: [],
+    error: null,
+    data: 'files',
+    provenance: {},
+    ...change,
+  };
+}
+
+/** Accuracies by row of the table (dense, snip 40 %, snip 80 %) and seed. */
+const ACCURACIES = [
+  [0.8, 0.82, 0.84],
+  [0.81, 0.84, 0.84],
+  [0.7, 0.72, 0.75],
+];
+
+function resultsOf(plan: Plan): TrialResult[] {
+  return plan.trials.map((trial, i) => resultOf(plan, trial, { accuracy: ACCURACIES[Math.floor(i / 3)]![i % 3]!, f1: 0.9 }));
+}
+
+async function report(plan: Plan, results: TrialResult[]) {
+  await writeReport(plan, results, root);
+  const read = (name: string) => readFileSync(join(root, 'sweeps', plan.sweep_id, name), 'utf8');
+  return {
+    markdown: read('report.md'),
+    summary: JSON.parse(read('report.json')) as SweepSummary,
+    csv: read('results.csv'),
+    jsonl: read('results.jsonl'),
+  };
+}
+
+describe('statistics', () => {
+  test('std is that of a sample, divided by n − 1', () => {
+    expect(meanOf([1, 2, 4])).toEqual({ mean: 7 / 3, std: expect.closeTo(Math.sqrt(7 / 3), 12) as number, n: 3 });
+  });
+
+  test('one value has no std and no interval', () => {
+    expect(pairedDifference([0.5])).toEqual({ mean: 0.5, std: null, n: 1, interval: null, told_from_noise: null });
+  });
+
+  test('the interval is SciPy’s t interval', () => {
+    const { interval, told_from_noise } = pairedDifference([0.01, 0.02, 0])!;
+    expect(interval![0]).toBeCloseTo(0.01 - (4.302652729749462 * 0.01) / Math.sqrt(3), 6);
+    expect(interval![1]).toBeCloseTo(0.01 + (4.302652729749462 * 0.01) / Math.sqrt(3), 6);
+    expect(told_from_noise).toBe(false);
+    expect(pairedDifference([0.01, 0.011, 0.012])!.told_from_noise).toBe(true);
+  });
+
+  test.each([
+    [1, 12.706204736174694],
+    [2, 4.302652729749462],
+    [4, 2.7764451051977934],
+    [29, 2.045229642132703],
+    [31, 2.039513446396408],
+    [120, 1.9799304050824402],
+  ])('t(0.975) of %d degrees of freedom', (degrees, expected) => {
+    expect(Math.abs(t975(degrees) - expected)).toBeLessThan(5e-5);
+  });
+});
+
+describe('a report', () => {
+  test('has a row for each pruner and sparsity: mean ± std, n, kept weights and the paired difference to the dense adapter', async () => {
+    const plan = planOf();
+    const { markdown } = await report(plan, resultsOf(plan));
+    expect(markdown).toContain('| dense |  | 64 | 3 | 82.0 ± 2.0 | 90.0 ± 0.0 | 604,416 | 100 % |  |');
+    expect(markdown).toContain(
+      '| snip | 40 % | 64 | 3 | 83.0 ± 1.7 | 90.0 ± 0.0 | 368,486 | 61 % | +1.0 [−1.5, 3.5], n = 3, cannot be told from noise |',
+    );
+    expect(markdown).toContain('| snip | 80 % | 64 | 3 | 72.3 ± 2.5 | 90.0 ± 0.0 | 132,557 | 22 % | −9.7 [−11.1, −8.2], n = 3 |');
+  });
+
+  test('and the terminal table say the same numbers', () => {
+    const plan = planOf();
+    const table = renderTable(plan, resultsOf(plan));
+    expect(table).toMatch(
+      / {2}snip +40 % +64 +3 +83\.0 ± 1\.7 \/ 90\.0 ± 0\.0 +368,486 +\+1\.0 \[−1\.5, 3\.5\], n = 3, cannot be told from noise/,
+    );
+    expect(table).toContain('9 of 9 trials done');
+  });
+
+  test.each([
+    ['demo rows', { source: 'demo' as const }, /^Demo rows, not GLUE \(mrpc\)/],
+    [
+      'a subset',
+      { splits: dataset('mrpc', { train: 400, of: 3668 }).splits },
+      /^A subset of the rows, from the user's files; not comparable .* mrpc train 400 of 3,668/,
+    ],
+    ['all rows', {}, /^All rows of the data sets at hand, from the user's files\.\n/],
+    ['the hub', { source: 'hub' as const }, /^All rows of the data sets at hand, from the hub/],
+  ])('says on its first line that it was made on %s', async (_what, change, first) => {
+    const plan = planOf({}, change);
+    expect((await report(plan, resultsOf(plan))).markdown).toMatch(first);
+    expect(renderTable(plan, resultsOf(plan))).toMatch(first);
+  });
+
+  test('pairs by seed: a seed that the dense adapter lacks is in no difference', async () => {
+    const plan = planOf();
+    const results = resultsOf(plan).filter(({ pruner, seed }) => pruner !== 'none' || seed !== 3);
+    const { summary, markdown } = await report(plan, results);
+    expect(summary.tasks[0]!.rows[1]).toMatchObject({
+      done: 3,
+      difference: { accuracy: { n: 2, mean: expect.closeTo(0.015, 12) as number } },
+    });
+    expect(markdown).toContain('not every seed is in the means: dense, bottleneck 64: 2 of 3');
+  });
+
+  test('one seed has no ± and no interval, and that is said', async () => {
+    const plan = planOf({ seeds: 1 });
+    const results = plan.trials.map((trial, i) => resultOf(plan, trial, { accuracy: 0.8 - i / 100, f1: 0.9 }));
+    const { markdown } = await report(plan, results);
+    expect(markdown).toContain('| 1 | 80.0 | 90.0 |');
+    expect(markdown).toContain('−1.0, n = 1: no interval');
+    expect(markdown).toContain('one seed (n = 1) has no standard deviation');
+  });
+
+  test('lists failed trials with their reason, and leaves them out of the means', async () => {
+    const plan = planOf();
+    const results = resultsOf(plan);
+    results[8] = { ...results[8]!, status: 'failed', metrics: {}, error: 'non_finite: loss is NaN\nat step 7' };
+    const { markdown, summary } = await report(plan, results);
+    expect(markdown).toContain('- 8 of 9 trials done, 1 failed');
+    expect(markdown).toContain(`- ${plan.trials[8]!.id} (mrpc, snip 0.8, seed 3): non_finite: loss is NaN at step 7`);
+    expect(summary.tasks[0]!.rows[2]!.metrics.accuracy).toMatchObject({ n: 2, mean: expect.closeTo(0.71, 12) as number });
+  });
+
+  test('lists each warning once, with the trials that have it', async () => {
+    const plan = planOf();
+    const results = resultsOf(plan).map((result, i) => ({ ...result, warnings: i < 2 ? ['layers_emptied: layers.0.ffn.up'] : [] }));
+    expect((await report(plan, results)).markdown).toContain('- layers_emptied: layers.0.ffn.up (2 trials)');
+  });
+
+  test('has the majority class of the validation rows beside the table', async () => {
+    const plan = planOf();
+    const folder = join(root, 'datasets', plan.datasets[0]!.digest);
+    mkdirSync(folder, { recursive: true });
+    const labels = { shape: [4], data: Int32Array.from([1, 1, 0, 1]) };
+    writeFileSync(join(folder, 'validation.safetensors'), encodeSafetensors({ labels }));
+    writeFileSync(join(folder, 'dataset.json'), '{}');
+    expect((await report(plan, resultsOf(plan))).markdown).toContain('always the most frequent class: accuracy 75.0, F1 85.7');
+    rmSync(folder, { recursive: true });
+  });
+
+  test('compares each adapter with its own dense one', async () => {
+    const compare = [
+      { pruner: 'none', bottleneck: [16, 32] },
+      { pruner: 'rand', sparsity: 0.5, bottleneck: [16, 32] },
+    ];
+    const plan = planOf({ compare, seeds: [1] });
+    const results = plan.trials.map((trial, i) => resultOf(plan, trial, { accuracy: [0.7, 0.8, 0.71, 0.82][i]!, f1: 0.9 }));
+    const { summary, markdown } = await report(plan, results);
+    expect(summary.tasks[0]!.rows.map(({ difference }) => difference.accuracy?.mean)).toEqual([
+      undefined,
+      undefined,
+      expect.closeTo(0.01) as number,
+      expect.closeTo(0.02) as number,
+    ]);
+    expect(markdown).toContain('differences are taken from several dense adapters: rand 50 %, bottleneck 16 to dense, bottleneck 16;');
+  });
+
+  test('names what tells rows apart besides pruner, sparsity and bottleneck', () => {
+    const compare = [
+      { pruner: 'none', adapter: { norm: ['none', 'before'] } },
+      { pruner: 'mag', sparsity: 0.5, scope: ['global', 'local'] },
+    ];
+    const table = renderTable(planOf({ compare }), []);
+    for (const label of ['dense (norm none)', 'dense (norm before)', 'mag (norm before)', 'mag (norm before, local)']) {
+      expect(table).toContain(`  ${label} `);
+    }
+  });
+
+  test('of nothing yet is a table of dashes', () => {
+    expect(renderTable(planOf(), [])).toMatch(/dense +64 +0 +– \/ – +604,416\n/);
+  });
+
+  test('says where a sweep has no dense adapter', () => {
+    expect(renderTable(planOf({ compare: COMPARE.slice(1) }), [])).toContain('no dense adapter is in the sweep');
+  });
+});
+
+describe('report files', () => {
+  test('results.jsonl has a line a trial, sorted by trial id, whatever the order they came in', async () => {
+    const plan = planOf();
+    const first = await report(plan, resultsOf(plan));
+    const again = await report(plan, resultsOf(plan).reverse());
+    expect(again).toEqual(first);
+    const ids = first.jsonl
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as TrialResult).trial_id);
+    expect(ids).toEqual(plan.trials.map(({ id }) => id).sort());
+  });
+
+  test('hold no result of a trial that is not in the plan', async () => {
+    const plan = planOf();
+    const foreign = { ...resultsOf(plan)[0]!, trial_id: 'tffff' };
+    expect((await report(plan, [foreign])).jsonl).toBe('');
+  });
+
+  test('results.csv quotes what needs it', async () => {
+    const plan = planOf({ seeds: 1 });
+    const result = resultOf(plan, plan.trials[0]!, {}, { status: 'failed', error: 'a "bad", mask', bottleneck: [8, 16] });
+    const { csv } = await report(plan, [result]);
+    expect(csv).toContain(',8/16,none,0,0,1,failed,');
+    expect(csv).toContain(',"a ""bad"", mask"\r\n');
+  });
+
+  test('leave no temporary file', async () => {
+    const plan = planOf();
+    await report(plan, resultsOf(plan));
+    expect(readdirSync(join(root, 'sweeps', plan.sweep_id)).sort()).toEqual(['report.json', 'report.md', 'results.csv', 'results.jsonl']);
+  });
+});
