@@ -13,6 +13,9 @@ import { describeTrainer, TrainerPlace, type TrainerProcess } from '../support/t
 
 const SERVICE = 'sparse_adapter.trainer.v1.TrainerService';
 
+const predict = (split: string): JobSpec['work'] => ({ $case: 'predict', value: { splits: [split] } });
+const elsewhere = (dataset: Dataset): Dataset => ({ ...dataset, name: `datasets/${'e'.repeat(32)}`, digest: 'e'.repeat(32) });
+
 async function refusal(call: Promise<unknown>): Promise<TrainerError> {
   const error = await call.then(
     () => undefined,
@@ -89,31 +92,31 @@ describeTrainer('a trainer that was started', () => {
     });
     const named = (name: string): JobSpec => ({ ...good(), trials: [{ ...trial('t0'), trialId: name }] });
 
-    test.each<[string, () => JobSpec]>([
-      ['spec.trials[2].prune.sparsity', () => withTrial({ prune: { sparsity: 1.2 } })],
-      ['spec.trials[2].prune.sparsity', () => withTrial({ prune: { sparsity: 1 } })],
-      ['spec.trials[2].prune.sparsity', () => withTrial({ prune: { sparsity: NaN } })],
-      ['spec.trials[2].prune.pruner', () => withTrial({ prune: { pruner: 0 } })],
-      ['spec.trials[2].prune.scoring_rows', () => withTrial({ prune: { scoringRows: 0 } })],
-      ['spec.trials[2].adapter.ffn_bottleneck', () => withTrial({ adapter: { ffnBottleneck: 0 } })],
-      ['spec.trials[2].adapter.scale', () => withTrial({ adapter: { scale: -1 } })],
-      ['spec.trials[2].adapter.activation', () => withTrial({ adapter: { activation: 99 as Activation } })],
-      ['spec.trials[2].train.batch_size', () => withTrial({ train: { batchSize: 0 } })],
-      ['spec.trials[2].train.learning_rate', () => withTrial({ train: { learningRate: Infinity } })],
-      ['spec.trials[2].train.dropout', () => withTrial({ train: { dropout: 1 } })],
-      ['spec.trials', () => ({ ...good(), trials: [] })],
-      ['spec.trials[1].trial_id', () => ({ ...good(), trials: [trial('same'), trial('same')] })],
-      ['spec.trials[0].trial_id', () => named('../x')],
-      ['spec.trials[0].trial_id', () => named('/x')],
-      ['spec.trials[0].trial_id', () => named('a/b')],
-      ['spec.trials[0].trial_id', () => named('')],
-      ['spec.dataset.name', () => ({ ...good(), dataset: { ...dataset, name: '../x' } })],
-      ['spec.dataset.name', () => ({ ...good(), dataset: { ...dataset, name: '/etc' } })],
-      ['spec.dataset.num_labels', () => ({ ...good(), dataset: { ...dataset, numLabels: 0 } })],
-      ['spec.backbone.path', () => ({ ...good(), backbone: { path: '../x', digest: 'b'.repeat(64) } })],
-      ['spec.predict.splits[0]', () => ({ ...good(), work: { $case: 'predict', value: { splits: ['../validation'] } } })],
-      ['spec.train.keep_checkpoints', () => ({ ...good(), work: train({ keepCheckpoints: 0 }) })],
-    ])('%s, which is wrong in itself', async (field, spec) => {
+    test.each<[string, string, () => JobSpec]>([
+      ['spec.trials[2].prune.sparsity', 'above 1', () => withTrial({ prune: { sparsity: 1.2 } })],
+      ['spec.trials[2].prune.sparsity', 'of exactly 1', () => withTrial({ prune: { sparsity: 1 } })],
+      ['spec.trials[2].prune.sparsity', 'that is NaN', () => withTrial({ prune: { sparsity: NaN } })],
+      ['spec.trials[2].prune.pruner', 'not set', () => withTrial({ prune: { pruner: 0 } })],
+      ['spec.trials[2].prune.scoring_rows', 'of 0', () => withTrial({ prune: { scoringRows: 0 } })],
+      ['spec.trials[2].adapter.ffn_bottleneck', 'of 0', () => withTrial({ adapter: { ffnBottleneck: 0 } })],
+      ['spec.trials[2].adapter.scale', 'below 0', () => withTrial({ adapter: { scale: -1 } })],
+      ['spec.trials[2].adapter.activation', 'that nobody knows', () => withTrial({ adapter: { activation: 99 as Activation } })],
+      ['spec.trials[2].train.batch_size', 'of 0', () => withTrial({ train: { batchSize: 0 } })],
+      ['spec.trials[2].train.learning_rate', 'that is infinite', () => withTrial({ train: { learningRate: Infinity } })],
+      ['spec.trials[2].train.dropout', 'of 1', () => withTrial({ train: { dropout: 1 } })],
+      ['spec.trials', 'without a trial', () => ({ ...good(), trials: [] })],
+      ['spec.trials[1].trial_id', 'that is taken', () => ({ ...good(), trials: [trial('same'), trial('same')] })],
+      ['spec.trials[0].trial_id', 'that leaves its folder', () => named('../x')],
+      ['spec.trials[0].trial_id', 'that is absolute', () => named('/x')],
+      ['spec.trials[0].trial_id', 'with a slash', () => named('a/b')],
+      ['spec.trials[0].trial_id', 'that is empty', () => named('')],
+      ['spec.dataset.name', 'that leaves the root', () => ({ ...good(), dataset: { ...dataset, name: '../x' } })],
+      ['spec.dataset.name', 'that is absolute', () => ({ ...good(), dataset: { ...dataset, name: '/etc' } })],
+      ['spec.dataset.num_labels', 'of 0', () => ({ ...good(), dataset: { ...dataset, numLabels: 0 } })],
+      ['spec.backbone.path', 'that is relative', () => ({ ...good(), backbone: { path: '../x', digest: 'b'.repeat(64) } })],
+      ['spec.predict.splits[0]', 'that leaves its folder', () => ({ ...good(), work: predict('../validation') })],
+      ['spec.train.keep_checkpoints', 'of 0', () => ({ ...good(), work: train({ keepCheckpoints: 0 }) })],
+    ])('%s %s', async (field, _, spec) => {
       // The digest stands for nothing here: NaN has no canonical form.
       const error = await refusal(trainer.client.submitJob('refused', 'a'.repeat(64), spec()));
       expect(error.code).toBe('INVALID_ARGUMENT');
@@ -122,20 +125,28 @@ describeTrainer('a trainer that was started', () => {
       expect(error.retryable).toBe(false);
     });
 
-    test.each<[string, () => JobSpec]>([
-      ['spec.backbone.path', () => ({ ...good(), backbone: { path: '/no/such/folder', digest: 'b'.repeat(64) } })],
-      ['spec.dataset.name', () => ({ ...good(), dataset: { ...dataset, name: `datasets/${'e'.repeat(32)}`, digest: 'e'.repeat(32) } })],
-      ['spec.trials[0]', () => job(dataset, [trial('never-pruned')], train())],
-      ['spec.trials[0]', () => job(dataset, [trial('never-trained')], PREDICT)],
-      ['spec.trials[2].adapter.ffn_bottleneck', () => withTrial({ adapter: { ffnBottleneck: 1_000_000 } })],
-    ])('%s, which is missing or too much here', async (field, spec) => {
+    test.each<[string, string, () => JobSpec]>([
+      [
+        'spec.backbone.path',
+        'of a folder that is not there',
+        () => ({ ...good(), backbone: { path: '/no/such', digest: 'b'.repeat(64) } }),
+      ],
+      ['spec.dataset.name', 'of a data set that is not there', () => ({ ...good(), dataset: elsewhere(dataset) })],
+      ['spec.trials[0]', 'that was never pruned, to train', () => job(dataset, [trial('never-pruned')], train())],
+      ['spec.trials[0]', 'that was never trained, to predict', () => job(dataset, [trial('never-trained')], PREDICT)],
+      [
+        'spec.trials[2].adapter.ffn_bottleneck',
+        'wider than the backbone bears',
+        () => withTrial({ adapter: { ffnBottleneck: 1_000_000 } }),
+      ],
+    ])('%s %s', async (field, _, spec) => {
       const error = await refusal(submit(trainer.client, spec()));
       expect(error.code).toBe('FAILED_PRECONDITION');
       expect(error.fieldViolations.map((violation) => violation.field)).toEqual([field]);
       expect(error.retryable).toBe(false);
     });
 
-    test.each(['../x', '/x', 'a/b', 'A', '', 'x'.repeat(129)])('job_id %j', async (id) => {
+    test.each(['../x', '/x', 'a/b', 'A', '', 'x'.repeat(129)])('job_id of %j', async (id) => {
       const spec = good();
       expect((await refusal(trainer.client.submitJob(id, specDigest(spec), spec))).fieldViolations.map(({ field }) => field)).toEqual([
         'job_id',

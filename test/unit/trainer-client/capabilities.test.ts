@@ -1,0 +1,50 @@
+import { Capabilities } from '../../../gen/ts/sparse_adapter/trainer/v1/capabilities';
+import { AdapterKind, Pruner, TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { checkPlan } from '../../../orchestrator/trainer-client/capabilities';
+import { plannedTrial, tinyPlan } from './tiny-plan';
+
+function capabilities(changes: Partial<Capabilities> = {}): Capabilities {
+  return Capabilities.fromPartial({
+    protocolVersion: 1,
+    maxCohort: 2,
+    architectures: ['bert', 'roberta'],
+    adapters: [AdapterKind.ADAPTER_KIND_HOULSBY],
+    pruners: [Pruner.PRUNER_NONE, Pruner.PRUNER_SNIP],
+    taskKinds: [TaskKind.TASK_KIND_CLASSIFICATION],
+    ...changes,
+  });
+}
+
+describe('a plan against the capabilities of a trainer', () => {
+  test('lacks nothing where the trainer can do it all', () => {
+    expect(checkPlan(tinyPlan(), capabilities())).toEqual([]);
+  });
+
+  test('names everything that is lacking, at once', () => {
+    const trials = [
+      plannedTrial('t1', { adapter: { ...plannedTrial('t').adapter, kind: 'pfeiffer' } }),
+      plannedTrial('t2', { prune: { pruner: 'mag', sparsity: 0.5, scope: 'global', scoring_rows: 0 } }),
+      plannedTrial('t3'),
+    ];
+    expect(checkPlan(tinyPlan(trials), capabilities({ architectures: ['roberta'], taskKinds: [TaskKind.TASK_KIND_REGRESSION] }))).toEqual([
+      'backbone all-MiniLM-L6-v2 is of type bert; the trainer supports roberta',
+      "adapter pfeiffer is not among the trainer's: houlsby",
+      "pruner mag is not among the trainer's: none, snip",
+      "task kind classification is not among the trainer's: regression",
+      'cohort c01-mrpc has 3 trials; the trainer takes at most 2 at once',
+    ]);
+  });
+
+  test('with a hub id needs a trainer that downloads', () => {
+    const plan = tinyPlan();
+    const hub = { ...plan, backbone: { ...plan.backbone, name: 'roberta-base', path: 'roberta-base' } };
+    expect(checkPlan(hub, capabilities())).toEqual(['backbone roberta-base is not a directory, and the trainer does not download']);
+    expect(checkPlan(hub, capabilities({ hubDownload: true }))).toEqual([]);
+  });
+
+  test('is not compared any further with a trainer of another contract', () => {
+    expect(checkPlan(tinyPlan(), capabilities({ protocolVersion: 2, pruners: [] }))).toEqual([
+      'the trainer speaks version 2 of the contract, not 1',
+    ]);
+  });
+});

@@ -1,0 +1,102 @@
+import { JobSpec } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { jobId, jobSpecFor, specDigest, type Work, type WorkOptions } from '../../../orchestrator/trainer-client/spec';
+import { dataset } from '../support/plans';
+import { plannedTrial, tinyPlan } from './tiny-plan';
+
+function specOf(work: Work, options?: WorkOptions, trials = ['t1']): JobSpec {
+  const plan = tinyPlan();
+  return jobSpecFor(plan, plan.cohorts[0]!, trials, work, options);
+}
+
+describe('a job of a plan', () => {
+  test('carries every field of a trial', () => {
+    expect(JobSpec.toJSON(specOf('prune'))).toEqual({
+      backbone: { path: '/models/minilm', digest: 'b'.repeat(64) },
+      dataset: { name: 'datasets/mrpc-digest', digest: 'mrpc-digest', taskKind: 'TASK_KIND_CLASSIFICATION', numLabels: 2 },
+      trials: [
+        {
+          trialId: 't1',
+          seed: 3,
+          adapter: {
+            kind: 'ADAPTER_KIND_HOULSBY',
+            attentionBottleneck: 64,
+            ffnBottleneck: 32,
+            scale: 1,
+            norm: 'ADAPTER_NORM_BEFORE',
+            activation: 'ACTIVATION_RELU',
+            init: 'ADAPTER_INIT_GAUSSIAN',
+            initStd: 0.02,
+          },
+          prune: { pruner: 'PRUNER_SNIP', sparsity: 0.4, scope: 'PRUNE_SCOPE_GLOBAL', scoringRows: 128 },
+          train: {
+            batchSize: 32,
+            totalSteps: 100,
+            learningRate: 0.001,
+            weightDecay: 0.1,
+            warmup: 0.06,
+            schedule: 'LEARNING_RATE_SCHEDULE_LINEAR',
+            maxGradNorm: 1,
+            adamBeta1: 0.9,
+            adamBeta2: 0.999,
+            adamEpsilon: 1e-8,
+            dropout: 0.1,
+            attentionDropout: 0.05,
+          },
+        },
+      ],
+      prune: {},
+    });
+  });
+
+  test('survives the wire', () => {
+    const spec = specOf('train', {}, ['t1', 't2']);
+    expect(JobSpec.decode(JobSpec.encode(spec).finish())).toEqual(spec);
+  });
+
+  test('has the trials that are asked for, in that order', () => {
+    expect(specOf('prune', {}, ['t2', 't1']).trials.map(({ trialId }) => trialId)).toEqual(['t2', 't1']);
+  });
+
+  test('is refused for a trial of another cohort', () => {
+    expect(() => specOf('prune', {}, ['t9'])).toThrow('trial t9 is not in cohort c01-mrpc of sweep tiny-00000000');
+  });
+
+  test('trains to the end unless it is to stop at a rung', () => {
+    expect(specOf('train').work).toMatchObject({ $case: 'train', value: { untilStep: 0, keepCheckpoints: 2 } });
+    expect(specOf('train', { untilStep: 50 }).work).toMatchObject({ value: { untilStep: 50 } });
+  });
+
+  test('predicts every split that is evaluated', () => {
+    expect(specOf('predict').work).toEqual({ $case: 'predict', value: { splits: ['validation'] } });
+    const plan = { ...tinyPlan(), datasets: [{ ...dataset('mnli'), digest: 'mrpc-digest' }] };
+    const splits = ['validation', 'validation_mismatched'];
+    expect(jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'predict').work).toEqual({ $case: 'predict', value: { splits } });
+  });
+});
+
+describe('the digest of a specification', () => {
+  test('is the same for the same plan, and another for any other work, trial or option', () => {
+    const specs = [specOf('prune'), specOf('train'), specOf('train', { untilStep: 7 }), specOf('predict'), specOf('prune', {}, ['t2'])];
+    expect(new Set(specs.map(specDigest)).size).toBe(specs.length);
+    expect(specDigest(specOf('prune'))).toBe(specDigest(specOf('prune')));
+    expect(specDigest(specOf('prune'))).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test('does not depend on the order in which fields were set', () => {
+    const spec = specOf('prune');
+    const reversed = Object.fromEntries(Object.entries(spec).reverse()) as unknown as JobSpec;
+    expect(specDigest(reversed)).toBe(specDigest(spec));
+  });
+
+  test('is kept from version to version: a sweep that was begun goes on', () => {
+    const plan = tinyPlan([plannedTrial('t1')]);
+    expect(specDigest(jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'prune'))).toBe(
+      'cafa2516ffbaf6d61949ba7a6826cfa94d04838d99acd9c9d14e2c9c4b9126fd',
+    );
+  });
+
+  test('names the job with its generation', () => {
+    expect(jobId('abc', 1)).toBe('abc-g1');
+    expect(jobId('abc', 'run-2')).toBe('abc-grun-2');
+  });
+});
