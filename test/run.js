@@ -22,7 +22,11 @@ async function main() {
     'buf lint': () => count('buf lint', tool('buf', ['lint'])),
     eslint: () => count('eslint', tool('eslint', ['.'])),
     prettier: () => count('prettier', tool('prettier', ['--check', '.', '--log-level', 'warn'])),
-    ruff: () => count('ruff', run(python, ['-m', 'ruff', 'check', 'trainer/torch']) && run(python, ['-m', 'ruff', 'format', '--check', 'trainer/torch'])),
+    ruff: () =>
+      count(
+        'ruff',
+        run(python, ['-m', 'ruff', 'check', 'trainer/torch']) && run(python, ['-m', 'ruff', 'format', '--check', 'trainer/torch']),
+      ),
     mypy: () => count('mypy', run(python, ['-m', 'mypy', '--config-file', 'pyproject.toml'], { cwd: join(root, 'trainer/torch') })),
     unit: () => jest('unit'),
     replay: () => jest('replay'),

@@ -1,7 +1,16 @@
 /** One cohort through its stages: prune, train, predict, evaluate. */
 import { CancellationScope, condition, isCancellation, proxyActivities, setHandler, sleep } from '@temporalio/workflow';
 import type { Activities } from './activities';
-import { modeSignal, type CohortInput, type CohortOutcome, type Failed, type JobOutcome, type JobRef, type Mode, type Work } from './messages';
+import {
+  modeSignal,
+  type CohortInput,
+  type CohortOutcome,
+  type Failed,
+  type JobOutcome,
+  type JobRef,
+  type Mode,
+  type Work,
+} from './messages';
 
 /** Reads or writes a few files. A result that the server does not hear of within a minute is made again. */
 const short = proxyActivities<Pick<Activities, 'pendingTrials' | 'evaluateTrials' | 'cancelJob'>>({
@@ -62,7 +71,7 @@ export async function cohort(input: CohortInput): Promise<CohortOutcome> {
   async function runStage(work: Work, trials: string[]): Promise<void> {
     let generation = generations++;
     let retries = 0;
-    for (let interruptions = 0; interruptions < INTERRUPTION_LIMIT; ) {
+    for (let interruptions = 0; interruptions < INTERRUPTION_LIMIT;) {
       await condition(() => mode !== 'pause');
       if (mode === 'cancel') return markAll(trials, CANCELLED);
       const outcome = await runUnderMode({ ...plan, trials, work, generation: `${run}-${generation}` });

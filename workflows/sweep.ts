@@ -105,9 +105,7 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
   const running: Promise<void>[] = [];
   const errors: unknown[] = [];
   for (const { id, dataset } of input.cohorts) {
-    await condition(
-      () => errors.length > 0 || status.mode === 'cancel' || (status.mode === 'run' && inProgress < input.maxParallel),
-    );
+    await condition(() => errors.length > 0 || status.mode === 'cancel' || (status.mode === 'run' && inProgress < input.maxParallel));
     if (errors.length > 0) break;
     status.cohorts[id] = 'running';
     inProgress++;

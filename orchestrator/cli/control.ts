@@ -19,7 +19,12 @@ export function resumeCommand(): Command {
 }
 
 export function cancelCommand(): Command {
-  return modeCommand('cancel', 'cancel', 'end a sweep; finished trials keep their results, `start` runs the others again', 'is being cancelled');
+  return modeCommand(
+    'cancel',
+    'cancel',
+    'end a sweep; finished trials keep their results, `start` runs the others again',
+    'is being cancelled',
+  );
 }
 
 function modeCommand(name: string, mode: Mode, description: string, done: string): Command {
@@ -36,7 +41,8 @@ function modeCommand(name: string, mode: Mode, description: string, done: string
         if (options.json) return printJson({ sweep_id: sweepId, mode, before });
         process.stdout.write(`${sweepId} ${done}\n`);
       } catch (error) {
-        if (error instanceof WorkflowNotFoundError) throw new UserError(`no running sweep has the id ${sweepId}`, 2, '`sa-orch status` lists them.');
+        if (error instanceof WorkflowNotFoundError)
+          throw new UserError(`no running sweep has the id ${sweepId}`, 2, '`sa-orch status` lists them.');
         throw error;
       } finally {
         await client.connection.close();

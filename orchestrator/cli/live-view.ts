@@ -109,7 +109,7 @@ export class LiveBlock {
   draw(lines: string[], now: number): void {
     if (!this.stream.isTTY) {
       for (const line of lines) {
-        const kind = line.replace(/[\d.█░]+/g, '#');
+        const kind = line.replace(/[\d.█░\s]+/g, ' ');
         if (now - (this.lastPlain.get(kind) ?? -Infinity) < this.plainEveryMs) continue;
         this.lastPlain.set(kind, now);
         this.stream.write(`${line}\n`);

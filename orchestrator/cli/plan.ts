@@ -66,7 +66,8 @@ async function estimateSeconds(plan: Plan, root: string): Promise<number | null>
   const speeds = new Map<string, number>();
   for (const trial of plan.trials) {
     const result = await readResult(root, trial.id);
-    if (result?.status === 'done') speeds.set(trial.task, result.train.rows_per_s);
+    // Trials that were trained together share the machine: their rows add up.
+    if (result?.status === 'done') speeds.set(trial.task, result.train.rows_per_s * result.train.cohort);
   }
   let seconds = 0;
   for (const { task, train } of plan.trials) {

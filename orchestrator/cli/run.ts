@@ -1,7 +1,15 @@
 /** `sa-orch run`: one trial, by the flags of the seed scripts. */
 import { Command, Option } from 'commander';
 import { sweepConfigFrom } from '../config/load';
-import { addJsonOption, addPlaceOptions, addServiceOptions, parseInteger, parseNumber, type PlaceOptions, type ServiceOptions } from './options';
+import {
+  addJsonOption,
+  addPlaceOptions,
+  addServiceOptions,
+  parseInteger,
+  parseNumber,
+  type PlaceOptions,
+  type ServiceOptions,
+} from './options';
 import { runAction } from './output';
 import { launch } from './start';
 
@@ -51,10 +59,13 @@ export function runCommand(): Command {
   );
 }
 
+/** Settings before their checks: what the flags say may still be wrong. */
+type Settings = Parameters<typeof sweepConfigFrom>[1];
+
 /** The flags as a sweep file would say them; checks and defaults are those of sweep files. */
-function settingsOf(options: RunOptions): Parameters<typeof sweepConfigFrom>[1] {
+function settingsOf(options: RunOptions): Settings {
   const pruned = options.pruner !== 'none';
-  const settings = {
+  return {
     backbone: options.backbone,
     tasks: [options.task],
     adapter: defined({ kind: options.adapter, attention_bottleneck: options.attnBn, ffn_bottleneck: options.ffnBn }),
@@ -62,8 +73,7 @@ function settingsOf(options: RunOptions): Parameters<typeof sweepConfigFrom>[1] 
     seeds: [options.seed],
     rows: options.rows,
     train: defined({ epochs: options.epochs, batch_size: options.batchSize, learning_rate: options.learningRate }),
-  };
-  return settings as Parameters<typeof sweepConfigFrom>[1];
+  } as Settings;
 }
 
 function defined(settings: Record<string, unknown>): Record<string, unknown> {

@@ -20,7 +20,7 @@ export function scoreCommand(): Command {
     .addHelpText('after', '\nExample:\n  sa-orch score --task mrpc --predictions out.txt --references glue/MRPC/dev.tsv --json');
   return addJsonOption(command).action((options: ScoreOptions) =>
     runAction(options.json === true, async () => {
-      const { metrics, rows } = await scoreGlue(options.task, options.predictions, options.references);
+      const { metrics, rows } = scoreGlue(options.task, options.predictions, options.references);
       if (options.json) return printJson({ task: options.task, rows, metrics });
       for (const [name, value] of Object.entries(metrics)) process.stdout.write(`${name.padEnd(20)} ${value.toFixed(4)}\n`);
       process.stdout.write(`${'rows'.padEnd(20)} ${rows}\n`);

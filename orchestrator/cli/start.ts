@@ -87,7 +87,8 @@ type Submitted = 'started' | 'joined' | 'complete';
 /** Starts the sweep's workflow, unless it runs already or all its results are there. */
 async function submit(client: Client, root: string, plan: Plan, taskQueue: string, retryFailed: boolean): Promise<Submitted> {
   const { state, detail } = await workflowState(client, plan.sweep_id);
-  if (state === 'server out of reach') throw new UserError(`the Temporal server does not answer: ${detail}`, 3, '`sa-orch doctor` looks at each part.');
+  if (state === 'server out of reach')
+    throw new UserError(`the Temporal server does not answer: ${detail}`, 3, '`sa-orch doctor` looks at each part.');
   // A running sweep keeps the plan file that it was started with.
   if (state === 'running' || state === 'paused' || state === 'cancelling') return 'joined';
   const results = await readResults(root, plan);

@@ -14,7 +14,15 @@ export function renderCsv(results: readonly TrialResult[]): string {
     ...[result.sparsity, result.achieved_sparsity, result.seed, result.status],
     ...metrics.map((name) => result.metrics[name] ?? null),
     ...[result.budget.trainable, result.budget.kept, result.budget.head, result.budget.stored_bytes],
-    ...[result.train.steps, result.train.rows_per_s, result.train.wall_s, result.train.cohort, result.data, result.warnings.join('; '), result.error],
+    ...[
+      result.train.steps,
+      result.train.rows_per_s,
+      result.train.wall_s,
+      result.train.cohort,
+      result.data,
+      result.warnings.join('; '),
+      result.error,
+    ],
   ]);
   return [header, ...lines].map((cells) => `${cells.map(cell).join(',')}\r\n`).join('');
 }

@@ -21,6 +21,8 @@ export interface StageRecord {
   warnings: string[];
   /** The trainer's environment. */
   environment: Record<string, string>;
+  /** How many trials the job ran together. */
+  cohort: number;
 }
 
 /** How far a cohort is, for people who watch. */

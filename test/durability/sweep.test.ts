@@ -75,7 +75,9 @@ describe('a sweep whose processes are killed', () => {
 /** results.jsonl, line by line, without timings. */
 function comparable(place: Workplace): unknown[] {
   const [sweepId] = readdirSync(join(place.root, 'sweeps'));
-  const lines = readFileSync(join(place.root, 'sweeps', sweepId!, 'results.jsonl'), 'utf8').trim().split('\n');
+  const lines = readFileSync(join(place.root, 'sweeps', sweepId!, 'results.jsonl'), 'utf8')
+    .trim()
+    .split('\n');
   return lines.map((line) => {
     const { train, ...result } = JSON.parse(line) as { train: { steps: number } };
     return { ...result, steps: train.steps };

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { cohort } from '../../workflows/cohort';
 import { setModeUpdate, statusQuery, type Failed, type JobOutcome, type JobRef, type SweepInput } from '../../workflows/messages';
 import type { sweep } from '../../workflows/sweep';
@@ -19,6 +19,7 @@ describeWithServer('the workflows', () => {
   let ids = 0;
 
   beforeAll(async () => {
+    Runtime.install({ logger: new DefaultLogger('ERROR') });
     env = await TestWorkflowEnvironment.createLocal({ server: { executable: { type: 'existing-path', path: binary! } } });
   });
   afterAll(() => env.teardown());
@@ -78,7 +79,15 @@ describeWithServer('the workflows', () => {
       work === 'train' && trials.length > 1 ? failedJob('out_of_memory') : SUCCEEDED,
     );
     await expect(worker.runUntil(execute('c'))).resolves.toEqual({ done: 4, failed: 0, cancelled: 0 });
-    expect(jobs.filter(({ work }) => work === 'train').map(({ trials }) => trials.join(''))).toEqual(['abcd', 'ab', 'a', 'b', 'cd', 'c', 'd']);
+    expect(jobs.filter(({ work }) => work === 'train').map(({ trials }) => trials.join(''))).toEqual([
+      'abcd',
+      'ab',
+      'a',
+      'b',
+      'cd',
+      'c',
+      'd',
+    ]);
   });
 
   test('a trial that brings its trainer down alone fails by itself, and its neighbours are trained', async () => {

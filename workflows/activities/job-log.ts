@@ -82,6 +82,10 @@ export class JobLog {
         }
         break;
       }
+      // A checkpoint is the trainer's own affair until it has to go on from it; an event of a newer contract is counted, not understood.
+      case 'checkpointWritten':
+      case undefined:
+        break;
     }
   }
 
@@ -122,7 +126,7 @@ export class JobLog {
   }
 
   private stage(trial: string): StageRecord {
-    const record = this.stages.get(trial) ?? { values: {}, warnings: [], environment: {} };
+    const record = this.stages.get(trial) ?? { values: {}, warnings: [], environment: {}, cohort: this.ref.trials.length };
     this.stages.set(trial, record);
     return record;
   }

@@ -16,8 +16,8 @@ import type { JobOutcome, JobRef } from '../messages';
 import type { WorkerSetup } from './index';
 import { JobLog } from './job-log';
 
-/** A heartbeat each so many milliseconds: well inside the heartbeat timeout that workflows/cohort.ts sets. */
-const HEARTBEAT_MS = 4000;
+/** Between two heartbeats, and two looks whether progress has news: far inside the heartbeat timeout that workflows/cohort.ts sets. */
+const BEAT_MS = 1000;
 /** A trainer whose working loop has not moved for so long is stuck; the attempt ends and the next one looks again. */
 const STALL_SECONDS = 600;
 /** How long to wait before asking a full queue again, where the trainer does not say. */
@@ -33,7 +33,7 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
     context.heartbeat({ jobId: id, logId: log.logId, lastSequence: log.lastSequence });
     // A failed write of progress must not end the job's watch: the file is for people, and the next second brings another.
     log.saveProgress().catch((error: unknown) => context.log.warn('progress not written', { error }));
-  }, HEARTBEAT_MS / 4);
+  }, BEAT_MS);
   const trainer = connectTrainer(setup.trainer);
   try {
     log.environment = (await whenReachable(log, () => trainer.getCapabilities())).environment;

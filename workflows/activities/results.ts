@@ -14,10 +14,7 @@ interface PlanRef {
 }
 
 /** The cohort's trials that have no result yet; with retryFailed also those that failed. Cancelled ones always run again. */
-export async function pendingTrials(
-  setup: WorkerSetup,
-  input: PlanRef & { cohortId: string; retryFailed: boolean },
-): Promise<string[]> {
+export async function pendingTrials(setup: WorkerSetup, input: PlanRef & { cohortId: string; retryFailed: boolean }): Promise<string[]> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const pending: string[] = [];
   for (const id of cohortTrials(plan, input.cohortId)) {
@@ -59,7 +56,7 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
   const dataset = plan.datasets.find(({ digest }) => digest === trial.dataset);
   if (!dataset) throw new Error(`plan of ${plan.sweep_id} has no data set ${trial.dataset}`);
   const [pruned, trained] = [await readStage(root, trial.id, 'prune'), await readStage(root, trial.id, 'train')];
-  const evaluated = failed ? { metrics: {}, warnings: [] } : await evaluatePredictions(root, plan, trial);
+  const evaluated = failed ? { metrics: {}, warnings: [] } : evaluatePredictions(root, plan, trial);
   const { attention_bottleneck: attention, ffn_bottleneck: ffn } = adapter;
   return {
     trial_id: trial.id,
@@ -78,6 +75,7 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
       steps: trained?.values.steps ?? 0,
       rows_per_s: trained?.values.rows_per_second ?? 0,
       wall_s: trained?.values.wall_seconds ?? 0,
+      cohort: trained?.cohort ?? 0,
     },
     warnings: [...(pruned?.warnings ?? []), ...(trained?.warnings ?? []), ...evaluated.warnings],
     error: failed && failed.reason !== 'cancelled' ? `${failed.reason}: ${failed.message}` : null,
