@@ -5,13 +5,19 @@
  * started with SA_ORCH_TEST_PYTHON. `--listen`, `--root`, `--state` and `--queue-length` are added to it.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connectTrainer, type TrainerClient } from '../../orchestrator/trainer-client/client';
 
-const REPOSITORY = join(__dirname, '../..');
+/** The repository, whether this runs from its sources or from dist/. */
+export const REPOSITORY = [join(__dirname, '../..'), join(__dirname, '../../..')].find((folder) =>
+  existsSync(join(folder, 'package.json')),
+)!;
+
+/** Where the torch trainer's Python finds its own package and the contract's. */
+export const PYTHON_PATH = process.env.PYTHONPATH ?? [join(REPOSITORY, 'trainer/torch'), join(REPOSITORY, 'gen/python')].join(delimiter);
 
 /** Why trainers cannot be started here; undefined where they can. */
 export function whyNoTrainer(): string | undefined {
@@ -57,13 +63,12 @@ export function spawnTrainer(place: TrainerPlace, options: string[]): ChildProce
     '-m',
     'sparse_adapter_trainer',
   ];
-  const paths = [join(REPOSITORY, 'trainer/torch'), join(REPOSITORY, 'gen/python')];
   return spawn(
     command!,
     [...first, '--listen', place.address, '--root', place.root, '--state', join(place.folder, 'state'), '--queue-length', '2', ...options],
     {
       cwd: REPOSITORY,
-      env: { ...process.env, PYTHONPATH: process.env.PYTHONPATH ?? paths.join(delimiter) },
+      env: { ...process.env, PYTHONPATH: PYTHON_PATH },
       stdio: ['ignore', 'pipe', process.env.SA_ORCH_TEST_VERBOSE ? 'inherit' : 'ignore'],
     },
   );
