@@ -68,7 +68,9 @@ class Job:
 
     def spec(self) -> job_pb2.JobSpec:
         """The specification, read from disk."""
-        return job_pb2.JobSpec.FromString((self.folder / "spec.pb").read_bytes())
+        spec = job_pb2.JobSpec()
+        spec.ParseFromString((self.folder / "spec.pb").read_bytes())
+        return spec
 
     def save(self) -> None:
         """Writes job.json."""

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Protocol, cast
 
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
@@ -110,7 +110,9 @@ class JobReporter:
     def progress(self, phase: int, done: int, total: int, rows_per_second: float, trial_steps: dict[str, int]) -> None:
         """See Reporter."""
         steps = [event_pb2.TrialStep(trial_id=trial_id, step=step) for trial_id, step in trial_steps.items()]
-        progress = event_pb2.Progress(phase=phase, done=done, total=total, rows_per_second=rows_per_second, trial_steps=steps)
+        progress = event_pb2.Progress(
+            phase=cast("event_pb2.Phase", phase), done=done, total=total, rows_per_second=rows_per_second, trial_steps=steps
+        )
         self._emit(event_pb2.Event(progress=progress))
 
     def metrics(self, metrics: list[event_pb2.Metric]) -> None:
