@@ -69,7 +69,7 @@ export function exitCodeOf(error: unknown): 1 | 2 | 3 | undefined {
  * Wraps a command's action: prints what it throws and sets the exit status. With `json`, the error is the document on stdout:
  * `{"error": {"message", "hint", "exit_status"}}`.
  */
-export async function runAction(json: boolean, action: () => Promise<void>): Promise<void> {
+export async function runAction(json: boolean, action: () => void | Promise<void>): Promise<void> {
   try {
     await action();
   } catch (error) {

@@ -73,7 +73,7 @@ function settingsOf(options: RunOptions): Settings {
     seeds: [options.seed],
     rows: options.rows,
     train: defined({ epochs: options.epochs, batch_size: options.batchSize, learning_rate: options.learningRate }),
-  } as Settings;
+  };
 }
 
 function defined(settings: Record<string, unknown>): Record<string, unknown> {

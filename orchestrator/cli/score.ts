@@ -19,7 +19,7 @@ export function scoreCommand(): Command {
     .requiredOption('--references <file>', "the task's TSV file with labels, for example dev.tsv")
     .addHelpText('after', '\nExample:\n  sa-orch score --task mrpc --predictions out.txt --references glue/MRPC/dev.tsv --json');
   return addJsonOption(command).action((options: ScoreOptions) =>
-    runAction(options.json === true, async () => {
+    runAction(options.json === true, () => {
       const { metrics, rows } = scoreGlue(options.task, options.predictions, options.references);
       if (options.json) return printJson({ task: options.task, rows, metrics });
       for (const [name, value] of Object.entries(metrics)) process.stdout.write(`${name.padEnd(20)} ${value.toFixed(4)}\n`);

@@ -14,13 +14,17 @@ export interface WorkerSetup {
 export type Activities = ReturnType<typeof createActivities>;
 
 export function createActivities(setup: WorkerSetup) {
+  const bound =
+    <Input extends unknown[], Output>(activity: (setup: WorkerSetup, ...input: Input) => Output) =>
+    (...input: Input) =>
+      activity(setup, ...input);
   return {
-    prepareData: (input: Parameters<typeof prepareData>[1]) => prepareData(setup, input),
-    pendingTrials: (input: Parameters<typeof pendingTrials>[1]) => pendingTrials(setup, input),
-    runJob: (input: Parameters<typeof runJob>[1]) => runJob(setup, input),
-    cancelJob: (job: Parameters<typeof cancelJob>[1], mode: Parameters<typeof cancelJob>[2]) => cancelJob(setup, job, mode),
-    evaluateTrials: (input: Parameters<typeof evaluateTrials>[1]) => evaluateTrials(setup, input),
-    failCohort: (input: Parameters<typeof failCohort>[1]) => failCohort(setup, input),
-    writeSweepReport: (input: Parameters<typeof writeSweepReport>[1]) => writeSweepReport(setup, input),
+    prepareData: bound(prepareData),
+    pendingTrials: bound(pendingTrials),
+    runJob: bound(runJob),
+    cancelJob: bound(cancelJob),
+    evaluateTrials: bound(evaluateTrials),
+    failCohort: bound(failCohort),
+    writeSweepReport: bound(writeSweepReport),
   };
 }

@@ -32,7 +32,7 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
   const beat = setInterval(() => {
     context.heartbeat({ jobId: id, logId: log.logId, lastSequence: log.lastSequence });
     // A failed write of progress must not end the job's watch: the file is for people, and the next second brings another.
-    log.saveProgress().catch((error: unknown) => context.log.warn('progress not written', { error }));
+    log.saveProgress().catch((error: unknown) => void context.log.warn('progress not written', { error }));
   }, BEAT_MS);
   const trainer = connectTrainer(setup.trainer);
   try {
