@@ -1,4 +1,4 @@
-"""`python fill_event_log.py <state folder> <events>`: leaves a job with so many events for a trainer to serve, and says how fast it wrote."""
+"""`python fill_event_log.py <state folder> <events>`: leaves a job with so many events for a trainer to serve."""
 
 import json
 import sys

@@ -1,5 +1,6 @@
 """What outlives the trainer process, and what a second one is refused."""
 
+import json
 import signal
 import socket
 import stat
@@ -163,3 +164,18 @@ def test_a_broken_job_file_is_named_at_the_start():
             trainer.submit(valid_request(trainer.root))
         (folder / "state/jobs/job-1/job.json").write_text("{")
         assert f"{folder}/state/jobs/job-1: job.json cannot be read" in refusal(command("done", folder))
+
+
+def test_after_the_machine_itself_went_down_the_log_has_a_new_name_as_its_tail_may_be_lost():
+    with short_folder() as folder:
+        with tiny_trainer("wait", folder) as trainer:
+            trainer.submit(valid_request(trainer.root))
+            seen = trainer.watch_until("job-1", RUNNING)
+            trainer.kill()
+        path = folder / "state/jobs/job-1/job.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "boot_id": "another"}))
+        with tiny_trainer("done", folder) as trainer:
+            with pytest.raises(grpc.RpcError) as error:
+                trainer.watch("job-1", seen[-1].sequence, seen[-1].log_id)
+            assert error.value.code() == grpc.StatusCode.OUT_OF_RANGE
+            assert {each.log_id for each in trainer.watch("job-1")} == {job(trainer).log_id}
