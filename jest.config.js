@@ -11,7 +11,11 @@ const project = (displayName, setupFilesAfterEnv = []) => ({
   roots: ['<rootDir>/test'],
   testMatch: [`<rootDir>/test/${displayName}/**/*.test.ts`],
   testEnvironment: 'node',
-  transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }] },
+  transform: {
+    '^.+\\.[jt]s$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
+  },
+  // hyparquet is ES modules only, which Jest loads as CommonJS.
+  transformIgnorePatterns: ['/node_modules/(?!hyparquet/)'],
   setupFilesAfterEnv,
 });
 
