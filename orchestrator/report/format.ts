@@ -90,7 +90,7 @@ export function tableNotes({ rows, metrics, majority_class: majority }: TaskSumm
     const each = rows.filter(({ reference }) => reference !== null).map((row) => `${rowTitle(row)} to ${row.reference}`);
     notes.push(`differences are taken from several dense adapters: ${each.join('; ')}`);
   }
-  if (references.length === 0) {
+  if (rows.every(({ pruner }) => pruner !== 'none')) {
     notes.push('no dense adapter is in the sweep (pruner none): there are no differences');
   }
   return notes;
