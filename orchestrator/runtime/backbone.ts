@@ -89,7 +89,7 @@ async function download(id: string, folder: string, onProgress: OnProgress): Pro
     const blob = await downloadFile({ ...hub, repo, revision, path });
     if (blob === null) throw new Error(`${path} is listed and not there`);
     const target = join(folder, path);
-    await pipeline(Readable.fromWeb(blob.stream() as NodeReadableStream), createWriteStream(target));
+    await pipeline(Readable.fromWeb(blob.stream()), createWriteStream(target));
     if (statSync(target).size !== size) throw new Error(`${path} was cut off`);
   }
   return { revision };

@@ -171,7 +171,7 @@ export class Supervisor {
 
   private async check(service: Service, record: ServiceRecord, watch: Watch): Promise<void> {
     const asked = record.process;
-    let healthy = false;
+    let healthy: boolean;
     try {
       healthy = await service.isHealthy(record);
       if (healthy && record.state === 'starting') await service.onHealthy?.();

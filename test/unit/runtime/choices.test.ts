@@ -1,0 +1,175 @@
+/** Which server, interpreter and settings are chosen, and what is said where none fits. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { examine } from '../../../orchestrator/runtime/doctor';
+import { findBasePython, probeInterpreter } from '../../../orchestrator/runtime/python';
+import { findOnPath, runCommand } from '../../../orchestrator/runtime/run-command';
+import type { RuntimeConfig } from '../../../orchestrator/runtime/runtime-config';
+import { refuseOtherWishes } from '../../../orchestrator/runtime/runtime-plan';
+import { findTemporalBinary } from '../../../orchestrator/runtime/temporal-binary';
+import { externalTemporal } from '../../../orchestrator/runtime/temporal-client';
+import { serverArguments } from '../../../orchestrator/runtime/temporal-server';
+import { ensureTrainerEnvironment } from '../../../orchestrator/runtime/trainer-environment';
+
+const onProgress = (): void => undefined;
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sa-orch-choices-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function program(name: string, script: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return path;
+}
+
+/** An interpreter as the probe sees it. */
+function python(name: string, version: number[], hasVenv: boolean): string {
+  const path = join(folder, name);
+  return program(name, `echo '${JSON.stringify({ path, version, hasVenv, hasPip: true })}'`);
+}
+
+describe('the server', () => {
+  it('is the embedded one unless the environment names another', () => {
+    expect(externalTemporal({})).toBeUndefined();
+    expect(externalTemporal({ TEMPORAL_NAMESPACE: 'mine' })).toBeUndefined();
+    expect(externalTemporal({ TEMPORAL_ADDRESS: 'cluster:7233', TEMPORAL_NAMESPACE: 'mine' })).toEqual({
+      kind: 'external',
+      address: 'cluster:7233',
+      namespace: 'mine',
+    });
+  });
+
+  it('may come from a profile in a configuration file', () => {
+    const file = join(folder, 'temporal.toml');
+    writeFileSync(file, '[profile.lab]\naddress = "lab:7233"\nnamespace = "sweeps"\n');
+    expect(externalTemporal({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'lab' })).toMatchObject({
+      address: 'lab:7233',
+      namespace: 'sweeps',
+    });
+  });
+
+  it('is never localhost by mistake: a missing file, a missing profile and a profile without address are errors', () => {
+    const file = join(folder, 'temporal.toml');
+    writeFileSync(file, '[profile.lab]\nnamespace = "sweeps"\n');
+    expect(() => externalTemporal({ TEMPORAL_CONFIG_FILE: '/none.toml' })).toThrow(
+      'TEMPORAL_CONFIG_FILE names /none.toml, which does not exist',
+    );
+    expect(() => externalTemporal({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'other' })).toThrow(/other/);
+    expect(() => externalTemporal({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'lab' })).toThrow(/name no address/);
+  });
+
+  it('keeps its database in the state directory and listens on the loopback interface only', () => {
+    const temporal = {
+      kind: 'embedded',
+      binary: 't',
+      version: '1',
+      address: '127.0.0.1:7400',
+      uiPort: 8400,
+      namespace: 'default',
+    } as const;
+    const line = serverArguments('/state', temporal).join(' ');
+    expect(line).toContain('--db-filename /state/temporal/temporal.db');
+    expect(line).toContain('--ip 127.0.0.1 --port 7400 --ui-port 8400');
+    expect(line).toContain('--sqlite-pragma journal_mode=WAL --sqlite-pragma synchronous=NORMAL');
+  });
+
+  it('has a binary that SA_ORCH_TEMPORAL names before the one on PATH', async () => {
+    const named = program('mine', 'echo "temporal version 1.5.0 (Server 1.29.0)"');
+    program('temporal', 'echo "temporal version 1.9.1"');
+    expect(await findTemporalBinary(onProgress, { PATH: folder, SA_ORCH_TEMPORAL: named })).toEqual({ path: named, version: '1.5.0' });
+    expect(await findTemporalBinary(onProgress, { PATH: folder })).toMatchObject({ version: '1.9.1' });
+  });
+
+  it('is refused where the named binary is missing or something else', async () => {
+    const refused = (path: string): Promise<unknown> => findTemporalBinary(onProgress, { PATH: folder, SA_ORCH_TEMPORAL: path });
+    await expect(refused('/none')).rejects.toMatchObject({ exitCode: 2, message: 'SA_ORCH_TEMPORAL names /none, which does not exist' });
+    await expect(refused(program('other', 'echo hello'))).rejects.toThrow(/is no Temporal CLI: hello/);
+  });
+});
+
+describe('the interpreter', () => {
+  const find = (needsVenv: boolean): ReturnType<typeof findBasePython> => findBasePython(needsVenv, { PATH: folder });
+
+  it('is one that the pinned PyTorch has wheels for', async () => {
+    python('python3', [3, 9, 2], true);
+    python('python3.13', [3, 13, 0], true);
+    program('python3.12', 'echo "shim: no such version" >&2; exit 127');
+    expect(await find(true)).toMatchObject({ version: [3, 13, 0] });
+  });
+
+  it('that is too old or missing is said with what is needed', async () => {
+    await expect(find(true)).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining('no Python is on PATH') as string });
+    python('python3', [3, 8, 10], true);
+    await expect(find(true)).rejects.toThrow(/needs Python 3\.11 or newer, before 3\.15; .*python3 is 3\.8\.10/);
+  });
+
+  it('without venv is refused with the package to install, and taken where uv makes the environment', async () => {
+    python('python3', [3, 12, 3], false);
+    await expect(find(true)).rejects.toMatchObject({ hint: expect.stringContaining('apt install python3.12-venv') as string });
+    expect(await find(false)).toMatchObject({ version: [3, 12, 3] });
+  });
+
+  const real = findOnPath('python3');
+  (real ? it : it.skip)('that the user names and that lacks packages is refused with each of them', async () => {
+    expect(await probeInterpreter(real ?? '')).toMatchObject({ version: [3, expect.any(Number), expect.any(Number)] });
+    execFileSync(real ?? '', ['-m', 'venv', '--without-pip', join(folder, 'bare')]);
+    const bare = ensureTrainerEnvironment({ python: join(folder, 'bare', 'bin', 'python'), onProgress });
+    await expect(bare).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(/torch \(not installed; needs 2\.11.*grpcio/) as string,
+    });
+  });
+
+  it('that the user names and that is none is refused', async () => {
+    await expect(ensureTrainerEnvironment({ python: '/none/python', onProgress })).rejects.toThrow(/\/none\/python is no Python that runs/);
+  });
+});
+
+describe('services that run', () => {
+  const running: RuntimeConfig = {
+    ...{ format: 1, root: '/root', build: '', taskQueue: 'q' },
+    temporal: { kind: 'embedded', binary: 't', version: '1', address: '127.0.0.1:7233', uiPort: 8233, namespace: 'default' },
+    trainer: { kind: 'local', address: 'unix:/s', python: 'p', ownPython: null, pythonPath: '', device: 'cpu', threads: null },
+  };
+  const wish = { stateDir: '/state', root: '/root', onProgress };
+
+  it('serve whoever asks for the same or for nothing in particular', () => {
+    expect(() => refuseOtherWishes(running, wish)).not.toThrow();
+    expect(() => refuseOtherWishes(running, { ...wish, device: 'cpu' })).not.toThrow();
+  });
+
+  it('refuse other settings, all of them in one message', () => {
+    const asked = { ...wish, root: '/other', device: 'cuda', threads: 4, trainerAddress: 'box:50051' };
+    expect(() => refuseOtherWishes(running, asked)).toThrow(
+      '--root is /root, asked for is /other; --trainer is unix:/s, asked for is box:50051; --device is cpu, asked for is cuda; --threads is not set, asked for is 4',
+    );
+  });
+});
+
+describe('doctor', () => {
+  it('names what is broken and what to do, and changes nothing', async () => {
+    const state = join(folder, 'state');
+    const findings = await examine({ stateDir: state, root: join(folder, 'root'), dataDir: '/none', python: '/none/python' });
+    expect(existsSync(state)).toBe(false);
+    const broken = findings.filter((finding) => finding.state === 'broken');
+    expect(broken.map(({ name }) => name)).toEqual(['trainer environment', 'data']);
+    expect(broken.every(({ advice }) => advice !== null)).toBe(true);
+  });
+});
+
+describe('a program', () => {
+  it('is run to its end, with what it printed, in the log as well', async () => {
+    const log = join(folder, 'log');
+    writeFileSync(log, '');
+    const done = await runCommand(program('p', 'echo out; echo err >&2; exit 4'), [], { log });
+    expect(done).toEqual({ status: 4, stdout: 'out\n', stderr: 'err\n' });
+  });
+
+  it('that cannot be started says why', async () => {
+    expect(await runCommand('/none', [])).toMatchObject({ status: null, stderr: expect.stringContaining('ENOENT') as string });
+  });
+});
