@@ -43,6 +43,12 @@ export function checkAddress(address: string): void {
   }
 }
 
+/** The files that SA_ORCH_TRAINER_CA, SA_ORCH_TRAINER_CERT and SA_ORCH_TRAINER_KEY name; undefined where none is set. */
+export function tlsFromEnvironment(env: NodeJS.ProcessEnv = process.env): TlsFiles | undefined {
+  const { SA_ORCH_TRAINER_CA: ca, SA_ORCH_TRAINER_CERT: cert, SA_ORCH_TRAINER_KEY: key } = env;
+  return ca || cert || key ? { ca, cert, key } : undefined;
+}
+
 /** TLS where files are given; otherwise plain text, which a trainer serves on a socket, or on TCP if it was told to. */
 export function channelCredentials(tls: TlsFiles | undefined): ChannelCredentials {
   if (!tls) return credentials.createInsecure();

@@ -21,7 +21,7 @@ import {
   type SubmitJobResponse,
   type WatchJobResponse,
 } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
-import { CHANNEL_OPTIONS, channelCredentials, checkAddress, type TlsFiles } from './channel';
+import { CHANNEL_OPTIONS, channelCredentials, checkAddress, tlsFromEnvironment, type TlsFiles } from './channel';
 import { asTrainerError } from './errors';
 import { watchJob, type WatchOptions } from './watch';
 
@@ -32,10 +32,14 @@ export type { WatchOptions } from './watch';
 /** A call that no trainer needs so long for is lost. */
 const CALL_MS = 30_000;
 
-/** A client of the trainer at `unix:/path.sock` or `host:port`. Connects when it is first used. Throws an Error where the address cannot be one. */
+/**
+ * A client of the trainer at `unix:/path.sock` or `host:port`. Connects when it is first used. TLS files for `host:port` are those given, else those
+ * that SA_ORCH_TRAINER_CA, _CERT and _KEY name, else the connection is plain text. Throws an Error where the address cannot be one.
+ */
 export function connectTrainer(address: string, options: { tls?: TlsFiles } = {}): TrainerClient {
   checkAddress(address);
-  return new TrainerClient(address, new TrainerServiceClient(address, channelCredentials(options.tls), CHANNEL_OPTIONS));
+  const tls = options.tls ?? (address.startsWith('unix:') ? undefined : tlsFromEnvironment());
+  return new TrainerClient(address, new TrainerServiceClient(address, channelCredentials(tls), CHANNEL_OPTIONS));
 }
 
 type Unary<Request, Response> = (

@@ -47,7 +47,8 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
   } catch (error) {
     if (context.cancellationSignal.aborted) await context.cancelled;
     if (!(error instanceof TrainerError)) throw error;
-    if (error.retryable) {
+    // A log that was lost (the trainer's machine went down) is read anew by the next attempt, from its beginning.
+    if (error.retryable || error.code === 'OUT_OF_RANGE') {
       // Waiting longer is the workflow's part: a retried attempt finds the same job.
       log.unreachable(error.message);
       await log.saveProgress();
