@@ -3,7 +3,6 @@ import { createWriteStream, existsSync, mkdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import { downloadFile, listFiles, modelInfo, type RepoDesignation } from '@huggingface/hub';
 import { UserError, type OnProgress } from '../cli/output';
 import type { PlannedBackbone } from '../sweep/types';

@@ -47,6 +47,9 @@ export const DEFAULT_POLICY: SupervisorPolicy = {
 };
 
 const KEPT_LOGS = 3;
+/** How an end is told that nobody saw: an adopted process, or one whose exit event is still to come. */
+const UNSEEN = 'ended';
+
 export const TOKEN_VARIABLE = 'SA_ORCH_SERVICE_TOKEN';
 
 /** What the supervisor keeps of a service beside its record: true for its own life only. */
@@ -143,7 +146,7 @@ export class Supervisor {
       const how = signal === null ? `exit status ${code}` : `killed by ${signal}`;
       // A look may have found it dead before this event came.
       if (record.process?.pid === child.pid) watch.exit ??= how;
-      else record.lastExit = how;
+      else if (record.lastExit === UNSEEN) record.lastExit = how;
       this.tick();
     });
     child.unref();
@@ -210,7 +213,7 @@ export class Supervisor {
     record.process = null;
     record.token = null;
     record.restarts += 1;
-    this.died(service, record, this.watch(service).exit ?? 'ended');
+    this.died(service, record, this.watch(service).exit ?? UNSEEN);
   }
 
   private died(service: Service, record: ServiceRecord, how: string): void {

@@ -102,7 +102,8 @@ async function ensurePinnedEnvironment(onProgress: OnProgress): Promise<string> 
     const python = await createEnvironment(folder, log);
     const torch = pinned('requirements.txt').find(({ name }) => name === 'torch');
     const cpu = build === 'cpu' && torch !== undefined && (await installCpuTorch(python, torch.version, log));
-    if (build === 'cpu' && !cpu) onProgress('…', LABEL, "PyTorch's CPU index is out of reach: taking the CUDA build, about 6 GB on disk");
+    if (build === 'cpu' && !cpu)
+      onProgress('…', LABEL, 'the CUDA build of PyTorch, about 6 GB on disk (the CPU build needs uv and its own index)');
     const requirements = cpu ? withoutTorch(folder) : join(TRAINER, 'requirements.txt');
     await installRequirements(python, requirements, 'PyTorch and Transformers', log);
     return { build: cpu ? 'cpu' : 'default' };
