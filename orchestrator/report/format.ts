@@ -36,7 +36,7 @@ export function formatDifference(difference: PairedDifference | undefined): stri
   const { mean, interval, n, told_from_noise: told } = difference;
   const points = formatPoints(mean);
   const signed = mean > 0 && points !== '0.0' ? `+${points}` : points;
-  if (interval === null) return `${signed}, n = 1: no interval`;
+  if (interval === null) return `${signed}, n = ${n}: ${n === 1 ? 'no interval' : 'equal in every pair, no interval'}`;
   return `${signed} [${interval.map(formatPoints).join(', ')}], n = ${n}${told ? '' : ', cannot be told from noise'}`;
 }
 

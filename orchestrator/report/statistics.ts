@@ -8,11 +8,14 @@ export interface Mean {
 
 /** A mean of differences of pairs, with its 95 % interval by Student's t. */
 export interface PairedDifference extends Mean {
-  /** null where n is 1. */
+  /** null where n is 1, and where all differences are equal: on a few hundred rows that is chance, not certainty. */
   interval: [low: number, high: number] | null;
   /** Whether the interval leaves out 0; null where there is none. */
   told_from_noise: boolean | null;
 }
+
+/** Below this a standard deviation of metrics is rounding. */
+const ROUNDING = 1e-12;
 
 /** Mean and sample standard deviation; null for no values. */
 export function meanOf(values: readonly number[]): Mean | null {
@@ -32,7 +35,7 @@ export function pairedDifference(differences: readonly number[]): PairedDifferen
     return null;
   }
   const { mean, std, n } = summary;
-  if (std === null) {
+  if (std === null || std < ROUNDING) {
     return { ...summary, interval: null, told_from_noise: null };
   }
   const half = (t975(n - 1) * std) / Math.sqrt(n);

@@ -77,6 +77,10 @@ describe('statistics', () => {
     expect(pairedDifference([0.5])).toEqual({ mean: 0.5, std: null, n: 1, interval: null, told_from_noise: null });
   });
 
+  test('equal differences have no interval: they are no proof', () => {
+    expect(pairedDifference([0.82 - 0.8, 0.72 - 0.7])).toMatchObject({ n: 2, interval: null, told_from_noise: null });
+  });
+
   test('the interval is SciPy’s t interval', () => {
     const { interval, told_from_noise } = pairedDifference([0.01, 0.02, 0])!;
     expect(interval![0]).toBeCloseTo(0.01 - (4.302652729749462 * 0.01) / Math.sqrt(3), 6);
