@@ -121,6 +121,7 @@ async function lockBuild() {
 
 /** Builds dist/ unless it is up to date. */
 async function build() {
+  if (!existsSync(join(ROOT, 'node_modules', 'typescript'))) throw new Error('dependencies are not installed: run `npm ci` first');
   const release = await lockBuild();
   const fresh = join(WORKSHOP, 'dist');
   try {
