@@ -79,7 +79,8 @@ async function isTrainerHealthy(address: string): Promise<boolean> {
 /** The worker's settings, as environment variables. */
 export function workerEnvironment({ root, taskQueue, temporal, trainer }: Omit<RuntimeConfig, 'format' | 'build'>): Record<string, string> {
   return {
-    ...(temporal.kind === 'embedded' ? { SA_ORCH_TEMPORAL_ADDRESS: temporal.address } : {}),
+    // Keys and certificates of an external server stay in Temporal's own settings; its address is remembered for shells that lack it.
+    [temporal.kind === 'embedded' ? 'SA_ORCH_TEMPORAL_ADDRESS' : 'TEMPORAL_ADDRESS']: temporal.address,
     SA_ORCH_NAMESPACE: temporal.namespace,
     SA_ORCH_TASK_QUEUE: taskQueue,
     SA_ORCH_TRAINER: trainer.address,
