@@ -1,5 +1,6 @@
 /** Follows a sweep in the foreground and ends as it ends. Ctrl-C turns away and leaves it running. */
 import type { Client } from '@temporalio/client';
+import { majorityBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
 import { sweepDir } from '../store/sweep-store';
 import { follow } from './follow';
@@ -27,7 +28,7 @@ export async function attach(client: Client, root: string, sweepId: string, json
     const complete = results.length === snapshot.plan.trials.length && results.every(({ status }) => status === 'done');
     if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
     else {
-      process.stdout.write(`\n${renderTable(snapshot.plan, results)}\n\nreport  ${report}\n`);
+      process.stdout.write(`\n${renderTable(snapshot.plan, results, majorityBaselines(root, snapshot.plan))}\n\nreport  ${report}\n`);
       if (state !== 'finished' && !complete) process.stderr.write(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);
     }
     process.exitCode = complete ? 0 : 1;

@@ -10,7 +10,7 @@ import { Workplace } from '../support/workplace';
 const data = process.env.SA_ORCH_DATA;
 const SWEEP = `
 name: durable
-tasks: [cola, mrpc]
+tasks: [cola, sst2]
 rows: 128
 validation_rows: 64
 seeds: [1, 2]
