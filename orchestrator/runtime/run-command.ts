@@ -4,7 +4,7 @@ import { accessSync, constants, createWriteStream, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 export interface CommandResult {
-  /** The exit status; 128 + the signal's number is not made up: a signal gives null. */
+  /** The exit status; null where a signal ended it. */
   status: number | null;
   stdout: string;
   stderr: string;
@@ -20,7 +20,9 @@ export interface CommandOptions {
 /** Runs a program and collects what it prints. A program that cannot be started has status null and says why in stderr. */
 export async function runCommand(file: string, args: string[], options: CommandOptions = {}): Promise<CommandResult> {
   const log = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a' });
-  const child = spawn(file, args, { env: options.env, stdio: ['ignore', 'pipe', 'pipe'], timeout: options.timeoutMs });
+  const child = spawn(file, args, { env: options.env, stdio: ['ignore', 'pipe', 'pipe'] });
+  // Not spawn's own timeout: where the program cannot be started, that timer keeps this process alive to its end.
+  const timer = options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill(), options.timeoutMs);
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => {
@@ -35,6 +37,7 @@ export async function runCommand(file: string, args: string[], options: CommandO
     });
     child.on('close', (code) => resolve(code));
   });
+  clearTimeout(timer);
   log?.end();
   return { status, ...output };
 }

@@ -169,6 +169,12 @@ describe('a program', () => {
     expect(done).toEqual({ status: 4, stdout: 'out\n', stderr: 'err\n' });
   });
 
+  it('that takes longer than it may is ended', async () => {
+    const started = Date.now();
+    expect(await runCommand(program('slow', 'exec sleep 60'), [], { timeoutMs: 200 })).toMatchObject({ status: null });
+    expect(Date.now() - started).toBeLessThan(10_000);
+  });
+
   it('that cannot be started says why', async () => {
     expect(await runCommand('/none', [])).toMatchObject({ status: null, stderr: expect.stringContaining('ENOENT') as string });
   });
