@@ -1,6 +1,5 @@
 """Runs jobs. The only module that the server needs of the tensor work."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -13,6 +12,7 @@ from .errors import JobFailed
 from .invariance import rows_are_invariant
 from .model import CPU_PASS_TOKENS, GPU_PASS_TOKENS
 from .reporting import Reporter
+from .threads import use_threads
 from .work_predict import run_predict
 from .work_prune import run_prune
 from .work_train import run_train
@@ -29,8 +29,7 @@ class Engine:
     environment: dict[str, str]
 
     def __init__(self, root: Path, device: str = "cpu", threads: int | None = None, pass_tokens: int | None = None) -> None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        torch.set_num_threads(min(threads or cores, cores))
+        used_threads = use_threads(threads)
         # TF32 would round a GPU's float32 products to 10 bits.
         torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.allow_tf32 = False
@@ -40,7 +39,7 @@ class Engine:
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "threads": str(torch.get_num_threads()),
+            "threads": str(used_threads),
             "dtype": "float32",
             "device": torch.cuda.get_device_name(target) if target.type == "cuda" else "cpu",
             "row_invariant": str(rows_are_invariant(target)).lower(),

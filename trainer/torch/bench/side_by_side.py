@@ -1,0 +1,125 @@
+"""One trial on MRPC (batch 32, Houlsby 64, dropout 0) by three contenders in turn, in one process with the same threads and rows.
+
+    SA_ORCH_DATA=<dir with glue/> python side_by_side.py <backbone directory> [--rounds 10] [--steps 4] [--threads 2] [--without-trainer]
+
+Prints rows per second of each round, the medians and the ratios of medians as one JSON object.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from rows import mrpc
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+
+from sparse_adapter_trainer.adapters import initialize, layout
+from sparse_adapter_trainer.backbone import load_backbone
+from sparse_adapter_trainer.checkpoint import Position
+from sparse_adapter_trainer.cohort import Callbacks, TrialRun, train_cohort
+from sparse_adapter_trainer.dataset import Split
+from sparse_adapter_trainer.model import CPU_PASS_TOKENS
+from sparse_adapter_trainer.optimizer import AdamW
+from sparse_adapter_trainer.progress import Pace
+from sparse_adapter_trainer.threads import use_threads
+
+import torch  # isort: skip  (after the package, which sets OpenMP's environment)
+
+BATCH, WIDTH = 32, 64
+
+
+class Cohort:
+    """This project's loop with a cohort of `count` equal trials of different seeds; `run` goes on by some steps."""
+
+    def __init__(self, backbone: str, rows: list[dict[str, list[int]]], labels: list[int], count: int) -> None:
+        self.backbone = load_backbone(backbone, torch.device("cpu"))
+        lengths = torch.tensor([len(row["input_ids"]) for row in rows])
+        self.split = Split(
+            "train",
+            torch.tensor([token for row in rows for token in row["input_ids"]]),
+            torch.tensor([kind for row in rows for kind in row["token_type_ids"]]),
+            torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]),
+            torch.tensor(labels),
+        )
+        self.runs = [self._start(seed) for seed in range(1, count + 1)]
+
+    def _start(self, seed: int) -> TrialRun:
+        adapter = job_pb2.Adapter(
+            kind=job_pb2.ADAPTER_KIND_HOULSBY,
+            attention_bottleneck=WIDTH,
+            ffn_bottleneck=WIDTH,
+            scale=1,
+            norm=job_pb2.ADAPTER_NORM_BEFORE,
+            activation=job_pb2.ACTIVATION_RELU,
+            init=job_pb2.ADAPTER_INIT_GAUSSIAN,
+            init_std=0.02,
+        )
+        train = job_pb2.Train(
+            batch_size=BATCH,
+            total_steps=10_000,
+            learning_rate=1e-3,
+            weight_decay=0.1,
+            schedule=job_pb2.LEARNING_RATE_SCHEDULE_LINEAR,
+            max_grad_norm=1,
+            adam_beta1=0.9,
+            adam_beta2=0.999,
+            adam_epsilon=1e-8,
+        )
+        trial = job_pb2.Trial(trial_id=f"seed-{seed}", seed=seed, adapter=adapter, train=train)
+        found = layout(adapter, len(self.backbone.layers), self.backbone.hidden, num_labels=2)
+        parameters = found.flatten(initialize(trial, found.shapes, self.backbone.pooler))
+        removed = torch.zeros(found.prunable, dtype=torch.bool)
+        return TrialRun(trial, found, parameters, removed, AdamW.fresh(parameters, found.decayed), Position(""), until=0)
+
+    def run(self, steps: int) -> float:
+        """Rows per second over these steps, all trials together."""
+        for run in self.runs:
+            run.until += steps
+        before, began = sum(run.position.rows for run in self.runs), time.perf_counter()
+        nothing = Callbacks(lambda metrics: None, lambda run: None, lambda run: None, lambda run, failure: sys.exit(failure.message))
+        work = job_pb2.TrainWork(log_every_steps=10)
+        pace = Pace(_Silent(), event_pb2.PHASE_TRAIN, 0)
+        train_cohort(self.backbone, self.split, job_pb2.TASK_KIND_CLASSIFICATION, self.runs, work, CPU_PASS_TOKENS, pace, nothing)
+        return (sum(run.position.rows for run in self.runs) - before) / (time.perf_counter() - began)
+
+
+class _Silent:
+    """A reporter that tells nobody."""
+
+    def __getattr__(self, name: str) -> object:
+        return lambda *arguments: 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("backbone", type=Path)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--without-trainer", action="store_true", help="leave Transformers' Trainer out (it needs the package accelerate)")
+    arguments = parser.parse_args()
+    threads = use_threads(arguments.threads)
+    backbone = str(arguments.backbone)
+    rows, labels = mrpc(backbone)
+    from careful_loop import CarefulLoop
+
+    contenders = {"cohort_of_1": Cohort(backbone, rows, labels, 1), "careful_loop": CarefulLoop(backbone, rows, labels, BATCH, WIDTH)}
+    if not arguments.without_trainer:
+        from hf_trainer import HuggingFaceTrainer
+
+        contenders["hf_trainer_128"] = HuggingFaceTrainer(backbone, rows, labels, BATCH, WIDTH)
+    for contender in contenders.values():
+        contender.run(2)
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(arguments.rounds):
+        for name, contender in contenders.items():
+            rates[name].append(round(contender.run(arguments.steps), 1))
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    ratios = {f"cohort_of_1 / {name}": round(medians["cohort_of_1"] / rate, 2) for name, rate in medians.items() if name != "cohort_of_1"}
+    print(json.dumps({"threads": threads, "rows_per_second": rates, "median": medians, "ratio": ratios}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
