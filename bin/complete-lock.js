@@ -1,0 +1,47 @@
+// `npm run lock`: to be run after each `npm install <package>`. A registry that does not serve the optional packages of other platforms makes
+// npm drop them from package-lock.json, and `npm ci` then refuses the lock everywhere. This puts them back: their versions are in the packages that
+// want them, their platforms in their names.
+const { readFileSync, writeFileSync } = require('node:fs');
+const { join } = require('node:path');
+
+const FILE = join(__dirname, '..', 'package-lock.json');
+const SYSTEMS = ['darwin', 'linux', 'win32', 'android', 'freebsd', 'openharmony'];
+/** Longer names first: `arm` is a part of `arm64`. */
+const PROCESSORS = {
+  aarch64: 'arm64',
+  arm64: 'arm64',
+  x64: 'x64',
+  ia32: 'ia32',
+  arm: 'arm',
+  ppc64: 'ppc64',
+  s390x: 's390x',
+  riscv64: 'riscv64',
+  loong64: 'loong64',
+};
+
+/** Optional packages that a lock's packages want and that it does not list, as [key, entry]. */
+function missingOptionals(lock) {
+  const missing = [];
+  for (const [folder, wanting] of Object.entries(lock.packages)) {
+    for (const [name, version] of Object.entries(wanting.optionalDependencies ?? {})) {
+      const listed = [`node_modules/${name}`, `${folder}/node_modules/${name}`].some((key) => key in lock.packages);
+      if (listed || !/^\d/.test(version)) continue;
+      const os = SYSTEMS.filter((system) => name.includes(system));
+      const processor = Object.keys(PROCESSORS).find((word) => name.includes(`-${word}`));
+      const cpu = processor ? [PROCESSORS[processor]] : undefined;
+      missing.push([`node_modules/${name}`, { version, cpu, dev: wanting.dev, optional: true, os }]);
+    }
+  }
+  return missing;
+}
+
+module.exports = { missingOptionals };
+
+if (require.main === module) {
+  const lock = JSON.parse(readFileSync(FILE, 'utf8'));
+  const missing = missingOptionals(lock);
+  const byName = ([a], [b]) => a.localeCompare(b, 'en');
+  lock.packages = Object.fromEntries([...Object.entries(lock.packages), ...missing].sort(byName));
+  writeFileSync(FILE, `${JSON.stringify(lock, null, 2)}\n`);
+  console.log(`${missing.length} optional packages put back`);
+}
