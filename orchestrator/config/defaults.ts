@@ -22,12 +22,13 @@ export const DEFAULT_ADAPTER: AdapterConfig = {
   init_std: 0.02,
 };
 
-/** Weight decay as in the official code. The learning rate is for the small default backbone; the paper's is in profile `paper`. */
+/** Weight decay as in the official code. Learning rate and dropout are for the small default backbone (docs/results.md says how they were found); the
+ * paper's are in profile `paper`. */
 export const DEFAULT_TRAIN: TrainSettings = {
   epochs: 4,
   steps: null,
   batch_size: 32,
-  learning_rate: 1e-3,
+  learning_rate: 5e-4,
   weight_decay: 0.1,
   warmup: 0.06,
   schedule: 'linear',
@@ -35,6 +36,6 @@ export const DEFAULT_TRAIN: TrainSettings = {
   adam_beta1: 0.9,
   adam_beta2: 0.999,
   adam_epsilon: 1e-8,
-  dropout: 0.1,
+  dropout: 0,
   attention_dropout: 0,
 };
