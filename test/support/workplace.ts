@@ -1,10 +1,11 @@
 /** A folder in which a user works: its own state and artifact root, and the built command. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, existsSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { packageRoot } from '../../orchestrator/runtime/paths';
 
-const COMMAND = join(__dirname, '../../bin/sa-orch.js');
+const COMMAND = join(packageRoot(), 'bin', 'sa-orch.js');
 
 export interface Ended {
   status: number | null;
