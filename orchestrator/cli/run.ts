@@ -10,7 +10,7 @@ import {
   type PlaceOptions,
   type ServiceOptions,
 } from './options';
-import { runAction } from './output';
+import { runAction, UserError } from './output';
 import { launch } from './start';
 
 interface RunOptions extends PlaceOptions, ServiceOptions {
@@ -53,10 +53,21 @@ export function runCommand(): Command {
     .addHelpText('after', '\nExample:\n  sa-orch run --task mrpc --pruner snip --sparsity 0.4 --attn-bn 64 --ffn-bn 64');
   return addJsonOption(addServiceOptions(addPlaceOptions(command))).action((options: RunOptions) =>
     runAction(options.json === true, async () => {
+      checkSparsity(options);
       const config = sweepConfigFrom(`run-${options.task}`, settingsOf(options));
       await launch({ config, profileReason: null }, options);
     }),
   );
+}
+
+/** Said in the words of the flags, which the checks of a sweep file would not use. */
+function checkSparsity({ pruner, sparsity }: RunOptions): void {
+  if (pruner !== 'none' && sparsity === undefined) {
+    throw new UserError(`--pruner ${pruner} needs --sparsity, the fraction of weights to remove, in [0, 1)`, 2);
+  }
+  if (pruner === 'none' && sparsity !== undefined) {
+    throw new UserError('--sparsity needs a --pruner: rand, mag or snip', 2);
+  }
 }
 
 /** Settings before their checks: what the flags say may still be wrong. */
