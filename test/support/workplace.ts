@@ -29,9 +29,10 @@ export class Workplace {
   constructor(
     readonly folder: string,
     env: NodeJS.ProcessEnv = {},
+    root = join(folder, 'checkpoints'),
   ) {
     mkdirSync(folder, { recursive: true });
-    this.root = join(folder, 'checkpoints');
+    this.root = root;
     this.stateDir = join(folder, '.sa-orch');
     // Temporal's own settings of whoever runs the tests must not send them to another server.
     const { TEMPORAL_ADDRESS, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, ...rest } = process.env;

@@ -97,7 +97,7 @@ export class JobLog {
   }
 
   queueFull(message: string): void {
-    this.hold('queued', message);
+    this.hold('queued', `the trainer's queue is full (${message})`);
   }
 
   unreachable(message: string): void {

@@ -1,0 +1,122 @@
+/** What a user sees when it goes wrong: the message, the exit status, and that nothing is lost. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describeTrainer, TrainerPlace } from '../support/trainer-process';
+import { Workplace } from '../support/workplace';
+
+jest.setTimeout(400_000);
+
+/** Demo rows: no files, and no hub to wait for. */
+const OFFLINE = { HF_HUB_OFFLINE: '1', SA_ORCH_DATA: '' };
+const sweep = (name: string, seeds: string, steps: number) => `
+name: ${name}
+tasks: [cola, sst2]
+rows: 64
+validation_rows: 32
+seeds: ${seeds}
+adapter: {bottleneck: 8}
+train: {steps: ${steps}, batch_size: 16}
+`;
+
+describe('a wrong request', () => {
+  let place: Workplace;
+  beforeAll(() => {
+    place = new Workplace(mkdtempSync(join(tmpdir(), 'sa-orch-commands-')), OFFLINE);
+  });
+  afterAll(() => rmSync(place.folder, { recursive: true, force: true }));
+
+  test('in a sweep file ends with status 2, names every field with its line and what is allowed, and starts nothing', async () => {
+    writeFileSync(join(place.folder, 'bad.yaml'), 'tasks: [mrcp]\ncompare:\n  - {pruner: snip, sparsity: 1.2}\nsedes: [1]\n');
+    const { status, stderr } = await place.run(['start', '--sweep', './bad.yaml']);
+    expect(status).toBe(2);
+    expect(stderr).toContain('bad.yaml:1: tasks[0]: "mrcp" is not allowed; must be one of cola');
+    expect(stderr).toContain('bad.yaml:3: compare[0].sparsity: 1.2 is not allowed; must be');
+    expect(stderr).toContain('bad.yaml:4: sedes is not a key here; did you mean "seeds"?');
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(existsSync(place.stateDir)).toBe(false);
+  });
+
+  test('for rows that are not there ends with status 2 and names the file that is missing', async () => {
+    const { status, stderr } = await place.run(['start', '--sweep', 'glue', '--tasks', 'rte', '--data-dir', place.folder]);
+    expect(status).toBe(2);
+    expect(stderr).toContain(join(place.folder, 'RTE', 'train.tsv'));
+    expect(existsSync(place.stateDir)).toBe(false);
+  });
+
+  test('for a command that does not exist ends with status 2 and names the one that was meant', async () => {
+    const { status, stderr } = await place.run(['strat', '--sweep', 'glue']);
+    expect(status).toBe(2);
+    expect(stderr).toContain('Did you mean start?');
+  });
+
+  test('with --json prints one document with the message and the status', async () => {
+    const { status, stdout } = await place.run(['plan', '--sweep', 'nosuch', '--json']);
+    expect(status).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: { exit_status: 2, message: expect.stringContaining('no sweep is named "nosuch"') as string },
+    });
+  });
+});
+
+describeTrainer('a trainer of one’s own', () => {
+  let trainers: TrainerPlace;
+  let place: Workplace;
+  beforeAll(async () => {
+    trainers = new TrainerPlace();
+    await trainers.start(['--queue-length', '1']);
+    place = new Workplace(join(trainers.folder, 'place'), OFFLINE, trainers.root);
+    writeFileSync(join(place.folder, 'one.yaml'), sweep('one', '[1, 2]', 250));
+    writeFileSync(join(place.folder, 'two.yaml'), sweep('two', '[3, 4]', 60));
+  });
+  afterAll(async () => {
+    await place.down();
+    await trainers.remove();
+  });
+
+  test('whose queue is full keeps two sweeps waiting and loses nothing, and a killed command leaves its sweep running', async () => {
+    const start = (file: string) => ['start', '--sweep', `./${file}`, '--trainer', trainers.address];
+    const first = place.spawn(start('one.yaml'));
+    const idOf = (name: string) => sweepsIn(place).find((id) => id.startsWith(`${name}-`));
+    await until(() => idOf('one') !== undefined && progressOf(place, idOf('one')!).length > 0);
+    const second = place.run(start('two.yaml'));
+    await first.kill();
+    await until(() => sweepsIn(place).some((id) => progressOf(place, id).some(({ note }) => /queue/.test(note ?? ''))));
+    expect((await second).status).toBe(0);
+    const watched = await place.run(['watch', idOf('one')!, '--json']);
+    expect(watched.status).toBe(0);
+    const { results } = JSON.parse(watched.stdout) as { results: { status: string }[] };
+    expect(results.map(({ status }) => status)).toEqual(['done', 'done', 'done', 'done']);
+    const report = readFileSync(join(place.root, 'sweeps', idOf('one')!, 'report.md'), 'utf8');
+    expect(report.split('\n')[0]).toMatch(/demo rows/i);
+  });
+
+  test('that works on another artifact root is refused with status 2', async () => {
+    const elsewhere = new Workplace(join(trainers.folder, 'elsewhere'), OFFLINE);
+    try {
+      writeFileSync(join(elsewhere.folder, 'one.yaml'), sweep('one', '[1]', 2));
+      const { status, stderr } = await elsewhere.run(['start', '--sweep', './one.yaml', '--trainer', trainers.address]);
+      expect(status).toBe(2);
+      expect(stderr).toContain('another artifact root');
+    } finally {
+      await elsewhere.down();
+    }
+  });
+});
+
+const sweepsIn = (place: Workplace) => (existsSync(join(place.root, 'sweeps')) ? readdirSync(join(place.root, 'sweeps')) : []);
+
+function progressOf(place: Workplace, sweepId: string): { note: string | null }[] {
+  const folder = join(place.root, 'sweeps', sweepId, 'progress');
+  const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : [];
+  return files.map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as { note: string | null });
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 120_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`still not so after two minutes: ${condition.toString()}`);
+    await sleep(50);
+  }
+}
