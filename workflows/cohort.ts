@@ -42,7 +42,7 @@ export async function cohort(input: CohortInput): Promise<CohortOutcome> {
     if (mode !== 'cancel') mode = wish;
   });
 
-  const pending = await short.pendingTrials({ ...plan, retryFailed: input.retryFailed });
+  const pending = await short.pendingTrials(plan);
   const failed: Record<string, Failed> = {};
 
   /** Runs a job, and stops it when the mode says so: the watching activity then ends by itself with the job's state. */

@@ -20,8 +20,6 @@ export interface SweepInput {
   cohorts: { id: string; dataset: string }[];
   /** Cohorts in progress at the same time. More than the trainer has slots keeps its queue filled between stages. */
   maxParallel: number;
-  /** Whether trials that failed in an earlier run are tried again. */
-  retryFailed: boolean;
 }
 
 export interface CohortInput {
@@ -29,7 +27,6 @@ export interface CohortInput {
   planDigest: string;
   run: string;
   cohortId: string;
-  retryFailed: boolean;
   mode: Mode;
 }
 

@@ -27,7 +27,7 @@ const short = proxyActivities<Pick<Activities, 'writeSweepReport' | 'failCohort'
 
 /** Runs a sweep to its end and returns its counters. Trials that fail do not fail the sweep; the table says so. */
 export async function sweep(input: SweepInput): Promise<SweepStatus> {
-  const { sweepId, planDigest, run, retryFailed } = input;
+  const { sweepId, planDigest, run } = input;
   const status: SweepStatus = { mode: 'run', cohorts: {}, done: 0, failed: 0, cancelled: 0 };
   for (const { id } of input.cohorts) status.cohorts[id] = 'waiting';
   const children = new Map<string, ChildWorkflowHandle<typeof cohort>>();
@@ -68,7 +68,7 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
       const child = await startChild(cohort, {
         // The sweep's id in the child's makes it unique: children cannot be started with "use existing".
         workflowId: `${sweepId}/${run}/${id}`,
-        args: [{ sweepId, planDigest, run, cohortId: id, retryFailed, mode }],
+        args: [{ sweepId, planDigest, run, cohortId: id, mode }],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       });
       children.set(id, child);

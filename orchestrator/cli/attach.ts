@@ -18,14 +18,15 @@ export async function attach(client: Client, root: string, sweepId: string, json
   try {
     const { state, detail, snapshot } = await follow(client, root, sweepId, json ? process.stderr : process.stdout, interrupt.signal);
     const results = [...snapshot.results.values()];
+    const done = results.filter(({ status }) => status === 'done').length;
     const report = `${sweepDir(root, sweepId)}/report.md`;
     if (interrupt.signal.aborted) {
-      process.stderr.write(`\n${sweepId} goes on without you (${results.length} of ${snapshot.plan.trials.length} trials done).\n`);
+      process.stderr.write(`\n${sweepId} goes on without you (${done} of ${snapshot.plan.trials.length} trials done).\n`);
       process.stderr.write(`  come back   sa-orch watch ${sweepId}\n  end it      sa-orch cancel ${sweepId}\n`);
       process.exitCode = INTERRUPTED;
       return;
     }
-    const complete = results.length === snapshot.plan.trials.length && results.every(({ status }) => status === 'done');
+    const complete = done === snapshot.plan.trials.length;
     if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
     else {
       process.stdout.write(`\n${renderTable(snapshot.plan, results, majorityBaselines(root, snapshot.plan))}\n\nreport  ${report}\n`);

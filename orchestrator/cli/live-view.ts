@@ -25,11 +25,12 @@ export function renderSnapshot(snapshot: Snapshot, now: number): string[] {
     if (shown && finished < cohort.trials.length) lines.push(`  ${cohortLine(plan, cohort, shown, finished, now)}`);
   }
   const all = [...results.values()];
-  const failed = all.filter(({ status }) => status === 'failed').length;
+  const count = (status: TrialResult['status']) => all.filter((result) => result.status === status).length;
   const eta = etaSeconds(snapshot);
   const parts = [
-    `${all.length} of ${plan.trials.length} trials done`,
-    ...(failed > 0 ? [`${failed} failed`] : []),
+    `${count('done')} of ${plan.trials.length} trials done`,
+    ...(count('failed') > 0 ? [`${count('failed')} failed`] : []),
+    ...(count('cancelled') > 0 ? [`${count('cancelled')} cancelled`] : []),
     ...(eta === null || all.length === plan.trials.length ? [] : [`ETA ${formatDuration(eta)}`]),
     state,
   ];

@@ -7,7 +7,7 @@ import { artifactRootId } from '../runtime/files';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { ensureUp } from '../runtime/up';
-import { readResults, writePlan } from '../store/sweep-store';
+import { readResults, removeResult, writePlan } from '../store/sweep-store';
 import type { Plan } from '../sweep/types';
 import { connectTrainer } from '../trainer-client/client';
 import { checkPlan } from '../trainer-client/capabilities';
@@ -92,10 +92,10 @@ async function submit(client: Client, root: string, plan: Plan, taskQueue: strin
   // A running sweep keeps the plan file that it was started with.
   if (state === 'running' || state === 'paused' || state === 'cancelling') return 'joined';
   const results = await readResults(root, plan);
-  const open = results.filter(({ status }) => status === 'cancelled' || (status === 'failed' && retryFailed)).length;
-  const missing = plan.trials.length - results.length + open;
+  const again = results.filter(({ status }) => status === 'cancelled' || (status === 'failed' && retryFailed));
   const planDigest = await writePlan(root, plan);
-  if (missing === 0) return 'complete';
+  if (results.length === plan.trials.length && again.length === 0) return 'complete';
+  for (const { trial_id } of again) await removeResult(root, trial_id);
   const input: SweepInput = {
     stateVersion: 1,
     sweepId: plan.sweep_id,
@@ -103,7 +103,6 @@ async function submit(client: Client, root: string, plan: Plan, taskQueue: strin
     run: Date.now().toString(36),
     cohorts: plan.cohorts.map(({ id, dataset }) => ({ id, dataset })),
     maxParallel: COHORTS_IN_PROGRESS,
-    retryFailed,
   };
   await client.workflow.start<typeof sweep>('sweep', {
     workflowId: plan.sweep_id,

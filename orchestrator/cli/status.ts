@@ -51,7 +51,7 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
     const complete = results.length === plan.trials.length;
     lines.push({
       sweep_id,
-      state: ended ? (complete ? 'complete' : state === 'unknown' ? 'not running' : state) : state,
+      state: ended ? endedState(state, complete, count('cancelled')) : state,
       detail: complete ? null : detail,
       trials: plan.trials.length,
       done: count('done'),
@@ -61,6 +61,12 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
   }
   await client?.connection.close();
   return lines;
+}
+
+/** What the files say of a sweep that the server does not call open. */
+function endedState(state: WorkflowState, complete: boolean, cancelled: number): SweepLine['state'] {
+  if (complete) return cancelled > 0 ? 'cancelled' : 'complete';
+  return state === 'unknown' ? 'not running' : state;
 }
 
 function describe({ sweep_id, state, detail, trials, done, failed, cancelled }: SweepLine): string {

@@ -7,7 +7,7 @@
  * A trial has one of each, whichever sweeps it belongs to. All are written atomically, so an activity that runs twice changes nothing.
  */
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../config/errors';
 import type { Plan, TrialResult } from '../sweep/types';
@@ -87,6 +87,11 @@ export function writeResult(root: string, result: TrialResult): Promise<void> {
 
 export function readResult(root: string, trialId: string): Promise<TrialResult | null> {
   return readJson(join(trialDir(root, trialId), 'result.json'));
+}
+
+/** Takes a result away, so that the trial counts as not run. What it trained stays, and is not trained again. */
+export function removeResult(root: string, trialId: string): Promise<void> {
+  return rm(join(trialDir(root, trialId), 'result.json'), { force: true });
 }
 
 /** The results that exist, in the plan's order of trials. */

@@ -59,7 +59,7 @@ describeWithServer('the workflows', () => {
       env.client.workflow.execute<typeof cohort>('cohort', {
         taskQueue,
         workflowId: `cohort-${ids}`,
-        args: [{ sweepId: 's', planDigest: 'd', run: 'r', cohortId, retryFailed: false, mode: 'run' }],
+        args: [{ sweepId: 's', planDigest: 'd', run: 'r', cohortId, mode: 'run' }],
       });
     return { worker, jobs, cancelled, evaluated, start, execute };
   }
@@ -71,7 +71,6 @@ describeWithServer('the workflows', () => {
     run: 'r',
     cohorts: cohorts.map((id) => ({ id, dataset: 'x' })),
     maxParallel: 2,
-    retryFailed: false,
   });
 
   test('a cohort that is too large for memory is halved until it fits, and each half goes on by itself', async () => {

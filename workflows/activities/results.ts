@@ -13,13 +13,12 @@ interface PlanRef {
   planDigest: string;
 }
 
-/** The cohort's trials that have no result yet; with retryFailed also those that failed. Cancelled ones always run again. */
-export async function pendingTrials(setup: WorkerSetup, input: PlanRef & { cohortId: string; retryFailed: boolean }): Promise<string[]> {
+/** The cohort's trials that have no result yet. What is to run again has had its result removed by whoever started the sweep. */
+export async function pendingTrials(setup: WorkerSetup, input: PlanRef & { cohortId: string }): Promise<string[]> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const pending: string[] = [];
   for (const id of cohortTrials(plan, input.cohortId)) {
-    const status = (await readResult(setup.root, id))?.status;
-    if (status !== 'done' && (status !== 'failed' || input.retryFailed)) pending.push(id);
+    if ((await readResult(setup.root, id)) === null) pending.push(id);
   }
   return pending;
 }
@@ -41,7 +40,7 @@ export async function evaluateTrials(
 
 /** Marks what a cohort left without a result as failed, where the cohort as a whole came to grief. */
 export async function failCohort(setup: WorkerSetup, input: PlanRef & { cohortId: string; message: string }): Promise<CohortOutcome> {
-  const trials = await pendingTrials(setup, { ...input, retryFailed: true });
+  const trials = await pendingTrials(setup, input);
   const failed = Object.fromEntries(trials.map((id) => [id, { reason: 'cohort', message: input.message }]));
   return evaluateTrials(setup, { ...input, trials, failed });
 }
