@@ -2,15 +2,16 @@
 
     SA_ORCH_DATA=<dir with glue/> python side_by_side.py <backbone directory> [--rounds 10] [--steps 4] [--threads 2] [--without-trainer]
 
-Prints rows per second of each round, the medians and the ratios of medians as one JSON object.
+Prints rows per second over all rounds and the ratios as one JSON object, by the clock and by processor time, which other programs that run
+at the same time disturb less.
 """
 
 import argparse
 import json
-import statistics
 import sys
 import time
 from pathlib import Path
+from typing import Protocol
 
 from rows import mrpc
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
@@ -28,6 +29,12 @@ from sparse_adapter_trainer.threads import use_threads
 import torch  # isort: skip  (after the package, which sets OpenMP's environment)
 
 BATCH, WIDTH = 32, 64
+
+
+class Contender(Protocol):
+    """Trains on and on; `run` does some more steps and returns the rows of them."""
+
+    def run(self, steps: int) -> int: ...
 
 
 class Cohort:
@@ -73,16 +80,16 @@ class Cohort:
         removed = torch.zeros(found.prunable, dtype=torch.bool)
         return TrialRun(trial, found, parameters, removed, AdamW.fresh(parameters, found.decayed), Position(""), until=0)
 
-    def run(self, steps: int) -> float:
-        """Rows per second over these steps, all trials together."""
+    def run(self, steps: int) -> int:
+        """Trains so many steps and returns the rows of them, all trials together."""
         for run in self.runs:
             run.until += steps
-        before, began = sum(run.position.rows for run in self.runs), time.perf_counter()
+        before = sum(run.position.rows for run in self.runs)
         nothing = Callbacks(lambda metrics: None, lambda run: None, lambda run: None, lambda run, failure: sys.exit(failure.message))
         work = job_pb2.TrainWork(log_every_steps=10)
         pace = Pace(_Silent(), event_pb2.PHASE_TRAIN, 0)
         train_cohort(self.backbone, self.split, job_pb2.TASK_KIND_CLASSIFICATION, self.runs, work, CPU_PASS_TOKENS, pace, nothing)
-        return (sum(run.position.rows for run in self.runs) - before) / (time.perf_counter() - began)
+        return sum(run.position.rows for run in self.runs) - before
 
 
 class _Silent:
@@ -105,20 +112,29 @@ def main() -> None:
     rows, labels = mrpc(backbone)
     from careful_loop import CarefulLoop
 
-    contenders = {"cohort_of_1": Cohort(backbone, rows, labels, 1), "careful_loop": CarefulLoop(backbone, rows, labels, BATCH, WIDTH)}
+    contenders: dict[str, Contender] = {
+        "cohort_of_1": Cohort(backbone, rows, labels, 1),
+        "careful_loop": CarefulLoop(backbone, rows, labels, BATCH, WIDTH),
+    }
     if not arguments.without_trainer:
         from hf_trainer import HuggingFaceTrainer
 
         contenders["hf_trainer_128"] = HuggingFaceTrainer(backbone, rows, labels, BATCH, WIDTH)
     for contender in contenders.values():
         contender.run(2)
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    rows_done, wall, cpu = ({name: 0.0 for name in contenders} for _ in range(3))
     for _ in range(arguments.rounds):
         for name, contender in contenders.items():
-            rates[name].append(round(contender.run(arguments.steps), 1))
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    ratios = {f"cohort_of_1 / {name}": round(medians["cohort_of_1"] / rate, 2) for name, rate in medians.items() if name != "cohort_of_1"}
-    print(json.dumps({"threads": threads, "rows_per_second": rates, "median": medians, "ratio": ratios}, indent=2))
+            wall_began, cpu_began = time.perf_counter(), time.process_time()
+            rows_done[name] += contender.run(arguments.steps)
+            wall[name] += time.perf_counter() - wall_began
+            cpu[name] += time.process_time() - cpu_began
+    rates = {name: rows_done[name] / wall[name] for name in contenders}
+    cpu_rates = {name: rows_done[name] / cpu[name] for name in contenders}
+    result = {"threads": threads, "rows_per_second": rates, "rows_per_cpu_second": cpu_rates}
+    for unit, found in (("ratio", rates), ("cpu_ratio", cpu_rates)):
+        result[unit] = {f"cohort_of_1 / {name}": found["cohort_of_1"] / rate for name, rate in found.items() if name != "cohort_of_1"}
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

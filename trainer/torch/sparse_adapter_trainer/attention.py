@@ -1,54 +1,140 @@
-"""Self-attention among packed rows, by groups of rows of equal length: contiguous slices, no mask, no padded token.
+"""Self-attention among packed rows: no mask, no padded token, and never rows of two trials together.
 
-A group never spans two trials, so a trial's attention is computed at the shapes that it has alone, and what is not
-finite in one trial stays there.
+A trial's rows are attended to one by one, or in runs of equal length: contiguous slices of the packed tensors either way. So its attention
+is computed at the shapes that it has alone, and what is not finite in one trial stays there. Queries come scaled by 1 / √dim (backbone.py).
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .dataset import PackedRows
 
-# From attention probabilities [rows, heads, queries, keys] to the same with some set to 0.
-AttentionDropout = Callable[[Tensor], Tensor]
+# Gives factors for attention probabilities of a shape on a device: 0 where dropped, else 1 / (1 − probability).
+AttentionDropout = Callable[[torch.Size, torch.device], Tensor]
+
+# Below this length a CPU's fused kernel on a run of rows is faster than a few products for each row.
+_SHORT = 16
+
+_fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_fused_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+_softmax_backward = torch.ops.aten._softmax_backward_data
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Neighbouring rows of one trial, of one length, that are attended to together."""
+
+    rows: int
+    length: int
+    fused: bool
+    dropout: AttentionDropout | None
 
 
 def attend(query_key_value: Tensor, packs: Sequence[PackedRows], dropouts: Sequence[AttentionDropout | None], heads: int) -> Tensor:
     """Attention of every token to the tokens of its row. query_key_value: [tokens, 3 d] → [tokens, d]."""
-    groups = _groups(packs, dropouts)
-    sizes = [rows * length for rows, length, _ in groups]
-    contexts = []
-    for part, (rows, length, dropout) in zip(query_key_value.split(sizes), groups, strict=True):
-        query, key, value = part.view(rows, length, 3, heads, -1).permute(2, 0, 3, 1, 4).unbind()
-        contexts.append(_attention(query, key, value, dropout).transpose(1, 2).reshape(rows * length, -1))
-    return torch.cat(contexts)
+    runs = list(_runs(packs, dropouts, query_key_value.device, fuse=True))
+    context: Tensor = _Attention.apply(None, query_key_value, runs, heads)
+    return context
 
 
 def attend_first_tokens(
     query: Tensor, key_value: Tensor, packs: Sequence[PackedRows], dropouts: Sequence[AttentionDropout | None], heads: int
 ) -> Tensor:
     """Attention of each row's first token to the tokens of its row. query: [rows, d], key_value: [tokens, 2 d] → [rows, d]."""
-    groups = _groups(packs, dropouts)
-    contexts = []
-    queries = query.split([rows for rows, _, _ in groups])
-    keys_values = key_value.split([rows * length for rows, length, _ in groups])
-    for one, part, (rows, length, dropout) in zip(queries, keys_values, groups, strict=True):
-        key, value = part.view(rows, length, 2, heads, -1).permute(2, 0, 3, 1, 4).unbind()
-        contexts.append(_attention(one.view(rows, heads, 1, -1), key, value, dropout).reshape(rows, -1))
-    return torch.cat(contexts)
+    # The fused kernel's bits depend on the number of rows where there are so few queries.
+    runs = list(_runs(packs, dropouts, query.device, fuse=False))
+    context: Tensor = _Attention.apply(query, key_value, runs, heads)
+    return context
 
 
-def _groups(packs: Sequence[PackedRows], dropouts: Sequence[AttentionDropout | None]) -> list[tuple[int, int, AttentionDropout | None]]:
-    return [(rows, length, dropout) for pack, dropout in zip(packs, dropouts, strict=True) for rows, length in pack.groups]
+def _runs(packs: Sequence[PackedRows], dropouts: Sequence[AttentionDropout | None], device: torch.device, fuse: bool) -> Iterator[_Run]:
+    for pack, dropout in zip(packs, dropouts, strict=True):
+        for rows, length in pack.groups:
+            fused = fuse and dropout is None and device.type == "cpu" and length < _SHORT
+            if fused or device.type != "cpu":
+                yield _Run(rows, length, fused, dropout)
+            else:
+                yield from (_Run(1, length, False, dropout) for _ in range(rows))
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, dropout: AttentionDropout | None) -> Tensor:
-    """softmax(q kᵀ / √dim) v, tensors [rows, heads, tokens, dim]. Written out where there is dropout: fused kernels take none of ours."""
-    if dropout is None:
-        return F.scaled_dot_product_attention(query, key, value)
-    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-    return dropout(scores.softmax(-1)) @ value
+class _Attention(torch.autograd.Function):
+    """Writes each run's part of the context, and of the gradient, to where it belongs: autograd's own way copies them twice more."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor | None, packed: Tensor, runs: list[_Run], heads: int) -> Tensor:
+        rows, width = (packed.shape[0], packed.shape[1] // 3) if query is None else query.shape
+        context = packed.new_empty(rows, width)
+        ctx.save_for_backward(query, packed)
+        ctx.runs, ctx.heads, ctx.kept = runs, heads, []
+        for run, (q, k, v), out in zip(runs, _inputs(query, packed, runs, heads), _outputs(context, query, runs, heads), strict=True):
+            if run.fused:
+                result, log_sums = _fused(q, k, v, scale=1.0)
+                ctx.kept.append((result, log_sums))
+            else:
+                weights = torch.softmax(q @ k.transpose(-1, -2), -1)
+                factors = run.dropout(weights.shape, weights.device) if run.dropout else None
+                result = (weights if factors is None else weights * factors) @ v
+                ctx.kept.append((weights, factors))
+            out.copy_(result)
+        return context
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
+        query, packed = ctx.saved_tensors
+        runs, heads = ctx.runs, ctx.heads
+        query_gradient = None if query is None else torch.empty_like(query)
+        packed_gradient = torch.empty_like(packed)
+        inputs = _inputs(query, packed, runs, heads)
+        gradients = _inputs(query_gradient, packed_gradient, runs, heads)
+        outputs = _outputs(gradient, query, runs, heads)
+        for run, kept, (q, k, v), (gq, gk, gv), g in zip(runs, ctx.kept, inputs, gradients, outputs, strict=True):
+            if run.fused:
+                dq, dk, dv = _fused_backward(g, q, k, v, *kept, 0.0, False, scale=1.0)
+            else:
+                weights, factors = kept
+                dropped = weights if factors is None else weights * factors
+                dv = dropped.transpose(-1, -2) @ g
+                dw = g @ v.transpose(-1, -2)
+                ds = _softmax_backward(dw if factors is None else dw * factors, weights, -1, weights.dtype)
+                dq, dk = ds @ k, ds.transpose(-1, -2) @ q
+            gq.copy_(dq)
+            gk.copy_(dk)
+            gv.copy_(dv)
+        return query_gradient, packed_gradient, None, None
+
+
+def _inputs(query: Tensor | None, packed: Tensor, runs: list[_Run], heads: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Each run's query, key and value as views [(rows,) heads, tokens, dim]; packed has the queries too where `query` is None."""
+    parts = 3 if query is None else 2
+    begin = first = 0
+    for run in runs:
+        end = begin + run.rows * run.length
+        views = _view(packed[begin:end], run, run.length, parts, heads)
+        if query is None:
+            yield views[0], views[1], views[2]
+        else:
+            yield _view(query[first : first + run.rows], run, 1, 1, heads)[0], views[0], views[1]
+        begin, first = end, first + run.rows
+
+
+def _outputs(context: Tensor, query: Tensor | None, runs: list[_Run], heads: int) -> Iterator[Tensor]:
+    """Each run's part of a context (or its gradient) as a view [(rows,) heads, queries, dim]."""
+    begin = 0
+    for run in runs:
+        queries = run.length if query is None else 1
+        end = begin + run.rows * queries
+        yield _view(context[begin:end], run, queries, 1, heads)[0]
+        begin = end
+
+
+def _view(x: Tensor, run: _Run, tokens: int, parts: int, heads: int) -> tuple[Tensor, ...]:
+    """x [rows · tokens, parts · d] as `parts` views [rows, heads, tokens, dim], or [heads, tokens, dim] for one row that is not fused."""
+    if run.rows == 1 and not run.fused:
+        return x.view(tokens, parts, heads, -1).permute(1, 2, 0, 3).unbind()
+    return x.view(run.rows, tokens, parts, heads, -1).permute(2, 0, 3, 1, 4).unbind()

@@ -1,5 +1,6 @@
 """The frozen pretrained model: BERT and RoBERTa, loaded through Transformers, as the tensors that the packed encoder reads."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ class LayerNorm:
 
 @dataclass(frozen=True)
 class Layer:
-    """One encoder layer. Query, key and value are one product; `query` and `key_value` are views of parts of it."""
+    """One encoder layer. Query (scaled for attention), key and value are one product; `query` and `key_value` are views of parts of it."""
 
     query_key_value: FrozenLinear
     query: FrozenLinear
@@ -117,6 +118,9 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
         three = (attention.query, attention.key, attention.value)
         weight, bias = torch.cat([m.weight.data for m in three]), torch.cat([m.bias.data for m in three])
         d = config.hidden_size
+        # Attention's 1 / √dim, once and for all.
+        weight[:d] /= math.sqrt(d // config.num_attention_heads)
+        bias[:d] /= math.sqrt(d // config.num_attention_heads)
         return Layer(
             query_key_value=linear(weight, bias),
             query=linear(weight[:d], bias[:d]),

@@ -22,25 +22,25 @@ class Dropout:
         """x with each value set to 0 with `probability`, the others scaled by 1 / (1 − probability)."""
         if self.probability == 0:
             return x
-        return _drop(x, self.probability, self._generator(site, x.device))
+        return x * _factors(x.shape, x.device, self.probability, self._generator(site, x.device))
 
     def attention(self, layer: int) -> AttentionDropout | None:
-        """Drops attention probabilities of one layer, None where none are: one stream over the layer's groups of rows, in their order."""
+        """Drops attention probabilities of one layer, None where none are: one stream over the trial's rows, in their order."""
         if self.attention_probability == 0:
             return None
         stream: list[torch.Generator] = []
 
-        def drop(weights: Tensor) -> Tensor:
+        def factors(shape: torch.Size, device: torch.device) -> Tensor:
             if not stream:
-                stream.append(self._generator(f"layers.{layer}.attention.weights", weights.device))
-            return _drop(weights, self.attention_probability, stream[0])
+                stream.append(self._generator(f"layers.{layer}.attention.weights", device))
+            return _factors(shape, device, self.attention_probability, stream[0])
 
-        return drop
+        return factors
 
     def _generator(self, site: str, device: torch.device) -> torch.Generator:
         return generator(self.seed, "dropout", self.step, site, device=device)
 
 
-def _drop(x: Tensor, probability: float, random: torch.Generator) -> Tensor:
-    kept = torch.empty_like(x).bernoulli_(1 - probability, generator=random)
-    return x * kept.div_(1 - probability)
+def _factors(shape: torch.Size, device: torch.device, probability: float, random: torch.Generator) -> Tensor:
+    """0 with `probability`, else 1 / (1 − probability)."""
+    return torch.empty(shape, device=device).bernoulli_(1 - probability, generator=random).div_(1 - probability)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoTokenizer, RobertaConfig, RobertaModel
+
 from sparse_adapter_trainer.artifacts import write_tensors
 from sparse_adapter_trainer.backbone import Backbone, load_backbone
-from transformers import AutoTokenizer, RobertaConfig, RobertaModel
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -60,7 +61,9 @@ def cola(backbone_path: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         with Path(data, "glue", "CoLA", file).open(encoding="utf-8", newline="") as lines:
             rows = [row for row, _ in zip(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), range(count), strict=False)]
         ids = tokenizer([row[3] for row in rows])["input_ids"]
-        write_split(root / "datasets" / "cola" / f"{split}.safetensors", ids, torch.tensor([int(row[1]) for row in rows], dtype=torch.int32))
+        write_split(
+            root / "datasets" / "cola" / f"{split}.safetensors", ids, torch.tensor([int(row[1]) for row in rows], dtype=torch.int32)
+        )
     return root
 
 

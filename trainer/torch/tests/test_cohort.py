@@ -7,6 +7,7 @@ import torch
 from engine_support import Recorder, fresh_root, spec, train_work, trial, weights
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+
 from sparse_adapter_trainer.engine import Engine
 
 SIX = [

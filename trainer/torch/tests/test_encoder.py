@@ -6,13 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sparse_adapter.trainer.v1 import job_pb2
+from torch import Tensor
+from transformers import AutoModel
+
 from sparse_adapter_trainer.adapters import initialize, layout
 from sparse_adapter_trainer.backbone import load_backbone
 from sparse_adapter_trainer.dataset import Split
 from sparse_adapter_trainer.model import Part, TrialModules, forward, loss
 from sparse_adapter_trainer.packed_encoder import encode
-from torch import Tensor
-from transformers import AutoModel
 
 NAMES = {"relu": job_pb2.ACTIVATION_RELU, "gelu": job_pb2.ACTIVATION_GELU, "swish": job_pb2.ACTIVATION_SWISH}
 NORMS = {"none": job_pb2.ADAPTER_NORM_NONE, "before": job_pb2.ADAPTER_NORM_BEFORE, "after": job_pb2.ADAPTER_NORM_AFTER}
@@ -88,7 +89,9 @@ def test_only_a_bert_with_a_pooler_gives_it_to_the_head(backbone_path: str, tiny
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("norm", "activation", "scale"), [("none", "relu", 1.0), ("before", "swish", 2.0), ("after", "gelu", 0.5)])
-def test_gradients_equal_hooks_on_transformers_padded_forward(kind: str, norm: str, activation: str, scale: float, tiny_roberta: Path) -> None:
+def test_gradients_equal_hooks_on_transformers_padded_forward(
+    kind: str, norm: str, activation: str, scale: float, tiny_roberta: Path
+) -> None:
     adapter = job_pb2.Adapter(
         kind=KINDS[kind],
         attention_bottleneck=6,

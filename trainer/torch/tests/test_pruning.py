@@ -6,6 +6,7 @@ import random
 import pytest
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+
 from sparse_adapter_trainer.errors import TrialFailed
 from sparse_adapter_trainer.pruning import (
     emptied,
