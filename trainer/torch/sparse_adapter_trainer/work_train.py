@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
-from .artifacts import describe
+from .artifacts import describe, remove_folder
 from .checkpoint import Position, finished_training, newest_checkpoint, write_adapter, write_checkpoint
 from .cohort import Callbacks, TrialRun, train_cohort
 from .context import Context, Loaded
@@ -90,7 +90,11 @@ class _Writer:
         self.reporter.checkpoint(run.trial.trial_id, run.position.step, describe(self.context.root, path))
 
     def finished(self, run: TrialRun) -> None:
-        write_adapter(self._folder(run.trial.trial_id), run.layout, run.parameters, self._config(run), run.position)
+        folder = self._folder(run.trial.trial_id)
+        write_adapter(folder, run.layout, run.parameters, self._config(run), run.position)
+        if run.position.step == run.trial.train.total_steps:
+            # Nothing goes on from here. A sweep of hundreds of trials would leave some GB of optimizer state.
+            remove_folder(folder / "checkpoints")
         self.report(run.trial.trial_id, run.position)
 
     def failed(self, run: TrialRun, failure: event_pb2.Failure) -> None:

@@ -58,10 +58,14 @@ def test_metrics_come_each_so_many_steps_and_at_the_end(uninterrupted: tuple[Pat
     assert {name for _, name, _ in told.metric_values} == {"loss", "learning_rate", "grad_norm"}
 
 
-def test_at_most_the_asked_number_of_checkpoints_is_kept_the_newest(uninterrupted: tuple[Path, Recorder]) -> None:
-    root, told = uninterrupted
-    assert sorted(path.name for path in (root / "trials" / "a" / "checkpoints").iterdir()) == ["step-12", "step-8"]
-    assert [step for one, step in told.checkpoints if one == "a"] == [4, 8, 12]
+def test_the_newest_checkpoints_are_kept_until_the_training_is_whole(cola: Path, backbone_path: str, tmp_path: Path) -> None:
+    engine, told = pruned(cola, tmp_path / "root", backbone_path, PAIR[:1]), Recorder()
+    checkpoints = tmp_path / "root" / "trials" / "a" / "checkpoints"
+    engine.run(spec(backbone_path, PAIR[:1], train=train_work(until_step=10, checkpoint_every_steps=4)), told)
+    assert [step for _, step in told.checkpoints] == [4, 8, 10]
+    assert sorted(path.name for path in checkpoints.iterdir()) == ["step-10", "step-8"]
+    engine.run(spec(backbone_path, PAIR[:1], train=train_work()), told)
+    assert not checkpoints.exists()
 
 
 def test_pruning_tells_sizes_by_the_budgets_rule(cola: Path, backbone_path: str, tmp_path: Path) -> None:
