@@ -13,6 +13,13 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+# Before torch: sets how idle OpenMP threads wait, for every contender.
+import sparse_adapter_trainer  # noqa: F401
+
+# isort: split
+
+import torch
+from careful_loop import CarefulLoop
 from rows import mrpc
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
@@ -25,8 +32,6 @@ from sparse_adapter_trainer.model import CPU_PASS_TOKENS
 from sparse_adapter_trainer.optimizer import AdamW
 from sparse_adapter_trainer.progress import Pace
 from sparse_adapter_trainer.threads import use_threads
-
-import torch  # isort: skip  (after the package, which sets OpenMP's environment)
 
 BATCH, WIDTH = 32, 64
 
@@ -110,8 +115,6 @@ def main() -> None:
     threads = use_threads(arguments.threads)
     backbone = str(arguments.backbone)
     rows, labels = mrpc(backbone)
-    from careful_loop import CarefulLoop
-
     contenders: dict[str, Contender] = {
         "cohort_of_1": Cohort(backbone, rows, labels, 1),
         "careful_loop": CarefulLoop(backbone, rows, labels, BATCH, WIDTH),

@@ -119,9 +119,9 @@ def bottleneck(adapter: job_pb2.Adapter, tensors: dict[str, Tensor], prefix: str
     inner = F.linear(inner, tensors[f"{prefix}.down.weight"], tensors[f"{prefix}.down.bias"])
     out = F.linear(_ACTIVATIONS[adapter.activation](inner), tensors[f"{prefix}.up.weight"], tensors[f"{prefix}.up.bias"])
     if adapter.scale != 1:
-        out = out * adapter.scale
+        out.mul_(adapter.scale)
     if residual:
-        out = x + out
+        out.add_(x)
     return norm(out) if adapter.norm == job_pb2.ADAPTER_NORM_AFTER else out
 
 

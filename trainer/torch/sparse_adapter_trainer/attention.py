@@ -106,35 +106,27 @@ class _Attention(torch.autograd.Function):
             gq.copy_(dq)
             gk.copy_(dk)
             gv.copy_(dv)
+        # As autograd does with saved tensors: the graph may outlive its backward.
+        ctx.kept = []
         return query_gradient, packed_gradient, None, None
 
 
 def _inputs(query: Tensor | None, packed: Tensor, runs: list[_Run], heads: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Each run's query, key and value as views [(rows,) heads, tokens, dim]; packed has the queries too where `query` is None."""
-    parts = 3 if query is None else 2
-    begin = first = 0
-    for run in runs:
-        end = begin + run.rows * run.length
-        views = _view(packed[begin:end], run, run.length, parts, heads)
-        if query is None:
-            yield views[0], views[1], views[2]
-        else:
-            yield _view(query[first : first + run.rows], run, 1, 1, heads)[0], views[0], views[1]
-        begin, first = end, first + run.rows
+    """Each run's query, key and value as views; packed has the queries too where `query` is None."""
+    tokens = [run.rows * run.length for run in runs]
+    parts = packed.view(packed.shape[0], 3 if query is None else 2, heads, -1).permute(1, 2, 0, 3).unbind()
+    key, value = (_views(part, tokens, runs) for part in parts[-2:])
+    queries = _views(parts[0], tokens, runs) if query is None else _outputs(query, query, runs, heads)
+    return zip(queries, key, value, strict=True)
 
 
 def _outputs(context: Tensor, query: Tensor | None, runs: list[_Run], heads: int) -> Iterator[Tensor]:
-    """Each run's part of a context (or its gradient) as a view [(rows,) heads, queries, dim]."""
-    begin = 0
-    for run in runs:
-        queries = run.length if query is None else 1
-        end = begin + run.rows * queries
-        yield _view(context[begin:end], run, queries, 1, heads)[0]
-        begin = end
+    """Each run's part of a context (or its gradient) [queries, d] as a view; one query a row where `query` is given."""
+    sizes = [run.rows if query is not None else run.rows * run.length for run in runs]
+    return _views(context.view(context.shape[0], heads, -1).transpose(0, 1), sizes, runs)
 
 
-def _view(x: Tensor, run: _Run, tokens: int, parts: int, heads: int) -> tuple[Tensor, ...]:
-    """x [rows · tokens, parts · d] as `parts` views [rows, heads, tokens, dim], or [heads, tokens, dim] for one row that is not fused."""
-    if run.rows == 1 and not run.fused:
-        return x.view(tokens, parts, heads, -1).permute(1, 2, 0, 3).unbind()
-    return x.view(run.rows, tokens, parts, heads, -1).permute(2, 0, 3, 1, 4).unbind()
+def _views(x: Tensor, sizes: list[int], runs: list[_Run]) -> Iterator[Tensor]:
+    """Views of x [heads, tokens, dim]: [heads, tokens, dim] for one row that is not fused, else [rows, heads, tokens, dim]."""
+    for run, part in zip(runs, x.split(sizes, dim=1), strict=True):
+        yield part if run.rows == 1 and not run.fused else part.unflatten(1, (run.rows, -1)).transpose(0, 1)

@@ -30,6 +30,18 @@ class LayerNorm:
 
 
 @dataclass(frozen=True)
+class FeedForward:
+    """out(activation(in(x))), its inner width in blocks of (in, out) that are summed."""
+
+    blocks: tuple[tuple[FrozenLinear, FrozenLinear], ...]
+    activation: Callable[[Tensor], Tensor]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        outputs = [outward(self.activation(inward(x))) for inward, outward in self.blocks]
+        return sum(outputs[1:], start=outputs[0])
+
+
+@dataclass(frozen=True)
 class Layer:
     """One encoder layer. Query (scaled for attention), key and value are one product; `query` and `key_value` are views of parts of it."""
 
@@ -38,8 +50,7 @@ class Layer:
     key_value: FrozenLinear
     attention_output: FrozenLinear
     attention_norm: LayerNorm
-    ffn_input: FrozenLinear
-    ffn_output: FrozenLinear
+    feed_forward: FeedForward
     ffn_norm: LayerNorm
 
 
@@ -62,7 +73,6 @@ class Backbone:
     token_type: Tensor
     embedding_norm: LayerNorm
     layers: tuple[Layer, ...]
-    activation: Callable[[Tensor], Tensor]
     pooler: tuple[Tensor, Tensor] | None
     row_invariant: bool
 
@@ -113,7 +123,13 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
     def norm(module: Any) -> LayerNorm:
         return LayerNorm(module.weight.data, module.bias.data, config.layer_norm_eps)
 
-    def layer(module: Any) -> Layer:
+    def feed_forward(inward: Any, outward: Any, blocks: int) -> FeedForward:
+        zero = torch.zeros_like(outward.bias.data)
+        inner = zip(inward.weight.data.chunk(blocks), inward.bias.data.chunk(blocks), outward.weight.data.chunk(blocks, dim=1), strict=True)
+        pairs = [(linear(w, b), linear(v, outward.bias.data if index == 0 else zero)) for index, (w, b, v) in enumerate(inner)]
+        return FeedForward(tuple(pairs), ACT2FN[config.hidden_act])
+
+    def layer(module: Any, last: bool) -> Layer:
         attention = module.attention.self
         three = (attention.query, attention.key, attention.value)
         weight, bias = torch.cat([m.weight.data for m in three]), torch.cat([m.bias.data for m in three])
@@ -127,11 +143,12 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
             key_value=linear(weight[d:], bias[d:]),
             attention_output=linear(module.attention.output.dense.weight.data, module.attention.output.dense.bias.data),
             attention_norm=norm(module.attention.output.LayerNorm),
-            ffn_input=linear(module.intermediate.dense.weight.data, module.intermediate.dense.bias.data),
-            ffn_output=linear(module.output.dense.weight.data, module.output.dense.bias.data),
+            feed_forward=feed_forward(module.intermediate.dense, module.output.dense, blocks=inner_blocks if last else 1),
             ffn_norm=norm(module.output.LayerNorm),
         )
 
+    # The last layer is for few rows, one a trial's row: sums as long as the inner width would need more of them to be invariant.
+    inner_blocks = math.ceil(config.intermediate_size / config.hidden_size)
     embeddings = model.embeddings
     # RoBERTa counts positions from padding_idx + 1.
     offset = config.pad_token_id + 1 if config.model_type == "roberta" else 0
@@ -147,8 +164,7 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
         position=embeddings.position_embeddings.weight.data,
         token_type=embeddings.token_type_embeddings.weight.data,
         embedding_norm=norm(embeddings.LayerNorm),
-        layers=tuple(layer(module) for module in model.encoder.layer),
-        activation=ACT2FN[config.hidden_act],
+        layers=tuple(layer(module, last=module is model.encoder.layer[-1]) for module in model.encoder.layer),
         pooler=(model.pooler.dense.weight.data, model.pooler.dense.bias.data) if has_pooler else None,
         row_invariant=invariant,
     )

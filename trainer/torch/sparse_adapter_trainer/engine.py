@@ -10,6 +10,7 @@ from .backbone import ARCHITECTURES
 from .context import Context
 from .errors import JobFailed
 from .invariance import rows_are_invariant
+from .memory import give_back_freed_memory
 from .model import CPU_PASS_TOKENS, GPU_PASS_TOKENS
 from .reporting import Reporter
 from .threads import use_threads
@@ -22,7 +23,7 @@ class Engine:
     """Scores, trains and predicts on one device. Every call of `run` must come from the same one thread.
 
     root: the artifact root. device: `cpu`, or `cuda` and `cuda:<i>` (the same code; written for it but not yet run on one).
-    threads: of PyTorch, at most the cores that the process may use, which is the default. pass_tokens: see COHORTS in docs/architecture.md.
+    threads: of PyTorch, at most the cores that the process may use, which is the default. pass_tokens: tokens of a pass, which holds whole trials; by default what was fastest on such a device.
     """
 
     architectures: list[str]
@@ -33,6 +34,8 @@ class Engine:
         # TF32 would round a GPU's float32 products to 10 bits.
         torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.allow_tf32 = False
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
         self.architectures = list(ARCHITECTURES)
         target = torch.device(device)
         self.environment = {
@@ -63,6 +66,8 @@ class Engine:
             if "can't allocate memory" not in str(error):
                 raise
             raise _out_of_memory(error) from error
+        finally:
+            give_back_freed_memory()
 
 
 def _out_of_memory(error: BaseException) -> JobFailed:

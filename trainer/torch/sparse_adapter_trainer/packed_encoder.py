@@ -57,14 +57,15 @@ def encode(backbone: Backbone, packs: Sequence[PackedRows], trials: Sequence[Mod
             sizes = rows
         output = layer.attention_output(context)
         output = _join([trial.attention_output(index, part) for trial, part in zip(trials, _parts(output, sizes), strict=True)])
-        x = layer.attention_norm(output + x)
-        output = layer.ffn_output(backbone.activation(layer.ffn_input(x)))
-        total = _join([trial.ffn_output(index, part) for trial, part in zip(trials, _parts(output, sizes), strict=True)]) + x
+        # Added in place, here and below: no backward needs these outputs, and a fresh tensor of all tokens costs more than the sum.
+        x = layer.attention_norm(output.add_(x))
+        output = layer.feed_forward(x)
+        total = _join([trial.ffn_output(index, part) for trial, part in zip(trials, _parts(output, sizes), strict=True)]).add_(x)
         x = layer.ffn_norm(total)
         # A cohort's trials are of one adapter kind.
         if trials[0].after_ffn_norm:
             adapted = _join([trial.ffn_normed(index, part) for trial, part in zip(trials, _parts(x, sizes), strict=True)])
-            x = layer.ffn_norm(adapted + total)
+            x = layer.ffn_norm(adapted.add_(total))
     return list(x.split(rows))
 
 
