@@ -23,7 +23,8 @@ class Engine:
     """Scores, trains and predicts on one device. Every call of `run` must come from the same one thread.
 
     root: the artifact root. device: `cpu`, or `cuda` and `cuda:<i>` (the same code; written for it but not yet run on one).
-    threads: of PyTorch, at most the cores that the process may use, which is the default. pass_tokens: tokens of a pass, which holds whole trials; by default what was fastest on such a device.
+    threads: of PyTorch, at most the cores that the process may use, which is the default. pass_tokens: tokens of a pass, which
+    holds whole trials; by default CPU_PASS_TOKENS or GPU_PASS_TOKENS.
     """
 
     architectures: list[str]
