@@ -25,9 +25,11 @@ class FrozenLinear:
     def __call__(self, x: Tensor) -> Tensor:
         """x: [rows, in] → [rows, out]."""
         rows = x.shape[0]
-        if rows >= self.min_rows:
-            return F.linear(x, self.weight, self.bias)
-        return F.linear(F.pad(x, (0, 0, 0, self.min_rows - rows)), self.weight, self.bias)[:rows]
+        if rows < self.min_rows:
+            x = F.pad(x, (0, 0, 0, self.min_rows - rows))
+        # The bias is added afterwards: F.linear would first fill the result with it, a pass over memory more.
+        product = F.linear(x, self.weight).add_(self.bias)
+        return product if rows >= self.min_rows else product[:rows]
 
 
 def min_invariant_rows(weight: Tensor) -> int | None:
