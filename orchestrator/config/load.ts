@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
+import { packageRoot } from '../runtime/paths';
 import { ConfigError, type Problem } from './errors';
 import { describeIssues, type DocumentProblem } from './problems';
 import { completeConfig, mergeSettings } from './resolve';
@@ -113,7 +114,7 @@ function findSweepFile(nameOrFile: string): string {
     }
     return nameOrFile;
   }
-  const folder = join(projectRoot(), 'configs', 'sweeps');
+  const folder = join(packageRoot(), 'configs', 'sweeps');
   const names = readdirSync(folder)
     .filter((file) => file.endsWith('.yaml'))
     .map((file) => file.slice(0, -'.yaml'.length))
@@ -123,13 +124,4 @@ function findSweepFile(nameOrFile: string): string {
     throw new ConfigError({ where: folder, message: `no sweep is named "${nameOrFile}"; ${known} (or give a path that ends in .yaml)` });
   }
   return join(folder, `${nameOrFile}.yaml`);
-}
-
-/** The folder with the project's package.json: the sources' own root, or the parent of the build's. */
-function projectRoot(): string {
-  let folder = __dirname;
-  while (!existsSync(join(folder, 'package.json'))) {
-    folder = dirname(folder);
-  }
-  return folder;
 }
