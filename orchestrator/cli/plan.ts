@@ -23,7 +23,7 @@ export function planCommand(): Command {
       const trials = plan.trials.map((trial) => ({ ...trial, budget: trialBudget(plan, trial) }));
       const seconds = await estimateSeconds(plan, artifactRoot(options.root));
       if (options.json) return printJson({ ...plan, trials, estimated_seconds: seconds });
-      printTrials(plan, trials);
+      printTrials(trials);
       process.stdout.write(
         `\n${plan.sweep_id}: ${plan.trials.length} trials in ${plan.cohorts.length} cohorts, ${estimateText(seconds)}\n` +
           'kept: weights, biases and norms that are trained and not masked; the head is counted apart; stored: bytes of the adapter file\n',
@@ -37,7 +37,7 @@ function trialBudget(plan: Plan, trial: Trial): Budget {
   return budgetOf(trial.adapter, trial.prune, plan.backbone, dataset?.num_labels ?? 1);
 }
 
-function printTrials(plan: Plan, trials: (Trial & { budget: Budget })[]): void {
+function printTrials(trials: (Trial & { budget: Budget })[]): void {
   const rows = trials.map(({ id, task, adapter, prune, seed, train, budget }) => [
     id,
     task,
@@ -54,7 +54,7 @@ function printTrials(plan: Plan, trials: (Trial & { budget: Budget })[]): void {
   const header = ['trial', 'task', 'adapter', 'pruner', 'sparsity', 'seed', 'steps', 'trainable', 'kept', 'head', 'stored'];
   const widths = header.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const numbersFrom = header.indexOf('sparsity');
-  process.stdout.write(`\n${plan.datasets.length > 0 ? '' : 'no data sets\n'}`);
+  process.stdout.write('\n');
   for (const row of [header, ...rows]) {
     const cells = row.map((cell, column) => (column < numbersFrom ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)));
     process.stdout.write(`${cells.join('  ')}\n`);
