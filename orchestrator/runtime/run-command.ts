@@ -1,6 +1,6 @@
 /** Runs a program to its end. */
 import { spawn } from 'node:child_process';
-import { accessSync, constants, createWriteStream, statSync } from 'node:fs';
+import { accessSync, appendFileSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 export interface CommandResult {
@@ -19,7 +19,6 @@ export interface CommandOptions {
 
 /** Runs a program and collects what it prints. A program that cannot be started has status null and says why in stderr. */
 export async function runCommand(file: string, args: string[], options: CommandOptions = {}): Promise<CommandResult> {
-  const log = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a' });
   const child = spawn(file, args, { env: options.env, stdio: ['ignore', 'pipe', 'pipe'] });
   // Not spawn's own timeout: where the program cannot be started, that timer keeps this process alive to its end.
   const timer = options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill(), options.timeoutMs);
@@ -27,7 +26,8 @@ export async function runCommand(file: string, args: string[], options: CommandO
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => {
       output[name] += text;
-      log?.write(text);
+      // At once: who is told of the end may read the log, or remove it.
+      if (options.log !== undefined) appendFileSync(options.log, text);
     });
   }
   const status = await new Promise<number | null>((resolve) => {
@@ -38,7 +38,6 @@ export async function runCommand(file: string, args: string[], options: CommandO
     child.on('close', (code) => resolve(code));
   });
   clearTimeout(timer);
-  log?.end();
   return { status, ...output };
 }
 

@@ -1,6 +1,6 @@
 /** Which server, interpreter and settings are chosen, and what is said where none fits. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { examine } from '../../../orchestrator/runtime/doctor';
@@ -167,6 +167,7 @@ describe('a program', () => {
     writeFileSync(log, '');
     const done = await runCommand(program('p', 'echo out; echo err >&2; exit 4'), [], { log });
     expect(done).toEqual({ status: 4, stdout: 'out\n', stderr: 'err\n' });
+    expect(readFileSync(log, 'utf8').split('\n').sort()).toEqual(['', 'err', 'out']);
   });
 
   it('that takes longer than it may is ended', async () => {
