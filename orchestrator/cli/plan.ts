@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { artifactRoot } from '../runtime/paths';
 import { readResult } from '../store/sweep-store';
 import { budgetOf } from '../sweep/budget';
+import { datasetOf } from '../sweep/lookup';
 import type { Budget, Plan, Trial } from '../sweep/types';
 import { formatDuration } from './live-view';
 import { addJsonOption, addPlaceOptions, addSweepOptions, type PlaceOptions, type SweepOptions } from './options';
@@ -33,8 +34,7 @@ export function planCommand(): Command {
 }
 
 function trialBudget(plan: Plan, trial: Trial): Budget {
-  const dataset = plan.datasets.find(({ digest }) => digest === trial.dataset);
-  return budgetOf(trial.adapter, trial.prune, plan.backbone, dataset?.num_labels ?? 1);
+  return budgetOf(trial.adapter, trial.prune, plan.backbone, datasetOf(plan, trial.dataset).num_labels);
 }
 
 function printTrials(trials: (Trial & { budget: Budget })[]): void {

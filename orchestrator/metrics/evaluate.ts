@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { ConfigError } from '../config/errors';
 import { datasetPath } from '../data/prepare';
 import { float32Tensor, readSafetensors } from '../data/safetensors';
+import { datasetOf } from '../sweep/lookup';
 import type { Plan, PlannedDataset, Trial } from '../sweep/types';
 import { argmaxRows, evaluateSplit, type Evaluation } from './glue';
 
@@ -27,10 +28,7 @@ export function evaluationSplits(dataset: PlannedDataset): string[] {
  * @throws ConfigError that names the file where predictions are missing or of another shape than the data set
  */
 export function evaluatePredictions(root: string, plan: Plan, trial: Trial): Evaluation {
-  const dataset = plan.datasets.find(({ digest }) => digest === trial.dataset);
-  if (dataset === undefined) {
-    throw new RangeError(`plan ${plan.sweep_id} has no data set ${trial.dataset}`);
-  }
+  const dataset = datasetOf(plan, trial.dataset);
   const metrics: Record<string, number> = {};
   const warnings: string[] = [];
   for (const split of evaluationSplits(dataset)) {

@@ -47,7 +47,7 @@ export const sweepDir = (root: string, sweepId: string) => join(root, 'sweeps', 
 export const trialDir = (root: string, trialId: string) => join(root, 'trials', trialId);
 
 /** The digest by which a workflow knows its plan file. */
-export const planFileDigest = (text: string) => createHash('sha256').update(text).digest('hex');
+const planFileDigest = (text: string) => createHash('sha256').update(text).digest('hex');
 
 /** Writes a plan and its trials' configurations, and returns the plan file's digest. */
 export async function writePlan(root: string, plan: Plan): Promise<string> {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from './canonical';
-import type { Plan, Trial } from './types';
+import type { Trial } from './types';
 
 /** Raised when a trial of equal configuration would compute something else than before: old results are then not taken for new ones. */
 const TRIAL_FORMAT = 1;
@@ -19,9 +19,4 @@ export function trialId(trial: Omit<Trial, 'id'>): string {
 /** `<name>-<8 hex digits>`, from the set of trial ids: the order in which they were written makes no other sweep. */
 export function sweepId(name: string, trialIds: readonly string[]): string {
   return `${name}-${digestOf([...trialIds].sort()).slice(0, 8)}`;
-}
-
-/** Hex SHA-256 of a whole plan. */
-export function planDigest(plan: Plan): string {
-  return digestOf(plan);
 }

@@ -13,6 +13,7 @@ import {
   type Trial as SpecTrial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { canonicalJson } from '../sweep/canonical';
+import { datasetOf } from '../sweep/lookup';
 import type { AdapterConfig, Cohort, Plan, PlannedDataset, PruneConfig, Trial, TrainConfig } from '../sweep/types';
 
 export type Work = 'prune' | 'train' | 'predict';
@@ -75,8 +76,7 @@ const SCHEDULES: Record<TrainConfig['schedule'], LearningRateSchedule> = {
 
 /** The job that does `work` for these trials of a cohort, in this order. Throws where a trial is not of the cohort or the plan. */
 export function jobSpecFor(plan: Plan, cohort: Cohort, trialIds: readonly string[], work: Work, options: WorkOptions = {}): JobSpec {
-  const dataset = plan.datasets.find(({ digest }) => digest === cohort.dataset);
-  if (!dataset) throw new Error(`cohort ${cohort.id}: its data set ${cohort.dataset} is not in the plan`);
+  const dataset = datasetOf(plan, cohort.dataset);
   const trials = trialIds.map((id) => {
     const trial = plan.trials.find((each) => each.id === id);
     if (!trial || !cohort.trials.includes(id)) throw new Error(`trial ${id} is not in cohort ${cohort.id} of sweep ${plan.sweep_id}`);

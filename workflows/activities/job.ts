@@ -9,6 +9,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { readPlan } from '../../orchestrator/store/sweep-store';
+import { cohortOf } from '../../orchestrator/sweep/lookup';
 import type { Plan } from '../../orchestrator/sweep/types';
 import { connectTrainer, TrainerError } from '../../orchestrator/trainer-client/client';
 import { jobId, jobSpecFor, specDigest } from '../../orchestrator/trainer-client/spec';
@@ -75,9 +76,7 @@ export async function cancelJob(setup: WorkerSetup, ref: JobRef, mode: 'checkpoi
 }
 
 function describeJob(plan: Plan, ref: JobRef) {
-  const cohort = plan.cohorts.find(({ id }) => id === ref.cohortId);
-  if (!cohort) throw new Error(`plan of ${ref.sweepId} has no cohort ${ref.cohortId}`);
-  const spec = jobSpecFor(plan, cohort, ref.trials, ref.work);
+  const spec = jobSpecFor(plan, cohortOf(plan, ref.cohortId), ref.trials, ref.work);
   const digest = specDigest(spec);
   return { id: jobId(digest, ref.generation), digest, spec };
 }

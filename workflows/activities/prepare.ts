@@ -2,6 +2,7 @@
 import { Context } from '@temporalio/activity';
 import { prepareDatasetInThread } from '../../orchestrator/data/prepare-thread';
 import { readPlan } from '../../orchestrator/store/sweep-store';
+import { datasetOf } from '../../orchestrator/sweep/lookup';
 import type { WorkerSetup } from './index';
 
 export interface PrepareInput {
@@ -14,8 +15,7 @@ export interface PrepareInput {
 /** Runs in a thread of its own, since tokenizing on the worker's event loop would delay heartbeats. */
 export async function prepareData(setup: WorkerSetup, input: PrepareInput): Promise<void> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
-  const dataset = plan.datasets.find(({ digest }) => digest === input.dataset);
-  if (!dataset) throw new Error(`plan of ${input.sweepId} has no data set ${input.dataset}`);
+  const dataset = datasetOf(plan, input.dataset);
   const beat = setInterval(() => Context.current().heartbeat(), 5000);
   try {
     await prepareDatasetInThread(dataset, plan.backbone.path, setup.root);

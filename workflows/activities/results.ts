@@ -3,6 +3,7 @@ import { evaluatePredictions } from '../../orchestrator/metrics/evaluate';
 import { writeReport } from '../../orchestrator/report/write';
 import { readPlan, readResult, readResults, readStage, writeResult } from '../../orchestrator/store/sweep-store';
 import { budgetOf } from '../../orchestrator/sweep/budget';
+import { cohortOf, datasetOf, trialOf } from '../../orchestrator/sweep/lookup';
 import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
 import { packageVersion } from '../../orchestrator/runtime/paths';
 import type { CohortOutcome, Failed } from '../messages';
@@ -17,7 +18,7 @@ interface PlanRef {
 export async function pendingTrials(setup: WorkerSetup, input: PlanRef & { cohortId: string }): Promise<string[]> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const pending: string[] = [];
-  for (const id of cohortTrials(plan, input.cohortId)) {
+  for (const id of cohortOf(plan, input.cohortId).trials) {
     if ((await readResult(setup.root, id)) === null) pending.push(id);
   }
   return pending;
@@ -52,8 +53,7 @@ export async function writeSweepReport(setup: WorkerSetup, input: PlanRef): Prom
 
 async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed | null): Promise<TrialResult> {
   const { adapter, prune } = trial;
-  const dataset = plan.datasets.find(({ digest }) => digest === trial.dataset);
-  if (!dataset) throw new Error(`plan of ${plan.sweep_id} has no data set ${trial.dataset}`);
+  const dataset = datasetOf(plan, trial.dataset);
   const [pruned, trained] = [await readStage(root, trial.id, 'prune'), await readStage(root, trial.id, 'train')];
   const evaluated = failed ? { metrics: {}, warnings: [] } : evaluatePredictions(root, plan, trial);
   const { attention_bottleneck: attention, ffn_bottleneck: ffn } = adapter;
@@ -81,16 +81,4 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
     data: dataset.source,
     provenance: { sa_orch: packageVersion(), backbone_digest: plan.backbone.digest, ...trained?.environment },
   };
-}
-
-function trialOf(plan: Plan, id: string): Trial {
-  const trial = plan.trials.find((candidate) => candidate.id === id);
-  if (!trial) throw new Error(`plan of ${plan.sweep_id} has no trial ${id}`);
-  return trial;
-}
-
-function cohortTrials(plan: Plan, cohortId: string): string[] {
-  const cohort = plan.cohorts.find(({ id }) => id === cohortId);
-  if (!cohort) throw new Error(`plan of ${plan.sweep_id} has no cohort ${cohortId}`);
-  return cohort.trials;
 }

@@ -1,5 +1,5 @@
 import { sweepConfigFrom } from '../../../orchestrator/config/load';
-import { planDigest, trialId } from '../../../orchestrator/sweep/identity';
+import { digestOf, trialId } from '../../../orchestrator/sweep/identity';
 import { planSweep } from '../../../orchestrator/sweep/plan';
 import type { Plan } from '../../../orchestrator/sweep/types';
 import { backbone, dataset } from '../support/plans';
@@ -58,7 +58,7 @@ describe('planSweep', () => {
 
   test('the same request twice is the same plan, to the byte', () => {
     expect(JSON.stringify(plan())).toBe(JSON.stringify(plan()));
-    expect(planDigest(plan())).toBe(planDigest(plan()));
+    expect(digestOf(plan())).toBe(digestOf(plan()));
   });
 
   test('a sweep is named by its trials: their order does not matter, one more does', () => {

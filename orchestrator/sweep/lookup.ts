@@ -1,0 +1,31 @@
+/** The parts of a plan by their names. A name that is not there is a fault of the caller: plans are complete. Pure. */
+import type { Cohort, Plan, PlannedDataset, Trial } from './types';
+
+export function datasetOf(plan: Plan, digest: string): PlannedDataset {
+  return present(
+    plan.datasets.find((dataset) => dataset.digest === digest),
+    plan,
+    `data set ${digest}`,
+  );
+}
+
+export function cohortOf(plan: Plan, id: string): Cohort {
+  return present(
+    plan.cohorts.find((cohort) => cohort.id === id),
+    plan,
+    `cohort ${id}`,
+  );
+}
+
+export function trialOf(plan: Plan, id: string): Trial {
+  return present(
+    plan.trials.find((trial) => trial.id === id),
+    plan,
+    `trial ${id}`,
+  );
+}
+
+function present<T>(part: T | undefined, plan: Plan, what: string): T {
+  if (part === undefined) throw new Error(`the plan of ${plan.sweep_id} has no ${what}`);
+  return part;
+}
