@@ -35,19 +35,14 @@ class _Run:
     dropout: AttentionDropout | None
 
 
-def attend(query_key_value: Tensor, packs: Sequence[PackedRows], dropouts: Sequence[AttentionDropout | None], heads: int) -> Tensor:
-    """Attention of every token to the tokens of its row. query_key_value: [tokens, 3 d] → [tokens, d]."""
-    runs = list(_runs(packs, dropouts, query_key_value.device, fuse=True))
-    context: Tensor = _Attention.apply(None, query_key_value, runs, heads)
-    return context
-
-
-def attend_first_tokens(
+def attend(
     query: Tensor, key_value: Tensor, packs: Sequence[PackedRows], dropouts: Sequence[AttentionDropout | None], heads: int
 ) -> Tensor:
-    """Attention of each row's first token to the tokens of its row. query: [rows, d], key_value: [tokens, 2 d] → [rows, d]."""
+    """Attention to the tokens of the same row: of every token, query [tokens, d], or of each row's first, query [rows, d]; with key_value
+    [tokens, 2 d] → the query's shape."""
+    first_only = query.shape[0] != key_value.shape[0]
     # The fused kernel's bits depend on the number of rows where there are so few queries.
-    runs = list(_runs(packs, dropouts, query.device, fuse=False))
+    runs = list(_runs(packs, dropouts, query.device, fuse=not first_only))
     context: Tensor = _Attention.apply(query, key_value, runs, heads)
     return context
 
@@ -63,15 +58,14 @@ def _runs(packs: Sequence[PackedRows], dropouts: Sequence[AttentionDropout | Non
 
 
 class _Attention(torch.autograd.Function):
-    """Writes each run's part of the context, and of the gradient, to where it belongs: autograd's own way copies them twice more."""
+    """Writes each run's part of the context, and of the gradients, to where it belongs: autograd's own way copies them twice more."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor | None, packed: Tensor, runs: list[_Run], heads: int) -> Tensor:
-        rows, width = (packed.shape[0], packed.shape[1] // 3) if query is None else query.shape
-        context = packed.new_empty(rows, width)
-        ctx.save_for_backward(query, packed)
+    def forward(ctx: Any, query: Tensor, key_value: Tensor, runs: list[_Run], heads: int) -> Tensor:
+        context = torch.empty_like(query)
+        ctx.save_for_backward(query, key_value)
         ctx.runs, ctx.heads, ctx.kept = runs, heads, []
-        for run, (q, k, v), out in zip(runs, _inputs(query, packed, runs, heads), _outputs(context, query, runs, heads), strict=True):
+        for run, (q, k, v), out in zip(runs, _inputs(query, key_value, runs, heads), _queries(context, runs, heads), strict=True):
             if run.fused:
                 result, log_sums = _fused(q, k, v, scale=1.0)
                 ctx.kept.append((result, log_sums))
@@ -85,14 +79,13 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
-        query, packed = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        query, key_value = ctx.saved_tensors
         runs, heads = ctx.runs, ctx.heads
-        query_gradient = None if query is None else torch.empty_like(query)
-        packed_gradient = torch.empty_like(packed)
-        inputs = _inputs(query, packed, runs, heads)
-        gradients = _inputs(query_gradient, packed_gradient, runs, heads)
-        outputs = _outputs(gradient, query, runs, heads)
+        query_gradient, key_value_gradient = torch.empty_like(query), torch.empty_like(key_value)
+        inputs = _inputs(query, key_value, runs, heads)
+        gradients = _inputs(query_gradient, key_value_gradient, runs, heads)
+        outputs = _queries(gradient, runs, heads)
         for run, kept, (q, k, v), (gq, gk, gv), g in zip(runs, ctx.kept, inputs, gradients, outputs, strict=True):
             if run.fused:
                 dq, dk, dv = _fused_backward(g, q, k, v, *kept, 0.0, False, scale=1.0)
@@ -108,22 +101,21 @@ class _Attention(torch.autograd.Function):
             gv.copy_(dv)
         # As autograd does with saved tensors: the graph may outlive its backward.
         ctx.kept = []
-        return query_gradient, packed_gradient, None, None
+        return query_gradient, key_value_gradient, None, None
 
 
-def _inputs(query: Tensor | None, packed: Tensor, runs: list[_Run], heads: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Each run's query, key and value as views; packed has the queries too where `query` is None."""
+def _inputs(query: Tensor, key_value: Tensor, runs: list[_Run], heads: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Each run's query, key and value as views."""
     tokens = [run.rows * run.length for run in runs]
-    parts = packed.view(packed.shape[0], 3 if query is None else 2, heads, -1).permute(1, 2, 0, 3).unbind()
-    key, value = (_views(part, tokens, runs) for part in parts[-2:])
-    queries = _views(parts[0], tokens, runs) if query is None else _outputs(query, query, runs, heads)
-    return zip(queries, key, value, strict=True)
+    key, value = key_value.view(key_value.shape[0], 2, heads, -1).permute(1, 2, 0, 3).unbind()
+    return zip(_queries(query, runs, heads), _views(key, tokens, runs), _views(value, tokens, runs), strict=True)
 
 
-def _outputs(context: Tensor, query: Tensor | None, runs: list[_Run], heads: int) -> Iterator[Tensor]:
-    """Each run's part of a context (or its gradient) [queries, d] as a view; one query a row where `query` is given."""
-    sizes = [run.rows if query is not None else run.rows * run.length for run in runs]
-    return _views(context.view(context.shape[0], heads, -1).transpose(0, 1), sizes, runs)
+def _queries(x: Tensor, runs: list[_Run], heads: int) -> Iterator[Tensor]:
+    """Each run's part of x [queries, d], which has one query for each token, or for each row, as a view."""
+    rows, tokens = [run.rows for run in runs], [run.rows * run.length for run in runs]
+    sizes = tokens if x.shape[0] == sum(tokens) else rows
+    return _views(x.view(x.shape[0], heads, -1).transpose(0, 1), sizes, runs)
 
 
 def _views(x: Tensor, sizes: list[int], runs: list[_Run]) -> Iterator[Tensor]:

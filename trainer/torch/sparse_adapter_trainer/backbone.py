@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModel
 from transformers.activations import ACT2FN
 
 from .errors import bad_artifact
-from .frozen import FALLBACK_ROWS, FrozenLinear, min_invariant_rows
+from .frozen import FALLBACK_ROWS, FrozenLinear, min_invariant_rows, pack
 
 ARCHITECTURES = ("bert", "roberta")
 
@@ -30,27 +30,16 @@ class LayerNorm:
 
 
 @dataclass(frozen=True)
-class FeedForward:
-    """out(activation(in(x))), its inner width in blocks of (in, out) that are summed."""
-
-    blocks: tuple[tuple[FrozenLinear, FrozenLinear], ...]
-    activation: Callable[[Tensor], Tensor]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        outputs = [outward(self.activation(inward(x))) for inward, outward in self.blocks]
-        return sum(outputs[1:], start=outputs[0])
-
-
-@dataclass(frozen=True)
 class Layer:
-    """One encoder layer. Query (scaled for attention), key and value are one product; `query` and `key_value` are views of parts of it."""
+    """One encoder layer. Queries come scaled for attention; keys and values are one product, in this order."""
 
-    query_key_value: FrozenLinear
     query: FrozenLinear
     key_value: FrozenLinear
     attention_output: FrozenLinear
     attention_norm: LayerNorm
-    feed_forward: FeedForward
+    ffn_in: FrozenLinear
+    activation: Callable[[Tensor], Tensor]
+    ffn_out: FrozenLinear
     ffn_norm: LayerNorm
 
 
@@ -109,46 +98,40 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
     """Takes the tensors of a BertModel or RobertaModel. The model itself may be dropped afterwards."""
     config = model.config
     model.requires_grad_(False)
-    measured: dict[tuple[int, ...], int] = {}
+    measured: dict[tuple[int, int], int] = {}
     invariant = True
 
     def linear(weight: Tensor, bias: Tensor) -> FrozenLinear:
         nonlocal invariant
-        shape = tuple(weight.shape)
+        shape = (weight.shape[0], weight.shape[1])
+        packed, transposed = pack(weight), pack(weight.t())
         if shape not in measured:
-            rows = min_invariant_rows(weight)
+            rows = min_invariant_rows(packed, transposed, shape)
             measured[shape], invariant = rows or FALLBACK_ROWS, invariant and rows is not None
-        return FrozenLinear(weight, bias, measured[shape])
+        return FrozenLinear(packed, transposed, bias, measured[shape])
+
+    def dense(module: Any) -> FrozenLinear:
+        return linear(module.weight.data, module.bias.data)
 
     def norm(module: Any) -> LayerNorm:
         return LayerNorm(module.weight.data, module.bias.data, config.layer_norm_eps)
 
-    def feed_forward(inward: Any, outward: Any, blocks: int) -> FeedForward:
-        zero = torch.zeros_like(outward.bias.data)
-        inner = zip(inward.weight.data.chunk(blocks), inward.bias.data.chunk(blocks), outward.weight.data.chunk(blocks, dim=1), strict=True)
-        pairs = [(linear(w, b), linear(v, outward.bias.data if index == 0 else zero)) for index, (w, b, v) in enumerate(inner)]
-        return FeedForward(tuple(pairs), ACT2FN[config.hidden_act])
-
-    def layer(module: Any, last: bool) -> Layer:
+    def layer(module: Any) -> Layer:
         attention = module.attention.self
-        three = (attention.query, attention.key, attention.value)
-        weight, bias = torch.cat([m.weight.data for m in three]), torch.cat([m.bias.data for m in three])
-        d = config.hidden_size
         # Attention's 1 / √dim, once and for all.
-        weight[:d] /= math.sqrt(d // config.num_attention_heads)
-        bias[:d] /= math.sqrt(d // config.num_attention_heads)
+        scale = 1 / math.sqrt(config.hidden_size // config.num_attention_heads)
+        pair = (attention.key, attention.value)
         return Layer(
-            query_key_value=linear(weight, bias),
-            query=linear(weight[:d], bias[:d]),
-            key_value=linear(weight[d:], bias[d:]),
-            attention_output=linear(module.attention.output.dense.weight.data, module.attention.output.dense.bias.data),
+            query=linear(attention.query.weight.data * scale, attention.query.bias.data * scale),
+            key_value=linear(torch.cat([m.weight.data for m in pair]), torch.cat([m.bias.data for m in pair])),
+            attention_output=dense(module.attention.output.dense),
             attention_norm=norm(module.attention.output.LayerNorm),
-            feed_forward=feed_forward(module.intermediate.dense, module.output.dense, blocks=inner_blocks if last else 1),
+            ffn_in=dense(module.intermediate.dense),
+            activation=ACT2FN[config.hidden_act],
+            ffn_out=dense(module.output.dense),
             ffn_norm=norm(module.output.LayerNorm),
         )
 
-    # The last layer is for few rows, one a trial's row: sums as long as the inner width would need more of them to be invariant.
-    inner_blocks = math.ceil(config.intermediate_size / config.hidden_size)
     embeddings = model.embeddings
     # RoBERTa counts positions from padding_idx + 1.
     offset = config.pad_token_id + 1 if config.model_type == "roberta" else 0
@@ -164,7 +147,7 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
         position=embeddings.position_embeddings.weight.data,
         token_type=embeddings.token_type_embeddings.weight.data,
         embedding_norm=norm(embeddings.LayerNorm),
-        layers=tuple(layer(module, last=module is model.encoder.layer[-1]) for module in model.encoder.layer),
+        layers=tuple(layer(module) for module in model.encoder.layer),
         pooler=(model.pooler.dense.weight.data, model.pooler.dense.bias.data) if has_pooler else None,
         row_invariant=invariant,
     )

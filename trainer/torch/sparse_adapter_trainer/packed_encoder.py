@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .attention import AttentionDropout, attend, attend_first_tokens
+from .attention import AttentionDropout, attend
 from .backbone import Backbone
 from .dataset import PackedRows
 
@@ -48,18 +48,15 @@ def encode(backbone: Backbone, packs: Sequence[PackedRows], trials: Sequence[Mod
     last = len(backbone.layers) - 1
     for index, layer in enumerate(backbone.layers):
         dropouts = [trial.attention_dropout(index) for trial in trials]
-        if index < last:
-            context = attend(layer.query_key_value(x), packs, dropouts, backbone.heads)
-        else:
-            key_value = layer.key_value(x)
-            x = x[_first_tokens(packs)]
-            context = attend_first_tokens(layer.query(x), key_value, packs, dropouts, backbone.heads)
-            sizes = rows
+        key_value = layer.key_value(x)
+        if index == last:
+            x, sizes = x[_first_tokens(packs)], rows
+        context = attend(layer.query(x), key_value, packs, dropouts, backbone.heads)
         output = layer.attention_output(context)
         output = _join([trial.attention_output(index, part) for trial, part in zip(trials, _parts(output, sizes), strict=True)])
         # Added in place, here and below: no backward needs these outputs, and a fresh tensor of all tokens costs more than the sum.
         x = layer.attention_norm(output.add_(x))
-        output = layer.feed_forward(x)
+        output = layer.ffn_out(layer.activation(layer.ffn_in(x)))
         total = _join([trial.ffn_output(index, part) for trial, part in zip(trials, _parts(output, sizes), strict=True)]).add_(x)
         x = layer.ffn_norm(total)
         # A cohort's trials are of one adapter kind.
