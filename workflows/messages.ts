@@ -18,7 +18,7 @@ export interface SweepInput {
   run: string;
   /** In the order of execution. */
   cohorts: { id: string; dataset: string }[];
-  /** Cohorts in progress at the same time. More than the trainer has slots keeps its queue filled between stages. */
+  /** Cohorts in progress at the same time: the trainer's slots. With more, a cohort's last stage would wait behind the next one's training. */
   maxParallel: number;
 }
 

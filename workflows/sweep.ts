@@ -105,6 +105,8 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
   const running: Promise<void>[] = [];
   const errors: unknown[] = [];
   for (const { id, dataset } of input.cohorts) {
+    // Rows are made ready while their cohort waits for its turn; it meets the failure, if there is one.
+    if (status.mode === 'run') prepareOnce(dataset).catch(() => undefined);
     await condition(() => errors.length > 0 || status.mode === 'cancel' || (status.mode === 'run' && inProgress < input.maxParallel));
     if (errors.length > 0) break;
     status.cohorts[id] = 'running';

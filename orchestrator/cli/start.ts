@@ -1,6 +1,7 @@
 /** `sa-orch start`: the main job. Plans a sweep, starts what is not there, submits it, and follows it to its table. */
 import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
+import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import type { sweep } from '../../workflows/sweep';
 import type { SweepInput } from '../../workflows/messages';
 import { artifactRootId } from '../runtime/files';
@@ -24,9 +25,6 @@ import {
 } from './options';
 import { printJson, progressLine, progressLineOnStderr, runAction, UserError, type OnProgress } from './output';
 import { planRequest, readRequest, type Request } from './request';
-
-/** One trains while the other's stages begin and end, so that the trainer's queue is never empty between stages. */
-const COHORTS_IN_PROGRESS = 2;
 
 export interface LaunchOptions extends PlaceOptions, ServiceOptions {
   dataDir?: string;
@@ -67,10 +65,10 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
     trainerAddress: options.trainer,
     onProgress,
   });
-  await checkTrainer(runtime.trainer.address, plan, root);
+  const { slots } = await checkTrainer(runtime.trainer.address, plan, root);
   const client = await connectTemporal(stateDir);
   try {
-    const how = await submit(client, root, plan, runtime.taskQueue, options.retryFailed === true);
+    const how = await submit(client, root, plan, { taskQueue: runtime.taskQueue, slots, retryFailed: options.retryFailed === true });
     say(onProgress, plan, how);
     if (options.detach) {
       if (options.json) printJson({ sweep_id: plan.sweep_id, trials: plan.trials.length, cohorts: plan.cohorts.length, state: how });
@@ -84,8 +82,15 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
 
 type Submitted = 'started' | 'joined' | 'complete';
 
+interface SubmitOptions {
+  taskQueue: string;
+  /** Jobs that the trainer runs at the same time. */
+  slots: number;
+  retryFailed: boolean;
+}
+
 /** Starts the sweep's workflow, unless it runs already or all its results are there. */
-async function submit(client: Client, root: string, plan: Plan, taskQueue: string, retryFailed: boolean): Promise<Submitted> {
+async function submit(client: Client, root: string, plan: Plan, { taskQueue, slots, retryFailed }: SubmitOptions): Promise<Submitted> {
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
     throw new UserError(`the Temporal server does not answer: ${detail}`, 3, '`sa-orch doctor` looks at each part.');
@@ -102,7 +107,7 @@ async function submit(client: Client, root: string, plan: Plan, taskQueue: strin
     planDigest,
     run: Date.now().toString(36),
     cohorts: plan.cohorts.map(({ id, dataset }) => ({ id, dataset })),
-    maxParallel: COHORTS_IN_PROGRESS,
+    maxParallel: slots,
   };
   await client.workflow.start<typeof sweep>('sweep', {
     workflowId: plan.sweep_id,
@@ -125,8 +130,8 @@ function say(onProgress: OnProgress, plan: Plan, how: Submitted): void {
   onProgress('✓', `sweep ${plan.sweep_id}`, words[how]);
 }
 
-/** Refuses a plan that the trainer cannot do, before any job, with the list of what lacks. */
-async function checkTrainer(address: string, plan: Plan, root: string): Promise<void> {
+/** Refuses a plan that the trainer cannot do, before any job, with the list of what lacks. Returns what it can do. */
+async function checkTrainer(address: string, plan: Plan, root: string): Promise<Capabilities> {
   const trainer = connectTrainer(address);
   try {
     const capabilities = await trainer.getCapabilities();
@@ -141,6 +146,7 @@ async function checkTrainer(address: string, plan: Plan, root: string): Promise<
         'Start the trainer with --root on the same folder (a shared disk will do); sending files to a trainer elsewhere is not implemented yet.',
       );
     }
+    return capabilities;
   } finally {
     trainer.close();
   }

@@ -67,23 +67,28 @@ describeTrainer('a trainer of one’s own', () => {
     trainers = new TrainerPlace();
     await trainers.start(['--queue-length', '1']);
     place = new Workplace(join(trainers.folder, 'place'), OFFLINE, trainers.root);
-    writeFileSync(join(place.folder, 'one.yaml'), sweep('one', '[1, 2]', 250));
-    writeFileSync(join(place.folder, 'two.yaml'), sweep('two', '[3, 4]', 60));
+    writeFileSync(join(place.folder, 'one.yaml'), sweep('one', '[1, 2]', 150));
+    writeFileSync(join(place.folder, 'two.yaml'), sweep('two', '[3, 4]', 40));
+    writeFileSync(join(place.folder, 'three.yaml'), sweep('three', '[5, 6]', 40));
   });
   afterAll(async () => {
     await place.down();
     await trainers.remove();
   });
 
-  test('whose queue is full keeps two sweeps waiting and loses nothing, and a killed command leaves its sweep running', async () => {
+  test('whose queue is full keeps a third sweep waiting and loses nothing, and a killed command leaves its sweep running', async () => {
     const start = (file: string) => ['start', '--sweep', `./${file}`, '--trainer', trainers.address];
     const first = place.spawn(start('one.yaml'));
     const idOf = (name: string) => sweepsIn(place).find((id) => id.startsWith(`${name}-`));
-    await until(() => idOf('one') !== undefined && progressOf(place, idOf('one')!).length > 0);
+    const begun = (name: string) => until(() => idOf(name) !== undefined && progressOf(place, idOf(name)!).length > 0);
+    await begun('one');
     const second = place.run(start('two.yaml'));
+    await begun('two');
+    const third = place.run(start('three.yaml'));
     await first.kill();
-    await until(() => sweepsIn(place).some((id) => progressOf(place, id).some(({ note }) => /queue/.test(note ?? ''))));
+    await until(() => sweepsIn(place).some((id) => progressOf(place, id).some(({ note }) => /queue is full/.test(note ?? ''))));
     expect((await second).status).toBe(0);
+    expect((await third).status).toBe(0);
     const watched = await place.run(['watch', idOf('one')!, '--json']);
     expect(watched.status).toBe(0);
     const { results } = JSON.parse(watched.stdout) as { results: { status: string }[] };

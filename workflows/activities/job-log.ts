@@ -93,7 +93,7 @@ export class JobLog {
   waiting(heartbeat: Heartbeat): void {
     this.progressChanged = true;
     this.progress.state = stateWord(heartbeat.state);
-    this.progress.note = heartbeat.queuePosition > 0 ? `${heartbeat.queuePosition} jobs before it` : null;
+    this.progress.note = heartbeat.queuePosition > 0 ? `${heartbeat.queuePosition} before it in the queue` : null;
   }
 
   queueFull(message: string): void {
