@@ -1,6 +1,7 @@
 /** What a person sees while a sweep runs: a block of lines that is redrawn in a terminal, plain lines elsewhere. */
 import type { CohortProgress } from '../store/sweep-store';
 import type { Cohort, Plan, TrialResult } from '../sweep/types';
+import { plural } from './output';
 
 /** A sweep at one moment, as its files show it. */
 export interface Snapshot {
@@ -50,7 +51,7 @@ function cohortLine(plan: Plan, cohort: Cohort, progress: CohortProgress, finish
     progress.total > 0 ? `${progress.done}/${progress.total}`.padEnd(11) : progress.state.padEnd(11),
     progress.rows_per_s > 0 ? `${Math.round(progress.rows_per_s)} rows/s`.padEnd(11) : ''.padEnd(11),
     losses.length > 0 ? `loss ${loss.toFixed(3)}` : '',
-    finished > 0 ? `${finished} of ${cohort.trials.length} trials done` : `${cohort.trials.length} trials`,
+    finished > 0 ? `${finished} of ${cohort.trials.length} trials done` : plural(cohort.trials.length, 'trial'),
   ];
   if (progress.note) columns.push(progress.note);
   else if (now - progress.updated > STALE_MS) columns.push(`no news for ${formatDuration((now - progress.updated) / 1000)}`);

@@ -42,6 +42,11 @@ export const progressLineOnStderr: OnProgress = (mark, name, text) => {
   process.stderr.write(`${mark} ${name.padEnd(NAME_WIDTH)} ${text}\n`);
 };
 
+/** `1 trial`, `2 trials`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** Prints the one JSON document of a `--json` command. */
 export function printJson(document: unknown): void {
   process.stdout.write(JSON.stringify(document, null, 2) + '\n');

@@ -7,7 +7,7 @@ import { datasetOf } from '../sweep/lookup';
 import type { Budget, Plan, Trial } from '../sweep/types';
 import { formatDuration } from './live-view';
 import { addJsonOption, addPlaceOptions, addSweepOptions, type PlaceOptions, type SweepOptions } from './options';
-import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
+import { plural, printJson, progressLine, progressLineOnStderr, runAction } from './output';
 import { count, planRequest, readRequest } from './request';
 
 type PlanOptions = SweepOptions & PlaceOptions & { sweep: string; json?: boolean };
@@ -26,7 +26,7 @@ export function planCommand(): Command {
       if (options.json) return printJson({ ...plan, trials, estimated_seconds: seconds });
       printTrials(trials);
       process.stdout.write(
-        `\n${plan.sweep_id}: ${plan.trials.length} trials in ${plan.cohorts.length} cohorts, ${estimateText(seconds)}\n` +
+        `\n${plan.sweep_id}: ${plural(plan.trials.length, 'trial')} in ${plural(plan.cohorts.length, 'cohort')}, ${estimateText(seconds)}\n` +
           'kept: weights, biases and norms that are trained and not masked; the head is counted apart; stored: bytes of the adapter file\n',
       );
     }),

@@ -23,7 +23,7 @@ import {
   type ServiceOptions,
   type SweepOptions,
 } from './options';
-import { printJson, progressLine, progressLineOnStderr, runAction, UserError, type OnProgress } from './output';
+import { plural, printJson, progressLine, progressLineOnStderr, runAction, UserError, type OnProgress } from './output';
 import { planRequest, readRequest, type Request } from './request';
 
 export interface LaunchOptions extends PlaceOptions, ServiceOptions {
@@ -115,13 +115,13 @@ async function submit(client: Client, root: string, plan: Plan, { taskQueue, slo
     args: [input],
     // Two starts at the same moment: the second joins the first.
     workflowIdConflictPolicy: 'USE_EXISTING',
-    staticSummary: `${plan.name}: ${plan.trials.length} trials`,
+    staticSummary: `${plan.name}: ${plural(plan.trials.length, 'trial')}`,
   });
   return 'started';
 }
 
 function say(onProgress: OnProgress, plan: Plan, how: Submitted): void {
-  const size = `${plan.trials.length} trials in ${plan.cohorts.length} cohorts`;
+  const size = `${plural(plan.trials.length, 'trial')} in ${plural(plan.cohorts.length, 'cohort')}`;
   const words: Record<Submitted, string> = {
     started: `${size}   Ctrl-C leaves it running, \`sa-orch watch ${plan.sweep_id}\` comes back`,
     joined: `${size}   was running already; this is a view of it`,

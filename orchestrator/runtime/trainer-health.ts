@@ -1,5 +1,6 @@
 /** Whether a trainer answers. Asking for its capabilities says more than a health check: the trainer itself, not only its socket, works. */
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
+import { plural } from '../cli/output';
 import { connectTrainer } from '../trainer-client/client';
 
 /** The trainer's capabilities; undefined where it does not answer in time. */
@@ -22,5 +23,3 @@ export function describeDevices({ devices, slots }: Capabilities): string {
   const device = devices.map(({ kind, name, threads }) => (threads > 0 ? `${kind}, ${plural(threads, 'thread')}` : `${kind} (${name})`));
   return `${device.join('; ')}, ${plural(slots, 'slot')}`;
 }
-
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
