@@ -1,4 +1,5 @@
 /** What a person sees while a sweep runs: a block of lines that is redrawn in a terminal, plain lines elsewhere. */
+import { adapterLabel, adapterName } from '../config/adapter-kinds';
 import type { CohortProgress } from '../store/sweep-store';
 import type { Cohort, Plan, TrialResult } from '../sweep/types';
 import { plural } from './output';
@@ -44,7 +45,7 @@ function cohortLine(plan: Plan, cohort: Cohort, progress: CohortProgress, finish
   const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length;
   const columns = [
     cohort.id.padEnd(14),
-    adapterLabel(plan, cohort).padEnd(12),
+    cohortAdapter(plan, cohort).padEnd(12),
     progress.work.padEnd(7),
     bar(fraction),
     `${Math.round(100 * fraction)} %`.padStart(5),
@@ -58,11 +59,11 @@ function cohortLine(plan: Plan, cohort: Cohort, progress: CohortProgress, finish
   return columns.join(' ').trimEnd();
 }
 
-/** `houlsby-64` where all trials of the cohort agree, else the kind alone. */
-function adapterLabel(plan: Plan, cohort: Cohort): string {
+/** `houlsby-64` where all trials of the cohort agree, else the name that they share. */
+function cohortAdapter(plan: Plan, cohort: Cohort): string {
   const adapters = plan.trials.filter(({ id }) => cohort.trials.includes(id)).map(({ adapter }) => adapter);
-  const labels = new Set(adapters.map(({ kind, ffn_bottleneck }) => `${kind}-${ffn_bottleneck}`));
-  return labels.size === 1 ? [...labels].join() : (adapters[0]?.kind ?? '');
+  const labels = new Set(adapters.map(adapterLabel));
+  return [...(labels.size === 1 ? labels : new Set(adapters.map(adapterName)))].join();
 }
 
 function bar(fraction: number): string {

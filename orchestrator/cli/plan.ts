@@ -1,5 +1,6 @@
 /** `sa-orch plan`: what a sweep would do, without doing it. */
 import { Command } from 'commander';
+import { adapterLabel } from '../config/adapter-kinds';
 import { artifactRoot } from '../runtime/paths';
 import { readResult } from '../store/sweep-store';
 import { budgetOf } from '../sweep/budget';
@@ -41,7 +42,7 @@ function printTrials(trials: (Trial & { budget: Budget })[]): void {
   const rows = trials.map(({ id, task, adapter, prune, seed, train, budget }) => [
     id,
     task,
-    `${adapter.kind}-${adapter.ffn_bottleneck}`,
+    adapterLabel(adapter),
     prune.pruner,
     `${Math.round(prune.sparsity * 1000) / 10} %`,
     String(seed),

@@ -1,6 +1,8 @@
 /** `sa-orch run`: one trial, by the flags of the seed scripts. */
 import { Command, Option } from 'commander';
+import { ADAPTER_KIND_NAMES } from '../config/adapter-kinds';
 import { sweepConfigFrom } from '../config/load';
+import { PRUNER_NAMES } from '../config/pruners';
 import {
   addJsonOption,
   addPlaceOptions,
@@ -13,16 +15,25 @@ import {
 import { runAction, UserError } from './output';
 import { launch } from './start';
 
+type Mode = 'adapter' | 'lora' | 'prefix' | 'none';
+
 interface RunOptions extends PlaceOptions, ServiceOptions {
   task: string;
   backbone?: string;
   dataDir?: string;
-  adapter: string;
+  adapter?: string;
+  attnMode?: Mode;
+  attnOption?: string;
+  ffnMode?: Mode;
+  ffnOption?: string;
   attnBn?: number;
   ffnBn?: number;
+  loraAlpha?: number;
   pruner: string;
   sparsity?: number;
   scope?: string;
+  scoringRows?: number;
+  rounds?: number;
   seed: number;
   epochs?: number;
   batchSize?: number;
@@ -36,12 +47,21 @@ export function runCommand(): Command {
   const command = new Command('run')
     .description('run one trial (a sweep of one)')
     .requiredOption('--task <name>', 'a GLUE task, for example mrpc')
-    .addOption(new Option('--adapter <kind>', 'adapter kind').choices(['houlsby', 'pfeiffer']).default('houlsby'))
-    .option('--attn-bn <width>', 'bottleneck beside attention', parseInteger)
-    .option('--ffn-bn <width>', 'bottleneck beside the feed-forward block', parseInteger)
-    .addOption(new Option('--pruner <name>', 'saliency criterion').choices(['none', 'rand', 'mag', 'snip']).default('none'))
+    .addOption(new Option('--adapter <kind>', 'named adapter (default: houlsby)').choices(ADAPTER_KIND_NAMES))
+    .addOption(new Option('--attn-mode <name>', "beside attention, instead of the kind's").choices(['adapter', 'lora', 'prefix', 'none']))
+    .addOption(new Option('--attn-option <name>', 'where an adapter stands (default: sequential)').choices(['sequential', 'parallel']))
+    .addOption(new Option('--ffn-mode <name>', "beside the feed-forward block, instead of the kind's").choices(['adapter', 'lora', 'none']))
+    .addOption(
+      new Option('--ffn-option <name>', 'where an adapter stands (default: sequential)').choices(['sequential', 'parallel', 'pfeiffer']),
+    )
+    .option('--attn-bn <r>', "beside attention: bottleneck, LoRA's rank or the prefix's length", parseInteger)
+    .option('--ffn-bn <r>', "beside the feed-forward block: bottleneck or LoRA's rank", parseInteger)
+    .option('--lora-alpha <x>', "LoRA's α; the update is α / r times its product", parseNumber)
+    .addOption(new Option('--pruner <name>', 'saliency criterion').choices(PRUNER_NAMES).default('none'))
     .option('--sparsity <fraction>', 'fraction of prunable weights removed, in [0, 1)', parseNumber)
     .addOption(new Option('--scope <name>', 'where scores are compared').choices(['global', 'local']))
+    .option('--scoring-rows <n>', 'training rows behind a score of snip or grasp', parseInteger)
+    .option('--rounds <n>', 'rounds of snip, grasp or synflow', parseInteger)
     .option('--seed <n>', 'seed', parseInteger, 1)
     .option('--epochs <n>', 'length of training', parseNumber)
     .option('--batch-size <n>', 'rows a step', parseInteger)
@@ -50,7 +70,15 @@ export function runCommand(): Command {
     .option('--backbone <name>', 'a Hugging Face directory, a hub id, or all-MiniLM-L6-v2')
     .option('--data-dir <dir>', 'GLUE files: the folder that has MRPC/, RTE/, …')
     .option('--detach', 'leave it running and return')
-    .addHelpText('after', '\nExample:\n  sa-orch run --task mrpc --pruner snip --sparsity 0.4 --attn-bn 64 --ffn-bn 64');
+    .addHelpText(
+      'after',
+      '\nExamples:\n' +
+        '  sa-orch run --task mrpc --pruner snip --sparsity 0.4 --attn-bn 64 --ffn-bn 64\n' +
+        '  sa-orch run --task mrpc --adapter mam --pruner synflow --sparsity 0.8\n' +
+        '  sa-orch run --task rte --attn_mode lora --attn_bn 8 --ffn_mode adapter --ffn_option parallel --ffn_bn 64\n' +
+        '\nFlags may be written with underscores. An option of another mode than adapter stands for nothing. --sparsity is the fraction\n' +
+        "removed; the official scripts' flag of that name is the fraction kept.",
+    );
   return addJsonOption(addServiceOptions(addPlaceOptions(command))).action((options: RunOptions) =>
     runAction(options.json === true, async () => {
       checkSparsity(options);
@@ -66,7 +94,7 @@ function checkSparsity({ pruner, sparsity }: RunOptions): void {
     throw new UserError(`--pruner ${pruner} needs --sparsity, the fraction of weights to remove, in [0, 1)`, 2);
   }
   if (pruner === 'none' && sparsity !== undefined) {
-    throw new UserError('--sparsity needs a --pruner: rand, mag or snip', 2);
+    throw new UserError(`--sparsity needs a --pruner: ${PRUNER_NAMES.filter((name) => name !== 'none').join(', ')}`, 2);
   }
 }
 
@@ -79,12 +107,37 @@ function settingsOf(options: RunOptions): Settings {
   return {
     backbone: options.backbone,
     tasks: [options.task],
-    adapter: defined({ kind: options.adapter, attention_bottleneck: options.attnBn, ffn_bottleneck: options.ffnBn }),
-    compare: [defined({ pruner: options.pruner, sparsity: options.sparsity, scope: pruned ? options.scope : undefined })],
+    adapter: defined({
+      kind: options.adapter,
+      attention: moduleOf(options.attnMode, options.attnOption),
+      ffn: moduleOf(options.ffnMode, options.ffnOption),
+      attention_bottleneck: options.attnBn,
+      ffn_bottleneck: options.ffnBn,
+      lora_alpha: options.loraAlpha,
+    }),
+    compare: [
+      defined({
+        pruner: options.pruner,
+        sparsity: options.sparsity,
+        scope: pruned ? options.scope : undefined,
+        scoring_rows: options.scoringRows,
+        rounds: options.rounds,
+      }),
+    ],
     seeds: [options.seed],
     rows: options.rows,
     train: defined({ epochs: options.epochs, batch_size: options.batchSize, learning_rate: options.learningRate }),
   };
+}
+
+/**
+ * The seed scripts' mode and option as one module. Their option says where a module of mode adapter stands, and is written beside other modes as
+ * well; alone it stands for mode adapter, their default.
+ */
+function moduleOf(mode: Mode | undefined, option: string | undefined): string | undefined {
+  if (mode === undefined && option === undefined) return undefined;
+  if (mode !== undefined && mode !== 'adapter') return mode;
+  return option === 'pfeiffer' ? 'after_norm' : (option ?? 'sequential');
 }
 
 function defined(settings: Record<string, unknown>): Record<string, unknown> {

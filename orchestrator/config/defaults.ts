@@ -1,25 +1,53 @@
-import type { AdapterConfig, PruneScope } from '../sweep/types';
+import type {
+  Activation,
+  AdapterInit,
+  AdapterNorm,
+  AttentionModule,
+  FfnModule,
+  MaskControl,
+  PruneSchedule,
+  PruneScope,
+} from '../sweep/types';
+import type { AdapterKindName } from './adapter-kinds';
 import type { TrainSettings } from './sweep-config';
 
-/** What holds for every key that a sweep file leaves out. All defaults are here; nothing else in the project has any. */
+/**
+ * What holds for every key that a sweep file leaves out. All defaults are here, but for what a kind of adapter (adapter-kinds.ts) or a
+ * pruner (pruners.ts) has of its own; nothing else in the project has any.
+ */
 
 export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';
 export const DEFAULT_SEEDS: readonly number[] = [1, 2, 3];
 export const DEFAULT_MAX_LENGTH = 128;
 export const DEFAULT_SCOPE: PruneScope = 'global';
-/** Training rows behind one snip gradient: enough that a few hundred thousand scores are not decided by single rows. */
+/** Training rows behind one gradient of snip or grasp: enough that a few hundred thousand scores are not decided by single rows. */
 export const DEFAULT_SCORING_ROWS = 128;
+/** Of grasp, as in its paper (Wang et al. 2020). */
+export const DEFAULT_TEMPERATURE = 200;
+export const DEFAULT_PRUNE_SCHEDULE: PruneSchedule = 'exponential';
+export const DEFAULT_CONTROL: MaskControl = 'none';
 
-/** SparseAdapter's official code: both modules of width 64, norm before, scale 1, "bert" init. */
-export const DEFAULT_ADAPTER: AdapterConfig = {
-  kind: 'houlsby',
-  attention_bottleneck: 64,
-  ffn_bottleneck: 64,
+export const DEFAULT_ADAPTER_KIND: AdapterKindName = 'houlsby';
+
+/** SparseAdapter's official code: norm before, scale 1, "bert" init for every kind, an MLP of 800 behind a prefix. LoRA's α is that of Hu et al. (2021)
+ * for RoBERTa large at rank 8 (the official code has 32). */
+export const DEFAULT_ADAPTER = {
   scale: 1,
-  norm: 'before',
-  activation: 'relu',
-  init: 'gaussian',
+  norm: 'before' as AdapterNorm,
+  activation: 'relu' as Activation,
+  init: 'gaussian' as AdapterInit,
   init_std: 0.02,
+  lora_alpha: 16,
+  prefix_hidden: 800,
+};
+
+/** r of each module: SparseAdapter's official code for bottlenecks, Hu et al. (2021) for LoRA, He et al. (2022) for the prefix, as in MAM. */
+export const DEFAULT_BOTTLENECK: Record<Exclude<AttentionModule | FfnModule, 'none'>, number> = {
+  sequential: 64,
+  parallel: 64,
+  after_norm: 64,
+  lora: 8,
+  prefix: 30,
 };
 
 /** Weight decay as in the official code. Learning rate and dropout are for the small default backbone (docs/results.md says how they were found); the

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { packageRoot } from '../runtime/paths';
+import { checkCompare } from './check-compare';
 import { ConfigError, type Problem } from './errors';
 import { describeIssues, type DocumentProblem } from './problems';
 import { completeConfig, mergeSettings } from './resolve';
@@ -41,12 +42,12 @@ export function loadSweepConfig(nameOrFile: string, options: LoadOptions = {}): 
     message: problem.message,
   }));
   const name = document.name ?? basename(file).replace(/\.ya?ml$/, '');
-  return buildConfig(name, file, document, options);
+  return buildConfig(name, file, document, options, (path) => locate(yaml, lines, file, path));
 }
 
 /** A sweep that a command makes from its flags, with no file behind it. Same checks, same defaults. */
 export function sweepConfigFrom(name: string, settings: SweepSettingsInput): SweepConfig {
-  return buildConfig(name, null, {}, { overrides: settings });
+  return buildConfig(name, null, {}, { overrides: settings }, () => name);
 }
 
 function buildConfig(
@@ -54,10 +55,12 @@ function buildConfig(
   file: string | null,
   document: SweepDocument,
   { profile = null, overrides = {} }: LoadOptions,
+  whereIs: (path: readonly PropertyKey[]) => string,
 ): SweepConfig {
   const where = file ?? name;
   const { profiles = {} } = document;
   let settings: SweepSettings = document;
+  let comparePath = ['compare'];
   if (profile !== null) {
     const chosen = Object.hasOwn(profiles, profile) ? profiles[profile] : undefined;
     if (chosen === undefined) {
@@ -66,6 +69,7 @@ function buildConfig(
       throw new ConfigError({ where, message: `profile "${profile}" is not there; ${known}` });
     }
     settings = mergeSettings(settings, chosen);
+    if (chosen.compare !== undefined) comparePath = ['profiles', profile, 'compare'];
   }
   const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
   const over = check(settingsSchema, given, (problem) => ({ where: 'command line', message: problem.message }));
@@ -74,7 +78,11 @@ function buildConfig(
     throw new ConfigError({ where, message: 'tasks: is missing; must be a list of task names, for example [mrpc, rte]' });
   }
   rejectRepeatedTasks(where, settings.tasks);
-  return completeConfig(name, file, { ...settings, tasks: settings.tasks }, profile, profiles);
+  const originOf = (line: number) => (over.compare === undefined ? whereIs([...comparePath, line]) : 'command line');
+  const config = completeConfig(name, file, { ...settings, tasks: settings.tasks }, profile, profiles, originOf);
+  const found = checkCompare(config.compare);
+  if (found.length > 0) throw new ConfigError(found);
+  return config;
 }
 
 function rejectRepeatedTasks(where: string, tasks: NonNullable<SweepSettings['tasks']>): void {

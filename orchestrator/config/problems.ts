@@ -12,7 +12,6 @@ export interface DocumentProblem {
 
 /** Keys that people will look for and that are not built yet, with the word to give instead. */
 const NOT_BUILT_YET: Record<string, string> = {
-  large_sparse: 'is not built yet; give the wider bottleneck and the sparsity themselves, and compare kept parameters in `sa-orch plan`',
   compat: 'is not built yet; sparsity here is the fraction removed: a 0.6 of the official scripts (their kept fraction) is 0.4 here',
 };
 

@@ -1,10 +1,10 @@
 import type { AdapterConfig } from '../sweep/types';
+import { completeAdapter, mergeAdapter } from './adapter';
+import type { AdapterKeys, CompareKeys } from './compare-schema';
 import * as defaults from './defaults';
 import type { SweepDocument, SweepSettings } from './schema';
 import type { CompareLine, SweepConfig, TrainSettings } from './sweep-config';
 
-type AdapterKeys = NonNullable<SweepSettings['adapter']>;
-type CompareKeys = NonNullable<SweepSettings['compare']>[number];
 type TrainKeys = NonNullable<SweepSettings['train']>;
 
 /** `over` laid on `base`: maps (adapter, train) key by key, everything else as a whole. */
@@ -17,16 +17,6 @@ export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSe
   };
 }
 
-/** A later `bottleneck` speaks for both modules: it replaces an earlier width of one of them. */
-function mergeAdapter(base: AdapterKeys, over: AdapterKeys): AdapterKeys {
-  const kept = { ...base };
-  if (over.bottleneck !== undefined) {
-    delete kept.attention_bottleneck;
-    delete kept.ffn_bottleneck;
-  }
-  return { ...kept, ...over };
-}
-
 /** A later length in epochs replaces one in steps, and the other way round. */
 function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
   const kept = { ...base };
@@ -37,18 +27,6 @@ function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
   return { ...kept, ...over };
 }
 
-function completeAdapter(keys: AdapterKeys): AdapterConfig {
-  const { bottleneck, ...rest } = keys;
-  const adapter: AdapterConfig = { ...defaults.DEFAULT_ADAPTER };
-  if (bottleneck !== undefined) {
-    adapter.attention_bottleneck = bottleneck;
-    adapter.ffn_bottleneck = bottleneck;
-  }
-  Object.assign(adapter, rest);
-  // Pfeiffer has no module beside attention: one adapter, one identity, whatever width was written there.
-  return adapter.kind === 'pfeiffer' ? { ...adapter, attention_bottleneck: 0 } : adapter;
-}
-
 function completeTrain(keys: TrainKeys): TrainSettings {
   const { epochs, steps, ...rest } = keys;
   const length = steps !== undefined ? { epochs: null, steps } : { epochs: epochs ?? defaults.DEFAULT_TRAIN.epochs, steps: null };
@@ -57,7 +35,8 @@ function completeTrain(keys: TrainKeys): TrainSettings {
 
 /** Every adapter that a line stands for: the product of its lists, the last key varying fastest. */
 function lineAdapters(base: AdapterKeys, line: CompareKeys): AdapterConfig[] {
-  const lists = { ...line.adapter, ...(line.bottleneck ? { bottleneck: line.bottleneck } : {}) };
+  const bottleneck = line.large_sparse?.bottleneck ?? line.bottleneck;
+  const lists = { ...line.adapter, ...(bottleneck ? { bottleneck } : {}) };
   let overrides: AdapterKeys[] = [{}];
   for (const [key, values] of Object.entries(lists)) {
     overrides = overrides.flatMap((chosen) => values.map((value) => ({ ...chosen, [key]: value })));
@@ -65,12 +44,19 @@ function lineAdapters(base: AdapterKeys, line: CompareKeys): AdapterConfig[] {
   return overrides.map((over) => completeAdapter(mergeAdapter(base, over)));
 }
 
-function completeLine(base: AdapterKeys, line: CompareKeys): CompareLine {
+function completeLine(base: AdapterKeys, line: CompareKeys, origin: string): CompareLine {
   return {
+    origin,
     pruner: line.pruner,
     sparsity: line.sparsity ?? [],
+    large_sparse: line.large_sparse !== undefined,
     scope: line.scope ?? [defaults.DEFAULT_SCOPE],
     scoring_rows: line.scoring_rows ?? [defaults.DEFAULT_SCORING_ROWS],
+    temperature: line.temperature ?? [defaults.DEFAULT_TEMPERATURE],
+    rounds: line.rounds ?? null,
+    schedule: line.schedule ?? [defaults.DEFAULT_PRUNE_SCHEDULE],
+    control: line.control ?? [defaults.DEFAULT_CONTROL],
+    reinitialize: line.reinitialize ?? [false],
     adapters: lineAdapters(base, line),
   };
 }
@@ -82,6 +68,7 @@ export function completeConfig(
   settings: SweepSettings & { tasks: NonNullable<SweepSettings['tasks']> },
   profile: string | null,
   profiles: SweepDocument['profiles'],
+  originOf: (line: number) => string,
 ): SweepConfig {
   const train = settings.train ?? {};
   const adapter = settings.adapter ?? {};
@@ -92,7 +79,7 @@ export function completeConfig(
     profiles: Object.entries(profiles ?? {}).map(([key, value]) => ({ name: key, description: value.description ?? '' })),
     backbone: settings.backbone ?? defaults.DEFAULT_BACKBONE,
     tasks: settings.tasks.map((task) => ({ name: task.name, train: completeTrain(mergeTrain(train, task.train ?? {})) })),
-    compare: (settings.compare ?? [{ pruner: ['none'] }]).map((line) => completeLine(adapter, line)),
+    compare: (settings.compare ?? [{ pruner: ['none'] }]).map((line, i) => completeLine(adapter, line, originOf(i))),
     seeds: settings.seeds ?? [...defaults.DEFAULT_SEEDS],
     rows: limit(settings.rows),
     validation_rows: limit(settings.validation_rows),

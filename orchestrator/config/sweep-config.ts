@@ -1,5 +1,5 @@
 import type { GlueTaskName } from '../data/glue-tasks';
-import type { AdapterConfig, PruneScope, Pruner, TrainConfig } from '../sweep/types';
+import type { AdapterConfig, MaskControl, PruneSchedule, PruneScope, Pruner, TrainConfig } from '../sweep/types';
 
 /** Training as a user states it: a length in epochs or in steps (exactly one is not null), the rest as in a trial. */
 export interface TrainSettings extends Omit<TrainConfig, 'total_steps'> {
@@ -15,12 +15,23 @@ export interface TaskConfig {
 
 /** One line of `compare`, with every choice a list: the line stands for their product. */
 export interface CompareLine {
+  /** Where it is written, for messages: `file:line`, or `command line`. */
+  origin: string;
   pruner: Pruner[];
-  /** Empty where the pruner is none. */
+  /** Empty where the pruner is none, and for Large-Sparse. */
   sparsity: number[];
+  /** Whether sparsity is chosen so that each of the adapters keeps as many weights as the sweep's dense reference (Large-Sparse). */
+  large_sparse: boolean;
   scope: PruneScope[];
-  /** Only snip uses it. */
+  /** Only snip and grasp use it. */
   scoring_rows: number[];
+  /** Only grasp uses it. */
+  temperature: number[];
+  /** Only snip, grasp and synflow use it; null: each pruner's own default. */
+  rounds: number[] | null;
+  schedule: PruneSchedule[];
+  control: MaskControl[];
+  reinitialize: boolean[];
   /** Every adapter that the line compares, complete. */
   adapters: AdapterConfig[];
 }

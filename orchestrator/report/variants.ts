@@ -1,18 +1,20 @@
+import { adapterName, bottleneckLabel } from '../config/adapter-kinds';
 import { canonicalJson } from '../sweep/canonical';
-import type { AdapterConfig, Trial } from '../sweep/types';
+import type { Trial } from '../sweep/types';
 
 /** Trials of a task that differ in their seed only: one row of the table. */
 export interface Variant {
   trials: Trial[];
   /** Of every trial: all but its seed. */
   config: Pick<Trial, 'adapter' | 'prune' | 'train'>;
-  /** `dense`, `snip`; with what else tells it from the task's other rows: `snip (norm none)`. */
+  /** `dense`, `snip`; with what else tells it from the task's other rows: `snip (lora)`, `snip (norm none)`. */
   label: string;
-  /** `64`, or `64/16` for attention/feed-forward. */
+  /** `64`, or `64/16` for attention/feed-forward; `–` without a module. */
   bottleneck: string;
 }
 
-const ADAPTER_DETAILS = ['kind', 'norm', 'activation', 'scale', 'init', 'init_std'] as const;
+const ADAPTER_DETAILS = ['norm', 'activation', 'scale', 'init', 'init_std', 'lora_alpha', 'prefix_hidden'] as const;
+const PRUNE_DETAILS = ['scoring_rows', 'temperature', 'rounds', 'schedule'] as const;
 
 /** A task's trials as rows, in the order of the plan. */
 export function variantsOf(trials: readonly Trial[]): Variant[] {
@@ -24,13 +26,7 @@ export function variantsOf(trials: readonly Trial[]): Variant[] {
   }
   return [...groups.values()].map((group) => {
     const { adapter, prune, train } = group[0]!;
-    const details = [
-      ...ADAPTER_DETAILS.filter((key) => isVaried(trials, (trial) => trial.adapter[key])).map((key) => `${key} ${adapter[key]}`),
-      ...(prune.scope === 'local' ? ['local'] : []),
-      ...(prune.scoring_rows > 0 && isVaried(trials.filter(isSnip), (trial) => trial.prune.scoring_rows)
-        ? [`${prune.scoring_rows} scoring rows`]
-        : []),
-    ];
+    const details = [...adapterDetails(group[0]!, trials), ...pruneDetails(group[0]!, trials)];
     const name = prune.pruner === 'none' ? 'dense' : prune.pruner;
     return {
       trials: group,
@@ -54,11 +50,28 @@ export function referenceOf(variant: Variant, variants: readonly Variant[]): Var
   return dense.find(({ config }) => canonicalJson(config.adapter) === adapter) ?? dense[0] ?? null;
 }
 
-function bottleneckLabel({ attention_bottleneck: attention, ffn_bottleneck: ffn }: AdapterConfig): string {
-  return attention === 0 || attention === ffn ? String(ffn) : `${attention}/${ffn}`;
+/** The adapter's name where the task has several, and what differs between the adapters of that name. */
+function adapterDetails({ adapter }: Trial, trials: readonly Trial[]): string[] {
+  const name = adapterName(adapter);
+  const same = trials.filter((trial) => adapterName(trial.adapter) === name);
+  return [
+    ...(same.length < trials.length ? [name] : []),
+    ...ADAPTER_DETAILS.filter((key) => isVaried(same, (trial) => trial.adapter[key])).map((key) => `${words(key)} ${adapter[key]}`),
+  ];
 }
 
-const isSnip = (trial: Trial) => trial.prune.pruner === 'snip';
+/** What is not as usual about the mask, and what differs between trials of the same pruner. */
+function pruneDetails({ prune }: Trial, trials: readonly Trial[]): string[] {
+  const same = trials.filter((trial) => trial.prune.pruner === prune.pruner);
+  return [
+    ...(prune.scope === 'local' ? ['local'] : []),
+    ...PRUNE_DETAILS.filter((key) => isVaried(same, (trial) => trial.prune[key])).map((key) => `${words(key)} ${prune[key]}`),
+    ...(prune.control === 'none' ? [] : [prune.control]),
+    ...(prune.reinitialize ? ['reinitialized'] : []),
+  ];
+}
+
+const words = (key: string) => key.replaceAll('_', ' ');
 
 function isVaried(trials: readonly Trial[], value: (trial: Trial) => unknown): boolean {
   return new Set(trials.map(value)).size > 1;

@@ -12,7 +12,12 @@ import { cacheDirectory } from './paths';
 const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt', 'vocab.json', 'merges.txt'];
 const SHARD = /^model(-\d+-of-\d+)?\.safetensors$/;
 
-const modelConfig = z.object({ model_type: z.string(), hidden_size: z.int().positive(), num_hidden_layers: z.int().positive() });
+const modelConfig = z.object({
+  model_type: z.string(),
+  hidden_size: z.int().positive(),
+  intermediate_size: z.int().positive(),
+  num_hidden_layers: z.int().positive(),
+});
 
 /** Whether results depend on a file of this name: configuration, weights and tokenizer; not readmes or other frameworks' weights. */
 export function isBackboneFile(name: string): boolean {
@@ -22,7 +27,7 @@ export function isBackboneFile(name: string): boolean {
 /** Reads a directory. @throws UserError (exit 2) naming the file that is missing or wrong */
 export async function describeBackbone(name: string, path: string): Promise<PlannedBackbone> {
   const files = readdirSync(path).filter(isBackboneFile).sort();
-  const { model_type, hidden_size, num_hidden_layers } = readConfig(path);
+  const { num_hidden_layers, ...config } = readConfig(path);
   const shards = files.filter((file) => SHARD.test(file));
   if (shards.length === 0) {
     throw new UserError(
@@ -34,7 +39,7 @@ export async function describeBackbone(name: string, path: string): Promise<Plan
   if (!files.some((file) => TOKENIZER_FILES.includes(file)))
     throw new UserError(`${path} has no tokenizer (tokenizer.json or a vocabulary)`, 2);
   const weights = shards.reduce((sum, shard) => sum + countWeights(join(path, shard)), 0);
-  return { name, path, digest: await digestOf(path, files), model_type, hidden_size, num_layers: num_hidden_layers, weights };
+  return { name, path, digest: await digestOf(path, files), ...config, num_layers: num_hidden_layers, weights };
 }
 
 function readConfig(path: string): z.infer<typeof modelConfig> {

@@ -1,7 +1,8 @@
+import { adapterName } from '../config/adapter-kinds';
 import type { Cohort, Trial } from './types';
 
 /**
- * Forms cohorts: trials of the same data set, backbone and adapter kind, at most `maxCohort` of them, in sizes that differ by one
+ * Forms cohorts: trials of the same data set, backbone and adapter name, at most `maxCohort` of them, in sizes that differ by one
  * at most. Data sets come in the order of the trials. Within one, trials are taken by seed: those that share initial weights share
  * snip scores, and the seeds' pairs with the dense adapter are complete as early as may be.
  */
@@ -11,7 +12,7 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort
   }
   const groups = new Map<string, Trial[]>();
   for (const trial of trials) {
-    const key = [trial.dataset, trial.backbone, trial.adapter.kind].join(' ');
+    const key = [trial.dataset, trial.backbone, adapterName(trial.adapter)].join(' ');
     groups.set(key, [...(groups.get(key) ?? []), trial]);
   }
   const chunks = [...groups.values()].flatMap((group) => {

@@ -1,7 +1,8 @@
-import type { CompareLine, SweepConfig, TrainSettings } from '../config/sweep-config';
+import type { SweepConfig, TrainSettings } from '../config/sweep-config';
 import { formCohorts } from './cohorts';
+import { expandCompare } from './compare';
 import { sweepId, trialId } from './identity';
-import type { AdapterConfig, Plan, PlannedBackbone, PlannedDataset, PruneConfig, TrainConfig, Trial } from './types';
+import type { Plan, PlannedBackbone, PlannedDataset, TrainConfig, Trial } from './types';
 
 export interface PlanInputs {
   backbone: PlannedBackbone;
@@ -13,18 +14,15 @@ export interface PlanInputs {
   profileReason: string | null;
 }
 
-interface Variant {
-  adapter: AdapterConfig;
-  prune: PruneConfig;
-}
-
 /**
  * Resolves a sweep into trials and cohorts. Pure: the same configuration, backbone and data sets give the same plan, to the byte.
- * Trials come in the order task, line of `compare`, adapter, pruner, sparsity, scope, scoring rows, seed; the second of two equal ones
- * is dropped.
+ * Trials come in the order task, line of `compare`, adapter, pruner, sparsity, the pruner's other keys, seed; the second of two equal
+ * ones is dropped.
+ *
+ * @throws ConfigError where a Large-Sparse line has no sparsity that gives it the dense budget
  */
 export function planSweep(config: SweepConfig, { backbone, datasets, maxCohort, profileReason }: PlanInputs): Plan {
-  const variants = config.compare.flatMap(expandLine);
+  const variants = expandCompare(config.compare, backbone);
   const trials = new Map<string, Trial>();
   for (const task of config.tasks) {
     const dataset = datasets.find((candidate) => candidate.task === task.name);
@@ -55,20 +53,6 @@ export function planSweep(config: SweepConfig, { backbone, datasets, maxCohort, 
     trials: list,
     cohorts: formCohorts(list, maxCohort),
   };
-}
-
-/** Lists multiply. What a pruner does not use is set to one value, so that equal trials have equal ids. */
-function expandLine(line: CompareLine): Variant[] {
-  const prunes = line.pruner.flatMap((pruner): PruneConfig[] => {
-    if (pruner === 'none') {
-      return [{ pruner, sparsity: 0, scope: 'global', scoring_rows: 0 }];
-    }
-    const scoringRows = pruner === 'snip' ? line.scoring_rows : [0];
-    return line.sparsity.flatMap((sparsity) =>
-      line.scope.flatMap((scope) => scoringRows.map((scoring_rows) => ({ pruner, sparsity, scope, scoring_rows }))),
-    );
-  });
-  return line.adapters.flatMap((adapter) => prunes.map((prune) => ({ adapter, prune })));
 }
 
 /** Epochs become steps: the last step of an epoch takes what rows are left. */

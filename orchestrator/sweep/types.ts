@@ -5,37 +5,64 @@
  * This file imports nothing: workflows, which may not touch Node, use these types as well.
  */
 
-export type AdapterKind = 'houlsby' | 'pfeiffer';
+export type AttentionModule = 'none' | 'sequential' | 'parallel' | 'lora' | 'prefix';
+export type FfnModule = 'none' | 'sequential' | 'parallel' | 'lora' | 'after_norm';
 export type AdapterNorm = 'none' | 'before' | 'after';
 export type Activation = 'relu' | 'gelu' | 'swish';
 export type AdapterInit = 'gaussian' | 'zero_up';
-export type Pruner = 'none' | 'rand' | 'mag' | 'snip';
+export type Pruner = 'none' | 'rand' | 'mag' | 'snip' | 'er' | 'grasp' | 'synflow';
 export type PruneScope = 'global' | 'local';
+export type PruneSchedule = 'exponential' | 'linear';
+export type MaskControl = 'none' | 'inverted' | 'shuffled';
 export type LearningRateSchedule = 'linear' | 'constant';
 export type TaskKind = 'classification' | 'regression';
 
-/** The trained modules of a trial. Fields as in `Adapter` of job.proto. */
+/**
+ * The trained modules of a trial. Fields as in `Adapter` of job.proto. What the modules do not use has one value, whatever was
+ * written, so that equal adapters are equal here.
+ */
 export interface AdapterConfig {
-  kind: AdapterKind;
-  /** Inner width beside attention; 0 where the kind has no module there (pfeiffer). */
+  attention: AttentionModule;
+  ffn: FfnModule;
+  /** r beside attention: inner width, LoRA's rank or the prefix's length; 0 where there is no module. */
   attention_bottleneck: number;
-  /** Inner width beside the feed-forward block. */
+  /** r beside the feed-forward block, likewise. */
   ffn_bottleneck: number;
+  /** s of sequential, parallel and after_norm; 1 without one. */
   scale: number;
+  /** `none` without a module that scale would hold for. */
   norm: AdapterNorm;
+  /** `relu` without such a module. */
   activation: Activation;
+  /** `gaussian` where no matrix is drawn. */
   init: AdapterInit;
+  /** Of gaussian matrices and of a prefix; 0 where nothing is drawn with it. */
   init_std: number;
+  /** LoRA's α: the update is α / r · up(down(x)); 0 without LoRA. */
+  lora_alpha: number;
+  /** Inner width of the prefix's MLP; 0 for none, and without a prefix. */
+  prefix_hidden: number;
+  /** Whether the backbone's biases are trained (BitFit). */
+  biases: boolean;
 }
 
-/** How an adapter is pruned at initialization. Fields as in `Prune` of job.proto. */
+/** How an adapter is pruned at initialization. Fields as in `Prune` of job.proto; what a pruner does not use has one value. */
 export interface PruneConfig {
   pruner: Pruner;
   /** Fraction of prunable weights removed, in [0, 1); 0 for `none`. */
   sparsity: number;
   scope: PruneScope;
-  /** Training rows that the snip gradient is summed over; 0 for the other pruners. */
+  /** Training rows that the gradient of snip and grasp is taken over; 0 for the other pruners. */
   scoring_rows: number;
+  /** What grasp divides the logits by; 0 for the other pruners. */
+  temperature: number;
+  /** Rounds in which the density of snip, grasp and synflow falls; 1 for the other pruners. */
+  rounds: number;
+  /** `exponential` where there is one round. */
+  schedule: PruneSchedule;
+  control: MaskControl;
+  /** Whether weights are drawn anew after masking. */
+  reinitialize: boolean;
 }
 
 /** How a trial is trained. Fields as in `Train` of job.proto. */
@@ -80,6 +107,8 @@ export interface PlannedBackbone {
   /** `model_type` of config.json: `bert`, `roberta`. */
   model_type: string;
   hidden_size: number;
+  /** Inner width of the feed-forward block. */
+  intermediate_size: number;
   num_layers: number;
   /** Number of weights, for display. */
   weights: number;
@@ -163,8 +192,9 @@ export interface TrialResult {
   trial_id: string;
   task: string;
   backbone: string;
-  adapter: AdapterKind;
-  /** One width, or [attention, feed-forward] where they differ. */
+  /** The kind's name, else `<attention>+<feed-forward>`, for example `lora+parallel`. */
+  adapter: string;
+  /** r of the modules: one number, or [attention, feed-forward] where they differ; 0 without a module. */
   bottleneck: number | [number, number];
   pruner: Pruner;
   sparsity: number;

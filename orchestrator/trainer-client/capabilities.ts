@@ -1,7 +1,7 @@
 /** Whether a trainer can carry out a plan. */
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import type { Plan } from '../sweep/types';
-import { ADAPTER_KINDS, PRUNERS, TASK_KINDS } from './spec';
+import { ATTENTION_MODULES, FFN_MODULES, PRUNERS, TASK_KINDS } from './spec';
 
 const PROTOCOL_VERSION = 1;
 
@@ -12,7 +12,7 @@ export function checkPlan(plan: Plan, capabilities: Capabilities): string[] {
   }
   return [
     ...checkBackbone(plan, capabilities),
-    ...checkWords('adapter', ADAPTER_KINDS, capabilities.adapters, new Set(plan.trials.map(({ adapter }) => adapter.kind))),
+    ...checkAdapters(plan, capabilities),
     ...checkWords('pruner', PRUNERS, capabilities.pruners, new Set(plan.trials.map(({ prune }) => prune.pruner))),
     ...checkWords('task kind', TASK_KINDS, capabilities.taskKinds, new Set(plan.datasets.map(({ kind }) => kind))),
     ...plan.cohorts
@@ -31,6 +31,15 @@ function checkBackbone({ backbone }: Plan, capabilities: Capabilities): string[]
     lacking.push(`backbone ${backbone.name} is not a directory, and the trainer does not download`);
   }
   return lacking;
+}
+
+function checkAdapters({ trials }: Plan, { attentionModules, ffnModules, biases }: Capabilities): string[] {
+  const adapters = trials.map(({ adapter }) => adapter);
+  return [
+    ...checkWords('attention module', ATTENTION_MODULES, attentionModules, new Set(adapters.map(({ attention }) => attention))),
+    ...checkWords('feed-forward module', FFN_MODULES, ffnModules, new Set(adapters.map(({ ffn }) => ffn))),
+    ...(!biases && adapters.some((adapter) => adapter.biases) ? ['the trainer does not train biases, as the adapter bitfit needs'] : []),
+  ];
 }
 
 /** The plan's words of one sort that the trainer does not list, with those that it does. */

@@ -3,10 +3,13 @@ import { createHash } from 'node:crypto';
 import {
   Activation,
   AdapterInit,
-  AdapterKind,
   AdapterNorm,
+  AttentionModule,
+  FfnModule,
   JobSpec,
   LearningRateSchedule,
+  MaskControl,
+  PruneSchedule,
   PruneScope,
   Pruner,
   TaskKind,
@@ -37,15 +40,28 @@ const LOG_EVERY_STEPS = 10;
 /** The newest, and one before it should the newest be broken. */
 const KEEP_CHECKPOINTS = 2;
 
-export const ADAPTER_KINDS: Record<AdapterConfig['kind'], AdapterKind> = {
-  houlsby: AdapterKind.ADAPTER_KIND_HOULSBY,
-  pfeiffer: AdapterKind.ADAPTER_KIND_PFEIFFER,
+export const ATTENTION_MODULES: Record<AdapterConfig['attention'], AttentionModule> = {
+  none: AttentionModule.ATTENTION_MODULE_NONE,
+  sequential: AttentionModule.ATTENTION_MODULE_SEQUENTIAL,
+  parallel: AttentionModule.ATTENTION_MODULE_PARALLEL,
+  lora: AttentionModule.ATTENTION_MODULE_LORA,
+  prefix: AttentionModule.ATTENTION_MODULE_PREFIX,
+};
+export const FFN_MODULES: Record<AdapterConfig['ffn'], FfnModule> = {
+  none: FfnModule.FFN_MODULE_NONE,
+  sequential: FfnModule.FFN_MODULE_SEQUENTIAL,
+  parallel: FfnModule.FFN_MODULE_PARALLEL,
+  lora: FfnModule.FFN_MODULE_LORA,
+  after_norm: FfnModule.FFN_MODULE_AFTER_NORM,
 };
 export const PRUNERS: Record<PruneConfig['pruner'], Pruner> = {
   none: Pruner.PRUNER_NONE,
   rand: Pruner.PRUNER_RAND,
   mag: Pruner.PRUNER_MAG,
   snip: Pruner.PRUNER_SNIP,
+  er: Pruner.PRUNER_ER,
+  grasp: Pruner.PRUNER_GRASP,
+  synflow: Pruner.PRUNER_SYNFLOW,
 };
 export const TASK_KINDS: Record<PlannedDataset['kind'], TaskKind> = {
   classification: TaskKind.TASK_KIND_CLASSIFICATION,
@@ -68,6 +84,15 @@ const INITS: Record<AdapterConfig['init'], AdapterInit> = {
 const SCOPES: Record<PruneConfig['scope'], PruneScope> = {
   global: PruneScope.PRUNE_SCOPE_GLOBAL,
   local: PruneScope.PRUNE_SCOPE_LOCAL,
+};
+const PRUNE_SCHEDULES: Record<PruneConfig['schedule'], PruneSchedule> = {
+  exponential: PruneSchedule.PRUNE_SCHEDULE_EXPONENTIAL,
+  linear: PruneSchedule.PRUNE_SCHEDULE_LINEAR,
+};
+const CONTROLS: Record<PruneConfig['control'], MaskControl> = {
+  none: MaskControl.MASK_CONTROL_NONE,
+  inverted: MaskControl.MASK_CONTROL_INVERTED,
+  shuffled: MaskControl.MASK_CONTROL_SHUFFLED,
 };
 const SCHEDULES: Record<TrainConfig['schedule'], LearningRateSchedule> = {
   linear: LearningRateSchedule.LEARNING_RATE_SCHEDULE_LINEAR,
@@ -112,7 +137,8 @@ function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
     trialId: id,
     seed,
     adapter: {
-      kind: ADAPTER_KINDS[adapter.kind],
+      attention: ATTENTION_MODULES[adapter.attention],
+      ffn: FFN_MODULES[adapter.ffn],
       attentionBottleneck: adapter.attention_bottleneck,
       ffnBottleneck: adapter.ffn_bottleneck,
       scale: adapter.scale,
@@ -120,12 +146,20 @@ function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
       activation: ACTIVATIONS[adapter.activation],
       init: INITS[adapter.init],
       initStd: adapter.init_std,
+      loraAlpha: adapter.lora_alpha,
+      prefixHidden: adapter.prefix_hidden,
+      biases: adapter.biases,
     },
     prune: {
       pruner: PRUNERS[prune.pruner],
       sparsity: prune.sparsity,
       scope: SCOPES[prune.scope],
       scoringRows: prune.scoring_rows,
+      temperature: prune.temperature,
+      rounds: prune.rounds,
+      schedule: PRUNE_SCHEDULES[prune.schedule],
+      control: CONTROLS[prune.control],
+      reinitialize: prune.reinitialize,
     },
     train: {
       batchSize: train.batch_size,

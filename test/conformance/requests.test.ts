@@ -2,7 +2,7 @@
 import { status } from '@grpc/grpc-js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Activation, Dataset, JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { AttentionModule, FfnModule, type Activation, type Dataset, type JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { TrainerError } from '../../orchestrator/trainer-client/client';
 import { specDigest } from '../../orchestrator/trainer-client/spec';
@@ -44,9 +44,11 @@ describeTrainer('a trainer that was started', () => {
     expect(capabilities.slots).toBeGreaterThanOrEqual(1);
     expect(capabilities.maxCohort).toBeGreaterThanOrEqual(1);
     expect(capabilities.architectures).toContain('bert');
-    for (const list of [capabilities.devices, capabilities.adapters, capabilities.pruners, capabilities.taskKinds]) {
+    for (const list of [capabilities.devices, capabilities.pruners, capabilities.taskKinds]) {
       expect(list.length).toBeGreaterThan(0);
     }
+    expect(capabilities.attentionModules).toContain(AttentionModule.ATTENTION_MODULE_NONE);
+    expect(capabilities.ffnModules).toContain(FfnModule.FFN_MODULE_NONE);
     expect(capabilities.devices[0]!.memoryBytes).toBeGreaterThan(1e8);
     expect(capabilities.environment).toHaveProperty(capabilities.framework);
   });

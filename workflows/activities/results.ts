@@ -1,4 +1,5 @@
 /** From predictions to result files, and from those to the report. */
+import { adapterName, bottleneckOf } from '../../orchestrator/config/adapter-kinds';
 import { evaluatePredictions } from '../../orchestrator/metrics/evaluate';
 import { writeReport } from '../../orchestrator/report/write';
 import { readPlan, readResult, readResults, readStage, writeResult } from '../../orchestrator/store/sweep-store';
@@ -56,13 +57,12 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
   const dataset = datasetOf(plan, trial.dataset);
   const [pruned, trained] = [await readStage(root, trial.id, 'prune'), await readStage(root, trial.id, 'train')];
   const evaluated = failed ? { metrics: {}, warnings: [] } : evaluatePredictions(root, plan, trial);
-  const { attention_bottleneck: attention, ffn_bottleneck: ffn } = adapter;
   return {
     trial_id: trial.id,
     task: trial.task,
     backbone: plan.backbone.name,
-    adapter: adapter.kind,
-    bottleneck: attention === ffn || attention === 0 ? ffn : [attention, ffn],
+    adapter: adapterName(adapter),
+    bottleneck: bottleneckOf(adapter),
     pruner: prune.pruner,
     sparsity: prune.sparsity,
     achieved_sparsity: pruned?.values.achieved_sparsity ?? null,

@@ -1,9 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DEFAULT_ADAPTER, DEFAULT_TRAIN } from '../../../orchestrator/config/defaults';
+import { completeAdapter } from '../../../orchestrator/config/adapter';
+import { adapterName } from '../../../orchestrator/config/adapter-kinds';
+import { DEFAULT_TRAIN } from '../../../orchestrator/config/defaults';
 import { ConfigError } from '../../../orchestrator/config/errors';
 import { loadSweepConfig, sweepConfigFrom, type LoadOptions } from '../../../orchestrator/config/load';
+
+const HOULSBY = completeAdapter({});
 
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-config-'));
 const file = join(folder, 'mine.yaml');
@@ -38,7 +42,11 @@ describe('a sweep file', () => {
     });
     expect(config.tasks).toEqual([{ name: 'mrpc', train: DEFAULT_TRAIN }]);
     expect(config.compare).toEqual([
-      { pruner: ['none'], sparsity: [], scope: ['global'], scoring_rows: [128], adapters: [DEFAULT_ADAPTER] },
+      {
+        origin: `${file}:1`,
+        ...{ pruner: ['none'], sparsity: [], large_sparse: false, scope: ['global'], scoring_rows: [128], temperature: [200] },
+        ...{ rounds: null, schedule: ['exponential'], control: ['none'], reinitialize: [false], adapters: [HOULSBY] },
+      },
     ]);
   });
 
@@ -60,7 +68,7 @@ describe('a sweep file', () => {
 
   test('sets both widths by bottleneck; the width of one module goes before it', () => {
     const [adapter] = load('{tasks: rte, adapter: {bottleneck: 32, ffn_bottleneck: 8}}').compare[0]!.adapters;
-    expect(adapter).toEqual({ ...DEFAULT_ADAPTER, attention_bottleneck: 32, ffn_bottleneck: 8 });
+    expect(adapter).toEqual({ ...HOULSBY, attention_bottleneck: 32, ffn_bottleneck: 8 });
   });
 
   test('compares adapters: the lists of a line multiply', () => {
@@ -76,6 +84,48 @@ describe('a sweep file', () => {
   test('gives pfeiffer no module beside attention', () => {
     const [adapter] = load('{tasks: rte, adapter: {kind: pfeiffer, bottleneck: 32}}').compare[0]!.adapters;
     expect(adapter).toMatchObject({ attention_bottleneck: 0, ffn_bottleneck: 32 });
+  });
+});
+
+describe('the adapters of a sweep file', () => {
+  const adapterOf = (keys: string) => load(`{tasks: rte, adapter: ${keys}}`).compare[0]!.adapters[0]!;
+  const modules = { scale: 1, norm: 'none', activation: 'relu', init: 'gaussian', init_std: 0.02, lora_alpha: 0, prefix_hidden: 0 };
+
+  test.each([
+    ['houlsby', { attention: 'sequential', ffn: 'sequential', attention_bottleneck: 64, ffn_bottleneck: 64, norm: 'before' }],
+    ['pfeiffer', { attention: 'none', ffn: 'after_norm', attention_bottleneck: 0, ffn_bottleneck: 64, norm: 'before' }],
+    ['parallel', { attention: 'parallel', ffn: 'parallel', attention_bottleneck: 64, ffn_bottleneck: 64 }],
+    ['lora', { attention: 'lora', ffn: 'none', attention_bottleneck: 8, ffn_bottleneck: 0, lora_alpha: 16 }],
+    ['prefix', { attention: 'prefix', ffn: 'none', attention_bottleneck: 30, ffn_bottleneck: 0, prefix_hidden: 800 }],
+    ['mam', { attention: 'prefix', ffn: 'parallel', attention_bottleneck: 30, ffn_bottleneck: 192, scale: 4, prefix_hidden: 800 }],
+    ['bitfit', { attention: 'none', ffn: 'none', attention_bottleneck: 0, ffn_bottleneck: 0, init_std: 0, biases: true }],
+    ['head_only', { attention: 'none', ffn: 'none', attention_bottleneck: 0, ffn_bottleneck: 0, init_std: 0 }],
+  ])('%s has its modules and its defaults, and neutral values for the rest', (kind, expected) => {
+    const adapter = adapterOf(`{kind: ${kind}}`);
+    expect(adapter).toEqual({ ...modules, biases: false, ...expected });
+    expect(adapterName(adapter)).toBe(kind);
+  });
+
+  test('may be put together from modules, alone or on top of a kind', () => {
+    const both = adapterOf('{attention: lora, ffn: parallel, bottleneck: 4}');
+    expect(both).toMatchObject({ attention: 'lora', ffn: 'parallel', attention_bottleneck: 4, ffn_bottleneck: 4, lora_alpha: 16 });
+    expect(adapterName(both)).toBe('lora+parallel');
+    expect(adapterOf('{kind: mam, ffn: lora}')).toMatchObject({ attention: 'prefix', ffn: 'lora', ffn_bottleneck: 8, scale: 1 });
+    expect(adapterName(adapterOf('{attention: prefix, ffn: parallel}'))).toBe('mam');
+    expect(adapterOf('{attention: none, ffn: none}')).toEqual(adapterOf('{kind: head_only}'));
+  });
+
+  test('are equal where they differ only in what they do not use', () => {
+    const unused = 'scale: 9, norm: after, activation: gelu';
+    expect(adapterOf(`{kind: lora, prefix_hidden: 5, ffn_bottleneck: 5, ${unused}}`)).toEqual(adapterOf('{kind: lora}'));
+    expect(adapterOf(`{kind: prefix, init: zero_up, lora_alpha: 5, ${unused}}`)).toEqual(adapterOf('{kind: prefix}'));
+    expect(adapterOf(`{kind: bitfit, init: zero_up, init_std: 1, bottleneck: 5, ${unused}}`)).toEqual(adapterOf('{kind: bitfit}'));
+    expect(adapterOf('{init: zero_up, init_std: 1}')).toEqual(adapterOf('{init: zero_up}'));
+  });
+
+  test('what is written goes before a kind, which replaces earlier modules only', () => {
+    const yaml = '{tasks: rte, adapter: {attention: lora, norm: after, bottleneck: 32}, compare: [{pruner: none, adapter: {kind: mam}}]}';
+    expect(load(yaml).compare[0]!.adapters[0]).toMatchObject({ attention: 'prefix', norm: 'after', scale: 4, ffn_bottleneck: 32 });
   });
 });
 
@@ -176,7 +226,7 @@ describe('a wrong sweep file', () => {
     [
       'scoring rows that nothing uses',
       'tasks: rte\ncompare: [{pruner: rand, sparsity: 0.4, scoring_rows: 8}]',
-      '2: compare[0].scoring_rows: 8 is not allowed; must be left out where no pruner is snip',
+      '2: compare[0].scoring_rows: 8 is not allowed; must be left out where no pruner is snip or grasp',
     ],
     [
       'a length in epochs and in steps',
@@ -191,9 +241,74 @@ describe('a wrong sweep file', () => {
     ['no YAML at all', 'tasks: [rte', 'is not valid YAML:'],
     ['a list for the whole file', '- rte', '1: the whole: ["rte"] is not allowed; must be a map with keys among name, backbone,'],
     [
-      'large_sparse, which is not built yet',
-      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.8, large_sparse: {}}]',
-      '2: compare[0].large_sparse is not built yet',
+      'large_sparse with sparsity',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.8, large_sparse: {bottleneck: 128}}]',
+      '2: compare[0].sparsity: 0.8 is not allowed; must be left out where large_sparse is given',
+    ],
+    [
+      'large_sparse without a bottleneck',
+      'tasks: rte\ncompare: [{pruner: snip, large_sparse: {}}]',
+      '2: compare[0].large_sparse.bottleneck: is missing; must be',
+    ],
+    [
+      'large_sparse with a local scope',
+      'tasks: rte\ncompare: [{pruner: snip, large_sparse: {bottleneck: 128}, scope: local}]',
+      '2: compare[0].scope: "local" is not allowed; must be global where large_sparse is given',
+    ],
+    [
+      'large_sparse with another bottleneck',
+      'tasks: rte\ncompare: [{pruner: snip, large_sparse: {bottleneck: 128}, adapter: {ffn_bottleneck: 8}}]',
+      'is not allowed; must be without ffn_bottleneck where large_sparse is given',
+    ],
+    [
+      'a dense line with large_sparse',
+      'tasks: rte\ncompare: [{pruner: none, large_sparse: {bottleneck: 128}}]',
+      'must be left out where the pruner is none',
+    ],
+    [
+      'a dense line with a control',
+      'tasks: rte\ncompare: [{pruner: none, control: shuffled}]',
+      '2: compare[0].control: "shuffled" is not allowed; must be left out where the pruner is none',
+    ],
+    [
+      'a dense line that is drawn anew',
+      'tasks: rte\ncompare: [{pruner: none, reinitialize: true}]',
+      '2: compare[0].reinitialize: true is not allowed; must be left out where the pruner is none',
+    ],
+    [
+      'er with a local scope',
+      'tasks: rte\ncompare: [{pruner: er, sparsity: 0.4, scope: [global, local]}]',
+      '2: compare[0].scope: ["global","local"] is not allowed; must be global where a pruner is er: it sets each matrix\'s density itself',
+    ],
+    [
+      'rounds that no pruner has',
+      'tasks: rte\ncompare: [{pruner: [rand, mag, er], sparsity: 0.4, rounds: 5}]',
+      '2: compare[0].rounds: 5 is not allowed; must be 1 or left out where no pruner is snip, grasp or synflow',
+    ],
+    [
+      'a temperature that nothing uses',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, temperature: 200}]',
+      '2: compare[0].temperature: 200 is not allowed; must be left out where no pruner is grasp',
+    ],
+    [
+      'a pruner of an adapter without matrices',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, adapter: {kind: [houlsby, bitfit]}}]',
+      '2: compare[0].pruner: "snip" is not allowed with the adapter bitfit; must be none: it has no matrix to prune',
+    ],
+    [
+      'scores that would all be 0',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, adapter: {kind: lora, init: zero_up}}]',
+      '2: compare[0].pruner: "snip" is not allowed with the adapter lora of init zero_up: all scores would be 0; must be used with init gaussian',
+    ],
+    [
+      'scores of up that would all be 0',
+      'tasks: rte\ncompare: [{pruner: grasp, sparsity: 0.4, adapter: {init: zero_up}}]',
+      '2: compare[0].pruner: "grasp" is not allowed with the adapter houlsby of init zero_up: all scores of up would be 0;',
+    ],
+    [
+      'a module beside bitfit',
+      'tasks: rte\ncompare: [{pruner: none, adapter: {kind: bitfit, ffn: parallel}}]',
+      '2: compare[0].adapter.ffn: "parallel" is not allowed; must be left out where the kind is bitfit',
     ],
     [
       'compat, which is not built yet',
@@ -204,6 +319,21 @@ describe('a wrong sweep file', () => {
     const found = problems(yaml);
     expect(found).toHaveLength(1);
     expect(found[0]).toContain(message);
+  });
+
+  test('is told of a pruner in a profile at its line, and of all lines at once', () => {
+    const lines = ['tasks: rte', 'adapter: {kind: prefix}', 'profiles:', '  p:', '    compare:', '      - {pruner: none}'];
+    const yaml = [...lines, '      - {pruner: mag, sparsity: 0.4}', '      - {pruner: er, sparsity: 0.4}'].join('\n');
+    expect(problems(yaml, { profile: 'p' })).toEqual([
+      '7: compare[1].pruner: "mag" is not allowed with the adapter prefix; must be none: it has no matrix to prune',
+      '8: compare[2].pruner: "er" is not allowed with the adapter prefix; must be none: it has no matrix to prune',
+    ]);
+    expect(problems(yaml)).toEqual([]);
+  });
+
+  test('a pruner of the command line is a problem of the command line', () => {
+    const overrides = { adapter: { kind: 'head_only' }, compare: [{ pruner: 'rand', sparsity: 0.4 }] };
+    expect(problems('tasks: rte', { overrides })).toEqual([expect.stringContaining('command line: compare[0].pruner: "rand"')]);
   });
 
   test('is told of all its problems at once', () => {
@@ -224,6 +354,6 @@ describe('the sweep glue', () => {
   test('states the defaults where it states a setting', () => {
     const config = loadSweepConfig('glue');
     expect(config.tasks[0]!.train).toEqual(DEFAULT_TRAIN);
-    expect(config.compare[0]!.adapters).toEqual([DEFAULT_ADAPTER]);
+    expect(config.compare[0]!.adapters).toEqual([HOULSBY]);
   });
 });

@@ -1,10 +1,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { adapterName } from '../../../orchestrator/config/adapter-kinds';
 import { sweepConfigFrom } from '../../../orchestrator/config/load';
 import { encodeSafetensors } from '../../../orchestrator/data/safetensors';
 import { meanOf, pairedDifference, t975 } from '../../../orchestrator/report/statistics';
-import type { SweepSummary } from '../../../orchestrator/report/summary';
+import { summarize, type SweepSummary } from '../../../orchestrator/report/summary';
 import { renderTable } from '../../../orchestrator/report/table';
 import { writeReport } from '../../../orchestrator/report/write';
 import { budgetOf } from '../../../orchestrator/sweep/budget';
@@ -28,7 +29,7 @@ function resultOf(plan: Plan, trial: Trial, metrics: Record<string, number>, cha
     trial_id: trial.id,
     task: trial.task,
     backbone: plan.backbone.name,
-    adapter: trial.adapter.kind,
+    adapter: adapterName(trial.adapter),
     bottleneck: trial.adapter.ffn_bottleneck,
     pruner: trial.prune.pruner,
     sparsity: trial.prune.sparsity,
@@ -209,6 +210,25 @@ describe('a report', () => {
     for (const label of ['dense (norm none)', 'dense (norm before)', 'mag (norm before)', 'mag (norm before, local)']) {
       expect(table).toContain(`  ${label} `);
     }
+  });
+
+  test('names the adapter where a task has several, and what differs between those of one name', () => {
+    const compare = [
+      { pruner: 'none', adapter: { kind: ['houlsby', 'head_only'] } },
+      { pruner: 'snip', sparsity: 0.5, adapter: { attention: 'lora', ffn: 'parallel', ffn_bottleneck: 16, lora_alpha: [16, 32] } },
+      { pruner: 'synflow', sparsity: 0.5, rounds: [1, 100], control: ['none', 'shuffled'], reinitialize: true },
+    ];
+    const rows = summarize(planOf({ compare }), [], {}).tasks[0]!.rows.map(({ label, bottleneck }) => `${label} | ${bottleneck}`);
+    expect(rows).toEqual([
+      'dense (houlsby) | 64',
+      'dense (head_only) | –',
+      'snip (lora+parallel, lora alpha 16) | 8/16',
+      'snip (lora+parallel, lora alpha 32) | 8/16',
+      'synflow (houlsby, rounds 1, reinitialized) | 64',
+      'synflow (houlsby, rounds 1, shuffled, reinitialized) | 64',
+      'synflow (houlsby, rounds 100, reinitialized) | 64',
+      'synflow (houlsby, rounds 100, shuffled, reinitialized) | 64',
+    ]);
   });
 
   test('of nothing yet is a table of dashes', () => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resolveBackbone } from '../../../orchestrator/runtime/backbone';
 
-const CONFIG = { model_type: 'roberta', hidden_size: 8, num_hidden_layers: 2 };
+const CONFIG = { model_type: 'roberta', hidden_size: 8, intermediate_size: 32, num_hidden_layers: 2 };
 const onProgress = (): void => undefined;
 
 let folder: string;
@@ -51,7 +51,7 @@ describe('a backbone in a directory', () => {
   it('is described by its configuration and the headers of its weights', async () => {
     const path = writeModel();
     expect(await resolveBackbone(path, { onProgress })).toEqual({
-      ...{ name: path, path, model_type: 'roberta', hidden_size: 8, num_layers: 2, weights: 80 + 64 + 1 },
+      ...{ name: path, path, model_type: 'roberta', hidden_size: 8, intermediate_size: 32, num_layers: 2, weights: 80 + 64 + 1 },
       digest: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
     });
   });
@@ -96,7 +96,7 @@ describe('a backbone in a directory', () => {
 
   it('whose configuration lacks a field is refused with the field', async () => {
     const path = writeModel({ ...FILES, 'config.json': Buffer.from('{"model_type": "bert", "hidden_size": 0}') });
-    await expect(resolveBackbone(path, { onProgress })).rejects.toThrow(/hidden_size: .*num_hidden_layers: /);
+    await expect(resolveBackbone(path, { onProgress })).rejects.toThrow(/hidden_size: .*intermediate_size: .*num_hidden_layers: /);
   });
 
   it('that does not exist is no hub id', async () => {

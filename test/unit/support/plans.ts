@@ -1,5 +1,5 @@
 import { glueTask, numLabels } from '../../../orchestrator/data/glue-tasks';
-import type { PlannedBackbone, PlannedDataset } from '../../../orchestrator/sweep/types';
+import type { PlannedBackbone, PlannedDataset, PruneConfig } from '../../../orchestrator/sweep/types';
 
 /** MiniLM's sizes. */
 export function backbone(): PlannedBackbone {
@@ -9,6 +9,7 @@ export function backbone(): PlannedBackbone {
     digest: 'b'.repeat(64),
     model_type: 'bert',
     hidden_size: 384,
+    intermediate_size: 1536,
     num_layers: 6,
     weights: 22_713_216,
   };
@@ -37,5 +38,21 @@ export function dataset(name: string, rows: { train?: number; validation?: numbe
     max_length: 128,
     rows: null,
     validation_rows: null,
+  };
+}
+
+/** A dense adapter's pruning, with changes. */
+export function prune(changes: Partial<PruneConfig> = {}): PruneConfig {
+  return {
+    pruner: 'none',
+    sparsity: 0,
+    scope: 'global',
+    scoring_rows: 0,
+    temperature: 0,
+    rounds: 1,
+    schedule: 'exponential',
+    control: 'none',
+    reinitialize: false,
+    ...changes,
   };
 }

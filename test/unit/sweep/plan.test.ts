@@ -1,8 +1,10 @@
+import { adapterName } from '../../../orchestrator/config/adapter-kinds';
 import { sweepConfigFrom } from '../../../orchestrator/config/load';
+import { budgetOf } from '../../../orchestrator/sweep/budget';
 import { digestOf, trialId } from '../../../orchestrator/sweep/identity';
 import { planSweep } from '../../../orchestrator/sweep/plan';
 import type { Plan } from '../../../orchestrator/sweep/types';
-import { backbone, dataset } from '../support/plans';
+import { backbone, dataset, prune } from '../support/plans';
 
 const SETTINGS = {
   tasks: ['mrpc', 'rte'],
@@ -50,10 +52,38 @@ describe('planSweep', () => {
   test('scoring rows tell snip trials apart and no others', () => {
     const compare = [{ pruner: ['rand', 'snip'], sparsity: 0.4, scoring_rows: [64, 128] }];
     expect(plan({ compare, seeds: [1], tasks: ['mrpc'] }).trials.map((t) => t.prune)).toEqual([
-      { pruner: 'rand', sparsity: 0.4, scope: 'global', scoring_rows: 0 },
-      { pruner: 'snip', sparsity: 0.4, scope: 'global', scoring_rows: 64 },
-      { pruner: 'snip', sparsity: 0.4, scope: 'global', scoring_rows: 128 },
+      prune({ pruner: 'rand', sparsity: 0.4 }),
+      prune({ pruner: 'snip', sparsity: 0.4, scoring_rows: 64 }),
+      prune({ pruner: 'snip', sparsity: 0.4, scoring_rows: 128 }),
     ]);
+  });
+
+  test('what a pruner does not use is neutral, and what it uses has its default', () => {
+    const compare = [{ pruner: ['er', 'grasp', 'synflow'], sparsity: 0.4, schedule: 'linear' }];
+    expect(plan({ compare, seeds: [1], tasks: ['mrpc'] }).trials.map((t) => t.prune)).toEqual([
+      prune({ pruner: 'er', sparsity: 0.4 }),
+      prune({ pruner: 'grasp', sparsity: 0.4, scoring_rows: 128, temperature: 200 }),
+      prune({ pruner: 'synflow', sparsity: 0.4, rounds: 100, schedule: 'linear' }),
+    ]);
+  });
+
+  test('rounds multiply for the pruners that have them; one round has one schedule', () => {
+    const compare = [{ pruner: ['mag', 'snip'], sparsity: 0.4, rounds: [1, 5], schedule: ['exponential', 'linear'] }];
+    const prunes = plan({ compare, seeds: [1], tasks: ['mrpc'] }).trials.map((t) => t.prune);
+    expect(prunes.map((p) => `${p.pruner} ${p.rounds} ${p.schedule}`)).toEqual([
+      'mag 1 exponential',
+      'snip 1 exponential',
+      'snip 5 exponential',
+      'snip 5 linear',
+    ]);
+  });
+
+  test('equal adapters are one trial, however they were written', () => {
+    const compare = [
+      { pruner: 'none', adapter: { kind: 'lora' } },
+      { pruner: 'none', adapter: { attention: 'lora', ffn: 'none', scale: 4, norm: 'after', activation: 'gelu', ffn_bottleneck: 9 } },
+    ];
+    expect(plan({ compare, seeds: [1], tasks: ['mrpc'] }).trials).toHaveLength(1);
   });
 
   test('the same request twice is the same plan, to the byte', () => {
@@ -70,6 +100,33 @@ describe('planSweep', () => {
   test('a trial is the same trial in any sweep', () => {
     const alone = plan({ tasks: ['rte'], seeds: [2], compare: [{ pruner: 'snip', sparsity: 0.8 }] }).trials[0]!;
     expect(plan().trials.map((t) => t.id)).toContain(alone.id);
+  });
+});
+
+describe('a Large-Sparse line', () => {
+  const line = { pruner: 'snip', large_sparse: { bottleneck: [128, 512] } };
+  const planned = (compare: unknown[]) => plan({ compare, seeds: [1], tasks: ['mrpc'] });
+
+  test('has for each width the sparsity that keeps the weights of the dense reference', () => {
+    const { trials } = planned([{ pruner: 'none' }, { pruner: 'none', bottleneck: 32 }, line]);
+    const kept = trials.map((t) => budgetOf(t.adapter, t.prune, backbone(), 2).kept);
+    expect(kept).toEqual([kept[0], kept[0]! - 12 * 2 * 384 * 32 - 12 * 32, kept[0], kept[0]]);
+    expect(trials.slice(2).map((t) => [t.adapter.ffn_bottleneck, t.prune.pruner])).toEqual([
+      [128, 'snip'],
+      [512, 'snip'],
+    ]);
+  });
+
+  test('without a dense line is refused', () => {
+    expect(() => planned([line])).toThrow(
+      'command line: compare[0].large_sparse: needs a dense reference to take its budget from; must stand beside a line {pruner: none}',
+    );
+  });
+
+  test('that is no wider than the reference is refused, with the numbers', () => {
+    expect(() => planned([{ pruner: 'none' }, { ...line, large_sparse: { bottleneck: 32 } }])).toThrow(
+      'compare[1].large_sparse: houlsby-32 has 309120 weights in all, no more than the budget of the dense reference houlsby-64, 604416;',
+    );
   });
 });
 
@@ -99,7 +156,7 @@ describe('trialId', () => {
   test('stays what it was: results of an earlier version are found again', () => {
     // Defaults may be tuned; what is written out must not change its id.
     const train = { ...trial.train, learning_rate: 1e-3, dropout: 0.1 };
-    expect(trialId({ ...trial, train, dataset: 'd', backbone: 'b' })).toMatchInlineSnapshot(`"t4210c9e65fdcd73d"`);
+    expect(trialId({ ...trial, train, dataset: 'd', backbone: 'b' })).toMatchInlineSnapshot(`"te18253e9e1e3238d"`);
   });
 });
 
@@ -110,10 +167,10 @@ describe('cohorts', () => {
     expect(cohorts.flatMap((c) => c.trials).sort()).toEqual(trials.map((t) => t.id).sort());
   });
 
-  test('never mix data sets or adapter kinds', () => {
-    const mixed = plan({ compare: [{ pruner: 'none', adapter: { kind: ['houlsby', 'pfeiffer'] } }] }, 64);
+  test('never mix data sets or adapters of different names', () => {
+    const mixed = plan({ compare: [{ pruner: 'none', adapter: { kind: ['houlsby', 'pfeiffer'], norm: ['none', 'before'] } }] }, 64);
     const kinds = mixed.cohorts.map((c) =>
-      c.trials.map((id) => mixed.trials.find((t) => t.id === id)!).map((t) => `${t.dataset} ${t.adapter.kind}`),
+      c.trials.map((id) => mixed.trials.find((t) => t.id === id)!).map((t) => `${t.dataset} ${adapterName(t.adapter)}`),
     );
     expect(kinds).toHaveLength(4);
     for (const kind of kinds) expect(new Set(kind).size).toBe(1);

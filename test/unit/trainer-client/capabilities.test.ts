@@ -1,6 +1,8 @@
 import { Capabilities } from '../../../gen/ts/sparse_adapter/trainer/v1/capabilities';
-import { AdapterKind, Pruner, TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { AttentionModule, FfnModule, Pruner, TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { completeAdapter } from '../../../orchestrator/config/adapter';
 import { checkPlan } from '../../../orchestrator/trainer-client/capabilities';
+import { prune } from '../support/plans';
 import { plannedTrial, tinyPlan } from './tiny-plan';
 
 function capabilities(changes: Partial<Capabilities> = {}): Capabilities {
@@ -8,7 +10,9 @@ function capabilities(changes: Partial<Capabilities> = {}): Capabilities {
     protocolVersion: 1,
     maxCohort: 2,
     architectures: ['bert', 'roberta'],
-    adapters: [AdapterKind.ADAPTER_KIND_HOULSBY],
+    attentionModules: [AttentionModule.ATTENTION_MODULE_NONE, AttentionModule.ATTENTION_MODULE_SEQUENTIAL],
+    ffnModules: [FfnModule.FFN_MODULE_NONE, FfnModule.FFN_MODULE_SEQUENTIAL],
+    biases: false,
     pruners: [Pruner.PRUNER_NONE, Pruner.PRUNER_SNIP],
     taskKinds: [TaskKind.TASK_KIND_CLASSIFICATION],
     ...changes,
@@ -22,13 +26,15 @@ describe('a plan against the capabilities of a trainer', () => {
 
   test('names everything that is lacking, at once', () => {
     const trials = [
-      plannedTrial('t1', { adapter: { ...plannedTrial('t').adapter, kind: 'pfeiffer' } }),
-      plannedTrial('t2', { prune: { pruner: 'mag', sparsity: 0.5, scope: 'global', scoring_rows: 0 } }),
-      plannedTrial('t3'),
+      plannedTrial('t1', { adapter: completeAdapter({ kind: 'pfeiffer' }) }),
+      plannedTrial('t2', { prune: prune({ pruner: 'mag', sparsity: 0.5 }), adapter: completeAdapter({ kind: 'lora' }) }),
+      plannedTrial('t3', { adapter: completeAdapter({ kind: 'bitfit' }), prune: prune() }),
     ];
     expect(checkPlan(tinyPlan(trials), capabilities({ architectures: ['roberta'], taskKinds: [TaskKind.TASK_KIND_REGRESSION] }))).toEqual([
       'backbone all-MiniLM-L6-v2 is of type bert; the trainer supports roberta',
-      "adapter pfeiffer is not among the trainer's: houlsby",
+      "attention module lora is not among the trainer's: none, sequential",
+      "feed-forward module after_norm is not among the trainer's: none, sequential",
+      'the trainer does not train biases, as the adapter bitfit needs',
       "pruner mag is not among the trainer's: none, snip",
       "task kind classification is not among the trainer's: regression",
       'cohort c01-mrpc has 3 trials; the trainer takes at most 2 at once',

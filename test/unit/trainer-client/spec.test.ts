@@ -1,6 +1,7 @@
-import { JobSpec } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { AttentionModule, FfnModule, JobSpec } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { completeAdapter } from '../../../orchestrator/config/adapter';
 import { jobId, jobSpecFor, specDigest, type Work, type WorkOptions } from '../../../orchestrator/trainer-client/spec';
-import { dataset } from '../support/plans';
+import { dataset, prune } from '../support/plans';
 import { plannedTrial, tinyPlan } from './tiny-plan';
 
 function specOf(work: Work, options?: WorkOptions, trials = ['t1']): JobSpec {
@@ -18,7 +19,8 @@ describe('a job of a plan', () => {
           trialId: 't1',
           seed: 3,
           adapter: {
-            kind: 'ADAPTER_KIND_HOULSBY',
+            attention: 'ATTENTION_MODULE_SEQUENTIAL',
+            ffn: 'FFN_MODULE_SEQUENTIAL',
             attentionBottleneck: 64,
             ffnBottleneck: 32,
             scale: 1,
@@ -27,7 +29,15 @@ describe('a job of a plan', () => {
             init: 'ADAPTER_INIT_GAUSSIAN',
             initStd: 0.02,
           },
-          prune: { pruner: 'PRUNER_SNIP', sparsity: 0.4, scope: 'PRUNE_SCOPE_GLOBAL', scoringRows: 128 },
+          prune: {
+            pruner: 'PRUNER_SNIP',
+            sparsity: 0.4,
+            scope: 'PRUNE_SCOPE_GLOBAL',
+            scoringRows: 128,
+            rounds: 1,
+            schedule: 'PRUNE_SCHEDULE_EXPONENTIAL',
+            control: 'MASK_CONTROL_NONE',
+          },
           train: {
             batchSize: 32,
             totalSteps: 100,
@@ -46,6 +56,41 @@ describe('a job of a plan', () => {
       ],
       prune: {},
     });
+  });
+
+  test('carries what other adapters and pruners need', () => {
+    const trial = plannedTrial('t1', {
+      adapter: completeAdapter({ attention: 'prefix', ffn: 'lora' }),
+      prune: prune({
+        ...{ pruner: 'grasp', sparsity: 0.5, scoring_rows: 64, temperature: 200 },
+        ...{ rounds: 5, schedule: 'linear', control: 'shuffled', reinitialize: true },
+      }),
+    });
+    const plan = tinyPlan([trial]);
+    expect(JobSpec.toJSON(jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'prune'))).toMatchObject({
+      trials: [
+        {
+          adapter: { attention: 'ATTENTION_MODULE_PREFIX', ffn: 'FFN_MODULE_LORA', prefixHidden: 800, loraAlpha: 16, initStd: 0.02 },
+          prune: {
+            ...{ pruner: 'PRUNER_GRASP', scoringRows: 64, temperature: 200 },
+            ...{ rounds: 5, schedule: 'PRUNE_SCHEDULE_LINEAR', control: 'MASK_CONTROL_SHUFFLED', reinitialize: true },
+          },
+        },
+      ],
+    });
+  });
+
+  test('trains biases for bitfit and nothing for head_only', () => {
+    const trials = [
+      plannedTrial('t1', { adapter: completeAdapter({ kind: 'bitfit' }), prune: prune() }),
+      plannedTrial('t2', { adapter: completeAdapter({ kind: 'head_only' }), prune: prune() }),
+    ];
+    const plan = tinyPlan(trials);
+    const spec = jobSpecFor(plan, plan.cohorts[0]!, ['t1', 't2'], 'prune');
+    expect(spec.trials.map(({ adapter }) => [adapter!.attention, adapter!.ffn, adapter!.biases])).toEqual([
+      [AttentionModule.ATTENTION_MODULE_NONE, FfnModule.FFN_MODULE_NONE, true],
+      [AttentionModule.ATTENTION_MODULE_NONE, FfnModule.FFN_MODULE_NONE, false],
+    ]);
   });
 
   test('survives the wire', () => {
@@ -91,7 +136,7 @@ describe('the digest of a specification', () => {
   test('is kept from version to version: a sweep that was begun goes on', () => {
     const plan = tinyPlan([plannedTrial('t1')]);
     expect(specDigest(jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'prune'))).toBe(
-      'cafa2516ffbaf6d61949ba7a6826cfa94d04838d99acd9c9d14e2c9c4b9126fd',
+      '740356c1876b5d9f1f7dea1884e3629f8dbaa43de42b0d0ecd9c8c663e8efaaf',
     );
   });
 

@@ -1,5 +1,5 @@
 import type { Plan, Trial } from '../../../orchestrator/sweep/types';
-import { backbone, dataset } from '../support/plans';
+import { backbone, dataset, prune } from '../support/plans';
 
 export function plannedTrial(id: string, changes: Partial<Trial> = {}): Trial {
   return {
@@ -8,7 +8,8 @@ export function plannedTrial(id: string, changes: Partial<Trial> = {}): Trial {
     dataset: 'mrpc-digest',
     backbone: 'b'.repeat(64),
     adapter: {
-      kind: 'houlsby',
+      attention: 'sequential',
+      ffn: 'sequential',
       attention_bottleneck: 64,
       ffn_bottleneck: 32,
       scale: 1,
@@ -16,8 +17,11 @@ export function plannedTrial(id: string, changes: Partial<Trial> = {}): Trial {
       activation: 'relu',
       init: 'gaussian',
       init_std: 0.02,
+      lora_alpha: 0,
+      prefix_hidden: 0,
+      biases: false,
     },
-    prune: { pruner: 'snip', sparsity: 0.4, scope: 'global', scoring_rows: 128 },
+    prune: prune({ pruner: 'snip', sparsity: 0.4, scoring_rows: 128 }),
     train: {
       batch_size: 32,
       total_steps: 100,

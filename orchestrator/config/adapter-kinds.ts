@@ -1,0 +1,72 @@
+/** The named adapters: which modules each has, and what it has of its own where a sweep file says nothing. Pure. */
+import type { AdapterConfig, AdapterNorm, AttentionModule, FfnModule } from '../sweep/types';
+
+export interface AdapterKind {
+  attention: AttentionModule;
+  ffn: FfnModule;
+  biases: boolean;
+  /** What goes before the defaults of defaults.ts. */
+  own: { ffn_bottleneck?: number; scale?: number; norm?: AdapterNorm };
+}
+
+/**
+ * Sources: Houlsby 2019; Pfeiffer 2021; parallel and MAM from He et al. 2022 ("Towards a unified view"), whose code normalizes neither;
+ * LoRA on query and value (Hu 2021); prefix tuning (Li & Liang 2021); BitFit (Ben Zaken 2022).
+ *
+ * MAM's parallel module has half the hidden size in the paper (512 of 1024): 192 is half of the default backbone's.
+ */
+export const ADAPTER_KINDS = {
+  houlsby: { attention: 'sequential', ffn: 'sequential', biases: false, own: {} },
+  pfeiffer: { attention: 'none', ffn: 'after_norm', biases: false, own: {} },
+  parallel: { attention: 'parallel', ffn: 'parallel', biases: false, own: { norm: 'none' } },
+  lora: { attention: 'lora', ffn: 'none', biases: false, own: {} },
+  prefix: { attention: 'prefix', ffn: 'none', biases: false, own: {} },
+  mam: { attention: 'prefix', ffn: 'parallel', biases: false, own: { ffn_bottleneck: 192, scale: 4, norm: 'none' } },
+  bitfit: { attention: 'none', ffn: 'none', biases: true, own: {} },
+  head_only: { attention: 'none', ffn: 'none', biases: false, own: {} },
+} as const satisfies Record<string, AdapterKind>;
+
+export type AdapterKindName = keyof typeof ADAPTER_KINDS;
+
+export const ADAPTER_KIND_NAMES = Object.keys(ADAPTER_KINDS) as [AdapterKindName, ...AdapterKindName[]];
+
+type Modules = Pick<AdapterConfig, 'attention' | 'ffn' | 'biases'>;
+
+/** The name of the kind with these modules, whatever their sizes; else `<attention>+<feed-forward>`, for example `lora+parallel`. */
+export function adapterName({ attention, ffn, biases }: Modules): string {
+  const name = ADAPTER_KIND_NAMES.find((each) => {
+    const kind: Modules = ADAPTER_KINDS[each];
+    return kind.attention === attention && kind.ffn === ffn && kind.biases === biases;
+  });
+  return name ?? `${attention}+${ffn}`;
+}
+
+/** Whether it has a module with down, up, a scale, a norm and an activation. */
+export function hasBottleneck({ attention, ffn }: Modules): boolean {
+  return attention === 'sequential' || attention === 'parallel' || ffn === 'sequential' || ffn === 'parallel' || ffn === 'after_norm';
+}
+
+export function hasLora({ attention, ffn }: Modules): boolean {
+  return attention === 'lora' || ffn === 'lora';
+}
+
+/** Whether it has matrices that can be pruned. */
+export function hasMatrices(modules: Modules): boolean {
+  return hasBottleneck(modules) || hasLora(modules);
+}
+
+/** r of the modules: one number, or [attention, feed-forward] where both are there and differ; 0 without a module. */
+export function bottleneckOf({ attention_bottleneck: attention, ffn_bottleneck: ffn }: AdapterConfig): number | [number, number] {
+  return attention === 0 || ffn === 0 || attention === ffn ? Math.max(attention, ffn) : [attention, ffn];
+}
+
+/** `64`, or `64/16` for attention/feed-forward; `–` without a module. */
+export function bottleneckLabel(adapter: AdapterConfig): string {
+  return [bottleneckOf(adapter)].flat().join('/').replace(/^0$/, '–');
+}
+
+/** `houlsby-64`; the name alone without a module. */
+export function adapterLabel(adapter: AdapterConfig): string {
+  const bottleneck = bottleneckLabel(adapter);
+  return bottleneck === '–' ? adapterName(adapter) : `${adapterName(adapter)}-${bottleneck}`;
+}

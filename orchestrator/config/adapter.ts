@@ -1,0 +1,47 @@
+/** From the adapter keys of a sweep file to a resolved adapter. Pure. */
+import type { AdapterConfig, AttentionModule, FfnModule } from '../sweep/types';
+import { ADAPTER_KINDS, hasBottleneck, hasLora, hasMatrices, type AdapterKind } from './adapter-kinds';
+import type { AdapterKeys } from './compare-schema';
+import { DEFAULT_ADAPTER, DEFAULT_ADAPTER_KIND, DEFAULT_BOTTLENECK } from './defaults';
+
+/** A later `bottleneck` speaks for both modules and replaces an earlier r of one of them; a later `kind` replaces earlier modules. */
+export function mergeAdapter(base: AdapterKeys, over: AdapterKeys): AdapterKeys {
+  const kept = { ...base };
+  if (over.bottleneck !== undefined) {
+    delete kept.attention_bottleneck;
+    delete kept.ffn_bottleneck;
+  }
+  if (over.kind !== undefined) {
+    delete kept.attention;
+    delete kept.ffn;
+  }
+  return { ...kept, ...over };
+}
+
+/** Fills in what was left out: the kind's own values first. What the modules do not use gets its one value (AdapterConfig). */
+export function completeAdapter(keys: AdapterKeys): AdapterConfig {
+  const kind: AdapterKind = ADAPTER_KINDS[keys.kind ?? DEFAULT_ADAPTER_KIND];
+  const { attention = kind.attention, ffn = kind.ffn } = keys;
+  const modules = { attention, ffn, biases: kind.biases };
+  const value = { ...DEFAULT_ADAPTER, ...kind.own, ...keys };
+  const bottleneck = hasBottleneck(modules);
+  const matrices = hasMatrices(modules);
+  const prefix = attention === 'prefix';
+  const ownFfn = ffn === kind.ffn ? kind.own.ffn_bottleneck : undefined;
+  return {
+    ...modules,
+    attention_bottleneck: widthOf(attention, keys.attention_bottleneck ?? keys.bottleneck),
+    ffn_bottleneck: widthOf(ffn, keys.ffn_bottleneck ?? keys.bottleneck ?? ownFfn),
+    scale: bottleneck ? value.scale : 1,
+    norm: bottleneck ? value.norm : 'none',
+    activation: bottleneck ? value.activation : 'relu',
+    init: matrices ? value.init : 'gaussian',
+    init_std: prefix || (matrices && value.init === 'gaussian') ? value.init_std : 0,
+    lora_alpha: hasLora(modules) ? value.lora_alpha : 0,
+    prefix_hidden: prefix ? value.prefix_hidden : 0,
+  };
+}
+
+function widthOf(module: AttentionModule | FfnModule, written: number | undefined): number {
+  return module === 'none' ? 0 : (written ?? DEFAULT_BOTTLENECK[module]);
+}
