@@ -4,6 +4,7 @@ import { packageVersion } from '../runtime/paths';
 import { cancelCommand, pauseCommand, resumeCommand } from './control';
 import { doctorCommand } from './doctor';
 import { downCommand } from './down';
+import { normalizeFlags } from './options';
 import { planCommand } from './plan';
 import { reportCommand } from './report';
 import { runCommand } from './run';
@@ -54,15 +55,6 @@ function program(): Command {
   }
   for (const command of [root, ...root.commands]) command.exitOverride();
   return root;
-}
-
-/** The seed scripts write flags with underscores (`--attn_bn`): both spellings mean the same. */
-export function normalizeFlags(argv: readonly string[]): string[] {
-  return argv.map((argument) => {
-    if (!argument.startsWith('--')) return argument;
-    const [flag = '', ...value] = argument.split('=');
-    return [flag.replaceAll('_', '-'), ...value].join('=');
-  });
 }
 
 async function main(): Promise<void> {

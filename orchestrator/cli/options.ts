@@ -77,3 +77,12 @@ function parseIntegers(text: string): number[] {
 function parseRows(text: string): number | 'all' {
   return text === 'all' ? 'all' : parseInteger(text);
 }
+
+/** The seed scripts write flags with underscores (`--attn_bn`): both spellings mean the same. */
+export function normalizeFlags(argv: readonly string[]): string[] {
+  return argv.map((argument) => {
+    if (!argument.startsWith('--')) return argument;
+    const [flag = '', ...value] = argument.split('=');
+    return [flag.replaceAll('_', '-'), ...value].join('=');
+  });
+}

@@ -102,7 +102,7 @@ function checkSparsity({ pruner, sparsity }: RunOptions): void {
 type Settings = Parameters<typeof sweepConfigFrom>[1];
 
 /** The flags as a sweep file would say them; checks and defaults are those of sweep files. */
-function settingsOf(options: RunOptions): Settings {
+export function settingsOf(options: RunOptions): Settings {
   const pruned = options.pruner !== 'none';
   return {
     backbone: options.backbone,

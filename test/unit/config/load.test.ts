@@ -357,3 +357,11 @@ describe('the sweep glue', () => {
     expect(config.compare[0]!.adapters).toEqual([HOULSBY]);
   });
 });
+
+describe('the sweep large-sparse', () => {
+  test.each([null, 'quick', 'cpu', 'full'])('is a valid sweep with profile %s, and has its dense reference first', (profile) => {
+    const { compare } = loadSweepConfig('large-sparse', { profile });
+    expect(compare[0]).toMatchObject({ pruner: ['none'], adapters: [HOULSBY] });
+    expect(compare.at(-1)!.large_sparse).toBe(true);
+  });
+});
