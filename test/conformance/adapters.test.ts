@@ -1,0 +1,160 @@
+/** Every form of adapter and every pruner: which tensors there are, and how many weights a mask keeps. */
+import { join } from 'node:path';
+import {
+  AdapterNorm,
+  AttentionModule,
+  FfnModule,
+  MaskControl,
+  Pruner,
+  PruneSchedule,
+  type Adapter,
+  type Dataset,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { float32Tensor, readSafetensors } from '../../orchestrator/data/safetensors';
+import { job, PRUNE, run, train, trial } from '../support/jobs';
+import { writeTinyDataset } from '../support/tiny-dataset';
+import { describeTrainer, TrainerPlace, type TrainerProcess } from '../support/trainer-process';
+
+/** The small backbone's. */
+const LAYERS = 6;
+const D = 384;
+const F = 1536;
+const LABELS = 2;
+
+type Shapes = Record<string, number[]>;
+
+const bottleneck = (site: string, r: number): Shapes => ({
+  [`${site}.down.weight`]: [r, D],
+  [`${site}.down.bias`]: [r],
+  [`${site}.up.weight`]: [D, r],
+  [`${site}.up.bias`]: [D],
+});
+const norm = (site: string): Shapes => ({ [`${site}.norm.weight`]: [D], [`${site}.norm.bias`]: [D] });
+const lora = (site: string, r: number, from: number, to: number): Shapes => ({
+  [`${site}.down.weight`]: [r, from],
+  [`${site}.up.weight`]: [to, r],
+});
+const biases = (sizes: Record<string, number>): Shapes =>
+  Object.fromEntries(Object.entries(sizes).map(([name, size]) => [`${name}.bias`, [size]]));
+const ATTENTION_LORA = { ...lora('query', 3, D, D), ...lora('value', 3, D, D) };
+
+/** Adapters with r = 3 beside attention and 2 beside the feed-forward block; what each layer has of them, and what there is once. */
+const FORMS: Record<string, { adapter: Partial<Adapter>; layer: Shapes; once?: Shapes }> = {
+  sequential: {
+    adapter: { attention: AttentionModule.ATTENTION_MODULE_SEQUENTIAL, ffn: FfnModule.FFN_MODULE_SEQUENTIAL },
+    layer: { ...bottleneck('attention', 3), ...norm('attention'), ...bottleneck('ffn', 2), ...norm('ffn') },
+  },
+  parallel: {
+    adapter: {
+      ...{ attention: AttentionModule.ATTENTION_MODULE_PARALLEL, ffn: FfnModule.FFN_MODULE_PARALLEL },
+      ...{ norm: AdapterNorm.ADAPTER_NORM_NONE, scale: 4 },
+    },
+    layer: { ...bottleneck('attention', 3), ...bottleneck('ffn', 2) },
+  },
+  'after-norm': {
+    adapter: { attention: AttentionModule.ATTENTION_MODULE_NONE, attentionBottleneck: 0, ffn: FfnModule.FFN_MODULE_AFTER_NORM },
+    layer: { ...bottleneck('ffn', 2), ...norm('ffn') },
+  },
+  lora: {
+    adapter: { attention: AttentionModule.ATTENTION_MODULE_LORA, ffn: FfnModule.FFN_MODULE_LORA },
+    layer: { ...ATTENTION_LORA, ...lora('ffn_in', 2, D, F), ...lora('ffn_out', 2, F, D) },
+  },
+  'lora-parallel': {
+    adapter: { attention: AttentionModule.ATTENTION_MODULE_LORA, ffn: FfnModule.FFN_MODULE_PARALLEL, norm: AdapterNorm.ADAPTER_NORM_AFTER },
+    layer: { ...ATTENTION_LORA, ...bottleneck('ffn', 2), ...norm('ffn') },
+  },
+  prefix: {
+    adapter: { attention: AttentionModule.ATTENTION_MODULE_PREFIX, ffn: FfnModule.FFN_MODULE_NONE, ffnBottleneck: 0 },
+    layer: { 'prefix.key': [3, D], 'prefix.value': [3, D] },
+  },
+  mam: {
+    adapter: {
+      ...{ attention: AttentionModule.ATTENTION_MODULE_PREFIX, prefixHidden: 5, ffn: FfnModule.FFN_MODULE_PARALLEL, scale: 4 },
+      norm: AdapterNorm.ADAPTER_NORM_NONE,
+    },
+    layer: bottleneck('ffn', 2),
+    once: {
+      'prefix.embedding': [3, D],
+      'prefix.mlp.in.weight': [5, D],
+      'prefix.mlp.in.bias': [5],
+      'prefix.mlp.out.weight': [LAYERS * 2 * D, 5],
+      'prefix.mlp.out.bias': [LAYERS * 2 * D],
+    },
+  },
+  bitfit: {
+    adapter: {
+      ...{ attention: AttentionModule.ATTENTION_MODULE_NONE, ffn: FfnModule.FFN_MODULE_NONE, biases: true },
+      ...{ attentionBottleneck: 0, ffnBottleneck: 0 },
+    },
+    layer: biases({ query: D, value: D, attention_output: D, ffn_in: F, ffn_out: D, attention_norm: D, ffn_norm: D }),
+  },
+  'head-only': {
+    adapter: {
+      ...{ attention: AttentionModule.ATTENTION_MODULE_NONE, ffn: FfnModule.FFN_MODULE_NONE },
+      ...{ attentionBottleneck: 0, ffnBottleneck: 0 },
+    },
+    layer: {},
+  },
+};
+
+function shapesOf({ layer, once = {} }: (typeof FORMS)[string]): Shapes {
+  const layers = Array.from({ length: LAYERS }, (_, i) => Object.entries(layer).map(([name, shape]) => [`layers.${i}.${name}`, shape]));
+  return { ...(Object.fromEntries(layers.flat()) as Shapes), ...once };
+}
+
+const HEAD: Shapes = { 'head.dense.weight': [D, D], 'head.dense.bias': [D], 'head.out.weight': [LABELS, D], 'head.out.bias': [LABELS] };
+
+const isPrunable = (name: string) => /\.(down|up)\.weight$/.test(name);
+
+function shapesIn(file: string): Shapes {
+  return Object.fromEntries([...readSafetensors(file)].map(([name, { shape }]) => [name, [...shape]]));
+}
+
+describeTrainer('a trainer with every adapter and pruner', () => {
+  let place: TrainerPlace;
+  let trainer: TrainerProcess;
+  let dataset: Dataset;
+  beforeAll(async () => {
+    place = new TrainerPlace();
+    dataset = writeTinyDataset(place.root);
+    trainer = await place.start();
+  });
+  afterAll(() => place.remove());
+
+  test.each(Object.entries(FORMS))('has exactly the tensors of the contract: %s', async (name, form) => {
+    const prunable = Object.entries(shapesOf(form)).filter(([tensor]) => isPrunable(tensor));
+    const prune = prunable.length > 0 ? { pruner: Pruner.PRUNER_MAG } : { pruner: Pruner.PRUNER_NONE, sparsity: 0 };
+    const adapter = { attentionBottleneck: 3, ffnBottleneck: 2, ...form.adapter };
+    const each = trial(`form-${name}`, { adapter, prune, train: { totalSteps: 2 } });
+    await run(trainer.client, job(dataset, [each], PRUNE));
+    expect(shapesIn(join(place.root, `trials/${each.trialId}/masks.safetensors`))).toEqual(Object.fromEntries(prunable));
+    await run(trainer.client, job(dataset, [each], train()));
+    const stored = join(place.root, `trials/${each.trialId}/adapter/adapter_model.safetensors`);
+    expect(shapesIn(stored)).toEqual({ ...shapesOf(form), ...HEAD });
+    const tensors = readSafetensors(stored);
+    for (const tensor of tensors.keys()) expect(float32Tensor(tensors, tensor).data.every(Number.isFinite)).toBe(true);
+  });
+
+  test.each([
+    ['er', { pruner: Pruner.PRUNER_ER }],
+    ['grasp', { pruner: Pruner.PRUNER_GRASP }],
+    ['grasp-rounds', { pruner: Pruner.PRUNER_GRASP, rounds: 2, schedule: PruneSchedule.PRUNE_SCHEDULE_LINEAR }],
+    ['snip-rounds', { pruner: Pruner.PRUNER_SNIP, rounds: 3 }],
+    ['synflow', { pruner: Pruner.PRUNER_SYNFLOW, rounds: 10 }],
+    ['inverted', { pruner: Pruner.PRUNER_MAG, control: MaskControl.MASK_CONTROL_INVERTED }],
+    ['shuffled', { pruner: Pruner.PRUNER_SNIP, control: MaskControl.MASK_CONTROL_SHUFFLED, reinitialize: true }],
+  ])('keeps exactly floor((1 − sparsity) · n + 0.5) weights in all: %s', async (name, prune) => {
+    const forms = ['sequential', 'lora', 'mam'] as const;
+    const trials = forms.map((form) => {
+      const adapter = { attentionBottleneck: 3, ffnBottleneck: 2, ...FORMS[form]!.adapter };
+      return trial(`${name}-${form}`, { adapter, prune: { sparsity: 0.837, ...prune } });
+    });
+    await run(trainer.client, job(dataset, trials, PRUNE));
+    for (const { trialId } of trials) {
+      const masks = [...readSafetensors(join(place.root, `trials/${trialId}/masks.safetensors`)).values()];
+      const n = masks.reduce((total, { data }) => total + data.length, 0);
+      const kept = masks.reduce((total, { data }) => total + [...data].filter((value) => value === 1).length, 0);
+      expect({ trialId, kept }).toEqual({ trialId, kept: Math.floor((1 - 0.837) * n + 0.5) });
+    }
+  });
+});
