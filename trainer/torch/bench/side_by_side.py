@@ -59,7 +59,8 @@ class Cohort:
 
     def _start(self, seed: int) -> TrialRun:
         adapter = job_pb2.Adapter(
-            kind=job_pb2.ADAPTER_KIND_HOULSBY,
+            attention=job_pb2.ATTENTION_MODULE_SEQUENTIAL,
+            ffn=job_pb2.FFN_MODULE_SEQUENTIAL,
             attention_bottleneck=WIDTH,
             ffn_bottleneck=WIDTH,
             scale=1,
@@ -80,7 +81,7 @@ class Cohort:
             adam_epsilon=1e-8,
         )
         trial = job_pb2.Trial(trial_id=f"seed-{seed}", seed=seed, adapter=adapter, train=train)
-        found = layout(adapter, len(self.backbone.layers), self.backbone.hidden, num_labels=2)
+        found = layout(adapter, self.backbone, num_labels=2)
         parameters = found.flatten(initialize(trial, found.shapes, self.backbone.pooler))
         removed = torch.zeros(found.prunable, dtype=torch.bool)
         return TrialRun(trial, found, parameters, removed, AdamW.fresh(parameters, found.decayed), Position(""), until=0)

@@ -1,27 +1,23 @@
-"""The trained modules of a trial: which tensors there are, how they are drawn, and what they compute.
+"""The trained tensors of a trial: which there are, in what order, and how they are drawn.
 
-A trial's tensors are views of one flat vector, laid out as [prunable matrices | head matrices | biases and norms]: the mask covers the
+A trial's tensors are views of one flat vector, laid out as [prunable matrices | other matrices | biases and norms]: the mask covers the
 first part, weight decay the first two.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
+from .adapter_forms import bottlenecks, has_prefix
+from .backbone import Backbone
 from .keys import generator
 
-LAYER_NORM_EPS = 1e-5
 _HEAD_STD = 0.02
-_ACTIVATIONS: dict[int, Callable[[Tensor], Tensor]] = {
-    job_pb2.ACTIVATION_RELU: F.relu,
-    job_pb2.ACTIVATION_GELU: F.gelu,
-    job_pb2.ACTIVATION_SWISH: F.silu,
-}
+_Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,7 @@ class Layout:
     """Names and shapes of a trial's tensors in the order of its flat vector."""
 
     shapes: dict[str, tuple[int, ...]]
-    # Numbers of values: prunable weights, prunable weights and head matrices, adapter tensors, all.
+    # Numbers of values: prunable weights, all matrices' weights, adapter tensors, all.
     prunable: int
     decayed: int
     adapter: int
@@ -53,23 +49,21 @@ def is_prunable(name: str) -> bool:
     return name.endswith(("down.weight", "up.weight"))
 
 
-def layout(adapter: job_pb2.Adapter, layers: int, hidden: int, num_labels: int) -> Layout:
-    """The tensors of Adapter in job.proto for a backbone of this many layers and this hidden size."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for index in range(layers):
-        for module, width in (("attention", adapter.attention_bottleneck), ("ffn", adapter.ffn_bottleneck)):
-            if module == "attention" and adapter.kind == job_pb2.ADAPTER_KIND_PFEIFFER:
-                continue
-            prefix = f"layers.{index}.{module}"
-            shapes |= {f"{prefix}.down.weight": (width, hidden), f"{prefix}.down.bias": (width,)}
-            shapes |= {f"{prefix}.up.weight": (hidden, width), f"{prefix}.up.bias": (hidden,)}
-            if adapter.norm != job_pb2.ADAPTER_NORM_NONE:
-                shapes |= {f"{prefix}.norm.weight": (hidden,), f"{prefix}.norm.bias": (hidden,)}
-    shapes |= {"head.dense.weight": (hidden, hidden), "head.dense.bias": (hidden,)}
-    shapes |= {"head.out.weight": (num_labels, hidden), "head.out.bias": (num_labels,)}
+def layout(adapter: job_pb2.Adapter, backbone: Backbone, num_labels: int) -> Layout:
+    """The tensors of Adapter in job.proto for a backbone, and of the head."""
+    d = backbone.hidden
+    shapes: dict[str, _Shape] = {}
+    for index in range(len(backbone.layers)):
+        shapes |= {f"layers.{index}.{name}": shape for name, shape in _layer(adapter, d, backbone.inner)}
+    if has_prefix(adapter) and adapter.prefix_hidden:
+        h, out = adapter.prefix_hidden, len(backbone.layers) * 2 * d
+        shapes |= {"prefix.embedding": (adapter.attention_bottleneck, d), "prefix.mlp.in.weight": (h, d), "prefix.mlp.in.bias": (h,)}
+        shapes |= {"prefix.mlp.out.weight": (out, h), "prefix.mlp.out.bias": (out,)}
+    shapes |= {"head.dense.weight": (d, d), "head.dense.bias": (d,)}
+    shapes |= {"head.out.weight": (num_labels, d), "head.out.bias": (num_labels,)}
 
     def rank(name: str) -> int:
-        return 0 if is_prunable(name) else 1 if name in ("head.dense.weight", "head.out.weight") else 2
+        return 0 if is_prunable(name) else 1 if len(shapes[name]) == 2 else 2
 
     shapes = dict(sorted(shapes.items(), key=lambda item: rank(item[0])))
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
@@ -82,50 +76,55 @@ def layout(adapter: job_pb2.Adapter, layers: int, hidden: int, num_labels: int) 
     )
 
 
-def initialize(trial: job_pb2.Trial, shapes: dict[str, tuple[int, ...]], pooler: tuple[Tensor, Tensor] | None) -> dict[str, Tensor]:
+def _layer(adapter: job_pb2.Adapter, d: int, f: int) -> Iterator[tuple[str, _Shape]]:
+    """Names within a layer and shapes."""
+    widths = {"attention": adapter.attention_bottleneck, "ffn": adapter.ffn_bottleneck}
+    for site in bottlenecks(adapter):
+        yield from ((f"{site}.down.weight", (widths[site], d)), (f"{site}.down.bias", (widths[site],)))
+        yield from ((f"{site}.up.weight", (d, widths[site])), (f"{site}.up.bias", (d,)))
+        if adapter.norm != job_pb2.ADAPTER_NORM_NONE:
+            yield from ((f"{site}.norm.weight", (d,)), (f"{site}.norm.bias", (d,)))
+    if adapter.attention == job_pb2.ATTENTION_MODULE_LORA:
+        for name in ("query", "value"):
+            yield from ((f"{name}.down.weight", (widths["attention"], d)), (f"{name}.up.weight", (d, widths["attention"])))
+    if has_prefix(adapter) and not adapter.prefix_hidden:
+        yield from ((f"prefix.{name}", (widths["attention"], d)) for name in ("key", "value"))
+    if adapter.ffn == job_pb2.FFN_MODULE_LORA:
+        yield from (("ffn_in.down.weight", (widths["ffn"], d)), ("ffn_in.up.weight", (f, widths["ffn"])))
+        yield from (("ffn_out.down.weight", (widths["ffn"], f)), ("ffn_out.up.weight", (d, widths["ffn"])))
+    if adapter.biases:
+        for name in ("query", "value", "attention_output", "attention_norm", "ffn_in", "ffn_out", "ffn_norm"):
+            yield f"{name}.bias", (f if name == "ffn_in" else d,)
+
+
+def initialize(trial: job_pb2.Trial, shapes: dict[str, _Shape], pooler: tuple[Tensor, Tensor] | None) -> dict[str, Tensor]:
     """The trial's first weights, float32 on the CPU. Each is drawn at its true shape by a generator keyed with (seed, name)."""
-    tensors = {name: _initial(trial, name, shape) for name, shape in shapes.items()}
+    tensors = {name: _initial(trial, name, shape, "init") for name, shape in shapes.items()}
     if pooler is not None:
         weight, bias = pooler
         tensors |= {"head.dense.weight": weight.cpu().clone(), "head.dense.bias": bias.cpu().clone()}
     return tensors
 
 
-def _initial(trial: job_pb2.Trial, name: str, shape: tuple[int, ...]) -> Tensor:
-    adapter, random = trial.adapter, generator(trial.seed, "init", name)
+def redraw(trial: job_pb2.Trial, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """First weights with the prunable matrices drawn anew (Prune.reinitialize)."""
+    return {
+        name: _initial(trial, name, tuple(tensor.shape), "init again") if is_prunable(name) else tensor for name, tensor in tensors.items()
+    }
+
+
+def _initial(trial: job_pb2.Trial, name: str, shape: _Shape, purpose: str) -> Tensor:
+    adapter, random = trial.adapter, generator(trial.seed, purpose, name)
     if name.endswith("norm.weight"):
         return torch.ones(shape)
     if name.endswith("bias"):
         return torch.zeros(shape)
     if name.startswith("head."):
         return torch.empty(shape).normal_(0, _HEAD_STD, generator=random)
-    if adapter.init == job_pb2.ADAPTER_INIT_GAUSSIAN:
+    if adapter.init == job_pb2.ADAPTER_INIT_GAUSSIAN or not is_prunable(name):
         return torch.empty(shape).normal_(0, adapter.init_std, generator=random)
     if name.endswith("up.weight"):
         return torch.zeros(shape)
     # Kaiming uniform with a = √5: bound √(6 / ((1 + 5) · fan_in)).
     bound = 1 / math.sqrt(shape[1])
     return torch.empty(shape).uniform_(-bound, bound, generator=random)
-
-
-def bottleneck(adapter: job_pb2.Adapter, tensors: dict[str, Tensor], prefix: str, x: Tensor, residual: bool) -> Tensor:
-    """A bottleneck module's output for x [n, d]: (x +) s · up(f(down(x))), normalized before or after as the adapter says."""
-
-    def norm(y: Tensor) -> Tensor:
-        weight, bias = tensors[f"{prefix}.norm.weight"], tensors[f"{prefix}.norm.bias"]
-        return F.layer_norm(y, weight.shape, weight, bias, LAYER_NORM_EPS)
-
-    inner = norm(x) if adapter.norm == job_pb2.ADAPTER_NORM_BEFORE else x
-    inner = F.linear(inner, tensors[f"{prefix}.down.weight"], tensors[f"{prefix}.down.bias"])
-    out = F.linear(_ACTIVATIONS[adapter.activation](inner), tensors[f"{prefix}.up.weight"], tensors[f"{prefix}.up.bias"])
-    if adapter.scale != 1:
-        out.mul_(adapter.scale)
-    if residual:
-        out.add_(x)
-    return norm(out) if adapter.norm == job_pb2.ADAPTER_NORM_AFTER else out
-
-
-def head(tensors: dict[str, Tensor], hidden: Tensor, drop: Callable[[Tensor, str], Tensor]) -> Tensor:
-    """Logits [rows, num_labels] of first tokens' hidden states [rows, d]: out(drop(tanh(dense(drop(h)))))."""
-    dense = F.linear(drop(hidden, "head.dense"), tensors["head.dense.weight"], tensors["head.dense.bias"])
-    return F.linear(drop(torch.tanh(dense), "head.out"), tensors["head.out.weight"], tensors["head.out.bias"])

@@ -45,14 +45,17 @@ class Layer:
 
 @dataclass(frozen=True)
 class Backbone:
-    """A loaded encoder. hidden: d. longest: tokens a row may have. pooler: initial weight [d, d] and bias [d] of head.dense, or None.
+    """A loaded encoder. hidden: d. inner: f, of the feed-forward block. query_scale: 1 / √dim, which layers' queries carry. longest: tokens
+    of a row. pooler: initial weight [d, d] and bias [d] of head.dense, or None.
 
     row_invariant: whether every layer's products give a row the same bits whatever rows are beside it.
     """
 
     model_type: str
     hidden: int
+    inner: int
     heads: int
+    query_scale: float
     vocabulary: int
     token_types: int
     longest: int
@@ -101,6 +104,8 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
     measured: dict[tuple[int, int], int] = {}
     invariant = True
 
+    query_scale = 1 / math.sqrt(config.hidden_size // config.num_attention_heads)
+
     def linear(weight: Tensor, bias: Tensor) -> FrozenLinear:
         nonlocal invariant
         shape = (weight.shape[0], weight.shape[1])
@@ -118,11 +123,10 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
 
     def layer(module: Any) -> Layer:
         attention = module.attention.self
-        # Attention's 1 / √dim, once and for all.
-        scale = 1 / math.sqrt(config.hidden_size // config.num_attention_heads)
         pair = (attention.key, attention.value)
         return Layer(
-            query=linear(attention.query.weight.data * scale, attention.query.bias.data * scale),
+            # Attention's 1 / √dim, once and for all.
+            query=linear(attention.query.weight.data * query_scale, attention.query.bias.data * query_scale),
             key_value=linear(torch.cat([m.weight.data for m in pair]), torch.cat([m.bias.data for m in pair])),
             attention_output=dense(module.attention.output.dense),
             attention_norm=norm(module.attention.output.LayerNorm),
@@ -138,7 +142,9 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
     return Backbone(
         model_type=config.model_type,
         hidden=config.hidden_size,
+        inner=config.intermediate_size,
         heads=config.num_attention_heads,
+        query_scale=query_scale,
         vocabulary=config.vocab_size,
         token_types=config.type_vocab_size,
         longest=config.max_position_embeddings - offset,

@@ -19,7 +19,8 @@ from .dataset import Split
 from .dropout import Dropout
 from .errors import Interrupted, TrialFailed
 from .keys import permutation
-from .model import Part, TrialModules, forward, loss, passes
+from .model import Part, forward, loss, passes
+from .modules import TrialModules
 from .optimizer import AdamW, clip, learning_rate
 from .progress import Pace
 

@@ -12,7 +12,8 @@ from .adapters import initialize, layout
 from .backbone import Backbone, from_transformers
 from .dataset import Split
 from .keys import generator
-from .model import Part, TrialModules, forward, loss
+from .model import Part, forward, loss
+from .modules import TrialModules
 
 _ROWS = 24
 _CLASSES = 2
@@ -41,7 +42,8 @@ def _random_split() -> Split:
 
 def _part(backbone: Backbone, split: Split, seed: int) -> Part:
     adapter = job_pb2.Adapter(
-        kind=job_pb2.ADAPTER_KIND_HOULSBY,
+        attention=job_pb2.ATTENTION_MODULE_SEQUENTIAL,
+        ffn=job_pb2.FFN_MODULE_SEQUENTIAL,
         attention_bottleneck=8 * seed,
         ffn_bottleneck=8 * seed,
         scale=1,
@@ -50,7 +52,7 @@ def _part(backbone: Backbone, split: Split, seed: int) -> Part:
         init=job_pb2.ADAPTER_INIT_GAUSSIAN,
         init_std=0.02,
     )
-    shapes = layout(adapter, len(backbone.layers), backbone.hidden, _CLASSES).shapes
+    shapes = layout(adapter, backbone, _CLASSES).shapes
     first = initialize(job_pb2.Trial(seed=seed, adapter=adapter), shapes, pooler=None)
     leaves = {name: tensor.to(backbone.word.device).requires_grad_() for name, tensor in first.items()}
     rows = torch.arange((seed - 1) * _ROWS, seed * _ROWS)

@@ -24,7 +24,8 @@ def mask_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> str:
 
 def training_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial, mask_digest: str) -> str:
     """Hex SHA-256 of all that a trial's training follows from, the length of this run of it aside."""
-    return _digest(_inputs(spec), {"seed": trial.seed, "adapter": plain(trial.adapter), "train": plain(trial.train), "mask": mask_digest})
+    start = {"seed": trial.seed, "adapter": plain(trial.adapter), "mask": mask_digest, "reinitialize": trial.prune.reinitialize}
+    return _digest(_inputs(spec), start | {"train": plain(trial.train)})
 
 
 def _inputs(spec: job_pb2.JobSpec) -> dict[str, object]:

@@ -15,6 +15,8 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.rpc.error_details_pb2 import BadRequest
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2, trainer_pb2
 
+from . import adapter_forms as forms
+
 Violation: TypeAlias = BadRequest.FieldViolation
 MOST_VIOLATIONS = 20
 
@@ -69,8 +71,6 @@ def _request(request: trainer_pb2.SubmitJobRequest) -> _Found:
         if trial.trial_id in seen:
             yield f"{at}.trial_id", f"{trial.trial_id!r} is also the id of spec.trials[{seen[trial.trial_id]}]; ids are unique in a job"
         seen.setdefault(trial.trial_id, index)
-        if trial.adapter.kind != spec.trials[0].adapter.kind:
-            yield f"{at}.adapter.kind", "differs from spec.trials[0].adapter.kind; a cohort has one kind of adapter"
     yield from _work(spec)
 
 
@@ -97,33 +97,52 @@ def _trial(at: str, trial: job_pb2.Trial) -> _Found:
     if not _TRIAL_ID.fullmatch(trial.trial_id):
         yield f"{at}.trial_id", f"{trial.trial_id!r} is not 1 to 64 characters of a-z, 0-9 and '-'"
     yield from _adapter(f"{at}.adapter", trial.adapter)
-    yield from _prune(f"{at}.prune", trial.prune)
+    yield from _prune(f"{at}.prune", trial)
     yield from _train(f"{at}.train", trial.train)
 
 
 def _adapter(at: str, adapter: job_pb2.Adapter) -> _Found:
-    yield from _enum(f"{at}.kind", adapter.kind, job_pb2.AdapterKind)
-    if adapter.kind == job_pb2.ADAPTER_KIND_HOULSBY:
-        yield from _at_least_one(f"{at}.attention_bottleneck", adapter.attention_bottleneck)
-    yield from _at_least_one(f"{at}.ffn_bottleneck", adapter.ffn_bottleneck)
-    yield from _positive(f"{at}.scale", adapter.scale)
-    yield from _enum(f"{at}.norm", adapter.norm, job_pb2.AdapterNorm)
-    yield from _enum(f"{at}.activation", adapter.activation, job_pb2.Activation)
-    yield from _enum(f"{at}.init", adapter.init, job_pb2.AdapterInit)
-    if adapter.init == job_pb2.ADAPTER_INIT_GAUSSIAN:
+    yield from _enum(f"{at}.attention", adapter.attention, job_pb2.AttentionModule)
+    yield from _enum(f"{at}.ffn", adapter.ffn, job_pb2.FfnModule)
+    for name in forms.modules(adapter):
+        yield from _at_least_one(f"{at}.{name}_bottleneck", getattr(adapter, f"{name}_bottleneck"))
+    if forms.has_bottleneck(adapter):
+        yield from _positive(f"{at}.scale", adapter.scale)
+        yield from _enum(f"{at}.norm", adapter.norm, job_pb2.AdapterNorm)
+        yield from _enum(f"{at}.activation", adapter.activation, job_pb2.Activation)
+    if forms.has_lora(adapter):
+        yield from _positive(f"{at}.lora_alpha", adapter.lora_alpha)
+    if forms.has_matrices(adapter):
+        yield from _enum(f"{at}.init", adapter.init, job_pb2.AdapterInit)
+    if forms.has_prefix(adapter) or (forms.has_matrices(adapter) and adapter.init == job_pb2.ADAPTER_INIT_GAUSSIAN):
         yield from _positive(f"{at}.init_std", adapter.init_std)
+    if adapter.biases and forms.modules(adapter):
+        yield f"{at}.biases", "is set beside a module; biases are trained where attention and ffn are NONE"
 
 
-def _prune(at: str, prune: job_pb2.Prune) -> _Found:
+def _prune(at: str, trial: job_pb2.Trial) -> _Found:
+    prune = trial.prune
     yield from _enum(f"{at}.pruner", prune.pruner, job_pb2.Pruner)
     yield from _fraction(f"{at}.sparsity", prune.sparsity)
     if prune.pruner == job_pb2.PRUNER_NONE:
         if prune.sparsity != 0:
             yield f"{at}.sparsity", f"{prune.sparsity} is not 0, as the pruner NONE needs"
         return
+    if not forms.has_matrices(trial.adapter):
+        yield f"{at}.pruner", f"{job_pb2.Pruner.Name(prune.pruner)} has no matrix to prune in this adapter; it is NONE"
     yield from _enum(f"{at}.scope", prune.scope, job_pb2.PruneScope)
-    if prune.pruner == job_pb2.PRUNER_SNIP:
+    yield from _enum(f"{at}.control", prune.control, job_pb2.MaskControl)
+    if prune.pruner == job_pb2.PRUNER_ER and prune.scope == job_pb2.PRUNE_SCOPE_LOCAL:
+        yield f"{at}.scope", "is LOCAL; ER sets each matrix's density itself: it is GLOBAL"
+    if prune.pruner in (job_pb2.PRUNER_SNIP, job_pb2.PRUNER_GRASP):
         yield from _at_least_one(f"{at}.scoring_rows", prune.scoring_rows)
+    if prune.pruner == job_pb2.PRUNER_GRASP:
+        yield from _positive(f"{at}.temperature", prune.temperature)
+    yield from _at_least_one(f"{at}.rounds", prune.rounds)
+    if prune.rounds > 1:
+        yield from _enum(f"{at}.schedule", prune.schedule, job_pb2.PruneSchedule)
+        if prune.pruner in (job_pb2.PRUNER_RAND, job_pb2.PRUNER_MAG, job_pb2.PRUNER_ER):
+            yield f"{at}.rounds", f"{prune.rounds} is not 1; the scores of {job_pb2.Pruner.Name(prune.pruner)} are the same in every round"
 
 
 def _train(at: str, train: job_pb2.Train) -> _Found:
@@ -164,7 +183,8 @@ def _preconditions(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabil
     yield from _splits(spec, root / spec.dataset.name)
     for index, trial in enumerate(spec.trials):
         at = f"spec.trials[{index}]"
-        yield from _able(f"{at}.adapter.kind", trial.adapter.kind, capabilities.adapters, job_pb2.AdapterKind)
+        yield from _able(f"{at}.adapter.attention", trial.adapter.attention, capabilities.attention_modules, job_pb2.AttentionModule)
+        yield from _able(f"{at}.adapter.ffn", trial.adapter.ffn, capabilities.ffn_modules, job_pb2.FfnModule)
         yield from _able(f"{at}.prune.pruner", trial.prune.pruner, capabilities.pruners, job_pb2.Pruner)
         needed = {"train": "masks.safetensors", "predict": "adapter/adapter_model.safetensors"}.get(spec.WhichOneof("work") or "")
         if needed and not (root / "trials" / trial.trial_id / needed).is_file():
@@ -188,10 +208,8 @@ def _backbone(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities
     if model_type not in capabilities.architectures:
         yield field, f"{path} is of type {model_type!r}; this trainer supports {', '.join(capabilities.architectures)}"
     for index, trial in enumerate(spec.trials):
-        widths = {"ffn_bottleneck": trial.adapter.ffn_bottleneck}
-        if trial.adapter.kind == job_pb2.ADAPTER_KIND_HOULSBY:
-            widths["attention_bottleneck"] = trial.adapter.attention_bottleneck
-        for name, width in widths.items():
+        for name in (f"{module}_bottleneck" for module in forms.modules(trial.adapter)):
+            width = getattr(trial.adapter, name)
             if width > 4 * hidden:
                 yield f"spec.trials[{index}].adapter.{name}", f"{width} is more than 4 × the backbone's hidden size, {4 * hidden}"
 

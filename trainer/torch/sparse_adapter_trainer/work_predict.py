@@ -9,7 +9,8 @@ from .artifacts import Tensors, describe, read_metadata, read_tensors, write_ten
 from .context import Context, Loaded
 from .dataset import Split
 from .errors import JobFailed, bad_artifact
-from .model import Part, TrialModules, forward, passes
+from .model import Part, forward, passes
+from .modules import TrialModules
 from .progress import Pace
 from .reporting import Reporter
 from .trial_files import trial_folder

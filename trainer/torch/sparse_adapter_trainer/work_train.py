@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
+from .adapters import redraw
 from .artifacts import describe, remove_folder
 from .checkpoint import Position, finished_training, newest_checkpoint, write_adapter, write_checkpoint
 from .cohort import Callbacks, TrialRun, train_cohort
@@ -54,12 +55,16 @@ def _prepare(context: Context, loaded: Loaded, trial: job_pb2.Trial, reporter: R
     finished = finished_training(folder, source, until)
     if finished:
         return finished
-    removed = torch.cat([masks[name].reshape(-1) == 0 for name in layout.prunable_shapes]).to(context.device)
+    # An adapter without matrices has no mask: the empty tensor stands for it.
+    flat = [torch.empty(0, dtype=torch.uint8), *(masks[name].reshape(-1) for name in layout.prunable_shapes)]
+    removed = (torch.cat(flat) == 0).to(context.device)
     resumed, passed_over = newest_checkpoint(folder, source, until, layout, context.device)
     for why in passed_over:
         reporter.warning(trial.trial_id, "checkpoint_passed_over", why)
     if resumed is None:
         _, weights = loaded.start(trial)
+        if trial.prune.reinitialize:
+            weights = redraw(trial, weights)
         parameters = layout.flatten(weights).to(context.device)
         return TrialRun(trial, layout, parameters, removed, AdamW.fresh(parameters, layout.decayed), Position(source), until)
     _warn_of_changes(trial, resumed.environment, context.environment, reporter)

@@ -8,6 +8,23 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from torch import Tensor
 
 
+def adapter(attention: str = "sequential", ffn: str = "sequential", width: int = 16, **fields: object) -> job_pb2.Adapter:
+    """Forms by their names in the contract, in lower case; both of the same width; norm before, ReLU, Gaussian, α 16."""
+    values: dict[str, object] = {
+        "attention": f"ATTENTION_MODULE_{attention.upper()}",
+        "ffn": f"FFN_MODULE_{ffn.upper()}",
+        "attention_bottleneck": 0 if attention == "none" else width,
+        "ffn_bottleneck": 0 if ffn == "none" else width,
+        "scale": 1,
+        "norm": job_pb2.ADAPTER_NORM_BEFORE,
+        "activation": job_pb2.ACTIVATION_RELU,
+        "init": job_pb2.ADAPTER_INIT_GAUSSIAN,
+        "init_std": 0.02,
+        "lora_alpha": 16,
+    }
+    return job_pb2.Adapter(**values | fields)
+
+
 def trial(trial_id: str, seed: int = 1, width: int = 16, pruner: str = "none", sparsity: float = 0.0, **train: float) -> job_pb2.Trial:
     """A Houlsby trial; train settings are by their names in Train."""
     settings = {
@@ -25,21 +42,14 @@ def trial(trial_id: str, seed: int = 1, width: int = 16, pruner: str = "none", s
     return job_pb2.Trial(
         trial_id=trial_id,
         seed=seed,
-        adapter=job_pb2.Adapter(
-            kind=job_pb2.ADAPTER_KIND_HOULSBY,
-            attention_bottleneck=width,
-            ffn_bottleneck=width,
-            scale=1,
-            norm=job_pb2.ADAPTER_NORM_BEFORE,
-            activation=job_pb2.ACTIVATION_RELU,
-            init=job_pb2.ADAPTER_INIT_GAUSSIAN,
-            init_std=0.02,
-        ),
+        adapter=adapter(width=width),
         prune=job_pb2.Prune(
             pruner=f"PRUNER_{pruner.upper()}",
             sparsity=sparsity,
             scope=job_pb2.PRUNE_SCOPE_GLOBAL,
             scoring_rows=48 if pruner == "snip" else 0,
+            rounds=1,
+            control=job_pb2.MASK_CONTROL_NONE,
         ),
         train=job_pb2.Train(**settings | train),
     )

@@ -114,7 +114,8 @@ def valid_trial(trial_id: str) -> job_pb2.Trial:
         trial_id=trial_id,
         seed=1,
         adapter=job_pb2.Adapter(
-            kind=job_pb2.ADAPTER_KIND_HOULSBY,
+            attention=job_pb2.ATTENTION_MODULE_SEQUENTIAL,
+            ffn=job_pb2.FFN_MODULE_SEQUENTIAL,
             attention_bottleneck=8,
             ffn_bottleneck=8,
             scale=1,
@@ -123,7 +124,14 @@ def valid_trial(trial_id: str) -> job_pb2.Trial:
             init=job_pb2.ADAPTER_INIT_GAUSSIAN,
             init_std=0.02,
         ),
-        prune=job_pb2.Prune(pruner=job_pb2.PRUNER_SNIP, sparsity=0.5, scope=job_pb2.PRUNE_SCOPE_GLOBAL, scoring_rows=8),
+        prune=job_pb2.Prune(
+            pruner=job_pb2.PRUNER_SNIP,
+            sparsity=0.5,
+            scope=job_pb2.PRUNE_SCOPE_GLOBAL,
+            scoring_rows=8,
+            rounds=1,
+            control=job_pb2.MASK_CONTROL_NONE,
+        ),
         train=job_pb2.Train(
             batch_size=8,
             total_steps=10,

@@ -46,7 +46,7 @@ def test_training_leaves_adapter_and_head_with_their_configuration(uninterrupted
     assert tensors["layers.5.ffn.up.weight"].shape == (384, 16)
     assert tensors["head.out.weight"].shape == (2, 384)
     config = json.loads((root / "trials" / "a" / "adapter" / "adapter_config.json").read_text())
-    assert config["adapter"]["kind"] == "ADAPTER_KIND_HOULSBY"
+    assert config["adapter"]["ffn"] == "FFN_MODULE_SEQUENTIAL"
     assert config["step"] == 12
     assert config["base_model_digest"] == "b" * 64
     assert config["sizes"]["achieved_sparsity"] == pytest.approx(0.5)

@@ -95,18 +95,50 @@ def test_every_other_bad_field_is_named_by_its_path(root, change, field):
     assert list(invalid(request)) == [field]
 
 
-def test_a_field_that_a_kind_does_not_use_is_ignored(root):
+def test_a_field_that_a_form_does_not_use_is_ignored(root):
     request = valid_request(root)
-    request.spec.trials[0].adapter.kind = job_pb2.ADAPTER_KIND_PFEIFFER
-    request.spec.trials[0].adapter.attention_bottleneck = 10**6
+    adapter = request.spec.trials[0].adapter
+    adapter.attention = job_pb2.ATTENTION_MODULE_NONE
+    adapter.attention_bottleneck = 10**6
+    adapter.lora_alpha = -1
     request.spec.trials[0].prune.CopyFrom(job_pb2.Prune(pruner=job_pb2.PRUNER_NONE))
     assert invalid(request) == unmet(request, root) == {}
 
 
-def test_a_cohort_of_two_adapter_kinds_is_refused(root):
+def test_trials_of_a_cohort_may_have_different_adapters(root):
     request = valid_request(root, trials=2)
-    request.spec.trials[1].adapter.kind = job_pb2.ADAPTER_KIND_PFEIFFER
-    assert list(invalid(request)) == ["spec.trials[1].adapter.kind"]
+    request.spec.trials[1].adapter.ffn = job_pb2.FFN_MODULE_AFTER_NORM
+    assert invalid(request) == unmet(request, root) == {}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "prune", "field"),
+    [
+        ({"attention": "ATTENTION_MODULE_LORA", "ffn": "FFN_MODULE_NONE", "lora_alpha": 0}, {}, "adapter.lora_alpha"),
+        ({"ffn_bottleneck": 0}, {}, "adapter.ffn_bottleneck"),
+        ({"biases": True}, {}, "adapter.biases"),
+        ({"attention": "ATTENTION_MODULE_PREFIX", "ffn": "FFN_MODULE_NONE", "init_std": 0}, {"pruner": "PRUNER_NONE"}, "adapter.init_std"),
+        ({"attention": "ATTENTION_MODULE_PREFIX", "ffn": "FFN_MODULE_NONE"}, {}, "prune.pruner"),
+        ({"attention": "ATTENTION_MODULE_NONE", "ffn": "FFN_MODULE_NONE", "biases": True}, {}, "prune.pruner"),
+        ({}, {"rounds": 0}, "prune.rounds"),
+        ({}, {"control": 0}, "prune.control"),
+        ({}, {"pruner": "PRUNER_GRASP"}, "prune.temperature"),
+        ({}, {"pruner": "PRUNER_ER", "scope": "PRUNE_SCOPE_LOCAL"}, "prune.scope"),
+        ({}, {"pruner": "PRUNER_MAG", "rounds": 3, "schedule": "PRUNE_SCHEDULE_LINEAR"}, "prune.rounds"),
+        ({}, {"rounds": 3}, "prune.schedule"),
+    ],
+)
+def test_what_does_not_fit_together_is_named_by_its_path(root, adapter, prune, field):
+    request = valid_request(root)
+    trial = request.spec.trials[0]
+    trial.adapter.MergeFrom(job_pb2.Adapter(**adapter))
+    trial.prune.MergeFrom(job_pb2.Prune(**prune))
+    for message, values in ((trial.adapter, adapter), (trial.prune, prune)):
+        for name in (name for name, value in values.items() if value == 0):
+            message.ClearField(name)
+    if prune.get("pruner") == "PRUNER_NONE":
+        trial.prune.ClearField("sparsity")
+    assert list(invalid(request)) == [f"spec.trials[0].{field}"]
 
 
 @pytest.mark.parametrize(

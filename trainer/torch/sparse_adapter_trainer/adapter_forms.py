@@ -1,0 +1,36 @@
+"""Which parts an adapter has. Knows the contract only, so that a request can be checked without loading PyTorch."""
+
+from sparse_adapter.trainer.v1 import job_pb2
+
+# Modules with a down and an up projection, biases, and perhaps a norm.
+_ATTENTION_BOTTLENECKS = (job_pb2.ATTENTION_MODULE_SEQUENTIAL, job_pb2.ATTENTION_MODULE_PARALLEL)
+_FFN_BOTTLENECKS = (job_pb2.FFN_MODULE_SEQUENTIAL, job_pb2.FFN_MODULE_PARALLEL, job_pb2.FFN_MODULE_AFTER_NORM)
+
+
+def modules(adapter: job_pb2.Adapter) -> list[str]:
+    """The sites that have a module: `attention`, `ffn`."""
+    found = [("attention", adapter.attention != job_pb2.ATTENTION_MODULE_NONE), ("ffn", adapter.ffn != job_pb2.FFN_MODULE_NONE)]
+    return [name for name, there in found if there]
+
+
+def bottlenecks(adapter: job_pb2.Adapter) -> list[str]:
+    """The sites whose module is a bottleneck."""
+    found = [("attention", adapter.attention in _ATTENTION_BOTTLENECKS), ("ffn", adapter.ffn in _FFN_BOTTLENECKS)]
+    return [name for name, there in found if there]
+
+
+def has_bottleneck(adapter: job_pb2.Adapter) -> bool:
+    return bool(bottlenecks(adapter))
+
+
+def has_lora(adapter: job_pb2.Adapter) -> bool:
+    return adapter.attention == job_pb2.ATTENTION_MODULE_LORA or adapter.ffn == job_pb2.FFN_MODULE_LORA
+
+
+def has_prefix(adapter: job_pb2.Adapter) -> bool:
+    return adapter.attention == job_pb2.ATTENTION_MODULE_PREFIX
+
+
+def has_matrices(adapter: job_pb2.Adapter) -> bool:
+    """Whether there is anything to prune: a down and an up projection."""
+    return has_bottleneck(adapter) or has_lora(adapter)

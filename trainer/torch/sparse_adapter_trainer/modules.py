@@ -1,0 +1,137 @@
+"""What a trial's modules compute, and where: Adapter of job.proto."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from sparse_adapter.trainer.v1 import job_pb2
+from torch import Tensor
+
+from .attention import AttentionDropout, Prefix
+from .dropout import Dropout
+from .packed_encoder import Site
+
+_LAYER_NORM_EPS = 1e-5
+_ACTIVATIONS: dict[int, Callable[[Tensor], Tensor]] = {
+    job_pb2.ACTIVATION_RELU: F.relu,
+    job_pb2.ACTIVATION_GELU: F.gelu,
+    job_pb2.ACTIVATION_SWISH: F.silu,
+}
+_SITES_OF_ATTENTION: dict[int, tuple[Site, ...]] = {
+    job_pb2.ATTENTION_MODULE_SEQUENTIAL: ("attention_output",),
+    job_pb2.ATTENTION_MODULE_PARALLEL: ("attention_output",),
+    job_pb2.ATTENTION_MODULE_LORA: ("query", "value"),
+}
+_SITES_OF_FFN: dict[int, tuple[Site, ...]] = {
+    job_pb2.FFN_MODULE_SEQUENTIAL: ("ffn_out",),
+    job_pb2.FFN_MODULE_PARALLEL: ("ffn_out",),
+    job_pb2.FFN_MODULE_LORA: ("ffn_in", "ffn_out"),
+    job_pb2.FFN_MODULE_AFTER_NORM: ("after_block",),
+}
+_SITES_OF_BIASES: tuple[Site, ...] = ("query", "value", "attention_output", "attention_norm", "ffn_in", "ffn_out", "ffn_norm")
+_SITES_OF_DROPOUT: tuple[Site, ...] = ("embeddings", "attention_output", "ffn_out")
+
+
+@dataclass
+class TrialModules:
+    """One trial's tensors for one forward, by name as in Adapter of job.proto, and its dropout (None: off)."""
+
+    adapter: job_pb2.Adapter
+    tensors: dict[str, Tensor]
+    dropout: Dropout | None
+
+    @cached_property
+    def sites(self) -> frozenset[Site]:
+        sites = (*_SITES_OF_ATTENTION.get(self.adapter.attention, ()), *_SITES_OF_FFN.get(self.adapter.ffn, ()))
+        sites += _SITES_OF_BIASES if self.adapter.biases else ()
+        return frozenset(sites + (_SITES_OF_DROPOUT if self.dropout and self.dropout.probability > 0 else ()))
+
+    def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
+        at = f"layers.{layer}"
+        match site:
+            case "embeddings":
+                return self._dropped(output, site)
+            case "query":
+                return self.tensors[f"{at}.query.bias"] if self.adapter.biases else self._low_rank(f"{at}.query", inputs[0])
+            case "value":
+                key, value = output.chunk(2, dim=1)
+                more = self.tensors[f"{at}.value.bias"] if self.adapter.biases else self._low_rank(f"{at}.value", inputs[0])
+                return torch.cat([key, value + more], dim=1)
+            case "attention_output":
+                return self._dropped(self._attention_output(at, output, inputs[0]), f"{at}.attention")
+            case "ffn_in":
+                return output + (self.tensors[f"{at}.ffn_in.bias"] if self.adapter.biases else self._low_rank(f"{at}.ffn_in", inputs[0]))
+            case "ffn_out":
+                return self._dropped(self._ffn_output(at, output, *inputs), f"{at}.ffn")
+            case "after_block":
+                return self._bottleneck(f"{at}.ffn", output, residual=False)
+            case "attention_norm" | "ffn_norm":
+                return output + self.tensors[f"{at}.{site}.bias"]
+
+    def prefix(self, layer: int) -> Prefix | None:
+        if self.adapter.attention != job_pb2.ATTENTION_MODULE_PREFIX:
+            return None
+        if not self.adapter.prefix_hidden:
+            return self.tensors[f"layers.{layer}.prefix.key"], self.tensors[f"layers.{layer}.prefix.value"]
+        return self._prefixes[2 * layer], self._prefixes[2 * layer + 1]
+
+    def attention_dropout(self, layer: int) -> AttentionDropout | None:
+        return self.dropout.attention(layer) if self.dropout else None
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits [rows, num_labels] of first tokens' hidden states [rows, d]: out(drop(tanh(dense(drop(h)))))."""
+        dense = F.linear(self._dropped(hidden, "head.dense"), self.tensors["head.dense.weight"], self.tensors["head.dense.bias"])
+        return F.linear(self._dropped(torch.tanh(dense), "head.out"), self.tensors["head.out.weight"], self.tensors["head.out.bias"])
+
+    def _attention_output(self, at: str, output: Tensor, block_input: Tensor) -> Tensor:
+        match self.adapter.attention:
+            case job_pb2.ATTENTION_MODULE_SEQUENTIAL:
+                return self._bottleneck(f"{at}.attention", output, residual=True)
+            case job_pb2.ATTENTION_MODULE_PARALLEL:
+                return output + self._bottleneck(f"{at}.attention", block_input, residual=False)
+        return output + self.tensors[f"{at}.attention_output.bias"] if self.adapter.biases else output
+
+    def _ffn_output(self, at: str, output: Tensor, block_input: Tensor, activated: Tensor) -> Tensor:
+        match self.adapter.ffn:
+            case job_pb2.FFN_MODULE_SEQUENTIAL:
+                return self._bottleneck(f"{at}.ffn", output, residual=True)
+            case job_pb2.FFN_MODULE_PARALLEL:
+                return output + self._bottleneck(f"{at}.ffn", block_input, residual=False)
+            case job_pb2.FFN_MODULE_LORA:
+                return output + self._low_rank(f"{at}.ffn_out", activated)
+        return output + self.tensors[f"{at}.ffn_out.bias"] if self.adapter.biases else output
+
+    def _bottleneck(self, prefix: str, x: Tensor, residual: bool) -> Tensor:
+        """(x +) s · up(f(down(x))) of x [n, d], normalized before or after as the adapter says."""
+        adapter, tensors = self.adapter, self.tensors
+
+        def norm(y: Tensor) -> Tensor:
+            weight, bias = tensors[f"{prefix}.norm.weight"], tensors[f"{prefix}.norm.bias"]
+            return F.layer_norm(y, weight.shape, weight, bias, _LAYER_NORM_EPS)
+
+        inner = norm(x) if adapter.norm == job_pb2.ADAPTER_NORM_BEFORE else x
+        inner = F.linear(inner, tensors[f"{prefix}.down.weight"], tensors[f"{prefix}.down.bias"])
+        out = F.linear(_ACTIVATIONS[adapter.activation](inner), tensors[f"{prefix}.up.weight"], tensors[f"{prefix}.up.bias"])
+        if adapter.scale != 1:
+            out.mul_(adapter.scale)
+        if residual:
+            out.add_(x)
+        return norm(out) if adapter.norm == job_pb2.ADAPTER_NORM_AFTER else out
+
+    def _low_rank(self, prefix: str, x: Tensor) -> Tensor:
+        """(α / r) · up(down(x))."""
+        down = self.tensors[f"{prefix}.down.weight"]
+        return F.linear(F.linear(x, down), self.tensors[f"{prefix}.up.weight"]).mul_(self.adapter.lora_alpha / down.shape[0])
+
+    @cached_property
+    def _prefixes(self) -> list[Tensor]:
+        """Each layer's key and value [length, d], by the MLP that makes them all."""
+        tensors, (length, hidden) = self.tensors, self.tensors["prefix.embedding"].shape
+        inner = torch.tanh(F.linear(tensors["prefix.embedding"], tensors["prefix.mlp.in.weight"], tensors["prefix.mlp.in.bias"]))
+        out = F.linear(inner, tensors["prefix.mlp.out.weight"], tensors["prefix.mlp.out.bias"])
+        return list(out.view(length, -1, hidden).unbind(1))
+
+    def _dropped(self, x: Tensor, site: str) -> Tensor:
+        return self.dropout(x, site) if self.dropout else x
