@@ -1,5 +1,6 @@
 /** `sa-orch status`: services and sweeps. */
 import { Command } from 'commander';
+import { ConfigError } from '../config/errors';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { runtimeStatus } from '../runtime/status';
@@ -10,7 +11,7 @@ import { printJson, runAction } from './output';
 
 interface SweepLine {
   sweep_id: string;
-  state: WorkflowState | 'complete' | 'not running';
+  state: WorkflowState | 'complete' | 'not running' | 'unreadable';
   detail: string | null;
   trials: number;
   done: number;
@@ -43,7 +44,14 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
   const client = await connectTemporal(stateDir).catch(() => null);
   const lines: SweepLine[] = [];
   for (const sweep_id of await listSweeps(root)) {
-    const plan = await readPlan(root, sweep_id);
+    const plan = await readPlan(root, sweep_id).catch((error: unknown) => {
+      if (error instanceof ConfigError) return error;
+      throw error;
+    });
+    if (plan instanceof ConfigError) {
+      lines.push({ sweep_id, state: 'unreadable', detail: plan.message, trials: 0, done: 0, failed: 0, cancelled: 0 });
+      continue;
+    }
     const results = await readResults(root, plan);
     const count = (status: string) => results.filter((result) => result.status === status).length;
     const { state, detail } = client ? await workflowState(client, sweep_id) : { state: 'server out of reach' as const, detail: null };

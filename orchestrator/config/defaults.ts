@@ -1,13 +1,4 @@
-import type {
-  Activation,
-  AdapterInit,
-  AdapterNorm,
-  AttentionModule,
-  FfnModule,
-  MaskControl,
-  PruneSchedule,
-  PruneScope,
-} from '../sweep/types';
+import type { AdapterConfig, AttentionModule, FfnModule, MaskControl, PruneSchedule, PruneScope } from '../sweep/types';
 import type { AdapterKindName } from './adapter-kinds';
 import type { TrainSettings } from './sweep-config';
 
@@ -31,11 +22,11 @@ export const DEFAULT_ADAPTER_KIND: AdapterKindName = 'houlsby';
 
 /** SparseAdapter's official code: norm before, scale 1, "bert" init for every kind, an MLP of 800 behind a prefix. LoRA's α is that of Hu et al. (2021)
  * for RoBERTa large at rank 8 (the official code has 32). */
-export const DEFAULT_ADAPTER = {
+export const DEFAULT_ADAPTER: Omit<AdapterConfig, 'attention' | 'ffn' | 'attention_bottleneck' | 'ffn_bottleneck' | 'biases'> = {
   scale: 1,
-  norm: 'before' as AdapterNorm,
-  activation: 'relu' as Activation,
-  init: 'gaussian' as AdapterInit,
+  norm: 'before',
+  activation: 'relu',
+  init: 'gaussian',
   init_std: 0.02,
   lora_alpha: 16,
   prefix_hidden: 800,

@@ -59,7 +59,13 @@ export async function writePlan(root: string, plan: Plan): Promise<string> {
 
 const plans = new Map<string, Plan>();
 
-/** Reads a plan. With a digest, refuses a file that has another; equal digests are read once per process. */
+const PLAN_FORMAT: Plan['format'] = 2;
+
+/**
+ * Reads a plan. With a digest, refuses a file that has another; equal digests are read once per process.
+ *
+ * @throws ConfigError where there is no plan, or one of another version of this program
+ */
 export async function readPlan(root: string, sweepId: string, digest?: string): Promise<Plan> {
   const known = digest && plans.get(digest);
   if (known) return known;
@@ -71,6 +77,10 @@ export async function readPlan(root: string, sweepId: string, digest?: string): 
     throw new ConfigError({ where: path, message: 'changed since the sweep was started; start the sweep again to run the changed plan' });
   }
   const plan = JSON.parse(text) as Plan;
+  if (plan.format !== PLAN_FORMAT) {
+    const message = `is of format ${String(plan.format)}, of another version of sa-orch; must be ${PLAN_FORMAT}: start the sweep again`;
+    throw new ConfigError({ where: path, message });
+  }
   if (digest) plans.set(digest, plan);
   return plan;
 }

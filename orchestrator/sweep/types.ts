@@ -162,7 +162,8 @@ export interface Cohort {
 
 /** A sweep, planned: everything that is needed to run it. Written once to `sweeps/<sweep id>/plan.json`. */
 export interface Plan {
-  format: 1;
+  /** Raised when plans of an earlier version can no longer be carried out; they are refused. 2: adapters are modules. */
+  format: 2;
   /** `<name>-<8 hex digits of the trial ids' hash>`: the same sweep twice has the same id. */
   sweep_id: string;
   name: string;

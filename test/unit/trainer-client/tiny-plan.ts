@@ -44,7 +44,7 @@ export function plannedTrial(id: string, changes: Partial<Trial> = {}): Trial {
 /** A plan of one cohort of MRPC. */
 export function tinyPlan(trials: Trial[] = [plannedTrial('t1'), plannedTrial('t2', { seed: 4 })]): Plan {
   return {
-    format: 1,
+    format: 2,
     sweep_id: 'tiny-00000000',
     name: 'tiny',
     profile: null,
