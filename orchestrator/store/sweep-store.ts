@@ -77,8 +77,9 @@ export async function readPlan(root: string, sweepId: string, digest?: string): 
     throw new ConfigError({ where: path, message: 'changed since the sweep was started; start the sweep again to run the changed plan' });
   }
   const plan = JSON.parse(text) as Plan;
-  if (plan.format !== PLAN_FORMAT) {
-    const message = `is of format ${String(plan.format)}, of another version of sa-orch; must be ${PLAN_FORMAT}: start the sweep again`;
+  const format: number = plan.format;
+  if (format !== PLAN_FORMAT) {
+    const message = `is of format ${format}, of another version of sa-orch; must be ${PLAN_FORMAT}: start the sweep again`;
     throw new ConfigError({ where: path, message });
   }
   if (digest) plans.set(digest, plan);
