@@ -1,85 +1,187 @@
-"""SNIP gradients of many trials at once. Trials that start from the same weights and score on the same rows share one gradient."""
+"""SNIP's and GraSP's scores of many trials at once. Trials that would score the same weights on the same rows share them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from .adapters import Layout, is_prunable
+from .adapters import is_prunable
 from .backbone import Backbone
-from .dataset import Split
+from .dataset import CLASSIFICATION, Split
 from .keys import permutation
-from .model import Part, TrialModules, forward, loss, passes
+from .model import Part, forward, loss, passes
+from .modules import TrialModules
 from .progress import Pace
-from .pruning import Scores, snip_scores
+from .pruning import Masks, Pruning, Scores, grasp_scores, snip_scores
 
+GRADIENT_PRUNERS = (job_pb2.PRUNER_SNIP, job_pb2.PRUNER_GRASP)
 # Rows of one trial in a forward. Fixed, so that a score does not depend on who else is scored.
 _ROWS = 32
+_Gradients = dict[str, Tensor]
 
 
 @dataclass
 class Start:
-    """A starting point that some trials share: first weights by name, and the rows to score on (int64)."""
+    """What some trials share: first weights by name, and the rows to score on (int64). trial: one of them; prunings: by trial id, of
+    those whose rounds are not over. With more than one round all of them go through the same masks."""
 
     trial: job_pb2.Trial
-    trial_ids: list[str]
-    layout: Layout
+    prunings: dict[str, Pruning]
     weights: dict[str, Tensor]
     rows: Tensor
 
+    @property
+    def masks(self) -> Masks:
+        return next(iter(self.prunings.values())).masks
+
+    @property
+    def is_grasp(self) -> bool:
+        return self.trial.prune.pruner == job_pb2.PRUNER_GRASP
+
+    @property
+    def scored_rows(self) -> int:
+        """Rows that go through the encoder for one round's scores."""
+        return self.rows.numel() * (2 if self.is_grasp else 1)
+
 
 def distinct_starts(
-    trials: list[job_pb2.Trial], split: Split, start: Callable[[job_pb2.Trial], tuple[Layout, dict[str, Tensor]]]
+    trials: list[tuple[job_pb2.Trial, Pruning]], split: Split, task_kind: int, start: Callable[[job_pb2.Trial], dict[str, Tensor]]
 ) -> list[Start]:
-    """The starting points of these trials. `start` gives a trial's layout and first weights. Sparsity and scope do not change scores."""
-    starts: dict[tuple[int, bytes, int], Start] = {}
-    for trial in trials:
-        count = min(trial.prune.scoring_rows, split.rows)
-        same = (trial.seed, trial.adapter.SerializeToString(deterministic=True), count)
+    """The starting points of these trials, which SNIP or GRASP prunes. `start` gives a trial's first weights."""
+    starts: dict[tuple[int, bytes, bytes], Start] = {}
+    for trial, pruning in trials:
+        rows = scoring_rows(trial, split, task_kind)
+        same = (trial.seed, trial.adapter.SerializeToString(deterministic=True), _shared(trial.prune, rows.numel()))
         if same not in starts:
-            layout, weights = start(trial)
-            rows = permutation(split.rows, trial.seed, "scoring rows")[:count]
-            starts[same] = Start(trial, [], layout, weights, rows)
-        starts[same].trial_ids.append(trial.trial_id)
+            starts[same] = Start(trial, {}, start(trial), rows)
+        starts[same].prunings[trial.trial_id] = pruning
     return list(starts.values())
 
 
-def score_snip(backbone: Backbone, split: Split, task_kind: int, starts: list[Start], pass_tokens: int, pace: Pace) -> dict[str, Scores]:
-    """SNIP scores on the CPU, by trial id. The gradient is of the mean loss over a start's rows with dropout off, summed in their order."""
-    device = backbone.word.device
-    prunable = [{name: w.to(device).requires_grad_() for name, w in start.weights.items() if is_prunable(name)} for start in starts]
-    modules = []
-    for start, trained in zip(starts, prunable, strict=True):
-        fixed = {name: weight.to(device) for name, weight in start.weights.items() if name not in trained}
-        modules.append(TrialModules(start.trial.adapter, fixed | trained, dropout=None))
-    parts = [
-        Part(owner, split.pack(rows).to(device), modules[owner]) for owner, start in enumerate(starts) for rows in start.rows.split(_ROWS)
-    ]
-    gradients = [{name: torch.zeros_like(weight) for name, weight in trained.items()} for trained in prunable]
-    for group in passes(parts, pass_tokens):
-        for part, found in zip(group, _gradients(backbone, task_kind, group, prunable), strict=True):
-            share = part.pack.rows / starts[part.owner].rows.numel()
-            for name, summand in found.items():
-                gradients[part.owner][name].add_(summand, alpha=share)
-        rows = sum(part.pack.rows for part in group)
-        pace.advance(rows, rows)
-        pace.stop_between_passes()
-    result: dict[str, Scores] = {}
-    for start, trained, gradient in zip(starts, prunable, gradients, strict=True):
-        scores = snip_scores({name: w.detach().cpu() for name, w in trained.items()}, {name: g.cpu() for name, g in gradient.items()})
-        result |= dict.fromkeys(start.trial_ids, scores)
-    return result
+def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
+    """What the scores of all rounds follow from: in one round not the number that is kept, and never the control."""
+    shared = job_pb2.Prune(pruner=prune.pruner, scoring_rows=rows)
+    if prune.pruner == job_pb2.PRUNER_GRASP:
+        shared.temperature = prune.temperature
+    if prune.rounds > 1:
+        shared.sparsity, shared.scope, shared.rounds, shared.schedule = prune.sparsity, prune.scope, prune.rounds, prune.schedule
+    serialized: bytes = shared.SerializeToString(deterministic=True)
+    return serialized
 
 
-def _gradients(backbone: Backbone, task_kind: int, group: list[Part], prunable: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
-    """For each part of a pass: the gradient of its own mean loss. A start may have several: each has its own leaves."""
-    leaves = [{name: w.detach().requires_grad_() for name, w in prunable[part.owner].items()} for part in group]
-    own = [
-        Part(part.owner, part.pack, TrialModules(part.modules.adapter, part.modules.tensors | leaf, dropout=None))
-        for part, leaf in zip(group, leaves, strict=True)
-    ]
-    losses = [loss(task_kind, logits, part.pack.labels) for part, logits in zip(own, forward(backbone, own), strict=True)]
-    flat = iter(torch.autograd.grad(losses, [w for leaf in leaves for w in leaf.values()]))
-    return [{name: next(flat) for name in leaf} for leaf in leaves]
+def scoring_rows(trial: job_pb2.Trial, split: Split, task_kind: int) -> Tensor:
+    """Row numbers, int64: the first of a permutation keyed with the seed; for GRASP the first of each class in turn, while it has any."""
+    order = permutation(split.rows, trial.seed, "scoring rows")
+    if trial.prune.pruner == job_pb2.PRUNER_GRASP and task_kind == CLASSIFICATION:
+        labels = split.labels[order]
+        classes = int(labels.max()) + 1
+        turns = torch.empty_like(order)
+        for label in range(classes):
+            members = (labels == label).nonzero().squeeze(1)
+            turns[members] = torch.arange(members.numel())
+        order = order[(turns * classes + labels).argsort()]
+    return order[: trial.prune.scoring_rows]
+
+
+def score(backbone: Backbone, split: Split, task_kind: int, starts: Sequence[Start], pass_tokens: int, pace: Pace) -> list[Scores]:
+    """A round's scores for each start, on the CPU, at its weights as its masks leave them. Gradients are of the mean loss over the start's
+    rows with dropout off, summed in their order."""
+    cohort = _Cohort(backbone, split, task_kind, starts, pass_tokens, pace)
+    found = cohort.sum_over_rows(range(len(starts)), cohort.gradients)
+    grasp = [owner for owner, start in enumerate(starts) if start.is_grasp]
+    if grasp:
+        # Removed weights are 0 for good: their gradients are no part of the gradient's norm.
+        cohort.directions = {owner: _masked(found[owner], starts[owner].masks) for owner in grasp}
+        found |= cohort.sum_over_rows(grasp, cohort.hessian_products)
+    scores: list[Scores] = []
+    for owner, start in enumerate(starts):
+        weights = {name: weight.cpu() for name, weight in cohort.weights[owner].items()}
+        result = {name: value.cpu() for name, value in found[owner].items()}
+        scores.append((grasp_scores if start.is_grasp else snip_scores)(weights, result))
+    return scores
+
+
+def _masked(tensors: dict[str, Tensor], masks: Masks) -> dict[str, Tensor]:
+    return {name: tensor * masks[name].to(tensor.device) for name, tensor in tensors.items()}
+
+
+class _Cohort:
+    """Starts whose derivatives are taken together. An owner is a place among the starts."""
+
+    def __init__(self, backbone: Backbone, split: Split, task_kind: int, starts: Sequence[Start], pass_tokens: int, pace: Pace) -> None:
+        self._backbone, self._split, self._task_kind, self._starts = backbone, split, task_kind, starts
+        self._pass_tokens, self._pace = pass_tokens, pace
+        device = backbone.word.device
+        placed = [{name: weight.to(device) for name, weight in start.weights.items()} for start in starts]
+        # Prunable ones, masked, and the others.
+        self.weights = [
+            _masked({name: weight for name, weight in weights.items() if is_prunable(name)}, start.masks)
+            for start, weights in zip(starts, placed, strict=True)
+        ]
+        self._fixed = [{name: weight for name, weight in weights.items() if not is_prunable(name)} for weights in placed]
+        # By owner: g, for H g.
+        self.directions: dict[int, _Gradients] = {}
+
+    def sum_over_rows(self, owners: Sequence[int], derivative: Callable[[list[Part]], list[_Gradients]]) -> dict[int, _Gradients]:
+        """By owner: the sum over its rows of what `derivative` gives for each part of a pass, weighted by the part's share of the rows."""
+        device = self._backbone.word.device
+        parts = [
+            Part(
+                owner, self._split.pack(rows).to(device), TrialModules(self._starts[owner].trial.adapter, self._fixed[owner], dropout=None)
+            )
+            for owner in owners
+            for rows in self._starts[owner].rows.split(_ROWS)
+        ]
+        sums = {owner: {name: torch.zeros_like(weight) for name, weight in self.weights[owner].items()} for owner in owners}
+        for group in passes(parts, self._pass_tokens):
+            for part, found in zip(group, derivative(group), strict=True):
+                share = part.pack.rows / self._starts[part.owner].rows.numel()
+                for name, summand in found.items():
+                    sums[part.owner][name].add_(summand, alpha=share)
+            rows = sum(part.pack.rows for part in group)
+            self._pace.advance(rows, rows)
+            self._pace.stop_between_passes()
+        return sums
+
+    def gradients(self, group: list[Part]) -> list[_Gradients]:
+        """For each part: the gradient of its own mean loss."""
+        leaves = self._leaves(group)
+        return _by_part(torch.autograd.grad(self._losses(group, leaves, twice_differentiable=False), _flat(leaves)), leaves)
+
+    def hessian_products(self, group: list[Part]) -> list[_Gradients]:
+        """For each part: the Hessian of its own mean loss times its owner's direction, as the gradient of the product of gradient and
+        direction."""
+        leaves = self._leaves(group)
+        first = torch.autograd.grad(self._losses(group, leaves, twice_differentiable=True), _flat(leaves), create_graph=True)
+        products = [
+            torch.stack([(gradient * self.directions[part.owner][name]).sum() for name, gradient in gradients.items()]).sum()
+            for part, gradients in zip(group, _by_part(first, leaves), strict=True)
+        ]
+        return _by_part(torch.autograd.grad(products, _flat(leaves)), leaves)
+
+    def _leaves(self, group: list[Part]) -> list[dict[str, Tensor]]:
+        """An owner may have several parts in a pass: each has its own leaves."""
+        return [{name: weight.detach().requires_grad_() for name, weight in self.weights[part.owner].items()} for part in group]
+
+    def _losses(self, group: list[Part], leaves: list[dict[str, Tensor]], twice_differentiable: bool) -> list[Tensor]:
+        own = [
+            Part(part.owner, part.pack, TrialModules(part.modules.adapter, part.modules.tensors | leaf, dropout=None))
+            for part, leaf in zip(group, leaves, strict=True)
+        ]
+        logits = forward(self._backbone, own, twice_differentiable)
+        return [loss(self._task_kind, self._cooled(part.owner, found), part.pack.labels) for part, found in zip(own, logits, strict=True)]
+
+    def _cooled(self, owner: int, logits: Tensor) -> Tensor:
+        start = self._starts[owner]
+        return logits / start.trial.prune.temperature if start.is_grasp else logits
+
+
+def _flat(leaves: list[dict[str, Tensor]]) -> list[Tensor]:
+    return [weight for leaf in leaves for weight in leaf.values()]
+
+
+def _by_part(flat: Sequence[Tensor], leaves: list[dict[str, Tensor]]) -> list[_Gradients]:
+    rest = iter(flat)
+    return [{name: next(rest) for name in leaf} for leaf in leaves]

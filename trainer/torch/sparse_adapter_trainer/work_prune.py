@@ -1,7 +1,11 @@
 """PruneWork: each trial's weights are drawn and scored, and its mask is written."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+from torch import Tensor
 
 from .adapters import Layout, is_prunable
 from .artifacts import describe, read_metadata, write_tensors
@@ -9,32 +13,54 @@ from .context import Context, Loaded
 from .dataset import require_labels
 from .errors import TrialFailed
 from .progress import Pace
-from .pruning import Masks, Scores, emptied, magnitude_scores, make_masks, random_scores
+from .pruning import Masks, Pruning, densities, emptied, magnitude_scores, random_scores
 from .reporting import Reporter
-from .scoring import distinct_starts, score_snip
+from .scoring import GRADIENT_PRUNERS, Start, distinct_starts, score
+from .synflow import synflow_scores
 from .trial_files import mask_source, read_masks, trial_folder
 
 
 def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
     """Runs a prune job. A trial whose mask is there, made from the same, is reported as it is."""
     waiting = [trial for trial in spec.trials if not _has_mask(context, spec, trial)]
-    needs_gradient = [trial for trial in waiting if trial.prune.pruner == job_pb2.PRUNER_SNIP]
-    loaded = context.load(spec, ["train"] if needs_gradient else [], reporter)
+    by_gradient = [trial for trial in waiting if trial.prune.pruner in GRADIENT_PRUNERS]
+    without_rows = [trial for trial in waiting if trial not in by_gradient]
+    loaded = context.load(spec, ["train"] if by_gradient else [], reporter)
     for trial in spec.trials:
         if trial not in waiting:
             _report(context, loaded, trial, read_masks(trial_folder(context.root, trial.trial_id), loaded.layout(trial)), reporter)
-    snip = _snip(context, loaded, needs_gradient, reporter) if needs_gradient else {}
-    pace = Pace(reporter, event_pb2.PHASE_SCORE, total=0)
-    for trial in waiting:
-        try:
-            masks = _masks(loaded, trial, snip)
-        except TrialFailed as error:
-            reporter.trial_result(trial.trial_id, [], {}, error.failure())
-            continue
-        path = trial_folder(context.root, trial.trial_id) / "masks.safetensors"
-        write_tensors(path, masks, {"source": mask_source(spec, trial)})
-        _report(context, loaded, trial, masks, reporter)
+    starts = _starts(loaded, by_gradient, reporter) if by_gradient else []
+    # A round of SynFlow takes one row through the trial's modules.
+    rounds = sum(len(densities(trial.prune)) for trial in without_rows if trial.prune.pruner == job_pb2.PRUNER_SYNFLOW)
+    rows = sum(start.scored_rows * len(densities(start.trial.prune)) for start in starts)
+    pace = Pace(reporter, event_pb2.PHASE_SCORE, total=rows + rounds)
+    for trial in without_rows:
+        with _failing_alone(trial.trial_id, reporter):
+            _write(context, loaded, trial, _masks_without_rows(loaded, trial, pace), reporter)
         pace.advance(0, 0)
+    trials = {trial.trial_id: trial for trial in by_gradient}
+    while starts:
+        found = score(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, starts, context.pass_tokens, pace)
+        for start, scores in zip(starts, found, strict=True):
+            going_on: dict[str, Pruning] = {}
+            for trial_id, pruning in start.prunings.items():
+                with _failing_alone(trial_id, reporter):
+                    pruning.keep(scores)
+                    if pruning.done:
+                        _write(context, loaded, trials[trial_id], pruning.finished(), reporter)
+                    else:
+                        going_on[trial_id] = pruning
+            start.prunings = going_on
+        starts = [start for start in starts if start.prunings]
+
+
+@contextmanager
+def _failing_alone(trial_id: str, reporter: Reporter) -> Iterator[None]:
+    """A TrialFailed becomes the trial's result, and the job goes on."""
+    try:
+        yield
+    except TrialFailed as error:
+        reporter.trial_result(trial_id, [], {}, error.failure())
 
 
 def _has_mask(context: Context, spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> bool:
@@ -42,26 +68,44 @@ def _has_mask(context: Context, spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> 
     return read_metadata(path).get("source") == mask_source(spec, trial)
 
 
-def _snip(context: Context, loaded: Loaded, trials: list[job_pb2.Trial], reporter: Reporter) -> dict[str, Scores]:
+def _starts(loaded: Loaded, trials: list[job_pb2.Trial], reporter: Reporter) -> list[Start]:
     split, dataset = loaded.splits["train"], loaded.spec.dataset
     require_labels(split, dataset)
-    starts = distinct_starts(trials, split, loaded.start)
-    pace = Pace(reporter, event_pb2.PHASE_SCORE, total=sum(start.rows.numel() for start in starts))
-    return score_snip(loaded.backbone, split, dataset.task_kind, starts, context.pass_tokens, pace)
+    prunings: list[tuple[job_pb2.Trial, Pruning]] = []
+    for trial in trials:
+        with _failing_alone(trial.trial_id, reporter):
+            prunings.append((trial, Pruning(trial.prune, trial.seed, loaded.layout(trial).prunable_shapes)))
+    return distinct_starts(prunings, split, dataset.task_kind, lambda trial: loaded.start(trial)[1])
 
 
-def _masks(loaded: Loaded, trial: job_pb2.Trial, snip: dict[str, Scores]) -> Masks:
-    found, prune = loaded.layout(trial), trial.prune
+def _masks_without_rows(loaded: Loaded, trial: job_pb2.Trial, pace: Pace) -> Masks:
+    shapes, prune = loaded.layout(trial).prunable_shapes, trial.prune
     if prune.pruner == job_pb2.PRUNER_NONE:
-        return {name: torch.ones(shape, dtype=torch.uint8) for name, shape in found.prunable_shapes.items()}
-    if prune.pruner == job_pb2.PRUNER_RAND:
-        scores = random_scores(trial.seed, found.prunable_shapes)
+        return {name: torch.ones(shape, dtype=torch.uint8) for name, shape in shapes.items()}
+    pruning = Pruning(prune, trial.seed, shapes)
+    if prune.pruner == job_pb2.PRUNER_SYNFLOW:
+        weights, backbone = _prunable_start(loaded, trial), loaded.backbone
+        while not pruning.done:
+            masks = pruning.masks
+            kept = {name: weight * masks[name] for name, weight in weights.items()}
+            pruning.keep(synflow_scores(trial.adapter, len(backbone.layers), backbone.hidden, kept))
+            pace.advance(1, 1)
     elif prune.pruner == job_pb2.PRUNER_MAG:
-        _, weights = loaded.start(trial)
-        scores = magnitude_scores({name: weight for name, weight in weights.items() if is_prunable(name)})
+        pruning.keep(magnitude_scores(_prunable_start(loaded, trial)))
     else:
-        scores = snip[trial.trial_id]
-    return make_masks(prune, trial.seed, scores)
+        pruning.keep(random_scores(trial.seed, shapes))
+    return pruning.finished()
+
+
+def _prunable_start(loaded: Loaded, trial: job_pb2.Trial) -> dict[str, Tensor]:
+    _, weights = loaded.start(trial)
+    return {name: weight for name, weight in weights.items() if is_prunable(name)}
+
+
+def _write(context: Context, loaded: Loaded, trial: job_pb2.Trial, masks: Masks, reporter: Reporter) -> None:
+    path = trial_folder(context.root, trial.trial_id) / "masks.safetensors"
+    write_tensors(path, masks, {"source": mask_source(loaded.spec, trial)})
+    _report(context, loaded, trial, masks, reporter)
 
 
 def _report(context: Context, loaded: Loaded, trial: job_pb2.Trial, masks: Masks, reporter: Reporter) -> None:
@@ -77,7 +121,8 @@ def sizes(found: Layout, masks: Masks) -> dict[str, float]:
     """Counts of weights by the budget's rule: `kept` are prunable weights kept, biases and norms; the head is counted apart."""
     kept = sum(int(mask.sum()) for mask in masks.values())
     return {
-        "achieved_sparsity": 1 - kept / found.prunable,
+        # Of an adapter without matrices nothing is removed.
+        "achieved_sparsity": 1 - kept / found.prunable if found.prunable else 0.0,
         "kept": kept + found.adapter - found.prunable,
         "prunable": found.prunable,
         "trainable": found.adapter,
