@@ -219,13 +219,6 @@ def _shuffled(mask: Tensor, seed: int, name: str) -> Tensor:
     return mask.reshape(-1)[permutation(mask.numel(), seed, "shuffled mask", name)].view(mask.shape)
 
 
-def make_masks(prune: job_pb2.Prune, seed: int, scores: Scores) -> Masks:
-    """The masks of a pruner of one round, by its scores. Raises TrialFailed as Pruning does."""
-    pruning = Pruning(prune, seed, {name: tuple(score.shape) for name, score in scores.items()})
-    pruning.keep(scores)
-    return pruning.finished()
-
-
 def emptied(masks: Masks) -> list[str]:
     """Names of matrices whose weights were all removed."""
     return [name for name, mask in masks.items() if not mask.any()]

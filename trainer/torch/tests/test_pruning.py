@@ -10,7 +10,9 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from sparse_adapter_trainer.errors import TrialFailed
 from sparse_adapter_trainer.pruning import (
+    Masks,
     Pruning,
+    Scores,
     densities,
     emptied,
     er_counts,
@@ -18,7 +20,6 @@ from sparse_adapter_trainer.pruning import (
     highest,
     kept_count,
     magnitude_scores,
-    make_masks,
     random_scores,
     snip_scores,
 )
@@ -30,6 +31,13 @@ INVERTED, SHUFFLED = job_pb2.MASK_CONTROL_INVERTED, job_pb2.MASK_CONTROL_SHUFFLE
 
 def prune(pruner: str, sparsity: float, scope: int = GLOBAL, **fields: int) -> job_pb2.Prune:
     return job_pb2.Prune(pruner=f"PRUNER_{pruner.upper()}", sparsity=sparsity, scope=scope, **fields)
+
+
+def make_masks(prune: job_pb2.Prune, seed: int, scores: Scores) -> Masks:
+    """The masks of a pruner of one round, by its scores."""
+    pruning = Pruning(prune, seed, {name: tuple(score.shape) for name, score in scores.items()})
+    pruning.keep(scores)
+    return pruning.finished()
 
 
 def flat(masks: dict[str, torch.Tensor]) -> torch.Tensor:
