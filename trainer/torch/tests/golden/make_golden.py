@@ -5,7 +5,8 @@
 
 `adapters` pins a Transformers older than the trainer's, hence an environment of its own and a file. The file has the backbone
 (backbone.*), rows (input_ids, attention_mask), a direction for the loss, and for each case its modules' tensors under the contract's
-names (<case>/weight/*), the first tokens' last hidden states (<case>/hidden) and the gradients of sum(hidden · direction) (<case>/gradient/*).
+names (<case>/weight/*), the first tokens' last hidden states (<case>/hidden) and the gradients of sum(hidden · direction)
+(<case>/gradient/*).
 """
 
 import json
