@@ -44,8 +44,8 @@ export function formatSparsity({ pruner, sparsity }: RowSummary): string {
   return pruner === 'none' ? '' : `${Number((100 * sparsity).toPrecision(6))} %`;
 }
 
-export function formatPercentOf(part: number, whole: number): string {
-  return `${((100 * part) / whole).toFixed(0)} %`;
+export function formatPercent(fraction: number): string {
+  return `${(100 * fraction).toFixed(0)} %`;
 }
 
 /** Where the rows come from and whether they are all of GLUE's: the first line of every report. */

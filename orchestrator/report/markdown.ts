@@ -3,7 +3,7 @@ import {
   formatCount,
   formatDifference,
   formatMean,
-  formatPercentOf,
+  formatPercent,
   formatSparsity,
   METRIC_TITLES,
   tableNotes,
@@ -49,7 +49,7 @@ function taskSection(task: TaskSummary): string {
     String(row.done),
     ...task.metrics.map((name) => formatMean(row.metrics[name])),
     formatCount(row.budget.kept),
-    formatPercentOf(row.budget.kept, row.budget.trainable),
+    formatPercent(row.kept_of_dense),
     row.reference === null ? '' : formatDifference(row.difference[deciding]),
   ]);
   const rule = header.map((_, i) => (i === 0 || i === header.length - 1 ? '---' : '---:'));

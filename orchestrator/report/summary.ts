@@ -17,6 +17,8 @@ export interface RowSummary {
   done: number;
   metrics: Record<string, Mean>;
   budget: Budget;
+  /** Weights kept, over those of the reference; of a row without one, over its own adapter's weights. 1 for Large-Sparse and dense rows. */
+  kept_of_dense: number;
   /** `label` and `bottleneck` of the dense row that differences are taken from; null for a dense row. */
   reference: string | null;
   /** Differences to the dense trial of the same seed, by metric. */
@@ -82,6 +84,7 @@ type Results = ReadonlyMap<string, TrialResult>;
 
 function summarizeRow(variant: Variant, variants: readonly Variant[], plan: Plan, dataset: PlannedDataset, results: Results): RowSummary {
   const { adapter, prune } = variant.config;
+  const budget = budgetOf(adapter, prune, plan.backbone, dataset.num_labels);
   const own = valuesBySeed(variant, results);
   const reference = referenceOf(variant, variants);
   const dense = reference === null ? new Map<number, Record<string, number>>() : valuesBySeed(reference, results);
@@ -102,10 +105,15 @@ function summarizeRow(variant: Variant, variants: readonly Variant[], plan: Plan
     seeds: variant.trials.length,
     done: own.size,
     metrics,
-    budget: budgetOf(adapter, prune, plan.backbone, dataset.num_labels),
+    budget,
+    kept_of_dense: budget.kept / (reference ? trainableOf(reference, plan, dataset) : budget.trainable),
     reference: reference && `${reference.label}, bottleneck ${reference.bottleneck}`,
     difference,
   };
+}
+
+function trainableOf({ config: { adapter, prune } }: Variant, plan: Plan, dataset: PlannedDataset): number {
+  return budgetOf(adapter, prune, plan.backbone, dataset.num_labels).trainable;
 }
 
 /** Metrics of the trials that are done, by seed, in the order of seeds. */

@@ -201,6 +201,17 @@ describe('a report', () => {
     expect(markdown).toContain('differences are taken from several dense adapters: rand 50 %, bottleneck 16 to dense, bottleneck 16;');
   });
 
+  test('says that a Large-Sparse row keeps as many weights as the dense adapter', async () => {
+    const compare = [
+      { pruner: 'none', bottleneck: 16 },
+      { pruner: 'snip', sparsity: 0.5, bottleneck: 16 },
+      { pruner: 'snip', large_sparse: { bottleneck: 64 } },
+    ];
+    const { summary, markdown } = await report(planOf({ compare, seeds: [1] }), []);
+    expect(summary.tasks[0]!.rows.map(({ kept_of_dense }) => kept_of_dense)).toEqual([1, expect.closeTo(0.54, 1), 1]);
+    expect(markdown.match(/\| 100 % \|/g)).toHaveLength(2);
+  });
+
   test('names what tells rows apart besides pruner, sparsity and bottleneck', () => {
     const compare = [
       { pruner: 'none', adapter: { norm: ['none', 'before'] } },
