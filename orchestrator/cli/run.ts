@@ -1,8 +1,10 @@
 /** `sa-orch run`: one trial, by the flags of the seed scripts. */
 import { Command, Option } from 'commander';
 import { ADAPTER_KIND_NAMES } from '../config/adapter-kinds';
+import { ConfigError, type Problem } from '../config/errors';
 import { sweepConfigFrom } from '../config/load';
 import { PRUNER_NAMES } from '../config/pruners';
+import type { SweepConfig } from '../config/sweep-config';
 import {
   addJsonOption,
   addPlaceOptions,
@@ -82,8 +84,7 @@ export function runCommand(): Command {
   return addJsonOption(addServiceOptions(addPlaceOptions(command))).action((options: RunOptions) =>
     runAction(options.json === true, async () => {
       checkSparsity(options);
-      const config = sweepConfigFrom(`run-${options.task}`, settingsOf(options));
-      await launch({ config, profileReason: null }, options);
+      await launch({ config: configOf(options), profileReason: null }, options);
     }),
   );
 }
@@ -98,11 +99,40 @@ function checkSparsity({ pruner, sparsity }: RunOptions): void {
   }
 }
 
+/** The flag of a field, where the two have not the same name. */
+const FLAGS: Record<string, string> = {
+  'tasks[0]': '--task',
+  'seeds[0]': '--seed',
+  'adapter.kind': '--adapter',
+  'adapter.attention': '--attn-mode',
+  'adapter.ffn': '--ffn-mode',
+  'adapter.attention_bottleneck': '--attn-bn',
+  'adapter.ffn_bottleneck': '--ffn-bn',
+};
+
+/** @throws ConfigError that names flags, where a sweep file's would name fields */
+export function configOf(options: RunOptions): SweepConfig {
+  try {
+    return sweepConfigFrom(`run-${options.task}`, settingsOf(options));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(error.problems.map(inFlags));
+  }
+}
+
+/** `compare[0].scoring_rows: 0 is …` becomes `--scoring-rows: 0 is …`. */
+function inFlags({ where, message }: Problem): Problem {
+  const [, field, rest] = /^([^:\s]+): (.*)$/s.exec(message) ?? [];
+  if (field === undefined || rest === undefined) return { where, message };
+  const own = FLAGS[field] ?? `--${field.replace(/^.*\./, '').replaceAll('_', '-')}`;
+  return { where: own, message: rest };
+}
+
 /** Settings before their checks: what the flags say may still be wrong. */
 type Settings = Parameters<typeof sweepConfigFrom>[1];
 
 /** The flags as a sweep file would say them; checks and defaults are those of sweep files. */
-export function settingsOf(options: RunOptions): Settings {
+function settingsOf(options: RunOptions): Settings {
   const pruned = options.pruner !== 'none';
   return {
     backbone: options.backbone,

@@ -1,14 +1,13 @@
 import { normalizeFlags } from '../../../orchestrator/cli/options';
-import { runCommand, settingsOf } from '../../../orchestrator/cli/run';
+import { configOf, runCommand } from '../../../orchestrator/cli/run';
 import { adapterLabel } from '../../../orchestrator/config/adapter-kinds';
-import { sweepConfigFrom } from '../../../orchestrator/config/load';
 import type { CompareLine } from '../../../orchestrator/config/sweep-config';
 
 /** The one line of `compare` that these flags come to. */
 function lineOf(flags: string): CompareLine {
   const command = runCommand();
   command.parseOptions(normalizeFlags(['--task', 'mrpc', ...flags.split(' ').filter((word) => word !== '')]));
-  return sweepConfigFrom('run-mrpc', settingsOf(command.opts())).compare[0]!;
+  return configOf(command.opts()).compare[0]!;
 }
 
 const adapterOf = (flags: string) => lineOf(flags).adapters[0]!;
@@ -42,7 +41,16 @@ describe('the flags of sa-orch run', () => {
   });
 
   test('that do not go together are refused', () => {
-    expect(() => lineOf('--adapter bitfit --pruner snip --sparsity 0.4')).toThrow('it has no matrix to prune');
-    expect(() => lineOf('--pruner mag --sparsity 0.4 --rounds 5')).toThrow('command line: compare[0].rounds: 5 is not allowed');
+    expect(() => lineOf('--adapter bitfit --pruner snip --sparsity 0.4')).toThrow(/^--pruner: "snip" .* it has no matrix to prune/);
+    expect(() => lineOf('--pruner mag --sparsity 0.4 --rounds 5')).toThrow('--rounds: 5 is not allowed');
+  });
+
+  test.each([
+    ['--task mrcp', '--task: "mrcp" is not allowed'],
+    ['--pruner snip --sparsity 1.2', '--sparsity: 1.2 is not allowed; must be a number in [0, 1)'],
+    ['--attn_bn 0', '--attn-bn: 0 is not allowed'],
+    ['--learning_rate=-1', '--learning-rate: -1 is not allowed'],
+  ])('are named where a value is wrong: %s', (flags, message) => {
+    expect(() => lineOf(flags)).toThrow(message);
   });
 });
