@@ -40,7 +40,7 @@ describe('a sweep file', () => {
       max_length: 128,
       profile: null,
     });
-    expect(config.tasks).toEqual([{ name: 'mrpc', train: DEFAULT_TRAIN }]);
+    expect(config.tasks).toEqual([{ name: 'mrpc', train: DEFAULT_TRAIN, own: null }]);
     expect(config.compare).toEqual([
       {
         origin: `${file}:1`,
