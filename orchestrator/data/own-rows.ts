@@ -65,7 +65,8 @@ function readCells({ where, cells, problem }: TableRow, wanted: readonly string[
   const texts = wanted.map((name, i) => {
     const text = textOf(cells[i]);
     if (cells[i] === undefined) problems.push(`has no "${name}"`);
-    else if (text === null) problems.push(`"${name}" is ${Array.isArray(cells[i]) ? 'a list' : 'an object'}; a text or a number is expected`);
+    else if (text === null)
+      problems.push(`"${name}" is ${Array.isArray(cells[i]) ? 'a list' : 'an object'}; a text or a number is expected`);
     else if (text.trim() === '') problems.push(`"${name}" is empty; a ${i === wanted.length - 1 ? 'label' : 'text'} is expected`);
     return text ?? '';
   });

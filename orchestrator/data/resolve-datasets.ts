@@ -9,7 +9,6 @@ import { readOwnTask } from './own-task';
 import { plannedSplit, type FoundRows } from './planned-split';
 import { ROW_CHOICE_VERSION } from './rows';
 import { findSources, readRows, sourceDigest, type SourceOptions, type TaskSource } from './source';
-import { tableFormat } from './table';
 import { tokenizerDigest } from './tokenizer';
 
 /** Raised when the same rows would be written in another form. */
@@ -67,7 +66,7 @@ async function readGlueTask(task: GlueTask, { source, files }: TaskSource, confi
 /**
  * 32 hex digits from what decides a data set's content. Not the files' places, and not a limit that is above the rows there are.
  *
- * Of the user's own files also their formats and columns, and the metrics: a result has those that its trial was planned with, so that other
+ * Of the user's own files also the columns, and the metrics: a result has those that its trial was planned with, so that other
  * metrics make other trials.
  */
 export function datasetDigest(dataset: Omit<PlannedDataset, 'digest'>): string {
@@ -82,7 +81,7 @@ export function datasetDigest(dataset: Omit<PlannedDataset, 'digest'>): string {
     splits: splits.map(({ name, rows, of, digest }) => ({ name, rows, of, digest })),
     tokenizer,
     max_length,
-    own: columns && { columns, metrics, formats: splits.map(({ file }) => file && tableFormat(file)) },
+    own: columns && { columns, metrics },
   };
   return digestOf(content).slice(0, 32);
 }

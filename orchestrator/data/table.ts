@@ -9,7 +9,7 @@ import { parseCsv, type TextRecord } from './csv';
 export interface TableRow {
   /** `file:line`, or `file, row n` where the format has no lines. */
   where: string;
-  /** In the order asked for; undefined where the row has no such cell. */
+  /** In the order asked for; null where there is nothing in the cell, undefined where a JSON object has no such key. */
   cells: unknown[];
   /** Why the row cannot be read; its cells are then empty. */
   problem: string | null;
@@ -23,18 +23,13 @@ const READERS: Record<string, (path: string, wanted: readonly string[]) => Table
   '.parquet': readParquet,
 };
 
-/** The format that a file's ending tells, for example `.csv`. */
-export function tableFormat(path: string): string {
-  return extname(path).toLowerCase();
-}
-
 /**
  * Reads some columns of a CSV, TSV, JSONL or parquet file. A row that cannot be read is there with its problem.
  *
  * @throws ConfigError where the file as a whole cannot be read, lacks a column or has no rows
  */
 export async function readTable(path: string, wanted: readonly string[]): Promise<TableRow[]> {
-  const read = READERS[tableFormat(path)];
+  const read = READERS[extname(path).toLowerCase()];
   if (read === undefined) {
     throw new ConfigError({ where: path, message: `is of no known format; must end in ${Object.keys(READERS).join(', ')}` });
   }
@@ -96,7 +91,8 @@ function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
       return row([], `is not a JSON object; one with ${listOf(wanted)} is expected`);
     }
     for (const key of Object.keys(value)) columns.add(key);
-    return row(cellsOf(value, wanted), null);
+    const cells = wanted.map((name) => (Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined));
+    return row(cells, null);
   });
   // A line may lack a column that others have: that is the line's problem.
   if (columns.size > 0) checkColumns(path, [...columns], wanted);
@@ -116,7 +112,11 @@ async function readParquet(path: string, wanted: readonly string[]): Promise<Tab
     throw new ConfigError({ where: path, message: `is not a readable parquet file: ${(error as Error).message}` });
   }
   checkColumns(path, columns, wanted);
-  return objects.map((object, i) => ({ where: `${path}, row ${i + 1}`, cells: cellsOf(object, wanted), problem: null }));
+  return objects.map((object, i) => ({
+    where: `${path}, row ${i + 1}`,
+    cells: wanted.map((name) => object[name] ?? null),
+    problem: null,
+  }));
 }
 
 function checkColumns(where: string, columns: readonly string[], wanted: readonly string[]): void {
@@ -125,10 +125,6 @@ function checkColumns(where: string, columns: readonly string[], wanted: readonl
     const there = `there are ${listOf(columns)}`;
     throw new ConfigError(missing.map((name) => ({ where, message: `has no column "${name}"; ${there}${suggestion(name, columns)}` })));
   }
-}
-
-function cellsOf(object: object, wanted: readonly string[]): unknown[] {
-  return wanted.map((name) => (Object.hasOwn(object, name) ? (object as Record<string, unknown>)[name] : undefined));
 }
 
 /** Lines with something on them. Only \n ends a line: texts hold other characters that look like line ends (U+0085, U+2028). */
