@@ -136,7 +136,7 @@ describe("a task of the user's own", () => {
     [
       'training settings where the file is',
       `${without('train')}, train: {epochs: 8}`,
-      'train: {"epochs":8} is not allowed; must be the path of a .csv, .tsv, .jsonl or .parquet file; the training settings of a task with files of',
+      'train: {"epochs":8} is not allowed; must be the path of a .csv, .tsv, .jsonl or .parquet file; the training settings of',
     ],
     ['a file of another format', `${without('train')}, train: a.xlsx`, 'train: "a.xlsx" is not allowed; must be the path of a .csv,'],
     ['the name of a GLUE task', `${without('name')}, name: rte`, 'name: "rte" is not allowed; must be another name:'],

@@ -1,7 +1,9 @@
 /** Expected values are scikit-learn 1.x's and SciPy's on the same lists. */
+import { OWN_TASK_METRICS } from '../../../orchestrator/config/task-schema';
 import { accuracy, f1, macroF1, matthews } from '../../../orchestrator/metrics/classification';
 import { pearson, ranks, spearman } from '../../../orchestrator/metrics/correlation';
 import { argmaxRows, evaluateSplit } from '../../../orchestrator/metrics/glue';
+import { METRIC_TITLES } from '../../../orchestrator/report/format';
 
 const digits = (text: string) => [...text].map(Number);
 const LABELS = digits('1000011100001000110000110011011110011110');
@@ -82,6 +84,14 @@ describe('a metric that is not defined', () => {
 });
 
 describe('evaluateSplit', () => {
+  test.each(Object.values(OWN_TASK_METRICS).flat())(
+    'knows %s, which a task of its own may ask for, and reports have a title for it',
+    (name) => {
+      expect(evaluateSplit([name], { suffix: '', predicted: [1, 0, 1], labels: [1, 0, 1] }).metrics[name]).toBeCloseTo(1, 12);
+      expect(METRIC_TITLES).toHaveProperty(name);
+    },
+  );
+
   test('gives the metrics of its split, in the order asked', () => {
     const matched = { suffix: '', predicted: [0, 1, 2], labels: [0, 1, 1] };
     expect(evaluateSplit(['accuracy', 'accuracy_mismatched'], matched).metrics).toEqual({ accuracy: 2 / 3 });
