@@ -1,4 +1,4 @@
-import type { AdapterConfig, AttentionModule, FfnModule, MaskControl, PruneSchedule, PruneScope } from '../sweep/types';
+import type { AdapterConfig, AttentionModule, FfnModule, MaskControl, PruneSchedule, PruneScope, TaskKind } from '../sweep/types';
 import type { AdapterKindName } from './adapter-kinds';
 import type { TrainSettings } from './sweep-config';
 
@@ -10,6 +10,8 @@ import type { TrainSettings } from './sweep-config';
 export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';
 export const DEFAULT_SEEDS: readonly number[] = [1, 2, 3];
 export const DEFAULT_MAX_LENGTH = 128;
+/** Of tasks with files of their own; GLUE's have their official metrics. */
+export const DEFAULT_METRICS: Record<TaskKind, readonly string[]> = { classification: ['accuracy'], regression: ['pearson', 'spearman'] };
 export const DEFAULT_SCOPE: PruneScope = 'global';
 /** Training rows behind one gradient of snip or grasp: enough that a few hundred thousand scores are not decided by single rows. */
 export const DEFAULT_SCORING_ROWS = 128;

@@ -5,11 +5,13 @@ import type { z } from 'zod';
 import { packageRoot } from '../runtime/paths';
 import { checkCompare } from './check-compare';
 import { ConfigError, type Problem } from './errors';
+import { findTasks } from './own-task';
 import { describeIssues, type DocumentProblem } from './problems';
 import { completeConfig, mergeSettings } from './resolve';
 import { documentSchema, settingsSchema, type SweepDocument, type SweepSettings, type SweepSettingsInput } from './schema';
 import { suggestion } from './suggest';
 import type { SweepConfig } from './sweep-config';
+import { ownTaskNames } from './task-schema';
 
 export interface LoadOptions {
   /** The profile to lay over the file's settings. */
@@ -37,7 +39,7 @@ export function loadSweepConfig(nameOrFile: string, options: LoadOptions = {}): 
     );
   }
   const content: unknown = yaml.toJS() ?? {};
-  const document = check(documentSchema, content, (problem) => ({
+  const document = check(documentSchema(ownTaskNames(content)), content, (problem) => ({
     where: locate(yaml, lines, file, problem.path),
     message: problem.message,
   }));
@@ -60,7 +62,7 @@ function buildConfig(
   const where = file ?? name;
   const { profiles = {} } = document;
   let settings: SweepSettings = document;
-  let comparePath = ['compare'];
+  let [comparePath, tasksPath] = [['compare'], ['tasks']];
   if (profile !== null) {
     const chosen = Object.hasOwn(profiles, profile) ? profiles[profile] : undefined;
     if (chosen === undefined) {
@@ -70,16 +72,22 @@ function buildConfig(
     }
     settings = mergeSettings(settings, chosen);
     if (chosen.compare !== undefined) comparePath = ['profiles', profile, 'compare'];
+    if (chosen.tasks !== undefined) tasksPath = ['profiles', profile, 'tasks'];
   }
   const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
-  const over = check(settingsSchema, given, (problem) => ({ where: 'command line', message: problem.message }));
+  const over = check(settingsSchema(ownTaskNames(document)), given, (problem) => ({ where: 'command line', message: problem.message }));
   settings = mergeSettings(settings, over);
   if (settings.tasks === undefined) {
     throw new ConfigError({ where, message: 'tasks: is missing; must be a list of task names, for example [mrpc, rte]' });
   }
   rejectRepeatedTasks(where, settings.tasks);
   const originOf = (line: number) => (over.compare === undefined ? whereIs([...comparePath, line]) : 'command line');
-  const config = completeConfig(name, file, { ...settings, tasks: settings.tasks }, profile, profiles, originOf);
+  const { tasks: written } = settings;
+  const described = document.tasks ?? [];
+  const tasks = findTasks(written, described, file, (task) =>
+    whereIs(described.includes(task) ? ['tasks', described.indexOf(task)] : [...tasksPath, written.indexOf(task)]),
+  );
+  const config = completeConfig(name, file, { ...settings, tasks }, profile, profiles, originOf);
   const found = checkCompare(config.compare);
   if (found.length > 0) throw new ConfigError(found);
   return config;

@@ -2,10 +2,10 @@ import type { AdapterConfig } from '../sweep/types';
 import { completeAdapter, mergeAdapter } from './adapter';
 import type { AdapterKeys, CompareKeys } from './compare-schema';
 import * as defaults from './defaults';
+import type { FoundTask } from './own-task';
 import type { SweepDocument, SweepSettings } from './schema';
 import type { CompareLine, SweepConfig, TrainSettings } from './sweep-config';
-
-type TrainKeys = NonNullable<SweepSettings['train']>;
+import type { TrainKeys } from './task-schema';
 
 /** `over` laid on `base`: maps (adapter, train) key by key, everything else as a whole. */
 export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSettings {
@@ -18,7 +18,7 @@ export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSe
 }
 
 /** A later length in epochs replaces one in steps, and the other way round. */
-function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
+export function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
   const kept = { ...base };
   if (over.steps !== undefined || over.epochs !== undefined) {
     delete kept.steps;
@@ -65,7 +65,7 @@ function completeLine(base: AdapterKeys, line: CompareKeys, origin: string): Com
 export function completeConfig(
   name: string,
   file: string | null,
-  settings: SweepSettings & { tasks: NonNullable<SweepSettings['tasks']> },
+  settings: Omit<SweepSettings, 'tasks'> & { tasks: FoundTask[] },
   profile: string | null,
   profiles: SweepDocument['profiles'],
   originOf: (line: number) => string,
@@ -78,7 +78,7 @@ export function completeConfig(
     profile,
     profiles: Object.entries(profiles ?? {}).map(([key, value]) => ({ name: key, description: value.description ?? '' })),
     backbone: settings.backbone ?? defaults.DEFAULT_BACKBONE,
-    tasks: settings.tasks.map((task) => ({ name: task.name, train: completeTrain(mergeTrain(train, task.train ?? {})) })),
+    tasks: settings.tasks.map((task) => ({ ...task, train: completeTrain(mergeTrain(train, task.train)) })),
     compare: (settings.compare ?? [{ pruner: ['none'] }]).map((line, i) => completeLine(adapter, line, originOf(i))),
     seeds: settings.seeds ?? [...defaults.DEFAULT_SEEDS],
     rows: limit(settings.rows),

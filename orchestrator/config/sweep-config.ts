@@ -1,5 +1,4 @@
-import type { GlueTaskName } from '../data/glue-tasks';
-import type { AdapterConfig, MaskControl, PruneSchedule, PruneScope, Pruner, TrainConfig } from '../sweep/types';
+import type { AdapterConfig, MaskControl, PruneSchedule, PruneScope, Pruner, TaskKind, TrainConfig } from '../sweep/types';
 
 /** Training as a user states it: a length in epochs or in steps (exactly one is not null), the rest as in a trial. */
 export interface TrainSettings extends Omit<TrainConfig, 'total_steps'> {
@@ -9,8 +8,24 @@ export interface TrainSettings extends Omit<TrainConfig, 'total_steps'> {
 
 /** A task of a sweep, with its training settings resolved. */
 export interface TaskConfig {
-  name: GlueTaskName;
+  name: string;
   train: TrainSettings;
+  /** null for a task of GLUE. */
+  own: OwnTaskConfig | null;
+}
+
+/** A task with the user's own files. */
+export interface OwnTaskConfig {
+  /** Where it is described, for messages: `file:line`. */
+  origin: string;
+  kind: TaskKind;
+  /** Absolute paths. */
+  files: { train: string; validation: string };
+  /** One column of texts, or two for pairs. */
+  text: string[];
+  label: string;
+  /** In report order; the first decides. */
+  metrics: string[];
 }
 
 /** One line of `compare`, with every choice a list: the line stands for their product. */

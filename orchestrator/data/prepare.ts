@@ -6,9 +6,10 @@ import { ConfigError } from '../config/errors';
 import { writeFileAtomically, writeJsonAtomically } from '../store/atomic';
 import type { PlannedDataset, PlannedSplit } from '../sweep/types';
 import { glueTask } from './glue-tasks';
+import { readOwnRows } from './own-rows';
 import { chooseRows, type Row } from './rows';
 import { encodeSafetensors, type Tensor } from './safetensors';
-import { readRows, sourceDigest } from './source';
+import { fileDigest, readRows, sourceDigest } from './source';
 import { loadTokenizer, tokenizerDigest, type EncodeRow } from './tokenizer';
 
 /** A split as it was written. */
@@ -79,20 +80,30 @@ export async function prepareDataset(
 const CHANGED = 'has changed since the sweep was planned; start the sweep again to plan it with what is there now';
 
 async function writeSplit(folder: string, dataset: PlannedDataset, split: PlannedSplit, encode: EncodeRow): Promise<PreparedSplit> {
-  const task = glueTask(dataset.task);
-  const where = split.file ?? `demo rows of ${task.name}`;
+  const where = split.file ?? `demo rows of ${dataset.task}`;
   if (split.file !== null && !existsSync(split.file)) {
     throw new ConfigError({ where, message: 'is no longer there; the sweep was planned with it' });
   }
   // Read first: a file that changes while it is read then has another digest.
-  const rows = await readRows(task, split);
-  if (sourceDigest(task, split) !== split.digest) {
+  const { rows, digest } = await readSplit(dataset, split);
+  if (digest !== split.digest) {
     throw new ConfigError({ where, message: CHANGED });
   }
   const chosen = chooseRows(rows.length, split.name === 'train' ? dataset.rows : dataset.validation_rows).map((i) => rows[i]!);
   const { tensors, ...counts } = ragged(chosen, encode, dataset.kind);
   await writeFileAtomically(join(folder, `${split.name}.safetensors`), encodeSafetensors(tensors));
   return { name: split.name, rows: chosen.length, ...counts };
+}
+
+async function readSplit(dataset: PlannedDataset, split: PlannedSplit): Promise<{ rows: Row[]; digest: string }> {
+  const { columns, kind, label_names } = dataset;
+  if (columns === undefined || split.file === null) {
+    const task = glueTask(dataset.task);
+    return { rows: await readRows(task, split), digest: sourceDigest(task, split) };
+  }
+  // Rows with a problem are left out here: planning found none, so a file that has some is a changed one, whose digest tells.
+  const { rows } = await readOwnRows(split.file, { kind, columns }, label_names);
+  return { rows, digest: fileDigest(split.file) };
 }
 
 /** Rows as one long run of tokens and where each begins. */

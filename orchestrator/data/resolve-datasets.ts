@@ -5,6 +5,8 @@ import type { SweepConfig } from '../config/sweep-config';
 import { digestOf } from '../sweep/identity';
 import type { PlannedBackbone, PlannedDataset, PlannedSplit } from '../sweep/types';
 import { glueTask, numLabels, type GlueTask } from './glue-tasks';
+import { readOwnTask } from './own-task';
+import { plannedSplit, type FoundRows } from './planned-split';
 import { ROW_CHOICE_VERSION } from './rows';
 import { findSources, readRows, sourceDigest, type SourceOptions, type TaskSource } from './source';
 import { tokenizerDigest } from './tokenizer';
@@ -22,22 +24,21 @@ export interface ResolveOptions extends SourceOptions {
  */
 export async function resolveDatasets(config: SweepConfig, options: ResolveOptions): Promise<PlannedDataset[]> {
   checkMaxLength(config, options.backbone);
-  const tasks = config.tasks.map(({ name }) => glueTask(name));
-  const sources = await findSources(tasks, options);
+  const glue = config.tasks.filter(({ own }) => own === null).map(({ name }) => glueTask(name));
+  const sources = await findSources(glue, options);
   const tokenizer = tokenizerDigest(options.backbone.path);
   const datasets: PlannedDataset[] = [];
-  for (const [i, task] of tasks.entries()) {
-    datasets.push(await resolveDataset(task, sources[i]!, tokenizer, config));
+  for (const { name, own } of config.tasks) {
+    const i = glue.findIndex((task) => task.name === name);
+    const found = own === null ? await readGlueTask(glue[i]!, sources[i]!, config) : await readOwnTask(name, own, config);
+    const { max_length, rows, validation_rows } = config;
+    const planned = { ...found, tokenizer, max_length, rows, validation_rows };
+    datasets.push({ digest: datasetDigest(planned), ...planned });
   }
   return datasets;
 }
 
-async function resolveDataset(
-  task: GlueTask,
-  { source, files }: TaskSource,
-  tokenizer: string,
-  config: SweepConfig,
-): Promise<PlannedDataset> {
+async function readGlueTask(task: GlueTask, { source, files }: TaskSource, config: SweepConfig): Promise<FoundRows> {
   const splits: PlannedSplit[] = [];
   for (const { name } of task.splits) {
     const file = files[name] ?? null;
@@ -49,16 +50,9 @@ async function resolveDataset(
         message: `row ${unlabelled + 1} has no label; column "${task.label}" is expected in ${name}`,
       });
     }
-    const limit = name === 'train' ? config.rows : config.validation_rows;
-    splits.push({
-      name,
-      file,
-      rows: Math.min(rows.length, limit ?? rows.length),
-      of: rows.length,
-      digest: sourceDigest(task, { name, file }),
-    });
+    splits.push(plannedSplit(name, file, rows.length, sourceDigest(task, { name, file }), config));
   }
-  const planned = {
+  return {
     task: task.name,
     kind: task.kind,
     num_labels: numLabels(task),
@@ -66,17 +60,17 @@ async function resolveDataset(
     metrics: [...task.metrics],
     source,
     splits,
-    tokenizer,
-    max_length: config.max_length,
-    rows: config.rows,
-    validation_rows: config.validation_rows,
   };
-  return { digest: datasetDigest(planned), ...planned };
 }
 
-/** 32 hex digits from what decides a data set's content. Not the files' places, and not a limit that is above the rows there are. */
+/**
+ * 32 hex digits from what decides a data set's content. Not the files' places, and not a limit that is above the rows there are.
+ *
+ * Of the user's own files also the columns, and the metrics: a result has those that its trial was planned with, so that other
+ * metrics make other trials.
+ */
 export function datasetDigest(dataset: Omit<PlannedDataset, 'digest'>): string {
-  const { task, kind, num_labels, label_names, splits, tokenizer, max_length } = dataset;
+  const { task, kind, num_labels, label_names, splits, tokenizer, max_length, columns, metrics } = dataset;
   const content = {
     format: DATASET_FORMAT,
     row_choice: ROW_CHOICE_VERSION,
@@ -87,6 +81,7 @@ export function datasetDigest(dataset: Omit<PlannedDataset, 'digest'>): string {
     splits: splits.map(({ name, rows, of, digest }) => ({ name, rows, of, digest })),
     tokenizer,
     max_length,
+    own: columns && { columns, metrics },
   };
   return digestOf(content).slice(0, 32);
 }

@@ -77,5 +77,10 @@ export function readRows(task: GlueTask, split: { name: string; file: string | n
 
 /** Hex SHA-256 of what a split is read from. */
 export function sourceDigest(task: GlueTask, split: { name: string; file: string | null }): string {
-  return split.file === null ? digestOf(demoRows(task, split.name)) : createHash('sha256').update(readFileSync(split.file)).digest('hex');
+  return split.file === null ? digestOf(demoRows(task, split.name)) : fileDigest(split.file);
+}
+
+/** Hex SHA-256 of a file's content. */
+export function fileDigest(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
 }

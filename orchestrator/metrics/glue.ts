@@ -1,9 +1,10 @@
-import { accuracy, f1, matthews } from './classification';
+import { accuracy, f1, macroF1, matthews } from './classification';
 import { pearson, spearman } from './correlation';
 
 const METRICS: Record<string, (predicted: readonly number[], labels: readonly number[]) => number | null> = {
   accuracy,
   f1,
+  macro_f1: macroF1,
   matthews,
   pearson,
   spearman,

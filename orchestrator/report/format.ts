@@ -8,6 +8,7 @@ export const METRIC_TITLES: Record<string, string> = {
   accuracy: 'accuracy',
   accuracy_mismatched: 'accuracy (mismatched)',
   f1: 'F1',
+  macro_f1: 'macro F1',
   matthews: 'Matthews',
   pearson: 'Pearson',
   spearman: 'Spearman',

@@ -128,6 +128,13 @@ export interface PlannedSplit {
   digest: string;
 }
 
+/** The columns of the user's own files that make a row. */
+export interface DatasetColumns {
+  /** One column of texts, or two for pairs. */
+  text: string[];
+  label: string;
+}
+
 /** A data set to prepare: which rows, and how they become token ids. */
 export interface PlannedDataset {
   /** Hex SHA-256 (first 32 digits) of source rows, tokenizer and choice of rows; names `datasets/<digest>`. */
@@ -141,6 +148,8 @@ export interface PlannedDataset {
   metrics: string[];
   /** Where rows come from: the user's files, the hub, or rows that this project generates (never to be reported as GLUE). */
   source: 'files' | 'hub' | 'demo';
+  /** Of a task with the user's own files; absent for GLUE, whose readers know theirs. */
+  columns?: DatasetColumns;
   splits: PlannedSplit[];
   /** Hex SHA-256 of the files that define the tokenizer. */
   tokenizer: string;

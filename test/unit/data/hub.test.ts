@@ -3,10 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { glueTask } from '../../../orchestrator/data/glue-tasks';
 import { fetchGlueParquet, readGlueParquet } from '../../../orchestrator/data/hub';
-
-/** Two rows as `datasets` writes them (snappy, dictionaries): ('A "quote"', 'B', 1) and ('Zwei', 'Two', -1). */
-const PARQUET =
-  'UEFSMRUEFSoVLkwVBBUAEgAAFVAJAAAAQSAicXVvdGUiBAAAAFp3ZWkVABUSFRYsFQQVEBUGFQYcAAAACSACAAAABAEBAwIVBBUYFRxMFQQVABIAAAwsAQAAAEIDAAAAVHdvFQAVEhUWLBUEFRAVBhUGHAAAAAkgAgAAAAQBAQMCFQQVIBUkTBUEFQASAAAQPAEAAAAAAAAA//////////8VABUSFRYsFQQVEBUGFQYcAAAACSACAAAABAEBAwIVBBlMNQAYBnNjaGVtYRUGABUMJQIYCXNlbnRlbmNlMSUATBwAAAAVDCUCGAlzZW50ZW5jZTIlAEwcAAAAFQQlAhgFbGFiZWwAFgQZHBk8JgAcFQwZNQAGEBkYCXNlbnRlbmNlMRUCFgQWfhaGASZSJggpLBUEFQAVAgAVABUQFQIAPBYaGQYZJgAEAAAAJgAcFQwZNQAGEBkYCXNlbnRlbmNlMhUCFgQWbBZ0JsYBJo4BKSwVBBUAFQIAFQAVEBUCADwWCBkGGSYABAAAACYAHBUEGTUABhAZGAVsYWJlbBUCFgQWdBZ8JsICJoICKSwVBBUAFQIAFQAVEBUCADwpBhkmAAQAAAAW3gIWBCYIFvYCACggcGFycXVldC1jcHAtYXJyb3cgdmVyc2lvbiAyNi4wLjEZPBwAABwAABwAAABBAQAAUEFSMQ==';
+import { PARQUET } from '../support/parquet';
 
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-hub-'));
 const file = join(folder, 'validation.parquet');
@@ -14,7 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("the hub's parquet files", () => {
   test('hold the rows of a task; a label of -1 is none', async () => {
-    writeFileSync(file, Buffer.from(PARQUET, 'base64'));
+    writeFileSync(file, PARQUET);
     expect(await readGlueParquet(file, glueTask('mrpc'))).toEqual([
       { text: 'A "quote"', pair: 'B', label: 1 },
       { text: 'Zwei', pair: 'Two', label: null },
@@ -22,7 +19,7 @@ describe("the hub's parquet files", () => {
   });
 
   test('of another task are refused with the columns that they have', async () => {
-    writeFileSync(file, Buffer.from(PARQUET, 'base64'));
+    writeFileSync(file, PARQUET);
     await expect(readGlueParquet(file, glueTask('qnli'))).rejects.toThrow(
       'row 1: does not have the columns question, sentence, label; it has sentence1',
     );

@@ -1,7 +1,9 @@
 /** Expected values are scikit-learn 1.x's and SciPy's on the same lists. */
-import { accuracy, f1, matthews } from '../../../orchestrator/metrics/classification';
+import { OWN_TASK_METRICS } from '../../../orchestrator/config/task-schema';
+import { accuracy, f1, macroF1, matthews } from '../../../orchestrator/metrics/classification';
 import { pearson, ranks, spearman } from '../../../orchestrator/metrics/correlation';
 import { argmaxRows, evaluateSplit } from '../../../orchestrator/metrics/glue';
+import { METRIC_TITLES } from '../../../orchestrator/report/format';
 
 const digits = (text: string) => [...text].map(Number);
 const LABELS = digits('1000011100001000110000110011011110011110');
@@ -17,10 +19,27 @@ describe('metrics equal the reference implementations', () => {
     ['accuracy of three classes', accuracy(PREDICTED_3, LABELS_3), 0.65],
     ['F1 of class 1', f1(PREDICTED, LABELS), 0.6976744186046512],
     ['Matthews', matthews(PREDICTED, LABELS), 0.3678836036909795],
+    ['macro F1 of two classes', macroF1(PREDICTED, LABELS), (0.6976744186046512 + 24 / 37) / 2],
     ['Pearson', pearson(GUESSES, SCORES), 0.6024271849994116],
     ['Spearman, with ties', spearman(GUESSES, SCORES), 0.5178534310075366],
   ])('%s', (_name, value, expected) => {
     expect(value).toBeCloseTo(expected, 12);
+  });
+
+  // By hand. Right: 1, 1 and 2; predicted: 1, 3 and 2; true: 2, 1 and 3. F1: 2/3, 2/4 and 4/5.
+  test('macro F1 of three classes is the mean of theirs', () => {
+    expect(macroF1([0, 1, 1, 2, 1, 2], [0, 0, 1, 2, 2, 2])).toBeCloseTo((2 / 3 + 1 / 2 + 4 / 5) / 3, 12);
+  });
+
+  test('macro F1 counts a class that is only predicted, leaves out one that is nowhere, and takes no number for a miss', () => {
+    expect(macroF1([0, 3], [0, 0])).toBeCloseTo((2 / 3 + 0) / 2, 12);
+    expect(macroF1([0, NaN], [0, 0])).toBeCloseTo(2 / 3, 12);
+  });
+
+  // By hand, the rows above: c = 4 of s = 6; Σ p t = 1·2 + 3·1 + 2·3 = 11; Σ p² = 14; Σ t² = 14.
+  test('Matthews of three classes is R_K', () => {
+    expect(matthews([0, 1, 1, 2, 1, 2], [0, 0, 1, 2, 2, 2])).toBeCloseTo((4 * 6 - 11) / (36 - 14), 12);
+    expect(matthews(LABELS_3, LABELS_3)).toBeCloseTo(1, 12);
   });
 
   test('equal values share the mean of their ranks', () => {
@@ -47,6 +66,8 @@ describe('metrics equal the reference implementations', () => {
 describe('a metric that is not defined', () => {
   test.each([
     ['Matthews where one class only is predicted', matthews([1, 1, 1], [1, 0, 1])],
+    ['Matthews where one of three classes only is predicted', matthews([2, 2, 2], [1, 0, 2])],
+    ['macro F1 of no rows', macroF1([], [])],
     ['F1 where nothing is 1', f1([0, 0], [0, 0])],
     ['Pearson where predictions do not vary', pearson([0.1, 0.1, 0.1], [1, 2, 3])],
     ['Spearman where labels do not vary', spearman([1, 2, 3], [0.7, 0.7, 0.7])],
@@ -63,6 +84,14 @@ describe('a metric that is not defined', () => {
 });
 
 describe('evaluateSplit', () => {
+  test.each(Object.values(OWN_TASK_METRICS).flat())(
+    'knows %s, which a task of its own may ask for, and reports have a title for it',
+    (name) => {
+      expect(evaluateSplit([name], { suffix: '', predicted: [1, 0, 1], labels: [1, 0, 1] }).metrics[name]).toBeCloseTo(1, 12);
+      expect(METRIC_TITLES).toHaveProperty(name);
+    },
+  );
+
   test('gives the metrics of its split, in the order asked', () => {
     const matched = { suffix: '', predicted: [0, 1, 2], labels: [0, 1, 1] };
     expect(evaluateSplit(['accuracy', 'accuracy_mismatched'], matched).metrics).toEqual({ accuracy: 2 / 3 });

@@ -1,0 +1,39 @@
+/** From the tasks as they are written to tasks with their files: what a name alone stands for. Pure. */
+import { dirname, resolve } from 'node:path';
+import { DEFAULT_METRICS } from './defaults';
+import { mergeTrain } from './resolve';
+import type { OwnTaskConfig } from './sweep-config';
+import type { NamedTask, OwnTask, TrainKeys } from './task-schema';
+
+/** A task as it is run; its training settings are not complete yet. */
+export interface FoundTask {
+  name: string;
+  train: TrainKeys;
+  own: OwnTaskConfig | null;
+}
+
+/**
+ * Makes tasks of what is written.
+ *
+ * @param written the tasks that are to run
+ * @param described those that the file's own `tasks` describe; a name alone stands for the one there
+ * @param file the sweep file, which paths are relative to; null: relative to the working directory
+ * @param originOf where a task is described, for messages
+ */
+export function findTasks(
+  written: readonly (NamedTask | OwnTask)[],
+  described: readonly (NamedTask | OwnTask)[],
+  file: string | null,
+  originOf: (task: OwnTask) => string,
+): FoundTask[] {
+  const folder = file === null ? '.' : dirname(file);
+  return written.map((task): FoundTask => {
+    const over = 'kind' in task ? {} : (task.train ?? {});
+    const description = 'kind' in task ? task : described.filter((each) => 'kind' in each).find(({ name }) => name === task.name);
+    if (description === undefined) return { name: task.name, train: over, own: null };
+    const { name, kind, train, validation, text, label, metrics, settings } = description;
+    const files = { train: resolve(folder, train), validation: resolve(folder, validation) };
+    const own = { origin: originOf(description), kind, files, text, label, metrics: metrics ?? [...DEFAULT_METRICS[kind]] };
+    return { name, train: mergeTrain(settings ?? {}, over), own };
+  });
+}

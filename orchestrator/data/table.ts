@@ -1,0 +1,163 @@
+import { isUtf8 } from 'node:buffer';
+import { readFileSync } from 'node:fs';
+import { extname } from 'node:path';
+import { ConfigError } from '../config/errors';
+import { suggestion } from '../config/suggest';
+import { parseCsv, type TextRecord } from './csv';
+
+/** A row of a file, with the cells that were asked for. */
+export interface TableRow {
+  /** `file:line`, or `file, row n` where the format has no lines. */
+  where: string;
+  /** In the order asked for; null where there is nothing in the cell, undefined where a JSON object has no such key. */
+  cells: unknown[];
+  /** Why the row cannot be read; its cells are then empty. */
+  problem: string | null;
+}
+
+/** Formats by a file's ending. */
+const READERS: Record<string, (path: string, wanted: readonly string[]) => TableRow[] | Promise<TableRow[]>> = {
+  '.csv': readCsv,
+  '.tsv': readTsv,
+  '.jsonl': readJsonLines,
+  '.parquet': readParquet,
+};
+
+/**
+ * Reads some columns of a CSV, TSV, JSONL or parquet file. A row that cannot be read is there with its problem.
+ *
+ * @throws ConfigError where the file as a whole cannot be read, lacks a column or has no rows
+ */
+export async function readTable(path: string, wanted: readonly string[]): Promise<TableRow[]> {
+  const read = READERS[extname(path).toLowerCase()];
+  if (read === undefined) {
+    throw new ConfigError({ where: path, message: `is of no known format; must end in ${Object.keys(READERS).join(', ')}` });
+  }
+  const rows = await read(path, wanted);
+  if (rows.length === 0) {
+    throw new ConfigError({ where: path, message: 'has no rows; at least one is expected' });
+  }
+  return rows;
+}
+
+/** RFC 4180, see parseCsv; the first record names the columns. */
+function readCsv(path: string, wanted: readonly string[]): TableRow[] {
+  return tableOfRecords(path, parseCsv(readText(path)), wanted);
+}
+
+/** Tabs between cells, one row a line, quotes are text; the first line names the columns. */
+function readTsv(path: string, wanted: readonly string[]): TableRow[] {
+  const records = textLines(path).map(({ number, line }): TextRecord => ({ number, cells: line.split('\t'), problem: null }));
+  return tableOfRecords(path, records, wanted);
+}
+
+function tableOfRecords(path: string, [header, ...records]: TextRecord[], wanted: readonly string[]): TableRow[] {
+  if (header === undefined) {
+    throw new ConfigError({ where: path, message: 'is empty; a line with the names of the columns and one row a line are expected' });
+  }
+  const { cells: columns } = header;
+  const where = `${path}:${header.number}`;
+  if (header.problem !== null) {
+    throw new ConfigError({ where, message: header.problem });
+  }
+  checkColumns(where, columns, wanted);
+  const twice = wanted.find((name) => columns.indexOf(name) !== columns.lastIndexOf(name));
+  if (twice !== undefined) {
+    throw new ConfigError({ where, message: `has two columns "${twice}"; one of that name is expected` });
+  }
+  const places = wanted.map((name) => columns.indexOf(name));
+  return records.map(({ number, cells, problem }): TableRow => {
+    const found = problem ?? (cells.length === columns.length ? null : `has ${cells.length} cells; ${expectedCells(columns)}`);
+    return { where: `${path}:${number}`, cells: found === null ? places.map((place) => cells[place]) : [], problem: found };
+  });
+}
+
+function expectedCells(columns: readonly string[]): string {
+  return `${columns.length} are expected, one for each of ${listOf(columns)}`;
+}
+
+/** One JSON object a line; columns are its keys. Lines with nothing on them are left out. */
+function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
+  const columns = new Set<string>();
+  const rows = textLines(path).map(({ number, line }): TableRow => {
+    const row = (cells: unknown[], problem: string | null) => ({ where: `${path}:${number}`, cells, problem });
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch (error) {
+      return row([], `is not valid JSON (${(error as Error).message}); one object a line is expected`);
+    }
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      return row([], `is not a JSON object; one with ${listOf(wanted)} is expected`);
+    }
+    for (const key of Object.keys(value)) columns.add(key);
+    const cells = wanted.map((name) => (Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined));
+    return row(cells, null);
+  });
+  // A line may lack a column that others have: that is the line's problem.
+  if (columns.size > 0) checkColumns(path, [...columns], wanted);
+  return rows;
+}
+
+async function readParquet(path: string, wanted: readonly string[]): Promise<TableRow[]> {
+  const { parquetMetadata, parquetReadObjects, parquetSchema } = await import('hyparquet');
+  const content = readBytes(path);
+  const file = content.buffer.slice(content.byteOffset, content.byteOffset + content.byteLength) as ArrayBuffer;
+  let columns: string[];
+  let objects: Record<string, unknown>[];
+  try {
+    columns = parquetSchema(parquetMetadata(file)).children.map(({ element }) => element.name);
+    objects = await parquetReadObjects({ file, columns: columns.filter((name) => wanted.includes(name)) });
+  } catch (error) {
+    throw new ConfigError({ where: path, message: `is not a readable parquet file: ${(error as Error).message}` });
+  }
+  checkColumns(path, columns, wanted);
+  return objects.map((object, i) => ({
+    where: `${path}, row ${i + 1}`,
+    cells: wanted.map((name) => object[name] ?? null),
+    problem: null,
+  }));
+}
+
+function checkColumns(where: string, columns: readonly string[], wanted: readonly string[]): void {
+  const missing = wanted.filter((name) => !columns.includes(name));
+  if (missing.length > 0) {
+    const there = `there are ${listOf(columns)}`;
+    throw new ConfigError(missing.map((name) => ({ where, message: `has no column "${name}"; ${there}${suggestion(name, columns)}` })));
+  }
+}
+
+/** Lines with something on them. Only \n ends a line: texts hold other characters that look like line ends (U+0085, U+2028). */
+function textLines(path: string): { number: number; line: string }[] {
+  return readText(path)
+    .split('\n')
+    .map((line, i) => ({ number: i + 1, line: line.replace(/\r$/, '') }))
+    .filter(({ line }) => line.trim() !== '');
+}
+
+/** A file's text without its byte-order mark. Another encoding is refused: its letters would be read as something else. */
+function readText(path: string): string {
+  const content = readBytes(path);
+  if (!isUtf8(content)) {
+    let [begin, number] = [0, 1];
+    for (let end = content.indexOf(10); end !== -1 && isUtf8(content.subarray(begin, end)); end = content.indexOf(10, begin)) {
+      [begin, number] = [end + 1, number + 1];
+    }
+    throw new ConfigError({ where: `${path}:${number}`, message: 'is not UTF-8; save the file in that encoding' });
+  }
+  return content.toString('utf8').replace(/^\uFEFF/, '');
+}
+
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new ConfigError({ where: path, message: `cannot be read (${(error as Error).message})` });
+  }
+}
+
+/** `"subject", "body"`, the first of many. */
+export function listOf(names: readonly string[]): string {
+  const shown = names.slice(0, 20).map((name) => JSON.stringify(name));
+  return `${shown.join(', ')}${names.length > shown.length ? ` and ${names.length - shown.length} more` : ''}`;
+}
