@@ -8,12 +8,10 @@ import {
   Pruner,
   PruneSchedule,
   type Adapter,
-  type Dataset,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { float32Tensor, readSafetensors } from '../../orchestrator/data/safetensors';
 import { job, PRUNE, run, train, trial } from '../support/jobs';
-import { writeTinyDataset } from '../support/tiny-dataset';
-import { describeTrainer, TrainerPlace, type TrainerProcess } from '../support/trainer-process';
+import { describeStartedTrainer } from '../support/started-trainer';
 
 /** The small backbone's. */
 const LAYERS = 6;
@@ -110,26 +108,16 @@ function shapesIn(file: string): Shapes {
   return Object.fromEntries([...readSafetensors(file)].map(([name, { shape }]) => [name, [...shape]]));
 }
 
-describeTrainer('a trainer with every adapter and pruner', () => {
-  let place: TrainerPlace;
-  let trainer: TrainerProcess;
-  let dataset: Dataset;
-  beforeAll(async () => {
-    place = new TrainerPlace();
-    dataset = writeTinyDataset(place.root);
-    trainer = await place.start();
-  });
-  afterAll(() => place.remove());
-
+describeStartedTrainer('a trainer with every adapter and pruner', (here) => {
   test.each(Object.entries(FORMS))('has exactly the tensors of the contract: %s', async (name, form) => {
     const prunable = Object.entries(shapesOf(form)).filter(([tensor]) => isPrunable(tensor));
     const prune = prunable.length > 0 ? { pruner: Pruner.PRUNER_MAG } : { pruner: Pruner.PRUNER_NONE, sparsity: 0 };
     const adapter = { attentionBottleneck: 3, ffnBottleneck: 2, ...form.adapter };
     const each = trial(`form-${name}`, { adapter, prune, train: { totalSteps: 2 } });
-    await run(trainer.client, job(dataset, [each], PRUNE));
-    expect(shapesIn(join(place.root, `trials/${each.trialId}/masks.safetensors`))).toEqual(Object.fromEntries(prunable));
-    await run(trainer.client, job(dataset, [each], train()));
-    const stored = join(place.root, `trials/${each.trialId}/adapter/adapter_model.safetensors`);
+    await run(here.client, job(here.dataset, [each], PRUNE));
+    expect(shapesIn(join(here.place.root, `trials/${each.trialId}/masks.safetensors`))).toEqual(Object.fromEntries(prunable));
+    await run(here.client, job(here.dataset, [each], train()));
+    const stored = join(here.place.root, `trials/${each.trialId}/adapter/adapter_model.safetensors`);
     expect(shapesIn(stored)).toEqual({ ...shapesOf(form), ...HEAD });
     const tensors = readSafetensors(stored);
     for (const tensor of tensors.keys()) expect(float32Tensor(tensors, tensor).data.every(Number.isFinite)).toBe(true);
@@ -149,9 +137,9 @@ describeTrainer('a trainer with every adapter and pruner', () => {
       const adapter = { attentionBottleneck: 3, ffnBottleneck: 2, ...FORMS[form]!.adapter };
       return trial(`${name}-${form}`, { adapter, prune: { sparsity: 0.837, ...prune } });
     });
-    await run(trainer.client, job(dataset, trials, PRUNE));
+    await run(here.client, job(here.dataset, trials, PRUNE));
     for (const { trialId } of trials) {
-      const masks = [...readSafetensors(join(place.root, `trials/${trialId}/masks.safetensors`)).values()];
+      const masks = [...readSafetensors(join(here.place.root, `trials/${trialId}/masks.safetensors`)).values()];
       const n = masks.reduce((total, { data }) => total + data.length, 0);
       const kept = masks.reduce((total, { data }) => total + [...data].filter((value) => value === 1).length, 0);
       expect({ trialId, kept }).toEqual({ trialId, kept: Math.floor((1 - 0.837) * n + 0.5) });

@@ -8,8 +8,7 @@ import { TrainerError } from '../../orchestrator/trainer-client/client';
 import { specDigest } from '../../orchestrator/trainer-client/spec';
 import { job, PREDICT, PRUNE, submit, train, trial } from '../support/jobs';
 import { healthOf, reflectedServices, unary } from '../support/standard-services';
-import { writeTinyDataset } from '../support/tiny-dataset';
-import { describeTrainer, TrainerPlace, type TrainerProcess } from '../support/trainer-process';
+import { describeStartedTrainer } from '../support/started-trainer';
 
 const SERVICE = 'sparse_adapter.trainer.v1.TrainerService';
 
@@ -25,19 +24,9 @@ async function refusal(call: Promise<unknown>): Promise<TrainerError> {
   return error;
 }
 
-describeTrainer('a trainer that was started', () => {
-  let place: TrainerPlace;
-  let trainer: TrainerProcess;
-  let dataset: Dataset;
-  beforeAll(async () => {
-    place = new TrainerPlace();
-    dataset = writeTinyDataset(place.root);
-    trainer = await place.start();
-  });
-  afterAll(() => place.remove());
-
+describeStartedTrainer('a trainer that was started', (here) => {
   test('tells what it can do', async () => {
-    const capabilities = await trainer.client.getCapabilities();
+    const capabilities = await here.client.getCapabilities();
     expect(capabilities).toMatchObject({ protocolVersion: 1, queueLength: 2 });
     expect(capabilities.framework).toMatch(/^[a-z]+$/);
     expect(capabilities.frameworkVersion).toMatch(/^\d+\.\d+/);
@@ -54,29 +43,29 @@ describeTrainer('a trainer that was started', () => {
   });
 
   test('names its artifact root as the file .root-id in it does', async () => {
-    const { artifactRootId } = await trainer.client.getCapabilities();
+    const { artifactRootId } = await here.client.getCapabilities();
     expect(artifactRootId).not.toBe('');
-    expect(readFileSync(join(place.root, '.root-id'), 'utf8').trim()).toBe(artifactRootId);
+    expect(readFileSync(join(here.place.root, '.root-id'), 'utf8').trim()).toBe(artifactRootId);
   });
 
   test('is SERVING, as a server and as TrainerService', async () => {
-    expect(await healthOf(place.address, '')).toBe(1);
-    expect(await healthOf(place.address, SERVICE)).toBe(1);
+    expect(await healthOf(here.place.address, '')).toBe(1);
+    expect(await healthOf(here.place.address, SERVICE)).toBe(1);
   });
 
   test('lists its services by reflection', async () => {
-    expect(await reflectedServices(place.address)).toEqual(expect.arrayContaining([SERVICE, 'grpc.health.v1.Health']));
+    expect(await reflectedServices(here.place.address)).toEqual(expect.arrayContaining([SERVICE, 'grpc.health.v1.Health']));
   });
 
   test('implements ArtifactService, or answers UNIMPLEMENTED and says so', async () => {
-    const { artifactService } = await trainer.client.getCapabilities();
-    const answer = unary(place.address, '/sparse_adapter.trainer.v1.ArtifactService/FindMissing', Buffer.alloc(0));
+    const { artifactService } = await here.client.getCapabilities();
+    const answer = unary(here.place.address, '/sparse_adapter.trainer.v1.ArtifactService/FindMissing', Buffer.alloc(0));
     if (artifactService) await expect(answer).resolves.toHaveLength(0);
     else await expect(answer).rejects.toMatchObject({ code: status.UNIMPLEMENTED });
   });
 
   test('does not know a job that was never submitted', async () => {
-    const { client } = trainer;
+    const { client } = here;
     for (const call of [
       () => client.getJob('unknown'),
       () => client.cancelJob('unknown', CancelMode.CANCEL_MODE_ABORT),
@@ -87,7 +76,7 @@ describeTrainer('a trainer that was started', () => {
   });
 
   describe('refuses with the path of the field', () => {
-    const good = () => job(dataset, [trial('t0'), trial('t1'), trial('t2')], PRUNE);
+    const good = () => job(here.dataset, [trial('t0'), trial('t1'), trial('t2')], PRUNE);
     const withTrial = (changes: Parameters<typeof trial>[1]): JobSpec => ({
       ...good(),
       trials: [trial('t0'), trial('t1'), trial('t2', changes)],
@@ -112,15 +101,15 @@ describeTrainer('a trainer that was started', () => {
       ['spec.trials[0].trial_id', 'that is absolute', () => named('/x')],
       ['spec.trials[0].trial_id', 'with a slash', () => named('a/b')],
       ['spec.trials[0].trial_id', 'that is empty', () => named('')],
-      ['spec.dataset.name', 'that leaves the root', () => ({ ...good(), dataset: { ...dataset, name: '../x' } })],
-      ['spec.dataset.name', 'that is absolute', () => ({ ...good(), dataset: { ...dataset, name: '/etc' } })],
-      ['spec.dataset.num_labels', 'of 0', () => ({ ...good(), dataset: { ...dataset, numLabels: 0 } })],
+      ['spec.dataset.name', 'that leaves the root', () => ({ ...good(), dataset: { ...here.dataset, name: '../x' } })],
+      ['spec.dataset.name', 'that is absolute', () => ({ ...good(), dataset: { ...here.dataset, name: '/etc' } })],
+      ['spec.dataset.num_labels', 'of 0', () => ({ ...good(), dataset: { ...here.dataset, numLabels: 0 } })],
       ['spec.backbone.path', 'that is relative', () => ({ ...good(), backbone: { path: '../x', digest: 'b'.repeat(64) } })],
       ['spec.predict.splits[0]', 'that leaves its folder', () => ({ ...good(), work: predict('../validation') })],
       ['spec.train.keep_checkpoints', 'of 0', () => ({ ...good(), work: train({ keepCheckpoints: 0 }) })],
     ])('%s %s', async (field, _, spec) => {
       // The digest stands for nothing here: NaN has no canonical form.
-      const error = await refusal(trainer.client.submitJob('refused', 'a'.repeat(64), spec()));
+      const error = await refusal(here.client.submitJob('refused', 'a'.repeat(64), spec()));
       expect(error.code).toBe('INVALID_ARGUMENT');
       expect(error.fieldViolations.map((violation) => violation.field)).toEqual([field]);
       expect(error.fieldViolations[0]!.description).not.toBe('');
@@ -133,16 +122,16 @@ describeTrainer('a trainer that was started', () => {
         'of a folder that is not there',
         () => ({ ...good(), backbone: { path: '/no/such', digest: 'b'.repeat(64) } }),
       ],
-      ['spec.dataset.name', 'of a data set that is not there', () => ({ ...good(), dataset: elsewhere(dataset) })],
-      ['spec.trials[0]', 'that was never pruned, to train', () => job(dataset, [trial('never-pruned')], train())],
-      ['spec.trials[0]', 'that was never trained, to predict', () => job(dataset, [trial('never-trained')], PREDICT)],
+      ['spec.dataset.name', 'of a data set that is not there', () => ({ ...good(), dataset: elsewhere(here.dataset) })],
+      ['spec.trials[0]', 'that was never pruned, to train', () => job(here.dataset, [trial('never-pruned')], train())],
+      ['spec.trials[0]', 'that was never trained, to predict', () => job(here.dataset, [trial('never-trained')], PREDICT)],
       [
         'spec.trials[2].adapter.ffn_bottleneck',
         'wider than the backbone bears',
         () => withTrial({ adapter: { ffnBottleneck: 1_000_000 } }),
       ],
     ])('%s %s', async (field, _, spec) => {
-      const error = await refusal(submit(trainer.client, spec()));
+      const error = await refusal(submit(here.client, spec()));
       expect(error.code).toBe('FAILED_PRECONDITION');
       expect(error.fieldViolations.map((violation) => violation.field)).toEqual([field]);
       expect(error.retryable).toBe(false);
@@ -150,21 +139,21 @@ describeTrainer('a trainer that was started', () => {
 
     test.each(['../x', '/x', 'a/b', 'A', '', 'x'.repeat(129)])('job_id of %j', async (id) => {
       const spec = good();
-      expect((await refusal(trainer.client.submitJob(id, specDigest(spec), spec))).fieldViolations.map(({ field }) => field)).toEqual([
+      expect((await refusal(here.client.submitJob(id, specDigest(spec), spec))).fieldViolations.map(({ field }) => field)).toEqual([
         'job_id',
       ]);
     });
 
     test('at most 20 fields, the last one "and N more"', async () => {
-      const { maxCohort } = await trainer.client.getCapabilities();
+      const { maxCohort } = await here.client.getCapabilities();
       const trials = Array.from({ length: Math.max(30, maxCohort) }, (_, index) => trial(`t${index}`, { prune: { sparsity: 2 } }));
-      const { fieldViolations } = await refusal(trainer.client.submitJob('refused', 'a'.repeat(64), { ...good(), trials }));
+      const { fieldViolations } = await refusal(here.client.submitJob('refused', 'a'.repeat(64), { ...good(), trials }));
       expect(fieldViolations).toHaveLength(20);
       expect(fieldViolations[19]!.description).toBe(`and ${trials.length - 19} more`);
     });
   });
 
   test('has no job after all these refusals', async () => {
-    expect(await trainer.client.listJobs()).toEqual([]);
+    expect(await here.client.listJobs()).toEqual([]);
   });
 });

@@ -3,12 +3,13 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Event } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { FailureReason, JobState } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { PruneScope, Pruner, type Dataset, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { PruneScope, Pruner, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { float32Tensor, readSafetensors } from '../../orchestrator/data/safetensors';
 import { jobId, specDigest } from '../../orchestrator/trainer-client/spec';
 import { artifactOnDisk, events, job, PREDICT, PRUNE, results, run, states, submit, train, trial } from '../support/jobs';
+import { describeStartedTrainer } from '../support/started-trainer';
 import { VALIDATION_ROWS, writeTinyDataset } from '../support/tiny-dataset';
-import { describeTrainer, TrainerPlace, type TrainerProcess } from '../support/trainer-process';
+import { TrainerPlace } from '../support/trainer-process';
 
 const LAYERS = 6;
 const HIDDEN = 384;
@@ -21,17 +22,7 @@ function countOnes(root: string, trialId: string): Map<string, { kept: number; o
   return new Map([...masks].map(([name, { data }]) => [name, { kept: [...data].filter((value) => value === 1).length, of: data.length }]));
 }
 
-describeTrainer('a trainer at work', () => {
-  let place: TrainerPlace;
-  let trainer: TrainerProcess;
-  let dataset: Dataset;
-  beforeAll(async () => {
-    place = new TrainerPlace();
-    dataset = writeTinyDataset(place.root);
-    trainer = await place.start();
-  });
-  afterAll(() => place.remove());
-
+describeStartedTrainer('a trainer at work', (here) => {
   describe('with two different trials in a cohort', () => {
     const pair = [
       trial('pair-a', { prune: { sparsity: 0.8 } }),
@@ -44,15 +35,15 @@ describeTrainer('a trainer at work', () => {
     ];
     let trained: Event[];
     beforeAll(async () => {
-      await run(trainer.client, job(dataset, pair, PRUNE));
-      trained = await events(trainer.client, await submit(trainer.client, job(dataset, pair, train())));
-      await run(trainer.client, job(dataset, pair, PREDICT));
+      await run(here.client, job(here.dataset, pair, PRUNE));
+      trained = await events(here.client, await submit(here.client, job(here.dataset, pair, train())));
+      await run(here.client, job(here.dataset, pair, PREDICT));
     });
 
     test('keeps exactly floor((1 − sparsity) · n + 0.5) weights of each', () => {
       for (const each of pair) {
         const n = prunable(each);
-        const masks = [...countOnes(place.root, each.trialId).values()];
+        const masks = [...countOnes(here.place.root, each.trialId).values()];
         expect(masks.reduce((sum, { of }) => sum + of, 0)).toBe(n);
         expect(masks.reduce((sum, { kept }) => sum + kept, 0)).toBe(Math.floor((1 - each.prune!.sparsity) * n + 0.5));
       }
@@ -72,14 +63,14 @@ describeTrainer('a trainer at work', () => {
     test('describes each artifact as it is on disk', () => {
       const described = [...results(trained).values()].flatMap(({ artifacts }) => artifacts);
       expect(described.length).toBeGreaterThan(0);
-      for (const artifact of described) expect(artifactOnDisk(place.root, artifact.name)).toEqual(artifact);
-      const adapter = readSafetensors(join(place.root, 'trials/pair-a/adapter/adapter_model.safetensors'));
+      for (const artifact of described) expect(artifactOnDisk(here.place.root, artifact.name)).toEqual(artifact);
+      const adapter = readSafetensors(join(here.place.root, 'trials/pair-a/adapter/adapter_model.safetensors'));
       expect([...adapter.keys()]).toEqual(expect.arrayContaining(['layers.0.attention.down.weight', 'head.dense.weight', 'head.out.bias']));
     });
 
     test('leaves masked weights exactly 0', () => {
-      const adapter = readSafetensors(join(place.root, 'trials/pair-a/adapter/adapter_model.safetensors'));
-      for (const [name, mask] of readSafetensors(join(place.root, 'trials/pair-a/masks.safetensors'))) {
+      const adapter = readSafetensors(join(here.place.root, 'trials/pair-a/adapter/adapter_model.safetensors'));
+      for (const [name, mask] of readSafetensors(join(here.place.root, 'trials/pair-a/masks.safetensors'))) {
         const weight = float32Tensor(adapter, name);
         expect(weight.shape).toEqual(mask.shape);
         expect(weight.data.every((value, index) => mask.data[index] === 1 || value === 0)).toBe(true);
@@ -87,22 +78,22 @@ describeTrainer('a trainer at work', () => {
     });
 
     test('predicts a finite logit a row and label', () => {
-      const logits = float32Tensor(readSafetensors(join(place.root, 'trials/pair-b/predictions.validation.safetensors')), 'logits');
+      const logits = float32Tensor(readSafetensors(join(here.place.root, 'trials/pair-b/predictions.validation.safetensors')), 'logits');
       expect(logits.shape).toEqual([VALIDATION_ROWS, 2]);
       expect(logits.data.every(Number.isFinite)).toBe(true);
     });
 
     test('gives each trial the weights of its lone run', async () => {
-      const exact = (await trainer.client.getCapabilities()).environment.row_invariant === 'true';
+      const exact = (await here.client.getCapabilities()).environment.row_invariant === 'true';
       const alone = new TrainerPlace();
       try {
         writeTinyDataset(alone.root);
         const { client } = await alone.start();
         for (const each of pair) {
-          await run(client, job(dataset, [each], PRUNE));
-          await run(client, job(dataset, [each], train()));
+          await run(client, job(here.dataset, [each], PRUNE));
+          await run(client, job(here.dataset, [each], train()));
           const name = `trials/${each.trialId}/adapter/adapter_model.safetensors`;
-          const [together, lone] = [readSafetensors(join(place.root, name)), readSafetensors(join(alone.root, name))];
+          const [together, lone] = [readSafetensors(join(here.place.root, name)), readSafetensors(join(alone.root, name))];
           for (const key of together.keys()) {
             const [a, b] = [float32Tensor(together, key).data, float32Tensor(lone, key).data];
             const apart = a.reduce((most, value, index) => Math.max(most, Math.abs(value - b[index]!)), 0);
@@ -119,21 +110,21 @@ describeTrainer('a trainer at work', () => {
     });
 
     test('watches from any sequence', async () => {
-      const id = jobId(specDigest(job(dataset, pair, train())), 1);
+      const id = jobId(specDigest(job(here.dataset, pair, train())), 1);
       const { logId } = trained[0]!;
       expect(trained.map(({ sequence }) => sequence)).toEqual(trained.map((_, index) => index + 1));
       for (const afterSequence of [0, 1, Math.floor(trained.length / 2), trained.length]) {
         const rest: Event[] = [];
-        for await (const { payload } of trainer.client.watchJob(id, { afterSequence, logId }))
+        for await (const { payload } of here.client.watchJob(id, { afterSequence, logId }))
           if (payload?.$case === 'event') rest.push(payload.value);
         expect(rest).toEqual(trained.slice(afterSequence));
       }
     });
 
     test('refuses a cursor past the end or of another log with OUT_OF_RANGE', async () => {
-      const id = jobId(specDigest(job(dataset, pair, train())), 1);
+      const id = jobId(specDigest(job(here.dataset, pair, train())), 1);
       const { logId } = trained[0]!;
-      const watch = (options: { afterSequence: number; logId: string }) => trainer.client.watchJob(id, options).next();
+      const watch = (options: { afterSequence: number; logId: string }) => here.client.watchJob(id, options).next();
       await expect(watch({ afterSequence: trained.length + 1, logId })).rejects.toMatchObject({ code: 'OUT_OF_RANGE' });
       await expect(watch({ afterSequence: 1, logId: 'another' })).rejects.toMatchObject({ code: 'OUT_OF_RANGE' });
       await expect(watch({ afterSequence: 1, logId: '' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
@@ -141,46 +132,46 @@ describeTrainer('a trainer at work', () => {
   });
 
   test('keeps the same share of every matrix where the scope is local', async () => {
-    await run(trainer.client, job(dataset, [trial('local', { prune: { scope: PruneScope.PRUNE_SCOPE_LOCAL, sparsity: 0.7 } })], PRUNE));
-    for (const { kept, of } of countOnes(place.root, 'local').values()) expect(kept).toBe(Math.floor(0.3 * of + 0.5));
+    await run(here.client, job(here.dataset, [trial('local', { prune: { scope: PruneScope.PRUNE_SCOPE_LOCAL, sparsity: 0.7 } })], PRUNE));
+    for (const { kept, of } of countOnes(here.place.root, 'local').values()) expect(kept).toBe(Math.floor(0.3 * of + 0.5));
   });
 
   test('submits twice as one job, and refuses another specification under the same id', async () => {
-    const spec = job(dataset, [trial('twice', { prune: { pruner: Pruner.PRUNER_MAG } })], PRUNE);
+    const spec = job(here.dataset, [trial('twice', { prune: { pruner: Pruner.PRUNER_MAG } })], PRUNE);
     const digest = specDigest(spec);
-    const first = await trainer.client.submitJob('twice', digest, spec);
-    const second = await trainer.client.submitJob('twice', digest, spec);
+    const first = await here.client.submitJob('twice', digest, spec);
+    const second = await here.client.submitJob('twice', digest, spec);
     expect([first.created, second.created]).toEqual([true, false]);
     expect(second.job.logId).toBe(first.job.logId);
-    await expect(trainer.client.submitJob('twice', 'f'.repeat(64), spec)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
-    await events(trainer.client, 'twice');
-    const ended = await trainer.client.submitJob('twice', digest, spec);
+    await expect(here.client.submitJob('twice', 'f'.repeat(64), spec)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    await events(here.client, 'twice');
+    const ended = await here.client.submitJob('twice', digest, spec);
     expect(ended.job).toMatchObject({ state: JobState.JOB_STATE_SUCCEEDED, runs: 1 });
   });
 
   test('fails one trial that diverges, with its reason, and not its neighbour', async () => {
     const pair = [trial('calm'), trial('wild', { train: { learningRate: 1e30, maxGradNorm: 0, warmup: 0 } })];
-    await run(trainer.client, job(dataset, pair, PRUNE));
-    const found = await run(trainer.client, job(dataset, pair, train()));
+    await run(here.client, job(here.dataset, pair, PRUNE));
+    const found = await run(here.client, job(here.dataset, pair, train()));
     expect(found.get('wild')!.failure).toMatchObject({ reason: FailureReason.FAILURE_REASON_NON_FINITE });
     expect(found.get('calm')!.failure).toBeUndefined();
-    expect(existsSync(join(place.root, 'trials/wild/adapter'))).toBe(false);
+    expect(existsSync(join(here.place.root, 'trials/wild/adapter'))).toBe(false);
   });
 
   test('stops at a rung and goes on from its checkpoint to the weights of one run', async () => {
     const whole = trial('whole');
     const rungs = { ...whole, trialId: 'rungs' };
-    await run(trainer.client, job(dataset, [whole, rungs], PRUNE));
-    await run(trainer.client, job(dataset, [whole], train()));
-    await run(trainer.client, job(dataset, [rungs], train({ untilStep: 7 })));
-    expect(readdirSync(join(place.root, 'trials/rungs/checkpoints'))).toContain('step-7');
-    await run(trainer.client, job(dataset, [rungs], train()));
-    const digest = (id: string) => artifactOnDisk(place.root, `trials/${id}/adapter/adapter_model.safetensors`).digest;
+    await run(here.client, job(here.dataset, [whole, rungs], PRUNE));
+    await run(here.client, job(here.dataset, [whole], train()));
+    await run(here.client, job(here.dataset, [rungs], train({ untilStep: 7 })));
+    expect(readdirSync(join(here.place.root, 'trials/rungs/checkpoints'))).toContain('step-7');
+    await run(here.client, job(here.dataset, [rungs], train()));
+    const digest = (id: string) => artifactOnDisk(here.place.root, `trials/${id}/adapter/adapter_model.safetensors`).digest;
     expect(digest('rungs')).toBe(digest('whole'));
   });
 
   test('lists its jobs, newest first', async () => {
-    const jobs = await trainer.client.listJobs([JobState.JOB_STATE_SUCCEEDED]);
+    const jobs = await here.client.listJobs([JobState.JOB_STATE_SUCCEEDED]);
     expect(jobs.length).toBeGreaterThan(5);
     const ages = jobs.map(({ createTime }) => createTime!.getTime());
     expect(ages).toEqual([...ages].sort((a, b) => b - a));
