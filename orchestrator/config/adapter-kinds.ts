@@ -41,9 +41,13 @@ export function adapterName({ attention, ffn, biases }: Modules): string {
   return name ?? `${attention}+${ffn}`;
 }
 
-/** Whether it has a module with down, up, a scale, a norm and an activation. */
+/** Whether it has down, up, a scale, a norm and an activation. */
+export function isBottleneck(module: AttentionModule | FfnModule): boolean {
+  return module === 'sequential' || module === 'parallel' || module === 'after_norm';
+}
+
 export function hasBottleneck({ attention, ffn }: Modules): boolean {
-  return attention === 'sequential' || attention === 'parallel' || ffn === 'sequential' || ffn === 'parallel' || ffn === 'after_norm';
+  return isBottleneck(attention) || isBottleneck(ffn);
 }
 
 export function hasLora({ attention, ffn }: Modules): boolean {

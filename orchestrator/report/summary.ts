@@ -83,8 +83,9 @@ export function summarize(plan: Plan, results: readonly TrialResult[], baselines
 type Results = ReadonlyMap<string, TrialResult>;
 
 function summarizeRow(variant: Variant, variants: readonly Variant[], plan: Plan, dataset: PlannedDataset, results: Results): RowSummary {
-  const { adapter, prune } = variant.config;
-  const budget = budgetOf(adapter, prune, plan.backbone, dataset.num_labels);
+  const { prune } = variant.config;
+  const sizes = ({ config }: Variant) => budgetOf(config.adapter, config.prune, plan.backbone, dataset.num_labels);
+  const budget = sizes(variant);
   const own = valuesBySeed(variant, results);
   const reference = referenceOf(variant, variants);
   const dense = reference === null ? new Map<number, Record<string, number>>() : valuesBySeed(reference, results);
@@ -106,14 +107,10 @@ function summarizeRow(variant: Variant, variants: readonly Variant[], plan: Plan
     done: own.size,
     metrics,
     budget,
-    kept_of_dense: budget.kept / (reference ? trainableOf(reference, plan, dataset) : budget.trainable),
+    kept_of_dense: budget.kept / (reference ? sizes(reference) : budget).trainable,
     reference: reference && `${reference.label}, bottleneck ${reference.bottleneck}`,
     difference,
   };
-}
-
-function trainableOf({ config: { adapter, prune } }: Variant, plan: Plan, dataset: PlannedDataset): number {
-  return budgetOf(adapter, prune, plan.backbone, dataset.num_labels).trainable;
 }
 
 /** Metrics of the trials that are done, by seed, in the order of seeds. */

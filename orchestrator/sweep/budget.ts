@@ -1,4 +1,5 @@
-import type { AdapterConfig, AttentionModule, Budget, FfnModule, PlannedBackbone, PruneConfig } from './types';
+import { isBottleneck } from '../config/adapter-kinds';
+import type { AdapterConfig, Budget, PlannedBackbone, PruneConfig } from './types';
 
 const BYTES_PER_WEIGHT = 4;
 
@@ -38,10 +39,6 @@ export function adapterSizes(adapter: AdapterConfig, backbone: BackboneSizes): A
   if (adapter.attention === 'prefix') fixed += prefixSize(adapter, d, layers);
   if (adapter.biases) fixed += layers * (6 * d + f);
   return { matrices, fixed };
-}
-
-function isBottleneck(module: AttentionModule | FfnModule): boolean {
-  return module === 'sequential' || module === 'parallel' || module === 'after_norm';
 }
 
 function prefixSize({ attention_bottleneck: r, prefix_hidden: h }: AdapterConfig, d: number, layers: number): number {

@@ -10,7 +10,8 @@ export interface Variant {
   prune: PruneConfig;
 }
 
-const DENSE: PruneConfig = {
+/** No pruning: every key at the value that it has where it is not used. */
+export const DENSE: PruneConfig = {
   pruner: 'none',
   sparsity: 0,
   scope: 'global',

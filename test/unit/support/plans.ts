@@ -1,4 +1,5 @@
 import { glueTask, numLabels } from '../../../orchestrator/data/glue-tasks';
+import { DENSE } from '../../../orchestrator/sweep/compare';
 import type { PlannedBackbone, PlannedDataset, PruneConfig } from '../../../orchestrator/sweep/types';
 
 /** MiniLM's sizes. */
@@ -43,16 +44,5 @@ export function dataset(name: string, rows: { train?: number; validation?: numbe
 
 /** A dense adapter's pruning, with changes. */
 export function prune(changes: Partial<PruneConfig> = {}): PruneConfig {
-  return {
-    pruner: 'none',
-    sparsity: 0,
-    scope: 'global',
-    scoring_rows: 0,
-    temperature: 0,
-    rounds: 1,
-    schedule: 'exponential',
-    control: 'none',
-    reinitialize: false,
-    ...changes,
-  };
+  return { ...DENSE, ...changes };
 }
