@@ -1,10 +1,10 @@
 /** The named adapters: which modules each has, and what it has of its own where a sweep file says nothing. Pure. */
-import type { AdapterConfig, AdapterNorm, AttentionModule, FfnModule } from '../sweep/types';
+import type { AdapterConfig, AdapterNorm, AttentionModule, FfnModule, Unfrozen } from '../sweep/types';
 
 export interface AdapterKind {
   attention: AttentionModule;
   ffn: FfnModule;
-  biases: boolean;
+  unfrozen: Unfrozen;
   /** What goes before the defaults of defaults.ts. */
   own: { ffn_bottleneck?: number; scale?: number; norm?: AdapterNorm };
 }
@@ -16,27 +16,27 @@ export interface AdapterKind {
  * MAM's parallel module has half the hidden size in the paper (512 of 1024): 192 is half of the default backbone's.
  */
 export const ADAPTER_KINDS = {
-  houlsby: { attention: 'sequential', ffn: 'sequential', biases: false, own: {} },
-  pfeiffer: { attention: 'none', ffn: 'after_norm', biases: false, own: {} },
-  parallel: { attention: 'parallel', ffn: 'parallel', biases: false, own: { norm: 'none' } },
-  lora: { attention: 'lora', ffn: 'none', biases: false, own: {} },
-  prefix: { attention: 'prefix', ffn: 'none', biases: false, own: {} },
-  mam: { attention: 'prefix', ffn: 'parallel', biases: false, own: { ffn_bottleneck: 192, scale: 4, norm: 'none' } },
-  bitfit: { attention: 'none', ffn: 'none', biases: true, own: {} },
-  head_only: { attention: 'none', ffn: 'none', biases: false, own: {} },
+  houlsby: { attention: 'sequential', ffn: 'sequential', unfrozen: 'none', own: {} },
+  pfeiffer: { attention: 'none', ffn: 'after_norm', unfrozen: 'none', own: {} },
+  parallel: { attention: 'parallel', ffn: 'parallel', unfrozen: 'none', own: { norm: 'none' } },
+  lora: { attention: 'lora', ffn: 'none', unfrozen: 'none', own: {} },
+  prefix: { attention: 'prefix', ffn: 'none', unfrozen: 'none', own: {} },
+  mam: { attention: 'prefix', ffn: 'parallel', unfrozen: 'none', own: { ffn_bottleneck: 192, scale: 4, norm: 'none' } },
+  bitfit: { attention: 'none', ffn: 'none', unfrozen: 'biases', own: {} },
+  head_only: { attention: 'none', ffn: 'none', unfrozen: 'none', own: {} },
 } as const satisfies Record<string, AdapterKind>;
 
 export type AdapterKindName = keyof typeof ADAPTER_KINDS;
 
 export const ADAPTER_KIND_NAMES = Object.keys(ADAPTER_KINDS) as [AdapterKindName, ...AdapterKindName[]];
 
-type Modules = Pick<AdapterConfig, 'attention' | 'ffn' | 'biases'>;
+type Modules = Pick<AdapterConfig, 'attention' | 'ffn' | 'unfrozen'>;
 
 /** The name of the kind with these modules, whatever their sizes; else `<attention>+<feed-forward>`, for example `lora+parallel`. */
-export function adapterName({ attention, ffn, biases }: Modules): string {
+export function adapterName({ attention, ffn, unfrozen }: Modules): string {
   const name = ADAPTER_KIND_NAMES.find((each) => {
     const kind: Modules = ADAPTER_KINDS[each];
-    return kind.attention === attention && kind.ffn === ffn && kind.biases === biases;
+    return kind.attention === attention && kind.ffn === ffn && kind.unfrozen === unfrozen;
   });
   return name ?? `${attention}+${ffn}`;
 }

@@ -22,7 +22,7 @@ export function mergeAdapter(base: AdapterKeys, over: AdapterKeys): AdapterKeys 
 export function completeAdapter(keys: AdapterKeys): AdapterConfig {
   const kind: AdapterKind = ADAPTER_KINDS[keys.kind ?? DEFAULT_ADAPTER_KIND];
   const { attention = kind.attention, ffn = kind.ffn } = keys;
-  const modules = { attention, ffn, biases: kind.biases };
+  const modules = { attention, ffn, unfrozen: kind.unfrozen };
   const value = { ...DEFAULT_ADAPTER, ...kind.own, ...keys };
   const bottleneck = hasBottleneck(modules);
   const matrices = hasMatrices(modules);

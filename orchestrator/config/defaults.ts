@@ -24,7 +24,7 @@ export const DEFAULT_ADAPTER_KIND: AdapterKindName = 'houlsby';
 
 /** SparseAdapter's official code: norm before, scale 1, "bert" init for every kind, an MLP of 800 behind a prefix. LoRA's α is that of Hu et al. (2021)
  * for RoBERTa large at rank 8 (the official code has 32). */
-export const DEFAULT_ADAPTER: Omit<AdapterConfig, 'attention' | 'ffn' | 'attention_bottleneck' | 'ffn_bottleneck' | 'biases'> = {
+export const DEFAULT_ADAPTER: Omit<AdapterConfig, 'attention' | 'ffn' | 'attention_bottleneck' | 'ffn_bottleneck' | 'unfrozen'> = {
   scale: 1,
   norm: 'before',
   activation: 'relu',
@@ -41,6 +41,7 @@ export const DEFAULT_BOTTLENECK: Record<Exclude<AttentionModule | FfnModule, 'no
   after_norm: 64,
   lora: 8,
   prefix: 30,
+  prompt: 20,
 };
 
 /** Weight decay as in the official code. Learning rate and dropout are for the small default backbone (docs/results.md says how they were found); the

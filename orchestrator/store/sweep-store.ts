@@ -59,7 +59,7 @@ export async function writePlan(root: string, plan: Plan): Promise<string> {
 
 const plans = new Map<string, Plan>();
 
-const PLAN_FORMAT: Plan['format'] = 2;
+const PLAN_FORMAT: Plan['format'] = 3;
 
 /**
  * Reads a plan. With a digest, refuses a file that has another; equal digests are read once per process.

@@ -37,7 +37,7 @@ export function adapterSizes(adapter: AdapterConfig, backbone: BackboneSizes): A
     }
   }
   if (adapter.attention === 'prefix') fixed += prefixSize(adapter, d, layers);
-  if (adapter.biases) fixed += layers * (6 * d + f);
+  if (adapter.unfrozen === 'biases') fixed += layers * (6 * d + f);
   return { matrices, fixed };
 }
 

@@ -21,6 +21,12 @@ export const DENSE: PruneConfig = {
   schedule: 'exponential',
   control: 'none',
   reinitialize: false,
+  structure: 'weights',
+  group_size: 0,
+  group_kept: 0,
+  every_steps: 0,
+  begin_step: 0,
+  rules: 'exact',
 };
 
 /**

@@ -40,7 +40,7 @@ export function planSweep(config: SweepConfig, { backbone, datasets, maxCohort, 
   }
   const list = [...trials.values()];
   return {
-    format: 2,
+    format: 3,
     sweep_id: sweepId(
       config.name,
       list.map((trial) => trial.id),

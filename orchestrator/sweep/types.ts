@@ -5,15 +5,18 @@
  * This file imports nothing: workflows, which may not touch Node, use these types as well.
  */
 
-export type AttentionModule = 'none' | 'sequential' | 'parallel' | 'lora' | 'prefix';
+export type AttentionModule = 'none' | 'sequential' | 'parallel' | 'lora' | 'prefix' | 'prompt';
 export type FfnModule = 'none' | 'sequential' | 'parallel' | 'lora' | 'after_norm';
+export type Unfrozen = 'none' | 'biases' | 'all';
 export type AdapterNorm = 'none' | 'before' | 'after';
 export type Activation = 'relu' | 'gelu' | 'swish';
 export type AdapterInit = 'gaussian' | 'zero_up';
 export type Pruner = 'none' | 'rand' | 'mag' | 'snip' | 'er' | 'grasp' | 'synflow';
 export type PruneScope = 'global' | 'local';
-export type PruneSchedule = 'exponential' | 'linear';
+export type PruneSchedule = 'exponential' | 'linear' | 'cubic';
 export type MaskControl = 'none' | 'inverted' | 'shuffled';
+export type MaskStructure = 'weights' | 'n_m' | 'units';
+export type MaskRules = 'exact' | 'official';
 export type LearningRateSchedule = 'linear' | 'constant';
 export type TaskKind = 'classification' | 'regression';
 
@@ -24,7 +27,7 @@ export type TaskKind = 'classification' | 'regression';
 export interface AdapterConfig {
   attention: AttentionModule;
   ffn: FfnModule;
-  /** r beside attention: inner width, LoRA's rank or the prefix's length; 0 where there is no module. */
+  /** r beside attention: inner width, LoRA's rank, the prefix's or prompt's length; 0 where there is no module. */
   attention_bottleneck: number;
   /** r beside the feed-forward block, likewise. */
   ffn_bottleneck: number;
@@ -42,8 +45,8 @@ export interface AdapterConfig {
   lora_alpha: number;
   /** Inner width of the prefix's MLP; 0 for none, and without a prefix. */
   prefix_hidden: number;
-  /** Whether the backbone's biases are trained (BitFit). */
-  biases: boolean;
+  /** What of the backbone itself is trained: its biases (BitFit), all of it (full fine-tuning); `none` beside a module. */
+  unfrozen: Unfrozen;
 }
 
 /** How an adapter is pruned at initialization. Fields as in `Prune` of job.proto; what a pruner does not use has one value. */
@@ -63,6 +66,17 @@ export interface PruneConfig {
   control: MaskControl;
   /** Whether weights are drawn anew after masking. */
   reinitialize: boolean;
+  /** What is removed together: single weights, of each group of neighbours all but N (N:M), or whole bottleneck units. */
+  structure: MaskStructure;
+  /** M and N of n_m; 0 for the other structures. */
+  group_size: number;
+  group_kept: number;
+  /** Steps between rounds during training; 0 where pruning is at initialization. */
+  every_steps: number;
+  /** Steps before the first round during training; 0 where pruning is at initialization. */
+  begin_step: number;
+  /** How scores become masks: exactly as many as asked, or as the code published with SparseAdapter does it. */
+  rules: MaskRules;
 }
 
 /** How a trial is trained. Fields as in `Train` of job.proto. */
@@ -171,8 +185,8 @@ export interface Cohort {
 
 /** A sweep, planned: everything that is needed to run it. Written once to `sweeps/<sweep id>/plan.json`. */
 export interface Plan {
-  /** Raised when plans of an earlier version can no longer be carried out; they are refused. 2: adapters are modules. */
-  format: 2;
+  /** Raised when plans of an earlier version can no longer be carried out; they are refused. 3: masks have structures and rules. */
+  format: 3;
   /** `<name>-<8 hex digits of the trial ids' hash>`: the same sweep twice has the same id. */
   sweep_id: string;
   name: string;

@@ -1,7 +1,7 @@
 /** Whether a trainer can carry out a plan. */
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import type { Plan } from '../sweep/types';
-import { ATTENTION_MODULES, FFN_MODULES, PRUNERS, TASK_KINDS } from './spec';
+import { ATTENTION_MODULES, FFN_MODULES, MASK_RULES, MASK_STRUCTURES, PRUNERS, TASK_KINDS, UNFROZEN } from './spec';
 
 const PROTOCOL_VERSION = 1;
 
@@ -14,6 +14,11 @@ export function checkPlan(plan: Plan, capabilities: Capabilities): string[] {
     ...checkBackbone(plan, capabilities),
     ...checkAdapters(plan, capabilities),
     ...checkWords('pruner', PRUNERS, capabilities.pruners, new Set(plan.trials.map(({ prune }) => prune.pruner))),
+    ...checkWords('mask structure', MASK_STRUCTURES, capabilities.maskStructures, new Set(plan.trials.map(({ prune }) => prune.structure))),
+    ...checkWords('mask rules', MASK_RULES, capabilities.maskRules, new Set(plan.trials.map(({ prune }) => prune.rules))),
+    ...(!capabilities.prunesDuringTraining && plan.trials.some(({ prune }) => prune.every_steps > 0)
+      ? ['the trainer does not prune during training, as `progressive` needs']
+      : []),
     ...checkWords('task kind', TASK_KINDS, capabilities.taskKinds, new Set(plan.datasets.map(({ kind }) => kind))),
     ...plan.cohorts
       .filter(({ trials }) => trials.length > capabilities.maxCohort)
@@ -33,12 +38,12 @@ function checkBackbone({ backbone }: Plan, capabilities: Capabilities): string[]
   return lacking;
 }
 
-function checkAdapters({ trials }: Plan, { attentionModules, ffnModules, biases }: Capabilities): string[] {
+function checkAdapters({ trials }: Plan, { attentionModules, ffnModules, unfrozen }: Capabilities): string[] {
   const adapters = trials.map(({ adapter }) => adapter);
   return [
     ...checkWords('attention module', ATTENTION_MODULES, attentionModules, new Set(adapters.map(({ attention }) => attention))),
     ...checkWords('feed-forward module', FFN_MODULES, ffnModules, new Set(adapters.map(({ ffn }) => ffn))),
-    ...(!biases && adapters.some((adapter) => adapter.biases) ? ['the trainer does not train biases, as the adapter bitfit needs'] : []),
+    ...checkWords('part of the backbone', UNFROZEN, unfrozen, new Set(adapters.map((adapter) => adapter.unfrozen))),
   ];
 }
 

@@ -9,10 +9,13 @@ import {
   JobSpec,
   LearningRateSchedule,
   MaskControl,
+  MaskRules,
+  MaskStructure,
   PruneSchedule,
   PruneScope,
   Pruner,
   TaskKind,
+  Unfrozen,
   type Trial as SpecTrial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { canonicalJson } from '../sweep/canonical';
@@ -46,6 +49,7 @@ export const ATTENTION_MODULES: Record<AdapterConfig['attention'], AttentionModu
   parallel: AttentionModule.ATTENTION_MODULE_PARALLEL,
   lora: AttentionModule.ATTENTION_MODULE_LORA,
   prefix: AttentionModule.ATTENTION_MODULE_PREFIX,
+  prompt: AttentionModule.ATTENTION_MODULE_PROMPT,
 };
 export const FFN_MODULES: Record<AdapterConfig['ffn'], FfnModule> = {
   none: FfnModule.FFN_MODULE_NONE,
@@ -66,6 +70,20 @@ export const PRUNERS: Record<PruneConfig['pruner'], Pruner> = {
 export const TASK_KINDS: Record<PlannedDataset['kind'], TaskKind> = {
   classification: TaskKind.TASK_KIND_CLASSIFICATION,
   regression: TaskKind.TASK_KIND_REGRESSION,
+};
+export const UNFROZEN: Record<AdapterConfig['unfrozen'], Unfrozen> = {
+  none: Unfrozen.UNFROZEN_NONE,
+  biases: Unfrozen.UNFROZEN_BIASES,
+  all: Unfrozen.UNFROZEN_ALL,
+};
+export const MASK_STRUCTURES: Record<PruneConfig['structure'], MaskStructure> = {
+  weights: MaskStructure.MASK_STRUCTURE_WEIGHTS,
+  n_m: MaskStructure.MASK_STRUCTURE_N_M,
+  units: MaskStructure.MASK_STRUCTURE_UNITS,
+};
+export const MASK_RULES: Record<PruneConfig['rules'], MaskRules> = {
+  exact: MaskRules.MASK_RULES_EXACT,
+  official: MaskRules.MASK_RULES_OFFICIAL,
 };
 const NORMS: Record<AdapterConfig['norm'], AdapterNorm> = {
   none: AdapterNorm.ADAPTER_NORM_NONE,
@@ -88,6 +106,7 @@ const SCOPES: Record<PruneConfig['scope'], PruneScope> = {
 const PRUNE_SCHEDULES: Record<PruneConfig['schedule'], PruneSchedule> = {
   exponential: PruneSchedule.PRUNE_SCHEDULE_EXPONENTIAL,
   linear: PruneSchedule.PRUNE_SCHEDULE_LINEAR,
+  cubic: PruneSchedule.PRUNE_SCHEDULE_CUBIC,
 };
 const CONTROLS: Record<PruneConfig['control'], MaskControl> = {
   none: MaskControl.MASK_CONTROL_NONE,
@@ -148,7 +167,7 @@ function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
       initStd: adapter.init_std,
       loraAlpha: adapter.lora_alpha,
       prefixHidden: adapter.prefix_hidden,
-      biases: adapter.biases,
+      unfrozen: UNFROZEN[adapter.unfrozen],
     },
     prune: {
       pruner: PRUNERS[prune.pruner],
@@ -160,6 +179,12 @@ function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
       schedule: PRUNE_SCHEDULES[prune.schedule],
       control: CONTROLS[prune.control],
       reinitialize: prune.reinitialize,
+      structure: MASK_STRUCTURES[prune.structure],
+      groupSize: prune.group_size,
+      groupKept: prune.group_kept,
+      everySteps: prune.every_steps,
+      beginStep: prune.begin_step,
+      rules: MASK_RULES[prune.rules],
     },
     train: {
       batchSize: train.batch_size,

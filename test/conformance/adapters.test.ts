@@ -7,6 +7,7 @@ import {
   MaskControl,
   Pruner,
   PruneSchedule,
+  Unfrozen,
   type Adapter,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { float32Tensor, readSafetensors } from '../../orchestrator/data/safetensors';
@@ -81,7 +82,7 @@ const FORMS: Record<string, { adapter: Partial<Adapter>; layer: Shapes; once?: S
   },
   bitfit: {
     adapter: {
-      ...{ attention: AttentionModule.ATTENTION_MODULE_NONE, ffn: FfnModule.FFN_MODULE_NONE, biases: true },
+      ...{ attention: AttentionModule.ATTENTION_MODULE_NONE, ffn: FfnModule.FFN_MODULE_NONE, unfrozen: Unfrozen.UNFROZEN_BIASES },
       ...{ attentionBottleneck: 0, ffnBottleneck: 0 },
     },
     layer: biases({ query: D, value: D, attention_output: D, ffn_in: F, ffn_out: D, attention_norm: D, ffn_norm: D }),

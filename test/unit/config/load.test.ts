@@ -193,11 +193,11 @@ describe('the adapters of a sweep file', () => {
     ['lora', { attention: 'lora', ffn: 'none', attention_bottleneck: 8, ffn_bottleneck: 0, lora_alpha: 16 }],
     ['prefix', { attention: 'prefix', ffn: 'none', attention_bottleneck: 30, ffn_bottleneck: 0, prefix_hidden: 800 }],
     ['mam', { attention: 'prefix', ffn: 'parallel', attention_bottleneck: 30, ffn_bottleneck: 192, scale: 4, prefix_hidden: 800 }],
-    ['bitfit', { attention: 'none', ffn: 'none', attention_bottleneck: 0, ffn_bottleneck: 0, init_std: 0, biases: true }],
+    ['bitfit', { attention: 'none', ffn: 'none', attention_bottleneck: 0, ffn_bottleneck: 0, init_std: 0, unfrozen: 'biases' }],
     ['head_only', { attention: 'none', ffn: 'none', attention_bottleneck: 0, ffn_bottleneck: 0, init_std: 0 }],
   ])('%s has its modules and its defaults, and neutral values for the rest', (kind, expected) => {
     const adapter = adapterOf(`{kind: ${kind}}`);
-    expect(adapter).toEqual({ ...modules, biases: false, ...expected });
+    expect(adapter).toEqual({ ...modules, unfrozen: 'none', ...expected });
     expect(adapterName(adapter)).toBe(kind);
   });
 

@@ -17,9 +17,9 @@ describe('a plan file', () => {
 
   test('that another version wrote is refused, and that is said', async () => {
     await writePlan(root, tinyPlan());
-    writeFileSync(planFile, readFileSync(planFile, 'utf8').replace('"format": 2', '"format": 1'));
+    writeFileSync(planFile, readFileSync(planFile, 'utf8').replace('"format": 3', '"format": 1'));
     await expect(readPlan(root, 'tiny-00000000')).rejects.toThrow(
-      `${planFile}: is of format 1, of another version of sa-orch; must be 2: start the sweep again`,
+      `${planFile}: is of format 1, of another version of sa-orch; must be 3: start the sweep again`,
     );
   });
 

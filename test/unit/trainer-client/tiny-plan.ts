@@ -19,7 +19,7 @@ export function plannedTrial(id: string, changes: Partial<Trial> = {}): Trial {
       init_std: 0.02,
       lora_alpha: 0,
       prefix_hidden: 0,
-      biases: false,
+      unfrozen: 'none',
     },
     prune: prune({ pruner: 'snip', sparsity: 0.4, scoring_rows: 128 }),
     train: {
@@ -44,7 +44,7 @@ export function plannedTrial(id: string, changes: Partial<Trial> = {}): Trial {
 /** A plan of one cohort of MRPC. */
 export function tinyPlan(trials: Trial[] = [plannedTrial('t1'), plannedTrial('t2', { seed: 4 })]): Plan {
   return {
-    format: 2,
+    format: 3,
     sweep_id: 'tiny-00000000',
     name: 'tiny',
     profile: null,

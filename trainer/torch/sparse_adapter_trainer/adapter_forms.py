@@ -27,6 +27,11 @@ def has_lora(adapter: job_pb2.Adapter) -> bool:
     return adapter.attention == job_pb2.ATTENTION_MODULE_LORA or adapter.ffn == job_pb2.FFN_MODULE_LORA
 
 
+def has_biases(adapter: job_pb2.Adapter) -> bool:
+    """Whether the backbone's biases are trained."""
+    return adapter.unfrozen == job_pb2.UNFROZEN_BIASES
+
+
 def has_prefix(adapter: job_pb2.Adapter) -> bool:
     return adapter.attention == job_pb2.ATTENTION_MODULE_PREFIX
 

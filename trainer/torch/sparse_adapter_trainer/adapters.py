@@ -12,7 +12,7 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from .adapter_forms import bottlenecks, has_prefix
+from .adapter_forms import bottlenecks, has_biases, has_prefix
 from .backbone import Backbone
 from .keys import generator
 
@@ -92,7 +92,7 @@ def _layer(adapter: job_pb2.Adapter, d: int, f: int) -> Iterator[tuple[str, _Sha
     if adapter.ffn == job_pb2.FFN_MODULE_LORA:
         yield from (("ffn_in.down.weight", (widths["ffn"], d)), ("ffn_in.up.weight", (f, widths["ffn"])))
         yield from (("ffn_out.down.weight", (widths["ffn"], f)), ("ffn_out.up.weight", (d, widths["ffn"])))
-    if adapter.biases:
+    if has_biases(adapter):
         for name in ("query", "value", "attention_output", "attention_norm", "ffn_in", "ffn_out", "ffn_norm"):
             yield f"{name}.bias", (f if name == "ffn_in" else d,)
 

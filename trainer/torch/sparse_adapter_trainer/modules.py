@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
+from .adapter_forms import has_biases
 from .attention import AttentionDropout, Prefix
 from .dropout import Dropout
 from .packed_encoder import Site
@@ -45,7 +46,7 @@ class TrialModules:
     @cached_property
     def sites(self) -> frozenset[Site]:
         sites = (*_SITES_OF_ATTENTION.get(self.adapter.attention, ()), *_SITES_OF_FFN.get(self.adapter.ffn, ()))
-        sites += _SITES_OF_BIASES if self.adapter.biases else ()
+        sites += _SITES_OF_BIASES if has_biases(self.adapter) else ()
         return frozenset(sites + (_SITES_OF_DROPOUT if self.dropout and self.dropout.probability > 0 else ()))
 
     def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
@@ -54,15 +55,15 @@ class TrialModules:
             case "embeddings":
                 return self._dropped(output, site)
             case "query":
-                return self.tensors[f"{at}.query.bias"] if self.adapter.biases else self._low_rank(f"{at}.query", inputs[0])
+                return self.tensors[f"{at}.query.bias"] if has_biases(self.adapter) else self._low_rank(f"{at}.query", inputs[0])
             case "value":
                 key, value = output.chunk(2, dim=1)
-                more = self.tensors[f"{at}.value.bias"] if self.adapter.biases else self._low_rank(f"{at}.value", inputs[0])
+                more = self.tensors[f"{at}.value.bias"] if has_biases(self.adapter) else self._low_rank(f"{at}.value", inputs[0])
                 return torch.cat([key, value + more], dim=1)
             case "attention_output":
                 return self._dropped(self._attention_output(at, output, inputs[0]), f"{at}.attention")
             case "ffn_in":
-                return output + (self.tensors[f"{at}.ffn_in.bias"] if self.adapter.biases else self._low_rank(f"{at}.ffn_in", inputs[0]))
+                return output + (self.tensors[f"{at}.ffn_in.bias"] if has_biases(self.adapter) else self._low_rank(f"{at}.ffn_in", inputs[0]))
             case "ffn_out":
                 return self._dropped(self._ffn_output(at, output, *inputs), f"{at}.ffn")
             case "after_block":
@@ -91,7 +92,7 @@ class TrialModules:
                 return self._bottleneck(f"{at}.attention", output, residual=True)
             case job_pb2.ATTENTION_MODULE_PARALLEL:
                 return output + self._bottleneck(f"{at}.attention", block_input, residual=False)
-        return output + self.tensors[f"{at}.attention_output.bias"] if self.adapter.biases else output
+        return output + self.tensors[f"{at}.attention_output.bias"] if has_biases(self.adapter) else output
 
     def _ffn_output(self, at: str, output: Tensor, block_input: Tensor, activated: Tensor) -> Tensor:
         match self.adapter.ffn:
@@ -101,7 +102,7 @@ class TrialModules:
                 return output + self._bottleneck(f"{at}.ffn", block_input, residual=False)
             case job_pb2.FFN_MODULE_LORA:
                 return output + self._low_rank(f"{at}.ffn_out", activated)
-        return output + self.tensors[f"{at}.ffn_out.bias"] if self.adapter.biases else output
+        return output + self.tensors[f"{at}.ffn_out.bias"] if has_biases(self.adapter) else output
 
     def _bottleneck(self, prefix: str, x: Tensor, residual: bool) -> Tensor:
         """(x +) s · up(f(down(x))) of x [n, d], normalized before or after as the adapter says."""

@@ -116,8 +116,9 @@ def _adapter(at: str, adapter: job_pb2.Adapter) -> _Found:
         yield from _enum(f"{at}.init", adapter.init, job_pb2.AdapterInit)
     if forms.has_prefix(adapter) or (forms.has_matrices(adapter) and adapter.init == job_pb2.ADAPTER_INIT_GAUSSIAN):
         yield from _positive(f"{at}.init_std", adapter.init_std)
-    if adapter.biases and forms.modules(adapter):
-        yield f"{at}.biases", "is set beside a module; biases are trained where attention and ffn are NONE"
+    yield from _enum(f"{at}.unfrozen", adapter.unfrozen, job_pb2.Unfrozen)
+    if adapter.unfrozen != job_pb2.UNFROZEN_NONE and forms.modules(adapter):
+        yield f"{at}.unfrozen", "is not NONE beside a module; parts of the backbone are trained where attention and ffn are NONE"
 
 
 def _prune(at: str, trial: job_pb2.Trial) -> _Found:
@@ -185,6 +186,7 @@ def _preconditions(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabil
         at = f"spec.trials[{index}]"
         yield from _able(f"{at}.adapter.attention", trial.adapter.attention, capabilities.attention_modules, job_pb2.AttentionModule)
         yield from _able(f"{at}.adapter.ffn", trial.adapter.ffn, capabilities.ffn_modules, job_pb2.FfnModule)
+        yield from _able(f"{at}.adapter.unfrozen", trial.adapter.unfrozen, capabilities.unfrozen, job_pb2.Unfrozen)
         yield from _able(f"{at}.prune.pruner", trial.prune.pruner, capabilities.pruners, job_pb2.Pruner)
         needed = {"train": "masks.safetensors", "predict": "adapter/adapter_model.safetensors"}.get(spec.WhichOneof("work") or "")
         if needed and not (root / "trials" / trial.trial_id / needed).is_file():

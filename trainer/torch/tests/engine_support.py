@@ -21,6 +21,7 @@ def adapter(attention: str = "sequential", ffn: str = "sequential", width: int =
         "init": job_pb2.ADAPTER_INIT_GAUSSIAN,
         "init_std": 0.02,
         "lora_alpha": 16,
+        "unfrozen": job_pb2.UNFROZEN_NONE,
     }
     return job_pb2.Adapter(**values | fields)
 
@@ -50,6 +51,8 @@ def trial(trial_id: str, seed: int = 1, width: int = 16, pruner: str = "none", s
             scoring_rows=48 if pruner == "snip" else 0,
             rounds=1,
             control=job_pb2.MASK_CONTROL_NONE,
+            structure=job_pb2.MASK_STRUCTURE_WEIGHTS,
+            rules=job_pb2.MASK_RULES_EXACT,
         ),
         train=job_pb2.Train(**settings | train),
     )

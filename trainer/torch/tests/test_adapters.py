@@ -34,7 +34,7 @@ FORMS = {
     "prefix with its MLP": adapter("prefix", "none", prefix_hidden=5),
     "mam": adapter("prefix", "parallel", scale=4.0),
     "lora and sequential": adapter("lora", "sequential"),
-    "biases": adapter("none", "none", biases=True),
+    "biases": adapter("none", "none", unfrozen="UNFROZEN_BIASES"),
     "head only": adapter("none", "none"),
 }
 
@@ -93,7 +93,7 @@ def plain_logits(path: Path, split: Split, asked: job_pb2.Adapter, tensors: dict
                 return F.layer_norm(plain_bottleneck(asked, act, tensors, f"{p}.ffn", y, None) + z, (z.shape[-1],), *weights)
 
             layer.output.LayerNorm.register_forward_hook(pfeiffer)
-        if asked.biases:
+        if asked.unfrozen == job_pb2.UNFROZEN_BIASES:
             sites = {"query": inner.query, "value": inner.value, "attention_output": output.dense, "attention_norm": output.LayerNorm}
             sites |= {"ffn_in": layer.intermediate.dense, "ffn_out": layer.output.dense, "ffn_norm": layer.output.LayerNorm}
             for name, module in sites.items():

@@ -287,7 +287,7 @@ def test_progress_ends_at_the_rows_of_all_rounds(cola: Path, backbone_path: str,
 
 def test_an_adapter_without_matrices_is_pruned_by_nothing(cola: Path, backbone_path: str, tmp_path: Path) -> None:
     bare = trial("bare")
-    bare.adapter.CopyFrom(adapter("none", "none", biases=True))
+    bare.adapter.CopyFrom(adapter("none", "none", unfrozen="UNFROZEN_BIASES"))
     told = pruned(cola, tmp_path / "root", backbone_path, [bare])
     assert masks_of(tmp_path / "root", "bare") == {}
     assert told.results["bare"]["achieved_sparsity"] == 0

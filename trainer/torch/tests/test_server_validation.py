@@ -116,10 +116,10 @@ def test_trials_of_a_cohort_may_have_different_adapters(root):
     [
         ({"attention": "ATTENTION_MODULE_LORA", "ffn": "FFN_MODULE_NONE", "lora_alpha": 0}, {}, "adapter.lora_alpha"),
         ({"ffn_bottleneck": 0}, {}, "adapter.ffn_bottleneck"),
-        ({"biases": True}, {}, "adapter.biases"),
+        ({"unfrozen": "UNFROZEN_BIASES"}, {}, "adapter.unfrozen"),
         ({"attention": "ATTENTION_MODULE_PREFIX", "ffn": "FFN_MODULE_NONE", "init_std": 0}, {"pruner": "PRUNER_NONE"}, "adapter.init_std"),
         ({"attention": "ATTENTION_MODULE_PREFIX", "ffn": "FFN_MODULE_NONE"}, {}, "prune.pruner"),
-        ({"attention": "ATTENTION_MODULE_NONE", "ffn": "FFN_MODULE_NONE", "biases": True}, {}, "prune.pruner"),
+        ({"attention": "ATTENTION_MODULE_NONE", "ffn": "FFN_MODULE_NONE", "unfrozen": "UNFROZEN_BIASES"}, {}, "prune.pruner"),
         ({}, {"rounds": 0}, "prune.rounds"),
         ({}, {"control": 0}, "prune.control"),
         ({}, {"pruner": "PRUNER_GRASP"}, "prune.temperature"),
