@@ -1,5 +1,13 @@
 import { Capabilities } from '../../../gen/ts/sparse_adapter/trainer/v1/capabilities';
-import { AttentionModule, FfnModule, MaskRules, MaskStructure, Pruner, TaskKind, Unfrozen } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import {
+  AttentionModule,
+  FfnModule,
+  MaskRules,
+  MaskStructure,
+  Pruner,
+  TaskKind,
+  Unfrozen,
+} from '../../../gen/ts/sparse_adapter/trainer/v1/job';
 import { completeAdapter } from '../../../orchestrator/config/adapter';
 import { checkPlan } from '../../../orchestrator/trainer-client/capabilities';
 import { prune } from '../support/plans';
@@ -29,7 +37,10 @@ describe('a plan against the capabilities of a trainer', () => {
   test('names everything that is lacking, at once', () => {
     const trials = [
       plannedTrial('t1', { adapter: completeAdapter({ kind: 'pfeiffer' }) }),
-      plannedTrial('t2', { prune: prune({ pruner: 'mag', sparsity: 0.5, structure: 'units', rules: 'official', every_steps: 5 }), adapter: completeAdapter({ kind: 'lora' }) }),
+      plannedTrial('t2', {
+        prune: prune({ pruner: 'mag', sparsity: 0.5, structure: 'units', rules: 'official', every_steps: 5 }),
+        adapter: completeAdapter({ kind: 'lora' }),
+      }),
       plannedTrial('t3', { adapter: completeAdapter({ kind: 'bitfit' }), prune: prune() }),
     ];
     expect(checkPlan(tinyPlan(trials), capabilities({ architectures: ['roberta'], taskKinds: [TaskKind.TASK_KIND_REGRESSION] }))).toEqual([

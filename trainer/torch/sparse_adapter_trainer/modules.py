@@ -55,15 +55,14 @@ class TrialModules:
             case "embeddings":
                 return self._dropped(output, site)
             case "query":
-                return self.tensors[f"{at}.query.bias"] if has_biases(self.adapter) else self._low_rank(f"{at}.query", inputs[0])
+                return self._beside(f"{at}.query", inputs[0])
             case "value":
                 key, value = output.chunk(2, dim=1)
-                more = self.tensors[f"{at}.value.bias"] if has_biases(self.adapter) else self._low_rank(f"{at}.value", inputs[0])
-                return torch.cat([key, value + more], dim=1)
+                return torch.cat([key, value + self._beside(f"{at}.value", inputs[0])], dim=1)
             case "attention_output":
                 return self._dropped(self._attention_output(at, output, inputs[0]), f"{at}.attention")
             case "ffn_in":
-                return output + (self.tensors[f"{at}.ffn_in.bias"] if has_biases(self.adapter) else self._low_rank(f"{at}.ffn_in", inputs[0]))
+                return output + self._beside(f"{at}.ffn_in", inputs[0])
             case "ffn_out":
                 return self._dropped(self._ffn_output(at, output, *inputs), f"{at}.ffn")
             case "after_block":
@@ -120,6 +119,10 @@ class TrialModules:
         if residual:
             out.add_(x)
         return norm(out) if adapter.norm == job_pb2.ADAPTER_NORM_AFTER else out
+
+    def _beside(self, at: str, x: Tensor) -> Tensor:
+        """What is added to a projection of x [n, …]: a bias of its outputs, or LoRA's update."""
+        return self.tensors[f"{at}.bias"] if has_biases(self.adapter) else self._low_rank(at, x)
 
     def _low_rank(self, prefix: str, x: Tensor) -> Tensor:
         """(α / r) · up(down(x))."""

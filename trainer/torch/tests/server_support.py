@@ -123,6 +123,7 @@ def valid_trial(trial_id: str) -> job_pb2.Trial:
             activation=job_pb2.ACTIVATION_RELU,
             init=job_pb2.ADAPTER_INIT_GAUSSIAN,
             init_std=0.02,
+            unfrozen=job_pb2.UNFROZEN_NONE,
         ),
         prune=job_pb2.Prune(
             pruner=job_pb2.PRUNER_SNIP,
@@ -131,6 +132,8 @@ def valid_trial(trial_id: str) -> job_pb2.Trial:
             scoring_rows=8,
             rounds=1,
             control=job_pb2.MASK_CONTROL_NONE,
+            structure=job_pb2.MASK_STRUCTURE_WEIGHTS,
+            rules=job_pb2.MASK_RULES_EXACT,
         ),
         train=job_pb2.Train(
             batch_size=8,
