@@ -125,8 +125,6 @@ def _prune(at: str, trial: job_pb2.Trial) -> _Found:
     prune = trial.prune
     yield from _enum(f"{at}.pruner", prune.pruner, job_pb2.Pruner)
     yield from _fraction(f"{at}.sparsity", prune.sparsity)
-    yield from _enum(f"{at}.structure", prune.structure, job_pb2.MaskStructure)
-    yield from _enum(f"{at}.rules", prune.rules, job_pb2.MaskRules)
     if prune.pruner == job_pb2.PRUNER_NONE:
         if prune.sparsity != 0:
             yield f"{at}.sparsity", f"{prune.sparsity} is not 0, as the pruner NONE needs"
@@ -135,6 +133,8 @@ def _prune(at: str, trial: job_pb2.Trial) -> _Found:
         yield f"{at}.pruner", f"{job_pb2.Pruner.Name(prune.pruner)} has no matrix to prune in this adapter; it is NONE"
     yield from _enum(f"{at}.scope", prune.scope, job_pb2.PruneScope)
     yield from _enum(f"{at}.control", prune.control, job_pb2.MaskControl)
+    yield from _enum(f"{at}.structure", prune.structure, job_pb2.MaskStructure)
+    yield from _enum(f"{at}.rules", prune.rules, job_pb2.MaskRules)
     if prune.pruner == job_pb2.PRUNER_ER and prune.scope == job_pb2.PRUNE_SCOPE_LOCAL:
         yield f"{at}.scope", "is LOCAL; ER sets each matrix's density itself: it is GLOBAL"
     if prune.pruner in (job_pb2.PRUNER_SNIP, job_pb2.PRUNER_GRASP):
@@ -190,10 +190,11 @@ def _preconditions(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabil
         yield from _able(f"{at}.adapter.ffn", trial.adapter.ffn, capabilities.ffn_modules, job_pb2.FfnModule)
         yield from _able(f"{at}.adapter.unfrozen", trial.adapter.unfrozen, capabilities.unfrozen, job_pb2.Unfrozen)
         yield from _able(f"{at}.prune.pruner", trial.prune.pruner, capabilities.pruners, job_pb2.Pruner)
-        yield from _able(f"{at}.prune.structure", trial.prune.structure, capabilities.mask_structures, job_pb2.MaskStructure)
-        yield from _able(f"{at}.prune.rules", trial.prune.rules, capabilities.mask_rules, job_pb2.MaskRules)
-        if trial.prune.every_steps and not capabilities.prunes_during_training:
-            yield f"{at}.prune.every_steps", f"{trial.prune.every_steps} is not 0; this trainer does not prune during training"
+        if trial.prune.pruner != job_pb2.PRUNER_NONE:
+            yield from _able(f"{at}.prune.structure", trial.prune.structure, capabilities.mask_structures, job_pb2.MaskStructure)
+            yield from _able(f"{at}.prune.rules", trial.prune.rules, capabilities.mask_rules, job_pb2.MaskRules)
+            if trial.prune.every_steps and not capabilities.prunes_during_training:
+                yield f"{at}.prune.every_steps", f"{trial.prune.every_steps} is not 0; this trainer does not prune during training"
         needed = {"train": "masks.safetensors", "predict": "adapter/adapter_model.safetensors"}.get(spec.WhichOneof("work") or "")
         if needed and not (root / "trials" / trial.trial_id / needed).is_file():
             earlier = "prune" if spec.HasField("train") else "train"
