@@ -159,7 +159,7 @@ function logarithmicTicks([from, to]: [number, number]): number[] {
   return powers.flatMap((power) => [power, 2 * power, 5 * power]).filter((tick) => tick >= from && tick <= to);
 }
 
-/** Vega writes colours as attributes, which any style sheet overrides: each light colour is replaced where the reader's colours are dark. */
+/** Vega writes colours as attributes, which any style sheet overrides: each is replaced where the reader's colours are dark. */
 function withDarkColors(svg: string): string {
   const colors = [BACKGROUND, INK, FAINT, DASHED, ...STYLES.sparse.colors, ...STYLES.large_sparse.colors];
   const rules = colors.flatMap(([light, dark]) => [`svg [fill="${light}"]{fill:${dark}}`, `svg [stroke="${light}"]{stroke:${dark}}`]);

@@ -10,8 +10,8 @@ import { renderPlot } from './plot';
 import { summarize } from './summary';
 
 /**
- * Writes results.jsonl, results.csv, report.md, report.html, plot.svg and report.json into `sweeps/<sweep id>/`, each atomically. Made anew from the trials'
- * results, sorted by trial id, so writing twice doubles nothing and the same results give the same bytes.
+ * Writes results.jsonl, results.csv, plot.svg, report.md, report.html and report.json into `sweeps/<sweep id>/`, each atomically. Made
+ * anew from the trials' results, sorted by trial id, so writing twice doubles nothing and the same results give the same bytes.
  */
 export async function writeReport(plan: Plan, results: readonly TrialResult[], root: string): Promise<{ files: string[] }> {
   const planned = new Set(plan.trials.map(({ id }) => id));
