@@ -26,9 +26,9 @@ export interface ReportDocument {
 export const PLOT_FILE = 'plot.svg';
 
 const HOW_TO_READ = [
-  'Metrics × 100 on the validation rows, mean ± sample standard deviation over n seeds. Δ is the mean difference to the dense adapter of the same',
-  'seed, in points, with its 95 % interval (Student’s t on the pairs). Kept counts non-zero trained adapter weights (prunable ones kept, biases,',
-  'norms), the head not included.',
+  'Metrics × 100 on the validation rows, mean ± sample standard deviation over n seeds. Δ is the mean difference to the dense adapter of',
+  'the same seed, in points, with its 95 % interval (Student’s t on the pairs). Kept counts non-zero trained adapter weights (prunable ones',
+  'kept, biases, norms), the head not included.',
 ].join(' ');
 
 export function documentOf(summary: SweepSummary): ReportDocument {

@@ -119,7 +119,7 @@ function padded(low: number, high: number, least: number): [number, number] {
   return [low - margin, high + margin];
 }
 
-/** Moves points of equally many weights apart: the first in the table, as a rule the dense one, stands where all belong, others beside it. */
+/** Moves points of equally many weights apart: the table's first, mostly the dense one, stands where all belong, others beside it. */
 function sideBySide(points: readonly PlotPoint[], { scale, domain: [from, to] }: PlotPanel['x']): PlotPoint[] {
   return points.map((point) => {
     const place = points.filter(({ kept }) => kept === point.kept).indexOf(point);
