@@ -50,6 +50,19 @@ export function referenceOf(variant: Variant, variants: readonly Variant[]): Var
   return dense.find(({ config }) => canonicalJson(config.adapter) === adapter) ?? dense[0] ?? null;
 }
 
+/**
+ * The dense row whose weights are as many as those that a row keeps: the one it is compared with where that is so, else the task's first
+ * such row. null for a dense row, and where there is none.
+ */
+export function budgetReferenceOf(variant: Variant, variants: readonly Variant[], kept: ReadonlyMap<Variant, number>): Variant | null {
+  const reference = referenceOf(variant, variants);
+  if (reference === null) {
+    return null;
+  }
+  const dense = [reference, ...variants.filter(({ config }) => config.prune.pruner === 'none')];
+  return dense.find((candidate) => kept.get(candidate) === kept.get(variant)) ?? null;
+}
+
 /** The adapter's name where the task has several, and what differs between the adapters of that name. */
 function adapterDetails({ adapter }: Trial, trials: readonly Trial[]): string[] {
   const name = adapterName(adapter);
