@@ -18,7 +18,6 @@ export async function writeReport(plan: Plan, results: readonly TrialResult[], r
   const sorted = results.filter(({ trial_id: id }) => planned.has(id)).sort((a, b) => (a.trial_id < b.trial_id ? -1 : 1));
   const summary = summarize(plan, sorted, majorityBaselines(root, plan));
   const path = (name: string) => join(root, 'sweeps', plan.sweep_id, name);
-  const plot = await renderPlot(summary);
   const files = {
     jsonl: path('results.jsonl'),
     csv: path('results.csv'),
@@ -29,9 +28,11 @@ export async function writeReport(plan: Plan, results: readonly TrialResult[], r
   };
   await writeFileAtomically(files.jsonl, sorted.map((result) => `${JSON.stringify(result)}\n`).join(''));
   await writeFileAtomically(files.csv, renderCsv(sorted));
-  await writeFileAtomically(files.plot, plot);
-  await writeFileAtomically(files.markdown, renderMarkdown(summary));
-  await writeFileAtomically(files.html, renderHtml(summary, plot));
   await writeJsonAtomically(files.json, summary);
+  await writeFileAtomically(files.markdown, renderMarkdown(summary));
+  // Last: no number waits for a drawing.
+  const plot = await renderPlot(summary);
+  await writeFileAtomically(files.plot, plot);
+  await writeFileAtomically(files.html, renderHtml(summary, plot));
   return { files: Object.values(files) };
 }
