@@ -69,6 +69,11 @@ function describeRows({ task, splits }: Pick<PlannedDataset, 'task' | 'splits'>)
   return `${task} ${splits.map(({ name, rows, of }) => `${name} ${formatCount(rows)} of ${formatCount(of)}`).join(', ')}`;
 }
 
+/** Of a sweep with `compat: official`. */
+export const OFFICIAL_RULES =
+  "masks by the published code's rules (compat: official): equal scores are cut together, so more or less may be kept than asked; " +
+  'sparsity is the fraction removed, as everywhere here';
+
 /** What a reader of a task's table must know: missing trials, single seeds, other references. */
 export function tableNotes({ rows, metrics, majority_class: majority }: TaskSummary): string[] {
   const notes: string[] = [];
@@ -90,6 +95,9 @@ export function tableNotes({ rows, metrics, majority_class: majority }: TaskSumm
   if (references.length > 1) {
     const each = rows.filter(({ reference }) => reference !== null).map((row) => `${rowTitle(row)} to ${row.reference}`);
     notes.push(`differences are taken from several dense adapters: ${each.join('; ')}`);
+  }
+  if (rows.some(({ rules }) => rules === 'official')) {
+    notes.push(OFFICIAL_RULES);
   }
   if (rows.every(({ pruner }) => pruner !== 'none')) {
     notes.push('no dense adapter is in the sweep (pruner none): there are no differences');
