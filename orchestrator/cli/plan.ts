@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { adapterLabel } from '../config/adapter-kinds';
 import { OFFICIAL_RULES } from '../report/format';
-import { maskWords } from '../report/variants';
+import { controlWords, maskWords } from '../report/variants';
 import { artifactRoot } from '../runtime/paths';
 import { readResult } from '../store/sweep-store';
 import { budgetOf } from '../sweep/budget';
@@ -51,7 +51,7 @@ function printTrials(trials: (Trial & { budget: Budget })[]): void {
     id,
     task,
     adapterLabel(adapter),
-    [prune.pruner, ...maskWords(prune)].join(' '),
+    [prune.pruner, ...maskWords(prune), ...controlWords(prune)].join(' '),
     `${Math.round(prune.sparsity * 1000) / 10} %`,
     String(seed),
     count(train.total_steps),

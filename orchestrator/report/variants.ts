@@ -69,8 +69,7 @@ function pruneDetails({ prune }: Trial, trials: readonly Trial[]): string[] {
     ...maskWords(prune),
     ...(prune.rules === 'official' && isVaried(pruned, (trial) => trial.prune.rules) ? ['official'] : []),
     ...PRUNE_DETAILS.filter((key) => isVaried(same, (trial) => trial.prune[key])).map((key) => `${words(key)} ${prune[key]}`),
-    ...(prune.control === 'none' ? [] : [prune.control]),
-    ...(prune.reinitialize ? ['reinitialized'] : []),
+    ...controlWords(prune),
   ];
 }
 
@@ -83,6 +82,11 @@ export function maskWords({ structure, group_kept, group_size, scope, every_step
     // N:M has no other scope.
     ...(scope === 'local' && structure !== 'n_m' ? ['local'] : []),
   ];
+}
+
+/** What is done to the finished mask, or to the weights under it. */
+export function controlWords({ control, reinitialize }: PruneConfig): string[] {
+  return [...(control === 'none' ? [] : [control]), ...(reinitialize ? ['reinitialized'] : [])];
 }
 
 const words = (key: string) => key.replaceAll('_', ' ');

@@ -622,6 +622,18 @@ describe('the sweep glue', () => {
   });
 });
 
+describe('the sweep masks', () => {
+  test.each([null, 'quick', 'full'])(
+    'with profile %s removes three quarters in every line but the dense one, which is first',
+    (profile) => {
+      const [dense, ...lines] = loadSweepConfig('masks', { profile }).compare;
+      expect(dense).toMatchObject({ pruner: ['none'], adapters: [HOULSBY] });
+      const removed = lines.flatMap(({ sparsity, n_m }) => [...sparsity, ...n_m.map((each) => 1 - each.group_kept / each.group_size)]);
+      expect(removed).toEqual(lines.map(() => 0.75));
+    },
+  );
+});
+
 describe('the sweep large-sparse', () => {
   test.each([null, 'quick', 'cpu', 'full'])('is a valid sweep with profile %s, and has its dense reference first', (profile) => {
     const { compare } = loadSweepConfig('large-sparse', { profile });

@@ -1,5 +1,5 @@
 import { adapterName } from '../../../orchestrator/config/adapter-kinds';
-import { sweepConfigFrom } from '../../../orchestrator/config/load';
+import { loadSweepConfig, sweepConfigFrom } from '../../../orchestrator/config/load';
 import { budgetOf } from '../../../orchestrator/sweep/budget';
 import { digestOf, trialId } from '../../../orchestrator/sweep/identity';
 import { planSweep } from '../../../orchestrator/sweep/plan';
@@ -223,6 +223,24 @@ describe('compat: official', () => {
       prune({ pruner: 'synflow', ...official }),
     ]);
     expect(trials.filter((t) => t.prune.pruner === 'grasp').map((t) => t.prune.scoring_rows)).toEqual([20, 10, 30]);
+  });
+});
+
+describe('the sweep masks', () => {
+  test.each([
+    ['quick', 400],
+    [null, 3668],
+  ])('is planned with profile %s, every pruned trial keeping as much', (profile, train) => {
+    const config = loadSweepConfig('masks', { profile });
+    const { trials } = planSweep(config, {
+      backbone: backbone(),
+      datasets: [dataset('mrpc', { train })],
+      maxCohort: 10,
+      profileReason: null,
+    });
+    const kept = trials.filter((t) => t.prune.pruner !== 'none').map((t) => budgetOf(t.adapter, t.prune, backbone(), 2).kept);
+    expect(new Set(kept).size).toBe(1);
+    expect(kept).toHaveLength(8 * config.seeds.length);
   });
 });
 
