@@ -27,7 +27,8 @@ function problemOf(line: CompareLine): string | null {
     const { attention, ffn, unfrozen } = adapter;
     if (unfrozen !== 'none' && (attention !== 'none' || ffn !== 'none')) {
       const module = attention === 'none' ? ffn : attention;
-      return `adapter: "${module}" is not allowed beside ${unfrozenWords[unfrozen]}; must be none: parts of the backbone are trained alone`;
+      const kind = adapterName({ attention: 'none', ffn: 'none', unfrozen });
+      return `adapter: "${module}" is not allowed beside ${kind}; must be none: parts of the backbone are trained alone`;
     }
     for (const pruner of line.pruner.filter((each) => each !== 'none')) {
       const message = pairProblem(pruner, adapter, line);
@@ -36,8 +37,6 @@ function problemOf(line: CompareLine): string | null {
   }
   return null;
 }
-
-const unfrozenWords = { biases: 'bitfit', all: 'full' } as const;
 
 function pairProblem(pruner: Pruner, adapter: AdapterConfig, line: CompareLine): string | null {
   if (!hasMatrices(adapter)) return '; must be none: it has no matrix to prune';
