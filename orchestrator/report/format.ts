@@ -97,6 +97,11 @@ function describeRows({ task, splits }: Pick<PlannedDataset, 'task' | 'splits'>)
   return `${task} ${splits.map(({ name, rows, of }) => `${name} ${formatCount(rows)} of ${formatCount(of)}`).join(', ')}`;
 }
 
+/** Of a sweep with `compat: official`. */
+export const OFFICIAL_RULES =
+  "masks by the published code's rules (compat: official): equal scores are cut together, so more or less may be kept than asked; " +
+  'sparsity is the fraction removed, as everywhere here';
+
 /** What a reader of a task's table must know: degenerate and missing trials, the comparison at the dense budget, single seeds. */
 export function tableNotes(task: TaskSummary): Note[] {
   const { rows, metrics, majority_class: majority } = task;
@@ -120,6 +125,9 @@ export function tableNotes(task: TaskSummary): Note[] {
   if (references.length > 1) {
     const each = rows.filter(({ reference }) => reference !== null).map((row) => `${rowTitle(row)} to ${row.reference}`);
     say(`differences are taken from several dense adapters: ${each.join('; ')}`);
+  }
+  if (rows.some(({ rules }) => rules === 'official')) {
+    say(OFFICIAL_RULES);
   }
   if (rows.every(({ pruner }) => pruner !== 'none')) {
     say('no dense adapter is in the sweep (pruner none): there are no differences');

@@ -1,5 +1,5 @@
-import { budgetOf } from '../sweep/budget';
-import type { Budget, Plan, PlannedDataset, Trial, TrialResult } from '../sweep/types';
+import { budgetOf, sum } from '../sweep/budget';
+import type { Budget, MaskRules, Plan, PlannedDataset, Trial, TrialResult } from '../sweep/types';
 import { meanOf, pairedDifference, type Mean, type PairedDifference } from './statistics';
 import { budgetReferenceOf, referenceOf, variantsOf, type Variant } from './variants';
 
@@ -11,11 +11,13 @@ export interface RowSummary {
   label: string;
   pruner: string;
   sparsity: number;
+  rules: MaskRules;
   bottleneck: string;
   /** Seeds planned, and of those done. */
   seeds: number;
   done: number;
   metrics: Record<string, Mean>;
+  /** As planned; `kept` as it came out, on average, once trials are done: by the official rules it is seldom what was asked for. */
   budget: Budget;
   /** Weights kept, over those of the reference; of a row without one, over its own adapter's weights. 1 for Large-Sparse and dense rows. */
   kept_of_dense: number;
@@ -104,7 +106,7 @@ type Results = ReadonlyMap<string, TrialResult>;
 function summarizeRow(variant: Variant, variants: readonly Variant[], plan: Plan, dataset: PlannedDataset, results: Results): RowSummary {
   const { prune } = variant.config;
   const sizes = ({ config }: Variant) => budgetOf(config.adapter, config.prune, plan.backbone, dataset.num_labels);
-  const budget = sizes(variant);
+  const budget = { ...sizes(variant), ...keptIn(variant, results) };
   const own = valuesBySeed(variant, results);
   const reference = referenceOf(variant, variants);
   const metrics: Record<string, Mean> = {};
@@ -116,6 +118,7 @@ function summarizeRow(variant: Variant, variants: readonly Variant[], plan: Plan
     label: variant.label,
     pruner: prune.pruner,
     sparsity: prune.sparsity,
+    rules: prune.rules,
     bottleneck: variant.bottleneck,
     seeds: variant.trials.length,
     done: own.size,
@@ -172,6 +175,12 @@ function countDegenerate({ trials }: Variant, results: Results): RowSummary['deg
   return counts;
 }
 
+/** Weights kept in the trials that are done, rounded; nothing while none is. */
+function keptIn(variant: Variant, results: Results): Partial<Budget> {
+  const done = variant.trials.map(({ id }) => results.get(id)).filter((result) => result?.status === 'done');
+  return done.length === 0 ? {} : { kept: Math.round(sum(done.map((result) => result!.budget.kept)) / done.length) };
+}
+
 /** Metrics of the trials that are done, by seed, in the order of seeds. */
 function valuesBySeed(variant: Variant, results: Results): Map<number, Record<string, number>> {
   const values = new Map<number, Record<string, number>>();
@@ -187,7 +196,13 @@ function failuresOf(variant: Variant, results: Results): SweepSummary['failures'
     const result = results.get(id);
     if (result?.status !== 'failed') return [];
     return [
-      { trial_id: id, task, row: `${variant.label} ${variant.config.prune.sparsity}`, seed, error: result.error ?? 'no reason was given' },
+      {
+        trial_id: id,
+        task,
+        row: `${variant.label} ${Number(variant.config.prune.sparsity.toPrecision(6))}`,
+        seed,
+        error: result.error ?? 'no reason was given',
+      },
     ];
   });
 }

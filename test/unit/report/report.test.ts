@@ -265,6 +265,47 @@ describe('a report', () => {
     ]);
   });
 
+  test('names how a mask is made where it is not as usual, and compares the rounds of what is made alike', () => {
+    const compare = [
+      { pruner: 'none' },
+      { pruner: 'mag', sparsity: 0.5, structure: ['weights', 'units'], scope: ['global', 'local'] },
+      { pruner: 'mag', n_m: ['2:4', '1:2'] },
+      { pruner: 'mag', sparsity: 0.5, rounds: [2, 3], progressive: {} },
+      { pruner: 'mag', sparsity: 0.5, rounds: 3, progressive: { begin_epoch: 0 } },
+    ];
+    const rows = summarize(planOf({ compare }), [], {}).tasks[0]!.rows.map(({ label }) => label);
+    expect(rows).toEqual([
+      ...['dense', 'mag', 'mag (local)', 'mag (units)', 'mag (units, local)', 'mag (n_m 2:4)', 'mag (n_m 1:2)'],
+      ...['mag (progressive, rounds 2, begin step 13)', 'mag (progressive, rounds 3, begin step 13)'],
+      'mag (progressive, rounds 3, begin step 0)',
+    ]);
+  });
+
+  test('says that it ran by the rules of the published code, with the fraction removed and what was kept in truth', async () => {
+    const plan = planOf({ compare: [{ pruner: 'none' }, { pruner: 'snip', sparsity: 0.3 }], compat: 'official' });
+    const results = plan.trials.map((trial) => resultOf(plan, trial, { accuracy: 0.8, f1: 0.9 }));
+    for (const result of results.slice(3)) result.budget = { ...result.budget, kept: 600_000 + result.seed };
+    const { markdown } = await report(plan, results);
+    expect(markdown).toContain("- masks by the published code's rules (compat: official): equal scores are cut together");
+    expect(markdown).toMatch(/\| snip \| 70 % \| 64 \| 3 \|.*\| 600,002 \|/);
+    expect((await report(planOf(), [])).markdown).not.toContain('compat');
+  });
+
+  test('names the rules of a row where a task mixes them', () => {
+    const plan = planOf({ compare: [{ pruner: 'snip', sparsity: [0.4, 0.8] }], seeds: [1] });
+    const trials = plan.trials.map((trial, i) => (i === 0 ? trial : { ...trial, prune: { ...trial.prune, rules: 'official' as const } }));
+    expect(summarize({ ...plan, trials }, [], {}).tasks[0]!.rows.map(({ label }) => label)).toEqual(['snip', 'snip (official)']);
+  });
+
+  test('names full fine-tuning and prompts, which have a width or none', () => {
+    const plan = planOf({ compare: [{ pruner: 'none', adapter: { kind: ['houlsby', 'prompt', 'full'] } }] });
+    expect(summarize(plan, [], {}).tasks[0]!.rows.map(({ label, bottleneck }) => `${label} | ${bottleneck}`)).toEqual([
+      'dense (houlsby) | 64',
+      'dense (prompt) | 20',
+      'dense (full) | –',
+    ]);
+  });
+
   test('of nothing yet is a table of dashes', () => {
     expect(renderTable(planOf(), [])).toMatch(/dense +64 +0 +– \/ – +604,416\n/);
   });
