@@ -136,7 +136,7 @@ function textLines(path: string): { number: number; line: string }[] {
 }
 
 /** A file's text without its byte-order mark. Another encoding is refused: its letters would be read as something else. */
-function readText(path: string): string {
+export function readText(path: string): string {
   const content = readBytes(path);
   if (!isUtf8(content)) {
     let [begin, number] = [0, 1];
