@@ -43,7 +43,9 @@ export function scoreCommand(): Command {
       const { metrics, rows, warnings } = await scoreTask({ task, predictions, references, noAnswer: naProbs, stemmer });
       for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
       if (options.json) return printJson({ task, rows, metrics, warnings });
-      for (const [name, value] of Object.entries(metrics)) process.stdout.write(`${name.padEnd(20)} ${value.toFixed(4)}\n`);
+      for (const [name, value] of Object.entries(metrics)) {
+        process.stdout.write(`${name.padEnd(20)} ${value.toFixed(name.endsWith('total') ? 0 : 4)}\n`);
+      }
       process.stdout.write(`${'rows'.padEnd(20)} ${rows}\n`);
     }),
   );

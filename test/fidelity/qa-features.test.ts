@@ -92,7 +92,7 @@ describe.each(Object.entries(MODELS))('%s', (_name, wanted) => {
   });
 
   real.each([
-    ['dev-v1.1.json', 384, 128],
+    ['dev-v2.0.json', 384, 128],
     ['dev-v2.0.json', 128, 40],
   ])('every question of %s has the features that Transformers gives, of %i tokens with %i in common', (file, maxLength, stride) => {
     expect(compareFeatures(model, squad(file), maxLength, stride)).toBeNull();

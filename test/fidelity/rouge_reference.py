@@ -30,7 +30,10 @@ PAIRS = [
     ["Relational operators happily generalized conditions.", "A relation operates happy general conditional rationality."],
     ["Flies died; skies were dying, news of the innings proceeded.", "The sky dies: a fly lies, newly proceeding inning."],
     ["Formally, hopefully and responsibly: a geology of theologies.", "The formal, hopeful, responsible geologist's theology."],
-    ["A possibly agreed controlling fee, plastered, hopped, filed and fizzed.", "Agreeing to control possible fees, they plaster, hop, file, fizz."],
+    [
+        "A possibly agreed controlling fee, plastered, hopped, filed and fizzed.",
+        "Agreeing to control possible fees, they plaster, hop, file, fizz.",
+    ],
     ["Café Zoë à Paris costs 12,50 €.", "cafe zoe a paris costs 12.50"],
     ["İstanbul K 水 ß", "istanbul k ss"],
     ["A farmer found a boat.\nThe boat was red.\nHe painted it.", "The red boat was painted.\nA farmer found it."],
