@@ -18,6 +18,7 @@ export const METRIC_TITLES: Record<string, string> = {
 export const DEGENERATE_MARK = '†';
 const DEGENERATE_WORDS: Record<DegenerateWarning, string> = {
   layers_emptied: 'a matrix has no weight left',
+  degenerate_scores: 'scores that rank nothing',
   one_class_predictions: 'every row is predicted as one class',
   non_finite_predictions: 'some predictions are no numbers',
   undefined_metric: 'a metric is not defined and counts as 0',

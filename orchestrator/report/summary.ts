@@ -30,7 +30,13 @@ export interface RowSummary {
 }
 
 /** Codes of the warnings that mark a degenerate mask or run: a trainer's and those of evaluation. */
-export const DEGENERATE_WARNINGS = ['layers_emptied', 'one_class_predictions', 'non_finite_predictions', 'undefined_metric'] as const;
+export const DEGENERATE_WARNINGS = [
+  'layers_emptied',
+  'degenerate_scores',
+  'one_class_predictions',
+  'non_finite_predictions',
+  'undefined_metric',
+] as const;
 export type DegenerateWarning = (typeof DEGENERATE_WARNINGS)[number];
 
 /** The rows that keep as many weights as a dense adapter has, to the weight: Large-Sparse. */
