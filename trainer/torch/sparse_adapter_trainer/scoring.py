@@ -13,8 +13,10 @@ from .dataset import CLASSIFICATION, Split
 from .keys import permutation
 from .model import Part, forward, loss, passes
 from .modules import TrialModules
+from .official_rules import grasp_direction
 from .progress import Pace
-from .pruning import Masks, Pruning, Scores, grasp_scores, snip_scores
+from .pruning import Pruning
+from .scores import Masks, Scores, grasp_scores, mask_gradients, snip_scores
 
 GRADIENT_PRUNERS = (job_pb2.PRUNER_SNIP, job_pb2.PRUNER_GRASP)
 # Rows of one trial in a forward. Fixed, so that a score does not depend on who else is scored.
@@ -41,6 +43,10 @@ class Start:
         return self.trial.prune.pruner == job_pb2.PRUNER_GRASP
 
     @property
+    def by_official_rules(self) -> bool:
+        return self.trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL
+
+    @property
     def scored_rows(self) -> int:
         """Rows that go through the encoder for one round's scores."""
         return self.rows.numel() * (2 if self.is_grasp else 1)
@@ -61,20 +67,26 @@ def distinct_starts(
 
 
 def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
-    """What the scores of all rounds follow from: in one round not the number that is kept, and never the control."""
-    shared = job_pb2.Prune(pruner=prune.pruner, scoring_rows=rows)
+    """What the scores of all rounds follow from: in one round not the number that is kept, and never a control of the finished mask."""
+    shared = job_pb2.Prune(pruner=prune.pruner, scoring_rows=rows, rules=prune.rules)
     if prune.pruner == job_pb2.PRUNER_GRASP:
         shared.temperature = prune.temperature
     if prune.rounds > 1:
         shared.sparsity, shared.scope, shared.rounds, shared.schedule = prune.sparsity, prune.scope, prune.rounds, prune.schedule
+        shared.structure = prune.structure
+        if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+            # Inverts each round's scores.
+            shared.control = prune.control
     serialized: bytes = shared.SerializeToString(deterministic=True)
     return serialized
 
 
 def scoring_rows(trial: job_pb2.Trial, split: Split, task_kind: int) -> Tensor:
-    """Row numbers, int64: the first of a permutation keyed with the seed; for GRASP the first of each class in turn, while it has any."""
+    """Row numbers, int64: the first of a permutation keyed with the seed; for GRASP, but for the official rules, the first of each class in
+    turn, while it has any."""
     order = permutation(split.rows, trial.seed, "scoring rows")
-    if trial.prune.pruner == job_pb2.PRUNER_GRASP and task_kind == CLASSIFICATION:
+    balanced = trial.prune.pruner == job_pb2.PRUNER_GRASP and trial.prune.rules != job_pb2.MASK_RULES_OFFICIAL
+    if balanced and task_kind == CLASSIFICATION:
         labels = split.labels[order]
         classes = int(labels.max()) + 1
         turns = torch.empty_like(order)
@@ -87,19 +99,27 @@ def scoring_rows(trial: job_pb2.Trial, split: Split, task_kind: int) -> Tensor:
 
 def score(backbone: Backbone, split: Split, task_kind: int, starts: Sequence[Start], pass_tokens: int, pace: Pace) -> list[Scores]:
     """A round's scores for each start, on the CPU, at its weights as its masks leave them. Gradients are of the mean loss over the start's
-    rows with dropout off, summed in their order."""
+    rows with dropout off, summed in their order. By the official rules SNIP's are of all weights, removed ones too, and not normalized."""
     cohort = _Cohort(backbone, split, task_kind, starts, pass_tokens, pace)
     found = cohort.sum_over_rows(range(len(starts)), cohort.gradients)
     grasp = [owner for owner, start in enumerate(starts) if start.is_grasp]
     if grasp:
         # Removed weights are 0 for good: their gradients are no part of the gradient's norm.
         cohort.directions = {owner: _masked(found[owner], starts[owner].masks) for owner in grasp}
+        for owner in grasp:
+            if starts[owner].by_official_rules:
+                cohort.directions[owner] = grasp_direction(cohort.directions[owner])
         found |= cohort.sum_over_rows(grasp, cohort.hessian_products)
     scores: list[Scores] = []
     for owner, start in enumerate(starts):
         weights = {name: weight.cpu() for name, weight in cohort.weights[owner].items()}
         result = {name: value.cpu() for name, value in found[owner].items()}
-        scores.append((grasp_scores if start.is_grasp else snip_scores)(weights, result))
+        if start.is_grasp:
+            scores.append(grasp_scores(weights, result))
+        elif start.by_official_rules:
+            scores.append(mask_gradients({name: start.weights[name] for name in result}, result))
+        else:
+            scores.append(snip_scores(weights, result))
     return scores
 
 

@@ -17,7 +17,8 @@ from sparse_adapter_trainer.engine import Engine
 from sparse_adapter_trainer.model import Part, forward, loss
 from sparse_adapter_trainer.modules import TrialModules
 from sparse_adapter_trainer.progress import Pace
-from sparse_adapter_trainer.pruning import Pruning, Scores
+from sparse_adapter_trainer.pruning import Pruning
+from sparse_adapter_trainer.scores import Scores
 from sparse_adapter_trainer.scoring import Start, distinct_starts, score, scoring_rows
 
 CLASSIFICATION, REGRESSION = job_pb2.TASK_KIND_CLASSIFICATION, job_pb2.TASK_KIND_REGRESSION
