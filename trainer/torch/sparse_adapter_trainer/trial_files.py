@@ -42,7 +42,7 @@ def _digest(*parts: object) -> str:
 
 
 def read_masks(folder: Path, layout: Layout) -> Tensors:
-    """A trial's masks. Raises JobFailed (BAD_ARTIFACT) where the file does not fit the adapter."""
+    """A trial's masks, in the layout's order. Raises JobFailed (BAD_ARTIFACT) where the file does not fit the adapter."""
     path = folder / "masks.safetensors"
     masks = read_tensors(path)
     expected = layout.prunable_shapes
@@ -53,4 +53,4 @@ def read_masks(folder: Path, layout: Layout) -> Tensors:
     for name, shape in expected.items():
         if tuple(masks[name].shape) != shape:
             raise bad_artifact(f"{path}: tensor {name} has shape {tuple(masks[name].shape)}, the weight it masks has {shape}")
-    return masks
+    return {name: masks[name] for name in expected}
