@@ -86,7 +86,7 @@ class OfficialRules:
         if wrong:
             self.doubts.append(f"{at}: {wrong} of {n} scores of {scope} are NaN or infinite; NaN is not cut, and as threshold cuts nothing")
         elif bool(scores.min() == scores.max()):
-            self.doubts.append(f"{at}: all {n} scores of {scope} are {float(scores[0]):g}, so that all are cut together")
+            self.doubts.append(f"{at}: all {n} scores of {scope} are {float(scores[0]):g}, so that they are kept or cut together")
 
 
 def mispaired(shapes: Shapes) -> dict[str, str]:

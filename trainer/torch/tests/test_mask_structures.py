@@ -1,6 +1,7 @@
 """N:M groups and whole units keep exactly as many as were asked for, the best ones, and stay 0 in training."""
 
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,14 @@ def test_every_group_keeps_exactly_n_of_its_highest_for_hundreds_of_random_shape
                         group = list(zip(mask[first : first + size], score[first : first + size], strict=True))
                         assert sum(one for one, _ in group) == kept
                         assert min(value for one, value in group if one) >= max(value for one, value in group if not one)
+
+
+def test_a_matrix_of_768_by_768_is_masked_in_milliseconds() -> None:
+    scores = {"a.down.weight": torch.rand(768, 768), "a.up.weight": torch.rand(768, 768)}
+    begin = time.process_time()
+    make_masks(n_m(2, 4), 1, scores)
+    # A matrix takes about 30 ms of a core.
+    assert time.process_time() - begin < 0.5
 
 
 def test_ties_within_a_group_go_by_the_seed() -> None:

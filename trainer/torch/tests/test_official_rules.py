@@ -316,7 +316,7 @@ def test_all_zero_scores_of_snip_become_no_numbers_and_keep_everything() -> None
 def test_all_zero_scores_of_grasp_and_synflow_stay_zero_and_cut_everything(pruner: str) -> None:
     pruning = after_rounds(official(pruner, 0.1), of_one_module([0.0] * 6, 3))
     assert flat(pruning.finished()) == [0] * 6
-    assert pruning.doubts == [f"{pruner}, round 1 of 1: all 6 scores of all matrices are 0, so that all are cut together"]
+    assert pruning.doubts == [f"{pruner}, round 1 of 1: all 6 scores of all matrices are 0, so that they are kept or cut together"]
 
 
 def test_an_infinite_score_of_snip_is_kept_and_counts_as_one_in_the_norm() -> None:

@@ -125,6 +125,16 @@ def test_scores_that_are_all_equal_rank_nothing_and_fail_the_trial() -> None:
     assert int(make_masks(prune("snip", 0.5, GLOBAL), 1, scores)["layers.0.ffn.up.weight"].sum()) == 16
 
 
+@pytest.mark.parametrize(("pruner", "helps"), [("mag", True), ("grasp", True), ("snip", False), ("synflow", False)])
+def test_global_scope_is_named_as_a_remedy_where_it_is_one(pruner: str, helps: bool) -> None:
+    # With up zero, SNIP's scores of both matrices are 0, and so are SynFlow's.
+    with pytest.raises(TrialFailed, match="take init: gaussian") as failed:
+        make_masks(
+            prune(pruner, 0.5, LOCAL), 1, {"layers.0.ffn.down.weight": torch.rand(4, 4), "layers.0.ffn.up.weight": torch.zeros(4, 4)}
+        )
+    assert ("scope: global" in failed.value.message) == helps
+
+
 def test_random_scores_need_not_rank_anything() -> None:
     assert int(make_masks(prune("rand", 0.5), 1, {"down.weight": torch.zeros(4, 4)})["down.weight"].sum()) == 8
 
