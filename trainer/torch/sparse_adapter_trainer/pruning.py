@@ -24,9 +24,14 @@ FloatArray = npt.NDArray[np.floating[Any]]
 IndexArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-# The pruners that score again what earlier rounds kept; the others have one round.
+# The pruners that score again what earlier rounds kept; at initialization the others have one round.
 _IN_ROUNDS = (job_pb2.PRUNER_SNIP, job_pb2.PRUNER_GRASP, job_pb2.PRUNER_SYNFLOW)
 _UNRANKED = (job_pb2.PRUNER_RAND, job_pb2.PRUNER_ER)
+
+
+def is_during_training(prune: job_pb2.Prune) -> bool:
+    """Whether the rounds take place between steps of training (Prune.every_steps)."""
+    return prune.pruner != job_pb2.PRUNER_NONE and prune.every_steps > 0
 
 
 def kept_count(n: int, density: float) -> int:
@@ -36,9 +41,11 @@ def kept_count(n: int, density: float) -> int:
 
 def densities(prune: job_pb2.Prune) -> list[float]:
     """The density after each round, by the schedule; the last is 1 − sparsity exactly."""
-    final, rounds = 1 - prune.sparsity, prune.rounds if prune.pruner in _IN_ROUNDS else 1
+    final, rounds = 1 - prune.sparsity, prune.rounds if prune.pruner in _IN_ROUNDS or is_during_training(prune) else 1
     if prune.schedule == job_pb2.PRUNE_SCHEDULE_LINEAR:
         earlier = [1 - (1 - final) * k / rounds for k in range(1, rounds)]
+    elif prune.schedule == job_pb2.PRUNE_SCHEDULE_CUBIC:
+        earlier = [final + (1 - final) * (1 - k / rounds) ** 3 for k in range(1, rounds)]
     else:
         earlier = [final ** (k / rounds) for k in range(1, rounds)]
     return [*earlier, final]
@@ -100,6 +107,24 @@ class Pruning:
     def done(self) -> bool:
         """Whether all rounds are over."""
         return self._done == len(densities(self._prune))
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether the next round removes nothing, so that it needs no scores."""
+        return all(scope.counts[self._done] == scope.places.size for scope in self._scopes)
+
+    def skip(self) -> None:
+        """A round that keeps all."""
+        self._done += 1
+
+    def go_on(self, masks: Masks, rounds: int) -> None:
+        """Takes up a fresh Pruning after so many rounds that have left these masks: what follows is as if the rounds had been its own.
+        Not where the mask will be inverted, which needs the scores of all rounds."""
+        for scope in self._scopes:
+            kept = torch.cat([masks[name].reshape(-1) for name in scope.matrices]).numpy()
+            # Still in the order that breaks ties.
+            scope.places = scope.places[kept[scope.places] == 1]
+        self._done = rounds
 
     @property
     def masks(self) -> Masks:
