@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 import torch
@@ -29,6 +30,7 @@ CLASSIFICATION = job_pb2.TASK_KIND_CLASSIFICATION
 EXPONENTIAL, LINEAR, CUBIC = job_pb2.PRUNE_SCHEDULE_EXPONENTIAL, job_pb2.PRUNE_SCHEDULE_LINEAR, job_pb2.PRUNE_SCHEDULE_CUBIC
 GLOBAL, LOCAL = job_pb2.PRUNE_SCOPE_GLOBAL, job_pb2.PRUNE_SCOPE_LOCAL
 ROWS = 44
+EveryStep: TypeAlias = tuple[dict[tuple[str, int], dict[str, Tensor]], Recorder]
 
 
 def gradual(
@@ -37,7 +39,7 @@ def gradual(
     """A trial of 12 steps with dropout whose rounds are before its steps begin + 1, begin + every + 1, …; fields: of Prune, seed and
     width of the trial, and batch_size."""
     numbers = {name: fields.pop(name) for name in ("seed", "width") if name in fields}
-    made = trial(trial_id, pruner=pruner, sparsity=sparsity, dropout=0.1, batch_size=fields.pop("batch_size", 8), **numbers)  # type: ignore[arg-type]
+    made = trial(trial_id, pruner=pruner, sparsity=sparsity, dropout=0.1, batch_size=fields.pop("batch_size", 8), **numbers)
     made.prune.MergeFrom(job_pb2.Prune(begin_step=begin, every_steps=every, rounds=rounds, scoring_rows=24, temperature=2))
     made.prune.MergeFrom(job_pb2.Prune(**{"schedule": LINEAR} | fields))
     return made
@@ -55,12 +57,18 @@ MIXED = [
 
 
 @pytest.fixture(scope="module")
-def engine(tiny_roberta: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    """An engine whose root has 44 rows of 3 to 16 random tokens, in passes so small that a round has several."""
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact root with 44 rows of 3 to 16 random tokens."""
     root, random = tmp_path_factory.mktemp("progressive"), torch.Generator().manual_seed(1)
     lengths = torch.randint(3, 17, (ROWS,), generator=random).tolist()
     rows = [torch.randint(5, 200, (length,), generator=random).tolist() for length in lengths]
     write_split(root / "datasets" / "cola" / "train.safetensors", rows, torch.tensor([row[0] % 2 for row in rows], dtype=torch.int32))
+    return root
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_roberta: Path, root: Path) -> Engine:
+    """An engine with passes so small that a round has several."""
     engine = Engine(root, threads=1, pass_tokens=120)
     if not load_backbone(str(tiny_roberta), torch.device("cpu")).row_invariant or engine.environment["row_invariant"] != "true":
         pytest.skip("on this processor products give a row other bits beside other rows: equality holds to rounding only")
@@ -74,15 +82,11 @@ def several_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def trials_folder(engine: Engine) -> Iterator[Path]:
-    """`trials/` of the engine's root, empty before and after."""
-    folder = engine_root(engine) / "trials"
+def trials_folder(root: Path) -> Iterator[Path]:
+    """`trials/` of the engine's root, not there before and after."""
+    folder = root / "trials"
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def engine_root(engine: Engine) -> Path:
-    return engine._context.root
 
 
 def prune(engine: Engine, backbone: Path, trials: list[job_pb2.Trial]) -> Recorder:
@@ -108,10 +112,9 @@ def rounds_done(one: job_pb2.Trial, step: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def every_step(engine: Engine, tiny_roberta: Path) -> Iterator[tuple[dict[tuple[str, int], dict[str, Tensor]], Recorder]]:
+def every_step(engine: Engine, root: Path, tiny_roberta: Path) -> Iterator[EveryStep]:
     """The mixed trials trained as one cohort with a checkpoint after each step: its tensors by trial and step, and what was told. Step 12
     has no checkpoint: the training is whole then."""
-    root = engine_root(engine)
     prune(engine, tiny_roberta, MIXED)
     told = train(engine, tiny_roberta, MIXED, until_step=11, checkpoint_every_steps=1, keep_checkpoints=99)
     states = {
@@ -139,9 +142,7 @@ def test_the_job_that_prunes_writes_masks_of_ones_and_scores_nothing(engine: Eng
 
 
 @pytest.mark.parametrize("one", MIXED, ids=[one.trial_id for one in MIXED])
-def test_after_each_step_the_kept_counts_are_the_schedules_and_masks_are_nested(
-    one: job_pb2.Trial, every_step: tuple[dict[tuple[str, int], dict[str, Tensor]], Recorder]
-) -> None:
+def test_after_each_step_the_kept_counts_are_the_schedules_and_masks_are_nested(one: job_pb2.Trial, every_step: EveryStep) -> None:
     states, told = every_step
     masks = [masks_in(states[one.trial_id, step]) for step in range(1, 12)]
     n = sum(mask.numel() for mask in masks[0].values())
@@ -161,9 +162,7 @@ def test_after_each_step_the_kept_counts_are_the_schedules_and_masks_are_nested(
 
 
 @pytest.mark.parametrize("one", MIXED, ids=[one.trial_id for one in MIXED])
-def test_removed_weights_and_their_moments_are_exactly_zero_and_kept_ones_move(
-    one: job_pb2.Trial, every_step: tuple[dict[tuple[str, int], dict[str, Tensor]], Recorder]
-) -> None:
+def test_removed_weights_and_their_moments_are_exactly_zero_and_kept_ones_move(one: job_pb2.Trial, every_step: EveryStep) -> None:
     states, _ = every_step
     for step in range(1, 12):
         state = states[one.trial_id, step]
@@ -175,10 +174,10 @@ def test_removed_weights_and_their_moments_are_exactly_zero_and_kept_ones_move(
 
 @pytest.mark.parametrize("one", MIXED[:5], ids=[one.trial_id for one in MIXED[:5]])
 def test_a_round_ranks_the_weights_as_they_are_then_with_dropout_off(
-    one: job_pb2.Trial, every_step: tuple[dict[tuple[str, int], dict[str, Tensor]], Recorder], engine: Engine, tiny_roberta: Path
+    one: job_pb2.Trial, every_step: EveryStep, root: Path, tiny_roberta: Path
 ) -> None:
     states, _ = every_step
-    backbone, split = parts(engine, tiny_roberta)
+    backbone, split = parts(root, tiny_roberta)
     shapes = layout(one.adapter, backbone, 2)
     for round_ in range(1, one.prune.rounds):
         at = one.prune.begin_step + round_ * one.prune.every_steps
@@ -199,14 +198,14 @@ def test_a_round_ranks_the_weights_as_they_are_then_with_dropout_off(
         assert all(torch.equal(mask, after[name]) for name, mask in pruning.masks.items())
 
 
-def parts(engine: Engine, path: Path) -> tuple[Backbone, Split]:
+def parts(root: Path, path: Path) -> tuple[Backbone, Split]:
     backbone = load_backbone(str(path), torch.device("cpu"))
-    split = load_split(engine_root(engine), spec("", []).dataset, "train", backbone.vocabulary, backbone.token_types, backbone.longest)
+    split = load_split(root, spec("", []).dataset, "train", backbone.vocabulary, backbone.token_types, backbone.longest)
     return backbone, split
 
 
 def test_by_magnitude_the_smallest_weights_of_the_step_before_go(
-    every_step: tuple[dict[tuple[str, int], dict[str, Tensor]], Recorder],
+    every_step: EveryStep,
 ) -> None:
     states, _ = every_step
     # MAG's rounds are before steps 5, 7 and 9.
@@ -320,10 +319,10 @@ class Dying(Recorder):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(engine: Engine, tiny_roberta: Path) -> Recorder:
+def undisturbed(engine: Engine, root: Path, tiny_roberta: Path) -> Recorder:
     prune(engine, tiny_roberta, MIXED)
     told = train(engine, tiny_roberta, MIXED, log_every_steps=1)
-    shutil.rmtree(engine_root(engine) / "trials")
+    shutil.rmtree(root / "trials")
     return told
 
 
