@@ -7,6 +7,11 @@ from sparse_adapter.trainer.v1 import job_pb2
 from .scores import Shapes
 
 
+def is_during_training(prune: job_pb2.Prune) -> bool:
+    """Whether the rounds take place between steps of training (Prune.every_steps)."""
+    return prune.pruner != job_pb2.PRUNER_NONE and prune.every_steps > 0
+
+
 def kept_count(n: int, density: float) -> int:
     """How many of n weights are kept: floor(density · n + 0.5), in float64."""
     return math.floor(density * n + 0.5)

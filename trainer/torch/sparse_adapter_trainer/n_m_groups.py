@@ -16,14 +16,17 @@ class NMGroups:
     def __init__(self, prune: job_pb2.Prune, seed: int, shapes: Shapes) -> None:
         """Each of shapes [a, b] has b a multiple of M."""
         self._prune, self._seed, self._shapes = prune, seed, shapes
+        self.masks: Masks = {name: torch.ones(shape, dtype=torch.uint8) for name, shape in shapes.items()}
         # By matrix: places within each group, the highest score first, [groups, M]. Empty before the round.
         self._orders: dict[str, IndexArray] = {}
 
-    @property
-    def masks(self) -> Masks:
-        if not self._orders:
-            return {name: torch.ones(shape, dtype=torch.uint8) for name, shape in self._shapes.items()}
-        return {name: self._mask(name, order[:, : self._prune.group_kept]) for name, order in self._orders.items()}
+    def keeps_all(self, done: int) -> bool:
+        """Never: N is less than M."""
+        return False
+
+    def go_on(self, masks: Masks) -> None:
+        """Takes up fresh groups after the round that has left these masks, or before it."""
+        self.masks = masks
 
     def keep(self, scores: Scores, done: int) -> None:
         """The round. Raises TrialFailed as `require_ranking` does, of each matrix: a group may well have equal scores."""
@@ -33,6 +36,7 @@ class NMGroups:
             ties = self._places_drawn("ties", name)
             best = np.take_along_axis(-found, ties, axis=1).argsort(axis=1, kind="stable")
             self._orders[name] = np.take_along_axis(ties, best, axis=1)
+        self.masks = {name: self._mask(name, order[:, : self._prune.group_kept]) for name, order in self._orders.items()}
 
     def finished(self) -> Masks:
         kept = self._prune.group_kept

@@ -41,6 +41,26 @@ class Pruning:
         return self._done == len(densities(self._prune))
 
     @property
+    def keeps_all(self) -> bool:
+        """Whether the next round removes nothing, so that it needs no scores."""
+        return self._in_training.keeps_all(self._done)
+
+    def skip(self) -> None:
+        """A round that keeps all."""
+        self._done += 1
+
+    def go_on(self, masks: Masks, rounds: int) -> None:
+        """Takes up a fresh Pruning after so many rounds that have left these masks: what follows is as if the rounds had been its own.
+        Not where the mask will be inverted, which needs the scores of all rounds."""
+        self._in_training.go_on(masks)
+        self._done = rounds
+
+    @property
+    def _in_training(self) -> Ranking | NMGroups:
+        assert not isinstance(self._method, OfficialRules), "a request for official rules during training is refused"
+        return self._method
+
+    @property
     def masks(self) -> Masks:
         """uint8: what the rounds so far have kept, of all matrices."""
         return self._method.masks

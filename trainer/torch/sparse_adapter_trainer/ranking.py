@@ -16,7 +16,7 @@ from .densities import densities, er_counts, kept_count
 from .errors import TrialFailed
 from .keys import permutation
 from .scores import Masks, Scores, Shapes
-from .units import masks_of_units, unit_scores, unit_shapes
+from .units import masks_of_units, unit_scores, unit_shapes, units_of_masks
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IndexArray = npt.NDArray[np.int64]
@@ -40,6 +40,18 @@ class Ranking:
     @property
     def masks(self) -> Masks:
         return self._of_matrices(self._named([scope.places for scope in self._scopes]))
+
+    def keeps_all(self, done: int) -> bool:
+        """Whether the round after `done` of them removes nothing."""
+        return all(scope.counts[done] == scope.places.size for scope in self._scopes)
+
+    def go_on(self, masks: Masks) -> None:
+        """Takes up a fresh ranking after rounds that have left these masks."""
+        kept = units_of_masks(masks) if self._in_units else masks
+        for scope in self._scopes:
+            flat = torch.cat([kept[name].reshape(-1) for name in scope.names]).numpy()
+            # Still in the order that breaks ties.
+            scope.places = scope.places[flat[scope.places] == 1]
 
     def keep(self, scores: Scores, done: int) -> None:
         """One round, after `done` of them. Raises TrialFailed as `require_ranking` does."""

@@ -1,4 +1,5 @@
-"""SNIP's and GraSP's scores of many trials at once. Trials that would score the same weights on the same rows share them."""
+"""A round's scores. SNIP's and GraSP's are taken for many trials at once; those that would score the same weights on the same rows share
+them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,20 +15,22 @@ from .keys import permutation
 from .model import Part, forward, loss, passes
 from .modules import TrialModules
 from .official_rules import grasp_direction
-from .progress import Pace
 from .pruning import Pruning
-from .scores import Masks, Scores, grasp_scores, mask_gradients, snip_scores
+from .scores import Masks, Scores, grasp_scores, magnitude_scores, mask_gradients, snip_scores
+from .synflow import synflow_scores, synflow_scores_alone
 
 GRADIENT_PRUNERS = (job_pb2.PRUNER_SNIP, job_pb2.PRUNER_GRASP)
 # Rows of one trial in a forward. Fixed, so that a score does not depend on who else is scored.
 _ROWS = 32
 _Gradients = dict[str, Tensor]
+# Called after each pass with its rows; may raise to stop.
+Passed = Callable[[int], None]
 
 
 @dataclass
 class Start:
-    """What some trials share: first weights by name, and the rows to score on (int64). trial: one of them; prunings: by trial id, of
-    those whose rounds are not over. With more than one round all of them go through the same masks."""
+    """What some trials share: weights by name, and the rows to score on (int64). trial: one of them; prunings: by trial id, of those
+    whose rounds are not over. With more than one round all of them go through the same masks."""
 
     trial: job_pb2.Trial
     prunings: dict[str, Pruning]
@@ -97,10 +100,23 @@ def scoring_rows(trial: job_pb2.Trial, split: Split, task_kind: int) -> Tensor:
     return order[: trial.prune.scoring_rows]
 
 
-def score(backbone: Backbone, split: Split, task_kind: int, starts: Sequence[Start], pass_tokens: int, pace: Pace) -> list[Scores]:
-    """A round's scores for each start, on the CPU, at its weights as its masks leave them. Gradients are of the mean loss over the start's
-    rows with dropout off, summed in their order. By the official rules SNIP's are of all weights, removed ones too, and not normalized."""
-    cohort = _Cohort(backbone, split, task_kind, starts, pass_tokens, pace)
+def score_without_rows(trial: job_pb2.Trial, pruning: Pruning, backbone: Backbone, weights: dict[str, Tensor]) -> Scores:
+    """The scores of the trial's next round by a pruner that reads no data. weights: the prunable ones by name, on the CPU."""
+    if trial.prune.pruner == job_pb2.PRUNER_MAG:
+        return magnitude_scores(weights)
+    if trial.prune.pruner != job_pb2.PRUNER_SYNFLOW:
+        return pruning.random_scores()
+    kept = _masked(weights, pruning.masks)
+    if trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+        return synflow_scores_alone(trial.adapter, kept)
+    return synflow_scores(trial.adapter, len(backbone.layers), backbone.hidden, kept)
+
+
+def score(backbone: Backbone, split: Split, task_kind: int, starts: Sequence[Start], pass_tokens: int, passed: Passed) -> list[Scores]:
+    """A round's scores by SNIP or GRASP for each start, on the CPU, at its weights as its masks leave them. Gradients are of the mean loss
+    over the start's rows with dropout off, summed in their order. By the official rules SNIP's are of all weights, removed ones too, and
+    not normalized."""
+    cohort = _Cohort(backbone, split, task_kind, starts, pass_tokens, passed)
     found = cohort.sum_over_rows(range(len(starts)), cohort.gradients)
     grasp = [owner for owner, start in enumerate(starts) if start.is_grasp]
     if grasp:
@@ -130,9 +146,9 @@ def _masked(tensors: dict[str, Tensor], masks: Masks) -> dict[str, Tensor]:
 class _Cohort:
     """Starts whose derivatives are taken together. An owner is a place among the starts."""
 
-    def __init__(self, backbone: Backbone, split: Split, task_kind: int, starts: Sequence[Start], pass_tokens: int, pace: Pace) -> None:
+    def __init__(self, backbone: Backbone, split: Split, task_kind: int, starts: Sequence[Start], pass_tokens: int, passed: Passed) -> None:
         self._backbone, self._split, self._task_kind, self._starts = backbone, split, task_kind, starts
-        self._pass_tokens, self._pace = pass_tokens, pace
+        self._pass_tokens, self._passed = pass_tokens, passed
         device = backbone.word.device
         placed = [{name: weight.to(device) for name, weight in start.weights.items()} for start in starts]
         # Prunable ones, masked, and the others.
@@ -160,9 +176,7 @@ class _Cohort:
                 share = part.pack.rows / self._starts[part.owner].rows.numel()
                 for name, summand in found.items():
                     sums[part.owner][name].add_(summand, alpha=share)
-            rows = sum(part.pack.rows for part in group)
-            self._pace.advance(rows, rows)
-            self._pace.stop_between_passes()
+            self._passed(sum(part.pack.rows for part in group))
         return sums
 
     def gradients(self, group: list[Part]) -> list[_Gradients]:

@@ -44,3 +44,8 @@ def spread(values: dict[str, Tensor], shapes: Shapes) -> Scores:
 def masks_of_units(kept: Masks, shapes: Shapes) -> Masks:
     """Masks by matrix of the units that are kept: uint8 [r] by module."""
     return {name: mask.to(torch.uint8).contiguous() for name, mask in spread(kept, shapes).items()}
+
+
+def units_of_masks(masks: Masks) -> Masks:
+    """The units that masks by matrix keep: uint8 [r] by module."""
+    return {module: masks[pair(module)[0]][:, 0] for module in modules({name: tuple(mask.shape) for name, mask in masks.items()})}

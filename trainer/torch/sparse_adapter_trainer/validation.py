@@ -145,10 +145,12 @@ def _prune(at: str, trial: job_pb2.Trial) -> _Found:
     yield from _at_least_one(f"{at}.rounds", prune.rounds)
     if prune.rounds > 1:
         yield from _enum(f"{at}.schedule", prune.schedule, job_pb2.PruneSchedule)
-        # The official rules score anew in each round, whatever the pruner.
-        same = prune.pruner in (job_pb2.PRUNER_RAND, job_pb2.PRUNER_MAG) and prune.rules != job_pb2.MASK_RULES_OFFICIAL
-        if same or prune.pruner == job_pb2.PRUNER_ER:
+        # During training MAG's weights differ from round to round, and RAND's density falls like the others'. Official rules score anew.
+        anew = prune.every_steps or prune.rules == job_pb2.MASK_RULES_OFFICIAL
+        same = [job_pb2.PRUNER_ER] if anew else [job_pb2.PRUNER_RAND, job_pb2.PRUNER_MAG, job_pb2.PRUNER_ER]
+        if prune.pruner in same:
             yield f"{at}.rounds", f"{prune.rounds} is not 1; the scores of {job_pb2.Pruner.Name(prune.pruner)} are the same in every round"
+    yield from _prune_during_training(at, trial)
     if prune.structure == job_pb2.MASK_STRUCTURE_N_M:
         yield from _groups(at, prune)
     if prune.structure in (job_pb2.MASK_STRUCTURE_N_M, job_pb2.MASK_STRUCTURE_UNITS) and prune.pruner == job_pb2.PRUNER_ER:
@@ -179,13 +181,32 @@ def _official(at: str, trial: job_pb2.Trial) -> _Found:
         yield f"{at}.pruner", "PRUNER_ER is not in the published code, whose rules are asked for; with ER rules is EXACT"
     if forms.has_lora(trial.adapter):
         yield f"{at}.rules", "is OFFICIAL; for an adapter with LORA it is EXACT"
-    if prune.every_steps:
-        yield f"{at}.every_steps", f"{prune.every_steps} is not 0; with OFFICIAL rules all rounds are at initialization"
     if prune.pruner == job_pb2.PRUNER_GRASP and prune.temperature != 1:
         yield f"{at}.temperature", f"{prune.temperature:g} is not 1, as OFFICIAL rules need: the published code does not use it"
     if prune.pruner == job_pb2.PRUNER_SYNFLOW and trial.adapter.norm == job_pb2.ADAPTER_NORM_AFTER:
         why = "a norm's outputs sum to a constant, so that the scores of SYNFLOW are rounding errors"
         yield f"{at}.rules", f"is OFFICIAL where adapter.norm is AFTER: {why}; take EXACT rules, or another norm"
+
+
+def _prune_during_training(at: str, trial: job_pb2.Trial) -> _Found:
+    prune, total = trial.prune, trial.train.total_steps
+    if not prune.every_steps:
+        if prune.begin_step:
+            yield f"{at}.begin_step", f"{prune.begin_step} is not 0, as it is unless every_steps is set"
+        return
+    during = f"where every_steps, {prune.every_steps} here, asks for pruning during training"
+    if prune.pruner == job_pb2.PRUNER_ER:
+        yield f"{at}.every_steps", f"{prune.every_steps} is not 0; ER prunes at initialization only"
+    if prune.control > job_pb2.MASK_CONTROL_NONE:
+        yield f"{at}.control", f"{job_pb2.MaskControl.Name(prune.control)} is not NONE, as it is {during}"
+    if prune.reinitialize:
+        yield f"{at}.reinitialize", f"is not false, as it is {during}"
+    if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+        yield f"{at}.rules", f"is not EXACT, as it is {during}"
+    last = prune.begin_step + (max(prune.rounds, 1) - 1) * prune.every_steps
+    if 0 < total <= last:
+        sum_of_steps = f"begin_step + (rounds − 1) · every_steps = {prune.begin_step} + ({prune.rounds} − 1) · {prune.every_steps} = {last}"
+        yield f"{at}.every_steps", f"the last round is too late: {sum_of_steps} is not less than train.total_steps, {total}"
 
 
 def _train(at: str, train: job_pb2.Train) -> _Found:

@@ -12,21 +12,20 @@ from .adapters import Layout, is_prunable
 from .artifacts import describe, read_metadata, write_tensors
 from .context import Context, Loaded
 from .dataset import require_labels
-from .densities import densities
+from .densities import densities, is_during_training
 from .errors import TrialFailed
 from .progress import Pace
 from .pruning import Pruning, emptied
 from .reporting import Reporter
-from .scores import Masks, Scores, magnitude_scores
-from .scoring import GRADIENT_PRUNERS, Start, distinct_starts, score
-from .synflow import synflow_scores, synflow_scores_alone
+from .scores import Masks
+from .scoring import GRADIENT_PRUNERS, Start, distinct_starts, score, score_without_rows
 from .trial_files import mask_source, read_masks, trial_folder
 
 
 def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
     """Runs a prune job. A trial whose mask is there, made from the same, is reported as it is."""
     waiting = [trial for trial in spec.trials if not _has_mask(context, spec, trial)]
-    by_gradient = [trial for trial in waiting if trial.prune.pruner in GRADIENT_PRUNERS]
+    by_gradient = [trial for trial in waiting if trial.prune.pruner in GRADIENT_PRUNERS and not is_during_training(trial.prune)]
     without_rows = [trial for trial in waiting if trial not in by_gradient]
     loaded = context.load(spec, ["train"] if by_gradient else [], reporter)
     for trial in spec.trials:
@@ -34,16 +33,22 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
             _report(context, loaded, trial, read_masks(trial_folder(context.root, trial.trial_id), loaded.layout(trial)), reporter)
     starts = _starts(loaded, by_gradient, reporter) if by_gradient else []
     # A round of SynFlow takes one row through the trial's modules.
-    rounds = sum(len(densities(trial.prune)) for trial in without_rows if trial.prune.pruner == job_pb2.PRUNER_SYNFLOW)
+    synflow = [trial for trial in without_rows if trial.prune.pruner == job_pb2.PRUNER_SYNFLOW and not is_during_training(trial.prune)]
+    rounds = sum(len(densities(trial.prune)) for trial in synflow)
     rows = sum(start.scored_rows * len(densities(start.trial.prune)) for start in starts)
     pace = Pace(reporter, event_pb2.PHASE_SCORE, total=rows + rounds)
     for trial in without_rows:
         with _failing_alone(trial.trial_id, reporter):
             _write(context, loaded, trial, *_masks_without_rows(loaded, trial, pace), reporter)
         pace.advance(0, 0)
+
+    def passed(rows: int) -> None:
+        pace.advance(rows, rows)
+        pace.stop_between_passes()
+
     trials = {trial.trial_id: trial for trial in by_gradient}
     while starts:
-        found = score(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, starts, context.pass_tokens, pace)
+        found = score(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, starts, context.pass_tokens, passed)
         for start, scores in zip(starts, found, strict=True):
             going_on: dict[str, Pruning] = {}
             for trial_id, pruning in start.prunings.items():
@@ -92,24 +97,14 @@ def _masks_without_rows(loaded: Loaded, trial: job_pb2.Trial, pace: Pace) -> tup
     if prune.pruner == job_pb2.PRUNER_NONE:
         return {name: torch.ones(shape, dtype=torch.uint8) for name, shape in shapes.items()}, []
     pruning = Pruning(prune, trial.seed, shapes)
-    ranked_by_weights = prune.pruner in (job_pb2.PRUNER_MAG, job_pb2.PRUNER_SYNFLOW)
-    weights = _prunable_start(loaded, trial) if ranked_by_weights else {}
+    if is_during_training(prune):
+        return pruning.masks, []
+    weights = _prunable_start(loaded, trial)
     while not pruning.done:
+        pruning.keep(score_without_rows(trial, pruning, loaded.backbone, weights))
         if prune.pruner == job_pb2.PRUNER_SYNFLOW:
-            masks = pruning.masks
-            pruning.keep(_synflow_scores(loaded, trial, {name: weight * masks[name] for name, weight in weights.items()}))
             pace.advance(1, 1)
-        elif prune.pruner == job_pb2.PRUNER_MAG:
-            pruning.keep(magnitude_scores(weights))
-        else:
-            pruning.keep(pruning.random_scores())
     return pruning.finished(), pruning.doubts
-
-
-def _synflow_scores(loaded: Loaded, trial: job_pb2.Trial, kept: dict[str, Tensor]) -> Scores:
-    if trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL:
-        return synflow_scores_alone(trial.adapter, kept)
-    return synflow_scores(trial.adapter, len(loaded.backbone.layers), loaded.backbone.hidden, kept)
 
 
 def _prunable_start(loaded: Loaded, trial: job_pb2.Trial) -> dict[str, Tensor]:
@@ -129,10 +124,15 @@ def _report(context: Context, loaded: Loaded, trial: job_pb2.Trial, masks: Masks
     _, *doubts = _origin(path)
     if doubts:
         reporter.warning(trial.trial_id, "degenerate_scores", _shortened(doubts, 4, "; "))
+    warn_of_emptied(trial.trial_id, masks, reporter)
+    reporter.trial_result(trial.trial_id, [describe(context.root, path)], sizes(loaded.layout(trial), masks))
+
+
+def warn_of_emptied(trial_id: str, masks: Masks, reporter: Reporter) -> None:
+    """Warns where a matrix has no weight left."""
     empty = emptied(masks)
     if empty:
-        reporter.warning(trial.trial_id, "layers_emptied", f"no weight was kept in {_shortened(empty, 8, ', ')}")
-    reporter.trial_result(trial.trial_id, [describe(context.root, path)], sizes(loaded.layout(trial), masks))
+        reporter.warning(trial_id, "layers_emptied", f"no weight was kept in {_shortened(empty, 8, ', ')}")
 
 
 def _shortened(parts: list[str], most: int, between: str) -> str:

@@ -203,6 +203,34 @@ def test_rounds_of_units_are_nested_exact_and_do_not_look_at_what_was_removed() 
     assert pruning.done
 
 
+@pytest.mark.parametrize("done", [0, 1, 2])
+def test_rounds_of_units_that_go_on_from_masks_are_as_if_uninterrupted(done: int) -> None:
+    shapes, torch_draw = module_shapes([10, 6], [4, 4]), torch.Generator().manual_seed(5)
+    prune = units(0.75, rounds=3, schedule=LINEAR)
+    rounds = [scores_with_ties(shapes, 1, torch_draw) for _ in range(3)]
+    whole, taken_up = Pruning(prune, 1, shapes), Pruning(prune, 1, shapes)
+    for scores in rounds[:done]:
+        whole.keep(scores)
+    taken_up.go_on(whole.masks, done)
+    for scores in rounds[done:]:
+        assert not taken_up.keeps_all
+        whole.keep(scores)
+        taken_up.keep(scores)
+    assert taken_up.done
+    assert all(torch.equal(taken_up.finished()[name], mask) for name, mask in whole.finished().items())
+
+
+def test_groups_go_on_from_their_masks() -> None:
+    scores = {"a.down.weight": torch.rand(4, 8), "a.up.weight": torch.rand(8, 4)}
+    whole = Pruning(n_m(2, 4), 1, shapes_of(scores))
+    whole.keep(scores)
+    taken_up = Pruning(n_m(2, 4), 1, shapes_of(scores))
+    assert not taken_up.keeps_all
+    taken_up.go_on(whole.masks, 1)
+    assert taken_up.done
+    assert all(torch.equal(taken_up.masks[name], mask) for name, mask in whole.masks.items())
+
+
 def test_shuffled_units_are_as_many_of_each_module_at_places_drawn_by_the_seed() -> None:
     shapes = module_shapes([40, 30], [4, 4])
     scores = {name: torch.rand(shape) + (index > 1) for index, (name, shape) in enumerate(shapes.items())}
@@ -274,18 +302,23 @@ def test_a_cohort_of_structures_is_pruned_and_its_removed_weights_stay_zero(cola
         structured("units", units(0.75, rounds=3), schedule=LINEAR),
         structured("flow", units(0.5, LOCAL, "synflow", rounds=5), schedule=LINEAR),
         structured("rand", units(0.5, LOCAL, "rand")),
+        structured("units-in-training", units(0.5, pruner="mag", rounds=2, every_steps=1), schedule=LINEAR),
+        structured("groups-in-training", n_m(2, 4, every_steps=1, begin_step=1)),
         structured("lora", units(0.5, LOCAL)),
     ]
     trials[-1].adapter.CopyFrom(adapter("lora", "lora", width=4))
     root, told = fresh_root(cola, tmp_path / "root"), Recorder()
     Engine(root).run(spec(backbone_path, trials, prune=job_pb2.PruneWork()), told)
-    Engine(root).run(spec(backbone_path, trials, train=train_work()), Recorder())
-    assert not told.failures
+    trained_so = Recorder()
+    Engine(root).run(spec(backbone_path, trials, train=train_work()), trained_so)
+    assert told.failures == trained_so.failures == {}
     for one in trials:
-        masks = load_file(root / "trials" / one.trial_id / "masks.safetensors")
+        during = one.prune.every_steps > 0
+        folder = root / "trials" / one.trial_id
+        masks = load_file((folder / "adapter" if during else folder) / "masks.safetensors")
         n, kept = sum(mask.numel() for mask in masks.values()), sum(int(mask.sum()) for mask in masks.values())
         assert kept == round(n * (1 - one.prune.sparsity))
-        result = told.results[one.trial_id]
+        result = (trained_so if during else told).results[one.trial_id]
         assert result["achieved_sparsity"] == pytest.approx(one.prune.sparsity)
         assert result["kept"] == kept + result["trainable"] - n
         trained = weights(root, one.trial_id)

@@ -319,6 +319,10 @@ def test_all_zero_scores_of_grasp_and_synflow_stay_zero_and_cut_everything(prune
     assert pruning.doubts == [f"{pruner}, round 1 of 1: all 6 scores of all matrices are 0, so that they are kept or cut together"]
 
 
+def test_grasp_scores_with_a_negative_sum_keep_their_order() -> None:
+    assert flat(after_rounds(official("grasp", 0.5), of_one_module([-5.0, -1, -2, 1], 2)).finished()) == [0, 1, 0, 1]
+
+
 def test_an_infinite_score_of_snip_is_kept_and_counts_as_one_in_the_norm() -> None:
     # If it did not, the norm would be NaN and nothing would be cut.
     masks = after_rounds(official("snip", 0.5), of_one_module([float("inf"), 1.0, 2, 3], 2)).finished()

@@ -16,7 +16,6 @@ from sparse_adapter_trainer.dataset import Split, load_split
 from sparse_adapter_trainer.engine import Engine
 from sparse_adapter_trainer.model import Part, forward, loss
 from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.progress import Pace
 from sparse_adapter_trainer.pruning import Pruning
 from sparse_adapter_trainer.scores import Scores
 from sparse_adapter_trainer.scoring import Start, distinct_starts, score, scoring_rows
@@ -42,8 +41,7 @@ def start_of(backbone: Backbone, split: Split, one: job_pb2.Trial, task_kind: in
 def scores_of(
     backbone: Backbone, split: Split, starts: list[Start], task_kind: int = CLASSIFICATION, pass_tokens: int = 500
 ) -> list[Scores]:
-    rows = sum(start.scored_rows for start in starts)
-    return score(backbone, split, task_kind, starts, pass_tokens, Pace(Recorder(), event_pb2.PHASE_SCORE, rows))
+    return score(backbone, split, task_kind, starts, pass_tokens, lambda _: None)
 
 
 def masked(start: Start) -> dict[str, Tensor]:

@@ -164,7 +164,7 @@ def test_what_does_not_fit_together_is_named_by_its_path(root, adapter, prune, f
         (N_M | {"group_kept": 5}, "group_kept", "5 is not in [1, 4), 4 being group_size"),
         (OFFICIAL | {"pruner": "PRUNER_GRASP", "temperature": 2}, "temperature", "2 is not 1, as OFFICIAL rules need"),
         (OFFICIAL | {"pruner": "PRUNER_SYNFLOW"}, "rules", "the scores of SYNFLOW are rounding errors"),
-        (OFFICIAL | {"every_steps": 5}, "every_steps", "5 is not 0; with OFFICIAL rules all rounds are at initialization"),
+        (OFFICIAL | {"every_steps": 5}, "rules", "is not EXACT, as it is where every_steps, 5 here, asks for pruning during training"),
     ],
 )
 def test_masks_that_nothing_can_make_are_refused_with_what_would_be_right(root, prune, field, says):
