@@ -39,3 +39,18 @@ def has_prefix(adapter: job_pb2.Adapter) -> bool:
 def has_matrices(adapter: job_pb2.Adapter) -> bool:
     """Whether there is anything to prune: a down and an up projection."""
     return has_bottleneck(adapter) or has_lora(adapter)
+
+
+def matrices(adapter: job_pb2.Adapter, hidden: int, inner: int) -> dict[str, tuple[int, int]]:
+    """Names within a layer and shapes of the prunable matrices; inner: the width of the backbone's feed-forward block."""
+    attention, ffn = adapter.attention_bottleneck, adapter.ffn_bottleneck
+    # By site: bottleneck, inputs, outputs.
+    sites = {site: ({"attention": attention, "ffn": ffn}[site], hidden, hidden) for site in bottlenecks(adapter)}
+    if adapter.attention == job_pb2.ATTENTION_MODULE_LORA:
+        sites |= {"query": (attention, hidden, hidden), "value": (attention, hidden, hidden)}
+    if adapter.ffn == job_pb2.FFN_MODULE_LORA:
+        sites |= {"ffn_in": (ffn, hidden, inner), "ffn_out": (ffn, inner, hidden)}
+    found: dict[str, tuple[int, int]] = {}
+    for site, (width, inputs, outputs) in sites.items():
+        found |= {f"{site}.down.weight": (width, inputs), f"{site}.up.weight": (outputs, width)}
+    return found

@@ -1,6 +1,7 @@
 """What a trial leaves on disk while and after it trains, all of it under `trials/<trial id>/`.
 
-checkpoints/step-<N>/state.safetensors   parameters (as in the adapter), first_moment.*, second_moment.*
+checkpoints/step-<N>/state.safetensors   parameters (as in the adapter), first_moment.*, second_moment.*, and of a trial that is pruned
+                                         during training mask.*
 checkpoints/step-<N>/position.json       step, rows and seconds so far, what it was made from, and on what machine
 adapter/                                 as in Trial of job.proto
 training.json                            rows and seconds of the training that made adapter/; its own digest must not hang on them
@@ -19,11 +20,13 @@ from .artifacts import read_tensors, remove_folder, remove_leftovers, write_fold
 from .durable_files import write_durably
 from .errors import JobFailed
 from .optimizer import AdamW
+from .scores import Masks
 
 
 @dataclass
 class Position:
-    """How far a trial is. `source`: digest of all that its numbers follow from. `loss_sum`, `loss_rows`: since the last metric event."""
+    """How far a trial is. `source`: digest of all that its numbers follow from. `loss_sum`, `loss_rows`: since the last metric event.
+    `rounds`: of pruning during training, done."""
 
     source: str
     step: int = 0
@@ -31,35 +34,36 @@ class Position:
     seconds: float = 0.0
     loss_sum: float = 0.0
     loss_rows: int = 0
+    rounds: int = 0
 
 
 @dataclass(frozen=True)
-class Resumed:
-    """A checkpoint read back. parameters: float32 [total]."""
+class State:
+    """What a checkpoint holds. parameters: float32 [total]; masks: of a trial that is pruned during training, else none."""
 
     position: Position
     parameters: Tensor
     optimizer: AdamW
+    masks: Masks
     environment: dict[str, str]
 
 
-def write_checkpoint(
-    trial: Path, position: Position, layout: Layout, parameters: Tensor, optimizer: AdamW, environment: dict[str, str], keep: int
-) -> Path:
+def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> Path:
     """Writes a checkpoint as a whole folder and removes older ones beyond `keep`. Returns the folder."""
-    tensors = dict(layout.views(parameters))
+    position, optimizer = state.position, state.optimizer
+    tensors = layout.views(state.parameters) | {f"mask.{name}": mask for name, mask in state.masks.items()}
     tensors |= {f"first_moment.{name}": moment for name, moment in layout.views(optimizer.first_moment).items()}
     tensors |= {f"second_moment.{name}": moment for name, moment in layout.views(optimizer.second_moment).items()}
-    content = {"position": asdict(position), "environment": environment}
+    content = {"position": asdict(position), "environment": state.environment}
     folder = trial / "checkpoints" / f"step-{position.step}"
-    state = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
-    write_folder(folder, {"state.safetensors": state, "position.json": json.dumps(content, indent=2, sort_keys=True).encode()})
+    saved = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+    write_folder(folder, {"state.safetensors": saved, "position.json": json.dumps(content, indent=2, sort_keys=True).encode()})
     for _, old in _folders(trial)[keep:]:
         remove_folder(old)
     return folder
 
 
-def newest_checkpoint(trial: Path, source: str, until: int, layout: Layout, device: torch.device) -> tuple[Resumed | None, list[str]]:
+def newest_checkpoint(trial: Path, source: str, until: int, layout: Layout, device: torch.device) -> tuple[State | None, list[str]]:
     """The newest checkpoint at or before step `until` that is whole and of the same source, and why newer ones were passed over."""
     passed_over: list[str] = []
     remove_leftovers(trial / "checkpoints")
@@ -79,7 +83,7 @@ def _folders(trial: Path) -> list[tuple[int, Path]]:
     return sorted(found, reverse=True)
 
 
-def _read(folder: Path, source: str, layout: Layout, device: torch.device) -> Resumed:
+def _read(folder: Path, source: str, layout: Layout, device: torch.device) -> State:
     content = json.loads((folder / "position.json").read_bytes())
     position = Position(**content["position"])
     if position.source != source:
@@ -92,27 +96,36 @@ def _read(folder: Path, source: str, layout: Layout, device: torch.device) -> Re
         if wrong:
             raise ValueError(f"tensor {prefix}{wrong[0]} has shape {tuple(named[wrong[0]].shape)}, not {layout.shapes[wrong[0]]}")
         flat.append(layout.flatten(named).to(device))
-    return Resumed(position, flat[0], AdamW(flat[1], flat[2], layout.decayed), content["environment"])
+    masks = {name.removeprefix("mask."): tensor for name, tensor in tensors.items() if name.startswith("mask.")}
+    return State(position, flat[0], AdamW(flat[1], flat[2], layout.decayed), masks, content["environment"])
 
 
-def write_adapter(trial: Path, layout: Layout, parameters: Tensor, config: dict[str, object], position: Position) -> Path:
-    """Writes training.json and then adapter/: where adapter/ tells a step, training.json has it. Returns the adapter's folder."""
+def write_adapter(trial: Path, layout: Layout, parameters: Tensor, masks: Masks, config: dict[str, object], position: Position) -> Path:
+    """Writes training.json and then adapter/: where adapter/ tells a step, training.json has it. Returns the adapter's folder.
+
+    masks: of a trial that was pruned during training, else none.
+    """
     times = {"source": position.source, "step": position.step, "rows": position.rows, "seconds": position.seconds}
     write_durably(trial / "training.json", json.dumps(times, indent=2).encode())
     weights = save({name: tensor.cpu().contiguous() for name, tensor in layout.views(parameters).items()})
+    files = {"adapter_model.safetensors": weights, "adapter_config.json": json.dumps(config, indent=2, sort_keys=True).encode()}
+    if masks:
+        files["masks.safetensors"] = save(masks)
     folder = trial / "adapter"
-    write_folder(
-        folder, {"adapter_model.safetensors": weights, "adapter_config.json": json.dumps(config, indent=2, sort_keys=True).encode()}
-    )
+    write_folder(folder, files)
     return folder
 
 
-def finished_training(trial: Path, source: str, step: int) -> Position | None:
-    """Rows and seconds of an adapter that is there at this step and of this source; None where training is still to be done."""
+def finished_training(trial: Path, source: str, step: int, has_masks: bool) -> Position | None:
+    """Rows and seconds of an adapter that is there at this step and of this source; None where training is still to be done.
+
+    has_masks: whether the trial is pruned during training, so that its masks are in the adapter's folder.
+    """
     try:
         config = json.loads((trial / "adapter" / "adapter_config.json").read_bytes())
         times = json.loads((trial / "training.json").read_bytes())
-        if not (trial / "adapter" / "adapter_model.safetensors").is_file():
+        files = ["adapter_model.safetensors", *(["masks.safetensors"] if has_masks else [])]
+        if not all((trial / "adapter" / name).is_file() for name in files):
             return None
         if any((found["source"], found["step"]) != (source, step) for found in (config, times)):
             return None

@@ -1,4 +1,5 @@
-"""SNIP's and GraSP's scores of many trials at once. Trials that would score the same weights on the same rows share them."""
+"""A round's scores. SNIP's and GraSP's are taken for many trials at once; those that would score the same weights on the same rows share
+them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,19 +14,23 @@ from .dataset import CLASSIFICATION, Split
 from .keys import permutation
 from .model import Part, forward, loss, passes
 from .modules import TrialModules
-from .progress import Pace
-from .pruning import Masks, Pruning, Scores, grasp_scores, snip_scores
+from .official_rules import grasp_direction
+from .pruning import Pruning
+from .scores import Masks, Scores, grasp_scores, magnitude_scores, mask_gradients, snip_scores
+from .synflow import synflow_scores, synflow_scores_alone
 
 GRADIENT_PRUNERS = (job_pb2.PRUNER_SNIP, job_pb2.PRUNER_GRASP)
 # Rows of one trial in a forward. Fixed, so that a score does not depend on who else is scored.
 _ROWS = 32
 _Gradients = dict[str, Tensor]
+# Called after each pass with its rows; may raise to stop.
+Passed = Callable[[int], None]
 
 
 @dataclass
 class Start:
-    """What some trials share: first weights by name, and the rows to score on (int64). trial: one of them; prunings: by trial id, of
-    those whose rounds are not over. With more than one round all of them go through the same masks."""
+    """What some trials share: weights by name, and the rows to score on (int64). trial: one of them; prunings: by trial id, of those
+    whose rounds are not over. With more than one round all of them go through the same masks."""
 
     trial: job_pb2.Trial
     prunings: dict[str, Pruning]
@@ -39,6 +44,10 @@ class Start:
     @property
     def is_grasp(self) -> bool:
         return self.trial.prune.pruner == job_pb2.PRUNER_GRASP
+
+    @property
+    def by_official_rules(self) -> bool:
+        return self.trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL
 
     @property
     def scored_rows(self) -> int:
@@ -61,20 +70,26 @@ def distinct_starts(
 
 
 def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
-    """What the scores of all rounds follow from: in one round not the number that is kept, and never the control."""
-    shared = job_pb2.Prune(pruner=prune.pruner, scoring_rows=rows)
+    """What the scores of all rounds follow from: in one round not the number that is kept, and never a control of the finished mask."""
+    shared = job_pb2.Prune(pruner=prune.pruner, scoring_rows=rows, rules=prune.rules)
     if prune.pruner == job_pb2.PRUNER_GRASP:
         shared.temperature = prune.temperature
     if prune.rounds > 1:
         shared.sparsity, shared.scope, shared.rounds, shared.schedule = prune.sparsity, prune.scope, prune.rounds, prune.schedule
+        shared.structure = prune.structure
+        if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+            # Inverts each round's scores.
+            shared.control = prune.control
     serialized: bytes = shared.SerializeToString(deterministic=True)
     return serialized
 
 
 def scoring_rows(trial: job_pb2.Trial, split: Split, task_kind: int) -> Tensor:
-    """Row numbers, int64: the first of a permutation keyed with the seed; for GRASP the first of each class in turn, while it has any."""
+    """Row numbers, int64: the first of a permutation keyed with the seed; for GRASP, but for the official rules, the first of each class in
+    turn, while it has any."""
     order = permutation(split.rows, trial.seed, "scoring rows")
-    if trial.prune.pruner == job_pb2.PRUNER_GRASP and task_kind == CLASSIFICATION:
+    balanced = trial.prune.pruner == job_pb2.PRUNER_GRASP and trial.prune.rules != job_pb2.MASK_RULES_OFFICIAL
+    if balanced and task_kind == CLASSIFICATION:
         labels = split.labels[order]
         classes = int(labels.max()) + 1
         turns = torch.empty_like(order)
@@ -85,21 +100,42 @@ def scoring_rows(trial: job_pb2.Trial, split: Split, task_kind: int) -> Tensor:
     return order[: trial.prune.scoring_rows]
 
 
-def score(backbone: Backbone, split: Split, task_kind: int, starts: Sequence[Start], pass_tokens: int, pace: Pace) -> list[Scores]:
-    """A round's scores for each start, on the CPU, at its weights as its masks leave them. Gradients are of the mean loss over the start's
-    rows with dropout off, summed in their order."""
-    cohort = _Cohort(backbone, split, task_kind, starts, pass_tokens, pace)
+def score_without_rows(trial: job_pb2.Trial, pruning: Pruning, backbone: Backbone, weights: dict[str, Tensor]) -> Scores:
+    """The scores of the trial's next round by a pruner that reads no data. weights: the prunable ones by name, on the CPU."""
+    if trial.prune.pruner == job_pb2.PRUNER_MAG:
+        return magnitude_scores(weights)
+    if trial.prune.pruner != job_pb2.PRUNER_SYNFLOW:
+        return pruning.random_scores()
+    kept = _masked(weights, pruning.masks)
+    if trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+        return synflow_scores_alone(trial.adapter, kept)
+    return synflow_scores(trial.adapter, len(backbone.layers), backbone.hidden, kept)
+
+
+def score(backbone: Backbone, split: Split, task_kind: int, starts: Sequence[Start], pass_tokens: int, passed: Passed) -> list[Scores]:
+    """A round's scores by SNIP or GRASP for each start, on the CPU, at its weights as its masks leave them. Gradients are of the mean loss
+    over the start's rows with dropout off, summed in their order. By the official rules SNIP's are of all weights, removed ones too, and
+    not normalized."""
+    cohort = _Cohort(backbone, split, task_kind, starts, pass_tokens, passed)
     found = cohort.sum_over_rows(range(len(starts)), cohort.gradients)
     grasp = [owner for owner, start in enumerate(starts) if start.is_grasp]
     if grasp:
         # Removed weights are 0 for good: their gradients are no part of the gradient's norm.
         cohort.directions = {owner: _masked(found[owner], starts[owner].masks) for owner in grasp}
+        for owner in grasp:
+            if starts[owner].by_official_rules:
+                cohort.directions[owner] = grasp_direction(cohort.directions[owner])
         found |= cohort.sum_over_rows(grasp, cohort.hessian_products)
     scores: list[Scores] = []
     for owner, start in enumerate(starts):
         weights = {name: weight.cpu() for name, weight in cohort.weights[owner].items()}
         result = {name: value.cpu() for name, value in found[owner].items()}
-        scores.append((grasp_scores if start.is_grasp else snip_scores)(weights, result))
+        if start.is_grasp:
+            scores.append(grasp_scores(weights, result))
+        elif start.by_official_rules:
+            scores.append(mask_gradients({name: start.weights[name] for name in result}, result))
+        else:
+            scores.append(snip_scores(weights, result))
     return scores
 
 
@@ -110,9 +146,9 @@ def _masked(tensors: dict[str, Tensor], masks: Masks) -> dict[str, Tensor]:
 class _Cohort:
     """Starts whose derivatives are taken together. An owner is a place among the starts."""
 
-    def __init__(self, backbone: Backbone, split: Split, task_kind: int, starts: Sequence[Start], pass_tokens: int, pace: Pace) -> None:
+    def __init__(self, backbone: Backbone, split: Split, task_kind: int, starts: Sequence[Start], pass_tokens: int, passed: Passed) -> None:
         self._backbone, self._split, self._task_kind, self._starts = backbone, split, task_kind, starts
-        self._pass_tokens, self._pace = pass_tokens, pace
+        self._pass_tokens, self._passed = pass_tokens, passed
         device = backbone.word.device
         placed = [{name: weight.to(device) for name, weight in start.weights.items()} for start in starts]
         # Prunable ones, masked, and the others.
@@ -140,9 +176,7 @@ class _Cohort:
                 share = part.pack.rows / self._starts[part.owner].rows.numel()
                 for name, summand in found.items():
                     sums[part.owner][name].add_(summand, alpha=share)
-            rows = sum(part.pack.rows for part in group)
-            self._pace.advance(rows, rows)
-            self._pace.stop_between_passes()
+            self._passed(sum(part.pack.rows for part in group))
         return sums
 
     def gradients(self, group: list[Part]) -> list[_Gradients]:

@@ -5,7 +5,8 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
 from .adapter_forms import bottlenecks
-from .pruning import Scores
+from .scores import Scores
+from .units import modules, pair
 
 
 def synflow_scores(adapter: job_pb2.Adapter, layers: int, hidden: int, weights: dict[str, Tensor]) -> Scores:
@@ -30,3 +31,17 @@ def synflow_scores(adapter: job_pb2.Adapter, layers: int, hidden: int, weights: 
             x = x + scale * product(f"{at}.ffn_out", scale * product(f"{at}.ffn_in", x))
     gradients = torch.autograd.grad(x.sum(), list(leaves.values()))
     return {name: leaf.detach() * gradient for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True)}
+
+
+def synflow_scores_alone(adapter: job_pb2.Adapter, weights: dict[str, Tensor]) -> Scores:
+    """|w · ∂R/∂w| in float64 as MASK_RULES_OFFICIAL in job.proto says: R is the sum over bottleneck modules of what each alone, with a
+    residual, gives for an all-ones input. With norm BEFORE that is the norm's bias, 0, whatever the weights are."""
+    if adapter.norm == job_pb2.ADAPTER_NORM_BEFORE:
+        return {name: torch.zeros(weight.shape, dtype=torch.float64) for name, weight in weights.items()}
+    scores: Scores = {}
+    for module in modules({name: tuple(weight.shape) for name, weight in weights.items()}):
+        down, up = (weights[name].double().abs() for name in pair(module))
+        # Everything is positive, so that ReLU is the identity.
+        into, out_of = down.sum(1), up.sum(0)
+        scores |= dict(zip(pair(module), (adapter.scale * down * out_of[:, None], adapter.scale * up * into), strict=True))
+    return {name: scores[name] for name in weights}

@@ -10,6 +10,7 @@ from sparse_adapter.trainer.v1 import job_pb2
 
 from .adapters import Layout
 from .artifacts import Tensors, read_tensors, resolve
+from .densities import is_during_training
 from .errors import bad_artifact
 
 
@@ -25,6 +26,8 @@ def mask_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> str:
 def training_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial, mask_digest: str) -> str:
     """Hex SHA-256 of all that a trial's training follows from, the length of this run of it aside."""
     start = {"seed": trial.seed, "adapter": plain(trial.adapter), "mask": mask_digest, "reinitialize": trial.prune.reinitialize}
+    if is_during_training(trial.prune):
+        start["prune"] = plain(trial.prune)
     return _digest(_inputs(spec), start | {"train": plain(trial.train)})
 
 
@@ -42,7 +45,7 @@ def _digest(*parts: object) -> str:
 
 
 def read_masks(folder: Path, layout: Layout) -> Tensors:
-    """A trial's masks. Raises JobFailed (BAD_ARTIFACT) where the file does not fit the adapter."""
+    """A trial's masks, in the layout's order. Raises JobFailed (BAD_ARTIFACT) where the file does not fit the adapter."""
     path = folder / "masks.safetensors"
     masks = read_tensors(path)
     expected = layout.prunable_shapes
@@ -53,4 +56,4 @@ def read_masks(folder: Path, layout: Layout) -> Tensors:
     for name, shape in expected.items():
         if tuple(masks[name].shape) != shape:
             raise bad_artifact(f"{path}: tensor {name} has shape {tuple(masks[name].shape)}, the weight it masks has {shape}")
-    return masks
+    return {name: masks[name] for name in expected}

@@ -16,6 +16,7 @@ from google.rpc.error_details_pb2 import BadRequest
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2, trainer_pb2
 
 from . import adapter_forms as forms
+from .mask_limits import misfit
 
 Violation: TypeAlias = BadRequest.FieldViolation
 MOST_VIOLATIONS = 20
@@ -144,8 +145,68 @@ def _prune(at: str, trial: job_pb2.Trial) -> _Found:
     yield from _at_least_one(f"{at}.rounds", prune.rounds)
     if prune.rounds > 1:
         yield from _enum(f"{at}.schedule", prune.schedule, job_pb2.PruneSchedule)
-        if prune.pruner in (job_pb2.PRUNER_RAND, job_pb2.PRUNER_MAG, job_pb2.PRUNER_ER):
+        # During training MAG's weights differ from round to round, and RAND's density falls like the others'. Official rules score anew.
+        anew = prune.every_steps or prune.rules == job_pb2.MASK_RULES_OFFICIAL
+        same = [job_pb2.PRUNER_ER] if anew else [job_pb2.PRUNER_RAND, job_pb2.PRUNER_MAG, job_pb2.PRUNER_ER]
+        if prune.pruner in same:
             yield f"{at}.rounds", f"{prune.rounds} is not 1; the scores of {job_pb2.Pruner.Name(prune.pruner)} are the same in every round"
+    yield from _prune_during_training(at, trial)
+    if prune.structure == job_pb2.MASK_STRUCTURE_N_M:
+        yield from _groups(at, prune)
+    if prune.structure in (job_pb2.MASK_STRUCTURE_N_M, job_pb2.MASK_STRUCTURE_UNITS) and prune.pruner == job_pb2.PRUNER_ER:
+        yield f"{at}.structure", f"{job_pb2.MaskStructure.Name(prune.structure)} is not WEIGHTS, as ER needs"
+    if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+        yield from _official(at, trial)
+
+
+def _groups(at: str, prune: job_pb2.Prune) -> _Found:
+    kept, size = prune.group_kept, prune.group_size
+    if size < 2:
+        yield f"{at}.group_size", f"{size} is not at least 2"
+    elif not 1 <= kept < size:
+        yield f"{at}.group_kept", f"{kept} is not in [1, {size}), {size} being group_size"
+    elif not math.isclose(prune.sparsity, 1 - kept / size, rel_tol=0, abs_tol=1e-9):
+        yield f"{at}.sparsity", f"{prune.sparsity} is not {1 - kept / size}, which is what {kept} of {size} leaves: 1 − {kept} / {size}"
+    if prune.scope == job_pb2.PRUNE_SCOPE_GLOBAL:
+        yield f"{at}.scope", "is GLOBAL; the structure N_M compares within groups: it is LOCAL"
+    if prune.rounds > 1:
+        yield f"{at}.rounds", f"{prune.rounds} is not 1, as the structure N_M needs"
+
+
+def _official(at: str, trial: job_pb2.Trial) -> _Found:
+    prune = trial.prune
+    if prune.structure in (job_pb2.MASK_STRUCTURE_N_M, job_pb2.MASK_STRUCTURE_UNITS):
+        yield f"{at}.structure", f"{job_pb2.MaskStructure.Name(prune.structure)} is not WEIGHTS, as OFFICIAL rules need"
+    if prune.pruner == job_pb2.PRUNER_ER:
+        yield f"{at}.pruner", "PRUNER_ER is not in the published code, whose rules are asked for; with ER rules is EXACT"
+    if forms.has_lora(trial.adapter):
+        yield f"{at}.rules", "is OFFICIAL; for an adapter with LORA it is EXACT"
+    if prune.pruner == job_pb2.PRUNER_GRASP and prune.temperature != 1:
+        yield f"{at}.temperature", f"{prune.temperature:g} is not 1, as OFFICIAL rules need: the published code does not use it"
+    if prune.pruner == job_pb2.PRUNER_SYNFLOW and trial.adapter.norm == job_pb2.ADAPTER_NORM_AFTER:
+        why = "a norm's outputs sum to a constant, so that the scores of SYNFLOW are rounding errors"
+        yield f"{at}.rules", f"is OFFICIAL where adapter.norm is AFTER: {why}; take EXACT rules, or another norm"
+
+
+def _prune_during_training(at: str, trial: job_pb2.Trial) -> _Found:
+    prune, total = trial.prune, trial.train.total_steps
+    if not prune.every_steps:
+        if prune.begin_step:
+            yield f"{at}.begin_step", f"{prune.begin_step} is not 0, as it is unless every_steps is set"
+        return
+    during = f"where every_steps, {prune.every_steps} here, asks for pruning during training"
+    if prune.pruner == job_pb2.PRUNER_ER:
+        yield f"{at}.every_steps", f"{prune.every_steps} is not 0; ER prunes at initialization only"
+    if prune.control > job_pb2.MASK_CONTROL_NONE:
+        yield f"{at}.control", f"{job_pb2.MaskControl.Name(prune.control)} is not NONE, as it is {during}"
+    if prune.reinitialize:
+        yield f"{at}.reinitialize", f"is not false, as it is {during}"
+    if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+        yield f"{at}.rules", f"is not EXACT, as it is {during}"
+    last = prune.begin_step + (max(prune.rounds, 1) - 1) * prune.every_steps
+    if 0 < total <= last:
+        sum_of_steps = f"begin_step + (rounds − 1) · every_steps = {prune.begin_step} + ({prune.rounds} − 1) · {prune.every_steps} = {last}"
+        yield f"{at}.every_steps", f"the last round is too late: {sum_of_steps} is not less than train.total_steps, {total}"
 
 
 def _train(at: str, train: job_pb2.Train) -> _Found:
@@ -221,6 +282,27 @@ def _backbone(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities
             width = getattr(trial.adapter, name)
             if width > 4 * hidden:
                 yield f"spec.trials[{index}].adapter.{name}", f"{width} is more than 4 × the backbone's hidden size, {4 * hidden}"
+    yield from _structures(spec, hidden, config.get("intermediate_size"))
+
+
+def _structures(spec: job_pb2.JobSpec, hidden: int, inner: object) -> _Found:
+    """Whether masks of groups and of units fit the matrices. Those of one layer stand for all."""
+    for index, trial in enumerate(spec.trials):
+        if trial.prune.pruner == job_pb2.PRUNER_NONE:
+            continue
+        if trial.prune.structure == job_pb2.MASK_STRUCTURE_WEIGHTS:
+            continue
+        if trial.adapter.ffn == job_pb2.FFN_MODULE_LORA and not isinstance(inner, int):
+            yield (
+                "spec.backbone.path",
+                f"{spec.backbone.path}/config.json has no intermediate_size, which FFN_MODULE_LORA's matrices depend on",
+            )
+            return
+        shapes = forms.matrices(trial.adapter, hidden, inner if isinstance(inner, int) else 0)
+        wrong = misfit(trial.prune, {f"layers.0.{name}": shape for name, shape in shapes.items()})
+        if wrong:
+            field, reason = wrong
+            yield f"spec.trials[{index}].prune.{field}", reason
 
 
 def _splits(spec: job_pb2.JobSpec, folder: Path) -> _Found:

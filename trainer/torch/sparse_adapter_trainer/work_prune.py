@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
@@ -11,19 +12,20 @@ from .adapters import Layout, is_prunable
 from .artifacts import describe, read_metadata, write_tensors
 from .context import Context, Loaded
 from .dataset import require_labels
+from .densities import densities, is_during_training
 from .errors import TrialFailed
 from .progress import Pace
-from .pruning import Masks, Pruning, densities, emptied, magnitude_scores, random_scores
+from .pruning import Pruning, emptied
 from .reporting import Reporter
-from .scoring import GRADIENT_PRUNERS, Start, distinct_starts, score
-from .synflow import synflow_scores
+from .scores import Masks
+from .scoring import GRADIENT_PRUNERS, Start, distinct_starts, score, score_without_rows
 from .trial_files import mask_source, read_masks, trial_folder
 
 
 def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
     """Runs a prune job. A trial whose mask is there, made from the same, is reported as it is."""
     waiting = [trial for trial in spec.trials if not _has_mask(context, spec, trial)]
-    by_gradient = [trial for trial in waiting if trial.prune.pruner in GRADIENT_PRUNERS]
+    by_gradient = [trial for trial in waiting if trial.prune.pruner in GRADIENT_PRUNERS and not is_during_training(trial.prune)]
     without_rows = [trial for trial in waiting if trial not in by_gradient]
     loaded = context.load(spec, ["train"] if by_gradient else [], reporter)
     for trial in spec.trials:
@@ -31,23 +33,29 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
             _report(context, loaded, trial, read_masks(trial_folder(context.root, trial.trial_id), loaded.layout(trial)), reporter)
     starts = _starts(loaded, by_gradient, reporter) if by_gradient else []
     # A round of SynFlow takes one row through the trial's modules.
-    rounds = sum(len(densities(trial.prune)) for trial in without_rows if trial.prune.pruner == job_pb2.PRUNER_SYNFLOW)
+    synflow = [trial for trial in without_rows if trial.prune.pruner == job_pb2.PRUNER_SYNFLOW and not is_during_training(trial.prune)]
+    rounds = sum(len(densities(trial.prune)) for trial in synflow)
     rows = sum(start.scored_rows * len(densities(start.trial.prune)) for start in starts)
     pace = Pace(reporter, event_pb2.PHASE_SCORE, total=rows + rounds)
     for trial in without_rows:
         with _failing_alone(trial.trial_id, reporter):
-            _write(context, loaded, trial, _masks_without_rows(loaded, trial, pace), reporter)
+            _write(context, loaded, trial, *_masks_without_rows(loaded, trial, pace), reporter)
         pace.advance(0, 0)
+
+    def passed(rows: int) -> None:
+        pace.advance(rows, rows)
+        pace.stop_between_passes()
+
     trials = {trial.trial_id: trial for trial in by_gradient}
     while starts:
-        found = score(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, starts, context.pass_tokens, pace)
+        found = score(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, starts, context.pass_tokens, passed)
         for start, scores in zip(starts, found, strict=True):
             going_on: dict[str, Pruning] = {}
             for trial_id, pruning in start.prunings.items():
                 with _failing_alone(trial_id, reporter):
                     pruning.keep(scores)
                     if pruning.done:
-                        _write(context, loaded, trials[trial_id], pruning.finished(), reporter)
+                        _write(context, loaded, trials[trial_id], pruning.finished(), pruning.doubts, reporter)
                     else:
                         going_on[trial_id] = pruning
             start.prunings = going_on
@@ -64,8 +72,13 @@ def _failing_alone(trial_id: str, reporter: Reporter) -> Iterator[None]:
 
 
 def _has_mask(context: Context, spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> bool:
-    path = trial_folder(context.root, trial.trial_id) / "masks.safetensors"
-    return read_metadata(path).get("source") == mask_source(spec, trial)
+    source, *_ = _origin(trial_folder(context.root, trial.trial_id) / "masks.safetensors")
+    return source == mask_source(spec, trial)
+
+
+def _origin(path: Path) -> list[str]:
+    """What a mask was made from, and what was strange about its scores, as `_write` keeps them."""
+    return read_metadata(path).get("source", "").split("\n")
 
 
 def _starts(loaded: Loaded, trials: list[job_pb2.Trial], reporter: Reporter) -> list[Start]:
@@ -78,23 +91,20 @@ def _starts(loaded: Loaded, trials: list[job_pb2.Trial], reporter: Reporter) -> 
     return distinct_starts(prunings, split, dataset.task_kind, lambda trial: loaded.start(trial)[1])
 
 
-def _masks_without_rows(loaded: Loaded, trial: job_pb2.Trial, pace: Pace) -> Masks:
+def _masks_without_rows(loaded: Loaded, trial: job_pb2.Trial, pace: Pace) -> tuple[Masks, list[str]]:
+    """Finished masks, and the pruning's doubts."""
     shapes, prune = loaded.layout(trial).prunable_shapes, trial.prune
     if prune.pruner == job_pb2.PRUNER_NONE:
-        return {name: torch.ones(shape, dtype=torch.uint8) for name, shape in shapes.items()}
+        return {name: torch.ones(shape, dtype=torch.uint8) for name, shape in shapes.items()}, []
     pruning = Pruning(prune, trial.seed, shapes)
-    if prune.pruner == job_pb2.PRUNER_SYNFLOW:
-        weights, backbone = _prunable_start(loaded, trial), loaded.backbone
-        while not pruning.done:
-            masks = pruning.masks
-            kept = {name: weight * masks[name] for name, weight in weights.items()}
-            pruning.keep(synflow_scores(trial.adapter, len(backbone.layers), backbone.hidden, kept))
+    if is_during_training(prune):
+        return pruning.masks, []
+    weights = _prunable_start(loaded, trial)
+    while not pruning.done:
+        pruning.keep(score_without_rows(trial, pruning, loaded.backbone, weights))
+        if prune.pruner == job_pb2.PRUNER_SYNFLOW:
             pace.advance(1, 1)
-    elif prune.pruner == job_pb2.PRUNER_MAG:
-        pruning.keep(magnitude_scores(_prunable_start(loaded, trial)))
-    else:
-        pruning.keep(random_scores(trial.seed, shapes))
-    return pruning.finished()
+    return pruning.finished(), pruning.doubts
 
 
 def _prunable_start(loaded: Loaded, trial: job_pb2.Trial) -> dict[str, Tensor]:
@@ -102,19 +112,32 @@ def _prunable_start(loaded: Loaded, trial: job_pb2.Trial) -> dict[str, Tensor]:
     return {name: weight for name, weight in weights.items() if is_prunable(name)}
 
 
-def _write(context: Context, loaded: Loaded, trial: job_pb2.Trial, masks: Masks, reporter: Reporter) -> None:
+def _write(context: Context, loaded: Loaded, trial: job_pb2.Trial, masks: Masks, doubts: list[str], reporter: Reporter) -> None:
     path = trial_folder(context.root, trial.trial_id) / "masks.safetensors"
-    write_tensors(path, masks, {"source": mask_source(loaded.spec, trial)})
+    # Metadata has one key. Doubts are lines of it, so that they are told again with a mask that is there.
+    write_tensors(path, masks, {"source": "\n".join([mask_source(loaded.spec, trial), *doubts])})
     _report(context, loaded, trial, masks, reporter)
 
 
 def _report(context: Context, loaded: Loaded, trial: job_pb2.Trial, masks: Masks, reporter: Reporter) -> None:
+    path = trial_folder(context.root, trial.trial_id) / "masks.safetensors"
+    _, *doubts = _origin(path)
+    if doubts:
+        reporter.warning(trial.trial_id, "degenerate_scores", _shortened(doubts, 4, "; "))
+    warn_of_emptied(trial.trial_id, masks, reporter)
+    reporter.trial_result(trial.trial_id, [describe(context.root, path)], sizes(loaded.layout(trial), masks))
+
+
+def warn_of_emptied(trial_id: str, masks: Masks, reporter: Reporter) -> None:
+    """Warns where a matrix has no weight left."""
     empty = emptied(masks)
     if empty:
-        more = f" and {len(empty) - 8} more" if len(empty) > 8 else ""
-        reporter.warning(trial.trial_id, "layers_emptied", f"no weight was kept in {', '.join(empty[:8])}{more}")
-    path = trial_folder(context.root, trial.trial_id) / "masks.safetensors"
-    reporter.trial_result(trial.trial_id, [describe(context.root, path)], sizes(loaded.layout(trial), masks))
+        reporter.warning(trial_id, "layers_emptied", f"no weight was kept in {_shortened(empty, 8, ', ')}")
+
+
+def _shortened(parts: list[str], most: int, between: str) -> str:
+    more = f" and {len(parts) - most} more" if len(parts) > most else ""
+    return between.join(parts[:most]) + more
 
 
 def sizes(found: Layout, masks: Masks) -> dict[str, float]:

@@ -3,21 +3,22 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from .adapters import redraw
 from .artifacts import describe, remove_folder
-from .checkpoint import Position, finished_training, newest_checkpoint, write_adapter, write_checkpoint
+from .checkpoint import Position, State, finished_training, newest_checkpoint, write_adapter, write_checkpoint
 from .cohort import Callbacks, TrialRun, train_cohort
 from .context import Context, Loaded
 from .dataset import require_labels
-from .errors import JobFailed
+from .densities import is_during_training
+from .errors import JobFailed, TrialFailed, bad_artifact
 from .optimizer import AdamW
 from .progress import Pace
+from .pruning import Pruning
 from .reporting import Reporter
 from .trial_files import plain, read_masks, training_source, trial_folder
-from .work_prune import sizes
+from .work_prune import sizes, warn_of_emptied
 
 
 def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
@@ -29,15 +30,14 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
     for trial in spec.trials:
         try:
             run = _prepare(context, loaded, trial, reporter)
-        except JobFailed as error:
+            if isinstance(run, Position):
+                writer.report(trial, run)
+            elif run.position.step == run.until:
+                writer.finished(run)
+            else:
+                runs.append(run)
+        except (JobFailed, TrialFailed) as error:
             reporter.trial_result(trial.trial_id, [], {}, event_pb2.Failure(reason=error.reason, message=error.message))
-            continue
-        if isinstance(run, Position):
-            writer.report(trial.trial_id, run)
-        elif run.position.step == run.until:
-            writer.finished(run)
-        else:
-            runs.append(run)
     total, done = sum(run.until for run in runs), sum(run.position.step for run in runs)
     pace = Pace(reporter, event_pb2.PHASE_TRAIN, total, done)
     on = Callbacks(reporter.metrics, writer.checkpoint, writer.finished, writer.failed)
@@ -52,12 +52,17 @@ def _prepare(context: Context, loaded: Loaded, trial: job_pb2.Trial, reporter: R
     source = training_source(loaded.spec, trial, describe(context.root, folder / "masks.safetensors").digest)
     asked = loaded.spec.train.until_step
     until = min(asked, trial.train.total_steps) if asked else trial.train.total_steps
-    finished = finished_training(folder, source, until)
+    finished = finished_training(folder, source, until, is_during_training(trial.prune))
     if finished:
         return finished
-    # An adapter without matrices has no mask: the empty tensor stands for it.
-    flat = [torch.empty(0, dtype=torch.uint8), *(masks[name].reshape(-1) for name in layout.prunable_shapes)]
-    removed = (torch.cat(flat) == 0).to(context.device)
+    pruning = None
+    if is_during_training(trial.prune):
+        pruning = Pruning(trial.prune, trial.seed, layout.prunable_shapes)
+        if not all(mask.all() for mask in masks.values()):
+            raise bad_artifact(
+                f"{folder / 'masks.safetensors'}: has zeros, but the trial is pruned during training (prune.every_steps "
+                f"{trial.prune.every_steps}); the job that prunes writes ones"
+            )
     resumed, passed_over = newest_checkpoint(folder, source, until, layout, context.device)
     for why in passed_over:
         reporter.warning(trial.trial_id, "checkpoint_passed_over", why)
@@ -66,9 +71,12 @@ def _prepare(context: Context, loaded: Loaded, trial: job_pb2.Trial, reporter: R
         if trial.prune.reinitialize:
             weights = redraw(trial, weights)
         parameters = layout.flatten(weights).to(context.device)
-        return TrialRun(trial, layout, parameters, removed, AdamW.fresh(parameters, layout.decayed), Position(source), until)
+        return TrialRun(trial, layout, parameters, masks, pruning, AdamW.fresh(parameters, layout.decayed), Position(source), until)
+    if pruning:
+        masks = resumed.masks
+        pruning.go_on(masks, resumed.position.rounds)
     _warn_of_changes(trial, resumed.environment, context.environment, reporter)
-    return TrialRun(trial, layout, resumed.parameters, removed, resumed.optimizer, resumed.position, until)
+    return TrialRun(trial, layout, resumed.parameters, masks, pruning, resumed.optimizer, resumed.position, until)
 
 
 def _warn_of_changes(trial: job_pb2.Trial, before: dict[str, str], now: dict[str, str], reporter: Reporter) -> None:
@@ -91,24 +99,34 @@ class _Writer:
     def checkpoint(self, run: TrialRun) -> None:
         folder = self._folder(run.trial.trial_id)
         keep = self.loaded.spec.train.keep_checkpoints
-        path = write_checkpoint(folder, run.position, run.layout, run.parameters, run.optimizer, self.context.environment, keep)
+        masks = run.masks if run.pruning else {}
+        state = State(run.position, run.parameters, run.optimizer, masks, self.context.environment)
+        path = write_checkpoint(folder, run.layout, state, keep)
         self.reporter.checkpoint(run.trial.trial_id, run.position.step, describe(self.context.root, path))
 
     def finished(self, run: TrialRun) -> None:
         folder = self._folder(run.trial.trial_id)
-        write_adapter(folder, run.layout, run.parameters, self._config(run), run.position)
+        masks = run.masks if run.pruning else {}
+        write_adapter(folder, run.layout, run.parameters, masks, self._config(run), run.position)
         if run.position.step == run.trial.train.total_steps:
             # Nothing goes on from here. A sweep of hundreds of trials would leave some GB of optimizer state.
             remove_folder(folder / "checkpoints")
-        self.report(run.trial.trial_id, run.position)
+        self.report(run.trial, run.position)
 
     def failed(self, run: TrialRun, failure: event_pb2.Failure) -> None:
         self.reporter.trial_result(run.trial.trial_id, [], {}, failure)
 
-    def report(self, trial_id: str, position: Position) -> None:
+    def report(self, trial: job_pb2.Trial, position: Position) -> None:
+        """Tells of the adapter that is on disk."""
         values = {"steps": position.step, "rows": position.rows, "wall_seconds": position.seconds}
         values["rows_per_second"] = position.rows / position.seconds
-        self.reporter.trial_result(trial_id, [describe(self.context.root, self._folder(trial_id) / "adapter")], values)
+        adapter = self._folder(trial.trial_id) / "adapter"
+        if is_during_training(trial.prune):
+            layout = self.loaded.layout(trial)
+            masks = read_masks(adapter, layout)
+            warn_of_emptied(trial.trial_id, masks, self.reporter)
+            values |= sizes(layout, masks)
+        self.reporter.trial_result(trial.trial_id, [describe(self.context.root, adapter)], values)
 
     def _folder(self, trial_id: str) -> Path:
         return trial_folder(self.context.root, trial_id)
@@ -116,7 +134,6 @@ class _Writer:
     def _config(self, run: TrialRun) -> dict[str, object]:
         """adapter_config.json. It holds no timings: equal training gives an equal digest."""
         spec, trial = self.loaded.spec, run.trial
-        masks = read_masks(self._folder(trial.trial_id), run.layout)
         return {
             "format": 1,
             "source": run.position.source,
@@ -130,5 +147,5 @@ class _Writer:
             "num_labels": spec.dataset.num_labels,
             "seed": trial.seed,
             **{name: plain(getattr(trial, name)) for name in ("adapter", "prune", "train")},
-            "sizes": sizes(run.layout, masks),
+            "sizes": sizes(run.layout, run.masks),
         }

@@ -16,8 +16,8 @@ from sparse_adapter_trainer.dataset import Split, load_split
 from sparse_adapter_trainer.engine import Engine
 from sparse_adapter_trainer.model import Part, forward, loss
 from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.progress import Pace
-from sparse_adapter_trainer.pruning import Pruning, Scores
+from sparse_adapter_trainer.pruning import Pruning
+from sparse_adapter_trainer.scores import Scores
 from sparse_adapter_trainer.scoring import Start, distinct_starts, score, scoring_rows
 
 CLASSIFICATION, REGRESSION = job_pb2.TASK_KIND_CLASSIFICATION, job_pb2.TASK_KIND_REGRESSION
@@ -41,8 +41,7 @@ def start_of(backbone: Backbone, split: Split, one: job_pb2.Trial, task_kind: in
 def scores_of(
     backbone: Backbone, split: Split, starts: list[Start], task_kind: int = CLASSIFICATION, pass_tokens: int = 500
 ) -> list[Scores]:
-    rows = sum(start.scored_rows for start in starts)
-    return score(backbone, split, task_kind, starts, pass_tokens, Pace(Recorder(), event_pb2.PHASE_SCORE, rows))
+    return score(backbone, split, task_kind, starts, pass_tokens, lambda _: None)
 
 
 def masked(start: Start) -> dict[str, Tensor]:
@@ -185,7 +184,7 @@ def test_trials_share_scores_where_they_follow_from_the_same() -> None:
     labels = torch.arange(64) % 2
     split = Split("train", labels, labels, torch.arange(65), labels)
     linear, exponential = job_pb2.PRUNE_SCHEDULE_LINEAR, job_pb2.PRUNE_SCHEDULE_EXPONENTIAL
-    inverted = job_pb2.MASK_CONTROL_INVERTED
+    inverted, official = job_pb2.MASK_CONTROL_INVERTED, {"rules": job_pb2.MASK_RULES_OFFICIAL}
     trials = [
         gradient_trial("a1", "snip", rounds=1),
         gradient_trial("a2", "snip", rounds=1, sparsity=0.8, scope=job_pb2.PRUNE_SCOPE_LOCAL),
@@ -199,10 +198,19 @@ def test_trials_share_scores_where_they_follow_from_the_same() -> None:
         gradient_trial("g1", "grasp", rounds=1),
         gradient_trial("g2", "grasp", rounds=1, sparsity=0.2),
         gradient_trial("h", "grasp", rounds=1, temperature=200),
+        gradient_trial("i1", "snip", rounds=1, structure=job_pb2.MASK_STRUCTURE_UNITS),
+        gradient_trial("i2", "snip", rounds=3, schedule=linear, structure=job_pb2.MASK_STRUCTURE_UNITS),
+        gradient_trial("j1", "snip", rounds=1, **official),
+        gradient_trial("j2", "snip", rounds=1, sparsity=0.8, control=inverted, **official),
+        gradient_trial("k", "snip", rounds=3, schedule=linear, **official),
+        gradient_trial("l", "snip", rounds=3, schedule=linear, control=inverted, **official),
     ]
-    pairs = [(one, Pruning(one.prune, one.seed, {"down.weight": (8, 8)})) for one in trials]
+    pairs = [(one, Pruning(one.prune, one.seed, {"a.down.weight": (8, 8), "a.up.weight": (8, 8)})) for one in trials]
     starts = distinct_starts(pairs, split, CLASSIFICATION, lambda _: {})
-    assert [list(start.prunings) for start in starts] == [["a1", "a2", "a3"], ["b"], ["c"], ["d1", "d2"], ["e"], ["f"], ["g1", "g2"], ["h"]]
+    assert [list(start.prunings) for start in starts] == [
+        *(["a1", "a2", "a3", "i1"], ["b"], ["c"], ["d1", "d2"], ["e"], ["f"], ["g1", "g2"], ["h"]),
+        *(["i2"], ["j1", "j2"], ["k"], ["l"]),
+    ]
 
 
 def pruned(cola: Path, root: Path, backbone_path: str, trials: list[job_pb2.Trial]) -> Recorder:

@@ -8,29 +8,19 @@ import pytest
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
+from sparse_adapter_trainer.densities import densities, er_counts, kept_count
 from sparse_adapter_trainer.errors import TrialFailed
-from sparse_adapter_trainer.pruning import (
-    Masks,
-    Pruning,
-    Scores,
-    densities,
-    emptied,
-    er_counts,
-    grasp_scores,
-    highest,
-    kept_count,
-    magnitude_scores,
-    random_scores,
-    snip_scores,
-)
+from sparse_adapter_trainer.pruning import Pruning, emptied
+from sparse_adapter_trainer.ranking import highest
+from sparse_adapter_trainer.scores import Masks, Scores, grasp_scores, magnitude_scores, random_scores, snip_scores
 
 GLOBAL, LOCAL = job_pb2.PRUNE_SCOPE_GLOBAL, job_pb2.PRUNE_SCOPE_LOCAL
-EXPONENTIAL, LINEAR = job_pb2.PRUNE_SCHEDULE_EXPONENTIAL, job_pb2.PRUNE_SCHEDULE_LINEAR
+EXPONENTIAL, LINEAR, CUBIC = job_pb2.PRUNE_SCHEDULE_EXPONENTIAL, job_pb2.PRUNE_SCHEDULE_LINEAR, job_pb2.PRUNE_SCHEDULE_CUBIC
 INVERTED, SHUFFLED = job_pb2.MASK_CONTROL_INVERTED, job_pb2.MASK_CONTROL_SHUFFLED
 
 
 def prune(pruner: str, sparsity: float, scope: int = GLOBAL, **fields: int) -> job_pb2.Prune:
-    return job_pb2.Prune(pruner=f"PRUNER_{pruner.upper()}", sparsity=sparsity, scope=scope, **fields)
+    return job_pb2.Prune(**{"pruner": f"PRUNER_{pruner.upper()}", "sparsity": sparsity, "scope": scope, "rounds": 1} | fields)
 
 
 def make_masks(prune: job_pb2.Prune, seed: int, scores: Scores) -> Masks:
@@ -135,6 +125,16 @@ def test_scores_that_are_all_equal_rank_nothing_and_fail_the_trial() -> None:
     assert int(make_masks(prune("snip", 0.5, GLOBAL), 1, scores)["layers.0.ffn.up.weight"].sum()) == 16
 
 
+@pytest.mark.parametrize(("pruner", "helps"), [("mag", True), ("grasp", True), ("snip", False), ("synflow", False)])
+def test_global_scope_is_named_as_a_remedy_where_it_is_one(pruner: str, helps: bool) -> None:
+    # With up zero, SNIP's scores of both matrices are 0, and so are SynFlow's.
+    with pytest.raises(TrialFailed, match="take init: gaussian") as failed:
+        make_masks(
+            prune(pruner, 0.5, LOCAL), 1, {"layers.0.ffn.down.weight": torch.rand(4, 4), "layers.0.ffn.up.weight": torch.zeros(4, 4)}
+        )
+    assert ("scope: global" in failed.value.message) == helps
+
+
 def test_random_scores_need_not_rank_anything() -> None:
     assert int(make_masks(prune("rand", 0.5), 1, {"down.weight": torch.zeros(4, 4)})["down.weight"].sum()) == 8
 
@@ -225,7 +225,12 @@ def test_grasp_scores_are_weight_times_hessian_times_gradient() -> None:
 
 @pytest.mark.parametrize(
     ("schedule", "expected"),
-    [(EXPONENTIAL, [0.2**0.25, 0.2**0.5, 0.2**0.75, 0.2]), (LINEAR, [0.8, 0.6, 0.4, 0.2])],
+    [
+        (EXPONENTIAL, [0.2**0.25, 0.2**0.5, 0.2**0.75, 0.2]),
+        (LINEAR, [0.8, 0.6, 0.4, 0.2]),
+        # Most is removed at first: 1 − ρ, of which (3/4)³, (1/2)³ and (1/4)³ are still there.
+        (CUBIC, [0.2 + 0.8 * 27 / 64, 0.2 + 0.8 * 8 / 64, 0.2 + 0.8 * 1 / 64, 0.2]),
+    ],
 )
 def test_the_density_falls_by_the_schedule_to_exactly_the_final_one(schedule: int, expected: list[float]) -> None:
     found = densities(prune("synflow", 0.8, rounds=4, schedule=schedule))
@@ -236,7 +241,7 @@ def test_the_density_falls_by_the_schedule_to_exactly_the_final_one(schedule: in
 
 
 @pytest.mark.parametrize("scope", [GLOBAL, LOCAL])
-@pytest.mark.parametrize("schedule", [EXPONENTIAL, LINEAR])
+@pytest.mark.parametrize("schedule", [EXPONENTIAL, LINEAR, CUBIC])
 def test_masks_of_rounds_are_nested_exact_and_of_the_highest_that_were_left(scope: int, schedule: int) -> None:
     draw, torch_draw = random.Random(3), torch.Generator().manual_seed(3)
     for case in range(60):

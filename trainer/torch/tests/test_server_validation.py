@@ -13,6 +13,9 @@ from sparse_adapter_trainer.capabilities import describe
 from sparse_adapter_trainer.validation import bad_request, invalid_fields, unmet_preconditions
 
 Request = trainer_pb2.SubmitJobRequest
+N_M = {"structure": "MASK_STRUCTURE_N_M", "group_kept": 2, "group_size": 4, "sparsity": 0.5, "scope": "PRUNE_SCOPE_LOCAL"}
+UNITS = {"structure": "MASK_STRUCTURE_UNITS"}
+OFFICIAL = {"rules": "MASK_RULES_OFFICIAL"}
 
 
 @pytest.fixture
@@ -126,6 +129,19 @@ def test_trials_of_a_cohort_may_have_different_adapters(root):
         ({}, {"pruner": "PRUNER_ER", "scope": "PRUNE_SCOPE_LOCAL"}, "prune.scope"),
         ({}, {"pruner": "PRUNER_MAG", "rounds": 3, "schedule": "PRUNE_SCHEDULE_LINEAR"}, "prune.rounds"),
         ({}, {"rounds": 3}, "prune.schedule"),
+        ({}, N_M | {"group_size": 1}, "prune.group_size"),
+        ({}, N_M | {"group_kept": 0}, "prune.group_kept"),
+        ({}, N_M | {"group_kept": 4}, "prune.group_kept"),
+        ({}, N_M | {"group_kept": 1}, "prune.sparsity"),
+        ({}, N_M | {"scope": "PRUNE_SCOPE_GLOBAL"}, "prune.scope"),
+        ({}, N_M | {"rounds": 2, "schedule": "PRUNE_SCHEDULE_CUBIC"}, "prune.rounds"),
+        ({}, UNITS | {"pruner": "PRUNER_ER"}, "prune.structure"),
+        ({}, OFFICIAL | {"structure": "MASK_STRUCTURE_UNITS"}, "prune.structure"),
+        ({}, OFFICIAL | N_M, "prune.structure"),
+        ({}, OFFICIAL | {"pruner": "PRUNER_ER"}, "prune.pruner"),
+        ({"attention": "ATTENTION_MODULE_LORA", "lora_alpha": 8}, OFFICIAL, "prune.rules"),
+        ({}, OFFICIAL | {"pruner": "PRUNER_GRASP", "temperature": 200}, "prune.temperature"),
+        ({"norm": "ADAPTER_NORM_AFTER"}, OFFICIAL | {"pruner": "PRUNER_SYNFLOW"}, "prune.rules"),
     ],
 )
 def test_what_does_not_fit_together_is_named_by_its_path(root, adapter, prune, field):
@@ -139,6 +155,70 @@ def test_what_does_not_fit_together_is_named_by_its_path(root, adapter, prune, f
     if prune.get("pruner") == "PRUNER_NONE":
         trial.prune.ClearField("sparsity")
     assert list(invalid(request)) == [f"spec.trials[0].{field}"]
+
+
+@pytest.mark.parametrize(
+    ("prune", "field", "says"),
+    [
+        (N_M | {"sparsity": 0.4}, "sparsity", "0.4 is not 0.5, which is what 2 of 4 leaves: 1 − 2 / 4"),
+        (N_M | {"group_kept": 5}, "group_kept", "5 is not in [1, 4), 4 being group_size"),
+        (OFFICIAL | {"pruner": "PRUNER_GRASP", "temperature": 2}, "temperature", "2 is not 1, as OFFICIAL rules need"),
+        (OFFICIAL | {"pruner": "PRUNER_SYNFLOW"}, "rules", "the scores of SYNFLOW are rounding errors"),
+        (OFFICIAL | {"every_steps": 5}, "rules", "is not EXACT, as it is where every_steps, 5 here, asks for pruning during training"),
+    ],
+)
+def test_masks_that_nothing_can_make_are_refused_with_what_would_be_right(root, prune, field, says):
+    request = valid_request(root)
+    request.spec.trials[0].adapter.norm = job_pb2.ADAPTER_NORM_AFTER
+    request.spec.trials[0].prune.MergeFrom(job_pb2.Prune(**prune))
+    assert says in invalid(request)[f"spec.trials[0].prune.{field}"]
+
+
+@pytest.mark.parametrize(
+    "prune",
+    [
+        N_M,
+        # 1 − 1 / 3 and 2 / 3 are two numbers in float64.
+        N_M | {"group_kept": 1, "group_size": 3, "sparsity": 2 / 3},
+        UNITS,
+        UNITS | {"scope": "PRUNE_SCOPE_LOCAL", "rounds": 4, "schedule": "PRUNE_SCHEDULE_CUBIC"},
+        OFFICIAL | {"pruner": "PRUNER_GRASP", "temperature": 1},
+        OFFICIAL | {"pruner": "PRUNER_SYNFLOW", "rounds": 100, "schedule": "PRUNE_SCHEDULE_EXPONENTIAL"},
+        # Each round scores anew.
+        OFFICIAL | {"pruner": "PRUNER_RAND", "rounds": 3, "schedule": "PRUNE_SCHEDULE_LINEAR"},
+    ],
+)
+def test_structures_and_rules_that_fit_have_no_violation(root, prune):
+    request = valid_request(root)
+    request.spec.trials[0].adapter.attention_bottleneck = request.spec.trials[0].adapter.ffn_bottleneck = 24
+    request.spec.trials[0].prune.MergeFrom(job_pb2.Prune(**prune))
+    assert invalid(request) == unmet(request, root) == {}
+
+
+def test_groups_that_do_not_divide_a_matrixs_columns_are_a_precondition(root):
+    request = valid_request(root)
+    request.spec.trials[0].adapter.ffn_bottleneck = 10
+    request.spec.trials[0].prune.MergeFrom(job_pb2.Prune(**N_M))
+    says = "4 does not divide the 10 columns of layers.0.ffn.up.weight; every prunable matrix has a multiple of it"
+    assert unmet(request, root) == {"spec.trials[0].prune.group_size": says}
+    request.spec.trials[0].adapter.ffn_bottleneck = 8
+    (root / "backbone/config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 390}))
+    assert "the 390 columns of layers.0.attention.down.weight" in unmet(request, root)["spec.trials[0].prune.group_size"]
+
+
+def test_units_of_unequal_size_in_global_scope_are_a_precondition(root):
+    request = valid_request(root)
+    trial = request.spec.trials[0]
+    trial.adapter.ffn, trial.adapter.lora_alpha = job_pb2.FFN_MODULE_LORA, 8
+    trial.prune.MergeFrom(job_pb2.Prune(**UNITS))
+    assert "config.json has no intermediate_size" in unmet(request, root)["spec.backbone.path"]
+    (root / "backbone/config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 384, "intermediate_size": 1536}))
+    says = "is GLOBAL, which takes units of equal size; one of layers.0.attention has 768 weights, one of layers.0.ffn_in 1920: it is LOCAL"
+    assert unmet(request, root) == {"spec.trials[0].prune.scope": says}
+    trial.prune.scope = job_pb2.PRUNE_SCOPE_LOCAL
+    assert unmet(request, root) == {}
+    trial.adapter.attention, trial.prune.scope = job_pb2.ATTENTION_MODULE_NONE, job_pb2.PRUNE_SCOPE_GLOBAL
+    assert unmet(request, root) == {}
 
 
 @pytest.mark.parametrize(
