@@ -83,8 +83,9 @@ class Cohort:
         trial = job_pb2.Trial(trial_id=f"seed-{seed}", seed=seed, adapter=adapter, train=train)
         found = layout(adapter, self.backbone, num_labels=2)
         parameters = found.flatten(initialize(trial, found.shapes, self.backbone.pooler))
-        removed = torch.zeros(found.prunable, dtype=torch.bool)
-        return TrialRun(trial, found, parameters, removed, AdamW.fresh(parameters, found.decayed), Position(""), until=0)
+        masks = {name: torch.ones(shape, dtype=torch.uint8) for name, shape in found.prunable_shapes.items()}
+        optimizer = AdamW.fresh(parameters, found.decayed)
+        return TrialRun(trial, found, parameters, masks, None, optimizer, Position(""), until=0)
 
     def run(self, steps: int) -> int:
         """Trains so many steps and returns the rows of them, all trials together."""
