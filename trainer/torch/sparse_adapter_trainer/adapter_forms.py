@@ -36,6 +36,11 @@ def has_prefix(adapter: job_pb2.Adapter) -> bool:
     return adapter.attention == job_pb2.ATTENTION_MODULE_PREFIX
 
 
+def prompt_length(adapter: job_pb2.Adapter) -> int:
+    """How many tokens a prompt adds to every row."""
+    return adapter.attention_bottleneck if adapter.attention == job_pb2.ATTENTION_MODULE_PROMPT else 0
+
+
 def has_matrices(adapter: job_pb2.Adapter) -> bool:
     """Whether there is anything to prune: a down and an up projection."""
     return has_bottleneck(adapter) or has_lora(adapter)

@@ -12,7 +12,7 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from .adapter_forms import bottlenecks, has_biases, has_prefix
+from .adapter_forms import bottlenecks, has_biases, has_prefix, prompt_length
 from .backbone import Backbone
 from .keys import generator
 
@@ -59,6 +59,8 @@ def layout(adapter: job_pb2.Adapter, backbone: Backbone, num_labels: int) -> Lay
         h, out = adapter.prefix_hidden, len(backbone.layers) * 2 * d
         shapes |= {"prefix.embedding": (adapter.attention_bottleneck, d), "prefix.mlp.in.weight": (h, d), "prefix.mlp.in.bias": (h,)}
         shapes |= {"prefix.mlp.out.weight": (out, h), "prefix.mlp.out.bias": (out,)}
+    if prompt_length(adapter):
+        shapes["prompt"] = (prompt_length(adapter), d)
     shapes |= {"head.dense.weight": (d, d), "head.dense.bias": (d,)}
     shapes |= {"head.out.weight": (num_labels, d), "head.out.bias": (num_labels,)}
 

@@ -60,8 +60,7 @@ class TrialRun:
     def next_part(self, owner: int, split: Split) -> Part:
         train = self.trial.train
         dropout = Dropout(self.trial.seed, self.position.step + 1, train.dropout, train.attention_dropout)
-        pack = split.pack(self.next_rows(split.rows)).to(self.parameters.device)
-        return Part(owner, pack, TrialModules(self.trial.adapter, self.leaves, dropout))
+        return Part.of(owner, split, self.next_rows(split.rows), TrialModules(self.trial.adapter, self.leaves, dropout))
 
     @torch.no_grad()
     def update(self, mean_loss: float, gradient: Tensor, rows: int) -> None:

@@ -7,8 +7,9 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
+from .adapter_forms import prompt_length
 from .backbone import Backbone
-from .dataset import PackedRows
+from .dataset import PackedRows, Split
 from .modules import TrialModules
 from .packed_encoder import encode
 
@@ -24,6 +25,12 @@ class Part:
     owner: int
     pack: PackedRows
     modules: TrialModules
+
+    @staticmethod
+    def of(owner: int, split: Split, rows: Tensor, modules: TrialModules) -> "Part":
+        """Rows (int64 [n]) of a split for these modules: with room for their prompt, on their device."""
+        pack = split.pack(rows, prompt_length(modules.adapter))
+        return Part(owner, pack.to(modules.tensors["head.out.weight"].device), modules)
 
 
 def forward(backbone: Backbone, parts: Sequence[Part], twice_differentiable: bool = False) -> list[Tensor]:

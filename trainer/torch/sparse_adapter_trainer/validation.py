@@ -114,7 +114,8 @@ def _adapter(at: str, adapter: job_pb2.Adapter) -> _Found:
         yield from _positive(f"{at}.lora_alpha", adapter.lora_alpha)
     if forms.has_matrices(adapter):
         yield from _enum(f"{at}.init", adapter.init, job_pb2.AdapterInit)
-    if forms.has_prefix(adapter) or (forms.has_matrices(adapter) and adapter.init == job_pb2.ADAPTER_INIT_GAUSSIAN):
+    drawn_by_init = forms.has_matrices(adapter) and adapter.init == job_pb2.ADAPTER_INIT_GAUSSIAN
+    if forms.has_prefix(adapter) or forms.prompt_length(adapter) or drawn_by_init:
         yield from _positive(f"{at}.init_std", adapter.init_std)
     yield from _enum(f"{at}.unfrozen", adapter.unfrozen, job_pb2.Unfrozen)
     if adapter.unfrozen != job_pb2.UNFROZEN_NONE and forms.modules(adapter):
