@@ -68,6 +68,8 @@ def _request(request: trainer_pb2.SubmitJobRequest) -> _Found:
     for index, trial in enumerate(spec.trials):
         at = f"spec.trials[{index}]"
         yield from _trial(at, trial)
+        if forms.has_backbone(trial.adapter) and len(spec.trials) > 1:
+            yield f"{at}.adapter.unfrozen", f"is ALL in a job of {len(spec.trials)} trials; full fine-tuning is the only trial of its job"
         if trial.trial_id in seen:
             yield f"{at}.trial_id", f"{trial.trial_id!r} is also the id of spec.trials[{seen[trial.trial_id]}]; ids are unique in a job"
         seen.setdefault(trial.trial_id, index)
