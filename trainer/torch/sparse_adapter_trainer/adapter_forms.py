@@ -32,8 +32,18 @@ def has_biases(adapter: job_pb2.Adapter) -> bool:
     return adapter.unfrozen == job_pb2.UNFROZEN_BIASES
 
 
+def has_backbone(adapter: job_pb2.Adapter) -> bool:
+    """Whether all of the backbone is trained, in its own place."""
+    return adapter.unfrozen == job_pb2.UNFROZEN_ALL
+
+
 def has_prefix(adapter: job_pb2.Adapter) -> bool:
     return adapter.attention == job_pb2.ATTENTION_MODULE_PREFIX
+
+
+def prompt_length(adapter: job_pb2.Adapter) -> int:
+    """How many tokens a prompt adds to every row."""
+    return adapter.attention_bottleneck if adapter.attention == job_pb2.ATTENTION_MODULE_PROMPT else 0
 
 
 def has_matrices(adapter: job_pb2.Adapter) -> bool:

@@ -12,8 +12,9 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from .adapter_forms import bottlenecks, has_biases, has_prefix
+from .adapter_forms import bottlenecks, has_backbone, has_biases, has_prefix, prompt_length
 from .backbone import Backbone
+from .full_tuning import backbone_shapes
 from .keys import generator
 
 _HEAD_STD = 0.02
@@ -52,13 +53,15 @@ def is_prunable(name: str) -> bool:
 def layout(adapter: job_pb2.Adapter, backbone: Backbone, num_labels: int) -> Layout:
     """The tensors of Adapter in job.proto for a backbone, and of the head."""
     d = backbone.hidden
-    shapes: dict[str, _Shape] = {}
+    shapes: dict[str, _Shape] = backbone_shapes(backbone) if has_backbone(adapter) else {}
     for index in range(len(backbone.layers)):
         shapes |= {f"layers.{index}.{name}": shape for name, shape in _layer(adapter, d, backbone.inner)}
     if has_prefix(adapter) and adapter.prefix_hidden:
         h, out = adapter.prefix_hidden, len(backbone.layers) * 2 * d
         shapes |= {"prefix.embedding": (adapter.attention_bottleneck, d), "prefix.mlp.in.weight": (h, d), "prefix.mlp.in.bias": (h,)}
         shapes |= {"prefix.mlp.out.weight": (out, h), "prefix.mlp.out.bias": (out,)}
+    if prompt_length(adapter):
+        shapes["prompt"] = (prompt_length(adapter), d)
     shapes |= {"head.dense.weight": (d, d), "head.dense.bias": (d,)}
     shapes |= {"head.out.weight": (num_labels, d), "head.out.bias": (num_labels,)}
 

@@ -1,4 +1,4 @@
-"""The frozen pretrained model: BERT and RoBERTa, loaded through Transformers, as the tensors that the packed encoder reads."""
+"""The pretrained model: BERT and RoBERTa, loaded through Transformers, as the tensors that the packed encoder reads."""
 
 import math
 from collections.abc import Callable
@@ -15,11 +15,13 @@ from .errors import bad_artifact
 from .frozen import FALLBACK_ROWS, FrozenLinear, min_invariant_rows, pack
 
 ARCHITECTURES = ("bert", "roberta")
+# x [rows, in] → x · Wᵀ + b, [rows, out]: a FrozenLinear, or a product with trained tensors (full_tuning.py).
+Dense = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class LayerNorm:
-    """A frozen LayerNorm over the last dimension; weight, bias [d]."""
+    """A LayerNorm over the last dimension; weight, bias [d]."""
 
     weight: Tensor
     bias: Tensor
@@ -31,15 +33,17 @@ class LayerNorm:
 
 @dataclass(frozen=True)
 class Layer:
-    """One encoder layer. Queries come scaled for attention; keys and values are one product, in this order."""
+    """One encoder layer. Queries come scaled for attention; keys and values are one product, in this order. key_bias: [d], which is in that
+    product."""
 
-    query: FrozenLinear
-    key_value: FrozenLinear
-    attention_output: FrozenLinear
+    query: Dense
+    key_value: Dense
+    key_bias: Tensor
+    attention_output: Dense
     attention_norm: LayerNorm
-    ffn_in: FrozenLinear
+    ffn_in: Dense
     activation: Callable[[Tensor], Tensor]
-    ffn_out: FrozenLinear
+    ffn_out: Dense
     ffn_norm: LayerNorm
 
 
@@ -70,7 +74,16 @@ class Backbone:
 
 
 def load_backbone(path: str, device: torch.device) -> Backbone:
-    """Loads a Hugging Face directory or hub id in float32. Raises JobFailed (BAD_ARTIFACT) where it is missing, broken or not supported."""
+    """Loads a frozen backbone. Raises as `load_model` does."""
+    model, has_pooler = load_model(path)
+    return from_transformers(model.to(device), has_pooler)
+
+
+def load_model(path: str) -> tuple[Any, bool]:
+    """The BertModel or RobertaModel of a Hugging Face directory or hub id, in float32 on the CPU, and whether it has a pooler for the head.
+
+    Raises JobFailed (BAD_ARTIFACT) where it is missing, broken or not supported.
+    """
     if path.startswith("/") and not Path(path, "config.json").is_file():
         raise bad_artifact(f"backbone {path}: no config.json there; a backbone is a Hugging Face directory or a hub id")
     try:
@@ -86,8 +99,22 @@ def load_backbone(path: str, device: torch.device) -> Backbone:
     if missing:
         raise bad_artifact(f"backbone {path}: its weights lack {min(missing)}")
     # Weights without a pooler (roberta-base) would get a random one from Transformers.
-    has_pooler = config.model_type == "bert" and not any(name.startswith("pooler.") for name in loading["missing_keys"])
-    return from_transformers(model.to(device), has_pooler)
+    return model, config.model_type == "bert" and not any(name.startswith("pooler.") for name in loading["missing_keys"])
+
+
+def layer_modules(layer: Any) -> dict[str, Any]:
+    """Linear and LayerNorm modules of a Transformers layer by the names that their tensors have in Adapter of job.proto."""
+    attention = layer.attention
+    return {
+        "query": attention.self.query,
+        "key": attention.self.key,
+        "value": attention.self.value,
+        "attention_output": attention.output.dense,
+        "attention_norm": attention.output.LayerNorm,
+        "ffn_in": layer.intermediate.dense,
+        "ffn_out": layer.output.dense,
+        "ffn_norm": layer.output.LayerNorm,
+    }
 
 
 def _require_supported(path: str, config: Any) -> None:
@@ -122,18 +149,19 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
         return LayerNorm(module.weight.data, module.bias.data, config.layer_norm_eps)
 
     def layer(module: Any) -> Layer:
-        attention = module.attention.self
-        pair = (attention.key, attention.value)
+        parts = layer_modules(module)
+        query, key, value = parts["query"], parts["key"], parts["value"]
         return Layer(
             # Attention's 1 / √dim, once and for all.
-            query=linear(attention.query.weight.data * query_scale, attention.query.bias.data * query_scale),
-            key_value=linear(torch.cat([m.weight.data for m in pair]), torch.cat([m.bias.data for m in pair])),
-            attention_output=dense(module.attention.output.dense),
-            attention_norm=norm(module.attention.output.LayerNorm),
-            ffn_in=dense(module.intermediate.dense),
+            query=linear(query.weight.data * query_scale, query.bias.data * query_scale),
+            key_value=linear(torch.cat([m.weight.data for m in (key, value)]), torch.cat([m.bias.data for m in (key, value)])),
+            key_bias=key.bias.data,
+            attention_output=dense(parts["attention_output"]),
+            attention_norm=norm(parts["attention_norm"]),
+            ffn_in=dense(parts["ffn_in"]),
             activation=ACT2FN[config.hidden_act],
-            ffn_out=dense(module.output.dense),
-            ffn_norm=norm(module.output.LayerNorm),
+            ffn_out=dense(parts["ffn_out"]),
+            ffn_norm=norm(parts["ffn_norm"]),
         )
 
     embeddings = model.embeddings

@@ -32,8 +32,8 @@ from .scoring import GRADIENT_PRUNERS, Passed, Start, score, score_without_rows,
 
 @dataclass
 class TrialRun:
-    """One trial in training. parameters: its flat vector, float32 [total], updated in place; masks: those it is trained with; pruning:
-    where its rounds are during training, what they have kept so far, which is the masks."""
+    """One trial in training. parameters, gradient: its flat vectors, float32 [total], changed in place; masks: those it is trained with;
+    pruning: where its rounds are during training, what they have kept so far, which is the masks."""
 
     trial: job_pb2.Trial
     layout: Layout
@@ -45,6 +45,7 @@ class TrialRun:
     until: int
     gradient_norm: float = 0.0
     leaves: dict[str, Tensor] = field(init=False)
+    gradient: Tensor = field(init=False)
     # bool [prunable], True where a weight is masked.
     _removed: Tensor = field(init=False)
     _epoch: int = -1
@@ -53,6 +54,10 @@ class TrialRun:
     def __post_init__(self) -> None:
         self._remove(self.masks)
         self.leaves = {name: view.detach().requires_grad_() for name, view in self.layout.views(self.parameters).items()}
+        # Backward adds to it where it lies: of a whole backbone's gradients, joined afterwards, there would be two copies.
+        self.gradient = torch.zeros_like(self.parameters)
+        for name, view in self.layout.views(self.gradient).items():
+            self.leaves[name].grad = view
 
     @property
     def ended(self) -> bool:
@@ -105,13 +110,12 @@ class TrialRun:
     def next_part(self, owner: int, split: Split) -> Part:
         train = self.trial.train
         dropout = Dropout(self.trial.seed, self.position.step + 1, train.dropout, train.attention_dropout)
-        pack = split.pack(self.next_rows(split.rows)).to(self.parameters.device)
-        return Part(owner, pack, TrialModules(self.trial.adapter, self.leaves, dropout))
+        return Part.of(owner, split, self.next_rows(split.rows), TrialModules(self.trial.adapter, self.leaves, dropout))
 
     @torch.no_grad()
-    def update(self, mean_loss: float, gradient: Tensor, rows: int) -> None:
-        """One optimizer step from the flat gradient [total], which is changed. Raises TrialFailed (NON_FINITE)."""
-        step = self.position.step + 1
+    def update(self, mean_loss: float, rows: int) -> None:
+        """One optimizer step from the gradient, which is changed. Raises TrialFailed (NON_FINITE)."""
+        step, gradient = self.position.step + 1, self.gradient
         gradient[: self.layout.prunable].masked_fill_(self._removed, 0)
         norm = float(torch.linalg.vector_norm(gradient))
         self._require_finite(step, "loss", mean_loss)
@@ -268,12 +272,13 @@ def _one_step(
     parts = [run.next_part(index, split) for index, run in enumerate(active)]
     for group in passes(parts, pass_tokens):
         losses = [loss(task_kind, logits, part.pack.labels) for part, logits in zip(group, forward(backbone, group), strict=True)]
-        gradients = iter(torch.autograd.grad(losses, [leaf for part in group for leaf in active[part.owner].leaves.values()]))
+        for part in group:
+            active[part.owner].gradient.zero_()
+        torch.autograd.backward(losses)
         for part, mean_loss in zip(group, losses, strict=True):
             run = active[part.owner]
-            gradient = torch.cat([next(gradients).reshape(-1) for _ in run.leaves])
             try:
-                run.update(float(mean_loss.detach()), gradient, part.pack.rows)
+                run.update(float(mean_loss.detach()), part.pack.rows)
             except TrialFailed as error:
                 failures[part.owner] = error.failure()
         steps = {run.trial.trial_id: run.position.step for run in active}

@@ -7,9 +7,11 @@ import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
+from .adapter_forms import has_backbone
 from .adapters import Layout, initialize, layout
 from .backbone import Backbone, load_backbone
 from .dataset import Split, load_split
+from .full_tuning import read_backbone_tensors
 from .reporting import Reporter
 
 
@@ -62,4 +64,6 @@ class Loaded:
     def start(self, trial: job_pb2.Trial) -> tuple[Layout, dict[str, Tensor]]:
         """A trial's layout and its first weights, unmasked, on the CPU."""
         found = self.layout(trial)
-        return found, initialize(trial, found.shapes, self.backbone.pooler)
+        backbone = read_backbone_tensors(self.spec.backbone.path) if has_backbone(trial.adapter) else {}
+        drawn = {name: shape for name, shape in found.shapes.items() if name not in backbone}
+        return found, backbone | initialize(trial, drawn, self.backbone.pooler)

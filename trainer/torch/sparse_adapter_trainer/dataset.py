@@ -17,13 +17,16 @@ CLASSIFICATION = job_pb2.TASK_KIND_CLASSIFICATION
 class PackedRows:
     """Rows laid one after the other, no padding. Rows of equal length are neighbours.
 
-    input_ids, token_type_ids, position_ids: int64 [tokens]. groups: (rows, length) for each run of equal lengths, in order.
-    first: int64 [rows], where each row begins. order: int64 [rows], which of the asked rows each one is. labels: [rows], as in Split.
+    input_ids, token_type_ids, position_ids: int64 [tokens]. prompt: int64 [tokens], which vector of a trial's prompt stands in the token's
+    place, −1 for the rows' own tokens; a row's prompt is after its own tokens. groups: (rows, length) for each run of equal lengths, in
+    order. first: int64 [rows], where each row begins. order: int64 [rows], which of the asked rows each one is. labels: [rows], as in
+    Split.
     """
 
     input_ids: Tensor
     token_type_ids: Tensor
     position_ids: Tensor
+    prompt: Tensor
     groups: tuple[tuple[int, int], ...]
     first: Tensor
     order: Tensor
@@ -31,8 +34,8 @@ class PackedRows:
 
     def to(self, device: torch.device) -> "PackedRows":
         """The same rows on a device; order stays on the CPU."""
-        tensors = {name: getattr(self, name).to(device) for name in ("input_ids", "token_type_ids", "position_ids", "first", "labels")}
-        return replace(self, **tensors)
+        names = ("input_ids", "token_type_ids", "position_ids", "prompt", "first", "labels")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
     @property
     def tokens(self) -> int:
@@ -62,16 +65,21 @@ class Split:
         """int64 [rows]: tokens of each row."""
         return self.offsets.diff()
 
-    def pack(self, rows: Tensor) -> PackedRows:
-        """Packs these rows (int64 [n]), shortest first, rows of equal length in the order given."""
-        lengths, order = self.lengths[rows].sort(stable=True)
-        rows = rows[order]
+    def pack(self, rows: Tensor, prompt: int = 0) -> PackedRows:
+        """Packs these rows (int64 [n]), shortest first, rows of equal length in the order given. prompt: how many tokens of a prompt each
+        row gets after its own."""
+        own, order = self.lengths[rows].sort(stable=True)
+        rows, lengths = rows[order], own + prompt
         first = lengths.cumsum(0) - lengths
-        positions = torch.arange(int(lengths.sum())) - first.repeat_interleave(lengths)
+        places = torch.arange(int(lengths.sum())) - first.repeat_interleave(lengths)
+        prompts = (places - own.repeat_interleave(lengths)).clamp(min=-1)
+        # Attention has no order of its own, so a prompt may be anywhere. Its tokens repeat the row's first until vectors take their places.
+        positions = torch.where(prompts < 0, places, 0)
         tokens = self.offsets[rows].repeat_interleave(lengths) + positions
         distinct, counts = lengths.unique_consecutive(return_counts=True)
         groups = tuple(zip(counts.tolist(), distinct.tolist(), strict=True))
-        return PackedRows(self.input_ids[tokens], self.token_type_ids[tokens], positions, groups, first, order, self.labels[rows])
+        ids, types = self.input_ids[tokens], self.token_type_ids[tokens]
+        return PackedRows(ids, types, positions, prompts, groups, first, order, self.labels[rows])
 
 
 def load_split(root: Path, dataset: job_pb2.Dataset, name: str, vocabulary: int, token_types: int, longest: int) -> Split:

@@ -56,7 +56,7 @@ def _part(backbone: Backbone, split: Split, seed: int) -> Part:
     first = initialize(job_pb2.Trial(seed=seed, adapter=adapter), shapes, pooler=None)
     leaves = {name: tensor.to(backbone.word.device).requires_grad_() for name, tensor in first.items()}
     rows = torch.arange((seed - 1) * _ROWS, seed * _ROWS)
-    return Part(seed - 1, split.pack(rows).to(backbone.word.device), TrialModules(adapter, leaves, dropout=None))
+    return Part.of(seed - 1, split, rows, TrialModules(adapter, leaves, dropout=None))
 
 
 def _gradients(backbone: Backbone, parts: list[Part]) -> list[list[Tensor]]:

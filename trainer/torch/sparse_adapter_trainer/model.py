@@ -7,8 +7,10 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
+from .adapter_forms import has_backbone, prompt_length
 from .backbone import Backbone
-from .dataset import PackedRows
+from .dataset import PackedRows, Split
+from .full_tuning import trained_backbone
 from .modules import TrialModules
 from .packed_encoder import encode
 
@@ -25,9 +27,19 @@ class Part:
     pack: PackedRows
     modules: TrialModules
 
+    @staticmethod
+    def of(owner: int, split: Split, rows: Tensor, modules: TrialModules) -> "Part":
+        """Rows (int64 [n]) of a split for these modules: with room for their prompt, on their device."""
+        pack = split.pack(rows, prompt_length(modules.adapter))
+        return Part(owner, pack.to(modules.tensors["head.out.weight"].device), modules)
+
 
 def forward(backbone: Backbone, parts: Sequence[Part], twice_differentiable: bool = False) -> list[Tensor]:
     """Logits [rows, num_labels] of each part's rows, in the order of its pack. twice_differentiable: see `encode`."""
+    own = parts[0].modules
+    if has_backbone(own.adapter):
+        # Such a trial is the only one of its job: all parts are its own.
+        backbone = trained_backbone(backbone, own.tensors)
     hidden = encode(backbone, [part.pack for part in parts], [part.modules for part in parts], twice_differentiable)
     return [part.modules.logits(h) for part, h in zip(parts, hidden, strict=True)]
 

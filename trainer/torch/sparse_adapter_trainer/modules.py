@@ -24,6 +24,7 @@ _SITES_OF_ATTENTION: dict[int, tuple[Site, ...]] = {
     job_pb2.ATTENTION_MODULE_SEQUENTIAL: ("attention_output",),
     job_pb2.ATTENTION_MODULE_PARALLEL: ("attention_output",),
     job_pb2.ATTENTION_MODULE_LORA: ("query", "value"),
+    job_pb2.ATTENTION_MODULE_PROMPT: ("prompt",),
 }
 _SITES_OF_FFN: dict[int, tuple[Site, ...]] = {
     job_pb2.FFN_MODULE_SEQUENTIAL: ("ffn_out",),
@@ -52,6 +53,9 @@ class TrialModules:
     def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
         at = f"layers.{layer}"
         match site:
+            case "prompt":
+                vectors = F.embedding(inputs[0].clamp(min=0), self.tensors["prompt"])
+                return torch.where(inputs[0].unsqueeze(1) < 0, output, vectors)
             case "embeddings":
                 return self._dropped(output, site)
             case "query":

@@ -32,12 +32,13 @@ class AdamW:
         return AdamW(torch.zeros_like(parameters), torch.zeros_like(parameters), decayed)
 
     def update(self, parameters: Tensor, gradient: Tensor, train: job_pb2.Train, step: int) -> None:
-        """One update in place; step is the trial's own, counted from 1. Equals torch.optim.AdamW with the step's learning rate."""
+        """One update in place; step is the trial's own, counted from 1. Equals torch.optim.AdamW with the step's learning rate.
+        The gradient's memory is used for the update: a further vector of a whole backbone's size is much."""
         rate, beta1, beta2 = learning_rate(train, step), train.adam_beta1, train.adam_beta2
         parameters[: self.decayed].mul_(1 - rate * train.weight_decay)
         self.first_moment.lerp_(gradient, 1 - beta1)
         self.second_moment.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        root = self.second_moment.sqrt().div_(math.sqrt(1 - beta2**step)).add_(train.adam_epsilon)
+        root = torch.sqrt(self.second_moment, out=gradient).div_(math.sqrt(1 - beta2**step)).add_(train.adam_epsilon)
         parameters.addcdiv_(self.first_moment, root, value=-rate / (1 - beta1**step))
 
 

@@ -19,7 +19,9 @@ from .backbone import Backbone, Layer
 from .dataset import PackedRows
 
 # Where a trial may change what a frozen layer gives.
-Site = Literal["embeddings", "query", "value", "attention_output", "attention_norm", "ffn_in", "ffn_out", "ffn_norm", "after_block"]
+Site = Literal[
+    "prompt", "embeddings", "query", "value", "attention_output", "attention_norm", "ffn_in", "ffn_out", "ffn_norm", "after_block"
+]
 
 
 class Modules(Protocol):
@@ -32,6 +34,7 @@ class Modules(Protocol):
     def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
         """The trial's result at a site, of the shape of `output`, which is what the frozen layer gave. inputs and what differs, by site:
 
+        prompt             PackedRows.prompt of the tokens, int64 [n]; output is the sum of their embeddings, before the norm
         embeddings, attention_norm, ffn_norm   none
         query              the layer's input; the result is what is added to the query before its scaling, [n, d] or [d]
         value              the layer's input; output is key and value, [n, 2 d]
@@ -55,7 +58,8 @@ def encode(backbone: Backbone, packs: Sequence[PackedRows], trials: Sequence[Mod
     """
     rows = [pack.rows for pack in packs]
     here = _Trials(trials, [pack.tokens for pack in packs])
-    x = here.adapt("embeddings", 0, _embed(backbone, packs))
+    x = here.adapt("prompt", 0, _embed(backbone, packs), torch.cat([pack.prompt for pack in packs]))
+    x = here.adapt("embeddings", 0, backbone.embedding_norm(x))
     last = len(backbone.layers) - 1
     for index, layer in enumerate(backbone.layers):
         key_value = here.adapt("value", index, layer.key_value(x), x)
@@ -104,10 +108,10 @@ def _after_block(layer: Layer, index: int, trial: Modules, x: Tensor, total: Ten
 
 
 def _embed(backbone: Backbone, packs: Sequence[PackedRows]) -> Tensor:
+    """The sum of every token's embeddings, [tokens, d]."""
     x = F.embedding(torch.cat([pack.input_ids for pack in packs]), backbone.word)
     x = x + F.embedding(torch.cat([pack.token_type_ids for pack in packs]), backbone.token_type)
-    x = x + F.embedding(torch.cat([pack.position_ids for pack in packs]) + backbone.position_offset, backbone.position)
-    return backbone.embedding_norm(x)
+    return x + F.embedding(torch.cat([pack.position_ids for pack in packs]) + backbone.position_offset, backbone.position)
 
 
 def _first_tokens(packs: Sequence[PackedRows]) -> Tensor:

@@ -162,11 +162,8 @@ class _Cohort:
 
     def sum_over_rows(self, owners: Sequence[int], derivative: Callable[[list[Part]], list[_Gradients]]) -> dict[int, _Gradients]:
         """By owner: the sum over its rows of what `derivative` gives for each part of a pass, weighted by the part's share of the rows."""
-        device = self._backbone.word.device
         parts = [
-            Part(
-                owner, self._split.pack(rows).to(device), TrialModules(self._starts[owner].trial.adapter, self._fixed[owner], dropout=None)
-            )
+            Part.of(owner, self._split, rows, TrialModules(self._starts[owner].trial.adapter, self._fixed[owner], dropout=None))
             for owner in owners
             for rows in self._starts[owner].rows.split(_ROWS)
         ]

@@ -69,6 +69,8 @@ def _request(request: trainer_pb2.SubmitJobRequest) -> _Found:
     for index, trial in enumerate(spec.trials):
         at = f"spec.trials[{index}]"
         yield from _trial(at, trial)
+        if forms.has_backbone(trial.adapter) and len(spec.trials) > 1:
+            yield f"{at}.adapter.unfrozen", f"is ALL in a job of {len(spec.trials)} trials; full fine-tuning is the only trial of its job"
         if trial.trial_id in seen:
             yield f"{at}.trial_id", f"{trial.trial_id!r} is also the id of spec.trials[{seen[trial.trial_id]}]; ids are unique in a job"
         seen.setdefault(trial.trial_id, index)
@@ -115,7 +117,8 @@ def _adapter(at: str, adapter: job_pb2.Adapter) -> _Found:
         yield from _positive(f"{at}.lora_alpha", adapter.lora_alpha)
     if forms.has_matrices(adapter):
         yield from _enum(f"{at}.init", adapter.init, job_pb2.AdapterInit)
-    if forms.has_prefix(adapter) or (forms.has_matrices(adapter) and adapter.init == job_pb2.ADAPTER_INIT_GAUSSIAN):
+    drawn_by_init = forms.has_matrices(adapter) and adapter.init == job_pb2.ADAPTER_INIT_GAUSSIAN
+    if forms.has_prefix(adapter) or forms.prompt_length(adapter) or drawn_by_init:
         yield from _positive(f"{at}.init_std", adapter.init_std)
     yield from _enum(f"{at}.unfrozen", adapter.unfrozen, job_pb2.Unfrozen)
     if adapter.unfrozen != job_pb2.UNFROZEN_NONE and forms.modules(adapter):

@@ -66,7 +66,7 @@ def _predict(context: Context, loaded: Loaded, name: str, adapters: dict[str, tu
         logits = torch.empty(split.rows, num_labels)
         modules = TrialModules(trial.adapter, tensors, dropout=None)
         chunks = list(_chunks(split))
-        parts = [Part(index, split.pack(rows).to(context.device), modules) for index, rows in enumerate(chunks)]
+        parts = [Part.of(index, split, rows, modules) for index, rows in enumerate(chunks)]
         for group in passes(parts, context.pass_tokens):
             for part, found in zip(group, forward(loaded.backbone, group), strict=True):
                 logits[chunks[part.owner][part.pack.order]] = found.cpu()

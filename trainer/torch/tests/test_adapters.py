@@ -33,6 +33,8 @@ FORMS = {
     "prefix": adapter("prefix", "none"),
     "prefix with its MLP": adapter("prefix", "none", prefix_hidden=5),
     "mam": adapter("prefix", "parallel", scale=4.0),
+    "prompt": adapter("prompt", "none", width=3),
+    "prompt and parallel": adapter("prompt", "parallel", norm="ADAPTER_NORM_BEFORE", scale=4.0),
     "lora and sequential": adapter("lora", "sequential"),
     "biases": adapter("none", "none", unfrozen="UNFROZEN_BIASES"),
     "head only": adapter("none", "none"),
@@ -51,14 +53,13 @@ def drawn(asked: job_pb2.Adapter, backbone: Backbone, seed: int = 4) -> dict[str
 def test_logits_and_gradients_equal_the_papers_formulas_on_transformers_padded_forward(form: str, tiny_roberta: Path) -> None:
     asked, backbone = FORMS[form], load_backbone(str(tiny_roberta), torch.device("cpu"))
     tensors, split = drawn(asked, backbone), ragged(backbone.vocabulary, backbone.token_types)
-    pack = split.pack(torch.arange(split.rows))
     expected = plain_logits(tiny_roberta, split, asked, tensors)
     plain_gradients = torch.autograd.grad(F.cross_entropy(expected, split.labels), list(tensors.values()))
     for twice_differentiable in (False, True):
-        part = Part(0, pack, TrialModules(asked, tensors, dropout=None))
+        part = Part.of(0, split, torch.arange(split.rows), TrialModules(asked, tensors, dropout=None))
         (logits,) = forward(backbone, [part], twice_differentiable)
-        assert torch.allclose(logits, expected[pack.order], atol=1e-5)
-        gradients = torch.autograd.grad(loss(job_pb2.TASK_KIND_CLASSIFICATION, logits, pack.labels), list(tensors.values()))
+        assert torch.allclose(logits, expected[part.pack.order], atol=1e-5)
+        gradients = torch.autograd.grad(loss(job_pb2.TASK_KIND_CLASSIFICATION, logits, part.pack.labels), list(tensors.values()))
         for name, one, two in zip(tensors, gradients, plain_gradients, strict=True):
             assert (one - two).norm() <= 1e-4 * two.norm() + 1e-7, name
             assert two.norm() > 0, name
@@ -101,7 +102,8 @@ def plain_logits(path: Path, split: Split, asked: job_pb2.Adapter, tensors: dict
         if attention == "prefix":
             key, value = plain_prefixes(asked, tensors, index, model.config.hidden_size)
             inner.forward = partial(prefixed_attention, inner, key, value)
-    hidden = model(**padded(split, padding=1)).last_hidden_state
+    rows = padded(split, padding=1)
+    hidden = prompted_states(model, rows, tensors["prompt"]) if attention == "prompt" else model(**rows).last_hidden_state
     dense = torch.tanh(hidden[:, 0] @ tensors["head.dense.weight"].T + tensors["head.dense.bias"])
     return dense @ tensors["head.out.weight"].T + tensors["head.out.bias"]
 
@@ -151,6 +153,14 @@ def prefixed_attention(
     return (scores.softmax(-1) @ value).transpose(1, 2).flatten(2), None
 
 
+def prompted_states(model: Any, rows: dict[str, Tensor], prompt: Tensor) -> Tensor:
+    """The encoder's states of each row's own tokens, with the prompt's vectors, normalized as any token's embeddings, before them."""
+    own, mask, length = model.embeddings(rows["input_ids"], rows["token_type_ids"]), rows["attention_mask"], prompt.shape[0]
+    states = torch.cat([model.embeddings.LayerNorm(prompt).expand(len(own), -1, -1), own], 1)
+    hidden_from = F.pad(1 - mask, (length, 0))[:, None, None, :] * torch.finfo(torch.float32).min
+    return model.encoder(states, attention_mask=hidden_from).last_hidden_state[:, length:]
+
+
 def add_beside(block: nn.Module, output: nn.Module, module: Activation) -> None:
     """Adds module(x) to what `output` gives, x being the input of the block that it is in."""
     seen: list[Tensor] = []
@@ -161,11 +171,11 @@ def add_beside(block: nn.Module, output: nn.Module, module: Activation) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_a_trial_among_others_of_other_forms_has_the_gradients_that_it_has_alone(form: str, minilm: Backbone) -> None:
     split = ragged(minilm.vocabulary, minilm.token_types)
-    pack = split.pack(torch.arange(split.rows))
     asked = [FORMS["houlsby"], FORMS[form], FORMS["lora"], FORMS["mam"], FORMS["pfeiffer"], FORMS["biases"]]
 
     def part(owner: int) -> Part:
-        return Part(owner, pack, TrialModules(asked[owner], drawn(asked[owner], minilm, seed=owner), dropout=None))
+        modules = TrialModules(asked[owner], drawn(asked[owner], minilm, seed=owner), dropout=None)
+        return Part.of(owner, split, torch.arange(split.rows), modules)
 
     alone, together = gradients(minilm, [part(1)]), gradients(minilm, [part(owner) for owner in range(len(asked))])
     for name, gradient in alone.items():

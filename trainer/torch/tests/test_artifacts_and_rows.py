@@ -63,6 +63,17 @@ def test_rows_are_packed_by_length_without_padding(tmp_path: Path) -> None:
     assert pack.labels.tolist() == [1, 0, 0]
 
 
+def test_a_prompts_tokens_come_after_each_rows_own_and_count_as_tokens(tmp_path: Path) -> None:
+    write_split(tmp_path / "datasets" / "d" / "train.safetensors", ROWS, torch.tensor([0, 1, 0, 1], dtype=torch.int32))
+    pack = load_split(tmp_path, CLASSES, "train", 100, 2, 10).pack(torch.tensor([2, 1]), prompt=2)
+    assert pack.prompt.tolist() == [-1, 0, 1, -1, -1, -1, 0, 1]
+    assert pack.input_ids[pack.prompt < 0].tolist() == [8, 9, 10, 11]
+    assert pack.position_ids[pack.prompt < 0].tolist() == [0, 0, 1, 2]
+    assert pack.first.tolist() == [0, 3]
+    assert pack.groups == ((1, 3), (1, 5))
+    assert pack.tokens == 8
+
+
 @pytest.mark.parametrize(
     ("limits", "labels", "message"),
     [

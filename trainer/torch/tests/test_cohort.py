@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from engine_support import Recorder, fresh_root, spec, train_work, trial, weights
+from engine_support import Recorder, adapter, fresh_root, spec, train_work, trial, weights
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
@@ -65,6 +65,23 @@ def test_six_different_trials_in_one_cohort_have_every_weight_of_their_lone_runs
         assert_equal_weights(together, alone, one.trial_id)
         own = {key: value for key, value in told.metric_values.items() if key[0] == one.trial_id}
         assert own == lone.metric_values
+
+
+def test_a_pruned_trial_with_a_prompt_learns_and_predicts_in_a_cohort_what_it_does_alone(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
+    prompted = trial("p", seed=3, pruner="snip", sparsity=0.6, total_steps=3, dropout=0.1, attention_dropout=0.1)
+    prompted.adapter.CopyFrom(adapter("prompt", "parallel", attention_bottleneck=5, ffn_bottleneck=8))
+    beside = trial("b", seed=4, width=8, total_steps=3)
+    cohorts = {"together": [beside, prompted], "alone": [prompted]}
+    for name, trials in cohorts.items():
+        root = fresh_root(cola, tmp_path / name)
+        run(root, backbone_path, trials)
+        Engine(root, threads=2).run(spec(backbone_path, trials, predict=job_pb2.PredictWork(splits=["validation"])), Recorder())
+    assert_equal_weights(tmp_path / "together", tmp_path / "alone", "p")
+    assert weights(tmp_path / "alone", "p")["prompt"].shape == (5, 384)
+    together, alone = ((tmp_path / name / "trials" / "p" / "predictions.validation.safetensors").read_bytes() for name in cohorts)
+    assert together == alone
 
 
 def test_weights_that_are_masked_stay_exactly_zero_and_the_others_move(cola: Path, backbone_path: str, tmp_path: Path) -> None:

@@ -122,7 +122,11 @@ def test_trials_of_a_cohort_may_have_different_adapters(root):
         ({"unfrozen": "UNFROZEN_BIASES"}, {}, "adapter.unfrozen"),
         ({"attention": "ATTENTION_MODULE_PREFIX", "ffn": "FFN_MODULE_NONE", "init_std": 0}, {"pruner": "PRUNER_NONE"}, "adapter.init_std"),
         ({"attention": "ATTENTION_MODULE_PREFIX", "ffn": "FFN_MODULE_NONE"}, {}, "prune.pruner"),
+        ({"attention": "ATTENTION_MODULE_PROMPT", "attention_bottleneck": 0}, {}, "adapter.attention_bottleneck"),
+        ({"attention": "ATTENTION_MODULE_PROMPT", "init": "ADAPTER_INIT_ZERO_UP", "init_std": 0}, {}, "adapter.init_std"),
+        ({"attention": "ATTENTION_MODULE_PROMPT", "ffn": "FFN_MODULE_NONE"}, {}, "prune.pruner"),
         ({"attention": "ATTENTION_MODULE_NONE", "ffn": "FFN_MODULE_NONE", "unfrozen": "UNFROZEN_BIASES"}, {}, "prune.pruner"),
+        ({"attention": "ATTENTION_MODULE_NONE", "ffn": "FFN_MODULE_NONE", "unfrozen": "UNFROZEN_ALL"}, {}, "prune.pruner"),
         ({}, {"rounds": 0}, "prune.rounds"),
         ({}, {"control": 0}, "prune.control"),
         ({}, {"pruner": "PRUNER_GRASP"}, "prune.temperature"),
@@ -155,6 +159,17 @@ def test_what_does_not_fit_together_is_named_by_its_path(root, adapter, prune, f
     if prune.get("pruner") == "PRUNER_NONE":
         trial.prune.ClearField("sparsity")
     assert list(invalid(request)) == [f"spec.trials[0].{field}"]
+
+
+def test_full_fine_tuning_is_the_only_trial_of_its_job(root):
+    request = valid_request(root, trials=2)
+    full = request.spec.trials[1]
+    full.adapter.CopyFrom(job_pb2.Adapter(attention="ATTENTION_MODULE_NONE", ffn="FFN_MODULE_NONE", unfrozen="UNFROZEN_ALL"))
+    full.prune.CopyFrom(job_pb2.Prune(pruner=job_pb2.PRUNER_NONE))
+    says = "is ALL in a job of 2 trials; full fine-tuning is the only trial of its job"
+    assert invalid(request) == {"spec.trials[1].adapter.unfrozen": says}
+    del request.spec.trials[0]
+    assert invalid(request) == unmet(request, root) == {}
 
 
 @pytest.mark.parametrize(
