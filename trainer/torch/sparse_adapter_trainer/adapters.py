@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .adapter_forms import bottlenecks, has_backbone, has_biases, has_prefix, prompt_length
 from .backbone import Backbone
+from .dataset import CLASSIFICATION, QUESTION_ANSWERING
 from .full_tuning import backbone_shapes
 from .keys import generator
 
@@ -50,8 +51,8 @@ def is_prunable(name: str) -> bool:
     return name.endswith(("down.weight", "up.weight"))
 
 
-def layout(adapter: job_pb2.Adapter, backbone: Backbone, num_labels: int) -> Layout:
-    """The tensors of Adapter in job.proto for a backbone, and of the head."""
+def layout(adapter: job_pb2.Adapter, backbone: Backbone, num_labels: int, task_kind: int = CLASSIFICATION) -> Layout:
+    """The tensors of Adapter in job.proto for a backbone, and of the head for a kind of task."""
     d = backbone.hidden
     shapes: dict[str, _Shape] = backbone_shapes(backbone) if has_backbone(adapter) else {}
     for index in range(len(backbone.layers)):
@@ -62,7 +63,8 @@ def layout(adapter: job_pb2.Adapter, backbone: Backbone, num_labels: int) -> Lay
         shapes |= {"prefix.mlp.out.weight": (out, h), "prefix.mlp.out.bias": (out,)}
     if prompt_length(adapter):
         shapes["prompt"] = (prompt_length(adapter), d)
-    shapes |= {"head.dense.weight": (d, d), "head.dense.bias": (d,)}
+    if task_kind != QUESTION_ANSWERING:
+        shapes |= {"head.dense.weight": (d, d), "head.dense.bias": (d,)}
     shapes |= {"head.out.weight": (num_labels, d), "head.out.bias": (num_labels,)}
 
     def rank(name: str) -> int:
@@ -103,7 +105,7 @@ def _layer(adapter: job_pb2.Adapter, d: int, f: int) -> Iterator[tuple[str, _Sha
 def initialize(trial: job_pb2.Trial, shapes: dict[str, _Shape], pooler: tuple[Tensor, Tensor] | None) -> dict[str, Tensor]:
     """The trial's first weights, float32 on the CPU. Each is drawn at its true shape by a generator keyed with (seed, name)."""
     tensors = {name: _initial(trial, name, shape, "init") for name, shape in shapes.items()}
-    if pooler is not None:
+    if pooler is not None and "head.dense.weight" in shapes:
         weight, bias = pooler
         tensors |= {"head.dense.weight": weight.cpu().clone(), "head.dense.bias": bias.cpu().clone()}
     return tensors

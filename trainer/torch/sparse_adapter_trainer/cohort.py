@@ -271,7 +271,7 @@ def _one_step(
     failures: dict[int, event_pb2.Failure] = {}
     parts = [run.next_part(index, split) for index, run in enumerate(active)]
     for group in passes(parts, pass_tokens):
-        losses = [loss(task_kind, logits, part.pack.labels) for part, logits in zip(group, forward(backbone, group), strict=True)]
+        losses = [loss(task_kind, logits, part.pack) for part, logits in zip(group, forward(backbone, group, task_kind), strict=True)]
         for part in group:
             active[part.owner].gradient.zero_()
         torch.autograd.backward(losses)

@@ -59,7 +59,7 @@ class Loaded:
     splits: dict[str, Split]
 
     def layout(self, trial: job_pb2.Trial) -> Layout:
-        return layout(trial.adapter, self.backbone, self.spec.dataset.num_labels)
+        return layout(trial.adapter, self.backbone, self.spec.dataset.num_labels, self.spec.dataset.task_kind)
 
     def start(self, trial: job_pb2.Trial) -> tuple[Layout, dict[str, Tensor]]:
         """A trial's layout and its first weights, unmasked, on the CPU."""

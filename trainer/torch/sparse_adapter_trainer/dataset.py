@@ -11,6 +11,7 @@ from .artifacts import read_tensors, resolve
 from .errors import bad_artifact
 
 CLASSIFICATION = job_pb2.TASK_KIND_CLASSIFICATION
+QUESTION_ANSWERING = job_pb2.TASK_KIND_QUESTION_ANSWERING
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class PackedRows:
 
     input_ids, token_type_ids, position_ids: int64 [tokens]. prompt: int64 [tokens], which vector of a trial's prompt stands in the token's
     place, −1 for the rows' own tokens; a row's prompt is after its own tokens. groups: (rows, length) for each run of equal lengths, in
-    order. first: int64 [rows], where each row begins. order: int64 [rows], which of the asked rows each one is. labels: [rows], as in
-    Split.
+    order. first: int64 [rows], where each row begins. order: int64 [rows], which of the asked rows each one is. places: int64 [own
+    tokens], where each of the rows' own tokens is in the split. labels: [rows] or [rows, 2], as in Split.
     """
 
     input_ids: Tensor
@@ -30,12 +31,19 @@ class PackedRows:
     groups: tuple[tuple[int, int], ...]
     first: Tensor
     order: Tensor
+    places: Tensor
     labels: Tensor
 
     def to(self, device: torch.device) -> "PackedRows":
-        """The same rows on a device; order stays on the CPU."""
+        """The same rows on a device; order and places stay on the CPU."""
         names = ("input_ids", "token_type_ids", "position_ids", "prompt", "first", "labels")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
+    @property
+    def own_groups(self) -> list[tuple[int, int]]:
+        """groups without the rows' prompts."""
+        prompt = (self.tokens - self.places.numel()) // self.rows
+        return [(rows, length - prompt) for rows, length in self.groups]
 
     @property
     def tokens(self) -> int:
@@ -48,7 +56,8 @@ class PackedRows:
 
 @dataclass(frozen=True)
 class Split:
-    """One split in memory. input_ids, token_type_ids: int64 [tokens]; offsets, int64 [rows + 1]; labels: int64 or float32 [rows]."""
+    """One split in memory. input_ids, token_type_ids: int64 [tokens]; offsets, int64 [rows + 1]; labels: int64 or float32 [rows], or for
+    QUESTION_ANSWERING int64 [rows, 2], the places of start and end in the row; negative or NaN: not known."""
 
     name: str
     input_ids: Tensor
@@ -79,7 +88,15 @@ class Split:
         distinct, counts = lengths.unique_consecutive(return_counts=True)
         groups = tuple(zip(counts.tolist(), distinct.tolist(), strict=True))
         ids, types = self.input_ids[tokens], self.token_type_ids[tokens]
-        return PackedRows(ids, types, positions, prompts, groups, first, order, self.labels[rows])
+        return PackedRows(ids, types, positions, prompts, groups, first, order, tokens[prompts < 0], self.labels[rows])
+
+
+# The tensors of what is to be learned.
+_LEARNED = {
+    CLASSIFICATION: ("labels",),
+    job_pb2.TASK_KIND_REGRESSION: ("labels",),
+    QUESTION_ANSWERING: ("start_positions", "end_positions"),
+}
 
 
 def load_split(root: Path, dataset: job_pb2.Dataset, name: str, vocabulary: int, token_types: int, longest: int) -> Split:
@@ -89,11 +106,12 @@ def load_split(root: Path, dataset: job_pb2.Dataset, name: str, vocabulary: int,
     """
     path = resolve(root, f"{dataset.name}/{name}.safetensors")
     tensors = read_tensors(path)
-    missing = [key for key in ("input_ids", "offsets", "token_type_ids", "labels") if key not in tensors]
+    learned = _LEARNED[dataset.task_kind]
+    missing = [key for key in ("input_ids", "offsets", "token_type_ids", *learned) if key not in tensors]
     if missing:
-        raise bad_artifact(f"{path} has no tensor {missing[0]}; a split holds input_ids, offsets, token_type_ids and labels")
+        raise bad_artifact(f"{path} has no tensor {missing[0]}; a split holds input_ids, offsets, token_type_ids, {', '.join(learned)}")
     ids, types = tensors["input_ids"].long(), tensors["token_type_ids"].long()
-    offsets, labels = tensors["offsets"].long(), tensors["labels"]
+    offsets = tensors["offsets"].long()
     lengths = offsets.diff()
 
     def require(holds: bool, tensor: str, right: str) -> None:
@@ -109,19 +127,26 @@ def load_split(root: Path, dataset: job_pb2.Dataset, name: str, vocabulary: int,
     require(int(ids.min()) >= 0 and int(ids.max()) < vocabulary, "input_ids", f"must be in [0, {vocabulary}), the backbone's vocabulary")
     require(types.numel() == ids.numel(), "token_type_ids", f"must have one value a token, {ids.numel()}")
     require(int(types.max()) < token_types, "token_type_ids", f"must be less than {token_types}, the backbone's number of token types")
-    require(labels.numel() == lengths.numel(), "labels", f"must have one value a row, {lengths.numel()}")
-    if dataset.task_kind == CLASSIFICATION:
-        labels = labels.long()
+    for name_of_tensor in learned:
+        require(tensors[name_of_tensor].shape == lengths.shape, name_of_tensor, f"must have one value a row, {lengths.numel()}")
+    if dataset.task_kind == QUESTION_ANSWERING:
+        labels = torch.stack([tensors[name_of_tensor].long() for name_of_tensor in learned], 1)
+        for name_of_tensor, places in zip(learned, labels.unbind(1), strict=True):
+            inside = bool(((places >= -1) & (places < lengths)).all())
+            require(inside, name_of_tensor, "must be places of tokens in their rows, or −1 where not known")
+    elif dataset.task_kind == CLASSIFICATION:
+        labels = tensors["labels"].long()
         inside = int(labels.min()) >= -1 and int(labels.max()) < dataset.num_labels
         require(inside, "labels", f"must be a class in [0, {dataset.num_labels}), or −1 for none")
     else:
-        labels = labels.float()
+        labels = tensors["labels"].float()
     return Split(name, ids, types, offsets, labels)
 
 
 def require_labels(split: Split, dataset: job_pb2.Dataset) -> None:
     """Raises JobFailed (BAD_ARTIFACT) where a row to learn from has no label."""
-    missing = (split.labels < 0) if dataset.task_kind == CLASSIFICATION else ~split.labels.isfinite()
+    missing = split.labels < 0 if split.labels.dtype == torch.int64 else ~split.labels.isfinite()
     if missing.any():
-        row = int(missing.nonzero()[0, 0])
-        raise bad_artifact(f"{dataset.name}/{split.name}.safetensors: labels: row {row} has no label; every row to learn from needs one")
+        row, *which = missing.nonzero()[0].tolist()
+        tensor = _LEARNED[dataset.task_kind][which[0] if which else 0]
+        raise bad_artifact(f"{dataset.name}/{split.name}.safetensors: {tensor}: row {row} has no label; every row to learn from needs one")

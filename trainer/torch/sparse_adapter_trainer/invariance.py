@@ -60,8 +60,8 @@ def _part(backbone: Backbone, split: Split, seed: int) -> Part:
 
 
 def _gradients(backbone: Backbone, parts: list[Part]) -> list[list[Tensor]]:
-    logits = forward(backbone, parts)
-    losses = [loss(job_pb2.TASK_KIND_CLASSIFICATION, found, part.pack.labels) for part, found in zip(parts, logits, strict=True)]
+    kind = job_pb2.TASK_KIND_CLASSIFICATION
+    losses = [loss(kind, found, part.pack) for part, found in zip(parts, forward(backbone, parts, kind), strict=True)]
     leaves = [list(part.modules.tensors.values()) for part in parts]
     flat = iter(torch.autograd.grad(losses, [leaf for some in leaves for leaf in some]))
     return [[next(flat) for _ in some] for some in leaves]

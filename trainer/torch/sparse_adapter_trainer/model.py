@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from .adapter_forms import has_backbone, prompt_length
 from .backbone import Backbone
-from .dataset import PackedRows, Split
+from .dataset import QUESTION_ANSWERING, PackedRows, Split
 from .full_tuning import trained_backbone
 from .modules import TrialModules
 from .packed_encoder import encode
@@ -34,21 +35,38 @@ class Part:
         return Part(owner, pack.to(modules.tensors["head.out.weight"].device), modules)
 
 
-def forward(backbone: Backbone, parts: Sequence[Part], twice_differentiable: bool = False) -> list[Tensor]:
-    """Logits [rows, num_labels] of each part's rows, in the order of its pack. twice_differentiable: see `encode`."""
+def forward(backbone: Backbone, parts: Sequence[Part], task_kind: int, twice_differentiable: bool = False) -> list[Tensor]:
+    """Logits [rows, num_labels] of each part's rows, or for QUESTION_ANSWERING [own tokens, 2] of theirs, in the order of its pack.
+    twice_differentiable: see `encode`."""
     own = parts[0].modules
     if has_backbone(own.adapter):
         # Such a trial is the only one of its job: all parts are its own.
         backbone = trained_backbone(backbone, own.tensors)
-    hidden = encode(backbone, [part.pack for part in parts], [part.modules for part in parts], twice_differentiable)
+    every_token = task_kind == QUESTION_ANSWERING
+    hidden = encode(backbone, [part.pack for part in parts], [part.modules for part in parts], every_token, twice_differentiable)
+    if every_token:
+        hidden = [h[part.pack.prompt < 0] if prompt_length(part.modules.adapter) else h for part, h in zip(parts, hidden, strict=True)]
     return [part.modules.logits(h) for part, h in zip(parts, hidden, strict=True)]
 
 
-def loss(task_kind: int, logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean loss over rows: cross-entropy for classes int64 [rows], squared error for numbers float32 [rows]."""
+def loss(task_kind: int, logits: Tensor, pack: PackedRows) -> Tensor:
+    """Mean loss over the rows of a pack: cross-entropy of classes, squared error of numbers, the mean cross-entropy of start and end."""
     if task_kind == job_pb2.TASK_KIND_CLASSIFICATION:
-        return cross_entropy(logits, labels)
-    return mse_loss(logits.squeeze(-1), labels)
+        return cross_entropy(logits, pack.labels)
+    if task_kind == QUESTION_ANSWERING:
+        return _span_loss(logits, pack)
+    return mse_loss(logits.squeeze(-1), pack.labels)
+
+
+def _span_loss(logits: Tensor, pack: PackedRows) -> Tensor:
+    """A row's start is one class among its tokens, its end another."""
+    groups = pack.own_groups
+    parts, labels = logits.split([rows * length for rows, length in groups]), pack.labels.split([rows for rows, _ in groups])
+    sums = [
+        cross_entropy(part.view(rows, length, 2), places, reduction="sum")
+        for part, places, (rows, length) in zip(parts, labels, groups, strict=True)
+    ]
+    return torch.stack(sums).sum() / (2 * pack.rows)
 
 
 def passes(parts: Sequence[Part], pass_tokens: int) -> list[list[Part]]:

@@ -85,7 +85,9 @@ class TrialModules:
         return self.dropout.attention(layer) if self.dropout else None
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Logits [rows, num_labels] of first tokens' hidden states [rows, d]: out(drop(tanh(dense(drop(h)))))."""
+        """Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or out(h) of a head without dense."""
+        if "head.dense.weight" not in self.tensors:
+            return F.linear(hidden, self.tensors["head.out.weight"], self.tensors["head.out.bias"])
         dense = F.linear(self._dropped(hidden, "head.dense"), self.tensors["head.dense.weight"], self.tensors["head.dense.bias"])
         return F.linear(self._dropped(torch.tanh(dense), "head.out"), self.tensors["head.out.weight"], self.tensors["head.out.bias"])
 

@@ -1,4 +1,4 @@
-"""The encoder's forward over packed rows: no padded token, and the last layer for the first token of each row only.
+"""The encoder's forward over packed rows: no padded token, and the last layer for the first token of each row only where no more is asked.
 
 Several trials share one call: their rows are laid one trial after the other. Frozen layers run over all tokens at once; whatever belongs to
 a trial (its modules, dropout, attention among its own rows) sees only the trial's own slice, at the shapes that it has alone.
@@ -51,20 +51,25 @@ class Modules(Protocol):
         """Drops attention probabilities, or None."""
 
 
-def encode(backbone: Backbone, packs: Sequence[PackedRows], trials: Sequence[Modules], twice_differentiable: bool = False) -> list[Tensor]:
-    """The first token's last hidden state of every row: for each trial [rows, d], in the order of its pack.
+def encode(
+    backbone: Backbone,
+    packs: Sequence[PackedRows],
+    trials: Sequence[Modules],
+    every_token: bool = False,
+    twice_differentiable: bool = False,
+) -> list[Tensor]:
+    """The last hidden state of every row's first token, for each trial [rows, d], or of every token, [tokens, d], in the order of its pack.
 
     twice_differentiable: attention in operations whose gradient has a gradient, slower.
     """
-    rows = [pack.rows for pack in packs]
     here = _Trials(trials, [pack.tokens for pack in packs])
     x = here.adapt("prompt", 0, _embed(backbone, packs), torch.cat([pack.prompt for pack in packs]))
     x = here.adapt("embeddings", 0, backbone.embedding_norm(x))
     last = len(backbone.layers) - 1
     for index, layer in enumerate(backbone.layers):
         key_value = here.adapt("value", index, layer.key_value(x), x)
-        if index == last:
-            x, here = x[_first_tokens(packs)], _Trials(trials, rows)
+        if index == last and not every_token:
+            x, here = x[_first_tokens(packs)], _Trials(trials, [pack.rows for pack in packs])
         query = here.map("query", partial(_add_to_query, backbone.query_scale, index), layer.query(x), x)
         dropouts, prefixes = [trial.attention_dropout(index) for trial in trials], [trial.prefix(index) for trial in trials]
         context = attend(query, key_value, packs, dropouts, prefixes, backbone.heads, twice_differentiable)
@@ -75,7 +80,7 @@ def encode(backbone: Backbone, packs: Sequence[PackedRows], trials: Sequence[Mod
         total = here.adapt("ffn_out", index, layer.ffn_out(inner), x, inner).add_(x)
         x = here.adapt("ffn_norm", index, layer.ffn_norm(total))
         x = here.map("after_block", partial(_after_block, layer, index), x, total)
-    return list(x.split(rows))
+    return list(x.split(here.sizes))
 
 
 @dataclass(frozen=True)

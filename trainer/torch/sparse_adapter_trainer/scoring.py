@@ -201,8 +201,8 @@ class _Cohort:
             Part(part.owner, part.pack, TrialModules(part.modules.adapter, part.modules.tensors | leaf, dropout=None))
             for part, leaf in zip(group, leaves, strict=True)
         ]
-        logits = forward(self._backbone, own, twice_differentiable)
-        return [loss(self._task_kind, self._cooled(part.owner, found), part.pack.labels) for part, found in zip(own, logits, strict=True)]
+        logits = forward(self._backbone, own, self._task_kind, twice_differentiable)
+        return [loss(self._task_kind, self._cooled(part.owner, found), part.pack) for part, found in zip(own, logits, strict=True)]
 
     def _cooled(self, owner: int, logits: Tensor) -> Tensor:
         start = self._starts[owner]

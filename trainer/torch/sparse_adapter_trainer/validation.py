@@ -94,6 +94,8 @@ def _dataset(dataset: job_pb2.Dataset) -> _Found:
         yield "spec.dataset.num_labels", f"{dataset.num_labels} is not at least 2, as classification needs"
     if dataset.task_kind == job_pb2.TASK_KIND_REGRESSION and dataset.num_labels != 1:
         yield "spec.dataset.num_labels", f"{dataset.num_labels} is not 1, as regression needs"
+    if dataset.task_kind == job_pb2.TASK_KIND_QUESTION_ANSWERING and dataset.num_labels != 2:
+        yield "spec.dataset.num_labels", f"{dataset.num_labels} is not 2, as question answering needs: start and end"
 
 
 def _trial(at: str, trial: job_pb2.Trial) -> _Found:

@@ -7,7 +7,7 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from .artifacts import Tensors, describe, read_metadata, read_tensors, write_tensors
 from .context import Context, Loaded
-from .dataset import Split
+from .dataset import QUESTION_ANSWERING, Split
 from .errors import JobFailed, bad_artifact
 from .model import Part, forward, passes
 from .modules import TrialModules
@@ -61,15 +61,16 @@ def _has_predictions(context: Context, loaded: Loaded, trial: job_pb2.Trial, spl
 @torch.inference_mode()
 def _predict(context: Context, loaded: Loaded, name: str, adapters: dict[str, tuple[job_pb2.Trial, Tensors]], pace: Pace) -> None:
     """Predicts one split with each adapter, writing each trial's file as soon as its last row is done."""
-    split, num_labels = loaded.splits[name], loaded.spec.dataset.num_labels
+    split, dataset = loaded.splits[name], loaded.spec.dataset
+    every_token = dataset.task_kind == QUESTION_ANSWERING
     for trial_id, (trial, tensors) in adapters.items():
-        logits = torch.empty(split.rows, num_labels)
+        logits = torch.empty(split.input_ids.numel() if every_token else split.rows, dataset.num_labels)
         modules = TrialModules(trial.adapter, tensors, dropout=None)
         chunks = list(_chunks(split))
         parts = [Part.of(index, split, rows, modules) for index, rows in enumerate(chunks)]
         for group in passes(parts, context.pass_tokens):
-            for part, found in zip(group, forward(loaded.backbone, group), strict=True):
-                logits[chunks[part.owner][part.pack.order]] = found.cpu()
+            for part, found in zip(group, forward(loaded.backbone, group, dataset.task_kind), strict=True):
+                logits[part.pack.places if every_token else chunks[part.owner][part.pack.order]] = found.cpu()
             rows = sum(part.pack.rows for part in group)
             pace.advance(rows, rows)
             pace.stop_between_passes()

@@ -41,10 +41,12 @@ FORMS = {
 }
 
 
-def drawn(asked: job_pb2.Adapter, backbone: Backbone, seed: int = 4) -> dict[str, Tensor]:
+def drawn(
+    asked: job_pb2.Adapter, backbone: Backbone, seed: int = 4, task_kind: int = job_pb2.TASK_KIND_CLASSIFICATION
+) -> dict[str, Tensor]:
     """An adapter's tensors with nothing at its neutral value: biases are not 0, norms not 1."""
     random = torch.Generator().manual_seed(seed)
-    shapes = layout(asked, backbone, num_labels=2).shapes
+    shapes = layout(asked, backbone, num_labels=2, task_kind=task_kind).shapes
     first = initialize(job_pb2.Trial(seed=seed, adapter=asked), shapes, None)
     return {name: (t + torch.randn(t.shape, generator=random) * 0.2).requires_grad_() for name, t in first.items()}
 
@@ -57,9 +59,9 @@ def test_logits_and_gradients_equal_the_papers_formulas_on_transformers_padded_f
     plain_gradients = torch.autograd.grad(F.cross_entropy(expected, split.labels), list(tensors.values()))
     for twice_differentiable in (False, True):
         part = Part.of(0, split, torch.arange(split.rows), TrialModules(asked, tensors, dropout=None))
-        (logits,) = forward(backbone, [part], twice_differentiable)
+        (logits,) = forward(backbone, [part], job_pb2.TASK_KIND_CLASSIFICATION, twice_differentiable)
         assert torch.allclose(logits, expected[part.pack.order], atol=1e-5)
-        gradients = torch.autograd.grad(loss(job_pb2.TASK_KIND_CLASSIFICATION, logits, part.pack.labels), list(tensors.values()))
+        gradients = torch.autograd.grad(loss(job_pb2.TASK_KIND_CLASSIFICATION, logits, part.pack), list(tensors.values()))
         for name, one, two in zip(tensors, gradients, plain_gradients, strict=True):
             assert (one - two).norm() <= 1e-4 * two.norm() + 1e-7, name
             assert two.norm() > 0, name
@@ -185,6 +187,6 @@ def test_a_trial_among_others_of_other_forms_has_the_gradients_that_it_has_alone
 def gradients(backbone: Backbone, parts: list[Part]) -> dict[str, Tensor]:
     """Of the part whose owner is 1, by name."""
     kind = job_pb2.TASK_KIND_CLASSIFICATION
-    losses = [loss(kind, logits, part.pack.labels) for part, logits in zip(parts, forward(backbone, parts), strict=True)]
+    losses = [loss(kind, logits, part.pack) for part, logits in zip(parts, forward(backbone, parts, kind), strict=True)]
     (tensors,) = [part.modules.tensors for part in parts if part.owner == 1]
     return dict(zip(tensors, torch.autograd.grad(sum(losses), list(tensors.values())), strict=True))

@@ -54,9 +54,11 @@ def check_equals_transformers(path: str, padding: int) -> None:
     split = ragged(backbone.vocabulary, backbone.token_types)
     pack = split.pack(torch.arange(split.rows))
     with torch.no_grad():
-        expected = AutoModel.from_pretrained(path)(**padded(split, padding)).last_hidden_state[:, 0]
-        (found,) = encode(backbone, [pack], [Bare()])
-    assert (found - expected[pack.order]).abs().max() < 1e-5
+        expected = AutoModel.from_pretrained(path)(**padded(split, padding)).last_hidden_state
+        (first,) = encode(backbone, [pack], [Bare()])
+        (every,) = encode(backbone, [pack], [Bare()], every_token=True)
+    assert (first - expected[pack.order, 0]).abs().max() < 1e-5
+    assert (every - torch.cat([expected[row, : split.lengths[row]] for row in pack.order])).abs().max() < 1e-5
 
 
 class Bare:
@@ -92,5 +94,7 @@ def test_no_gradient_is_computed_below_the_first_trained_module(minilm: Backbone
             return super().adapt(site, layer, output, *inputs)
 
     split = ragged(minilm.vocabulary, minilm.token_types)
-    forward(minilm, [Part(0, split.pack(torch.arange(split.rows)), Watching(asked, tensors, dropout=None))])
+    forward(
+        minilm, [Part(0, split.pack(torch.arange(split.rows)), Watching(asked, tensors, dropout=None))], job_pb2.TASK_KIND_CLASSIFICATION
+    )
     assert seen == [False] + [True] * 5

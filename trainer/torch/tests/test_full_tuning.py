@@ -94,9 +94,9 @@ def check_equals_transformers(path: str, padding: int, folder: Path) -> None:
     plain = {name: model.get_parameter(names[name]) if name in names else tensor for name, tensor in tensors.items()}
     wanted = torch.autograd.grad(F.cross_entropy(expected, split.labels), list(plain.values()))
     part = Part.of(0, split, torch.arange(split.rows), TrialModules(ALL, tensors, dropout=None))
-    (logits,) = forward(backbone, [part])
+    (logits,) = forward(backbone, [part], job_pb2.TASK_KIND_CLASSIFICATION)
     assert (logits - expected[part.pack.order]).abs().max() < 1e-5
-    found = torch.autograd.grad(loss(job_pb2.TASK_KIND_CLASSIFICATION, logits, part.pack.labels), list(tensors.values()))
+    found = torch.autograd.grad(loss(job_pb2.TASK_KIND_CLASSIFICATION, logits, part.pack), list(tensors.values()))
     for name, one, two in zip(tensors, found, wanted, strict=True):
         assert (one - two).norm() <= 1e-4 * two.norm() + 1e-7, name
         assert two.norm() > 0, name

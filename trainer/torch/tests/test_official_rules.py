@@ -182,8 +182,8 @@ def published(one: job_pb2.Trial, backbone_path: Path, root: Path) -> Published:
 
     def mean_loss(model: Published) -> Tensor:
         own = TrialModules(one.adapter, first | model.tensors(), dropout=None)
-        (logits,) = forward(backbone, [Part(0, pack, own)], twice_differentiable=True)
-        return loss(job_pb2.TASK_KIND_CLASSIFICATION, logits, pack.labels)
+        (logits,) = forward(backbone, [Part(0, pack, own)], job_pb2.TASK_KIND_CLASSIFICATION, twice_differentiable=True)
+        return loss(job_pb2.TASK_KIND_CLASSIFICATION, logits, pack)
 
     return Published(modules, mean_loss)
 

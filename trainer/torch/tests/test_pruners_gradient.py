@@ -61,8 +61,8 @@ class Plain:
         parts = flat.split([self.tensors[name].numel() for name in self.names])
         own = {name: part.view(self.tensors[name].shape) for name, part in zip(self.names, parts, strict=True)}
         modules = TrialModules(self.adapter, self.tensors | own, dropout=None)
-        (logits,) = forward(self.backbone, [Part(0, self.pack, modules)], twice_differentiable=True)
-        return loss(self.task_kind, logits / self.temperature, self.pack.labels)
+        (logits,) = forward(self.backbone, [Part(0, self.pack, modules)], self.task_kind, twice_differentiable=True)
+        return loss(self.task_kind, logits / self.temperature, self.pack)
 
     def gradient(self) -> Tensor:
         return torch.autograd.functional.jacobian(self, self.weights)
