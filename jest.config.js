@@ -14,8 +14,11 @@ const project = (displayName, setupFilesAfterEnv = []) => ({
   transform: {
     '^.+\\.[jt]s$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
   },
-  // hyparquet is ES modules only, which Jest loads as CommonJS.
-  transformIgnorePatterns: ['/node_modules/(?!hyparquet/)'],
+  // These are ES modules only, which Jest loads as CommonJS; of d3's it takes the builds for browsers.
+  transformIgnorePatterns: ['/node_modules/(?!(hyparquet|vega|vega-[a-z-]+)/)'],
+  testEnvironmentOptions: { customExportConditions: ['umd', 'node', 'node-addons'] },
+  // In Node it waits for an optional canvas while it is loaded, which CommonJS cannot; nothing here draws on one.
+  moduleNameMapper: { '^vega-canvas$': '<rootDir>/node_modules/vega-canvas/build/vega-canvas.browser.js' },
   setupFilesAfterEnv,
 });
 

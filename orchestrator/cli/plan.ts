@@ -1,11 +1,14 @@
 /** `sa-orch plan`: what a sweep would do, without doing it. */
 import { Command } from 'commander';
 import { adapterLabel } from '../config/adapter-kinds';
+import { OFFICIAL_RULES } from '../report/format';
+import { controlWords, maskWords } from '../report/variants';
 import { artifactRoot } from '../runtime/paths';
 import { readResult } from '../store/sweep-store';
 import { budgetOf } from '../sweep/budget';
 import { datasetOf } from '../sweep/lookup';
 import type { Budget, Plan, Trial } from '../sweep/types';
+import { planWarnings } from '../sweep/warnings';
 import { formatDuration } from './live-view';
 import { addJsonOption, addPlaceOptions, addSweepOptions, type PlaceOptions, type SweepOptions } from './options';
 import { plural, printJson, progressLine, progressLineOnStderr, runAction } from './output';
@@ -17,18 +20,23 @@ export function planCommand(): Command {
   const command = new Command('plan')
     .description('show every trial of a sweep with its sizes, and an estimate of time; starts nothing')
     .requiredOption('--sweep <name|file>', 'a sweep in configs/sweeps, or a file')
-    .addHelpText('after', '\nExample:\n  sa-orch plan --sweep glue --profile quick');
+    .addHelpText(
+      'after',
+      '\nExample:\n  sa-orch plan --sweep glue --profile quick\n' +
+        '\nkept is exact, but for a sweep of `compat: official`: the published code cuts all scores that equal the last one cut, so ties may take more.',
+    );
   return addJsonOption(addPlaceOptions(addSweepOptions(command))).action((options: PlanOptions) =>
     runAction(options.json === true, async () => {
       const request = readRequest(options.sweep, options);
       const plan = await planRequest(request, options, options.json ? progressLineOnStderr : progressLine);
       const trials = plan.trials.map((trial) => ({ ...trial, budget: trialBudget(plan, trial) }));
       const seconds = await estimateSeconds(plan, artifactRoot(options.root));
-      if (options.json) return printJson({ ...plan, trials, estimated_seconds: seconds });
+      if (options.json) return printJson({ ...plan, trials, warnings: planWarnings(plan), estimated_seconds: seconds });
       printTrials(trials);
       process.stdout.write(
         `\n${plan.sweep_id}: ${plural(plan.trials.length, 'trial')} in ${plural(plan.cohorts.length, 'cohort')}, ${estimateText(seconds)}\n` +
-          'kept: weights, biases and norms that are trained and not masked; the head is counted apart; stored: bytes of the adapter file\n',
+          'kept: weights, biases and norms that are trained and not masked; the head is counted apart; stored: bytes of the adapter file\n' +
+          (plan.trials.some(({ prune }) => prune.rules === 'official') ? `${OFFICIAL_RULES}\n` : ''),
       );
     }),
   );
@@ -43,7 +51,7 @@ function printTrials(trials: (Trial & { budget: Budget })[]): void {
     id,
     task,
     adapterLabel(adapter),
-    prune.pruner,
+    [prune.pruner, ...maskWords(prune), ...controlWords(prune)].join(' '),
     `${Math.round(prune.sparsity * 1000) / 10} %`,
     String(seed),
     count(train.total_steps),

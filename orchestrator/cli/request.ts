@@ -5,6 +5,7 @@ import { resolveDatasets } from '../data/resolve-datasets';
 import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
 import { planSweep } from '../sweep/plan';
+import { planWarnings } from '../sweep/warnings';
 import type { Plan, PlannedDataset } from '../sweep/types';
 import type { SweepOptions } from './options';
 import type { OnProgress } from './output';
@@ -35,7 +36,7 @@ export function readRequest(nameOrFile: string, options: SweepOptions): Request 
   };
 }
 
-/** Finds backbone and data and plans the sweep, with a progress line for each. */
+/** Finds backbone and data and plans the sweep, with a progress line for each, and one for what may surprise. */
 export async function planRequest(request: Request, options: SweepOptions, onProgress: OnProgress): Promise<Plan> {
   const { config, profileReason } = request;
   const backbone = await resolveBackbone(config.backbone, { onProgress });
@@ -45,7 +46,9 @@ export async function planRequest(request: Request, options: SweepOptions, onPro
   if (datasets.some(({ source }) => source === 'demo')) {
     onProgress('!', 'demo rows', 'generated here, not GLUE: no --data-dir, no SA_ORCH_DATA, and the hub was not reached');
   }
-  return planSweep(config, { backbone, datasets, maxCohort: COHORT_SIZE, profileReason });
+  const plan = planSweep(config, { backbone, datasets, maxCohort: COHORT_SIZE, profileReason });
+  for (const warning of planWarnings(plan)) onProgress('!', 'masks', warning);
+  return plan;
 }
 
 function describeDataset({ task, splits, source }: PlannedDataset): string {

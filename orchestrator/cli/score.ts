@@ -1,6 +1,6 @@
 /** `sa-orch score`: a task's official metrics for predictions from anywhere. */
 import { Command } from 'commander';
-import { scoreGlue } from '../metrics/score';
+import { SCORED_TASKS, scoreTask } from '../metrics/score';
 import { addJsonOption } from './options';
 import { printJson, runAction } from './output';
 
@@ -8,21 +8,44 @@ interface ScoreOptions {
   task: string;
   predictions: string;
   references: string;
+  naProbs?: string;
+  stemmer: boolean;
   json?: boolean;
 }
+
+const HELP = `
+Files:
+  GLUE                  one label (or score) a line, in the order of the task's TSV file with labels
+  squad, squad_v2       {"<question id>": "<answer>", …} against a file in SQuAD's JSON; metrics in percent, as its scripts print them
+  xsum, cnn_dailymail   one summary a line, or JSONL (CSV, TSV, parquet) with "summary", against JSONL, CSV, TSV or parquet with the
+                        data set's columns; ROUGE F1 in [0, 1], as rouge-score gives it
+
+Examples:
+  sa-orch score --task mrpc --predictions out.txt --references glue/MRPC/dev.tsv --json
+  sa-orch score --task squad_v2 --predictions answers.json --references dev-v2.0.json --na-probs no-answer.json
+  sa-orch score --task xsum --predictions summaries.txt --references validation.jsonl`;
 
 export function scoreCommand(): Command {
   const command = new Command('score')
     .description("compute a task's official metrics for a file of predictions")
-    .requiredOption('--task <name>', 'a GLUE task: cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, wnli')
-    .requiredOption('--predictions <file>', 'one label (or score) a line, in the order of the references')
-    .requiredOption('--references <file>', "the task's TSV file with labels, for example dev.tsv")
-    .addHelpText('after', '\nExample:\n  sa-orch score --task mrpc --predictions out.txt --references glue/MRPC/dev.tsv --json');
+    .requiredOption('--task <name>', SCORED_TASKS.join(', '))
+    .requiredOption('--predictions <file>', 'what was predicted, see below')
+    .requiredOption('--references <file>', "what is right: the task's own file with labels, answers or summaries")
+    .option(
+      '--na-probs <file>',
+      'squad_v2: {"<question id>": <number>, …}, higher where there is rather no answer; also finds the best threshold',
+    )
+    .option('--no-stemmer', 'xsum, cnn_dailymail: compare words, not their stems')
+    .addHelpText('after', HELP);
   return addJsonOption(command).action((options: ScoreOptions) =>
-    runAction(options.json === true, () => {
-      const { metrics, rows } = scoreGlue(options.task, options.predictions, options.references);
-      if (options.json) return printJson({ task: options.task, rows, metrics });
-      for (const [name, value] of Object.entries(metrics)) process.stdout.write(`${name.padEnd(20)} ${value.toFixed(4)}\n`);
+    runAction(options.json === true, async () => {
+      const { task, predictions, references, naProbs, stemmer } = options;
+      const { metrics, rows, warnings } = await scoreTask({ task, predictions, references, noAnswer: naProbs, stemmer });
+      for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+      if (options.json) return printJson({ task, rows, metrics, warnings });
+      for (const [name, value] of Object.entries(metrics)) {
+        process.stdout.write(`${name.padEnd(20)} ${value.toFixed(name.endsWith('total') ? 0 : 4)}\n`);
+      }
       process.stdout.write(`${'rows'.padEnd(20)} ${rows}\n`);
     }),
   );

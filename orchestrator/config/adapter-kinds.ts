@@ -11,7 +11,8 @@ export interface AdapterKind {
 
 /**
  * Sources: Houlsby 2019; Pfeiffer 2021; parallel and MAM from He et al. 2022 ("Towards a unified view"), whose code normalizes neither;
- * LoRA on query and value (Hu 2021); prefix tuning (Li & Liang 2021); BitFit (Ben Zaken 2022).
+ * LoRA on query and value (Hu 2021); prefix tuning (Li & Liang 2021); prompt tuning (Lester 2021); BitFit
+ * (Ben Zaken 2022); full fine-tuning.
  *
  * MAM's parallel module has half the hidden size in the paper (512 of 1024): 192 is half of the default backbone's.
  */
@@ -22,7 +23,9 @@ export const ADAPTER_KINDS = {
   lora: { attention: 'lora', ffn: 'none', unfrozen: 'none', own: {} },
   prefix: { attention: 'prefix', ffn: 'none', unfrozen: 'none', own: {} },
   mam: { attention: 'prefix', ffn: 'parallel', unfrozen: 'none', own: { ffn_bottleneck: 192, scale: 4, norm: 'none' } },
+  prompt: { attention: 'prompt', ffn: 'none', unfrozen: 'none', own: {} },
   bitfit: { attention: 'none', ffn: 'none', unfrozen: 'biases', own: {} },
+  full: { attention: 'none', ffn: 'none', unfrozen: 'all', own: {} },
   head_only: { attention: 'none', ffn: 'none', unfrozen: 'none', own: {} },
 } as const satisfies Record<string, AdapterKind>;
 

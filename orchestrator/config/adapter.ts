@@ -1,8 +1,9 @@
 /** From the adapter keys of a sweep file to a resolved adapter. Pure. */
 import type { AdapterConfig, AttentionModule, FfnModule } from '../sweep/types';
 import { ADAPTER_KINDS, hasBottleneck, hasLora, hasMatrices, type AdapterKind } from './adapter-kinds';
-import type { AdapterKeys } from './compare-schema';
-import { DEFAULT_ADAPTER, DEFAULT_ADAPTER_KIND, DEFAULT_BOTTLENECK } from './defaults';
+import type { AdapterKeys } from './adapter-schema';
+import type { Compat } from './compat';
+import { DEFAULT_ADAPTER, DEFAULT_ADAPTER_KIND, DEFAULT_BOTTLENECK, OFFICIAL_LORA } from './defaults';
 
 /** A later `bottleneck` speaks for both modules and replaces an earlier r of one of them; a later `kind` replaces earlier modules. */
 export function mergeAdapter(base: AdapterKeys, over: AdapterKeys): AdapterKeys {
@@ -19,14 +20,17 @@ export function mergeAdapter(base: AdapterKeys, over: AdapterKeys): AdapterKeys 
 }
 
 /** Fills in what was left out: the kind's own values first. What the modules do not use gets its one value (AdapterConfig). */
-export function completeAdapter(keys: AdapterKeys): AdapterConfig {
+export function completeAdapter(keys: AdapterKeys, compat: Compat = 'none'): AdapterConfig {
   const kind: AdapterKind = ADAPTER_KINDS[keys.kind ?? DEFAULT_ADAPTER_KIND];
   const { attention = kind.attention, ffn = kind.ffn } = keys;
   const modules = { attention, ffn, unfrozen: kind.unfrozen };
-  const value = { ...DEFAULT_ADAPTER, ...kind.own, ...keys };
   const bottleneck = hasBottleneck(modules);
+  const { lora_alpha, init } = compat === 'official' ? OFFICIAL_LORA : DEFAULT_ADAPTER;
+  const lora = hasLora(modules) ? { lora_alpha, ...(bottleneck ? {} : { init }) } : {};
+  const value = { ...DEFAULT_ADAPTER, ...lora, ...kind.own, ...keys };
   const matrices = hasMatrices(modules);
   const prefix = attention === 'prefix';
+  const drawn = prefix || attention === 'prompt';
   const ownFfn = ffn === kind.ffn ? kind.own.ffn_bottleneck : undefined;
   return {
     ...modules,
@@ -36,7 +40,7 @@ export function completeAdapter(keys: AdapterKeys): AdapterConfig {
     norm: bottleneck ? value.norm : 'none',
     activation: bottleneck ? value.activation : 'relu',
     init: matrices ? value.init : 'gaussian',
-    init_std: prefix || (matrices && value.init === 'gaussian') ? value.init_std : 0,
+    init_std: drawn || (matrices && value.init === 'gaussian') ? value.init_std : 0,
     lora_alpha: hasLora(modules) ? value.lora_alpha : 0,
     prefix_hidden: prefix ? value.prefix_hidden : 0,
   };

@@ -1,109 +1,107 @@
-/** The adapter keys of a sweep file, and a line of `compare`. */
+/** A line of `compare`. */
 import { z } from 'zod';
-import { ADAPTER_KIND_NAMES } from './adapter-kinds';
+import { adapterChoices, width } from './adapter-schema';
+import type { Compat } from './compat';
 import { PRUNER_NAMES, USED_BY, uses } from './pruners';
-import { choice, count, fraction, list, map, positive, whole } from './schema-parts';
+import { choice, count, fraction, keptFraction, list, map, notNegative, positive, whole } from './schema-parts';
 
 /** `snip, grasp or synflow`. */
 const OR = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 
-const width = whole(1, 65536);
+const N_OF_M = 'N:M in quotes, for example "2:4": of each M neighbouring weights N are kept, with 1 ≤ N < M ≤ 65536';
 
-const adapterKeys = {
-  kind: choice(ADAPTER_KIND_NAMES),
-  attention: choice(['none', 'sequential', 'parallel', 'lora', 'prefix']),
-  ffn: choice(['none', 'sequential', 'parallel', 'lora', 'after_norm']),
-  bottleneck: width,
-  attention_bottleneck: width,
-  ffn_bottleneck: width,
-  scale: positive,
-  norm: choice(['none', 'before', 'after']),
-  activation: choice(['relu', 'gelu', 'swish']),
-  init: choice(['gaussian', 'zero_up']),
-  init_std: positive,
-  lora_alpha: positive,
-  prefix_hidden: whole(0, 65536),
+/** A text: what YAML may make of 2:4 without quotes (a number of minutes, a map) is told so. */
+const nOfM = z.string({ error: N_OF_M }).transform((text, context) => {
+  const [, kept, size] = /^(\d{1,5}):(\d{1,5})$/.exec(text)?.map(Number) ?? [];
+  if (kept !== undefined && size !== undefined && 1 <= kept && kept < size && size <= 65536) return { group_kept: kept, group_size: size };
+  context.addIssue({ code: 'custom', message: N_OF_M });
+  return z.NEVER;
+});
+
+const SPARSITY: Record<Compat, z.ZodType<number>> = { none: fraction, official: keptFraction };
+const SPARSITY_MEANING: Record<Compat, string> = {
+  none: 'the fraction of weights to remove, in [0, 1)',
+  official: 'under compat official the fraction of weights to keep, in (0, 1]',
 };
 
-/** BitFit trains what is there already: a module beside it has no place in the contract. */
-function checkModules({ kind, attention, ffn }: { kind?: unknown; attention?: unknown; ffn?: unknown }, context: z.RefinementCtx): void {
-  if (![kind].flat().includes('bitfit')) return;
-  for (const [key, value] of Object.entries({ attention, ffn })) {
-    if (value !== undefined) context.addIssue({ code: 'custom', path: [key], message: 'left out where the kind is bitfit' });
-  }
-}
+const lineKeys = (compat: Compat) =>
+  map({
+    pruner: list(choice(PRUNER_NAMES)),
+    sparsity: list(SPARSITY[compat]).optional(),
+    n_m: list(nOfM).optional(),
+    structure: list(choice(['weights', 'units'])).optional(),
+    large_sparse: map({ bottleneck: list(width) }).optional(),
+    scope: list(choice(['global', 'local'])).optional(),
+    scoring_rows: list(count).optional(),
+    temperature: list(positive).optional(),
+    rounds: list(whole(1, 10000)).optional(),
+    schedule: list(choice(['exponential', 'linear', 'cubic'])).optional(),
+    progressive: map({ begin_epoch: notNegative.optional(), every_epochs: positive.optional() }).optional(),
+    control: list(choice(['none', 'inverted', 'shuffled'])).optional(),
+    reinitialize: list(z.boolean({ error: 'true or false' })).optional(),
+    bottleneck: list(width).optional(),
+    adapter: adapterChoices.optional(),
+  });
 
-export const adapter = map(adapterKeys).partial().superRefine(checkModules);
+export type CompareKeys = z.output<ReturnType<typeof lineKeys>>;
 
-/** In a line of `compare` each adapter key may be a list. */
-const adapterChoices = map({
-  kind: list(adapterKeys.kind),
-  attention: list(adapterKeys.attention),
-  ffn: list(adapterKeys.ffn),
-  bottleneck: list(adapterKeys.bottleneck),
-  attention_bottleneck: list(adapterKeys.attention_bottleneck),
-  ffn_bottleneck: list(adapterKeys.ffn_bottleneck),
-  scale: list(adapterKeys.scale),
-  norm: list(adapterKeys.norm),
-  activation: list(adapterKeys.activation),
-  init: list(adapterKeys.init),
-  init_std: list(adapterKeys.init_std),
-  lora_alpha: list(adapterKeys.lora_alpha),
-  prefix_hidden: list(adapterKeys.prefix_hidden),
-})
-  .partial()
-  .superRefine(checkModules);
-
-const lineKeys = map({
-  pruner: list(choice(PRUNER_NAMES)),
-  sparsity: list(fraction).optional(),
-  large_sparse: map({ bottleneck: list(width) }).optional(),
-  scope: list(choice(['global', 'local'])).optional(),
-  scoring_rows: list(count).optional(),
-  temperature: list(positive).optional(),
-  rounds: list(whole(1, 10000)).optional(),
-  schedule: list(choice(['exponential', 'linear'])).optional(),
-  control: list(choice(['none', 'inverted', 'shuffled'])).optional(),
-  reinitialize: list(z.boolean({ error: 'true or false' })).optional(),
-  bottleneck: list(width).optional(),
-  adapter: adapterChoices.optional(),
-});
-
-export type AdapterKeys = z.output<typeof adapter>;
-export type CompareKeys = z.output<typeof lineKeys>;
-
-type Problem = (key: string, message: string) => void;
+type Problem = (key: keyof CompareKeys, message: string) => void;
 
 /** Of the keys of one line together. What depends on the adapter as well is in check-compare.ts. */
-export const compareLine = lineKeys.superRefine((line, context) => {
-  const problem: Problem = (key, message) => context.addIssue({ code: 'custom', path: [key], message });
-  const dense = line.pruner.filter((pruner) => pruner === 'none').length;
-  if (dense > 0 && dense < line.pruner.length) {
-    problem('pruner', 'none alone or pruners alone: give the dense adapter a line of its own');
-  } else if (dense > 0) {
-    checkDense(line, problem);
-  } else {
-    checkSparsity(line, problem);
-  }
-  checkUsed(line, problem);
-  if (line.bottleneck !== undefined && line.adapter?.bottleneck !== undefined) {
-    problem('bottleneck', 'given once: here or under adapter');
-  }
-});
+const checkedLine = (compat: Compat) =>
+  lineKeys(compat).superRefine((line, context) => {
+    const problem: Problem = (key, message) => context.addIssue({ code: 'custom', path: [key], message });
+    const dense = line.pruner.filter((pruner) => pruner === 'none').length;
+    if (dense > 0 && dense < line.pruner.length) {
+      problem('pruner', 'none alone or pruners alone: give the dense adapter a line of its own');
+    } else if (dense > 0) {
+      checkDense(line, problem);
+    } else {
+      checkAmount(line, compat, problem);
+    }
+    checkUsed(line, problem);
+    if (line.progressive !== undefined) checkProgressive(line, problem);
+    if (compat === 'official') checkOfficial(line, problem);
+    if (line.bottleneck !== undefined && line.adapter?.bottleneck !== undefined) {
+      problem('bottleneck', 'given once: here or under adapter');
+    }
+  });
+
+/** A line of `compare`, by what `compat` is where it stands. */
+export const compareLine = { none: checkedLine('none'), official: checkedLine('official') } satisfies Record<Compat, z.ZodType>;
 
 function checkDense(line: CompareKeys, problem: Problem): void {
-  for (const key of ['sparsity', 'large_sparse', 'control', 'reinitialize'] as const) {
+  for (const key of ['sparsity', 'n_m', 'structure', 'large_sparse', 'progressive', 'control', 'reinitialize'] as const) {
     if (line[key] !== undefined) problem(key, 'left out where the pruner is none');
   }
 }
 
-function checkSparsity(line: CompareKeys, problem: Problem): void {
-  if (line.large_sparse === undefined) {
-    if (line.sparsity === undefined) problem('sparsity', 'given for a pruner: the fraction of weights to remove, in [0, 1)');
-    return;
+/** How much is removed, and in what pieces. */
+function checkAmount(line: CompareKeys, compat: Compat, problem: Problem): void {
+  if (line.n_m !== undefined) checkGroups(line, problem);
+  else if (line.large_sparse !== undefined) checkLargeSparse(line, problem);
+  else if (line.sparsity === undefined) problem('sparsity', `given for a pruner: ${SPARSITY_MEANING[compat]}`);
+  if (line.structure?.includes('units') && line.pruner.includes('er')) {
+    problem('structure', "weights where a pruner is er: it sets each matrix's density itself");
   }
+}
+
+function checkGroups(line: CompareKeys, problem: Problem): void {
+  for (const key of ['sparsity', 'large_sparse'] as const) {
+    if (line[key] !== undefined) problem(key, 'left out where n_m is given: 1 − N / M of the weights are removed');
+  }
+  if (line.scope !== undefined) problem('scope', 'left out where n_m is given: scores are compared in each group');
+  if (line.structure !== undefined) problem('structure', 'left out where n_m is given: it is a structure of its own');
+  if (line.rounds?.some((rounds) => rounds > 1)) problem('rounds', '1 or left out where n_m is given: a group keeps N in one round');
+  if (line.pruner.includes('er')) problem('pruner', "without er where n_m is given: er sets each matrix's density itself");
+}
+
+function checkLargeSparse(line: CompareKeys, problem: Problem): void {
   if (line.sparsity !== undefined) problem('sparsity', 'left out where large_sparse is given: it follows from the dense budget');
   if (line.scope?.includes('local')) problem('scope', 'global where large_sparse is given: the budget is one count');
+  if (line.structure?.includes('units')) {
+    problem('structure', 'weights where large_sparse is given: whole units seldom add up to the dense budget');
+  }
   if (line.bottleneck !== undefined) problem('bottleneck', 'left out where large_sparse is given: it has the bottleneck');
   for (const key of ['bottleneck', 'attention_bottleneck', 'ffn_bottleneck'] as const) {
     if (line.adapter?.[key] !== undefined) problem('adapter', `without ${key} where large_sparse is given: it has the bottleneck`);
@@ -115,7 +113,7 @@ function checkUsed(line: CompareKeys, problem: Problem): void {
   for (const key of ['scoring_rows', 'temperature'] as const) {
     if (line[key] !== undefined && !used(key)) problem(key, `left out where no pruner is ${OR.format(USED_BY[key])}`);
   }
-  if (!used('rounds')) {
+  if (!used('rounds') && line.progressive === undefined) {
     const without = `where no pruner is ${OR.format(USED_BY.rounds)}: the scores of the others are the same in every round`;
     if (line.rounds?.some((rounds) => rounds > 1)) problem('rounds', `1 or left out ${without}`);
     if (line.schedule !== undefined) problem('schedule', `left out ${without}`);
@@ -123,4 +121,32 @@ function checkUsed(line: CompareKeys, problem: Problem): void {
   if (line.pruner.includes('er') && line.scope?.includes('local')) {
     problem('scope', "global where a pruner is er: it sets each matrix's density itself");
   }
+}
+
+function checkProgressive(line: CompareKeys, problem: Problem): void {
+  if (line.rounds === undefined) problem('rounds', 'given where progressive is: in how many rounds the density falls, at least 1');
+  if (line.pruner.includes('er')) problem('pruner', 'without er where progressive is given: its masks are random, at any time the same');
+  if (line.control?.some((control) => control !== 'none')) {
+    problem('control', 'left out where progressive is given: it changes masks that are finished before training');
+  }
+  if (line.reinitialize?.includes(true)) {
+    problem('reinitialize', 'left out where progressive is given: it would undo the training so far');
+  }
+}
+
+/** What the code published with SparseAdapter does not have, or not by rules that can be followed. */
+function checkOfficial(line: CompareKeys, problem: Problem): void {
+  const under = 'under compat official';
+  if (line.pruner.includes('er')) problem('pruner', `without er ${under}: it is in the paper, not in the published code`);
+  if (line.temperature !== undefined) problem('temperature', `left out ${under}: the published code sets one and does not use it`);
+  if (line.large_sparse !== undefined) {
+    problem('large_sparse', `left out ${under}: it needs an exact count, and the published code cuts all equal scores together`);
+  }
+  for (const key of ['n_m', 'structure'] as const) {
+    if (line[key] !== undefined) problem(key, `left out ${under}: the published code removes single weights only`);
+  }
+  if (line.progressive !== undefined) {
+    problem('progressive', `left out ${under}: pruning during training follows the exact rules only`);
+  }
+  if (line.schedule?.includes('cubic')) problem('schedule', `exponential or linear ${under}: the published code has no other`);
 }

@@ -1,6 +1,6 @@
 import type { AdapterConfig, AttentionModule, FfnModule, MaskControl, PruneSchedule, PruneScope, TaskKind } from '../sweep/types';
 import type { AdapterKindName } from './adapter-kinds';
-import type { TrainSettings } from './sweep-config';
+import type { Progressive, TrainSettings } from './sweep-config';
 
 /**
  * What holds for every key that a sweep file leaves out. All defaults are here, but for what a kind of adapter (adapter-kinds.ts) or a
@@ -17,7 +17,12 @@ export const DEFAULT_SCOPE: PruneScope = 'global';
 export const DEFAULT_SCORING_ROWS = 128;
 /** Of grasp, as in its paper (Wang et al. 2020). */
 export const DEFAULT_TEMPERATURE = 200;
+/** Of `compat: official`: the published code scores on so many rows for each output (`prune_dataset_ratio`), and divides the logits by nothing. */
+export const OFFICIAL_ROWS_PER_LABEL = 10;
+export const OFFICIAL_TEMPERATURE = 1;
 export const DEFAULT_PRUNE_SCHEDULE: PruneSchedule = 'exponential';
+/** Of pruning during training: after an epoch that learns what is worth keeping, a round an epoch. */
+export const DEFAULT_PROGRESSIVE: Progressive = { begin_epoch: 1, every_epochs: 1 };
 export const DEFAULT_CONTROL: MaskControl = 'none';
 
 export const DEFAULT_ADAPTER_KIND: AdapterKindName = 'houlsby';
@@ -34,7 +39,12 @@ export const DEFAULT_ADAPTER: Omit<AdapterConfig, 'attention' | 'ffn' | 'attenti
   prefix_hidden: 800,
 };
 
-/** r of each module: SparseAdapter's official code for bottlenecks, Hu et al. (2021) for LoRA, He et al. (2022) for the prefix, as in MAM. */
+/** Of `compat: official`, what the published code has where DEFAULT_ADAPTER has something else: LoRA's α, and how LoRA is drawn where nothing else is
+ * (here one init holds for all matrices of an adapter). */
+export const OFFICIAL_LORA = { lora_alpha: 32, init: 'zero_up' } as const;
+
+/** r of each module: SparseAdapter's official code for bottlenecks, Hu et al. (2021) for LoRA, He et al. (2022) for the prefix, as in MAM, Lester et
+ * al. (2021) for the prompt: little is gained beyond 20 tokens. */
 export const DEFAULT_BOTTLENECK: Record<Exclude<AttentionModule | FfnModule, 'none'>, number> = {
   sequential: 64,
   parallel: 64,

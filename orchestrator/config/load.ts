@@ -75,7 +75,10 @@ function buildConfig(
     if (chosen.tasks !== undefined) tasksPath = ['profiles', profile, 'tasks'];
   }
   const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
-  const over = check(settingsSchema(ownTaskNames(document)), given, (problem) => ({ where: 'command line', message: problem.message }));
+  const over = check(settingsSchema(ownTaskNames(document), settings.compat ?? 'none'), given, (problem) => ({
+    where: 'command line',
+    message: problem.message,
+  }));
   settings = mergeSettings(settings, over);
   if (settings.tasks === undefined) {
     throw new ConfigError({ where, message: 'tasks: is missing; must be a list of task names, for example [mrpc, rte]' });

@@ -10,11 +10,6 @@ export interface DocumentProblem {
   message: string;
 }
 
-/** Keys that people will look for and that are not built yet, with the word to give instead. */
-const NOT_BUILT_YET: Record<string, string> = {
-  compat: 'is not built yet; sparsity here is the fraction removed: a 0.6 of the official scripts (their kept fraction) is 0.4 here',
-};
-
 /** Says what the schema found, each problem with its path, the value and what is allowed; a misspelt key with the one it is near to. */
 export function describeIssues(issues: readonly z.core.$ZodIssue[], document: unknown): DocumentProblem[] {
   return issues.flatMap((issue) => {
@@ -37,8 +32,7 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[], document: un
 }
 
 function unknownKey(key: string, allowed: readonly string[]): string {
-  const reason = NOT_BUILT_YET[key];
-  return reason ?? `is not a key here${suggestion(key, allowed)} (allowed: ${allowed.join(', ')})`;
+  return `is not a key here${suggestion(key, allowed)} (allowed: ${allowed.join(', ')})`;
 }
 
 /** The schema sees lists of one where the user wrote a value, and maps where the user wrote a name: cut the path where the document ends. */
@@ -46,7 +40,7 @@ function asWritten(path: Path, document: unknown): Path {
   const written: PropertyKey[] = [];
   let value = document;
   for (const key of path) {
-    if (Array.isArray(value) ? typeof key === 'number' : isMap(value)) {
+    if (Array.isArray(value) ? typeof key === 'number' : isMap(value) && typeof key !== 'number') {
       value = (value as Record<PropertyKey, unknown>)[key];
       written.push(key);
     } else if (typeof key !== 'number' || value === undefined) {

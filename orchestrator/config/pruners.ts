@@ -1,5 +1,5 @@
 /** What each pruner uses. Pure. */
-import type { Pruner } from '../sweep/types';
+import type { MaskRules, Pruner } from '../sweep/types';
 
 export const PRUNER_NAMES = ['none', 'rand', 'mag', 'snip', 'er', 'grasp', 'synflow'] as const satisfies readonly Pruner[];
 
@@ -14,7 +14,10 @@ export function uses(pruner: Pruner, key: keyof typeof USED_BY): boolean {
   return (USED_BY[key] as readonly Pruner[]).includes(pruner);
 }
 
-/** Rounds where a sweep file names none: 100 for synflow (Tanaka 2020), which removes whole layers in fewer; one pass for the others. */
-export function defaultRounds(pruner: Pruner): number {
-  return pruner === 'synflow' ? 100 : 1;
+/**
+ * Rounds where a sweep file names none: 100 for synflow (Tanaka 2020), which removes whole layers in fewer; one pass for the others, and for
+ * all in the published code (`prune_epochs`).
+ */
+export function defaultRounds(pruner: Pruner, rules: MaskRules): number {
+  return pruner === 'synflow' && rules === 'exact' ? 100 : 1;
 }

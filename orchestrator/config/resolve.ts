@@ -1,6 +1,8 @@
 import type { AdapterConfig } from '../sweep/types';
 import { completeAdapter, mergeAdapter } from './adapter';
-import type { AdapterKeys, CompareKeys } from './compare-schema';
+import type { AdapterKeys } from './adapter-schema';
+import type { CompareKeys } from './compare-schema';
+import type { Compat } from './compat';
 import * as defaults from './defaults';
 import type { FoundTask } from './own-task';
 import type { SweepDocument, SweepSettings } from './schema';
@@ -34,30 +36,38 @@ function completeTrain(keys: TrainKeys): TrainSettings {
 }
 
 /** Every adapter that a line stands for: the product of its lists, the last key varying fastest. */
-function lineAdapters(base: AdapterKeys, line: CompareKeys): AdapterConfig[] {
+function lineAdapters(base: AdapterKeys, line: CompareKeys, compat: Compat): AdapterConfig[] {
   const bottleneck = line.large_sparse?.bottleneck ?? line.bottleneck;
   const lists = { ...line.adapter, ...(bottleneck ? { bottleneck } : {}) };
   let overrides: AdapterKeys[] = [{}];
   for (const [key, values] of Object.entries(lists)) {
     overrides = overrides.flatMap((chosen) => values.map((value) => ({ ...chosen, [key]: value })));
   }
-  return overrides.map((over) => completeAdapter(mergeAdapter(base, over)));
+  return overrides.map((over) => completeAdapter(mergeAdapter(base, over), compat));
 }
 
-function completeLine(base: AdapterKeys, line: CompareKeys, origin: string): CompareLine {
+function completeLine(base: AdapterKeys, line: CompareKeys, origin: string, compat: Compat): CompareLine {
+  const official = compat === 'official';
+  const sparsity = line.sparsity ?? [];
   return {
     origin,
     pruner: line.pruner,
-    sparsity: line.sparsity ?? [],
+    rules: official ? 'official' : 'exact',
+    // The published code computes 1.0 − value in float64 and cuts that part. A trainer gets density as 1 − (1 − value) and cuts 1 − density of the
+    // weights: the same double, since of the two subtractions that follow the first neither rounds (Sterbenz's lemma).
+    sparsity: official ? sparsity.map((kept) => 1 - kept) : sparsity,
+    n_m: line.n_m ?? [],
+    structure: line.structure ?? ['weights'],
     large_sparse: line.large_sparse !== undefined,
     scope: line.scope ?? [defaults.DEFAULT_SCOPE],
-    scoring_rows: line.scoring_rows ?? [defaults.DEFAULT_SCORING_ROWS],
-    temperature: line.temperature ?? [defaults.DEFAULT_TEMPERATURE],
+    scoring_rows: line.scoring_rows ?? (official ? null : [defaults.DEFAULT_SCORING_ROWS]),
+    temperature: line.temperature ?? [official ? defaults.OFFICIAL_TEMPERATURE : defaults.DEFAULT_TEMPERATURE],
     rounds: line.rounds ?? null,
     schedule: line.schedule ?? [defaults.DEFAULT_PRUNE_SCHEDULE],
+    progressive: line.progressive ? { ...defaults.DEFAULT_PROGRESSIVE, ...line.progressive } : null,
     control: line.control ?? [defaults.DEFAULT_CONTROL],
     reinitialize: line.reinitialize ?? [false],
-    adapters: lineAdapters(base, line),
+    adapters: lineAdapters(base, line, compat),
   };
 }
 
@@ -79,7 +89,9 @@ export function completeConfig(
     profiles: Object.entries(profiles ?? {}).map(([key, value]) => ({ name: key, description: value.description ?? '' })),
     backbone: settings.backbone ?? defaults.DEFAULT_BACKBONE,
     tasks: settings.tasks.map((task) => ({ ...task, train: completeTrain(mergeTrain(train, task.train)) })),
-    compare: (settings.compare ?? [{ pruner: ['none'] }]).map((line, i) => completeLine(adapter, line, originOf(i))),
+    compare: (settings.compare ?? [{ pruner: ['none'] }]).map((line, i) =>
+      completeLine(adapter, line, originOf(i), settings.compat ?? 'none'),
+    ),
     seeds: settings.seeds ?? [...defaults.DEFAULT_SEEDS],
     rows: limit(settings.rows),
     validation_rows: limit(settings.validation_rows),

@@ -25,6 +25,16 @@ export function whole(min: number, max: number) {
   return real(allowed, (value) => Number.isSafeInteger(value) && value >= min && value <= max);
 }
 
+/** A schema that the value itself chooses. */
+export function chosenBy<T extends z.ZodType>(choose: (value: unknown) => T) {
+  return z.unknown().transform((value, context): z.output<T> => {
+    const result = choose(value).safeParse(value);
+    if (result.success) return result.data;
+    for (const issue of result.error.issues) context.addIssue({ ...issue });
+    return z.NEVER;
+  });
+}
+
 export function map<T extends z.ZodRawShape>(shape: T) {
   const keys = Object.keys(shape).join(', ');
   return z.strictObject(shape, { error: (issue) => (issue.code === 'unrecognized_keys' ? keys : `a map with keys among ${keys}`) });
@@ -33,5 +43,10 @@ export function map<T extends z.ZodRawShape>(shape: T) {
 export const positive = real('a number above 0', (value) => value > 0);
 export const notNegative = real('a number of at least 0', (value) => value >= 0);
 export const fraction = real('a number in [0, 1)', (value) => value >= 0 && value < 1);
+/** What the code published with SparseAdapter calls sparsity. 1 − value is a sparsity, so below 1. */
+export const keptFraction = real(
+  'under compat official a number in (0, 1], the fraction of weights kept',
+  (value) => value > 0 && value <= 1 && 1 - value < 1,
+);
 export const count = whole(1, Number.MAX_SAFE_INTEGER);
 export const text = z.string({ error: 'a text' }).min(1, 'a text');

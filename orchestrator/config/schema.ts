@@ -1,7 +1,9 @@
 /** The sweep file's shape. */
 import { z } from 'zod';
-import { adapter, compareLine } from './compare-schema';
-import { count, list, map, text, whole } from './schema-parts';
+import { adapter } from './adapter-schema';
+import { compareLine } from './compare-schema';
+import { COMPAT_NAMES, compatOf, type Compat } from './compat';
+import { choice, chosenBy, count, list, map, text, whole } from './schema-parts';
 import { identifier, taskSchema, train } from './task-schema';
 
 const rows = z.union([count, z.literal('all')], { error: 'a whole number of at least 1, or all' });
@@ -10,12 +12,13 @@ const seeds = list(whole(0, Number.MAX_SAFE_INTEGER)).refine((value) => new Set(
   error: 'a list of different seeds',
 });
 
-/** What a sweep file and each of its profiles may say. */
-const settings = (ownNames: readonly string[]) => ({
+/** What a sweep file and each of its profiles may say. `compat`: what holds there. */
+const settings = (ownNames: readonly string[], compat: Compat) => ({
   backbone: text.optional(),
   tasks: list(taskSchema(ownNames)).optional(),
   adapter: adapter.optional(),
-  compare: list(compareLine).optional(),
+  compat: choice(COMPAT_NAMES).optional(),
+  compare: list(compareLine[compat]).optional(),
   seeds: seeds.optional(),
   rows: rows.optional(),
   validation_rows: rows.optional(),
@@ -23,18 +26,27 @@ const settings = (ownNames: readonly string[]) => ({
   train: train.optional(),
 });
 
-/** Of what a command's flags say. `ownNames`: the file's tasks that they may name beside GLUE's. */
-export const settingsSchema = (ownNames: readonly string[]) => map(settings(ownNames));
+/** Of what a command's flags say. `ownNames`: the file's tasks that they may name beside GLUE's; `compat`: the file's. */
+export const settingsSchema = (ownNames: readonly string[], compat: Compat) =>
+  chosenBy((value) => map(settings(ownNames, compatOf(value, compat))));
+
+const profileSchema = (ownNames: readonly string[], compat: Compat) =>
+  chosenBy((value) => map({ description: z.string({ error: 'a text' }).optional(), ...settings(ownNames, compatOf(value, compat)) }));
 
 export const documentSchema = (ownNames: readonly string[]) =>
-  map({
-    name: identifier.optional(),
-    ...settings(ownNames),
-    profiles: z
-      .record(z.string(), map({ description: z.string({ error: 'a text' }).optional(), ...settings(ownNames) }), {
-        error: 'a map of names to settings',
-      })
-      .optional(),
+  chosenBy((value) => {
+    const compat = compatOf(value);
+    return map({
+      name: identifier.optional(),
+      ...settings(ownNames, compat),
+      profiles: z.record(z.string(), profileSchema(ownNames, compat), { error: 'a map of names to settings' }).optional(),
+    }).superRefine(({ compare, profiles = {} }, context) => {
+      for (const [name, profile] of Object.entries(profiles)) {
+        if (profile.compat === undefined || profile.compat === compat || compare === undefined || profile.compare !== undefined) continue;
+        const message = 'beside a compare of its own: the sparsity of the lines above would mean something else';
+        context.addIssue({ code: 'custom', path: ['profiles', name, 'compat'], message });
+      }
+    });
   });
 
 /** The values of a sweep file, a profile or a command's flags; nothing filled in yet. */

@@ -1,7 +1,7 @@
 /** The tasks of a sweep file: those of GLUE by their names, and the user's own with their files and columns. */
 import { z } from 'zod';
 import { GLUE_TASK_NAMES } from '../data/glue-tasks';
-import { choice, count, fraction, list, map, notNegative, positive, text, whole } from './schema-parts';
+import { choice, chosenBy, count, fraction, list, map, notNegative, positive, text, whole } from './schema-parts';
 
 /** What a task of one's own may be measured by. */
 export const OWN_TASK_METRICS = {
@@ -73,13 +73,10 @@ function isOwn(value: unknown): boolean {
  */
 export function taskSchema(ownNames: readonly string[]) {
   const namedTask = map({ name: choice([...GLUE_TASK_NAMES, ...ownNames]), train: train.optional() });
-  return z.unknown().transform((value, context): NamedTask | OwnTask => {
-    const written = typeof value === 'string' ? { name: value } : value;
-    const result = isOwn(written) ? ownTask.safeParse(written) : namedTask.safeParse(written);
-    if (result.success) return result.data;
-    for (const issue of result.error.issues) context.addIssue({ ...issue });
-    return z.NEVER;
-  });
+  return z
+    .unknown()
+    .transform((value) => (typeof value === 'string' ? { name: value } : value))
+    .pipe(chosenBy((value): z.ZodType<NamedTask | OwnTask> => (isOwn(value) ? ownTask : namedTask)));
 }
 
 /** The names of the tasks that a document describes in full, before it is checked. */

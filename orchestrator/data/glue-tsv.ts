@@ -1,10 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, type Problem } from '../config/errors';
 import type { GlueTask } from './glue-tasks';
+import { limitProblems } from './problem-list';
 import type { Row } from './rows';
-
-/** More problems than this are counted, not listed. */
-const MAX_PROBLEMS = 20;
 
 /** A table of texts: the header's names and the lines with their numbers. */
 export interface Table {
@@ -78,8 +76,7 @@ export function tableRows(path: string, table: Table, task: GlueTask): Row[] {
     rows.push({ text: cells[text]!, pair: pair === null ? null : cells[pair]!, label: value });
   }
   if (problems.length > 0) {
-    const more = problems.length - MAX_PROBLEMS;
-    throw new ConfigError(more > 0 ? [...problems.slice(0, MAX_PROBLEMS), { where: path, message: `and ${more} more lines` }] : problems);
+    throw new ConfigError(limitProblems(path, problems, 'lines'));
   }
   return rows;
 }

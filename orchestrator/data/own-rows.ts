@@ -2,11 +2,9 @@
 import type { Problem } from '../config/errors';
 import { suggestion } from '../config/suggest';
 import type { DatasetColumns, TaskKind } from '../sweep/types';
+import { limitProblems } from './problem-list';
 import type { Row } from './rows';
 import { listOf, readTable, type TableRow } from './table';
-
-/** More problems of one file than this are counted, not listed. */
-const MAX_PROBLEMS = 20;
 
 /** What makes a file's cells rows. */
 export interface OwnRowsTask {
@@ -45,9 +43,7 @@ export async function readOwnRows(path: string, { kind, columns }: OwnRowsTask, 
       rows.push({ text: texts[0]!, pair: texts[1] ?? null, label });
     }
   }
-  const more = problems.length - MAX_PROBLEMS;
-  const listed = problems.slice(0, MAX_PROBLEMS);
-  return { rows, labels: [...labels], problems: more > 0 ? [...listed, { where: path, message: `and ${more} more rows` }] : listed };
+  return { rows, labels: [...labels], problems: limitProblems(path, problems, 'rows') };
 }
 
 interface ReadRow {

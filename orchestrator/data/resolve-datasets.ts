@@ -25,14 +25,14 @@ export interface ResolveOptions extends SourceOptions {
 export async function resolveDatasets(config: SweepConfig, options: ResolveOptions): Promise<PlannedDataset[]> {
   checkMaxLength(config, options.backbone);
   const glue = config.tasks.filter(({ own }) => own === null).map(({ name }) => glueTask(name));
-  const sources = await findSources(glue, options);
+  const found = await findSources(glue, options);
+  const sources = new Map<string, TaskSource>(glue.map(({ name }, i) => [name, found[i]!]));
   const tokenizer = tokenizerDigest(options.backbone.path);
   const datasets: PlannedDataset[] = [];
   for (const { name, own } of config.tasks) {
-    const i = glue.findIndex((task) => task.name === name);
-    const found = own === null ? await readGlueTask(glue[i]!, sources[i]!, config) : await readOwnTask(name, own, config);
+    const ofTask = own === null ? await readGlueTask(glueTask(name), sources.get(name)!, config) : await readOwnTask(name, own, config);
     const { max_length, rows, validation_rows } = config;
-    const planned = { ...found, tokenizer, max_length, rows, validation_rows };
+    const planned = { ...ofTask, tokenizer, max_length, rows, validation_rows };
     datasets.push({ digest: datasetDigest(planned), ...planned });
   }
   return datasets;

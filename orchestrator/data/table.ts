@@ -23,6 +23,11 @@ const READERS: Record<string, (path: string, wanted: readonly string[]) => Table
   '.parquet': readParquet,
 };
 
+/** Whether readTable knows the file's format, by its ending. */
+export function isTable(path: string): boolean {
+  return Object.hasOwn(READERS, extname(path).toLowerCase());
+}
+
 /**
  * Reads some columns of a CSV, TSV, JSONL or parquet file. A row that cannot be read is there with its problem.
  *
@@ -127,16 +132,22 @@ function checkColumns(where: string, columns: readonly string[], wanted: readonl
   }
 }
 
-/** Lines with something on them. Only \n ends a line: texts hold other characters that look like line ends (U+0085, U+2028). */
+/** Lines with something on them. */
 function textLines(path: string): { number: number; line: string }[] {
-  return readText(path)
-    .split('\n')
-    .map((line, i) => ({ number: i + 1, line: line.replace(/\r$/, '') }))
+  return readLines(path)
+    .map((line, i) => ({ number: i + 1, line }))
     .filter(({ line }) => line.trim() !== '');
 }
 
+/** A file's lines. Only \n ends one, with or without \r: texts hold other characters that look like line ends (U+0085, U+2028). */
+export function readLines(path: string): string[] {
+  const lines = readText(path).split('\n');
+  if (lines.at(-1) === '') lines.pop();
+  return lines.map((line) => line.replace(/\r$/, ''));
+}
+
 /** A file's text without its byte-order mark. Another encoding is refused: its letters would be read as something else. */
-function readText(path: string): string {
+export function readText(path: string): string {
   const content = readBytes(path);
   if (!isUtf8(content)) {
     let [begin, number] = [0, 1];

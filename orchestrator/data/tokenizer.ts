@@ -5,11 +5,19 @@ import * as library from '@huggingface/tokenizers';
 import { ConfigError } from '../config/errors';
 import { tokenizerFromVocabulary } from './vocabulary-tokenizer';
 
-/** What is used here of the library, whose own declarations do not resolve from CommonJS (their imports have no file extensions). */
-interface Tokenizer {
+/** What is used of the library, whose own declarations do not resolve from CommonJS (their imports have no file extensions). */
+export interface Tokenizer {
   encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
   token_to_id(token: string): number | undefined;
   post_processor: ((tokens: string[], pair: string[] | null, addSpecialTokens: boolean) => PostProcessed) | null;
+  normalizer: ((text: string) => string) | null;
+  /** Of BertPreTokenizer and ByteLevel; the others have no pattern. */
+  pre_tokenizer: { pattern?: RegExp } | null;
+  /** Tokens of words, which the pre-tokenizer makes. */
+  model(words: string[]): string[];
+  added_tokens_map: Map<string, { id: number; lstrip: boolean; rstrip: boolean }>;
+  splitter_unnormalized: { split(text: string): string[] };
+  splitter_normalized: { split(text: string): string[] };
 }
 interface PostProcessed {
   tokens: string[];
@@ -29,10 +37,25 @@ export interface EncodedRow {
 /** Turns a text or a pair into token ids, at most maxLength of them. */
 export type EncodeRow = (text: string, pair: string | null) => EncodedRow;
 
-/** What is read here of tokenizer.json. */
-interface Definition {
-  normalizer?: { type?: string; lowercase?: boolean } | null;
-  post_processor?: { type?: string } | null;
+/** What is read of tokenizer.json. */
+export interface Definition {
+  normalizer?: { type?: string; lowercase?: boolean; normalizers?: { type?: string }[] } | null;
+  pre_tokenizer?: { type?: string; add_prefix_space?: boolean; use_regex?: boolean } | null;
+  post_processor?: PostProcessorDefinition | null;
+  model?: { type?: string; continuing_subword_prefix?: string | null };
+}
+interface PostProcessorDefinition {
+  type?: string;
+  trim_offsets?: boolean;
+  processors?: PostProcessorDefinition[];
+}
+
+/** The tokenizer of a model directory. */
+export interface OpenTokenizer {
+  tokenizer: Tokenizer;
+  definition: Definition;
+  /** To be applied to a text first: what the library does otherwise than Python's tokenizers. */
+  preprocess: (text: string) => string;
 }
 
 /** The files of a model directory that tokenizing depends on, in a fixed order; those that are not there are left out. */
@@ -53,15 +76,24 @@ export function tokenizerDigest(modelDir: string): string {
 /**
  * The tokenizer of a model directory: tokenizer.json where it is there, else the vocabulary files of BERT or RoBERTa.
  *
+ * @throws ConfigError where the directory has no tokenizer
+ */
+export function openTokenizer(modelDir: string): OpenTokenizer {
+  const config = readJson(join(modelDir, 'tokenizer_config.json')) ?? {};
+  const definition: Definition = readJson(join(modelDir, 'tokenizer.json')) ?? tokenizerFromVocabulary(modelDir, config);
+  const preprocess = lowercases(definition) ? lowercaseAsRust : (text: string) => text;
+  return { tokenizer: new Tokenizer(definition, config), definition, preprocess };
+}
+
+/**
+ * How a model directory's tokenizer encodes rows, see openTokenizer.
+ *
  * Gives the ids that Python's `AutoTokenizer(text, pair, truncation="longest_first", max_length=maxLength)` gives.
  *
  * @throws ConfigError where the directory has no tokenizer
  */
 export function loadTokenizer(modelDir: string, maxLength: number): EncodeRow {
-  const config = readJson(join(modelDir, 'tokenizer_config.json')) ?? {};
-  const definition: Definition = readJson(join(modelDir, 'tokenizer.json')) ?? tokenizerFromVocabulary(modelDir, config);
-  const tokenizer = new Tokenizer(definition, config);
-  const preprocess = lowercases(definition) ? lowercaseAsRust : (text: string) => text;
+  const { tokenizer, definition, preprocess } = openTokenizer(modelDir);
   const tokens = (text: string) => tokenizer.encode(preprocess(text), { add_special_tokens: false }).ids;
   const [single, paired] = [template(tokenizer, definition, false), template(tokenizer, definition, true)];
   if (maxLength <= paired.specials) {
@@ -100,7 +132,7 @@ export function longestFirst(n1: number, n2: number, room: number): [number, num
  * Where special tokens and texts stand in a row: found by running the model's own post-processor on two marks. RoBERTa knows one type
  * only (its embedding has a single row), which the JavaScript library's RobertaProcessing overlooks.
  */
-function template(tokenizer: Tokenizer, definition: Definition, paired: boolean) {
+export function template(tokenizer: Tokenizer, definition: Definition, paired: boolean) {
   const oneType = definition.post_processor?.type === 'RobertaProcessing';
   const [A, B] = ['\u0000A', '\u0000B'];
   const processed: PostProcessed = tokenizer.post_processor?.([A], paired ? [B] : null, true) ?? {
@@ -115,6 +147,16 @@ function template(tokenizer: Tokenizer, definition: Definition, paired: boolean)
   });
   return {
     specials: slots.filter((slot) => slot.text === null).length,
+    /** How many special tokens stand before the first text, and before the second. */
+    specialsBefore: [0, 1].map(
+      (text) =>
+        slots
+          .slice(
+            0,
+            slots.findIndex((slot) => slot.text === text),
+          )
+          .filter((slot) => slot.text === null).length,
+    ),
     fill(first: number[], second: number[]) {
       const ids: number[] = [];
       const typeIds: number[] = [];

@@ -1,28 +1,71 @@
-import { readFileSync } from 'node:fs';
 import { ConfigError, type Problem } from '../config/errors';
 import { suggestion } from '../config/suggest';
-import { GLUE_TASK_NAMES, glueTask, type GlueTask } from '../data/glue-tasks';
+import { GLUE_TASK_NAMES, glueTask, type GlueTask, type GlueTaskName } from '../data/glue-tasks';
 import { allowedLabels, parseLabel, readGlueTsv } from '../data/glue-tsv';
+import { limitProblems } from '../data/problem-list';
+import { readLines } from '../data/table';
 import { evaluateSplit, type Evaluation } from './glue';
-
-const MAX_PROBLEMS = 20;
+import { scoreSquad } from './score-squad';
+import { scoreSummaries } from './score-summaries';
 
 export interface Score extends Evaluation {
   rows: number;
 }
 
+/** Files as their task's official scripts take them; see the functions for each. */
+export interface ScoreRequest {
+  task: string;
+  predictions: string;
+  references: string;
+  /** squad_v2's no-answer scores. */
+  noAnswer?: string;
+  /** Of xsum and cnn_dailymail; see RougeOptions. */
+  stemmer?: boolean;
+}
+
+export const SCORED_TASKS = [...GLUE_TASK_NAMES, 'squad', 'squad_v2', 'xsum', 'cnn_dailymail'] as const;
+type ScoredTask = (typeof SCORED_TASKS)[number];
+
 /**
- * The official metrics of a GLUE task for predictions that anybody made.
+ * The official metrics of a task for predictions that anybody made.
+ *
+ * @throws ConfigError with file and line, place or id of what is wrong
+ */
+export async function scoreTask({ task, predictions, references, noAnswer, stemmer = true }: ScoreRequest): Promise<Score> {
+  if (!isScored(task)) {
+    const known = `${SCORED_TASKS.join(', ')}${suggestion(task, SCORED_TASKS)}`;
+    throw new ConfigError({ where: '--task', message: `"${task}" is no task; there are ${known}` });
+  }
+  if (noAnswer !== undefined && task !== 'squad_v2') {
+    throw new ConfigError({
+      where: '--na-probs',
+      message: `belongs to squad_v2, whose questions can have no answer; leave it out for ${task}`,
+    });
+  }
+  const summaries = task === 'xsum' || task === 'cnn_dailymail';
+  if (!stemmer && !summaries) {
+    throw new ConfigError({
+      where: '--no-stemmer',
+      message: `belongs to xsum and cnn_dailymail, whose metric is ROUGE; leave it out for ${task}`,
+    });
+  }
+  if (summaries) return scoreSummaries(task, predictions, references, { stemmer });
+  if (task === 'squad' || task === 'squad_v2') return scoreSquad(task, predictions, references, noAnswer);
+  return scoreGlue(task, predictions, references);
+}
+
+function isScored(name: string): name is ScoredTask {
+  return (SCORED_TASKS as readonly string[]).includes(name);
+}
+
+/**
+ * A GLUE task's metrics.
  *
  * @param predictionsFile one label (a class's name or its index) or score a line, in the order of the references
  * @param referencesTsv the task's own TSV file with labels; for MNLI the matched or the mismatched one, both give `accuracy`
  * @throws ConfigError with file and line where a prediction is not one, or where the numbers of rows differ
  */
-export function scoreGlue(taskName: string, predictionsFile: string, referencesTsv: string): Score {
-  if (!(GLUE_TASK_NAMES as readonly string[]).includes(taskName)) {
-    const known = `${GLUE_TASK_NAMES.join(', ')}${suggestion(taskName, GLUE_TASK_NAMES)}`;
-    throw new ConfigError({ where: '--task', message: `"${taskName}" is no task; there are ${known}` });
-  }
+function scoreGlue(taskName: GlueTaskName, predictionsFile: string, referencesTsv: string): Score {
   const task = glueTask(taskName);
   const labels = readGlueTsv(referencesTsv, task).map(({ label }, i) => {
     if (label === null) {
@@ -39,18 +82,8 @@ export function scoreGlue(taskName: string, predictionsFile: string, referencesT
 }
 
 function readPredictedLines(path: string, task: GlueTask): number[] {
-  let content: string;
-  try {
-    content = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new ConfigError({ where: path, message: `cannot be read (${(error as Error).message})` });
-  }
-  const lines = content.replace(/^\uFEFF/, '').split(/\r?\n/);
-  if (lines.at(-1) === '') {
-    lines.pop();
-  }
   const problems: Problem[] = [];
-  const values = lines.map((line, i) => {
+  const values = readLines(path).map((line, i) => {
     const value = parseLabel(line, task);
     if (value === undefined) {
       problems.push({
@@ -61,7 +94,7 @@ function readPredictedLines(path: string, task: GlueTask): number[] {
     return value ?? NaN;
   });
   if (problems.length > 0) {
-    throw new ConfigError(problems.slice(0, MAX_PROBLEMS));
+    throw new ConfigError(limitProblems(path, problems, 'lines'));
   }
   return values;
 }

@@ -1,6 +1,6 @@
 import type { PlannedDataset } from '../sweep/types';
 import type { Mean, PairedDifference } from './statistics';
-import type { RowSummary, SweepSummary, TaskSummary } from './summary';
+import { DEGENERATE_WARNINGS, type DegenerateWarning, type RowSummary, type SweepSummary, type TaskSummary } from './summary';
 
 /** How reports say numbers. Metrics are shown × 100, as GLUE shows them; a difference is then in points. */
 
@@ -13,6 +13,26 @@ export const METRIC_TITLES: Record<string, string> = {
   pearson: 'Pearson',
   spearman: 'Spearman',
 };
+
+/** What marks a row, and what its note says. */
+export const DEGENERATE_MARK = '†';
+const DEGENERATE_WORDS: Record<DegenerateWarning, string> = {
+  layers_emptied: 'a matrix has no weight left',
+  degenerate_scores: 'scores that rank nothing',
+  one_class_predictions: 'every row is predicted as one class',
+  non_finite_predictions: 'some predictions are no numbers',
+  undefined_metric: 'a metric is not defined and counts as 0',
+};
+
+/** A line under a table, with what it lists. */
+export interface Note {
+  text: string;
+  items: string[];
+}
+
+export function metricTitle(metric: string): string {
+  return METRIC_TITLES[metric] ?? metric;
+}
 
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
@@ -41,7 +61,16 @@ export function formatDifference(difference: PairedDifference | undefined): stri
   return `${signed} [${interval.map(formatPoints).join(', ')}], n = ${n}${told ? '' : ', cannot be told from noise'}`;
 }
 
-export function formatSparsity({ pruner, sparsity }: RowSummary): string {
+/** The row's label, marked where some of its trials are degenerate. */
+export function formatLabel(row: RowSummary): string {
+  return isDegenerate(row) ? `${row.label} ${DEGENERATE_MARK}` : row.label;
+}
+
+export function isDegenerate({ degenerate }: RowSummary): boolean {
+  return Object.keys(degenerate).length > 0;
+}
+
+export function formatSparsity({ pruner, sparsity }: Pick<RowSummary, 'pruner' | 'sparsity'>): string {
   return pruner === 'none' ? '' : `${Number((100 * sparsity).toPrecision(6))} %`;
 }
 
@@ -69,35 +98,64 @@ function describeRows({ task, splits }: Pick<PlannedDataset, 'task' | 'splits'>)
   return `${task} ${splits.map(({ name, rows, of }) => `${name} ${formatCount(rows)} of ${formatCount(of)}`).join(', ')}`;
 }
 
-/** What a reader of a task's table must know: missing trials, single seeds, other references. */
-export function tableNotes({ rows, metrics, majority_class: majority }: TaskSummary): string[] {
-  const notes: string[] = [];
+/** Of a sweep with `compat: official`. */
+export const OFFICIAL_RULES =
+  "masks by the published code's rules (compat: official): equal scores are cut together, so more or less may be kept than asked; " +
+  'sparsity is the fraction removed, as everywhere here';
+
+/** What a reader of a task's table must know: degenerate and missing trials, the comparison at the dense budget, single seeds. */
+export function tableNotes(task: TaskSummary): Note[] {
+  const { rows, metrics, majority_class: majority } = task;
+  const notes = [...degenerateNotes(rows), ...budgetNotes(task)];
+  const say = (text: string) => notes.push({ text, items: [] });
   if (majority !== null) {
     const values = metrics
       .filter((name) => majority[name] !== undefined)
-      .map((name) => `${METRIC_TITLES[name]} ${formatPoints(majority[name]!)}`);
-    notes.push(`always the most frequent class: ${values.join(', ')}`);
+      .map((name) => `${metricTitle(name)} ${formatPoints(majority[name]!)}`);
+    say(`always the most frequent class: ${values.join(', ')}`);
   }
   const short = rows.filter(({ done, seeds }) => done < seeds);
   if (short.length > 0) {
     const missing = short.map((row) => `${rowTitle(row)}: ${row.done} of ${row.seeds}`);
-    notes.push(`not every seed is in the means: ${missing.join('; ')}`);
+    say(`not every seed is in the means: ${missing.join('; ')}`);
   }
   if (rows.some(({ done }) => done === 1)) {
-    notes.push('one seed (n = 1) has no standard deviation and no interval: it cannot tell a difference from noise');
+    say('one seed (n = 1) has no standard deviation and no interval: it cannot tell a difference from noise');
   }
   const references = [...new Set(rows.map(({ reference }) => reference).filter((reference) => reference !== null))];
   if (references.length > 1) {
     const each = rows.filter(({ reference }) => reference !== null).map((row) => `${rowTitle(row)} to ${row.reference}`);
-    notes.push(`differences are taken from several dense adapters: ${each.join('; ')}`);
+    say(`differences are taken from several dense adapters: ${each.join('; ')}`);
+  }
+  if (rows.some(({ rules }) => rules === 'official')) {
+    say(OFFICIAL_RULES);
   }
   if (rows.every(({ pruner }) => pruner !== 'none')) {
-    notes.push('no dense adapter is in the sweep (pruner none): there are no differences');
+    say('no dense adapter is in the sweep (pruner none): there are no differences');
   }
   return notes;
 }
 
+/** Which rows are marked, why, and how many of their trials. */
+function degenerateNotes(rows: readonly RowSummary[]): Note[] {
+  const items = rows.flatMap((row) => {
+    const reasons = DEGENERATE_WARNINGS.filter((code) => row.degenerate[code] !== undefined).map(
+      (code) => `${DEGENERATE_WORDS[code]} in ${row.degenerate[code]!} of ${row.seeds} ${row.seeds === 1 ? 'trial' : 'trials'} (${code})`,
+    );
+    return reasons.length === 0 ? [] : [`${rowTitle(row)}: ${reasons.join('; ')}`];
+  });
+  return items.length === 0 ? [] : [{ text: `${DEGENERATE_MARK} degenerate, the numbers mean little:`, items }];
+}
+
+function budgetNotes({ at_dense_budget: comparisons, metrics }: TaskSummary): Note[] {
+  const deciding = metrics[0]!;
+  return comparisons.map(({ reference, kept, rows }) => ({
+    text: `at the dense adapter's budget of ${formatCount(kept)} weights (${reference}), Δ ${metricTitle(deciding)}:`,
+    items: rows.map((row) => `${rowTitle(row)}: ${formatDifference(row.difference[deciding])}`),
+  }));
+}
+
 /** `snip 40 %, bottleneck 64`. */
-export function rowTitle(row: RowSummary): string {
+export function rowTitle(row: Pick<RowSummary, 'label' | 'pruner' | 'sparsity' | 'bottleneck'>): string {
   return `${[row.label, formatSparsity(row)].filter((part) => part !== '').join(' ')}, bottleneck ${row.bottleneck}`;
 }

@@ -1,7 +1,7 @@
-import { budgetOf } from '../sweep/budget';
-import type { Budget, Plan, PlannedDataset, Trial, TrialResult } from '../sweep/types';
+import { budgetOf, sum } from '../sweep/budget';
+import type { Budget, MaskRules, Plan, PlannedDataset, Trial, TrialResult } from '../sweep/types';
 import { meanOf, pairedDifference, type Mean, type PairedDifference } from './statistics';
-import { referenceOf, variantsOf, type Variant } from './variants';
+import { budgetReferenceOf, referenceOf, variantsOf, type Variant } from './variants';
 
 /** Metrics of always predicting the most frequent class of the validation rows, by task. */
 export type Baselines = Record<string, Record<string, number>>;
@@ -11,11 +11,13 @@ export interface RowSummary {
   label: string;
   pruner: string;
   sparsity: number;
+  rules: MaskRules;
   bottleneck: string;
   /** Seeds planned, and of those done. */
   seeds: number;
   done: number;
   metrics: Record<string, Mean>;
+  /** As planned; `kept` as it came out, on average, once trials are done: by the official rules it is seldom what was asked for. */
   budget: Budget;
   /** Weights kept, over those of the reference; of a row without one, over its own adapter's weights. 1 for Large-Sparse and dense rows. */
   kept_of_dense: number;
@@ -23,6 +25,28 @@ export interface RowSummary {
   reference: string | null;
   /** Differences to the dense trial of the same seed, by metric. */
   difference: Record<string, PairedDifference>;
+  /** How many of its trials have a warning that their mask or predictions mean little, by the warning's code; without those of none. */
+  degenerate: Partial<Record<DegenerateWarning, number>>;
+}
+
+/** Codes of the warnings that mark a degenerate mask or run: a trainer's and those of evaluation. */
+export const DEGENERATE_WARNINGS = [
+  'layers_emptied',
+  'degenerate_scores',
+  'one_class_predictions',
+  'non_finite_predictions',
+  'undefined_metric',
+] as const;
+export type DegenerateWarning = (typeof DEGENERATE_WARNINGS)[number];
+
+/** The rows that keep as many weights as a dense adapter has, to the weight: Large-Sparse. */
+export interface BudgetComparison {
+  /** `label` and `bottleneck` of the dense row. */
+  reference: string;
+  /** Its weights, and so those that each row keeps. */
+  kept: number;
+  /** Each with its differences to that dense row, which need not be the one that its row of the table is compared with. */
+  rows: Pick<RowSummary, 'label' | 'pruner' | 'sparsity' | 'bottleneck' | 'difference'>[];
 }
 
 export interface TaskSummary {
@@ -30,6 +54,7 @@ export interface TaskSummary {
   /** Metric names; the first decides. */
   metrics: string[];
   rows: RowSummary[];
+  at_dense_budget: BudgetComparison[];
   majority_class: Record<string, number> | null;
 }
 
@@ -57,10 +82,12 @@ export function summarize(plan: Plan, results: readonly TrialResult[], baselines
     for (const variant of variants) {
       failures.push(...failuresOf(variant, byId));
     }
+    const rows = variants.map((variant) => summarizeRow(variant, variants, plan, dataset, byId));
     return {
       task: dataset.task,
       metrics: dataset.metrics,
-      rows: variants.map((variant) => summarizeRow(variant, variants, plan, dataset, byId)),
+      rows,
+      at_dense_budget: compareAtBudget(variants, rows, dataset, byId),
       majority_class: baselines[dataset.task] ?? null,
     };
   });
@@ -85,32 +112,79 @@ type Results = ReadonlyMap<string, TrialResult>;
 function summarizeRow(variant: Variant, variants: readonly Variant[], plan: Plan, dataset: PlannedDataset, results: Results): RowSummary {
   const { prune } = variant.config;
   const sizes = ({ config }: Variant) => budgetOf(config.adapter, config.prune, plan.backbone, dataset.num_labels);
-  const budget = sizes(variant);
+  const budget = { ...sizes(variant), ...keptIn(variant, results) };
   const own = valuesBySeed(variant, results);
   const reference = referenceOf(variant, variants);
-  const dense = reference === null ? new Map<number, Record<string, number>>() : valuesBySeed(reference, results);
   const metrics: Record<string, Mean> = {};
-  const difference: Record<string, PairedDifference> = {};
   for (const name of dataset.metrics) {
     const mean = meanOf([...own.values()].map((values) => values[name]!));
-    const pairs = [...own].filter(([seed]) => dense.has(seed)).map(([seed, values]) => values[name]! - dense.get(seed)![name]!);
-    const paired = pairedDifference(pairs);
     if (mean !== null) metrics[name] = mean;
-    if (paired !== null) difference[name] = paired;
   }
   return {
     label: variant.label,
     pruner: prune.pruner,
     sparsity: prune.sparsity,
+    rules: prune.rules,
     bottleneck: variant.bottleneck,
     seeds: variant.trials.length,
     done: own.size,
     metrics,
     budget,
     kept_of_dense: budget.kept / (reference ? sizes(reference) : budget).trainable,
-    reference: reference && `${reference.label}, bottleneck ${reference.bottleneck}`,
-    difference,
+    reference: reference && rowName(reference),
+    difference: reference === null ? {} : differences(variant, reference, dataset, results),
+    degenerate: countDegenerate(variant, results),
   };
+}
+
+const rowName = ({ label, bottleneck }: Variant) => `${label}, bottleneck ${bottleneck}`;
+
+/** Differences of the metrics to those of another row, by metric, over the seeds that both have. */
+function differences(variant: Variant, reference: Variant, dataset: PlannedDataset, results: Results): RowSummary['difference'] {
+  const [own, dense] = [valuesBySeed(variant, results), valuesBySeed(reference, results)];
+  const difference: RowSummary['difference'] = {};
+  for (const name of dataset.metrics) {
+    const pairs = [...own].filter(([seed]) => dense.has(seed)).map(([seed, values]) => values[name]! - dense.get(seed)![name]!);
+    const paired = pairedDifference(pairs);
+    if (paired !== null) difference[name] = paired;
+  }
+  return difference;
+}
+
+/** @param rows summaries of the variants, in their order */
+function compareAtBudget(
+  variants: readonly Variant[],
+  rows: readonly RowSummary[],
+  dataset: PlannedDataset,
+  results: Results,
+): BudgetComparison[] {
+  const kept = new Map(variants.map((variant, i) => [variant, rows[i]!.budget.kept]));
+  const comparisons = new Map<Variant, BudgetComparison>();
+  for (const [i, variant] of variants.entries()) {
+    const reference = budgetReferenceOf(variant, variants, kept);
+    if (reference === null) continue;
+    const comparison = comparisons.get(reference) ?? { reference: rowName(reference), kept: kept.get(reference)!, rows: [] };
+    const { label, pruner, sparsity, bottleneck } = rows[i]!;
+    const difference = differences(variant, reference, dataset, results);
+    comparison.rows.push({ label, pruner, sparsity, bottleneck, difference });
+    comparisons.set(reference, comparison);
+  }
+  return [...comparisons.values()];
+}
+
+function countDegenerate({ trials }: Variant, results: Results): RowSummary['degenerate'] {
+  const counts: RowSummary['degenerate'] = {};
+  for (const code of DEGENERATE_WARNINGS) {
+    const count = trials.filter(({ id }) => results.get(id)?.warnings.some((warning) => warning.startsWith(`${code}:`))).length;
+    if (count > 0) counts[code] = count;
+  }
+  return counts;
+}
+
+/** Weights kept in the trials that are done, rounded; nothing while none is. */
+function keptIn(variant: Variant, results: Results): Partial<Budget> {
+  const done = variant.trials.map(({ id }) => results.get(id)).filter((result) => result?.status === 'done');
+  return done.length === 0 ? {} : { kept: Math.round(sum(done.map((result) => result!.budget.kept)) / done.length) };
 }
 
 /** Metrics of the trials that are done, by seed, in the order of seeds. */
@@ -128,7 +202,13 @@ function failuresOf(variant: Variant, results: Results): SweepSummary['failures'
     const result = results.get(id);
     if (result?.status !== 'failed') return [];
     return [
-      { trial_id: id, task, row: `${variant.label} ${variant.config.prune.sparsity}`, seed, error: result.error ?? 'no reason was given' },
+      {
+        trial_id: id,
+        task,
+        row: `${variant.label} ${Number(variant.config.prune.sparsity.toPrecision(6))}`,
+        seed,
+        error: result.error ?? 'no reason was given',
+      },
     ];
   });
 }

@@ -1,5 +1,5 @@
 import type { Plan, TrialResult } from '../sweep/types';
-import { dataStatement, formatCount, formatDifference, formatMean, formatSparsity, METRIC_TITLES, tableNotes } from './format';
+import { dataStatement, formatCount, formatDifference, formatLabel, formatMean, formatSparsity, metricTitle, tableNotes } from './format';
 import { summarize, type Baselines, type TaskSummary } from './summary';
 
 /** The sweep's tables as plain text, for a terminal: the numbers of report.md. */
@@ -12,10 +12,10 @@ export function renderTable(plan: Plan, results: readonly TrialResult[], baselin
 
 function taskTable(task: TaskSummary): string {
   const deciding = task.metrics[0]!;
-  const titles = task.metrics.map((name) => METRIC_TITLES[name] ?? name);
+  const titles = task.metrics.map(metricTitle);
   const header = [task.task, '', 'bottleneck', 'n', titles.join(' / '), 'kept', `Δ dense, ${titles[0]} (paired)`];
   const rows = task.rows.map((row) => [
-    `  ${row.label}`,
+    `  ${formatLabel(row)}`,
     formatSparsity(row),
     row.bottleneck,
     String(row.done),
@@ -31,5 +31,6 @@ function taskTable(task: TaskSummary): string {
       .join('  ')
       .trimEnd(),
   );
-  return [...lines, ...tableNotes(task).map((note) => `  · ${note}`)].join('\n');
+  const notes = tableNotes(task).flatMap(({ text, items }) => [`  · ${text}`, ...items.map((item) => `      ${item}`)]);
+  return [...lines, ...notes].join('\n');
 }

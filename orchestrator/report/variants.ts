@@ -1,6 +1,6 @@
 import { adapterName, bottleneckLabel } from '../config/adapter-kinds';
 import { canonicalJson } from '../sweep/canonical';
-import type { Trial } from '../sweep/types';
+import type { PruneConfig, Trial } from '../sweep/types';
 
 /** Trials of a task that differ in their seed only: one row of the table. */
 export interface Variant {
@@ -14,7 +14,7 @@ export interface Variant {
 }
 
 const ADAPTER_DETAILS = ['norm', 'activation', 'scale', 'init', 'init_std', 'lora_alpha', 'prefix_hidden'] as const;
-const PRUNE_DETAILS = ['scoring_rows', 'temperature', 'rounds', 'schedule'] as const;
+const PRUNE_DETAILS = ['scoring_rows', 'temperature', 'rounds', 'schedule', 'begin_step', 'every_steps'] as const;
 
 /** A task's trials as rows, in the order of the plan. */
 export function variantsOf(trials: readonly Trial[]): Variant[] {
@@ -50,6 +50,19 @@ export function referenceOf(variant: Variant, variants: readonly Variant[]): Var
   return dense.find(({ config }) => canonicalJson(config.adapter) === adapter) ?? dense[0] ?? null;
 }
 
+/**
+ * The dense row whose weights are as many as those that a row keeps: the one it is compared with where that is so, else the task's first
+ * such row. null for a dense row, and where there is none.
+ */
+export function budgetReferenceOf(variant: Variant, variants: readonly Variant[], kept: ReadonlyMap<Variant, number>): Variant | null {
+  const reference = referenceOf(variant, variants);
+  if (reference === null) {
+    return null;
+  }
+  const dense = [reference, ...variants.filter(({ config }) => config.prune.pruner === 'none')];
+  return dense.find((candidate) => kept.get(candidate) === kept.get(variant)) ?? null;
+}
+
 /** The adapter's name where the task has several, and what differs between the adapters of that name. */
 function adapterDetails({ adapter }: Trial, trials: readonly Trial[]): string[] {
   const name = adapterName(adapter);
@@ -60,15 +73,33 @@ function adapterDetails({ adapter }: Trial, trials: readonly Trial[]): string[] 
   ];
 }
 
-/** What is not as usual about the mask, and what differs between trials of the same pruner. */
+/** What is not as usual about the mask, and what differs between trials of the same pruner whose masks are made in the same way. */
 function pruneDetails({ prune }: Trial, trials: readonly Trial[]): string[] {
-  const same = trials.filter((trial) => trial.prune.pruner === prune.pruner);
+  const way = ({ pruner, structure, every_steps }: PruneConfig) => `${pruner} ${structure} ${every_steps > 0}`;
+  const same = trials.filter((trial) => way(trial.prune) === way(prune));
+  const pruned = trials.filter((trial) => trial.prune.pruner !== 'none');
   return [
-    ...(prune.scope === 'local' ? ['local'] : []),
+    ...maskWords(prune),
+    ...(prune.rules === 'official' && isVaried(pruned, (trial) => trial.prune.rules) ? ['official'] : []),
     ...PRUNE_DETAILS.filter((key) => isVaried(same, (trial) => trial.prune[key])).map((key) => `${words(key)} ${prune[key]}`),
-    ...(prune.control === 'none' ? [] : [prune.control]),
-    ...(prune.reinitialize ? ['reinitialized'] : []),
+    ...controlWords(prune),
   ];
+}
+
+/** What of a mask's making is not as usual: the pieces, when, and over what scope. */
+export function maskWords({ structure, group_kept, group_size, scope, every_steps }: PruneConfig): string[] {
+  return [
+    ...(structure === 'n_m' ? [`n_m ${group_kept}:${group_size}`] : []),
+    ...(structure === 'units' ? ['units'] : []),
+    ...(every_steps > 0 ? ['progressive'] : []),
+    // N:M has no other scope.
+    ...(scope === 'local' && structure !== 'n_m' ? ['local'] : []),
+  ];
+}
+
+/** What is done to the finished mask, or to the weights under it. */
+export function controlWords({ control, reinitialize }: PruneConfig): string[] {
+  return [...(control === 'none' ? [] : [control]), ...(reinitialize ? ['reinitialized'] : [])];
 }
 
 const words = (key: string) => key.replaceAll('_', ' ');

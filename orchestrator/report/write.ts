@@ -3,22 +3,36 @@ import { writeFileAtomically, writeJsonAtomically } from '../store/atomic';
 import type { Plan, TrialResult } from '../sweep/types';
 import { majorityBaselines } from './baselines';
 import { renderCsv } from './csv';
+import { PLOT_FILE } from './document';
+import { renderHtml } from './html';
 import { renderMarkdown } from './markdown';
+import { renderPlot } from './plot';
 import { summarize } from './summary';
 
 /**
- * Writes results.jsonl, results.csv, report.md and report.json into `sweeps/<sweep id>/`, each atomically. Made anew from the trials'
- * results, sorted by trial id, so writing twice doubles nothing and the same results give the same bytes.
+ * Writes results.jsonl, results.csv, plot.svg, report.md, report.html and report.json into `sweeps/<sweep id>/`, each atomically. Made
+ * anew from the trials' results, sorted by trial id, so writing twice doubles nothing and the same results give the same bytes.
  */
 export async function writeReport(plan: Plan, results: readonly TrialResult[], root: string): Promise<{ files: string[] }> {
   const planned = new Set(plan.trials.map(({ id }) => id));
   const sorted = results.filter(({ trial_id: id }) => planned.has(id)).sort((a, b) => (a.trial_id < b.trial_id ? -1 : 1));
   const summary = summarize(plan, sorted, majorityBaselines(root, plan));
   const path = (name: string) => join(root, 'sweeps', plan.sweep_id, name);
-  const files = { jsonl: path('results.jsonl'), csv: path('results.csv'), markdown: path('report.md'), json: path('report.json') };
+  const files = {
+    jsonl: path('results.jsonl'),
+    csv: path('results.csv'),
+    plot: path(PLOT_FILE),
+    markdown: path('report.md'),
+    html: path('report.html'),
+    json: path('report.json'),
+  };
   await writeFileAtomically(files.jsonl, sorted.map((result) => `${JSON.stringify(result)}\n`).join(''));
   await writeFileAtomically(files.csv, renderCsv(sorted));
-  await writeFileAtomically(files.markdown, renderMarkdown(summary));
   await writeJsonAtomically(files.json, summary);
+  await writeFileAtomically(files.markdown, renderMarkdown(summary));
+  // Last: no number waits for a drawing.
+  const plot = await renderPlot(summary);
+  await writeFileAtomically(files.plot, plot);
+  await writeFileAtomically(files.html, renderHtml(summary, plot));
   return { files: Object.values(files) };
 }

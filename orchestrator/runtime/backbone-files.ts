@@ -17,6 +17,9 @@ const modelConfig = z.object({
   hidden_size: z.int().positive(),
   intermediate_size: z.int().positive(),
   num_hidden_layers: z.int().positive(),
+  vocab_size: z.int().positive(),
+  max_position_embeddings: z.int().positive(),
+  type_vocab_size: z.int().positive(),
 });
 
 /** Whether results depend on a file of this name: configuration, weights and tokenizer; not readmes or other frameworks' weights. */

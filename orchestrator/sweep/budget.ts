@@ -1,70 +1,99 @@
 import { isBottleneck } from '../config/adapter-kinds';
+import { modulesOfLayer, unitSize } from './modules';
 import type { AdapterConfig, Budget, PlannedBackbone, PruneConfig } from './types';
 
 const BYTES_PER_WEIGHT = 4;
 
-/** The trained parameters of an adapter, in weights: what is prunable, by matrix, and what is not (biases, norms, prefixes). */
+/** The trained parameters of an adapter, in weights: what is prunable, by matrix, and what is not (biases, norms, prefixes, the backbone's own). */
 export interface AdapterSizes {
   matrices: number[];
   fixed: number;
 }
 
-type BackboneSizes = Pick<PlannedBackbone, 'hidden_size' | 'intermediate_size' | 'num_layers'>;
+type BackboneSizes = Pick<
+  PlannedBackbone,
+  'hidden_size' | 'intermediate_size' | 'num_layers' | 'vocab_size' | 'max_position_embeddings' | 'type_vocab_size'
+>;
 
 /**
  * Counts the tensors that `Adapter` in job.proto lists.
  *
  * With d the hidden size, f the feed-forward block's inner width and r a module's bottleneck, a layer has: for a bottleneck module two
  * matrices of d · r, biases of r + d, and where it normalizes 2 · d more; for LoRA beside attention four matrices of d · r, beside the
- * feed-forward block two of d · r and two of f · r; for a prefix without an MLP 2 · r · d; for biases 6 · d + f. A prefix with an MLP of
- * width h is made once: r · d + (h · d + h) + layers · 2 · d · (h + 1).
+ * feed-forward block two of d · r and two of f · r; for a prefix without an MLP 2 · r · d; for biases 6 · d + f; for all of it the matrices
+ * and norm weights, 4 · d · d + 2 · d · f + 2 · d, as well. Made once are a prefix with an MLP of width h, r · d + (h · d + h) + layers · 2 · d ·
+ * (h + 1), a prompt, r · d, and for all of the backbone its embeddings, (v + p + t) · d and a norm of 2 · d.
  */
 export function adapterSizes(adapter: AdapterConfig, backbone: BackboneSizes): AdapterSizes {
-  const { hidden_size: d, intermediate_size: f, num_layers: layers } = backbone;
-  const matrices: number[] = [];
-  let fixed = 0;
-  for (let layer = 0; layer < layers; layer++) {
-    for (const [module, r, lora] of [
-      [adapter.attention, adapter.attention_bottleneck, [d, d, d, d]],
-      [adapter.ffn, adapter.ffn_bottleneck, [d, f, f, d]],
-    ] as const) {
-      if (isBottleneck(module)) {
-        matrices.push(d * r, d * r);
-        fixed += r + d + (adapter.norm === 'none' ? 0 : 2 * d);
-      } else if (module === 'lora') {
-        matrices.push(...lora.map((width) => width * r));
-      }
-    }
+  const { hidden_size: d, num_layers: layers } = backbone;
+  const ofLayer = modulesOfLayer(adapter, backbone).flatMap(({ units, inputs, outputs }) => [units * inputs, outputs * units]);
+  let fixed = unfrozenSize(adapter, backbone);
+  for (const [module, r] of [
+    [adapter.attention, adapter.attention_bottleneck],
+    [adapter.ffn, adapter.ffn_bottleneck],
+  ] as const) {
+    if (isBottleneck(module)) fixed += layers * (r + d + (adapter.norm === 'none' ? 0 : 2 * d));
   }
   if (adapter.attention === 'prefix') fixed += prefixSize(adapter, d, layers);
-  if (adapter.unfrozen === 'biases') fixed += layers * (6 * d + f);
-  return { matrices, fixed };
+  if (adapter.attention === 'prompt') fixed += adapter.attention_bottleneck * d;
+  return { matrices: Array.from({ length: layers }, () => ofLayer).flat(), fixed };
 }
 
 function prefixSize({ attention_bottleneck: r, prefix_hidden: h }: AdapterConfig, d: number, layers: number): number {
   return h === 0 ? layers * 2 * r * d : r * d + h * d + h + layers * 2 * d * (h + 1);
 }
 
+function unfrozenSize({ unfrozen }: AdapterConfig, backbone: BackboneSizes): number {
+  const { hidden_size: d, intermediate_size: f, num_layers: layers } = backbone;
+  const biases = 6 * d + f;
+  if (unfrozen === 'biases') return layers * biases;
+  if (unfrozen === 'none') return 0;
+  const rows = backbone.vocab_size + backbone.max_position_embeddings + backbone.type_vocab_size;
+  return rows * d + 2 * d + layers * (4 * d * d + 2 * d * f + 2 * d + biases);
+}
+
 /**
- * Sizes of an adapter and its head, in weights.
+ * Sizes of an adapter and its head, in weights; `kept` as it will be at the end of training.
  *
- * Of n prunable weights a scope keeps floor((1 − sparsity) · n + 0.5): one scope for all matrices, or one each (Prune in job.proto). The
- * head is dense [d, d] and out [labels, d] with biases. `stored_bytes` counts the tensors of adapter_model.safetensors, zeros included;
+ * The head is dense [d, d] and out [labels, d] with biases. `stored_bytes` counts the tensors of adapter_model.safetensors, zeros included;
  * the file's header (names and shapes) comes on top.
  */
 export function budgetOf(adapter: AdapterConfig, prune: PruneConfig, backbone: BackboneSizes, numLabels: number): Budget {
   const { matrices, fixed } = adapterSizes(adapter, backbone);
-  const prunable = sum(matrices);
-  const kept = prune.scope === 'local' ? sum(matrices.map((n) => keptOf(n, prune.sparsity))) : keptOf(prunable, prune.sparsity);
+  const kept = prune.structure === 'units' ? keptInUnits(adapter, prune, backbone) : keptOfMatrices(matrices, prune);
   const d = backbone.hidden_size;
   const head = d * d + d + numLabels * d + numLabels;
-  const trainable = prunable + fixed;
+  const trainable = sum(matrices) + fixed;
   return { trainable, kept: kept + fixed, head, stored_bytes: BYTES_PER_WEIGHT * (trainable + head) };
+}
+
+/** One scope for all matrices, or one each; N:M keeps its part of each group, so of each matrix exactly. */
+function keptOfMatrices(matrices: readonly number[], prune: PruneConfig): number {
+  if (prune.structure === 'n_m') return (sum(matrices) / prune.group_size) * prune.group_kept;
+  const keptIn = prune.rules === 'official' ? officialKeptOf(prune) : keptOf;
+  return prune.scope === 'local' ? sum(matrices.map((n) => keptIn(n, prune.sparsity))) : keptIn(sum(matrices), prune.sparsity);
+}
+
+/** A scope counts units: those of all modules, which are of one size, or those of each. */
+function keptInUnits(adapter: AdapterConfig, { scope, sparsity }: PruneConfig, backbone: BackboneSizes): number {
+  const layers = backbone.num_layers;
+  const modules = modulesOfLayer(adapter, backbone);
+  if (scope === 'local') return layers * sum(modules.map((module) => keptOf(module.units, sparsity) * unitSize(module)));
+  return keptOf(layers * sum(modules.map(({ units }) => units)), sparsity) * unitSize(modules[0]!);
 }
 
 /** How many of n weights a scope keeps; the rule that trainers follow to the weight. */
 export function keptOf(n: number, sparsity: number): number {
   return Math.floor((1 - sparsity) * n + 0.5);
+}
+
+/**
+ * The same by the rules of the published code, where no scores are equal: those that are equal to the last one cut are cut as well. It cuts
+ * (1 − density) · n, rounded up over a global scope and down in a local one; a trainer gets density as 1 − sparsity.
+ */
+function officialKeptOf({ scope }: PruneConfig): typeof keptOf {
+  const round = scope === 'global' ? Math.ceil : Math.floor;
+  return (n, sparsity) => n - round((1 - (1 - sparsity)) * n);
 }
 
 export function sum(values: readonly number[]): number {

@@ -1,13 +1,24 @@
-/** From the lines of `compare` to what a sweep's trials have besides task and seed. Pure. */
+/** From the lines of `compare` to what a sweep's trials of one task have besides the seed. Pure. */
+import { OFFICIAL_ROWS_PER_LABEL } from '../config/defaults';
 import { ConfigError } from '../config/errors';
 import { defaultRounds, uses } from '../config/pruners';
 import type { CompareLine } from '../config/sweep-config';
 import { solveLargeSparse } from './large-sparse';
+import { structureProblem } from './mask-structure';
 import type { AdapterConfig, PlannedBackbone, PruneConfig, Pruner } from './types';
 
 export interface Variant {
   adapter: AdapterConfig;
   prune: PruneConfig;
+}
+
+/** What a line's variants depend on besides the line. */
+export interface CompareContext {
+  backbone: PlannedBackbone;
+  task: string;
+  num_labels: number;
+  steps_per_epoch: number;
+  total_steps: number;
 }
 
 /** No pruning: every key at the value that it has where it is not used. */
@@ -30,51 +41,88 @@ export const DENSE: PruneConfig = {
 };
 
 /**
- * Lists multiply, in the order line, adapter, pruner, sparsity, scope and the pruner's other keys.
+ * Lists multiply, in the order line, adapter, pruner, sparsity (or N:M), structure, scope and the pruner's other keys.
  *
- * @throws ConfigError where a Large-Sparse line has no sparsity that gives it the dense budget
+ * @throws ConfigError where a Large-Sparse line has no sparsity that gives it the dense budget, where an adapter cannot be pruned in the pieces
+ *   that a line asks for, and where training ends before the last round
  */
-export function expandCompare(compare: readonly CompareLine[], backbone: PlannedBackbone): Variant[] {
+export function expandCompare(compare: readonly CompareLine[], context: CompareContext): Variant[] {
   const reference = compare.find(({ pruner }) => pruner.includes('none'))?.adapters[0];
-  return compare.flatMap((line, i) =>
-    line.adapters.flatMap((adapter) => {
-      const sparsities = line.large_sparse ? [largeSparsity(line, i, adapter, reference, backbone)] : line.sparsity;
-      return line.pruner.flatMap((pruner) => prunesOf(pruner, sparsities, line)).map((prune) => ({ adapter, prune }));
-    }),
-  );
+  return compare.flatMap((line, i) => {
+    const refuse = (message: string) => new ConfigError({ where: line.origin, message: `compare[${i}].${message}` });
+    return line.adapters.flatMap((adapter) => {
+      const sparsities = line.large_sparse ? [largeSparsity(adapter, reference, context, refuse)] : line.sparsity;
+      return line.pruner
+        .flatMap((pruner) => prunesOf(pruner, sparsities, line, context))
+        .map((prune) => {
+          const problem = structureProblem(adapter, prune, context.backbone) ?? lateRound(prune, context);
+          if (problem !== null) throw refuse(problem);
+          return { adapter, prune };
+        });
+    });
+  });
 }
 
 /** What a pruner does not use is set to one value, so that equal trials have equal ids. */
-function prunesOf(pruner: Pruner, sparsities: readonly number[], line: CompareLine): PruneConfig[] {
+function prunesOf(pruner: Pruner, sparsities: readonly number[], line: CompareLine, context: CompareContext): PruneConfig[] {
   if (pruner === 'none') return [DENSE];
-  let prunes: PruneConfig[] = [{ ...DENSE, pruner }];
+  let prunes: PruneConfig[] = [{ ...DENSE, pruner, rules: line.rules, ...progressiveSteps(line, context) }];
   const multiply = (choices: readonly Partial<PruneConfig>[]) => {
     prunes = prunes.flatMap((prune) => choices.map((chosen) => ({ ...prune, ...chosen })));
   };
-  multiply(sparsities.map((sparsity) => ({ sparsity })));
-  multiply(line.scope.map((scope) => ({ scope })));
-  if (uses(pruner, 'scoring_rows')) multiply(line.scoring_rows.map((scoring_rows) => ({ scoring_rows })));
+  if (line.n_m.length > 0) {
+    multiply(line.n_m.map((group) => ({ structure: 'n_m', ...group, sparsity: 1 - group.group_kept / group.group_size, scope: 'local' })));
+  } else {
+    multiply(sparsities.map((sparsity) => ({ sparsity })));
+    multiply(line.structure.map((structure) => ({ structure })));
+    multiply(line.scope.map((scope) => ({ scope })));
+  }
+  const scoringRows = line.scoring_rows ?? [OFFICIAL_ROWS_PER_LABEL * context.num_labels];
+  if (uses(pruner, 'scoring_rows')) multiply(scoringRows.map((scoring_rows) => ({ scoring_rows })));
   if (uses(pruner, 'temperature')) multiply(line.temperature.map((temperature) => ({ temperature })));
-  if (uses(pruner, 'rounds')) {
-    const rounds = line.rounds ?? [defaultRounds(pruner)];
-    multiply(rounds.flatMap((n) => (n === 1 ? [{ rounds: 1 }] : line.schedule.map((schedule) => ({ rounds: n, schedule })))));
+  if (uses(pruner, 'rounds') || line.progressive !== null) {
+    multiply(
+      roundsOf(pruner, line).flatMap((n) => (n === 1 ? [{ rounds: 1 }] : line.schedule.map((schedule) => ({ rounds: n, schedule })))),
+    );
   }
   multiply(line.control.map((control) => ({ control })));
   multiply(line.reinitialize.map((reinitialize) => ({ reinitialize })));
   return prunes;
 }
 
+/** SynFlow has many rounds lest a layer be emptied; every group of N:M keeps N, so that no layer ever is. */
+function roundsOf(pruner: Pruner, line: CompareLine): readonly number[] {
+  return line.rounds ?? [line.n_m.length > 0 ? 1 : defaultRounds(pruner, line.rules)];
+}
+
+/** Epochs become steps. Two rounds at one step would be one. */
+function progressiveSteps({ progressive }: CompareLine, context: CompareContext): Partial<PruneConfig> {
+  if (progressive === null) return {};
+  const steps = (epochs: number) => Math.round(epochs * context.steps_per_epoch);
+  return { begin_step: steps(progressive.begin_epoch), every_steps: Math.max(1, steps(progressive.every_epochs)) };
+}
+
+/** A mask that comes after the last step is one that nothing was trained with. */
+function lateRound(
+  { rounds, begin_step, every_steps }: PruneConfig,
+  { task, steps_per_epoch, total_steps }: CompareContext,
+): string | null {
+  const last = begin_step + (rounds - 1) * every_steps;
+  if (every_steps === 0 || last < total_steps) return null;
+  const numbers = `task ${task} has ${total_steps} steps (${steps_per_epoch} an epoch), and the last of ${rounds} rounds would be after step ${last}`;
+  return `progressive: ${numbers}; must be before the last step: fewer rounds, a smaller begin_epoch or every_epochs, or longer training`;
+}
+
 function largeSparsity(
-  line: CompareLine,
-  index: number,
   adapter: AdapterConfig,
   reference: AdapterConfig | undefined,
-  backbone: PlannedBackbone,
+  { backbone }: CompareContext,
+  refuse: (message: string) => ConfigError,
 ): number {
   const solved =
     reference === undefined
       ? { refusal: 'needs a dense reference to take its budget from; must stand beside a line {pruner: none}' }
       : solveLargeSparse(adapter, reference, backbone);
   if ('sparsity' in solved) return solved.sparsity;
-  throw new ConfigError({ where: line.origin, message: `compare[${index}].large_sparse: ${solved.refusal}` });
+  throw refuse(`large_sparse: ${solved.refusal}`);
 }

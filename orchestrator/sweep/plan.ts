@@ -19,18 +19,20 @@ export interface PlanInputs {
  * Trials come in the order task, line of `compare`, adapter, pruner, sparsity, the pruner's other keys, seed; the second of two equal
  * ones is dropped.
  *
- * @throws ConfigError where a Large-Sparse line has no sparsity that gives it the dense budget
+ * @throws ConfigError where a line cannot be carried out with its adapters, on this backbone or in a task's length of training
  */
 export function planSweep(config: SweepConfig, { backbone, datasets, maxCohort, profileReason }: PlanInputs): Plan {
-  const variants = expandCompare(config.compare, backbone);
   const trials = new Map<string, Trial>();
   for (const task of config.tasks) {
     const dataset = datasets.find((candidate) => candidate.task === task.name);
     if (dataset === undefined) {
       throw new RangeError(`no data set was resolved for task ${task.name}`);
     }
-    const train = resolveTrain(task.train, dataset);
-    for (const { adapter, prune } of variants) {
+    const steps_per_epoch = stepsPerEpoch(dataset, task.train.batch_size);
+    const train = resolveTrain(task.train, steps_per_epoch, dataset);
+    const { num_labels } = dataset;
+    const context = { backbone, task: task.name, num_labels, steps_per_epoch, total_steps: train.total_steps };
+    for (const { adapter, prune } of expandCompare(config.compare, context)) {
       for (const seed of config.seeds) {
         const trial = { task: task.name, dataset: dataset.digest, backbone: backbone.digest, adapter, prune, train, seed };
         const id = trialId(trial);
@@ -55,12 +57,16 @@ export function planSweep(config: SweepConfig, { backbone, datasets, maxCohort, 
   };
 }
 
-/** Epochs become steps: the last step of an epoch takes what rows are left. */
-function resolveTrain({ epochs, steps, ...rest }: TrainSettings, dataset: PlannedDataset): TrainConfig {
+/** The last step of an epoch takes what rows are left. */
+function stepsPerEpoch(dataset: PlannedDataset, batchSize: number): number {
   const rows = dataset.splits.find((split) => split.name === 'train')?.rows ?? 0;
-  const total = steps ?? (epochs ?? 0) * Math.ceil(rows / rest.batch_size);
+  return Math.ceil(rows / batchSize);
+}
+
+function resolveTrain({ epochs, steps, ...rest }: TrainSettings, perEpoch: number, { task }: PlannedDataset): TrainConfig {
+  const total = steps ?? (epochs ?? 0) * perEpoch;
   if (total < 1) {
-    throw new RangeError(`task ${dataset.task} has no training step: ${rows} training rows, ${epochs ?? 0} epochs`);
+    throw new RangeError(`task ${task} has no training step: ${perEpoch} steps an epoch, ${epochs ?? 0} epochs`);
   }
   return { ...rest, total_steps: total };
 }

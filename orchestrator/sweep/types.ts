@@ -39,7 +39,7 @@ export interface AdapterConfig {
   activation: Activation;
   /** `gaussian` where no matrix is drawn. */
   init: AdapterInit;
-  /** Of gaussian matrices and of a prefix; 0 where nothing is drawn with it. */
+  /** Of gaussian matrices, a prefix and a prompt; 0 where nothing is drawn with it. */
   init_std: number;
   /** LoRA's α: the update is α / r · up(down(x)); 0 without LoRA. */
   lora_alpha: number;
@@ -49,7 +49,7 @@ export interface AdapterConfig {
   unfrozen: Unfrozen;
 }
 
-/** How an adapter is pruned at initialization. Fields as in `Prune` of job.proto; what a pruner does not use has one value. */
+/** How an adapter is pruned: at initialization, or in rounds during training. Fields as in `Prune` of job.proto; what a pruner does not use has one value. */
 export interface PruneConfig {
   pruner: Pruner;
   /** Fraction of prunable weights removed, in [0, 1); 0 for `none`. */
@@ -59,7 +59,7 @@ export interface PruneConfig {
   scoring_rows: number;
   /** What grasp divides the logits by; 0 for the other pruners. */
   temperature: number;
-  /** Rounds in which the density of snip, grasp and synflow falls; 1 for the other pruners. */
+  /** Rounds in which the density of snip, grasp and synflow falls, and of every pruner during training; otherwise 1. */
   rounds: number;
   /** `exponential` where there is one round. */
   schedule: PruneSchedule;
@@ -124,6 +124,10 @@ export interface PlannedBackbone {
   /** Inner width of the feed-forward block. */
   intermediate_size: number;
   num_layers: number;
+  /** Rows of the word, position and token type embeddings. */
+  vocab_size: number;
+  max_position_embeddings: number;
+  type_vocab_size: number;
   /** Number of weights, for display. */
   weights: number;
 }

@@ -18,6 +18,8 @@ import { describeStartedTrainer } from '../support/started-trainer';
 const LAYERS = 6;
 const D = 384;
 const F = 1536;
+const TOKENS = 30522;
+const POSITIONS = 512;
 const LABELS = 2;
 
 type Shapes = Record<string, number[]>;
@@ -35,6 +37,8 @@ const lora = (site: string, r: number, from: number, to: number): Shapes => ({
 });
 const biases = (sizes: Record<string, number>): Shapes =>
   Object.fromEntries(Object.entries(sizes).map(([name, size]) => [`${name}.bias`, [size]]));
+/** But for the key's, which changes nothing. */
+const BACKBONE_BIASES = { query: D, value: D, attention_output: D, ffn_in: F, ffn_out: D, attention_norm: D, ffn_norm: D };
 const ATTENTION_LORA = { ...lora('query', 3, D, D), ...lora('value', 3, D, D) };
 
 /** Adapters with r = 3 beside attention and 2 beside the feed-forward block; what each layer has of them, and what there is once. */
@@ -85,7 +89,29 @@ const FORMS: Record<string, { adapter: Partial<Adapter>; layer: Shapes; once?: S
       ...{ attention: AttentionModule.ATTENTION_MODULE_NONE, ffn: FfnModule.FFN_MODULE_NONE, unfrozen: Unfrozen.UNFROZEN_BIASES },
       ...{ attentionBottleneck: 0, ffnBottleneck: 0 },
     },
-    layer: biases({ query: D, value: D, attention_output: D, ffn_in: F, ffn_out: D, attention_norm: D, ffn_norm: D }),
+    layer: biases(BACKBONE_BIASES),
+  },
+  prompt: {
+    adapter: { attention: AttentionModule.ATTENTION_MODULE_PROMPT, ffn: FfnModule.FFN_MODULE_PARALLEL },
+    layer: { ...bottleneck('ffn', 2), ...norm('ffn') },
+    once: { prompt: [3, D] },
+  },
+  full: {
+    adapter: {
+      ...{ attention: AttentionModule.ATTENTION_MODULE_NONE, ffn: FfnModule.FFN_MODULE_NONE, unfrozen: Unfrozen.UNFROZEN_ALL },
+      ...{ attentionBottleneck: 0, ffnBottleneck: 0 },
+    },
+    layer: {
+      ...Object.fromEntries(['query', 'key', 'value', 'attention_output'].map((name) => [`${name}.weight`, [D, D]])),
+      ...{ 'ffn_in.weight': [F, D], 'ffn_out.weight': [D, F], 'attention_norm.weight': [D], 'ffn_norm.weight': [D] },
+      ...biases(BACKBONE_BIASES),
+    },
+    once: {
+      'embeddings.word.weight': [TOKENS, D],
+      'embeddings.position.weight': [POSITIONS, D],
+      'embeddings.token_type.weight': [2, D],
+      ...norm('embeddings'),
+    },
   },
   'head-only': {
     adapter: {

@@ -5,30 +5,24 @@
  *   SA_ORCH_TEST_BACKBONE  a model directory with tokenizer.json
  *   SA_ORCH_DATA           a directory with glue/ (and vocab/ for the tokenizers without tokenizer.json)
  */
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { GLUE_TASK_NAMES, glueTask } from '../../orchestrator/data/glue-tasks';
 import { readGlueTsv } from '../../orchestrator/data/glue-tsv';
 import { loadTokenizer } from '../../orchestrator/data/tokenizer';
+import { askPython, testIf } from '../support/reference';
 
 const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_BACKBONE: backbone, SA_ORCH_DATA: data } = process.env;
 type Pair = [text: string, pair: string | null];
 
 /** The first row whose ids or type ids differ, with both; null where all are equal. */
 function firstDifference(model: string, maxLength: number, rows: Pair[]): unknown {
-  const reference = spawnSync(python!, [join(__dirname, 'tokenizer_reference.py'), model, String(maxLength)], {
-    input: rows.map((row) => JSON.stringify(row)).join('\n'),
-    encoding: 'utf8',
-    maxBuffer: 2 ** 30,
-  });
-  if (reference.status !== 0) throw new Error(reference.stderr);
-  const expected = reference.stdout.trimEnd().split('\n');
-  if (expected.length !== rows.length) throw new Error(`${rows.length} rows sent, ${expected.length} received`);
+  const script = join(__dirname, 'tokenizer_reference.py');
+  const expected = askPython(python!, [script, model, String(maxLength)], rows);
   const encode = loadTokenizer(model, maxLength);
   for (const [i, [text, pair]] of rows.entries()) {
     const { ids, typeIds } = encode(text, pair);
-    if (JSON.stringify([ids, typeIds]) !== expected[i]) return { row: rows[i], ours: [ids, typeIds], theirs: expected[i] };
+    if (JSON.stringify([ids, typeIds]) !== JSON.stringify(expected[i])) return { row: rows[i], ours: [ids, typeIds], theirs: expected[i] };
   }
   return null;
 }
@@ -52,13 +46,7 @@ const odd: Pair[] = [
   [`${'word '.repeat(200)}`, `${'other '.repeat(90)}`],
 ];
 
-const testIf = (wanted: Record<string, string | undefined>) => {
-  const missing = Object.keys(wanted).filter((key) => !wanted[key]);
-  if (missing.length > 0) console.warn(`tokenizer fidelity is not tested in full: set ${missing.join(', ')}`);
-  return missing.length > 0 ? test.skip : test;
-};
-
-const real = testIf({ SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_BACKBONE: backbone, SA_ORCH_DATA: data });
+const real = testIf('fidelity of tokens', { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_BACKBONE: backbone, SA_ORCH_DATA: data });
 real.each(GLUE_TASK_NAMES)('every row of %s gets the ids that Transformers gives it', (task) => {
   expect(firstDifference(backbone!, 128, glueRows(task))).toBeNull();
 });
@@ -73,7 +61,10 @@ real('texts of every script, control characters and special tokens get the same 
 
 for (const model of ['bert-base-uncased', 'roberta-base']) {
   const folder = data && join(data, 'vocab', model);
-  const vocabulary = testIf({ SA_ORCH_TEST_PYTHON: python, SA_ORCH_DATA: folder && existsSync(folder) ? folder : undefined });
+  const vocabulary = testIf('fidelity of tokens', {
+    SA_ORCH_TEST_PYTHON: python,
+    SA_ORCH_DATA: folder && existsSync(folder) ? folder : undefined,
+  });
   vocabulary(`${model} without tokenizer.json is read from its vocabulary files`, () => {
     for (const task of ['mrpc', 'cola']) expect(firstDifference(folder!, 128, glueRows(task))).toBeNull();
     expect(firstDifference(folder!, 128, odd)).toBeNull();

@@ -31,4 +31,5 @@ def main() -> None:
             sys.stdout.write(json.dumps([ids, types], separators=(",", ":")) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -56,6 +56,9 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
   const { adapter, prune } = trial;
   const dataset = datasetOf(plan, trial.dataset);
   const [pruned, trained] = [await readStage(root, trial.id, 'prune'), await readStage(root, trial.id, 'train')];
+  // The job that made the last mask knows what it came to: as planned, but by the official rules.
+  const { achieved_sparsity = null, kept } = (prune.every_steps > 0 ? trained : pruned)?.values ?? {};
+  const planned = budgetOf(adapter, prune, plan.backbone, dataset.num_labels);
   const evaluated = failed ? { metrics: {}, warnings: [] } : evaluatePredictions(root, plan, trial);
   return {
     trial_id: trial.id,
@@ -65,11 +68,11 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
     bottleneck: bottleneckOf(adapter),
     pruner: prune.pruner,
     sparsity: prune.sparsity,
-    achieved_sparsity: pruned?.values.achieved_sparsity ?? null,
+    achieved_sparsity,
     seed: trial.seed,
     status: failed ? (failed.reason === 'cancelled' ? 'cancelled' : 'failed') : 'done',
     metrics: evaluated.metrics,
-    budget: budgetOf(adapter, prune, plan.backbone, dataset.num_labels),
+    budget: { ...planned, kept: kept ?? planned.kept },
     train: {
       steps: trained?.values.steps ?? 0,
       rows_per_s: trained?.values.rows_per_second ?? 0,

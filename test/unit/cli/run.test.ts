@@ -1,14 +1,18 @@
 import { normalizeFlags } from '../../../orchestrator/cli/options';
-import { configOf, runCommand } from '../../../orchestrator/cli/run';
+import { runCommand } from '../../../orchestrator/cli/run';
+import { configOf } from '../../../orchestrator/cli/run-settings';
 import { adapterLabel } from '../../../orchestrator/config/adapter-kinds';
-import type { CompareLine } from '../../../orchestrator/config/sweep-config';
+import type { CompareLine, SweepConfig } from '../../../orchestrator/config/sweep-config';
+
+function configFrom(flags: string): SweepConfig {
+  const command = runCommand();
+  command.exitOverride().configureOutput({ writeErr: () => undefined });
+  command.parseOptions(normalizeFlags(flags.split(' ').filter((word) => word !== '')));
+  return configOf(command.opts());
+}
 
 /** The one line of `compare` that these flags come to. */
-function lineOf(flags: string): CompareLine {
-  const command = runCommand();
-  command.parseOptions(normalizeFlags(['--task', 'mrpc', ...flags.split(' ').filter((word) => word !== '')]));
-  return configOf(command.opts()).compare[0]!;
-}
+const lineOf = (flags: string): CompareLine => configFrom(`--task mrpc ${flags}`).compare[0]!;
 
 const adapterOf = (flags: string) => lineOf(flags).adapters[0]!;
 
@@ -29,6 +33,10 @@ describe('the flags of sa-orch run', () => {
     ['--attn_mode lora', 'lora+sequential-8/64'],
     ['--ffn_option parallel', 'sequential+parallel-64'],
     ['--adapter mam --ffn-mode lora', 'prefix+lora-30/8'],
+    ['--adapter full', 'full'],
+    ['--attn_mode prompt_tuning --attn_option concat --attn_bn 12 --ffn_mode none', 'prompt-12'],
+    ['--attn_mode prefix_nomlp --attn_option cross_attn --ffn_mode none --ffn_option none', 'prefix-30'],
+    ['--attn_mode bitfit --ffn_mode none', 'bitfit'],
   ])('%s: %s', (flags, label) => {
     expect(adapterLabel(adapterOf(flags))).toBe(label);
   });
@@ -40,9 +48,104 @@ describe('the flags of sa-orch run', () => {
     });
   });
 
+  test("are the published scripts' too, by their names", () => {
+    const names = configFrom(
+      '--task_name rte --model_name_or_path bert-base-uncased --num_train_epochs 10 --per_device_train_batch_size 48 --learning_rate 1e-4 ' +
+        '--weight_decay 0.2 --warmup_ratio 0.1 --max_seq_length 64',
+    );
+    expect(names).toMatchObject({ backbone: 'bert-base-uncased', max_length: 64, tasks: [{ name: 'rte' }] });
+    expect(names.tasks[0]!.train).toMatchObject({ epochs: 10, batch_size: 48, learning_rate: 1e-4, weight_decay: 0.2, warmup: 0.1 });
+    expect(lineOf('--pruner synflow --sparsity 0.5 --mask_scope local --prune_epochs 7 --compression_schedule linear')).toMatchObject({
+      ...{ scope: ['local'], rounds: [7], schedule: ['linear'] },
+    });
+    expect(lineOf('--pruner mag --sparsity 0.5 --reinitialize --shuffle True')).toMatchObject({
+      reinitialize: [true],
+      control: ['shuffled'],
+    });
+    expect(lineOf('--pruner mag --sparsity 0.5 --invert --shuffle false')).toMatchObject({ reinitialize: [false], control: ['inverted'] });
+    expect(lineOf('--pruner snip --sparsity 0.5 --prune_dataset_ratio 8').scoring_rows).toEqual([16]);
+  });
+
+  test("say an adapter's norm, start and scale as the published scripts do", () => {
+    const flags = '--ffn_adapter_layernorm_option out --ffn_adapter_init_option lora --ffn_adapter_scalar 4';
+    expect(adapterOf(flags)).toMatchObject({ norm: 'after', init: 'zero_up', scale: 4 });
+    expect(adapterOf('--attn_mode prefix --mid_dim 5').prefix_hidden).toBe(5);
+    expect(adapterOf('--attn_mode prefix_nomlp --mid_dim 800').prefix_hidden).toBe(0);
+  });
+
+  test('read sparsity as the fraction kept with --compat official, and have its rules', () => {
+    expect(lineOf('--compat official --pruner snip --sparsity 0.6')).toMatchObject({
+      rules: 'official',
+      sparsity: [1 - 0.6],
+      scoring_rows: null,
+    });
+    expect(() => lineOf('--compat official --pruner snip')).toThrow('needs --sparsity, the fraction of weights to keep, in (0, 1]');
+    expect(() => lineOf('--compat official --pruner snip --sparsity 0')).toThrow(
+      '--sparsity: 0 is not allowed; must be under compat official a number in (0, 1], the fraction of weights kept',
+    );
+  });
+
+  test('remove groups and units', () => {
+    expect(lineOf('--pruner mag --n-m 2:4').n_m).toEqual([{ group_kept: 2, group_size: 4 }]);
+    expect(lineOf('--pruner mag --sparsity 0.5 --structure units').structure).toEqual(['units']);
+    expect(() => lineOf('--n-m 2:4')).toThrow('--n-m needs a --pruner');
+    expect(() => lineOf('--pruner mag --n-m 4:2')).toThrow('--n-m: "4:2" is not allowed; must be N:M in quotes');
+  });
+
+  test("prune during training by --begin and --prune-iterations, but for the published scripts' defaults", () => {
+    const pruned = '--pruner mag --sparsity 0.5';
+    expect(lineOf(`${pruned} --begin 2 --prune_iterations 3`)).toMatchObject({
+      rounds: [3],
+      progressive: { begin_epoch: 2, every_epochs: 1 },
+    });
+    expect(lineOf(`${pruned} --prune_iterations 3`)).toMatchObject({ rounds: [3], progressive: { begin_epoch: 0, every_epochs: 1 } });
+    expect(lineOf(`${pruned} --begin 1`)).toMatchObject({ rounds: [1], progressive: { begin_epoch: 1, every_epochs: 1 } });
+    expect(lineOf(`${pruned} --begin 0 --prune_iterations 1`)).toMatchObject({ rounds: null, progressive: null });
+    expect(() => lineOf(`${pruned} --begin 1 --prune_epochs 5`)).toThrow('--rounds: 5 is not allowed with pruning during training');
+    expect(() => lineOf(`${pruned} --prune_iterations 0`)).toThrow('--prune-iterations: 0 is not allowed; must be a whole number from 1');
+    expect(() => lineOf(`${pruned} --begin 1 --invert`)).toThrow('--invert: "inverted" is not allowed; must be left out where progressive');
+  });
+
   test('that do not go together are refused', () => {
     expect(() => lineOf('--adapter bitfit --pruner snip --sparsity 0.4')).toThrow(/^--pruner: "snip" .* it has no matrix to prune/);
     expect(() => lineOf('--pruner mag --sparsity 0.4 --rounds 5')).toThrow('--rounds: 5 is not allowed');
+  });
+
+  test('of the published scripts that have no meaning here are answered one by one with what to do instead', () => {
+    const shipped = '--do_train --do_eval --output_dir here --unfreeze_params ef_ --fp16 --device_ids 0 1 2 --attn_mode adapter';
+    expect(() => configFrom(`--task_name mrpc ${shipped}`)).toThrow(
+      [
+        '--unfreeze-params: what is trained follows from the adapter (all of the backbone: --adapter full): leave it out',
+        '--fp16: trainers compute in float32: leave it out',
+        "--output-dir: --root <dir> is where all results go; a trial's are in trials/<id>/ there",
+        '--do-train: a run always trains and evaluates: leave it out',
+        '--do-eval: a run always trains and evaluates: leave it out',
+        '--device-ids: --device says where the trainer computes',
+      ].join('\n'),
+    );
+  });
+
+  test.each([
+    ['--pruner mag --sparsity 0.5 --rounds 1 --prune_epochs 1', '--prune-epochs: is --rounds by another name; must be given once'],
+    ['--pruner mag --sparsity 0.5 --shuffle --invert', '--shuffle: is not allowed beside --invert; must be one of them'],
+    [
+      '--pruner snip --sparsity 0.5 --scoring_rows 4 --prune_dataset_ratio 2',
+      '--prune-dataset-ratio: is not allowed beside --scoring-rows',
+    ],
+    ['--pruner mag --sparsity 0.5 --prune_dataset_ratio 2', '--prune-dataset-ratio: 4 is not allowed; must be left out where no pruner is'],
+    ['--attn_mode adapter --attn_option cross_attn_relu', '--attn-option: "cross_attn_relu" is not built; must be sequential or parallel'],
+    ['--attn_option concat', '--attn-option: "concat" is prefix tuning\'s (--attn-mode prefix); must be sequential or parallel'],
+    ['--ffn_mode adapter --ffn_option none', '--ffn-option: "none" is not allowed; must be sequential, parallel or pfeiffer'],
+    ['--attn_mode bitfit --ffn_mode adapter', '--ffn-mode: "sequential" is not allowed; must be left out where the kind is bitfit'],
+    ['--attn_mode bitfit --adapter lora', '--attn-mode: "bitfit" is not allowed with --adapter lora'],
+    ['--ffn_adapter_scalar learnable_scalar', 'a scale that is learned is not built; must be a number above 0'],
+    ['--shuffle maybe', 'must be true or false, or left out for true'],
+  ])('that cannot be are refused by name: %s', (flags, message) => {
+    expect(() => lineOf(flags)).toThrow(message);
+  });
+
+  test('name a task', () => {
+    expect(() => configFrom('--pruner none')).toThrow('--task: is missing; must be a GLUE task, for example mrpc');
   });
 
   test.each([

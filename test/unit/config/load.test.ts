@@ -46,6 +46,7 @@ describe('a sweep file', () => {
         origin: `${file}:1`,
         ...{ pruner: ['none'], sparsity: [], large_sparse: false, scope: ['global'], scoring_rows: [128], temperature: [200] },
         ...{ rounds: null, schedule: ['exponential'], control: ['none'], reinitialize: [false], adapters: [HOULSBY] },
+        ...{ rules: 'exact', n_m: [], structure: ['weights'], progressive: null },
       },
     ]);
   });
@@ -193,6 +194,8 @@ describe('the adapters of a sweep file', () => {
     ['lora', { attention: 'lora', ffn: 'none', attention_bottleneck: 8, ffn_bottleneck: 0, lora_alpha: 16 }],
     ['prefix', { attention: 'prefix', ffn: 'none', attention_bottleneck: 30, ffn_bottleneck: 0, prefix_hidden: 800 }],
     ['mam', { attention: 'prefix', ffn: 'parallel', attention_bottleneck: 30, ffn_bottleneck: 192, scale: 4, prefix_hidden: 800 }],
+    ['prompt', { attention: 'prompt', ffn: 'none', attention_bottleneck: 20, ffn_bottleneck: 0 }],
+    ['full', { attention: 'none', ffn: 'none', attention_bottleneck: 0, ffn_bottleneck: 0, init_std: 0, unfrozen: 'all' }],
     ['bitfit', { attention: 'none', ffn: 'none', attention_bottleneck: 0, ffn_bottleneck: 0, init_std: 0, unfrozen: 'biases' }],
     ['head_only', { attention: 'none', ffn: 'none', attention_bottleneck: 0, ffn_bottleneck: 0, init_std: 0 }],
   ])('%s has its modules and its defaults, and neutral values for the rest', (kind, expected) => {
@@ -207,6 +210,7 @@ describe('the adapters of a sweep file', () => {
     expect(adapterName(both)).toBe('lora+parallel');
     expect(adapterOf('{kind: mam, ffn: lora}')).toMatchObject({ attention: 'prefix', ffn: 'lora', ffn_bottleneck: 8, scale: 1 });
     expect(adapterName(adapterOf('{attention: prefix, ffn: parallel}'))).toBe('mam');
+    expect(adapterName(adapterOf('{attention: prompt, ffn: parallel}'))).toBe('prompt+parallel');
     expect(adapterOf('{attention: none, ffn: none}')).toEqual(adapterOf('{kind: head_only}'));
   });
 
@@ -264,6 +268,61 @@ describe('profiles and overrides', () => {
   test('a command makes a sweep of its flags with the same checks', () => {
     expect(sweepConfigFrom('run', { tasks: 'rte', seeds: 3 })).toMatchObject({ name: 'run', file: null, seeds: [3] });
     expect(() => sweepConfigFrom('run', { tasks: 'rta' })).toThrow('tasks: "rta" is not allowed; must be one of cola,');
+  });
+});
+
+describe('masks of a sweep file', () => {
+  const lineOf = (yaml: string) => load(`tasks: rte\n${yaml}`).compare[0]!;
+
+  test('may keep N of each M: quoted, or as YAML reads it without quotes', () => {
+    const groups = [
+      { group_kept: 2, group_size: 4 },
+      { group_kept: 1, group_size: 2 },
+    ];
+    expect(lineOf('compare: [{pruner: mag, n_m: ["2:4", 1:2]}]')).toMatchObject({ n_m: groups, sparsity: [] });
+    expect(lineOf('compare: [{pruner: mag, n_m: 2:4}]').n_m).toEqual([groups[0]]);
+  });
+
+  test('may remove whole units', () => {
+    expect(lineOf('compare: [{pruner: mag, sparsity: 0.5, structure: [weights, units]}]').structure).toEqual(['weights', 'units']);
+  });
+
+  test('may be made during training, by any pruner but er and from an up that is 0 at first', () => {
+    const keys = 'rounds: 4, schedule: cubic, adapter: {init: zero_up}';
+    expect(lineOf(`compare: [{pruner: [rand, snip], sparsity: 0.5, progressive: {every_epochs: 0.5}, ${keys}}]`)).toMatchObject({
+      ...{ rounds: [4], schedule: ['cubic'], progressive: { begin_epoch: 1, every_epochs: 0.5 } },
+    });
+    expect(problems(`tasks: rte\ncompare: [{pruner: snip, sparsity: 0.5, progressive: {begin_epoch: 0}, ${keys}}]`)).toHaveLength(1);
+  });
+});
+
+describe('compat: official', () => {
+  test('reads sparsity as the fraction kept, and has the rules and defaults of the published code', () => {
+    const [line] = load('tasks: rte\ncompat: official\ncompare: [{pruner: [snip, synflow], sparsity: [0.7, 1]}]').compare;
+    expect(line).toMatchObject({ rules: 'official', sparsity: [1 - 0.7, 0], scoring_rows: null, temperature: [1], rounds: null });
+    expect(line!.adapters).toEqual([HOULSBY]);
+  });
+
+  test("has the published code's LoRA", () => {
+    const [adapter] = load('tasks: rte\ncompat: official\nadapter: {kind: lora}').compare[0]!.adapters;
+    expect(adapter).toEqual(completeAdapter({ kind: 'lora', lora_alpha: 32, init: 'zero_up' }));
+    expect(load('tasks: rte\ncompat: official\nadapter: {kind: lora, lora_alpha: 4, init: gaussian}').compare[0]!.adapters).toEqual([
+      completeAdapter({ kind: 'lora', lora_alpha: 4 }),
+    ]);
+  });
+
+  test('may be said by a profile for lines of its own, and taken back', () => {
+    const lines = 'compare: [{pruner: mag, sparsity: 0.25}]';
+    const yaml = `tasks: rte\n${lines}\nprofiles:\n  theirs: {compat: official, ${lines}}`;
+    expect(load(yaml).compare[0]).toMatchObject({ rules: 'exact', sparsity: [0.25] });
+    expect(load(yaml, { profile: 'theirs' }).compare[0]).toMatchObject({ rules: 'official', sparsity: [0.75] });
+    const back = `tasks: rte\ncompat: official\n${lines}\nprofiles:\n  quick: {rows: 9, ${lines}}\n  ours: {compat: none, ${lines}}`;
+    expect(load(back, { profile: 'quick' }).compare[0]).toMatchObject({ rules: 'official', sparsity: [0.75] });
+    expect(load(back, { profile: 'ours' }).compare[0]).toMatchObject({ rules: 'exact', sparsity: [0.25] });
+  });
+
+  test('fails no trial, so that scores which are all 0 are allowed', () => {
+    expect(problems('tasks: rte\ncompat: official\ncompare: [{pruner: snip, sparsity: 0.5, adapter: {init: zero_up}}]')).toEqual([]);
   });
 });
 
@@ -406,9 +465,119 @@ describe('a wrong sweep file', () => {
       '2: compare[0].adapter.ffn: "parallel" is not allowed; must be left out where the kind is bitfit',
     ],
     [
-      'compat, which is not built yet',
-      'tasks: rte\ncompat: official',
-      '2: compat is not built yet; sparsity here is the fraction removed: a 0.6',
+      'a module beside full fine-tuning',
+      'tasks: rte\nadapter: {kind: full, attention: lora}',
+      '2: adapter.attention: "lora" is not allowed; must be left out where the kind is full',
+    ],
+    [
+      'a module on top of a kind that trains the backbone',
+      'tasks: rte\nadapter: {kind: full}\ncompare: [{pruner: none, adapter: {ffn: parallel}}]',
+      '3: compare[0].adapter: "parallel" is not allowed beside full; must be none: parts of the backbone are trained alone',
+    ],
+    ...(['prompt', 'full'] as const).map((kind): [string, string, string] => [
+      `a pruner of ${kind}`,
+      `tasks: rte\ncompare: [{pruner: mag, sparsity: 0.4, adapter: {kind: ${kind}}}]`,
+      `2: compare[0].pruner: "mag" is not allowed with the adapter ${kind}; must be none: it has no matrix to prune`,
+    ]),
+    ...(['124', '{2: 4}', '4:2', '"0:4"', '"2:2"', 'two of four'] as const).map((written): [string, string, string] => [
+      `N:M written as ${written}`,
+      `tasks: rte\ncompare: [{pruner: mag, n_m: ${written}}]`,
+      'is not allowed; must be N:M in quotes, for example "2:4": of each M neighbouring weights N are kept',
+    ]),
+    ...(
+      [
+        ['sparsity: 0.5', 'sparsity: 0.5 is not allowed; must be left out where n_m is given'],
+        ['large_sparse: {bottleneck: 128}', 'large_sparse: {"bottleneck":128} is not allowed; must be left out where n_m is given'],
+        ['scope: local', 'scope: "local" is not allowed; must be left out where n_m is given'],
+        ['structure: units', 'structure: "units" is not allowed; must be left out where n_m is given'],
+        ['rounds: 2', 'rounds: 2 is not allowed; must be 1 or left out where n_m is given'],
+        ['pruner: er', 'pruner: "er" is not allowed; must be without er where n_m is given'],
+      ] as const
+    ).map(([more, message]): [string, string, string] => [
+      `N:M with ${more}`,
+      `tasks: rte\ncompare: [{${more.startsWith('pruner') ? '' : 'pruner: snip, '}n_m: "2:4", ${more}}]`,
+      `2: compare[0].${message}`,
+    ]),
+    [
+      'units of er',
+      'tasks: rte\ncompare: [{pruner: er, sparsity: 0.5, structure: [weights, units]}]',
+      '2: compare[0].structure: ["weights","units"] is not allowed; must be weights where a pruner is er',
+    ],
+    [
+      'units at the dense budget',
+      'tasks: rte\ncompare: [{pruner: mag, structure: units, large_sparse: {bottleneck: 128}}]',
+      '2: compare[0].structure: "units" is not allowed; must be weights where large_sparse is given',
+    ],
+    [
+      'a dense line in units',
+      'tasks: rte\ncompare: [{pruner: none, structure: units}]',
+      '2: compare[0].structure: "units" is not allowed; must be left out where the pruner is none',
+    ],
+    [
+      'pruning during training without rounds',
+      'tasks: rte\ncompare: [{pruner: mag, sparsity: 0.5, progressive: {begin_epoch: 1}}]',
+      '2: compare[0].rounds: must be given where progressive is',
+    ],
+    ...(
+      [
+        ['control: inverted', 'control: "inverted" is not allowed; must be left out where progressive is given'],
+        ['reinitialize: true', 'reinitialize: true is not allowed; must be left out where progressive is given'],
+        ['pruner: er', 'pruner: "er" is not allowed; must be without er where progressive is given'],
+      ] as const
+    ).map(([more, message]): [string, string, string] => [
+      `pruning during training with ${more}`,
+      `tasks: rte\ncompare: [{${more.startsWith('pruner') ? '' : 'pruner: snip, '}sparsity: 0.5, rounds: 3, progressive: {}, ${more}}]`,
+      `2: compare[0].${message}`,
+    ]),
+    [
+      'a negative epoch',
+      'tasks: rte\ncompare: [{pruner: mag, sparsity: 0.5, rounds: 3, progressive: {begin_epoch: -1}}]',
+      '2: compare[0].progressive.begin_epoch: -1 is not allowed; must be a number of at least 0',
+    ],
+    [
+      'magnitudes that are all 0 in their scope',
+      'tasks: rte\ncompare: [{pruner: mag, sparsity: 0.5, scope: local, adapter: {init: zero_up}}]',
+      '2: compare[0].pruner: "mag" is not allowed with the adapter houlsby of init zero_up: scores of up, all 0, would be compared',
+    ],
+    ...(
+      [
+        ['sparsity: 0', 'sparsity: 0 is not allowed; must be under compat official a number in (0, 1], the fraction of weights kept'],
+        ['sparsity: 1.2', 'sparsity: 1.2 is not allowed; must be under compat official a number in (0, 1]'],
+        ['scope: local', 'sparsity: must be given for a pruner: under compat official the fraction of weights to keep, in (0, 1]'],
+        ['sparsity: 0.5, temperature: 200', 'temperature: 200 is not allowed; must be left out under compat official'],
+        ['large_sparse: {bottleneck: 128}', 'large_sparse: {"bottleneck":128} is not allowed; must be left out under compat official'],
+        ['n_m: "2:4"', 'n_m: "2:4" is not allowed; must be left out under compat official'],
+        ['sparsity: 0.5, structure: units', 'structure: "units" is not allowed; must be left out under compat official'],
+        ['sparsity: 0.5, rounds: 3, progressive: {}', 'progressive: {} is not allowed; must be left out under compat official'],
+        [
+          'sparsity: 0.5, rounds: 3, schedule: cubic',
+          'schedule: "cubic" is not allowed; must be exponential or linear under compat official',
+        ],
+        [
+          'sparsity: 0.5, adapter: {ffn: lora}',
+          'pruner: "grasp" is not allowed with the adapter sequential+lora under compat official: the published code merges LoRA',
+        ],
+      ] as const
+    ).map(([keys, message]): [string, string, string] => [
+      `${keys} under compat official`,
+      `tasks: rte\ncompat: official\ncompare: [{pruner: grasp, ${keys}}]`,
+      `3: compare[0].${message}`,
+    ]),
+    [
+      'er under compat official',
+      'tasks: rte\ncompat: official\ncompare: [{pruner: er, sparsity: 0.5}]',
+      '3: compare[0].pruner: "er" is not allowed; must be without er under compat official: it is in the paper',
+    ],
+    [
+      'scores that are rounding errors under compat official',
+      'tasks: rte\ncompat: official\ncompare: [{pruner: synflow, sparsity: 0.5, adapter: {norm: after}}]',
+      '3: compare[0].pruner: "synflow" is not allowed with the adapter houlsby of norm after under compat official',
+    ],
+    ['another compat', 'tasks: rte\ncompat: oficial', '2: compat: "oficial" is not allowed; must be one of none, official; did you mean'],
+    [
+      'a profile that would turn the meaning of sparsity',
+      'tasks: rte\ncompare: [{pruner: mag, sparsity: 0.4}]\nprofiles:\n  theirs: {compat: official}',
+      '4: profiles.theirs.compat: "official" is not allowed; must be beside a compare of its own',
     ],
   ])('is told of %s', (_what, yaml, message) => {
     const found = problems(yaml);
@@ -451,6 +620,18 @@ describe('the sweep glue', () => {
     expect(config.tasks[0]!.train).toEqual(DEFAULT_TRAIN);
     expect(config.compare[0]!.adapters).toEqual([HOULSBY]);
   });
+});
+
+describe('the sweep masks', () => {
+  test.each([null, 'quick', 'full'])(
+    'with profile %s removes three quarters in every line but the dense one, which is first',
+    (profile) => {
+      const [dense, ...lines] = loadSweepConfig('masks', { profile }).compare;
+      expect(dense).toMatchObject({ pruner: ['none'], adapters: [HOULSBY] });
+      const removed = lines.flatMap(({ sparsity, n_m }) => [...sparsity, ...n_m.map((each) => 1 - each.group_kept / each.group_size)]);
+      expect(removed).toEqual(lines.map(() => 0.75));
+    },
+  );
 });
 
 describe('the sweep large-sparse', () => {

@@ -1,62 +1,19 @@
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { adapterName } from '../../../orchestrator/config/adapter-kinds';
-import { sweepConfigFrom } from '../../../orchestrator/config/load';
 import { encodeSafetensors } from '../../../orchestrator/data/safetensors';
 import { meanOf, pairedDifference, t975 } from '../../../orchestrator/report/statistics';
 import { summarize, type SweepSummary } from '../../../orchestrator/report/summary';
 import { renderTable } from '../../../orchestrator/report/table';
 import { writeReport } from '../../../orchestrator/report/write';
-import { budgetOf } from '../../../orchestrator/sweep/budget';
-import { planSweep } from '../../../orchestrator/sweep/plan';
-import type { Plan, PlannedDataset, Trial, TrialResult } from '../../../orchestrator/sweep/types';
-import { backbone, dataset } from '../support/plans';
+import type { Plan, TrialResult } from '../../../orchestrator/sweep/types';
+import { dataset } from '../support/plans';
+import { COMPARE, LARGE_SPARSE, planOf, resultOf, resultsOf } from '../support/results';
 
 const root = mkdtempSync(join(tmpdir(), 'sa-orch-report-'));
 afterAll(() => rmSync(root, { recursive: true }));
 
-const COMPARE = [{ pruner: 'none' }, { pruner: 'snip', sparsity: [0.4, 0.8] }];
-
-function planOf(settings: Record<string, unknown> = {}, change: Partial<PlannedDataset> = {}): Plan {
-  const config = sweepConfigFrom('glue', { tasks: 'mrpc', compare: COMPARE, seeds: [1, 2, 3], ...settings });
-  const datasets = config.tasks.map(({ name }) => ({ ...dataset(name), ...change }));
-  return planSweep(config, { backbone: backbone(), datasets, maxCohort: 8, profileReason: null });
-}
-
-function resultOf(plan: Plan, trial: Trial, metrics: Record<string, number>, change: Partial<TrialResult> = {}): TrialResult {
-  return {
-    trial_id: trial.id,
-    task: trial.task,
-    backbone: plan.backbone.name,
-    adapter: adapterName(trial.adapter),
-    bottleneck: trial.adapter.ffn_bottleneck,
-    pruner: trial.prune.pruner,
-    sparsity: trial.prune.sparsity,
-    achieved_sparsity: trial.prune.sparsity,
-    seed: trial.seed,
-    status: 'done',
-    metrics,
-    budget: budgetOf(trial.adapter, trial.prune, plan.backbone, 2),
-    train: { steps: 52, rows_per_s: 60, wall_s: 20, cohort: 1 },
-    warnings: [],
-    error: null,
-    data: 'files',
-    provenance: {},
-    ...change,
-  };
-}
-
-/** Accuracies by row of the table (dense, snip 40 %, snip 80 %) and seed. */
-const ACCURACIES = [
-  [0.8, 0.82, 0.84],
-  [0.81, 0.84, 0.84],
-  [0.7, 0.72, 0.75],
-];
-
-function resultsOf(plan: Plan): TrialResult[] {
-  return plan.trials.map((trial, i) => resultOf(plan, trial, { accuracy: ACCURACIES[Math.floor(i / 3)]![i % 3]!, f1: 0.9 }));
-}
+const closeTo = (value: number) => expect.closeTo(value, 12) as number;
 
 async function report(plan: Plan, results: TrialResult[]) {
   await writeReport(plan, results, root);
@@ -64,6 +21,8 @@ async function report(plan: Plan, results: TrialResult[]) {
   return {
     markdown: read('report.md'),
     summary: JSON.parse(read('report.json')) as SweepSummary,
+    html: read('report.html'),
+    plot: read('plot.svg'),
     csv: read('results.csv'),
     jsonl: read('results.jsonl'),
   };
@@ -202,14 +161,78 @@ describe('a report', () => {
   });
 
   test('says that a Large-Sparse row keeps as many weights as the dense adapter', async () => {
-    const compare = [
-      { pruner: 'none', bottleneck: 16 },
-      { pruner: 'snip', sparsity: 0.5, bottleneck: 16 },
-      { pruner: 'snip', large_sparse: { bottleneck: 64 } },
-    ];
-    const { summary, markdown } = await report(planOf({ compare, seeds: [1] }), []);
+    const { summary, markdown } = await report(planOf({ compare: LARGE_SPARSE, seeds: [1] }), []);
     expect(summary.tasks[0]!.rows.map(({ kept_of_dense }) => kept_of_dense)).toEqual([1, expect.closeTo(0.54, 1), 1]);
     expect(markdown.match(/\| 100 % \|/g)).toHaveLength(2);
+  });
+
+  test('compares dense, sparse and Large-Sparse at the dense budget in a note of its own, in every form', async () => {
+    const plan = planOf({ compare: LARGE_SPARSE });
+    const { summary, markdown, html } = await report(plan, resultsOf(plan));
+    const budget = "at the dense adapter's budget of 161,472 weights (dense, bottleneck 16), Δ accuracy:";
+    const row = 'snip 75.0977 %, bottleneck 64: −9.7 [−11.1, −8.2], n = 3';
+    expect(markdown).toContain(`- ${budget}\n  - ${row}\n`);
+    expect(renderTable(plan, resultsOf(plan))).toContain(`  · ${budget}\n      ${row}\n`);
+    expect(html).toContain(`<li>${budget.replace("'", '&#39;')}\n<ul>\n<li>${row}</li>\n</ul></li>`);
+    expect(summary.tasks[0]!.at_dense_budget).toEqual([
+      {
+        reference: 'dense, bottleneck 16',
+        kept: 161_472,
+        rows: [expect.objectContaining({ label: 'snip', bottleneck: '64', difference: summary.tasks[0]!.rows[2]!.difference })],
+      },
+    ]);
+  });
+
+  test('at the dense budget takes differences from the dense adapter of that budget, though a dense one of its own width is there', async () => {
+    const compare = [
+      { pruner: 'none', bottleneck: [16, 64] },
+      { pruner: 'snip', large_sparse: { bottleneck: 64 } },
+    ];
+    const plan = planOf({ compare, seeds: [1] });
+    const results = plan.trials.map((trial, i) => resultOf(plan, trial, { accuracy: [0.7, 0.8, 0.73][i]!, f1: 0.9 }));
+    const [task] = (await report(plan, results)).summary.tasks;
+    expect(task!.rows[2]).toMatchObject({ reference: 'dense, bottleneck 64', difference: { accuracy: { mean: closeTo(-0.07) } } });
+    expect(task!.at_dense_budget).toMatchObject([
+      { reference: 'dense, bottleneck 16', rows: [{ difference: { accuracy: { mean: closeTo(0.03) } } }] },
+    ]);
+  });
+
+  test('has no such note where no row keeps as many weights as the dense adapter', async () => {
+    const plan = planOf();
+    const { summary, markdown } = await report(plan, resultsOf(plan));
+    expect(summary.tasks[0]!.at_dense_budget).toEqual([]);
+    expect(markdown).not.toContain('budget of');
+  });
+
+  test('marks rows with degenerate trials, and says why and in how many of them', async () => {
+    const plan = planOf();
+    const emptied = ['layers_emptied: no weight was kept in layers.0.ffn.up'];
+    const oneClass = ['one_class_predictions: every row of validation is predicted as 1', 'environment_changed: torch 2.14'];
+    const results = resultsOf(plan).map((result, i) => ({
+      ...result,
+      warnings: [...(i === 6 || i === 8 ? emptied : []), ...(i === 8 ? oneClass : [])],
+    }));
+    const { summary, markdown, html } = await report(plan, results);
+    const note = [
+      'snip 80 %, bottleneck 64: a matrix has no weight left in 2 of 3 trials (layers_emptied)',
+      'every row is predicted as one class in 1 of 3 trials (one_class_predictions)',
+    ].join('; ');
+    expect(markdown).toContain('| snip † | 80 % |');
+    expect(markdown).toContain('| snip | 40 % |');
+    expect(markdown).toContain(`- † degenerate, the numbers mean little:\n  - ${note}\n`);
+    expect(html).toContain('<tr><td>snip †</td><td>80 %</td>');
+    expect(html).toContain(`<li>† degenerate, the numbers mean little:\n<ul>\n<li>${note}</li>`);
+    const table = renderTable(plan, results);
+    expect(table).toMatch(/^ {2}snip † {2}80 % /m);
+    expect(table).toContain(`  · † degenerate, the numbers mean little:\n      ${note}\n`);
+    expect(summary.tasks[0]!.rows.map(({ degenerate }) => degenerate)).toEqual([{}, {}, { layers_emptied: 2, one_class_predictions: 1 }]);
+  });
+
+  test.each(['one trial that another warning names', 'none'])('marks no row for %s', (which) => {
+    const plan = planOf();
+    const warnings = which === 'none' ? [] : ['environment_changed: layers_emptied'];
+    const results = resultsOf(plan).map((result) => ({ ...result, warnings }));
+    expect(renderTable(plan, results)).not.toContain('†');
   });
 
   test('names what tells rows apart besides pruner, sparsity and bottleneck', () => {
@@ -242,6 +265,47 @@ describe('a report', () => {
     ]);
   });
 
+  test('names how a mask is made where it is not as usual, and compares the rounds of what is made alike', () => {
+    const compare = [
+      { pruner: 'none' },
+      { pruner: 'mag', sparsity: 0.5, structure: ['weights', 'units'], scope: ['global', 'local'] },
+      { pruner: 'mag', n_m: ['2:4', '1:2'] },
+      { pruner: 'mag', sparsity: 0.5, rounds: [2, 3], progressive: {} },
+      { pruner: 'mag', sparsity: 0.5, rounds: 3, progressive: { begin_epoch: 0 } },
+    ];
+    const rows = summarize(planOf({ compare }), [], {}).tasks[0]!.rows.map(({ label }) => label);
+    expect(rows).toEqual([
+      ...['dense', 'mag', 'mag (local)', 'mag (units)', 'mag (units, local)', 'mag (n_m 2:4)', 'mag (n_m 1:2)'],
+      ...['mag (progressive, rounds 2, begin step 13)', 'mag (progressive, rounds 3, begin step 13)'],
+      'mag (progressive, rounds 3, begin step 0)',
+    ]);
+  });
+
+  test('says that it ran by the rules of the published code, with the fraction removed and what was kept in truth', async () => {
+    const plan = planOf({ compare: [{ pruner: 'none' }, { pruner: 'snip', sparsity: 0.3 }], compat: 'official' });
+    const results = plan.trials.map((trial) => resultOf(plan, trial, { accuracy: 0.8, f1: 0.9 }));
+    for (const result of results.slice(3)) result.budget = { ...result.budget, kept: 600_000 + result.seed };
+    const { markdown } = await report(plan, results);
+    expect(markdown).toContain("- masks by the published code's rules (compat: official): equal scores are cut together");
+    expect(markdown).toMatch(/\| snip \| 70 % \| 64 \| 3 \|.*\| 600,002 \|/);
+    expect((await report(planOf(), [])).markdown).not.toContain('compat');
+  });
+
+  test('names the rules of a row where a task mixes them', () => {
+    const plan = planOf({ compare: [{ pruner: 'snip', sparsity: [0.4, 0.8] }], seeds: [1] });
+    const trials = plan.trials.map((trial, i) => (i === 0 ? trial : { ...trial, prune: { ...trial.prune, rules: 'official' as const } }));
+    expect(summarize({ ...plan, trials }, [], {}).tasks[0]!.rows.map(({ label }) => label)).toEqual(['snip', 'snip (official)']);
+  });
+
+  test('names full fine-tuning and prompts, which have a width or none', () => {
+    const plan = planOf({ compare: [{ pruner: 'none', adapter: { kind: ['houlsby', 'prompt', 'full'] } }] });
+    expect(summarize(plan, [], {}).tasks[0]!.rows.map(({ label, bottleneck }) => `${label} | ${bottleneck}`)).toEqual([
+      'dense (houlsby) | 64',
+      'dense (prompt) | 20',
+      'dense (full) | –',
+    ]);
+  });
+
   test('of nothing yet is a table of dashes', () => {
     expect(renderTable(planOf(), [])).toMatch(/dense +64 +0 +– \/ – +604,416\n/);
   });
@@ -252,6 +316,13 @@ describe('a report', () => {
 });
 
 describe('report files', () => {
+  test('show plot.svg: linked in report.md, inside report.html', async () => {
+    const plan = planOf();
+    const { markdown, html, plot } = await report(plan, resultsOf(plan));
+    expect(markdown).toMatch(/^!\[.+\]\(plot\.svg\)$/m);
+    expect(html).toContain(plot.trimEnd());
+  });
+
   test('results.jsonl has a line a trial, sorted by trial id, whatever the order they came in', async () => {
     const plan = planOf();
     const first = await report(plan, resultsOf(plan));
@@ -281,6 +352,7 @@ describe('report files', () => {
   test('leave no temporary file', async () => {
     const plan = planOf();
     await report(plan, resultsOf(plan));
-    expect(readdirSync(join(root, 'sweeps', plan.sweep_id)).sort()).toEqual(['report.json', 'report.md', 'results.csv', 'results.jsonl']);
+    const files = ['plot.svg', 'report.html', 'report.json', 'report.md', 'results.csv', 'results.jsonl'];
+    expect(readdirSync(join(root, 'sweeps', plan.sweep_id)).sort()).toEqual(files);
   });
 });

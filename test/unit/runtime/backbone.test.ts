@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resolveBackbone } from '../../../orchestrator/runtime/backbone';
 
-const CONFIG = { model_type: 'roberta', hidden_size: 8, intermediate_size: 32, num_hidden_layers: 2 };
+const TABLES = { vocab_size: 10, max_position_embeddings: 18, type_vocab_size: 1 };
+const CONFIG = { model_type: 'roberta', hidden_size: 8, intermediate_size: 32, num_hidden_layers: 2, ...TABLES };
 const onProgress = (): void => undefined;
 
 let folder: string;
@@ -51,7 +52,8 @@ describe('a backbone in a directory', () => {
   it('is described by its configuration and the headers of its weights', async () => {
     const path = writeModel();
     expect(await resolveBackbone(path, { onProgress })).toEqual({
-      ...{ name: path, path, model_type: 'roberta', hidden_size: 8, intermediate_size: 32, num_layers: 2, weights: 80 + 64 + 1 },
+      ...{ name: path, path, model_type: 'roberta', hidden_size: 8, intermediate_size: 32, num_layers: 2, ...TABLES },
+      weights: 80 + 64 + 1,
       digest: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
     });
   });
@@ -96,7 +98,9 @@ describe('a backbone in a directory', () => {
 
   it('whose configuration lacks a field is refused with the field', async () => {
     const path = writeModel({ ...FILES, 'config.json': Buffer.from('{"model_type": "bert", "hidden_size": 0}') });
-    await expect(resolveBackbone(path, { onProgress })).rejects.toThrow(/hidden_size: .*intermediate_size: .*num_hidden_layers: /);
+    await expect(resolveBackbone(path, { onProgress })).rejects.toThrow(
+      /hidden_size: .*intermediate_size: .*num_hidden_layers: .*vocab_size: .*type_vocab_size: /,
+    );
   });
 
   it('that does not exist is no hub id', async () => {

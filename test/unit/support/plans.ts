@@ -12,6 +12,9 @@ export function backbone(): PlannedBackbone {
     hidden_size: 384,
     intermediate_size: 1536,
     num_layers: 6,
+    vocab_size: 30_522,
+    max_position_embeddings: 512,
+    type_vocab_size: 2,
     weights: 22_713_216,
   };
 }

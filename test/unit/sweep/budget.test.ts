@@ -6,7 +6,10 @@ const dense = prune();
 const houlsby = completeAdapter({});
 const MODULES = 12;
 /** Small sizes that no two of are equal, so that none stands for another unseen. */
-const tiny = { ...backbone(), hidden_size: 5, intermediate_size: 7, num_layers: 2 };
+const tiny = {
+  ...{ ...backbone(), hidden_size: 5, intermediate_size: 7, num_layers: 2 },
+  ...{ vocab_size: 11, max_position_embeddings: 13, type_vocab_size: 3 },
+};
 
 describe('budgetOf', () => {
   test('counts a Houlsby-64 adapter on MiniLM by hand: two matrices, two biases and a norm a module', () => {
@@ -33,6 +36,51 @@ describe('budgetOf', () => {
     expect(budgetOf(narrow, { ...dense, pruner: 'er', sparsity: 0.7 }, one, 2).kept - fixed).toBe(6);
   });
 
+  test('full fine-tuning of MiniLM leaves out its key biases and its pooler alone', () => {
+    const { trainable, kept } = budgetOf(completeAdapter({ kind: 'full' }), dense, backbone(), 2);
+    expect(trainable).toBe(backbone().weights - 6 * 384 - (384 * 384 + 384));
+    expect(kept).toBe(trainable);
+  });
+
+  test('N:M keeps N of each M in every matrix', () => {
+    const sizes = { structure: 'n_m' as const, scope: 'local' as const, group_kept: 1, group_size: 4, sparsity: 0.75 };
+    const { kept } = budgetOf(houlsby, { ...dense, pruner: 'mag', ...sizes }, backbone(), 2);
+    expect(kept).toBe((MODULES * 2 * 384 * 64) / 4 + MODULES * (64 + 384 + 768));
+  });
+
+  test('whole units are counted over all modules, or in each where the scope is local; biases stay', () => {
+    const units = { ...dense, pruner: 'mag' as const, structure: 'units' as const, sparsity: 0.5 };
+    const three = completeAdapter({ bottleneck: 3, norm: 'none' });
+    const fixed = 4 * (3 + 5);
+    // Four modules of three units of 2 · 5 weights: 6 of 12 are kept, or 2 of 3 in each.
+    expect(budgetOf(three, units, tiny, 2).kept - fixed).toBe(6 * 10);
+    expect(budgetOf(three, { ...units, scope: 'local' }, tiny, 2).kept - fixed).toBe(4 * 2 * 10);
+    const lora = completeAdapter({ attention: 'lora', ffn: 'lora', bottleneck: 3 });
+    // Query and value have units of 2 · 5 weights, the feed-forward block's two of 5 + 7.
+    expect(budgetOf(lora, { ...units, scope: 'local' }, tiny, 2).kept).toBe(2 * (2 * 2 * 10 + 2 * 2 * 12));
+  });
+
+  test('pruning during training keeps what its last round keeps', () => {
+    const at = { ...dense, pruner: 'mag' as const, sparsity: 0.4 };
+    expect(budgetOf(houlsby, { ...at, rounds: 5, every_steps: 7, begin_step: 3 }, backbone(), 2)).toEqual(
+      budgetOf(houlsby, at, backbone(), 2),
+    );
+  });
+
+  test("the official rules cut as many as the published code's expressions say, for every kept fraction and count", () => {
+    const one = { ...tiny, num_layers: 1 };
+    for (const value of [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.05, 0.55, 0.95, 0.999, 1, 1e-3]) {
+      for (let width = 1; width <= 400; width++) {
+        const narrow = completeAdapter({ kind: 'pfeiffer', bottleneck: width, norm: 'none' });
+        const official = { ...dense, pruner: 'mag' as const, rules: 'official' as const, sparsity: 1 - value };
+        const kept = (scope: 'global' | 'local') => budgetOf(narrow, { ...official, scope }, one, 2).kept - (width + 5);
+        // One module of two matrices of 5 · width weights.
+        expect([value, width, kept('global')]).toEqual([value, width, 10 * width - Math.ceil((1 - value) * (10 * width))]);
+        expect([value, width, kept('local')]).toEqual([value, width, 2 * (5 * width - Math.floor((1 - value) * (5 * width)))]);
+      }
+    }
+  });
+
   test('a regression head has one output', () => {
     expect(budgetOf(houlsby, dense, backbone(), 1).head).toBe(384 * 384 + 384 + 384 + 1);
   });
@@ -52,6 +100,13 @@ describe('adapterSizes', () => {
     ['a prefix with MLP', { kind: 'prefix' as const, bottleneck: 3, prefix_hidden: 4 }, 0, 15 + (20 + 4) + (20 * 4 + 20)],
     ['mam', { kind: 'mam' as const, bottleneck: 3, prefix_hidden: 0 }, 2 * 2 * 15, 2 * 2 * 15 + 2 * (3 + 5)],
     ['bitfit: six biases of d, one of f', { kind: 'bitfit' as const }, 0, 2 * (6 * 5 + 7)],
+    ['a prompt, once', { kind: 'prompt' as const, bottleneck: 3 }, 0, 3 * 5],
+    [
+      'all of the backbone: embeddings and their norm, then the matrices, norms and biases of each layer',
+      { kind: 'full' as const },
+      0,
+      (11 + 13 + 3) * 5 + 2 * 5 + 2 * (4 * 25 + 2 * 35 + 2 * 5 + (6 * 5 + 7)),
+    ],
     ['the head alone', { kind: 'head_only' as const }, 0, 0],
   ])('%s', (_what, keys, prunable, fixed) => {
     const sizes = adapterSizes(completeAdapter(keys), tiny);

@@ -1,8 +1,9 @@
 import { adapterName } from '../../../orchestrator/config/adapter-kinds';
-import { sweepConfigFrom } from '../../../orchestrator/config/load';
+import { loadSweepConfig, sweepConfigFrom } from '../../../orchestrator/config/load';
 import { budgetOf } from '../../../orchestrator/sweep/budget';
 import { digestOf, trialId } from '../../../orchestrator/sweep/identity';
 import { planSweep } from '../../../orchestrator/sweep/plan';
+import { planWarnings } from '../../../orchestrator/sweep/warnings';
 import type { Plan } from '../../../orchestrator/sweep/types';
 import { backbone, dataset, prune } from '../support/plans';
 
@@ -130,6 +131,144 @@ describe('a Large-Sparse line', () => {
   });
 });
 
+describe('masks in pieces', () => {
+  const pruned = (line: Record<string, unknown>, settings: Record<string, unknown> = {}) =>
+    plan({ compare: [line], seeds: [1], tasks: ['mrpc'], ...settings }).trials.map((t) => t.prune);
+
+  test('N of each M: the sparsity that it is, one round, scores compared in each group', () => {
+    expect(pruned({ pruner: ['mag', 'synflow'], n_m: ['2:4', '1:4'] })).toEqual([
+      prune({ pruner: 'mag', structure: 'n_m', group_kept: 2, group_size: 4, sparsity: 0.5, scope: 'local' }),
+      prune({ pruner: 'mag', structure: 'n_m', group_kept: 1, group_size: 4, sparsity: 0.75, scope: 'local' }),
+      prune({ pruner: 'synflow', structure: 'n_m', group_kept: 2, group_size: 4, sparsity: 0.5, scope: 'local' }),
+      prune({ pruner: 'synflow', structure: 'n_m', group_kept: 1, group_size: 4, sparsity: 0.75, scope: 'local' }),
+    ]);
+  });
+
+  test.each([
+    ['a bottleneck module', { bottleneck: 30 }, 'houlsby-30: layers.<i>.attention.up.weight [384, 30] has 30 columns, no multiple of 4'],
+    ['LoRA', { attention: 'none', ffn: 'lora', bottleneck: 6 }, 'none+lora-6: layers.<i>.ffn_in.up.weight [1536, 6] has 6 columns'],
+    ['one of two modules', { ffn_bottleneck: 2 }, 'houlsby-64/2: layers.<i>.ffn.up.weight [384, 2] has 2 columns'],
+  ])('N of each M are refused where the columns of a matrix are not whole groups: %s', (_what, adapter, message) => {
+    expect(() => pruned({ pruner: 'mag', n_m: '2:4', adapter })).toThrow(
+      `command line: compare[0].n_m: "2:4" is not allowed with the adapter ${message}`,
+    );
+  });
+
+  test('whole units multiply with sparsities and rounds', () => {
+    const prunes = pruned({ pruner: 'snip', sparsity: [0.5, 0.75], structure: ['weights', 'units'], rounds: 3 });
+    expect(prunes.map((p) => `${p.sparsity} ${p.structure} ${p.rounds}`)).toEqual([
+      '0.5 weights 3',
+      '0.5 units 3',
+      '0.75 weights 3',
+      '0.75 units 3',
+    ]);
+  });
+
+  test('units of different sizes are refused over one scope, with their sizes, and counted in each module otherwise', () => {
+    const line = { pruner: 'mag', sparsity: 0.5, structure: 'units', adapter: { attention: 'lora', ffn: 'lora' } };
+    expect(() => pruned(line)).toThrow(
+      'compare[0].scope: global is not allowed with structure units and the adapter lora+lora-8: a unit of layers.<i>.query has 768 weights, ' +
+        'one of layers.<i>.ffn_in 1920; must be local',
+    );
+    expect(pruned({ ...line, scope: 'local' })).toEqual([prune({ pruner: 'mag', sparsity: 0.5, structure: 'units', scope: 'local' })]);
+  });
+});
+
+describe('pruning during training', () => {
+  const line = {
+    pruner: ['rand', 'snip'],
+    sparsity: 0.5,
+    rounds: 3,
+    schedule: 'cubic',
+    progressive: { begin_epoch: 1, every_epochs: 0.5 },
+  };
+  const planned = (change: Record<string, unknown> = {}) => plan({ compare: [{ ...line, ...change }], seeds: [1] });
+
+  test("has its rounds at steps by each task's length of an epoch, whatever the pruner", () => {
+    const at = { sparsity: 0.5, rounds: 3, schedule: 'cubic' as const };
+    // 3,668 and 2,490 rows are 115 and 78 steps of 32.
+    expect(planned().trials.map((t) => t.prune)).toEqual([
+      prune({ pruner: 'rand', ...at, begin_step: 115, every_steps: 58 }),
+      prune({ pruner: 'snip', ...at, scoring_rows: 128, begin_step: 115, every_steps: 58 }),
+      prune({ pruner: 'rand', ...at, begin_step: 78, every_steps: 39 }),
+      prune({ pruner: 'snip', ...at, scoring_rows: 128, begin_step: 78, every_steps: 39 }),
+    ]);
+  });
+
+  test('may begin before the first step, and has a step between rounds at least', () => {
+    const [first] = planned({ progressive: { begin_epoch: 0, every_epochs: 1e-6 } }).trials;
+    expect(first!.prune).toMatchObject({ begin_step: 0, every_steps: 1 });
+  });
+
+  test('is refused where training ends before the last round, with line, task and numbers', () => {
+    expect(() => planned({ rounds: 8 })).toThrow(
+      'command line: compare[0].progressive: task mrpc has 460 steps (115 an epoch), and the last of 8 rounds would be after step 521; must be before',
+    );
+    const lastStep = { progressive: { begin_epoch: 459 / 115, every_epochs: 1 }, rounds: 1 };
+    expect(planned({ ...lastStep, pruner: 'rand' }).trials[0]!.prune.begin_step).toBe(459);
+    expect(() => planned({ progressive: { begin_epoch: 4, every_epochs: 1 }, rounds: 1 })).toThrow('after step 460;');
+  });
+});
+
+describe('compat: official', () => {
+  test('scores on ten rows for each output of the task, in one round, with its rules in all but dense trials', () => {
+    const compare = [{ pruner: 'none' }, { pruner: ['grasp', 'synflow'], sparsity: 0.7 }];
+    const config = sweepConfigFrom('glue', { tasks: ['mrpc', 'stsb', 'mnli'], compare, seeds: [1], compat: 'official' });
+    const datasets = ['mrpc', 'stsb', 'mnli'].map((name) => dataset(name));
+    const { trials } = planSweep(config, { backbone: backbone(), datasets, maxCohort: 8, profileReason: null });
+    const official = { sparsity: 1 - 0.7, rules: 'official' as const };
+    expect(trials.slice(0, 3).map((t) => t.prune)).toEqual([
+      prune(),
+      prune({ pruner: 'grasp', ...official, scoring_rows: 20, temperature: 1 }),
+      prune({ pruner: 'synflow', ...official }),
+    ]);
+    expect(trials.filter((t) => t.prune.pruner === 'grasp').map((t) => t.prune.scoring_rows)).toEqual([20, 10, 30]);
+  });
+});
+
+describe('the sweep masks', () => {
+  test.each([
+    ['quick', 400],
+    [null, 3668],
+  ])('is planned with profile %s, every pruned trial keeping as much', (profile, train) => {
+    const config = loadSweepConfig('masks', { profile });
+    const { trials } = planSweep(config, {
+      backbone: backbone(),
+      datasets: [dataset('mrpc', { train })],
+      maxCohort: 10,
+      profileReason: null,
+    });
+    const kept = trials.filter((t) => t.prune.pruner !== 'none').map((t) => budgetOf(t.adapter, t.prune, backbone(), 2).kept);
+    expect(new Set(kept).size).toBe(1);
+    expect(kept).toHaveLength(8 * config.seeds.length);
+  });
+});
+
+describe('the warnings of a plan', () => {
+  const warnings = (line: Record<string, unknown>, compat = 'none') => planWarnings(plan({ compare: [line], compat }));
+
+  test('name what removes all of up first, once', () => {
+    const line = { pruner: 'mag', sparsity: 0.5, adapter: { init: 'zero_up' } };
+    expect(warnings(line)).toEqual(['mag with init zero_up (houlsby-64): up is all 0, so all of it is removed before any weight of down']);
+    expect(warnings({ ...line, structure: 'units' })).toEqual([]);
+    expect(warnings({ ...line, rounds: 2, progressive: {} })).toEqual([]);
+    expect(warnings({ ...line, adapter: {} })).toEqual([]);
+  });
+
+  test('name where the published code cuts nothing, or everything', () => {
+    const line = { pruner: ['snip', 'grasp', 'synflow'], sparsity: 0.5, adapter: { init: 'zero_up' } };
+    expect(warnings(line, 'official')).toEqual([
+      'snip with init zero_up (houlsby-64), compat official: all scores become NaN, so nothing is cut',
+      'grasp with init zero_up (houlsby-64), compat official: all scores of up are 0, so up is cut as a whole or not at all',
+      'synflow with init zero_up (houlsby-64), compat official: all scores are 0, so everything is cut',
+      'synflow with norm before (houlsby-64), compat official: all scores are 0, so everything is cut',
+    ]);
+    expect(warnings({ pruner: 'mag', sparsity: 0.5, control: 'shuffled' }, 'official')).toEqual([
+      'control shuffled, compat official: changes nothing, as in the published code',
+    ]);
+  });
+});
+
 describe('trialId', () => {
   const trial = plan().trials[7]!;
 
@@ -174,6 +313,11 @@ describe('cohorts', () => {
     );
     expect(kinds).toHaveLength(4);
     for (const kind of kinds) expect(new Set(kind).size).toBe(1);
+  });
+
+  test('have a trial that trains all of its backbone alone', () => {
+    const full = plan({ compare: [{ pruner: 'none', adapter: { kind: ['full', 'houlsby'] } }], tasks: ['mrpc'] }, 8);
+    expect(full.cohorts.map((c) => c.trials.length)).toEqual([1, 1, 1, 3]);
   });
 
   test('keep the trials of a seed together', () => {

@@ -1,0 +1,54 @@
+/** The adapter keys of a sweep file. */
+import type { z } from 'zod';
+import { ADAPTER_KIND_NAMES, ADAPTER_KINDS } from './adapter-kinds';
+import { choice, list, map, positive, whole } from './schema-parts';
+
+export const width = whole(1, 65536);
+
+const adapterKeys = {
+  kind: choice(ADAPTER_KIND_NAMES),
+  attention: choice(['none', 'sequential', 'parallel', 'lora', 'prefix', 'prompt']),
+  ffn: choice(['none', 'sequential', 'parallel', 'lora', 'after_norm']),
+  bottleneck: width,
+  attention_bottleneck: width,
+  ffn_bottleneck: width,
+  scale: positive,
+  norm: choice(['none', 'before', 'after']),
+  activation: choice(['relu', 'gelu', 'swish']),
+  init: choice(['gaussian', 'zero_up']),
+  init_std: positive,
+  lora_alpha: positive,
+  prefix_hidden: whole(0, 65536),
+};
+
+/** What trains parts of the backbone has no place for a module beside them in the contract. */
+function checkModules({ kind, attention, ffn }: { kind?: unknown; attention?: unknown; ffn?: unknown }, context: z.RefinementCtx): void {
+  const unfrozen = ADAPTER_KIND_NAMES.find((name) => ADAPTER_KINDS[name].unfrozen !== 'none' && [kind].flat().includes(name));
+  if (unfrozen === undefined) return;
+  for (const [key, value] of Object.entries({ attention, ffn })) {
+    if (value !== undefined) context.addIssue({ code: 'custom', path: [key], message: `left out where the kind is ${unfrozen}` });
+  }
+}
+
+export const adapter = map(adapterKeys).partial().superRefine(checkModules);
+
+/** In a line of `compare` each adapter key may be a list. */
+export const adapterChoices = map({
+  kind: list(adapterKeys.kind),
+  attention: list(adapterKeys.attention),
+  ffn: list(adapterKeys.ffn),
+  bottleneck: list(adapterKeys.bottleneck),
+  attention_bottleneck: list(adapterKeys.attention_bottleneck),
+  ffn_bottleneck: list(adapterKeys.ffn_bottleneck),
+  scale: list(adapterKeys.scale),
+  norm: list(adapterKeys.norm),
+  activation: list(adapterKeys.activation),
+  init: list(adapterKeys.init),
+  init_std: list(adapterKeys.init_std),
+  lora_alpha: list(adapterKeys.lora_alpha),
+  prefix_hidden: list(adapterKeys.prefix_hidden),
+})
+  .partial()
+  .superRefine(checkModules);
+
+export type AdapterKeys = z.output<typeof adapter>;

@@ -1,0 +1,88 @@
+import {
+  dataStatement,
+  formatCount,
+  formatDifference,
+  formatLabel,
+  formatMean,
+  formatPercent,
+  formatSparsity,
+  metricTitle,
+  tableNotes,
+  type Note,
+} from './format';
+import type { SweepSummary, TaskSummary } from './summary';
+
+/** What report.md and report.html both say: plain text, escaped by neither's rules. */
+export interface ReportDocument {
+  statement: string;
+  title: string;
+  facts: string[];
+  howToRead: string;
+  plot: { file: string; description: string };
+  tables: { title: string; header: string[]; rows: string[][]; notes: Note[] }[];
+  lists: { title: string; items: string[] }[];
+}
+
+export const PLOT_FILE = 'plot.svg';
+
+const HOW_TO_READ = [
+  'Metrics × 100 on the validation rows, mean ± sample standard deviation over n seeds. Δ is the mean difference to the dense adapter of',
+  'the same seed, in points, with its 95 % interval (Student’s t on the pairs). Kept counts non-zero trained adapter weights (prunable ones',
+  'kept, biases, norms), the head not included.',
+].join(' ');
+
+export function documentOf(summary: SweepSummary): ReportDocument {
+  return {
+    statement: dataStatement(summary),
+    title: `Sweep ${summary.sweep_id}`,
+    facts: facts(summary),
+    howToRead: HOW_TO_READ,
+    plot: { file: PLOT_FILE, description: 'The deciding metric of each row against the weights it keeps; the table below has the numbers' },
+    tables: summary.tasks.map(tableOf),
+    lists: [
+      { title: 'Failed trials', items: failures(summary) },
+      { title: 'Warnings', items: warnings(summary) },
+    ].filter(({ items }) => items.length > 0),
+  };
+}
+
+function facts({ trials, backbone, profile, profile_reason: reason }: SweepSummary): string[] {
+  const outcome = [`${trials.done} of ${trials.planned} trials done`];
+  if (trials.failed > 0) outcome.push(`${trials.failed} failed`);
+  if (trials.cancelled > 0) outcome.push(`${trials.cancelled} cancelled`);
+  return [
+    outcome.join(', '),
+    `backbone ${backbone.name}, ${formatCount(backbone.weights)} weights`,
+    ...(profile === null ? [] : [`profile ${profile}${reason === null ? '' : ` (${reason})`}`]),
+  ];
+}
+
+function tableOf(task: TaskSummary): ReportDocument['tables'][number] {
+  const deciding = task.metrics[0]!;
+  const titles = task.metrics.map(metricTitle);
+  return {
+    title: task.task,
+    header: ['pruner', 'sparsity', 'bottleneck', 'n', ...titles, 'kept', 'of dense', `Δ dense, ${titles[0]}`],
+    rows: task.rows.map((row) => [
+      formatLabel(row),
+      formatSparsity(row),
+      row.bottleneck,
+      String(row.done),
+      ...task.metrics.map((name) => formatMean(row.metrics[name])),
+      formatCount(row.budget.kept),
+      formatPercent(row.kept_of_dense),
+      row.reference === null ? '' : formatDifference(row.difference[deciding]),
+    ]),
+    notes: tableNotes(task),
+  };
+}
+
+function failures({ failures }: SweepSummary): string[] {
+  return failures.map(({ trial_id, task, row, seed, error }) => `${trial_id} (${task}, ${row}, seed ${seed}): ${oneLine(error)}`);
+}
+
+function warnings({ warnings }: SweepSummary): string[] {
+  return warnings.map(({ warning, trials }) => `${oneLine(warning)} (${trials.length === 1 ? trials[0] : `${trials.length} trials`})`);
+}
+
+const oneLine = (text: string) => text.replaceAll(/\s+/g, ' ').trim();

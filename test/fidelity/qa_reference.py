@@ -1,0 +1,60 @@
+"""Places of tokens and features of questions by Transformers, for comparison. Places count code points.
+
+usage: qa_reference.py <model> places                          reads a text a line (JSON), writes [ids, [[begin, end], …]] a line
+       qa_reference.py <model> features <max length> <stride>  reads [question, context, answer or null] a line, the answer as
+                                                               [text, start]; writes [[ids, [[begin, end], …], start, end], …] a line:
+                                                               for each feature its ids, its context's places and the answer's tokens
+"""
+
+import json
+import sys
+
+from tokenizer_reference import load
+
+
+def places(tokenizer, texts):
+    for text in texts:
+        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        yield [encoded["input_ids"], encoded["offset_mapping"]]
+
+
+def answer_tokens(answer, context, offsets):
+    """First and last of the row's tokens that hold the answer; 0 and 0 where the window does not hold all of it."""
+    if answer is None:
+        return 0, 0
+    begin, end = answer[1], answer[1] + len(answer[0])
+    if not context or offsets[context[0]][0] > begin or offsets[context[-1]][1] < end:
+        return 0, 0
+    first = max(i for i in context if offsets[i][0] <= begin)
+    before_last = [i for i in context if offsets[i][1] < end]
+    return first, (max(before_last) + 1 if before_last else context[0])
+
+
+def features(tokenizer, rows, max_length, stride):
+    for question, context, answer in rows:
+        encoded = tokenizer(
+            question.lstrip(),
+            context,
+            truncation="only_second",
+            max_length=max_length,
+            stride=stride,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+        )
+        found = []
+        for i, ids in enumerate(encoded["input_ids"]):
+            offsets = encoded["offset_mapping"][i]
+            window = [k for k, part in enumerate(encoded.sequence_ids(i)) if part == 1]
+            found.append([ids, [offsets[k] for k in window], *answer_tokens(answer, window, offsets)])
+        yield found
+
+
+def main() -> None:
+    tokenizer = load(sys.argv[1])
+    rows = [json.loads(line) for line in sys.stdin]
+    results = places(tokenizer, rows) if sys.argv[2] == "places" else features(tokenizer, rows, int(sys.argv[3]), int(sys.argv[4]))
+    for result in results:
+        sys.stdout.write(json.dumps(result, separators=(",", ":")) + "\n")
+
+
+main()

@@ -1,0 +1,58 @@
+import { adapterName } from '../../../orchestrator/config/adapter-kinds';
+import { sweepConfigFrom } from '../../../orchestrator/config/load';
+import { budgetOf } from '../../../orchestrator/sweep/budget';
+import { planSweep } from '../../../orchestrator/sweep/plan';
+import type { Plan, PlannedDataset, Trial, TrialResult } from '../../../orchestrator/sweep/types';
+import { backbone, dataset } from './plans';
+
+export const COMPARE = [{ pruner: 'none' }, { pruner: 'snip', sparsity: [0.4, 0.8] }];
+
+/** Large-Sparse at the budget of a dense adapter of bottleneck 16, with a sparse one of that width. */
+export const LARGE_SPARSE = [
+  { pruner: 'none', bottleneck: 16 },
+  { pruner: 'snip', sparsity: 0.5, bottleneck: 16 },
+  { pruner: 'snip', large_sparse: { bottleneck: 64 } },
+];
+
+/** A plan of mrpc with COMPARE and three seeds, with changes of the sweep file and of the data sets. */
+export function planOf(settings: Record<string, unknown> = {}, change: Partial<PlannedDataset> = {}): Plan {
+  const config = sweepConfigFrom('glue', { tasks: 'mrpc', compare: COMPARE, seeds: [1, 2, 3], ...settings });
+  const datasets = config.tasks.map(({ name }) => ({ ...dataset(name), ...change }));
+  return planSweep(config, { backbone: backbone(), datasets, maxCohort: 8, profileReason: null });
+}
+
+/** A result that is done, with changes. */
+export function resultOf(plan: Plan, trial: Trial, metrics: Record<string, number>, change: Partial<TrialResult> = {}): TrialResult {
+  return {
+    trial_id: trial.id,
+    task: trial.task,
+    backbone: plan.backbone.name,
+    adapter: adapterName(trial.adapter),
+    bottleneck: trial.adapter.ffn_bottleneck,
+    pruner: trial.prune.pruner,
+    sparsity: trial.prune.sparsity,
+    achieved_sparsity: trial.prune.sparsity,
+    seed: trial.seed,
+    status: 'done',
+    metrics,
+    budget: budgetOf(trial.adapter, trial.prune, plan.backbone, 2),
+    train: { steps: 52, rows_per_s: 60, wall_s: 20, cohort: 1 },
+    warnings: [],
+    error: null,
+    data: 'files',
+    provenance: {},
+    ...change,
+  };
+}
+
+/** Accuracies by row of the table (dense, snip 40 %, snip 80 %) and seed. */
+const ACCURACIES = [
+  [0.8, 0.82, 0.84],
+  [0.81, 0.84, 0.84],
+  [0.7, 0.72, 0.75],
+];
+
+/** Results of COMPARE or LARGE_SPARSE for three seeds, with these accuracies. */
+export function resultsOf(plan: Plan): TrialResult[] {
+  return plan.trials.map((trial, i) => resultOf(plan, trial, { accuracy: ACCURACIES[Math.floor(i / 3)]![i % 3]!, f1: 0.9 }));
+}

@@ -1,0 +1,46 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readResult, writePlan, writeStage } from '../../../orchestrator/store/sweep-store';
+import { budgetOf } from '../../../orchestrator/sweep/budget';
+import type { PruneConfig, TrialResult } from '../../../orchestrator/sweep/types';
+import { evaluateTrials } from '../../../workflows/activities/results';
+import { backbone, prune } from '../support/plans';
+import { plannedTrial, tinyPlan } from '../trainer-client/tiny-plan';
+
+const root = mkdtempSync(join(tmpdir(), 'sa-orch-results-'));
+afterAll(() => rmSync(root, { recursive: true }));
+
+/** The result of a trial whose jobs reported these numbers. It came to grief in the end, so that no predictions are needed. */
+async function resultOf(change: Partial<PruneConfig>, values: { prune: Record<string, number>; train: Record<string, number> }) {
+  const trial = plannedTrial('t1', { prune: prune({ pruner: 'snip', sparsity: 0.4, scoring_rows: 128, ...change }) });
+  const plan = tinyPlan([trial]);
+  const planDigest = await writePlan(root, plan);
+  for (const work of ['prune', 'train'] as const) {
+    await writeStage(root, trial.id, work, { values: values[work], warnings: [], environment: {}, cohort: 1 });
+  }
+  const setup = { root } as Parameters<typeof evaluateTrials>[0];
+  const failed = { [trial.id]: { reason: 'non_finite', message: 'loss is NaN' } };
+  await evaluateTrials(setup, { sweepId: plan.sweep_id, planDigest, trials: [trial.id], failed });
+  return { result: (await readResult(root, trial.id)) as TrialResult, planned: budgetOf(trial.adapter, trial.prune, backbone(), 2) };
+}
+
+const PRUNED = { achieved_sparsity: 0, kept: 604_416, prunable: 442_368 };
+const TRAINED = { achieved_sparsity: 0.4, kept: 300_000, prunable: 442_368 };
+
+describe('what a mask came to', () => {
+  test('is told by the job that pruned, where pruning was at initialization', async () => {
+    const { result, planned } = await resultOf({ rules: 'official' }, { prune: PRUNED, train: { steps: 9 } });
+    expect(result).toMatchObject({ achieved_sparsity: 0, budget: { ...planned, kept: 604_416 }, train: { steps: 9 } });
+  });
+
+  test('is told by the job that trained, where pruning was during training', async () => {
+    const { result, planned } = await resultOf({ every_steps: 7, rounds: 2 }, { prune: PRUNED, train: TRAINED });
+    expect(result).toMatchObject({ achieved_sparsity: 0.4, budget: { ...planned, kept: 300_000 } });
+  });
+
+  test('is as planned, and unknown, where a trial came to no mask', async () => {
+    const { result, planned } = await resultOf({ every_steps: 7, rounds: 2 }, { prune: PRUNED, train: {} });
+    expect(result).toMatchObject({ achieved_sparsity: null, budget: planned });
+  });
+});
