@@ -12,6 +12,10 @@ export const METRIC_TITLES: Record<string, string> = {
   matthews: 'Matthews',
   pearson: 'Pearson',
   spearman: 'Spearman',
+  exact_match: 'exact match',
+  best_f1: 'best F1',
+  has_answer_f1: 'F1 (answered)',
+  no_answer_f1: 'F1 (unanswered)',
 };
 
 /** What marks a row, and what its note says. */
