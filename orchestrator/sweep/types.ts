@@ -258,6 +258,8 @@ export interface TrialResult {
   status: 'done' | 'failed' | 'cancelled';
   /** By name, in [−1, 1] or [0, 1] as the metric is defined; empty unless done. */
   metrics: Record<string, number>;
+  /** Of metrics that take the best threshold of the very rows they are of (`best_f1`), by name: that threshold, as a no-answer margin. */
+  thresholds?: Record<string, number>;
   budget: Budget;
   /** Speed and time are those of the trial among the `cohort` trials that were trained together with it. */
   train: { steps: number; rows_per_s: number; wall_s: number; cohort: number };

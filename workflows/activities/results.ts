@@ -1,8 +1,8 @@
 /** From predictions to result files, and from those to the report. */
 import { adapterName, bottleneckOf } from '../../orchestrator/config/adapter-kinds';
-import { evaluatePredictions } from '../../orchestrator/metrics/evaluate';
+import { evaluatePredictions, type TrialEvaluation } from '../../orchestrator/metrics/evaluate';
 import { writeReport } from '../../orchestrator/report/write';
-import { readPlan, readResult, readResults, readStage, writeResult } from '../../orchestrator/store/sweep-store';
+import { readPlan, readResult, readResults, readStage, writeResult, writeTrialJson } from '../../orchestrator/store/sweep-store';
 import { budgetOf } from '../../orchestrator/sweep/budget';
 import { cohortOf, datasetOf, trialOf } from '../../orchestrator/sweep/lookup';
 import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
@@ -58,8 +58,10 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
   const [pruned, trained] = [await readStage(root, trial.id, 'prune'), await readStage(root, trial.id, 'train')];
   // The job that made the last mask knows what it came to: as planned, but by the official rules.
   const { achieved_sparsity = null, kept } = (prune.every_steps > 0 ? trained : pruned)?.values ?? {};
-  const planned = budgetOf(adapter, prune, plan.backbone, dataset.num_labels);
-  const evaluated = failed ? { metrics: {}, warnings: [] } : evaluatePredictions(root, plan, trial);
+  const planned = budgetOf(adapter, prune, plan.backbone, dataset.num_labels, dataset.kind);
+  const evaluated: TrialEvaluation = failed ? { metrics: {}, warnings: [] } : evaluatePredictions(root, plan, trial);
+  for (const [name, values] of Object.entries(evaluated.files ?? {})) await writeTrialJson(root, trial.id, name, values);
+  const { thresholds = {} } = evaluated;
   return {
     trial_id: trial.id,
     task: trial.task,
@@ -72,6 +74,7 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
     seed: trial.seed,
     status: failed ? (failed.reason === 'cancelled' ? 'cancelled' : 'failed') : 'done',
     metrics: evaluated.metrics,
+    ...(Object.keys(thresholds).length > 0 ? { thresholds } : {}),
     budget: { ...planned, kept: kept ?? planned.kept },
     train: {
       steps: trained?.values.steps ?? 0,
