@@ -1,6 +1,7 @@
 /** Tasks of question answering, from the files of their questions to planned data sets. */
 import { ConfigError, type Problem } from '../config/errors';
 import type { OwnQuestionsConfig, SweepConfig } from '../config/sweep-config';
+import { sum } from '../sweep/budget';
 import type { PlannedQuestions, PlannedSplit } from '../sweep/types';
 import { missingFiles } from './own-task';
 import { plannedSplit, type FoundRows } from './planned-split';
@@ -76,12 +77,14 @@ function found(
   read: Record<string, SquadExample[]>,
   { config, encode, onManyQuestions }: QuestionPlanning,
 ): Omit<FoundRows, 'metrics' | 'source'> {
-  const splits = Object.entries(files).map(([name, file]): PlannedSplit => {
-    const all = read[name]!;
-    const planned = plannedSplit(name, file, all.length, questionsDigest(rules, { name, file }), config);
-    if (planned.rows >= MANY_QUESTIONS) onManyQuestions?.(task, planned.rows);
-    const { features } = chooseQuestions(all, planned.rows, encode, planned);
-    return { ...planned, features: features.length };
+  const chosen = Object.entries(files).map(([name, file]): PlannedSplit =>
+    plannedSplit(name, file, read[name]!.length, questionsDigest(rules, { name, file }), config),
+  );
+  const inAll = sum(chosen.map(({ rows }) => rows));
+  if (inAll >= MANY_QUESTIONS) onManyQuestions?.(task, inAll);
+  const splits = chosen.map((split): PlannedSplit => {
+    const { features } = chooseQuestions(read[split.name]!, split.rows, encode, split);
+    return { ...split, features: features.length };
   });
   const questions: PlannedQuestions = { doc_stride: config.doc_stride, ...rules };
   return { task, kind: 'question_answering', num_labels: QUESTION_OUTPUTS, label_names: [], questions, splits };

@@ -25,7 +25,12 @@ export async function pendingTrials(setup: WorkerSetup, input: PlanRef & { cohor
   return pending;
 }
 
-/** Writes a result for each of these trials: its metrics, or why it has none. Counts them by outcome. */
+/**
+ * Writes a result for each of these trials: its metrics, or why it has none. Counts them by outcome.
+ *
+ * One that is done already stays: an attempt goes on where the one before it ran out of time (answers to ten thousand questions are
+ * seconds of work a trial).
+ */
 export async function evaluateTrials(
   setup: WorkerSetup,
   input: PlanRef & { trials: string[]; failed: Record<string, Failed> },
@@ -33,8 +38,11 @@ export async function evaluateTrials(
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
   for (const id of input.trials) {
-    const result = await resultOf(setup.root, plan, trialOf(plan, id), input.failed[id] ?? null);
-    await writeResult(setup.root, result);
+    let result = await readResult(setup.root, id);
+    if (result?.status !== 'done') {
+      result = await resultOf(setup.root, plan, trialOf(plan, id), input.failed[id] ?? null);
+      await writeResult(setup.root, result);
+    }
     outcome[result.status]++;
   }
   return outcome;

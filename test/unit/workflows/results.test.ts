@@ -67,3 +67,15 @@ test('a trial of question answering leaves its answers beside its predictions, a
     budget: { head: 2 * 384 + 2 },
   });
 });
+
+test('a result that is done is not made again: an attempt goes on where the one before it ended', async () => {
+  const { root: ofQuestions, plan, trial, predict, write } = await questionTrial(root, 'squad', [WHO]);
+  predict([{ span: [0, 1] }]);
+  const setup = { root: ofQuestions } as Parameters<typeof evaluateTrials>[0];
+  const input = { sweepId: plan.sweep_id, planDigest: await writePlan(ofQuestions, plan), trials: [trial.id] };
+  const cancelled = { [trial.id]: { reason: 'cancelled', message: 'by somebody' } };
+  expect(await evaluateTrials(setup, { ...input, failed: cancelled })).toMatchObject({ cancelled: 1 });
+  expect(await evaluateTrials(setup, { ...input, failed: {} })).toMatchObject({ done: 1 });
+  write([1, 1], new Float32Array(1));
+  expect(await evaluateTrials(setup, { ...input, failed: {} })).toMatchObject({ done: 1 });
+});
