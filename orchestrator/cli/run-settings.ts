@@ -57,6 +57,7 @@ export interface RunOptions extends PlaceOptions, ServiceOptions {
   weightDecay?: number;
   warmupRatio?: number;
   maxSeqLength?: number;
+  docStride?: number;
   rows?: number;
   detach?: boolean;
   json?: boolean;
@@ -154,6 +155,7 @@ function settingsOf(options: RunOptions, task: string): Settings {
     seeds: [options.seed],
     rows: options.rows,
     max_length: options.maxSeqLength,
+    doc_stride: options.docStride,
     train: defined({
       epochs: options.epochs,
       batch_size: options.batchSize,

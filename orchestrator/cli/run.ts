@@ -83,6 +83,7 @@ function addTrainFlags(command: Command): void {
     .option('--weight-decay <x>', 'of matrices', parseNumber)
     .option('--warmup-ratio <x>', 'fraction of steps in which the learning rate rises', parseNumber)
     .option('--max-seq-length <n>', 'tokens a row at most', parseInteger)
+    .option('--doc-stride <n>', 'of SQuAD: tokens that neighbouring windows of a context share', parseInteger)
     .option('--rows <n>', 'at most this many training rows', parseInteger)
     .option('--backbone <name>', 'a Hugging Face directory, a hub id, or all-MiniLM-L6-v2')
     .option('--data-dir <dir>', 'the folder of GLUE (MRPC/, …) or SQuAD (train-v1.1.json, …), or one with glue/ and squad/')
