@@ -1,5 +1,5 @@
 /** Demo rows of question answering, as those of demo.ts: questions about a few small events, told one after the other. */
-import { change, drawing, event, plain, TRAIN_ROWS, VALIDATION_ROWS, type Draw, type Event } from './demo';
+import { drawing, event, plain, TRAIN_ROWS, VALIDATION_ROWS, WRONG_LABELS, type Draw, type Event } from './demo';
 import type { SquadExample, SquadTask } from './squad';
 
 /** Events of a context, in sentences. */
@@ -23,15 +23,17 @@ export function demoQuestions(task: SquadTask, split: string): SquadExample[] {
   return Array.from({ length: split === 'train' ? TRAIN_ROWS : VALIDATION_ROWS }, (_, i): SquadExample => {
     const events = differentEvents(draw);
     const context = events.map(plain).join(' ');
-    const told = Math.floor(random() * EVENTS);
+    const asked = Math.floor(random() * EVENTS);
+    // A wrong answer is another event's.
+    const told = random() < WRONG_LABELS ? (asked + 1) % EVENTS : asked;
     const ask = draw(QUESTIONS);
     const id = `${split}-${i + 1}`;
     if (task === 'squad_v2' && random() < UNANSWERED) {
-      // Nobody did this: its person is in the context, with another act and another thing.
-      const [question] = ask(untold(events, told, draw));
+      const [question] = ask(untold(events, draw));
       return { id, question, context, answers: [] };
     }
-    const [question, answer] = ask(events[told]!);
+    const [question] = ask(events[asked]!);
+    const [, answer] = ask(events[told]!);
     const sentenceStart = events.slice(0, told).reduce((length, each) => length + plain(each).length + 1, 0);
     const start = sentenceStart + plain(events[told]!).toLowerCase().indexOf(answer.toLowerCase());
     return { id, question, context, answers: [{ text: context.slice(start, start + answer.length), start }] };
@@ -41,16 +43,14 @@ export function demoQuestions(task: SquadTask, split: string): SquadExample[] {
 /** No two have a person, an act or a thing in common, so that each question has one answer. */
 function differentEvents(draw: Draw): Event[] {
   const events: Event[] = [];
-  while (events.length < EVENTS) {
-    const next = event(draw);
-    if (events.every(({ who, act, thing }) => who !== next.who && act !== next.act && thing !== next.thing)) events.push(next);
-  }
+  while (events.length < EVENTS) events.push(untold(events, draw));
   return events;
 }
 
-function untold(events: readonly Event[], told: number, draw: Draw): Event {
+/** One that has neither a person nor an act nor a thing of these. */
+function untold(events: readonly Event[], draw: Draw): Event {
   for (;;) {
-    const asked = change(events[told]!, ['act', 'thing'], draw);
-    if (events.every(({ act, thing }) => act !== asked.act && thing !== asked.thing)) return asked;
+    const next = event(draw);
+    if (events.every(({ who, act, thing }) => who !== next.who && act !== next.act && thing !== next.thing)) return next;
   }
 }

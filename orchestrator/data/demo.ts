@@ -9,7 +9,7 @@ import { seededRandom, type Row } from './rows';
 export const TRAIN_ROWS = 600;
 export const VALIDATION_ROWS = 200;
 /** So many labels are wrong on purpose: a table of perfect scores would show nothing. */
-const WRONG_LABELS = 0.06;
+export const WRONG_LABELS = 0.06;
 
 const PEOPLE = ['Anna', 'the teacher', 'Mr. Lopez', 'the pilot', 'a young farmer', 'Doctor Chen', 'the mayor', 'our neighbour', 'Ivan'];
 const ACTS = [
@@ -51,7 +51,7 @@ export function event(draw: Draw): Event {
 }
 
 /** The same event with some parts drawn anew, each different from before. */
-export function change(from: Event, parts: readonly (typeof PARTS)[number][], draw: Draw): Event {
+function change(from: Event, parts: readonly (typeof PARTS)[number][], draw: Draw): Event {
   let other = event(draw);
   while (parts.some((part) => other[part] === from[part])) {
     other = event(draw);
