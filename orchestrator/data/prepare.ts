@@ -39,6 +39,7 @@ export interface PreparedDataset {
   label_names: string[];
   source: PlannedDataset['source'];
   max_length: number;
+  questions?: PlannedDataset['questions'];
   splits: PreparedSplit[];
 }
 
@@ -74,8 +75,8 @@ export async function prepareDataset(
     for (const split of dataset.splits) {
       splits.push(await writeSplit(temporary, dataset, split, read));
     }
-    const { digest, task, kind, num_labels, label_names, source, max_length } = dataset;
-    const prepared: PreparedDataset = { digest, task, kind, num_labels, label_names, source, max_length, splits };
+    const { digest, task, kind, num_labels, label_names, source, max_length, questions } = dataset;
+    const prepared: PreparedDataset = { digest, task, kind, num_labels, label_names, source, max_length, questions, splits };
     await writeJsonAtomically(join(temporary, 'dataset.json'), prepared);
     const reused = !(await renameUnlessThere(temporary, path));
     return { ...prepared, path, reused };
@@ -86,61 +87,67 @@ export async function prepareDataset(
 
 const CHANGED = 'has changed since the sweep was planned; start the sweep again to plan it with what is there now';
 
-/** A split that was read, with the digest of what it was read from, and how it is written. */
-interface ReadSplit {
-  digest: string;
-  write: (folder: string) => Promise<PreparedSplit>;
+/** How a data set's splits are read and written. The tokenizer is opened once for all of them. */
+interface SplitReader {
+  /** Of what the split is read from. */
+  digest: (split: PlannedSplit) => string;
+  /** Reads a split, and returns what writes it. */
+  read: (split: PlannedSplit) => Promise<(folder: string) => Promise<PreparedSplit>>;
 }
-type SplitReader = (split: PlannedSplit) => Promise<ReadSplit>;
 
-/** The tokenizer is opened once for all splits. */
 function splitReader(dataset: PlannedDataset, backbonePath: string): SplitReader {
-  const { questions, max_length } = dataset;
+  const { questions, max_length, columns } = dataset;
   if (questions === undefined) {
     const encode = loadTokenizer(backbonePath, max_length);
-    return async (split) => {
-      const { rows, digest } = await readSplit(dataset, split);
-      return { digest, write: (folder) => writeRows(folder, split, rows, encode, dataset) };
+    return {
+      digest: (split) =>
+        columns === undefined || split.file === null ? sourceDigest(glueTask(dataset.task), split) : fileDigest(split.file),
+      read: async (split) => {
+        const rows = await readSplit(dataset, split);
+        return (folder) => writeRows(folder, split, rows, encode, dataset);
+      },
     };
   }
   const encode = loadQaTokenizer(backbonePath, { max_length, stride: questions.doc_stride });
-  return async (split) => {
-    const all = await readQuestions(questions, split);
-    return {
-      digest: questionsDigest(questions, split),
-      write: async (folder) => {
+  return {
+    digest: (split) => questionsDigest(questions, split),
+    read: async (split) => {
+      const all = await readQuestions(questions, split);
+      return async (folder) => {
         const chosen = chooseQuestions(all, limitOf(dataset, split), encode, split);
         const counts = await writeQuestionSplit(folder, split.name, chosen);
         return { name: split.name, rows: chosen.examples.length, features: chosen.features.length, ...counts, truncated: 0 };
-      },
-    };
+      };
+    },
   };
 }
 
-async function writeSplit(folder: string, dataset: PlannedDataset, split: PlannedSplit, read: SplitReader): Promise<PreparedSplit> {
+async function writeSplit(
+  folder: string,
+  dataset: PlannedDataset,
+  split: PlannedSplit,
+  { digest, read }: SplitReader,
+): Promise<PreparedSplit> {
   const where = split.file ?? `demo rows of ${dataset.task}`;
   if (split.file !== null && !existsSync(split.file)) {
     throw new ConfigError({ where, message: 'is no longer there; the sweep was planned with it' });
   }
-  // Read first: a file that changes while it is read then has another digest.
-  const { digest, write } = await read(split);
-  if (digest !== split.digest) {
-    throw new ConfigError({ where, message: CHANGED });
-  }
+  const checkUnchanged = () => {
+    if (digest(split) !== split.digest) throw new ConfigError({ where, message: CHANGED });
+  };
+  // Before: what is wrong with another content is not the point. After: a file can change while it is read.
+  checkUnchanged();
+  const write = await read(split);
+  checkUnchanged();
   return write(folder);
 }
 
 const limitOf = ({ rows, validation_rows }: PlannedDataset, { name }: PlannedSplit) => (name === 'train' ? rows : validation_rows);
 
-async function readSplit(dataset: PlannedDataset, split: PlannedSplit): Promise<{ rows: Row[]; digest: string }> {
-  const { columns, kind, label_names } = dataset;
-  if (columns === undefined || split.file === null) {
-    const task = glueTask(dataset.task);
-    return { rows: await readRows(task, split), digest: sourceDigest(task, split) };
-  }
-  // Rows with a problem are left out here: planning found none, so a file that has some is a changed one, whose digest tells.
-  const { rows } = await readOwnRows(split.file, { kind, columns }, label_names);
-  return { rows, digest: fileDigest(split.file) };
+async function readSplit({ task, columns, kind, label_names }: PlannedDataset, split: PlannedSplit): Promise<Row[]> {
+  if (columns === undefined || split.file === null) return readRows(glueTask(task), split);
+  // Rows with a problem are left out here: planning found none.
+  return (await readOwnRows(split.file, { kind, columns }, label_names)).rows;
 }
 
 async function writeRows(

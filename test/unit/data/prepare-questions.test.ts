@@ -31,7 +31,7 @@ const root = () => join(folder, `root${roots++}`);
 
 test('a prepared data set of questions has a row a window: its tokens, and where the answer is', async () => {
   const dataset = await resolve();
-  const { path, splits } = await prepareDataset(dataset, model, root());
+  const { path, splits, questions } = await prepareDataset(dataset, model, root());
   const tensors = readSafetensors(join(path, 'train.safetensors'));
   const numbers = (name: string) => Array.from(tensors.get(name)!.data, Number);
   const offsets = numbers('offsets');
@@ -53,6 +53,7 @@ test('a prepared data set of questions has a row a window: its tokens, and where
   expect(numbers('end_positions')).toEqual([6, 0, 0, 0, 0, 0]);
   expect(numbers('token_type_ids').slice(0, 14)).toEqual([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
   for (const name of ['start_positions', 'example_index']) expect(tensors.get(name)!.data).toBeInstanceOf(Int32Array);
+  expect(questions).toEqual({ doc_stride: 4, no_answer: true });
   expect(splits).toEqual([
     { name: 'train', rows: 2, features: 6, tokens: 84, longest: 14, truncated: 0 },
     { name: 'validation', rows: 1, features: 4, tokens: 56, longest: 14, truncated: 0 },
@@ -82,9 +83,12 @@ test('the chosen questions alone are written', async () => {
   expect(readFileSync(join(path, 'train.examples.jsonl'), 'utf8').trim().split('\n')).toHaveLength(1);
 });
 
-test('a file of questions that changed since it was planned is refused', async () => {
+test.each([
+  ['in its questions', squadJson([WHEN, WHO])],
+  ['to something else', '{}'],
+])('a file of questions that changed %s since it was planned is refused', async (_what, content) => {
   const dataset = await resolve();
-  write('dev-v2.0.json', squadJson([WHEN, WHO]));
+  write('dev-v2.0.json', content);
   await expect(prepareDataset(dataset, model, root())).rejects.toThrow('dev-v2.0.json: has changed since the sweep was planned');
 });
 
