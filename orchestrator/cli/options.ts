@@ -38,7 +38,10 @@ export function addSweepOptions(command: Command): Command {
     .option('--tasks <list>', 'tasks instead of those in the file, for example mrpc,rte', parseList)
     .option('--seeds <list>', 'seeds instead of those in the file, for example 1,2,3', parseIntegers)
     .option('--rows <n>', 'at most this many training rows a task, or `all`', parseRows)
-    .option('--data-dir <dir>', 'GLUE files: the folder that has MRPC/, RTE/, … (default: SA_ORCH_DATA, the hub, else demo rows)');
+    .option(
+      '--data-dir <dir>',
+      'the folder of GLUE (MRPC/, …) or SQuAD (train-v1.1.json, …), or one with glue/ and squad/ (default: SA_ORCH_DATA, the hub, else demo rows)',
+    );
 }
 
 export function addServiceOptions(command: Command): Command {

@@ -43,7 +43,8 @@ export function planCommand(): Command {
 }
 
 function trialBudget(plan: Plan, trial: Trial): Budget {
-  return budgetOf(trial.adapter, trial.prune, plan.backbone, datasetOf(plan, trial.dataset).num_labels);
+  const { num_labels, kind } = datasetOf(plan, trial.dataset);
+  return budgetOf(trial.adapter, trial.prune, plan.backbone, num_labels, kind);
 }
 
 function printTrials(trials: (Trial & { budget: Budget })[]): void {

@@ -1,6 +1,7 @@
 /** From what the user typed to a plan: the part that `start`, `run` and `plan` share. Nothing here starts a service. */
 import { loadSweepConfig } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
+import { benchmarksOf } from '../data/published-tasks';
 import { resolveDatasets } from '../data/resolve-datasets';
 import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
@@ -41,21 +42,26 @@ export async function planRequest(request: Request, options: SweepOptions, onPro
   const { config, profileReason } = request;
   const backbone = await resolveBackbone(config.backbone, { onProgress });
   onProgress('✓', 'backbone', `${backbone.name}, ${(backbone.weights / 1e6).toFixed(1)} M weights`);
-  const datasets = await resolveDatasets(config, { dataDir: options.dataDir, env: process.env, backbone });
+  const onManyQuestions = (task: string, questions: number) =>
+    onProgress('…', 'data', `${count(questions)} questions of ${task} become windows of tokens`);
+  const datasets = await resolveDatasets(config, { dataDir: options.dataDir, env: process.env, backbone, onManyQuestions });
   onProgress('✓', 'data', `${datasets.map(describeDataset).join(', ')}${profileNote(config, profileReason)}`);
-  if (datasets.some(({ source }) => source === 'demo')) {
-    onProgress('!', 'demo rows', 'generated here, not GLUE: no --data-dir, no SA_ORCH_DATA, and the hub was not reached');
+  const demo = datasets.filter(({ source }) => source === 'demo').map(({ task }) => task);
+  if (demo.length > 0) {
+    const reason = 'no --data-dir, no SA_ORCH_DATA, and the hub was not reached';
+    onProgress('!', 'demo rows', `generated here, not ${benchmarksOf(demo)}: ${reason}`);
   }
   const plan = planSweep(config, { backbone, datasets, maxCohort: COHORT_SIZE, profileReason });
   for (const warning of planWarnings(plan)) onProgress('!', 'masks', warning);
   return plan;
 }
 
-function describeDataset({ task, splits, source }: PlannedDataset): string {
+function describeDataset({ task, splits, source, questions }: PlannedDataset): string {
   const train = splits.find(({ name }) => name === 'train');
   if (!train) return task;
   const rows = train.rows < train.of ? `${count(train.rows)} of ${count(train.of)}` : count(train.rows);
-  return `${task} ${rows} ${source === 'demo' ? 'demo ' : ''}rows`;
+  const noun = questions === undefined ? 'rows' : `questions in ${count(train.features!)} windows`;
+  return `${task} ${rows} ${source === 'demo' ? 'demo ' : ''}${noun}`;
 }
 
 function profileNote({ profile }: SweepConfig, reason: string | null): string {

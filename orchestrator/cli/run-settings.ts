@@ -4,7 +4,9 @@ import { ConfigError, type Problem } from '../config/errors';
 import { sweepConfigFrom } from '../config/load';
 import { PRUNER_NAMES } from '../config/pruners';
 import type { SweepConfig } from '../config/sweep-config';
-import { GLUE_TASK_NAMES, glueTask, numLabels } from '../data/glue-tasks';
+import { glueTask, numLabels } from '../data/glue-tasks';
+import { benchmarkOf } from '../data/published-tasks';
+import { QUESTION_OUTPUTS } from '../data/squad-tasks';
 import type { PlaceOptions, ServiceOptions } from './options';
 import { UserError } from './output';
 import { resolveSeedFlags } from './seed-flags';
@@ -55,6 +57,7 @@ export interface RunOptions extends PlaceOptions, ServiceOptions {
   weightDecay?: number;
   warmupRatio?: number;
   maxSeqLength?: number;
+  docStride?: number;
   rows?: number;
   detach?: boolean;
   json?: boolean;
@@ -83,7 +86,8 @@ const FLAGS: Record<string, string> = {
 export function configOf(given: RunOptions): SweepConfig {
   const options = resolveSeedFlags(given);
   const { task } = options;
-  if (task === undefined) throw new ConfigError({ where: '--task', message: 'is missing; must be a GLUE task, for example mrpc' });
+  if (task === undefined)
+    throw new ConfigError({ where: '--task', message: 'is missing; must be a task of GLUE or SQuAD, for example mrpc' });
   checkAmount(options);
   try {
     return sweepConfigFrom(`run-${task}`, settingsOf(options, task));
@@ -151,6 +155,7 @@ function settingsOf(options: RunOptions, task: string): Settings {
     seeds: [options.seed],
     rows: options.rows,
     max_length: options.maxSeqLength,
+    doc_stride: options.docStride,
     train: defined({
       epochs: options.epochs,
       batch_size: options.batchSize,
@@ -206,8 +211,9 @@ function ffnOf({ ffnMode: mode, ffnOption: option }: RunOptions): string | undef
 
 /** Their scripts score on so many rows for each output of the task. A task that there is not is a problem of its own. */
 function scoringRowsOf({ scoringRows, pruneDatasetRatio: ratio }: RunOptions, task: string): number | undefined {
-  if (ratio === undefined || !(GLUE_TASK_NAMES as readonly string[]).includes(task)) return scoringRows;
-  if (scoringRows === undefined) return ratio * numLabels(glueTask(task));
+  const benchmark = benchmarkOf(task);
+  if (ratio === undefined || benchmark === null) return scoringRows;
+  if (scoringRows === undefined) return ratio * (benchmark === 'SQuAD' ? QUESTION_OUTPUTS : numLabels(glueTask(task)));
   throw refusal('prune-dataset-ratio', 'is not allowed beside --scoring-rows; must be one of them');
 }
 

@@ -21,7 +21,9 @@ published scripts' flag of that name is the fraction kept, which --compat offici
 by a round before each epoch; the scripts' own --begin 0 and --prune-iterations 1 are pruning at initialization, as without them.`;
 
 export function runCommand(): Command {
-  const command = new Command('run').description('run one trial (a sweep of one)').option('--task <name>', 'a GLUE task, for example mrpc');
+  const command = new Command('run')
+    .description('run one trial (a sweep of one)')
+    .option('--task <name>', 'a task of GLUE or SQuAD, for example mrpc');
   for (const add of [addAdapterFlags, addPruneFlags, addTrainFlags, addSeedFlags, addPlaceOptions, addServiceOptions, addJsonOption])
     add(command);
   return command.addHelpText('after', EXAMPLES).action((options: RunOptions) =>
@@ -81,8 +83,9 @@ function addTrainFlags(command: Command): void {
     .option('--weight-decay <x>', 'of matrices', parseNumber)
     .option('--warmup-ratio <x>', 'fraction of steps in which the learning rate rises', parseNumber)
     .option('--max-seq-length <n>', 'tokens a row at most', parseInteger)
+    .option('--doc-stride <n>', 'of SQuAD: tokens that neighbouring windows of a context share', parseInteger)
     .option('--rows <n>', 'at most this many training rows', parseInteger)
     .option('--backbone <name>', 'a Hugging Face directory, a hub id, or all-MiniLM-L6-v2')
-    .option('--data-dir <dir>', 'GLUE files: the folder that has MRPC/, RTE/, …')
+    .option('--data-dir <dir>', 'the folder of GLUE (MRPC/, …) or SQuAD (train-v1.1.json, …), or one with glue/ and squad/')
     .option('--detach', 'leave it running and return');
 }

@@ -9,9 +9,14 @@ import type { Progressive, TrainSettings } from './sweep-config';
 
 export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';
 export const DEFAULT_SEEDS: readonly number[] = [1, 2, 3];
-export const DEFAULT_MAX_LENGTH = 128;
-/** Of tasks with files of their own; GLUE's have their official metrics. */
-export const DEFAULT_METRICS: Record<TaskKind, readonly string[]> = { classification: ['accuracy'], regression: ['pearson', 'spearman'] };
+/** Of question answering that of the official scripts (Devlin 2019), as doc_stride. */
+export const DEFAULT_MAX_LENGTH: Record<TaskKind, number> = { classification: 128, regression: 128, question_answering: 384 };
+export const DEFAULT_DOC_STRIDE = 128;
+/** Of tasks with files of their own; those of GLUE and SQuAD have their official metrics, and so have questions. */
+export const DEFAULT_METRICS: Record<Exclude<TaskKind, 'question_answering'>, readonly string[]> = {
+  classification: ['accuracy'],
+  regression: ['pearson', 'spearman'],
+};
 export const DEFAULT_SCOPE: PruneScope = 'global';
 /** Training rows behind one gradient of snip or grasp: enough that a few hundred thousand scores are not decided by single rows. */
 export const DEFAULT_SCORING_ROWS = 128;

@@ -2,8 +2,8 @@
 import { dirname, resolve } from 'node:path';
 import { DEFAULT_METRICS } from './defaults';
 import { mergeTrain } from './resolve';
-import type { OwnTaskConfig } from './sweep-config';
-import type { NamedTask, OwnTask, TrainKeys } from './task-schema';
+import type { OwnQuestionsConfig, OwnRowsConfig, OwnTaskConfig } from './sweep-config';
+import type { NamedTask, OwnQuestionTask, OwnRowsTask, OwnTask, TrainKeys } from './task-schema';
 
 /** A task as it is run; its training settings are not complete yet. */
 export interface FoundTask {
@@ -31,9 +31,26 @@ export function findTasks(
     const over = 'kind' in task ? {} : (task.train ?? {});
     const description = 'kind' in task ? task : described.filter((each) => 'kind' in each).find(({ name }) => name === task.name);
     if (description === undefined) return { name: task.name, train: over, own: null };
-    const { name, kind, train, validation, text, label, metrics, settings } = description;
-    const files = { train: resolve(folder, train), validation: resolve(folder, validation) };
-    const own = { origin: originOf(description), kind, files, text, label, metrics: metrics ?? [...DEFAULT_METRICS[kind]] };
+    const { name, train, validation, settings } = description;
+    const where = {
+      origin: originOf(description),
+      files: { train: resolve(folder, train), validation: resolve(folder, validation) },
+    };
+    const own = description.kind === 'question_answering' ? questionsOf(description, where) : rowsOf(description, where);
     return { name, train: mergeTrain(settings ?? {}, over), own };
   });
+}
+
+type Where = Pick<OwnTaskConfig, 'origin' | 'files'>;
+
+function rowsOf({ kind, text, label, metrics }: OwnRowsTask, where: Where): OwnRowsConfig {
+  return { ...where, kind, text, label, metrics: metrics ?? [...DEFAULT_METRICS[kind]] };
+}
+
+function questionsOf({ kind, question, context, answer, answer_start, metrics }: OwnQuestionTask, where: Where): OwnQuestionsConfig {
+  const columns =
+    question === undefined || context === undefined || answer === undefined
+      ? null
+      : { question, context, answer, answer_start: answer_start ?? null };
+  return { ...where, kind, columns, metrics: metrics ?? null };
 }

@@ -95,7 +95,8 @@ export function completeConfig(
     seeds: settings.seeds ?? [...defaults.DEFAULT_SEEDS],
     rows: limit(settings.rows),
     validation_rows: limit(settings.validation_rows),
-    max_length: settings.max_length ?? defaults.DEFAULT_MAX_LENGTH,
+    max_length: settings.max_length ?? null,
+    doc_stride: settings.doc_stride ?? defaults.DEFAULT_DOC_STRIDE,
   };
 }
 

@@ -23,10 +23,11 @@ const settings = (ownNames: readonly string[], compat: Compat) => ({
   rows: rows.optional(),
   validation_rows: rows.optional(),
   max_length: whole(8, 8192).optional(),
+  doc_stride: whole(0, 8191).optional(),
   train: train.optional(),
 });
 
-/** Of what a command's flags say. `ownNames`: the file's tasks that they may name beside GLUE's; `compat`: the file's. */
+/** Of what a command's flags say. `ownNames`: the file's tasks that they may name beside GLUE's and SQuAD's; `compat`: the file's. */
 export const settingsSchema = (ownNames: readonly string[], compat: Compat) =>
   chosenBy((value) => map(settings(ownNames, compatOf(value, compat))));
 

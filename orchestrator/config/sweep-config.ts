@@ -6,6 +6,7 @@ import type {
   PruneSchedule,
   PruneScope,
   Pruner,
+  QuestionColumns,
   TaskKind,
   TrainConfig,
 } from '../sweep/types';
@@ -20,22 +21,37 @@ export interface TrainSettings extends Omit<TrainConfig, 'total_steps'> {
 export interface TaskConfig {
   name: string;
   train: TrainSettings;
-  /** null for a task of GLUE. */
+  /** null for a task of GLUE or SQuAD. */
   own: OwnTaskConfig | null;
 }
 
 /** A task with the user's own files. */
-export interface OwnTaskConfig {
+export type OwnTaskConfig = OwnRowsConfig | OwnQuestionsConfig;
+
+interface OwnFiles {
   /** Where it is described, for messages: `file:line`. */
   origin: string;
-  kind: TaskKind;
   /** Absolute paths. */
   files: { train: string; validation: string };
+}
+
+/** Texts or pairs of texts with a class or a number. */
+export interface OwnRowsConfig extends OwnFiles {
+  kind: Exclude<TaskKind, 'question_answering'>;
   /** One column of texts, or two for pairs. */
   text: string[];
   label: string;
   /** In report order; the first decides. */
   metrics: string[];
+}
+
+/** Questions with their contexts and answers. */
+export interface OwnQuestionsConfig extends OwnFiles {
+  kind: 'question_answering';
+  /** null where both files are SQuAD's JSON. */
+  columns: QuestionColumns | null;
+  /** In report order; null: those that SQuAD has for such questions. */
+  metrics: string[] | null;
 }
 
 /** When the rounds of pruning during training take place, in epochs: the first, and each of the others after the one before it. */
@@ -92,5 +108,8 @@ export interface SweepConfig {
   /** At most this many training and validation rows a task; null takes all. */
   rows: number | null;
   validation_rows: number | null;
-  max_length: number;
+  /** null: each task kind's own default. */
+  max_length: number | null;
+  /** Of question answering alone. */
+  doc_stride: number;
 }

@@ -1,12 +1,14 @@
-/** The tasks of a sweep file: those of GLUE by their names, and the user's own with their files and columns. */
+/** The tasks of a sweep file: those of GLUE and SQuAD by their names, and the user's own with their files and columns. */
 import { z } from 'zod';
-import { GLUE_TASK_NAMES } from '../data/glue-tasks';
+import { PUBLISHED_TASK_NAMES } from '../data/published-tasks';
+import { QUESTION_METRICS } from '../data/squad-tasks';
 import { choice, chosenBy, count, fraction, list, map, notNegative, positive, text, whole } from './schema-parts';
 
 /** What a task of one's own may be measured by. */
 export const OWN_TASK_METRICS = {
   classification: ['accuracy', 'macro_f1', 'f1', 'matthews'],
   regression: ['pearson', 'spearman'],
+  question_answering: QUESTION_METRICS,
 } as const;
 
 export const train = map({
@@ -28,38 +30,75 @@ export const train = map({
 /** Names of sweeps and tasks: they become parts of file names. */
 export const identifier = z.string({ error: 'a text' }).regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'up to 40 of a–z, 0–9 and -');
 
-const file = (more: string) => {
-  const error = `the path of a .csv, .tsv, .jsonl or .parquet file${more}`;
-  return z.string({ error }).regex(/.\.(csv|tsv|jsonl|parquet)$/i, { error });
+const file = (more: string, formats: readonly string[] = TABLES) => {
+  const endings = formats.map((format) => `.${format}`);
+  const error = `the path of a ${endings.slice(0, -1).join(', ')} or ${endings.at(-1)} file${more}`;
+  return z.string({ error }).regex(new RegExp(`.\\.(${formats.join('|')})$`, 'i'), { error });
 };
+const TABLES = ['csv', 'tsv', 'jsonl', 'parquet'];
+const SETTINGS_ELSEWHERE = '; the training settings of a task with files of its own are under settings';
 
-const ownKeys = map({
-  name: identifier.refine((name) => !(GLUE_TASK_NAMES as readonly string[]).includes(name), {
-    error: 'another name: a task with a kind and files of its own may not have the name of a GLUE task',
-  }),
-  kind: choice(['classification', 'regression']),
-  train: file('; the training settings of a task with files of its own are under settings'),
+const ownName = identifier.refine((name) => !(PUBLISHED_TASK_NAMES as readonly string[]).includes(name), {
+  error: 'another name: a task with a kind and files of its own may not have the name of a task of GLUE or SQuAD',
+});
+const metricNames = list(z.string({ error: 'a text' })).optional();
+
+const ownRows = map({
+  name: ownName,
+  kind: z.enum(['classification', 'regression'], { error: `one of ${Object.keys(OWN_TASK_METRICS).join(', ')}` }),
+  train: file(SETTINGS_ELSEWHERE),
   validation: file(''),
   text: list(text).refine((names) => names.length <= 2 && new Set(names).size === names.length, {
     error: 'the name of a column, or a list of two different ones',
   }),
   label: text,
-  metrics: list(z.string({ error: 'a text' })).optional(),
+  metrics: metricNames,
   settings: train.optional(),
+}).superRefine((task, context) => {
+  if (task.text.includes(task.label)) problem(context, ['label'], 'a column that is not among text');
+  checkMetrics(task, context);
 });
 
-const ownTask = ownKeys.superRefine((task, context) => {
-  const problem = (path: PropertyKey[], message: string) => context.addIssue({ code: 'custom', path, message });
-  if (task.text.includes(task.label)) problem(['label'], 'a column that is not among text');
+const QUESTION_FILES = ['json', ...TABLES];
+const QUESTION_COLUMNS = ['question', 'context', 'answer', 'answer_start'] as const;
+
+const ownQuestions = map({
+  name: ownName,
+  kind: z.literal('question_answering'),
+  train: file(SETTINGS_ELSEWHERE, QUESTION_FILES),
+  validation: file('', QUESTION_FILES),
+  question: text.optional(),
+  context: text.optional(),
+  answer: text.optional(),
+  answer_start: text.optional(),
+  metrics: metricNames,
+  settings: train.optional(),
+}).superRefine((task, context) => {
+  const tables = [task.train, task.validation].some((path) => TABLES.some((format) => path.toLowerCase().endsWith(`.${format}`)));
+  const named = QUESTION_COLUMNS.filter((key) => task[key] !== undefined);
+  if (!tables && named.length > 0) problem(context, [named[0]!], "left out: files in SQuAD's JSON have its names");
+  for (const key of ['question', 'context', 'answer'] as const) {
+    if (tables && task[key] === undefined) problem(context, [key], 'there for tables: the name of a column');
+  }
+  const twice = named.find((key, i) => named.slice(0, i).some((other) => task[other] === task[key]));
+  if (twice !== undefined) problem(context, [twice], 'a column of its own');
+  checkMetrics(task, context);
+});
+
+function problem(context: z.RefinementCtx, path: PropertyKey[], message: string): void {
+  context.addIssue({ code: 'custom', path, message });
+}
+
+function checkMetrics(task: { kind: keyof typeof OWN_TASK_METRICS; metrics?: string[] | undefined }, context: z.RefinementCtx): void {
   const allowed: readonly string[] = OWN_TASK_METRICS[task.kind];
   for (const [i, name] of (task.metrics ?? []).entries()) {
-    if (!allowed.includes(name)) problem(['metrics', i], `one of ${allowed.join(', ')}`);
+    if (!allowed.includes(name)) problem(context, ['metrics', i], `one of ${allowed.join(', ')}`);
   }
-  if (new Set(task.metrics).size < (task.metrics ?? []).length) problem(['metrics'], 'a list of different metrics');
-});
+  if (new Set(task.metrics).size < (task.metrics ?? []).length) problem(context, ['metrics'], 'a list of different metrics');
+}
 
 /** Any of these keys, or a file to train on, makes a task the user's own: what is missing is then asked for in its words. */
-const OWN_ONLY = ['kind', 'validation', 'text', 'label', 'metrics', 'settings'];
+const OWN_ONLY = ['kind', 'validation', 'text', 'label', ...QUESTION_COLUMNS, 'metrics', 'settings'];
 
 function isOwn(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
@@ -72,11 +111,15 @@ function isOwn(value: unknown): boolean {
  * @param ownNames tasks that the file's own `tasks` describe in full: profiles and flags may name them
  */
 export function taskSchema(ownNames: readonly string[]) {
-  const namedTask = map({ name: choice([...GLUE_TASK_NAMES, ...ownNames]), train: train.optional() });
+  const namedTask = map({ name: choice([...PUBLISHED_TASK_NAMES, ...ownNames]), train: train.optional() });
   return z
     .unknown()
     .transform((value) => (typeof value === 'string' ? { name: value } : value))
-    .pipe(chosenBy((value): z.ZodType<NamedTask | OwnTask> => (isOwn(value) ? ownTask : namedTask)));
+    .pipe(chosenBy((value): z.ZodType<NamedTask | OwnTask> => (isOwn(value) ? ownSchema(value) : namedTask)));
+}
+
+function ownSchema(value: unknown): z.ZodType<OwnTask> {
+  return (value as { kind?: unknown }).kind === 'question_answering' ? ownQuestions : ownRows;
 }
 
 /** The names of the tasks that a document describes in full, before it is checked. */
@@ -91,4 +134,6 @@ export interface NamedTask {
   name: string;
   train?: TrainKeys | undefined;
 }
-export type OwnTask = z.output<typeof ownTask>;
+export type OwnRowsTask = z.output<typeof ownRows>;
+export type OwnQuestionTask = z.output<typeof ownQuestions>;
+export type OwnTask = OwnRowsTask | OwnQuestionTask;

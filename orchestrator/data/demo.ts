@@ -6,10 +6,10 @@ import { digestOf } from '../sweep/identity';
 import type { GlueTask, GlueTaskName } from './glue-tasks';
 import { seededRandom, type Row } from './rows';
 
-const TRAIN_ROWS = 600;
-const VALIDATION_ROWS = 200;
+export const TRAIN_ROWS = 600;
+export const VALIDATION_ROWS = 200;
 /** So many labels are wrong on purpose: a table of perfect scores would show nothing. */
-const WRONG_LABELS = 0.06;
+export const WRONG_LABELS = 0.06;
 
 const PEOPLE = ['Anna', 'the teacher', 'Mr. Lopez', 'the pilot', 'a young farmer', 'Doctor Chen', 'the mayor', 'our neighbour', 'Ivan'];
 const ACTS = [
@@ -33,11 +33,11 @@ const FITS = [
   ['key', 'lock'],
 ] as const;
 
-type Draw = <T>(from: readonly T[]) => T;
+export type Draw = <T>(from: readonly T[]) => T;
 type Pair = [text: string, pair: string | null];
 
 /** A small event: who did what to which thing, where and when. */
-interface Event {
+export interface Event {
   who: string;
   act: (typeof ACTS)[number];
   thing: string;
@@ -46,7 +46,7 @@ interface Event {
 }
 const PARTS = ['who', 'act', 'thing', 'place', 'day'] as const;
 
-function event(draw: Draw): Event {
+export function event(draw: Draw): Event {
   return { who: draw(PEOPLE), act: draw(ACTS), thing: draw(THINGS), place: draw(PLACES), day: draw(DAYS) };
 }
 
@@ -63,7 +63,7 @@ function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
-const plain = ({ who, act, thing, place, day }: Event) => sentence(`${who} ${act[0]} ${thing} ${place} ${day}`);
+export const plain = ({ who, act, thing, place, day }: Event) => sentence(`${who} ${act[0]} ${thing} ${place} ${day}`);
 const paraphrase = ({ who, act, thing, place, day }: Event) => sentence(`${day}, ${place}, ${who} ${act[1]} ${thing}`);
 
 function shuffled(words: readonly string[], draw: Draw): string[] {
@@ -133,10 +133,15 @@ function pairOfEvents(label: number, draw: Draw): Pair {
 /** Share of class 1 where a task of GLUE is far from balanced. */
 const POSITIVE_SHARE: Partial<Record<GlueTaskName, number>> = { cola: 0.65, mrpc: 0.65, qqp: 0.4 };
 
+/** The generator of a split's rows, and a choice by it. */
+export function drawing(task: string, split: string): { random: () => number; draw: Draw } {
+  const random = seededRandom(Number.parseInt(digestOf([task, split]).slice(0, 8), 16));
+  return { random, draw: (from) => from[Math.floor(random() * from.length)]! };
+}
+
 /** The rows of a split, the same each time. */
 export function demoRows(task: GlueTask, split: string): Row[] {
-  const random = seededRandom(Number.parseInt(digestOf([task.name, split]).slice(0, 8), 16));
-  const draw: Draw = (from) => from[Math.floor(random() * from.length)]!;
+  const { random, draw } = drawing(task.name, split);
   const label = (): number => {
     if (task.kind === 'regression') return Math.floor(random() * 6);
     if (task.labels.length > 2) return Math.floor(random() * task.labels.length);

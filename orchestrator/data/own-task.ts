@@ -1,7 +1,7 @@
 /** A task with the user's own files, from its description in a sweep file to planned rows. */
 import { existsSync } from 'node:fs';
-import { ConfigError } from '../config/errors';
-import type { OwnTaskConfig, SweepConfig } from '../config/sweep-config';
+import { ConfigError, type Problem } from '../config/errors';
+import type { OwnRowsConfig, OwnTaskConfig, SweepConfig } from '../config/sweep-config';
 import { readOwnRows } from './own-rows';
 import { plannedSplit, type FoundRows } from './planned-split';
 import { fileDigest } from './source';
@@ -11,14 +11,10 @@ import { fileDigest } from './source';
  *
  * @throws ConfigError with the problems of both files: every row that cannot be used, at most 20 a file
  */
-export async function readOwnTask(name: string, own: OwnTaskConfig, config: SweepConfig): Promise<FoundRows> {
+export async function readOwnTask(name: string, own: OwnRowsConfig, config: SweepConfig): Promise<FoundRows> {
   const { origin, kind, files, text, label, metrics } = own;
-  const problem = (message: string) => ({ where: origin, message: `${name}: ${message}` });
-  const missing = (['train', 'validation'] as const).filter((split) => !existsSync(files[split]));
-  if (missing.length > 0) {
-    const relative = 'a path is taken from the folder of the sweep file';
-    throw new ConfigError(missing.map((split) => problem(`${split}: there is no file ${files[split]}; ${relative}`)));
-  }
+  const missing = missingFiles(name, own);
+  if (missing.length > 0) throw new ConfigError(missing);
   const columns = { text, label };
   const train = await readOwnRows(files.train, { kind, columns }, null);
   // Classes of a file with problems are not all there: no label is held against them.
@@ -31,9 +27,8 @@ export async function readOwnTask(name: string, own: OwnTaskConfig, config: Swee
     throw new ConfigError({ where: files.train, message });
   }
   if (metrics.includes('f1') && train.labels.length > 2) {
-    throw new ConfigError(
-      problem(`metrics: f1 is of two classes, and ${files.train} has ${train.labels.length}; must be macro_f1 for more`),
-    );
+    const message = `${name}: metrics: f1 is of two classes, and ${files.train} has ${train.labels.length}; must be macro_f1 for more`;
+    throw new ConfigError({ where: origin, message });
   }
   return {
     task: name,
@@ -48,4 +43,14 @@ export async function readOwnTask(name: string, own: OwnTaskConfig, config: Swee
       plannedSplit('validation', files.validation, validation.rows.length, fileDigest(files.validation), config),
     ],
   };
+}
+
+/** A problem for each of a task's files that is not there. */
+export function missingFiles(name: string, { origin, files }: Pick<OwnTaskConfig, 'origin' | 'files'>): Problem[] {
+  return (['train', 'validation'] as const)
+    .filter((split) => !existsSync(files[split]))
+    .map((split) => ({
+      where: origin,
+      message: `${name}: ${split}: there is no file ${files[split]}; a path is taken from the folder of the sweep file`,
+    }));
 }

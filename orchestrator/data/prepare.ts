@@ -7,19 +7,26 @@ import { writeFileAtomically, writeJsonAtomically } from '../store/atomic';
 import type { PlannedDataset, PlannedSplit } from '../sweep/types';
 import { glueTask } from './glue-tasks';
 import { readOwnRows } from './own-rows';
+import { loadQaTokenizer } from './qa-features';
+import { writeQuestionSplit } from './question-files';
+import { chooseQuestions, questionsDigest, readQuestions } from './questions';
+import { tokenTensors } from './ragged';
 import { chooseRows, type Row } from './rows';
-import { encodeSafetensors, type Tensor } from './safetensors';
+import { encodeSafetensors } from './safetensors';
 import { fileDigest, readRows, sourceDigest } from './source';
 import { loadTokenizer, tokenizerDigest, type EncodeRow } from './tokenizer';
 
 /** A split as it was written. */
 export interface PreparedSplit {
   name: string;
+  /** Of question answering, questions. */
   rows: number;
+  /** Of question answering: windows, which are the rows of the file. */
+  features?: number;
   /** Tokens in all, and of the longest row. */
   tokens: number;
   longest: number;
-  /** Rows that lost tokens to max_length. */
+  /** Rows that lost tokens to max_length; a question loses none. */
   truncated: number;
 }
 
@@ -32,6 +39,7 @@ export interface PreparedDataset {
   label_names: string[];
   source: PlannedDataset['source'];
   max_length: number;
+  questions?: PlannedDataset['questions'];
   splits: PreparedSplit[];
 }
 
@@ -59,16 +67,16 @@ export async function prepareDataset(
   if (tokenizerDigest(backbonePath) !== dataset.tokenizer) {
     throw new ConfigError({ where: backbonePath, message: `its tokenizer ${CHANGED}` });
   }
-  const encode = loadTokenizer(backbonePath, dataset.max_length);
+  const read = splitReader(dataset, backbonePath);
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   await mkdir(temporary, { recursive: true });
   try {
     const splits: PreparedSplit[] = [];
     for (const split of dataset.splits) {
-      splits.push(await writeSplit(temporary, dataset, split, encode));
+      splits.push(await writeSplit(temporary, dataset, split, read));
     }
-    const { digest, task, kind, num_labels, label_names, source, max_length } = dataset;
-    const prepared: PreparedDataset = { digest, task, kind, num_labels, label_names, source, max_length, splits };
+    const { digest, task, kind, num_labels, label_names, source, max_length, questions } = dataset;
+    const prepared: PreparedDataset = { digest, task, kind, num_labels, label_names, source, max_length, questions, splits };
     await writeJsonAtomically(join(temporary, 'dataset.json'), prepared);
     const reused = !(await renameUnlessThere(temporary, path));
     return { ...prepared, path, reused };
@@ -79,58 +87,86 @@ export async function prepareDataset(
 
 const CHANGED = 'has changed since the sweep was planned; start the sweep again to plan it with what is there now';
 
-async function writeSplit(folder: string, dataset: PlannedDataset, split: PlannedSplit, encode: EncodeRow): Promise<PreparedSplit> {
+/** How a data set's splits are read and written. The tokenizer is opened once for all of them. */
+interface SplitReader {
+  /** Of what the split is read from. */
+  digest: (split: PlannedSplit) => string;
+  /** Reads a split, and returns what writes it. */
+  read: (split: PlannedSplit) => Promise<(folder: string) => Promise<PreparedSplit>>;
+}
+
+function splitReader(dataset: PlannedDataset, backbonePath: string): SplitReader {
+  const { questions, max_length, columns } = dataset;
+  if (questions === undefined) {
+    const encode = loadTokenizer(backbonePath, max_length);
+    return {
+      digest: (split) =>
+        columns === undefined || split.file === null ? sourceDigest(glueTask(dataset.task), split) : fileDigest(split.file),
+      read: async (split) => {
+        const rows = await readSplit(dataset, split);
+        return (folder) => writeRows(folder, split, rows, encode, dataset);
+      },
+    };
+  }
+  const encode = loadQaTokenizer(backbonePath, { max_length, stride: questions.doc_stride });
+  return {
+    digest: (split) => questionsDigest(questions, split),
+    read: async (split) => {
+      const all = await readQuestions(questions, split);
+      return async (folder) => {
+        const chosen = chooseQuestions(all, limitOf(dataset, split), encode, split);
+        const counts = await writeQuestionSplit(folder, split.name, chosen);
+        return { name: split.name, rows: chosen.examples.length, features: chosen.features.length, ...counts, truncated: 0 };
+      };
+    },
+  };
+}
+
+async function writeSplit(
+  folder: string,
+  dataset: PlannedDataset,
+  split: PlannedSplit,
+  { digest, read }: SplitReader,
+): Promise<PreparedSplit> {
   const where = split.file ?? `demo rows of ${dataset.task}`;
   if (split.file !== null && !existsSync(split.file)) {
     throw new ConfigError({ where, message: 'is no longer there; the sweep was planned with it' });
   }
-  // Read first: a file that changes while it is read then has another digest.
-  const { rows, digest } = await readSplit(dataset, split);
-  if (digest !== split.digest) {
-    throw new ConfigError({ where, message: CHANGED });
-  }
-  const chosen = chooseRows(rows.length, split.name === 'train' ? dataset.rows : dataset.validation_rows).map((i) => rows[i]!);
-  const { tensors, ...counts } = ragged(chosen, encode, dataset.kind);
-  await writeFileAtomically(join(folder, `${split.name}.safetensors`), encodeSafetensors(tensors));
-  return { name: split.name, rows: chosen.length, ...counts };
-}
-
-async function readSplit(dataset: PlannedDataset, split: PlannedSplit): Promise<{ rows: Row[]; digest: string }> {
-  const { columns, kind, label_names } = dataset;
-  if (columns === undefined || split.file === null) {
-    const task = glueTask(dataset.task);
-    return { rows: await readRows(task, split), digest: sourceDigest(task, split) };
-  }
-  // Rows with a problem are left out here: planning found none, so a file that has some is a changed one, whose digest tells.
-  const { rows } = await readOwnRows(split.file, { kind, columns }, label_names);
-  return { rows, digest: fileDigest(split.file) };
-}
-
-/** Rows as one long run of tokens and where each begins. */
-function ragged(rows: readonly Row[], encode: EncodeRow, kind: PlannedDataset['kind']) {
-  const encoded = rows.map((row) => encode(row.text, row.pair));
-  const tokens = encoded.reduce((total, { ids }) => total + ids.length, 0);
-  const inputIds = new Int32Array(tokens);
-  const typeIds = new Uint8Array(tokens);
-  const offsets = new BigInt64Array(rows.length + 1);
-  const labels = kind === 'regression' ? new Float32Array(rows.length) : new Int32Array(rows.length);
-  let position = 0;
-  let longest = 0;
-  for (const [i, row] of encoded.entries()) {
-    inputIds.set(row.ids, position);
-    typeIds.set(row.typeIds, position);
-    position += row.ids.length;
-    longest = Math.max(longest, row.ids.length);
-    offsets[i + 1] = BigInt(position);
-    labels[i] = rows[i]!.label ?? (kind === 'regression' ? NaN : -1);
-  }
-  const tensors: Record<string, Tensor> = {
-    input_ids: { shape: [tokens], data: inputIds },
-    offsets: { shape: [rows.length + 1], data: offsets },
-    token_type_ids: { shape: [tokens], data: typeIds },
-    labels: { shape: [rows.length], data: labels },
+  const checkUnchanged = () => {
+    if (digest(split) !== split.digest) throw new ConfigError({ where, message: CHANGED });
   };
-  return { tensors, tokens, longest, truncated: encoded.filter((row) => row.truncated).length };
+  // Before: what is wrong with another content is not the point. After: a file can change while it is read.
+  checkUnchanged();
+  const write = await read(split);
+  checkUnchanged();
+  return write(folder);
+}
+
+const limitOf = ({ rows, validation_rows }: PlannedDataset, { name }: PlannedSplit) => (name === 'train' ? rows : validation_rows);
+
+async function readSplit({ task, columns, kind, label_names }: PlannedDataset, split: PlannedSplit): Promise<Row[]> {
+  if (columns === undefined || split.file === null) return readRows(glueTask(task), split);
+  // Rows with a problem are left out here: planning found none.
+  return (await readOwnRows(split.file, { kind, columns }, label_names)).rows;
+}
+
+async function writeRows(
+  folder: string,
+  split: PlannedSplit,
+  rows: readonly Row[],
+  encode: EncodeRow,
+  dataset: PlannedDataset,
+): Promise<PreparedSplit> {
+  const chosen = chooseRows(rows.length, limitOf(dataset, split)).map((i) => rows[i]!);
+  const encoded = chosen.map((row) => encode(row.text, row.pair));
+  const { tensors, ...counts } = tokenTensors(encoded);
+  const labels =
+    dataset.kind === 'regression'
+      ? Float32Array.from(chosen, ({ label }) => label ?? NaN)
+      : Int32Array.from(chosen, ({ label }) => label ?? -1);
+  const all = { ...tensors, labels: { shape: [chosen.length], data: labels } };
+  await writeFileAtomically(join(folder, `${split.name}.safetensors`), encodeSafetensors(all));
+  return { name: split.name, rows: chosen.length, ...counts, truncated: encoded.filter((row) => row.truncated).length };
 }
 
 /** Renames a folder into place and syncs its parent. False where another process was first: equal digests have equal content. */

@@ -11,9 +11,6 @@ export interface QaWindows {
   stride: number;
 }
 
-/** The official scripts' max_seq_length and doc_stride. */
-export const QA_WINDOWS: QaWindows = { max_length: 384, stride: 128 };
-
 /** A question with a window of its context: a row of the model. */
 export interface QaFeature {
   /** Index of its example. */

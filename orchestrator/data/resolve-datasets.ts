@@ -1,20 +1,25 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DEFAULT_MAX_LENGTH } from '../config/defaults';
 import { ConfigError } from '../config/errors';
-import type { SweepConfig } from '../config/sweep-config';
+import type { SweepConfig, TaskConfig } from '../config/sweep-config';
 import { digestOf } from '../sweep/identity';
-import type { PlannedBackbone, PlannedDataset, PlannedSplit } from '../sweep/types';
+import type { PlannedBackbone, PlannedDataset, PlannedSplit, TaskKind } from '../sweep/types';
 import { glueTask, numLabels, type GlueTask } from './glue-tasks';
 import { readOwnTask } from './own-task';
 import { plannedSplit, type FoundRows } from './planned-split';
+import { publishedTask } from './published-tasks';
+import { loadQaTokenizer } from './qa-features';
+import { readOwnQuestionTask, readSquadTask, type QuestionPlanning } from './question-task';
 import { ROW_CHOICE_VERSION } from './rows';
 import { findSources, readRows, sourceDigest, type SourceOptions, type TaskSource } from './source';
+import { isSquadTask } from './squad-tasks';
 import { tokenizerDigest } from './tokenizer';
 
 /** Raised when the same rows would be written in another form. */
 const DATASET_FORMAT = 1;
 
-export interface ResolveOptions extends SourceOptions {
+export interface ResolveOptions extends SourceOptions, Pick<QuestionPlanning, 'onManyQuestions'> {
   backbone: PlannedBackbone;
 }
 
@@ -23,19 +28,45 @@ export interface ResolveOptions extends SourceOptions {
  * Reads every file to its end, so that a broken one is found before anything runs.
  */
 export async function resolveDatasets(config: SweepConfig, options: ResolveOptions): Promise<PlannedDataset[]> {
-  checkMaxLength(config, options.backbone);
-  const glue = config.tasks.filter(({ own }) => own === null).map(({ name }) => glueTask(name));
-  const found = await findSources(glue, options);
-  const sources = new Map<string, TaskSource>(glue.map(({ name }, i) => [name, found[i]!]));
+  for (const task of config.tasks) checkLengths(task, config, options.backbone);
+  const published = config.tasks.filter(({ own }) => own === null).map(({ name }) => publishedTask(name));
+  const found = await findSources(published, options);
+  const sources = new Map<string, TaskSource>(published.map(({ name }, i) => [name, found[i]!]));
   const tokenizer = tokenizerDigest(options.backbone.path);
   const datasets: PlannedDataset[] = [];
-  for (const { name, own } of config.tasks) {
-    const ofTask = own === null ? await readGlueTask(glueTask(name), sources.get(name)!, config) : await readOwnTask(name, own, config);
-    const { max_length, rows, validation_rows } = config;
-    const planned = { ...ofTask, tokenizer, max_length, rows, validation_rows };
+  for (const task of config.tasks) {
+    const ofTask = await readTask(task, sources.get(task.name), config, options);
+    const { rows, validation_rows } = config;
+    const planned = { ...ofTask, tokenizer, max_length: maxLengthOf(ofTask.kind, config), rows, validation_rows };
     datasets.push({ digest: datasetDigest(planned), ...planned });
   }
   return datasets;
+}
+
+/** @param source where the rows of a published task are; the user's own say that themselves */
+function readTask(
+  { name, own }: TaskConfig,
+  source: TaskSource | undefined,
+  config: SweepConfig,
+  options: ResolveOptions,
+): Promise<FoundRows> {
+  const planning = (): QuestionPlanning => {
+    const windows = { max_length: maxLengthOf('question_answering', config), stride: config.doc_stride };
+    return { config, encode: loadQaTokenizer(options.backbone.path, windows), onManyQuestions: options.onManyQuestions };
+  };
+  if (own === null) {
+    return isSquadTask(name) ? readSquadTask(name, source!, planning()) : readGlueTask(glueTask(name), source!, config);
+  }
+  return own.kind === 'question_answering' ? readOwnQuestionTask(name, own, planning()) : readOwnTask(name, own, config);
+}
+
+function kindOf({ name, own }: TaskConfig): TaskKind {
+  if (own !== null) return own.kind;
+  return isSquadTask(name) ? 'question_answering' : glueTask(name).kind;
+}
+
+function maxLengthOf(kind: TaskKind, { max_length }: SweepConfig): number {
+  return max_length ?? DEFAULT_MAX_LENGTH[kind];
 }
 
 async function readGlueTask(task: GlueTask, { source, files }: TaskSource, config: SweepConfig): Promise<FoundRows> {
@@ -66,11 +97,11 @@ async function readGlueTask(task: GlueTask, { source, files }: TaskSource, confi
 /**
  * 32 hex digits from what decides a data set's content. Not the files' places, and not a limit that is above the rows there are.
  *
- * Of the user's own files also the columns, and the metrics: a result has those that its trial was planned with, so that other
- * metrics make other trials.
+ * Of the user's own files also the columns, and of those and of questions the metrics: a result has those that its trial was planned
+ * with, so that other metrics make other trials.
  */
 export function datasetDigest(dataset: Omit<PlannedDataset, 'digest'>): string {
-  const { task, kind, num_labels, label_names, splits, tokenizer, max_length, columns, metrics } = dataset;
+  const { task, kind, num_labels, label_names, splits, tokenizer, max_length, columns, questions, metrics } = dataset;
   const content = {
     format: DATASET_FORMAT,
     row_choice: ROW_CHOICE_VERSION,
@@ -82,18 +113,26 @@ export function datasetDigest(dataset: Omit<PlannedDataset, 'digest'>): string {
     tokenizer,
     max_length,
     own: columns && { columns, metrics },
+    questions: questions && { ...questions, metrics },
   };
   return digestOf(content).slice(0, 32);
 }
 
-/** A backbone has a limited number of position embeddings; RoBERTa's begin after its padding index. */
-function checkMaxLength(config: SweepConfig, backbone: PlannedBackbone): void {
+/** A backbone has a limited number of position embeddings; RoBERTa's begin after its padding index. Windows must move on. */
+function checkLengths(task: TaskConfig, config: SweepConfig, backbone: PlannedBackbone): void {
+  const where = config.file ?? config.name;
+  const kind = kindOf(task);
+  const length = maxLengthOf(kind, config);
   const file = join(backbone.path, 'config.json');
   const model = JSON.parse(readFileSync(file, 'utf8')) as { max_position_embeddings?: number; pad_token_id?: number };
   const positions = model.max_position_embeddings ?? Infinity;
   const longest = backbone.model_type === 'roberta' ? positions - (model.pad_token_id ?? 1) - 1 : positions;
-  if (config.max_length > longest) {
-    const where = config.file ?? config.name;
-    throw new ConfigError({ where, message: `max_length: ${config.max_length} is not allowed; ${backbone.name} has ${longest} positions` });
+  if (length > longest) {
+    const why = config.max_length === null ? ` (the default for ${task.name})` : '';
+    throw new ConfigError({ where, message: `max_length: ${length}${why} is not allowed; ${backbone.name} has ${longest} positions` });
+  }
+  if (kind === 'question_answering' && config.doc_stride >= length) {
+    const message = `doc_stride: ${config.doc_stride} is not allowed with max_length ${length}; must be less, for ${task.name}'s windows to move on`;
+    throw new ConfigError({ where, message });
   }
 }

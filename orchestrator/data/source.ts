@@ -6,7 +6,8 @@ import { digestOf } from '../sweep/identity';
 import { demoRows } from './demo';
 import { readGlueTsv } from './glue-tsv';
 import type { GlueTask } from './glue-tasks';
-import { fetchGlueParquet, HubUnreachable, readGlueParquet } from './hub';
+import { fetchParquet, HubUnreachable, readGlueParquet } from './hub';
+import { BENCHMARKS, benchmarksOf, type PublishedTask } from './published-tasks';
 import type { Row } from './rows';
 
 /** Where a task's rows come from. */
@@ -28,7 +29,7 @@ export interface SourceOptions {
  * Where each task's rows are: the user's directory, else the hub, else generated. A directory that is given and does not have a
  * task's files is an error: rows of another source in their place would be a surprise.
  */
-export async function findSources(tasks: readonly GlueTask[], { dataDir, env, onNotice }: SourceOptions): Promise<TaskSource[]> {
+export async function findSources(tasks: readonly PublishedTask[], { dataDir, env, onNotice }: SourceOptions): Promise<TaskSource[]> {
   if (dataDir) {
     return inDirectory('--data-dir', dataDir, tasks);
   }
@@ -38,36 +39,45 @@ export async function findSources(tasks: readonly GlueTask[], { dataDir, env, on
   try {
     const sources: TaskSource[] = [];
     for (const task of tasks) {
-      sources.push({ source: 'hub', files: await fetchGlueParquet(task, env) });
+      sources.push({ source: 'hub', files: await fetchParquet(task, env) });
     }
     return sources;
   } catch (error) {
     if (!(error instanceof HubUnreachable)) throw error;
-    onNotice?.(`no data directory is given and ${error.message}: demo rows are generated, which are not GLUE`);
-    return tasks.map((task) => ({ source: 'demo', files: Object.fromEntries(task.splits.map((split) => [split.name, null])) }));
+    const names = benchmarksOf(tasks.map(({ name }) => name));
+    onNotice?.(`no data directory is given and ${error.message}: demo rows are generated, which are not ${names}`);
+    return tasks.map(({ files }) => ({ source: 'demo', files: mapValues(files, () => null) }));
   }
 }
 
-/** The directory holds GLUE's folders (CoLA, MRPC, …), or a folder `glue` that does. */
-function inDirectory(flag: string, directory: string, tasks: readonly GlueTask[]): TaskSource[] {
-  const base = existsSync(join(directory, 'glue')) ? join(directory, 'glue') : directory;
-  const wanted = tasks.flatMap((task) => task.splits.map((split) => ({ task, path: resolve(base, task.folder, split.tsv) })));
-  const missing = wanted.filter(({ path }) => !existsSync(path));
+/** The directory holds a benchmark's folders and files (CoLA, MRPC, …; train-v1.1.json), or a folder `glue` or `squad` that does. */
+function inDirectory(flag: string, directory: string, tasks: readonly PublishedTask[]): TaskSource[] {
+  const found = tasks.map((task) => {
+    const own = join(directory, BENCHMARKS[task.benchmark].folder);
+    const base = existsSync(own) ? own : directory;
+    return { task, files: mapValues(task.files, (path) => resolve(base, path)) };
+  });
+  const missing = found.flatMap(({ task, files }) =>
+    Object.values(files)
+      .filter((path) => !existsSync(path))
+      .map((path) => ({ task, path })),
+  );
   if (missing.length > 0) {
     throw new ConfigError(
-      missing.map(({ task, path }) => ({
+      missing.map(({ task: { name, benchmark }, path }) => ({
         where: `${flag} ${directory}`,
-        message: `has no ${path}, which task ${task.name} needs; GLUE's own folder names are expected, here or under glue/`,
+        message: `has no ${path}, which task ${name} needs; ${BENCHMARKS[benchmark].names} expected, here or under ${BENCHMARKS[benchmark].folder}/`,
       })),
     );
   }
-  return tasks.map((task) => ({
-    source: 'files',
-    files: Object.fromEntries(task.splits.map((split) => [split.name, resolve(base, task.folder, split.tsv)])),
-  }));
+  return found.map(({ files }) => ({ source: 'files', files }));
 }
 
-/** The rows of a split. */
+function mapValues<From, To>(files: Record<string, From>, change: (value: From) => To): Record<string, To> {
+  return Object.fromEntries(Object.entries(files).map(([split, value]) => [split, change(value)]));
+}
+
+/** The rows of a split of a task of GLUE. */
 export function readRows(task: GlueTask, split: { name: string; file: string | null }): Promise<Row[]> {
   if (split.file === null) {
     return Promise.resolve(demoRows(task, split.name));
@@ -75,7 +85,7 @@ export function readRows(task: GlueTask, split: { name: string; file: string | n
   return split.file.endsWith('.parquet') ? readGlueParquet(split.file, task) : Promise.resolve(readGlueTsv(split.file, task));
 }
 
-/** Hex SHA-256 of what a split is read from. */
+/** Hex SHA-256 of what such a split is read from. */
 export function sourceDigest(task: GlueTask, split: { name: string; file: string | null }): string {
   return split.file === null ? digestOf(demoRows(task, split.name)) : fileDigest(split.file);
 }

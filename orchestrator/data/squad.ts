@@ -26,9 +26,14 @@ export interface SquadExample {
  * @throws ConfigError that names file and place (`data[3].paragraphs[2].qas[1]`) of every problem, at most 20
  */
 export function readSquad(path: string, task: SquadTask): SquadExample[] {
+  return squadExamples(path, parseJson(path), task);
+}
+
+/** The questions of a document of SQuAD's shape; `path` is where it comes from, for messages. See readSquad. */
+export function squadExamples(path: string, document: unknown, task: SquadTask): SquadExample[] {
   const problems: Problem[] = [];
   const reader = new Reader(path, task, problems);
-  const examples = reader.read(parseJson(path));
+  const examples = reader.read(document);
   if (problems.length > 0) {
     throw new ConfigError(limitProblems(path, problems, 'problems'));
   }
@@ -117,13 +122,10 @@ class Reader {
       return null;
     }
     if (text === null) return null;
-    const start = atCodePoint(at);
-    if (!context.startsWith(text, start)) {
-      const found = context.slice(start, start + text.length);
-      this.problem(place, `${show(text)} is not in the context at answer_start ${at}, where ${show(found)} is; ${placesOf(text, context)}`);
-      return null;
-    }
-    return { text, start };
+    const found = answerAt(text, at, context, { key: 'answer_start', atCodePoint });
+    if (typeof found !== 'string') return found;
+    this.problem(place, found);
+    return null;
   }
 
   /** The objects of a list, each with its place; what is not one is a problem. */
@@ -153,6 +155,23 @@ class Reader {
   private problem(place: string, message: string): void {
     this.problems.push({ where: `${this.path}: ${place}`, message });
   }
+}
+
+/**
+ * An answer by its place in the context, in code points; a sentence that says what is there instead where that is something else.
+ *
+ * @param options.key what the place is called, for the sentence
+ */
+export function answerAt(
+  text: string,
+  at: number,
+  context: string,
+  { key, atCodePoint = codePoints(context) }: { key: string; atCodePoint?: (index: number) => number },
+): SquadAnswer | string {
+  const start = atCodePoint(at);
+  if (context.startsWith(text, start)) return { text, start };
+  const found = context.slice(start, start + text.length);
+  return `${show(text)} is not in the context at ${key} ${at}, where ${show(found)} is; ${placesOf(text, context)}`;
 }
 
 function isObject(value: unknown): value is JsonObject {

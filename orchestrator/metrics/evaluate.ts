@@ -4,7 +4,11 @@ import { datasetPath } from '../data/prepare';
 import { float32Tensor, readSafetensors } from '../data/safetensors';
 import { datasetOf } from '../sweep/lookup';
 import type { Plan, PlannedDataset, Trial } from '../sweep/types';
+import { evaluateQuestions, type QuestionEvaluation } from './evaluate-questions';
 import { argmaxRows, evaluateSplit, type Evaluation } from './glue';
+
+/** What a trial came to; thresholds and files are of question answering. */
+export type TrialEvaluation = Evaluation & Partial<QuestionEvaluation>;
 
 /** Labels of a split of a prepared data set, as numbers. */
 export function readLabels(root: string, dataset: PlannedDataset, split: string): number[] {
@@ -23,17 +27,20 @@ export function evaluationSplits(dataset: PlannedDataset): string[] {
 
 /**
  * A trial's metrics, from its predictions.<split>.safetensors (logits float32 [rows, labels]) and the labels of its data set. All
- * splits of a task together: MNLI has accuracy (matched) and accuracy_mismatched.
+ * splits of a task together: MNLI has accuracy (matched) and accuracy_mismatched. Of question answering see evaluateQuestions.
  *
  * @throws ConfigError that names the file where predictions are missing or of another shape than the data set
  */
-export function evaluatePredictions(root: string, plan: Plan, trial: Trial): Evaluation {
+export function evaluatePredictions(root: string, plan: Plan, trial: Trial): TrialEvaluation {
   const dataset = datasetOf(plan, trial.dataset);
+  const predictionsOf = (split: string) => join(root, 'trials', trial.id, `predictions.${split}.safetensors`);
+  // Its data sets have one split to be measured on.
+  if (dataset.kind === 'question_answering') return evaluateQuestions(root, dataset, 'validation', predictionsOf('validation'));
   const metrics: Record<string, number> = {};
   const warnings: string[] = [];
   for (const split of evaluationSplits(dataset)) {
     const labels = readLabels(root, dataset, split);
-    const predicted = readPredictions(join(root, 'trials', trial.id, `predictions.${split}.safetensors`), dataset, labels.length);
+    const predicted = readPredictions(predictionsOf(split), dataset, labels.length);
     if (dataset.kind === 'classification' && new Set(predicted).size === 1 && new Set(labels).size > 1) {
       warnings.push(`one_class_predictions: every row of ${split} is predicted as ${dataset.label_names[predicted[0]!] ?? 'no class'}`);
     }

@@ -25,6 +25,8 @@ export interface RowSummary {
   reference: string | null;
   /** Differences to the dense trial of the same seed, by metric. */
   difference: Record<string, PairedDifference>;
+  /** Of metrics that take the best threshold of these rows (TrialResult.thresholds): that threshold of each trial that is done, by seed. */
+  thresholds?: Record<string, number[]>;
   /** How many of its trials have a warning that their mask or predictions mean little, by the warning's code; without those of none. */
   degenerate: Partial<Record<DegenerateWarning, number>>;
 }
@@ -34,6 +36,7 @@ export const DEGENERATE_WARNINGS = [
   'layers_emptied',
   'degenerate_scores',
   'one_class_predictions',
+  'empty_answers',
   'non_finite_predictions',
   'undefined_metric',
 ] as const;
@@ -111,7 +114,7 @@ type Results = ReadonlyMap<string, TrialResult>;
 
 function summarizeRow(variant: Variant, variants: readonly Variant[], plan: Plan, dataset: PlannedDataset, results: Results): RowSummary {
   const { prune } = variant.config;
-  const sizes = ({ config }: Variant) => budgetOf(config.adapter, config.prune, plan.backbone, dataset.num_labels);
+  const sizes = ({ config }: Variant) => budgetOf(config.adapter, config.prune, plan.backbone, dataset.num_labels, dataset.kind);
   const budget = { ...sizes(variant), ...keptIn(variant, results) };
   const own = valuesBySeed(variant, results);
   const reference = referenceOf(variant, variants);
@@ -133,8 +136,17 @@ function summarizeRow(variant: Variant, variants: readonly Variant[], plan: Plan
     kept_of_dense: budget.kept / (reference ? sizes(reference) : budget).trainable,
     reference: reference && rowName(reference),
     difference: reference === null ? {} : differences(variant, reference, dataset, results),
+    ...thresholdsOf(variant, results),
     degenerate: countDegenerate(variant, results),
   };
+}
+
+function thresholdsOf({ trials }: Variant, results: Results): Pick<RowSummary, 'thresholds'> {
+  const thresholds: Record<string, number[]> = {};
+  for (const { id } of trials.toSorted((a, b) => a.seed - b.seed)) {
+    for (const [metric, value] of Object.entries(results.get(id)?.thresholds ?? {})) (thresholds[metric] ??= []).push(value);
+  }
+  return Object.keys(thresholds).length > 0 ? { thresholds } : {};
 }
 
 const rowName = ({ label, bottleneck }: Variant) => `${label}, bottleneck ${bottleneck}`;

@@ -101,12 +101,16 @@ function checkData(dataDir: string | undefined): Omit<Finding, 'name'> {
   if (dataDir === undefined) {
     return {
       state: 'note',
-      text: 'no folder of GLUE files is named',
+      text: 'no folder of GLUE or SQuAD files is named',
       advice: 'Give --data-dir, or SA_ORCH_DATA; else the hub is tried, then demo rows.',
     };
   }
   if (existsSync(dataDir) && statSync(dataDir).isDirectory()) return fine(dataDir);
-  return { state: 'broken', text: `${dataDir} is no folder`, advice: 'Name the folder that has CoLA/, MRPC/, … in it.' };
+  return {
+    state: 'broken',
+    text: `${dataDir} is no folder`,
+    advice: 'Name the folder that has CoLA/, MRPC/, … or train-v1.1.json, … in it.',
+  };
 }
 
 async function checkPorts(): Promise<Omit<Finding, 'name'>> {

@@ -2,7 +2,7 @@
  * The files of sweeps and trials under the artifact root:
  *
  *   sweeps/<sweep id>/plan.json, progress/<cohort>.json
- *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json
+ *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json; of questions answers.<split>.json
  *
  * A trial has one of each, whichever sweeps it belongs to. All are written atomically, so an activity that runs twice changes nothing.
  */
@@ -98,6 +98,11 @@ export function writeResult(root: string, result: TrialResult): Promise<void> {
 
 export function readResult(root: string, trialId: string): Promise<TrialResult | null> {
   return readJson(join(trialDir(root, trialId), 'result.json'));
+}
+
+/** Writes a file of a trial's results beside its predictions: answers by question id, for example. */
+export function writeTrialJson(root: string, trialId: string, name: string, values: Record<string, unknown>): Promise<void> {
+  return writeJsonAtomically(join(trialDir(root, trialId), name), values);
 }
 
 /** Takes a result away, so that the trial counts as not run. What it trained stays, and is not trained again. */

@@ -1,6 +1,6 @@
 import { isBottleneck } from '../config/adapter-kinds';
 import { modulesOfLayer, unitSize } from './modules';
-import type { AdapterConfig, Budget, PlannedBackbone, PruneConfig } from './types';
+import type { AdapterConfig, Budget, PlannedBackbone, PruneConfig, TaskKind } from './types';
 
 const BYTES_PER_WEIGHT = 4;
 
@@ -55,14 +55,21 @@ function unfrozenSize({ unfrozen }: AdapterConfig, backbone: BackboneSizes): num
 /**
  * Sizes of an adapter and its head, in weights; `kept` as it will be at the end of training.
  *
- * The head is dense [d, d] and out [labels, d] with biases. `stored_bytes` counts the tensors of adapter_model.safetensors, zeros included;
+ * The head is dense [d, d] and out [labels, d] with biases, of question answering out alone. `stored_bytes` counts the tensors of adapter_model.safetensors, zeros included;
  * the file's header (names and shapes) comes on top.
  */
-export function budgetOf(adapter: AdapterConfig, prune: PruneConfig, backbone: BackboneSizes, numLabels: number): Budget {
+export function budgetOf(
+  adapter: AdapterConfig,
+  prune: PruneConfig,
+  backbone: BackboneSizes,
+  numLabels: number,
+  kind: TaskKind = 'classification',
+): Budget {
   const { matrices, fixed } = adapterSizes(adapter, backbone);
   const kept = prune.structure === 'units' ? keptInUnits(adapter, prune, backbone) : keptOfMatrices(matrices, prune);
   const d = backbone.hidden_size;
-  const head = d * d + d + numLabels * d + numLabels;
+  const dense = kind === 'question_answering' ? 0 : d * d + d;
+  const head = dense + numLabels * d + numLabels;
   const trainable = sum(matrices) + fixed;
   return { trainable, kept: kept + fixed, head, stored_bytes: BYTES_PER_WEIGHT * (trainable + head) };
 }

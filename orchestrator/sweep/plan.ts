@@ -57,10 +57,10 @@ export function planSweep(config: SweepConfig, { backbone, datasets, maxCohort, 
   };
 }
 
-/** The last step of an epoch takes what rows are left. */
+/** The last step of an epoch takes what rows are left; of question answering, what features are. */
 function stepsPerEpoch(dataset: PlannedDataset, batchSize: number): number {
-  const rows = dataset.splits.find((split) => split.name === 'train')?.rows ?? 0;
-  return Math.ceil(rows / batchSize);
+  const train = dataset.splits.find((split) => split.name === 'train');
+  return Math.ceil((train?.features ?? train?.rows ?? 0) / batchSize);
 }
 
 function resolveTrain({ epochs, steps, ...rest }: TrainSettings, perEpoch: number, { task }: PlannedDataset): TrainConfig {

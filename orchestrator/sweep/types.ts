@@ -18,7 +18,7 @@ export type MaskControl = 'none' | 'inverted' | 'shuffled';
 export type MaskStructure = 'weights' | 'n_m' | 'units';
 export type MaskRules = 'exact' | 'official';
 export type LearningRateSchedule = 'linear' | 'constant';
-export type TaskKind = 'classification' | 'regression';
+export type TaskKind = 'classification' | 'regression' | 'question_answering';
 
 /**
  * The trained modules of a trial. Fields as in `Adapter` of job.proto. What the modules do not use has one value, whatever was
@@ -138,10 +138,12 @@ export interface PlannedSplit {
   name: string;
   /** The file the rows come from; null for demo rows. */
   file: string | null;
-  /** Rows used. */
+  /** Rows used; of question answering, questions. */
   rows: number;
   /** Rows the source has. */
   of: number;
+  /** Of question answering: windows of those questions' contexts, which are what a trainer takes for rows. */
+  features?: number;
   /** Hex SHA-256 of the file's content; of the rows' JSON where the rows are generated. */
   digest: string;
 }
@@ -153,6 +155,25 @@ export interface DatasetColumns {
   label: string;
 }
 
+/** The columns of the user's own tables that make a question. */
+export interface QuestionColumns {
+  question: string;
+  context: string;
+  answer: string;
+  /** Where the answer begins in the context; null where the answer says it by itself. */
+  answer_start: string | null;
+}
+
+/** How questions are read, cut into windows and scored. */
+export interface PlannedQuestions {
+  /** Tokens of a context that neighbouring windows share. */
+  doc_stride: number;
+  /** Whether questions may have no answer: the rules of SQuAD v2.0, else those of v1.1. */
+  no_answer: boolean;
+  /** Of tables of the user's own; absent for SQuAD's JSON. */
+  columns?: QuestionColumns;
+}
+
 /** A data set to prepare: which rows, and how they become token ids. */
 export interface PlannedDataset {
   /** Hex SHA-256 (first 32 digits) of source rows, tokenizer and choice of rows; names `datasets/<digest>`. */
@@ -160,18 +181,23 @@ export interface PlannedDataset {
   task: string;
   kind: TaskKind;
   num_labels: number;
-  /** Class names in index order; empty for regression. */
+  /** Class names in index order; empty for the other kinds. */
   label_names: string[];
   /** Metric names in report order, the first is the one that decides. */
   metrics: string[];
-  /** Where rows come from: the user's files, the hub, or rows that this project generates (never to be reported as GLUE). */
+  /** Where rows come from: the user's files, the hub, or rows that this project generates (never to be reported as GLUE or SQuAD). */
   source: 'files' | 'hub' | 'demo';
   /** Of a task with the user's own files; absent for GLUE, whose readers know theirs. */
   columns?: DatasetColumns;
+  /** Of question answering alone. */
+  questions?: PlannedQuestions;
   splits: PlannedSplit[];
   /** Hex SHA-256 of the files that define the tokenizer. */
   tokenizer: string;
-  /** Tokens a row at most, special tokens included; longer pairs lose tokens of the longer text first. */
+  /**
+   * Tokens a row at most, special tokens included; longer pairs lose tokens of the longer text first, longer contexts of questions
+   * become several rows.
+   */
   max_length: number;
   /** At most this many training and validation rows; null takes all. */
   rows: number | null;
@@ -232,6 +258,8 @@ export interface TrialResult {
   status: 'done' | 'failed' | 'cancelled';
   /** By name, in [−1, 1] or [0, 1] as the metric is defined; empty unless done. */
   metrics: Record<string, number>;
+  /** Of metrics that take the best threshold of the very rows they are of (`best_f1`), by name: that threshold, as a no-answer margin. */
+  thresholds?: Record<string, number>;
   budget: Budget;
   /** Speed and time are those of the trial among the `cohort` trials that were trained together with it. */
   train: { steps: number; rows_per_s: number; wall_s: number; cohort: number };

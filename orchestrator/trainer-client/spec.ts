@@ -70,6 +70,7 @@ export const PRUNERS: Record<PruneConfig['pruner'], Pruner> = {
 export const TASK_KINDS: Record<PlannedDataset['kind'], TaskKind> = {
   classification: TaskKind.TASK_KIND_CLASSIFICATION,
   regression: TaskKind.TASK_KIND_REGRESSION,
+  question_answering: TaskKind.TASK_KIND_QUESTION_ANSWERING,
 };
 export const UNFROZEN: Record<AdapterConfig['unfrozen'], Unfrozen> = {
   none: Unfrozen.UNFROZEN_NONE,

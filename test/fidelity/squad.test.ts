@@ -6,7 +6,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadQaTokenizer, QA_WINDOWS } from '../../orchestrator/data/qa-features';
+import { loadQaTokenizer } from '../../orchestrator/data/qa-features';
 import { seededRandom } from '../../orchestrator/data/rows';
 import { readSquad, type SquadExample } from '../../orchestrator/data/squad';
 import { evaluateSquad, evaluateSquadV2 } from '../../orchestrator/metrics/squad';
@@ -73,7 +73,7 @@ real('all metrics and thresholds of v2.0 are the official ones, with and without
 
 real.each(['bert-base-uncased', 'roberta-base'])('answers out of the logits of %s rows are the official ones', (model) => {
   const examples = readSquad(join(data!, 'squad', 'dev-v1.1.json'), 'squad').filter((_, i) => i % 8 === 0);
-  const features = loadQaTokenizer(join(data!, 'vocab', model), { ...QA_WINDOWS, max_length: 200, stride: 64 })(examples);
+  const features = loadQaTokenizer(join(data!, 'vocab', model), { max_length: 200, stride: 64 })(examples);
   const random = seededRandom(2);
   // Rounded ones are often equal.
   const draw = (length: number, rounded: boolean) =>

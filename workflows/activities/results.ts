@@ -1,8 +1,8 @@
 /** From predictions to result files, and from those to the report. */
 import { adapterName, bottleneckOf } from '../../orchestrator/config/adapter-kinds';
-import { evaluatePredictions } from '../../orchestrator/metrics/evaluate';
+import { evaluatePredictions, type TrialEvaluation } from '../../orchestrator/metrics/evaluate';
 import { writeReport } from '../../orchestrator/report/write';
-import { readPlan, readResult, readResults, readStage, writeResult } from '../../orchestrator/store/sweep-store';
+import { readPlan, readResult, readResults, readStage, writeResult, writeTrialJson } from '../../orchestrator/store/sweep-store';
 import { budgetOf } from '../../orchestrator/sweep/budget';
 import { cohortOf, datasetOf, trialOf } from '../../orchestrator/sweep/lookup';
 import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
@@ -25,7 +25,12 @@ export async function pendingTrials(setup: WorkerSetup, input: PlanRef & { cohor
   return pending;
 }
 
-/** Writes a result for each of these trials: its metrics, or why it has none. Counts them by outcome. */
+/**
+ * Writes a result for each of these trials: its metrics, or why it has none. Counts them by outcome.
+ *
+ * One that is done already stays: an attempt goes on where the one before it ran out of time (answers to ten thousand questions are
+ * seconds of work a trial).
+ */
 export async function evaluateTrials(
   setup: WorkerSetup,
   input: PlanRef & { trials: string[]; failed: Record<string, Failed> },
@@ -33,8 +38,11 @@ export async function evaluateTrials(
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
   for (const id of input.trials) {
-    const result = await resultOf(setup.root, plan, trialOf(plan, id), input.failed[id] ?? null);
-    await writeResult(setup.root, result);
+    let result = await readResult(setup.root, id);
+    if (result?.status !== 'done') {
+      result = await resultOf(setup.root, plan, trialOf(plan, id), input.failed[id] ?? null);
+      await writeResult(setup.root, result);
+    }
     outcome[result.status]++;
   }
   return outcome;
@@ -58,8 +66,10 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
   const [pruned, trained] = [await readStage(root, trial.id, 'prune'), await readStage(root, trial.id, 'train')];
   // The job that made the last mask knows what it came to: as planned, but by the official rules.
   const { achieved_sparsity = null, kept } = (prune.every_steps > 0 ? trained : pruned)?.values ?? {};
-  const planned = budgetOf(adapter, prune, plan.backbone, dataset.num_labels);
-  const evaluated = failed ? { metrics: {}, warnings: [] } : evaluatePredictions(root, plan, trial);
+  const planned = budgetOf(adapter, prune, plan.backbone, dataset.num_labels, dataset.kind);
+  const evaluated: TrialEvaluation = failed ? { metrics: {}, warnings: [] } : evaluatePredictions(root, plan, trial);
+  for (const [name, values] of Object.entries(evaluated.files ?? {})) await writeTrialJson(root, trial.id, name, values);
+  const { thresholds = {} } = evaluated;
   return {
     trial_id: trial.id,
     task: trial.task,
@@ -72,6 +82,7 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
     seed: trial.seed,
     status: failed ? (failed.reason === 'cancelled' ? 'cancelled' : 'failed') : 'done',
     metrics: evaluated.metrics,
+    ...(Object.keys(thresholds).length > 0 ? { thresholds } : {}),
     budget: { ...planned, kept: kept ?? planned.kept },
     train: {
       steps: trained?.values.steps ?? 0,

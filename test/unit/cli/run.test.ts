@@ -54,6 +54,7 @@ describe('the flags of sa-orch run', () => {
         '--weight_decay 0.2 --warmup_ratio 0.1 --max_seq_length 64',
     );
     expect(names).toMatchObject({ backbone: 'bert-base-uncased', max_length: 64, tasks: [{ name: 'rte' }] });
+    expect(configFrom('--task squad --doc_stride 64')).toMatchObject({ max_length: null, doc_stride: 64 });
     expect(names.tasks[0]!.train).toMatchObject({ epochs: 10, batch_size: 48, learning_rate: 1e-4, weight_decay: 0.2, warmup: 0.1 });
     expect(lineOf('--pruner synflow --sparsity 0.5 --mask_scope local --prune_epochs 7 --compression_schedule linear')).toMatchObject({
       ...{ scope: ['local'], rounds: [7], schedule: ['linear'] },
@@ -64,6 +65,8 @@ describe('the flags of sa-orch run', () => {
     });
     expect(lineOf('--pruner mag --sparsity 0.5 --invert --shuffle false')).toMatchObject({ reinitialize: [false], control: ['inverted'] });
     expect(lineOf('--pruner snip --sparsity 0.5 --prune_dataset_ratio 8').scoring_rows).toEqual([16]);
+    const squad = configFrom('--task squad --pruner snip --sparsity 0.5 --prune_dataset_ratio 8');
+    expect(squad.compare[0]!.scoring_rows).toEqual([16]);
   });
 
   test("say an adapter's norm, start and scale as the published scripts do", () => {
@@ -145,7 +148,7 @@ describe('the flags of sa-orch run', () => {
   });
 
   test('name a task', () => {
-    expect(() => configFrom('--pruner none')).toThrow('--task: is missing; must be a GLUE task, for example mrpc');
+    expect(() => configFrom('--pruner none')).toThrow('--task: is missing; must be a task of GLUE or SQuAD, for example mrpc');
   });
 
   test.each([

@@ -37,7 +37,8 @@ describe('a sweep file', () => {
       backbone: 'all-MiniLM-L6-v2',
       seeds: [1, 2, 3],
       rows: null,
-      max_length: 128,
+      max_length: null,
+      doc_stride: 128,
       profile: null,
     });
     expect(config.tasks).toEqual([{ name: 'mrpc', train: DEFAULT_TRAIN, own: null }]);
@@ -107,6 +108,50 @@ describe("a task of the user's own", () => {
     expect(load(`tasks: [{${KEYS}}, ${REGRESSION}]`).tasks.map(({ own }) => own!.metrics)).toEqual([['accuracy'], ['pearson', 'spearman']]);
   });
 
+  const QUESTIONS = 'name: manuals, kind: question_answering';
+
+  test('has questions in the JSON of SQuAD, or in tables with columns', () => {
+    const json = `{${QUESTIONS}, train: data/a.json, validation: b.JSON}`;
+    const table = '{name: b, kind: question_answering, train: a.csv, validation: b.json, question: q, context: c, answer: a}';
+    expect(load(`tasks: [${json}, ${table}]`).tasks.map(({ own }) => own)).toEqual([
+      {
+        origin: `${file}:1`,
+        kind: 'question_answering',
+        files: { train: join(folder, 'data/a.json'), validation: join(folder, 'b.JSON') },
+        columns: null,
+        metrics: null,
+      },
+      expect.objectContaining({ columns: { question: 'q', context: 'c', answer: 'a', answer_start: null } }),
+    ]);
+  });
+
+  test.each([
+    [
+      'columns of a JSON file',
+      'train: a.json, validation: b.json, answer: a',
+      'answer: "a" is not allowed; must be left out: files in SQuAD',
+    ],
+    ['no column of answers for a table', 'train: a.csv, validation: b.json, question: q, context: c', 'answer: must be there for tables'],
+    [
+      'a column twice',
+      'train: a.csv, validation: b.csv, question: q, context: c, answer: q',
+      'answer: "q" is not allowed; must be a column of its own',
+    ],
+    ['a key of classification', 'train: a.csv, validation: b.csv, label: a', 'label is not a key here'],
+    [
+      'a metric of another kind',
+      'train: a.json, validation: b.json, metrics: accuracy',
+      'metrics: "accuracy" is not allowed; must be one of f1, exact_match, best_f1, has',
+    ],
+    [
+      'a file of another format',
+      'train: a.txt, validation: b.json',
+      'train: "a.txt" is not allowed; must be the path of a .json, .csv, .tsv, .jsonl or .parquet file',
+    ],
+  ])('of questions is refused with %s', (_what, keys, message) => {
+    expect(problems(`tasks: [{${QUESTIONS}, ${keys}}]`).join('\n')).toContain(`1: tasks[0].${message}`);
+  });
+
   test('has its training settings under settings', () => {
     const [task] = load(`{tasks: [{${KEYS}, settings: {steps: 9}}], train: {epochs: 2, learning_rate: 1e-3}}`).tasks;
     expect(task!.train).toMatchObject({ epochs: null, steps: 9, learning_rate: 1e-3 });
@@ -132,7 +177,7 @@ describe("a task of the user's own", () => {
       .join(', ');
 
   test.each([
-    ['no kind', without('kind'), 'kind: is missing; must be one of classification, regression'],
+    ['no kind', without('kind'), 'kind: is missing; must be one of classification, regression, question_answering'],
     ['no validation', without('validation'), 'validation: is missing; must be the path of a .csv, .tsv, .jsonl or .parquet file'],
     [
       'training settings where the file is',
@@ -358,7 +403,7 @@ describe('a wrong sweep file', () => {
     [
       'a word that is not in the list',
       'tasks: [mrcp]',
-      '1: tasks[0]: "mrcp" is not allowed; must be one of cola, sst2, mrpc, qqp, stsb, mnli, qnli, rte, wnli; did you mean "mrpc"?',
+      '1: tasks[0]: "mrcp" is not allowed; must be one of cola, sst2, mrpc, qqp, stsb, mnli, qnli, rte, wnli, squad, squad_v2; did you mean "mrpc"?',
     ],
     [
       'a wrong value in a profile that is not used',

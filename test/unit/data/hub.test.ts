@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { glueTask } from '../../../orchestrator/data/glue-tasks';
-import { fetchGlueParquet, readGlueParquet } from '../../../orchestrator/data/hub';
-import { PARQUET } from '../support/parquet';
+import { fetchParquet, readGlueParquet, readSquadParquet } from '../../../orchestrator/data/hub';
+import { publishedTask } from '../../../orchestrator/data/published-tasks';
+import { PARQUET, SQUAD_PARQUET } from '../support/parquet';
 
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-hub-'));
 const file = join(folder, 'validation.parquet');
@@ -16,6 +17,26 @@ describe("the hub's parquet files", () => {
       { text: 'A "quote"', pair: 'B', label: 1 },
       { text: 'Zwei', pair: 'Two', label: null },
     ]);
+  });
+
+  test('hold the questions of SQuAD, with all their answers or none', async () => {
+    writeFileSync(file, SQUAD_PARQUET);
+    const context = 'Der Müller 𝄞 sang.';
+    const answers = [
+      { text: 'Müller', start: 4 },
+      { text: 'Der Müller', start: 0 },
+    ];
+    expect(await readSquadParquet(file, 'squad_v2')).toEqual([
+      { id: 'q0', question: 'Who sang?', context, answers },
+      { id: 'q1', question: 'Who slept?', context, answers: [] },
+    ]);
+  });
+
+  test('of questions are checked as the JSON is', async () => {
+    writeFileSync(file, SQUAD_PARQUET);
+    await expect(readSquadParquet(file, 'squad')).rejects.toThrow(`${file}, row 2: has no answer; at least one is expected`);
+    writeFileSync(file, PARQUET);
+    await expect(readSquadParquet(file, 'squad')).rejects.toThrow('row 1: does not have the columns id, context, question, answers');
   });
 
   test('of another task are refused with the columns that they have', async () => {
@@ -32,6 +53,7 @@ describe("the hub's parquet files", () => {
 
   test('are not asked for where HF_HUB_OFFLINE says so', async () => {
     const env = { HF_HUB_OFFLINE: '1' };
-    await expect(fetchGlueParquet({ ...glueTask('rte'), name: 'no-such' as 'rte' }, env)).rejects.toThrow('HF_HUB_OFFLINE is set');
+    const task = { ...publishedTask('rte'), hub: { repo: 'nobody/no-such', files: { train: 'train.parquet' } } };
+    await expect(fetchParquet(task, env)).rejects.toThrow('HF_HUB_OFFLINE is set');
   });
 });

@@ -84,13 +84,16 @@ describe('a metric that is not defined', () => {
 });
 
 describe('evaluateSplit', () => {
-  test.each(Object.values(OWN_TASK_METRICS).flat())(
-    'knows %s, which a task of its own may ask for, and reports have a title for it',
+  test.each([...OWN_TASK_METRICS.classification, ...OWN_TASK_METRICS.regression])(
+    'knows %s, which a task of its own may ask for',
     (name) => {
       expect(evaluateSplit([name], { suffix: '', predicted: [1, 0, 1], labels: [1, 0, 1] }).metrics[name]).toBeCloseTo(1, 12);
-      expect(METRIC_TITLES).toHaveProperty(name);
     },
   );
+
+  test.each(Object.values(OWN_TASK_METRICS).flat())('reports have a title for %s', (name) => {
+    expect(METRIC_TITLES).toHaveProperty(name);
+  });
 
   test('gives the metrics of its split, in the order asked', () => {
     const matched = { suffix: '', predicted: [0, 1, 2], labels: [0, 1, 1] };

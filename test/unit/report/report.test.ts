@@ -89,11 +89,38 @@ describe('a report', () => {
       /^A subset of the rows, from the user's files; not comparable .* mrpc train 400 of 3,668/,
     ],
     ['all rows', {}, /^All rows of the data sets at hand, from the user's files\.\n/],
-    ['the hub', { source: 'hub' as const }, /^All rows of the data sets at hand, from the hub/],
+    ['the hub', { source: 'hub' as const }, /^All rows of the data sets at hand, from the hub \(nyu-mll\/glue\)\.\n/],
   ])('says on its first line that it was made on %s', async (_what, change, first) => {
     const plan = planOf({}, change);
     expect((await report(plan, resultsOf(plan))).markdown).toMatch(first);
     expect(renderTable(plan, resultsOf(plan))).toMatch(first);
+  });
+
+  test.each([
+    ['demo', /^Demo rows, not SQuAD \(squad_v2\): .* these numbers say nothing about SQuAD\.\n/],
+    ['hub', /^All rows of the data sets at hand, from the hub \(rajpurkar\/squad_v2\)\.\n/],
+  ] as const)('of SQuAD says so on its first line: %s', (source, first) => {
+    const plan = planOf({}, { source });
+    plan.datasets[0]!.task = 'squad_v2';
+    expect(renderTable(plan, resultsOf(plan))).toMatch(first);
+  });
+
+  test('says which threshold the best F1 of questions is at, and that it is one of these very rows', async () => {
+    const plan = planOf({ seeds: [1, 2] }, { kind: 'question_answering', metrics: ['f1', 'best_f1'] });
+    const results = plan.trials.map((trial, i) =>
+      resultOf(
+        plan,
+        trial,
+        { f1: 0.5, best_f1: 0.6 },
+        { thresholds: { best_f1: i - 1.25 }, warnings: i === 3 ? ['empty_answers: all'] : [] },
+      ),
+    );
+    const { markdown, summary, csv } = await report(plan, results);
+    expect(markdown).toContain('- best F1 is at the no-answer threshold that is best on these same rows, by seed:\n');
+    expect(markdown).toContain('  - dense, bottleneck 64: −1.25, −0.25\n  - snip 40 %, bottleneck 64: 0.75, 1.75\n');
+    expect(markdown).toContain('snip 40 %, bottleneck 64: every answer is empty in 1 of 2 trials (empty_answers)');
+    expect(summary.tasks[0]!.rows[0]).toMatchObject({ thresholds: { best_f1: [-1.25, -0.25] }, budget: { head: 2 * 384 + 2 } });
+    expect(csv.split('\r\n')[0]).toContain('metrics.best_f1,metrics.f1,thresholds.best_f1,');
   });
 
   test('pairs by seed: a seed that the dense adapter lacks is in no difference', async () => {

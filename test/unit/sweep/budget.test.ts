@@ -84,6 +84,12 @@ describe('budgetOf', () => {
   test('a regression head has one output', () => {
     expect(budgetOf(houlsby, dense, backbone(), 1).head).toBe(384 * 384 + 384 + 384 + 1);
   });
+
+  test('the head of question answering is its outputs alone', () => {
+    const { head, trainable, stored_bytes } = budgetOf(houlsby, dense, backbone(), 2, 'question_answering');
+    expect(head).toBe(2 * 384 + 2);
+    expect(stored_bytes).toBe(4 * (trainable + head));
+  });
 });
 
 describe('adapterSizes', () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readResult, writePlan, writeStage } from '../../../orchestrator/store/sweep-store';
@@ -6,6 +6,8 @@ import { budgetOf } from '../../../orchestrator/sweep/budget';
 import type { PruneConfig, TrialResult } from '../../../orchestrator/sweep/types';
 import { evaluateTrials } from '../../../workflows/activities/results';
 import { backbone, prune } from '../support/plans';
+import { questionTrial } from '../support/question-trial';
+import { NOBODY, WHO } from '../support/questions';
 import { plannedTrial, tinyPlan } from '../trainer-client/tiny-plan';
 
 const root = mkdtempSync(join(tmpdir(), 'sa-orch-results-'));
@@ -43,4 +45,37 @@ describe('what a mask came to', () => {
     const { result, planned } = await resultOf({ every_steps: 7, rounds: 2 }, { prune: PRUNED, train: {} });
     expect(result).toMatchObject({ achieved_sparsity: null, budget: planned });
   });
+});
+
+test('a trial of question answering leaves its answers beside its predictions, and its threshold in its result', async () => {
+  const { root: ofQuestions, plan, trial, predict } = await questionTrial(root, 'squad_v2', [WHO, NOBODY]);
+  predict([
+    { span: [0, 1], none: 6 },
+    { span: [0, 1], none: 7 },
+  ]);
+  const planDigest = await writePlan(ofQuestions, plan);
+  const setup = { root: ofQuestions } as Parameters<typeof evaluateTrials>[0];
+  await evaluateTrials(setup, { sweepId: plan.sweep_id, planDigest, trials: [trial.id], failed: {} });
+  const read = (name: string) => JSON.parse(readFileSync(join(ofQuestions, 'trials', trial.id, name), 'utf8')) as unknown;
+  expect(read('answers.validation.json')).toEqual({ q0: '', q1: '' });
+  expect(read('spans.validation.json')).toEqual({ q0: 'The cat', q1: 'The cat' });
+  expect(read('no_answer.validation.json')).toEqual({ q0: 2, q1: 4 });
+  expect(await readResult(ofQuestions, trial.id)).toMatchObject({
+    status: 'done',
+    metrics: { f1: 0.5, best_f1: 1 },
+    thresholds: { best_f1: 2 },
+    budget: { head: 2 * 384 + 2 },
+  });
+});
+
+test('a result that is done is not made again: an attempt goes on where the one before it ended', async () => {
+  const { root: ofQuestions, plan, trial, predict, write } = await questionTrial(root, 'squad', [WHO]);
+  predict([{ span: [0, 1] }]);
+  const setup = { root: ofQuestions } as Parameters<typeof evaluateTrials>[0];
+  const input = { sweepId: plan.sweep_id, planDigest: await writePlan(ofQuestions, plan), trials: [trial.id] };
+  const cancelled = { [trial.id]: { reason: 'cancelled', message: 'by somebody' } };
+  expect(await evaluateTrials(setup, { ...input, failed: cancelled })).toMatchObject({ cancelled: 1 });
+  expect(await evaluateTrials(setup, { ...input, failed: {} })).toMatchObject({ done: 1 });
+  write([1, 1], new Float32Array(1));
+  expect(await evaluateTrials(setup, { ...input, failed: {} })).toMatchObject({ done: 1 });
 });
