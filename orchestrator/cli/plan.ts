@@ -43,8 +43,7 @@ export function planCommand(): Command {
 }
 
 function trialBudget(plan: Plan, trial: Trial): Budget {
-  const { num_labels, kind } = datasetOf(plan, trial.dataset);
-  return budgetOf(trial.adapter, trial.prune, plan.backbone, num_labels, kind);
+  return budgetOf(trial.adapter, trial.prune, plan.backbone, datasetOf(plan, trial.dataset));
 }
 
 function printTrials(trials: (Trial & { budget: Budget })[]): void {

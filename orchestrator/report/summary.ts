@@ -114,7 +114,7 @@ type Results = ReadonlyMap<string, TrialResult>;
 
 function summarizeRow(variant: Variant, variants: readonly Variant[], plan: Plan, dataset: PlannedDataset, results: Results): RowSummary {
   const { prune } = variant.config;
-  const sizes = ({ config }: Variant) => budgetOf(config.adapter, config.prune, plan.backbone, dataset.num_labels, dataset.kind);
+  const sizes = ({ config }: Variant) => budgetOf(config.adapter, config.prune, plan.backbone, dataset);
   const budget = { ...sizes(variant), ...keptIn(variant, results) };
   const own = valuesBySeed(variant, results);
   const reference = referenceOf(variant, variants);

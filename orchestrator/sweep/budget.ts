@@ -1,6 +1,6 @@
 import { isBottleneck } from '../config/adapter-kinds';
 import { modulesOfLayer, unitSize } from './modules';
-import type { AdapterConfig, Budget, PlannedBackbone, PruneConfig, TaskKind } from './types';
+import type { AdapterConfig, Budget, PlannedBackbone, PlannedDataset, PruneConfig } from './types';
 
 const BYTES_PER_WEIGHT = 4;
 
@@ -55,21 +55,20 @@ function unfrozenSize({ unfrozen }: AdapterConfig, backbone: BackboneSizes): num
 /**
  * Sizes of an adapter and its head, in weights; `kept` as it will be at the end of training.
  *
- * The head is dense [d, d] and out [labels, d] with biases, of question answering out alone. `stored_bytes` counts the tensors of adapter_model.safetensors, zeros included;
- * the file's header (names and shapes) comes on top.
+ * The head is dense [d, d] and out [labels, d] with biases, of question answering out alone. `stored_bytes` counts the tensors of
+ * adapter_model.safetensors, zeros included; the file's header (names and shapes) comes on top.
  */
 export function budgetOf(
   adapter: AdapterConfig,
   prune: PruneConfig,
   backbone: BackboneSizes,
-  numLabels: number,
-  kind: TaskKind = 'classification',
+  { kind, num_labels: labels }: Pick<PlannedDataset, 'kind' | 'num_labels'>,
 ): Budget {
   const { matrices, fixed } = adapterSizes(adapter, backbone);
   const kept = prune.structure === 'units' ? keptInUnits(adapter, prune, backbone) : keptOfMatrices(matrices, prune);
   const d = backbone.hidden_size;
   const dense = kind === 'question_answering' ? 0 : d * d + d;
-  const head = dense + numLabels * d + numLabels;
+  const head = dense + labels * d + labels;
   const trainable = sum(matrices) + fixed;
   return { trainable, kept: kept + fixed, head, stored_bytes: BYTES_PER_WEIGHT * (trainable + head) };
 }

@@ -66,7 +66,7 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
   const [pruned, trained] = [await readStage(root, trial.id, 'prune'), await readStage(root, trial.id, 'train')];
   // The job that made the last mask knows what it came to: as planned, but by the official rules.
   const { achieved_sparsity = null, kept } = (prune.every_steps > 0 ? trained : pruned)?.values ?? {};
-  const planned = budgetOf(adapter, prune, plan.backbone, dataset.num_labels, dataset.kind);
+  const planned = budgetOf(adapter, prune, plan.backbone, dataset);
   const evaluated: TrialEvaluation = failed ? { metrics: {}, warnings: [] } : evaluatePredictions(root, plan, trial);
   for (const [name, values] of Object.entries(evaluated.files ?? {})) await writeTrialJson(root, trial.id, name, values);
   const { thresholds = {} } = evaluated;

@@ -35,7 +35,7 @@ export function resultOf(plan: Plan, trial: Trial, metrics: Record<string, numbe
     seed: trial.seed,
     status: 'done',
     metrics,
-    budget: budgetOf(trial.adapter, trial.prune, plan.backbone, 2),
+    budget: budgetOf(trial.adapter, trial.prune, plan.backbone, dataset('mrpc')),
     train: { steps: 52, rows_per_s: 60, wall_s: 20, cohort: 1 },
     warnings: [],
     error: null,

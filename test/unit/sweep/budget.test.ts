@@ -11,16 +11,18 @@ const tiny = {
   ...{ vocab_size: 11, max_position_embeddings: 13, type_vocab_size: 3 },
 };
 
+const PAIRS = { kind: 'classification', num_labels: 2 } as const;
+
 describe('budgetOf', () => {
   test('counts a Houlsby-64 adapter on MiniLM by hand: two matrices, two biases and a norm a module', () => {
-    const budget = budgetOf(houlsby, dense, backbone(), 2);
+    const budget = budgetOf(houlsby, dense, backbone(), PAIRS);
     const trainable = MODULES * (2 * 384 * 64 + 64 + 384 + 2 * 384);
     const head = 384 * 384 + 384 + 2 * 384 + 2;
     expect(budget).toEqual({ trainable, kept: trainable, head, stored_bytes: 4 * (trainable + head) });
   });
 
   test('sparsity takes prunable weights only: biases and norms stay', () => {
-    const budget = budgetOf(houlsby, { ...dense, pruner: 'snip', sparsity: 0.4 }, backbone(), 2);
+    const budget = budgetOf(houlsby, { ...dense, pruner: 'snip', sparsity: 0.4 }, backbone(), PAIRS);
     const prunable = MODULES * 2 * 384 * 64;
     expect(budget.kept).toBe(Math.round(0.6 * prunable) + MODULES * (64 + 384 + 768));
     expect(budget.trainable).toBe(prunable + MODULES * (64 + 384 + 768));
@@ -31,20 +33,20 @@ describe('budgetOf', () => {
     const one = { ...tiny, num_layers: 1 };
     const fixed = 2 * (1 + 5);
     // Four matrices of 5 weights at density 0.3: 1.5 each rounds to 2, 6 in all stays 6.
-    expect(budgetOf(narrow, { ...dense, pruner: 'mag', sparsity: 0.7, scope: 'local' }, one, 2).kept - fixed).toBe(8);
-    expect(budgetOf(narrow, { ...dense, pruner: 'mag', sparsity: 0.7 }, one, 2).kept - fixed).toBe(6);
-    expect(budgetOf(narrow, { ...dense, pruner: 'er', sparsity: 0.7 }, one, 2).kept - fixed).toBe(6);
+    expect(budgetOf(narrow, { ...dense, pruner: 'mag', sparsity: 0.7, scope: 'local' }, one, PAIRS).kept - fixed).toBe(8);
+    expect(budgetOf(narrow, { ...dense, pruner: 'mag', sparsity: 0.7 }, one, PAIRS).kept - fixed).toBe(6);
+    expect(budgetOf(narrow, { ...dense, pruner: 'er', sparsity: 0.7 }, one, PAIRS).kept - fixed).toBe(6);
   });
 
   test('full fine-tuning of MiniLM leaves out its key biases and its pooler alone', () => {
-    const { trainable, kept } = budgetOf(completeAdapter({ kind: 'full' }), dense, backbone(), 2);
+    const { trainable, kept } = budgetOf(completeAdapter({ kind: 'full' }), dense, backbone(), PAIRS);
     expect(trainable).toBe(backbone().weights - 6 * 384 - (384 * 384 + 384));
     expect(kept).toBe(trainable);
   });
 
   test('N:M keeps N of each M in every matrix', () => {
     const sizes = { structure: 'n_m' as const, scope: 'local' as const, group_kept: 1, group_size: 4, sparsity: 0.75 };
-    const { kept } = budgetOf(houlsby, { ...dense, pruner: 'mag', ...sizes }, backbone(), 2);
+    const { kept } = budgetOf(houlsby, { ...dense, pruner: 'mag', ...sizes }, backbone(), PAIRS);
     expect(kept).toBe((MODULES * 2 * 384 * 64) / 4 + MODULES * (64 + 384 + 768));
   });
 
@@ -53,17 +55,17 @@ describe('budgetOf', () => {
     const three = completeAdapter({ bottleneck: 3, norm: 'none' });
     const fixed = 4 * (3 + 5);
     // Four modules of three units of 2 · 5 weights: 6 of 12 are kept, or 2 of 3 in each.
-    expect(budgetOf(three, units, tiny, 2).kept - fixed).toBe(6 * 10);
-    expect(budgetOf(three, { ...units, scope: 'local' }, tiny, 2).kept - fixed).toBe(4 * 2 * 10);
+    expect(budgetOf(three, units, tiny, PAIRS).kept - fixed).toBe(6 * 10);
+    expect(budgetOf(three, { ...units, scope: 'local' }, tiny, PAIRS).kept - fixed).toBe(4 * 2 * 10);
     const lora = completeAdapter({ attention: 'lora', ffn: 'lora', bottleneck: 3 });
     // Query and value have units of 2 · 5 weights, the feed-forward block's two of 5 + 7.
-    expect(budgetOf(lora, { ...units, scope: 'local' }, tiny, 2).kept).toBe(2 * (2 * 2 * 10 + 2 * 2 * 12));
+    expect(budgetOf(lora, { ...units, scope: 'local' }, tiny, PAIRS).kept).toBe(2 * (2 * 2 * 10 + 2 * 2 * 12));
   });
 
   test('pruning during training keeps what its last round keeps', () => {
     const at = { ...dense, pruner: 'mag' as const, sparsity: 0.4 };
-    expect(budgetOf(houlsby, { ...at, rounds: 5, every_steps: 7, begin_step: 3 }, backbone(), 2)).toEqual(
-      budgetOf(houlsby, at, backbone(), 2),
+    expect(budgetOf(houlsby, { ...at, rounds: 5, every_steps: 7, begin_step: 3 }, backbone(), PAIRS)).toEqual(
+      budgetOf(houlsby, at, backbone(), PAIRS),
     );
   });
 
@@ -73,7 +75,7 @@ describe('budgetOf', () => {
       for (let width = 1; width <= 400; width++) {
         const narrow = completeAdapter({ kind: 'pfeiffer', bottleneck: width, norm: 'none' });
         const official = { ...dense, pruner: 'mag' as const, rules: 'official' as const, sparsity: 1 - value };
-        const kept = (scope: 'global' | 'local') => budgetOf(narrow, { ...official, scope }, one, 2).kept - (width + 5);
+        const kept = (scope: 'global' | 'local') => budgetOf(narrow, { ...official, scope }, one, PAIRS).kept - (width + 5);
         // One module of two matrices of 5 · width weights.
         expect([value, width, kept('global')]).toEqual([value, width, 10 * width - Math.ceil((1 - value) * (10 * width))]);
         expect([value, width, kept('local')]).toEqual([value, width, 2 * (5 * width - Math.floor((1 - value) * (5 * width)))]);
@@ -82,11 +84,11 @@ describe('budgetOf', () => {
   });
 
   test('a regression head has one output', () => {
-    expect(budgetOf(houlsby, dense, backbone(), 1).head).toBe(384 * 384 + 384 + 384 + 1);
+    expect(budgetOf(houlsby, dense, backbone(), { kind: 'regression', num_labels: 1 }).head).toBe(384 * 384 + 384 + 384 + 1);
   });
 
   test('the head of question answering is its outputs alone', () => {
-    const { head, trainable, stored_bytes } = budgetOf(houlsby, dense, backbone(), 2, 'question_answering');
+    const { head, trainable, stored_bytes } = budgetOf(houlsby, dense, backbone(), { kind: 'question_answering', num_labels: 2 });
     expect(head).toBe(2 * 384 + 2);
     expect(stored_bytes).toBe(4 * (trainable + head));
   });

@@ -1,10 +1,10 @@
 import { completeAdapter } from '../../../orchestrator/config/adapter';
 import { budgetOf } from '../../../orchestrator/sweep/budget';
 import { solveLargeSparse, sparsityKeeping } from '../../../orchestrator/sweep/large-sparse';
-import { backbone, prune } from '../support/plans';
+import { backbone, dataset, prune } from '../support/plans';
 
 const kept = (adapter: ReturnType<typeof completeAdapter>, sparsity: number) =>
-  budgetOf(adapter, prune({ pruner: 'snip', sparsity }), backbone(), 2).kept;
+  budgetOf(adapter, prune({ pruner: 'snip', sparsity }), backbone(), dataset('mrpc')).kept;
 
 describe('solveLargeSparse', () => {
   test.each([

@@ -110,7 +110,7 @@ describe('a Large-Sparse line', () => {
 
   test('has for each width the sparsity that keeps the weights of the dense reference', () => {
     const { trials } = planned([{ pruner: 'none' }, { pruner: 'none', bottleneck: 32 }, line]);
-    const kept = trials.map((t) => budgetOf(t.adapter, t.prune, backbone(), 2).kept);
+    const kept = trials.map((t) => budgetOf(t.adapter, t.prune, backbone(), dataset('mrpc')).kept);
     expect(kept).toEqual([kept[0], kept[0]! - 12 * 2 * 384 * 32 - 12 * 32, kept[0], kept[0]]);
     expect(trials.slice(2).map((t) => [t.adapter.ffn_bottleneck, t.prune.pruner])).toEqual([
       [128, 'snip'],
@@ -238,7 +238,7 @@ describe('the sweep masks', () => {
       maxCohort: 10,
       profileReason: null,
     });
-    const kept = trials.filter((t) => t.prune.pruner !== 'none').map((t) => budgetOf(t.adapter, t.prune, backbone(), 2).kept);
+    const kept = trials.filter((t) => t.prune.pruner !== 'none').map((t) => budgetOf(t.adapter, t.prune, backbone(), dataset('mrpc')).kept);
     expect(new Set(kept).size).toBe(1);
     expect(kept).toHaveLength(8 * config.seeds.length);
   });

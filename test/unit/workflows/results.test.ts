@@ -5,7 +5,7 @@ import { readResult, writePlan, writeStage } from '../../../orchestrator/store/s
 import { budgetOf } from '../../../orchestrator/sweep/budget';
 import type { PruneConfig, TrialResult } from '../../../orchestrator/sweep/types';
 import { evaluateTrials } from '../../../workflows/activities/results';
-import { backbone, prune } from '../support/plans';
+import { backbone, dataset, prune } from '../support/plans';
 import { questionTrial } from '../support/question-trial';
 import { NOBODY, WHO } from '../support/questions';
 import { plannedTrial, tinyPlan } from '../trainer-client/tiny-plan';
@@ -24,7 +24,7 @@ async function resultOf(change: Partial<PruneConfig>, values: { prune: Record<st
   const setup = { root } as Parameters<typeof evaluateTrials>[0];
   const failed = { [trial.id]: { reason: 'non_finite', message: 'loss is NaN' } };
   await evaluateTrials(setup, { sweepId: plan.sweep_id, planDigest, trials: [trial.id], failed });
-  return { result: (await readResult(root, trial.id)) as TrialResult, planned: budgetOf(trial.adapter, trial.prune, backbone(), 2) };
+  return { result: (await readResult(root, trial.id)) as TrialResult, planned: budgetOf(trial.adapter, trial.prune, backbone(), dataset('mrpc')) };
 }
 
 const PRUNED = { achieved_sparsity: 0, kept: 604_416, prunable: 442_368 };
