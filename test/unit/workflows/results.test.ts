@@ -24,7 +24,10 @@ async function resultOf(change: Partial<PruneConfig>, values: { prune: Record<st
   const setup = { root } as Parameters<typeof evaluateTrials>[0];
   const failed = { [trial.id]: { reason: 'non_finite', message: 'loss is NaN' } };
   await evaluateTrials(setup, { sweepId: plan.sweep_id, planDigest, trials: [trial.id], failed });
-  return { result: (await readResult(root, trial.id)) as TrialResult, planned: budgetOf(trial.adapter, trial.prune, backbone(), dataset('mrpc')) };
+  return {
+    result: (await readResult(root, trial.id)) as TrialResult,
+    planned: budgetOf(trial.adapter, trial.prune, backbone(), dataset('mrpc')),
+  };
 }
 
 const PRUNED = { achieved_sparsity: 0, kept: 604_416, prunable: 442_368 };
