@@ -58,6 +58,11 @@ function program(): Command {
 }
 
 async function main(): Promise<void> {
+  // A reader that has seen enough (`| head`) closes the pipe: there is nobody left to tell anything.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
   try {
     await program().parseAsync(normalizeFlags(process.argv));
   } catch (error) {
