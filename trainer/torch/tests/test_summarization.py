@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from conftest import make_encoder_decoder
 from engine_support import Recorder, adapter, fresh_root, train_work, trial, weights
 from safetensors.torch import load_file
-from server_support import valid_request
+from server_support import make_root, valid_request
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from test_adapters import ACTIVATIONS, plain_bottleneck
 from tokenizers import ByteLevelBPETokenizer
@@ -55,6 +55,15 @@ ONLY_BART = {
 }
 CASES = [(family, form) for family in FAMILIES for form in [*FORMS, *(ONLY_BART if family == "bart" else [])]]
 SEED_SETTINGS = job_pb2.Generation(beams=6, min_length=3, max_length=9, no_repeat_ngram=3, length_penalty=1.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread(threads: None) -> Iterator[None]:
+    """Models this small only wait where there are more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -226,7 +235,8 @@ class Plain:
         position_bias: Tensor | None = None,
         **_: object,
     ) -> tuple[Any, ...]:
-        """softmax(q [P_k; k]ᵀ + bias of the tokens' part) [P_v; v] for rows without padding; BART divides by √dim, T5 adds a bias by distance."""
+        """softmax(q [P_k; k]ᵀ + bias of the tokens' part) [P_v; v] for rows without padding; BART divides by √dim, T5 adds a
+        bias by distance."""
         query, key, value, out = projections
         heads, source, prefix = 4, x if key_value_states is None else key_value_states, self._prefix(at, mlp, index)
 
@@ -375,10 +385,11 @@ def test_snip_is_of_the_mean_over_all_target_tokens_whatever_passes_they_came_in
 
 
 def test_grasp_is_the_gradients_change_along_itself(backbones: dict[str, EncoderDecoder]) -> None:
-    backbone, split = backbones["t5"], random_pairs(rows=12, seed=2)
+    # GELU and swish have second derivatives everywhere.
+    backbone, split = backbones["bart"], random_pairs(rows=12, seed=2)
     one = trial("t", pruner="grasp", sparsity=0.5)
     one.prune.scoring_rows, one.prune.temperature = 12, 2.0
-    one.adapter.CopyFrom(FORMS["mam"])
+    one.adapter.CopyFrom(FORMS["houlsby"])
     tensors, shapes = drawn(one.adapter, backbone), layout_of(one.adapter, backbone).prunable_shapes
     start = Start(one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, split, SUMMARIZATION))
     (found,) = score(backbone, split, SUMMARIZATION, [start], 2500, lambda rows: None)
@@ -458,7 +469,7 @@ def spec(path: Path, trials: list[job_pb2.Trial], **work: object) -> job_pb2.Job
 
 
 def train(root: Path, path: Path, trials: list[job_pb2.Trial], told: Recorder, **work: int) -> Engine:
-    engine = Engine(root, threads=2)
+    engine = Engine(root, threads=1)
     pruned = Recorder()
     engine.run(spec(path, trials, prune=job_pb2.PruneWork()), pruned)
     assert not pruned.failures
@@ -496,12 +507,12 @@ def test_a_training_that_was_interrupted_goes_on_to_the_same_bits(
     trained: tuple[Path, Recorder], data: Path, tiny_bart: Path, tmp_path: Path
 ) -> None:
     root = fresh_root(data, tmp_path / "root")
-    engine, stopping, told = Engine(root, threads=2), Recorder(trainer_pb2.CANCEL_MODE_CHECKPOINT, stop_after=8), Recorder()
+    engine, stopping, told = Engine(root, threads=1), Recorder(trainer_pb2.CANCEL_MODE_CHECKPOINT, stop_after=8), Recorder()
     engine.run(spec(tiny_bart, TRIALS, prune=job_pb2.PruneWork()), Recorder())
     with pytest.raises(Interrupted):
         engine.run(spec(tiny_bart, TRIALS, train=train_work(log_every_steps=1)), stopping)
     assert 0 < max(step for _, step in stopping.checkpoints) < 6
-    Engine(root, threads=2).run(spec(tiny_bart, TRIALS, train=train_work(log_every_steps=1)), told)
+    Engine(root, threads=1).run(spec(tiny_bart, TRIALS, train=train_work(log_every_steps=1)), told)
     for one in TRIALS:
         assert_equal_weights(root, trained[0], one.trial_id)
 
@@ -520,7 +531,7 @@ def test_masked_weights_stay_zero_and_every_trial_keeps_what_it_is_asked_to(trai
 def test_predictions_are_ragged_texts_in_the_order_of_the_data_set(trained: tuple[Path, Recorder], tiny_bart: Path) -> None:
     root, _ = trained
     predict = job_pb2.PredictWork(splits=["validation"], generation=SEED_SETTINGS)
-    Engine(root, threads=2).run(spec(tiny_bart, TRIALS[:2], predict=predict), Recorder())
+    Engine(root, threads=1).run(spec(tiny_bart, TRIALS[:2], predict=predict), Recorder())
     backbone = load_encoder_decoder(str(tiny_bart), torch.device("cpu"))
     split = load_pairs(root, spec(tiny_bart, []).dataset, "validation", 120, 40)
     for one in TRIALS[:2]:
@@ -533,10 +544,10 @@ def test_predictions_are_ragged_texts_in_the_order_of_the_data_set(trained: tupl
             (text,) = backbone.generate(part.pack, part.modules, SEED_SETTINGS)
             assert found["generated_ids"][offsets[row] : offsets[row + 1]].tolist() == text.tolist()
     again, other = Recorder(), Recorder()
-    Engine(root, threads=2).run(spec(tiny_bart, TRIALS[:1], predict=predict), again)
+    Engine(root, threads=1).run(spec(tiny_bart, TRIALS[:1], predict=predict), again)
     assert event_pb2.PHASE_PREDICT not in again.phases
     predict.generation.beams = 1
-    Engine(root, threads=2).run(spec(tiny_bart, TRIALS[:1], predict=predict), other)
+    Engine(root, threads=1).run(spec(tiny_bart, TRIALS[:1], predict=predict), other)
     assert event_pb2.PHASE_PREDICT in other.phases, "other settings give other texts"
 
 
@@ -571,16 +582,162 @@ def xsum(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_it_overfits_eight_pairs_of_xsum_and_says_them_by_heart(family: str, xsum: tuple[Path, int], tmp_path: Path) -> None:
     data, words = xsum
-    path, root = make_encoder_decoder(family, tmp_path / family, words), fresh_root(data, tmp_path / "root")
-    one = trial("t", batch_size=8, total_steps=250, learning_rate=1e-2, weight_decay=0.0)
-    one.adapter.CopyFrom(adapter("sequential", "sequential", width=48, init_std=0.05))
+    path, root = make_encoder_decoder(family, tmp_path / family, words, width=64), fresh_root(data, tmp_path / "root")
+    one = trial("t", batch_size=8, total_steps=120, learning_rate=5e-3, weight_decay=0.0)
+    one.adapter.CopyFrom(adapter("sequential", "sequential", width=64, init_std=0.05))
     told = Recorder()
     engine = train(root, path, [one], told)
     assert told.metric_values["t", "loss", 1] > 4
-    assert told.metric_values["t", "loss", 250] < 0.3
+    assert told.metric_values["t", "loss", 120] < 0.4
     asked = job_pb2.Generation(beams=6, min_length=4, max_length=20, no_repeat_ngram=3, length_penalty=1.0)
     engine.run(spec(path, [one], predict=job_pb2.PredictWork(splits=["train"], generation=asked)), Recorder())
     found, split = load_file(root / "trials" / "t" / "predictions.train.safetensors"), load_file(root / "datasets/pairs/train.safetensors")
     texts = found["generated_ids"].tensor_split(found["generated_offsets"][1:-1])
     targets = split["target_ids"].tensor_split(split["target_offsets"][1:-1])
     assert sum(text.tolist() == target.tolist() for text, target in zip(texts, targets, strict=True)) >= 6
+
+
+def request(root: Path, config: dict[str, object], asked: job_pb2.Adapter | None = None) -> trainer_pb2.SubmitJobRequest:
+    """A predict job for summarization, all files of which are there, on a backbone with this config.json."""
+    found: trainer_pb2.SubmitJobRequest = valid_request(root)
+    found.spec.dataset.task_kind, found.spec.dataset.num_labels = SUMMARIZATION, 0
+    found.spec.predict.CopyFrom(job_pb2.PredictWork(splits=["validation"], generation=SEED_SETTINGS))
+    if asked is not None:
+        found.spec.trials[0].adapter.CopyFrom(asked)
+    found.spec.trials[0].prune.pruner, found.spec.trials[0].prune.sparsity = job_pb2.PRUNER_NONE, 0
+    (root / "backbone" / "config.json").write_text(json.dumps(config))
+    adapter_file = root / "trials" / found.spec.trials[0].trial_id / "adapter" / "adapter_model.safetensors"
+    adapter_file.parent.mkdir(parents=True)
+    adapter_file.touch()
+    return found
+
+
+BART = {"model_type": "bart", "d_model": 32, "encoder_ffn_dim": 48, "decoder_ffn_dim": 62, "max_position_embeddings": 40}
+T5 = {"model_type": "t5", "d_model": 32, "d_ff": 64, "num_heads": 4, "d_kv": 8}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    make_root(tmp_path)
+    return tmp_path
+
+
+def unmet(asked: trainer_pb2.SubmitJobRequest, root: Path) -> dict[str, str]:
+    assert not invalid_fields(asked)
+    able = describe({"torch": "0", "device": "cpu", "threads": "1"}, ["bert", "roberta", "bart", "t5"], root, 4)
+    return {each.field: each.description for each in unmet_preconditions(asked.spec, able, root)}
+
+
+@pytest.mark.parametrize("config", [BART, T5])
+def test_a_request_for_summarization_on_an_encoder_decoder_has_no_violation(config: dict[str, object], root: Path) -> None:
+    assert unmet(request(root, config), root) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "says"),
+    [
+        (lambda s: setattr(s.dataset, "num_labels", 2), "spec.dataset.num_labels", "2 is not 0, as summarization needs"),
+        (lambda s: setattr(s.predict.generation, "beams", 0), "spec.predict.generation.beams", "0 is not at least 1"),
+        (lambda s: setattr(s.predict.generation, "max_length", 0), "spec.predict.generation.max_length", "0 is not at least 1"),
+        (lambda s: setattr(s.predict.generation, "min_length", 10), "spec.predict.generation.min_length", "10 is more than max_length, 9"),
+        (
+            lambda s: setattr(s.predict.generation, "length_penalty", float("nan")),
+            "spec.predict.generation.length_penalty",
+            "nan is not a number",
+        ),
+        (lambda s: setattr(s.trials[0].train, "label_smoothing", 1.0), "spec.trials[0].train.label_smoothing", "1.0 is not in [0, 1)"),
+        (
+            lambda s: s.trials[0].adapter.CopyFrom(adapter("none", "none")),
+            "spec.trials[0].adapter.attention",
+            "is NONE, like ffn and unfrozen; summarization has no head, so that nothing would be trained",
+        ),
+    ],
+)
+def test_a_bad_field_is_named_by_its_path(change: Callable[[job_pb2.JobSpec], None], field: str, says: str, root: Path) -> None:
+    asked = request(root, BART)
+    change(asked.spec)
+    assert {each.field: each.description for each in invalid_fields(asked)} == {field: says}
+
+
+@pytest.mark.parametrize(
+    ("config", "asked", "field", "says"),
+    [
+        (
+            BART,
+            adapter("none", "none", unfrozen="UNFROZEN_ALL"),
+            "adapter.unfrozen",
+            "is ALL; an encoder–decoder is not fine-tuned as a whole",
+        ),
+        (T5, adapter("none", "none", unfrozen="UNFROZEN_BIASES"), "adapter.unfrozen", "is BIASES; T5 has none"),
+        (T5, ONLY_BART["pfeiffer"], "adapter.ffn", "is AFTER_NORM, which is for blocks that normalize their sum"),
+        (T5 | {"feed_forward_proj": "gated-gelu"}, FORMS["lora"], "adapter.ffn", "is LORA, which has one first projection; the backbone's"),
+        (
+            T5 | {"num_heads": 6},
+            FORMS["prefix"],
+            "adapter.attention",
+            "is PREFIX, whose tensors are as wide as d_model, 32; the backbone's",
+        ),
+        (
+            BART,
+            adapter("sequential", "none", width=129),
+            "adapter.attention_bottleneck",
+            "129 is more than 4 × the backbone's hidden size, 128",
+        ),
+    ],
+)
+def test_what_an_encoder_decoder_does_not_take_is_refused(
+    config: dict[str, object], asked: job_pb2.Adapter, field: str, says: str, root: Path
+) -> None:
+    ((path, description),) = unmet(request(root, config, asked), root).items()
+    assert path == f"spec.trials[0].{field}"
+    assert description.startswith(says)
+
+
+def test_the_task_and_the_backbone_go_together(root: Path) -> None:
+    asked = request(root, {"model_type": "roberta", "hidden_size": 384})
+    assert unmet(asked, root)["spec.backbone.path"].endswith("type 'roberta'; SUMMARIZATION needs an encoder–decoder: bart, t5")
+    (root / "backbone" / "config.json").write_text(json.dumps(BART))
+    asked.spec.dataset.task_kind, asked.spec.dataset.num_labels = job_pb2.TASK_KIND_CLASSIFICATION, 2
+    assert "an encoder–decoder; it is for SUMMARIZATION, and the data set is for CLASSIFICATION" in unmet(asked, root)["spec.backbone.path"]
+
+
+def test_a_text_longer_than_the_backbones_positions_and_groups_that_do_not_fit_its_decoder_are_refused(root: Path) -> None:
+    asked = request(root, BART, FORMS["lora"])
+    asked.spec.predict.generation.max_length = 41
+    assert unmet(asked, root) == {"spec.predict.generation.max_length": "41 is more than the 40 positions that the backbone has"}
+    asked.spec.prune.SetInParent()
+    prune = {"structure": "MASK_STRUCTURE_N_M", "group_kept": 2, "group_size": 4, "sparsity": 0.5, "scope": "PRUNE_SCOPE_LOCAL"}
+    asked.spec.trials[0].prune.CopyFrom(trial("t", pruner="mag").prune)
+    asked.spec.trials[0].prune.MergeFrom(job_pb2.Prune(**prune))
+    says = "4 does not divide the 62 columns of decoder.layers.0.ffn_out.down.weight; every prunable matrix has a multiple of it"
+    assert unmet(asked, root) == {"spec.trials[0].prune.group_size": says}
+
+
+def test_a_backbone_of_the_hub_that_does_not_fit_fails_the_job_with_the_field(data: Path, tiny_t5: Path, tmp_path: Path) -> None:
+    one = trial("t")
+    one.adapter.CopyFrom(ONLY_BART["pfeiffer"])
+    with pytest.raises(JobFailed, match=r"spec\.trials\[0\]\.adapter\.ffn is AFTER_NORM"):
+        Engine(fresh_root(data, tmp_path / "root"), threads=1).run(spec(tiny_t5, [one], prune=job_pb2.PruneWork()), Recorder())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("target_ids"), "has no tensor target_ids"),
+        (lambda t: t["target_ids"].__setitem__(3, 120), r"target_ids must be in \[0, 120\), the backbone's vocabulary"),
+        (lambda t: t.update(target_offsets=t["target_offsets"][1:]), "target_offsets must have one value more than there are rows, 18"),
+        (lambda t: t["target_offsets"].__setitem__(2, t["target_offsets"][1]), "target_offsets: row 1 has no target"),
+        (lambda t: t["target_offsets"].__setitem__(slice(1, -1), 41), r"has a target of \d+ tokens; the backbone takes at most 40"),
+    ],
+)
+def test_a_split_that_is_wrong_is_refused_with_the_tensors_name(
+    change: Callable[[dict[str, Tensor]], None], message: str, data: Path, tiny_bart: Path, tmp_path: Path
+) -> None:
+    root = fresh_root(data, tmp_path / "root")
+    path = root / "datasets" / "pairs" / "train.safetensors"
+    tensors = load_file(path)
+    change(tensors)
+    write_tensors(path, tensors)
+    with pytest.raises(JobFailed, match=message) as error:
+        Engine(root, threads=1).run(spec(tiny_bart, [TRIALS[0]], prune=job_pb2.PruneWork()), Recorder())
+    assert error.value.reason == event_pb2.FAILURE_REASON_BAD_ARTIFACT
