@@ -180,8 +180,9 @@ class _Cohort:
         """By owner: the sum over its rows of what `derivative` gives for each part of a pass, weighted by the part's share of the
         mean loss's terms."""
         parts = [
-            Part.of(owner, self._split, rows, TrialModules(self._starts[owner].trial.adapter, self._fixed[owner], dropout=None))
+            Part.of(owner, self._split, rows, TrialModules(self._starts[owner].trial.adapter, tensors, dropout=None))
             for owner in owners
+            for tensors in [self._fixed[owner] | self.weights[owner]]
             for rows in self._starts[owner].rows.split(_ROWS)
         ]
         terms = {owner: sum(part.pack.terms for part in parts if part.owner == owner) for owner in owners}

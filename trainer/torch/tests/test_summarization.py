@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -336,6 +337,25 @@ def contract_name(name: str) -> str | None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_the_models_files_add_no_setting_to_generation(
+    family: str, paths: dict[str, Path], backbones: dict[str, EncoderDecoder], tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(paths[family], tmp_path / family))
+    own = {"num_beams": 2, "no_repeat_ngram_size": 1, "forced_bos_token_id": 7, "forced_eos_token_id": 2, "early_stopping": True}
+    for name in ("config.json", "generation_config.json"):
+        (path / name).write_text(json.dumps(json.loads((path / name).read_text()) | own))
+    part = Part.of(
+        0, random_pairs(), torch.arange(4), TrialModules(FORMS["prefix"], drawn(FORMS["prefix"], backbones[family]), dropout=None)
+    )
+    asked = job_pb2.Generation(beams=3, min_length=0, max_length=9, no_repeat_ngram=0, length_penalty=0.5)
+    found, expected = (
+        [row.tolist() for row in model.generate(part.pack, part.modules, asked)]
+        for model in (load_encoder_decoder(str(path), torch.device("cpu")), backbones[family])
+    )
+    assert found == expected
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_the_loss_is_the_label_smoothers_of_transformers(family: str, paths: dict[str, Path], backbones: dict[str, EncoderDecoder]) -> None:
     backbone, split, asked = backbones[family], random_pairs(), FORMS["lora"]
     tensors = {name: tensor.detach() for name, tensor in drawn(asked, backbone).items()}
@@ -367,11 +387,12 @@ def test_names_and_shapes_are_the_contracts(backbones: dict[str, EncoderDecoder]
     assert biases["decoder.layers.0.cross_attention_norm.bias"] == (32,)
 
 
-def test_snip_is_of_the_mean_over_all_target_tokens_whatever_passes_they_came_in(backbones: dict[str, EncoderDecoder]) -> None:
+@pytest.mark.parametrize("form", ["houlsby", "lora"])
+def test_snip_is_of_the_mean_over_all_target_tokens_whatever_passes_they_came_in(form: str, backbones: dict[str, EncoderDecoder]) -> None:
     backbone, split = backbones["bart"], random_pairs(rows=40, seed=2)
     one = trial("t", pruner="snip", sparsity=0.5, label_smoothing=0.2)
     one.prune.scoring_rows = 37
-    one.adapter.CopyFrom(FORMS["houlsby"])
+    one.adapter.CopyFrom(FORMS[form])
     tensors, shapes = drawn(one.adapter, backbone), layout_of(one.adapter, backbone).prunable_shapes
     start = Start(one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, split, SUMMARIZATION))
     (found,) = score(backbone, split, SUMMARIZATION, [start], 2500, lambda rows: None)
@@ -437,10 +458,13 @@ TRIALS = [
     trial("t1", seed=1, pruner="snip", sparsity=0.5, batch_size=3, total_steps=6, label_smoothing=0.1),
     trial("t2", seed=2, batch_size=5, total_steps=5, learning_rate=3e-3, dropout=0.1, attention_dropout=0.1),
     trial("t3", seed=3, pruner="synflow", sparsity=0.4, batch_size=4, total_steps=6, dropout=0.2),
+    # Pruned during training.
+    trial("t4", seed=4, pruner="snip", sparsity=0.6, batch_size=4, total_steps=5),
 ]
-for _one, _form in zip(TRIALS, ("houlsby", "prompt", "lora"), strict=True):
+for _one, _form in zip(TRIALS, ("houlsby", "prompt", "lora", "mam"), strict=True):
     _one.adapter.CopyFrom(FORMS[_form])
 TRIALS[0].prune.scoring_rows = 12
+TRIALS[3].prune.MergeFrom(job_pb2.Prune(rounds=2, every_steps=2, begin_step=1, schedule="PRUNE_SCHEDULE_CUBIC", scoring_rows=9))
 
 
 @pytest.fixture(scope="session")
@@ -520,7 +544,8 @@ def test_a_training_that_was_interrupted_goes_on_to_the_same_bits(
 def test_masked_weights_stay_zero_and_every_trial_keeps_what_it_is_asked_to(trained: tuple[Path, Recorder]) -> None:
     root, _ = trained
     for one in TRIALS:
-        masks = load_file(root / "trials" / one.trial_id / "masks.safetensors")
+        folder = root / "trials" / one.trial_id
+        masks = load_file((folder / "adapter" if one.prune.every_steps else folder) / "masks.safetensors")
         kept, n = sum(int(mask.sum()) for mask in masks.values()), sum(mask.numel() for mask in masks.values())
         assert kept == int((1 - one.prune.sparsity) * n + 0.5)
         assert all(not weights(root, one.trial_id)[name][mask == 0].any() for name, mask in masks.items())
