@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from transformers.trainer_pt_utils import LabelSmoother
 
 from sparse_adapter_trainer.adapters import Layout, initialize, layout
 from sparse_adapter_trainer.artifacts import write_tensors
+from sparse_adapter_trainer.attention import AttentionDropout
 from sparse_adapter_trainer.capabilities import describe
+from sparse_adapter_trainer.dropout import Dropout
 from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
 from sparse_adapter_trainer.engine import Engine
 from sparse_adapter_trainer.errors import Interrupted, JobFailed
@@ -366,6 +369,38 @@ def test_the_loss_is_the_label_smoothers_of_transformers(family: str, paths: dic
     (logits,) = forward(backbone, [part], SUMMARIZATION)
     assert loss(SUMMARIZATION, logits, part.pack, 0.1).item() == pytest.approx(expected.item(), abs=1e-5)
     assert loss(SUMMARIZATION, logits, part.pack).item() == pytest.approx(output.loss.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_dropout_is_of_embeddings_and_of_what_each_attention_and_feed_forward_block_gives_by_the_step(
+    family: str, backbones: dict[str, EncoderDecoder]
+) -> None:
+    backbone, split, tensors = backbones[family], random_pairs(), drawn(FORMS["mam"], backbones[family])
+    asked: list[str] = []
+
+    class Telling(Dropout):
+        def __call__(self, x: Tensor, site: str) -> Tensor:
+            asked.append(site)
+            return super().__call__(x, site)
+
+        def attention(self, site: str) -> AttentionDropout | None:
+            asked.append(f"{site} weights")
+            return super().attention(site)
+
+    def logits(step: int, *probabilities: float) -> Tensor:
+        asked.clear()
+        modules = TrialModules(FORMS["mam"], tensors, Telling(1, step, *probabilities))
+        (found,) = forward(backbone, [Part.of(0, split, torch.arange(4), modules)], SUMMARIZATION)
+        return found.detach()
+
+    first, second, of_weights = logits(1, 0.2, 0.0), logits(2, 0.2, 0.0), logits(1, 0.0, 0.2)
+    assert torch.equal(logits(1, 0.2, 0.0), first)
+    layers = [f"encoder.layers.{index}" for index in range(2)] + [f"decoder.layers.{index}" for index in range(3)]
+    attentions = [f"{layer}.attention" for layer in layers] + [f"{layer}.cross_attention" for layer in layers[2:]]
+    expected = ["encoder.embeddings", "decoder.embeddings", *attentions, *(f"{layer}.ffn" for layer in layers)]
+    assert sorted(asked) == sorted([*expected, *(f"{attention} weights" for attention in attentions)])
+    none = logits(1, 0.0, 0.0)
+    assert not any(torch.allclose(one, two, atol=1e-3) for one, two in combinations([first, second, of_weights, none], 2))
 
 
 def test_names_and_shapes_are_the_contracts(backbones: dict[str, EncoderDecoder]) -> None:
