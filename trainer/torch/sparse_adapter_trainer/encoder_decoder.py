@@ -28,6 +28,7 @@ from .pairs import PaddedPairs
 
 # Transformers' name for the attention below.
 _ATTENTION = "sparse_adapter"
+_STACKS = ("encoder", "decoder")
 
 
 @dataclass(frozen=True)
@@ -269,9 +270,6 @@ class EncoderDecoder:
             weights = torch.softmax(scores if added is None else scores + added, -1)
             context = (weights if dropout is None else weights * dropout(weights.shape, weights.device)) @ value
         return context.transpose(1, 2).contiguous()
-
-
-_STACKS = ("encoder", "decoder")
 
 
 def _attention_of_trial(
