@@ -200,6 +200,7 @@ function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
       adamEpsilon: train.adam_epsilon,
       dropout: train.dropout,
       attentionDropout: train.attention_dropout,
+      labelSmoothing: 0,
     },
   };
 }
@@ -220,7 +221,7 @@ function specWork(work: Work, dataset: PlannedDataset, options: WorkOptions): Jo
       };
     case 'predict': {
       const evaluated = dataset.splits.map(({ name }) => name).filter((name) => name !== 'train');
-      return { $case: 'predict', value: { splits: options.splits ?? evaluated } };
+      return { $case: 'predict', value: { splits: options.splits ?? evaluated, generation: undefined } };
     }
   }
 }

@@ -79,13 +79,14 @@ export function trial(
       adamEpsilon: 1e-8,
       dropout: 0.1,
       attentionDropout: 0,
+      labelSmoothing: 0,
       ...changes.train,
     },
   };
 }
 
 export const PRUNE: JobSpec['work'] = { $case: 'prune', value: {} };
-export const PREDICT: JobSpec['work'] = { $case: 'predict', value: { splits: ['validation'] } };
+export const PREDICT: JobSpec['work'] = { $case: 'predict', value: { splits: ['validation'], generation: undefined } };
 export const train = (changes: Partial<TrainWork> = {}): JobSpec['work'] => ({
   $case: 'train',
   value: { untilStep: 0, checkpointEverySteps: 10, logEverySteps: 5, keepCheckpoints: 2, ...changes },

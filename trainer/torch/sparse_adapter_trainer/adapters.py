@@ -14,7 +14,8 @@ from torch import Tensor
 
 from .adapter_forms import bottlenecks, has_backbone, has_biases, has_prefix, prompt_length
 from .backbone import Backbone
-from .dataset import CLASSIFICATION, QUESTION_ANSWERING
+from .dataset import CLASSIFICATION, QUESTION_ANSWERING, SUMMARIZATION
+from .encoder_decoder import EncoderDecoder
 from .full_tuning import backbone_shapes
 from .keys import generator
 
@@ -51,21 +52,29 @@ def is_prunable(name: str) -> bool:
     return name.endswith(("down.weight", "up.weight"))
 
 
-def layout(adapter: job_pb2.Adapter, backbone: Backbone, num_labels: int, task_kind: int = CLASSIFICATION) -> Layout:
+def layout(adapter: job_pb2.Adapter, backbone: Backbone | EncoderDecoder, num_labels: int, task_kind: int = CLASSIFICATION) -> Layout:
     """The tensors of Adapter in job.proto for a backbone, and of the head for a kind of task."""
     d = backbone.hidden
-    shapes: dict[str, _Shape] = backbone_shapes(backbone) if has_backbone(adapter) else {}
-    for index in range(len(backbone.layers)):
-        shapes |= {f"layers.{index}.{name}": shape for name, shape in _layer(adapter, d, backbone.inner)}
+    shapes: dict[str, _Shape] = {}
+    if has_backbone(adapter):
+        assert isinstance(backbone, Backbone), "refused for encoder–decoders"
+        shapes |= backbone_shapes(backbone)
+    for block in backbone.blocks:
+        layer = dict(_layer(adapter, d, block.inner))
+        if block.has_cross_attention:
+            layer |= {f"cross_{name}": shape for name, shape in layer.items() if not name.startswith("ffn")}
+        shapes |= {f"{block.at}{name}": shape for name, shape in layer.items()}
     if has_prefix(adapter) and adapter.prefix_hidden:
-        h, out = adapter.prefix_hidden, len(backbone.layers) * 2 * d
-        shapes |= {"prefix.embedding": (adapter.attention_bottleneck, d), "prefix.mlp.in.weight": (h, d), "prefix.mlp.in.bias": (h,)}
-        shapes |= {"prefix.mlp.out.weight": (out, h), "prefix.mlp.out.bias": (out,)}
+        for mlp, attentions in backbone.prefix_mlps.items():
+            h, out = adapter.prefix_hidden, attentions * 2 * d
+            shapes |= {f"{mlp}embedding": (adapter.attention_bottleneck, d), f"{mlp}mlp.in.weight": (h, d), f"{mlp}mlp.in.bias": (h,)}
+            shapes |= {f"{mlp}mlp.out.weight": (out, h), f"{mlp}mlp.out.bias": (out,)}
     if prompt_length(adapter):
         shapes["prompt"] = (prompt_length(adapter), d)
-    if task_kind != QUESTION_ANSWERING:
+    if task_kind not in (QUESTION_ANSWERING, SUMMARIZATION):
         shapes |= {"head.dense.weight": (d, d), "head.dense.bias": (d,)}
-    shapes |= {"head.out.weight": (num_labels, d), "head.out.bias": (num_labels,)}
+    if task_kind != SUMMARIZATION:
+        shapes |= {"head.out.weight": (num_labels, d), "head.out.bias": (num_labels,)}
 
     def rank(name: str) -> int:
         return 0 if is_prunable(name) else 1 if len(shapes[name]) == 2 else 2

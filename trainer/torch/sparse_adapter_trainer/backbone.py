@@ -20,6 +20,16 @@ Dense = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
+class Block:
+    """A layer that adapters stand in. at: what its names in Adapter of job.proto begin with; inner: f, of its feed-forward block;
+    has_cross_attention: whether it has a second attention, whose names begin with `cross_`."""
+
+    at: str
+    inner: int
+    has_cross_attention: bool = False
+
+
+@dataclass(frozen=True)
 class LayerNorm:
     """A LayerNorm over the last dimension; weight, bias [d]."""
 
@@ -71,6 +81,25 @@ class Backbone:
     layers: tuple[Layer, ...]
     pooler: tuple[Tensor, Tensor] | None
     row_invariant: bool
+
+    @property
+    def device(self) -> torch.device:
+        return self.word.device
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Where adapters stand, in order of depth."""
+        return [Block(f"layers.{index}.", self.inner) for index in range(len(self.layers))]
+
+    @property
+    def prefix_mlps(self) -> dict[str, int]:
+        """What the names of a prefix's MLPs begin with, and for how many attentions each makes keys and values."""
+        return {"prefix.": len(self.layers)}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """As adapter_config.json tells them."""
+        return {"hidden_size": self.hidden, "num_layers": len(self.layers)}
 
 
 def load_backbone(path: str, device: torch.device) -> Backbone:

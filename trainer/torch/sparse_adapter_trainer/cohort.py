@@ -19,11 +19,13 @@ from .checkpoint import Position
 from .dataset import Split
 from .densities import densities
 from .dropout import Dropout
+from .encoder_decoder import EncoderDecoder
 from .errors import Interrupted, TrialFailed
 from .keys import permutation
 from .model import Part, forward, loss, passes
 from .modules import TrialModules
 from .optimizer import AdamW, clip, learning_rate
+from .pairs import PairSplit
 from .progress import Pace
 from .pruning import Pruning
 from .scores import Masks, Scores
@@ -107,7 +109,7 @@ class TrialRun:
             self._epoch, self._order = epoch, permutation(total, self.trial.seed, "order", epoch)
         return self._order[step * batch : (step + 1) * batch]
 
-    def next_part(self, owner: int, split: Split) -> Part:
+    def next_part(self, owner: int, split: Split | PairSplit) -> Part:
         train = self.trial.train
         dropout = Dropout(self.trial.seed, self.position.step + 1, train.dropout, train.attention_dropout)
         return Part.of(owner, split, self.next_rows(split.rows), TrialModules(self.trial.adapter, self.leaves, dropout))
@@ -157,8 +159,8 @@ class Callbacks:
 
 
 def train_cohort(
-    backbone: Backbone,
-    split: Split,
+    backbone: Backbone | EncoderDecoder,
+    split: Split | PairSplit,
     task_kind: int,
     runs: list[TrialRun],
     work: job_pb2.TrainWork,
@@ -215,7 +217,13 @@ def _going_on(active: list[TrialRun], failures: dict[int, event_pb2.Failure], on
 
 
 def _prune_where_due(
-    backbone: Backbone, split: Split, task_kind: int, active: list[TrialRun], pass_tokens: int, pace: Pace, on: Callbacks
+    backbone: Backbone | EncoderDecoder,
+    split: Split | PairSplit,
+    task_kind: int,
+    active: list[TrialRun],
+    pass_tokens: int,
+    pace: Pace,
+    on: Callbacks,
 ) -> dict[int, event_pb2.Failure]:
     """The round of each run that has one before its next step. Returns failures by index in `active`.
 
@@ -242,7 +250,7 @@ def _prune_where_due(
 
 
 def _round_scores(
-    backbone: Backbone, split: Split, task_kind: int, due: list[TrialRun], pass_tokens: int, passed: Passed
+    backbone: Backbone | EncoderDecoder, split: Split | PairSplit, task_kind: int, due: list[TrialRun], pass_tokens: int, passed: Passed
 ) -> dict[str, Scores]:
     """By trial id: the scores of the weights as they are now; none of a run whose round keeps all."""
     scores: dict[str, Scores] = {}
@@ -265,13 +273,16 @@ def _round_scores(
 
 
 def _one_step(
-    backbone: Backbone, split: Split, task_kind: int, active: list[TrialRun], pass_tokens: int, pace: Pace
+    backbone: Backbone | EncoderDecoder, split: Split | PairSplit, task_kind: int, active: list[TrialRun], pass_tokens: int, pace: Pace
 ) -> dict[int, event_pb2.Failure]:
     """One step of every run, in passes of whole trials. Returns failures by index in `active`."""
     failures: dict[int, event_pb2.Failure] = {}
     parts = [run.next_part(index, split) for index, run in enumerate(active)]
     for group in passes(parts, pass_tokens):
-        losses = [loss(task_kind, logits, part.pack) for part, logits in zip(group, forward(backbone, group, task_kind), strict=True)]
+        losses = [
+            loss(task_kind, logits, part.pack, active[part.owner].trial.train.label_smoothing)
+            for part, logits in zip(group, forward(backbone, group, task_kind), strict=True)
+        ]
         for part in group:
             active[part.owner].gradient.zero_()
         torch.autograd.backward(losses)

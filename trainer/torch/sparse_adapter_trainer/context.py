@@ -10,8 +10,10 @@ from torch import Tensor
 from .adapter_forms import has_backbone
 from .adapters import Layout, initialize, layout
 from .backbone import Backbone, load_backbone
-from .dataset import Split, load_split
+from .dataset import SUMMARIZATION, Split, load_split, require_labels
+from .encoder_decoder import EncoderDecoder, load_encoder_decoder
 from .full_tuning import read_backbone_tensors
+from .pairs import PairSplit, load_pairs, require_targets
 from .reporting import Reporter
 
 
@@ -23,31 +25,41 @@ class Context:
     device: torch.device
     pass_tokens: int
     environment: dict[str, str]
-    _backbones: dict[tuple[str, str], Backbone] = field(default_factory=dict)
-    _splits: dict[tuple[str, ...], Split] = field(default_factory=dict)
+    _backbones: dict[tuple[str, str, bool], Backbone | EncoderDecoder] = field(default_factory=dict)
+    _splits: dict[tuple[str, ...], Split | PairSplit] = field(default_factory=dict)
 
     def load(self, spec: job_pb2.JobSpec, splits: list[str], reporter: Reporter) -> "Loaded":
         """Backbone and splits of a job, kept for the next job of the same. Raises JobFailed (BAD_ARTIFACT)."""
         reporter.progress(event_pb2.PHASE_LOAD, 0, 1 + len(splits), 0.0, {})
-        key = (spec.backbone.path, spec.backbone.digest)
+        path, digest = spec.backbone.path, spec.backbone.digest
+        key = (path, digest, spec.dataset.task_kind == SUMMARIZATION)
         if key not in self._backbones:
             # One at a time: two large backbones may not fit.
             self._backbones.clear()
-            self._backbones[key] = load_backbone(spec.backbone.path, self.device)
+            load = load_encoder_decoder if spec.dataset.task_kind == SUMMARIZATION else load_backbone
+            self._backbones[key] = load(path, self.device)
         backbone = self._backbones[key]
+        if isinstance(backbone, EncoderDecoder):
+            backbone.require_fit(spec)
         if not backbone.row_invariant and self.device.type == "cpu":
             message = (
                 "on this processor a row's result depends on the rows beside it: a cohort's trials equal their lone runs to rounding only"
             )
             reporter.warning("", "not_row_invariant", message)
-        wanted = {name: (*key, spec.dataset.name, str(spec.dataset.task_kind), str(spec.dataset.num_labels), name) for name in splits}
+        wanted = {
+            name: (path, digest, spec.dataset.name, str(spec.dataset.task_kind), str(spec.dataset.num_labels), name) for name in splits
+        }
         self._splits = {key: split for key, split in self._splits.items() if key in wanted.values()}
         for name, key_of_split in wanted.items():
             reporter.working()
             if key_of_split not in self._splits:
-                split = load_split(self.root, spec.dataset, name, backbone.vocabulary, backbone.token_types, backbone.longest)
-                self._splits[key_of_split] = split
+                self._splits[key_of_split] = self._load_split(spec.dataset, name, backbone)
         return Loaded(spec, backbone, {name: self._splits[key] for name, key in wanted.items()})
+
+    def _load_split(self, dataset: job_pb2.Dataset, name: str, backbone: Backbone | EncoderDecoder) -> Split | PairSplit:
+        if isinstance(backbone, EncoderDecoder):
+            return load_pairs(self.root, dataset, name, backbone.vocabulary, backbone.longest)
+        return load_split(self.root, dataset, name, backbone.vocabulary, backbone.token_types, backbone.longest)
 
 
 @dataclass(frozen=True)
@@ -55,8 +67,16 @@ class Loaded:
     """A job with its backbone and splits in memory."""
 
     spec: job_pb2.JobSpec
-    backbone: Backbone
-    splits: dict[str, Split]
+    backbone: Backbone | EncoderDecoder
+    splits: dict[str, Split | PairSplit]
+
+    def require_labels(self, name: str) -> None:
+        """Raises JobFailed (BAD_ARTIFACT) where a row of a split, to learn from, has no label or no target."""
+        split = self.splits[name]
+        if isinstance(split, PairSplit):
+            require_targets(split, self.spec.dataset)
+        else:
+            require_labels(split, self.spec.dataset)
 
     def layout(self, trial: job_pb2.Trial) -> Layout:
         return layout(trial.adapter, self.backbone, self.spec.dataset.num_labels, self.spec.dataset.task_kind)

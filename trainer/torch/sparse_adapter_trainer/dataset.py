@@ -1,17 +1,19 @@
 """Tokenized data sets: ragged rows, and batches of them packed without padding."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from .artifacts import read_tensors, resolve
+from .artifacts import Tensors, read_tensors, resolve
 from .errors import bad_artifact
 
 CLASSIFICATION = job_pb2.TASK_KIND_CLASSIFICATION
 QUESTION_ANSWERING = job_pb2.TASK_KIND_QUESTION_ANSWERING
+SUMMARIZATION = job_pb2.TASK_KIND_SUMMARIZATION
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class PackedRows:
     @property
     def rows(self) -> int:
         return self.first.numel()
+
+    @property
+    def terms(self) -> int:
+        """How many terms the mean of the loss has."""
+        return self.rows
 
 
 @dataclass(frozen=True)
@@ -110,21 +117,9 @@ def load_split(root: Path, dataset: job_pb2.Dataset, name: str, vocabulary: int,
     missing = [key for key in ("input_ids", "offsets", "token_type_ids", *learned) if key not in tensors]
     if missing:
         raise bad_artifact(f"{path} has no tensor {missing[0]}; a split holds input_ids, offsets, token_type_ids, {', '.join(learned)}")
-    ids, types = tensors["input_ids"].long(), tensors["token_type_ids"].long()
-    offsets = tensors["offsets"].long()
+    types, require = tensors["token_type_ids"].long(), partial(_require, path)
+    ids, offsets = read_rows(path, tensors, vocabulary, longest)
     lengths = offsets.diff()
-
-    def require(holds: bool, tensor: str, right: str) -> None:
-        if not holds:
-            raise bad_artifact(f"{path}: {tensor} {right}")
-
-    require(offsets.numel() > 1, "offsets", "has no row; a split has at least one")
-    require(
-        int(offsets[0]) == 0 and int(offsets[-1]) == ids.numel(), "offsets", f"must run from 0 to the {ids.numel()} tokens of input_ids"
-    )
-    require(int(lengths.min()) > 0, "offsets", "must rise: every row has at least one token")
-    require(int(lengths.max()) <= longest, "offsets", f"has a row of {int(lengths.max())} tokens; the backbone takes at most {longest}")
-    require(int(ids.min()) >= 0 and int(ids.max()) < vocabulary, "input_ids", f"must be in [0, {vocabulary}), the backbone's vocabulary")
     require(types.numel() == ids.numel(), "token_type_ids", f"must have one value a token, {ids.numel()}")
     require(int(types.max()) < token_types, "token_type_ids", f"must be less than {token_types}, the backbone's number of token types")
     for name_of_tensor in learned:
@@ -141,6 +136,29 @@ def load_split(root: Path, dataset: job_pb2.Dataset, name: str, vocabulary: int,
     else:
         labels = tensors["labels"].float()
     return Split(name, ids, types, offsets, labels)
+
+
+def read_rows(path: Path, tensors: Tensors, vocabulary: int, longest: int | None) -> tuple[Tensor, Tensor]:
+    """input_ids int64 [tokens] and offsets int64 [rows + 1] of a split's tensors. longest: tokens of a row, or None for any number.
+
+    Raises JobFailed (BAD_ARTIFACT) as `load_split` does.
+    """
+    ids, offsets, require = tensors["input_ids"].long(), tensors["offsets"].long(), partial(_require, path)
+    lengths = offsets.diff()
+    require(offsets.numel() > 1, "offsets", "has no row; a split has at least one")
+    require(
+        int(offsets[0]) == 0 and int(offsets[-1]) == ids.numel(), "offsets", f"must run from 0 to the {ids.numel()} tokens of input_ids"
+    )
+    require(int(lengths.min()) > 0, "offsets", "must rise: every row has at least one token")
+    most = int(lengths.max())
+    require(longest is None or most <= longest, "offsets", f"has a row of {most} tokens; the backbone takes at most {longest}")
+    require(int(ids.min()) >= 0 and int(ids.max()) < vocabulary, "input_ids", f"must be in [0, {vocabulary}), the backbone's vocabulary")
+    return ids, offsets
+
+
+def _require(path: Path, holds: bool, tensor: str, right: str) -> None:
+    if not holds:
+        raise bad_artifact(f"{path}: {tensor} {right}")
 
 
 def require_labels(split: Split, dataset: job_pb2.Dataset) -> None:

@@ -24,15 +24,15 @@ class Dropout:
             return x
         return x * _factors(x.shape, x.device, self.probability, self._generator(site, x.device))
 
-    def attention(self, layer: int) -> AttentionDropout | None:
-        """Drops attention probabilities of one layer, None where none are: one stream over the trial's rows, in their order."""
+    def attention(self, site: str) -> AttentionDropout | None:
+        """Drops probabilities of one attention, None where none are: one stream over the trial's rows, in their order."""
         if self.attention_probability == 0:
             return None
         stream: list[torch.Generator] = []
 
         def factors(shape: torch.Size, device: torch.device) -> Tensor:
             if not stream:
-                stream.append(self._generator(f"layers.{layer}.attention.weights", device))
+                stream.append(self._generator(f"{site}.weights", device))
             return _factors(shape, device, self.attention_probability, stream[0])
 
         return factors

@@ -8,6 +8,7 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from .backbone import ARCHITECTURES
 from .context import Context
+from .encoder_decoder_limits import ENCODER_DECODERS
 from .errors import JobFailed
 from .invariance import rows_are_invariant
 from .memory import give_back_freed_memory
@@ -37,7 +38,7 @@ class Engine:
         torch.backends.cudnn.allow_tf32 = False
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        self.architectures = list(ARCHITECTURES)
+        self.architectures = [*ARCHITECTURES, *ENCODER_DECODERS]
         target = torch.device(device)
         self.environment = {
             "torch": torch.__version__,

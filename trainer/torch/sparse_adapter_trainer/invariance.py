@@ -54,7 +54,7 @@ def _part(backbone: Backbone, split: Split, seed: int) -> Part:
     )
     shapes = layout(adapter, backbone, _CLASSES).shapes
     first = initialize(job_pb2.Trial(seed=seed, adapter=adapter), shapes, pooler=None)
-    leaves = {name: tensor.to(backbone.word.device).requires_grad_() for name, tensor in first.items()}
+    leaves = {name: tensor.to(backbone.device).requires_grad_() for name, tensor in first.items()}
     rows = torch.arange((seed - 1) * _ROWS, seed * _ROWS)
     return Part.of(seed - 1, split, rows, TrialModules(adapter, leaves, dropout=None))
 

@@ -1,4 +1,4 @@
-"""One pass: the rows of several trials through the frozen encoder, each with its own adapter, dropout and head."""
+"""One pass: the rows of several trials through the frozen backbone, each with its own adapter, dropout and head."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,12 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from .adapter_forms import has_backbone, prompt_length
 from .backbone import Backbone
-from .dataset import QUESTION_ANSWERING, PackedRows, Split
+from .dataset import QUESTION_ANSWERING, SUMMARIZATION, PackedRows, Split
+from .encoder_decoder import EncoderDecoder
 from .full_tuning import trained_backbone
 from .modules import TrialModules
 from .packed_encoder import encode
+from .pairs import PaddedPairs, PairSplit
 
 # Tokens of one pass: more spills a CPU's caches, less starves its matrix products.
 CPU_PASS_TOKENS = 2_500
@@ -25,36 +27,55 @@ class Part:
     """What one trial brings to a pass: some rows, packed, and its modules. owner: whose part it is, for the caller."""
 
     owner: int
-    pack: PackedRows
+    pack: PackedRows | PaddedPairs
     modules: TrialModules
 
     @staticmethod
-    def of(owner: int, split: Split, rows: Tensor, modules: TrialModules) -> "Part":
+    def of(owner: int, split: Split | PairSplit, rows: Tensor, modules: TrialModules) -> "Part":
         """Rows (int64 [n]) of a split for these modules: with room for their prompt, on their device."""
         pack = split.pack(rows, prompt_length(modules.adapter))
-        return Part(owner, pack.to(modules.tensors["head.out.weight"].device), modules)
+        return Part(owner, pack.to(next(iter(modules.tensors.values())).device), modules)
 
 
-def forward(backbone: Backbone, parts: Sequence[Part], task_kind: int, twice_differentiable: bool = False) -> list[Tensor]:
-    """Logits [rows, num_labels] of each part's rows, or for QUESTION_ANSWERING [own tokens, 2] of theirs, in the order of its pack.
-    twice_differentiable: see `encode`."""
+def forward(backbone: Backbone | EncoderDecoder, parts: Sequence[Part], task_kind: int, twice_differentiable: bool = False) -> list[Tensor]:
+    """Logits [rows, num_labels] of each part's rows, or for QUESTION_ANSWERING [own tokens, 2] of theirs, in the order of its pack, or for
+    SUMMARIZATION [target tokens, vocabulary]. twice_differentiable: see `encode`."""
+    if isinstance(backbone, EncoderDecoder):
+        return [backbone.logits(pairs(part.pack), part.modules, twice_differentiable) for part in parts]
     own = parts[0].modules
     if has_backbone(own.adapter):
         # Such a trial is the only one of its job: all parts are its own.
         backbone = trained_backbone(backbone, own.tensors)
     every_token = task_kind == QUESTION_ANSWERING
-    hidden = encode(backbone, [part.pack for part in parts], [part.modules for part in parts], every_token, twice_differentiable)
+    packs = [packed(part.pack) for part in parts]
+    hidden = encode(backbone, packs, [part.modules for part in parts], every_token, twice_differentiable)
     if every_token:
-        hidden = [h[part.pack.prompt < 0] if prompt_length(part.modules.adapter) else h for part, h in zip(parts, hidden, strict=True)]
+        prompted = [prompt_length(part.modules.adapter) > 0 for part in parts]
+        hidden = [h[pack.prompt < 0] if has else h for pack, has, h in zip(packs, prompted, hidden, strict=True)]
     return [part.modules.logits(h) for part, h in zip(parts, hidden, strict=True)]
 
 
-def loss(task_kind: int, logits: Tensor, pack: PackedRows) -> Tensor:
-    """Mean loss over the rows of a pack: cross-entropy of classes, squared error of numbers, the mean cross-entropy of start and end."""
+def packed(pack: PackedRows | PaddedPairs) -> PackedRows:
+    """The pack, where the backbone is an encoder."""
+    assert isinstance(pack, PackedRows), "an encoder's rows"
+    return pack
+
+
+def pairs(pack: PackedRows | PaddedPairs) -> PaddedPairs:
+    """The pack, where the backbone is an encoder–decoder."""
+    assert isinstance(pack, PaddedPairs), "an encoder–decoder's rows"
+    return pack
+
+
+def loss(task_kind: int, logits: Tensor, pack: PackedRows | PaddedPairs, label_smoothing: float = 0.0) -> Tensor:
+    """Mean loss over the rows of a pack: cross-entropy of classes, squared error of numbers, the mean cross-entropy of start and end;
+    or over its target tokens: cross-entropy of words, label-smoothed (Szegedy et al. 2016)."""
     if task_kind == job_pb2.TASK_KIND_CLASSIFICATION:
         return cross_entropy(logits, pack.labels)
+    if task_kind == SUMMARIZATION:
+        return cross_entropy(logits, pack.labels, label_smoothing=label_smoothing)
     if task_kind == QUESTION_ANSWERING:
-        return _span_loss(logits, pack)
+        return _span_loss(logits, packed(pack))
     return mse_loss(logits.squeeze(-1), pack.labels)
 
 
@@ -70,7 +91,10 @@ def _span_loss(logits: Tensor, pack: PackedRows) -> Tensor:
 
 
 def passes(parts: Sequence[Part], pass_tokens: int) -> list[list[Part]]:
-    """Whole parts, in their order, in passes of at most pass_tokens tokens; a larger part has a pass of its own."""
+    """Whole parts, in their order, in passes of at most pass_tokens tokens; a larger part has a pass of its own. So
+    has a part of pairs: an encoder–decoder's parts run one by one anyway."""
+    if any(isinstance(part.pack, PaddedPairs) for part in parts):
+        return [[part] for part in parts]
     result: list[list[Part]] = []
     tokens = 0
     for part in parts:

@@ -11,10 +11,12 @@ from torch import Tensor
 from .adapters import is_prunable
 from .backbone import Backbone
 from .dataset import CLASSIFICATION, Split
+from .encoder_decoder import EncoderDecoder
 from .keys import permutation
 from .model import Part, forward, loss, passes
 from .modules import TrialModules
 from .official_rules import grasp_direction
+from .pairs import PairSplit
 from .pruning import Pruning
 from .scores import Masks, Scores, grasp_scores, magnitude_scores, mask_gradients, snip_scores
 from .synflow import synflow_scores, synflow_scores_alone
@@ -56,13 +58,17 @@ class Start:
 
 
 def distinct_starts(
-    trials: list[tuple[job_pb2.Trial, Pruning]], split: Split, task_kind: int, start: Callable[[job_pb2.Trial], dict[str, Tensor]]
+    trials: list[tuple[job_pb2.Trial, Pruning]],
+    split: Split | PairSplit,
+    task_kind: int,
+    start: Callable[[job_pb2.Trial], dict[str, Tensor]],
 ) -> list[Start]:
     """The starting points of these trials, which SNIP or GRASP prunes. `start` gives a trial's first weights."""
-    starts: dict[tuple[int, bytes, bytes], Start] = {}
+    starts: dict[tuple[int, float, bytes, bytes], Start] = {}
     for trial, pruning in trials:
         rows = scoring_rows(trial, split, task_kind)
-        same = (trial.seed, trial.adapter.SerializeToString(deterministic=True), _shared(trial.prune, rows.numel()))
+        adapter = trial.adapter.SerializeToString(deterministic=True)
+        same = (trial.seed, trial.train.label_smoothing, adapter, _shared(trial.prune, rows.numel()))
         if same not in starts:
             starts[same] = Start(trial, {}, start(trial), rows)
         starts[same].prunings[trial.trial_id] = pruning
@@ -84,12 +90,12 @@ def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
     return serialized
 
 
-def scoring_rows(trial: job_pb2.Trial, split: Split, task_kind: int) -> Tensor:
+def scoring_rows(trial: job_pb2.Trial, split: Split | PairSplit, task_kind: int) -> Tensor:
     """Row numbers, int64: the first of a permutation keyed with the seed; for GRASP, but for the official rules, the first of each class in
     turn, while it has any."""
     order = permutation(split.rows, trial.seed, "scoring rows")
     balanced = trial.prune.pruner == job_pb2.PRUNER_GRASP and trial.prune.rules != job_pb2.MASK_RULES_OFFICIAL
-    if balanced and task_kind == CLASSIFICATION:
+    if balanced and task_kind == CLASSIFICATION and isinstance(split, Split):
         labels = split.labels[order]
         classes = int(labels.max()) + 1
         turns = torch.empty_like(order)
@@ -100,7 +106,7 @@ def scoring_rows(trial: job_pb2.Trial, split: Split, task_kind: int) -> Tensor:
     return order[: trial.prune.scoring_rows]
 
 
-def score_without_rows(trial: job_pb2.Trial, pruning: Pruning, backbone: Backbone, weights: dict[str, Tensor]) -> Scores:
+def score_without_rows(trial: job_pb2.Trial, pruning: Pruning, backbone: Backbone | EncoderDecoder, weights: dict[str, Tensor]) -> Scores:
     """The scores of the trial's next round by a pruner that reads no data. weights: the prunable ones by name, on the CPU."""
     if trial.prune.pruner == job_pb2.PRUNER_MAG:
         return magnitude_scores(weights)
@@ -109,10 +115,12 @@ def score_without_rows(trial: job_pb2.Trial, pruning: Pruning, backbone: Backbon
     kept = _masked(weights, pruning.masks)
     if trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL:
         return synflow_scores_alone(trial.adapter, kept)
-    return synflow_scores(trial.adapter, len(backbone.layers), backbone.hidden, kept)
+    return synflow_scores(trial.adapter, backbone.blocks, backbone.hidden, kept)
 
 
-def score(backbone: Backbone, split: Split, task_kind: int, starts: Sequence[Start], pass_tokens: int, passed: Passed) -> list[Scores]:
+def score(
+    backbone: Backbone | EncoderDecoder, split: Split | PairSplit, task_kind: int, starts: Sequence[Start], pass_tokens: int, passed: Passed
+) -> list[Scores]:
     """A round's scores by SNIP or GRASP for each start, on the CPU, at its weights as its masks leave them. Gradients are of the mean loss
     over the start's rows with dropout off, summed in their order. By the official rules SNIP's are of all weights, removed ones too, and
     not normalized."""
@@ -146,10 +154,18 @@ def _masked(tensors: dict[str, Tensor], masks: Masks) -> dict[str, Tensor]:
 class _Cohort:
     """Starts whose derivatives are taken together. An owner is a place among the starts."""
 
-    def __init__(self, backbone: Backbone, split: Split, task_kind: int, starts: Sequence[Start], pass_tokens: int, passed: Passed) -> None:
+    def __init__(
+        self,
+        backbone: Backbone | EncoderDecoder,
+        split: Split | PairSplit,
+        task_kind: int,
+        starts: Sequence[Start],
+        pass_tokens: int,
+        passed: Passed,
+    ) -> None:
         self._backbone, self._split, self._task_kind, self._starts = backbone, split, task_kind, starts
         self._pass_tokens, self._passed = pass_tokens, passed
-        device = backbone.word.device
+        device = backbone.device
         placed = [{name: weight.to(device) for name, weight in start.weights.items()} for start in starts]
         # Prunable ones, masked, and the others.
         self.weights = [
@@ -161,16 +177,19 @@ class _Cohort:
         self.directions: dict[int, _Gradients] = {}
 
     def sum_over_rows(self, owners: Sequence[int], derivative: Callable[[list[Part]], list[_Gradients]]) -> dict[int, _Gradients]:
-        """By owner: the sum over its rows of what `derivative` gives for each part of a pass, weighted by the part's share of the rows."""
+        """By owner: the sum over its rows of what `derivative` gives for each part of a pass, weighted by the part's share of the
+        mean loss's terms."""
         parts = [
-            Part.of(owner, self._split, rows, TrialModules(self._starts[owner].trial.adapter, self._fixed[owner], dropout=None))
+            Part.of(owner, self._split, rows, TrialModules(self._starts[owner].trial.adapter, tensors, dropout=None))
             for owner in owners
+            for tensors in [self._fixed[owner] | self.weights[owner]]
             for rows in self._starts[owner].rows.split(_ROWS)
         ]
+        terms = {owner: sum(part.pack.terms for part in parts if part.owner == owner) for owner in owners}
         sums = {owner: {name: torch.zeros_like(weight) for name, weight in self.weights[owner].items()} for owner in owners}
         for group in passes(parts, self._pass_tokens):
             for part, found in zip(group, derivative(group), strict=True):
-                share = part.pack.rows / self._starts[part.owner].rows.numel()
+                share = part.pack.terms / terms[part.owner]
                 for name, summand in found.items():
                     sums[part.owner][name].add_(summand, alpha=share)
             self._passed(sum(part.pack.rows for part in group))
@@ -202,7 +221,10 @@ class _Cohort:
             for part, leaf in zip(group, leaves, strict=True)
         ]
         logits = forward(self._backbone, own, self._task_kind, twice_differentiable)
-        return [loss(self._task_kind, self._cooled(part.owner, found), part.pack) for part, found in zip(own, logits, strict=True)]
+        return [
+            loss(self._task_kind, self._cooled(part.owner, found), part.pack, self._starts[part.owner].trial.train.label_smoothing)
+            for part, found in zip(own, logits, strict=True)
+        ]
 
     def _cooled(self, owner: int, logits: Tensor) -> Tensor:
         start = self._starts[owner]

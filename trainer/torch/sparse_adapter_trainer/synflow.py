@@ -1,34 +1,47 @@
 """SynFlow (Tanaka et al. 2020): how much of what flows through a trial's modules flows through each weight. Without data and backbone."""
 
+from collections.abc import Sequence
+
 import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
 from .adapter_forms import bottlenecks
+from .backbone import Block
 from .scores import Scores
 from .units import modules, pair
 
 
-def synflow_scores(adapter: job_pb2.Adapter, layers: int, hidden: int, weights: dict[str, Tensor]) -> Scores:
-    """|w · ∂R/∂w| in float64 for the prunable matrices by name, those removed being 0; R as PRUNER_SYNFLOW in job.proto says."""
+def synflow_scores(adapter: job_pb2.Adapter, blocks: Sequence[Block], hidden: int, weights: dict[str, Tensor]) -> Scores:
+    """|w · ∂R/∂w| in float64 for the prunable matrices by name, those removed being 0; blocks: in order of depth. R is as
+    PRUNER_SYNFLOW in job.proto says."""
     leaves = {name: weight.double().abs().requires_grad_() for name, weight in weights.items()}
 
     def product(site: str, x: Tensor) -> Tensor:
         return leaves[f"{site}.up.weight"] @ (leaves[f"{site}.down.weight"] @ x)
 
-    x = torch.ones(hidden, dtype=torch.float64)
-    for index in range(layers):
-        at = f"layers.{index}"
+    def attention(at: str, x: Tensor) -> Tensor:
         if "attention" in bottlenecks(adapter):
-            x = x + adapter.scale * product(f"{at}.attention", x)
-        elif adapter.attention == job_pb2.ATTENTION_MODULE_LORA:
+            return x + adapter.scale * product(f"{at}attention", x)
+        if adapter.attention == job_pb2.ATTENTION_MODULE_LORA:
             scale = adapter.lora_alpha / adapter.attention_bottleneck
-            x = x + scale * product(f"{at}.query", x) + scale * product(f"{at}.value", x)
+            return x + scale * product(f"{at}query", x) + scale * product(f"{at}value", x)
+        return x
+
+    def ffn(at: str, x: Tensor) -> Tensor:
         if "ffn" in bottlenecks(adapter):
-            x = x + adapter.scale * product(f"{at}.ffn", x)
-        elif adapter.ffn == job_pb2.FFN_MODULE_LORA:
+            return x + adapter.scale * product(f"{at}ffn", x)
+        if adapter.ffn == job_pb2.FFN_MODULE_LORA:
             scale = adapter.lora_alpha / adapter.ffn_bottleneck
-            x = x + scale * product(f"{at}.ffn_out", scale * product(f"{at}.ffn_in", x))
+            return x + scale * product(f"{at}ffn_out", scale * product(f"{at}ffn_in", x))
+        return x
+
+    x = torch.ones(hidden, dtype=torch.float64)
+    for block in blocks:
+        x = attention(block.at, x)
+        if block.has_cross_attention:
+            x = attention(f"{block.at}cross_", x)
+        x = ffn(block.at, x)
     gradients = torch.autograd.grad(x.sum(), list(leaves.values()))
     return {name: leaf.detach() * gradient for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True)}
 

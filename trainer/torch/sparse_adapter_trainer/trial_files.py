@@ -20,7 +20,11 @@ def trial_folder(root: Path, trial_id: str) -> Path:
 
 def mask_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> str:
     """Hex SHA-256 of all that a trial's mask follows from."""
-    return _digest(_inputs(spec), {"seed": trial.seed, "adapter": plain(trial.adapter), "prune": plain(trial.prune)})
+    made_from = {"seed": trial.seed, "adapter": plain(trial.adapter), "prune": plain(trial.prune)}
+    if spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION:
+        # Part of the loss that gradients are of.
+        made_from["label_smoothing"] = trial.train.label_smoothing
+    return _digest(_inputs(spec), made_from)
 
 
 def training_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial, mask_digest: str) -> str:

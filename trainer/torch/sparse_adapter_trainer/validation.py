@@ -16,6 +16,7 @@ from google.rpc.error_details_pb2 import BadRequest
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2, trainer_pb2
 
 from . import adapter_forms as forms
+from .encoder_decoder_limits import ENCODER_DECODERS, misfits
 from .mask_limits import misfit
 
 Violation: TypeAlias = BadRequest.FieldViolation
@@ -26,6 +27,11 @@ _TRIAL_ID = re.compile(r"[a-z0-9-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"[0-9a-f]{16,64}")
 _SPLIT = re.compile(r"[a-z0-9_-]{1,64}")
+# By kind of encoder–decoder: its stacks, and what config.json calls their feed-forward blocks' inner width.
+_INNER_WIDTHS = {
+    "bart": {"encoder.": "encoder_ffn_dim", "decoder.": "decoder_ffn_dim"},
+    "t5": {"encoder.": "d_ff", "decoder.": "d_ff"},
+}
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?")
 
 
@@ -71,6 +77,9 @@ def _request(request: trainer_pb2.SubmitJobRequest) -> _Found:
         yield from _trial(at, trial)
         if forms.has_backbone(trial.adapter) and len(spec.trials) > 1:
             yield f"{at}.adapter.unfrozen", f"is ALL in a job of {len(spec.trials)} trials; full fine-tuning is the only trial of its job"
+        trains_nothing = not forms.modules(trial.adapter) and trial.adapter.unfrozen == job_pb2.UNFROZEN_NONE
+        if spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION and trains_nothing:
+            yield f"{at}.adapter.attention", "is NONE, like ffn and unfrozen; summarization has no head, so that nothing would be trained"
         if trial.trial_id in seen:
             yield f"{at}.trial_id", f"{trial.trial_id!r} is also the id of spec.trials[{seen[trial.trial_id]}]; ids are unique in a job"
         seen.setdefault(trial.trial_id, index)
@@ -96,6 +105,8 @@ def _dataset(dataset: job_pb2.Dataset) -> _Found:
         yield "spec.dataset.num_labels", f"{dataset.num_labels} is not 1, as regression needs"
     if dataset.task_kind == job_pb2.TASK_KIND_QUESTION_ANSWERING and dataset.num_labels != 2:
         yield "spec.dataset.num_labels", f"{dataset.num_labels} is not 2, as question answering needs: start and end"
+    if dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION and dataset.num_labels != 0:
+        yield "spec.dataset.num_labels", f"{dataset.num_labels} is not 0, as summarization needs"
 
 
 def _trial(at: str, trial: job_pb2.Trial) -> _Found:
@@ -227,6 +238,7 @@ def _train(at: str, train: job_pb2.Train) -> _Found:
     yield from _positive(f"{at}.adam_epsilon", train.adam_epsilon)
     yield from _fraction(f"{at}.dropout", train.dropout)
     yield from _fraction(f"{at}.attention_dropout", train.attention_dropout)
+    yield from _fraction(f"{at}.label_smoothing", train.label_smoothing)
 
 
 def _work(spec: job_pb2.JobSpec) -> _Found:
@@ -242,6 +254,17 @@ def _work(spec: job_pb2.JobSpec) -> _Found:
         for index, split in enumerate(spec.predict.splits):
             if not _SPLIT.fullmatch(split):
                 yield f"spec.predict.splits[{index}]", f"{split!r} is not 1 to 64 characters of a-z, 0-9, '_' and '-'"
+        if spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION:
+            yield from _generation("spec.predict.generation", spec.predict.generation)
+
+
+def _generation(at: str, generation: job_pb2.Generation) -> _Found:
+    yield from _at_least_one(f"{at}.beams", generation.beams)
+    yield from _at_least_one(f"{at}.max_length", generation.max_length)
+    if generation.min_length > generation.max_length >= 1:
+        yield f"{at}.min_length", f"{generation.min_length} is more than max_length, {generation.max_length}"
+    if not math.isfinite(generation.length_penalty):
+        yield f"{at}.length_penalty", f"{generation.length_penalty} is not a number"
 
 
 def _preconditions(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities, root: Path) -> _Found:
@@ -275,36 +298,49 @@ def _backbone(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities
         return
     try:
         config = json.loads((Path(path) / "config.json").read_bytes())
-        model_type, hidden = config["model_type"], int(config["hidden_size"])
+        model_type = config["model_type"]
+        hidden = int(config["d_model" if model_type in ENCODER_DECODERS else "hidden_size"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        yield field, f"{path} has no readable config.json with model_type and hidden_size on the trainer's machine ({reason})"
+        wanted = "model_type and hidden_size (of an encoder–decoder d_model)"
+        yield field, f"{path} has no readable config.json with {wanted} on the trainer's machine ({reason})"
         return
     if model_type not in capabilities.architectures:
         yield field, f"{path} is of type {model_type!r}; this trainer supports {', '.join(capabilities.architectures)}"
+    summarizes, encodes_and_decodes = spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION, model_type in ENCODER_DECODERS
+    if summarizes and not encodes_and_decodes:
+        yield field, f"{path} is of type {model_type!r}; SUMMARIZATION needs an encoder–decoder: {', '.join(ENCODER_DECODERS)}"
+    if encodes_and_decodes:
+        if not summarizes:
+            kind = job_pb2.TaskKind.Name(spec.dataset.task_kind).removeprefix("TASK_KIND_")
+            yield field, f"{path} is of type {model_type!r}, an encoder–decoder; it is for SUMMARIZATION, and the data set is for {kind}"
+        yield from misfits(spec, config)
     for index, trial in enumerate(spec.trials):
         for name in (f"{module}_bottleneck" for module in forms.modules(trial.adapter)):
             width = getattr(trial.adapter, name)
             if width > 4 * hidden:
                 yield f"spec.trials[{index}].adapter.{name}", f"{width} is more than 4 × the backbone's hidden size, {4 * hidden}"
-    yield from _structures(spec, hidden, config.get("intermediate_size"))
+    yield from _structures(spec, hidden, config)
 
 
-def _structures(spec: job_pb2.JobSpec, hidden: int, inner: object) -> _Found:
-    """Whether masks of groups and of units fit the matrices. Those of one layer stand for all."""
+def _structures(spec: job_pb2.JobSpec, hidden: int, config: dict[str, object]) -> _Found:
+    """Whether masks of groups and of units fit the matrices. Those of a layer of each kind stand for all."""
+    keys = _INNER_WIDTHS.get(str(config["model_type"]), {"": "intermediate_size"})
     for index, trial in enumerate(spec.trials):
         if trial.prune.pruner == job_pb2.PRUNER_NONE:
             continue
         if trial.prune.structure == job_pb2.MASK_STRUCTURE_WEIGHTS:
             continue
-        if trial.adapter.ffn == job_pb2.FFN_MODULE_LORA and not isinstance(inner, int):
-            yield (
-                "spec.backbone.path",
-                f"{spec.backbone.path}/config.json has no intermediate_size, which FFN_MODULE_LORA's matrices depend on",
-            )
-            return
-        shapes = forms.matrices(trial.adapter, hidden, inner if isinstance(inner, int) else 0)
-        wrong = misfit(trial.prune, {f"layers.0.{name}": shape for name, shape in shapes.items()})
+        shapes: dict[str, tuple[int, int]] = {}
+        for stack, key in keys.items():
+            inner = config.get(key)
+            if trial.adapter.ffn == job_pb2.FFN_MODULE_LORA and not isinstance(inner, int):
+                reason = f"{spec.backbone.path}/config.json has no {key}, which FFN_MODULE_LORA's matrices depend on"
+                yield "spec.backbone.path", reason
+                return
+            found = forms.matrices(trial.adapter, hidden, inner if isinstance(inner, int) else 0)
+            shapes |= {f"{stack}layers.0.{name}": shape for name, shape in found.items()}
+        wrong = misfit(trial.prune, shapes)
         if wrong:
             field, reason = wrong
             yield f"spec.trials[{index}].prune.{field}", reason

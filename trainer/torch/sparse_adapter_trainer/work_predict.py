@@ -1,22 +1,24 @@
-"""PredictWork: logits of each trial's trained adapter on some splits."""
-
-from collections.abc import Iterator
+"""PredictWork: logits, or generated texts, of each trial's trained adapter on some splits."""
 
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from .artifacts import Tensors, describe, read_metadata, read_tensors, write_tensors
 from .context import Context, Loaded
-from .dataset import QUESTION_ANSWERING, Split
+from .dataset import QUESTION_ANSWERING, SUMMARIZATION, Split
+from .encoder_decoder import EncoderDecoder
 from .errors import JobFailed, bad_artifact
-from .model import Part, forward, passes
+from .model import Part, forward, packed, pairs, passes
 from .modules import TrialModules
+from .pairs import PairSplit
 from .progress import Pace
 from .reporting import Reporter
 from .trial_files import trial_folder
 
 # Rows of one trial in a forward. Fixed, so that a logit does not depend on who else predicts.
 _ROWS = 32
+# Rows whose texts are generated together: a cache of keys and values for each beam takes much more memory than a forward.
+_GENERATED_ROWS = 8
 
 
 def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
@@ -50,7 +52,10 @@ def _read_adapter(context: Context, loaded: Loaded, trial: job_pb2.Trial) -> Ten
 
 def _source(context: Context, loaded: Loaded, trial: job_pb2.Trial) -> str:
     adapter = describe(context.root, trial_folder(context.root, trial.trial_id) / "adapter")
-    return f"{adapter.digest} {loaded.spec.dataset.name} {loaded.spec.backbone.digest}"
+    source = f"{adapter.digest} {loaded.spec.dataset.name} {loaded.spec.backbone.digest}"
+    if loaded.spec.dataset.task_kind == SUMMARIZATION:
+        source += f" {loaded.spec.predict.generation.SerializeToString(deterministic=True).hex()}"
+    return source
 
 
 def _has_predictions(context: Context, loaded: Loaded, trial: job_pb2.Trial, split: str) -> bool:
@@ -61,23 +66,50 @@ def _has_predictions(context: Context, loaded: Loaded, trial: job_pb2.Trial, spl
 @torch.inference_mode()
 def _predict(context: Context, loaded: Loaded, name: str, adapters: dict[str, tuple[job_pb2.Trial, Tensors]], pace: Pace) -> None:
     """Predicts one split with each adapter, writing each trial's file as soon as its last row is done."""
-    split, dataset = loaded.splits[name], loaded.spec.dataset
-    every_token = dataset.task_kind == QUESTION_ANSWERING
+    split = loaded.splits[name]
     for trial_id, (trial, tensors) in adapters.items():
-        logits = torch.empty(split.input_ids.numel() if every_token else split.rows, dataset.num_labels)
         modules = TrialModules(trial.adapter, tensors, dropout=None)
-        chunks = list(_chunks(split))
-        parts = [Part.of(index, split, rows, modules) for index, rows in enumerate(chunks)]
-        for group in passes(parts, context.pass_tokens):
-            for part, found in zip(group, forward(loaded.backbone, group, dataset.task_kind), strict=True):
-                logits[part.pack.places if every_token else chunks[part.owner][part.pack.order]] = found.cpu()
-            rows = sum(part.pack.rows for part in group)
-            pace.advance(rows, rows)
-            pace.stop_between_passes()
+        if isinstance(split, PairSplit):
+            predictions = _generated(loaded, split, modules, pace)
+        else:
+            predictions = _logits(context, loaded, split, modules, pace)
         path = trial_folder(context.root, trial_id) / f"predictions.{name}.safetensors"
-        write_tensors(path, {"logits": logits}, {"source": _source(context, loaded, trial)})
+        write_tensors(path, predictions, {"source": _source(context, loaded, trial)})
 
 
-def _chunks(split: Split) -> Iterator[torch.Tensor]:
-    """Rows by length, so that a forward has few distinct lengths."""
-    yield from split.lengths.argsort(stable=True).split(_ROWS)
+def _logits(context: Context, loaded: Loaded, split: Split, modules: TrialModules, pace: Pace) -> Tensors:
+    dataset = loaded.spec.dataset
+    every_token = dataset.task_kind == QUESTION_ANSWERING
+    logits = torch.empty(split.input_ids.numel() if every_token else split.rows, dataset.num_labels)
+    chunks = _chunks(split, _ROWS)
+    parts = [Part.of(index, split, rows, modules) for index, rows in enumerate(chunks)]
+    for group in passes(parts, context.pass_tokens):
+        for part, found in zip(group, forward(loaded.backbone, group, dataset.task_kind), strict=True):
+            logits[packed(part.pack).places if every_token else chunks[part.owner][part.pack.order]] = found.cpu()
+        _advance(pace, sum(part.pack.rows for part in group))
+    return {"logits": logits}
+
+
+def _generated(loaded: Loaded, split: PairSplit, modules: TrialModules, pace: Pace) -> Tensors:
+    """generated_ids and generated_offsets as Trial of job.proto says."""
+    backbone, texts = loaded.backbone, [torch.empty(0, dtype=torch.int64)] * split.rows
+    assert isinstance(backbone, EncoderDecoder), "pairs are an encoder–decoder's"
+    for rows in _chunks(split, _GENERATED_ROWS):
+        part = Part.of(0, split, rows, modules)
+        found = backbone.generate(pairs(part.pack), modules, loaded.spec.predict.generation)
+        for row, text in zip(rows[part.pack.order].tolist(), found, strict=True):
+            texts[row] = text
+        _advance(pace, part.pack.rows)
+    lengths = torch.tensor([text.numel() for text in texts])
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
+    return {"generated_ids": torch.cat(texts).to(torch.int32), "generated_offsets": offsets}
+
+
+def _advance(pace: Pace, rows: int) -> None:
+    pace.advance(rows, rows)
+    pace.stop_between_passes()
+
+
+def _chunks(split: Split | PairSplit, rows: int) -> list[torch.Tensor]:
+    """Rows by length, so that a forward has few distinct lengths, or little padding."""
+    return list(split.lengths.argsort(stable=True).split(rows))

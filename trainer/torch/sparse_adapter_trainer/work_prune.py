@@ -11,7 +11,6 @@ from torch import Tensor
 from .adapters import Layout, is_prunable
 from .artifacts import describe, read_metadata, write_tensors
 from .context import Context, Loaded
-from .dataset import require_labels
 from .densities import densities, is_during_training
 from .errors import TrialFailed
 from .progress import Pace
@@ -83,7 +82,7 @@ def _origin(path: Path) -> list[str]:
 
 def _starts(loaded: Loaded, trials: list[job_pb2.Trial], reporter: Reporter) -> list[Start]:
     split, dataset = loaded.splits["train"], loaded.spec.dataset
-    require_labels(split, dataset)
+    loaded.require_labels("train")
     prunings: list[tuple[job_pb2.Trial, Pruning]] = []
     for trial in trials:
         with _failing_alone(trial.trial_id, reporter):

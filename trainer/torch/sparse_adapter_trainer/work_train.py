@@ -10,7 +10,6 @@ from .artifacts import describe, remove_folder
 from .checkpoint import Position, State, finished_training, newest_checkpoint, write_adapter, write_checkpoint
 from .cohort import Callbacks, TrialRun, train_cohort
 from .context import Context, Loaded
-from .dataset import require_labels
 from .densities import is_during_training
 from .errors import JobFailed, TrialFailed, bad_artifact
 from .optimizer import AdamW
@@ -24,7 +23,7 @@ from .work_prune import sizes, warn_of_emptied
 def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
     """Runs a train job. A trial whose adapter is there at the asked step, made from the same, is reported as it is."""
     loaded = context.load(spec, ["train"], reporter)
-    require_labels(loaded.splits["train"], spec.dataset)
+    loaded.require_labels("train")
     writer = _Writer(context, loaded, reporter)
     runs = []
     for trial in spec.trials:
@@ -140,8 +139,7 @@ class _Writer:
             "step": run.position.step,
             "base_model_type": self.loaded.backbone.model_type,
             "base_model_digest": spec.backbone.digest,
-            "hidden_size": self.loaded.backbone.hidden,
-            "num_layers": len(self.loaded.backbone.layers),
+            **self.loaded.backbone.sizes,
             "dataset_digest": spec.dataset.digest,
             "task_kind": job_pb2.TaskKind.Name(spec.dataset.task_kind),
             "num_labels": spec.dataset.num_labels,

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoTokenizer, RobertaConfig, RobertaModel
+from transformers import (
+    AutoTokenizer,
+    BartConfig,
+    BartForConditionalGeneration,
+    RobertaConfig,
+    RobertaModel,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from sparse_adapter_trainer.artifacts import write_tensors
 from sparse_adapter_trainer.backbone import Backbone, load_backbone
@@ -46,6 +54,38 @@ def tiny_roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     path = tmp_path_factory.mktemp("roberta")
     RobertaModel(config).save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_bart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_encoder_decoder("bart", tmp_path_factory.mktemp("bart"), words=120)
+
+
+@pytest.fixture(scope="session")
+def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_encoder_decoder("t5", tmp_path_factory.mktemp("t5"), words=120)
+
+
+def make_encoder_decoder(family: str, path: Path, words: int, width: int = 32) -> Path:
+    """A directory with a BART or a T5 of two encoder and three decoder layers of random weights. Padding is 1, the end 2."""
+    torch.manual_seed(4)
+    ids = {"pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2 if family == "bart" else 1}
+    if family == "bart":
+        heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4}
+        sizes = {"encoder_layers": 2, "decoder_layers": 3, "encoder_ffn_dim": 48, "decoder_ffn_dim": 64}
+        config = BartConfig(vocab_size=words, d_model=width, max_position_embeddings=40, **sizes, **heads, **ids)
+        model: torch.nn.Module = BartForConditionalGeneration(config)
+    else:
+        sizes = {"num_layers": 2, "num_decoder_layers": 3, "d_ff": 64, "num_heads": 4, "d_kv": width // 4}
+        model = T5ForConditionalGeneration(T5Config(vocab_size=words, d_model=width, **sizes, **ids))
+    # Noise on every weight, so that none is at its neutral value and attention is not uniform.
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight), alpha=0.1)
+        # Those of T5, or words would all be about as likely, whatever the decoder says.
+        model.get_input_embeddings().weight.normal_()
+    model.save_pretrained(path)
     return path
 
 

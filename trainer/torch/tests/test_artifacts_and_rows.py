@@ -124,4 +124,4 @@ def test_dropout_keeps_the_mean_and_hangs_on_seed_step_and_site() -> None:
 def test_no_dropout_leaves_the_tensor_alone() -> None:
     x = torch.ones(3)
     assert Dropout(1, 1, 0.0, 0.0)(x, "head.out") is x
-    assert Dropout(1, 1, 0.0, 0.0).attention(0) is None
+    assert Dropout(1, 1, 0.0, 0.0).attention("layers.0.attention") is None

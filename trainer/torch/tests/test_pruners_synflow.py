@@ -8,6 +8,7 @@ from engine_support import adapter
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
+from sparse_adapter_trainer.backbone import Block
 from sparse_adapter_trainer.errors import TrialFailed
 from sparse_adapter_trainer.pruning import Pruning
 from sparse_adapter_trainer.synflow import synflow_scores
@@ -20,6 +21,10 @@ FORMS = [
     ("sequential", "none"),
     ("lora", "none"),
 ]
+
+
+def blocks(layers: int, inner: int) -> list[Block]:
+    return [Block(f"layers.{index}.", inner) for index in range(layers)]
 
 
 def drawn(attention: str, ffn: str, layers: int = LAYERS, d: int = D, f: int = F, r: int = R) -> dict[str, Tensor]:
@@ -39,7 +44,7 @@ def drawn(attention: str, ffn: str, layers: int = LAYERS, d: int = D, f: int = F
 def test_scores_are_closed_form_products_of_absolute_matrices(attention: str, ffn: str) -> None:
     weights = drawn(attention, ffn)
     next(iter(weights.values()))[:2] = 0
-    found = synflow_scores(adapter(attention, ffn, width=R, scale=1.5, lora_alpha=6), LAYERS, D, weights)
+    found = synflow_scores(adapter(attention, ffn, width=R, scale=1.5, lora_alpha=6), blocks(LAYERS, F), D, weights)
     assert found.keys() == weights.keys()
     for name, expected in closed_form(weights, scale=1.5, c=6 / R).items():
         assert found[name].dtype == torch.float64
@@ -96,7 +101,7 @@ def test_a_hundred_rounds_on_minilms_sizes_are_quick_exact_and_leave_no_layer_em
     begin, form = time.process_time(), adapter(width=64)
     while not pruning.done:
         masks = pruning.masks
-        pruning.keep(synflow_scores(form, 6, 384, {name: weight * masks[name] for name, weight in weights.items()}))
+        pruning.keep(synflow_scores(form, blocks(6, 4 * 384), 384, {name: weight * masks[name] for name, weight in weights.items()}))
     seconds = time.process_time() - begin
     masks = pruning.finished()
     assert sum(int(mask.sum()) for mask in masks.values()) == int(0.01 * 12 * 2 * 64 * 384 + 0.5)
@@ -109,7 +114,7 @@ def test_a_zero_up_projection_lets_nothing_flow_and_is_refused_with_the_reason()
     weights = {name: weight * (0 if name.endswith("up.weight") else 1) for name, weight in drawn("none", "sequential").items()}
     pruning = Pruning(job_pb2.Prune(pruner="PRUNER_SYNFLOW", sparsity=0.5, **ROUNDS), 1, shapes_of(weights))
     with pytest.raises(TrialFailed, match=r"synflow: all 192 scores of all matrices are 0.*take init: gaussian$") as failed:
-        pruning.keep(synflow_scores(adapter("none", "sequential", width=R), LAYERS, D, weights))
+        pruning.keep(synflow_scores(adapter("none", "sequential", width=R), blocks(LAYERS, F), D, weights))
     assert failed.value.reason == event_pb2.FAILURE_REASON_DEGENERATE_MASK
 
 
@@ -117,7 +122,7 @@ def test_what_does_not_fit_float64_is_refused() -> None:
     weights = {name: weight * 1e38 for name, weight in drawn("sequential", "sequential").items()}
     pruning = Pruning(job_pb2.Prune(pruner="PRUNER_SYNFLOW", sparsity=0.5, **ROUNDS), 1, shapes_of(weights))
     with pytest.raises(TrialFailed, match="NaN or infinite"):
-        pruning.keep(synflow_scores(adapter(width=R), LAYERS, D, weights))
+        pruning.keep(synflow_scores(adapter(width=R), blocks(LAYERS, F), D, weights))
 
 
 def shapes_of(weights: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:

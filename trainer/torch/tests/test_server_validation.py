@@ -242,7 +242,7 @@ def test_units_of_unequal_size_in_global_scope_are_a_precondition(root):
         (lambda r: setattr(r.spec.backbone, "path", "/no/such/folder"), "spec.backbone.path", "no readable config.json"),
         (lambda r: setattr(r.spec.dataset, "name", "datasets/" + "e" * 32), "spec.dataset.name", "dataset.json does not exist"),
         (lambda r: r.spec.predict.splits.append("test"), "spec.predict.splits[0]", "test.safetensors does not exist"),
-        (lambda r: setattr(r.spec.dataset, "task_kind", job_pb2.TASK_KIND_SUMMARIZATION), "spec.dataset.task_kind", "is not supported"),
+        (lambda r: setattr(r.spec.dataset, "task_kind", job_pb2.TASK_KIND_SUMMARIZATION), "spec.backbone.path", "needs an encoder–decoder"),
         (lambda r: setattr(r.spec.trials[0].adapter, "ffn_bottleneck", 1537), "spec.trials[0].adapter.ffn_bottleneck", "hidden size, 1536"),
         (lambda r: r.spec.trials.extend(valid_trial(f"x{n}") for n in range(64)), "spec.trials", "at most 64 in a job"),
         (lambda r: r.spec.train.SetInParent(), "spec.trials[0]", "trials/t0/masks.safetensors does not exist"),
@@ -252,6 +252,15 @@ def test_what_is_right_but_not_possible_here_is_a_precondition(root, change, fie
     request = valid_request(root)
     change(request)
     assert says in unmet(request, root)[field]
+
+
+def test_what_a_trainer_does_not_tell_among_its_capabilities_is_not_supported_by_it(root):
+    request = valid_request(root)
+    able = describe({"torch": "0", "device": "cpu", "threads": "1"}, ["bert"], root, 4)
+    able.task_kinds.remove(job_pb2.TASK_KIND_CLASSIFICATION)
+    ((field, says),) = ((each.field, each.description) for each in unmet_preconditions(request.spec, able, root))
+    assert field == "spec.dataset.task_kind"
+    assert says.startswith("TASK_KIND_CLASSIFICATION is not supported by this trainer; it supports TASK_KIND_REGRESSION, ")
 
 
 def test_a_backbone_of_another_architecture_is_refused_with_those_that_are_supported(root):
