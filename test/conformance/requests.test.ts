@@ -12,7 +12,7 @@ import { describeStartedTrainer } from '../support/started-trainer';
 
 const SERVICE = 'sparse_adapter.trainer.v1.TrainerService';
 
-const predict = (split: string): JobSpec['work'] => ({ $case: 'predict', value: { splits: [split] } });
+const predict = (split: string): JobSpec['work'] => ({ $case: 'predict', value: { splits: [split], generation: undefined } });
 const elsewhere = (dataset: Dataset): Dataset => ({ ...dataset, name: `datasets/${'e'.repeat(32)}`, digest: 'e'.repeat(32) });
 
 async function refusal(call: Promise<unknown>): Promise<TrainerError> {
