@@ -113,12 +113,7 @@ def load_model(path: str) -> tuple[Any, bool]:
 
     Raises JobFailed (BAD_ARTIFACT) where it is missing, broken or not supported.
     """
-    if path.startswith("/") and not Path(path, "config.json").is_file():
-        raise bad_artifact(f"backbone {path}: no config.json there; a backbone is a Hugging Face directory or a hub id")
-    try:
-        config = AutoConfig.from_pretrained(path)
-    except (OSError, ValueError) as error:
-        raise bad_artifact(f"backbone {path}: its config.json cannot be loaded: {error}") from error
+    config = read_config(path)
     _require_supported(path, config)
     try:
         model, loading = AutoModel.from_pretrained(path, config=config, dtype=torch.float32, output_loading_info=True)
@@ -129,6 +124,16 @@ def load_model(path: str) -> tuple[Any, bool]:
         raise bad_artifact(f"backbone {path}: its weights lack {min(missing)}")
     # Weights without a pooler (roberta-base) would get a random one from Transformers.
     return model, config.model_type == "bert" and not any(name.startswith("pooler.") for name in loading["missing_keys"])
+
+
+def read_config(path: str) -> Any:
+    """The configuration of a Hugging Face directory or hub id. Raises JobFailed (BAD_ARTIFACT) where it is missing or broken."""
+    if path.startswith("/") and not Path(path, "config.json").is_file():
+        raise bad_artifact(f"backbone {path}: no config.json there; a backbone is a Hugging Face directory or a hub id")
+    try:
+        return AutoConfig.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        raise bad_artifact(f"backbone {path}: its config.json cannot be loaded: {error}") from error
 
 
 def layer_modules(layer: Any) -> dict[str, Any]:

@@ -8,18 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, DynamicCache, EncoderDecoderCache, GenerationConfig
+from transformers import AutoModelForSeq2SeqLM, DynamicCache, EncoderDecoderCache, GenerationConfig
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from .backbone import Block
+from .backbone import Block, read_config
 from .encoder_decoder_limits import ENCODER_DECODERS, misfits
 from .errors import bad_artifact
 from .modules import TrialModules
@@ -333,12 +332,7 @@ def load_encoder_decoder(path: str, device: torch.device) -> EncoderDecoder:
 
     Raises JobFailed (BAD_ARTIFACT) where it is missing, broken or not supported.
     """
-    if path.startswith("/") and not Path(path, "config.json").is_file():
-        raise bad_artifact(f"backbone {path}: no config.json there; a backbone is a Hugging Face directory or a hub id")
-    try:
-        config = AutoConfig.from_pretrained(path)
-    except (OSError, ValueError) as error:
-        raise bad_artifact(f"backbone {path}: its config.json cannot be loaded: {error}") from error
+    config = read_config(path)
     if config.model_type not in ENCODER_DECODERS:
         raise bad_artifact(f"backbone {path}: model_type {config.model_type!r} is not one of {', '.join(ENCODER_DECODERS)}")
     for name in ("decoder_start_token_id", "eos_token_id", "pad_token_id"):
