@@ -1,7 +1,7 @@
 /** Questions of the user's own tables: one a row, with its context and one answer or none. */
 import { ConfigError, type Problem } from '../config/errors';
 import type { QuestionColumns } from '../sweep/types';
-import { limitProblems } from './problem-list';
+import { limitProblems, show } from './problem-list';
 import { answerAt, type SquadAnswer, type SquadExample } from './squad';
 import { readTable, type TableRow } from './table';
 
@@ -68,10 +68,4 @@ function textOf(cell: unknown, column: string): string {
   if (typeof cell === 'string') return cell;
   if (typeof cell === 'number' || typeof cell === 'bigint') return String(cell);
   throw new RangeError(`"${column}" is ${show(cell)}; a text is expected`);
-}
-
-function show(cell: unknown): string {
-  if (cell === undefined) return 'missing';
-  const text = typeof cell === 'bigint' ? String(cell) : JSON.stringify(cell);
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

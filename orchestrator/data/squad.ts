@@ -1,6 +1,6 @@
 /** SQuAD's official JSON: v1.1 (Rajpurkar 2016) and v2.0 (Rajpurkar 2018), which adds questions without an answer. */
 import { ConfigError, type Problem } from '../config/errors';
-import { limitProblems } from './problem-list';
+import { limitProblems, show } from './problem-list';
 import { readText } from './table';
 
 export type SquadTask = 'squad' | 'squad_v2';
@@ -176,12 +176,6 @@ export function answerAt(
 
 function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function show(value: unknown): string {
-  if (value === undefined) return 'missing';
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 
 /** Where an answer would be found, in code points. */

@@ -12,7 +12,7 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from .adapter_forms import bottlenecks, has_backbone, has_biases, has_prefix, prompt_length
+from .adapter_forms import bottlenecks, has_backbone, has_biases, has_prefix, matrices, prompt_length
 from .backbone import Backbone
 from .dataset import CLASSIFICATION, QUESTION_ANSWERING, SUMMARIZATION
 from .encoder_decoder import EncoderDecoder
@@ -92,20 +92,14 @@ def layout(adapter: job_pb2.Adapter, backbone: Backbone | EncoderDecoder, num_la
 
 def _layer(adapter: job_pb2.Adapter, d: int, f: int) -> Iterator[tuple[str, _Shape]]:
     """Names within a layer and shapes."""
-    widths = {"attention": adapter.attention_bottleneck, "ffn": adapter.ffn_bottleneck}
+    prunable = matrices(adapter, d, f)
+    yield from prunable.items()
     for site in bottlenecks(adapter):
-        yield from ((f"{site}.down.weight", (widths[site], d)), (f"{site}.down.bias", (widths[site],)))
-        yield from ((f"{site}.up.weight", (d, widths[site])), (f"{site}.up.bias", (d,)))
+        yield from ((f"{site}.down.bias", prunable[f"{site}.down.weight"][:1]), (f"{site}.up.bias", (d,)))
         if adapter.norm != job_pb2.ADAPTER_NORM_NONE:
             yield from ((f"{site}.norm.weight", (d,)), (f"{site}.norm.bias", (d,)))
-    if adapter.attention == job_pb2.ATTENTION_MODULE_LORA:
-        for name in ("query", "value"):
-            yield from ((f"{name}.down.weight", (widths["attention"], d)), (f"{name}.up.weight", (d, widths["attention"])))
     if has_prefix(adapter) and not adapter.prefix_hidden:
-        yield from ((f"prefix.{name}", (widths["attention"], d)) for name in ("key", "value"))
-    if adapter.ffn == job_pb2.FFN_MODULE_LORA:
-        yield from (("ffn_in.down.weight", (widths["ffn"], d)), ("ffn_in.up.weight", (f, widths["ffn"])))
-        yield from (("ffn_out.down.weight", (widths["ffn"], f)), ("ffn_out.up.weight", (d, widths["ffn"])))
+        yield from ((f"prefix.{name}", (adapter.attention_bottleneck, d)) for name in ("key", "value"))
     if has_biases(adapter):
         for name in ("query", "value", "attention_output", "attention_norm", "ffn_in", "ffn_out", "ffn_norm"):
             yield f"{name}.bias", (f if name == "ffn_in" else d,)

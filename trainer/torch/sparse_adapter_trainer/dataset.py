@@ -117,7 +117,7 @@ def load_split(root: Path, dataset: job_pb2.Dataset, name: str, vocabulary: int,
     missing = [key for key in ("input_ids", "offsets", "token_type_ids", *learned) if key not in tensors]
     if missing:
         raise bad_artifact(f"{path} has no tensor {missing[0]}; a split holds input_ids, offsets, token_type_ids, {', '.join(learned)}")
-    types, require = tensors["token_type_ids"].long(), partial(_require, path)
+    types, require = tensors["token_type_ids"].long(), partial(require_tensor, path)
     ids, offsets = read_rows(path, tensors, vocabulary, longest)
     lengths = offsets.diff()
     require(types.numel() == ids.numel(), "token_type_ids", f"must have one value a token, {ids.numel()}")
@@ -143,7 +143,7 @@ def read_rows(path: Path, tensors: Tensors, vocabulary: int, longest: int | None
 
     Raises JobFailed (BAD_ARTIFACT) as `load_split` does.
     """
-    ids, offsets, require = tensors["input_ids"].long(), tensors["offsets"].long(), partial(_require, path)
+    ids, offsets, require = tensors["input_ids"].long(), tensors["offsets"].long(), partial(require_tensor, path)
     lengths = offsets.diff()
     require(offsets.numel() > 1, "offsets", "has no row; a split has at least one")
     require(
@@ -156,7 +156,8 @@ def read_rows(path: Path, tensors: Tensors, vocabulary: int, longest: int | None
     return ids, offsets
 
 
-def _require(path: Path, holds: bool, tensor: str, right: str) -> None:
+def require_tensor(path: Path, holds: bool, tensor: str, right: str) -> None:
+    """Raises JobFailed (BAD_ARTIFACT) that says what would be right of a file's tensor, unless it holds."""
     if not holds:
         raise bad_artifact(f"{path}: {tensor} {right}")
 

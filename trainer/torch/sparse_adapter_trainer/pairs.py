@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from .artifacts import Tensors, read_tensors, resolve
-from .dataset import read_rows
+from .dataset import read_rows, require_tensor
 from .errors import bad_artifact
 
 
@@ -115,23 +115,17 @@ def load_pairs(root: Path, dataset: job_pb2.Dataset, name: str, vocabulary: int,
 
 def _read_targets(path: Path, tensors: Tensors, rows: int, vocabulary: int, longest: int | None) -> tuple[Tensor, Tensor]:
     ids, offsets = tensors["target_ids"].long(), tensors["target_offsets"].long()
-    wrong = partial(_bad_tensor, path)
-    if offsets.numel() != rows + 1:
-        raise wrong("target_offsets", f"must have one value more than there are rows, {rows + 1}")
-    if int(offsets[0]) != 0 or int(offsets[-1]) != ids.numel():
-        raise wrong("target_offsets", f"must run from 0 to the {ids.numel()} tokens of target_ids")
+    require = partial(require_tensor, path)
+    require(offsets.numel() == rows + 1, "target_offsets", f"must have one value more than there are rows, {rows + 1}")
+    runs = int(offsets[0]) == 0 and int(offsets[-1]) == ids.numel()
+    require(runs, "target_offsets", f"must run from 0 to the {ids.numel()} tokens of target_ids")
     lengths = offsets.diff()
-    if int(lengths.min()) < 0:
-        raise wrong("target_offsets", "must not fall")
-    if longest is not None and int(lengths.max()) > longest:
-        raise wrong("target_offsets", f"has a target of {int(lengths.max())} tokens; the backbone takes at most {longest}")
-    if ids.numel() and not (int(ids.min()) >= 0 and int(ids.max()) < vocabulary):
-        raise wrong("target_ids", f"must be in [0, {vocabulary}), the backbone's vocabulary")
+    require(int(lengths.min()) >= 0, "target_offsets", "must not fall")
+    most = int(lengths.max())
+    require(longest is None or most <= longest, "target_offsets", f"has a target of {most} tokens; the backbone takes at most {longest}")
+    known = ids.numel() == 0 or (int(ids.min()) >= 0 and int(ids.max()) < vocabulary)
+    require(known, "target_ids", f"must be in [0, {vocabulary}), the backbone's vocabulary")
     return ids, offsets
-
-
-def _bad_tensor(path: Path, tensor: str, right: str) -> Exception:
-    return bad_artifact(f"{path}: {tensor} {right}")
 
 
 def require_targets(split: PairSplit, dataset: job_pb2.Dataset) -> None:
