@@ -2,10 +2,12 @@
 
 import csv
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from encoder_decoder_support import random_pairs, write_pairs
 from transformers import (
     AutoTokenizer,
     BartConfig,
@@ -18,6 +20,7 @@ from transformers import (
 
 from sparse_adapter_trainer.artifacts import write_tensors
 from sparse_adapter_trainer.backbone import Backbone, load_backbone
+from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -114,3 +117,31 @@ def write_split(path: Path, rows: list[list[int]], labels: torch.Tensor) -> None
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
     types = torch.zeros(ids.numel(), dtype=torch.uint8)
     write_tensors(path, {"input_ids": ids, "offsets": offsets, "token_type_ids": types, "labels": labels})
+
+
+@pytest.fixture
+def one_thread(threads: None) -> Iterator[None]:
+    """Models this small only wait where there are more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def encoder_decoder_paths(tiny_bart: Path, tiny_t5: Path) -> dict[str, Path]:
+    return {"bart": tiny_bart, "t5": tiny_t5}
+
+
+@pytest.fixture(scope="session")
+def encoder_decoders(encoder_decoder_paths: dict[str, Path]) -> dict[str, EncoderDecoder]:
+    return {family: load_encoder_decoder(str(path), torch.device("cpu")) for family, path in encoder_decoder_paths.items()}
+
+
+@pytest.fixture(scope="session")
+def pairs_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact root with `datasets/pairs`: 17 random pairs to learn from, 11 others."""
+    root = tmp_path_factory.mktemp("root")
+    for name, split in (("train", random_pairs(17, seed=5)), ("validation", random_pairs(11, seed=6))):
+        write_pairs(root, name, split)
+    return root
