@@ -70,8 +70,14 @@ def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_encoder_decoder("t5", tmp_path_factory.mktemp("t5"), words=120)
 
 
+@pytest.fixture(scope="session")
+def tiny_gated_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_encoder_decoder("gated t5", tmp_path_factory.mktemp("gated-t5"), words=120)
+
+
 def make_encoder_decoder(family: str, path: Path, words: int, width: int = 32) -> Path:
-    """A directory with a BART or a T5 of two encoder and three decoder layers of random weights. Padding is 1, the end 2."""
+    """A directory with a BART or a T5 of two encoder and three decoder layers of random weights. Padding is 1, the end 2. "gated t5" has
+    the feed-forward blocks of T5 1.1 and an attention three quarters as wide as the model."""
     torch.manual_seed(4)
     ids = {"pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2 if family == "bart" else 1}
     if family == "bart":
@@ -81,6 +87,8 @@ def make_encoder_decoder(family: str, path: Path, words: int, width: int = 32) -
         model: torch.nn.Module = BartForConditionalGeneration(config)
     else:
         sizes = {"num_layers": 2, "num_decoder_layers": 3, "d_ff": 64, "num_heads": 4, "d_kv": width // 4}
+        if family == "gated t5":
+            sizes |= {"d_kv": 3 * width // 16, "feed_forward_proj": "gated-gelu"}
         model = T5ForConditionalGeneration(T5Config(vocab_size=words, d_model=width, **sizes, **ids))
     # Noise on every weight, so that none is at its neutral value and attention is not uniform.
     with torch.no_grad():
@@ -129,8 +137,8 @@ def one_thread(threads: None) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def encoder_decoder_paths(tiny_bart: Path, tiny_t5: Path) -> dict[str, Path]:
-    return {"bart": tiny_bart, "t5": tiny_t5}
+def encoder_decoder_paths(tiny_bart: Path, tiny_t5: Path, tiny_gated_t5: Path) -> dict[str, Path]:
+    return {"bart": tiny_bart, "t5": tiny_t5, "gated t5": tiny_gated_t5}
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,8 @@ class Plain:
             else:
                 attentions = [(layer.layer[0].SelfAttention, None)]
                 attentions += [(layer.layer[1].EncDecAttention, None)] if stack == "decoder" else []
-                ffn = (layer.layer[-1].DenseReluDense.wi, layer.layer[-1].DenseReluDense.wo, None)
+                dense = layer.layer[-1].DenseReluDense
+                ffn = (dense.wi_1 if self.model.config.is_gated_act else dense.wi, dense.wo, None)
             for (attention, norm), kind in zip(attentions, ("", "cross_"), strict=False):
                 self._alter_attention(attention, norm, f"{at}{kind}", "cross" if kind else stack, index)
             self._alter_ffn(at, *ffn)
@@ -107,7 +108,8 @@ class Plain:
             return tensors[f"{at}prefix.key"], tensors[f"{at}prefix.value"]
         inner = torch.tanh(tensors[f"{mlp}embedding"] @ tensors[f"{mlp}mlp.in.weight"].T + tensors[f"{mlp}mlp.in.bias"])
         out = inner @ tensors[f"{mlp}mlp.out.weight"].T + tensors[f"{mlp}mlp.out.bias"]
-        key, value = out[:, 64 * index : 64 * index + 32], out[:, 64 * index + 32 : 64 * index + 64]
+        layers = {"encoder": 2, "decoder": 3, "cross": 3}[mlp.split(".")[1]]
+        key, value = out.chunk(2 * layers, dim=1)[2 * index : 2 * index + 2]
         return key, value
 
     def _prefixed(

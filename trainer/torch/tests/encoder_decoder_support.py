@@ -15,7 +15,7 @@ from sparse_adapter_trainer.engine import Engine
 from sparse_adapter_trainer.pairs import PairSplit
 
 SUMMARIZATION = job_pb2.TASK_KIND_SUMMARIZATION
-FAMILIES = ["bart", "t5"]
+FAMILIES = ["bart", "t5", "gated t5"]
 FORMS = {
     "houlsby": adapter("sequential", "sequential", width=6, norm="ADAPTER_NORM_BEFORE", activation="ACTIVATION_SWISH", scale=2.0),
     "parallel, norm after": adapter("parallel", "parallel", width=6, norm="ADAPTER_NORM_AFTER", activation="ACTIVATION_GELU"),

@@ -104,3 +104,16 @@ def test_names_and_shapes_are_the_contracts(encoder_decoders: dict[str, EncoderD
     assert "decoder.layers.0.cross_prefix.key" in layout_of(FORMS["prefix"], encoder_decoders["t5"]).shapes
     biases = layout_of(ONLY_BART["biases"], encoder_decoders["bart"]).shapes
     assert biases["decoder.layers.0.cross_attention_norm.bias"] == (32,)
+
+
+def test_a_t5_whose_attention_is_narrower_than_the_model_has_tensors_of_its_width(encoder_decoders: dict[str, EncoderDecoder]) -> None:
+    d, e, f, backbone = 32, 24, 64, encoder_decoders["gated t5"]
+    lora = layout_of(FORMS["lora"], backbone)
+    assert lora.shapes["encoder.layers.0.query.down.weight"] == (4, d)
+    assert lora.shapes["encoder.layers.0.query.up.weight"] == (e, 4)
+    assert lora.shapes["decoder.layers.2.cross_value.up.weight"] == (e, 4)
+    # Two encoder layers with an attention each, three decoder layers with two.
+    assert lora.prunable == 4 * ((2 + 3 * 2) * 2 * (d + e) + (2 + 3) * 2 * (d + f))
+    assert layout_of(FORMS["prefix"], backbone).shapes["decoder.layers.0.cross_prefix.value"] == (3, e)
+    made = layout_of(FORMS["prefix with its MLP"], backbone).shapes
+    assert (made["prefix.encoder.embedding"], made["prefix.cross.mlp.out.weight"]) == ((3, d), (3 * 2 * e, 5))

@@ -62,7 +62,7 @@ def contract_name(name: str) -> str | None:
     bart = {"self_attn.q_proj": "query", "self_attn.v_proj": "value", "encoder_attn.q_proj": "cross_query"}
     bart |= {"encoder_attn.v_proj": "cross_value", "fc1": "ffn_in", "fc2": "ffn_out"}
     t5 = {"SelfAttention.q": "query", "SelfAttention.v": "value", "EncDecAttention.q": "cross_query", "EncDecAttention.v": "cross_value"}
-    t5 |= {"DenseReluDense.wi": "ffn_in", "DenseReluDense.wo": "ffn_out"}
+    t5 |= {"DenseReluDense.wi": "ffn_in", "DenseReluDense.wi_1": "ffn_in", "DenseReluDense.wo": "ffn_out"}
     found = bart.get(".".join(parts[3:])) or t5.get(".".join(parts[5:]))
     return f"{parts[0]}.layers.{parts[2]}.{found}" if found else None
 

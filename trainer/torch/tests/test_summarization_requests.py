@@ -31,6 +31,7 @@ def request(root: Path, config: dict[str, object], asked: job_pb2.Adapter | None
 
 BART = {"model_type": "bart", "d_model": 32, "encoder_ffn_dim": 48, "decoder_ffn_dim": 62, "max_position_embeddings": 40}
 T5 = {"model_type": "t5", "d_model": 32, "d_ff": 64, "num_heads": 4, "d_kv": 8}
+GATED_T5 = T5 | {"d_kv": 6, "feed_forward_proj": "gated-gelu"}
 
 
 @pytest.fixture
@@ -45,9 +46,19 @@ def unmet(asked: trainer_pb2.SubmitJobRequest, root: Path) -> dict[str, str]:
     return {each.field: each.description for each in unmet_preconditions(asked.spec, able, root)}
 
 
-@pytest.mark.parametrize("config", [BART, T5])
-def test_a_request_for_summarization_on_an_encoder_decoder_has_no_violation(config: dict[str, object], root: Path) -> None:
-    assert unmet(request(root, config), root) == {}
+@pytest.mark.parametrize("config", [BART, T5, GATED_T5])
+@pytest.mark.parametrize("form", ["houlsby", "lora", "prefix"])
+def test_a_request_for_summarization_on_an_encoder_decoder_has_no_violation(config: dict[str, object], form: str, root: Path) -> None:
+    assert unmet(request(root, config, FORMS[form]), root) == {}
+
+
+def test_synflow_of_lora_beside_an_attention_of_another_width_than_the_model_is_refused(root: Path) -> None:
+    asked = request(root, GATED_T5, FORMS["lora"])
+    asked.spec.trials[0].prune.CopyFrom(trial("t", pruner="synflow", sparsity=0.5).prune)
+    says = "is SYNFLOW, whose chain adds what LORA gives, 24 wide, to the hidden state, 32 wide; take another pruner"
+    assert unmet(asked, root) == {"spec.trials[0].prune.pruner": says}
+    (root / "backbone" / "config.json").write_text(json.dumps(T5))
+    assert unmet(asked, root) == {}
 
 
 @pytest.mark.parametrize(
@@ -87,13 +98,6 @@ def test_a_bad_field_is_named_by_its_path(change: Callable[[job_pb2.JobSpec], No
         ),
         (T5, adapter("none", "none", unfrozen="UNFROZEN_BIASES"), "adapter.unfrozen", "is BIASES; T5 has none"),
         (T5, ONLY_BART["pfeiffer"], "adapter.ffn", "is AFTER_NORM, which is for blocks that normalize their sum"),
-        (T5 | {"feed_forward_proj": "gated-gelu"}, FORMS["lora"], "adapter.ffn", "is LORA, which has one first projection; the backbone's"),
-        (
-            T5 | {"num_heads": 6},
-            FORMS["prefix"],
-            "adapter.attention",
-            "is PREFIX, whose tensors are as wide as d_model, 32; the backbone's",
-        ),
         (
             BART,
             adapter("sequential", "none", width=129),
