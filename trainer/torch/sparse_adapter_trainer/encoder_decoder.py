@@ -46,8 +46,8 @@ class _Attention:
 
 @dataclass(frozen=True)
 class _FeedForward:
-    """The feed-forward block of a layer. first: its first projection, whose input is the block's; of a gated block's two the one that is not
-    activated. norm: the one after its sum, if any."""
+    """The feed-forward block of a layer. first: its first projection, whose input is the block's; of a gated block's two the one that is
+    not activated. norm: the one after its sum, if any."""
 
     at: str
     first: Any
