@@ -1,9 +1,9 @@
 /**
  * `npm run bench`: speeds, each beside what it is compared with, in one run. Prints one JSON document. Never part of a test: machines differ.
- * Needs SA_ORCH_DATA (a folder with glue/MRPC).
+ * Needs SA_ORCH_DATA, a folder with the files that the parts read: glue/MRPC, squad, xsum and vocab/roberta-base.
  *
  *   npm run bench                     all parts
- *   npm run bench -- trial watch      some of them: trial, sweep, watch
+ *   npm run bench -- trial watch      some of them: trial, squad, generate, sweep, watch
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -15,14 +15,21 @@ import { sweepAgainstProcesses } from './sweep';
 import { watchEvents } from './watch_events';
 
 async function main(): Promise<void> {
-  if (!process.env.SA_ORCH_DATA) throw new Error('SA_ORCH_DATA must name a folder with glue/MRPC');
+  if (!process.env.SA_ORCH_DATA) throw new Error('SA_ORCH_DATA must name a folder with the data sets');
   const { python, env } = await ensureTestEnvironment({ onProgress });
   const { path: backbone } = await resolveBackbone('all-MiniLM-L6-v2', { onProgress });
   Object.assign(process.env, env, { SA_ORCH_TEST_PYTHON: python });
-  const script = join(packageRoot(), 'trainer/torch/bench/side_by_side.py');
+  const sideBySide = (script: string, args: string[]) =>
+    JSON.parse(
+      execFileSync(python, [join(packageRoot(), 'trainer/torch/bench', script), ...args], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'inherit'],
+      }),
+    ) as unknown;
   const parts: Record<string, () => unknown> = {
-    trial: () =>
-      JSON.parse(execFileSync(python, [script, backbone], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })) as unknown,
+    trial: () => sideBySide('side_by_side.py', [backbone]),
+    squad: () => sideBySide('squad_side_by_side.py', [backbone]),
+    generate: () => sideBySide('generate_side_by_side.py', []),
     sweep: () => sweepAgainstProcesses(python, backbone),
     watch: () => watchEvents(),
   };

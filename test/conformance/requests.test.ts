@@ -4,25 +4,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AttentionModule, FfnModule, type Activation, type Dataset, type JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
-import { TrainerError } from '../../orchestrator/trainer-client/client';
 import { specDigest } from '../../orchestrator/trainer-client/spec';
-import { job, PREDICT, PRUNE, submit, train, trial } from '../support/jobs';
+import { job, PREDICT, predict, PRUNE, refusal, submit, train, trial } from '../support/jobs';
 import { healthOf, reflectedServices, unary } from '../support/standard-services';
 import { describeStartedTrainer } from '../support/started-trainer';
 
 const SERVICE = 'sparse_adapter.trainer.v1.TrainerService';
 
-const predict = (split: string): JobSpec['work'] => ({ $case: 'predict', value: { splits: [split], generation: undefined } });
 const elsewhere = (dataset: Dataset): Dataset => ({ ...dataset, name: `datasets/${'e'.repeat(32)}`, digest: 'e'.repeat(32) });
-
-async function refusal(call: Promise<unknown>): Promise<TrainerError> {
-  const error = await call.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (!(error instanceof TrainerError)) throw new Error(`expected a TrainerError, got ${String(error)}`);
-  return error;
-}
 
 describeStartedTrainer('a trainer that was started', (here) => {
   test('tells what it can do', async () => {
@@ -105,7 +94,7 @@ describeStartedTrainer('a trainer that was started', (here) => {
       ['spec.dataset.name', 'that is absolute', () => ({ ...good(), dataset: { ...here.dataset, name: '/etc' } })],
       ['spec.dataset.num_labels', 'of 0', () => ({ ...good(), dataset: { ...here.dataset, numLabels: 0 } })],
       ['spec.backbone.path', 'that is relative', () => ({ ...good(), backbone: { path: '../x', digest: 'b'.repeat(64) } })],
-      ['spec.predict.splits[0]', 'that leaves its folder', () => ({ ...good(), work: predict('../validation') })],
+      ['spec.predict.splits[0]', 'that leaves its folder', () => ({ ...good(), work: predict(['../validation']) })],
       ['spec.train.keep_checkpoints', 'of 0', () => ({ ...good(), work: train({ keepCheckpoints: 0 }) })],
     ])('%s %s', async (field, _, spec) => {
       // The digest stands for nothing here: NaN has no canonical form.

@@ -4,7 +4,20 @@ import { JobState, type Event } from '../../gen/ts/sparse_adapter/trainer/v1/eve
 import type { Dataset } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { jobId, specDigest } from '../../orchestrator/trainer-client/spec';
-import { artifactOnDisk, brings, events, job, PRUNE, run, states, submit, train, trial } from '../support/jobs';
+import {
+  artifactOnDisk,
+  brings,
+  checkpointAt,
+  events,
+  expectGapless,
+  job,
+  PRUNE,
+  run,
+  states,
+  submit,
+  train,
+  trial,
+} from '../support/jobs';
 import { writeTinyDataset } from '../support/tiny-dataset';
 import { describeTrainer, spawnTrainer, TrainerPlace } from '../support/trainer-process';
 
@@ -13,13 +26,7 @@ const LONG = trial('long', { train: { totalSteps: 90 } });
 /** Hours of work: only to be stopped. */
 const ENDLESS = trial('endless', { train: { totalSteps: 1_000_000 } });
 
-const checkpointAt = (step: number) => (event: Event) => event.kind?.$case === 'checkpointWritten' && event.kind.value.step >= step;
 const adapterDigest = (place: TrainerPlace) => artifactOnDisk(place.root, 'trials/long/adapter').digest;
-
-function expectGapless(found: Event[]): void {
-  expect(found.map(({ sequence }) => sequence)).toEqual(found.map((_, index) => index + 1));
-  expect(new Set(found.map(({ logId }) => logId)).size).toBe(1);
-}
 
 describeTrainer('a trainer that is stopped or killed', () => {
   const places: TrainerPlace[] = [];

@@ -5,6 +5,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { artifactOnDisk } from '../support/jobs';
 import { Workplace } from '../support/workplace';
 
 const data = process.env.SA_ORCH_DATA;
@@ -20,6 +21,20 @@ compare:
   - {pruner: snip, sparsity: 0.8}
 train: {steps: 220, batch_size: 16, learning_rate: 1.0e-3, dropout: 0.1}
 `;
+/** Enough windows of contexts that predicting them can be hit in the middle. */
+const QUESTIONS = `
+name: durable-questions
+tasks: [squad]
+rows: 64
+validation_rows: 400
+max_length: 128
+doc_stride: 32
+seeds: [1]
+adapter: {bottleneck: 16}
+compare:
+  - {pruner: snip, sparsity: 0.8}
+train: {steps: 60, batch_size: 8, learning_rate: 1.0e-3, dropout: 0.1}
+`;
 
 jest.setTimeout(900_000);
 
@@ -30,6 +45,7 @@ describe('a sweep whose processes are killed', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'sa-orch-durability-'));
     writeFileSync(join(folder, 'durable.yaml'), SWEEP);
+    writeFileSync(join(folder, 'questions.yaml'), QUESTIONS);
   });
   afterAll(async () => {
     for (const place of places) await place.down();
@@ -42,7 +58,7 @@ describe('a sweep whose processes are killed', () => {
     return place;
   }
 
-  const startArguments = () => ['start', '--sweep', join(folder, 'durable.yaml'), ...(data ? ['--data-dir', data] : [])];
+  const startArguments = (file = 'durable.yaml') => ['start', '--sweep', join(folder, file), ...(data ? ['--data-dir', data] : [])];
 
   test('ends with the results of an undisturbed one, to the last digit, after trainer, worker, server, supervisor and command were killed', async () => {
     const calm = workplace('calm');
@@ -53,10 +69,10 @@ describe('a sweep whose processes are killed', () => {
     const hit = workplace('hit');
     const command = hit.spawn(startArguments());
     for (const service of ['trainer', 'worker', 'temporal'] as const) {
-      await hit.trainingMoves();
+      await hit.moves('train');
       await hit.killService(service);
     }
-    await hit.trainingMoves();
+    await hit.moves('train');
     await hit.killService('supervisor');
     await command.kill();
     // The trainer goes on without anybody; now nothing is typed but `watch`.
@@ -70,7 +86,35 @@ describe('a sweep whose processes are killed', () => {
     expect(again.status).toBe(0);
     expect(again.seconds).toBeLessThan(30);
   });
+
+  test('ends with the bytes of an undisturbed one where everything is killed while a trial of questions trains, and again while it predicts', async () => {
+    const calm = workplace('calm-questions');
+    expect((await calm.run(startArguments('questions.yaml'))).status).toBe(0);
+    await calm.down();
+
+    const hit = workplace('hit-questions');
+    let command = hit.spawn(startArguments('questions.yaml'));
+    for (const work of ['train', 'predict'] as const) {
+      await hit.moves(work);
+      await hit.killService('trainer');
+      await hit.moves(work);
+      for (const service of ['supervisor', 'worker', 'temporal'] as const) await hit.killService(service);
+      await command.kill();
+      command = hit.spawn(['watch', readdirSync(join(hit.root, 'sweeps'))[0]!]);
+    }
+    expect((await command.ended).status).toBe(0);
+
+    expect(comparable(hit)).toEqual(comparable(calm));
+    expect(comparable(hit)).toHaveLength(1);
+    expect(filesOfTrials(hit)).toEqual(filesOfTrials(calm));
+  });
 });
+
+/** Digests of what a trial leaves: adapter, masks, predictions and answers. */
+function filesOfTrials({ root }: Workplace) {
+  const names = ['adapter', 'masks.safetensors', 'predictions.validation.safetensors', 'answers.validation.json'];
+  return readdirSync(join(root, 'trials')).flatMap((trial) => names.map((name) => artifactOnDisk(root, `trials/${trial}/${name}`)));
+}
 
 /** results.jsonl, line by line, without timings. */
 function comparable(place: Workplace): unknown[] {

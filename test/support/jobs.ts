@@ -18,11 +18,12 @@ import {
   Pruner,
   Unfrozen,
   type Dataset,
+  type Generation,
   type JobSpec,
   type TrainWork,
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import type { TrainerClient } from '../../orchestrator/trainer-client/client';
+import { TrainerError, type TrainerClient } from '../../orchestrator/trainer-client/client';
 import { jobId, specDigest } from '../../orchestrator/trainer-client/spec';
 
 /** A small trial; `changes` reach into its parts. */
@@ -86,15 +87,19 @@ export function trial(
 }
 
 export const PRUNE: JobSpec['work'] = { $case: 'prune', value: {} };
-export const PREDICT: JobSpec['work'] = { $case: 'predict', value: { splits: ['validation'], generation: undefined } };
+export const predict = (splits: string[], generation?: Generation): JobSpec['work'] => ({
+  $case: 'predict',
+  value: { splits, generation },
+});
+export const PREDICT = predict(['validation']);
 export const train = (changes: Partial<TrainWork> = {}): JobSpec['work'] => ({
   $case: 'train',
   value: { untilStep: 0, checkpointEverySteps: 10, logEverySteps: 5, keepCheckpoints: 2, ...changes },
 });
 
-/** A job on the test's backbone. */
-export function job(dataset: Dataset, trials: Trial[], work: JobSpec['work']): JobSpec {
-  return { backbone: { path: process.env.SA_ORCH_TEST_BACKBONE!, digest: 'b'.repeat(64) }, dataset, trials, work };
+/** A job on the test's backbone, or on another one. */
+export function job(dataset: Dataset, trials: Trial[], work: JobSpec['work'], path = process.env.SA_ORCH_TEST_BACKBONE!): JobSpec {
+  return { backbone: { path, digest: 'b'.repeat(64) }, dataset, trials, work };
 }
 
 /** Submits a job and returns its id. */
@@ -135,6 +140,24 @@ export function results(found: Event[]): Map<string, TrialResult> {
 export function states(found: Event[]): string[] {
   return found.flatMap(({ kind }) => (kind?.$case === 'stateChanged' ? [JobState[kind.value.state].replace('JOB_STATE_', '')] : []));
 }
+
+/** What a bad request is refused with. Throws where it is not refused. */
+export async function refusal(call: Promise<unknown>): Promise<TrainerError> {
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof TrainerError)) throw new Error(`expected a TrainerError, got ${String(error)}`);
+  return error;
+}
+
+/** Throws unless these are all events of one log, from its first. */
+export function expectGapless(found: Event[]): void {
+  expect(found.map(({ sequence }) => sequence)).toEqual(found.map((_, index) => index + 1));
+  expect(new Set(found.map(({ logId }) => logId)).size).toBe(1);
+}
+
+export const checkpointAt = (step: number) => (event: Event) => event.kind?.$case === 'checkpointWritten' && event.kind.value.step >= step;
 
 export const brings = (state: JobState) => (event: Event) => event.kind?.$case === 'stateChanged' && event.kind.value.state === state;
 

@@ -82,28 +82,29 @@ export class Workplace {
     throw new Error(`no process of ${name} to kill`);
   }
 
-  /** Waits until some cohort has done training steps that it had not done when this was called. */
-  async trainingMoves(): Promise<void> {
-    const before = this.trainedSteps();
+  /** Waits until some cohort has moved on in this work since this was called: training steps, or rows predicted. */
+  async moves(work: 'train' | 'predict'): Promise<void> {
+    const before = this.done(work);
     for (let tries = 0; tries < 600; tries++) {
-      for (const [cohort, steps] of this.trainedSteps()) if (steps > (before.get(cohort) ?? 0)) return;
+      // Another number, not a higher one: what was killed may begin again at an earlier place.
+      for (const [cohort, done] of this.done(work)) if (done > 0 && done !== before.get(cohort)) return;
       await sleep(200);
     }
-    throw new Error('training did not move in two minutes');
+    throw new Error(`nothing moved in two minutes: ${work}`);
   }
 
-  /** Steps done by each cohort that trains, as its progress file says. */
-  private trainedSteps(): Map<string, number> {
+  /** What each cohort has done of the work that it is at, as its progress file says. */
+  private done(work: string): Map<string, number> {
     const sweeps = join(this.root, 'sweeps');
-    const steps = new Map<string, number>();
+    const found = new Map<string, number>();
     for (const sweep of existsSync(sweeps) ? readdirSync(sweeps) : []) {
       const folder = join(sweeps, sweep, 'progress');
       for (const file of existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : []) {
         const progress = JSON.parse(readFileSync(join(folder, file), 'utf8')) as { work: string; done: number };
-        if (progress.work === 'train') steps.set(file, progress.done);
+        if (progress.work === work) found.set(file, progress.done);
       }
     }
-    return steps;
+    return found;
   }
 
   async down(): Promise<void> {

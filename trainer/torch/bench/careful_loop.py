@@ -5,7 +5,8 @@ adapters as forward hooks, gradients for adapter and head only, fused AdamW.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,19 +29,30 @@ class Adapter(nn.Module):
         return x + self.up(F.relu(self.down(self.norm(x))))
 
 
+def adapt(outputs: Iterable[nn.Module], hidden: int, width: int) -> nn.ModuleList:
+    """Puts an adapter after each of these projections, and returns the adapters."""
+    adapters = nn.ModuleList()
+    for dense in outputs:
+        adapter = Adapter(hidden, width)
+        adapters.append(adapter)
+        dense.register_forward_hook(lambda _, inputs, output, adapter=adapter: adapter(output))
+    return adapters
+
+
+def adapted_encoder(backbone: str, width: int) -> tuple[Any, nn.ModuleList]:
+    """A frozen encoder, and the adapters after each of its attention and feed-forward output projections."""
+    encoder = AutoModel.from_pretrained(backbone, attn_implementation="sdpa", add_pooling_layer=False).eval().requires_grad_(False)
+    outputs = [dense for layer in encoder.encoder.layer for dense in (layer.attention.output.dense, layer.output.dense)]
+    return encoder, adapt(outputs, encoder.config.hidden_size, width)
+
+
 class AdaptedClassifier(nn.Module):
     """A frozen encoder with adapters after each attention and feed-forward output projection, and a trained head on the first token."""
 
     def __init__(self, backbone: str, width: int, labels: int = 2) -> None:
         super().__init__()
-        self.encoder = AutoModel.from_pretrained(backbone, attn_implementation="sdpa", add_pooling_layer=False).eval().requires_grad_(False)
+        self.encoder, self.adapters = adapted_encoder(backbone, width)
         hidden = self.encoder.config.hidden_size
-        self.adapters = nn.ModuleList()
-        for layer in self.encoder.encoder.layer:
-            for dense in (layer.attention.output.dense, layer.output.dense):
-                adapter = Adapter(hidden, width)
-                self.adapters.append(adapter)
-                dense.register_forward_hook(lambda _, inputs, output, adapter=adapter: adapter(output))
         self.dense, self.out = nn.Linear(hidden, hidden), nn.Linear(hidden, labels)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:

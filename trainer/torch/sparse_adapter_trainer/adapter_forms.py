@@ -51,13 +51,13 @@ def has_matrices(adapter: job_pb2.Adapter) -> bool:
     return has_bottleneck(adapter) or has_lora(adapter)
 
 
-def matrices(adapter: job_pb2.Adapter, hidden: int, inner: int) -> dict[str, tuple[int, int]]:
-    """Names within a layer and shapes of the prunable matrices; inner: the width of the backbone's feed-forward block."""
+def matrices(adapter: job_pb2.Adapter, hidden: int, attention_width: int, inner: int) -> dict[str, tuple[int, int]]:
+    """Names within a layer and shapes of the prunable matrices; attention_width, inner: e and f of Adapter in job.proto."""
     attention, ffn = adapter.attention_bottleneck, adapter.ffn_bottleneck
     # By site: bottleneck, inputs, outputs.
     sites = {site: ({"attention": attention, "ffn": ffn}[site], hidden, hidden) for site in bottlenecks(adapter)}
     if adapter.attention == job_pb2.ATTENTION_MODULE_LORA:
-        sites |= {"query": (attention, hidden, hidden), "value": (attention, hidden, hidden)}
+        sites |= {"query": (attention, hidden, attention_width), "value": (attention, hidden, attention_width)}
     if adapter.ffn == job_pb2.FFN_MODULE_LORA:
         sites |= {"ffn_in": (ffn, hidden, inner), "ffn_out": (ffn, inner, hidden)}
     found: dict[str, tuple[int, int]] = {}

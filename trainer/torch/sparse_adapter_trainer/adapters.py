@@ -54,19 +54,19 @@ def is_prunable(name: str) -> bool:
 
 def layout(adapter: job_pb2.Adapter, backbone: Backbone | EncoderDecoder, num_labels: int, task_kind: int = CLASSIFICATION) -> Layout:
     """The tensors of Adapter in job.proto for a backbone, and of the head for a kind of task."""
-    d = backbone.hidden
+    d, e = backbone.hidden, backbone.attention_width
     shapes: dict[str, _Shape] = {}
     if has_backbone(adapter):
         assert isinstance(backbone, Backbone), "refused for encoder–decoders"
         shapes |= backbone_shapes(backbone)
     for block in backbone.blocks:
-        layer = dict(_layer(adapter, d, block.inner))
+        layer = dict(_layer(adapter, d, e, block.inner))
         if block.has_cross_attention:
             layer |= {f"cross_{name}": shape for name, shape in layer.items() if not name.startswith("ffn")}
         shapes |= {f"{block.at}{name}": shape for name, shape in layer.items()}
     if has_prefix(adapter) and adapter.prefix_hidden:
         for mlp, attentions in backbone.prefix_mlps.items():
-            h, out = adapter.prefix_hidden, attentions * 2 * d
+            h, out = adapter.prefix_hidden, attentions * 2 * e
             shapes |= {f"{mlp}embedding": (adapter.attention_bottleneck, d), f"{mlp}mlp.in.weight": (h, d), f"{mlp}mlp.in.bias": (h,)}
             shapes |= {f"{mlp}mlp.out.weight": (out, h), f"{mlp}mlp.out.bias": (out,)}
     if prompt_length(adapter):
@@ -90,16 +90,16 @@ def layout(adapter: job_pb2.Adapter, backbone: Backbone | EncoderDecoder, num_la
     )
 
 
-def _layer(adapter: job_pb2.Adapter, d: int, f: int) -> Iterator[tuple[str, _Shape]]:
+def _layer(adapter: job_pb2.Adapter, d: int, e: int, f: int) -> Iterator[tuple[str, _Shape]]:
     """Names within a layer and shapes."""
-    prunable = matrices(adapter, d, f)
+    prunable = matrices(adapter, d, e, f)
     yield from prunable.items()
     for site in bottlenecks(adapter):
         yield from ((f"{site}.down.bias", prunable[f"{site}.down.weight"][:1]), (f"{site}.up.bias", (d,)))
         if adapter.norm != job_pb2.ADAPTER_NORM_NONE:
             yield from ((f"{site}.norm.weight", (d,)), (f"{site}.norm.bias", (d,)))
     if has_prefix(adapter) and not adapter.prefix_hidden:
-        yield from ((f"prefix.{name}", (adapter.attention_bottleneck, d)) for name in ("key", "value"))
+        yield from ((f"prefix.{name}", (adapter.attention_bottleneck, e)) for name in ("key", "value"))
     if has_biases(adapter):
         for name in ("query", "value", "attention_output", "attention_norm", "ffn_in", "ffn_out", "ffn_norm"):
             yield f"{name}.bias", (f if name == "ffn_in" else d,)

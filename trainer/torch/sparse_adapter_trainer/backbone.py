@@ -92,6 +92,11 @@ class Backbone:
         return [Block(f"layers.{index}.", self.inner) for index in range(len(self.layers))]
 
     @property
+    def attention_width(self) -> int:
+        """e of Adapter in job.proto: heads times the width of a head."""
+        return self.hidden
+
+    @property
     def prefix_mlps(self) -> dict[str, int]:
         """What the names of a prefix's MLPs begin with, and for how many attentions each makes keys and values."""
         return {"prefix.": len(self.layers)}

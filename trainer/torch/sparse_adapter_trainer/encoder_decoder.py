@@ -19,7 +19,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .backbone import Block, read_config
-from .encoder_decoder_limits import ENCODER_DECODERS, misfits
+from .encoder_decoder_limits import ENCODER_DECODERS, attention_width, misfits
 from .errors import bad_artifact
 from .modules import TrialModules
 from .packed_encoder import Site
@@ -46,7 +46,8 @@ class _Attention:
 
 @dataclass(frozen=True)
 class _FeedForward:
-    """The feed-forward block of a layer. first: its first projection, whose input is the block's; norm: the one after its sum, if any."""
+    """The feed-forward block of a layer. first: its first projection, whose input is the block's; of a gated block's two the one that is
+    not activated. norm: the one after its sum, if any."""
 
     at: str
     first: Any
@@ -66,7 +67,8 @@ class _Running:
 
 
 class EncoderDecoder:
-    """A loaded encoder–decoder. hidden: d; vocabulary: words; longest: tokens of a text and of a target, None where any number will do."""
+    """A loaded encoder–decoder. hidden: d; attention_width: e; vocabulary: words; longest: tokens of a text and of a target, None where any
+    number will do."""
 
     # There is no head to begin, and a pass holds one trial.
     pooler = None
@@ -77,6 +79,7 @@ class EncoderDecoder:
         config = model.config
         self.model_type: str = config.model_type
         self.hidden: int = config.d_model
+        self.attention_width = attention_width(config.to_dict(), self.hidden)
         self.vocabulary: int = config.vocab_size
         self._model = model.requires_grad_(False).eval()
         # What generate would add from the model's files.
@@ -255,7 +258,7 @@ class EncoderDecoder:
         keys and values as they come, from a cache or not. mask, bias: what is added to the scores."""
         now = self._now
         added = bias if mask is None else mask if bias is None else mask + bias
-        prefix = now.modules.prefix_at(attention.at, attention.mlp, attention.place)
+        prefix = now.modules.prefix_at(attention.at, attention.mlp, attention.place, key.shape[1] * key.shape[3])
         if prefix is not None:
             before = [tensor.unflatten(1, (key.shape[1], -1)).transpose(0, 1).expand(key.shape[0], -1, -1, -1) for tensor in prefix]
             key, value = torch.cat([before[0], key], 2), torch.cat([before[1], value], 2)
@@ -317,7 +320,7 @@ def _t5_parts(model: Any) -> tuple[list[_Attention], list[_FeedForward]]:
             attentions.append(attention(at, stack, index, block.layer[0].SelfAttention))
             if stack == "decoder":
                 attentions.append(attention(f"{at}cross_", "cross", index, block.layer[1].EncDecAttention))
-            ffns.append(_FeedForward(at, dense.wi_0 if model.config.is_gated_act else dense.wi, dense.wo, None))
+            ffns.append(_FeedForward(at, dense.wi_1 if model.config.is_gated_act else dense.wi, dense.wo, None))
     return attentions, ffns
 
 

@@ -84,15 +84,15 @@ class TrialModules:
     def prefix(self, layer: int) -> Prefix | None:
         return self.prefix_at(f"layers.{layer}.", "prefix.", layer)
 
-    def prefix_at(self, at: str, mlp: str, layer: int) -> Prefix | None:
+    def prefix_at(self, at: str, mlp: str, layer: int, width: int | None = None) -> Prefix | None:
         """Keys and values before the tokens' own, or None. at: as in `adapt_at`; mlp: what the names of the MLP that makes them begin with;
-        layer: the block's place among those that this MLP makes prefixes for."""
+        layer: the block's place among those that this MLP makes prefixes for; width: of the attention, None where it is d."""
         if self.adapter.attention != job_pb2.ATTENTION_MODULE_PREFIX:
             return None
         if not self.adapter.prefix_hidden:
             return self.tensors[f"{at}prefix.key"], self.tensors[f"{at}prefix.value"]
         if mlp not in self._made:
-            self._made[mlp] = self._prefixes(mlp)
+            self._made[mlp] = self._prefixes(mlp, width)
         return self._made[mlp][2 * layer], self._made[mlp][2 * layer + 1]
 
     def attention_dropout(self, layer: int) -> AttentionDropout | None:
@@ -153,13 +153,13 @@ class TrialModules:
         down = self.tensors[f"{prefix}.down.weight"]
         return F.linear(F.linear(x, down), self.tensors[f"{prefix}.up.weight"]).mul_(self.adapter.lora_alpha / down.shape[0])
 
-    def _prefixes(self, mlp: str) -> list[Tensor]:
-        """Each layer's key and value [length, d], by the MLP that makes them all."""
+    def _prefixes(self, mlp: str, width: int | None) -> list[Tensor]:
+        """Each layer's key and value [length, width], by the MLP that makes them all."""
         named = {name.removeprefix(mlp): tensor for name, tensor in self.tensors.items() if name.startswith(mlp)}
         length, hidden = named["embedding"].shape
         inner = torch.tanh(F.linear(named["embedding"], named["mlp.in.weight"], named["mlp.in.bias"]))
         out = F.linear(inner, named["mlp.out.weight"], named["mlp.out.bias"])
-        return list(out.view(length, -1, hidden).unbind(1))
+        return list(out.view(length, -1, width or hidden).unbind(1))
 
     def dropped(self, x: Tensor, site: str) -> Tensor:
         """x with the trial's dropout, keyed by the site's name."""

@@ -16,7 +16,7 @@ from google.rpc.error_details_pb2 import BadRequest
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2, trainer_pb2
 
 from . import adapter_forms as forms
-from .encoder_decoder_limits import ENCODER_DECODERS, misfits
+from .encoder_decoder_limits import ENCODER_DECODERS, attention_width, misfits
 from .mask_limits import misfit
 
 Violation: TypeAlias = BadRequest.FieldViolation
@@ -338,7 +338,7 @@ def _structures(spec: job_pb2.JobSpec, hidden: int, config: dict[str, object]) -
                 reason = f"{spec.backbone.path}/config.json has no {key}, which FFN_MODULE_LORA's matrices depend on"
                 yield "spec.backbone.path", reason
                 return
-            found = forms.matrices(trial.adapter, hidden, inner if isinstance(inner, int) else 0)
+            found = forms.matrices(trial.adapter, hidden, attention_width(config, hidden), inner if isinstance(inner, int) else 0)
             shapes |= {f"{stack}layers.0.{name}": shape for name, shape in found.items()}
         wrong = misfit(trial.prune, shapes)
         if wrong:

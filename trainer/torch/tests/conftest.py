@@ -2,10 +2,12 @@
 
 import csv
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from encoder_decoder_support import random_pairs, write_pairs
 from transformers import (
     AutoTokenizer,
     BartConfig,
@@ -18,6 +20,7 @@ from transformers import (
 
 from sparse_adapter_trainer.artifacts import write_tensors
 from sparse_adapter_trainer.backbone import Backbone, load_backbone
+from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -67,8 +70,14 @@ def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_encoder_decoder("t5", tmp_path_factory.mktemp("t5"), words=120)
 
 
+@pytest.fixture(scope="session")
+def tiny_gated_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_encoder_decoder("gated t5", tmp_path_factory.mktemp("gated-t5"), words=120)
+
+
 def make_encoder_decoder(family: str, path: Path, words: int, width: int = 32) -> Path:
-    """A directory with a BART or a T5 of two encoder and three decoder layers of random weights. Padding is 1, the end 2."""
+    """A directory with a BART or a T5 of two encoder and three decoder layers of random weights. Padding is 1, the end 2. "gated t5" has
+    the feed-forward blocks of T5 1.1 and an attention three quarters as wide as the model."""
     torch.manual_seed(4)
     ids = {"pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2 if family == "bart" else 1}
     if family == "bart":
@@ -78,6 +87,8 @@ def make_encoder_decoder(family: str, path: Path, words: int, width: int = 32) -
         model: torch.nn.Module = BartForConditionalGeneration(config)
     else:
         sizes = {"num_layers": 2, "num_decoder_layers": 3, "d_ff": 64, "num_heads": 4, "d_kv": width // 4}
+        if family == "gated t5":
+            sizes |= {"d_kv": 3 * width // 16, "feed_forward_proj": "gated-gelu"}
         model = T5ForConditionalGeneration(T5Config(vocab_size=words, d_model=width, **sizes, **ids))
     # Noise on every weight, so that none is at its neutral value and attention is not uniform.
     with torch.no_grad():
@@ -114,3 +125,31 @@ def write_split(path: Path, rows: list[list[int]], labels: torch.Tensor) -> None
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
     types = torch.zeros(ids.numel(), dtype=torch.uint8)
     write_tensors(path, {"input_ids": ids, "offsets": offsets, "token_type_ids": types, "labels": labels})
+
+
+@pytest.fixture
+def one_thread(threads: None) -> Iterator[None]:
+    """Models this small only wait where there are more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def encoder_decoder_paths(tiny_bart: Path, tiny_t5: Path, tiny_gated_t5: Path) -> dict[str, Path]:
+    return {"bart": tiny_bart, "t5": tiny_t5, "gated t5": tiny_gated_t5}
+
+
+@pytest.fixture(scope="session")
+def encoder_decoders(encoder_decoder_paths: dict[str, Path]) -> dict[str, EncoderDecoder]:
+    return {family: load_encoder_decoder(str(path), torch.device("cpu")) for family, path in encoder_decoder_paths.items()}
+
+
+@pytest.fixture(scope="session")
+def pairs_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact root with `datasets/pairs`: 17 random pairs to learn from, 11 others."""
+    root = tmp_path_factory.mktemp("root")
+    for name, split in (("train", random_pairs(17, seed=5)), ("validation", random_pairs(11, seed=6))):
+        write_pairs(root, name, split)
+    return root

@@ -284,7 +284,7 @@ def test_a_requests_matrices_are_those_of_the_adapter(attention: str, ffn: str, 
     form.ffn_bottleneck = 5
     backbone = load_backbone(str(tiny_roberta), torch.device("cpu"))
     expected = layout(form, backbone, 2).prunable_shapes
-    found = adapter_forms.matrices(form, backbone.hidden, backbone.inner)
+    found = adapter_forms.matrices(form, backbone.hidden, backbone.hidden, backbone.inner)
     assert {f"layers.{layer}.{name}": shape for layer in range(2) for name, shape in found.items()} == expected
 
 

@@ -1,0 +1,85 @@
+"""This project's training loop as a contender."""
+
+import sys
+
+import torch
+from rows import Row
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+from torch import Tensor
+
+from sparse_adapter_trainer.adapters import initialize, layout
+from sparse_adapter_trainer.backbone import load_backbone
+from sparse_adapter_trainer.checkpoint import Position
+from sparse_adapter_trainer.cohort import Callbacks, TrialRun, train_cohort
+from sparse_adapter_trainer.dataset import Split
+from sparse_adapter_trainer.model import CPU_PASS_TOKENS
+from sparse_adapter_trainer.optimizer import AdamW
+from sparse_adapter_trainer.progress import Pace
+
+WIDTH = 64
+
+
+class Cohort:
+    """This project's loop with a cohort of `count` equal trials of different seeds; `run` goes on by some steps."""
+
+    def __init__(self, backbone: str, rows: list[Row], labels: Tensor, task_kind: job_pb2.TaskKind, batch: int, count: int) -> None:
+        """rows: input_ids and token_type_ids of each. labels: as in Split. A task kind with two outputs."""
+        self.backbone = load_backbone(backbone, torch.device("cpu"))
+        lengths = torch.tensor([len(row["input_ids"]) for row in rows])
+        self.split = Split(
+            "train",
+            torch.tensor([token for row in rows for token in row["input_ids"]]),
+            torch.tensor([kind for row in rows for kind in row["token_type_ids"]]),
+            torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]),
+            labels,
+        )
+        self.task_kind = task_kind
+        self.runs = [self._start(seed, batch) for seed in range(1, count + 1)]
+
+    def _start(self, seed: int, batch: int) -> TrialRun:
+        adapter = job_pb2.Adapter(
+            attention=job_pb2.ATTENTION_MODULE_SEQUENTIAL,
+            ffn=job_pb2.FFN_MODULE_SEQUENTIAL,
+            attention_bottleneck=WIDTH,
+            ffn_bottleneck=WIDTH,
+            scale=1,
+            norm=job_pb2.ADAPTER_NORM_BEFORE,
+            activation=job_pb2.ACTIVATION_RELU,
+            init=job_pb2.ADAPTER_INIT_GAUSSIAN,
+            init_std=0.02,
+        )
+        train = job_pb2.Train(
+            batch_size=batch,
+            total_steps=10_000,
+            learning_rate=1e-3,
+            weight_decay=0.1,
+            schedule=job_pb2.LEARNING_RATE_SCHEDULE_LINEAR,
+            max_grad_norm=1,
+            adam_beta1=0.9,
+            adam_beta2=0.999,
+            adam_epsilon=1e-8,
+        )
+        trial = job_pb2.Trial(trial_id=f"seed-{seed}", seed=seed, adapter=adapter, train=train)
+        found = layout(adapter, self.backbone, num_labels=2, task_kind=self.task_kind)
+        parameters = found.flatten(initialize(trial, found.shapes, self.backbone.pooler))
+        masks = {name: torch.ones(shape, dtype=torch.uint8) for name, shape in found.prunable_shapes.items()}
+        optimizer = AdamW.fresh(parameters, found.decayed)
+        return TrialRun(trial, found, parameters, masks, None, optimizer, Position(""), until=0)
+
+    def run(self, steps: int) -> int:
+        """Trains so many steps and returns the rows of them, all trials together."""
+        for run in self.runs:
+            run.until += steps
+        before = sum(run.position.rows for run in self.runs)
+        nothing = Callbacks(lambda metrics: None, lambda run: None, lambda run: None, lambda run, failure: sys.exit(failure.message))
+        work = job_pb2.TrainWork(log_every_steps=10)
+        pace = Pace(_Silent(), event_pb2.PHASE_TRAIN, 0)
+        train_cohort(self.backbone, self.split, self.task_kind, self.runs, work, CPU_PASS_TOKENS, pace, nothing)
+        return sum(run.position.rows for run in self.runs) - before
+
+
+class _Silent:
+    """A reporter that tells nobody."""
+
+    def __getattr__(self, name: str) -> object:
+        return lambda *arguments: 0

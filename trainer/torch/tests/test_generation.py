@@ -1,0 +1,86 @@
+"""Encoder–decoders with adapters generate as Transformers does."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from encoder_decoder_reference import Plain, generated
+from encoder_decoder_support import CASES, FAMILIES, FORMS, SEED_SETTINGS, drawn, form_of, pair, random_pairs
+from sparse_adapter.trainer.v1 import job_pb2
+from transformers import AutoModelForSeq2SeqLM
+
+from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
+from sparse_adapter_trainer.model import Part
+from sparse_adapter_trainer.modules import TrialModules
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.mark.parametrize(("family", "form"), CASES)
+def test_beams_give_what_transformers_generate_gives_each_row_alone_without_a_cache_for_the_same_formulas(
+    family: str, form: str, encoder_decoder_paths: dict[str, Path], encoder_decoders: dict[str, EncoderDecoder]
+) -> None:
+    asked, backbone, split = form_of(form), encoder_decoders[family], random_pairs(rows=3)
+    tensors = {name: tensor.detach() for name, tensor in drawn(asked, backbone).items()}
+    plain = Plain(encoder_decoder_paths[family], asked, tensors)
+    settings = job_pb2.Generation(beams=3, min_length=2, max_length=5, no_repeat_ngram=2, length_penalty=2.0)
+    expected = [generated(plain.model, settings, use_cache=False, encoder_outputs=plain.encoded(pair(split, row)[0])) for row in range(3)]
+    part = Part.of(0, split, torch.arange(3), TrialModules(asked, tensors, dropout=None))
+    found = backbone.generate(part.pack, part.modules, settings)
+    assert [row.tolist() for row in found] == [expected[row][0] for row in part.pack.order]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_generation_equals_transformers_own_on_the_unadapted_model_and_on_merged_weights(
+    family: str, encoder_decoder_paths: dict[str, Path], encoder_decoders: dict[str, EncoderDecoder]
+) -> None:
+    backbone, asked, split = encoder_decoders[family], FORMS["lora"], random_pairs(rows=8, seed=3)
+    merged = {name: tensor.detach() for name, tensor in drawn(asked, backbone).items()}
+    neutral = {name: tensor if name.endswith("down.weight") else torch.zeros_like(tensor) for name, tensor in merged.items()}
+    texts = []
+    for tensors in (neutral, merged):
+        pack = Part.of(0, split, torch.arange(8), TrialModules(asked, tensors, dropout=None)).pack
+        own = AutoModelForSeq2SeqLM.from_pretrained(encoder_decoder_paths[family]).eval()
+        with torch.no_grad():
+            for name, module in own.named_modules():
+                at = contract_name(name)
+                if at is not None:
+                    module.weight += asked.lora_alpha / 4 * tensors[f"{at}.up.weight"] @ tensors[f"{at}.down.weight"]
+        expected = generated(own, SEED_SETTINGS, input_ids=pack.input_ids, attention_mask=pack.attended, use_cache=family == "bart")
+        found = backbone.generate(pack, TrialModules(asked, tensors, dropout=None), SEED_SETTINGS)
+        texts.append([row.tolist() for row in found])
+        assert texts[-1] == expected
+        assert all(3 <= len(row) <= 9 for row in expected)
+    assert texts[0] != texts[1]
+
+
+def contract_name(name: str) -> str | None:
+    """What Adapter of job.proto calls a linear module of Transformers' that LoRA changes."""
+    parts = name.removeprefix("model.").split(".")
+    bart = {"self_attn.q_proj": "query", "self_attn.v_proj": "value", "encoder_attn.q_proj": "cross_query"}
+    bart |= {"encoder_attn.v_proj": "cross_value", "fc1": "ffn_in", "fc2": "ffn_out"}
+    t5 = {"SelfAttention.q": "query", "SelfAttention.v": "value", "EncDecAttention.q": "cross_query", "EncDecAttention.v": "cross_value"}
+    t5 |= {"DenseReluDense.wi": "ffn_in", "DenseReluDense.wi_1": "ffn_in", "DenseReluDense.wo": "ffn_out"}
+    found = bart.get(".".join(parts[3:])) or t5.get(".".join(parts[5:]))
+    return f"{parts[0]}.layers.{parts[2]}.{found}" if found else None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_models_files_add_no_setting_to_generation(
+    family: str, encoder_decoder_paths: dict[str, Path], encoder_decoders: dict[str, EncoderDecoder], tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(encoder_decoder_paths[family], tmp_path / family))
+    own = {"num_beams": 2, "no_repeat_ngram_size": 1, "forced_bos_token_id": 7, "forced_eos_token_id": 2, "early_stopping": True}
+    for name in ("config.json", "generation_config.json"):
+        (path / name).write_text(json.dumps(json.loads((path / name).read_text()) | own))
+    part = Part.of(
+        0, random_pairs(), torch.arange(4), TrialModules(FORMS["prefix"], drawn(FORMS["prefix"], encoder_decoders[family]), dropout=None)
+    )
+    asked = job_pb2.Generation(beams=3, min_length=0, max_length=9, no_repeat_ngram=0, length_penalty=0.5)
+    found, expected = (
+        [row.tolist() for row in model.generate(part.pack, part.modules, asked)]
+        for model in (load_encoder_decoder(str(path), torch.device("cpu")), encoder_decoders[family])
+    )
+    assert found == expected
