@@ -148,7 +148,7 @@ describe('the flags of sa-orch run', () => {
   });
 
   test('name a task', () => {
-    expect(() => configFrom('--pruner none')).toThrow('--task: is missing; must be a task of GLUE or SQuAD, for example mrpc');
+    expect(() => configFrom('--pruner none')).toThrow('--task: is missing; must be one of cola, sst2,');
   });
 
   test.each([

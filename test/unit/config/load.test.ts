@@ -403,7 +403,7 @@ describe('a wrong sweep file', () => {
     [
       'a word that is not in the list',
       'tasks: [mrcp]',
-      '1: tasks[0]: "mrcp" is not allowed; must be one of cola, sst2, mrpc, qqp, stsb, mnli, qnli, rte, wnli, squad, squad_v2; did you mean "mrpc"?',
+      '1: tasks[0]: "mrcp" is not allowed; must be one of cola, sst2, mrpc, qqp, stsb, mnli, qnli, rte, wnli, squad, squad_v2, xsum, cnn_dailymail; did you mean "mrpc"?',
     ],
     [
       'a wrong value in a profile that is not used',
