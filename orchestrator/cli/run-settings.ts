@@ -126,6 +126,8 @@ export function inFlags(error: unknown, options: RunOptions): unknown {
     'compare[0].rounds': isProgressive(options) ? '--prune-iterations' : '--rounds',
     'compare[0].scoring_rows': options.pruneDatasetRatio === undefined ? '--scoring-rows' : '--prune-dataset-ratio',
     'compare[0].control': options.invert ? '--invert' : '--shuffle',
+    // Of what is wrong with all of it, the first flag that was given.
+    generation: flagOf(`generation.${Object.keys(generationOf(options) ?? {})[0]}`, FLAGS),
   };
   return new ConfigError(error.problems.map((problem) => inFlag(problem, flags)));
 }
@@ -133,8 +135,11 @@ export function inFlags(error: unknown, options: RunOptions): unknown {
 function inFlag({ where, message }: Problem, flags: Record<string, string>): Problem {
   const [, field, rest] = /^([^:\s]+): (.*)$/s.exec(message) ?? [];
   if (field === undefined || rest === undefined) return { where, message };
-  const own = flags[field] ?? `--${field.replace(/^.*\./, '').replaceAll('_', '-')}`;
-  return { where: own, message: rest };
+  return { where: flagOf(field, flags), message: rest };
+}
+
+function flagOf(field: string, flags: Record<string, string>): string {
+  return flags[field] ?? `--${field.replace(/^.*\./, '').replaceAll('_', '-')}`;
 }
 
 /** Settings before their checks: what the flags say may still be wrong. */
