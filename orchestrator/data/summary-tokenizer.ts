@@ -17,10 +17,13 @@ export interface SummaryTokenizer {
   decode: (ids: readonly number[]) => string;
 }
 
+/** The library's own way takes spaces away that the model wrote. */
+const DECODING = { skip_special_tokens: true, clean_up_tokenization_spaces: false };
+
 /**
  * The tokenizer of an encoder–decoder's directory: gives the ids of Transformers' `tokenizer(text, truncation=True, max_length=…)`, which are
- * those of `text_target` as well for BART and T5, and the text of its `decode(ids, skip_special_tokens=True)`. What is too long loses its end
- * before the last special token.
+ * those of `text_target` as well for BART and T5, and the text of its `decode(ids, skip_special_tokens=True,
+ * clean_up_tokenization_spaces=False)`. What is too long loses its end before the last special token.
  *
  * @throws ConfigError where the directory has no tokenizer, or where a length leaves no room for a text
  */
@@ -38,7 +41,7 @@ export function loadSummaryTokenizer(modelDir: string, { max_length, max_target_
   return {
     encodeDocument: encoder('max_length', max_length),
     encodeSummary: encoder('max_target_length', max_target_length),
-    // A run without text has nothing to decode, which the library refuses.
-    decode: (ids) => (ids.length === 0 ? '' : tokenizer.decode([...ids], { skip_special_tokens: true })),
+    // The library refuses to decode nothing.
+    decode: (ids) => (ids.length === 0 ? '' : tokenizer.decode([...ids], DECODING)),
   };
 }
