@@ -115,7 +115,7 @@ function leftOut(datasets: SweepSummary['datasets']): string {
   const found = datasets.flatMap(({ task, splits }) =>
     splits.filter(({ left_out = 0 }) => left_out > 0).map((split) => ({ task, ...split })),
   );
-  return found.map(({ task, name, left_out }) => `; without ${formatCount(left_out!)} of ${task} ${name} that have an empty text`).join('');
+  return found.map(({ task, name, left_out }) => `; without ${formatCount(left_out!)} of ${task} ${name} with an empty text`).join('');
 }
 
 function describeRows({ task, splits }: Pick<PlannedDataset, 'task' | 'splits'>): string {
