@@ -10,7 +10,7 @@ const MARKS = { fine: '✓', note: '!', broken: '✗' } as const;
 export function doctorCommand(): Command {
   const command = new Command('doctor')
     .description('look at everything that a start needs; changes nothing. Exit status 1 where something is broken')
-    .option('--data-dir <dir>', 'the folder of GLUE or SQuAD files (default: SA_ORCH_DATA)')
+    .option('--data-dir <dir>', 'the folder of data, as start takes it (default: SA_ORCH_DATA)')
     .option('--python <path>', 'Python interpreter for the trainer (default: SA_ORCH_PYTHON, else an environment that is made)')
     .addHelpText('after', '\nExample:\n  sa-orch doctor --data-dir ~/glue');
   return addJsonOption(addPlaceOptions(command)).action((options: PlaceOptions & { dataDir?: string; python?: string; json?: boolean }) =>

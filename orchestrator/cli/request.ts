@@ -9,7 +9,7 @@ import { planSweep } from '../sweep/plan';
 import { planWarnings } from '../sweep/warnings';
 import type { Plan, PlannedDataset } from '../sweep/types';
 import type { SweepOptions } from './options';
-import type { OnProgress } from './output';
+import { plural, type OnProgress } from './output';
 
 /** Cohorts of this size keep a first result near on a CPU, and leave few passes half full. */
 const COHORT_SIZE = 10;
@@ -46,6 +46,7 @@ export async function planRequest(request: Request, options: SweepOptions, onPro
     onProgress('…', 'data', `${count(questions)} questions of ${task} become windows of tokens`);
   const datasets = await resolveDatasets(config, { dataDir: options.dataDir, env: process.env, backbone, onManyQuestions });
   onProgress('✓', 'data', `${datasets.map(describeDataset).join(', ')}${profileNote(config, profileReason)}`);
+  for (const note of datasets.flatMap(leftOutNotes)) onProgress('!', 'data', note);
   const demo = datasets.filter(({ source }) => source === 'demo').map(({ task }) => task);
   if (demo.length > 0) {
     const reason = 'no --data-dir, no SA_ORCH_DATA, and the hub was not reached';
@@ -62,6 +63,15 @@ function describeDataset({ task, splits, source, questions }: PlannedDataset): s
   const rows = train.rows < train.of ? `${count(train.rows)} of ${count(train.of)}` : count(train.rows);
   const noun = questions === undefined ? 'rows' : `questions in ${count(train.features!)} windows`;
   return `${task} ${rows} ${source === 'demo' ? 'demo ' : ''}${noun}`;
+}
+
+/** What of a published data set is not used. */
+function leftOutNotes({ task, splits }: PlannedDataset): string[] {
+  return splits
+    .filter(({ left_out = 0 }) => left_out > 0)
+    .map(
+      ({ name, left_out, file }) => `${task} ${name}: ${plural(left_out!, 'row')} left out, whose document or summary is empty (${file})`,
+    );
 }
 
 function profileNote({ profile }: SweepConfig, reason: string | null): string {

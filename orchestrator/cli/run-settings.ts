@@ -5,7 +5,7 @@ import { sweepConfigFrom } from '../config/load';
 import { PRUNER_NAMES } from '../config/pruners';
 import type { SweepConfig } from '../config/sweep-config';
 import { glueTask, numLabels } from '../data/glue-tasks';
-import { benchmarkOf } from '../data/published-tasks';
+import { PUBLISHED_TASK_NAMES, publishedKind } from '../data/published-tasks';
 import { QUESTION_OUTPUTS } from '../data/squad-tasks';
 import type { PlaceOptions, ServiceOptions } from './options';
 import { UserError } from './output';
@@ -58,6 +58,14 @@ export interface RunOptions extends PlaceOptions, ServiceOptions {
   warmupRatio?: number;
   maxSeqLength?: number;
   docStride?: number;
+  maxTargetLength?: number;
+  labelSmoothing?: number;
+  numBeams?: number;
+  minLength?: number;
+  maxLength?: number;
+  /** true where it is not given: commander takes --no-… for a switch that is on. */
+  repeatNgramSize?: number | true;
+  lengthPenalty?: number;
   rows?: number;
   detach?: boolean;
   json?: boolean;
@@ -80,6 +88,8 @@ const FLAGS: Record<string, string> = {
   'compare[0].progressive.begin_epoch': '--begin',
   'train.warmup': '--warmup-ratio',
   max_length: '--max-seq-length',
+  'generation.beams': '--num-beams',
+  'generation.no_repeat_ngram': '--no-repeat-ngram-size',
 };
 
 /** @throws ConfigError that names flags, where a sweep file's would name fields */
@@ -87,7 +97,7 @@ export function configOf(given: RunOptions): SweepConfig {
   const options = resolveSeedFlags(given);
   const { task } = options;
   if (task === undefined)
-    throw new ConfigError({ where: '--task', message: 'is missing; must be a task of GLUE or SQuAD, for example mrpc' });
+    throw new ConfigError({ where: '--task', message: `is missing; must be one of ${PUBLISHED_TASK_NAMES.join(', ')}` });
   checkAmount(options);
   try {
     return sweepConfigFrom(`run-${task}`, settingsOf(options, task));
@@ -116,6 +126,8 @@ export function inFlags(error: unknown, options: RunOptions): unknown {
     'compare[0].rounds': isProgressive(options) ? '--prune-iterations' : '--rounds',
     'compare[0].scoring_rows': options.pruneDatasetRatio === undefined ? '--scoring-rows' : '--prune-dataset-ratio',
     'compare[0].control': options.invert ? '--invert' : '--shuffle',
+    // Of what is wrong with all of it, the first flag that was given.
+    generation: flagOf(`generation.${Object.keys(generationOf(options) ?? {})[0]}`, FLAGS),
   };
   return new ConfigError(error.problems.map((problem) => inFlag(problem, flags)));
 }
@@ -123,8 +135,11 @@ export function inFlags(error: unknown, options: RunOptions): unknown {
 function inFlag({ where, message }: Problem, flags: Record<string, string>): Problem {
   const [, field, rest] = /^([^:\s]+): (.*)$/s.exec(message) ?? [];
   if (field === undefined || rest === undefined) return { where, message };
-  const own = flags[field] ?? `--${field.replace(/^.*\./, '').replaceAll('_', '-')}`;
-  return { where: own, message: rest };
+  return { where: flagOf(field, flags), message: rest };
+}
+
+function flagOf(field: string, flags: Record<string, string>): string {
+  return flags[field] ?? `--${field.replace(/^.*\./, '').replaceAll('_', '-')}`;
 }
 
 /** Settings before their checks: what the flags say may still be wrong. */
@@ -156,14 +171,29 @@ function settingsOf(options: RunOptions, task: string): Settings {
     rows: options.rows,
     max_length: options.maxSeqLength,
     doc_stride: options.docStride,
+    max_target_length: options.maxTargetLength,
+    generation: generationOf(options),
     train: defined({
       epochs: options.epochs,
       batch_size: options.batchSize,
       learning_rate: options.learningRate,
       weight_decay: options.weightDecay,
       warmup: options.warmupRatio,
+      label_smoothing: options.labelSmoothing,
     }),
   };
+}
+
+/** undefined where no flag of it is given: other tasks have none. */
+function generationOf(options: RunOptions): Record<string, unknown> | undefined {
+  const generation = defined({
+    beams: options.numBeams,
+    min_length: options.minLength,
+    max_length: options.maxLength,
+    no_repeat_ngram: options.repeatNgramSize === true ? undefined : options.repeatNgramSize,
+    length_penalty: options.lengthPenalty,
+  });
+  return Object.keys(generation).length > 0 ? generation : undefined;
 }
 
 function adapterOf(options: RunOptions): Record<string, unknown> {
@@ -211,10 +241,16 @@ function ffnOf({ ffnMode: mode, ffnOption: option }: RunOptions): string | undef
 
 /** Their scripts score on so many rows for each output of the task. A task that there is not is a problem of its own. */
 function scoringRowsOf({ scoringRows, pruneDatasetRatio: ratio }: RunOptions, task: string): number | undefined {
-  const benchmark = benchmarkOf(task);
-  if (ratio === undefined || benchmark === null) return scoringRows;
-  if (scoringRows === undefined) return ratio * (benchmark === 'SQuAD' ? QUESTION_OUTPUTS : numLabels(glueTask(task)));
+  if (ratio === undefined || !(PUBLISHED_TASK_NAMES as readonly string[]).includes(task)) return scoringRows;
+  if (scoringRows === undefined) return ratio * outputsOf(task);
   throw refusal('prune-dataset-ratio', 'is not allowed beside --scoring-rows; must be one of them');
+}
+
+/** Summarization has no outputs of its own and counts as one. */
+function outputsOf(task: string): number {
+  const kind = publishedKind(task);
+  if (kind === 'summarization') return 1;
+  return kind === 'question_answering' ? QUESTION_OUTPUTS : numLabels(glueTask(task));
 }
 
 function controlOf({ shuffle, invert }: RunOptions): string | undefined {

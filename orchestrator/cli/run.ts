@@ -14,6 +14,7 @@ Examples:
   sa-orch run --task mrpc --pruner snip --sparsity 0.4 --attn-bn 64 --ffn-bn 64
   sa-orch run --task mrpc --adapter mam --pruner synflow --sparsity 0.8
   sa-orch run --task rte --attn_mode lora --attn_bn 8 --ffn_mode adapter --ffn_option parallel --ffn_bn 64
+  sa-orch run --task xsum --backbone facebook/bart-base --pruner snip --sparsity 0.4 --num-beams 4
   sa-orch run --compat official --task_name mrpc --model_name_or_path roberta-base --pruner snip --sparsity 0.6
 
 Flags may be written with underscores. An option of another mode than adapter stands for nothing. --sparsity is the fraction removed; the
@@ -23,7 +24,7 @@ by a round before each epoch; the scripts' own --begin 0 and --prune-iterations 
 export function runCommand(): Command {
   const command = new Command('run')
     .description('run one trial (a sweep of one)')
-    .option('--task <name>', 'a task of GLUE or SQuAD, for example mrpc');
+    .option('--task <name>', 'a task of GLUE, squad, squad_v2, xsum or cnn_dailymail, for example mrpc');
   for (const add of [addAdapterFlags, addPruneFlags, addTrainFlags, addSeedFlags, addPlaceOptions, addServiceOptions, addJsonOption])
     add(command);
   return command.addHelpText('after', EXAMPLES).action((options: RunOptions) =>
@@ -84,8 +85,22 @@ function addTrainFlags(command: Command): void {
     .option('--warmup-ratio <x>', 'fraction of steps in which the learning rate rises', parseNumber)
     .option('--max-seq-length <n>', 'tokens a row at most', parseInteger)
     .option('--doc-stride <n>', 'of SQuAD: tokens that neighbouring windows of a context share', parseInteger)
+    .option('--max-target-length <n>', 'of summaries to learn from: tokens at most', parseInteger)
+    .option('--label-smoothing <x>', 'of summarization: the part of the loss that is of all words alike', parseNumber)
+    .option('--num-beams <n>', 'of summarization: beams; 1 is greedy', parseInteger)
+    .option('--min-length <n>', 'of summarization: generated tokens at least', parseInteger)
+    .option(
+      '--max-length <n>',
+      "of summarization: generated tokens at most; the published scripts' counts the start as one more",
+      parseInteger,
+    )
+    .option('--no-repeat-ngram-size <n>', 'of summarization: no sequence of so many tokens comes twice; 0: may', parseInteger)
+    .option('--length-penalty <x>', 'of summarization: log-probabilities are divided by the length to this power', parseNumber)
     .option('--rows <n>', 'at most this many training rows', parseInteger)
     .option('--backbone <name>', 'a Hugging Face directory, a hub id, or all-MiniLM-L6-v2')
-    .option('--data-dir <dir>', 'the folder of GLUE (MRPC/, …) or SQuAD (train-v1.1.json, …), or one with glue/ and squad/')
+    .option(
+      '--data-dir <dir>',
+      'the folder of GLUE (MRPC/, …), SQuAD (train-v1.1.json, …), …, or one with glue/, squad/, xsum/, cnn_dailymail/',
+    )
     .option('--detach', 'leave it running and return');
 }

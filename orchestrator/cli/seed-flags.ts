@@ -13,6 +13,8 @@ const ALIASES = [
   ['prune-epochs', 'rounds', parseInteger],
   ['num-train-epochs', 'epochs', parseNumber],
   ['per-device-train-batch-size', 'batch-size', parseInteger],
+  ['max-source-length', 'max-seq-length', parseInteger],
+  ['label-smoothing-factor', 'label-smoothing', parseNumber],
 ] as const;
 
 const LEAVE_OUT = 'leave it out';
@@ -56,6 +58,10 @@ const INSTEAD: Record<string, string> = {
   'warmup-steps': '--warmup-ratio is the same as a fraction of all steps',
   'max-train-samples': '--rows <n>',
   'max-eval-samples': 'a sweep file has validation_rows',
+  'val-max-target-length': `summaries are scored against whole references, and --max-length limits them: ${LEAVE_OUT}`,
+  'predict-with-generate': `summaries are always generated: ${LEAVE_OUT}`,
+  'source-prefix': `texts are taken as they are: ${LEAVE_OUT}`,
+  'ignore-pad-token-for-loss': `no padding is in any loss: ${LEAVE_OUT}`,
   'pad-to-max-length': `no row is padded: ${LEAVE_OUT}`,
   'dataset-name': OWN_DATA,
   'train-file': OWN_DATA,

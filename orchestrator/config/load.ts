@@ -4,6 +4,7 @@ import { LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { packageRoot } from '../runtime/paths';
 import { checkCompare } from './check-compare';
+import { checkSummaries } from './check-summaries';
 import { ConfigError, type Problem } from './errors';
 import { findTasks } from './own-task';
 import { describeIssues, type DocumentProblem } from './problems';
@@ -91,9 +92,17 @@ function buildConfig(
     whereIs(described.includes(task) ? ['tasks', described.indexOf(task)] : [...tasksPath, written.indexOf(task)]),
   );
   const config = completeConfig(name, file, { ...settings, tasks }, profile, profiles, originOf);
-  const found = checkCompare(config.compare);
+  const whereWritten = (path: readonly string[]) => {
+    if (isWritten(over, path)) return 'command line';
+    return whereIs(profile !== null && isWritten(profiles[profile], path) ? ['profiles', profile, ...path] : path);
+  };
+  const found = [...checkCompare(config.compare), ...checkSummaries(settings, tasks, config, whereWritten)];
   if (found.length > 0) throw new ConfigError(found);
   return config;
+}
+
+function isWritten(settings: unknown, path: readonly string[]): boolean {
+  return path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], settings) !== undefined;
 }
 
 function rejectRepeatedTasks(where: string, tasks: NonNullable<SweepSettings['tasks']>): void {

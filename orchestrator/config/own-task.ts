@@ -1,9 +1,10 @@
 /** From the tasks as they are written to tasks with their files: what a name alone stands for. Pure. */
 import { dirname, resolve } from 'node:path';
+import { SUMMARY_METRICS } from '../data/summary-tasks';
 import { DEFAULT_METRICS } from './defaults';
 import { mergeTrain } from './resolve';
-import type { OwnQuestionsConfig, OwnRowsConfig, OwnTaskConfig } from './sweep-config';
-import type { NamedTask, OwnQuestionTask, OwnRowsTask, OwnTask, TrainKeys } from './task-schema';
+import type { OwnQuestionsConfig, OwnRowsConfig, OwnSummariesConfig, OwnTaskConfig } from './sweep-config';
+import type { NamedTask, OwnQuestionTask, OwnRowsTask, OwnSummaryTask, OwnTask, TrainKeys } from './task-schema';
 
 /** A task as it is run; its training settings are not complete yet. */
 export interface FoundTask {
@@ -36,15 +37,23 @@ export function findTasks(
       origin: originOf(description),
       files: { train: resolve(folder, train), validation: resolve(folder, validation) },
     };
-    const own = description.kind === 'question_answering' ? questionsOf(description, where) : rowsOf(description, where);
-    return { name, train: mergeTrain(settings ?? {}, over), own };
+    return { name, train: mergeTrain(settings ?? {}, over), own: ownOf(description, where) };
   });
+}
+
+function ownOf(task: OwnTask, where: Where): OwnTaskConfig {
+  if (task.kind === 'question_answering') return questionsOf(task, where);
+  return task.kind === 'summarization' ? summariesOf(task, where) : rowsOf(task, where);
 }
 
 type Where = Pick<OwnTaskConfig, 'origin' | 'files'>;
 
 function rowsOf({ kind, text, label, metrics }: OwnRowsTask, where: Where): OwnRowsConfig {
   return { ...where, kind, text, label, metrics: metrics ?? [...DEFAULT_METRICS[kind]] };
+}
+
+function summariesOf({ kind, document, summary, metrics }: OwnSummaryTask, where: Where): OwnSummariesConfig {
+  return { ...where, kind, columns: { document, summary }, metrics: metrics ?? [...SUMMARY_METRICS] };
 }
 
 function questionsOf({ kind, question, context, answer, answer_start, metrics }: OwnQuestionTask, where: Where): OwnQuestionsConfig {

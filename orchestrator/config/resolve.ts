@@ -1,4 +1,5 @@
-import type { AdapterConfig } from '../sweep/types';
+import { publishedKind } from '../data/published-tasks';
+import type { AdapterConfig, TaskKind } from '../sweep/types';
 import { completeAdapter, mergeAdapter } from './adapter';
 import type { AdapterKeys } from './adapter-schema';
 import type { CompareKeys } from './compare-schema';
@@ -9,13 +10,14 @@ import type { SweepDocument, SweepSettings } from './schema';
 import type { CompareLine, SweepConfig, TrainSettings } from './sweep-config';
 import type { TrainKeys } from './task-schema';
 
-/** `over` laid on `base`: maps (adapter, train) key by key, everything else as a whole. */
+/** `over` laid on `base`: maps (adapter, train, generation) key by key, everything else as a whole. */
 export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSettings {
   return {
     ...base,
     ...over,
     adapter: base.adapter && over.adapter ? mergeAdapter(base.adapter, over.adapter) : (over.adapter ?? base.adapter),
     train: base.train && over.train ? mergeTrain(base.train, over.train) : (over.train ?? base.train),
+    generation: base.generation && over.generation ? { ...base.generation, ...over.generation } : (over.generation ?? base.generation),
   };
 }
 
@@ -29,10 +31,10 @@ export function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
   return { ...kept, ...over };
 }
 
-function completeTrain(keys: TrainKeys): TrainSettings {
-  const { epochs, steps, ...rest } = keys;
+function completeTrain(keys: TrainKeys, kind: TaskKind): TrainSettings {
+  const { epochs, steps, label_smoothing = defaults.DEFAULT_LABEL_SMOOTHING, ...rest } = keys;
   const length = steps !== undefined ? { epochs: null, steps } : { epochs: epochs ?? defaults.DEFAULT_TRAIN.epochs, steps: null };
-  return { ...defaults.DEFAULT_TRAIN, ...rest, ...length };
+  return { ...defaults.DEFAULT_TRAIN, ...rest, ...length, ...(kind === 'summarization' ? { label_smoothing } : {}) };
 }
 
 /** Every adapter that a line stands for: the product of its lists, the last key varying fastest. */
@@ -71,6 +73,11 @@ function completeLine(base: AdapterKeys, line: CompareKeys, origin: string, comp
   };
 }
 
+/** What is learned from a task's rows. */
+export function kindOf({ name, own }: Pick<FoundTask, 'name' | 'own'>): TaskKind {
+  return own === null ? publishedKind(name) : own.kind;
+}
+
 /** Fills in the defaults. The settings have passed the schema. */
 export function completeConfig(
   name: string,
@@ -88,7 +95,7 @@ export function completeConfig(
     profile,
     profiles: Object.entries(profiles ?? {}).map(([key, value]) => ({ name: key, description: value.description ?? '' })),
     backbone: settings.backbone ?? defaults.DEFAULT_BACKBONE,
-    tasks: settings.tasks.map((task) => ({ ...task, train: completeTrain(mergeTrain(train, task.train)) })),
+    tasks: settings.tasks.map((task) => ({ ...task, train: completeTrain(mergeTrain(train, task.train), kindOf(task)) })),
     compare: (settings.compare ?? [{ pruner: ['none'] }]).map((line, i) =>
       completeLine(adapter, line, originOf(i), settings.compat ?? 'none'),
     ),
@@ -97,6 +104,8 @@ export function completeConfig(
     validation_rows: limit(settings.validation_rows),
     max_length: settings.max_length ?? null,
     doc_stride: settings.doc_stride ?? defaults.DEFAULT_DOC_STRIDE,
+    max_target_length: settings.max_target_length ?? defaults.DEFAULT_MAX_TARGET_LENGTH,
+    generation: { ...defaults.DEFAULT_GENERATION, ...settings.generation },
   };
 }
 

@@ -5,6 +5,7 @@ import { compareLine } from './compare-schema';
 import { COMPAT_NAMES, compatOf, type Compat } from './compat';
 import { choice, chosenBy, count, list, map, text, whole } from './schema-parts';
 import { identifier, taskSchema, train } from './task-schema';
+import { generation } from './generation-schema';
 
 const rows = z.union([count, z.literal('all')], { error: 'a whole number of at least 1, or all' });
 
@@ -24,10 +25,12 @@ const settings = (ownNames: readonly string[], compat: Compat) => ({
   validation_rows: rows.optional(),
   max_length: whole(8, 8192).optional(),
   doc_stride: whole(0, 8191).optional(),
+  max_target_length: whole(2, 8192).optional(),
+  generation: generation.optional(),
   train: train.optional(),
 });
 
-/** Of what a command's flags say. `ownNames`: the file's tasks that they may name beside GLUE's and SQuAD's; `compat`: the file's. */
+/** Of what a command's flags say. `ownNames`: the file's tasks that they may name beside the published ones; `compat`: the file's. */
 export const settingsSchema = (ownNames: readonly string[], compat: Compat) =>
   chosenBy((value) => map(settings(ownNames, compatOf(value, compat))));
 

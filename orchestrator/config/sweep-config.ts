@@ -1,5 +1,6 @@
 import type {
   AdapterConfig,
+  GenerationConfig,
   MaskControl,
   MaskRules,
   PruneConfig,
@@ -7,6 +8,7 @@ import type {
   PruneScope,
   Pruner,
   QuestionColumns,
+  SummaryColumns,
   TaskKind,
   TrainConfig,
 } from '../sweep/types';
@@ -21,12 +23,12 @@ export interface TrainSettings extends Omit<TrainConfig, 'total_steps'> {
 export interface TaskConfig {
   name: string;
   train: TrainSettings;
-  /** null for a task of GLUE or SQuAD. */
+  /** null for a published task. */
   own: OwnTaskConfig | null;
 }
 
 /** A task with the user's own files. */
-export type OwnTaskConfig = OwnRowsConfig | OwnQuestionsConfig;
+export type OwnTaskConfig = OwnRowsConfig | OwnQuestionsConfig | OwnSummariesConfig;
 
 interface OwnFiles {
   /** Where it is described, for messages: `file:line`. */
@@ -37,7 +39,7 @@ interface OwnFiles {
 
 /** Texts or pairs of texts with a class or a number. */
 export interface OwnRowsConfig extends OwnFiles {
-  kind: Exclude<TaskKind, 'question_answering'>;
+  kind: Exclude<TaskKind, 'question_answering' | 'summarization'>;
   /** One column of texts, or two for pairs. */
   text: string[];
   label: string;
@@ -52,6 +54,14 @@ export interface OwnQuestionsConfig extends OwnFiles {
   columns: QuestionColumns | null;
   /** In report order; null: those that SQuAD has for such questions. */
   metrics: string[] | null;
+}
+
+/** Documents with their summaries. */
+export interface OwnSummariesConfig extends OwnFiles {
+  kind: 'summarization';
+  columns: SummaryColumns;
+  /** In report order; the first decides. */
+  metrics: string[];
 }
 
 /** When the rounds of pruning during training take place, in epochs: the first, and each of the others after the one before it. */
@@ -112,4 +122,7 @@ export interface SweepConfig {
   max_length: number | null;
   /** Of question answering alone. */
   doc_stride: number;
+  /** Of summarization alone. */
+  max_target_length: number;
+  generation: GenerationConfig;
 }

@@ -1,7 +1,8 @@
-/** The tasks of a sweep file: those of GLUE and SQuAD by their names, and the user's own with their files and columns. */
+/** The tasks of a sweep file: published ones by their names, and the user's own with their files and columns. */
 import { z } from 'zod';
 import { PUBLISHED_TASK_NAMES } from '../data/published-tasks';
 import { QUESTION_METRICS } from '../data/squad-tasks';
+import { SUMMARY_METRICS } from '../data/summary-tasks';
 import { choice, chosenBy, count, fraction, list, map, notNegative, positive, text, whole } from './schema-parts';
 
 /** What a task of one's own may be measured by. */
@@ -9,6 +10,7 @@ export const OWN_TASK_METRICS = {
   classification: ['accuracy', 'macro_f1', 'f1', 'matthews'],
   regression: ['pearson', 'spearman'],
   question_answering: QUESTION_METRICS,
+  summarization: SUMMARY_METRICS,
 } as const;
 
 export const train = map({
@@ -25,6 +27,7 @@ export const train = map({
   adam_epsilon: positive.optional(),
   dropout: fraction.optional(),
   attention_dropout: fraction.optional(),
+  label_smoothing: fraction.optional(),
 }).refine((value) => value.epochs === undefined || value.steps === undefined, { error: 'a map with epochs or steps, not both' });
 
 /** Names of sweeps and tasks: they become parts of file names. */
@@ -39,7 +42,7 @@ const TABLES = ['csv', 'tsv', 'jsonl', 'parquet'];
 const SETTINGS_ELSEWHERE = '; the training settings of a task with files of its own are under settings';
 
 const ownName = identifier.refine((name) => !(PUBLISHED_TASK_NAMES as readonly string[]).includes(name), {
-  error: 'another name: a task with a kind and files of its own may not have the name of a task of GLUE or SQuAD',
+  error: 'another name: a task with a kind and files of its own may not have the name of a published one',
 });
 const metricNames = list(z.string({ error: 'a text' })).optional();
 
@@ -85,6 +88,20 @@ const ownQuestions = map({
   checkMetrics(task, context);
 });
 
+const ownSummaries = map({
+  name: ownName,
+  kind: z.literal('summarization'),
+  train: file(SETTINGS_ELSEWHERE),
+  validation: file(''),
+  document: text,
+  summary: text,
+  metrics: metricNames,
+  settings: train.optional(),
+}).superRefine((task, context) => {
+  if (task.document === task.summary) problem(context, ['summary'], 'a column of its own');
+  checkMetrics(task, context);
+});
+
 function problem(context: z.RefinementCtx, path: PropertyKey[], message: string): void {
   context.addIssue({ code: 'custom', path, message });
 }
@@ -98,7 +115,7 @@ function checkMetrics(task: { kind: keyof typeof OWN_TASK_METRICS; metrics?: str
 }
 
 /** Any of these keys, or a file to train on, makes a task the user's own: what is missing is then asked for in its words. */
-const OWN_ONLY = ['kind', 'validation', 'text', 'label', ...QUESTION_COLUMNS, 'metrics', 'settings'];
+const OWN_ONLY = ['kind', 'validation', 'text', 'label', ...QUESTION_COLUMNS, 'document', 'summary', 'metrics', 'settings'];
 
 function isOwn(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
@@ -119,7 +136,9 @@ export function taskSchema(ownNames: readonly string[]) {
 }
 
 function ownSchema(value: unknown): z.ZodType<OwnTask> {
-  return (value as { kind?: unknown }).kind === 'question_answering' ? ownQuestions : ownRows;
+  const { kind } = value as { kind?: unknown };
+  if (kind === 'summarization') return ownSummaries;
+  return kind === 'question_answering' ? ownQuestions : ownRows;
 }
 
 /** The names of the tasks that a document describes in full, before it is checked. */
@@ -136,4 +155,5 @@ export interface NamedTask {
 }
 export type OwnRowsTask = z.output<typeof ownRows>;
 export type OwnQuestionTask = z.output<typeof ownQuestions>;
-export type OwnTask = OwnRowsTask | OwnQuestionTask;
+export type OwnSummaryTask = z.output<typeof ownSummaries>;
+export type OwnTask = OwnRowsTask | OwnQuestionTask | OwnSummaryTask;

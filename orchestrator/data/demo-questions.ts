@@ -40,8 +40,8 @@ export function demoQuestions(task: SquadTask, split: string): SquadExample[] {
   });
 }
 
-/** No two have a person, an act or a thing in common, so that each question has one answer. */
-function differentEvents(draw: Draw): Event[] {
+/** Of a context: no two have a person, an act or a thing in common, so that each question has one answer. */
+export function differentEvents(draw: Draw): Event[] {
   const events: Event[] = [];
   while (events.length < EVENTS) events.push(untold(events, draw));
   return events;

@@ -64,7 +64,7 @@ function sentence(text: string): string {
 }
 
 export const plain = ({ who, act, thing, place, day }: Event) => sentence(`${who} ${act[0]} ${thing} ${place} ${day}`);
-const paraphrase = ({ who, act, thing, place, day }: Event) => sentence(`${day}, ${place}, ${who} ${act[1]} ${thing}`);
+export const paraphrase = ({ who, act, thing, place, day }: Event) => sentence(`${day}, ${place}, ${who} ${act[1]} ${thing}`);
 
 function shuffled(words: readonly string[], draw: Draw): string[] {
   const left = [...words];

@@ -5,6 +5,7 @@ import { ConfigError } from '../config/errors';
 import type { GlueTask } from './glue-tasks';
 import type { PublishedTask } from './published-tasks';
 import type { Row } from './rows';
+import { shardsOf } from './shards';
 import { squadExamples, type SquadExample, type SquadTask } from './squad';
 
 const PROBE_TIMEOUT_MS = 5000;
@@ -12,12 +13,15 @@ const PROBE_TIMEOUT_MS = 5000;
 /** The hub does not answer: there is no network, or it is switched off (HF_HUB_OFFLINE). */
 export class HubUnreachable extends Error {}
 
-/** Paths of a task's parquet files by split, in the per-user Hugging Face cache; fetched where they are not there. */
+/** Paths of a task's parquet files by split (the first shard), in the per-user Hugging Face cache; fetched where they are not there. */
 export async function fetchParquet({ hub }: PublishedTask, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
   const repo: Repo = { type: 'dataset', name: hub.repo };
   const files: Record<string, string> = {};
   for (const [split, path] of Object.entries(hub.files)) {
-    files[split] = cached(repo, path) ?? (await download(repo, path, env));
+    const shards = shardsOf(path);
+    const there = cached(repo, shards);
+    files[split] = there ?? (await download(repo, path, env));
+    if (there === null) for (const shard of shards.slice(1)) await download(repo, shard, env);
   }
   return files;
 }
@@ -27,11 +31,14 @@ interface Repo {
   name: string;
 }
 
-/** A file that an earlier run fetched: no network is asked. */
-function cached(repo: Repo, path: string): string | null {
+/** The first shard of a file that an earlier run fetched, all of one commit: no network is asked. */
+function cached(repo: Repo, [first, ...others]: readonly string[]): string | null {
   const snapshots = join(getHFHubCachePath(), getRepoFolderName(repo), 'snapshots');
   const commits = existsSync(snapshots) ? readdirSync(snapshots).sort() : [];
-  return commits.map((commit) => join(snapshots, commit, path)).find((file) => existsSync(file)) ?? null;
+  const folder = commits
+    .map((commit) => join(snapshots, commit))
+    .find((each) => [first!, ...others].every((path) => existsSync(join(each, path))));
+  return folder === undefined ? null : join(folder, first!);
 }
 
 async function download(repo: Repo, path: string, env: NodeJS.ProcessEnv): Promise<string> {

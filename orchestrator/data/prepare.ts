@@ -14,6 +14,9 @@ import { tokenTensors } from './ragged';
 import { chooseRows, type Row } from './rows';
 import { encodeSafetensors } from './safetensors';
 import { fileDigest, readRows, sourceDigest } from './source';
+import { writeSummarySplit } from './summary-files';
+import { readSummarySplit, summariesDigest } from './summary-source';
+import { loadSummaryTokenizer } from './summary-tokenizer';
 import { loadTokenizer, tokenizerDigest, type EncodeRow } from './tokenizer';
 
 /** A split as it was written. */
@@ -28,6 +31,8 @@ export interface PreparedSplit {
   longest: number;
   /** Rows that lost tokens to max_length; a question loses none. */
   truncated: number;
+  /** Of summarization: tokens of all summaries, and how many of them lost some to max_target_length. */
+  targets?: { tokens: number; truncated: number };
 }
 
 /** A data set on disk; also the content of its dataset.json. */
@@ -40,6 +45,7 @@ export interface PreparedDataset {
   source: PlannedDataset['source'];
   max_length: number;
   questions?: PlannedDataset['questions'];
+  summaries?: PlannedDataset['summaries'];
   splits: PreparedSplit[];
 }
 
@@ -75,8 +81,8 @@ export async function prepareDataset(
     for (const split of dataset.splits) {
       splits.push(await writeSplit(temporary, dataset, split, read));
     }
-    const { digest, task, kind, num_labels, label_names, source, max_length, questions } = dataset;
-    const prepared: PreparedDataset = { digest, task, kind, num_labels, label_names, source, max_length, questions, splits };
+    const { digest, task, kind, num_labels, label_names, source, max_length, questions, summaries } = dataset;
+    const prepared: PreparedDataset = { digest, task, kind, num_labels, label_names, source, max_length, questions, summaries, splits };
     await writeJsonAtomically(join(temporary, 'dataset.json'), prepared);
     const reused = !(await renameUnlessThere(temporary, path));
     return { ...prepared, path, reused };
@@ -96,7 +102,24 @@ interface SplitReader {
 }
 
 function splitReader(dataset: PlannedDataset, backbonePath: string): SplitReader {
-  const { questions, max_length, columns } = dataset;
+  const { questions, summaries, max_length, columns } = dataset;
+  if (summaries !== undefined) {
+    const tokenizer = loadSummaryTokenizer(backbonePath, { max_length, max_target_length: summaries.max_target_length });
+    return {
+      digest: (split) => summariesDigest(dataset.task, split),
+      read: async (split) => {
+        const { rows: all } = await readSummarySplit(dataset.task, summaries.columns, split);
+        return async (folder) => {
+          const rows = chooseRows(all.length, limitOf(dataset, split)).map((i) => all[i]!);
+          return {
+            name: split.name,
+            rows: rows.length,
+            ...(await writeSummarySplit(folder, split.name, rows, tokenizer, summaries.columns)),
+          };
+        };
+      },
+    };
+  }
   if (questions === undefined) {
     const encode = loadTokenizer(backbonePath, max_length);
     return {

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DEFAULT_MAX_LENGTH } from '../config/defaults';
 import { ConfigError } from '../config/errors';
+import { kindOf } from '../config/resolve';
 import type { SweepConfig, TaskConfig } from '../config/sweep-config';
+import { taskProblem } from '../sweep/encoder-decoder';
 import { digestOf } from '../sweep/identity';
 import type { PlannedBackbone, PlannedDataset, PlannedSplit, TaskKind } from '../sweep/types';
 import { glueTask, numLabels, type GlueTask } from './glue-tasks';
@@ -14,6 +16,8 @@ import { readOwnQuestionTask, readSquadTask, type QuestionPlanning } from './que
 import { ROW_CHOICE_VERSION } from './rows';
 import { findSources, readRows, sourceDigest, type SourceOptions, type TaskSource } from './source';
 import { isSquadTask } from './squad-tasks';
+import { readOwnSummaryTask, readSummaryTask } from './summary-task';
+import { isSummaryTask } from './summary-tasks';
 import { tokenizerDigest } from './tokenizer';
 
 /** Raised when the same rows would be written in another form. */
@@ -28,7 +32,7 @@ export interface ResolveOptions extends SourceOptions, Pick<QuestionPlanning, 'o
  * Reads every file to its end, so that a broken one is found before anything runs.
  */
 export async function resolveDatasets(config: SweepConfig, options: ResolveOptions): Promise<PlannedDataset[]> {
-  for (const task of config.tasks) checkLengths(task, config, options.backbone);
+  for (const task of config.tasks) checkBackbone(task, config, options.backbone);
   const published = config.tasks.filter(({ own }) => own === null).map(({ name }) => publishedTask(name));
   const found = await findSources(published, options);
   const sources = new Map<string, TaskSource>(published.map(({ name }, i) => [name, found[i]!]));
@@ -55,14 +59,11 @@ function readTask(
     return { config, encode: loadQaTokenizer(options.backbone.path, windows), onManyQuestions: options.onManyQuestions };
   };
   if (own === null) {
-    return isSquadTask(name) ? readSquadTask(name, source!, planning()) : readGlueTask(glueTask(name), source!, config);
+    if (isSquadTask(name)) return readSquadTask(name, source!, planning());
+    return isSummaryTask(name) ? readSummaryTask(name, source!, config) : readGlueTask(glueTask(name), source!, config);
   }
-  return own.kind === 'question_answering' ? readOwnQuestionTask(name, own, planning()) : readOwnTask(name, own, config);
-}
-
-function kindOf({ name, own }: TaskConfig): TaskKind {
-  if (own !== null) return own.kind;
-  return isSquadTask(name) ? 'question_answering' : glueTask(name).kind;
+  if (own.kind === 'question_answering') return readOwnQuestionTask(name, own, planning());
+  return own.kind === 'summarization' ? readOwnSummaryTask(name, own, config) : readOwnTask(name, own, config);
 }
 
 function maxLengthOf(kind: TaskKind, { max_length }: SweepConfig): number {
@@ -97,11 +98,11 @@ async function readGlueTask(task: GlueTask, { source, files }: TaskSource, confi
 /**
  * 32 hex digits from what decides a data set's content. Not the files' places, and not a limit that is above the rows there are.
  *
- * Of the user's own files also the columns, and of those and of questions the metrics: a result has those that its trial was planned
+ * Of the user's own files also the columns, and of those, of questions and of summaries the metrics: a result has those that its trial was planned
  * with, so that other metrics make other trials.
  */
 export function datasetDigest(dataset: Omit<PlannedDataset, 'digest'>): string {
-  const { task, kind, num_labels, label_names, splits, tokenizer, max_length, columns, questions, metrics } = dataset;
+  const { task, kind, num_labels, label_names, splits, tokenizer, max_length, columns, questions, summaries, metrics } = dataset;
   const content = {
     format: DATASET_FORMAT,
     row_choice: ROW_CHOICE_VERSION,
@@ -114,22 +115,37 @@ export function datasetDigest(dataset: Omit<PlannedDataset, 'digest'>): string {
     max_length,
     own: columns && { columns, metrics },
     questions: questions && { ...questions, metrics },
+    summaries: summaries && { ...summaries, metrics },
   };
   return digestOf(content).slice(0, 32);
 }
 
-/** A backbone has a limited number of position embeddings; RoBERTa's begin after its padding index. Windows must move on. */
-function checkLengths(task: TaskConfig, config: SweepConfig, backbone: PlannedBackbone): void {
+/**
+ * A backbone writes or does not, and has a limited number of position embeddings; RoBERTa's begin after its padding index. Windows must move
+ * on.
+ */
+function checkBackbone(task: TaskConfig, config: SweepConfig, backbone: PlannedBackbone): void {
   const where = config.file ?? config.name;
   const kind = kindOf(task);
+  const misfit = taskProblem(task.name, kind, backbone);
+  if (misfit !== null) throw new ConfigError({ where, message: misfit });
   const length = maxLengthOf(kind, config);
   const file = join(backbone.path, 'config.json');
   const model = JSON.parse(readFileSync(file, 'utf8')) as { max_position_embeddings?: number; pad_token_id?: number };
-  const positions = model.max_position_embeddings ?? Infinity;
+  const positions = backbone.model_type === 't5' ? Infinity : (model.max_position_embeddings ?? Infinity);
   const longest = backbone.model_type === 'roberta' ? positions - (model.pad_token_id ?? 1) - 1 : positions;
   if (length > longest) {
     const why = config.max_length === null ? ` (the default for ${task.name})` : '';
     throw new ConfigError({ where, message: `max_length: ${length}${why} is not allowed; ${backbone.name} has ${longest} positions` });
+  }
+  if (kind === 'summarization') {
+    for (const [key, asked] of [
+      ['max_target_length', config.max_target_length],
+      ['generation.max_length', config.generation.max_length],
+    ] as const) {
+      if (asked > longest)
+        throw new ConfigError({ where, message: `${key}: ${asked} is not allowed; ${backbone.name} has ${longest} positions` });
+    }
   }
   if (kind === 'question_answering' && config.doc_stride >= length) {
     const message = `doc_stride: ${config.doc_stride} is not allowed with max_length ${length}; must be less, for ${task.name}'s windows to move on`;

@@ -50,12 +50,13 @@ export async function findSources(tasks: readonly PublishedTask[], { dataDir, en
   }
 }
 
-/** The directory holds a benchmark's folders and files (CoLA, MRPC, …; train-v1.1.json), or a folder `glue` or `squad` that does. */
+/** The directory holds a benchmark's folders and files (CoLA, MRPC, …; train-v1.1.json), or a folder `glue`, `squad`, … that does. */
 function inDirectory(flag: string, directory: string, tasks: readonly PublishedTask[]): TaskSource[] {
   const found = tasks.map((task) => {
     const own = join(directory, BENCHMARKS[task.benchmark].folder);
     const base = existsSync(own) ? own : directory;
-    return { task, files: mapValues(task.files, (path) => resolve(base, path)) };
+    const thereOf = (names: readonly string[]) => names.map((name) => resolve(base, name)).find(existsSync) ?? resolve(base, names[0]!);
+    return { task, files: mapValues(task.files, thereOf) };
   });
   const missing = found.flatMap(({ task, files }) =>
     Object.values(files)

@@ -8,6 +8,7 @@ import { tokenizerFromVocabulary } from './vocabulary-tokenizer';
 /** What is used of the library, whose own declarations do not resolve from CommonJS (their imports have no file extensions). */
 export interface Tokenizer {
   encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
+  decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
   token_to_id(token: string): number | undefined;
   post_processor: ((tokens: string[], pair: string[] | null, addSpecialTokens: boolean) => PostProcessed) | null;
   normalizer: ((text: string) => string) | null;

@@ -5,10 +5,11 @@ import { float32Tensor, readSafetensors } from '../data/safetensors';
 import { datasetOf } from '../sweep/lookup';
 import type { Plan, PlannedDataset, Trial } from '../sweep/types';
 import { evaluateQuestions, type QuestionEvaluation } from './evaluate-questions';
+import { evaluateSummaries, type SummaryEvaluation } from './evaluate-summaries';
 import { argmaxRows, evaluateSplit, type Evaluation } from './glue';
 
-/** What a trial came to; thresholds and files are of question answering. */
-export type TrialEvaluation = Evaluation & Partial<QuestionEvaluation>;
+/** What a trial came to; thresholds and files are of question answering, lines of summarization. */
+export type TrialEvaluation = Evaluation & Partial<QuestionEvaluation & SummaryEvaluation>;
 
 /** Labels of a split of a prepared data set, as numbers. */
 export function readLabels(root: string, dataset: PlannedDataset, split: string): number[] {
@@ -27,15 +28,19 @@ export function evaluationSplits(dataset: PlannedDataset): string[] {
 
 /**
  * A trial's metrics, from its predictions.<split>.safetensors (logits float32 [rows, labels]) and the labels of its data set. All
- * splits of a task together: MNLI has accuracy (matched) and accuracy_mismatched. Of question answering see evaluateQuestions.
+ * splits of a task together: MNLI has accuracy (matched) and accuracy_mismatched. Of question answering and summarization see
+ * evaluateQuestions and evaluateSummaries.
  *
  * @throws ConfigError that names the file where predictions are missing or of another shape than the data set
  */
 export function evaluatePredictions(root: string, plan: Plan, trial: Trial): TrialEvaluation {
   const dataset = datasetOf(plan, trial.dataset);
   const predictionsOf = (split: string) => join(root, 'trials', trial.id, `predictions.${split}.safetensors`);
-  // Its data sets have one split to be measured on.
+  // Their data sets have one split to be measured on.
   if (dataset.kind === 'question_answering') return evaluateQuestions(root, dataset, 'validation', predictionsOf('validation'));
+  if (dataset.kind === 'summarization') {
+    return evaluateSummaries(root, dataset, plan.backbone.path, 'validation', predictionsOf('validation'));
+  }
   const metrics: Record<string, number> = {};
   const warnings: string[] = [];
   for (const split of evaluationSplits(dataset)) {

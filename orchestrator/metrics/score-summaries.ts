@@ -1,5 +1,6 @@
 import { ConfigError } from '../config/errors';
-import { readTexts, SUMMARY_COLUMNS, type SummaryTask } from '../data/summaries';
+import { readTexts } from '../data/summaries';
+import { SUMMARY_COLUMNS, type SummaryTask } from '../data/summary-tasks';
 import { isTable, readLines } from '../data/table';
 import { meanRouge, type RougeOptions } from './rouge';
 import type { Score } from './score';
@@ -18,7 +19,7 @@ export async function scoreSummaries(
   referencesFile: string,
   options: RougeOptions,
 ): Promise<Score> {
-  const references = await readTexts(referencesFile, SUMMARY_COLUMNS[task][1], false);
+  const references = await readTexts(referencesFile, SUMMARY_COLUMNS[task].summary, false);
   const predictions = isTable(predictionsFile) ? await readTexts(predictionsFile, 'summary', true) : readLines(predictionsFile);
   if (predictions.length !== references.length) {
     const message = `has ${predictions.length} summaries; ${referencesFile} has ${references.length} rows, one summary a row is expected`;

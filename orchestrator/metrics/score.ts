@@ -1,8 +1,10 @@
 import { ConfigError, type Problem } from '../config/errors';
 import { suggestion } from '../config/suggest';
-import { GLUE_TASK_NAMES, glueTask, type GlueTask, type GlueTaskName } from '../data/glue-tasks';
+import { glueTask, type GlueTask, type GlueTaskName } from '../data/glue-tasks';
 import { allowedLabels, parseLabel, readGlueTsv } from '../data/glue-tsv';
 import { limitProblems } from '../data/problem-list';
+import { PUBLISHED_TASK_NAMES } from '../data/published-tasks';
+import { isSummaryTask } from '../data/summary-tasks';
 import { readLines } from '../data/table';
 import { evaluateSplit, type Evaluation } from './glue';
 import { scoreSquad } from './score-squad';
@@ -23,7 +25,7 @@ export interface ScoreRequest {
   stemmer?: boolean;
 }
 
-export const SCORED_TASKS = [...GLUE_TASK_NAMES, 'squad', 'squad_v2', 'xsum', 'cnn_dailymail'] as const;
+export const SCORED_TASKS = PUBLISHED_TASK_NAMES;
 type ScoredTask = (typeof SCORED_TASKS)[number];
 
 /**
@@ -42,7 +44,7 @@ export async function scoreTask({ task, predictions, references, noAnswer, stemm
       message: `belongs to squad_v2, whose questions can have no answer; leave it out for ${task}`,
     });
   }
-  const summaries = task === 'xsum' || task === 'cnn_dailymail';
+  const summaries = isSummaryTask(task);
   if (!stemmer && !summaries) {
     throw new ConfigError({
       where: '--no-stemmer',

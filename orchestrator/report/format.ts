@@ -3,7 +3,7 @@ import type { PlannedDataset } from '../sweep/types';
 import type { Mean, PairedDifference } from './statistics';
 import { DEGENERATE_WARNINGS, type DegenerateWarning, type RowSummary, type SweepSummary, type TaskSummary } from './summary';
 
-/** How reports say numbers. Metrics are shown × 100, as GLUE and SQuAD show them; a difference is then in points. */
+/** How reports say numbers. Metrics are shown × 100, as papers show them; a difference is then in points. */
 
 export const METRIC_TITLES: Record<string, string> = {
   accuracy: 'accuracy',
@@ -17,6 +17,10 @@ export const METRIC_TITLES: Record<string, string> = {
   best_f1: 'best F1',
   has_answer_f1: 'F1 (answered)',
   no_answer_f1: 'F1 (unanswered)',
+  rouge1: 'ROUGE-1',
+  rouge2: 'ROUGE-2',
+  rougeL: 'ROUGE-L',
+  rougeLsum: 'ROUGE-Lsum',
 };
 
 /** What marks a row, and what its note says. */
@@ -26,6 +30,7 @@ const DEGENERATE_WORDS: Record<DegenerateWarning, string> = {
   degenerate_scores: 'scores that rank nothing',
   one_class_predictions: 'every row is predicted as one class',
   empty_answers: 'every answer is empty',
+  empty_summaries: 'every summary is empty',
   non_finite_predictions: 'some predictions are no numbers',
   undefined_metric: 'a metric is not defined and counts as 0',
 };
@@ -98,10 +103,19 @@ export function dataStatement({ datasets }: SweepSummary): string {
     ...(datasets.some(({ source }) => source !== 'hub') ? ["the user's files"] : []),
   ].join(' and ');
   const cut = datasets.filter(({ splits }) => splits.some(({ rows, of }) => rows < of));
+  const without = leftOut(datasets);
   if (cut.length === 0) {
-    return `All rows of the data sets at hand, from ${origin}.`;
+    return `All rows of the data sets at hand, from ${origin}${without}.`;
   }
-  return `A subset of the rows, from ${origin}; not comparable with results on all rows: ${cut.map(describeRows).join('; ')}.`;
+  return `A subset of the rows, from ${origin}; not comparable with results on all rows: ${cut.map(describeRows).join('; ')}${without}.`;
+}
+
+/** Rows that a data set is published with and that are not used. */
+function leftOut(datasets: SweepSummary['datasets']): string {
+  const found = datasets.flatMap(({ task, splits }) =>
+    splits.filter(({ left_out = 0 }) => left_out > 0).map((split) => ({ task, ...split })),
+  );
+  return found.map(({ task, name, left_out }) => `; without ${formatCount(left_out!)} of ${task} ${name} with an empty text`).join('');
 }
 
 function describeRows({ task, splits }: Pick<PlannedDataset, 'task' | 'splits'>): string {

@@ -37,6 +37,7 @@ export const DEGENERATE_WARNINGS = [
   'degenerate_scores',
   'one_class_predictions',
   'empty_answers',
+  'empty_summaries',
   'non_finite_predictions',
   'undefined_metric',
 ] as const;

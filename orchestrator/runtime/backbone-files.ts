@@ -3,24 +3,14 @@ import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { z } from 'zod';
 import { UserError } from '../cli/output';
 import type { PlannedBackbone } from '../sweep/types';
+import { backboneSizes } from './backbone-config';
 import { readIfThere, writeFileAtomic } from './files';
 import { cacheDirectory } from './paths';
 
 const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt', 'vocab.json', 'merges.txt'];
 const SHARD = /^model(-\d+-of-\d+)?\.safetensors$/;
-
-const modelConfig = z.object({
-  model_type: z.string(),
-  hidden_size: z.int().positive(),
-  intermediate_size: z.int().positive(),
-  num_hidden_layers: z.int().positive(),
-  vocab_size: z.int().positive(),
-  max_position_embeddings: z.int().positive(),
-  type_vocab_size: z.int().positive(),
-});
 
 /** Whether results depend on a file of this name: configuration, weights and tokenizer; not readmes or other frameworks' weights. */
 export function isBackboneFile(name: string): boolean {
@@ -30,7 +20,7 @@ export function isBackboneFile(name: string): boolean {
 /** Reads a directory. @throws UserError (exit 2) naming the file that is missing or wrong */
 export async function describeBackbone(name: string, path: string): Promise<PlannedBackbone> {
   const files = readdirSync(path).filter(isBackboneFile).sort();
-  const { num_hidden_layers, ...config } = readConfig(path);
+  const sizes = readConfig(path);
   const shards = files.filter((file) => SHARD.test(file));
   if (shards.length === 0) {
     throw new UserError(
@@ -42,10 +32,10 @@ export async function describeBackbone(name: string, path: string): Promise<Plan
   if (!files.some((file) => TOKENIZER_FILES.includes(file)))
     throw new UserError(`${path} has no tokenizer (tokenizer.json or a vocabulary)`, 2);
   const weights = shards.reduce((sum, shard) => sum + countWeights(join(path, shard)), 0);
-  return { name, path, digest: await digestOf(path, files), ...config, num_layers: num_hidden_layers, weights };
+  return { name, path, digest: await digestOf(path, files), ...sizes, weights };
 }
 
-function readConfig(path: string): z.infer<typeof modelConfig> {
+function readConfig(path: string): ReturnType<typeof backboneSizes> {
   const file = join(path, 'config.json');
   const content = readIfThere(file);
   if (content === undefined) throw new UserError(`${path} has no config.json: it is no Hugging Face model directory`, 2);
@@ -55,9 +45,7 @@ function readConfig(path: string): z.infer<typeof modelConfig> {
   } catch (error) {
     throw new UserError(`${file} is not JSON: ${(error as Error).message}`, 2);
   }
-  const config = modelConfig.safeParse(value);
-  if (config.success) return config.data;
-  throw new UserError(`${file}: ${config.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')}`, 2);
+  return backboneSizes(file, value);
 }
 
 /** The number of weights in a safetensors file, from its header: 8 bytes of length, then JSON. */

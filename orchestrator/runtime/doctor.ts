@@ -101,7 +101,7 @@ function checkData(dataDir: string | undefined): Omit<Finding, 'name'> {
   if (dataDir === undefined) {
     return {
       state: 'note',
-      text: 'no folder of GLUE or SQuAD files is named',
+      text: 'no folder of data is named',
       advice: 'Give --data-dir, or SA_ORCH_DATA; else the hub is tried, then demo rows.',
     };
   }

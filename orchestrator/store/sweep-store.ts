@@ -105,6 +105,11 @@ export function writeTrialJson(root: string, trialId: string, name: string, valu
   return writeJsonAtomically(join(trialDir(root, trialId), name), values);
 }
 
+/** The same of a value a line: summaries by row. */
+export function writeTrialLines(root: string, trialId: string, name: string, values: readonly object[]): Promise<void> {
+  return writeFileAtomically(join(trialDir(root, trialId), name), values.map((value) => `${JSON.stringify(value)}\n`).join(''));
+}
+
 /** Takes a result away, so that the trial counts as not run. What it trained stays, and is not trained again. */
 export function removeResult(root: string, trialId: string): Promise<void> {
   return rm(join(trialDir(root, trialId), 'result.json'), { force: true });

@@ -1,5 +1,5 @@
 import { isBottleneck } from '../config/adapter-kinds';
-import { modulesOfLayer, unitSize } from './modules';
+import { attentionSize, layerGroups, modulesOf, unitSize } from './modules';
 import type { AdapterConfig, Budget, PlannedBackbone, PlannedDataset, PruneConfig } from './types';
 
 const BYTES_PER_WEIGHT = 4;
@@ -12,7 +12,14 @@ export interface AdapterSizes {
 
 type BackboneSizes = Pick<
   PlannedBackbone,
-  'hidden_size' | 'intermediate_size' | 'num_layers' | 'vocab_size' | 'max_position_embeddings' | 'type_vocab_size'
+  | 'hidden_size'
+  | 'attention_size'
+  | 'intermediate_size'
+  | 'num_layers'
+  | 'decoder'
+  | 'vocab_size'
+  | 'max_position_embeddings'
+  | 'type_vocab_size'
 >;
 
 /**
@@ -23,39 +30,52 @@ type BackboneSizes = Pick<
  * feed-forward block two of d · r and two of f · r; for a prefix without an MLP 2 · r · d; for biases 6 · d + f; for all of it the matrices
  * and norm weights, 4 · d · d + 2 · d · f + 2 · d, as well. Made once are a prefix with an MLP of width h, r · d + (h · d + h) + layers · 2 · d ·
  * (h + 1), a prompt, r · d, and for all of the backbone its embeddings, (v + p + t) · d and a norm of 2 · d.
+ *
+ * In an encoder–decoder f is each stack's own. A layer of its decoder has the attention module twice, and biases of 10 · d + f; a prefix
+ * with an MLP has three: the encoder's, the decoder's and the cross-attentions'.
  */
 export function adapterSizes(adapter: AdapterConfig, backbone: BackboneSizes): AdapterSizes {
-  const { hidden_size: d, num_layers: layers } = backbone;
-  const ofLayer = modulesOfLayer(adapter, backbone).flatMap(({ units, inputs, outputs }) => [units * inputs, outputs * units]);
+  const { hidden_size: d } = backbone;
+  const groups = layerGroups(backbone);
+  const matrices = modulesOf(adapter, backbone).flatMap(({ layers, units, inputs, outputs }) =>
+    Array.from({ length: layers }, () => [units * inputs, outputs * units]).flat(),
+  );
+  const besides = (r: number) => r + d + (adapter.norm === 'none' ? 0 : 2 * d);
   let fixed = unfrozenSize(adapter, backbone);
-  for (const [module, r] of [
-    [adapter.attention, adapter.attention_bottleneck],
-    [adapter.ffn, adapter.ffn_bottleneck],
-  ] as const) {
-    if (isBottleneck(module)) fixed += layers * (r + d + (adapter.norm === 'none' ? 0 : 2 * d));
-  }
-  if (adapter.attention === 'prefix') fixed += prefixSize(adapter, d, layers);
+  if (isBottleneck(adapter.attention)) fixed += attentionsIn(backbone) * besides(adapter.attention_bottleneck);
+  if (isBottleneck(adapter.ffn)) fixed += sum(groups.map(({ layers }) => layers)) * besides(adapter.ffn_bottleneck);
+  if (adapter.attention === 'prefix') fixed += prefixSize(adapter, backbone);
   if (adapter.attention === 'prompt') fixed += adapter.attention_bottleneck * d;
-  return { matrices: Array.from({ length: layers }, () => ofLayer).flat(), fixed };
+  return { matrices, fixed };
 }
 
-function prefixSize({ attention_bottleneck: r, prefix_hidden: h }: AdapterConfig, d: number, layers: number): number {
-  return h === 0 ? layers * 2 * r * d : r * d + h * d + h + layers * 2 * d * (h + 1);
+function attentionsIn(backbone: BackboneSizes): number {
+  return sum(layerGroups(backbone).map(({ layers, attentions }) => layers * attentions.length));
+}
+
+function prefixSize({ attention_bottleneck: r, prefix_hidden: h }: AdapterConfig, backbone: BackboneSizes): number {
+  const [d, a] = [backbone.hidden_size, attentionSize(backbone)];
+  if (h === 0) return attentionsIn(backbone) * 2 * r * a;
+  const mlps = sum(layerGroups(backbone).map(({ attentions }) => attentions.length));
+  return mlps * (r * d + h * d + h) + attentionsIn(backbone) * 2 * a * (h + 1);
 }
 
 function unfrozenSize({ unfrozen }: AdapterConfig, backbone: BackboneSizes): number {
   const { hidden_size: d, intermediate_size: f, num_layers: layers } = backbone;
-  const biases = 6 * d + f;
-  if (unfrozen === 'biases') return layers * biases;
+  const biases = sum(
+    layerGroups(backbone).map((group) => group.layers * (4 * d * group.attentions.length + 2 * d + group.intermediate_size)),
+  );
+  if (unfrozen === 'biases') return biases;
   if (unfrozen === 'none') return 0;
+  if (backbone.decoder !== undefined) throw new RangeError('an encoder–decoder is not fine-tuned as a whole: planning refuses it');
   const rows = backbone.vocab_size + backbone.max_position_embeddings + backbone.type_vocab_size;
-  return rows * d + 2 * d + layers * (4 * d * d + 2 * d * f + 2 * d + biases);
+  return rows * d + 2 * d + layers * (4 * d * d + 2 * d * f + 2 * d) + biases;
 }
 
 /**
  * Sizes of an adapter and its head, in weights; `kept` as it will be at the end of training.
  *
- * The head is dense [d, d] and out [labels, d] with biases, of question answering out alone. `stored_bytes` counts the tensors of
+ * The head is dense [d, d] and out [labels, d] with biases, of question answering out alone; summarization has none. `stored_bytes` counts the tensors of
  * adapter_model.safetensors, zeros included; the file's header (names and shapes) comes on top.
  */
 export function budgetOf(
@@ -67,7 +87,8 @@ export function budgetOf(
   const { matrices, fixed } = adapterSizes(adapter, backbone);
   const kept = prune.structure === 'units' ? keptInUnits(adapter, prune, backbone) : keptOfMatrices(matrices, prune);
   const d = backbone.hidden_size;
-  const dense = kind === 'question_answering' ? 0 : d * d + d;
+  const dense = kind === 'question_answering' || kind === 'summarization' ? 0 : d * d + d;
+  // Summarization has no labels.
   const head = dense + labels * d + labels;
   const trainable = sum(matrices) + fixed;
   return { trainable, kept: kept + fixed, head, stored_bytes: BYTES_PER_WEIGHT * (trainable + head) };
@@ -82,10 +103,9 @@ function keptOfMatrices(matrices: readonly number[], prune: PruneConfig): number
 
 /** A scope counts units: those of all modules, which are of one size, or those of each. */
 function keptInUnits(adapter: AdapterConfig, { scope, sparsity }: PruneConfig, backbone: BackboneSizes): number {
-  const layers = backbone.num_layers;
-  const modules = modulesOfLayer(adapter, backbone);
-  if (scope === 'local') return layers * sum(modules.map((module) => keptOf(module.units, sparsity) * unitSize(module)));
-  return keptOf(layers * sum(modules.map(({ units }) => units)), sparsity) * unitSize(modules[0]!);
+  const modules = modulesOf(adapter, backbone);
+  if (scope === 'local') return sum(modules.map((module) => module.layers * keptOf(module.units, sparsity) * unitSize(module)));
+  return keptOf(sum(modules.map(({ layers, units }) => layers * units)), sparsity) * unitSize(modules[0]!);
 }
 
 /** How many of n weights a scope keeps; the rule that trainers follow to the weight. */

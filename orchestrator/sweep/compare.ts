@@ -1,6 +1,7 @@
 /** From the lines of `compare` to what a sweep's trials of one task have besides the seed. Pure. */
 import { OFFICIAL_ROWS_PER_LABEL } from '../config/defaults';
 import { ConfigError } from '../config/errors';
+import { adapterProblem } from './encoder-decoder';
 import { defaultRounds, uses } from '../config/pruners';
 import type { CompareLine } from '../config/sweep-config';
 import { solveLargeSparse } from './large-sparse';
@@ -43,8 +44,8 @@ export const DENSE: PruneConfig = {
 /**
  * Lists multiply, in the order line, adapter, pruner, sparsity (or N:M), structure, scope and the pruner's other keys.
  *
- * @throws ConfigError where a Large-Sparse line has no sparsity that gives it the dense budget, where an adapter cannot be pruned in the pieces
- *   that a line asks for, and where training ends before the last round
+ * @throws ConfigError where the backbone cannot take an adapter, where a Large-Sparse line has no sparsity that gives it the dense budget, where an
+ *   adapter cannot be pruned in the pieces that a line asks for, and where training ends before the last round
  */
 export function expandCompare(compare: readonly CompareLine[], context: CompareContext): Variant[] {
   const reference = compare.find(({ pruner }) => pruner.includes('none'))?.adapters[0];
@@ -55,7 +56,8 @@ export function expandCompare(compare: readonly CompareLine[], context: CompareC
       return line.pruner
         .flatMap((pruner) => prunesOf(pruner, sparsities, line, context))
         .map((prune) => {
-          const problem = structureProblem(adapter, prune, context.backbone) ?? lateRound(prune, context);
+          const problem =
+            adapterProblem(adapter, context.backbone) ?? structureProblem(adapter, prune, context.backbone) ?? lateRound(prune, context);
           if (problem !== null) throw refuse(problem);
           return { adapter, prune };
         });
@@ -77,7 +79,8 @@ function prunesOf(pruner: Pruner, sparsities: readonly number[], line: CompareLi
     multiply(line.structure.map((structure) => ({ structure })));
     multiply(line.scope.map((scope) => ({ scope })));
   }
-  const scoringRows = line.scoring_rows ?? [OFFICIAL_ROWS_PER_LABEL * context.num_labels];
+  // Summarization has no outputs of its own to count.
+  const scoringRows = line.scoring_rows ?? [OFFICIAL_ROWS_PER_LABEL * Math.max(1, context.num_labels)];
   if (uses(pruner, 'scoring_rows')) multiply(scoringRows.map((scoring_rows) => ({ scoring_rows })));
   if (uses(pruner, 'temperature')) multiply(line.temperature.map((temperature) => ({ temperature })));
   if (uses(pruner, 'rounds') || line.progressive !== null) {

@@ -1,6 +1,6 @@
 /** Whether an adapter can be pruned in the pieces that are asked for, on its backbone. Pure. */
 import { adapterLabel } from '../config/adapter-kinds';
-import { modulesOfLayer, unitSize } from './modules';
+import { modulesOf, unitSize } from './modules';
 import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
 
 /** The key with why not and what would be right, or null. */
@@ -12,7 +12,7 @@ export function structureProblem(adapter: AdapterConfig, prune: PruneConfig, bac
 
 /** Groups are of neighbours in a row: every matrix has whole groups, or none could be. */
 function groupProblem(adapter: AdapterConfig, { group_kept, group_size }: PruneConfig, backbone: PlannedBackbone): string | null {
-  const matrices = modulesOfLayer(adapter, backbone).flatMap(({ name, units, inputs, outputs }) => [
+  const matrices = modulesOf(adapter, backbone).flatMap(({ name, units, inputs, outputs }) => [
     { name: `${name}.down.weight`, rows: units, columns: inputs },
     { name: `${name}.up.weight`, rows: outputs, columns: units },
   ]);
@@ -27,7 +27,7 @@ function groupProblem(adapter: AdapterConfig, { group_kept, group_size }: PruneC
 
 /** A global count of units is a budget only where all weigh the same. */
 function unitProblem(adapter: AdapterConfig, backbone: PlannedBackbone): string | null {
-  const modules = modulesOfLayer(adapter, backbone);
+  const modules = modulesOf(adapter, backbone);
   const [first, ...others] = modules;
   const other = others.find((module) => unitSize(module) !== unitSize(first!));
   if (first === undefined || other === undefined) return null;

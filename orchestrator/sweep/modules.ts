@@ -1,36 +1,74 @@
-/** The modules of an adapter that have matrices to prune. Pure. */
+/** The modules of an adapter that have matrices to prune, and the layers that they stand in. Pure. */
 import { isBottleneck } from '../config/adapter-kinds';
 import type { AdapterConfig, PlannedBackbone } from './types';
+
+/** Layers of a backbone that are alike. */
+export interface LayerGroup {
+  /** What their tensors' names begin with; `<i>` stands for the layer. */
+  at: string;
+  layers: number;
+  /** Inner width of the feed-forward block. */
+  intermediate_size: number;
+  /** What the names of each of a layer's attentions begin with: a decoder's has a cross-attention as well. */
+  attentions: readonly string[];
+}
 
 /** A pair of matrices: down [units, inputs] and up [outputs, units]. Unit j is row j of down and column j of up. */
 export interface PrunableModule {
   /** As in the tensors' names; `<i>` stands for the layer. */
   name: string;
+  /** In so many layers. */
+  layers: number;
   /** r. */
   units: number;
   inputs: number;
   outputs: number;
 }
 
-/** The modules of one layer, by the list of tensors in job.proto; all layers have the same. */
-export function modulesOfLayer(
-  { attention, attention_bottleneck, ffn, ffn_bottleneck }: AdapterConfig,
-  { hidden_size: d, intermediate_size: f }: Pick<PlannedBackbone, 'hidden_size' | 'intermediate_size'>,
-): PrunableModule[] {
-  const modules: PrunableModule[] = [];
-  const add = (site: string, units: number, inputs: number, outputs: number) =>
-    modules.push({ name: `layers.<i>.${site}`, units, inputs, outputs });
-  if (isBottleneck(attention)) add('attention', attention_bottleneck, d, d);
-  if (attention === 'lora') {
-    add('query', attention_bottleneck, d, d);
-    add('value', attention_bottleneck, d, d);
-  }
-  if (isBottleneck(ffn)) add('ffn', ffn_bottleneck, d, d);
-  if (ffn === 'lora') {
-    add('ffn_in', ffn_bottleneck, d, f);
-    add('ffn_out', ffn_bottleneck, f, d);
-  }
-  return modules;
+type LayerSizes = Pick<PlannedBackbone, 'hidden_size' | 'attention_size' | 'intermediate_size' | 'num_layers' | 'decoder'>;
+
+/** The layers of an encoder, and of an encoder–decoder those of its decoder. */
+export function layerGroups({ intermediate_size, num_layers, decoder }: LayerSizes): LayerGroup[] {
+  const encoder = { layers: num_layers, intermediate_size, attentions: [''] };
+  if (decoder === undefined) return [{ at: 'layers.<i>.', ...encoder }];
+  return [
+    { at: 'encoder.layers.<i>.', ...encoder },
+    {
+      at: 'decoder.layers.<i>.',
+      layers: decoder.num_layers,
+      intermediate_size: decoder.intermediate_size,
+      attentions: ['', 'cross_'],
+    },
+  ];
+}
+
+/** Width of an attention's queries, keys and values. */
+export function attentionSize({ hidden_size, attention_size = hidden_size }: LayerSizes): number {
+  return attention_size;
+}
+
+/** The modules of an adapter, by the list of tensors in job.proto. */
+export function modulesOf({ attention, attention_bottleneck, ffn, ffn_bottleneck }: AdapterConfig, backbone: LayerSizes): PrunableModule[] {
+  const d = backbone.hidden_size;
+  const a = attentionSize(backbone);
+  return layerGroups(backbone).flatMap(({ at, layers, intermediate_size: f, attentions }) => {
+    const modules: PrunableModule[] = [];
+    const add = (site: string, units: number, inputs: number, outputs: number) =>
+      modules.push({ name: `${at}${site}`, layers, units, inputs, outputs });
+    for (const which of attentions) {
+      if (isBottleneck(attention)) add(`${which}attention`, attention_bottleneck, d, d);
+      if (attention === 'lora') {
+        add(`${which}query`, attention_bottleneck, d, a);
+        add(`${which}value`, attention_bottleneck, d, a);
+      }
+    }
+    if (isBottleneck(ffn)) add('ffn', ffn_bottleneck, d, d);
+    if (ffn === 'lora') {
+      add('ffn_in', ffn_bottleneck, d, f);
+      add('ffn_out', ffn_bottleneck, f, d);
+    }
+    return modules;
+  });
 }
 
 /** Weights of a unit: a row of down and a column of up. */

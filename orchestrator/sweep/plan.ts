@@ -34,7 +34,8 @@ export function planSweep(config: SweepConfig, { backbone, datasets, maxCohort, 
     const context = { backbone, task: task.name, num_labels, steps_per_epoch, total_steps: train.total_steps };
     for (const { adapter, prune } of expandCompare(config.compare, context)) {
       for (const seed of config.seeds) {
-        const trial = { task: task.name, dataset: dataset.digest, backbone: backbone.digest, adapter, prune, train, seed };
+        const generation = dataset.kind === 'summarization' ? { generation: config.generation } : {};
+        const trial = { task: task.name, dataset: dataset.digest, backbone: backbone.digest, adapter, prune, train, ...generation, seed };
         const id = trialId(trial);
         trials.set(id, { id, ...trial });
       }

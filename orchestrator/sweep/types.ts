@@ -18,7 +18,7 @@ export type MaskControl = 'none' | 'inverted' | 'shuffled';
 export type MaskStructure = 'weights' | 'n_m' | 'units';
 export type MaskRules = 'exact' | 'official';
 export type LearningRateSchedule = 'linear' | 'constant';
-export type TaskKind = 'classification' | 'regression' | 'question_answering';
+export type TaskKind = 'classification' | 'regression' | 'question_answering' | 'summarization';
 
 /**
  * The trained modules of a trial. Fields as in `Adapter` of job.proto. What the modules do not use has one value, whatever was
@@ -93,6 +93,20 @@ export interface TrainConfig {
   adam_epsilon: number;
   dropout: number;
   attention_dropout: number;
+  /** Of summarization alone. */
+  label_smoothing?: number;
+}
+
+/** How summaries are generated: beam search. Fields as in `Generation` of job.proto. */
+export interface GenerationConfig {
+  beams: number;
+  /** Generated tokens at least, the end not counted, and at most, the start not counted. */
+  min_length: number;
+  max_length: number;
+  /** No sequence of so many tokens comes twice; 0: may. */
+  no_repeat_ngram: number;
+  /** The sum of log-probabilities is divided by the length to this power. */
+  length_penalty: number;
 }
 
 /** One fully resolved configuration. Its id is a hash of everything else here, so the same trial is the same trial in any sweep. */
@@ -107,6 +121,8 @@ export interface Trial {
   adapter: AdapterConfig;
   prune: PruneConfig;
   train: TrainConfig;
+  /** Of summarization alone. */
+  generation?: GenerationConfig;
   seed: number;
 }
 
@@ -118,13 +134,17 @@ export interface PlannedBackbone {
   path: string;
   /** Hex SHA-256 of configuration and weights. */
   digest: string;
-  /** `model_type` of config.json: `bert`, `roberta`. */
+  /** `model_type` of config.json: `bert`, `roberta`, `bart`, `t5`. */
   model_type: string;
   hidden_size: number;
+  /** Width of an attention's queries, keys and values together, where that is another than the hidden size (T5). */
+  attention_size?: number;
   /** Inner width of the feed-forward block. */
   intermediate_size: number;
   num_layers: number;
-  /** Rows of the word, position and token type embeddings. */
+  /** Of an encoder–decoder alone, whose encoder is told by the two fields above. */
+  decoder?: { intermediate_size: number; num_layers: number };
+  /** Rows of the word, position and token type embeddings; 0 where the model has none. */
   vocab_size: number;
   max_position_embeddings: number;
   type_vocab_size: number;
@@ -144,6 +164,8 @@ export interface PlannedSplit {
   of: number;
   /** Of question answering: windows of those questions' contexts, which are what a trainer takes for rows. */
   features?: number;
+  /** Of published summaries: rows that the source has besides, and that are not used since document or summary is empty. */
+  left_out?: number;
   /** Hex SHA-256 of the file's content; of the rows' JSON where the rows are generated. */
   digest: string;
 }
@@ -174,6 +196,19 @@ export interface PlannedQuestions {
   columns?: QuestionColumns;
 }
 
+/** The columns of a table that make a row of summarization. */
+export interface SummaryColumns {
+  document: string;
+  summary: string;
+}
+
+/** How documents and summaries are read and cut. */
+export interface PlannedSummaries {
+  columns: SummaryColumns;
+  /** Tokens of a summary to learn from at most, special tokens included. */
+  max_target_length: number;
+}
+
 /** A data set to prepare: which rows, and how they become token ids. */
 export interface PlannedDataset {
   /** Hex SHA-256 (first 32 digits) of source rows, tokenizer and choice of rows; names `datasets/<digest>`. */
@@ -185,12 +220,14 @@ export interface PlannedDataset {
   label_names: string[];
   /** Metric names in report order, the first is the one that decides. */
   metrics: string[];
-  /** Where rows come from: the user's files, the hub, or rows that this project generates (never to be reported as GLUE or SQuAD). */
+  /** Where rows come from: the user's files, the hub, or rows that this project generates (never to be reported as published ones). */
   source: 'files' | 'hub' | 'demo';
   /** Of a task with the user's own files; absent for GLUE, whose readers know theirs. */
   columns?: DatasetColumns;
   /** Of question answering alone. */
   questions?: PlannedQuestions;
+  /** Of summarization alone. */
+  summaries?: PlannedSummaries;
   splits: PlannedSplit[];
   /** Hex SHA-256 of the files that define the tokenizer. */
   tokenizer: string;

@@ -6,6 +6,7 @@ import {
   AdapterNorm,
   AttentionModule,
   FfnModule,
+  Generation,
   JobSpec,
   LearningRateSchedule,
   MaskControl,
@@ -20,7 +21,7 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { canonicalJson } from '../sweep/canonical';
 import { datasetOf } from '../sweep/lookup';
-import type { AdapterConfig, Cohort, Plan, PlannedDataset, PruneConfig, Trial, TrainConfig } from '../sweep/types';
+import type { AdapterConfig, Cohort, GenerationConfig, Plan, PlannedDataset, PruneConfig, Trial, TrainConfig } from '../sweep/types';
 
 export type Work = 'prune' | 'train' | 'predict';
 
@@ -71,6 +72,7 @@ export const TASK_KINDS: Record<PlannedDataset['kind'], TaskKind> = {
   classification: TaskKind.TASK_KIND_CLASSIFICATION,
   regression: TaskKind.TASK_KIND_REGRESSION,
   question_answering: TaskKind.TASK_KIND_QUESTION_ANSWERING,
+  summarization: TaskKind.TASK_KIND_SUMMARIZATION,
 };
 export const UNFROZEN: Record<AdapterConfig['unfrozen'], Unfrozen> = {
   none: Unfrozen.UNFROZEN_NONE,
@@ -125,7 +127,7 @@ export function jobSpecFor(plan: Plan, cohort: Cohort, trialIds: readonly string
   const trials = trialIds.map((id) => {
     const trial = plan.trials.find((each) => each.id === id);
     if (!trial || !cohort.trials.includes(id)) throw new Error(`trial ${id} is not in cohort ${cohort.id} of sweep ${plan.sweep_id}`);
-    return specTrial(trial);
+    return trial;
   });
   return {
     backbone: { path: plan.backbone.path, digest: plan.backbone.digest },
@@ -135,8 +137,9 @@ export function jobSpecFor(plan: Plan, cohort: Cohort, trialIds: readonly string
       taskKind: TASK_KINDS[dataset.kind],
       numLabels: dataset.num_labels,
     },
-    trials,
-    work: specWork(work, dataset, options),
+    trials: trials.map(specTrial),
+    // All trials of a sweep's data set generate alike.
+    work: specWork(work, dataset, trials[0]?.generation, options),
   };
 }
 
@@ -200,12 +203,12 @@ function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
       adamEpsilon: train.adam_epsilon,
       dropout: train.dropout,
       attentionDropout: train.attention_dropout,
-      labelSmoothing: 0,
+      labelSmoothing: train.label_smoothing ?? 0,
     },
   };
 }
 
-function specWork(work: Work, dataset: PlannedDataset, options: WorkOptions): JobSpec['work'] {
+function specWork(work: Work, dataset: PlannedDataset, generation: GenerationConfig | undefined, options: WorkOptions): JobSpec['work'] {
   switch (work) {
     case 'prune':
       return { $case: 'prune', value: {} };
@@ -221,7 +224,17 @@ function specWork(work: Work, dataset: PlannedDataset, options: WorkOptions): Jo
       };
     case 'predict': {
       const evaluated = dataset.splits.map(({ name }) => name).filter((name) => name !== 'train');
-      return { $case: 'predict', value: { splits: options.splits ?? evaluated, generation: undefined } };
+      return { $case: 'predict', value: { splits: options.splits ?? evaluated, generation: generation && specGeneration(generation) } };
     }
   }
+}
+
+function specGeneration({ beams, min_length, max_length, no_repeat_ngram, length_penalty }: GenerationConfig): Generation {
+  return {
+    beams,
+    minLength: min_length,
+    maxLength: max_length,
+    noRepeatNgram: no_repeat_ngram,
+    lengthPenalty: length_penalty,
+  };
 }

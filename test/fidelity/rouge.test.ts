@@ -8,7 +8,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readSummaries, type SummaryRow, type SummaryTask } from '../../orchestrator/data/summaries';
+import { readSummaries, type SummaryRow } from '../../orchestrator/data/summaries';
+import { SUMMARY_COLUMNS, type SummaryTask } from '../../orchestrator/data/summary-tasks';
 import { ROUGE_NAMES, rougeScorer } from '../../orchestrator/metrics/rouge';
 import { askPython, testIf } from '../support/reference';
 
@@ -27,7 +28,7 @@ real.each<[SummaryTask, string, string, (row: SummaryRow) => string]>([
   ['cnn_dailymail', 'validation.csv', 'first three sentences, one a line', ({ document }) => sentences(document).slice(0, 3).join('\n')],
   ['cnn_dailymail', 'train.csv', 'first twenty sentences, one a line', ({ document }) => sentences(document).slice(0, 20).join('\n')],
 ])("on every row of %s's %s, the document's %s score as rouge-score says", async (task, file, _what, predict) => {
-  const { rows } = await readSummaries(join(data!, task, file), task);
+  const { rows } = await readSummaries(join(data!, task, file), SUMMARY_COLUMNS[task], 'leave out');
   const pairs = rows.map((row) => [row.summary, predict(row)] as const);
   const theirs = askPython(python!, [join(__dirname, 'rouge_reference.py')], pairs) as [number[], number[]][];
   const scorers = [rougeScorer({ stemmer: false }), rougeScorer({ stemmer: true })];

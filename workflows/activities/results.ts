@@ -2,7 +2,15 @@
 import { adapterName, bottleneckOf } from '../../orchestrator/config/adapter-kinds';
 import { evaluatePredictions, type TrialEvaluation } from '../../orchestrator/metrics/evaluate';
 import { writeReport } from '../../orchestrator/report/write';
-import { readPlan, readResult, readResults, readStage, writeResult, writeTrialJson } from '../../orchestrator/store/sweep-store';
+import {
+  readPlan,
+  readResult,
+  readResults,
+  readStage,
+  writeResult,
+  writeTrialJson,
+  writeTrialLines,
+} from '../../orchestrator/store/sweep-store';
 import { budgetOf } from '../../orchestrator/sweep/budget';
 import { cohortOf, datasetOf, trialOf } from '../../orchestrator/sweep/lookup';
 import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
@@ -69,6 +77,7 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
   const planned = budgetOf(adapter, prune, plan.backbone, dataset);
   const evaluated: TrialEvaluation = failed ? { metrics: {}, warnings: [] } : evaluatePredictions(root, plan, trial);
   for (const [name, values] of Object.entries(evaluated.files ?? {})) await writeTrialJson(root, trial.id, name, values);
+  for (const [name, values] of Object.entries(evaluated.lines ?? {})) await writeTrialLines(root, trial.id, name, values);
   const { thresholds = {} } = evaluated;
   return {
     trial_id: trial.id,

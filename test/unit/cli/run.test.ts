@@ -109,6 +109,40 @@ describe('the flags of sa-orch run', () => {
     expect(() => lineOf(`${pruned} --begin 1 --invert`)).toThrow('--invert: "inverted" is not allowed; must be left out where progressive');
   });
 
+  test('say how summaries are learned and generated, by the names of the published scripts too', () => {
+    const flags =
+      '--max_source_length 400 --max_target_length 50 --label_smoothing_factor 0.2 --num_beams 4 --min_length 3 --max_length 40';
+    const config = configFrom(`--task xsum ${flags} --no_repeat_ngram_size 2 --length_penalty 1.5`);
+    expect(config).toMatchObject({
+      max_length: 400,
+      max_target_length: 50,
+      generation: { beams: 4, min_length: 3, max_length: 40, no_repeat_ngram: 2, length_penalty: 1.5 },
+      tasks: [{ train: { label_smoothing: 0.2 } }],
+    });
+    expect(configFrom('--task xsum').generation).toEqual({
+      beams: 6,
+      min_length: 10,
+      max_length: 60,
+      no_repeat_ngram: 3,
+      length_penalty: 1,
+    });
+    const scored = configFrom('--task xsum --pruner snip --sparsity 0.5 --prune_dataset_ratio 8');
+    expect(scored.compare[0]!.scoring_rows).toEqual([8]);
+  });
+
+  test.each([
+    ['--task mrpc --label_smoothing 0.1', '--label-smoothing: is of summarization alone, and no task here is one; must be left out'],
+    ['--task mrpc --num_beams 2', '--num-beams: is of summarization alone'],
+    ['--task mrpc --length_penalty 2', '--length-penalty: is of summarization alone'],
+    ['--task mrpc --max_target_length 9', '--max-target-length: is of summarization alone'],
+    ['--task xsum --num_beams 0', '--num-beams: 0 is not allowed; must be a whole number from 1'],
+    ['--task xsum --min_length 70', '--min-length: min_length 70 is more than max_length 60; must be at most that'],
+    ['--task xsum --val_max_target_length 60', '--val-max-target-length: summaries are scored against whole references'],
+    ['--task xsum --predict_with_generate', '--predict-with-generate: summaries are always generated: leave it out'],
+  ])('of summarization that are wrong are refused by name: %s', (flags, message) => {
+    expect(() => configFrom(flags)).toThrow(message);
+  });
+
   test('that do not go together are refused', () => {
     expect(() => lineOf('--adapter bitfit --pruner snip --sparsity 0.4')).toThrow(/^--pruner: "snip" .* it has no matrix to prune/);
     expect(() => lineOf('--pruner mag --sparsity 0.4 --rounds 5')).toThrow('--rounds: 5 is not allowed');
@@ -148,7 +182,7 @@ describe('the flags of sa-orch run', () => {
   });
 
   test('name a task', () => {
-    expect(() => configFrom('--pruner none')).toThrow('--task: is missing; must be a task of GLUE or SQuAD, for example mrpc');
+    expect(() => configFrom('--pruner none')).toThrow('--task: is missing; must be one of cola, sst2,');
   });
 
   test.each([

@@ -108,6 +108,32 @@ describe("a task of the user's own", () => {
     expect(load(`tasks: [{${KEYS}}, ${REGRESSION}]`).tasks.map(({ own }) => own!.metrics)).toEqual([['accuracy'], ['pearson', 'spearman']]);
   });
 
+  const SUMMARIES = 'name: minutes, kind: summarization, train: a.csv, validation: b.jsonl';
+
+  test('has documents and summaries in tables, with ROUGE where it names no metric', () => {
+    const own = load(`tasks: [{${SUMMARIES}, document: text, summary: abstract}]`).tasks[0]!.own;
+    expect(own).toEqual({
+      origin: `${file}:1`,
+      kind: 'summarization',
+      files: { train: join(folder, 'a.csv'), validation: join(folder, 'b.jsonl') },
+      columns: { document: 'text', summary: 'abstract' },
+      metrics: ['rouge2', 'rouge1', 'rougeL', 'rougeLsum'],
+    });
+  });
+
+  test.each([
+    ['no column of summaries', 'document: text', 'tasks[0].summary: is missing; must be a text'],
+    ['one column for both', 'document: text, summary: text', 'tasks[0].summary: "text" is not allowed; must be a column of its own'],
+    [
+      'a metric of other kinds',
+      'document: a, summary: b, metrics: f1',
+      'tasks[0].metrics: "f1" is not allowed; must be one of rouge2, rouge1,',
+    ],
+    ['a misspelt column', 'documnt: a, summary: b', 'tasks[0].documnt is not a key here; did you mean "document"?'],
+  ])('of documents with %s is refused', (_what, keys, message) => {
+    expect(problems(`tasks: [{${SUMMARIES}, ${keys}}]`).join('\n')).toContain(message);
+  });
+
   const QUESTIONS = 'name: manuals, kind: question_answering';
 
   test('has questions in the JSON of SQuAD, or in tables with columns', () => {
@@ -403,7 +429,7 @@ describe('a wrong sweep file', () => {
     [
       'a word that is not in the list',
       'tasks: [mrcp]',
-      '1: tasks[0]: "mrcp" is not allowed; must be one of cola, sst2, mrpc, qqp, stsb, mnli, qnli, rte, wnli, squad, squad_v2; did you mean "mrpc"?',
+      '1: tasks[0]: "mrcp" is not allowed; must be one of cola, sst2, mrpc, qqp, stsb, mnli, qnli, rte, wnli, squad, squad_v2, xsum, cnn_dailymail; did you mean "mrpc"?',
     ],
     [
       'a wrong value in a profile that is not used',
@@ -664,6 +690,54 @@ describe('the sweep glue', () => {
     const config = loadSweepConfig('glue');
     expect(config.tasks[0]!.train).toEqual(DEFAULT_TRAIN);
     expect(config.compare[0]!.adapters).toEqual([HOULSBY]);
+  });
+});
+
+describe('settings of summarization', () => {
+  test('have the defaults of the published scripts', () => {
+    const config = load('tasks: xsum');
+    expect(config.generation).toEqual({ beams: 6, min_length: 10, max_length: 60, no_repeat_ngram: 3, length_penalty: 1 });
+    expect(config.max_target_length).toBe(128);
+    expect(config.tasks[0]!.train.label_smoothing).toBe(0.1);
+  });
+
+  test('are merged key by key with those of a profile and of the command line', () => {
+    const yaml = 'tasks: xsum\ngeneration: {beams: 4, max_length: 40}\nprofiles:\n  p: {generation: {beams: 2}}';
+    expect(load(yaml, { profile: 'p', overrides: { generation: { min_length: 0 } } }).generation).toMatchObject({
+      ...{ beams: 2, max_length: 40, min_length: 0, no_repeat_ngram: 3 },
+    });
+  });
+
+  test('are of the tasks of summarization alone: what other tasks train with is as it was', () => {
+    const { tasks } = load('tasks: [xsum, mrpc]\ntrain: {label_smoothing: 0.2}');
+    expect(tasks.map(({ train }) => train.label_smoothing)).toEqual([0.2, undefined]);
+    expect(Object.keys(tasks[1]!.train)).not.toContain('label_smoothing');
+  });
+
+  test.each([
+    ['tasks: rte\ntrain: {epochs: 1, label_smoothing: 0}', '2: train.label_smoothing: is of summarization alone, and no task here is one'],
+    ['tasks: rte\ngeneration: {beams: 2}', '2: generation: is of summarization alone, and no task here is one; must be left out'],
+    ['tasks: rte\nmax_target_length: 9', '2: max_target_length: is of summarization alone'],
+    ['tasks: [xsum, {name: rte, train: {label_smoothing: 0.1}}]', '1: tasks: label_smoothing is of summarization alone, and rte is class'],
+    ['tasks: xsum\ngeneration:\n  min_length: 61', '3: generation: min_length 61 is more than max_length 60; must be at most that'],
+    ['tasks: xsum\ngeneration: {beam: 2}', '2: generation.beam is not a key here; did you mean "beams"?'],
+    ['tasks: xsum\ngeneration: {max_length: 0}', '2: generation.max_length: 0 is not allowed; must be a whole number from 1'],
+    ['tasks: xsum\ntrain: {label_smoothing: 1}', '2: train.label_smoothing: 1 is not allowed; must be a number in [0, 1)'],
+  ])('that are wrong are told with their line: %s', (yaml, message) => {
+    expect(problems(yaml)).toEqual([expect.stringContaining(message)]);
+  });
+
+  test('that a profile has where they do not belong are told with its line', () => {
+    const yaml = 'tasks: xsum\nprofiles:\n  p:\n    tasks: rte\n    train: {label_smoothing: 0}';
+    expect(problems(yaml, { profile: 'p' })).toEqual([expect.stringContaining('5: train.label_smoothing: is of summarization alone')]);
+  });
+});
+
+describe.each(['xsum', 'cnn_dailymail'])('the sweep %s', (name) => {
+  test.each([null, 'quick', 'full', 'paper'])('is a valid sweep of its task on a BART with profile %s', (profile) => {
+    const config = loadSweepConfig(name, { profile });
+    expect(config.tasks.map((task) => task.name)).toEqual([name]);
+    expect(config.backbone).toMatch(/^facebook\/bart-/);
   });
 });
 

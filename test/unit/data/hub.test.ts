@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { glueTask } from '../../../orchestrator/data/glue-tasks';
@@ -49,6 +49,27 @@ describe("the hub's parquet files", () => {
   test('that are broken are named', async () => {
     writeFileSync(file, 'no parquet at all');
     await expect(readGlueParquet(file, glueTask('mrpc'))).rejects.toThrow(`${file}: is not a readable parquet file`);
+  });
+
+  test('in shards are taken from a commit that has them all', async () => {
+    process.env.HF_HUB_CACHE = join(folder, 'cache');
+    const at = (commit: string) => join(folder, 'cache', 'datasets--abisee--cnn_dailymail', 'snapshots', commit, '3.0.0');
+    for (const [commit, shards] of [
+      ['a', 1],
+      ['b', 3],
+    ] as const) {
+      mkdirSync(at(commit), { recursive: true });
+      for (let i = 0; i < shards; i++) writeFileSync(join(at(commit), `train-0000${i}-of-00003.parquet`), '');
+      writeFileSync(join(at(commit), 'validation-00000-of-00001.parquet'), '');
+    }
+    try {
+      expect(await fetchParquet(publishedTask('cnn_dailymail'), { HF_HUB_OFFLINE: '1' })).toEqual({
+        train: join(at('b'), 'train-00000-of-00003.parquet'),
+        validation: join(at('a'), 'validation-00000-of-00001.parquet'),
+      });
+    } finally {
+      delete process.env.HF_HUB_CACHE;
+    }
   });
 
   test('are not asked for where HF_HUB_OFFLINE says so', async () => {

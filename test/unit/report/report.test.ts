@@ -89,6 +89,11 @@ describe('a report', () => {
       /^A subset of the rows, from the user's files; not comparable .* mrpc train 400 of 3,668/,
     ],
     ['all rows', {}, /^All rows of the data sets at hand, from the user's files\.\n/],
+    [
+      'published rows that are not used',
+      { splits: dataset('mrpc').splits.map((split) => ({ ...split, left_out: split.name === 'train' ? 2 : 0 })) },
+      /^All rows of the data sets at hand, from the user's files; without 2 of mrpc train with an empty text\.\n/,
+    ],
     ['the hub', { source: 'hub' as const }, /^All rows of the data sets at hand, from the hub \(nyu-mll\/glue\)\.\n/],
   ])('says on its first line that it was made on %s', async (_what, change, first) => {
     const plan = planOf({}, change);

@@ -49,6 +49,34 @@ function writeModel(files = FILES): string {
 }
 
 describe('a backbone in a directory', () => {
+  const BART = {
+    ...{ model_type: 'bart', d_model: 8, vocab_size: 10, max_position_embeddings: 18 },
+    ...{ encoder_layers: 2, encoder_ffn_dim: 12, decoder_layers: 3, decoder_ffn_dim: 14 },
+  };
+  const T5 = { model_type: 't5', d_model: 8, d_kv: 4, num_heads: 3, d_ff: 12, num_layers: 2, vocab_size: 10 };
+  const SIZES = { hidden_size: 8, intermediate_size: 12, num_layers: 2, vocab_size: 10, type_vocab_size: 0 };
+
+  it.each([
+    ['BART', BART, { ...SIZES, decoder: { intermediate_size: 14, num_layers: 3 }, max_position_embeddings: 18 }],
+    ['T5', T5, { ...SIZES, attention_size: 12, decoder: { intermediate_size: 12, num_layers: 2 }, max_position_embeddings: 0 }],
+    [
+      'T5 with a deeper decoder and attention as wide as the model',
+      { ...T5, d_kv: 2, num_heads: 4, num_decoder_layers: 3 },
+      { ...SIZES, decoder: { intermediate_size: 12, num_layers: 3 }, max_position_embeddings: 0 },
+    ],
+  ])('may be an encoder–decoder: %s', async (_what, config, sizes) => {
+    const path = writeModel({ ...FILES, 'config.json': Buffer.from(JSON.stringify(config)) });
+    const { name, digest, weights, ...found } = await resolveBackbone(path, { onProgress });
+    void [name, digest, weights];
+    expect(found).toEqual({ path, model_type: config.model_type, ...sizes });
+  });
+
+  it('that lacks a size of its family is refused with its name', async () => {
+    const { decoder_layers: _, ...config } = BART;
+    const path = writeModel({ ...FILES, 'config.json': Buffer.from(JSON.stringify(config)) });
+    await expect(resolveBackbone(path, { onProgress })).rejects.toThrow(/config\.json: decoder_layers: /);
+  });
+
   it('is described by its configuration and the headers of its weights', async () => {
     const path = writeModel();
     expect(await resolveBackbone(path, { onProgress })).toEqual({

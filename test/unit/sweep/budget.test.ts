@@ -1,6 +1,7 @@
 import { completeAdapter } from '../../../orchestrator/config/adapter';
 import { adapterSizes, budgetOf, sum } from '../../../orchestrator/sweep/budget';
 import { backbone, prune } from '../support/plans';
+import { bart } from '../support/summaries';
 
 const dense = prune();
 const houlsby = completeAdapter({});
@@ -91,6 +92,55 @@ describe('budgetOf', () => {
     const { head, trainable, stored_bytes } = budgetOf(houlsby, dense, backbone(), { kind: 'question_answering', num_labels: 2 });
     expect(head).toBe(2 * 384 + 2);
     expect(stored_bytes).toBe(4 * (trainable + head));
+  });
+});
+
+describe('on an encoder–decoder', () => {
+  // d = 5, two encoder layers of f = 7, three decoder layers of f = 9, each of which has two attentions: 8 attentions, 5 feed-forward blocks.
+  test.each([
+    ['houlsby', { bottleneck: 3 }, 13 * 30, 13 * (3 + 5 + 10)],
+    ['pfeiffer', { kind: 'pfeiffer' as const, bottleneck: 3 }, 5 * 30, 5 * (3 + 5 + 10)],
+    ['lora: query and value of each attention', { kind: 'lora' as const, bottleneck: 2 }, 8 * 2 * 20, 0],
+    [
+      'lora in the feed-forward blocks, by the width of each stack',
+      { attention: 'none' as const, ffn: 'lora' as const, bottleneck: 2 },
+      2 * 2 * 2 * (5 + 7) + 3 * 2 * 2 * (5 + 9),
+      0,
+    ],
+    ['a prefix without MLP', { kind: 'prefix' as const, bottleneck: 3, prefix_hidden: 0 }, 0, 8 * 2 * 15],
+    [
+      'a prefix with MLPs: one for the encoder, the decoder and the cross-attentions each',
+      { kind: 'prefix' as const, bottleneck: 3, prefix_hidden: 4 },
+      0,
+      3 * (15 + 20 + 4) + 8 * 2 * 5 * (4 + 1),
+    ],
+    ['a prompt, once', { kind: 'prompt' as const, bottleneck: 3 }, 0, 15],
+    ['bitfit', { kind: 'bitfit' as const }, 0, 2 * (6 * 5 + 7) + 3 * (10 * 5 + 9)],
+  ])('%s', (_what, keys, prunable, fixed) => {
+    const sizes = adapterSizes(completeAdapter(keys), bart());
+    expect({ prunable: sum(sizes.matrices), fixed: sizes.fixed }).toEqual({ prunable, fixed });
+  });
+
+  test('lora and prefixes are as wide as the attention, where that is not the hidden size', () => {
+    const wide = { ...bart(), attention_size: 8 };
+    expect(sum(adapterSizes(completeAdapter({ kind: 'lora', bottleneck: 2 }), wide).matrices)).toBe(8 * 2 * (2 * 5 + 8 * 2));
+    expect(adapterSizes(completeAdapter({ kind: 'prefix', bottleneck: 3, prefix_hidden: 0 }), wide).fixed).toBe(8 * 2 * 3 * 8);
+  });
+
+  test('units are counted over both stacks, or in each module', () => {
+    const units = { ...dense, pruner: 'mag' as const, structure: 'units' as const, sparsity: 0.5 };
+    const three = completeAdapter({ bottleneck: 3, norm: 'none' });
+    const fixed = 13 * (3 + 5);
+    // Of 39 units 20 are kept, or of three 2 in each.
+    const summaries = { kind: 'summarization', num_labels: 0 } as const;
+    expect(budgetOf(three, units, bart(), summaries).kept - fixed).toBe(20 * 10);
+    expect(budgetOf(three, { ...units, scope: 'local' }, bart(), summaries).kept - fixed).toBe(13 * 2 * 10);
+  });
+
+  test('summarization has no head', () => {
+    const { head, trainable, stored_bytes } = budgetOf(houlsby, dense, bart(), { kind: 'summarization', num_labels: 0 });
+    expect(head).toBe(0);
+    expect(stored_bytes).toBe(4 * trainable);
   });
 });
 

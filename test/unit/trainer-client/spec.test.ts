@@ -61,6 +61,22 @@ describe('a job of a plan', () => {
     });
   });
 
+  test('of summarization carries label smoothing, and how texts are generated where it predicts', () => {
+    const generation = { beams: 4, min_length: 5, max_length: 50, no_repeat_ngram: 3, length_penalty: 1.5 };
+    const { train } = plannedTrial('t1');
+    const summaries = { task: 'xsum', kind: 'summarization' as const, num_labels: 0, label_names: [] };
+    const plan = { ...tinyPlan([plannedTrial('t1', { train: { ...train, label_smoothing: 0.1 }, generation })]) };
+    plan.datasets = [{ ...dataset('mrpc'), ...summaries }];
+    const json = (work: Work) => JobSpec.toJSON(jobSpecFor(plan, plan.cohorts[0]!, ['t1'], work));
+    expect(json('train')).toMatchObject({
+      dataset: { taskKind: 'TASK_KIND_SUMMARIZATION' },
+      trials: [{ train: { labelSmoothing: 0.1 } }],
+    });
+    expect(json('predict')).toMatchObject({
+      predict: { splits: ['validation'], generation: { beams: 4, minLength: 5, maxLength: 50, noRepeatNgram: 3, lengthPenalty: 1.5 } },
+    });
+  });
+
   test('carries what other adapters and pruners need', () => {
     const trial = plannedTrial('t1', {
       adapter: completeAdapter({ attention: 'prefix', ffn: 'lora' }),

@@ -8,6 +8,8 @@ import { evaluateTrials } from '../../../workflows/activities/results';
 import { backbone, dataset, prune } from '../support/plans';
 import { questionTrial } from '../support/question-trial';
 import { NOBODY, WHO } from '../support/questions';
+import { idsOf } from '../support/summaries';
+import { summaryTrial } from '../support/summary-trial';
 import { plannedTrial, tinyPlan } from '../trainer-client/tiny-plan';
 
 const root = mkdtempSync(join(tmpdir(), 'sa-orch-results-'));
@@ -68,6 +70,22 @@ test('a trial of question answering leaves its answers beside its predictions, a
     metrics: { f1: 0.5, best_f1: 1 },
     thresholds: { best_f1: 2 },
     budget: { head: 2 * 384 + 2 },
+  });
+});
+
+test('a trial of summarization leaves its summaries beside its predictions, a row a line, and has no head', async () => {
+  const { root: ofSummaries, plan, trial, predict } = await summaryTrial(root);
+  predict([[...idsOf('the dog ran home'), 2], [2]]);
+  const planDigest = await writePlan(ofSummaries, plan);
+  const setup = { root: ofSummaries } as Parameters<typeof evaluateTrials>[0];
+  await evaluateTrials(setup, { sweepId: plan.sweep_id, planDigest, trials: [trial.id], failed: {} });
+  expect(readFileSync(join(ofSummaries, 'trials', trial.id, 'summaries.validation.jsonl'), 'utf8')).toBe(
+    '{"row":2,"summary":"the dog ran home"}\n{"row":3,"summary":""}\n',
+  );
+  expect(await readResult(ofSummaries, trial.id)).toMatchObject({
+    status: 'done',
+    metrics: { rouge2: 0.5, rouge1: 0.5, rougeL: 0.5, rougeLsum: 0.5 },
+    budget: { head: 0 },
   });
 });
 

@@ -1,0 +1,11 @@
+/** Parquet files that are published in parts: `train-00000-of-00003.parquet` and its siblings. */
+
+const FIRST = /-0{5}-of-(\d{5})\.parquet$/;
+
+/** The paths of all parts, of which the first is given; any other path is all there is. */
+export function shardsOf(path: string): string[] {
+  const [ending, count] = FIRST.exec(path) ?? [];
+  if (ending === undefined) return [path];
+  const stem = path.slice(0, -ending.length);
+  return Array.from({ length: Number(count) }, (_, i) => `${stem}-${String(i).padStart(5, '0')}-of-${count}.parquet`);
+}
