@@ -2,13 +2,21 @@
  * The promise of the project: whatever is killed while a sweep trains, it ends with the numbers that it would have had. Real processes, real
  * kills, the commands that a user types.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { artifactOnDisk } from '../support/jobs';
+import { testIf } from '../support/reference';
 import { Workplace } from '../support/workplace';
 
-const data = process.env.SA_ORCH_DATA;
+const { SA_ORCH_DATA: data, SA_ORCH_TEST_PYTHON: python } = process.env;
+const vocabulary = data && join(data, 'vocab', 'roberta-base');
+/** No pretrained encoder–decoder comes with the tests: its weights are random, its vocabulary is BART's. */
+const withBart = testIf('a trial of summaries whose processes are killed', {
+  SA_ORCH_TEST_PYTHON: python,
+  SA_ORCH_DATA: vocabulary && existsSync(vocabulary) ? vocabulary : undefined,
+});
 const SWEEP = `
 name: durable
 tasks: [cola, sst2]
@@ -35,6 +43,21 @@ compare:
   - {pruner: snip, sparsity: 0.8}
 train: {steps: 60, batch_size: 8, learning_rate: 1.0e-3, dropout: 0.1}
 `;
+/** Beam search over fifty thousand words takes its time as well. */
+const SUMMARIES = `
+name: durable-summaries
+tasks: [xsum]
+rows: 64
+validation_rows: 96
+max_length: 128
+max_target_length: 32
+generation: {beams: 2, max_length: 30}
+seeds: [1]
+adapter: {bottleneck: 16}
+compare:
+  - {pruner: snip, sparsity: 0.8}
+train: {steps: 60, batch_size: 4, learning_rate: 1.0e-3, dropout: 0.1}
+`;
 
 jest.setTimeout(900_000);
 
@@ -45,7 +68,6 @@ describe('a sweep whose processes are killed', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'sa-orch-durability-'));
     writeFileSync(join(folder, 'durable.yaml'), SWEEP);
-    writeFileSync(join(folder, 'questions.yaml'), QUESTIONS);
   });
   afterAll(async () => {
     for (const place of places) await place.down();
@@ -88,12 +110,25 @@ describe('a sweep whose processes are killed', () => {
   });
 
   test('ends with the bytes of an undisturbed one where everything is killed while a trial of questions trains, and again while it predicts', async () => {
-    const calm = workplace('calm-questions');
-    expect((await calm.run(startArguments('questions.yaml'))).status).toBe(0);
+    writeFileSync(join(folder, 'questions.yaml'), QUESTIONS);
+    await expectSameBytes('questions', startArguments('questions.yaml'), 'answers.validation.json');
+  });
+
+  withBart('does so with a trial of summaries, too', async () => {
+    const model = join(folder, 'bart');
+    execFileSync(python!, [join(__dirname, '../support/make_bart.py'), vocabulary!, model], { stdio: 'pipe' });
+    writeFileSync(join(folder, 'summaries.yaml'), SUMMARIES);
+    await expectSameBytes('summaries', [...startArguments('summaries.yaml'), '--backbone', model], 'summaries.validation.jsonl');
+  });
+
+  /** Runs a sweep of one trial undisturbed, and with every process killed while it trains and while it predicts. texts: what the trial leaves to read. */
+  async function expectSameBytes(name: string, typed: string[], texts: string): Promise<void> {
+    const calm = workplace(`calm-${name}`);
+    expect((await calm.run(typed)).status).toBe(0);
     await calm.down();
 
-    const hit = workplace('hit-questions');
-    let command = hit.spawn(startArguments('questions.yaml'));
+    const hit = workplace(`hit-${name}`);
+    let command = hit.spawn(typed);
     for (const work of ['train', 'predict'] as const) {
       await hit.moves(work);
       await hit.killService('trainer');
@@ -106,13 +141,13 @@ describe('a sweep whose processes are killed', () => {
 
     expect(comparable(hit)).toEqual(comparable(calm));
     expect(comparable(hit)).toHaveLength(1);
-    expect(filesOfTrials(hit)).toEqual(filesOfTrials(calm));
-  });
+    expect(filesOfTrials(hit, texts)).toEqual(filesOfTrials(calm, texts));
+  }
 });
 
-/** Digests of what a trial leaves: adapter, masks, predictions and answers. */
-function filesOfTrials({ root }: Workplace) {
-  const names = ['adapter', 'masks.safetensors', 'predictions.validation.safetensors', 'answers.validation.json'];
+/** Digests of what a trial leaves: adapter, masks, predictions and texts. */
+function filesOfTrials({ root }: Workplace, texts: string) {
+  const names = ['adapter', 'masks.safetensors', 'predictions.validation.safetensors', texts];
   return readdirSync(join(root, 'trials')).flatMap((trial) => names.map((name) => artifactOnDisk(root, `trials/${trial}/${name}`)));
 }
 
