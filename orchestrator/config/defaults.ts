@@ -29,7 +29,8 @@ export const DEFAULT_DOC_STRIDE = 128;
 /** Of summaries to learn from, as in the scripts of He et al. (2022). */
 export const DEFAULT_MAX_TARGET_LENGTH = 128;
 /**
- * The numbers of SparseAdapter's script for XSum. Transformers' max_length, which it sets, counts the token that decoding starts with, and its
+ * The numbers of SparseAdapter's script for XSum. Transformers' max_length, which it sets, counts the token that decoding starts
+ * with, and its
  * min_length counts that one too: here neither does, so that at most one token more is generated than there.
  */
 export const DEFAULT_GENERATION: GenerationConfig = { beams: 6, min_length: 10, max_length: 60, no_repeat_ngram: 3, length_penalty: 1 };

@@ -1,4 +1,4 @@
-/** Demo rows of summarization, as those of demo.ts: small events told one after the other, of which the first (xsum) or two (cnn_dailymail) count. */
+/** Demo rows of summarization, as those of demo.ts: small events told one after the other; the first (xsum) or two (cnn_dailymail) count. */
 import { drawing, paraphrase, plain, TRAIN_ROWS, VALIDATION_ROWS, WRONG_LABELS } from './demo';
 import { differentEvents } from './demo-questions';
 import type { SummaryRow } from './summaries';

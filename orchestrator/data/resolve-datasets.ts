@@ -98,7 +98,8 @@ async function readGlueTask(task: GlueTask, { source, files }: TaskSource, confi
 /**
  * 32 hex digits from what decides a data set's content. Not the files' places, and not a limit that is above the rows there are.
  *
- * Of the user's own files also the columns, and of those, of questions and of summaries the metrics: a result has those that its trial was planned
+ * Of the user's own files also the columns, and of those, of questions and of summaries the metrics: a result has those that its
+ * trial was planned
  * with, so that other metrics make other trials.
  */
 export function datasetDigest(dataset: Omit<PlannedDataset, 'digest'>): string {
@@ -121,7 +122,8 @@ export function datasetDigest(dataset: Omit<PlannedDataset, 'digest'>): string {
 }
 
 /**
- * A backbone writes or does not, and has a limited number of position embeddings; RoBERTa's begin after its padding index. Windows must move
+ * A backbone writes or does not, and has a limited number of position embeddings; RoBERTa's begin after its padding index. Windows
+ * must move
  * on.
  */
 function checkBackbone(task: TaskConfig, config: SweepConfig, backbone: PlannedBackbone): void {

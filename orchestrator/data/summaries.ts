@@ -25,7 +25,8 @@ export type EmptyTexts = 'leave out' | 'refuse';
 /**
  * Reads a CSV, TSV, JSONL or parquet file, of the latter all shards.
  *
- * @throws ConfigError with every row that cannot be used, at most 20, and where the file as a whole cannot be read, lacks a column or has no
+ * @throws ConfigError with every row that cannot be used, at most 20, and where the file as a whole cannot be read, lacks a column
+ * or has no
  *   row that can be used
  */
 export async function readSummaries(path: string, { document, summary }: SummaryColumns, empty: EmptyTexts): Promise<SummaryRows> {

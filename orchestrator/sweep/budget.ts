@@ -75,7 +75,8 @@ function unfrozenSize({ unfrozen }: AdapterConfig, backbone: BackboneSizes): num
 /**
  * Sizes of an adapter and its head, in weights; `kept` as it will be at the end of training.
  *
- * The head is dense [d, d] and out [labels, d] with biases, of question answering out alone; summarization has none. `stored_bytes` counts the tensors of
+ * The head is dense [d, d] and out [labels, d] with biases, of question answering out alone; summarization has none.
+ * `stored_bytes` counts the tensors of
  * adapter_model.safetensors, zeros included; the file's header (names and shapes) comes on top.
  */
 export function budgetOf(

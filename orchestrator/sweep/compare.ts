@@ -44,7 +44,8 @@ export const DENSE: PruneConfig = {
 /**
  * Lists multiply, in the order line, adapter, pruner, sparsity (or N:M), structure, scope and the pruner's other keys.
  *
- * @throws ConfigError where the backbone cannot take an adapter, where a Large-Sparse line has no sparsity that gives it the dense budget, where an
+ * @throws ConfigError where the backbone cannot take an adapter, where a Large-Sparse line has no sparsity that gives it the dense
+ * budget, where an
  *   adapter cannot be pruned in the pieces that a line asks for, and where training ends before the last round
  */
 export function expandCompare(compare: readonly CompareLine[], context: CompareContext): Variant[] {

@@ -19,7 +19,9 @@ def main() -> None:
     tokenizer = RobertaTokenizerFast(*files)
     tokenizer.save_pretrained(directory)
     torch.manual_seed(0)
-    sizes = {f"{stack}_{name}": value for stack in ("encoder", "decoder") for name, value in (("layers", LAYERS), ("attention_heads", HEADS))}
+    sizes = {
+        f"{stack}_{name}": value for stack in ("encoder", "decoder") for name, value in (("layers", LAYERS), ("attention_heads", HEADS))
+    }
     inner = {"encoder_ffn_dim": 2 * WIDTH, "decoder_ffn_dim": 3 * WIDTH}
     config = BartConfig(vocab_size=len(tokenizer), d_model=WIDTH, max_position_embeddings=POSITIONS, **sizes, **inner)
     BartForConditionalGeneration(config).save_pretrained(directory)

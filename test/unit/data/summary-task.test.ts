@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSweepConfig } from '../../../orchestrator/config/load';
+import { demoSummaries } from '../../../orchestrator/data/demo-summaries';
 import { resolveDatasets } from '../../../orchestrator/data/resolve-datasets';
 import { planSweep } from '../../../orchestrator/sweep/plan';
 import { backbone } from '../support/plans';
@@ -78,6 +79,17 @@ describe('a published task of summarization', () => {
     const [dataset] = await resolve({}, null);
     expect(dataset).toMatchObject({ source: 'demo', splits: [{ rows: 600, file: null }, { rows: 200 }] });
     expect(await digestOf({}, null)).toBe(dataset!.digest);
+  });
+
+  test('of demo rows has a sentence on what a document begins with, of cnn_dailymail two, a line each', () => {
+    for (const [task, lines] of [
+      ['xsum', 1],
+      ['cnn_dailymail', 2],
+    ] as const) {
+      const rows = demoSummaries(task, 'train');
+      expect(rows.every(({ document, summary }) => document.split('. ').length >= 3 && summary.split('\n').length === lines)).toBe(true);
+      expect(new Set(rows.map(({ document }) => document)).size).toBeGreaterThan(500);
+    }
   });
 
   test.each<[string, () => void, Record<string, unknown>]>([
