@@ -1,5 +1,5 @@
-import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
+import { constants, isUtf8 } from 'node:buffer';
+import { readFileSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { ConfigError } from '../config/errors';
 import { suggestion } from '../config/suggest';
@@ -161,6 +161,12 @@ export function readText(path: string): string {
 
 function readBytes(path: string): Buffer {
   try {
+    const { size } = statSync(path);
+    // A string holds no more: the whole CNN/DailyMail as CSV is such a file.
+    if (size > constants.MAX_STRING_LENGTH) {
+      const most = Math.floor(constants.MAX_STRING_LENGTH / 1e6);
+      throw new Error(`${Math.ceil(size / 1e6)} MB, and text is read up to ${most} MB; a .parquet file may be larger`);
+    }
     return readFileSync(path);
   } catch (error) {
     throw new ConfigError({ where: path, message: `cannot be read (${(error as Error).message})` });

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:buffer';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../../../orchestrator/config/errors';
@@ -168,6 +169,17 @@ describe('a file with problems', () => {
     const found = await problems(...request);
     expect(found).toHaveLength(expected.length);
     for (const [i, message] of expected.entries()) expect(found[i]).toContain(message);
+  });
+
+  test('is told of a text that is too large to be read, and what may be larger', async () => {
+    const path = join(folder, 'large.csv');
+    writeFileSync(path, 'text,label\n');
+    // A hole in the file: it takes no disk.
+    truncateSync(path, constants.MAX_STRING_LENGTH + 1);
+    const reading = readOwnRows(path, { kind: 'classification', columns: { text: ['text'], label: 'label' } }, null);
+    await expect(reading).rejects.toThrow(
+      /large\.csv: cannot be read \(\d+ MB, and text is read up to \d+ MB; a \.parquet file may be larger\)/,
+    );
   });
 
   test('is told of 20 problems at most, and how many more there are', async () => {
