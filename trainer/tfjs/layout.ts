@@ -11,8 +11,9 @@ import {
   Unfrozen,
   type Adapter,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { randomFor } from '../host/random';
 import type { Backbone } from './backbone';
-import { generator, normals, uniforms } from './keys';
+import { normals, uniforms } from './draws';
 
 const HEAD_STD = 0.02;
 
@@ -116,7 +117,7 @@ function drawn(seed: number, purpose: string, name: string, shape: number[], ada
   const n = sizeOf(shape);
   if (name.endsWith('norm.weight')) return new Float32Array(n).fill(1);
   if (name.endsWith('bias')) return new Float32Array(n);
-  const random = generator(seed, purpose, name);
+  const random = randomFor(seed, purpose, name);
   if (name.startsWith('head.')) return normals(n, HEAD_STD, random);
   if (adapter.init === AdapterInit.ADAPTER_INIT_GAUSSIAN) return normals(n, adapter.initStd, random);
   if (name.endsWith('up.weight')) return new Float32Array(n);

@@ -1,7 +1,7 @@
 /** What a trial's modules compute, and where: Adapter of job.proto. Each method may release what it was given and nobody reads any more. */
 import { Activation, AdapterNorm, AttentionModule, FfnModule, type Adapter } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { key } from '../host/random';
 import type { AttentionDropout } from './attention';
-import { key } from './keys';
 import { hasBiases } from './layout';
 import { add, addRow, dropout, layerNorm, linear, multiply, nonLinear, replaced, type NonLinearityName } from './operations';
 import { release, type Tape, type Value } from './tape';

@@ -2,16 +2,8 @@
  * Rows of a step laid one after the other, shortest first, without padding: a frozen layer computes no token that is not there. Attention alone pads,
  * among neighbours of nearly one length.
  */
+import type { Split } from '../host/splits';
 import { tf, type Tensor } from './tensorflow';
-
-/** What a split holds of its rows. labels: [rows], or [rows, 2] for a span's start and end. */
-export interface Rows {
-  inputIds: Int32Array;
-  tokenTypeIds: Uint8Array;
-  /** [rows + 1]. */
-  offsets: Int32Array;
-  labels: Int32Array | Float32Array;
-}
 
 /** A row is padded to at most this many times its length: more makes many small products, less computes much for nothing. */
 const MOST_PADDING = 1.25;
@@ -49,7 +41,7 @@ export interface PackedRows {
 }
 
 /** Packs these rows of a split; its tensors are the caller's to free. */
-export function packRows({ inputIds, tokenTypeIds, offsets }: Rows, asked: ArrayLike<number>): PackedRows {
+export function packRows({ inputIds, tokenTypeIds, offsets }: Split, asked: ArrayLike<number>): PackedRows {
   const lengthOf = (row: number): number => offsets[row + 1]! - offsets[row]!;
   const order = Array.from(asked, (_, i) => i).sort((a, b) => lengthOf(asked[a]!) - lengthOf(asked[b]!));
   const lengths = order.map((i) => lengthOf(asked[i]!));

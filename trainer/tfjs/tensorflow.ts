@@ -15,6 +15,7 @@ export type TensorFlow = typeof Core;
 interface NativeBackend {
   executeSingleOutput(name: string, attributes: { name: string; type: number; value: unknown }[], inputs: Tensor[]): Tensor;
   binding: NativeBinding;
+  isUsingGpuDevice: boolean;
 }
 
 interface NativeBinding {
@@ -43,6 +44,8 @@ const backend = tf.backend() as unknown as NativeBackend;
 
 /** The C library's version. */
 export const libraryVersion = backend.binding.TF_Version;
+
+export const isOnGpu = backend.isUsingGpuDevice;
 
 /**
  * Numbers uniform in [0, 1), float32: the same for the same two-word key, by TensorFlow's stateless Philox (Salmon et al. 2011). tf.randomUniform
