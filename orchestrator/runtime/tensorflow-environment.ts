@@ -17,7 +17,7 @@ export interface TensorflowEnvironment {
   /** The module that the engine loads: a folder of @tensorflow/tfjs-node. */
   modulePath: string;
   /** What must be added to the trainer's environment. */
-  env: Record<string, string>;
+  env: { SA_ORCH_TFJS_NODE: string };
   /** For a person: `TensorFlow.js 4.22.0, TensorFlow 2.21.0`. */
   description: string;
 }
@@ -53,9 +53,6 @@ const NAPI_VERSION = 8;
 const WAYS_OUT =
   'Or name an unpacked libtensorflow (a folder with lib/ and include/): TFJS_LIBTENSORFLOW=<folder>.\nOr use the PyTorch trainer: --framework torch.';
 
-/** The allocator keeps freed memory: returned to the system, it would be cleared page by page at each step. */
-const MALLOC = { MALLOC_MMAP_THRESHOLD_: String(2 ** 30), MALLOC_TRIM_THRESHOLD_: String(2 ** 32 - 1) };
-
 /**
  * Finds or makes the environment of the TensorFlow.js trainer. The first time takes a minute or two; after that it is a look at a marker file.
  *
@@ -66,7 +63,7 @@ export async function ensureTensorflowEnvironment({ onProgress, env = process.en
   await buildOnce(folder, LABEL, onProgress, () => new Setup(folder, env, onProgress).run());
   const made = JSON.parse(readFileSync(join(folder, 'description.json'), 'utf8')) as Made;
   const modulePath = join(folder, 'node_modules', made.package);
-  return { modulePath, env: { SA_ORCH_TFJS_NODE: modulePath, ...MALLOC }, description: made.description };
+  return { modulePath, env: { SA_ORCH_TFJS_NODE: modulePath }, description: made.description };
 }
 
 /** Whether the next call would set up nothing. */
@@ -181,7 +178,8 @@ class Setup {
     if (!(await installWheel(WHEEL, folder, this.log, WHEEL_TAGS))) return false;
     const lib = join(dependencies, 'lib');
     mkdirSync(lib, { recursive: true });
-    for (const name of ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2']) renameSync(join(folder, 'tensorflow', name), join(lib, name));
+    for (const name of ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'])
+      renameSync(join(folder, 'tensorflow', name), join(lib, name));
     symlinkSync('libtensorflow_cc.so.2', join(lib, 'libtensorflow.so'));
     symlinkSync('libtensorflow_framework.so.2', join(lib, 'libtensorflow_framework.so'));
     renameSync(join(folder, 'tensorflow', 'include'), join(dependencies, 'include'));
@@ -245,7 +243,11 @@ class Setup {
 
   private failure(what: string, exitCode: 1 | 3, hint: string): UserError {
     const lines = tailLog(this.log, 6).join('\n  ');
-    return new UserError(`the TensorFlow.js trainer cannot be set up: ${what}\n  ${lines}`, exitCode, `${hint}The whole log: ${this.log}\n${WAYS_OUT}`);
+    return new UserError(
+      `the TensorFlow.js trainer cannot be set up: ${what}\n  ${lines}`,
+      exitCode,
+      `${hint}The whole log: ${this.log}\n${WAYS_OUT}`,
+    );
   }
 }
 
@@ -263,7 +265,8 @@ function linkExisting(folder: string, dependencies: string): void {
     );
   }
   mkdirSync(join(dependencies, 'lib'), { recursive: true });
-  for (const name of readdirSync(lib).filter((each) => each.startsWith('libtensorflow'))) symlinkSync(join(lib, name), join(dependencies, 'lib', name));
+  for (const name of readdirSync(lib).filter((each) => each.startsWith('libtensorflow')))
+    symlinkSync(join(lib, name), join(dependencies, 'lib', name));
   for (const [wanted, others] of [
     ['libtensorflow', ['libtensorflow', 'libtensorflow_cc']],
     ['libtensorflow_framework', ['libtensorflow_framework']],

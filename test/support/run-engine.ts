@@ -20,14 +20,14 @@ export interface Answer {
   events: unknown[];
   failure?: string;
   interrupted?: boolean;
-  /** Tensors that live in TensorFlow after the job, where the engine tells. */
+  /** Tensors that TensorFlow.js holds after the job. */
   tensors?: number;
 }
 
 async function main(): Promise<void> {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const { createEngine } = require(process.argv[2]!) as EngineModule;
-  const engine = await createEngine({ root: '/', device: 'cpu', threads: 2 });
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- named on the command line
+  const module = require(process.argv[2]!) as EngineModule;
+  const engine = await module.createEngine({ root: '/', device: 'cpu', threads: 2 });
   for await (const line of createInterface({ input: process.stdin })) {
     const request = JSON.parse(line) as Request;
     process.stdout.write(`${JSON.stringify(await answer(request))}\n`);
@@ -48,13 +48,20 @@ async function main(): Promise<void> {
     };
     try {
       await engine.run(JobSpec.fromJSON(spec), context);
-      return { events };
+      return { events, tensors: liveTensors() };
     } catch (error) {
       if (error instanceof Interrupted) return { events, interrupted: true };
       if (error instanceof EngineFailure) return { events, failure: error.message };
       throw error;
     }
   }
+}
+
+/** How many tensors TensorFlow.js holds; undefined for another engine. */
+function liveTensors(): number | undefined {
+  const path = process.env.SA_ORCH_TFJS_NODE;
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the copy that the engine has loaded
+  return path === undefined ? undefined : (require(path) as typeof import('@tensorflow/tfjs-core')).memory().numTensors;
 }
 
 void main();

@@ -49,7 +49,7 @@ export function attend(
         return fromHeads(tf.matMul(factors ? tf.mul(weights, factors) : weights, v), width);
       });
       const all = tf.concat(contexts as Tensor2D[], 0);
-      return [firstOnly ? all : tf.gather(all, pack.unpadded as Tensor2D), ...kept.flatMap((each) => Object.values(each) as Tensor[])];
+      return [firstOnly ? all : tf.gather(all, pack.unpadded), ...kept.flatMap((each) => Object.values(each) as Tensor[])];
     },
     (gradient) => {
       const parts: [Tensor[], Tensor[], Tensor[]] = [[], [], []];
@@ -67,7 +67,7 @@ export function attend(
         parts[2].push(fromHeads(tf.matMul(factors ? tf.mul(weights, factors) : weights, g, true, false), width));
       });
       const joined = (which: 0 | 1 | 2): Tensor => tf.concat(parts[which] as Tensor2D[], 0);
-      const unpad = (x: Tensor): Tensor => tf.gather(x, pack.unpadded as Tensor2D);
+      const unpad = (x: Tensor): Tensor => tf.gather(x, pack.unpadded);
       return [() => (firstOnly ? joined(0) : unpad(joined(0))), () => unpad(joined(1)), () => unpad(joined(2))];
     },
   );
@@ -75,7 +75,7 @@ export function attend(
 
 /** A group's rows of x [tokens, d], as [rows, heads, length, dim]; places without a token are 0 where `present` is given. */
 function gathered(x: Tensor, group: RowGroup, heads: number, present?: Tensor): Tensor {
-  const padded = tf.gather(x, group.places as Tensor2D);
+  const padded = tf.gather(x, group.places);
   return toHeads(present ? tf.mul(padded, present) : padded, group.rows, group.length, heads);
 }
 

@@ -140,11 +140,13 @@ function readConfig(path: string): Config {
   } catch (error) {
     throw bad(path, `its config.json cannot be read (${(error as Error).message}); a backbone is a Hugging Face directory`);
   }
-  if (!ARCHITECTURES.includes(config.model_type)) throw bad(path, `model_type '${config.model_type}' is not one of ${ARCHITECTURES.join(', ')}`);
+  if (!ARCHITECTURES.includes(config.model_type))
+    throw bad(path, `model_type '${config.model_type}' is not one of ${ARCHITECTURES.join(', ')}`);
   const numbers = ['hidden_size', 'intermediate_size', 'num_attention_heads', 'num_hidden_layers'] as const;
   const counts = ['vocab_size', 'type_vocab_size', 'max_position_embeddings'] as const;
   for (const field of [...numbers, ...counts]) {
-    if (!Number.isInteger(config[field]) || config[field] < 1) throw bad(path, `config.json's ${field} is ${config[field]}, not a whole number above 0`);
+    if (!Number.isInteger(config[field]) || config[field] < 1)
+      throw bad(path, `config.json's ${field} is ${config[field]}, not a whole number above 0`);
   }
   const positions = config.position_embedding_type ?? 'absolute';
   if (positions !== 'absolute') throw bad(path, `position_embedding_type '${positions}' is not 'absolute'`);

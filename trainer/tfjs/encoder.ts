@@ -5,7 +5,7 @@ import type { TrialModules } from './modules';
 import { add, frozenLinear, layerNorm, nonLinear, replaced, takeRows } from './operations';
 import type { PackedRows } from './packed-rows';
 import { release, Value, type Tape } from './tape';
-import { tf, type Tensor, type Tensor2D } from './tensorflow';
+import { tf, type Tensor } from './tensorflow';
 
 /** The last hidden state of every row's first token [rows, d], or of every token [tokens, d]. */
 export function encode(tape: Tape, backbone: Backbone, pack: PackedRows, modules: TrialModules, everyToken: boolean): Value {
@@ -14,7 +14,12 @@ export function encode(tape: Tape, backbone: Backbone, pack: PackedRows, modules
     const firstOnly = !everyToken && index === backbone.layers.length - 1;
     const run = (): Value => encodeLayer(tape, backbone, layer, index, pack, modules, x, firstOnly);
     // Without a backward pass nothing but the result is read again.
-    x = tape.recording ? run() : new Value(tf.tidy(() => run().tensor), false);
+    x = tape.recording
+      ? run()
+      : new Value(
+          tf.tidy(() => run().tensor),
+          false,
+        );
   });
   return x;
 }
@@ -54,7 +59,7 @@ function encodeLayer(
 /** The sum of every token's embeddings [tokens, d]. */
 function embed({ word, tokenType, position, positionOffset }: Backbone, pack: PackedRows): Tensor {
   return tf.tidy(() => {
-    const rows = (table: Tensor, ids: Tensor): Tensor => tf.gather(table, ids as Tensor2D);
+    const rows = (table: Tensor, ids: Tensor): Tensor => tf.gather(table, ids);
     const positions = positionOffset === 0 ? pack.positions : tf.add(pack.positions, tf.scalar(positionOffset, 'int32'));
     return tf.add(tf.add(rows(word, pack.inputIds), rows(tokenType, pack.tokenTypeIds)), rows(position, positions));
   });

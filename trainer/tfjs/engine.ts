@@ -23,7 +23,8 @@ export function createEngine({ device, threads }: EngineOptions): Promise<Engine
   // Only now: TensorFlow reads its threads when it is loaded.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const { Jobs, ARCHITECTURES, tf, libraryVersion, isOnGpu } = require('./jobs') as typeof import('./jobs');
-  if (device === 'cuda' && !isOnGpu) throw new Error('no GPU: @tensorflow/tfjs-node-gpu is not there, or found none that its libraries can use');
+  if (device === 'cuda' && !isOnGpu)
+    throw new Error('no GPU: @tensorflow/tfjs-node-gpu is not there, or found none that its libraries can use');
   const environment = {
     tfjs: tf.version_core,
     tensorflow: libraryVersion,
@@ -69,14 +70,7 @@ function capabilitiesOf(
       FfnModule.FFN_MODULE_AFTER_NORM,
     ],
     unfrozen: [Unfrozen.UNFROZEN_NONE, Unfrozen.UNFROZEN_BIASES],
-    pruners: [
-      Pruner.PRUNER_NONE,
-      Pruner.PRUNER_RAND,
-      Pruner.PRUNER_MAG,
-      Pruner.PRUNER_SNIP,
-      Pruner.PRUNER_ER,
-      Pruner.PRUNER_SYNFLOW,
-    ],
+    pruners: [Pruner.PRUNER_NONE, Pruner.PRUNER_RAND, Pruner.PRUNER_MAG, Pruner.PRUNER_SNIP, Pruner.PRUNER_ER, Pruner.PRUNER_SYNFLOW],
     maskStructures: [MaskStructure.MASK_STRUCTURE_WEIGHTS],
     maskRules: [MaskRules.MASK_RULES_EXACT],
     prunesDuringTraining: false,

@@ -55,4 +55,3 @@ export class Jobs {
 function splitsOf({ work }: JobSpec): string[] {
   return work!.$case === 'predict' ? [...new Set(work!.value.splits)] : ['train'];
 }
-

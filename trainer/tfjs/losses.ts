@@ -16,7 +16,9 @@ type Labels = readonly ArrayLike<number>[];
 export function lossOf(taskKind: TaskKind, logits: Float32Array, labels: Labels, lengths: readonly number[]): Loss {
   if (taskKind === TaskKind.TASK_KIND_QUESTION_ANSWERING) return spanLoss(logits, labels, lengths);
   const rows = lengths.length;
-  return taskKind === TaskKind.TASK_KIND_REGRESSION ? squaredError(logits, labels[0]!) : classLoss(logits, labels[0]!, logits.length / rows);
+  return taskKind === TaskKind.TASK_KIND_REGRESSION
+    ? squaredError(logits, labels[0]!)
+    : classLoss(logits, labels[0]!, logits.length / rows);
 }
 
 /** Cross-entropy of classes. */

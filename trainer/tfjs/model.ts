@@ -53,11 +53,19 @@ export function lossAndGradient(
 }
 
 /** Logits of these rows, dropout off: [rows, num_labels] in the order asked for, or for QUESTION_ANSWERING of their tokens, row by row. */
-export function predict({ backbone, split, taskKind, adapter, layout }: TrialParts, weights: Float32Array, rows: ArrayLike<number>): Float32Array[] {
+export function predict(
+  { backbone, split, taskKind, adapter, layout }: TrialParts,
+  weights: Float32Array,
+  rows: ArrayLike<number>,
+): Float32Array[] {
   return tf.tidy(() => {
     const tape = new Tape(false);
     const pack = packRows(split, rows);
-    const modules = new TrialModules(tape, adapter, leavesOf(layout, weights, () => false));
+    const modules = new TrialModules(
+      tape,
+      adapter,
+      leavesOf(layout, weights, () => false),
+    );
     const logits = forward(tape, backbone, pack, modules, taskKind).tensor;
     const values = logits.dataSync() as Float32Array;
     const found = new Array<Float32Array>(pack.rows);

@@ -49,7 +49,8 @@ export class TrialModules {
     const at = `layers.${layer}.attention`;
     let result = output;
     if (this.adapter.attention === AttentionModule.ATTENTION_MODULE_SEQUENTIAL) result = this.bottleneck(at, output, true);
-    else if (this.adapter.attention === AttentionModule.ATTENTION_MODULE_PARALLEL) result = this.plus(output, this.bottleneck(at, input, false));
+    else if (this.adapter.attention === AttentionModule.ATTENTION_MODULE_PARALLEL)
+      result = this.plus(output, this.bottleneck(at, input, false));
     else if (hasBiases(this.adapter)) result = replaced(output, addRow(this.tape, output, this.tensor(`${at}_output.bias`)));
     return this.dropped(result, at);
   }
@@ -123,7 +124,7 @@ export class TrialModules {
   private lowRank(at: string, x: Value, scale = 1): Value {
     const down = this.tensor(`${at}.down.weight`);
     const up = linear(this.tape, linear(this.tape, x, down), this.tensor(`${at}.up.weight`));
-    return replaced(up, multiply(this.tape, up, (scale * this.adapter.loraAlpha) / down.tensor.shape[0]!));
+    return replaced(up, multiply(this.tape, up, (scale * this.adapter.loraAlpha) / down.tensor.shape[0]));
   }
 
   /** The sum of two that nobody else reads. */

@@ -1,6 +1,6 @@
 /** The operations of the model with their gradients. Tensors are float32; rows are tokens, or the first tokens of rows. */
 import { release, Value, type Tape } from './tape';
-import { tf, uniformTensor, type Tensor, type Tensor2D } from './tensorflow';
+import { tf, uniformTensor, type Tensor } from './tensorflow';
 
 /** A frozen x · Wᵀ + b, its weight both ways round, so that neither direction transposes. */
 export interface FrozenLinear {
@@ -20,7 +20,7 @@ export interface Norm {
 }
 
 const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false): Tensor =>
-  tf.matMul(a as Tensor2D, b as Tensor2D, transposeA, transposeB);
+  tf.matMul(a, b, transposeA, transposeB);
 
 /** x [n, in] · Wᵀ + b → [n, out]. */
 export function frozenLinear(tape: Tape, x: Value, { forward, backward, bias }: FrozenLinear): Value {
@@ -86,10 +86,10 @@ export function layerNorm(tape: Tape, x: Value, { weight, bias, eps }: Norm): Va
     (gradient, normal, inverse) => [
       () => {
         const inner = tf.mul(gradient, weight.tensor);
-        const along = tf.mul(normal!, tf.mean(tf.mul(inner, normal!), 1, true));
-        return tf.mul(tf.sub(tf.sub(inner, tf.mean(inner, 1, true)), along), inverse!);
+        const along = tf.mul(normal, tf.mean(tf.mul(inner, normal), 1, true));
+        return tf.mul(tf.sub(tf.sub(inner, tf.mean(inner, 1, true)), along), inverse);
       },
-      () => tf.sum(tf.mul(gradient, normal!), 0),
+      () => tf.sum(tf.mul(gradient, normal), 0),
       () => tf.sum(gradient, 0),
     ],
   );
@@ -145,7 +145,7 @@ export function nonLinear(tape: Tape, x: Value, name: NonLinearityName): Value {
   return tape.apply(
     [x],
     (kept) => (kept ? [value(x.tensor), slope(x.tensor)] : [value(x.tensor)]),
-    (gradient, slopes) => [() => tf.mul(gradient, slopes!)],
+    (gradient, slopes) => [() => tf.mul(gradient, slopes)],
   );
 }
 
@@ -157,7 +157,7 @@ export function dropout(tape: Tape, x: Value, probability: number, key: readonly
       const factors = dropoutFactors(x.tensor.shape, probability, key);
       return [tf.mul(x.tensor, factors), factors];
     },
-    (gradient, factors) => [() => tf.mul(gradient, factors!)],
+    (gradient, factors) => [() => tf.mul(gradient, factors)],
   );
   return dropped;
 }
@@ -171,8 +171,8 @@ export function dropoutFactors(shape: number[], probability: number, key: readon
 export function takeRows(tape: Tape, x: Value, rows: Tensor): Value {
   return tape.apply(
     [x],
-    () => [tf.gather(x.tensor, rows as Tensor2D)],
-    (gradient) => [() => tf.unsortedSegmentSum(gradient, rows as never, x.tensor.shape[0]!)],
+    () => [tf.gather(x.tensor, rows)],
+    (gradient) => [() => tf.unsortedSegmentSum(gradient, rows as never, x.tensor.shape[0])],
   );
 }
 

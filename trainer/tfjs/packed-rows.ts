@@ -80,7 +80,7 @@ function group(lengths: number[], first: Int32Array, tokens: number): { groups: 
   const groups: RowGroup[] = [];
   const unpadded = new Int32Array(tokens);
   let before = 0;
-  for (let begin = 0; begin < lengths.length; ) {
+  for (let begin = 0; begin < lengths.length;) {
     let end = begin;
     while (end < lengths.length && lengths[end]! <= lengths[begin]! * MOST_PADDING) end++;
     const made = groupOf(lengths, first, begin, end);

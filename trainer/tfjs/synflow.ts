@@ -10,7 +10,13 @@ interface Flow {
 }
 
 /** |w · ∂R/∂w| of the prunable matrices by name, those removed being 0. R is as PRUNER_SYNFLOW in job.proto says. */
-export function synflowScores(adapter: Adapter, layers: number, hidden: number, shapes: Shapes, weights: Record<string, Float32Array>): Scores {
+export function synflowScores(
+  adapter: Adapter,
+  layers: number,
+  hidden: number,
+  shapes: Shapes,
+  weights: Record<string, Float32Array>,
+): Scores {
   const magnitudes = Object.fromEntries(Object.entries(weights).map(([name, values]) => [name, Float64Array.from(values, Math.abs)]));
   const scores = Object.fromEntries(Object.entries(weights).map(([name, { length }]) => [name, new Float64Array(length)]));
 

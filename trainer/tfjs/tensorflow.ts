@@ -27,7 +27,8 @@ interface NativeBinding {
 
 function load(): TensorFlow {
   const path = process.env.SA_ORCH_TFJS_NODE;
-  if (!path) throw new Error('SA_ORCH_TFJS_NODE does not name the module @tensorflow/tfjs-node; `sa-orch trainer --framework tfjs` sets it up');
+  if (!path)
+    throw new Error('SA_ORCH_TFJS_NODE does not name the module @tensorflow/tfjs-node; `sa-orch trainer --framework tfjs` sets it up');
   // Node 23 dropped these; @tensorflow/tfjs-node 4.22 calls them.
   const legacy = util as unknown as Record<string, unknown>;
   legacy.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;

@@ -26,7 +26,9 @@ export class TrainedTrial implements TrialModel {
     start: Float32Array | Map<string, Tensor>,
   ) {
     const { layout } = parts;
-    const [parameters, first, second] = PARTS.map((part) => (start instanceof Map ? flattened(layout, start, part) : new Float32Array(layout.total)));
+    const [parameters, first, second] = PARTS.map((part) =>
+      start instanceof Map ? flattened(layout, start, part) : new Float32Array(layout.total),
+    );
     this.parameters = start instanceof Map ? parameters! : start;
     this.optimizer = new AdamW(first!, second!, layout.decayed);
     this.gradient = new Float32Array(layout.total);

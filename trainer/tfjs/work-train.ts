@@ -21,7 +21,12 @@ export async function runTrain(loaded: LoadedJob, spec: JobSpec, work: TrainWork
       const mask = new Uint8Array(layout.prunable);
       const found = readMasks(context.root, trial.trialId, layout.prunableShapes);
       for (const [name, view] of Object.entries(viewsOf(layout.prunableShapes, mask))) view.set(found[name]!.data);
-      return new TrainedTrial(trial, loaded.parts(trial, layout, 'train'), mask, state ?? loaded.start(trial, layout, trial.prune!.reinitialize));
+      return new TrainedTrial(
+        trial,
+        loaded.parts(trial, layout, 'train'),
+        mask,
+        state ?? loaded.start(trial, layout, trial.prune!.reinitialize),
+      );
     },
     config: () => ({ base_model_type: modelType, hidden_size: hidden, num_layers: layers.length }),
   });
