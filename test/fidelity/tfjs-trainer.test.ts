@@ -206,7 +206,7 @@ function relabel(path: string, taskKind: TaskKind): void {
   const places = (place: number) => ({ shape, data: new Int32Array(data.length).fill(place) });
   const isRegression = taskKind === TaskKind.TASK_KIND_REGRESSION;
   const learned = isRegression
-    ? { labels: { shape, data: Float32Array.from(data, (_, row) => (row % 7) / 3) } }
+    ? { labels: { shape, data: Float32Array.from({ length: data.length }, (_, row) => (row % 7) / 3) } }
     : { start_positions: places(1), end_positions: places(3) };
   writeFileSync(path, encodeSafetensors({ ...tensors, ...learned } as Parameters<typeof encodeSafetensors>[0]));
 }
