@@ -3,14 +3,16 @@
  * Needs SA_ORCH_DATA (a folder with glue/MRPC).
  *
  *   npm run bench                     all parts
- *   npm run bench -- trial watch      some of them: trial, sweep, watch
+ *   npm run bench -- trial watch      some of them: trial, frameworks, sweep, watch
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { progressLineOnStderr as onProgress } from '../../orchestrator/cli/output';
 import { resolveBackbone } from '../../orchestrator/runtime/backbone';
 import { packageRoot } from '../../orchestrator/runtime/paths';
+import { ensureTensorflowEnvironment } from '../../orchestrator/runtime/tensorflow-environment';
 import { ensureTestEnvironment } from '../../orchestrator/runtime/trainer-environment';
+import { frameworksSideBySide } from './frameworks';
 import { sweepAgainstProcesses } from './sweep';
 import { watchEvents } from './watch_events';
 
@@ -23,6 +25,7 @@ async function main(): Promise<void> {
   const parts: Record<string, () => unknown> = {
     trial: () =>
       JSON.parse(execFileSync(python, [script, backbone], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })) as unknown,
+    frameworks: async () => frameworksSideBySide(python, backbone, (await ensureTensorflowEnvironment({ onProgress })).modulePath),
     sweep: () => sweepAgainstProcesses(python, backbone),
     watch: () => watchEvents(),
   };

@@ -5,7 +5,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeSafetensors, encodeSafetensors, float32Tensor } from '../../common/safetensors';
+import { decodeSafetensors, encodeSafetensors, float32Tensor, type Tensor } from '../../common/safetensors';
 import { packageRoot } from '../../common/package';
 import {
   Activation,
@@ -205,10 +205,10 @@ function relabel(path: string, taskKind: TaskKind): void {
   const { shape, data } = labels!;
   const places = (place: number) => ({ shape, data: new Int32Array(data.length).fill(place) });
   const isRegression = taskKind === TaskKind.TASK_KIND_REGRESSION;
-  const learned = isRegression
+  const learned: Record<string, Tensor> = isRegression
     ? { labels: { shape, data: Float32Array.from({ length: data.length }, (_, row) => (row % 7) / 3) } }
     : { start_positions: places(1), end_positions: places(3) };
-  writeFileSync(path, encodeSafetensors({ ...tensors, ...learned } as Parameters<typeof encodeSafetensors>[0]));
+  writeFileSync(path, encodeSafetensors({ ...tensors, ...learned }));
 }
 
 onMiniLm('all-MiniLM-L6-v2 likewise', () => {
