@@ -135,14 +135,16 @@ function metricsOf({ events }: Answer): Told[] {
 
 const read = (root: string, trialId: string, file: string) => decodeSafetensors(readFileSync(join(root, 'trials', trialId, file)));
 
-function furthest(a: string, b: string, trialId: string, file: string): number {
+function furthest(a: string, b: string, trialId: string, file: string, but: string[] = []): number {
   const [left, right] = [read(a, trialId, file), read(b, trialId, file)];
   expect([...right.keys()].sort()).toEqual([...left.keys()].sort());
   return Math.max(
-    ...[...left.keys()].map((name) => {
-      const [x, y] = [float32Tensor(left, name).data, float32Tensor(right, name).data];
-      return x.reduce((most, value, i) => Math.max(most, Math.abs(value - y[i]!)), 0);
-    }),
+    ...[...left.keys()]
+      .filter((name) => !but.includes(name))
+      .map((name) => {
+        const [x, y] = [float32Tensor(left, name).data, float32Tensor(right, name).data];
+        return x.reduce((most, value, i) => Math.max(most, Math.abs(value - y[i]!)), 0);
+      }),
   );
 }
 
@@ -169,8 +171,12 @@ function compare(backbone: string, dataset: Dataset, trials: Trial[], torchRoot:
       const [ours, theirs] = [lossOf(metricsOf(tensorflow[1]!), trialId, step), lossOf(torch[1]!.metrics, trialId, step)];
       expect(Math.abs(ours - theirs)).toBeLessThan(1e-5);
     }
-    expect(furthest(torchRoot, tfjsRoot, trialId, 'adapter/adapter_model.safetensors')).toBeLessThan(1e-3);
-    expect(furthest(torchRoot, tfjsRoot, trialId, 'predictions.validation.safetensors')).toBeLessThan(1e-3);
+    // A bias of all tokens' logits changes no span's loss: its gradient is rounding, which AdamW makes steps of the learning rate from.
+    const isSpans = dataset.taskKind === TaskKind.TASK_KIND_QUESTION_ANSWERING;
+    const free = isSpans ? ['head.out.bias'] : [];
+    expect(furthest(torchRoot, tfjsRoot, trialId, 'adapter/adapter_model.safetensors', free)).toBeLessThan(1e-3);
+    const shift = isSpans ? furthest(torchRoot, tfjsRoot, trialId, 'adapter/adapter_model.safetensors') : 0;
+    expect(furthest(torchRoot, tfjsRoot, trialId, 'predictions.validation.safetensors')).toBeLessThan(1e-3 + shift);
   }
 }
 
