@@ -58,10 +58,12 @@ async function setUp() {
   const trainer = await load('trainer-environment').ensureTestEnvironment({ onProgress });
   const backbone = await load('backbone').resolveBackbone('all-MiniLM-L6-v2', { onProgress });
   const temporal = await load('temporal-binary').findTemporalBinary(onProgress);
+  const tensorflow = await load('tensorflow-environment').ensureTensorflowEnvironment({ onProgress });
   process.env.PYTHONPATH = trainer.env.PYTHONPATH;
   process.env.SA_ORCH_TEST_PYTHON = trainer.python;
   process.env.SA_ORCH_TEST_BACKBONE = backbone.path;
   process.env.SA_ORCH_TEST_TEMPORAL = temporal.path;
+  process.env.SA_ORCH_TEST_TFJS = tensorflow.modulePath;
   if (!process.env.SA_ORCH_DATA) console.log('! real rows                SA_ORCH_DATA is not set: tests that need real rows are skipped');
   return trainer.python;
 }

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { readIfThere, writeFileAtomic } from '../../common/files';
 import { UserError } from '../cli/output';
 import type { PlannedBackbone } from '../sweep/types';
 import { backboneSizes } from './backbone-config';
-import { readIfThere, writeFileAtomic } from './files';
 import { cacheDirectory } from './paths';
 
 const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt', 'vocab.json', 'merges.txt'];

@@ -3,14 +3,16 @@
  * Needs SA_ORCH_DATA, a folder with the files that the parts read: glue/MRPC, squad, xsum and vocab/roberta-base.
  *
  *   npm run bench                     all parts
- *   npm run bench -- trial watch      some of them: trial, squad, generate, sweep, watch
+ *   npm run bench -- trial watch      some of them: trial, squad, generate, frameworks, sweep, watch
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { progressLineOnStderr as onProgress } from '../../orchestrator/cli/output';
 import { resolveBackbone } from '../../orchestrator/runtime/backbone';
 import { packageRoot } from '../../orchestrator/runtime/paths';
+import { ensureTensorflowEnvironment } from '../../orchestrator/runtime/tensorflow-environment';
 import { ensureTestEnvironment } from '../../orchestrator/runtime/trainer-environment';
+import { frameworksSideBySide } from './frameworks';
 import { sweepAgainstProcesses } from './sweep';
 import { watchEvents } from './watch_events';
 
@@ -30,6 +32,7 @@ async function main(): Promise<void> {
     trial: () => sideBySide('side_by_side.py', [backbone]),
     squad: () => sideBySide('squad_side_by_side.py', [backbone]),
     generate: () => sideBySide('generate_side_by_side.py', []),
+    frameworks: async () => frameworksSideBySide(python, backbone, (await ensureTensorflowEnvironment({ onProgress })).modulePath),
     sweep: () => sweepAgainstProcesses(python, backbone),
     watch: () => watchEvents(),
   };

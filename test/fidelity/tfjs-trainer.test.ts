@@ -1,0 +1,256 @@
+/**
+ * The TensorFlow.js trainer beside the PyTorch trainer: the same jobs on both, float32, dropout off. Both draw from the same streams, so weights, orders
+ * of rows, ties and masks are the same, and numbers differ by rounding only.
+ */
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { decodeSafetensors, encodeSafetensors, float32Tensor, type Tensor } from '../../common/safetensors';
+import { packageRoot } from '../../common/package';
+import {
+  Activation,
+  AdapterNorm,
+  AttentionModule,
+  FfnModule,
+  JobSpec,
+  MaskControl,
+  PruneScope,
+  Pruner,
+  TaskKind,
+  Unfrozen,
+  type Dataset,
+  type Trial,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { trial } from '../support/jobs';
+import { askPython, testIf } from '../support/reference';
+import type { Answer } from '../support/run-engine';
+import { writeTinyBackbone } from '../support/tiny-backbone';
+import { writeTinyDataset } from '../support/tiny-dataset';
+
+const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_TFJS: tfjs, SA_ORCH_TEST_BACKBONE: minilm } = process.env;
+const onBoth = testIf('the TensorFlow.js trainer', { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_TFJS: tfjs });
+const onMiniLm = testIf('the TensorFlow.js trainer', {
+  SA_ORCH_TEST_PYTHON: python,
+  SA_ORCH_TEST_TFJS: tfjs,
+  SA_ORCH_TEST_BACKBONE: minilm,
+});
+const alone = testIf('the TensorFlow.js trainer', { SA_ORCH_TEST_TFJS: tfjs });
+
+const STEPS = 50;
+/** Above every token of the tiny data set. */
+const VOCABULARY = 12_001;
+
+let scratch: string;
+beforeEach(() => (scratch = mkdtempSync(join(tmpdir(), 'sa-orch-tfjs-'))));
+afterEach(() => rmSync(scratch, { recursive: true, force: true }));
+
+const noDropout = { dropout: 0, attentionDropout: 0 };
+const without = {
+  attention: AttentionModule.ATTENTION_MODULE_NONE,
+  attentionBottleneck: 0,
+  ffn: FfnModule.FFN_MODULE_NONE,
+  ffnBottleneck: 0,
+};
+const dense = { pruner: Pruner.PRUNER_NONE, sparsity: 0 };
+
+/** Every form that the trainer has, every pruner, both scopes, all controls. */
+const TRIALS: Trial[] = [
+  trial('houlsby-snip', { train: noDropout }),
+  trial('pfeiffer-mag', {
+    adapter: {
+      ...without,
+      ffn: FfnModule.FFN_MODULE_AFTER_NORM,
+      ffnBottleneck: 8,
+      activation: Activation.ACTIVATION_GELU,
+      norm: AdapterNorm.ADAPTER_NORM_NONE,
+    },
+    prune: { pruner: Pruner.PRUNER_MAG, sparsity: 0.4, control: MaskControl.MASK_CONTROL_INVERTED },
+    train: noDropout,
+  }),
+  trial('lora-synflow', {
+    adapter: { attention: AttentionModule.ATTENTION_MODULE_LORA, ffn: FfnModule.FFN_MODULE_LORA },
+    prune: { pruner: Pruner.PRUNER_SYNFLOW, rounds: 10 },
+    train: noDropout,
+  }),
+  trial('lora-snip-in-rounds', {
+    adapter: { attention: AttentionModule.ATTENTION_MODULE_LORA, ffn: FfnModule.FFN_MODULE_LORA },
+    prune: { rounds: 3, scope: PruneScope.PRUNE_SCOPE_LOCAL },
+    train: noDropout,
+  }),
+  trial('parallel-rand', {
+    adapter: {
+      attention: AttentionModule.ATTENTION_MODULE_PARALLEL,
+      ffn: FfnModule.FFN_MODULE_PARALLEL,
+      scale: 4,
+      norm: AdapterNorm.ADAPTER_NORM_AFTER,
+      activation: Activation.ACTIVATION_SWISH,
+    },
+    prune: { pruner: Pruner.PRUNER_RAND, control: MaskControl.MASK_CONTROL_SHUFFLED },
+    train: noDropout,
+  }),
+  trial('houlsby-er', { prune: { pruner: Pruner.PRUNER_ER, reinitialize: true }, train: noDropout }),
+  trial('bitfit', { adapter: { ...without, unfrozen: Unfrozen.UNFROZEN_BIASES }, prune: dense, train: noDropout }),
+  trial('head-only', { adapter: without, prune: dense, train: noDropout }),
+].map((each) => ({ ...each, train: { ...each.train!, totalSteps: STEPS } }));
+
+type Work = NonNullable<JobSpec['work']>;
+
+const PRUNE: Work = { $case: 'prune', value: {} };
+const train = (checkpointEverySteps = 0): Work => ({
+  $case: 'train',
+  value: { untilStep: 0, checkpointEverySteps, logEverySteps: 1, keepCheckpoints: 2 },
+});
+const PREDICT: Work = { $case: 'predict', value: { splits: ['validation'], generation: undefined } };
+
+function specOf(backbone: string, dataset: Dataset, trials: Trial[], work: Work): unknown {
+  return JobSpec.toJSON({ backbone: { path: backbone, digest: 'b'.repeat(64) }, dataset, trials, work });
+}
+
+interface Request {
+  root: string;
+  spec: unknown;
+  stopAfterEvents?: number;
+}
+
+/** Answers of the TensorFlow.js engine. It runs in a process of its own, as in the trainer: Jest's typed arrays are not Node's. */
+function askTfjs(requests: Request[]): Answer[] {
+  const dist = join(packageRoot(), 'dist');
+  const program = [join(dist, 'test/support/run-engine.js'), join(dist, 'trainer/tfjs/engine.js')];
+  return askPython(process.execPath, program, requests, { SA_ORCH_TFJS_NODE: tfjs }) as Answer[];
+}
+
+interface Told {
+  trial: string;
+  name: string;
+  step: number;
+  value: number;
+}
+
+function metricsOf({ events }: Answer): Told[] {
+  const told = events as { metrics?: { metrics: { trialId: string; name: string; step: number; value?: number }[] } }[];
+  return told.flatMap((event) =>
+    (event.metrics?.metrics ?? []).map(({ trialId, value, ...rest }) => ({ trial: trialId, value: value ?? 0, ...rest })),
+  );
+}
+
+const read = (root: string, trialId: string, file: string) => decodeSafetensors(readFileSync(join(root, 'trials', trialId, file)));
+
+function furthest(a: string, b: string, trialId: string, file: string, but: string[] = []): number {
+  const [left, right] = [read(a, trialId, file), read(b, trialId, file)];
+  expect([...right.keys()].sort()).toEqual([...left.keys()].sort());
+  return Math.max(
+    ...[...left.keys()]
+      .filter((name) => !but.includes(name))
+      .map((name) => {
+        const [x, y] = [float32Tensor(left, name).data, float32Tensor(right, name).data];
+        return x.reduce((most, value, i) => Math.max(most, Math.abs(value - y[i]!)), 0);
+      }),
+  );
+}
+
+/** Runs prune, train and predict on both trainers and compares what they tell and leave. */
+function compare(backbone: string, dataset: Dataset, trials: Trial[], torchRoot: string): void {
+  const tfjsRoot = join(scratch, 'tfjs');
+  cpSync(torchRoot, tfjsRoot, { recursive: true });
+  const jobs = [PRUNE, train(), PREDICT].map((work) => specOf(backbone, dataset, trials, work));
+  const script = join(packageRoot(), 'test/fidelity/trainer_reference.py');
+  const torch = askPython(
+    python!,
+    [script],
+    jobs.map((spec) => ({ root: torchRoot, spec })),
+  ) as { metrics: Told[]; failures: object }[];
+  const tensorflow = askTfjs(jobs.map((spec) => ({ root: tfjsRoot, spec })));
+  expect(torch.map(({ failures }) => failures)).toEqual([{}, {}, {}]);
+  expect(tensorflow.map(({ failure }) => failure)).toEqual([undefined, undefined, undefined]);
+  const lossOf = (told: Told[], trialId: string, step: number) =>
+    told.find((each) => each.trial === trialId && each.name === 'loss' && each.step === step)!.value;
+  for (const { trialId, train: settings } of trials) {
+    const masks = [torchRoot, tfjsRoot].map((root) => [...read(root, trialId, 'masks.safetensors')].sort(([a], [b]) => (a < b ? -1 : 1)));
+    expect(masks[1]).toEqual(masks[0]);
+    for (let step = 1; step <= Math.min(10, settings!.totalSteps); step++) {
+      const [ours, theirs] = [lossOf(metricsOf(tensorflow[1]!), trialId, step), lossOf(torch[1]!.metrics, trialId, step)];
+      expect(Math.abs(ours - theirs)).toBeLessThan(1e-5);
+    }
+    // A bias of all tokens' logits changes no span's loss: its gradient is rounding, which AdamW makes steps of the learning rate from.
+    const isSpans = dataset.taskKind === TaskKind.TASK_KIND_QUESTION_ANSWERING;
+    const free = isSpans ? ['head.out.bias'] : [];
+    expect(furthest(torchRoot, tfjsRoot, trialId, 'adapter/adapter_model.safetensors', free)).toBeLessThan(1e-3);
+    const shift = isSpans ? furthest(torchRoot, tfjsRoot, trialId, 'adapter/adapter_model.safetensors') : 0;
+    expect(furthest(torchRoot, tfjsRoot, trialId, 'predictions.validation.safetensors')).toBeLessThan(1e-3 + shift);
+  }
+}
+
+onBoth('every adapter form and pruner: PyTorch’s masks, its losses to 1e-5 and its weights after 50 steps to 1e-3', () => {
+  const root = join(scratch, 'torch');
+  const dataset = writeTinyDataset(root);
+  writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
+  compare(join(scratch, 'bert'), dataset, TRIALS, root);
+});
+
+onBoth('a RoBERTa, whose positions begin after padding, likewise', () => {
+  const root = join(scratch, 'torch');
+  const dataset = writeTinyDataset(root);
+  writeTinyBackbone(join(scratch, 'roberta'), 'roberta', VOCABULARY);
+  compare(join(scratch, 'roberta'), dataset, [trial('roberta', { train: { ...noDropout, totalSteps: 10 } })], root);
+});
+
+onBoth.each([
+  [TaskKind.TASK_KIND_REGRESSION, 1, 'numbers'],
+  [TaskKind.TASK_KIND_QUESTION_ANSWERING, 2, 'spans'],
+])('task kind %i likewise, with %i outputs: %s', (taskKind, numLabels) => {
+  const root = join(scratch, 'torch');
+  const dataset = { ...writeTinyDataset(root), taskKind, numLabels };
+  for (const split of ['train', 'validation']) relabel(join(root, dataset.name, `${split}.safetensors`), taskKind);
+  writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
+  compare(join(scratch, 'bert'), dataset, [trial('other-kind', { train: { ...noDropout, totalSteps: 10 } })], root);
+});
+
+/** Gives a split's rows labels of another kind: numbers, or the places of a first and a last token. */
+function relabel(path: string, taskKind: TaskKind): void {
+  const { labels, ...tensors } = Object.fromEntries(decodeSafetensors(readFileSync(path)));
+  const { shape, data } = labels!;
+  const places = (place: number) => ({ shape, data: new Int32Array(data.length).fill(place) });
+  const isRegression = taskKind === TaskKind.TASK_KIND_REGRESSION;
+  const learned: Record<string, Tensor> = isRegression
+    ? { labels: { shape, data: Float32Array.from({ length: data.length }, (_, row) => (row % 7) / 3) } }
+    : { start_positions: places(1), end_positions: places(3) };
+  writeFileSync(path, encodeSafetensors({ ...tensors, ...learned }));
+}
+
+onMiniLm('all-MiniLM-L6-v2 likewise', () => {
+  const root = join(scratch, 'torch');
+  const dataset = writeTinyDataset(root);
+  compare(minilm!, dataset, [trial('minilm', { train: { ...noDropout, totalSteps: 10 } })], root);
+});
+
+alone('a training that is stopped and goes on ends with the bits of one that was not stopped, dropout on', () => {
+  const [whole, cut] = [join(scratch, 'whole'), join(scratch, 'cut')];
+  writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
+  const one = [trial('one', { train: { totalSteps: 16, dropout: 0.1, attentionDropout: 0.1 } })];
+  const jobs = (root: string, works: Work[], stopAfterEvents?: number): Request[] => {
+    const dataset = writeTinyDataset(root);
+    return works.map((work) => ({ root, spec: specOf(join(scratch, 'bert'), dataset, one, work), stopAfterEvents }));
+  };
+  const [, straight] = askTfjs(jobs(whole, [PRUNE, train()]));
+  expect(straight!.failure).toBeUndefined();
+  const answers = askTfjs([...jobs(cut, [PRUNE]), ...jobs(cut, [train()], 8)]);
+  expect(answers[1]!.interrupted).toBe(true);
+  const [resumed] = askTfjs(jobs(cut, [train()]));
+  expect(resumed!.failure).toBeUndefined();
+  const adapterOf = (root: string) => readFileSync(join(root, 'trials/one/adapter/adapter_model.safetensors'));
+  expect(adapterOf(cut).equals(adapterOf(whole))).toBe(true);
+});
+
+alone('1,000 steps leave no tensor behind', () => {
+  const root = join(scratch, 'root');
+  const dataset = writeTinyDataset(root);
+  writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
+  const long = (trialId: string, totalSteps: number) => [
+    trial(trialId, { train: { totalSteps, batchSize: 2, dropout: 0.1, attentionDropout: 0.1 } }),
+  ];
+  const requests = [long('short', 2), long('long', 1000)].flatMap((trials) =>
+    [PRUNE, train(), PREDICT].map((work) => ({ root, spec: specOf(join(scratch, 'bert'), dataset, trials, work) })),
+  );
+  const tensors = askTfjs(requests).map((answer) => answer.tensors);
+  expect(new Set(tensors).size).toBe(1);
+});
