@@ -4,7 +4,7 @@ const tseslint = require('typescript-eslint');
 const noDefaultExport = { selector: 'ExportDefaultDeclaration', message: 'Export by name: one thing has one name everywhere.' };
 const grpcElsewhere = {
   regex: '^@grpc/',
-  message: 'Only orchestrator/trainer-client speaks gRPC to a trainer: use its functions.',
+  message: 'Only orchestrator/trainer-client speaks gRPC to a trainer, and only trainer/host serves it: use their functions.',
 };
 const outsideWorkflows = {
   regex: '^(?!\\./|@temporalio/(workflow|common)$)',
@@ -14,6 +14,14 @@ const outsideWorkflows = {
 const builtinsInSweep = {
   regex: '^node:',
   message: 'orchestrator/sweep is pure: what touches the machine belongs elsewhere.',
+};
+const orchestratorInTrainer = {
+  regex: '/(orchestrator|workflows)/',
+  message: 'A trainer knows nothing of sweeps: what it shares with the orchestrator is in common/.',
+};
+const projectInCommon = {
+  regex: '^\\.\\./',
+  message: 'common/ imports nothing of the project: everything imports common/.',
 };
 
 module.exports = tseslint.config(
@@ -56,6 +64,19 @@ module.exports = tseslint.config(
     // Activities and the worker run in Node; everything else here runs in Temporal's sandbox.
     ignores: ['workflows/activities/**', 'workflows/**/*activities.ts', 'workflows/**/*activity.ts', 'workflows/worker*.ts'],
     rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [grpcElsewhere, outsideWorkflows] }] },
+  },
+  {
+    files: ['common/**/*.ts'],
+    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [grpcElsewhere, projectInCommon] }] },
+  },
+  {
+    files: ['trainer/**/*.ts'],
+    ignores: ['trainer/host/**'],
+    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [grpcElsewhere, orchestratorInTrainer] }] },
+  },
+  {
+    files: ['trainer/host/**/*.ts'],
+    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [orchestratorInTrainer] }] },
   },
   {
     files: ['orchestrator/trainer-client/**/*.ts', 'test/**/*.ts'],

@@ -16,7 +16,7 @@ const WORKSHOP = join(GEN, '.build');
 const PROTO_SOURCES = ['proto', 'buf.gen.yaml', 'buf.yaml'];
 const SOURCES = [
   ...PROTO_SOURCES,
-  ...['orchestrator', 'workflows', 'test/bench', 'test/support', 'bin/build.js'],
+  ...['common', 'orchestrator', 'workflows', 'trainer/host', 'trainer/tfjs', 'test/bench', 'test/support', 'bin/build.js'],
   ...['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'],
 ];
 

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import type { sweep } from '../../workflows/sweep';
 import type { SweepInput } from '../../workflows/messages';
-import { artifactRootId } from '../runtime/files';
+import { artifactRootId } from '../../common/files';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { ensureUp } from '../runtime/up';

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { UserError } from '../cli/output';
 import type { PlannedBackbone } from '../sweep/types';
-import { readIfThere, writeFileAtomic } from './files';
+import { readIfThere, writeFileAtomic } from '../../common/files';
 import { cacheDirectory } from './paths';
 
 const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt', 'vocab.json', 'merges.txt'];

@@ -1,7 +1,7 @@
 /** Stops the services of a state directory. */
 import { UserError, type OnProgress } from '../cli/output';
-import { lockHolder } from './lock-file';
-import { isAlive, terminate } from './process-identity';
+import { lockHolder } from '../../common/lock-file';
+import { isAlive, terminate } from '../../common/process-identity';
 import { removeRuntimeConfig } from './runtime-config';
 import { DEFAULT_POLICY } from './supervisor';
 import { readSupervisorState, supervisorLockPath } from './supervisor-state';

@@ -5,8 +5,8 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UserError, type OnProgress } from '../cli/output';
-import { writeFileAtomic } from './files';
-import { withLock } from './lock-file';
+import { writeFileAtomic } from '../../common/files';
+import { withLock } from '../../common/lock-file';
 import { tailLog } from './log-file';
 import { findBasePython, findInterpreters } from './python';
 import { findOnPath, runCommand } from './run-command';

@@ -1,27 +1,16 @@
 /** Where things are on this machine: the repository, a checkout's state, the artifact root, the per-user cache, sockets. */
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { lstatSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { UserError } from '../cli/output';
+
+export { packageRoot, packageVersion } from '../../common/package';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** The longest socket path that Linux takes, in bytes. Node cuts longer ones silently. */
 const MAX_SOCKET_PATH = 107;
-
-/** The folder of package.json: of the clone, or of the installed package. */
-export function packageRoot(): string {
-  for (let folder = __dirname; ; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'package.json'))) return folder;
-    if (folder === dirname(folder)) throw new Error(`no package.json above ${__dirname}`);
-  }
-}
-
-/** This project's version, as package.json has it. */
-export function packageVersion(): string {
-  return (JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }).version;
-}
 
 /** The state of one checkout (database, logs, process ids): the option, else SA_ORCH_STATE, else `.sa-orch` here. Absolute. */
 export function stateDirectory(option?: string, env: Env = process.env): string {

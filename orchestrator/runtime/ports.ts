@@ -5,8 +5,8 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { readIfThere, writeFileAtomic } from './files';
-import { withLock } from './lock-file';
+import { readIfThere, writeFileAtomic } from '../../common/files';
+import { withLock } from '../../common/lock-file';
 
 /** How many ports above the standard one are tried. */
 const RANGE = 400;

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../cli/output';
-import { readIfThere } from './files';
-import { withLock } from './lock-file';
+import { readIfThere } from '../../common/files';
+import { withLock } from '../../common/lock-file';
 import { packageRoot } from './paths';
 import { runCommand } from './run-command';
 

@@ -1,7 +1,7 @@
 /** What runs for a state directory, and how: `.sa-orch/runtime.json`. Written by `up`, read by the supervisor and by every client. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { readIfThere, writeFileAtomic } from './files';
+import { readIfThere, writeFileAtomic } from '../../common/files';
 
 /** A Temporal server of our own, with its database in the state directory. */
 export interface EmbeddedTemporal {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { UserError, type OnProgress } from '../cli/output';
-import { artifactRootId, readIfThere } from './files';
+import { artifactRootId, readIfThere } from '../../common/files';
 import { packageRoot, socketPath } from './paths';
 import type { EmbeddedTemporal, ExternalTrainer, LocalTrainer, RuntimeConfig } from './runtime-config';
 import { findTemporalBinary } from './temporal-binary';

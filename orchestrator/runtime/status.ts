@@ -1,7 +1,7 @@
 /** What runs for a state directory now. */
-import { lockHolder } from './lock-file';
+import { lockHolder } from '../../common/lock-file';
 import { tailLog } from './log-file';
-import { isAlive } from './process-identity';
+import { isAlive } from '../../common/process-identity';
 import { readRuntimeConfig } from './runtime-config';
 import { logPath, readSupervisorState, supervisorLockPath, type ServiceRecord, type ServiceState } from './supervisor-state';
 

@@ -2,7 +2,7 @@
  * The supervisor's process: `node supervisor-main.js <state directory>`. SIGTERM stops all services and ends it; SIGHUP gives failed services
  * another set of tries. It ends by itself, with all services, when its state directory is removed.
  */
-import { lockHolder, tryLock, type LockFile } from './lock-file';
+import { lockHolder, tryLock, type LockFile } from '../../common/lock-file';
 import { readRuntimeConfig } from './runtime-config';
 import { servicesFor } from './services';
 import { DEFAULT_POLICY, Supervisor } from './supervisor';

@@ -1,7 +1,7 @@
 /** What the supervisor knows of its services: `.sa-orch/supervisor.json`, so that its successor can take over living processes. */
 import { join } from 'node:path';
-import { readIfThere, writeFileAtomic } from './files';
-import type { ProcessIdentity } from './process-identity';
+import { readIfThere, writeFileAtomic } from '../../common/files';
+import type { ProcessIdentity } from '../../common/process-identity';
 
 export type ServiceName = 'temporal' | 'worker' | 'trainer';
 

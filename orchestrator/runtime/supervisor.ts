@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync } from 'node:fs';
 import { openLog, rotateLog } from './log-file';
-import { findByEnvironment, identify, isAlive, signalProcess, terminate } from './process-identity';
+import { findByEnvironment, identify, isAlive, signalProcess, terminate } from '../../common/process-identity';
 import type { Service } from './services';
 import { logPath, readSupervisorState, writeSupervisorState, type ServiceRecord, type ServiceState } from './supervisor-state';
 

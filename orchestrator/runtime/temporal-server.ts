@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time';
 import { UserError } from '../cli/output';
-import { readIfThere, writeFileAtomic } from './files';
+import { readIfThere, writeFileAtomic } from '../../common/files';
 import { cacheDirectory } from './paths';
 import { claimPort } from './ports';
 import type { EmbeddedTemporal } from './runtime-config';

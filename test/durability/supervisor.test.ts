@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { identify, isAlive, type ProcessIdentity } from '../../orchestrator/runtime/process-identity';
+import { identify, isAlive, type ProcessIdentity } from '../../common/process-identity';
 import { Workplace } from '../support/workplace';
 
 const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_TEMPORAL: temporal } = process.env;

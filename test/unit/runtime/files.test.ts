@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { artifactRootId, createFileOnce, writeFileAtomic } from '../../../orchestrator/runtime/files';
+import { artifactRootId, createFileOnce, writeFileAtomic } from '../../../common/files';
 import { openLog, readLog, rotateLog, tailLog } from '../../../orchestrator/runtime/log-file';
 import { artifactRoot, cacheDirectory, packageRoot, socketPath, stateDirectory } from '../../../orchestrator/runtime/paths';
 import { compareVersions } from '../../../orchestrator/runtime/trainer-environment';

@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, w
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lockHolder, tryLock, withLock } from '../../../orchestrator/runtime/lock-file';
+import { lockHolder, tryLock, withLock } from '../../../common/lock-file';
 import { claimPort, isPortFree } from '../../../orchestrator/runtime/ports';
-import { findByEnvironment, identify, isAlive, signalProcess, terminate } from '../../../orchestrator/runtime/process-identity';
+import { findByEnvironment, identify, isAlive, signalProcess, terminate } from '../../../common/process-identity';
 
 let folder: string;
 const children: ChildProcess[] = [];

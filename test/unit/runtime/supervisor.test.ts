@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { identify, isAlive, signalProcess } from '../../../orchestrator/runtime/process-identity';
+import { identify, isAlive, signalProcess } from '../../../common/process-identity';
 import type { Service } from '../../../orchestrator/runtime/services';
 import { DEFAULT_POLICY, Supervisor, TOKEN_VARIABLE, type SupervisorPolicy } from '../../../orchestrator/runtime/supervisor';
 import { readSupervisorState, writeSupervisorState, type ServiceRecord } from '../../../orchestrator/runtime/supervisor-state';
