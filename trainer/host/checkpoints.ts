@@ -1,0 +1,122 @@
+/**
+ * What a trial leaves on disk while and after it trains, all of it under `trials/<trial id>/`.
+ *
+ *   checkpoints/step-<N>/state.safetensors   parameters and all else that the engine goes on from
+ *   checkpoints/step-<N>/position.json       step, rows and seconds so far, what it was made from, and on what machine
+ *   adapter/                                 as in Trial of job.proto
+ *   training.json                            rows and seconds of the training that made adapter/; its own digest must not hang on them
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { encodeSafetensors, type Tensor } from '../../common/safetensors';
+import { readTensorsOf } from './artifacts';
+import { removeFolder, removeLeftovers, writeDurably, writeFolder } from './durable-files';
+import { trialFolder, type Shapes } from './trial-files';
+
+/** How far a trial is. */
+export interface Position {
+  /** Digest of all that its numbers follow from. */
+  source: string;
+  /** Steps, rows and seconds done. */
+  step: number;
+  rows: number;
+  seconds: number;
+  /** Since the last metric event: the losses' sum, each times its rows, and these rows. */
+  lossSum: number;
+  lossRows: number;
+}
+
+export interface Checkpoint {
+  position: Position;
+  state: Map<string, Tensor>;
+  /** Capabilities.environment of the run that wrote it. */
+  environment: Record<string, string>;
+}
+
+/** Writes a checkpoint as a whole folder and removes older ones beyond `keep`. */
+export function writeCheckpoint(
+  root: string,
+  trialId: string,
+  { position, state, environment }: Omit<Checkpoint, 'state'> & { state: Record<string, Tensor> },
+  keep: number,
+): void {
+  writeFolder(join(trialFolder(root, trialId), 'checkpoints', `step-${position.step}`), {
+    'state.safetensors': encodeSafetensors(state),
+    'position.json': JSON.stringify({ position, environment }, null, 2),
+  });
+  for (const step of stepsOf(root, trialId).slice(keep)) removeFolder(folderOf(root, trialId, step));
+}
+
+/**
+ * The newest checkpoint at or before step `until` that is whole and of the same source, and why newer ones were passed over.
+ *
+ * @param shapes of each tensor of its state
+ */
+export function newestCheckpoint(
+  root: string,
+  trialId: string,
+  source: string,
+  until: number,
+  shapes: Shapes,
+): { checkpoint: Checkpoint | undefined; passedOver: string[] } {
+  removeLeftovers(join(trialFolder(root, trialId), 'checkpoints'));
+  const passedOver: string[] = [];
+  for (const step of stepsOf(root, trialId).filter((each) => each <= until)) {
+    const folder = folderOf(root, trialId, step);
+    try {
+      const content = JSON.parse(readFileSync(join(folder, 'position.json'), 'utf8')) as Omit<Checkpoint, 'state'>;
+      if (content.position.source !== source) throw new Error('it was made from another trial, backbone, data set or mask');
+      return { checkpoint: { ...content, state: readTensorsOf(join(folder, 'state.safetensors'), shapes) }, passedOver };
+    } catch (error) {
+      passedOver.push(`checkpoint step-${step} is passed over: ${(error as Error).message}`);
+    }
+  }
+  return { checkpoint: undefined, passedOver };
+}
+
+/** Writes training.json and then adapter/: where adapter/ tells a step, training.json has it. `config` becomes adapter_config.json. */
+export function writeAdapter(
+  root: string,
+  trialId: string,
+  adapter: Record<string, Tensor>,
+  config: Record<string, unknown>,
+  { source, step, rows, seconds }: Position,
+): void {
+  const folder = trialFolder(root, trialId);
+  writeDurably(join(folder, 'training.json'), JSON.stringify({ source, step, rows, seconds }, null, 2));
+  writeFolder(join(folder, 'adapter'), {
+    'adapter_model.safetensors': encodeSafetensors(adapter),
+    'adapter_config.json': JSON.stringify({ format: 1, source, step, ...config }, null, 2),
+  });
+}
+
+/** The position of an adapter that is there at this step and of this source; undefined where training is still to be done. */
+export function finishedTraining(root: string, trialId: string, source: string, step: number): Position | undefined {
+  const folder = trialFolder(root, trialId);
+  const [config, times] = ['adapter/adapter_config.json', 'training.json'].map((name) => readJson(join(folder, name)));
+  if (!existsSync(join(folder, 'adapter/adapter_model.safetensors'))) return undefined;
+  if ([config, times].some((found) => found?.source !== source || found.step !== step)) return undefined;
+  return { source, step, rows: times!.rows, seconds: times!.seconds, lossSum: 0, lossRows: 0 };
+}
+
+/** A sweep of hundreds of trials would leave some GB of optimizer state. */
+export function removeCheckpoints(root: string, trialId: string): void {
+  removeFolder(join(trialFolder(root, trialId), 'checkpoints'));
+}
+
+function readJson(path: string): Position | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Position;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The steps of a trial's checkpoints, the newest first. */
+function stepsOf(root: string, trialId: string): number[] {
+  const folder = join(trialFolder(root, trialId), 'checkpoints');
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return names.flatMap((name) => (/^step-\d+$/.test(name) ? [Number(name.slice('step-'.length))] : [])).sort((a, b) => b - a);
+}
+
+const folderOf = (root: string, trialId: string, step: number): string => join(trialFolder(root, trialId), 'checkpoints', `step-${step}`);

@@ -1,0 +1,41 @@
+/** How often a job tells that it moves, and where it hears that it should stop. */
+import type { Phase, TrialStep } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { Interrupted, type JobContext } from './engine';
+
+const MS_BETWEEN_PROGRESS = 500;
+
+/** Limits the rate of progress events of one phase, and carries the requests to stop into the working loop. */
+export class Pace {
+  private rows = 0;
+  private last = performance.now();
+
+  /** total: units of the phase, all trials together; done: those that are done already. */
+  constructor(
+    private readonly context: JobContext,
+    private readonly phase: Phase,
+    private readonly total: number,
+    private done = 0,
+  ) {}
+
+  /** A pass over `rows` rows has ended; `done` units of the phase were finished by it. Throws Aborted where an abort was asked. */
+  async advance(rows: number, done: number, trialSteps: TrialStep[] = []): Promise<void> {
+    this.rows += rows;
+    this.done += done;
+    const elapsed = performance.now() - this.last;
+    if (elapsed >= MS_BETWEEN_PROGRESS || this.done === this.total) {
+      const rowsPerSecond = this.rows / Math.max(elapsed / 1000, 1e-9);
+      this.context.emit({
+        $case: 'progress',
+        value: { phase: this.phase, done: this.done, total: this.total, rowsPerSecond, trialSteps },
+      });
+      this.rows = 0;
+      this.last = performance.now();
+    }
+    await this.context.breathe();
+  }
+
+  /** For work without checkpoints of its own: throws Interrupted where a stop was asked. Finished trials are on disk. */
+  stopBetweenPasses(): void {
+    if (this.context.checkpointAsked) throw new Interrupted('stopped on request');
+  }
+}

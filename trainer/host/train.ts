@@ -1,0 +1,222 @@
+/** The loop over a job's training steps, its trials in turn: which rows, at which learning rate, what is told and what is kept on disk. */
+import type { Tensor } from '../../common/safetensors';
+import { FailureReason, Phase, type Metric } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { Adapter, LearningRateSchedule, Prune, taskKindToJSON, Train } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import type { JobSpec, TrainWork, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { describeArtifact } from './artifacts';
+import { finishedTraining, newestCheckpoint, removeCheckpoints, writeAdapter, writeCheckpoint, type Position } from './checkpoints';
+import { EngineFailure, Interrupted, type JobContext } from './engine';
+import { Pace } from './pace';
+import { permutation } from './random';
+import { resultOf, trainingSource, trialName, type Shapes } from './trial-files';
+
+/** One trial while it trains, in an engine's own terms. */
+export interface TrialModel {
+  /**
+   * One optimizer step on these rows of the train split, int32 [n]. step: the trial's own, counted from 1. Returns the mean loss over the
+   * rows and the gradient's norm before clipping; either may be no finite number.
+   */
+  step(rows: Int32Array, step: number, learningRate: number): Promise<StepResult> | StepResult;
+  /** Copies of all that a step reads and changes: parameters, moments. */
+  state(): Promise<Record<string, Tensor>> | Record<string, Tensor>;
+  /** Copies of adapter and head as adapter_model.safetensors has them. */
+  adapter(): Promise<Record<string, Tensor<Float32Array>>> | Record<string, Tensor<Float32Array>>;
+  /** Gives its memory back. */
+  dispose(): void;
+}
+
+export interface StepResult {
+  loss: number;
+  gradientNorm: number;
+}
+
+/** What an engine gives for a job of TrainWork. */
+export interface Training {
+  /** Rows of the train split. */
+  rows: number;
+  /** As in Capabilities. */
+  environment: Record<string, string>;
+  /** Shapes of what TrialModel.state gives. */
+  stateShapes(trial: Trial): Shapes;
+  /** The trial before its first step, or as a checkpoint's state has it. Throws EngineFailure where this trial cannot be trained. */
+  start(trial: Trial, state: Map<string, Tensor> | undefined): Promise<TrialModel> | TrialModel;
+  /** What adapter_config.json has beside the trial's own settings. */
+  config(trial: Trial): Record<string, unknown>;
+}
+
+/** Trains each trial in turn. Throws Interrupted, after a checkpoint of the trial in training, or Aborted. */
+export async function trainTrials(spec: JobSpec, work: TrainWork, context: JobContext, training: Training): Promise<void> {
+  const untils = new Map(spec.trials.map((trial) => [trial.trialId, untilOf(trial, work)]));
+  const total = [...untils.values()].reduce((sum, until) => sum + until, 0);
+  const pace = new Pace(context, Phase.PHASE_TRAIN, total);
+  for (const trial of spec.trials) {
+    try {
+      await new TrialRun(spec, work, context, training, trial, untils.get(trial.trialId)!, pace).run();
+    } catch (error) {
+      if (!(error instanceof EngineFailure)) throw error;
+      const { trialId } = trial;
+      context.emit({ $case: 'trialResult', value: { trialId, failure: error.failure(), artifacts: [], values: {} } });
+    }
+  }
+}
+
+/** The learning rate of a step, counted from 1, as Train in job.proto says: with n = step − 1 updates done, 0 at n = 0 where there is warm-up. */
+export function learningRate(train: Train, step: number): number {
+  const [done, warmup] = [step - 1, Math.ceil(train.warmup * train.totalSteps)];
+  if (done < warmup) return (train.learningRate * done) / warmup;
+  if (train.schedule === LearningRateSchedule.LEARNING_RATE_SCHEDULE_CONSTANT) return train.learningRate;
+  return (train.learningRate * (train.totalSteps - done)) / (train.totalSteps - warmup);
+}
+
+const untilOf = ({ train }: Trial, { untilStep }: TrainWork): number => Math.min(untilStep || train!.totalSteps, train!.totalSteps);
+
+class TrialRun {
+  private readonly train: Train;
+  private order: { epoch: number; rows: Int32Array } = { epoch: -1, rows: new Int32Array() };
+
+  constructor(
+    private readonly spec: JobSpec,
+    private readonly work: TrainWork,
+    private readonly context: JobContext,
+    private readonly training: Training,
+    private readonly trial: Trial,
+    private readonly until: number,
+    private readonly pace: Pace,
+  ) {
+    this.train = trial.train!;
+  }
+
+  /** Trains from the newest checkpoint, or reports what is there. */
+  async run(): Promise<void> {
+    const { context, trial, until } = this;
+    const source = trainingSource(context.root, this.spec, trial);
+    const finished = finishedTraining(context.root, trial.trialId, source, until);
+    if (finished) {
+      await this.pace.advance(0, until);
+      return this.report(finished);
+    }
+    const { checkpoint, passedOver } = newestCheckpoint(context.root, trial.trialId, source, until, this.training.stateShapes(trial));
+    for (const why of passedOver) this.warn('checkpoint_passed_over', why);
+    if (checkpoint) this.warnOfChanges(checkpoint.environment);
+    const position = checkpoint?.position ?? { source, step: 0, rows: 0, seconds: 0, lossSum: 0, lossRows: 0 };
+    const model = await this.training.start(trial, checkpoint?.state);
+    try {
+      if (position.step > 0) await this.pace.advance(0, position.step);
+      while (position.step < until) await this.turn(model, position);
+      await this.finish(model, position);
+    } finally {
+      model.dispose();
+    }
+  }
+
+  /** One step, its metrics, and its checkpoint where one is due. */
+  private async turn(model: TrialModel, position: Position): Promise<void> {
+    const { trialId } = this.trial;
+    const rows = this.nextRows(position.step);
+    const began = performance.now();
+    const step = position.step + 1;
+    const { loss, gradientNorm } = await model.step(rows, step, learningRate(this.train, step));
+    this.requireFinite(step, 'loss', loss);
+    this.requireFinite(step, "the gradient's norm", gradientNorm);
+    position.step = step;
+    position.rows += rows.length;
+    position.seconds += (performance.now() - began) / 1000;
+    position.lossSum += loss * rows.length;
+    position.lossRows += rows.length;
+    await this.pace.advance(rows.length, 1, [{ trialId, step }]);
+    const ended = step === this.until;
+    // Metrics come before the checkpoint that would keep them from being computed again.
+    if (ended || step % this.work.logEverySteps === 0) this.tellMetrics(position, gradientNorm);
+    const due = this.work.checkpointEverySteps > 0 && step % this.work.checkpointEverySteps === 0;
+    if (ended || due || this.context.checkpointAsked) await this.checkpoint(model, position);
+    if (this.context.checkpointAsked && !ended) throw new Interrupted('stopped on request, with a checkpoint');
+  }
+
+  /** Rows of the next step: the next batch_size of the epoch's permutation, the last step of an epoch what is left. */
+  private nextRows(done: number): Int32Array {
+    const [batch, total] = [this.train.batchSize, this.training.rows];
+    const stepsAnEpoch = Math.ceil(total / batch);
+    const [epoch, place] = [Math.floor(done / stepsAnEpoch), done % stepsAnEpoch];
+    if (epoch !== this.order.epoch) this.order = { epoch, rows: permutation(total, this.trial.seed, 'order', epoch) };
+    return this.order.rows.slice(place * batch, (place + 1) * batch);
+  }
+
+  private tellMetrics(position: Position, gradientNorm: number): void {
+    const { trialId } = this.trial;
+    const values = {
+      loss: position.lossSum / position.lossRows,
+      learning_rate: learningRate(this.train, position.step),
+      grad_norm: gradientNorm,
+    };
+    position.lossSum = position.lossRows = 0;
+    const metrics: Metric[] = Object.entries(values).map(([name, value]) => ({ trialId, name, step: position.step, value }));
+    this.context.emit({ $case: 'metrics', value: { metrics } });
+  }
+
+  private async checkpoint(model: TrialModel, position: Position): Promise<void> {
+    const { root } = this.context;
+    const { trialId } = this.trial;
+    const checkpoint = { position, state: await model.state(), environment: this.training.environment };
+    writeCheckpoint(root, trialId, checkpoint, this.work.keepCheckpoints);
+    const artifact = describeArtifact(root, `${trialName(trialId)}/checkpoints/step-${position.step}`);
+    this.context.emit({ $case: 'checkpointWritten', value: { trialId, step: position.step, artifact } });
+  }
+
+  private async finish(model: TrialModel, position: Position): Promise<void> {
+    const { root } = this.context;
+    const { trialId } = this.trial;
+    const adapter = await model.adapter();
+    for (const [name, { data }] of Object.entries(adapter)) {
+      const odd = data.find((value) => !Number.isFinite(value));
+      if (odd !== undefined) this.requireFinite(position.step, `a weight of ${name}`, odd);
+    }
+    writeAdapter(root, trialId, adapter, this.config(), position);
+    // Nothing goes on from the end.
+    if (position.step === this.train.totalSteps) removeCheckpoints(root, trialId);
+    this.report(position);
+  }
+
+  /** adapter_config.json. It holds no timings: equal training gives an equal digest. */
+  private config(): Record<string, unknown> {
+    const { dataset, backbone } = this.spec;
+    const { seed, adapter, prune } = this.trial;
+    return {
+      base_model_digest: backbone!.digest,
+      dataset_digest: dataset!.digest,
+      task_kind: taskKindToJSON(dataset!.taskKind),
+      num_labels: dataset!.numLabels,
+      seed,
+      adapter: Adapter.toJSON(adapter!),
+      prune: Prune.toJSON(prune!),
+      train: Train.toJSON(this.train),
+      ...this.training.config(this.trial),
+    };
+  }
+
+  /** Tells of the adapter that is on disk. */
+  private report({ step, rows, seconds }: Position): void {
+    const values = { steps: step, rows, wall_seconds: seconds, rows_per_second: rows / seconds };
+    this.context.emit({ $case: 'trialResult', value: resultOf(this.context.root, this.trial.trialId, ['adapter'], values) });
+  }
+
+  private requireFinite(step: number, name: string, value: number): void {
+    if (Number.isFinite(value)) return;
+    const message = `${name} is ${value} at step ${step}; a lower learning rate (now ${this.train.learningRate}) may help`;
+    throw new EngineFailure(FailureReason.FAILURE_REASON_NON_FINITE, message);
+  }
+
+  private warnOfChanges(before: Record<string, string>): void {
+    const now = this.training.environment;
+    const changed = [...new Set([...Object.keys(before), ...Object.keys(now)])]
+      .filter((name) => before[name] !== now[name])
+      .sort()
+      .map((name) => `${name} ${before[name] ?? 'unknown'} → ${now[name] ?? 'unknown'}`);
+    if (changed.length === 0) return;
+    const message = `goes on in another environment than it began in, so last digits may differ from an uninterrupted run: ${changed.join(', ')}`;
+    this.warn('environment_changed', message);
+  }
+
+  private warn(code: string, message: string): void {
+    this.context.emit({ $case: 'warning', value: { trialId: this.trial.trialId, code, message } });
+  }
+}
