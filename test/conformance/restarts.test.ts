@@ -4,14 +4,14 @@ import { JobState, type Event } from '../../gen/ts/sparse_adapter/trainer/v1/eve
 import type { Dataset } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { jobId, specDigest } from '../../orchestrator/trainer-client/spec';
-import { artifactOnDisk, brings, events, job, PRUNE, run, states, submit, train, trial } from '../support/jobs';
+import { anyTrial, artifactOnDisk, brings, events, job, PRUNE, run, states, submit, train } from '../support/jobs';
 import { writeTinyDataset } from '../support/tiny-dataset';
 import { describeTrainer, spawnTrainer, TrainerPlace } from '../support/trainer-process';
 
 /** Long enough to be killed in the middle, short enough to be run twice. */
-const LONG = trial('long', { train: { totalSteps: 90 } });
+const LONG = anyTrial('long', { train: { totalSteps: 90 } });
 /** Hours of work: only to be stopped. */
-const ENDLESS = trial('endless', { train: { totalSteps: 1_000_000 } });
+const ENDLESS = anyTrial('endless', { train: { totalSteps: 1_000_000 } });
 
 const checkpointAt = (step: number) => (event: Event) => event.kind?.$case === 'checkpointWritten' && event.kind.value.step >= step;
 const adapterDigest = (place: TrainerPlace) => artifactOnDisk(place.root, 'trials/long/adapter').digest;

@@ -10,7 +10,8 @@ import { log } from './log';
 /** The host tells what moved last to the second or so. */
 const MS_BETWEEN_SIGNS = 250;
 
-const tell = (message: FromEngine): void => void process.send!(message);
+/** A host that is gone hears nothing, and what it started ends with it. */
+const tell = (message: FromEngine): void => void process.send!(message, (error: Error | null) => error && process.exit(0));
 
 class Run implements JobContext {
   checkpointAsked = false;

@@ -1,7 +1,4 @@
-/**
- * An engine as small as they get: it classifies by the head alone, h being the mean of a row's word embeddings, of a BERT that has a pooler.
- * docs/trainer-plugin.md walks through it.
- */
+/** About the smallest engine: it classifies by the head alone, h being a row's mean word embedding. docs/trainer-plugin.md walks through it. */
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -32,9 +29,9 @@ export const createEngine = (): Promise<Engine> => Promise.resolve({ capabilitie
 
 async function run(job: JobSpec, context: JobContext): Promise<void> {
   const { root } = context;
+  const work = job.work!;
   const tellResult = ({ trialId }: Trial, names: string[], values: Record<string, number>): void =>
     context.emit({ $case: 'trialResult', value: files.resultOf(root, trialId, names, values) });
-  const work = job.work!;
   if (work.$case === 'prune') {
     for (const trial of job.trials) {
       if (!files.hasMasks(root, job, trial)) files.writeMasks(root, job, trial, {});
@@ -44,19 +41,19 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
     const bags = new Bags(root, job, 'train');
     requireLabels(bags.split, job.dataset!, 'train');
     await trainTrials(job, work.value, context, {
-      rows: bags.rows,
+      rows: bags.split.rows,
       environment,
       stateShapes: () => ({ weights: [bags.size], first_moment: [bags.size], second_moment: [bags.size] }),
       start: (trial, state) => new Head(trial, bags, state),
       config: () => ({ base_model_type: 'bert' }),
     });
   } else {
-    const splits = work.value.splits.map((name) => ({ name, bags: new Bags(root, job, name) }));
-    const pace = new Pace(context, Phase.PHASE_PREDICT, job.trials.length * splits.reduce((sum, { bags }) => sum + bags.rows, 0));
+    const splits = work.value.splits.map((name) => [name, new Bags(root, job, name)] as const);
+    const pace = new Pace(context, Phase.PHASE_PREDICT, job.trials.length * splits.reduce((sum, [, { split }]) => sum + split.rows, 0));
     for (const trial of job.trials) {
-      for (const { name, bags } of splits) {
+      for (const [name, bags] of splits) {
         if (!files.hasPredictions(root, job, trial, name)) files.writePredictions(root, job, trial, name, predict(root, trial, bags));
-        await pace.advance(bags.rows, bags.rows);
+        await pace.advance(bags.split.rows, bags.split.rows);
         pace.stopBetweenPasses();
       }
       tellResult(trial, work.value.splits.map(files.predictionsFile), {});
@@ -68,6 +65,7 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
 class Bags {
   readonly split: Split;
   readonly shapes: files.Shapes;
+  readonly size: number;
   readonly pooler: Tensor[];
   private readonly words: Floats;
 
@@ -81,16 +79,12 @@ class Bags {
     const labels = dataset!.numLabels;
     // Matrices first: they have weight decay.
     this.shapes = { 'head.dense.weight': [d, d], 'head.out.weight': [labels, d], 'head.dense.bias': [d], 'head.out.bias': [labels] };
-    const [tokenTypes, longest] = [config.type_vocab_size!, config.max_position_embeddings!];
-    this.split = readSplit(root, dataset!, name, { vocabulary, tokenTypes, longest });
-  }
-
-  get rows(): number {
-    return this.split.offsets.length - 1;
-  }
-
-  get size(): number {
-    return Object.values(this.shapes).reduce((sum, shape) => sum + elements(shape), 0);
+    this.size = Object.values(this.shapes).reduce((sum, shape) => sum + elements(shape), 0);
+    this.split = readSplit(root, dataset!, name, {
+      vocabulary,
+      tokenTypes: config.type_vocab_size!,
+      longest: config.max_position_embeddings!,
+    });
   }
 
   mean(row: number): Floats {
@@ -130,8 +124,8 @@ function predict(root: string, { trialId }: Trial, bags: Bags): Tensor<Floats> {
   const path = join(files.trialFolder(root, trialId), 'adapter/adapter_model.safetensors');
   const head = Object.fromEntries(readTensorsOf(path, bags.shapes)) as Tensors;
   const keepAll = (n: number): Floats => new Float32Array(n).fill(1);
-  const logits = Array.from({ length: bags.rows }, (_, row) => [...forward(head, bags.mean(row), keepAll).logits]);
-  return { shape: [bags.rows, logits[0]!.length], data: Float32Array.from(logits.flat()) };
+  const logits = Array.from({ length: bags.split.rows }, (_, row) => [...forward(head, bags.mean(row), keepAll).logits]);
+  return { shape: [bags.split.rows, logits[0]!.length], data: Float32Array.from(logits.flat()) };
 }
 
 /** A trial's head in training. */
