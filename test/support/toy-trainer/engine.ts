@@ -1,4 +1,4 @@
-/** About the smallest engine: it classifies by the head alone, h being a row's mean word embedding. docs/trainer-plugin.md walks through it. */
+/** About the smallest engine: it classifies by the head alone, h being a row's mean word embedding. docs/trainer-plugin.md explains it. */
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
