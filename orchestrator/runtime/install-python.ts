@@ -3,7 +3,7 @@
  * hashes in the requirement file, whatever index or mirror it comes from; the index is the user's own setting.
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { UserError, type OnProgress } from '../cli/output';
 import { writeFileAtomic } from '../../common/files';
 import { withLock } from '../../common/lock-file';
@@ -78,6 +78,13 @@ export async function installCpuTorch(python: string, version: string, log: stri
   return status === 0;
 }
 
+/** Which build of a wheel is wanted, where it is not the one for the Python that installs it. */
+export interface WheelTags {
+  /** For example `3.12`. */
+  python: string;
+  platform: string;
+}
+
 /** Unpacks one pinned wheel, without its dependencies, into the cache. Returns its folder. */
 export async function ensureWheel(requirements: string, folder: string, label: string, onProgress: OnProgress): Promise<string> {
   await buildOnce(folder, label, onProgress, async () => {
@@ -85,21 +92,40 @@ export async function ensureWheel(requirements: string, folder: string, label: s
     const log = `${folder}.log`;
     mkdirSync(folder, { recursive: true });
     writeFileSync(log, '');
-    const options = ['--target', folder, '--require-hashes', '--no-deps', '-r', requirements];
-    const uv = findOnPath('uv');
-    const pip = uv ? undefined : (await findInterpreters()).find(({ hasPip }) => hasPip)?.path;
-    if (!uv && !pip) {
-      throw new UserError(
-        `${label}: neither uv nor a Python with pip is on PATH`,
-        2,
-        'Install uv, or pip (Debian, Ubuntu: apt install python3-pip).',
-      );
-    }
-    const done = uv
-      ? await runCommand(uv, ['pip', 'install', ...options], { log })
-      : await runCommand(pip ?? '', ['-m', 'pip', 'install', '--disable-pip-version-check', ...options], { log });
-    if (done.status !== 0) throw installFailed(label, log);
+    if (!(await installWheel(requirements, folder, log))) throw installFailed(label, log);
     return { requirements };
   });
   return folder;
+}
+
+/**
+ * Unpacks one pinned wheel, without its dependencies, into a folder. False where it could not be had; the log says why.
+ *
+ * @throws UserError (exit 2) where nothing is there that installs wheels
+ */
+export async function installWheel(requirements: string, folder: string, log: string, tags?: WheelTags): Promise<boolean> {
+  const options = ['--target', folder, '--require-hashes', '--no-deps', '-r', requirements];
+  const uv = findOnPath('uv');
+  const pip = uv ? undefined : (await findInterpreters()).find(({ hasPip }) => hasPip)?.path;
+  if (!uv && !pip) {
+    throw new UserError(
+      `${basename(requirements, '.txt')}: neither uv nor a Python with pip is on PATH`,
+      2,
+      'Install uv, or pip (Debian, Ubuntu: apt install python3-pip).',
+    );
+  }
+  if (tags) options.push('--only-binary=:all:', '--python-version', tags.python);
+  const { status } = uv
+    ? await runCommand(uv, ['pip', 'install', ...options, ...(tags ? ['--python-platform', uvPlatform(tags.platform)] : [])], { log })
+    : await runCommand(
+        pip ?? '',
+        ['-m', 'pip', 'install', '--disable-pip-version-check', ...options, ...(tags ? ['--platform', tags.platform] : [])],
+        { log },
+      );
+  return status === 0;
+}
+
+/** `manylinux_2_27_x86_64` as uv writes it: `x86_64-manylinux_2_27`. */
+function uvPlatform(platform: string): string {
+  return platform.replace(/^(manylinux_\d+_\d+)_(.+)$/, '$2-$1');
 }

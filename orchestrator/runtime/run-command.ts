@@ -12,6 +12,7 @@ export interface CommandResult {
 
 export interface CommandOptions {
   env?: NodeJS.ProcessEnv;
+  cwd?: string;
   /** stdout and stderr are appended to this file as well. */
   log?: string;
   timeoutMs?: number;
@@ -19,7 +20,7 @@ export interface CommandOptions {
 
 /** Runs a program and collects what it prints. A program that cannot be started has status null and says why in stderr. */
 export async function runCommand(file: string, args: string[], options: CommandOptions = {}): Promise<CommandResult> {
-  const child = spawn(file, args, { env: options.env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(file, args, { env: options.env, cwd: options.cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   // Not spawn's own timeout: where the program cannot be started, that timer keeps this process alive to its end.
   const timer = options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill(), options.timeoutMs);
   const output = { stdout: '', stderr: '' };

@@ -1,0 +1,86 @@
+/** The engine on TensorFlow.js: what it can do, and its jobs. TensorFlow is loaded when an engine is made, with the threads that it shall use. */
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import type { Device } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
+import {
+  AttentionModule,
+  FfnModule,
+  MaskRules,
+  MaskStructure,
+  Pruner,
+  TaskKind,
+  Unfrozen,
+  type JobSpec,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { packageVersion } from '../../common/package';
+import type { Engine, EngineCapabilities, EngineOptions, JobContext } from '../host/engine';
+
+/** Its trials come one after the other, so that a cohort's size does not bound its memory; this bounds a request. */
+const MAX_COHORT = 64;
+
+export function createEngine({ device, threads }: EngineOptions): Promise<Engine> {
+  const used = threads ?? availableParallelism();
+  process.env.TF_NUM_INTRAOP_THREADS = String(used);
+  // Only now: TensorFlow reads its threads when it is loaded.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const { Jobs, ARCHITECTURES, tf, libraryVersion, isOnGpu } = require('./jobs') as typeof import('./jobs');
+  if (device === 'cuda' && !isOnGpu) throw new Error('no GPU: @tensorflow/tfjs-node-gpu is not there, or found none that its libraries can use');
+  const environment = {
+    tfjs: tf.version_core,
+    tensorflow: libraryVersion,
+    node: process.version,
+    threads: String(used),
+    dtype: 'float32',
+    device: isOnGpu ? 'cuda' : 'cpu',
+  };
+  const jobs = new Jobs(environment);
+  return Promise.resolve({
+    capabilities: capabilitiesOf(environment, ARCHITECTURES, { threads: used, isOnGpu }),
+    run: (spec: JobSpec, context: JobContext) => jobs.run(spec, context),
+  });
+}
+
+function capabilitiesOf(
+  environment: Record<string, string>,
+  architectures: string[],
+  { threads, isOnGpu }: { threads: number; isOnGpu: boolean },
+): EngineCapabilities {
+  const name = cpus()[0]?.model ?? process.arch;
+  const device: Device = isOnGpu
+    ? { kind: 'cuda', name: 'GPU', memoryBytes: 0, threads: 0 }
+    : { kind: 'cpu', name, memoryBytes: totalmem(), threads };
+  return {
+    framework: 'tfjs',
+    frameworkVersion: environment.tfjs!,
+    trainerVersion: packageVersion(),
+    devices: [device],
+    maxCohort: MAX_COHORT,
+    architectures,
+    attentionModules: [
+      AttentionModule.ATTENTION_MODULE_NONE,
+      AttentionModule.ATTENTION_MODULE_SEQUENTIAL,
+      AttentionModule.ATTENTION_MODULE_PARALLEL,
+      AttentionModule.ATTENTION_MODULE_LORA,
+    ],
+    ffnModules: [
+      FfnModule.FFN_MODULE_NONE,
+      FfnModule.FFN_MODULE_SEQUENTIAL,
+      FfnModule.FFN_MODULE_PARALLEL,
+      FfnModule.FFN_MODULE_LORA,
+      FfnModule.FFN_MODULE_AFTER_NORM,
+    ],
+    unfrozen: [Unfrozen.UNFROZEN_NONE, Unfrozen.UNFROZEN_BIASES],
+    pruners: [
+      Pruner.PRUNER_NONE,
+      Pruner.PRUNER_RAND,
+      Pruner.PRUNER_MAG,
+      Pruner.PRUNER_SNIP,
+      Pruner.PRUNER_ER,
+      Pruner.PRUNER_SYNFLOW,
+    ],
+    maskStructures: [MaskStructure.MASK_STRUCTURE_WEIGHTS],
+    maskRules: [MaskRules.MASK_RULES_EXACT],
+    prunesDuringTraining: false,
+    taskKinds: [TaskKind.TASK_KIND_CLASSIFICATION, TaskKind.TASK_KIND_REGRESSION, TaskKind.TASK_KIND_QUESTION_ANSWERING],
+    environment,
+  };
+}

@@ -1,0 +1,58 @@
+/** Runs jobs, and keeps the backbone and splits that were read last for the next job of the same. */
+import { Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import type { JobContext } from '../host/engine';
+import { readSplit, type Split } from '../host/splits';
+import { disposeBackbone, loadBackbone, type Backbone } from './backbone';
+import { LoadedJob } from './loaded-job';
+import { runPredict } from './work-predict';
+import { runPrune } from './work-prune';
+import { runTrain } from './work-train';
+
+export { ARCHITECTURES } from './backbone';
+export { isOnGpu, libraryVersion, tf } from './tensorflow';
+
+export class Jobs {
+  private backbone: { key: string; value: Backbone } | undefined;
+  private splits = new Map<string, Split>();
+
+  constructor(private readonly environment: Record<string, string>) {}
+
+  async run(spec: JobSpec, context: JobContext): Promise<void> {
+    const loaded = await this.load(spec, context);
+    const work = spec.work!;
+    if (work.$case === 'prune') return runPrune(loaded, spec, context);
+    if (work.$case === 'train') return runTrain(loaded, spec, work.value, context);
+    return runPredict(loaded, spec, work.value, context);
+  }
+
+  /** Throws EngineFailure (BAD_ARTIFACT). */
+  private async load(spec: JobSpec, context: JobContext): Promise<LoadedJob> {
+    const names = splitsOf(spec);
+    const value = { phase: Phase.PHASE_LOAD, done: 0, total: 1 + names.length, rowsPerSecond: 0, trialSteps: [] };
+    context.emit({ $case: 'progress', value });
+    const { path, digest } = spec.backbone!;
+    const key = JSON.stringify([path, digest]);
+    if (this.backbone?.key !== key) {
+      // One at a time: two large backbones may not fit.
+      if (this.backbone) disposeBackbone(this.backbone.value);
+      this.backbone = undefined;
+      this.backbone = { key, value: loadBackbone(path) };
+    }
+    const backbone = this.backbone.value;
+    const splits = new Map<string, Split>();
+    const { name: dataset, taskKind, numLabels } = spec.dataset!;
+    for (const name of names) {
+      await context.breathe();
+      const keyOfSplit = JSON.stringify([key, dataset, taskKind, numLabels, name]);
+      splits.set(keyOfSplit, this.splits.get(keyOfSplit) ?? readSplit(context.root, spec.dataset!, name, backbone));
+    }
+    this.splits = splits;
+    return new LoadedJob(spec, backbone, new Map(names.map((name, i) => [name, [...splits.values()][i]!])), this.environment);
+  }
+}
+
+function splitsOf({ work }: JobSpec): string[] {
+  return work!.$case === 'predict' ? [...new Set(work!.value.splits)] : ['train'];
+}
+

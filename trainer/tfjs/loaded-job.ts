@@ -1,0 +1,33 @@
+/** A job with its backbone and splits in memory: what every kind of work needs. */
+import type { JobSpec, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import type { Split } from '../host/splits';
+import type { Backbone } from './backbone';
+import { initialWeights, layoutOf, type Layout } from './layout';
+import type { TrialParts } from './model';
+
+export class LoadedJob {
+  constructor(
+    private readonly spec: JobSpec,
+    readonly backbone: Backbone,
+    private readonly splits: ReadonlyMap<string, Split>,
+    readonly environment: Record<string, string>,
+  ) {}
+
+  split(name: string): Split {
+    return this.splits.get(name)!;
+  }
+
+  layout(trial: Trial): Layout {
+    const { numLabels, taskKind } = this.spec.dataset!;
+    return layoutOf(trial.adapter!, this.backbone, numLabels, taskKind);
+  }
+
+  /** A trial's first weights, unmasked; redrawn: the prunable ones anew (Prune.reinitialize). */
+  start(trial: Trial, layout: Layout, redrawn = false): Float32Array {
+    return initialWeights(trial.seed, trial.adapter!, layout, this.backbone.pooler, redrawn);
+  }
+
+  parts(trial: Trial, layout: Layout, split: string): TrialParts {
+    return { backbone: this.backbone, split: this.split(split), taskKind: this.spec.dataset!.taskKind, adapter: trial.adapter!, layout };
+  }
+}

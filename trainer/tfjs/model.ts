@@ -1,0 +1,81 @@
+/** A pass over some rows: logits, or the loss with its gradient. Every tensor of a pass is freed at its end. */
+import type { Adapter, TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { TaskKind as Kind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import type { Split } from '../host/splits';
+import type { Backbone } from './backbone';
+import { encode } from './encoder';
+import { viewsOf, type Layout } from './layout';
+import { lossOf } from './losses';
+import { TrialModules, type Dropout } from './modules';
+import { packRows, type PackedRows } from './packed-rows';
+import { Tape, Value } from './tape';
+import { tf } from './tensorflow';
+
+/** What a trial's passes share. */
+export interface TrialParts {
+  backbone: Backbone;
+  split: Split;
+  taskKind: TaskKind;
+  adapter: Adapter;
+  layout: Layout;
+}
+
+interface Found {
+  /** The mean over the rows. */
+  loss: number;
+  /** By name, of the tensors that were asked for, in their shapes' order. */
+  gradients: Record<string, Float32Array>;
+}
+
+/** The mean loss over these rows and its gradient by the tensors of `weights` (a flat vector of the layout) that are `wanted`. */
+export function lossAndGradient(
+  { backbone, split, taskKind, adapter, layout }: TrialParts,
+  weights: Float32Array,
+  rows: ArrayLike<number>,
+  wanted: (name: string) => boolean,
+  dropout?: Dropout,
+): Found {
+  const found: Found = { loss: NaN, gradients: {} };
+  tf.tidy(() => {
+    const tape = new Tape(true);
+    const leaves = leavesOf(layout, weights, wanted);
+    const pack = packRows(split, rows);
+    const logits = forward(tape, backbone, pack, new TrialModules(tape, adapter, leaves, dropout), taskKind);
+    const labels = split.labels.map((values) => pack.order.map((i) => values[rows[i]!]!));
+    const { mean, slopes } = lossOf(taskKind, logits.tensor.dataSync() as Float32Array, labels, pack.lengths);
+    found.loss = mean;
+    tape.backward(logits, tf.tensor(slopes, logits.tensor.shape));
+    for (const [name, { gradient, needsGradient, tensor }] of Object.entries(leaves)) {
+      if (needsGradient) found.gradients[name] = gradient ? (gradient.dataSync() as Float32Array) : new Float32Array(tensor.size);
+    }
+  });
+  return found;
+}
+
+/** Logits of these rows, dropout off: [rows, num_labels] in the order asked for, or for QUESTION_ANSWERING of their tokens, row by row. */
+export function predict({ backbone, split, taskKind, adapter, layout }: TrialParts, weights: Float32Array, rows: ArrayLike<number>): Float32Array[] {
+  return tf.tidy(() => {
+    const tape = new Tape(false);
+    const pack = packRows(split, rows);
+    const modules = new TrialModules(tape, adapter, leavesOf(layout, weights, () => false));
+    const logits = forward(tape, backbone, pack, modules, taskKind).tensor;
+    const values = logits.dataSync() as Float32Array;
+    const found = new Array<Float32Array>(pack.rows);
+    let at = 0;
+    pack.order.forEach((i, row) => {
+      const count = (taskKind === Kind.TASK_KIND_QUESTION_ANSWERING ? pack.lengths[row]! : 1) * logits.shape[1]!;
+      found[i] = values.slice(at, at + count);
+      at += count;
+    });
+    return found as never;
+  });
+}
+
+function forward(tape: Tape, backbone: Backbone, pack: PackedRows, modules: TrialModules, taskKind: TaskKind): Value {
+  return modules.logits(encode(tape, backbone, pack, modules, taskKind === Kind.TASK_KIND_QUESTION_ANSWERING));
+}
+
+function leavesOf(layout: Layout, weights: Float32Array, wanted: (name: string) => boolean): Record<string, Value> {
+  const views = Object.entries(viewsOf(layout.shapes, weights));
+  return Object.fromEntries(views.map(([name, view]) => [name, new Value(tf.tensor(view, layout.shapes[name]), wanted(name))]));
+}

@@ -1,0 +1,150 @@
+/** What a trial's modules compute, and where: Adapter of job.proto. Each method may release what it was given and nobody reads any more. */
+import { Activation, AdapterNorm, AttentionModule, FfnModule, type Adapter } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { key } from '../host/random';
+import type { AttentionDropout } from './attention';
+import { hasBiases } from './layout';
+import { add, addRow, dropout, layerNorm, linear, multiply, nonLinear, replaced, type NonLinearityName } from './operations';
+import { release, type Tape, type Value } from './tape';
+
+/** PyTorch's default, of a module's own norm. */
+const EPS = 1e-5;
+
+/** One trial's dropout at one step of its own, counted from 1. */
+export interface Dropout {
+  seed: number;
+  step: number;
+  probability: number;
+  attentionProbability: number;
+}
+
+export class TrialModules {
+  /** tensors: the trial's, by name. */
+  constructor(
+    private readonly tape: Tape,
+    private readonly adapter: Adapter,
+    private readonly tensors: Record<string, Value>,
+    private readonly dropout?: Dropout,
+  ) {}
+
+  /** Whether activated inner values are read after the block's output projection. */
+  get readsActivated(): boolean {
+    return this.adapter.ffn === FfnModule.FFN_MODULE_LORA;
+  }
+
+  /** Whether the sum before the feed-forward block's norm is read after it. */
+  get isAfterNorm(): boolean {
+    return this.adapter.ffn === FfnModule.FFN_MODULE_AFTER_NORM;
+  }
+
+  /** query or value [n, d] with what is trained beside its projection; input: of the projection, [n, d]. */
+  beside(site: 'query' | 'value' | 'ffn_in', layer: number, output: Value, input: Value, scale = 1): Value {
+    const at = `layers.${layer}.${site}`;
+    if (hasBiases(this.adapter)) return replaced(output, addRow(this.tape, output, this.tensor(`${at}.bias`), scale));
+    const module = site === 'ffn_in' ? this.adapter.ffn === FfnModule.FFN_MODULE_LORA : this.isLoraBesideAttention;
+    return module ? this.plus(output, this.lowRank(at, input, scale)) : output;
+  }
+
+  /** The attention block's output [n, d] before residual and norm; input: the block's. */
+  attentionOutput(layer: number, output: Value, input: Value): Value {
+    const at = `layers.${layer}.attention`;
+    let result = output;
+    if (this.adapter.attention === AttentionModule.ATTENTION_MODULE_SEQUENTIAL) result = this.bottleneck(at, output, true);
+    else if (this.adapter.attention === AttentionModule.ATTENTION_MODULE_PARALLEL) result = this.plus(output, this.bottleneck(at, input, false));
+    else if (hasBiases(this.adapter)) result = replaced(output, addRow(this.tape, output, this.tensor(`${at}_output.bias`)));
+    return this.dropped(result, at);
+  }
+
+  /** The feed-forward block's output [n, d] before residual and norm; input: the block's; activated: its inner values [n, f]. */
+  ffnOutput(layer: number, output: Value, input: Value, activated: Value): Value {
+    const at = `layers.${layer}.ffn`;
+    let result = output;
+    if (this.adapter.ffn === FfnModule.FFN_MODULE_SEQUENTIAL) result = this.bottleneck(at, output, true);
+    else if (this.adapter.ffn === FfnModule.FFN_MODULE_PARALLEL) result = this.plus(output, this.bottleneck(at, input, false));
+    else if (this.adapter.ffn === FfnModule.FFN_MODULE_LORA) result = this.plus(output, this.lowRank(`${at}_out`, activated));
+    else if (hasBiases(this.adapter)) result = replaced(output, addRow(this.tape, output, this.tensor(`${at}_out.bias`)));
+    return this.dropped(result, at);
+  }
+
+  /** A(x) of AFTER_NORM, without a residual. */
+  afterNorm(layer: number, x: Value): Value {
+    return this.bottleneck(`layers.${layer}.ffn`, x, false);
+  }
+
+  /** The layer's norm with what is added to its bias. */
+  norm(site: 'attention_norm' | 'ffn_norm', layer: number, output: Value): Value {
+    if (!hasBiases(this.adapter)) return output;
+    return replaced(output, addRow(this.tape, output, this.tensor(`layers.${layer}.${site}.bias`)));
+  }
+
+  attentionDropout(layer: number): AttentionDropout | undefined {
+    if (!this.dropout || this.dropout.attentionProbability === 0) return undefined;
+    return {
+      probability: this.dropout.attentionProbability,
+      key: (group) => this.dropoutKey(`layers.${layer}.attention.weights.${group}`),
+    };
+  }
+
+  /** Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or out(h) of a head without dense. */
+  logits(hidden: Value): Value {
+    const { tape } = this;
+    let x = hidden;
+    if ('head.dense.weight' in this.tensors) {
+      const dense = linear(tape, this.dropped(x, 'head.dense'), this.tensor('head.dense.weight'), this.tensor('head.dense.bias'));
+      x = this.dropped(nonLinear(tape, dense, 'tanh'), 'head.out');
+    }
+    return linear(tape, x, this.tensor('head.out.weight'), this.tensor('head.out.bias'));
+  }
+
+  /** x with the trial's dropout, keyed by the site's name. x's gradient reads x no more. */
+  dropped(x: Value, site: string): Value {
+    if (!this.dropout || this.dropout.probability === 0) return x;
+    return dropout(this.tape, x, this.dropout.probability, this.dropoutKey(site));
+  }
+
+  private get isLoraBesideAttention(): boolean {
+    return this.adapter.attention === AttentionModule.ATTENTION_MODULE_LORA;
+  }
+
+  /** (x +) s · up(f(down(x))) of x [n, d], normalized before or after as the adapter says. */
+  private bottleneck(at: string, x: Value, residual: boolean): Value {
+    const { tape, adapter } = this;
+    const norm = (y: Value): Value =>
+      layerNorm(tape, y, { weight: this.tensor(`${at}.norm.weight`), bias: this.tensor(`${at}.norm.bias`), eps: EPS });
+    const before = adapter.norm === AdapterNorm.ADAPTER_NORM_BEFORE ? norm(x) : x;
+    const inner = linear(tape, before, this.tensor(`${at}.down.weight`), this.tensor(`${at}.down.bias`));
+    const activated = replaced(inner, nonLinear(tape, inner, ACTIVATIONS[adapter.activation]!));
+    const up = linear(tape, activated, this.tensor(`${at}.up.weight`), this.tensor(`${at}.up.bias`));
+    const out = replaced(up, multiply(tape, up, adapter.scale));
+    const sum = residual ? replaced(out, add(tape, out, x)) : out;
+    return adapter.norm === AdapterNorm.ADAPTER_NORM_AFTER ? replaced(sum, norm(sum)) : sum;
+  }
+
+  /** scale · (α / r) · up(down(x)). */
+  private lowRank(at: string, x: Value, scale = 1): Value {
+    const down = this.tensor(`${at}.down.weight`);
+    const up = linear(this.tape, linear(this.tape, x, down), this.tensor(`${at}.up.weight`));
+    return replaced(up, multiply(this.tape, up, (scale * this.adapter.loraAlpha) / down.tensor.shape[0]!));
+  }
+
+  /** The sum of two that nobody else reads. */
+  private plus(a: Value, b: Value): Value {
+    const sum = add(this.tape, a, b);
+    release(a, b);
+    return sum;
+  }
+
+  private dropoutKey(site: string): readonly [number, number] {
+    const bits = key(this.dropout!.seed, 'dropout', this.dropout!.step, site);
+    return [Number(BigInt.asIntN(32, bits)), Number(BigInt.asIntN(32, bits >> 32n))];
+  }
+
+  private tensor(name: string): Value {
+    return this.tensors[name]!;
+  }
+}
+
+const ACTIVATIONS: Partial<Record<Activation, NonLinearityName>> = {
+  [Activation.ACTIVATION_RELU]: 'relu',
+  [Activation.ACTIVATION_GELU]: 'gelu',
+  [Activation.ACTIVATION_SWISH]: 'swish',
+};

@@ -1,0 +1,41 @@
+/** AdamW (Loshchilov & Hutter 2019) over one trial's flat vector. In JavaScript: a trial's own numbers are few beside the backbone's products. */
+import type { Train } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+
+/** Moments of one trial, of the parameters' length. `decayed`: how many parameters, from the first, have weight decay. */
+export class AdamW {
+  constructor(
+    readonly firstMoment: Float32Array,
+    readonly secondMoment: Float32Array,
+    private readonly decayed: number,
+  ) {}
+
+  /** One update in place, by the gradient times `clip`; step is the trial's own, counted from 1. */
+  update(parameters: Float32Array, gradient: Float32Array, clip: number, train: Train, step: number, rate: number): void {
+    const { adamBeta1: beta1, adamBeta2: beta2, adamEpsilon: epsilon } = train;
+    const { firstMoment, secondMoment } = this;
+    const keep = 1 - rate * train.weightDecay;
+    const rootCorrection = Math.sqrt(1 - beta2 ** step);
+    const stepSize = rate / (1 - beta1 ** step);
+    for (let i = 0; i < parameters.length; i++) {
+      const g = gradient[i]! * clip;
+      const first = firstMoment[i]! + (1 - beta1) * (g - firstMoment[i]!);
+      const second = beta2 * secondMoment[i]! + (1 - beta2) * g * g;
+      firstMoment[i] = first;
+      secondMoment[i] = second;
+      const before = i < this.decayed ? parameters[i]! * keep : parameters[i]!;
+      parameters[i] = before - (stepSize * first) / (Math.sqrt(second) / rootCorrection + epsilon);
+    }
+  }
+}
+
+/** What a gradient of this norm is multiplied by, so that it is at most maxNorm; 0 does not clip. */
+export function clipFactor(norm: number, maxNorm: number): number {
+  return maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1;
+}
+
+/** The Euclidean norm, summed in float64. */
+export function euclideanNorm(values: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
+  return Math.sqrt(sum);
+}

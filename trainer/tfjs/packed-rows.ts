@@ -1,0 +1,122 @@
+/**
+ * Rows of a step laid one after the other, shortest first, without padding: a frozen layer computes no token that is not there. Attention alone pads,
+ * among neighbours of nearly one length.
+ */
+import type { Split } from '../host/splits';
+import { tf, type Tensor } from './tensorflow';
+
+/** A row is padded to at most this many times its length: more makes many small products, less computes much for nothing. */
+const MOST_PADDING = 1.25;
+
+/** Neighbouring rows that are attended to together, each padded to the longest one's length. */
+export interface RowGroup {
+  rows: number;
+  length: number;
+  /** int32 [rows · length]: the token of each place; where there is none, the row's first. */
+  places: Tensor;
+  /** float32 [rows · length, 1]: 1 where there is a token, else 0; none where every row is full. */
+  present: Tensor | undefined;
+  /** float32 [rows, 1, 1, length]: added to scores, so that no query attends to a place without a token. */
+  mask: Tensor | undefined;
+}
+
+/** exp of it is 0 in float32, whatever a score is. */
+const NEVER = -1e9;
+
+export interface PackedRows {
+  tokens: number;
+  rows: number;
+  /** int32 [tokens] each. */
+  inputIds: Tensor;
+  tokenTypeIds: Tensor;
+  positions: Tensor;
+  /** int32 [rows]: where each row begins. */
+  first: Tensor;
+  groups: RowGroup[];
+  /** int32 [tokens]: where each token is among the groups' places, one group after the other. */
+  unpadded: Tensor;
+  /** Which of the asked rows each one is, and of each its number of tokens. */
+  order: number[];
+  lengths: number[];
+}
+
+/** Packs these rows of a split; its tensors are the caller's to free. */
+export function packRows({ inputIds, tokenTypeIds, offsets }: Split, asked: ArrayLike<number>): PackedRows {
+  const lengthOf = (row: number): number => offsets[row + 1]! - offsets[row]!;
+  const order = Array.from(asked, (_, i) => i).sort((a, b) => lengthOf(asked[a]!) - lengthOf(asked[b]!));
+  const lengths = order.map((i) => lengthOf(asked[i]!));
+  const tokens = lengths.reduce((sum, length) => sum + length, 0);
+  const ids = new Int32Array(tokens);
+  const types = new Int32Array(tokens);
+  const positions = new Int32Array(tokens);
+  const first = new Int32Array(order.length);
+  let at = 0;
+  order.forEach((i, row) => {
+    const begin = offsets[asked[i]!]!;
+    first[row] = at;
+    for (let place = 0; place < lengths[row]!; place++, at++) {
+      ids[at] = inputIds[begin + place]!;
+      types[at] = tokenTypeIds[begin + place]!;
+      positions[at] = place;
+    }
+  });
+  const { groups, unpadded } = group(lengths, first, tokens);
+  const int32 = (values: Int32Array): Tensor => tf.tensor1d(values, 'int32');
+  return {
+    tokens,
+    rows: order.length,
+    inputIds: int32(ids),
+    tokenTypeIds: int32(types),
+    positions: int32(positions),
+    first: int32(first),
+    groups,
+    unpadded: int32(unpadded),
+    order,
+    lengths,
+  };
+}
+
+function group(lengths: number[], first: Int32Array, tokens: number): { groups: RowGroup[]; unpadded: Int32Array } {
+  const groups: RowGroup[] = [];
+  const unpadded = new Int32Array(tokens);
+  let before = 0;
+  for (let begin = 0; begin < lengths.length; ) {
+    let end = begin;
+    while (end < lengths.length && lengths[end]! <= lengths[begin]! * MOST_PADDING) end++;
+    const made = groupOf(lengths, first, begin, end);
+    for (let row = begin; row < end; row++) {
+      for (let place = 0; place < lengths[row]!; place++) unpadded[first[row]! + place] = before + (row - begin) * made.length + place;
+    }
+    before += made.rows * made.length;
+    groups.push(made);
+    begin = end;
+  }
+  return { groups, unpadded };
+}
+
+function groupOf(lengths: number[], first: Int32Array, begin: number, end: number): RowGroup {
+  const rows = end - begin;
+  const length = lengths[end - 1]!;
+  const places = new Int32Array(rows * length);
+  const present = new Float32Array(rows * length);
+  for (let row = 0; row < rows; row++) {
+    for (let place = 0; place < length; place++) {
+      const there = place < lengths[begin + row]!;
+      places[row * length + place] = first[begin + row]! + (there ? place : 0);
+      present[row * length + place] = there ? 1 : 0;
+    }
+  }
+  const full = lengths[begin] === length;
+  return {
+    rows,
+    length,
+    places: tf.tensor1d(places, 'int32'),
+    present: full ? undefined : tf.tensor2d(present, [rows * length, 1]),
+    mask: full
+      ? undefined
+      : tf.tensor4d(
+          present.map((value) => (value === 1 ? 0 : NEVER)),
+          [rows, 1, 1, length],
+        ),
+  };
+}

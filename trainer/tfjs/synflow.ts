@@ -1,0 +1,78 @@
+/** SynFlow (Tanaka et al. 2020): how much of what flows through a trial's modules flows through each weight. Without data and backbone, in float64. */
+import { AttentionModule, FfnModule, type Adapter } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { bottlenecks, type Shapes } from './layout';
+import type { Scores } from './ranking';
+
+/** A vector, and what takes R's derivative by it to the vectors and matrices that it was made of. */
+interface Flow {
+  value: Float64Array;
+  back(gradient: Float64Array): void;
+}
+
+/** |w · ∂R/∂w| of the prunable matrices by name, those removed being 0. R is as PRUNER_SYNFLOW in job.proto says. */
+export function synflowScores(adapter: Adapter, layers: number, hidden: number, shapes: Shapes, weights: Record<string, Float32Array>): Scores {
+  const magnitudes = Object.fromEntries(Object.entries(weights).map(([name, values]) => [name, Float64Array.from(values, Math.abs)]));
+  const scores = Object.fromEntries(Object.entries(weights).map(([name, { length }]) => [name, new Float64Array(length)]));
+
+  /** W x, for W [out, in]. */
+  const product = (name: string, x: Flow): Flow => {
+    const w = magnitudes[name]!;
+    const [out, inputs] = shapes[name] as [number, number];
+    const value = new Float64Array(out);
+    for (let o = 0, at = 0; o < out; o++) {
+      let sum = 0;
+      for (let i = 0; i < inputs; i++, at++) sum += w[at]! * x.value[i]!;
+      value[o] = sum;
+    }
+    const back = (gradient: Float64Array): void => {
+      const score = scores[name]!;
+      const into = new Float64Array(inputs);
+      for (let o = 0, at = 0; o < out; o++) {
+        for (let i = 0; i < inputs; i++, at++) {
+          const through = w[at]! * gradient[o]!;
+          into[i]! += through;
+          // Each matrix is met once.
+          score[at] = through * x.value[i]!;
+        }
+      }
+      x.back(into);
+    };
+    return { value, back };
+  };
+  const module = (site: string, x: Flow): Flow => product(`${site}.up.weight`, product(`${site}.down.weight`, x));
+  const times = (scale: number, x: Flow): Flow => ({
+    value: x.value.map((value) => scale * value),
+    back: (gradient) => x.back(gradient.map((value) => scale * value)),
+  });
+  /** x and what was made of it, summed. The derivative by x is the sum of what comes back on all ways. */
+  const residual = (x: Flow, branches: (from: Flow) => Flow[]): Flow => {
+    const collected = new Float64Array(x.value.length);
+    const collect = (gradient: Float64Array): void => gradient.forEach((value, i) => (collected[i]! += value));
+    const made = branches({ value: x.value, back: collect });
+    return {
+      value: x.value.map((value, i) => made.reduce((sum, branch) => sum + branch.value[i]!, value)),
+      back: (gradient) => {
+        collect(gradient);
+        for (const branch of made) branch.back(gradient);
+        x.back(collected);
+      },
+    };
+  };
+
+  let x: Flow = { value: new Float64Array(hidden).fill(1), back: () => undefined };
+  for (let layer = 0; layer < layers; layer++) {
+    const at = `layers.${layer}.`;
+    const besideAttention = adapter.loraAlpha / adapter.attentionBottleneck;
+    const besideFfn = adapter.loraAlpha / adapter.ffnBottleneck;
+    if (bottlenecks(adapter).includes('attention')) x = residual(x, (from) => [times(adapter.scale, module(`${at}attention`, from))]);
+    if (adapter.attention === AttentionModule.ATTENTION_MODULE_LORA) {
+      x = residual(x, (from) => ['query', 'value'].map((site) => times(besideAttention, module(`${at}${site}`, from))));
+    }
+    if (bottlenecks(adapter).includes('ffn')) x = residual(x, (from) => [times(adapter.scale, module(`${at}ffn`, from))]);
+    if (adapter.ffn === FfnModule.FFN_MODULE_LORA) {
+      x = residual(x, (from) => [times(besideFfn, module(`${at}ffn_out`, times(besideFfn, module(`${at}ffn_in`, from))))]);
+    }
+  }
+  x.back(new Float64Array(hidden).fill(1));
+  return scores;
+}
