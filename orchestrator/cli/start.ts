@@ -59,6 +59,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
   const runtime = await ensureUp({
     stateDir,
     root,
+    framework: options.framework,
     python: options.python,
     device: options.device,
     threads: options.threads,

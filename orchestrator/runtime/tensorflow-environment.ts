@@ -181,7 +181,8 @@ class Setup {
     if (!(await installWheel(WHEEL, folder, this.log, WHEEL_TAGS))) return false;
     const lib = join(dependencies, 'lib');
     mkdirSync(lib, { recursive: true });
-    for (const name of ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2']) renameSync(join(folder, 'tensorflow', name), join(lib, name));
+    for (const name of ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'])
+      renameSync(join(folder, 'tensorflow', name), join(lib, name));
     symlinkSync('libtensorflow_cc.so.2', join(lib, 'libtensorflow.so'));
     symlinkSync('libtensorflow_framework.so.2', join(lib, 'libtensorflow_framework.so'));
     renameSync(join(folder, 'tensorflow', 'include'), join(dependencies, 'include'));
@@ -245,7 +246,11 @@ class Setup {
 
   private failure(what: string, exitCode: 1 | 3, hint: string): UserError {
     const lines = tailLog(this.log, 6).join('\n  ');
-    return new UserError(`the TensorFlow.js trainer cannot be set up: ${what}\n  ${lines}`, exitCode, `${hint}The whole log: ${this.log}\n${WAYS_OUT}`);
+    return new UserError(
+      `the TensorFlow.js trainer cannot be set up: ${what}\n  ${lines}`,
+      exitCode,
+      `${hint}The whole log: ${this.log}\n${WAYS_OUT}`,
+    );
   }
 }
 
@@ -263,7 +268,8 @@ function linkExisting(folder: string, dependencies: string): void {
     );
   }
   mkdirSync(join(dependencies, 'lib'), { recursive: true });
-  for (const name of readdirSync(lib).filter((each) => each.startsWith('libtensorflow'))) symlinkSync(join(lib, name), join(dependencies, 'lib', name));
+  for (const name of readdirSync(lib).filter((each) => each.startsWith('libtensorflow')))
+    symlinkSync(join(lib, name), join(dependencies, 'lib', name));
   for (const [wanted, others] of [
     ['libtensorflow', ['libtensorflow', 'libtensorflow_cc']],
     ['libtensorflow_framework', ['libtensorflow_framework']],

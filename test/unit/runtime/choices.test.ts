@@ -131,9 +131,12 @@ describe('the interpreter', () => {
 
 describe('services that run', () => {
   const running: RuntimeConfig = {
-    ...{ format: 1, root: '/root', build: '', taskQueue: 'q' },
+    ...{ format: 2, root: '/root', build: '', taskQueue: 'q' },
     temporal: { kind: 'embedded', binary: 't', version: '1', address: '127.0.0.1:7233', uiPort: 8233, namespace: 'default' },
-    trainer: { kind: 'local', address: 'unix:/s', python: 'p', ownPython: null, pythonPath: '', device: 'cpu', threads: null },
+    trainer: {
+      ...{ kind: 'local', framework: 'torch', address: 'unix:/s', command: { file: 'p', args: [], env: {} } },
+      ...{ ownPython: null, device: 'cpu', threads: null },
+    },
   };
   const wish = { stateDir: '/state', root: '/root', onProgress };
 
@@ -156,7 +159,7 @@ describe('doctor', () => {
     const findings = await examine({ stateDir: state, root: join(folder, 'root'), dataDir: '/none', python: '/none/python' });
     expect(existsSync(state)).toBe(false);
     const broken = findings.filter((finding) => finding.state === 'broken');
-    expect(broken.map(({ name }) => name)).toEqual(['trainer environment', 'data']);
+    expect(broken.map(({ name }) => name)).toEqual(['trainer torch', 'data']);
     expect(broken.every(({ advice }) => advice !== null)).toBe(true);
   });
 });
