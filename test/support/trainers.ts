@@ -2,7 +2,7 @@
  * The trainers that the conformance suite runs against, each a Jest project of its own with the same cases.
  *
  *   conformance        the command in SA_ORCH_TEST_TRAINER, split at spaces, for example `my-trainer --verbose`; without it the torch trainer
- *   conformance-tfjs   the TensorFlow.js trainer, with the environment that SA_ORCH_TEST_TFJS has as JSON
+ *   conformance-tfjs   the TensorFlow.js trainer, with the TensorFlow.js at SA_ORCH_TEST_TFJS
  *   conformance-toy    the toy in test/support/toy-trainer
  */
 import { existsSync } from 'node:fs';
@@ -32,9 +32,9 @@ export function trainerCommand(name: TrainerName): TrainerCommand | { missing: s
     case 'toy':
       return { file: process.execPath, args: [built('test/support/toy-trainer/main.js')], env: {} };
     case 'tfjs': {
-      const env = process.env.SA_ORCH_TEST_TFJS;
-      if (!env) return { missing: 'SA_ORCH_TEST_TFJS is not set' };
-      return { file: process.execPath, args: [built('trainer/tfjs/main.js')], env: JSON.parse(env) as Record<string, string> };
+      const modulePath = process.env.SA_ORCH_TEST_TFJS;
+      if (!modulePath) return { missing: 'SA_ORCH_TEST_TFJS is not set' };
+      return { file: process.execPath, args: [built('trainer/tfjs/main.js')], env: { SA_ORCH_TFJS_NODE: modulePath } };
     }
     case 'default': {
       const [file, ...args] = process.env.SA_ORCH_TEST_TRAINER?.split(' ') ?? [];
