@@ -1,15 +1,16 @@
 // Four kinds of tests, each a project of its own: `npx jest --selectProjects unit`.
 //
 //   unit         functions and files; seconds
-//   conformance  the contract in proto/, against a real trainer process
+//   conformance  the contract in proto/, against a real trainer process: the one that SA_ORCH_TEST_TRAINER starts, by default torch's;
+//                conformance-tfjs and conformance-toy are the same cases against these trainers
 //   fidelity     the same numbers as the reference implementations, on real rows
 //   durability   real processes that are killed
 //   replay       saved workflow histories against today's workflow code
-const project = (displayName, setupFilesAfterEnv = []) => ({
+const project = (displayName, setupFilesAfterEnv = [], folder = displayName) => ({
   displayName,
   rootDir: __dirname,
   roots: ['<rootDir>/test'],
-  testMatch: [`<rootDir>/test/${displayName}/**/*.test.ts`],
+  testMatch: [`<rootDir>/test/${folder}/**/*.test.ts`],
   testEnvironment: 'node',
   transform: {
     '^.+\\.[jt]s$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
@@ -24,13 +25,21 @@ const project = (displayName, setupFilesAfterEnv = []) => ({
 
 const processTests = ['<rootDir>/test/support/process-tests.ts'];
 
+const conformance = (displayName, trainerUnderTest) => ({
+  ...project(displayName, processTests, 'conformance'),
+  globals: { trainerUnderTest },
+  globalSetup: '<rootDir>/test/support/ask-capabilities.ts',
+});
+
 /** @type {import('jest').Config} */
 module.exports = {
   // One file at a time: a trainer uses every core.
   maxWorkers: 1,
   projects: [
     project('unit'),
-    project('conformance', processTests),
+    conformance('conformance', 'default'),
+    conformance('conformance-tfjs', 'tfjs'),
+    conformance('conformance-toy', 'toy'),
     project('fidelity', processTests),
     project('durability', processTests),
     project('replay', processTests),

@@ -72,6 +72,8 @@ function generateContract() {
   if (stampIn(GENERATED) === stamp) return;
   const fresh = join(WORKSHOP, 'contract');
   run('generating the contract', '@bufbuild/buf/bin/buf', ['generate', '--output', fresh]);
+  // What gRPC reflection tells.
+  run('describing the contract', '@bufbuild/buf/bin/buf', ['build', '--output', join(fresh, 'gen', 'ts', 'descriptors.binpb')]);
   writeFileSync(join(fresh, 'gen', 'ts', '.stamp'), stamp);
   swapIn(join(fresh, 'gen', 'ts'), GENERATED);
 }

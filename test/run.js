@@ -33,6 +33,8 @@ async function main() {
     replay: () => jest('replay'),
     pytest: () => pytest(python),
     conformance: () => jest('conformance'),
+    'conformance-tfjs': () => jest('conformance-tfjs'),
+    'conformance-toy': () => jest('conformance-toy'),
     fidelity: () => jest('fidelity'),
     durability: () => jest('durability'),
   };

@@ -1,5 +1,6 @@
 /** Options that several commands share, each defined once. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { FRAMEWORKS, type Framework } from '../runtime/trainer-command';
 
 /** Where files are. */
 export interface PlaceOptions {
@@ -20,6 +21,7 @@ export interface SweepOptions {
 /** Which services to use instead of starting them here. */
 export interface ServiceOptions {
   trainer?: string;
+  framework?: Framework;
   python?: string;
   device?: string;
   threads?: number;
@@ -48,7 +50,11 @@ export function addSweepOptions(command: Command): Command {
 export function addServiceOptions(command: Command): Command {
   return command
     .option('--trainer <address>', 'use this trainer (unix:<path> or host:port) instead of starting one')
-    .option('--python <path>', 'Python interpreter for the trainer (default: an environment that is made on first use, or SA_ORCH_PYTHON)')
+    .addOption(new Option('--framework <name>', 'of the trainer (default: torch, or tfjs where there is no Python)').choices(FRAMEWORKS))
+    .option(
+      '--python <path>',
+      'Python interpreter for the torch trainer (default: an environment that is made on first use, or SA_ORCH_PYTHON)',
+    )
     .addOption(new Option('--device <kind>', 'where the trainer computes').choices(['auto', 'cpu', 'cuda']))
     .option('--threads <n>', 'CPU threads of the trainer; results to the last digit depend on it', parseInteger);
 }

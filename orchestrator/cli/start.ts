@@ -59,6 +59,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
   const runtime = await ensureUp({
     stateDir,
     root,
+    framework: options.framework,
     python: options.python,
     device: options.device,
     threads: options.threads,
@@ -137,7 +138,8 @@ async function checkTrainer(address: string, plan: Plan, root: string): Promise<
     const capabilities = await trainer.getCapabilities();
     const lacking = checkPlan(plan, capabilities);
     if (lacking.length > 0) {
-      throw new UserError(`the trainer at ${address} cannot run this sweep:\n  ${lacking.join('\n  ')}`, 2);
+      const hint = capabilities.framework === 'tfjs' ? 'The PyTorch trainer does more: --framework torch.' : undefined;
+      throw new UserError(`the trainer at ${address} cannot run this sweep:\n  ${lacking.join('\n  ')}`, 2, hint);
     }
     if (capabilities.artifactRootId !== artifactRootId(root)) {
       throw new UserError(

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { runInForeground } from '../runtime/foreground';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
-import { trainerArguments } from '../runtime/services';
-import { ensureTrainerEnvironment } from '../runtime/trainer-environment';
+import { FRAMEWORKS, setUpTrainer, trainerArguments, type Framework } from '../runtime/trainer-command';
 import { addPlaceOptions, parseInteger, type PlaceOptions } from './options';
 import { progressLineOnStderr, runAction } from './output';
 
 interface TrainerOptions extends PlaceOptions {
+  framework: Framework;
   listen: string;
   python?: string;
   device?: string;
@@ -24,9 +24,9 @@ interface TrainerOptions extends PlaceOptions {
 export function trainerCommand(): Command {
   const command = new Command('trainer')
     .description('run a trainer here, in the foreground, until it is told to stop (Ctrl-C, SIGTERM)')
-    .addOption(new Option('--framework <name>', 'training framework').choices(['torch']).default('torch'))
+    .addOption(new Option('--framework <name>', 'training framework').choices(FRAMEWORKS).default('torch'))
     .requiredOption('--listen <address>', 'unix:<path>, or host:port with --tls-cert and --tls-key, or with --insecure')
-    .option('--python <path>', 'Python interpreter (default: an environment that is made on first use, or SA_ORCH_PYTHON)')
+    .option('--python <path>', 'torch: Python interpreter (default: an environment that is made on first use, or SA_ORCH_PYTHON)')
     .addOption(new Option('--device <kind>', 'where it computes').choices(['auto', 'cpu', 'cuda']))
     .option('--threads <n>', 'CPU threads; results to the last digit depend on it', parseInteger)
     .option('--queue-length <n>', 'how many jobs may wait', parseInteger)
@@ -41,11 +41,17 @@ export function trainerCommand(): Command {
     );
   return addPlaceOptions(command).action((options: TrainerOptions) =>
     runAction(options.json === true, async () => {
-      const { python, env, description } = await ensureTrainerEnvironment({ python: options.python, onProgress: progressLineOnStderr });
-      progressLineOnStderr('✓', 'trainer environment', description);
+      const {
+        file,
+        args: first,
+        env,
+      } = await setUpTrainer(options.framework, {
+        python: options.python,
+        onProgress: progressLineOnStderr,
+      });
       const state = join(stateDirectory(options.stateDir), 'trainer');
       const args = trainerArguments(options.listen, artifactRoot(options.root), state, options.device ?? null, options.threads ?? null);
-      process.exitCode = await runInForeground(python, [...args, ...listenerArguments(options)], env);
+      process.exitCode = await runInForeground(file, [...first, ...args, ...listenerArguments(options)], env);
     }),
   );
 }

@@ -16,11 +16,11 @@ export function upCommand(): Command {
     );
   return addJsonOption(addServiceOptions(addPlaceOptions(command))).action((options: UpCommandOptions) =>
     runAction(options.json === true, async () => {
-      const { python, device, threads, trainer: trainerAddress } = options;
+      const { framework, python, device, threads, trainer: trainerAddress } = options;
       const runtime = await ensureUp({
         stateDir: stateDirectory(options.stateDir),
         root: artifactRoot(options.root),
-        ...{ python, device, threads, trainerAddress },
+        ...{ framework, python, device, threads, trainerAddress },
         onProgress: options.json ? progressLineOnStderr : progressLine,
       });
       if (options.json) {

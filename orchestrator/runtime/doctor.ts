@@ -12,6 +12,7 @@ import { findOnPath } from './run-command';
 import { runtimeStatus } from './status';
 import { peekTemporalBinary } from './temporal-binary';
 import { externalTemporal } from './temporal-client';
+import { hasTensorflowEnvironment, missingTools } from './tensorflow-environment';
 import { checkVersions, pinnedEnvironment } from './trainer-environment';
 
 export interface Finding {
@@ -40,8 +41,9 @@ export async function examine(places: Places): Promise<Finding[]> {
   const checks: [string, () => Promise<Omit<Finding, 'name'>> | Omit<Finding, 'name'>][] = [
     ['node', () => fine(`${process.versions.node}`)],
     ['temporal', checkTemporal],
-    ['python', () => checkPython(places.python)],
-    ['trainer environment', () => checkEnvironment(places.python)],
+    ['trainer torch: python', () => asTorchIsNeeded(checkPython, places.python)],
+    ['trainer torch', () => asTorchIsNeeded(checkEnvironment, places.python)],
+    ['trainer tfjs', checkTensorflow],
     ['backbone', checkBackbone],
     ['gpu', () => fine(detectGpu() ? 'an NVIDIA driver is here' : 'none: trials run on the CPU, and `quick` profiles are chosen')],
     ['data', () => checkData(places.dataDir)],
@@ -91,6 +93,24 @@ async function checkEnvironment(own: string | undefined): Promise<Omit<Finding, 
   const { folder } = pinnedEnvironment();
   if (!isComplete(folder)) return fine('will be made at the first start (minutes)');
   return fine(`${await checkVersions(join(folder, 'bin', 'python'), false)}, in ${folder}`);
+}
+
+/** Where TensorFlow.js is set up and no interpreter is named, a start goes on without torch. */
+async function asTorchIsNeeded(check: (own: string | undefined) => Promise<Omit<Finding, 'name'>>, own: string | undefined) {
+  try {
+    return await check(own);
+  } catch (error) {
+    if (!(error instanceof UserError) || own !== undefined || !hasTensorflowEnvironment()) throw error;
+    return { state: 'note' as const, text: `${error.message}; a start uses tfjs`, advice: error.hint ?? null };
+  }
+}
+
+/** Missing tools are a note: torch is the trainer that a start takes by itself. */
+function checkTensorflow(): Omit<Finding, 'name'> {
+  if (hasTensorflowEnvironment()) return fine('TensorFlow.js is set up');
+  const missing = missingTools();
+  if (missing.length === 0) return fine('will be made at the first start with --framework tfjs (a minute or two)');
+  return { state: 'note', text: 'cannot be built here', advice: missing.join('\n') };
 }
 
 function checkBackbone(): Omit<Finding, 'name'> {

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { readIfThere, writeFileAtomic } from '../../common/files';
+import type { Framework, TrainerCommand } from './trainer-command';
 
 /** A Temporal server of our own, with its database in the state directory. */
 export interface EmbeddedTemporal {
@@ -22,14 +23,15 @@ export interface ExternalTemporal {
   namespace: string;
 }
 
-/** A torch trainer that is started here. */
+/** A trainer that is started here. */
 export interface LocalTrainer {
   kind: 'local';
+  framework: Framework;
   /** `unix:<path>`. */
   address: string;
-  python: string;
-  pythonPath: string;
-  /** The interpreter that the user named; null where it is an environment of our own. */
+  /** What starts it, but for the options that every trainer has. */
+  command: TrainerCommand;
+  /** torch: the interpreter that the user named; null where it is an environment of our own. */
   ownPython: string | null;
   /** null: the trainer chooses. */
   device: string | null;
@@ -42,8 +44,10 @@ export interface ExternalTrainer {
   address: string;
 }
 
+const FORMAT = 2;
+
 export interface RuntimeConfig {
-  format: 1;
+  format: typeof FORMAT;
   /** The artifact root. */
   root: string;
   /** Stamp of the build that the worker's code is from. */
@@ -55,10 +59,11 @@ export interface RuntimeConfig {
 
 const configPath = (stateDir: string): string => join(stateDir, 'runtime.json');
 
-/** The configuration of the last `up`; undefined where there was none. */
+/** The configuration of the last `up`; undefined where there was none, or it was of an older version. */
 export function readRuntimeConfig(stateDir: string): RuntimeConfig | undefined {
   const content = readIfThere(configPath(stateDir));
-  return content === undefined ? undefined : (JSON.parse(content) as RuntimeConfig);
+  const config = content === undefined ? undefined : (JSON.parse(content) as RuntimeConfig);
+  return config?.format === FORMAT ? config : undefined;
 }
 
 export function writeRuntimeConfig(stateDir: string, config: RuntimeConfig): void {

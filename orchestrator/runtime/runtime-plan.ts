@@ -9,13 +9,15 @@ import type { EmbeddedTemporal, ExternalTrainer, LocalTrainer, RuntimeConfig } f
 import { findTemporalBinary } from './temporal-binary';
 import { connectTo, externalTemporal } from './temporal-client';
 import { planEmbeddedServer } from './temporal-server';
-import { ensureTrainerEnvironment } from './trainer-environment';
+import { chooseFramework, setUpTrainer, type Framework } from './trainer-command';
 
 export interface UpOptions {
   stateDir: string;
   /** The artifact root. */
   root: string;
-  /** The trainer's interpreter; an environment of our own where not given. */
+  /** Of the trainer that is started here; where not given, torch where it can be had. */
+  framework?: Framework;
+  /** The torch trainer's interpreter; an environment of our own where not given. */
   python?: string;
   /** `auto`, `cpu` or `cuda`. */
   device?: string;
@@ -30,7 +32,7 @@ export async function planRuntime(options: UpOptions, last: RuntimeConfig | unde
   const { root, stateDir, onProgress } = options;
   const temporal = externalTemporal() ?? (await planEmbedded(stateDir, last, onProgress));
   const trainer = await planTrainer(options, last);
-  return { format: 1, root, build: buildStamp(), taskQueue: taskQueueFor(root, temporal, trainer), temporal, trainer };
+  return { format: 2, root, build: buildStamp(), taskQueue: taskQueueFor(root, temporal, trainer), temporal, trainer };
 }
 
 async function planEmbedded(stateDir: string, last: RuntimeConfig | undefined, onProgress: OnProgress): Promise<EmbeddedTemporal> {
@@ -41,18 +43,22 @@ async function planEmbedded(stateDir: string, last: RuntimeConfig | undefined, o
 /** What the user leaves out stays as it was: `watch` after a crash must bring back the trainer that `start --device cuda` had. */
 async function planTrainer(options: UpOptions, last: RuntimeConfig | undefined): Promise<LocalTrainer | ExternalTrainer> {
   const { stateDir, python, device, threads, trainerAddress, onProgress } = options;
-  const wantsLocal = python !== undefined || device !== undefined || threads !== undefined;
+  const wantsLocal = [options.framework, python, device, threads].some((wish) => wish !== undefined);
   if (trainerAddress !== undefined) return { kind: 'external', address: trainerAddress };
   if (last?.trainer.kind === 'external' && !wantsLocal) return last.trainer;
   const before = last?.trainer.kind === 'local' ? last.trainer : undefined;
-  const environment = await ensureTrainerEnvironment({ python: python ?? before?.ownPython ?? undefined, onProgress });
-  onProgress('✓', 'trainer environment', environment.description);
+  const ownPython = python ?? before?.ownPython ?? null;
+  const setUp = { python: ownPython ?? undefined, onProgress };
+  const framework = options.framework ?? (python === undefined ? before?.framework : 'torch') ?? (await chooseFramework(setUp));
+  if (framework === 'tfjs' && python !== undefined) {
+    throw new UserError('--python is the torch trainer’s; --framework is tfjs', 2, 'Leave one of the two out.');
+  }
   return {
     kind: 'local',
+    framework,
     address: `unix:${socketPath(stateDir, 'trainer.sock')}`,
-    python: environment.python,
-    ownPython: python ?? before?.ownPython ?? null,
-    pythonPath: environment.env.PYTHONPATH,
+    command: await setUpTrainer(framework, setUp),
+    ownPython,
     device: device ?? before?.device ?? null,
     threads: threads ?? before?.threads ?? null,
   };
@@ -86,6 +92,7 @@ export function refuseOtherWishes(running: RuntimeConfig, options: UpOptions): v
   };
   compare('--root', options.root, running.root);
   compare('--trainer', options.trainerAddress, trainer.address);
+  compare('--framework', options.framework, local?.framework);
   compare('--device', options.device, local?.device);
   compare('--threads', options.threads, local?.threads);
   compare('--python', options.python, local?.ownPython);

@@ -5,12 +5,13 @@ import { readLog } from './log-file';
 import { packageRoot } from './paths';
 import type { EmbeddedTemporal, LocalTrainer, RuntimeConfig } from './runtime-config';
 import type { ServiceName, ServiceRecord } from './supervisor-state';
+import { trainerArguments, type TrainerCommand } from './trainer-command';
 import { completeServerStart, isServerHealthy, removeIncompleteDatabase, serverArguments } from './temporal-server';
 
 export interface Service {
   name: ServiceName;
   address: string | null;
-  command: { file: string; args: string[]; env: Record<string, string> };
+  command: TrainerCommand;
   /** Started only once this one is ready. */
   needs?: ServiceName;
   /** Runs before each start. */
@@ -43,31 +44,12 @@ function temporalService(stateDir: string, temporal: EmbeddedTemporal): Service 
   };
 }
 
-/** The trainer's command line. */
-export function trainerArguments(
-  address: string,
-  root: string,
-  trainerState: string,
-  device: string | null,
-  threads: number | null,
-): string[] {
-  return [
-    ...['-m', 'sparse_adapter_trainer', '--listen', address, '--root', root, '--state', trainerState],
-    ...(device === null ? [] : ['--device', device]),
-    ...(threads === null ? [] : ['--threads', String(threads)]),
-  ];
-}
-
-function trainerService(
-  stateDir: string,
-  { root }: RuntimeConfig,
-  { address, python, pythonPath, device, threads }: LocalTrainer,
-): Service {
+function trainerService(stateDir: string, { root }: RuntimeConfig, { address, command, device, threads }: LocalTrainer): Service {
   const args = trainerArguments(address, root, join(stateDir, 'trainer'), device, threads);
   return {
     name: 'trainer',
     address,
-    command: { file: python, args, env: { PYTHONPATH: pythonPath, PYTHONUNBUFFERED: '1' } },
+    command: { ...command, args: [...command.args, ...args] },
     isHealthy: () => isTrainerHealthy(address),
   };
 }

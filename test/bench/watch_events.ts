@@ -1,7 +1,8 @@
 /** How fast a client drains a job's log of 100,000 events from a torch trainer, over WatchJob and a unix socket. Prints JSON. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { PYTHON_PATH, REPOSITORY, TrainerPlace } from '../support/trainer-process';
+import { TrainerPlace } from '../support/trainer-process';
+import { PYTHON_PATH, REPOSITORY } from '../support/trainers';
 
 const EVENTS = 100_000;
 const RUNS = 3;

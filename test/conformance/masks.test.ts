@@ -10,6 +10,7 @@ import {
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { float32Tensor, readSafetensors } from '../../orchestrator/data/safetensors';
+import { testOf } from '../support/abilities';
 import { events, job, PRUNE, results, run, submit, train, trial } from '../support/jobs';
 import { describeStartedTrainer } from '../support/started-trainer';
 
@@ -28,13 +29,13 @@ describeStartedTrainer('the masks of a trainer', (here) => {
     );
   const masksOf = (id: string) => masksIn(`trials/${id}/masks.safetensors`);
 
-  test('keep N of each M neighbours of a row, where groups are asked for', async () => {
-    const group = { structure: MaskStructure.MASK_STRUCTURE_N_M, groupSize: 4, groupKept: 1, sparsity: 0.75 };
-    const trials = [Pruner.PRUNER_MAG, Pruner.PRUNER_SNIP, Pruner.PRUNER_RAND].map((pruner, i) =>
-      pruned(`groups-${i}`, { ...group, scope: PruneScope.PRUNE_SCOPE_LOCAL, pruner }),
-    );
-    await run(here.client, job(here.dataset, trials, PRUNE));
-    for (const { trialId } of trials) {
+  const group = { structure: MaskStructure.MASK_STRUCTURE_N_M, groupSize: 4, groupKept: 1, sparsity: 0.75 };
+  const grouped = [Pruner.PRUNER_MAG, Pruner.PRUNER_SNIP, Pruner.PRUNER_RAND].map((pruner, i) =>
+    pruned(`groups-${i}`, { ...group, scope: PruneScope.PRUNE_SCOPE_LOCAL, pruner }),
+  );
+  testOf(grouped, 'keep N of each M neighbours of a row, where groups are asked for', async () => {
+    await run(here.client, job(here.dataset, grouped, PRUNE));
+    for (const { trialId } of grouped) {
       for (const [name, { kept }] of masksOf(trialId)) {
         const groups = Array.from({ length: kept.length / 4 }, (_, g) => sum(kept.slice(4 * g, 4 * g + 4)));
         expect({ name, counts: [...new Set(groups)] }).toEqual({ name, counts: [1] });
@@ -42,9 +43,9 @@ describeStartedTrainer('the masks of a trainer', (here) => {
     }
   });
 
-  test('keep or remove a bottleneck unit as a whole, a row of down with its column of up', async () => {
-    const prune = { structure: MaskStructure.MASK_STRUCTURE_UNITS, pruner: Pruner.PRUNER_SNIP, sparsity: 0.5 };
-    await run(here.client, job(here.dataset, [pruned('units', prune)], PRUNE));
+  const unitwise = pruned('units', { structure: MaskStructure.MASK_STRUCTURE_UNITS, pruner: Pruner.PRUNER_SNIP, sparsity: 0.5 });
+  testOf([unitwise], 'keep or remove a bottleneck unit as a whole, a row of down with its column of up', async () => {
+    await run(here.client, job(here.dataset, [unitwise], PRUNE));
     const masks = masksOf('units');
     let units = 0;
     for (const [name, down] of masks) {
@@ -62,13 +63,13 @@ describeStartedTrainer('the masks of a trainer', (here) => {
     expect(units).toBe((LAYERS * (WIDTHS.attentionBottleneck + WIDTHS.ffnBottleneck)) / 2);
   });
 
-  test("cut equal scores together by the published code's rules, and fail no trial", async () => {
-    const official = { rules: MaskRules.MASK_RULES_OFFICIAL, sparsity: 0.3 };
-    const trials = [
-      pruned('official-mag', { ...official, pruner: Pruner.PRUNER_MAG }, { init: AdapterInit.ADAPTER_INIT_ZERO_UP }),
-      pruned('official-synflow', { ...official, pruner: Pruner.PRUNER_SYNFLOW }),
-    ];
-    const found = await run(here.client, job(here.dataset, trials, PRUNE));
+  const official = { rules: MaskRules.MASK_RULES_OFFICIAL, sparsity: 0.3 };
+  const byOfficialRules = [
+    pruned('official-mag', { ...official, pruner: Pruner.PRUNER_MAG }, { init: AdapterInit.ADAPTER_INIT_ZERO_UP }),
+    pruned('official-synflow', { ...official, pruner: Pruner.PRUNER_SYNFLOW }),
+  ];
+  testOf(byOfficialRules, "cut equal scores together by the published code's rules, and fail no trial", async () => {
+    const found = await run(here.client, job(here.dataset, byOfficialRules, PRUNE));
     expect([...found.values()].map(({ failure }) => failure)).toEqual([undefined, undefined]);
     // All of up is 0, which is half of the weights: more than is asked for goes.
     for (const [name, { kept }] of masksOf('official-mag')) {
@@ -78,9 +79,9 @@ describeStartedTrainer('the masks of a trainer', (here) => {
     for (const [name, { kept }] of masksOf('official-synflow')) expect({ name, kept: sum(kept) }).toEqual({ name, kept: 0 });
   });
 
-  test('shrink by the schedule where pruning is during training, and what they remove ends as 0', async () => {
-    const rounds = { rounds: 3, schedule: PruneSchedule.PRUNE_SCHEDULE_LINEAR, beginStep: 4, everySteps: 5 };
-    const each = pruned('progressive', { ...rounds, pruner: Pruner.PRUNER_MAG, sparsity: 0.6 });
+  const rounds = { rounds: 3, schedule: PruneSchedule.PRUNE_SCHEDULE_LINEAR, beginStep: 4, everySteps: 5 };
+  const each = pruned('progressive', { ...rounds, pruner: Pruner.PRUNER_MAG, sparsity: 0.6 });
+  testOf([each], 'shrink by the schedule where pruning is during training, and what they remove ends as 0', async () => {
     await run(here.client, job(here.dataset, [each], PRUNE));
     for (const { kept } of masksOf('progressive').values()) expect(sum(kept)).toBe(kept.length);
     const told = await events(here.client, await submit(here.client, job(here.dataset, [each], train({ checkpointEverySteps: 7 }))));

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { AttentionModule, FfnModule, type Activation, type Dataset, type JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { specDigest } from '../../orchestrator/trainer-client/spec';
-import { job, PREDICT, predict, PRUNE, refusal, submit, train, trial } from '../support/jobs';
+import { testOf } from '../support/abilities';
+import { anyTrial, job, PREDICT, predict, PRUNE, refusal, submit, train, trial } from '../support/jobs';
 import { healthOf, reflectedServices, unary } from '../support/standard-services';
 import { describeStartedTrainer } from '../support/started-trainer';
 
@@ -66,11 +67,19 @@ describeStartedTrainer('a trainer that was started', (here) => {
 
   describe('refuses with the path of the field', () => {
     const good = () => job(here.dataset, [trial('t0'), trial('t1'), trial('t2')], PRUNE);
+    const plain = (work = PRUNE) => job(here.dataset, [anyTrial('never-done')], work);
     const withTrial = (changes: Parameters<typeof trial>[1]): JobSpec => ({
       ...good(),
       trials: [trial('t0'), trial('t1'), trial('t2', changes)],
     });
     const named = (name: string): JobSpec => ({ ...good(), trials: [{ ...trial('t0'), trialId: name }] });
+
+    async function expectUnmet(field: string, spec: JobSpec): Promise<void> {
+      const error = await refusal(submit(here.client, spec));
+      expect(error.code).toBe('FAILED_PRECONDITION');
+      expect(error.fieldViolations.map((violation) => violation.field)).toEqual([field]);
+      expect(error.retryable).toBe(false);
+    }
 
     test.each<[string, string, () => JobSpec]>([
       ['spec.trials[2].prune.sparsity', 'above 1', () => withTrial({ prune: { sparsity: 1.2 } })],
@@ -109,22 +118,16 @@ describeStartedTrainer('a trainer that was started', (here) => {
       [
         'spec.backbone.path',
         'of a folder that is not there',
-        () => ({ ...good(), backbone: { path: '/no/such', digest: 'b'.repeat(64) } }),
+        () => ({ ...plain(), backbone: { path: '/no/such', digest: 'b'.repeat(64) } }),
       ],
-      ['spec.dataset.name', 'of a data set that is not there', () => ({ ...good(), dataset: elsewhere(here.dataset) })],
-      ['spec.trials[0]', 'that was never pruned, to train', () => job(here.dataset, [trial('never-pruned')], train())],
-      ['spec.trials[0]', 'that was never trained, to predict', () => job(here.dataset, [trial('never-trained')], PREDICT)],
-      [
-        'spec.trials[2].adapter.ffn_bottleneck',
-        'wider than the backbone bears',
-        () => withTrial({ adapter: { ffnBottleneck: 1_000_000 } }),
-      ],
-    ])('%s %s', async (field, _, spec) => {
-      const error = await refusal(submit(here.client, spec()));
-      expect(error.code).toBe('FAILED_PRECONDITION');
-      expect(error.fieldViolations.map((violation) => violation.field)).toEqual([field]);
-      expect(error.retryable).toBe(false);
-    });
+      ['spec.dataset.name', 'of a data set that is not there', () => ({ ...plain(), dataset: elsewhere(here.dataset) })],
+      ['spec.trials[0]', 'that was never pruned, to train', () => plain(train())],
+      ['spec.trials[0]', 'that was never trained, to predict', () => plain(PREDICT)],
+    ])('%s %s', (field, _, spec) => expectUnmet(field, spec()));
+
+    testOf([trial('t0')], 'spec.trials[2].adapter.ffn_bottleneck wider than the backbone bears', () =>
+      expectUnmet('spec.trials[2].adapter.ffn_bottleneck', withTrial({ adapter: { ffnBottleneck: 1_000_000 } })),
+    );
 
     test.each(['../x', '/x', 'a/b', 'A', '', 'x'.repeat(129)])('job_id of %j', async (id) => {
       const spec = good();

@@ -5,6 +5,7 @@ import type { Dataset } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { jobId, specDigest } from '../../orchestrator/trainer-client/spec';
 import {
+  anyTrial,
   artifactOnDisk,
   brings,
   checkpointAt,
@@ -16,15 +17,14 @@ import {
   states,
   submit,
   train,
-  trial,
 } from '../support/jobs';
 import { writeTinyDataset } from '../support/tiny-dataset';
 import { describeTrainer, spawnTrainer, TrainerPlace } from '../support/trainer-process';
 
 /** Long enough to be killed in the middle, short enough to be run twice. */
-const LONG = trial('long', { train: { totalSteps: 90 } });
+const LONG = anyTrial('long', { train: { totalSteps: 90 } });
 /** Hours of work: only to be stopped. */
-const ENDLESS = trial('endless', { train: { totalSteps: 1_000_000 } });
+const ENDLESS = anyTrial('endless', { train: { totalSteps: 1_000_000 } });
 
 const adapterDigest = (place: TrainerPlace) => artifactOnDisk(place.root, 'trials/long/adapter').digest;
 

@@ -4,8 +4,8 @@ import { FailureReason, JobState, Phase, type Event } from '../../gen/ts/sparse_
 import { Pruner, TaskKind, type Dataset, type Generation, type JobSpec, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { float32Tensor, readSafetensors } from '../../orchestrator/data/safetensors';
-import type { TrainerClient } from '../../orchestrator/trainer-client/client';
 import { specDigest } from '../../orchestrator/trainer-client/spec';
+import { lacking, testOf } from '../support/abilities';
 import {
   artifactOnDisk,
   checkpointAt,
@@ -87,28 +87,24 @@ describe.each([QUESTIONS, SUMMARIES])('$name', (kind) => {
         ['adapter', 'predictions.many.safetensors'].map((name) => artifactOnDisk(place.root, `trials/${trialId}/${name}`).digest),
       );
 
-    /** A test of a kind that the trainer lists. Where it does not, a warning says that this is not tested. */
-    const testListed = (title: string, body: () => Promise<void> | void) =>
-      test(title, async () => {
-        if (await isListed(here.client)) await body();
-        else console.warn(`not tested, as the trainer does not list ${TaskKind[kind.taskKind]}: ${title}`);
-      });
-    const isListed = async (client: TrainerClient) => (await client.getCapabilities()).taskKinds.includes(kind.taskKind);
+    const testListed = (title: string, body: () => Promise<void> | void) => testOf(trials, title, body, kind.taskKind);
+    const lacks = lacking(trials, kind.taskKind).length > 0;
 
     beforeAll(async () => {
       path = kind.backbone(here.place.folder);
-      if (!(await isListed(here.client))) return;
+      if (lacks) return;
       await run(here.client, jobOf(PRUNE));
       trained = await events(here.client, await submit(here.client, jobOf(train())));
       await run(here.client, predicted(['validation', 'many']));
     });
 
-    test('is listed, or refused with the path of the field', async () => {
-      if (await isListed(here.client)) return;
-      const { code, fieldViolations } = await refusal(submit(here.client, jobOf(PRUNE)));
-      expect(code).toBe('FAILED_PRECONDITION');
-      expect(fieldViolations.map(({ field }) => field)).toContain('spec.dataset.task_kind');
-    });
+    if (lacks) {
+      test('is refused with the path of the field', async () => {
+        const { code, fieldViolations } = await refusal(submit(here.client, jobOf(PRUNE)));
+        expect(code).toBe('FAILED_PRECONDITION');
+        expect(fieldViolations.map(({ field }) => field)).toContain('spec.dataset.task_kind');
+      });
+    }
 
     testListed('tells states, steps, metrics and one result a trial', () => {
       expectGapless(trained);

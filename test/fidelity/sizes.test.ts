@@ -15,7 +15,7 @@ import { planSweep } from '../../orchestrator/sweep/plan';
 import type { PlannedBackbone, PlannedDataset } from '../../orchestrator/sweep/types';
 import { jobSpecFor } from '../../orchestrator/trainer-client/spec';
 import { askPython, testIf } from '../support/reference';
-import { PYTHON_PATH } from '../support/trainer-process';
+import { PYTHON_PATH } from '../support/trainers';
 
 const { SA_ORCH_TEST_PYTHON: python } = process.env;
 const real = testIf('fidelity of sizes', { SA_ORCH_TEST_PYTHON: python });

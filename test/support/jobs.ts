@@ -25,6 +25,7 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { TrainerError, type TrainerClient } from '../../orchestrator/trainer-client/client';
 import { jobId, specDigest } from '../../orchestrator/trainer-client/spec';
+import { lacking } from './abilities';
 
 /** A small trial; `changes` reach into its parts. */
 export function trial(
@@ -84,6 +85,18 @@ export function trial(
       ...changes.train,
     },
   };
+}
+
+/** A trial that every trainer can do: `trial` where this one can, else one of the head alone. */
+export function anyTrial(trialId: string, changes: Pick<Parameters<typeof trial>[1] & object, 'seed' | 'train'> = {}): Trial {
+  const full = trial(trialId, changes);
+  if (lacking([full]).length === 0) return full;
+  const none = { attention: AttentionModule.ATTENTION_MODULE_NONE, ffn: FfnModule.FFN_MODULE_NONE };
+  return trial(trialId, {
+    ...changes,
+    adapter: { ...none, attentionBottleneck: 0, ffnBottleneck: 0 },
+    prune: { pruner: Pruner.PRUNER_NONE, sparsity: 0 },
+  });
 }
 
 export const PRUNE: JobSpec['work'] = { $case: 'prune', value: {} };

@@ -1,30 +1,16 @@
-/**
- * A trainer process for tests, of any framework.
- *
- * SA_ORCH_TEST_TRAINER is the command that starts one, split at spaces, for example `node dist/trainer/tfjs/main.js`; without it the torch trainer is
- * started with SA_ORCH_TEST_PYTHON. `--listen`, `--root`, `--state` and `--queue-length` are added to it.
- */
+/** A trainer process for tests, of any framework: the one of the Jest project (trainers.ts). */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connectTrainer, type TrainerClient } from '../../orchestrator/trainer-client/client';
-
-/** The repository, whether this runs from its sources or from dist/. */
-export const REPOSITORY = [join(__dirname, '../..'), join(__dirname, '../../..')].find((folder) =>
-  existsSync(join(folder, 'package.json')),
-)!;
-
-/** Where the torch trainer's Python finds its own package and the contract's. */
-export const PYTHON_PATH = process.env.PYTHONPATH ?? [join(REPOSITORY, 'trainer/torch'), join(REPOSITORY, 'gen/python')].join(delimiter);
+import { REPOSITORY, trainerCommand, trainerUnderTest } from './trainers';
 
 /** Why trainers cannot be started here; undefined where they can. */
 export function whyNoTrainer(): string | undefined {
-  if (!process.env.SA_ORCH_TEST_BACKBONE) return 'SA_ORCH_TEST_BACKBONE names no backbone directory';
-  if (!process.env.SA_ORCH_TEST_TRAINER && !process.env.SA_ORCH_TEST_PYTHON)
-    return 'neither SA_ORCH_TEST_TRAINER nor SA_ORCH_TEST_PYTHON is set';
-  return undefined;
+  const command = trainerCommand(trainerUnderTest());
+  return 'missing' in command ? command.missing : undefined;
 }
 
 /** `describe`, or a skipped one whose title says why. */
@@ -42,8 +28,8 @@ export class TrainerPlace {
   private readonly started: TrainerProcess[] = [];
 
   /** Starts a trainer and waits until it listens. */
-  async start(options: string[] = []): Promise<TrainerProcess> {
-    const trainer = new TrainerProcess(this, spawnTrainer(this, options));
+  async start(options: string[] = [], name = trainerUnderTest()): Promise<TrainerProcess> {
+    const trainer = new TrainerProcess(this, spawnTrainer(this, options, name));
     this.started.push(trainer);
     await trainer.ready();
     return trainer;
@@ -57,21 +43,15 @@ export class TrainerPlace {
 }
 
 /** Starts a trainer's process, whatever comes of it. Its log goes to this process's standard error where SA_ORCH_TEST_VERBOSE is set. */
-export function spawnTrainer(place: TrainerPlace, options: string[]): ChildProcess {
-  const [command, ...first] = process.env.SA_ORCH_TEST_TRAINER?.split(' ') ?? [
-    process.env.SA_ORCH_TEST_PYTHON!,
-    '-m',
-    'sparse_adapter_trainer',
-  ];
-  return spawn(
-    command!,
-    [...first, '--listen', place.address, '--root', place.root, '--state', join(place.folder, 'state'), '--queue-length', '2', ...options],
-    {
-      cwd: REPOSITORY,
-      env: { ...process.env, PYTHONPATH: PYTHON_PATH },
-      stdio: ['ignore', 'pipe', process.env.SA_ORCH_TEST_VERBOSE ? 'inherit' : 'ignore'],
-    },
-  );
+export function spawnTrainer(place: TrainerPlace, options: string[], name = trainerUnderTest()): ChildProcess {
+  const command = trainerCommand(name);
+  if ('missing' in command) throw new Error(command.missing);
+  const where = ['--listen', place.address, '--root', place.root, '--state', join(place.folder, 'state'), '--queue-length', '2'];
+  return spawn(command.file, [...command.args, ...where, ...options], {
+    cwd: REPOSITORY,
+    env: { ...process.env, ...command.env },
+    stdio: ['ignore', 'pipe', process.env.SA_ORCH_TEST_VERBOSE ? 'inherit' : 'ignore'],
+  });
 }
 
 export class TrainerProcess {

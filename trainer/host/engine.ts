@@ -7,13 +7,32 @@
  */
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import type { Event, Failure, FailureReason } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import {
+  AttentionModule,
+  FfnModule,
+  MaskRules,
+  MaskStructure,
+  Pruner,
+  Unfrozen,
+  type JobSpec,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
 
 /** What an engine can do, as capabilities.proto says; the host knows the rest of Capabilities. */
 export type EngineCapabilities = Omit<
   Capabilities,
   'protocolVersion' | 'slots' | 'queueLength' | 'artifactRootId' | 'artifactService' | 'hubDownload'
 >;
+
+/** The least: the head alone, without pruning. For an engine to begin with and to put its own lists over. */
+export const HEAD_ALONE = {
+  attentionModules: [AttentionModule.ATTENTION_MODULE_NONE],
+  ffnModules: [FfnModule.FFN_MODULE_NONE],
+  unfrozen: [Unfrozen.UNFROZEN_NONE],
+  pruners: [Pruner.PRUNER_NONE],
+  maskStructures: [MaskStructure.MASK_STRUCTURE_WEIGHTS],
+  maskRules: [MaskRules.MASK_RULES_EXACT],
+  prunesDuringTraining: false,
+} satisfies Partial<EngineCapabilities>;
 
 export interface EngineOptions {
   /** The artifact root, absolute. */
@@ -26,7 +45,7 @@ export interface EngineOptions {
 
 export interface EngineModule {
   /** Rejects with an Error for a person where the engine cannot work here, for example for want of a library. */
-  createEngine(options: EngineOptions): Promise<Engine>;
+  createEngine(this: void, options: EngineOptions): Promise<Engine>;
 }
 
 export interface Engine {

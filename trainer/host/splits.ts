@@ -4,6 +4,7 @@ import type { Tensor, TensorData } from '../../common/safetensors';
 import { artifactPath, badArtifact, readTensors } from './artifacts';
 
 export interface Split {
+  rows: number;
   /** int32 [tokens]. */
   inputIds: Int32Array;
   /** uint8 [tokens]. */
@@ -79,7 +80,7 @@ export function readSplit(root: string, dataset: Dataset, name: string, limits: 
       require(inside, tensor, 'must be places of tokens in their rows, or −1 where not known');
     }
   }
-  return { inputIds, tokenTypeIds, offsets, labels };
+  return { rows, inputIds, tokenTypeIds, offsets, labels };
 }
 
 /** Throws EngineFailure (BAD_ARTIFACT) where a row of a split, to learn from, has no label. */

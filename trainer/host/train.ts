@@ -21,8 +21,8 @@ export interface TrialModel {
   state(): Promise<Record<string, Tensor>> | Record<string, Tensor>;
   /** Copies of adapter and head as adapter_model.safetensors has them. */
   adapter(): Promise<Record<string, Tensor<Float32Array>>> | Record<string, Tensor<Float32Array>>;
-  /** Gives its memory back. */
-  dispose(): void;
+  /** Gives back what no garbage collector has. */
+  dispose?(): void;
 }
 
 export interface StepResult {
@@ -105,7 +105,7 @@ class TrialRun {
       while (position.step < until) await this.turn(model, position);
       await this.finish(model, position);
     } finally {
-      model.dispose();
+      model.dispose?.();
     }
   }
 

@@ -19,8 +19,7 @@ export interface Norm {
   eps: number;
 }
 
-const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false): Tensor =>
-  tf.matMul(a, b, transposeA, transposeB);
+const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false): Tensor => tf.matMul(a, b, transposeA, transposeB);
 
 /** x [n, in] · Wᵀ + b → [n, out]. */
 export function frozenLinear(tape: Tape, x: Value, { forward, backward, bias }: FrozenLinear): Value {

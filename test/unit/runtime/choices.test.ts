@@ -9,6 +9,7 @@ import { findOnPath, runCommand } from '../../../orchestrator/runtime/run-comman
 import type { RuntimeConfig } from '../../../orchestrator/runtime/runtime-config';
 import { refuseOtherWishes } from '../../../orchestrator/runtime/runtime-plan';
 import { findTemporalBinary } from '../../../orchestrator/runtime/temporal-binary';
+import { chooseFramework } from '../../../orchestrator/runtime/trainer-command';
 import { externalTemporal } from '../../../orchestrator/runtime/temporal-client';
 import { serverArguments } from '../../../orchestrator/runtime/temporal-server';
 import { ensureTrainerEnvironment } from '../../../orchestrator/runtime/trainer-environment';
@@ -129,11 +130,34 @@ describe('the interpreter', () => {
   });
 });
 
+describe('the framework that nobody named', () => {
+  const told: string[] = [];
+  const choose = (env: NodeJS.ProcessEnv, own?: string) =>
+    chooseFramework({ python: own, onProgress: (...line) => told.push(line.join(' ')) }, env);
+  beforeEach(() => told.splice(0));
+
+  it('is torch where there is a Python for it, or one is named', async () => {
+    expect(await choose({ PATH: folder }, '/my/python')).toBe('torch');
+    expect(await choose({ PATH: folder, SA_ORCH_PYTHON: '/my/python' })).toBe('torch');
+    python('python3', [3, 12, 3], true);
+    expect(await choose({ PATH: folder })).toBe('torch');
+    expect(told).toEqual([]);
+  });
+
+  it('is tfjs where there is none, with a word why and what it cannot do', async () => {
+    expect(await choose({ PATH: folder })).toBe('tfjs');
+    expect(told.join('\n')).toMatch(/tfjs, since torch cannot be had: .*no Python is on PATH\n.*it has no .*summarization/);
+  });
+});
+
 describe('services that run', () => {
   const running: RuntimeConfig = {
-    ...{ format: 1, root: '/root', build: '', taskQueue: 'q' },
+    ...{ format: 2, root: '/root', build: '', taskQueue: 'q' },
     temporal: { kind: 'embedded', binary: 't', version: '1', address: '127.0.0.1:7233', uiPort: 8233, namespace: 'default' },
-    trainer: { kind: 'local', address: 'unix:/s', python: 'p', ownPython: null, pythonPath: '', device: 'cpu', threads: null },
+    trainer: {
+      ...{ kind: 'local', framework: 'torch', address: 'unix:/s', command: { file: 'p', args: [], env: {} } },
+      ...{ ownPython: null, device: 'cpu', threads: null },
+    },
   };
   const wish = { stateDir: '/state', root: '/root', onProgress };
 
@@ -143,9 +167,9 @@ describe('services that run', () => {
   });
 
   it('refuse other settings, all of them in one message', () => {
-    const asked = { ...wish, root: '/other', device: 'cuda', threads: 4, trainerAddress: 'box:50051' };
+    const asked = { ...wish, root: '/other', framework: 'tfjs' as const, device: 'cuda', threads: 4, trainerAddress: 'box:50051' };
     expect(() => refuseOtherWishes(running, asked)).toThrow(
-      '--root is /root, asked for is /other; --trainer is unix:/s, asked for is box:50051; --device is cpu, asked for is cuda; --threads is not set, asked for is 4',
+      '--root is /root, asked for is /other; --trainer is unix:/s, asked for is box:50051; --framework is torch, asked for is tfjs; --device is cpu, asked for is cuda; --threads is not set, asked for is 4',
     );
   });
 });
@@ -156,7 +180,7 @@ describe('doctor', () => {
     const findings = await examine({ stateDir: state, root: join(folder, 'root'), dataDir: '/none', python: '/none/python' });
     expect(existsSync(state)).toBe(false);
     const broken = findings.filter((finding) => finding.state === 'broken');
-    expect(broken.map(({ name }) => name)).toEqual(['trainer environment', 'data']);
+    expect(broken.map(({ name }) => name)).toEqual(['trainer torch', 'data']);
     expect(broken.every(({ advice }) => advice !== null)).toBe(true);
   });
 });

@@ -1,0 +1,33 @@
+/** Which parts an adapter has. Knows the contract only. */
+import { AttentionModule, FfnModule, Unfrozen, type Adapter } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+
+/** Modules with a down and an up projection, biases, and perhaps a norm. */
+const ATTENTION_BOTTLENECKS = [AttentionModule.ATTENTION_MODULE_SEQUENTIAL, AttentionModule.ATTENTION_MODULE_PARALLEL];
+const FFN_BOTTLENECKS = [FfnModule.FFN_MODULE_SEQUENTIAL, FfnModule.FFN_MODULE_PARALLEL, FfnModule.FFN_MODULE_AFTER_NORM];
+
+/** The sites that have a module. */
+export function modulesOf({ attention, ffn }: Adapter): ('attention' | 'ffn')[] {
+  const sites: ('attention' | 'ffn')[] = [];
+  if (attention !== AttentionModule.ATTENTION_MODULE_NONE) sites.push('attention');
+  if (ffn !== FfnModule.FFN_MODULE_NONE) sites.push('ffn');
+  return sites;
+}
+
+export function hasBottleneck({ attention, ffn }: Adapter): boolean {
+  return ATTENTION_BOTTLENECKS.includes(attention) || FFN_BOTTLENECKS.includes(ffn);
+}
+
+export function hasLora({ attention, ffn }: Adapter): boolean {
+  return attention === AttentionModule.ATTENTION_MODULE_LORA || ffn === FfnModule.FFN_MODULE_LORA;
+}
+
+/** Whether there is anything to prune: a down and an up projection. */
+export const hasMatrices = (adapter: Adapter): boolean => hasBottleneck(adapter) || hasLora(adapter);
+
+/** Whether it has a prefix or a prompt, which are drawn with init_std whatever init says. */
+export function hasVirtualTokens({ attention }: Adapter): boolean {
+  return attention === AttentionModule.ATTENTION_MODULE_PREFIX || attention === AttentionModule.ATTENTION_MODULE_PROMPT;
+}
+
+/** Whether all of the backbone is trained, in its own place. */
+export const hasBackbone = ({ unfrozen }: Adapter): boolean => unfrozen === Unfrozen.UNFROZEN_ALL;

@@ -1,0 +1,94 @@
+/** The process in which an engine lives: started by engine-runner.ts, ended with its host. */
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { withLock } from '../../common/lock-file';
+import { FailureReason, type Failure } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { Aborted, EngineFailure, Interrupted, type Engine, type EngineEvent, type EngineModule, type JobContext } from './engine';
+import type { EngineStart, FromEngine, Outcome, ToEngine } from './engine-messages';
+import { log } from './log';
+
+/** The host tells what moved last to the second or so. */
+const MS_BETWEEN_SIGNS = 250;
+
+/** A host that is gone hears nothing, and what it started ends with it. */
+const tell = (message: FromEngine): void => void process.send!(message, (error: Error | null) => error && process.exit(0));
+
+class Run implements JobContext {
+  checkpointAsked = false;
+  private abortAsked = false;
+  private lastSign = 0;
+
+  constructor(readonly root: string) {}
+
+  emit(event: EngineEvent): void {
+    tell({ $case: 'event', event });
+  }
+
+  async breathe(): Promise<void> {
+    const now = performance.now();
+    if (now - this.lastSign >= MS_BETWEEN_SIGNS) {
+      tell({ $case: 'moved' });
+      this.lastSign = now;
+    }
+    await yieldToEvents();
+    if (this.abortAsked) throw new Aborted('cancelled');
+  }
+
+  stop(how: 'checkpoint' | 'abort'): void {
+    if (how === 'abort') this.abortAsked = true;
+    else this.checkpointAsked = true;
+  }
+}
+
+async function outcomeOf(engine: Engine, spec: JobSpec, run: Run): Promise<Outcome> {
+  try {
+    await engine.run(spec, run);
+    return { $case: 'done' };
+  } catch (error) {
+    if (error instanceof Interrupted) return { $case: 'interrupted' };
+    if (error instanceof Aborted) return { $case: 'aborted' };
+    return { $case: 'failed', failure: failureOf(error) };
+  }
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof EngineFailure) return error.failure();
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  // What V8 throws where memory for an array cannot be had.
+  if (error instanceof RangeError && error.message.includes('allocation failed')) {
+    return { reason: FailureReason.FAILURE_REASON_OUT_OF_MEMORY, message: `out of memory (${what}); a smaller cohort may pass` };
+  }
+  log('ERROR', error instanceof Error ? (error.stack ?? what) : what);
+  return { reason: FailureReason.FAILURE_REASON_INTERNAL, message: `a fault in the trainer, whose log has more: ${what}` };
+}
+
+async function serve({ module: path, root, device, threads }: EngineStart): Promise<void> {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const { createEngine } = require(path) as EngineModule;
+  const engine = await createEngine({ root, device, threads });
+  let run: Run | undefined;
+  process.on('message', (message: ToEngine) => {
+    if (message.$case === 'stop') {
+      run?.stop(message.how);
+      return;
+    }
+    run = new Run(root);
+    void outcomeOf(engine, message.spec, run).then((outcome) => tell({ $case: 'ended', outcome }));
+  });
+  tell({ $case: 'ready', capabilities: engine.capabilities });
+  // The host ends this process, by its own end if need be.
+  await new Promise<never>(() => undefined);
+}
+
+function main(start: EngineStart): void {
+  process.on('disconnect', () => process.exit(0));
+  // Ctrl-C goes to the whole group; the host has this process finish its step.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  const wait = ({ pid }: { pid: number }): void => log('INFO', `waits for the end of the engine's earlier process, ${pid}`);
+  withLock(start.lock, wait, () => serve(start)).catch((error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error);
+    process.send!({ $case: 'broken', message } satisfies FromEngine, () => process.exit(1));
+  });
+}
+
+main(JSON.parse(process.argv[2]!) as EngineStart);

@@ -1,0 +1,164 @@
+/** Has the jobs of a store run by an engine in a process of its own, and starts that process again when it dies. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FailureReason, JobState } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import type { EngineCapabilities, EngineEvent } from './engine';
+import type { EngineStart, FromEngine, Outcome, ToEngine } from './engine-messages';
+import type { Job, JobStore } from './jobs';
+import { log } from './log';
+
+/** The engine cannot work here; the message is its own. */
+export class EngineBroken extends Error {}
+
+interface Current {
+  job: Job;
+  spec: JobSpec;
+  /** Trials that have no result yet. */
+  silent: Set<string>;
+  told: CancelMode;
+}
+
+export class EngineRunner {
+  private child: ChildProcess | undefined;
+  private isReady = false;
+  private store: JobStore | undefined;
+  private current: Current | undefined;
+  private lastMoved = performance.now();
+  private isStopping = false;
+  private isKilled = false;
+
+  /** fatal: called where the engine cannot be started again; a trainer without its engine must not look alive. */
+  constructor(
+    private readonly options: EngineStart,
+    private readonly fatal: (error: Error) => void,
+  ) {}
+
+  /** Starts the engine. Rejects with EngineBroken where it cannot work here. */
+  async start(): Promise<EngineCapabilities> {
+    const child = fork(require.resolve('./engine-process'), [JSON.stringify(this.options)], {
+      execArgv: ['--enable-source-maps'],
+      serialization: 'advanced',
+      // stdout is the host's, which says one thing there.
+      stdio: ['ignore', 2, 2, 'ipc'],
+    });
+    this.child = child;
+    const capabilities = await new Promise<EngineCapabilities>((resolve, reject) => {
+      child.on('message', (message: FromEngine) => {
+        if (message.$case === 'ready') resolve(message.capabilities);
+        else if (message.$case === 'broken') reject(new EngineBroken(message.message));
+      });
+      child.on('exit', (status, signal) => reject(new EngineBroken(`the engine ended while it started (${signal ?? `status ${status}`})`)));
+    });
+    child.removeAllListeners();
+    child.on('message', (message: FromEngine) => this.hear(message));
+    child.on('exit', (status, signal) => this.childEnded(signal ?? `status ${status}`));
+    this.isReady = true;
+    return capabilities;
+  }
+
+  /** Begins to take jobs. */
+  work(store: JobStore): void {
+    this.store = store;
+    store.onWork(() => this.next());
+    this.next();
+  }
+
+  /** How long ago the running job's loop last moved. */
+  secondsSinceWork(): number {
+    return (performance.now() - this.lastMoved) / 1000;
+  }
+
+  /** Waits for the running job's end after JobStore.stop, then ends the engine. Tells whether the job came to its end in time. */
+  async stop(timeoutSeconds: number): Promise<boolean> {
+    this.isStopping = true;
+    const deadline = performance.now() + timeoutSeconds * 1000;
+    while (this.current && performance.now() < deadline) await sleep(20);
+    const ended = this.current === undefined;
+    const { child } = this;
+    if (child && child.exitCode === null && child.signalCode === null) {
+      const exited = once(child, 'exit');
+      // Nothing of a finished job is lost; a stuck one hears nothing else.
+      this.isKilled = true;
+      child.kill('SIGKILL');
+      await exited;
+    }
+    return ended;
+  }
+
+  private next(): void {
+    const { store } = this;
+    if (!store || !this.isReady) return;
+    if (!this.current) {
+      const job = store.take();
+      if (!job) return;
+      const spec = job.spec();
+      const silent = new Set(spec.trials.map(({ trialId }) => trialId));
+      this.current = { job, spec, silent, told: CancelMode.CANCEL_MODE_UNSPECIFIED };
+      this.lastMoved = performance.now();
+      this.tell({ $case: 'run', spec });
+    }
+    const { job } = this.current;
+    if (this.current.told === job.cancelMode) return;
+    this.current.told = job.cancelMode;
+    this.tell({ $case: 'stop', how: job.cancelMode === CancelMode.CANCEL_MODE_ABORT ? 'abort' : 'checkpoint' });
+  }
+
+  private tell(message: ToEngine): void {
+    // A process that is dead already is heard of by its exit.
+    this.child!.send(message, () => undefined);
+  }
+
+  private hear(message: FromEngine): void {
+    this.lastMoved = performance.now();
+    if (message.$case === 'event') this.hearEvent(message.event);
+    if (message.$case === 'ended') this.hearEnd(message.outcome);
+  }
+
+  private hearEvent(event: EngineEvent): void {
+    if (event.$case === 'trialResult') this.current!.silent.delete(event.value.trialId);
+    this.store!.emit(this.current!.job, event);
+  }
+
+  private hearEnd(outcome: Outcome): void {
+    const { job, silent } = this.current!;
+    this.current = undefined;
+    const store = this.store!;
+    switch (outcome.$case) {
+      case 'done':
+        if (silent.size > 0) {
+          const message = `a fault in the trainer: the engine told no result of ${[...silent].join(', ')}`;
+          store.finish(job, JobState.JOB_STATE_FAILED, { failure: { reason: FailureReason.FAILURE_REASON_INTERNAL, message } });
+        } else {
+          store.finish(job, JobState.JOB_STATE_SUCCEEDED);
+        }
+        break;
+      case 'interrupted':
+        store.finish(job, JobState.JOB_STATE_INTERRUPTED, { detail: 'stopped on request, with a checkpoint' });
+        break;
+      case 'aborted':
+        store.finish(job, JobState.JOB_STATE_CANCELLED, { detail: 'cancelled' });
+        break;
+      case 'failed':
+        store.finish(job, JobState.JOB_STATE_FAILED, { failure: outcome.failure });
+        break;
+    }
+    this.next();
+  }
+
+  private childEnded(how: string): void {
+    this.isReady = false;
+    if (this.isKilled) return;
+    log('ERROR', `the engine's process ended (${how})`);
+    const lost = this.current?.job;
+    this.current = undefined;
+    if (lost) this.store!.lose(lost, `the engine's process ended (${how})`);
+    if (this.isStopping) return;
+    this.start().then(
+      () => this.next(),
+      (error: Error) => this.fatal(error),
+    );
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * A trainer's process, all but its engine.
+ *
+ * @example
+ * void runTrainer({ name: 'my-trainer', engine: require.resolve('./engine') });
+ */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { artifactRootId } from '../../common/files';
+import { HealthService } from '../../gen/ts/grpc/health/v1/health';
+import { ServerReflectionService } from '../../gen/ts/grpc/reflection/v1alpha/reflection';
+import { TrainerServiceService } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import { EngineBroken, EngineRunner } from './engine-runner';
+import { Health } from './health';
+import { BrokenState, JobStore } from './jobs';
+import { Address, CannotListen, lockOrRefuse } from './listening';
+import { log } from './log';
+import { parseOptions, USAGE, UsageError, type HostOptions } from './options';
+import { reflectionHandlers } from './reflection';
+import { TrainerService } from './service';
+
+const PROTOCOL_VERSION = 1;
+/** One job at a time: it uses every core or the whole GPU. */
+const SLOTS = 1;
+/** Together under the 20 s after which a supervisor would kill. */
+const STOP_JOB_SECONDS = 15;
+const CLOSE_CALLS_MS = 2000;
+
+const SERVICES = ['sparse_adapter.trainer.v1.TrainerService', 'grpc.health.v1.Health', 'grpc.reflection.v1alpha.ServerReflection'];
+
+const SERVER_OPTIONS = {
+  // Without it a second server binds the same port and both report success.
+  'grpc.so_reuseport': 0,
+  'grpc.keepalive_permit_without_calls': 1,
+};
+
+export interface TrainerDefinition {
+  /** What errors of the command line begin with. */
+  name: string;
+  /** The absolute path of the engine's module, as `require.resolve` gives it. */
+  engine: string;
+}
+
+/**
+ * Serves jobs as the command line says, until SIGTERM or SIGINT. Prints one JSON line on stdout once it listens; everything else goes to stderr.
+ *
+ * Exit status: 0 after SIGTERM or SIGINT, 2 where the command line, the address or the state folder is not usable, 1 where the trainer itself
+ * failed.
+ */
+export async function runTrainer({ name, engine }: TrainerDefinition, args: string[] = process.argv.slice(2)): Promise<void> {
+  try {
+    const options = parseOptions(args);
+    if (!options) process.stdout.write(`usage: ${name} [options]\n\n${USAGE}`);
+    else await serve(options, engine);
+    process.exit(0);
+  } catch (error) {
+    const isTheirs = error instanceof UsageError || error instanceof CannotListen || error instanceof BrokenState;
+    const isForeseen = isTheirs || error instanceof EngineBroken;
+    process.stderr.write(`${name}: ${isForeseen ? error.message : String((error as Error).stack)}\n`);
+    process.exit(isTheirs ? 2 : 1);
+  }
+}
+
+async function serve(options: HostOptions, engine: string): Promise<void> {
+  const { root, state, device, threads, queueLength } = options;
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve());
+  });
+  makeFolder('--root', root);
+  makeFolder('--state', state);
+  const address = new Address(options.listen);
+  // Held until the process ends. Taken before the engine is loaded, so that a second trainer is refused at once.
+  lockOrRefuse(join(state, 'lock'), `the state folder ${state}`);
+  address.lock();
+  const credentials = credentialsOf(options);
+  const runner = new EngineRunner({ module: engine, lock: join(state, 'engine.lock'), root, device, threads }, (error) => {
+    log('ERROR', `the engine cannot go on; the trainer leaves: ${error.message}`);
+    process.exit(1);
+  });
+  const found = await Promise.race([stopped, runner.start()]);
+  if (!found) return;
+  const capabilities = {
+    ...found,
+    protocolVersion: PROTOCOL_VERSION,
+    slots: SLOTS,
+    queueLength,
+    artifactRootId: artifactRootId(root),
+    artifactService: false,
+    hubDownload: false,
+  };
+  const store = new JobStore(state, queueLength, options.quarantineAfter);
+  const service = new TrainerService(store, capabilities, root, () => runner.secondsSinceWork());
+  const health = new Health(SERVICES);
+  const server = new Server(SERVER_OPTIONS);
+  server.addService(TrainerServiceService, service.handlers());
+  server.addService(HealthService, health.handlers());
+  server.addService(ServerReflectionService, reflectionHandlers(SERVICES));
+  const listening = await address.bind(server, credentials);
+  runner.work(store);
+  const { kind, threads: used } = capabilities.devices[0]!;
+  const { framework, frameworkVersion: version } = capabilities;
+  process.stdout.write(`${JSON.stringify({ listening, framework, version, device: kind, threads: used })}\n`);
+
+  await stopped;
+  health.stop();
+  store.stop();
+  service.stop();
+  if (!(await runner.stop(STOP_JOB_SECONDS))) store.forgiveRunning();
+  const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  await Promise.race([closed, sleep(CLOSE_CALLS_MS)]);
+}
+
+function makeFolder(option: string, path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new UsageError(`${option}: ${(error as Error).message}`);
+  }
+}
+
+/** TLS where it is configured. */
+function credentialsOf({ tls }: HostOptions): ServerCredentials {
+  if (!tls) return ServerCredentials.createInsecure();
+  try {
+    const pair = { private_key: readFileSync(tls.key), cert_chain: readFileSync(tls.cert) };
+    const authority = tls.clientCa === undefined ? null : readFileSync(tls.clientCa);
+    return ServerCredentials.createSsl(authority, [pair], authority !== null);
+  } catch (error) {
+    throw new CannotListen(`TLS: ${(error as Error).message}`);
+  }
+}

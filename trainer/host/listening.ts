@@ -1,0 +1,82 @@
+/** Where a trainer listens, and the locks that keep a second one away. */
+import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import type { Server, ServerCredentials } from '@grpc/grpc-js';
+import { tryLock } from '../../common/lock-file';
+
+/** sun_path has 108 bytes with its closing zero, on Linux. */
+const LONGEST_SOCKET_PATH = 107;
+
+/** The address or the state folder is not usable; the message says why and what would be right. */
+export class CannotListen extends Error {}
+
+/** A lock on a file that ends with this process, however it ends. Throws CannotListen where another one has it. */
+export function lockOrRefuse(path: string, purpose: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const lock = tryLock(path);
+  if ('holder' in lock) throw new CannotListen(`another trainer (pid ${lock.holder.pid}) already uses ${purpose}`);
+}
+
+/** `unix:/path.sock` or `host:port` (port 0: any free one). */
+export class Address {
+  private readonly socketPath: string | undefined;
+
+  constructor(private readonly text: string) {
+    if (text.startsWith('unix:')) {
+      this.socketPath = text.slice('unix:'.length);
+      if (!this.socketPath.startsWith('/'))
+        throw new CannotListen(`${text}: the socket's path must be absolute, as in unix:/run/user/1000/trainer.sock`);
+      if (Buffer.byteLength(this.socketPath) > LONGEST_SOCKET_PATH)
+        throw new CannotListen(
+          `${text}: the socket's path is longer than ${LONGEST_SOCKET_PATH} bytes; choose a shorter one, for example in /tmp`,
+        );
+    } else if (!/^.+:\d+$/.test(text)) {
+      throw new CannotListen(`${JSON.stringify(text)} is neither unix:/path.sock nor host:port`);
+    }
+  }
+
+  /** Locks a socket's path; a port needs no lock, as the kernel gives it to one process. */
+  lock(): void {
+    if (this.socketPath !== undefined) lockOrRefuse(`${this.socketPath}.lock`, this.socketPath);
+  }
+
+  /**
+   * Binds the server and returns the address with the port that it got. Removes what a killed trainer left of a socket, whose lock must be
+   * held.
+   */
+  async bind(server: Server, credentials: ServerCredentials): Promise<string> {
+    if (this.socketPath !== undefined) await removeStaleSocket(this.socketPath);
+    // Who can connect can have the trainer read and write files: only the owner, from the socket's first moment.
+    const umask = process.umask(0o177);
+    let port: number;
+    try {
+      port = await new Promise<number>((resolve, reject) => {
+        server.bindAsync(this.text, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
+      });
+    } catch (error) {
+      throw new CannotListen(`${this.text}: cannot listen here; is the address in use? (${(error as Error).message})`);
+    } finally {
+      process.umask(umask);
+    }
+    if (this.socketPath === undefined) return `${this.text.slice(0, this.text.lastIndexOf(':'))}:${port}`;
+    chmodSync(this.socketPath, 0o600);
+    return this.text;
+  }
+}
+
+async function removeStaleSocket(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found) return;
+  if (!found.isSocket()) throw new CannotListen(`${path} exists and is not a socket; it is left alone`);
+  // A server of another kind may hold the path without a lock: one that answers is not stale.
+  const answers = await new Promise<boolean>((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.on('error', () => resolve(false));
+  });
+  if (answers) throw new CannotListen(`${path}: another process listens there`);
+  rmSync(path);
+}

@@ -1,0 +1,95 @@
+/** A trainer's command line; every trainer has this one. */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+export interface HostOptions {
+  listen: string;
+  root: string;
+  state: string;
+  device: 'auto' | 'cpu' | 'cuda';
+  threads: number | undefined;
+  queueLength: number;
+  quarantineAfter: number;
+  insecure: boolean;
+  tls: { cert: string; key: string; clientCa: string | undefined } | undefined;
+}
+
+/** The command line is wrong; the message names the option and what would be right. */
+export class UsageError extends Error {}
+
+export const USAGE = `Serves prune, train and predict jobs of sparse adapters over gRPC.
+
+  --listen <address>        unix:/path.sock, or host:port with --tls-cert and --tls-key or --insecure
+  --root <folder>           the artifact root: data sets in, masks, adapters and predictions out
+  --state <folder>          a folder of this trainer's own, for jobs and their logs
+  --device <kind>           auto, cpu or cuda; auto takes a GPU where there is one (default)
+  --threads <n>             CPU threads (default: the number of cores)
+  --queue-length <n>        jobs that may wait (default 16)
+  --quarantine-after <n>    give a job up after so many runs that each took the trainer down (default 3)
+  --insecure                serve TCP without TLS: whoever reaches the port can use the trainer
+  --tls-cert <file>         the server's certificate chain (PEM)
+  --tls-key <file>          its private key (PEM)
+  --tls-client-ca <file>    demand client certificates that this authority signed (PEM)
+`;
+
+const OPTIONS = {
+  listen: { type: 'string' },
+  root: { type: 'string' },
+  state: { type: 'string' },
+  device: { type: 'string', default: 'auto' },
+  threads: { type: 'string' },
+  'queue-length': { type: 'string', default: '16' },
+  'quarantine-after': { type: 'string', default: '3' },
+  insecure: { type: 'boolean', default: false },
+  'tls-cert': { type: 'string' },
+  'tls-key': { type: 'string' },
+  'tls-client-ca': { type: 'string' },
+  help: { type: 'boolean', default: false },
+} as const;
+
+/** The command line, checked; undefined where help is asked for. Throws UsageError. */
+export function parseOptions(args: string[]): HostOptions | undefined {
+  const given = parsed(args);
+  if (given.help) return undefined;
+  const listen = demanded('--listen', given.listen);
+  const cert = given['tls-cert'];
+  const key = given['tls-key'];
+  const clientCa = given['tls-client-ca'];
+  if ((cert === undefined) !== (key === undefined)) throw new UsageError('--tls-cert and --tls-key go together');
+  if (clientCa !== undefined && cert === undefined) throw new UsageError('--tls-client-ca needs --tls-cert and --tls-key');
+  if (!listen.startsWith('unix:') && cert === undefined && !given.insecure) {
+    throw new UsageError(`--listen ${listen}: TCP needs --tls-cert and --tls-key, or an explicit --insecure`);
+  }
+  const { device } = given;
+  if (device !== 'auto' && device !== 'cpu' && device !== 'cuda') throw new UsageError(`--device: ${device} is not auto, cpu or cuda`);
+  return {
+    listen,
+    root: resolve(demanded('--root', given.root)),
+    state: resolve(demanded('--state', given.state)),
+    device,
+    threads: given.threads === undefined ? undefined : count('--threads', given.threads),
+    queueLength: count('--queue-length', given['queue-length']),
+    quarantineAfter: count('--quarantine-after', given['quarantine-after']),
+    insecure: given.insecure,
+    tls: cert === undefined || key === undefined ? undefined : { cert, key, clientCa },
+  };
+}
+
+function parsed(args: string[]) {
+  try {
+    return parseArgs({ args, options: OPTIONS, strict: true }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function demanded(option: string, value: string | undefined): string {
+  if (value === undefined) throw new UsageError(`${option} is missing`);
+  return value;
+}
+
+function count(option: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new UsageError(`${option}: ${text} is not a whole number of at least 1`);
+  return value;
+}

@@ -1,0 +1,117 @@
+/** What a valid specification asks for and this trainer cannot do or does not have on its disk, field by field (FAILED_PRECONDITION). */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
+import {
+  AttentionModule,
+  FfnModule,
+  MaskRules,
+  MaskStructure,
+  Pruner,
+  TaskKind,
+  Unfrozen,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { modulesOf } from './adapter-parts';
+import { bottleneckOf, nameIn, quoted, type Enumeration, type Violation, type WholeSpec, type WholeTrial } from './validation';
+
+/** What a job's trials must have on disk, and the work that writes it. */
+const NEEDED = {
+  prune: undefined,
+  train: { file: 'masks.safetensors', writtenBy: 'prune' },
+  predict: { file: 'adapter/adapter_model.safetensors', writtenBy: 'train' },
+} as const;
+
+/** Everything that is missing here. root: the artifact root. The specification has no field that is wrong in itself. */
+export function unmetPreconditions(spec: WholeSpec, capabilities: Capabilities, root: string): Violation[] {
+  const { trials, dataset } = spec;
+  const found: Violation[] = [];
+  if (trials.length > capabilities.maxCohort) {
+    const description = `has ${trials.length} trials; this trainer takes at most ${capabilities.maxCohort} in a job`;
+    found.push({ field: 'spec.trials', description });
+  }
+  found.push(...unable('spec.dataset.task_kind', dataset.taskKind, capabilities.taskKinds, TaskKind));
+  found.push(...backboneMisfits(spec, capabilities), ...missingSplits(spec, root));
+  for (const [index, trial] of trials.entries()) {
+    const at = `spec.trials[${index}]`;
+    found.push(...unableForTrial(at, trial, capabilities));
+    const needed = NEEDED[spec.work!.$case];
+    if (!needed || existsSync(join(root, 'trials', trial.trialId, needed.file))) continue;
+    const description = `trials/${trial.trialId}/${needed.file} does not exist; a job that does ${needed.writtenBy} writes it`;
+    found.push({ field: at, description });
+  }
+  return found;
+}
+
+function unableForTrial(at: string, { adapter, prune }: WholeTrial, capabilities: Capabilities): Violation[] {
+  const found = [
+    ...unable(`${at}.adapter.attention`, adapter.attention, capabilities.attentionModules, AttentionModule),
+    ...unable(`${at}.adapter.ffn`, adapter.ffn, capabilities.ffnModules, FfnModule),
+    ...unable(`${at}.adapter.unfrozen`, adapter.unfrozen, capabilities.unfrozen, Unfrozen),
+    ...unable(`${at}.prune.pruner`, prune.pruner, capabilities.pruners, Pruner),
+  ];
+  if (prune.pruner === Pruner.PRUNER_NONE) return found;
+  found.push(...unable(`${at}.prune.structure`, prune.structure, capabilities.maskStructures, MaskStructure));
+  found.push(...unable(`${at}.prune.rules`, prune.rules, capabilities.maskRules, MaskRules));
+  if (prune.everySteps > 0 && !capabilities.prunesDuringTraining) {
+    const description = `${prune.everySteps} is not 0; this trainer does not prune during training`;
+    found.push({ field: `${at}.prune.every_steps`, description });
+  }
+  return found;
+}
+
+function unable(field: string, value: number, supported: readonly number[], enumeration: Enumeration): Violation[] {
+  if (supported.includes(value)) return [];
+  const names = supported.map((each) => nameIn(enumeration, each)).join(', ');
+  return [{ field, description: `${nameIn(enumeration, value)} is not supported by this trainer; it supports ${names}` }];
+}
+
+function backboneMisfits({ backbone: { path }, trials }: WholeSpec, { architectures }: Capabilities): Violation[] {
+  const field = 'spec.backbone.path';
+  if (!path.startsWith('/')) return [{ field, description: `${quoted(path)} is a hub id, and this trainer does not download` }];
+  const config = readConfig(path);
+  if (typeof config === 'string') {
+    const wanted = 'config.json with model_type and hidden_size';
+    return [{ field, description: `${path} has no readable ${wanted} on the trainer's machine (${config})` }];
+  }
+  if (!architectures.includes(config.model_type)) {
+    const description = `${path} is of type ${quoted(config.model_type)}; this trainer supports ${architectures.join(', ')}`;
+    return [{ field, description }];
+  }
+  const widest = 4 * config.hidden_size;
+  return trials.flatMap(({ adapter }, index) =>
+    modulesOf(adapter)
+      .filter((site) => bottleneckOf(adapter, site) > widest)
+      .map((site) => ({
+        field: `spec.trials[${index}].adapter.${site}_bottleneck`,
+        description: `${bottleneckOf(adapter, site)} is more than 4 × the backbone's hidden size, ${widest}`,
+      })),
+  );
+}
+
+/** The two fields that every architecture here has; a word on what is wrong where they are not there. */
+function readConfig(folder: string): { model_type: string; hidden_size: number } | string {
+  try {
+    const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as { model_type?: unknown; hidden_size?: unknown };
+    const { model_type, hidden_size } = config;
+    if (typeof model_type !== 'string') return 'model_type is missing';
+    if (typeof hidden_size !== 'number') return `hidden_size is missing; model_type is ${quoted(model_type)}`;
+    return { model_type, hidden_size };
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function missingSplits({ dataset: { name }, work }: WholeSpec, root: string): Violation[] {
+  const has = (file: string): boolean => existsSync(join(root, name, file));
+  if (!has('dataset.json')) {
+    return [{ field: 'spec.dataset.name', description: `${name}/dataset.json does not exist under the trainer's artifact root` }];
+  }
+  if (work?.$case !== 'predict') {
+    return has('train.safetensors') ? [] : [{ field: 'spec.dataset.name', description: `${name}/train.safetensors does not exist` }];
+  }
+  return work.value.splits.flatMap((split, index) =>
+    has(`${split}.safetensors`)
+      ? []
+      : [{ field: `spec.predict.splits[${index}]`, description: `${name}/${split}.safetensors does not exist` }],
+  );
+}
