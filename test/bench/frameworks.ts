@@ -124,9 +124,9 @@ class Contender {
     const dataset = { name: `datasets/${DIGEST}`, digest: DIGEST, taskKind: TaskKind.TASK_KIND_CLASSIFICATION, numLabels: 2 };
     const spec = { backbone: { path: this.backbone, digest: 'b'.repeat(64) }, dataset, trials: [one], work };
     this.child.stdin!.write(`${JSON.stringify({ root: this.root, spec: JobSpec.toJSON(spec) })}\n`);
-    const { done, value } = await this.answers.next();
-    if (done) throw new Error(`an engine ended while it was to ${work.$case}`);
-    const { failure, failures } = JSON.parse(value) as { failure?: string; failures?: Record<string, string> };
+    const answer = await this.answers.next();
+    if (answer.done === true) throw new Error(`an engine ended while it was to ${work.$case}`);
+    const { failure, failures } = JSON.parse(answer.value) as { failure?: string; failures?: Record<string, string> };
     if (failure || Object.keys(failures ?? {}).length > 0) throw new Error(failure ?? JSON.stringify(failures));
   }
 
