@@ -52,7 +52,7 @@ export function addServiceOptions(command: Command): Command {
     .addOption(new Option('--framework <name>', 'of the trainer (default: torch, or tfjs where there is no Python)').choices(FRAMEWORKS))
     .option(
       '--python <path>',
-      'Python interpreter for the torch trainer (default: an environment that is made on first use, or SA_ORCH_PYTHON)',
+      'Python interpreter for the torch trainer (default: an environment made on first use, or SA_ORCH_PYTHON)',
     )
     .addOption(new Option('--device <kind>', 'where the trainer computes').choices(['auto', 'cpu', 'cuda']))
     .option('--threads <n>', 'CPU threads of the trainer; results to the last digit depend on it', parseInteger);
