@@ -51,10 +51,7 @@ export function addServiceOptions(command: Command): Command {
   return command
     .option('--trainer <address>', 'use this trainer (unix:<path> or host:port) instead of starting one')
     .addOption(new Option('--framework <name>', 'of the trainer (default: torch, or tfjs where there is no Python)').choices(FRAMEWORKS))
-    .option(
-      '--python <path>',
-      'Python interpreter for the torch trainer (default: an environment that is made on first use, or SA_ORCH_PYTHON)',
-    )
+    .option('--python <path>', 'Python interpreter for the torch trainer (default: an environment made on first use, or SA_ORCH_PYTHON)')
     .addOption(new Option('--device <kind>', 'where the trainer computes').choices(['auto', 'cpu', 'cuda']))
     .option('--threads <n>', 'CPU threads of the trainer; results to the last digit depend on it', parseInteger);
 }

@@ -1,4 +1,4 @@
-/** Runs before the conformance tests of a trainer: asks what it can do, so that cases that it cannot do are skipped by name (abilities.ts). */
+/** Runs before the conformance tests of a trainer: asks what it can do, so that cases it cannot do are skipped by name (abilities.ts). */
 import type { Config } from 'jest';
 import { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import { capabilitiesVariable } from './abilities';

@@ -53,7 +53,7 @@ export function readTensors(path: string): Map<string, Tensor> {
   }
 }
 
-/** The tensors of a safetensors file of these names and shapes, in this order. Throws EngineFailure (BAD_ARTIFACT) where one is not there. */
+/** The tensors of a safetensors file of these names and shapes, in this order. Throws EngineFailure (BAD_ARTIFACT) where one lacks. */
 export function readTensorsOf(path: string, shapes: Readonly<Record<string, readonly number[]>>): Map<string, Tensor> {
   const tensors = readTensors(path);
   return new Map(

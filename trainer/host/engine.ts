@@ -52,8 +52,8 @@ export interface Engine {
   /** Does not change while the engine lives. */
   readonly capabilities: EngineCapabilities;
   /**
-   * Runs a valid job within these capabilities to its end. Every trial has got a trialResult then, those of which the work was on disk already,
-   * made from the same, too.
+   * Runs a valid job within these capabilities to its end. Every trial has got a trialResult then, those of which the work was on disk
+   * already, made from the same, too.
    *
    * @throws EngineFailure where the job as a whole fails (one trial's failure is in its trialResult), Interrupted, Aborted
    */
@@ -69,8 +69,8 @@ export interface JobContext {
   /** Puts an event into the job's log. A checkpoint's or result's files are on disk before it. */
   emit(event: EngineEvent): void;
   /**
-   * Tells the host that the loop moved, and hears what it asks. Awaited between steps, at least every 2 s: an engine that computes hears nothing
-   * meanwhile.
+   * Tells the host that the loop moved, and hears what it asks. Awaited between steps, at least every 2 s: an engine that computes hears
+   * nothing meanwhile.
    *
    * @throws Aborted where CancelJob with ABORT was asked
    */

@@ -1,8 +1,8 @@
 /**
  * A job's events on disk: append-only and numbered from 1 without gaps, across restarts.
  *
- * The file is a run of records, each `length` and `crc32` (uint32, little-endian) and then that many bytes of a serialized Event without its
- * log_id, which belongs to the log and not to the event. An event's bytes are in the file before anyone is told of it, so a kill of the
+ * The file is a run of records, each `length` and `crc32` (uint32, little-endian) and then that many bytes of a serialized Event without
+ * its log_id, which belongs to the log and not to the event. An event's bytes are in the file before anyone is told of it, so a kill of the
  * process loses nothing that was seen. A power cut may lose what was not synced: the tail is then cut at the first broken record.
  */
 import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, readSync, truncateSync, writeSync } from 'node:fs';

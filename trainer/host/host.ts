@@ -44,10 +44,10 @@ export interface TrainerDefinition {
 }
 
 /**
- * Serves jobs as the command line says, until SIGTERM or SIGINT. Prints one JSON line on stdout once it listens; everything else goes to stderr.
+ * Serves jobs as the command line says, until SIGTERM or SIGINT. Prints one JSON line on stdout once it listens; all else goes to stderr.
  *
- * Exit status: 0 after SIGTERM or SIGINT, 2 where the command line, the address or the state folder is not usable, 1 where the trainer itself
- * failed.
+ * Exit status: 0 after SIGTERM or SIGINT, 2 where the command line, the address or the state folder is not usable, 1 where the trainer
+ * itself failed.
  */
 export async function runTrainer({ name, engine }: TrainerDefinition, args: string[] = process.argv.slice(2)): Promise<void> {
   try {

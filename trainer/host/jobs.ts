@@ -1,8 +1,8 @@
 /**
  * The jobs a trainer knows: their life, their queue, and how both outlive the process.
  *
- * `<state>/jobs/<job id>/` holds `spec.pb` (a JobSpec), `events.log` and `job.json` (the job as GetJob tells it, and its unfinished runs). A
- * state change is in the log before it is in job.json, so after a crash the log is right. One job runs at a time, in the order of
+ * `<state>/jobs/<job id>/` holds `spec.pb` (a JobSpec), `events.log` and `job.json` (the job as GetJob tells it, and its unfinished runs).
+ * A state change is in the log before it is in job.json, so after a crash the log is right. One job runs at a time, in the order of
  * submission: two jobs of one trainer never work on the same trial at once.
  */
 import { randomUUID } from 'node:crypto';
@@ -245,7 +245,7 @@ export class JobStore {
       this.setState(job, JobState.JOB_STATE_INTERRUPTED, { detail });
       return;
     }
-    const message = `${job.unfinishedRuns} runs of this job took the trainer down with them: it is not started again. See the trainer's log`;
+    const message = `${job.unfinishedRuns} runs of this job took the trainer down with them: it is not started again. The log has more`;
     this.setState(job, JobState.JOB_STATE_FAILED, { failure: { reason: FailureReason.FAILURE_REASON_QUARANTINED, message } });
   }
 
@@ -253,8 +253,8 @@ export class JobStore {
     const { job, bootedAs } = readJob(folder);
     const { record } = job;
     if (ENDED.includes(record.state)) return job;
-    // The machine went down: events that a watcher saw may be lost, and their numbers will be given again. A new name for the log tells such a
-    // watcher to begin anew.
+    // The machine went down: events that a watcher saw may be lost, and their numbers will be given again. A new name for the log tells
+    // such a watcher to begin anew.
     if (bootedAs !== bootId()) record.logId = newLogId();
     const last = job.log.lastState();
     if (last && ENDED.includes(last.state)) {

@@ -60,7 +60,7 @@ export async function trainTrials(spec: JobSpec, work: TrainWork, context: JobCo
   }
 }
 
-/** The learning rate of a step, counted from 1, as Train in job.proto says: with n = step − 1 updates done, 0 at n = 0 where there is warm-up. */
+/** The learning rate of a step, counted from 1, as Train in job.proto says: after step − 1 updates, so 0 at first where there is warm-up. */
 export function learningRate(train: Train, step: number): number {
   const [done, warmup] = [step - 1, Math.ceil(train.warmup * train.totalSteps)];
   if (done < warmup) return (train.learningRate * done) / warmup;
@@ -212,7 +212,7 @@ class TrialRun {
       .sort()
       .map((name) => `${name} ${before[name] ?? 'unknown'} → ${now[name] ?? 'unknown'}`);
     if (changed.length === 0) return;
-    const message = `goes on in another environment than it began in, so last digits may differ from an uninterrupted run: ${changed.join(', ')}`;
+    const message = `goes on in another environment than it began in, so last digits may differ from an unbroken run: ${changed.join(', ')}`;
     this.warn('environment_changed', message);
   }
 

@@ -54,7 +54,7 @@ export function writeMasks(root: string, spec: JobSpec, trial: Trial, masks: Rec
   writeDurably(path, encodeSafetensors(masks, { source: maskSource(spec, trial) }));
 }
 
-/** A trial's masks, in the order of `shapes`, the shapes of its prunable matrices. Throws EngineFailure (BAD_ARTIFACT) where the file does not fit. */
+/** A trial's masks, in the order of `shapes`, those of its prunable matrices. Throws EngineFailure (BAD_ARTIFACT) where the file is no fit. */
 export function readMasks(root: string, trialId: string, shapes: Shapes): Record<string, Tensor<Uint8Array>> {
   const path = join(trialFolder(root, trialId), 'masks.safetensors');
   const masks = readTensors(path);
