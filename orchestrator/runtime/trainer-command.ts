@@ -23,8 +23,7 @@ interface SetUpOptions {
 }
 
 /** What only the PyTorch trainer does, for a person who gets the other one without having asked for it. */
-const ONLY_TORCH =
-  'prefixes, prompts, full fine-tuning, grasp, N:M and unit masks, official rules, pruning during training, summarization';
+const ONLY_TORCH = 'prefixes, prompts, full fine-tuning, grasp, N:M and unit masks, official rules, pruning during training, summarization';
 
 /** Sets up what a trainer needs, with progress lines, and returns what starts it. Throws UserError that says what is missing. */
 export async function setUpTrainer(framework: Framework, { python, onProgress }: SetUpOptions): Promise<TrainerCommand> {
