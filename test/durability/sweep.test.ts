@@ -27,7 +27,7 @@ adapter: {bottleneck: 16}
 compare:
   - {pruner: none}
   - {pruner: snip, sparsity: 0.8}
-train: {steps: 220, batch_size: 16, learning_rate: 1.0e-3, dropout: 0.1}
+train: {steps: 150, batch_size: 16, learning_rate: 1.0e-3, dropout: 0.1}
 `;
 /** Enough windows of contexts that predicting them can be hit in the middle. */
 const QUESTIONS = `
