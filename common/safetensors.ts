@@ -119,6 +119,7 @@ function dtypeOf(data: TensorData): Dtype {
   return data instanceof BigInt64Array ? 'I64' : 'U8';
 }
 
-function elements(shape: readonly number[]): number {
+/** How many numbers a tensor of this shape has. */
+export function elements(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }

@@ -1,5 +1,4 @@
 /** How summaries are generated, in a sweep file. */
-import type { z } from 'zod';
 import { map, real, whole } from './schema-parts';
 
 export const generation = map({
@@ -9,5 +8,3 @@ export const generation = map({
   no_repeat_ngram: whole(0, 8192).optional(),
   length_penalty: real('a number', Number.isFinite).optional(),
 });
-
-export type GenerationKeys = z.output<typeof generation>;

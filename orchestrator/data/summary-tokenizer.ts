@@ -21,9 +21,8 @@ export interface SummaryTokenizer {
 const DECODING = { skip_special_tokens: true, clean_up_tokenization_spaces: false };
 
 /**
- * The tokenizer of an encoder–decoder's directory: gives the ids of Transformers' `tokenizer(text, truncation=True,
- * max_length=…)`, which are
- * those of `text_target` as well for BART and T5, and the text of its `decode(ids, skip_special_tokens=True,
+ * The tokenizer of an encoder–decoder's directory: gives the ids of Transformers' `tokenizer(text, truncation=True, max_length=…)`,
+ * which are those of `text_target` as well for BART and T5, and the text of its `decode(ids, skip_special_tokens=True,
  * clean_up_tokenization_spaces=False)`. What is too long loses its end before the last special token.
  *
  * @throws ConfigError where the directory has no tokenizer, or where a length leaves no room for a text

@@ -4,6 +4,7 @@ import { closeSync, createReadStream, openSync, readdirSync, readSync, realpathS
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { readIfThere, writeFileAtomic } from '../../common/files';
+import { elements } from '../../common/safetensors';
 import { UserError } from '../cli/output';
 import type { PlannedBackbone } from '../sweep/types';
 import { backboneSizes } from './backbone-config';
@@ -61,7 +62,7 @@ function countWeights(file: string): number {
     const tensors = JSON.parse(header.toString('utf8')) as Record<string, { shape?: number[] }>;
     return Object.entries(tensors)
       .filter(([name]) => name !== '__metadata__')
-      .reduce((sum, [, { shape = [] }]) => sum + shape.reduce((product, size) => product * size, 1), 0);
+      .reduce((sum, [, { shape = [] }]) => sum + elements(shape), 0);
   } finally {
     closeSync(descriptor);
   }

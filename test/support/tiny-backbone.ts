@@ -1,7 +1,7 @@
 /** A small encoder of random weights in a Hugging Face directory: BERT or RoBERTa with a pooler, none of its tensors at a neutral value. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeSafetensors, type Tensor } from '../../common/safetensors';
+import { elements, encodeSafetensors, type Tensor } from '../../common/safetensors';
 import { seededRandom } from '../../orchestrator/data/rows';
 
 const SIZES = { hidden: 32, inner: 64, heads: 4, layers: 2, positions: 66, types: 2 };
@@ -12,7 +12,7 @@ export function writeTinyBackbone(folder: string, modelType: 'bert' | 'roberta',
   const random = seededRandom(3);
   const tensors: Record<string, Tensor> = {};
   const add = (name: string, shape: number[], around = 0, spread = 0.1): void => {
-    const size = shape.reduce((product, each) => product * each, 1);
+    const size = elements(shape);
     tensors[name] = { shape, data: Float32Array.from({ length: size }, () => around + spread * (2 * random() - 1)) };
   };
   const linear = (name: string, out: number, inputs: number): void => {

@@ -1,7 +1,7 @@
 /** A BART of random weights, small enough to generate texts in a test, in a Hugging Face directory. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeSafetensors } from '../../orchestrator/data/safetensors';
+import { elements, encodeSafetensors } from '../../common/safetensors';
 import { seededRandom } from '../../orchestrator/data/rows';
 
 export const BART = { d: 32, f: 48, encoderLayers: 2, decoderLayers: 2, words: 120, positions: 64, begin: 0, padding: 1, end: 2 };
@@ -23,7 +23,7 @@ export function writeTinyBart(folder: string): string {
   );
   const random = seededRandom(5);
   const tensors = Object.entries(shapes()).map(([name, shape]) => {
-    const size = shape.reduce((product, each) => product * each, 1);
+    const size = elements(shape);
     // Uniform, with a standard deviation of 0.3; norms around 1, so that no layer shrinks what it gets.
     const around = /norm.*\.weight$/.test(name) ? 1 : 0;
     const data = Float32Array.from({ length: size }, () => around + (random() - 0.5) * 1.04);

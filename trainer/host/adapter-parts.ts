@@ -5,17 +5,27 @@ import { AttentionModule, FfnModule, Unfrozen, type Adapter } from '../../gen/ts
 const ATTENTION_BOTTLENECKS = [AttentionModule.ATTENTION_MODULE_SEQUENTIAL, AttentionModule.ATTENTION_MODULE_PARALLEL];
 const FFN_BOTTLENECKS = [FfnModule.FFN_MODULE_SEQUENTIAL, FfnModule.FFN_MODULE_PARALLEL, FfnModule.FFN_MODULE_AFTER_NORM];
 
+export type Site = 'attention' | 'ffn';
+
 /** The sites that have a module. */
-export function modulesOf({ attention, ffn }: Adapter): ('attention' | 'ffn')[] {
-  const sites: ('attention' | 'ffn')[] = [];
+export function modulesOf({ attention, ffn }: Adapter): Site[] {
+  const sites: Site[] = [];
   if (attention !== AttentionModule.ATTENTION_MODULE_NONE) sites.push('attention');
   if (ffn !== FfnModule.FFN_MODULE_NONE) sites.push('ffn');
   return sites;
 }
 
-export function hasBottleneck({ attention, ffn }: Adapter): boolean {
-  return ATTENTION_BOTTLENECKS.includes(attention) || FFN_BOTTLENECKS.includes(ffn);
+/** r of a site's module. */
+export const bottleneckOf = (adapter: Adapter, site: Site): number =>
+  site === 'attention' ? adapter.attentionBottleneck : adapter.ffnBottleneck;
+
+/** The sites that have a module with a down and an up projection, biases, and perhaps a norm. */
+export function bottlenecks(adapter: Adapter): Site[] {
+  const has = { attention: ATTENTION_BOTTLENECKS.includes(adapter.attention), ffn: FFN_BOTTLENECKS.includes(adapter.ffn) };
+  return modulesOf(adapter).filter((site) => has[site]);
 }
+
+export const hasBottleneck = (adapter: Adapter): boolean => bottlenecks(adapter).length > 0;
 
 export function hasLora({ attention, ffn }: Adapter): boolean {
   return attention === AttentionModule.ATTENTION_MODULE_LORA || ffn === FfnModule.FFN_MODULE_LORA;

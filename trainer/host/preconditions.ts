@@ -11,8 +11,8 @@ import {
   TaskKind,
   Unfrozen,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { modulesOf } from './adapter-parts';
-import { bottleneckOf, nameIn, quoted, type Enumeration, type Violation, type WholeSpec, type WholeTrial } from './validation';
+import { bottleneckOf, modulesOf } from './adapter-parts';
+import { nameIn, quoted, type Enumeration, type Violation, type WholeSpec, type WholeTrial } from './validation';
 
 /** What a job's trials must have on disk, and the work that writes it. */
 const NEEDED = {

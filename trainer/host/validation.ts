@@ -24,7 +24,7 @@ import {
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { SubmitJobRequest } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
-import { hasBackbone, hasBottleneck, hasLora, hasMatrices, hasVirtualTokens, modulesOf } from './adapter-parts';
+import { bottleneckOf, hasBackbone, hasBottleneck, hasLora, hasMatrices, hasVirtualTokens, modulesOf } from './adapter-parts';
 
 /** A field's path in the request, and what is wrong with it and would be right. */
 export interface Violation {
@@ -181,9 +181,6 @@ function checkAdapter(found: Violations, at: string, adapter: Adapter): void {
     found.add(`${at}.unfrozen`, 'is not NONE beside a module; parts of the backbone are trained where attention and ffn are NONE');
   }
 }
-
-export const bottleneckOf = (adapter: Adapter, site: 'attention' | 'ffn'): number =>
-  site === 'attention' ? adapter.attentionBottleneck : adapter.ffnBottleneck;
 
 function checkPrune(found: Violations, at: string, trial: WholeTrial): void {
   const { prune, adapter } = trial;

@@ -1,6 +1,7 @@
 /** How many weights are kept: of a number, after each round, and of each matrix by Erdős–Rényi densities. */
+import { elements } from '../../common/safetensors';
 import { PruneSchedule, type Prune } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { sizeOf, type Shapes } from './layout';
+import { type Shapes } from './layout';
 
 /** How many of n weights are kept: floor(density · n + 0.5), in float64. */
 export const keptCount = (n: number, density: number): number => Math.floor(density * n + 0.5);
@@ -30,9 +31,9 @@ export function erCounts(shapes: Shapes, kept: number): Record<string, number> {
   for (;;) {
     total = open.reduce((sum, name) => sum + widthOf(name), 0);
     // What a full matrix cannot take, the others get: ε rises, and may fill more of them.
-    const full = open.filter((name) => left * widthOf(name) >= total * sizeOf(shapes[name]!));
+    const full = open.filter((name) => left * widthOf(name) >= total * elements(shapes[name]!));
     if (full.length === 0) break;
-    for (const name of full) counts[name] = sizeOf(shapes[name]!);
+    for (const name of full) counts[name] = elements(shapes[name]!);
     open = open.filter((name) => !full.includes(name));
     left = kept - Object.values(counts).reduce((sum, count) => sum + count, 0);
   }

@@ -2,6 +2,7 @@
  * The trained tensors of a trial: which there are, in what order, and how they are drawn. They are views of one flat vector, laid out as [prunable
  * matrices | other matrices | biases and norms]: the mask covers the first part, weight decay the first two.
  */
+import { elements } from '../../common/safetensors';
 import {
   AdapterInit,
   AdapterNorm,
@@ -11,6 +12,7 @@ import {
   Unfrozen,
   type Adapter,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { bottleneckOf, bottlenecks } from '../host/adapter-parts';
 import { randomFor } from '../host/random';
 import type { Backbone } from './backbone';
 import { normals, uniforms } from './draws';
@@ -32,21 +34,11 @@ export interface Layout {
 
 type Sizes = Pick<Backbone, 'hidden' | 'inner'> & { layers: { readonly length: number } };
 
-export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
-
 export const isPrunable = (name: string): boolean => /(down|up)\.weight$/.test(name);
 
 export const hasBiases = (adapter: Adapter): boolean => adapter.unfrozen === Unfrozen.UNFROZEN_BIASES;
 
 const BIASES = ['query', 'value', 'attention_output', 'attention_norm', 'ffn_in', 'ffn_out', 'ffn_norm'];
-
-/** The sites that have a bottleneck module: `attention`, `ffn`. */
-export function bottlenecks(adapter: Adapter): ('attention' | 'ffn')[] {
-  const { attention, ffn } = adapter;
-  const besideAttention = [AttentionModule.ATTENTION_MODULE_SEQUENTIAL, AttentionModule.ATTENTION_MODULE_PARALLEL].includes(attention);
-  const besideFfn = [FfnModule.FFN_MODULE_SEQUENTIAL, FfnModule.FFN_MODULE_PARALLEL, FfnModule.FFN_MODULE_AFTER_NORM].includes(ffn);
-  return [...(besideAttention ? (['attention'] as const) : []), ...(besideFfn ? (['ffn'] as const) : [])];
-}
 
 export function layoutOf(adapter: Adapter, sizes: Sizes, numLabels: number, taskKind: TaskKind): Layout {
   const d = sizes.hidden;
@@ -58,7 +50,7 @@ export function layoutOf(adapter: Adapter, sizes: Sizes, numLabels: number, task
   all.push(['head.out.weight', [numLabels, d]], ['head.out.bias', [numLabels]]);
   const rank = ([name, shape]: [string, number[]]): number => (isPrunable(name) ? 0 : shape.length === 2 ? 1 : 2);
   all.sort((a, b) => rank(a) - rank(b));
-  const count = (of: (entry: [string, number[]]) => boolean): number => all.filter(of).reduce((sum, [, shape]) => sum + sizeOf(shape), 0);
+  const count = (of: (entry: [string, number[]]) => boolean): number => all.filter(of).reduce((sum, [, shape]) => sum + elements(shape), 0);
   return {
     shapes: Object.fromEntries(all),
     prunableShapes: Object.fromEntries(all.filter((entry) => rank(entry) === 0)),
@@ -71,9 +63,9 @@ export function layoutOf(adapter: Adapter, sizes: Sizes, numLabels: number, task
 
 /** Names within a layer and shapes. */
 function layerShapes(adapter: Adapter, d: number, f: number): [string, number[]][] {
-  const { attentionBottleneck: ra, ffnBottleneck: rf } = adapter;
   const matrices: [site: string, bottleneck: number, inputs: number, outputs: number][] = [];
-  for (const site of bottlenecks(adapter)) matrices.push([site, site === 'attention' ? ra : rf, d, d]);
+  for (const site of bottlenecks(adapter)) matrices.push([site, bottleneckOf(adapter, site), d, d]);
+  const { attentionBottleneck: ra, ffnBottleneck: rf } = adapter;
   if (adapter.attention === AttentionModule.ATTENTION_MODULE_LORA) matrices.push(['query', ra, d, d], ['value', ra, d, d]);
   if (adapter.ffn === FfnModule.FFN_MODULE_LORA) matrices.push(['ffn_in', rf, d, f], ['ffn_out', rf, f, d]);
   const shapes = matrices.flatMap(([site, r, inputs, outputs]): [string, number[]][] => [
@@ -81,7 +73,7 @@ function layerShapes(adapter: Adapter, d: number, f: number): [string, number[]]
     [`${site}.up.weight`, [outputs, r]],
   ]);
   for (const site of bottlenecks(adapter)) {
-    shapes.push([`${site}.down.bias`, [site === 'attention' ? ra : rf]], [`${site}.up.bias`, [d]]);
+    shapes.push([`${site}.down.bias`, [bottleneckOf(adapter, site)]], [`${site}.up.bias`, [d]]);
     if (adapter.norm !== AdapterNorm.ADAPTER_NORM_NONE) shapes.push([`${site}.norm.weight`, [d]], [`${site}.norm.bias`, [d]]);
   }
   if (hasBiases(adapter)) shapes.push(...BIASES.map((name): [string, number[]] => [`${name}.bias`, [name === 'ffn_in' ? f : d]]));
@@ -94,7 +86,7 @@ export function viewsOf<T extends Float32Array | Uint8Array>(shapes: Shapes, fla
   return Object.fromEntries(
     Object.entries(shapes).map(([name, shape]) => {
       const begin = at;
-      at += sizeOf(shape);
+      at += elements(shape);
       return [name, flat.subarray(begin, at) as T];
     }),
   );
@@ -114,7 +106,7 @@ export function initialWeights(seed: number, adapter: Adapter, layout: Layout, p
 }
 
 function drawn(seed: number, purpose: string, name: string, shape: number[], adapter: Adapter): Float32Array {
-  const n = sizeOf(shape);
+  const n = elements(shape);
   if (name.endsWith('norm.weight')) return new Float32Array(n).fill(1);
   if (name.endsWith('bias')) return new Float32Array(n);
   const random = randomFor(seed, purpose, name);

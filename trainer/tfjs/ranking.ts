@@ -2,12 +2,13 @@
  * From scores to masks by the exact rules of Prune in job.proto: of each scope exactly so many weights are kept, those of the highest scores, ties by a
  * seeded permutation; and scores that mean nothing are an error.
  */
+import { elements } from '../../common/safetensors';
 import { FailureReason } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { MaskControl, PruneScope, Pruner, prunerToJSON, type Prune } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { EngineFailure } from '../host/engine';
 import { permutation } from '../host/random';
 import { densities, erCounts, keptCount } from './densities';
-import { sizeOf, type Shapes } from './layout';
+import { type Shapes } from './layout';
 
 /** By matrix: one number a weight. */
 export type Scores = Record<string, Float32Array | Float64Array>;
@@ -86,7 +87,7 @@ export class Ranking {
   private maskOf(kept: (scope: Scope) => Int32Array): Masks {
     const masks: Masks = {};
     for (const scope of this.scopes) {
-      const sizes = scope.names.map((name) => sizeOf(this.shapes[name]!));
+      const sizes = scope.names.map((name) => elements(this.shapes[name]!));
       const flat = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
       for (const place of kept(scope)) flat[place] = 1;
       let at = 0;
@@ -114,7 +115,7 @@ export class Ranking {
 
 function scopesOf(prune: Prune, seed: number, shapes: Shapes): Scope[] {
   const names = Object.keys(shapes);
-  const sizeOfAll = (some: string[]): number => some.reduce((sum, name) => sum + sizeOf(shapes[name]!), 0);
+  const sizeOfAll = (some: string[]): number => some.reduce((sum, name) => sum + elements(shapes[name]!), 0);
   const scope = (name: string, some: string[], counts: number[]): Scope => {
     const places = permutation(sizeOfAll(some), seed, 'ties', name);
     return { name, names: some, counts, places, scores: new Float64Array(), removed: [] };

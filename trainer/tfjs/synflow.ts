@@ -1,6 +1,7 @@
 /** SynFlow (Tanaka et al. 2020): how much of what flows through a trial's modules flows through each weight. Without data and backbone, in float64. */
 import { AttentionModule, FfnModule, type Adapter } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { bottlenecks, type Shapes } from './layout';
+import { bottlenecks } from '../host/adapter-parts';
+import type { Shapes } from './layout';
 import type { Scores } from './ranking';
 
 /** A vector, and what takes R's derivative by it to the vectors and matrices that it was made of. */

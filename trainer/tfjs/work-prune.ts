@@ -1,4 +1,5 @@
 /** PruneWork: each trial's weights are drawn and scored, and its mask is written. */
+import { elements } from '../../common/safetensors';
 import { Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { Adapter, Pruner, type JobSpec, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { EngineFailure, type JobContext } from '../host/engine';
@@ -9,7 +10,7 @@ import { hasMasks, readMasks, resultOf, writeMasks } from '../host/trial-files';
 import type { LoadedJob } from './loaded-job';
 import { densities } from './densities';
 import { uniforms } from './draws';
-import { isPrunable, sizeOf, viewsOf, type Layout } from './layout';
+import { isPrunable, viewsOf, type Layout } from './layout';
 import { lossAndGradient } from './model';
 import { Ranking, type Masks, type Scores } from './ranking';
 import { synflowScores } from './synflow';
@@ -99,7 +100,7 @@ class PruneJob {
       return synflowScores(trial.adapter!, layers.length, hidden, shapes, views);
     }
     if (pruner === Pruner.PRUNER_MAG) return mapped(views, (values) => values.map(Math.abs));
-    return mapped(shapes, (shape, name) => uniforms(sizeOf(shape), 0, 1, randomFor(trial.seed, 'rand', name)));
+    return mapped(shapes, (shape, name) => uniforms(elements(shape), 0, 1, randomFor(trial.seed, 'rand', name)));
   }
 
   /** |g · w| divided by its sum over all matrices (Lee et al. 2019). */
@@ -112,7 +113,7 @@ class PruneJob {
       return known;
     }
     const parts = this.loaded.parts(trial, layout, 'train');
-    const sums = mapped(layout.prunableShapes, (shape) => new Float64Array(sizeOf(shape)));
+    const sums = mapped(layout.prunableShapes, (shape) => new Float64Array(elements(shape)));
     for (let at = 0; at < rows.length; at += ROWS) {
       const some = rows.subarray(at, at + ROWS);
       const { gradients } = lossAndGradient(parts, weights, some, isPrunable);
@@ -150,7 +151,7 @@ class PruneJob {
 }
 
 function ones({ prunableShapes }: Layout): Masks {
-  return mapped(prunableShapes, (shape) => new Uint8Array(sizeOf(shape)).fill(1));
+  return mapped(prunableShapes, (shape) => new Uint8Array(elements(shape)).fill(1));
 }
 
 /** A copy with what the masks remove, which the prunable weights before all others are of, set to 0. */

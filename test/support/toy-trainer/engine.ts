@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { Tensor } from '../../../common/safetensors';
+import { elements, type Tensor } from '../../../common/safetensors';
 import { Phase } from '../../../gen/ts/sparse_adapter/trainer/v1/event';
 import { TaskKind, type JobSpec, type Trial } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
 import { readTensorsOf } from '../../../trainer/host/artifacts';
@@ -95,8 +95,6 @@ class Bags {
     return mean;
   }
 }
-
-const elements = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
 /** Tensors one after the other in one vector. */
 function views(flat: Floats, shapes: files.Shapes): Tensors {

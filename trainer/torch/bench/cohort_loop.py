@@ -17,6 +17,17 @@ from sparse_adapter_trainer.optimizer import AdamW
 from sparse_adapter_trainer.progress import Pace
 
 WIDTH = 64
+HOULSBY = job_pb2.Adapter(
+    attention=job_pb2.ATTENTION_MODULE_SEQUENTIAL,
+    ffn=job_pb2.FFN_MODULE_SEQUENTIAL,
+    attention_bottleneck=WIDTH,
+    ffn_bottleneck=WIDTH,
+    scale=1,
+    norm=job_pb2.ADAPTER_NORM_BEFORE,
+    activation=job_pb2.ACTIVATION_RELU,
+    init=job_pb2.ADAPTER_INIT_GAUSSIAN,
+    init_std=0.02,
+)
 
 
 class Cohort:
@@ -37,17 +48,6 @@ class Cohort:
         self.runs = [self._start(seed, batch) for seed in range(1, count + 1)]
 
     def _start(self, seed: int, batch: int) -> TrialRun:
-        adapter = job_pb2.Adapter(
-            attention=job_pb2.ATTENTION_MODULE_SEQUENTIAL,
-            ffn=job_pb2.FFN_MODULE_SEQUENTIAL,
-            attention_bottleneck=WIDTH,
-            ffn_bottleneck=WIDTH,
-            scale=1,
-            norm=job_pb2.ADAPTER_NORM_BEFORE,
-            activation=job_pb2.ACTIVATION_RELU,
-            init=job_pb2.ADAPTER_INIT_GAUSSIAN,
-            init_std=0.02,
-        )
         train = job_pb2.Train(
             batch_size=batch,
             total_steps=10_000,
@@ -59,8 +59,8 @@ class Cohort:
             adam_beta2=0.999,
             adam_epsilon=1e-8,
         )
-        trial = job_pb2.Trial(trial_id=f"seed-{seed}", seed=seed, adapter=adapter, train=train)
-        found = layout(adapter, self.backbone, num_labels=2, task_kind=self.task_kind)
+        trial = job_pb2.Trial(trial_id=f"seed-{seed}", seed=seed, adapter=HOULSBY, train=train)
+        found = layout(HOULSBY, self.backbone, num_labels=2, task_kind=self.task_kind)
         parameters = found.flatten(initialize(trial, found.shapes, self.backbone.pooler))
         masks = {name: torch.ones(shape, dtype=torch.uint8) for name, shape in found.prunable_shapes.items()}
         optimizer = AdamW.fresh(parameters, found.decayed)

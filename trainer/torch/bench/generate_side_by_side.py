@@ -18,7 +18,7 @@ import sparse_adapter_trainer  # noqa: F401
 import torch
 import torch.nn.functional as F
 from careful_loop import adapt
-from cohort_loop import WIDTH
+from cohort_loop import HOULSBY, WIDTH
 from rows import xsum
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
@@ -42,19 +42,8 @@ class Predicting:
 
     def __init__(self, path: str, documents: list[list[int]]) -> None:
         self.backbone = load_encoder_decoder(path, torch.device("cpu"))
-        adapter = job_pb2.Adapter(
-            attention=job_pb2.ATTENTION_MODULE_SEQUENTIAL,
-            ffn=job_pb2.FFN_MODULE_SEQUENTIAL,
-            attention_bottleneck=WIDTH,
-            ffn_bottleneck=WIDTH,
-            scale=1,
-            norm=job_pb2.ADAPTER_NORM_BEFORE,
-            activation=job_pb2.ACTIVATION_RELU,
-            init=job_pb2.ADAPTER_INIT_GAUSSIAN,
-            init_std=0.02,
-        )
-        shapes = layout(adapter, self.backbone, num_labels=0, task_kind=job_pb2.TASK_KIND_SUMMARIZATION).shapes
-        self.modules = TrialModules(adapter, initialize(job_pb2.Trial(seed=1, adapter=adapter), shapes, None), dropout=None)
+        shapes = layout(HOULSBY, self.backbone, num_labels=0, task_kind=job_pb2.TASK_KIND_SUMMARIZATION).shapes
+        self.modules = TrialModules(HOULSBY, initialize(job_pb2.Trial(seed=1, adapter=HOULSBY), shapes, None), dropout=None)
         offsets = F.pad(torch.tensor([len(each) for each in documents]).cumsum(0), (1, 0))
         ids = torch.tensor([token for document in documents for token in document])
         # The texts to learn are not read: one token each.
