@@ -7,7 +7,7 @@ import { runtimeStatus } from '../runtime/status';
 import { listSweeps, readPlan, readResults } from '../store/sweep-store';
 import { workflowState, type WorkflowState } from './follow';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
-import { printJson, runAction } from './output';
+import { plural, printJson, runAction } from './output';
 
 interface SweepLine {
   sweep_id: string;
@@ -30,7 +30,7 @@ export function statusCommand(): Command {
       const sweeps = await sweepLines(artifactRoot(options.root), stateDir);
       if (options.json) return printJson({ services, sweeps });
       for (const { name, state, pid, address, restarts } of services) {
-        const parts = [address, pid === null ? null : `pid ${pid}`, restarts > 0 ? `restarted ${restarts} times` : null];
+        const parts = [address, pid === null ? null : `pid ${pid}`, restarts > 0 ? plural(restarts, 'restart') : null];
         process.stdout.write(`${name.padEnd(12)} ${state.padEnd(12)} ${parts.filter((part) => part !== null).join(', ')}\n`);
       }
       if (services.length === 0) process.stdout.write('no services here; `sa-orch start` or `sa-orch up` starts them\n');

@@ -11,10 +11,9 @@ import { loadQaTokenizer } from '../../orchestrator/data/qa-features';
 import { readSquad, type SquadExample } from '../../orchestrator/data/squad';
 import { placedTokenizer } from '../../orchestrator/data/token-offsets';
 import { openTokenizer } from '../../orchestrator/data/tokenizer';
-import { askPython, testIf } from '../support/reference';
+import { openPython, testIf } from '../support/reference';
 
 const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_BACKBONE: backbone, SA_ORCH_DATA: data } = process.env;
-const script = join(__dirname, 'qa_reference.py');
 const inData = (...names: string[]) => {
   const path = data && join(data, ...names);
   return path && existsSync(path) ? path : undefined;
@@ -32,20 +31,24 @@ function firstDifference(ours: unknown[], theirs: unknown[], asked: readonly unk
   return at === -1 ? null : { asked: asked[at], ours: JSON.stringify(ours[at]), theirs: JSON.stringify(theirs[at]) };
 }
 
-function comparePlaces(model: string, texts: string[]): unknown {
+let reference: ReturnType<typeof openPython>;
+beforeAll(() => (reference = openPython(python!, [join(__dirname, 'qa_reference.py')])));
+afterAll(() => reference.close());
+
+async function comparePlaces(model: string, texts: string[]): Promise<unknown> {
   const tokenize = placedTokenizer(openTokenizer(model));
   const ours = texts.map((text) => {
     const { ids, begins, ends } = tokenize(text);
     return [ids, placesIn(text, begins, ends)];
   });
-  return firstDifference(ours, askPython(python!, [script, model, 'places'], texts), texts);
+  return firstDifference(ours, (await reference.ask({ model, places: texts })) as unknown[], texts);
 }
 
-function compareFeatures(model: string, examples: SquadExample[], maxLength: number, stride: number): unknown {
+async function compareFeatures(model: string, examples: SquadExample[], maxLength: number, stride: number): Promise<unknown> {
   const rows = examples.map(({ question, context, answers: [answer] }) => {
     return [question, context, answer ? [answer.text, points(context, answer.start)] : null];
   });
-  const theirs = askPython(python!, [script, model, 'features', String(maxLength), String(stride)], rows);
+  const theirs = (await reference.ask({ model, features: rows, max_length: maxLength, stride })) as unknown[];
   const ours: unknown[][] = rows.map(() => []);
   for (const feature of loadQaTokenizer(model, { max_length: maxLength, stride })(examples)) {
     const { example, ids, begins, ends, startPosition, endPosition } = feature;
@@ -81,20 +84,20 @@ describe.each(Object.entries(MODELS))('%s', (_name, wanted) => {
   const odd = testIf(what, { SA_ORCH_TEST_PYTHON: python, ...wanted });
   const real = testIf(what, { SA_ORCH_TEST_PYTHON: python, ...wanted, SA_ORCH_DATA: inData('squad') });
 
-  odd('texts of every script have their tokens where Transformers has them', () => {
-    expect(comparePlaces(model, ODD)).toBeNull();
+  odd('texts of every script have their tokens where Transformers has them', async () => {
+    expect(await comparePlaces(model, ODD)).toBeNull();
   });
 
-  real('every context and question of dev-v1.1 has the ids and places that Transformers gives', () => {
+  real('every context and question of dev-v1.1 has the ids and places that Transformers gives', async () => {
     const examples = squad('dev-v1.1.json');
     const texts = [...new Set(examples.flatMap(({ question, context }) => [question, context]))];
-    expect(comparePlaces(model, texts)).toBeNull();
+    expect(await comparePlaces(model, texts)).toBeNull();
   });
 
   real.each([
     ['dev-v2.0.json', 384, 128],
     ['dev-v2.0.json', 128, 40],
-  ])('every question of %s has the features that Transformers gives, of %i tokens with %i in common', (file, maxLength, stride) => {
-    expect(compareFeatures(model, squad(file), maxLength, stride)).toBeNull();
+  ])('every question of %s has the features that Transformers gives, of %i tokens with %i in common', async (file, maxLength, stride) => {
+    expect(await compareFeatures(model, squad(file), maxLength, stride)).toBeNull();
   });
 });

@@ -1,9 +1,9 @@
-"""Places of tokens and features of questions by Transformers, for comparison. Places count code points.
+"""Places of tokens and features of questions by Transformers, for comparison. Places count code points. One line of JSON each way:
 
-usage: qa_reference.py <model> places                          reads a text a line (JSON), writes [ids, [[begin, end], …]] a line
-       qa_reference.py <model> features <max length> <stride>  reads [question, context, answer or null] a line, the answer as
-                                                               [text, start]; writes [[ids, [[begin, end], …], start, end], …] a line:
-                                                               for each feature its ids, its context's places and the answer's tokens
+{"model": …, "places": [text, …]}  →  [[ids, [[begin, end], …]], …]
+{"model": …, "features": [[question, context, answer or null], …], "max_length": n, "stride": n}, an answer being [text, start]
+                                   →  [[[ids, [[begin, end], …], start, end], …], …]: of each question, of each of its features, its ids,
+                                      its context's places and the answer's tokens
 """
 
 import json
@@ -50,11 +50,14 @@ def features(tokenizer, rows, max_length, stride):
 
 
 def main() -> None:
-    tokenizer = load(sys.argv[1])
-    rows = [json.loads(line) for line in sys.stdin]
-    results = places(tokenizer, rows) if sys.argv[2] == "places" else features(tokenizer, rows, int(sys.argv[3]), int(sys.argv[4]))
-    for result in results:
-        sys.stdout.write(json.dumps(result, separators=(",", ":")) + "\n")
+    for line in sys.stdin:
+        request = json.loads(line)
+        tokenizer = load(request["model"])
+        if "places" in request:
+            answer = list(places(tokenizer, request["places"]))
+        else:
+            answer = list(features(tokenizer, request["features"], request["max_length"], request["stride"]))
+        print(json.dumps(answer, separators=(",", ":")), flush=True)
 
 
 main()

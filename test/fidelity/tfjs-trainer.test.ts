@@ -4,7 +4,7 @@
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { decodeSafetensors, encodeSafetensors, float32Tensor, type Tensor } from '../../common/safetensors';
 import { packageRoot } from '../../common/package';
 import {
@@ -21,18 +21,23 @@ import {
   type Dataset,
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { sweepConfigFrom } from '../../orchestrator/config/load';
+import { prepareDataset } from '../../orchestrator/data/prepare';
+import { resolveDatasets } from '../../orchestrator/data/resolve-datasets';
+import { resolveBackbone } from '../../orchestrator/runtime/backbone';
 import { trial } from '../support/jobs';
 import { askPython, testIf } from '../support/reference';
 import type { Answer } from '../support/run-engine';
 import { writeTinyBackbone } from '../support/tiny-backbone';
 import { writeTinyDataset } from '../support/tiny-dataset';
 
-const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_TFJS: tfjs, SA_ORCH_TEST_BACKBONE: minilm } = process.env;
+const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_TFJS: tfjs, SA_ORCH_TEST_BACKBONE: minilm, SA_ORCH_DATA: data } = process.env;
 const onBoth = testIf('the TensorFlow.js trainer', { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_TFJS: tfjs });
-const onMiniLm = testIf('the TensorFlow.js trainer', {
+const onRealRows = testIf('the TensorFlow.js trainer', {
   SA_ORCH_TEST_PYTHON: python,
   SA_ORCH_TEST_TFJS: tfjs,
   SA_ORCH_TEST_BACKBONE: minilm,
+  SA_ORCH_DATA: data,
 });
 const alone = testIf('the TensorFlow.js trainer', { SA_ORCH_TEST_TFJS: tfjs });
 
@@ -217,10 +222,16 @@ function relabel(path: string, taskKind: TaskKind): void {
   writeFileSync(path, encodeSafetensors({ ...tensors, ...learned }));
 }
 
-onMiniLm('all-MiniLM-L6-v2 likewise', () => {
+onRealRows('all-MiniLM-L6-v2 on rows of MRPC likewise', async () => {
   const root = join(scratch, 'torch');
-  const dataset = writeTinyDataset(root);
-  compare(minilm!, dataset, [trial('minilm', { train: { ...noDropout, totalSteps: 10 } })], root);
+  const config = sweepConfigFrom('real', { tasks: 'mrpc', rows: 400, validation_rows: 40 });
+  const resolved = await resolveBackbone(minilm!, { onProgress: () => {} });
+  const [planned] = await resolveDatasets(config, { dataDir: data!, env: {}, backbone: resolved });
+  const { path, digest, num_labels: numLabels } = await prepareDataset(planned!, minilm!, root);
+  const dataset = { name: relative(root, path), digest, taskKind: TaskKind.TASK_KIND_CLASSIFICATION, numLabels };
+  const settings = { ...noDropout, totalSteps: STEPS };
+  const bottleneck = { attentionBottleneck: 64, ffnBottleneck: 64 };
+  compare(minilm!, dataset, [trial('real', { adapter: bottleneck, prune: { sparsity: 0.4, scoringRows: 128 }, train: settings })], root);
 });
 
 alone('a training that is stopped and goes on ends with the bits of one that was not stopped, dropout on', () => {

@@ -10,15 +10,18 @@ import { join } from 'node:path';
 import { GLUE_TASK_NAMES, glueTask } from '../../orchestrator/data/glue-tasks';
 import { readGlueTsv } from '../../orchestrator/data/glue-tsv';
 import { loadTokenizer } from '../../orchestrator/data/tokenizer';
-import { askPython, testIf } from '../support/reference';
+import { openPython, testIf } from '../support/reference';
 
 const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_BACKBONE: backbone, SA_ORCH_DATA: data } = process.env;
 type Pair = [text: string, pair: string | null];
 
+let reference: ReturnType<typeof openPython>;
+beforeAll(() => (reference = openPython(python!, [join(__dirname, 'tokenizer_reference.py')])));
+afterAll(() => reference.close());
+
 /** The first row whose ids or type ids differ, with both; null where all are equal. */
-function firstDifference(model: string, maxLength: number, rows: Pair[]): unknown {
-  const script = join(__dirname, 'tokenizer_reference.py');
-  const expected = askPython(python!, [script, model, String(maxLength)], rows);
+async function firstDifference(model: string, maxLength: number, rows: Pair[]): Promise<unknown> {
+  const expected = (await reference.ask({ model, max_length: maxLength, rows })) as unknown[];
   const encode = loadTokenizer(model, maxLength);
   for (const [i, [text, pair]] of rows.entries()) {
     const { ids, typeIds } = encode(text, pair);
@@ -47,16 +50,16 @@ const odd: Pair[] = [
 ];
 
 const real = testIf('fidelity of tokens', { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_BACKBONE: backbone, SA_ORCH_DATA: data });
-real.each(GLUE_TASK_NAMES)('every row of %s gets the ids that Transformers gives it', (task) => {
-  expect(firstDifference(backbone!, 128, glueRows(task))).toBeNull();
+real.each(GLUE_TASK_NAMES)('every row of %s gets the ids that Transformers gives it', async (task) => {
+  expect(await firstDifference(backbone!, 128, glueRows(task))).toBeNull();
 });
 
-real('pairs are cut as Transformers cuts them, at odd and even lengths', () => {
-  for (const length of [16, 33, 64]) expect(firstDifference(backbone!, length, glueRows('rte'))).toBeNull();
+real('pairs are cut as Transformers cuts them, at odd and even lengths', async () => {
+  for (const length of [16, 33, 64]) expect(await firstDifference(backbone!, length, glueRows('rte'))).toBeNull();
 });
 
-real('texts of every script, control characters and special tokens get the same ids', () => {
-  expect(firstDifference(backbone!, 128, odd)).toBeNull();
+real('texts of every script, control characters and special tokens get the same ids', async () => {
+  expect(await firstDifference(backbone!, 128, odd)).toBeNull();
 });
 
 for (const model of ['bert-base-uncased', 'roberta-base']) {
@@ -65,8 +68,8 @@ for (const model of ['bert-base-uncased', 'roberta-base']) {
     SA_ORCH_TEST_PYTHON: python,
     SA_ORCH_DATA: folder && existsSync(folder) ? folder : undefined,
   });
-  vocabulary(`${model} without tokenizer.json is read from its vocabulary files`, () => {
-    for (const task of ['mrpc', 'cola']) expect(firstDifference(folder!, 128, glueRows(task))).toBeNull();
-    expect(firstDifference(folder!, 128, odd)).toBeNull();
+  vocabulary(`${model} without tokenizer.json is read from its vocabulary files`, async () => {
+    for (const task of ['mrpc', 'cola']) expect(await firstDifference(folder!, 128, glueRows(task))).toBeNull();
+    expect(await firstDifference(folder!, 128, odd)).toBeNull();
   });
 }

@@ -1,8 +1,9 @@
-"""Token ids by Transformers, for comparison: reads [text, pair or null] a line, writes [ids, type ids] a line.
+"""Token ids by Transformers, for comparison.
 
-usage: tokenizer_reference.py <model directory | bert vocab.txt | folder with vocab.json and merges.txt> <max length>
+Reads {"model": directory, "max_length": n, "rows": [[text, pair or null], …]} a line, and writes [[ids, type ids], …] a line.
 """
 
+import functools
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ from transformers import AutoTokenizer, BertTokenizerFast, RobertaTokenizerFast
 CHUNK = 4096
 
 
+@functools.cache
 def load(path: str):
     if os.path.exists(os.path.join(path, "tokenizer.json")):
         return AutoTokenizer.from_pretrained(path)
@@ -21,14 +23,16 @@ def load(path: str):
 
 
 def main() -> None:
-    tokenizer = load(sys.argv[1])
-    rows = [json.loads(line) for line in sys.stdin]
-    for begin in range(0, len(rows), CHUNK):
-        part = rows[begin : begin + CHUNK]
-        texts = [row[0] if row[1] is None else (row[0], row[1]) for row in part]
-        encoded = tokenizer(texts, truncation="longest_first", max_length=int(sys.argv[2]), return_token_type_ids=True)
-        for ids, types in zip(encoded["input_ids"], encoded["token_type_ids"], strict=True):
-            sys.stdout.write(json.dumps([ids, types], separators=(",", ":")) + "\n")
+    for line in sys.stdin:
+        request = json.loads(line)
+        tokenizer = load(request["model"])
+        answer = []
+        for begin in range(0, len(request["rows"]), CHUNK):
+            part = request["rows"][begin : begin + CHUNK]
+            texts = [text if pair is None else (text, pair) for text, pair in part]
+            encoded = tokenizer(texts, truncation="longest_first", max_length=request["max_length"], return_token_type_ids=True)
+            answer += zip(encoded["input_ids"], encoded["token_type_ids"], strict=True)
+        print(json.dumps(answer, separators=(",", ":")), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,13 @@
 /** What a job's events come to: a fold over its log, and the files that are made from it. */
 import type { Event, Heartbeat } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { FailureReason, JobState, failureReasonToJSON, jobStateToJSON, type Failure } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import {
+  FailureReason,
+  JobState,
+  Phase,
+  failureReasonToJSON,
+  jobStateToJSON,
+  type Failure,
+} from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { writeMetrics, writeProgress, writeStage, type CohortProgress, type StageRecord } from '../../orchestrator/store/sweep-store';
 import type { Failed, JobOutcome, JobRef } from '../messages';
 
@@ -57,9 +64,9 @@ export class JobLog {
         this.progress.state = stateWord(this.state);
         break;
       case 'progress':
-        this.progress.done = kind.value.done;
-        this.progress.total = kind.value.total;
-        this.progress.rows_per_s = kind.value.rowsPerSecond;
+        // Loading counts files: beside steps or rows, a bar of it would seem to be the work's.
+        if (kind.value.phase === Phase.PHASE_LOAD) this.progress.note = 'reads backbone and data';
+        else Object.assign(this.progress, { done: kind.value.done, total: kind.value.total, rows_per_s: kind.value.rowsPerSecond });
         break;
       case 'metrics':
         for (const { trialId, name, step, value } of kind.value.metrics) {

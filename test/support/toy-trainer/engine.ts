@@ -16,9 +16,9 @@ import * as files from '../../../trainer/host/trial-files';
 type Floats = Float32Array;
 type Tensors = Record<string, Tensor<Floats>>;
 
-const environment = { toy: '1.0', dtype: 'float32', row_invariant: 'true' };
 const capabilities: Engine['capabilities'] = {
-  ...{ framework: 'toy', frameworkVersion: '1.0', trainerVersion: '1.0', environment, maxCohort: 32 },
+  ...{ framework: 'toy', frameworkVersion: '1.0', trainerVersion: '1.0', maxCohort: 32 },
+  environment: { toy: '1.0', dtype: 'float32', row_invariant: 'true' },
   devices: [{ kind: 'cpu', name: 'one thread of JavaScript', memoryBytes: totalmem(), threads: 1 }],
   architectures: ['bert'],
   taskKinds: [TaskKind.TASK_KIND_CLASSIFICATION],
@@ -42,7 +42,7 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
     requireLabels(bags.split, job.dataset!, 'train');
     await trainTrials(job, work.value, context, {
       rows: bags.split.rows,
-      environment,
+      environment: capabilities.environment,
       stateShapes: () => ({ weights: [bags.size], first_moment: [bags.size], second_moment: [bags.size] }),
       start: (trial, state) => new Head(trial, bags, state),
       config: () => ({ base_model_type: 'bert' }),
@@ -66,25 +66,21 @@ class Bags {
   readonly split: Split;
   readonly shapes: files.Shapes;
   readonly size: number;
-  readonly pooler: Tensor[];
+  readonly pooler: Floats[];
   private readonly words: Floats;
 
   constructor(root: string, { backbone, dataset }: JobSpec, name: string) {
     const config = JSON.parse(readFileSync(join(backbone!.path, 'config.json'), 'utf8')) as Record<string, number>;
     const [vocabulary, d] = [config.vocab_size!, config.hidden_size!];
     const read = { 'embeddings.word_embeddings.weight': [vocabulary, d], 'pooler.dense.weight': [d, d], 'pooler.dense.bias': [d] };
-    const [words, ...pooler] = readTensorsOf(join(backbone!.path, 'model.safetensors'), read).values();
-    this.words = words!.data as Floats;
-    this.pooler = pooler;
+    const tensors = [...readTensorsOf(join(backbone!.path, 'model.safetensors'), read).values()];
+    [this.words, ...this.pooler] = tensors.map(({ data }) => data) as [Floats, ...Floats[]];
     const labels = dataset!.numLabels;
     // Matrices first: they have weight decay.
     this.shapes = { 'head.dense.weight': [d, d], 'head.out.weight': [labels, d], 'head.dense.bias': [d], 'head.out.bias': [labels] };
     this.size = Object.values(this.shapes).reduce((sum, shape) => sum + elements(shape), 0);
-    this.split = readSplit(root, dataset!, name, {
-      vocabulary,
-      tokenTypes: config.type_vocab_size!,
-      longest: config.max_position_embeddings!,
-    });
+    const limits = { vocabulary, tokenTypes: config.type_vocab_size!, longest: config.max_position_embeddings! };
+    this.split = readSplit(root, dataset!, name, limits);
   }
 
   mean(row: number): Floats {
@@ -123,7 +119,7 @@ function predict(root: string, { trialId }: Trial, bags: Bags): Tensor<Floats> {
   const head = Object.fromEntries(readTensorsOf(path, bags.shapes)) as Tensors;
   const keepAll = (n: number): Floats => new Float32Array(n).fill(1);
   const logits = Array.from({ length: bags.split.rows }, (_, row) => [...forward(head, bags.mean(row), keepAll).logits]);
-  return { shape: [bags.split.rows, logits[0]!.length], data: Float32Array.from(logits.flat()) };
+  return { shape: [logits.length, logits[0]!.length], data: Float32Array.from(logits.flat()) };
 }
 
 /** A trial's head in training. */
@@ -139,7 +135,7 @@ class Head implements TrialModel {
     this.vectors = { weights: vector('weights'), first_moment: vector('first_moment'), second_moment: vector('second_moment') };
     if (state) return;
     const head = views(this.vectors.weights, bags.shapes);
-    for (const [i, layer] of ['weight', 'bias'].entries()) head[`head.dense.${layer}`]!.data.set(bags.pooler[i]!.data as Floats);
+    for (const [i, layer] of ['weight', 'bias'].entries()) head[`head.dense.${layer}`]!.data.set(bags.pooler[i]!);
     const random = randomFor(trial.seed, 'init', 'head.out.weight');
     // N(0, 0.02) by Box and Muller's formula.
     const draw = () => 0.02 * Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform());
@@ -152,8 +148,7 @@ class Head implements TrialModel {
     const drop = (n: number): Floats => new Float32Array(n).map(() => (random.uniform() < dropout ? 0 : 1 / (1 - dropout)));
     const { weights: w, first_moment: m, second_moment: v } = this.vectors;
     const gradient = new Float32Array(w.length);
-    let loss = 0;
-    for (const row of rows) loss += this.backward(row, views(gradient, this.bags.shapes), rows.length, drop);
+    const loss = rows.reduce((sum, row) => sum + this.backward(row, views(gradient, this.bags.shapes), rows.length, drop), 0);
     const gradientNorm = Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0));
     const clip = maxGradNorm > 0 ? Math.min(1, maxGradNorm / gradientNorm) : 1;
     const decayed = elements(this.bags.shapes['head.dense.weight']!) + elements(this.bags.shapes['head.out.weight']!);
