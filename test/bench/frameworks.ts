@@ -1,12 +1,12 @@
 /** One trial on MRPC (Houlsby 64, batch 32, dropout 0) by both trainers' engines, in turn in one run on the same rows with the same threads. */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { packageRoot } from '../../common/package';
 import { JobSpec, Pruner, TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { trial } from '../support/jobs';
+import { AnsweringProgram } from '../support/reference';
 
 const ROUNDS = 5;
 const STEPS_A_ROUND = 4;
@@ -73,8 +73,7 @@ export async function frameworksSideBySide(python: string, backbone: string, tfj
 /** An engine in a process of its own, which trains on from its checkpoints. */
 class Contender {
   readonly dataset: string;
-  private readonly child: ChildProcess;
-  private readonly answers: AsyncIterator<string>;
+  private readonly engine: AnsweringProgram;
   private steps = 0;
   private seconds = 0;
   private processorSeconds = 0;
@@ -87,8 +86,7 @@ class Contender {
     env: Record<string, string>,
   ) {
     this.dataset = join(root, 'datasets', DIGEST);
-    this.child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
-    this.answers = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]();
+    this.engine = new AnsweringProgram(program, args, env);
   }
 
   async warmUp(): Promise<void> {
@@ -112,7 +110,7 @@ class Contender {
   }
 
   stop(): void {
-    this.child.kill();
+    this.engine.stop();
   }
 
   private async ask(work: NonNullable<JobSpec['work']>): Promise<void> {
@@ -123,10 +121,8 @@ class Contender {
     });
     const dataset = { name: `datasets/${DIGEST}`, digest: DIGEST, taskKind: TaskKind.TASK_KIND_CLASSIFICATION, numLabels: 2 };
     const spec = { backbone: { path: this.backbone, digest: 'b'.repeat(64) }, dataset, trials: [one], work };
-    this.child.stdin!.write(`${JSON.stringify({ root: this.root, spec: JobSpec.toJSON(spec) })}\n`);
-    const answer = await this.answers.next();
-    if (answer.done === true) throw new Error(`an engine ended while it was to ${work.$case}`);
-    const { failure, failures } = JSON.parse(answer.value) as { failure?: string; failures?: Record<string, string> };
+    const answer = await this.engine.ask({ root: this.root, spec: JobSpec.toJSON(spec) });
+    const { failure, failures } = answer as { failure?: string; failures?: Record<string, string> };
     if (failure || Object.keys(failures ?? {}).length > 0) throw new Error(failure ?? JSON.stringify(failures));
   }
 
@@ -137,7 +133,7 @@ class Contender {
   }
 
   private processorTime(): number {
-    const fields = readFileSync(`/proc/${this.child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+    const fields = readFileSync(`/proc/${this.engine.child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
     return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
   }
 }

@@ -11,7 +11,7 @@ import { loadQaTokenizer } from '../../orchestrator/data/qa-features';
 import { readSquad, type SquadExample } from '../../orchestrator/data/squad';
 import { placedTokenizer } from '../../orchestrator/data/token-offsets';
 import { openTokenizer } from '../../orchestrator/data/tokenizer';
-import { openPython, testIf } from '../support/reference';
+import { AnsweringProgram, testIf } from '../support/reference';
 
 const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_BACKBONE: backbone, SA_ORCH_DATA: data } = process.env;
 const inData = (...names: string[]) => {
@@ -31,9 +31,9 @@ function firstDifference(ours: unknown[], theirs: unknown[], asked: readonly unk
   return at === -1 ? null : { asked: asked[at], ours: JSON.stringify(ours[at]), theirs: JSON.stringify(theirs[at]) };
 }
 
-let reference: ReturnType<typeof openPython>;
-beforeAll(() => (reference = openPython(python!, [join(__dirname, 'qa_reference.py')])));
-afterAll(() => reference.close());
+let reference: AnsweringProgram;
+beforeAll(() => (reference = new AnsweringProgram(python!, [join(__dirname, 'qa_reference.py')])));
+afterAll(() => reference.stop());
 
 async function comparePlaces(model: string, texts: string[]): Promise<unknown> {
   const tokenize = placedTokenizer(openTokenizer(model));

@@ -10,14 +10,14 @@ import { join } from 'node:path';
 import { GLUE_TASK_NAMES, glueTask } from '../../orchestrator/data/glue-tasks';
 import { readGlueTsv } from '../../orchestrator/data/glue-tsv';
 import { loadTokenizer } from '../../orchestrator/data/tokenizer';
-import { openPython, testIf } from '../support/reference';
+import { AnsweringProgram, testIf } from '../support/reference';
 
 const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_BACKBONE: backbone, SA_ORCH_DATA: data } = process.env;
 type Pair = [text: string, pair: string | null];
 
-let reference: ReturnType<typeof openPython>;
-beforeAll(() => (reference = openPython(python!, [join(__dirname, 'tokenizer_reference.py')])));
-afterAll(() => reference.close());
+let reference: AnsweringProgram;
+beforeAll(() => (reference = new AnsweringProgram(python!, [join(__dirname, 'tokenizer_reference.py')])));
+afterAll(() => reference.stop());
 
 /** The first row whose ids or type ids differ, with both; null where all are equal. */
 async function firstDifference(model: string, maxLength: number, rows: Pair[]): Promise<unknown> {

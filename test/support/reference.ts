@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 /**
@@ -19,22 +19,31 @@ export function askPython(python: string, args: readonly string[], lines: readon
   return answers.map((answer) => JSON.parse(answer) as unknown);
 }
 
-/**
- * A Python script that answers one request after the other, one line of JSON each way: what it imports and opens takes its seconds once.
- * An answer is a rejection where the script has ended.
- */
-export function openPython(python: string, args: readonly string[]) {
-  const child = spawn(python, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  return {
-    async ask(request: unknown): Promise<unknown> {
-      child.stdin.write(`${JSON.stringify(request)}\n`);
-      const answer = await answers.next();
-      if (answer.done) throw new Error(`${args.join(' ')} has ended; its stderr is above`);
-      return JSON.parse(answer.value) as unknown;
-    },
-    close: () => child.stdin.end(),
-  };
+/** A program that answers one request after the other, one line of JSON each way: what it imports and opens takes its seconds once. */
+export class AnsweringProgram {
+  readonly child: ChildProcess;
+  private readonly answers: AsyncIterator<string>;
+
+  constructor(
+    program: string,
+    private readonly args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+  ) {
+    this.child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
+    this.answers = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]();
+  }
+
+  /** Rejects where the program has ended. */
+  async ask(request: unknown): Promise<unknown> {
+    this.child.stdin!.write(`${JSON.stringify(request)}\n`);
+    const answer = await this.answers.next();
+    if (answer.done) throw new Error(`${this.args.join(' ')} has ended; its stderr is above`);
+    return JSON.parse(answer.value) as unknown;
+  }
+
+  stop(): void {
+    this.child.kill();
+  }
 }
 
 /** `test`, or `test.skip` with a word on what is missing. */

@@ -65,8 +65,13 @@ export class JobLog {
         break;
       case 'progress':
         // Loading counts files: beside steps or rows, a bar of it would seem to be the work's.
-        if (kind.value.phase === Phase.PHASE_LOAD) this.progress.note = 'reads backbone and data';
-        else Object.assign(this.progress, { done: kind.value.done, total: kind.value.total, rows_per_s: kind.value.rowsPerSecond });
+        if (kind.value.phase === Phase.PHASE_LOAD) {
+          this.progress.note = 'reads backbone and data';
+          break;
+        }
+        this.progress.done = kind.value.done;
+        this.progress.total = kind.value.total;
+        this.progress.rows_per_s = kind.value.rowsPerSecond;
         break;
       case 'metrics':
         for (const { trialId, name, step, value } of kind.value.metrics) {
