@@ -10,13 +10,14 @@ import { artifactOnDisk } from '../support/jobs';
 import { testIf } from '../support/reference';
 import { Workplace } from '../support/workplace';
 
-const { SA_ORCH_DATA: data, SA_ORCH_TEST_PYTHON: python } = process.env;
+const { SA_ORCH_DATA: data, SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_TFJS: tfjs } = process.env;
 const vocabulary = data && join(data, 'vocab', 'roberta-base');
 /** No pretrained encoder–decoder comes with the tests: its weights are random, its vocabulary is BART's. */
 const withBart = testIf('a trial of summaries whose processes are killed', {
   SA_ORCH_TEST_PYTHON: python,
   SA_ORCH_DATA: vocabulary && existsSync(vocabulary) ? vocabulary : undefined,
 });
+const withTfjs = testIf('a sweep through the TensorFlow.js trainer whose processes are killed', { SA_ORCH_TEST_TFJS: tfjs });
 const SWEEP = `
 name: durable
 tasks: [cola, sst2]
@@ -59,18 +60,30 @@ compare:
 train: {steps: 60, batch_size: 4, learning_rate: 1.0e-3, dropout: 0.1}
 `;
 
+const TENSORFLOW = `
+name: durable-tensorflow
+tasks: [mrpc, rte]
+rows: 128
+validation_rows: 64
+seeds: [1]
+adapter: {bottleneck: 16}
+compare:
+  - {pruner: snip, sparsity: 0.8}
+train: {steps: 100, batch_size: 8, learning_rate: 1.0e-3, dropout: 0.1}
+`;
+
 jest.setTimeout(900_000);
 
 describe('a sweep whose processes are killed', () => {
   let folder: string;
   const places: Workplace[] = [];
 
-  beforeAll(() => {
+  beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'sa-orch-durability-'));
     writeFileSync(join(folder, 'durable.yaml'), SWEEP);
   });
-  afterAll(async () => {
-    for (const place of places) await place.down();
+  afterEach(async () => {
+    await Promise.all(places.splice(0).map((place) => place.down()));
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -80,29 +93,25 @@ describe('a sweep whose processes are killed', () => {
     return place;
   }
 
-  const startArguments = (file = 'durable.yaml') => ['start', '--sweep', join(folder, file), ...(data ? ['--data-dir', data] : [])];
+  /** One thread each: the undisturbed run goes on beside the one that is hit, and digits depend on the number of threads. */
+  const startArguments = (file = 'durable.yaml') => [
+    ...['start', '--sweep', join(folder, file), '--threads', '1'],
+    ...(data ? ['--data-dir', data] : []),
+  ];
 
   test('ends with the results of an undisturbed one, to the last digit, after trainer, worker, server, supervisor and command were killed', async () => {
-    const calm = workplace('calm');
-    const undisturbed = await calm.run(startArguments());
-    expect(undisturbed.status).toBe(0);
-    await calm.down();
-
-    const hit = workplace('hit');
-    const command = hit.spawn(startArguments());
-    for (const service of ['trainer', 'worker', 'temporal'] as const) {
-      await hit.moves('train');
-      await hit.killService(service);
-    }
-    await hit.moves('train');
-    await hit.killService('supervisor');
-    await command.kill();
-    // The trainer goes on without anybody; now nothing is typed but `watch`.
-    const [sweepId] = readdirSync(join(hit.root, 'sweeps'));
-    const watched = await hit.run(['watch', sweepId!]);
-    expect(watched.status).toBe(0);
-
-    expect(comparable(hit)).toEqual(comparable(calm));
+    const hit = await beside(startArguments(), async (place) => {
+      const command = place.spawn(startArguments());
+      for (const service of ['trainer', 'worker', 'temporal'] as const) {
+        await place.moves('train');
+        await place.killService(service);
+      }
+      await place.moves('train');
+      await place.killService('supervisor');
+      await command.kill();
+      // The trainer goes on without anybody; now nothing is typed but `watch`.
+      expect((await place.run(['watch', place.sweepId()])).status).toBe(0);
+    });
     expect(comparable(hit)).toHaveLength(8);
     const again = await hit.run([...startArguments(), '--json']);
     expect(again.status).toBe(0);
@@ -111,50 +120,75 @@ describe('a sweep whose processes are killed', () => {
 
   test('ends with the bytes of an undisturbed one where everything is killed while a trial of questions trains, and again while it predicts', async () => {
     writeFileSync(join(folder, 'questions.yaml'), QUESTIONS);
-    await expectSameBytes('questions', startArguments('questions.yaml'), 'answers.validation.json');
+    await expectSameBytes(startArguments('questions.yaml'), 'answers.validation.json');
   });
 
   withBart('does so with a trial of summaries, too', async () => {
     const model = join(folder, 'bart');
     execFileSync(python!, [join(__dirname, '../support/make_bart.py'), vocabulary!, model], { stdio: 'pipe' });
     writeFileSync(join(folder, 'summaries.yaml'), SUMMARIES);
-    await expectSameBytes('summaries', [...startArguments('summaries.yaml'), '--backbone', model], 'summaries.validation.jsonl');
+    await expectSameBytes([...startArguments('summaries.yaml'), '--backbone', model], 'summaries.validation.jsonl');
   });
 
-  /** Runs a sweep of one trial undisturbed, and with every process killed while it trains and while it predicts. texts: what the trial leaves to read. */
-  async function expectSameBytes(name: string, typed: string[], texts: string): Promise<void> {
-    const calm = workplace(`calm-${name}`);
-    expect((await calm.run(typed)).status).toBe(0);
-    await calm.down();
-
-    const hit = workplace(`hit-${name}`);
-    let command = hit.spawn(typed);
-    for (const work of ['train', 'predict'] as const) {
-      await hit.moves(work);
-      await hit.killService('trainer');
-      await hit.moves(work);
-      for (const service of ['supervisor', 'worker', 'temporal'] as const) await hit.killService(service);
+  withTfjs('does so with the TensorFlow.js trainer, whose engine is killed as well', async () => {
+    writeFileSync(join(folder, 'tensorflow.yaml'), TENSORFLOW);
+    const typed = [...startArguments('tensorflow.yaml'), '--framework', 'tfjs'];
+    const hit = await beside(typed, async (place) => {
+      const command = place.spawn(typed);
+      await place.moves('train');
+      await place.killEngine();
+      await place.moves('train');
+      for (const service of ['supervisor', 'trainer', 'worker', 'temporal'] as const) await place.killService(service);
       await command.kill();
-      command = hit.spawn(['watch', readdirSync(join(hit.root, 'sweeps'))[0]!]);
-    }
-    expect((await command.ended).status).toBe(0);
+      expect((await place.run(['watch', place.sweepId()])).status).toBe(0);
+    });
+    expect(comparable(hit)).toHaveLength(2);
+  });
 
-    expect(comparable(hit)).toEqual(comparable(calm));
+  /** Kills every process of a sweep of one trial while it trains and while it predicts. texts: what the trial leaves to read. */
+  async function expectSameBytes(typed: string[], texts: string): Promise<void> {
+    const hit = await beside(
+      typed,
+      async (place) => {
+        let command = place.spawn(typed);
+        for (const work of ['train', 'predict'] as const) {
+          await place.moves(work);
+          await place.killService('trainer');
+          await place.moves(work);
+          for (const service of ['supervisor', 'worker', 'temporal'] as const) await place.killService(service);
+          await command.kill();
+          command = place.spawn(['watch', place.sweepId()]);
+        }
+        expect((await command.ended).status).toBe(0);
+      },
+      [texts],
+    );
     expect(comparable(hit)).toHaveLength(1);
+  }
+
+  /**
+   * Runs a sweep undisturbed and beside it in another workplace as `disturb` has it, which is returned. Both must have the same results and the
+   * same bytes of adapters, masks, predictions and `texts`.
+   */
+  async function beside(typed: string[], disturb: (place: Workplace) => Promise<void>, texts: string[] = []): Promise<Workplace> {
+    const [calm, hit] = [workplace('calm'), workplace('hit')];
+    const [undisturbed] = await Promise.all([calm.run(typed), disturb(hit)]);
+    expect(undisturbed.status).toBe(0);
+    expect(comparable(hit)).toEqual(comparable(calm));
     expect(filesOfTrials(hit, texts)).toEqual(filesOfTrials(calm, texts));
+    return hit;
   }
 });
 
 /** Digests of what a trial leaves: adapter, masks, predictions and texts. */
-function filesOfTrials({ root }: Workplace, texts: string) {
-  const names = ['adapter', 'masks.safetensors', 'predictions.validation.safetensors', texts];
+function filesOfTrials({ root }: Workplace, texts: string[]) {
+  const names = ['adapter', 'masks.safetensors', 'predictions.validation.safetensors', ...texts];
   return readdirSync(join(root, 'trials')).flatMap((trial) => names.map((name) => artifactOnDisk(root, `trials/${trial}/${name}`)));
 }
 
 /** results.jsonl, line by line, without timings. */
 function comparable(place: Workplace): unknown[] {
-  const [sweepId] = readdirSync(join(place.root, 'sweeps'));
-  const lines = readFileSync(join(place.root, 'sweeps', sweepId!, 'results.jsonl'), 'utf8')
+  const lines = readFileSync(join(place.root, 'sweeps', place.sweepId(), 'results.jsonl'), 'utf8')
     .trim()
     .split('\n');
   return lines.map((line) => {

@@ -69,6 +69,11 @@ export class Workplace {
     return (JSON.parse(stdout) as { services: Service[] }).services;
   }
 
+  /** The one sweep that was started here. */
+  sweepId(): string {
+    return readdirSync(join(this.root, 'sweeps'))[0]!;
+  }
+
   /** Kills a service's process with SIGKILL, once it has one. */
   async killService(name: string): Promise<void> {
     for (let tries = 0; tries < 60; tries++) {
@@ -80,6 +85,13 @@ export class Workplace {
       await sleep(500);
     }
     throw new Error(`no process of ${name} to kill`);
+  }
+
+  /** Kills the process in which a trainer of `trainer/host` computes, with SIGKILL; its server lives on. */
+  async killEngine(): Promise<void> {
+    const trainer = (await this.services()).find(({ name }) => name === 'trainer')!.pid!;
+    const [engine] = readFileSync(`/proc/${trainer}/task/${trainer}/children`, 'utf8').trim().split(' ');
+    process.kill(Number(engine), 'SIGKILL');
   }
 
   /** Waits until some cohort has moved on in this work since this was called: training steps, or rows predicted. */
