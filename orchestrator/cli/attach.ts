@@ -21,7 +21,8 @@ export async function attach(client: Client, root: string, sweepId: string, json
     const done = results.filter(({ status }) => status === 'done').length;
     const report = `${sweepDir(root, sweepId)}/report.md`;
     if (interrupt.signal.aborted) {
-      process.stderr.write(`\n${sweepId} goes on without you (${done} of ${snapshot.plan.trials.length} trials done).\n`);
+      const goesOn = state === 'server out of reach' ? 'waits for its server, which is out of reach' : 'goes on without you';
+      process.stderr.write(`\n${sweepId} ${goesOn} (${done} of ${snapshot.plan.trials.length} trials done).\n`);
       process.stderr.write(`  come back   sa-orch watch ${sweepId}\n  end it      sa-orch cancel ${sweepId}\n`);
       process.exitCode = INTERRUPTED;
       return;

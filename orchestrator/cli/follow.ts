@@ -9,32 +9,31 @@ import { LiveBlock, renderSnapshot, type Snapshot } from './live-view';
 
 const POLL_MS = 1000;
 
+/** For each question to the server. Nobody waits for the client's own ten tries, and none of them is left when the connection is closed. */
+const ANSWER_MS = 3000;
+
 /** How a workflow stands: still open, closed in some way, or not to be seen now. */
 export type WorkflowState = 'running' | 'paused' | 'cancelling' | 'finished' | 'failed' | 'cancelled' | 'unknown' | 'server out of reach';
 
 /** Asks the server for a sweep's state. `unknown`: the server knows no such workflow (it forgets finished ones after its retention). */
 export async function workflowState(client: Client, sweepId: string): Promise<{ state: WorkflowState; detail: string | null }> {
   const handle = client.workflow.getHandle(sweepId);
+  const inTime = <T>(ask: () => Promise<T>) => client.withDeadline(Date.now() + ANSWER_MS, ask);
   try {
-    const { status, raw } = await handle.describe();
+    const { status, raw } = await inTime(() => handle.describe());
     if (status.name === 'COMPLETED') return { state: 'finished', detail: null };
     if (status.name === 'CANCELLED' || status.name === 'TERMINATED') return { state: 'cancelled', detail: null };
     if (status.name !== 'RUNNING') return { state: 'failed', detail: await failureOf(handle) };
     // A workflow task that fails again and again looks like a running workflow.
     const attempt = raw.pendingWorkflowTask?.attempt ?? 0;
     if (attempt > 3) return { state: 'running', detail: `its workflow task failed ${attempt} times; see the worker's log` };
-    const { mode } = await withDeadline(handle.query<SweepStatus, []>(statusQuery));
+    // A query needs a worker; without one the workflow is taken as running.
+    const { mode } = await inTime(() => handle.query<SweepStatus, []>(statusQuery)).catch(() => ({ mode: 'run' }));
     return { state: mode === 'pause' ? 'paused' : mode === 'cancel' ? 'cancelling' : 'running', detail: null };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return { state: 'unknown', detail: null };
     return { state: 'server out of reach', detail: error instanceof Error ? error.message : String(error) };
   }
-}
-
-/** A query needs a worker; without one the workflow is taken as running. */
-async function withDeadline(query: Promise<SweepStatus>): Promise<Pick<SweepStatus, 'mode'>> {
-  const late = sleep(3000, { mode: 'run' as const }, { ref: false });
-  return Promise.race([query.catch(() => ({ mode: 'run' as const })), late]);
 }
 
 async function failureOf(handle: { result(): Promise<unknown> }): Promise<string> {

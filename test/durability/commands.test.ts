@@ -70,6 +70,7 @@ describeTrainer('a trainer of one’s own', () => {
     writeFileSync(join(place.folder, 'one.yaml'), sweep('one', '[1, 2]', 150));
     writeFileSync(join(place.folder, 'two.yaml'), sweep('two', '[3, 4]', 40));
     writeFileSync(join(place.folder, 'three.yaml'), sweep('three', '[5, 6]', 40));
+    writeFileSync(join(place.folder, 'four.yaml'), sweep('four', '[7, 8]', 2000));
   });
   afterAll(async () => {
     await place.down();
@@ -95,6 +96,23 @@ describeTrainer('a trainer of one’s own', () => {
     expect(results.map(({ status }) => status)).toEqual(['done', 'done', 'done', 'done']);
     const report = readFileSync(join(place.root, 'sweeps', idOf('one')!, 'report.md'), 'utf8');
     expect(report.split('\n')[0]).toMatch(/demo rows/i);
+  });
+
+  test('whose other services went down: Ctrl-C still leaves at once, with status 130 and the ways on', async () => {
+    const command = place.spawn(['start', '--sweep', './four.yaml', '--trainer', trainers.address]);
+    await until(() => sweepsIn(place).some((id) => id.startsWith('four-') && progressOf(place, id).length > 0));
+    await place.run(['down', '--force']);
+    const interrupted = Date.now();
+    command.child.kill('SIGINT');
+    const { status, stderr } = await command.ended;
+    expect(Date.now() - interrupted).toBeLessThan(15_000);
+    expect(status).toBe(130);
+    expect(stderr.trim().split('\n')).toEqual([
+      // Which of them depends on the question that was under way as the server went.
+      expect.stringMatching(/^four-\w+ (waits for its server, which is out of reach|goes on without you) \(0 of 4 trials done\)\.$/),
+      expect.stringMatching(/^ {2}come back {3}sa-orch watch four-/),
+      expect.stringMatching(/^ {2}end it {6}sa-orch cancel four-/),
+    ]);
   });
 
   test('that works on another artifact root is refused with status 2', async () => {
