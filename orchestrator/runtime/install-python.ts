@@ -2,7 +2,7 @@
  * Installs pinned Python packages with `uv` where it is on PATH, else with venv and pip. Every file that is installed must have one of the
  * hashes in the requirement file, whatever index or mirror it comes from; the index is the user's own setting.
  */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { UserError, type OnProgress } from '../cli/output';
 import { writeFileAtomic } from '../../common/files';
@@ -24,6 +24,11 @@ export function isComplete(folder: string): boolean {
   return existsSync(markerOf(folder));
 }
 
+/** What was said of a folder as it was made; undefined where it was not made to its end. T: what its `build` returned. */
+export function readComplete<T extends object>(folder: string): T | undefined {
+  return isComplete(folder) ? (JSON.parse(readFileSync(markerOf(folder), 'utf8')) as T) : undefined;
+}
+
 /**
  * Makes a folder exactly once per machine user, whoever asks and however often: builds under a lock, then writes a marker with what `build` says of it. A folder without its
  * marker was left by a process that died and is built anew. (A virtual environment cannot be renamed into place: its scripts know its path.)
@@ -39,8 +44,8 @@ export async function buildOnce(folder: string, label: string, onProgress: OnPro
   });
 }
 
-/** Makes a virtual environment. Returns its interpreter. */
-export async function createEnvironment(folder: string, log: string): Promise<string> {
+/** Makes a virtual environment, with its interpreter at bin/python. */
+export async function createEnvironment(folder: string, log: string): Promise<void> {
   const uv = findOnPath('uv');
   const base = await findBasePython(uv === undefined);
   const python = join(folder, 'bin', 'python');
@@ -48,7 +53,6 @@ export async function createEnvironment(folder: string, log: string): Promise<st
     ? await runCommand(uv, ['venv', '--no-project', '--python', base.path, folder], { log })
     : await runCommand(base.path, ['-m', 'venv', folder], { log });
   if (made.status !== 0 || !existsSync(python)) throw installFailed(`a virtual environment of ${base.path}`, log);
-  return python;
 }
 
 /** Installs a whole closure into an environment; nothing that the file does not list. */
@@ -105,24 +109,30 @@ export async function ensureWheel(requirements: string, folder: string, label: s
  */
 export async function installWheel(requirements: string, folder: string, log: string, tags?: WheelTags): Promise<boolean> {
   const options = ['--target', folder, '--require-hashes', '--no-deps', '-r', requirements];
-  const uv = findOnPath('uv');
-  const pip = uv ? undefined : (await findInterpreters()).find(({ hasPip }) => hasPip)?.path;
-  if (!uv && !pip) {
-    throw new UserError(
-      `${basename(requirements, '.txt')}: neither uv nor a Python with pip is on PATH`,
-      2,
-      'Install uv, or pip (Debian, Ubuntu: apt install python3-pip).',
-    );
-  }
+  const installer = await findWheelInstaller();
+  if (!installer) throw new UserError(`${basename(requirements, '.txt')}: ${NO_INSTALLER}`, 2, GET_INSTALLER);
   if (tags) options.push('--only-binary=:all:', '--python-version', tags.python);
-  const { status } = uv
-    ? await runCommand(uv, ['pip', 'install', ...options, ...(tags ? ['--python-platform', uvPlatform(tags.platform)] : [])], { log })
+  const { status } = installer.isUv
+    ? await runCommand(installer.path, ['pip', 'install', ...options, ...(tags ? ['--python-platform', uvPlatform(tags.platform)] : [])], {
+        log,
+      })
     : await runCommand(
-        pip ?? '',
+        installer.path,
         ['-m', 'pip', 'install', '--disable-pip-version-check', ...options, ...(tags ? ['--platform', tags.platform] : [])],
         { log },
       );
   return status === 0;
+}
+
+export const NO_INSTALLER = 'neither uv nor a Python with pip is on PATH';
+export const GET_INSTALLER = 'Install uv, or pip (Debian, Ubuntu: apt install python3-pip).';
+
+/** What installs wheels here: uv, else a Python that has pip. */
+export async function findWheelInstaller(env: NodeJS.ProcessEnv = process.env): Promise<{ path: string; isUv: boolean } | undefined> {
+  const uv = findOnPath('uv', env);
+  if (uv) return { path: uv, isUv: true };
+  const python = (await findInterpreters(env)).find(({ hasPip }) => hasPip);
+  return python && { path: python.path, isUv: false };
 }
 
 /** `manylinux_2_27_x86_64` as uv writes it: `x86_64-manylinux_2_27`. */

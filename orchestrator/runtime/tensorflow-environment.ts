@@ -8,9 +8,10 @@ import { dirname, join, resolve } from 'node:path';
 import { packageRoot } from '../../common/package';
 import { UserError, type OnProgress } from '../cli/output';
 import { detectGpu } from './gpu';
-import { buildOnce, installWheel } from './install-python';
+import { buildOnce, findWheelInstaller, installWheel, NO_INSTALLER, readComplete } from './install-python';
 import { tailLog } from './log-file';
 import { cacheDirectory } from './paths';
+import { findInterpreters } from './python';
 import { findOnPath, runCommand } from './run-command';
 
 export interface TensorflowEnvironment {
@@ -42,8 +43,6 @@ const WHEEL = join(packageRoot(), 'orchestrator', 'runtime', 'wheels', 'tensorfl
 /** The wheel's tags: its C library is the same for every Python, so the machine's own does not matter. */
 const WHEEL_TAGS = { python: '3.12', platform: 'manylinux_2_27_x86_64' };
 
-/** Where the npm package's install script downloads from; its own settings name a mirror. */
-const DOWNLOAD_HOST = 'https://storage.googleapis.com/';
 const DOWNLOAD_PROBE_MS = 5_000;
 const DOWNLOAD_MS = 900_000;
 
@@ -61,14 +60,16 @@ const WAYS_OUT =
 export async function ensureTensorflowEnvironment({ onProgress, env = process.env }: EnvironmentOptions): Promise<TensorflowEnvironment> {
   const folder = environmentFolder(env);
   await buildOnce(folder, LABEL, onProgress, () => new Setup(folder, env, onProgress).run());
-  const made = JSON.parse(readFileSync(join(folder, 'description.json'), 'utf8')) as Made;
-  const modulePath = join(folder, 'node_modules', made.package);
-  return { modulePath, env: { SA_ORCH_TFJS_NODE: modulePath }, description: made.description };
+  return peekTensorflowEnvironment(env)!;
 }
 
-/** Whether the next call would set up nothing. */
-export function hasTensorflowEnvironment(env: NodeJS.ProcessEnv = process.env): boolean {
-  return existsSync(join(environmentFolder(env), 'description.json'));
+/** The environment that is there; undefined where the next call would set it up. */
+export function peekTensorflowEnvironment(env: NodeJS.ProcessEnv = process.env): TensorflowEnvironment | undefined {
+  const folder = environmentFolder(env);
+  const made = readComplete<Made>(folder);
+  if (!made) return undefined;
+  const modulePath = join(folder, 'node_modules', made.package);
+  return { modulePath, env: { SA_ORCH_TFJS_NODE: modulePath }, description: made.description };
 }
 
 /** Where it is, or will be: by all that it is made from, Node's version included, whose headers the addon is compiled with. */
@@ -85,15 +86,26 @@ interface Made {
 }
 
 /** What building the addon needs and this machine lacks, each with the way to get it. */
-export function missingTools(env: NodeJS.ProcessEnv = process.env): string[] {
-  const tools: [names: string[], what: string, packageName: string][] = [
-    [['npm'], 'npm', 'npm'],
-    [['g++', 'c++', 'clang++'], 'a C++ compiler', 'g++'],
-    [['make'], 'make', 'make'],
-    [['python3', 'python'], 'Python, which node-gyp runs on,', 'python3'],
+export async function missingTools(env: NodeJS.ProcessEnv = process.env): Promise<string[]> {
+  const has = (...names: string[]) => names.some((name) => findOnPath(name, env) !== undefined);
+  // Found on PATH is not enough: a version manager's shim may have no Python behind it.
+  const hasPython = (await findInterpreters(env)).length > 0;
+  const tools: [found: boolean, what: string, packageName: string][] = [
+    [has('npm'), 'npm', 'npm'],
+    [has('g++', 'c++', 'clang++'), 'a C++ compiler', 'g++'],
+    [has('make'), 'make', 'make'],
+    [hasPython, 'Python, which node-gyp runs on,', 'python3'],
   ];
-  const missing = tools.filter(([names]) => names.every((name) => findOnPath(name, env) === undefined));
-  return missing.map(([, what, packageName]) => `${what} is not on PATH (Debian, Ubuntu: apt install ${packageName})`);
+  return tools
+    .filter(([found]) => !found)
+    .map(([, what, packageName]) => `${what} is not on PATH (Debian, Ubuntu: apt install ${packageName})`);
+}
+
+/** What a set-up must then download from elsewhere than the package registries, each with the way around it. */
+export async function neededDownloads(env: NodeJS.ProcessEnv = process.env): Promise<string[]> {
+  const headers = `Node's headers, from Node's own site: they are not beside ${process.execPath} (Debian, Ubuntu: apt install libnode-dev)`;
+  const library = `TensorFlow's C library, from ${new URL(downloadHost(env)).host}: ${NO_INSTALLER} for the one in its Python wheel. Or TFJS_LIBTENSORFLOW=<folder> names one`;
+  return [...(nodeHeaders() ? [] : [headers]), ...(env.TFJS_LIBTENSORFLOW || (await findWheelInstaller(env)) ? [] : [library])];
 }
 
 /**
@@ -127,8 +139,9 @@ class Setup {
   }
 
   async run(): Promise<Made> {
-    const missing = missingTools(this.env);
+    const missing = await missingTools(this.env);
     if (missing.length > 0) throw new UserError(`the TensorFlow.js trainer cannot be built here:\n  ${missing.join('\n  ')}`, 2, WAYS_OUT);
+    if (this.env.TFJS_LIBTENSORFLOW) findLibrary(this.env.TFJS_LIBTENSORFLOW);
     mkdirSync(this.folder, { recursive: true });
     writeFileSync(this.log, '');
     this.tell(`npm packages, once; log in ${this.log}`);
@@ -143,7 +156,6 @@ class Setup {
       if (!made) continue;
       if (hasGpu && made.package === '@tensorflow/tfjs-node')
         this.onProgress('!', LABEL, 'the GPU is not used: no C library with CUDA could be had; TFJS_LIBTENSORFLOW names one');
-      writeFileSync(join(this.folder, 'description.json'), JSON.stringify(made));
       return made;
     }
     throw this.failure(`no C library of TensorFlow could be had for ${process.platform}-${process.arch}`, 3, '');
@@ -221,9 +233,8 @@ class Setup {
 
   private async canDownload(): Promise<boolean> {
     try {
-      const host = this.env.TFJS_NODE_CDN_STORAGE ?? this.env.CDN_STORAGE ?? DOWNLOAD_HOST;
       // Any answer will do.
-      await fetch(host, { method: 'HEAD', signal: AbortSignal.timeout(DOWNLOAD_PROBE_MS) });
+      await fetch(downloadHost(this.env), { method: 'HEAD', signal: AbortSignal.timeout(DOWNLOAD_PROBE_MS) });
       return true;
     } catch {
       return false;
@@ -251,8 +262,17 @@ class Setup {
   }
 }
 
-/** Links an unpacked libtensorflow, or the folder of a Python installation's `tensorflow` package, to where the addon's build looks. */
-function linkExisting(folder: string, dependencies: string): void {
+/** Where the npm package's own install script downloads from; its own settings name a mirror. */
+function downloadHost(env: NodeJS.ProcessEnv): string {
+  return env.TFJS_NODE_CDN_STORAGE ?? env.CDN_STORAGE ?? 'https://storage.googleapis.com/';
+}
+
+/**
+ * The libraries and headers of an unpacked libtensorflow, or of a Python installation's `tensorflow` package.
+ *
+ * @throws UserError (exit 2) that says what the folder lacks
+ */
+export function findLibrary(folder: string): { lib: string; include: string } {
   const include = join(folder, 'include');
   const header = join(include, 'tensorflow', 'c', 'c_api.h');
   const lib = [join(folder, 'lib'), folder].find((each) => libraryIn(each, 'libtensorflow') ?? libraryIn(each, 'libtensorflow_cc'));
@@ -264,6 +284,12 @@ function linkExisting(folder: string, dependencies: string): void {
       'It is the folder of an unpacked libtensorflow release, with lib/ and include/.',
     );
   }
+  return { lib, include };
+}
+
+/** Links what is in such a folder to where the addon's build looks. */
+function linkExisting(folder: string, dependencies: string): void {
+  const { lib, include } = findLibrary(folder);
   mkdirSync(join(dependencies, 'lib'), { recursive: true });
   for (const name of readdirSync(lib).filter((each) => each.startsWith('libtensorflow')))
     symlinkSync(join(lib, name), join(dependencies, 'lib', name));

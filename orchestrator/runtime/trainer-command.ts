@@ -5,7 +5,7 @@ import { packageRoot } from './paths';
 import { findBasePython } from './python';
 import { findOnPath } from './run-command';
 import { ensureTensorflowEnvironment } from './tensorflow-environment';
-import { ensureTrainerEnvironment } from './trainer-environment';
+import { ensureTrainerEnvironment, pinnedEnvironment } from './trainer-environment';
 
 export const FRAMEWORKS = ['torch', 'tfjs'] as const;
 export type Framework = (typeof FRAMEWORKS)[number];
@@ -60,7 +60,7 @@ export function trainerArguments(
 
 /** The framework that nobody named: torch, or tfjs where no Python is at hand for it, which is said. */
 export async function chooseFramework({ python, onProgress }: SetUpOptions, env: NodeJS.ProcessEnv = process.env): Promise<Framework> {
-  if (python !== undefined || env.SA_ORCH_PYTHON) return 'torch';
+  if (python !== undefined || env.SA_ORCH_PYTHON || pinnedEnvironment(env).isMade) return 'torch';
   try {
     await findBasePython(findOnPath('uv', env) === undefined, env);
     return 'torch';

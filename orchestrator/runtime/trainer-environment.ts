@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { UserError, type OnProgress } from '../cli/output';
 import { detectGpu } from './gpu';
 import { ensurePythonContract } from './python-contract';
-import { buildOnce, createEnvironment, installCpuTorch, installRequirements } from './install-python';
+import { buildOnce, createEnvironment, installCpuTorch, installRequirements, isComplete } from './install-python';
 import { cacheDirectory, packageRoot } from './paths';
 import { isCudaOnly, parseRequirements } from './requirements';
 import { findOnPath, runCommand } from './run-command';
@@ -86,20 +86,29 @@ export async function ensureTestEnvironment(options: EnvironmentOptions): Promis
   return environment;
 }
 
-/** Where the environment of our own is, or will be, and which build of PyTorch is wanted in it. */
-export function pinnedEnvironment(): { folder: string; build: 'cpu' | 'default' } {
+/** The environment of our own: where it is or will be, whether it is made, and which build of PyTorch is wanted in it. */
+export function pinnedEnvironment(env: NodeJS.ProcessEnv = process.env): PinnedEnvironment {
   const build = process.platform === 'linux' && !detectGpu() ? 'cpu' : 'default';
   const key = digestOf(readFileSync(join(TRAINER, 'requirements.txt'), 'utf8'));
-  return { folder: join(cacheDirectory(), 'python', `${key}-${build}`), build };
+  const folder = join(cacheDirectory(env), 'python', `${key}-${build}`);
+  return { folder, build, python: join(folder, 'bin', 'python'), isMade: isComplete(folder) };
+}
+
+interface PinnedEnvironment {
+  folder: string;
+  build: 'cpu' | 'default';
+  /** Its interpreter. */
+  python: string;
+  isMade: boolean;
 }
 
 async function ensurePinnedEnvironment(onProgress: OnProgress): Promise<string> {
-  const { folder, build } = pinnedEnvironment();
+  const { folder, build, python } = pinnedEnvironment();
   const log = `${folder}.log`;
   await buildOnce(folder, LABEL, onProgress, async () => {
     writeFileSync(log, '');
     onProgress('…', LABEL, `PyTorch and Transformers, once; log in ${log}`);
-    const python = await createEnvironment(folder, log);
+    await createEnvironment(folder, log);
     const torch = pinned('requirements.txt').find(({ name }) => name === 'torch');
     const cpu = build === 'cpu' && torch !== undefined && (await installCpuTorch(python, torch.version, log));
     if (build === 'cpu' && !cpu)
@@ -108,7 +117,7 @@ async function ensurePinnedEnvironment(onProgress: OnProgress): Promise<string> 
     await installRequirements(python, requirements, 'PyTorch and Transformers', log);
     return { build: cpu ? 'cpu' : 'default' };
   });
-  return join(folder, 'bin', 'python');
+  return python;
 }
 
 function withoutTorch(folder: string): string {

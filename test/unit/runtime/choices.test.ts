@@ -1,6 +1,6 @@
 /** Which server, interpreter and settings are chosen, and what is said where none fits. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { examine } from '../../../orchestrator/runtime/doctor';
@@ -12,7 +12,7 @@ import { findTemporalBinary } from '../../../orchestrator/runtime/temporal-binar
 import { chooseFramework } from '../../../orchestrator/runtime/trainer-command';
 import { externalTemporal } from '../../../orchestrator/runtime/temporal-client';
 import { serverArguments } from '../../../orchestrator/runtime/temporal-server';
-import { ensureTrainerEnvironment } from '../../../orchestrator/runtime/trainer-environment';
+import { ensureTrainerEnvironment, pinnedEnvironment } from '../../../orchestrator/runtime/trainer-environment';
 
 const onProgress = (): void => undefined;
 let folder: string;
@@ -134,18 +134,27 @@ describe('the framework that nobody named', () => {
   const told: string[] = [];
   const choose = (env: NodeJS.ProcessEnv, own?: string) =>
     chooseFramework({ python: own, onProgress: (...line) => told.push(line.join(' ')) }, env);
+  /** Nothing on PATH but what a test puts there, and an empty cache. */
+  const bare = () => ({ PATH: folder, XDG_CACHE_HOME: folder });
   beforeEach(() => told.splice(0));
 
   it('is torch where there is a Python for it, or one is named', async () => {
-    expect(await choose({ PATH: folder }, '/my/python')).toBe('torch');
-    expect(await choose({ PATH: folder, SA_ORCH_PYTHON: '/my/python' })).toBe('torch');
+    expect(await choose(bare(), '/my/python')).toBe('torch');
+    expect(await choose({ ...bare(), SA_ORCH_PYTHON: '/my/python' })).toBe('torch');
     python('python3', [3, 12, 3], true);
-    expect(await choose({ PATH: folder })).toBe('torch');
+    expect(await choose(bare())).toBe('torch');
     expect(told).toEqual([]);
   });
 
+  it('is torch where its environment was made before', async () => {
+    const { folder: made } = pinnedEnvironment(bare());
+    mkdirSync(made, { recursive: true });
+    writeFileSync(join(made, '.complete.json'), '{}');
+    expect(await choose(bare())).toBe('torch');
+  });
+
   it('is tfjs where there is none, with a word why and what it cannot do', async () => {
-    expect(await choose({ PATH: folder })).toBe('tfjs');
+    expect(await choose(bare())).toBe('tfjs');
     expect(told.join('\n')).toMatch(/tfjs, since torch cannot be had: .*no Python is on PATH\n.*it has no .*summarization/);
   });
 });
@@ -182,6 +191,37 @@ describe('doctor', () => {
     const broken = findings.filter((finding) => finding.state === 'broken');
     expect(broken.map(({ name }) => name)).toEqual(['trainer torch', 'data']);
     expect(broken.every(({ advice }) => advice !== null)).toBe(true);
+  });
+
+  it('names for each trainer what is missing and how to get it, which breaks a start only where both are', async () => {
+    const look = async () => {
+      const findings = await examine({ stateDir: folder, root: folder, dataDir: undefined, python: undefined });
+      return Object.fromEntries(findings.map(({ name, ...finding }) => [name, finding]));
+    };
+    const outside = process.env;
+    process.env = { PATH: folder, XDG_CACHE_HOME: join(folder, 'cache') };
+    try {
+      expect(await look()).toMatchObject({
+        temporal: { state: 'broken', advice: expect.stringContaining('apt install python3-pip') as string },
+        'trainer torch': { state: 'broken', advice: expect.stringContaining('Install a Python of that range') as string },
+        'trainer tfjs': { state: 'broken', advice: expect.stringMatching(/apt install npm\).*g\+\+.*make.*python3\)/s) as string },
+        backbone: { state: 'note', advice: expect.stringContaining('--backbone') as string },
+      });
+      for (const tool of ['npm', 'g++', 'make']) program(tool, '');
+      python('python3', [3, 8, 10], false);
+      expect(await look()).toMatchObject({
+        'trainer torch': { state: 'note', text: expect.stringMatching(/python3 is 3\.8\.10; a start uses tfjs$/) as string },
+        'trainer tfjs': { text: expect.stringContaining('will be made at the first start with --framework tfjs') as string },
+      });
+      python('python3', [3, 12, 3], true);
+      rmSync(join(folder, 'g++'));
+      expect(await look()).toMatchObject({
+        'trainer torch': { state: 'fine', text: expect.stringContaining('will be made at the first start') as string },
+        'trainer tfjs': { state: 'note', advice: 'a C++ compiler is not on PATH (Debian, Ubuntu: apt install g++)' },
+      });
+    } finally {
+      process.env = outside;
+    }
   });
 });
 

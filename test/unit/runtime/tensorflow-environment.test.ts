@@ -1,7 +1,13 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { librarySources, missingTools } from '../../../orchestrator/runtime/tensorflow-environment';
+import {
+  ensureTensorflowEnvironment,
+  findLibrary,
+  librarySources,
+  missingTools,
+  neededDownloads,
+} from '../../../orchestrator/runtime/tensorflow-environment';
 
 const linux = { platform: 'linux', arch: 'x64', hasGpu: false, canDownload: true };
 
@@ -22,18 +28,44 @@ test('where the wheel has no build for the machine nothing is left without a dow
   expect(librarySources({}, { ...linux, platform: 'darwin', canDownload: false })).toEqual([]);
 });
 
-test('every missing tool is named with the way to get it', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sa-orch-tools-'));
-  try {
-    for (const name of ['npm', 'python3']) {
-      writeFileSync(join(folder, name), '');
-      chmodSync(join(folder, name), 0o755);
-    }
-    expect(missingTools({ PATH: folder })).toEqual([
+describe('on a machine that lacks things', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'sa-orch-tools-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+  const program = (name: string, script: string) => writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+
+  test('every missing tool is named with the way to get it, a Python that does not run among them', async () => {
+    program('npm', '');
+    program('python3', 'echo "shim: no such version" >&2; exit 127');
+    expect(await missingTools({ PATH: folder })).toEqual([
       'a C++ compiler is not on PATH (Debian, Ubuntu: apt install g++)',
       'make is not on PATH (Debian, Ubuntu: apt install make)',
+      'Python, which node-gyp runs on, is not on PATH (Debian, Ubuntu: apt install python3)',
     ]);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  });
+
+  test('what would be downloaded from elsewhere than a package registry is named with the way around it', async () => {
+    const library = expect.stringMatching(/C library, from storage\.googleapis\.com: neither uv nor .* Or TFJS_LIBTENSORFLOW=/) as string;
+    expect(await neededDownloads({ PATH: folder })).toContainEqual(library);
+    expect(await neededDownloads({ PATH: folder, TFJS_LIBTENSORFLOW: '/opt/tf' })).not.toContainEqual(library);
+    program('uv', '');
+    expect(await neededDownloads({ PATH: folder })).not.toContainEqual(library);
+  });
+
+  test('a library that the user names is looked at before anything is set up', async () => {
+    expect(() => findLibrary(folder)).toThrow(`TFJS_LIBTENSORFLOW: ${folder} has no libtensorflow in lib/`);
+    mkdirSync(join(folder, 'lib'));
+    writeFileSync(join(folder, 'lib', 'libtensorflow.so.2'), '');
+    expect(() => findLibrary(folder)).toThrow(`TFJS_LIBTENSORFLOW: ${folder} has no include/tensorflow/c/c_api.h`);
+    mkdirSync(join(folder, 'include', 'tensorflow', 'c'), { recursive: true });
+    writeFileSync(join(folder, 'include', 'tensorflow', 'c', 'c_api.h'), '');
+    expect(findLibrary(folder)).toEqual({ lib: join(folder, 'lib'), include: join(folder, 'include') });
+    const env = { PATH: process.env.PATH, XDG_CACHE_HOME: folder, TFJS_LIBTENSORFLOW: '/none' };
+    await expect(ensureTensorflowEnvironment({ onProgress: () => undefined, env })).rejects.toMatchObject({
+      exitCode: 2,
+      message: 'TFJS_LIBTENSORFLOW: /none has no libtensorflow in lib/',
+    });
+  });
 });
