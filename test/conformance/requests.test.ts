@@ -1,4 +1,5 @@
 /** What every trainer answers before it has done any work. */
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { status } from '@grpc/grpc-js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -134,6 +135,16 @@ describeStartedTrainer('a trainer that was started', (here) => {
       expect((await refusal(here.client.submitJob(id, specDigest(spec), spec))).fieldViolations.map(({ field }) => field)).toEqual([
         'job_id',
       ]);
+    });
+
+    test('a request with a number that JavaScript cannot hold, never as a fault of its own', async () => {
+      const seed = new BinaryWriter()
+        .uint32(0x10)
+        .uint64(2n ** 60n)
+        .finish();
+      const spec = new BinaryWriter().uint32(0x1a).bytes(seed).finish();
+      const request = Buffer.from(new BinaryWriter().uint32(0x1a).bytes(spec).finish());
+      await expect(unary(here.place.address, `/${SERVICE}/SubmitJob`, request)).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
     });
 
     test('at most 20 fields, the last one "and N more"', async () => {

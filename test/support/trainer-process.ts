@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connectTrainer, type TrainerClient } from '../../orchestrator/trainer-client/client';
-import { REPOSITORY, trainerCommand, trainerUnderTest } from './trainers';
+import { REPOSITORY, trainerCommand, trainerUnderTest, type TrainerName } from './trainers';
 
 /** Why trainers cannot be started here; undefined where they can. */
 export function whyNoTrainer(): string | undefined {
@@ -29,7 +29,7 @@ export class TrainerPlace {
 
   /** Starts a trainer and waits until it listens. */
   async start(options: string[] = [], name = trainerUnderTest()): Promise<TrainerProcess> {
-    const trainer = new TrainerProcess(this, spawnTrainer(this, options, name));
+    const trainer = new TrainerProcess(this, spawnTrainer(this, options, { name }));
     this.started.push(trainer);
     await trainer.ready();
     return trainer;
@@ -42,20 +42,31 @@ export class TrainerPlace {
   }
 }
 
+interface SpawnOptions {
+  name?: TrainerName;
+  stderr?: 'inherit' | 'ignore' | 'pipe';
+}
+
 /** Starts a trainer's process, whatever comes of it. Its log goes to this process's standard error where SA_ORCH_TEST_VERBOSE is set. */
-export function spawnTrainer(place: TrainerPlace, options: string[], name = trainerUnderTest()): ChildProcess {
+export function spawnTrainer(
+  place: TrainerPlace,
+  options: string[],
+  { name = trainerUnderTest(), stderr = process.env.SA_ORCH_TEST_VERBOSE ? 'inherit' : 'ignore' }: SpawnOptions = {},
+): ChildProcess {
   const command = trainerCommand(name);
   if ('missing' in command) throw new Error(command.missing);
   const where = ['--listen', place.address, '--root', place.root, '--state', join(place.folder, 'state'), '--queue-length', '2'];
   return spawn(command.file, [...command.args, ...where, ...options], {
     cwd: REPOSITORY,
     env: { ...process.env, ...command.env },
-    stdio: ['ignore', 'pipe', process.env.SA_ORCH_TEST_VERBOSE ? 'inherit' : 'ignore'],
+    stdio: ['ignore', 'pipe', stderr],
   });
 }
 
 export class TrainerProcess {
   readonly client: TrainerClient;
+  /** The address that it says it listens on, once it is ready. */
+  listening = '';
   private readonly ended: Promise<number | null>;
 
   constructor(
@@ -70,15 +81,15 @@ export class TrainerProcess {
     return this.process.pid!;
   }
 
-  /** The JSON line that a trainer prints once it listens. */
-  async ready(): Promise<unknown> {
+  /** Waits for the JSON line that a trainer prints once it listens. */
+  async ready(): Promise<void> {
     const lines = createInterface({ input: this.process.stdout! });
     const first = new Promise<string>((resolve) => lines.once('line', resolve));
     const line = await Promise.race([
       first,
       this.ended.then((status) => Promise.reject(new Error(`the trainer ended with status ${status}`))),
     ]);
-    return JSON.parse(line);
+    this.listening = (JSON.parse(line) as { listening: string }).listening;
   }
 
   /** Ends the process as a power switch would. */

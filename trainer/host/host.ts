@@ -11,7 +11,6 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { artifactRootId } from '../../common/files';
 import { HealthService } from '../../gen/ts/grpc/health/v1/health';
 import { ServerReflectionService } from '../../gen/ts/grpc/reflection/v1alpha/reflection';
-import { TrainerServiceService } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { EngineBroken, EngineRunner } from './engine-runner';
 import { Health } from './health';
 import { BrokenState, JobStore } from './jobs';
@@ -19,7 +18,7 @@ import { Address, CannotListen, lockOrRefuse } from './listening';
 import { log } from './log';
 import { parseOptions, USAGE, UsageError, type HostOptions } from './options';
 import { reflectionHandlers } from './reflection';
-import { TrainerService } from './service';
+import { SERVICE, TrainerService } from './service';
 
 const PROTOCOL_VERSION = 1;
 /** One job at a time: it uses every core or the whole GPU. */
@@ -94,7 +93,7 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   const service = new TrainerService(store, capabilities, root, () => runner.secondsSinceWork());
   const health = new Health(SERVICES);
   const server = new Server(SERVER_OPTIONS);
-  server.addService(TrainerServiceService, service.handlers());
+  server.addService(SERVICE, service.handlers());
   server.addService(HealthService, health.handlers());
   server.addService(ServerReflectionService, reflectionHandlers(SERVICES));
   const listening = await address.bind(server, credentials);

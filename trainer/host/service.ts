@@ -14,6 +14,7 @@ import {
   type ListJobsResponse,
   type SubmitJobRequest,
   type SubmitJobResponse,
+  TrainerServiceService,
   type TrainerServiceServer,
   type WatchJobRequest,
   type WatchJobResponse,
@@ -112,8 +113,9 @@ export class TrainerService {
     this.watchers.add(changes);
     let unlisten: (() => void) | undefined;
     try {
-      const job = this.find(call.request.jobId);
-      checkCursor(call.request, this.store.snapshot(job));
+      const request = requestOf(call);
+      const job = this.find(request.jobId);
+      checkCursor(request, this.store.snapshot(job));
       unlisten = job.log.listen(() => changes.note());
       await this.sendEvents(call, job, changes);
       call.end();
@@ -189,10 +191,41 @@ class Changes {
   }
 }
 
+/** What stands in the place of a request whose bytes could not be read: grpc-js alone would say INTERNAL, as if the trainer were at fault. */
+class Unreadable {
+  constructor(private readonly error: unknown) {}
+
+  refuse(): Refusal {
+    const says = String(this.error);
+    const what = /MAX_SAFE_INTEGER/.test(says) ? 'a number in it is above 2^53 - 1, the largest that this trainer takes' : says;
+    return new Refusal(status.INVALID_ARGUMENT, `the request cannot be read: ${what}`);
+  }
+}
+
+/** TrainerService as grpc-js wants it. */
+export const SERVICE = Object.fromEntries(
+  Object.entries(TrainerServiceService).map(([name, method]) => {
+    const requestDeserialize = (bytes: Buffer): unknown => {
+      try {
+        return method.requestDeserialize(bytes);
+      } catch (error) {
+        return new Unreadable(error);
+      }
+    };
+    return [name, { ...method, requestDeserialize }];
+  }),
+) as unknown as typeof TrainerServiceService;
+
+/** A call's request. Throws what refuses it where it could not be read. */
+function requestOf<Request>({ request }: { request: Request }): Request {
+  if (request instanceof Unreadable) throw request.refuse();
+  return request;
+}
+
 function unary<Request, Response>(answer: (request: Request) => Response): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     try {
-      callback(null, answer(call.request));
+      callback(null, answer(requestOf(call)));
     } catch (error) {
       callback(asRefusal(error, call.getPath()).asServiceError());
     }

@@ -1,0 +1,74 @@
+/** TCP, with and without TLS: where a trainer listens, and for whom. */
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { TlsFiles } from '../../orchestrator/trainer-client/channel';
+import { connectTrainer } from '../../orchestrator/trainer-client/client';
+import { findOnPath } from '../../orchestrator/runtime/run-command';
+import { describeTrainer, spawnTrainer, TrainerPlace } from '../support/trainer-process';
+
+jest.setTimeout(120_000);
+
+const withOpenssl = findOnPath('openssl') ? test : test.skip;
+
+describeTrainer('a trainer on TCP', () => {
+  let place: TrainerPlace;
+  const file = (name: string) => join(place.folder, name);
+  beforeEach(() => {
+    place = new TrainerPlace();
+  });
+  afterEach(() => place.remove());
+
+  withOpenssl('(needs openssl) with a client authority serves those who have its certificate, over TLS only', async () => {
+    makeCertificates(place.folder);
+    const files = ['--tls-cert', file('server.pem'), '--tls-key', file('server.key'), '--tls-client-ca', file('ca.pem')];
+    const trainer = await place.start(['--listen', 'localhost:0', ...files]);
+    const ca = file('ca.pem');
+    expect(await codeOf(trainer.listening, { ca, cert: file('client.pem'), key: file('client.key') })).toBe('OK');
+    for (const stranger of [{ ca }, { cert: file('client.pem'), key: file('client.key') }, undefined])
+      expect(await codeOf(trainer.listening, stranger)).toBe('UNAVAILABLE');
+  });
+
+  test('serves without TLS where it is told to', async () => {
+    const { listening } = await place.start(['--listen', '127.0.0.1:0', '--insecure']);
+    expect(await codeOf(listening, undefined)).toBe('OK');
+  });
+
+  test.each([
+    ['without TLS and without being told to', () => [], /--insecure/],
+    ['with a certificate that is not there', () => ['--tls-cert', file('no.pem'), '--tls-key', file('no.key')], /no\.(pem|key)/],
+  ])('%s is refused with status 2', async (_, options, says) => {
+    const trainer = spawnTrainer(place, ['--listen', '127.0.0.1:0', ...options()], { stderr: 'pipe' });
+    const [said, ended] = await Promise.all([text(trainer.stderr!), once(trainer, 'exit')]);
+    expect(said).toMatch(says);
+    expect(ended).toEqual([2, null]);
+  });
+});
+
+/** How a first call ends. */
+async function codeOf(address: string, tls: TlsFiles | undefined): Promise<string> {
+  const client = connectTrainer(address, { tls });
+  try {
+    await client.getCapabilities();
+    return 'OK';
+  } catch (error) {
+    return (error as { code: string }).code;
+  } finally {
+    client.close();
+  }
+}
+
+/** An authority, and certificates of it for a server on localhost and for a client. */
+function makeCertificates(folder: string): void {
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=test authority');
+  writeFileSync(join(folder, 'names.ext'), 'subjectAltName=DNS:localhost');
+  for (const name of ['server', 'client']) {
+    openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
+    const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'names.ext'];
+    openssl('x509', '-req', '-in', `${name}.csr`, '-out', `${name}.pem`, ...signing);
+  }
+}
