@@ -22,9 +22,6 @@ interface SetUpOptions {
   onProgress: OnProgress;
 }
 
-/** What only the PyTorch trainer does, for a person who gets the other one without having asked for it. */
-const ONLY_TORCH = 'prefixes, prompts, full fine-tuning, grasp, N:M and unit masks, official rules, pruning during training, summarization';
-
 /** Sets up what a trainer needs, with progress lines, and returns what starts it. Throws UserError that says what is missing. */
 export async function setUpTrainer(framework: Framework, { python, onProgress }: SetUpOptions): Promise<TrainerCommand> {
   switch (framework) {
@@ -67,7 +64,7 @@ export async function chooseFramework({ python, onProgress }: SetUpOptions, env:
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     onProgress('!', 'trainer', `tfjs, since torch cannot be had: ${error.message}`);
-    onProgress('!', 'trainer', `it has no ${ONLY_TORCH}`);
+    onProgress('!', 'trainer', 'it does less than torch; a sweep that asks for more is refused with the list of what lacks');
     return 'tfjs';
   }
 }
