@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Event, FailureReason, JobState, Phase, type DeepPartial } from '../../../gen/ts/sparse_adapter/trainer/v1/event';
+import { Event, FailureReason, JobState, Phase } from '../../../gen/ts/sparse_adapter/trainer/v1/event';
 import { readProgress, readStage } from '../../../orchestrator/store/sweep-store';
 import { JobLog } from '../../../workflows/activities/job-log';
 
@@ -19,11 +19,11 @@ describe('a job’s log', () => {
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
-  const add = (kind: DeepPartial<Event>['kind']) => log.add(Event.fromPartial({ sequence: ++sequence, logId: 'l', kind }));
-  const state = (value: JobState) => add({ $case: 'stateChanged', value: { state: value } });
-  const progress = (phase: Phase, done: number, total: number) => add({ $case: 'progress', value: { phase, done, total } });
-  const metric = (trialId: string, step: number, value: number) =>
-    add({ $case: 'metrics', value: { metrics: [{ trialId, name: 'loss', step, value }] } });
+  /** kind: an event in the contract's JSON form. */
+  const add = (kind: object) => log.add(Event.fromJSON({ sequence: ++sequence, logId: 'l', ...kind }));
+  const state = (value: JobState) => add({ stateChanged: { state: value } });
+  const progress = (phase: Phase, done: number, total: number) => add({ progress: { phase, done, total } });
+  const metric = (trialId: string, step: number, value: number) => add({ metrics: { metrics: [{ trialId, name: 'loss', step, value }] } });
 
   test('shows that a job loads in words, not as the work’s own progress, until the work moves', async () => {
     state(JobState.JOB_STATE_RUNNING);
@@ -53,9 +53,9 @@ describe('a job’s log', () => {
   });
 
   test('gives a warning without a trial to each trial, once, and a failed trial’s reason to the outcome', async () => {
-    for (let i = 0; i < 2; i++) add({ $case: 'warning', value: { code: 'slow', message: 'm', trialId: '' } });
+    for (let i = 0; i < 2; i++) add({ warning: { code: 'slow', message: 'm' } });
     const failure = { reason: FailureReason.FAILURE_REASON_NON_FINITE, message: 'the loss is NaN' };
-    add({ $case: 'trialResult', value: { trialId: 'b', values: { steps: 2 }, failure } });
+    add({ trialResult: { trialId: 'b', values: { steps: 2 }, failure } });
     state(JobState.JOB_STATE_SUCCEEDED);
     expect(await log.finish()).toEqual({
       state: 'succeeded',
