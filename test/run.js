@@ -95,7 +95,8 @@ function jest(project) {
 
 function pytest(python) {
   const report = join(scratch, 'pytest.xml');
-  run(python, ['-m', 'pytest', `--junitxml=${report}`], { cwd: join(root, 'trainer/torch') });
+  // Two files at a time: tiny models leave most of a second core idle.
+  run(python, ['-m', 'pytest', '-n', '2', '--dist', 'loadfile', `--junitxml=${report}`], { cwd: join(root, 'trainer/torch') });
   const suite = existsSync(report) ? /<testsuite [^>]*>/.exec(readFileSync(report, 'utf8'))?.[0] : undefined;
   if (!suite) return count('pytest', false);
   const number = (name) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
