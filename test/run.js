@@ -11,6 +11,8 @@ const { join } = require('node:path');
 
 const root = join(__dirname, '..');
 const scratch = mkdtempSync(join(tmpdir(), 'sa-orch-test-'));
+/** Tests that take longer are listed: the whole must stay under half an hour. */
+const SLOW_MS = 20_000;
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 async function main() {
@@ -87,7 +89,10 @@ function jest(project) {
   const report = join(scratch, `${project}.json`);
   tool('jest', ['--selectProjects', project, '--json', '--outputFile', report]);
   if (!existsSync(report)) return count(`jest ${project}`, false);
-  const { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites } = JSON.parse(readFileSync(report, 'utf8'));
+  const { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+  const slow = testResults.flatMap(({ assertionResults }) => assertionResults.filter(({ duration }) => duration > SLOW_MS));
+  for (const { duration, fullName } of slow.sort((a, b) => b.duration - a.duration))
+    console.log(`${String(Math.round(duration / 1000)).padStart(4)} s  ${fullName}`);
   total.passed += numPassedTests;
   total.failed += numFailedTests + numRuntimeErrorTestSuites;
   total.skipped += numPendingTests;
