@@ -89,7 +89,9 @@ function jest(project) {
   const report = join(scratch, `${project}.json`);
   tool('jest', ['--selectProjects', project, '--json', '--outputFile', report]);
   if (!existsSync(report)) return count(`jest ${project}`, false);
-  const { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+  const { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites, testResults } = JSON.parse(
+    readFileSync(report, 'utf8'),
+  );
   const slow = testResults.flatMap(({ assertionResults }) => assertionResults.filter(({ duration }) => duration > SLOW_MS));
   for (const { duration, fullName } of slow.sort((a, b) => b.duration - a.duration))
     console.log(`${String(Math.round(duration / 1000)).padStart(4)} s  ${fullName}`);
