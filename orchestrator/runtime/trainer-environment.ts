@@ -1,7 +1,7 @@
 /** The Python that runs the torch trainer: an environment of our own making, or an interpreter that the user names. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { UserError, type OnProgress } from '../cli/output';
 import { detectGpu } from './gpu';
 import { ensurePythonContract } from './python-contract';
@@ -138,12 +138,11 @@ function digestOf(text: string): string {
 /** Reads installed versions without importing anything (PyTorch alone takes seconds). Returns them for a person. */
 export async function checkVersions(python: string, own: boolean): Promise<string> {
   const { status, stdout, stderr } = await runCommand(python, ['-c', VERSIONS_PROBE, ...Object.keys(MINIMUM)], { timeoutMs: 60_000 });
-  if (status !== 0)
-    throw new UserError(
-      `${python} is no Python that runs: ${stderr.trim()}`,
-      2,
-      'Name a Python interpreter with --python or SA_ORCH_PYTHON.',
-    );
+  const makeAnew = `Remove ${dirname(dirname(python))} and try again: it is made anew.`;
+  if (status !== 0) {
+    const hint = own ? 'Name a Python interpreter with --python or SA_ORCH_PYTHON.' : makeAnew;
+    throw new UserError(`${python} is no Python that runs: ${stderr.trim()}`, 2, hint);
+  }
   const { python: version, packages } = JSON.parse(stdout) as { python: string; packages: Record<string, string | null> };
   const lacks = Object.entries(MINIMUM).flatMap(([name, minimum]) => {
     const found = packages[name];
@@ -153,7 +152,7 @@ export async function checkVersions(python: string, own: boolean): Promise<strin
   if (lacks.length > 0) {
     const hint = own
       ? `Install them there (${python} -m pip install …), or leave out --python and SA_ORCH_PYTHON to get an environment of our own.`
-      : `Remove the folder of ${python} in the cache and try again.`;
+      : makeAnew;
     throw new UserError(`${python} lacks what the torch trainer needs: ${lacks.join(', ')}`, 2, hint);
   }
   return `Python ${version}, torch ${packages.torch}, transformers ${packages.transformers}`;
