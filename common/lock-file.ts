@@ -1,6 +1,6 @@
 /**
  * A lock between processes that outlives nobody: the file names its holder, and the lock of a dead holder counts for nothing. (Node has no
- * flock, and a name alone in a file stays behind after kill -9.)
+ * flock, and a name alone in a file stays behind after kill -9.) The PyTorch trainer's `Lock` reads and writes the same.
  */
 import { mkdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -26,12 +26,22 @@ export function tryLock(path: string): LockFile | { holder: ProcessIdentity } {
   }
 }
 
-/** The living process that holds the lock; undefined where nobody does. */
+/** The living process that holds the lock; undefined where nobody does. A file that names no process is nobody's: its writer was killed, or older. */
 export function lockHolder(path: string): ProcessIdentity | undefined {
   const content = readIfThere(path);
   if (content === undefined) return undefined;
-  const holder = JSON.parse(content) as ProcessIdentity;
-  return isAlive(holder) ? holder : undefined;
+  let holder: unknown;
+  try {
+    holder = JSON.parse(content);
+  } catch {
+    return undefined;
+  }
+  return isIdentity(holder) && isAlive(holder) ? holder : undefined;
+}
+
+function isIdentity(value: unknown): value is ProcessIdentity {
+  const { pid, started } = Object(value) as Partial<ProcessIdentity>;
+  return typeof pid === 'number' && typeof started === 'string';
 }
 
 /** Runs `work` under the lock, waiting for it as long as its holder lives. */

@@ -1,13 +1,11 @@
 /** TCP, with and without TLS: where a trainer listens, and for whom. */
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import type { TlsFiles } from '../../orchestrator/trainer-client/channel';
 import { connectTrainer } from '../../orchestrator/trainer-client/client';
 import { findOnPath } from '../../orchestrator/runtime/run-command';
-import { describeTrainer, spawnTrainer, TrainerPlace } from '../support/trainer-process';
+import { describeTrainer, refusedTrainer, TrainerPlace } from '../support/trainer-process';
 
 jest.setTimeout(120_000);
 
@@ -40,10 +38,8 @@ describeTrainer('a trainer on TCP', () => {
     ['without TLS and without being told to', () => [], /--insecure/],
     ['with a certificate that is not there', () => ['--tls-cert', file('no.pem'), '--tls-key', file('no.key')], /no\.(pem|key)/],
   ])('%s is refused with status 2', async (_, options, says) => {
-    const trainer = spawnTrainer(place, ['--listen', '127.0.0.1:0', ...options()], { stderr: 'pipe' });
-    const [said, ended] = await Promise.all([text(trainer.stderr!), once(trainer, 'exit')]);
-    expect(said).toMatch(says);
-    expect(ended).toEqual([2, null]);
+    const refused = await refusedTrainer(place, ['--listen', '127.0.0.1:0', ...options()]);
+    expect(refused).toEqual({ status: 2, stderr: expect.stringMatching(says) as string });
   });
 });
 

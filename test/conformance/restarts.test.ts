@@ -19,7 +19,7 @@ import {
   train,
 } from '../support/jobs';
 import { writeTinyDataset } from '../support/tiny-dataset';
-import { describeTrainer, spawnTrainer, TrainerPlace } from '../support/trainer-process';
+import { describeTrainer, refusedTrainer, TrainerPlace } from '../support/trainer-process';
 
 /** Long enough to be killed in the middle, short enough to be run twice. */
 const LONG = anyTrial('long', { train: { totalSteps: 90 } });
@@ -168,9 +168,7 @@ describeTrainer('a trainer that is stopped or killed', () => {
     test('keeps its socket and its jobs from a second trainer, which is refused', async () => {
       const place = newPlace();
       const { client } = await place.start();
-      const second = spawnTrainer(place, []);
-      const status = await new Promise<number | null>((resolve) => second.on('exit', resolve));
-      expect(status).toBeGreaterThan(0);
+      expect((await refusedTrainer(place, [])).status).toBeGreaterThan(0);
       await sleep(500);
       expect((await client.getCapabilities()).protocolVersion).toBe(1);
     });

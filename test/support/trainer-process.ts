@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { connectTrainer, type TrainerClient } from '../../orchestrator/trainer-client/client';
 import { REPOSITORY, trainerCommand, trainerUnderTest, type TrainerName } from './trainers';
 
@@ -61,6 +62,18 @@ export function spawnTrainer(
     env: { ...process.env, ...command.env },
     stdio: ['ignore', 'pipe', stderr],
   });
+}
+
+/** Starts a trainer that cannot go on, and returns how it ends and what it says of it. */
+export async function refusedTrainer(
+  place: TrainerPlace,
+  options: string[],
+  name?: TrainerName,
+): Promise<{ status: number | null; stderr: string }> {
+  const trainer = spawnTrainer(place, options, { name, stderr: 'pipe' });
+  const ended = new Promise<number | null>((resolve) => trainer.on('exit', resolve));
+  const [status, stderr] = await Promise.all([ended, text(trainer.stderr!)]);
+  return { status, stderr };
 }
 
 export class TrainerProcess {

@@ -96,6 +96,12 @@ describe('a lock file', () => {
     expect(lockHolder(path())?.pid).toBe(process.pid);
   });
 
+  it.each(['', '13936\n', 'null', '{"pid": 1}'])('that names no process is nobody’s: %j', (content) => {
+    writeFileSync(path(), content);
+    expect(lockHolder(path())).toBeUndefined();
+    expect(tryLock(path())).toHaveProperty('release');
+  });
+
   it('is taken over also where the last taker died in the act', () => {
     writeFileSync(path(), JSON.stringify({ pid: 1, started: 'gone' }));
     mkdirSync(`${path()}.clearing`);

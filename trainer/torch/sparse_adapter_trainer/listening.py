@@ -1,12 +1,16 @@
 """Where a trainer listens, and the locks that keep a second one away."""
 
 import fcntl
+import json
 import os
 import socket
 import stat
 from pathlib import Path
+from typing import NoReturn
 
 import grpc
+
+from .process_identity import identify, is_alive
 
 # sun_path has 108 bytes with its closing zero, on Linux.
 LONGEST_SOCKET_PATH = 107
@@ -17,7 +21,8 @@ class CannotListen(Exception):
 
 
 class Lock:
-    """An exclusive lock on a file that ends with this process, however it ends."""
+    """An exclusive lock on a file that ends with this process, however it ends. The file names its holder as `common/lock-file.ts` has it, so that
+    a trainer of another framework on the same folder is kept away as well."""
 
     def __init__(self, path: Path, purpose: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,11 +30,24 @@ class Lock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(self._fd, 32).decode(errors="replace").strip() or "unknown"
-            os.close(self._fd)
-            raise CannotListen(f"another trainer (pid {holder}) already uses {purpose}") from None
+            self._refuse(purpose)
+        if is_alive(self._holder()):
+            self._refuse(purpose)
         os.ftruncate(self._fd, 0)
-        os.write(self._fd, f"{os.getpid()}\n".encode())
+        os.pwrite(self._fd, json.dumps(identify(os.getpid())).encode(), 0)
+
+    def _holder(self) -> dict[str, object]:
+        """What the file says; nothing where it names no process."""
+        try:
+            found = json.loads(os.pread(self._fd, 4096, 0))
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _refuse(self, purpose: str) -> NoReturn:
+        holder = self._holder().get("pid", "unknown")
+        os.close(self._fd)
+        raise CannotListen(f"another trainer (pid {holder}) already uses {purpose}")
 
 
 class Address:
