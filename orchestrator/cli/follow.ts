@@ -1,6 +1,5 @@
 /** Follows a sweep through its files and its workflow's state until it ends, or until the user turns away. */
-import type { Client } from '@temporalio/client';
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { isGrpcDeadlineError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { statusQuery, type SweepStatus } from '../../workflows/messages';
 import { readPlan, readProgress, readResult, type CohortProgress } from '../store/sweep-store';
@@ -32,7 +31,7 @@ export async function workflowState(client: Client, sweepId: string): Promise<{ 
     return { state: mode === 'pause' ? 'paused' : mode === 'cancel' ? 'cancelling' : 'running', detail: null };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return { state: 'unknown', detail: null };
-    return { state: 'server out of reach', detail: error instanceof Error ? error.message : String(error) };
+    return { state: 'server out of reach', detail: isGrpcDeadlineError(error) ? null : messageOf(innermost(error)) };
   }
 }
 
@@ -41,11 +40,16 @@ async function failureOf(handle: { result(): Promise<unknown> }): Promise<string
     await handle.result();
     return '';
   } catch (error) {
-    let message = String(error);
-    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) message = cause.message;
-    return message;
+    return messageOf(innermost(error));
   }
 }
+
+/** What the client's errors are wrapped around. */
+function innermost(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? innermost(error.cause) : error;
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Reads a sweep's files again and again; results that were seen are kept, since they do not change while a sweep runs. */
 export class SweepReader {

@@ -21,8 +21,10 @@ class CannotListen(Exception):
 
 
 class Lock:
-    """An exclusive lock on a file that ends with this process, however it ends. The file names its holder as `common/lock-file.ts` has it, so
-    that a trainer of another framework on the same folder is kept away as well."""
+    """An exclusive lock on a file that ends with this process, however it ends.
+
+    The file names its holder as `common/lock-file.ts` has it, so that a trainer of another framework on the same folder is kept away too.
+    """
 
     def __init__(self, path: Path, purpose: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,9 +10,11 @@ from .durable_files import boot_id
 
 
 def identify(pid: int) -> dict[str, object] | None:
-    """A living process as its pid and its start time, which together mean one process for the life of the machine; None where there is none of
-    this pid, or only a zombie. started is equal for the same process only: on Linux boot id and start tick, elsewhere the start date as `ps`
-    gives it."""
+    """A living process as its pid and start time, which together mean one process for the life of the machine.
+
+    None where there is none of this pid, or only a zombie. `started` is equal for the same process only: on Linux boot id and start tick,
+    elsewhere the start date as `ps` gives it.
+    """
     started = _started_on_linux(pid) if sys.platform == "linux" else _started_by_ps(pid)
     return None if started is None else {"pid": pid, "started": started}
 
