@@ -1,5 +1,5 @@
 /** `sa-orch pause`, `resume`, `cancel`: a person's wish for a running sweep. */
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { WorkflowNotFoundError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
 import { Command } from 'commander';
 import { setModeUpdate, type Mode } from '../../workflows/messages';
 import { connectTemporal } from '../runtime/temporal-client';
@@ -36,13 +36,17 @@ function modeCommand(name: string, mode: Mode, description: string, done: string
     runAction(options.json === true, async () => {
       const client = await connectTemporal(stateDirectory(options.stateDir));
       try {
-        const update = client.workflow.getHandle(sweepId).executeUpdate(setModeUpdate, { args: [mode] });
-        const before = await client.withDeadline(Date.now() + ANSWER_MS, () => update);
+        const handle = client.workflow.getHandle(sweepId);
+        const before = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.executeUpdate(setModeUpdate, { args: [mode] }));
         if (options.json) return printJson({ sweep_id: sweepId, mode, before });
         process.stdout.write(`${sweepId} ${done}\n`);
       } catch (error) {
         if (error instanceof WorkflowNotFoundError)
           throw new UserError(`no running sweep has the id ${sweepId}`, 2, '`sa-orch status` lists them.');
+        if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
+          const message = `no worker took it within ${ANSWER_MS / 1000} s`;
+          throw new UserError(message, 3, '`sa-orch status` shows the worker, `sa-orch up` starts it. Then try again.');
+        }
         throw error;
       } finally {
         await client.connection.close();

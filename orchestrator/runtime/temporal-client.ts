@@ -54,6 +54,7 @@ export async function connectTo(temporal: EmbeddedTemporal | ExternalTemporal, t
     const connection = await Connection.connect(clientOptions);
     return new Client({ connection, namespace: temporal.namespace });
   } catch (error) {
-    throw new UserError(`Temporal at ${temporal.address} does not answer: ${(error as Error).message}`, 3, undefined, { cause: error });
+    const hint = temporal.kind === 'embedded' ? '`sa-orch up` starts it.' : undefined;
+    throw new UserError(`Temporal at ${temporal.address} does not answer: ${(error as Error).message}`, 3, hint, { cause: error });
   }
 }

@@ -77,11 +77,12 @@ describeTrainer('a trainer of one’s own', () => {
     await trainers.remove();
   });
 
+  const start = (file: string) => ['start', '--sweep', `./${file}`, '--trainer', trainers.address];
+  const idOf = (name: string) => sweepsIn(place).find((id) => id.startsWith(`${name}-`));
+  const begun = (name: string) => until(() => idOf(name) !== undefined && progressOf(place, idOf(name)!).length > 0);
+
   test('whose queue is full keeps a third sweep waiting and loses nothing, and a killed command leaves its sweep running', async () => {
-    const start = (file: string) => ['start', '--sweep', `./${file}`, '--trainer', trainers.address];
     const first = place.spawn(start('one.yaml'));
-    const idOf = (name: string) => sweepsIn(place).find((id) => id.startsWith(`${name}-`));
-    const begun = (name: string) => until(() => idOf(name) !== undefined && progressOf(place, idOf(name)!).length > 0);
     await begun('one');
     const second = place.run(start('two.yaml'));
     await begun('two');
@@ -98,9 +99,12 @@ describeTrainer('a trainer of one’s own', () => {
     expect(report.split('\n')[0]).toMatch(/demo rows/i);
   });
 
-  test('whose other services went down: Ctrl-C still leaves at once, with status 130 and the ways on', async () => {
-    const command = place.spawn(['start', '--sweep', './four.yaml', '--trainer', trainers.address]);
-    await until(() => sweepsIn(place).some((id) => id.startsWith('four-') && progressOf(place, id).length > 0));
+  test('whose other services go down: `cancel` says who is missing, and Ctrl-C leaves at once with status 130 and the ways on', async () => {
+    const command = place.spawn(start('four.yaml'));
+    await begun('four');
+    for (const service of ['supervisor', 'worker']) await place.killService(service);
+    const withoutWorker = await place.run(['cancel', idOf('four')!]);
+    expect(withoutWorker).toMatchObject({ status: 3, stderr: expect.stringContaining('no worker took it within 15 s') as string });
     await place.run(['down', '--force']);
     const interrupted = Date.now();
     command.child.kill('SIGINT');
@@ -113,6 +117,11 @@ describeTrainer('a trainer of one’s own', () => {
       expect.stringMatching(/^ {2}come back {3}sa-orch watch four-/),
       expect.stringMatching(/^ {2}end it {6}sa-orch cancel four-/),
     ]);
+    const withoutServer = await place.run(['cancel', idOf('four')!]);
+    expect(withoutServer).toMatchObject({
+      status: 3,
+      stderr: expect.stringMatching(/Temporal at .* does not answer|no services/) as string,
+    });
   });
 
   test('that works on another artifact root is refused with status 2', async () => {
