@@ -150,7 +150,7 @@ export function nonLinear(tape: Tape, x: Value, name: NonLinearityName): Value {
 
 /** x with each value 0 with `probability`, the others divided by 1 − probability; key: of the draw. */
 export function dropout(tape: Tape, x: Value, probability: number, key: readonly [number, number]): Value {
-  const dropped = tape.apply(
+  return tape.apply(
     [x],
     () => {
       const factors = dropoutFactors(x.tensor.shape, probability, key);
@@ -158,7 +158,6 @@ export function dropout(tape: Tape, x: Value, probability: number, key: readonly
     },
     (gradient, factors) => [() => tf.mul(gradient, factors)],
   );
-  return dropped;
 }
 
 /** 0 with `probability`, else 1 / (1 − probability). */
