@@ -30,18 +30,12 @@ export function tryLock(path: string): LockFile | { holder: ProcessIdentity } {
 export function lockHolder(path: string): ProcessIdentity | undefined {
   const content = readIfThere(path);
   if (content === undefined) return undefined;
-  let holder: unknown;
   try {
-    holder = JSON.parse(content);
+    const holder = JSON.parse(content) as ProcessIdentity;
+    return isAlive(holder) ? holder : undefined;
   } catch {
     return undefined;
   }
-  return isIdentity(holder) && isAlive(holder) ? holder : undefined;
-}
-
-function isIdentity(value: unknown): value is ProcessIdentity {
-  const { pid, started } = Object(value) as Partial<ProcessIdentity>;
-  return typeof pid === 'number' && typeof started === 'string';
 }
 
 /** Runs `work` under the lock, waiting for it as long as its holder lives. */

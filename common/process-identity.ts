@@ -46,8 +46,11 @@ function startedByPs(pid: number): string | undefined {
   }
 }
 
+/** False also for what was read from a file and is no identity. */
 export function isAlive(process: ProcessIdentity | null | undefined): process is ProcessIdentity {
-  return process != null && identify(process.pid)?.started === process.started;
+  if (process == null) return false;
+  const now = identify(process.pid);
+  return now !== undefined && now.started === process.started;
 }
 
 /** Signals this very process; false where it is gone. */
