@@ -94,7 +94,7 @@ interface SubmitOptions {
 async function submit(client: Client, root: string, plan: Plan, { taskQueue, slots, retryFailed }: SubmitOptions): Promise<Submitted> {
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
-    throw new UserError(`the Temporal server does not answer: ${detail}`, 3, '`sa-orch doctor` looks at each part.');
+    throw new UserError(`the Temporal server does not answer${detail ? `: ${detail}` : ''}`, 3, '`sa-orch doctor` looks at each part.');
   // A running sweep keeps the plan file that it was started with.
   if (state === 'running' || state === 'paused' || state === 'cancelling') return 'joined';
   const results = await readResults(root, plan);
