@@ -13,6 +13,7 @@ import {
 import type { Activities } from './activities';
 import { cohort } from './cohort';
 import { modeSignal, setModeUpdate, statusQuery, type Mode, type SweepInput, type SweepStatus } from './messages';
+import { rootMessage } from './root-message';
 
 /** Tokenizes; heartbeats while it does. */
 const preparing = proxyActivities<Pick<Activities, 'prepareData'>>({
@@ -118,11 +119,4 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
   await short.writeSweepReport({ sweepId, planDigest });
   await condition(allHandlersFinished);
   return status;
-}
-
-/** The message of the innermost cause: what the user can act on, without the wrappers around it. */
-function rootMessage(error: unknown): string {
-  let message = String(error);
-  for (let cause = error; cause instanceof Error; cause = cause.cause) message = cause.message;
-  return message;
 }

@@ -2,6 +2,7 @@
 import { isGrpcDeadlineError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { statusQuery, type SweepStatus } from '../../workflows/messages';
+import { rootMessage } from '../../workflows/root-message';
 import { readPlan, readProgress, readResult, type CohortProgress } from '../store/sweep-store';
 import type { TrialResult } from '../sweep/types';
 import { LiveBlock, renderSnapshot, type Snapshot } from './live-view';
@@ -31,7 +32,7 @@ export async function workflowState(client: Client, sweepId: string): Promise<{ 
     return { state: mode === 'pause' ? 'paused' : mode === 'cancel' ? 'cancelling' : 'running', detail: null };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return { state: 'unknown', detail: null };
-    return { state: 'server out of reach', detail: isGrpcDeadlineError(error) ? null : messageOf(innermost(error)) };
+    return { state: 'server out of reach', detail: isGrpcDeadlineError(error) ? null : rootMessage(error) };
   }
 }
 
@@ -40,16 +41,9 @@ async function failureOf(handle: { result(): Promise<unknown> }): Promise<string
     await handle.result();
     return '';
   } catch (error) {
-    return messageOf(innermost(error));
+    return rootMessage(error);
   }
 }
-
-/** What the client's errors are wrapped around. */
-function innermost(error: unknown): unknown {
-  return error instanceof Error && error.cause !== undefined ? innermost(error.cause) : error;
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Reads a sweep's files again and again; results that were seen are kept, since they do not change while a sweep runs. */
 export class SweepReader {
