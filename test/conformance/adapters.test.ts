@@ -13,7 +13,7 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { float32Tensor, readSafetensors } from '../../orchestrator/data/safetensors';
 import { lacking, testOf } from '../support/abilities';
-import { job, PRUNE, run, train, trial } from '../support/jobs';
+import { HEAD_ALONE, job, PRUNE, run, train, trial } from '../support/jobs';
 import { describeStartedTrainer } from '../support/started-trainer';
 
 /** The small backbone's. */
@@ -87,10 +87,7 @@ const FORMS: Record<string, { adapter: Partial<Adapter>; layer: Shapes; once?: S
     },
   },
   bitfit: {
-    adapter: {
-      ...{ attention: AttentionModule.ATTENTION_MODULE_NONE, ffn: FfnModule.FFN_MODULE_NONE, unfrozen: Unfrozen.UNFROZEN_BIASES },
-      ...{ attentionBottleneck: 0, ffnBottleneck: 0 },
-    },
+    adapter: { ...HEAD_ALONE.adapter, unfrozen: Unfrozen.UNFROZEN_BIASES },
     layer: biases(BACKBONE_BIASES),
   },
   prompt: {
@@ -99,10 +96,7 @@ const FORMS: Record<string, { adapter: Partial<Adapter>; layer: Shapes; once?: S
     once: { prompt: [3, D] },
   },
   full: {
-    adapter: {
-      ...{ attention: AttentionModule.ATTENTION_MODULE_NONE, ffn: FfnModule.FFN_MODULE_NONE, unfrozen: Unfrozen.UNFROZEN_ALL },
-      ...{ attentionBottleneck: 0, ffnBottleneck: 0 },
-    },
+    adapter: { ...HEAD_ALONE.adapter, unfrozen: Unfrozen.UNFROZEN_ALL },
     layer: {
       ...Object.fromEntries(['query', 'key', 'value', 'attention_output'].map((name) => [`${name}.weight`, [D, D]])),
       ...{ 'ffn_in.weight': [F, D], 'ffn_out.weight': [D, F], 'attention_norm.weight': [D], 'ffn_norm.weight': [D] },
@@ -115,13 +109,7 @@ const FORMS: Record<string, { adapter: Partial<Adapter>; layer: Shapes; once?: S
       ...norm('embeddings'),
     },
   },
-  'head-only': {
-    adapter: {
-      ...{ attention: AttentionModule.ATTENTION_MODULE_NONE, ffn: FfnModule.FFN_MODULE_NONE },
-      ...{ attentionBottleneck: 0, ffnBottleneck: 0 },
-    },
-    layer: {},
-  },
+  'head-only': { adapter: HEAD_ALONE.adapter, layer: {} },
 };
 
 function shapesOf({ layer, once = {} }: (typeof FORMS)[string]): Shapes {

@@ -118,10 +118,7 @@ describeTrainer('a trainer of one’s own', () => {
       expect.stringMatching(/^ {2}end it {6}sa-orch cancel four-/),
     ]);
     const withoutServer = await place.run(['cancel', idOf('four')!]);
-    expect(withoutServer).toMatchObject({
-      status: 3,
-      stderr: expect.stringMatching(/Temporal at .* does not answer|no services/) as string,
-    });
+    expect(withoutServer).toMatchObject({ status: 3, stderr: expect.stringContaining('no services were started in') as string });
   });
 
   test('that works on another artifact root is refused with status 2', async () => {

@@ -2,21 +2,16 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FailureReason, JobState, type Event } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { AttentionModule, FfnModule, Pruner, type Dataset, type JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import type { Dataset, JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { identify, isAlive } from '../../common/process-identity';
 import { specDigest } from '../../orchestrator/trainer-client/spec';
-import { brings, events, job, PRUNE, run, states, submit, train, trial } from '../support/jobs';
+import { brings, events, HEAD_ALONE, job, PRUNE, run, states, submit, train, trial } from '../support/jobs';
 import { writeTinyDataset } from '../support/tiny-dataset';
 import { TrainerPlace, type TrainerProcess } from '../support/trainer-process';
 import { trainerCommand } from '../support/trainers';
 
-const none = { attention: AttentionModule.ATTENTION_MODULE_NONE, ffn: FfnModule.FFN_MODULE_NONE };
 /** Hours of work for the toy. */
-const ENDLESS = trial('endless', {
-  adapter: { ...none, attentionBottleneck: 0, ffnBottleneck: 0 },
-  prune: { pruner: Pruner.PRUNER_NONE, sparsity: 0 },
-  train: { totalSteps: 1_000_000 },
-});
+const ENDLESS = trial('endless', { ...HEAD_ALONE, train: { totalSteps: 1_000_000 } });
 
 const command = trainerCommand('toy');
 const describeHere = 'missing' in command ? describe.skip : describe;

@@ -1,18 +1,7 @@
 /** A state folder that trainers of two frameworks use, as `start --framework` makes them where services were stopped in between. */
-import { AttentionModule, FfnModule, Pruner } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { events, job, PRUNE, states, submit, trial } from '../support/jobs';
+import { events, HEAD_ALONE, job, PRUNE, states, submit, trial } from '../support/jobs';
 import { writeTinyDataset } from '../support/tiny-dataset';
 import { describeTrainer, refusedTrainer, TrainerPlace } from '../support/trainer-process';
-
-/** The least, which every trainer does. */
-const HEAD_ALONE = trial('head', {
-  adapter: {
-    attention: AttentionModule.ATTENTION_MODULE_NONE,
-    ffn: FfnModule.FFN_MODULE_NONE,
-    ...{ attentionBottleneck: 0, ffnBottleneck: 0 },
-  },
-  prune: { pruner: Pruner.PRUNER_NONE, sparsity: 0 },
-});
 
 describeTrainer('a state folder of two frameworks', () => {
   const place = new TrainerPlace();
@@ -25,7 +14,7 @@ describeTrainer('a state folder of two frameworks', () => {
       expect(status).toBe(2);
     };
     const first = await place.start([], 'default');
-    const id = await submit(first.client, job(writeTinyDataset(place.root), [HEAD_ALONE], PRUNE));
+    const id = await submit(first.client, job(writeTinyDataset(place.root), [trial('head', HEAD_ALONE)], PRUNE));
     const told = await events(first.client, id);
     expect(states(told).at(-1)).toBe('SUCCEEDED');
     await expectRefused('toy', first.pid);

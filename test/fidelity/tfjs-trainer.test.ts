@@ -25,7 +25,7 @@ import { sweepConfigFrom } from '../../orchestrator/config/load';
 import { prepareDataset } from '../../orchestrator/data/prepare';
 import { resolveDatasets } from '../../orchestrator/data/resolve-datasets';
 import { resolveBackbone } from '../../orchestrator/runtime/backbone';
-import { trial } from '../support/jobs';
+import { HEAD_ALONE, trial } from '../support/jobs';
 import { askPython, testIf } from '../support/reference';
 import type { Answer } from '../support/run-engine';
 import { writeTinyBackbone } from '../support/tiny-backbone';
@@ -50,13 +50,7 @@ beforeEach(() => (scratch = mkdtempSync(join(tmpdir(), 'sa-orch-tfjs-'))));
 afterEach(() => rmSync(scratch, { recursive: true, force: true }));
 
 const noDropout = { dropout: 0, attentionDropout: 0 };
-const without = {
-  attention: AttentionModule.ATTENTION_MODULE_NONE,
-  attentionBottleneck: 0,
-  ffn: FfnModule.FFN_MODULE_NONE,
-  ffnBottleneck: 0,
-};
-const dense = { pruner: Pruner.PRUNER_NONE, sparsity: 0 };
+const { adapter: without, prune: dense } = HEAD_ALONE;
 
 /** Every form that the trainer has, every pruner, both scopes, all controls. */
 const TRIALS: Trial[] = [

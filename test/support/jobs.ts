@@ -87,16 +87,22 @@ export function trial(
   };
 }
 
+/** Changes of `trial` that leave the head alone, dense: the least, which every trainer does. */
+export const HEAD_ALONE = {
+  adapter: {
+    attention: AttentionModule.ATTENTION_MODULE_NONE,
+    attentionBottleneck: 0,
+    ffn: FfnModule.FFN_MODULE_NONE,
+    ffnBottleneck: 0,
+  },
+  prune: { pruner: Pruner.PRUNER_NONE, sparsity: 0 },
+};
+
 /** A trial that every trainer can do: `trial` where this one can, else one of the head alone. */
 export function anyTrial(trialId: string, changes: Pick<Parameters<typeof trial>[1] & object, 'seed' | 'train'> = {}): Trial {
   const full = trial(trialId, changes);
   if (lacking([full]).length === 0) return full;
-  const none = { attention: AttentionModule.ATTENTION_MODULE_NONE, ffn: FfnModule.FFN_MODULE_NONE };
-  return trial(trialId, {
-    ...changes,
-    adapter: { ...none, attentionBottleneck: 0, ffnBottleneck: 0 },
-    prune: { pruner: Pruner.PRUNER_NONE, sparsity: 0 },
-  });
+  return trial(trialId, { ...changes, ...HEAD_ALONE });
 }
 
 export const PRUNE: JobSpec['work'] = { $case: 'prune', value: {} };
