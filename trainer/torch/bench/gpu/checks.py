@@ -95,7 +95,8 @@ class Checks:
 
     def _trials(self, count: int, first_step_only: bool = False) -> list[ours.Asked]:
         adapter, batch = ours.adapter(width=self.sizes.width), self.sizes.batch
-        return [ours.Asked(seed, adapter, batch, first_step_only=first_step_only) for seed in range(1, count + 1)]
+        seeds = range(1, count + 1)
+        return [ours.Asked(seed, adapter, batch, first_step_only=first_step_only) for seed in seeds]
 
 
 def _generator() -> torch.Generator:
