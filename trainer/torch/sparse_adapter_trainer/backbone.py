@@ -40,6 +40,11 @@ class LayerNorm:
     def __call__(self, x: Tensor) -> Tensor:
         return torch.nn.functional.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
+    def of_sum(self, output: Tensor, x: Tensor) -> Tensor:
+        """LayerNorm of output + x; output's memory is used for the sum."""
+        # In place: no backward needs these outputs, and a fresh tensor of all tokens costs more than the sum.
+        return self(output.add_(x))
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -85,6 +90,11 @@ class Backbone:
     @property
     def device(self) -> torch.device:
         return self.word.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the activations."""
+        return self.word.dtype
 
     @property
     def blocks(self) -> list[Block]:

@@ -1,12 +1,27 @@
 """Dropout keyed by (trial seed, step, site): nothing of it is in a checkpoint, and a cohort's trial drops what it drops alone."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from .attention import AttentionDropout
 from .keys import generator
+
+
+class Drops(Protocol):
+    """Dropout of one step: of one trial, or of several that are stacked."""
+
+    @property
+    def probability(self) -> float:
+        """The highest of the trials'."""
+
+    def __call__(self, x: Tensor, site: str) -> Tensor:
+        """x with each value set to 0 with its trial's probability p, the others scaled by 1 / (1 − p). site: names the stream of draws."""
+
+    def attention(self, site: str) -> AttentionDropout | None:
+        """Drops probabilities of one attention, None where none are."""
 
 
 @dataclass(frozen=True)

@@ -186,8 +186,8 @@ class EncoderDecoder:
 
     def _stand_at_attention(self, attention: _Attention) -> None:
         at = attention.at
-        self._change(attention.query, "query", lambda trial, y, x: y + trial.beside(f"{at}query", x))
-        self._change(attention.value, "value", lambda trial, y, x: y + trial.beside(f"{at}value", x))
+        self._change(attention.query, "query", lambda trial, y, x: trial.plus(f"{at}query", y, x))
+        self._change(attention.value, "value", lambda trial, y, x: trial.plus(f"{at}value", y, x))
         self._change(attention.module, "attention_output", lambda trial, y, x: trial.adapt_at(at, "attention_output", y, x))
         if attention.norm is not None:
             self._change(attention.norm, "attention_norm", lambda trial, y, _: trial.adapt_at(at, "attention_norm", y))

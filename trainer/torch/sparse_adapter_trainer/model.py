@@ -14,7 +14,7 @@ from .dataset import QUESTION_ANSWERING, SUMMARIZATION, PackedRows, Split
 from .encoder_decoder import EncoderDecoder
 from .full_tuning import trained_backbone
 from .modules import TrialModules
-from .packed_encoder import encode
+from .packed_encoder import PackedTrials, encode
 from .pairs import PaddedPairs, PairSplit
 
 # Tokens of one pass: more spills a CPU's caches, less starves its matrix products.
@@ -48,7 +48,7 @@ def forward(backbone: Backbone | EncoderDecoder, parts: Sequence[Part], task_kin
         backbone = trained_backbone(backbone, own.tensors)
     every_token = task_kind == QUESTION_ANSWERING
     packs = [packed(part.pack) for part in parts]
-    hidden = encode(backbone, packs, [part.modules for part in parts], every_token, twice_differentiable)
+    hidden = encode(backbone, PackedTrials(packs), [part.modules for part in parts], every_token, twice_differentiable)
     if every_token:
         prompted = [prompt_length(part.modules.adapter) > 0 for part in parts]
         hidden = [h[pack.prompt < 0] if has else h for pack, has, h in zip(packs, prompted, hidden, strict=True)]

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from .adapter_forms import has_biases
 from .attention import AttentionDropout, Prefix
-from .dropout import Dropout
+from .dropout import Drops
 from .packed_encoder import Site
+from .trial_axis import ONE_TRIAL, TrialAxis
 
 _LAYER_NORM_EPS = 1e-5
 _ACTIVATIONS: dict[int, Callable[[Tensor], Tensor]] = {
@@ -38,11 +39,18 @@ _SITES_OF_DROPOUT: tuple[Site, ...] = ("embeddings", "attention_output", "ffn_ou
 
 @dataclass
 class TrialModules:
-    """One trial's tensors for one forward, by name as in Adapter of job.proto, and its dropout (None: off)."""
+    """The tensors of one trial for one forward, by name as in Adapter of job.proto, and its dropout
+    (None: off); or those of several trials of one form, stacked (stacked/stack.py).
+
+    axis: which of the two it is. lora_is_scaled: whether α / r is in LoRA's up projections already, as
+    in a stack, whose trials may have other ranks.
+    """
 
     adapter: job_pb2.Adapter
     tensors: dict[str, Tensor]
-    dropout: Dropout | None
+    dropout: Drops | None
+    axis: TrialAxis = ONE_TRIAL
+    lora_is_scaled: bool = False
     # By MLP: the prefixes that it makes.
     _made: dict[str, list[Tensor]] = field(default_factory=dict, init=False)
 
@@ -54,7 +62,7 @@ class TrialModules:
 
     def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
         if site == "prompt":
-            vectors = F.embedding(inputs[0].clamp(min=0), self.tensors["prompt"])
+            vectors = self.axis.choose(self.tensors["prompt"], inputs[0].clamp(min=0))
             return torch.where(inputs[0].unsqueeze(1) < 0, output, vectors)
         if site == "embeddings":
             return self.dropped(output, site)
@@ -64,22 +72,23 @@ class TrialModules:
         """The trial's result at a site of a block, as `Modules` of packed_encoder.py says. at: what the block's names begin with, for
         example `layers.3.`, or `decoder.layers.3.cross_`."""
         match site:
-            case "query":
-                return self.beside(f"{at}query", inputs[0])
             case "value":
                 key, value = output.chunk(2, dim=1)
-                return torch.cat([key, value + self.beside(f"{at}value", inputs[0])], dim=1)
+                return torch.cat([key, self.plus(f"{at}value", value, inputs[0])], dim=1)
             case "attention_output":
                 return self.dropped(self._attention_output(at, output, inputs[0]), f"{at}attention")
             case "ffn_in":
-                return output + self.beside(f"{at}ffn_in", inputs[0])
+                return self.plus(f"{at}ffn_in", output, inputs[0])
             case "ffn_out":
                 return self.dropped(self._ffn_output(at, output, *inputs), f"{at}ffn")
             case "after_block":
-                return self._bottleneck(f"{at}ffn", output, residual=False)
+                return self._bottleneck(f"{at}ffn", output, onto=None)
             case "attention_norm" | "ffn_norm":
-                return output + self.tensors[f"{at}{site}.bias"]
+                return self.axis.add(output, self.tensors[f"{at}{site}.bias"])
         raise ValueError(f"{site} is not a site of a block")
+
+    def add_to_query(self, layer: int, query: Tensor, x: Tensor, scale: float) -> Tensor:
+        return self.plus(f"layers.{layer}.query", query, x, scale)
 
     def prefix(self, layer: int) -> Prefix | None:
         return self.prefix_at(f"layers.{layer}.", "prefix.", layer)
@@ -104,62 +113,77 @@ class TrialModules:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or out(h) of a head without dense."""
-        if "head.dense.weight" not in self.tensors:
-            return F.linear(hidden, self.tensors["head.out.weight"], self.tensors["head.out.bias"])
-        dense = F.linear(self.dropped(hidden, "head.dense"), self.tensors["head.dense.weight"], self.tensors["head.dense.bias"])
-        return F.linear(self.dropped(torch.tanh(dense), "head.out"), self.tensors["head.out.weight"], self.tensors["head.out.bias"])
+        linear, tensors = self.axis.linear, self.tensors
+        if "head.dense.weight" in tensors:
+            dense = linear(self.dropped(hidden, "head.dense"), tensors["head.dense.weight"], tensors["head.dense.bias"])
+            hidden = self.dropped(torch.tanh(dense), "head.out")
+        return linear(hidden, tensors["head.out.weight"], tensors["head.out.bias"])
 
     def _attention_output(self, at: str, output: Tensor, block_input: Tensor) -> Tensor:
         match self.adapter.attention:
             case job_pb2.ATTENTION_MODULE_SEQUENTIAL:
-                return self._bottleneck(f"{at}attention", output, residual=True)
+                return self._bottleneck(f"{at}attention", output, onto=output)
             case job_pb2.ATTENTION_MODULE_PARALLEL:
-                return output + self._bottleneck(f"{at}attention", block_input, residual=False)
-        return output + self.tensors[f"{at}attention_output.bias"] if has_biases(self.adapter) else output
+                return self._parallel(f"{at}attention", output, block_input)
+        return self._with_bias(f"{at}attention_output", output)
 
     def _ffn_output(self, at: str, output: Tensor, block_input: Tensor, activated: Tensor) -> Tensor:
         match self.adapter.ffn:
             case job_pb2.FFN_MODULE_SEQUENTIAL:
-                return self._bottleneck(f"{at}ffn", output, residual=True)
+                return self._bottleneck(f"{at}ffn", output, onto=output)
             case job_pb2.FFN_MODULE_PARALLEL:
-                return output + self._bottleneck(f"{at}ffn", block_input, residual=False)
+                return self._parallel(f"{at}ffn", output, block_input)
             case job_pb2.FFN_MODULE_LORA:
-                return output + self._low_rank(f"{at}ffn_out", activated)
-        return output + self.tensors[f"{at}ffn_out.bias"] if has_biases(self.adapter) else output
+                return self._plus_low_rank(f"{at}ffn_out", output, activated)
+        return self._with_bias(f"{at}ffn_out", output)
 
-    def _bottleneck(self, prefix: str, x: Tensor, residual: bool) -> Tensor:
-        """(x +) s · up(f(down(x))) of x […, d], normalized before or after as the adapter says."""
-        adapter, tensors = self.adapter, self.tensors
+    def _with_bias(self, at: str, output: Tensor) -> Tensor:
+        return self.axis.add(output, self.tensors[f"{at}.bias"]) if has_biases(self.adapter) else output
+
+    def _parallel(self, at: str, output: Tensor, block_input: Tensor) -> Tensor:
+        if self.adapter.norm == job_pb2.ADAPTER_NORM_AFTER:
+            return output + self._bottleneck(at, block_input, onto=None)
+        return self._bottleneck(at, block_input, onto=output)
+
+    def _bottleneck(self, at: str, x: Tensor, onto: Tensor | None) -> Tensor:
+        """(onto +) s · up(f(down(x))) of x […, d], normalized before or after as the adapter says."""
+        adapter, tensors, axis = self.adapter, self.tensors, self.axis
 
         def norm(y: Tensor) -> Tensor:
-            weight, bias = tensors[f"{prefix}.norm.weight"], tensors[f"{prefix}.norm.bias"]
-            return F.layer_norm(y, weight.shape, weight, bias, _LAYER_NORM_EPS)
+            # Of a stack the affine part may be in the projection that follows.
+            return axis.norm(y, tensors.get(f"{at}.norm.weight"), tensors.get(f"{at}.norm.bias"), _LAYER_NORM_EPS)
 
         inner = norm(x) if adapter.norm == job_pb2.ADAPTER_NORM_BEFORE else x
-        inner = F.linear(inner, tensors[f"{prefix}.down.weight"], tensors[f"{prefix}.down.bias"])
-        out = F.linear(_ACTIVATIONS[adapter.activation](inner), tensors[f"{prefix}.up.weight"], tensors[f"{prefix}.up.bias"])
-        if adapter.scale != 1:
-            out.mul_(adapter.scale)
-        if residual:
-            out.add_(x)
+        inner = _ACTIVATIONS[adapter.activation](axis.linear(inner, tensors[f"{at}.down.weight"], tensors[f"{at}.down.bias"]))
+        weight, bias = tensors[f"{at}.up.weight"], tensors[f"{at}.up.bias"]
+        if onto is not None:
+            out = axis.onto(onto, inner, weight, bias, adapter.scale)
+        else:
+            out = axis.linear(inner, weight, bias)
+            if adapter.scale != 1:
+                out.mul_(adapter.scale)
         return norm(out) if adapter.norm == job_pb2.ADAPTER_NORM_AFTER else out
 
-    def beside(self, at: str, x: Tensor) -> Tensor:
-        """What is added to a projection of x […, inputs]: a bias of its outputs, or LoRA's update."""
-        return self.tensors[f"{at}.bias"] if has_biases(self.adapter) else self._low_rank(at, x)
+    def plus(self, at: str, y: Tensor, x: Tensor, scale: float = 1.0) -> Tensor:
+        """What a projection gives, y […, outputs] of x […, inputs], plus `scale` times what the trial
+        adds to it: a bias, or LoRA's update."""
+        if has_biases(self.adapter):
+            return self.axis.add(y, self.tensors[f"{at}.bias"], scale)
+        return self._plus_low_rank(at, y, x, scale)
 
-    def _low_rank(self, prefix: str, x: Tensor) -> Tensor:
-        """(α / r) · up(down(x))."""
-        down = self.tensors[f"{prefix}.down.weight"]
-        return F.linear(F.linear(x, down), self.tensors[f"{prefix}.up.weight"]).mul_(self.adapter.lora_alpha / down.shape[0])
+    def _plus_low_rank(self, at: str, y: Tensor, x: Tensor, scale: float = 1.0) -> Tensor:
+        """y + scale · (α / r) · up(down(x))."""
+        down, up = self.tensors[f"{at}.down.weight"], self.tensors[f"{at}.up.weight"]
+        own = 1.0 if self.lora_is_scaled else self.adapter.lora_alpha / down.shape[0]
+        return self.axis.onto(y, self.axis.linear(x, down), up, None, own * scale)
 
     def _prefixes(self, mlp: str, width: int | None) -> list[Tensor]:
-        """Each layer's key and value [length, width], by the MLP that makes them all."""
+        """Each layer's key and value [(K,) length, width], by the MLP that makes them all."""
         named = {name.removeprefix(mlp): tensor for name, tensor in self.tensors.items() if name.startswith(mlp)}
-        length, hidden = named["embedding"].shape
-        inner = torch.tanh(F.linear(named["embedding"], named["mlp.in.weight"], named["mlp.in.bias"]))
-        out = F.linear(inner, named["mlp.out.weight"], named["mlp.out.bias"])
-        return list(out.view(length, -1, width or hidden).unbind(1))
+        embedding, linear = named["embedding"], self.axis.linear
+        inner = torch.tanh(linear(embedding.reshape(-1, embedding.shape[-1]), named["mlp.in.weight"], named["mlp.in.bias"]))
+        out = linear(inner, named["mlp.out.weight"], named["mlp.out.bias"])
+        return list(out.view(*embedding.shape[:-1], -1, width or embedding.shape[-1]).unbind(-2))
 
     def dropped(self, x: Tensor, site: str) -> Tensor:
         """x with the trial's dropout, keyed by the site's name."""

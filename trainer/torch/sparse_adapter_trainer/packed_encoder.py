@@ -6,7 +6,7 @@ a trial (its modules, dropout, attention among its own rows) sees only the trial
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Literal, Protocol
 
@@ -25,7 +25,7 @@ Site = Literal[
 
 
 class Modules(Protocol):
-    """What one trial adds to the frozen encoder. Tensors are of the trial's own tokens, [n, …]; layers count from 0."""
+    """What one trial, or a stack of trials, adds to the frozen encoder. Tensors are of its own tokens, [n, …]; layers count from 0."""
 
     @property
     def sites(self) -> frozenset[Site]:
@@ -34,15 +34,17 @@ class Modules(Protocol):
     def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
         """The trial's result at a site, of the shape of `output`, which is what the frozen layer gave. inputs and what differs, by site:
 
-        prompt             PackedRows.prompt of the tokens, int64 [n]; output is the sum of their embeddings, before the norm
+        prompt             Rows.prompt of the tokens, [n]; output is the sum of their embeddings, before the norm
         embeddings, attention_norm, ffn_norm   none
-        query              the layer's input; the result is what is added to the query before its scaling, [n, d] or [d]
         value              the layer's input; output is key and value, [n, 2 d]
         attention_output   the block's input [n, d]
         ffn_in             the block's input [n, d]; output is [n, f], before the activation
         ffn_out            the block's input [n, d] and the activated inner values [n, f]
         after_block        none; output is the layer's result, and the sum before its norm is added to the result, which is then normalized
         """
+
+    def add_to_query(self, layer: int, query: Tensor, x: Tensor, scale: float) -> Tensor:
+        """Site `query`: query [n, d] plus `scale` times what is added to it, of the layer's input x."""
 
     def prefix(self, layer: int) -> Prefix | None:
         """Keys and values before those of each row's tokens, or None."""
@@ -51,35 +53,124 @@ class Modules(Protocol):
         """Drops attention probabilities, or None."""
 
 
+class Rows(Protocol):
+    """The rows of some trials, laid one after the other, trial after trial.
+
+    input_ids, token_type_ids, position_ids, prompt: integers [tokens], as in PackedRows. first: integers [rows], where each row begins.
+    token_sizes, row_sizes: tokens and rows of each Modules, in order.
+    """
+
+    @property
+    def input_ids(self) -> Tensor: ...
+    @property
+    def token_type_ids(self) -> Tensor: ...
+    @property
+    def position_ids(self) -> Tensor: ...
+    @property
+    def prompt(self) -> Tensor: ...
+    @property
+    def first(self) -> Tensor: ...
+    @property
+    def token_sizes(self) -> list[int]: ...
+    @property
+    def row_sizes(self) -> list[int]: ...
+
+    def attend(
+        self,
+        query: Tensor,
+        key_value: Tensor,
+        dropouts: Sequence[AttentionDropout | None],
+        prefixes: Sequence[Prefix | None],
+        heads: int,
+        twice_differentiable: bool,
+    ) -> Tensor:
+        """Attention of each token, query [tokens, d], or of each row's first, query [rows, d], to the tokens of its row. dropouts and
+        prefixes: one for each Modules."""
+
+
+@dataclass(frozen=True)
+class PackedTrials:
+    """Rows as each trial has packed them."""
+
+    packs: Sequence[PackedRows]
+
+    @cached_property
+    def input_ids(self) -> Tensor:
+        return torch.cat([pack.input_ids for pack in self.packs])
+
+    @cached_property
+    def token_type_ids(self) -> Tensor:
+        return torch.cat([pack.token_type_ids for pack in self.packs])
+
+    @cached_property
+    def position_ids(self) -> Tensor:
+        return torch.cat([pack.position_ids for pack in self.packs])
+
+    @cached_property
+    def prompt(self) -> Tensor:
+        return torch.cat([pack.prompt for pack in self.packs])
+
+    @cached_property
+    def first(self) -> Tensor:
+        begins = [0]
+        for pack in self.packs:
+            begins.append(begins[-1] + pack.tokens)
+        return torch.cat([pack.first + begin for pack, (begin, _) in zip(self.packs, pairwise(begins), strict=True)])
+
+    @property
+    def token_sizes(self) -> list[int]:
+        return [pack.tokens for pack in self.packs]
+
+    @property
+    def row_sizes(self) -> list[int]:
+        return [pack.rows for pack in self.packs]
+
+    def attend(
+        self,
+        query: Tensor,
+        key_value: Tensor,
+        dropouts: Sequence[AttentionDropout | None],
+        prefixes: Sequence[Prefix | None],
+        heads: int,
+        twice_differentiable: bool,
+    ) -> Tensor:
+        """See Rows."""
+        return attend(query, key_value, self.packs, dropouts, prefixes, heads, twice_differentiable)
+
+
 def encode(
     backbone: Backbone,
-    packs: Sequence[PackedRows],
+    rows: Rows,
     trials: Sequence[Modules],
     every_token: bool = False,
     twice_differentiable: bool = False,
 ) -> list[Tensor]:
-    """The last hidden state of every row's first token, for each trial [rows, d], or of every token, [tokens, d], in the order of its pack.
+    """The last hidden state of every row's first token, for each of `trials` [rows, d], or of every
+    token, [tokens, d], in the order of `rows`.
 
     twice_differentiable: attention in operations whose gradient has a gradient, slower.
     """
-    here = _Trials(trials, [pack.tokens for pack in packs])
-    x = here.adapt("prompt", 0, _embed(backbone, packs), torch.cat([pack.prompt for pack in packs]))
+    here = _Trials(trials, rows.token_sizes)
+    x = here.adapt("prompt", 0, _embed(backbone, rows), rows.prompt)
     x = here.adapt("embeddings", 0, backbone.embedding_norm(x))
     last = len(backbone.layers) - 1
     for index, layer in enumerate(backbone.layers):
         key_value = here.adapt("value", index, layer.key_value(x), x)
         if index == last and not every_token:
-            x, here = x[_first_tokens(packs)], _Trials(trials, [pack.rows for pack in packs])
+            x, here = x.index_select(0, rows.first), _Trials(trials, rows.row_sizes)
         query = here.map("query", partial(_add_to_query, backbone.query_scale, index), layer.query(x), x)
         dropouts, prefixes = [trial.attention_dropout(index) for trial in trials], [trial.prefix(index) for trial in trials]
-        context = attend(query, key_value, packs, dropouts, prefixes, backbone.heads, twice_differentiable)
+        context = rows.attend(query, key_value, dropouts, prefixes, backbone.heads, twice_differentiable)
         output = here.adapt("attention_output", index, layer.attention_output(context), x)
-        # Added in place, here and below: no backward needs these outputs, and a fresh tensor of all tokens costs more than the sum.
-        x = here.adapt("attention_norm", index, layer.attention_norm(output.add_(x)))
+        x = here.adapt("attention_norm", index, layer.attention_norm.of_sum(output, x))
         inner = layer.activation(here.adapt("ffn_in", index, layer.ffn_in(x), x))
-        total = here.adapt("ffn_out", index, layer.ffn_out(inner), x, inner).add_(x)
-        x = here.adapt("ffn_norm", index, layer.ffn_norm(total))
-        x = here.map("after_block", partial(_after_block, layer, index), x, total)
+        output = here.adapt("ffn_out", index, layer.ffn_out(inner), x, inner)
+        if here.have("after_block"):
+            total = output.add_(x)
+            x = here.adapt("ffn_norm", index, layer.ffn_norm(total))
+            x = here.map("after_block", partial(_after_block, layer, index), x, total)
+        else:
+            x = here.adapt("ffn_norm", index, layer.ffn_norm.of_sum(output, x))
     return list(x.split(here.sizes))
 
 
@@ -90,12 +181,16 @@ class _Trials:
     trials: Sequence[Modules]
     sizes: list[int]
 
+    def have(self, site: Site) -> bool:
+        """Whether any of them changes anything there."""
+        return any(site in trial.sites for trial in self.trials)
+
     def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
         return self.map(site, lambda trial, *parts: trial.adapt(site, layer, *parts), output, *inputs)
 
     def map(self, site: Site, change: Callable[..., Tensor], output: Tensor, *inputs: Tensor) -> Tensor:
         """`output` with the slices of trials that have this site changed: change(trial, slice of output, slices of inputs)."""
-        if not any(site in trial.sites for trial in self.trials):
+        if not self.have(site):
             return output
         if len(self.trials) == 1:
             # The whole tensors: a slice of everything would cost a copy in the backward.
@@ -105,22 +200,15 @@ class _Trials:
 
 
 def _add_to_query(scale: float, index: int, trial: Modules, query: Tensor, x: Tensor) -> Tensor:
-    return query.add(trial.adapt("query", index, query, x), alpha=scale)
+    return trial.add_to_query(index, query, x, scale)
 
 
 def _after_block(layer: Layer, index: int, trial: Modules, x: Tensor, total: Tensor) -> Tensor:
     return layer.ffn_norm(trial.adapt("after_block", index, x).add_(total))
 
 
-def _embed(backbone: Backbone, packs: Sequence[PackedRows]) -> Tensor:
+def _embed(backbone: Backbone, rows: Rows) -> Tensor:
     """The sum of every token's embeddings, [tokens, d]."""
-    x = F.embedding(torch.cat([pack.input_ids for pack in packs]), backbone.word)
-    x = x + F.embedding(torch.cat([pack.token_type_ids for pack in packs]), backbone.token_type)
-    return x + F.embedding(torch.cat([pack.position_ids for pack in packs]) + backbone.position_offset, backbone.position)
-
-
-def _first_tokens(packs: Sequence[PackedRows]) -> Tensor:
-    begins = [0]
-    for pack in packs:
-        begins.append(begins[-1] + pack.tokens)
-    return torch.cat([pack.first + begin for pack, (begin, _) in zip(packs, pairwise(begins), strict=True)])
+    x = F.embedding(rows.input_ids, backbone.word)
+    x = x + F.embedding(rows.token_type_ids, backbone.token_type)
+    return x + F.embedding(rows.position_ids + backbone.position_offset, backbone.position)

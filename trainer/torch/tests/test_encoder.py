@@ -13,7 +13,7 @@ from sparse_adapter_trainer.backbone import Backbone, load_backbone
 from sparse_adapter_trainer.dataset import Split
 from sparse_adapter_trainer.model import Part, forward
 from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.packed_encoder import Site, encode
+from sparse_adapter_trainer.packed_encoder import PackedTrials, Site, encode
 
 
 def ragged(vocabulary: int, token_types: int, seed: int = 0) -> Split:
@@ -55,8 +55,8 @@ def check_equals_transformers(path: str, padding: int) -> None:
     pack = split.pack(torch.arange(split.rows))
     with torch.no_grad():
         expected = AutoModel.from_pretrained(path)(**padded(split, padding)).last_hidden_state
-        (first,) = encode(backbone, [pack], [Bare()])
-        (every,) = encode(backbone, [pack], [Bare()], every_token=True)
+        (first,) = encode(backbone, PackedTrials([pack]), [Bare()])
+        (every,) = encode(backbone, PackedTrials([pack]), [Bare()], every_token=True)
     assert (first - expected[pack.order, 0]).abs().max() < 1e-5
     assert (every - torch.cat([expected[row, : split.lengths[row]] for row in pack.order])).abs().max() < 1e-5
 

@@ -14,7 +14,7 @@ from transformers import BertConfig, BertModel
 from sparse_adapter_trainer.backbone import Backbone, from_transformers
 from sparse_adapter_trainer.dataset import Split
 from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.packed_encoder import encode
+from sparse_adapter_trainer.packed_encoder import PackedTrials, encode
 
 GOLDEN = Path(__file__).parent / "golden" / "golden.safetensors"
 NO_NORM = {"norm": job_pb2.ADAPTER_NORM_NONE}
@@ -50,7 +50,7 @@ def test_hidden_states_and_gradients_equal_the_packages(case: str, golden: tuple
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
     split = Split("golden", ids, torch.zeros_like(ids), offsets, torch.zeros(len(lengths), dtype=torch.int64))
     pack = split.pack(torch.arange(len(lengths)))
-    (hidden,) = encode(backbone, [pack], [TrialModules(CASES[case], weights, dropout=None)])
+    (hidden,) = encode(backbone, PackedTrials([pack]), [TrialModules(CASES[case], weights, dropout=None)])
     assert (hidden - tensors[f"{case}/hidden"][pack.order]).abs().max() < 1e-5
     gradients = torch.autograd.grad((hidden * tensors["direction"][pack.order]).sum(), list(weights.values()))
     for name, gradient in zip(weights, gradients, strict=True):
