@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -105,11 +106,12 @@ def test_the_last_layer_costs_less_where_only_first_tokens_are_read() -> None:
 def test_ours_has_the_gradient_of_transformers_model_by_the_same_names() -> None:
     rows = random_rows(MRPC.draw(12, torch.Generator().manual_seed(1)), SHAPE)
     asked = ours.Asked(3, ours.adapter(width=8), batch=5, first_step_only=True)
-    cohort = ours.Cohort(ours.load(random_roberta(SHAPE, CPU), "float32"), rows, [asked])
-    weights, first_rows = cohort.weights()[0], cohort.first_rows()[0]
-    cohort.step()
-    cohort.settle()
-    found = cohort.gradients()[0]
+    backbone = ours.load(random_roberta(SHAPE, CPU), "float32")
+    with closing(ours.Cohort(backbone, "float32", rows, [asked])) as cohort:
+        weights, first_rows = cohort.weights()[0], cohort.first_rows()[0]
+        cohort.step()
+        cohort.settle()
+        found = cohort.gradients()[0]
     right = Baseline(SHAPE, rows, CPU, 8, 5, autocast=False).gradient(weights, first_rows)
     assert found.keys() == right.keys()
     for name, gradient in right.items():

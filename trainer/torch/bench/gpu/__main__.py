@@ -48,6 +48,9 @@ def main() -> None:
     small = arguments.small
     device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     sizes = SMALL_SIZES if small else FULL_SIZES
+    if small and device.type == "cpu":
+        # Models this small only wait where there are more.
+        torch.set_num_threads(1)
     report = Report(device, arguments.out, arguments.budget_seconds, small)
     say(", ".join(f"{name} {report.found[name]}" for name in TOLD_FIRST))
     try:

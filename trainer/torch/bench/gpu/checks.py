@@ -1,6 +1,7 @@
 """Whether what is measured is right: gradients, training curves, repeated bits. They come before
 any figure."""
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from .workloads import MRPC, RandomRows, random_rows
 
 # Lengths of rows of the mixed cohort, and its trials.
 MIXED_LENGTHS, MIXED_TRIALS = (11, 53, 128), 8
+REPEATED_STEPS = 6
 # Relative norms. What bf16 costs is of this size for whoever uses it: see the control beside it.
 FLOAT32_BOUND, BF16_BOUND = 1e-4, 5e-2
 
@@ -33,8 +35,8 @@ class Checks:
         lengths = torch.tensor(MIXED_LENGTHS).repeat(count)[:count]
         rows = random_rows(lengths, shape)
         asked = self._trials(MIXED_TRIALS, first_step_only=True)
-        cohort = self._cohort("float32", rows, asked)
-        weights, first_rows = cohort.weights(), cohort.first_rows()
+        with closing(self._cohort("float32", rows, asked)) as cohort:
+            weights, first_rows = cohort.weights(), cohort.first_rows()
 
         def by_transformers(autocast: bool) -> list[dict[str, Tensor]]:
             model = Baseline(shape, rows, self.device, sizes.width, sizes.batch, autocast=autocast)
@@ -51,10 +53,11 @@ class Checks:
             worst(by_transformers(autocast=True)),
         )
         for precision, bound in (("float32", FLOAT32_BOUND), ("bf16", BF16_BOUND)):
-            cohort = self._cohort(precision, rows, asked)
-            cohort.step()
-            cohort.settle()
-            self.report.check(f"{name}: ours in {precision}", worst(cohort.gradients()), bound)
+            with closing(self._cohort(precision, rows, asked)) as cohort:
+                cohort.step()
+                cohort.settle()
+                found = worst(cohort.gradients())
+            self.report.check(f"{name}: ours in {precision}", found, bound)
 
     def curves(self) -> None:
         """The same rows over and over, bf16 against float32."""
@@ -62,8 +65,9 @@ class Checks:
         rows = random_rows(MRPC.draw(3 * self.sizes.batch, _generator()), self.sizes.base)
         losses = {}
         for precision in ("float32", "bf16"):
-            cohort = self._cohort(precision, rows, self._trials(trials))
-            losses[precision] = torch.tensor([_loss_of_step(cohort) for _ in range(steps)])
+            with closing(self._cohort(precision, rows, self._trials(trials))) as cohort:
+                found = [_loss_of_step(cohort) for _ in range(steps)]
+            losses[precision] = torch.tensor(found)
         places = [1, steps // 3, 2 * steps // 3, steps]
         for precision, found in losses.items():
             self.report.check(
@@ -76,22 +80,32 @@ class Checks:
         self.report.check("loss in bf16, last over first", float(shrunk))
 
     def repeats(self) -> None:
-        """Bits: of two equal runs."""
-        rows = random_rows(MRPC.draw(self.sizes.rows, _generator()), self.sizes.base)
+        """Bits: of two equal runs, and of one whose steps are not replayed."""
+        rows = random_rows(MRPC.draw(self.sizes.batch, _generator()), self.sizes.base)
+        trials = self._trials(min(4, self.sizes.many))
 
-        def weights() -> list[dict[str, Tensor]]:
-            cohort = self._cohort("bf16", rows, self._trials(min(4, self.sizes.many)))
-            for _ in range(6):
-                cohort.step()
-            cohort.settle()
-            return cohort.weights()
+        def weights(graphs: bool) -> list[dict[str, Tensor]]:
+            # One batch again and again: a shape of a batch is captured when it comes again.
+            with closing(self._cohort("bf16", rows, trials, graphs)) as cohort:
+                for _ in range(REPEATED_STEPS):
+                    cohort.step()
+                cohort.settle()
+                return cohort.weights()
 
-        once = weights()
-        self.report.check("two runs of 6 steps in bf16 are bit-equal", _equal(once, weights()))
+        once, name = weights(graphs=True), f"of {REPEATED_STEPS} steps in bf16"
+        self.report.check(f"two runs {name} are bit-equal", _equal(once, weights(graphs=True)))
+        eager = _equal(once, weights(graphs=False))
+        self.report.check(f"runs {name} with graphs and without are bit-equal", eager)
 
-    def _cohort(self, precision: str, rows: RandomRows, asked: list[ours.Asked]) -> ours.Cohort:
+    def _cohort(
+        self,
+        precision: str,
+        rows: RandomRows,
+        asked: list[ours.Asked],
+        graphs: bool = True,
+    ) -> ours.Cohort:
         backbone = ours.load(random_roberta(self.sizes.base, self.device), precision)
-        return ours.Cohort(backbone, rows, asked)
+        return ours.Cohort(backbone, precision, rows, asked, graphs)
 
     def _trials(self, count: int, first_step_only: bool = False) -> list[ours.Asked]:
         adapter, batch = ours.adapter(width=self.sizes.width), self.sizes.batch

@@ -1,6 +1,7 @@
 """The kernels of a cohort's step, counted on the CPU path that stands for the GPU's."""
 
 from collections import Counter
+from contextlib import closing
 
 import torch
 
@@ -19,10 +20,9 @@ def count_step(report: Report, sizes: Sizes, trials: int) -> None:
     rows = random_rows(MRPC.draw(sizes.rows, torch.Generator().manual_seed(1)), shape)
     adapter = ours.adapter(width=sizes.width)
     asked = [ours.Asked(seed, adapter, sizes.batch) for seed in range(1, trials + 1)]
-    cohort = ours.Cohort(ours.load(random_roberta(shape, device), "float32"), rows, asked)
-    with KernelCount() as counted:
+    backbone = ours.load(random_roberta(shape, device), "float32")
+    with closing(ours.Cohort(backbone, "float32", rows, asked)) as cohort, KernelCount() as counted:
         cohort.step()
-    cohort.settle()
     report.found.setdefault("kernel_counts", []).append(
         {
             "trials": trials,

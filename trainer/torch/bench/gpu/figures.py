@@ -1,5 +1,6 @@
 """Rows a second of encoders: baselines one trial at a time, ours K at a time."""
 
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -80,18 +81,13 @@ class Figures:
         adapters = [ours.adapter(asked.form, width) for width in widths]
         numbered = enumerate(adapters, start=1)
         trials = [ours.Asked(*each, batch, asked.dropout) for each in numbered]
-        cohort = ours.Cohort(self._backbone(shape, asked.precision), rows, trials)
-        timing = timed(cohort.step, self.device, self.sizes.pace, between=cohort.settle)
-        row = self._row(
-            asked.name,
-            shape,
-            lengths,
-            asked.trials,
-            asked.precision,
-            timing,
-            cohort.step,
-        )
-        cohort.settle()
+        backbone = self._backbone(shape, asked.precision)
+        with closing(ours.Cohort(backbone, asked.precision, rows, trials)) as cohort:
+            timing = timed(cohort.step, self.device, self.sizes.pace, between=cohort.settle)
+            words = (asked.name, shape, lengths, asked.trials, asked.precision)
+            row = self._row(*words, timing, cohort.step)
+            cohort.settle()
+            row |= {"padding_percent": round(100 * cohort.padding(), 1), "chosen": cohort.chosen}
         if asked.form == HOULSBY:
             self._add_use(row, shape, rows, batch, asked.trials, sum(widths) / len(widths))
         rate = self._baseline_b.get((shape.name, lengths.name))

@@ -17,7 +17,7 @@ class Pace:
     """How long to measure. warm_up: steps, which capture graphs and choose kernels, and at most so
     many seconds of them; block_seconds: of each of three blocks, at least three steps."""
 
-    warm_up: int = 24
+    warm_up: int = 60
     warm_up_seconds: float = 5.0
     block_seconds: float = 0.35
 

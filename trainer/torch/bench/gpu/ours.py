@@ -2,26 +2,29 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Any
 
 import torch
-from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
+from sparse_adapter_trainer.adapter_forms import prompt_length
 from sparse_adapter_trainer.adapters import initialize, layout
 from sparse_adapter_trainer.backbone import Backbone, from_transformers
 from sparse_adapter_trainer.checkpoint import Position
-from sparse_adapter_trainer.cohort import Callbacks, TrialRun, train_cohort
 from sparse_adapter_trainer.dataset import Split
 from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
 from sparse_adapter_trainer.keys import permutation
-from sparse_adapter_trainer.model import CPU_PASS_TOKENS, GPU_PASS_TOKENS, Part
+from sparse_adapter_trainer.model import GPU_PASS_TOKENS, Part
 from sparse_adapter_trainer.modules import TrialModules
 from sparse_adapter_trainer.optimizer import AdamW
 from sparse_adapter_trainer.pairs import PairSplit
-from sparse_adapter_trainer.progress import Pace
+from sparse_adapter_trainer.stacked.batch import shape_of
+from sparse_adapter_trainer.stacked.operations import PLAIN, Operations
+from sparse_adapter_trainer.steps import How, make_steps
+from sparse_adapter_trainer.trial_run import TrialRun
 
 from .workloads import RandomRows
 
@@ -106,12 +109,21 @@ class Asked:
 
 
 class _Trials:
-    """Trials in training over one backbone."""
+    """Trials in training over one backbone. They must be closed: a thread feeds their steps."""
 
-    _backbone: Backbone | EncoderDecoder
-    _split: Split | PairSplit
-    _task_kind: int
     runs: list[TrialRun]
+
+    def __init__(
+        self,
+        backbone: Backbone | EncoderDecoder,
+        split: Split | PairSplit,
+        task_kind: int,
+        asked: Sequence[Asked],
+        how: How,
+    ) -> None:
+        self._backbone, self._split, self._task_kind = backbone, split, task_kind
+        self.runs = [self._start(each.trial()) for each in asked]
+        self._steps = make_steps(backbone, split, task_kind, self.runs, how)
 
     def _start(self, trial: job_pb2.Trial) -> TrialRun:
         """At its first weights, with noise on biases and norms too."""
@@ -120,61 +132,105 @@ class _Trials:
         random = torch.Generator().manual_seed(trial.seed)
         parameters += 0.02 * torch.randn(parameters.shape, generator=random)
         parameters = parameters.to(self._backbone.device)
-        masks = {name: torch.ones(shape, dtype=torch.uint8) for name, shape in found.prunable_shapes.items()}
+        shapes = found.prunable_shapes.items()
+        masks = {name: torch.ones(shape, dtype=torch.uint8) for name, shape in shapes}
         optimizer = AdamW.fresh(parameters, found.decayed)
         return TrialRun(trial, found, parameters, masks, None, optimizer, Position(""), until=0)
 
+    def close(self) -> None:
+        """Ends what feeds the steps."""
+        for steps in self._steps:
+            steps.close()
+
     def step(self) -> None:
-        """One step of every trial."""
-        for run in self.runs:
-            run.until += 1
-        on_gpu = self._backbone.device.type == "cuda"
-        work = job_pb2.TrainWork(log_every_steps=1_000_000)
-        train_cohort(
-            self._backbone,
-            self._split,
-            self._task_kind,
-            self.runs,
-            work,
-            GPU_PASS_TOKENS if on_gpu else CPU_PASS_TOKENS,
-            Pace(_Silent(), event_pb2.PHASE_TRAIN, 0),
-            Callbacks(self._keep_losses, lambda run: None, lambda run: None, _raise),
-        )
+        """One step of every trial; on a GPU it is queued."""
+        for steps in self._steps:
+            steps.step(lambda rows, trials: None)
 
     def settle(self) -> None:
-        """Waits, and brings weights, moments and losses up to date. Raises RuntimeError for a trial
-        that has failed."""
+        """Waits for the device. Raises RuntimeError for a trial that has failed."""
+        for steps in self._steps:
+            for trial_id, failure in steps.settle().items():
+                raise RuntimeError(f"{trial_id}: {failure.message}")
 
     def take_losses(self) -> list[float]:
-        """The loss of each trial's last step."""
-        return list(self._losses)
-
-    def _keep_losses(self, metrics: list[event_pb2.Metric]) -> None:
-        self._losses = [metric.value for metric in metrics if metric.name == "loss"]
+        """The mean loss of each trial over the steps since the last call, which are settled."""
+        found = []
+        for run in self.runs:
+            found.append(run.position.loss_sum / run.position.loss_rows)
+            run.position.loss_sum, run.position.loss_rows = 0.0, 0
+        return found
 
     def weights(self) -> list[dict[str, Tensor]]:
-        """Of each trial, by name: copies."""
-        return [{name: view.clone() for name, view in run.layout.views(run.parameters).items()} for run in self.runs]
+        """Of each trial, by name, after `settle`: copies."""
+        self._write_back()
+        views = [run.layout.views(run.parameters) for run in self.runs]
+        return [{name: view.clone() for name, view in own.items()} for own in views]
 
     def gradients(self) -> list[dict[str, Tensor]]:
-        """Of each trial by name, after one step of trials asked for with `first_step_only`."""
+        """Of each trial by name, after one settled step of trials asked for with
+        `first_step_only`."""
+        self._write_back()
         return [run.layout.views(run.optimizer.first_moment) for run in self.runs]
+
+    def _write_back(self) -> None:
+        for steps in self._steps:
+            steps.write_back(self.runs)
 
 
 class Cohort(_Trials):
-    """Trials over one encoder on rows of a class each, or of an answer's places each."""
+    """Trials over one encoder on rows of a class each, or of an answer's places each: in stacked
+    passes, on a CPU too, where they stand for a GPU's. graphs: whether steps may be replayed."""
 
-    def __init__(self, backbone: Backbone, rows: RandomRows, trials: Sequence[Asked]) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        precision: str,
+        rows: RandomRows,
+        asked: Sequence[Asked],
+        graphs: bool = True,
+    ) -> None:
         answers = rows.labels.ndim == 2
-        self._task_kind = job_pb2.TASK_KIND_QUESTION_ANSWERING if answers else job_pb2.TASK_KIND_CLASSIFICATION
+        kind = "QUESTION_ANSWERING" if answers else "CLASSIFICATION"
         types = torch.zeros_like(rows.ids)
-        self._backbone = backbone
-        self._split = Split("train", rows.ids, types, rows.offsets, rows.labels)
-        self.runs = [self._start(asked.trial()) for asked in trials]
+        self._rows = Split("train", rows.ids, types, rows.offsets, rows.labels)
+        operations = _operations(backbone.device, precision)
+        if not graphs:
+            operations = replace(operations, graphs=False)
+        how = How(GPU_PASS_TOKENS, operations)
+        super().__init__(
+            backbone,
+            self._rows,
+            job_pb2.TaskKind.Value(f"TASK_KIND_{kind}"),
+            asked,
+            how,
+        )
+        self.chosen = operations.names
 
     def first_rows(self) -> list[Tensor]:
         """Which rows each trial's first step has, int64 [batch]."""
-        return [permutation(self._split.rows, run.trial.seed, "order", 0)[: run.trial.train.batch_size] for run in self.runs]
+        return [rows[0] for rows in self._rows_of_epoch(1)]
+
+    def padding(self) -> float:
+        """Padded tokens over real ones in the first steps."""
+        computed = real = 0
+        for rows in zip(*self._rows_of_epoch(8), strict=True):
+            prompts = [prompt_length(run.trial.adapter) for run in self.runs]
+            packs = [self._rows.pack(*each) for each in zip(rows, prompts, strict=True)]
+            computed += shape_of(packs).tokens * len(packs)
+            real += sum(pack.tokens for pack in packs)
+        return computed / real - 1
+
+    def _rows_of_epoch(self, most: int) -> list[tuple[Tensor, ...]]:
+        """Of each trial, the rows of its first steps, at most so many."""
+        orders = [permutation(self._rows.rows, run.trial.seed, "order", 0) for run in self.runs]
+        batches = [run.trial.train.batch_size for run in self.runs]
+        return [order.split(batch)[:most] for order, batch in zip(orders, batches, strict=True)]
+
+
+def _operations(device: torch.device, precision: str) -> Operations:
+    """What the trainer does a stacked pass with."""
+    return PLAIN
 
 
 def load_pairs(model: Any, device: torch.device, precision: str) -> EncoderDecoder:
@@ -188,8 +244,6 @@ def load_pairs(model: Any, device: torch.device, precision: str) -> EncoderDecod
 class PairCohort(_Trials):
     """Trials over one encoder–decoder on texts with targets."""
 
-    _task_kind = job_pb2.TASK_KIND_SUMMARIZATION
-
     def __init__(
         self,
         backbone: EncoderDecoder,
@@ -197,23 +251,22 @@ class PairCohort(_Trials):
         targets: list[Tensor],
         trials: Sequence[Asked],
     ) -> None:
-        ids, offsets = _packed(texts)
-        target_ids, target_offsets = _packed(targets)
-        self._backbone = backbone
-        self._split = PairSplit("train", ids, offsets, target_ids, target_offsets)
-        self.runs = [self._start(asked.trial()) for asked in trials]
+        split = PairSplit("train", *_packed(texts), *_packed(targets))
+        how = How(GPU_PASS_TOKENS)
+        super().__init__(backbone, split, job_pb2.TASK_KIND_SUMMARIZATION, trials, how)
+        self._model, self._pairs = backbone, split
 
     def generating(self, beams: int, longest: int) -> Callable[[], None]:
         """Generates with the first trial, a batch a call; batches are of like length, as in
         prediction."""
-        run, split = self.runs[0], self._split
+        run, split = self.runs[0], self._pairs
         asked = job_pb2.Generation(beams=beams, max_length=longest, length_penalty=1)
         modules = TrialModules(run.trial.adapter, run.layout.views(run.parameters), dropout=None)
         batches = cycle(split.lengths.argsort(stable=True).split(run.trial.train.batch_size))
 
         def generate() -> None:
             pack = Part.of(0, split, next(batches), modules).pack
-            self._backbone.generate(pack, modules, asked)
+            self._model.generate(pack, modules, asked)
 
         return generate
 
@@ -222,14 +275,3 @@ def _packed(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
     """The rows one after the other, and where each begins and ends."""
     lengths = torch.tensor([row.numel() for row in rows])
     return torch.cat(rows), torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
-
-
-class _Silent:
-    """A reporter that tells nobody."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *arguments: 0
-
-
-def _raise(run: TrialRun, failure: event_pb2.Failure) -> None:
-    raise RuntimeError(f"{run.trial.trial_id}: {failure.message}")

@@ -1,6 +1,7 @@
 """Rows a second of an encoder–decoder of BART-base's shapes: training and generation, beside
 Transformers with hooks."""
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -48,20 +49,15 @@ class PairFigures:
         self._time("baseline B, generate", 1, "bf16", one.generate, self.sizes.pairs_batch)
 
     def training(self, trials: int, precision: str) -> None:
-        cohort = self._cohort(trials, precision)
-        self._time(
-            "ours",
-            trials,
-            precision,
-            cohort.step,
-            trials * self.sizes.pairs_batch,
-            cohort.settle,
-        )
+        rows = trials * self.sizes.pairs_batch
+        with closing(self._cohort(trials, precision)) as cohort:
+            self._time("ours", trials, precision, cohort.step, rows, cohort.settle)
 
     def generation(self, precision: str) -> None:
-        cohort, sizes = self._cohort(1, precision), self.sizes
-        generate = cohort.generating(sizes.beams, sizes.longest_target)
-        self._time("ours, generate", 1, precision, generate, sizes.pairs_batch)
+        sizes = self.sizes
+        with closing(self._cohort(1, precision)) as cohort:
+            generate = cohort.generating(sizes.beams, sizes.longest_target)
+            self._time("ours, generate", 1, precision, generate, sizes.pairs_batch)
 
     def _cohort(self, trials: int, precision: str) -> ours.PairCohort:
         if self._loaded is None or self._loaded[0] != precision:
