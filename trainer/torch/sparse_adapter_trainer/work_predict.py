@@ -15,15 +15,13 @@ from .progress import Pace
 from .reporting import Reporter
 from .trial_files import trial_folder
 
-# Rows of one trial in a forward. Fixed, so that a logit does not depend on who else predicts.
-_ROWS = 32
 # Rows whose texts are generated together: a cache of keys and values for each beam takes much more memory than a forward.
 _GENERATED_ROWS = 8
 
 
 def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
     """Runs a predict job. A split whose predictions are there, of the same adapter, is not predicted again."""
-    loaded = context.load(spec, list(spec.predict.splits), reporter)
+    loaded = context.load(spec, list(spec.predict.splits), reporter, spec.precision)
     adapters: dict[str, Tensors] = {}
     for trial in spec.trials:
         try:
@@ -81,10 +79,11 @@ def _logits(context: Context, loaded: Loaded, split: Split, modules: TrialModule
     dataset = loaded.spec.dataset
     every_token = dataset.task_kind == QUESTION_ANSWERING
     logits = torch.empty(split.input_ids.numel() if every_token else split.rows, dataset.num_labels)
-    chunks = _chunks(split, _ROWS)
+    chunks = _chunks(split, loaded.how.part_rows)
     parts = [Part.of(index, split, rows, modules) for index, rows in enumerate(chunks)]
-    for group in passes(parts, context.how.pass_tokens):
-        for part, found in zip(group, forward(loaded.backbone, group, dataset.task_kind), strict=True):
+    for group in passes(parts, loaded.how.pass_tokens):
+        results = forward(loaded.backbone, group, dataset.task_kind, attention=loaded.how.attention)
+        for part, found in zip(group, results, strict=True):
             logits[packed(part.pack).places if every_token else chunks[part.owner][part.pack.order]] = found.cpu()
         _advance(pace, sum(part.pack.rows for part in group))
     return {"logits": logits}
