@@ -11,6 +11,7 @@ models."""
 
 import argparse
 import json
+import logging
 import os
 import sys
 from functools import partial
@@ -34,7 +35,7 @@ from .pairs import PairFigures
 from .report import DeviceLost, Report, Row, say, table
 from .sizes import FULL_SIZES, SMALL_SIZES, Sizes
 from .trainer_with_adapters import trainer_with_adapters
-from .workloads import COLA, FULL, MRPC, SQUAD
+from .workloads import COLA, FULL, MRPC
 
 TOLD_FIRST = ("device", "driver", "torch", "triton", "transformers", "python")
 # What a cohort should reach, as a multiple of baseline B on roberta-base and MRPC-like rows: K,
@@ -45,6 +46,9 @@ TARGETS = ((16, 13), (1, 5))
 def main() -> None:
     arguments = _arguments()
     disable_progress_bar()
+    # What the trainer chose for the device, and why.
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("sparse_adapter_trainer").setLevel(logging.INFO)
     small = arguments.small
     device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     sizes = SMALL_SIZES if small else FULL_SIZES
@@ -109,7 +113,7 @@ def _measure(report: Report, sizes: Sizes, device: torch.device, adapters_python
     def ours(shape: Any, lengths: Any, *trials: int, **more: Any) -> None:
         for asked in plan_of_ours(sizes, shape, lengths, *trials, **more):
             words = f"{asked.name}, {shape.name}, {lengths.name}, {asked.precision}"
-            report.part(f"{words}, K = {asked.trials}", partial(figures.ours, asked), at_most=40)
+            report.part(f"{words}, K = {asked.trials}", partial(figures.measure, asked), at_most=40)
 
     report.part("checks of gradients", checks.gradients, at_most=60)
     report.part("checks of curves", checks.curves, at_most=60)
@@ -130,10 +134,11 @@ def _measure(report: Report, sizes: Sizes, device: torch.device, adapters_python
     ours(base, MRPC, 16, dropout=0.1)
     baselines(sizes.large, MRPC, "B")
     ours(sizes.large, MRPC, 16, 1)
-    baselines(base, SQUAD, "B")
-    ours(base, SQUAD, 4, 1)
+    baselines(base, sizes.answers, "B")
+    ours(base, sizes.answers, 4, 1)
     for form in ("LoRA", "prefix", "Pfeiffer", "parallel", "BitFit", "prompt"):
         ours(base, MRPC, many, form=form)
+    figures.forget()
     _measure_pairs(report, PairFigures(report, sizes, device), min(4, many))
     with_adapters = partial(trainer_with_adapters, report, sizes, device, adapters_python)
     report.part(
@@ -168,6 +173,8 @@ def _finish(report: Report, out: Path | None) -> None:
     for check in report.found["checks"]:
         verdict = "" if check.get("holds", True) else " DOES NOT HOLD"
         say(f"check  {check['check']}: {check['value']}{verdict}")
+    for precision, names in report.found.get("chosen", {}).items():
+        say(f"chosen in {precision}: {', '.join(f'{what} {name}' for what, name in names.items())}")
     for where in ("skipped", "failed"):
         for each in report.found[where]:
             say(f"{where}  {each['part']}: {each['reason']}")

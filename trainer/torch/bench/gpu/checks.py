@@ -104,8 +104,8 @@ class Checks:
         asked: list[ours.Asked],
         graphs: bool = True,
     ) -> ours.Cohort:
-        backbone = ours.load(random_roberta(self.sizes.base, self.device), precision)
-        return ours.Cohort(backbone, precision, rows, asked, graphs)
+        loaded = ours.load(random_roberta(self.sizes.base, self.device), precision)
+        return ours.Cohort(loaded, rows, asked, graphs)
 
     def _trials(self, count: int, first_step_only: bool = False) -> list[ours.Asked]:
         adapter, batch = ours.adapter(width=self.sizes.width), self.sizes.batch
