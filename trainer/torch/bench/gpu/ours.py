@@ -36,6 +36,8 @@ PRECISIONS = {
     "tf32": job_pb2.PRECISION_TF32,
     "bf16": job_pb2.PRECISION_BF16,
 }
+# Those that encoder–decoders can be loaded in.
+PAIR_PRECISIONS = ("float32",)
 _COMMON: dict[str, Any] = {
     "init": job_pb2.ADAPTER_INIT_GAUSSIAN,
     "init_std": 0.02,
