@@ -66,8 +66,8 @@ class Checks:
         losses = {}
         for precision in ("float32", "bf16"):
             with closing(self._cohort(precision, rows, self._trials(trials))) as cohort:
-                found = [_loss_of_step(cohort) for _ in range(steps)]
-            losses[precision] = torch.tensor(found)
+                curve = [_loss_of_step(cohort) for _ in range(steps)]
+            losses[precision] = torch.tensor(curve)
         places = [1, steps // 3, 2 * steps // 3, steps]
         for precision, found in losses.items():
             self.report.check(
