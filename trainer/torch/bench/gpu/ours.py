@@ -82,10 +82,15 @@ def adapter(form: str = "Houlsby", width: int = 64) -> job_pb2.Adapter:
 
 @dataclass(frozen=True)
 class Loaded:
-    """An encoder, and the operations that its stacked passes are done with."""
+    """A backbone, and the operations that its stacked passes are done with."""
 
-    backbone: Backbone
+    backbone: Backbone | EncoderDecoder
     operations: Operations
+
+    @property
+    def how(self) -> How:
+        """As the trainer's engine goes about a job on a GPU."""
+        return How(GPU_PASS_TOKENS, self.operations)
 
 
 def load(model: Any, precision: str) -> Loaded:
@@ -146,15 +151,14 @@ class _Trials:
 
     def __init__(
         self,
-        backbone: Backbone | EncoderDecoder,
+        loaded: Loaded,
         split: Split | PairSplit,
         task_kind: int,
         asked: Sequence[Asked],
-        how: How,
     ) -> None:
-        self._backbone, self._split, self._task_kind = backbone, split, task_kind
+        self._backbone, self._task_kind = loaded.backbone, task_kind
         self.runs = [self._start(each.trial()) for each in asked]
-        self._steps = make_steps(backbone, split, task_kind, self.runs, how)
+        self._steps = make_steps(loaded.backbone, split, task_kind, self.runs, loaded.how)
 
     def _start(self, trial: job_pb2.Trial) -> TrialRun:
         """At its first weights, with noise on biases and norms too."""
@@ -225,9 +229,9 @@ class Cohort(_Trials):
         kind = QUESTION_ANSWERING if answers else CLASSIFICATION
         types = torch.zeros_like(rows.ids)
         self._rows = Split("train", rows.ids, types, rows.offsets, rows.labels)
-        chosen = loaded.operations
-        how = How(GPU_PASS_TOKENS, replace(chosen, graphs=chosen.graphs and graphs))
-        super().__init__(loaded.backbone, self._rows, kind, asked, how)
+        if not graphs:
+            loaded = replace(loaded, operations=replace(loaded.operations, graphs=False))
+        super().__init__(loaded, self._rows, kind, asked)
 
     def first_rows(self) -> list[Tensor]:
         """Which rows each trial's first step has, int64 [batch]."""
@@ -250,12 +254,14 @@ class Cohort(_Trials):
         return [order.split(batch)[:most] for order, batch in zip(orders, batches, strict=True)]
 
 
-def load_pairs(model: Any, device: torch.device, precision: str) -> EncoderDecoder:
+def load_pairs(model: Any, precision: str) -> Loaded:
     """The trainer's encoder–decoder, from a model of Transformers that is written to a folder for
-    it."""
+    it; precision: one of PAIR_PRECISIONS."""
+    set_products(precision)
+    operations = operations_of(model.device.type, precision)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        return load_encoder_decoder(folder, device)
+        return Loaded(load_encoder_decoder(folder, model.device), operations)
 
 
 class PairCohort(_Trials):
@@ -263,15 +269,15 @@ class PairCohort(_Trials):
 
     def __init__(
         self,
-        backbone: EncoderDecoder,
+        loaded: Loaded,
         texts: list[Tensor],
         targets: list[Tensor],
-        trials: Sequence[Asked],
+        asked: Sequence[Asked],
     ) -> None:
-        split = PairSplit("train", *_packed(texts), *_packed(targets))
-        how = How(GPU_PASS_TOKENS)
-        super().__init__(backbone, split, SUMMARIZATION, trials, how)
-        self._model, self._pairs = backbone, split
+        assert isinstance(loaded.backbone, EncoderDecoder), "as `load_pairs` loads it"
+        self._model = loaded.backbone
+        self._pairs = PairSplit("train", *_packed(texts), *_packed(targets))
+        super().__init__(loaded, self._pairs, SUMMARIZATION, asked)
 
     def generating(self, beams: int, longest: int) -> Callable[[], None]:
         """Generates with the first trial, a batch a call; batches are of like length, as in
