@@ -41,11 +41,6 @@ class LayerNorm:
     def __call__(self, x: Tensor) -> Tensor:
         return torch.nn.functional.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
-    def of_sum(self, output: Tensor, x: Tensor) -> Tensor:
-        """LayerNorm of output + x; output's memory is used for the sum."""
-        # In place: no backward needs these outputs, and a fresh tensor of all tokens costs more than the sum.
-        return self(output.add_(x))
-
 
 @dataclass(frozen=True)
 class Layer:
@@ -118,15 +113,10 @@ class Backbone:
         return {"hidden_size": self.hidden, "num_layers": len(self.layers)}
 
 
-def load_backbone(
-    path: str,
-    device: torch.device,
-    precision: int = job_pb2.PRECISION_FLOAT32,
-    norm: type[LayerNorm] = LayerNorm,
-) -> Backbone:
+def load_backbone(path: str, device: torch.device, precision: int = job_pb2.PRECISION_FLOAT32) -> Backbone:
     """Loads a frozen backbone. precision: see from_transformers. Raises as `load_model` does."""
     model, has_pooler = load_model(path)
-    return from_transformers(model.to(device), has_pooler, precision, norm)
+    return from_transformers(model.to(device), has_pooler, precision)
 
 
 def load_model(path: str) -> tuple[Any, bool]:
@@ -179,15 +169,10 @@ def _require_supported(path: str, config: Any) -> None:
         raise bad_artifact(f"backbone {path}: position_embedding_type {config.position_embedding_type!r} is not 'absolute'")
 
 
-def from_transformers(
-    model: Any,
-    has_pooler: bool,
-    precision: int = job_pb2.PRECISION_FLOAT32,
-    norm: type[LayerNorm] = LayerNorm,
-) -> Backbone:
+def from_transformers(model: Any, has_pooler: bool, precision: int = job_pb2.PRECISION_FLOAT32) -> Backbone:
     """Takes the tensors of a BertModel or RobertaModel, float32 on their device. The model itself may be dropped afterwards.
 
-    precision: of job.proto. With BF16 a GPU has weights and activations in bfloat16. norm: the class of the frozen norms.
+    precision: of job.proto. With BF16 a GPU has weights and activations in bfloat16.
     """
     config = model.config
     model.requires_grad_(False)
@@ -214,8 +199,8 @@ def from_transformers(
     def dense(module: Any) -> FrozenLinear:
         return linear(module.weight.data, module.bias.data)
 
-    def frozen_norm(module: Any) -> LayerNorm:
-        return norm(module.weight.data.to(dtype), module.bias.data.to(dtype), config.layer_norm_eps)
+    def norm(module: Any) -> LayerNorm:
+        return LayerNorm(module.weight.data.to(dtype), module.bias.data.to(dtype), config.layer_norm_eps)
 
     def layer(module: Any) -> Layer:
         parts = layer_modules(module)
@@ -226,11 +211,11 @@ def from_transformers(
             key_value=linear(torch.cat([m.weight.data for m in (key, value)]), torch.cat([m.bias.data for m in (key, value)])),
             key_bias=key.bias.data.to(dtype),
             attention_output=dense(parts["attention_output"]),
-            attention_norm=frozen_norm(parts["attention_norm"]),
+            attention_norm=norm(parts["attention_norm"]),
             ffn_in=dense(parts["ffn_in"]),
             activation=ACT2FN[config.hidden_act],
             ffn_out=dense(parts["ffn_out"]),
-            ffn_norm=frozen_norm(parts["ffn_norm"]),
+            ffn_norm=norm(parts["ffn_norm"]),
         )
 
     embeddings = model.embeddings
@@ -249,7 +234,7 @@ def from_transformers(
         word=embeddings.word_embeddings.weight.data.to(dtype),
         position=embeddings.position_embeddings.weight.data.to(dtype),
         token_type=embeddings.token_type_embeddings.weight.data.to(dtype),
-        embedding_norm=frozen_norm(embeddings.LayerNorm),
+        embedding_norm=norm(embeddings.LayerNorm),
         layers=tuple(layer(module) for module in model.encoder.layer),
         pooler=(model.pooler.dense.weight.data, model.pooler.dense.bias.data) if has_pooler else None,
         row_invariant=invariant,

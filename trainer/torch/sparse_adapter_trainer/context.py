@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .adapter_forms import has_backbone
 from .adapters import Layout, initialize, layout
-from .backbone import Backbone, LayerNorm, load_backbone
+from .backbone import Backbone, load_backbone
 from .dataset import SUMMARIZATION, Split, load_split, require_labels
 from .encoder_decoder import EncoderDecoder, load_encoder_decoder
 from .full_tuning import read_backbone_tensors
@@ -48,8 +48,7 @@ class Context:
             if spec.dataset.task_kind == SUMMARIZATION:
                 self._backbones[key] = load_encoder_decoder(path, self.device)
             else:
-                norm = how.stacked.norm if how.stacked else LayerNorm
-                self._backbones[key] = load_backbone(path, self.device, precision, norm)
+                self._backbones[key] = load_backbone(path, self.device, precision)
         backbone = self._backbones[key]
         if isinstance(backbone, EncoderDecoder):
             backbone.require_fit(spec)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .attention import AttentionDropout, Prefix, attend
-from .backbone import Backbone, Layer, LayerNorm
+from .backbone import Backbone, Layer
 from .dataset import PackedRows
 
 # Where a trial may change what a frozen layer gives.
@@ -150,8 +150,6 @@ def encode(
 
     twice_differentiable: attention in operations whose gradient has a gradient, slower.
     """
-    # What is fused has no second derivative.
-    norm_of_sum = LayerNorm.of_sum if twice_differentiable else _of_sum
     here = _Trials(trials, rows.token_sizes)
     x = here.adapt("prompt", 0, _embed(backbone, rows), rows.prompt)
     x = here.adapt("embeddings", 0, backbone.embedding_norm(x))
@@ -164,15 +162,12 @@ def encode(
         dropouts, prefixes = [trial.attention_dropout(index) for trial in trials], [trial.prefix(index) for trial in trials]
         context = rows.attend(query, key_value, dropouts, prefixes, backbone.heads, twice_differentiable)
         output = here.adapt("attention_output", index, layer.attention_output(context), x)
-        x = here.adapt("attention_norm", index, norm_of_sum(layer.attention_norm, output, x))
+        # Added in place, here and below: no backward needs these outputs, and a fresh tensor of all tokens costs more than the sum.
+        x = here.adapt("attention_norm", index, layer.attention_norm(output.add_(x)))
         inner = layer.activation(here.adapt("ffn_in", index, layer.ffn_in(x), x))
-        output = here.adapt("ffn_out", index, layer.ffn_out(inner), x, inner)
-        if here.have("after_block"):
-            total = output.add_(x)
-            x = here.adapt("ffn_norm", index, layer.ffn_norm(total))
-            x = here.map("after_block", partial(_after_block, layer, index), x, total)
-        else:
-            x = here.adapt("ffn_norm", index, norm_of_sum(layer.ffn_norm, output, x))
+        total = here.adapt("ffn_out", index, layer.ffn_out(inner), x, inner).add_(x)
+        x = here.adapt("ffn_norm", index, layer.ffn_norm(total))
+        x = here.map("after_block", partial(_after_block, layer, index), x, total)
     return list(x.split(here.sizes))
 
 
@@ -183,26 +178,18 @@ class _Trials:
     trials: Sequence[Modules]
     sizes: list[int]
 
-    def have(self, site: Site) -> bool:
-        """Whether any of them changes anything there."""
-        return any(site in trial.sites for trial in self.trials)
-
     def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
         return self.map(site, lambda trial, *parts: trial.adapt(site, layer, *parts), output, *inputs)
 
     def map(self, site: Site, change: Callable[..., Tensor], output: Tensor, *inputs: Tensor) -> Tensor:
         """`output` with the slices of trials that have this site changed: change(trial, slice of output, slices of inputs)."""
-        if not self.have(site):
+        if not any(site in trial.sites for trial in self.trials):
             return output
         if len(self.trials) == 1:
             # The whole tensors: a slice of everything would cost a copy in the backward.
             return change(self.trials[0], output, *inputs)
         slices = zip(self.trials, *(tensor.split(self.sizes) for tensor in (output, *inputs)), strict=True)
         return torch.cat([change(trial, *parts) if site in trial.sites else parts[0] for trial, *parts in slices])
-
-
-def _of_sum(norm: LayerNorm, output: Tensor, x: Tensor) -> Tensor:
-    return norm.of_sum(output, x)
 
 
 def _add_to_query(scale: float, index: int, trial: Modules, query: Tensor, x: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from bench.gpu.kernel_count import KernelCount
 from bench.gpu.measure import QUICK, timed
 from bench.gpu.models import random_roberta
 from bench.gpu.report import DeviceLost, Report, Skip
-from bench.gpu.sizes import SMALL_SIZES
+from bench.gpu.sizes import FULL_SIZES, SMALL_SIZES
 from bench.gpu.workloads import MRPC, Shape, random_rows, useful_operations
 
 CPU = torch.device("cpu")
@@ -100,6 +100,14 @@ def test_a_stacked_step_of_many_trials_launches_what_one_of_few_does_without_a_w
     assert many.total <= few.total + 10
     assert not few.synchronizations
     assert not many.synchronizations
+
+
+@pytest.mark.parametrize(("trials", "most"), [(1, 1300), (16, 1400)])
+def test_a_step_as_deep_as_roberta_base_stays_within_its_kernels(trials: int, most: int) -> None:
+    # Neither widths nor rows change the count: test above, and `python -m bench.gpu` counts full ones.
+    count = counted_step(FULL_SIZES.base.narrow(), trials)
+    assert count.total <= most
+    assert not count.synchronizations
 
 
 def test_useful_operations_are_those_of_transformers_own_products_less_attentions() -> None:

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparse_adapter_trainer.backbone import LayerNorm
 from sparse_adapter_trainer.stacked.attention import Spans, padded
 from sparse_adapter_trainer.stacked.hash_dropout import drop
 from sparse_adapter_trainer.stacked.update import adam
@@ -39,10 +38,11 @@ def test_attention_of_short_rows(dim: int, longest: int, last_layer: bool) -> No
     assert fits(heads * dim, heads, keys)
     expected = gradients_of(padded, query, key_value, heads, queries, keys)
     found = gradients_of(short_rows, query, key_value, heads, queries, keys)
-    # A row without keys gives nothing that anyone reads.
+    # A row without keys gives nothing that anyone reads, but what it gives is finite.
     there = torch.ones(query.shape[0], dtype=torch.bool)
     if last_layer:
         there[2] = False
+    assert all(tensor.isfinite().all() for tensor in found)
     assert torch.allclose(found[0][there], expected[0][there], atol=1e-5)
     assert torch.allclose(found[1][there], expected[1][there], atol=1e-4)
     assert torch.allclose(found[2], expected[2], atol=1e-4)
@@ -74,21 +74,7 @@ def test_dropout_drops_the_same_values() -> None:
     x = torch.randn(3, 3000, generator=torch.Generator().manual_seed(1))
     keys = torch.tensor([5, -(2**62) + 12345, 2**40 + 7])
     probabilities = torch.tensor([0.1, 0.5, 0.0])
-    one, two = drop(x, keys, probabilities), kernel(x, keys, probabilities)
+    first = torch.tensor([0, 40, 10**6])
+    one, two = (operation(x, keys, first, probabilities) for operation in (drop, kernel))
     assert torch.equal(one == 0, two == 0)
     assert torch.allclose(one, two)
-
-
-def test_norm_of_a_sum() -> None:
-    from sparse_adapter_trainer.stacked.kernels.norm import FusedNorm
-
-    random = torch.Generator().manual_seed(1)
-    a, x, g = (torch.randn(11, 48, generator=random) for _ in range(3))
-    weight, bias = torch.randn(48, generator=random), torch.randn(48, generator=random)
-    results = []
-    for kind in (LayerNorm, FusedNorm):
-        one, two = a.clone().requires_grad_(), x.clone().requires_grad_()
-        out = kind(weight, bias, 1e-5).of_sum(one * 1, two)
-        results.append([out.detach(), *torch.autograd.grad(out, (one, two), g)])
-    for expected, found in zip(*results, strict=True):
-        assert torch.allclose(found, expected, atol=1e-5)

@@ -98,7 +98,7 @@ def load(model: Any, precision: str) -> Loaded:
     PRECISIONS."""
     set_products(precision)
     operations = operations_of(model.device.type, precision)
-    backbone = from_transformers(model, False, PRECISIONS[precision], operations.norm)
+    backbone = from_transformers(model, False, PRECISIONS[precision])
     return Loaded(backbone, operations)
 
 

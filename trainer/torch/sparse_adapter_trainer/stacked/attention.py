@@ -37,9 +37,9 @@ class Spans:
         """The tokens of rows padded to the longest, int32 [rows · longest], and which of them are
         there, bool [rows, longest]."""
         numbers = torch.arange(self.longest, device=self.starts.device, dtype=torch.int32)
-        places = self.starts[:-1, None] + numbers
-        there = places < self.starts[1:, None]
-        return places.clamp(max=self.row_of.numel() - 1).view(-1), there
+        places, ends = self.starts[:-1, None] + numbers, self.starts[1:, None]
+        # A row's own tokens also where it has no more: another trial's may be NaN, and 0 times NaN is NaN.
+        return torch.minimum(places, (ends - 1).clamp(min=0)).view(-1), places < ends
 
     @cached_property
     def place(self) -> Tensor:
@@ -108,7 +108,8 @@ def varlen(query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: S
     from torch.nn.attention.varlen import varlen_attn
 
     q, k, v = _of_heads(query, key_value, heads)
-    context: Tensor = varlen_attn(q, k, v, queries.starts, keys.starts, queries.longest, keys.longest, scale=1.0)
+    context = varlen_attn(q, k, v, queries.starts, keys.starts, queries.longest, keys.longest, scale=1.0)
+    assert isinstance(context, Tensor), "nothing else was asked for"
     return context.reshape(query.shape)
 
 
@@ -126,7 +127,8 @@ class _Flash(torch.autograd.Function):
         out, log_sums, state, unused, *_ = torch.ops.aten._flash_attention_forward(q, k, v, *spans, 0.0, False, False, scale=1.0)
         ctx.save_for_backward(query, key_value, out, log_sums, state, unused, *spans[:2])
         ctx.given = heads, spans[2:]
-        return out.reshape(query.shape)
+        context: Tensor = out.reshape(query.shape)
+        return context
 
     @staticmethod
     @once_differentiable

@@ -77,6 +77,7 @@ def sections(shape: BatchShape, label_dtype: torch.dtype, label_width: int) -> d
     labels = (r,) if label_width == 1 else (r, label_width)
     wanted: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
         "labels": (labels, label_dtype),
+        "before": ((2, trials), torch.int64),
         "weights": ((r,), torch.float32),
         "input_ids": ((n,), torch.int32),
         "token_type_ids": ((n,), torch.int32),
@@ -101,17 +102,20 @@ def lay_out(
     packs: Sequence[PackedRows],
     prompts: Sequence[int],
     terms: Sequence[int],
+    before: Sequence[tuple[int, int]],
     shape: BatchShape,
     pinned: bool,
 ) -> Tensor:
     """The bytes of a batch of these packs, one a trial, on the CPU. prompts: tokens of each trial's
-    prompt in each of its rows; terms: of how many rows its loss is the mean."""
+    prompt in each of its rows; terms: of how many rows its loss is the mean; before: its tokens and
+    rows in earlier parts of the step."""
     labels = packs[0].labels
     width = 1 if labels.dim() == 1 else labels.shape[1]
     where = sections(shape, labels.dtype, width)
     data = torch.zeros(where["end"].begin, dtype=torch.uint8, pin_memory=pinned)
     views = {name: section.of(data) for name, section in where.items()}
     views["prompt"].fill_(-1)
+    views["before"].copy_(torch.tensor(before).t())
     for place, (pack, prompt, term) in enumerate(zip(packs, prompts, terms, strict=True)):
         token, row = place * shape.tokens, place * shape.rows
         own = slice(token, token + pack.tokens)
@@ -203,6 +207,11 @@ class StackedRows:
         return self._views["own"]
 
     @property
+    def before(self) -> Tensor:
+        """int64 [2, trials]: tokens and rows of each trial in earlier parts of the step."""
+        return self._views["before"]
+
+    @property
     def starts(self) -> Tensor:
         """int32 [trials · rows + 1]: where each row begins, and the end."""
         return self._views["starts"]
@@ -266,7 +275,7 @@ def rows_of(shape: BatchShape, data: Tensor, split: Split, stacks: Sequence[int]
 def alone(pack: PackedRows, adapter: job_pb2.Adapter, attention: Attend, device: torch.device) -> StackedRows:
     """The rows of one trial, laid out as a stack of one: no attention is run row by row."""
     prompt, shape = prompt_length(adapter), shape_of([pack])
-    data = lay_out([pack.to(torch.device("cpu"))], [prompt], [pack.rows], shape, pinned=False)
+    data = lay_out([pack.to(torch.device("cpu"))], [prompt], [pack.rows], [(0, 0)], shape, pinned=False)
     width = 1 if pack.labels.dim() == 1 else pack.labels.shape[1]
     places = None
     if has_prefix(adapter):

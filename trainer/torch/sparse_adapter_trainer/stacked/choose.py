@@ -11,7 +11,6 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from ..backbone import LayerNorm
 from .attention import Attend, Spans, flash, padded, varlen
 from .hash_dropout import Drop, drop
 from .operations import Operations
@@ -33,7 +32,7 @@ class _Candidate:
 
 def choose(device: torch.device, precision: int, without: frozenset[str] = frozenset()) -> Operations:
     """The operations for stacked trials on a GPU. without: names of candidates that are not to be tried
-    (`attention`, `adam`, `dropout`, `norm`: the Triton kernels; `flash`, `varlen`; `graphs`)."""
+    (`attention`, `adam`, `dropout`: the Triton kernels; `flash`, `varlen`; `graphs`)."""
     dtype = torch.bfloat16 if precision == job_pb2.PRECISION_BF16 else torch.float32
     kernels = _kernels()
     names: dict[str, str] = {}
@@ -43,11 +42,10 @@ def choose(device: torch.device, precision: int, without: frozenset[str] = froze
     attention = _by_length(short, long)
     adam_name, chosen_adam = _adam(device, kernels, without)
     drop_name, chosen_drop = _drop(device, dtype, kernels, without)
-    norm_name, chosen_norm = _norm(device, dtype, kernels, without)
     graphs = "graphs" not in without and _graphs_work(device)
-    names |= {"adam": adam_name, "dropout": drop_name, "norm": norm_name}
+    names |= {"adam": adam_name, "dropout": drop_name}
     names["steps"] = "graphs" if graphs else "eager"
-    return Operations(attention, chosen_drop, chosen_adam, chosen_norm, graphs, names)
+    return Operations(attention, chosen_drop, chosen_adam, graphs, names)
 
 
 def _kernels() -> dict[str, ModuleType]:
@@ -56,7 +54,6 @@ def _kernels() -> dict[str, ModuleType]:
         from .kernels import adam as adam_kernel
         from .kernels import attention as attention_kernel
         from .kernels import dropout as dropout_kernel
-        from .kernels import norm as norm_kernel
     except ImportError as error:
         _log.info("no Triton kernels: %s", error)
         return {}
@@ -64,7 +61,6 @@ def _kernels() -> dict[str, ModuleType]:
         "attention": attention_kernel,
         "adam": adam_kernel,
         "dropout": dropout_kernel,
-        "norm": norm_kernel,
     }
 
 
@@ -148,40 +144,16 @@ def _drop(
     x = torch.randn(4, 100_000, generator=random).to(device)
     keys = torch.tensor([3, 2**40 + 5, -7, 2**62], device=device)
     probabilities = torch.tensor([0.0, 0.1, 0.5, 0.9], device=device)
+    first = torch.tensor([0, 1, 100_000, 7], device=device)
 
     def results(operation: Drop, kind: torch.dtype) -> Sequence[Tensor]:
-        return [operation(x.to(kind), keys, probabilities)]
+        return [operation(x.to(kind), keys, first, probabilities)]
 
     tried: dict[str, Drop] = {"torch": drop}
     if "dropout" in kernels and "dropout" not in without:
         tried["triton"] = kernels["dropout"].drop
     candidates = [_Candidate(name, partial(results, each, dtype)) for name, each in tried.items()]
     name = _fastest("dropout", candidates, results(drop, torch.float32), _TOLERANCE[dtype])
-    return name, tried[name]
-
-
-def _norm(
-    device: torch.device,
-    dtype: torch.dtype,
-    kernels: dict[str, ModuleType],
-    without: frozenset[str],
-) -> tuple[str, type[LayerNorm]]:
-    random = torch.Generator().manual_seed(3)
-    width = _HEADS * _DIM
-    a, x, g = (torch.randn(20_000, width, generator=random).to(device) for _ in range(3))
-    weight, bias = (torch.randn(width, generator=random).to(device) for _ in range(2))
-
-    def results(norm: type[LayerNorm], kind: torch.dtype) -> Sequence[Tensor]:
-        one, two = (t.to(kind).requires_grad_() for t in (a, x))
-        # A copy, since the sum may be made in its place.
-        out = norm(weight.to(kind), bias.to(kind), 1e-5).of_sum(one.clone(), two)
-        return [out.detach(), *torch.autograd.grad(out, (one, two), g.to(kind))]
-
-    tried: dict[str, type[LayerNorm]] = {"torch": LayerNorm}
-    if "norm" in kernels and "norm" not in without:
-        tried["triton"] = kernels["norm"].FusedNorm
-    candidates = [_Candidate(name, partial(results, each, dtype)) for name, each in tried.items()]
-    name = _fastest("norm", candidates, results(LayerNorm, torch.float32), _TOLERANCE[dtype])
     return name, tried[name]
 
 
@@ -220,7 +192,8 @@ def _milliseconds(run: Callable[[], object], times: int = 5) -> float:
         run()
     end.record()
     torch.cuda.synchronize()
-    return begin.elapsed_time(end) / times
+    elapsed: float = begin.elapsed_time(end)
+    return elapsed / times
 
 
 def _graphs_work(device: torch.device) -> bool:

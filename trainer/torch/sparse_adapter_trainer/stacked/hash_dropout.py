@@ -21,13 +21,14 @@ _LOW_32 = 0xFFFFFFFF
 # Knuth's multiplier for 64 bits, as a signed number: spreads the steps over all bits of a key.
 _STEP = 6364136223846793005
 
-# (x [K, n], keys int64 [K], probabilities float32 [K]) → x with its values dropped or scaled.
-Drop = Callable[[Tensor, Tensor, Tensor], Tensor]
+# (x [K, n], keys int64 [K], the place of each trial's first value int64 [K], probabilities float32 [K])
+# → x with its values dropped or scaled.
+Drop = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
-def drop(x: Tensor, keys: Tensor, probabilities: Tensor) -> Tensor:
+def drop(x: Tensor, keys: Tensor, first: Tensor, probabilities: Tensor) -> Tensor:
     """x [K, n] times 0 or 1 / (1 − p). The specification of the kernel in kernels/dropout.py."""
-    places = torch.arange(x.shape[1], device=x.device)
+    places = first.unsqueeze(1) + torch.arange(x.shape[1], device=x.device)
     low, high = keys.unsqueeze(1) & _LOW_32, (keys.unsqueeze(1) >> 32) & _LOW_32
     hashed = mixed((mixed(places ^ low) + high) & _LOW_32)
     p = probabilities.unsqueeze(1)
@@ -44,15 +45,15 @@ def mixed(x: Tensor) -> Tensor:
 
 class _Dropped(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, keys: Tensor, probabilities: Tensor, operation: Drop) -> Tensor:
-        ctx.save_for_backward(keys, probabilities)
+    def forward(ctx: Any, x: Tensor, keys: Tensor, first: Tensor, probabilities: Tensor, operation: Drop) -> Tensor:
+        ctx.save_for_backward(keys, first, probabilities)
         ctx.operation = operation
-        return operation(x, keys, probabilities)
+        return operation(x, keys, first, probabilities)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        return ctx.operation(gradient.contiguous(), *ctx.saved_tensors), None, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return ctx.operation(gradient.contiguous(), *ctx.saved_tensors), *[None] * 4
 
 
 @dataclass
@@ -73,12 +74,17 @@ class SiteKeys:
 
 @dataclass(frozen=True)
 class HashDropout:
-    """Dropout of one step of a stack of K trials (Drops of dropout.py). step: int64 [K], each trial's
-    own, from 1; probabilities: float32 [K]; probability: the highest of them; operation: `drop` or
-    what equals it."""
+    """Dropout of one step of a stack of K trials (Drops of dropout.py).
+
+    step: int64 [K], each trial's own, from 1. before: int64 [2, K], how many tokens and rows of each
+    trial went before, in other parts of the step. tokens: of each trial here. probabilities: float32
+    [K]; probability: the highest of them. operation: `drop` or what equals it.
+    """
 
     keys: SiteKeys
     step: Tensor
+    before: Tensor
+    tokens: int
     probabilities: Tensor
     probability: float
     operation: Drop = drop
@@ -89,7 +95,9 @@ class HashDropout:
             return x
         keys = self.keys.of(site) ^ (self.step * _STEP)
         rows = x.view(self.step.numel(), -1)
-        result: Tensor = _Dropped.apply(rows, keys, self.probabilities, self.operation)
+        of_tokens = rows.shape[1] == self.tokens * x.shape[1]
+        first = self.before[0 if of_tokens else 1] * x.shape[1]
+        result: Tensor = _Dropped.apply(rows, keys, first, self.probabilities, self.operation)
         return result.view(x.shape)
 
     def attention(self, site: str) -> AttentionDropout | None:

@@ -7,7 +7,6 @@ taken is named in the environment of every result.
 
 from dataclasses import dataclass
 
-from ..backbone import LayerNorm
 from .attention import Attend, padded
 from .hash_dropout import Drop, drop
 from .update import Adam, adam
@@ -15,13 +14,12 @@ from .update import Adam, adam
 
 @dataclass(frozen=True)
 class Operations:
-    """attention: of rows of variable length; dropout; adam: AdamW over stacked trials; norm: of the
-    frozen layers; graphs: whether a step is captured and replayed; names: of what was chosen."""
+    """attention: of rows of variable length; dropout; adam: AdamW over stacked trials; graphs: whether a
+    step is captured and replayed; names: of what was chosen."""
 
     attention: Attend
     dropout: Drop
     adam: Adam
-    norm: type[LayerNorm]
     graphs: bool
     names: dict[str, str]
 
@@ -30,13 +28,11 @@ PLAIN = Operations(
     attention=padded,
     dropout=drop,
     adam=adam,
-    norm=LayerNorm,
     graphs=False,
     names={
         "attention": "padded",
         "adam": "torch",
         "dropout": "torch",
-        "norm": "torch",
         "steps": "eager",
     },
 )

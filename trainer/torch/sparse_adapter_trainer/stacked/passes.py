@@ -11,7 +11,7 @@ from ..adapter_forms import has_prefix, prompt_length
 from ..backbone import Backbone
 from ..dataset import QUESTION_ANSWERING, Split
 from ..packed_encoder import encode
-from .batch import BatchShape, lay_out, rows_of, shape_of
+from .batch import BatchShape, StackedRows, lay_out, rows_of, shape_of
 from .graphs import Graphs
 from .hash_dropout import HashDropout, SiteKeys
 from .losses import stacked_losses
@@ -94,15 +94,17 @@ class Pass:
         pinned = self._backbone.device.type == "cuda"
         parts = min(self.row_parts, *terms)
         shapes, data = [], []
-        for chunks in zip(*(own.tensor_split(parts) for own in rows), strict=True):
+        # Shortest rows first, as a pack has them: so a part's rows are where they are in the whole.
+        lengths = self._split.lengths
+        ordered = [own[lengths[own].argsort(stable=True)] for own in rows] if parts > 1 else rows
+        before = [(0, 0)] * len(rows)
+        for chunks in zip(*(own.tensor_split(parts) for own in ordered), strict=True):
             packs = [self._split.pack(chunk, prompt) for chunk, prompt in zip(chunks, prompts, strict=True)]
             shapes.append(shape_of(packs))
-            data.append(lay_out(packs, prompts, terms, shapes[-1], pinned))
+            data.append(lay_out(packs, prompts, terms, before, shapes[-1], pinned))
+            before = [(tokens + pack.tokens, own + pack.rows) for (tokens, own), pack in zip(before, packs, strict=True)]
         given = [settings(trial.train, n) for trial, n in zip(self.trials, steps, strict=True)]
-        on_host = [torch.tensor(given), torch.tensor(steps)]
-        if pinned:
-            on_host = [tensor.pin_memory() for tensor in on_host]
-        return HostStep(shapes, data, *on_host, terms)
+        return HostStep(shapes, data, _on_host(torch.tensor(given), pinned), _on_host(torch.tensor(steps), pinned), terms)
 
     def step(self, given: HostStep) -> None:
         """One step of every trial, queued on the device. Raises OutOfMemoryError with the trials as they
@@ -145,7 +147,7 @@ class Pass:
         """Losses and gradients of the rows in the data of this shape; add: to what is there."""
         rows = rows_of(shape, self._data[shape], self._split, self._sizes, self._operations.attention)
         rows = rows.with_prefixes(self._prefix_places(shape))
-        made = [stack.modules(drops) for stack, drops in zip(self._stacks, self._dropouts(), strict=True)]
+        made = [stack.modules(drops) for stack, drops in zip(self._stacks, self._dropouts(rows), strict=True)]
         modules = [own for own, _ in made]
         hidden = encode(self._backbone, rows, modules, self._task_kind == QUESTION_ANSWERING)
         losses = stacked_losses(self._task_kind, rows, hidden, modules)
@@ -158,17 +160,18 @@ class Pass:
         else:
             self._losses.copy_(losses.detach())
 
-    def _dropouts(self) -> Iterator[HashDropout]:
+    def _dropouts(self, rows: StackedRows) -> Iterator[HashDropout]:
         given = zip(
             self._grouped,
             self._site_keys,
             self._steps.split(self._sizes),
+            rows.before.split(self._sizes, 1),
             self._probabilities,
             strict=True,
         )
-        for own, keys, steps, probabilities in given:
+        for own, keys, steps, before, probabilities in given:
             highest = max(trial.train.dropout for trial in own)
-            yield HashDropout(keys, steps, probabilities, highest, self._operations.dropout)
+            yield HashDropout(keys, steps, before, rows.shape.tokens, probabilities, highest, self._operations.dropout)
 
     def _prefix_places(self, shape: BatchShape) -> PrefixPlaces | None:
         if not any(has_prefix(trial.adapter) for trial in self.trials):
@@ -193,6 +196,10 @@ class Pass:
         ]
         self._ring.index_copy_(0, self._ring_place, torch.cat(results).unsqueeze(0))
         self._ring_place += 1
+
+
+def _on_host(tensor: Tensor, pinned: bool) -> Tensor:
+    return tensor.pin_memory() if pinned else tensor
 
 
 def group(trials: Sequence[TrainedTrial]) -> list[list[TrainedTrial]]:

@@ -1,6 +1,7 @@
 """Steps of stacked trials: passes of them, fed by a thread, settled every so many steps."""
 
 import gc
+import logging
 from collections.abc import Callable, Sequence
 
 import torch
@@ -13,10 +14,12 @@ from ..dataset import Split
 from ..errors import JobFailed
 from ..trial_run import TrialRun
 from .feeder import Feeder
+from .memory import measured_room
 from .operations import Operations
 from .passes import HostStep, Pass, TrainedTrial
 from .stack import form
 
+_log = logging.getLogger(__name__)
 # Rows of one trial's step are padded to the most of a pass: trials whose batches differ by more
 # do not share one.
 _MOST_PADDED = 1.5
@@ -35,9 +38,14 @@ class StackedSteps:
         pass_tokens: int,
     ) -> None:
         self._backbone, self._split, self._task_kind = backbone, split, task_kind
-        self._operations, self._pass_tokens = operations, pass_tokens
+        self._operations = operations
         self._failures: dict[str, event_pb2.Failure] = {}
         self._passes: list[_Running] = []
+        if backbone.device.type == "cuda":
+            first = _trained(runs[0])
+            room = measured_room(backbone, split, task_kind, first, operations)
+            pass_tokens = room or pass_tokens
+            _log.info("room for %d tokens in a pass", pass_tokens)
         self._build(_companies(runs, split, pass_tokens))
 
     @property
@@ -99,19 +107,7 @@ class StackedSteps:
             self._passes.append(self._start(runs, row_parts))
 
     def _start(self, runs: list[TrialRun], row_parts: int) -> "_Running":
-        trials = [
-            TrainedTrial(
-                run.trial.adapter,
-                run.layout,
-                run.parameters,
-                run.masks,
-                run.trial.seed,
-                run.trial.train,
-                run.optimizer.first_moment,
-                run.optimizer.second_moment,
-            )
-            for run in runs
-        ]
+        trials = [_trained(run) for run in runs]
         stacked = Pass(self._backbone, self._split, self._task_kind, trials, self._operations, row_parts)
         for run in runs:
             company = [each.trial.trial_id for each in runs]
@@ -149,11 +145,25 @@ class StackedSteps:
                 trial_id = run.trial.trial_id
                 if trial_id in self._failures or trial_id in running.failed:
                     continue
-                failure = run.note(run.position.step - behind, *found, own)
+                loss, norm, total = found
+                failure = run.note(run.position.step - behind, loss, norm, total, own)
                 if failure:
                     self._failures[trial_id] = failure
                     running.failed.add(trial_id)
         running.rows = []
+
+
+def _trained(run: TrialRun) -> TrainedTrial:
+    return TrainedTrial(
+        run.trial.adapter,
+        run.layout,
+        run.parameters,
+        run.masks,
+        run.trial.seed,
+        run.trial.train,
+        run.optimizer.first_moment,
+        run.optimizer.second_moment,
+    )
 
 
 class _Running:

@@ -12,8 +12,8 @@ from ..attention import Spans
 
 # Tokens of a row at most, keys of a prefix included: what one program's registers hold.
 LONGEST = 128
-# Rows are launched by length class: short ones do not pay for the long ones' tiles.
-_CLASSES = (32, 64, 128)
+# Of long rows short ones are launched by themselves: they do not pay for the long ones' tiles.
+_SHORT = 64
 
 
 @triton.jit
@@ -117,15 +117,15 @@ class _ShortRows(torch.autograd.Function):
 
 
 def _tiles(longest_query: int, longest_key: int) -> list[dict[str, int]]:
-    """A launch for each class of lengths that occurs: rows of more than `least` and up to `most` keys."""
-    found, least = [], 0
-    for most in _CLASSES:
-        rows, keys = _power(min(longest_query, most)), _power(min(longest_key, most))
+    """A launch for each class of lengths: rows of more than `least` and up to `most` keys. A row without
+    keys is in the first, so that its queries get zeros."""
+    found, least = [], -1
+    for most in [longest_key] if longest_key <= _SHORT else [_SHORT, longest_key]:
+        rows, keys = _power(min(longest_query, most)), _power(most)
         warps = 8 if rows * keys >= 64 * 64 or keys >= 128 else 4
-        found.append({"least": least, "most": most, "BM": rows, "BN": keys, "num_warps": warps, "num_stages": 1})
+        sizes = {"least": least, "most": most, "BM": rows, "BN": keys}
+        found.append({**sizes, "num_warps": warps, "num_stages": 1})
         least = most
-        if longest_key <= most:
-            break
     return found
 
 

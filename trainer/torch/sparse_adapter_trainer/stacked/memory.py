@@ -1,0 +1,54 @@
+"""How many tokens a GPU has room for in one pass: measured with a job's own trial and rows."""
+
+from collections.abc import Sequence
+
+import torch
+
+from ..backbone import Backbone
+from ..dataset import Split
+from .operations import Operations
+from .passes import Pass, TrainedTrial
+
+# Of what is free; the rest is for what is allocated in other sizes than those measured.
+_SHARE = 0.85
+# A graph's memory is not that of the steps before its capture: both are held.
+_COPIES_WITH_GRAPHS = 2
+# Parameters, gradient and two moments, float32, and what is rounded of the parameters for a pass.
+_STATE_BYTES = 4 * 4 + 2
+
+
+def tokens_that_fit(measured: Sequence[tuple[int, int]], state_bytes: int, trial_tokens: float, free_bytes: float) -> int:
+    """The tokens of a pass that free_bytes hold. measured: (tokens, bytes at the peak) of two steps, the
+    smaller first; state_bytes: of one trial; trial_tokens: in a step of it."""
+    (few, least), (many, most) = measured
+    a_token = max((most - least) / (many - few), 1.0)
+    fixed = max(least - few * a_token, 0.0)
+    return max(int((free_bytes - fixed) / (a_token + state_bytes / trial_tokens)), 1)
+
+
+def measured_room(backbone: Backbone, split: Split, task_kind: int, trial: TrainedTrial, operations: Operations) -> int | None:
+    """Tokens that fit into what is free of a GPU, by two eager steps of this trial, which they leave as it
+    is; None where the split has too few rows to tell."""
+    batch = trial.train.batch_size
+    counts = (batch, min(4 * batch, split.rows))
+    if counts[1] < 2 * batch:
+        return None
+    eager = Operations(operations.attention, operations.dropout, operations.adam, False, operations.names)
+    measured = []
+    for count in counts:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(backbone.device)
+        before = torch.cuda.memory_allocated(backbone.device)
+        one = Pass(backbone, split, task_kind, [trial], eager)
+        given = one.prepare([torch.arange(count)], [1])
+        one.step(given)
+        one.take_results()
+        peak = torch.cuda.max_memory_allocated(backbone.device) - before
+        measured.append((given.shapes[0].tokens, peak))
+        del one
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info(backbone.device)
+    state = _STATE_BYTES * trial.layout.total
+    copies = _COPIES_WITH_GRAPHS if operations.graphs else 1
+    tokens = measured[0][0]
+    return tokens_that_fit(measured, state, tokens, _SHARE * free / copies)
