@@ -3,12 +3,14 @@
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
+from .adapter_forms import prompt_length
 from .artifacts import Tensors, describe, read_metadata, read_tensors, write_tensors
 from .context import Context, Loaded
 from .dataset import QUESTION_ANSWERING, SUMMARIZATION, Split
 from .encoder_decoder import EncoderDecoder
 from .errors import JobFailed, bad_artifact
-from .model import Part, forward, packed, pairs, passes
+from .length_groups import ONE_GROUP
+from .model import Part, forward, packed, passes
 from .modules import TrialModules
 from .pairs import PairSplit
 from .progress import Pace
@@ -95,11 +97,11 @@ def _generated(loaded: Loaded, split: PairSplit, modules: TrialModules, pace: Pa
     backbone, texts = loaded.backbone, [torch.empty(0, dtype=torch.int64)] * split.rows
     assert isinstance(backbone, EncoderDecoder), "pairs are an encoder–decoder's"
     for rows in _chunks(split, _GENERATED_ROWS):
-        part = Part.of(0, split, rows, modules)
-        found = backbone.generate(pairs(part.pack), modules, loaded.spec.predict.generation)
-        for row, text in zip(rows[part.pack.order].tolist(), found, strict=True):
+        pack = split.pack(rows, prompt_length(modules.adapter), ONE_GROUP)
+        found = backbone.generate(pack.to(backbone.device), modules, loaded.spec.predict.generation)
+        for row, text in zip(rows[pack.order].tolist(), found, strict=True):
             texts[row] = text
-        _advance(pace, part.pack.rows)
+        _advance(pace, pack.rows)
     lengths = torch.tensor([text.numel() for text in texts])
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
     return {"generated_ids": torch.cat(texts).to(torch.int32), "generated_offsets": offsets}

@@ -11,8 +11,9 @@ from encoder_decoder_support import CASES, FAMILIES, FORMS, SEED_SETTINGS, drawn
 from sparse_adapter.trainer.v1 import job_pb2
 from transformers import AutoModelForSeq2SeqLM
 
+from sparse_adapter_trainer.adapter_forms import prompt_length
 from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
-from sparse_adapter_trainer.model import Part
+from sparse_adapter_trainer.length_groups import ONE_GROUP
 from sparse_adapter_trainer.modules import TrialModules
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -27,9 +28,9 @@ def test_beams_give_what_transformers_generate_gives_each_row_alone_without_a_ca
     plain = Plain(encoder_decoder_paths[family], asked, tensors)
     settings = job_pb2.Generation(beams=3, min_length=2, max_length=5, no_repeat_ngram=2, length_penalty=2.0)
     expected = [generated(plain.model, settings, use_cache=False, encoder_outputs=plain.encoded(pair(split, row)[0])) for row in range(3)]
-    part = Part.of(0, split, torch.arange(3), TrialModules(asked, tensors, dropout=None))
-    found = backbone.generate(part.pack, part.modules, settings)
-    assert [row.tolist() for row in found] == [expected[row][0] for row in part.pack.order]
+    pack = split.pack(torch.arange(3), prompt_length(asked), group_tokens=ONE_GROUP)
+    found = backbone.generate(pack, TrialModules(asked, tensors, dropout=None), settings)
+    assert [row.tolist() for row in found] == [expected[row][0] for row in pack.order]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -41,14 +42,16 @@ def test_generation_equals_transformers_own_on_the_unadapted_model_and_on_merged
     neutral = {name: tensor if name.endswith("down.weight") else torch.zeros_like(tensor) for name, tensor in merged.items()}
     texts = []
     for tensors in (neutral, merged):
-        pack = Part.of(0, split, torch.arange(8), TrialModules(asked, tensors, dropout=None)).pack
+        pack = split.pack(torch.arange(8), group_tokens=ONE_GROUP)
         own = AutoModelForSeq2SeqLM.from_pretrained(encoder_decoder_paths[family]).eval()
         with torch.no_grad():
             for name, module in own.named_modules():
                 at = contract_name(name)
                 if at is not None:
                     module.weight += asked.lora_alpha / 4 * tensors[f"{at}.up.weight"] @ tensors[f"{at}.down.weight"]
-        expected = generated(own, SEED_SETTINGS, input_ids=pack.input_ids, attention_mask=pack.attended, use_cache=family == "bart")
+        expected = generated(
+            own, SEED_SETTINGS, input_ids=pack.groups[0].input_ids, attention_mask=pack.groups[0].attended, use_cache=family == "bart"
+        )
         found = backbone.generate(pack, TrialModules(asked, tensors, dropout=None), SEED_SETTINGS)
         texts.append([row.tolist() for row in found])
         assert texts[-1] == expected
@@ -75,12 +78,11 @@ def test_the_models_files_add_no_setting_to_generation(
     own = {"num_beams": 2, "no_repeat_ngram_size": 1, "forced_bos_token_id": 7, "forced_eos_token_id": 2, "early_stopping": True}
     for name in ("config.json", "generation_config.json"):
         (path / name).write_text(json.dumps(json.loads((path / name).read_text()) | own))
-    part = Part.of(
-        0, random_pairs(), torch.arange(4), TrialModules(FORMS["prefix"], drawn(FORMS["prefix"], encoder_decoders[family]), dropout=None)
-    )
+    pack = random_pairs().pack(torch.arange(4), group_tokens=ONE_GROUP)
+    modules = TrialModules(FORMS["prefix"], drawn(FORMS["prefix"], encoder_decoders[family]), dropout=None)
     asked = job_pb2.Generation(beams=3, min_length=0, max_length=9, no_repeat_ngram=0, length_penalty=0.5)
     found, expected = (
-        [row.tolist() for row in model.generate(part.pack, part.modules, asked)]
+        [row.tolist() for row in model.generate(pack, modules, asked)]
         for model in (load_encoder_decoder(str(path), torch.device("cpu")), encoder_decoders[family])
     )
     assert found == expected
