@@ -10,11 +10,13 @@ from torch import Tensor
 from sparse_adapter_trainer.adapters import initialize, layout
 from sparse_adapter_trainer.backbone import load_backbone
 from sparse_adapter_trainer.checkpoint import Position
-from sparse_adapter_trainer.cohort import Callbacks, TrialRun, train_cohort
+from sparse_adapter_trainer.cohort import Callbacks, train_cohort
 from sparse_adapter_trainer.dataset import Split
 from sparse_adapter_trainer.model import CPU_PASS_TOKENS
 from sparse_adapter_trainer.optimizer import AdamW
 from sparse_adapter_trainer.progress import Pace
+from sparse_adapter_trainer.steps import How
+from sparse_adapter_trainer.trial_run import TrialRun
 
 WIDTH = 64
 HOULSBY = job_pb2.Adapter(
@@ -74,7 +76,7 @@ class Cohort:
         nothing = Callbacks(lambda metrics: None, lambda run: None, lambda run: None, lambda run, failure: sys.exit(failure.message))
         work = job_pb2.TrainWork(log_every_steps=10)
         pace = Pace(_Silent(), event_pb2.PHASE_TRAIN, 0)
-        train_cohort(self.backbone, self.split, self.task_kind, self.runs, work, CPU_PASS_TOKENS, pace, nothing)
+        train_cohort(self.backbone, self.split, self.task_kind, self.runs, work, How(CPU_PASS_TOKENS), pace, nothing)
         return sum(run.position.rows for run in self.runs) - before
 
 

@@ -92,6 +92,11 @@ class Backbone:
         return self.word.device
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Of the activations."""
+        return self.word.dtype
+
+    @property
     def blocks(self) -> list[Block]:
         """Where adapters stand, in order of depth."""
         return [Block(f"layers.{index}.", self.inner) for index in range(len(self.layers))]

@@ -10,6 +10,7 @@ training.json                            rows and seconds of the training that m
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -23,10 +24,20 @@ from .optimizer import AdamW
 from .scores import Masks
 
 
+@dataclass(frozen=True)
+class Company:
+    """Who goes through a stacked pass together, by trial id and in order, and in how many parts each
+    one's rows do: the last bits on a GPU hang on it."""
+
+    trials: list[str]
+    row_parts: int
+
+
 @dataclass
 class Position:
-    """How far a trial is. `source`: digest of all that its numbers follow from. `loss_sum`, `loss_rows`: since the last metric event.
-    `rounds`: of pruning during training, done."""
+    """How far a trial is. `source`: digest of all that its numbers follow from. `loss_sum`, `loss_rows`:
+    since the last metric event. `rounds`: of pruning during training, done. `company`: where passes are
+    stacked, that of the last step."""
 
     source: str
     step: int = 0
@@ -35,6 +46,13 @@ class Position:
     loss_sum: float = 0.0
     loss_rows: int = 0
     rounds: int = 0
+    company: Company | None = None
+
+    @staticmethod
+    def read(content: dict[str, Any]) -> "Position":
+        """From what `asdict` has made of it. Raises TypeError where it is something else."""
+        company = content.get("company")
+        return Position(**content | {"company": Company(**company) if company else None})
 
 
 @dataclass(frozen=True)
@@ -85,7 +103,7 @@ def _folders(trial: Path) -> list[tuple[int, Path]]:
 
 def _read(folder: Path, source: str, layout: Layout, device: torch.device) -> State:
     content = json.loads((folder / "position.json").read_bytes())
-    position = Position(**content["position"])
+    position = Position.read(content["position"])
     if position.source != source:
         raise ValueError("it was made from another trial, backbone, data set or mask")
     tensors = read_tensors(folder / "state.safetensors")

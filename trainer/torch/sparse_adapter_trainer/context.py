@@ -15,15 +15,16 @@ from .encoder_decoder import EncoderDecoder, load_encoder_decoder
 from .full_tuning import read_backbone_tensors
 from .pairs import PairSplit, load_pairs, require_targets
 from .reporting import Reporter
+from .steps import How
 
 
 @dataclass
 class Context:
-    """The engine's state between jobs. pass_tokens: tokens that a pass holds at most, of whole trials."""
+    """The engine's state between jobs. how: steps are done."""
 
     root: Path
     device: torch.device
-    pass_tokens: int
+    how: How
     environment: dict[str, str]
     _backbones: dict[tuple[str, str, bool], Backbone | EncoderDecoder] = field(default_factory=dict)
     _splits: dict[tuple[str, ...], Split | PairSplit] = field(default_factory=dict)

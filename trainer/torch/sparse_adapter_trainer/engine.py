@@ -14,6 +14,8 @@ from .invariance import rows_are_invariant
 from .memory import give_back_freed_memory
 from .model import CPU_PASS_TOKENS, GPU_PASS_TOKENS
 from .reporting import Reporter
+from .stacked.operations import Operations
+from .steps import How
 from .threads import use_threads
 from .work_predict import run_predict
 from .work_prune import run_prune
@@ -31,7 +33,9 @@ class Engine:
     architectures: list[str]
     environment: dict[str, str]
 
-    def __init__(self, root: Path, device: str = "cpu", threads: int | None = None, pass_tokens: int | None = None) -> None:
+    def __init__(
+        self, root: Path, device: str = "cpu", threads: int | None = None, pass_tokens: int | None = None, stacked: Operations | None = None
+    ) -> None:
         used_threads = use_threads(threads)
         # TF32 would round a GPU's float32 products to 10 bits.
         torch.set_float32_matmul_precision("highest")
@@ -50,7 +54,8 @@ class Engine:
             "row_invariant": str(rows_are_invariant(target)).lower(),
         }
         default_tokens = GPU_PASS_TOKENS if target.type == "cuda" else CPU_PASS_TOKENS
-        self._context = Context(root, target, pass_tokens or default_tokens, self.environment)
+        how = How(pass_tokens or default_tokens, stacked)
+        self._context = Context(root, target, how, self.environment)
 
     def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
         """Runs a job to its end. Work that is on disk already, made from the same, is not done again.

@@ -1,6 +1,6 @@
 """What a trial's modules compute, and where: Adapter of job.proto."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from .adapter_forms import has_biases
 from .attention import AttentionDropout, Prefix
 from .dropout import Drops
 from .packed_encoder import Site
-from .trial_axis import ONE_TRIAL, Factor, TrialAxis
+from .trial_axis import ONE_TRIAL, TrialAxis
 
 _LAYER_NORM_EPS = 1e-5
 _ACTIVATIONS: dict[int, Callable[[Tensor], Tensor]] = {
@@ -39,18 +39,18 @@ _SITES_OF_DROPOUT: tuple[Site, ...] = ("embeddings", "attention_output", "ffn_ou
 
 @dataclass
 class TrialModules:
-    """The tensors of one trial for one forward, by name as in Adapter of job.proto, and its dropout (None: off); or those of several trials of
-    one form, stacked (stacked/stack.py).
+    """The tensors of one trial for one forward, by name as in Adapter of job.proto, and its dropout
+    (None: off); or those of several trials of one form, stacked (stacked/stack.py).
 
-    axis: which of the two it is. lora_scales: α / r of the modules beside `attention` and `ffn` for each trial of a stack, [K, 1, 1]: its
-    tensors are as wide as the widest trial's.
+    axis: which of the two it is. lora_is_scaled: whether α / r is in LoRA's up projections already, as
+    in a stack, whose trials may have other ranks.
     """
 
     adapter: job_pb2.Adapter
     tensors: dict[str, Tensor]
     dropout: Drops | None
     axis: TrialAxis = ONE_TRIAL
-    lora_scales: Mapping[str, Tensor] = field(default_factory=dict)
+    lora_is_scaled: bool = False
     # By MLP: the prefixes that it makes.
     _made: dict[str, list[Tensor]] = field(default_factory=dict, init=False)
 
@@ -165,7 +165,8 @@ class TrialModules:
         return norm(out) if adapter.norm == job_pb2.ADAPTER_NORM_AFTER else out
 
     def plus(self, at: str, y: Tensor, x: Tensor, scale: float = 1.0) -> Tensor:
-        """What a projection gives, y […, outputs] of x […, inputs], plus `scale` times what the trial adds to it: a bias, or LoRA's update."""
+        """What a projection gives, y […, outputs] of x […, inputs], plus `scale` times what the trial
+        adds to it: a bias, or LoRA's update."""
         if has_biases(self.adapter):
             return self.axis.add(y, self.tensors[f"{at}.bias"], scale)
         return self._plus_low_rank(at, y, x, scale)
@@ -173,9 +174,7 @@ class TrialModules:
     def _plus_low_rank(self, at: str, y: Tensor, x: Tensor, scale: float = 1.0) -> Tensor:
         """y + scale · (α / r) · up(down(x))."""
         down, up = self.tensors[f"{at}.down.weight"], self.tensors[f"{at}.up.weight"]
-        own: Factor = self.adapter.lora_alpha / down.shape[-2]
-        if self.lora_scales:
-            own = self.lora_scales["ffn" if at.endswith(("ffn_in", "ffn_out")) else "attention"]
+        own = 1.0 if self.lora_is_scaled else self.adapter.lora_alpha / down.shape[0]
         return self.axis.onto(y, self.axis.linear(x, down), up, None, own * scale)
 
     def _prefixes(self, mlp: str, width: int | None) -> list[Tensor]:

@@ -145,7 +145,8 @@ def encode(
     every_token: bool = False,
     twice_differentiable: bool = False,
 ) -> list[Tensor]:
-    """The last hidden state of every row's first token, for each of `trials` [rows, d], or of every token, [tokens, d], in the order of `rows`.
+    """The last hidden state of every row's first token, for each of `trials` [rows, d], or of every
+    token, [tokens, d], in the order of `rows`.
 
     twice_differentiable: attention in operations whose gradient has a gradient, slower.
     """

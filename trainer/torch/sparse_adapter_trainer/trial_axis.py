@@ -1,7 +1,8 @@
-"""The operations that take a trial's own tensors: the only places where it matters whether they are one trial's or stacked over several.
+"""The operations that take a trial's own tensors: the only places where it matters whether they are
+one trial's or stacked over several.
 
-Everything that a trial adds to the frozen model (modules.py) is written in these. `OneTrial` is the specification: each trial of a stack has,
-to rounding, what it has alone.
+Everything that a trial adds to the frozen model (modules.py) is written in these. `OneTrial` is the
+specification: each trial of a stack has, to rounding, what it has alone.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ class TrialAxis(Protocol):
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """x · Wᵀ (+ b), […, out]; weight [(K,) out, in], bias [(K,) out]."""
 
-    def onto(self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: "Factor") -> Tensor:
+    def onto(self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float) -> Tensor:
         """base + scale · (x · Wᵀ (+ b)); base […, out] stays as it is."""
 
     def add(self, x: Tensor, vector: Tensor, scale: float = 1.0) -> Tensor:
@@ -31,10 +32,6 @@ class TrialAxis(Protocol):
         """Rows [n, d] of a trial's table [(K,) rows, d]; index: integers [n], one for each token."""
 
 
-# A number, or for a stack one for each trial, [K, 1, 1].
-Factor = float | Tensor
-
-
 class OneTrial:
     """Tensors of one trial, without a leading dimension."""
 
@@ -42,7 +39,7 @@ class OneTrial:
         """See TrialAxis."""
         return F.linear(x, weight, bias)
 
-    def onto(self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: Factor) -> Tensor:
+    def onto(self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float) -> Tensor:
         """See TrialAxis."""
         y = F.linear(x, weight, bias)
         # In place: a fresh tensor of all tokens costs more than the sum.
@@ -76,12 +73,9 @@ class StackedTrials:
         y = torch.bmm(x3, transposed) if bias is None else torch.baddbmm(bias.unsqueeze(1), x3, transposed)
         return y.view(*x.shape[:-1], -1)
 
-    def onto(self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: Factor) -> Tensor:
+    def onto(self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float) -> Tensor:
         """See TrialAxis."""
         into = self._blocks(base)
-        if isinstance(scale, Tensor):
-            # A factor of each trial: the matrix is smaller than what it gives.
-            weight, bias, scale = weight * scale, None if bias is None else bias * scale.squeeze(2), 1.0
         product, transposed = self._blocks(x), weight.transpose(1, 2)
         if bias is None:
             y = torch.baddbmm(into, product, transposed, alpha=scale)

@@ -85,7 +85,7 @@ def _logits(context: Context, loaded: Loaded, split: Split, modules: TrialModule
     logits = torch.empty(split.input_ids.numel() if every_token else split.rows, dataset.num_labels)
     chunks = _chunks(split, _ROWS)
     parts = [Part.of(index, split, rows, modules) for index, rows in enumerate(chunks)]
-    for group in passes(parts, context.pass_tokens):
+    for group in passes(parts, context.how.pass_tokens):
         for part, found in zip(group, forward(loaded.backbone, group, dataset.task_kind), strict=True):
             logits[packed(part.pack).places if every_token else chunks[part.owner][part.pack.order]] = found.cpu()
         _advance(pace, sum(part.pack.rows for part in group))

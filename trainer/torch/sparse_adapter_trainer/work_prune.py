@@ -47,7 +47,7 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
 
     trials = {trial.trial_id: trial for trial in by_gradient}
     while starts:
-        found = score(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, starts, context.pass_tokens, passed)
+        found = score(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, starts, context.how.pass_tokens, passed)
         for start, scores in zip(starts, found, strict=True):
             going_on: dict[str, Pruning] = {}
             for trial_id, pruning in start.prunings.items():

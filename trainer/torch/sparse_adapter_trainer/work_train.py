@@ -8,7 +8,7 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from .adapters import redraw
 from .artifacts import describe, remove_folder
 from .checkpoint import Position, State, finished_training, newest_checkpoint, write_adapter, write_checkpoint
-from .cohort import Callbacks, TrialRun, train_cohort
+from .cohort import Callbacks, train_cohort
 from .context import Context, Loaded
 from .densities import is_during_training
 from .errors import JobFailed, TrialFailed, bad_artifact
@@ -17,6 +17,7 @@ from .progress import Pace
 from .pruning import Pruning
 from .reporting import Reporter
 from .trial_files import plain, read_masks, training_source, trial_folder
+from .trial_run import TrialRun
 from .work_prune import sizes, warn_of_emptied
 
 
@@ -40,7 +41,7 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
     total, done = sum(run.until for run in runs), sum(run.position.step for run in runs)
     pace = Pace(reporter, event_pb2.PHASE_TRAIN, total, done)
     on = Callbacks(reporter.metrics, writer.checkpoint, writer.finished, writer.failed)
-    train_cohort(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, runs, spec.train, context.pass_tokens, pace, on)
+    train_cohort(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, runs, spec.train, context.how, pace, on)
 
 
 def _prepare(context: Context, loaded: Loaded, trial: job_pb2.Trial, reporter: Reporter) -> TrialRun | Position:

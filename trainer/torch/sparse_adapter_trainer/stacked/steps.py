@@ -1,0 +1,217 @@
+"""Steps of stacked trials: passes of them, fed by a thread, settled every so many steps."""
+
+import gc
+from collections.abc import Callable, Sequence
+
+import torch
+from sparse_adapter.trainer.v1 import event_pb2
+
+from ..adapter_forms import prompt_length
+from ..backbone import Backbone
+from ..checkpoint import Company
+from ..dataset import Split
+from ..errors import JobFailed
+from ..trial_run import TrialRun
+from .feeder import Feeder
+from .operations import Operations
+from .passes import HostStep, Pass, TrainedTrial
+from .stack import form
+
+# Rows of one trial's step are padded to the most of a pass: trials whose batches differ by more
+# do not share one.
+_MOST_PADDED = 1.5
+
+
+class StackedSteps:
+    """See Steps in steps.py."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        split: Split,
+        task_kind: int,
+        runs: Sequence[TrialRun],
+        operations: Operations,
+        pass_tokens: int,
+    ) -> None:
+        self._backbone, self._split, self._task_kind = backbone, split, task_kind
+        self._operations, self._pass_tokens = operations, pass_tokens
+        self._failures: dict[str, event_pb2.Failure] = {}
+        self._passes: list[_Running] = []
+        self._build(_companies(runs, split, pass_tokens))
+
+    @property
+    def has_failures(self) -> bool:
+        """See Steps."""
+        return bool(self._failures)
+
+    def step(self, passed: Callable[[int, int], None]) -> None:
+        """See Steps."""
+        waiting = list(self._passes)
+        while waiting:
+            running = waiting.pop(0)
+            if running.stacked.is_full:
+                self._read(running)
+            given, no_room = running.feeder.take(), ""
+            try:
+                running.stacked.step(given)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                no_room = str(error)
+            if no_room:
+                # Not in the handler: the error's frames hold what was computed.
+                waiting = [*self._divide(running, no_room), *waiting]
+                continue
+            for run, rows in zip(running.runs, given.rows, strict=True):
+                run.position.step += 1
+                run.position.rows += rows
+            running.rows.append(given.rows)
+            passed(sum(given.rows), len(running.runs))
+
+    def settle(self) -> dict[str, event_pb2.Failure]:
+        """See Steps."""
+        for running in self._passes:
+            self._read(running)
+        failures, self._failures = self._failures, {}
+        return failures
+
+    def write_back(self, runs: Sequence[TrialRun]) -> None:
+        """See Steps."""
+        for running in self._passes:
+            if any(run in runs for run in running.runs):
+                running.stacked.write_back()
+
+    def keep(self, runs: Sequence[TrialRun]) -> None:
+        """See Steps."""
+        companies = [([run for run in running.runs if run in runs], running.stacked.row_parts) for running in self._passes]
+        self.close()
+        self._build([(some, parts) for some, parts in companies if some])
+
+    def close(self) -> None:
+        """See Steps."""
+        for running in self._passes:
+            running.feeder.close()
+        self._passes = []
+
+    def _build(self, companies: Sequence[tuple[list[TrialRun], int]]) -> None:
+        for runs, row_parts in companies:
+            self._passes.append(self._start(runs, row_parts))
+
+    def _start(self, runs: list[TrialRun], row_parts: int) -> "_Running":
+        trials = [
+            TrainedTrial(
+                run.trial.adapter,
+                run.layout,
+                run.parameters,
+                run.masks,
+                run.trial.seed,
+                run.trial.train,
+                run.optimizer.first_moment,
+                run.optimizer.second_moment,
+            )
+            for run in runs
+        ]
+        stacked = Pass(self._backbone, self._split, self._task_kind, trials, self._operations, row_parts)
+        for run in runs:
+            company = [each.trial.trial_id for each in runs]
+            run.position.company = Company(company, row_parts)
+        return _Running(runs, stacked, self._split.rows)
+
+    def _divide(self, running: "_Running", no_room: str) -> list["_Running"]:
+        """The pass in two, of fewer trials or of fewer rows at a time, where the device has no room for
+        it. Its trials are as they were before the step."""
+        self._read(running)
+        running.stacked.write_back()
+        running.feeder.close()
+        place, runs, parts = self._passes.index(running), running.runs, running.stacked.row_parts
+        if len(runs) == 1 and parts >= runs[0].trial.train.batch_size:
+            message = f"out of memory with one row at a time ({no_room})"
+            raise JobFailed(event_pb2.FAILURE_REASON_OUT_OF_MEMORY, message)
+        half = (len(runs) + 1) // 2
+        halves = [(runs[:half], parts), (runs[half:], parts)] if len(runs) > 1 else [(runs, 2 * parts)]
+        # What holds the device's memory must be gone before there is room for what follows.
+        del running.stacked, running.feeder
+        self._passes.pop(place)
+        release()
+        made = [self._start(*some) for some in halves]
+        self._passes[place:place] = made
+        return made
+
+    def _read(self, running: "_Running") -> None:
+        """Takes what the device has found since the last time into the runs."""
+        if not running.rows:
+            return
+        results = running.stacked.take_results().tolist()
+        for step, (values, rows) in enumerate(zip(results, running.rows, strict=True)):
+            behind = len(results) - 1 - step
+            for run, found, own in zip(running.runs, values, rows, strict=True):
+                trial_id = run.trial.trial_id
+                if trial_id in self._failures or trial_id in running.failed:
+                    continue
+                failure = run.note(run.position.step - behind, *found, own)
+                if failure:
+                    self._failures[trial_id] = failure
+                    running.failed.add(trial_id)
+        running.rows = []
+
+
+class _Running:
+    """A pass at work: its runs, in the order of its trials, and the rows of each step that is queued."""
+
+    def __init__(self, runs: list[TrialRun], stacked: Pass, total: int) -> None:
+        self.runs, self.stacked = runs, stacked
+        self.rows: list[list[int]] = []
+        self.failed: set[str] = set()
+        begun = [run.position.step for run in runs]
+
+        def make(number: int) -> HostStep:
+            steps = [step + number for step in begun]
+            rows = [run.rows_of(step, total) for run, step in zip(runs, steps, strict=True)]
+            return stacked.prepare(rows, [step + 1 for step in steps])
+
+        self.feeder = Feeder(make)
+
+
+def _companies(runs: Sequence[TrialRun], split: Split, pass_tokens: int) -> list[tuple[list[TrialRun], int]]:
+    """Which runs make a pass, and the row parts: as their checkpoints say where all of a company are
+    here, else neighbours of like form and batch up to pass_tokens."""
+    waiting = {run.trial.trial_id: run for run in runs}
+    found: list[tuple[list[TrialRun], int]] = []
+    for run in runs:
+        company = run.position.company
+        if company and run.trial.trial_id in waiting and all(one in waiting for one in company.trials):
+            mates = [waiting[one] for one in company.trials]
+            if all(mate.position.company == company for mate in mates):
+                found.append((mates, company.row_parts))
+                waiting = {one: mate for one, mate in waiting.items() if mate not in mates}
+    mean = float(split.lengths.float().mean())
+    rest = sorted(waiting.values(), key=lambda run: run.trial.train.batch_size)
+    tokens, smallest = 0.0, 0
+    fresh: list[list[TrialRun]] = []
+    for run in rest:
+        batch = run.trial.train.batch_size
+        own = batch * (mean + prompt_length(run.trial.adapter))
+        if not fresh or tokens + own > pass_tokens or batch > _MOST_PADDED * smallest:
+            fresh.append([])
+            tokens, smallest = 0.0, batch
+        fresh[-1].append(run)
+        tokens += own
+    for some in fresh:
+        some.sort(key=lambda run: form(run.trial.adapter))
+    return [*found, *((some, 1) for some in fresh)]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device had no room: the process can go on."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        sign in text for sign in ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+    )
+
+
+def release() -> None:
+    """Gives what is no longer held back to the device."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

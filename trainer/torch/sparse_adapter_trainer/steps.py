@@ -1,0 +1,140 @@
+"""How the steps of a cohort's trials are done: in slices, a trial after the other within a pass, or
+stacked (stacked/). The loop that asks for them is one (cohort.py)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from sparse_adapter.trainer.v1 import event_pb2
+
+from .adapter_forms import has_backbone
+from .backbone import Backbone
+from .dataset import Split
+from .encoder_decoder import EncoderDecoder
+from .errors import TrialFailed
+from .model import forward, loss, passes
+from .pairs import PairSplit
+from .stacked.operations import Operations
+from .stacked.steps import StackedSteps
+from .trial_run import TrialRun
+
+Failures = dict[str, event_pb2.Failure]
+# Called after each pass with its rows and the number of trials; may raise to stop.
+Passed = Callable[[int, int], None]
+
+
+class Steps(Protocol):
+    """Steps of some trials. A run that has failed is left out until `settle` tells of it."""
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether it is known already that `settle` will tell of one."""
+
+    def step(self, passed: Passed) -> None:
+        """One step of every run: its position says so; on a GPU it may still be queued."""
+
+    def settle(self) -> Failures:
+        """Waits, and brings losses and norms of the runs up to date. Returns those that failed since the
+        last call, by trial id; they are not stepped again."""
+
+    def write_back(self, runs: Sequence[TrialRun]) -> None:
+        """Brings these runs' parameters and moments up to date; after `settle`."""
+
+    def keep(self, runs: Sequence[TrialRun]) -> None:
+        """From here on steps only these, whose parameters or masks may have changed since they were
+        written back."""
+
+    def close(self) -> None:
+        """Ends what runs beside the steps."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How steps are done on a device. pass_tokens: tokens of a pass at most, of whole trials; stacked:
+    the operations of stacked passes, None where trials are not stacked."""
+
+    pass_tokens: int
+    stacked: Operations | None = None
+
+
+def may_be_stacked(run: TrialRun) -> bool:
+    """Whether a trial's step is one of those that a stacked pass knows."""
+    return not has_backbone(run.trial.adapter) and run.trial.train.attention_dropout == 0
+
+
+def make_steps(
+    backbone: Backbone | EncoderDecoder,
+    split: Split | PairSplit,
+    task_kind: int,
+    runs: Sequence[TrialRun],
+    how: How,
+) -> list[Steps]:
+    """The steps of these runs: stacked where the device stacks and the trial allows it."""
+    stacked: list[TrialRun] = []
+    found: list[Steps] = []
+    if how.stacked and isinstance(backbone, Backbone) and isinstance(split, Split):
+        stacked = [run for run in runs if may_be_stacked(run)]
+        if stacked:
+            found.append(StackedSteps(backbone, split, task_kind, stacked, how.stacked, how.pass_tokens))
+    sliced = [run for run in runs if run not in stacked]
+    if sliced:
+        found.append(SlicedSteps(backbone, split, task_kind, sliced, how.pass_tokens))
+    return found
+
+
+class SlicedSteps:
+    """Each trial's modules see its own slice of a pass, at the shapes that it has alone."""
+
+    def __init__(
+        self,
+        backbone: Backbone | EncoderDecoder,
+        split: Split | PairSplit,
+        task_kind: int,
+        runs: Sequence[TrialRun],
+        pass_tokens: int,
+    ) -> None:
+        self._backbone, self._split, self._task_kind = backbone, split, task_kind
+        self._runs, self._pass_tokens = list(runs), pass_tokens
+        self._failures: Failures = {}
+
+    @property
+    def has_failures(self) -> bool:
+        """See Steps."""
+        return bool(self._failures)
+
+    def step(self, passed: Passed) -> None:
+        """See Steps."""
+        going = [run for run in self._runs if run.trial.trial_id not in self._failures]
+        parts = [run.next_part(index, self._split) for index, run in enumerate(going)]
+        for group in passes(parts, self._pass_tokens):
+            losses = [
+                loss(self._task_kind, logits, part.pack, going[part.owner].trial.train.label_smoothing)
+                for part, logits in zip(group, forward(self._backbone, group, self._task_kind), strict=True)
+            ]
+            for part in group:
+                going[part.owner].gradient.zero_()
+            torch.autograd.backward(losses)
+            for part, mean_loss in zip(group, losses, strict=True):
+                run = going[part.owner]
+                try:
+                    run.update(float(mean_loss.detach()), part.pack.rows)
+                except TrialFailed as error:
+                    self._failures[run.trial.trial_id] = error.failure()
+            passed(sum(part.pack.rows for part in group), len(group))
+
+    def settle(self) -> Failures:
+        """See Steps."""
+        failures, self._failures = self._failures, {}
+        self._runs = [run for run in self._runs if run.trial.trial_id not in failures]
+        return failures
+
+    def write_back(self, runs: Sequence[TrialRun]) -> None:
+        """See Steps: each run is changed in place."""
+
+    def keep(self, runs: Sequence[TrialRun]) -> None:
+        """See Steps."""
+        self._runs = [run for run in self._runs if run in runs]
+
+    def close(self) -> None:
+        """See Steps."""
