@@ -144,7 +144,7 @@ class EncoderDecoder:
     def _typed(self, modules: TrialModules) -> TrialModules:
         """The modules with their tensors in the model's type, all of them cast in two
         operations."""
-        if self.dtype == torch.float32:
+        if all(tensor.dtype == self.dtype for tensor in modules.tensors.values()):
             return modules
         flat = torch.cat([tensor.reshape(-1) for tensor in modules.tensors.values()]).to(self.dtype)
         parts = flat.split([tensor.numel() for tensor in modules.tensors.values()])
