@@ -1,9 +1,11 @@
 /**
  * `npm run bench`: speeds, each beside what it is compared with, in one run. Prints one JSON document. Never part of a test: machines differ.
- * Needs SA_ORCH_DATA, a folder with the files that the parts read: glue/MRPC, squad, xsum and vocab/roberta-base.
+ * All parts but `watch` and `gpu` need SA_ORCH_DATA, a folder with the files that they read:
+ * glue/MRPC, squad, xsum and vocab/roberta-base. SA_ORCH_PYTHON names the interpreter, as
+ * everywhere; without it there is an environment of our own.
  *
  *   npm run bench                     all parts
- *   npm run bench -- trial watch      some of them: trial, squad, generate, frameworks, sweep, watch
+ *   npm run bench -- trial watch      some of them: trial, squad, generate, frameworks, sweep, watch, gpu
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -16,27 +18,34 @@ import { frameworksSideBySide } from './frameworks';
 import { sweepAgainstProcesses } from './sweep';
 import { watchEvents } from './watch_events';
 
+const WITHOUT_FILES = ['watch', 'gpu'];
+
 async function main(): Promise<void> {
-  if (!process.env.SA_ORCH_DATA) throw new Error('SA_ORCH_DATA must name a folder with the data sets');
-  const { python, env } = await ensureTestEnvironment({ onProgress });
-  const { path: backbone } = await resolveBackbone('all-MiniLM-L6-v2', { onProgress });
-  Object.assign(process.env, env, { SA_ORCH_TEST_PYTHON: python });
-  const sideBySide = (script: string, args: string[]) =>
-    JSON.parse(
-      execFileSync(python, [join(packageRoot(), 'trainer/torch/bench', script), ...args], {
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'inherit'],
-      }),
-    ) as unknown;
-  const parts: Record<string, () => unknown> = {
-    trial: () => sideBySide('side_by_side.py', [backbone]),
-    squad: () => sideBySide('squad_side_by_side.py', [backbone]),
-    generate: () => sideBySide('generate_side_by_side.py', []),
-    frameworks: async () => frameworksSideBySide(python, backbone, (await ensureTensorflowEnvironment({ onProgress })).modulePath),
-    sweep: () => sweepAgainstProcesses(python, backbone),
-    watch: () => watchEvents(),
-  };
   const wanted = process.argv.slice(2);
+  const needsFiles = wanted.length === 0 || wanted.some((name) => !WITHOUT_FILES.includes(name));
+  if (needsFiles && !process.env.SA_ORCH_DATA) throw new Error('SA_ORCH_DATA must name a folder with the data sets');
+  const { python, env } = await ensureTestEnvironment({ onProgress });
+  Object.assign(process.env, env, { SA_ORCH_TEST_PYTHON: python });
+  const backbone = async () => (await resolveBackbone('all-MiniLM-L6-v2', { onProgress })).path;
+  const tfjs = async () => (await ensureTensorflowEnvironment({ onProgress })).modulePath;
+  const answerOf = (args: string[]) =>
+    JSON.parse(execFileSync(python, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })) as unknown;
+  const scripts = join(packageRoot(), 'trainer/torch/bench');
+  const sideBySide = (script: string, args: string[]) => answerOf([join(scripts, script), ...args]);
+  const parts: Record<string, () => unknown> = {
+    trial: async () => sideBySide('side_by_side.py', [await backbone()]),
+    squad: async () => sideBySide('squad_side_by_side.py', [await backbone()]),
+    generate: () => sideBySide('generate_side_by_side.py', []),
+    frameworks: async () => frameworksSideBySide(python, await backbone(), await tfjs()),
+    sweep: async () => sweepAgainstProcesses(python, await backbone()),
+    watch: () => watchEvents(),
+    gpu: () => answerOf(['-m', 'bench.gpu']),
+  };
+  const unknown = wanted.filter((name) => !(name in parts));
+  if (unknown.length > 0) {
+    const known = Object.keys(parts).join(', ');
+    throw new Error(`unknown part ${unknown.join(', ')}; there are: ${known}`);
+  }
   const results: Record<string, unknown> = {};
   for (const [name, part] of Object.entries(parts)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;

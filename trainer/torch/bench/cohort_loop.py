@@ -12,10 +12,10 @@ from sparse_adapter_trainer.backbone import load_backbone
 from sparse_adapter_trainer.checkpoint import Position
 from sparse_adapter_trainer.cohort import Callbacks, train_cohort
 from sparse_adapter_trainer.dataset import Split
+from sparse_adapter_trainer.how import How
 from sparse_adapter_trainer.model import CPU_PASS_TOKENS
 from sparse_adapter_trainer.optimizer import AdamW
 from sparse_adapter_trainer.progress import Pace
-from sparse_adapter_trainer.steps import How
 from sparse_adapter_trainer.trial_run import TrialRun
 
 WIDTH = 64

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from transformers import AutoConfig, AutoModel
 from transformers.activations import ACT2FN
@@ -117,10 +118,15 @@ class Backbone:
         return {"hidden_size": self.hidden, "num_layers": len(self.layers)}
 
 
-def load_backbone(path: str, device: torch.device) -> Backbone:
-    """Loads a frozen backbone. Raises as `load_model` does."""
+def load_backbone(
+    path: str,
+    device: torch.device,
+    precision: int = job_pb2.PRECISION_FLOAT32,
+    norm: type[LayerNorm] = LayerNorm,
+) -> Backbone:
+    """Loads a frozen backbone. precision: see from_transformers. Raises as `load_model` does."""
     model, has_pooler = load_model(path)
-    return from_transformers(model.to(device), has_pooler)
+    return from_transformers(model.to(device), has_pooler, precision, norm)
 
 
 def load_model(path: str) -> tuple[Any, bool]:
@@ -173,19 +179,33 @@ def _require_supported(path: str, config: Any) -> None:
         raise bad_artifact(f"backbone {path}: position_embedding_type {config.position_embedding_type!r} is not 'absolute'")
 
 
-def from_transformers(model: Any, has_pooler: bool) -> Backbone:
-    """Takes the tensors of a BertModel or RobertaModel. The model itself may be dropped afterwards."""
+def from_transformers(
+    model: Any,
+    has_pooler: bool,
+    precision: int = job_pb2.PRECISION_FLOAT32,
+    norm: type[LayerNorm] = LayerNorm,
+) -> Backbone:
+    """Takes the tensors of a BertModel or RobertaModel, float32 on their device. The model itself may be dropped afterwards.
+
+    precision: of job.proto. With BF16 a GPU has weights and activations in bfloat16. norm: the class of the frozen norms.
+    """
     config = model.config
     model.requires_grad_(False)
     measured: dict[tuple[int, int], int] = {}
-    invariant = True
+    on_gpu = model.device.type != "cpu"
+    # A GPU picks its kernels by shape.
+    invariant = not on_gpu
+    dtype = torch.bfloat16 if on_gpu and precision == job_pb2.PRECISION_BF16 else torch.float32
 
     query_scale = 1 / math.sqrt(config.hidden_size // config.num_attention_heads)
 
     def linear(weight: Tensor, bias: Tensor) -> FrozenLinear:
         nonlocal invariant
         shape = (weight.shape[0], weight.shape[1])
+        weight, bias = weight.to(dtype), bias.to(dtype)
         packed, transposed = pack(weight), pack(weight.t())
+        if on_gpu:
+            measured[shape] = FALLBACK_ROWS
         if shape not in measured:
             rows = min_invariant_rows(packed, transposed, shape)
             measured[shape], invariant = rows or FALLBACK_ROWS, invariant and rows is not None
@@ -194,8 +214,8 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
     def dense(module: Any) -> FrozenLinear:
         return linear(module.weight.data, module.bias.data)
 
-    def norm(module: Any) -> LayerNorm:
-        return LayerNorm(module.weight.data, module.bias.data, config.layer_norm_eps)
+    def frozen_norm(module: Any) -> LayerNorm:
+        return norm(module.weight.data.to(dtype), module.bias.data.to(dtype), config.layer_norm_eps)
 
     def layer(module: Any) -> Layer:
         parts = layer_modules(module)
@@ -204,13 +224,13 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
             # Attention's 1 / √dim, once and for all.
             query=linear(query.weight.data * query_scale, query.bias.data * query_scale),
             key_value=linear(torch.cat([m.weight.data for m in (key, value)]), torch.cat([m.bias.data for m in (key, value)])),
-            key_bias=key.bias.data,
+            key_bias=key.bias.data.to(dtype),
             attention_output=dense(parts["attention_output"]),
-            attention_norm=norm(parts["attention_norm"]),
+            attention_norm=frozen_norm(parts["attention_norm"]),
             ffn_in=dense(parts["ffn_in"]),
             activation=ACT2FN[config.hidden_act],
             ffn_out=dense(parts["ffn_out"]),
-            ffn_norm=norm(parts["ffn_norm"]),
+            ffn_norm=frozen_norm(parts["ffn_norm"]),
         )
 
     embeddings = model.embeddings
@@ -226,10 +246,10 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
         token_types=config.type_vocab_size,
         longest=config.max_position_embeddings - offset,
         position_offset=offset,
-        word=embeddings.word_embeddings.weight.data,
-        position=embeddings.position_embeddings.weight.data,
-        token_type=embeddings.token_type_embeddings.weight.data,
-        embedding_norm=norm(embeddings.LayerNorm),
+        word=embeddings.word_embeddings.weight.data.to(dtype),
+        position=embeddings.position_embeddings.weight.data.to(dtype),
+        token_type=embeddings.token_type_embeddings.weight.data.to(dtype),
+        embedding_norm=frozen_norm(embeddings.LayerNorm),
         layers=tuple(layer(module) for module in model.encoder.layer),
         pooler=(model.pooler.dense.weight.data, model.pooler.dense.bias.data) if has_pooler else None,
         row_invariant=invariant,

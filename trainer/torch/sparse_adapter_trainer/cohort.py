@@ -15,11 +15,12 @@ from .backbone import Backbone
 from .dataset import Split
 from .encoder_decoder import EncoderDecoder
 from .errors import Interrupted, TrialFailed
+from .how import How
 from .pairs import PairSplit
 from .progress import Pace
 from .scores import Scores
 from .scoring import GRADIENT_PRUNERS, Passed, Start, score, score_without_rows, scoring_rows
-from .steps import Failures, How, Steps, make_steps
+from .steps import Failures, Steps, make_steps
 from .trial_run import TrialRun
 
 
@@ -209,6 +210,6 @@ def _round_scores(
             scores[trial.trial_id] = score_without_rows(trial, pruning, backbone, prunable)
             passed(0)
     if starts:
-        found = score(backbone, split, task_kind, starts, how.pass_tokens, passed)
+        found = score(backbone, split, task_kind, starts, how, passed)
         scores |= {start.trial.trial_id: each for start, each in zip(starts, found, strict=True)}
     return scores

@@ -1,5 +1,6 @@
 """What every kind of work needs: the root, the device, and the backbone and splits that were read last."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,36 +10,46 @@ from torch import Tensor
 
 from .adapter_forms import has_backbone
 from .adapters import Layout, initialize, layout
-from .backbone import Backbone, load_backbone
+from .backbone import Backbone, LayerNorm, load_backbone
 from .dataset import SUMMARIZATION, Split, load_split, require_labels
 from .encoder_decoder import EncoderDecoder, load_encoder_decoder
 from .full_tuning import read_backbone_tensors
+from .how import How
 from .pairs import PairSplit, load_pairs, require_targets
 from .reporting import Reporter
-from .steps import How
 
 
 @dataclass
 class Context:
-    """The engine's state between jobs. how: steps are done."""
+    """The engine's state between jobs. how: by precision, how the device works at it."""
 
     root: Path
     device: torch.device
-    how: How
+    how: Callable[[int], How]
     environment: dict[str, str]
-    _backbones: dict[tuple[str, str, bool], Backbone | EncoderDecoder] = field(default_factory=dict)
+    _backbones: dict[tuple[str, str, bool, int], Backbone | EncoderDecoder] = field(default_factory=dict)
     _splits: dict[tuple[str, ...], Split | PairSplit] = field(default_factory=dict)
 
-    def load(self, spec: job_pb2.JobSpec, splits: list[str], reporter: Reporter) -> "Loaded":
-        """Backbone and splits of a job, kept for the next job of the same. Raises JobFailed (BAD_ARTIFACT)."""
+    def load(self, spec: job_pb2.JobSpec, splits: list[str], reporter: Reporter, precision: int) -> "Loaded":
+        """Backbone and splits of a job, kept for the next job of the same. precision: to compute the
+        backbone at. Raises JobFailed (BAD_ARTIFACT)."""
+        precision = precision or job_pb2.PRECISION_FLOAT32
+        how = self.how(precision)
+        # TF32 would round a GPU's float32 products to 10 bits.
+        fast = precision == job_pb2.PRECISION_TF32
+        torch.set_float32_matmul_precision("high" if fast else "highest")
+        torch.backends.cudnn.allow_tf32 = fast
         reporter.progress(event_pb2.PHASE_LOAD, 0, 1 + len(splits), 0.0, {})
         path, digest = spec.backbone.path, spec.backbone.digest
-        key = (path, digest, spec.dataset.task_kind == SUMMARIZATION)
+        key = (path, digest, spec.dataset.task_kind == SUMMARIZATION, precision)
         if key not in self._backbones:
             # One at a time: two large backbones may not fit.
             self._backbones.clear()
-            load = load_encoder_decoder if spec.dataset.task_kind == SUMMARIZATION else load_backbone
-            self._backbones[key] = load(path, self.device)
+            if spec.dataset.task_kind == SUMMARIZATION:
+                self._backbones[key] = load_encoder_decoder(path, self.device, precision)
+            else:
+                norm = how.stacked.norm if how.stacked else LayerNorm
+                self._backbones[key] = load_backbone(path, self.device, precision, norm)
         backbone = self._backbones[key]
         if isinstance(backbone, EncoderDecoder):
             backbone.require_fit(spec)
@@ -55,7 +66,7 @@ class Context:
             reporter.working()
             if key_of_split not in self._splits:
                 self._splits[key_of_split] = self._load_split(spec.dataset, name, backbone)
-        return Loaded(spec, backbone, {name: self._splits[key] for name, key in wanted.items()})
+        return Loaded(spec, backbone, how, {name: self._splits[key] for name, key in wanted.items()})
 
     def _load_split(self, dataset: job_pb2.Dataset, name: str, backbone: Backbone | EncoderDecoder) -> Split | PairSplit:
         if isinstance(backbone, EncoderDecoder):
@@ -69,6 +80,7 @@ class Loaded:
 
     spec: job_pb2.JobSpec
     backbone: Backbone | EncoderDecoder
+    how: How
     splits: dict[str, Split | PairSplit]
 
     def require_labels(self, name: str) -> None:

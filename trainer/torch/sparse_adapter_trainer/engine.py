@@ -10,12 +10,12 @@ from .backbone import ARCHITECTURES
 from .context import Context
 from .encoder_decoder_limits import ENCODER_DECODERS
 from .errors import JobFailed
+from .how import How
 from .invariance import rows_are_invariant
 from .memory import give_back_freed_memory
-from .model import CPU_PASS_TOKENS, GPU_PASS_TOKENS
+from .model import CPU_PASS_TOKENS, GPU_PART_ROWS, GPU_PASS_TOKENS
 from .reporting import Reporter
-from .stacked.operations import Operations
-from .steps import How
+from .stacked.choose import choose
 from .threads import use_threads
 from .work_predict import run_predict
 from .work_prune import run_prune
@@ -25,21 +25,15 @@ from .work_train import run_train
 class Engine:
     """Scores, trains and predicts on one device. Every call of `run` must come from the same one thread.
 
-    root: the artifact root. device: `cpu`, or `cuda` and `cuda:<i>` (the same code; written for it but not yet run on one).
-    threads: of PyTorch, at most the cores that the process may use, which is the default. pass_tokens: tokens of a pass, which
-    holds whole trials; by default CPU_PASS_TOKENS or GPU_PASS_TOKENS.
+    root: the artifact root. device: `cpu`, `cuda` or `cuda:<i>`. threads: of PyTorch, at most the cores
+    that the process may use, which is the default. how: in place of what the device would choose.
     """
 
     architectures: list[str]
     environment: dict[str, str]
 
-    def __init__(
-        self, root: Path, device: str = "cpu", threads: int | None = None, pass_tokens: int | None = None, stacked: Operations | None = None
-    ) -> None:
+    def __init__(self, root: Path, device: str = "cpu", threads: int | None = None, how: How | None = None) -> None:
         used_threads = use_threads(threads)
-        # TF32 would round a GPU's float32 products to 10 bits.
-        torch.set_float32_matmul_precision("highest")
-        torch.backends.cudnn.allow_tf32 = False
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         self.architectures = [*ARCHITECTURES, *ENCODER_DECODERS]
@@ -53,9 +47,25 @@ class Engine:
             "device": torch.cuda.get_device_name(target) if target.type == "cuda" else "cpu",
             "row_invariant": str(rows_are_invariant(target)).lower(),
         }
-        default_tokens = GPU_PASS_TOKENS if target.type == "cuda" else CPU_PASS_TOKENS
-        how = How(pass_tokens or default_tokens, stacked)
-        self._context = Context(root, target, how, self.environment)
+        self._given = how
+        self._hows: dict[int, How] = {}
+        self._context = Context(root, target, self._how, self.environment)
+
+    def _how(self, precision: int) -> How:
+        """Chosen on the first job of a precision: the self-test takes some seconds."""
+        if precision not in self._hows:
+            self._hows[precision] = self._choose(precision)
+        return self._hows[precision]
+
+    def _choose(self, precision: int) -> How:
+        device = self._context.device
+        if self._given:
+            return self._given
+        if device.type == "cpu":
+            return How(CPU_PASS_TOKENS)
+        operations = choose(device, precision)
+        self.environment |= operations.names
+        return How(GPU_PASS_TOKENS, operations, GPU_PART_ROWS)
 
     def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
         """Runs a job to its end. Work that is on disk already, made from the same, is not done again.

@@ -1,7 +1,7 @@
 """One pass: the rows of several trials through the frozen backbone, each with its own adapter, dropout and head."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from sparse_adapter.trainer.v1 import job_pb2
@@ -14,12 +14,16 @@ from .dataset import QUESTION_ANSWERING, SUMMARIZATION, PackedRows, Split
 from .encoder_decoder import EncoderDecoder
 from .full_tuning import trained_backbone
 from .modules import TrialModules
-from .packed_encoder import PackedTrials, encode
+from .packed_encoder import PackedTrials, Rows, encode
 from .pairs import PaddedPairs, PairSplit
+from .stacked.attention import Attend
+from .stacked.batch import alone
 
 # Tokens of one pass: more spills a CPU's caches, less starves its matrix products.
 CPU_PASS_TOKENS = 2_500
 GPU_PASS_TOKENS = 65_536
+# Rows of one trial in a forward of scoring and predicting on a GPU: enough to fill it.
+GPU_PART_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -37,22 +41,71 @@ class Part:
         return Part(owner, pack.to(next(iter(modules.tensors.values())).device), modules)
 
 
-def forward(backbone: Backbone | EncoderDecoder, parts: Sequence[Part], task_kind: int, twice_differentiable: bool = False) -> list[Tensor]:
-    """Logits [rows, num_labels] of each part's rows, or for QUESTION_ANSWERING [own tokens, 2] of theirs, in the order of its pack, or for
-    SUMMARIZATION [target tokens, vocabulary]. twice_differentiable: see `encode`."""
+def forward(
+    backbone: Backbone | EncoderDecoder,
+    parts: Sequence[Part],
+    task_kind: int,
+    twice_differentiable: bool = False,
+    attention: Attend | None = None,
+) -> list[Tensor]:
+    """Logits [rows, num_labels] of each part's rows, or for QUESTION_ANSWERING [own tokens, 2] of
+    theirs, in the order of its pack, or for SUMMARIZATION [target tokens, vocabulary].
+
+    twice_differentiable: see `encode`. attention: of rows of variable length, where the device has such
+    (a GPU): then an encoder's parts run one by one; None: they share passes.
+    """
     if isinstance(backbone, EncoderDecoder):
         return [backbone.logits(pairs(part.pack), part.modules, twice_differentiable) for part in parts]
-    own = parts[0].modules
-    if has_backbone(own.adapter):
-        # Such a trial is the only one of its job: all parts are its own.
-        backbone = trained_backbone(backbone, own.tensors)
-    every_token = task_kind == QUESTION_ANSWERING
+    if attention is not None and not twice_differentiable:
+        return [_forward_alone(backbone, part, task_kind, attention) for part in parts]
     packs = [packed(part.pack) for part in parts]
-    hidden = encode(backbone, PackedTrials(packs), [part.modules for part in parts], every_token, twice_differentiable)
+    modules = [_in_type(backbone, part.modules) for part in parts]
+    trained, rows = _trained(backbone, modules), PackedTrials(packs)
+    return _logits(trained, rows, packs, modules, task_kind, twice_differentiable)
+
+
+def _forward_alone(backbone: Backbone, part: Part, task_kind: int, attention: Attend) -> Tensor:
+    """The logits of one part, of a trial that drops no attention probabilities or by PackedTrials."""
+    pack, modules = packed(part.pack), _in_type(backbone, part.modules)
+    rows: Rows = PackedTrials([pack])
+    if modules.attention_dropout(0) is None:
+        rows = alone(pack, modules.adapter, attention, backbone.device)
+    (logits,) = _logits(_trained(backbone, [modules]), rows, [pack], [modules], task_kind, False)
+    return logits
+
+
+def _logits(
+    backbone: Backbone,
+    rows: Rows,
+    packs: Sequence[PackedRows],
+    modules: Sequence[TrialModules],
+    task_kind: int,
+    twice_differentiable: bool,
+) -> list[Tensor]:
+    every_token = task_kind == QUESTION_ANSWERING
+    hidden = encode(backbone, rows, modules, every_token, twice_differentiable)
     if every_token:
-        prompted = [prompt_length(part.modules.adapter) > 0 for part in parts]
-        hidden = [h[pack.prompt < 0] if has else h for pack, has, h in zip(packs, prompted, hidden, strict=True)]
-    return [part.modules.logits(h) for part, h in zip(parts, hidden, strict=True)]
+        # Without what fills the pack up, and without prompts.
+        hidden = [h[: pack.tokens] for pack, h in zip(packs, hidden, strict=True)]
+        hidden = [h[pack.prompt < 0] if prompt_length(own.adapter) else h for own, pack, h in zip(modules, packs, hidden, strict=True)]
+    else:
+        hidden = [h[: pack.rows] for pack, h in zip(packs, hidden, strict=True)]
+    return [own.logits(h.float()) for own, h in zip(modules, hidden, strict=True)]
+
+
+def _trained(backbone: Backbone, modules: Sequence[TrialModules]) -> Backbone:
+    """The backbone itself, or with a trial's tensors in it: such a trial is the only one of its job, so
+    that all modules are its own."""
+    own = modules[0]
+    return trained_backbone(backbone, own.tensors) if has_backbone(own.adapter) else backbone
+
+
+def _in_type(backbone: Backbone, modules: TrialModules) -> TrialModules:
+    """The modules with their tensors, but for the head's, in the type of the activations."""
+    if backbone.dtype == torch.float32:
+        return modules
+    tensors = {name: tensor if name.startswith("head.") else tensor.to(backbone.dtype) for name, tensor in modules.tensors.items()}
+    return replace(modules, tensors=tensors)
 
 
 def packed(pack: PackedRows | PaddedPairs) -> PackedRows:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .attention import AttentionDropout, Prefix, attend
-from .backbone import Backbone, Layer
+from .backbone import Backbone, Layer, LayerNorm
 from .dataset import PackedRows
 
 # Where a trial may change what a frozen layer gives.
@@ -150,6 +150,8 @@ def encode(
 
     twice_differentiable: attention in operations whose gradient has a gradient, slower.
     """
+    # What is fused has no second derivative.
+    norm_of_sum = LayerNorm.of_sum if twice_differentiable else _of_sum
     here = _Trials(trials, rows.token_sizes)
     x = here.adapt("prompt", 0, _embed(backbone, rows), rows.prompt)
     x = here.adapt("embeddings", 0, backbone.embedding_norm(x))
@@ -162,7 +164,7 @@ def encode(
         dropouts, prefixes = [trial.attention_dropout(index) for trial in trials], [trial.prefix(index) for trial in trials]
         context = rows.attend(query, key_value, dropouts, prefixes, backbone.heads, twice_differentiable)
         output = here.adapt("attention_output", index, layer.attention_output(context), x)
-        x = here.adapt("attention_norm", index, layer.attention_norm.of_sum(output, x))
+        x = here.adapt("attention_norm", index, norm_of_sum(layer.attention_norm, output, x))
         inner = layer.activation(here.adapt("ffn_in", index, layer.ffn_in(x), x))
         output = here.adapt("ffn_out", index, layer.ffn_out(inner), x, inner)
         if here.have("after_block"):
@@ -170,7 +172,7 @@ def encode(
             x = here.adapt("ffn_norm", index, layer.ffn_norm(total))
             x = here.map("after_block", partial(_after_block, layer, index), x, total)
         else:
-            x = here.adapt("ffn_norm", index, layer.ffn_norm.of_sum(output, x))
+            x = here.adapt("ffn_norm", index, norm_of_sum(layer.ffn_norm, output, x))
     return list(x.split(here.sizes))
 
 
@@ -197,6 +199,10 @@ class _Trials:
             return change(self.trials[0], output, *inputs)
         slices = zip(self.trials, *(tensor.split(self.sizes) for tensor in (output, *inputs)), strict=True)
         return torch.cat([change(trial, *parts) if site in trial.sites else parts[0] for trial, *parts in slices])
+
+
+def _of_sum(norm: LayerNorm, output: Tensor, x: Tensor) -> Tensor:
+    return norm.of_sum(output, x)
 
 
 def _add_to_query(scale: float, index: int, trial: Modules, query: Tensor, x: Tensor) -> Tensor:

@@ -16,6 +16,11 @@ from .errors import bad_artifact
 from .length_groups import CPU_GROUP_TOKENS, group_sizes
 
 
+# Rows of one trial in a forward of scoring, on every device: a vocabulary's logits for each target
+# token, and activations of long texts, take more memory than an encoder's rows.
+PART_ROWS = 32
+
+
 @dataclass(frozen=True)
 class PairGroup:
     """Rows that are padded together, each on the right to the longest of them, and their targets

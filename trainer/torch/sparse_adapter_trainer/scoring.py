@@ -12,18 +12,17 @@ from .adapters import is_prunable
 from .backbone import Backbone
 from .dataset import CLASSIFICATION, Split
 from .encoder_decoder import EncoderDecoder
+from .how import How
 from .keys import permutation
 from .model import Part, forward, loss, passes
 from .modules import TrialModules
 from .official_rules import grasp_direction
-from .pairs import PairSplit
+from .pairs import PART_ROWS, PairSplit
 from .pruning import Pruning
 from .scores import Masks, Scores, grasp_scores, magnitude_scores, mask_gradients, snip_scores
 from .synflow import synflow_scores, synflow_scores_alone
 
 GRADIENT_PRUNERS = (job_pb2.PRUNER_SNIP, job_pb2.PRUNER_GRASP)
-# Rows of one trial in a forward. Fixed, so that a score does not depend on who else is scored.
-_ROWS = 32
 _Gradients = dict[str, Tensor]
 # Called after each pass with its rows; may raise to stop.
 Passed = Callable[[int], None]
@@ -119,12 +118,12 @@ def score_without_rows(trial: job_pb2.Trial, pruning: Pruning, backbone: Backbon
 
 
 def score(
-    backbone: Backbone | EncoderDecoder, split: Split | PairSplit, task_kind: int, starts: Sequence[Start], pass_tokens: int, passed: Passed
+    backbone: Backbone | EncoderDecoder, split: Split | PairSplit, task_kind: int, starts: Sequence[Start], how: How, passed: Passed
 ) -> list[Scores]:
     """A round's scores by SNIP or GRASP for each start, on the CPU, at its weights as its masks leave them. Gradients are of the mean loss
     over the start's rows with dropout off, summed in their order. By the official rules SNIP's are of all weights, removed ones too, and
     not normalized."""
-    cohort = _Cohort(backbone, split, task_kind, starts, pass_tokens, passed)
+    cohort = _Cohort(backbone, split, task_kind, starts, how, passed)
     found = cohort.sum_over_rows(range(len(starts)), cohort.gradients)
     grasp = [owner for owner, start in enumerate(starts) if start.is_grasp]
     if grasp:
@@ -160,11 +159,11 @@ class _Cohort:
         split: Split | PairSplit,
         task_kind: int,
         starts: Sequence[Start],
-        pass_tokens: int,
+        how: How,
         passed: Passed,
     ) -> None:
         self._backbone, self._split, self._task_kind, self._starts = backbone, split, task_kind, starts
-        self._pass_tokens, self._passed = pass_tokens, passed
+        self._how, self._passed = how, passed
         device = backbone.device
         placed = [{name: weight.to(device) for name, weight in start.weights.items()} for start in starts]
         # Prunable ones, masked, and the others.
@@ -179,15 +178,16 @@ class _Cohort:
     def sum_over_rows(self, owners: Sequence[int], derivative: Callable[[list[Part]], list[_Gradients]]) -> dict[int, _Gradients]:
         """By owner: the sum over its rows of what `derivative` gives for each part of a pass, weighted by the part's share of the
         mean loss's terms."""
+        part_rows = PART_ROWS if isinstance(self._split, PairSplit) else self._how.part_rows
         parts = [
             Part.of(owner, self._split, rows, TrialModules(self._starts[owner].trial.adapter, tensors, dropout=None))
             for owner in owners
             for tensors in [self._fixed[owner] | self.weights[owner]]
-            for rows in self._starts[owner].rows.split(_ROWS)
+            for rows in self._starts[owner].rows.split(part_rows)
         ]
         terms = {owner: sum(part.pack.terms for part in parts if part.owner == owner) for owner in owners}
         sums = {owner: {name: torch.zeros_like(weight) for name, weight in self.weights[owner].items()} for owner in owners}
-        for group in passes(parts, self._pass_tokens):
+        for group in passes(parts, self._how.pass_tokens):
             for part, found in zip(group, derivative(group), strict=True):
                 share = part.pack.terms / terms[part.owner]
                 for name, summand in found.items():
@@ -220,7 +220,7 @@ class _Cohort:
             Part(part.owner, part.pack, TrialModules(part.modules.adapter, part.modules.tensors | leaf, dropout=None))
             for part, leaf in zip(group, leaves, strict=True)
         ]
-        logits = forward(self._backbone, own, self._task_kind, twice_differentiable)
+        logits = forward(self._backbone, own, self._task_kind, twice_differentiable, self._how.attention)
         return [
             loss(self._task_kind, self._cooled(part.owner, found), part.pack, self._starts[part.owner].trial.train.label_smoothing)
             for part, found in zip(own, logits, strict=True)

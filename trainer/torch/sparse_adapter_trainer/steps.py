@@ -2,20 +2,20 @@
 stacked (stacked/). The loop that asks for them is one (cohort.py)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from sparse_adapter.trainer.v1 import event_pb2
+from torch import Tensor
 
 from .adapter_forms import has_backbone
 from .backbone import Backbone
 from .dataset import Split
 from .encoder_decoder import EncoderDecoder
 from .errors import TrialFailed
-from .model import forward, loss, passes
+from .how import How
+from .model import Part, forward, loss, passes
 from .pairs import PairSplit
-from .stacked.operations import Operations
 from .stacked.steps import StackedSteps
 from .trial_run import TrialRun
 
@@ -49,15 +49,6 @@ class Steps(Protocol):
         """Ends what runs beside the steps."""
 
 
-@dataclass(frozen=True)
-class How:
-    """How steps are done on a device. pass_tokens: tokens of a pass at most, of whole trials; stacked:
-    the operations of stacked passes, None where trials are not stacked."""
-
-    pass_tokens: int
-    stacked: Operations | None = None
-
-
 def may_be_stacked(run: TrialRun) -> bool:
     """Whether a trial's step is one of those that a stacked pass knows."""
     return not has_backbone(run.trial.adapter) and run.trial.train.attention_dropout == 0
@@ -79,7 +70,7 @@ def make_steps(
             found.append(StackedSteps(backbone, split, task_kind, stacked, how.stacked, how.pass_tokens))
     sliced = [run for run in runs if run not in stacked]
     if sliced:
-        found.append(SlicedSteps(backbone, split, task_kind, sliced, how.pass_tokens))
+        found.append(SlicedSteps(backbone, split, task_kind, sliced, how))
     return found
 
 
@@ -92,10 +83,10 @@ class SlicedSteps:
         split: Split | PairSplit,
         task_kind: int,
         runs: Sequence[TrialRun],
-        pass_tokens: int,
+        how: How,
     ) -> None:
         self._backbone, self._split, self._task_kind = backbone, split, task_kind
-        self._runs, self._pass_tokens = list(runs), pass_tokens
+        self._runs, self._how = list(runs), how
         self._failures: Failures = {}
 
     @property
@@ -107,10 +98,10 @@ class SlicedSteps:
         """See Steps."""
         going = [run for run in self._runs if run.trial.trial_id not in self._failures]
         parts = [run.next_part(index, self._split) for index, run in enumerate(going)]
-        for group in passes(parts, self._pass_tokens):
+        for group in passes(parts, self._how.pass_tokens):
             losses = [
                 loss(self._task_kind, logits, part.pack, going[part.owner].trial.train.label_smoothing)
-                for part, logits in zip(group, forward(self._backbone, group, self._task_kind), strict=True)
+                for part, logits in zip(group, self._forward(group), strict=True)
             ]
             for part in group:
                 going[part.owner].gradient.zero_()
@@ -122,6 +113,9 @@ class SlicedSteps:
                 except TrialFailed as error:
                     self._failures[run.trial.trial_id] = error.failure()
             passed(sum(part.pack.rows for part in group), len(group))
+
+    def _forward(self, group: list[Part]) -> list[Tensor]:
+        return forward(self._backbone, group, self._task_kind, attention=self._how.attention)
 
     def settle(self) -> Failures:
         """See Steps."""

@@ -16,13 +16,10 @@ from .progress import Pace
 from .reporting import Reporter
 from .trial_files import trial_folder
 
-# Rows of one trial in a forward. Fixed, so that a logit does not depend on who else predicts.
-_ROWS = 32
-
 
 def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
     """Runs a predict job. A split whose predictions are there, of the same adapter, is not predicted again."""
-    loaded = context.load(spec, list(spec.predict.splits), reporter)
+    loaded = context.load(spec, list(spec.predict.splits), reporter, spec.precision)
     adapters: dict[str, Tensors] = {}
     for trial in spec.trials:
         try:
@@ -75,7 +72,7 @@ def _predict(context: Context, loaded: Loaded, name: str, adapters: dict[str, tu
 
 
 def _generate(context: Context, loaded: Loaded, split: PairSplit, adapters: dict[str, tuple[job_pb2.Trial, Tensors]], pace: Pace) -> None:
-    backbone, is_stacked = loaded.backbone, context.how.stacked is not None
+    backbone, is_stacked = loaded.backbone, loaded.how.stacked is not None
     assert isinstance(backbone, EncoderDecoder), "pairs are an encoder–decoder's"
     adapted = [Adapted(trial_id, trial.adapter, loaded.layout(trial), tensors) for trial_id, (trial, tensors) in adapters.items()]
     for company in companies(adapted, is_stacked):
@@ -95,10 +92,11 @@ def _logits(context: Context, loaded: Loaded, split: Split, modules: TrialModule
     dataset = loaded.spec.dataset
     every_token = dataset.task_kind == QUESTION_ANSWERING
     logits = torch.empty(split.input_ids.numel() if every_token else split.rows, dataset.num_labels)
-    chunks = _chunks(split, _ROWS)
+    chunks = _chunks(split, loaded.how.part_rows)
     parts = [Part.of(index, split, rows, modules) for index, rows in enumerate(chunks)]
-    for group in passes(parts, context.how.pass_tokens):
-        for part, found in zip(group, forward(loaded.backbone, group, dataset.task_kind), strict=True):
+    for group in passes(parts, loaded.how.pass_tokens):
+        results = forward(loaded.backbone, group, dataset.task_kind, attention=loaded.how.attention)
+        for part, found in zip(group, results, strict=True):
             logits[packed(part.pack).places if every_token else chunks[part.owner][part.pack.order]] = found.cpu()
         _advance(pace, sum(part.pack.rows for part in group))
     return {"logits": logits}

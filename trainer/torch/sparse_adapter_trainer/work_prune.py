@@ -26,7 +26,9 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
     waiting = [trial for trial in spec.trials if not _has_mask(context, spec, trial)]
     by_gradient = [trial for trial in waiting if trial.prune.pruner in GRADIENT_PRUNERS and not is_during_training(trial.prune)]
     without_rows = [trial for trial in waiting if trial not in by_gradient]
-    loaded = context.load(spec, ["train"] if by_gradient else [], reporter)
+    # In float32 at whatever precision the trials are trained: a mask is taken once, and which weights
+    # rank first should not hang on rounding.
+    loaded = context.load(spec, ["train"] if by_gradient else [], reporter, job_pb2.PRECISION_FLOAT32)
     for trial in spec.trials:
         if trial not in waiting:
             _report(context, loaded, trial, read_masks(trial_folder(context.root, trial.trial_id), loaded.layout(trial)), reporter)
@@ -47,7 +49,7 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
 
     trials = {trial.trial_id: trial for trial in by_gradient}
     while starts:
-        found = score(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, starts, context.how.pass_tokens, passed)
+        found = score(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, starts, loaded.how, passed)
         for start, scores in zip(starts, found, strict=True):
             going_on: dict[str, Pruning] = {}
             for trial_id, pruning in start.prunings.items():

@@ -23,7 +23,7 @@ from .work_prune import sizes, warn_of_emptied
 
 def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
     """Runs a train job. A trial whose adapter is there at the asked step, made from the same, is reported as it is."""
-    loaded = context.load(spec, ["train"], reporter)
+    loaded = context.load(spec, ["train"], reporter, spec.precision)
     loaded.require_labels("train")
     writer = _Writer(context, loaded, reporter)
     runs = []
@@ -41,7 +41,7 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
     total, done = sum(run.until for run in runs), sum(run.position.step for run in runs)
     pace = Pace(reporter, event_pb2.PHASE_TRAIN, total, done)
     on = Callbacks(reporter.metrics, writer.checkpoint, writer.finished, writer.failed)
-    train_cohort(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, runs, spec.train, context.how, pace, on)
+    train_cohort(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, runs, spec.train, loaded.how, pace, on)
 
 
 def _prepare(context: Context, loaded: Loaded, trial: job_pb2.Trial, reporter: Reporter) -> TrialRun | Position:

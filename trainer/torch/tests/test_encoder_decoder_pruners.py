@@ -7,6 +7,7 @@ from engine_support import adapter, trial
 from torch import Tensor
 
 from sparse_adapter_trainer.encoder_decoder import EncoderDecoder
+from sparse_adapter_trainer.how import How
 from sparse_adapter_trainer.keys import permutation
 from sparse_adapter_trainer.model import Part, forward, loss
 from sparse_adapter_trainer.modules import TrialModules
@@ -27,7 +28,7 @@ def test_snip_is_of_the_mean_over_all_target_tokens_whatever_passes_they_came_in
     one.adapter.CopyFrom(FORMS[form])
     tensors, shapes = drawn(one.adapter, backbone), layout_of(one.adapter, backbone).prunable_shapes
     start = Start(one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, split, SUMMARIZATION))
-    (found,) = score(backbone, split, SUMMARIZATION, [start], 2500, lambda rows: None)
+    (found,) = score(backbone, split, SUMMARIZATION, [start], How(2500), lambda rows: None)
     part = Part.of(0, split, permutation(40, one.seed, "scoring rows")[:37], TrialModules(one.adapter, tensors, dropout=None))
     (logits,) = forward(backbone, [part], SUMMARIZATION)
     gradients = torch.autograd.grad(loss(SUMMARIZATION, logits, part.pack, 0.2), [tensors[name] for name in shapes])
@@ -45,7 +46,7 @@ def test_grasp_is_the_gradients_change_along_itself(encoder_decoders: dict[str, 
     one.adapter.CopyFrom(FORMS["houlsby"])
     tensors, shapes = drawn(one.adapter, backbone), layout_of(one.adapter, backbone).prunable_shapes
     start = Start(one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, split, SUMMARIZATION))
-    (found,) = score(backbone, split, SUMMARIZATION, [start], 2500, lambda rows: None)
+    (found,) = score(backbone, split, SUMMARIZATION, [start], How(2500), lambda rows: None)
 
     def gradient(moved: dict[str, Tensor]) -> dict[str, Tensor]:
         leaves = {name: moved[name].detach().requires_grad_() for name in shapes}

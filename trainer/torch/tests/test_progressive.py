@@ -15,7 +15,6 @@ from server_support import make_root, valid_request
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer import scoring
 from sparse_adapter_trainer.adapters import layout
 from sparse_adapter_trainer.backbone import Backbone, load_backbone
 from sparse_adapter_trainer.capabilities import describe
@@ -23,6 +22,7 @@ from sparse_adapter_trainer.dataset import Split, load_split
 from sparse_adapter_trainer.densities import densities, kept_count
 from sparse_adapter_trainer.engine import Engine
 from sparse_adapter_trainer.errors import Cancelled, Interrupted
+from sparse_adapter_trainer.how import How
 from sparse_adapter_trainer.pruning import Pruning
 from sparse_adapter_trainer.scoring import GRADIENT_PRUNERS, Start, score, score_without_rows, scoring_rows
 from sparse_adapter_trainer.validation import invalid_fields, unmet_preconditions
@@ -69,17 +69,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(tiny_roberta: Path, root: Path) -> Engine:
-    """An engine with passes so small that a round has several."""
-    engine = Engine(root, threads=1, pass_tokens=120)
+    """An engine with passes, and parts of scoring rows, so small that a round has several."""
+    engine = Engine(root, threads=1, how=How(120, part_rows=8))
     if not load_backbone(str(tiny_roberta), torch.device("cpu")).row_invariant or engine.environment["row_invariant"] != "true":
         pytest.skip("on this processor products give a row other bits beside other rows: equality holds to rounding only")
     return engine
-
-
-@pytest.fixture(autouse=True)
-def several_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scoring rows in parts of 8, so that one trial's round has several passes."""
-    monkeypatch.setattr(scoring, "_ROWS", 8)
 
 
 @pytest.fixture
@@ -190,7 +184,7 @@ def test_a_round_ranks_the_weights_as_they_are_then_with_dropout_off(
         pruning.go_on(masks, round_)
         if one.prune.pruner in GRADIENT_PRUNERS:
             start = Start(one, {one.trial_id: pruning}, present, scoring_rows(one, split, CLASSIFICATION))
-            (scores,) = score(backbone, split, CLASSIFICATION, [start], 10**6, lambda _: None)
+            (scores,) = score(backbone, split, CLASSIFICATION, [start], How(10**6, part_rows=8), lambda _: None)
         else:
             scores = score_without_rows(one, pruning, backbone, {name: present[name] for name in masks})
         pruning.keep(scores)

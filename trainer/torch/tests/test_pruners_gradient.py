@@ -9,11 +9,11 @@ from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer import scoring
 from sparse_adapter_trainer.adapters import initialize, is_prunable, layout
 from sparse_adapter_trainer.backbone import Backbone, load_backbone
 from sparse_adapter_trainer.dataset import Split, load_split
 from sparse_adapter_trainer.engine import Engine
+from sparse_adapter_trainer.how import How
 from sparse_adapter_trainer.model import Part, forward, loss
 from sparse_adapter_trainer.modules import TrialModules
 from sparse_adapter_trainer.pruning import Pruning
@@ -43,7 +43,8 @@ def start_of(backbone: Backbone, split: Split, one: job_pb2.Trial, task_kind: in
 def scores_of(
     backbone: Backbone, split: Split, starts: list[Start], task_kind: int = CLASSIFICATION, pass_tokens: int = 500
 ) -> list[Scores]:
-    return score(backbone, split, task_kind, starts, pass_tokens, lambda _: None)
+    # Parts so small that a few rows make three of them.
+    return score(backbone, split, task_kind, starts, How(pass_tokens, part_rows=4), lambda _: None)
 
 
 def masked(start: Start) -> dict[str, Tensor]:
@@ -81,9 +82,8 @@ def flat_scores(scores: Scores) -> Tensor:
 
 
 @pytest.fixture
-def tiny(tiny_roberta: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None) -> Backbone:
-    """The tiny encoder, and parts so small that a few rows make three of them: an explicit Hessian takes long over many rows."""
-    monkeypatch.setattr(scoring, "_ROWS", 4)
+def tiny(tiny_roberta: Path, one_thread: None) -> Backbone:
+    """The tiny encoder: an explicit Hessian takes long over many rows."""
     return load_backbone(str(tiny_roberta), torch.device("cpu"))
 
 

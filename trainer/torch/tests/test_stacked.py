@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 from engine_support import Recorder, fresh_root, spec, train_work, weights
 from test_cohort_adapters import COHORT_FORMS, trials_of
 

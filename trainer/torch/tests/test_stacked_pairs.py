@@ -16,21 +16,24 @@ from sparse_adapter_trainer.adapter_forms import has_matrices
 from sparse_adapter_trainer.encoder_decoder import EncoderDecoder
 from sparse_adapter_trainer.engine import Engine
 from sparse_adapter_trainer.errors import Interrupted, JobFailed
+from sparse_adapter_trainer.how import How
 from sparse_adapter_trainer.model import Part, forward, loss
 from sparse_adapter_trainer.modules import TrialModules
 from sparse_adapter_trainer.predict_texts import Adapted, batches, companies, fitting, generate_texts, row_bytes
-from sparse_adapter_trainer.stacked.operations import PLAIN, Operations
+from sparse_adapter_trainer.stacked.operations import PLAIN
 from sparse_adapter_trainer.stacked.pair_pass import PairPass
 from sparse_adapter_trainer.stacked.trained_stacks import TrainedTrial
+
+STACKED = How(pass_tokens=65_536, stacked=PLAIN)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def trained(root: Path, path: Path, trials: list[job_pb2.Trial], stacked: Operations | None) -> Recorder:
+def trained(root: Path, path: Path, trials: list[job_pb2.Trial], how: How | None) -> Recorder:
     told = Recorder()
     for work in ({"prune": job_pb2.PruneWork()}, {"train": train_work(log_every_steps=1)}):
         told = Recorder()
-        Engine(root, threads=1, stacked=stacked).run(spec(path, trials, **work), told)
+        Engine(root, threads=1, how=how).run(spec(path, trials, **work), told)
         assert not told.failures
     return told
 
@@ -82,9 +85,9 @@ def test_trials_of_a_stack_are_their_lone_runs_to_rounding(
     family: str, form: str, encoder_decoder_paths: dict[str, Path], pairs_root: Path, tmp_path: Path
 ) -> None:
     trials, path, found = trials_of(form), encoder_decoder_paths[family], []
-    for name, stacked in (("sliced", None), ("stacked", PLAIN)):
+    for name, how in (("sliced", None), ("stacked", STACKED)):
         root = fresh_root(pairs_root, tmp_path / name)
-        told = trained(root, path, trials, stacked)
+        told = trained(root, path, trials, how)
         found.append(({one.trial_id: weights(root, one.trial_id) for one in trials}, told.metric_values))
     (expected, metrics), (stacks, values) = found
     for one in trials:
@@ -101,14 +104,14 @@ def test_a_stacked_training_that_was_interrupted_goes_on_to_the_same_bits(tiny_b
         one.trial_id = f"t{place}"
         one.train.dropout = 0.1
     whole, cut = (fresh_root(pairs_root, tmp_path / name) for name in ("whole", "cut"))
-    trained(whole, tiny_bart, trials, PLAIN)
+    trained(whole, tiny_bart, trials, STACKED)
     Engine(cut, threads=1).run(spec(tiny_bart, trials, prune=job_pb2.PruneWork()), Recorder())
     work = train_work(log_every_steps=1)
     with pytest.raises(Interrupted):
-        Engine(cut, threads=1, stacked=PLAIN).run(
+        Engine(cut, threads=1, how=STACKED).run(
             spec(tiny_bart, trials, train=work), Recorder(trainer_pb2.CANCEL_MODE_CHECKPOINT, stop_after=5)
         )
-    Engine(cut, threads=1, stacked=PLAIN).run(spec(tiny_bart, trials, train=work), Recorder())
+    Engine(cut, threads=1, how=STACKED).run(spec(tiny_bart, trials, train=work), Recorder())
     for one in trials:
         expected = weights(whole, one.trial_id)
         assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(cut, one.trial_id).items())
@@ -172,8 +175,8 @@ def test_stacked_trials_generate_what_they_generate_alone(form: str, tiny_bart: 
     trials[-1].trial_id = "another"
     root, texts = fresh_root(pairs_root, tmp_path / "root"), []
     trained(root, tiny_bart, trials, None)
-    for stacked in (PLAIN, None):
-        Engine(root, threads=1, stacked=stacked).run(
+    for how in (STACKED, None):
+        Engine(root, threads=1, how=how).run(
             spec(tiny_bart, trials, predict=job_pb2.PredictWork(splits=["validation"], generation=SEED_SETTINGS)), Recorder()
         )
         paths = [root / "trials" / one.trial_id / "predictions.validation.safetensors" for one in trials]

@@ -10,8 +10,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
+from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
+from ..adapter_forms import has_prefix, prompt_length
 from ..attention import AttentionDropout
 from ..attention import Prefix as PrefixOfTrial
 from ..dataset import PackedRows, Split
@@ -259,3 +261,14 @@ def rows_of(shape: BatchShape, data: Tensor, split: Split, stacks: Sequence[int]
     """A batch of a split's rows whose bytes are on the device."""
     width = 1 if split.labels.dim() == 1 else split.labels.shape[1]
     return StackedRows(shape, data, split.labels.dtype, width, stacks, attention)
+
+
+def alone(pack: PackedRows, adapter: job_pb2.Adapter, attention: Attend, device: torch.device) -> StackedRows:
+    """The rows of one trial, laid out as a stack of one: no attention is run row by row."""
+    prompt, shape = prompt_length(adapter), shape_of([pack])
+    data = lay_out([pack.to(torch.device("cpu"))], [prompt], [pack.rows], shape, pinned=False)
+    width = 1 if pack.labels.dim() == 1 else pack.labels.shape[1]
+    places = None
+    if has_prefix(adapter):
+        places = PrefixPlaces([adapter.attention_bottleneck], shape.rows, [1], device)
+    return StackedRows(shape, data.to(device), pack.labels.dtype, width, [1], attention, places)

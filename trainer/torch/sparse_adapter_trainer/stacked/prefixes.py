@@ -69,12 +69,13 @@ class PrefixPlaces:
         order: Tensor,
         places: Tensor,
     ) -> Tensor:
-        """key_value [tokens, 2 d] with the prefixes of each stack, [trials, longest, d] each, before
-        the keys and values of each row."""
+        """key_value [tokens, 2 d] with the prefixes of each stack, [(trials,) longest, d] each,
+        before the keys and values of each row."""
         rows = [key_value]
         for prefix, there in zip(prefixes, self._there, strict=True):
             if prefix is not None:
-                pair = torch.cat(prefix, -1).to(key_value.dtype)
+                pair = torch.cat(prefix, -1)
+                pair = pair.view(-1, *pair.shape[-2:])
                 of_rows = pair.unsqueeze(1).expand(-1, self.rows, -1, -1)
                 of_rows = of_rows.reshape(-1, pair.shape[-1])
                 rows.append(of_rows if there is None else of_rows.index_select(0, there))

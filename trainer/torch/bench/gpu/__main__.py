@@ -1,0 +1,197 @@
+"""Cohorts of adapter trials on one GPU, beside Transformers' loops for one trial.
+
+    cd trainer/torch
+    PYTHONPATH=../../gen/python python -m bench.gpu [--out FILE.json] [--budget-seconds 420]
+
+Needs torch, Transformers and protobuf, and the contract's Python modules (`node bin/build.js` and
+any command make them). Checks come before figures. Standard error tells how it goes on, and has the
+table; the results are JSON, in --out or on standard output. Without a GPU it counts the kernels
+that a step would launch, which needs none; `--device cpu --small` rehearses everything with tiny
+models."""
+
+import argparse
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.utils.logging import disable_progress_bar
+
+try:
+    import sparse_adapter.trainer.v1  # noqa: F401
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"{error}: PYTHONPATH must have the contract's modules, gen/python of this repository",
+    )
+
+from .checks import Checks
+from .counted_step import count_step
+from .figures import Figures, plan_of_ours
+from .pairs import PairFigures
+from .report import DeviceLost, Report, Row, say, table
+from .sizes import FULL_SIZES, SMALL_SIZES, Sizes
+from .trainer_with_adapters import trainer_with_adapters
+from .workloads import COLA, FULL, MRPC, SQUAD
+
+TOLD_FIRST = ("device", "driver", "torch", "triton", "transformers", "python")
+# What a cohort should reach, as a multiple of baseline B on roberta-base and MRPC-like rows: K,
+# multiple.
+TARGETS = ((16, 13), (1, 5))
+
+
+def main() -> None:
+    arguments = _arguments()
+    disable_progress_bar()
+    small = arguments.small
+    device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    sizes = SMALL_SIZES if small else FULL_SIZES
+    if small and device.type == "cpu":
+        # Models this small only wait where there are more.
+        torch.set_num_threads(1)
+    report = Report(device, arguments.out, arguments.budget_seconds, small)
+    say(", ".join(f"{name} {report.found[name]}" for name in TOLD_FIRST))
+    try:
+        if device.type == "cuda" or small:
+            _measure(report, sizes, device, arguments.adapters_python)
+        if device.type == "cpu":
+            _count(report, sizes)
+    except DeviceLost as error:
+        say(f"the GPU's context is lost, nothing more runs on it: {error}")
+        report.found["device_lost"] = str(error)
+        _finish(report, arguments.out)
+        # What is left of CUDA in this process could hang its end.
+        os._exit(1)
+    _finish(report, arguments.out)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="the JSON file; standard output where it is left out",
+    )
+    parser.add_argument(
+        "--budget-seconds",
+        type=float,
+        default=420,
+        help="by the clock; what does not fit is skipped, the least first",
+    )
+    parser.add_argument("--device", choices=["cuda", "cpu"], help="the GPU where there is one")
+    parser.add_argument(
+        "--small",
+        action="store_true",
+        help="a rehearsal: tiny models, figures that say nothing",
+    )
+    parser.add_argument(
+        "--adapters-python",
+        default=sys.executable,
+        help="one with the package adapters, which wants an older Transformers; else this one",
+    )
+    return parser.parse_args()
+
+
+def _measure(report: Report, sizes: Sizes, device: torch.device, adapters_python: str) -> None:
+    """All parts, the most important first."""
+    checks, figures = Checks(report, sizes, device), Figures(report, sizes, device)
+
+    def baselines(shape: Any, lengths: Any, *names: str) -> None:
+        for name in names:
+            work = partial(figures.baseline, name, shape, lengths)
+            report.part(f"baseline {name}, {shape.name}, {lengths.name}", work, at_most=25)
+
+    def ours(shape: Any, lengths: Any, *trials: int, **more: Any) -> None:
+        for asked in plan_of_ours(sizes, shape, lengths, *trials, **more):
+            words = f"{asked.name}, {shape.name}, {lengths.name}, {asked.precision}"
+            report.part(f"{words}, K = {asked.trials}", partial(figures.ours, asked), at_most=40)
+
+    report.part("checks of gradients", checks.gradients, at_most=60)
+    report.part("checks of curves", checks.curves, at_most=60)
+    report.part("checks of repeats", checks.repeats, at_most=40)
+    report.part("measured peak", figures.measure_ceiling, at_most=15)
+    base, many = sizes.base, sizes.many
+    baselines(base, MRPC, "B", "A")
+    ours(base, MRPC, 16, 1, 64, 4)
+    baselines(base, COLA, "B")
+    ours(base, COLA, 16, 1, 64)
+    baselines(sizes.minilm, MRPC, "B")
+    ours(sizes.minilm, MRPC, 16, 1, 64)
+    ours(base, MRPC, 16, 1, precision="tf32")
+    ours(base, MRPC, 16, 1, precision="float32")
+    baselines(base, FULL, "B")
+    ours(base, FULL, 16, 1)
+    ours(base, MRPC, 16, mixed=True)
+    ours(base, MRPC, 16, dropout=0.1)
+    baselines(sizes.large, MRPC, "B")
+    ours(sizes.large, MRPC, 16, 1)
+    baselines(base, SQUAD, "B")
+    ours(base, SQUAD, 4, 1)
+    for form in ("LoRA", "prefix", "Pfeiffer", "parallel", "BitFit", "prompt"):
+        ours(base, MRPC, many, form=form)
+    _measure_pairs(report, PairFigures(report, sizes, device), min(4, many))
+    with_adapters = partial(trainer_with_adapters, report, sizes, device, adapters_python)
+    report.part(
+        "baseline T, Transformers' Trainer with the package adapters",
+        with_adapters,
+        at_most=120,
+        least=30,
+    )
+
+
+def _measure_pairs(report: Report, pairs: PairFigures, many: int) -> None:
+    part = partial(report.part, at_most=45)
+    part("baseline B, BART-base", pairs.baseline_training)
+    part("baseline B, BART-base, generate", pairs.baseline_generation)
+    for precision, cohorts in (("bf16", (1, many)), ("float32", (1,))):
+        for trials in cohorts:
+            work = partial(pairs.training, trials, precision)
+            part(f"ours, BART-base, {precision}, K = {trials}", work)
+        part(f"ours, BART-base, generate, {precision}", partial(pairs.generation, precision))
+
+
+def _count(report: Report, sizes: Sizes) -> None:
+    for trials in (1, sizes.many):
+        name = f"kernels of a step, K = {trials}"
+        report.part(name, partial(count_step, report, sizes, trials), at_most=600)
+
+
+def _finish(report: Report, out: Path | None) -> None:
+    rows: list[Row] = report.found["rows"]
+    if rows:
+        say(f"\n{table(rows)}\n")
+    for check in report.found["checks"]:
+        verdict = "" if check.get("holds", True) else " DOES NOT HOLD"
+        say(f"check  {check['check']}: {check['value']}{verdict}")
+    for where in ("skipped", "failed"):
+        for each in report.found[where]:
+            say(f"{where}  {each['part']}: {each['reason']}")
+    if rows:
+        report.found["targets"] = [_target(rows, *target) for target in TARGETS]
+        for target in report.found["targets"]:
+            say("K = {trials}: {to_baseline_b} x B, at least {least} x wanted".format(**target))
+    report.write()
+    if out is None:
+        print(json.dumps(report.found, indent=2))
+
+
+def _target(rows: list[Row], trials: int, least: float) -> dict[str, Any]:
+    """to_baseline_b: None where it was not measured."""
+    wanted = {
+        "contender": "ours",
+        "shape": "roberta-base",
+        "data": MRPC.name,
+        "precision": "bf16",
+        "trials": trials,
+    }
+    found = [row["to_baseline_b"] for row in rows if wanted.items() <= row.items()]
+    return {"trials": trials, "to_baseline_b": found[-1] if found else None, "least": least}
+
+
+if __name__ == "__main__":
+    main()

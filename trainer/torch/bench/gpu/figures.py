@@ -1,0 +1,177 @@
+"""Rows a second of encoders: baselines one trial at a time, ours K at a time."""
+
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from . import ours
+from .baselines import Baseline
+from .measure import Step, Timing, bf16_ceiling, kernels_of, timed
+from .models import random_roberta
+from .report import Report, Row
+from .sizes import Sizes
+from .workloads import FULL, SQUAD, Lengths, RandomRows, Shape, random_rows, useful_operations
+
+HOULSBY = "Houlsby"
+# Of forms other than Houlsby's: LoRA's rank, tokens of a prefix or prompt.
+FORM_WIDTHS = {"LoRA": 8, "prefix": 16, "prompt": 16}
+# Widths of a cohort whose trials differ.
+MIXED_WIDTHS = (16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A row of ours: K trials. form: see ours.py; mixed: adapters of MIXED_WIDTHS."""
+
+    shape: Shape
+    lengths: Lengths
+    trials: int
+    precision: str = "bf16"
+    form: str = HOULSBY
+    mixed: bool = False
+    dropout: float = 0.0
+
+    @property
+    def name(self) -> str:
+        words = ["ours"]
+        if self.form != HOULSBY:
+            words.append(self.form)
+        if self.mixed:
+            words.append(f"widths {MIXED_WIDTHS[0]} to {MIXED_WIDTHS[-1]}")
+        if self.dropout:
+            words.append(f"dropout {self.dropout:g}")
+        return ", ".join(words)
+
+
+@dataclass
+class Figures:
+    """ceiling: operations a second of a large bf16 product, None until measured."""
+
+    report: Report
+    sizes: Sizes
+    device: torch.device
+    ceiling: float | None = None
+    _loaded: tuple[Shape, str, Any] | None = None
+    _baseline_b: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def measure_ceiling(self) -> None:
+        self.ceiling = bf16_ceiling(self.device, self.sizes.small)
+        self.report.found["bf16_tflops_of_8192_cubed"] = round(self.ceiling / 1e12, 1)
+
+    def baseline(self, name: str, shape: Shape, lengths: Lengths) -> None:
+        """A: padded to 128 tokens; B: to the batch's longest row."""
+        self._loaded = None
+        rows, batch = self._rows(shape, lengths), self._batch(lengths)
+        padded_to = FULL.most if name == "A" else None
+        one = Baseline(shape, rows, self.device, self.sizes.width, batch, padded_to)
+        timing = timed(one.step, self.device, replace(self.sizes.pace, warm_up=6))
+        row = self._row(f"baseline {name}", shape, lengths, 1, "bf16", timing, one.step)
+        row["padding_percent"] = round(100 * one.padding, 1)
+        self._add_use(row, shape, rows, batch, 1, self.sizes.width)
+        if name == "B":
+            self._baseline_b[shape.name, lengths.name] = row["rows_s"]
+        self.report.row(row)
+
+    def ours(self, asked: Asked) -> None:
+        shape, lengths = asked.shape, asked.lengths
+        rows, batch = self._rows(shape, lengths), self._batch(lengths)
+        widths = self._widths(asked)
+        adapters = [ours.adapter(asked.form, width) for width in widths]
+        numbered = enumerate(adapters, start=1)
+        trials = [ours.Asked(*each, batch, asked.dropout) for each in numbered]
+        backbone = self._backbone(shape, asked.precision)
+        with closing(ours.Cohort(backbone, asked.precision, rows, trials)) as cohort:
+            timing = timed(cohort.step, self.device, self.sizes.pace, between=cohort.settle)
+            words = (asked.name, shape, lengths, asked.trials, asked.precision)
+            row = self._row(*words, timing, cohort.step)
+            cohort.settle()
+            row |= {"padding_percent": round(100 * cohort.padding(), 1), "chosen": cohort.chosen}
+        if asked.form == HOULSBY:
+            self._add_use(row, shape, rows, batch, asked.trials, sum(widths) / len(widths))
+        rate = self._baseline_b.get((shape.name, lengths.name))
+        row["to_baseline_b"] = None if rate is None else round(row["rows_s"] / rate, 2)
+        self.report.row(row)
+
+    def _widths(self, asked: Asked) -> list[int]:
+        if asked.mixed:
+            return [MIXED_WIDTHS[at % len(MIXED_WIDTHS)] for at in range(asked.trials)]
+        return [FORM_WIDTHS.get(asked.form, self.sizes.width)] * asked.trials
+
+    def _backbone(self, shape: Shape, precision: str) -> Any:
+        """The last one stays loaded: neighbours in the plan share it."""
+        if self._loaded is None or self._loaded[:2] != (shape, precision):
+            self._loaded = None
+            backbone = ours.load(random_roberta(shape, self.device), precision)
+            self._loaded = shape, precision, backbone
+        return self._loaded[2]
+
+    def _batch(self, lengths: Lengths) -> int:
+        return self.sizes.answer_batch if lengths == SQUAD else self.sizes.batch
+
+    def _rows(self, shape: Shape, lengths: Lengths) -> RandomRows:
+        drawn = lengths.draw(self.sizes.rows, torch.Generator().manual_seed(1))
+        return random_rows(drawn, shape, answers=lengths == SQUAD)
+
+    def _row(
+        self,
+        contender: str,
+        shape: Shape,
+        lengths: Lengths,
+        trials: int,
+        precision: str,
+        timing: Timing,
+        step: Step,
+    ) -> Row:
+        row: Row = {
+            "contender": contender,
+            "shape": shape.name,
+            "data": lengths.name,
+            "precision": precision,
+            "trials": trials,
+            "ms": round(timing.ms, 3),
+            "rows_s": round(trials * self._batch(lengths) / timing.ms * 1e3, 1),
+            "spread_percent": round(100 * timing.spread, 1),
+            "peak_gib": None if timing.peak_gib is None else round(timing.peak_gib, 2),
+        }
+        kernels = kernels_of(step, self.device)
+        if kernels is not None:
+            row |= {
+                "kernels": kernels.count,
+                "busy_percent": round(100 * kernels.busy_ms / timing.ms),
+            }
+        return row
+
+    def _add_use(
+        self,
+        row: Row,
+        shape: Shape,
+        rows: RandomRows,
+        batch: int,
+        trials: int,
+        width: float,
+    ) -> None:
+        if self.ceiling is None:
+            return
+        every_token = rows.labels.ndim == 2
+        operations = useful_operations(
+            shape,
+            trials * batch * rows.tokens_a_row,
+            trials * batch,
+            width,
+            every_token,
+        )
+        row["mfu_percent"] = round(100 * operations / (row["ms"] / 1e3) / self.ceiling, 1)
+
+
+def plan_of_ours(
+    sizes: Sizes,
+    shape: Shape,
+    lengths: Lengths,
+    *trials: int,
+    **more: Any,
+) -> list[Asked]:
+    """The same row for these numbers of trials; in a rehearsal for few, each once."""
+    counts = dict.fromkeys(min(count, sizes.many) if sizes.small else count for count in trials)
+    return [Asked(shape, lengths, count, **more) for count in counts]

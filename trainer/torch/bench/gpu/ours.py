@@ -1,0 +1,277 @@
+"""Cohorts of this project's trainer: the one file of the benchmark that knows how it is called."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle
+from typing import Any
+
+import torch
+from sparse_adapter.trainer.v1 import job_pb2
+from torch import Tensor
+
+from sparse_adapter_trainer.adapter_forms import prompt_length
+from sparse_adapter_trainer.adapters import initialize, layout
+from sparse_adapter_trainer.backbone import Backbone, from_transformers
+from sparse_adapter_trainer.checkpoint import Position
+from sparse_adapter_trainer.dataset import Split
+from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
+from sparse_adapter_trainer.keys import permutation
+from sparse_adapter_trainer.model import GPU_PASS_TOKENS, Part
+from sparse_adapter_trainer.modules import TrialModules
+from sparse_adapter_trainer.optimizer import AdamW
+from sparse_adapter_trainer.pairs import PairSplit
+from sparse_adapter_trainer.stacked.batch import shape_of
+from sparse_adapter_trainer.stacked.operations import PLAIN, Operations
+from sparse_adapter_trainer.steps import How, make_steps
+from sparse_adapter_trainer.trial_run import TrialRun
+
+from .workloads import RandomRows
+
+PRECISIONS = {
+    "float32": job_pb2.PRECISION_FLOAT32,
+    "tf32": job_pb2.PRECISION_TF32,
+    "bf16": job_pb2.PRECISION_BF16,
+}
+_COMMON: dict[str, Any] = {
+    "init": job_pb2.ADAPTER_INIT_GAUSSIAN,
+    "init_std": 0.02,
+    "unfrozen": job_pb2.UNFROZEN_NONE,
+}
+_BOTTLENECK: dict[str, Any] = {
+    "scale": 1,
+    "norm": job_pb2.ADAPTER_NORM_BEFORE,
+    "activation": job_pb2.ACTIVATION_RELU,
+}
+_NO_ATTENTION, _NO_FFN = job_pb2.ATTENTION_MODULE_NONE, job_pb2.FFN_MODULE_NONE
+# What is trained, by name. Widths are put in by `adapter`.
+_FORMS: dict[str, dict[str, Any]] = {
+    "Houlsby": {
+        "attention": job_pb2.ATTENTION_MODULE_SEQUENTIAL,
+        "ffn": job_pb2.FFN_MODULE_SEQUENTIAL,
+        **_BOTTLENECK,
+    },
+    "parallel": {
+        "attention": job_pb2.ATTENTION_MODULE_PARALLEL,
+        "ffn": job_pb2.FFN_MODULE_PARALLEL,
+        **_BOTTLENECK,
+    },
+    "Pfeiffer": {"attention": _NO_ATTENTION, "ffn": job_pb2.FFN_MODULE_AFTER_NORM, **_BOTTLENECK},
+    "LoRA": {"attention": job_pb2.ATTENTION_MODULE_LORA, "ffn": _NO_FFN, "lora_alpha": 16},
+    "prefix": {"attention": job_pb2.ATTENTION_MODULE_PREFIX, "ffn": _NO_FFN},
+    "prompt": {"attention": job_pb2.ATTENTION_MODULE_PROMPT, "ffn": _NO_FFN},
+    "BitFit": {"attention": _NO_ATTENTION, "ffn": _NO_FFN, "unfrozen": job_pb2.UNFROZEN_BIASES},
+}
+
+
+def adapter(form: str = "Houlsby", width: int = 64) -> job_pb2.Adapter:
+    """form: a name in _FORMS; width: of bottlenecks, LoRA's rank, tokens of a prefix or a
+    prompt."""
+    fields = _COMMON | _FORMS[form]
+    widths = {
+        "attention_bottleneck": width if fields["attention"] != _NO_ATTENTION else 0,
+        "ffn_bottleneck": width if fields["ffn"] != _NO_FFN else 0,
+    }
+    return job_pb2.Adapter(**fields, **widths)
+
+
+def load(model: Any, precision: str) -> Backbone:
+    """The trainer's backbone from Transformers' model; precision: a name in PRECISIONS."""
+    return from_transformers(model, has_pooler=False)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A trial of a cohort. first_step_only: no clipping and no first moment, so that `gradients`
+    finds what the step had."""
+
+    seed: int
+    adapter: job_pb2.Adapter
+    batch: int
+    dropout: float = 0.0
+    first_step_only: bool = False
+
+    def trial(self) -> job_pb2.Trial:
+        train = job_pb2.Train(
+            batch_size=self.batch,
+            total_steps=100_000,
+            learning_rate=1e-3,
+            weight_decay=0.01,
+            schedule=job_pb2.LEARNING_RATE_SCHEDULE_LINEAR,
+            max_grad_norm=0 if self.first_step_only else 1,
+            adam_beta1=0 if self.first_step_only else 0.9,
+            adam_beta2=0.999,
+            adam_epsilon=1e-8,
+            dropout=self.dropout,
+        )
+        trial_id = f"seed-{self.seed}"
+        return job_pb2.Trial(trial_id=trial_id, seed=self.seed, adapter=self.adapter, train=train)
+
+
+class _Trials:
+    """Trials in training over one backbone. They must be closed: a thread feeds their steps."""
+
+    runs: list[TrialRun]
+
+    def __init__(
+        self,
+        backbone: Backbone | EncoderDecoder,
+        split: Split | PairSplit,
+        task_kind: int,
+        asked: Sequence[Asked],
+        how: How,
+    ) -> None:
+        self._backbone, self._split, self._task_kind = backbone, split, task_kind
+        self.runs = [self._start(each.trial()) for each in asked]
+        self._steps = make_steps(backbone, split, task_kind, self.runs, how)
+
+    def _start(self, trial: job_pb2.Trial) -> TrialRun:
+        """At its first weights, with noise on biases and norms too."""
+        found = layout(trial.adapter, self._backbone, num_labels=2, task_kind=self._task_kind)
+        parameters = found.flatten(initialize(trial, found.shapes, self._backbone.pooler))
+        random = torch.Generator().manual_seed(trial.seed)
+        parameters += 0.02 * torch.randn(parameters.shape, generator=random)
+        parameters = parameters.to(self._backbone.device)
+        shapes = found.prunable_shapes.items()
+        masks = {name: torch.ones(shape, dtype=torch.uint8) for name, shape in shapes}
+        optimizer = AdamW.fresh(parameters, found.decayed)
+        return TrialRun(trial, found, parameters, masks, None, optimizer, Position(""), until=0)
+
+    def close(self) -> None:
+        """Ends what feeds the steps."""
+        for steps in self._steps:
+            steps.close()
+
+    def step(self) -> None:
+        """One step of every trial; on a GPU it is queued."""
+        for steps in self._steps:
+            steps.step(lambda rows, trials: None)
+
+    def settle(self) -> None:
+        """Waits for the device. Raises RuntimeError for a trial that has failed."""
+        for steps in self._steps:
+            for trial_id, failure in steps.settle().items():
+                raise RuntimeError(f"{trial_id}: {failure.message}")
+
+    def take_losses(self) -> list[float]:
+        """The mean loss of each trial over the steps since the last call, which are settled."""
+        found = []
+        for run in self.runs:
+            found.append(run.position.loss_sum / run.position.loss_rows)
+            run.position.loss_sum, run.position.loss_rows = 0.0, 0
+        return found
+
+    def weights(self) -> list[dict[str, Tensor]]:
+        """Of each trial, by name, after `settle`: copies."""
+        self._write_back()
+        views = [run.layout.views(run.parameters) for run in self.runs]
+        return [{name: view.clone() for name, view in own.items()} for own in views]
+
+    def gradients(self) -> list[dict[str, Tensor]]:
+        """Of each trial by name, after one settled step of trials asked for with
+        `first_step_only`."""
+        self._write_back()
+        return [run.layout.views(run.optimizer.first_moment) for run in self.runs]
+
+    def _write_back(self) -> None:
+        for steps in self._steps:
+            steps.write_back(self.runs)
+
+
+class Cohort(_Trials):
+    """Trials over one encoder on rows of a class each, or of an answer's places each: in stacked
+    passes, on a CPU too, where they stand for a GPU's. graphs: whether steps may be replayed."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        precision: str,
+        rows: RandomRows,
+        asked: Sequence[Asked],
+        graphs: bool = True,
+    ) -> None:
+        answers = rows.labels.ndim == 2
+        kind = "QUESTION_ANSWERING" if answers else "CLASSIFICATION"
+        types = torch.zeros_like(rows.ids)
+        self._rows = Split("train", rows.ids, types, rows.offsets, rows.labels)
+        operations = _operations(backbone.device, precision)
+        if not graphs:
+            operations = replace(operations, graphs=False)
+        how = How(GPU_PASS_TOKENS, operations)
+        super().__init__(
+            backbone,
+            self._rows,
+            job_pb2.TaskKind.Value(f"TASK_KIND_{kind}"),
+            asked,
+            how,
+        )
+        self.chosen = operations.names
+
+    def first_rows(self) -> list[Tensor]:
+        """Which rows each trial's first step has, int64 [batch]."""
+        return [rows[0] for rows in self._rows_of_epoch(1)]
+
+    def padding(self) -> float:
+        """Padded tokens over real ones in the first steps."""
+        computed = real = 0
+        for rows in zip(*self._rows_of_epoch(8), strict=True):
+            prompts = [prompt_length(run.trial.adapter) for run in self.runs]
+            packs = [self._rows.pack(*each) for each in zip(rows, prompts, strict=True)]
+            computed += shape_of(packs).tokens * len(packs)
+            real += sum(pack.tokens for pack in packs)
+        return computed / real - 1
+
+    def _rows_of_epoch(self, most: int) -> list[tuple[Tensor, ...]]:
+        """Of each trial, the rows of its first steps, at most so many."""
+        orders = [permutation(self._rows.rows, run.trial.seed, "order", 0) for run in self.runs]
+        batches = [run.trial.train.batch_size for run in self.runs]
+        return [order.split(batch)[:most] for order, batch in zip(orders, batches, strict=True)]
+
+
+def _operations(device: torch.device, precision: str) -> Operations:
+    """What the trainer does a stacked pass with."""
+    return PLAIN
+
+
+def load_pairs(model: Any, device: torch.device, precision: str) -> EncoderDecoder:
+    """The trainer's encoder–decoder, from a model of Transformers that is written to a folder for
+    it."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        return load_encoder_decoder(folder, device)
+
+
+class PairCohort(_Trials):
+    """Trials over one encoder–decoder on texts with targets."""
+
+    def __init__(
+        self,
+        backbone: EncoderDecoder,
+        texts: list[Tensor],
+        targets: list[Tensor],
+        trials: Sequence[Asked],
+    ) -> None:
+        split = PairSplit("train", *_packed(texts), *_packed(targets))
+        how = How(GPU_PASS_TOKENS)
+        super().__init__(backbone, split, job_pb2.TASK_KIND_SUMMARIZATION, trials, how)
+        self._model, self._pairs = backbone, split
+
+    def generating(self, beams: int, longest: int) -> Callable[[], None]:
+        """Generates with the first trial, a batch a call; batches are of like length, as in
+        prediction."""
+        run, split = self.runs[0], self._pairs
+        asked = job_pb2.Generation(beams=beams, max_length=longest, length_penalty=1)
+        modules = TrialModules(run.trial.adapter, run.layout.views(run.parameters), dropout=None)
+        batches = cycle(split.lengths.argsort(stable=True).split(run.trial.train.batch_size))
+
+        def generate() -> None:
+            pack = Part.of(0, split, next(batches), modules).pack
+            self._model.generate(pack, modules, asked)
+
+        return generate
+
+
+def _packed(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """The rows one after the other, and where each begins and ends."""
+    lengths = torch.tensor([row.numel() for row in rows])
+    return torch.cat(rows), torch.nn.functional.pad(lengths.cumsum(0), (1, 0))

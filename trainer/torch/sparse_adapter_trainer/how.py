@@ -1,0 +1,25 @@
+"""How a device goes about its work."""
+
+from dataclasses import dataclass
+
+from .stacked.attention import Attend
+from .stacked.operations import Operations
+
+
+@dataclass(frozen=True)
+class How:
+    """pass_tokens: tokens of a pass at most, of whole trials. stacked: the operations of stacked passes;
+    None where trials are not stacked.
+
+    part_rows: rows of one trial in a forward of scoring and predicting. Fixed, so that a number does not
+    depend on who else is there.
+    """
+
+    pass_tokens: int
+    stacked: Operations | None = None
+    part_rows: int = 32
+
+    @property
+    def attention(self) -> Attend | None:
+        """Of rows of variable length, where the device has one."""
+        return self.stacked.attention if self.stacked else None

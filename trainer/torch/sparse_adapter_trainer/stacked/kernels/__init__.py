@@ -1,0 +1,10 @@
+"""Triton kernels, each of which has a plain twin that says what it computes:
+
+attention.py   rows of up to 128 tokens, a program for each row and head   twin: stacked.attention.padded
+adam.py        AdamW of stacked trials in one pass over its tensors        twin: stacked.update.adam
+dropout.py     dropout by a hash                                          twin: stacked.hash_dropout.drop
+norm.py        LayerNorm of a sum                                         twin: backbone.LayerNorm.of_sum
+
+Nothing here is needed: choose.py takes what is there, right and fast. Tests run them in Triton's
+interpreter (TRITON_INTERPRET=1), on a CPU.
+"""
