@@ -11,6 +11,7 @@ from encoder_decoder_support import CASES, FAMILIES, FORMS, SEED_SETTINGS, drawn
 from sparse_adapter.trainer.v1 import job_pb2
 from transformers import AutoModelForSeq2SeqLM
 
+from sparse_adapter_trainer import generation
 from sparse_adapter_trainer.adapter_forms import prompt_length
 from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
 from sparse_adapter_trainer.length_groups import ONE_GROUP
@@ -86,3 +87,62 @@ def test_the_models_files_add_no_setting_to_generation(
         for model in (load_encoder_decoder(str(path), torch.device("cpu")), encoder_decoders[family])
     )
     assert found == expected
+
+
+SETTINGS = [
+    # beams, least, most, n-gram, length penalty
+    (1, 0, 12, 0, 1.0),
+    (1, 4, 9, 2, 1.0),
+    (2, 0, 12, 1, 0.0),
+    (4, 3, 12, 2, -1.0),
+    (5, 0, 7, 3, 2.0),
+    (6, 12, 12, 4, 1.0),
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("beams", "least", "most", "ngram", "penalty"), SETTINGS)
+@pytest.mark.parametrize("every", [1, 5])
+def test_padded_rows_give_transformers_tokens_at_any_setting_however_seldom_it_is_asked_whether_they_are_over(
+    family: str,
+    beams: int,
+    least: int,
+    most: int,
+    ngram: int,
+    penalty: float,
+    every: int,
+    encoder_decoder_paths: dict[str, Path],
+    encoder_decoders: dict[str, EncoderDecoder],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backbone = encoder_decoders[family]
+    # An end that is likely enough for texts to have it at different places.
+    own = AutoModelForSeq2SeqLM.from_pretrained(encoder_decoder_paths[family]).eval()
+    more = torch.nn.functional.one_hot(torch.tensor(2), 120) * {"bart": 12, "t5": 2, "gated t5": 3}[family]
+    own.lm_head.register_forward_hook(lambda _, args, output: output + more)
+    words = backbone._words
+    monkeypatch.setattr(backbone, "_words", lambda hidden: words(hidden) + more)
+    monkeypatch.setattr(generation, "_asks", lambda step, device: step % every == every - 1)
+    pack = random_pairs(rows=7, seed=9).pack(torch.arange(7), group_tokens=ONE_GROUP)
+    asked = job_pb2.Generation(beams=beams, min_length=least, max_length=most, no_repeat_ngram=ngram, length_penalty=penalty)
+    inputs = {"input_ids": pack.groups[0].input_ids, "attention_mask": pack.groups[0].attended}
+    expected = generated(own, asked, **inputs, use_cache=family == "bart")
+    modules = TrialModules(job_pb2.Adapter(), {"none": torch.zeros(0)}, dropout=None)
+    found = [row.tolist() for row in backbone.generate(pack, modules, asked)]
+    assert found == expected
+    if family != "bart" and beams == 4:
+        assert len({len(row) for row in found}) > 2
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_text_does_not_depend_on_the_rows_beside_it(family: str, encoder_decoders: dict[str, EncoderDecoder]) -> None:
+    backbone, split = encoder_decoders[family], random_pairs(rows=9, seed=11)
+    modules = TrialModules(FORMS["mam"], {name: tensor.detach() for name, tensor in drawn(FORMS["mam"], backbone).items()}, dropout=None)
+    texts = []
+    for rows in (9, 4, 1):
+        found: dict[int, list[int]] = {}
+        for some in torch.arange(9).split(rows):
+            pack = split.pack(some, group_tokens=ONE_GROUP)
+            found |= zip(some[pack.order].tolist(), (row.tolist() for row in backbone.generate(pack, modules, SEED_SETTINGS)), strict=True)
+        texts.append(found)
+    assert texts[0] == texts[1] == texts[2]
