@@ -84,7 +84,7 @@ def _greedy_search(decoder: Decoder, rows: int, settings: Settings) -> Tensor:
     text = torch.full((rows, 1), settings.start, device=decoder.device)
     ended = torch.zeros(rows, dtype=torch.bool, device=decoder.device)
     for step in range(settings.most):
-        logits = _allowed(decoder.next(text[:, -1]), text, settings)
+        logits = _allowed(decoder.next(text[:, -1]), text, settings, ends)
         text = torch.cat([text, logits.argmax(-1, keepdim=True)], 1)
         ended |= torch.isin(text[:, -1], ends)
         if _asks(step, decoder.device) and bool(ended.all()):
@@ -112,7 +112,7 @@ def _beam_search(decoder: Decoder, rows: int, settings: Settings) -> Tensor:
     for step in range(most):
         length = step + 1
         text = running[:, :, :length].flatten(0, 1)
-        likely = _allowed(torch.log_softmax(decoder.next(text[:, -1]), -1), text, settings)
+        likely = _allowed(torch.log_softmax(decoder.next(text[:, -1]), -1), text, settings, ends)
         scores, origins, tokens = _best(likely, running_scores, candidates)
         found = _take(running, origins)
         found[:, :, length] = tokens
@@ -159,9 +159,9 @@ def _best(likely: Tensor, scores: Tensor, candidates: int) -> tuple[Tensor, Tens
     return best.values, best.indices // of_beam.values.shape[1], tokens
 
 
-def _allowed(scores: Tensor, text: Tensor, settings: Settings) -> Tensor:
-    """scores [n, vocabulary] with −∞ for tokens that may not follow text [n, length]. May change
-    scores in place."""
+def _allowed(scores: Tensor, text: Tensor, settings: Settings, ends: Tensor) -> Tensor:
+    """scores [n, vocabulary], which are changed, with −∞ for tokens that may not follow text
+    [n, length]. ends: the settings', on the device."""
     length, size = text.shape[1], settings.no_repeat_ngram
     if 0 < size <= length:
         # The last tokens of the text, and those before each token of it: where they are the same,
@@ -171,7 +171,7 @@ def _allowed(scores: Tensor, text: Tensor, settings: Settings) -> Tensor:
         banned = torch.where(repeats, -torch.inf, 0.0)
         scores.scatter_add_(1, windows[..., -1], banned)
     if length - 1 < settings.least:
-        scores[:, list(settings.ends)] = -torch.inf
+        scores.index_fill_(1, ends, -torch.inf)
     return scores
 
 

@@ -15,7 +15,6 @@ from .dataset import read_rows, require_tensor
 from .errors import bad_artifact
 from .length_groups import CPU_GROUP_TOKENS, group_sizes
 
-
 # Rows of one trial in a forward of scoring, on every device: a vocabulary's logits for each target
 # token, and activations of long texts, take more memory than an encoder's rows.
 PART_ROWS = 32

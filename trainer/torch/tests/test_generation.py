@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from counting_support import WAITING, Counting
 from encoder_decoder_reference import Plain, generated
 from encoder_decoder_support import CASES, FAMILIES, FORMS, SEED_SETTINGS, drawn, form_of, pair, random_pairs
 from sparse_adapter.trainer.v1 import job_pb2
@@ -146,3 +147,32 @@ def test_a_text_does_not_depend_on_the_rows_beside_it(family: str, encoder_decod
             found |= zip(some[pack.order].tolist(), (row.tolist() for row in backbone.generate(pack, modules, SEED_SETTINGS)), strict=True)
         texts.append(found)
     assert texts[0] == texts[1] == texts[2]
+
+
+class Guessing:
+    """A decoder that says anything."""
+
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        self._random = torch.Generator().manual_seed(8)
+
+    def next(self, tokens: torch.Tensor) -> torch.Tensor:
+        return torch.randn(len(tokens), 50, generator=self._random)
+
+    def reorder(self, beams: torch.Tensor) -> None: ...
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_search_waits_for_the_device_only_where_it_asks(beams: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = generation.Settings(beams, least=3, most=9, no_repeat_ngram=2, length_penalty=1.0, start=1, ends=(2, 4))
+    asked = []
+    monkeypatch.setattr(generation, "_asks", lambda step, device: asked.append(step))
+    with Counting() as counting:
+        (generation._beam_search if beams > 1 else generation._greedy_search)(Guessing(), 4, settings)
+    assert len(asked) >= 8
+    # Indices that a list is made into would be copied to the device.
+    assert not [name for name in [*WAITING, "aten::index_put_", "aten::index"] if counting.seen[name]]
+    monkeypatch.undo()
+    every = [step for step in range(32) if generation._asks(step, torch.device("cuda"))]
+    assert every == [7, 15, 23, 31]

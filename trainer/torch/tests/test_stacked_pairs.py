@@ -1,16 +1,15 @@
 """Encoder–decoder trials of one form in one stacked pass have, to rounding, what they have alone."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from encoder_decoder_support import CASES, FAMILIES, FORMS, SEED_SETTINGS, SUMMARIZATION, drawn, form_of, layout_of, random_pairs, spec
+from counting_support import WAITING, Counting
 from engine_support import Recorder, fresh_root, train_work, trial, weights
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import job_pb2, trainer_pb2
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from sparse_adapter_trainer.adapter_forms import has_matrices
 from sparse_adapter_trainer.encoder_decoder import EncoderDecoder
@@ -138,22 +137,6 @@ def test_rows_in_parts_give_what_they_give_at_once(family: str, encoder_decoders
         made.step(given)
         results.append(made.take_results())
     assert torch.allclose(*results, rtol=1e-4)
-
-
-class Counting(TorchDispatchMode):
-    """Counts operations by name."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.seen[func.overloadpacket._qualified_op_name] += 1
-        return func(*args, **(kwargs or {}))
-
-
-# What makes the host wait for a GPU: a value that it reads, or a size that follows from values.
-WAITING = ["aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::is_nonzero", "aten::equal", "aten::unique_dim"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
