@@ -18,12 +18,20 @@ import { frameworksSideBySide } from './frameworks';
 import { sweepAgainstProcesses } from './sweep';
 import { watchEvents } from './watch_events';
 
-const WITHOUT_FILES = ['watch', 'gpu'];
+const PARTS = ['trial', 'squad', 'generate', 'frameworks', 'sweep', 'watch', 'gpu'] as const;
+type Part = (typeof PARTS)[number];
+const WITHOUT_FILES = new Set<string>(['watch', 'gpu']);
 
 async function main(): Promise<void> {
   const wanted = process.argv.slice(2);
-  const needsFiles = wanted.length === 0 || wanted.some((name) => !WITHOUT_FILES.includes(name));
-  if (needsFiles && !process.env.SA_ORCH_DATA) throw new Error('SA_ORCH_DATA must name a folder with the data sets');
+  const unknown = wanted.filter((name) => !PARTS.some((part) => part === name));
+  if (unknown.length > 0) {
+    throw new Error(`unknown part ${unknown.join(', ')}; there are: ${PARTS.join(', ')}`);
+  }
+  const chosen = PARTS.filter((part) => wanted.length === 0 || wanted.includes(part));
+  if (!process.env.SA_ORCH_DATA && !chosen.every((part) => WITHOUT_FILES.has(part))) {
+    throw new Error('SA_ORCH_DATA must name a folder with the data sets');
+  }
   const { python, env } = await ensureTestEnvironment({ onProgress });
   Object.assign(process.env, env, { SA_ORCH_TEST_PYTHON: python });
   const backbone = async () => (await resolveBackbone('all-MiniLM-L6-v2', { onProgress })).path;
@@ -32,7 +40,7 @@ async function main(): Promise<void> {
     JSON.parse(execFileSync(python, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })) as unknown;
   const scripts = join(packageRoot(), 'trainer/torch/bench');
   const sideBySide = (script: string, args: string[]) => answerOf([join(scripts, script), ...args]);
-  const parts: Record<string, () => unknown> = {
+  const parts: Record<Part, () => unknown> = {
     trial: async () => sideBySide('side_by_side.py', [await backbone()]),
     squad: async () => sideBySide('squad_side_by_side.py', [await backbone()]),
     generate: () => sideBySide('generate_side_by_side.py', []),
@@ -41,16 +49,10 @@ async function main(): Promise<void> {
     watch: () => watchEvents(),
     gpu: () => answerOf(['-m', 'bench.gpu']),
   };
-  const unknown = wanted.filter((name) => !(name in parts));
-  if (unknown.length > 0) {
-    const known = Object.keys(parts).join(', ');
-    throw new Error(`unknown part ${unknown.join(', ')}; there are: ${known}`);
-  }
   const results: Record<string, unknown> = {};
-  for (const [name, part] of Object.entries(parts)) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue;
+  for (const name of chosen) {
     onProgress('…', 'bench', name);
-    results[name] = await part();
+    results[name] = await parts[name]();
   }
   process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
 }

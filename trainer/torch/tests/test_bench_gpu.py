@@ -19,7 +19,7 @@ from bench.gpu.measure import QUICK, timed
 from bench.gpu.models import random_roberta
 from bench.gpu.report import DeviceLost, Report, Skip
 from bench.gpu.sizes import SMALL_SIZES
-from bench.gpu.workloads import MRPC, random_rows, useful_operations
+from bench.gpu.workloads import MRPC, Shape, random_rows, useful_operations
 
 CPU = torch.device("cpu")
 SHAPE = SMALL_SIZES.base
@@ -81,6 +81,27 @@ def test_places_known_to_the_host_make_nobody_wait() -> None:
     assert not count.synchronizations
 
 
+def counted_step(shape: Shape, trials: int) -> KernelCount:
+    rows = random_rows(torch.tensor([5, 9, 17, 30] * 6), shape)
+    asked = [ours.Asked(seed, ours.adapter(width=8), batch=6) for seed in range(1, trials + 1)]
+    loaded = ours.load(random_roberta(shape, CPU), "float32")
+    with closing(ours.Cohort(loaded, rows, asked)) as cohort, KernelCount() as count:
+        cohort.step()
+    return count
+
+
+def test_a_wide_model_launches_as_many_kernels_as_a_narrow_one_of_as_many_layers() -> None:
+    narrow, wide = (counted_step(shape, trials=2) for shape in (SHAPE.narrow(), SHAPE))
+    assert narrow.operations == wide.operations
+
+
+def test_a_stacked_step_of_many_trials_launches_what_one_of_few_does_without_a_wait() -> None:
+    few, many = counted_step(SHAPE, trials=2), counted_step(SHAPE, trials=8)
+    assert many.total <= few.total + 10
+    assert not few.synchronizations
+    assert not many.synchronizations
+
+
 def test_useful_operations_are_those_of_transformers_own_products_less_attentions() -> None:
     # Where every token's last layer is asked for, the plain model computes nothing that is not
     # needed.
@@ -106,8 +127,8 @@ def test_the_last_layer_costs_less_where_only_first_tokens_are_read() -> None:
 def test_ours_has_the_gradient_of_transformers_model_by_the_same_names() -> None:
     rows = random_rows(MRPC.draw(12, torch.Generator().manual_seed(1)), SHAPE)
     asked = ours.Asked(3, ours.adapter(width=8), batch=5, first_step_only=True)
-    backbone = ours.load(random_roberta(SHAPE, CPU), "float32")
-    with closing(ours.Cohort(backbone, "float32", rows, [asked])) as cohort:
+    loaded = ours.load(random_roberta(SHAPE, CPU), "float32")
+    with closing(ours.Cohort(loaded, rows, [asked])) as cohort:
         weights, first_rows = cohort.weights()[0], cohort.first_rows()[0]
         cohort.step()
         cohort.settle()

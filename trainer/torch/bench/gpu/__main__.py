@@ -11,6 +11,7 @@ models."""
 
 import argparse
 import json
+import logging
 import os
 import sys
 from functools import partial
@@ -27,6 +28,7 @@ except ModuleNotFoundError as error:
         f"{error}: PYTHONPATH must have the contract's modules, gen/python of this repository",
     )
 
+from . import ours
 from .checks import Checks
 from .counted_step import count_step
 from .figures import Figures, plan_of_ours
@@ -34,7 +36,7 @@ from .pairs import PairFigures
 from .report import DeviceLost, Report, Row, say, table
 from .sizes import FULL_SIZES, SMALL_SIZES, Sizes
 from .trainer_with_adapters import trainer_with_adapters
-from .workloads import COLA, FULL, MRPC, SQUAD
+from .workloads import COLA, FULL, MRPC
 
 TOLD_FIRST = ("device", "driver", "torch", "triton", "transformers", "python")
 # What a cohort should reach, as a multiple of baseline B on roberta-base and MRPC-like rows: K,
@@ -45,6 +47,9 @@ TARGETS = ((16, 13), (1, 5))
 def main() -> None:
     arguments = _arguments()
     disable_progress_bar()
+    # What the trainer chose for the device, and why.
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("sparse_adapter_trainer").setLevel(logging.INFO)
     small = arguments.small
     device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     sizes = SMALL_SIZES if small else FULL_SIZES
@@ -106,34 +111,38 @@ def _measure(report: Report, sizes: Sizes, device: torch.device, adapters_python
             work = partial(figures.baseline, name, shape, lengths)
             report.part(f"baseline {name}, {shape.name}, {lengths.name}", work, at_most=25)
 
-    def ours(shape: Any, lengths: Any, *trials: int, **more: Any) -> None:
+    def cohorts(shape: Any, lengths: Any, *trials: int, **more: Any) -> None:
         for asked in plan_of_ours(sizes, shape, lengths, *trials, **more):
             words = f"{asked.name}, {shape.name}, {lengths.name}, {asked.precision}"
-            report.part(f"{words}, K = {asked.trials}", partial(figures.ours, asked), at_most=40)
+            report.part(f"{words}, K = {asked.trials}", partial(figures.measure, asked), at_most=40)
 
+    for precision in ("bf16", "float32"):
+        choose = partial(ours.operations_of, device.type, precision)
+        report.part(f"choice of operations in {precision}", choose, at_most=90)
     report.part("checks of gradients", checks.gradients, at_most=60)
     report.part("checks of curves", checks.curves, at_most=60)
     report.part("checks of repeats", checks.repeats, at_most=40)
     report.part("measured peak", figures.measure_ceiling, at_most=15)
     base, many = sizes.base, sizes.many
     baselines(base, MRPC, "B", "A")
-    ours(base, MRPC, 16, 1, 64, 4)
+    cohorts(base, MRPC, 16, 1, 64, 4)
     baselines(base, COLA, "B")
-    ours(base, COLA, 16, 1, 64)
+    cohorts(base, COLA, 16, 1, 64)
     baselines(sizes.minilm, MRPC, "B")
-    ours(sizes.minilm, MRPC, 16, 1, 64)
-    ours(base, MRPC, 16, 1, precision="tf32")
-    ours(base, MRPC, 16, 1, precision="float32")
+    cohorts(sizes.minilm, MRPC, 16, 1, 64)
+    cohorts(base, MRPC, 16, 1, precision="tf32")
+    cohorts(base, MRPC, 16, 1, precision="float32")
     baselines(base, FULL, "B")
-    ours(base, FULL, 16, 1)
-    ours(base, MRPC, 16, mixed=True)
-    ours(base, MRPC, 16, dropout=0.1)
+    cohorts(base, FULL, 16, 1)
+    cohorts(base, MRPC, 16, mixed=True)
+    cohorts(base, MRPC, 16, dropout=0.1)
     baselines(sizes.large, MRPC, "B")
-    ours(sizes.large, MRPC, 16, 1)
-    baselines(base, SQUAD, "B")
-    ours(base, SQUAD, 4, 1)
+    cohorts(sizes.large, MRPC, 16, 1)
+    baselines(base, sizes.answers, "B")
+    cohorts(base, sizes.answers, 4, 1)
     for form in ("LoRA", "prefix", "Pfeiffer", "parallel", "BitFit", "prompt"):
-        ours(base, MRPC, many, form=form)
+        cohorts(base, MRPC, many, form=form)
+    figures.forget()
     _measure_pairs(report, PairFigures(report, sizes, device), min(4, many))
     with_adapters = partial(trainer_with_adapters, report, sizes, device, adapters_python)
     report.part(
@@ -148,8 +157,8 @@ def _measure_pairs(report: Report, pairs: PairFigures, many: int) -> None:
     part = partial(report.part, at_most=45)
     part("baseline B, BART-base", pairs.baseline_training)
     part("baseline B, BART-base, generate", pairs.baseline_generation)
-    for precision, cohorts in (("bf16", (1, many)), ("float32", (1,))):
-        for trials in cohorts:
+    for precision in ours.PAIR_PRECISIONS:
+        for trials in (1, many):
             work = partial(pairs.training, trials, precision)
             part(f"ours, BART-base, {precision}, K = {trials}", work)
         part(f"ours, BART-base, generate, {precision}", partial(pairs.generation, precision))
@@ -168,6 +177,8 @@ def _finish(report: Report, out: Path | None) -> None:
     for check in report.found["checks"]:
         verdict = "" if check.get("holds", True) else " DOES NOT HOLD"
         say(f"check  {check['check']}: {check['value']}{verdict}")
+    for precision, names in report.found.get("chosen", {}).items():
+        say(f"chosen in {precision}: {', '.join(f'{what} {name}' for what, name in names.items())}")
     for where in ("skipped", "failed"):
         for each in report.found[where]:
             say(f"{where}  {each['part']}: {each['reason']}")

@@ -66,8 +66,8 @@ class Checks:
         losses = {}
         for precision in ("float32", "bf16"):
             with closing(self._cohort(precision, rows, self._trials(trials))) as cohort:
-                found = [_loss_of_step(cohort) for _ in range(steps)]
-            losses[precision] = torch.tensor(found)
+                curve = [_loss_of_step(cohort) for _ in range(steps)]
+            losses[precision] = torch.tensor(curve)
         places = [1, steps // 3, 2 * steps // 3, steps]
         for precision, found in losses.items():
             self.report.check(
@@ -104,8 +104,8 @@ class Checks:
         asked: list[ours.Asked],
         graphs: bool = True,
     ) -> ours.Cohort:
-        backbone = ours.load(random_roberta(self.sizes.base, self.device), precision)
-        return ours.Cohort(backbone, precision, rows, asked, graphs)
+        loaded = ours.load(random_roberta(self.sizes.base, self.device), precision)
+        return ours.Cohort(loaded, rows, asked, graphs)
 
     def _trials(self, count: int, first_step_only: bool = False) -> list[ours.Asked]:
         adapter, batch = ours.adapter(width=self.sizes.width), self.sizes.batch

@@ -12,7 +12,7 @@ from .measure import Step, Timing, bf16_ceiling, kernels_of, timed
 from .models import random_roberta
 from .report import Report, Row
 from .sizes import Sizes
-from .workloads import FULL, SQUAD, Lengths, RandomRows, Shape, random_rows, useful_operations
+from .workloads import FULL, Lengths, RandomRows, Shape, random_rows, useful_operations
 
 HOULSBY = "Houlsby"
 # Of forms other than Houlsby's: LoRA's rank, tokens of a prefix or prompt.
@@ -53,7 +53,7 @@ class Figures:
     sizes: Sizes
     device: torch.device
     ceiling: float | None = None
-    _loaded: tuple[Shape, str, Any] | None = None
+    _loaded: tuple[Shape, str, ours.Loaded] | None = None
     _baseline_b: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def measure_ceiling(self) -> None:
@@ -74,20 +74,22 @@ class Figures:
             self._baseline_b[shape.name, lengths.name] = row["rows_s"]
         self.report.row(row)
 
-    def ours(self, asked: Asked) -> None:
+    def measure(self, asked: Asked) -> None:
         shape, lengths = asked.shape, asked.lengths
         rows, batch = self._rows(shape, lengths), self._batch(lengths)
         widths = self._widths(asked)
         adapters = [ours.adapter(asked.form, width) for width in widths]
         numbered = enumerate(adapters, start=1)
         trials = [ours.Asked(*each, batch, asked.dropout) for each in numbered]
-        backbone = self._backbone(shape, asked.precision)
-        with closing(ours.Cohort(backbone, asked.precision, rows, trials)) as cohort:
-            timing = timed(cohort.step, self.device, self.sizes.pace, between=cohort.settle)
+        pace = self.sizes.pace if asked.form == HOULSBY else self.sizes.pace.short()
+        loaded = self._load(shape, asked.precision)
+        with closing(ours.Cohort(loaded, rows, trials)) as cohort:
+            timing = timed(cohort.step, self.device, pace, between=cohort.settle)
             words = (asked.name, shape, lengths, asked.trials, asked.precision)
             row = self._row(*words, timing, cohort.step)
             cohort.settle()
-            row |= {"padding_percent": round(100 * cohort.padding(), 1), "chosen": cohort.chosen}
+            row["padding_percent"] = round(100 * cohort.padding(), 1)
+        self.report.found.setdefault("chosen", {})[asked.precision] = loaded.operations.names
         if asked.form == HOULSBY:
             self._add_use(row, shape, rows, batch, asked.trials, sum(widths) / len(widths))
         rate = self._baseline_b.get((shape.name, lengths.name))
@@ -99,20 +101,24 @@ class Figures:
             return [MIXED_WIDTHS[at % len(MIXED_WIDTHS)] for at in range(asked.trials)]
         return [FORM_WIDTHS.get(asked.form, self.sizes.width)] * asked.trials
 
-    def _backbone(self, shape: Shape, precision: str) -> Any:
+    def forget(self) -> None:
+        """Frees the GPU for others."""
+        self._loaded = None
+
+    def _load(self, shape: Shape, precision: str) -> ours.Loaded:
         """The last one stays loaded: neighbours in the plan share it."""
         if self._loaded is None or self._loaded[:2] != (shape, precision):
             self._loaded = None
-            backbone = ours.load(random_roberta(shape, self.device), precision)
-            self._loaded = shape, precision, backbone
+            loaded = ours.load(random_roberta(shape, self.device), precision)
+            self._loaded = shape, precision, loaded
         return self._loaded[2]
 
     def _batch(self, lengths: Lengths) -> int:
-        return self.sizes.answer_batch if lengths == SQUAD else self.sizes.batch
+        return self.sizes.answer_batch if lengths == self.sizes.answers else self.sizes.batch
 
     def _rows(self, shape: Shape, lengths: Lengths) -> RandomRows:
         drawn = lengths.draw(self.sizes.rows, torch.Generator().manual_seed(1))
-        return random_rows(drawn, shape, answers=lengths == SQUAD)
+        return random_rows(drawn, shape, answers=lengths == self.sizes.answers)
 
     def _row(
         self,

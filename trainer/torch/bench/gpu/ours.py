@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import cycle
 from typing import Any
 
@@ -14,16 +15,18 @@ from sparse_adapter_trainer.adapter_forms import prompt_length
 from sparse_adapter_trainer.adapters import initialize, layout
 from sparse_adapter_trainer.backbone import Backbone, from_transformers
 from sparse_adapter_trainer.checkpoint import Position
-from sparse_adapter_trainer.dataset import Split
+from sparse_adapter_trainer.dataset import CLASSIFICATION, QUESTION_ANSWERING, SUMMARIZATION, Split
 from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
+from sparse_adapter_trainer.how import How
 from sparse_adapter_trainer.keys import permutation
 from sparse_adapter_trainer.model import GPU_PASS_TOKENS, Part
 from sparse_adapter_trainer.modules import TrialModules
 from sparse_adapter_trainer.optimizer import AdamW
 from sparse_adapter_trainer.pairs import PairSplit
 from sparse_adapter_trainer.stacked.batch import shape_of
+from sparse_adapter_trainer.stacked.choose import choose
 from sparse_adapter_trainer.stacked.operations import PLAIN, Operations
-from sparse_adapter_trainer.steps import How, make_steps
+from sparse_adapter_trainer.steps import make_steps
 from sparse_adapter_trainer.trial_run import TrialRun
 
 from .workloads import RandomRows
@@ -33,6 +36,8 @@ PRECISIONS = {
     "tf32": job_pb2.PRECISION_TF32,
     "bf16": job_pb2.PRECISION_BF16,
 }
+# Those that encoder–decoders can be loaded in.
+PAIR_PRECISIONS = ("float32",)
 _COMMON: dict[str, Any] = {
     "init": job_pb2.ADAPTER_INIT_GAUSSIAN,
     "init_std": 0.02,
@@ -75,9 +80,40 @@ def adapter(form: str = "Houlsby", width: int = 64) -> job_pb2.Adapter:
     return job_pb2.Adapter(**fields, **widths)
 
 
-def load(model: Any, precision: str) -> Backbone:
-    """The trainer's backbone from Transformers' model; precision: a name in PRECISIONS."""
-    return from_transformers(model, has_pooler=False)
+@dataclass(frozen=True)
+class Loaded:
+    """A backbone, and the operations that its stacked passes are done with."""
+
+    backbone: Backbone | EncoderDecoder
+    operations: Operations
+
+    @property
+    def how(self) -> How:
+        """As the trainer's engine goes about a job on a GPU."""
+        return How(GPU_PASS_TOKENS, self.operations)
+
+
+def load(model: Any, precision: str) -> Loaded:
+    """The trainer's backbone from Transformers' model, on its device; precision: a name in
+    PRECISIONS."""
+    set_products(precision)
+    operations = operations_of(model.device.type, precision)
+    backbone = from_transformers(model, False, PRECISIONS[precision], operations.norm)
+    return Loaded(backbone, operations)
+
+
+def set_products(precision: str) -> None:
+    """Whether a GPU may round float32 products to TF32, for all of the process."""
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+
+
+@cache
+def operations_of(device: str, precision: str) -> Operations:
+    """What the trainer chooses on a GPU, after a self-test; on a CPU, which stands for one here,
+    the plain operations."""
+    if device == "cuda":
+        return choose(torch.device(device), PRECISIONS[precision])
+    return PLAIN
 
 
 @dataclass(frozen=True)
@@ -115,23 +151,22 @@ class _Trials:
 
     def __init__(
         self,
-        backbone: Backbone | EncoderDecoder,
+        loaded: Loaded,
         split: Split | PairSplit,
         task_kind: int,
         asked: Sequence[Asked],
-        how: How,
     ) -> None:
-        self._backbone, self._split, self._task_kind = backbone, split, task_kind
+        self._backbone, self._task_kind = loaded.backbone, task_kind
         self.runs = [self._start(each.trial()) for each in asked]
-        self._steps = make_steps(backbone, split, task_kind, self.runs, how)
+        self._steps = make_steps(loaded.backbone, split, task_kind, self.runs, loaded.how)
 
     def _start(self, trial: job_pb2.Trial) -> TrialRun:
         """At its first weights, with noise on biases and norms too."""
         found = layout(trial.adapter, self._backbone, num_labels=2, task_kind=self._task_kind)
         parameters = found.flatten(initialize(trial, found.shapes, self._backbone.pooler))
-        random = torch.Generator().manual_seed(trial.seed)
-        parameters += 0.02 * torch.randn(parameters.shape, generator=random)
+        random = torch.Generator(self._backbone.device).manual_seed(trial.seed)
         parameters = parameters.to(self._backbone.device)
+        parameters += 0.02 * torch.randn(parameters.shape, generator=random, device=random.device)
         shapes = found.prunable_shapes.items()
         masks = {name: torch.ones(shape, dtype=torch.uint8) for name, shape in shapes}
         optimizer = AdamW.fresh(parameters, found.decayed)
@@ -180,32 +215,23 @@ class _Trials:
 
 class Cohort(_Trials):
     """Trials over one encoder on rows of a class each, or of an answer's places each: in stacked
-    passes, on a CPU too, where they stand for a GPU's. graphs: whether steps may be replayed."""
+    passes, on a CPU too. graphs: whether steps may be captured and replayed, where the device
+    can."""
 
     def __init__(
         self,
-        backbone: Backbone,
-        precision: str,
+        loaded: Loaded,
         rows: RandomRows,
         asked: Sequence[Asked],
         graphs: bool = True,
     ) -> None:
         answers = rows.labels.ndim == 2
-        kind = "QUESTION_ANSWERING" if answers else "CLASSIFICATION"
+        kind = QUESTION_ANSWERING if answers else CLASSIFICATION
         types = torch.zeros_like(rows.ids)
         self._rows = Split("train", rows.ids, types, rows.offsets, rows.labels)
-        operations = _operations(backbone.device, precision)
         if not graphs:
-            operations = replace(operations, graphs=False)
-        how = How(GPU_PASS_TOKENS, operations)
-        super().__init__(
-            backbone,
-            self._rows,
-            job_pb2.TaskKind.Value(f"TASK_KIND_{kind}"),
-            asked,
-            how,
-        )
-        self.chosen = operations.names
+            loaded = replace(loaded, operations=replace(loaded.operations, graphs=False))
+        super().__init__(loaded, self._rows, kind, asked)
 
     def first_rows(self) -> list[Tensor]:
         """Which rows each trial's first step has, int64 [batch]."""
@@ -228,17 +254,14 @@ class Cohort(_Trials):
         return [order.split(batch)[:most] for order, batch in zip(orders, batches, strict=True)]
 
 
-def _operations(device: torch.device, precision: str) -> Operations:
-    """What the trainer does a stacked pass with."""
-    return PLAIN
-
-
-def load_pairs(model: Any, device: torch.device, precision: str) -> EncoderDecoder:
+def load_pairs(model: Any, precision: str) -> Loaded:
     """The trainer's encoder–decoder, from a model of Transformers that is written to a folder for
-    it."""
+    it; precision: one of PAIR_PRECISIONS."""
+    set_products(precision)
+    operations = operations_of(model.device.type, precision)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        return load_encoder_decoder(folder, device)
+        return Loaded(load_encoder_decoder(folder, model.device), operations)
 
 
 class PairCohort(_Trials):
@@ -246,15 +269,15 @@ class PairCohort(_Trials):
 
     def __init__(
         self,
-        backbone: EncoderDecoder,
+        loaded: Loaded,
         texts: list[Tensor],
         targets: list[Tensor],
-        trials: Sequence[Asked],
+        asked: Sequence[Asked],
     ) -> None:
-        split = PairSplit("train", *_packed(texts), *_packed(targets))
-        how = How(GPU_PASS_TOKENS)
-        super().__init__(backbone, split, job_pb2.TASK_KIND_SUMMARIZATION, trials, how)
-        self._model, self._pairs = backbone, split
+        assert isinstance(loaded.backbone, EncoderDecoder), "as `load_pairs` loads it"
+        self._model = loaded.backbone
+        self._pairs = PairSplit("train", *_packed(texts), *_packed(targets))
+        super().__init__(loaded, self._pairs, SUMMARIZATION, asked)
 
     def generating(self, beams: int, longest: int) -> Callable[[], None]:
         """Generates with the first trial, a batch a call; batches are of like length, as in

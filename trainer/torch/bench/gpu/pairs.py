@@ -36,7 +36,7 @@ class PairFigures:
     report: Report
     sizes: Sizes
     device: torch.device
-    _loaded: tuple[str, Any] | None = None
+    _loaded: tuple[str, ours.Loaded] | None = None
 
     def baseline_training(self) -> None:
         self._loaded = None
@@ -63,12 +63,12 @@ class PairFigures:
         if self._loaded is None or self._loaded[0] != precision:
             self._loaded = None
             model = random_bart(self.sizes.small, self.device)
-            self._loaded = precision, ours.load_pairs(model, self.device, precision)
-        backbone = self._loaded[1]
+            self._loaded = precision, ours.load_pairs(model, precision)
+        loaded = self._loaded[1]
         adapter = ours.adapter(width=self.sizes.width)
         asked = [ours.Asked(seed, adapter, self.sizes.pairs_batch) for seed in range(1, trials + 1)]
         pairs = self._pairs()
-        return ours.PairCohort(backbone, pairs.texts, pairs.targets, asked)
+        return ours.PairCohort(loaded, pairs.texts, pairs.targets, asked)
 
     def _pairs(self) -> RandomPairs:
         sizes, random = self.sizes, torch.Generator().manual_seed(1)

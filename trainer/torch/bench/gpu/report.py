@@ -58,7 +58,7 @@ class Report:
         """Seconds of the budget."""
         return self._budget - (time.monotonic() - BEGAN)
 
-    def part(self, name: str, work: Callable[[], None], at_most: float, least: float = 4) -> None:
+    def part(self, name: str, work: Callable[[], object], at_most: float, least: float = 4) -> None:
         """Does a part that needs at least `least` seconds, and ends it after `at_most`, or at the
         end of the budget.
 

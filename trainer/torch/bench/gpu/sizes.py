@@ -20,6 +20,7 @@ class Sizes:
     many: int
     checked_steps: int
     pace: Pace
+    answers: Lengths
     base: Shape
     minilm: Shape
     large: Shape
@@ -39,6 +40,7 @@ FULL_SIZES = Sizes(
     many=16,
     checked_steps=90,
     pace=Pace(),
+    answers=Lengths("SQuAD-like", 384, 0, 384, 384),
     base=ROBERTA_BASE,
     minilm=MINILM,
     large=ROBERTA_LARGE,
@@ -57,6 +59,7 @@ SMALL_SIZES = Sizes(
     many=3,
     checked_steps=6,
     pace=QUICK,
+    answers=Lengths("SQuAD-like", 40, 0, 40, 40),
     base=ROBERTA_BASE.small(),
     minilm=MINILM.small(),
     large=ROBERTA_LARGE.small(),

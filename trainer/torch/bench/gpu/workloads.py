@@ -25,6 +25,10 @@ class Shape:
         """One for a rehearsal, of the same name."""
         return replace(self, hidden=64, inner=128, layers=2, heads=4, vocabulary=500)
 
+    def narrow(self) -> "Shape":
+        """One of the same layers, as narrow as may be: its step launches as many kernels."""
+        return replace(self, hidden=24, inner=96, heads=3, vocabulary=500)
+
 
 ROBERTA_BASE = Shape("roberta-base", 768, 3072, 12, 12)
 MINILM = Shape("MiniLM", 384, 1536, 6, 12)
@@ -50,7 +54,6 @@ class Lengths:
 MRPC = Lengths("MRPC-like", 53, 15, 20, 100)
 COLA = Lengths("CoLA-like", 11, 4, 5, 25)
 FULL = Lengths("128 tokens", 128, 0, 128, 128)
-SQUAD = Lengths("SQuAD-like", 384, 0, 384, 384)
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,10 @@ class RandomRows:
         """ids and mask, int64 [rows, length], and labels of these rows (int64 [n]); length: `to`,
         or the longest row's."""
         lengths = self.lengths[rows]
-        mask = torch.arange(to or int(lengths.max())) < lengths[:, None]
-        ids = torch.full(mask.shape, _PADDING)
-        ids[mask] = torch.cat([self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows])
-        return ids, mask.long(), self.labels[rows]
+        places = torch.arange(to or int(lengths.max()))
+        mask = places < lengths[:, None]
+        tokens = (self.offsets[rows, None] + places).clamp(max=self.ids.numel() - 1)
+        return self.ids[tokens].where(mask, _PADDING), mask.long(), self.labels[rows]
 
 
 def random_rows(lengths: Tensor, shape: Shape, answers: bool = False, seed: int = 1) -> RandomRows:
