@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from encoder_decoder_support import CASES, FAMILIES, FORMS, SEED_SETTINGS, SUMMARIZATION, drawn, form_of, layout_of, random_pairs, spec
 from counting_support import WAITING, Counting
+from encoder_decoder_support import CASES, FAMILIES, FORMS, SEED_SETTINGS, SUMMARIZATION, drawn, form_of, layout_of, random_pairs, spec
 from engine_support import Recorder, fresh_root, train_work, trial, weights
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import job_pb2, trainer_pb2
