@@ -28,7 +28,7 @@ from turns import Contender, take_turns
 
 from sparse_adapter_trainer.adapters import initialize, layout
 from sparse_adapter_trainer.encoder_decoder import load_encoder_decoder
-from sparse_adapter_trainer.model import Part
+from sparse_adapter_trainer.length_groups import ONE_GROUP
 from sparse_adapter_trainer.modules import TrialModules
 from sparse_adapter_trainer.pairs import PairSplit
 from sparse_adapter_trainer.threads import use_threads
@@ -56,7 +56,7 @@ class Predicting:
         """Generates for so many batches and returns the rows of them."""
         rows = 0
         for _ in range(steps):
-            pack = Part.of(0, self.split, self.batches[self.next % len(self.batches)], self.modules).pack
+            pack = self.split.pack(self.batches[self.next % len(self.batches)], group_tokens=ONE_GROUP)
             rows += len(self.backbone.generate(pack, self.modules, self.asked))
             self.next += 1
         return rows

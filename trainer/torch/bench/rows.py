@@ -53,7 +53,16 @@ def squad(backbone: str, questions: int, most: int, stride: int) -> tuple[list[R
 
 def xsum(rows: int, most: int) -> list[list[int]]:
     """The first documents of SA_ORCH_DATA/xsum/train.csv, of at most `most` tokens of vocab/roberta-base, which is BART's too."""
+    return [document for document, _ in xsum_pairs(rows, most, most)]
+
+
+def xsum_pairs(rows: int, most: int, most_of_target: int) -> list[tuple[list[int], list[int]]]:
+    """The first documents, as `xsum` has them, and their summaries."""
     tokenizer = ByteLevelBPETokenizer(*(str(_file(f"vocab/roberta-base/{name}")) for name in ("vocab.json", "merges.txt")))
     with _file("xsum/train.csv").open(encoding="utf-8", newline="") as file:
-        documents = [row["document"] for row, _ in zip(csv.DictReader(file), range(rows), strict=False)]
-    return [[0, *tokenizer.encode(document).ids[: most - 2], 2] for document in documents]
+        pairs = [row for row, _ in zip(csv.DictReader(file), range(rows), strict=False)]
+
+    def ids(text: str, most: int) -> list[int]:
+        return [0, *tokenizer.encode(text).ids[: most - 2], 2]
+
+    return [(ids(pair["document"], most), ids(pair["summary"], most_of_target)) for pair in pairs]

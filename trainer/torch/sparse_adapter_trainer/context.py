@@ -46,7 +46,7 @@ class Context:
             # One at a time: two large backbones may not fit.
             self._backbones.clear()
             if spec.dataset.task_kind == SUMMARIZATION:
-                self._backbones[key] = load_encoder_decoder(path, self.device)
+                self._backbones[key] = load_encoder_decoder(path, self.device, precision)
             else:
                 self._backbones[key] = load_backbone(path, self.device, precision)
         backbone = self._backbones[key]

@@ -17,7 +17,7 @@ from .keys import permutation
 from .model import Part, forward, loss, passes
 from .modules import TrialModules
 from .official_rules import grasp_direction
-from .pairs import PairSplit
+from .pairs import PART_ROWS, PairSplit
 from .pruning import Pruning
 from .scores import Masks, Scores, grasp_scores, magnitude_scores, mask_gradients, snip_scores
 from .synflow import synflow_scores, synflow_scores_alone
@@ -178,11 +178,12 @@ class _Cohort:
     def sum_over_rows(self, owners: Sequence[int], derivative: Callable[[list[Part]], list[_Gradients]]) -> dict[int, _Gradients]:
         """By owner: the sum over its rows of what `derivative` gives for each part of a pass, weighted by the part's share of the
         mean loss's terms."""
+        part_rows = PART_ROWS if isinstance(self._split, PairSplit) else self._how.part_rows
         parts = [
             Part.of(owner, self._split, rows, TrialModules(self._starts[owner].trial.adapter, tensors, dropout=None))
             for owner in owners
             for tensors in [self._fixed[owner] | self.weights[owner]]
-            for rows in self._starts[owner].rows.split(self._how.part_rows)
+            for rows in self._starts[owner].rows.split(part_rows)
         ]
         terms = {owner: sum(part.pack.terms for part in parts if part.owner == owner) for owner in owners}
         sums = {owner: {name: torch.zeros_like(weight) for name, weight in self.weights[owner].items()} for owner in owners}

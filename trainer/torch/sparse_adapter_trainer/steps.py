@@ -64,7 +64,7 @@ def make_steps(
     """The steps of these runs: stacked where the device stacks and the trial allows it."""
     stacked: list[TrialRun] = []
     found: list[Steps] = []
-    if how.stacked and isinstance(backbone, Backbone) and isinstance(split, Split):
+    if how.stacked:
         stacked = [run for run in runs if may_be_stacked(run)]
         if stacked:
             found.append(StackedSteps(backbone, split, task_kind, stacked, how.stacked, how.pass_tokens))

@@ -8,15 +8,13 @@ from .context import Context, Loaded
 from .dataset import QUESTION_ANSWERING, SUMMARIZATION, Split
 from .encoder_decoder import EncoderDecoder
 from .errors import JobFailed, bad_artifact
-from .model import Part, forward, packed, pairs, passes
+from .model import Part, forward, packed, passes
 from .modules import TrialModules
 from .pairs import PairSplit
+from .predict_texts import Adapted, companies, generate_texts
 from .progress import Pace
 from .reporting import Reporter
 from .trial_files import trial_folder
-
-# Rows whose texts are generated together: a cache of keys and values for each beam takes much more memory than a forward.
-_GENERATED_ROWS = 8
 
 
 def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
@@ -65,14 +63,29 @@ def _has_predictions(context: Context, loaded: Loaded, trial: job_pb2.Trial, spl
 def _predict(context: Context, loaded: Loaded, name: str, adapters: dict[str, tuple[job_pb2.Trial, Tensors]], pace: Pace) -> None:
     """Predicts one split with each adapter, writing each trial's file as soon as its last row is done."""
     split = loaded.splits[name]
-    for trial_id, (trial, tensors) in adapters.items():
-        modules = TrialModules(trial.adapter, tensors, dropout=None)
-        if isinstance(split, PairSplit):
-            predictions = _generated(loaded, split, modules, pace)
-        else:
-            predictions = _logits(context, loaded, split, modules, pace)
-        path = trial_folder(context.root, trial_id) / f"predictions.{name}.safetensors"
-        write_tensors(path, predictions, {"source": _source(context, loaded, trial)})
+    if isinstance(split, PairSplit):
+        _generate(context, loaded, split, adapters, pace)
+        return
+    for trial, tensors in adapters.values():
+        predictions = _logits(context, loaded, split, TrialModules(trial.adapter, tensors, dropout=None), pace)
+        _write(context, loaded, split.name, trial, predictions)
+
+
+def _generate(context: Context, loaded: Loaded, split: PairSplit, adapters: dict[str, tuple[job_pb2.Trial, Tensors]], pace: Pace) -> None:
+    backbone, is_stacked = loaded.backbone, loaded.how.stacked is not None
+    assert isinstance(backbone, EncoderDecoder), "pairs are an encoder–decoder's"
+    adapted = [Adapted(trial_id, trial.adapter, loaded.layout(trial), tensors) for trial_id, (trial, tensors) in adapters.items()]
+    for company in companies(adapted, is_stacked):
+        asked = loaded.spec.predict.generation
+        texts = generate_texts(backbone, split, company, asked, is_stacked, lambda rows: _advance(pace, rows))
+        for one, predictions in zip(company, texts, strict=True):
+            trial, _ = adapters[one.trial_id]
+            _write(context, loaded, split.name, trial, predictions)
+
+
+def _write(context: Context, loaded: Loaded, split: str, trial: job_pb2.Trial, predictions: Tensors) -> None:
+    path = trial_folder(context.root, trial.trial_id) / f"predictions.{split}.safetensors"
+    write_tensors(path, predictions, {"source": _source(context, loaded, trial)})
 
 
 def _logits(context: Context, loaded: Loaded, split: Split, modules: TrialModules, pace: Pace) -> Tensors:
@@ -89,26 +102,11 @@ def _logits(context: Context, loaded: Loaded, split: Split, modules: TrialModule
     return {"logits": logits}
 
 
-def _generated(loaded: Loaded, split: PairSplit, modules: TrialModules, pace: Pace) -> Tensors:
-    """generated_ids and generated_offsets as Trial of job.proto says."""
-    backbone, texts = loaded.backbone, [torch.empty(0, dtype=torch.int64)] * split.rows
-    assert isinstance(backbone, EncoderDecoder), "pairs are an encoder–decoder's"
-    for rows in _chunks(split, _GENERATED_ROWS):
-        part = Part.of(0, split, rows, modules)
-        found = backbone.generate(pairs(part.pack), modules, loaded.spec.predict.generation)
-        for row, text in zip(rows[part.pack.order].tolist(), found, strict=True):
-            texts[row] = text
-        _advance(pace, part.pack.rows)
-    lengths = torch.tensor([text.numel() for text in texts])
-    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
-    return {"generated_ids": torch.cat(texts).to(torch.int32), "generated_offsets": offsets}
-
-
 def _advance(pace: Pace, rows: int) -> None:
     pace.advance(rows, rows)
     pace.stop_between_passes()
 
 
-def _chunks(split: Split | PairSplit, rows: int) -> list[torch.Tensor]:
+def _chunks(split: Split, rows: int) -> list[torch.Tensor]:
     """Rows by length, so that a forward has few distinct lengths, or little padding."""
     return list(split.lengths.argsort(stable=True).split(rows))

@@ -14,7 +14,7 @@ from transformers.trainer_pt_utils import LabelSmoother
 from sparse_adapter_trainer.attention import AttentionDropout
 from sparse_adapter_trainer.dropout import Dropout
 from sparse_adapter_trainer.encoder_decoder import EncoderDecoder
-from sparse_adapter_trainer.model import Part, forward, loss
+from sparse_adapter_trainer.model import Part, forward, loss, pairs
 from sparse_adapter_trainer.modules import TrialModules
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -48,8 +48,9 @@ def test_the_loss_is_the_label_smoothers_of_transformers(
     tensors = {name: tensor.detach() for name, tensor in drawn(asked, backbone).items()}
     part = Part.of(0, split, torch.arange(split.rows), TrialModules(asked, tensors, dropout=None))
     plain = Plain(encoder_decoder_paths[family], asked, tensors).model
-    output = plain(input_ids=part.pack.input_ids, attention_mask=part.pack.attended.long(), labels=part.pack.target_ids)
-    expected = LabelSmoother(epsilon=0.1)(output, part.pack.target_ids)
+    (group,) = pairs(part.pack).groups
+    output = plain(input_ids=group.input_ids, attention_mask=group.attended.long(), labels=group.target_ids)
+    expected = LabelSmoother(epsilon=0.1)(output, group.target_ids)
     (logits,) = forward(backbone, [part], SUMMARIZATION)
     assert loss(SUMMARIZATION, logits, part.pack, 0.1).item() == pytest.approx(expected.item(), abs=1e-5)
     assert loss(SUMMARIZATION, logits, part.pack).item() == pytest.approx(output.loss.item(), abs=1e-5)

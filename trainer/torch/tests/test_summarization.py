@@ -17,11 +17,12 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from tokenizers import ByteLevelBPETokenizer
 from torch import Tensor
 
+from sparse_adapter_trainer.adapter_forms import prompt_length
 from sparse_adapter_trainer.artifacts import write_tensors
 from sparse_adapter_trainer.encoder_decoder import load_encoder_decoder
 from sparse_adapter_trainer.engine import Engine
 from sparse_adapter_trainer.errors import Interrupted, JobFailed
-from sparse_adapter_trainer.model import Part
+from sparse_adapter_trainer.length_groups import ONE_GROUP
 from sparse_adapter_trainer.modules import TrialModules
 from sparse_adapter_trainer.pairs import PairSplit, load_pairs
 
@@ -120,8 +121,8 @@ def test_predictions_are_ragged_texts_in_the_order_of_the_data_set(trained: tupl
         assert (offsets.dtype, found["generated_ids"].dtype, offsets.numel()) == (torch.int64, torch.int32, 12)
         assert int(offsets[-1]) == found["generated_ids"].numel()
         for row in (0, 4, 10):
-            part = Part.of(0, split, torch.tensor([row]), TrialModules(one.adapter, weights(root, one.trial_id), dropout=None))
-            (text,) = backbone.generate(part.pack, part.modules, SEED_SETTINGS)
+            pack = split.pack(torch.tensor([row]), prompt_length(one.adapter), group_tokens=ONE_GROUP)
+            (text,) = backbone.generate(pack, TrialModules(one.adapter, weights(root, one.trial_id), dropout=None), SEED_SETTINGS)
             assert found["generated_ids"][offsets[row] : offsets[row + 1]].tolist() == text.tolist()
     again, other = Recorder(), Recorder()
     Engine(root, threads=1).run(spec(tiny_bart, TRIALS[:1], predict=predict), again)

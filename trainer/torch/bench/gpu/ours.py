@@ -19,7 +19,8 @@ from sparse_adapter_trainer.dataset import CLASSIFICATION, QUESTION_ANSWERING, S
 from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
 from sparse_adapter_trainer.how import How
 from sparse_adapter_trainer.keys import permutation
-from sparse_adapter_trainer.model import GPU_PASS_TOKENS, Part
+from sparse_adapter_trainer.length_groups import ONE_GROUP
+from sparse_adapter_trainer.model import GPU_PASS_TOKENS
 from sparse_adapter_trainer.modules import TrialModules
 from sparse_adapter_trainer.optimizer import AdamW
 from sparse_adapter_trainer.pairs import PairSplit
@@ -36,8 +37,8 @@ PRECISIONS = {
     "tf32": job_pb2.PRECISION_TF32,
     "bf16": job_pb2.PRECISION_BF16,
 }
-# Those that encoder–decoders can be loaded in.
-PAIR_PRECISIONS = ("float32",)
+# Those of encoder–decoders.
+PAIR_PRECISIONS = ("bf16", "float32")
 _COMMON: dict[str, Any] = {
     "init": job_pb2.ADAPTER_INIT_GAUSSIAN,
     "init_std": 0.02,
@@ -261,7 +262,8 @@ def load_pairs(model: Any, precision: str) -> Loaded:
     operations = operations_of(model.device.type, precision)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        return Loaded(load_encoder_decoder(folder, model.device), operations)
+        backbone = load_encoder_decoder(folder, model.device, PRECISIONS[precision])
+    return Loaded(backbone, operations)
 
 
 class PairCohort(_Trials):
@@ -288,7 +290,7 @@ class PairCohort(_Trials):
         batches = cycle(split.lengths.argsort(stable=True).split(run.trial.train.batch_size))
 
         def generate() -> None:
-            pack = Part.of(0, split, next(batches), modules).pack
+            pack = split.pack(next(batches), group_tokens=ONE_GROUP).to(self._model.device)
             self._model.generate(pack, modules, asked)
 
         return generate

@@ -90,13 +90,13 @@ class HashDropout:
     operation: Drop = drop
 
     def __call__(self, x: Tensor, site: str) -> Tensor:
-        """See Drops. x: [K · n, d], trial after trial."""
+        """See Drops. x: […, d], trial after trial."""
         if self.probability == 0:
             return x
         keys = self.keys.of(site) ^ (self.step * _STEP)
         rows = x.view(self.step.numel(), -1)
-        of_tokens = rows.shape[1] == self.tokens * x.shape[1]
-        first = self.before[0 if of_tokens else 1] * x.shape[1]
+        of_tokens = rows.shape[1] == self.tokens * x.shape[-1]
+        first = self.before[0 if of_tokens else 1] * x.shape[-1]
         result: Tensor = _Dropped.apply(rows, keys, first, self.probabilities, self.operation)
         return result.view(x.shape)
 

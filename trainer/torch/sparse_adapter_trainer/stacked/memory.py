@@ -7,7 +7,8 @@ import torch
 from ..backbone import Backbone
 from ..dataset import Split
 from .operations import Operations
-from .passes import Pass, TrainedTrial
+from .passes import Pass
+from .trained_stacks import TrainedTrial
 
 # Of what is free; the rest is for what is allocated in other sizes than those measured.
 _SHARE = 0.85

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..adapters import Layout, layout
 from ..backbone import Backbone
 from ..dropout import Drops
+from ..encoder_decoder import EncoderDecoder
 from ..modules import TrialModules
 from ..scores import Masks
 from ..trial_axis import StackedTrials
@@ -69,11 +70,12 @@ class Stack:
     lora_scales: dict[tuple[str, ...], Tensor] = field(init=False)
 
     @staticmethod
-    def of(trials: Sequence["StackedTrial"], backbone: Backbone, task_kind: int) -> "Stack":
+    def of(trials: Sequence["StackedTrial"], backbone: Backbone | EncoderDecoder, task_kind: int) -> "Stack":
         """The stack of some trials of one form, with their parameters and masks."""
         adapters, layouts = [trial.adapter for trial in trials], [trial.layout for trial in trials]
         wide = widest(adapters)
-        outputs = layouts[0].shapes["head.out.weight"][0]
+        # None of an encoder–decoder, whose vocabulary has its words.
+        outputs = layouts[0].shapes.get("head.out.weight", (0,))[0]
         shapes = layout(wide, backbone, outputs, task_kind).shapes
         stacked = StackedLayout.of(shapes)
         parameters = torch.zeros(len(trials), stacked.total, device=backbone.device)

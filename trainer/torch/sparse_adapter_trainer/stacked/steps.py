@@ -11,13 +11,17 @@ from ..adapter_forms import prompt_length
 from ..backbone import Backbone
 from ..checkpoint import Company
 from ..dataset import Split
+from ..encoder_decoder import EncoderDecoder
 from ..errors import JobFailed
+from ..pairs import PairSplit
 from ..trial_run import TrialRun
 from .feeder import Feeder
 from .memory import measured_room
 from .operations import Operations
-from .passes import HostStep, Pass, TrainedTrial
+from .pair_pass import PairPass, pair_form
+from .passes import Pass
 from .stack import form
+from .trained_stacks import TrainedStacks, TrainedStep, TrainedTrial
 
 _log = logging.getLogger(__name__)
 # Rows of one trial's step are padded to the most of a pass: trials whose batches differ by more
@@ -30,8 +34,8 @@ class StackedSteps:
 
     def __init__(
         self,
-        backbone: Backbone,
-        split: Split,
+        backbone: Backbone | EncoderDecoder,
+        split: Split | PairSplit,
         task_kind: int,
         runs: Sequence[TrialRun],
         operations: Operations,
@@ -41,12 +45,12 @@ class StackedSteps:
         self._operations = operations
         self._failures: dict[str, event_pb2.Failure] = {}
         self._passes: list[_Running] = []
-        if backbone.device.type == "cuda":
-            first = _trained(runs[0])
-            room = measured_room(backbone, split, task_kind, first, operations)
+        if isinstance(backbone, Backbone) and isinstance(split, Split) and backbone.device.type == "cuda":
+            room = measured_room(backbone, split, task_kind, _trained(runs[0]), operations)
             pass_tokens = room or pass_tokens
             _log.info("room for %d tokens in a pass", pass_tokens)
-        self._build(_companies(runs, split, pass_tokens))
+        alike = _by_pair_form(runs) if isinstance(split, PairSplit) else [runs]
+        self._build([company for some in alike for company in _companies(some, split, pass_tokens)])
 
     @property
     def has_failures(self) -> bool:
@@ -107,12 +111,18 @@ class StackedSteps:
             self._passes.append(self._start(runs, row_parts))
 
     def _start(self, runs: list[TrialRun], row_parts: int) -> "_Running":
-        trials = [_trained(run) for run in runs]
-        stacked = Pass(self._backbone, self._split, self._task_kind, trials, self._operations, row_parts)
+        stacked = self._pass([_trained(run) for run in runs], row_parts)
         for run in runs:
             company = [each.trial.trial_id for each in runs]
             run.position.company = Company(company, row_parts)
         return _Running(runs, stacked, self._split.rows)
+
+    def _pass(self, trials: list[TrainedTrial], row_parts: int) -> TrainedStacks:
+        if isinstance(self._backbone, EncoderDecoder):
+            assert isinstance(self._split, PairSplit), "an encoder–decoder's rows"
+            return PairPass(self._backbone, self._split, self._task_kind, trials, self._operations, row_parts)
+        assert isinstance(self._split, Split), "an encoder's rows"
+        return Pass(self._backbone, self._split, self._task_kind, trials, self._operations, row_parts)
 
     def _divide(self, running: "_Running", no_room: str) -> list["_Running"]:
         """The pass in two, of fewer trials or of fewer rows at a time, where the device has no room for
@@ -169,13 +179,13 @@ def _trained(run: TrialRun) -> TrainedTrial:
 class _Running:
     """A pass at work: its runs, in the order of its trials, and the rows of each step that is queued."""
 
-    def __init__(self, runs: list[TrialRun], stacked: Pass, total: int) -> None:
+    def __init__(self, runs: list[TrialRun], stacked: TrainedStacks, total: int) -> None:
         self.runs, self.stacked = runs, stacked
         self.rows: list[list[int]] = []
         self.failed: set[str] = set()
         begun = [run.position.step for run in runs]
 
-        def make(number: int) -> HostStep:
+        def make(number: int) -> TrainedStep:
             steps = [step + number for step in begun]
             rows = [run.rows_of(step, total) for run, step in zip(runs, steps, strict=True)]
             return stacked.prepare(rows, [step + 1 for step in steps])
@@ -183,7 +193,14 @@ class _Running:
         self.feeder = Feeder(make)
 
 
-def _companies(runs: Sequence[TrialRun], split: Split, pass_tokens: int) -> list[tuple[list[TrialRun], int]]:
+def _by_pair_form(runs: Sequence[TrialRun]) -> list[list[TrialRun]]:
+    found: dict[tuple[bytes, int], list[TrialRun]] = {}
+    for run in runs:
+        found.setdefault(pair_form(run.trial.adapter), []).append(run)
+    return list(found.values())
+
+
+def _companies(runs: Sequence[TrialRun], split: Split | PairSplit, pass_tokens: int) -> list[tuple[list[TrialRun], int]]:
     """Which runs make a pass, and the row parts: as their checkpoints say where all of a company are
     here, else neighbours of like form and batch up to pass_tokens."""
     waiting = {run.trial.trial_id: run for run in runs}

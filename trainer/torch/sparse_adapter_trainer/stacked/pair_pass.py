@@ -1,0 +1,78 @@
+"""A pass of an encoder–decoder's trials: of one form, in one stack, their rows in groups of like length."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from sparse_adapter.trainer.v1 import job_pb2
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from ..adapter_forms import has_prefix, prompt_length
+from ..encoder_decoder import EncoderDecoder
+from ..length_groups import GPU_GROUP_TOKENS
+from ..pairs import PaddedPairs, PairSplit
+from .operations import Operations
+from .stack import form
+from .trained_stacks import TrainedStacks, TrainedStep, TrainedTrial
+
+
+def pair_form(adapter: job_pb2.Adapter) -> tuple[bytes, int]:
+    """Equal for adapters that may share a pass: those of one form, whose prefixes or prompts are of one
+    length, because every query sees the whole of them."""
+    seen = has_prefix(adapter) or prompt_length(adapter) > 0
+    return form(adapter), adapter.attention_bottleneck if seen else 0
+
+
+@dataclass(frozen=True)
+class PairStep(TrainedStep):
+    """Also packs: the parts of its rows; terms: target tokens of each trial in all of them."""
+
+    packs: list[PaddedPairs]
+    terms: list[int]
+
+
+class PairPass(TrainedStacks):
+    """See TrainedStacks. trials: all of one pair_form."""
+
+    def __init__(
+        self,
+        backbone: EncoderDecoder,
+        split: PairSplit,
+        task_kind: int,
+        trials: Sequence[TrainedTrial],
+        operations: Operations,
+        row_parts: int = 1,
+    ) -> None:
+        super().__init__(backbone, task_kind, trials, operations, row_parts)
+        self._model, self._pairs = backbone, split
+        # What is dropped follows from the padded places of each part.
+        self._none_before = torch.zeros(2, len(trials), dtype=torch.int64, device=backbone.device)
+        self._smoothing = [trial.train.label_smoothing for trial in trials]
+
+    def prepare(self, rows: Sequence[Tensor], steps: Sequence[int]) -> PairStep:
+        """See TrainedStacks."""
+        prompt, counts = prompt_length(self.trials[0].adapter), [own.numel() for own in rows]
+        parts = min(self.row_parts, *counts)
+        chunks = zip(*(own.tensor_split(parts) for own in rows), strict=True)
+        packs = [self._pairs.pack_stack(chunk, prompt, GPU_GROUP_TOKENS) for chunk in chunks]
+        terms = [sum(of_trial) for of_trial in zip(*(pack.terms_of for pack in packs), strict=True)]
+        return PairStep(*self._settings_on_host(steps), counts, packs, terms)
+
+    def _differentiate_all(self, given: TrainedStep) -> None:
+        assert isinstance(given, PairStep), "what prepare has made"
+        for place, pack in enumerate(given.packs):
+            self._differentiate(pack.to(self._model.device), given.terms, add=place > 0)
+
+    def _differentiate(self, pack: PaddedPairs, terms: Sequence[int], add: bool) -> None:
+        """Losses and gradients of some rows; add: to what is there. terms: of which each trial's loss is
+        the mean."""
+        (stack,), (dropout,) = self._stacks, self._dropouts(self._none_before, tokens=0)
+        modules, leaves = stack.modules(dropout)
+        of_each = list(pack.terms_of)
+        logits = self._model.logits(pack, modules).split(of_each)
+        shares = zip(logits, pack.labels.split(of_each), self._smoothing, terms, strict=True)
+        losses = torch.stack(
+            [cross_entropy(own, labels, reduction="sum", label_smoothing=smoothing) / total for own, labels, smoothing, total in shares]
+        )
+        self._keep(losses, leaves, add)
