@@ -12,6 +12,7 @@ import {
   MaskControl,
   MaskRules,
   MaskStructure,
+  Precision,
   PruneSchedule,
   PruneScope,
   Pruner,
@@ -140,6 +141,7 @@ export function jobSpecFor(plan: Plan, cohort: Cohort, trialIds: readonly string
     trials: trials.map(specTrial),
     // All trials of a sweep's data set generate alike.
     work: specWork(work, dataset, trials[0]?.generation, options),
+    precision: Precision.PRECISION_UNSPECIFIED,
   };
 }
 

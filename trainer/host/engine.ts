@@ -12,6 +12,7 @@ import {
   FfnModule,
   MaskRules,
   MaskStructure,
+  Precision,
   Pruner,
   Unfrozen,
   type JobSpec,
@@ -23,7 +24,7 @@ export type EngineCapabilities = Omit<
   'protocolVersion' | 'slots' | 'queueLength' | 'artifactRootId' | 'artifactService' | 'hubDownload'
 >;
 
-/** The least: the head alone, without pruning. For an engine to begin with and to put its own lists over. */
+/** The least: the head alone, without pruning, in float32. For an engine to begin with and to put its own lists over. */
 export const HEAD_ALONE = {
   attentionModules: [AttentionModule.ATTENTION_MODULE_NONE],
   ffnModules: [FfnModule.FFN_MODULE_NONE],
@@ -32,6 +33,7 @@ export const HEAD_ALONE = {
   maskStructures: [MaskStructure.MASK_STRUCTURE_WEIGHTS],
   maskRules: [MaskRules.MASK_RULES_EXACT],
   prunesDuringTraining: false,
+  precisions: [Precision.PRECISION_FLOAT32],
 } satisfies Partial<EngineCapabilities>;
 
 export interface EngineOptions {

@@ -6,6 +6,7 @@ import {
   FfnModule,
   MaskRules,
   MaskStructure,
+  Precision,
   Pruner,
   TaskKind,
   Unfrozen,
@@ -74,6 +75,7 @@ function capabilitiesOf(
     maskStructures: [MaskStructure.MASK_STRUCTURE_WEIGHTS],
     maskRules: [MaskRules.MASK_RULES_EXACT],
     prunesDuringTraining: false,
+    precisions: [Precision.PRECISION_FLOAT32],
     taskKinds: [TaskKind.TASK_KIND_CLASSIFICATION, TaskKind.TASK_KIND_REGRESSION, TaskKind.TASK_KIND_QUESTION_ANSWERING],
     environment,
   };
