@@ -1,6 +1,8 @@
 /** Options that several commands share, each defined once. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { PRECISION_NAMES } from '../config/precisions';
 import { FRAMEWORKS, type Framework } from '../runtime/trainer-command';
+import type { Precision } from '../sweep/types';
 
 /** Where files are. */
 export interface PlaceOptions {
@@ -12,6 +14,7 @@ export interface PlaceOptions {
 export interface SweepOptions {
   profile?: string;
   backbone?: string;
+  precision?: Precision;
   tasks?: string[];
   seeds?: number[];
   rows?: number | 'all';
@@ -34,7 +37,7 @@ export function addPlaceOptions(command: Command): Command {
 }
 
 export function addSweepOptions(command: Command): Command {
-  return command
+  return addPrecisionOption(command)
     .option('--profile <name>', 'a profile of the sweep file; `quick` is chosen where there is no GPU')
     .option('--backbone <name>', 'a Hugging Face directory, a hub id, or all-MiniLM-L6-v2')
     .option('--tasks <list>', 'tasks instead of those in the file, for example mrpc,rte', parseList)
@@ -45,6 +48,11 @@ export function addSweepOptions(command: Command): Command {
       'the folder of GLUE (MRPC/, …), SQuAD (train-v1.1.json, …), XSum or CNN/DailyMail (train.csv, …), or one with glue/, squad/, xsum/, ' +
         'cnn_dailymail/ (default: SA_ORCH_DATA, the hub, else demo rows)',
     );
+}
+
+export function addPrecisionOption(command: Command): Command {
+  const what = "arithmetic of the frozen backbone (default: the trainer's; float32 on a CPU, bf16 on a GPU)";
+  return command.addOption(new Option('--precision <name>', what).choices(PRECISION_NAMES));
 }
 
 export function addServiceOptions(command: Command): Command {
