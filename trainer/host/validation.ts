@@ -14,6 +14,7 @@ import {
   MaskControl,
   MaskRules,
   MaskStructure,
+  Precision,
   Prune,
   Pruner,
   PruneSchedule,
@@ -75,6 +76,8 @@ export function invalidIdentity({ jobId, specDigest }: SubmitJobRequest): Violat
 export function invalidFields(spec: WholeSpec): Violation[] {
   const found = new Violations();
   checkInputs(found, spec);
+  // Not set is FLOAT32.
+  if (spec.precision !== Precision.PRECISION_UNSPECIFIED) found.isOneOf('spec.precision', spec.precision, Precision);
   if (spec.trials.length === 0) found.add('spec.trials', 'is empty; a job has at least one trial');
   const seen = new Map<string, number>();
   for (const [index, trial] of spec.trials.entries()) {

@@ -30,6 +30,8 @@ class Engine:
 
     architectures: list[str]
     environment: dict[str, str]
+    device: str
+    precisions: list[job_pb2.Precision]
 
     def __init__(self, root: Path, device: str = "cpu", threads: int | None = None, pass_tokens: int | None = None) -> None:
         used_threads = use_threads(threads)
@@ -40,6 +42,10 @@ class Engine:
         transformers.logging.disable_progress_bar()
         self.architectures = [*ARCHITECTURES, *ENCODER_DECODERS]
         target = torch.device(device)
+        self.device = str(target)
+        self.precisions = [job_pb2.PRECISION_FLOAT32]
+        if target.type == "cuda":
+            self.precisions += [job_pb2.PRECISION_TF32, job_pb2.PRECISION_BF16]
         self.environment = {
             "torch": torch.__version__,
             "transformers": transformers.__version__,

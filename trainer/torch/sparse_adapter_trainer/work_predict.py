@@ -11,6 +11,7 @@ from .errors import JobFailed, bad_artifact
 from .model import Part, forward, packed, pairs, passes
 from .modules import TrialModules
 from .pairs import PairSplit
+from .precision import other_precision
 from .progress import Pace
 from .reporting import Reporter
 from .trial_files import trial_folder
@@ -55,6 +56,8 @@ def _source(context: Context, loaded: Loaded, trial: job_pb2.Trial) -> str:
     source = f"{adapter.digest} {loaded.spec.dataset.name} {loaded.spec.backbone.digest}"
     if loaded.spec.dataset.task_kind == SUMMARIZATION:
         source += f" {loaded.spec.predict.generation.SerializeToString(deterministic=True).hex()}"
+    if (precision := other_precision(loaded.spec)) is not None:
+        source += f" {precision}"
     return source
 
 
