@@ -1,5 +1,6 @@
 /** Options that several commands share, each defined once. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
 import { PRECISION_NAMES } from '../config/precisions';
 import { FRAMEWORKS, type Framework } from '../runtime/trainer-command';
 import type { Precision } from '../sweep/types';
@@ -26,7 +27,7 @@ export interface ServiceOptions {
   trainer?: string;
   framework?: Framework;
   python?: string;
-  device?: string;
+  device?: DeviceName;
   threads?: number;
 }
 
@@ -60,7 +61,7 @@ export function addServiceOptions(command: Command): Command {
     .option('--trainer <address>', 'use this trainer (unix:<path> or host:port) instead of starting one')
     .addOption(new Option('--framework <name>', 'of the trainer (default: torch, or tfjs where there is no Python)').choices(FRAMEWORKS))
     .option('--python <path>', 'Python interpreter for the torch trainer (default: an environment made on first use, or SA_ORCH_PYTHON)')
-    .addOption(new Option('--device <kind>', 'where the trainer computes').choices(['auto', 'cpu', 'cuda']))
+    .option('--device <name>', 'where the trainer computes: auto, cpu, cuda, or cuda:<index>', parseDevice)
     .option('--threads <n>', 'CPU threads of the trainer; results to the last digit depend on it', parseInteger);
 }
 
@@ -72,6 +73,11 @@ export function parseList(text: string): string[] {
   const items = text.split(',').map((item) => item.trim());
   if (items.some((item) => item === '')) throw new InvalidArgumentError('must be names with commas between, for example mrpc,rte');
   return items;
+}
+
+export function parseDevice(text: string): DeviceName {
+  if (!isDeviceName(text)) throw new InvalidArgumentError(`must be ${DEVICE_FORMS}`);
+  return text;
 }
 
 export function parseInteger(text: string): number {

@@ -5,6 +5,7 @@
  * An engine's module exports `createEngine`. The host loads it in a process of its own, where it lives for many jobs, one at a time. So
  * an engine may block its event loop for the length of a step, and may run out of memory, and the server goes on.
  */
+import type { DeviceName } from '../../common/device';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import type { Event, Failure, FailureReason } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
@@ -39,8 +40,8 @@ export const HEAD_ALONE = {
 export interface EngineOptions {
   /** The artifact root, absolute. */
   root: string;
-  /** `auto` takes a GPU where there is one. */
-  device: 'auto' | 'cpu' | 'cuda';
+  /** One that is not there, or that the engine cannot choose, is refused by `createEngine`. */
+  device: DeviceName;
   /** CPU threads; where left out, all cores that the process may use. */
   threads: number | undefined;
 }

@@ -15,10 +15,13 @@ import {
 import { packageVersion } from '../../common/package';
 import type { Engine, EngineCapabilities, EngineOptions, JobContext } from '../host/engine';
 
+const NO_INDEX = 'TensorFlow.js takes the first GPU that it sees; set CUDA_VISIBLE_DEVICES to the index instead, with --device cuda';
+
 /** Its trials come one after the other, so that a cohort's size does not bound its memory; this bounds a request. */
 const MAX_COHORT = 64;
 
 export function createEngine({ device, threads }: EngineOptions): Promise<Engine> {
+  if (device.includes(':')) throw new Error(`--device ${device}: ${NO_INDEX}`);
   const used = threads ?? availableParallelism();
   process.env.TF_NUM_INTRAOP_THREADS = String(used);
   // Only now: TensorFlow reads its threads when it is loaded.
