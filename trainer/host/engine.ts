@@ -40,14 +40,13 @@ export const HEAD_ALONE = {
 export interface EngineOptions {
   /** The artifact root, absolute. */
   root: string;
-  /** One that is not there, or that the engine cannot choose, is refused by `createEngine`. */
   device: DeviceName;
   /** CPU threads; where left out, all cores that the process may use. */
   threads: number | undefined;
 }
 
 export interface EngineModule {
-  /** Rejects with an Error for a person where the engine cannot work here, for example for want of a library. */
+  /** Rejects with NoSuchDevice, or with another Error for a person where the engine cannot work here, for example for want of a library. */
   createEngine(this: void, options: EngineOptions): Promise<Engine>;
 }
 
@@ -80,6 +79,11 @@ export interface JobContext {
   breathe(): Promise<void>;
   /** Whether to write checkpoints and throw Interrupted; as of the last breath. */
   readonly checkpointAsked: boolean;
+}
+
+/** The device that the command line names is not there, or the engine cannot choose it; the message says what would be right. */
+export class NoSuchDevice extends Error {
+  override readonly name = 'NoSuchDevice';
 }
 
 /** A job, or one trial of it, cannot go on. The message is for a person: what, where, and what would help. */
