@@ -3,7 +3,11 @@ import type { Precision } from '../sweep/types';
 import type { DefaultPrecision } from '../trainer-client/capabilities';
 import type { OnProgress } from './output';
 
-/** One line, and none where a CPU computes as it always did. `asked`: null where the user named none. */
+/**
+ * One line, and none where a CPU computes as it always did.
+ *
+ * @param asked null where the user named none
+ */
 export function sayPrecision(asked: Precision | null, standard: DefaultPrecision, onProgress: OnProgress): void {
   const text = asked === null ? ofDefault(standard) : ofChoice(asked, standard);
   if (text !== null) onProgress('✓', 'precision', text);

@@ -39,9 +39,10 @@ export function readRequest(nameOrFile: string, options: SweepOptions): Request 
 }
 
 /**
- * Finds backbone and data, with a progress line for each and one for what may surprise, and returns what plans the sweep with the
- * precision that holds where the user named none. Only a trainer knows that one, and nothing of a plan can be wrong with one
- * precision and right with another: what is wrong is said here, before any service.
+ * Finds backbone and data, with a progress line for each and one for what may surprise, and returns
+ * what plans the sweep with the precision that holds where the user named none. Only a trainer knows
+ * that one; but nothing of a plan can be wrong with one precision and right with another, so what is
+ * wrong is said here, before any service.
  */
 export async function planRequest(
   request: Request,

@@ -19,8 +19,9 @@ import type { Progressive, TrainSettings } from './sweep-config';
 
 export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';
 /**
- * By the kind of device that the trainer computes on, for encoders and encoder–decoders alike. A GPU is several times as fast in
- * bf16; on a CPU, where that gains less than twice, results that other machines come to as well are worth more.
+ * By the kind of device that the trainer computes on, for encoders and encoder–decoders alike. A GPU is
+ * several times as fast in bf16; on a CPU, where that gains less than twice, results that other
+ * machines come to as well are worth more.
  */
 export const DEFAULT_PRECISION: Readonly<Record<'cpu' | 'cuda', Precision>> = { cpu: 'float32', cuda: 'bf16' };
 export const DEFAULT_SEEDS: readonly number[] = [1, 2, 3];

@@ -43,8 +43,8 @@ export function variantsOf(trials: readonly Trial[]): Variant[] {
 }
 
 /**
- * The dense row that a row is compared with: of the same adapter where there is one, else the task's first of the same precision.
- * null for a dense row, and where there is none.
+ * The dense row that a row is compared with: of the same precision, and of the same adapter where there
+ * is one, else the task's first. null for a dense row, and where there is none.
  */
 export function referenceOf(variant: Variant, variants: readonly Variant[]): Variant | null {
   if (variant.config.prune.pruner === 'none') {
@@ -68,7 +68,7 @@ export function budgetReferenceOf(variant: Variant, variants: readonly Variant[]
   return dense.find((candidate) => kept.get(candidate) === kept.get(variant)) ?? null;
 }
 
-/** The dense rows of the same precision: a difference is that of two masks, never that of two kinds of arithmetic. */
+/** The dense rows of the same precision: a difference is that of two masks, never of two arithmetics. */
 function denseOf(variants: readonly Variant[], { precision }: Variant['config']): Variant[] {
   return variants.filter(({ config }) => config.prune.pruner === 'none' && config.precision === precision);
 }

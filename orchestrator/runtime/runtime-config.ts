@@ -36,7 +36,7 @@ export interface LocalTrainer {
   ownPython: string | null;
   /** null: the trainer chooses. */
   device: DeviceName | null;
-  /** CUDA_VISIBLE_DEVICES where `start` was called; absent: not set there, so that all GPUs are seen. */
+  /** CUDA_VISIBLE_DEVICES where `start` was called; absent: not set there, so all GPUs are seen. */
   visibleGpus?: string;
   threads: number | null;
 }

@@ -41,7 +41,11 @@ export async function setUpTrainer(framework: Framework, { python, onProgress }:
   }
 }
 
-/** @throws UserError (exit 2) for a device that trainers of this framework cannot choose; whether it is there they find out themselves */
+/**
+ * Whether a device is there, a trainer finds out itself.
+ *
+ * @throws UserError (exit 2) for one that trainers of this framework cannot choose
+ */
 export function checkDevice(framework: Framework, device: DeviceName | null): void {
   if (framework !== 'tfjs' || !device?.includes(':')) return;
   const [, index] = device.split(':');

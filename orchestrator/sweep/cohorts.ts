@@ -3,10 +3,11 @@ import { precisionOf } from '../config/precisions';
 import type { Cohort, Trial } from './types';
 
 /**
- * Forms cohorts: trials of the same data set, backbone, precision and adapter name, at most `maxCohort` of them, in sizes that
- * differ by one at most. A trial that trains all of its backbone is alone: there is no frozen layer to share. Data sets come in
- * the order of the trials. Within one, trials are taken by seed: those that share initial weights share snip scores, and the
- * seeds' pairs with the dense adapter are complete as early as may be.
+ * Forms cohorts: trials of the same data set, backbone, precision and adapter name, at most
+ * `maxCohort` of them, in sizes that differ by one at most. A trial that trains all of its backbone is
+ * alone: there is no frozen layer to share. Data sets come in the order of the trials. Within one,
+ * trials are taken by seed: those that share initial weights share snip scores, and the seeds' pairs
+ * with the dense adapter are complete as early as may be.
  */
 export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort[] {
   if (!Number.isInteger(maxCohort) || maxCohort < 1) {

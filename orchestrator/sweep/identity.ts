@@ -10,7 +10,10 @@ export function digestOf(value: unknown): string {
   return createHash('sha256').update(canonicalJson(value)).digest('hex');
 }
 
-/** `t` and 16 hex digits, from everything that a trial computes from: data set, backbone, adapter, pruning, training, generation, precision, seed. */
+/**
+ * `t` and 16 hex digits, from everything that a trial computes from: data set, backbone, adapter,
+ * pruning, training, generation, precision, seed.
+ */
 export function trialId(trial: Omit<Trial, 'id'>): string {
   const { task, dataset, backbone, adapter, prune, train, generation, precision, seed } = trial;
   return `t${digestOf({ format: TRIAL_FORMAT, task, dataset, backbone, adapter, prune, train, generation, precision, seed }).slice(0, 16)}`;

@@ -18,7 +18,7 @@ export type MaskControl = 'none' | 'inverted' | 'shuffled';
 export type MaskStructure = 'weights' | 'n_m' | 'units';
 export type MaskRules = 'exact' | 'official';
 export type LearningRateSchedule = 'linear' | 'constant';
-/** How the frozen backbone is computed. Words as in `Precision` of job.proto, which says what each means. */
+/** How the frozen backbone is computed. Words as in `Precision` of job.proto, which explains them. */
 export type Precision = 'float32' | 'tf32' | 'bf16';
 export type TaskKind = 'classification' | 'regression' | 'question_answering' | 'summarization';
 

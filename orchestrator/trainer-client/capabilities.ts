@@ -57,7 +57,7 @@ function checkPrecisions({ trials }: Plan, capabilities: Capabilities): string[]
     .map((precision) => `precision ${precision} is not among the trainer's: ${able.join(', ')}`);
 }
 
-/** What a trainer lists. Every one computes in float32, those too that were written before precisions were listed. */
+/** What a trainer lists, and float32: one that was written before precisions were listed has it too. */
 function precisionsOf({ precisions }: Pick<Capabilities, 'precisions'>): Precision[] {
   const others = Object.entries(PRECISIONS) as [keyof typeof PRECISIONS, number][];
   return ['float32', ...others.filter(([, value]) => precisions.includes(value)).map(([name]) => name)];

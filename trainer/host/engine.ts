@@ -46,7 +46,10 @@ export interface EngineOptions {
 }
 
 export interface EngineModule {
-  /** Rejects with NoSuchDevice, or with another Error for a person where the engine cannot work here, for example for want of a library. */
+  /**
+   * Rejects with NoSuchDevice, or with another Error for a person where the engine cannot work here, for
+   * example for want of a library.
+   */
   createEngine(this: void, options: EngineOptions): Promise<Engine>;
 }
 
@@ -81,7 +84,10 @@ export interface JobContext {
   readonly checkpointAsked: boolean;
 }
 
-/** The device that the command line names is not there, or the engine cannot choose it; the message says what would be right. */
+/**
+ * The device that the command line names is not there, or the engine cannot choose it. The message says
+ * what would be right.
+ */
 export class NoSuchDevice extends Error {
   override readonly name = 'NoSuchDevice';
 }
