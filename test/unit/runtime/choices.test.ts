@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { examine } from '../../../orchestrator/runtime/doctor';
+import type { DeviceName } from '../../../common/device';
 import { parseDevice } from '../../../orchestrator/cli/options';
 import { UserError } from '../../../orchestrator/cli/output';
 import { findBasePython, probeInterpreter } from '../../../orchestrator/runtime/python';
@@ -12,7 +13,8 @@ import type { LocalTrainer, RuntimeConfig } from '../../../orchestrator/runtime/
 import { refuseOtherWishes } from '../../../orchestrator/runtime/runtime-plan';
 import { servicesFor } from '../../../orchestrator/runtime/services';
 import { findTemporalBinary } from '../../../orchestrator/runtime/temporal-binary';
-import { checkDevice, chooseFramework } from '../../../orchestrator/runtime/trainer-command';
+import { checkDevice, chooseFramework, type Framework } from '../../../orchestrator/runtime/trainer-command';
+import { expectedPrecision } from '../../../orchestrator/runtime/expected-precision';
 import { expectsGpu } from '../../../orchestrator/runtime/gpu';
 import { externalTemporal } from '../../../orchestrator/runtime/temporal-client';
 import { serverArguments } from '../../../orchestrator/runtime/temporal-server';
@@ -245,6 +247,28 @@ describe('the device', () => {
     expect([expectsGpu('cuda:1'), expectsGpu('cuda'), expectsGpu('cpu')]).toEqual([true, true, false]);
     expect(expectsGpu('auto', { CUDA_VISIBLE_DEVICES: '' })).toBe(false);
     expect(expectsGpu('auto', { CUDA_VISIBLE_DEVICES: '-1' })).toBe(false);
+  });
+});
+
+describe('the precision that a start would take', () => {
+  const NO_GPU = { CUDA_VISIBLE_DEVICES: '' };
+  const remembered = (framework: Framework, device: DeviceName | null): void => {
+    const trainer = { kind: 'local', framework, address: `unix:${folder}/none.sock`, device };
+    writeFileSync(join(folder, 'runtime.json'), JSON.stringify({ format: 2, trainer }));
+  };
+
+  it('is float32 where no GPU can be used', async () => {
+    expect(await expectedPrecision(folder, NO_GPU)).toEqual({ precision: 'float32', unlisted: null });
+  });
+
+  it.each([
+    ['torch', 'cuda:1', { precision: 'bf16', unlisted: null }],
+    ['torch', 'cpu', { precision: 'float32', unlisted: null }],
+    ['torch', null, { precision: 'float32', unlisted: null }],
+    ['tfjs', 'cuda', { precision: 'float32', unlisted: 'bf16' }],
+  ] as const)('is that of the trainer that ran here last: %s on %s', async (framework, device, expected) => {
+    remembered(framework, device);
+    expect(await expectedPrecision(folder, NO_GPU)).toEqual(expected);
   });
 });
 
