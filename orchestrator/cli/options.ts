@@ -1,6 +1,9 @@
 /** Options that several commands share, each defined once. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
+import { PRECISION_NAMES } from '../config/precisions';
 import { FRAMEWORKS, type Framework } from '../runtime/trainer-command';
+import type { Precision } from '../sweep/types';
 
 /** Where files are. */
 export interface PlaceOptions {
@@ -12,6 +15,7 @@ export interface PlaceOptions {
 export interface SweepOptions {
   profile?: string;
   backbone?: string;
+  precision?: Precision;
   tasks?: string[];
   seeds?: number[];
   rows?: number | 'all';
@@ -23,7 +27,7 @@ export interface ServiceOptions {
   trainer?: string;
   framework?: Framework;
   python?: string;
-  device?: string;
+  device?: DeviceName;
   threads?: number;
 }
 
@@ -34,7 +38,7 @@ export function addPlaceOptions(command: Command): Command {
 }
 
 export function addSweepOptions(command: Command): Command {
-  return command
+  return addPrecisionOption(command)
     .option('--profile <name>', 'a profile of the sweep file; `quick` is chosen where there is no GPU')
     .option('--backbone <name>', 'a Hugging Face directory, a hub id, or all-MiniLM-L6-v2')
     .option('--tasks <list>', 'tasks instead of those in the file, for example mrpc,rte', parseList)
@@ -47,12 +51,17 @@ export function addSweepOptions(command: Command): Command {
     );
 }
 
+export function addPrecisionOption(command: Command): Command {
+  const what = "arithmetic of the frozen backbone (default: the trainer's; float32 on a CPU, bf16 on a GPU)";
+  return command.addOption(new Option('--precision <name>', what).choices(PRECISION_NAMES));
+}
+
 export function addServiceOptions(command: Command): Command {
   return command
     .option('--trainer <address>', 'use this trainer (unix:<path> or host:port) instead of starting one')
     .addOption(new Option('--framework <name>', 'of the trainer (default: torch, or tfjs where there is no Python)').choices(FRAMEWORKS))
     .option('--python <path>', 'Python interpreter for the torch trainer (default: an environment made on first use, or SA_ORCH_PYTHON)')
-    .addOption(new Option('--device <kind>', 'where the trainer computes').choices(['auto', 'cpu', 'cuda']))
+    .option('--device <name>', 'where the trainer computes: auto, cpu, cuda, or cuda:<index>', parseDevice)
     .option('--threads <n>', 'CPU threads of the trainer; results to the last digit depend on it', parseInteger);
 }
 
@@ -64,6 +73,11 @@ export function parseList(text: string): string[] {
   const items = text.split(',').map((item) => item.trim());
   if (items.some((item) => item === '')) throw new InvalidArgumentError('must be names with commas between, for example mrpc,rte');
   return items;
+}
+
+export function parseDevice(text: string): DeviceName {
+  if (!isDeviceName(text)) throw new InvalidArgumentError(`must be ${DEVICE_FORMS}`);
+  return text;
 }
 
 export function parseInteger(text: string): number {

@@ -3,7 +3,8 @@ import { Command } from 'commander';
 import { adapterLabel } from '../config/adapter-kinds';
 import { OFFICIAL_RULES } from '../report/format';
 import { controlWords, maskWords } from '../report/variants';
-import { artifactRoot } from '../runtime/paths';
+import { expectedPrecision } from '../runtime/expected-precision';
+import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { readResult } from '../store/sweep-store';
 import { budgetOf } from '../sweep/budget';
 import { datasetOf } from '../sweep/lookup';
@@ -12,6 +13,7 @@ import { planWarnings } from '../sweep/warnings';
 import { formatDuration } from './live-view';
 import { addJsonOption, addPlaceOptions, addSweepOptions, type PlaceOptions, type SweepOptions } from './options';
 import { plural, printJson, progressLine, progressLineOnStderr, runAction } from './output';
+import { sayPrecision } from './precision';
 import { count, planRequest, readRequest } from './request';
 
 type PlanOptions = SweepOptions & PlaceOptions & { sweep: string; json?: boolean };
@@ -28,7 +30,11 @@ export function planCommand(): Command {
   return addJsonOption(addPlaceOptions(addSweepOptions(command))).action((options: PlanOptions) =>
     runAction(options.json === true, async () => {
       const request = readRequest(options.sweep, options);
-      const plan = await planRequest(request, options, options.json ? progressLineOnStderr : progressLine);
+      const onProgress = options.json ? progressLineOnStderr : progressLine;
+      const planWith = await planRequest(request, options, onProgress);
+      const standard = await expectedPrecision(stateDirectory(options.stateDir));
+      const plan = planWith(standard.precision);
+      sayPrecision(request.config.precision, standard, onProgress);
       const trials = plan.trials.map((trial) => ({ ...trial, budget: trialBudget(plan, trial) }));
       const seconds = await estimateSeconds(plan, artifactRoot(options.root));
       if (options.json) return printJson({ ...plan, trials, warnings: planWarnings(plan), estimated_seconds: seconds });

@@ -7,7 +7,7 @@ import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
 import { planSweep } from '../sweep/plan';
 import { planWarnings } from '../sweep/warnings';
-import type { Plan, PlannedDataset } from '../sweep/types';
+import type { Plan, PlannedDataset, Precision } from '../sweep/types';
 import type { SweepOptions } from './options';
 import { plural, type OnProgress } from './output';
 
@@ -24,6 +24,7 @@ export interface Request {
 export function readRequest(nameOrFile: string, options: SweepOptions): Request {
   const overrides = {
     backbone: options.backbone,
+    precision: options.precision,
     tasks: options.tasks?.map((name) => ({ name })),
     seeds: options.seeds,
     rows: options.rows,
@@ -37,8 +38,17 @@ export function readRequest(nameOrFile: string, options: SweepOptions): Request 
   };
 }
 
-/** Finds backbone and data and plans the sweep, with a progress line for each, and one for what may surprise. */
-export async function planRequest(request: Request, options: SweepOptions, onProgress: OnProgress): Promise<Plan> {
+/**
+ * Finds backbone and data, with a progress line for each and one for what may surprise, and returns
+ * what plans the sweep with the precision that holds where the user named none. Only a trainer knows
+ * that one; but nothing of a plan can be wrong with one precision and right with another, so what is
+ * wrong is said here, before any service.
+ */
+export async function planRequest(
+  request: Request,
+  options: SweepOptions,
+  onProgress: OnProgress,
+): Promise<(defaultPrecision: Precision) => Plan> {
   const { config, profileReason } = request;
   const backbone = await resolveBackbone(config.backbone, { onProgress });
   onProgress('✓', 'backbone', `${backbone.name}, ${(backbone.weights / 1e6).toFixed(1)} M weights`);
@@ -52,8 +62,9 @@ export async function planRequest(request: Request, options: SweepOptions, onPro
     const reason = 'no --data-dir, no SA_ORCH_DATA, and the hub was not reached';
     onProgress('!', 'demo rows', `generated here, not ${benchmarksOf(demo)}: ${reason}`);
   }
-  const plan = planSweep(config, { backbone, datasets, maxCohort: COHORT_SIZE, profileReason });
-  for (const warning of planWarnings(plan)) onProgress('!', 'masks', warning);
+  const plan = (defaultPrecision: Precision) =>
+    planSweep(config, { backbone, datasets, maxCohort: COHORT_SIZE, defaultPrecision, profileReason });
+  for (const warning of planWarnings(plan('float32'))) onProgress('!', 'masks', warning);
   return plan;
 }
 

@@ -7,6 +7,7 @@ import type { SweepConfig } from '../config/sweep-config';
 import { glueTask, numLabels } from '../data/glue-tasks';
 import { PUBLISHED_TASK_NAMES, publishedKind } from '../data/published-tasks';
 import { QUESTION_OUTPUTS } from '../data/squad-tasks';
+import type { Precision } from '../sweep/types';
 import type { PlaceOptions, ServiceOptions } from './options';
 import { UserError } from './output';
 import { resolveSeedFlags } from './seed-flags';
@@ -22,6 +23,7 @@ export const INITS = { bert: 'gaussian', lora: 'zero_up' } as const;
 export interface RunOptions extends PlaceOptions, ServiceOptions {
   task?: string;
   backbone?: string;
+  precision?: Precision;
   dataDir?: string;
   compat?: (typeof COMPAT_NAMES)[number];
   adapter?: string;
@@ -151,6 +153,7 @@ function settingsOf(options: RunOptions, task: string): Settings {
   return {
     compat: options.compat,
     backbone: options.backbone,
+    precision: options.precision,
     tasks: [task],
     adapter: adapterOf(options),
     compare: [

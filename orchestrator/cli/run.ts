@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { ADAPTER_KIND_NAMES } from '../config/adapter-kinds';
 import { COMPAT_NAMES } from '../config/compat';
 import { PRUNER_NAMES } from '../config/pruners';
-import { addJsonOption, addPlaceOptions, addServiceOptions, parseInteger, parseNumber } from './options';
+import { addJsonOption, addPlaceOptions, addPrecisionOption, addServiceOptions, parseInteger, parseNumber } from './options';
 import { runAction } from './output';
 import { ATTN_MODES, ATTN_OPTIONS, configOf, FFN_MODES, FFN_OPTIONS, inFlags, INITS, NORMS, type RunOptions } from './run-settings';
 import { addSeedFlags, parseScalar, parseSwitch } from './seed-flags';
@@ -25,7 +25,16 @@ export function runCommand(): Command {
   const command = new Command('run')
     .description('run one trial (a sweep of one)')
     .option('--task <name>', 'a task of GLUE, squad, squad_v2, xsum or cnn_dailymail, for example mrpc');
-  for (const add of [addAdapterFlags, addPruneFlags, addTrainFlags, addSeedFlags, addPlaceOptions, addServiceOptions, addJsonOption])
+  for (const add of [
+    addAdapterFlags,
+    addPruneFlags,
+    addTrainFlags,
+    addPrecisionOption,
+    addSeedFlags,
+    addPlaceOptions,
+    addServiceOptions,
+    addJsonOption,
+  ])
     add(command);
   return command.addHelpText('after', EXAMPLES).action((options: RunOptions) =>
     runAction(options.json === true, async () => {

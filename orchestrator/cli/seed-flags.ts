@@ -24,14 +24,14 @@ const AT_THE_END = `results are those of the last step, and checkpoints come by 
 const ALWAYS = `a run always trains and evaluates: ${LEAVE_OUT}`;
 const NO_DROPOUT = `modules have no dropout of their own: ${LEAVE_OUT}`;
 const MATRICES = `down and up matrices alone are pruned: ${LEAVE_OUT}`;
-const FLOAT32 = `trainers compute in float32: ${LEAVE_OUT}`;
 const NO_EFFECT = 'has no effect in the published code';
 
 /** What to do instead of each flag that has no meaning here. */
 const INSTEAD: Record<string, string> = {
   'unfreeze-params': `what is trained follows from the adapter (all of the backbone: --adapter full): ${LEAVE_OUT}`,
-  fp16: FLOAT32,
-  bf16: FLOAT32,
+  fp16: '--precision bf16 is the half precision that is built',
+  bf16: '--precision bf16',
+  tf32: '--precision tf32',
   'output-dir': "--root <dir> is where all results go; a trial's are in trials/<id>/ there",
   'overwrite-output-dir': `nothing is overwritten, and what is done is not run again: ${LEAVE_OUT}`,
   'do-train': ALWAYS,

@@ -11,7 +11,7 @@ import { ensureUp } from '../runtime/up';
 import { readResults, removeResult, writePlan } from '../store/sweep-store';
 import type { Plan } from '../sweep/types';
 import { connectTrainer } from '../trainer-client/client';
-import { checkPlan } from '../trainer-client/capabilities';
+import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
 import { workflowState } from './follow';
 import {
@@ -24,6 +24,7 @@ import {
   type SweepOptions,
 } from './options';
 import { plural, printJson, progressLine, progressLineOnStderr, runAction, UserError, type OnProgress } from './output';
+import { sayPrecision } from './precision';
 import { planRequest, readRequest, type Request } from './request';
 
 export interface LaunchOptions extends PlaceOptions, ServiceOptions {
@@ -55,7 +56,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
   const root = artifactRoot(options.root);
   const stateDir = stateDirectory(options.stateDir);
   // Before any service: a wrong request should fail in a second, not after a minute's set-up.
-  const plan = await planRequest(request, options, onProgress);
+  const planWith = await planRequest(request, options, onProgress);
   const runtime = await ensureUp({
     stateDir,
     root,
@@ -66,7 +67,12 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
     trainerAddress: options.trainer,
     onProgress,
   });
-  const { slots } = await checkTrainer(runtime.trainer.address, plan, root);
+  const capabilities = await capabilitiesOf(runtime.trainer.address);
+  const standard = defaultPrecision(capabilities);
+  const plan = planWith(standard.precision);
+  checkTrainer(runtime.trainer.address, capabilities, plan, root);
+  sayPrecision(request.config.precision, standard, onProgress);
+  const { slots } = capabilities;
   const client = await connectTemporal(stateDir);
   try {
     const how = await submit(client, root, plan, { taskQueue: runtime.taskQueue, slots, retryFailed: options.retryFailed === true });
@@ -131,25 +137,27 @@ function say(onProgress: OnProgress, plan: Plan, how: Submitted): void {
   onProgress('✓', `sweep ${plan.sweep_id}`, words[how]);
 }
 
-/** Refuses a plan that the trainer cannot do, before any job, with the list of what lacks. Returns what it can do. */
-async function checkTrainer(address: string, plan: Plan, root: string): Promise<Capabilities> {
+async function capabilitiesOf(address: string): Promise<Capabilities> {
   const trainer = connectTrainer(address);
   try {
-    const capabilities = await trainer.getCapabilities();
-    const lacking = checkPlan(plan, capabilities);
-    if (lacking.length > 0) {
-      const hint = capabilities.framework === 'tfjs' ? 'The PyTorch trainer does more: --framework torch.' : undefined;
-      throw new UserError(`the trainer at ${address} cannot run this sweep:\n  ${lacking.join('\n  ')}`, 2, hint);
-    }
-    if (capabilities.artifactRootId !== artifactRootId(root)) {
-      throw new UserError(
-        `the trainer at ${address} works on another artifact root than ${root}`,
-        2,
-        'Start the trainer with --root on the same folder (a shared disk will do); sending files to a trainer elsewhere is not implemented yet.',
-      );
-    }
-    return capabilities;
+    return await trainer.getCapabilities();
   } finally {
     trainer.close();
+  }
+}
+
+/** Refuses a plan that the trainer cannot do, before any job, with the list of what lacks. */
+function checkTrainer(address: string, capabilities: Capabilities, plan: Plan, root: string): void {
+  const lacking = checkPlan(plan, capabilities);
+  if (lacking.length > 0) {
+    const hint = capabilities.framework === 'tfjs' ? 'The PyTorch trainer does more: --framework torch.' : undefined;
+    throw new UserError(`the trainer at ${address} cannot run this sweep:\n  ${lacking.join('\n  ')}`, 2, hint);
+  }
+  if (capabilities.artifactRootId !== artifactRootId(root)) {
+    throw new UserError(
+      `the trainer at ${address} works on another artifact root than ${root}`,
+      2,
+      'Start the trainer with --root on the same folder (a shared disk will do); sending files to a trainer elsewhere is not implemented yet.',
+    );
   }
 }

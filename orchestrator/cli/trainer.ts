@@ -1,17 +1,18 @@
 /** `sa-orch trainer`: a trainer in the foreground, for a GPU box. */
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import type { DeviceName } from '../../common/device';
 import { runInForeground } from '../runtime/foreground';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
-import { FRAMEWORKS, setUpTrainer, trainerArguments, type Framework } from '../runtime/trainer-command';
-import { addPlaceOptions, parseInteger, type PlaceOptions } from './options';
+import { checkDevice, FRAMEWORKS, setUpTrainer, trainerArguments, type Framework } from '../runtime/trainer-command';
+import { addPlaceOptions, parseDevice, parseInteger, type PlaceOptions } from './options';
 import { progressLineOnStderr, runAction } from './output';
 
 interface TrainerOptions extends PlaceOptions {
   framework: Framework;
   listen: string;
   python?: string;
-  device?: string;
+  device?: DeviceName;
   threads?: number;
   queueLength?: number;
   insecure?: boolean;
@@ -27,7 +28,7 @@ export function trainerCommand(): Command {
     .addOption(new Option('--framework <name>', 'training framework').choices(FRAMEWORKS).default('torch'))
     .requiredOption('--listen <address>', 'unix:<path>, or host:port with --tls-cert and --tls-key, or with --insecure')
     .option('--python <path>', 'torch: Python interpreter (default: an environment that is made on first use, or SA_ORCH_PYTHON)')
-    .addOption(new Option('--device <kind>', 'where it computes').choices(['auto', 'cpu', 'cuda']))
+    .option('--device <name>', 'where it computes: auto, cpu, cuda, or cuda:<index>', parseDevice)
     .option('--threads <n>', 'CPU threads; results to the last digit depend on it', parseInteger)
     .option('--queue-length <n>', 'how many jobs may wait', parseInteger)
     .option('--insecure', 'listen on TCP without TLS: anybody who reaches the port can run jobs')
@@ -41,6 +42,7 @@ export function trainerCommand(): Command {
     );
   return addPlaceOptions(command).action((options: TrainerOptions) =>
     runAction(options.json === true, async () => {
+      checkDevice(options.framework, options.device ?? null);
       const {
         file,
         args: first,

@@ -95,6 +95,7 @@ export function completeConfig(
     profile,
     profiles: Object.entries(profiles ?? {}).map(([key, value]) => ({ name: key, description: value.description ?? '' })),
     backbone: settings.backbone ?? defaults.DEFAULT_BACKBONE,
+    precision: settings.precision ?? null,
     tasks: settings.tasks.map((task) => ({ ...task, train: completeTrain(mergeTrain(train, task.train), kindOf(task)) })),
     compare: (settings.compare ?? [{ pruner: ['none'] }]).map((line, i) =>
       completeLine(adapter, line, originOf(i), settings.compat ?? 'none'),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { adapter } from './adapter-schema';
 import { compareLine } from './compare-schema';
 import { COMPAT_NAMES, compatOf, type Compat } from './compat';
+import { PRECISION_NAMES } from './precisions';
 import { choice, chosenBy, count, list, map, text, whole } from './schema-parts';
 import { identifier, taskSchema, train } from './task-schema';
 import { generation } from './generation-schema';
@@ -16,6 +17,7 @@ const seeds = list(whole(0, Number.MAX_SAFE_INTEGER)).refine((value) => new Set(
 /** What a sweep file and each of its profiles may say. `compat`: what holds there. */
 const settings = (ownNames: readonly string[], compat: Compat) => ({
   backbone: text.optional(),
+  precision: choice(PRECISION_NAMES).optional(),
   tasks: list(taskSchema(ownNames)).optional(),
   adapter: adapter.optional(),
   compat: choice(COMPAT_NAMES).optional(),

@@ -3,6 +3,7 @@ import type {
   GenerationConfig,
   MaskControl,
   MaskRules,
+  Precision,
   PruneConfig,
   PruneSchedule,
   PruneScope,
@@ -112,6 +113,8 @@ export interface SweepConfig {
   profiles: { name: string; description: string }[];
   /** A directory, a hub id or the small default's name. */
   backbone: string;
+  /** null: that of the trainer's device (DEFAULT_PRECISION). */
+  precision: Precision | null;
   tasks: TaskConfig[];
   compare: CompareLine[];
   seeds: number[];

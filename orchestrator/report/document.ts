@@ -46,13 +46,14 @@ export function documentOf(summary: SweepSummary): ReportDocument {
   };
 }
 
-function facts({ trials, backbone, profile, profile_reason: reason }: SweepSummary): string[] {
+function facts({ trials, backbone, precisions, profile, profile_reason: reason }: SweepSummary): string[] {
   const outcome = [`${trials.done} of ${trials.planned} trials done`];
   if (trials.failed > 0) outcome.push(`${trials.failed} failed`);
   if (trials.cancelled > 0) outcome.push(`${trials.cancelled} cancelled`);
   return [
     outcome.join(', '),
     `backbone ${backbone.name}, ${formatCount(backbone.weights)} weights`,
+    ...(precisions === undefined ? [] : [`precision ${precisions.join(', ')}`]),
     ...(profile === null ? [] : [`profile ${profile}${reason === null ? '' : ` (${reason})`}`]),
   ];
 }

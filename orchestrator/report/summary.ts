@@ -1,5 +1,6 @@
+import { precisionOf } from '../config/precisions';
 import { budgetOf, sum } from '../sweep/budget';
-import type { Budget, MaskRules, Plan, PlannedDataset, Trial, TrialResult } from '../sweep/types';
+import type { Budget, MaskRules, Plan, PlannedDataset, Precision, Trial, TrialResult } from '../sweep/types';
 import { meanOf, pairedDifference, type Mean, type PairedDifference } from './statistics';
 import { budgetReferenceOf, referenceOf, variantsOf, type Variant } from './variants';
 
@@ -69,6 +70,8 @@ export interface SweepSummary {
   profile: string | null;
   profile_reason: string | null;
   backbone: { name: string; digest: string; model_type: string; weights: number };
+  /** Of its trials, in their order; absent where all are float32. */
+  precisions?: Precision[];
   datasets: Pick<PlannedDataset, 'task' | 'digest' | 'source' | 'splits' | 'max_length'>[];
   trials: { planned: number; done: number; failed: number; cancelled: number };
   tasks: TaskSummary[];
@@ -103,12 +106,18 @@ export function summarize(plan: Plan, results: readonly TrialResult[], baselines
     profile: plan.profile,
     profile_reason: plan.profile_reason,
     backbone: { name, digest, model_type, weights },
+    ...precisionsOf(plan),
     datasets: plan.datasets.map(({ task, digest, source, splits, max_length }) => ({ task, digest, source, splits, max_length })),
     trials: { planned: plan.trials.length, done: count('done'), failed: count('failed'), cancelled: count('cancelled') },
     tasks,
     failures,
     warnings: collectWarnings(plan.trials, byId),
   };
+}
+
+function precisionsOf({ trials }: Plan): Pick<SweepSummary, 'precisions'> {
+  const precisions = [...new Set(trials.map(precisionOf))];
+  return precisions.every((precision) => precision === 'float32') ? {} : { precisions };
 }
 
 type Results = ReadonlyMap<string, TrialResult>;

@@ -7,7 +7,8 @@ export function renderTable(plan: Plan, results: readonly TrialResult[], baselin
   const summary = summarize(plan, results, baselines);
   const { done, planned, failed } = summary.trials;
   const outcome = `${done} of ${planned} trials done${failed > 0 ? `, ${failed} failed (see the report)` : ''}`;
-  return [dataStatement(summary), ...summary.tasks.map(taskTable), outcome].join('\n\n');
+  const precision = summary.precisions === undefined ? '' : `, precision ${summary.precisions.join(', ')}`;
+  return [dataStatement(summary), ...summary.tasks.map(taskTable), `${outcome}${precision}`].join('\n\n');
 }
 
 function taskTable(task: TaskSummary): string {

@@ -1,4 +1,5 @@
 import { adapterName, bottleneckLabel } from '../config/adapter-kinds';
+import { precisionOf } from '../config/precisions';
 import { canonicalJson } from '../sweep/canonical';
 import type { PruneConfig, Trial } from '../sweep/types';
 
@@ -6,7 +7,7 @@ import type { PruneConfig, Trial } from '../sweep/types';
 export interface Variant {
   trials: Trial[];
   /** Of every trial: all but its seed. */
-  config: Pick<Trial, 'adapter' | 'prune' | 'train'>;
+  config: Pick<Trial, 'adapter' | 'prune' | 'train' | 'precision'>;
   /** `dense`, `snip`; with what else tells it from the task's other rows: `snip (lora)`, `snip (norm none)`. */
   label: string;
   /** `64`, or `64/16` for attention/feed-forward; `–` without a module. */
@@ -20,17 +21,21 @@ const PRUNE_DETAILS = ['scoring_rows', 'temperature', 'rounds', 'schedule', 'beg
 export function variantsOf(trials: readonly Trial[]): Variant[] {
   const groups = new Map<string, Trial[]>();
   for (const trial of trials) {
-    const { adapter, prune, train } = trial;
-    const key = canonicalJson({ adapter, prune, train });
+    const { adapter, prune, train, precision } = trial;
+    const key = canonicalJson({ adapter, prune, train, precision });
     groups.set(key, [...(groups.get(key) ?? []), trial]);
   }
   return [...groups.values()].map((group) => {
-    const { adapter, prune, train } = group[0]!;
-    const details = [...adapterDetails(group[0]!, trials), ...pruneDetails(group[0]!, trials)];
+    const { adapter, prune, train, precision } = group[0]!;
+    const details = [
+      ...adapterDetails(group[0]!, trials),
+      ...pruneDetails(group[0]!, trials),
+      ...(isVaried(trials, precisionOf) ? [precisionOf(group[0]!)] : []),
+    ];
     const name = prune.pruner === 'none' ? 'dense' : prune.pruner;
     return {
       trials: group,
-      config: { adapter, prune, train },
+      config: { adapter, prune, train, precision },
       label: details.length === 0 ? name : `${name} (${details.join(', ')})`,
       bottleneck: bottleneckLabel(adapter),
     };
@@ -38,14 +43,14 @@ export function variantsOf(trials: readonly Trial[]): Variant[] {
 }
 
 /**
- * The dense row that a row is compared with: of the same adapter where there is one, else the task's first. null for a dense row, and
- * where the sweep has no dense one.
+ * The dense row that a row is compared with: of the same precision, and of the same adapter where there
+ * is one, else the task's first. null for a dense row, and where there is none.
  */
 export function referenceOf(variant: Variant, variants: readonly Variant[]): Variant | null {
   if (variant.config.prune.pruner === 'none') {
     return null;
   }
-  const dense = variants.filter(({ config }) => config.prune.pruner === 'none');
+  const dense = denseOf(variants, variant.config);
   const adapter = canonicalJson(variant.config.adapter);
   return dense.find(({ config }) => canonicalJson(config.adapter) === adapter) ?? dense[0] ?? null;
 }
@@ -59,8 +64,13 @@ export function budgetReferenceOf(variant: Variant, variants: readonly Variant[]
   if (reference === null) {
     return null;
   }
-  const dense = [reference, ...variants.filter(({ config }) => config.prune.pruner === 'none')];
+  const dense = [reference, ...denseOf(variants, variant.config)];
   return dense.find((candidate) => kept.get(candidate) === kept.get(variant)) ?? null;
+}
+
+/** The dense rows of the same precision: a difference is that of two masks, never of two arithmetics. */
+function denseOf(variants: readonly Variant[], { precision }: Variant['config']): Variant[] {
+  return variants.filter(({ config }) => config.prune.pruner === 'none' && config.precision === precision);
 }
 
 /** The adapter's name where the task has several, and what differs between the adapters of that name. */

@@ -1,6 +1,7 @@
 /** What runs for a state directory, and how: `.sa-orch/runtime.json`. Written by `up`, read by the supervisor and by every client. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { DeviceName } from '../../common/device';
 import { readIfThere, writeFileAtomic } from '../../common/files';
 import type { Framework, TrainerCommand } from './trainer-command';
 
@@ -34,7 +35,9 @@ export interface LocalTrainer {
   /** torch: the interpreter that the user named; null where it is an environment of our own. */
   ownPython: string | null;
   /** null: the trainer chooses. */
-  device: string | null;
+  device: DeviceName | null;
+  /** CUDA_VISIBLE_DEVICES where `start` was called; absent: not set there, so all GPUs are seen. */
+  visibleGpus?: string;
   threads: number | null;
 }
 

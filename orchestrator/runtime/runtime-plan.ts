@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import type { DeviceName } from '../../common/device';
 import { UserError, type OnProgress } from '../cli/output';
 import { artifactRootId, readIfThere } from '../../common/files';
 import { packageRoot, socketPath } from './paths';
@@ -9,7 +10,7 @@ import type { EmbeddedTemporal, ExternalTrainer, LocalTrainer, RuntimeConfig } f
 import { findTemporalBinary } from './temporal-binary';
 import { connectTo, externalTemporal } from './temporal-client';
 import { planEmbeddedServer } from './temporal-server';
-import { chooseFramework, setUpTrainer, type Framework } from './trainer-command';
+import { checkDevice, chooseFramework, setUpTrainer, type Framework } from './trainer-command';
 
 export interface UpOptions {
   stateDir: string;
@@ -19,8 +20,7 @@ export interface UpOptions {
   framework?: Framework;
   /** The torch trainer's interpreter; an environment of our own where not given. */
   python?: string;
-  /** `auto`, `cpu` or `cuda`. */
-  device?: string;
+  device?: DeviceName;
   threads?: number;
   /** Use this trainer, `unix:<path>` or `host:port`, and start none. */
   trainerAddress?: string;
@@ -53,13 +53,17 @@ async function planTrainer(options: UpOptions, last: RuntimeConfig | undefined):
   if (framework === 'tfjs' && python !== undefined) {
     throw new UserError('--python is the torch trainer’s; --framework is tfjs', 2, 'Leave one of the two out.');
   }
+  const chosenDevice = device ?? before?.device ?? null;
+  checkDevice(framework, chosenDevice);
+  const visibleGpus = process.env.CUDA_VISIBLE_DEVICES ?? before?.visibleGpus;
   return {
     kind: 'local',
     framework,
     address: `unix:${socketPath(stateDir, 'trainer.sock')}`,
     command: await setUpTrainer(framework, setUp),
     ownPython,
-    device: device ?? before?.device ?? null,
+    device: chosenDevice,
+    ...(visibleGpus === undefined ? {} : { visibleGpus }),
     threads: threads ?? before?.threads ?? null,
   };
 }
@@ -83,12 +87,13 @@ export function buildStamp(): string {
 }
 
 /** @throws UserError (exit 2) where what runs is not what is asked for, naming each difference */
-export function refuseOtherWishes(running: RuntimeConfig, options: UpOptions): void {
+export function refuseOtherWishes(running: RuntimeConfig, options: UpOptions, env: NodeJS.ProcessEnv = process.env): void {
   const { trainer, temporal } = running;
   const local = trainer.kind === 'local' ? trainer : undefined;
   const differences: string[] = [];
   const compare = (what: string, asked: string | number | undefined, has: string | number | null | undefined): void => {
-    if (asked !== undefined && asked !== has) differences.push(`${what} is ${has ?? 'not set'}, asked for is ${asked}`);
+    const words = (value: string | number | null | undefined) => (value === '' ? 'empty' : (value ?? 'not set'));
+    if (asked !== undefined && asked !== has) differences.push(`${what} is ${words(has)}, asked for is ${words(asked)}`);
   };
   compare('--root', options.root, running.root);
   compare('--trainer', options.trainerAddress, trainer.address);
@@ -96,12 +101,14 @@ export function refuseOtherWishes(running: RuntimeConfig, options: UpOptions): v
   compare('--device', options.device, local?.device);
   compare('--threads', options.threads, local?.threads);
   compare('--python', options.python, local?.ownPython);
+  // Of an external trainer it is the environment of whoever started that one.
+  if (local) compare('CUDA_VISIBLE_DEVICES', env.CUDA_VISIBLE_DEVICES, local.visibleGpus);
   compare("Temporal's address", externalTemporal()?.address, temporal.address);
   if (differences.length === 0) return;
   throw new UserError(
     `the services of ${options.stateDir} run with other settings: ${differences.join('; ')}`,
     2,
-    'Leave the option out, or stop them first: sa-orch down. Another --state-dir runs beside them.',
+    'Leave that out, or stop them first: sa-orch down. Another --state-dir runs beside them.',
   );
 }
 

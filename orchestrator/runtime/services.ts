@@ -44,12 +44,15 @@ function temporalService(stateDir: string, temporal: EmbeddedTemporal): Service 
   };
 }
 
-function trainerService(stateDir: string, { root }: RuntimeConfig, { address, command, device, threads }: LocalTrainer): Service {
+function trainerService(stateDir: string, { root }: RuntimeConfig, trainer: LocalTrainer): Service {
+  const { address, command, device, visibleGpus, threads } = trainer;
   const args = trainerArguments(address, root, join(stateDir, 'trainer'), device, threads);
+  // As at `start`, whichever shell the supervisor was started from since.
+  const env = { ...command.env, ...(visibleGpus === undefined ? {} : { CUDA_VISIBLE_DEVICES: visibleGpus }) };
   return {
     name: 'trainer',
     address,
-    command: { ...command, args: [...command.args, ...args] },
+    command: { ...command, args: [...command.args, ...args], env },
     isHealthy: () => isTrainerHealthy(address),
   };
 }

@@ -1,5 +1,6 @@
 /** The trainers that can be started here, by framework: what each needs is set up once, and what starts it is told. */
 import { join } from 'node:path';
+import type { DeviceName } from '../../common/device';
 import { UserError, type OnProgress } from '../cli/output';
 import { packageRoot } from './paths';
 import { findBasePython } from './python';
@@ -40,12 +41,27 @@ export async function setUpTrainer(framework: Framework, { python, onProgress }:
   }
 }
 
+/**
+ * Whether a device is there, a trainer finds out itself.
+ *
+ * @throws UserError (exit 2) for one that trainers of this framework cannot choose
+ */
+export function checkDevice(framework: Framework, device: DeviceName | null): void {
+  if (framework !== 'tfjs' || !device?.includes(':')) return;
+  const [, index] = device.split(':');
+  throw new UserError(
+    `--device ${device}: the tfjs trainer takes the first GPU that it sees`,
+    2,
+    `CUDA_VISIBLE_DEVICES=${index} with --device cuda shows it that one alone.`,
+  );
+}
+
 /** The options that every trainer has; what is null is the trainer's choice. */
 export function trainerArguments(
   address: string,
   root: string,
   trainerState: string,
-  device: string | null,
+  device: DeviceName | null,
   threads: number | null,
 ): string[] {
   return [

@@ -10,10 +10,13 @@ export function digestOf(value: unknown): string {
   return createHash('sha256').update(canonicalJson(value)).digest('hex');
 }
 
-/** `t` and 16 hex digits, from everything that a trial computes from: data set, backbone, adapter, pruning, training, generation, seed. */
+/**
+ * `t` and 16 hex digits, from everything that a trial computes from: data set, backbone, adapter,
+ * pruning, training, generation, precision, seed.
+ */
 export function trialId(trial: Omit<Trial, 'id'>): string {
-  const { task, dataset, backbone, adapter, prune, train, generation, seed } = trial;
-  return `t${digestOf({ format: TRIAL_FORMAT, task, dataset, backbone, adapter, prune, train, generation, seed }).slice(0, 16)}`;
+  const { task, dataset, backbone, adapter, prune, train, generation, precision, seed } = trial;
+  return `t${digestOf({ format: TRIAL_FORMAT, task, dataset, backbone, adapter, prune, train, generation, precision, seed }).slice(0, 16)}`;
 }
 
 /** `<name>-<8 hex digits>`, from the set of trial ids: the order in which they were written makes no other sweep. */

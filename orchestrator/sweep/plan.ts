@@ -2,7 +2,7 @@ import type { SweepConfig, TrainSettings } from '../config/sweep-config';
 import { formCohorts } from './cohorts';
 import { expandCompare } from './compare';
 import { sweepId, trialId } from './identity';
-import type { Plan, PlannedBackbone, PlannedDataset, TrainConfig, Trial } from './types';
+import type { Plan, PlannedBackbone, PlannedDataset, Precision, TrainConfig, Trial } from './types';
 
 export interface PlanInputs {
   backbone: PlannedBackbone;
@@ -10,6 +10,8 @@ export interface PlanInputs {
   datasets: PlannedDataset[];
   /** The most trials that the trainer takes at once. */
   maxCohort: number;
+  /** Where the configuration names none: that of the trainer's device. */
+  defaultPrecision: Precision;
   /** Why the profile was chosen, for the user; null where the user chose. */
   profileReason: string | null;
 }
@@ -21,7 +23,10 @@ export interface PlanInputs {
  *
  * @throws ConfigError where a line cannot be carried out with its adapters, on this backbone or in a task's length of training
  */
-export function planSweep(config: SweepConfig, { backbone, datasets, maxCohort, profileReason }: PlanInputs): Plan {
+export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
+  const { backbone, datasets, maxCohort, profileReason } = inputs;
+  const named = config.precision ?? inputs.defaultPrecision;
+  const precision = named === 'float32' ? {} : { precision: named };
   const trials = new Map<string, Trial>();
   for (const task of config.tasks) {
     const dataset = datasets.find((candidate) => candidate.task === task.name);
@@ -35,7 +40,8 @@ export function planSweep(config: SweepConfig, { backbone, datasets, maxCohort, 
     for (const { adapter, prune } of expandCompare(config.compare, context)) {
       for (const seed of config.seeds) {
         const generation = dataset.kind === 'summarization' ? { generation: config.generation } : {};
-        const trial = { task: task.name, dataset: dataset.digest, backbone: backbone.digest, adapter, prune, train, ...generation, seed };
+        const frozen = { task: task.name, dataset: dataset.digest, backbone: backbone.digest };
+        const trial = { ...frozen, adapter, prune, train, ...generation, ...precision, seed };
         const id = trialId(trial);
         trials.set(id, { id, ...trial });
       }

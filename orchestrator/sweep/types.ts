@@ -18,6 +18,8 @@ export type MaskControl = 'none' | 'inverted' | 'shuffled';
 export type MaskStructure = 'weights' | 'n_m' | 'units';
 export type MaskRules = 'exact' | 'official';
 export type LearningRateSchedule = 'linear' | 'constant';
+/** How the frozen backbone is computed. Words as in `Precision` of job.proto, which explains them. */
+export type Precision = 'float32' | 'tf32' | 'bf16';
 export type TaskKind = 'classification' | 'regression' | 'question_answering' | 'summarization';
 
 /**
@@ -123,6 +125,8 @@ export interface Trial {
   train: TrainConfig;
   /** Of summarization alone. */
   generation?: GenerationConfig;
+  /** Absent for float32, so that such a trial is the one that it was before there was a choice. */
+  precision?: Exclude<Precision, 'float32'>;
   seed: number;
 }
 
@@ -289,6 +293,8 @@ export interface TrialResult {
   bottleneck: number | [number, number];
   pruner: Pruner;
   sparsity: number;
+  /** Absent for float32, as in Trial. */
+  precision?: Trial['precision'];
   /** null where the trial failed before it had a mask. */
   achieved_sparsity: number | null;
   seed: number;

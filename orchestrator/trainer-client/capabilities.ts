@@ -1,7 +1,9 @@
 /** Whether a trainer can carry out a plan. */
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
-import type { Plan } from '../sweep/types';
-import { ATTENTION_MODULES, FFN_MODULES, MASK_RULES, MASK_STRUCTURES, PRUNERS, TASK_KINDS, UNFROZEN } from './spec';
+import { DEFAULT_PRECISION } from '../config/defaults';
+import { precisionOf } from '../config/precisions';
+import type { Plan, Precision } from '../sweep/types';
+import { ATTENTION_MODULES, FFN_MODULES, MASK_RULES, MASK_STRUCTURES, PRECISIONS, PRUNERS, TASK_KINDS, UNFROZEN } from './spec';
 
 const PROTOCOL_VERSION = 1;
 
@@ -19,6 +21,7 @@ export function checkPlan(plan: Plan, capabilities: Capabilities): string[] {
     ...(!capabilities.prunesDuringTraining && plan.trials.some(({ prune }) => prune.every_steps > 0)
       ? ['the trainer does not prune during training, as `progressive` needs']
       : []),
+    ...checkPrecisions(plan, capabilities),
     ...checkWords('task kind', TASK_KINDS, capabilities.taskKinds, new Set(plan.datasets.map(({ kind }) => kind))),
     ...plan.cohorts
       .filter(({ trials }) => trials.length > capabilities.maxCohort)
@@ -45,6 +48,32 @@ function checkAdapters({ trials }: Plan, { attentionModules, ffnModules, unfroze
     ...checkWords('feed-forward module', FFN_MODULES, ffnModules, new Set(adapters.map(({ ffn }) => ffn))),
     ...checkWords('part of the backbone', UNFROZEN, unfrozen, new Set(adapters.map((adapter) => adapter.unfrozen))),
   ];
+}
+
+function checkPrecisions({ trials }: Plan, capabilities: Capabilities): string[] {
+  const able = precisionsOf(capabilities);
+  return [...new Set(trials.map(precisionOf))]
+    .filter((precision) => !able.includes(precision))
+    .map((precision) => `precision ${precision} is not among the trainer's: ${able.join(', ')}`);
+}
+
+/** What a trainer lists, and float32: one that was written before precisions were listed has it too. */
+function precisionsOf({ precisions }: Pick<Capabilities, 'precisions'>): Precision[] {
+  const others = Object.entries(PRECISIONS) as [keyof typeof PRECISIONS, number][];
+  return ['float32', ...others.filter(([, value]) => precisions.includes(value)).map(([name]) => name)];
+}
+
+/** How jobs are computed where nobody says it. */
+export interface DefaultPrecision {
+  precision: Precision;
+  /** The default on such a device, where the trainer cannot compute like that; else null. */
+  unlisted: Precision | null;
+}
+
+export function defaultPrecision(capabilities: Pick<Capabilities, 'devices' | 'precisions'>): DefaultPrecision {
+  const onGpu = capabilities.devices.some(({ kind }) => kind === 'cuda');
+  const usual = DEFAULT_PRECISION[onGpu ? 'cuda' : 'cpu'];
+  return precisionsOf(capabilities).includes(usual) ? { precision: usual, unlisted: null } : { precision: 'float32', unlisted: usual };
 }
 
 /** The plan's words of one sort that the trainer does not list, with those that it does. */

@@ -12,6 +12,7 @@ import {
   MaskControl,
   MaskRules,
   MaskStructure,
+  Precision,
   PruneSchedule,
   PruneScope,
   Pruner,
@@ -73,6 +74,11 @@ export const TASK_KINDS: Record<PlannedDataset['kind'], TaskKind> = {
   regression: TaskKind.TASK_KIND_REGRESSION,
   question_answering: TaskKind.TASK_KIND_QUESTION_ANSWERING,
   summarization: TaskKind.TASK_KIND_SUMMARIZATION,
+};
+/** FLOAT32 is left unsaid, so that such a job is the one that it was before there was a choice. */
+export const PRECISIONS: Record<NonNullable<Trial['precision']>, Precision> = {
+  tf32: Precision.PRECISION_TF32,
+  bf16: Precision.PRECISION_BF16,
 };
 export const UNFROZEN: Record<AdapterConfig['unfrozen'], Unfrozen> = {
   none: Unfrozen.UNFROZEN_NONE,
@@ -140,6 +146,8 @@ export function jobSpecFor(plan: Plan, cohort: Cohort, trialIds: readonly string
     trials: trials.map(specTrial),
     // All trials of a sweep's data set generate alike.
     work: specWork(work, dataset, trials[0]?.generation, options),
+    // All trials of a cohort compute alike.
+    precision: specPrecision(trials[0]?.precision),
   };
 }
 
@@ -227,6 +235,10 @@ function specWork(work: Work, dataset: PlannedDataset, generation: GenerationCon
       return { $case: 'predict', value: { splits: options.splits ?? evaluated, generation: generation && specGeneration(generation) } };
     }
   }
+}
+
+function specPrecision(precision: Trial['precision']): Precision {
+  return precision === undefined ? Precision.PRECISION_UNSPECIFIED : PRECISIONS[precision];
 }
 
 function specGeneration({ beams, min_length, max_length, no_repeat_ngram, length_penalty }: GenerationConfig): Generation {

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../common/package';
-import { JobSpec, Pruner, TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { JobSpec, Precision, Pruner, TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { trial } from '../support/jobs';
 import { AnsweringProgram } from '../support/reference';
 
@@ -120,7 +120,13 @@ class Contender {
       train: { batchSize: BATCH, totalSteps: 10_000, dropout: 0, attentionDropout: 0 },
     });
     const dataset = { name: `datasets/${DIGEST}`, digest: DIGEST, taskKind: TaskKind.TASK_KIND_CLASSIFICATION, numLabels: 2 };
-    const spec = { backbone: { path: this.backbone, digest: 'b'.repeat(64) }, dataset, trials: [one], work };
+    const spec = {
+      backbone: { path: this.backbone, digest: 'b'.repeat(64) },
+      dataset,
+      trials: [one],
+      work,
+      precision: Precision.PRECISION_FLOAT32,
+    };
     const answer = await this.engine.ask({ root: this.root, spec: JobSpec.toJSON(spec) });
     const { failure, failures } = answer as { failure?: string; failures?: Record<string, string> };
     if (failure || Object.keys(failures ?? {}).length > 0) throw new Error(failure ?? JSON.stringify(failures));

@@ -43,6 +43,18 @@ describeTrainer('a trainer on TCP', () => {
   });
 });
 
+describeTrainer('a trainer on a device that is not there', () => {
+  const place = new TrainerPlace();
+  afterAll(() => place.remove());
+
+  test('ends with status 2 and says which one, before it listens', async () => {
+    const { status, stderr } = await refusedTrainer(place, ['--device', 'cuda:99']);
+    expect(stderr).toMatch(/--device cuda:99: \w+/);
+    expect(stderr).not.toMatch(/^\s+at |Traceback/m);
+    expect(status).toBe(2);
+  });
+});
+
 /** How a first call ends. */
 async function codeOf(address: string, tls: TlsFiles | undefined): Promise<string> {
   const client = connectTrainer(address, { tls });

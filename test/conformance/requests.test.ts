@@ -3,7 +3,14 @@ import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { status } from '@grpc/grpc-js';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AttentionModule, FfnModule, type Activation, type Dataset, type JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import {
+  AttentionModule,
+  FfnModule,
+  Precision,
+  type Activation,
+  type Dataset,
+  type JobSpec,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { specDigest } from '../../orchestrator/trainer-client/spec';
 import { testOf } from '../support/abilities';
@@ -29,6 +36,7 @@ describeStartedTrainer('a trainer that was started', (here) => {
     }
     expect(capabilities.attentionModules).toContain(AttentionModule.ATTENTION_MODULE_NONE);
     expect(capabilities.ffnModules).toContain(FfnModule.FFN_MODULE_NONE);
+    expect(capabilities.precisions).toContain(Precision.PRECISION_FLOAT32);
     const { kind, memoryBytes } = capabilities.devices[0]!;
     expect(['cpu', 'cuda']).toContain(kind);
     if (kind === 'cpu') expect(memoryBytes).toBeGreaterThan(1e8);
@@ -96,6 +104,7 @@ describeStartedTrainer('a trainer that was started', (here) => {
       ['spec.trials[2].train.batch_size', 'of 0', () => withTrial({ train: { batchSize: 0 } })],
       ['spec.trials[2].train.learning_rate', 'that is infinite', () => withTrial({ train: { learningRate: Infinity } })],
       ['spec.trials[2].train.dropout', 'of 1', () => withTrial({ train: { dropout: 1 } })],
+      ['spec.precision', 'that nobody knows', () => ({ ...good(), precision: 99 as Precision })],
       ['spec.trials', 'without a trial', () => ({ ...good(), trials: [] })],
       ['spec.trials[1].trial_id', 'that is taken', () => ({ ...good(), trials: [trial('same'), trial('same')] })],
       ['spec.trials[0].trial_id', 'that leaves its folder', () => named('../x')],
@@ -131,6 +140,16 @@ describeStartedTrainer('a trainer that was started', (here) => {
     testOf([trial('t0')], 'spec.trials[2].adapter.ffn_bottleneck wider than the backbone bears', () =>
       expectUnmet('spec.trials[2].adapter.ffn_bottleneck', withTrial({ adapter: { ffnBottleneck: 1_000_000 } })),
     );
+
+    test('spec.precision that is not among its capabilities, with those that are', async () => {
+      const { precisions } = await here.client.getCapabilities();
+      for (const precision of [Precision.PRECISION_TF32, Precision.PRECISION_BF16].filter((each) => !precisions.includes(each))) {
+        const spec = { ...plain(), precision };
+        await expectUnmet('spec.precision', spec);
+        const { fieldViolations } = await refusal(submit(here.client, spec));
+        expect(fieldViolations[0]!.description).toContain(precisions.map((each) => Precision[each]).join(', '));
+      }
+    });
 
     test.each(['../x', '/x', 'a/b', 'A', '', 'x'.repeat(129)])('job_id of %j', async (id) => {
       const spec = good();

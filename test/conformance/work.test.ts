@@ -1,9 +1,9 @@
 /** What every trainer's jobs come to. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Event } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { FailureReason, JobState } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { PruneScope, Pruner, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { Precision, PruneScope, Pruner, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { float32Tensor, readSafetensors } from '../../orchestrator/data/safetensors';
 import { jobId, specDigest } from '../../orchestrator/trainer-client/spec';
 import { lacking, testOf } from '../support/abilities';
@@ -173,6 +173,25 @@ describeStartedTrainer('a trainer at work', (here) => {
     await run(here.client, job(here.dataset, [rungs], train()));
     const digest = (id: string) => artifactOnDisk(here.place.root, `trials/${id}/adapter/adapter_model.safetensors`).digest;
     expect(digest('rungs')).toBe(digest('whole'));
+  });
+
+  test('computes in float32 whether a job says so or not: the same bytes, made from the same', async () => {
+    const name = (trialId: string, file: string): string => `trials/${trialId}/${file}`;
+    const files = ['masks.safetensors', 'adapter/adapter_model.safetensors', 'predictions.validation.safetensors'];
+    const [unsaid, said] = [anyTrial('unsaid', { train: { totalSteps: 4 } }), anyTrial('said', { train: { totalSteps: 4 } })];
+    for (const work of [PRUNE, train(), PREDICT]) {
+      await run(here.client, job(here.dataset, [unsaid], work));
+      await run(here.client, { ...job(here.dataset, [said], work), precision: Precision.PRECISION_FLOAT32 });
+    }
+    const digests = (trialId: string) => files.map((file) => artifactOnDisk(here.place.root, name(trialId, file)).digest);
+    expect(digests('said')).toEqual(digests('unsaid'));
+    // The source is the same too: what is on disk is done.
+    const written = () => files.map((file) => statSync(join(here.place.root, name('unsaid', file))).mtimeMs);
+    const before = written();
+    for (const work of [PRUNE, train(), PREDICT]) {
+      await run(here.client, { ...job(here.dataset, [unsaid], work), precision: Precision.PRECISION_FLOAT32 });
+    }
+    expect(written()).toEqual(before);
   });
 
   test('lists its jobs, newest first', async () => {

@@ -45,6 +45,16 @@ describe('a wrong request', () => {
     expect(existsSync(place.stateDir)).toBe(false);
   });
 
+  test.each([
+    [['--device', 'cuda:x'], "option '--device <name>' argument 'cuda:x' is invalid. must be auto, cpu, cuda or cuda:<index>"],
+    [['--precision', 'half'], "option '--precision <name>' argument 'half' is invalid. Allowed choices are float32, tf32, bf16"],
+  ])('of %j ends with status 2 and what would be right', async (options, message) => {
+    const { status, stderr } = await place.run(['start', '--sweep', 'glue', ...options]);
+    expect(status).toBe(2);
+    expect(stderr).toContain(message);
+    expect(existsSync(place.stateDir)).toBe(false);
+  });
+
   test('for a command that does not exist ends with status 2 and names the one that was meant', async () => {
     const { status, stderr } = await place.run(['strat', '--sweep', 'glue']);
     expect(status).toBe(2);
@@ -119,6 +129,22 @@ describeTrainer('a trainer of one’s own', () => {
     ]);
     const withoutServer = await place.run(['cancel', idOf('four')!]);
     expect(withoutServer).toMatchObject({ status: 3, stderr: expect.stringContaining('no services were started in') as string });
+  });
+
+  test('that cannot compute as asked is refused with status 2, with how it can', async () => {
+    const toys = new TrainerPlace();
+    await toys.start([], 'toy');
+    const beside = new Workplace(join(toys.folder, 'place'), OFFLINE, toys.root);
+    try {
+      writeFileSync(join(beside.folder, 'head.yaml'), sweep('head', '[1]', 2).replace('{bottleneck: 8}', '{kind: head_only}'));
+      const { status, stderr } = await beside.run(['start', '--sweep', './head.yaml', '--precision', 'bf16', '--trainer', toys.address]);
+      expect(status).toBe(2);
+      expect(stderr).toContain("cannot run this sweep:\n  precision bf16 is not among the trainer's: float32\n");
+      expect(sweepsIn(beside)).toEqual([]);
+    } finally {
+      await beside.down();
+      await toys.remove();
+    }
   });
 
   test('that works on another artifact root is refused with status 2', async () => {

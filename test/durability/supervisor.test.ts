@@ -144,6 +144,20 @@ suite('the services of a state directory', () => {
     expect(failed.stderr).toMatch(/the trainer keeps dying \(last: exit status 5\):\n {2}no such device/);
   });
 
+  test('start the trainer again with the GPUs that it was shown, from another shell too, and show it no others', async () => {
+    const shown = new Workplace(folder, { ...own, CUDA_VISIBLE_DEVICES: '1' });
+    expect(await shown.run(['up', '--device', 'cpu', '--threads', '1'])).toMatchObject({ status: 0 });
+    const before = await statuses();
+    for (const name of ['supervisor', 'trainer']) process.kill(pidOf(before, name), 'SIGKILL');
+    expect(await up()).toMatchObject({ status: 0 });
+    const trainer = pidOf(await statuses(), 'trainer');
+    expect(trainer).not.toBe(pidOf(before, 'trainer'));
+    expect(readFileSync(`/proc/${trainer}/environ`, 'utf8').split('\0')).toContain('CUDA_VISIBLE_DEVICES=1');
+    const other = await new Workplace(folder, { ...own, CUDA_VISIBLE_DEVICES: '0' }).run(['up']);
+    expect(other.status).toBe(2);
+    expect(other.stderr).toMatch(/CUDA_VISIBLE_DEVICES is 1, asked for is 0[\s\S]*sa-orch down/);
+  });
+
   test('report an external trainer that does not answer, with exit status 3', async () => {
     const failed = await place.run(['up', '--trainer', '127.0.0.1:1']);
     expect(failed.status).toBe(3);

@@ -56,7 +56,7 @@ real.each(['bart', 't5'])('every adapter on %s has the weights that the trainer 
   const compare = ADAPTERS.slice(0, family === 'bart' ? undefined : -2).map((adapter) => ({ pruner: 'none', adapter }));
   const settings = sweepConfigFrom('t', { tasks: 'xsum', seeds: 1, compare });
   const dataset = { ...XSUM, label_names: [], metrics: ['rouge2'], splits: [...XSUM.splits] };
-  const plan = planSweep(settings, { backbone, datasets: [dataset], maxCohort: 1, profileReason: null });
+  const plan = planSweep(settings, { backbone, datasets: [dataset], maxCohort: 1, defaultPrecision: 'float32', profileReason: null });
   const specs = plan.cohorts.map((cohort) => {
     const spec = JobSpec.toJSON(jobSpecFor(plan, cohort, cohort.trials, 'prune')) as { trials: { adapter: unknown }[] };
     return { id: cohort.trials[0]!, adapter: spec.trials[0]!.adapter };

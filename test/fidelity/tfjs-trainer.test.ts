@@ -14,6 +14,7 @@ import {
   FfnModule,
   JobSpec,
   MaskControl,
+  Precision,
   PruneScope,
   Pruner,
   TaskKind,
@@ -102,7 +103,13 @@ const train = (checkpointEverySteps = 0): Work => ({
 const PREDICT: Work = { $case: 'predict', value: { splits: ['validation'], generation: undefined } };
 
 function specOf(backbone: string, dataset: Dataset, trials: Trial[], work: Work): unknown {
-  return JobSpec.toJSON({ backbone: { path: backbone, digest: 'b'.repeat(64) }, dataset, trials, work });
+  return JobSpec.toJSON({
+    backbone: { path: backbone, digest: 'b'.repeat(64) },
+    dataset,
+    trials,
+    work,
+    precision: Precision.PRECISION_FLOAT32,
+  });
 }
 
 interface Request {

@@ -13,6 +13,7 @@ import {
   MaskControl,
   MaskRules,
   MaskStructure,
+  Precision,
   PruneSchedule,
   PruneScope,
   Pruner,
@@ -118,7 +119,7 @@ export const train = (changes: Partial<TrainWork> = {}): JobSpec['work'] => ({
 
 /** A job on the test's backbone, or on another one. */
 export function job(dataset: Dataset, trials: Trial[], work: JobSpec['work'], path = process.env.SA_ORCH_TEST_BACKBONE!): JobSpec {
-  return { backbone: { path, digest: 'b'.repeat(64) }, dataset, trials, work };
+  return { backbone: { path, digest: 'b'.repeat(64) }, dataset, trials, work, precision: Precision.PRECISION_UNSPECIFIED };
 }
 
 /** Submits a job and returns its id. */

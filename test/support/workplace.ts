@@ -34,9 +34,9 @@ export class Workplace {
     mkdirSync(folder, { recursive: true });
     this.root = root;
     this.stateDir = join(folder, '.sa-orch');
-    // Temporal's own settings of whoever runs the tests must not send them to another server.
-    const { TEMPORAL_ADDRESS, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, ...rest } = process.env;
-    void [TEMPORAL_ADDRESS, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE];
+    // Settings of whoever runs the tests must not send them to another server, nor to some of the machine's GPUs.
+    const { TEMPORAL_ADDRESS, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, CUDA_VISIBLE_DEVICES, ...rest } = process.env;
+    void [TEMPORAL_ADDRESS, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, CUDA_VISIBLE_DEVICES];
     this.env = { ...rest, ...env, SA_ORCH_ROOT: this.root, SA_ORCH_STATE: this.stateDir };
   }
 

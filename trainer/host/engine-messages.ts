@@ -17,7 +17,7 @@ export type Outcome = { $case: 'done' } | { $case: 'interrupted' } | { $case: 'a
 
 export type FromEngine =
   | { $case: 'ready'; capabilities: EngineCapabilities }
-  | { $case: 'broken'; message: string }
+  | { $case: 'broken'; message: string; isDevice: boolean }
   | { $case: 'event'; event: EngineEvent }
   | { $case: 'moved' }
   | { $case: 'ended'; outcome: Outcome };

@@ -3,7 +3,16 @@ import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { withLock } from '../../common/lock-file';
 import { FailureReason, type Failure } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { Aborted, EngineFailure, Interrupted, type Engine, type EngineEvent, type EngineModule, type JobContext } from './engine';
+import {
+  Aborted,
+  EngineFailure,
+  Interrupted,
+  NoSuchDevice,
+  type Engine,
+  type EngineEvent,
+  type EngineModule,
+  type JobContext,
+} from './engine';
 import type { EngineStart, FromEngine, Outcome, ToEngine } from './engine-messages';
 import { log } from './log';
 
@@ -87,7 +96,8 @@ function main(start: EngineStart): void {
   const wait = ({ pid }: { pid: number }): void => log('INFO', `waits for the end of the engine's earlier process, ${pid}`);
   withLock(start.lock, wait, () => serve(start)).catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
-    process.send!({ $case: 'broken', message } satisfies FromEngine, () => process.exit(1));
+    const isDevice = error instanceof NoSuchDevice;
+    process.send!({ $case: 'broken', message, isDevice } satisfies FromEngine, () => process.exit(1));
   });
 }
 

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FailureReason, JobState } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
-import type { EngineCapabilities, EngineEvent } from './engine';
+import { NoSuchDevice, type EngineCapabilities, type EngineEvent } from './engine';
 import type { EngineStart, FromEngine, Outcome, ToEngine } from './engine-messages';
 import type { Job, JobStore } from './jobs';
 import { log } from './log';
@@ -36,7 +36,7 @@ export class EngineRunner {
     private readonly fatal: (error: Error) => void,
   ) {}
 
-  /** Starts the engine. Rejects with EngineBroken where it cannot work here. */
+  /** Starts the engine. Rejects with NoSuchDevice, or with EngineBroken where it cannot work here. */
   async start(): Promise<EngineCapabilities> {
     const child = fork(require.resolve('./engine-process'), [JSON.stringify(this.options)], {
       execArgv: ['--enable-source-maps'],
@@ -48,7 +48,8 @@ export class EngineRunner {
     const capabilities = await new Promise<EngineCapabilities>((resolve, reject) => {
       child.on('message', (message: FromEngine) => {
         if (message.$case === 'ready') resolve(message.capabilities);
-        else if (message.$case === 'broken') reject(new EngineBroken(message.message));
+        else if (message.$case === 'broken')
+          reject(message.isDevice ? new NoSuchDevice(message.message) : new EngineBroken(message.message));
       });
       child.on('exit', (status, signal) => reject(new EngineBroken(`the engine ended while it started (${signal ?? `status ${status}`})`)));
     });

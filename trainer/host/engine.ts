@@ -5,6 +5,7 @@
  * An engine's module exports `createEngine`. The host loads it in a process of its own, where it lives for many jobs, one at a time. So
  * an engine may block its event loop for the length of a step, and may run out of memory, and the server goes on.
  */
+import type { DeviceName } from '../../common/device';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import type { Event, Failure, FailureReason } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
@@ -12,6 +13,7 @@ import {
   FfnModule,
   MaskRules,
   MaskStructure,
+  Precision,
   Pruner,
   Unfrozen,
   type JobSpec,
@@ -23,7 +25,7 @@ export type EngineCapabilities = Omit<
   'protocolVersion' | 'slots' | 'queueLength' | 'artifactRootId' | 'artifactService' | 'hubDownload'
 >;
 
-/** The least: the head alone, without pruning. For an engine to begin with and to put its own lists over. */
+/** The least: the head alone, without pruning, in float32. For an engine to begin with and to put its own lists over. */
 export const HEAD_ALONE = {
   attentionModules: [AttentionModule.ATTENTION_MODULE_NONE],
   ffnModules: [FfnModule.FFN_MODULE_NONE],
@@ -32,19 +34,22 @@ export const HEAD_ALONE = {
   maskStructures: [MaskStructure.MASK_STRUCTURE_WEIGHTS],
   maskRules: [MaskRules.MASK_RULES_EXACT],
   prunesDuringTraining: false,
+  precisions: [Precision.PRECISION_FLOAT32],
 } satisfies Partial<EngineCapabilities>;
 
 export interface EngineOptions {
   /** The artifact root, absolute. */
   root: string;
-  /** `auto` takes a GPU where there is one. */
-  device: 'auto' | 'cpu' | 'cuda';
+  device: DeviceName;
   /** CPU threads; where left out, all cores that the process may use. */
   threads: number | undefined;
 }
 
 export interface EngineModule {
-  /** Rejects with an Error for a person where the engine cannot work here, for example for want of a library. */
+  /**
+   * Rejects with NoSuchDevice, or with another Error for a person where the engine cannot work here, for
+   * example for want of a library.
+   */
   createEngine(this: void, options: EngineOptions): Promise<Engine>;
 }
 
@@ -77,6 +82,14 @@ export interface JobContext {
   breathe(): Promise<void>;
   /** Whether to write checkpoints and throw Interrupted; as of the last breath. */
   readonly checkpointAsked: boolean;
+}
+
+/**
+ * The device that the command line names is not there, or the engine cannot choose it. The message says
+ * what would be right.
+ */
+export class NoSuchDevice extends Error {
+  override readonly name = 'NoSuchDevice';
 }
 
 /** A job, or one trial of it, cannot go on. The message is for a person: what, where, and what would help. */

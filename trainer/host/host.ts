@@ -11,6 +11,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { artifactRootId } from '../../common/files';
 import { HealthService } from '../../gen/ts/grpc/health/v1/health';
 import { ServerReflectionService } from '../../gen/ts/grpc/reflection/v1alpha/reflection';
+import { NoSuchDevice } from './engine';
 import { EngineBroken, EngineRunner } from './engine-runner';
 import { Health } from './health';
 import { BrokenState, JobStore } from './jobs';
@@ -45,7 +46,7 @@ export interface TrainerDefinition {
 /**
  * Serves jobs as the command line says, until SIGTERM or SIGINT. Prints one JSON line on stdout once it listens; all else goes to stderr.
  *
- * Exit status: 0 after SIGTERM or SIGINT, 2 where the command line, the address or the state folder is not usable, 1 where the trainer
+ * Exit status: 0 after SIGTERM or SIGINT, 2 where the command line, the address, the state folder or the device is not usable, 1 where the trainer
  * itself failed.
  */
 export async function runTrainer({ name, engine }: TrainerDefinition, args: string[] = process.argv.slice(2)): Promise<void> {
@@ -55,9 +56,9 @@ export async function runTrainer({ name, engine }: TrainerDefinition, args: stri
     else await serve(options, engine);
     process.exit(0);
   } catch (error) {
-    const isTheirs = error instanceof UsageError || error instanceof CannotListen || error instanceof BrokenState;
+    const isTheirs = [UsageError, CannotListen, BrokenState, NoSuchDevice].some((kind) => error instanceof kind);
     const isForeseen = isTheirs || error instanceof EngineBroken;
-    process.stderr.write(`${name}: ${isForeseen ? error.message : String((error as Error).stack)}\n`);
+    process.stderr.write(`${name}: ${isForeseen ? (error as Error).message : String((error as Error).stack)}\n`);
     process.exit(isTheirs ? 2 : 1);
   }
 }
@@ -80,6 +81,8 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   });
   const found = await Promise.race([stopped, runner.start()]);
   if (!found) return;
+  if (device.startsWith('cuda') && found.devices.every(({ kind }) => kind !== 'cuda'))
+    throw new NoSuchDevice(`--device ${device}: this trainer computes on a CPU alone`);
   const capabilities = {
     ...found,
     protocolVersion: PROTOCOL_VERSION,

@@ -1,12 +1,13 @@
 /** A trainer's command line; every trainer has this one. */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
 
 export interface HostOptions {
   listen: string;
   root: string;
   state: string;
-  device: 'auto' | 'cpu' | 'cuda';
+  device: DeviceName;
   threads: number | undefined;
   queueLength: number;
   quarantineAfter: number;
@@ -22,7 +23,7 @@ export const USAGE = `Serves prune, train and predict jobs of sparse adapters ov
   --listen <address>        unix:/path.sock, or host:port with --tls-cert and --tls-key or --insecure
   --root <folder>           the artifact root: data sets in, masks, adapters and predictions out
   --state <folder>          a folder of this trainer's own, for jobs and their logs
-  --device <kind>           auto, cpu or cuda; auto takes a GPU where there is one (default)
+  --device <name>           auto, cpu, cuda, or cuda:<index>; auto takes a GPU where there is one (default)
   --threads <n>             CPU threads (default: the number of cores)
   --queue-length <n>        jobs that may wait (default 16)
   --quarantine-after <n>    give a job up after so many runs that each took the trainer down (default 3)
@@ -61,7 +62,7 @@ export function parseOptions(args: string[]): HostOptions | undefined {
     throw new UsageError(`--listen ${listen}: TCP needs --tls-cert and --tls-key, or an explicit --insecure`);
   }
   const { device } = given;
-  if (device !== 'auto' && device !== 'cpu' && device !== 'cuda') throw new UsageError(`--device: ${device} is not auto, cpu or cuda`);
+  if (!isDeviceName(device)) throw new UsageError(`--device: ${device} is not ${DEVICE_FORMS}`);
   return {
     listen,
     root: resolve(demanded('--root', given.root)),

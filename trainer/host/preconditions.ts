@@ -8,10 +8,12 @@ import {
   MaskRules,
   MaskStructure,
   Pruner,
+  Precision,
   TaskKind,
   Unfrozen,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { bottleneckOf, modulesOf } from './adapter-parts';
+import { precisionOf } from './precision';
 import { nameIn, quoted, type Enumeration, type Violation, type WholeSpec, type WholeTrial } from './validation';
 
 /** What a job's trials must have on disk, and the work that writes it. */
@@ -30,6 +32,7 @@ export function unmetPreconditions(spec: WholeSpec, capabilities: Capabilities, 
     found.push({ field: 'spec.trials', description });
   }
   found.push(...unable('spec.dataset.task_kind', dataset.taskKind, capabilities.taskKinds, TaskKind));
+  found.push(...unable('spec.precision', precisionOf(spec), capabilities.precisions, Precision));
   found.push(...backboneMisfits(spec, capabilities), ...missingSplits(spec, root));
   for (const [index, trial] of trials.entries()) {
     const at = `spec.trials[${index}]`;

@@ -2,10 +2,20 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
-import { Adapter, Dataset, Prune, Train, type JobSpec, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import {
+  Adapter,
+  Dataset,
+  Precision,
+  precisionToJSON,
+  Prune,
+  Train,
+  type JobSpec,
+  type Trial,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { TrialResult } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { artifactPath, badArtifact, describeArtifact, readTensors, sourceOf } from './artifacts';
 import { writeDurably } from './durable-files';
+import { precisionOf } from './precision';
 
 export type Shapes = Readonly<Record<string, readonly number[]>>;
 
@@ -28,8 +38,11 @@ export function predictionSource(root: string, spec: JobSpec, { trialId }: Trial
   return digestOf('prediction', ...inputs(spec), describeArtifact(root, `${trialName(trialId)}/adapter`).digest);
 }
 
-function inputs({ backbone, dataset }: JobSpec): unknown[] {
-  return [backbone!.digest, Dataset.toJSON(dataset!)];
+function inputs(spec: JobSpec): unknown[] {
+  const precision = precisionOf(spec);
+  // Of FLOAT32 as before there was a choice: what is on disk stays done.
+  const other = precision === Precision.PRECISION_FLOAT32 ? [] : [precisionToJSON(precision)];
+  return [spec.backbone!.digest, Dataset.toJSON(spec.dataset!), ...other];
 }
 
 /** Generated toJSON writes a message's fields in one order, so that equal messages have equal texts. */

@@ -14,6 +14,7 @@ import {
   MaskControl,
   MaskRules,
   MaskStructure,
+  Precision,
   Prune,
   Pruner,
   PruneSchedule,
@@ -36,7 +37,7 @@ export interface Violation {
 export type Enumeration = Readonly<Record<string, string | number>>;
 
 /** A specification in which every message is set, as proto3 reads it: one that was left out has zeros. */
-export type WholeSpec = Pick<JobSpec, 'work'> & { backbone: Backbone; dataset: Dataset; trials: WholeTrial[] };
+export type WholeSpec = Pick<JobSpec, 'work' | 'precision'> & { backbone: Backbone; dataset: Dataset; trials: WholeTrial[] };
 export type WholeTrial = Trial & { adapter: Adapter; prune: Prune; train: Train };
 
 /** Of num_labels, what each kind of task needs. */
@@ -48,7 +49,7 @@ const LABELS: Partial<Record<TaskKind, { fits(labels: number): boolean; right: s
 };
 
 export function wholeSpec(spec: JobSpec | undefined): WholeSpec {
-  const { backbone, dataset, trials, work } = spec ?? JobSpec.create();
+  const { backbone, dataset, trials, work, precision } = spec ?? JobSpec.create();
   return {
     backbone: backbone ?? Backbone.create(),
     dataset: dataset ?? Dataset.create(),
@@ -59,6 +60,7 @@ export function wholeSpec(spec: JobSpec | undefined): WholeSpec {
       train: train ?? Train.create(),
     })),
     work,
+    precision,
   };
 }
 
@@ -74,6 +76,8 @@ export function invalidIdentity({ jobId, specDigest }: SubmitJobRequest): Violat
 export function invalidFields(spec: WholeSpec): Violation[] {
   const found = new Violations();
   checkInputs(found, spec);
+  // Not set is FLOAT32.
+  if (spec.precision !== Precision.PRECISION_UNSPECIFIED) found.isOneOf('spec.precision', spec.precision, Precision);
   if (spec.trials.length === 0) found.add('spec.trials', 'is empty; a job has at least one trial');
   const seen = new Map<string, number>();
   for (const [index, trial] of spec.trials.entries()) {

@@ -6,25 +6,29 @@ import {
   FfnModule,
   MaskRules,
   MaskStructure,
+  Precision,
   Pruner,
   TaskKind,
   Unfrozen,
   type JobSpec,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { packageVersion } from '../../common/package';
-import type { Engine, EngineCapabilities, EngineOptions, JobContext } from '../host/engine';
+import { NoSuchDevice, type Engine, type EngineCapabilities, type EngineOptions, type JobContext } from '../host/engine';
+
+const NO_INDEX = 'TensorFlow.js takes the first GPU that it sees; set CUDA_VISIBLE_DEVICES to the index instead, with --device cuda';
 
 /** Its trials come one after the other, so that a cohort's size does not bound its memory; this bounds a request. */
 const MAX_COHORT = 64;
 
 export function createEngine({ device, threads }: EngineOptions): Promise<Engine> {
+  if (device.includes(':')) throw new NoSuchDevice(`--device ${device}: ${NO_INDEX}`);
   const used = threads ?? availableParallelism();
   process.env.TF_NUM_INTRAOP_THREADS = String(used);
   // Only now: TensorFlow reads its threads when it is loaded.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const { Jobs, ARCHITECTURES, tf, libraryVersion, isOnGpu } = require('./jobs') as typeof import('./jobs');
   if (device === 'cuda' && !isOnGpu)
-    throw new Error('no GPU: @tensorflow/tfjs-node-gpu is not there, or found none that its libraries can use');
+    throw new NoSuchDevice('--device cuda: @tensorflow/tfjs-node-gpu is not there, or found no GPU that its libraries can use');
   const environment = {
     tfjs: tf.version_core,
     tensorflow: libraryVersion,
@@ -74,6 +78,7 @@ function capabilitiesOf(
     maskStructures: [MaskStructure.MASK_STRUCTURE_WEIGHTS],
     maskRules: [MaskRules.MASK_RULES_EXACT],
     prunesDuringTraining: false,
+    precisions: [Precision.PRECISION_FLOAT32],
     taskKinds: [TaskKind.TASK_KIND_CLASSIFICATION, TaskKind.TASK_KIND_REGRESSION, TaskKind.TASK_KIND_QUESTION_ANSWERING],
     environment,
   };

@@ -87,6 +87,7 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
     bottleneck: bottleneckOf(adapter),
     pruner: prune.pruner,
     sparsity: prune.sparsity,
+    ...(trial.precision === undefined ? {} : { precision: trial.precision }),
     achieved_sparsity,
     seed: trial.seed,
     status: failed ? (failed.reason === 'cancelled' ? 'cancelled' : 'failed') : 'done',

@@ -143,6 +143,13 @@ describe('the flags of sa-orch run', () => {
     expect(() => configFrom(flags)).toThrow(message);
   });
 
+  test('name the arithmetic of the backbone, or leave it to the trainer', () => {
+    expect(configFrom('--task mrpc').precision).toBeNull();
+    expect(configFrom('--task mrpc --precision tf32').precision).toBe('tf32');
+    expect(() => configFrom('--task mrpc --precision half')).toThrow(/'half' is invalid. Allowed choices are float32, tf32, bf16/);
+    expect(() => configFrom('--task mrpc --bf16 true')).toThrow('--bf16: --precision bf16');
+  });
+
   test('that do not go together are refused', () => {
     expect(() => lineOf('--adapter bitfit --pruner snip --sparsity 0.4')).toThrow(/^--pruner: "snip" .* it has no matrix to prune/);
     expect(() => lineOf('--pruner mag --sparsity 0.4 --rounds 5')).toThrow('--rounds: 5 is not allowed');
@@ -153,7 +160,7 @@ describe('the flags of sa-orch run', () => {
     expect(() => configFrom(`--task_name mrpc ${shipped}`)).toThrow(
       [
         '--unfreeze-params: what is trained follows from the adapter (all of the backbone: --adapter full): leave it out',
-        '--fp16: trainers compute in float32: leave it out',
+        '--fp16: --precision bf16 is the half precision that is built',
         "--output-dir: --root <dir> is where all results go; a trial's are in trials/<id>/ there",
         '--do-train: a run always trains and evaluates: leave it out',
         '--do-eval: a run always trains and evaluates: leave it out',

@@ -52,6 +52,23 @@ describe('a sweep file', () => {
     ]);
   });
 
+  test('may say how the backbone is computed; where it does not, the trainer decides', () => {
+    expect(load('tasks: mrpc').precision).toBeNull();
+    expect(load('{tasks: mrpc, precision: bf16}').precision).toBe('bf16');
+    const profiles = 'profiles: {exact: {precision: float32}}';
+    expect(load(`{tasks: mrpc, precision: bf16, ${profiles}}`, { profile: 'exact' }).precision).toBe('float32');
+    expect(load('{tasks: mrpc, precision: bf16}', { overrides: { precision: 'tf32' } }).precision).toBe('tf32');
+  });
+
+  test.each([
+    ['precision: bf61', 'precision: "bf61" is not allowed; must be one of float32, tf32, bf16; did you mean "bf16"?'],
+    ['precision: 16', 'precision: 16 is not allowed; must be one of float32, tf32, bf16'],
+    ['precison: bf16', 'precison is not a key here; did you mean "precision"?'],
+    ['train: {precision: bf16}', 'train.precision is not a key here'],
+  ])('of %s is refused', (line, message) => {
+    expect(problems(`tasks: mrpc\n${line}`).join('\n')).toContain(`2: ${message}`);
+  });
+
   test('may give a single value where a list may stand', () => {
     expect(load('{tasks: mrpc, seeds: 7, compare: {pruner: snip, sparsity: 0.4}}')).toMatchObject({
       tasks: [{ name: 'mrpc' }],

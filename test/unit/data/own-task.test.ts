@@ -75,7 +75,7 @@ describe("a task of the user's own", () => {
   test('is planned in trials and cohorts under its name', async () => {
     const config = configOf({ settings: { epochs: 3, batch_size: 3 } }, { seeds: [1] });
     const datasets = await resolveDatasets(config, { env: offline, backbone: planned });
-    const plan = planSweep(config, { backbone: planned, datasets, maxCohort: 10, profileReason: null });
+    const plan = planSweep(config, { backbone: planned, datasets, maxCohort: 10, defaultPrecision: 'float32', profileReason: null });
     expect(plan.trials).toMatchObject([{ task: 'tickets', dataset: datasets[0]!.digest, train: { total_steps: 6 } }]);
     expect(plan.cohorts[0]!.id).toBe('c01-tickets');
   });

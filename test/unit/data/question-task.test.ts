@@ -75,7 +75,7 @@ describe('a task of SQuAD', () => {
     const datasets = await resolveDatasets(config, { dataDir: data, env: offline, backbone: planned });
     // "who sat ?" leaves 8 tokens of 14, "when ran the dog ?" 6: 12 tokens are 2 windows that move by 4, or 4 that move by 2.
     expect(datasets[0]!.splits.map(({ features }) => features)).toEqual([2 + 4 + 2, 4]);
-    const plan = planSweep(config, { backbone: planned, datasets, maxCohort: 10, profileReason: null });
+    const plan = planSweep(config, { backbone: planned, datasets, maxCohort: 10, defaultPrecision: 'float32', profileReason: null });
     expect(plan.trials[0]!.train.total_steps).toBe(3 * 4);
   });
 

@@ -118,7 +118,7 @@ describe('a published task of summarization', () => {
     const planOf = async (settings: Record<string, unknown>) => {
       const config = configOf({ seeds: 1, ...settings });
       const datasets = await resolveDatasets(config, { dataDir: data, env: offline, backbone: planned });
-      return planSweep(config, { backbone: planned, datasets, maxCohort: 1, profileReason: null }).trials[0]!;
+      return planSweep(config, { backbone: planned, datasets, maxCohort: 1, defaultPrecision: 'float32', profileReason: null }).trials[0]!;
     };
     const trial = await planOf({});
     expect(trial.generation).toEqual({ beams: 6, min_length: 10, max_length: 12, no_repeat_ngram: 3, length_penalty: 1 });

@@ -13,7 +13,13 @@ afterAll(() => rmSync(root, { recursive: true }));
 /** A plan of one trial of the task, with the labels of its splits on disk. */
 function planned(task: string, labels: Record<string, number[]>) {
   const config = sweepConfigFrom('t', { tasks: task, seeds: 1 });
-  const plan = planSweep(config, { backbone: backbone(), datasets: [dataset(task)], maxCohort: 1, profileReason: null });
+  const plan = planSweep(config, {
+    backbone: backbone(),
+    datasets: [dataset(task)],
+    maxCohort: 1,
+    defaultPrecision: 'float32',
+    profileReason: null,
+  });
   const folder = join(root, 'datasets', plan.datasets[0]!.digest);
   mkdirSync(folder, { recursive: true });
   for (const [split, values] of Object.entries(labels)) {

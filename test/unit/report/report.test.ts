@@ -329,6 +329,34 @@ describe('a report', () => {
     expect(summarize({ ...plan, trials }, [], {}).tasks[0]!.rows.map(({ label }) => label)).toEqual(['snip', 'snip (official)']);
   });
 
+  test('says how the backbone was computed where that was not in float32', async () => {
+    const plan = planOf({ precision: 'bf16' });
+    const { markdown, summary, csv } = await report(plan, resultsOf(plan));
+    expect(markdown).toContain('weights\n- precision bf16\n');
+    expect(renderTable(plan, resultsOf(plan))).toContain('9 of 9 trials done, precision bf16');
+    expect(summary.precisions).toEqual(['bf16']);
+    expect(csv).toContain('seed,status,precision,metrics.accuracy');
+    expect(csv.match(/,done,bf16,/g)).toHaveLength(9);
+    const usual = await report(planOf(), resultsOf(planOf()));
+    expect([usual.markdown, usual.csv, JSON.stringify(usual.summary)].join('\n')).not.toContain('precision');
+  });
+
+  test('takes no difference between precisions, and makes no row of two', () => {
+    const plan = planOf({ seeds: [1] });
+    const faster = plan.trials.map((trial) => ({ ...trial, id: `${trial.id}b`, precision: 'bf16' as const }));
+    const sparse = { ...plan, trials: [...plan.trials, ...faster.slice(1)] };
+    const { rows } = summarize(sparse, resultsOf(sparse), {}).tasks[0]!;
+    expect(rows.map(({ label, sparsity, reference }) => `${label} ${sparsity} to ${reference}`)).toEqual([
+      'dense (float32) 0 to null',
+      'snip (float32) 0.4 to dense (float32), bottleneck 64',
+      'snip (float32) 0.8 to dense (float32), bottleneck 64',
+      'snip (bf16) 0.4 to null',
+      'snip (bf16) 0.8 to null',
+    ]);
+    const both = { ...plan, trials: [...plan.trials, ...faster] };
+    expect(summarize(both, [], {}).tasks[0]!.rows.map(({ reference }) => reference)[4]).toBe('dense (bf16), bottleneck 64');
+  });
+
   test('names full fine-tuning and prompts, which have a width or none', () => {
     const plan = planOf({ compare: [{ pruner: 'none', adapter: { kind: ['houlsby', 'prompt', 'full'] } }] });
     expect(summarize(plan, [], {}).tasks[0]!.rows.map(({ label, bottleneck }) => `${label} | ${bottleneck}`)).toEqual([

@@ -4,17 +4,33 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { examine } from '../../../orchestrator/runtime/doctor';
+import type { DeviceName } from '../../../common/device';
+import { parseDevice } from '../../../orchestrator/cli/options';
+import { UserError } from '../../../orchestrator/cli/output';
 import { findBasePython, probeInterpreter } from '../../../orchestrator/runtime/python';
 import { findOnPath, runCommand } from '../../../orchestrator/runtime/run-command';
-import type { RuntimeConfig } from '../../../orchestrator/runtime/runtime-config';
+import type { LocalTrainer, RuntimeConfig } from '../../../orchestrator/runtime/runtime-config';
 import { refuseOtherWishes } from '../../../orchestrator/runtime/runtime-plan';
+import { servicesFor } from '../../../orchestrator/runtime/services';
 import { findTemporalBinary } from '../../../orchestrator/runtime/temporal-binary';
-import { chooseFramework } from '../../../orchestrator/runtime/trainer-command';
+import { checkDevice, chooseFramework, type Framework } from '../../../orchestrator/runtime/trainer-command';
+import { expectedPrecision } from '../../../orchestrator/runtime/expected-precision';
+import { expectsGpu } from '../../../orchestrator/runtime/gpu';
 import { externalTemporal } from '../../../orchestrator/runtime/temporal-client';
 import { serverArguments } from '../../../orchestrator/runtime/temporal-server';
 import { ensureTrainerEnvironment, pinnedEnvironment } from '../../../orchestrator/runtime/trainer-environment';
 
 const onProgress = (): void => undefined;
+/** What a call throws. */
+function catchError(call: () => void): UserError {
+  try {
+    call();
+  } catch (error) {
+    if (error instanceof UserError) return error;
+  }
+  throw new Error('was not refused');
+}
+
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'sa-orch-choices-'));
@@ -169,17 +185,90 @@ describe('services that run', () => {
     },
   };
   const wish = { stateDir: '/state', root: '/root', onProgress };
+  const seeing = (visibleGpus?: string): RuntimeConfig => ({ ...running, trainer: { ...running.trainer, visibleGpus } as LocalTrainer });
 
   it('serve whoever asks for the same or for nothing in particular', () => {
-    expect(() => refuseOtherWishes(running, wish)).not.toThrow();
-    expect(() => refuseOtherWishes(running, { ...wish, device: 'cpu' })).not.toThrow();
+    expect(() => refuseOtherWishes(running, wish, {})).not.toThrow();
+    expect(() => refuseOtherWishes(running, { ...wish, device: 'cpu' }, {})).not.toThrow();
+    expect(() => refuseOtherWishes(seeing('1'), wish, { CUDA_VISIBLE_DEVICES: '1' })).not.toThrow();
+    expect(() => refuseOtherWishes(seeing('1'), wish, {})).not.toThrow();
+    const external = { ...running, trainer: { kind: 'external' as const, address: 'box:1' } };
+    expect(() => refuseOtherWishes(external, wish, { CUDA_VISIBLE_DEVICES: '1' })).not.toThrow();
+  });
+
+  it.each([
+    [undefined, '1', 'CUDA_VISIBLE_DEVICES is not set, asked for is 1'],
+    ['0,1', '', 'CUDA_VISIBLE_DEVICES is 0,1, asked for is empty'],
+  ])('refuse to show their trainer other GPUs: %j, then %j', (before, now, difference) => {
+    const refused = catchError(() => refuseOtherWishes(seeing(before), wish, { CUDA_VISIBLE_DEVICES: now }));
+    expect(refused).toMatchObject({ exitCode: 2, hint: expect.stringContaining('sa-orch down') as string });
+    expect(refused.message).toContain(difference);
+  });
+
+  it('show their trainer the GPUs that it was started with, from whichever shell it is started again', () => {
+    const environmentOf = (config: RuntimeConfig) => servicesFor('/state', config).find(({ name }) => name === 'trainer')!.command.env;
+    expect(environmentOf(seeing('1'))).toEqual({ CUDA_VISIBLE_DEVICES: '1' });
+    expect(environmentOf(running)).toEqual({});
   });
 
   it('refuse other settings, all of them in one message', () => {
-    const asked = { ...wish, root: '/other', framework: 'tfjs' as const, device: 'cuda', threads: 4, trainerAddress: 'box:50051' };
-    expect(() => refuseOtherWishes(running, asked)).toThrow(
-      '--root is /root, asked for is /other; --trainer is unix:/s, asked for is box:50051; --framework is torch, asked for is tfjs; --device is cpu, asked for is cuda; --threads is not set, asked for is 4',
+    const asked = {
+      ...wish,
+      root: '/other',
+      framework: 'tfjs' as const,
+      device: 'cuda:1' as const,
+      threads: 4,
+      trainerAddress: 'box:50051',
+    };
+    expect(() => refuseOtherWishes(running, asked, {})).toThrow(
+      '--root is /root, asked for is /other; --trainer is unix:/s, asked for is box:50051; --framework is torch, asked for is tfjs; --device is cpu, asked for is cuda:1; --threads is not set, asked for is 4',
     );
+  });
+});
+
+describe('the device', () => {
+  it('is accepted by name and by index, and nonsense refused before anything starts', () => {
+    for (const device of ['auto', 'cpu', 'cuda', 'cuda:0', 'cuda:11']) expect(parseDevice(device)).toBe(device);
+    for (const nonsense of ['gpu', 'cuda:', 'cuda:x', 'cuda:-1', 'cuda:01', 'CUDA', ''])
+      expect(() => parseDevice(nonsense)).toThrow('must be auto, cpu, cuda or cuda:<index>, for example cuda:1');
+  });
+
+  it('of tfjs has no index: which GPU it is, is told otherwise', () => {
+    for (const device of [null, 'auto', 'cpu', 'cuda'] as const) expect(() => checkDevice('tfjs', device)).not.toThrow();
+    expect(() => checkDevice('torch', 'cuda:1')).not.toThrow();
+    expect(catchError(() => checkDevice('tfjs', 'cuda:1'))).toMatchObject({
+      exitCode: 2,
+      message: '--device cuda:1: the tfjs trainer takes the first GPU that it sees',
+      hint: 'CUDA_VISIBLE_DEVICES=1 with --device cuda shows it that one alone.',
+    });
+  });
+
+  it('is expected to be a GPU where it is asked for, and none where it is hidden', () => {
+    expect([expectsGpu('cuda:1'), expectsGpu('cuda'), expectsGpu('cpu')]).toEqual([true, true, false]);
+    expect(expectsGpu('auto', { CUDA_VISIBLE_DEVICES: '' })).toBe(false);
+    expect(expectsGpu('auto', { CUDA_VISIBLE_DEVICES: '-1' })).toBe(false);
+  });
+});
+
+describe('the precision that a start would take', () => {
+  const NO_GPU = { CUDA_VISIBLE_DEVICES: '' };
+  const remembered = (framework: Framework, device: DeviceName | null): void => {
+    const trainer = { kind: 'local', framework, address: `unix:${folder}/none.sock`, device };
+    writeFileSync(join(folder, 'runtime.json'), JSON.stringify({ format: 2, trainer }));
+  };
+
+  it('is float32 where no GPU can be used', async () => {
+    expect(await expectedPrecision(folder, NO_GPU)).toEqual({ precision: 'float32', unlisted: null });
+  });
+
+  it.each([
+    ['torch', 'cuda:1', { precision: 'bf16', unlisted: null }],
+    ['torch', 'cpu', { precision: 'float32', unlisted: null }],
+    ['torch', null, { precision: 'float32', unlisted: null }],
+    ['tfjs', 'cuda', { precision: 'float32', unlisted: 'bf16' }],
+  ] as const)('is that of the trainer that ran here last: %s on %s', async (framework, device, expected) => {
+    remembered(framework, device);
+    expect(await expectedPrecision(folder, NO_GPU)).toEqual(expected);
   });
 });
 

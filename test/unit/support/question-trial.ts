@@ -29,7 +29,7 @@ export async function questionTrial(folder: string, task: 'squad' | 'squad_v2', 
   const datasets = await resolveDatasets(config, { dataDir: folder, env: {}, backbone: planning });
   if (metrics) datasets[0]!.metrics = metrics;
   await prepareDataset(datasets[0]!, model, root);
-  const plan = planSweep(config, { backbone: planning, datasets, maxCohort: 1, profileReason: null });
+  const plan = planSweep(config, { backbone: planning, datasets, maxCohort: 1, defaultPrecision: 'float32', profileReason: null });
   const trial = plan.trials[0]!;
   const { features } = readQuestionSplit(datasetPath(root, datasets[0]!.digest), 'validation');
   const write = (shape: number[], data: Float32Array) => {

@@ -18,7 +18,7 @@ export const LARGE_SPARSE = [
 export function planOf(settings: Record<string, unknown> = {}, change: Partial<PlannedDataset> = {}): Plan {
   const config = sweepConfigFrom('glue', { tasks: 'mrpc', compare: COMPARE, seeds: [1, 2, 3], ...settings });
   const datasets = config.tasks.map(({ name }) => ({ ...dataset(name), ...change }));
-  return planSweep(config, { backbone: backbone(), datasets, maxCohort: 8, profileReason: null });
+  return planSweep(config, { backbone: backbone(), datasets, maxCohort: 8, defaultPrecision: 'float32', profileReason: null });
 }
 
 /** A result that is done, with changes. */
@@ -31,6 +31,7 @@ export function resultOf(plan: Plan, trial: Trial, metrics: Record<string, numbe
     bottleneck: trial.adapter.ffn_bottleneck,
     pruner: trial.prune.pruner,
     sparsity: trial.prune.sparsity,
+    ...(trial.precision === undefined ? {} : { precision: trial.precision }),
     achieved_sparsity: trial.prune.sparsity,
     seed: trial.seed,
     status: 'done',

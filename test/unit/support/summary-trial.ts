@@ -19,7 +19,7 @@ export async function summaryTrial(folder: string) {
   const backbone = bart(model);
   const datasets = await resolveDatasets(config, { dataDir: folder, env: {}, backbone });
   await prepareDataset(datasets[0]!, model, root);
-  const plan = planSweep(config, { backbone, datasets, maxCohort: 1, profileReason: null });
+  const plan = planSweep(config, { backbone, datasets, maxCohort: 1, defaultPrecision: 'float32', profileReason: null });
   const trial = plan.trials[0]!;
   mkdirSync(join(root, 'trials', trial.id), { recursive: true });
   return {

@@ -9,7 +9,7 @@ const T5 = { ...bart(), name: 'tiny-t5', model_type: 't5' };
 
 function planWith(line: Record<string, unknown>, backbone = bart()) {
   const config = sweepConfigFrom('t', { tasks: 'xsum', seeds: 1, compare: [line] });
-  return planSweep(config, { backbone, datasets: [xsum], maxCohort: 8, profileReason: null });
+  return planSweep(config, { backbone, datasets: [xsum], maxCohort: 8, defaultPrecision: 'float32', profileReason: null });
 }
 const kind = (name: string) => ({ pruner: 'none', adapter: { kind: name } });
 
@@ -40,6 +40,6 @@ describe('an adapter on an encoder–decoder', () => {
 
 test('under compat official summarization scores on as many rows as a task of one output', () => {
   const config = sweepConfigFrom('t', { tasks: 'xsum', seeds: 1, compat: 'official', compare: [{ pruner: 'snip', sparsity: 0.4 }] });
-  const plan = planSweep(config, { backbone: bart(), datasets: [xsum], maxCohort: 8, profileReason: null });
+  const plan = planSweep(config, { backbone: bart(), datasets: [xsum], maxCohort: 8, defaultPrecision: 'float32', profileReason: null });
   expect(plan.trials[0]!.prune.scoring_rows).toBe(10);
 });

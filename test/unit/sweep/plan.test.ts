@@ -1,10 +1,11 @@
 import { adapterName } from '../../../orchestrator/config/adapter-kinds';
 import { loadSweepConfig, sweepConfigFrom } from '../../../orchestrator/config/load';
 import { budgetOf } from '../../../orchestrator/sweep/budget';
+import { formCohorts } from '../../../orchestrator/sweep/cohorts';
 import { digestOf, trialId } from '../../../orchestrator/sweep/identity';
 import { planSweep } from '../../../orchestrator/sweep/plan';
 import { planWarnings } from '../../../orchestrator/sweep/warnings';
-import type { Plan } from '../../../orchestrator/sweep/types';
+import type { Plan, Precision } from '../../../orchestrator/sweep/types';
 import { backbone, dataset, prune } from '../support/plans';
 
 const SETTINGS = {
@@ -14,10 +15,10 @@ const SETTINGS = {
   train: { epochs: 4, batch_size: 32 },
 };
 
-function plan(settings: Record<string, unknown> = {}, maxCohort = 8): Plan {
+function plan(settings: Record<string, unknown> = {}, maxCohort = 8, defaultPrecision: Precision = 'float32'): Plan {
   const config = sweepConfigFrom('glue', { ...SETTINGS, ...settings });
   const datasets = [dataset('mrpc', { train: 3668 }), dataset('rte', { train: 2490 })];
-  return planSweep(config, { backbone: backbone(), datasets, maxCohort, profileReason: null });
+  return planSweep(config, { backbone: backbone(), datasets, maxCohort, defaultPrecision, profileReason: null });
 }
 
 describe('planSweep', () => {
@@ -101,6 +102,36 @@ describe('planSweep', () => {
   test('a trial is the same trial in any sweep', () => {
     const alone = plan({ tasks: ['rte'], seeds: [2], compare: [{ pruner: 'snip', sparsity: 0.8 }] }).trials[0]!;
     expect(plan().trials.map((t) => t.id)).toContain(alone.id);
+  });
+});
+
+describe('precision', () => {
+  const ids = (settings: Record<string, unknown>, defaultPrecision?: Precision) =>
+    plan(settings, 8, defaultPrecision).trials.map(({ id }) => id);
+
+  test('float32, by name or by default, is no field of a trial and no part of its id', () => {
+    expect(ids({ precision: 'float32' }, 'bf16')).toEqual(ids({}));
+    expect(plan({ precision: 'float32' }).trials.every((trial) => !('precision' in trial))).toBe(true);
+    // As it was before there was a choice.
+    expect(plan({ tasks: ['mrpc'], seeds: [1] }).trials[0]!.id).toBe('t84a3962811a28de1');
+  });
+
+  test('of any other kind is part of what a trial is, and of its sweep', () => {
+    const all = [ids({}), ids({ precision: 'tf32' }), ids({ precision: 'bf16' })];
+    expect(new Set(all.flat()).size).toBe(3 * all[0]!.length);
+    expect(plan({ precision: 'bf16' }).trials.every(({ precision }) => precision === 'bf16')).toBe(true);
+    expect(plan({ precision: 'bf16' }).sweep_id).not.toBe(plan().sweep_id);
+  });
+
+  test("is the trainer's default where the sweep names none, as if it were named", () => {
+    expect(plan({}, 8, 'bf16')).toEqual(plan({ precision: 'bf16' }));
+    expect(plan({ precision: 'tf32' }, 8, 'bf16')).toEqual(plan({ precision: 'tf32' }));
+  });
+
+  test('tells cohorts apart', () => {
+    const [first, second] = plan({ tasks: ['mrpc'], seeds: [1] }).trials;
+    const cohorts = formCohorts([first!, { ...second!, precision: 'bf16' }], 8);
+    expect(cohorts.map(({ trials }) => trials)).toEqual([[first!.id], [second!.id]]);
   });
 });
 
@@ -215,7 +246,13 @@ describe('compat: official', () => {
     const compare = [{ pruner: 'none' }, { pruner: ['grasp', 'synflow'], sparsity: 0.7 }];
     const config = sweepConfigFrom('glue', { tasks: ['mrpc', 'stsb', 'mnli'], compare, seeds: [1], compat: 'official' });
     const datasets = ['mrpc', 'stsb', 'mnli'].map((name) => dataset(name));
-    const { trials } = planSweep(config, { backbone: backbone(), datasets, maxCohort: 8, profileReason: null });
+    const { trials } = planSweep(config, {
+      backbone: backbone(),
+      datasets,
+      maxCohort: 8,
+      defaultPrecision: 'float32',
+      profileReason: null,
+    });
     const official = { sparsity: 1 - 0.7, rules: 'official' as const };
     expect(trials.slice(0, 3).map((t) => t.prune)).toEqual([
       prune(),
@@ -236,6 +273,7 @@ describe('the sweep masks', () => {
       backbone: backbone(),
       datasets: [dataset('mrpc', { train })],
       maxCohort: 10,
+      defaultPrecision: 'float32',
       profileReason: null,
     });
     const kept = trials.filter((t) => t.prune.pruner !== 'none').map((t) => budgetOf(t.adapter, t.prune, backbone(), dataset('mrpc')).kept);

@@ -4,12 +4,13 @@ import {
   FfnModule,
   MaskRules,
   MaskStructure,
+  Precision,
   Pruner,
   TaskKind,
   Unfrozen,
 } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
 import { completeAdapter } from '../../../orchestrator/config/adapter';
-import { checkPlan } from '../../../orchestrator/trainer-client/capabilities';
+import { checkPlan, defaultPrecision } from '../../../orchestrator/trainer-client/capabilities';
 import { prune } from '../support/plans';
 import { plannedTrial, tinyPlan } from './tiny-plan';
 
@@ -57,6 +58,18 @@ describe('a plan against the capabilities of a trainer', () => {
     ]);
   });
 
+  test.each([
+    ['tf32', [Precision.PRECISION_FLOAT32], ["precision tf32 is not among the trainer's: float32"]],
+    ['bf16', [Precision.PRECISION_FLOAT32, Precision.PRECISION_TF32], ["precision bf16 is not among the trainer's: float32, tf32"]],
+    ['bf16', [Precision.PRECISION_FLOAT32, Precision.PRECISION_BF16], []],
+    // A trainer that was written before precisions were listed.
+    ['bf16', [], ["precision bf16 is not among the trainer's: float32"]],
+    [undefined, [], []],
+  ] as const)('of precision %s, the trainer listing %j, lacks %j', (precision, precisions, lacking) => {
+    const plan = tinyPlan([plannedTrial('t1', { precision }), plannedTrial('t2', { precision, seed: 4 })]);
+    expect(checkPlan(plan, capabilities({ precisions: [...precisions] }))).toEqual(lacking);
+  });
+
   test('with a hub id needs a trainer that downloads', () => {
     const plan = tinyPlan();
     const hub = { ...plan, backbone: { ...plan.backbone, name: 'roberta-base', path: 'roberta-base' } };
@@ -68,5 +81,20 @@ describe('a plan against the capabilities of a trainer', () => {
     expect(checkPlan(tinyPlan(), capabilities({ protocolVersion: 2, pruners: [] }))).toEqual([
       'the trainer speaks version 2 of the contract, not 1',
     ]);
+  });
+});
+
+describe('the precision that nobody named', () => {
+  const all = [Precision.PRECISION_FLOAT32, Precision.PRECISION_TF32, Precision.PRECISION_BF16];
+  const device = (kind: string) => ({ kind, name: '', memoryBytes: 0, threads: 0 });
+
+  test.each([
+    ['cpu', all, { precision: 'float32', unlisted: null }],
+    ['cuda', all, { precision: 'bf16', unlisted: null }],
+    ['cuda', [Precision.PRECISION_FLOAT32], { precision: 'float32', unlisted: 'bf16' }],
+    ['cuda', [], { precision: 'float32', unlisted: 'bf16' }],
+    ['cpu', [], { precision: 'float32', unlisted: null }],
+  ])("is the device's, as far as the trainer can: on %s, listing %j", (kind, precisions, expected) => {
+    expect(defaultPrecision({ devices: [device(kind)], precisions })).toEqual(expected);
   });
 });

@@ -1,4 +1,4 @@
-import { AttentionModule, FfnModule, JobSpec, Unfrozen } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { AttentionModule, FfnModule, JobSpec, Precision, Unfrozen } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
 import { completeAdapter } from '../../../orchestrator/config/adapter';
 import { jobId, jobSpecFor, specDigest, type Work, type WorkOptions } from '../../../orchestrator/trainer-client/spec';
 import { dataset, prune } from '../support/plans';
@@ -157,6 +157,17 @@ describe('the digest of a specification', () => {
     expect(specDigest(jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'prune'))).toBe(
       '1ea113060f18fdc5289c4f71fa5ac56414711463bdfecd8c236112cfcbcd5a18',
     );
+  });
+
+  test.each([
+    [undefined, Precision.PRECISION_UNSPECIFIED],
+    ['tf32', Precision.PRECISION_TF32],
+    ['bf16', Precision.PRECISION_BF16],
+  ] as const)('of precision %s is of its own, that of float32 as it always was', (precision, value) => {
+    const plan = tinyPlan([plannedTrial('t1', { precision })]);
+    const spec = jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'prune');
+    expect(spec.precision).toBe(value);
+    expect(specDigest(spec) === specDigest({ ...spec, precision: Precision.PRECISION_UNSPECIFIED })).toBe(precision === undefined);
   });
 
   test('names the job with its generation', () => {

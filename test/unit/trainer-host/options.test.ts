@@ -9,6 +9,10 @@ describe('a command line', () => {
     expect(parseOptions(PLACE)).toMatchObject({ device: 'auto', threads: undefined, queueLength: 16, quarantineAfter: 3, tls: undefined });
   });
 
+  test('may name a GPU by its index', () => {
+    expect(parseOptions([...PLACE, '--device', 'cuda:1'])).toMatchObject({ device: 'cuda:1' });
+  });
+
   test('serves TCP with TLS, or where plain text is asked for', () => {
     expect(parseOptions(onTcp('--insecure'))).toMatchObject({ insecure: true });
     const tls = { cert: 'c', key: 'k', clientCa: 'a' };
@@ -19,7 +23,8 @@ describe('a command line', () => {
     ['--listen is missing', ['--root', '/root', '--state', '/state']],
     ['--queue-length: 0 is not a whole number of at least 1', [...PLACE, '--queue-length', '0']],
     ['--threads: two is not a whole number of at least 1', [...PLACE, '--threads', 'two']],
-    ['--device: tpu is not auto, cpu or cuda', [...PLACE, '--device', 'tpu']],
+    ['--device: tpu is not auto, cpu, cuda or cuda:<index>, for example cuda:1', [...PLACE, '--device', 'tpu']],
+    ['--device: cuda:x is not auto, cpu, cuda or cuda:<index>', [...PLACE, '--device', 'cuda:x']],
     ['TCP needs --tls-cert and --tls-key, or an explicit --insecure', onTcp()],
     ['--tls-cert and --tls-key go together', onTcp('--tls-cert', 'c')],
     ['--tls-client-ca needs --tls-cert and --tls-key', onTcp('--insecure', '--tls-client-ca', 'a')],

@@ -1,7 +1,7 @@
 """`python -m sparse_adapter_trainer`: a trainer that serves jobs until it is stopped.
 
 Prints one JSON line on stdout once it listens; everything else goes to stderr. Exit status: 0 after SIGTERM or SIGINT, 2 where the
-command line, the address or the state folder is not usable, 1 where the trainer itself failed.
+command line, the address, the state folder or the device is not usable, 1 where the trainer itself failed.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from typing import Any
 import grpc
 
 from . import capabilities
+from .devices import NoSuchDevice, choose_device, parse_device
 from .jobs import BrokenState, JobStore
 from .listening import Address, CannotListen, Lock
 from .server import TrainerServicer, build_server, set_serving
@@ -36,7 +37,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--listen", required=True, help="unix:/path.sock, or host:port with --tls-cert and --tls-key or --insecure")
     parser.add_argument("--root", required=True, type=Path, help="the artifact root: data sets in, masks, adapters and predictions out")
     parser.add_argument("--state", required=True, type=Path, help="a folder of this trainer's own, for jobs and their logs")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto takes a GPU where there is one (default)")
+    device = "auto, cpu, cuda, or cuda:<index>; auto takes the first GPU where there is one (default)"
+    parser.add_argument("--device", default="auto", type=parse_device, metavar="DEVICE", help=device)
     parser.add_argument("--threads", type=int, help="CPU threads; at most the number of cores, which is the default")
     parser.add_argument("--queue-length", type=int, default=16, help="jobs that may wait (default 16)")
     parser.add_argument(
@@ -78,9 +80,8 @@ def torch_engine(options: argparse.Namespace) -> EngineLike:
 
     from .engine import Engine
 
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    device = choose_device(options.device, gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
     return Engine(options.root, device=device, threads=options.threads)
 
 
@@ -97,7 +98,7 @@ async def serve(options: argparse.Namespace, address: Address, make_engine: Call
     if stop.is_set():
         return False
     engine = await loading
-    described = capabilities.describe(engine.environment, engine.architectures, options.root, options.queue_length)
+    described = capabilities.describe(engine, options.root, options.queue_length)
     store = JobStore(options.state, options.queue_length, options.quarantine_after)
     servicer = TrainerServicer(store, described, options.root, worker.seconds_since_work)
     server, health = build_server(servicer)
@@ -131,7 +132,7 @@ def main(arguments: list[str], make_engine: Callable[[argparse.Namespace], Engin
         # Held until the process ends. Taken before torch is imported, so that a second trainer is refused at once.
         locks = [Lock(options.state / "lock", f"the state folder {options.state}"), address.lock()]
         ended = asyncio.run(serve(options, address, make_engine))
-    except (CannotListen, BrokenState, OSError) as error:
+    except (CannotListen, BrokenState, NoSuchDevice, OSError) as error:
         print(f"sparse_adapter_trainer: {error}", file=sys.stderr)
         return 2
     del locks

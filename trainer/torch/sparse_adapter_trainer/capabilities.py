@@ -8,6 +8,7 @@ from pathlib import Path
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
 
 from . import __version__
+from .worker import EngineLike
 
 PROTOCOL_VERSION = 1
 # One job at a time: it uses every core or the whole GPU, and what it saves is in its cohort.
@@ -16,30 +17,31 @@ SLOTS = 1
 MAX_COHORT = 64
 
 
-def describe(environment: dict[str, str], architectures: list[str], root: Path, queue_length: int) -> capabilities_pb2.Capabilities:
-    """The capabilities of a trainer whose engine tells this environment and these architectures."""
+def describe(engine: EngineLike, root: Path, queue_length: int) -> capabilities_pb2.Capabilities:
+    """The capabilities of a trainer with this engine."""
     return capabilities_pb2.Capabilities(
         protocol_version=PROTOCOL_VERSION,
         framework="torch",
-        framework_version=environment["torch"],
+        framework_version=engine.environment["torch"],
         trainer_version=__version__,
-        devices=[_device(environment)],
+        devices=[_device(engine)],
         slots=SLOTS,
         queue_length=queue_length,
         max_cohort=MAX_COHORT,
-        architectures=architectures,
+        architectures=engine.architectures,
         attention_modules=job_pb2.AttentionModule.values()[1:],
         ffn_modules=job_pb2.FfnModule.values()[1:],
         unfrozen=job_pb2.Unfrozen.values()[1:],
         mask_structures=job_pb2.MaskStructure.values()[1:],
         mask_rules=job_pb2.MaskRules.values()[1:],
         prunes_during_training=True,
+        precisions=engine.precisions,
         pruners=job_pb2.Pruner.values()[1:],
         task_kinds=job_pb2.TaskKind.values()[1:],
         artifact_root_id=root_id(root),
         artifact_service=False,
         hub_download=True,
-        environment=environment,
+        environment=engine.environment,
     )
 
 
@@ -59,14 +61,15 @@ def root_id(root: Path) -> str:
     return path.read_text().strip()
 
 
-def _device(environment: dict[str, str]) -> capabilities_pb2.Device:
-    if environment["device"] != "cpu":
+def _device(engine: EngineLike) -> capabilities_pb2.Device:
+    if engine.device != "cpu":
         import torch
 
-        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+        # Of the engine's own: the current one is told for each thread, and the engine lives in another.
+        properties = torch.cuda.get_device_properties(engine.device)
         return capabilities_pb2.Device(kind="cuda", name=properties.name, memory_bytes=properties.total_memory)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return capabilities_pb2.Device(kind="cpu", name=_cpu_name(), memory_bytes=memory, threads=int(environment["threads"]))
+    return capabilities_pb2.Device(kind="cpu", name=_cpu_name(), memory_bytes=memory, threads=int(engine.environment["threads"]))
 
 
 def _cpu_name() -> str:

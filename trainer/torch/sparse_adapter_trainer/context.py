@@ -33,7 +33,6 @@ class Context:
     def load(self, spec: job_pb2.JobSpec, splits: list[str], reporter: Reporter, precision: int) -> "Loaded":
         """Backbone and splits of a job, kept for the next job of the same. precision: to compute the
         backbone at. Raises JobFailed (BAD_ARTIFACT)."""
-        precision = precision or job_pb2.PRECISION_FLOAT32
         how = self.how(precision)
         # TF32 would round a GPU's float32 products to 10 bits.
         fast = precision == job_pb2.PRECISION_TF32

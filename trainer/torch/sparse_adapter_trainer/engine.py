@@ -31,6 +31,8 @@ class Engine:
 
     architectures: list[str]
     environment: dict[str, str]
+    device: str
+    precisions: list[job_pb2.Precision]
 
     def __init__(self, root: Path, device: str = "cpu", threads: int | None = None, how: How | None = None) -> None:
         used_threads = use_threads(threads)
@@ -38,12 +40,18 @@ class Engine:
         transformers.logging.disable_progress_bar()
         self.architectures = [*ARCHITECTURES, *ENCODER_DECODERS]
         target = torch.device(device)
+        self.device = str(target)
+        self.precisions = [job_pb2.PRECISION_FLOAT32]
+        if target.type == "cuda":
+            if target.index is not None:
+                # Triton's kernels run on the current device.
+                torch.cuda.set_device(target)
+            self.precisions += [job_pb2.PRECISION_TF32, job_pb2.PRECISION_BF16]
         self.environment = {
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "threads": str(used_threads),
-            "dtype": "float32",
             "device": torch.cuda.get_device_name(target) if target.type == "cuda" else "cpu",
             "row_invariant": str(rows_are_invariant(target)).lower(),
         }

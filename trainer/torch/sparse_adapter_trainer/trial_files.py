@@ -12,6 +12,7 @@ from .adapters import Layout
 from .artifacts import Tensors, read_tensors, resolve
 from .densities import is_during_training
 from .errors import bad_artifact
+from .precision import other_precision
 
 
 def trial_folder(root: Path, trial_id: str) -> Path:
@@ -36,7 +37,9 @@ def training_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial, mask_digest: st
 
 
 def _inputs(spec: job_pb2.JobSpec) -> dict[str, object]:
-    return {"backbone": spec.backbone.digest, "dataset": plain(spec.dataset)}
+    inputs: dict[str, object] = {"backbone": spec.backbone.digest, "dataset": plain(spec.dataset)}
+    precision = other_precision(spec)
+    return inputs if precision is None else inputs | {"precision": precision}
 
 
 def plain(message: Message) -> object:

@@ -18,6 +18,7 @@ from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2, trainer_pb2
 from . import adapter_forms as forms
 from .encoder_decoder_limits import ENCODER_DECODERS, attention_width, misfits
 from .mask_limits import misfit
+from .precision import precision_of
 
 Violation: TypeAlias = BadRequest.FieldViolation
 MOST_VIOLATIONS = 20
@@ -69,6 +70,9 @@ def _request(request: trainer_pb2.SubmitJobRequest) -> _Found:
     if not _DIGEST.fullmatch(spec.backbone.digest):
         yield "spec.backbone.digest", f"{spec.backbone.digest!r} is not a hexadecimal digest"
     yield from _dataset(spec.dataset)
+    # Not set is FLOAT32.
+    if spec.precision != job_pb2.PRECISION_UNSPECIFIED:
+        yield from _enum("spec.precision", spec.precision, job_pb2.Precision)
     if not spec.trials:
         yield "spec.trials", "is empty; a job has at least one trial"
     seen: dict[str, int] = {}
@@ -271,6 +275,7 @@ def _preconditions(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabil
     if len(spec.trials) > capabilities.max_cohort:
         yield "spec.trials", f"has {len(spec.trials)} trials; this trainer takes at most {capabilities.max_cohort} in a job"
     yield from _able("spec.dataset.task_kind", spec.dataset.task_kind, capabilities.task_kinds, job_pb2.TaskKind)
+    yield from _able("spec.precision", precision_of(spec), capabilities.precisions, job_pb2.Precision)
     yield from _backbone(spec, capabilities)
     yield from _splits(spec, root / spec.dataset.name)
     for index, trial in enumerate(spec.trials):

@@ -11,6 +11,7 @@ from .errors import JobFailed, bad_artifact
 from .model import Part, forward, packed, passes
 from .modules import TrialModules
 from .pairs import PairSplit
+from .precision import other_precision, precision_of
 from .predict_texts import Adapted, companies, generate_texts
 from .progress import Pace
 from .reporting import Reporter
@@ -19,7 +20,7 @@ from .trial_files import trial_folder
 
 def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
     """Runs a predict job. A split whose predictions are there, of the same adapter, is not predicted again."""
-    loaded = context.load(spec, list(spec.predict.splits), reporter, spec.precision)
+    loaded = context.load(spec, list(spec.predict.splits), reporter, precision_of(spec))
     adapters: dict[str, Tensors] = {}
     for trial in spec.trials:
         try:
@@ -51,6 +52,8 @@ def _source(context: Context, loaded: Loaded, trial: job_pb2.Trial) -> str:
     source = f"{adapter.digest} {loaded.spec.dataset.name} {loaded.spec.backbone.digest}"
     if loaded.spec.dataset.task_kind == SUMMARIZATION:
         source += f" {loaded.spec.predict.generation.SerializeToString(deterministic=True).hex()}"
+    if (precision := other_precision(loaded.spec)) is not None:
+        source += f" {precision}"
     return source
 
 

@@ -13,6 +13,7 @@ from .context import Context, Loaded
 from .densities import is_during_training
 from .errors import JobFailed, TrialFailed, bad_artifact
 from .optimizer import AdamW
+from .precision import precision_of
 from .progress import Pace
 from .pruning import Pruning
 from .reporting import Reporter
@@ -23,7 +24,7 @@ from .work_prune import sizes, warn_of_emptied
 
 def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
     """Runs a train job. A trial whose adapter is there at the asked step, made from the same, is reported as it is."""
-    loaded = context.load(spec, ["train"], reporter, spec.precision)
+    loaded = context.load(spec, ["train"], reporter, precision_of(spec))
     loaded.require_labels("train")
     writer = _Writer(context, loaded, reporter)
     runs = []
@@ -80,7 +81,8 @@ def _prepare(context: Context, loaded: Loaded, trial: job_pb2.Trial, reporter: R
 
 
 def _warn_of_changes(trial: job_pb2.Trial, before: dict[str, str], now: dict[str, str], reporter: Reporter) -> None:
-    changed = [f"{name} {before.get(name)} → {now.get(name)}" for name in sorted(before | now) if before.get(name) != now.get(name)]
+    # What is told no more has not changed.
+    changed = [f"{name} {before.get(name)} → {value}" for name, value in sorted(now.items()) if before.get(name) != value]
     if changed:
         message = (
             f"goes on in another environment than it began in, so last digits may differ from an uninterrupted run: {', '.join(changed)}"

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
+from .device_faults import breaks_the_device
 from .errors import Cancelled, Interrupted, JobFailed
 from .jobs import CANCELLED, FAILED, INTERRUPTED, Job, JobStore
 from .reporting import Reporter
@@ -22,6 +23,10 @@ class EngineLike(Protocol):
 
     environment: dict[str, str]
     architectures: list[str]
+    # `cpu`, `cuda` or `cuda:<index>`.
+    device: str
+    # How it can compute; FLOAT32 is among them.
+    precisions: list[job_pb2.Precision]
 
     def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
         """Runs the job to its end. Raises JobFailed, Interrupted or Cancelled."""
@@ -64,7 +69,8 @@ class Worker:
                 self.moved()
                 self._run_job(engine, store, job)
         except BaseException:
-            # For example a full disk, where not even a job's end can be written. A trainer without its working thread must not look alive.
+            # A full disk, where not even a job's end can be written, or a broken device. A trainer without its working thread must
+            # not look alive.
             _log.critical("the working thread cannot go on; the trainer leaves", exc_info=True)
             logging.shutdown()
             os._exit(1)
@@ -77,7 +83,7 @@ class Worker:
         reporter = JobReporter(store, job, self.moved)
         try:
             spec = job.spec()
-            engine.run(spec, reporter)
+            _run_on_device(engine, spec, reporter)
             silent = [trial.trial_id for trial in spec.trials if trial.trial_id not in reporter.trials_with_result]
             if silent:
                 raise RuntimeError(f"the engine told no result of {', '.join(silent)}")
@@ -96,6 +102,19 @@ class Worker:
             store.finish(job, FAILED, event_pb2.Failure(reason=event_pb2.FAILURE_REASON_INTERNAL, message=message))
         else:
             store.finish(job, event_pb2.JOB_STATE_SUCCEEDED)
+
+
+class BrokenDevice(BaseException):
+    """Nothing more can run in this process. The job stays as a crash would leave it: for the next process, and counted."""
+
+
+def _run_on_device(engine: EngineLike, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
+    try:
+        engine.run(spec, reporter)
+    except Exception as error:
+        if breaks_the_device(error):
+            raise BrokenDevice(f"the GPU can do no more in this process: {type(error).__name__}: {error}") from error
+        raise
 
 
 class JobReporter:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -16,8 +16,23 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2, trainer_pb2_grpc
 
+from sparse_adapter_trainer.reporting import Reporter
+
 TINY_TRAINER = Path(__file__).with_name("tiny_trainer.py")
 DATASET = "d" * 32
+
+
+@dataclass
+class IdleEngine:
+    """An engine as capabilities and the server see one; it runs nothing."""
+
+    architectures: list[str] = field(default_factory=lambda: ["bert"])
+    environment: dict[str, str] = field(default_factory=lambda: {"torch": "0.0.0", "device": "cpu", "threads": "1"})
+    device: str = "cpu"
+    precisions: list[job_pb2.Precision] = field(default_factory=lambda: [job_pb2.PRECISION_FLOAT32])
+
+    def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
+        raise NotImplementedError
 
 
 @dataclass

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from engine_support import Recorder, fresh_root, spec, train_work, trial, weights
+from server_support import IdleEngine
 from sparse_adapter.trainer.v1 import job_pb2
 from test_adapters import FORMS
 from torch import Tensor
@@ -99,7 +100,7 @@ def test_trials_of_all_forms_in_one_cohort_have_every_weight_of_their_lone_runs(
 
 
 def test_every_form_and_pruner_that_the_trainer_claims_is_in_a_cohort_here(tmp_path: Path) -> None:
-    claimed = describe({"torch": "0", "device": "cpu", "threads": "1"}, ["bert"], tmp_path, 4)
+    claimed = describe(IdleEngine(), tmp_path, 4)
     trials = [one for form in COHORT_FORMS for one in trials_of(form)]
     assert {one.adapter.attention for one in trials} == set(claimed.attention_modules)
     assert {one.adapter.ffn for one in trials} == set(claimed.ffn_modules)

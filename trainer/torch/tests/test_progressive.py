@@ -11,7 +11,7 @@ import torch
 from conftest import write_split
 from engine_support import Recorder, spec, train_work, trial, weights
 from safetensors.torch import load_file
-from server_support import make_root, valid_request
+from server_support import IdleEngine, make_root, valid_request
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from torch import Tensor
 
@@ -509,7 +509,7 @@ def test_rounds_of_every_pruner_but_er_may_be_during_training(pruner: str, tmp_p
     make_root(tmp_path)
     request = during_request(tmp_path, pruner=f"PRUNER_{pruner}")
     assert invalid_fields(request) == []
-    capabilities = describe({"torch": "0", "device": "cpu", "threads": "1"}, ["bert"], tmp_path, 4)
+    capabilities = describe(IdleEngine(), tmp_path, 4)
     assert unmet_preconditions(request.spec, capabilities, tmp_path) == []
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from server_support import fields, make_root, short_folder, tiny_trainer, valid_request, valid_trial
+from server_support import IdleEngine, fields, make_root, short_folder, tiny_trainer, valid_request, valid_trial
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2, trainer_pb2
 
 from sparse_adapter_trainer.capabilities import describe
@@ -29,7 +29,7 @@ def invalid(request: Request) -> dict[str, str]:
 
 
 def unmet(request: Request, root: Path) -> dict[str, str]:
-    capabilities: capabilities_pb2.Capabilities = describe({"torch": "0", "device": "cpu", "threads": "1"}, ["bert"], root, 4)
+    capabilities: capabilities_pb2.Capabilities = describe(IdleEngine(), root, 4)
     return {each.field: each.description for each in unmet_preconditions(request.spec, capabilities, root)}
 
 
@@ -256,11 +256,35 @@ def test_what_is_right_but_not_possible_here_is_a_precondition(root, change, fie
 
 def test_what_a_trainer_does_not_tell_among_its_capabilities_is_not_supported_by_it(root):
     request = valid_request(root)
-    able = describe({"torch": "0", "device": "cpu", "threads": "1"}, ["bert"], root, 4)
+    able = describe(IdleEngine(), root, 4)
     able.task_kinds.remove(job_pb2.TASK_KIND_CLASSIFICATION)
     ((field, says),) = ((each.field, each.description) for each in unmet_preconditions(request.spec, able, root))
     assert field == "spec.dataset.task_kind"
     assert says.startswith("TASK_KIND_CLASSIFICATION is not supported by this trainer; it supports TASK_KIND_REGRESSION, ")
+
+
+@pytest.mark.parametrize("precision", [job_pb2.PRECISION_UNSPECIFIED, job_pb2.PRECISION_FLOAT32])
+def test_float32_need_not_be_said(root, precision):
+    request = valid_request(root)
+    request.spec.precision = precision
+    assert (invalid(request), unmet(request, root)) == ({}, {})
+
+
+def test_a_precision_that_nobody_knows_is_wrong_in_itself(root):
+    request = valid_request(root)
+    request.spec.precision = 99
+    says = "99 is not one of PRECISION_FLOAT32, PRECISION_TF32, PRECISION_BF16"
+    assert invalid(request) == {"spec.precision": says}
+
+
+def test_a_precision_that_the_engine_lacks_is_refused_with_those_that_it_has(root):
+    request = valid_request(root)
+    request.spec.precision = job_pb2.PRECISION_BF16
+    assert invalid(request) == {}
+    says = "PRECISION_BF16 is not supported by this trainer; it supports PRECISION_FLOAT32"
+    assert unmet(request, root) == {"spec.precision": says}
+    able = describe(IdleEngine(precisions=job_pb2.Precision.values()[1:]), root, 4)
+    assert unmet_preconditions(request.spec, able, root) == []
 
 
 def test_a_backbone_of_another_architecture_is_refused_with_those_that_are_supported(root):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from encoder_decoder_support import FORMS, ONLY_BART, SEED_SETTINGS, SUMMARIZATION
 from engine_support import adapter, trial
-from server_support import make_root, valid_request
+from server_support import IdleEngine, make_root, valid_request
 from sparse_adapter.trainer.v1 import job_pb2, trainer_pb2
 
 from sparse_adapter_trainer.capabilities import describe
@@ -42,7 +42,7 @@ def root(tmp_path: Path) -> Path:
 
 def unmet(asked: trainer_pb2.SubmitJobRequest, root: Path) -> dict[str, str]:
     assert not invalid_fields(asked)
-    able = describe({"torch": "0", "device": "cpu", "threads": "1"}, ["bert", "roberta", "bart", "t5"], root, 4)
+    able = describe(IdleEngine(["bert", "roberta", "bart", "t5"]), root, 4)
     return {each.field: each.description for each in unmet_preconditions(asked.spec, able, root)}
 
 

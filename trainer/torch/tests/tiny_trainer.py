@@ -21,6 +21,8 @@ class ScriptedEngine:
     def __init__(self, script: str) -> None:
         self.environment = {"torch": "0.0.0", "device": "cpu", "threads": "1"}
         self.architectures = ["bert"]
+        self.device = "cpu"
+        self.precisions = [job_pb2.PRECISION_FLOAT32]
         self._steps = script.split(",")
 
     def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
@@ -48,6 +50,10 @@ class ScriptedEngine:
             os.kill(os.getpid(), signal.SIGKILL)
         elif word == "fault":
             raise ZeroDivisionError("a fault on purpose")
+        elif word == "sticky":
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        elif word == "memory":
+            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
         elif word == "fail":
             raise JobFailed(event_pb2.FAILURE_REASON_BAD_ARTIFACT, "a file is missing")
         else:

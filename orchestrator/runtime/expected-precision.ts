@@ -1,0 +1,26 @@
+/** Which precision a start would take by itself, as far as can be told without starting anything. */
+import { Precision } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { defaultPrecision, type DefaultPrecision } from '../trainer-client/capabilities';
+import { expectsGpu } from './gpu';
+import { readRuntimeConfig } from './runtime-config';
+import type { Framework } from './trainer-command';
+import { askCapabilities } from './trainer-health';
+
+const ANSWER_MS = 3000;
+
+/** What each trainer lists on a GPU; a trainer that runs is asked. */
+const ON_A_GPU: Record<Framework, Precision[]> = {
+  torch: [Precision.PRECISION_FLOAT32, Precision.PRECISION_TF32, Precision.PRECISION_BF16],
+  tfjs: [Precision.PRECISION_FLOAT32],
+};
+
+/** That of the trainer that runs for this state directory, else of one that a start brings up here. */
+export async function expectedPrecision(stateDir: string, env: NodeJS.ProcessEnv = process.env): Promise<DefaultPrecision> {
+  const trainer = readRuntimeConfig(stateDir)?.trainer;
+  const capabilities = trainer && (await askCapabilities(trainer.address, ANSWER_MS));
+  if (capabilities) return defaultPrecision(capabilities);
+  const local = trainer?.kind === 'local' ? trainer : undefined;
+  const kind = expectsGpu(local?.device ?? 'auto', env) ? 'cuda' : 'cpu';
+  const device = { kind, name: '', memoryBytes: 0, threads: 0 };
+  return defaultPrecision({ devices: [device], precisions: ON_A_GPU[local?.framework ?? 'torch'] });
+}

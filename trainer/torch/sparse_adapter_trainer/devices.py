@@ -1,0 +1,36 @@
+"""Which device a command line asks for, and whether it is there."""
+
+import argparse
+import re
+
+_FORM = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?")
+
+
+class NoSuchDevice(Exception):
+    """The device asked for is not there; the message is for a person."""
+
+
+def parse_device(text: str) -> str:
+    """An option's value, checked: `auto`, `cpu`, `cuda`, or `cuda:<index>`."""
+    if not _FORM.fullmatch(text):
+        right = "auto, cpu, cuda or cuda:<index>, for example cuda:1"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {right}")
+    return text
+
+
+def choose_device(asked: str, gpus: int, visible: str | None) -> str:
+    """The device to compute on: `cpu`, or `cuda:<index>`.
+
+    asked: as parse_device returns it; `auto` takes the first GPU where there is one. gpus: how many
+    the framework can use. visible: CUDA_VISIBLE_DEVICES, which hides GPUs and numbers the others
+    anew; None where it is not set. Raises NoSuchDevice.
+    """
+    if asked == "cpu" or (asked == "auto" and gpus == 0):
+        return "cpu"
+    index = int(asked.partition(":")[2] or 0)
+    if index < gpus:
+        return f"cuda:{index}"
+    hidden = "" if visible is None else f" (CUDA_VISIBLE_DEVICES is {visible!r})"
+    there = {0: "no GPU", 1: "one GPU, cuda:0"}.get(gpus, f"{gpus} GPUs, cuda:0 to cuda:{gpus - 1}")
+    found = f"PyTorch can use {there} here{hidden}"
+    raise NoSuchDevice(f"--device {asked}: {found}; --device cpu computes without one")
