@@ -13,6 +13,7 @@ from .adapter_forms import has_biases
 from .attention import AttentionDropout, Prefix
 from .dropout import Dropout
 from .packed_encoder import Site
+from .products import linear
 
 _LAYER_NORM_EPS = 1e-5
 _ACTIVATIONS: dict[int, Callable[[Tensor], Tensor]] = {
@@ -105,9 +106,9 @@ class TrialModules:
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or out(h) of a head without dense."""
         if "head.dense.weight" not in self.tensors:
-            return F.linear(hidden, self.tensors["head.out.weight"], self.tensors["head.out.bias"])
-        dense = F.linear(self.dropped(hidden, "head.dense"), self.tensors["head.dense.weight"], self.tensors["head.dense.bias"])
-        return F.linear(self.dropped(torch.tanh(dense), "head.out"), self.tensors["head.out.weight"], self.tensors["head.out.bias"])
+            return linear(hidden, self.tensors["head.out.weight"], self.tensors["head.out.bias"])
+        dense = linear(self.dropped(hidden, "head.dense"), self.tensors["head.dense.weight"], self.tensors["head.dense.bias"])
+        return linear(self.dropped(torch.tanh(dense), "head.out"), self.tensors["head.out.weight"], self.tensors["head.out.bias"])
 
     def _attention_output(self, at: str, output: Tensor, block_input: Tensor) -> Tensor:
         match self.adapter.attention:
@@ -136,8 +137,8 @@ class TrialModules:
             return F.layer_norm(y, weight.shape, weight, bias, _LAYER_NORM_EPS)
 
         inner = norm(x) if adapter.norm == job_pb2.ADAPTER_NORM_BEFORE else x
-        inner = F.linear(inner, tensors[f"{prefix}.down.weight"], tensors[f"{prefix}.down.bias"])
-        out = F.linear(_ACTIVATIONS[adapter.activation](inner), tensors[f"{prefix}.up.weight"], tensors[f"{prefix}.up.bias"])
+        inner = linear(inner, tensors[f"{prefix}.down.weight"], tensors[f"{prefix}.down.bias"])
+        out = linear(_ACTIVATIONS[adapter.activation](inner), tensors[f"{prefix}.up.weight"], tensors[f"{prefix}.up.bias"])
         if adapter.scale != 1:
             out.mul_(adapter.scale)
         if residual:
@@ -151,14 +152,14 @@ class TrialModules:
     def _low_rank(self, prefix: str, x: Tensor) -> Tensor:
         """(α / r) · up(down(x))."""
         down = self.tensors[f"{prefix}.down.weight"]
-        return F.linear(F.linear(x, down), self.tensors[f"{prefix}.up.weight"]).mul_(self.adapter.lora_alpha / down.shape[0])
+        return linear(linear(x, down), self.tensors[f"{prefix}.up.weight"]).mul_(self.adapter.lora_alpha / down.shape[0])
 
     def _prefixes(self, mlp: str, width: int | None) -> list[Tensor]:
         """Each layer's key and value [length, width], by the MLP that makes them all."""
         named = {name.removeprefix(mlp): tensor for name, tensor in self.tensors.items() if name.startswith(mlp)}
         length, hidden = named["embedding"].shape
-        inner = torch.tanh(F.linear(named["embedding"], named["mlp.in.weight"], named["mlp.in.bias"]))
-        out = F.linear(inner, named["mlp.out.weight"], named["mlp.out.bias"])
+        inner = torch.tanh(linear(named["embedding"], named["mlp.in.weight"], named["mlp.in.bias"]))
+        out = linear(inner, named["mlp.out.weight"], named["mlp.out.bias"])
         return list(out.view(length, -1, width or hidden).unbind(1))
 
     def dropped(self, x: Tensor, site: str) -> Tensor:
