@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from transformers import AutoConfig, AutoModel
 from transformers.activations import ACT2FN
@@ -107,10 +108,10 @@ class Backbone:
         return {"hidden_size": self.hidden, "num_layers": len(self.layers)}
 
 
-def load_backbone(path: str, device: torch.device) -> Backbone:
+def load_backbone(path: str, device: torch.device, precision: job_pb2.Precision = job_pb2.PRECISION_FLOAT32) -> Backbone:
     """Loads a frozen backbone. Raises as `load_model` does."""
     model, has_pooler = load_model(path)
-    return from_transformers(model.to(device), has_pooler)
+    return from_transformers(model.to(device), has_pooler, precision)
 
 
 def load_model(path: str) -> tuple[Any, bool]:
@@ -163,8 +164,13 @@ def _require_supported(path: str, config: Any) -> None:
         raise bad_artifact(f"backbone {path}: position_embedding_type {config.position_embedding_type!r} is not 'absolute'")
 
 
-def from_transformers(model: Any, has_pooler: bool) -> Backbone:
-    """Takes the tensors of a BertModel or RobertaModel. The model itself may be dropped afterwards."""
+def from_transformers(model: Any, has_pooler: bool, precision: job_pb2.Precision = job_pb2.PRECISION_FLOAT32) -> Backbone:
+    """Takes the tensors of a BertModel or RobertaModel. The model itself may be dropped afterwards.
+
+    precision: of the layers' products; with PRECISION_BF16 their operands and results are rounded to
+    bfloat16, and all else is float32.
+    """
+    dtype = torch.bfloat16 if precision == job_pb2.PRECISION_BF16 else torch.float32
     config = model.config
     model.requires_grad_(False)
     measured: dict[tuple[int, int], int] = {}
@@ -175,7 +181,7 @@ def from_transformers(model: Any, has_pooler: bool) -> Backbone:
     def linear(weight: Tensor, bias: Tensor) -> FrozenLinear:
         nonlocal invariant
         shape = (weight.shape[0], weight.shape[1])
-        packed, transposed = pack(weight), pack(weight.t())
+        packed, transposed = pack(weight, dtype), pack(weight.t(), dtype)
         if shape not in measured:
             rows = min_invariant_rows(packed, transposed, shape)
             measured[shape], invariant = rows or FALLBACK_ROWS, invariant and rows is not None
