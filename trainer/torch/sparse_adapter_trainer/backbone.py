@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
+from torch.nn.functional import gelu
 from transformers import AutoConfig, AutoModel
 from transformers.activations import ACT2FN
 
@@ -204,7 +205,7 @@ def from_transformers(model: Any, has_pooler: bool, precision: job_pb2.Precision
             attention_output=dense(parts["attention_output"]),
             attention_norm=norm(parts["attention_norm"]),
             ffn_in=dense(parts["ffn_in"]),
-            activation=ACT2FN[config.hidden_act],
+            activation=gelu if config.hidden_act == "gelu" else ACT2FN[config.hidden_act],
             ffn_out=dense(parts["ffn_out"]),
             ffn_norm=norm(parts["ffn_norm"]),
         )

@@ -118,14 +118,14 @@ class TrialModules:
                 return output + self._bottleneck(f"{at}attention", block_input, residual=False)
         return output + self.tensors[f"{at}attention_output.bias"] if has_biases(self.adapter) else output
 
-    def _ffn_output(self, at: str, output: Tensor, block_input: Tensor, activated: Tensor) -> Tensor:
+    def _ffn_output(self, at: str, output: Tensor, block_input: Tensor, *activated: Tensor) -> Tensor:
         match self.adapter.ffn:
             case job_pb2.FFN_MODULE_SEQUENTIAL:
                 return self._bottleneck(f"{at}ffn", output, residual=True)
             case job_pb2.FFN_MODULE_PARALLEL:
                 return output + self._bottleneck(f"{at}ffn", block_input, residual=False)
             case job_pb2.FFN_MODULE_LORA:
-                return output + self._low_rank(f"{at}ffn_out", activated)
+                return output + self._low_rank(f"{at}ffn_out", *activated)
         return output + self.tensors[f"{at}ffn_out.bias"] if has_biases(self.adapter) else output
 
     def _bottleneck(self, prefix: str, x: Tensor, residual: bool) -> Tensor:
