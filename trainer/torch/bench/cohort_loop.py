@@ -35,9 +35,18 @@ HOULSBY = job_pb2.Adapter(
 class Cohort:
     """This project's loop with a cohort of `count` equal trials of different seeds; `run` goes on by some steps."""
 
-    def __init__(self, backbone: str, rows: list[Row], labels: Tensor, task_kind: job_pb2.TaskKind, batch: int, count: int) -> None:
+    def __init__(
+        self,
+        backbone: str,
+        rows: list[Row],
+        labels: Tensor,
+        task_kind: job_pb2.TaskKind,
+        batch: int,
+        count: int,
+        precision: job_pb2.Precision = job_pb2.PRECISION_FLOAT32,
+    ) -> None:
         """rows: input_ids and token_type_ids of each. labels: as in Split. A task kind with two outputs."""
-        self.backbone = load_backbone(backbone, torch.device("cpu"))
+        self.backbone = load_backbone(backbone, torch.device("cpu"), precision)
         lengths = torch.tensor([len(row["input_ids"]) for row in rows])
         self.split = Split(
             "train",

@@ -21,6 +21,7 @@ from rows import mrpc
 from sparse_adapter.trainer.v1 import job_pb2
 from turns import Contender, take_turns
 
+from sparse_adapter_trainer.frozen import packs_bfloat16
 from sparse_adapter_trainer.threads import use_threads
 
 BATCH = 32
@@ -37,10 +38,14 @@ def main() -> None:
     threads = use_threads(arguments.threads)
     backbone = str(arguments.backbone)
     rows, labels = mrpc(backbone)
+    data = rows, torch.tensor(labels), job_pb2.TASK_KIND_CLASSIFICATION
     contenders: dict[str, Contender] = {
-        "cohort_of_1": Cohort(backbone, rows, torch.tensor(labels), job_pb2.TASK_KIND_CLASSIFICATION, BATCH, count=1),
+        "cohort_of_1": Cohort(backbone, *data, BATCH, count=1),
         "careful_loop": CarefulLoop(backbone, rows, labels, BATCH, WIDTH),
     }
+    if packs_bfloat16():
+        bf16 = job_pb2.PRECISION_BF16
+        contenders["cohort_of_1_bf16"] = Cohort(backbone, *data, BATCH, count=1, precision=bf16)
     if not arguments.without_trainer:
         from hf_trainer import classifying_trainer
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
+from torch.nn.functional import gelu
 from transformers import AutoConfig, AutoModel
 from transformers.activations import ACT2FN
 
@@ -170,25 +171,28 @@ def _require_supported(path: str, config: Any) -> None:
 
 
 def from_transformers(model: Any, has_pooler: bool, precision: int = job_pb2.PRECISION_FLOAT32) -> Backbone:
-    """Takes the tensors of a BertModel or RobertaModel, float32 on their device. The model itself may be dropped afterwards.
+    """Takes the tensors of a BertModel or RobertaModel, float32 on their device. The model itself may be
+    dropped afterwards.
 
-    precision: of job.proto. With BF16 a GPU has weights and activations in bfloat16.
+    precision: of job.proto. With BF16 a GPU has weights and activations in bfloat16; a CPU rounds the
+    layers' products, their operands and results, to it, and all else is float32.
     """
+    products = torch.bfloat16 if precision == job_pb2.PRECISION_BF16 else torch.float32
     config = model.config
     model.requires_grad_(False)
     measured: dict[tuple[int, int], int] = {}
     on_gpu = model.device.type != "cpu"
     # A GPU picks its kernels by shape.
     invariant = not on_gpu
-    dtype = torch.bfloat16 if on_gpu and precision == job_pb2.PRECISION_BF16 else torch.float32
+    dtype = products if on_gpu else torch.float32
 
     query_scale = 1 / math.sqrt(config.hidden_size // config.num_attention_heads)
 
     def linear(weight: Tensor, bias: Tensor) -> FrozenLinear:
         nonlocal invariant
         shape = (weight.shape[0], weight.shape[1])
-        weight, bias = weight.to(dtype), bias.to(dtype)
-        packed, transposed = pack(weight), pack(weight.t())
+        bias = bias.to(dtype)
+        packed, transposed = pack(weight, products), pack(weight.t(), products)
         if on_gpu:
             measured[shape] = FALLBACK_ROWS
         if shape not in measured:
@@ -213,7 +217,7 @@ def from_transformers(model: Any, has_pooler: bool, precision: int = job_pb2.PRE
             attention_output=dense(parts["attention_output"]),
             attention_norm=norm(parts["attention_norm"]),
             ffn_in=dense(parts["ffn_in"]),
-            activation=ACT2FN[config.hidden_act],
+            activation=gelu if config.hidden_act == "gelu" else ACT2FN[config.hidden_act],
             ffn_out=dense(parts["ffn_out"]),
             ffn_norm=norm(parts["ffn_norm"]),
         )

@@ -17,7 +17,7 @@ FALLBACK_ROWS = 16
 @dataclass(frozen=True)
 class FrozenLinear:
     """x · Wᵀ + b. Inputs of fewer than `min_rows` rows are computed with zero rows added, forward and backward, because below that a
-    row's bits change with the number of rows. weight, transposed: W and Wᵀ as `product` takes them; bias: [out]."""
+    row's bits change with the number of rows. weight, transposed: W and Wᵀ from `pack`; bias: [out]."""
 
     weight: Tensor
     transposed: Tensor
@@ -27,10 +27,19 @@ class FrozenLinear:
     def __call__(self, x: Tensor) -> Tensor:
         """x: [rows, in] → [rows, out]."""
         rows = x.shape[0]
-        if rows < self.min_rows:
-            x = F.pad(x, (0, 0, 0, self.min_rows - rows))
-        result: Tensor = _Product.apply(x, self.weight, self.transposed, self.bias)
+        result: Tensor = _Product.apply(self._with_rows(x), self.weight, self.transposed, self.bias)
         return result if rows >= self.min_rows else result[:rows]
+
+    def plain(self, x: Tensor) -> Tensor:
+        """The same for autograd functions, which record nothing themselves."""
+        return product(self._with_rows(x), self.weight, self.bias)[: x.shape[0]]
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        """The gradient of x [rows, in] by that of the result [rows, out], for autograd functions."""
+        return product(self._with_rows(gradient), self.transposed, None)[: gradient.shape[0]]
+
+    def _with_rows(self, x: Tensor) -> Tensor:
+        return x if x.shape[0] >= self.min_rows else F.pad(x, (0, 0, 0, self.min_rows - x.shape[0]))
 
 
 class _Product(torch.autograd.Function):
@@ -46,20 +55,33 @@ class _Product(torch.autograd.Function):
         return _Product.apply(gradient, ctx.transposed, ctx.weight, None), None, None, None
 
 
-def pack(weight: Tensor) -> Tensor:
-    """W [out, in] as `product` reads it fastest: on a CPU in oneDNN's own layout, elsewhere as it is."""
-    # An ordinary tensor's product is MKL's: on an AMD Zen 4 12 % slower, and with a row's bits varying below 224 rows.
-    if weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
+def packs_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 itself: where it does not, a product in bfloat16 is
+    slower than in float32."""
+    return torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+
+
+def pack(weight: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """W [out, in] as `product` reads it fastest, in float32 or bfloat16: on a CPU in oneDNN's own
+    layout, elsewhere as it is."""
+    weight = weight.to(dtype)
+    is_known = dtype == torch.float32 or packs_bfloat16()
+    # An ordinary tensor's product is MKL's: on AMD processors half as fast, and with a row's bits
+    # varying below 224 rows.
+    if weight.device.type == "cpu" and torch.backends.mkldnn.is_available() and is_known:
         weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
     return weight
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x · Wᵀ (+ b); weight: from `pack`."""
+    """x · Wᵀ (+ b), of x's type; weight: from `pack`. With a weight in bfloat16, x and the result are
+    rounded to it, sums are not."""
+    given, x = x.dtype, x.to(weight.dtype).contiguous()
     if weight.is_mkldnn:
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(x.contiguous(), weight, bias, "none", [], "")
-        return result
-    return F.linear(x, weight, bias)
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    else:
+        result = F.linear(x, weight, None if bias is None else bias.to(weight.dtype))
+    return result.to(given)
 
 
 def min_invariant_rows(weight: Tensor, transposed: Tensor, shape: tuple[int, int]) -> int | None:

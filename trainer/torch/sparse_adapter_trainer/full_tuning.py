@@ -4,10 +4,10 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .backbone import Backbone, Layer, LayerNorm, layer_modules, load_model
+from .products import linear
 
 _NORMS = ("attention_norm", "ffn_norm")
 
@@ -54,7 +54,7 @@ def trained_backbone(frozen: Backbone, tensors: dict[str, Tensor]) -> Backbone:
     """The backbone with a trial's tensors, by name as in Adapter of job.proto, in place of its own; gradients reach them."""
 
     def dense(at: str) -> partial[Tensor]:
-        return partial(F.linear, weight=tensors[f"{at}.weight"], bias=tensors[f"{at}.bias"])
+        return partial(linear, weight=tensors[f"{at}.weight"], bias=tensors[f"{at}.bias"])
 
     def norm(at: str, like: LayerNorm) -> LayerNorm:
         return replace(like, weight=tensors[f"{at}.weight"], bias=tensors[f"{at}.bias"])
@@ -65,8 +65,8 @@ def trained_backbone(frozen: Backbone, tensors: dict[str, Tensor]) -> Backbone:
         return replace(
             like,
             # Weights are scaled and joined rather than what they give: of a batch there are more tokens than a matrix has columns.
-            query=partial(F.linear, weight=tensors[f"{at}.query.weight"] * scale, bias=tensors[f"{at}.query.bias"] * scale),
-            key_value=partial(F.linear, weight=key_value, bias=torch.cat([like.key_bias, tensors[f"{at}.value.bias"]])),
+            query=partial(linear, weight=tensors[f"{at}.query.weight"] * scale, bias=tensors[f"{at}.query.bias"] * scale),
+            key_value=partial(linear, weight=key_value, bias=torch.cat([like.key_bias, tensors[f"{at}.value.bias"]])),
             attention_output=dense(f"{at}.attention_output"),
             attention_norm=norm(f"{at}.attention_norm", like.attention_norm),
             ffn_in=dense(f"{at}.ffn_in"),

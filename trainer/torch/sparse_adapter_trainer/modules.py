@@ -127,13 +127,14 @@ class TrialModules:
                 return self._parallel(f"{at}attention", output, block_input)
         return self._with_bias(f"{at}attention_output", output)
 
-    def _ffn_output(self, at: str, output: Tensor, block_input: Tensor, activated: Tensor) -> Tensor:
+    def _ffn_output(self, at: str, output: Tensor, block_input: Tensor, activated: Tensor | None = None) -> Tensor:
         match self.adapter.ffn:
             case job_pb2.FFN_MODULE_SEQUENTIAL:
                 return self._bottleneck(f"{at}ffn", output, onto=output)
             case job_pb2.FFN_MODULE_PARALLEL:
                 return self._parallel(f"{at}ffn", output, block_input)
             case job_pb2.FFN_MODULE_LORA:
+                assert activated is not None, "given where a trial has the site ffn_in"
                 return self._plus_low_rank(f"{at}ffn_out", output, activated)
         return self._with_bias(f"{at}ffn_out", output)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from .attention import AttentionDropout, Prefix, attend
 from .backbone import Backbone, Layer
 from .dataset import PackedRows
+from .feed_forward import feed_forward, is_blocked
 
 # Where a trial may change what a frozen layer gives.
 Site = Literal[
@@ -39,7 +40,8 @@ class Modules(Protocol):
         value              the layer's input; output is key and value, [n, 2 d]
         attention_output   the block's input [n, d]
         ffn_in             the block's input [n, d]; output is [n, f], before the activation
-        ffn_out            the block's input [n, d] and the activated inner values [n, f]
+        ffn_out            the block's input [n, d], and where a trial has the site ffn_in the
+                           activated inner values [n, f]
         after_block        none; output is the layer's result, and the sum before its norm is added to the result, which is then normalized
         """
 
@@ -151,6 +153,8 @@ def encode(
     twice_differentiable: attention in operations whose gradient has a gradient, slower.
     """
     here = _Trials(trials, rows.token_sizes)
+    # A stacked pass has few operations, each over all tokens.
+    in_blocks = isinstance(rows, PackedTrials) and not twice_differentiable
     x = here.adapt("prompt", 0, _embed(backbone, rows), rows.prompt)
     x = here.adapt("embeddings", 0, backbone.embedding_norm(x))
     last = len(backbone.layers) - 1
@@ -164,8 +168,12 @@ def encode(
         output = here.adapt("attention_output", index, layer.attention_output(context), x)
         # Added in place, here and below: no backward needs these outputs, and a fresh tensor of all tokens costs more than the sum.
         x = here.adapt("attention_norm", index, layer.attention_norm(output.add_(x)))
-        inner = layer.activation(here.adapt("ffn_in", index, layer.ffn_in(x), x))
-        total = here.adapt("ffn_out", index, layer.ffn_out(inner), x, inner).add_(x)
+        if here.changes("ffn_in") or not (in_blocks and is_blocked(layer)):
+            inner = layer.activation(here.adapt("ffn_in", index, layer.ffn_in(x), x))
+            output = here.adapt("ffn_out", index, layer.ffn_out(inner), x, inner)
+        else:
+            output = here.adapt("ffn_out", index, feed_forward(layer, x), x)
+        total = output.add_(x)
         x = here.adapt("ffn_norm", index, layer.ffn_norm(total))
         x = here.map("after_block", partial(_after_block, layer, index), x, total)
     return list(x.split(here.sizes))
@@ -181,9 +189,12 @@ class _Trials:
     def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
         return self.map(site, lambda trial, *parts: trial.adapt(site, layer, *parts), output, *inputs)
 
+    def changes(self, site: Site) -> bool:
+        return any(site in trial.sites for trial in self.trials)
+
     def map(self, site: Site, change: Callable[..., Tensor], output: Tensor, *inputs: Tensor) -> Tensor:
         """`output` with the slices of trials that have this site changed: change(trial, slice of output, slices of inputs)."""
-        if not any(site in trial.sites for trial in self.trials):
+        if not self.changes(site):
             return output
         if len(self.trials) == 1:
             # The whole tensors: a slice of everything would cost a copy in the backward.

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .products import linear
+
 
 class TrialAxis(Protocol):
     """x: […, in], of one trial's tokens or of a stack's, trial after trial. Weights and vectors have a leading dimension K in a stack."""
@@ -37,11 +39,11 @@ class OneTrial:
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """See TrialAxis."""
-        return F.linear(x, weight, bias)
+        return linear(x, weight, bias)
 
     def onto(self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float) -> Tensor:
         """See TrialAxis."""
-        y = F.linear(x, weight, bias)
+        y = linear(x, weight, bias)
         # In place: a fresh tensor of all tokens costs more than the sum.
         return (y if scale == 1 else y.mul_(scale)).add_(base)
 
