@@ -51,10 +51,9 @@ class Context:
         backbone = self._backbones[key]
         if isinstance(backbone, EncoderDecoder):
             backbone.require_fit(spec)
-        if not backbone.row_invariant and self.device.type == "cpu":
-            message = (
-                "on this processor a row's result depends on the rows beside it: a cohort's trials equal their lone runs to rounding only"
-            )
+        if not backbone.row_invariant:
+            where = "on this processor" if self.device.type == "cpu" else "on a GPU"
+            message = f"{where} a row's result depends on the rows beside it: a cohort's trials equal their lone runs to rounding only"
             reporter.warning("", "not_row_invariant", message)
         wanted = {
             name: (path, digest, spec.dataset.name, str(spec.dataset.task_kind), str(spec.dataset.num_labels), name) for name in splits

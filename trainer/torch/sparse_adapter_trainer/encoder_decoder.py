@@ -50,7 +50,6 @@ class EncoderDecoder:
 
     # There is no head to begin, and a pass holds one trial or a stack.
     pooler = None
-    row_invariant = True
 
     def __init__(self, model: Any) -> None:
         """Takes a BartForConditionalGeneration or a T5ForConditionalGeneration that
@@ -83,6 +82,11 @@ class EncoderDecoder:
         check has not seen config.json."""
         for field, reason in misfits(spec, self._model.config.to_dict()):
             raise bad_artifact(f"backbone {spec.backbone.path}: {field} {reason}")
+
+    @property
+    def row_invariant(self) -> bool:
+        """Whether a trial has the bits of its lone run whoever is beside it."""
+        return self.device.type == "cpu"
 
     @property
     def device(self) -> torch.device:

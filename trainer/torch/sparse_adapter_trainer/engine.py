@@ -10,6 +10,7 @@ from .backbone import ARCHITECTURES
 from .context import Context
 from .encoder_decoder_limits import ENCODER_DECODERS
 from .errors import JobFailed
+from .frozen import packs_bfloat16
 from .how import How
 from .invariance import rows_are_invariant
 from .memory import give_back_freed_memory
@@ -47,6 +48,8 @@ class Engine:
                 # Triton's kernels run on the current device.
                 torch.cuda.set_device(target)
             self.precisions += [job_pb2.PRECISION_TF32, job_pb2.PRECISION_BF16]
+        elif packs_bfloat16():
+            self.precisions.append(job_pb2.PRECISION_BF16)
         self.environment = {
             "torch": torch.__version__,
             "transformers": transformers.__version__,

@@ -17,6 +17,7 @@ from .precision import precision_of
 from .progress import Pace
 from .pruning import Pruning
 from .reporting import Reporter
+from .steps import may_be_stacked
 from .trial_files import plain, read_masks, training_source, trial_folder
 from .trial_run import TrialRun
 from .work_prune import sizes, warn_of_emptied
@@ -39,6 +40,10 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
                 runs.append(run)
         except (JobFailed, TrialFailed) as error:
             reporter.trial_result(trial.trial_id, [], {}, event_pb2.Failure(reason=error.reason, message=error.message))
+    for run in runs:
+        if loaded.how.stacked and not may_be_stacked(run):
+            why = "no stacked pass does what it trains (all of the backbone, or with dropout of attention): its steps are done by themselves"
+            reporter.warning(run.trial.trial_id, "not_stacked", why)
     total, done = sum(run.until for run in runs), sum(run.position.step for run in runs)
     pace = Pace(reporter, event_pb2.PHASE_TRAIN, total, done)
     on = Callbacks(reporter.metrics, writer.checkpoint, writer.finished, writer.failed)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # Triton's kernels run on the CPU, in its interpreter: it must know before anything imports it.
-os.environ["TRITON_INTERPRET"] = "1"
+os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import pytest
 import torch
