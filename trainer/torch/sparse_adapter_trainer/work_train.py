@@ -42,7 +42,9 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
             reporter.trial_result(trial.trial_id, [], {}, event_pb2.Failure(reason=error.reason, message=error.message))
     for run in runs:
         if loaded.how.stacked and not may_be_stacked(run):
-            why = "no stacked pass does what it trains (all of the backbone, or with dropout of attention): its steps are done by themselves"
+            why = (
+                "no stacked pass does what it trains (all of the backbone, or with dropout of attention): its steps are done by themselves"
+            )
             reporter.warning(run.trial.trial_id, "not_stacked", why)
     total, done = sum(run.until for run in runs), sum(run.position.step for run in runs)
     pace = Pace(reporter, event_pb2.PHASE_TRAIN, total, done)

@@ -41,10 +41,14 @@ def start_of(backbone: Backbone, split: Split, one: job_pb2.Trial, task_kind: in
 
 
 def scores_of(
-    backbone: Backbone, split: Split, starts: list[Start], task_kind: int = CLASSIFICATION, pass_tokens: int = 500
+    backbone: Backbone,
+    split: Split,
+    starts: list[Start],
+    task_kind: int = CLASSIFICATION,
+    pass_tokens: int = 500,
+    part_rows: int = 32,
 ) -> list[Scores]:
-    # Parts so small that a few rows make three of them.
-    return score(backbone, split, task_kind, starts, How(pass_tokens, part_rows=4), lambda _: None)
+    return score(backbone, split, task_kind, starts, How(pass_tokens, part_rows=part_rows), lambda _: None)
 
 
 def masked(start: Start) -> dict[str, Tensor]:
@@ -103,7 +107,7 @@ def test_grasp_scores_equal_an_explicit_hessian(attention: str, ffn: str, task_k
     split = labelled(tiny, task_kind)
     start = start_of(tiny, split, small_trial("grasp", attention, ffn), task_kind)
     # More than one pass: there are 46 tokens.
-    (found,) = scores_of(tiny, split, [start], task_kind, pass_tokens=40)
+    (found,) = scores_of(tiny, split, [start], task_kind, pass_tokens=40, part_rows=4)
     plain = Plain(tiny, split, start, task_kind, temperature=2)
     hessian = plain.some_of_hessian()
     assert_close(flat_scores(found)[SOME], plain.weights[SOME] * (hessian @ plain.gradient()))
@@ -114,9 +118,9 @@ def test_a_later_round_scores_the_masked_weights(pruner: str, tiny: Backbone) ->
     split = labelled(tiny, CLASSIFICATION)
     settings = {"rounds": 2, "schedule": job_pb2.PRUNE_SCHEDULE_LINEAR}
     start = start_of(tiny, split, small_trial(pruner, "sequential", "sequential", sparsity=0.8, **settings))
-    (first,) = scores_of(tiny, split, [start])
+    (first,) = scores_of(tiny, split, [start], part_rows=4)
     start.prunings["t"].keep(first)
-    (second,) = scores_of(tiny, split, [start])
+    (second,) = scores_of(tiny, split, [start], part_rows=4)
     plain = Plain(tiny, split, start, CLASSIFICATION, temperature=2 if pruner == "grasp" else 1)
     kept = flat_scores(start.masks).float()
     assert 0 < kept.mean() < 1
@@ -133,7 +137,7 @@ def test_a_later_round_scores_the_masked_weights(pruner: str, tiny: Backbone) ->
 def test_snip_scores_are_those_of_all_rows_at_once(tiny: Backbone) -> None:
     split = labelled(tiny, CLASSIFICATION)
     start = start_of(tiny, split, small_trial("snip", "sequential", "sequential"))
-    (found,) = scores_of(tiny, split, [start])
+    (found,) = scores_of(tiny, split, [start], part_rows=4)
     plain = Plain(tiny, split, start, CLASSIFICATION, temperature=1)
     raw = (plain.weights * plain.gradient()).abs()
     assert_close(flat_scores(found), raw / raw.sum())

@@ -1,7 +1,7 @@
 """Rows a second of encoders: baselines one trial at a time, ours K at a time."""
 
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch

@@ -244,8 +244,11 @@ class Cohort(_Trials):
         for rows in zip(*self._rows_of_epoch(8), strict=True):
             prompts = [prompt_length(run.trial.adapter) for run in self.runs]
             packs = [self._rows.pack(*each) for each in zip(rows, prompts, strict=True)]
-            computed += shape_of(packs).tokens * len(packs)
-            real += sum(pack.tokens for pack in packs)
+            tokens = [pack.tokens for pack in packs]
+            longest = max(length for pack in packs for _, length in pack.groups)
+            shape = shape_of(tokens, [pack.rows for pack in packs], longest)
+            computed += shape.tokens * shape.trials
+            real += sum(tokens)
         return computed / real - 1
 
     def _rows_of_epoch(self, most: int) -> list[tuple[Tensor, ...]]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from ..adapter_forms import has_prefix, prompt_length
+from ..adapter_forms import has_prefix
 from ..attention import AttentionDropout
 from ..attention import Prefix as PrefixOfTrial
 from ..dataset import PackedRows, Split
@@ -31,16 +32,16 @@ class BatchShape(NamedTuple):
     longest: int
 
 
-def shape_of(packs: Sequence[PackedRows]) -> BatchShape:
-    """The smallest rounded shape that holds these packs, one a trial."""
-    most = max(pack.tokens for pack in packs)
+def shape_of(tokens: Sequence[int], rows: Sequence[int], longest: int) -> BatchShape:
+    """The smallest rounded shape that holds so many tokens and rows of each trial. longest: tokens of a
+    row at most."""
+    most = max(tokens)
     # At most a sixteenth more: a power of two, so that few shapes occur.
     grain = min(max(1 << (most // 16).bit_length() - 1, 16) if most >= 16 else 16, 512)
-    tokens = _up(most, grain)
-    longest = max(length for pack in packs for _, length in pack.groups)
+    padded = _up(most, grain)
     longest = _up(longest, 32) if longest <= 128 else _up(longest, 128)
-    rows = max(pack.rows + -(-(tokens - pack.tokens) // longest) for pack in packs)
-    return BatchShape(len(packs), tokens, _up(rows, 8), longest)
+    needed = max(own + -(-(padded - of_own) // longest) for of_own, own in zip(tokens, rows, strict=True))
+    return BatchShape(len(tokens), padded, _up(needed, 8), longest)
 
 
 def _up(n: int, grain: int) -> int:
@@ -98,54 +99,66 @@ def sections(shape: BatchShape, label_dtype: torch.dtype, label_width: int) -> d
     return found
 
 
-def lay_out(
-    packs: Sequence[PackedRows],
-    prompts: Sequence[int],
-    terms: Sequence[int],
-    before: Sequence[tuple[int, int]],
-    shape: BatchShape,
-    pinned: bool,
-) -> Tensor:
-    """The bytes of a batch of these packs, one a trial, on the CPU. prompts: tokens of each trial's
-    prompt in each of its rows; terms: of how many rows its loss is the mean; before: its tokens and
-    rows in earlier parts of the step."""
-    labels = packs[0].labels
-    width = 1 if labels.dim() == 1 else labels.shape[1]
-    where = sections(shape, labels.dtype, width)
+@dataclass(frozen=True)
+class Chosen:
+    """The rows of one part of a step. rows: int64 [n] of each trial, shortest first; prompts: tokens of
+    each trial's prompt in each of its rows; terms: of how many rows its loss is the mean; before: its
+    tokens and rows in earlier parts."""
+
+    rows: Sequence[Tensor]
+    prompts: Sequence[int]
+    terms: Sequence[int]
+    before: Sequence[tuple[int, int]]
+
+
+def lay_out(split: Split, chosen: Chosen, pinned: bool) -> tuple[BatchShape, Tensor]:
+    """The shape and the bytes of a batch, on the CPU: for all trials at once, in NumPy, since a step on a
+    GPU may be over in less time than a few operations for each trial take."""
+    counts = np.array([own.numel() for own in chosen.rows])
+    rows, trial = torch.cat(list(chosen.rows)).numpy(), np.repeat(np.arange(counts.size), counts)
+    offsets, prompts = split.offsets.numpy(), np.asarray(chosen.prompts)
+    own = offsets[rows + 1] - offsets[rows]
+    tokens = np.bincount(trial, own + prompts[trial], counts.size).astype(np.int64)
+    shape = shape_of(tokens.tolist(), counts.tolist(), int((own + prompts[trial]).max()))
+    where = sections(shape, split.labels.dtype, 1 if split.labels.dim() == 1 else split.labels.shape[1])
     data = torch.zeros(where["end"].begin, dtype=torch.uint8, pin_memory=pinned)
-    views = {name: section.of(data) for name, section in where.items()}
-    views["prompt"].fill_(-1)
-    views["before"].copy_(torch.tensor(before).t())
-    for place, (pack, prompt, term) in enumerate(zip(packs, prompts, terms, strict=True)):
-        token, row = place * shape.tokens, place * shape.rows
-        own = slice(token, token + pack.tokens)
-        for name in ("input_ids", "token_type_ids", "position_ids", "prompt"):
-            views[name][own] = getattr(pack, name).to(torch.int32)
-        lengths = _lengths(pack, shape)
-        ends = lengths.cumsum(0)
-        views["starts"][row : row + shape.rows] = (token + ends - lengths).to(torch.int32)
-        # A row without tokens begins behind the last: any place will do, nothing reads it.
-        first = (token + ends - lengths).clamp(max=token + shape.tokens - 1)
-        views["first"][row : row + shape.rows] = first.to(torch.int32)
-        numbers = torch.arange(row, row + shape.rows, dtype=torch.int32)
-        views["row_of"][token : token + shape.tokens] = numbers.repeat_interleave(lengths)
-        views["labels"][row : row + pack.rows] = pack.labels
-        views["weights"][row : row + pack.rows] = 1 / term
-        views["own"][row : row + pack.rows] = (lengths[: pack.rows] - prompt).to(torch.int32)
-    views["starts"][-1] = shape.trials * shape.tokens
-    return data
+    views = {name: section.of(data).numpy() for name, section in where.items()}
 
+    # Each row's place among all, those of padding included.
+    place = trial * shape.rows + np.arange(rows.size) - (counts.cumsum() - counts)[trial]
+    lengths = np.zeros(shape.trials * shape.rows, np.int64)
+    lengths[place] = own + prompts[trial]
+    for index, (used, left) in enumerate(zip(counts.tolist(), (shape.tokens - tokens).tolist(), strict=True)):
+        (whole, rest), free = divmod(left, shape.longest), index * shape.rows + used
+        lengths[free : free + whole] = shape.longest
+        if rest:
+            lengths[free + whole] = rest
+    starts = lengths.cumsum() - lengths
+    views["starts"][:-1], views["starts"][-1] = starts, shape.trials * shape.tokens
+    # A row without tokens begins behind the last: any place will do, nothing reads it.
+    ends = np.repeat(np.arange(1, shape.trials + 1) * shape.tokens, shape.rows)
+    views["first"][:] = np.minimum(starts, ends - 1)
+    views["labels"][place] = split.labels.numpy()[rows]
+    views["weights"][place] = 1 / np.asarray(chosen.terms)[trial]
+    views["own"][place] = own
+    views["before"][:] = np.asarray(chosen.before).T
 
-def _lengths(pack: PackedRows, shape: BatchShape) -> Tensor:
-    """int64 [rows of the shape]: of the pack's rows, and of rows that fill up what is left."""
-    rows, length = (torch.tensor(values) for values in zip(*pack.groups, strict=True))
-    lengths = torch.zeros(shape.rows, dtype=torch.int64)
-    lengths[: pack.rows] = length.repeat_interleave(rows)
-    left, row = shape.tokens - pack.tokens, pack.rows
-    while left > 0:
-        lengths[row] = min(left, shape.longest)
-        left, row = left - int(lengths[row]), row + 1
-    return lengths
+    row_of = np.repeat(np.arange(lengths.size), lengths)
+    views["row_of"][:] = row_of
+    of_row, first = np.zeros(lengths.size, np.int64), np.zeros(lengths.size, np.int64)
+    of_row[place], first[place] = own, offsets[rows]
+    position = np.arange(row_of.size) - starts[row_of]
+    is_own = position < of_row[row_of]
+    position = np.where(is_own, position, 0)
+    # What is no token of a row, of a prompt or of padding, repeats one: nothing reads it.
+    source = first[row_of] + position
+    views["input_ids"][:] = split.input_ids.numpy()[source]
+    views["token_type_ids"][:] = split.token_type_ids.numpy()[source]
+    views["position_ids"][:] = position
+    # A prompt comes after its row's own tokens.
+    after = np.arange(row_of.size) - starts[row_of] - of_row[row_of]
+    views["prompt"][:] = np.where(is_own | (of_row[row_of] == 0), -1, after)
+    return shape, data
 
 
 @dataclass(frozen=True)
@@ -274,9 +287,22 @@ def rows_of(shape: BatchShape, data: Tensor, split: Split, stacks: Sequence[int]
 
 def alone(pack: PackedRows, adapter: job_pb2.Adapter, attention: Attend, device: torch.device) -> StackedRows:
     """The rows of one trial, laid out as a stack of one: no attention is run row by row."""
-    prompt, shape = prompt_length(adapter), shape_of([pack])
-    data = lay_out([pack.to(torch.device("cpu"))], [prompt], [pack.rows], [(0, 0)], shape, pinned=False)
+    here = torch.device("cpu")
+    ends = torch.tensor([pack.tokens])
+    packed = Split(
+        "pack",
+        pack.input_ids.to(here),
+        pack.token_type_ids.to(here),
+        torch.cat([pack.first.to(here), ends]),
+        pack.labels.to(here),
+    )
+    # Its prompts are among its tokens already.
+    chosen = Chosen([torch.arange(pack.rows)], [0], [pack.rows], [(0, 0)])
+    shape, data = lay_out(packed, chosen, pinned=False)
     width = 1 if pack.labels.dim() == 1 else pack.labels.shape[1]
+    where = sections(shape, pack.labels.dtype, width)
+    for name in ("position_ids", "prompt"):
+        where[name].of(data)[: pack.tokens] = getattr(pack, name).to(here)
     places = None
     if has_prefix(adapter):
         places = PrefixPlaces([adapter.attention_bottleneck], shape.rows, [1], device)

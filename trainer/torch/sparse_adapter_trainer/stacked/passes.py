@@ -10,7 +10,7 @@ from ..adapter_forms import has_prefix, prompt_length
 from ..backbone import Backbone
 from ..dataset import QUESTION_ANSWERING, Split
 from ..packed_encoder import encode
-from .batch import BatchShape, lay_out, rows_of, shape_of
+from .batch import BatchShape, Chosen, lay_out, rows_of
 from .losses import stacked_losses
 from .operations import Operations
 from .prefixes import PrefixPlaces
@@ -48,17 +48,19 @@ class Pass(TrainedStacks):
         terms = [own.numel() for own in rows]
         pinned = self._backbone.device.type == "cuda"
         parts = min(self.row_parts, *terms)
-        shapes, data = [], []
         # Shortest rows first, as a pack has them: so a part's rows are where they are in the whole.
         lengths = self._split.lengths
-        ordered = [own[lengths[own].argsort(stable=True)] for own in rows] if parts > 1 else rows
+        ordered = [own[lengths[own].argsort(stable=True)] for own in rows]
         before = [(0, 0)] * len(rows)
+        laid_out = []
         for chunks in zip(*(own.tensor_split(parts) for own in ordered), strict=True):
-            packs = [self._split.pack(chunk, prompt) for chunk, prompt in zip(chunks, prompts, strict=True)]
-            shapes.append(shape_of(packs))
-            data.append(lay_out(packs, prompts, terms, before, shapes[-1], pinned))
-            before = [(tokens + pack.tokens, own + pack.rows) for (tokens, own), pack in zip(before, packs, strict=True)]
-        return HostStep(*self._settings_on_host(steps), terms, shapes, data)
+            laid_out.append(lay_out(self._split, Chosen(chunks, prompts, terms, before), pinned))
+            before = [
+                (tokens + int(lengths[chunk].sum()) + prompt * chunk.numel(), own + chunk.numel())
+                for (tokens, own), chunk, prompt in zip(before, chunks, prompts, strict=True)
+            ]
+        shapes, data = zip(*laid_out, strict=True)
+        return HostStep(*self._settings_on_host(steps), terms, list(shapes), list(data))
 
     def _differentiate_all(self, given: TrainedStep) -> None:
         assert isinstance(given, HostStep), "what prepare has made"
