@@ -21,11 +21,6 @@ class Pace:
     warm_up_seconds: float = 5.0
     block_seconds: float = 0.35
 
-    def for_lengths(self) -> "Pace":
-        """For a loop whose steps differ in shape: libraries choose kernels anew for each, 0.1 s at a
-        time."""
-        return replace(self, warm_up=2 * self.warm_up, warm_up_seconds=2 * self.warm_up_seconds)
-
     def short(self) -> "Pace":
         """For a figure of less weight."""
         return replace(self, warm_up=self.warm_up // 2, block_seconds=self.block_seconds / 2)
