@@ -23,7 +23,7 @@ from .pruning import Pruning
 from .scores import Masks, Scores
 
 
-@dataclass
+@dataclass(eq=False)
 class TrialRun:
     """One trial in training. parameters, gradient: its flat vectors, float32 [total], changed in place; masks: those it is trained with;
     pruning: where its rounds are during training, what they have kept so far, which is the masks."""

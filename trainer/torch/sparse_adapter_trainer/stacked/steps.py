@@ -115,7 +115,7 @@ class StackedSteps:
         for run in runs:
             company = [each.trial.trial_id for each in runs]
             run.position.company = Company(company, row_parts)
-        return _Running(runs, stacked, self._split.rows)
+        return _Running(runs, stacked, self._split.rows, self._backbone.device)
 
     def _pass(self, trials: list[TrainedTrial], row_parts: int) -> TrainedStacks:
         if isinstance(self._backbone, EncoderDecoder):
@@ -179,13 +179,16 @@ def _trained(run: TrialRun) -> TrainedTrial:
 class _Running:
     """A pass at work: its runs, in the order of its trials, and the rows of each step that is queued."""
 
-    def __init__(self, runs: list[TrialRun], stacked: TrainedStacks, total: int) -> None:
+    def __init__(self, runs: list[TrialRun], stacked: TrainedStacks, total: int, device: torch.device) -> None:
         self.runs, self.stacked = runs, stacked
         self.rows: list[list[int]] = []
         self.failed: set[str] = set()
         begun = [run.position.step for run in runs]
 
         def make(number: int) -> TrainedStep:
+            if device.type == "cuda" and device.index is not None:
+                # Which device is current is a matter of each thread, and pinned memory is that one's.
+                torch.cuda.set_device(device)
             steps = [step + number for step in begun]
             rows = [run.rows_of(step, total) for run, step in zip(runs, steps, strict=True)]
             return stacked.prepare(rows, [step + 1 for step in steps])
