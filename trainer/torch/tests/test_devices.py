@@ -10,6 +10,7 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from test_server_restart import job, refusal
 
 from sparse_adapter_trainer import __main__ as trainer_main
+from sparse_adapter_trainer import engine as engine_module
 from sparse_adapter_trainer.capabilities import describe
 from sparse_adapter_trainer.device_faults import breaks_the_device
 from sparse_adapter_trainer.devices import NoSuchDevice, choose_device, parse_device
@@ -79,10 +80,18 @@ def test_capabilities_describe_the_engines_own_device_and_what_it_can_compute_in
     assert found.precisions == precisions
 
 
-def test_on_a_cpu_the_engine_computes_in_float32(tmp_path):
+@pytest.mark.parametrize(
+    ("multiplies_bfloat16", "precisions"),
+    [
+        (False, [job_pb2.PRECISION_FLOAT32]),
+        (True, [job_pb2.PRECISION_FLOAT32, job_pb2.PRECISION_BF16]),
+    ],
+)
+def test_a_cpu_offers_bfloat16_where_it_multiplies_it_and_never_tf32(multiplies_bfloat16, precisions, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "packs_bfloat16", lambda: multiplies_bfloat16)
     engine = Engine(tmp_path, device="cpu", threads=1)
     found = describe(engine, tmp_path, 4)
-    assert ([each.kind for each in found.devices], found.precisions) == (["cpu"], [job_pb2.PRECISION_FLOAT32])
+    assert ([each.kind for each in found.devices], found.precisions) == (["cpu"], precisions)
 
 
 def numbered(code: int) -> RuntimeError:
