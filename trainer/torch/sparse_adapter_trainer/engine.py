@@ -14,7 +14,7 @@ from .frozen import packs_bfloat16
 from .how import How
 from .invariance import rows_are_invariant
 from .memory import give_back_freed_memory
-from .model import CPU_PASS_TOKENS, GPU_PART_ROWS, GPU_PASS_TOKENS
+from .model import CPU_PASS_TOKENS, GPU_PART_ROWS, GPU_PART_TOKENS, GPU_PASS_TOKENS
 from .reporting import Reporter
 from .stacked.choose import choose
 from .threads import use_threads
@@ -76,7 +76,7 @@ class Engine:
             return How(CPU_PASS_TOKENS)
         operations = choose(device, precision)
         self.environment |= operations.names
-        return How(GPU_PASS_TOKENS, operations, GPU_PART_ROWS)
+        return How(GPU_PASS_TOKENS, operations, GPU_PART_ROWS, GPU_PART_TOKENS)
 
     def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
         """Runs a job to its end. Work that is on disk already, made from the same, is not done again.

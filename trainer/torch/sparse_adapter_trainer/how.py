@@ -11,13 +11,20 @@ class How:
     """pass_tokens: tokens of a pass at most, of whole trials. stacked: the operations of stacked passes;
     None where trials are not stacked.
 
-    part_rows: rows of one trial in a forward of scoring and predicting. Fixed, so that a number does not
-    depend on who else is there.
+    part_rows: rows of one trial in a forward of scoring and predicting, and part_tokens: tokens of it at
+    most, None for any number. Fixed, so that a number does not depend on who else is there.
     """
 
     pass_tokens: int
     stacked: Operations | None = None
     part_rows: int = 32
+    part_tokens: int | None = None
+
+    def rows_of_part(self, longest: int) -> int:
+        """How many rows of up to so many tokens are a part."""
+        if self.part_tokens is None:
+            return self.part_rows
+        return max(1, min(self.part_rows, self.part_tokens // longest))
 
     @property
     def attention(self) -> Attend | None:

@@ -24,6 +24,8 @@ CPU_PASS_TOKENS = 2_500
 GPU_PASS_TOKENS = 65_536
 # Rows of one trial in a forward of scoring and predicting on a GPU: enough to fill it.
 GPU_PART_ROWS = 512
+# And its tokens: scores are taken in float32, where padded attention keeps its probabilities.
+GPU_PART_TOKENS = 32_768
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from .errors import JobFailed
 from .length_groups import ONE_GROUP
 from .modules import TrialModules
 from .pairs import PairSplit
+from .stacked.memory import is_out_of_memory, release
 from .stacked.pair_pass import pair_form
 from .stacked.stack import Stack, StackedTrial
-from .stacked.steps import is_out_of_memory, release
 
 # Larger batches are no faster on a CPU, where products are most of the time: 8, 16 and 24 rows of 6
 # beams were within 3 %.

@@ -178,7 +178,8 @@ class _Cohort:
     def sum_over_rows(self, owners: Sequence[int], derivative: Callable[[list[Part]], list[_Gradients]]) -> dict[int, _Gradients]:
         """By owner: the sum over its rows of what `derivative` gives for each part of a pass, weighted by the part's share of the
         mean loss's terms."""
-        part_rows = PART_ROWS if isinstance(self._split, PairSplit) else self._how.part_rows
+        longest = int(self._split.lengths.max())
+        part_rows = PART_ROWS if isinstance(self._split, PairSplit) else self._how.rows_of_part(longest)
         parts = [
             Part.of(owner, self._split, rows, TrialModules(self._starts[owner].trial.adapter, tensors, dropout=None))
             for owner in owners

@@ -95,7 +95,7 @@ def _logits(context: Context, loaded: Loaded, split: Split, modules: TrialModule
     dataset = loaded.spec.dataset
     every_token = dataset.task_kind == QUESTION_ANSWERING
     logits = torch.empty(split.input_ids.numel() if every_token else split.rows, dataset.num_labels)
-    chunks = _chunks(split, loaded.how.part_rows)
+    chunks = _chunks(split, loaded.how.rows_of_part(int(split.lengths.max())))
     parts = [Part.of(index, split, rows, modules) for index, rows in enumerate(chunks)]
     for group in passes(parts, loaded.how.pass_tokens):
         results = forward(loaded.backbone, group, dataset.task_kind, attention=loaded.how.attention)

@@ -271,3 +271,10 @@ def test_a_pass_has_the_tokens_that_a_line_through_two_measured_steps_allows() -
     measured = [(100, 2_000), (400, 5_000)]
     assert tokens_that_fit(measured, state_bytes=500, trial_tokens=100, free_bytes=16_000) == 1_000
     assert tokens_that_fit(measured, state_bytes=500, trial_tokens=100, free_bytes=0) == 1
+    assert tokens_that_fit([(16, 2_000), (16, 2_000)], 500, 16, free_bytes=10_000) > 100
+
+
+def test_parts_of_scoring_and_predicting_are_bounded_by_tokens_on_a_gpu_alone() -> None:
+    assert How(2500).rows_of_part(10_000) == 32
+    on_gpu = How(65_536, PLAIN, part_rows=512, part_tokens=32_768)
+    assert [on_gpu.rows_of_part(longest) for longest in (20, 384, 40_000)] == [512, 85, 1]

@@ -1,5 +1,7 @@
-"""How many tokens a GPU has room for in one pass: measured with a job's own trial and rows."""
+"""The memory of a GPU: how many tokens it has room for in one pass, measured with a job's own trial and
+rows, and what to do where it has none."""
 
+import gc
 from collections.abc import Sequence
 
 import torch
@@ -22,7 +24,9 @@ def tokens_that_fit(measured: Sequence[tuple[int, int]], state_bytes: int, trial
     """The tokens of a pass that free_bytes hold. measured: (tokens, bytes at the peak) of two steps, the
     smaller first; state_bytes: of one trial; trial_tokens: in a step of it."""
     (few, least), (many, most) = measured
-    a_token = max((most - least) / (many - few), 1.0)
+    # Rows so short that both are rounded up to one size tell nothing of a token: one byte will do, and what
+    # does not fit is divided.
+    a_token = max((most - least) / max(many - few, 1), 1.0)
     fixed = max(least - few * a_token, 0.0)
     return max(int((free_bytes - fixed) / (a_token + state_bytes / trial_tokens)), 1)
 
@@ -35,21 +39,49 @@ def measured_room(backbone: Backbone, split: Split, task_kind: int, trial: Train
     if counts[1] < 2 * batch:
         return None
     eager = Operations(operations.attention, operations.dropout, operations.adam, False, operations.names)
-    measured = []
+    measured: list[tuple[int, int]] = []
     for count in counts:
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(backbone.device)
-        before = torch.cuda.memory_allocated(backbone.device)
-        one = Pass(backbone, split, task_kind, [trial], eager)
-        given = one.prepare([torch.arange(count)], [1])
-        one.step(given)
-        one.take_results()
-        peak = torch.cuda.max_memory_allocated(backbone.device) - before
-        measured.append((given.shapes[0].tokens, peak))
-        del one
+        found = _peak(backbone, split, task_kind, trial, eager, count)
+        if found is None:
+            # Four batches do not fit, so one is a pass; or not even one, which steps divide.
+            return measured[0][0] if measured else 1
+        measured.append(found)
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(backbone.device)
     state = _STATE_BYTES * trial.layout.total
     copies = _COPIES_WITH_GRAPHS if operations.graphs else 1
     tokens = measured[0][0]
     return tokens_that_fit(measured, state, tokens, _SHARE * free / copies)
+
+
+def _peak(backbone: Backbone, split: Split, task_kind: int, trial: TrainedTrial, eager: Operations, count: int) -> tuple[int, int] | None:
+    """Tokens of an eager step of so many rows, and the most bytes that it held; None where it had no
+    room."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(backbone.device)
+    before = torch.cuda.memory_allocated(backbone.device)
+    one = Pass(backbone, split, task_kind, [trial], eager)
+    given = one.prepare([torch.arange(count)], [1])
+    try:
+        one.step(given)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+    one.take_results()
+    return given.shapes[0].tokens, torch.cuda.max_memory_allocated(backbone.device) - before
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device had no room: the process can go on."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        sign in text for sign in ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+    )
+
+
+def release() -> None:
+    """Gives what is no longer held back to the device."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,6 +1,5 @@
 """Steps of stacked trials: passes of them, fed by a thread, settled every so many steps."""
 
-import gc
 import logging
 from collections.abc import Callable, Sequence
 
@@ -16,7 +15,7 @@ from ..errors import JobFailed
 from ..pairs import PairSplit
 from ..trial_run import TrialRun
 from .feeder import Feeder
-from .memory import measured_room
+from .memory import is_out_of_memory, measured_room, release
 from .operations import Operations
 from .pair_pass import PairPass, pair_form
 from .passes import Pass
@@ -230,18 +229,3 @@ def _companies(runs: Sequence[TrialRun], split: Split | PairSplit, pass_tokens: 
     for some in fresh:
         some.sort(key=lambda run: form(run.trial.adapter))
     return [*found, *((some, 1) for some in fresh)]
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device had no room: the process can go on."""
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or any(
-        sign in text for sign in ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-    )
-
-
-def release() -> None:
-    """Gives what is no longer held back to the device."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
