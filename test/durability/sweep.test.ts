@@ -57,7 +57,7 @@ seeds: [1]
 adapter: {bottleneck: 16}
 compare:
   - {pruner: snip, sparsity: 0.8}
-train: {steps: 60, batch_size: 4, learning_rate: 1.0e-3, dropout: 0.1}
+train: {steps: 200, batch_size: 4, learning_rate: 1.0e-3, dropout: 0.1}
 `;
 
 const TENSORFLOW = `

@@ -33,11 +33,12 @@ class Context:
     def load(self, spec: job_pb2.JobSpec, splits: list[str], reporter: Reporter, precision: int) -> "Loaded":
         """Backbone and splits of a job, kept for the next job of the same. precision: to compute the
         backbone at. Raises JobFailed (BAD_ARTIFACT)."""
-        how = self.how(precision)
         # TF32 would round a GPU's float32 products to 10 bits.
         fast = precision == job_pb2.PRECISION_TF32
         torch.set_float32_matmul_precision("high" if fast else "highest")
         torch.backends.cudnn.allow_tf32 = fast
+        # After that: the self-test should find what the job will have.
+        how = self.how(precision)
         reporter.progress(event_pb2.PHASE_LOAD, 0, 1 + len(splits), 0.0, {})
         path, digest = spec.backbone.path, spec.backbone.digest
         key = (path, digest, spec.dataset.task_kind == SUMMARIZATION, precision)

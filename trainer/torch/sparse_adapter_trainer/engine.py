@@ -66,7 +66,11 @@ class Engine:
         """Chosen on the first job of a precision: the self-test takes some seconds."""
         if precision not in self._hows:
             self._hows[precision] = self._choose(precision)
-        return self._hows[precision]
+        how = self._hows[precision]
+        if how.stacked and not self._given:
+            # Of this precision, whatever the job before was.
+            self.environment |= how.stacked.names
+        return how
 
     def _choose(self, precision: int) -> How:
         device = self._context.device
@@ -75,7 +79,6 @@ class Engine:
         if device.type == "cpu":
             return How(CPU_PASS_TOKENS)
         operations = choose(device, precision)
-        self.environment |= operations.names
         return How(GPU_PASS_TOKENS, operations, GPU_PART_ROWS, GPU_PART_TOKENS)
 
     def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:

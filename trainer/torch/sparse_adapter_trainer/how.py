@@ -27,6 +27,12 @@ class How:
         return max(1, min(self.part_rows, self.part_tokens // longest))
 
     @property
+    def scored_tokens(self) -> int:
+        """Tokens whose derivatives are taken at once: those of a part, where parts are bounded, since the
+        graphs of all that is in a pass are held."""
+        return self.pass_tokens if self.part_tokens is None else self.part_tokens
+
+    @property
     def attention(self) -> Attend | None:
         """Of rows of variable length, where the device has one."""
         return self.stacked.attention if self.stacked else None

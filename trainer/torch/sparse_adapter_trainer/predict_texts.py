@@ -20,7 +20,7 @@ from .errors import JobFailed
 from .length_groups import ONE_GROUP
 from .modules import TrialModules
 from .pairs import PairSplit
-from .stacked.memory import is_out_of_memory, release
+from .stacked.device_room import is_out_of_memory, release
 from .stacked.pair_pass import pair_form
 from .stacked.stack import Stack, StackedTrial
 

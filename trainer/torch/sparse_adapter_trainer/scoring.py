@@ -188,7 +188,7 @@ class _Cohort:
         ]
         terms = {owner: sum(part.pack.terms for part in parts if part.owner == owner) for owner in owners}
         sums = {owner: {name: torch.zeros_like(weight) for name, weight in self.weights[owner].items()} for owner in owners}
-        for group in passes(parts, self._how.pass_tokens):
+        for group in passes(parts, self._how.scored_tokens):
             for part, found in zip(group, derivative(group), strict=True):
                 share = part.pack.terms / terms[part.owner]
                 for name, summand in found.items():

@@ -27,7 +27,7 @@ def gradients_of(attend, query: Tensor, key_value: Tensor, heads: int, queries: 
 @pytest.mark.parametrize("last_layer", [False, True])
 @pytest.mark.parametrize(("dim", "longest"), [(16, 20), (32, 40), (64, 70)])
 def test_attention_of_short_rows(dim: int, longest: int, last_layer: bool) -> None:
-    from sparse_adapter_trainer.stacked.kernels.attention import fits, short_rows
+    from sparse_adapter_trainer.stacked.kernels.attention import short_rows
 
     heads, lengths = 3, [longest, 1, 0, 7, longest // 2 + 2]
     keys = spans(lengths, longest)
@@ -35,7 +35,6 @@ def test_attention_of_short_rows(dim: int, longest: int, last_layer: bool) -> No
     random = torch.Generator().manual_seed(1)
     query = torch.randn(queries.row_of.numel(), heads * dim, generator=random)
     key_value = torch.randn(keys.row_of.numel(), 2 * heads * dim, generator=random)
-    assert fits(heads * dim, heads, keys)
     expected = gradients_of(padded, query, key_value, heads, queries, keys)
     found = gradients_of(short_rows, query, key_value, heads, queries, keys)
     # A row without keys gives nothing that anyone reads, but what it gives is finite.
@@ -56,9 +55,9 @@ def test_adam_of_a_stack() -> None:
     tensors[3].square_()
     rows = torch.tensor(
         [
-            [1e-3, 0.1, 1.0, 0.9, 0.999, 1e-8, 0.1, 0.03],
-            [1e-2, 0.0, 0.2, 0.8, 0.99, 1e-6, 0.5, 0.5],
-            [0.0] * 3 + [0.9, 0.999, 1e-8, 0.1, 0.03],
+            [1e-3, 0.1, 1.0, 0.1, 0.001, 1e-8, 0.1, 0.03],
+            [1e-2, 0.0, 0.2, 0.2, 0.01, 1e-6, 0.5, 0.5],
+            [0.0] * 3 + [0.1, 0.001, 1e-8, 0.1, 0.03],
         ]
     )
     one, two = tensors.clone(), tensors.clone()

@@ -15,7 +15,7 @@ from torch import Tensor
 from sparse_adapter_trainer.adapter_forms import has_matrices
 from sparse_adapter_trainer.checkpoint import Company
 from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.errors import Interrupted, JobFailed
+from sparse_adapter_trainer.errors import Interrupted
 from sparse_adapter_trainer.how import How
 from sparse_adapter_trainer.stacked.attention import Spans
 from sparse_adapter_trainer.stacked.memory import tokens_that_fit
@@ -170,8 +170,14 @@ def houlsby(count: int, **train: float) -> list[job_pb2.Trial]:
     return made
 
 
-def test_a_run_that_is_stopped_and_goes_on_has_every_bit_and_keeps_its_company(rows: Path, tiny_roberta: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lengths", [(9, 9, 9, 9, 9), (2, 9, 9, 3, 9)])
+def test_a_run_that_is_stopped_and_goes_on_has_every_bit_and_keeps_its_company(
+    lengths: tuple[int, ...], rows: Path, tiny_roberta: Path, tmp_path: Path
+) -> None:
+    """Also where some of a company have ended before the stop."""
     trials, how = houlsby(5), stacked(tokens=180)
+    for one, steps in zip(trials, lengths, strict=True):
+        one.train.total_steps = steps
     whole, stopped = (fresh_root(rows, tmp_path / name) for name in ("whole", "stopped"))
     for root in (whole, stopped):
         run(root, tiny_roberta, trials, how, prune=job_pb2.PruneWork())
@@ -219,13 +225,14 @@ def test_a_step_without_room_is_done_again_in_smaller_passes(
     assert told["narrow"].metric_values.keys() == told["roomy"].metric_values.keys()
 
 
-def test_a_row_that_has_no_room_by_itself_fails_the_job_with_the_reason(rows: Path, tiny_roberta: Path, tmp_path: Path) -> None:
+def test_a_trial_whose_row_has_no_room_by_itself_fails_with_the_reason(rows: Path, tiny_roberta: Path, tmp_path: Path) -> None:
     root = fresh_root(rows, tmp_path / "root")
     trials = houlsby(1)
     run(root, tiny_roberta, trials, How(2500), prune=job_pb2.PruneWork())
     operations = replace(PLAIN, attention=Memory(1).attention)
-    with pytest.raises(JobFailed, match="out of memory with one row at a time"):
-        run(root, tiny_roberta, trials, stacked(operations), train=train_work())
+    told = run(root, tiny_roberta, trials, stacked(operations), train=train_work())
+    assert told.failures["t1"].reason == event_pb2.FAILURE_REASON_OUT_OF_MEMORY
+    assert "with one row at a time" in told.failures["t1"].message
 
 
 def test_a_trial_that_diverges_fails_with_its_step_and_its_neighbours_do_not_see_it(rows: Path, tiny_roberta: Path, tmp_path: Path) -> None:
@@ -267,11 +274,11 @@ def test_company_is_kept_in_the_checkpoint(rows: Path, tiny_roberta: Path, tmp_p
 
 
 def test_a_pass_has_the_tokens_that_a_line_through_two_measured_steps_allows() -> None:
-    # 1,000 bytes fixed, 10 a token; a trial's state is 500 bytes at 100 tokens a step, 5 a token.
+    # 1,000 bytes fixed, 10 a token, and 5,000 of all trials' state.
     measured = [(100, 2_000), (400, 5_000)]
-    assert tokens_that_fit(measured, state_bytes=500, trial_tokens=100, free_bytes=16_000) == 1_000
-    assert tokens_that_fit(measured, state_bytes=500, trial_tokens=100, free_bytes=0) == 1
-    assert tokens_that_fit([(16, 2_000), (16, 2_000)], 500, 16, free_bytes=10_000) > 100
+    assert tokens_that_fit(measured, state_bytes=5_000, free_bytes=16_000) == 1_000
+    assert tokens_that_fit(measured, state_bytes=5_000, free_bytes=0) == 1
+    assert tokens_that_fit([(16, 2_000), (16, 2_000)], 500, free_bytes=10_000) > 100
 
 
 def test_parts_of_scoring_and_predicting_are_bounded_by_tokens_on_a_gpu_alone() -> None:

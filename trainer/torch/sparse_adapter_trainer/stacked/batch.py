@@ -41,7 +41,9 @@ def shape_of(tokens: Sequence[int], rows: Sequence[int], longest: int) -> BatchS
     padded = _up(most, grain)
     longest = _up(longest, 32) if longest <= 128 else _up(longest, 128)
     needed = max(own + -(-(padded - of_own) // longest) for of_own, own in zip(tokens, rows, strict=True))
-    return BatchShape(len(tokens), padded, _up(needed, 8), longest)
+    places = _up(needed, 8)
+    # Tokens and rows are told apart by their numbers.
+    return BatchShape(len(tokens), padded, places + 8 if places == padded else places, longest)
 
 
 def _up(n: int, grain: int) -> int:

@@ -3,12 +3,20 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Hashable
+from functools import cache
+from typing import Any
 
 import torch
 
 _log = logging.getLogger(__name__)
 # More shapes of a batch than this are rare, and each graph takes memory and a second.
 _MOST = 32
+
+
+@cache
+def _pool() -> Any:
+    """The memory of all graphs of this process: they never run at the same time."""
+    return torch.cuda.graph_pool_handle()
 
 
 class Graphs:
@@ -19,8 +27,7 @@ class Graphs:
         self._on = on
         self._seen: Counter[Hashable] = Counter()
         self._made: dict[Hashable, torch.cuda.CUDAGraph] = {}
-        # One for all: they never run at the same time.
-        self._pool = torch.cuda.graph_pool_handle() if on else None
+        self._pool = _pool() if on else None
 
     def run(self, key: Hashable, work: Callable[[], None]) -> None:
         """Runs the work, or replays it. The first time of a key is never captured: libraries set
@@ -37,11 +44,11 @@ class Graphs:
             # Thread-local: another thread prepares the next step meanwhile.
             with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
                 work()
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
-            _log.warning("no graph of %s, which runs without one from here on: %s", key, error)
+            # Also where there is no room for its memory beside that of the steps before it, which fitted.
+            _log.warning("no graph of %s, and none from here on: %s", key, error)
             self._on = False
+            del graph
             work()
             return
         self._made[key] = graph

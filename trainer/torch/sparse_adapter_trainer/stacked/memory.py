@@ -1,13 +1,12 @@
-"""The memory of a GPU: how many tokens it has room for in one pass, measured with a job's own trial and
-rows, and what to do where it has none."""
+"""How many tokens a GPU has room for in one pass: measured with a job's own trial and rows."""
 
-import gc
 from collections.abc import Sequence
 
 import torch
 
 from ..backbone import Backbone
 from ..dataset import Split
+from .device_room import is_out_of_memory
 from .operations import Operations
 from .passes import Pass
 from .trained_stacks import TrainedTrial
@@ -20,20 +19,27 @@ _COPIES_WITH_GRAPHS = 2
 _STATE_BYTES = 4 * 4 + 2
 
 
-def tokens_that_fit(measured: Sequence[tuple[int, int]], state_bytes: int, trial_tokens: float, free_bytes: float) -> int:
-    """The tokens of a pass that free_bytes hold. measured: (tokens, bytes at the peak) of two steps, the
-    smaller first; state_bytes: of one trial; trial_tokens: in a step of it."""
+def tokens_that_fit(measured: Sequence[tuple[int, int]], state_bytes: int, free_bytes: float) -> int:
+    """The tokens of a pass that free_bytes hold beside the state of all trials. measured: (tokens, bytes
+    at the peak) of two steps, the smaller first."""
     (few, least), (many, most) = measured
     # Rows so short that both are rounded up to one size tell nothing of a token: one byte will do, and what
     # does not fit is divided.
     a_token = max((most - least) / max(many - few, 1), 1.0)
     fixed = max(least - few * a_token, 0.0)
-    return max(int((free_bytes - fixed) / (a_token + state_bytes / trial_tokens)), 1)
+    return max(int((free_bytes - fixed - state_bytes) / a_token), 1)
 
 
-def measured_room(backbone: Backbone, split: Split, task_kind: int, trial: TrainedTrial, operations: Operations) -> int | None:
-    """Tokens that fit into what is free of a GPU, by two eager steps of this trial, which they leave as it
-    is; None where the split has too few rows to tell."""
+def measured_room(
+    backbone: Backbone,
+    split: Split,
+    task_kind: int,
+    trial: TrainedTrial,
+    trials: int,
+    operations: Operations,
+) -> int | None:
+    """Tokens of a pass that fit into what is free of a GPU beside the state of so many trials, by two
+    eager steps of this one, which they leave as it is; None where the split has too few rows to tell."""
     batch = trial.train.batch_size
     counts = (batch, min(4 * batch, split.rows))
     if counts[1] < 2 * batch:
@@ -48,10 +54,9 @@ def measured_room(backbone: Backbone, split: Split, task_kind: int, trial: Train
         measured.append(found)
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(backbone.device)
-    state = _STATE_BYTES * trial.layout.total
+    state = _STATE_BYTES * trial.layout.total * trials
     copies = _COPIES_WITH_GRAPHS if operations.graphs else 1
-    tokens = measured[0][0]
-    return tokens_that_fit(measured, state, tokens, _SHARE * free / copies)
+    return tokens_that_fit(measured, state, _SHARE * free / copies)
 
 
 def _peak(backbone: Backbone, split: Split, task_kind: int, trial: TrainedTrial, eager: Operations, count: int) -> tuple[int, int] | None:
@@ -60,9 +65,9 @@ def _peak(backbone: Backbone, split: Split, task_kind: int, trial: TrainedTrial,
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(backbone.device)
     before = torch.cuda.memory_allocated(backbone.device)
-    one = Pass(backbone, split, task_kind, [trial], eager)
-    given = one.prepare([torch.arange(count)], [1])
     try:
+        one = Pass(backbone, split, task_kind, [trial], eager)
+        given = one.prepare([torch.arange(count)], [1])
         one.step(given)
     except RuntimeError as error:
         if not is_out_of_memory(error):
@@ -70,18 +75,3 @@ def _peak(backbone: Backbone, split: Split, task_kind: int, trial: TrainedTrial,
         return None
     one.take_results()
     return given.shapes[0].tokens, torch.cuda.max_memory_allocated(backbone.device) - before
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device had no room: the process can go on."""
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or any(
-        sign in text for sign in ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-    )
-
-
-def release() -> None:
-    """Gives what is no longer held back to the device."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -16,6 +16,9 @@ from .operations import Operations
 from .stack import form
 from .trained_stacks import TrainedStacks, TrainedStep, TrainedTrial
 
+# More than the padded places of one part.
+_PART_PLACES = 100_000
+
 
 def pair_form(adapter: job_pb2.Adapter) -> tuple[bytes, int]:
     """Equal for adapters that may share a pass: those of one form, whose prefixes or prompts are of one
@@ -46,8 +49,6 @@ class PairPass(TrainedStacks):
     ) -> None:
         super().__init__(backbone, task_kind, trials, operations, row_parts)
         self._model, self._pairs = backbone, split
-        # What is dropped follows from the padded places of each part.
-        self._none_before = torch.zeros(2, len(trials), dtype=torch.int64, device=backbone.device)
         self._smoothing = [trial.train.label_smoothing for trial in trials]
 
     def prepare(self, rows: Sequence[Tensor], steps: Sequence[int]) -> PairStep:
@@ -62,12 +63,14 @@ class PairPass(TrainedStacks):
     def _differentiate_all(self, given: TrainedStep) -> None:
         assert isinstance(given, PairStep), "what prepare has made"
         for place, pack in enumerate(given.packs):
-            self._differentiate(pack.to(self._model.device), given.terms, add=place > 0)
+            self._differentiate(pack.to(self._model.device), given.terms, place)
 
-    def _differentiate(self, pack: PaddedPairs, terms: Sequence[int], add: bool) -> None:
-        """Losses and gradients of some rows; add: to what is there. terms: of which each trial's loss is
-        the mean."""
-        (stack,), (dropout,) = self._stacks, self._dropouts(self._none_before, tokens=0)
+    def _differentiate(self, pack: PaddedPairs, terms: Sequence[int], part: int) -> None:
+        """Losses and gradients of the step's rows of this part, after the first added to what is there.
+        terms: of which each trial's loss is the mean."""
+        # What is dropped follows from padded places; those of another part begin far behind.
+        before = torch.full((2, len(self.trials)), part * _PART_PLACES, device=self._model.device)
+        (stack,), (dropout,) = self._stacks, self._dropouts(before, tokens=0)
         modules, leaves = stack.modules(dropout)
         of_each = list(pack.terms_of)
         logits = self._model.logits(pack, modules).split(of_each)
@@ -75,4 +78,4 @@ class PairPass(TrainedStacks):
         losses = torch.stack(
             [cross_entropy(own, labels, reduction="sum", label_smoothing=smoothing) / total for own, labels, smoothing, total in shares]
         )
-        self._keep(losses, leaves, add)
+        self._keep(losses, leaves, add=part > 0)

@@ -11,11 +11,11 @@ from ..backbone import Backbone
 from ..checkpoint import Company
 from ..dataset import Split
 from ..encoder_decoder import EncoderDecoder
-from ..errors import JobFailed
 from ..pairs import PairSplit
 from ..trial_run import TrialRun
+from .device_room import is_out_of_memory, release
 from .feeder import Feeder
-from .memory import is_out_of_memory, measured_room, release
+from .memory import measured_room
 from .operations import Operations
 from .pair_pass import PairPass, pair_form
 from .passes import Pass
@@ -45,7 +45,7 @@ class StackedSteps:
         self._failures: dict[str, event_pb2.Failure] = {}
         self._passes: list[_Running] = []
         if isinstance(backbone, Backbone) and isinstance(split, Split) and backbone.device.type == "cuda":
-            room = measured_room(backbone, split, task_kind, _trained(runs[0]), operations)
+            room = measured_room(backbone, split, task_kind, _trained(runs[0]), len(runs), operations)
             pass_tokens = room or pass_tokens
             _log.info("room for %d tokens in a pass", pass_tokens)
         alike = _by_pair_form(runs) if isinstance(split, PairSplit) else [runs]
@@ -63,8 +63,9 @@ class StackedSteps:
             running = waiting.pop(0)
             if running.stacked.is_full:
                 self._read(running)
-            given, no_room = running.feeder.take(), ""
+            no_room = ""
             try:
+                given = running.feeder.take()
                 running.stacked.step(given)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
@@ -106,8 +107,13 @@ class StackedSteps:
         self._passes = []
 
     def _build(self, companies: Sequence[tuple[list[TrialRun], int]]) -> None:
-        for runs, row_parts in companies:
-            self._passes.append(self._start(runs, row_parts))
+        try:
+            for runs, row_parts in companies:
+                self._passes.append(self._start(runs, row_parts))
+        except BaseException:
+            # Their threads would hold the device's memory for good.
+            self.close()
+            raise
 
     def _start(self, runs: list[TrialRun], row_parts: int) -> "_Running":
         stacked = self._pass([_trained(run) for run in runs], row_parts)
@@ -130,17 +136,21 @@ class StackedSteps:
         running.stacked.write_back()
         running.feeder.close()
         place, runs, parts = self._passes.index(running), running.runs, running.stacked.row_parts
-        if len(runs) == 1 and parts >= runs[0].trial.train.batch_size:
-            message = f"out of memory with one row at a time ({no_room})"
-            raise JobFailed(event_pb2.FAILURE_REASON_OUT_OF_MEMORY, message)
-        half = (len(runs) + 1) // 2
-        halves = [(runs[:half], parts), (runs[half:], parts)] if len(runs) > 1 else [(runs, 2 * parts)]
         # What holds the device's memory must be gone before there is room for what follows.
         del running.stacked, running.feeder
         self._passes.pop(place)
         release()
-        made = [self._start(*some) for some in halves]
-        self._passes[place:place] = made
+        if len(runs) == 1 and parts >= runs[0].trial.train.batch_size:
+            message = f"out of memory with one row at a time ({no_room})"
+            reason = event_pb2.FAILURE_REASON_OUT_OF_MEMORY
+            self._failures[runs[0].trial.trial_id] = event_pb2.Failure(reason=reason, message=message)
+            return []
+        half = (len(runs) + 1) // 2
+        halves = [(runs[:half], parts), (runs[half:], parts)] if len(runs) > 1 else [(runs, 2 * parts)]
+        made = []
+        for number, some in enumerate(halves):
+            made.append(self._start(*some))
+            self._passes.insert(place + number, made[-1])
         return made
 
     def _read(self, running: "_Running") -> None:
@@ -203,17 +213,19 @@ def _by_pair_form(runs: Sequence[TrialRun]) -> list[list[TrialRun]]:
 
 
 def _companies(runs: Sequence[TrialRun], split: Split | PairSplit, pass_tokens: int) -> list[tuple[list[TrialRun], int]]:
-    """Which runs make a pass, and the row parts: as their checkpoints say where all of a company are
-    here, else neighbours of like form and batch up to pass_tokens."""
+    """Which runs make a pass, and the row parts: as the checkpoints of a company say where they agree,
+    else neighbours of like form and batch up to pass_tokens."""
     waiting = {run.trial.trial_id: run for run in runs}
     found: list[tuple[list[TrialRun], int]] = []
     for run in runs:
         company = run.position.company
-        if company and run.trial.trial_id in waiting and all(one in waiting for one in company.trials):
-            mates = [waiting[one] for one in company.trials]
-            if all(mate.position.company == company for mate in mates):
-                found.append((mates, company.row_parts))
-                waiting = {one: mate for one, mate in waiting.items() if mate not in mates}
+        if company is None or run.trial.trial_id not in waiting:
+            continue
+        # Those that have ended or failed since are not here any more.
+        mates = [waiting[one] for one in company.trials if one in waiting]
+        if all(mate.position.company == company for mate in mates):
+            found.append((mates, company.row_parts))
+            waiting = {one: mate for one, mate in waiting.items() if mate not in mates}
     mean = float(split.lengths.float().mean())
     rest = sorted(waiting.values(), key=lambda run: run.trial.train.batch_size)
     tokens, smallest = 0.0, 0

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from sparse_adapter.trainer.v1 import job_pb2
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
 from ..backbone import Backbone
 from ..encoder_decoder import EncoderDecoder
+from ..errors import JobFailed
+from .device_room import is_out_of_memory
 from .graphs import Graphs
 from .hash_dropout import HashDropout, SiteKeys
 from .operations import Operations
@@ -92,7 +94,14 @@ class TrainedStacks(ABC):
         self._steps.copy_(given.steps, non_blocking=True)
         self._settings.copy_(given.settings, non_blocking=True)
         self._differentiate_all(given)
-        self._graphs.run("update", self._update)
+        try:
+            self._graphs.run("update", self._update)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            # Some weights may have been changed: nothing that could be done again.
+            message = f"out of memory in AdamW's own step ({error}); fewer trials in a cohort need less"
+            raise JobFailed(event_pb2.FAILURE_REASON_OUT_OF_MEMORY, message) from error
         self._queued += 1
 
     @property

@@ -11,7 +11,7 @@ from ..optimizer import learning_rate
 from .stack import Stack
 
 # Columns of the settings of a step, float32 [K, 8]: what `settings` gives.
-RATE, DECAY, CLIP, BETA1, BETA2, EPSILON, CORRECTION1, CORRECTION2 = range(8)
+RATE, DECAY, CLIP, SHARE1, SHARE2, EPSILON, CORRECTION1, CORRECTION2 = range(8)
 
 
 def settings(train: job_pb2.Train, step: int) -> list[float]:
@@ -20,8 +20,9 @@ def settings(train: job_pb2.Train, step: int) -> list[float]:
         learning_rate(train, step),
         train.weight_decay,
         train.max_grad_norm,
-        train.adam_beta1,
-        train.adam_beta2,
+        # 1 − β, which float32 would not give of β to its own digits.
+        1 - train.adam_beta1,
+        1 - train.adam_beta2,
         train.adam_epsilon,
         1 - train.adam_beta1**step,
         (1 - train.adam_beta2**step) ** 0.5,
@@ -47,8 +48,8 @@ def adam(
     keep = 1 - column[RATE] * column[DECAY]
     for begin, end in decayed:
         parameters[:, begin:end].mul_(keep)
-    first.lerp_(gradient, 1 - column[BETA1])
-    second.lerp_(gradient.square_(), 1 - column[BETA2])
+    first.lerp_(gradient, column[SHARE1])
+    second.lerp_(gradient.square_(), column[SHARE2])
     root = torch.sqrt(second, out=gradient).div_(column[CORRECTION2]).add_(column[EPSILON])
     update = torch.div(first, root, out=gradient).mul_(column[RATE] / column[CORRECTION1])
     parameters.sub_(update)

@@ -17,7 +17,7 @@ def _adam(
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = at < total
     rate, decay, clip = tl.load(ROWS + row * 8), tl.load(ROWS + row * 8 + 1), tl.load(ROWS + row * 8 + 2)
-    beta1, beta2, epsilon = tl.load(ROWS + row * 8 + 3), tl.load(ROWS + row * 8 + 4), tl.load(ROWS + row * 8 + 5)
+    share1, share2, epsilon = tl.load(ROWS + row * 8 + 3), tl.load(ROWS + row * 8 + 4), tl.load(ROWS + row * 8 + 5)
     correction1, correction2 = tl.load(ROWS + row * 8 + 6), tl.load(ROWS + row * 8 + 7)
     place = row * total + at
     g = tl.load(G + place, there, 0.0) * clip
@@ -26,8 +26,8 @@ def _adam(
     v = tl.load(V + place, there, 0.0)
     decayed = ((at >= begin1) & (at < end1)) | ((at >= begin2) & (at < end2))
     p = tl.where(decayed, p * (1.0 - rate * decay), p)
-    m = m + (g - m) * (1.0 - beta1)
-    v = v + (g * g - v) * (1.0 - beta2)
+    m = m + (g - m) * share1
+    v = v + (g * g - v) * share2
     p = p - rate / correction1 * (m / (tl.sqrt(v) / correction2 + epsilon))
     tl.store(P + place, p, there)
     tl.store(M + place, m, there)

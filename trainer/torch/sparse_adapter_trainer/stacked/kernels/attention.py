@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from ..attention import Spans
 
-# Tokens of a row at most, keys of a prefix included: what one program's registers hold.
+# Keys of a row at most, a prefix's included: what one program's registers hold.
 LONGEST = 128
 # Of long rows short ones are launched by themselves: they do not pay for the long ones' tiles.
 _SHORT = 64
@@ -72,15 +72,9 @@ def _backward(
         tl.store(DKV + kj, dk.to(DKV.dtype.element_ty), (j < lk)[:, None])
 
 
-def fits(width: int, heads: int, keys: Spans) -> bool:
-    """Whether heads of such a width, and rows of so many keys, are for this kernel."""
-    dim = width // heads
-    return keys.longest <= LONGEST and dim in (16, 32, 64, 128)
-
-
 def short_rows(query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans, precision: str = "ieee") -> Tensor:
-    """See `padded` in stacked/attention.py; for what `fits`. precision: of float32 products, `ieee` or
-    `tf32`."""
+    """See `padded` in stacked/attention.py; for rows of up to LONGEST keys, and heads 16, 32, 64 or 128
+    wide. precision: of float32 products, `ieee` or `tf32`."""
     result: Tensor = _ShortRows.apply(query, key_value, heads, queries, keys, precision)
     return result
 
