@@ -15,8 +15,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x [… , in] · Wᵀ (+ b), W [out, in] → [… , out], with gradients for all three, as often as wanted."""
     if not _by_onednn(x, weight):
         return F.linear(x, weight, bias)
-    result: Tensor = _Linear.apply(x.contiguous(), weight, bias)
-    return result
+    # Two dimensions within: of more, oneDNN's result is a view, which nobody may change in place then.
+    result: Tensor = _Linear.apply(x.reshape(-1, x.shape[-1]).contiguous(), weight, bias)
+    return result if x.dim() == 2 else result.view(*x.shape[:-1], -1)
 
 
 def _by_onednn(x: Tensor, weight: Tensor) -> bool:
@@ -26,7 +27,7 @@ def _by_onednn(x: Tensor, weight: Tensor) -> bool:
 
 
 class _Linear(torch.autograd.Function):
-    """`linear` of a contiguous x. W may be a transposed view; the gradients are such products again."""
+    """`linear` of a contiguous x [rows, in]. W may be a transposed view; the gradients are such products again."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -41,8 +42,8 @@ class _Linear(torch.autograd.Function):
         # oneDNN takes no expanded tensor for a weight.
         gradient = gradient.contiguous()
         for_x = _Linear.apply(gradient, weight.t(), None) if needs_x else None
-        for_weight = _outer(gradient.flatten(0, -2), x.flatten(0, -2)) if needs_weight else None
-        return for_x, for_weight, gradient.flatten(0, -2).sum(0) if needs_bias else None
+        for_weight = _outer(gradient, x) if needs_weight else None
+        return for_x, for_weight, gradient.sum(0) if needs_bias else None
 
 
 def _outer(gradient: Tensor, x: Tensor) -> Tensor:

@@ -192,3 +192,17 @@ def test_the_second_derivative_goes_through_products_in_bfloat16(
         both.append(torch.cat([each.flatten() for each in second]))
     found, expected = both
     assert 0 < torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected) < 6e-2
+
+
+def test_a_product_of_rows_in_blocks_may_be_changed_in_place_as_torchs_own() -> None:
+    """As encoder–decoders have them, with enough rows for oneDNN."""
+    random = torch.Generator().manual_seed(1)
+    x, weight, bias = torch.randn(40, 80, 96, generator=random), torch.randn(64, 96, generator=random), torch.randn(64, generator=random)
+    assert x.numel() * 64 >= 4_000_000
+    found = []
+    for operation in (linear, F.linear):
+        leaves = [tensor.clone().requires_grad_() for tensor in (x, weight, bias)]
+        y = operation(*leaves).mul_(2).add_(1)
+        found.append([y.detach(), *torch.autograd.grad(y.square().mean(), leaves)])
+    for one, two in zip(*found, strict=True):
+        assert torch.allclose(one, two, atol=1e-4, rtol=1e-4)
