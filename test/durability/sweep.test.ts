@@ -49,10 +49,10 @@ const SUMMARIES = `
 name: durable-summaries
 tasks: [xsum]
 rows: 64
-validation_rows: 96
+validation_rows: 600
 max_length: 128
 max_target_length: 32
-generation: {beams: 2, max_length: 30}
+generation: {beams: 4, max_length: 30}
 seeds: [1]
 adapter: {bottleneck: 16}
 compare:
