@@ -17,6 +17,7 @@ from .memory import give_back_freed_memory
 from .model import CPU_PASS_TOKENS, GPU_PART_ROWS, GPU_PART_TOKENS, GPU_PASS_TOKENS
 from .reporting import Reporter
 from .stacked.choose import choose
+from .stacked.device_room import is_out_of_memory
 from .threads import use_threads
 from .work_predict import run_predict
 from .work_prune import run_prune
@@ -90,11 +91,11 @@ class Engine:
         work = {"prune": run_prune, "train": run_train, "predict": run_predict}[spec.WhichOneof("work")]
         try:
             work(self._context, spec, reporter)
-        except (MemoryError, torch.OutOfMemoryError) as error:
+        except MemoryError as error:
             raise _out_of_memory(error) from error
         except RuntimeError as error:
             # The CPU allocator has no exception class of its own.
-            if "can't allocate memory" not in str(error):
+            if "can't allocate memory" not in str(error) and not is_out_of_memory(error):
                 raise
             raise _out_of_memory(error) from error
         finally:

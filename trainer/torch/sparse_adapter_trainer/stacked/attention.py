@@ -16,6 +16,8 @@ from torch.autograd.function import once_differentiable
 
 # Less than any score, and finite: a row without keys must not become NaN.
 _HIDDEN = -1e30
+# Keys of a row up to which the kernel for short rows is tried and used: what a program's registers hold.
+SHORT_ROWS = 128
 _softmax_backward = torch.ops.aten._softmax_backward_data
 
 

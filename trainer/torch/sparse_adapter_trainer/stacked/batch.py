@@ -122,7 +122,7 @@ def lay_out(split: Split, chosen: Chosen, pinned: bool) -> tuple[BatchShape, Ten
     own = offsets[rows + 1] - offsets[rows]
     tokens = np.bincount(trial, own + prompts[trial], counts.size).astype(np.int64)
     shape = shape_of(tokens.tolist(), counts.tolist(), int((own + prompts[trial]).max()))
-    where = sections(shape, split.labels.dtype, 1 if split.labels.dim() == 1 else split.labels.shape[1])
+    where = sections(shape, split.labels.dtype, _label_width(split))
     data = torch.zeros(where["end"].begin, dtype=torch.uint8, pin_memory=pinned)
     views = {name: section.of(data).numpy() for name, section in where.items()}
 
@@ -283,8 +283,12 @@ class StackedRows:
 
 def rows_of(shape: BatchShape, data: Tensor, split: Split, stacks: Sequence[int], attention: Attend) -> StackedRows:
     """A batch of a split's rows whose bytes are on the device."""
-    width = 1 if split.labels.dim() == 1 else split.labels.shape[1]
-    return StackedRows(shape, data, split.labels.dtype, width, stacks, attention)
+    return StackedRows(shape, data, split.labels.dtype, _label_width(split), stacks, attention)
+
+
+def _label_width(split: Split) -> int:
+    """Labels of a row."""
+    return 1 if split.labels.dim() == 1 else split.labels.shape[1]
 
 
 def alone(pack: PackedRows, adapter: job_pb2.Adapter, attention: Attend, device: torch.device) -> StackedRows:
@@ -301,11 +305,10 @@ def alone(pack: PackedRows, adapter: job_pb2.Adapter, attention: Attend, device:
     # Its prompts are among its tokens already.
     chosen = Chosen([torch.arange(pack.rows)], [0], [pack.rows], [(0, 0)])
     shape, data = lay_out(packed, chosen, pinned=False)
-    width = 1 if pack.labels.dim() == 1 else pack.labels.shape[1]
-    where = sections(shape, pack.labels.dtype, width)
+    where = sections(shape, packed.labels.dtype, _label_width(packed))
     for name in ("position_ids", "prompt"):
         where[name].of(data)[: pack.tokens] = getattr(pack, name).to(here)
-    places = None
-    if has_prefix(adapter):
-        places = PrefixPlaces([adapter.attention_bottleneck], shape.rows, [1], device)
-    return StackedRows(shape, data.to(device), pack.labels.dtype, width, [1], attention, places)
+    rows = rows_of(shape, data.to(device), packed, [1], attention)
+    if not has_prefix(adapter):
+        return rows
+    return rows.with_prefixes(PrefixPlaces([adapter.attention_bottleneck], shape.rows, [1], device))

@@ -11,7 +11,7 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from .attention import Attend, Spans, flash, padded, varlen
+from .attention import SHORT_ROWS, Attend, Spans, flash, padded, varlen
 from .hash_dropout import Drop, drop
 from .operations import Operations
 from .update import Adam, adam
@@ -40,9 +40,9 @@ def choose(device: torch.device, precision: int, without: frozenset[str] = froze
     dtype = torch.bfloat16 if precision == job_pb2.PRECISION_BF16 else torch.float32
     kernels = _kernels()
     names: dict[str, str] = {}
-    short = _attention(device, dtype, precision, kernels, without, longest=128)
+    short = _attention(device, dtype, precision, kernels, without, longest=SHORT_ROWS)
     long = _attention(device, dtype, precision, None, without, longest=384)
-    names["attention"] = f"{short[0]} up to 128 tokens, {long[0]} beyond"
+    names["attention"] = f"{short[0]} up to {SHORT_ROWS} tokens, {long[0]} beyond"
     attention = _by_length(short, long)
     adam_name, chosen_adam = _adam(device, kernels, without)
     drop_name, chosen_drop = _drop(device, dtype, kernels, without)
@@ -69,11 +69,11 @@ def _kernels() -> dict[str, ModuleType]:
 
 
 def _by_length(short: tuple[str, Attend], long: tuple[str, Attend]) -> Attend:
-    """The one for rows up to 128 tokens or the one for longer rows, where they take heads of the width at
+    """The one for rows up to SHORT_ROWS tokens or the one for longer rows, where they take heads of the width at
     hand; else the plain one, which takes any."""
 
     def attention(query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans) -> Tensor:
-        name, chosen = short if keys.longest <= 128 else long
+        name, chosen = short if keys.longest <= SHORT_ROWS else long
         if not _takes(name, query.shape[1] // heads):
             chosen = padded
         return chosen(query, key_value, heads, queries, keys)

@@ -1,6 +1,7 @@
 """How many tokens a GPU has room for in one pass: measured with a job's own trial and rows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -44,7 +45,7 @@ def measured_room(
     counts = (batch, min(4 * batch, split.rows))
     if counts[1] < 2 * batch:
         return None
-    eager = Operations(operations.attention, operations.dropout, operations.adam, False, operations.names)
+    eager = replace(operations, graphs=False)
     measured: list[tuple[int, int]] = []
     for count in counts:
         found = _peak(backbone, split, task_kind, trial, eager, count)

@@ -10,8 +10,6 @@ from torch.autograd.function import once_differentiable
 
 from ..attention import Spans
 
-# Keys of a row at most, a prefix's included: what one program's registers hold.
-LONGEST = 128
 # Of long rows short ones are launched by themselves: they do not pay for the long ones' tiles.
 _SHORT = 64
 
@@ -73,7 +71,7 @@ def _backward(
 
 
 def short_rows(query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans, precision: str = "ieee") -> Tensor:
-    """See `padded` in stacked/attention.py; for rows of up to LONGEST keys, and heads 16, 32, 64 or 128
+    """See `padded` in stacked/attention.py; for rows of up to SHORT_ROWS keys, and heads 16, 32, 64 or 128
     wide. precision: of float32 products, `ieee` or `tf32`."""
     result: Tensor = _ShortRows.apply(query, key_value, heads, queries, keys, precision)
     return result
