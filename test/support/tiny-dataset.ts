@@ -26,12 +26,15 @@ export function writeTinyDataset(root: string): Dataset {
   });
 }
 
-/** As `writeTinyDataset`, for question answering: the answer is the word 2000, where a row has it. The split `many` takes a second to predict. */
+/**
+ * As `writeTinyDataset`, for question answering: the answer is the word 2000, where a row has it. The
+ * split `many` takes about a second to predict, so that a trainer can be killed in the middle.
+ */
 export function writeTinyQuestions(root: string): Dataset {
   return write(root, '8', 'question_answering', TaskKind.TASK_KIND_QUESTION_ANSWERING, 2, {
     train: questions(1, TRAIN_ROWS),
     validation: questions(2, VALIDATION_ROWS),
-    many: questions(3, 500),
+    many: questions(3, 1500),
   });
 }
 
@@ -40,7 +43,7 @@ export function writeTinySummaries(root: string): Dataset {
   return write(root, '9', 'summarization', TaskKind.TASK_KIND_SUMMARIZATION, 0, {
     train: summaries(1, TRAIN_ROWS),
     validation: summaries(2, VALIDATION_ROWS),
-    many: summaries(3, 48),
+    many: summaries(3, 240),
   });
 }
 
