@@ -1,15 +1,22 @@
 const js = require('@eslint/js');
 const tseslint = require('typescript-eslint');
 
-const noDefaultExport = { selector: 'ExportDefaultDeclaration', message: 'Export by name: one thing has one name everywhere.' };
+const noDefaultExport = {
+  selector: 'ExportDefaultDeclaration',
+  message: 'Export by name: one thing has one name everywhere.',
+};
 const grpcElsewhere = {
   regex: '^@grpc/',
-  message: 'Only orchestrator/trainer-client speaks gRPC to a trainer, and only trainer/host serves it: use their functions.',
+  message:
+    'Only orchestrator/trainer-client speaks gRPC to a trainer, and only trainer/host serves ' +
+    'it: use their functions.',
 };
 const outsideWorkflows = {
   regex: '^(?!\\./|@temporalio/(workflow|common)$)',
   allowTypeImports: true,
-  message: 'Workflow code is deterministic: from outside it imports types only. Put what touches the world into an activity.',
+  message:
+    'Workflow code is deterministic: from outside it imports types only. Put what touches the ' +
+    'world into an activity.',
 };
 const builtinsInSweep = {
   regex: '^node:',
@@ -49,34 +56,67 @@ module.exports = tseslint.config(
       'no-restricted-syntax': ['error', noDefaultExport],
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-restricted-imports': ['error', { patterns: [grpcElsewhere] }],
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
     },
   },
   {
     files: ['orchestrator/sweep/**/*.ts'],
     // Ids are hashes: identity.ts alone may use node:crypto.
     ignores: ['orchestrator/sweep/identity.ts'],
-    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [grpcElsewhere, builtinsInSweep] }] },
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        { patterns: [grpcElsewhere, builtinsInSweep] },
+      ],
+    },
   },
   {
     files: ['workflows/**/*.ts'],
     // Activities and the worker run in Node; everything else here runs in Temporal's sandbox.
-    ignores: ['workflows/activities/**', 'workflows/**/*activities.ts', 'workflows/**/*activity.ts', 'workflows/worker*.ts'],
-    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [grpcElsewhere, outsideWorkflows] }] },
+    ignores: [
+      'workflows/activities/**',
+      'workflows/**/*activities.ts',
+      'workflows/**/*activity.ts',
+      'workflows/worker*.ts',
+    ],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        { patterns: [grpcElsewhere, outsideWorkflows] },
+      ],
+    },
   },
   {
     files: ['common/**/*.ts'],
-    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [grpcElsewhere, projectInCommon] }] },
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        { patterns: [grpcElsewhere, projectInCommon] },
+      ],
+    },
   },
   {
     files: ['trainer/**/*.ts'],
     ignores: ['trainer/host/**'],
-    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [grpcElsewhere, orchestratorInTrainer] }] },
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        { patterns: [grpcElsewhere, orchestratorInTrainer] },
+      ],
+    },
   },
   {
     files: ['trainer/host/**/*.ts'],
-    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [orchestratorInTrainer] }] },
+    rules: {
+      '@typescript-eslint/no-restricted-imports': ['error', { patterns: [orchestratorInTrainer] }],
+    },
   },
   {
     files: ['orchestrator/trainer-client/**/*.ts', 'test/**/*.ts'],

@@ -13,13 +13,20 @@ const project = (displayName, setupFilesAfterEnv = [], folder = displayName) => 
   testMatch: [`<rootDir>/test/${folder}/**/*.test.ts`],
   testEnvironment: 'node',
   transform: {
-    '^.+\\.[jt]s$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
+    '^.+\\.[jt]s$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
+    ],
   },
-  // These are ES modules only, which Jest loads as CommonJS; of d3's it takes the builds for browsers.
+  // These are ES modules only, which Jest loads as CommonJS; of d3's it takes the builds for
+  // browsers.
   transformIgnorePatterns: ['/node_modules/(?!(hyparquet|vega|vega-[a-z-]+)/)'],
   testEnvironmentOptions: { customExportConditions: ['umd', 'node', 'node-addons'] },
-  // In Node it waits for an optional canvas while it is loaded, which CommonJS cannot; nothing here draws on one.
-  moduleNameMapper: { '^vega-canvas$': '<rootDir>/node_modules/vega-canvas/build/vega-canvas.browser.js' },
+  // In Node it waits for an optional canvas while it is loaded, which CommonJS cannot; nothing here
+  // draws on one.
+  moduleNameMapper: {
+    '^vega-canvas$': '<rootDir>/node_modules/vega-canvas/build/vega-canvas.browser.js',
+  },
   setupFilesAfterEnv,
 });
 

@@ -1,9 +1,18 @@
-// Builds dist/: contract code from proto/, TypeScript to JavaScript, and Temporal's workflow bundle. `npm run build`, and by itself on the
-// first `sa-orch` after a change. Everything is made in a folder of its own that becomes dist/ at the end: a failed or killed build leaves
-// the old dist/ as it was.
+// Builds dist/: contract code from proto/, TypeScript to JavaScript, and Temporal's workflow
+// bundle. `npm run build`, and by itself on the first `sa-orch` after a change. Everything is made
+// in a folder of its own that becomes dist/ at the end: a failed or killed build leaves the old
+// dist/ as it was.
 const { spawnSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
-const { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } = require('node:fs');
+const {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} = require('node:fs');
 const { join, relative } = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 
@@ -16,7 +25,16 @@ const WORKSHOP = join(GEN, '.build');
 const PROTO_SOURCES = ['proto', 'buf.gen.yaml', 'buf.yaml'];
 const SOURCES = [
   ...PROTO_SOURCES,
-  ...['common', 'orchestrator', 'workflows', 'trainer/host', 'trainer/tfjs', 'test/bench', 'test/support', 'bin/build.js'],
+  ...[
+    'common',
+    'orchestrator',
+    'workflows',
+    'trainer/host',
+    'trainer/tfjs',
+    'test/bench',
+    'test/support',
+    'bin/build.js',
+  ],
   ...['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'],
 ];
 
@@ -24,7 +42,9 @@ const SOURCES = [
 function stampOf(sources) {
   const hash = createHash('sha256');
   const visit = (path) => {
-    const entries = readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+    const entries = readdirSync(path, { withFileTypes: true }).sort((a, b) =>
+      a.name < b.name ? -1 : 1,
+    );
     for (const entry of entries) {
       if (entry.isDirectory()) visit(join(path, entry.name));
       else add(join(path, entry.name));
@@ -43,19 +63,25 @@ function stampOf(sources) {
   return hash.digest('hex');
 }
 
-const stampIn = (folder) => (existsSync(join(folder, '.stamp')) ? readFileSync(join(folder, '.stamp'), 'utf8') : '');
+const stampIn = (folder) =>
+  existsSync(join(folder, '.stamp')) ? readFileSync(join(folder, '.stamp'), 'utf8') : '';
 
 /** Whether dist/ was built from the sources as they are. */
 const isBuilt = () => stampIn(DIST) === stampOf(SOURCES);
 
 function run(step, script, args) {
-  const { status, stdout, stderr, error } = spawnSync(process.execPath, [join(ROOT, 'node_modules', script), ...args], {
-    cwd: ROOT,
-    encoding: 'utf8',
-    // buf looks for its plugins on PATH.
-    env: { ...process.env, PATH: `${join(ROOT, 'node_modules', '.bin')}:${process.env.PATH}` },
-  });
-  if (status !== 0) throw new Error(`${step} failed:\n${error ? error.message : `${stdout}${stderr}`.trim()}`);
+  const { status, stdout, stderr, error } = spawnSync(
+    process.execPath,
+    [join(ROOT, 'node_modules', script), ...args],
+    {
+      cwd: ROOT,
+      encoding: 'utf8',
+      // buf looks for its plugins on PATH.
+      env: { ...process.env, PATH: `${join(ROOT, 'node_modules', '.bin')}:${process.env.PATH}` },
+    },
+  );
+  if (status !== 0)
+    throw new Error(`${step} failed:\n${error ? error.message : `${stdout}${stderr}`.trim()}`);
 }
 
 /** Puts a finished folder in the place of the one that is there. */
@@ -73,7 +99,11 @@ function generateContract() {
   const fresh = join(WORKSHOP, 'contract');
   run('generating the contract', '@bufbuild/buf/bin/buf', ['generate', '--output', fresh]);
   // What gRPC reflection tells.
-  run('describing the contract', '@bufbuild/buf/bin/buf', ['build', '--output', join(fresh, 'gen', 'ts', 'descriptors.binpb')]);
+  run('describing the contract', '@bufbuild/buf/bin/buf', [
+    'build',
+    '--output',
+    join(fresh, 'gen', 'ts', 'descriptors.binpb'),
+  ]);
   writeFileSync(join(fresh, 'gen', 'ts', '.stamp'), stamp);
   swapIn(join(fresh, 'gen', 'ts'), GENERATED);
 }
@@ -82,16 +112,21 @@ async function bundleWorkflows(folder) {
   const workflowsPath = join(folder, 'workflows', 'index.js');
   const { bundleWorkflowCode } = require('@temporalio/worker');
   const warnings = [];
-  const keep = (level) => (message) => (level === 'WARN' || level === 'ERROR' ? warnings.push(message) : undefined);
+  const keep = (level) => (message) =>
+    level === 'WARN' || level === 'ERROR' ? warnings.push(message) : undefined;
   const logger = {
     log: (level, message) => keep(level)(message),
-    ...Object.fromEntries(['trace', 'debug', 'info', 'warn', 'error'].map((name) => [name, keep(name.toUpperCase())])),
+    ...Object.fromEntries(
+      ['trace', 'debug', 'info', 'warn', 'error'].map((name) => [name, keep(name.toUpperCase())]),
+    ),
   };
   try {
     const { code } = await bundleWorkflowCode({ workflowsPath, logger });
     writeFileSync(join(folder, 'workflow-bundle.js'), code);
   } catch (error) {
-    throw new Error(`bundling the workflows failed: ${[error.message, ...warnings].join('\n')}`, { cause: error });
+    throw new Error(`bundling the workflows failed: ${[error.message, ...warnings].join('\n')}`, {
+      cause: error,
+    });
   }
 }
 
@@ -104,7 +139,10 @@ const isAlive = (pid) => {
   }
 };
 
-/** One build at a time: another process's is waited for, a dead one's lock is taken over. Returns the release. */
+/**
+ * One build at a time: another process's is waited for, a dead one's lock is taken over. Returns
+ * the release.
+ */
 async function lockBuild() {
   const lock = join(GEN, '.build.lock');
   mkdirSync(GEN, { recursive: true });
@@ -123,7 +161,8 @@ async function lockBuild() {
 
 /** Builds dist/ unless it is up to date. */
 async function build() {
-  if (!existsSync(join(ROOT, 'node_modules', 'typescript'))) throw new Error('dependencies are not installed: run `npm ci` first');
+  if (!existsSync(join(ROOT, 'node_modules', 'typescript')))
+    throw new Error('dependencies are not installed: run `npm ci` first');
   const release = await lockBuild();
   const fresh = join(WORKSHOP, 'dist');
   try {

@@ -1,5 +1,6 @@
-// `npm run lock`: to be run after each `npm install <package>`. A registry that does not serve the optional packages of other platforms makes
-// npm drop them from package-lock.json, and `npm ci` then refuses the lock everywhere. This puts them back: their versions are in the packages that
+// `npm run lock`: to be run after each `npm install <package>`. A registry that does not serve the
+// optional packages of other platforms makes npm drop them from package-lock.json, and `npm ci`
+// then refuses the lock everywhere. This puts them back: their versions are in the packages that
 // want them, their platforms in their names.
 const { readFileSync, writeFileSync } = require('node:fs');
 const { join } = require('node:path');
@@ -24,12 +25,17 @@ function missingOptionals(lock) {
   const missing = [];
   for (const [folder, wanting] of Object.entries(lock.packages)) {
     for (const [name, version] of Object.entries(wanting.optionalDependencies ?? {})) {
-      const listed = [`node_modules/${name}`, `${folder}/node_modules/${name}`].some((key) => key in lock.packages);
+      const listed = [`node_modules/${name}`, `${folder}/node_modules/${name}`].some(
+        (key) => key in lock.packages,
+      );
       if (listed || !/^\d/.test(version)) continue;
       const os = SYSTEMS.filter((system) => name.includes(system));
       const processor = Object.keys(PROCESSORS).find((word) => name.includes(`-${word}`));
       const cpu = processor ? [PROCESSORS[processor]] : undefined;
-      missing.push([`node_modules/${name}`, { version, cpu, dev: wanting.dev, optional: true, os }]);
+      missing.push([
+        `node_modules/${name}`,
+        { version, cpu, dev: wanting.dev, optional: true, os },
+      ]);
     }
   }
   return missing;

@@ -14,7 +14,9 @@ async function main() {
     const start = Date.now();
     process.stderr.write('… building               once after each change of the sources\n');
     await build();
-    process.stderr.write(`✓ built                  in ${((Date.now() - start) / 1000).toFixed(0)} s\n`);
+    process.stderr.write(
+      `✓ built                  in ${((Date.now() - start) / 1000).toFixed(0)} s\n`,
+    );
   }
   process.setSourceMapsEnabled(true);
   require(join(__dirname, '..', 'dist', 'orchestrator', 'cli', 'main.js'));

@@ -1,6 +1,16 @@
 /** Small files that must be whole or absent, whatever dies. */
 import { randomUUID } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** Replaces a file's content: a reader sees the old or the new, also after a crash. */
@@ -9,7 +19,10 @@ export function writeFileAtomic(path: string, content: string): void {
   renameSync(temporary, path);
 }
 
-/** Creates a file with its whole content, or tells that one is there already. Of several processes at once, exactly one gets true. */
+/**
+ * Creates a file with its whole content, or tells that one is there already. Of several processes
+ * at once, exactly one gets true.
+ */
 export function createFileOnce(path: string, content: string): boolean {
   const temporary = writeTemporary(path, content);
   try {
@@ -47,7 +60,8 @@ export function readIfThere(path: string): string | undefined {
 }
 
 /**
- * The id of an artifact root: the content of `<root>/.root-id`, made on first use. A trainer that reports the same id sees the same disk.
+ * The id of an artifact root: the content of `<root>/.root-id`, made on first use. A trainer that
+ * reports the same id sees the same disk.
  */
 export function artifactRootId(root: string): string {
   const path = join(root, '.root-id');

@@ -1,6 +1,7 @@
 /**
- * Which process a pid means. A pid alone is not enough to signal anybody: the process may be dead and its number given to another. With the
- * start time it is one process for the life of the machine.
+ * Which process a pid means. A pid alone is not enough to signal anybody: the process may be dead
+ * and its number given to another. With the start time it is one process for the life of the
+ * machine.
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -8,13 +9,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface ProcessIdentity {
   pid: number;
-  /** Opaque: equal for the same process only. On Linux boot id and start tick, elsewhere the start date as `ps` gives it. */
+  /**
+   * Opaque: equal for the same process only. On Linux boot id and start tick, elsewhere the start
+   * date as `ps` gives it.
+   */
   started: string;
 }
 
-const bootId = process.platform === 'linux' ? readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().slice(0, 8) : '';
+const bootId =
+  process.platform === 'linux'
+    ? readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().slice(0, 8)
+    : '';
 
-/** Identifies a living process; undefined where there is none of this pid, or only a zombie that nobody has reaped. */
+/**
+ * Identifies a living process; undefined where there is none of this pid, or only a zombie that
+ * nobody has reaped.
+ */
 export function identify(pid: number): ProcessIdentity | undefined {
   const started = process.platform === 'linux' ? startedOnLinux(pid) : startedByPs(pid);
   return started === undefined ? undefined : { pid, started };
@@ -27,10 +37,13 @@ function startedOnLinux(pid: number): string | undefined {
   } catch {
     return undefined;
   }
-  // The command name, in parentheses, may hold spaces: count fields after it. State is the 3rd field, start time the 22nd.
+  // The command name, in parentheses, may hold spaces: count fields after it. State is the 3rd
+  // field, start time the 22nd.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [state, startTick] = [fields[0], fields[19]];
-  return state === 'Z' || state === 'X' || startTick === undefined ? undefined : `${bootId}-${startTick}`;
+  return state === 'Z' || state === 'X' || startTick === undefined
+    ? undefined
+    : `${bootId}-${startTick}`;
 }
 
 function startedByPs(pid: number): string | undefined {
@@ -65,8 +78,14 @@ export function signalProcess(target: ProcessIdentity, signal: NodeJS.Signals): 
   }
 }
 
-/** SIGTERM, and SIGKILL where that was not enough in `graceMs`. Returns when the process is gone: how it went. */
-export async function terminate(target: ProcessIdentity, graceMs: number): Promise<'stopped' | 'killed' | 'gone'> {
+/**
+ * SIGTERM, and SIGKILL where that was not enough in `graceMs`. Returns when the process is gone:
+ * how it went.
+ */
+export async function terminate(
+  target: ProcessIdentity,
+  graceMs: number,
+): Promise<'stopped' | 'killed' | 'gone'> {
   if (!signalProcess(target, 'SIGTERM')) return 'gone';
   if (await waitUntilGone(target, graceMs)) return 'stopped';
   signalProcess(target, 'SIGKILL');
@@ -83,11 +102,17 @@ async function waitUntilGone(target: ProcessIdentity, timeoutMs: number): Promis
   return true;
 }
 
-/** Finds a living process whose environment has `name=value`: a child that was started and not yet written down when its parent died. */
+/**
+ * Finds a living process whose environment has `name=value`: a child that was started and not yet
+ * written down when its parent died.
+ */
 export function findByEnvironment(name: string, value: string): ProcessIdentity | undefined {
   const wanted = `${name}=${value}`;
   if (process.platform !== 'linux') {
-    const lines = execFileSync('ps', ['eww', '-A', '-o', 'pid=,command='], { encoding: 'utf8', maxBuffer: 1 << 26 }).split('\n');
+    const lines = execFileSync('ps', ['eww', '-A', '-o', 'pid=,command='], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    }).split('\n');
     const pid = lines
       .find((line) => line.includes(wanted))
       ?.trim()
@@ -97,7 +122,8 @@ export function findByEnvironment(name: string, value: string): ProcessIdentity 
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
     try {
-      if (readFileSync(`/proc/${entry}/environ`, 'utf8').split('\0').includes(wanted)) return identify(Number(entry));
+      if (readFileSync(`/proc/${entry}/environ`, 'utf8').split('\0').includes(wanted))
+        return identify(Number(entry));
     } catch {
       // Gone meanwhile, or another user's.
     }

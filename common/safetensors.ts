@@ -1,6 +1,7 @@
 /**
- * The safetensors format (huggingface/safetensors): 8 bytes little-endian header length, a JSON header {name: {dtype, shape,
- * data_offsets}}, then the tensors' bytes without gaps. Nothing in it is executed; every length is checked before it is used.
+ * The safetensors format (huggingface/safetensors): 8 bytes little-endian header length, a JSON
+ * header {name: {dtype, shape, data_offsets}}, then the tensors' bytes without gaps. Nothing in it
+ * is executed; every length is checked before it is used.
  */
 export type TensorData = Uint8Array | Int32Array | BigInt64Array | Float32Array;
 
@@ -33,16 +34,31 @@ interface Header {
   [name: string]: HeaderEntry | Record<string, string> | undefined;
 }
 
-/** A file's bytes. Wider types come first and the header is padded, so that every tensor is aligned for whoever maps the file. */
-export function encodeSafetensors(tensors: Record<string, Tensor>, metadata: Record<string, string> = {}): Uint8Array {
-  const entries = Object.entries(tensors).sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
-  const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
+/**
+ * A file's bytes. Wider types come first and the header is padded, so that every tensor is aligned
+ * for whoever maps the file.
+ */
+export function encodeSafetensors(
+  tensors: Record<string, Tensor>,
+  metadata: Record<string, string> = {},
+): Uint8Array {
+  const entries = Object.entries(tensors).sort(
+    ([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT,
+  );
+  const header: Record<string, unknown> =
+    Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
   let offset = 0;
   for (const [name, { shape, data }] of entries) {
     if (elements(shape) !== data.length) {
-      throw new RangeError(`tensor ${name} has shape [${shape.join(', ')}] and ${data.length} values`);
+      throw new RangeError(
+        `tensor ${name} has shape [${shape.join(', ')}] and ${data.length} values`,
+      );
     }
-    header[name] = { dtype: dtypeOf(data), shape, data_offsets: [offset, offset + data.byteLength] };
+    header[name] = {
+      dtype: dtypeOf(data),
+      shape,
+      data_offsets: [offset, offset + data.byteLength],
+    };
     offset += data.byteLength;
   }
   const json = Buffer.from(JSON.stringify(header));
@@ -70,7 +86,10 @@ export function decodeSafetensors(file: Buffer): Map<string, Tensor> {
   return tensors;
 }
 
-/** The metadata of a file's bytes; empty where it has none. Throws a RangeError or SyntaxError where the header is broken. */
+/**
+ * The metadata of a file's bytes; empty where it has none. Throws a RangeError or SyntaxError where
+ * the header is broken.
+ */
 export function decodeMetadata(file: Buffer): Record<string, string> {
   return readHeader(file).header.__metadata__ ?? {};
 }
@@ -87,17 +106,25 @@ function readHeader(file: Buffer): { header: Header; begin: number } {
 function decodeTensor(name: string, entry: HeaderEntry, body: Buffer): Tensor {
   const { dtype, shape, data_offsets: offsets } = entry;
   if (!Object.hasOwn(DTYPES, dtype)) {
-    throw new RangeError(`tensor ${name} has type ${String(dtype)}; ${Object.keys(DTYPES).join(', ')} can be read`);
+    throw new RangeError(
+      `tensor ${name} has type ${String(dtype)}; ${Object.keys(DTYPES).join(', ')} can be read`,
+    );
   }
   const { bytes, view } = DTYPES[dtype];
   const [from, to] = offsets;
-  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0) || to - from !== elements(shape) * bytes) {
-    throw new RangeError(`tensor ${name} of shape [${shape.join(', ')}] does not fit its offsets ${from} to ${to}`);
+  if (
+    !shape.every((size) => Number.isSafeInteger(size) && size >= 0) ||
+    to - from !== elements(shape) * bytes
+  ) {
+    throw new RangeError(
+      `tensor ${name} of shape [${shape.join(', ')}] does not fit its offsets ${from} to ${to}`,
+    );
   }
   if (!(from >= 0 && to <= body.length)) {
     throw new RangeError(`tensor ${name} ends at byte ${to} of ${body.length}`);
   }
-  // A copy in a buffer of its own: typed arrays want aligned bytes, which a foreign file need not have.
+  // A copy in a buffer of its own: typed arrays want aligned bytes, which a foreign file need not
+  // have.
   const copy = new ArrayBuffer(to - from);
   new Uint8Array(copy).set(body.subarray(from, to));
   return { shape, data: view(copy) };
@@ -107,7 +134,10 @@ function decodeTensor(name: string, entry: HeaderEntry, body: Buffer): Tensor {
 export function float32Tensor(tensors: Map<string, Tensor>, name: string): Tensor<Float32Array> {
   const tensor = tensors.get(name);
   if (!(tensor?.data instanceof Float32Array)) {
-    const found = tensor === undefined ? `there are ${[...tensors.keys()].join(', ') || 'none'}` : `it is ${dtypeOf(tensor.data)}`;
+    const found =
+      tensor === undefined
+        ? `there are ${[...tensors.keys()].join(', ') || 'none'}`
+        : `it is ${dtypeOf(tensor.data)}`;
     throw new RangeError(`has no float32 tensor ${name}; ${found}`);
   }
   return { shape: tensor.shape, data: tensor.data };

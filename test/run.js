@@ -1,4 +1,5 @@
-// `npm test`: everything that must hold before a change lands, from checks to killed processes. Sets up what it needs.
+// `npm test`: everything that must hold before a change lands, from checks to killed processes.
+// Sets up what it needs.
 //
 //   npm test                    all of it
 //   npm test -- unit pytest     some of it, by the names below
@@ -28,9 +29,16 @@ async function main() {
     ruff: () =>
       count(
         'ruff',
-        run(python, ['-m', 'ruff', 'check', 'trainer/torch']) && run(python, ['-m', 'ruff', 'format', '--check', 'trainer/torch']),
+        run(python, ['-m', 'ruff', 'check', 'trainer/torch']) &&
+          run(python, ['-m', 'ruff', 'format', '--check', 'trainer/torch']),
       ),
-    mypy: () => count('mypy', run(python, ['-m', 'mypy', '--config-file', 'pyproject.toml'], { cwd: join(root, 'trainer/torch') })),
+    mypy: () =>
+      count(
+        'mypy',
+        run(python, ['-m', 'mypy', '--config-file', 'pyproject.toml'], {
+          cwd: join(root, 'trainer/torch'),
+        }),
+      ),
     unit: () => jest('unit'),
     replay: () => jest('replay'),
     pytest: () => pytest(python),
@@ -42,7 +50,9 @@ async function main() {
   };
   const unknown = wanted.filter((name) => !(name in steps));
   if (unknown.length > 0) {
-    console.error(`unknown part ${unknown.join(', ')}; there are: ${Object.keys(steps).join(', ')}`);
+    console.error(
+      `unknown part ${unknown.join(', ')}; there are: ${Object.keys(steps).join(', ')}`,
+    );
     total.failed++;
     return;
   }
@@ -55,20 +65,28 @@ async function main() {
   }
 }
 
-/** Makes what tests use as a user would get it, and tells them by environment variables. Returns the test environment's Python. */
+/**
+ * Makes what tests use as a user would get it, and tells them by environment variables. Returns the
+ * test environment's Python.
+ */
 async function setUp() {
   const load = (name) => require(join(root, 'dist/orchestrator/runtime', name));
   const onProgress = (mark, name, text) => console.log(`${mark} ${name.padEnd(22)} ${text}`);
   const trainer = await load('trainer-environment').ensureTestEnvironment({ onProgress });
   const backbone = await load('backbone').resolveBackbone('all-MiniLM-L6-v2', { onProgress });
   const temporal = await load('temporal-binary').findTemporalBinary(onProgress);
-  const tensorflow = await load('tensorflow-environment').ensureTensorflowEnvironment({ onProgress });
+  const tensorflow = await load('tensorflow-environment').ensureTensorflowEnvironment({
+    onProgress,
+  });
   process.env.PYTHONPATH = trainer.env.PYTHONPATH;
   process.env.SA_ORCH_TEST_PYTHON = trainer.python;
   process.env.SA_ORCH_TEST_BACKBONE = backbone.path;
   process.env.SA_ORCH_TEST_TEMPORAL = temporal.path;
   process.env.SA_ORCH_TEST_TFJS = tensorflow.modulePath;
-  if (!process.env.SA_ORCH_DATA) console.log('! real rows                SA_ORCH_DATA is not set: tests that need real rows are skipped');
+  if (!process.env.SA_ORCH_DATA)
+    console.log(
+      '! real rows                SA_ORCH_DATA is not set: tests that need real rows are skipped',
+    );
   return trainer.python;
 }
 
@@ -89,10 +107,16 @@ function jest(project) {
   const report = join(scratch, `${project}.json`);
   tool('jest', ['--selectProjects', project, '--json', '--outputFile', report]);
   if (!existsSync(report)) return count(`jest ${project}`, false);
-  const { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites, testResults } = JSON.parse(
-    readFileSync(report, 'utf8'),
+  const {
+    numPassedTests,
+    numFailedTests,
+    numPendingTests,
+    numRuntimeErrorTestSuites,
+    testResults,
+  } = JSON.parse(readFileSync(report, 'utf8'));
+  const slow = testResults.flatMap(({ assertionResults }) =>
+    assertionResults.filter(({ duration }) => duration > SLOW_MS),
   );
-  const slow = testResults.flatMap(({ assertionResults }) => assertionResults.filter(({ duration }) => duration > SLOW_MS));
   for (const { duration, fullName } of slow.sort((a, b) => b.duration - a.duration))
     console.log(`${String(Math.round(duration / 1000)).padStart(4)} s  ${fullName}`);
   total.passed += numPassedTests;
@@ -103,8 +127,12 @@ function jest(project) {
 function pytest(python) {
   const report = join(scratch, 'pytest.xml');
   // Two files at a time: tiny models leave most of a second core idle.
-  run(python, ['-m', 'pytest', '-n', '2', '--dist', 'loadfile', `--junitxml=${report}`], { cwd: join(root, 'trainer/torch') });
-  const suite = existsSync(report) ? /<testsuite [^>]*>/.exec(readFileSync(report, 'utf8'))?.[0] : undefined;
+  run(python, ['-m', 'pytest', '-n', '2', '--dist', 'loadfile', `--junitxml=${report}`], {
+    cwd: join(root, 'trainer/torch'),
+  });
+  const suite = existsSync(report)
+    ? /<testsuite [^>]*>/.exec(readFileSync(report, 'utf8'))?.[0]
+    : undefined;
   if (!suite) return count('pytest', false);
   const number = (name) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
   const failed = number('failures') + number('errors');

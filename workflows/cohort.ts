@@ -1,5 +1,12 @@
 /** One cohort through its stages: prune, train, predict, evaluate. */
-import { CancellationScope, condition, isCancellation, proxyActivities, setHandler, sleep } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  isCancellation,
+  proxyActivities,
+  setHandler,
+  sleep,
+} from '@temporalio/workflow';
 import type { Activities } from './activities';
 import {
   modeSignal,
@@ -12,26 +19,42 @@ import {
   type Work,
 } from './messages';
 
-/** Reads or writes a few files. A result that the server does not hear of within a minute is made again. */
+/**
+ * Reads or writes a few files. A result that the server does not hear of within a minute is made
+ * again.
+ */
 const short = proxyActivities<Pick<Activities, 'pendingTrials' | 'evaluateTrials' | 'cancelJob'>>({
   startToCloseTimeout: '1 minute',
   retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
 });
-/** Watches a job for as long as it runs. A retried attempt finds the same job, so a timeout costs nothing but its own length. */
+/**
+ * Watches a job for as long as it runs. A retried attempt finds the same job, so a timeout costs
+ * nothing but its own length.
+ */
 const long = proxyActivities<Pick<Activities, 'runJob'>>({
   startToCloseTimeout: '30 days',
   heartbeatTimeout: '20 seconds',
-  retry: { initialInterval: '1 second', maximumInterval: '10 seconds', nonRetryableErrorTypes: ['ConfigError'] },
+  retry: {
+    initialInterval: '1 second',
+    maximumInterval: '10 seconds',
+    nonRetryableErrorTypes: ['ConfigError'],
+  },
 });
 
 /** A fault of the trainer may be a passing one; the third is not. */
 const INTERNAL_RETRIES = 2;
-/** An interrupted job goes on from its checkpoint, so many interruptions are fine; without end they are a fault. */
+/**
+ * An interrupted job goes on from its checkpoint, so many interruptions are fine; without end they
+ * are a fault.
+ */
 const INTERRUPTION_LIMIT = 100;
 
 const CANCELLED: Failed = { reason: 'cancelled', message: 'cancelled before its end' };
 
-/** Runs a cohort to its end. Never throws for what happens to trials: each ends with a result file that says what happened. */
+/**
+ * Runs a cohort to its end. Never throws for what happens to trials: each ends with a result file
+ * that says what happened.
+ */
 export async function cohort(input: CohortInput): Promise<CohortOutcome> {
   const { sweepId, planDigest, cohortId, run } = input;
   const plan = { sweepId, planDigest, cohortId };
@@ -45,7 +68,10 @@ export async function cohort(input: CohortInput): Promise<CohortOutcome> {
   const pending = await short.pendingTrials(plan);
   const failed: Record<string, Failed> = {};
 
-  /** Runs a job, and stops it when the mode says so: the watching activity then ends by itself with the job's state. */
+  /**
+   * Runs a job, and stops it when the mode says so: the watching activity then ends by itself with
+   * the job's state.
+   */
   async function runUnderMode(job: JobRef): Promise<JobOutcome> {
     current = job;
     let ended = false;
@@ -74,7 +100,12 @@ export async function cohort(input: CohortInput): Promise<CohortOutcome> {
     for (let interruptions = 0; interruptions < INTERRUPTION_LIMIT;) {
       await condition(() => mode !== 'pause');
       if (mode === 'cancel') return markAll(trials, CANCELLED);
-      const outcome = await runUnderMode({ ...plan, trials, work, generation: `${run}-${generation}` });
+      const outcome = await runUnderMode({
+        ...plan,
+        trials,
+        work,
+        generation: `${run}-${generation}`,
+      });
       if (outcome.state === 'succeeded') {
         Object.assign(failed, outcome.failedTrials);
         return;
@@ -87,9 +118,13 @@ export async function cohort(input: CohortInput): Promise<CohortOutcome> {
         continue;
       }
       if (outcome.state === 'cancelled') return markAll(trials, CANCELLED);
-      const failure = outcome.failure ?? { reason: 'internal', message: 'the trainer gave no reason' };
+      const failure = outcome.failure ?? {
+        reason: 'internal',
+        message: 'the trainer gave no reason',
+      };
       if (trials.length > 1 && ['out_of_memory', 'quarantined'].includes(failure.reason)) {
-        // A trial's results do not depend on its neighbours, so halves give the same numbers in less memory.
+        // A trial's results do not depend on its neighbours, so halves give the same numbers in
+        // less memory.
         const half = Math.ceil(trials.length / 2);
         await runStage(work, trials.slice(0, half));
         return runStage(work, trials.slice(half));
@@ -124,5 +159,7 @@ export async function cohort(input: CohortInput): Promise<CohortOutcome> {
       CANCELLED,
     );
   }
-  return CancellationScope.nonCancellable(() => short.evaluateTrials({ ...plan, trials: pending, failed }));
+  return CancellationScope.nonCancellable(() =>
+    short.evaluateTrials({ ...plan, trials: pending, failed }),
+  );
 }

@@ -1,24 +1,39 @@
 /**
- * How clients and workflows talk: inputs, queries, updates, signals and states. Imported by workflows and by the CLI, so it may import
- * only `@temporalio/workflow` and types.
+ * How clients and workflows talk: inputs, queries, updates, signals and states. Imported by
+ * workflows and by the CLI, so it may import only `@temporalio/workflow` and types.
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 
-/** A person's wish for a sweep. A paused sweep's jobs are stopped at a checkpoint and go on from there; a cancelled one's end. */
+/**
+ * A person's wish for a sweep. A paused sweep's jobs are stopped at a checkpoint and go on from
+ * there; a cancelled one's end.
+ */
 export type Mode = 'run' | 'pause' | 'cancel';
 
-/** What a sweep workflow needs. Payloads stay small: trials and data sets are in the plan file, which activities read. */
+/**
+ * What a sweep workflow needs. Payloads stay small: trials and data sets are in the plan file,
+ * which activities read.
+ */
 export interface SweepInput {
   /** Grows when the meaning of this input changes. */
   stateVersion: 1;
   sweepId: string;
-  /** Hex SHA-256 of the plan file: an activity refuses a file that is not the one this run was started with. */
+  /**
+   * Hex SHA-256 of the plan file: an activity refuses a file that is not the one this run was
+   * started with.
+   */
   planDigest: string;
-  /** `[a-z0-9]+`, different for each run of the sweep: part of job ids, so that a new run never takes an old run's failures for its own. */
+  /**
+   * `[a-z0-9]+`, different for each run of the sweep: part of job ids, so that a new run never
+   * takes an old run's failures for its own.
+   */
   run: string;
   /** In the order of execution. */
   cohorts: { id: string; dataset: string }[];
-  /** Cohorts in progress at the same time: the trainer's slots. With more, a cohort's last stage would wait behind the next one's training. */
+  /**
+   * Cohorts in progress at the same time: the trainer's slots. With more, a cohort's last stage
+   * would wait behind the next one's training.
+   */
   maxParallel: number;
 }
 
@@ -50,7 +65,10 @@ export interface CohortOutcome {
 }
 
 export const statusQuery = defineQuery<SweepStatus>('status');
-/** Sets the mode and returns the one before. `cancel` is final: a later `run` or `pause` is rejected. */
+/**
+ * Sets the mode and returns the one before. `cancel` is final: a later `run` or `pause` is
+ * rejected.
+ */
 export const setModeUpdate = defineUpdate<Mode, [Mode]>('setMode');
 /** From a sweep to its cohorts. */
 export const modeSignal = defineSignal<[Mode]>('mode');
@@ -70,7 +88,10 @@ export interface JobRef {
 }
 
 export interface Failed {
-  /** FailureReason in lower case without its prefix: `non_finite`, `out_of_memory`, …; `refused` where the trainer refused the job. */
+  /**
+   * FailureReason in lower case without its prefix: `non_finite`, `out_of_memory`, …; `refused`
+   * where the trainer refused the job.
+   */
   reason: string;
   message: string;
 }

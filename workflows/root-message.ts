@@ -1,4 +1,7 @@
-/** Temporal's errors without their wrappers, for workflows and for the command line. Pure, as all that a workflow calls. */
+/**
+ * Temporal's errors without their wrappers, for workflows and for the command line. Pure, as all
+ * that a workflow calls.
+ */
 
 /** The message of the innermost cause: what the user can act on, without the wrappers around it. */
 export function rootMessage(error: unknown): string {

@@ -12,7 +12,14 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from './activities';
 import { cohort } from './cohort';
-import { modeSignal, setModeUpdate, statusQuery, type Mode, type SweepInput, type SweepStatus } from './messages';
+import {
+  modeSignal,
+  setModeUpdate,
+  statusQuery,
+  type Mode,
+  type SweepInput,
+  type SweepStatus,
+} from './messages';
 import { rootMessage } from './root-message';
 
 /** Tokenizes; heartbeats while it does. */
@@ -26,7 +33,10 @@ const short = proxyActivities<Pick<Activities, 'writeSweepReport' | 'failCohort'
   retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
 });
 
-/** Runs a sweep to its end and returns its counters. Trials that fail do not fail the sweep; the table says so. */
+/**
+ * Runs a sweep to its end and returns its counters. Trials that fail do not fail the sweep; the
+ * table says so.
+ */
 export async function sweep(input: SweepInput): Promise<SweepStatus> {
   const { sweepId, planDigest, run } = input;
   const status: SweepStatus = { mode: 'run', cohorts: {}, done: 0, failed: 0, cancelled: 0 };
@@ -46,12 +56,16 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
     },
     {
       validator: (mode) => {
-        if (status.mode === 'cancel' && mode !== 'cancel') throw ApplicationFailure.create({ message: 'the sweep is being cancelled' });
+        if (status.mode === 'cancel' && mode !== 'cancel')
+          throw ApplicationFailure.create({ message: 'the sweep is being cancelled' });
       },
     },
   );
 
-  /** Each data set is prepared once, when its first cohort needs it; failures reach every cohort that waits for it. */
+  /**
+   * Each data set is prepared once, when its first cohort needs it; failures reach every cohort
+   * that waits for it.
+   */
   function prepareOnce(dataset: string): Promise<void> {
     let promise = prepared.get(dataset);
     if (!promise) {
@@ -67,13 +81,15 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
       if (status.mode !== 'cancel') await prepareOnce(dataset);
       const mode = status.mode;
       const child = await startChild(cohort, {
-        // The sweep's id in the child's makes it unique: children cannot be started with "use existing".
+        // The sweep's id in the child's makes it unique: children cannot be started with "use
+        // existing".
         workflowId: `${sweepId}/${run}/${id}`,
         args: [{ sweepId, planDigest, run, cohortId: id, mode }],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       });
       children.set(id, child);
-      // The mode may have changed while the child was starting, when nothing could be passed on to it.
+      // The mode may have changed while the child was starting, when nothing could be passed on to
+      // it.
       if (status.mode !== mode) await child.signal(modeSignal, status.mode).catch(() => undefined);
       const outcome = await child.result();
       status.done += outcome.done;
@@ -82,7 +98,12 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
       status.cohorts[id] = outcome.cancelled > 0 ? 'cancelled' : 'done';
     } catch (error) {
       if (isCancellation(error)) throw error;
-      const outcome = await short.failCohort({ sweepId, planDigest, cohortId: id, message: rootMessage(error) });
+      const outcome = await short.failCohort({
+        sweepId,
+        planDigest,
+        cohortId: id,
+        message: rootMessage(error),
+      });
       status.failed += outcome.failed;
       status.cohorts[id] = 'failed';
     } finally {
@@ -97,7 +118,8 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
     while (signalled !== 'cancel') {
       await condition(() => status.mode !== signalled);
       signalled = status.mode;
-      for (const child of children.values()) await child.signal(modeSignal, signalled).catch(() => undefined); // it has just ended
+      for (const child of children.values())
+        await child.signal(modeSignal, signalled).catch(() => undefined); // it has just ended
     }
   }
   const passing = passModeOn();
@@ -106,9 +128,15 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
   const running: Promise<void>[] = [];
   const errors: unknown[] = [];
   for (const { id, dataset } of input.cohorts) {
-    // Rows are made ready while their cohort waits for its turn; it meets the failure, if there is one.
+    // Rows are made ready while their cohort waits for its turn; it meets the failure, if there is
+    // one.
     if (status.mode === 'run') prepareOnce(dataset).catch(() => undefined);
-    await condition(() => errors.length > 0 || status.mode === 'cancel' || (status.mode === 'run' && inProgress < input.maxParallel));
+    await condition(
+      () =>
+        errors.length > 0 ||
+        status.mode === 'cancel' ||
+        (status.mode === 'run' && inProgress < input.maxParallel),
+    );
     if (errors.length > 0) break;
     status.cohorts[id] = 'running';
     inProgress++;

@@ -1,5 +1,6 @@
 /**
- * The worker: hosts the workflows and their activities until it is told to stop. Settings come from the environment:
+ * The worker: hosts the workflows and their activities until it is told to stop. Settings come from
+ * the environment:
  *
  *   SA_ORCH_TEMPORAL_ADDRESS   the embedded server; without it Temporal's own settings hold (TEMPORAL_ADDRESS, profiles, TLS, …)
  *   SA_ORCH_NAMESPACE          `default` unless set
@@ -15,21 +16,30 @@ import { createActivities } from './activities';
 
 function required(name: string): string {
   const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set: the worker is started by \`sa-orch start\`, \`sa-orch up\` or \`sa-orch worker\``);
+  if (!value)
+    throw new Error(
+      `${name} is not set: the worker is started by \`sa-orch start\`, \`sa-orch up\` or \`sa-orch worker\``,
+    );
   return value;
 }
 
 async function main(): Promise<void> {
   const embedded = process.env.SA_ORCH_TEMPORAL_ADDRESS;
-  const { connectionOptions, namespace } = embedded ? { connectionOptions: { address: embedded } } : loadClientConnectConfig();
+  const { connectionOptions, namespace } = embedded
+    ? { connectionOptions: { address: embedded } }
+    : loadClientConnectConfig();
   const connection = await NativeConnection.connect(connectionOptions);
   const worker = await Worker.create({
     connection,
     namespace: process.env.SA_ORCH_NAMESPACE ?? namespace ?? 'default',
     taskQueue: required('SA_ORCH_TASK_QUEUE'),
     workflowBundle: { codePath: join(packageRoot(), 'dist', 'workflow-bundle.js') },
-    activities: createActivities({ root: required('SA_ORCH_ROOT'), trainer: required('SA_ORCH_TRAINER') }),
-    // Watching a job costs almost nothing; a full set of watches must not keep evaluation and reports waiting.
+    activities: createActivities({
+      root: required('SA_ORCH_ROOT'),
+      trainer: required('SA_ORCH_TRAINER'),
+    }),
+    // Watching a job costs almost nothing; a full set of watches must not keep evaluation and
+    // reports waiting.
     maxConcurrentActivityTaskExecutions: 200,
     // A worker that throttles heartbeats more hears of a timeout later than the server.
     maxHeartbeatThrottleInterval: '5 seconds',
@@ -42,6 +52,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`worker: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(
+    `worker: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
   process.exitCode = 1;
 });

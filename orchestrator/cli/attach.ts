@@ -1,4 +1,6 @@
-/** Follows a sweep in the foreground and ends as it ends. Ctrl-C turns away and leaves it running. */
+/**
+ * Follows a sweep in the foreground and ends as it ends. Ctrl-C turns away and leaves it running.
+ */
 import type { Client } from '@temporalio/client';
 import { majorityBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
@@ -6,32 +8,58 @@ import { sweepDir } from '../store/sweep-store';
 import { follow } from './follow';
 import { printJson } from './output';
 
-/** The exit status by convention after SIGINT: a script's next step must not run on a sweep that has not ended. */
+/**
+ * The exit status by convention after SIGINT: a script's next step must not run on a sweep that has
+ * not ended.
+ */
 const INTERRUPTED = 130;
 
-/** Draws progress, then the table; sets the exit status: 0 where every trial is done, 1 otherwise. */
-export async function attach(client: Client, root: string, sweepId: string, json: boolean): Promise<void> {
+/**
+ * Draws progress, then the table; sets the exit status: 0 where every trial is done, 1 otherwise.
+ */
+export async function attach(
+  client: Client,
+  root: string,
+  sweepId: string,
+  json: boolean,
+): Promise<void> {
   const interrupt = new AbortController();
   const onInterrupt = () => interrupt.abort();
   process.once('SIGINT', onInterrupt);
   process.once('SIGTERM', onInterrupt);
   try {
-    const { state, detail, snapshot } = await follow(client, root, sweepId, json ? process.stderr : process.stdout, interrupt.signal);
+    const { state, detail, snapshot } = await follow(
+      client,
+      root,
+      sweepId,
+      json ? process.stderr : process.stdout,
+      interrupt.signal,
+    );
     const results = [...snapshot.results.values()];
     const done = results.filter(({ status }) => status === 'done').length;
     const report = `${sweepDir(root, sweepId)}/report.md`;
     if (interrupt.signal.aborted) {
-      const goesOn = state === 'server out of reach' ? 'waits for its server, which is out of reach' : 'goes on without you';
-      process.stderr.write(`\n${sweepId} ${goesOn} (${done} of ${snapshot.plan.trials.length} trials done).\n`);
-      process.stderr.write(`  come back   sa-orch watch ${sweepId}\n  end it      sa-orch cancel ${sweepId}\n`);
+      const goesOn =
+        state === 'server out of reach'
+          ? 'waits for its server, which is out of reach'
+          : 'goes on without you';
+      process.stderr.write(
+        `\n${sweepId} ${goesOn} (${done} of ${snapshot.plan.trials.length} trials done).\n`,
+      );
+      process.stderr.write(
+        `  come back   sa-orch watch ${sweepId}\n  end it      sa-orch cancel ${sweepId}\n`,
+      );
       process.exitCode = INTERRUPTED;
       return;
     }
     const complete = done === snapshot.plan.trials.length;
     if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
     else {
-      process.stdout.write(`\n${renderTable(snapshot.plan, results, majorityBaselines(root, snapshot.plan))}\n\nreport  ${report}\n`);
-      if (state !== 'finished' && !complete) process.stderr.write(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);
+      process.stdout.write(
+        `\n${renderTable(snapshot.plan, results, majorityBaselines(root, snapshot.plan))}\n\nreport  ${report}\n`,
+      );
+      if (state !== 'finished' && !complete)
+        process.stderr.write(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);
     }
     process.exitCode = complete ? 0 : 1;
   } finally {

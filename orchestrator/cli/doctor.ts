@@ -9,25 +9,39 @@ const MARKS = { fine: '✓', note: '!', broken: '✗' } as const;
 
 export function doctorCommand(): Command {
   const command = new Command('doctor')
-    .description('look at everything that a start needs; changes nothing. Exit status 1 where something is broken')
+    .description(
+      'look at everything that a start needs; changes nothing. Exit status 1 where something ' +
+        'is broken',
+    )
     .option('--data-dir <dir>', 'the folder of data, as start takes it (default: SA_ORCH_DATA)')
-    .option('--python <path>', 'Python interpreter for the trainer (default: SA_ORCH_PYTHON, else an environment that is made)')
+    .option(
+      '--python <path>',
+      'Python interpreter for the trainer (default: SA_ORCH_PYTHON, else an environment that ' +
+        'is made)',
+    )
     .addHelpText('after', '\nExample:\n  sa-orch doctor --data-dir ~/glue');
-  return addJsonOption(addPlaceOptions(command)).action((options: PlaceOptions & { dataDir?: string; python?: string; json?: boolean }) =>
-    runAction(options.json === true, async () => {
-      const findings = await examine({
-        stateDir: stateDirectory(options.stateDir),
-        root: artifactRoot(options.root),
-        dataDir: options.dataDir ?? process.env.SA_ORCH_DATA,
-        python: options.python ?? process.env.SA_ORCH_PYTHON,
-      });
-      if (options.json) printJson({ findings });
-      else findings.forEach(show);
-      if (findings.some(({ state }) => state === 'broken')) process.exitCode = 1;
-    }),
+  return addJsonOption(addPlaceOptions(command)).action(
+    (options: PlaceOptions & { dataDir?: string; python?: string; json?: boolean }) =>
+      runAction(options.json === true, async () => {
+        const findings = await examine({
+          stateDir: stateDirectory(options.stateDir),
+          root: artifactRoot(options.root),
+          dataDir: options.dataDir ?? process.env.SA_ORCH_DATA,
+          python: options.python ?? process.env.SA_ORCH_PYTHON,
+        });
+        if (options.json) printJson({ findings });
+        else findings.forEach(show);
+        if (findings.some(({ state }) => state === 'broken')) process.exitCode = 1;
+      }),
   );
 }
 
 function show({ name, state, text, advice }: Finding): void {
-  progressLine(MARKS[state], name, advice === null ? text : `${text}\n${' '.repeat(25)}${advice.replaceAll('\n', `\n${' '.repeat(25)}`)}`);
+  progressLine(
+    MARKS[state],
+    name,
+    advice === null
+      ? text
+      : `${text}\n${' '.repeat(25)}${advice.replaceAll('\n', `\n${' '.repeat(25)}`)}`,
+  );
 }

@@ -11,31 +11,40 @@ const ASK_MS = 5000;
 export function downCommand(): Command {
   const command = new Command('down')
     .description('stop server, trainer and worker; refuses while sweeps run')
-    .option('--force', 'stop also while sweeps run; they go on from their checkpoints at the next start')
+    .option(
+      '--force',
+      'stop also while sweeps run; they go on from their checkpoints at the next start',
+    )
     .addHelpText('after', '\nExample:\n  sa-orch down');
-  return addJsonOption(addPlaceOptions(command)).action((options: PlaceOptions & { force?: boolean; json?: boolean }) =>
-    runAction(options.json === true, async () => {
-      const stateDir = stateDirectory(options.stateDir);
-      const stopped = await down({
-        stateDir,
-        force: options.force === true,
-        runningSweeps: () => runningSweeps(stateDir),
-        onProgress: options.json ? progressLineOnStderr : progressLine,
-      });
-      if (options.json) printJson({ stopped });
-      else if (stopped.length === 0) process.stdout.write(`nothing runs in ${stateDir}\n`);
-    }),
+  return addJsonOption(addPlaceOptions(command)).action(
+    (options: PlaceOptions & { force?: boolean; json?: boolean }) =>
+      runAction(options.json === true, async () => {
+        const stateDir = stateDirectory(options.stateDir);
+        const stopped = await down({
+          stateDir,
+          force: options.force === true,
+          runningSweeps: () => runningSweeps(stateDir),
+          onProgress: options.json ? progressLineOnStderr : progressLine,
+        });
+        if (options.json) printJson({ stopped });
+        else if (stopped.length === 0) process.stdout.write(`nothing runs in ${stateDir}\n`);
+      }),
   );
 }
 
-/** Ids of sweeps that are open on the server. A server that does not answer runs none now; what it keeps goes on at the next start. */
+/**
+ * Ids of sweeps that are open on the server. A server that does not answer runs none now; what it
+ * keeps goes on at the next start.
+ */
 async function runningSweeps(stateDir: string): Promise<string[]> {
   const client = await connectTemporal(stateDir, ASK_MS).catch(() => undefined);
   if (client === undefined) return [];
   try {
     return await client.withDeadline(Date.now() + ASK_MS, async () => {
       const ids: string[] = [];
-      for await (const { workflowId } of client.workflow.list({ query: "WorkflowType = 'sweep' AND ExecutionStatus = 'Running'" }))
+      for await (const { workflowId } of client.workflow.list({
+        query: "WorkflowType = 'sweep' AND ExecutionStatus = 'Running'",
+      }))
         ids.push(workflowId);
       return ids;
     });

@@ -1,4 +1,7 @@
-/** Follows a sweep through its files and its workflow's state until it ends, or until the user turns away. */
+/**
+ * Follows a sweep through its files and its workflow's state until it ends, or until the user turns
+ * away.
+ */
 import { isGrpcDeadlineError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { statusQuery, type SweepStatus } from '../../workflows/messages';
@@ -9,30 +12,60 @@ import { LiveBlock, renderSnapshot, type Snapshot } from './live-view';
 
 const POLL_MS = 1000;
 
-/** For each question to the server. Nobody waits for the client's own ten tries, and none of them is left when the connection is closed. */
+/**
+ * For each question to the server. Nobody waits for the client's own ten tries, and none of them is
+ * left when the connection is closed.
+ */
 const ANSWER_MS = 3000;
 
 /** How a workflow stands: still open, closed in some way, or not to be seen now. */
-export type WorkflowState = 'running' | 'paused' | 'cancelling' | 'finished' | 'failed' | 'cancelled' | 'unknown' | 'server out of reach';
+export type WorkflowState =
+  | 'running'
+  | 'paused'
+  | 'cancelling'
+  | 'finished'
+  | 'failed'
+  | 'cancelled'
+  | 'unknown'
+  | 'server out of reach';
 
-/** Asks the server for a sweep's state. `unknown`: the server knows no such workflow (it forgets finished ones after its retention). */
-export async function workflowState(client: Client, sweepId: string): Promise<{ state: WorkflowState; detail: string | null }> {
+/**
+ * Asks the server for a sweep's state. `unknown`: the server knows no such workflow (it forgets
+ * finished ones after its retention).
+ */
+export async function workflowState(
+  client: Client,
+  sweepId: string,
+): Promise<{ state: WorkflowState; detail: string | null }> {
   const handle = client.workflow.getHandle(sweepId);
   const inTime = <T>(ask: () => Promise<T>) => client.withDeadline(Date.now() + ANSWER_MS, ask);
   try {
     const { status, raw } = await inTime(() => handle.describe());
     if (status.name === 'COMPLETED') return { state: 'finished', detail: null };
-    if (status.name === 'CANCELLED' || status.name === 'TERMINATED') return { state: 'cancelled', detail: null };
+    if (status.name === 'CANCELLED' || status.name === 'TERMINATED')
+      return { state: 'cancelled', detail: null };
     if (status.name !== 'RUNNING') return { state: 'failed', detail: await failureOf(handle) };
     // A workflow task that fails again and again looks like a running workflow.
     const attempt = raw.pendingWorkflowTask?.attempt ?? 0;
-    if (attempt > 3) return { state: 'running', detail: `its workflow task failed ${attempt} times; see the worker's log` };
+    if (attempt > 3)
+      return {
+        state: 'running',
+        detail: `its workflow task failed ${attempt} times; see the worker's log`,
+      };
     // A query needs a worker; without one the workflow is taken as running.
-    const { mode } = await inTime(() => handle.query<SweepStatus, []>(statusQuery)).catch(() => ({ mode: 'run' }));
-    return { state: mode === 'pause' ? 'paused' : mode === 'cancel' ? 'cancelling' : 'running', detail: null };
+    const { mode } = await inTime(() => handle.query<SweepStatus, []>(statusQuery)).catch(() => ({
+      mode: 'run',
+    }));
+    return {
+      state: mode === 'pause' ? 'paused' : mode === 'cancel' ? 'cancelling' : 'running',
+      detail: null,
+    };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return { state: 'unknown', detail: null };
-    return { state: 'server out of reach', detail: isGrpcDeadlineError(error) ? null : rootMessage(error) };
+    return {
+      state: 'server out of reach',
+      detail: isGrpcDeadlineError(error) ? null : rootMessage(error),
+    };
   }
 }
 
@@ -45,7 +78,10 @@ async function failureOf(handle: { result(): Promise<unknown> }): Promise<string
   }
 }
 
-/** Reads a sweep's files again and again; results that were seen are kept, since they do not change while a sweep runs. */
+/**
+ * Reads a sweep's files again and again; results that were seen are kept, since they do not change
+ * while a sweep runs.
+ */
 export class SweepReader {
   private readonly results = new Map<string, TrialResult>();
 
@@ -71,7 +107,10 @@ export class SweepReader {
   }
 }
 
-/** Follows a sweep until its workflow closes, drawing on the stream; null draws nothing. Aborting the signal returns at once. */
+/**
+ * Follows a sweep until its workflow closes, drawing on the stream; null draws nothing. Aborting
+ * the signal returns at once.
+ */
 export async function follow(
   client: Client,
   root: string,
@@ -84,7 +123,8 @@ export async function follow(
   for (;;) {
     const { state, detail } = await workflowState(client, sweepId);
     const snapshot = await reader.read(detail ? `${state}: ${detail}` : state);
-    const ended = state === 'finished' || state === 'failed' || state === 'cancelled' || state === 'unknown';
+    const ended =
+      state === 'finished' || state === 'failed' || state === 'cancelled' || state === 'unknown';
     if (ended || signal.aborted) {
       block?.clear();
       return { state, detail, snapshot };

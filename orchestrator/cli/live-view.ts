@@ -1,8 +1,11 @@
-/** What a person sees while a sweep runs: a block of lines that is redrawn in a terminal, plain lines elsewhere. */
+/**
+ * What a person sees while a sweep runs: a block of lines that is redrawn in a terminal, plain
+ * lines elsewhere.
+ */
 import { adapterLabel, adapterName } from '../config/adapter-kinds';
 import type { CohortProgress } from '../store/sweep-store';
 import type { Cohort, Plan, TrialResult } from '../sweep/types';
-import { plural } from './output';
+import { plural } from '../base/plural';
 
 /** A sweep at one moment, as its files show it. */
 export interface Snapshot {
@@ -24,10 +27,12 @@ export function renderSnapshot(snapshot: Snapshot, now: number): string[] {
   for (const cohort of plan.cohorts) {
     const finished = finishedOf(cohort, results);
     const shown = progress.get(cohort.id);
-    if (shown && finished < cohort.trials.length) lines.push(`  ${cohortLine(plan, cohort, shown, finished, now)}`);
+    if (shown && finished < cohort.trials.length)
+      lines.push(`  ${cohortLine(plan, cohort, shown, finished, now)}`);
   }
   const all = [...results.values()];
-  const count = (status: TrialResult['status']) => all.filter((result) => result.status === status).length;
+  const count = (status: TrialResult['status']) =>
+    all.filter((result) => result.status === status).length;
   const eta = etaSeconds(snapshot);
   const parts = [
     `${count('done')} of ${plan.trials.length} trials done`,
@@ -39,7 +44,13 @@ export function renderSnapshot(snapshot: Snapshot, now: number): string[] {
   return [...lines, `  ${plan.sweep_id}  ${parts.join(' · ')}`];
 }
 
-function cohortLine(plan: Plan, cohort: Cohort, progress: CohortProgress, finished: number, now: number): string {
+function cohortLine(
+  plan: Plan,
+  cohort: Cohort,
+  progress: CohortProgress,
+  finished: number,
+  now: number,
+): string {
   const fraction = progress.total > 0 ? progress.done / progress.total : 0;
   const losses = Object.values(progress.losses).filter(Number.isFinite);
   const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length;
@@ -49,19 +60,28 @@ function cohortLine(plan: Plan, cohort: Cohort, progress: CohortProgress, finish
     progress.work.padEnd(7),
     bar(fraction),
     `${Math.round(100 * fraction)} %`.padStart(5),
-    progress.total > 0 ? `${progress.done}/${progress.total}`.padEnd(11) : progress.state.padEnd(11),
-    progress.rows_per_s > 0 ? `${Math.round(progress.rows_per_s)} rows/s`.padEnd(11) : ''.padEnd(11),
+    progress.total > 0
+      ? `${progress.done}/${progress.total}`.padEnd(11)
+      : progress.state.padEnd(11),
+    progress.rows_per_s > 0
+      ? `${Math.round(progress.rows_per_s)} rows/s`.padEnd(11)
+      : ''.padEnd(11),
     losses.length > 0 ? `loss ${loss.toFixed(3)}` : '',
-    finished > 0 ? `${finished} of ${cohort.trials.length} trials done` : plural(cohort.trials.length, 'trial'),
+    finished > 0
+      ? `${finished} of ${cohort.trials.length} trials done`
+      : plural(cohort.trials.length, 'trial'),
   ];
   if (progress.note) columns.push(progress.note);
-  else if (now - progress.updated > STALE_MS) columns.push(`no news for ${formatDuration((now - progress.updated) / 1000)}`);
+  else if (now - progress.updated > STALE_MS)
+    columns.push(`no news for ${formatDuration((now - progress.updated) / 1000)}`);
   return columns.join(' ').trimEnd();
 }
 
 /** `houlsby-64` where all trials of the cohort agree, else the name that they share. */
 function cohortAdapter(plan: Plan, cohort: Cohort): string {
-  const adapters = plan.trials.filter(({ id }) => cohort.trials.includes(id)).map(({ adapter }) => adapter);
+  const adapters = plan.trials
+    .filter(({ id }) => cohort.trials.includes(id))
+    .map(({ adapter }) => adapter);
   const labels = new Set(adapters.map(adapterLabel));
   return [...(labels.size === 1 ? labels : new Set(adapters.map(adapterName)))].join();
 }
@@ -75,11 +95,16 @@ function finishedOf(cohort: Cohort, results: ReadonlyMap<string, TrialResult>): 
   return cohort.trials.filter((id) => results.has(id)).length;
 }
 
-/** Seconds left at the rate of the cohorts that train now; null while none does. Counts training rows only, by far the most of the work. */
+/**
+ * Seconds left at the rate of the cohorts that train now; null while none does. Counts training
+ * rows only, by far the most of the work.
+ */
 export function etaSeconds({ plan, results, progress }: Snapshot): number | null {
   let rows = 0;
   let rate = 0;
-  const rowsOf = new Map(plan.trials.map(({ id, train }) => [id, train.total_steps * train.batch_size]));
+  const rowsOf = new Map(
+    plan.trials.map(({ id, train }) => [id, train.total_steps * train.batch_size]),
+  );
   for (const cohort of plan.cohorts) {
     const shown = progress.get(cohort.id);
     const trainingNow = shown?.work === 'train' && shown.state === 'running' && shown.total > 0;
@@ -98,14 +123,20 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }
 
-/** Redraws a block of lines in place. Elsewhere than in a terminal it prints a line when it differs in more than numbers. */
+/**
+ * Redraws a block of lines in place. Elsewhere than in a terminal it prints a line when it differs
+ * in more than numbers.
+ */
 export class LiveBlock {
   private drawn = 0;
   private lastPlain = new Map<string, number>();
 
   constructor(
     private readonly stream: NodeJS.WriteStream,
-    /** Elsewhere than in a terminal, a line whose numbers moved is printed again after so many milliseconds. */
+    /**
+     * Elsewhere than in a terminal, a line whose numbers moved is printed again after so many
+     * milliseconds.
+     */
     private readonly plainEveryMs = 15_000,
   ) {}
 

@@ -36,9 +36,15 @@ const COMMANDS = [
 
 function program(): Command {
   const root = new Command('sa-orch')
-    .description('Durable sweeps of sparse adapters: prune at initialization, train on a frozen backbone, compare with mean ± std.')
+    .description(
+      'Durable sweeps of sparse adapters: prune at initialization, train on a frozen ' +
+        'backbone, compare with mean ± std.',
+    )
     .version(packageVersion())
-    .showHelpAfterError('(`sa-orch help` lists the commands; --help after a command shows its options and an example)')
+    .showHelpAfterError(
+      '(`sa-orch help` lists the commands; --help after a command shows its options and an ' +
+        'example)',
+    )
     .showSuggestionAfterError()
     .addHelpText(
       'after',
@@ -46,7 +52,8 @@ function program(): Command {
         '  sa-orch start --sweep glue                         run a sweep; Ctrl-C leaves it running\n' +
         '  sa-orch run --task mrpc --pruner snip --sparsity 0.4   run one trial\n' +
         '  sa-orch status                                     services and sweeps\n' +
-        '\nExit status: 0 done, 1 the work failed, 2 the request was wrong, 3 a service could not be reached.',
+        '\nExit status: 0 done, 1 the work failed, 2 the request was wrong, 3 a service could ' +
+        'not be reached.',
     );
   for (const make of COMMANDS) {
     const command = make();
@@ -58,7 +65,8 @@ function program(): Command {
 }
 
 async function main(): Promise<void> {
-  // A reader that has seen enough (`| head`) closes the pipe: there is nobody left to tell anything.
+  // A reader that has seen enough (`| head`) closes the pipe: there is nobody left to tell
+  // anything.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
     process.exit();
@@ -66,7 +74,8 @@ async function main(): Promise<void> {
   try {
     await program().parseAsync(normalizeFlags(process.argv));
   } catch (error) {
-    // Commander has printed its message: a usage error is a wrong request, help and version are not errors.
+    // Commander has printed its message: a usage error is a wrong request, help and version are not
+    // errors.
     if (!(error instanceof CommanderError)) throw error;
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   }

@@ -33,16 +33,29 @@ export interface ServiceOptions {
 
 export function addPlaceOptions(command: Command): Command {
   return command
-    .option('--root <dir>', 'artifact root: data sets, trials, sweeps (default: checkpoints, or SA_ORCH_ROOT)')
-    .option('--state-dir <dir>', 'state of server, worker and trainer (default: .sa-orch, or SA_ORCH_STATE)');
+    .option(
+      '--root <dir>',
+      'artifact root: data sets, trials, sweeps (default: checkpoints, or SA_ORCH_ROOT)',
+    )
+    .option(
+      '--state-dir <dir>',
+      'state of server, worker and trainer (default: .sa-orch, or SA_ORCH_STATE)',
+    );
 }
 
 export function addSweepOptions(command: Command): Command {
   return addPrecisionOption(command)
-    .option('--profile <name>', 'a profile of the sweep file; `quick` is chosen where there is no GPU')
+    .option(
+      '--profile <name>',
+      'a profile of the sweep file; `quick` is chosen where there is no GPU',
+    )
     .option('--backbone <name>', 'a Hugging Face directory, a hub id, or all-MiniLM-L6-v2')
     .option('--tasks <list>', 'tasks instead of those in the file, for example mrpc,rte', parseList)
-    .option('--seeds <list>', 'seeds instead of those in the file, for example 1,2,3', parseIntegers)
+    .option(
+      '--seeds <list>',
+      'seeds instead of those in the file, for example 1,2,3',
+      parseIntegers,
+    )
     .option('--rows <n>', 'at most this many training rows a task, or `all`', parseRows)
     .option(
       '--data-dir <dir>',
@@ -52,17 +65,38 @@ export function addSweepOptions(command: Command): Command {
 }
 
 export function addPrecisionOption(command: Command): Command {
-  const what = "arithmetic of the frozen backbone (default: the trainer's; float32 on a CPU, bf16 on a GPU)";
+  const what =
+    "arithmetic of the frozen backbone (default: the trainer's; float32 on a CPU, bf16 on a GPU)";
   return command.addOption(new Option('--precision <name>', what).choices(PRECISION_NAMES));
 }
 
 export function addServiceOptions(command: Command): Command {
   return command
-    .option('--trainer <address>', 'use this trainer (unix:<path> or host:port) instead of starting one')
-    .addOption(new Option('--framework <name>', 'of the trainer (default: torch, or tfjs where there is no Python)').choices(FRAMEWORKS))
-    .option('--python <path>', 'Python interpreter for the torch trainer (default: an environment made on first use, or SA_ORCH_PYTHON)')
-    .option('--device <name>', 'where the trainer computes: auto, cpu, cuda, or cuda:<index>', parseDevice)
-    .option('--threads <n>', 'CPU threads of the trainer; results to the last digit depend on it', parseInteger);
+    .option(
+      '--trainer <address>',
+      'use this trainer (unix:<path> or host:port) instead of starting one',
+    )
+    .addOption(
+      new Option(
+        '--framework <name>',
+        'of the trainer (default: torch, or tfjs where there is no Python)',
+      ).choices(FRAMEWORKS),
+    )
+    .option(
+      '--python <path>',
+      'Python interpreter for the torch trainer (default: an environment made on first use, ' +
+        'or SA_ORCH_PYTHON)',
+    )
+    .option(
+      '--device <name>',
+      'where the trainer computes: auto, cpu, cuda, or cuda:<index>',
+      parseDevice,
+    )
+    .option(
+      '--threads <n>',
+      'CPU threads of the trainer; results to the last digit depend on it',
+      parseInteger,
+    );
 }
 
 export function addJsonOption(command: Command): Command {
@@ -71,7 +105,8 @@ export function addJsonOption(command: Command): Command {
 
 export function parseList(text: string): string[] {
   const items = text.split(',').map((item) => item.trim());
-  if (items.some((item) => item === '')) throw new InvalidArgumentError('must be names with commas between, for example mrpc,rte');
+  if (items.some((item) => item === ''))
+    throw new InvalidArgumentError('must be names with commas between, for example mrpc,rte');
   return items;
 }
 
@@ -81,13 +116,15 @@ export function parseDevice(text: string): DeviceName {
 }
 
 export function parseInteger(text: string): number {
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text))) throw new InvalidArgumentError('must be a whole number');
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text)))
+    throw new InvalidArgumentError('must be a whole number');
   return Number(text);
 }
 
 export function parseNumber(text: string): number {
   const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('must be a number');
+  if (text.trim() === '' || !Number.isFinite(value))
+    throw new InvalidArgumentError('must be a number');
   return value;
 }
 

@@ -11,8 +11,15 @@ import { datasetOf } from '../sweep/lookup';
 import type { Budget, Plan, Trial } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
 import { formatDuration } from './live-view';
-import { addJsonOption, addPlaceOptions, addSweepOptions, type PlaceOptions, type SweepOptions } from './options';
-import { plural, printJson, progressLine, progressLineOnStderr, runAction } from './output';
+import {
+  addJsonOption,
+  addPlaceOptions,
+  addSweepOptions,
+  type PlaceOptions,
+  type SweepOptions,
+} from './options';
+import { plural } from '../base/plural';
+import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
 import { sayPrecision } from './precision';
 import { count, planRequest, readRequest } from './request';
 
@@ -20,12 +27,15 @@ type PlanOptions = SweepOptions & PlaceOptions & { sweep: string; json?: boolean
 
 export function planCommand(): Command {
   const command = new Command('plan')
-    .description('show every trial of a sweep with its sizes, and an estimate of time; starts nothing')
+    .description(
+      'show every trial of a sweep with its sizes, and an estimate of time; starts nothing',
+    )
     .requiredOption('--sweep <name|file>', 'a sweep in configs/sweeps, or a file')
     .addHelpText(
       'after',
       '\nExample:\n  sa-orch plan --sweep glue --profile quick\n' +
-        '\nkept is exact, but for a sweep of `compat: official`: the published code cuts all scores that equal the last one cut, so ties may take more.',
+        '\nkept is exact, but for a sweep of `compat: official`: the published code cuts all ' +
+        'scores that equal the last one cut, so ties may take more.',
     );
   return addJsonOption(addPlaceOptions(addSweepOptions(command))).action((options: PlanOptions) =>
     runAction(options.json === true, async () => {
@@ -37,12 +47,20 @@ export function planCommand(): Command {
       sayPrecision(request.config.precision, standard, onProgress);
       const trials = plan.trials.map((trial) => ({ ...trial, budget: trialBudget(plan, trial) }));
       const seconds = await estimateSeconds(plan, artifactRoot(options.root));
-      if (options.json) return printJson({ ...plan, trials, warnings: planWarnings(plan), estimated_seconds: seconds });
+      if (options.json)
+        return printJson({
+          ...plan,
+          trials,
+          warnings: planWarnings(plan),
+          estimated_seconds: seconds,
+        });
       printTrials(trials);
       process.stdout.write(
         `\n${plan.sweep_id}: ${plural(plan.trials.length, 'trial')} in ${plural(plan.cohorts.length, 'cohort')}, ${estimateText(seconds)}\n` +
           'kept: weights, biases and norms that are trained and not masked; the head is counted apart; stored: bytes of the adapter file\n' +
-          (plan.trials.some(({ prune }) => prune.rules === 'official') ? `${OFFICIAL_RULES}\n` : ''),
+          (plan.trials.some(({ prune }) => prune.rules === 'official')
+            ? `${OFFICIAL_RULES}\n`
+            : ''),
       );
     }),
   );
@@ -66,23 +84,43 @@ function printTrials(trials: (Trial & { budget: Budget })[]): void {
     count(budget.head),
     count(budget.stored_bytes),
   ]);
-  const header = ['trial', 'task', 'adapter', 'pruner', 'sparsity', 'seed', 'steps', 'trainable', 'kept', 'head', 'stored'];
-  const widths = header.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const header = [
+    'trial',
+    'task',
+    'adapter',
+    'pruner',
+    'sparsity',
+    'seed',
+    'steps',
+    'trainable',
+    'kept',
+    'head',
+    'stored',
+  ];
+  const widths = header.map((name, column) =>
+    Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
   const numbersFrom = header.indexOf('sparsity');
   process.stdout.write('\n');
   for (const row of [header, ...rows]) {
-    const cells = row.map((cell, column) => (column < numbersFrom ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)));
+    const cells = row.map((cell, column) =>
+      column < numbersFrom ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+    );
     process.stdout.write(`${cells.join('  ')}\n`);
   }
 }
 
-/** From the speed of trials of the same task that were done under this root; null where there is none for some task. */
+/**
+ * From the speed of trials of the same task that were done under this root; null where there is
+ * none for some task.
+ */
 async function estimateSeconds(plan: Plan, root: string): Promise<number | null> {
   const speeds = new Map<string, number>();
   for (const trial of plan.trials) {
     const result = await readResult(root, trial.id);
     // Trials that were trained together share the machine: their rows add up.
-    if (result?.status === 'done') speeds.set(trial.task, result.train.rows_per_s * result.train.cohort);
+    if (result?.status === 'done')
+      speeds.set(trial.task, result.train.rows_per_s * result.train.cohort);
   }
   let seconds = 0;
   for (const { task, train } of plan.trials) {

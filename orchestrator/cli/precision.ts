@@ -1,21 +1,28 @@
 /** What `start`, `run` and `plan` say of a sweep's precision. */
 import type { Precision } from '../sweep/types';
 import type { DefaultPrecision } from '../trainer-client/capabilities';
-import type { OnProgress } from './output';
+import type { OnProgress } from '../base/progress';
 
 /**
  * One line, and none where a CPU computes as it always did.
  *
  * @param asked null where the user named none
  */
-export function sayPrecision(asked: Precision | null, standard: DefaultPrecision, onProgress: OnProgress): void {
+export function sayPrecision(
+  asked: Precision | null,
+  standard: DefaultPrecision,
+  onProgress: OnProgress,
+): void {
   const text = asked === null ? ofDefault(standard) : ofChoice(asked, standard);
   if (text !== null) onProgress('✓', 'precision', text);
 }
 
 function ofDefault({ precision, unlisted }: DefaultPrecision): string | null {
-  if (unlisted !== null) return `${precision}: this trainer has no ${unlisted}, the default on a GPU`;
-  return precision === 'float32' ? null : `${precision} (the default on a GPU; --precision float32 for IEEE single)`;
+  if (unlisted !== null)
+    return `${precision}: this trainer has no ${unlisted}, the default on a GPU`;
+  return precision === 'float32'
+    ? null
+    : `${precision} (the default on a GPU; --precision float32 for IEEE single)`;
 }
 
 function ofChoice(asked: Precision, { precision }: DefaultPrecision): string | null {

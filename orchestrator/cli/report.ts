@@ -13,15 +13,17 @@ export function reportCommand(): Command {
     .description("write and show a sweep's report from the results there are; needs no server")
     .argument('<sweep>', 'the id that `start` printed; `sa-orch status` lists them')
     .addHelpText('after', '\nExample:\n  sa-orch report glue-7f3a12cd');
-  return addJsonOption(addPlaceOptions(command)).action((sweepId: string, options: PlaceOptions & { json?: boolean }) =>
-    runAction(options.json === true, async () => {
-      const root = artifactRoot(options.root);
-      const plan = await readPlan(root, sweepId);
-      const results = await readResults(root, plan);
-      const { files } = await writeReport(plan, results, root);
-      if (options.json) return printJson({ sweep_id: sweepId, trials: plan.trials.length, files, results });
-      process.stdout.write(`${renderTable(plan, results, majorityBaselines(root, plan))}\n`);
-      for (const file of files) process.stdout.write(`${file}\n`);
-    }),
+  return addJsonOption(addPlaceOptions(command)).action(
+    (sweepId: string, options: PlaceOptions & { json?: boolean }) =>
+      runAction(options.json === true, async () => {
+        const root = artifactRoot(options.root);
+        const plan = await readPlan(root, sweepId);
+        const results = await readResults(root, plan);
+        const { files } = await writeReport(plan, results, root);
+        if (options.json)
+          return printJson({ sweep_id: sweepId, trials: plan.trials.length, files, results });
+        process.stdout.write(`${renderTable(plan, results, majorityBaselines(root, plan))}\n`);
+        for (const file of files) process.stdout.write(`${file}\n`);
+      }),
   );
 }

@@ -1,4 +1,7 @@
-/** From what the user typed to a plan: the part that `start`, `run` and `plan` share. Nothing here starts a service. */
+/**
+ * From what the user typed to a plan: the part that `start`, `run` and `plan` share. Nothing here
+ * starts a service.
+ */
 import { loadSweepConfig } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
 import { benchmarksOf } from '../data/published-tasks';
@@ -9,7 +12,8 @@ import { planSweep } from '../sweep/plan';
 import { planWarnings } from '../sweep/warnings';
 import type { Plan, PlannedDataset, Precision } from '../sweep/types';
 import type { SweepOptions } from './options';
-import { plural, type OnProgress } from './output';
+import { plural } from '../base/plural';
+import type { OnProgress } from '../base/progress';
 
 /** Cohorts of this size keep a first result near on a CPU, and leave few passes half full. */
 const COHORT_SIZE = 10;
@@ -20,7 +24,10 @@ export interface Request {
   profileReason: string | null;
 }
 
-/** Reads a sweep file. Without a profile asked for, a machine without a GPU gets `quick` where the file has one. */
+/**
+ * Reads a sweep file. Without a profile asked for, a machine without a GPU gets `quick` where the
+ * file has one.
+ */
 export function readRequest(nameOrFile: string, options: SweepOptions): Request {
   const overrides = {
     backbone: options.backbone,
@@ -40,9 +47,9 @@ export function readRequest(nameOrFile: string, options: SweepOptions): Request 
 
 /**
  * Finds backbone and data, with a progress line for each and one for what may surprise, and returns
- * what plans the sweep with the precision that holds where the user named none. Only a trainer knows
- * that one; but nothing of a plan can be wrong with one precision and right with another, so what is
- * wrong is said here, before any service.
+ * what plans the sweep with the precision that holds where the user named none. Only a trainer
+ * knows that one; but nothing of a plan can be wrong with one precision and right with another, so
+ * what is wrong is said here, before any service.
  */
 export async function planRequest(
   request: Request,
@@ -54,8 +61,17 @@ export async function planRequest(
   onProgress('✓', 'backbone', `${backbone.name}, ${(backbone.weights / 1e6).toFixed(1)} M weights`);
   const onManyQuestions = (task: string, questions: number) =>
     onProgress('…', 'data', `${count(questions)} questions of ${task} become windows of tokens`);
-  const datasets = await resolveDatasets(config, { dataDir: options.dataDir, env: process.env, backbone, onManyQuestions });
-  onProgress('✓', 'data', `${datasets.map(describeDataset).join(', ')}${profileNote(config, profileReason)}`);
+  const datasets = await resolveDatasets(config, {
+    dataDir: options.dataDir,
+    env: process.env,
+    backbone,
+    onManyQuestions,
+  });
+  onProgress(
+    '✓',
+    'data',
+    `${datasets.map(describeDataset).join(', ')}${profileNote(config, profileReason)}`,
+  );
   for (const note of datasets.flatMap(leftOutNotes)) onProgress('!', 'data', note);
   const demo = datasets.filter(({ source }) => source === 'demo').map(({ task }) => task);
   if (demo.length > 0) {
@@ -63,7 +79,13 @@ export async function planRequest(
     onProgress('!', 'demo rows', `generated here, not ${benchmarksOf(demo)}: ${reason}`);
   }
   const plan = (defaultPrecision: Precision) =>
-    planSweep(config, { backbone, datasets, maxCohort: COHORT_SIZE, defaultPrecision, profileReason });
+    planSweep(config, {
+      backbone,
+      datasets,
+      maxCohort: COHORT_SIZE,
+      defaultPrecision,
+      profileReason,
+    });
   for (const warning of planWarnings(plan('float32'))) onProgress('!', 'masks', warning);
   return plan;
 }
@@ -71,7 +93,8 @@ export async function planRequest(
 function describeDataset({ task, splits, source, questions }: PlannedDataset): string {
   const train = splits.find(({ name }) => name === 'train');
   if (!train) return task;
-  const rows = train.rows < train.of ? `${count(train.rows)} of ${count(train.of)}` : count(train.rows);
+  const rows =
+    train.rows < train.of ? `${count(train.rows)} of ${count(train.of)}` : count(train.rows);
   const noun = questions === undefined ? 'rows' : `questions in ${count(train.features!)} windows`;
   return `${task} ${rows} ${source === 'demo' ? 'demo ' : ''}${noun}`;
 }
@@ -81,7 +104,8 @@ function leftOutNotes({ task, splits }: PlannedDataset): string[] {
   return splits
     .filter(({ left_out = 0 }) => left_out > 0)
     .map(
-      ({ name, left_out, file }) => `${task} ${name}: ${plural(left_out!, 'row')} left out, whose document or summary is empty (${file})`,
+      ({ name, left_out, file }) =>
+        `${task} ${name}: ${plural(left_out!, 'row')} left out, whose document or summary is empty (${file})`,
     );
 }
 

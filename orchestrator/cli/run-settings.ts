@@ -1,6 +1,6 @@
 /** From the flags of `sa-orch run` to what a sweep file would say. Pure. */
 import { COMPAT_NAMES } from '../config/compat';
-import { ConfigError, type Problem } from '../config/errors';
+import { ConfigError, UserError, type Problem } from '../base/errors';
 import { sweepConfigFrom } from '../config/load';
 import { PRUNER_NAMES } from '../config/pruners';
 import type { SweepConfig } from '../config/sweep-config';
@@ -9,11 +9,26 @@ import { PUBLISHED_TASK_NAMES, publishedKind } from '../data/published-tasks';
 import { QUESTION_OUTPUTS } from '../data/squad-tasks';
 import type { Precision } from '../sweep/types';
 import type { PlaceOptions, ServiceOptions } from './options';
-import { UserError } from './output';
 import { resolveSeedFlags } from './seed-flags';
 
-export const ATTN_MODES = ['adapter', 'lora', 'prefix', 'prefix_nomlp', 'prompt_tuning', 'bitfit', 'none'] as const;
-export const ATTN_OPTIONS = ['sequential', 'parallel', 'concat', 'cross_attn', 'cross_attn_noln', 'cross_attn_relu', 'none'] as const;
+export const ATTN_MODES = [
+  'adapter',
+  'lora',
+  'prefix',
+  'prefix_nomlp',
+  'prompt_tuning',
+  'bitfit',
+  'none',
+] as const;
+export const ATTN_OPTIONS = [
+  'sequential',
+  'parallel',
+  'concat',
+  'cross_attn',
+  'cross_attn_noln',
+  'cross_attn_relu',
+  'none',
+] as const;
 export const FFN_MODES = ['adapter', 'lora', 'none'] as const;
 export const FFN_OPTIONS = ['sequential', 'parallel', 'pfeiffer', 'none'] as const;
 
@@ -99,7 +114,10 @@ export function configOf(given: RunOptions): SweepConfig {
   const options = resolveSeedFlags(given);
   const { task } = options;
   if (task === undefined)
-    throw new ConfigError({ where: '--task', message: `is missing; must be one of ${PUBLISHED_TASK_NAMES.join(', ')}` });
+    throw new ConfigError({
+      where: '--task',
+      message: `is missing; must be one of ${PUBLISHED_TASK_NAMES.join(', ')}`,
+    });
   checkAmount(options);
   try {
     return sweepConfigFrom(`run-${task}`, settingsOf(options, task));
@@ -112,21 +130,31 @@ export function configOf(given: RunOptions): SweepConfig {
 function checkAmount({ pruner, sparsity, nM, compat }: RunOptions): void {
   if (pruner === 'none' && (sparsity ?? nM) !== undefined) {
     const flag = sparsity === undefined ? '--n-m' : '--sparsity';
-    throw new UserError(`${flag} needs a --pruner: ${PRUNER_NAMES.filter((name) => name !== 'none').join(', ')}`, 2);
+    throw new UserError(
+      `${flag} needs a --pruner: ${PRUNER_NAMES.filter((name) => name !== 'none').join(', ')}`,
+      2,
+    );
   }
   if (pruner !== 'none' && sparsity === undefined && nM === undefined) {
     const meaning = compat === 'official' ? 'keep, in (0, 1]' : 'remove, in [0, 1)';
-    throw new UserError(`--pruner ${pruner} needs --sparsity, the fraction of weights to ${meaning}`, 2);
+    throw new UserError(
+      `--pruner ${pruner} needs --sparsity, the fraction of weights to ${meaning}`,
+      2,
+    );
   }
 }
 
-/** `compare[0].scoring_rows: 0 is …` becomes `--scoring-rows: 0 is …`. What is no ConfigError is left as it is. */
+/**
+ * `compare[0].scoring_rows: 0 is …` becomes `--scoring-rows: 0 is …`. What is no ConfigError is
+ * left as it is.
+ */
 export function inFlags(error: unknown, options: RunOptions): unknown {
   if (!(error instanceof ConfigError)) return error;
   const flags = {
     ...FLAGS,
     'compare[0].rounds': isProgressive(options) ? '--prune-iterations' : '--rounds',
-    'compare[0].scoring_rows': options.pruneDatasetRatio === undefined ? '--scoring-rows' : '--prune-dataset-ratio',
+    'compare[0].scoring_rows':
+      options.pruneDatasetRatio === undefined ? '--scoring-rows' : '--prune-dataset-ratio',
     'compare[0].control': options.invert ? '--invert' : '--shuffle',
     // Of what is wrong with all of it, the first flag that was given.
     generation: flagOf(`generation.${Object.keys(generationOf(options) ?? {})[0]}`, FLAGS),
@@ -200,10 +228,19 @@ function generationOf(options: RunOptions): Record<string, unknown> | undefined 
 }
 
 function adapterOf(options: RunOptions): Record<string, unknown> {
-  const { attnMode, ffnMode, ffnAdapterLayernormOption: norm, ffnAdapterInitOption: init } = options;
+  const {
+    attnMode,
+    ffnMode,
+    ffnAdapterLayernormOption: norm,
+    ffnAdapterInitOption: init,
+  } = options;
   const bitfit = attnMode === 'bitfit';
   if (bitfit && options.adapter !== undefined && options.adapter !== 'bitfit') {
-    throw refusal('attn-mode', `"bitfit" is not allowed with --adapter ${options.adapter}; must be another mode, or --adapter left out`);
+    throw refusal(
+      'attn-mode',
+      '"bitfit" is not allowed with --adapter ' +
+        `${options.adapter}; must be another mode, or --adapter left out`,
+    );
   }
   return defined({
     kind: bitfit ? 'bitfit' : options.adapter,
@@ -221,30 +258,48 @@ function adapterOf(options: RunOptions): Record<string, unknown> {
 }
 
 /**
- * The seed scripts' mode and option as one module. Their option says where a module of mode adapter stands, and is written beside other modes as
- * well; alone it stands for mode adapter, their default.
+ * The seed scripts' mode and option as one module. Their option says where a module of mode adapter
+ * stands, and is written beside other modes as well; alone it stands for mode adapter, their
+ * default.
  */
 function attentionOf({ attnMode: mode, attnOption: option }: RunOptions): string | undefined {
   if (mode === undefined && option === undefined) return undefined;
   if (mode === 'prefix_nomlp') return 'prefix';
   if (mode === 'prompt_tuning') return 'prompt';
   if (mode !== undefined && mode !== 'adapter') return mode;
-  if (option === undefined || option === 'sequential' || option === 'parallel') return option ?? 'sequential';
-  const reason = { none: 'is not allowed', concat: "is prefix tuning's (--attn-mode prefix)" }[option as string] ?? 'is not built';
-  throw refusal('attn-option', `"${option}" ${reason}; must be sequential or parallel where the mode is adapter`);
+  if (option === undefined || option === 'sequential' || option === 'parallel')
+    return option ?? 'sequential';
+  const reason =
+    { none: 'is not allowed', concat: "is prefix tuning's (--attn-mode prefix)" }[
+      option as string
+    ] ?? 'is not built';
+  throw refusal(
+    'attn-option',
+    `"${option}" ${reason}; must be sequential or parallel where the mode is adapter`,
+  );
 }
 
 function ffnOf({ ffnMode: mode, ffnOption: option }: RunOptions): string | undefined {
   if (mode === undefined && option === undefined) return undefined;
   if (mode !== undefined && mode !== 'adapter') return mode;
   if (option === 'none')
-    throw refusal('ffn-option', '"none" is not allowed; must be sequential, parallel or pfeiffer where the mode is adapter');
+    throw refusal(
+      'ffn-option',
+      '"none" is not allowed; must be sequential, parallel or pfeiffer where the mode is adapter',
+    );
   return option === 'pfeiffer' ? 'after_norm' : (option ?? 'sequential');
 }
 
-/** Their scripts score on so many rows for each output of the task. A task that there is not is a problem of its own. */
-function scoringRowsOf({ scoringRows, pruneDatasetRatio: ratio }: RunOptions, task: string): number | undefined {
-  if (ratio === undefined || !(PUBLISHED_TASK_NAMES as readonly string[]).includes(task)) return scoringRows;
+/**
+ * Their scripts score on so many rows for each output of the task. A task that there is not is a
+ * problem of its own.
+ */
+function scoringRowsOf(
+  { scoringRows, pruneDatasetRatio: ratio }: RunOptions,
+  task: string,
+): number | undefined {
+  if (ratio === undefined || !(PUBLISHED_TASK_NAMES as readonly string[]).includes(task))
+    return scoringRows;
   if (scoringRows === undefined) return ratio * outputsOf(task);
   throw refusal('prune-dataset-ratio', 'is not allowed beside --scoring-rows; must be one of them');
 }
@@ -257,11 +312,15 @@ function outputsOf(task: string): number {
 }
 
 function controlOf({ shuffle, invert }: RunOptions): string | undefined {
-  if (shuffle && invert) throw refusal('shuffle', 'is not allowed beside --invert; must be one of them');
+  if (shuffle && invert)
+    throw refusal('shuffle', 'is not allowed beside --invert; must be one of them');
   return shuffle ? 'shuffled' : invert ? 'inverted' : undefined;
 }
 
-/** Their scripts' one round before the first epoch, which is what they do where nothing is said, is pruning at initialization. */
+/**
+ * Their scripts' one round before the first epoch, which is what they do where nothing is said, is
+ * pruning at initialization.
+ */
 function isProgressive({ begin = 0, pruneIterations = 1 }: RunOptions): boolean {
   return begin !== 0 || pruneIterations !== 1;
 }

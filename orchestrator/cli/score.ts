@@ -30,21 +30,33 @@ export function scoreCommand(): Command {
     .description("compute a task's official metrics for a file of predictions")
     .requiredOption('--task <name>', SCORED_TASKS.join(', '))
     .requiredOption('--predictions <file>', 'what was predicted, see below')
-    .requiredOption('--references <file>', "what is right: the task's own file with labels, answers or summaries")
+    .requiredOption(
+      '--references <file>',
+      "what is right: the task's own file with labels, answers or summaries",
+    )
     .option(
       '--na-probs <file>',
-      'squad_v2: {"<question id>": <number>, …}, higher where there is rather no answer; also finds the best threshold',
+      'squad_v2: {"<question id>": <number>, …}, higher where there is rather no answer; also ' +
+        'finds the best threshold',
     )
     .option('--no-stemmer', 'xsum, cnn_dailymail: compare words, not their stems')
     .addHelpText('after', HELP);
   return addJsonOption(command).action((options: ScoreOptions) =>
     runAction(options.json === true, async () => {
       const { task, predictions, references, naProbs, stemmer } = options;
-      const { metrics, rows, warnings } = await scoreTask({ task, predictions, references, noAnswer: naProbs, stemmer });
+      const { metrics, rows, warnings } = await scoreTask({
+        task,
+        predictions,
+        references,
+        noAnswer: naProbs,
+        stemmer,
+      });
       for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
       if (options.json) return printJson({ task, rows, metrics, warnings });
       for (const [name, value] of Object.entries(metrics)) {
-        process.stdout.write(`${name.padEnd(20)} ${value.toFixed(name.endsWith('total') ? 0 : 4)}\n`);
+        process.stdout.write(
+          `${name.padEnd(20)} ${value.toFixed(name.endsWith('total') ? 0 : 4)}\n`,
+        );
       }
       process.stdout.write(`${'rows'.padEnd(20)} ${rows}\n`);
     }),

@@ -1,6 +1,9 @@
-/** Flags of the scripts published with SparseAdapter (Transformers' and theirs) that are another name here, or none. */
+/**
+ * Flags of the scripts published with SparseAdapter (Transformers' and theirs) that are another
+ * name here, or none.
+ */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { ConfigError, type Problem } from '../config/errors';
+import { ConfigError, type Problem } from '../base/errors';
 import { parseInteger, parseNumber } from './options';
 
 const GROUP = 'Flags of the published scripts that have another name here:';
@@ -28,7 +31,9 @@ const NO_EFFECT = 'has no effect in the published code';
 
 /** What to do instead of each flag that has no meaning here. */
 const INSTEAD: Record<string, string> = {
-  'unfreeze-params': `what is trained follows from the adapter (all of the backbone: --adapter full): ${LEAVE_OUT}`,
+  'unfreeze-params':
+    'what is trained follows from the adapter (all of the backbone: --adapter full): ' +
+    `${LEAVE_OUT}`,
   fp16: '--precision bf16 is the half precision that is built',
   bf16: '--precision bf16',
   tf32: '--precision tf32',
@@ -38,7 +43,8 @@ const INSTEAD: Record<string, string> = {
   'do-eval': ALWAYS,
   'do-predict': `predictions for the validation rows are always kept: ${LEAVE_OUT}`,
   'per-device-eval-batch-size': `predictions do not depend on it: ${LEAVE_OUT}`,
-  'gradient-accumulation-steps': '--batch-size is the number of rows in a step, however they are computed',
+  'gradient-accumulation-steps':
+    '--batch-size is the number of rows in a step, however they are computed',
   'device-ids': '--device says where the trainer computes',
   'metric-for-best-model': AT_THE_END,
   'load-best-model-at-end': AT_THE_END,
@@ -72,7 +78,8 @@ const INSTEAD: Record<string, string> = {
   'attn-composition': `is for cross_attn, which is not built: ${LEAVE_OUT}`,
   'prefix-dropout': NO_DROPOUT,
   'lora-dropout': NO_DROPOUT,
-  'lora-init': 'one init holds for all matrices of an adapter: --ffn-adapter-init-option bert or lora',
+  'lora-init':
+    'one init holds for all matrices of an adapter: --ffn-adapter-init-option bert or lora',
   'load-path': `a run begins at its own initialization: ${LEAVE_OUT}`,
   'prune-batch-size': `scores are of all scoring rows together: ${LEAVE_OUT}`,
   'prune-bias': MATRICES,
@@ -86,16 +93,22 @@ const INSTEAD: Record<string, string> = {
 /** Accepts them all, to be read by `resolveSeedFlags`. */
 export function addSeedFlags(command: Command): Command {
   for (const [theirs, ours, parse] of ALIASES) {
-    command.addOption(new Option(`--${theirs} <value>`, `--${ours}`).argParser<string | number>(parse).helpGroup(GROUP));
+    command.addOption(
+      new Option(`--${theirs} <value>`, `--${ours}`)
+        .argParser<string | number>(parse)
+        .helpGroup(GROUP),
+    );
   }
-  for (const flag of Object.keys(INSTEAD)) command.addOption(new Option(`--${flag} [value...]`).hideHelp());
+  for (const flag of Object.keys(INSTEAD))
+    command.addOption(new Option(`--${flag} [value...]`).hideHelp());
   return command;
 }
 
 /**
  * The options with our names for theirs.
  *
- * @throws ConfigError for each flag that has no meaning here, with what to do instead, and for a setting that is given by both names
+ * @throws ConfigError for each flag that has no meaning here, with what to do instead, and for a
+ *   setting that is given by both names
  */
 export function resolveSeedFlags<T extends object>(options: T): T {
   const given = { ...options } as Record<string, unknown>;
@@ -106,7 +119,10 @@ export function resolveSeedFlags<T extends object>(options: T): T {
     const value = given[attribute(theirs)];
     if (value === undefined) continue;
     if (given[attribute(ours)] !== undefined) {
-      problems.push({ where: `--${theirs}`, message: `is --${ours} by another name; must be given once` });
+      problems.push({
+        where: `--${theirs}`,
+        message: `is --${ours} by another name; must be given once`,
+      });
     }
     given[attribute(ours)] = value;
   }
@@ -127,6 +143,9 @@ export function parseSwitch(text: string): boolean {
 }
 
 export function parseScalar(text: string): number {
-  if (text === 'learnable_scalar') throw new InvalidArgumentError('a scale that is learned is not built; must be a number above 0');
+  if (text === 'learnable_scalar')
+    throw new InvalidArgumentError(
+      'a scale that is learned is not built; must be a number above 0',
+    );
   return parseNumber(text);
 }

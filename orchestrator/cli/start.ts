@@ -1,4 +1,7 @@
-/** `sa-orch start`: the main job. Plans a sweep, starts what is not there, submits it, and follows it to its table. */
+/**
+ * `sa-orch start`: the main job. Plans a sweep, starts what is not there, submits it, and follows
+ * it to its table.
+ */
 import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
@@ -23,7 +26,10 @@ import {
   type ServiceOptions,
   type SweepOptions,
 } from './options';
-import { plural, printJson, progressLine, progressLineOnStderr, runAction, UserError, type OnProgress } from './output';
+import { plural } from '../base/plural';
+import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
+import { UserError } from '../base/errors';
+import type { OnProgress } from '../base/progress';
 import { sayPrecision } from './precision';
 import { planRequest, readRequest, type Request } from './request';
 
@@ -36,17 +42,23 @@ export interface LaunchOptions extends PlaceOptions, ServiceOptions {
 
 export function startCommand(): Command {
   const command = new Command('start')
-    .description('run a sweep: set up what is missing, submit, follow to the table; a second start of the same sweep joins it')
+    .description(
+      'run a sweep: set up what is missing, submit, follow to the table; a second start of ' +
+        'the same sweep joins it',
+    )
     .requiredOption('--sweep <name|file>', 'a sweep in configs/sweeps, or a file')
     .option('--detach', 'leave it running and return')
     .option('--retry-failed', 'run trials again that failed in an earlier run of this sweep')
     .addHelpText(
       'after',
-      '\nExample:\n  sa-orch start --sweep glue --data-dir ~/glue\n\nCtrl-C leaves the sweep running; `sa-orch watch <sweep>` comes back, `sa-orch cancel <sweep>` ends it.',
+      '\nExample:\n  sa-orch start --sweep glue --data-dir ~/glue\n\nCtrl-C leaves the sweep ' +
+        'running; `sa-orch watch <sweep>` comes back, `sa-orch cancel <sweep>` ends it.',
     );
   return addJsonOption(addServiceOptions(addPlaceOptions(addSweepOptions(command)))).action(
     (options: LaunchOptions & SweepOptions & { sweep: string }) =>
-      runAction(options.json === true, async () => launch(readRequest(options.sweep, options), options)),
+      runAction(options.json === true, async () =>
+        launch(readRequest(options.sweep, options), options),
+      ),
   );
 }
 
@@ -75,10 +87,20 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
   const { slots } = capabilities;
   const client = await connectTemporal(stateDir);
   try {
-    const how = await submit(client, root, plan, { taskQueue: runtime.taskQueue, slots, retryFailed: options.retryFailed === true });
+    const how = await submit(client, root, plan, {
+      taskQueue: runtime.taskQueue,
+      slots,
+      retryFailed: options.retryFailed === true,
+    });
     say(onProgress, plan, how);
     if (options.detach) {
-      if (options.json) printJson({ sweep_id: plan.sweep_id, trials: plan.trials.length, cohorts: plan.cohorts.length, state: how });
+      if (options.json)
+        printJson({
+          sweep_id: plan.sweep_id,
+          trials: plan.trials.length,
+          cohorts: plan.cohorts.length,
+          state: how,
+        });
       return;
     }
     await attach(client, root, plan.sweep_id, options.json === true);
@@ -97,14 +119,25 @@ interface SubmitOptions {
 }
 
 /** Starts the sweep's workflow, unless it runs already or all its results are there. */
-async function submit(client: Client, root: string, plan: Plan, { taskQueue, slots, retryFailed }: SubmitOptions): Promise<Submitted> {
+async function submit(
+  client: Client,
+  root: string,
+  plan: Plan,
+  { taskQueue, slots, retryFailed }: SubmitOptions,
+): Promise<Submitted> {
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
-    throw new UserError(`the Temporal server does not answer${detail ? `: ${detail}` : ''}`, 3, '`sa-orch doctor` looks at each part.');
+    throw new UserError(
+      `the Temporal server does not answer${detail ? `: ${detail}` : ''}`,
+      3,
+      '`sa-orch doctor` looks at each part.',
+    );
   // A running sweep keeps the plan file that it was started with.
   if (state === 'running' || state === 'paused' || state === 'cancelling') return 'joined';
   const results = await readResults(root, plan);
-  const again = results.filter(({ status }) => status === 'cancelled' || (status === 'failed' && retryFailed));
+  const again = results.filter(
+    ({ status }) => status === 'cancelled' || (status === 'failed' && retryFailed),
+  );
   const planDigest = await writePlan(root, plan);
   if (results.length === plan.trials.length && again.length === 0) return 'complete';
   for (const { trial_id } of again) await removeResult(root, trial_id);
@@ -150,14 +183,22 @@ async function capabilitiesOf(address: string): Promise<Capabilities> {
 function checkTrainer(address: string, capabilities: Capabilities, plan: Plan, root: string): void {
   const lacking = checkPlan(plan, capabilities);
   if (lacking.length > 0) {
-    const hint = capabilities.framework === 'tfjs' ? 'The PyTorch trainer does more: --framework torch.' : undefined;
-    throw new UserError(`the trainer at ${address} cannot run this sweep:\n  ${lacking.join('\n  ')}`, 2, hint);
+    const hint =
+      capabilities.framework === 'tfjs'
+        ? 'The PyTorch trainer does more: --framework torch.'
+        : undefined;
+    throw new UserError(
+      `the trainer at ${address} cannot run this sweep:\n  ${lacking.join('\n  ')}`,
+      2,
+      hint,
+    );
   }
   if (capabilities.artifactRootId !== artifactRootId(root)) {
     throw new UserError(
       `the trainer at ${address} works on another artifact root than ${root}`,
       2,
-      'Start the trainer with --root on the same folder (a shared disk will do); sending files to a trainer elsewhere is not implemented yet.',
+      'Start the trainer with --root on the same folder (a shared disk will do); sending ' +
+        'files to a trainer elsewhere is not implemented yet.',
     );
   }
 }

@@ -1,13 +1,14 @@
 /** `sa-orch status`: services and sweeps. */
 import { Command } from 'commander';
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { runtimeStatus } from '../runtime/status';
 import { listSweeps, readPlan, readResults } from '../store/sweep-store';
 import { workflowState, type WorkflowState } from './follow';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
-import { plural, printJson, runAction } from './output';
+import { plural } from '../base/plural';
+import { printJson, runAction } from './output';
 
 interface SweepLine {
   sweep_id: string;
@@ -23,24 +24,33 @@ export function statusCommand(): Command {
   const command = new Command('status')
     .description('show the services of this folder and its sweeps; starts nothing')
     .addHelpText('after', '\nExample:\n  sa-orch status --json');
-  return addJsonOption(addPlaceOptions(command)).action((options: PlaceOptions & { json?: boolean }) =>
-    runAction(options.json === true, async () => {
-      const stateDir = stateDirectory(options.stateDir);
-      const services = await runtimeStatus(stateDir);
-      const sweeps = await sweepLines(artifactRoot(options.root), stateDir);
-      if (options.json) return printJson({ services, sweeps });
-      for (const { name, state, pid, address, restarts } of services) {
-        const parts = [address, pid === null ? null : `pid ${pid}`, restarts > 0 ? plural(restarts, 'restart') : null];
-        process.stdout.write(`${name.padEnd(12)} ${state.padEnd(12)} ${parts.filter((part) => part !== null).join(', ')}\n`);
-      }
-      if (services.length === 0) process.stdout.write('no services here; `sa-orch start` or `sa-orch up` starts them\n');
-      for (const sweep of sweeps) process.stdout.write(`${describe(sweep)}\n`);
-    }),
+  return addJsonOption(addPlaceOptions(command)).action(
+    (options: PlaceOptions & { json?: boolean }) =>
+      runAction(options.json === true, async () => {
+        const stateDir = stateDirectory(options.stateDir);
+        const services = await runtimeStatus(stateDir);
+        const sweeps = await sweepLines(artifactRoot(options.root), stateDir);
+        if (options.json) return printJson({ services, sweeps });
+        for (const { name, state, pid, address, restarts } of services) {
+          const parts = [
+            address,
+            pid === null ? null : `pid ${pid}`,
+            restarts > 0 ? plural(restarts, 'restart') : null,
+          ];
+          process.stdout.write(
+            `${name.padEnd(12)} ${state.padEnd(12)} ${parts.filter((part) => part !== null).join(', ')}\n`,
+          );
+        }
+        if (services.length === 0)
+          process.stdout.write('no services here; `sa-orch start` or `sa-orch up` starts them\n');
+        for (const sweep of sweeps) process.stdout.write(`${describe(sweep)}\n`);
+      }),
   );
 }
 
 async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> {
-  // Files tell what is done; the server only tells what goes on. It may be gone, and the table is still there.
+  // Files tell what is done; the server only tells what goes on. It may be gone, and the table is
+  // still there.
   const client = await connectTemporal(stateDir).catch(() => null);
   const lines: SweepLine[] = [];
   for (const sweep_id of await listSweeps(root)) {
@@ -49,12 +59,22 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
       throw error;
     });
     if (plan instanceof ConfigError) {
-      lines.push({ sweep_id, state: 'unreadable', detail: plan.message, trials: 0, done: 0, failed: 0, cancelled: 0 });
+      lines.push({
+        sweep_id,
+        state: 'unreadable',
+        detail: plan.message,
+        trials: 0,
+        done: 0,
+        failed: 0,
+        cancelled: 0,
+      });
       continue;
     }
     const results = await readResults(root, plan);
     const count = (status: string) => results.filter((result) => result.status === status).length;
-    const { state, detail } = client ? await workflowState(client, sweep_id) : { state: 'server out of reach' as const, detail: null };
+    const { state, detail } = client
+      ? await workflowState(client, sweep_id)
+      : { state: 'server out of reach' as const, detail: null };
     const ended = state === 'unknown' || state === 'finished' || state === 'server out of reach';
     const complete = results.length === plan.trials.length;
     lines.push({
@@ -72,12 +92,20 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
 }
 
 /** What the files say of a sweep that the server does not call open. */
-function endedState(state: WorkflowState, complete: boolean, cancelled: number): SweepLine['state'] {
+function endedState(
+  state: WorkflowState,
+  complete: boolean,
+  cancelled: number,
+): SweepLine['state'] {
   if (complete) return cancelled > 0 ? 'cancelled' : 'complete';
   return state === 'unknown' ? 'not running' : state;
 }
 
 function describe({ sweep_id, state, detail, trials, done, failed, cancelled }: SweepLine): string {
-  const counts = [`${done} of ${trials} trials done`, failed > 0 ? `${failed} failed` : '', cancelled > 0 ? `${cancelled} cancelled` : ''];
+  const counts = [
+    `${done} of ${trials} trials done`,
+    failed > 0 ? `${failed} failed` : '',
+    cancelled > 0 ? `${cancelled} cancelled` : '',
+  ];
   return `${sweep_id.padEnd(24)} ${state.padEnd(12)} ${counts.filter(Boolean).join(', ')}${detail ? `   ${detail}` : ''}`;
 }

@@ -4,7 +4,13 @@ import { Command, Option } from 'commander';
 import type { DeviceName } from '../../common/device';
 import { runInForeground } from '../runtime/foreground';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
-import { checkDevice, FRAMEWORKS, setUpTrainer, trainerArguments, type Framework } from '../runtime/trainer-command';
+import {
+  checkDevice,
+  FRAMEWORKS,
+  setUpTrainer,
+  trainerArguments,
+  type Framework,
+} from '../runtime/trainer-command';
 import { addPlaceOptions, parseDevice, parseInteger, type PlaceOptions } from './options';
 import { progressLineOnStderr, runAction } from './output';
 
@@ -24,21 +30,39 @@ interface TrainerOptions extends PlaceOptions {
 
 export function trainerCommand(): Command {
   const command = new Command('trainer')
-    .description('run a trainer here, in the foreground, until it is told to stop (Ctrl-C, SIGTERM)')
-    .addOption(new Option('--framework <name>', 'training framework').choices(FRAMEWORKS).default('torch'))
-    .requiredOption('--listen <address>', 'unix:<path>, or host:port with --tls-cert and --tls-key, or with --insecure')
-    .option('--python <path>', 'torch: Python interpreter (default: an environment that is made on first use, or SA_ORCH_PYTHON)')
+    .description(
+      'run a trainer here, in the foreground, until it is told to stop (Ctrl-C, SIGTERM)',
+    )
+    .addOption(
+      new Option('--framework <name>', 'training framework').choices(FRAMEWORKS).default('torch'),
+    )
+    .requiredOption(
+      '--listen <address>',
+      'unix:<path>, or host:port with --tls-cert and --tls-key, or with --insecure',
+    )
+    .option(
+      '--python <path>',
+      'torch: Python interpreter (default: an environment that is made on first use, or ' +
+        'SA_ORCH_PYTHON)',
+    )
     .option('--device <name>', 'where it computes: auto, cpu, cuda, or cuda:<index>', parseDevice)
     .option('--threads <n>', 'CPU threads; results to the last digit depend on it', parseInteger)
     .option('--queue-length <n>', 'how many jobs may wait', parseInteger)
     .option('--insecure', 'listen on TCP without TLS: anybody who reaches the port can run jobs')
     .option('--tls-cert <file>', 'certificate chain (PEM)')
     .option('--tls-key <file>', 'private key (PEM)')
-    .option('--tls-client-ca <file>', 'only accept clients with a certificate of this authority (PEM)')
-    .option('--json', 'print one JSON line on stdout when it listens (it always does), and errors as JSON')
+    .option(
+      '--tls-client-ca <file>',
+      'only accept clients with a certificate of this authority (PEM)',
+    )
+    .option(
+      '--json',
+      'print one JSON line on stdout when it listens (it always does), and errors as JSON',
+    )
     .addHelpText(
       'after',
-      '\nExample:\n  sa-orch trainer --framework torch --listen 0.0.0.0:50051 --tls-cert server.pem --tls-key server.key --device cuda',
+      '\nExample:\n  sa-orch trainer --framework torch --listen 0.0.0.0:50051 --tls-cert ' +
+        'server.pem --tls-key server.key --device cuda',
     );
   return addPlaceOptions(command).action((options: TrainerOptions) =>
     runAction(options.json === true, async () => {
@@ -52,15 +76,38 @@ export function trainerCommand(): Command {
         onProgress: progressLineOnStderr,
       });
       const state = join(stateDirectory(options.stateDir), 'trainer');
-      const args = trainerArguments(options.listen, artifactRoot(options.root), state, options.device ?? null, options.threads ?? null);
-      process.exitCode = await runInForeground(file, [...first, ...args, ...listenerArguments(options)], env);
+      const args = trainerArguments(
+        options.listen,
+        artifactRoot(options.root),
+        state,
+        options.device ?? null,
+        options.threads ?? null,
+      );
+      process.exitCode = await runInForeground(
+        file,
+        [...first, ...args, ...listenerArguments(options)],
+        env,
+      );
     }),
   );
 }
 
 /** Passed on as they are; the trainer checks them. */
-function listenerArguments({ queueLength, insecure, tlsCert, tlsKey, tlsClientCa }: TrainerOptions): string[] {
-  const values = { '--queue-length': queueLength, '--tls-cert': tlsCert, '--tls-key': tlsKey, '--tls-client-ca': tlsClientCa };
-  const given = Object.entries(values).flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)]));
+function listenerArguments({
+  queueLength,
+  insecure,
+  tlsCert,
+  tlsKey,
+  tlsClientCa,
+}: TrainerOptions): string[] {
+  const values = {
+    '--queue-length': queueLength,
+    '--tls-cert': tlsCert,
+    '--tls-key': tlsKey,
+    '--tls-client-ca': tlsClientCa,
+  };
+  const given = Object.entries(values).flatMap(([flag, value]) =>
+    value === undefined ? [] : [flag, String(value)],
+  );
   return insecure ? [...given, '--insecure'] : given;
 }

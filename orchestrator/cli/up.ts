@@ -2,31 +2,42 @@
 import { Command } from 'commander';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { ensureUp } from '../runtime/up';
-import { addJsonOption, addPlaceOptions, addServiceOptions, type PlaceOptions, type ServiceOptions } from './options';
+import {
+  addJsonOption,
+  addPlaceOptions,
+  addServiceOptions,
+  type PlaceOptions,
+  type ServiceOptions,
+} from './options';
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
 
 type UpCommandOptions = PlaceOptions & ServiceOptions & { json?: boolean };
 
 export function upCommand(): Command {
   const command = new Command('up')
-    .description('start what is not there (Temporal server, trainer, worker) and keep it alive in the background')
+    .description(
+      'start what is not there (Temporal server, trainer, worker) and keep it alive in the ' +
+        'background',
+    )
     .addHelpText(
       'after',
-      '\nExample:\n  sa-orch up --device cpu --threads 2\n\n`start` does the same by itself. `sa-orch down` stops what this starts.',
+      '\nExample:\n  sa-orch up --device cpu --threads 2\n\n`start` does the same by itself. ' +
+        '`sa-orch down` stops what this starts.',
     );
-  return addJsonOption(addServiceOptions(addPlaceOptions(command))).action((options: UpCommandOptions) =>
-    runAction(options.json === true, async () => {
-      const { framework, python, device, threads, trainer: trainerAddress } = options;
-      const runtime = await ensureUp({
-        stateDir: stateDirectory(options.stateDir),
-        root: artifactRoot(options.root),
-        ...{ framework, python, device, threads, trainerAddress },
-        onProgress: options.json ? progressLineOnStderr : progressLine,
-      });
-      if (options.json) {
-        const { stateDir, root, taskQueue, temporal, trainer } = runtime;
-        printJson({ state_dir: stateDir, root, task_queue: taskQueue, temporal, trainer });
-      }
-    }),
+  return addJsonOption(addServiceOptions(addPlaceOptions(command))).action(
+    (options: UpCommandOptions) =>
+      runAction(options.json === true, async () => {
+        const { framework, python, device, threads, trainer: trainerAddress } = options;
+        const runtime = await ensureUp({
+          stateDir: stateDirectory(options.stateDir),
+          root: artifactRoot(options.root),
+          ...{ framework, python, device, threads, trainerAddress },
+          onProgress: options.json ? progressLineOnStderr : progressLine,
+        });
+        if (options.json) {
+          const { stateDir, root, taskQueue, temporal, trainer } = runtime;
+          printJson({ state_dir: stateDir, root, task_queue: taskQueue, temporal, trainer });
+        }
+      }),
   );
 }

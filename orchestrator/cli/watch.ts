@@ -5,7 +5,13 @@ import { connectTemporal } from '../runtime/temporal-client';
 import { ensureUp } from '../runtime/up';
 import { readPlan } from '../store/sweep-store';
 import { attach } from './attach';
-import { addJsonOption, addPlaceOptions, addServiceOptions, type PlaceOptions, type ServiceOptions } from './options';
+import {
+  addJsonOption,
+  addPlaceOptions,
+  addServiceOptions,
+  type PlaceOptions,
+  type ServiceOptions,
+} from './options';
 import { progressLine, progressLineOnStderr, runAction } from './output';
 
 type WatchOptions = PlaceOptions & ServiceOptions & { json?: boolean };
@@ -15,20 +21,21 @@ export function watchCommand(): Command {
     .description('follow a sweep to its table; starts the services again where they are gone')
     .argument('<sweep>', 'the id that `start` printed; `sa-orch status` lists them')
     .addHelpText('after', '\nExample:\n  sa-orch watch glue-7f3a12cd');
-  return addJsonOption(addServiceOptions(addPlaceOptions(command))).action((sweepId: string, options: WatchOptions) =>
-    runAction(options.json === true, async () => {
-      const root = artifactRoot(options.root);
-      const stateDir = stateDirectory(options.stateDir);
-      await readPlan(root, sweepId);
-      const onProgress = options.json ? progressLineOnStderr : progressLine;
-      const { python, device, threads, trainer: trainerAddress } = options;
-      await ensureUp({ stateDir, root, python, device, threads, trainerAddress, onProgress });
-      const client = await connectTemporal(stateDir);
-      try {
-        await attach(client, root, sweepId, options.json === true);
-      } finally {
-        await client.connection.close();
-      }
-    }),
+  return addJsonOption(addServiceOptions(addPlaceOptions(command))).action(
+    (sweepId: string, options: WatchOptions) =>
+      runAction(options.json === true, async () => {
+        const root = artifactRoot(options.root);
+        const stateDir = stateDirectory(options.stateDir);
+        await readPlan(root, sweepId);
+        const onProgress = options.json ? progressLineOnStderr : progressLine;
+        const { python, device, threads, trainer: trainerAddress } = options;
+        await ensureUp({ stateDir, root, python, device, threads, trainerAddress, onProgress });
+        const client = await connectTemporal(stateDir);
+        try {
+          await attach(client, root, sweepId, options.json === true);
+        } finally {
+          await client.connection.close();
+        }
+      }),
   );
 }

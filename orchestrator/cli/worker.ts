@@ -7,7 +7,8 @@ import { announceTemporal, taskQueueFor } from '../runtime/runtime-plan';
 import { workerEnvironment, workerMain } from '../runtime/services';
 import { externalTemporal } from '../runtime/temporal-client';
 import { addPlaceOptions, type PlaceOptions } from './options';
-import { progressLineOnStderr, runAction, UserError } from './output';
+import { progressLineOnStderr, runAction } from './output';
+import { UserError } from '../base/errors';
 
 interface WorkerOptions extends PlaceOptions {
   trainer: string;
@@ -19,18 +20,26 @@ export function workerCommand(): Command {
   const command = new Command('worker')
     .description('run a worker here, in the foreground, until it is told to stop (Ctrl-C, SIGTERM)')
     .requiredOption('--trainer <address>', 'the trainer to use: unix:<path> or host:port')
-    .option('--task-queue <name>', 'the queue to serve (default: the one that `start` uses with this root and trainer)')
-    .option('--json', 'print {"ready": true} on stdout when it serves (it always does), and errors as JSON')
+    .option(
+      '--task-queue <name>',
+      'the queue to serve (default: the one that `start` uses with this root and trainer)',
+    )
+    .option(
+      '--json',
+      'print {"ready": true} on stdout when it serves (it always does), and errors as JSON',
+    )
     .addHelpText(
       'after',
       '\nExample:\n  TEMPORAL_ADDRESS=temporal.example:7233 sa-orch worker --trainer gpu-box:50051 --root /shared/checkpoints\n\n' +
-        "The server is the one that Temporal's own settings name (TEMPORAL_ADDRESS, TEMPORAL_PROFILE, …), else the one that `sa-orch up` started here.",
+        "The server is the one that Temporal's own settings name (TEMPORAL_ADDRESS, " +
+        'TEMPORAL_PROFILE, …), else the one that `sa-orch up` started here.',
     );
   return addPlaceOptions(command).action((options: WorkerOptions) =>
     runAction(options.json === true, async () => {
       const root = artifactRoot(options.root);
       const trainer = { kind: 'external' as const, address: options.trainer };
-      const temporal = externalTemporal() ?? readRuntimeConfig(stateDirectory(options.stateDir))?.temporal;
+      const temporal =
+        externalTemporal() ?? readRuntimeConfig(stateDirectory(options.stateDir))?.temporal;
       if (temporal === undefined) {
         throw new UserError(
           'no Temporal server is named, and none was started here',
@@ -42,7 +51,11 @@ export function workerCommand(): Command {
       await announceTemporal({ temporal }, progressLineOnStderr);
       progressLineOnStderr('…', 'worker', `task queue ${taskQueue}, trainer ${options.trainer}`);
       const env = workerEnvironment({ root, taskQueue, temporal, trainer });
-      process.exitCode = await runInForeground(process.execPath, ['--enable-source-maps', workerMain()], env);
+      process.exitCode = await runInForeground(
+        process.execPath,
+        ['--enable-source-maps', workerMain()],
+        env,
+      );
     }),
   );
 }

@@ -22,11 +22,21 @@ const adapterKeys = {
 };
 
 /** What trains parts of the backbone has no place for a module beside them in the contract. */
-function checkModules({ kind, attention, ffn }: { kind?: unknown; attention?: unknown; ffn?: unknown }, context: z.RefinementCtx): void {
-  const unfrozen = ADAPTER_KIND_NAMES.find((name) => ADAPTER_KINDS[name].unfrozen !== 'none' && [kind].flat().includes(name));
+function checkModules(
+  { kind, attention, ffn }: { kind?: unknown; attention?: unknown; ffn?: unknown },
+  context: z.RefinementCtx,
+): void {
+  const unfrozen = ADAPTER_KIND_NAMES.find(
+    (name) => ADAPTER_KINDS[name].unfrozen !== 'none' && [kind].flat().includes(name),
+  );
   if (unfrozen === undefined) return;
   for (const [key, value] of Object.entries({ attention, ffn })) {
-    if (value !== undefined) context.addIssue({ code: 'custom', path: [key], message: `left out where the kind is ${unfrozen}` });
+    if (value !== undefined)
+      context.addIssue({
+        code: 'custom',
+        path: [key],
+        message: `left out where the kind is ${unfrozen}`,
+      });
   }
 }
 

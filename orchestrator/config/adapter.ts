@@ -1,11 +1,25 @@
 /** From the adapter keys of a sweep file to a resolved adapter. Pure. */
 import type { AdapterConfig, AttentionModule, FfnModule } from '../sweep/types';
-import { ADAPTER_KINDS, hasBottleneck, hasLora, hasMatrices, type AdapterKind } from './adapter-kinds';
+import {
+  ADAPTER_KINDS,
+  hasBottleneck,
+  hasLora,
+  hasMatrices,
+  type AdapterKind,
+} from './adapter-kinds';
 import type { AdapterKeys } from './adapter-schema';
 import type { Compat } from './compat';
-import { DEFAULT_ADAPTER, DEFAULT_ADAPTER_KIND, DEFAULT_BOTTLENECK, OFFICIAL_LORA } from './defaults';
+import {
+  DEFAULT_ADAPTER,
+  DEFAULT_ADAPTER_KIND,
+  DEFAULT_BOTTLENECK,
+  OFFICIAL_LORA,
+} from './defaults';
 
-/** A later `bottleneck` speaks for both modules and replaces an earlier r of one of them; a later `kind` replaces earlier modules. */
+/**
+ * A later `bottleneck` speaks for both modules and replaces an earlier r of one of them; a later
+ * `kind` replaces earlier modules.
+ */
 export function mergeAdapter(base: AdapterKeys, over: AdapterKeys): AdapterKeys {
   const kept = { ...base };
   if (over.bottleneck !== undefined) {
@@ -19,7 +33,10 @@ export function mergeAdapter(base: AdapterKeys, over: AdapterKeys): AdapterKeys 
   return { ...kept, ...over };
 }
 
-/** Fills in what was left out: the kind's own values first. What the modules do not use gets its one value (AdapterConfig). */
+/**
+ * Fills in what was left out: the kind's own values first. What the modules do not use gets its one
+ * value (AdapterConfig).
+ */
 export function completeAdapter(keys: AdapterKeys, compat: Compat = 'none'): AdapterConfig {
   const kind: AdapterKind = ADAPTER_KINDS[keys.kind ?? DEFAULT_ADAPTER_KIND];
   const { attention = kind.attention, ffn = kind.ffn } = keys;

@@ -1,12 +1,15 @@
-/** What a line of `compare` says about pruners against the adapters that it comes to, the sweep's own adapter keys included. Pure. */
+/**
+ * What a line of `compare` says about pruners against the adapters that it comes to, the sweep's
+ * own adapter keys included. Pure.
+ */
 import type { AdapterConfig, Pruner } from '../sweep/types';
 import { adapterName, hasLora, hasMatrices } from './adapter-kinds';
-import type { Problem } from './errors';
+import type { Problem } from '../base/errors';
 import type { CompareLine } from './sweep-config';
 
 /**
- * Why a pruner's scores say nothing where up is 0. The gradient of down is 0 there, and so is up itself: |g · w| and SynFlow's score are 0
- * everywhere; GraSP's w · (H g) is 0 for all of up.
+ * Why a pruner's scores say nothing where up is 0. The gradient of down is 0 there, and so is up
+ * itself: |g · w| and SynFlow's score are 0 everywhere; GraSP's w · (H g) is 0 for all of up.
  */
 const NEEDS_UP: Partial<Record<Pruner, string>> = {
   snip: 'all scores would be 0',
@@ -32,7 +35,8 @@ function problemOf(line: CompareLine): string | null {
     }
     for (const pruner of line.pruner.filter((each) => each !== 'none')) {
       const message = pairProblem(pruner, adapter, line);
-      if (message !== null) return `pruner: "${pruner}" is not allowed with the adapter ${adapterName(adapter)}${message}`;
+      if (message !== null)
+        return `pruner: "${pruner}" is not allowed with the adapter ${adapterName(adapter)}${message}`;
     }
   }
   return null;
@@ -46,7 +50,8 @@ function pairProblem(pruner: Pruner, adapter: AdapterConfig, line: CompareLine):
   if (adapter.init !== 'zero_up' || trainedBefore) return null;
   const reason = NEEDS_UP[pruner];
   if (reason !== undefined) return ` of init zero_up: ${reason}; must be used with init gaussian`;
-  const apart = line.n_m.length > 0 || (line.structure.includes('weights') && line.scope.includes('local'));
+  const apart =
+    line.n_m.length > 0 || (line.structure.includes('weights') && line.scope.includes('local'));
   if (pruner === 'mag' && apart) {
     return ' of init zero_up: scores of up, all 0, would be compared with each other alone; must be used with init gaussian';
   }

@@ -1,5 +1,7 @@
-/** What a sweep file says of summaries: only where there are some, and lengths that fit one another. */
-import type { Problem } from './errors';
+/**
+ * What a sweep file says of summaries: only where there are some, and lengths that fit one another.
+ */
+import type { Problem } from '../base/errors';
 import type { FoundTask } from './own-task';
 import { formatPath } from './problems';
 import { kindOf } from './resolve';
@@ -25,7 +27,8 @@ export function checkSummaries(
   const refuse = (path: readonly string[], reason: string) =>
     problems.push({ where: whereIs(path), message: `${formatPath(path)}: ${reason}` });
   if (!tasks.some((task) => kindOf(task) === 'summarization')) {
-    if (settings.train?.label_smoothing !== undefined) refuse(['train', 'label_smoothing'], NEEDS_SUMMARIES);
+    if (settings.train?.label_smoothing !== undefined)
+      refuse(['train', 'label_smoothing'], NEEDS_SUMMARIES);
     if (settings.max_target_length !== undefined) refuse(['max_target_length'], NEEDS_SUMMARIES);
     if (settings.generation !== undefined) refuse(['generation'], NEEDS_SUMMARIES);
   }
@@ -33,7 +36,11 @@ export function checkSummaries(
     const kind = kindOf(task);
     if (task.train.label_smoothing === undefined || kind === 'summarization') continue;
     const noun = kind.replaceAll('_', ' ');
-    refuse(['tasks'], `label_smoothing is of summarization alone, and ${task.name} is ${noun}; must be left out for it`);
+    refuse(
+      ['tasks'],
+      'label_smoothing is of summarization alone, and ' +
+        `${task.name} is ${noun}; must be left out for it`,
+    );
   }
   if (generation.min_length > generation.max_length) {
     const numbers = `min_length ${generation.min_length} is more than max_length ${generation.max_length}`;

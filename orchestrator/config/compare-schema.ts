@@ -3,17 +3,30 @@ import { z } from 'zod';
 import { adapterChoices, width } from './adapter-schema';
 import type { Compat } from './compat';
 import { PRUNER_NAMES, USED_BY, uses } from './pruners';
-import { choice, count, fraction, keptFraction, list, map, notNegative, positive, whole } from './schema-parts';
+import {
+  choice,
+  count,
+  fraction,
+  keptFraction,
+  list,
+  map,
+  notNegative,
+  positive,
+  whole,
+} from './schema-parts';
 
 /** `snip, grasp or synflow`. */
 const OR = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 
-const N_OF_M = 'N:M in quotes, for example "2:4": of each M neighbouring weights N are kept, with 1 ≤ N < M ≤ 65536';
+const N_OF_M =
+  'N:M in quotes, for example "2:4": of each M neighbouring weights N are kept, with 1 ≤ N < ' +
+  'M ≤ 65536';
 
 /** A text: what YAML may make of 2:4 without quotes (a number of minutes, a map) is told so. */
 const nOfM = z.string({ error: N_OF_M }).transform((text, context) => {
   const [, kept, size] = /^(\d{1,5}):(\d{1,5})$/.exec(text)?.map(Number) ?? [];
-  if (kept !== undefined && size !== undefined && 1 <= kept && kept < size && size <= 65536) return { group_kept: kept, group_size: size };
+  if (kept !== undefined && size !== undefined && 1 <= kept && kept < size && size <= 65536)
+    return { group_kept: kept, group_size: size };
   context.addIssue({ code: 'custom', message: N_OF_M });
   return z.NEVER;
 });
@@ -36,7 +49,10 @@ const lineKeys = (compat: Compat) =>
     temperature: list(positive).optional(),
     rounds: list(whole(1, 10000)).optional(),
     schedule: list(choice(['exponential', 'linear', 'cubic'])).optional(),
-    progressive: map({ begin_epoch: notNegative.optional(), every_epochs: positive.optional() }).optional(),
+    progressive: map({
+      begin_epoch: notNegative.optional(),
+      every_epochs: positive.optional(),
+    }).optional(),
     control: list(choice(['none', 'inverted', 'shuffled'])).optional(),
     reinitialize: list(z.boolean({ error: 'true or false' })).optional(),
     bottleneck: list(width).optional(),
@@ -50,7 +66,8 @@ type Problem = (key: keyof CompareKeys, message: string) => void;
 /** Of the keys of one line together. What depends on the adapter as well is in check-compare.ts. */
 const checkedLine = (compat: Compat) =>
   lineKeys(compat).superRefine((line, context) => {
-    const problem: Problem = (key, message) => context.addIssue({ code: 'custom', path: [key], message });
+    const problem: Problem = (key, message) =>
+      context.addIssue({ code: 'custom', path: [key], message });
     const dense = line.pruner.filter((pruner) => pruner === 'none').length;
     if (dense > 0 && dense < line.pruner.length) {
       problem('pruner', 'none alone or pruners alone: give the dense adapter a line of its own');
@@ -68,10 +85,21 @@ const checkedLine = (compat: Compat) =>
   });
 
 /** A line of `compare`, by what `compat` is where it stands. */
-export const compareLine = { none: checkedLine('none'), official: checkedLine('official') } satisfies Record<Compat, z.ZodType>;
+export const compareLine = {
+  none: checkedLine('none'),
+  official: checkedLine('official'),
+} satisfies Record<Compat, z.ZodType>;
 
 function checkDense(line: CompareKeys, problem: Problem): void {
-  for (const key of ['sparsity', 'n_m', 'structure', 'large_sparse', 'progressive', 'control', 'reinitialize'] as const) {
+  for (const key of [
+    'sparsity',
+    'n_m',
+    'structure',
+    'large_sparse',
+    'progressive',
+    'control',
+    'reinitialize',
+  ] as const) {
     if (line[key] !== undefined) problem(key, 'left out where the pruner is none');
   }
 }
@@ -80,7 +108,8 @@ function checkDense(line: CompareKeys, problem: Problem): void {
 function checkAmount(line: CompareKeys, compat: Compat, problem: Problem): void {
   if (line.n_m !== undefined) checkGroups(line, problem);
   else if (line.large_sparse !== undefined) checkLargeSparse(line, problem);
-  else if (line.sparsity === undefined) problem('sparsity', `given for a pruner: ${SPARSITY_MEANING[compat]}`);
+  else if (line.sparsity === undefined)
+    problem('sparsity', `given for a pruner: ${SPARSITY_MEANING[compat]}`);
   if (line.structure?.includes('units') && line.pruner.includes('er')) {
     problem('structure', "weights where a pruner is er: it sets each matrix's density itself");
   }
@@ -88,30 +117,43 @@ function checkAmount(line: CompareKeys, compat: Compat, problem: Problem): void 
 
 function checkGroups(line: CompareKeys, problem: Problem): void {
   for (const key of ['sparsity', 'large_sparse'] as const) {
-    if (line[key] !== undefined) problem(key, 'left out where n_m is given: 1 − N / M of the weights are removed');
+    if (line[key] !== undefined)
+      problem(key, 'left out where n_m is given: 1 − N / M of the weights are removed');
   }
-  if (line.scope !== undefined) problem('scope', 'left out where n_m is given: scores are compared in each group');
-  if (line.structure !== undefined) problem('structure', 'left out where n_m is given: it is a structure of its own');
-  if (line.rounds?.some((rounds) => rounds > 1)) problem('rounds', '1 or left out where n_m is given: a group keeps N in one round');
-  if (line.pruner.includes('er')) problem('pruner', "without er where n_m is given: er sets each matrix's density itself");
+  if (line.scope !== undefined)
+    problem('scope', 'left out where n_m is given: scores are compared in each group');
+  if (line.structure !== undefined)
+    problem('structure', 'left out where n_m is given: it is a structure of its own');
+  if (line.rounds?.some((rounds) => rounds > 1))
+    problem('rounds', '1 or left out where n_m is given: a group keeps N in one round');
+  if (line.pruner.includes('er'))
+    problem('pruner', "without er where n_m is given: er sets each matrix's density itself");
 }
 
 function checkLargeSparse(line: CompareKeys, problem: Problem): void {
-  if (line.sparsity !== undefined) problem('sparsity', 'left out where large_sparse is given: it follows from the dense budget');
-  if (line.scope?.includes('local')) problem('scope', 'global where large_sparse is given: the budget is one count');
+  if (line.sparsity !== undefined)
+    problem('sparsity', 'left out where large_sparse is given: it follows from the dense budget');
+  if (line.scope?.includes('local'))
+    problem('scope', 'global where large_sparse is given: the budget is one count');
   if (line.structure?.includes('units')) {
-    problem('structure', 'weights where large_sparse is given: whole units seldom add up to the dense budget');
+    problem(
+      'structure',
+      'weights where large_sparse is given: whole units seldom add up to the dense budget',
+    );
   }
-  if (line.bottleneck !== undefined) problem('bottleneck', 'left out where large_sparse is given: it has the bottleneck');
+  if (line.bottleneck !== undefined)
+    problem('bottleneck', 'left out where large_sparse is given: it has the bottleneck');
   for (const key of ['bottleneck', 'attention_bottleneck', 'ffn_bottleneck'] as const) {
-    if (line.adapter?.[key] !== undefined) problem('adapter', `without ${key} where large_sparse is given: it has the bottleneck`);
+    if (line.adapter?.[key] !== undefined)
+      problem('adapter', `without ${key} where large_sparse is given: it has the bottleneck`);
   }
 }
 
 function checkUsed(line: CompareKeys, problem: Problem): void {
   const used = (key: keyof typeof USED_BY) => line.pruner.some((pruner) => uses(pruner, key));
   for (const key of ['scoring_rows', 'temperature'] as const) {
-    if (line[key] !== undefined && !used(key)) problem(key, `left out where no pruner is ${OR.format(USED_BY[key])}`);
+    if (line[key] !== undefined && !used(key))
+      problem(key, `left out where no pruner is ${OR.format(USED_BY[key])}`);
   }
   if (!used('rounds') && line.progressive === undefined) {
     const without = `where no pruner is ${OR.format(USED_BY.rounds)}: the scores of the others are the same in every round`;
@@ -124,29 +166,55 @@ function checkUsed(line: CompareKeys, problem: Problem): void {
 }
 
 function checkProgressive(line: CompareKeys, problem: Problem): void {
-  if (line.rounds === undefined) problem('rounds', 'given where progressive is: in how many rounds the density falls, at least 1');
-  if (line.pruner.includes('er')) problem('pruner', 'without er where progressive is given: its masks are random, at any time the same');
+  if (line.rounds === undefined)
+    problem(
+      'rounds',
+      'given where progressive is: in how many rounds the density falls, at least 1',
+    );
+  if (line.pruner.includes('er'))
+    problem(
+      'pruner',
+      'without er where progressive is given: its masks are random, at any time the same',
+    );
   if (line.control?.some((control) => control !== 'none')) {
-    problem('control', 'left out where progressive is given: it changes masks that are finished before training');
+    problem(
+      'control',
+      'left out where progressive is given: it changes masks that are finished before training',
+    );
   }
   if (line.reinitialize?.includes(true)) {
-    problem('reinitialize', 'left out where progressive is given: it would undo the training so far');
+    problem(
+      'reinitialize',
+      'left out where progressive is given: it would undo the training so far',
+    );
   }
 }
 
-/** What the code published with SparseAdapter does not have, or not by rules that can be followed. */
+/**
+ * What the code published with SparseAdapter does not have, or not by rules that can be followed.
+ */
 function checkOfficial(line: CompareKeys, problem: Problem): void {
   const under = 'under compat official';
-  if (line.pruner.includes('er')) problem('pruner', `without er ${under}: it is in the paper, not in the published code`);
-  if (line.temperature !== undefined) problem('temperature', `left out ${under}: the published code sets one and does not use it`);
+  if (line.pruner.includes('er'))
+    problem('pruner', `without er ${under}: it is in the paper, not in the published code`);
+  if (line.temperature !== undefined)
+    problem('temperature', `left out ${under}: the published code sets one and does not use it`);
   if (line.large_sparse !== undefined) {
-    problem('large_sparse', `left out ${under}: it needs an exact count, and the published code cuts all equal scores together`);
+    problem(
+      'large_sparse',
+      `left out ${under}: it needs an exact count, and the published code cuts all equal scores together`,
+    );
   }
   for (const key of ['n_m', 'structure'] as const) {
-    if (line[key] !== undefined) problem(key, `left out ${under}: the published code removes single weights only`);
+    if (line[key] !== undefined)
+      problem(key, `left out ${under}: the published code removes single weights only`);
   }
   if (line.progressive !== undefined) {
-    problem('progressive', `left out ${under}: pruning during training follows the exact rules only`);
+    problem(
+      'progressive',
+      `left out ${under}: pruning during training follows the exact rules only`,
+    );
   }
-  if (line.schedule?.includes('cubic')) problem('schedule', `exponential or linear ${under}: the published code has no other`);
+  if (line.schedule?.includes('cubic'))
+    problem('schedule', `exponential or linear ${under}: the published code has no other`);
 }

@@ -13,19 +13,26 @@ import type { AdapterKindName } from './adapter-kinds';
 import type { Progressive, TrainSettings } from './sweep-config';
 
 /**
- * What holds for every key that a sweep file leaves out. All defaults are here, but for what a kind of adapter (adapter-kinds.ts) or a
- * pruner (pruners.ts) has of its own; nothing else in the project has any.
+ * What holds for every key that a sweep file leaves out. All defaults are here, but for what a kind
+ * of adapter (adapter-kinds.ts) or a pruner (pruners.ts) has of its own; nothing else in the
+ * project has any.
  */
 
 export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';
 /**
- * By the kind of device that the trainer computes on, for encoders and encoder–decoders alike. A GPU is
- * several times as fast in bf16; on a CPU, where that gains less than twice, results that other
- * machines come to as well are worth more.
+ * By the kind of device that the trainer computes on, for encoders and encoder–decoders alike. A
+ * GPU is several times as fast in bf16; on a CPU, where that gains less than twice, results that
+ * other machines come to as well are worth more.
  */
-export const DEFAULT_PRECISION: Readonly<Record<'cpu' | 'cuda', Precision>> = { cpu: 'float32', cuda: 'bf16' };
+export const DEFAULT_PRECISION: Readonly<Record<'cpu' | 'cuda', Precision>> = {
+  cpu: 'float32',
+  cuda: 'bf16',
+};
 export const DEFAULT_SEEDS: readonly number[] = [1, 2, 3];
-/** Of question answering that of the official scripts (Devlin 2019), as doc_stride; of documents to summarize that of He et al. (2022). */
+/**
+ * Of question answering that of the official scripts (Devlin 2019), as doc_stride; of documents to
+ * summarize that of He et al. (2022).
+ */
 export const DEFAULT_MAX_LENGTH: Record<TaskKind, number> = {
   classification: 128,
   regression: 128,
@@ -36,36 +43,62 @@ export const DEFAULT_DOC_STRIDE = 128;
 /** Of summaries to learn from, as in the scripts of He et al. (2022). */
 export const DEFAULT_MAX_TARGET_LENGTH = 128;
 /**
- * The numbers of SparseAdapter's script for XSum. Transformers' max_length, which it sets, counts the token that decoding starts
- * with, and its
- * min_length counts that one too: here neither does, so that at most one token more is generated than there.
+ * The numbers of SparseAdapter's script for XSum. Transformers' max_length, which it sets, counts
+ * the token that decoding starts with, and its min_length counts that one too: here neither does,
+ * so that at most one token more is generated than there.
  */
-export const DEFAULT_GENERATION: GenerationConfig = { beams: 6, min_length: 10, max_length: 60, no_repeat_ngram: 3, length_penalty: 1 };
+export const DEFAULT_GENERATION: GenerationConfig = {
+  beams: 6,
+  min_length: 10,
+  max_length: 60,
+  no_repeat_ngram: 3,
+  length_penalty: 1,
+};
 /** Of summarization, as in the scripts of He et al. (2022). */
 export const DEFAULT_LABEL_SMOOTHING = 0.1;
-/** Of tasks with files of their own; published ones have their official metrics, and so have questions and summaries. */
-export const DEFAULT_METRICS: Record<Exclude<TaskKind, 'question_answering' | 'summarization'>, readonly string[]> = {
+/**
+ * Of tasks with files of their own; published ones have their official metrics, and so have
+ * questions and summaries.
+ */
+export const DEFAULT_METRICS: Record<
+  Exclude<TaskKind, 'question_answering' | 'summarization'>,
+  readonly string[]
+> = {
   classification: ['accuracy'],
   regression: ['pearson', 'spearman'],
 };
 export const DEFAULT_SCOPE: PruneScope = 'global';
-/** Training rows behind one gradient of snip or grasp: enough that a few hundred thousand scores are not decided by single rows. */
+/**
+ * Training rows behind one gradient of snip or grasp: enough that a few hundred thousand scores are
+ * not decided by single rows.
+ */
 export const DEFAULT_SCORING_ROWS = 128;
 /** Of grasp, as in its paper (Wang et al. 2020). */
 export const DEFAULT_TEMPERATURE = 200;
-/** Of `compat: official`: the published code scores on so many rows for each output (`prune_dataset_ratio`), and divides the logits by nothing. */
+/**
+ * Of `compat: official`: the published code scores on so many rows for each output
+ * (`prune_dataset_ratio`), and divides the logits by nothing.
+ */
 export const OFFICIAL_ROWS_PER_LABEL = 10;
 export const OFFICIAL_TEMPERATURE = 1;
 export const DEFAULT_PRUNE_SCHEDULE: PruneSchedule = 'exponential';
-/** Of pruning during training: after an epoch that learns what is worth keeping, a round an epoch. */
+/**
+ * Of pruning during training: after an epoch that learns what is worth keeping, a round an epoch.
+ */
 export const DEFAULT_PROGRESSIVE: Progressive = { begin_epoch: 1, every_epochs: 1 };
 export const DEFAULT_CONTROL: MaskControl = 'none';
 
 export const DEFAULT_ADAPTER_KIND: AdapterKindName = 'houlsby';
 
-/** SparseAdapter's official code: norm before, scale 1, "bert" init for every kind, an MLP of 800 behind a prefix. LoRA's α is that of Hu et al. (2021)
- * for RoBERTa large at rank 8 (the official code has 32). */
-export const DEFAULT_ADAPTER: Omit<AdapterConfig, 'attention' | 'ffn' | 'attention_bottleneck' | 'ffn_bottleneck' | 'unfrozen'> = {
+/**
+ * SparseAdapter's official code: norm before, scale 1, "bert" init for every kind, an MLP of 800
+ * behind a prefix. LoRA's α is that of Hu et al. (2021) for RoBERTa large at rank 8 (the official
+ * code has 32).
+ */
+export const DEFAULT_ADAPTER: Omit<
+  AdapterConfig,
+  'attention' | 'ffn' | 'attention_bottleneck' | 'ffn_bottleneck' | 'unfrozen'
+> = {
   scale: 1,
   norm: 'before',
   activation: 'relu',
@@ -75,12 +108,18 @@ export const DEFAULT_ADAPTER: Omit<AdapterConfig, 'attention' | 'ffn' | 'attenti
   prefix_hidden: 800,
 };
 
-/** Of `compat: official`, what the published code has where DEFAULT_ADAPTER has something else: LoRA's α, and how LoRA is drawn where nothing else is
- * (here one init holds for all matrices of an adapter). */
+/**
+ * Of `compat: official`, what the published code has where DEFAULT_ADAPTER has something else:
+ * LoRA's α, and how LoRA is drawn where nothing else is (here one init holds for all matrices of an
+ * adapter).
+ */
 export const OFFICIAL_LORA = { lora_alpha: 32, init: 'zero_up' } as const;
 
-/** r of each module: SparseAdapter's official code for bottlenecks, Hu et al. (2021) for LoRA, He et al. (2022) for the prefix, as in MAM, Lester et
- * al. (2021) for the prompt: little is gained beyond 20 tokens. */
+/**
+ * r of each module: SparseAdapter's official code for bottlenecks, Hu et al. (2021) for LoRA, He et
+ * al. (2022) for the prefix, as in MAM, Lester et al. (2021) for the prompt: little is gained
+ * beyond 20 tokens.
+ */
 export const DEFAULT_BOTTLENECK: Record<Exclude<AttentionModule | FfnModule, 'none'>, number> = {
   sequential: 64,
   parallel: 64,
@@ -90,8 +129,10 @@ export const DEFAULT_BOTTLENECK: Record<Exclude<AttentionModule | FfnModule, 'no
   prompt: 20,
 };
 
-/** Weight decay as in the official code. Learning rate and dropout are for the small default backbone (docs/results.md says how they were found); the
- * paper's are in profile `paper`. */
+/**
+ * Weight decay as in the official code. Learning rate and dropout are for the small default
+ * backbone (docs/results.md says how they were found); the paper's are in profile `paper`.
+ */
 export const DEFAULT_TRAIN: TrainSettings = {
   epochs: 4,
   steps: null,

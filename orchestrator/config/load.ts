@@ -5,12 +5,18 @@ import type { z } from 'zod';
 import { packageRoot } from '../runtime/paths';
 import { checkCompare } from './check-compare';
 import { checkSummaries } from './check-summaries';
-import { ConfigError, type Problem } from './errors';
+import { ConfigError, type Problem } from '../base/errors';
 import { findTasks } from './own-task';
 import { describeIssues, type DocumentProblem } from './problems';
 import { completeConfig, mergeSettings } from './resolve';
-import { documentSchema, settingsSchema, type SweepDocument, type SweepSettings, type SweepSettingsInput } from './schema';
-import { suggestion } from './suggest';
+import {
+  documentSchema,
+  settingsSchema,
+  type SweepDocument,
+  type SweepSettings,
+  type SweepSettingsInput,
+} from './schema';
+import { suggestion } from '../base/suggest';
 import type { SweepConfig } from './sweep-config';
 import { ownTaskNames } from './task-schema';
 
@@ -35,7 +41,9 @@ export function loadSweepConfig(nameOrFile: string, options: LoadOptions = {}): 
     throw new ConfigError(
       yaml.errors.map((error) => ({
         where: `${file}:${lines.linePos(error.pos[0]).line}`,
-        message: `is not valid YAML: ${error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')}`,
+        message:
+          'is not valid YAML: ' +
+          `${error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')}`,
       })),
     );
   }
@@ -48,7 +56,9 @@ export function loadSweepConfig(nameOrFile: string, options: LoadOptions = {}): 
   return buildConfig(name, file, document, options, (path) => locate(yaml, lines, file, path));
 }
 
-/** A sweep that a command makes from its flags, with no file behind it. Same checks, same defaults. */
+/**
+ * A sweep that a command makes from its flags, with no file behind it. Same checks, same defaults.
+ */
 export function sweepConfigFrom(name: string, settings: SweepSettingsInput): SweepConfig {
   return buildConfig(name, null, {}, { overrides: settings }, () => name);
 }
@@ -68,52 +78,86 @@ function buildConfig(
     const chosen = Object.hasOwn(profiles, profile) ? profiles[profile] : undefined;
     if (chosen === undefined) {
       const names = Object.keys(profiles);
-      const known = names.length === 0 ? 'the file has no profiles' : `there are ${names.join(', ')}${suggestion(profile, names)}`;
+      const known =
+        names.length === 0
+          ? 'the file has no profiles'
+          : `there are ${names.join(', ')}${suggestion(profile, names)}`;
       throw new ConfigError({ where, message: `profile "${profile}" is not there; ${known}` });
     }
     settings = mergeSettings(settings, chosen);
     if (chosen.compare !== undefined) comparePath = ['profiles', profile, 'compare'];
     if (chosen.tasks !== undefined) tasksPath = ['profiles', profile, 'tasks'];
   }
-  const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
-  const over = check(settingsSchema(ownTaskNames(document), settings.compat ?? 'none'), given, (problem) => ({
-    where: 'command line',
-    message: problem.message,
-  }));
+  const given = Object.fromEntries(
+    Object.entries(overrides).filter(([, value]) => value !== undefined),
+  );
+  const over = check(
+    settingsSchema(ownTaskNames(document), settings.compat ?? 'none'),
+    given,
+    (problem) => ({
+      where: 'command line',
+      message: problem.message,
+    }),
+  );
   settings = mergeSettings(settings, over);
   if (settings.tasks === undefined) {
-    throw new ConfigError({ where, message: 'tasks: is missing; must be a list of task names, for example [mrpc, rte]' });
+    throw new ConfigError({
+      where,
+      message: 'tasks: is missing; must be a list of task names, for example [mrpc, rte]',
+    });
   }
   rejectRepeatedTasks(where, settings.tasks);
-  const originOf = (line: number) => (over.compare === undefined ? whereIs([...comparePath, line]) : 'command line');
+  const originOf = (line: number) =>
+    over.compare === undefined ? whereIs([...comparePath, line]) : 'command line';
   const { tasks: written } = settings;
   const described = document.tasks ?? [];
   const tasks = findTasks(written, described, file, (task) =>
-    whereIs(described.includes(task) ? ['tasks', described.indexOf(task)] : [...tasksPath, written.indexOf(task)]),
+    whereIs(
+      described.includes(task)
+        ? ['tasks', described.indexOf(task)]
+        : [...tasksPath, written.indexOf(task)],
+    ),
   );
   const config = completeConfig(name, file, { ...settings, tasks }, profile, profiles, originOf);
   const whereWritten = (path: readonly string[]) => {
     if (isWritten(over, path)) return 'command line';
-    return whereIs(profile !== null && isWritten(profiles[profile], path) ? ['profiles', profile, ...path] : path);
+    return whereIs(
+      profile !== null && isWritten(profiles[profile], path)
+        ? ['profiles', profile, ...path]
+        : path,
+    );
   };
-  const found = [...checkCompare(config.compare), ...checkSummaries(settings, tasks, config, whereWritten)];
+  const found = [
+    ...checkCompare(config.compare),
+    ...checkSummaries(settings, tasks, config, whereWritten),
+  ];
   if (found.length > 0) throw new ConfigError(found);
   return config;
 }
 
 function isWritten(settings: unknown, path: readonly string[]): boolean {
-  return path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], settings) !== undefined;
+  return (
+    path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], settings) !==
+    undefined
+  );
 }
 
 function rejectRepeatedTasks(where: string, tasks: NonNullable<SweepSettings['tasks']>): void {
   const names = tasks.map((task) => task.name);
   const repeated = names.find((name, i) => names.indexOf(name) !== i);
   if (repeated !== undefined) {
-    throw new ConfigError({ where, message: `tasks: ${repeated} is there twice; name each task once` });
+    throw new ConfigError({
+      where,
+      message: `tasks: ${repeated} is there twice; name each task once`,
+    });
   }
 }
 
-function check<T extends z.ZodType>(schema: T, value: unknown, toProblem: (problem: DocumentProblem) => Problem): z.output<T> {
+function check<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  toProblem: (problem: DocumentProblem) => Problem,
+): z.output<T> {
   const result = schema.safeParse(value);
   if (!result.success) {
     throw new ConfigError(describeIssues(result.error.issues, value).map(toProblem));
@@ -122,9 +166,15 @@ function check<T extends z.ZodType>(schema: T, value: unknown, toProblem: (probl
 }
 
 /** `file:line` of the value at a path, or of the nearest thing around it. */
-function locate(yaml: Document, lines: LineCounter, file: string, path: readonly PropertyKey[]): string {
+function locate(
+  yaml: Document,
+  lines: LineCounter,
+  file: string,
+  path: readonly PropertyKey[],
+): string {
   for (let length = path.length; length >= 0; length--) {
-    const node = yaml.getIn(path.slice(0, length), true) as { range?: [number, number, number] | null } | undefined;
+    const node = yaml.getIn(path.slice(0, length), true) as
+      { range?: [number, number, number] | null } | undefined;
     if (node?.range) {
       return `${file}:${lines.linePos(node.range[0]).line}`;
     }
@@ -137,7 +187,9 @@ function findSweepFile(nameOrFile: string): string {
     if (!existsSync(nameOrFile) || !statSync(nameOrFile).isFile()) {
       throw new ConfigError({
         where: nameOrFile,
-        message: 'there is no such file; give the path of a sweep file, or the name of one in configs/sweeps',
+        message:
+          'there is no such file; give the path of a sweep file, or the name of one in ' +
+          'configs/sweeps',
       });
     }
     return nameOrFile;
@@ -149,7 +201,10 @@ function findSweepFile(nameOrFile: string): string {
     .sort();
   if (!names.includes(nameOrFile)) {
     const known = `there are ${names.join(', ')}${suggestion(nameOrFile, names)}`;
-    throw new ConfigError({ where: folder, message: `no sweep is named "${nameOrFile}"; ${known} (or give a path that ends in .yaml)` });
+    throw new ConfigError({
+      where: folder,
+      message: `no sweep is named "${nameOrFile}"; ${known} (or give a path that ends in .yaml)`,
+    });
   }
   return join(folder, `${nameOrFile}.yaml`);
 }

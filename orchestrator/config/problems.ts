@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { suggestion } from './suggest';
+import { suggestion } from '../base/suggest';
 
 type Path = readonly PropertyKey[];
 
@@ -10,24 +10,47 @@ export interface DocumentProblem {
   message: string;
 }
 
-/** Says what the schema found, each problem with its path, the value and what is allowed; a misspelt key with the one it is near to. */
-export function describeIssues(issues: readonly z.core.$ZodIssue[], document: unknown): DocumentProblem[] {
+/**
+ * Says what the schema found, each problem with its path, the value and what is allowed; a misspelt
+ * key with the one it is near to.
+ */
+export function describeIssues(
+  issues: readonly z.core.$ZodIssue[],
+  document: unknown,
+): DocumentProblem[] {
   return issues.flatMap((issue) => {
     const path = asWritten(issue.path, document);
     if (issue.code === 'unrecognized_keys') {
       const allowed = issue.message.split(', ');
-      return issue.keys.map((key) => ({ path: [...path, key], message: `${formatPath([...path, key])} ${unknownKey(key, allowed)}` }));
+      return issue.keys.map((key) => ({
+        path: [...path, key],
+        message: `${formatPath([...path, key])} ${unknownKey(key, allowed)}`,
+      }));
     }
     const value = valueAt(path, document);
     if (value === undefined && issue.code === 'custom') {
-      return [{ path: path.slice(0, -1), message: `${formatPath(path)}: must be ${issue.message}` }];
+      return [
+        { path: path.slice(0, -1), message: `${formatPath(path)}: must be ${issue.message}` },
+      ];
     }
     if (value === undefined) {
-      return [{ path: path.slice(0, -1), message: `${formatPath(path)}: is missing; must be ${issue.message}` }];
+      return [
+        {
+          path: path.slice(0, -1),
+          message: `${formatPath(path)}: is missing; must be ${issue.message}`,
+        },
+      ];
     }
-    const words = issue.message.startsWith('one of ') ? issue.message.slice('one of '.length).split(', ') : [];
+    const words = issue.message.startsWith('one of ')
+      ? issue.message.slice('one of '.length).split(', ')
+      : [];
     const near = typeof value === 'string' ? suggestion(value, words) : '';
-    return [{ path, message: `${formatPath(path)}: ${formatValue(value)} is not allowed; must be ${issue.message}${near}` }];
+    return [
+      {
+        path,
+        message: `${formatPath(path)}: ${formatValue(value)} is not allowed; must be ${issue.message}${near}`,
+      },
+    ];
   });
 }
 
@@ -35,7 +58,10 @@ function unknownKey(key: string, allowed: readonly string[]): string {
   return `is not a key here${suggestion(key, allowed)} (allowed: ${allowed.join(', ')})`;
 }
 
-/** The schema sees lists of one where the user wrote a value, and maps where the user wrote a name: cut the path where the document ends. */
+/**
+ * The schema sees lists of one where the user wrote a value, and maps where the user wrote a name:
+ * cut the path where the document ends.
+ */
 function asWritten(path: Path, document: unknown): Path {
   const written: PropertyKey[] = [];
   let value = document;
@@ -51,7 +77,10 @@ function asWritten(path: Path, document: unknown): Path {
 }
 
 function valueAt(path: Path, document: unknown): unknown {
-  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], document);
+  return path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    document,
+  );
 }
 
 function isMap(value: unknown): boolean {
@@ -60,7 +89,10 @@ function isMap(value: unknown): boolean {
 
 /** `compare[1].sparsity`; the whole document is `the file`. */
 export function formatPath(path: Path): string {
-  const text = path.reduce<string>((prefix, key) => `${prefix}${typeof key === 'number' ? `[${key}]` : `.${String(key)}`}`, '');
+  const text = path.reduce<string>(
+    (prefix, key) => `${prefix}${typeof key === 'number' ? `[${key}]` : `.${String(key)}`}`,
+    '',
+  );
   return text === '' ? 'the whole' : text.replace(/^\./, '');
 }
 

@@ -1,7 +1,15 @@
 /** What each pruner uses. Pure. */
 import type { MaskRules, Pruner } from '../sweep/types';
 
-export const PRUNER_NAMES = ['none', 'rand', 'mag', 'snip', 'er', 'grasp', 'synflow'] as const satisfies readonly Pruner[];
+export const PRUNER_NAMES = [
+  'none',
+  'rand',
+  'mag',
+  'snip',
+  'er',
+  'grasp',
+  'synflow',
+] as const satisfies readonly Pruner[];
 
 /** Which pruners use a key; for the others it has one value and stands for nothing. */
 export const USED_BY = {
@@ -15,8 +23,8 @@ export function uses(pruner: Pruner, key: keyof typeof USED_BY): boolean {
 }
 
 /**
- * Rounds where a sweep file names none: 100 for synflow (Tanaka 2020), which removes whole layers in fewer; one pass for the others, and for
- * all in the published code (`prune_epochs`).
+ * Rounds where a sweep file names none: 100 for synflow (Tanaka 2020), which removes whole layers
+ * in fewer; one pass for the others, and for all in the published code (`prune_epochs`).
  */
 export function defaultRounds(pruner: Pruner, rules: MaskRules): number {
   return pruner === 'synflow' && rules === 'exact' ? 100 : 1;

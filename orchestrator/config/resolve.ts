@@ -10,14 +10,23 @@ import type { SweepDocument, SweepSettings } from './schema';
 import type { CompareLine, SweepConfig, TrainSettings } from './sweep-config';
 import type { TrainKeys } from './task-schema';
 
-/** `over` laid on `base`: maps (adapter, train, generation) key by key, everything else as a whole. */
+/**
+ * `over` laid on `base`: maps (adapter, train, generation) key by key, everything else as a whole.
+ */
 export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSettings {
   return {
     ...base,
     ...over,
-    adapter: base.adapter && over.adapter ? mergeAdapter(base.adapter, over.adapter) : (over.adapter ?? base.adapter),
-    train: base.train && over.train ? mergeTrain(base.train, over.train) : (over.train ?? base.train),
-    generation: base.generation && over.generation ? { ...base.generation, ...over.generation } : (over.generation ?? base.generation),
+    adapter:
+      base.adapter && over.adapter
+        ? mergeAdapter(base.adapter, over.adapter)
+        : (over.adapter ?? base.adapter),
+    train:
+      base.train && over.train ? mergeTrain(base.train, over.train) : (over.train ?? base.train),
+    generation:
+      base.generation && over.generation
+        ? { ...base.generation, ...over.generation }
+        : (over.generation ?? base.generation),
   };
 }
 
@@ -33,8 +42,16 @@ export function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
 
 function completeTrain(keys: TrainKeys, kind: TaskKind): TrainSettings {
   const { epochs, steps, label_smoothing = defaults.DEFAULT_LABEL_SMOOTHING, ...rest } = keys;
-  const length = steps !== undefined ? { epochs: null, steps } : { epochs: epochs ?? defaults.DEFAULT_TRAIN.epochs, steps: null };
-  return { ...defaults.DEFAULT_TRAIN, ...rest, ...length, ...(kind === 'summarization' ? { label_smoothing } : {}) };
+  const length =
+    steps !== undefined
+      ? { epochs: null, steps }
+      : { epochs: epochs ?? defaults.DEFAULT_TRAIN.epochs, steps: null };
+  return {
+    ...defaults.DEFAULT_TRAIN,
+    ...rest,
+    ...length,
+    ...(kind === 'summarization' ? { label_smoothing } : {}),
+  };
 }
 
 /** Every adapter that a line stands for: the product of its lists, the last key varying fastest. */
@@ -48,22 +65,30 @@ function lineAdapters(base: AdapterKeys, line: CompareKeys, compat: Compat): Ada
   return overrides.map((over) => completeAdapter(mergeAdapter(base, over), compat));
 }
 
-function completeLine(base: AdapterKeys, line: CompareKeys, origin: string, compat: Compat): CompareLine {
+function completeLine(
+  base: AdapterKeys,
+  line: CompareKeys,
+  origin: string,
+  compat: Compat,
+): CompareLine {
   const official = compat === 'official';
   const sparsity = line.sparsity ?? [];
   return {
     origin,
     pruner: line.pruner,
     rules: official ? 'official' : 'exact',
-    // The published code computes 1.0 − value in float64 and cuts that part. A trainer gets density as 1 − (1 − value) and cuts 1 − density of the
-    // weights: the same double, since of the two subtractions that follow the first neither rounds (Sterbenz's lemma).
+    // The published code computes 1.0 − value in float64 and cuts that part. A trainer gets density
+    // as 1 − (1 − value) and cuts 1 − density of the weights: the same double, since of the two
+    // subtractions that follow the first neither rounds (Sterbenz's lemma).
     sparsity: official ? sparsity.map((kept) => 1 - kept) : sparsity,
     n_m: line.n_m ?? [],
     structure: line.structure ?? ['weights'],
     large_sparse: line.large_sparse !== undefined,
     scope: line.scope ?? [defaults.DEFAULT_SCOPE],
     scoring_rows: line.scoring_rows ?? (official ? null : [defaults.DEFAULT_SCORING_ROWS]),
-    temperature: line.temperature ?? [official ? defaults.OFFICIAL_TEMPERATURE : defaults.DEFAULT_TEMPERATURE],
+    temperature: line.temperature ?? [
+      official ? defaults.OFFICIAL_TEMPERATURE : defaults.DEFAULT_TEMPERATURE,
+    ],
     rounds: line.rounds ?? null,
     schedule: line.schedule ?? [defaults.DEFAULT_PRUNE_SCHEDULE],
     progressive: line.progressive ? { ...defaults.DEFAULT_PROGRESSIVE, ...line.progressive } : null,
@@ -93,10 +118,16 @@ export function completeConfig(
     name,
     file,
     profile,
-    profiles: Object.entries(profiles ?? {}).map(([key, value]) => ({ name: key, description: value.description ?? '' })),
+    profiles: Object.entries(profiles ?? {}).map(([key, value]) => ({
+      name: key,
+      description: value.description ?? '',
+    })),
     backbone: settings.backbone ?? defaults.DEFAULT_BACKBONE,
     precision: settings.precision ?? null,
-    tasks: settings.tasks.map((task) => ({ ...task, train: completeTrain(mergeTrain(train, task.train), kindOf(task)) })),
+    tasks: settings.tasks.map((task) => ({
+      ...task,
+      train: completeTrain(mergeTrain(train, task.train), kindOf(task)),
+    })),
     compare: (settings.compare ?? [{ pruner: ['none'] }]).map((line, i) =>
       completeLine(adapter, line, originOf(i), settings.compat ?? 'none'),
     ),

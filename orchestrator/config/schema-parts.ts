@@ -21,7 +21,10 @@ export function real(allowed: string, holds: (value: number) => boolean) {
 }
 
 export function whole(min: number, max: number) {
-  const allowed = max === Number.MAX_SAFE_INTEGER ? `a whole number of at least ${min}` : `a whole number from ${min} to ${max}`;
+  const allowed =
+    max === Number.MAX_SAFE_INTEGER
+      ? `a whole number of at least ${min}`
+      : `a whole number from ${min} to ${max}`;
   return real(allowed, (value) => Number.isSafeInteger(value) && value >= min && value <= max);
 }
 
@@ -37,13 +40,17 @@ export function chosenBy<T extends z.ZodType>(choose: (value: unknown) => T) {
 
 export function map<T extends z.ZodRawShape>(shape: T) {
   const keys = Object.keys(shape).join(', ');
-  return z.strictObject(shape, { error: (issue) => (issue.code === 'unrecognized_keys' ? keys : `a map with keys among ${keys}`) });
+  return z.strictObject(shape, {
+    error: (issue) => (issue.code === 'unrecognized_keys' ? keys : `a map with keys among ${keys}`),
+  });
 }
 
 export const positive = real('a number above 0', (value) => value > 0);
 export const notNegative = real('a number of at least 0', (value) => value >= 0);
 export const fraction = real('a number in [0, 1)', (value) => value >= 0 && value < 1);
-/** What the code published with SparseAdapter calls sparsity. 1 − value is a sparsity, so below 1. */
+/**
+ * What the code published with SparseAdapter calls sparsity. 1 − value is a sparsity, so below 1.
+ */
 export const keptFraction = real(
   'under compat official a number in (0, 1], the fraction of weights kept',
   (value) => value > 0 && value <= 1 && 1 - value < 1,

@@ -10,9 +10,12 @@ import { generation } from './generation-schema';
 
 const rows = z.union([count, z.literal('all')], { error: 'a whole number of at least 1, or all' });
 
-const seeds = list(whole(0, Number.MAX_SAFE_INTEGER)).refine((value) => new Set(value).size === value.length, {
-  error: 'a list of different seeds',
-});
+const seeds = list(whole(0, Number.MAX_SAFE_INTEGER)).refine(
+  (value) => new Set(value).size === value.length,
+  {
+    error: 'a list of different seeds',
+  },
+);
 
 /** What a sweep file and each of its profiles may say. `compat`: what holds there. */
 const settings = (ownNames: readonly string[], compat: Compat) => ({
@@ -32,12 +35,20 @@ const settings = (ownNames: readonly string[], compat: Compat) => ({
   train: train.optional(),
 });
 
-/** Of what a command's flags say. `ownNames`: the file's tasks that they may name beside the published ones; `compat`: the file's. */
+/**
+ * Of what a command's flags say. `ownNames`: the file's tasks that they may name beside the
+ * published ones; `compat`: the file's.
+ */
 export const settingsSchema = (ownNames: readonly string[], compat: Compat) =>
   chosenBy((value) => map(settings(ownNames, compatOf(value, compat))));
 
 const profileSchema = (ownNames: readonly string[], compat: Compat) =>
-  chosenBy((value) => map({ description: z.string({ error: 'a text' }).optional(), ...settings(ownNames, compatOf(value, compat)) }));
+  chosenBy((value) =>
+    map({
+      description: z.string({ error: 'a text' }).optional(),
+      ...settings(ownNames, compatOf(value, compat)),
+    }),
+  );
 
 export const documentSchema = (ownNames: readonly string[]) =>
   chosenBy((value) => {
@@ -45,11 +56,22 @@ export const documentSchema = (ownNames: readonly string[]) =>
     return map({
       name: identifier.optional(),
       ...settings(ownNames, compat),
-      profiles: z.record(z.string(), profileSchema(ownNames, compat), { error: 'a map of names to settings' }).optional(),
+      profiles: z
+        .record(z.string(), profileSchema(ownNames, compat), {
+          error: 'a map of names to settings',
+        })
+        .optional(),
     }).superRefine(({ compare, profiles = {} }, context) => {
       for (const [name, profile] of Object.entries(profiles)) {
-        if (profile.compat === undefined || profile.compat === compat || compare === undefined || profile.compare !== undefined) continue;
-        const message = 'beside a compare of its own: the sparsity of the lines above would mean something else';
+        if (
+          profile.compat === undefined ||
+          profile.compat === compat ||
+          compare === undefined ||
+          profile.compare !== undefined
+        )
+          continue;
+        const message =
+          'beside a compare of its own: the sparsity of the lines above would mean something else';
         context.addIssue({ code: 'custom', path: ['profiles', name, 'compat'], message });
       }
     });

@@ -14,7 +14,10 @@ import type {
   TrainConfig,
 } from '../sweep/types';
 
-/** Training as a user states it: a length in epochs or in steps (exactly one is not null), the rest as in a trial. */
+/**
+ * Training as a user states it: a length in epochs or in steps (exactly one is not null), the rest
+ * as in a trial.
+ */
 export interface TrainSettings extends Omit<TrainConfig, 'total_steps'> {
   epochs: number | null;
   steps: number | null;
@@ -65,7 +68,10 @@ export interface OwnSummariesConfig extends OwnFiles {
   metrics: string[];
 }
 
-/** When the rounds of pruning during training take place, in epochs: the first, and each of the others after the one before it. */
+/**
+ * When the rounds of pruning during training take place, in epochs: the first, and each of the
+ * others after the one before it.
+ */
 export interface Progressive {
   begin_epoch: number;
   every_epochs: number;
@@ -78,20 +84,32 @@ export interface CompareLine {
   pruner: Pruner[];
   /** Official in a sweep of `compat: official`. */
   rules: MaskRules;
-  /** The fraction removed, whatever the file's meaning of the word. Empty where the pruner is none, for N:M and for Large-Sparse. */
+  /**
+   * The fraction removed, whatever the file's meaning of the word. Empty where the pruner is none,
+   * for N:M and for Large-Sparse.
+   */
   sparsity: number[];
   /** Empty where the line does not say n_m. */
   n_m: Pick<PruneConfig, 'group_kept' | 'group_size'>[];
   /** Where the line does not say n_m. */
   structure: ('weights' | 'units')[];
-  /** Whether sparsity is chosen so that each of the adapters keeps as many weights as the sweep's dense reference (Large-Sparse). */
+  /**
+   * Whether sparsity is chosen so that each of the adapters keeps as many weights as the sweep's
+   * dense reference (Large-Sparse).
+   */
   large_sparse: boolean;
   scope: PruneScope[];
-  /** Only snip and grasp use it; null: ten for each output of the task, as the published code has it. */
+  /**
+   * Only snip and grasp use it; null: ten for each output of the task, as the published code has
+   * it.
+   */
   scoring_rows: number[] | null;
   /** Only grasp uses it. */
   temperature: number[];
-  /** Only snip, grasp and synflow use it, and during training every pruner; null: each pruner's own default. */
+  /**
+   * Only snip, grasp and synflow use it, and during training every pruner; null: each pruner's own
+   * default.
+   */
   rounds: number[] | null;
   schedule: PruneSchedule[];
   /** null: pruning is at initialization. */

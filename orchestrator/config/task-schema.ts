@@ -1,9 +1,23 @@
-/** The tasks of a sweep file: published ones by their names, and the user's own with their files and columns. */
+/**
+ * The tasks of a sweep file: published ones by their names, and the user's own with their files and
+ * columns.
+ */
 import { z } from 'zod';
 import { PUBLISHED_TASK_NAMES } from '../data/published-tasks';
 import { QUESTION_METRICS } from '../data/squad-tasks';
 import { SUMMARY_METRICS } from '../data/summary-tasks';
-import { choice, chosenBy, count, fraction, list, map, notNegative, positive, text, whole } from './schema-parts';
+import {
+  choice,
+  chosenBy,
+  count,
+  fraction,
+  list,
+  map,
+  notNegative,
+  positive,
+  text,
+  whole,
+} from './schema-parts';
 
 /** What a task of one's own may be measured by. */
 export const OWN_TASK_METRICS = {
@@ -28,10 +42,14 @@ export const train = map({
   dropout: fraction.optional(),
   attention_dropout: fraction.optional(),
   label_smoothing: fraction.optional(),
-}).refine((value) => value.epochs === undefined || value.steps === undefined, { error: 'a map with epochs or steps, not both' });
+}).refine((value) => value.epochs === undefined || value.steps === undefined, {
+  error: 'a map with epochs or steps, not both',
+});
 
 /** Names of sweeps and tasks: they become parts of file names. */
-export const identifier = z.string({ error: 'a text' }).regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'up to 40 of a–z, 0–9 and -');
+export const identifier = z
+  .string({ error: 'a text' })
+  .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'up to 40 of a–z, 0–9 and -');
 
 const file = (more: string, formats: readonly string[] = TABLES) => {
   const endings = formats.map((format) => `.${format}`);
@@ -39,16 +57,24 @@ const file = (more: string, formats: readonly string[] = TABLES) => {
   return z.string({ error }).regex(new RegExp(`.\\.(${formats.join('|')})$`, 'i'), { error });
 };
 const TABLES = ['csv', 'tsv', 'jsonl', 'parquet'];
-const SETTINGS_ELSEWHERE = '; the training settings of a task with files of its own are under settings';
+const SETTINGS_ELSEWHERE =
+  '; the training settings of a task with files of its own are under settings';
 
-const ownName = identifier.refine((name) => !(PUBLISHED_TASK_NAMES as readonly string[]).includes(name), {
-  error: 'another name: a task with a kind and files of its own may not have the name of a published one',
-});
+const ownName = identifier.refine(
+  (name) => !(PUBLISHED_TASK_NAMES as readonly string[]).includes(name),
+  {
+    error:
+      'another name: a task with a kind and files of its own may not have the name of a ' +
+      'published one',
+  },
+);
 const metricNames = list(z.string({ error: 'a text' })).optional();
 
 const ownRows = map({
   name: ownName,
-  kind: z.enum(['classification', 'regression'], { error: `one of ${Object.keys(OWN_TASK_METRICS).join(', ')}` }),
+  kind: z.enum(['classification', 'regression'], {
+    error: `one of ${Object.keys(OWN_TASK_METRICS).join(', ')}`,
+  }),
   train: file(SETTINGS_ELSEWHERE),
   validation: file(''),
   text: list(text).refine((names) => names.length <= 2 && new Set(names).size === names.length, {
@@ -58,7 +84,8 @@ const ownRows = map({
   metrics: metricNames,
   settings: train.optional(),
 }).superRefine((task, context) => {
-  if (task.text.includes(task.label)) problem(context, ['label'], 'a column that is not among text');
+  if (task.text.includes(task.label))
+    problem(context, ['label'], 'a column that is not among text');
   checkMetrics(task, context);
 });
 
@@ -77,13 +104,19 @@ const ownQuestions = map({
   metrics: metricNames,
   settings: train.optional(),
 }).superRefine((task, context) => {
-  const tables = [task.train, task.validation].some((path) => TABLES.some((format) => path.toLowerCase().endsWith(`.${format}`)));
+  const tables = [task.train, task.validation].some((path) =>
+    TABLES.some((format) => path.toLowerCase().endsWith(`.${format}`)),
+  );
   const named = QUESTION_COLUMNS.filter((key) => task[key] !== undefined);
-  if (!tables && named.length > 0) problem(context, [named[0]!], "left out: files in SQuAD's JSON have its names");
+  if (!tables && named.length > 0)
+    problem(context, [named[0]!], "left out: files in SQuAD's JSON have its names");
   for (const key of ['question', 'context', 'answer'] as const) {
-    if (tables && task[key] === undefined) problem(context, [key], 'there for tables: the name of a column');
+    if (tables && task[key] === undefined)
+      problem(context, [key], 'there for tables: the name of a column');
   }
-  const twice = named.find((key, i) => named.slice(0, i).some((other) => task[other] === task[key]));
+  const twice = named.find((key, i) =>
+    named.slice(0, i).some((other) => task[other] === task[key]),
+  );
   if (twice !== undefined) problem(context, [twice], 'a column of its own');
   checkMetrics(task, context);
 });
@@ -106,33 +139,61 @@ function problem(context: z.RefinementCtx, path: PropertyKey[], message: string)
   context.addIssue({ code: 'custom', path, message });
 }
 
-function checkMetrics(task: { kind: keyof typeof OWN_TASK_METRICS; metrics?: string[] | undefined }, context: z.RefinementCtx): void {
+function checkMetrics(
+  task: { kind: keyof typeof OWN_TASK_METRICS; metrics?: string[] | undefined },
+  context: z.RefinementCtx,
+): void {
   const allowed: readonly string[] = OWN_TASK_METRICS[task.kind];
   for (const [i, name] of (task.metrics ?? []).entries()) {
     if (!allowed.includes(name)) problem(context, ['metrics', i], `one of ${allowed.join(', ')}`);
   }
-  if (new Set(task.metrics).size < (task.metrics ?? []).length) problem(context, ['metrics'], 'a list of different metrics');
+  if (new Set(task.metrics).size < (task.metrics ?? []).length)
+    problem(context, ['metrics'], 'a list of different metrics');
 }
 
-/** Any of these keys, or a file to train on, makes a task the user's own: what is missing is then asked for in its words. */
-const OWN_ONLY = ['kind', 'validation', 'text', 'label', ...QUESTION_COLUMNS, 'document', 'summary', 'metrics', 'settings'];
+/**
+ * Any of these keys, or a file to train on, makes a task the user's own: what is missing is then
+ * asked for in its words.
+ */
+const OWN_ONLY = [
+  'kind',
+  'validation',
+  'text',
+  'label',
+  ...QUESTION_COLUMNS,
+  'document',
+  'summary',
+  'metrics',
+  'settings',
+];
 
 function isOwn(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
-  return OWN_ONLY.some((key) => Object.hasOwn(value, key)) || typeof (value as { train?: unknown }).train === 'string';
+  return (
+    OWN_ONLY.some((key) => Object.hasOwn(value, key)) ||
+    typeof (value as { train?: unknown }).train === 'string'
+  );
 }
 
 /**
  * A task by its name, alone or with training settings, or the user's own in full.
  *
- * @param ownNames tasks that the file's own `tasks` describe in full: profiles and flags may name them
+ * @param ownNames tasks that the file's own `tasks` describe in full: profiles and flags may name
+ *   them
  */
 export function taskSchema(ownNames: readonly string[]) {
-  const namedTask = map({ name: choice([...PUBLISHED_TASK_NAMES, ...ownNames]), train: train.optional() });
+  const namedTask = map({
+    name: choice([...PUBLISHED_TASK_NAMES, ...ownNames]),
+    train: train.optional(),
+  });
   return z
     .unknown()
     .transform((value) => (typeof value === 'string' ? { name: value } : value))
-    .pipe(chosenBy((value): z.ZodType<NamedTask | OwnTask> => (isOwn(value) ? ownSchema(value) : namedTask)));
+    .pipe(
+      chosenBy((value): z.ZodType<NamedTask | OwnTask> =>
+        isOwn(value) ? ownSchema(value) : namedTask,
+      ),
+    );
 }
 
 function ownSchema(value: unknown): z.ZodType<OwnTask> {

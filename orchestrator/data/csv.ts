@@ -8,10 +8,12 @@ export interface TextRecord {
 }
 
 /**
- * Reads CSV as RFC 4180 describes it: commas between cells; a cell in double quotes may hold commas, line ends and doubled quotes; records
- * end in \n or \r\n. A quote inside a cell that does not begin with one is text. Lines with nothing on them are left out.
+ * Reads CSV as RFC 4180 describes it: commas between cells; a cell in double quotes may hold
+ * commas, line ends and doubled quotes; records end in \n or \r\n. A quote inside a cell that does
+ * not begin with one is text. Lines with nothing on them are left out.
  *
- * A broken record is there with its problem, and reading goes on after it; a quote that is never closed takes the rest of the file.
+ * A broken record is there with its problem, and reading goes on after it; a quote that is never
+ * closed takes the rest of the file.
  */
 export function parseCsv(content: string): TextRecord[] {
   const records: TextRecord[] = [];
@@ -20,14 +22,16 @@ export function parseCsv(content: string): TextRecord[] {
     const record: TextRecord = { number: line, cells: [], problem: null };
     for (let more = true; more;) {
       const cell = readCell(content, position);
-      if (cell.problem !== null) record.problem ??= `the quote that opens on line ${line} ${cell.problem}; ${QUOTES}`;
+      if (cell.problem !== null)
+        record.problem ??= `the quote that opens on line ${line} ${cell.problem}; ${QUOTES}`;
       record.cells.push(cell.text);
       line += cell.lineEnds;
       more = content[cell.end] === ',';
       position = cell.end + (content.startsWith('\r\n', cell.end) ? 2 : 1);
     }
     line++;
-    if (record.cells.length > 1 || record.cells[0] !== '' || record.problem !== null) records.push(record);
+    if (record.cells.length > 1 || record.cells[0] !== '' || record.problem !== null)
+      records.push(record);
   }
   return records;
 }
@@ -56,7 +60,12 @@ function readCell(content: string, begin: number): Cell {
     return { text, end: content.length, lineEnds, problem: 'is never closed' };
   }
   const end = endOfPlain(content, close + 1);
-  return { text, end, lineEnds, problem: end === close + 1 ? null : 'is closed before the end of its cell' };
+  return {
+    text,
+    end,
+    lineEnds,
+    problem: end === close + 1 ? null : 'is closed before the end of its cell',
+  };
 }
 
 const QUOTES = 'a quote inside a quoted cell must be written twice';

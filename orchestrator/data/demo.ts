@@ -1,6 +1,7 @@
 /**
- * Small rows for a first run with no data and no network: made from word lists, equal on every machine, with a structure that a few
- * hundred rows can teach. They are no GLUE rows and results on them say nothing about GLUE; reports say so on their first line.
+ * Small rows for a first run with no data and no network: made from word lists, equal on every
+ * machine, with a structure that a few hundred rows can teach. They are no GLUE rows and results on
+ * them say nothing about GLUE; reports say so on their first line.
  */
 import { digestOf } from '../sweep/identity';
 import type { GlueTask, GlueTaskName } from './glue-tasks';
@@ -11,7 +12,17 @@ export const VALIDATION_ROWS = 200;
 /** So many labels are wrong on purpose: a table of perfect scores would show nothing. */
 export const WRONG_LABELS = 0.06;
 
-const PEOPLE = ['Anna', 'the teacher', 'Mr. Lopez', 'the pilot', 'a young farmer', 'Doctor Chen', 'the mayor', 'our neighbour', 'Ivan'];
+const PEOPLE = [
+  'Anna',
+  'the teacher',
+  'Mr. Lopez',
+  'the pilot',
+  'a young farmer',
+  'Doctor Chen',
+  'the mayor',
+  'our neighbour',
+  'Ivan',
+];
 const ACTS = [
   ['bought', 'purchased', 'buy'],
   ['repaired', 'fixed', 'repair'],
@@ -19,8 +30,23 @@ const ACTS = [
   ['found', 'discovered', 'find'],
   ['painted', 'coloured', 'paint'],
 ] as const;
-const THINGS = ['a red bicycle', 'the old piano', 'three letters', 'a wooden boat', 'the kitchen clock', 'two maps', 'a green coat'];
-const PLACES = ['in Vienna', 'near the harbour', 'at the school', 'behind the church', 'in a small village', 'on the island'];
+const THINGS = [
+  'a red bicycle',
+  'the old piano',
+  'three letters',
+  'a wooden boat',
+  'the kitchen clock',
+  'two maps',
+  'a green coat',
+];
+const PLACES = [
+  'in Vienna',
+  'near the harbour',
+  'at the school',
+  'behind the church',
+  'in a small village',
+  'on the island',
+];
 const DAYS = ['on Monday', 'last winter', 'in April', 'after lunch', 'two years ago'];
 const FILMS = ['film', 'story', 'play', 'novel', 'performance', 'script'];
 const GOOD = ['charming', 'brilliant', 'moving', 'funny', 'delightful', 'clever', 'superb', 'warm'];
@@ -47,7 +73,13 @@ export interface Event {
 const PARTS = ['who', 'act', 'thing', 'place', 'day'] as const;
 
 export function event(draw: Draw): Event {
-  return { who: draw(PEOPLE), act: draw(ACTS), thing: draw(THINGS), place: draw(PLACES), day: draw(DAYS) };
+  return {
+    who: draw(PEOPLE),
+    act: draw(ACTS),
+    thing: draw(THINGS),
+    place: draw(PLACES),
+    day: draw(DAYS),
+  };
 }
 
 /** The same event with some parts drawn anew, each different from before. */
@@ -63,8 +95,10 @@ function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
-export const plain = ({ who, act, thing, place, day }: Event) => sentence(`${who} ${act[0]} ${thing} ${place} ${day}`);
-export const paraphrase = ({ who, act, thing, place, day }: Event) => sentence(`${day}, ${place}, ${who} ${act[1]} ${thing}`);
+export const plain = ({ who, act, thing, place, day }: Event) =>
+  sentence(`${who} ${act[0]} ${thing} ${place} ${day}`);
+export const paraphrase = ({ who, act, thing, place, day }: Event) =>
+  sentence(`${day}, ${place}, ${who} ${act[1]} ${thing}`);
 
 function shuffled(words: readonly string[], draw: Draw): string[] {
   const left = [...words];
@@ -80,17 +114,23 @@ const MAKERS: Record<GlueTaskName, (label: number, draw: Draw) => Pair> = {
   },
   sst2: (label, draw) => {
     const [word, opposite] = label === 1 ? [GOOD, BAD] : [BAD, GOOD];
-    const verdict = draw([`a ${draw(word)} and ${draw(word)} ${draw(FILMS)}`, `never ${draw(opposite)} , always ${draw(word)}`]);
+    const verdict = draw([
+      `a ${draw(word)} and ${draw(word)} ${draw(FILMS)}`,
+      `never ${draw(opposite)} , always ${draw(word)}`,
+    ]);
     return [`${verdict} by ${draw(PEOPLE)} .`, null];
   },
   mrpc: pairOfEvents,
   qqp: (label, draw) => {
     const ask = ({ who, act, thing, day }: Event) => `Where did ${who} ${act[2]} ${thing} ${day}?`;
     const first = event(draw);
-    const second = label === 1 ? first : change(first, [draw(['who', 'thing', 'act'] as const)], draw);
+    const second =
+      label === 1 ? first : change(first, [draw(['who', 'thing', 'act'] as const)], draw);
     return [
       ask(first),
-      label === 1 ? `In which place was it that ${second.who} ${second.act[1]} ${second.thing} ${second.day}?` : ask(second),
+      label === 1
+        ? `In which place was it that ${second.who} ${second.act[1]} ${second.thing} ${second.day}?`
+        : ask(second),
     ];
   },
   stsb: (score, draw) => {
@@ -101,7 +141,11 @@ const MAKERS: Record<GlueTaskName, (label: number, draw: Draw) => Pair> = {
   mnli: (label, draw) => {
     const first = event(draw);
     if (label === 0) return [plain(first), sentence(`${first.who} ${first.act[1]} ${first.thing}`)];
-    if (label === 1) return [plain(first), sentence(`${first.who} ${first.act[0]} ${first.thing} because of ${draw(PEOPLE)}`)];
+    if (label === 1)
+      return [
+        plain(first),
+        sentence(`${first.who} ${first.act[0]} ${first.thing} because of ${draw(PEOPLE)}`),
+      ];
     return [plain(first), sentence(`nobody ${first.act[1]} ${first.thing}`)];
   },
   qnli: (label, draw) => {
@@ -111,8 +155,12 @@ const MAKERS: Record<GlueTaskName, (label: number, draw: Draw) => Pair> = {
   },
   rte: (label, draw) => {
     const first = event(draw);
-    const claimed = label === 0 ? first : change(first, ['thing', draw(['who', 'act'] as const)], draw);
-    return [`${plain(first)} ${plain(event(draw))}`, sentence(`${claimed.who} ${claimed.act[1]} ${claimed.thing}`)];
+    const claimed =
+      label === 0 ? first : change(first, ['thing', draw(['who', 'act'] as const)], draw);
+    return [
+      `${plain(first)} ${plain(event(draw))}`,
+      sentence(`${claimed.who} ${claimed.act[1]} ${claimed.thing}`),
+    ];
   },
   wnli: (label, draw) => {
     const [inner, outer] = draw(FITS);
@@ -120,13 +168,17 @@ const MAKERS: Record<GlueTaskName, (label: number, draw: Draw) => Pair> = {
     const right = big ? inner : outer;
     const wrong = big ? outer : inner;
     const size = big ? 'big' : 'small';
-    return [`The ${inner} does not fit into the ${outer} because it is too ${size}.`, `The ${label === 1 ? right : wrong} is too ${size}.`];
+    return [
+      `The ${inner} does not fit into the ${outer} because it is too ${size}.`,
+      `The ${label === 1 ? right : wrong} is too ${size}.`,
+    ];
   },
 };
 
 function pairOfEvents(label: number, draw: Draw): Pair {
   const first = event(draw);
-  const second = label === 1 ? first : change(first, [draw(['who', 'thing'] as const), 'place'], draw);
+  const second =
+    label === 1 ? first : change(first, [draw(['who', 'thing'] as const), 'place'], draw);
   return [plain(first), paraphrase(second)];
 }
 

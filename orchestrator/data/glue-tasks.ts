@@ -1,10 +1,23 @@
 import type { TaskKind } from '../sweep/types';
 
 /** The nine GLUE tasks (Wang et al. 2019), by the names that configurations use. */
-export const GLUE_TASK_NAMES = ['cola', 'sst2', 'mrpc', 'qqp', 'stsb', 'mnli', 'qnli', 'rte', 'wnli'] as const;
+export const GLUE_TASK_NAMES = [
+  'cola',
+  'sst2',
+  'mrpc',
+  'qqp',
+  'stsb',
+  'mnli',
+  'qnli',
+  'rte',
+  'wnli',
+] as const;
 export type GlueTaskName = (typeof GLUE_TASK_NAMES)[number];
 
-/** One split of a task: its name in data sets, GLUE's own file, and the name that the hub's parquet files begin with. */
+/**
+ * One split of a task: its name in data sets, GLUE's own file, and the name that the hub's parquet
+ * files begin with.
+ */
 export interface GlueSplit {
   name: string;
   tsv: string;
@@ -24,7 +37,10 @@ export interface GlueTask {
   label: string;
   /** Where the file has no header line: its columns, in order. */
   headerless?: readonly string[];
-  /** The published files hold a few cut lines, which the hub's copy leaves out; so do we. Elsewhere a cut line is an error. */
+  /**
+   * The published files hold a few cut lines, which the hub's copy leaves out; so do we. Elsewhere
+   * a cut line is an error.
+   */
   skipsCutLines?: true;
   /** Column names of the hub's parquet files; their label column is always `label`. */
   hubText: readonly [string] | readonly [string, string];
@@ -107,7 +123,11 @@ const TASKS: readonly GlueTask[] = [
     splits: [
       TRAIN,
       { name: 'validation', tsv: 'dev_matched.tsv', parquet: 'validation_matched' },
-      { name: 'validation_mismatched', tsv: 'dev_mismatched.tsv', parquet: 'validation_mismatched' },
+      {
+        name: 'validation_mismatched',
+        tsv: 'dev_mismatched.tsv',
+        parquet: 'validation_mismatched',
+      },
     ],
     metrics: ['accuracy', 'accuracy_mismatched'],
   },
@@ -148,7 +168,10 @@ const TASKS: readonly GlueTask[] = [
 
 const BY_NAME = new Map<string, GlueTask>(TASKS.map((task) => [task.name, task]));
 
-/** The task of that name; throws a RangeError for any other word (configurations are checked before). */
+/**
+ * The task of that name; throws a RangeError for any other word (configurations are checked
+ * before).
+ */
 export function glueTask(name: string): GlueTask {
   const task = BY_NAME.get(name);
   if (task === undefined) {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { ConfigError, type Problem } from '../config/errors';
+import { ConfigError, type Problem } from '../base/errors';
 import type { GlueTask } from './glue-tasks';
 import { limitProblems } from './problem-list';
 import type { Row } from './rows';
@@ -11,8 +11,9 @@ export interface Table {
 }
 
 /**
- * Reads a GLUE TSV file: tabs between cells, quotes are text, an optional byte-order mark, lines ending in \n or \r\n. The columns
- * are found by their headers, so shortened copies of a file (MNLI in 4 columns instead of 12) are read as well.
+ * Reads a GLUE TSV file: tabs between cells, quotes are text, an optional byte-order mark, lines
+ * ending in \n or \r\n. The columns are found by their headers, so shortened copies of a file (MNLI
+ * in 4 columns instead of 12) are read as well.
  *
  * @throws ConfigError with file and line of every broken line (at most 20)
  */
@@ -20,14 +21,19 @@ export function readGlueTsv(path: string, task: GlueTask): Row[] {
   return tableRows(path, readTable(path, task.headerless), task);
 }
 
-/** Reads the cells of a TSV file. `headerless` gives the columns of a file that has no header line. */
+/**
+ * Reads the cells of a TSV file. `headerless` gives the columns of a file that has no header line.
+ */
 export function readTable(path: string, headerless?: readonly string[]): Table {
   let content: string;
   try {
     content = readFileSync(path, 'utf8');
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new ConfigError({ where: path, message: missing ? 'there is no such file' : `cannot be read (${(error as Error).message})` });
+    throw new ConfigError({
+      where: path,
+      message: missing ? 'there is no such file' : `cannot be read (${(error as Error).message})`,
+    });
   }
   // Only \n ends a line: texts hold other characters that look like line ends (U+0085, U+2028).
   const lines = content
@@ -39,7 +45,10 @@ export function readTable(path: string, headerless?: readonly string[]): Table {
   }
   const columns = headerless ? [...headerless] : (lines.shift()?.cells ?? []);
   if (lines.length === 0) {
-    throw new ConfigError({ where: path, message: 'has no rows; one tab-separated row a line is expected' });
+    throw new ConfigError({
+      where: path,
+      message: 'has no rows; one tab-separated row a line is expected',
+    });
   }
   return { columns, lines };
 }
@@ -65,12 +74,18 @@ export function tableRows(path: string, table: Table, task: GlueTask): Row[] {
       continue;
     }
     if (cells.length !== columns.length) {
-      problems.push({ where, message: `has ${cells.length} columns; ${columns.length} are expected (${columns.join(', ')})` });
+      problems.push({
+        where,
+        message: `has ${cells.length} columns; ${columns.length} are expected (${columns.join(', ')})`,
+      });
       continue;
     }
     const value = label === -1 ? null : parseLabel(cells[label]!, task);
     if (value === undefined) {
-      problems.push({ where, message: `"${cells[label]}" is not a ${task.label} of ${task.name}; ${allowedLabels(task)} expected` });
+      problems.push({
+        where,
+        message: `"${cells[label]}" is not a ${task.label} of ${task.name}; ${allowedLabels(task)} expected`,
+      });
       continue;
     }
     rows.push({ text: cells[text]!, pair: pair === null ? null : cells[pair]!, label: value });
@@ -81,7 +96,10 @@ export function tableRows(path: string, table: Table, task: GlueTask): Row[] {
   return rows;
 }
 
-/** The class index or score that a cell says: a class's name or its index. undefined where it says neither. */
+/**
+ * The class index or score that a cell says: a class's name or its index. undefined where it says
+ * neither.
+ */
 export function parseLabel(cell: string, task: GlueTask): number | undefined {
   if (task.kind === 'regression') {
     const score = cell.trim() === '' ? NaN : Number(cell);
@@ -97,5 +115,7 @@ export function parseLabel(cell: string, task: GlueTask): number | undefined {
 
 /** What parseLabel takes, for messages. */
 export function allowedLabels(task: GlueTask): string {
-  return task.kind === 'regression' ? 'a number is' : `${task.labels.join(', ')} (or 0 to ${task.labels.length - 1}) are`;
+  return task.kind === 'regression'
+    ? 'a number is'
+    : `${task.labels.join(', ')} (or 0 to ${task.labels.length - 1}) are`;
 }

@@ -1,16 +1,20 @@
 /** Questions of the user's own tables: one a row, with its context and one answer or none. */
-import { ConfigError, type Problem } from '../config/errors';
+import { ConfigError, type Problem } from '../base/errors';
 import type { QuestionColumns } from '../sweep/types';
 import { limitProblems, show } from './problem-list';
 import { answerAt, type SquadAnswer, type SquadExample } from './squad';
 import { readTable, type TableRow } from './table';
 
 /**
- * Reads a file's questions; their ids are the numbers of their rows, from 1. A question whose answer is empty has none.
+ * Reads a file's questions; their ids are the numbers of their rows, from 1. A question whose
+ * answer is empty has none.
  *
  * @throws ConfigError with every row that cannot be used, at most 20
  */
-export async function readOwnQuestions(path: string, columns: QuestionColumns): Promise<SquadExample[]> {
+export async function readOwnQuestions(
+  path: string,
+  columns: QuestionColumns,
+): Promise<SquadExample[]> {
   const { question, context, answer, answer_start: start } = columns;
   const wanted = [question, context, answer, ...(start === null ? [] : [start])];
   const problems: Problem[] = [];
@@ -30,12 +34,20 @@ export async function readOwnQuestions(path: string, columns: QuestionColumns): 
 /** Throws a RangeError that says what is wrong with the row. */
 function readRow(id: string, { cells, problem }: TableRow, columns: QuestionColumns): SquadExample {
   if (problem !== null) throw new RangeError(problem);
-  const [question, context] = [textOf(cells[0], columns.question), textOf(cells[1], columns.context)];
-  if (question.trim() === '') throw new RangeError(`"${columns.question}" is empty; a text is expected`);
-  if (context.trim() === '') throw new RangeError(`"${columns.context}" is empty; a text is expected`);
+  const [question, context] = [
+    textOf(cells[0], columns.question),
+    textOf(cells[1], columns.context),
+  ];
+  if (question.trim() === '')
+    throw new RangeError(`"${columns.question}" is empty; a text is expected`);
+  if (context.trim() === '')
+    throw new RangeError(`"${columns.context}" is empty; a text is expected`);
   const text = textOf(cells[2], columns.answer);
   if (text.trim() === '') return { id, question, context, answers: [] };
-  const answer = columns.answer_start === null ? onlyPlace(text, context, columns) : atPlace(text, context, cells[3], columns.answer_start);
+  const answer =
+    columns.answer_start === null
+      ? onlyPlace(text, context, columns)
+      : atPlace(text, context, cells[3], columns.answer_start);
   return { id, question, context, answers: [answer] };
 }
 
@@ -51,9 +63,13 @@ function onlyPlace(text: string, context: string, columns: QuestionColumns): Squ
 
 function atPlace(text: string, context: string, cell: unknown, column: string): SquadAnswer {
   const written = typeof cell === 'string' && cell.trim() === '' ? null : cell;
-  const at = written === null || written === undefined || typeof written === 'object' ? NaN : Number(written);
+  const at =
+    written === null || written === undefined || typeof written === 'object'
+      ? NaN
+      : Number(written);
   if (!Number.isSafeInteger(at) || at < 0) {
-    const expected = "the place of the answer's first character in the context, counted from 0, is expected";
+    const expected =
+      "the place of the answer's first character in the context, counted from 0, is expected";
     throw new RangeError(`"${column}" is ${show(cell)}; ${expected}`);
   }
   const found = answerAt(text, at, context, { key: `"${column}"` });

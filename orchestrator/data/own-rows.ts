@@ -1,6 +1,6 @@
 /** The rows of a task with the user's own files. */
-import type { Problem } from '../config/errors';
-import { suggestion } from '../config/suggest';
+import type { Problem } from '../base/errors';
+import { suggestion } from '../base/suggest';
 import type { DatasetColumns, TaskKind } from '../sweep/types';
 import { limitProblems } from './problem-list';
 import type { Row } from './rows';
@@ -23,13 +23,21 @@ export interface OwnRows {
 /**
  * Reads a file's rows and every problem that they have. Rows with a problem are left out.
  *
- * @param known class names in index order, any other is a problem; null takes those of the file, sorted (numbers as numbers)
+ * @param known class names in index order, any other is a problem; null takes those of the file,
+ *   sorted (numbers as numbers)
  * @throws ConfigError where the file as a whole cannot be read, lacks a column or has no rows
  */
-export async function readOwnRows(path: string, { kind, columns }: OwnRowsTask, known: readonly string[] | null): Promise<OwnRows> {
+export async function readOwnRows(
+  path: string,
+  { kind, columns }: OwnRowsTask,
+  known: readonly string[] | null,
+): Promise<OwnRows> {
   const wanted = [...columns.text, columns.label];
   const read = (await readTable(path, wanted)).map((row) => readCells(row, wanted));
-  const labels = kind === 'regression' ? [] : (known ?? classNames(read.filter(({ problem }) => problem === null)));
+  const labels =
+    kind === 'regression'
+      ? []
+      : (known ?? classNames(read.filter(({ problem }) => problem === null)));
   const indices = new Map(labels.map((name, index) => [name, index]));
   const problems: Problem[] = [];
   const rows: Row[] = [];
@@ -38,7 +46,10 @@ export async function readOwnRows(path: string, { kind, columns }: OwnRowsTask, 
     if (problem !== null) {
       problems.push({ where, message: problem });
     } else if (label === undefined) {
-      problems.push({ where, message: `"${columns.label}" is ${JSON.stringify(written)}${notALabel(kind, written, labels)}` });
+      problems.push({
+        where,
+        message: `"${columns.label}" is ${JSON.stringify(written)}${notALabel(kind, written, labels)}`,
+      });
     } else {
       rows.push({ text: texts[0]!, pair: texts[1] ?? null, label });
     }
@@ -62,8 +73,13 @@ function readCells({ where, cells, problem }: TableRow, wanted: readonly string[
     const text = textOf(cells[i]);
     if (cells[i] === undefined) problems.push(`has no "${name}"`);
     else if (text === null)
-      problems.push(`"${name}" is ${Array.isArray(cells[i]) ? 'a list' : 'an object'}; a text or a number is expected`);
-    else if (text.trim() === '') problems.push(`"${name}" is empty; a ${i === wanted.length - 1 ? 'label' : 'text'} is expected`);
+      problems.push(
+        `"${name}" is ${Array.isArray(cells[i]) ? 'a list' : 'an object'}; a text or a number is expected`,
+      );
+    else if (text.trim() === '')
+      problems.push(
+        `"${name}" is empty; a ${i === wanted.length - 1 ? 'label' : 'text'} is expected`,
+      );
     return text ?? '';
   });
   const label = texts.pop()!.trim();
@@ -74,7 +90,9 @@ function readCells({ where, cells, problem }: TableRow, wanted: readonly string[
 function textOf(cell: unknown): string | null {
   if (cell === null) return '';
   if (typeof cell === 'string') return cell;
-  return typeof cell === 'number' || typeof cell === 'bigint' || typeof cell === 'boolean' ? String(cell) : null;
+  return typeof cell === 'number' || typeof cell === 'bigint' || typeof cell === 'boolean'
+    ? String(cell)
+    : null;
 }
 
 /** Plain and scientific decimals; undefined for anything else, and for what no float32 holds. */
@@ -85,10 +103,14 @@ function decimal(text: string): number | undefined {
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
-/** The different labels, sorted: by value where all are numbers, else by their characters' codes. */
+/**
+ * The different labels, sorted: by value where all are numbers, else by their characters' codes.
+ */
 function classNames(rows: readonly ReadRow[]): string[] {
   const names = [...new Set(rows.map(({ label }) => label))].sort();
-  return names.every((name) => NUMBER.test(name)) ? names.sort((a, b) => Number(a) - Number(b)) : names;
+  return names.every((name) => NUMBER.test(name))
+    ? names.sort((a, b) => Number(a) - Number(b))
+    : names;
 }
 
 /** The end of a sentence that says what a label is. */

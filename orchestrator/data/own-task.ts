@@ -1,6 +1,6 @@
 /** A task with the user's own files, from its description in a sweep file to planned rows. */
 import { existsSync } from 'node:fs';
-import { ConfigError, type Problem } from '../config/errors';
+import { ConfigError, type Problem } from '../base/errors';
 import type { OwnRowsConfig, OwnTaskConfig, SweepConfig } from '../config/sweep-config';
 import { readOwnRows } from './own-rows';
 import { plannedSplit, type FoundRows } from './planned-split';
@@ -9,9 +9,14 @@ import { fileDigest } from './source';
 /**
  * Reads both files of a task to their ends. The training file says which classes there are.
  *
- * @throws ConfigError with the problems of both files: every row that cannot be used, at most 20 a file
+ * @throws ConfigError with the problems of both files: every row that cannot be used, at most 20 a
+ *   file
  */
-export async function readOwnTask(name: string, own: OwnRowsConfig, config: SweepConfig): Promise<FoundRows> {
+export async function readOwnTask(
+  name: string,
+  own: OwnRowsConfig,
+  config: SweepConfig,
+): Promise<FoundRows> {
   const { origin, kind, files, text, label, metrics } = own;
   const missing = missingFiles(name, own);
   if (missing.length > 0) throw new ConfigError(missing);
@@ -40,13 +45,22 @@ export async function readOwnTask(name: string, own: OwnRowsConfig, config: Swee
     columns,
     splits: [
       plannedSplit('train', files.train, train.rows.length, fileDigest(files.train), config),
-      plannedSplit('validation', files.validation, validation.rows.length, fileDigest(files.validation), config),
+      plannedSplit(
+        'validation',
+        files.validation,
+        validation.rows.length,
+        fileDigest(files.validation),
+        config,
+      ),
     ],
   };
 }
 
 /** A problem for each of a task's files that is not there. */
-export function missingFiles(name: string, { origin, files }: Pick<OwnTaskConfig, 'origin' | 'files'>): Problem[] {
+export function missingFiles(
+  name: string,
+  { origin, files }: Pick<OwnTaskConfig, 'origin' | 'files'>,
+): Problem[] {
   return (['train', 'validation'] as const)
     .filter((split) => !existsSync(files[split]))
     .map((split) => ({

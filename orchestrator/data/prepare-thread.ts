@@ -1,26 +1,44 @@
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { ConfigError, type Problem } from '../config/errors';
+import { ConfigError, type Problem } from '../base/errors';
 import type { PlannedDataset } from '../sweep/types';
 import { prepareDataset } from './prepare';
 
 type Prepared = Awaited<ReturnType<typeof prepareDataset>>;
-/** An error's class does not survive the way between threads: a ConfigError travels as its problems. */
+/**
+ * An error's class does not survive the way between threads: a ConfigError travels as its problems.
+ */
 type Message = { prepared: Prepared } | { problems: readonly Problem[] } | { error: string };
 interface Job {
   prepareDataset: [PlannedDataset, string, string];
 }
 
-/** prepareDataset in a thread of its own: tokenizing tens of thousands of rows on the event loop would hold up heartbeats for seconds. */
-export function prepareDatasetInThread(dataset: PlannedDataset, backbonePath: string, root: string): Promise<Prepared> {
+/**
+ * prepareDataset in a thread of its own: tokenizing tens of thousands of rows on the event loop
+ * would hold up heartbeats for seconds.
+ */
+export function prepareDatasetInThread(
+  dataset: PlannedDataset,
+  backbonePath: string,
+  root: string,
+): Promise<Prepared> {
   const job: Job = { prepareDataset: [dataset, backbonePath, root] };
   const worker = new Worker(__filename, { workerData: job });
   return new Promise((resolve, reject) => {
     worker.once('message', (message: Message) => {
       if ('prepared' in message) resolve(message.prepared);
-      else reject('problems' in message ? new ConfigError(message.problems) : new Error(message.error));
+      else
+        reject(
+          'problems' in message ? new ConfigError(message.problems) : new Error(message.error),
+        );
     });
     worker.once('error', reject);
-    worker.once('exit', (code) => reject(new Error(`the thread that prepares ${dataset.task} ended with status ${code} and no answer`)));
+    worker.once('exit', (code) =>
+      reject(
+        new Error(
+          `the thread that prepares ${dataset.task} ended with status ${code} and no answer`,
+        ),
+      ),
+    );
   });
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 import { writeFileAtomically, writeJsonAtomically } from '../store/atomic';
 import type { PlannedDataset, PlannedSplit } from '../sweep/types';
 import { glueTask } from './glue-tasks';
@@ -31,7 +31,9 @@ export interface PreparedSplit {
   longest: number;
   /** Rows that lost tokens to max_length; a question loses none. */
   truncated: number;
-  /** Of summarization: tokens of all summaries, and how many of them lost some to max_target_length. */
+  /**
+   * Of summarization: tokens of all summaries, and how many of them lost some to max_target_length.
+   */
   targets?: { tokens: number; truncated: number };
 }
 
@@ -55,8 +57,8 @@ export function datasetPath(root: string, digest: string): string {
 }
 
 /**
- * Tokenizes a data set into `datasets/<digest>/` as Dataset in job.proto describes it, and returns its description. Does nothing where it is there.
- * The folder appears whole or not at all.
+ * Tokenizes a data set into `datasets/<digest>/` as Dataset in job.proto describes it, and returns
+ * its description. Does nothing where it is there. The folder appears whole or not at all.
  *
  * @throws ConfigError where a file or the tokenizer is not what it was when the sweep was planned
  */
@@ -68,7 +70,11 @@ export async function prepareDataset(
   const path = datasetPath(root, dataset.digest);
   const there = join(path, 'dataset.json');
   if (existsSync(there)) {
-    return { ...(JSON.parse(await readFile(there, 'utf8')) as PreparedDataset), path, reused: true };
+    return {
+      ...(JSON.parse(await readFile(there, 'utf8')) as PreparedDataset),
+      path,
+      reused: true,
+    };
   }
   if (tokenizerDigest(backbonePath) !== dataset.tokenizer) {
     throw new ConfigError({ where: backbonePath, message: `its tokenizer ${CHANGED}` });
@@ -81,8 +87,29 @@ export async function prepareDataset(
     for (const split of dataset.splits) {
       splits.push(await writeSplit(temporary, dataset, split, read));
     }
-    const { digest, task, kind, num_labels, label_names, source, max_length, questions, summaries } = dataset;
-    const prepared: PreparedDataset = { digest, task, kind, num_labels, label_names, source, max_length, questions, summaries, splits };
+    const {
+      digest,
+      task,
+      kind,
+      num_labels,
+      label_names,
+      source,
+      max_length,
+      questions,
+      summaries,
+    } = dataset;
+    const prepared: PreparedDataset = {
+      digest,
+      task,
+      kind,
+      num_labels,
+      label_names,
+      source,
+      max_length,
+      questions,
+      summaries,
+      splits,
+    };
     await writeJsonAtomically(join(temporary, 'dataset.json'), prepared);
     const reused = !(await renameUnlessThere(temporary, path));
     return { ...prepared, path, reused };
@@ -91,7 +118,9 @@ export async function prepareDataset(
   }
 }
 
-const CHANGED = 'has changed since the sweep was planned; start the sweep again to plan it with what is there now';
+const CHANGED =
+  'has changed since the sweep was planned; start the sweep again to plan it with what is ' +
+  'there now';
 
 /** How a data set's splits are read and written. The tokenizer is opened once for all of them. */
 interface SplitReader {
@@ -104,7 +133,10 @@ interface SplitReader {
 function splitReader(dataset: PlannedDataset, backbonePath: string): SplitReader {
   const { questions, summaries, max_length, columns } = dataset;
   if (summaries !== undefined) {
-    const tokenizer = loadSummaryTokenizer(backbonePath, { max_length, max_target_length: summaries.max_target_length });
+    const tokenizer = loadSummaryTokenizer(backbonePath, {
+      max_length,
+      max_target_length: summaries.max_target_length,
+    });
     return {
       digest: (split) => summariesDigest(dataset.task, split),
       read: async (split) => {
@@ -124,7 +156,9 @@ function splitReader(dataset: PlannedDataset, backbonePath: string): SplitReader
     const encode = loadTokenizer(backbonePath, max_length);
     return {
       digest: (split) =>
-        columns === undefined || split.file === null ? sourceDigest(glueTask(dataset.task), split) : fileDigest(split.file),
+        columns === undefined || split.file === null
+          ? sourceDigest(glueTask(dataset.task), split)
+          : fileDigest(split.file),
       read: async (split) => {
         const rows = await readSplit(dataset, split);
         return (folder) => writeRows(folder, split, rows, encode, dataset);
@@ -139,7 +173,13 @@ function splitReader(dataset: PlannedDataset, backbonePath: string): SplitReader
       return async (folder) => {
         const chosen = chooseQuestions(all, limitOf(dataset, split), encode, split);
         const counts = await writeQuestionSplit(folder, split.name, chosen);
-        return { name: split.name, rows: chosen.examples.length, features: chosen.features.length, ...counts, truncated: 0 };
+        return {
+          name: split.name,
+          rows: chosen.examples.length,
+          features: chosen.features.length,
+          ...counts,
+          truncated: 0,
+        };
       };
     },
   };
@@ -158,16 +198,21 @@ async function writeSplit(
   const checkUnchanged = () => {
     if (digest(split) !== split.digest) throw new ConfigError({ where, message: CHANGED });
   };
-  // Before: what is wrong with another content is not the point. After: a file can change while it is read.
+  // Before: what is wrong with another content is not the point. After: a file can change while it
+  // is read.
   checkUnchanged();
   const write = await read(split);
   checkUnchanged();
   return write(folder);
 }
 
-const limitOf = ({ rows, validation_rows }: PlannedDataset, { name }: PlannedSplit) => (name === 'train' ? rows : validation_rows);
+const limitOf = ({ rows, validation_rows }: PlannedDataset, { name }: PlannedSplit) =>
+  name === 'train' ? rows : validation_rows;
 
-async function readSplit({ task, columns, kind, label_names }: PlannedDataset, split: PlannedSplit): Promise<Row[]> {
+async function readSplit(
+  { task, columns, kind, label_names }: PlannedDataset,
+  split: PlannedSplit,
+): Promise<Row[]> {
   if (columns === undefined || split.file === null) return readRows(glueTask(task), split);
   // Rows with a problem are left out here: planning found none.
   return (await readOwnRows(split.file, { kind, columns }, label_names)).rows;
@@ -189,10 +234,18 @@ async function writeRows(
       : Int32Array.from(chosen, ({ label }) => label ?? -1);
   const all = { ...tensors, labels: { shape: [chosen.length], data: labels } };
   await writeFileAtomically(join(folder, `${split.name}.safetensors`), encodeSafetensors(all));
-  return { name: split.name, rows: chosen.length, ...counts, truncated: encoded.filter((row) => row.truncated).length };
+  return {
+    name: split.name,
+    rows: chosen.length,
+    ...counts,
+    truncated: encoded.filter((row) => row.truncated).length,
+  };
 }
 
-/** Renames a folder into place and syncs its parent. False where another process was first: equal digests have equal content. */
+/**
+ * Renames a folder into place and syncs its parent. False where another process was first: equal
+ * digests have equal content.
+ */
 async function renameUnlessThere(from: string, to: string): Promise<boolean> {
   try {
     await rename(from, to);

@@ -1,4 +1,4 @@
-import type { Problem } from '../config/errors';
+import type { Problem } from '../base/errors';
 
 /** More problems of one file than this are counted, not listed. */
 const MAX_PROBLEMS = 20;
@@ -10,7 +10,9 @@ export function limitProblems(file: string, problems: readonly Problem[], noun: 
   return more > 0 ? [...listed, { where: file, message: `and ${more} more ${noun}` }] : listed;
 }
 
-/** A value as a message quotes it: what a file holds in a place where something else is expected. */
+/**
+ * A value as a message quotes it: what a file holds in a place where something else is expected.
+ */
 export function show(value: unknown): string {
   if (value === undefined) return 'missing';
   const text = typeof value === 'bigint' ? String(value) : JSON.stringify(value);

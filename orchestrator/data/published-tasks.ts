@@ -1,11 +1,18 @@
-/** The tasks that a configuration names and whose files are published: where those are, in a data directory and on the hub. */
+/**
+ * The tasks that a configuration names and whose files are published: where those are, in a data
+ * directory and on the hub.
+ */
 import { basename } from 'node:path';
 import type { TaskKind } from '../sweep/types';
 import { GLUE_TASK_NAMES, glueTask } from './glue-tasks';
 import { isSquadTask, SQUAD_TASK_NAMES } from './squad-tasks';
 import { isSummaryTask, SUMMARY_TASK_NAMES, type SummaryTask } from './summary-tasks';
 
-export const PUBLISHED_TASK_NAMES = [...GLUE_TASK_NAMES, ...SQUAD_TASK_NAMES, ...SUMMARY_TASK_NAMES] as const;
+export const PUBLISHED_TASK_NAMES = [
+  ...GLUE_TASK_NAMES,
+  ...SQUAD_TASK_NAMES,
+  ...SUMMARY_TASK_NAMES,
+] as const;
 
 export type Benchmark = 'GLUE' | 'SQuAD' | 'XSum' | 'CNN/DailyMail';
 
@@ -15,18 +22,26 @@ type Files = Record<string, string>;
 export interface PublishedTask {
   name: string;
   benchmark: Benchmark;
-  /** In a data directory, relative to the benchmark's folder; of several by split the first that is there. */
+  /**
+   * In a data directory, relative to the benchmark's folder; of several by split the first that is
+   * there.
+   */
   files: Record<string, readonly string[]>;
   /** On the hub, relative to the repository; the first of a file's shards stands for all. */
   hub: { repo: string; files: Files };
 }
 
-/** The folder of a data directory that may hold a benchmark's files, and what they are called there. */
+/**
+ * The folder of a data directory that may hold a benchmark's files, and what they are called there.
+ */
 export const BENCHMARKS: Record<Benchmark, { folder: string; names: string }> = {
   GLUE: { folder: 'glue', names: "GLUE's own folder names are" },
   SQuAD: { folder: 'squad', names: "SQuAD's own file names are" },
   XSum: { folder: 'xsum', names: 'train and validation, each as .csv, .jsonl or .parquet, are' },
-  'CNN/DailyMail': { folder: 'cnn_dailymail', names: 'train and validation, each as .csv, .jsonl or .parquet, are' },
+  'CNN/DailyMail': {
+    folder: 'cnn_dailymail',
+    names: 'train and validation, each as .csv, .jsonl or .parquet, are',
+  },
 };
 
 /** Of which benchmark a task is; the user's own are of none. */
@@ -41,21 +56,30 @@ const SUMMARIES: Record<SummaryTask, Pick<PublishedTask, 'benchmark' | 'hub'>> =
     benchmark: 'XSum',
     hub: {
       repo: 'EdinburghNLP/xsum',
-      files: { train: 'data/train-00000-of-00001.parquet', validation: 'data/validation-00000-of-00001.parquet' },
+      files: {
+        train: 'data/train-00000-of-00001.parquet',
+        validation: 'data/validation-00000-of-00001.parquet',
+      },
     },
   },
   cnn_dailymail: {
     benchmark: 'CNN/DailyMail',
     hub: {
       repo: 'abisee/cnn_dailymail',
-      files: { train: '3.0.0/train-00000-of-00003.parquet', validation: '3.0.0/validation-00000-of-00001.parquet' },
+      files: {
+        train: '3.0.0/train-00000-of-00003.parquet',
+        validation: '3.0.0/validation-00000-of-00001.parquet',
+      },
     },
   },
 };
 
 /** What a split's table may be called, the hub's name for it among them. */
 function tablesOf(split: string, { files }: PublishedTask['hub']): string[] {
-  return [...['csv', 'jsonl', 'parquet'].map((format) => `${split}.${format}`), basename(files[split]!)];
+  return [
+    ...['csv', 'jsonl', 'parquet'].map((format) => `${split}.${format}`),
+    basename(files[split]!),
+  ];
 }
 
 /** What is learned from a published task's rows. */
@@ -64,7 +88,10 @@ export function publishedKind(name: string): TaskKind {
   return isSummaryTask(name) ? 'summarization' : glueTask(name).kind;
 }
 
-/** The task of that name; throws a RangeError for any other word (configurations are checked before). */
+/**
+ * The task of that name; throws a RangeError for any other word (configurations are checked
+ * before).
+ */
 export function publishedTask(name: string): PublishedTask {
   if (isSquadTask(name)) {
     const version = name === 'squad' ? 'v1.1' : 'v2.0';
@@ -75,13 +102,21 @@ export function publishedTask(name: string): PublishedTask {
       files: { train: [`train-${version}.json`], validation: [`dev-${version}.json`] },
       hub: {
         repo: `rajpurkar/${name}`,
-        files: { train: `${folder}/train-00000-of-00001.parquet`, validation: `${folder}/validation-00000-of-00001.parquet` },
+        files: {
+          train: `${folder}/train-00000-of-00001.parquet`,
+          validation: `${folder}/validation-00000-of-00001.parquet`,
+        },
       },
     };
   }
   if (isSummaryTask(name)) {
     const { benchmark, hub } = SUMMARIES[name];
-    return { name, benchmark, files: { train: tablesOf('train', hub), validation: tablesOf('validation', hub) }, hub };
+    return {
+      name,
+      benchmark,
+      files: { train: tablesOf('train', hub), validation: tablesOf('validation', hub) },
+      hub,
+    };
   }
   const { folder, splits } = glueTask(name);
   return {
@@ -90,12 +125,16 @@ export function publishedTask(name: string): PublishedTask {
     files: Object.fromEntries(splits.map((split) => [split.name, [`${folder}/${split.tsv}`]])),
     hub: {
       repo: 'nyu-mll/glue',
-      files: Object.fromEntries(splits.map((split) => [split.name, `${name}/${split.parquet}-00000-of-00001.parquet`])),
+      files: Object.fromEntries(
+        splits.map((split) => [split.name, `${name}/${split.parquet}-00000-of-00001.parquet`]),
+      ),
     },
   };
 }
 
 /** `GLUE`, `SQuAD`, `GLUE or SQuAD`: whose rows demo rows of these tasks are not. */
 export function benchmarksOf(tasks: readonly string[]): string {
-  return [...new Set(tasks.map(benchmarkOf))].filter((benchmark) => benchmark !== null).join(' or ');
+  return [...new Set(tasks.map(benchmarkOf))]
+    .filter((benchmark) => benchmark !== null)
+    .join(' or ');
 }

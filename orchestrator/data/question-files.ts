@@ -1,5 +1,6 @@
 /**
- * The files of a prepared split of questions, besides what a trainer reads of them (Dataset in job.proto):
+ * The files of a prepared split of questions, besides what a trainer reads of them (Dataset in
+ * job.proto):
  *
  *   <split>.safetensors      the way back to text, a feature a row: example_index int32 [rows], the line of its question; context_begin int32
  *                            [rows], which token of the row is the first of the context's; character_begins and character_ends int32
@@ -8,7 +9,7 @@
  *   <split>.examples.jsonl   a question a line: id, context, answers (texts with their starts, in UTF-16 units)
  */
 import { join } from 'node:path';
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 import { writeFileAtomically } from '../store/atomic';
 import type { QaFeature } from './qa-features';
 import type { ChosenQuestions } from './questions';
@@ -35,7 +36,8 @@ export async function writeQuestionSplit(
   { examples, features }: ChosenQuestions,
 ): Promise<{ tokens: number; longest: number }> {
   const { tensors, ...counts } = tokenTensors(features);
-  const eachRow = (value: (feature: QaFeature) => number) => joined(features.map((feature) => [value(feature)]));
+  const eachRow = (value: (feature: QaFeature) => number) =>
+    joined(features.map((feature) => [value(feature)]));
   const all: Record<string, Tensor> = {
     ...tensors,
     start_positions: eachRow(({ startPosition }) => startPosition),
@@ -47,7 +49,10 @@ export async function writeQuestionSplit(
     character_offsets: offsetsOf(features.map(({ begins }) => begins.length)),
   };
   await writeFileAtomically(safetensorsOf(folder, split), encodeSafetensors(all));
-  const lines = examples.map(({ id, context, answers }) => `${JSON.stringify({ id, context, answers } satisfies StoredExample)}\n`);
+  const lines = examples.map(
+    ({ id, context, answers }) =>
+      `${JSON.stringify({ id, context, answers } satisfies StoredExample)}\n`,
+  );
   await writeFileAtomically(examplesOf(folder, split), lines.join(''));
   return counts;
 }
@@ -57,12 +62,19 @@ export async function writeQuestionSplit(
  *
  * @throws ConfigError that names the file where one is missing or broken
  */
-export function readQuestionSplit(folder: string, split: string): { examples: StoredExample[]; features: StoredFeature[] } {
+export function readQuestionSplit(
+  folder: string,
+  split: string,
+): { examples: StoredExample[]; features: StoredFeature[] } {
   const path = safetensorsOf(folder, split);
   const tensors = readSafetensors(path);
   const numbers = (name: string): number[] => {
     const tensor = tensors.get(name);
-    if (tensor === undefined) throw new ConfigError({ where: path, message: `has no tensor ${name}; a split of questions is expected` });
+    if (tensor === undefined)
+      throw new ConfigError({
+        where: path,
+        message: `has no tensor ${name}; a split of questions is expected`,
+      });
     return Array.from(tensor.data, Number);
   };
   const [offsets, characterOffsets] = [numbers('offsets'), numbers('character_offsets')];

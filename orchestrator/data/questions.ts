@@ -1,6 +1,9 @@
-/** The questions of a split, wherever they are: SQuAD's JSON, the hub's parquet, a table of the user's own, or generated. */
+/**
+ * The questions of a split, wherever they are: SQuAD's JSON, the hub's parquet, a table of the
+ * user's own, or generated.
+ */
 import { extname } from 'node:path';
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 import { digestOf } from '../sweep/identity';
 import type { PlannedQuestions, PlannedSplit } from '../sweep/types';
 import { demoQuestions } from './demo-questions';
@@ -17,12 +20,19 @@ type SplitSource = Pick<PlannedSplit, 'name' | 'file'>;
 
 const versionOf = ({ no_answer }: QuestionRules): SquadTask => (no_answer ? 'squad_v2' : 'squad');
 
-/** @throws ConfigError that names file and place of every question that cannot be used, at most 20 */
-export async function readQuestions(rules: QuestionRules, { name, file }: SplitSource): Promise<SquadExample[]> {
+/**
+ * @throws ConfigError that names file and place of every question that cannot be used, at most 20
+ */
+export async function readQuestions(
+  rules: QuestionRules,
+  { name, file }: SplitSource,
+): Promise<SquadExample[]> {
   const version = versionOf(rules);
   if (file === null) return demoQuestions(version, name);
   if (extname(file).toLowerCase() === '.json') return readSquad(file, version);
-  return rules.columns === undefined ? readSquadParquet(file, version) : readOwnQuestions(file, rules.columns);
+  return rules.columns === undefined
+    ? readSquadParquet(file, version)
+    : readOwnQuestions(file, rules.columns);
 }
 
 /** Hex SHA-256 of what a split is read from. */
@@ -36,7 +46,10 @@ export interface ChosenQuestions {
   features: QaFeature[];
 }
 
-/** @throws ConfigError that names the file and each question that leaves no room for a context, at most 20 */
+/**
+ * @throws ConfigError that names the file and each question that leaves no room for a context, at
+ * most 20
+ */
 export function chooseQuestions(
   all: readonly SquadExample[],
   limit: number | null,
@@ -48,6 +61,8 @@ export function chooseQuestions(
     return { examples, features: encode(examples) };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError(error.problems.map(({ where, message }) => ({ where: `${file ?? name}: ${where}`, message })));
+    throw new ConfigError(
+      error.problems.map(({ where, message }) => ({ where: `${file ?? name}: ${where}`, message })),
+    );
   }
 }

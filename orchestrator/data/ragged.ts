@@ -1,6 +1,8 @@
 import type { Tensor } from './safetensors';
 
-/** Rows as one long run of values and where each begins: row i is values[offsets[i]:offsets[i + 1]]. */
+/**
+ * Rows as one long run of values and where each begins: row i is values[offsets[i]:offsets[i + 1]].
+ */
 export function offsetsOf(lengths: readonly number[]): Tensor<BigInt64Array> {
   const offsets = new BigInt64Array(lengths.length + 1);
   for (const [i, length] of lengths.entries()) offsets[i + 1] = offsets[i]! + BigInt(length);
@@ -13,7 +15,10 @@ export function joined(rows: readonly (readonly number[])[]): Tensor<Int32Array>
   return { shape: [data.length], data };
 }
 
-/** What every tokenized split has, whatever is learned from it: input_ids, offsets and token_type_ids as Dataset in job.proto says. */
+/**
+ * What every tokenized split has, whatever is learned from it: input_ids, offsets and
+ * token_type_ids as Dataset in job.proto says.
+ */
 export function tokenTensors(rows: readonly { ids: number[]; typeIds: number[] }[]) {
   const lengths = rows.map(({ ids }) => ids.length);
   const inputIds = joined(rows.map(({ ids }) => ids));
@@ -23,5 +28,9 @@ export function tokenTensors(rows: readonly { ids: number[]; typeIds: number[] }
     offsets: offsetsOf(lengths),
     token_type_ids: { shape: [typeIds.length], data: typeIds },
   };
-  return { tensors, tokens: inputIds.data.length, longest: lengths.reduce((longest, length) => Math.max(longest, length), 0) };
+  return {
+    tensors,
+    tokens: inputIds.data.length,
+    longest: lengths.reduce((longest, length) => Math.max(longest, length), 0),
+  };
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DEFAULT_MAX_LENGTH } from '../config/defaults';
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 import { kindOf } from '../config/resolve';
 import type { SweepConfig, TaskConfig } from '../config/sweep-config';
 import { taskProblem } from '../sweep/encoder-decoder';
@@ -28,12 +28,18 @@ export interface ResolveOptions extends SourceOptions, Pick<QuestionPlanning, 'o
 }
 
 /**
- * Finds the rows of each task of a sweep and says which of them are used: one planned data set a task, in the order of the tasks.
- * Reads every file to its end, so that a broken one is found before anything runs.
+ * Finds the rows of each task of a sweep and says which of them are used: one planned data set a
+ * task, in the order of the tasks. Reads every file to its end, so that a broken one is found
+ * before anything runs.
  */
-export async function resolveDatasets(config: SweepConfig, options: ResolveOptions): Promise<PlannedDataset[]> {
+export async function resolveDatasets(
+  config: SweepConfig,
+  options: ResolveOptions,
+): Promise<PlannedDataset[]> {
   for (const task of config.tasks) checkBackbone(task, config, options.backbone);
-  const published = config.tasks.filter(({ own }) => own === null).map(({ name }) => publishedTask(name));
+  const published = config.tasks
+    .filter(({ own }) => own === null)
+    .map(({ name }) => publishedTask(name));
   const found = await findSources(published, options);
   const sources = new Map<string, TaskSource>(published.map(({ name }, i) => [name, found[i]!]));
   const tokenizer = tokenizerDigest(options.backbone.path);
@@ -41,7 +47,13 @@ export async function resolveDatasets(config: SweepConfig, options: ResolveOptio
   for (const task of config.tasks) {
     const ofTask = await readTask(task, sources.get(task.name), config, options);
     const { rows, validation_rows } = config;
-    const planned = { ...ofTask, tokenizer, max_length: maxLengthOf(ofTask.kind, config), rows, validation_rows };
+    const planned = {
+      ...ofTask,
+      tokenizer,
+      max_length: maxLengthOf(ofTask.kind, config),
+      rows,
+      validation_rows,
+    };
     datasets.push({ digest: datasetDigest(planned), ...planned });
   }
   return datasets;
@@ -55,22 +67,37 @@ function readTask(
   options: ResolveOptions,
 ): Promise<FoundRows> {
   const planning = (): QuestionPlanning => {
-    const windows = { max_length: maxLengthOf('question_answering', config), stride: config.doc_stride };
-    return { config, encode: loadQaTokenizer(options.backbone.path, windows), onManyQuestions: options.onManyQuestions };
+    const windows = {
+      max_length: maxLengthOf('question_answering', config),
+      stride: config.doc_stride,
+    };
+    return {
+      config,
+      encode: loadQaTokenizer(options.backbone.path, windows),
+      onManyQuestions: options.onManyQuestions,
+    };
   };
   if (own === null) {
     if (isSquadTask(name)) return readSquadTask(name, source!, planning());
-    return isSummaryTask(name) ? readSummaryTask(name, source!, config) : readGlueTask(glueTask(name), source!, config);
+    return isSummaryTask(name)
+      ? readSummaryTask(name, source!, config)
+      : readGlueTask(glueTask(name), source!, config);
   }
   if (own.kind === 'question_answering') return readOwnQuestionTask(name, own, planning());
-  return own.kind === 'summarization' ? readOwnSummaryTask(name, own, config) : readOwnTask(name, own, config);
+  return own.kind === 'summarization'
+    ? readOwnSummaryTask(name, own, config)
+    : readOwnTask(name, own, config);
 }
 
 function maxLengthOf(kind: TaskKind, { max_length }: SweepConfig): number {
   return max_length ?? DEFAULT_MAX_LENGTH[kind];
 }
 
-async function readGlueTask(task: GlueTask, { source, files }: TaskSource, config: SweepConfig): Promise<FoundRows> {
+async function readGlueTask(
+  task: GlueTask,
+  { source, files }: TaskSource,
+  config: SweepConfig,
+): Promise<FoundRows> {
   const splits: PlannedSplit[] = [];
   for (const { name } of task.splits) {
     const file = files[name] ?? null;
@@ -96,14 +123,27 @@ async function readGlueTask(task: GlueTask, { source, files }: TaskSource, confi
 }
 
 /**
- * 32 hex digits from what decides a data set's content. Not the files' places, and not a limit that is above the rows there are.
+ * 32 hex digits from what decides a data set's content. Not the files' places, and not a limit that
+ * is above the rows there are.
  *
- * Of the user's own files also the columns, and of those, of questions and of summaries the metrics: a result has those that its
- * trial was planned
- * with, so that other metrics make other trials.
+ * Of the user's own files also the columns, and of those, of questions and of summaries the
+ * metrics: a result has those that its trial was planned with, so that other metrics make other
+ * trials.
  */
 export function datasetDigest(dataset: Omit<PlannedDataset, 'digest'>): string {
-  const { task, kind, num_labels, label_names, splits, tokenizer, max_length, columns, questions, summaries, metrics } = dataset;
+  const {
+    task,
+    kind,
+    num_labels,
+    label_names,
+    splits,
+    tokenizer,
+    max_length,
+    columns,
+    questions,
+    summaries,
+    metrics,
+  } = dataset;
   const content = {
     format: DATASET_FORMAT,
     row_choice: ROW_CHOICE_VERSION,
@@ -122,9 +162,8 @@ export function datasetDigest(dataset: Omit<PlannedDataset, 'digest'>): string {
 }
 
 /**
- * A backbone writes or does not, and has a limited number of position embeddings; RoBERTa's begin after its padding index. Windows
- * must move
- * on.
+ * A backbone writes or does not, and has a limited number of position embeddings; RoBERTa's begin
+ * after its padding index. Windows must move on.
  */
 function checkBackbone(task: TaskConfig, config: SweepConfig, backbone: PlannedBackbone): void {
   const where = config.file ?? config.name;
@@ -133,12 +172,20 @@ function checkBackbone(task: TaskConfig, config: SweepConfig, backbone: PlannedB
   if (misfit !== null) throw new ConfigError({ where, message: misfit });
   const length = maxLengthOf(kind, config);
   const file = join(backbone.path, 'config.json');
-  const model = JSON.parse(readFileSync(file, 'utf8')) as { max_position_embeddings?: number; pad_token_id?: number };
-  const positions = backbone.model_type === 't5' ? Infinity : (model.max_position_embeddings ?? Infinity);
-  const longest = backbone.model_type === 'roberta' ? positions - (model.pad_token_id ?? 1) - 1 : positions;
+  const model = JSON.parse(readFileSync(file, 'utf8')) as {
+    max_position_embeddings?: number;
+    pad_token_id?: number;
+  };
+  const positions =
+    backbone.model_type === 't5' ? Infinity : (model.max_position_embeddings ?? Infinity);
+  const longest =
+    backbone.model_type === 'roberta' ? positions - (model.pad_token_id ?? 1) - 1 : positions;
   if (length > longest) {
     const why = config.max_length === null ? ` (the default for ${task.name})` : '';
-    throw new ConfigError({ where, message: `max_length: ${length}${why} is not allowed; ${backbone.name} has ${longest} positions` });
+    throw new ConfigError({
+      where,
+      message: `max_length: ${length}${why} is not allowed; ${backbone.name} has ${longest} positions`,
+    });
   }
   if (kind === 'summarization') {
     for (const [key, asked] of [
@@ -146,7 +193,10 @@ function checkBackbone(task: TaskConfig, config: SweepConfig, backbone: PlannedB
       ['generation.max_length', config.generation.max_length],
     ] as const) {
       if (asked > longest)
-        throw new ConfigError({ where, message: `${key}: ${asked} is not allowed; ${backbone.name} has ${longest} positions` });
+        throw new ConfigError({
+          where,
+          message: `${key}: ${asked} is not allowed; ${backbone.name} has ${longest} positions`,
+        });
     }
   }
   if (kind === 'question_answering' && config.doc_stride >= length) {

@@ -8,8 +8,8 @@ export interface Row {
 }
 
 /**
- * A small seeded generator (mulberry32): uniform numbers in [0, 1), equal on every machine. For choosing and making rows;
- * nothing that training computes is drawn from it.
+ * A small seeded generator (mulberry32): uniform numbers in [0, 1), equal on every machine. For
+ * choosing and making rows; nothing that training computes is drawn from it.
  */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
@@ -26,8 +26,9 @@ export const ROW_CHOICE_VERSION = 1;
 const ROW_CHOICE_SEED = 20221207;
 
 /**
- * Which rows of a split are used: indices in ascending order, `limit` of them at most. The choice is the beginning of one fixed
- * permutation: it is the same for every seed, and a smaller choice is part of a larger one.
+ * Which rows of a split are used: indices in ascending order, `limit` of them at most. The choice
+ * is the beginning of one fixed permutation: it is the same for every seed, and a smaller choice is
+ * part of a larger one.
  */
 export function chooseRows(available: number, limit: number | null): number[] {
   const indices = Array.from({ length: available }, (_, i) => i);

@@ -1,9 +1,18 @@
-/** Reading the tensors that this project's files hold, with messages for a person. The format itself is in common/safetensors.ts. */
+/**
+ * Reading the tensors that this project's files hold, with messages for a person. The format itself
+ * is in common/safetensors.ts.
+ */
 import { readFileSync } from 'node:fs';
 import { decodeSafetensors, type Tensor } from '../../common/safetensors';
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 
-export { decodeSafetensors, encodeSafetensors, float32Tensor, type Tensor, type TensorData } from '../../common/safetensors';
+export {
+  decodeSafetensors,
+  encodeSafetensors,
+  float32Tensor,
+  type Tensor,
+  type TensorData,
+} from '../../common/safetensors';
 
 /**
  * Reads a whole file.
@@ -20,6 +29,9 @@ export function readSafetensors(path: string): Map<string, Tensor> {
   try {
     return decodeSafetensors(file);
   } catch (error) {
-    throw new ConfigError({ where: path, message: `is not a whole safetensors file: ${(error as Error).message}` });
+    throw new ConfigError({
+      where: path,
+      message: `is not a whole safetensors file: ${(error as Error).message}`,
+    });
   }
 }

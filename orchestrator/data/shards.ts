@@ -7,5 +7,8 @@ export function shardsOf(path: string): string[] {
   const [ending, count] = FIRST.exec(path) ?? [];
   if (ending === undefined) return [path];
   const stem = path.slice(0, -ending.length);
-  return Array.from({ length: Number(count) }, (_, i) => `${stem}-${String(i).padStart(5, '0')}-of-${count}.parquet`);
+  return Array.from(
+    { length: Number(count) },
+    (_, i) => `${stem}-${String(i).padStart(5, '0')}-of-${count}.parquet`,
+  );
 }

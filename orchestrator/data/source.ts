@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 import { digestOf } from '../sweep/identity';
 import { demoRows } from './demo';
 import { readGlueTsv } from './glue-tsv';
@@ -26,10 +26,14 @@ export interface SourceOptions {
 }
 
 /**
- * Where each task's rows are: the user's directory, else the hub, else generated. A directory that is given and does not have a
- * task's files is an error: rows of another source in their place would be a surprise.
+ * Where each task's rows are: the user's directory, else the hub, else generated. A directory that
+ * is given and does not have a task's files is an error: rows of another source in their place
+ * would be a surprise.
  */
-export async function findSources(tasks: readonly PublishedTask[], { dataDir, env, onNotice }: SourceOptions): Promise<TaskSource[]> {
+export async function findSources(
+  tasks: readonly PublishedTask[],
+  { dataDir, env, onNotice }: SourceOptions,
+): Promise<TaskSource[]> {
   if (dataDir) {
     return inDirectory('--data-dir', dataDir, tasks);
   }
@@ -45,17 +49,28 @@ export async function findSources(tasks: readonly PublishedTask[], { dataDir, en
   } catch (error) {
     if (!(error instanceof HubUnreachable)) throw error;
     const names = benchmarksOf(tasks.map(({ name }) => name));
-    onNotice?.(`no data directory is given and ${error.message}: demo rows are generated, which are not ${names}`);
+    onNotice?.(
+      'no data directory is given and ' +
+        `${error.message}: demo rows are generated, which are not ${names}`,
+    );
     return tasks.map(({ files }) => ({ source: 'demo', files: mapValues(files, () => null) }));
   }
 }
 
-/** The directory holds a benchmark's folders and files (CoLA, MRPC, …; train-v1.1.json), or a folder `glue`, `squad`, … that does. */
-function inDirectory(flag: string, directory: string, tasks: readonly PublishedTask[]): TaskSource[] {
+/**
+ * The directory holds a benchmark's folders and files (CoLA, MRPC, …; train-v1.1.json), or a folder
+ * `glue`, `squad`, … that does.
+ */
+function inDirectory(
+  flag: string,
+  directory: string,
+  tasks: readonly PublishedTask[],
+): TaskSource[] {
   const found = tasks.map((task) => {
     const own = join(directory, BENCHMARKS[task.benchmark].folder);
     const base = existsSync(own) ? own : directory;
-    const thereOf = (names: readonly string[]) => names.map((name) => resolve(base, name)).find(existsSync) ?? resolve(base, names[0]!);
+    const thereOf = (names: readonly string[]) =>
+      names.map((name) => resolve(base, name)).find(existsSync) ?? resolve(base, names[0]!);
     return { task, files: mapValues(task.files, thereOf) };
   });
   const missing = found.flatMap(({ task, files }) =>
@@ -74,16 +89,24 @@ function inDirectory(flag: string, directory: string, tasks: readonly PublishedT
   return found.map(({ files }) => ({ source: 'files', files }));
 }
 
-function mapValues<From, To>(files: Record<string, From>, change: (value: From) => To): Record<string, To> {
+function mapValues<From, To>(
+  files: Record<string, From>,
+  change: (value: From) => To,
+): Record<string, To> {
   return Object.fromEntries(Object.entries(files).map(([split, value]) => [split, change(value)]));
 }
 
 /** The rows of a split of a task of GLUE. */
-export function readRows(task: GlueTask, split: { name: string; file: string | null }): Promise<Row[]> {
+export function readRows(
+  task: GlueTask,
+  split: { name: string; file: string | null },
+): Promise<Row[]> {
   if (split.file === null) {
     return Promise.resolve(demoRows(task, split.name));
   }
-  return split.file.endsWith('.parquet') ? readGlueParquet(split.file, task) : Promise.resolve(readGlueTsv(split.file, task));
+  return split.file.endsWith('.parquet')
+    ? readGlueParquet(split.file, task)
+    : Promise.resolve(readGlueTsv(split.file, task));
 }
 
 /** Hex SHA-256 of what such a split is read from. */

@@ -1,5 +1,8 @@
-/** SQuAD's official JSON: v1.1 (Rajpurkar 2016) and v2.0 (Rajpurkar 2018), which adds questions without an answer. */
-import { ConfigError, type Problem } from '../config/errors';
+/**
+ * SQuAD's official JSON: v1.1 (Rajpurkar 2016) and v2.0 (Rajpurkar 2018), which adds questions
+ * without an answer.
+ */
+import { ConfigError, type Problem } from '../base/errors';
 import { limitProblems, show } from './problem-list';
 import { readText } from './table';
 
@@ -7,7 +10,10 @@ export type SquadTask = 'squad' | 'squad_v2';
 
 export interface SquadAnswer {
   text: string;
-  /** Where it begins in the context, in UTF-16 units as JavaScript counts them; the files count code points. */
+  /**
+   * Where it begins in the context, in UTF-16 units as JavaScript counts them; the files count code
+   * points.
+   */
   start: number;
 }
 
@@ -15,7 +21,9 @@ export interface SquadExample {
   id: string;
   question: string;
   context: string;
-  /** Those of several annotators, in the file's order; none where the context has no answer (v2.0). */
+  /**
+   * Those of several annotators, in the file's order; none where the context has no answer (v2.0).
+   */
   answers: SquadAnswer[];
 }
 
@@ -23,13 +31,17 @@ export interface SquadExample {
  * Reads a file of questions.
  *
  * @param task `squad` wants an answer to every question; `squad_v2` takes files of both versions
- * @throws ConfigError that names file and place (`data[3].paragraphs[2].qas[1]`) of every problem, at most 20
+ * @throws ConfigError that names file and place (`data[3].paragraphs[2].qas[1]`) of every problem,
+ *   at most 20
  */
 export function readSquad(path: string, task: SquadTask): SquadExample[] {
   return squadExamples(path, parseJson(path), task);
 }
 
-/** The questions of a document of SQuAD's shape; `path` is where it comes from, for messages. See readSquad. */
+/**
+ * The questions of a document of SQuAD's shape; `path` is where it comes from, for messages. See
+ * readSquad.
+ */
 export function squadExamples(path: string, document: unknown, task: SquadTask): SquadExample[] {
   const problems: Problem[] = [];
   const reader = new Reader(path, task, problems);
@@ -49,7 +61,10 @@ export function parseJson(path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new ConfigError({ where: path, message: `is not valid JSON: ${(error as Error).message}` });
+    throw new ConfigError({
+      where: path,
+      message: `is not valid JSON: ${(error as Error).message}`,
+    });
   }
 }
 
@@ -67,11 +82,15 @@ class Reader {
 
   read(document: unknown): SquadExample[] {
     if (!isObject(document) || !Array.isArray(document.data)) {
-      const message = 'is not of SQuAD\'s shape; {"version", "data": [{"title", "paragraphs": [{"context", "qas"}]}]} is expected';
+      const message =
+        'is not of SQuAD\'s shape; {"version", "data": [{"title", "paragraphs": [{"context", ' +
+        '"qas"}]}]} is expected';
       throw new ConfigError({ where: this.path, message });
     }
     return this.objects(document, 'data', '').flatMap(([article, inData]) =>
-      this.objects(article, 'paragraphs', inData).flatMap(([paragraph, inParagraphs]) => this.paragraph(paragraph, inParagraphs)),
+      this.objects(article, 'paragraphs', inData).flatMap(([paragraph, inParagraphs]) =>
+        this.paragraph(paragraph, inParagraphs),
+      ),
     );
   }
 
@@ -95,7 +114,11 @@ class Reader {
   private checkId(id: string, place: string): void {
     const first = this.places.get(id);
     if (first === undefined) this.places.set(id, place);
-    else this.problem(place, `has the id ${JSON.stringify(id)} of ${first}; every question must have its own`);
+    else
+      this.problem(
+        place,
+        `has the id ${JSON.stringify(id)} of ${first}; every question must have its own`,
+      );
   }
 
   private checkAnswered(qa: JsonObject, place: string): void {
@@ -104,20 +127,32 @@ class Reader {
     if (typeof impossible !== 'boolean') {
       this.problem(`${place}.is_impossible`, `is ${show(impossible)}; true or false is expected`);
     } else if (impossible && this.task === 'squad') {
-      this.problem(place, 'is_impossible is true, which v1.1 does not know; take the task squad_v2 for this file');
+      this.problem(
+        place,
+        'is_impossible is true, which v1.1 does not know; take the task squad_v2 for this file',
+      );
     } else if (impossible && answers.length > 0) {
-      this.problem(place, `is_impossible is true and there are ${answers.length} answers; none is expected`);
+      this.problem(
+        place,
+        `is_impossible is true and there are ${answers.length} answers; none is expected`,
+      );
     } else if (!impossible && answers.length === 0) {
       const without = this.task === 'squad_v2' ? ', or "is_impossible": true' : '';
       this.problem(place, `has no answer; at least one is expected${without}`);
     }
   }
 
-  private answer(answer: JsonObject, place: string, context: string, atCodePoint: (index: number) => number): SquadAnswer | null {
+  private answer(
+    answer: JsonObject,
+    place: string,
+    context: string,
+    atCodePoint: (index: number) => number,
+  ): SquadAnswer | null {
     const text = this.text(answer, 'text', place);
     const at = answer.answer_start;
     if (typeof at !== 'number' || !Number.isInteger(at) || at < 0) {
-      const expected = "the place of the answer's first character in the context, counted from 0, is expected";
+      const expected =
+        "the place of the answer's first character in the context, counted from 0, is expected";
       this.problem(`${place}.answer_start`, `is ${show(at)}; ${expected}`);
       return null;
     }
@@ -133,7 +168,10 @@ class Reader {
     const list = parent[key];
     const at = place === '' ? key : `${place}.${key}`;
     if (!Array.isArray(list)) {
-      this.problem(at, `${list === undefined ? 'is missing' : `is ${show(list)}`}; a list is expected`);
+      this.problem(
+        at,
+        `${list === undefined ? 'is missing' : `is ${show(list)}`}; a list is expected`,
+      );
       return [];
     }
     return list.flatMap((each: unknown, i): [JsonObject, string][] => {
@@ -147,7 +185,12 @@ class Reader {
   private text(parent: JsonObject, key: string, place: string): string | null {
     const value = parent[key];
     if (typeof value === 'string' && value.trim() !== '') return value;
-    const what = value === undefined ? 'is missing' : typeof value === 'string' ? 'is empty' : `is ${show(value)}`;
+    const what =
+      value === undefined
+        ? 'is missing'
+        : typeof value === 'string'
+          ? 'is empty'
+          : `is ${show(value)}`;
     this.problem(`${place}.${key}`, `${what}; a text is expected`);
     return null;
   }
@@ -158,7 +201,8 @@ class Reader {
 }
 
 /**
- * An answer by its place in the context, in code points; a sentence that says what is there instead where that is something else.
+ * An answer by its place in the context, in code points; a sentence that says what is there instead
+ * where that is something else.
  *
  * @param options.key what the place is called, for the sentence
  */
@@ -166,7 +210,10 @@ export function answerAt(
   text: string,
   at: number,
   context: string,
-  { key, atCodePoint = codePoints(context) }: { key: string; atCodePoint?: (index: number) => number },
+  {
+    key,
+    atCodePoint = codePoints(context),
+  }: { key: string; atCodePoint?: (index: number) => number },
 ): SquadAnswer | string {
   const start = atCodePoint(at);
   if (context.startsWith(text, start)) return { text, start };
@@ -181,13 +228,19 @@ function isObject(value: unknown): value is JsonObject {
 /** Where an answer would be found, in code points. */
 function placesOf(text: string, context: string): string {
   const at = context.indexOf(text);
-  return at === -1 ? 'the context has it nowhere' : `it first begins at ${[...context.slice(0, at)].length}`;
+  return at === -1
+    ? 'the context has it nowhere'
+    : `it first begins at ${[...context.slice(0, at)].length}`;
 }
 
-/** From the place of a code point to that of its first UTF-16 unit; the context's length for places behind its end. */
+/**
+ * From the place of a code point to that of its first UTF-16 unit; the context's length for places
+ * behind its end.
+ */
 function codePoints(context: string): (index: number) => number {
   if (!/[\u{10000}-\u{10ffff}]/u.test(context)) return (index) => index;
   const starts: number[] = [];
-  for (let unit = 0; unit < context.length; unit += context.codePointAt(unit)! > 0xffff ? 2 : 1) starts.push(unit);
+  for (let unit = 0; unit < context.length; unit += context.codePointAt(unit)! > 0xffff ? 2 : 1)
+    starts.push(unit);
   return (index) => starts[index] ?? context.length;
 }

@@ -18,7 +18,10 @@ export type StoredSummary = Pick<SummaryRow, 'row' | 'summary'>;
 
 const examplesOf = (folder: string, split: string) => join(folder, `${split}.examples.jsonl`);
 
-/** Writes a split; counts tokens, in all and of the longest row, and rows that lost some, as those of documents and of summaries. */
+/**
+ * Writes a split; counts tokens, in all and of the longest row, and rows that lost some, as those
+ * of documents and of summaries.
+ */
 export async function writeSummarySplit(
   folder: string,
   split: string,
@@ -30,16 +33,32 @@ export async function writeSummarySplit(
   const targets = rows.map(({ summary }) => encodeSummary(summary));
   const { tensors, tokens, longest } = tokenTensors(documents);
   const ids = targets.map((target) => target.ids);
-  const all = { ...tensors, target_ids: joined(ids), target_offsets: offsetsOf(ids.map(({ length }) => length)) };
+  const all = {
+    ...tensors,
+    target_ids: joined(ids),
+    target_offsets: offsetsOf(ids.map(({ length }) => length)),
+  };
   await writeFileAtomically(join(folder, `${split}.safetensors`), encodeSafetensors(all));
-  const lines = rows.map(({ row, summary }) => `${JSON.stringify({ row, [columns.summary]: summary })}\n`);
+  const lines = rows.map(
+    ({ row, summary }) => `${JSON.stringify({ row, [columns.summary]: summary })}\n`,
+  );
   await writeFileAtomically(examplesOf(folder, split), lines.join(''));
-  const cut = (encoded: readonly { truncated: boolean }[]) => encoded.filter(({ truncated }) => truncated).length;
-  return { tokens, longest, truncated: cut(documents), targets: { tokens: all.target_ids.data.length, truncated: cut(targets) } };
+  const cut = (encoded: readonly { truncated: boolean }[]) =>
+    encoded.filter(({ truncated }) => truncated).length;
+  return {
+    tokens,
+    longest,
+    truncated: cut(documents),
+    targets: { tokens: all.target_ids.data.length, truncated: cut(targets) },
+  };
 }
 
 /** Reads a split's summaries back. @throws ConfigError that names the file where it is missing */
-export function readStoredSummaries(folder: string, split: string, columns: SummaryColumns): StoredSummary[] {
+export function readStoredSummaries(
+  folder: string,
+  split: string,
+  columns: SummaryColumns,
+): StoredSummary[] {
   return readLines(examplesOf(folder, split)).map((line) => {
     const { row, [columns.summary]: summary } = JSON.parse(line) as Record<string, unknown>;
     return { row: row as number, summary: summary as string };

@@ -1,4 +1,7 @@
-/** The documents and summaries of a split, wherever they are: published tables, the user's own, or generated. */
+/**
+ * The documents and summaries of a split, wherever they are: published tables, the user's own, or
+ * generated.
+ */
 import { digestOf } from '../sweep/identity';
 import type { PlannedSplit, SummaryColumns } from '../sweep/types';
 import { demoSummaries } from './demo-summaries';
@@ -10,11 +13,16 @@ import { isSummaryTask, type SummaryTask } from './summary-tasks';
 type SplitSource = Pick<PlannedSplit, 'name' | 'file'>;
 
 /**
- * Reads a split to its end. Published rows with an empty text are left out and counted; among the user's own they are errors.
+ * Reads a split to its end. Published rows with an empty text are left out and counted; among the
+ * user's own they are errors.
  *
  * @throws ConfigError as readSummaries
  */
-export async function readSummarySplit(task: string, columns: SummaryColumns, { name, file }: SplitSource): Promise<SummaryRows> {
+export async function readSummarySplit(
+  task: string,
+  columns: SummaryColumns,
+  { name, file }: SplitSource,
+): Promise<SummaryRows> {
   if (file === null) return { rows: demoSummaries(task as SummaryTask, name), leftOut: 0 };
   return readSummaries(file, columns, isSummaryTask(task) ? 'leave out' : 'refuse');
 }

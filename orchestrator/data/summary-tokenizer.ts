@@ -1,4 +1,4 @@
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 import { openTokenizer, template, type EncodedRow } from './tokenizer';
 
 /** Tokens at most, special ones included. */
@@ -21,18 +21,27 @@ export interface SummaryTokenizer {
 const DECODING = { skip_special_tokens: true, clean_up_tokenization_spaces: false };
 
 /**
- * The tokenizer of an encoder–decoder's directory: gives the ids of Transformers' `tokenizer(text, truncation=True, max_length=…)`,
- * which are those of `text_target` as well for BART and T5, and the text of its `decode(ids, skip_special_tokens=True,
- * clean_up_tokenization_spaces=False)`. What is too long loses its end before the last special token.
+ * The tokenizer of an encoder–decoder's directory: gives the ids of Transformers' `tokenizer(text,
+ * truncation=True, max_length=…)`, which are those of `text_target` as well for BART and T5, and
+ * the text of its `decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)`. What
+ * is too long loses its end before the last special token.
  *
- * @throws ConfigError where the directory has no tokenizer, or where a length leaves no room for a text
+ * @throws ConfigError where the directory has no tokenizer, or where a length leaves no room for a
+ *   text
  */
-export function loadSummaryTokenizer(modelDir: string, { max_length, max_target_length }: SummaryLengths): SummaryTokenizer {
+export function loadSummaryTokenizer(
+  modelDir: string,
+  { max_length, max_target_length }: SummaryLengths,
+): SummaryTokenizer {
   const { tokenizer, definition, preprocess } = openTokenizer(modelDir);
   const row = template(tokenizer, definition, false);
   const encoder = (where: string, most: number) => {
     const room = most - row.specials;
-    if (room < 1) throw new ConfigError({ where, message: `is ${most}; a text alone has ${row.specials} special tokens here` });
+    if (room < 1)
+      throw new ConfigError({
+        where,
+        message: `is ${most}; a text alone has ${row.specials} special tokens here`,
+      });
     return (text: string): EncodedRow => {
       const { ids } = tokenizer.encode(preprocess(text), { add_special_tokens: false });
       return { ...row.fill(ids.slice(0, room), []), truncated: ids.length > room };

@@ -1,22 +1,28 @@
 import { constants, isUtf8 } from 'node:buffer';
 import { readFileSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
-import { ConfigError } from '../config/errors';
-import { suggestion } from '../config/suggest';
+import { ConfigError } from '../base/errors';
+import { suggestion } from '../base/suggest';
 import { parseCsv, type TextRecord } from './csv';
 
 /** A row of a file, with the cells that were asked for. */
 export interface TableRow {
   /** `file:line`, or `file, row n` where the format has no lines. */
   where: string;
-  /** In the order asked for; null where there is nothing in the cell, undefined where a JSON object has no such key. */
+  /**
+   * In the order asked for; null where there is nothing in the cell, undefined where a JSON object
+   * has no such key.
+   */
   cells: unknown[];
   /** Why the row cannot be read; its cells are then empty. */
   problem: string | null;
 }
 
 /** Formats by a file's ending. */
-const READERS: Record<string, (path: string, wanted: readonly string[]) => TableRow[] | Promise<TableRow[]>> = {
+const READERS: Record<
+  string,
+  (path: string, wanted: readonly string[]) => TableRow[] | Promise<TableRow[]>
+> = {
   '.csv': readCsv,
   '.tsv': readTsv,
   '.jsonl': readJsonLines,
@@ -29,14 +35,18 @@ export function isTable(path: string): boolean {
 }
 
 /**
- * Reads some columns of a CSV, TSV, JSONL or parquet file. A row that cannot be read is there with its problem.
+ * Reads some columns of a CSV, TSV, JSONL or parquet file. A row that cannot be read is there with
+ * its problem.
  *
  * @throws ConfigError where the file as a whole cannot be read, lacks a column or has no rows
  */
 export async function readTable(path: string, wanted: readonly string[]): Promise<TableRow[]> {
   const read = READERS[extname(path).toLowerCase()];
   if (read === undefined) {
-    throw new ConfigError({ where: path, message: `is of no known format; must end in ${Object.keys(READERS).join(', ')}` });
+    throw new ConfigError({
+      where: path,
+      message: `is of no known format; must end in ${Object.keys(READERS).join(', ')}`,
+    });
   }
   const rows = await read(path, wanted);
   if (rows.length === 0) {
@@ -52,13 +62,24 @@ function readCsv(path: string, wanted: readonly string[]): TableRow[] {
 
 /** Tabs between cells, one row a line, quotes are text; the first line names the columns. */
 function readTsv(path: string, wanted: readonly string[]): TableRow[] {
-  const records = textLines(path).map(({ number, line }): TextRecord => ({ number, cells: line.split('\t'), problem: null }));
+  const records = textLines(path).map(({ number, line }): TextRecord => ({
+    number,
+    cells: line.split('\t'),
+    problem: null,
+  }));
   return tableOfRecords(path, records, wanted);
 }
 
-function tableOfRecords(path: string, [header, ...records]: TextRecord[], wanted: readonly string[]): TableRow[] {
+function tableOfRecords(
+  path: string,
+  [header, ...records]: TextRecord[],
+  wanted: readonly string[],
+): TableRow[] {
   if (header === undefined) {
-    throw new ConfigError({ where: path, message: 'is empty; a line with the names of the columns and one row a line are expected' });
+    throw new ConfigError({
+      where: path,
+      message: 'is empty; a line with the names of the columns and one row a line are expected',
+    });
   }
   const { cells: columns } = header;
   const where = `${path}:${header.number}`;
@@ -68,12 +89,23 @@ function tableOfRecords(path: string, [header, ...records]: TextRecord[], wanted
   checkColumns(where, columns, wanted);
   const twice = wanted.find((name) => columns.indexOf(name) !== columns.lastIndexOf(name));
   if (twice !== undefined) {
-    throw new ConfigError({ where, message: `has two columns "${twice}"; one of that name is expected` });
+    throw new ConfigError({
+      where,
+      message: `has two columns "${twice}"; one of that name is expected`,
+    });
   }
   const places = wanted.map((name) => columns.indexOf(name));
   return records.map(({ number, cells, problem }): TableRow => {
-    const found = problem ?? (cells.length === columns.length ? null : `has ${cells.length} cells; ${expectedCells(columns)}`);
-    return { where: `${path}:${number}`, cells: found === null ? places.map((place) => cells[place]) : [], problem: found };
+    const found =
+      problem ??
+      (cells.length === columns.length
+        ? null
+        : `has ${cells.length} cells; ${expectedCells(columns)}`);
+    return {
+      where: `${path}:${number}`,
+      cells: found === null ? places.map((place) => cells[place]) : [],
+      problem: found,
+    };
   });
 }
 
@@ -85,18 +117,27 @@ function expectedCells(columns: readonly string[]): string {
 function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
   const columns = new Set<string>();
   const rows = textLines(path).map(({ number, line }): TableRow => {
-    const row = (cells: unknown[], problem: string | null) => ({ where: `${path}:${number}`, cells, problem });
+    const row = (cells: unknown[], problem: string | null) => ({
+      where: `${path}:${number}`,
+      cells,
+      problem,
+    });
     let value: unknown;
     try {
       value = JSON.parse(line);
     } catch (error) {
-      return row([], `is not valid JSON (${(error as Error).message}); one object a line is expected`);
+      return row(
+        [],
+        `is not valid JSON (${(error as Error).message}); one object a line is expected`,
+      );
     }
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       return row([], `is not a JSON object; one with ${listOf(wanted)} is expected`);
     }
     for (const key of Object.keys(value)) columns.add(key);
-    const cells = wanted.map((name) => (Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined));
+    const cells = wanted.map((name) =>
+      Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined,
+    );
     return row(cells, null);
   });
   // A line may lack a column that others have: that is the line's problem.
@@ -107,14 +148,23 @@ function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
 async function readParquet(path: string, wanted: readonly string[]): Promise<TableRow[]> {
   const { parquetMetadata, parquetReadObjects, parquetSchema } = await import('hyparquet');
   const content = readBytes(path);
-  const file = content.buffer.slice(content.byteOffset, content.byteOffset + content.byteLength) as ArrayBuffer;
+  const file = content.buffer.slice(
+    content.byteOffset,
+    content.byteOffset + content.byteLength,
+  ) as ArrayBuffer;
   let columns: string[];
   let objects: Record<string, unknown>[];
   try {
     columns = parquetSchema(parquetMetadata(file)).children.map(({ element }) => element.name);
-    objects = await parquetReadObjects({ file, columns: columns.filter((name) => wanted.includes(name)) });
+    objects = await parquetReadObjects({
+      file,
+      columns: columns.filter((name) => wanted.includes(name)),
+    });
   } catch (error) {
-    throw new ConfigError({ where: path, message: `is not a readable parquet file: ${(error as Error).message}` });
+    throw new ConfigError({
+      where: path,
+      message: `is not a readable parquet file: ${(error as Error).message}`,
+    });
   }
   checkColumns(path, columns, wanted);
   return objects.map((object, i) => ({
@@ -128,7 +178,12 @@ function checkColumns(where: string, columns: readonly string[], wanted: readonl
   const missing = wanted.filter((name) => !columns.includes(name));
   if (missing.length > 0) {
     const there = `there are ${listOf(columns)}`;
-    throw new ConfigError(missing.map((name) => ({ where, message: `has no column "${name}"; ${there}${suggestion(name, columns)}` })));
+    throw new ConfigError(
+      missing.map((name) => ({
+        where,
+        message: `has no column "${name}"; ${there}${suggestion(name, columns)}`,
+      })),
+    );
   }
 }
 
@@ -139,22 +194,35 @@ function textLines(path: string): { number: number; line: string }[] {
     .filter(({ line }) => line.trim() !== '');
 }
 
-/** A file's lines. Only \n ends one, with or without \r: texts hold other characters that look like line ends (U+0085, U+2028). */
+/**
+ * A file's lines. Only \n ends one, with or without \r: texts hold other characters that look like
+ * line ends (U+0085, U+2028).
+ */
 export function readLines(path: string): string[] {
   const lines = readText(path).split('\n');
   if (lines.at(-1) === '') lines.pop();
   return lines.map((line) => line.replace(/\r$/, ''));
 }
 
-/** A file's text without its byte-order mark. Another encoding is refused: its letters would be read as something else. */
+/**
+ * A file's text without its byte-order mark. Another encoding is refused: its letters would be read
+ * as something else.
+ */
 export function readText(path: string): string {
   const content = readBytes(path);
   if (!isUtf8(content)) {
     let [begin, number] = [0, 1];
-    for (let end = content.indexOf(10); end !== -1 && isUtf8(content.subarray(begin, end)); end = content.indexOf(10, begin)) {
+    for (
+      let end = content.indexOf(10);
+      end !== -1 && isUtf8(content.subarray(begin, end));
+      end = content.indexOf(10, begin)
+    ) {
       [begin, number] = [end + 1, number + 1];
     }
-    throw new ConfigError({ where: `${path}:${number}`, message: 'is not UTF-8; save the file in that encoding' });
+    throw new ConfigError({
+      where: `${path}:${number}`,
+      message: 'is not UTF-8; save the file in that encoding',
+    });
   }
   return content.toString('utf8').replace(/^\uFEFF/, '');
 }
@@ -165,7 +233,9 @@ function readBytes(path: string): Buffer {
     // A string holds no more: the whole CNN/DailyMail as CSV is such a file.
     if (size > constants.MAX_STRING_LENGTH) {
       const most = Math.floor(constants.MAX_STRING_LENGTH / 1e6);
-      throw new Error(`${Math.ceil(size / 1e6)} MB, and text is read up to ${most} MB; a .parquet file may be larger`);
+      throw new Error(
+        `${Math.ceil(size / 1e6)} MB, and text is read up to ${most} MB; a .parquet file may be larger`,
+      );
     }
     return readFileSync(path);
   } catch (error) {

@@ -1,17 +1,25 @@
 /**
- * Where each token stands in its text. The tokenizer library gives tokens only, so texts are walked here with its own parts (added
- * tokens, normalizer, pre-tokenizer, model), and every character keeps the place that it comes from.
+ * Where each token stands in its text. The tokenizer library gives tokens only, so texts are walked
+ * here with its own parts (added tokens, normalizer, pre-tokenizer, model), and every character
+ * keeps the place that it comes from.
  *
- * Places are those that Python's tokenizers give as `offset_mapping`, but in UTF-16 units as JavaScript counts them:
- * - what normalizing makes of a character (lower case, decomposed, several letters) stands where the character stands; what it removes
- *   (accents of their own, control characters) stands in no token, and between two letters of a token inside it;
- * - a byte of a character stands where the whole character stands, so two tokens can have one place;
- * - an unknown word's token has the word's place; a byte-level token has none of the spaces at its ends.
+ * Places are those that Python's tokenizers give as `offset_mapping`, but in UTF-16 units as
+ * JavaScript counts them:
+ * - what normalizing makes of a character (lower case, decomposed, several letters) stands where
+ *   the character stands; what it removes (accents of their own, control characters) stands in no
+ *   token, and between two letters of a token inside it;
+ * - a byte of a character stands where the whole character stands, so two tokens can have one
+ *   place;
+ * - an unknown word's token has the word's place; a byte-level token has none of the spaces at its
+ *   ends.
  */
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 import type { Definition, OpenTokenizer, Tokenizer } from './tokenizer';
 
-/** The tokens of a text, without special tokens around it. Token i is text.slice(begins[i], ends[i]). */
+/**
+ * The tokens of a text, without special tokens around it. Token i is text.slice(begins[i],
+ * ends[i]).
+ */
 export interface PlacedTokens {
   ids: number[];
   begins: number[];
@@ -24,13 +32,22 @@ const BY_CHARACTER = new Set(['BertNormalizer', 'Lowercase', 'StripAccents', 'NF
 /**
  * How texts are tokenized with the places of their tokens; the ids are those of `encode`.
  *
- * @throws ConfigError where the tokenizer is neither WordPiece as BERT's nor byte-level BPE as RoBERTa's
+ * @throws ConfigError where the tokenizer is neither WordPiece as BERT's nor byte-level BPE as
+ *   RoBERTa's
  */
-export function placedTokenizer({ tokenizer, definition, preprocess }: OpenTokenizer): (text: string) => PlacedTokens {
+export function placedTokenizer({
+  tokenizer,
+  definition,
+  preprocess,
+}: OpenTokenizer): (text: string) => PlacedTokens {
   const words = wordReader(tokenizer, definition);
   const normalizeCharacter = characterNormalizer(tokenizer, preprocess);
-  const prefix = definition.model?.type === 'WordPiece' ? (definition.model.continuing_subword_prefix ?? '##') : '';
-  const trims = definition.pre_tokenizer?.type === 'ByteLevel' && trimsOffsets(definition.post_processor);
+  const prefix =
+    definition.model?.type === 'WordPiece'
+      ? (definition.model.continuing_subword_prefix ?? '##')
+      : '';
+  const trims =
+    definition.pre_tokenizer?.type === 'ByteLevel' && trimsOffsets(definition.post_processor);
   return (text) => {
     const placed: PlacedTokens = { ids: [], begins: [], ends: [] };
     const put = (id: number, { begin, end }: Place) => {
@@ -49,7 +66,10 @@ export function placedTokenizer({ tokenizer, definition, preprocess }: OpenToken
           put(section.added, around(places.slice(section.begin, section.end)));
           continue;
         }
-        for (const word of words(normalized.slice(section.begin, section.end), places.slice(section.begin, section.end))) {
+        for (const word of words(
+          normalized.slice(section.begin, section.end),
+          places.slice(section.begin, section.end),
+        )) {
           placeWord(tokenizer.model([word.text]), word, {
             prefix,
             trims,
@@ -72,24 +92,40 @@ interface Section extends Place {
   added: number | null;
 }
 
-function sections(text: string, tokenizer: Tokenizer, splitter: Tokenizer['splitter_normalized']): Section[] {
+function sections(
+  text: string,
+  tokenizer: Tokenizer,
+  splitter: Tokenizer['splitter_normalized'],
+): Section[] {
   let position = 0;
   const found = splitter.split(text).map((part) => {
-    const section = { begin: position, end: position + part.length, token: tokenizer.added_tokens_map.get(part) };
+    const section = {
+      begin: position,
+      end: position + part.length,
+      token: tokenizer.added_tokens_map.get(part),
+    };
     position = section.end;
     return section;
   });
   for (const [i, { token }] of found.entries()) {
     const [before, after] = [found[i - 1], found[i + 1]];
     // Such a token takes the white space beside it, but stands where it is written.
-    if (token?.lstrip && before) before.end = before.begin + text.slice(before.begin, before.end).trimEnd().length;
-    if (token?.rstrip && after) after.begin = after.end - text.slice(after.begin, after.end).trimStart().length;
+    if (token?.lstrip && before)
+      before.end = before.begin + text.slice(before.begin, before.end).trimEnd().length;
+    if (token?.rstrip && after)
+      after.begin = after.end - text.slice(after.begin, after.end).trimStart().length;
   }
-  return found.filter(({ begin, end }) => begin < end).map(({ begin, end, token }) => ({ begin, end, added: token?.id ?? null }));
+  return found
+    .filter(({ begin, end }) => begin < end)
+    .map(({ begin, end, token }) => ({ begin, end, added: token?.id ?? null }));
 }
 
 /** A section's normalized text, and for each of its UTF-16 units where that comes from. */
-function normalize(text: string, { begin, end }: Place, normalizeCharacter: (character: string) => string) {
+function normalize(
+  text: string,
+  { begin, end }: Place,
+  normalizeCharacter: (character: string) => string,
+) {
   const parts: string[] = [];
   const places: Place[] = [];
   let position = begin;
@@ -103,7 +139,10 @@ function normalize(text: string, { begin, end }: Place, normalizeCharacter: (cha
   return { normalized: parts.join(''), places };
 }
 
-function characterNormalizer({ normalizer }: Tokenizer, preprocess: (text: string) => string): (character: string) => string {
+function characterNormalizer(
+  { normalizer }: Tokenizer,
+  preprocess: (text: string) => string,
+): (character: string) => string {
   if (normalizer === null) return (character) => character;
   const known = new Map<string, string>();
   return (character) => {
@@ -128,25 +167,35 @@ function wordReader({ pre_tokenizer: preTokenizer }: Tokenizer, definition: Defi
   const byCharacter = normalizers.every((type) => type === undefined || BY_CHARACTER.has(type));
   const pattern = preTokenizer?.pattern;
   if (byCharacter && pattern && split?.type === 'BertPreTokenizer' && model?.type === 'WordPiece') {
-    return (text, places) => Array.from(text.matchAll(pattern), (match) => characters(match[0], places.slice(match.index)));
+    return (text, places) =>
+      Array.from(text.matchAll(pattern), (match) =>
+        characters(match[0], places.slice(match.index)),
+      );
   }
   if (byCharacter && pattern && split?.type === 'ByteLevel' && model?.type === 'BPE') {
     return (text, places) => {
       const spaced = split.add_prefix_space === true && !text.startsWith(' ') && text !== '';
-      const [all, from] = spaced ? [` ${text}`, [{ begin: places[0]!.begin, end: places[0]!.begin }, ...places]] : [text, places];
+      const [all, from] = spaced
+        ? [` ${text}`, [{ begin: places[0]!.begin, end: places[0]!.begin }, ...places]]
+        : [text, places];
       if (split.use_regex === false) return [bytes(all, from)];
       return Array.from(all.matchAll(pattern), (match) => bytes(match[0], from.slice(match.index)));
     };
   }
-  const parts = [...normalizers, split?.type, model?.type].filter((type) => type !== undefined).join(', ');
+  const parts = [...normalizers, split?.type, model?.type]
+    .filter((type) => type !== undefined)
+    .join(', ');
   throw new ConfigError({
     where: 'tokenizer',
-    message: `the places of its tokens in a text are not known (${parts}); WordPiece as BERT's or byte-level BPE as RoBERTa's is expected`,
+    message:
+      'the places of its tokens in a text are not known ' +
+      `(${parts}); WordPiece as BERT's or byte-level BPE as RoBERTa's is expected`,
   });
 }
 
 function characters(text: string, places: Place[]): Word {
-  const first = (unit: number) => (unit > 0 && /[\udc00-\udfff]/.test(text[unit]!) ? [] : [places[unit]!]);
+  const first = (unit: number) =>
+    unit > 0 && /[\udc00-\udfff]/.test(text[unit]!) ? [] : [places[unit]!];
   return { text, places: Array.from({ length: text.length }, (_, unit) => first(unit)).flat() };
 }
 
@@ -165,11 +214,16 @@ function bytes(text: string, places: Place[]): Word {
   return { text: letters.join(''), places: found };
 }
 
-/** The bytes that print as themselves in Latin-1; the others, in order, are the letters from U+0100 on. */
+/**
+ * The bytes that print as themselves in Latin-1; the others, in order, are the letters from U+0100
+ * on.
+ */
 const BYTE_LETTERS: readonly string[] = (() => {
   let next = 0x100;
   const prints = (byte: number) => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
-  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(prints(byte) ? byte : next++));
+  return Array.from({ length: 256 }, (_, byte) =>
+    String.fromCharCode(prints(byte) ? byte : next++),
+  );
 })();
 const SPACE = BYTE_LETTERS[0x20]!;
 
@@ -181,8 +235,14 @@ interface Placing {
   put: (token: string, place: Place) => void;
 }
 
-function placeWord(tokens: readonly string[], { text, places }: Word, { prefix, trims, put }: Placing): void {
-  const pieces = tokens.map((token, i) => [...(i > 0 && token.startsWith(prefix) ? token.slice(prefix.length) : token)]);
+function placeWord(
+  tokens: readonly string[],
+  { text, places }: Word,
+  { prefix, trims, put }: Placing,
+): void {
+  const pieces = tokens.map((token, i) => [
+    ...(i > 0 && token.startsWith(prefix) ? token.slice(prefix.length) : token),
+  ]);
   if (pieces.flat().join('') !== text) {
     for (const token of tokens) put(token, around(places));
     return;
@@ -209,5 +269,8 @@ function withoutSpaces(piece: readonly string[], places: readonly Place[]): Plac
 function trimsOffsets(processor: Definition['post_processor']): boolean {
   if (!processor) return false;
   const byteLevel = processor.type === 'RobertaProcessing' || processor.type === 'ByteLevel';
-  return (byteLevel && processor.trim_offsets !== false) || (processor.processors ?? []).some(trimsOffsets);
+  return (
+    (byteLevel && processor.trim_offsets !== false) ||
+    (processor.processors ?? []).some(trimsOffsets)
+  );
 }

@@ -2,15 +2,22 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as library from '@huggingface/tokenizers';
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 import { tokenizerFromVocabulary } from './vocabulary-tokenizer';
 
-/** What is used of the library, whose own declarations do not resolve from CommonJS (their imports have no file extensions). */
+/**
+ * What is used of the library, whose own declarations do not resolve from CommonJS (their imports
+ * have no file extensions).
+ */
 export interface Tokenizer {
   encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
-  decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
+  decode(
+    ids: number[],
+    options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean },
+  ): string;
   token_to_id(token: string): number | undefined;
-  post_processor: ((tokens: string[], pair: string[] | null, addSpecialTokens: boolean) => PostProcessed) | null;
+  post_processor:
+    ((tokens: string[], pair: string[] | null, addSpecialTokens: boolean) => PostProcessed) | null;
   normalizer: ((text: string) => string) | null;
   /** Of BertPreTokenizer and ByteLevel; the others have no pattern. */
   pre_tokenizer: { pattern?: RegExp } | null;
@@ -24,12 +31,16 @@ interface PostProcessed {
   tokens: string[];
   token_type_ids?: number[];
 }
-const { Tokenizer } = library as unknown as { Tokenizer: new (definition: object, config: object) => Tokenizer };
+const { Tokenizer } = library as unknown as {
+  Tokenizer: new (definition: object, config: object) => Tokenizer;
+};
 
 /** Token ids of a row, special tokens included. */
 export interface EncodedRow {
   ids: number[];
-  /** 0 for the first text and what surrounds it, 1 for the second where the model tells them apart. */
+  /**
+   * 0 for the first text and what surrounds it, 1 for the second where the model tells them apart.
+   */
   typeIds: number[];
   /** Whether tokens were cut. */
   truncated: boolean;
@@ -59,8 +70,17 @@ export interface OpenTokenizer {
   preprocess: (text: string) => string;
 }
 
-/** The files of a model directory that tokenizing depends on, in a fixed order; those that are not there are left out. */
-const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'vocab.txt', 'vocab.json', 'merges.txt'];
+/**
+ * The files of a model directory that tokenizing depends on, in a fixed order; those that are not
+ * there are left out.
+ */
+const TOKENIZER_FILES = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'vocab.txt',
+  'vocab.json',
+  'merges.txt',
+];
 
 /** Hex SHA-256 over names and contents of a model's tokenizer files. */
 export function tokenizerDigest(modelDir: string): string {
@@ -75,13 +95,15 @@ export function tokenizerDigest(modelDir: string): string {
 }
 
 /**
- * The tokenizer of a model directory: tokenizer.json where it is there, else the vocabulary files of BERT or RoBERTa.
+ * The tokenizer of a model directory: tokenizer.json where it is there, else the vocabulary files
+ * of BERT or RoBERTa.
  *
  * @throws ConfigError where the directory has no tokenizer
  */
 export function openTokenizer(modelDir: string): OpenTokenizer {
   const config = readJson(join(modelDir, 'tokenizer_config.json')) ?? {};
-  const definition: Definition = readJson(join(modelDir, 'tokenizer.json')) ?? tokenizerFromVocabulary(modelDir, config);
+  const definition: Definition =
+    readJson(join(modelDir, 'tokenizer.json')) ?? tokenizerFromVocabulary(modelDir, config);
   const preprocess = lowercases(definition) ? lowercaseAsRust : (text: string) => text;
   return { tokenizer: new Tokenizer(definition, config), definition, preprocess };
 }
@@ -89,16 +111,24 @@ export function openTokenizer(modelDir: string): OpenTokenizer {
 /**
  * How a model directory's tokenizer encodes rows, see openTokenizer.
  *
- * Gives the ids that Python's `AutoTokenizer(text, pair, truncation="longest_first", max_length=maxLength)` gives.
+ * Gives the ids that Python's `AutoTokenizer(text, pair, truncation="longest_first",
+ * max_length=maxLength)` gives.
  *
  * @throws ConfigError where the directory has no tokenizer
  */
 export function loadTokenizer(modelDir: string, maxLength: number): EncodeRow {
   const { tokenizer, definition, preprocess } = openTokenizer(modelDir);
-  const tokens = (text: string) => tokenizer.encode(preprocess(text), { add_special_tokens: false }).ids;
-  const [single, paired] = [template(tokenizer, definition, false), template(tokenizer, definition, true)];
+  const tokens = (text: string) =>
+    tokenizer.encode(preprocess(text), { add_special_tokens: false }).ids;
+  const [single, paired] = [
+    template(tokenizer, definition, false),
+    template(tokenizer, definition, true),
+  ];
   if (maxLength <= paired.specials) {
-    throw new ConfigError({ where: 'max_length', message: `is ${maxLength}; a pair alone has ${paired.specials} special tokens here` });
+    throw new ConfigError({
+      where: 'max_length',
+      message: `is ${maxLength}; a pair alone has ${paired.specials} special tokens here`,
+    });
   }
   return (text, pair) => {
     const first = tokens(text);
@@ -108,13 +138,17 @@ export function loadTokenizer(modelDir: string, maxLength: number): EncodeRow {
     }
     const second = tokens(pair);
     const [n1, n2] = longestFirst(first.length, second.length, maxLength - paired.specials);
-    return { ...paired.fill(first.slice(0, n1), second.slice(0, n2)), truncated: n1 < first.length || n2 < second.length };
+    return {
+      ...paired.fill(first.slice(0, n1), second.slice(0, n2)),
+      truncated: n1 < first.length || n2 < second.length,
+    };
   };
 }
 
 /**
- * How many tokens of each text stay where `room` tokens are left for both: the rule of Hugging Face tokenizers' LongestFirst
- * (truncate_encodings), which cuts the longer text down to what the shorter leaves, and where both are too long halves the room.
+ * How many tokens of each text stay where `room` tokens are left for both: the rule of Hugging Face
+ * tokenizers' LongestFirst (truncate_encodings), which cuts the longer text down to what the
+ * shorter leaves, and where both are too long halves the room.
  */
 export function longestFirst(n1: number, n2: number, room: number): [number, number] {
   if (n1 + n2 <= room) {
@@ -130,8 +164,9 @@ export function longestFirst(n1: number, n2: number, room: number): [number, num
 }
 
 /**
- * Where special tokens and texts stand in a row: found by running the model's own post-processor on two marks. RoBERTa knows one type
- * only (its embedding has a single row), which the JavaScript library's RobertaProcessing overlooks.
+ * Where special tokens and texts stand in a row: found by running the model's own post-processor on
+ * two marks. RoBERTa knows one type only (its embedding has a single row), which the JavaScript
+ * library's RobertaProcessing overlooks.
  */
 export function template(tokenizer: Tokenizer, definition: Definition, paired: boolean) {
   const oneType = definition.post_processor?.type === 'RobertaProcessing';
@@ -176,11 +211,14 @@ function lowercases({ normalizer }: Definition): boolean {
 }
 
 /**
- * Python's tokenizers lower each character for itself; JavaScript gives a capital sigma at a word's end its final form. The CJK
- * characters beyond U+FFFF are words of their own there, and halves of words in the JavaScript library, which looks at UTF-16 units.
+ * Python's tokenizers lower each character for itself; JavaScript gives a capital sigma at a word's
+ * end its final form. The CJK characters beyond U+FFFF are words of their own there, and halves of
+ * words in the JavaScript library, which looks at UTF-16 units.
  */
 function lowercaseAsRust(text: string): string {
-  return text.replaceAll('Σ', 'σ').replace(/[\u{20000}-\u{2a6df}\u{2a700}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu, ' $& ');
+  return text
+    .replaceAll('Σ', 'σ')
+    .replace(/[\u{20000}-\u{2a6df}\u{2a700}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu, ' $& ');
 }
 
 function readJson(path: string): object | null {
@@ -190,6 +228,9 @@ function readJson(path: string): object | null {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as object;
   } catch (error) {
-    throw new ConfigError({ where: path, message: `is not valid JSON: ${(error as Error).message}` });
+    throw new ConfigError({
+      where: path,
+      message: `is not valid JSON: ${(error as Error).message}`,
+    });
   }
 }

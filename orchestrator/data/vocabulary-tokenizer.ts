@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 
 interface TokenizerConfig {
   do_lower_case?: boolean;
@@ -10,8 +10,9 @@ interface TokenizerConfig {
 }
 
 /**
- * What tokenizer.json would say, for a model directory that has only the older vocabulary files: BERT's vocab.txt (WordPiece), or
- * RoBERTa's vocab.json and merges.txt (byte-level BPE). The same conversion that Transformers makes when it loads such a directory.
+ * What tokenizer.json would say, for a model directory that has only the older vocabulary files:
+ * BERT's vocab.txt (WordPiece), or RoBERTa's vocab.json and merges.txt (byte-level BPE). The same
+ * conversion that Transformers makes when it loads such a directory.
  *
  * @throws ConfigError where neither is there
  */
@@ -31,7 +32,8 @@ export function tokenizerFromVocabulary(modelDir: string, config: TokenizerConfi
   }
   throw new ConfigError({
     where: modelDir,
-    message: 'has no tokenizer: tokenizer.json, vocab.txt, or vocab.json with merges.txt is expected',
+    message:
+      'has no tokenizer: tokenizer.json, vocab.txt, or vocab.json with merges.txt is expected',
   });
 }
 
@@ -47,19 +49,38 @@ function wordPiece(words: readonly string[], config: TokenizerConfig): object {
       lowercase: config.do_lower_case ?? true,
     },
     pre_tokenizer: { type: 'BertPreTokenizer' },
-    post_processor: { type: 'BertProcessing', sep: pair(vocab, '[SEP]'), cls: pair(vocab, '[CLS]') },
+    post_processor: {
+      type: 'BertProcessing',
+      sep: pair(vocab, '[SEP]'),
+      cls: pair(vocab, '[CLS]'),
+    },
     decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
-    model: { type: 'WordPiece', unk_token: '[UNK]', continuing_subword_prefix: '##', max_input_chars_per_word: 100, vocab },
+    model: {
+      type: 'WordPiece',
+      unk_token: '[UNK]',
+      continuing_subword_prefix: '##',
+      max_input_chars_per_word: 100,
+      vocab,
+    },
   };
 }
 
-function byteLevelBpe(vocab: Record<string, number>, merges: readonly string[], config: TokenizerConfig): object {
+function byteLevelBpe(
+  vocab: Record<string, number>,
+  merges: readonly string[],
+  config: TokenizerConfig,
+): object {
   const prefix = config.add_prefix_space ?? false;
   const mask = special(vocab, ['<mask>']).map((token) => ({ ...token, lstrip: true }));
   return {
     added_tokens: [...special(vocab, ['<s>', '<pad>', '</s>', '<unk>']), ...mask],
     normalizer: null,
-    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: prefix, trim_offsets: true, use_regex: true },
+    pre_tokenizer: {
+      type: 'ByteLevel',
+      add_prefix_space: prefix,
+      trim_offsets: true,
+      use_regex: true,
+    },
     post_processor: {
       type: 'RobertaProcessing',
       sep: pair(vocab, '</s>'),
@@ -68,7 +89,14 @@ function byteLevelBpe(vocab: Record<string, number>, merges: readonly string[], 
       add_prefix_space: prefix,
     },
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: { type: 'BPE', unk_token: null, continuing_subword_prefix: '', end_of_word_suffix: '', vocab, merges },
+    model: {
+      type: 'BPE',
+      unk_token: null,
+      continuing_subword_prefix: '',
+      end_of_word_suffix: '',
+      vocab,
+      merges,
+    },
   };
 }
 
@@ -89,7 +117,10 @@ function special(vocab: Record<string, number>, tokens: readonly string[]) {
 function pair(vocab: Record<string, number>, token: string): [string, number] {
   const id = vocab[token];
   if (id === undefined) {
-    throw new ConfigError({ where: 'vocabulary', message: `has no ${token}; a vocabulary of BERT or RoBERTa is expected` });
+    throw new ConfigError({
+      where: 'vocabulary',
+      message: `has no ${token}; a vocabulary of BERT or RoBERTa is expected`,
+    });
   }
   return [token, id];
 }

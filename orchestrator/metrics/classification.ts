@@ -1,6 +1,6 @@
 /**
- * Metrics of predicted classes against true ones, as scikit-learn defines them. Both lists are class indices of equal length.
- * null where a metric is not defined (a denominator of 0).
+ * Metrics of predicted classes against true ones, as scikit-learn defines them. Both lists are
+ * class indices of equal length. null where a metric is not defined (a denominator of 0).
  */
 
 /** The share of rows that are right. */
@@ -15,37 +15,63 @@ export function f1(predicted: readonly number[], labels: readonly number[]): num
   return tp + fp + fn === 0 ? null : (2 * tp) / (2 * tp + fp + fn);
 }
 
-/** The mean of the F1 of each class that is among predictions or labels; a prediction that is no number is a miss. */
+/**
+ * The mean of the F1 of each class that is among predictions or labels; a prediction that is no
+ * number is a miss.
+ */
 export function macroF1(predicted: readonly number[], labels: readonly number[]): number | null {
   const { right, guessed, real } = countClasses(predicted, labels);
-  const classes = [...new Set([...guessed.keys(), ...real.keys()])].filter((each) => !Number.isNaN(each));
-  const scores = classes.map((each) => (2 * (right.get(each) ?? 0)) / ((guessed.get(each) ?? 0) + (real.get(each) ?? 0)));
-  return classes.length === 0 ? null : scores.reduce((sum, score) => sum + score, 0) / classes.length;
+  const classes = [...new Set([...guessed.keys(), ...real.keys()])].filter(
+    (each) => !Number.isNaN(each),
+  );
+  const scores = classes.map(
+    (each) => (2 * (right.get(each) ?? 0)) / ((guessed.get(each) ?? 0) + (real.get(each) ?? 0)),
+  );
+  return classes.length === 0
+    ? null
+    : scores.reduce((sum, score) => sum + score, 0) / classes.length;
 }
 
-/** Matthews' correlation, in [−1, 1]: of two classes (Matthews 1975), or R_K of more (Gorodkin 2004). */
+/**
+ * Matthews' correlation, in [−1, 1]: of two classes (Matthews 1975), or R_K of more (Gorodkin
+ * 2004).
+ */
 export function matthews(predicted: readonly number[], labels: readonly number[]): number | null {
-  if ([predicted, labels].some((list) => list.some((each) => each > 1))) return matthewsOfMany(predicted, labels);
+  if ([predicted, labels].some((list) => list.some((each) => each > 1)))
+    return matthewsOfMany(predicted, labels);
   const { tp, fp, fn, tn } = confusion(predicted, labels);
-  const denominator = Math.sqrt(tp + fp) * Math.sqrt(tp + fn) * Math.sqrt(tn + fp) * Math.sqrt(tn + fn);
+  const denominator =
+    Math.sqrt(tp + fp) * Math.sqrt(tp + fn) * Math.sqrt(tn + fp) * Math.sqrt(tn + fn);
   return denominator === 0 ? null : (tp * tn - fp * fn) / denominator;
 }
 
-/** With c right of s rows, p_k predicted and t_k true of class k: (c s − Σ p_k t_k) / √((s² − Σ p_k²)(s² − Σ t_k²)). */
+/**
+ * With c right of s rows, p_k predicted and t_k true of class k: (c s − Σ p_k t_k) / √((s² − Σ
+ * p_k²)(s² − Σ t_k²)).
+ */
 function matthewsOfMany(predicted: readonly number[], labels: readonly number[]): number | null {
   const { right, guessed, real } = countClasses(predicted, labels);
   const total = (counts: Iterable<number>) => [...counts].reduce((sum, count) => sum + count, 0);
-  const squares = (counts: Map<number, number>) => total([...counts.values()].map((count) => count * count));
+  const squares = (counts: Map<number, number>) =>
+    total([...counts.values()].map((count) => count * count));
   const rows = labels.length;
   const chance = total([...guessed].map(([each, count]) => count * (real.get(each) ?? 0)));
-  const denominator = Math.sqrt(rows * rows - squares(guessed)) * Math.sqrt(rows * rows - squares(real));
+  const denominator =
+    Math.sqrt(rows * rows - squares(guessed)) * Math.sqrt(rows * rows - squares(real));
   return denominator === 0 ? null : (total(right.values()) * rows - chance) / denominator;
 }
 
-/** Rows by class: predicted rightly, predicted at all, and true. NaN is a class that is never true. */
+/**
+ * Rows by class: predicted rightly, predicted at all, and true. NaN is a class that is never true.
+ */
 function countClasses(predicted: readonly number[], labels: readonly number[]) {
-  const [right, guessed, real] = [new Map<number, number>(), new Map<number, number>(), new Map<number, number>()];
-  const add = (counts: Map<number, number>, each: number) => counts.set(each, (counts.get(each) ?? 0) + 1);
+  const [right, guessed, real] = [
+    new Map<number, number>(),
+    new Map<number, number>(),
+    new Map<number, number>(),
+  ];
+  const add = (counts: Map<number, number>, each: number) =>
+    counts.set(each, (counts.get(each) ?? 0) + 1);
   for (const [i, label] of labels.entries()) {
     add(real, label);
     add(guessed, predicted[i]!);

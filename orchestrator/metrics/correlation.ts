@@ -1,4 +1,7 @@
-/** Correlations of predicted numbers with true ones, in [−1, 1]; null where one of the two does not vary. */
+/**
+ * Correlations of predicted numbers with true ones, in [−1, 1]; null where one of the two does not
+ * vary.
+ */
 
 /** Pearson's correlation, computed in two passes so that large means do not cost digits. */
 export function pearson(x: readonly number[], y: readonly number[]): number | null {

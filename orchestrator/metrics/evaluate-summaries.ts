@@ -1,5 +1,5 @@
 /** From the generated tokens of a trial to summaries and ROUGE. */
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 import { datasetPath } from '../data/prepare';
 import { readSafetensors } from '../data/safetensors';
 import { readStoredSummaries, type StoredSummary } from '../data/summary-files';
@@ -11,18 +11,22 @@ import { meanRouge, type Rouge } from './rouge';
 
 /** What a split came to. */
 export interface SummaryEvaluation extends Evaluation {
-  /** Files of JSON lines to be written beside the predictions, by name: a row's number in its source and its summary a line. */
+  /**
+   * Files of JSON lines to be written beside the predictions, by name: a row's number in its source
+   * and its summary a line.
+   */
   lines: Record<string, StoredSummary[]>;
 }
 
 /**
- * A trial's summaries of a split, and their ROUGE F1 in [0, 1], the mean over rows: words by their stems, and a line a sentence to
- * rougeLsum. A model that writes no line ends writes one sentence.
+ * A trial's summaries of a split, and their ROUGE F1 in [0, 1], the mean over rows: words by their
+ * stems, and a line a sentence to rougeLsum. A model that writes no line ends writes one sentence.
  *
  * @param backbonePath the model directory, for its tokenizer
- * @param predictions the trial's predictions.<split>.safetensors: generated_ids int32 [tokens], generated_offsets int64 [rows + 1]
- * @throws ConfigError that names the file where predictions are missing or of another shape than the data set, and the directory where the
- *   tokenizer is another than the sweep was planned with
+ * @param predictions the trial's predictions.<split>.safetensors: generated_ids int32 [tokens],
+ *   generated_offsets int64 [rows + 1]
+ * @throws ConfigError that names the file where predictions are missing or of another shape than
+ *   the data set, and the directory where the tokenizer is another than the sweep was planned with
  */
 export function evaluateSummaries(
   root: string,
@@ -33,10 +37,16 @@ export function evaluateSummaries(
 ): SummaryEvaluation {
   const { columns, max_target_length } = dataset.summaries!;
   if (tokenizerDigest(backbonePath) !== dataset.tokenizer) {
-    throw new ConfigError({ where: backbonePath, message: 'its tokenizer has changed since the sweep was planned; start the sweep again' });
+    throw new ConfigError({
+      where: backbonePath,
+      message: 'its tokenizer has changed since the sweep was planned; start the sweep again',
+    });
   }
   const references = readStoredSummaries(datasetPath(root, dataset.digest), split, columns);
-  const { decode } = loadSummaryTokenizer(backbonePath, { max_length: dataset.max_length, max_target_length });
+  const { decode } = loadSummaryTokenizer(backbonePath, {
+    max_length: dataset.max_length,
+    max_target_length,
+  });
   const written = readGenerated(predictions, references.length).map((ids) => decode(ids).trim());
   const rouge: Rouge = meanRouge(
     references.map(({ summary }, i) => ({ reference: summary, prediction: written[i]! })),
@@ -45,8 +55,11 @@ export function evaluateSummaries(
   const empty = written.filter((text) => text === '').length;
   return {
     metrics: Object.fromEntries(dataset.metrics.map((name) => [name, rouge[name as keyof Rouge]])),
-    warnings: empty === written.length ? [`empty_summaries: every summary of ${split} is empty`] : [],
-    lines: { [`summaries.${split}.jsonl`]: references.map(({ row }, i) => ({ row, summary: written[i]! })) },
+    warnings:
+      empty === written.length ? [`empty_summaries: every summary of ${split} is empty`] : [],
+    lines: {
+      [`summaries.${split}.jsonl`]: references.map(({ row }, i) => ({ row, summary: written[i]! })),
+    },
   };
 }
 
@@ -55,13 +68,20 @@ function readGenerated(path: string, rows: number): number[][] {
   const tensors = readSafetensors(path);
   const numbers = (name: string): number[] => {
     const tensor = tensors.get(name);
-    if (tensor === undefined) throw new ConfigError({ where: path, message: `has no tensor ${name}; generated texts are expected` });
+    if (tensor === undefined)
+      throw new ConfigError({
+        where: path,
+        message: `has no tensor ${name}; generated texts are expected`,
+      });
     return Array.from(tensor.data, Number);
   };
   const [ids, offsets] = [numbers('generated_ids'), numbers('generated_offsets')];
   if (offsets.length !== rows + 1 || offsets.at(-1) !== ids.length) {
     const found = `${offsets.length} values up to ${offsets.at(-1)} for ${ids.length} tokens`;
-    throw new ConfigError({ where: path, message: `generated_offsets has ${found}; ${rows + 1} that end with the tokens are expected` });
+    throw new ConfigError({
+      where: path,
+      message: `generated_offsets has ${found}; ${rows + 1} that end with the tokens are expected`,
+    });
   }
   return offsets.slice(1).map((end, i) => ids.slice(offsets[i], end));
 }

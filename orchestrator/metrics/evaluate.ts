@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 import { datasetPath } from '../data/prepare';
 import { float32Tensor, readSafetensors } from '../data/safetensors';
 import { datasetOf } from '../sweep/lookup';
@@ -27,27 +27,44 @@ export function evaluationSplits(dataset: PlannedDataset): string[] {
 }
 
 /**
- * A trial's metrics, from its predictions.<split>.safetensors (logits float32 [rows, labels]) and the labels of its data set. All
- * splits of a task together: MNLI has accuracy (matched) and accuracy_mismatched. Of question answering and summarization see
- * evaluateQuestions and evaluateSummaries.
+ * A trial's metrics, from its predictions.<split>.safetensors (logits float32 [rows, labels]) and
+ * the labels of its data set. All splits of a task together: MNLI has accuracy (matched) and
+ * accuracy_mismatched. Of question answering and summarization see evaluateQuestions and
+ * evaluateSummaries.
  *
- * @throws ConfigError that names the file where predictions are missing or of another shape than the data set
+ * @throws ConfigError that names the file where predictions are missing or of another shape than
+ *   the data set
  */
 export function evaluatePredictions(root: string, plan: Plan, trial: Trial): TrialEvaluation {
   const dataset = datasetOf(plan, trial.dataset);
-  const predictionsOf = (split: string) => join(root, 'trials', trial.id, `predictions.${split}.safetensors`);
+  const predictionsOf = (split: string) =>
+    join(root, 'trials', trial.id, `predictions.${split}.safetensors`);
   // Their data sets have one split to be measured on.
-  if (dataset.kind === 'question_answering') return evaluateQuestions(root, dataset, 'validation', predictionsOf('validation'));
+  if (dataset.kind === 'question_answering')
+    return evaluateQuestions(root, dataset, 'validation', predictionsOf('validation'));
   if (dataset.kind === 'summarization') {
-    return evaluateSummaries(root, dataset, plan.backbone.path, 'validation', predictionsOf('validation'));
+    return evaluateSummaries(
+      root,
+      dataset,
+      plan.backbone.path,
+      'validation',
+      predictionsOf('validation'),
+    );
   }
   const metrics: Record<string, number> = {};
   const warnings: string[] = [];
   for (const split of evaluationSplits(dataset)) {
     const labels = readLabels(root, dataset, split);
     const predicted = readPredictions(predictionsOf(split), dataset, labels.length);
-    if (dataset.kind === 'classification' && new Set(predicted).size === 1 && new Set(labels).size > 1) {
-      warnings.push(`one_class_predictions: every row of ${split} is predicted as ${dataset.label_names[predicted[0]!] ?? 'no class'}`);
+    if (
+      dataset.kind === 'classification' &&
+      new Set(predicted).size === 1 &&
+      new Set(labels).size > 1
+    ) {
+      warnings.push(
+        'one_class_predictions: every row of ' +
+          `${split} is predicted as ${dataset.label_names[predicted[0]!] ?? 'no class'}`,
+      );
     }
     const suffix = split.slice('validation'.length);
     const evaluation = evaluateSplit(dataset.metrics, { suffix, predicted, labels });
@@ -62,7 +79,10 @@ function readPredictions(path: string, dataset: PlannedDataset, rows: number): n
   const { shape, data } = float32Tensor(tensors, 'logits');
   if (shape.length !== 2 || shape[0] !== rows || shape[1] !== dataset.num_labels) {
     const expected = `[${rows}, ${dataset.num_labels}]`;
-    throw new ConfigError({ where: path, message: `has logits of shape [${shape.join(', ')}]; ${expected} is expected` });
+    throw new ConfigError({
+      where: path,
+      message: `has logits of shape [${shape.join(', ')}]; ${expected} is expected`,
+    });
   }
   return dataset.kind === 'regression'
     ? Array.from(data, (value) => (Number.isFinite(value) ? value : NaN))

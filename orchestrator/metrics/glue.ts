@@ -1,7 +1,10 @@
 import { accuracy, f1, macroF1, matthews } from './classification';
 import { pearson, spearman } from './correlation';
 
-const METRICS: Record<string, (predicted: readonly number[], labels: readonly number[]) => number | null> = {
+const METRICS: Record<
+  string,
+  (predicted: readonly number[], labels: readonly number[]) => number | null
+> = {
   accuracy,
   f1,
   macro_f1: macroF1,
@@ -30,14 +33,21 @@ export interface Predictions {
  * A task's official metrics on a split.
  *
  * @param names the task's metrics; those of this split are computed
- * @returns metrics in the order of names. One that is not defined on these rows counts as 0, with a warning that says so
+ * @returns metrics in the order of names. One that is not defined on these rows counts as 0, with a
+ *   warning that says so
  */
-export function evaluateSplit(names: readonly string[], { suffix, predicted, labels }: Predictions): Evaluation {
+export function evaluateSplit(
+  names: readonly string[],
+  { suffix, predicted, labels }: Predictions,
+): Evaluation {
   const metrics: Record<string, number> = {};
   const warnings: string[] = [];
   const broken = predicted.filter((value) => Number.isNaN(value)).length;
   if (broken > 0) {
-    warnings.push(`non_finite_predictions: ${broken} of ${predicted.length} rows have a prediction that is no number`);
+    warnings.push(
+      'non_finite_predictions: ' +
+        `${broken} of ${predicted.length} rows have a prediction that is no number`,
+    );
   }
   for (const name of names) {
     const compute = METRICS[baseOf(name, suffix)];
@@ -48,18 +58,26 @@ export function evaluateSplit(names: readonly string[], { suffix, predicted, lab
     const defined = value !== null && Number.isFinite(value);
     metrics[name] = defined ? value : 0;
     if (!defined) {
-      warnings.push(`undefined_metric: ${name} is not defined on these predictions and counts as 0`);
+      warnings.push(
+        `undefined_metric: ${name} is not defined on these predictions and counts as 0`,
+      );
     }
   }
   return { metrics, warnings };
 }
 
-/** `accuracy` for `accuracy_mismatched` on the mismatched split; nothing for metrics of another split. */
+/**
+ * `accuracy` for `accuracy_mismatched` on the mismatched split; nothing for metrics of another
+ * split.
+ */
 function baseOf(name: string, suffix: string): string {
   return name.endsWith(suffix) ? name.slice(0, name.length - suffix.length) : '';
 }
 
-/** The class with the highest logit in each row, the first of equal ones; NaN where a row has a logit that is no number. */
+/**
+ * The class with the highest logit in each row, the first of equal ones; NaN where a row has a
+ * logit that is no number.
+ */
 export function argmaxRows(logits: Float32Array, classes: number): number[] {
   return Array.from({ length: logits.length / classes }, (_, row) => {
     let best = 0;

@@ -1,11 +1,16 @@
 /**
- * Porter's stemmer (Porter 1980, "An algorithm for suffix stripping"), with the departures that NLTK's default mode (NLTK_EXTENSIONS)
- * makes, since the ROUGE that papers report is computed with that one:
- * - the words of IRREGULAR have stems of their own; words of one or two letters are left as they are;
- * - step 1a, 1b: ies and ied become ie in words of four letters (dies, died), and ied else becomes i;
+ * Porter's stemmer (Porter 1980, "An algorithm for suffix stripping"), with the departures that
+ * NLTK's default mode (NLTK_EXTENSIONS) makes, since the ROUGE that papers report is computed with
+ * that one:
+ * - the words of IRREGULAR have stems of their own; words of one or two letters are left as they
+ *   are;
+ * - step 1a, 1b: ies and ied become ie in words of four letters (dies, died), and ied else becomes
+ *   i;
  * - step 1b's and 5a's *o also holds for a vowel and a consonant alone;
- * - step 1c: y becomes i after a consonant that is not the word's first letter, whether or not there is a vowel before it;
- * - step 2: bli, fulli and logi have rules (with the l of logi in the stem), and what alli leaves goes through the step again.
+ * - step 1c: y becomes i after a consonant that is not the word's first letter, whether or not
+ *   there is a vowel before it;
+ * - step 2: bli, fulli and logi have rules (with the l of logi in the stem), and what alli leaves
+ *   goes through the step again.
  */
 
 const IRREGULAR: ReadonlyMap<string, string> = new Map(
@@ -30,10 +35,16 @@ export function porterStem(word: string): string {
   const irregular = IRREGULAR.get(word);
   if (irregular !== undefined) return irregular;
   if (word.length <= 2) return word;
-  return [step1a, step1b, step1c, step2, step3, step4, step5a, step5b].reduce((stem, step) => step(stem), word);
+  return [step1a, step1b, step1c, step2, step3, step4, step5a, step5b].reduce(
+    (stem, step) => step(stem),
+    word,
+  );
 }
 
-/** `c` or `v` for each letter: a, e, i, o, u and a y after a consonant are vowels; whatever else there is, digits too, counts as consonant. */
+/**
+ * `c` or `v` for each letter: a, e, i, o, u and a y after a consonant are vowels; whatever else
+ * there is, digits too, counts as consonant.
+ */
 function shape(word: string): string {
   let found = '';
   for (let i = 0; i < word.length; i++) {
@@ -87,7 +98,9 @@ function step1a(word: string): string {
 function step1b(word: string): string {
   if (word.endsWith('ied')) return word.slice(0, word.length === 4 ? -1 : -2);
   if (word.endsWith('eed')) return applyFirst(word, [['eed', 'ee', hasMeasure]]);
-  const suffix = ['ed', 'ing'].find((each) => word.endsWith(each) && shape(word.slice(0, -each.length)).includes('v'));
+  const suffix = ['ed', 'ing'].find(
+    (each) => word.endsWith(each) && shape(word.slice(0, -each.length)).includes('v'),
+  );
   if (suffix === undefined) return word;
   const stem = word.slice(0, -suffix.length);
   if (/(at|bl|iz)$/.test(stem)) return `${stem}e`;
@@ -142,7 +155,8 @@ function step3(word: string): string {
   return applyFirst(word, STEP_3);
 }
 
-const suffixesOfStep4 = 'al ance ence er ic able ible ant ement ment ent ion ou ism ate iti ous ive ize'.split(' ');
+const suffixesOfStep4 =
+  'al ance ence er ic able ible ant ement ment ent ion ou ism ate iti ous ive ize'.split(' ');
 const STEP_4 = suffixesOfStep4.map((suffix): Rule => {
   return [suffix, '', (stem) => hasLongMeasure(stem) && (suffix !== 'ion' || /[st]$/.test(stem))];
 });
@@ -152,7 +166,8 @@ function step4(word: string): string {
 }
 
 function step5a(word: string): string {
-  const drops = (stem: string) => measure(stem) > 1 || (measure(stem) === 1 && !endsInShortSyllable(stem));
+  const drops = (stem: string) =>
+    measure(stem) > 1 || (measure(stem) === 1 && !endsInShortSyllable(stem));
   return applyFirst(word, [['e', '', drops]]);
 }
 

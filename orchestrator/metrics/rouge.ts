@@ -1,6 +1,7 @@
 /**
- * ROUGE (Lin 2004), as Google's rouge-score package computes it: F1 in [0, 1] of n-grams (rouge1, rouge2), of the longest common
- * subsequence (rougeL), and of the union of those between lines (rougeLsum).
+ * ROUGE (Lin 2004), as Google's rouge-score package computes it: F1 in [0, 1] of n-grams (rouge1,
+ * rouge2), of the longest common subsequence (rougeL), and of the union of those between lines
+ * (rougeLsum).
  */
 import { porterStem } from './porter';
 
@@ -33,17 +34,30 @@ export function rougeScorer({ stemmer }: RougeOptions): ScoreSummary {
       rouge1: f1(sharedNgrams(gold, predicted, 1), gold.length, predicted.length),
       rouge2: f1(sharedNgrams(gold, predicted, 2), gold.length - 1, predicted.length - 1),
       rougeL: f1(commonSubsequence(gold, predicted).length, gold.length, predicted.length),
-      rougeLsum: f1(unionHits(sentences(reference), sentences(prediction)), gold.length, predicted.length),
+      rougeLsum: f1(
+        unionHits(sentences(reference), sentences(prediction)),
+        gold.length,
+        predicted.length,
+      ),
     };
   };
 }
 
 /** The mean of each score over all pairs, each pair counting the same; at least one pair. */
-export function meanRouge(pairs: readonly { reference: string; prediction: string }[], options: RougeOptions): Rouge {
+export function meanRouge(
+  pairs: readonly { reference: string; prediction: string }[],
+  options: RougeOptions,
+): Rouge {
   const score = rougeScorer(options);
   const scores = pairs.map(({ reference, prediction }) => score(reference, prediction));
-  const mean = (name: keyof Rouge) => scores.reduce((sum, each) => sum + each[name], 0) / scores.length;
-  return { rouge1: mean('rouge1'), rouge2: mean('rouge2'), rougeL: mean('rougeL'), rougeLsum: mean('rougeLsum') };
+  const mean = (name: keyof Rouge) =>
+    scores.reduce((sum, each) => sum + each[name], 0) / scores.length;
+  return {
+    rouge1: mean('rouge1'),
+    rouge2: mean('rouge2'),
+    rougeL: mean('rougeL'),
+    rougeLsum: mean('rougeLsum'),
+  };
 }
 
 /** The harmonic mean of `hits` over the one and over the other number; 0 without hits. */
@@ -61,12 +75,19 @@ function countOf<Key>(keys: Iterable<Key>): Map<Key, number> {
 
 /** How many n-grams the two have in common, each as often as both have it. */
 function sharedNgrams(gold: readonly string[], predicted: readonly string[], n: number): number {
-  const ngrams = (words: readonly string[]) => words.slice(n - 1).map((_, i) => words.slice(i, i + n).join(' '));
+  const ngrams = (words: readonly string[]) =>
+    words.slice(n - 1).map((_, i) => words.slice(i, i + n).join(' '));
   const counts = countOf(ngrams(predicted));
-  return [...countOf(ngrams(gold))].reduce((sum, [ngram, count]) => sum + Math.min(count, counts.get(ngram) ?? 0), 0);
+  return [...countOf(ngrams(gold))].reduce(
+    (sum, [ngram, count]) => sum + Math.min(count, counts.get(ngram) ?? 0),
+    0,
+  );
 }
 
-/** The places in `gold` of a longest common subsequence; of several the one that rouge-score finds, whose union it depends on. */
+/**
+ * The places in `gold` of a longest common subsequence; of several the one that rouge-score finds,
+ * whose union it depends on.
+ */
 function commonSubsequence(gold: readonly string[], predicted: readonly string[]): number[] {
   const width = predicted.length + 1;
   // lengths[i * width + j]: of the longest one of the first i and the first j words.
@@ -74,7 +95,10 @@ function commonSubsequence(gold: readonly string[], predicted: readonly string[]
   for (let i = 1; i <= gold.length; i++) {
     for (let j = 1; j < width; j++) {
       const at = i * width + j;
-      lengths[at] = gold[i - 1] === predicted[j - 1] ? lengths[at - width - 1]! + 1 : Math.max(lengths[at - width]!, lengths[at - 1]!);
+      lengths[at] =
+        gold[i - 1] === predicted[j - 1]
+          ? lengths[at - width - 1]! + 1
+          : Math.max(lengths[at - width]!, lengths[at - 1]!);
     }
   }
   const places: number[] = [];
@@ -90,8 +114,8 @@ function commonSubsequence(gold: readonly string[], predicted: readonly string[]
 }
 
 /**
- * Words of the reference that are in a common subsequence of its sentence with any predicted one; each word counts at most as often as
- * either text has it (as ROUGE 1.5.5 counts).
+ * Words of the reference that are in a common subsequence of its sentence with any predicted one;
+ * each word counts at most as often as either text has it (as ROUGE 1.5.5 counts).
  */
 function unionHits(gold: readonly string[][], predicted: readonly string[][]): number {
   const [leftInGold, leftInPredicted] = [countOf(gold.flat()), countOf(predicted.flat())];

@@ -1,5 +1,5 @@
-import { ConfigError, type Problem } from '../config/errors';
-import { suggestion } from '../config/suggest';
+import { ConfigError, type Problem } from '../base/errors';
+import { suggestion } from '../base/suggest';
 import { glueTask, type GlueTask, type GlueTaskName } from '../data/glue-tasks';
 import { allowedLabels, parseLabel, readGlueTsv } from '../data/glue-tsv';
 import { limitProblems } from '../data/problem-list';
@@ -33,7 +33,13 @@ type ScoredTask = (typeof SCORED_TASKS)[number];
  *
  * @throws ConfigError with file and line, place or id of what is wrong
  */
-export async function scoreTask({ task, predictions, references, noAnswer, stemmer = true }: ScoreRequest): Promise<Score> {
+export async function scoreTask({
+  task,
+  predictions,
+  references,
+  noAnswer,
+  stemmer = true,
+}: ScoreRequest): Promise<Score> {
   if (!isScored(task)) {
     const known = `${SCORED_TASKS.join(', ')}${suggestion(task, SCORED_TASKS)}`;
     throw new ConfigError({ where: '--task', message: `"${task}" is no task; there are ${known}` });
@@ -52,7 +58,8 @@ export async function scoreTask({ task, predictions, references, noAnswer, stemm
     });
   }
   if (summaries) return scoreSummaries(task, predictions, references, { stemmer });
-  if (task === 'squad' || task === 'squad_v2') return scoreSquad(task, predictions, references, noAnswer);
+  if (task === 'squad' || task === 'squad_v2')
+    return scoreSquad(task, predictions, references, noAnswer);
   return scoreGlue(task, predictions, references);
 }
 
@@ -63,15 +70,21 @@ function isScored(name: string): name is ScoredTask {
 /**
  * A GLUE task's metrics.
  *
- * @param predictionsFile one label (a class's name or its index) or score a line, in the order of the references
- * @param referencesTsv the task's own TSV file with labels; for MNLI the matched or the mismatched one, both give `accuracy`
- * @throws ConfigError with file and line where a prediction is not one, or where the numbers of rows differ
+ * @param predictionsFile one label (a class's name or its index) or score a line, in the order of
+ *   the references
+ * @param referencesTsv the task's own TSV file with labels; for MNLI the matched or the mismatched
+ *   one, both give `accuracy`
+ * @throws ConfigError with file and line where a prediction is not one, or where the numbers of
+ *   rows differ
  */
 function scoreGlue(taskName: GlueTaskName, predictionsFile: string, referencesTsv: string): Score {
   const task = glueTask(taskName);
   const labels = readGlueTsv(referencesTsv, task).map(({ label }, i) => {
     if (label === null) {
-      throw new ConfigError({ where: referencesTsv, message: `row ${i + 1} has no label; give a split that has column "${task.label}"` });
+      throw new ConfigError({
+        where: referencesTsv,
+        message: `row ${i + 1} has no label; give a split that has column "${task.label}"`,
+      });
     }
     return label;
   });

@@ -1,4 +1,7 @@
-/** Answers out of a model's logits, by the rules of Transformers' postprocess_qa_predictions (run_qa.py), after Devlin 2019. */
+/**
+ * Answers out of a model's logits, by the rules of Transformers' postprocess_qa_predictions
+ * (run_qa.py), after Devlin 2019.
+ */
 import { NO_ANSWER, type QaFeature } from '../data/qa-features';
 
 /** A logit for each token of a feature's row, as a span's first and as its last token. */
@@ -18,11 +21,20 @@ export interface AnswerRules {
 export const ANSWER_RULES: AnswerRules = { best: 20, longest: 30 };
 
 export interface ChosenAnswer {
-  /** v1.1's answer: the text of the best span, which can be empty (a token that is a space alone); empty where no span is allowed. */
+  /**
+   * v1.1's answer: the text of the best span, which can be empty (a token that is a space alone);
+   * empty where no span is allowed.
+   */
   text: string;
-  /** v2.0's answer unless the question counts as one without: the text of the best span that has some. */
+  /**
+   * v2.0's answer unless the question counts as one without: the text of the best span that has
+   * some.
+   */
   nonEmptyText: string;
-  /** Score of "no answer" less that of nonEmptyText: above a threshold (officially 0), v2.0's answer is the empty one. */
+  /**
+   * Score of "no answer" less that of nonEmptyText: above a threshold (officially 0), v2.0's answer
+   * is the empty one.
+   */
   noAnswerMargin: number;
   /** False where a logit is no finite number; the texts are then empty. */
   finite: boolean;
@@ -40,8 +52,9 @@ interface Span {
 }
 
 /**
- * The answer to one question: of all its features the span of context tokens with the highest sum of start and end logit. Sums are of
- * float32, as the logits are, so that what is equal there is equal here; of equal ones the first counts.
+ * The answer to one question: of all its features the span of context tokens with the highest sum
+ * of start and end logit. Sums are of float32, as the logits are, so that what is equal there is
+ * equal here; of equal ones the first counts.
  *
  * @param features at least one, in order
  * @param logits of each feature
@@ -64,7 +77,11 @@ export function chooseAnswer(
   }
   // Array.sort keeps the order of equal ones.
   const best = spans.sort((a, b) => b.score - a.score);
-  const { text: nonEmptyText, start, end } = best.find(({ text }) => text !== '') ?? { text: '', start: 0, end: 0 };
+  const {
+    text: nonEmptyText,
+    start,
+    end,
+  } = best.find(({ text }) => text !== '') ?? { text: '', start: 0, end: 0 };
   const noAnswerMargin = Math.fround(Math.fround(noAnswer - start) - end);
   return { text: best[0]?.text ?? '', nonEmptyText, noAnswerMargin, finite: true };
 }
@@ -75,7 +92,8 @@ function spansOf(
   { start, end }: SpanLogits,
   { best, longest }: AnswerRules,
 ): Span[] {
-  const inContext = (token: number) => token >= contextBegin && token < contextBegin + begins.length;
+  const inContext = (token: number) =>
+    token >= contextBegin && token < contextBegin + begins.length;
   const lasts = highest(end, best).filter(inContext);
   return highest(start, best)
     .filter(inContext)

@@ -1,6 +1,7 @@
 /**
- * SQuAD's official metrics: exact match and F1 of evaluate-v1.1.py (Rajpurkar 2016) and evaluate-v2.0.py (Rajpurkar 2018). Their results
- * are in percent, in [0, 100], under the names that those scripts give them.
+ * SQuAD's official metrics: exact match and F1 of evaluate-v1.1.py (Rajpurkar 2016) and
+ * evaluate-v2.0.py (Rajpurkar 2018). Their results are in percent, in [0, 100], under the names
+ * that those scripts give them.
  */
 import { splitAtSpaces } from './python-text';
 
@@ -15,12 +16,17 @@ export interface Reference {
 const ARTICLES = /(?<![\p{L}\p{N}_])(?:a|an|the)(?![\p{L}\p{N}_])/gu;
 const PUNCTUATION = /[!-/:-@[-`{-~]/g;
 
-/** The words that answers are compared by: in lower case, without ASCII punctuation and without articles. */
+/**
+ * The words that answers are compared by: in lower case, without ASCII punctuation and without
+ * articles.
+ */
 export function normalizedWords(answer: string): string[] {
   return splitAtSpaces(answer.toLowerCase().replace(PUNCTUATION, '').replace(ARTICLES, ' '));
 }
 
-/** F1 of the words that two answers share, each as often as both have it; 0 where they share none. */
+/**
+ * F1 of the words that two answers share, each as often as both have it; 0 where they share none.
+ */
 function sharedWordsF1(predicted: readonly string[], gold: readonly string[]): number {
   const left = new Map<string, number>();
   for (const word of gold) left.set(word, (left.get(word) ?? 0) + 1);
@@ -43,30 +49,42 @@ interface AnswerScore {
 /** The best over the gold answers, exact match and F1 each for itself. */
 function bestOver(golds: readonly string[], score: (gold: string[]) => AnswerScore): AnswerScore {
   const scores = golds.map((gold) => score(normalizedWords(gold)));
-  return { exact: Math.max(...scores.map(({ exact }) => exact)), f1: Math.max(...scores.map(({ f1 }) => f1)) };
+  return {
+    exact: Math.max(...scores.map(({ exact }) => exact)),
+    f1: Math.max(...scores.map(({ f1 }) => f1)),
+  };
 }
 
 function exactMatch(predicted: readonly string[], gold: readonly string[]): number {
   return predicted.join(' ') === gold.join(' ') ? 1 : 0;
 }
 
-/** Exact match (0 or 1) and F1 in [0, 1] of one answer, as evaluate-v1.1.py; F1 is 0 where nothing is left of either answer. */
+/**
+ * Exact match (0 or 1) and F1 in [0, 1] of one answer, as evaluate-v1.1.py; F1 is 0 where nothing
+ * is left of either answer.
+ */
 export function scoreAnswer(prediction: string, { answers }: Reference): AnswerScore {
   const predicted = normalizedWords(prediction);
   const golds = answers.map(({ text }) => text);
-  return bestOver(golds, (gold) => ({ exact: exactMatch(predicted, gold), f1: sharedWordsF1(predicted, gold) }));
+  return bestOver(golds, (gold) => ({
+    exact: exactMatch(predicted, gold),
+    f1: sharedWordsF1(predicted, gold),
+  }));
 }
 
 /**
- * The same as evaluate-v2.0.py: gold answers of which nothing is left do not count, a question without others has the empty answer, and
- * an empty answer's F1 is 1 where both are empty.
+ * The same as evaluate-v2.0.py: gold answers of which nothing is left do not count, a question
+ * without others has the empty answer, and an empty answer's F1 is 1 where both are empty.
  */
 export function scoreAnswerV2(prediction: string, { answers }: Reference): AnswerScore {
   const predicted = normalizedWords(prediction);
   const golds = answers.map(({ text }) => text).filter((text) => normalizedWords(text).length > 0);
   return bestOver(golds.length > 0 ? golds : [''], (gold) => {
     const exact = exactMatch(predicted, gold);
-    return { exact, f1: predicted.length === 0 || gold.length === 0 ? exact : sharedWordsF1(predicted, gold) };
+    return {
+      exact,
+      f1: predicted.length === 0 || gold.length === 0 ? exact : sharedWordsF1(predicted, gold),
+    };
   });
 }
 
@@ -78,9 +96,17 @@ export type Answers = ReadonlyMap<string, string>;
  *
  * @throws RangeError for a question without a prediction
  */
-export function evaluateSquad(references: readonly Reference[], predictions: Answers): Record<'exact_match' | 'f1', number> {
-  const scores = references.map((reference) => scoreAnswer(predictionOf(reference, predictions), reference));
-  return { exact_match: percent(scores.map(({ exact }) => exact)), f1: percent(scores.map(({ f1 }) => f1)) };
+export function evaluateSquad(
+  references: readonly Reference[],
+  predictions: Answers,
+): Record<'exact_match' | 'f1', number> {
+  const scores = references.map((reference) =>
+    scoreAnswer(predictionOf(reference, predictions), reference),
+  );
+  return {
+    exact_match: percent(scores.map(({ exact }) => exact)),
+    f1: percent(scores.map(({ f1 }) => f1)),
+  };
 }
 
 /** How sure a model is that there is no answer: a probability or any other number, by id. */
@@ -90,11 +116,13 @@ export type NoAnswerScores = ReadonlyMap<string, number>;
 const NO_ANSWER_THRESHOLD = 1;
 
 /**
- * `exact`, `f1` and `total` over all questions, and likewise named `HasAns_` and `NoAns_` over those with and without an answer, where
- * there are some. A question whose no-answer score is above the threshold counts as answered with nothing.
+ * `exact`, `f1` and `total` over all questions, and likewise named `HasAns_` and `NoAns_` over
+ * those with and without an answer, where there are some. A question whose no-answer score is above
+ * the threshold counts as answered with nothing.
  *
- * With no-answer scores there are also `best_exact` and `best_f1`, the highest that any threshold on these very questions gives to those
- * predictions, and `best_exact_thresh` and `best_f1_thresh`, which give them.
+ * With no-answer scores there are also `best_exact` and `best_f1`, the highest that any threshold
+ * on these very questions gives to those predictions, and `best_exact_thresh` and `best_f1_thresh`,
+ * which give them.
  *
  * @param noAnswer null where there are none: no prediction is then set aside
  * @throws RangeError for a question without a prediction or without a no-answer score
@@ -108,7 +136,12 @@ export function evaluateSquadV2(
   const scored = references.map((reference): ScoredQuestion => {
     const prediction = predictionOf(reference, predictions);
     const answered = reference.answers.length > 0;
-    return { ...scoreAnswerV2(prediction, reference), id: reference.id, answered, empty: prediction === '' };
+    return {
+      ...scoreAnswerV2(prediction, reference),
+      id: reference.id,
+      answered,
+      empty: prediction === '',
+    };
   });
   const decided = scored.map((question): ScoredQuestion => {
     const setAside = noAnswer !== null && noAnswerOf(question.id, noAnswer) > threshold;
@@ -146,8 +179,13 @@ function summary(prefix: string, questions: readonly ScoredQuestion[]): Record<s
   };
 }
 
-/** In the order of the no-answer scores' file, which the official script keeps among equal scores. */
-function bestThresholds(scored: readonly ScoredQuestion[], noAnswer: NoAnswerScores): Record<string, number> {
+/**
+ * In the order of the no-answer scores' file, which the official script keeps among equal scores.
+ */
+function bestThresholds(
+  scored: readonly ScoredQuestion[],
+  noAnswer: NoAnswerScores,
+): Record<string, number> {
   const byId = new Map(scored.map((question) => [question.id, question]));
   const surestFirst = [...noAnswer]
     .sort(([, a], [, b]) => a - b)
@@ -166,7 +204,12 @@ function bestThresholds(scored: readonly ScoredQuestion[], noAnswer: NoAnswerSco
   };
   const [exact, exactThreshold] = bestOf('exact');
   const [f1, f1Threshold] = bestOf('f1');
-  return { best_exact: exact, best_exact_thresh: exactThreshold, best_f1: f1, best_f1_thresh: f1Threshold };
+  return {
+    best_exact: exact,
+    best_exact_thresh: exactThreshold,
+    best_f1: f1,
+    best_f1_thresh: f1Threshold,
+  };
 }
 
 function percent(scores: readonly number[]): number {

@@ -7,20 +7,28 @@ import type { Plan } from '../sweep/types';
 import type { Baselines } from './summary';
 
 /**
- * What always predicting the most frequent class of the validation rows would score, for each classification task whose data set is
- * under the root. Regression has none: a constant has no correlation with anything.
+ * What always predicting the most frequent class of the validation rows would score, for each
+ * classification task whose data set is under the root. Regression has none: a constant has no
+ * correlation with anything.
  */
 export function majorityBaselines(root: string, plan: Plan): Baselines {
   const baselines: Baselines = {};
   for (const dataset of plan.datasets) {
-    if (dataset.kind !== 'classification' || !existsSync(join(datasetPath(root, dataset.digest), 'dataset.json'))) {
+    if (
+      dataset.kind !== 'classification' ||
+      !existsSync(join(datasetPath(root, dataset.digest), 'dataset.json'))
+    ) {
       continue;
     }
     const metrics: Record<string, number> = {};
     for (const split of evaluationSplits(dataset)) {
       const labels = readLabels(root, dataset, split);
       const majority = mostFrequent(labels);
-      const predictions = { suffix: split.slice('validation'.length), predicted: labels.map(() => majority), labels };
+      const predictions = {
+        suffix: split.slice('validation'.length),
+        predicted: labels.map(() => majority),
+        labels,
+      };
       Object.assign(metrics, evaluateSplit(dataset.metrics, predictions).metrics);
     }
     baselines[dataset.task] = metrics;

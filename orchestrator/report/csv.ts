@@ -4,24 +4,57 @@ import type { TrialResult } from '../sweep/types';
 /** One line a trial, one column a value (RFC 4180); a metric of another task is an empty cell. */
 export function renderCsv(results: readonly TrialResult[]): string {
   const metrics = [...new Set(results.flatMap((result) => Object.keys(result.metrics)))].sort();
-  const thresholds = [...new Set(results.flatMap((result) => Object.keys(result.thresholds ?? {})))].sort();
+  const thresholds = [
+    ...new Set(results.flatMap((result) => Object.keys(result.thresholds ?? {}))),
+  ].sort();
   // Where all is float32 a table needs no column to say so.
   const precision = results.some((result) => result.precision !== undefined);
   const header = [
-    ...['trial_id', 'task', 'backbone', 'adapter', 'bottleneck', 'pruner', 'sparsity', 'achieved_sparsity', 'seed', 'status'],
+    ...[
+      'trial_id',
+      'task',
+      'backbone',
+      'adapter',
+      'bottleneck',
+      'pruner',
+      'sparsity',
+      'achieved_sparsity',
+      'seed',
+      'status',
+    ],
     ...(precision ? ['precision'] : []),
     ...metrics.map((name) => `metrics.${name}`),
     ...thresholds.map((name) => `thresholds.${name}`),
     ...['budget.trainable', 'budget.kept', 'budget.head', 'budget.stored_bytes'],
-    ...['train.steps', 'train.rows_per_s', 'train.wall_s', 'train.cohort', 'data', 'warnings', 'error'],
+    ...[
+      'train.steps',
+      'train.rows_per_s',
+      'train.wall_s',
+      'train.cohort',
+      'data',
+      'warnings',
+      'error',
+    ],
   ];
   const lines = results.map((result) => [
-    ...[result.trial_id, result.task, result.backbone, result.adapter, [result.bottleneck].flat().join('/'), result.pruner],
+    ...[
+      result.trial_id,
+      result.task,
+      result.backbone,
+      result.adapter,
+      [result.bottleneck].flat().join('/'),
+      result.pruner,
+    ],
     ...[result.sparsity, result.achieved_sparsity, result.seed, result.status],
     ...(precision ? [precisionOf(result)] : []),
     ...metrics.map((name) => result.metrics[name] ?? null),
     ...thresholds.map((name) => result.thresholds?.[name] ?? null),
-    ...[result.budget.trainable, result.budget.kept, result.budget.head, result.budget.stored_bytes],
+    ...[
+      result.budget.trainable,
+      result.budget.kept,
+      result.budget.head,
+      result.budget.stored_bytes,
+    ],
     ...[
       result.train.steps,
       result.train.rows_per_s,

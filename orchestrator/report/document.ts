@@ -26,8 +26,10 @@ export interface ReportDocument {
 export const PLOT_FILE = 'plot.svg';
 
 const HOW_TO_READ = [
-  'Metrics × 100 on the validation rows, mean ± sample standard deviation over n seeds. Δ is the mean difference to the dense adapter of',
-  'the same seed, in points, with its 95 % interval (Student’s t on the pairs). Kept counts non-zero trained adapter weights (prunable ones',
+  'Metrics × 100 on the validation rows, mean ± sample standard deviation over n seeds. Δ is ' +
+    'the mean difference to the dense adapter of',
+  'the same seed, in points, with its 95 % interval (Student’s t on the pairs). Kept counts ' +
+    'non-zero trained adapter weights (prunable ones',
   'kept, biases, norms), the head not included.',
 ].join(' ');
 
@@ -37,7 +39,12 @@ export function documentOf(summary: SweepSummary): ReportDocument {
     title: `Sweep ${summary.sweep_id}`,
     facts: facts(summary),
     howToRead: HOW_TO_READ,
-    plot: { file: PLOT_FILE, description: 'The deciding metric of each row against the weights it keeps; the table below has the numbers' },
+    plot: {
+      file: PLOT_FILE,
+      description:
+        'The deciding metric of each row against the weights it keeps; the table below has ' +
+        'the numbers',
+    },
     tables: summary.tasks.map(tableOf),
     lists: [
       { title: 'Failed trials', items: failures(summary) },
@@ -46,7 +53,13 @@ export function documentOf(summary: SweepSummary): ReportDocument {
   };
 }
 
-function facts({ trials, backbone, precisions, profile, profile_reason: reason }: SweepSummary): string[] {
+function facts({
+  trials,
+  backbone,
+  precisions,
+  profile,
+  profile_reason: reason,
+}: SweepSummary): string[] {
   const outcome = [`${trials.done} of ${trials.planned} trials done`];
   if (trials.failed > 0) outcome.push(`${trials.failed} failed`);
   if (trials.cancelled > 0) outcome.push(`${trials.cancelled} cancelled`);
@@ -63,7 +76,16 @@ function tableOf(task: TaskSummary): ReportDocument['tables'][number] {
   const titles = task.metrics.map(metricTitle);
   return {
     title: task.task,
-    header: ['pruner', 'sparsity', 'bottleneck', 'n', ...titles, 'kept', 'of dense', `Δ dense, ${titles[0]}`],
+    header: [
+      'pruner',
+      'sparsity',
+      'bottleneck',
+      'n',
+      ...titles,
+      'kept',
+      'of dense',
+      `Δ dense, ${titles[0]}`,
+    ],
     rows: task.rows.map((row) => [
       formatLabel(row),
       formatSparsity(row),
@@ -79,11 +101,17 @@ function tableOf(task: TaskSummary): ReportDocument['tables'][number] {
 }
 
 function failures({ failures }: SweepSummary): string[] {
-  return failures.map(({ trial_id, task, row, seed, error }) => `${trial_id} (${task}, ${row}, seed ${seed}): ${oneLine(error)}`);
+  return failures.map(
+    ({ trial_id, task, row, seed, error }) =>
+      `${trial_id} (${task}, ${row}, seed ${seed}): ${oneLine(error)}`,
+  );
 }
 
 function warnings({ warnings }: SweepSummary): string[] {
-  return warnings.map(({ warning, trials }) => `${oneLine(warning)} (${trials.length === 1 ? trials[0] : `${trials.length} trials`})`);
+  return warnings.map(
+    ({ warning, trials }) =>
+      `${oneLine(warning)} (${trials.length === 1 ? trials[0] : `${trials.length} trials`})`,
+  );
 }
 
 const oneLine = (text: string) => text.replaceAll(/\s+/g, ' ').trim();

@@ -1,16 +1,20 @@
 import { documentOf, type ReportDocument } from './document';
 import type { SweepSummary } from './summary';
 
-/** Nothing is loaded from anywhere and nothing runs, whatever a task's or a class's name may hold. */
+/**
+ * Nothing is loaded from anywhere and nothing runs, whatever a task's or a class's name may hold.
+ */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 
 const STYLE = [
   ':root{color-scheme:light dark;--ink:#1f2328;--ground:#fff;--line:#d8dee4;--faint:#f6f8fa}',
   '@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--ground:#0d1117;--line:#30363d;--faint:#161b22}}',
-  'body{margin:2rem auto;max-width:72rem;padding:0 1rem;font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--ground)}',
+  'body{margin:2rem auto;max-width:72rem;padding:0 1rem;font:15px/1.5 ' +
+    'system-ui,sans-serif;color:var(--ink);background:var(--ground)}',
   'figure{margin:1.5rem 0}figure svg{max-width:100%;height:auto}',
   '.table{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}',
-  'th,td{padding:.3rem .7rem;border:1px solid var(--line);text-align:right;white-space:nowrap}th{background:var(--faint)}',
+  'th,td{padding:.3rem .7rem;border:1px solid ' +
+    'var(--line);text-align:right;white-space:nowrap}th{background:var(--faint)}',
   'th:first-child,td:first-child,th:last-child,td:last-child{text-align:left}',
 ].join('\n');
 
@@ -47,7 +51,9 @@ export function renderHtml(summary: SweepSummary, plot: string): string {
 function tableSection({ title, header, rows, notes }: ReportDocument['tables'][number]): string {
   const cells = (tag: 'th' | 'td', values: readonly string[]) =>
     `<tr>${values.map((value) => `<${tag}>${escape(value)}</${tag}>`).join('')}</tr>`;
-  const lines = notes.map(({ text, items }) => `<li>${escape(text)}${items.length > 0 ? `\n${list(items)}` : ''}</li>`);
+  const lines = notes.map(
+    ({ text, items }) => `<li>${escape(text)}${items.length > 0 ? `\n${list(items)}` : ''}</li>`,
+  );
   return [
     `<h2>${escape(title)}</h2>`,
     '<div class="table"><table>',
@@ -58,7 +64,14 @@ function tableSection({ title, header, rows, notes }: ReportDocument['tables'][n
   ].join('\n');
 }
 
-const list = (items: readonly string[]) => `<ul>\n${items.map((item) => `<li>${escape(item)}</li>`).join('\n')}\n</ul>`;
+const list = (items: readonly string[]) =>
+  `<ul>\n${items.map((item) => `<li>${escape(item)}</li>`).join('\n')}\n</ul>`;
 
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const ENTITIES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 const escape = (text: string) => text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character]!);

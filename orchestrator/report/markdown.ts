@@ -18,8 +18,13 @@ export function renderMarkdown(summary: SweepSummary): string {
 
 function tableSection({ title, header, rows, notes }: ReportDocument['tables'][number]): string {
   const rule = header.map((_, i) => (i === 0 || i === header.length - 1 ? '---' : '---:'));
-  const table = [header, rule, ...rows].map((cells) => `| ${cells.map(escapeCell).join(' | ')} |`).join('\n');
-  const lines = notes.flatMap(({ text, items }) => [`- ${text}`, ...items.map((item) => `  - ${item}`)]);
+  const table = [header, rule, ...rows]
+    .map((cells) => `| ${cells.map(escapeCell).join(' | ')} |`)
+    .join('\n');
+  const lines = notes.flatMap(({ text, items }) => [
+    `- ${text}`,
+    ...items.map((item) => `  - ${item}`),
+  ]);
   return [`## ${title}`, table, ...(lines.length > 0 ? [lines.join('\n')] : [])].join('\n\n');
 }
 

@@ -8,7 +8,10 @@ export type PointKind = 'dense' | 'sparse' | 'large_sparse';
 /** A row of the task's table that has a result. Metrics are × 100, as in the table. */
 export interface PlotPoint {
   kind: PointKind;
-  /** Points of one series have one colour and shape; sparse ones are joined in the order of their weights. */
+  /**
+   * Points of one series have one colour and shape; sparse ones are joined in the order of their
+   * weights.
+   */
   series: string;
   /** `snip 40 %, bottleneck 64: 83.0 ± 1.7, n = 3`. */
   description: string;
@@ -23,7 +26,10 @@ export interface PlotPoint {
   degenerate: boolean;
 }
 
-/** A dense adapter that other rows are compared with: its mean (null without a result) and its budget are dashed lines. */
+/**
+ * A dense adapter that other rows are compared with: its mean (null without a result) and its
+ * budget are dashed lines.
+ */
 export interface PlotReference {
   mean: number | null;
   kept: number;
@@ -50,7 +56,9 @@ const LOG_FROM = 10;
 const MARGIN = 0.08;
 
 export function plotPanels({ tasks, datasets }: SweepSummary): PlotPanel[] {
-  return tasks.map((task) => panelOf(task, datasets.find((dataset) => dataset.task === task.task)?.source === 'demo'));
+  return tasks.map((task) =>
+    panelOf(task, datasets.find((dataset) => dataset.task === task.task)?.source === 'demo'),
+  );
 }
 
 function panelOf(task: TaskSummary, demo: boolean): PlotPanel {
@@ -58,9 +66,17 @@ function panelOf(task: TaskSummary, demo: boolean): PlotPanel {
   const x = weightsAxis(task.rows.map(({ budget }) => budget.kept));
   const points = sideBySide(pointsOf(task, deciding), x);
   const references = referencesOf(task, deciding);
-  const values = [...points.flatMap(({ mean, bar }) => bar ?? [mean]), ...references.flatMap(({ mean }) => mean ?? [])];
+  const values = [
+    ...points.flatMap(({ mean, bar }) => bar ?? [mean]),
+    ...references.flatMap(({ mean }) => mean ?? []),
+  ];
   return {
-    title: [task.task, metricTitle(deciding), seedsOf(task.rows), ...(demo ? ['demo rows'] : [])].join(', '),
+    title: [
+      task.task,
+      metricTitle(deciding),
+      seedsOf(task.rows),
+      ...(demo ? ['demo rows'] : []),
+    ].join(', '),
     metric: metricTitle(deciding),
     points,
     references,
@@ -70,7 +86,9 @@ function panelOf(task: TaskSummary, demo: boolean): PlotPanel {
 }
 
 function pointsOf({ rows }: TaskSummary, deciding: string): PlotPoint[] {
-  const dense = new Set(rows.filter(({ pruner }) => pruner === 'none').map(({ budget }) => budget.kept));
+  const dense = new Set(
+    rows.filter(({ pruner }) => pruner === 'none').map(({ budget }) => budget.kept),
+  );
   const kindOf = ({ pruner, sparsity, budget }: RowSummary): PointKind => {
     if (pruner === 'none') return 'dense';
     return sparsity > 0 && dense.has(budget.kept) ? 'large_sparse' : 'sparse';
@@ -79,7 +97,11 @@ function pointsOf({ rows }: TaskSummary, deciding: string): PlotPoint[] {
     const value = row.metrics[deciding];
     if (value === undefined) return [];
     const kind = kindOf(row);
-    const widths = new Set(rows.filter((other) => other.label === row.label && kindOf(other) === kind).map(({ bottleneck }) => bottleneck));
+    const widths = new Set(
+      rows
+        .filter((other) => other.label === row.label && kindOf(other) === kind)
+        .map(({ bottleneck }) => bottleneck),
+    );
     const name = kind === 'large_sparse' ? `${row.label} Large-Sparse` : row.label;
     const mean = 100 * value.mean;
     return {
@@ -96,11 +118,17 @@ function pointsOf({ rows }: TaskSummary, deciding: string): PlotPoint[] {
 }
 
 /** The dense rows that some row is compared with, in the table or at the dense budget. */
-function referencesOf({ rows, at_dense_budget: comparisons }: TaskSummary, deciding: string): PlotReference[] {
+function referencesOf(
+  { rows, at_dense_budget: comparisons }: TaskSummary,
+  deciding: string,
+): PlotReference[] {
   const names = new Set([...rows, ...comparisons].map(({ reference }) => reference));
   return rows
     .filter((row) => row.pruner === 'none' && names.has(rowTitle(row)))
-    .map(({ metrics, budget }) => ({ mean: metrics[deciding] ? 100 * metrics[deciding].mean : null, kept: budget.kept }));
+    .map(({ metrics, budget }) => ({
+      mean: metrics[deciding] ? 100 * metrics[deciding].mean : null,
+      kept: budget.kept,
+    }));
 }
 
 function weightsAxis(kept: readonly number[]): PlotPanel['x'] {
@@ -119,13 +147,22 @@ function padded(low: number, high: number, least: number): [number, number] {
   return [low - margin, high + margin];
 }
 
-/** Moves points of equally many weights apart: the table's first, mostly the dense one, stands where all belong, others beside it. */
-function sideBySide(points: readonly PlotPoint[], { scale, domain: [from, to] }: PlotPanel['x']): PlotPoint[] {
+/**
+ * Moves points of equally many weights apart: the table's first, mostly the dense one, stands where
+ * all belong, others beside it.
+ */
+function sideBySide(
+  points: readonly PlotPoint[],
+  { scale, domain: [from, to] }: PlotPanel['x'],
+): PlotPoint[] {
   return points.map((point) => {
     const place = points.filter(({ kept }) => kept === point.kept).indexOf(point);
     const steps = place % 2 === 1 ? (place + 1) / 2 : -place / 2;
     const moved = (steps * APART) / PANEL_WIDTH;
-    return { ...point, at: scale === 'log' ? point.kept * (to / from) ** moved : point.kept + moved * (to - from) };
+    return {
+      ...point,
+      at: scale === 'log' ? point.kept * (to / from) ** moved : point.kept + moved * (to - from),
+    };
   });
 }
 

@@ -1,7 +1,15 @@
-/** plot.svg: one panel a task. Drawn by Vega-Lite, which is loaded when there is something to draw. */
+/**
+ * plot.svg: one panel a task. Drawn by Vega-Lite, which is loaded when there is something to draw.
+ */
 import type { TopLevelSpec } from 'vega-lite';
 import { DEGENERATE_MARK } from './format';
-import { PANEL_WIDTH, plotPanels, type PlotPanel, type PlotPoint, type PointKind } from './plot-data';
+import {
+  PANEL_WIDTH,
+  plotPanels,
+  type PlotPanel,
+  type PlotPoint,
+  type PointKind,
+} from './plot-data';
 import type { SweepSummary } from './summary';
 
 type Layer = Extract<TopLevelSpec, { layer: unknown }>['layer'][number];
@@ -9,17 +17,24 @@ type Layer = Extract<TopLevelSpec, { layer: unknown }>['layer'][number];
 const PANEL_HEIGHT = 240;
 const COLUMNS = 2;
 
-/** On white and on black: what the file says, and what replaces it where the reader's colours are dark. */
+/**
+ * On white and on black: what the file says, and what replaces it where the reader's colours are
+ * dark.
+ */
 const BACKGROUND = ['#ffffff', '#0d1117'] as const;
 const INK = ['#1f2328', '#e6edf3'] as const;
 const FAINT = ['#d8dee4', '#30363d'] as const;
 const DASHED = ['#6e7781', '#9198a1'] as const;
 
 /**
- * Cool colours for sparse adapters; warm ones and triangles for Large-Sparse. Series take the next colour and the next shape, whose numbers
- * have no common divisor, so that no two soon look the same.
+ * Cool colours for sparse adapters; warm ones and triangles for Large-Sparse. Series take the next
+ * colour and the next shape, whose numbers have no common divisor, so that no two soon look the
+ * same.
  */
-const STYLES: Record<PointKind, { colors: readonly (readonly [light: string, dark: string])[]; shapes: readonly string[] }> = {
+const STYLES: Record<
+  PointKind,
+  { colors: readonly (readonly [light: string, dark: string])[]; shapes: readonly string[] }
+> = {
   dense: { colors: [INK], shapes: ['diamond', 'wedge', 'arrow'] },
   sparse: {
     colors: [
@@ -79,9 +94,29 @@ function specOf(summary: SweepSummary, panels: readonly PlotPanel[]): TopLevelSp
     padding: 12,
     config: {
       font: 'system-ui, sans-serif',
-      title: { color: INK[0], subtitleColor: INK[0], anchor: 'start', fontSize: 13, subtitleFontSize: 11, offset: 12 },
-      axis: { labelColor: INK[0], titleColor: INK[0], domainColor: DASHED[0], tickColor: DASHED[0], gridColor: FAINT[0] },
-      legend: { labelColor: INK[0], symbolOpacity: 1, orient: 'bottom', columns: 3, labelLimit: 0, title: null },
+      title: {
+        color: INK[0],
+        subtitleColor: INK[0],
+        anchor: 'start',
+        fontSize: 13,
+        subtitleFontSize: 11,
+        offset: 12,
+      },
+      axis: {
+        labelColor: INK[0],
+        titleColor: INK[0],
+        domainColor: DASHED[0],
+        tickColor: DASHED[0],
+        gridColor: FAINT[0],
+      },
+      legend: {
+        labelColor: INK[0],
+        symbolOpacity: 1,
+        orient: 'bottom',
+        columns: 3,
+        labelLimit: 0,
+        title: null,
+      },
       view: { stroke: FAINT[0] },
     },
   };
@@ -96,21 +131,41 @@ function stylesOf(points: readonly PlotPoint[]): Styles {
   return [...kinds].map(([series, kind]) => {
     const { colors, shapes } = STYLES[kind];
     const index = used[kind]++;
-    return { series, color: colors[index % colors.length]![0], shape: shapes[index % shapes.length]! };
+    return {
+      series,
+      color: colors[index % colors.length]![0],
+      shape: shapes[index % shapes.length]!,
+    };
   });
 }
 
 function layersOf({ metric, points, references, x, y }: PlotPanel, styles: Styles): Layer[] {
   const domain = styles.map(({ series }) => series);
-  const color = { field: 'series', type: 'nominal', scale: { domain, range: styles.map(({ color }) => color) } } as const;
-  const shape = { field: 'series', type: 'nominal', scale: { domain, range: styles.map(({ shape }) => shape) } } as const;
+  const color = {
+    field: 'series',
+    type: 'nominal',
+    scale: { domain, range: styles.map(({ color }) => color) },
+  } as const;
+  const shape = {
+    field: 'series',
+    type: 'nominal',
+    scale: { domain, range: styles.map(({ shape }) => shape) },
+  } as const;
   const at = {
     field: 'at',
     type: 'quantitative',
     title: `weights kept${x.scale === 'log' ? ' (logarithmic)' : ''}`,
     // A logarithmic scale has no zero to leave out, and Vega-Lite warns of the question.
-    scale: { type: x.scale, domain: x.domain, nice: false, zero: x.scale === 'log' ? undefined : false },
-    axis: { format: '~s', ...(x.scale === 'log' ? { values: logarithmicTicks(x.domain) } : { tickCount: 6 }) },
+    scale: {
+      type: x.scale,
+      domain: x.domain,
+      nice: false,
+      zero: x.scale === 'log' ? undefined : false,
+    },
+    axis: {
+      format: '~s',
+      ...(x.scale === 'log' ? { values: logarithmicTicks(x.domain) } : { tickCount: 6 }),
+    },
   } as const;
   const value = (field: string) =>
     ({
@@ -120,10 +175,16 @@ function layersOf({ metric, points, references, x, y }: PlotPanel, styles: Style
       scale: { domain: y, nice: false, zero: false },
       axis: { tickCount: 6, labelFlush: true },
     }) as const;
-  const bars = points.flatMap(({ bar, ...point }) => (bar === null ? [] : [{ ...point, low: bar[0], high: bar[1] }]));
+  const bars = points.flatMap(({ bar, ...point }) =>
+    bar === null ? [] : [{ ...point, low: bar[0], high: bar[1] }],
+  );
   const dashed = { type: 'rule' as const, color: DASHED[0], strokeDash: [5, 4] };
   return [
-    { data: { values: references.map(({ kept }) => ({ at: kept })) }, mark: dashed, encoding: { x: at } },
+    {
+      data: { values: references.map(({ kept }) => ({ at: kept })) },
+      mark: dashed,
+      encoding: { x: at },
+    },
     {
       data: { values: references.flatMap(({ mean }) => (mean === null ? [] : [{ mean }])) },
       mark: dashed,
@@ -134,7 +195,11 @@ function layersOf({ metric, points, references, x, y }: PlotPanel, styles: Style
       mark: { type: 'line', strokeWidth: 1.5 },
       encoding: { x: at, y: value('mean'), color },
     },
-    { data: { values: bars }, mark: 'rule', encoding: { x: at, y: value('low'), y2: { field: 'high' }, color } },
+    {
+      data: { values: bars },
+      mark: 'rule',
+      encoding: { x: at, y: value('low'), y2: { field: 'high' }, color },
+    },
     ...['low', 'high'].map((end): Layer => ({
       data: { values: bars },
       mark: { type: 'tick', orient: 'horizontal', size: 7, thickness: 1 },
@@ -143,7 +208,13 @@ function layersOf({ metric, points, references, x, y }: PlotPanel, styles: Style
     {
       data: { values: points },
       mark: { type: 'point', filled: true, size: 70, opacity: 1 },
-      encoding: { x: at, y: value('mean'), color, shape, description: { field: 'description', type: 'nominal' } },
+      encoding: {
+        x: at,
+        y: value('mean'),
+        color,
+        shape,
+        description: { field: 'description', type: 'nominal' },
+      },
     },
     {
       data: { values: points.filter(({ degenerate }) => degenerate) },
@@ -156,13 +227,28 @@ function layersOf({ metric, points, references, x, y }: PlotPanel, styles: Style
 /** 1, 2 and 5 times the powers of ten in a range. */
 function logarithmicTicks([from, to]: [number, number]): number[] {
   const powers = Array.from({ length: Math.ceil(Math.log10(to)) + 1 }, (_, power) => 10 ** power);
-  return powers.flatMap((power) => [power, 2 * power, 5 * power]).filter((tick) => tick >= from && tick <= to);
+  return powers
+    .flatMap((power) => [power, 2 * power, 5 * power])
+    .filter((tick) => tick >= from && tick <= to);
 }
 
-/** Vega writes colours as attributes, which any style sheet overrides: each is replaced where the reader's colours are dark. */
+/**
+ * Vega writes colours as attributes, which any style sheet overrides: each is replaced where the
+ * reader's colours are dark.
+ */
 function withDarkColors(svg: string): string {
-  const colors = [BACKGROUND, INK, FAINT, DASHED, ...STYLES.sparse.colors, ...STYLES.large_sparse.colors];
-  const rules = colors.flatMap(([light, dark]) => [`svg [fill="${light}"]{fill:${dark}}`, `svg [stroke="${light}"]{stroke:${dark}}`]);
+  const colors = [
+    BACKGROUND,
+    INK,
+    FAINT,
+    DASHED,
+    ...STYLES.sparse.colors,
+    ...STYLES.large_sparse.colors,
+  ];
+  const rules = colors.flatMap(([light, dark]) => [
+    `svg [fill="${light}"]{fill:${dark}}`,
+    `svg [stroke="${light}"]{stroke:${dark}}`,
+  ]);
   const style = `<style>@media (prefers-color-scheme: dark){${rules.join('')}}</style>`;
   return `${svg.replace('>', `>${style}`)}\n`;
 }

@@ -8,7 +8,10 @@ export interface Mean {
 
 /** A mean of differences of pairs, with its 95 % interval by Student's t. */
 export interface PairedDifference extends Mean {
-  /** null where n is 1, and where all differences are equal: on a few hundred rows that is chance, not certainty. */
+  /**
+   * null where n is 1, and where all differences are equal: on a few hundred rows that is chance,
+   * not certainty.
+   */
   interval: [low: number, high: number] | null;
   /** Whether the interval leaves out 0; null where there is none. */
   told_from_noise: boolean | null;
@@ -39,17 +42,25 @@ export function pairedDifference(differences: readonly number[]): PairedDifferen
     return { ...summary, interval: null, told_from_noise: null };
   }
   const half = (t975(n - 1) * std) / Math.sqrt(n);
-  return { ...summary, interval: [mean - half, mean + half], told_from_noise: Math.abs(mean) > half };
+  return {
+    ...summary,
+    interval: [mean - half, mean + half],
+    told_from_noise: Math.abs(mean) > half,
+  };
 }
 
 /** 0.975 quantiles of Student's t for 1 to 30 degrees of freedom. */
 const T975 = [
-  12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.306, 2.2622, 2.2281, 2.201, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098,
-  2.1009, 2.093, 2.086, 2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423,
+  12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.306, 2.2622, 2.2281, 2.201, 2.1788,
+  2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.093, 2.086, 2.0796, 2.0739, 2.0687, 2.0639,
+  2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423,
 ];
 const Z975 = 1.959963985;
 
-/** The 0.975 quantile of Student's t; above 30 degrees of freedom by its Cornish–Fisher expansion (Abramowitz & Stegun 26.7.5), right to 1e-5. */
+/**
+ * The 0.975 quantile of Student's t; above 30 degrees of freedom by its Cornish–Fisher expansion
+ * (Abramowitz & Stegun 26.7.5), right to 1e-5.
+ */
 export function t975(degrees: number): number {
   const z = Z975;
   const expansion =

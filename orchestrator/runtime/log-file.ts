@@ -1,8 +1,25 @@
-/** Logs of background processes: they write to the file themselves, so that they can outlive whoever started them. */
-import { closeSync, copyFileSync, fstatSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
+/**
+ * Logs of background processes: they write to the file themselves, so that they can outlive whoever
+ * started them.
+ */
+import {
+  closeSync,
+  copyFileSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Opens a log for a child's stdout and stderr, at its end. Returns the descriptor and the size before. */
+/**
+ * Opens a log for a child's stdout and stderr, at its end. Returns the descriptor and the size
+ * before.
+ */
 export function openLog(path: string): { descriptor: number; offset: number } {
   mkdirSync(dirname(path), { recursive: true });
   const descriptor = openSync(path, 'a', 0o600);
@@ -10,14 +27,16 @@ export function openLog(path: string): { descriptor: number; offset: number } {
 }
 
 /**
- * Moves a log that has more than `maxBytes` to `<path>.1`, an older one to `.2`, up to `.<keep>`. The writer keeps its descriptor, so the file is
- * copied and emptied rather than renamed; lines written between the two are lost (append mode makes the writer go on at the new end).
+ * Moves a log that has more than `maxBytes` to `<path>.1`, an older one to `.2`, up to `.<keep>`.
+ * The writer keeps its descriptor, so the file is copied and emptied rather than renamed; lines
+ * written between the two are lost (append mode makes the writer go on at the new end).
  */
 export function rotateLog(path: string, maxBytes: number, keep: number): boolean {
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) <= maxBytes) return false;
   rmSync(`${path}.${keep}`, { force: true });
   for (let age = keep - 1; age >= 1; age--) {
-    if (statSync(`${path}.${age}`, { throwIfNoEntry: false })) renameSync(`${path}.${age}`, `${path}.${age + 1}`);
+    if (statSync(`${path}.${age}`, { throwIfNoEntry: false }))
+      renameSync(`${path}.${age}`, `${path}.${age + 1}`);
   }
   copyFileSync(path, `${path}.1`);
   truncateSync(path, 0);

@@ -1,9 +1,12 @@
-/** Where things are on this machine: the repository, a checkout's state, the artifact root, the per-user cache, sockets. */
+/**
+ * Where things are on this machine: the repository, a checkout's state, the artifact root, the
+ * per-user cache, sockets.
+ */
 import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { UserError } from '../cli/output';
+import { UserError } from '../base/errors';
 
 export { packageRoot, packageVersion } from '../../common/package';
 
@@ -12,25 +15,35 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** The longest socket path that Linux takes, in bytes. Node cuts longer ones silently. */
 const MAX_SOCKET_PATH = 107;
 
-/** The state of one checkout (database, logs, process ids): the option, else SA_ORCH_STATE, else `.sa-orch` here. Absolute. */
+/**
+ * The state of one checkout (database, logs, process ids): the option, else SA_ORCH_STATE, else
+ * `.sa-orch` here. Absolute.
+ */
 export function stateDirectory(option?: string, env: Env = process.env): string {
   return resolve(option ?? env.SA_ORCH_STATE ?? '.sa-orch');
 }
 
-/** The artifact root (datasets, trials, sweeps): the option, else SA_ORCH_ROOT, else `checkpoints` here. Absolute. */
+/**
+ * The artifact root (datasets, trials, sweeps): the option, else SA_ORCH_ROOT, else `checkpoints`
+ * here. Absolute.
+ */
 export function artifactRoot(option?: string, env: Env = process.env): string {
   return resolve(option ?? env.SA_ORCH_ROOT ?? 'checkpoints');
 }
 
-/** What is made once per user: environments, binaries, backbones. SA_ORCH_CACHE, else `sa-orch` in $XDG_CACHE_HOME or ~/.cache. */
+/**
+ * What is made once per user: environments, binaries, backbones. SA_ORCH_CACHE, else `sa-orch` in
+ * $XDG_CACHE_HOME or ~/.cache.
+ */
 export function cacheDirectory(env: Env = process.env): string {
   if (env.SA_ORCH_CACHE) return resolve(env.SA_ORCH_CACHE);
   return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'sa-orch');
 }
 
 /**
- * The path of a unix socket that belongs to a state directory. Never inside the checkout, whose path may be long: in $XDG_RUNTIME_DIR where
- * that is set, else in /tmp in a folder that only this user can enter.
+ * The path of a unix socket that belongs to a state directory. Never inside the checkout, whose
+ * path may be long: in $XDG_RUNTIME_DIR where that is set, else in /tmp in a folder that only this
+ * user can enter.
  *
  * @throws UserError where the path is too long for a socket, or its folder belongs to somebody else
  */
@@ -41,7 +54,11 @@ export function socketPath(stateDir: string, name: string, env: Env = process.en
   for (const part of [base, folder]) makePrivateFolder(part, uid);
   const path = join(folder, name);
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
-    throw new UserError(`the socket path ${path} has more than ${MAX_SOCKET_PATH} bytes`, 2, 'Set XDG_RUNTIME_DIR to a shorter folder.');
+    throw new UserError(
+      `the socket path ${path} has more than ${MAX_SOCKET_PATH} bytes`,
+      2,
+      'Set XDG_RUNTIME_DIR to a shorter folder.',
+    );
   }
   return path;
 }

@@ -1,6 +1,7 @@
 /**
- * Ports for embedded servers. A port, once given to a state directory, is its own as long as that folder exists, so that two checkouts, or a test
- * run beside a real sweep, never meet, whichever of them is down for the moment.
+ * Ports for embedded servers. A port, once given to a state directory, is its own as long as that
+ * folder exists, so that two checkouts, or a test run beside a real sweep, never meet, whichever of
+ * them is down for the moment.
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -16,22 +17,33 @@ export function isPortFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () =>
+      server.close(() => resolve(true)),
+    );
   });
 }
 
 /**
- * The first of `first`, `first + 1`, … that is free and not another state directory's, the directory's own port before all others.
+ * The first of `first`, `first + 1`, … that is free and not another state directory's, the
+ * directory's own port before all others.
  *
  * @param registry a folder that all checkouts of this user share
  */
-export async function claimPort(registry: string, stateDir: string, first: number, own?: number): Promise<number> {
+export async function claimPort(
+  registry: string,
+  stateDir: string,
+  first: number,
+  own?: number,
+): Promise<number> {
   mkdirSync(registry, { recursive: true });
   return withLock(
     join(registry, 'claim.lock'),
     () => undefined,
     async () => {
-      const candidates = [...(own === undefined ? [] : [own]), ...Array.from({ length: RANGE }, (_, i) => first + i)];
+      const candidates = [
+        ...(own === undefined ? [] : [own]),
+        ...Array.from({ length: RANGE }, (_, i) => first + i),
+      ];
       for (const port of candidates) {
         const claim = join(registry, String(port));
         const owner = readIfThere(claim);

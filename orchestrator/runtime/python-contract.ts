@@ -1,8 +1,19 @@
-/** The Python side of the contract in proto/: generated into gen/python with the interpreter that will use it. */
+/**
+ * The Python side of the contract in proto/: generated into gen/python with the interpreter that
+ * will use it.
+ */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { UserError } from '../cli/output';
+import { UserError } from '../base/errors';
 import { readIfThere } from '../../common/files';
 import { withLock } from '../../common/lock-file';
 import { packageRoot } from './paths';
@@ -12,21 +23,32 @@ const PROTO = join(packageRoot(), 'proto');
 const PACKAGE = join('sparse_adapter', 'trainer', 'v1');
 const OUTPUT = join(packageRoot(), 'gen', 'python');
 
-/** Generated code refuses a protobuf runtime that is older than its generator, so a stamp names both. */
+/**
+ * Generated code refuses a protobuf runtime that is older than its generator, so a stamp names
+ * both.
+ */
 const STAMP = '.stamp';
 
 /**
- * Generates the contract's Python modules where they are missing, or were made from other .proto files or by another protobuf version. Returns
- * the folder to put on PYTHONPATH.
+ * Generates the contract's Python modules where they are missing, or were made from other .proto
+ * files or by another protobuf version. Returns the folder to put on PYTHONPATH.
  */
 export async function ensurePythonContract(python: string): Promise<string> {
-  const probe = await runCommand(python, ['-c', 'import importlib.metadata as m; print(m.version("protobuf"), m.version("grpcio-tools"))']);
-  if (probe.status !== 0) throw new UserError(`${python} lacks protobuf or grpcio-tools: ${probe.stderr.trim().split('\n').at(-1)}`, 2);
+  const probe = await runCommand(python, [
+    '-c',
+    'import importlib.metadata as m; print(m.version("protobuf"), m.version("grpcio-tools"))',
+  ]);
+  if (probe.status !== 0)
+    throw new UserError(
+      `${python} lacks protobuf or grpcio-tools: ${probe.stderr.trim().split('\n').at(-1)}`,
+      2,
+    );
   const files = readdirSync(join(PROTO, PACKAGE))
     .filter((name) => name.endsWith('.proto'))
     .sort();
   const hash = createHash('sha256').update(probe.stdout);
-  for (const name of files) hash.update(`${name}\0`).update(readFileSync(join(PROTO, PACKAGE, name)));
+  for (const name of files)
+    hash.update(`${name}\0`).update(readFileSync(join(PROTO, PACKAGE, name)));
   const stamp = hash.digest('hex');
   const isPresent = (): boolean => readIfThere(join(OUTPUT, STAMP)) === stamp;
   if (isPresent()) return OUTPUT;
@@ -47,7 +69,13 @@ async function generate(python: string, files: string[], stamp: string): Promise
   mkdirSync(fresh, { recursive: true });
   const outputs = ['python', 'pyi', 'grpc_python'].map((kind) => `--${kind}_out=${fresh}`);
   const sources = files.map((name) => join(PACKAGE, name));
-  const { status, stderr } = await runCommand(python, ['-m', 'grpc_tools.protoc', `-I${PROTO}`, ...outputs, ...sources]);
+  const { status, stderr } = await runCommand(python, [
+    '-m',
+    'grpc_tools.protoc',
+    `-I${PROTO}`,
+    ...outputs,
+    ...sources,
+  ]);
   if (status !== 0) {
     rmSync(fresh, { recursive: true, force: true });
     throw new Error(`protoc failed on ${PROTO}: ${stderr.trim()}`);

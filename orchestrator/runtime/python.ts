@@ -1,12 +1,15 @@
 /** Finds a Python interpreter and what it has. */
-import { UserError } from '../cli/output';
+import { UserError } from '../base/errors';
 import { findOnPath, runCommand } from './run-command';
 
 export interface Interpreter {
   path: string;
   /** [major, minor, micro]. */
   version: readonly [number, number, number];
-  /** Whether it can make a virtual environment with pip in it. Debian and Ubuntu ship Python without. */
+  /**
+   * Whether it can make a virtual environment with pip in it. Debian and Ubuntu ship Python
+   * without.
+   */
   hasVenv: boolean;
   hasPip: boolean;
 }
@@ -23,14 +26,19 @@ have = lambda name: importlib.util.find_spec(name) is not None
 print(json.dumps({"path": sys.executable, "version": sys.version_info[:3], "hasVenv": have("venv") and have("ensurepip"), "hasPip": have("pip")}))
 `;
 
-/** Asks an interpreter what it is; undefined where it is none (a shim of a version manager, for example). */
+/**
+ * Asks an interpreter what it is; undefined where it is none (a shim of a version manager, for
+ * example).
+ */
 export async function probeInterpreter(path: string): Promise<Interpreter | undefined> {
   const { status, stdout } = await runCommand(path, ['-I', '-c', PROBE], { timeoutMs: 20_000 });
   return status === 0 ? (JSON.parse(stdout) as Interpreter) : undefined;
 }
 
 /** All interpreters on PATH under their usual names, each once. */
-export async function findInterpreters(env: NodeJS.ProcessEnv = process.env): Promise<Interpreter[]> {
+export async function findInterpreters(
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Interpreter[]> {
   const found = new Map<string, Interpreter>();
   for (const name of CANDIDATES) {
     const path = findOnPath(name, env);
@@ -46,13 +54,17 @@ export async function findInterpreters(env: NodeJS.ProcessEnv = process.env): Pr
  * @param needsVenv false where `uv` makes the environment, which needs no venv module
  * @throws UserError (exit 2) naming what was found and what to install
  */
-export async function findBasePython(needsVenv: boolean, env: NodeJS.ProcessEnv = process.env): Promise<Interpreter> {
+export async function findBasePython(
+  needsVenv: boolean,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Interpreter> {
   const found = await findInterpreters(env);
   const fitting = found.filter(({ version }) => isPinnedVersion(version));
   const usable = fitting.find(({ hasVenv }) => hasVenv || !needsVenv);
   if (usable) return usable;
   const range = `Python ${PINNED_MIN.join('.')} or newer, before ${PINNED_END.join('.')}`;
-  const ownWay = 'Or name an interpreter that has PyTorch already: --python <path>, or SA_ORCH_PYTHON.';
+  const ownWay =
+    'Or name an interpreter that has PyTorch already: --python <path>, or SA_ORCH_PYTHON.';
   const [first] = fitting;
   if (first) {
     const minor = `${first.version[0]}.${first.version[1]}`;

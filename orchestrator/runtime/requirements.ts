@@ -1,4 +1,7 @@
-/** Reads requirement files with hashes: `name==version ; marker \` and indented `--hash=…` lines, as `uv pip compile` writes them. */
+/**
+ * Reads requirement files with hashes: `name==version ; marker \` and indented `--hash=…` lines, as
+ * `uv pip compile` writes them.
+ */
 
 export interface Requirement {
   /** Lower case, with `-`. */
@@ -17,7 +20,8 @@ export function parseRequirements(content: string): Requirement[] {
   }, []);
   return entries.map((text) => {
     const [, name, version] = /^([A-Za-z0-9._-]+)==([^\s;\\]+)/.exec(text) ?? [];
-    if (name === undefined || version === undefined) throw new Error(`not a pinned requirement: ${text.split('\n', 1)[0]}`);
+    if (name === undefined || version === undefined)
+      throw new Error(`not a pinned requirement: ${text.split('\n', 1)[0]}`);
     return { name: name.toLowerCase().replaceAll(/[_.]/g, '-'), version, text };
   });
 }

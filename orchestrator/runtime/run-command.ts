@@ -18,11 +18,24 @@ export interface CommandOptions {
   timeoutMs?: number;
 }
 
-/** Runs a program and collects what it prints. A program that cannot be started has status null and says why in stderr. */
-export async function runCommand(file: string, args: string[], options: CommandOptions = {}): Promise<CommandResult> {
-  const child = spawn(file, args, { env: options.env, cwd: options.cwd, stdio: ['ignore', 'pipe', 'pipe'] });
-  // Not spawn's own timeout: where the program cannot be started, that timer keeps this process alive to its end.
-  const timer = options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill(), options.timeoutMs);
+/**
+ * Runs a program and collects what it prints. A program that cannot be started has status null and
+ * says why in stderr.
+ */
+export async function runCommand(
+  file: string,
+  args: string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
+  const child = spawn(file, args, {
+    env: options.env,
+    cwd: options.cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  // Not spawn's own timeout: where the program cannot be started, that timer keeps this process
+  // alive to its end.
+  const timer =
+    options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill(), options.timeoutMs);
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => {
@@ -43,7 +56,10 @@ export async function runCommand(file: string, args: string[], options: CommandO
 }
 
 /** The absolute path of a program on PATH; undefined where there is none. */
-export function findOnPath(program: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+export function findOnPath(
+  program: string,
+  env: NodeJS.ProcessEnv = process.env,
+): string | undefined {
   for (const folder of (env.PATH ?? '').split(delimiter)) {
     if (folder === '') continue;
     const candidate = join(folder, program);

@@ -1,4 +1,7 @@
-/** What runs for a state directory, and how: `.sa-orch/runtime.json`. Written by `up`, read by the supervisor and by every client. */
+/**
+ * What runs for a state directory, and how: `.sa-orch/runtime.json`. Written by `up`, read by the
+ * supervisor and by every client.
+ */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeviceName } from '../../common/device';
@@ -17,7 +20,10 @@ export interface EmbeddedTemporal {
   namespace: 'default';
 }
 
-/** Somebody else's server. How to reach it (TLS, keys) is in Temporal's own settings, never in this file. */
+/**
+ * Somebody else's server. How to reach it (TLS, keys) is in Temporal's own settings, never in this
+ * file.
+ */
 export interface ExternalTemporal {
   kind: 'external';
   address: string;
@@ -62,7 +68,10 @@ export interface RuntimeConfig {
 
 const configPath = (stateDir: string): string => join(stateDir, 'runtime.json');
 
-/** The configuration of the last `up`; undefined where there was none, or it was of an older version. */
+/**
+ * The configuration of the last `up`; undefined where there was none, or it was of an older
+ * version.
+ */
 export function readRuntimeConfig(stateDir: string): RuntimeConfig | undefined {
   const content = readIfThere(configPath(stateDir));
   const config = content === undefined ? undefined : (JSON.parse(content) as RuntimeConfig);

@@ -1,12 +1,21 @@
-/** Decides what is to run for a state directory: from the user's options, the environment, and what ran before. */
+/**
+ * Decides what is to run for a state directory: from the user's options, the environment, and what
+ * ran before.
+ */
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { DeviceName } from '../../common/device';
-import { UserError, type OnProgress } from '../cli/output';
+import { UserError } from '../base/errors';
+import type { OnProgress } from '../base/progress';
 import { artifactRootId, readIfThere } from '../../common/files';
 import { packageRoot, socketPath } from './paths';
-import type { EmbeddedTemporal, ExternalTrainer, LocalTrainer, RuntimeConfig } from './runtime-config';
+import type {
+  EmbeddedTemporal,
+  ExternalTrainer,
+  LocalTrainer,
+  RuntimeConfig,
+} from './runtime-config';
 import { findTemporalBinary } from './temporal-binary';
 import { connectTo, externalTemporal } from './temporal-client';
 import { planEmbeddedServer } from './temporal-server';
@@ -27,31 +36,67 @@ export interface UpOptions {
   onProgress: OnProgress;
 }
 
-/** Sets up what is missing (server binary, trainer environment) and says what to run. `last` is what ran here before, now dead. */
-export async function planRuntime(options: UpOptions, last: RuntimeConfig | undefined): Promise<RuntimeConfig> {
+/**
+ * Sets up what is missing (server binary, trainer environment) and says what to run. `last` is what
+ * ran here before, now dead.
+ */
+export async function planRuntime(
+  options: UpOptions,
+  last: RuntimeConfig | undefined,
+): Promise<RuntimeConfig> {
   const { root, stateDir, onProgress } = options;
   const temporal = externalTemporal() ?? (await planEmbedded(stateDir, last, onProgress));
   const trainer = await planTrainer(options, last);
-  return { format: 2, root, build: buildStamp(), taskQueue: taskQueueFor(root, temporal, trainer), temporal, trainer };
+  return {
+    format: 2,
+    root,
+    build: buildStamp(),
+    taskQueue: taskQueueFor(root, temporal, trainer),
+    temporal,
+    trainer,
+  };
 }
 
-async function planEmbedded(stateDir: string, last: RuntimeConfig | undefined, onProgress: OnProgress): Promise<EmbeddedTemporal> {
+async function planEmbedded(
+  stateDir: string,
+  last: RuntimeConfig | undefined,
+  onProgress: OnProgress,
+): Promise<EmbeddedTemporal> {
   const binary = await findTemporalBinary(onProgress);
-  return planEmbeddedServer(stateDir, binary, last?.temporal.kind === 'embedded' ? last.temporal : undefined);
+  return planEmbeddedServer(
+    stateDir,
+    binary,
+    last?.temporal.kind === 'embedded' ? last.temporal : undefined,
+  );
 }
 
-/** What the user leaves out stays as it was: `watch` after a crash must bring back the trainer that `start --device cuda` had. */
-async function planTrainer(options: UpOptions, last: RuntimeConfig | undefined): Promise<LocalTrainer | ExternalTrainer> {
+/**
+ * What the user leaves out stays as it was: `watch` after a crash must bring back the trainer that
+ * `start --device cuda` had.
+ */
+async function planTrainer(
+  options: UpOptions,
+  last: RuntimeConfig | undefined,
+): Promise<LocalTrainer | ExternalTrainer> {
   const { stateDir, python, device, threads, trainerAddress, onProgress } = options;
-  const wantsLocal = [options.framework, python, device, threads].some((wish) => wish !== undefined);
+  const wantsLocal = [options.framework, python, device, threads].some(
+    (wish) => wish !== undefined,
+  );
   if (trainerAddress !== undefined) return { kind: 'external', address: trainerAddress };
   if (last?.trainer.kind === 'external' && !wantsLocal) return last.trainer;
   const before = last?.trainer.kind === 'local' ? last.trainer : undefined;
   const ownPython = python ?? before?.ownPython ?? null;
   const setUp = { python: ownPython ?? undefined, onProgress };
-  const framework = options.framework ?? (python === undefined ? before?.framework : 'torch') ?? (await chooseFramework(setUp));
+  const framework =
+    options.framework ??
+    (python === undefined ? before?.framework : 'torch') ??
+    (await chooseFramework(setUp));
   if (framework === 'tfjs' && python !== undefined) {
-    throw new UserError('--python is the torch trainer’s; --framework is tfjs', 2, 'Leave one of the two out.');
+    throw new UserError(
+      '--python is the torch trainer’s; --framework is tfjs',
+      2,
+      'Leave one of the two out.',
+    );
   }
   const chosenDevice = device ?? before?.device ?? null;
   checkDevice(framework, chosenDevice);
@@ -69,10 +114,14 @@ async function planTrainer(options: UpOptions, last: RuntimeConfig | undefined):
 }
 
 /**
- * One queue an artifact root and trainer: an activity must land where the files and the trainer are. On a cluster that machines share, a local
- * trainer is this machine's.
+ * One queue an artifact root and trainer: an activity must land where the files and the trainer
+ * are. On a cluster that machines share, a local trainer is this machine's.
  */
-export function taskQueueFor(root: string, temporal: RuntimeConfig['temporal'], trainer: RuntimeConfig['trainer']): string {
+export function taskQueueFor(
+  root: string,
+  temporal: RuntimeConfig['temporal'],
+  trainer: RuntimeConfig['trainer'],
+): string {
   const local = temporal.kind === 'external' ? hostname() : 'local';
   const pool = trainer.kind === 'local' ? local : trainer.address;
   return `sa-orch-${createHash('sha256')
@@ -87,13 +136,23 @@ export function buildStamp(): string {
 }
 
 /** @throws UserError (exit 2) where what runs is not what is asked for, naming each difference */
-export function refuseOtherWishes(running: RuntimeConfig, options: UpOptions, env: NodeJS.ProcessEnv = process.env): void {
+export function refuseOtherWishes(
+  running: RuntimeConfig,
+  options: UpOptions,
+  env: NodeJS.ProcessEnv = process.env,
+): void {
   const { trainer, temporal } = running;
   const local = trainer.kind === 'local' ? trainer : undefined;
   const differences: string[] = [];
-  const compare = (what: string, asked: string | number | undefined, has: string | number | null | undefined): void => {
-    const words = (value: string | number | null | undefined) => (value === '' ? 'empty' : (value ?? 'not set'));
-    if (asked !== undefined && asked !== has) differences.push(`${what} is ${words(has)}, asked for is ${words(asked)}`);
+  const compare = (
+    what: string,
+    asked: string | number | undefined,
+    has: string | number | null | undefined,
+  ): void => {
+    const words = (value: string | number | null | undefined) =>
+      value === '' ? 'empty' : (value ?? 'not set');
+    if (asked !== undefined && asked !== has)
+      differences.push(`${what} is ${words(has)}, asked for is ${words(asked)}`);
   };
   compare('--root', options.root, running.root);
   compare('--trainer', options.trainerAddress, trainer.address);
@@ -113,9 +172,16 @@ export function refuseOtherWishes(running: RuntimeConfig, options: UpOptions, en
 }
 
 /** Shows which server will be used before anything is sent to it, and that it answers. */
-export async function announceTemporal({ temporal }: Pick<RuntimeConfig, 'temporal'>, onProgress: OnProgress): Promise<void> {
+export async function announceTemporal(
+  { temporal }: Pick<RuntimeConfig, 'temporal'>,
+  onProgress: OnProgress,
+): Promise<void> {
   if (temporal.kind === 'embedded') return;
-  onProgress('…', 'Temporal', `${temporal.address}, namespace ${temporal.namespace} (named by the environment, not started here)`);
+  onProgress(
+    '…',
+    'Temporal',
+    `${temporal.address}, namespace ${temporal.namespace} (named by the environment, not started here)`,
+  );
   const client = await connectTo(temporal, 10_000);
   await client.connection.close();
   onProgress('✓', 'Temporal', `${temporal.address}, namespace ${temporal.namespace}`);

@@ -1,4 +1,6 @@
-/** The services of a state directory: what each one's process is, and how one tells that it works. */
+/**
+ * The services of a state directory: what each one's process is, and how one tells that it works.
+ */
 import { join } from 'node:path';
 import { askCapabilities } from './trainer-health';
 import { readLog } from './log-file';
@@ -6,7 +8,12 @@ import { packageRoot } from './paths';
 import type { EmbeddedTemporal, LocalTrainer, RuntimeConfig } from './runtime-config';
 import type { ServiceName, ServiceRecord } from './supervisor-state';
 import { trainerArguments, type TrainerCommand } from './trainer-command';
-import { completeServerStart, isServerHealthy, removeIncompleteDatabase, serverArguments } from './temporal-server';
+import {
+  completeServerStart,
+  isServerHealthy,
+  removeIncompleteDatabase,
+  serverArguments,
+} from './temporal-server';
 
 export interface Service {
   name: ServiceName;
@@ -24,11 +31,16 @@ export interface Service {
 
 const HEALTH_TIMEOUT_MS = 3000;
 
-/** The services that are run here, in the order in which they start. External ones are not among them. */
+/**
+ * The services that are run here, in the order in which they start. External ones are not among
+ * them.
+ */
 export function servicesFor(stateDir: string, config: RuntimeConfig): Service[] {
   const services: Service[] = [];
-  if (config.temporal.kind === 'embedded') services.push(temporalService(stateDir, config.temporal));
-  if (config.trainer.kind === 'local') services.push(trainerService(stateDir, config, config.trainer));
+  if (config.temporal.kind === 'embedded')
+    services.push(temporalService(stateDir, config.temporal));
+  if (config.trainer.kind === 'local')
+    services.push(trainerService(stateDir, config, config.trainer));
   services.push(workerService(config));
   return services;
 }
@@ -48,7 +60,10 @@ function trainerService(stateDir: string, { root }: RuntimeConfig, trainer: Loca
   const { address, command, device, visibleGpus, threads } = trainer;
   const args = trainerArguments(address, root, join(stateDir, 'trainer'), device, threads);
   // As at `start`, whichever shell the supervisor was started from since.
-  const env = { ...command.env, ...(visibleGpus === undefined ? {} : { CUDA_VISIBLE_DEVICES: visibleGpus }) };
+  const env = {
+    ...command.env,
+    ...(visibleGpus === undefined ? {} : { CUDA_VISIBLE_DEVICES: visibleGpus }),
+  };
   return {
     name: 'trainer',
     address,
@@ -62,10 +77,17 @@ async function isTrainerHealthy(address: string): Promise<boolean> {
 }
 
 /** The worker's settings, as environment variables. */
-export function workerEnvironment({ root, taskQueue, temporal, trainer }: Omit<RuntimeConfig, 'format' | 'build'>): Record<string, string> {
+export function workerEnvironment({
+  root,
+  taskQueue,
+  temporal,
+  trainer,
+}: Omit<RuntimeConfig, 'format' | 'build'>): Record<string, string> {
   return {
-    // Keys and certificates of an external server stay in Temporal's own settings; its address is remembered for shells that lack it.
-    [temporal.kind === 'embedded' ? 'SA_ORCH_TEMPORAL_ADDRESS' : 'TEMPORAL_ADDRESS']: temporal.address,
+    // Keys and certificates of an external server stay in Temporal's own settings; its address is
+    // remembered for shells that lack it.
+    [temporal.kind === 'embedded' ? 'SA_ORCH_TEMPORAL_ADDRESS' : 'TEMPORAL_ADDRESS']:
+      temporal.address,
     SA_ORCH_NAMESPACE: temporal.namespace,
     SA_ORCH_TASK_QUEUE: taskQueue,
     SA_ORCH_TRAINER: trainer.address,
@@ -79,10 +101,17 @@ function workerService(config: RuntimeConfig): Service {
   return {
     name: 'worker',
     address: null,
-    command: { file: process.execPath, args: ['--enable-source-maps', workerMain()], env: workerEnvironment(config) },
+    command: {
+      file: process.execPath,
+      args: ['--enable-source-maps', workerMain()],
+      env: workerEnvironment(config),
+    },
     needs: config.temporal.kind === 'embedded' ? 'temporal' : undefined,
     // It has no port to ask: it says once that it is ready, and afterwards lives or dies.
     isHealthy: (record) =>
-      Promise.resolve(record.readySince !== null || readLog(record.log, record.logOffset, 1 << 20).includes('"ready":true')),
+      Promise.resolve(
+        record.readySince !== null ||
+          readLog(record.log, record.logOffset, 1 << 20).includes('"ready":true'),
+      ),
   };
 }

@@ -3,11 +3,20 @@ import { lockHolder } from '../../common/lock-file';
 import { tailLog } from './log-file';
 import { isAlive } from '../../common/process-identity';
 import { readRuntimeConfig } from './runtime-config';
-import { logPath, readSupervisorState, supervisorLockPath, type ServiceRecord, type ServiceState } from './supervisor-state';
+import {
+  logPath,
+  readSupervisorState,
+  supervisorLockPath,
+  type ServiceRecord,
+  type ServiceState,
+} from './supervisor-state';
 
 export interface ServiceStatus {
   name: string;
-  /** The supervisor's word, corrected by what lives now: `dead` for a process that is gone, `external` for what others run. */
+  /**
+   * The supervisor's word, corrected by what lives now: `dead` for a process that is gone,
+   * `external` for what others run.
+   */
   state: ServiceState | 'dead' | 'external';
   pid: number | null;
   address: string | null;
@@ -27,13 +36,22 @@ export function runtimeStatus(stateDir: string): Promise<ServiceStatus[]> {
   const supervisor = lockHolder(supervisorLockPath(stateDir));
   const log = logPath(stateDir, 'supervisor');
   const own: ServiceStatus = {
-    ...{ name: 'supervisor', state: supervisor ? 'ready' : 'dead', pid: supervisor?.pid ?? null, address: null },
+    ...{
+      name: 'supervisor',
+      state: supervisor ? 'ready' : 'dead',
+      pid: supervisor?.pid ?? null,
+      address: null,
+    },
     ...{ restarts: 0, last_exit: null, log, log_tail: [] },
   };
   const external = (['temporal', 'trainer'] as const)
     .filter((name) => config[name].kind === 'external')
     .map((name) => externalStatus(name, config[name].address));
-  return Promise.resolve([own, ...(readSupervisorState(stateDir)?.services ?? []).map(statusOf), ...external]);
+  return Promise.resolve([
+    own,
+    ...(readSupervisorState(stateDir)?.services ?? []).map(statusOf),
+    ...external,
+  ]);
 }
 
 function statusOf(record: ServiceRecord): ServiceStatus {
@@ -51,5 +69,14 @@ function statusOf(record: ServiceRecord): ServiceStatus {
 }
 
 function externalStatus(name: string, address: string): ServiceStatus {
-  return { name, state: 'external', pid: null, address, restarts: 0, last_exit: null, log: null, log_tail: [] };
+  return {
+    name,
+    state: 'external',
+    pid: null,
+    address,
+    restarts: 0,
+    last_exit: null,
+    log: null,
+    log_tail: [],
+  };
 }

@@ -1,6 +1,7 @@
 /**
- * The supervisor's process: `node supervisor-main.js <state directory>`. SIGTERM stops all services and ends it; SIGHUP gives failed services
- * another set of tries. It ends by itself, with all services, when its state directory is removed.
+ * The supervisor's process: `node supervisor-main.js <state directory>`. SIGTERM stops all services
+ * and ends it; SIGHUP gives failed services another set of tries. It ends by itself, with all
+ * services, when its state directory is removed.
  */
 import { lockHolder, tryLock, type LockFile } from '../../common/lock-file';
 import { readRuntimeConfig } from './runtime-config';
@@ -18,13 +19,15 @@ function main(stateDir: string): void {
 
 function supervise(stateDir: string, lock: LockFile): void {
   const config = readRuntimeConfig(stateDir);
-  if (config === undefined) throw new Error(`${stateDir} has no runtime.json: \`sa-orch up\` writes it`);
+  if (config === undefined)
+    throw new Error(`${stateDir} has no runtime.json: \`sa-orch up\` writes it`);
   const supervisor = new Supervisor(stateDir, servicesFor(stateDir, config), DEFAULT_POLICY, say);
   say(`process ${process.pid} supervises ${stateDir}`);
 
   let ending = false;
   const timer = setInterval(() => {
-    if (!ending && lockHolder(supervisorLockPath(stateDir))?.pid !== process.pid) end('the state directory was removed');
+    if (!ending && lockHolder(supervisorLockPath(stateDir))?.pid !== process.pid)
+      end('the state directory was removed');
     if (!ending) supervisor.tick();
   }, DEFAULT_POLICY.tickMs);
 

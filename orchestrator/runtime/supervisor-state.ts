@@ -1,4 +1,7 @@
-/** What the supervisor knows of its services: `.sa-orch/supervisor.json`, so that its successor can take over living processes. */
+/**
+ * What the supervisor knows of its services: `.sa-orch/supervisor.json`, so that its successor can
+ * take over living processes.
+ */
 import { join } from 'node:path';
 import { readIfThere, writeFileAtomic } from '../../common/files';
 import type { ProcessIdentity } from '../../common/process-identity';
@@ -6,8 +9,9 @@ import type { ProcessIdentity } from '../../common/process-identity';
 export type ServiceName = 'temporal' | 'worker' | 'trainer';
 
 /**
- * waiting: to be started, at once or after a pause (or when what it needs is ready). starting: the process lives and has not been healthy yet.
- * unhealthy: it lives, was healthy, and does not answer now. failed: died too often; not started again until `up` asks.
+ * waiting: to be started, at once or after a pause (or when what it needs is ready). starting: the
+ * process lives and has not been healthy yet. unhealthy: it lives, was healthy, and does not answer
+ * now. failed: died too often; not started again until `up` asks.
  */
 export type ServiceState = 'waiting' | 'starting' | 'ready' | 'unhealthy' | 'failed' | 'stopped';
 
@@ -16,7 +20,10 @@ export interface ServiceRecord {
   state: ServiceState;
   address: string | null;
   process: ProcessIdentity | null;
-  /** Handed to the process in its environment before it is known by its pid: a successor finds it by this. */
+  /**
+   * Handed to the process in its environment before it is known by its pid: a successor finds it by
+   * this.
+   */
   token: string | null;
   /** How often it was started again after a death, in all. */
   restarts: number;
@@ -45,7 +52,8 @@ const statePath = (stateDir: string): string => join(stateDir, 'supervisor.json'
 
 export const supervisorLockPath = (stateDir: string): string => join(stateDir, 'supervisor.lock');
 
-export const logPath = (stateDir: string, name: ServiceName | 'supervisor'): string => join(stateDir, 'logs', `${name}.log`);
+export const logPath = (stateDir: string, name: ServiceName | 'supervisor'): string =>
+  join(stateDir, 'logs', `${name}.log`);
 
 export function readSupervisorState(stateDir: string): SupervisorState | undefined {
   const content = readIfThere(statePath(stateDir));

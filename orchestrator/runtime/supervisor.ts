@@ -1,16 +1,29 @@
 /**
- * Keeps services alive: starts them in order, asks for their health, starts again what died, and gives up on what dies too often.
+ * Keeps services alive: starts them in order, asks for their health, starts again what died, and
+ * gives up on what dies too often.
  *
- * The services are processes of their own, not hostages: when the supervisor dies they go on, and its successor adopts them by pid and start
- * time from the state file.
+ * The services are processes of their own, not hostages: when the supervisor dies they go on, and
+ * its successor adopts them by pid and start time from the state file.
  */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync } from 'node:fs';
 import { openLog, rotateLog } from './log-file';
-import { findByEnvironment, identify, isAlive, signalProcess, terminate } from '../../common/process-identity';
+import {
+  findByEnvironment,
+  identify,
+  isAlive,
+  signalProcess,
+  terminate,
+} from '../../common/process-identity';
 import type { Service } from './services';
-import { logPath, readSupervisorState, writeSupervisorState, type ServiceRecord, type ServiceState } from './supervisor-state';
+import {
+  logPath,
+  readSupervisorState,
+  writeSupervisorState,
+  type ServiceRecord,
+  type ServiceState,
+} from './supervisor-state';
 
 export interface SupervisorPolicy {
   /** Between two looks at the processes. */
@@ -26,7 +39,10 @@ export interface SupervisorPolicy {
   maxDeaths: number;
   /** A process that is not healthy so long after its start is killed. */
   startTimeoutMs: number;
-  /** So many failed checks in a row and a process that was healthy is killed. Counted, not timed: a laptop may sleep. */
+  /**
+   * So many failed checks in a row and a process that was healthy is killed. Counted, not timed: a
+   * laptop may sleep.
+   */
   maxFailedChecks: number;
   /** Between SIGTERM and SIGKILL. */
   stopGraceMs: number;
@@ -47,7 +63,9 @@ export const DEFAULT_POLICY: SupervisorPolicy = {
 };
 
 const KEPT_LOGS = 3;
-/** How an end is told that nobody saw: an adopted process, or one whose exit event is still to come. */
+/**
+ * How an end is told that nobody saw: an adopted process, or one whose exit event is still to come.
+ */
 const UNSEEN = 'ended';
 
 export const TOKEN_VARIABLE = 'SA_ORCH_SERVICE_TOKEN';
@@ -74,7 +92,12 @@ export class Supervisor {
   ) {
     const before = readSupervisorState(stateDir)?.services ?? [];
     for (const service of services) {
-      this.watches.set(service.name, { checking: false, lastCheck: 0, failedChecks: 0, exit: null });
+      this.watches.set(service.name, {
+        checking: false,
+        lastCheck: 0,
+        failedChecks: 0,
+        exit: null,
+      });
       this.records.set(
         service.name,
         this.adopt(
@@ -90,15 +113,39 @@ export class Supervisor {
   /** Takes over a living process of the last supervisor, or begins anew. */
   private adopt(service: Service, before: ServiceRecord | undefined): ServiceRecord {
     const fresh: ServiceRecord = {
-      ...{ name: service.name, state: 'waiting', address: service.address, process: null, token: null, restarts: 0, deaths: 0 },
-      ...{ nextStart: 0, readySince: null, startedAt: null, lastExit: null, log: logPath(this.stateDir, service.name), logOffset: 0 },
+      ...{
+        name: service.name,
+        state: 'waiting',
+        address: service.address,
+        process: null,
+        token: null,
+        restarts: 0,
+        deaths: 0,
+      },
+      ...{
+        nextStart: 0,
+        readySince: null,
+        startedAt: null,
+        lastExit: null,
+        log: logPath(this.stateDir, service.name),
+        logOffset: 0,
+      },
     };
     if (before === undefined) return fresh;
-    const unwritten = before.process === null && before.token !== null ? findByEnvironment(TOKEN_VARIABLE, before.token) : undefined;
+    const unwritten =
+      before.process === null && before.token !== null
+        ? findByEnvironment(TOKEN_VARIABLE, before.token)
+        : undefined;
     const process = unwritten ?? before.process;
-    if (!isAlive(process)) return { ...fresh, restarts: before.restarts + (before.process === null ? 0 : 1), lastExit: before.lastExit };
+    if (!isAlive(process))
+      return {
+        ...fresh,
+        restarts: before.restarts + (before.process === null ? 0 : 1),
+        lastExit: before.lastExit,
+      };
     this.say(`${service.name}: adopts process ${process.pid}`);
-    const state = before.state === 'ready' || before.state === 'unhealthy' ? before.state : 'starting';
+    const state =
+      before.state === 'ready' || before.state === 'unhealthy' ? before.state : 'starting';
     return { ...before, process, state, address: service.address };
   }
 
@@ -127,8 +174,15 @@ export class Supervisor {
 
   private start(service: Service, record: ServiceRecord): void {
     const { descriptor, offset } = openLog(record.log);
-    Object.assign(record, { token: randomUUID(), logOffset: offset, startedAt: Date.now(), readySince: null, state: 'starting' });
-    // Before the process is there: should this supervisor die in between, the next one finds it by its token.
+    Object.assign(record, {
+      token: randomUUID(),
+      logOffset: offset,
+      startedAt: Date.now(),
+      readySince: null,
+      state: 'starting',
+    });
+    // Before the process is there: should this supervisor die in between, the next one finds it by
+    // its token.
     this.save();
     const { file, args, env } = service.command;
     const child = spawn(file, args, {
@@ -150,7 +204,8 @@ export class Supervisor {
       this.tick();
     });
     child.unref();
-    record.process = child.pid === undefined ? null : (identify(child.pid) ?? { pid: child.pid, started: 'gone' });
+    record.process =
+      child.pid === undefined ? null : (identify(child.pid) ?? { pid: child.pid, started: 'gone' });
     if (record.process === null) throw new Error(watch.exit ?? `${file} cannot be run`);
     this.say(`${service.name}: started as process ${record.process.pid}`);
     this.save();
@@ -160,10 +215,22 @@ export class Supervisor {
   private look(service: Service, record: ServiceRecord): void {
     const watch = this.watch(service);
     const now = Date.now();
-    if (record.state === 'starting' && now - (record.startedAt ?? now) > this.policy.startTimeoutMs) {
-      return this.kill(service, record, `was not ready ${this.policy.startTimeoutMs / 1000} s after its start`);
+    if (
+      record.state === 'starting' &&
+      now - (record.startedAt ?? now) > this.policy.startTimeoutMs
+    ) {
+      return this.kill(
+        service,
+        record,
+        `was not ready ${this.policy.startTimeoutMs / 1000} s after its start`,
+      );
     }
-    if (record.state === 'ready' && record.deaths > 0 && now - (record.readySince ?? now) > this.policy.stableMs) record.deaths = 0;
+    if (
+      record.state === 'ready' &&
+      record.deaths > 0 &&
+      now - (record.readySince ?? now) > this.policy.stableMs
+    )
+      record.deaths = 0;
     if (rotateLog(record.log, this.policy.logBytes, KEPT_LOGS)) record.logOffset = 0;
     const every = record.state === 'starting' ? this.policy.tickMs : this.policy.healthEveryMs;
     if (watch.checking || now - watch.lastCheck < every) return;
@@ -183,7 +250,8 @@ export class Supervisor {
       this.say(`${service.name}: ${(error as Error).message}`);
     }
     watch.checking = false;
-    // The answer is about a process that may have died and been replaced while the question was under way.
+    // The answer is about a process that may have died and been replaced while the question was
+    // under way.
     if (this.stopping || record.process !== asked || !isAlive(asked)) return;
     if (healthy) {
       watch.failedChecks = 0;
@@ -192,7 +260,8 @@ export class Supervisor {
     } else if (record.state !== 'starting') {
       watch.failedChecks += 1;
       if (record.state === 'ready') this.became(service, record, 'unhealthy');
-      if (watch.failedChecks >= this.policy.maxFailedChecks) this.kill(service, record, `did not answer ${watch.failedChecks} times`);
+      if (watch.failedChecks >= this.policy.maxFailedChecks)
+        this.kill(service, record, `did not answer ${watch.failedChecks} times`);
     }
     this.save();
   }
@@ -221,16 +290,22 @@ export class Supervisor {
     record.lastExit = how;
     record.readySince = null;
     const failed = record.deaths >= this.policy.maxDeaths;
-    const pause = Math.min(this.policy.minBackoffMs * 2 ** (record.deaths - 1), this.policy.maxBackoffMs);
+    const pause = Math.min(
+      this.policy.minBackoffMs * 2 ** (record.deaths - 1),
+      this.policy.maxBackoffMs,
+    );
     record.state = failed ? 'failed' : 'waiting';
     record.nextStart = Date.now() + pause;
-    this.say(`${service.name}: ${how}; ${failed ? `died ${record.deaths} times, not started again` : `starts again in ${pause / 1000} s`}`);
+    this.say(
+      `${service.name}: ${how}; ${failed ? `died ${record.deaths} times, not started again` : `starts again in ${pause / 1000} s`}`,
+    );
   }
 
   /** Gives failed services another set of tries. */
   retryFailed(): void {
     for (const record of this.records.values()) {
-      if (record.state === 'failed') Object.assign(record, { state: 'waiting', deaths: 0, nextStart: 0 });
+      if (record.state === 'failed')
+        Object.assign(record, { state: 'waiting', deaths: 0, nextStart: 0 });
     }
   }
 
@@ -238,7 +313,10 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.stopping = true;
     const needed = new Set(this.services.map(({ needs }) => needs));
-    for (const wave of [this.services.filter(({ name }) => !needed.has(name)), this.services.filter(({ name }) => needed.has(name))]) {
+    for (const wave of [
+      this.services.filter(({ name }) => !needed.has(name)),
+      this.services.filter(({ name }) => needed.has(name)),
+    ]) {
       await Promise.all(wave.map((service) => this.stopOne(service)));
     }
     this.save();
@@ -249,7 +327,10 @@ export class Supervisor {
     if (record.process) {
       const how = await terminate(record.process, this.policy.stopGraceMs);
       this.say(`${service.name}: ${how}`);
-      record.lastExit = how === 'killed' ? `killed: did not stop in ${this.policy.stopGraceMs / 1000} s` : 'stopped';
+      record.lastExit =
+        how === 'killed'
+          ? `killed: did not stop in ${this.policy.stopGraceMs / 1000} s`
+          : 'stopped';
     }
     Object.assign(record, { state: 'stopped', process: null, token: null, readySince: null });
   }

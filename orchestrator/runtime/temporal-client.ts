@@ -1,19 +1,27 @@
-/** Reaches Temporal: the embedded server of a state directory, or the one that Temporal's own settings name. */
+/**
+ * Reaches Temporal: the embedded server of a state directory, or the one that Temporal's own
+ * settings name.
+ */
 import { existsSync } from 'node:fs';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { UserError } from '../cli/output';
+import { UserError } from '../base/errors';
 import { readRuntimeConfig, type EmbeddedTemporal, type ExternalTemporal } from './runtime-config';
 
 type Settings = ReturnType<typeof loadClientConnectConfig>;
 
 /**
- * The server that the environment names by TEMPORAL_ADDRESS, TEMPORAL_PROFILE or TEMPORAL_CONFIG_FILE; undefined where it names none, and the
- * embedded server is meant. A profile in Temporal's default file alone does not count: a first try must not land on somebody's production cluster.
+ * The server that the environment names by TEMPORAL_ADDRESS, TEMPORAL_PROFILE or
+ * TEMPORAL_CONFIG_FILE; undefined where it names none, and the embedded server is meant. A profile
+ * in Temporal's default file alone does not count: a first try must not land on somebody's
+ * production cluster.
  *
- * @throws UserError (exit 2) where TEMPORAL_CONFIG_FILE does not exist (the SDK would take localhost instead) or the settings are broken
+ * @throws UserError (exit 2) where TEMPORAL_CONFIG_FILE does not exist (the SDK would take
+ *   localhost instead) or the settings are broken
  */
-export function externalTemporal(env: NodeJS.ProcessEnv = process.env): ExternalTemporal | undefined {
+export function externalTemporal(
+  env: NodeJS.ProcessEnv = process.env,
+): ExternalTemporal | undefined {
   if (!env.TEMPORAL_ADDRESS && !env.TEMPORAL_PROFILE && !env.TEMPORAL_CONFIG_FILE) return undefined;
   const { connectionOptions, namespace } = externalSettings(env);
   if (!connectionOptions.address) {
@@ -24,37 +32,67 @@ export function externalTemporal(env: NodeJS.ProcessEnv = process.env): External
       'Set TEMPORAL_ADDRESS=<host:port>, or `address` in the profile.',
     );
   }
-  return { kind: 'external', address: connectionOptions.address, namespace: namespace ?? 'default' };
+  return {
+    kind: 'external',
+    address: connectionOptions.address,
+    namespace: namespace ?? 'default',
+  };
 }
 
 function externalSettings(env: NodeJS.ProcessEnv): Settings {
   const file = env.TEMPORAL_CONFIG_FILE;
-  if (file && !existsSync(file)) throw new UserError(`TEMPORAL_CONFIG_FILE names ${file}, which does not exist`, 2);
-  const set = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  if (file && !existsSync(file))
+    throw new UserError(`TEMPORAL_CONFIG_FILE names ${file}, which does not exist`, 2);
+  const set = Object.entries(env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
   try {
     return loadClientConnectConfig({ overrideEnvVars: Object.fromEntries(set) });
   } catch (error) {
-    throw new UserError(`Temporal's settings cannot be used: ${(error as Error).message}`, 2, undefined, { cause: error });
+    throw new UserError(
+      `Temporal's settings cannot be used: ${(error as Error).message}`,
+      2,
+      undefined,
+      { cause: error },
+    );
   }
 }
 
-/** Connects to the server of a state directory. Close it by `client.connection.close()`. @throws UserError (exit 3) where it is out of reach */
+/**
+ * Connects to the server of a state directory. Close it by `client.connection.close()`. @throws
+ * UserError (exit 3) where it is out of reach
+ */
 export async function connectTemporal(stateDir: string, timeoutMs = 10_000): Promise<Client> {
   const config = readRuntimeConfig(stateDir);
-  if (config === undefined) throw new UserError(`no services were started in ${stateDir}`, 3, '`sa-orch up` starts them.');
+  if (config === undefined)
+    throw new UserError(`no services were started in ${stateDir}`, 3, '`sa-orch up` starts them.');
   return connectTo(config.temporal, timeoutMs);
 }
 
-export async function connectTo(temporal: EmbeddedTemporal | ExternalTemporal, timeoutMs: number): Promise<Client> {
-  // Another shell than the one that ran `up` may lack TEMPORAL_ADDRESS: the address is remembered, keys are not.
-  const settings = temporal.kind === 'embedded' ? {} : externalSettings(process.env).connectionOptions;
+export async function connectTo(
+  temporal: EmbeddedTemporal | ExternalTemporal,
+  timeoutMs: number,
+): Promise<Client> {
+  // Another shell than the one that ran `up` may lack TEMPORAL_ADDRESS: the address is remembered,
+  // keys are not.
+  const settings =
+    temporal.kind === 'embedded' ? {} : externalSettings(process.env).connectionOptions;
   // The worker's native options and the client's agree in all that the settings hold.
-  const clientOptions = { ...settings, address: temporal.address, connectTimeout: timeoutMs } as Parameters<typeof Connection.connect>[0];
+  const clientOptions = {
+    ...settings,
+    address: temporal.address,
+    connectTimeout: timeoutMs,
+  } as Parameters<typeof Connection.connect>[0];
   try {
     const connection = await Connection.connect(clientOptions);
     return new Client({ connection, namespace: temporal.namespace });
   } catch (error) {
     const hint = temporal.kind === 'embedded' ? '`sa-orch up` starts it.' : undefined;
-    throw new UserError(`Temporal at ${temporal.address} does not answer: ${(error as Error).message}`, 3, hint, { cause: error });
+    throw new UserError(
+      `Temporal at ${temporal.address} does not answer: ${(error as Error).message}`,
+      3,
+      hint,
+      { cause: error },
+    );
   }
 }

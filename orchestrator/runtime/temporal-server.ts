@@ -1,9 +1,12 @@
-/** The embedded Temporal server: the CLI's development server with its database in the state directory. */
+/**
+ * The embedded Temporal server: the CLI's development server with its database in the state
+ * directory.
+ */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time';
-import { UserError } from '../cli/output';
+import { UserError } from '../base/errors';
 import { readIfThere, writeFileAtomic } from '../../common/files';
 import { cacheDirectory } from './paths';
 import { claimPort } from './ports';
@@ -13,7 +16,10 @@ import type { TemporalBinary } from './temporal-binary';
 const GRPC_PORT = 7233;
 const UI_PORT = 8233;
 
-/** How long finished workflows are kept for the UI. Results do not hang on it: they are files. The server's own default is one day. */
+/**
+ * How long finished workflows are kept for the UI. Results do not hang on it: they are files. The
+ * server's own default is one day.
+ */
 const RETENTION = '30 days';
 
 const HEALTH_TIMEOUT_MS = 3000;
@@ -21,13 +27,31 @@ const HEALTH_TIMEOUT_MS = 3000;
 export const databasePath = (stateDir: string): string => join(stateDir, 'temporal', 'temporal.db');
 const markerPath = (stateDir: string): string => join(stateDir, 'temporal', 'schema-complete.json');
 
-/** Chooses ports (those of last time where there was one) and refuses a database of another version. */
-export async function planEmbeddedServer(stateDir: string, binary: TemporalBinary, last?: EmbeddedTemporal): Promise<EmbeddedTemporal> {
+/**
+ * Chooses ports (those of last time where there was one) and refuses a database of another version.
+ */
+export async function planEmbeddedServer(
+  stateDir: string,
+  binary: TemporalBinary,
+  last?: EmbeddedTemporal,
+): Promise<EmbeddedTemporal> {
   refuseOtherVersion(stateDir, binary);
   const registry = join(cacheDirectory(), 'ports');
-  const port = await claimPort(registry, stateDir, GRPC_PORT, last && Number(last.address.split(':')[1]));
+  const port = await claimPort(
+    registry,
+    stateDir,
+    GRPC_PORT,
+    last && Number(last.address.split(':')[1]),
+  );
   const uiPort = await claimPort(registry, stateDir, UI_PORT, last?.uiPort);
-  return { kind: 'embedded', binary: binary.path, version: binary.version, address: `127.0.0.1:${port}`, uiPort, namespace: 'default' };
+  return {
+    kind: 'embedded',
+    binary: binary.path,
+    version: binary.version,
+    address: `127.0.0.1:${port}`,
+    uiPort,
+    namespace: 'default',
+  };
 }
 
 /** Nothing migrates a database between releases, and a newer server may break it. */
@@ -45,13 +69,17 @@ function refuseOtherVersion(stateDir: string, binary: TemporalBinary): void {
 }
 
 /**
- * Command line of the server. WAL with synchronous = NORMAL starts ten times as many workflows a second as the default and loses nothing when
- * the process is killed; a power cut may lose the last acknowledged moments, which a sweep then repeats from its files.
+ * Command line of the server. WAL with synchronous = NORMAL starts ten times as many workflows a
+ * second as the default and loses nothing when the process is killed; a power cut may lose the last
+ * acknowledged moments, which a sweep then repeats from its files.
  */
 export function serverArguments(stateDir: string, { address, uiPort }: EmbeddedTemporal): string[] {
   const [ip = '127.0.0.1', port = String(GRPC_PORT)] = address.split(':');
   const listen = ['--ip', ip, '--port', port, '--ui-port', String(uiPort)];
-  const pragmas = ['journal_mode=WAL', 'synchronous=NORMAL'].flatMap((pragma) => ['--sqlite-pragma', pragma]);
+  const pragmas = ['journal_mode=WAL', 'synchronous=NORMAL'].flatMap((pragma) => [
+    '--sqlite-pragma',
+    pragma,
+  ]);
   return [
     'server',
     'start-dev',
@@ -66,16 +94,21 @@ export function serverArguments(stateDir: string, { address, uiPort }: EmbeddedT
 }
 
 /**
- * Before each start: a database whose schema was not complete when its server died stays broken for good, and holds nothing yet (`up` reports a
- * server only when the marker is there), so it is removed.
+ * Before each start: a database whose schema was not complete when its server died stays broken for
+ * good, and holds nothing yet (`up` reports a server only when the marker is there), so it is
+ * removed.
  */
 export function removeIncompleteDatabase(stateDir: string): void {
   mkdirSync(join(stateDir, 'temporal'), { recursive: true });
   if (existsSync(markerPath(stateDir))) return;
-  for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(databasePath(stateDir) + suffix, { force: true });
+  for (const suffix of ['', '-wal', '-shm', '-journal'])
+    rmSync(databasePath(stateDir) + suffix, { force: true });
 }
 
-/** Whether the server answers and has its namespace; a server without its tables calls itself healthy too. */
+/**
+ * Whether the server answers and has its namespace; a server without its tables calls itself
+ * healthy too.
+ */
 export async function isServerHealthy(address: string): Promise<boolean> {
   const connection = Connection.lazy({ address });
   try {
@@ -90,8 +123,14 @@ export async function isServerHealthy(address: string): Promise<boolean> {
   }
 }
 
-/** After a start: sets retention and, the first time, writes down that the schema is complete and whose it is. */
-export async function completeServerStart(stateDir: string, { address, version }: EmbeddedTemporal): Promise<void> {
+/**
+ * After a start: sets retention and, the first time, writes down that the schema is complete and
+ * whose it is.
+ */
+export async function completeServerStart(
+  stateDir: string,
+  { address, version }: EmbeddedTemporal,
+): Promise<void> {
   const connection = Connection.lazy({ address });
   try {
     await connection.withDeadline(Date.now() + 10_000, () =>
@@ -103,5 +142,6 @@ export async function completeServerStart(stateDir: string, { address, version }
   } finally {
     await connection.close();
   }
-  if (!existsSync(markerPath(stateDir))) writeFileAtomic(markerPath(stateDir), JSON.stringify({ version }));
+  if (!existsSync(markerPath(stateDir)))
+    writeFileAtomic(markerPath(stateDir), JSON.stringify({ version }));
 }

@@ -1,14 +1,32 @@
 /**
- * TensorFlow.js with TensorFlow's C library, for the TensorFlow.js trainer: npm packages of a lock of their own, a C library from where one can be had,
- * and the addon that joins them, compiled once per user. The project's own installation needs none of it.
+ * TensorFlow.js with TensorFlow's C library, for the TensorFlow.js trainer: npm packages of a lock
+ * of their own, a C library from where one can be had, and the addon that joins them, compiled once
+ * per user. The project's own installation needs none of it.
  */
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { packageRoot } from '../../common/package';
-import { UserError, type OnProgress } from '../cli/output';
+import { UserError } from '../base/errors';
+import type { OnProgress } from '../base/progress';
 import { detectGpu } from './gpu';
-import { buildOnce, findWheelInstaller, installWheel, NO_INSTALLER, readComplete } from './install-python';
+import {
+  buildOnce,
+  findWheelInstaller,
+  installWheel,
+  NO_INSTALLER,
+  readComplete,
+} from './install-python';
 import { tailLog } from './log-file';
 import { cacheDirectory } from './paths';
 import { findInterpreters } from './python';
@@ -40,7 +58,10 @@ export type LibrarySource =
 const LABEL = 'TensorFlow.js';
 const TRAINER = join(packageRoot(), 'trainer', 'tfjs');
 const WHEEL = join(packageRoot(), 'orchestrator', 'runtime', 'wheels', 'tensorflow-cpu.txt');
-/** The wheel's tags: its C library is the same for every Python, so the machine's own does not matter. */
+/**
+ * The wheel's tags: its C library is the same for every Python, so the machine's own does not
+ * matter.
+ */
 const WHEEL_TAGS = { python: '3.12', platform: 'manylinux_2_27_x86_64' };
 
 const DOWNLOAD_PROBE_MS = 5_000;
@@ -50,21 +71,29 @@ const DOWNLOAD_MS = 900_000;
 const NAPI_VERSION = 8;
 
 const WAYS_OUT =
-  'Or name an unpacked libtensorflow (a folder with lib/ and include/): TFJS_LIBTENSORFLOW=<folder>.\nOr use the PyTorch trainer: --framework torch.';
+  'Or name an unpacked libtensorflow (a folder with lib/ and include/): ' +
+  'TFJS_LIBTENSORFLOW=<folder>.\nOr use the PyTorch trainer: --framework torch.';
 
 /**
- * Finds or makes the environment of the TensorFlow.js trainer. The first time takes a minute or two; after that it is a look at a marker file.
+ * Finds or makes the environment of the TensorFlow.js trainer. The first time takes a minute or
+ * two; after that it is a look at a marker file.
  *
- * @throws UserError (exit 2) with every tool that is missing, (exit 3) where packages or a C library cannot be had, (exit 1) where the build fails
+ * @throws UserError (exit 2) with every tool that is missing, (exit 3) where packages or a C
+ *   library cannot be had, (exit 1) where the build fails
  */
-export async function ensureTensorflowEnvironment({ onProgress, env = process.env }: EnvironmentOptions): Promise<TensorflowEnvironment> {
+export async function ensureTensorflowEnvironment({
+  onProgress,
+  env = process.env,
+}: EnvironmentOptions): Promise<TensorflowEnvironment> {
   const folder = environmentFolder(env);
   await buildOnce(folder, LABEL, onProgress, () => new Setup(folder, env, onProgress).run());
   return peekTensorflowEnvironment(env)!;
 }
 
 /** The environment that is there; undefined where the next call would set it up. */
-export function peekTensorflowEnvironment(env: NodeJS.ProcessEnv = process.env): TensorflowEnvironment | undefined {
+export function peekTensorflowEnvironment(
+  env: NodeJS.ProcessEnv = process.env,
+): TensorflowEnvironment | undefined {
   const folder = environmentFolder(env);
   const made = readComplete<Made>(folder);
   if (!made) return undefined;
@@ -72,11 +101,22 @@ export function peekTensorflowEnvironment(env: NodeJS.ProcessEnv = process.env):
   return { modulePath, env: { SA_ORCH_TFJS_NODE: modulePath }, description: made.description };
 }
 
-/** Where it is, or will be: by all that it is made from, Node's version included, whose headers the addon is compiled with. */
+/**
+ * Where it is, or will be: by all that it is made from, Node's version included, whose headers the
+ * addon is compiled with.
+ */
 function environmentFolder(env: NodeJS.ProcessEnv): string {
   const hash = createHash('sha256');
   for (const file of [join(TRAINER, 'package-lock.json'), WHEEL]) hash.update(readFileSync(file));
-  hash.update([process.version, process.platform, process.arch, env.TFJS_LIBTENSORFLOW ?? '', detectGpu()].join('\0'));
+  hash.update(
+    [
+      process.version,
+      process.platform,
+      process.arch,
+      env.TFJS_LIBTENSORFLOW ?? '',
+      detectGpu(),
+    ].join('\0'),
+  );
   return join(cacheDirectory(env), 'tensorflow', hash.digest('hex').slice(0, 16));
 }
 
@@ -98,14 +138,23 @@ export async function missingTools(env: NodeJS.ProcessEnv = process.env): Promis
   ];
   return tools
     .filter(([found]) => !found)
-    .map(([, what, packageName]) => `${what} is not on PATH (Debian, Ubuntu: apt install ${packageName})`);
+    .map(
+      ([, what, packageName]) =>
+        `${what} is not on PATH (Debian, Ubuntu: apt install ${packageName})`,
+    );
 }
 
-/** What a set-up must then download from elsewhere than the package registries, each with the way around it. */
+/**
+ * What a set-up must then download from elsewhere than the package registries, each with the way
+ * around it.
+ */
 export async function neededDownloads(env: NodeJS.ProcessEnv = process.env): Promise<string[]> {
   const headers = `Node's headers, from Node's own site: they are not beside ${process.execPath} (Debian, Ubuntu: apt install libnode-dev)`;
   const library = `TensorFlow's C library, from ${new URL(downloadHost(env)).host}: ${NO_INSTALLER} for the one in its Python wheel. Or TFJS_LIBTENSORFLOW=<folder> names one`;
-  return [...(nodeHeaders() ? [] : [headers]), ...(env.TFJS_LIBTENSORFLOW || (await findWheelInstaller(env)) ? [] : [library])];
+  return [
+    ...(nodeHeaders() ? [] : [headers]),
+    ...(env.TFJS_LIBTENSORFLOW || (await findWheelInstaller(env)) ? [] : [library]),
+  ];
 }
 
 /**
@@ -117,7 +166,8 @@ export function librarySources(
   env: NodeJS.ProcessEnv,
   machine: { platform: string; arch: string; hasGpu: boolean; canDownload: boolean },
 ): LibrarySource[] {
-  if (env.TFJS_LIBTENSORFLOW) return [{ kind: 'existing', folder: resolve(env.TFJS_LIBTENSORFLOW) }];
+  if (env.TFJS_LIBTENSORFLOW)
+    return [{ kind: 'existing', folder: resolve(env.TFJS_LIBTENSORFLOW) }];
   const { platform, arch, hasGpu, canDownload } = machine;
   return [
     ...(canDownload && hasGpu ? [{ kind: 'download', gpu: true } as const] : []),
@@ -140,25 +190,54 @@ class Setup {
 
   async run(): Promise<Made> {
     const missing = await missingTools(this.env);
-    if (missing.length > 0) throw new UserError(`the TensorFlow.js trainer cannot be built here:\n  ${missing.join('\n  ')}`, 2, WAYS_OUT);
+    if (missing.length > 0)
+      throw new UserError(
+        `the TensorFlow.js trainer cannot be built here:\n  ${missing.join('\n  ')}`,
+        2,
+        WAYS_OUT,
+      );
     if (this.env.TFJS_LIBTENSORFLOW) findLibrary(this.env.TFJS_LIBTENSORFLOW);
     mkdirSync(this.folder, { recursive: true });
     writeFileSync(this.log, '');
     this.tell(`npm packages, once; log in ${this.log}`);
-    for (const file of ['package.json', 'package-lock.json', '.npmrc']) copyFileSync(join(TRAINER, file), join(this.folder, file));
-    const installed = await this.command('npm', ['ci', '--ignore-scripts', '--prefix', this.folder]);
-    if (!installed) throw this.failure('its npm packages could not be installed', 3, 'Is the package registry reachable?');
+    for (const file of ['package.json', 'package-lock.json', '.npmrc'])
+      copyFileSync(join(TRAINER, file), join(this.folder, file));
+    const installed = await this.command('npm', [
+      'ci',
+      '--ignore-scripts',
+      '--prefix',
+      this.folder,
+    ]);
+    if (!installed)
+      throw this.failure(
+        'its npm packages could not be installed',
+        3,
+        'Is the package registry reachable?',
+      );
     const hasGpu = detectGpu();
     const canDownload = await this.canDownload();
-    const sources = librarySources(this.env, { platform: process.platform, arch: process.arch, hasGpu, canDownload });
+    const sources = librarySources(this.env, {
+      platform: process.platform,
+      arch: process.arch,
+      hasGpu,
+      canDownload,
+    });
     for (const source of sources) {
       const made = await this.build(source);
       if (!made) continue;
       if (hasGpu && made.package === '@tensorflow/tfjs-node')
-        this.onProgress('!', LABEL, 'the GPU is not used: no C library with CUDA could be had; TFJS_LIBTENSORFLOW names one');
+        this.onProgress(
+          '!',
+          LABEL,
+          'the GPU is not used: no C library with CUDA could be had; TFJS_LIBTENSORFLOW names one',
+        );
       return made;
     }
-    throw this.failure(`no C library of TensorFlow could be had for ${process.platform}-${process.arch}`, 3, '');
+    throw this.failure(
+      `no C library of TensorFlow could be had for ${process.platform}-${process.arch}`,
+      3,
+      '',
+    );
   }
 
   /** Undefined where this source has no library. */
@@ -169,7 +248,8 @@ class Setup {
     rmSync(dependencies, { recursive: true, force: true });
     if (source.kind === 'download') {
       this.tell('TensorFlow as the package brings it');
-      if (!(await this.command(process.execPath, ['scripts/install.js'], module, DOWNLOAD_MS))) return undefined;
+      if (!(await this.command(process.execPath, ['scripts/install.js'], module, DOWNLOAD_MS)))
+        return undefined;
     } else {
       if (source.kind === 'existing') linkExisting(source.folder, dependencies);
       else if (!(await this.unpackWheel(dependencies))) return undefined;
@@ -179,11 +259,15 @@ class Setup {
   }
 
   private packageOf(source: LibrarySource): Made['package'] {
-    const withGpu = source.kind === 'existing' ? detectGpu() : source.kind === 'download' && source.gpu;
+    const withGpu =
+      source.kind === 'existing' ? detectGpu() : source.kind === 'download' && source.gpu;
     return withGpu ? '@tensorflow/tfjs-node-gpu' : '@tensorflow/tfjs-node';
   }
 
-  /** The wheel's two libraries, under the names that the linker and the loader look for, and its headers. */
+  /**
+   * The wheel's two libraries, under the names that the linker and the loader look for, and its
+   * headers.
+   */
   private async unpackWheel(dependencies: string): Promise<boolean> {
     this.tell("TensorFlow's C library, from the Python wheel: 260 MB");
     const folder = join(this.folder, 'wheel');
@@ -204,15 +288,22 @@ class Setup {
     const gyp = join(this.folder, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js');
     const headers = nodeHeaders();
     const path = join(module, 'lib', `napi-v${NAPI_VERSION}`);
-    const names = [`--module_name=tfjs_binding`, `--module_path=${path}`, `--napi_build_version=${NAPI_VERSION}`];
+    const names = [
+      `--module_name=tfjs_binding`,
+      `--module_path=${path}`,
+      `--napi_build_version=${NAPI_VERSION}`,
+    ];
     const options = [...(headers ? [`--nodedir=${headers}`] : []), ...names];
     const done = await this.command(process.execPath, [gyp, 'rebuild', ...options], module);
     if (!done) {
-      const where = headers ? '' : "Node's headers are not installed beside it, and node-gyp downloads them from Node's own site.\n";
+      const where = headers
+        ? ''
+        : "Node's headers are not installed beside it, and node-gyp downloads them from Node's own site.\n";
       throw this.failure('its addon could not be compiled', 1, where);
     }
     // 150 MB that nothing reads any more.
-    for (const rest of ['build', join('deps', 'include')]) rmSync(join(module, rest), { recursive: true, force: true });
+    for (const rest of ['build', join('deps', 'include')])
+      rmSync(join(module, rest), { recursive: true, force: true });
   }
 
   /** Loads it once: an addon that was compiled may still not find its library. */
@@ -225,7 +316,10 @@ class Setup {
       const tf = require(process.argv[1]);
       if (tf.add(1, 2).dataSync()[0] !== 3) throw new Error('1 + 2 is not 3');
       console.log(JSON.stringify([tf.version['tfjs-node'], tf.backend().binding.TF_Version]));`;
-    const { status, stdout, stderr } = await runCommand(process.execPath, ['-e', script, module], { log: this.log, timeoutMs: 120_000 });
+    const { status, stdout, stderr } = await runCommand(process.execPath, ['-e', script, module], {
+      log: this.log,
+      timeoutMs: 120_000,
+    });
     if (status !== 0) throw this.failure(`it cannot be loaded: ${lastError(stderr)}`, 1, '');
     const [package_, library] = JSON.parse(stdout.trim().split('\n').at(-1)!) as [string, string];
     return { package: name, description: `TensorFlow.js ${package_}, TensorFlow ${library}` };
@@ -234,17 +328,30 @@ class Setup {
   private async canDownload(): Promise<boolean> {
     try {
       // Any answer will do.
-      await fetch(downloadHost(this.env), { method: 'HEAD', signal: AbortSignal.timeout(DOWNLOAD_PROBE_MS) });
+      await fetch(downloadHost(this.env), {
+        method: 'HEAD',
+        signal: AbortSignal.timeout(DOWNLOAD_PROBE_MS),
+      });
       return true;
     } catch {
       return false;
     }
   }
 
-  private async command(program: string, args: string[], cwd?: string, timeoutMs?: number): Promise<boolean> {
+  private async command(
+    program: string,
+    args: string[],
+    cwd?: string,
+    timeoutMs?: number,
+  ): Promise<boolean> {
     // The package's install script calls its tools by name.
     const path = `${join(this.folder, 'node_modules', '.bin')}:${this.env.PATH ?? ''}`;
-    const { status } = await runCommand(program, args, { log: this.log, env: { ...this.env, PATH: path }, cwd, timeoutMs });
+    const { status } = await runCommand(program, args, {
+      log: this.log,
+      env: { ...this.env, PATH: path },
+      cwd,
+      timeoutMs,
+    });
     return status === 0;
   }
 
@@ -268,14 +375,17 @@ function downloadHost(env: NodeJS.ProcessEnv): string {
 }
 
 /**
- * The libraries and headers of an unpacked libtensorflow, or of a Python installation's `tensorflow` package.
+ * The libraries and headers of an unpacked libtensorflow, or of a Python installation's
+ * `tensorflow` package.
  *
  * @throws UserError (exit 2) that says what the folder lacks
  */
 export function findLibrary(folder: string): { lib: string; include: string } {
   const include = join(folder, 'include');
   const header = join(include, 'tensorflow', 'c', 'c_api.h');
-  const lib = [join(folder, 'lib'), folder].find((each) => libraryIn(each, 'libtensorflow') ?? libraryIn(each, 'libtensorflow_cc'));
+  const lib = [join(folder, 'lib'), folder].find(
+    (each) => libraryIn(each, 'libtensorflow') ?? libraryIn(each, 'libtensorflow_cc'),
+  );
   if (lib === undefined || !existsSync(header)) {
     const lacks = lib === undefined ? 'libtensorflow in lib/' : 'include/tensorflow/c/c_api.h';
     throw new UserError(
@@ -307,12 +417,16 @@ function linkExisting(folder: string, dependencies: string): void {
 /** The file of a shared library of this name, with or without a version. */
 function libraryIn(folder: string, name: string): string | undefined {
   if (!existsSync(folder)) return undefined;
-  return readdirSync(folder).find((file) => new RegExp(`^${name}\\.(so(\\.\\d+)*|(\\d+\\.)*dylib)$`).test(file));
+  return readdirSync(folder).find((file) =>
+    new RegExp(`^${name}\\.(so(\\.\\d+)*|(\\d+\\.)*dylib)$`).test(file),
+  );
 }
 
 /** Where Node's own headers are installed; undefined where they are not. */
 function nodeHeaders(): string | undefined {
-  return [dirname(dirname(process.execPath)), '/usr', '/usr/local'].find((each) => existsSync(join(each, 'include', 'node', 'node_api.h')));
+  return [dirname(dirname(process.execPath)), '/usr', '/usr/local'].find((each) =>
+    existsSync(join(each, 'include', 'node', 'node_api.h')),
+  );
 }
 
 function lastError(stderr: string): string {

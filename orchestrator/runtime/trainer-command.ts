@@ -1,7 +1,11 @@
-/** The trainers that can be started here, by framework: what each needs is set up once, and what starts it is told. */
+/**
+ * The trainers that can be started here, by framework: what each needs is set up once, and what
+ * starts it is told.
+ */
 import { join } from 'node:path';
 import type { DeviceName } from '../../common/device';
-import { UserError, type OnProgress } from '../cli/output';
+import { UserError } from '../base/errors';
+import type { OnProgress } from '../base/progress';
 import { packageRoot } from './paths';
 import { findBasePython } from './python';
 import { findOnPath } from './run-command';
@@ -23,8 +27,14 @@ interface SetUpOptions {
   onProgress: OnProgress;
 }
 
-/** Sets up what a trainer needs, with progress lines, and returns what starts it. Throws UserError that says what is missing. */
-export async function setUpTrainer(framework: Framework, { python, onProgress }: SetUpOptions): Promise<TrainerCommand> {
+/**
+ * Sets up what a trainer needs, with progress lines, and returns what starts it. Throws UserError
+ * that says what is missing.
+ */
+export async function setUpTrainer(
+  framework: Framework,
+  { python, onProgress }: SetUpOptions,
+): Promise<TrainerCommand> {
   switch (framework) {
     case 'torch': {
       const environment = await ensureTrainerEnvironment({ python, onProgress });
@@ -71,8 +81,13 @@ export function trainerArguments(
   ];
 }
 
-/** The framework that nobody named: torch, or tfjs where no Python is at hand for it, which is said. */
-export async function chooseFramework({ python, onProgress }: SetUpOptions, env: NodeJS.ProcessEnv = process.env): Promise<Framework> {
+/**
+ * The framework that nobody named: torch, or tfjs where no Python is at hand for it, which is said.
+ */
+export async function chooseFramework(
+  { python, onProgress }: SetUpOptions,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Framework> {
   if (python !== undefined || env.SA_ORCH_PYTHON || pinnedEnvironment(env).isMade) return 'torch';
   try {
     await findBasePython(findOnPath('uv', env) === undefined, env);
@@ -80,7 +95,11 @@ export async function chooseFramework({ python, onProgress }: SetUpOptions, env:
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     onProgress('!', 'trainer', `tfjs, since torch cannot be had: ${error.message}`);
-    onProgress('!', 'trainer', 'it does less than torch; a sweep that asks for more is refused with the list of what lacks');
+    onProgress(
+      '!',
+      'trainer',
+      'it does less than torch; a sweep that asks for more is refused with the list of what lacks',
+    );
     return 'tfjs';
   }
 }

@@ -1,11 +1,21 @@
-/** The Python that runs the torch trainer: an environment of our own making, or an interpreter that the user names. */
+/**
+ * The Python that runs the torch trainer: an environment of our own making, or an interpreter that
+ * the user names.
+ */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { UserError, type OnProgress } from '../cli/output';
+import { UserError } from '../base/errors';
+import type { OnProgress } from '../base/progress';
 import { detectGpu } from './gpu';
 import { ensurePythonContract } from './python-contract';
-import { buildOnce, createEnvironment, installCpuTorch, installRequirements, isComplete } from './install-python';
+import {
+  buildOnce,
+  createEnvironment,
+  installCpuTorch,
+  installRequirements,
+  isComplete,
+} from './install-python';
 import { cacheDirectory, packageRoot } from './paths';
 import { isCudaOnly, parseRequirements } from './requirements';
 import { findOnPath, runCommand } from './run-command';
@@ -13,7 +23,9 @@ import { findOnPath, runCommand } from './run-command';
 export interface TrainerEnvironment {
   /** The interpreter. */
   python: string;
-  /** What must be added to its environment: PYTHONPATH with the trainer and the generated contract. */
+  /**
+   * What must be added to its environment: PYTHONPATH with the trainer and the generated contract.
+   */
   env: { PYTHONPATH: string };
   /** For a person: `Python 3.12.3, torch 2.15.0+cpu, transformers 5.23.0`. */
   description: string;
@@ -28,7 +40,10 @@ interface EnvironmentOptions {
 const LABEL = 'trainer environment';
 const TRAINER = join(packageRoot(), 'trainer', 'torch');
 
-/** Oldest versions that the trainer is tested with, by import name. The pinned environment has the newest. */
+/**
+ * Oldest versions that the trainer is tested with, by import name. The pinned environment has the
+ * newest.
+ */
 const MINIMUM: Record<string, string> = {
   torch: '2.11',
   transformers: '5.17',
@@ -53,21 +68,35 @@ print(json.dumps({"python": platform.python_version(), "packages": {name: found(
 `;
 
 /**
- * Finds or makes the trainer's Python environment. The first time takes minutes (PyTorch is large); after that it is a look at a marker file.
+ * Finds or makes the trainer's Python environment. The first time takes minutes (PyTorch is large);
+ * after that it is a look at a marker file.
  *
- * @throws UserError (exit 2) where the named interpreter lacks something, with every lack; (exit 3) where packages cannot be had
+ * @throws UserError (exit 2) where the named interpreter lacks something, with every lack; (exit 3)
+ *   where packages cannot be had
  */
-export async function ensureTrainerEnvironment({ python, onProgress }: EnvironmentOptions): Promise<TrainerEnvironment> {
+export async function ensureTrainerEnvironment({
+  python,
+  onProgress,
+}: EnvironmentOptions): Promise<TrainerEnvironment> {
   const own = python ?? process.env.SA_ORCH_PYTHON;
   const interpreter = own ? (findOnPath(own) ?? own) : await ensurePinnedEnvironment(onProgress);
   const description = await checkVersions(interpreter, own !== undefined);
   const contract = await ensurePythonContract(interpreter);
-  const pythonPath = [TRAINER, contract, ...(own && process.env.PYTHONPATH ? [process.env.PYTHONPATH] : [])].join(':');
+  const pythonPath = [
+    TRAINER,
+    contract,
+    ...(own && process.env.PYTHONPATH ? [process.env.PYTHONPATH] : []),
+  ].join(':');
   return { python: interpreter, env: { PYTHONPATH: pythonPath }, description };
 }
 
-/** The same with what tests and benchmarks need besides (pytest, ruff, mypy, scikit-learn, accelerate). */
-export async function ensureTestEnvironment(options: EnvironmentOptions): Promise<TrainerEnvironment> {
+/**
+ * The same with what tests and benchmarks need besides (pytest, ruff, mypy, scikit-learn,
+ * accelerate).
+ */
+export async function ensureTestEnvironment(
+  options: EnvironmentOptions,
+): Promise<TrainerEnvironment> {
   const environment = await ensureTrainerEnvironment(options);
   const own = options.python ?? process.env.SA_ORCH_PYTHON;
   if (own) return environment;
@@ -80,13 +109,21 @@ export async function ensureTestEnvironment(options: EnvironmentOptions): Promis
     mkdirSync(folder, { recursive: true });
     const requirements = join(folder, 'requirements.txt');
     writeFileSync(requirements, `${text}\n`);
-    await installRequirements(environment.python, requirements, 'the test packages', join(folder, 'install.log'));
+    await installRequirements(
+      environment.python,
+      requirements,
+      'the test packages',
+      join(folder, 'install.log'),
+    );
     return { packages: extra.length };
   });
   return environment;
 }
 
-/** The environment of our own: where it is or will be, whether it is made, and which build of PyTorch is wanted in it. */
+/**
+ * The environment of our own: where it is or will be, whether it is made, and which build of
+ * PyTorch is wanted in it.
+ */
 export function pinnedEnvironment(env: NodeJS.ProcessEnv = process.env): PinnedEnvironment {
   const build = process.platform === 'linux' && !detectGpu() ? 'cpu' : 'default';
   const key = digestOf(readFileSync(join(TRAINER, 'requirements.txt'), 'utf8'));
@@ -110,9 +147,14 @@ async function ensurePinnedEnvironment(onProgress: OnProgress): Promise<string> 
     onProgress('…', LABEL, `PyTorch and Transformers, once; log in ${log}`);
     await createEnvironment(folder, log);
     const torch = pinned('requirements.txt').find(({ name }) => name === 'torch');
-    const cpu = build === 'cpu' && torch !== undefined && (await installCpuTorch(python, torch.version, log));
+    const cpu =
+      build === 'cpu' && torch !== undefined && (await installCpuTorch(python, torch.version, log));
     if (build === 'cpu' && !cpu)
-      onProgress('…', LABEL, 'the CUDA build of PyTorch, about 6 GB on disk (the CPU build needs uv and its own index)');
+      onProgress(
+        '…',
+        LABEL,
+        'the CUDA build of PyTorch, about 6 GB on disk (the CPU build needs uv and its own index)',
+      );
     const requirements = cpu ? withoutTorch(folder) : join(TRAINER, 'requirements.txt');
     await installRequirements(python, requirements, 'PyTorch and Transformers', log);
     return { build: cpu ? 'cpu' : 'default' };
@@ -121,7 +163,9 @@ async function ensurePinnedEnvironment(onProgress: OnProgress): Promise<string> 
 }
 
 function withoutTorch(folder: string): string {
-  const rest = pinned('requirements.txt').filter(({ name }) => name !== 'torch' && !isCudaOnly(name));
+  const rest = pinned('requirements.txt').filter(
+    ({ name }) => name !== 'torch' && !isCudaOnly(name),
+  );
   const path = join(folder, 'requirements-cpu.txt');
   writeFileSync(path, rest.map(({ text }) => `${text}\n`).join(''));
   return path;
@@ -135,32 +179,51 @@ function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
-/** Reads installed versions without importing anything (PyTorch alone takes seconds). Returns them for a person. */
+/**
+ * Reads installed versions without importing anything (PyTorch alone takes seconds). Returns them
+ * for a person.
+ */
 export async function checkVersions(python: string, own: boolean): Promise<string> {
-  const { status, stdout, stderr } = await runCommand(python, ['-c', VERSIONS_PROBE, ...Object.keys(MINIMUM)], { timeoutMs: 60_000 });
+  const { status, stdout, stderr } = await runCommand(
+    python,
+    ['-c', VERSIONS_PROBE, ...Object.keys(MINIMUM)],
+    { timeoutMs: 60_000 },
+  );
   const makeAnew = `Remove ${dirname(dirname(python))} and try again: it is made anew.`;
   if (status !== 0) {
     const hint = own ? 'Name a Python interpreter with --python or SA_ORCH_PYTHON.' : makeAnew;
     throw new UserError(`${python} is no Python that runs: ${stderr.trim()}`, 2, hint);
   }
-  const { python: version, packages } = JSON.parse(stdout) as { python: string; packages: Record<string, string | null> };
+  const { python: version, packages } = JSON.parse(stdout) as {
+    python: string;
+    packages: Record<string, string | null>;
+  };
   const lacks = Object.entries(MINIMUM).flatMap(([name, minimum]) => {
     const found = packages[name];
     if (found && compareVersions(found, minimum) >= 0) return [];
-    return [found ? `${name} ${found} (needs ${minimum} or newer)` : `${name} (not installed; needs ${minimum} or newer)`];
+    return [
+      found
+        ? `${name} ${found} (needs ${minimum} or newer)`
+        : `${name} (not installed; needs ${minimum} or newer)`,
+    ];
   });
   if (lacks.length > 0) {
     const hint = own
       ? `Install them there (${python} -m pip install …), or leave out --python and SA_ORCH_PYTHON to get an environment of our own.`
       : makeAnew;
-    throw new UserError(`${python} lacks what the torch trainer needs: ${lacks.join(', ')}`, 2, hint);
+    throw new UserError(
+      `${python} lacks what the torch trainer needs: ${lacks.join(', ')}`,
+      2,
+      hint,
+    );
   }
   return `Python ${version}, torch ${packages.torch}, transformers ${packages.transformers}`;
 }
 
 /** Compares the leading numbers of two versions: negative where `a` is older. */
 export function compareVersions(a: string, b: string): number {
-  const numbers = (version: string): number[] => (/^\d+(\.\d+)*/.exec(version)?.[0] ?? '0').split('.').map(Number);
+  const numbers = (version: string): number[] =>
+    (/^\d+(\.\d+)*/.exec(version)?.[0] ?? '0').split('.').map(Number);
   const [left, right] = [numbers(a), numbers(b)];
   for (let i = 0; i < Math.max(left.length, right.length); i++) {
     const difference = (left[i] ?? 0) - (right[i] ?? 0);

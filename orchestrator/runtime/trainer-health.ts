@@ -1,10 +1,16 @@
-/** Whether a trainer answers. Asking for its capabilities says more than a health check: the trainer itself, not only its socket, works. */
+/**
+ * Whether a trainer answers. Asking for its capabilities says more than a health check: the trainer
+ * itself, not only its socket, works.
+ */
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
-import { plural } from '../cli/output';
+import { plural } from '../base/plural';
 import { connectTrainer } from '../trainer-client/client';
 
 /** The trainer's capabilities; undefined where it does not answer in time. */
-export async function askCapabilities(address: string, timeoutMs: number): Promise<Capabilities | undefined> {
+export async function askCapabilities(
+  address: string,
+  timeoutMs: number,
+): Promise<Capabilities | undefined> {
   const trainer = connectTrainer(address);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
@@ -20,6 +26,8 @@ export async function askCapabilities(address: string, timeoutMs: number): Promi
 
 /** For a person: `cpu, 2 threads, 1 slot`. */
 export function describeDevices({ devices, slots }: Capabilities): string {
-  const device = devices.map(({ kind, name, threads }) => (threads > 0 ? `${kind}, ${plural(threads, 'thread')}` : `${kind} (${name})`));
+  const device = devices.map(({ kind, name, threads }) =>
+    threads > 0 ? `${kind}, ${plural(threads, 'thread')}` : `${kind} (${name})`,
+  );
   return `${device.join('; ')}, ${plural(slots, 'slot')}`;
 }

@@ -3,21 +3,37 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { UserError, type OnProgress } from '../cli/output';
+import { UserError } from '../base/errors';
+import type { OnProgress } from '../base/progress';
 import { lockHolder, withLock } from '../../common/lock-file';
 import { openLog, tailLog } from './log-file';
 import { packageRoot } from './paths';
 import { isAlive, signalProcess } from '../../common/process-identity';
 import { readRuntimeConfig, writeRuntimeConfig, type RuntimeConfig } from './runtime-config';
-import { announceTemporal, buildStamp, planRuntime, refuseOtherWishes, type UpOptions } from './runtime-plan';
+import {
+  announceTemporal,
+  buildStamp,
+  planRuntime,
+  refuseOtherWishes,
+  type UpOptions,
+} from './runtime-plan';
 import { servicesFor } from './services';
-import { logPath, readSupervisorState, supervisorLockPath, type ServiceName, type ServiceRecord } from './supervisor-state';
+import {
+  logPath,
+  readSupervisorState,
+  supervisorLockPath,
+  type ServiceName,
+  type ServiceRecord,
+} from './supervisor-state';
 import { askCapabilities, describeDevices } from './trainer-health';
 
 /** Loading PyTorch from a cold disk takes a minute and more. */
 const READY_TIMEOUT_MS = 240_000;
 
-/** A service that died so often before it was ever ready will not get well by waiting; the supervisor goes on trying meanwhile. */
+/**
+ * A service that died so often before it was ever ready will not get well by waiting; the
+ * supervisor goes on trying meanwhile.
+ */
 const DEATHS_SHOWN = 3;
 
 export interface Runtime {
@@ -29,15 +45,18 @@ export interface Runtime {
 }
 
 /**
- * Starts what is not there (server, trainer, worker, and the supervisor that keeps them alive) and waits until all of it works. Living services are
- * left alone, or adopted where their supervisor has died.
+ * Starts what is not there (server, trainer, worker, and the supervisor that keeps them alive) and
+ * waits until all of it works. Living services are left alone, or adopted where their supervisor
+ * has died.
  *
- * @throws UserError (exit 2) where other settings run already; (exit 3) where something cannot be had or does not come up, with its last log lines
+ * @throws UserError (exit 2) where other settings run already; (exit 3) where something cannot be
+ *   had or does not come up, with its last log lines
  */
 export async function ensureUp(options: UpOptions): Promise<Runtime> {
   const { stateDir, onProgress } = options;
   mkdirSync(stateDir, { recursive: true });
-  const onWait = ({ pid }: { pid: number }): void => onProgress('…', 'services', `process ${pid} is starting them`);
+  const onWait = ({ pid }: { pid: number }): void =>
+    onProgress('…', 'services', `process ${pid} is starting them`);
   const config = await withLock(join(stateDir, 'up.lock'), onWait, async () => {
     const last = readRuntimeConfig(stateDir);
     const running = last !== undefined && isAnythingAlive(stateDir) ? last : undefined;
@@ -51,7 +70,12 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
     await waitUntilReady(stateDir, wanted, onProgress);
     return wanted;
   });
-  if (config.build !== buildStamp()) onProgress('!', 'worker', 'runs an older build; `sa-orch down` and the next start bring this one');
+  if (config.build !== buildStamp())
+    onProgress(
+      '!',
+      'worker',
+      'runs an older build; `sa-orch down` and the next start bring this one',
+    );
   const { temporal } = config;
   const ui = temporal.kind === 'embedded' ? `http://127.0.0.1:${temporal.uiPort}` : null;
   return {
@@ -65,7 +89,9 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
 
 function isAnythingAlive(stateDir: string): boolean {
   if (lockHolder(supervisorLockPath(stateDir))) return true;
-  return (readSupervisorState(stateDir)?.services ?? []).some((service) => isAlive(service.process));
+  return (readSupervisorState(stateDir)?.services ?? []).some((service) =>
+    isAlive(service.process),
+  );
 }
 
 function startSupervisor(stateDir: string): void {
@@ -79,7 +105,11 @@ function startSupervisor(stateDir: string): void {
   closeSync(descriptor);
 }
 
-async function waitUntilReady(stateDir: string, config: RuntimeConfig, onProgress: OnProgress): Promise<void> {
+async function waitUntilReady(
+  stateDir: string,
+  config: RuntimeConfig,
+  onProgress: OnProgress,
+): Promise<void> {
   const deadline = Date.now() + READY_TIMEOUT_MS;
   const waiting = new Set<ServiceName>(servicesFor(stateDir, config).map(({ name }) => name));
   if (config.trainer.kind === 'external') await showTrainer(config, onProgress);
@@ -91,12 +121,18 @@ async function waitUntilReady(stateDir: string, config: RuntimeConfig, onProgres
       if (record.state === 'ready') {
         waiting.delete(record.name);
         await showReady(record.name, stateDir, config, onProgress);
-      } else if (record.state === 'failed' || record.deaths >= DEATHS_SHOWN) throw notReady(record, 'keeps dying');
-      else if (Date.now() > deadline) throw notReady(record, `is not ready after ${READY_TIMEOUT_MS / 1000} s`);
+      } else if (record.state === 'failed' || record.deaths >= DEATHS_SHOWN)
+        throw notReady(record, 'keeps dying');
+      else if (Date.now() > deadline)
+        throw notReady(record, `is not ready after ${READY_TIMEOUT_MS / 1000} s`);
     }
     if (records.length === 0 && Date.now() > deadline) {
       const log = logPath(stateDir, 'supervisor');
-      throw new UserError(`the supervisor did not start:\n  ${tailLog(log, 10).join('\n  ')}`, 3, `The whole log: ${log}`);
+      throw new UserError(
+        `the supervisor did not start:\n  ${tailLog(log, 10).join('\n  ')}`,
+        3,
+        `The whole log: ${log}`,
+      );
     }
     if (waiting.size > 0) await sleep(100);
   }
@@ -105,10 +141,19 @@ async function waitUntilReady(stateDir: string, config: RuntimeConfig, onProgres
 function notReady({ name, lastExit, log, logOffset }: ServiceRecord, what: string): UserError {
   const tail = tailLog(log, 12, logOffset);
   const lines = tail.length > 0 ? `:\n  ${tail.join('\n  ')}` : '';
-  return new UserError(`the ${name} ${what}${lastExit ? ` (last: ${lastExit})` : ''}${lines}`, 3, `The whole log: ${log}`);
+  return new UserError(
+    `the ${name} ${what}${lastExit ? ` (last: ${lastExit})` : ''}${lines}`,
+    3,
+    `The whole log: ${log}`,
+  );
 }
 
-async function showReady(name: ServiceName, stateDir: string, config: RuntimeConfig, onProgress: OnProgress): Promise<void> {
+async function showReady(
+  name: ServiceName,
+  stateDir: string,
+  config: RuntimeConfig,
+  onProgress: OnProgress,
+): Promise<void> {
   if (name === 'temporal' && config.temporal.kind === 'embedded') {
     const { version, address, uiPort } = config.temporal;
     const place = relative(process.cwd(), stateDir);

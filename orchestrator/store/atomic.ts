@@ -4,10 +4,13 @@ import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Writes a file under a temporary name beside it, syncs it and renames it into place, so that a crash leaves the old file or the new
- * one. Missing folders are made.
+ * Writes a file under a temporary name beside it, syncs it and renames it into place, so that a
+ * crash leaves the old file or the new one. Missing folders are made.
  */
-export async function writeFileAtomically(path: string, content: string | Uint8Array): Promise<void> {
+export async function writeFileAtomically(
+  path: string,
+  content: string | Uint8Array,
+): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   const file = await open(temporary, 'w');

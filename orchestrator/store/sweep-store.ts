@@ -4,12 +4,13 @@
  *   sweeps/<sweep id>/plan.json, progress/<cohort>.json
  *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json; of questions answers.<split>.json
  *
- * A trial has one of each, whichever sweeps it belongs to. All are written atomically, so an activity that runs twice changes nothing.
+ * A trial has one of each, whichever sweeps it belongs to. All are written atomically, so an
+ * activity that runs twice changes nothing.
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 import type { Plan, TrialResult } from '../sweep/types';
 import { writeFileAtomically, writeJsonAtomically } from './atomic';
 
@@ -52,7 +53,11 @@ const planFileDigest = (text: string) => createHash('sha256').update(text).diges
 /** Writes a plan and its trials' configurations, and returns the plan file's digest. */
 export async function writePlan(root: string, plan: Plan): Promise<string> {
   const text = `${JSON.stringify(plan, null, 2)}\n`;
-  await Promise.all(plan.trials.map((trial) => writeJsonAtomically(join(trialDir(root, trial.id), 'config.json'), trial)));
+  await Promise.all(
+    plan.trials.map((trial) =>
+      writeJsonAtomically(join(trialDir(root, trial.id), 'config.json'), trial),
+    ),
+  );
   await writeFileAtomically(join(sweepDir(root, plan.sweep_id), 'plan.json'), text);
   return planFileDigest(text);
 }
@@ -62,7 +67,8 @@ const plans = new Map<string, Plan>();
 const PLAN_FORMAT: Plan['format'] = 3;
 
 /**
- * Reads a plan. With a digest, refuses a file that has another; equal digests are read once per process.
+ * Reads a plan. With a digest, refuses a file that has another; equal digests are read once per
+ * process.
  *
  * @throws ConfigError where there is no plan, or one of another version of this program
  */
@@ -71,10 +77,16 @@ export async function readPlan(root: string, sweepId: string, digest?: string): 
   if (known) return known;
   const path = join(sweepDir(root, sweepId), 'plan.json');
   const text = await readFile(path, 'utf8').catch(() => {
-    throw new ConfigError({ where: path, message: 'no such plan; `sa-orch status` lists the sweeps under this artifact root' });
+    throw new ConfigError({
+      where: path,
+      message: 'no such plan; `sa-orch status` lists the sweeps under this artifact root',
+    });
   });
   if (digest && planFileDigest(text) !== digest) {
-    throw new ConfigError({ where: path, message: 'changed since the sweep was started; start the sweep again to run the changed plan' });
+    throw new ConfigError({
+      where: path,
+      message: 'changed since the sweep was started; start the sweep again to run the changed plan',
+    });
   }
   const plan = JSON.parse(text) as Plan;
   const format: number = plan.format;
@@ -100,17 +112,35 @@ export function readResult(root: string, trialId: string): Promise<TrialResult |
   return readJson(join(trialDir(root, trialId), 'result.json'));
 }
 
-/** Writes a file of a trial's results beside its predictions: answers by question id, for example. */
-export function writeTrialJson(root: string, trialId: string, name: string, values: Record<string, unknown>): Promise<void> {
+/**
+ * Writes a file of a trial's results beside its predictions: answers by question id, for example.
+ */
+export function writeTrialJson(
+  root: string,
+  trialId: string,
+  name: string,
+  values: Record<string, unknown>,
+): Promise<void> {
   return writeJsonAtomically(join(trialDir(root, trialId), name), values);
 }
 
 /** The same of a value a line: summaries by row. */
-export function writeTrialLines(root: string, trialId: string, name: string, values: readonly object[]): Promise<void> {
-  return writeFileAtomically(join(trialDir(root, trialId), name), values.map((value) => `${JSON.stringify(value)}\n`).join(''));
+export function writeTrialLines(
+  root: string,
+  trialId: string,
+  name: string,
+  values: readonly object[],
+): Promise<void> {
+  return writeFileAtomically(
+    join(trialDir(root, trialId), name),
+    values.map((value) => `${JSON.stringify(value)}\n`).join(''),
+  );
 }
 
-/** Takes a result away, so that the trial counts as not run. What it trained stays, and is not trained again. */
+/**
+ * Takes a result away, so that the trial counts as not run. What it trained stays, and is not
+ * trained again.
+ */
 export function removeResult(root: string, trialId: string): Promise<void> {
   return rm(join(trialDir(root, trialId), 'result.json'), { force: true });
 }
@@ -121,27 +151,53 @@ export async function readResults(root: string, plan: Plan): Promise<TrialResult
   return results.filter((result) => result !== null);
 }
 
-export function writeStage(root: string, trialId: string, work: string, record: StageRecord): Promise<void> {
+export function writeStage(
+  root: string,
+  trialId: string,
+  work: string,
+  record: StageRecord,
+): Promise<void> {
   return writeJsonAtomically(join(trialDir(root, trialId), 'stages', `${work}.json`), record);
 }
 
-export function readStage(root: string, trialId: string, work: string): Promise<StageRecord | null> {
+export function readStage(
+  root: string,
+  trialId: string,
+  work: string,
+): Promise<StageRecord | null> {
   return readJson(join(trialDir(root, trialId), 'stages', `${work}.json`));
 }
 
 export function writeMetrics(root: string, trialId: string, lines: string[]): Promise<void> {
-  return writeFileAtomically(join(trialDir(root, trialId), 'metrics.jsonl'), lines.map((line) => `${line}\n`).join(''));
+  return writeFileAtomically(
+    join(trialDir(root, trialId), 'metrics.jsonl'),
+    lines.map((line) => `${line}\n`).join(''),
+  );
 }
 
-export function writeProgress(root: string, sweepId: string, progress: CohortProgress): Promise<void> {
-  return writeJsonAtomically(join(sweepDir(root, sweepId), 'progress', `${progress.cohort}.json`), progress);
+export function writeProgress(
+  root: string,
+  sweepId: string,
+  progress: CohortProgress,
+): Promise<void> {
+  return writeJsonAtomically(
+    join(sweepDir(root, sweepId), 'progress', `${progress.cohort}.json`),
+    progress,
+  );
 }
 
-export function readProgress(root: string, sweepId: string, cohort: string): Promise<CohortProgress | null> {
+export function readProgress(
+  root: string,
+  sweepId: string,
+  cohort: string,
+): Promise<CohortProgress | null> {
   return readJson(join(sweepDir(root, sweepId), 'progress', `${cohort}.json`));
 }
 
-/** A file's JSON; null where there is no such file. Writers are atomic, so a broken file is an error. */
+/**
+ * A file's JSON; null where there is no such file. Writers are atomic, so a broken file is an
+ * error.
+ */
 async function readJson<T>(path: string): Promise<T | null> {
   let text: string;
   try {

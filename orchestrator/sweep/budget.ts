@@ -4,7 +4,10 @@ import type { AdapterConfig, Budget, PlannedBackbone, PlannedDataset, PruneConfi
 
 const BYTES_PER_WEIGHT = 4;
 
-/** The trained parameters of an adapter, in weights: what is prunable, by matrix, and what is not (biases, norms, prefixes, the backbone's own). */
+/**
+ * The trained parameters of an adapter, in weights: what is prunable, by matrix, and what is not
+ * (biases, norms, prefixes, the backbone's own).
+ */
 export interface AdapterSizes {
   matrices: number[];
   fixed: number;
@@ -25,14 +28,17 @@ type BackboneSizes = Pick<
 /**
  * Counts the tensors that `Adapter` in job.proto lists.
  *
- * With d the hidden size, f the feed-forward block's inner width and r a module's bottleneck, a layer has: for a bottleneck module two
- * matrices of d · r, biases of r + d, and where it normalizes 2 · d more; for LoRA beside attention four matrices of d · r, beside the
- * feed-forward block two of d · r and two of f · r; for a prefix without an MLP 2 · r · d; for biases 6 · d + f; for all of it the matrices
- * and norm weights, 4 · d · d + 2 · d · f + 2 · d, as well. Made once are a prefix with an MLP of width h, r · d + (h · d + h) + layers · 2 · d ·
- * (h + 1), a prompt, r · d, and for all of the backbone its embeddings, (v + p + t) · d and a norm of 2 · d.
+ * With d the hidden size, f the feed-forward block's inner width and r a module's bottleneck, a
+ * layer has: for a bottleneck module two matrices of d · r, biases of r + d, and where it
+ * normalizes 2 · d more; for LoRA beside attention four matrices of d · r, beside the feed-forward
+ * block two of d · r and two of f · r; for a prefix without an MLP 2 · r · d; for biases 6 · d + f;
+ * for all of it the matrices and norm weights, 4 · d · d + 2 · d · f + 2 · d, as well. Made once
+ * are a prefix with an MLP of width h, r · d + (h · d + h) + layers · 2 · d · (h + 1), a prompt, r
+ * · d, and for all of the backbone its embeddings, (v + p + t) · d and a norm of 2 · d.
  *
- * In an encoder–decoder f is each stack's own. A layer of its decoder has the attention module twice, and biases of 10 · d + f; a prefix
- * with an MLP has three: the encoder's, the decoder's and the cross-attentions'.
+ * In an encoder–decoder f is each stack's own. A layer of its decoder has the attention module
+ * twice, and biases of 10 · d + f; a prefix with an MLP has three: the encoder's, the decoder's and
+ * the cross-attentions'.
  */
 export function adapterSizes(adapter: AdapterConfig, backbone: BackboneSizes): AdapterSizes {
   const { hidden_size: d } = backbone;
@@ -42,8 +48,10 @@ export function adapterSizes(adapter: AdapterConfig, backbone: BackboneSizes): A
   );
   const besides = (r: number) => r + d + (adapter.norm === 'none' ? 0 : 2 * d);
   let fixed = unfrozenSize(adapter, backbone);
-  if (isBottleneck(adapter.attention)) fixed += attentionsIn(backbone) * besides(adapter.attention_bottleneck);
-  if (isBottleneck(adapter.ffn)) fixed += sum(groups.map(({ layers }) => layers)) * besides(adapter.ffn_bottleneck);
+  if (isBottleneck(adapter.attention))
+    fixed += attentionsIn(backbone) * besides(adapter.attention_bottleneck);
+  if (isBottleneck(adapter.ffn))
+    fixed += sum(groups.map(({ layers }) => layers)) * besides(adapter.ffn_bottleneck);
   if (adapter.attention === 'prefix') fixed += prefixSize(adapter, backbone);
   if (adapter.attention === 'prompt') fixed += adapter.attention_bottleneck * d;
   return { matrices, fixed };
@@ -53,7 +61,10 @@ function attentionsIn(backbone: BackboneSizes): number {
   return sum(layerGroups(backbone).map(({ layers, attentions }) => layers * attentions.length));
 }
 
-function prefixSize({ attention_bottleneck: r, prefix_hidden: h }: AdapterConfig, backbone: BackboneSizes): number {
+function prefixSize(
+  { attention_bottleneck: r, prefix_hidden: h }: AdapterConfig,
+  backbone: BackboneSizes,
+): number {
   const [d, a] = [backbone.hidden_size, attentionSize(backbone)];
   if (h === 0) return attentionsIn(backbone) * 2 * r * a;
   const mlps = sum(layerGroups(backbone).map(({ attentions }) => attentions.length));
@@ -63,11 +74,14 @@ function prefixSize({ attention_bottleneck: r, prefix_hidden: h }: AdapterConfig
 function unfrozenSize({ unfrozen }: AdapterConfig, backbone: BackboneSizes): number {
   const { hidden_size: d, intermediate_size: f, num_layers: layers } = backbone;
   const biases = sum(
-    layerGroups(backbone).map((group) => group.layers * (4 * d * group.attentions.length + 2 * d + group.intermediate_size)),
+    layerGroups(backbone).map(
+      (group) => group.layers * (4 * d * group.attentions.length + 2 * d + group.intermediate_size),
+    ),
   );
   if (unfrozen === 'biases') return biases;
   if (unfrozen === 'none') return 0;
-  if (backbone.decoder !== undefined) throw new RangeError('an encoder–decoder is not fine-tuned as a whole: planning refuses it');
+  if (backbone.decoder !== undefined)
+    throw new RangeError('an encoder–decoder is not fine-tuned as a whole: planning refuses it');
   const rows = backbone.vocab_size + backbone.max_position_embeddings + backbone.type_vocab_size;
   return rows * d + 2 * d + layers * (4 * d * d + 2 * d * f + 2 * d) + biases;
 }
@@ -75,9 +89,9 @@ function unfrozenSize({ unfrozen }: AdapterConfig, backbone: BackboneSizes): num
 /**
  * Sizes of an adapter and its head, in weights; `kept` as it will be at the end of training.
  *
- * The head is dense [d, d] and out [labels, d] with biases, of question answering out alone; summarization has none.
- * `stored_bytes` counts the tensors of
- * adapter_model.safetensors, zeros included; the file's header (names and shapes) comes on top.
+ * The head is dense [d, d] and out [labels, d] with biases, of question answering out alone;
+ * summarization has none. `stored_bytes` counts the tensors of adapter_model.safetensors, zeros
+ * included; the file's header (names and shapes) comes on top.
  */
 export function budgetOf(
   adapter: AdapterConfig,
@@ -86,27 +100,50 @@ export function budgetOf(
   { kind, num_labels: labels }: Pick<PlannedDataset, 'kind' | 'num_labels'>,
 ): Budget {
   const { matrices, fixed } = adapterSizes(adapter, backbone);
-  const kept = prune.structure === 'units' ? keptInUnits(adapter, prune, backbone) : keptOfMatrices(matrices, prune);
+  const kept =
+    prune.structure === 'units'
+      ? keptInUnits(adapter, prune, backbone)
+      : keptOfMatrices(matrices, prune);
   const d = backbone.hidden_size;
   const dense = kind === 'question_answering' || kind === 'summarization' ? 0 : d * d + d;
   // Summarization has no labels.
   const head = dense + labels * d + labels;
   const trainable = sum(matrices) + fixed;
-  return { trainable, kept: kept + fixed, head, stored_bytes: BYTES_PER_WEIGHT * (trainable + head) };
+  return {
+    trainable,
+    kept: kept + fixed,
+    head,
+    stored_bytes: BYTES_PER_WEIGHT * (trainable + head),
+  };
 }
 
-/** One scope for all matrices, or one each; N:M keeps its part of each group, so of each matrix exactly. */
+/**
+ * One scope for all matrices, or one each; N:M keeps its part of each group, so of each matrix
+ * exactly.
+ */
 function keptOfMatrices(matrices: readonly number[], prune: PruneConfig): number {
   if (prune.structure === 'n_m') return (sum(matrices) / prune.group_size) * prune.group_kept;
   const keptIn = prune.rules === 'official' ? officialKeptOf(prune) : keptOf;
-  return prune.scope === 'local' ? sum(matrices.map((n) => keptIn(n, prune.sparsity))) : keptIn(sum(matrices), prune.sparsity);
+  return prune.scope === 'local'
+    ? sum(matrices.map((n) => keptIn(n, prune.sparsity)))
+    : keptIn(sum(matrices), prune.sparsity);
 }
 
 /** A scope counts units: those of all modules, which are of one size, or those of each. */
-function keptInUnits(adapter: AdapterConfig, { scope, sparsity }: PruneConfig, backbone: BackboneSizes): number {
+function keptInUnits(
+  adapter: AdapterConfig,
+  { scope, sparsity }: PruneConfig,
+  backbone: BackboneSizes,
+): number {
   const modules = modulesOf(adapter, backbone);
-  if (scope === 'local') return sum(modules.map((module) => module.layers * keptOf(module.units, sparsity) * unitSize(module)));
-  return keptOf(sum(modules.map(({ layers, units }) => layers * units)), sparsity) * unitSize(modules[0]!);
+  if (scope === 'local')
+    return sum(
+      modules.map((module) => module.layers * keptOf(module.units, sparsity) * unitSize(module)),
+    );
+  return (
+    keptOf(sum(modules.map(({ layers, units }) => layers * units)), sparsity) *
+    unitSize(modules[0]!)
+  );
 }
 
 /** How many of n weights a scope keeps; the rule that trainers follow to the weight. */
@@ -115,8 +152,9 @@ export function keptOf(n: number, sparsity: number): number {
 }
 
 /**
- * The same by the rules of the published code, where no scores are equal: those that are equal to the last one cut are cut as well. It cuts
- * (1 − density) · n, rounded up over a global scope and down in a local one; a trainer gets density as 1 − sparsity.
+ * The same by the rules of the published code, where no scores are equal: those that are equal to
+ * the last one cut are cut as well. It cuts (1 − density) · n, rounded up over a global scope and
+ * down in a local one; a trainer gets density as 1 − sparsity.
  */
 function officialKeptOf({ scope }: PruneConfig): typeof keptOf {
   const round = scope === 'global' ? Math.ceil : Math.floor;

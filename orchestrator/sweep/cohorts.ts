@@ -4,10 +4,10 @@ import type { Cohort, Trial } from './types';
 
 /**
  * Forms cohorts: trials of the same data set, backbone, precision and adapter name, at most
- * `maxCohort` of them, in sizes that differ by one at most. A trial that trains all of its backbone is
- * alone: there is no frozen layer to share. Data sets come in the order of the trials. Within one,
- * trials are taken by seed: those that share initial weights share snip scores, and the seeds' pairs
- * with the dense adapter are complete as early as may be.
+ * `maxCohort` of them, in sizes that differ by one at most. A trial that trains all of its backbone
+ * is alone: there is no frozen layer to share. Data sets come in the order of the trials. Within
+ * one, trials are taken by seed: those that share initial weights share snip scores, and the seeds'
+ * pairs with the dense adapter are complete as early as may be.
  */
 export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort[] {
   if (!Number.isInteger(maxCohort) || maxCohort < 1) {
@@ -16,7 +16,13 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort
   const groups = new Map<string, Trial[]>();
   for (const trial of trials) {
     const alone = trial.adapter.unfrozen === 'all' ? [trial.id] : [];
-    const key = [trial.dataset, trial.backbone, precisionOf(trial), adapterName(trial.adapter), ...alone].join(' ');
+    const key = [
+      trial.dataset,
+      trial.backbone,
+      precisionOf(trial),
+      adapterName(trial.adapter),
+      ...alone,
+    ].join(' ');
     groups.set(key, [...(groups.get(key) ?? []), trial]);
   }
   const chunks = [...groups.values()].flatMap((group) => {
@@ -33,6 +39,9 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort
 
 function balancedChunks<T>(items: readonly T[], parts: number): T[][] {
   return Array.from({ length: parts }, (_, part) =>
-    items.slice(Math.floor((part * items.length) / parts), Math.floor(((part + 1) * items.length) / parts)),
+    items.slice(
+      Math.floor((part * items.length) / parts),
+      Math.floor(((part + 1) * items.length) / parts),
+    ),
   );
 }

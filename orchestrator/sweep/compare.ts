@@ -1,6 +1,6 @@
 /** From the lines of `compare` to what a sweep's trials of one task have besides the seed. Pure. */
 import { OFFICIAL_ROWS_PER_LABEL } from '../config/defaults';
-import { ConfigError } from '../config/errors';
+import { ConfigError } from '../base/errors';
 import { adapterProblem } from './encoder-decoder';
 import { defaultRounds, uses } from '../config/pruners';
 import type { CompareLine } from '../config/sweep-config';
@@ -42,23 +42,30 @@ export const DENSE: PruneConfig = {
 };
 
 /**
- * Lists multiply, in the order line, adapter, pruner, sparsity (or N:M), structure, scope and the pruner's other keys.
+ * Lists multiply, in the order line, adapter, pruner, sparsity (or N:M), structure, scope and the
+ * pruner's other keys.
  *
- * @throws ConfigError where the backbone cannot take an adapter, where a Large-Sparse line has no sparsity that gives it the dense
+ * @throws ConfigError where the backbone cannot take an adapter, where a Large-Sparse line has no
+ *   sparsity that gives it the dense
  * budget, where an
  *   adapter cannot be pruned in the pieces that a line asks for, and where training ends before the last round
  */
 export function expandCompare(compare: readonly CompareLine[], context: CompareContext): Variant[] {
   const reference = compare.find(({ pruner }) => pruner.includes('none'))?.adapters[0];
   return compare.flatMap((line, i) => {
-    const refuse = (message: string) => new ConfigError({ where: line.origin, message: `compare[${i}].${message}` });
+    const refuse = (message: string) =>
+      new ConfigError({ where: line.origin, message: `compare[${i}].${message}` });
     return line.adapters.flatMap((adapter) => {
-      const sparsities = line.large_sparse ? [largeSparsity(adapter, reference, context, refuse)] : line.sparsity;
+      const sparsities = line.large_sparse
+        ? [largeSparsity(adapter, reference, context, refuse)]
+        : line.sparsity;
       return line.pruner
         .flatMap((pruner) => prunesOf(pruner, sparsities, line, context))
         .map((prune) => {
           const problem =
-            adapterProblem(adapter, context.backbone) ?? structureProblem(adapter, prune, context.backbone) ?? lateRound(prune, context);
+            adapterProblem(adapter, context.backbone) ??
+            structureProblem(adapter, prune, context.backbone) ??
+            lateRound(prune, context);
           if (problem !== null) throw refuse(problem);
           return { adapter, prune };
         });
@@ -67,26 +74,45 @@ export function expandCompare(compare: readonly CompareLine[], context: CompareC
 }
 
 /** What a pruner does not use is set to one value, so that equal trials have equal ids. */
-function prunesOf(pruner: Pruner, sparsities: readonly number[], line: CompareLine, context: CompareContext): PruneConfig[] {
+function prunesOf(
+  pruner: Pruner,
+  sparsities: readonly number[],
+  line: CompareLine,
+  context: CompareContext,
+): PruneConfig[] {
   if (pruner === 'none') return [DENSE];
-  let prunes: PruneConfig[] = [{ ...DENSE, pruner, rules: line.rules, ...progressiveSteps(line, context) }];
+  let prunes: PruneConfig[] = [
+    { ...DENSE, pruner, rules: line.rules, ...progressiveSteps(line, context) },
+  ];
   const multiply = (choices: readonly Partial<PruneConfig>[]) => {
     prunes = prunes.flatMap((prune) => choices.map((chosen) => ({ ...prune, ...chosen })));
   };
   if (line.n_m.length > 0) {
-    multiply(line.n_m.map((group) => ({ structure: 'n_m', ...group, sparsity: 1 - group.group_kept / group.group_size, scope: 'local' })));
+    multiply(
+      line.n_m.map((group) => ({
+        structure: 'n_m',
+        ...group,
+        sparsity: 1 - group.group_kept / group.group_size,
+        scope: 'local',
+      })),
+    );
   } else {
     multiply(sparsities.map((sparsity) => ({ sparsity })));
     multiply(line.structure.map((structure) => ({ structure })));
     multiply(line.scope.map((scope) => ({ scope })));
   }
   // Summarization has no outputs of its own to count.
-  const scoringRows = line.scoring_rows ?? [OFFICIAL_ROWS_PER_LABEL * Math.max(1, context.num_labels)];
+  const scoringRows = line.scoring_rows ?? [
+    OFFICIAL_ROWS_PER_LABEL * Math.max(1, context.num_labels),
+  ];
   if (uses(pruner, 'scoring_rows')) multiply(scoringRows.map((scoring_rows) => ({ scoring_rows })));
-  if (uses(pruner, 'temperature')) multiply(line.temperature.map((temperature) => ({ temperature })));
+  if (uses(pruner, 'temperature'))
+    multiply(line.temperature.map((temperature) => ({ temperature })));
   if (uses(pruner, 'rounds') || line.progressive !== null) {
     multiply(
-      roundsOf(pruner, line).flatMap((n) => (n === 1 ? [{ rounds: 1 }] : line.schedule.map((schedule) => ({ rounds: n, schedule })))),
+      roundsOf(pruner, line).flatMap((n) =>
+        n === 1 ? [{ rounds: 1 }] : line.schedule.map((schedule) => ({ rounds: n, schedule })),
+      ),
     );
   }
   multiply(line.control.map((control) => ({ control })));
@@ -94,16 +120,25 @@ function prunesOf(pruner: Pruner, sparsities: readonly number[], line: CompareLi
   return prunes;
 }
 
-/** SynFlow has many rounds lest a layer be emptied; every group of N:M keeps N, so that no layer ever is. */
+/**
+ * SynFlow has many rounds lest a layer be emptied; every group of N:M keeps N, so that no layer
+ * ever is.
+ */
 function roundsOf(pruner: Pruner, line: CompareLine): readonly number[] {
   return line.rounds ?? [line.n_m.length > 0 ? 1 : defaultRounds(pruner, line.rules)];
 }
 
 /** Epochs become steps. Two rounds at one step would be one. */
-function progressiveSteps({ progressive }: CompareLine, context: CompareContext): Partial<PruneConfig> {
+function progressiveSteps(
+  { progressive }: CompareLine,
+  context: CompareContext,
+): Partial<PruneConfig> {
   if (progressive === null) return {};
   const steps = (epochs: number) => Math.round(epochs * context.steps_per_epoch);
-  return { begin_step: steps(progressive.begin_epoch), every_steps: Math.max(1, steps(progressive.every_epochs)) };
+  return {
+    begin_step: steps(progressive.begin_epoch),
+    every_steps: Math.max(1, steps(progressive.every_epochs)),
+  };
 }
 
 /** A mask that comes after the last step is one that nothing was trained with. */
@@ -125,7 +160,11 @@ function largeSparsity(
 ): number {
   const solved =
     reference === undefined
-      ? { refusal: 'needs a dense reference to take its budget from; must stand beside a line {pruner: none}' }
+      ? {
+          refusal:
+            'needs a dense reference to take its budget from; must stand beside a line ' +
+            '{pruner: none}',
+        }
       : solveLargeSparse(adapter, reference, backbone);
   if ('sparsity' in solved) return solved.sparsity;
   throw refuse(`large_sparse: ${solved.refusal}`);

@@ -5,7 +5,11 @@ import type { AdapterConfig, PlannedBackbone, TaskKind } from './types';
 export const ENCODER_DECODERS = ['bart', 't5'];
 
 /** Why a task is not for this backbone and what would be right, or null. */
-export function taskProblem(task: string, kind: TaskKind, { name, model_type, decoder }: PlannedBackbone): string | null {
+export function taskProblem(
+  task: string,
+  kind: TaskKind,
+  { name, model_type, decoder }: PlannedBackbone,
+): string | null {
   if (kind === 'summarization' && decoder === undefined) {
     const needed = `an encoder–decoder (${ENCODER_DECODERS.join(', ')}), for example facebook/bart-base`;
     return `backbone: ${name} is of type ${model_type} and cannot write summaries, as ${task} needs; must be ${needed}`;
@@ -18,15 +22,24 @@ export function taskProblem(task: string, kind: TaskKind, { name, model_type, de
 }
 
 /** The key with why an adapter is not for this backbone and what would be right, or null. */
-export function adapterProblem(adapter: AdapterConfig, { name, model_type, decoder }: PlannedBackbone): string | null {
+export function adapterProblem(
+  adapter: AdapterConfig,
+  { name, model_type, decoder }: PlannedBackbone,
+): string | null {
   if (decoder === undefined) return null;
-  const refuse = (reason: string) => `adapter: ${adapterLabel(adapter)} is not allowed with ${name}, ${reason}; must be another`;
-  if (adapter.unfrozen === 'all') return refuse('an encoder–decoder, which is not fine-tuned as a whole');
-  if (adapterName(adapter) === 'head_only') return refuse('an encoder–decoder, which has no head, so that nothing would be trained');
+  const refuse = (reason: string) =>
+    `adapter: ${adapterLabel(adapter)} is not allowed with ${name}, ${reason}; must be another`;
+  if (adapter.unfrozen === 'all')
+    return refuse('an encoder–decoder, which is not fine-tuned as a whole');
+  if (adapterName(adapter) === 'head_only')
+    return refuse('an encoder–decoder, which has no head, so that nothing would be trained');
   if (model_type !== 't5') return null;
   if (adapter.unfrozen === 'biases') return refuse('of type t5, which has no biases');
   if (adapter.ffn === 'after_norm') {
-    return refuse('of type t5: after_norm is for blocks that normalize their sum, and those of t5 normalize their input');
+    return refuse(
+      'of type t5: after_norm is for blocks that normalize their sum, and those of t5 ' +
+        'normalize their input',
+    );
   }
   return null;
 }

@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto';
 import { canonicalJson } from './canonical';
 import type { Trial } from './types';
 
-/** Raised when a trial of equal configuration would compute something else than before: old results are then not taken for new ones. */
+/**
+ * Raised when a trial of equal configuration would compute something else than before: old results
+ * are then not taken for new ones.
+ */
 const TRIAL_FORMAT = 1;
 
 /** Hex SHA-256 of a value's canonical JSON. */
@@ -19,7 +22,10 @@ export function trialId(trial: Omit<Trial, 'id'>): string {
   return `t${digestOf({ format: TRIAL_FORMAT, task, dataset, backbone, adapter, prune, train, generation, precision, seed }).slice(0, 16)}`;
 }
 
-/** `<name>-<8 hex digits>`, from the set of trial ids: the order in which they were written makes no other sweep. */
+/**
+ * `<name>-<8 hex digits>`, from the set of trial ids: the order in which they were written makes no
+ * other sweep.
+ */
 export function sweepId(name: string, trialIds: readonly string[]): string {
   return `${name}-${digestOf([...trialIds].sort()).slice(0, 8)}`;
 }

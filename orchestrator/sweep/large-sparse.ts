@@ -1,8 +1,9 @@
 /**
- * Large-Sparse (He et al. 2022): a wider adapter, pruned until it keeps as many weights as the dense reference. Pure.
+ * Large-Sparse (He et al. 2022): a wider adapter, pruned until it keeps as many weights as the
+ * dense reference. Pure.
  *
- * What counts is the budget that reports show as kept: prunable weights that are kept, biases and norms. The wider adapter has more
- * biases, so its prunable part gets that much less.
+ * What counts is the budget that reports show as kept: prunable weights that are kept, biases and
+ * norms. The wider adapter has more biases, so its prunable part gets that much less.
  */
 import { adapterLabel } from '../config/adapter-kinds';
 import { adapterSizes, keptOf, sum } from './budget';
@@ -11,8 +12,15 @@ import type { AdapterConfig, PlannedBackbone } from './types';
 /** Either the sparsity, or why there is none, with the numbers. */
 export type LargeSparse = { sparsity: number } | { refusal: string };
 
-/** The sparsity at which `wide`, pruned over one global scope, keeps exactly as many weights as the dense `reference` has. */
-export function solveLargeSparse(wide: AdapterConfig, reference: AdapterConfig, backbone: PlannedBackbone): LargeSparse {
+/**
+ * The sparsity at which `wide`, pruned over one global scope, keeps exactly as many weights as the
+ * dense `reference` has.
+ */
+export function solveLargeSparse(
+  wide: AdapterConfig,
+  reference: AdapterConfig,
+  backbone: PlannedBackbone,
+): LargeSparse {
   const dense = adapterSizes(reference, backbone);
   const budget = sum(dense.matrices) + dense.fixed;
   const { matrices, fixed } = adapterSizes(wide, backbone);
@@ -25,17 +33,24 @@ export function solveLargeSparse(wide: AdapterConfig, reference: AdapterConfig, 
     };
   }
   if (keep >= prunable) {
-    return { refusal: `${adapterLabel(wide)} has ${prunable + fixed} weights in all, no more than ${target}; must be wider` };
+    return {
+      refusal: `${adapterLabel(wide)} has ${prunable + fixed} weights in all, no more than ${target}; must be wider`,
+    };
   }
   return { sparsity: sparsityKeeping(keep, prunable) };
 }
 
-/** The shortest decimal that keeps exactly `kept` of `n` weights, 0 < kept < n, by floor((1 − sparsity) · n + 0.5). */
+/**
+ * The shortest decimal that keeps exactly `kept` of `n` weights, 0 < kept < n, by floor((1 −
+ * sparsity) · n + 0.5).
+ */
 export function sparsityKeeping(kept: number, n: number): number {
   const exact = 1 - kept / n;
   for (let digits = 1; digits <= 17; digits++) {
     const sparsity = Number(exact.toFixed(digits));
     if (sparsity < 1 && keptOf(n, sparsity) === kept) return sparsity;
   }
-  throw new RangeError(`no sparsity keeps exactly ${kept} of ${n} weights: it needs 0 < kept < n < 2^52`);
+  throw new RangeError(
+    `no sparsity keeps exactly ${kept} of ${n} weights: it needs 0 < kept < n < 2^52`,
+  );
 }

@@ -1,4 +1,7 @@
-/** The parts of a plan by their names. A name that is not there is a fault of the caller: plans are complete. Pure. */
+/**
+ * The parts of a plan by their names. A name that is not there is a fault of the caller: plans are
+ * complete. Pure.
+ */
 import type { Cohort, Plan, PlannedDataset, Trial } from './types';
 
 export function datasetOf(plan: Plan, digest: string): PlannedDataset {

@@ -4,14 +4,23 @@ import { modulesOf, unitSize } from './modules';
 import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
 
 /** The key with why not and what would be right, or null. */
-export function structureProblem(adapter: AdapterConfig, prune: PruneConfig, backbone: PlannedBackbone): string | null {
+export function structureProblem(
+  adapter: AdapterConfig,
+  prune: PruneConfig,
+  backbone: PlannedBackbone,
+): string | null {
   if (prune.structure === 'n_m') return groupProblem(adapter, prune, backbone);
-  if (prune.structure === 'units' && prune.scope === 'global') return unitProblem(adapter, backbone);
+  if (prune.structure === 'units' && prune.scope === 'global')
+    return unitProblem(adapter, backbone);
   return null;
 }
 
 /** Groups are of neighbours in a row: every matrix has whole groups, or none could be. */
-function groupProblem(adapter: AdapterConfig, { group_kept, group_size }: PruneConfig, backbone: PlannedBackbone): string | null {
+function groupProblem(
+  adapter: AdapterConfig,
+  { group_kept, group_size }: PruneConfig,
+  backbone: PlannedBackbone,
+): string | null {
   const matrices = modulesOf(adapter, backbone).flatMap(({ name, units, inputs, outputs }) => [
     { name: `${name}.down.weight`, rows: units, columns: inputs },
     { name: `${name}.up.weight`, rows: outputs, columns: units },

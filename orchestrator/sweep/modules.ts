@@ -1,4 +1,6 @@
-/** The modules of an adapter that have matrices to prune, and the layers that they stand in. Pure. */
+/**
+ * The modules of an adapter that have matrices to prune, and the layers that they stand in. Pure.
+ */
 import { isBottleneck } from '../config/adapter-kinds';
 import type { AdapterConfig, PlannedBackbone } from './types';
 
@@ -9,11 +11,17 @@ export interface LayerGroup {
   layers: number;
   /** Inner width of the feed-forward block. */
   intermediate_size: number;
-  /** What the names of each of a layer's attentions begin with: a decoder's has a cross-attention as well. */
+  /**
+   * What the names of each of a layer's attentions begin with: a decoder's has a cross-attention as
+   * well.
+   */
   attentions: readonly string[];
 }
 
-/** A pair of matrices: down [units, inputs] and up [outputs, units]. Unit j is row j of down and column j of up. */
+/**
+ * A pair of matrices: down [units, inputs] and up [outputs, units]. Unit j is row j of down and
+ * column j of up.
+ */
 export interface PrunableModule {
   /** As in the tensors' names; `<i>` stands for the layer. */
   name: string;
@@ -25,7 +33,10 @@ export interface PrunableModule {
   outputs: number;
 }
 
-type LayerSizes = Pick<PlannedBackbone, 'hidden_size' | 'attention_size' | 'intermediate_size' | 'num_layers' | 'decoder'>;
+type LayerSizes = Pick<
+  PlannedBackbone,
+  'hidden_size' | 'attention_size' | 'intermediate_size' | 'num_layers' | 'decoder'
+>;
 
 /** The layers of an encoder, and of an encoder–decoder those of its decoder. */
 export function layerGroups({ intermediate_size, num_layers, decoder }: LayerSizes): LayerGroup[] {
@@ -48,7 +59,10 @@ export function attentionSize({ hidden_size, attention_size = hidden_size }: Lay
 }
 
 /** The modules of an adapter, by the list of tensors in job.proto. */
-export function modulesOf({ attention, attention_bottleneck, ffn, ffn_bottleneck }: AdapterConfig, backbone: LayerSizes): PrunableModule[] {
+export function modulesOf(
+  { attention, attention_bottleneck, ffn, ffn_bottleneck }: AdapterConfig,
+  backbone: LayerSizes,
+): PrunableModule[] {
   const d = backbone.hidden_size;
   const a = attentionSize(backbone);
   return layerGroups(backbone).flatMap(({ at, layers, intermediate_size: f, attentions }) => {

@@ -17,11 +17,12 @@ export interface PlanInputs {
 }
 
 /**
- * Resolves a sweep into trials and cohorts. Pure: the same configuration, backbone and data sets give the same plan, to the byte.
- * Trials come in the order task, line of `compare`, adapter, pruner, sparsity, the pruner's other keys, seed; the second of two equal
- * ones is dropped.
+ * Resolves a sweep into trials and cohorts. Pure: the same configuration, backbone and data sets
+ * give the same plan, to the byte. Trials come in the order task, line of `compare`, adapter,
+ * pruner, sparsity, the pruner's other keys, seed; the second of two equal ones is dropped.
  *
- * @throws ConfigError where a line cannot be carried out with its adapters, on this backbone or in a task's length of training
+ * @throws ConfigError where a line cannot be carried out with its adapters, on this backbone or in
+ *   a task's length of training
  */
 export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
   const { backbone, datasets, maxCohort, profileReason } = inputs;
@@ -36,10 +37,17 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     const steps_per_epoch = stepsPerEpoch(dataset, task.train.batch_size);
     const train = resolveTrain(task.train, steps_per_epoch, dataset);
     const { num_labels } = dataset;
-    const context = { backbone, task: task.name, num_labels, steps_per_epoch, total_steps: train.total_steps };
+    const context = {
+      backbone,
+      task: task.name,
+      num_labels,
+      steps_per_epoch,
+      total_steps: train.total_steps,
+    };
     for (const { adapter, prune } of expandCompare(config.compare, context)) {
       for (const seed of config.seeds) {
-        const generation = dataset.kind === 'summarization' ? { generation: config.generation } : {};
+        const generation =
+          dataset.kind === 'summarization' ? { generation: config.generation } : {};
         const frozen = { task: task.name, dataset: dataset.digest, backbone: backbone.digest };
         const trial = { ...frozen, adapter, prune, train, ...generation, ...precision, seed };
         const id = trialId(trial);
@@ -70,10 +78,16 @@ function stepsPerEpoch(dataset: PlannedDataset, batchSize: number): number {
   return Math.ceil((train?.features ?? train?.rows ?? 0) / batchSize);
 }
 
-function resolveTrain({ epochs, steps, ...rest }: TrainSettings, perEpoch: number, { task }: PlannedDataset): TrainConfig {
+function resolveTrain(
+  { epochs, steps, ...rest }: TrainSettings,
+  perEpoch: number,
+  { task }: PlannedDataset,
+): TrainConfig {
   const total = steps ?? (epochs ?? 0) * perEpoch;
   if (total < 1) {
-    throw new RangeError(`task ${task} has no training step: ${perEpoch} steps an epoch, ${epochs ?? 0} epochs`);
+    throw new RangeError(
+      `task ${task} has no training step: ${perEpoch} steps an epoch, ${epochs ?? 0} epochs`,
+    );
   }
   return { ...rest, total_steps: total };
 }

@@ -1,6 +1,6 @@
 /**
- * The files of a sweep, as types: what `plan.json` and `trials/<id>/result.json` hold. Names are as in the files (snake_case), so
- * that one name stands for one thing in YAML, plan, results and here.
+ * The files of a sweep, as types: what `plan.json` and `trials/<id>/result.json` hold. Names are as
+ * in the files (snake_case), so that one name stands for one thing in YAML, plan, results and here.
  *
  * This file imports nothing: workflows, which may not touch Node, use these types as well.
  */
@@ -18,18 +18,23 @@ export type MaskControl = 'none' | 'inverted' | 'shuffled';
 export type MaskStructure = 'weights' | 'n_m' | 'units';
 export type MaskRules = 'exact' | 'official';
 export type LearningRateSchedule = 'linear' | 'constant';
-/** How the frozen backbone is computed. Words as in `Precision` of job.proto, which explains them. */
+/**
+ * How the frozen backbone is computed. Words as in `Precision` of job.proto, which explains them.
+ */
 export type Precision = 'float32' | 'tf32' | 'bf16';
 export type TaskKind = 'classification' | 'regression' | 'question_answering' | 'summarization';
 
 /**
- * The trained modules of a trial. Fields as in `Adapter` of job.proto. What the modules do not use has one value, whatever was
- * written, so that equal adapters are equal here.
+ * The trained modules of a trial. Fields as in `Adapter` of job.proto. What the modules do not use
+ * has one value, whatever was written, so that equal adapters are equal here.
  */
 export interface AdapterConfig {
   attention: AttentionModule;
   ffn: FfnModule;
-  /** r beside attention: inner width, LoRA's rank, the prefix's or prompt's length; 0 where there is no module. */
+  /**
+   * r beside attention: inner width, LoRA's rank, the prefix's or prompt's length; 0 where there is
+   * no module.
+   */
   attention_bottleneck: number;
   /** r beside the feed-forward block, likewise. */
   ffn_bottleneck: number;
@@ -47,11 +52,17 @@ export interface AdapterConfig {
   lora_alpha: number;
   /** Inner width of the prefix's MLP; 0 for none, and without a prefix. */
   prefix_hidden: number;
-  /** What of the backbone itself is trained: its biases (BitFit), all of it (full fine-tuning); `none` beside a module. */
+  /**
+   * What of the backbone itself is trained: its biases (BitFit), all of it (full fine-tuning);
+   * `none` beside a module.
+   */
   unfrozen: Unfrozen;
 }
 
-/** How an adapter is pruned: at initialization, or in rounds during training. Fields as in `Prune` of job.proto; what a pruner does not use has one value. */
+/**
+ * How an adapter is pruned: at initialization, or in rounds during training. Fields as in `Prune`
+ * of job.proto; what a pruner does not use has one value.
+ */
 export interface PruneConfig {
   pruner: Pruner;
   /** Fraction of prunable weights removed, in [0, 1); 0 for `none`. */
@@ -61,14 +72,20 @@ export interface PruneConfig {
   scoring_rows: number;
   /** What grasp divides the logits by; 0 for the other pruners. */
   temperature: number;
-  /** Rounds in which the density of snip, grasp and synflow falls, and of every pruner during training; otherwise 1. */
+  /**
+   * Rounds in which the density of snip, grasp and synflow falls, and of every pruner during
+   * training; otherwise 1.
+   */
   rounds: number;
   /** `exponential` where there is one round. */
   schedule: PruneSchedule;
   control: MaskControl;
   /** Whether weights are drawn anew after masking. */
   reinitialize: boolean;
-  /** What is removed together: single weights, of each group of neighbours all but N (N:M), or whole bottleneck units. */
+  /**
+   * What is removed together: single weights, of each group of neighbours all but N (N:M), or whole
+   * bottleneck units.
+   */
   structure: MaskStructure;
   /** M and N of n_m; 0 for the other structures. */
   group_size: number;
@@ -77,7 +94,10 @@ export interface PruneConfig {
   every_steps: number;
   /** Steps before the first round during training; 0 where pruning is at initialization. */
   begin_step: number;
-  /** How scores become masks: exactly as many as asked, or as the code published with SparseAdapter does it. */
+  /**
+   * How scores become masks: exactly as many as asked, or as the code published with SparseAdapter
+   * does it.
+   */
   rules: MaskRules;
 }
 
@@ -111,7 +131,10 @@ export interface GenerationConfig {
   length_penalty: number;
 }
 
-/** One fully resolved configuration. Its id is a hash of everything else here, so the same trial is the same trial in any sweep. */
+/**
+ * One fully resolved configuration. Its id is a hash of everything else here, so the same trial is
+ * the same trial in any sweep.
+ */
 export interface Trial {
   /** `t` and 16 hex digits. */
   id: string;
@@ -141,7 +164,10 @@ export interface PlannedBackbone {
   /** `model_type` of config.json: `bert`, `roberta`, `bart`, `t5`. */
   model_type: string;
   hidden_size: number;
-  /** Width of an attention's queries, keys and values together, where that is another than the hidden size (T5). */
+  /**
+   * Width of an attention's queries, keys and values together, where that is another than the
+   * hidden size (T5).
+   */
   attention_size?: number;
   /** Inner width of the feed-forward block. */
   intermediate_size: number;
@@ -166,9 +192,15 @@ export interface PlannedSplit {
   rows: number;
   /** Rows the source has. */
   of: number;
-  /** Of question answering: windows of those questions' contexts, which are what a trainer takes for rows. */
+  /**
+   * Of question answering: windows of those questions' contexts, which are what a trainer takes for
+   * rows.
+   */
   features?: number;
-  /** Of published summaries: rows that the source has besides, and that are not used since document or summary is empty. */
+  /**
+   * Of published summaries: rows that the source has besides, and that are not used since document
+   * or summary is empty.
+   */
   left_out?: number;
   /** Hex SHA-256 of the file's content; of the rows' JSON where the rows are generated. */
   digest: string;
@@ -215,7 +247,10 @@ export interface PlannedSummaries {
 
 /** A data set to prepare: which rows, and how they become token ids. */
 export interface PlannedDataset {
-  /** Hex SHA-256 (first 32 digits) of source rows, tokenizer and choice of rows; names `datasets/<digest>`. */
+  /**
+   * Hex SHA-256 (first 32 digits) of source rows, tokenizer and choice of rows; names
+   * `datasets/<digest>`.
+   */
   digest: string;
   task: string;
   kind: TaskKind;
@@ -224,7 +259,10 @@ export interface PlannedDataset {
   label_names: string[];
   /** Metric names in report order, the first is the one that decides. */
   metrics: string[];
-  /** Where rows come from: the user's files, the hub, or rows that this project generates (never to be reported as published ones). */
+  /**
+   * Where rows come from: the user's files, the hub, or rows that this project generates (never to
+   * be reported as published ones).
+   */
   source: 'files' | 'hub' | 'demo';
   /** Of a task with the user's own files; absent for GLUE, whose readers know theirs. */
   columns?: DatasetColumns;
@@ -236,8 +274,8 @@ export interface PlannedDataset {
   /** Hex SHA-256 of the files that define the tokenizer. */
   tokenizer: string;
   /**
-   * Tokens a row at most, special tokens included; longer pairs lose tokens of the longer text first, longer contexts of questions
-   * become several rows.
+   * Tokens a row at most, special tokens included; longer pairs lose tokens of the longer text
+   * first, longer contexts of questions become several rows.
    */
   max_length: number;
   /** At most this many training and validation rows; null takes all. */
@@ -254,9 +292,15 @@ export interface Cohort {
   trials: string[];
 }
 
-/** A sweep, planned: everything that is needed to run it. Written once to `sweeps/<sweep id>/plan.json`. */
+/**
+ * A sweep, planned: everything that is needed to run it. Written once to `sweeps/<sweep
+ * id>/plan.json`.
+ */
 export interface Plan {
-  /** Raised when plans of an earlier version can no longer be carried out; they are refused. 3: masks have structures and rules. */
+  /**
+   * Raised when plans of an earlier version can no longer be carried out; they are refused. 3:
+   * masks have structures and rules.
+   */
   format: 3;
   /** `<name>-<8 hex digits of the trial ids' hash>`: the same sweep twice has the same id. */
   sweep_id: string;
@@ -282,14 +326,20 @@ export interface Budget {
   stored_bytes: number;
 }
 
-/** What a trial came to. One file a trial (`trials/<id>/result.json`); results.jsonl has one a line, sorted by trial id. */
+/**
+ * What a trial came to. One file a trial (`trials/<id>/result.json`); results.jsonl has one a line,
+ * sorted by trial id.
+ */
 export interface TrialResult {
   trial_id: string;
   task: string;
   backbone: string;
   /** The kind's name, else `<attention>+<feed-forward>`, for example `lora+parallel`. */
   adapter: string;
-  /** r of the modules: one number, or [attention, feed-forward] where they differ; 0 without a module. */
+  /**
+   * r of the modules: one number, or [attention, feed-forward] where they differ; 0 without a
+   * module.
+   */
   bottleneck: number | [number, number];
   pruner: Pruner;
   sparsity: number;
@@ -301,16 +351,24 @@ export interface TrialResult {
   status: 'done' | 'failed' | 'cancelled';
   /** By name, in [−1, 1] or [0, 1] as the metric is defined; empty unless done. */
   metrics: Record<string, number>;
-  /** Of metrics that take the best threshold of the very rows they are of (`best_f1`), by name: that threshold, as a no-answer margin. */
+  /**
+   * Of metrics that take the best threshold of the very rows they are of (`best_f1`), by name: that
+   * threshold, as a no-answer margin.
+   */
   thresholds?: Record<string, number>;
   budget: Budget;
-  /** Speed and time are those of the trial among the `cohort` trials that were trained together with it. */
+  /**
+   * Speed and time are those of the trial among the `cohort` trials that were trained together with
+   * it.
+   */
   train: { steps: number; rows_per_s: number; wall_s: number; cohort: number };
   warnings: string[];
   /** Why it failed; null unless failed. */
   error: string | null;
   /** Where its rows came from. */
   data: 'files' | 'hub' | 'demo';
-  /** What results to the last digit depend on: the trainer's environment and this project's version. */
+  /**
+   * What results to the last digit depend on: the trainer's environment and this project's version.
+   */
   provenance: Record<string, string>;
 }

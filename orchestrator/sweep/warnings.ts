@@ -17,12 +17,21 @@ function trialWarnings({ adapter, prune }: Trial): string[] {
     warnings.push(`${of}: up is all 0, so all of it is removed before any weight of down`);
   }
   if (rules !== 'official') return warnings;
-  if (pruner === 'snip' && zeroUp) warnings.push(`${of}, compat official: all scores become NaN, so nothing is cut`);
-  if (pruner === 'grasp' && zeroUp) warnings.push(`${of}, compat official: all scores of up are 0, so up is cut as a whole or not at all`);
-  if (pruner === 'synflow' && zeroUp) warnings.push(`${of}, compat official: all scores are 0, so everything is cut`);
+  if (pruner === 'snip' && zeroUp)
+    warnings.push(`${of}, compat official: all scores become NaN, so nothing is cut`);
+  if (pruner === 'grasp' && zeroUp)
+    warnings.push(
+      `${of}, compat official: all scores of up are 0, so up is cut as a whole or not at all`,
+    );
+  if (pruner === 'synflow' && zeroUp)
+    warnings.push(`${of}, compat official: all scores are 0, so everything is cut`);
   if (pruner === 'synflow' && adapter.norm === 'before') {
-    warnings.push(`synflow with norm before (${adapterLabel(adapter)}), compat official: all scores are 0, so everything is cut`);
+    warnings.push(
+      'synflow with norm before ' +
+        `(${adapterLabel(adapter)}), compat official: all scores are 0, so everything is cut`,
+    );
   }
-  if (prune.control === 'shuffled') warnings.push('control shuffled, compat official: changes nothing, as in the published code');
+  if (prune.control === 'shuffled')
+    warnings.push('control shuffled, compat official: changes nothing, as in the published code');
   return warnings;
 }

@@ -3,29 +3,66 @@ import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabi
 import { DEFAULT_PRECISION } from '../config/defaults';
 import { precisionOf } from '../config/precisions';
 import type { Plan, Precision } from '../sweep/types';
-import { ATTENTION_MODULES, FFN_MODULES, MASK_RULES, MASK_STRUCTURES, PRECISIONS, PRUNERS, TASK_KINDS, UNFROZEN } from './spec';
+import {
+  ATTENTION_MODULES,
+  FFN_MODULES,
+  MASK_RULES,
+  MASK_STRUCTURES,
+  PRECISIONS,
+  PRUNERS,
+  TASK_KINDS,
+  UNFROZEN,
+} from './spec';
 
 const PROTOCOL_VERSION = 1;
 
-/** Everything in the plan that the trainer cannot do, a sentence each; empty where it can do it all. */
+/**
+ * Everything in the plan that the trainer cannot do, a sentence each; empty where it can do it all.
+ */
 export function checkPlan(plan: Plan, capabilities: Capabilities): string[] {
   if (capabilities.protocolVersion !== PROTOCOL_VERSION) {
-    return [`the trainer speaks version ${capabilities.protocolVersion} of the contract, not ${PROTOCOL_VERSION}`];
+    return [
+      'the trainer speaks version ' +
+        `${capabilities.protocolVersion} of the contract, not ${PROTOCOL_VERSION}`,
+    ];
   }
   return [
     ...checkBackbone(plan, capabilities),
     ...checkAdapters(plan, capabilities),
-    ...checkWords('pruner', PRUNERS, capabilities.pruners, new Set(plan.trials.map(({ prune }) => prune.pruner))),
-    ...checkWords('mask structure', MASK_STRUCTURES, capabilities.maskStructures, new Set(plan.trials.map(({ prune }) => prune.structure))),
-    ...checkWords('mask rules', MASK_RULES, capabilities.maskRules, new Set(plan.trials.map(({ prune }) => prune.rules))),
+    ...checkWords(
+      'pruner',
+      PRUNERS,
+      capabilities.pruners,
+      new Set(plan.trials.map(({ prune }) => prune.pruner)),
+    ),
+    ...checkWords(
+      'mask structure',
+      MASK_STRUCTURES,
+      capabilities.maskStructures,
+      new Set(plan.trials.map(({ prune }) => prune.structure)),
+    ),
+    ...checkWords(
+      'mask rules',
+      MASK_RULES,
+      capabilities.maskRules,
+      new Set(plan.trials.map(({ prune }) => prune.rules)),
+    ),
     ...(!capabilities.prunesDuringTraining && plan.trials.some(({ prune }) => prune.every_steps > 0)
       ? ['the trainer does not prune during training, as `progressive` needs']
       : []),
     ...checkPrecisions(plan, capabilities),
-    ...checkWords('task kind', TASK_KINDS, capabilities.taskKinds, new Set(plan.datasets.map(({ kind }) => kind))),
+    ...checkWords(
+      'task kind',
+      TASK_KINDS,
+      capabilities.taskKinds,
+      new Set(plan.datasets.map(({ kind }) => kind)),
+    ),
     ...plan.cohorts
       .filter(({ trials }) => trials.length > capabilities.maxCohort)
-      .map(({ id, trials }) => `cohort ${id} has ${trials.length} trials; the trainer takes at most ${capabilities.maxCohort} at once`),
+      .map(
+        ({ id, trials }) =>
+          `cohort ${id} has ${trials.length} trials; the trainer takes at most ${capabilities.maxCohort} at once`,
+      ),
   ];
 }
 
@@ -33,7 +70,10 @@ function checkBackbone({ backbone }: Plan, capabilities: Capabilities): string[]
   const lacking: string[] = [];
   if (!capabilities.architectures.includes(backbone.model_type)) {
     const supported = capabilities.architectures.join(', ');
-    lacking.push(`backbone ${backbone.name} is of type ${backbone.model_type}; the trainer supports ${supported}`);
+    lacking.push(
+      'backbone ' +
+        `${backbone.name} is of type ${backbone.model_type}; the trainer supports ${supported}`,
+    );
   }
   if (!backbone.path.startsWith('/') && !capabilities.hubDownload) {
     lacking.push(`backbone ${backbone.name} is not a directory, and the trainer does not download`);
@@ -41,12 +81,30 @@ function checkBackbone({ backbone }: Plan, capabilities: Capabilities): string[]
   return lacking;
 }
 
-function checkAdapters({ trials }: Plan, { attentionModules, ffnModules, unfrozen }: Capabilities): string[] {
+function checkAdapters(
+  { trials }: Plan,
+  { attentionModules, ffnModules, unfrozen }: Capabilities,
+): string[] {
   const adapters = trials.map(({ adapter }) => adapter);
   return [
-    ...checkWords('attention module', ATTENTION_MODULES, attentionModules, new Set(adapters.map(({ attention }) => attention))),
-    ...checkWords('feed-forward module', FFN_MODULES, ffnModules, new Set(adapters.map(({ ffn }) => ffn))),
-    ...checkWords('part of the backbone', UNFROZEN, unfrozen, new Set(adapters.map((adapter) => adapter.unfrozen))),
+    ...checkWords(
+      'attention module',
+      ATTENTION_MODULES,
+      attentionModules,
+      new Set(adapters.map(({ attention }) => attention)),
+    ),
+    ...checkWords(
+      'feed-forward module',
+      FFN_MODULES,
+      ffnModules,
+      new Set(adapters.map(({ ffn }) => ffn)),
+    ),
+    ...checkWords(
+      'part of the backbone',
+      UNFROZEN,
+      unfrozen,
+      new Set(adapters.map((adapter) => adapter.unfrozen)),
+    ),
   ];
 }
 
@@ -57,10 +115,15 @@ function checkPrecisions({ trials }: Plan, capabilities: Capabilities): string[]
     .map((precision) => `precision ${precision} is not among the trainer's: ${able.join(', ')}`);
 }
 
-/** What a trainer lists, and float32: one that was written before precisions were listed has it too. */
+/**
+ * What a trainer lists, and float32: one that was written before precisions were listed has it too.
+ */
 function precisionsOf({ precisions }: Pick<Capabilities, 'precisions'>): Precision[] {
   const others = Object.entries(PRECISIONS) as [keyof typeof PRECISIONS, number][];
-  return ['float32', ...others.filter(([, value]) => precisions.includes(value)).map(([name]) => name)];
+  return [
+    'float32',
+    ...others.filter(([, value]) => precisions.includes(value)).map(([name]) => name),
+  ];
 }
 
 /** How jobs are computed where nobody says it. */
@@ -70,15 +133,26 @@ export interface DefaultPrecision {
   unlisted: Precision | null;
 }
 
-export function defaultPrecision(capabilities: Pick<Capabilities, 'devices' | 'precisions'>): DefaultPrecision {
+export function defaultPrecision(
+  capabilities: Pick<Capabilities, 'devices' | 'precisions'>,
+): DefaultPrecision {
   const onGpu = capabilities.devices.some(({ kind }) => kind === 'cuda');
   const usual = DEFAULT_PRECISION[onGpu ? 'cuda' : 'cpu'];
-  return precisionsOf(capabilities).includes(usual) ? { precision: usual, unlisted: null } : { precision: 'float32', unlisted: usual };
+  return precisionsOf(capabilities).includes(usual)
+    ? { precision: usual, unlisted: null }
+    : { precision: 'float32', unlisted: usual };
 }
 
 /** The plan's words of one sort that the trainer does not list, with those that it does. */
-function checkWords<Word extends string>(sort: string, all: Record<Word, number>, supported: readonly number[], used: Set<Word>): string[] {
+function checkWords<Word extends string>(
+  sort: string,
+  all: Record<Word, number>,
+  supported: readonly number[],
+  used: Set<Word>,
+): string[] {
   const words = Object.keys(all) as Word[];
   const known = words.filter((word) => supported.includes(all[word]));
-  return [...used].filter((word) => !known.includes(word)).map((word) => `${sort} ${word} is not among the trainer's: ${known.join(', ')}`);
+  return [...used]
+    .filter((word) => !known.includes(word))
+    .map((word) => `${sort} ${word} is not among the trainer's: ${known.join(', ')}`);
 }

@@ -4,7 +4,10 @@ import { credentials, type ChannelCredentials, type ChannelOptions } from '@grpc
 
 /** Files (PEM) for a trainer that serves TLS. */
 export interface TlsFiles {
-  /** The authority that signed the trainer's certificate; the system's own authorities where it is left out. */
+  /**
+   * The authority that signed the trainer's certificate; the system's own authorities where it is
+   * left out.
+   */
   ca?: string;
   /** The client's certificate and key, where the trainer demands them. */
   cert?: string;
@@ -19,37 +22,54 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5_000,
   'grpc.keepalive_permit_without_calls': 1,
-  // A trainer that was restarted is found at once, not after the minutes that the default backoff grows to.
+  // A trainer that was restarted is found at once, not after the minutes that the default backoff
+  // grows to.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
-  // A trainer is on this machine or in this network: an http_proxy of the environment is not meant for it.
+  // A trainer is on this machine or in this network: an http_proxy of the environment is not meant
+  // for it.
   'grpc.enable_http_proxy': 0,
-  // The default, 64 KiB a stream, makes reading a long log wait for the round trips of window updates.
+  // The default, 64 KiB a stream, makes reading a long log wait for the round trips of window
+  // updates.
   'grpc-node.flow_control_window': 1024 * 1024,
 };
 
-/** Refuses an address that is neither `unix:/absolute/path` nor `host:port`, or that the system could not use. */
+/**
+ * Refuses an address that is neither `unix:/absolute/path` nor `host:port`, or that the system
+ * could not use.
+ */
 export function checkAddress(address: string): void {
   if (address.startsWith('unix:')) {
     const path = address.slice('unix:'.length);
     if (!path.startsWith('/'))
-      throw new Error(`trainer address ${address}: the socket's path must be absolute, as in unix:/tmp/trainer.sock`);
+      throw new Error(
+        'trainer address ' +
+          `${address}: the socket's path must be absolute, as in unix:/tmp/trainer.sock`,
+      );
     const bytes = Buffer.byteLength(path);
     if (bytes > LONGEST_SOCKET_PATH) {
-      throw new Error(`trainer address ${address}: the socket's path has ${bytes} bytes; the system takes at most ${LONGEST_SOCKET_PATH}`);
+      throw new Error(
+        `trainer address ${address}: the socket's path has ${bytes} bytes; the system takes at most ${LONGEST_SOCKET_PATH}`,
+      );
     }
   } else if (!/^[^/]+:\d+$/.test(address)) {
     throw new Error(`trainer address ${address} is neither unix:/path.sock nor host:port`);
   }
 }
 
-/** The files that SA_ORCH_TRAINER_CA, SA_ORCH_TRAINER_CERT and SA_ORCH_TRAINER_KEY name; undefined where none is set. */
+/**
+ * The files that SA_ORCH_TRAINER_CA, SA_ORCH_TRAINER_CERT and SA_ORCH_TRAINER_KEY name; undefined
+ * where none is set.
+ */
 export function tlsFromEnvironment(env: NodeJS.ProcessEnv = process.env): TlsFiles | undefined {
   const { SA_ORCH_TRAINER_CA: ca, SA_ORCH_TRAINER_CERT: cert, SA_ORCH_TRAINER_KEY: key } = env;
   return ca || cert || key ? { ca, cert, key } : undefined;
 }
 
-/** TLS where files are given; otherwise plain text, which a trainer serves on a socket, or on TCP if it was told to. */
+/**
+ * TLS where files are given; otherwise plain text, which a trainer serves on a socket, or on TCP if
+ * it was told to.
+ */
 export function channelCredentials(tls: TlsFiles | undefined): ChannelCredentials {
   if (!tls) return credentials.createInsecure();
   if (!tls.cert !== !tls.key) throw new Error('TLS: a client certificate and its key go together');

@@ -21,7 +21,13 @@ import {
   type SubmitJobResponse,
   type WatchJobResponse,
 } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
-import { CHANNEL_OPTIONS, channelCredentials, checkAddress, tlsFromEnvironment, type TlsFiles } from './channel';
+import {
+  CHANNEL_OPTIONS,
+  channelCredentials,
+  checkAddress,
+  tlsFromEnvironment,
+  type TlsFiles,
+} from './channel';
 import { asTrainerError } from './errors';
 import { watchJob, type WatchOptions } from './watch';
 
@@ -33,13 +39,17 @@ export type { WatchOptions } from './watch';
 const CALL_MS = 30_000;
 
 /**
- * A client of the trainer at `unix:/path.sock` or `host:port`. Connects when it is first used. TLS files for `host:port` are those given, else those
- * that SA_ORCH_TRAINER_CA, _CERT and _KEY name, else the connection is plain text. Throws an Error where the address cannot be one.
+ * A client of the trainer at `unix:/path.sock` or `host:port`. Connects when it is first used. TLS
+ * files for `host:port` are those given, else those that SA_ORCH_TRAINER_CA, _CERT and _KEY name,
+ * else the connection is plain text. Throws an Error where the address cannot be one.
  */
 export function connectTrainer(address: string, options: { tls?: TlsFiles } = {}): TrainerClient {
   checkAddress(address);
   const tls = options.tls ?? (address.startsWith('unix:') ? undefined : tlsFromEnvironment());
-  return new TrainerClient(address, new TrainerServiceClient(address, channelCredentials(tls), CHANNEL_OPTIONS));
+  return new TrainerClient(
+    address,
+    new TrainerServiceClient(address, channelCredentials(tls), CHANNEL_OPTIONS),
+  );
 }
 
 type Unary<Request, Response> = (
@@ -49,7 +59,10 @@ type Unary<Request, Response> = (
   callback: (error: ServiceError | null, response: Response) => void,
 ) => ClientUnaryCall;
 
-/** The methods of TrainerService. Each throws TrainerError where the trainer refuses or cannot be reached. */
+/**
+ * The methods of TrainerService. Each throws TrainerError where the trainer refuses or cannot be
+ * reached.
+ */
 export class TrainerClient {
   constructor(
     readonly address: string,
@@ -58,19 +71,33 @@ export class TrainerClient {
 
   /** What the trainer can do. */
   async getCapabilities(): Promise<Capabilities> {
-    const { capabilities } = await this.call<object, { capabilities: Capabilities | undefined }>('getCapabilities', {});
+    const { capabilities } = await this.call<object, { capabilities: Capabilities | undefined }>(
+      'getCapabilities',
+      {},
+    );
     return present(capabilities, 'GetCapabilities');
   }
 
   /** Creates the job, finds it, or queues it again where it was interrupted. */
-  async submitJob(jobId: string, specDigest: string, spec: JobSpec): Promise<{ job: Job; created: boolean }> {
-    const { job, created } = await this.call<object, SubmitJobResponse>('submitJob', { jobId, specDigest, spec });
+  async submitJob(
+    jobId: string,
+    specDigest: string,
+    spec: JobSpec,
+  ): Promise<{ job: Job; created: boolean }> {
+    const { job, created } = await this.call<object, SubmitJobResponse>('submitJob', {
+      jobId,
+      specDigest,
+      spec,
+    });
     return { job: present(job, 'SubmitJob'), created };
   }
 
   /** The job as it is now. */
   async getJob(jobId: string): Promise<Job> {
-    return present((await this.call<object, { job: Job | undefined }>('getJob', { jobId })).job, 'GetJob');
+    return present(
+      (await this.call<object, { job: Job | undefined }>('getJob', { jobId })).job,
+      'GetJob',
+    );
   }
 
   /** All jobs in one of these states (of all states, where none is given), newest first. */
@@ -78,7 +105,11 @@ export class TrainerClient {
     const found: Job[] = [];
     let pageToken = '';
     do {
-      const page = await this.call<object, { jobs: Job[]; nextPageToken: string }>('listJobs', { states, pageSize: 1000, pageToken });
+      const page = await this.call<object, { jobs: Job[]; nextPageToken: string }>('listJobs', {
+        states,
+        pageSize: 1000,
+        pageToken,
+      });
       found.push(...page.jobs);
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
@@ -87,7 +118,10 @@ export class TrainerClient {
 
   /** Asks the job to stop, and returns it as it was. */
   async cancelJob(jobId: string, mode: CancelMode): Promise<Job> {
-    return present((await this.call<object, { job: Job | undefined }>('cancelJob', { jobId, mode })).job, 'CancelJob');
+    return present(
+      (await this.call<object, { job: Job | undefined }>('cancelJob', { jobId, mode })).job,
+      'CancelJob',
+    );
   }
 
   /** Follows the job's events to its end, across broken connections. */
@@ -110,7 +144,10 @@ export class TrainerClient {
     this.client.close();
   }
 
-  private call<Request, Response>(name: 'getCapabilities' | 'submitJob' | 'getJob' | 'listJobs' | 'cancelJob', request: Request) {
+  private call<Request, Response>(
+    name: 'getCapabilities' | 'submitJob' | 'getJob' | 'listJobs' | 'cancelJob',
+    request: Request,
+  ) {
     const method = this.client[name].bind(this.client) as unknown as Unary<Request, Response>;
     return new Promise<Response>((resolve, reject) => {
       method(request, new Metadata(), { deadline: Date.now() + CALL_MS }, (error, response) => {
@@ -123,6 +160,7 @@ export class TrainerClient {
 
 /** proto3 makes every message optional; the contract does not. */
 function present<T>(message: T | undefined, method: string): T {
-  if (message === undefined) throw new Error(`the trainer's answer to ${method} is empty, against the contract`);
+  if (message === undefined)
+    throw new Error(`the trainer's answer to ${method} is empty, against the contract`);
   return message;
 }

@@ -17,12 +17,19 @@ export class TrainerError extends Error {
   readonly code: string;
   /** The fields that are wrong, at most 20, the last one "and N more"; empty for other errors. */
   readonly fieldViolations: readonly FieldViolation[];
-  /** No room for one more waiting job. The same code without details stands for an oversized message, which never gets smaller. */
+  /**
+   * No room for one more waiting job. The same code without details stands for an oversized
+   * message, which never gets smaller.
+   */
   readonly queueFull: boolean;
   /** When the trainer asks to be tried again. */
   readonly retryAfterMs: number | undefined;
 
-  constructor(code: status, message: string, details: Partial<Pick<TrainerError, 'fieldViolations' | 'queueFull' | 'retryAfterMs'>> = {}) {
+  constructor(
+    code: status,
+    message: string,
+    details: Partial<Pick<TrainerError, 'fieldViolations' | 'queueFull' | 'retryAfterMs'>> = {},
+  ) {
     super(message);
     this.name = 'TrainerError';
     this.code = status[code];
@@ -42,7 +49,10 @@ export class TrainerError extends Error {
   }
 }
 
-/** Decodes an error of grpc-js; anything else is returned as it is. `where` is put before the message. */
+/**
+ * Decodes an error of grpc-js; anything else is returned as it is. `where` is put before the
+ * message.
+ */
 export function asTrainerError(error: unknown, where: string): Error {
   if (!isServiceError(error)) return error instanceof Error ? error : new Error(String(error));
   let fieldViolations: FieldViolation[] = [];
@@ -51,7 +61,9 @@ export function asTrainerError(error: unknown, where: string): Error {
   for (const { typeUrl, value } of statusDetails(error)) {
     switch (typeUrl.slice(typeUrl.lastIndexOf('/') + 1)) {
       case 'google.rpc.BadRequest':
-        fieldViolations = BadRequest.decode(value).fieldViolations.map(({ field, description }) => ({ field, description }));
+        fieldViolations = BadRequest.decode(value).fieldViolations.map(
+          ({ field, description }) => ({ field, description }),
+        );
         break;
       case 'google.rpc.QuotaFailure':
         queueFull = QuotaFailure.decode(value).violations.length > 0;
@@ -64,11 +76,20 @@ export function asTrainerError(error: unknown, where: string): Error {
       }
     }
   }
-  return new TrainerError(error.code, `${where}: ${error.details}`, { fieldViolations, queueFull, retryAfterMs });
+  return new TrainerError(error.code, `${where}: ${error.details}`, {
+    fieldViolations,
+    queueFull,
+    retryAfterMs,
+  });
 }
 
 function isServiceError(error: unknown): error is ServiceError {
-  return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error;
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'number' &&
+    'details' in error
+  );
 }
 
 function statusDetails(error: ServiceError): Status['details'] {

@@ -1,4 +1,7 @@
-/** From a plan to a trainer's job. Pure: the same plan gives the same jobs, hence the same ids, at any time and in any process. */
+/**
+ * From a plan to a trainer's job. Pure: the same plan gives the same jobs, hence the same ids, at
+ * any time and in any process.
+ */
 import { createHash } from 'node:crypto';
 import {
   Activation,
@@ -22,7 +25,16 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { canonicalJson } from '../sweep/canonical';
 import { datasetOf } from '../sweep/lookup';
-import type { AdapterConfig, Cohort, GenerationConfig, Plan, PlannedDataset, PruneConfig, Trial, TrainConfig } from '../sweep/types';
+import type {
+  AdapterConfig,
+  Cohort,
+  GenerationConfig,
+  Plan,
+  PlannedDataset,
+  PruneConfig,
+  Trial,
+  TrainConfig,
+} from '../sweep/types';
 
 export type Work = 'prune' | 'train' | 'predict';
 
@@ -39,7 +51,10 @@ export interface WorkOptions {
   splits?: string[];
 }
 
-/** A checkpoint is a few MB and takes milliseconds; 50 steps are under a minute of work on two cores, which is what a crash costs. */
+/**
+ * A checkpoint is a few MB and takes milliseconds; 50 steps are under a minute of work on two
+ * cores, which is what a crash costs.
+ */
 const CHECKPOINT_EVERY_STEPS = 50;
 const LOG_EVERY_STEPS = 10;
 /** The newest, and one before it should the newest be broken. */
@@ -127,12 +142,22 @@ const SCHEDULES: Record<TrainConfig['schedule'], LearningRateSchedule> = {
   constant: LearningRateSchedule.LEARNING_RATE_SCHEDULE_CONSTANT,
 };
 
-/** The job that does `work` for these trials of a cohort, in this order. Throws where a trial is not of the cohort or the plan. */
-export function jobSpecFor(plan: Plan, cohort: Cohort, trialIds: readonly string[], work: Work, options: WorkOptions = {}): JobSpec {
+/**
+ * The job that does `work` for these trials of a cohort, in this order. Throws where a trial is not
+ * of the cohort or the plan.
+ */
+export function jobSpecFor(
+  plan: Plan,
+  cohort: Cohort,
+  trialIds: readonly string[],
+  work: Work,
+  options: WorkOptions = {},
+): JobSpec {
   const dataset = datasetOf(plan, cohort.dataset);
   const trials = trialIds.map((id) => {
     const trial = plan.trials.find((each) => each.id === id);
-    if (!trial || !cohort.trials.includes(id)) throw new Error(`trial ${id} is not in cohort ${cohort.id} of sweep ${plan.sweep_id}`);
+    if (!trial || !cohort.trials.includes(id))
+      throw new Error(`trial ${id} is not in cohort ${cohort.id} of sweep ${plan.sweep_id}`);
     return trial;
   });
   return {
@@ -158,7 +183,10 @@ export function specDigest(spec: JobSpec): string {
     .digest('hex');
 }
 
-/** The id of a specification's job. A retry of a job that has ended is another generation: `2` after `1`, or any other [a-z0-9-]. */
+/**
+ * The id of a specification's job. A retry of a job that has ended is another generation: `2` after
+ * `1`, or any other [a-z0-9-].
+ */
 export function jobId(digest: string, generation: number | string): string {
   return `${digest}-g${generation}`;
 }
@@ -216,7 +244,12 @@ function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
   };
 }
 
-function specWork(work: Work, dataset: PlannedDataset, generation: GenerationConfig | undefined, options: WorkOptions): JobSpec['work'] {
+function specWork(
+  work: Work,
+  dataset: PlannedDataset,
+  generation: GenerationConfig | undefined,
+  options: WorkOptions,
+): JobSpec['work'] {
   switch (work) {
     case 'prune':
       return { $case: 'prune', value: {} };
@@ -232,7 +265,13 @@ function specWork(work: Work, dataset: PlannedDataset, generation: GenerationCon
       };
     case 'predict': {
       const evaluated = dataset.splits.map(({ name }) => name).filter((name) => name !== 'train');
-      return { $case: 'predict', value: { splits: options.splits ?? evaluated, generation: generation && specGeneration(generation) } };
+      return {
+        $case: 'predict',
+        value: {
+          splits: options.splits ?? evaluated,
+          generation: generation && specGeneration(generation),
+        },
+      };
     }
   }
 }
@@ -241,7 +280,13 @@ function specPrecision(precision: Trial['precision']): Precision {
   return precision === undefined ? Precision.PRECISION_UNSPECIFIED : PRECISIONS[precision];
 }
 
-function specGeneration({ beams, min_length, max_length, no_repeat_ngram, length_penalty }: GenerationConfig): Generation {
+function specGeneration({
+  beams,
+  min_length,
+  max_length,
+  no_repeat_ngram,
+  length_penalty,
+}: GenerationConfig): Generation {
   return {
     beams,
     minLength: min_length,

@@ -1,6 +1,9 @@
 /** Following a job's events across broken connections and restarts of the trainer. */
 import { status, type ClientReadableStream } from '@grpc/grpc-js';
-import type { TrainerServiceClient, WatchJobResponse } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import type {
+  TrainerServiceClient,
+  WatchJobResponse,
+} from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { asTrainerError, TrainerError } from './errors';
 
 export interface WatchOptions {
@@ -10,21 +13,31 @@ export interface WatchOptions {
   logId?: string;
   /** Ends the watch with the signal's reason. The job goes on. */
   signal?: AbortSignal;
-  /** Ends the watch with DEADLINE_EXCEEDED once the trainer says that the job's loop has not moved for so long. Never, where left out. */
+  /**
+   * Ends the watch with DEADLINE_EXCEEDED once the trainer says that the job's loop has not moved
+   * for so long. Never, where left out.
+   */
   stallAfterSeconds?: number;
-  /** How long a trainer may be out of reach before the watch ends with UNAVAILABLE. 30 where left out. */
+  /**
+   * How long a trainer may be out of reach before the watch ends with UNAVAILABLE. 30 where left
+   * out.
+   */
   patienceSeconds?: number;
 }
 
-/** A trainer sends a sign of life after 5 s without an event; a stream that is silent for so long is dead, whatever TCP thinks. */
+/**
+ * A trainer sends a sign of life after 5 s without an event; a stream that is silent for so long is
+ * dead, whatever TCP thinks.
+ */
 const SILENCE_MS = 20_000;
 const RECONNECT_MS = 200;
 const PATIENCE_SECONDS = 30;
 
 /**
- * Yields a job's events in order, each once, and heartbeats in between. Returns after the event that brings a terminal state or INTERRUPTED.
- * A connection that breaks is made again from the last event. Throws TrainerError; OUT_OF_RANGE means that the log was lost, and that
- * the job is to be watched from the beginning.
+ * Yields a job's events in order, each once, and heartbeats in between. Returns after the event
+ * that brings a terminal state or INTERRUPTED. A connection that breaks is made again from the last
+ * event. Throws TrainerError; OUT_OF_RANGE means that the log was lost, and that the job is to be
+ * watched from the beginning.
  */
 export async function* watchJob(
   client: TrainerServiceClient,
@@ -44,11 +57,17 @@ export async function* watchJob(
         const { payload } = response;
         if (payload?.$case === 'event') {
           if (payload.value.sequence !== cursor + 1) {
-            throw new TrainerError(status.DATA_LOSS, `job ${jobId}: the trainer sent event ${payload.value.sequence} after ${cursor}`);
+            throw new TrainerError(
+              status.DATA_LOSS,
+              `job ${jobId}: the trainer sent event ${payload.value.sequence} after ${cursor}`,
+            );
           }
           cursor = payload.value.sequence;
           logId = payload.value.logId;
-        } else if (payload?.$case === 'heartbeat' && payload.value.secondsSinceWork > (stallAfterSeconds ?? Infinity)) {
+        } else if (
+          payload?.$case === 'heartbeat' &&
+          payload.value.secondsSinceWork > (stallAfterSeconds ?? Infinity)
+        ) {
           const seconds = Math.round(payload.value.secondsSinceWork);
           throw new TrainerError(
             status.DEADLINE_EXCEEDED,
@@ -69,8 +88,14 @@ export async function* watchJob(
   }
 }
 
-/** The responses of one stream. Ends it in every case: leaving a loop over a grpc-js stream does not cancel the call. */
-async function* responses(call: ClientReadableStream<WatchJobResponse>, signal: AbortSignal | undefined): AsyncGenerator<WatchJobResponse> {
+/**
+ * The responses of one stream. Ends it in every case: leaving a loop over a grpc-js stream does not
+ * cancel the call.
+ */
+async function* responses(
+  call: ClientReadableStream<WatchJobResponse>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<WatchJobResponse> {
   // After the loop was left an error has no other listener, and would end the process.
   call.on('error', () => undefined);
   const cancel = () => call.cancel();
@@ -94,7 +119,11 @@ async function* responses(call: ClientReadableStream<WatchJobResponse>, signal: 
       yield next.value;
     }
   } catch (error) {
-    if (silent) throw new TrainerError(status.UNAVAILABLE, `no word from the trainer for ${SILENCE_MS / 1000} s`);
+    if (silent)
+      throw new TrainerError(
+        status.UNAVAILABLE,
+        `no word from the trainer for ${SILENCE_MS / 1000} s`,
+      );
     throw error;
   } finally {
     clearInterval(watchdog);

@@ -1,4 +1,7 @@
-/** One trial on MRPC (Houlsby 64, batch 32, dropout 0) by both trainers' engines, in turn in one run on the same rows with the same threads. */
+/**
+ * One trial on MRPC (Houlsby 64, batch 32, dropout 0) by both trainers' engines, in turn in one run
+ * on the same rows with the same threads.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,11 +34,21 @@ export interface FrameworkSpeeds {
   processor_ratio: number;
 }
 
-export async function frameworksSideBySide(python: string, backbone: string, tfjs: string): Promise<FrameworkSpeeds> {
+export async function frameworksSideBySide(
+  python: string,
+  backbone: string,
+  tfjs: string,
+): Promise<FrameworkSpeeds> {
   const folder = mkdtempSync(join(tmpdir(), 'sa-orch-frameworks-'));
   const dist = join(packageRoot(), 'dist');
   const contenders = {
-    torch: new Contender(join(folder, 'torch'), backbone, python, [join(packageRoot(), 'test/fidelity/trainer_reference.py')], {}),
+    torch: new Contender(
+      join(folder, 'torch'),
+      backbone,
+      python,
+      [join(packageRoot(), 'test/fidelity/trainer_reference.py')],
+      {},
+    ),
     tfjs: new Contender(
       join(folder, 'tfjs'),
       backbone,
@@ -48,13 +61,18 @@ export async function frameworksSideBySide(python: string, backbone: string, tfj
     for (const { dataset } of Object.values(contenders)) {
       mkdirSync(dataset, { recursive: true });
       writeFileSync(join(dataset, 'dataset.json'), '{}');
-      execFileSync(python, [join(packageRoot(), 'trainer/torch/bench/write_rows.py'), backbone, dataset, String(ROWS)], {
-        stdio: 'inherit',
-      });
+      execFileSync(
+        python,
+        [join(packageRoot(), 'trainer/torch/bench/write_rows.py'), backbone, dataset, String(ROWS)],
+        {
+          stdio: 'inherit',
+        },
+      );
     }
     // The first steps load the backbone and warm up; they count for nobody.
     for (const contender of Object.values(contenders)) await contender.warmUp();
-    for (let round = 0; round < ROUNDS; round++) for (const contender of Object.values(contenders)) await contender.train(STEPS_A_ROUND);
+    for (let round = 0; round < ROUNDS; round++)
+      for (const contender of Object.values(contenders)) await contender.train(STEPS_A_ROUND);
     const [torch, tensorflow] = [contenders.torch.speed(), contenders.tfjs.speed()];
     const ratio = (of: keyof Speed): number => Math.round((100 * torch[of]) / tensorflow[of]) / 100;
     return {
@@ -98,7 +116,15 @@ class Contender {
   async train(steps: number): Promise<void> {
     this.steps += steps;
     const [before, processorBefore] = [this.trained(), this.processorTime()];
-    await this.ask({ $case: 'train', value: { untilStep: this.steps, checkpointEverySteps: 0, logEverySteps: 1000, keepCheckpoints: 1 } });
+    await this.ask({
+      $case: 'train',
+      value: {
+        untilStep: this.steps,
+        checkpointEverySteps: 0,
+        logEverySteps: 1000,
+        keepCheckpoints: 1,
+      },
+    });
     this.seconds += this.trained() - before;
     this.processorSeconds += this.processorTime() - processorBefore;
   }
@@ -106,7 +132,10 @@ class Contender {
   speed(): Speed {
     const rows = ROUNDS * STEPS_A_ROUND * BATCH;
     const round = (value: number): number => Math.round(10 * value) / 10;
-    return { rows_per_second: round(rows / this.seconds), rows_per_processor_second: round(rows / this.processorSeconds) };
+    return {
+      rows_per_second: round(rows / this.seconds),
+      rows_per_processor_second: round(rows / this.processorSeconds),
+    };
   }
 
   stop(): void {
@@ -119,7 +148,12 @@ class Contender {
       prune: { pruner: Pruner.PRUNER_NONE, sparsity: 0 },
       train: { batchSize: BATCH, totalSteps: 10_000, dropout: 0, attentionDropout: 0 },
     });
-    const dataset = { name: `datasets/${DIGEST}`, digest: DIGEST, taskKind: TaskKind.TASK_KIND_CLASSIFICATION, numLabels: 2 };
+    const dataset = {
+      name: `datasets/${DIGEST}`,
+      digest: DIGEST,
+      taskKind: TaskKind.TASK_KIND_CLASSIFICATION,
+      numLabels: 2,
+    };
     const spec = {
       backbone: { path: this.backbone, digest: 'b'.repeat(64) },
       dataset,
@@ -129,17 +163,22 @@ class Contender {
     };
     const answer = await this.engine.ask({ root: this.root, spec: JobSpec.toJSON(spec) });
     const { failure, failures } = answer as { failure?: string; failures?: Record<string, string> };
-    if (failure || Object.keys(failures ?? {}).length > 0) throw new Error(failure ?? JSON.stringify(failures));
+    if (failure || Object.keys(failures ?? {}).length > 0)
+      throw new Error(failure ?? JSON.stringify(failures));
   }
 
   /** Seconds of its steps so far, without loading and writing. */
   private trained(): number {
     const path = join(this.root, 'trials/bench/training.json');
-    return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as { seconds: number }).seconds : 0;
+    return existsSync(path)
+      ? (JSON.parse(readFileSync(path, 'utf8')) as { seconds: number }).seconds
+      : 0;
   }
 
   private processorTime(): number {
-    const fields = readFileSync(`/proc/${this.engine.child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+    const fields = readFileSync(`/proc/${this.engine.child.pid}/stat`, 'utf8')
+      .split(') ')[1]!
+      .split(' ');
     return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
   }
 }

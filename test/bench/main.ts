@@ -1,8 +1,9 @@
 /**
- * `npm run bench`: speeds, each beside what it is compared with, in one run. Prints one JSON document. Never part of a test: machines differ.
- * All parts but `watch` and `gpu` need SA_ORCH_DATA, a folder with the files that they read:
- * glue/MRPC, squad, xsum and vocab/roberta-base. SA_ORCH_PYTHON names the interpreter, as
- * everywhere; without it there is an environment of our own.
+ * `npm run bench`: speeds, each beside what it is compared with, in one run. Prints one JSON
+ * document. Never part of a test: machines differ. All parts but `watch` and `gpu` need
+ * SA_ORCH_DATA, a folder with the files that they read: glue/MRPC, squad, xsum and
+ * vocab/roberta-base. SA_ORCH_PYTHON names the interpreter, as everywhere; without it there is an
+ * environment of our own.
  *
  *   npm run bench                     all parts
  *   npm run bench -- trial watch      some of them: trial, squad, generate, frameworks, sweep, watch, gpu
@@ -37,7 +38,9 @@ async function main(): Promise<void> {
   const backbone = async () => (await resolveBackbone('all-MiniLM-L6-v2', { onProgress })).path;
   const tfjs = async () => (await ensureTensorflowEnvironment({ onProgress })).modulePath;
   const answerOf = (args: string[]) =>
-    JSON.parse(execFileSync(python, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })) as unknown;
+    JSON.parse(
+      execFileSync(python, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }),
+    ) as unknown;
   const scripts = join(packageRoot(), 'trainer/torch/bench');
   const sideBySide = (script: string, args: string[]) => answerOf([join(scripts, script), ...args]);
   const parts: Record<Part, () => unknown> = {

@@ -1,4 +1,7 @@
-/** A sweep of 16 trials against 16 processes of the careful loop, two at a time, on the same rows; and what orchestration costs a trial. */
+/**
+ * A sweep of 16 trials against 16 processes of the careful loop, two at a time, on the same rows;
+ * and what orchestration costs a trial.
+ */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,7 +32,10 @@ train: {steps: ${STEPS}, batch_size: 32, dropout: 0}
 export interface SweepTimes {
   trials: number;
   steps: number;
-  /** From the command to the table, services down at the start: server, worker and trainer start in it. */
+  /**
+   * From the command to the table, services down at the start: server, worker and trainer start in
+   * it.
+   */
   sweep_wall_s: number;
   /** The same command's workflow, from its start to its end. */
   workflow_s: number;
@@ -48,7 +54,11 @@ export async function sweepAgainstProcesses(python: string, backbone: string): P
   const place = new Workplace(join(folder, 'place'));
   try {
     writeFileSync(join(folder, 'bench.yaml'), SWEEP);
-    const { status, seconds, stderr } = await place.run(['start', '--sweep', join(folder, 'bench.yaml')]);
+    const { status, seconds, stderr } = await place.run([
+      'start',
+      '--sweep',
+      join(folder, 'bench.yaml'),
+    ]);
     if (status !== 0) throw new Error(`the sweep ended with status ${status}: ${stderr}`);
     const workflow = await workflowSeconds(place);
     const busy = await busySeconds(place);
@@ -98,7 +108,16 @@ async function busySeconds(place: Workplace): Promise<number> {
 
 async function processesSeconds(python: string, backbone: string): Promise<number> {
   const script = join(packageRoot(), 'trainer/torch/bench/careful_process.py');
-  const args = [script, backbone, '--steps', `${STEPS}`, '--threads', '1', '--validation-rows', `${VALIDATION_ROWS}`];
+  const args = [
+    script,
+    backbone,
+    '--steps',
+    `${STEPS}`,
+    '--threads',
+    '1',
+    '--validation-rows',
+    `${VALIDATION_ROWS}`,
+  ];
   const started = Date.now();
   let left = TRIALS;
   const lane = async () => {

@@ -1,4 +1,7 @@
-/** How fast a client drains a job's log of 100,000 events from a torch trainer, over WatchJob and a unix socket. Prints JSON. */
+/**
+ * How fast a client drains a job's log of 100,000 events from a torch trainer, over WatchJob and a
+ * unix socket. Prints JSON.
+ */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { TrainerPlace } from '../support/trainer-process';
@@ -23,14 +26,22 @@ export async function watchEvents(): Promise<WatchEvents> {
   try {
     const script = join(REPOSITORY, 'trainer/torch/bench/fill_event_log.py');
     const env = { ...process.env, PYTHONPATH: PYTHON_PATH };
-    const filled = execFileSync(python, [script, join(place.folder, 'state'), String(EVENTS)], { env, encoding: 'utf8' });
-    const { job_id, events, written_per_s } = JSON.parse(filled) as { job_id: string; events: number; written_per_s: number };
+    const filled = execFileSync(python, [script, join(place.folder, 'state'), String(EVENTS)], {
+      env,
+      encoding: 'utf8',
+    });
+    const { job_id, events, written_per_s } = JSON.parse(filled) as {
+      job_id: string;
+      events: number;
+      written_per_s: number;
+    };
     const { client } = await place.start();
     const watched_per_s: number[] = [];
     for (let run = 0; run < RUNS; run++) {
       const started = performance.now();
       let seen = 0;
-      for await (const { payload } of client.watchJob(job_id)) if (payload?.$case === 'event') seen++;
+      for await (const { payload } of client.watchJob(job_id))
+        if (payload?.$case === 'event') seen++;
       if (seen !== events) throw new Error(`${seen} of ${events} events came`);
       watched_per_s.push(Math.round((seen * 1000) / (performance.now() - started)));
     }

@@ -1,4 +1,7 @@
-/** Every form of adapter and every pruner: which tensors there are, and how many weights a mask keeps. */
+/**
+ * Every form of adapter and every pruner: which tensors there are, and how many weights a mask
+ * keeps.
+ */
 import { join } from 'node:path';
 import {
   AdapterNorm,
@@ -32,7 +35,10 @@ const bottleneck = (site: string, r: number): Shapes => ({
   [`${site}.up.weight`]: [D, r],
   [`${site}.up.bias`]: [D],
 });
-const norm = (site: string): Shapes => ({ [`${site}.norm.weight`]: [D], [`${site}.norm.bias`]: [D] });
+const norm = (site: string): Shapes => ({
+  [`${site}.norm.weight`]: [D],
+  [`${site}.norm.bias`]: [D],
+});
 const lora = (site: string, r: number, from: number, to: number): Shapes => ({
   [`${site}.down.weight`]: [r, from],
   [`${site}.up.weight`]: [to, r],
@@ -40,24 +46,50 @@ const lora = (site: string, r: number, from: number, to: number): Shapes => ({
 const biases = (sizes: Record<string, number>): Shapes =>
   Object.fromEntries(Object.entries(sizes).map(([name, size]) => [`${name}.bias`, [size]]));
 /** But for the key's, which changes nothing. */
-const BACKBONE_BIASES = { query: D, value: D, attention_output: D, ffn_in: F, ffn_out: D, attention_norm: D, ffn_norm: D };
+const BACKBONE_BIASES = {
+  query: D,
+  value: D,
+  attention_output: D,
+  ffn_in: F,
+  ffn_out: D,
+  attention_norm: D,
+  ffn_norm: D,
+};
 const ATTENTION_LORA = { ...lora('query', 3, D, D), ...lora('value', 3, D, D) };
 
-/** Adapters with r = 3 beside attention and 2 beside the feed-forward block; what each layer has of them, and what there is once. */
+/**
+ * Adapters with r = 3 beside attention and 2 beside the feed-forward block; what each layer has of
+ * them, and what there is once.
+ */
 const FORMS: Record<string, { adapter: Partial<Adapter>; layer: Shapes; once?: Shapes }> = {
   sequential: {
-    adapter: { attention: AttentionModule.ATTENTION_MODULE_SEQUENTIAL, ffn: FfnModule.FFN_MODULE_SEQUENTIAL },
-    layer: { ...bottleneck('attention', 3), ...norm('attention'), ...bottleneck('ffn', 2), ...norm('ffn') },
+    adapter: {
+      attention: AttentionModule.ATTENTION_MODULE_SEQUENTIAL,
+      ffn: FfnModule.FFN_MODULE_SEQUENTIAL,
+    },
+    layer: {
+      ...bottleneck('attention', 3),
+      ...norm('attention'),
+      ...bottleneck('ffn', 2),
+      ...norm('ffn'),
+    },
   },
   parallel: {
     adapter: {
-      ...{ attention: AttentionModule.ATTENTION_MODULE_PARALLEL, ffn: FfnModule.FFN_MODULE_PARALLEL },
+      ...{
+        attention: AttentionModule.ATTENTION_MODULE_PARALLEL,
+        ffn: FfnModule.FFN_MODULE_PARALLEL,
+      },
       ...{ norm: AdapterNorm.ADAPTER_NORM_NONE, scale: 4 },
     },
     layer: { ...bottleneck('attention', 3), ...bottleneck('ffn', 2) },
   },
   'after-norm': {
-    adapter: { attention: AttentionModule.ATTENTION_MODULE_NONE, attentionBottleneck: 0, ffn: FfnModule.FFN_MODULE_AFTER_NORM },
+    adapter: {
+      attention: AttentionModule.ATTENTION_MODULE_NONE,
+      attentionBottleneck: 0,
+      ffn: FfnModule.FFN_MODULE_AFTER_NORM,
+    },
     layer: { ...bottleneck('ffn', 2), ...norm('ffn') },
   },
   lora: {
@@ -65,16 +97,29 @@ const FORMS: Record<string, { adapter: Partial<Adapter>; layer: Shapes; once?: S
     layer: { ...ATTENTION_LORA, ...lora('ffn_in', 2, D, F), ...lora('ffn_out', 2, F, D) },
   },
   'lora-parallel': {
-    adapter: { attention: AttentionModule.ATTENTION_MODULE_LORA, ffn: FfnModule.FFN_MODULE_PARALLEL, norm: AdapterNorm.ADAPTER_NORM_AFTER },
+    adapter: {
+      attention: AttentionModule.ATTENTION_MODULE_LORA,
+      ffn: FfnModule.FFN_MODULE_PARALLEL,
+      norm: AdapterNorm.ADAPTER_NORM_AFTER,
+    },
     layer: { ...ATTENTION_LORA, ...bottleneck('ffn', 2), ...norm('ffn') },
   },
   prefix: {
-    adapter: { attention: AttentionModule.ATTENTION_MODULE_PREFIX, ffn: FfnModule.FFN_MODULE_NONE, ffnBottleneck: 0 },
+    adapter: {
+      attention: AttentionModule.ATTENTION_MODULE_PREFIX,
+      ffn: FfnModule.FFN_MODULE_NONE,
+      ffnBottleneck: 0,
+    },
     layer: { 'prefix.key': [3, D], 'prefix.value': [3, D] },
   },
   mam: {
     adapter: {
-      ...{ attention: AttentionModule.ATTENTION_MODULE_PREFIX, prefixHidden: 5, ffn: FfnModule.FFN_MODULE_PARALLEL, scale: 4 },
+      ...{
+        attention: AttentionModule.ATTENTION_MODULE_PREFIX,
+        prefixHidden: 5,
+        ffn: FfnModule.FFN_MODULE_PARALLEL,
+        scale: 4,
+      },
       norm: AdapterNorm.ADAPTER_NORM_NONE,
     },
     layer: bottleneck('ffn', 2),
@@ -91,15 +136,25 @@ const FORMS: Record<string, { adapter: Partial<Adapter>; layer: Shapes; once?: S
     layer: biases(BACKBONE_BIASES),
   },
   prompt: {
-    adapter: { attention: AttentionModule.ATTENTION_MODULE_PROMPT, ffn: FfnModule.FFN_MODULE_PARALLEL },
+    adapter: {
+      attention: AttentionModule.ATTENTION_MODULE_PROMPT,
+      ffn: FfnModule.FFN_MODULE_PARALLEL,
+    },
     layer: { ...bottleneck('ffn', 2), ...norm('ffn') },
     once: { prompt: [3, D] },
   },
   full: {
     adapter: { ...HEAD_ALONE.adapter, unfrozen: Unfrozen.UNFROZEN_ALL },
     layer: {
-      ...Object.fromEntries(['query', 'key', 'value', 'attention_output'].map((name) => [`${name}.weight`, [D, D]])),
-      ...{ 'ffn_in.weight': [F, D], 'ffn_out.weight': [D, F], 'attention_norm.weight': [D], 'ffn_norm.weight': [D] },
+      ...Object.fromEntries(
+        ['query', 'key', 'value', 'attention_output'].map((name) => [`${name}.weight`, [D, D]]),
+      ),
+      ...{
+        'ffn_in.weight': [F, D],
+        'ffn_out.weight': [D, F],
+        'attention_norm.weight': [D],
+        'ffn_norm.weight': [D],
+      },
       ...biases(BACKBONE_BIASES),
     },
     once: {
@@ -113,43 +168,71 @@ const FORMS: Record<string, { adapter: Partial<Adapter>; layer: Shapes; once?: S
 };
 
 function shapesOf({ layer, once = {} }: (typeof FORMS)[string]): Shapes {
-  const layers = Array.from({ length: LAYERS }, (_, i) => Object.entries(layer).map(([name, shape]) => [`layers.${i}.${name}`, shape]));
+  const layers = Array.from({ length: LAYERS }, (_, i) =>
+    Object.entries(layer).map(([name, shape]) => [`layers.${i}.${name}`, shape]),
+  );
   return { ...(Object.fromEntries(layers.flat()) as Shapes), ...once };
 }
 
-const HEAD: Shapes = { 'head.dense.weight': [D, D], 'head.dense.bias': [D], 'head.out.weight': [LABELS, D], 'head.out.bias': [LABELS] };
+const HEAD: Shapes = {
+  'head.dense.weight': [D, D],
+  'head.dense.bias': [D],
+  'head.out.weight': [LABELS, D],
+  'head.out.bias': [LABELS],
+};
 
 const isPrunable = (name: string) => /\.(down|up)\.weight$/.test(name);
 
 function shapesIn(file: string): Shapes {
-  return Object.fromEntries([...readSafetensors(file)].map(([name, { shape }]) => [name, [...shape]]));
+  return Object.fromEntries(
+    [...readSafetensors(file)].map(([name, { shape }]) => [name, [...shape]]),
+  );
 }
 
 describeStartedTrainer('a trainer with every adapter and pruner', (here) => {
   for (const [name, form] of Object.entries(FORMS)) {
     const prunable = Object.entries(shapesOf(form)).filter(([tensor]) => isPrunable(tensor));
-    const prune = prunable.length > 0 ? { pruner: Pruner.PRUNER_MAG } : { pruner: Pruner.PRUNER_NONE, sparsity: 0 };
+    const prune =
+      prunable.length > 0
+        ? { pruner: Pruner.PRUNER_MAG }
+        : { pruner: Pruner.PRUNER_NONE, sparsity: 0 };
     const adapter = { attentionBottleneck: 3, ffnBottleneck: 2, ...form.adapter };
     const each = trial(`form-${name}`, { adapter, prune, train: { totalSteps: 2 } });
     testOf([each], `has exactly the tensors of the contract: ${name}`, async () => {
       await run(here.client, job(here.dataset, [each], PRUNE));
-      expect(shapesIn(join(here.place.root, `trials/${each.trialId}/masks.safetensors`))).toEqual(Object.fromEntries(prunable));
+      expect(shapesIn(join(here.place.root, `trials/${each.trialId}/masks.safetensors`))).toEqual(
+        Object.fromEntries(prunable),
+      );
       await run(here.client, job(here.dataset, [each], train()));
-      const stored = join(here.place.root, `trials/${each.trialId}/adapter/adapter_model.safetensors`);
+      const stored = join(
+        here.place.root,
+        `trials/${each.trialId}/adapter/adapter_model.safetensors`,
+      );
       expect(shapesIn(stored)).toEqual({ ...shapesOf(form), ...HEAD });
       const tensors = readSafetensors(stored);
-      for (const tensor of tensors.keys()) expect(float32Tensor(tensors, tensor).data.every(Number.isFinite)).toBe(true);
+      for (const tensor of tensors.keys())
+        expect(float32Tensor(tensors, tensor).data.every(Number.isFinite)).toBe(true);
     });
   }
 
   const pruners: [string, Partial<Trial['prune']>][] = [
     ['er', { pruner: Pruner.PRUNER_ER }],
     ['grasp', { pruner: Pruner.PRUNER_GRASP }],
-    ['grasp-rounds', { pruner: Pruner.PRUNER_GRASP, rounds: 2, schedule: PruneSchedule.PRUNE_SCHEDULE_LINEAR }],
+    [
+      'grasp-rounds',
+      { pruner: Pruner.PRUNER_GRASP, rounds: 2, schedule: PruneSchedule.PRUNE_SCHEDULE_LINEAR },
+    ],
     ['snip-rounds', { pruner: Pruner.PRUNER_SNIP, rounds: 3 }],
     ['synflow', { pruner: Pruner.PRUNER_SYNFLOW, rounds: 10 }],
     ['inverted', { pruner: Pruner.PRUNER_MAG, control: MaskControl.MASK_CONTROL_INVERTED }],
-    ['shuffled', { pruner: Pruner.PRUNER_SNIP, control: MaskControl.MASK_CONTROL_SHUFFLED, reinitialize: true }],
+    [
+      'shuffled',
+      {
+        pruner: Pruner.PRUNER_SNIP,
+        control: MaskControl.MASK_CONTROL_SHUFFLED,
+        reinitialize: true,
+      },
+    ],
   ];
   for (const [name, prune] of pruners) {
     const trials = ['sequential', 'lora', 'mam'].map((form) => {
@@ -158,14 +241,25 @@ describeStartedTrainer('a trainer with every adapter and pruner', (here) => {
     });
     // Of the forms those that the trainer has, or all, to be skipped with what it lacks.
     const able = trials.filter((each) => lacking([each]).length === 0);
-    testOf(able.length > 0 ? able : trials, `keeps exactly floor((1 − sparsity) · n + 0.5) weights in all: ${name}`, async () => {
-      await run(here.client, job(here.dataset, able, PRUNE));
-      for (const { trialId } of able) {
-        const masks = [...readSafetensors(join(here.place.root, `trials/${trialId}/masks.safetensors`)).values()];
-        const n = masks.reduce((total, { data }) => total + data.length, 0);
-        const kept = masks.reduce((total, { data }) => total + [...data].filter((value) => value === 1).length, 0);
-        expect({ trialId, kept }).toEqual({ trialId, kept: Math.floor((1 - 0.837) * n + 0.5) });
-      }
-    });
+    testOf(
+      able.length > 0 ? able : trials,
+      `keeps exactly floor((1 − sparsity) · n + 0.5) weights in all: ${name}`,
+      async () => {
+        await run(here.client, job(here.dataset, able, PRUNE));
+        for (const { trialId } of able) {
+          const masks = [
+            ...readSafetensors(
+              join(here.place.root, `trials/${trialId}/masks.safetensors`),
+            ).values(),
+          ];
+          const n = masks.reduce((total, { data }) => total + data.length, 0);
+          const kept = masks.reduce(
+            (total, { data }) => total + [...data].filter((value) => value === 1).length,
+            0,
+          );
+          expect({ trialId, kept }).toEqual({ trialId, kept: Math.floor((1 - 0.837) * n + 0.5) });
+        }
+      },
+    );
   }
 });

@@ -19,15 +19,31 @@ describeTrainer('a trainer on TCP', () => {
   });
   afterEach(() => place.remove());
 
-  withOpenssl('(needs openssl) with a client authority serves those who have its certificate, over TLS only', async () => {
-    makeCertificates(place.folder);
-    const files = ['--tls-cert', file('server.pem'), '--tls-key', file('server.key'), '--tls-client-ca', file('ca.pem')];
-    const trainer = await place.start(['--listen', 'localhost:0', ...files]);
-    const ca = file('ca.pem');
-    expect(await codeOf(trainer.listening, { ca, cert: file('client.pem'), key: file('client.key') })).toBe('OK');
-    for (const stranger of [{ ca }, { cert: file('client.pem'), key: file('client.key') }, undefined])
-      expect(await codeOf(trainer.listening, stranger)).toBe('UNAVAILABLE');
-  });
+  withOpenssl(
+    '(needs openssl) with a client authority serves those who have its certificate, over TLS only',
+    async () => {
+      makeCertificates(place.folder);
+      const files = [
+        '--tls-cert',
+        file('server.pem'),
+        '--tls-key',
+        file('server.key'),
+        '--tls-client-ca',
+        file('ca.pem'),
+      ];
+      const trainer = await place.start(['--listen', 'localhost:0', ...files]);
+      const ca = file('ca.pem');
+      expect(
+        await codeOf(trainer.listening, { ca, cert: file('client.pem'), key: file('client.key') }),
+      ).toBe('OK');
+      for (const stranger of [
+        { ca },
+        { cert: file('client.pem'), key: file('client.key') },
+        undefined,
+      ])
+        expect(await codeOf(trainer.listening, stranger)).toBe('UNAVAILABLE');
+    },
+  );
 
   test('serves without TLS where it is told to', async () => {
     const { listening } = await place.start(['--listen', '127.0.0.1:0', '--insecure']);
@@ -36,7 +52,11 @@ describeTrainer('a trainer on TCP', () => {
 
   test.each([
     ['without TLS and without being told to', () => [], /--insecure/],
-    ['with a certificate that is not there', () => ['--tls-cert', file('no.pem'), '--tls-key', file('no.key')], /no\.(pem|key)/],
+    [
+      'with a certificate that is not there',
+      () => ['--tls-cert', file('no.pem'), '--tls-key', file('no.key')],
+      /no\.(pem|key)/,
+    ],
   ])('%s is refused with status 2', async (_, options, says) => {
     const refused = await refusedTrainer(place, ['--listen', '127.0.0.1:0', ...options()]);
     expect(refused).toEqual({ status: 2, stderr: expect.stringMatching(says) as string });
@@ -70,13 +90,36 @@ async function codeOf(address: string, tls: TlsFiles | undefined): Promise<strin
 
 /** An authority, and certificates of it for a server on localhost and for a client. */
 function makeCertificates(folder: string): void {
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
+  const openssl = (...args: string[]) =>
+    execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=test authority');
+  openssl(
+    'req',
+    '-x509',
+    ...key,
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.pem',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=test authority',
+  );
   writeFileSync(join(folder, 'names.ext'), 'subjectAltName=DNS:localhost');
   for (const name of ['server', 'client']) {
     openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-    const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'names.ext'];
+    const signing = [
+      '-CA',
+      'ca.pem',
+      '-CAkey',
+      'ca.key',
+      '-CAcreateserial',
+      '-days',
+      '2',
+      '-extfile',
+      'names.ext',
+    ];
     openssl('x509', '-req', '-in', `${name}.csr`, '-out', `${name}.pem`, ...signing);
   }
 }

@@ -14,13 +14,27 @@ import {
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { specDigest } from '../../orchestrator/trainer-client/spec';
 import { testOf } from '../support/abilities';
-import { anyTrial, job, PREDICT, predict, PRUNE, refusal, submit, train, trial } from '../support/jobs';
+import {
+  anyTrial,
+  job,
+  PREDICT,
+  predict,
+  PRUNE,
+  refusal,
+  submit,
+  train,
+  trial,
+} from '../support/jobs';
 import { healthOf, reflectedServices, unary } from '../support/standard-services';
 import { describeStartedTrainer } from '../support/started-trainer';
 
 const SERVICE = 'sparse_adapter.trainer.v1.TrainerService';
 
-const elsewhere = (dataset: Dataset): Dataset => ({ ...dataset, name: `datasets/${'e'.repeat(32)}`, digest: 'e'.repeat(32) });
+const elsewhere = (dataset: Dataset): Dataset => ({
+  ...dataset,
+  name: `datasets/${'e'.repeat(32)}`,
+  digest: 'e'.repeat(32),
+});
 
 describeStartedTrainer('a trainer that was started', (here) => {
   test('tells what it can do', async () => {
@@ -55,12 +69,18 @@ describeStartedTrainer('a trainer that was started', (here) => {
   });
 
   test('lists its services by reflection', async () => {
-    expect(await reflectedServices(here.place.address)).toEqual(expect.arrayContaining([SERVICE, 'grpc.health.v1.Health']));
+    expect(await reflectedServices(here.place.address)).toEqual(
+      expect.arrayContaining([SERVICE, 'grpc.health.v1.Health']),
+    );
   });
 
   test('implements ArtifactService, or answers UNIMPLEMENTED and says so', async () => {
     const { artifactService } = await here.client.getCapabilities();
-    const answer = unary(here.place.address, '/sparse_adapter.trainer.v1.ArtifactService/FindMissing', Buffer.alloc(0));
+    const answer = unary(
+      here.place.address,
+      '/sparse_adapter.trainer.v1.ArtifactService/FindMissing',
+      Buffer.alloc(0),
+    );
     if (artifactService) await expect(answer).resolves.toHaveLength(0);
     else await expect(answer).rejects.toMatchObject({ code: status.UNIMPLEMENTED });
   });
@@ -83,7 +103,10 @@ describeStartedTrainer('a trainer that was started', (here) => {
       ...good(),
       trials: [trial('t0'), trial('t1'), trial('t2', changes)],
     });
-    const named = (name: string): JobSpec => ({ ...good(), trials: [{ ...trial('t0'), trialId: name }] });
+    const named = (name: string): JobSpec => ({
+      ...good(),
+      trials: [{ ...trial('t0'), trialId: name }],
+    });
 
     async function expectUnmet(field: string, spec: JobSpec): Promise<void> {
       const error = await refusal(submit(here.client, spec));
@@ -94,29 +117,77 @@ describeStartedTrainer('a trainer that was started', (here) => {
 
     test.each<[string, string, () => JobSpec]>([
       ['spec.trials[2].prune.sparsity', 'above 1', () => withTrial({ prune: { sparsity: 1.2 } })],
-      ['spec.trials[2].prune.sparsity', 'of exactly 1', () => withTrial({ prune: { sparsity: 1 } })],
-      ['spec.trials[2].prune.sparsity', 'that is NaN', () => withTrial({ prune: { sparsity: NaN } })],
+      [
+        'spec.trials[2].prune.sparsity',
+        'of exactly 1',
+        () => withTrial({ prune: { sparsity: 1 } }),
+      ],
+      [
+        'spec.trials[2].prune.sparsity',
+        'that is NaN',
+        () => withTrial({ prune: { sparsity: NaN } }),
+      ],
       ['spec.trials[2].prune.pruner', 'not set', () => withTrial({ prune: { pruner: 0 } })],
       ['spec.trials[2].prune.scoring_rows', 'of 0', () => withTrial({ prune: { scoringRows: 0 } })],
-      ['spec.trials[2].adapter.ffn_bottleneck', 'of 0', () => withTrial({ adapter: { ffnBottleneck: 0 } })],
+      [
+        'spec.trials[2].adapter.ffn_bottleneck',
+        'of 0',
+        () => withTrial({ adapter: { ffnBottleneck: 0 } }),
+      ],
       ['spec.trials[2].adapter.scale', 'below 0', () => withTrial({ adapter: { scale: -1 } })],
-      ['spec.trials[2].adapter.activation', 'that nobody knows', () => withTrial({ adapter: { activation: 99 as Activation } })],
+      [
+        'spec.trials[2].adapter.activation',
+        'that nobody knows',
+        () => withTrial({ adapter: { activation: 99 as Activation } }),
+      ],
       ['spec.trials[2].train.batch_size', 'of 0', () => withTrial({ train: { batchSize: 0 } })],
-      ['spec.trials[2].train.learning_rate', 'that is infinite', () => withTrial({ train: { learningRate: Infinity } })],
+      [
+        'spec.trials[2].train.learning_rate',
+        'that is infinite',
+        () => withTrial({ train: { learningRate: Infinity } }),
+      ],
       ['spec.trials[2].train.dropout', 'of 1', () => withTrial({ train: { dropout: 1 } })],
       ['spec.precision', 'that nobody knows', () => ({ ...good(), precision: 99 as Precision })],
       ['spec.trials', 'without a trial', () => ({ ...good(), trials: [] })],
-      ['spec.trials[1].trial_id', 'that is taken', () => ({ ...good(), trials: [trial('same'), trial('same')] })],
+      [
+        'spec.trials[1].trial_id',
+        'that is taken',
+        () => ({ ...good(), trials: [trial('same'), trial('same')] }),
+      ],
       ['spec.trials[0].trial_id', 'that leaves its folder', () => named('../x')],
       ['spec.trials[0].trial_id', 'that is absolute', () => named('/x')],
       ['spec.trials[0].trial_id', 'with a slash', () => named('a/b')],
       ['spec.trials[0].trial_id', 'that is empty', () => named('')],
-      ['spec.dataset.name', 'that leaves the root', () => ({ ...good(), dataset: { ...here.dataset, name: '../x' } })],
-      ['spec.dataset.name', 'that is absolute', () => ({ ...good(), dataset: { ...here.dataset, name: '/etc' } })],
-      ['spec.dataset.num_labels', 'of 0', () => ({ ...good(), dataset: { ...here.dataset, numLabels: 0 } })],
-      ['spec.backbone.path', 'that is relative', () => ({ ...good(), backbone: { path: '../x', digest: 'b'.repeat(64) } })],
-      ['spec.predict.splits[0]', 'that leaves its folder', () => ({ ...good(), work: predict(['../validation']) })],
-      ['spec.train.keep_checkpoints', 'of 0', () => ({ ...good(), work: train({ keepCheckpoints: 0 }) })],
+      [
+        'spec.dataset.name',
+        'that leaves the root',
+        () => ({ ...good(), dataset: { ...here.dataset, name: '../x' } }),
+      ],
+      [
+        'spec.dataset.name',
+        'that is absolute',
+        () => ({ ...good(), dataset: { ...here.dataset, name: '/etc' } }),
+      ],
+      [
+        'spec.dataset.num_labels',
+        'of 0',
+        () => ({ ...good(), dataset: { ...here.dataset, numLabels: 0 } }),
+      ],
+      [
+        'spec.backbone.path',
+        'that is relative',
+        () => ({ ...good(), backbone: { path: '../x', digest: 'b'.repeat(64) } }),
+      ],
+      [
+        'spec.predict.splits[0]',
+        'that leaves its folder',
+        () => ({ ...good(), work: predict(['../validation']) }),
+      ],
+      [
+        'spec.train.keep_checkpoints',
+        'of 0',
+        () => ({ ...good(), work: train({ keepCheckpoints: 0 }) }),
+      ],
     ])('%s %s', async (field, _, spec) => {
       // The digest stands for nothing here: NaN has no canonical form.
       const error = await refusal(here.client.submitJob('refused', 'a'.repeat(64), spec()));
@@ -132,30 +203,46 @@ describeStartedTrainer('a trainer that was started', (here) => {
         'of a folder that is not there',
         () => ({ ...plain(), backbone: { path: '/no/such', digest: 'b'.repeat(64) } }),
       ],
-      ['spec.dataset.name', 'of a data set that is not there', () => ({ ...plain(), dataset: elsewhere(here.dataset) })],
+      [
+        'spec.dataset.name',
+        'of a data set that is not there',
+        () => ({ ...plain(), dataset: elsewhere(here.dataset) }),
+      ],
       ['spec.trials[0]', 'that was never pruned, to train', () => plain(train())],
       ['spec.trials[0]', 'that was never trained, to predict', () => plain(PREDICT)],
     ])('%s %s', (field, _, spec) => expectUnmet(field, spec()));
 
-    testOf([trial('t0')], 'spec.trials[2].adapter.ffn_bottleneck wider than the backbone bears', () =>
-      expectUnmet('spec.trials[2].adapter.ffn_bottleneck', withTrial({ adapter: { ffnBottleneck: 1_000_000 } })),
+    testOf(
+      [trial('t0')],
+      'spec.trials[2].adapter.ffn_bottleneck wider than the backbone bears',
+      () =>
+        expectUnmet(
+          'spec.trials[2].adapter.ffn_bottleneck',
+          withTrial({ adapter: { ffnBottleneck: 1_000_000 } }),
+        ),
     );
 
     test('spec.precision that is not among its capabilities, with those that are', async () => {
       const { precisions } = await here.client.getCapabilities();
-      for (const precision of [Precision.PRECISION_TF32, Precision.PRECISION_BF16].filter((each) => !precisions.includes(each))) {
+      for (const precision of [Precision.PRECISION_TF32, Precision.PRECISION_BF16].filter(
+        (each) => !precisions.includes(each),
+      )) {
         const spec = { ...plain(), precision };
         await expectUnmet('spec.precision', spec);
         const { fieldViolations } = await refusal(submit(here.client, spec));
-        expect(fieldViolations[0]!.description).toContain(precisions.map((each) => Precision[each]).join(', '));
+        expect(fieldViolations[0]!.description).toContain(
+          precisions.map((each) => Precision[each]).join(', '),
+        );
       }
     });
 
     test.each(['../x', '/x', 'a/b', 'A', '', 'x'.repeat(129)])('job_id of %j', async (id) => {
       const spec = good();
-      expect((await refusal(here.client.submitJob(id, specDigest(spec), spec))).fieldViolations.map(({ field }) => field)).toEqual([
-        'job_id',
-      ]);
+      expect(
+        (await refusal(here.client.submitJob(id, specDigest(spec), spec))).fieldViolations.map(
+          ({ field }) => field,
+        ),
+      ).toEqual(['job_id']);
     });
 
     test('a request with a number that JavaScript cannot hold, never as a fault of its own', async () => {
@@ -165,13 +252,19 @@ describeStartedTrainer('a trainer that was started', (here) => {
         .finish();
       const spec = new BinaryWriter().uint32(0x1a).bytes(seed).finish();
       const request = Buffer.from(new BinaryWriter().uint32(0x1a).bytes(spec).finish());
-      await expect(unary(here.place.address, `/${SERVICE}/SubmitJob`, request)).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
+      await expect(
+        unary(here.place.address, `/${SERVICE}/SubmitJob`, request),
+      ).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
     });
 
     test('at most 20 fields, the last one "and N more"', async () => {
       const { maxCohort } = await here.client.getCapabilities();
-      const trials = Array.from({ length: Math.max(30, maxCohort) }, (_, index) => trial(`t${index}`, { prune: { sparsity: 2 } }));
-      const { fieldViolations } = await refusal(here.client.submitJob('refused', 'a'.repeat(64), { ...good(), trials }));
+      const trials = Array.from({ length: Math.max(30, maxCohort) }, (_, index) =>
+        trial(`t${index}`, { prune: { sparsity: 2 } }),
+      );
+      const { fieldViolations } = await refusal(
+        here.client.submitJob('refused', 'a'.repeat(64), { ...good(), trials }),
+      );
       expect(fieldViolations).toHaveLength(20);
       expect(fieldViolations[19]!.description).toBe(`and ${trials.length - 19} more`);
     });

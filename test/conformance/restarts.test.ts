@@ -26,7 +26,8 @@ const LONG = anyTrial('long', { train: { totalSteps: 90 } });
 /** Hours of work: only to be stopped. */
 const ENDLESS = anyTrial('endless', { train: { totalSteps: 1_000_000 } });
 
-const adapterDigest = (place: TrainerPlace) => artifactOnDisk(place.root, 'trials/long/adapter').digest;
+const adapterDigest = (place: TrainerPlace) =>
+  artifactOnDisk(place.root, 'trials/long/adapter').digest;
 
 describeTrainer('a trainer that is stopped or killed', () => {
   const places: TrainerPlace[] = [];
@@ -67,9 +68,18 @@ describeTrainer('a trainer that is stopped or killed', () => {
     const whole = await events(second.client, id);
     expectGapless(whole);
     expect(whole.slice(0, seen.length)).toEqual(seen);
-    expect(states(whole)).toEqual(['QUEUED', 'RUNNING', 'INTERRUPTED', 'QUEUED', 'RUNNING', 'SUCCEEDED']);
+    expect(states(whole)).toEqual([
+      'QUEUED',
+      'RUNNING',
+      'INTERRUPTED',
+      'QUEUED',
+      'RUNNING',
+      'SUCCEEDED',
+    ]);
     expect((await second.client.getJob(id)).runs).toBe(2);
-    const resumedFrom = whole.slice(seen.length).flatMap(({ kind }) => (kind?.$case === 'checkpointWritten' ? [kind.value.step] : []));
+    const resumedFrom = whole
+      .slice(seen.length)
+      .flatMap(({ kind }) => (kind?.$case === 'checkpointWritten' ? [kind.value.step] : []));
     expect(resumedFrom[0]).toBeGreaterThan(30);
     expect(adapterDigest(place)).toBe(expected);
   });
@@ -99,7 +109,11 @@ describeTrainer('a trainer that is stopped or killed', () => {
     const first = await place.start();
     await run(first.client, job(dataset, [LONG], PRUNE));
     const spec = job(dataset, [LONG], train({ checkpointEverySteps: 0 }));
-    await events(first.client, await submit(first.client, spec), ({ kind }) => kind?.$case === 'metrics');
+    await events(
+      first.client,
+      await submit(first.client, spec),
+      ({ kind }) => kind?.$case === 'metrics',
+    );
     expect(await first.stop()).toBe(0);
 
     const second = await place.start();
@@ -140,9 +154,13 @@ describeTrainer('a trainer that is stopped or killed', () => {
         await client.cancelJob(id, CancelMode.CANCEL_MODE_ABORT);
         expect(states(await events(client, id)).at(-1)).toBe('CANCELLED');
         // No effect on a job that has ended.
-        expect((await client.cancelJob(id, CancelMode.CANCEL_MODE_CHECKPOINT)).state).toBe(JobState.JOB_STATE_CANCELLED);
+        expect((await client.cancelJob(id, CancelMode.CANCEL_MODE_CHECKPOINT)).state).toBe(
+          JobState.JOB_STATE_CANCELLED,
+        );
       }
-      expect((await client.submitJob(running, specDigest(spec), spec)).job.state).toBe(JobState.JOB_STATE_CANCELLED);
+      expect((await client.submitJob(running, specDigest(spec), spec)).job.state).toBe(
+        JobState.JOB_STATE_CANCELLED,
+      );
     });
 
     test('answers a full queue with a time to try again, and signs of life to those who wait', async () => {
@@ -155,8 +173,15 @@ describeTrainer('a trainer that is stopped or killed', () => {
       await submit(client, spec, 2);
       const last = await submit(client, spec, 3);
       expect((await client.getJob(last)).queuePosition).toBeGreaterThan(0);
-      await expect(submit(client, spec, 4)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', queueFull: true, retryable: true });
-      await expect(submit(client, spec, 4)).rejects.toHaveProperty('retryAfterMs', expect.any(Number));
+      await expect(submit(client, spec, 4)).rejects.toMatchObject({
+        code: 'RESOURCE_EXHAUSTED',
+        queueFull: true,
+        retryable: true,
+      });
+      await expect(submit(client, spec, 4)).rejects.toHaveProperty(
+        'retryAfterMs',
+        expect.any(Number),
+      );
       for await (const { payload } of client.watchJob(last)) {
         if (payload?.$case !== 'heartbeat') continue;
         expect(payload.value).toMatchObject({ state: JobState.JOB_STATE_QUEUED, lastSequence: 1 });

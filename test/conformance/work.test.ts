@@ -3,11 +3,29 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Event } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { FailureReason, JobState } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { Precision, PruneScope, Pruner, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import {
+  Precision,
+  PruneScope,
+  Pruner,
+  type Trial,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { float32Tensor, readSafetensors } from '../../orchestrator/data/safetensors';
 import { jobId, specDigest } from '../../orchestrator/trainer-client/spec';
 import { lacking, testOf } from '../support/abilities';
-import { anyTrial, artifactOnDisk, events, job, PREDICT, PRUNE, results, run, states, submit, train, trial } from '../support/jobs';
+import {
+  anyTrial,
+  artifactOnDisk,
+  events,
+  job,
+  PREDICT,
+  PRUNE,
+  results,
+  run,
+  states,
+  submit,
+  train,
+  trial,
+} from '../support/jobs';
 import { describeStartedTrainer } from '../support/started-trainer';
 import { VALIDATION_ROWS, writeTinyDataset } from '../support/tiny-dataset';
 import { TrainerPlace } from '../support/trainer-process';
@@ -16,11 +34,17 @@ const LAYERS = 6;
 const HIDDEN = 384;
 
 /** Prunable weights of a houlsby adapter on the small backbone. */
-const prunable = ({ adapter }: Trial) => LAYERS * 2 * HIDDEN * (adapter!.attentionBottleneck + adapter!.ffnBottleneck);
+const prunable = ({ adapter }: Trial) =>
+  LAYERS * 2 * HIDDEN * (adapter!.attentionBottleneck + adapter!.ffnBottleneck);
 
 function countOnes(root: string, trialId: string): Map<string, { kept: number; of: number }> {
   const masks = readSafetensors(join(root, `trials/${trialId}/masks.safetensors`));
-  return new Map([...masks].map(([name, { data }]) => [name, { kept: [...data].filter((value) => value === 1).length, of: data.length }]));
+  return new Map(
+    [...masks].map(([name, { data }]) => [
+      name,
+      { kept: [...data].filter((value) => value === 1).length, of: data.length },
+    ]),
+  );
 }
 
 describeStartedTrainer('a trainer at work', (here) => {
@@ -35,11 +59,17 @@ describeStartedTrainer('a trainer at work', (here) => {
         train: short,
       }),
     ];
-    const pair = lacking(pruned).length === 0 ? pruned : [anyTrial('pair-a'), anyTrial('pair-b', { seed: 2, train: short })];
+    const pair =
+      lacking(pruned).length === 0
+        ? pruned
+        : [anyTrial('pair-a'), anyTrial('pair-b', { seed: 2, train: short })];
     let trained: Event[];
     beforeAll(async () => {
       await run(here.client, job(here.dataset, pair, PRUNE));
-      trained = await events(here.client, await submit(here.client, job(here.dataset, pair, train())));
+      trained = await events(
+        here.client,
+        await submit(here.client, job(here.dataset, pair, train())),
+      );
       await run(here.client, job(here.dataset, pair, PREDICT));
     });
 
@@ -48,17 +78,25 @@ describeStartedTrainer('a trainer at work', (here) => {
         const n = prunable(each);
         const masks = [...countOnes(here.place.root, each.trialId).values()];
         expect(masks.reduce((sum, { of }) => sum + of, 0)).toBe(n);
-        expect(masks.reduce((sum, { kept }) => sum + kept, 0)).toBe(Math.floor((1 - each.prune!.sparsity) * n + 0.5));
+        expect(masks.reduce((sum, { kept }) => sum + kept, 0)).toBe(
+          Math.floor((1 - each.prune!.sparsity) * n + 0.5),
+        );
       }
     });
 
     test('tells states, steps, metrics and one result a trial', () => {
       expect(states(trained)).toEqual(['QUEUED', 'RUNNING', 'SUCCEEDED']);
       expect(trained.some(({ kind }) => kind?.$case === 'progress')).toBe(true);
-      const metrics = trained.flatMap(({ kind }) => (kind?.$case === 'metrics' ? kind.value.metrics : []));
-      const logged = metrics.filter(({ name, trialId }) => name === 'loss' && trialId === 'pair-a').map(({ step }) => step);
+      const metrics = trained.flatMap(({ kind }) =>
+        kind?.$case === 'metrics' ? kind.value.metrics : [],
+      );
+      const logged = metrics
+        .filter(({ name, trialId }) => name === 'loss' && trialId === 'pair-a')
+        .map(({ step }) => step);
       expect(logged).toEqual([5, 10, 15, 20]);
-      expect(new Set(metrics.map(({ name }) => name))).toEqual(new Set(['loss', 'learning_rate', 'grad_norm']));
+      expect(new Set(metrics.map(({ name }) => name))).toEqual(
+        new Set(['loss', 'learning_rate', 'grad_norm']),
+      );
       expect([...results(trained).keys()].sort()).toEqual(['pair-a', 'pair-b']);
       expect(results(trained).get('pair-b')!.values).toMatchObject({ steps: 13 });
     });
@@ -66,23 +104,37 @@ describeStartedTrainer('a trainer at work', (here) => {
     test('describes each artifact as it is on disk', () => {
       const described = [...results(trained).values()].flatMap(({ artifacts }) => artifacts);
       expect(described.length).toBeGreaterThan(0);
-      for (const artifact of described) expect(artifactOnDisk(here.place.root, artifact.name)).toEqual(artifact);
-      const adapter = readSafetensors(join(here.place.root, 'trials/pair-a/adapter/adapter_model.safetensors'));
+      for (const artifact of described)
+        expect(artifactOnDisk(here.place.root, artifact.name)).toEqual(artifact);
+      const adapter = readSafetensors(
+        join(here.place.root, 'trials/pair-a/adapter/adapter_model.safetensors'),
+      );
       const modules = pair === pruned ? ['layers.0.attention.down.weight'] : [];
-      expect([...adapter.keys()]).toEqual(expect.arrayContaining([...modules, 'head.dense.weight', 'head.out.bias']));
+      expect([...adapter.keys()]).toEqual(
+        expect.arrayContaining([...modules, 'head.dense.weight', 'head.out.bias']),
+      );
     });
 
     testOf(pruned, 'leaves masked weights exactly 0', () => {
-      const adapter = readSafetensors(join(here.place.root, 'trials/pair-a/adapter/adapter_model.safetensors'));
-      for (const [name, mask] of readSafetensors(join(here.place.root, 'trials/pair-a/masks.safetensors'))) {
+      const adapter = readSafetensors(
+        join(here.place.root, 'trials/pair-a/adapter/adapter_model.safetensors'),
+      );
+      for (const [name, mask] of readSafetensors(
+        join(here.place.root, 'trials/pair-a/masks.safetensors'),
+      )) {
         const weight = float32Tensor(adapter, name);
         expect(weight.shape).toEqual(mask.shape);
-        expect(weight.data.every((value, index) => mask.data[index] === 1 || value === 0)).toBe(true);
+        expect(weight.data.every((value, index) => mask.data[index] === 1 || value === 0)).toBe(
+          true,
+        );
       }
     });
 
     test('predicts a finite logit a row and label', () => {
-      const logits = float32Tensor(readSafetensors(join(here.place.root, 'trials/pair-b/predictions.validation.safetensors')), 'logits');
+      const logits = float32Tensor(
+        readSafetensors(join(here.place.root, 'trials/pair-b/predictions.validation.safetensors')),
+        'logits',
+      );
       expect(logits.shape).toEqual([VALIDATION_ROWS, 2]);
       expect(logits.data.every(Number.isFinite)).toBe(true);
     });
@@ -97,11 +149,21 @@ describeStartedTrainer('a trainer at work', (here) => {
           await run(client, job(here.dataset, [each], PRUNE));
           await run(client, job(here.dataset, [each], train()));
           const name = `trials/${each.trialId}/adapter/adapter_model.safetensors`;
-          const [together, lone] = [readSafetensors(join(here.place.root, name)), readSafetensors(join(alone.root, name))];
+          const [together, lone] = [
+            readSafetensors(join(here.place.root, name)),
+            readSafetensors(join(alone.root, name)),
+          ];
           for (const key of together.keys()) {
             const [a, b] = [float32Tensor(together, key).data, float32Tensor(lone, key).data];
-            const apart = a.reduce((most, value, index) => Math.max(most, Math.abs(value - b[index]!)), 0);
-            expect({ trial: each.trialId, key, apart: apart <= (exact ? 0 : 1e-3) ? 'no' : apart }).toEqual({
+            const apart = a.reduce(
+              (most, value, index) => Math.max(most, Math.abs(value - b[index]!)),
+              0,
+            );
+            expect({
+              trial: each.trialId,
+              key,
+              apart: apart <= (exact ? 0 : 1e-3) ? 'no' : apart,
+            }).toEqual({
               trial: each.trialId,
               key,
               apart: 'no',
@@ -128,17 +190,25 @@ describeStartedTrainer('a trainer at work', (here) => {
     test('refuses a cursor past the end or of another log with OUT_OF_RANGE', async () => {
       const id = jobId(specDigest(job(here.dataset, pair, train())), 1);
       const { logId } = trained[0]!;
-      const watch = (options: { afterSequence: number; logId: string }) => here.client.watchJob(id, options).next();
-      await expect(watch({ afterSequence: trained.length + 1, logId })).rejects.toMatchObject({ code: 'OUT_OF_RANGE' });
-      await expect(watch({ afterSequence: 1, logId: 'another' })).rejects.toMatchObject({ code: 'OUT_OF_RANGE' });
-      await expect(watch({ afterSequence: 1, logId: '' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      const watch = (options: { afterSequence: number; logId: string }) =>
+        here.client.watchJob(id, options).next();
+      await expect(watch({ afterSequence: trained.length + 1, logId })).rejects.toMatchObject({
+        code: 'OUT_OF_RANGE',
+      });
+      await expect(watch({ afterSequence: 1, logId: 'another' })).rejects.toMatchObject({
+        code: 'OUT_OF_RANGE',
+      });
+      await expect(watch({ afterSequence: 1, logId: '' })).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
     });
   });
 
   const local = trial('local', { prune: { scope: PruneScope.PRUNE_SCOPE_LOCAL, sparsity: 0.7 } });
   testOf([local], 'keeps the same share of every matrix where the scope is local', async () => {
     await run(here.client, job(here.dataset, [local], PRUNE));
-    for (const { kept, of } of countOnes(here.place.root, 'local').values()) expect(kept).toBe(Math.floor(0.3 * of + 0.5));
+    for (const { kept, of } of countOnes(here.place.root, 'local').values())
+      expect(kept).toBe(Math.floor(0.3 * of + 0.5));
   });
 
   test('submits twice as one job, and refuses another specification under the same id', async () => {
@@ -148,17 +218,24 @@ describeStartedTrainer('a trainer at work', (here) => {
     const second = await here.client.submitJob('twice', digest, spec);
     expect([first.created, second.created]).toEqual([true, false]);
     expect(second.job.logId).toBe(first.job.logId);
-    await expect(here.client.submitJob('twice', 'f'.repeat(64), spec)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    await expect(here.client.submitJob('twice', 'f'.repeat(64), spec)).rejects.toMatchObject({
+      code: 'ALREADY_EXISTS',
+    });
     await events(here.client, 'twice');
     const ended = await here.client.submitJob('twice', digest, spec);
     expect(ended.job).toMatchObject({ state: JobState.JOB_STATE_SUCCEEDED, runs: 1 });
   });
 
   test('fails one trial that diverges, with its reason, and not its neighbour', async () => {
-    const pair = [anyTrial('calm'), anyTrial('wild', { train: { learningRate: 1e30, maxGradNorm: 0, warmup: 0 } })];
+    const pair = [
+      anyTrial('calm'),
+      anyTrial('wild', { train: { learningRate: 1e30, maxGradNorm: 0, warmup: 0 } }),
+    ];
     await run(here.client, job(here.dataset, pair, PRUNE));
     const found = await run(here.client, job(here.dataset, pair, train()));
-    expect(found.get('wild')!.failure).toMatchObject({ reason: FailureReason.FAILURE_REASON_NON_FINITE });
+    expect(found.get('wild')!.failure).toMatchObject({
+      reason: FailureReason.FAILURE_REASON_NON_FINITE,
+    });
     expect(found.get('calm')!.failure).toBeUndefined();
     expect(existsSync(join(here.place.root, 'trials/wild/adapter'))).toBe(false);
   });
@@ -171,25 +248,41 @@ describeStartedTrainer('a trainer at work', (here) => {
     await run(here.client, job(here.dataset, [rungs], train({ untilStep: 7 })));
     expect(readdirSync(join(here.place.root, 'trials/rungs/checkpoints'))).toContain('step-7');
     await run(here.client, job(here.dataset, [rungs], train()));
-    const digest = (id: string) => artifactOnDisk(here.place.root, `trials/${id}/adapter/adapter_model.safetensors`).digest;
+    const digest = (id: string) =>
+      artifactOnDisk(here.place.root, `trials/${id}/adapter/adapter_model.safetensors`).digest;
     expect(digest('rungs')).toBe(digest('whole'));
   });
 
   test('computes in float32 whether a job says so or not: the same bytes, made from the same', async () => {
     const name = (trialId: string, file: string): string => `trials/${trialId}/${file}`;
-    const files = ['masks.safetensors', 'adapter/adapter_model.safetensors', 'predictions.validation.safetensors'];
-    const [unsaid, said] = [anyTrial('unsaid', { train: { totalSteps: 4 } }), anyTrial('said', { train: { totalSteps: 4 } })];
+    const files = [
+      'masks.safetensors',
+      'adapter/adapter_model.safetensors',
+      'predictions.validation.safetensors',
+    ];
+    const [unsaid, said] = [
+      anyTrial('unsaid', { train: { totalSteps: 4 } }),
+      anyTrial('said', { train: { totalSteps: 4 } }),
+    ];
     for (const work of [PRUNE, train(), PREDICT]) {
       await run(here.client, job(here.dataset, [unsaid], work));
-      await run(here.client, { ...job(here.dataset, [said], work), precision: Precision.PRECISION_FLOAT32 });
+      await run(here.client, {
+        ...job(here.dataset, [said], work),
+        precision: Precision.PRECISION_FLOAT32,
+      });
     }
-    const digests = (trialId: string) => files.map((file) => artifactOnDisk(here.place.root, name(trialId, file)).digest);
+    const digests = (trialId: string) =>
+      files.map((file) => artifactOnDisk(here.place.root, name(trialId, file)).digest);
     expect(digests('said')).toEqual(digests('unsaid'));
     // The source is the same too: what is on disk is done.
-    const written = () => files.map((file) => statSync(join(here.place.root, name('unsaid', file))).mtimeMs);
+    const written = () =>
+      files.map((file) => statSync(join(here.place.root, name('unsaid', file))).mtimeMs);
     const before = written();
     for (const work of [PRUNE, train(), PREDICT]) {
-      await run(here.client, { ...job(here.dataset, [unsaid], work), precision: Precision.PRECISION_FLOAT32 });
+      await run(here.client, {
+        ...job(here.dataset, [unsaid], work),
+        precision: Precision.PRECISION_FLOAT32,
+      });
     }
     expect(written()).toEqual(before);
   });

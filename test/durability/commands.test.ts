@@ -28,7 +28,10 @@ describe('a wrong request', () => {
   afterAll(() => rmSync(place.folder, { recursive: true, force: true }));
 
   test('in a sweep file ends with status 2, names every field with its line and what is allowed, and starts nothing', async () => {
-    writeFileSync(join(place.folder, 'bad.yaml'), 'tasks: [mrcp]\ncompare:\n  - {pruner: snip, sparsity: 1.2}\nsedes: [1]\n');
+    writeFileSync(
+      join(place.folder, 'bad.yaml'),
+      'tasks: [mrcp]\ncompare:\n  - {pruner: snip, sparsity: 1.2}\nsedes: [1]\n',
+    );
     const { status, stderr } = await place.run(['start', '--sweep', './bad.yaml']);
     expect(status).toBe(2);
     expect(stderr).toContain('bad.yaml:1: tasks[0]: "mrcp" is not allowed; must be one of cola');
@@ -39,15 +42,31 @@ describe('a wrong request', () => {
   });
 
   test('for rows that are not there ends with status 2 and names the file that is missing', async () => {
-    const { status, stderr } = await place.run(['start', '--sweep', 'glue', '--tasks', 'rte', '--data-dir', place.folder]);
+    const { status, stderr } = await place.run([
+      'start',
+      '--sweep',
+      'glue',
+      '--tasks',
+      'rte',
+      '--data-dir',
+      place.folder,
+    ]);
     expect(status).toBe(2);
     expect(stderr).toContain(join(place.folder, 'RTE', 'train.tsv'));
     expect(existsSync(place.stateDir)).toBe(false);
   });
 
   test.each([
-    [['--device', 'cuda:x'], "option '--device <name>' argument 'cuda:x' is invalid. must be auto, cpu, cuda or cuda:<index>"],
-    [['--precision', 'half'], "option '--precision <name>' argument 'half' is invalid. Allowed choices are float32, tf32, bf16"],
+    [
+      ['--device', 'cuda:x'],
+      "option '--device <name>' argument 'cuda:x' is invalid. must be auto, cpu, cuda or " +
+        'cuda:<index>',
+    ],
+    [
+      ['--precision', 'half'],
+      "option '--precision <name>' argument 'half' is invalid. Allowed choices are float32, " +
+        'tf32, bf16',
+    ],
   ])('of %j ends with status 2 and what would be right', async (options, message) => {
     const { status, stderr } = await place.run(['start', '--sweep', 'glue', ...options]);
     expect(status).toBe(2);
@@ -65,7 +84,10 @@ describe('a wrong request', () => {
     const { status, stdout } = await place.run(['plan', '--sweep', 'nosuch', '--json']);
     expect(status).toBe(2);
     expect(JSON.parse(stdout)).toMatchObject({
-      error: { exit_status: 2, message: expect.stringContaining('no sweep is named "nosuch"') as string },
+      error: {
+        exit_status: 2,
+        message: expect.stringContaining('no sweep is named "nosuch"') as string,
+      },
     });
   });
 });
@@ -89,7 +111,8 @@ describeTrainer('a trainer of one’s own', () => {
 
   const start = (file: string) => ['start', '--sweep', `./${file}`, '--trainer', trainers.address];
   const idOf = (name: string) => sweepsIn(place).find((id) => id.startsWith(`${name}-`));
-  const begun = (name: string) => until(() => idOf(name) !== undefined && progressOf(place, idOf(name)!).length > 0);
+  const begun = (name: string) =>
+    until(() => idOf(name) !== undefined && progressOf(place, idOf(name)!).length > 0);
 
   test('whose queue is full keeps a third sweep waiting and loses nothing, and a killed command leaves its sweep running', async () => {
     const first = place.spawn(start('one.yaml'));
@@ -98,7 +121,11 @@ describeTrainer('a trainer of one’s own', () => {
     await begun('two');
     const third = place.run(start('three.yaml'));
     await first.kill();
-    await until(() => sweepsIn(place).some((id) => progressOf(place, id).some(({ note }) => /queue is full/.test(note ?? ''))));
+    await until(() =>
+      sweepsIn(place).some((id) =>
+        progressOf(place, id).some(({ note }) => /queue is full/.test(note ?? '')),
+      ),
+    );
     expect((await second).status).toBe(0);
     expect((await third).status).toBe(0);
     const watched = await place.run(['watch', idOf('one')!, '--json']);
@@ -114,7 +141,10 @@ describeTrainer('a trainer of one’s own', () => {
     await begun('four');
     for (const service of ['supervisor', 'worker']) await place.killService(service);
     const withoutWorker = await place.run(['cancel', idOf('four')!]);
-    expect(withoutWorker).toMatchObject({ status: 3, stderr: expect.stringContaining('no worker took it within 15 s') as string });
+    expect(withoutWorker).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining('no worker took it within 15 s') as string,
+    });
     await place.run(['down', '--force']);
     const interrupted = Date.now();
     command.child.kill('SIGINT');
@@ -123,12 +153,17 @@ describeTrainer('a trainer of one’s own', () => {
     expect(status).toBe(130);
     expect(stderr.trim().split('\n')).toEqual([
       // Which of them depends on the question that was under way as the server went.
-      expect.stringMatching(/^four-\w+ (waits for its server, which is out of reach|goes on without you) \(0 of 4 trials done\)\.$/),
+      expect.stringMatching(
+        /^four-\w+ (waits for its server, which is out of reach|goes on without you) \(0 of 4 trials done\)\.$/,
+      ),
       expect.stringMatching(/^ {2}come back {3}sa-orch watch four-/),
       expect.stringMatching(/^ {2}end it {6}sa-orch cancel four-/),
     ]);
     const withoutServer = await place.run(['cancel', idOf('four')!]);
-    expect(withoutServer).toMatchObject({ status: 3, stderr: expect.stringContaining('no services were started in') as string });
+    expect(withoutServer).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining('no services were started in') as string,
+    });
   });
 
   test('that cannot compute as asked is refused with status 2, with how it can', async () => {
@@ -136,10 +171,23 @@ describeTrainer('a trainer of one’s own', () => {
     await toys.start([], 'toy');
     const beside = new Workplace(join(toys.folder, 'place'), OFFLINE, toys.root);
     try {
-      writeFileSync(join(beside.folder, 'head.yaml'), sweep('head', '[1]', 2).replace('{bottleneck: 8}', '{kind: head_only}'));
-      const { status, stderr } = await beside.run(['start', '--sweep', './head.yaml', '--precision', 'bf16', '--trainer', toys.address]);
+      writeFileSync(
+        join(beside.folder, 'head.yaml'),
+        sweep('head', '[1]', 2).replace('{bottleneck: 8}', '{kind: head_only}'),
+      );
+      const { status, stderr } = await beside.run([
+        'start',
+        '--sweep',
+        './head.yaml',
+        '--precision',
+        'bf16',
+        '--trainer',
+        toys.address,
+      ]);
       expect(status).toBe(2);
-      expect(stderr).toContain("cannot run this sweep:\n  precision bf16 is not among the trainer's: float32\n");
+      expect(stderr).toContain(
+        "cannot run this sweep:\n  precision bf16 is not among the trainer's: float32\n",
+      );
       expect(sweepsIn(beside)).toEqual([]);
     } finally {
       await beside.down();
@@ -151,7 +199,13 @@ describeTrainer('a trainer of one’s own', () => {
     const elsewhere = new Workplace(join(trainers.folder, 'elsewhere'), OFFLINE);
     try {
       writeFileSync(join(elsewhere.folder, 'one.yaml'), sweep('one', '[1]', 2));
-      const { status, stderr } = await elsewhere.run(['start', '--sweep', './one.yaml', '--trainer', trainers.address]);
+      const { status, stderr } = await elsewhere.run([
+        'start',
+        '--sweep',
+        './one.yaml',
+        '--trainer',
+        trainers.address,
+      ]);
       expect(status).toBe(2);
       expect(stderr).toContain('another artifact root');
     } finally {
@@ -160,18 +214,24 @@ describeTrainer('a trainer of one’s own', () => {
   });
 });
 
-const sweepsIn = (place: Workplace) => (existsSync(join(place.root, 'sweeps')) ? readdirSync(join(place.root, 'sweeps')) : []);
+const sweepsIn = (place: Workplace) =>
+  existsSync(join(place.root, 'sweeps')) ? readdirSync(join(place.root, 'sweeps')) : [];
 
 function progressOf(place: Workplace, sweepId: string): { note: string | null }[] {
   const folder = join(place.root, 'sweeps', sweepId, 'progress');
-  const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : [];
-  return files.map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as { note: string | null });
+  const files = existsSync(folder)
+    ? readdirSync(folder).filter((name) => name.endsWith('.json'))
+    : [];
+  return files.map(
+    (name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as { note: string | null },
+  );
 }
 
 async function until(condition: () => boolean): Promise<void> {
   const deadline = Date.now() + 120_000;
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`still not so after two minutes: ${condition.toString()}`);
+    if (Date.now() > deadline)
+      throw new Error(`still not so after two minutes: ${condition.toString()}`);
     await sleep(50);
   }
 }

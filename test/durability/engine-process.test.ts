@@ -5,7 +5,18 @@ import { FailureReason, JobState, type Event } from '../../gen/ts/sparse_adapter
 import type { Dataset, JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { identify, isAlive } from '../../common/process-identity';
 import { specDigest } from '../../orchestrator/trainer-client/spec';
-import { brings, events, HEAD_ALONE, job, PRUNE, run, states, submit, train, trial } from '../support/jobs';
+import {
+  brings,
+  events,
+  HEAD_ALONE,
+  job,
+  PRUNE,
+  run,
+  states,
+  submit,
+  train,
+  trial,
+} from '../support/jobs';
 import { writeTinyDataset } from '../support/tiny-dataset';
 import { TrainerPlace, type TrainerProcess } from '../support/trainer-process';
 import { trainerCommand } from '../support/trainers';
@@ -43,9 +54,15 @@ describeHere('a trainer whose engine dies', () => {
   afterEach(() => place.remove());
 
   /** Submits the job, kills the engine in mid-run and returns the job's events. */
-  async function killInRun(work: JobSpec, until: (event: Event) => boolean = brings(JobState.JOB_STATE_RUNNING)): Promise<Event[]> {
+  async function killInRun(
+    work: JobSpec,
+    until: (event: Event) => boolean = brings(JobState.JOB_STATE_RUNNING),
+  ): Promise<Event[]> {
     const { job: submitted } = await trainer.client.submitJob('killed', specDigest(spec), work);
-    for await (const { payload } of trainer.client.watchJob('killed', { afterSequence: submitted.lastSequence, logId: submitted.logId }))
+    for await (const { payload } of trainer.client.watchJob('killed', {
+      afterSequence: submitted.lastSequence,
+      logId: submitted.logId,
+    }))
       if (payload?.$case === 'event' && until(payload.value)) break;
     process.kill(await engineOf(trainer), 'SIGKILL');
     return events(trainer.client, 'killed');
@@ -57,9 +74,13 @@ describeHere('a trainer whose engine dies', () => {
   });
 
   test('gives a job up after three such deaths', async () => {
-    for (let death = 1; death <= 2; death++) expect(states(await killInRun(spec)).at(-1)).toBe('INTERRUPTED');
+    for (let death = 1; death <= 2; death++)
+      expect(states(await killInRun(spec)).at(-1)).toBe('INTERRUPTED');
     expect(states(await killInRun(spec)).at(-1)).toBe('FAILED');
-    expect(await trainer.client.getJob('killed')).toMatchObject({ runs: 3, failure: { reason: FailureReason.FAILURE_REASON_QUARANTINED } });
+    expect(await trainer.client.getJob('killed')).toMatchObject({
+      runs: 3,
+      failure: { reason: FailureReason.FAILURE_REASON_QUARANTINED },
+    });
   });
 
   test('counts deaths anew after a checkpoint', async () => {
@@ -71,7 +92,11 @@ describeHere('a trainer whose engine dies', () => {
   });
 
   test('takes its engine with it when it is killed itself, and the next trainer has one of its own', async () => {
-    await events(trainer.client, await submit(trainer.client, spec), brings(JobState.JOB_STATE_RUNNING));
+    await events(
+      trainer.client,
+      await submit(trainer.client, spec),
+      brings(JobState.JOB_STATE_RUNNING),
+    );
     const engine = identify(await engineOf(trainer))!;
     await trainer.kill();
     const next = await place.start([], 'toy');

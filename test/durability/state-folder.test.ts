@@ -1,4 +1,7 @@
-/** A state folder that trainers of two frameworks use, as `start --framework` makes them where services were stopped in between. */
+/**
+ * A state folder that trainers of two frameworks use, as `start --framework` makes them where
+ * services were stopped in between.
+ */
 import { events, HEAD_ALONE, job, PRUNE, states, submit, trial } from '../support/jobs';
 import { writeTinyDataset } from '../support/tiny-dataset';
 import { describeTrainer, refusedTrainer, TrainerPlace } from '../support/trainer-process';
@@ -14,7 +17,10 @@ describeTrainer('a state folder of two frameworks', () => {
       expect(status).toBe(2);
     };
     const first = await place.start([], 'default');
-    const id = await submit(first.client, job(writeTinyDataset(place.root), [trial('head', HEAD_ALONE)], PRUNE));
+    const id = await submit(
+      first.client,
+      job(writeTinyDataset(place.root), [trial('head', HEAD_ALONE)], PRUNE),
+    );
     const told = await events(first.client, id);
     expect(states(told).at(-1)).toBe('SUCCEEDED');
     await expectRefused('toy', first.pid);

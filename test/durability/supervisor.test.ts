@@ -1,4 +1,7 @@
-/** The services of `sa-orch up`, as real processes that are killed. Needs SA_ORCH_TEST_PYTHON, an interpreter that has the trainer's packages. */
+/**
+ * The services of `sa-orch up`, as real processes that are killed. Needs SA_ORCH_TEST_PYTHON, an
+ * interpreter that has the trainer's packages.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,7 +18,10 @@ const suite = python ? describe : describe.skip;
 // A machine under load takes its time: every step here starts or stops three real services.
 jest.setTimeout(300_000);
 
-type Statuses = Record<string, { state: string; pid: number | null; restarts: number; last_exit: string | null }>;
+type Statuses = Record<
+  string,
+  { state: string; pid: number | null; restarts: number; last_exit: string | null }
+>;
 
 suite('the services of a state directory', () => {
   let folder: string;
@@ -31,11 +37,14 @@ suite('the services of a state directory', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const up = (): ReturnType<Workplace['run']> => place.run(['up', '--device', 'cpu', '--threads', '1']);
+  const up = (): ReturnType<Workplace['run']> =>
+    place.run(['up', '--device', 'cpu', '--threads', '1']);
 
   async function statuses(): Promise<Statuses> {
     const { stdout } = await place.run(['status', '--json']);
-    const { services } = JSON.parse(stdout) as { services: (Statuses[string] & { name: string })[] };
+    const { services } = JSON.parse(stdout) as {
+      services: (Statuses[string] & { name: string })[];
+    };
     return Object.fromEntries(services.map((service) => [service.name, service]));
   }
 
@@ -52,22 +61,30 @@ suite('the services of a state directory', () => {
     if (pid == null) throw new Error(`${name} has no process: ${JSON.stringify(services)}`);
     return pid;
   };
-  const identityOf = (services: Statuses, name: string): ProcessIdentity | undefined => identify(pidOf(services, name));
+  const identityOf = (services: Statuses, name: string): ProcessIdentity | undefined =>
+    identify(pidOf(services, name));
   const allReady = (services: Statuses): boolean =>
-    ['supervisor', 'temporal', 'trainer', 'worker'].every((name) => services[name]?.state === 'ready');
+    ['supervisor', 'temporal', 'trainer', 'worker'].every(
+      (name) => services[name]?.state === 'ready',
+    );
 
   test('come back by themselves after kill -9, each of them, and stop with `down`', async () => {
     expect(await up()).toMatchObject({ status: 0 });
     const before = await statuses();
-    for (const name of ['temporal', 'trainer', 'worker']) process.kill(pidOf(before, name), 'SIGKILL');
+    for (const name of ['temporal', 'trainer', 'worker'])
+      process.kill(pidOf(before, name), 'SIGKILL');
     const after = await until(
-      (services) => allReady(services) && ['temporal', 'trainer', 'worker'].every((name) => services[name]?.restarts === 1),
+      (services) =>
+        allReady(services) &&
+        ['temporal', 'trainer', 'worker'].every((name) => services[name]?.restarts === 1),
     );
     for (const name of ['temporal', 'trainer', 'worker']) {
       expect(after[name]?.pid).not.toBe(before[name]?.pid);
       expect(after[name]?.last_exit).toBe('killed by SIGKILL');
     }
-    const living = ['supervisor', 'temporal', 'trainer', 'worker'].map((name) => identityOf(after, name));
+    const living = ['supervisor', 'temporal', 'trainer', 'worker'].map((name) =>
+      identityOf(after, name),
+    );
     expect(await place.run(['down'])).toMatchObject({ status: 0 });
     expect(living.filter(isAlive)).toEqual([]);
     expect(await statuses()).toEqual({});
@@ -82,7 +99,10 @@ suite('the services of a state directory', () => {
     expect(await up()).toMatchObject({ status: 0 });
     const after = await statuses();
     expect(allReady(after)).toBe(true);
-    expect([after.temporal?.pid, after.trainer?.pid]).toEqual([before.temporal?.pid, before.trainer?.pid]);
+    expect([after.temporal?.pid, after.trainer?.pid]).toEqual([
+      before.temporal?.pid,
+      before.trainer?.pid,
+    ]);
     expect(after.worker?.pid).not.toBe(before.worker?.pid);
     expect(after.supervisor?.pid).not.toBe(before.supervisor?.pid);
   });
@@ -109,9 +129,12 @@ suite('the services of a state directory', () => {
   test('end when their state directory is removed', async () => {
     await up();
     const before = await statuses();
-    const living = ['supervisor', 'temporal', 'trainer', 'worker'].map((name) => identityOf(before, name));
+    const living = ['supervisor', 'temporal', 'trainer', 'worker'].map((name) =>
+      identityOf(before, name),
+    );
     rmSync(place.stateDir, { recursive: true });
-    for (const deadline = Date.now() + 60_000; living.some(isAlive) && Date.now() < deadline;) await sleep(200);
+    for (const deadline = Date.now() + 60_000; living.some(isAlive) && Date.now() < deadline;)
+      await sleep(200);
     expect(living.filter(isAlive)).toEqual([]);
     expect(existsSync(place.stateDir)).toBe(false);
   });
@@ -120,12 +143,17 @@ suite('the services of a state directory', () => {
     mkdirSync(join(place.stateDir, 'temporal'), { recursive: true });
     writeFileSync(join(place.stateDir, 'temporal', 'temporal.db'), 'no database');
     expect(await up()).toMatchObject({ status: 0 });
-    expect(JSON.parse(readFileSync(join(place.stateDir, 'temporal', 'schema-complete.json'), 'utf8'))).toHaveProperty('version');
+    expect(
+      JSON.parse(readFileSync(join(place.stateDir, 'temporal', 'schema-complete.json'), 'utf8')),
+    ).toHaveProperty('version');
   });
 
   test('refuse a database of another version, with the way out and exit status 2', async () => {
     mkdirSync(join(place.stateDir, 'temporal'), { recursive: true });
-    writeFileSync(join(place.stateDir, 'temporal', 'schema-complete.json'), JSON.stringify({ version: '0.9.0' }));
+    writeFileSync(
+      join(place.stateDir, 'temporal', 'schema-complete.json'),
+      JSON.stringify({ version: '0.9.0' }),
+    );
     const refused = await up();
     expect(refused.status).toBe(2);
     expect(refused.stderr).toMatch(/was made by Temporal 0\.9\.0[\s\S]*SA_ORCH_TEMPORAL/);
@@ -136,23 +164,30 @@ suite('the services of a state directory', () => {
     // Has every package by its word, and cannot run the trainer.
     writeFileSync(
       broken,
-      `#!/bin/sh\ncase "$*" in *sparse_adapter_trainer*) echo "no such device" >&2; exit 5;; esac\nexec ${python} "$@"\n`,
+      '#!/bin/sh\ncase "$*" in *sparse_adapter_trainer*) echo "no such device" >&2; exit 5;; ' +
+        `esac\nexec ${python} "$@"\n`,
       { mode: 0o755 },
     );
     const failed = await new Workplace(folder, { ...own, SA_ORCH_PYTHON: broken }).run(['up']);
     expect(failed.status).toBe(3);
-    expect(failed.stderr).toMatch(/the trainer keeps dying \(last: exit status 5\):\n {2}no such device/);
+    expect(failed.stderr).toMatch(
+      /the trainer keeps dying \(last: exit status 5\):\n {2}no such device/,
+    );
   });
 
   test('start the trainer again with the GPUs that it was shown, from another shell too, and show it no others', async () => {
     const shown = new Workplace(folder, { ...own, CUDA_VISIBLE_DEVICES: '1' });
-    expect(await shown.run(['up', '--device', 'cpu', '--threads', '1'])).toMatchObject({ status: 0 });
+    expect(await shown.run(['up', '--device', 'cpu', '--threads', '1'])).toMatchObject({
+      status: 0,
+    });
     const before = await statuses();
     for (const name of ['supervisor', 'trainer']) process.kill(pidOf(before, name), 'SIGKILL');
     expect(await up()).toMatchObject({ status: 0 });
     const trainer = pidOf(await statuses(), 'trainer');
     expect(trainer).not.toBe(pidOf(before, 'trainer'));
-    expect(readFileSync(`/proc/${trainer}/environ`, 'utf8').split('\0')).toContain('CUDA_VISIBLE_DEVICES=1');
+    expect(readFileSync(`/proc/${trainer}/environ`, 'utf8').split('\0')).toContain(
+      'CUDA_VISIBLE_DEVICES=1',
+    );
     const other = await new Workplace(folder, { ...own, CUDA_VISIBLE_DEVICES: '0' }).run(['up']);
     expect(other.status).toBe(2);
     expect(other.stderr).toMatch(/CUDA_VISIBLE_DEVICES is 1, asked for is 0[\s\S]*sa-orch down/);
@@ -167,12 +202,15 @@ suite('the services of a state directory', () => {
   test('take other ports where the standard ones are in use', async () => {
     const blocker = spawn(process.execPath, [
       '-e',
-      "require('net').createServer().listen(7233, '127.0.0.1', () => console.log('up')).on('error', () => console.log('up'))",
+      "require('net').createServer().listen(7233, '127.0.0.1', () => " +
+        "console.log('up')).on('error', () => console.log('up'))",
     ]);
     await once(blocker.stdout, 'data');
     const { status, stdout } = await place.run(['up', '--threads', '1', '--json']);
     blocker.kill('SIGKILL');
     expect(status).toBe(0);
-    expect((JSON.parse(stdout) as { temporal: { address: string } }).temporal.address).not.toBe('127.0.0.1:7233');
+    expect((JSON.parse(stdout) as { temporal: { address: string } }).temporal.address).not.toBe(
+      '127.0.0.1:7233',
+    );
   });
 });

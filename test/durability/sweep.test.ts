@@ -1,6 +1,6 @@
 /**
- * The promise of the project: whatever is killed while a sweep trains, it ends with the numbers that it would have had. Real processes, real
- * kills, the commands that a user types.
+ * The promise of the project: whatever is killed while a sweep trains, it ends with the numbers
+ * that it would have had. Real processes, real kills, the commands that a user types.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,12 +12,17 @@ import { Workplace } from '../support/workplace';
 
 const { SA_ORCH_DATA: data, SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_TFJS: tfjs } = process.env;
 const vocabulary = data && join(data, 'vocab', 'roberta-base');
-/** No pretrained encoder–decoder comes with the tests: its weights are random, its vocabulary is BART's. */
+/**
+ * No pretrained encoder–decoder comes with the tests: its weights are random, its vocabulary is
+ * BART's.
+ */
 const withBart = testIf('a trial of summaries whose processes are killed', {
   SA_ORCH_TEST_PYTHON: python,
   SA_ORCH_DATA: vocabulary && existsSync(vocabulary) ? vocabulary : undefined,
 });
-const withTfjs = testIf('a sweep through the TensorFlow.js trainer whose processes are killed', { SA_ORCH_TEST_TFJS: tfjs });
+const withTfjs = testIf('a sweep through the TensorFlow.js trainer whose processes are killed', {
+  SA_ORCH_TEST_TFJS: tfjs,
+});
 const SWEEP = `
 name: durable
 tasks: [cola, sst2]
@@ -93,7 +98,10 @@ describe('a sweep whose processes are killed', () => {
     return place;
   }
 
-  /** One thread each: the undisturbed run goes on beside the one that is hit, and digits depend on the number of threads. */
+  /**
+   * One thread each: the undisturbed run goes on beside the one that is hit, and digits depend on
+   * the number of threads.
+   */
   const startArguments = (file = 'durable.yaml') => [
     ...['start', '--sweep', join(folder, file), '--threads', '1'],
     ...(data ? ['--data-dir', data] : []),
@@ -125,9 +133,14 @@ describe('a sweep whose processes are killed', () => {
 
   withBart('does so with a trial of summaries, too', async () => {
     const model = join(folder, 'bart');
-    execFileSync(python!, [join(__dirname, '../support/make_bart.py'), vocabulary!, model], { stdio: 'pipe' });
+    execFileSync(python!, [join(__dirname, '../support/make_bart.py'), vocabulary!, model], {
+      stdio: 'pipe',
+    });
     writeFileSync(join(folder, 'summaries.yaml'), SUMMARIES);
-    await expectSameBytes([...startArguments('summaries.yaml'), '--backbone', model], 'summaries.validation.jsonl');
+    await expectSameBytes(
+      [...startArguments('summaries.yaml'), '--backbone', model],
+      'summaries.validation.jsonl',
+    );
   });
 
   withTfjs('does so with the TensorFlow.js trainer, whose engine is killed as well', async () => {
@@ -138,14 +151,18 @@ describe('a sweep whose processes are killed', () => {
       await place.moves('train');
       await place.killEngine();
       await place.moves('train');
-      for (const service of ['supervisor', 'trainer', 'worker', 'temporal'] as const) await place.killService(service);
+      for (const service of ['supervisor', 'trainer', 'worker', 'temporal'] as const)
+        await place.killService(service);
       await command.kill();
       expect((await place.run(['watch', place.sweepId()])).status).toBe(0);
     });
     expect(comparable(hit)).toHaveLength(2);
   });
 
-  /** Kills every process of a sweep of one trial while it trains and while it predicts. texts: what the trial leaves to read. */
+  /**
+   * Kills every process of a sweep of one trial while it trains and while it predicts. texts: what
+   * the trial leaves to read.
+   */
   async function expectSameBytes(typed: string[], texts: string): Promise<void> {
     const hit = await beside(
       typed,
@@ -155,7 +172,8 @@ describe('a sweep whose processes are killed', () => {
           await place.moves(work);
           await place.killService('trainer');
           await place.moves(work);
-          for (const service of ['supervisor', 'worker', 'temporal'] as const) await place.killService(service);
+          for (const service of ['supervisor', 'worker', 'temporal'] as const)
+            await place.killService(service);
           await command.kill();
           command = place.spawn(['watch', place.sweepId()]);
         }
@@ -167,10 +185,15 @@ describe('a sweep whose processes are killed', () => {
   }
 
   /**
-   * Runs a sweep undisturbed and beside it in another workplace as `disturb` has it, which is returned. Both must have the same results and the
-   * same bytes of adapters, masks, predictions and `texts`.
+   * Runs a sweep undisturbed and beside it in another workplace as `disturb` has it, which is
+   * returned. Both must have the same results and the same bytes of adapters, masks, predictions
+   * and `texts`.
    */
-  async function beside(typed: string[], disturb: (place: Workplace) => Promise<void>, texts: string[] = []): Promise<Workplace> {
+  async function beside(
+    typed: string[],
+    disturb: (place: Workplace) => Promise<void>,
+    texts: string[] = [],
+  ): Promise<Workplace> {
     const [calm, hit] = [workplace('calm'), workplace('hit')];
     const [undisturbed] = await Promise.all([calm.run(typed), disturb(hit)]);
     expect(undisturbed.status).toBe(0);
@@ -183,7 +206,9 @@ describe('a sweep whose processes are killed', () => {
 /** Digests of what a trial leaves: adapter, masks, predictions and texts. */
 function filesOfTrials({ root }: Workplace, texts: string[]) {
   const names = ['adapter', 'masks.safetensors', 'predictions.validation.safetensors', ...texts];
-  return readdirSync(join(root, 'trials')).flatMap((trial) => names.map((name) => artifactOnDisk(root, `trials/${trial}/${name}`)));
+  return readdirSync(join(root, 'trials')).flatMap((trial) =>
+    names.map((name) => artifactOnDisk(root, `trials/${trial}/${name}`)),
+  );
 }
 
 /** results.jsonl, line by line, without timings. */

@@ -1,9 +1,16 @@
 /**
- * The ids of every trial and job of the sweeps in configs/, against a saved list: results are found again by them, so
- * that a change of the code that moves one would run a finished sweep anew. `UPDATE_PLANS=1` writes the list, for a
- * change that is meant to.
+ * The ids of every trial and job of the sweeps in configs/, against a saved list: results are found
+ * again by them, so that a change of the code that moves one would run a finished sweep anew.
+ * `UPDATE_PLANS=1` writes the list, for a change that is meant to.
  */
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { planRequest, readRequest } from '../../orchestrator/cli/request';
@@ -14,7 +21,10 @@ import { writeTinyBart } from '../support/tiny-bart';
 
 const SAVED = join(__dirname, 'plans.json');
 const SWEEPS = join(__dirname, '../../configs/sweeps');
-/** Summaries need an encoder–decoder; what is planned depends on its sizes and its tokenizer's files alone. */
+/**
+ * Summaries need an encoder–decoder; what is planned depends on its sizes and its tokenizer's files
+ * alone.
+ */
 const SUMMARIES = ['xsum', 'cnn_dailymail'];
 /** SQuAD 2.0 is not among the real rows. */
 const NO_ROWS = 'squad paper rows';
@@ -23,7 +33,9 @@ const WORKS: Work[] = ['prune', 'train', 'predict'];
 const backbone = process.env.SA_ORCH_TEST_BACKBONE!;
 const rows = process.env.SA_ORCH_DATA;
 const names = readdirSync(SWEEPS).map((file) => file.replace(/\.yaml$/, ''));
-const places: Record<string, string | undefined> = rows ? { demo: undefined, rows } : { demo: undefined };
+const places: Record<string, string | undefined> = rows
+  ? { demo: undefined, rows }
+  : { demo: undefined };
 const saved = JSON.parse(readFileSync(SAVED, 'utf8')) as Record<string, unknown>;
 const found: Record<string, unknown> = {};
 
@@ -68,7 +80,11 @@ function profilesOf(name: string): string[] {
   return readRequest(name, { profile: undefined }).config.profiles.map((profile) => profile.name);
 }
 
-async function planOf(name: string, profile: string | undefined, dataDir: string | undefined): Promise<Plan> {
+async function planOf(
+  name: string,
+  profile: string | undefined,
+  dataDir: string | undefined,
+): Promise<Plan> {
   const model = SUMMARIES.includes(name) ? bart : backbone;
   const options = { profile, backbone: model, dataDir };
   const plan = await planRequest(readRequest(name, options), options, () => undefined);
@@ -79,7 +95,9 @@ async function planOf(name: string, profile: string | undefined, dataDir: string
 
 /** The list of trials, and one digest of all jobs: their ids come from their specifications. */
 function ids(plan: Plan) {
-  const jobs = plan.cohorts.flatMap((cohort) => WORKS.map((work) => specDigest(jobSpecFor(plan, cohort, cohort.trials, work))));
+  const jobs = plan.cohorts.flatMap((cohort) =>
+    WORKS.map((work) => specDigest(jobSpecFor(plan, cohort, cohort.trials, work))),
+  );
   return {
     sweep: plan.sweep_id,
     jobs: digestOf(jobs),

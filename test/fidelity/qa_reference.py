@@ -1,7 +1,9 @@
-"""Places of tokens and features of questions by Transformers, for comparison. Places count code points. One line of JSON each way:
+"""Places of tokens and features of questions by Transformers, for comparison. Places count code
+points. One line of JSON each way:
 
 {"model": …, "places": [text, …]}  →  [[ids, [[begin, end], …]], …]
-{"model": …, "features": [[question, context, answer or null], …], "max_length": n, "stride": n}, an answer being [text, start]
+{"model": …, "features": [[question, context, answer or null], …], "max_length": n, "stride": n}, an
+answer being [text, start]
                                    →  [[[ids, [[begin, end], …], start, end], …], …]: of each question, of each of its features, its ids,
                                       its context's places and the answer's tokens
 """
@@ -19,7 +21,9 @@ def places(tokenizer, texts):
 
 
 def answer_tokens(answer, context, offsets):
-    """First and last of the row's tokens that hold the answer; 0 and 0 where the window does not hold all of it."""
+    """First and last of the row's tokens that hold the answer; 0 and 0 where the window does not
+    hold all of it.
+    """
     if answer is None:
         return 0, 0
     begin, end = answer[1], answer[1] + len(answer[0])
@@ -45,7 +49,9 @@ def features(tokenizer, rows, max_length, stride):
         for i, ids in enumerate(encoded["input_ids"]):
             offsets = encoded["offset_mapping"][i]
             window = [k for k, part in enumerate(encoded.sequence_ids(i)) if part == 1]
-            found.append([ids, [offsets[k] for k in window], *answer_tokens(answer, window, offsets)])
+            found.append(
+                [ids, [offsets[k] for k in window], *answer_tokens(answer, window, offsets)]
+            )
         yield found
 
 
@@ -56,7 +62,9 @@ def main() -> None:
         if "places" in request:
             answer = list(places(tokenizer, request["places"]))
         else:
-            answer = list(features(tokenizer, request["features"], request["max_length"], request["stride"]))
+            answer = list(
+                features(tokenizer, request["features"], request["max_length"], request["stride"])
+            )
         print(json.dumps(answer, separators=(",", ":")), flush=True)
 
 

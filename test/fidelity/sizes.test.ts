@@ -23,16 +23,32 @@ const real = testIf('fidelity of sizes', { SA_ORCH_TEST_PYTHON: python });
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-sizes-'));
 beforeAll(() => {
   if (!python) return;
-  const { status, stderr } = spawnSync(python, [join(__dirname, 'make_tiny.py'), folder], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync(python, [join(__dirname, 'make_tiny.py'), folder], {
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(stderr);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const XSUM = {
-  ...{ digest: 'd', task: 'xsum', kind: 'summarization', num_labels: 0, label_names: [], metrics: ['rouge2'], source: 'demo' },
-  ...{ splits: [{ name: 'train', file: null, rows: 8, of: 8, digest: 'd' }], tokenizer: 't', max_length: 8, rows: null },
+  ...{
+    digest: 'd',
+    task: 'xsum',
+    kind: 'summarization',
+    num_labels: 0,
+    label_names: [],
+    metrics: ['rouge2'],
+    source: 'demo',
+  },
+  ...{
+    splits: [{ name: 'train', file: null, rows: 8, of: 8, digest: 'd' }],
+    tokenizer: 't',
+    max_length: 8,
+    rows: null,
+  },
   validation_rows: null,
-} as const satisfies Omit<PlannedDataset, 'label_names' | 'metrics' | 'splits'> & Record<string, unknown>;
+} as const satisfies Omit<PlannedDataset, 'label_names' | 'metrics' | 'splits'> &
+  Record<string, unknown>;
 
 /** One kind after the other, with what BART alone can have last. */
 const ADAPTERS = [
@@ -48,29 +64,46 @@ const ADAPTERS = [
   { kind: 'bitfit' },
 ];
 
-real.each(['bart', 't5'])('every adapter on %s has the weights that the trainer lays out', (family) => {
-  const path = join(folder, family);
-  const config = join(path, 'config.json');
-  const sizes = backboneSizes(config, JSON.parse(readFileSync(config, 'utf8')));
-  const backbone: PlannedBackbone = { name: family, path, digest: 'b', weights: 0, ...sizes };
-  const compare = ADAPTERS.slice(0, family === 'bart' ? undefined : -2).map((adapter) => ({ pruner: 'none', adapter }));
-  const settings = sweepConfigFrom('t', { tasks: 'xsum', seeds: 1, compare });
-  const dataset = { ...XSUM, label_names: [], metrics: ['rouge2'], splits: [...XSUM.splits] };
-  const plan = planSweep(settings, { backbone, datasets: [dataset], maxCohort: 1, defaultPrecision: 'float32', profileReason: null });
-  const specs = plan.cohorts.map((cohort) => {
-    const spec = JobSpec.toJSON(jobSpecFor(plan, cohort, cohort.trials, 'prune')) as { trials: { adapter: unknown }[] };
-    return { id: cohort.trials[0]!, adapter: spec.trials[0]!.adapter };
-  });
-  const theirs = askPython(
-    python!,
-    [join(__dirname, 'sizes_reference.py'), path],
-    specs.map(({ adapter }) => adapter),
-    { PYTHONPATH: PYTHON_PATH },
-  );
-  const ours = specs.map(({ id }) => {
-    const { matrices, fixed } = adapterSizes(plan.trials.find((trial) => trial.id === id)!.adapter, backbone);
-    return [sum(matrices) + fixed, sum(matrices)];
-  });
-  expect(ours).toHaveLength(compare.length);
-  expect(ours).toEqual(theirs);
-});
+real.each(['bart', 't5'])(
+  'every adapter on %s has the weights that the trainer lays out',
+  (family) => {
+    const path = join(folder, family);
+    const config = join(path, 'config.json');
+    const sizes = backboneSizes(config, JSON.parse(readFileSync(config, 'utf8')));
+    const backbone: PlannedBackbone = { name: family, path, digest: 'b', weights: 0, ...sizes };
+    const compare = ADAPTERS.slice(0, family === 'bart' ? undefined : -2).map((adapter) => ({
+      pruner: 'none',
+      adapter,
+    }));
+    const settings = sweepConfigFrom('t', { tasks: 'xsum', seeds: 1, compare });
+    const dataset = { ...XSUM, label_names: [], metrics: ['rouge2'], splits: [...XSUM.splits] };
+    const plan = planSweep(settings, {
+      backbone,
+      datasets: [dataset],
+      maxCohort: 1,
+      defaultPrecision: 'float32',
+      profileReason: null,
+    });
+    const specs = plan.cohorts.map((cohort) => {
+      const spec = JobSpec.toJSON(jobSpecFor(plan, cohort, cohort.trials, 'prune')) as {
+        trials: { adapter: unknown }[];
+      };
+      return { id: cohort.trials[0]!, adapter: spec.trials[0]!.adapter };
+    });
+    const theirs = askPython(
+      python!,
+      [join(__dirname, 'sizes_reference.py'), path],
+      specs.map(({ adapter }) => adapter),
+      { PYTHONPATH: PYTHON_PATH },
+    );
+    const ours = specs.map(({ id }) => {
+      const { matrices, fixed } = adapterSizes(
+        plan.trials.find((trial) => trial.id === id)!.adapter,
+        backbone,
+      );
+      return [sum(matrices) + fixed, sum(matrices)];
+    });
+    expect(ours).toHaveLength(compare.length);
+    expect(ours).toEqual(theirs);
+  },
+);

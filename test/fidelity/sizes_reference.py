@@ -1,7 +1,7 @@
 """Sizes of adapters on an encoder–decoder as the PyTorch trainer lays them out, for comparison.
 
-usage: sizes_reference.py <model directory>
-reads an Adapter of job.proto a line (its JSON); writes [trainable weights, those of them that are prunable] a line
+usage: sizes_reference.py <model directory> reads an Adapter of job.proto a line (its JSON); writes
+[trainable weights, those of them that are prunable] a line
 """
 
 import sys

@@ -1,4 +1,5 @@
-"""SQuAD's metrics and answers after the official scripts' published rules, written anew and plainly, for comparison.
+"""SQuAD's metrics and answers after the official scripts' published rules, written anew and
+plainly, for comparison.
 
 usage: squad_reference.py evaluate <v1.1|v2.0>  reads one line: {"references": [[id, [answer, …]], …], "predictions": {id: text},
                                                 "no_answer": {id: number} or null}; writes the metrics
@@ -33,8 +34,13 @@ def f1_v2(predicted, gold):
 
 
 def evaluate_v1(references, predictions):
-    exact = [max(float(words(predictions[i]) == words(gold)) for gold in golds) for i, golds in references]
-    shared = [max(f1(words(predictions[i]), words(gold)) for gold in golds) for i, golds in references]
+    exact = [
+        max(float(words(predictions[i]) == words(gold)) for gold in golds)
+        for i, golds in references
+    ]
+    shared = [
+        max(f1(words(predictions[i]), words(gold)) for gold in golds) for i, golds in references
+    ]
     return {"exact_match": 100 * sum(exact) / len(exact), "f1": 100 * sum(shared) / len(shared)}
 
 
@@ -65,7 +71,10 @@ def evaluate_v2(references, predictions, no_answer):
         if not chosen:
             continue
         for name, scores in raw.items():
-            decided = [float(not golds) if no_answer and no_answer[i] > 1.0 else scores[i] for i, golds in chosen]
+            decided = [
+                float(not golds) if no_answer and no_answer[i] > 1.0 else scores[i]
+                for i, golds in chosen
+            ]
             result[prefix + name] = 100 * sum(decided) / len(decided)
         result[prefix + "total"] = len(chosen)
     if no_answer:
@@ -84,12 +93,18 @@ def answer(context, features, best=20, longest=30):
         for first in np.argsort(-start, kind="stable")[:best]:
             for last in np.argsort(-end, kind="stable")[:best]:
                 places = feature["places"]
-                if places[first] is not None and places[last] is not None and first <= last < first + longest:
+                if (
+                    places[first] is not None
+                    and places[last] is not None
+                    and first <= last < first + longest
+                ):
                     text = context[places[first][0] : places[last][1]]
                     spans.append((text, start[first], end[last], start[first] + end[last]))
     spans.sort(key=lambda span: span[3], reverse=True)
     text = spans[0][0] if spans else ""
-    full, start, end, _ = next((span for span in spans if span[0]), ("", np.float32(0), np.float32(0), 0))
+    full, start, end, _ = next(
+        (span for span in spans if span[0]), ("", np.float32(0), np.float32(0), 0)
+    )
     return [text, full, float(nothing - start - end)]
 
 

@@ -1,5 +1,6 @@
 /**
- * Documents and summaries must have the tokens that Transformers gives them, and generated tokens the text.
+ * Documents and summaries must have the tokens that Transformers gives them, and generated tokens
+ * the text.
  *
  *   SA_ORCH_TEST_PYTHON  an interpreter with transformers
  *   SA_ORCH_DATA         a directory with xsum/, cnn_dailymail/ and vocab/roberta-base, whose vocabulary is BART's
@@ -14,8 +15,13 @@ import { askPython, testIf } from '../support/reference';
 
 const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_DATA: data } = process.env;
 const script = join(__dirname, 'summary_reference.py');
-const isThere = data && ['xsum', 'cnn_dailymail', 'vocab/roberta-base'].every((name) => existsSync(join(data, name)));
-const real = testIf('fidelity of summaries', { SA_ORCH_TEST_PYTHON: python, SA_ORCH_DATA: isThere ? data : undefined });
+const isThere =
+  data &&
+  ['xsum', 'cnn_dailymail', 'vocab/roberta-base'].every((name) => existsSync(join(data, name)));
+const real = testIf('fidelity of summaries', {
+  SA_ORCH_TEST_PYTHON: python,
+  SA_ORCH_DATA: isThere ? data : undefined,
+});
 
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-summary-tokens-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -23,15 +29,30 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** Documents are long: so many rows have tens of thousands of words. */
 const ROWS = 150;
 const rowsOf = async (task: SummaryTask, file: string) =>
-  (await readSummaries(join(data!, task, file), SUMMARY_COLUMNS[task], 'leave out')).rows.slice(0, ROWS);
+  (await readSummaries(join(data!, task, file), SUMMARY_COLUMNS[task], 'leave out')).rows.slice(
+    0,
+    ROWS,
+  );
 
 type Encoded = [ids: number[], target: number[], text: string];
 
 /** The first row whose tokens or text differ, with both; null where all are equal. */
-function firstDifference(model: string, rows: readonly SummaryRow[], max_length: number, max_target_length: number): unknown {
+function firstDifference(
+  model: string,
+  rows: readonly SummaryRow[],
+  max_length: number,
+  max_target_length: number,
+): unknown {
   const pairs = rows.map(({ document, summary }) => [document, summary]);
-  const theirs = askPython(python!, [script, 'encode', model, String(max_length), String(max_target_length)], pairs) as Encoded[];
-  const { encodeDocument, encodeSummary, decode } = loadSummaryTokenizer(model, { max_length, max_target_length });
+  const theirs = askPython(
+    python!,
+    [script, 'encode', model, String(max_length), String(max_target_length)],
+    pairs,
+  ) as Encoded[];
+  const { encodeDocument, encodeSummary, decode } = loadSummaryTokenizer(model, {
+    max_length,
+    max_target_length,
+  });
   for (const [i, { document, summary }] of rows.entries()) {
     const target = encodeSummary(summary).ids;
     const ours: Encoded = [encodeDocument(document).ids, target, decode(target)];
@@ -45,9 +66,19 @@ describe("BART's tokenizer", () => {
     ['xsum', 'validation.jsonl', 512, 128],
     ['xsum', 'train.csv', 100, 16],
     ['cnn_dailymail', 'validation.csv', 512, 60],
-  ] as const)('gives rows of %s %s the tokens of Transformers, %i and %i at most, and their text', async (task, file, most, mostTarget) => {
-    expect(firstDifference(join(data!, 'vocab/roberta-base'), await rowsOf(task, file), most, mostTarget)).toBeNull();
-  });
+  ] as const)(
+    'gives rows of %s %s the tokens of Transformers, %i and %i at most, and their text',
+    async (task, file, most, mostTarget) => {
+      expect(
+        firstDifference(
+          join(data!, 'vocab/roberta-base'),
+          await rowsOf(task, file),
+          most,
+          mostTarget,
+        ),
+      ).toBeNull();
+    },
+  );
 });
 
 describe("a tokenizer like T5's", () => {

@@ -1,11 +1,17 @@
 /**
- * The TensorFlow.js trainer beside the PyTorch trainer: the same jobs on both, float32, dropout off. Both draw from the same streams, so weights, orders
- * of rows, ties and masks are the same, and numbers differ by rounding only.
+ * The TensorFlow.js trainer beside the PyTorch trainer: the same jobs on both, float32, dropout
+ * off. Both draw from the same streams, so weights, orders of rows, ties and masks are the same,
+ * and numbers differ by rounding only.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { decodeSafetensors, encodeSafetensors, float32Tensor, type Tensor } from '../../common/safetensors';
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  float32Tensor,
+  type Tensor,
+} from '../../common/safetensors';
 import { packageRoot } from '../../common/package';
 import {
   Activation,
@@ -32,8 +38,16 @@ import type { Answer } from '../support/run-engine';
 import { writeTinyBackbone } from '../support/tiny-backbone';
 import { writeTinyDataset } from '../support/tiny-dataset';
 
-const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_TFJS: tfjs, SA_ORCH_TEST_BACKBONE: minilm, SA_ORCH_DATA: data } = process.env;
-const onBoth = testIf('the TensorFlow.js trainer', { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_TFJS: tfjs });
+const {
+  SA_ORCH_TEST_PYTHON: python,
+  SA_ORCH_TEST_TFJS: tfjs,
+  SA_ORCH_TEST_BACKBONE: minilm,
+  SA_ORCH_DATA: data,
+} = process.env;
+const onBoth = testIf('the TensorFlow.js trainer', {
+  SA_ORCH_TEST_PYTHON: python,
+  SA_ORCH_TEST_TFJS: tfjs,
+});
 const onRealRows = testIf('the TensorFlow.js trainer', {
   SA_ORCH_TEST_PYTHON: python,
   SA_ORCH_TEST_TFJS: tfjs,
@@ -88,8 +102,15 @@ const TRIALS: Trial[] = [
     prune: { pruner: Pruner.PRUNER_RAND, control: MaskControl.MASK_CONTROL_SHUFFLED },
     train: noDropout,
   }),
-  trial('houlsby-er', { prune: { pruner: Pruner.PRUNER_ER, reinitialize: true }, train: noDropout }),
-  trial('bitfit', { adapter: { ...without, unfrozen: Unfrozen.UNFROZEN_BIASES }, prune: dense, train: noDropout }),
+  trial('houlsby-er', {
+    prune: { pruner: Pruner.PRUNER_ER, reinitialize: true },
+    train: noDropout,
+  }),
+  trial('bitfit', {
+    adapter: { ...without, unfrozen: Unfrozen.UNFROZEN_BIASES },
+    prune: dense,
+    train: noDropout,
+  }),
   trial('head-only', { adapter: without, prune: dense, train: noDropout }),
 ].map((each) => ({ ...each, train: { ...each.train!, totalSteps: STEPS } }));
 
@@ -100,7 +121,10 @@ const train = (checkpointEverySteps = 0): Work => ({
   $case: 'train',
   value: { untilStep: 0, checkpointEverySteps, logEverySteps: 1, keepCheckpoints: 2 },
 });
-const PREDICT: Work = { $case: 'predict', value: { splits: ['validation'], generation: undefined } };
+const PREDICT: Work = {
+  $case: 'predict',
+  value: { splits: ['validation'], generation: undefined },
+};
 
 function specOf(backbone: string, dataset: Dataset, trials: Trial[], work: Work): unknown {
   return JobSpec.toJSON({
@@ -118,7 +142,10 @@ interface Request {
   stopAfterEvents?: number;
 }
 
-/** Answers of the TensorFlow.js engine. It runs in a process of its own, as in the trainer: Jest's typed arrays are not Node's. */
+/**
+ * Answers of the TensorFlow.js engine. It runs in a process of its own, as in the trainer: Jest's
+ * typed arrays are not Node's.
+ */
 function askTfjs(requests: Request[]): Answer[] {
   const dist = join(packageRoot(), 'dist');
   const program = [join(dist, 'test/support/run-engine.js'), join(dist, 'trainer/tfjs/engine.js')];
@@ -133,13 +160,20 @@ interface Told {
 }
 
 function metricsOf({ events }: Answer): Told[] {
-  const told = events as { metrics?: { metrics: { trialId: string; name: string; step: number; value?: number }[] } }[];
+  const told = events as {
+    metrics?: { metrics: { trialId: string; name: string; step: number; value?: number }[] };
+  }[];
   return told.flatMap((event) =>
-    (event.metrics?.metrics ?? []).map(({ trialId, value, ...rest }) => ({ trial: trialId, value: value ?? 0, ...rest })),
+    (event.metrics?.metrics ?? []).map(({ trialId, value, ...rest }) => ({
+      trial: trialId,
+      value: value ?? 0,
+      ...rest,
+    })),
   );
 }
 
-const read = (root: string, trialId: string, file: string) => decodeSafetensors(readFileSync(join(root, 'trials', trialId, file)));
+const read = (root: string, trialId: string, file: string) =>
+  decodeSafetensors(readFileSync(join(root, 'trials', trialId, file)));
 
 function furthest(a: string, b: string, trialId: string, file: string, but: string[] = []): number {
   const [left, right] = [read(a, trialId, file), read(b, trialId, file)];
@@ -156,13 +190,16 @@ function furthest(a: string, b: string, trialId: string, file: string, but: stri
 
 /** Runs prune, train and predict on both trainers and compares what they tell and leave. */
 /**
- * How many entries of the trials' masks differ: none of a small adapter's, and of a large one's at most one in 10,000. Frameworks add up
- * products in different orders, and one ReLU whose input is 0 but for rounding moves a lower layer's gradient by a ten-thousandth.
+ * How many entries of the trials' masks differ: none of a small adapter's, and of a large one's at
+ * most one in 10,000. Frameworks add up products in different orders, and one ReLU whose input is 0
+ * but for rounding moves a lower layer's gradient by a ten-thousandth.
  */
 function compareMasks(trials: Trial[], torchRoot: string, tfjsRoot: string): number {
   let differing = 0;
   for (const { trialId } of trials) {
-    const [torch, tfjs] = [torchRoot, tfjsRoot].map((root) => read(root, trialId, 'masks.safetensors'));
+    const [torch, tfjs] = [torchRoot, tfjsRoot].map((root) =>
+      read(root, trialId, 'masks.safetensors'),
+    );
     expect([...tfjs!.keys()].sort()).toEqual([...torch!.keys()].sort());
     let [own, entries] = [0, 0];
     for (const [name, { data }] of torch!) {
@@ -193,38 +230,64 @@ function compare(backbone: string, dataset: Dataset, trials: Trial[], torchRoot:
   if (compareMasks(trials, torchRoot, tfjsRoot) > 0) {
     // What follows is about training from equal masks.
     for (const { trialId } of trials) {
-      cpSync(join(torchRoot, 'trials', trialId, 'masks.safetensors'), join(tfjsRoot, 'trials', trialId, 'masks.safetensors'));
+      cpSync(
+        join(torchRoot, 'trials', trialId, 'masks.safetensors'),
+        join(tfjsRoot, 'trials', trialId, 'masks.safetensors'),
+      );
     }
-    tensorflow = [tensorflow[0]!, ...askTfjs(jobs.slice(1).map((spec) => ({ root: tfjsRoot, spec })))];
+    tensorflow = [
+      tensorflow[0]!,
+      ...askTfjs(jobs.slice(1).map((spec) => ({ root: tfjsRoot, spec }))),
+    ];
   }
   const lossOf = (told: Told[], trialId: string, step: number) =>
-    told.find((each) => each.trial === trialId && each.name === 'loss' && each.step === step)!.value;
+    told.find((each) => each.trial === trialId && each.name === 'loss' && each.step === step)!
+      .value;
   for (const { trialId, train: settings } of trials) {
     for (let step = 1; step <= Math.min(10, settings!.totalSteps); step++) {
-      const [ours, theirs] = [lossOf(metricsOf(tensorflow[1]!), trialId, step), lossOf(torch[1]!.metrics, trialId, step)];
+      const [ours, theirs] = [
+        lossOf(metricsOf(tensorflow[1]!), trialId, step),
+        lossOf(torch[1]!.metrics, trialId, step),
+      ];
       expect(Math.abs(ours - theirs)).toBeLessThan(1e-5);
     }
-    // A bias of all tokens' logits changes no span's loss: its gradient is rounding, which AdamW makes steps of the learning rate from.
+    // A bias of all tokens' logits changes no span's loss: its gradient is rounding, which AdamW
+    // makes steps of the learning rate from.
     const isSpans = dataset.taskKind === TaskKind.TASK_KIND_QUESTION_ANSWERING;
     const free = isSpans ? ['head.out.bias'] : [];
-    expect(furthest(torchRoot, tfjsRoot, trialId, 'adapter/adapter_model.safetensors', free)).toBeLessThan(1e-3);
-    const shift = isSpans ? furthest(torchRoot, tfjsRoot, trialId, 'adapter/adapter_model.safetensors') : 0;
-    expect(furthest(torchRoot, tfjsRoot, trialId, 'predictions.validation.safetensors')).toBeLessThan(1e-3 + shift);
+    expect(
+      furthest(torchRoot, tfjsRoot, trialId, 'adapter/adapter_model.safetensors', free),
+    ).toBeLessThan(1e-3);
+    const shift = isSpans
+      ? furthest(torchRoot, tfjsRoot, trialId, 'adapter/adapter_model.safetensors')
+      : 0;
+    expect(
+      furthest(torchRoot, tfjsRoot, trialId, 'predictions.validation.safetensors'),
+    ).toBeLessThan(1e-3 + shift);
   }
 }
 
-onBoth('every adapter form and pruner: PyTorch’s masks, its losses to 1e-5 and its weights after 50 steps to 1e-3', () => {
-  const root = join(scratch, 'torch');
-  const dataset = writeTinyDataset(root);
-  writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
-  compare(join(scratch, 'bert'), dataset, TRIALS, root);
-});
+onBoth(
+  'every adapter form and pruner: PyTorch’s masks, its losses to 1e-5 and its weights after ' +
+    '50 steps to 1e-3',
+  () => {
+    const root = join(scratch, 'torch');
+    const dataset = writeTinyDataset(root);
+    writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
+    compare(join(scratch, 'bert'), dataset, TRIALS, root);
+  },
+);
 
 onBoth('a RoBERTa, whose positions begin after padding, likewise', () => {
   const root = join(scratch, 'torch');
   const dataset = writeTinyDataset(root);
   writeTinyBackbone(join(scratch, 'roberta'), 'roberta', VOCABULARY);
-  compare(join(scratch, 'roberta'), dataset, [trial('roberta', { train: { ...noDropout, totalSteps: 10 } })], root);
+  compare(
+    join(scratch, 'roberta'),
+    dataset,
+    [trial('roberta', { train: { ...noDropout, totalSteps: 10 } })],
+    root,
+  );
 });
 
 onBoth.each([
@@ -233,19 +296,32 @@ onBoth.each([
 ])('task kind %i likewise, with %i outputs: %s', (taskKind, numLabels) => {
   const root = join(scratch, 'torch');
   const dataset = { ...writeTinyDataset(root), taskKind, numLabels };
-  for (const split of ['train', 'validation']) relabel(join(root, dataset.name, `${split}.safetensors`), taskKind);
+  for (const split of ['train', 'validation'])
+    relabel(join(root, dataset.name, `${split}.safetensors`), taskKind);
   writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
-  compare(join(scratch, 'bert'), dataset, [trial('other-kind', { train: { ...noDropout, totalSteps: 10 } })], root);
+  compare(
+    join(scratch, 'bert'),
+    dataset,
+    [trial('other-kind', { train: { ...noDropout, totalSteps: 10 } })],
+    root,
+  );
 });
 
-/** Gives a split's rows labels of another kind: numbers, or the places of a first and a last token. */
+/**
+ * Gives a split's rows labels of another kind: numbers, or the places of a first and a last token.
+ */
 function relabel(path: string, taskKind: TaskKind): void {
   const { labels, ...tensors } = Object.fromEntries(decodeSafetensors(readFileSync(path)));
   const { shape, data } = labels!;
   const places = (place: number) => ({ shape, data: new Int32Array(data.length).fill(place) });
   const isRegression = taskKind === TaskKind.TASK_KIND_REGRESSION;
   const learned: Record<string, Tensor> = isRegression
-    ? { labels: { shape, data: Float32Array.from({ length: data.length }, (_, row) => (row % 7) / 3) } }
+    ? {
+        labels: {
+          shape,
+          data: Float32Array.from({ length: data.length }, (_, row) => (row % 7) / 3),
+        },
+      }
     : { start_positions: places(1), end_positions: places(3) };
   writeFileSync(path, encodeSafetensors({ ...tensors, ...learned }));
 }
@@ -256,30 +332,55 @@ onRealRows('all-MiniLM-L6-v2 on rows of MRPC likewise', async () => {
   const resolved = await resolveBackbone(minilm!, { onProgress: () => {} });
   const [planned] = await resolveDatasets(config, { dataDir: data!, env: {}, backbone: resolved });
   const { path, digest, num_labels: numLabels } = await prepareDataset(planned!, minilm!, root);
-  const dataset = { name: relative(root, path), digest, taskKind: TaskKind.TASK_KIND_CLASSIFICATION, numLabels };
+  const dataset = {
+    name: relative(root, path),
+    digest,
+    taskKind: TaskKind.TASK_KIND_CLASSIFICATION,
+    numLabels,
+  };
   // With the usual 1e-8, AdamW makes steps of full size of gradients that are rounding alone.
   const settings = { ...noDropout, totalSteps: STEPS, adamEpsilon: 1e-6 };
   const bottleneck = { attentionBottleneck: 64, ffnBottleneck: 64 };
-  compare(minilm!, dataset, [trial('real', { adapter: bottleneck, prune: { sparsity: 0.4, scoringRows: 128 }, train: settings })], root);
+  compare(
+    minilm!,
+    dataset,
+    [
+      trial('real', {
+        adapter: bottleneck,
+        prune: { sparsity: 0.4, scoringRows: 128 },
+        train: settings,
+      }),
+    ],
+    root,
+  );
 });
 
-alone('a training that is stopped and goes on ends with the bits of one that was not stopped, dropout on', () => {
-  const [whole, cut] = [join(scratch, 'whole'), join(scratch, 'cut')];
-  writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
-  const one = [trial('one', { train: { totalSteps: 16, dropout: 0.1, attentionDropout: 0.1 } })];
-  const jobs = (root: string, works: Work[], stopAfterEvents?: number): Request[] => {
-    const dataset = writeTinyDataset(root);
-    return works.map((work) => ({ root, spec: specOf(join(scratch, 'bert'), dataset, one, work), stopAfterEvents }));
-  };
-  const [, straight] = askTfjs(jobs(whole, [PRUNE, train()]));
-  expect(straight!.failure).toBeUndefined();
-  const answers = askTfjs([...jobs(cut, [PRUNE]), ...jobs(cut, [train()], 8)]);
-  expect(answers[1]!.interrupted).toBe(true);
-  const [resumed] = askTfjs(jobs(cut, [train()]));
-  expect(resumed!.failure).toBeUndefined();
-  const adapterOf = (root: string) => readFileSync(join(root, 'trials/one/adapter/adapter_model.safetensors'));
-  expect(adapterOf(cut).equals(adapterOf(whole))).toBe(true);
-});
+alone(
+  'a training that is stopped and goes on ends with the bits of one that was not stopped, ' +
+    'dropout on',
+  () => {
+    const [whole, cut] = [join(scratch, 'whole'), join(scratch, 'cut')];
+    writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
+    const one = [trial('one', { train: { totalSteps: 16, dropout: 0.1, attentionDropout: 0.1 } })];
+    const jobs = (root: string, works: Work[], stopAfterEvents?: number): Request[] => {
+      const dataset = writeTinyDataset(root);
+      return works.map((work) => ({
+        root,
+        spec: specOf(join(scratch, 'bert'), dataset, one, work),
+        stopAfterEvents,
+      }));
+    };
+    const [, straight] = askTfjs(jobs(whole, [PRUNE, train()]));
+    expect(straight!.failure).toBeUndefined();
+    const answers = askTfjs([...jobs(cut, [PRUNE]), ...jobs(cut, [train()], 8)]);
+    expect(answers[1]!.interrupted).toBe(true);
+    const [resumed] = askTfjs(jobs(cut, [train()]));
+    expect(resumed!.failure).toBeUndefined();
+    const adapterOf = (root: string) =>
+      readFileSync(join(root, 'trials/one/adapter/adapter_model.safetensors'));
+    expect(adapterOf(cut).equals(adapterOf(whole))).toBe(true);
+  },
+);
 
 alone('1,000 steps leave no tensor behind', () => {
   const root = join(scratch, 'root');
@@ -289,7 +390,10 @@ alone('1,000 steps leave no tensor behind', () => {
     trial(trialId, { train: { totalSteps, batchSize: 2, dropout: 0.1, attentionDropout: 0.1 } }),
   ];
   const requests = [long('short', 2), long('long', 1000)].flatMap((trials) =>
-    [PRUNE, train(), PREDICT].map((work) => ({ root, spec: specOf(join(scratch, 'bert'), dataset, trials, work) })),
+    [PRUNE, train(), PREDICT].map((work) => ({
+      root,
+      spec: specOf(join(scratch, 'bert'), dataset, trials, work),
+    })),
   );
   const tensors = askTfjs(requests).map((answer) => answer.tensors);
   expect(new Set(tensors).size).toBe(1);

@@ -1,5 +1,6 @@
 /**
- * Token ids must be those of Python's tokenizers on every row: a trainer's backbone was trained with them.
+ * Token ids must be those of Python's tokenizers on every row: a trainer's backbone was trained
+ * with them.
  *
  *   SA_ORCH_TEST_PYTHON    an interpreter with transformers
  *   SA_ORCH_TEST_BACKBONE  a model directory with tokenizer.json
@@ -12,11 +13,17 @@ import { readGlueTsv } from '../../orchestrator/data/glue-tsv';
 import { loadTokenizer } from '../../orchestrator/data/tokenizer';
 import { AnsweringProgram, testIf } from '../support/reference';
 
-const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_BACKBONE: backbone, SA_ORCH_DATA: data } = process.env;
+const {
+  SA_ORCH_TEST_PYTHON: python,
+  SA_ORCH_TEST_BACKBONE: backbone,
+  SA_ORCH_DATA: data,
+} = process.env;
 type Pair = [text: string, pair: string | null];
 
 let reference: AnsweringProgram;
-beforeAll(() => (reference = new AnsweringProgram(python!, [join(__dirname, 'tokenizer_reference.py')])));
+beforeAll(
+  () => (reference = new AnsweringProgram(python!, [join(__dirname, 'tokenizer_reference.py')])),
+);
 afterAll(() => reference.stop());
 
 /** The first row whose ids or type ids differ, with both; null where all are equal. */
@@ -25,7 +32,8 @@ async function firstDifference(model: string, maxLength: number, rows: Pair[]): 
   const encode = loadTokenizer(model, maxLength);
   for (const [i, [text, pair]] of rows.entries()) {
     const { ids, typeIds } = encode(text, pair);
-    if (JSON.stringify([ids, typeIds]) !== JSON.stringify(expected[i])) return { row: rows[i], ours: [ids, typeIds], theirs: expected[i] };
+    if (JSON.stringify([ids, typeIds]) !== JSON.stringify(expected[i]))
+      return { row: rows[i], ours: [ids, typeIds], theirs: expected[i] };
   }
   return null;
 }
@@ -33,7 +41,10 @@ async function firstDifference(model: string, maxLength: number, rows: Pair[]): 
 function glueRows(task: string): Pair[] {
   const { folder, splits } = glueTask(task);
   return splits.flatMap(({ tsv }) =>
-    readGlueTsv(join(data!, 'glue', folder, tsv), glueTask(task)).map(({ text, pair }): Pair => [text, pair]),
+    readGlueTsv(join(data!, 'glue', folder, tsv), glueTask(task)).map(({ text, pair }): Pair => [
+      text,
+      pair,
+    ]),
   );
 }
 
@@ -42,20 +53,31 @@ const odd: Pair[] = [
   ['', ''],
   ['ΟΔΟΣ ΣΑΣ', 'İstanbul ǅ ﬁne Ａ１ ß ẞ'],
   ['𠀀𠀁x中文字', 'ｶﾀｶﾅ 한국어 ไทย हिन्दी'],
-  ['tab\tnew\u0085line\u2028sep\u00a0nbsp\u200bzero\ufeffbom\u00adsoft', 'e\u0301 é \u0000 \ufffd \u001f'],
+  [
+    'tab\tnew\u0085line\u2028sep\u00a0nbsp\u200bzero\ufeffbom\u00adsoft',
+    'e\u0301 é \u0000 \ufffd \u001f',
+  ],
   ['[SEP] [MASK]<mask> </s>', '[CLS][PAD] <s>'],
   ["it's we'll I'M  double  spaces\r", '…—“quotes” ‘x’ $100,000.50 50% #1 @x'],
   ['😀👩‍👩‍👧 emoji🏳️‍🌈', 'a'.repeat(101)],
   [`${'word '.repeat(200)}`, `${'other '.repeat(90)}`],
 ];
 
-const real = testIf('fidelity of tokens', { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_BACKBONE: backbone, SA_ORCH_DATA: data });
-real.each(GLUE_TASK_NAMES)('every row of %s gets the ids that Transformers gives it', async (task) => {
-  expect(await firstDifference(backbone!, 128, glueRows(task))).toBeNull();
+const real = testIf('fidelity of tokens', {
+  SA_ORCH_TEST_PYTHON: python,
+  SA_ORCH_TEST_BACKBONE: backbone,
+  SA_ORCH_DATA: data,
 });
+real.each(GLUE_TASK_NAMES)(
+  'every row of %s gets the ids that Transformers gives it',
+  async (task) => {
+    expect(await firstDifference(backbone!, 128, glueRows(task))).toBeNull();
+  },
+);
 
 real('pairs are cut as Transformers cuts them, at odd and even lengths', async () => {
-  for (const length of [16, 33, 64]) expect(await firstDifference(backbone!, length, glueRows('rte'))).toBeNull();
+  for (const length of [16, 33, 64])
+    expect(await firstDifference(backbone!, length, glueRows('rte'))).toBeNull();
 });
 
 real('texts of every script, control characters and special tokens get the same ids', async () => {
@@ -69,7 +91,8 @@ for (const model of ['bert-base-uncased', 'roberta-base']) {
     SA_ORCH_DATA: folder && existsSync(folder) ? folder : undefined,
   });
   vocabulary(`${model} without tokenizer.json is read from its vocabulary files`, async () => {
-    for (const task of ['mrpc', 'cola']) expect(await firstDifference(folder!, 128, glueRows(task))).toBeNull();
+    for (const task of ['mrpc', 'cola'])
+      expect(await firstDifference(folder!, 128, glueRows(task))).toBeNull();
     expect(await firstDifference(folder!, 128, odd)).toBeNull();
   });
 }

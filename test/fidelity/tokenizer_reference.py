@@ -1,6 +1,7 @@
 """Token ids by Transformers, for comparison.
 
-Reads {"model": directory, "max_length": n, "rows": [[text, pair or null], …]} a line, and writes [[ids, type ids], …] a line.
+Reads {"model": directory, "max_length": n, "rows": [[text, pair or null], …]} a line, and writes
+[[ids, type ids], …] a line.
 """
 
 import functools
@@ -30,7 +31,12 @@ def main() -> None:
         for begin in range(0, len(request["rows"]), CHUNK):
             part = request["rows"][begin : begin + CHUNK]
             texts = [text if pair is None else (text, pair) for text, pair in part]
-            encoded = tokenizer(texts, truncation="longest_first", max_length=request["max_length"], return_token_type_ids=True)
+            encoded = tokenizer(
+                texts,
+                truncation="longest_first",
+                max_length=request["max_length"],
+                return_token_type_ids=True,
+            )
             answer += zip(encoded["input_ids"], encoded["token_type_ids"], strict=True)
         print(json.dumps(answer, separators=(",", ":")), flush=True)
 

@@ -1,4 +1,6 @@
-"""Runs jobs with the torch trainer's engine, without a server: for each `{root, spec}` line of JSON the metrics and failures by trial."""
+"""Runs jobs with the torch trainer's engine, without a server: for each `{root, spec}` line of JSON
+the metrics and failures by trial.
+"""
 
 import json
 import sys
@@ -24,9 +26,17 @@ class Recorder:
     def working(self) -> None: ...
 
     def metrics(self, metrics: list[event_pb2.Metric]) -> None:
-        self.metrics_told += [{"trial": m.trial_id, "name": m.name, "step": m.step, "value": m.value} for m in metrics]
+        self.metrics_told += [
+            {"trial": m.trial_id, "name": m.name, "step": m.step, "value": m.value} for m in metrics
+        ]
 
-    def trial_result(self, trial_id: str, artifacts: object, values: object, failure: event_pb2.Failure | None = None) -> None:
+    def trial_result(
+        self,
+        trial_id: str,
+        artifacts: object,
+        values: object,
+        failure: event_pb2.Failure | None = None,
+    ) -> None:
         if failure is not None:
             self.failures[trial_id] = failure.message
 
@@ -37,5 +47,7 @@ class Recorder:
 for line in sys.stdin:
     request = json.loads(line)
     recorder = Recorder()
-    Engine(Path(request["root"]), threads=2).run(ParseDict(request["spec"], job_pb2.JobSpec()), recorder)
+    Engine(Path(request["root"]), threads=2).run(
+        ParseDict(request["spec"], job_pb2.JobSpec()), recorder
+    )
     print(json.dumps({"metrics": recorder.metrics_told, "failures": recorder.failures}))

@@ -1,18 +1,30 @@
 /**
- * What the workflows decide, on a real Temporal server. The activities are written here, since what a decision hangs on (out of memory, a
- * passing fault) cannot be brought about at will; all else is the real thing.
+ * What the workflows decide, on a real Temporal server. The activities are written here, since what
+ * a decision hangs on (out of memory, a passing fault) cannot be brought about at will; all else is
+ * the real thing.
  */
 import { join } from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { cohort } from '../../workflows/cohort';
-import { setModeUpdate, statusQuery, type Failed, type JobOutcome, type JobRef, type SweepInput } from '../../workflows/messages';
+import {
+  setModeUpdate,
+  statusQuery,
+  type Failed,
+  type JobOutcome,
+  type JobRef,
+  type SweepInput,
+} from '../../workflows/messages';
 import type { sweep } from '../../workflows/sweep';
 
 const binary = process.env.SA_ORCH_TEST_TEMPORAL;
 const describeWithServer = binary ? describe : describe.skip;
 const SUCCEEDED: JobOutcome = { state: 'succeeded', failure: null, failedTrials: {} };
-const failedJob = (reason: string): JobOutcome => ({ state: 'failed', failure: { reason, message: `${reason} it was` }, failedTrials: {} });
+const failedJob = (reason: string): JobOutcome => ({
+  state: 'failed',
+  failure: { reason, message: `${reason} it was` },
+  failedTrials: {},
+});
 
 describeWithServer('the workflows', () => {
   let env: TestWorkflowEnvironment;
@@ -20,12 +32,17 @@ describeWithServer('the workflows', () => {
 
   beforeAll(async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
-    env = await TestWorkflowEnvironment.createLocal({ server: { executable: { type: 'existing-path', path: binary! } } });
+    env = await TestWorkflowEnvironment.createLocal({
+      server: { executable: { type: 'existing-path', path: binary! } },
+    });
   });
   afterAll(() => env.teardown());
 
   /** Runs a body beside a worker whose trainer answers as told; returns what happened. */
-  async function withTrainer(trials: Record<string, string[]>, answer: (job: JobRef) => JobOutcome | Promise<JobOutcome>) {
+  async function withTrainer(
+    trials: Record<string, string[]>,
+    answer: (job: JobRef) => JobOutcome | Promise<JobOutcome>,
+  ) {
     const jobs: JobRef[] = [];
     const cancelled: string[] = [];
     const evaluated: { trials: string[]; failed: Record<string, Failed> }[] = [];
@@ -42,7 +59,11 @@ describeWithServer('the workflows', () => {
         evaluated.push(input);
         const failures = Object.values(input.failed);
         const stopped = failures.filter(({ reason }) => reason === 'cancelled').length;
-        return { done: input.trials.length - failures.length, failed: failures.length - stopped, cancelled: stopped };
+        return {
+          done: input.trials.length - failures.length,
+          failed: failures.length - stopped,
+          cancelled: stopped,
+        };
       },
       failCohort: () => ({ done: 0, failed: 1, cancelled: 0 }),
       writeSweepReport: () => undefined,
@@ -54,7 +75,11 @@ describeWithServer('the workflows', () => {
       activities,
     });
     const start = (cohorts: string[]) =>
-      env.client.workflow.start<typeof sweep>('sweep', { taskQueue, workflowId: `sweep-${ids}`, args: [inputOf(`sweep-${ids}`, cohorts)] });
+      env.client.workflow.start<typeof sweep>('sweep', {
+        taskQueue,
+        workflowId: `sweep-${ids}`,
+        args: [inputOf(`sweep-${ids}`, cohorts)],
+      });
     const execute = (cohortId: string) =>
       env.client.workflow.execute<typeof cohort>('cohort', {
         taskQueue,
@@ -74,40 +99,63 @@ describeWithServer('the workflows', () => {
   });
 
   test('a cohort that is too large for memory is halved until it fits, and each half goes on by itself', async () => {
-    const { worker, jobs, execute } = await withTrainer({ c: ['a', 'b', 'c', 'd'] }, ({ work, trials }) =>
-      work === 'train' && trials.length > 1 ? failedJob('out_of_memory') : SUCCEEDED,
+    const { worker, jobs, execute } = await withTrainer(
+      { c: ['a', 'b', 'c', 'd'] },
+      ({ work, trials }) =>
+        work === 'train' && trials.length > 1 ? failedJob('out_of_memory') : SUCCEEDED,
     );
-    await expect(worker.runUntil(execute('c'))).resolves.toEqual({ done: 4, failed: 0, cancelled: 0 });
-    expect(jobs.filter(({ work }) => work === 'train').map(({ trials }) => trials.join(''))).toEqual([
-      'abcd',
-      'ab',
-      'a',
-      'b',
-      'cd',
-      'c',
-      'd',
-    ]);
+    await expect(worker.runUntil(execute('c'))).resolves.toEqual({
+      done: 4,
+      failed: 0,
+      cancelled: 0,
+    });
+    expect(
+      jobs.filter(({ work }) => work === 'train').map(({ trials }) => trials.join('')),
+    ).toEqual(['abcd', 'ab', 'a', 'b', 'cd', 'c', 'd']);
   });
 
   test('a trial that brings its trainer down alone fails by itself, and its neighbours are trained', async () => {
-    const { worker, evaluated, execute } = await withTrainer({ c: ['good', 'bad'] }, ({ work, trials }) =>
-      work === 'train' && trials.includes('bad') ? failedJob('quarantined') : SUCCEEDED,
+    const { worker, evaluated, execute } = await withTrainer(
+      { c: ['good', 'bad'] },
+      ({ work, trials }) =>
+        work === 'train' && trials.includes('bad') ? failedJob('quarantined') : SUCCEEDED,
     );
-    await expect(worker.runUntil(execute('c'))).resolves.toEqual({ done: 1, failed: 1, cancelled: 0 });
+    await expect(worker.runUntil(execute('c'))).resolves.toEqual({
+      done: 1,
+      failed: 1,
+      cancelled: 0,
+    });
     expect(Object.keys(evaluated[0]!.failed)).toEqual(['bad']);
   });
 
   test('a fault of the trainer is tried again under a new generation, and the third is final', async () => {
     const { worker, jobs, execute } = await withTrainer({ c: ['a'] }, () => failedJob('internal'));
-    await expect(worker.runUntil(execute('c'))).resolves.toEqual({ done: 0, failed: 1, cancelled: 0 });
-    expect(jobs.map(({ work, generation }) => `${work} ${generation}`)).toEqual(['prune r-0', 'prune r-1', 'prune r-2']);
+    await expect(worker.runUntil(execute('c'))).resolves.toEqual({
+      done: 0,
+      failed: 1,
+      cancelled: 0,
+    });
+    expect(jobs.map(({ work, generation }) => `${work} ${generation}`)).toEqual([
+      'prune r-0',
+      'prune r-1',
+      'prune r-2',
+    ]);
   });
 
   test('a trial that fails in one stage is not sent to the next', async () => {
     const { worker, jobs, execute } = await withTrainer({ c: ['a', 'nan'] }, ({ work }) =>
-      work === 'train' ? { ...SUCCEEDED, failedTrials: { nan: { reason: 'non_finite', message: 'loss is NaN at step 3' } } } : SUCCEEDED,
+      work === 'train'
+        ? {
+            ...SUCCEEDED,
+            failedTrials: { nan: { reason: 'non_finite', message: 'loss is NaN at step 3' } },
+          }
+        : SUCCEEDED,
     );
-    await expect(worker.runUntil(execute('c'))).resolves.toEqual({ done: 1, failed: 1, cancelled: 0 });
+    await expect(worker.runUntil(execute('c'))).resolves.toEqual({
+      done: 1,
+      failed: 1,
+      cancelled: 0,
+    });
     expect(jobs.at(-1)).toMatchObject({ work: 'predict', trials: ['a'] });
   });
 
@@ -117,14 +165,19 @@ describeWithServer('the workflows', () => {
       times++ === 0 ? { state: 'interrupted', failure: null, failedTrials: {} } : SUCCEEDED,
     );
     await worker.runUntil(execute('c'));
-    expect(jobs.slice(0, 2).map(({ work, generation }) => `${work} ${generation}`)).toEqual(['prune r-0', 'prune r-0']);
+    expect(jobs.slice(0, 2).map(({ work, generation }) => `${work} ${generation}`)).toEqual([
+      'prune r-0',
+      'prune r-0',
+    ]);
   });
 
   test('pause stops the job at a checkpoint, resume submits it again', async () => {
     let interrupt: (outcome: JobOutcome) => void = () => undefined;
     let paused = false;
     const { worker, jobs, cancelled, start } = await withTrainer({ c: ['a'] }, ({ work }) =>
-      work === 'train' && !paused ? new Promise<JobOutcome>((resolve) => (interrupt = resolve)) : SUCCEEDED,
+      work === 'train' && !paused
+        ? new Promise<JobOutcome>((resolve) => (interrupt = resolve))
+        : SUCCEEDED,
     );
     await worker.runUntil(async () => {
       const handle = await start(['c']);
@@ -139,7 +192,9 @@ describeWithServer('the workflows', () => {
       expect(await handle.result()).toMatchObject({ done: 1, failed: 0, cancelled: 0 });
     });
     expect(cancelled).toEqual(['checkpoint']);
-    expect(jobs.filter(({ work }) => work === 'train').map(({ generation }) => generation)).toEqual(['r-1', 'r-1']);
+    expect(jobs.filter(({ work }) => work === 'train').map(({ generation }) => generation)).toEqual(
+      ['r-1', 'r-1'],
+    );
   });
 
   test('cancel ends the running jobs, gives every trial its state, and cannot be taken back', async () => {
@@ -167,7 +222,11 @@ describeWithServer('the workflows', () => {
     );
     await worker.runUntil(async () => {
       const handle = await start(['c1', 'c2']);
-      expect(await handle.result()).toMatchObject({ done: 1, failed: 1, cohorts: { c1: 'done', c2: 'done' } });
+      expect(await handle.result()).toMatchObject({
+        done: 1,
+        failed: 1,
+        cohorts: { c1: 'done', c2: 'done' },
+      });
     });
   });
 });

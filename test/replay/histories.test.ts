@@ -1,4 +1,7 @@
-/** Workflows that were running when the code was changed must go on: saved histories of real sweeps replay on today's code. */
+/**
+ * Workflows that were running when the code was changed must go on: saved histories of real sweeps
+ * replay on today's code.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils';
@@ -16,6 +19,11 @@ test.each(readdirSync(folder))('%s replays', async (file) => {
 });
 
 test('a history that the code would not have made is found', async () => {
-  const changed = readFileSync(join(folder, 'cohort.json'), 'utf8').replaceAll('"evaluateTrials"', '"judgeTrials"');
-  await expect(Worker.runReplayHistory(options, historyOf(changed))).rejects.toThrow(DeterminismViolationError);
+  const changed = readFileSync(join(folder, 'cohort.json'), 'utf8').replaceAll(
+    '"evaluateTrials"',
+    '"judgeTrials"',
+  );
+  await expect(Worker.runReplayHistory(options, historyOf(changed))).rejects.toThrow(
+    DeterminismViolationError,
+  );
 });

@@ -1,4 +1,7 @@
-/** Which conformance cases the trainer under test can do: those whose trials it lists everything for in its capabilities. */
+/**
+ * Which conformance cases the trainer under test can do: those whose trials it lists everything for
+ * in its capabilities.
+ */
 import { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import {
   AttentionModule,
@@ -13,16 +16,26 @@ import {
 import { trainerUnderTest, type TrainerName } from './trainers';
 
 /** The environment variable in which ask-capabilities.ts leaves its answer. */
-export const capabilitiesVariable = (name: TrainerName): string => `SA_ORCH_TEST_CAPABILITIES_${name.toUpperCase()}`;
+export const capabilitiesVariable = (name: TrainerName): string =>
+  `SA_ORCH_TEST_CAPABILITIES_${name.toUpperCase()}`;
 
-/** What the trainer under test lists; undefined where it cannot be started, or where this is no conformance test. */
+/**
+ * What the trainer under test lists; undefined where it cannot be started, or where this is no
+ * conformance test.
+ */
 function abilities(): Capabilities | undefined {
   const text = process.env[capabilitiesVariable(trainerUnderTest())];
   return text === undefined ? undefined : Capabilities.fromJSON(JSON.parse(text));
 }
 
-/** What the trials need and the trainer under test lacks, by the names of the contract. taskKind: where it is another than every trainer has. */
-export function lacking(trials: readonly Trial[], taskKind = TaskKind.TASK_KIND_CLASSIFICATION): string[] {
+/**
+ * What the trials need and the trainer under test lacks, by the names of the contract. taskKind:
+ * where it is another than every trainer has.
+ */
+export function lacking(
+  trials: readonly Trial[],
+  taskKind = TaskKind.TASK_KIND_CLASSIFICATION,
+): string[] {
   const able = abilities();
   if (!able) return [];
   if (!able.taskKinds.includes(taskKind)) return [TaskKind[taskKind]];
@@ -36,16 +49,26 @@ export function lacking(trials: readonly Trial[], taskKind = TaskKind.TASK_KIND_
       [structure, able.maskStructures, MaskStructure],
       [rules, able.maskRules, MaskRules],
     ];
-    const names = needs.filter(([value, listed]) => !listed.includes(value)).map(([value, , names]) => names[value]!);
-    return everySteps > 0 && !able.prunesDuringTraining ? [...names, 'pruning during training'] : names;
+    const names = needs
+      .filter(([value, listed]) => !listed.includes(value))
+      .map(([value, , names]) => names[value]!);
+    return everySteps > 0 && !able.prunesDuringTraining
+      ? [...names, 'pruning during training']
+      : names;
   });
   return [...new Set(missing)];
 }
 
 /** `test`, or a skipped one whose title says what the trainer lacks for these trials. */
-export function testOf(trials: readonly Trial[], title: string, body: () => Promise<void> | void, taskKind?: TaskKind): void {
+export function testOf(
+  trials: readonly Trial[],
+  title: string,
+  body: () => Promise<void> | void,
+  taskKind?: TaskKind,
+): void {
   const missing = lacking(trials, taskKind);
   const run = async (): Promise<void> => body();
-  if (missing.length > 0) test.skip(`${title} (skipped: the trainer lacks ${missing.join(', ')})`, run);
+  if (missing.length > 0)
+    test.skip(`${title} (skipped: the trainer lacks ${missing.join(', ')})`, run);
   else test(title, run);
 }

@@ -2,7 +2,12 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { JobState, type Artifact, type Event, type TrialResult } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import {
+  JobState,
+  type Artifact,
+  type Event,
+  type TrialResult,
+} from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
   Activation,
   AdapterInit,
@@ -31,7 +36,12 @@ import { lacking } from './abilities';
 /** A small trial; `changes` reach into its parts. */
 export function trial(
   trialId: string,
-  changes: { seed?: number; adapter?: Partial<Trial['adapter']>; prune?: Partial<Trial['prune']>; train?: Partial<Trial['train']> } = {},
+  changes: {
+    seed?: number;
+    adapter?: Partial<Trial['adapter']>;
+    prune?: Partial<Trial['prune']>;
+    train?: Partial<Trial['train']>;
+  } = {},
 ): Trial {
   return {
     trialId,
@@ -100,7 +110,10 @@ export const HEAD_ALONE = {
 };
 
 /** A trial that every trainer can do: `trial` where this one can, else one of the head alone. */
-export function anyTrial(trialId: string, changes: Pick<Parameters<typeof trial>[1] & object, 'seed' | 'train'> = {}): Trial {
+export function anyTrial(
+  trialId: string,
+  changes: Pick<Parameters<typeof trial>[1] & object, 'seed' | 'train'> = {},
+): Trial {
   const full = trial(trialId, changes);
   if (lacking([full]).length === 0) return full;
   return trial(trialId, { ...changes, ...HEAD_ALONE });
@@ -114,16 +127,37 @@ export const predict = (splits: string[], generation?: Generation): JobSpec['wor
 export const PREDICT = predict(['validation']);
 export const train = (changes: Partial<TrainWork> = {}): JobSpec['work'] => ({
   $case: 'train',
-  value: { untilStep: 0, checkpointEverySteps: 10, logEverySteps: 5, keepCheckpoints: 2, ...changes },
+  value: {
+    untilStep: 0,
+    checkpointEverySteps: 10,
+    logEverySteps: 5,
+    keepCheckpoints: 2,
+    ...changes,
+  },
 });
 
 /** A job on the test's backbone, or on another one. */
-export function job(dataset: Dataset, trials: Trial[], work: JobSpec['work'], path = process.env.SA_ORCH_TEST_BACKBONE!): JobSpec {
-  return { backbone: { path, digest: 'b'.repeat(64) }, dataset, trials, work, precision: Precision.PRECISION_UNSPECIFIED };
+export function job(
+  dataset: Dataset,
+  trials: Trial[],
+  work: JobSpec['work'],
+  path = process.env.SA_ORCH_TEST_BACKBONE!,
+): JobSpec {
+  return {
+    backbone: { path, digest: 'b'.repeat(64) },
+    dataset,
+    trials,
+    work,
+    precision: Precision.PRECISION_UNSPECIFIED,
+  };
 }
 
 /** Submits a job and returns its id. */
-export async function submit(client: TrainerClient, spec: JobSpec, generation = 1): Promise<string> {
+export async function submit(
+  client: TrainerClient,
+  spec: JobSpec,
+  generation = 1,
+): Promise<string> {
   const digest = specDigest(spec);
   const id = jobId(digest, generation);
   await client.submitJob(id, digest, spec);
@@ -131,7 +165,11 @@ export async function submit(client: TrainerClient, spec: JobSpec, generation = 
 }
 
 /** The job's events to the end of its stream, or through the first one that `until` holds for. */
-export async function events(client: TrainerClient, id: string, until: (event: Event) => boolean = () => false): Promise<Event[]> {
+export async function events(
+  client: TrainerClient,
+  id: string,
+  until: (event: Event) => boolean = () => false,
+): Promise<Event[]> {
   const found: Event[] = [];
   for await (const { payload } of client.watchJob(id)) {
     if (payload?.$case !== 'event') continue;
@@ -141,7 +179,10 @@ export async function events(client: TrainerClient, id: string, until: (event: E
   return found;
 }
 
-/** Submits a job, waits for its end and returns its trials' results. Throws where it does not succeed. */
+/**
+ * Submits a job, waits for its end and returns its trials' results. Throws where it does not
+ * succeed.
+ */
 export async function run(client: TrainerClient, spec: JobSpec): Promise<Map<string, TrialResult>> {
   const found = await events(client, await submit(client, spec));
   const last = found.at(-1)?.kind;
@@ -153,12 +194,18 @@ export async function run(client: TrainerClient, spec: JobSpec): Promise<Map<str
 
 export function results(found: Event[]): Map<string, TrialResult> {
   const kinds = found.map(({ kind }) => kind);
-  return new Map(kinds.flatMap((kind) => (kind?.$case === 'trialResult' ? [[kind.value.trialId, kind.value] as const] : [])));
+  return new Map(
+    kinds.flatMap((kind) =>
+      kind?.$case === 'trialResult' ? [[kind.value.trialId, kind.value] as const] : [],
+    ),
+  );
 }
 
 /** The states that the events bring, as words. */
 export function states(found: Event[]): string[] {
-  return found.flatMap(({ kind }) => (kind?.$case === 'stateChanged' ? [JobState[kind.value.state].replace('JOB_STATE_', '')] : []));
+  return found.flatMap(({ kind }) =>
+    kind?.$case === 'stateChanged' ? [JobState[kind.value.state].replace('JOB_STATE_', '')] : [],
+  );
 }
 
 /** What a bad request is refused with. Throws where it is not refused. */
@@ -167,7 +214,8 @@ export async function refusal(call: Promise<unknown>): Promise<TrainerError> {
     () => undefined,
     (reason: unknown) => reason,
   );
-  if (!(error instanceof TrainerError)) throw new Error(`expected a TrainerError, got ${String(error)}`);
+  if (!(error instanceof TrainerError))
+    throw new Error(`expected a TrainerError, got ${String(error)}`);
   return error;
 }
 
@@ -177,18 +225,29 @@ export function expectGapless(found: Event[]): void {
   expect(new Set(found.map(({ logId }) => logId)).size).toBe(1);
 }
 
-export const checkpointAt = (step: number) => (event: Event) => event.kind?.$case === 'checkpointWritten' && event.kind.value.step >= step;
+export const checkpointAt = (step: number) => (event: Event) =>
+  event.kind?.$case === 'checkpointWritten' && event.kind.value.step >= step;
 
-export const brings = (state: JobState) => (event: Event) => event.kind?.$case === 'stateChanged' && event.kind.value.state === state;
+export const brings = (state: JobState) => (event: Event) =>
+  event.kind?.$case === 'stateChanged' && event.kind.value.state === state;
 
 /** The artifact that is on disk under this name, described by the rule of event.proto. */
 export function artifactOnDisk(root: string, name: string): Artifact {
   const path = join(root, name);
-  if (!statSync(path).isDirectory()) return { name, digest: sha256(readFileSync(path)), size: statSync(path).size };
-  const files = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  const parts = files.map((file) => artifactOnDisk(root, join(file.parentPath, file.name).slice(root.length + 1)));
+  if (!statSync(path).isDirectory())
+    return { name, digest: sha256(readFileSync(path)), size: statSync(path).size };
+  const files = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  const parts = files.map((file) =>
+    artifactOnDisk(root, join(file.parentPath, file.name).slice(root.length + 1)),
+  );
   const lines = parts.map((part) => `${part.digest}  ${part.name.slice(name.length + 1)}\n`).sort();
-  return { name, digest: sha256(lines.join('')), size: parts.reduce((total, part) => total + part.size, 0) };
+  return {
+    name,
+    digest: sha256(lines.join('')),
+    size: parts.reduce((total, part) => total + part.size, 0),
+  };
 }
 
 const sha256 = (content: Buffer | string) => createHash('sha256').update(content).digest('hex');

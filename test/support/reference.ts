@@ -6,7 +6,12 @@ import { createInterface } from 'node:readline';
  *
  * @throws Error with the script's stderr where it fails, or where the numbers of lines differ
  */
-export function askPython(python: string, args: readonly string[], lines: readonly unknown[], env: NodeJS.ProcessEnv = {}): unknown[] {
+export function askPython(
+  python: string,
+  args: readonly string[],
+  lines: readonly unknown[],
+  env: NodeJS.ProcessEnv = {},
+): unknown[] {
   const { status, stdout, stderr } = spawnSync(python, args, {
     input: lines.map((line) => JSON.stringify(line)).join('\n'),
     encoding: 'utf8',
@@ -15,11 +20,15 @@ export function askPython(python: string, args: readonly string[], lines: readon
   });
   if (status !== 0) throw new Error(stderr);
   const answers = stdout.trimEnd().split('\n');
-  if (answers.length !== lines.length) throw new Error(`${lines.length} lines sent, ${answers.length} received`);
+  if (answers.length !== lines.length)
+    throw new Error(`${lines.length} lines sent, ${answers.length} received`);
   return answers.map((answer) => JSON.parse(answer) as unknown);
 }
 
-/** A program that answers one request after the other, one line of JSON each way: what it imports and opens takes its seconds once. */
+/**
+ * A program that answers one request after the other, one line of JSON each way: what it imports
+ * and opens takes its seconds once.
+ */
 export class AnsweringProgram {
   readonly child: ChildProcess;
   private readonly answers: AsyncIterator<string>;
@@ -29,7 +38,10 @@ export class AnsweringProgram {
     private readonly args: readonly string[],
     env: NodeJS.ProcessEnv = {},
   ) {
-    this.child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
+    this.child = spawn(program, args, {
+      env: { ...process.env, ...env },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     this.answers = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]();
   }
 

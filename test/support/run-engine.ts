@@ -1,11 +1,17 @@
 /**
- * Runs jobs with a trainer's engine, without a server: a program that reads `{root, spec}` lines of JSON and answers each with the job's events, or with
- * the failure of the job. `node dist/test/support/run-engine.js <engine module>`.
+ * Runs jobs with a trainer's engine, without a server: a program that reads `{root, spec}` lines of
+ * JSON and answers each with the job's events, or with the failure of the job. `node
+ * dist/test/support/run-engine.js <engine module>`.
  */
 import { createInterface } from 'node:readline';
 import { Event } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { EngineFailure, Interrupted, type EngineEvent, type EngineModule } from '../../trainer/host/engine';
+import {
+  EngineFailure,
+  Interrupted,
+  type EngineEvent,
+  type EngineModule,
+} from '../../trainer/host/engine';
 
 interface Request {
   root: string;
@@ -60,8 +66,11 @@ async function main(): Promise<void> {
 /** How many tensors TensorFlow.js holds; undefined for another engine. */
 function liveTensors(): number | undefined {
   const path = process.env.SA_ORCH_TFJS_NODE;
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the copy that the engine has loaded
-  return path === undefined ? undefined : (require(path) as typeof import('@tensorflow/tfjs-core')).memory().numTensors;
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the copy that the engine has
+  // loaded
+  return path === undefined
+    ? undefined
+    : (require(path) as typeof import('@tensorflow/tfjs-core')).memory().numTensors;
 }
 
 void main();

@@ -1,10 +1,16 @@
-/** The two standard gRPC services that a trainer serves beside its own, called without generated code. */
+/**
+ * The two standard gRPC services that a trainer serves beside its own, called without generated
+ * code.
+ */
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 
 const asIs = (bytes: Buffer) => bytes;
 
-/** grpc.health.v1.Health/Check: 1 is SERVING. Rejects with NOT_FOUND for a service that the server does not know. */
+/**
+ * grpc.health.v1.Health/Check: 1 is SERVING. Rejects with NOT_FOUND for a service that the server
+ * does not know.
+ */
 export async function healthOf(address: string, service: string): Promise<number> {
   const request = Buffer.from(new BinaryWriter().uint32(0x0a).string(service).finish());
   const reader = new BinaryReader(await unary(address, '/grpc.health.v1.Health/Check', request));
@@ -15,8 +21,14 @@ export async function healthOf(address: string, service: string): Promise<number
 export async function reflectedServices(address: string): Promise<string[]> {
   const client = new Client(address, credentials.createInsecure());
   try {
-    const call = client.makeBidiStreamRequest('/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo', asIs, asIs);
-    const response = new Promise<Buffer>((resolve, reject) => call.once('data', resolve).once('error', reject));
+    const call = client.makeBidiStreamRequest(
+      '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo',
+      asIs,
+      asIs,
+    );
+    const response = new Promise<Buffer>((resolve, reject) =>
+      call.once('data', resolve).once('error', reject),
+    );
     // ServerReflectionRequest.list_services, field 7.
     call.write(Buffer.from(new BinaryWriter().uint32(0x3a).string('*').finish()));
     const text = (await response).toString('latin1');

@@ -1,4 +1,7 @@
-/** A small encoder of random weights in a Hugging Face directory: BERT or RoBERTa with a pooler, none of its tensors at a neutral value. */
+/**
+ * A small encoder of random weights in a Hugging Face directory: BERT or RoBERTa with a pooler,
+ * none of its tensors at a neutral value.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { elements, encodeSafetensors, type Tensor } from '../../common/safetensors';
@@ -7,13 +10,20 @@ import { seededRandom } from '../../orchestrator/data/rows';
 const SIZES = { hidden: 32, inner: 64, heads: 4, layers: 2, positions: 66, types: 2 };
 
 /** vocabulary: tokens of the data set that it will read. */
-export function writeTinyBackbone(folder: string, modelType: 'bert' | 'roberta', vocabulary: number): void {
+export function writeTinyBackbone(
+  folder: string,
+  modelType: 'bert' | 'roberta',
+  vocabulary: number,
+): void {
   const { hidden, inner, heads, layers, positions, types } = SIZES;
   const random = seededRandom(3);
   const tensors: Record<string, Tensor> = {};
   const add = (name: string, shape: number[], around = 0, spread = 0.1): void => {
     const size = elements(shape);
-    tensors[name] = { shape, data: Float32Array.from({ length: size }, () => around + spread * (2 * random() - 1)) };
+    tensors[name] = {
+      shape,
+      data: Float32Array.from({ length: size }, () => around + spread * (2 * random() - 1)),
+    };
   };
   const linear = (name: string, out: number, inputs: number): void => {
     add(`${name}.weight`, [out, inputs], 0, 0.3);
@@ -29,7 +39,8 @@ export function writeTinyBackbone(folder: string, modelType: 'bert' | 'roberta',
   norm('embeddings.LayerNorm');
   for (let i = 0; i < layers; i++) {
     const at = `encoder.layer.${i}`;
-    for (const part of ['query', 'key', 'value']) linear(`${at}.attention.self.${part}`, hidden, hidden);
+    for (const part of ['query', 'key', 'value'])
+      linear(`${at}.attention.self.${part}`, hidden, hidden);
     linear(`${at}.attention.output.dense`, hidden, hidden);
     norm(`${at}.attention.output.LayerNorm`);
     linear(`${at}.intermediate.dense`, inner, hidden);

@@ -1,4 +1,7 @@
-/** Small tokenized data sets with something to learn, as a trainer reads them: the orchestrator's tokenizer is not needed. */
+/**
+ * Small tokenized data sets with something to learn, as a trainer reads them: the orchestrator's
+ * tokenizer is not needed.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Dataset } from '../../gen/ts/sparse_adapter/trainer/v1/job';
@@ -18,7 +21,10 @@ export const VALIDATION_ROWS = 40;
 type Split = Record<string, Tensor>;
 type Random = () => number;
 
-/** Writes the data set under an artifact root and returns what a job says of it. A row's label tells whether it has the word 2000. */
+/**
+ * Writes the data set under an artifact root and returns what a job says of it. A row's label tells
+ * whether it has the word 2000.
+ */
 export function writeTinyDataset(root: string): Dataset {
   return write(root, '7', 'classification', TaskKind.TASK_KIND_CLASSIFICATION, 2, {
     train: classes(1, TRAIN_ROWS),
@@ -27,8 +33,8 @@ export function writeTinyDataset(root: string): Dataset {
 }
 
 /**
- * As `writeTinyDataset`, for question answering: the answer is the word 2000, where a row has it. The
- * split `many` takes about a second to predict, so that a trainer can be killed in the middle.
+ * As `writeTinyDataset`, for question answering: the answer is the word 2000, where a row has it.
+ * The split `many` takes about a second to predict, so that a trainer can be killed in the middle.
  */
 export function writeTinyQuestions(root: string): Dataset {
   return write(root, '8', 'question_answering', TaskKind.TASK_KIND_QUESTION_ANSWERING, 2, {
@@ -38,7 +44,10 @@ export function writeTinyQuestions(root: string): Dataset {
   });
 }
 
-/** As `writeTinyQuestions`, of the words of `writeTinyBart`: a row's summary is its first three words. */
+/**
+ * As `writeTinyQuestions`, of the words of `writeTinyBart`: a row's summary is its first three
+ * words.
+ */
 export function writeTinySummaries(root: string): Dataset {
   return write(root, '9', 'summarization', TaskKind.TASK_KIND_SUMMARIZATION, 0, {
     train: summaries(1, TRAIN_ROWS),
@@ -47,12 +56,23 @@ export function writeTinySummaries(root: string): Dataset {
   });
 }
 
-function write(root: string, digit: string, kind: string, taskKind: TaskKind, numLabels: number, splits: Record<string, Split>): Dataset {
+function write(
+  root: string,
+  digit: string,
+  kind: string,
+  taskKind: TaskKind,
+  numLabels: number,
+  splits: Record<string, Split>,
+): Dataset {
   const digest = digit.repeat(32);
   const folder = join(root, 'datasets', digest);
   mkdirSync(folder, { recursive: true });
-  for (const [name, tensors] of Object.entries(splits)) writeFileSync(join(folder, `${name}.safetensors`), encodeSafetensors(tensors));
-  writeFileSync(join(folder, 'dataset.json'), JSON.stringify({ digest, task: 'tiny', kind, num_labels: numLabels }));
+  for (const [name, tensors] of Object.entries(splits))
+    writeFileSync(join(folder, `${name}.safetensors`), encodeSafetensors(tensors));
+  writeFileSync(
+    join(folder, 'dataset.json'),
+    JSON.stringify({ digest, task: 'tiny', kind, num_labels: numLabels }),
+  );
   return { name: `datasets/${digest}`, digest, taskKind, numLabels };
 }
 
@@ -68,13 +88,25 @@ function questions(seed: number, count: number): Split {
 
 function summaries(seed: number, count: number): Split {
   const random = seededRandom(seed);
-  const documents = Array.from({ length: count }, () => words(random, 4 + Math.floor(random() * 12), BART.end + 1, BART.words));
-  const { input_ids, offsets } = texts(documents.map((document) => [BART.begin, ...document, BART.end]));
+  const documents = Array.from({ length: count }, () =>
+    words(random, 4 + Math.floor(random() * 12), BART.end + 1, BART.words),
+  );
+  const { input_ids, offsets } = texts(
+    documents.map((document) => [BART.begin, ...document, BART.end]),
+  );
   const target = texts(documents.map((document) => [...document.slice(0, 3), BART.end]));
-  return { input_ids: input_ids!, offsets: offsets!, target_ids: target.input_ids!, target_offsets: target.offsets! };
+  return {
+    input_ids: input_ids!,
+    offsets: offsets!,
+    target_ids: target.input_ids!,
+    target_offsets: target.offsets!,
+  };
 }
 
-/** Rows of which about half have the word 2000, and its place in each: 0, the first token's, where it has none. */
+/**
+ * Rows of which about half have the word 2000, and its place in each: 0, the first token's, where
+ * it has none.
+ */
 function markedRows(seed: number, count: number): { rows: number[][]; marked: number[] } {
   const random = seededRandom(seed);
   const rows: number[][] = [];
@@ -104,4 +136,7 @@ function texts(rows: number[][]): Split {
   };
 }
 
-const int32 = (values: number[]): Tensor => ({ shape: [values.length], data: Int32Array.from(values) });
+const int32 = (values: number[]): Tensor => ({
+  shape: [values.length],
+  data: Int32Array.from(values),
+});

@@ -21,7 +21,10 @@ export function describeTrainer(title: string, body: () => void): void {
   else describe(title, body);
 }
 
-/** Where a trainer works: a temporary folder that outlives its processes. Its name leaves room for a socket's path. */
+/**
+ * Where a trainer works: a temporary folder that outlives its processes. Its name leaves room for a
+ * socket's path.
+ */
 export class TrainerPlace {
   readonly folder = mkdtempSync(join(tmpdir(), 'sat-'));
   readonly root = join(this.folder, 'root');
@@ -48,15 +51,30 @@ interface SpawnOptions {
   stderr?: 'inherit' | 'ignore' | 'pipe';
 }
 
-/** Starts a trainer's process, whatever comes of it. Its log goes to this process's standard error where SA_ORCH_TEST_VERBOSE is set. */
+/**
+ * Starts a trainer's process, whatever comes of it. Its log goes to this process's standard error
+ * where SA_ORCH_TEST_VERBOSE is set.
+ */
 export function spawnTrainer(
   place: TrainerPlace,
   options: string[],
-  { name = trainerUnderTest(), stderr = process.env.SA_ORCH_TEST_VERBOSE ? 'inherit' : 'ignore' }: SpawnOptions = {},
+  {
+    name = trainerUnderTest(),
+    stderr = process.env.SA_ORCH_TEST_VERBOSE ? 'inherit' : 'ignore',
+  }: SpawnOptions = {},
 ): ChildProcess {
   const command = trainerCommand(name);
   if ('missing' in command) throw new Error(command.missing);
-  const where = ['--listen', place.address, '--root', place.root, '--state', join(place.folder, 'state'), '--queue-length', '2'];
+  const where = [
+    '--listen',
+    place.address,
+    '--root',
+    place.root,
+    '--state',
+    join(place.folder, 'state'),
+    '--queue-length',
+    '2',
+  ];
   return spawn(command.file, [...command.args, ...where, ...options], {
     cwd: REPOSITORY,
     env: { ...process.env, ...command.env },
@@ -100,7 +118,9 @@ export class TrainerProcess {
     const first = new Promise<string>((resolve) => lines.once('line', resolve));
     const line = await Promise.race([
       first,
-      this.ended.then((status) => Promise.reject(new Error(`the trainer ended with status ${status}`))),
+      this.ended.then((status) =>
+        Promise.reject(new Error(`the trainer ended with status ${status}`)),
+      ),
     ]);
     this.listening = (JSON.parse(line) as { listening: string }).listening;
   }

@@ -34,8 +34,15 @@ export class Workplace {
     mkdirSync(folder, { recursive: true });
     this.root = root;
     this.stateDir = join(folder, '.sa-orch');
-    // Settings of whoever runs the tests must not send them to another server, nor to some of the machine's GPUs.
-    const { TEMPORAL_ADDRESS, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, CUDA_VISIBLE_DEVICES, ...rest } = process.env;
+    // Settings of whoever runs the tests must not send them to another server, nor to some of the
+    // machine's GPUs.
+    const {
+      TEMPORAL_ADDRESS,
+      TEMPORAL_PROFILE,
+      TEMPORAL_CONFIG_FILE,
+      CUDA_VISIBLE_DEVICES,
+      ...rest
+    } = process.env;
     void [TEMPORAL_ADDRESS, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, CUDA_VISIBLE_DEVICES];
     this.env = { ...rest, ...env, SA_ORCH_ROOT: this.root, SA_ORCH_STATE: this.stateDir };
   }
@@ -43,14 +50,21 @@ export class Workplace {
   /** Types a command and goes on; `ended` resolves when it ends. */
   spawn(args: string[]): { child: ChildProcess; ended: Promise<Ended>; kill(): Promise<void> } {
     const started = Date.now();
-    const child = spawn(process.execPath, [COMMAND, ...args], { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [COMMAND, ...args], {
+      cwd: this.folder,
+      env: this.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     const ended = new Promise<Ended>((resolve) => {
-      // `exit`, not `close`: services that the command started in the background may hold its pipes.
-      child.on('exit', (status) => resolve({ status, stdout, stderr, seconds: (Date.now() - started) / 1000 }));
+      // `exit`, not `close`: services that the command started in the background may hold its
+      // pipes.
+      child.on('exit', (status) =>
+        resolve({ status, stdout, stderr, seconds: (Date.now() - started) / 1000 }),
+      );
     });
     const kill = async () => {
       child.kill('SIGKILL');
@@ -87,19 +101,28 @@ export class Workplace {
     throw new Error(`no process of ${name} to kill`);
   }
 
-  /** Kills the process in which a trainer of `trainer/host` computes, with SIGKILL; its server lives on. */
+  /**
+   * Kills the process in which a trainer of `trainer/host` computes, with SIGKILL; its server lives
+   * on.
+   */
   async killEngine(): Promise<void> {
     const trainer = (await this.services()).find(({ name }) => name === 'trainer')!.pid!;
-    const [engine] = readFileSync(`/proc/${trainer}/task/${trainer}/children`, 'utf8').trim().split(' ');
+    const [engine] = readFileSync(`/proc/${trainer}/task/${trainer}/children`, 'utf8')
+      .trim()
+      .split(' ');
     process.kill(Number(engine), 'SIGKILL');
   }
 
-  /** Waits until some cohort has moved on in this work since this was called: training steps, or rows predicted. */
+  /**
+   * Waits until some cohort has moved on in this work since this was called: training steps, or
+   * rows predicted.
+   */
   async moves(work: 'train' | 'predict'): Promise<void> {
     const before = this.done(work);
     for (let tries = 0; tries < 600; tries++) {
       // Another number, not a higher one: what was killed may begin again at an earlier place.
-      for (const [cohort, done] of this.done(work)) if (done > 0 && done !== before.get(cohort)) return;
+      for (const [cohort, done] of this.done(work))
+        if (done > 0 && done !== before.get(cohort)) return;
       await sleep(200);
     }
     throw new Error(`nothing moved in two minutes: ${work}`);
@@ -111,8 +134,13 @@ export class Workplace {
     const found = new Map<string, number>();
     for (const sweep of existsSync(sweeps) ? readdirSync(sweeps) : []) {
       const folder = join(sweeps, sweep, 'progress');
-      for (const file of existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : []) {
-        const progress = JSON.parse(readFileSync(join(folder, file), 'utf8')) as { work: string; done: number };
+      for (const file of existsSync(folder)
+        ? readdirSync(folder).filter((name) => name.endsWith('.json'))
+        : []) {
+        const progress = JSON.parse(readFileSync(join(folder, file), 'utf8')) as {
+          work: string;
+          done: number;
+        };
         if (progress.work === work) found.set(file, progress.done);
       }
     }

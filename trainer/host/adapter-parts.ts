@@ -1,9 +1,21 @@
 /** Which parts an adapter has. Knows the contract only. */
-import { AttentionModule, FfnModule, Unfrozen, type Adapter } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import {
+  AttentionModule,
+  FfnModule,
+  Unfrozen,
+  type Adapter,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
 
 /** Modules with a down and an up projection, biases, and perhaps a norm. */
-const ATTENTION_BOTTLENECKS = [AttentionModule.ATTENTION_MODULE_SEQUENTIAL, AttentionModule.ATTENTION_MODULE_PARALLEL];
-const FFN_BOTTLENECKS = [FfnModule.FFN_MODULE_SEQUENTIAL, FfnModule.FFN_MODULE_PARALLEL, FfnModule.FFN_MODULE_AFTER_NORM];
+const ATTENTION_BOTTLENECKS = [
+  AttentionModule.ATTENTION_MODULE_SEQUENTIAL,
+  AttentionModule.ATTENTION_MODULE_PARALLEL,
+];
+const FFN_BOTTLENECKS = [
+  FfnModule.FFN_MODULE_SEQUENTIAL,
+  FfnModule.FFN_MODULE_PARALLEL,
+  FfnModule.FFN_MODULE_AFTER_NORM,
+];
 
 export type Site = 'attention' | 'ffn';
 
@@ -21,7 +33,10 @@ export const bottleneckOf = (adapter: Adapter, site: Site): number =>
 
 /** The sites that have a module with a down and an up projection, biases, and perhaps a norm. */
 export function bottlenecks(adapter: Adapter): Site[] {
-  const has = { attention: ATTENTION_BOTTLENECKS.includes(adapter.attention), ffn: FFN_BOTTLENECKS.includes(adapter.ffn) };
+  const has = {
+    attention: ATTENTION_BOTTLENECKS.includes(adapter.attention),
+    ffn: FFN_BOTTLENECKS.includes(adapter.ffn),
+  };
   return modulesOf(adapter).filter((site) => has[site]);
 }
 
@@ -32,11 +47,15 @@ export function hasLora({ attention, ffn }: Adapter): boolean {
 }
 
 /** Whether there is anything to prune: a down and an up projection. */
-export const hasMatrices = (adapter: Adapter): boolean => hasBottleneck(adapter) || hasLora(adapter);
+export const hasMatrices = (adapter: Adapter): boolean =>
+  hasBottleneck(adapter) || hasLora(adapter);
 
 /** Whether it has a prefix or a prompt, which are drawn with init_std whatever init says. */
 export function hasVirtualTokens({ attention }: Adapter): boolean {
-  return attention === AttentionModule.ATTENTION_MODULE_PREFIX || attention === AttentionModule.ATTENTION_MODULE_PROMPT;
+  return (
+    attention === AttentionModule.ATTENTION_MODULE_PREFIX ||
+    attention === AttentionModule.ATTENTION_MODULE_PROMPT
+  );
 }
 
 /** Whether all of the backbone is trained, in its own place. */

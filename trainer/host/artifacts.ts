@@ -11,11 +11,20 @@ export function badArtifact(message: string): EngineFailure {
   return new EngineFailure(FailureReason.FAILURE_REASON_BAD_ARTIFACT, message);
 }
 
-/** The path of an artifact's name. Throws EngineFailure (BAD_ARTIFACT) for one that is absolute, has `..` or leaves the root by a link. */
+/**
+ * The path of an artifact's name. Throws EngineFailure (BAD_ARTIFACT) for one that is absolute, has
+ * `..` or leaves the root by a link.
+ */
 export function artifactPath(root: string, name: string): string {
   const parts = name.split('/');
-  if (name.includes('\\') || name.includes('\0') || parts.some((part) => ['', '.', '..'].includes(part))) {
-    throw badArtifact(`artifact name ${JSON.stringify(name)} is not a relative name with '/' between its parts`);
+  if (
+    name.includes('\\') ||
+    name.includes('\0') ||
+    parts.some((part) => ['', '.', '..'].includes(part))
+  ) {
+    throw badArtifact(
+      `artifact name ${JSON.stringify(name)} is not a relative name with '/' between its parts`,
+    );
   }
   const path = join(root, ...parts);
   // What is not there yet has no link in it but those above it.
@@ -30,11 +39,14 @@ export function artifactPath(root: string, name: string): string {
 /** Name, digest and size of a file or folder that is there. */
 export function describeArtifact(root: string, name: string): Artifact {
   const path = artifactPath(root, name);
-  if (!statSync(path).isDirectory()) return { name, digest: fileDigest(path), size: statSync(path).size };
+  if (!statSync(path).isDirectory())
+    return { name, digest: fileDigest(path), size: statSync(path).size };
   const files = readdirSync(path, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
-  const lines = files.map((file) => `${fileDigest(file)}  ${relative(path, file).split(sep).join('/')}\n`).sort();
+  const lines = files
+    .map((file) => `${fileDigest(file)}  ${relative(path, file).split(sep).join('/')}\n`)
+    .sort();
   const size = files.reduce((total, file) => total + statSync(file).size, 0);
   return { name, digest: createHash('sha256').update(lines.join('')).digest('hex'), size };
 }
@@ -43,7 +55,10 @@ function fileDigest(path: string): string {
   return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
-/** All tensors of a safetensors file. Throws EngineFailure (BAD_ARTIFACT) where it is missing or broken. */
+/**
+ * All tensors of a safetensors file. Throws EngineFailure (BAD_ARTIFACT) where it is missing or
+ * broken.
+ */
 export function readTensors(path: string): Map<string, Tensor> {
   if (!existsSync(path)) throw badArtifact(`${path} is missing`);
   try {
@@ -53,21 +68,32 @@ export function readTensors(path: string): Map<string, Tensor> {
   }
 }
 
-/** The tensors of a safetensors file of these names and shapes, in this order. Throws EngineFailure (BAD_ARTIFACT) where one lacks. */
-export function readTensorsOf(path: string, shapes: Readonly<Record<string, readonly number[]>>): Map<string, Tensor> {
+/**
+ * The tensors of a safetensors file of these names and shapes, in this order. Throws EngineFailure
+ * (BAD_ARTIFACT) where one lacks.
+ */
+export function readTensorsOf(
+  path: string,
+  shapes: Readonly<Record<string, readonly number[]>>,
+): Map<string, Tensor> {
   const tensors = readTensors(path);
   return new Map(
     Object.entries(shapes).map(([name, shape]) => {
       const tensor = tensors.get(name);
       if (!tensor) throw badArtifact(`${path}: tensor ${name} is missing`);
       if (tensor.shape.join() !== shape.join())
-        throw badArtifact(`${path}: tensor ${name} has shape [${tensor.shape.join(', ')}], not [${shape.join(', ')}]`);
+        throw badArtifact(
+          `${path}: tensor ${name} has shape [${tensor.shape.join(', ')}], not [${shape.join(', ')}]`,
+        );
       return [name, tensor];
     }),
   );
 }
 
-/** What a safetensors file says that it was made from (its metadata's `source`); undefined where it does not, is missing or is broken. */
+/**
+ * What a safetensors file says that it was made from (its metadata's `source`); undefined where it
+ * does not, is missing or is broken.
+ */
 export function sourceOf(path: string): string | undefined {
   if (!existsSync(path)) return undefined;
   try {

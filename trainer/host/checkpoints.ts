@@ -44,11 +44,13 @@ export function writeCheckpoint(
     'state.safetensors': encodeSafetensors(state),
     'position.json': JSON.stringify({ position, environment }, null, 2),
   });
-  for (const step of stepsOf(root, trialId).slice(keep)) removeFolder(folderOf(root, trialId, step));
+  for (const step of stepsOf(root, trialId).slice(keep))
+    removeFolder(folderOf(root, trialId, step));
 }
 
 /**
- * The newest checkpoint at or before step `until` that is whole and of the same source, and why newer ones were passed over.
+ * The newest checkpoint at or before step `until` that is whole and of the same source, and why
+ * newer ones were passed over.
  *
  * @param shapes of each tensor of its state
  */
@@ -64,9 +66,16 @@ export function newestCheckpoint(
   for (const step of stepsOf(root, trialId).filter((each) => each <= until)) {
     const folder = folderOf(root, trialId, step);
     try {
-      const content = JSON.parse(readFileSync(join(folder, 'position.json'), 'utf8')) as Omit<Checkpoint, 'state'>;
-      if (content.position.source !== source) throw new Error('it was made from another trial, backbone, data set or mask');
-      return { checkpoint: { ...content, state: readTensorsOf(join(folder, 'state.safetensors'), shapes) }, passedOver };
+      const content = JSON.parse(readFileSync(join(folder, 'position.json'), 'utf8')) as Omit<
+        Checkpoint,
+        'state'
+      >;
+      if (content.position.source !== source)
+        throw new Error('it was made from another trial, backbone, data set or mask');
+      return {
+        checkpoint: { ...content, state: readTensorsOf(join(folder, 'state.safetensors'), shapes) },
+        passedOver,
+      };
     } catch (error) {
       passedOver.push(`checkpoint step-${step} is passed over: ${(error as Error).message}`);
     }
@@ -74,7 +83,10 @@ export function newestCheckpoint(
   return { checkpoint: undefined, passedOver };
 }
 
-/** Writes training.json and then adapter/: where adapter/ tells a step, training.json has it. `config` becomes adapter_config.json. */
+/**
+ * Writes training.json and then adapter/: where adapter/ tells a step, training.json has it.
+ * `config` becomes adapter_config.json.
+ */
 export function writeAdapter(
   root: string,
   trialId: string,
@@ -83,19 +95,33 @@ export function writeAdapter(
   { source, step, rows, seconds }: Position,
 ): void {
   const folder = trialFolder(root, trialId);
-  writeDurably(join(folder, 'training.json'), JSON.stringify({ source, step, rows, seconds }, null, 2));
+  writeDurably(
+    join(folder, 'training.json'),
+    JSON.stringify({ source, step, rows, seconds }, null, 2),
+  );
   writeFolder(join(folder, 'adapter'), {
     'adapter_model.safetensors': encodeSafetensors(adapter),
     'adapter_config.json': JSON.stringify({ format: 1, source, step, ...config }, null, 2),
   });
 }
 
-/** The position of an adapter that is there at this step and of this source; undefined where training is still to be done. */
-export function finishedTraining(root: string, trialId: string, source: string, step: number): Position | undefined {
+/**
+ * The position of an adapter that is there at this step and of this source; undefined where
+ * training is still to be done.
+ */
+export function finishedTraining(
+  root: string,
+  trialId: string,
+  source: string,
+  step: number,
+): Position | undefined {
   const folder = trialFolder(root, trialId);
-  const [config, times] = ['adapter/adapter_config.json', 'training.json'].map((name) => readJson(join(folder, name)));
+  const [config, times] = ['adapter/adapter_config.json', 'training.json'].map((name) =>
+    readJson(join(folder, name)),
+  );
   if (!existsSync(join(folder, 'adapter/adapter_model.safetensors'))) return undefined;
-  if ([config, times].some((found) => found?.source !== source || found.step !== step)) return undefined;
+  if ([config, times].some((found) => found?.source !== source || found.step !== step))
+    return undefined;
   return { source, step, rows: times!.rows, seconds: times!.seconds, lossSum: 0, lossRows: 0 };
 }
 
@@ -116,7 +142,10 @@ function readJson(path: string): Position | undefined {
 function stepsOf(root: string, trialId: string): number[] {
   const folder = join(trialFolder(root, trialId), 'checkpoints');
   const names = existsSync(folder) ? readdirSync(folder) : [];
-  return names.flatMap((name) => (/^step-\d+$/.test(name) ? [Number(name.slice('step-'.length))] : [])).sort((a, b) => b - a);
+  return names
+    .flatMap((name) => (/^step-\d+$/.test(name) ? [Number(name.slice('step-'.length))] : []))
+    .sort((a, b) => b - a);
 }
 
-const folderOf = (root: string, trialId: string, step: number): string => join(trialFolder(root, trialId), 'checkpoints', `step-${step}`);
+const folderOf = (root: string, trialId: string, step: number): string =>
+  join(trialFolder(root, trialId), 'checkpoints', `step-${step}`);

@@ -1,11 +1,24 @@
 /** Files and folders that are whole under their name or not there, whatever dies. */
 import { randomUUID } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 type Content = string | Uint8Array;
 
-/** Writes a temporary file, syncs it and renames it to `path`, which has one writer at a time. Missing folders are made. */
+/**
+ * Writes a temporary file, syncs it and renames it to `path`, which has one writer at a time.
+ * Missing folders are made.
+ */
 export function writeDurably(path: string, content: Content): void {
   const folder = dirname(path);
   mkdirSync(folder, { recursive: true });
@@ -31,7 +44,10 @@ export function writeFolder(path: string, files: Readonly<Record<string, Content
   syncFolder(dirname(path));
 }
 
-/** Removes a folder: first its name, then its files, so that no half of it is ever found under the name. */
+/**
+ * Removes a folder: first its name, then its files, so that no half of it is ever found under the
+ * name.
+ */
 export function removeFolder(path: string): void {
   if (!existsSync(path)) return;
   const leaving = beside(path);
@@ -42,7 +58,8 @@ export function removeFolder(path: string): void {
 /** Removes what writes that were cut off left behind in a folder. */
 export function removeLeftovers(folder: string): void {
   if (!existsSync(folder)) return;
-  for (const name of readdirSync(folder)) if (name.startsWith('.')) rmSync(join(folder, name), { recursive: true });
+  for (const name of readdirSync(folder))
+    if (name.startsWith('.')) rmSync(join(folder, name), { recursive: true });
 }
 
 /** Makes a rename in `folder` durable. */

@@ -1,4 +1,7 @@
-/** What the host and the process of its engine say to each other. Sent as structured clones, which keep NaN and dates. */
+/**
+ * What the host and the process of its engine say to each other. Sent as structured clones, which
+ * keep NaN and dates.
+ */
 import type { Failure } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { EngineCapabilities, EngineEvent, EngineOptions } from './engine';
@@ -7,13 +10,21 @@ import type { EngineCapabilities, EngineEvent, EngineOptions } from './engine';
 export interface EngineStart extends EngineOptions {
   /** The engine's module. */
   module: string;
-  /** One engine works on a state folder at a time, also where its host was killed and another one has begun. */
+  /**
+   * One engine works on a state folder at a time, also where its host was killed and another one
+   * has begun.
+   */
   lock: string;
 }
 
-export type ToEngine = { $case: 'run'; spec: JobSpec } | { $case: 'stop'; how: 'checkpoint' | 'abort' };
+export type ToEngine =
+  { $case: 'run'; spec: JobSpec } | { $case: 'stop'; how: 'checkpoint' | 'abort' };
 
-export type Outcome = { $case: 'done' } | { $case: 'interrupted' } | { $case: 'aborted' } | { $case: 'failed'; failure: Failure };
+export type Outcome =
+  | { $case: 'done' }
+  | { $case: 'interrupted' }
+  | { $case: 'aborted' }
+  | { $case: 'failed'; failure: Failure };
 
 export type FromEngine =
   | { $case: 'ready'; capabilities: EngineCapabilities }

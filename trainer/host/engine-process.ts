@@ -20,7 +20,8 @@ import { log } from './log';
 const MS_BETWEEN_SIGNS = 250;
 
 /** A host that is gone hears nothing, and what it started ends with it. */
-const tell = (message: FromEngine): void => void process.send!(message, (error: Error | null) => error && process.exit(0));
+const tell = (message: FromEngine): void =>
+  void process.send!(message, (error: Error | null) => error && process.exit(0));
 
 class Run implements JobContext {
   checkpointAsked = false;
@@ -65,10 +66,16 @@ function failureOf(error: unknown): Failure {
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   // What V8 throws where memory for an array cannot be had.
   if (error instanceof RangeError && error.message.includes('allocation failed')) {
-    return { reason: FailureReason.FAILURE_REASON_OUT_OF_MEMORY, message: `out of memory (${what}); a smaller cohort may pass` };
+    return {
+      reason: FailureReason.FAILURE_REASON_OUT_OF_MEMORY,
+      message: `out of memory (${what}); a smaller cohort may pass`,
+    };
   }
   log('ERROR', error instanceof Error ? (error.stack ?? what) : what);
-  return { reason: FailureReason.FAILURE_REASON_INTERNAL, message: `a fault in the trainer, whose log has more: ${what}` };
+  return {
+    reason: FailureReason.FAILURE_REASON_INTERNAL,
+    message: `a fault in the trainer, whose log has more: ${what}`,
+  };
 }
 
 async function serve({ module: path, root, device, threads }: EngineStart): Promise<void> {
@@ -92,12 +99,16 @@ async function serve({ module: path, root, device, threads }: EngineStart): Prom
 function main(start: EngineStart): void {
   process.on('disconnect', () => process.exit(0));
   // Ctrl-C goes to the whole group; the host has this process finish its step.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
-  const wait = ({ pid }: { pid: number }): void => log('INFO', `waits for the end of the engine's earlier process, ${pid}`);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => undefined);
+  const wait = ({ pid }: { pid: number }): void =>
+    log('INFO', `waits for the end of the engine's earlier process, ${pid}`);
   withLock(start.lock, wait, () => serve(start)).catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
     const isDevice = error instanceof NoSuchDevice;
-    process.send!({ $case: 'broken', message, isDevice } satisfies FromEngine, () => process.exit(1));
+    process.send!({ $case: 'broken', message, isDevice } satisfies FromEngine, () =>
+      process.exit(1),
+    );
   });
 }
 

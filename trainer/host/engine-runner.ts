@@ -1,4 +1,7 @@
-/** Has the jobs of a store run by an engine in a process of its own, and starts that process again when it dies. */
+/**
+ * Has the jobs of a store run by an engine in a process of its own, and starts that process again
+ * when it dies.
+ */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -30,13 +33,18 @@ export class EngineRunner {
   private isStopping = false;
   private isKilled = false;
 
-  /** fatal: called where the engine cannot be started again; a trainer without its engine must not look alive. */
+  /**
+   * fatal: called where the engine cannot be started again; a trainer without its engine must not
+   * look alive.
+   */
   constructor(
     private readonly options: EngineStart,
     private readonly fatal: (error: Error) => void,
   ) {}
 
-  /** Starts the engine. Rejects with NoSuchDevice, or with EngineBroken where it cannot work here. */
+  /**
+   * Starts the engine. Rejects with NoSuchDevice, or with EngineBroken where it cannot work here.
+   */
   async start(): Promise<EngineCapabilities> {
     const child = fork(require.resolve('./engine-process'), [JSON.stringify(this.options)], {
       execArgv: ['--enable-source-maps'],
@@ -49,9 +57,17 @@ export class EngineRunner {
       child.on('message', (message: FromEngine) => {
         if (message.$case === 'ready') resolve(message.capabilities);
         else if (message.$case === 'broken')
-          reject(message.isDevice ? new NoSuchDevice(message.message) : new EngineBroken(message.message));
+          reject(
+            message.isDevice
+              ? new NoSuchDevice(message.message)
+              : new EngineBroken(message.message),
+          );
       });
-      child.on('exit', (status, signal) => reject(new EngineBroken(`the engine ended while it started (${signal ?? `status ${status}`})`)));
+      child.on('exit', (status, signal) =>
+        reject(
+          new EngineBroken(`the engine ended while it started (${signal ?? `status ${status}`})`),
+        ),
+      );
     });
     child.removeAllListeners();
     child.on('message', (message: FromEngine) => this.hear(message));
@@ -72,7 +88,10 @@ export class EngineRunner {
     return (performance.now() - this.lastMoved) / 1000;
   }
 
-  /** Waits for the running job's end after JobStore.stop, then ends the engine. Tells whether the job came to its end in time. */
+  /**
+   * Waits for the running job's end after JobStore.stop, then ends the engine. Tells whether the
+   * job came to its end in time.
+   */
   async stop(timeoutSeconds: number): Promise<boolean> {
     this.isStopping = true;
     const deadline = performance.now() + timeoutSeconds * 1000;
@@ -104,7 +123,10 @@ export class EngineRunner {
     const { job } = this.current;
     if (this.current.told === job.cancelMode) return;
     this.current.told = job.cancelMode;
-    this.tell({ $case: 'stop', how: job.cancelMode === CancelMode.CANCEL_MODE_ABORT ? 'abort' : 'checkpoint' });
+    this.tell({
+      $case: 'stop',
+      how: job.cancelMode === CancelMode.CANCEL_MODE_ABORT ? 'abort' : 'checkpoint',
+    });
   }
 
   private tell(message: ToEngine): void {
@@ -131,13 +153,17 @@ export class EngineRunner {
       case 'done':
         if (silent.size > 0) {
           const message = `a fault in the trainer: the engine told no result of ${[...silent].join(', ')}`;
-          store.finish(job, JobState.JOB_STATE_FAILED, { failure: { reason: FailureReason.FAILURE_REASON_INTERNAL, message } });
+          store.finish(job, JobState.JOB_STATE_FAILED, {
+            failure: { reason: FailureReason.FAILURE_REASON_INTERNAL, message },
+          });
         } else {
           store.finish(job, JobState.JOB_STATE_SUCCEEDED);
         }
         break;
       case 'interrupted':
-        store.finish(job, JobState.JOB_STATE_INTERRUPTED, { detail: 'stopped on request, with a checkpoint' });
+        store.finish(job, JobState.JOB_STATE_INTERRUPTED, {
+          detail: 'stopped on request, with a checkpoint',
+        });
         break;
       case 'aborted':
         store.finish(job, JobState.JOB_STATE_CANCELLED, { detail: 'cancelled' });

@@ -1,11 +1,23 @@
 /**
  * A job's events on disk: append-only and numbered from 1 without gaps, across restarts.
  *
- * The file is a run of records, each `length` and `crc32` (uint32, little-endian) and then that many bytes of a serialized Event without
- * its log_id, which belongs to the log and not to the event. An event's bytes are in the file before anyone is told of it, so a kill of the
- * process loses nothing that was seen. A power cut may lose what was not synced: the tail is then cut at the first broken record.
+ * The file is a run of records, each `length` and `crc32` (uint32, little-endian) and then that
+ * many bytes of a serialized Event without its log_id, which belongs to the log and not to the
+ * event. An event's bytes are in the file before anyone is told of it, so a kill of the process
+ * loses nothing that was seen. A power cut may lose what was not synced: the tail is then cut at
+ * the first broken record.
  */
-import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, readSync, truncateSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { Event, type StateChanged } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { log } from './log';
@@ -33,7 +45,9 @@ export class EventLog {
     return this.ends.length - 1;
   }
 
-  /** Numbers the event, stamps it and writes it; with `sync` it is on the device when this returns. */
+  /**
+   * Numbers the event, stamps it and writes it; with `sync` it is on the device when this returns.
+   */
   append(kind: NonNullable<Event['kind']>, sync: boolean): void {
     const event: Event = { sequence: this.lastSequence + 1, logId: '', time: new Date(), kind };
     const data = Event.encode(event).finish();
@@ -48,7 +62,9 @@ export class EventLog {
     for (const changed of [...this.listeners]) changed();
   }
 
-  /** The events after `afterSequence`, at most `limit` of them. One read of that part of the file. */
+  /**
+   * The events after `afterSequence`, at most `limit` of them. One read of that part of the file.
+   */
   read(afterSequence: number, limit: number): Event[] {
     const last = Math.min(afterSequence + limit, this.lastSequence);
     if (last <= afterSequence) return [];
@@ -58,14 +74,17 @@ export class EventLog {
     try {
       for (let at = 0; at < data.length;) {
         const bytes = readSync(file, data, at, data.length - at, start + at);
-        if (bytes === 0) throw new Error(`${this.path} is shorter than it was: somebody else changed it`);
+        if (bytes === 0)
+          throw new Error(`${this.path} is shorter than it was: somebody else changed it`);
         at += bytes;
       }
     } finally {
       closeSync(file);
     }
     return this.ends.slice(afterSequence, last).map((begin, i) => {
-      const event = Event.decode(data.subarray(begin - start + HEADER_BYTES, this.ends[afterSequence + i + 1]! - start));
+      const event = Event.decode(
+        data.subarray(begin - start + HEADER_BYTES, this.ends[afterSequence + i + 1]! - start),
+      );
       return { ...event, logId: this.logId };
     });
   }
@@ -74,7 +93,8 @@ export class EventLog {
   lastState(): StateChanged | undefined {
     for (let end = this.lastSequence; end > 0; end -= CHUNK) {
       const start = Math.max(end - CHUNK, 0);
-      for (const { kind } of this.read(start, end - start).reverse()) if (kind?.$case === 'stateChanged') return kind.value;
+      for (const { kind } of this.read(start, end - start).reverse())
+        if (kind?.$case === 'stateChanged') return kind.value;
     }
     return undefined;
   }
@@ -96,7 +116,9 @@ export class EventLog {
     try {
       const written = writeSync(file, record);
       if (written !== record.length)
-        throw new Error(`${this.path}: only ${written} of ${record.length} bytes were written; is the disk full?`);
+        throw new Error(
+          `${this.path}: only ${written} of ${record.length} bytes were written; is the disk full?`,
+        );
     } catch (error) {
       ftruncateSync(file, this.ends.at(-1));
       throw error;
@@ -110,12 +132,20 @@ export class EventLog {
       const [length, checksum] = [data.readUInt32LE(position), data.readUInt32LE(position + 4)];
       const end = position + HEADER_BYTES + length;
       // A hole that a power cut left reads as zeros, which would pass for an empty record.
-      if (length === 0 || end > data.length || crc32(data.subarray(position + HEADER_BYTES, end)) !== checksum) break;
+      if (
+        length === 0 ||
+        end > data.length ||
+        crc32(data.subarray(position + HEADER_BYTES, end)) !== checksum
+      )
+        break;
       this.ends.push(end);
       position = end;
     }
     if (position < data.length) {
-      log('WARNING', `${this.path}: cut ${data.length - position} bytes of an unfinished event after event ${this.lastSequence}`);
+      log(
+        'WARNING',
+        `${this.path}: cut ${data.length - position} bytes of an unfinished event after event ${this.lastSequence}`,
+      );
       truncateSync(this.path, position);
     }
   }

@@ -1,6 +1,9 @@
 /** grpc.health.v1.Health of a trainer: of the whole server, and of each service. */
 import { status } from '@grpc/grpc-js';
-import { HealthCheckResponse_ServingStatus as ServingStatus, type HealthServer } from '../../gen/ts/grpc/health/v1/health';
+import {
+  HealthCheckResponse_ServingStatus as ServingStatus,
+  type HealthServer,
+} from '../../gen/ts/grpc/health/v1/health';
 import { Refusal } from './refusals';
 
 export class Health {
@@ -15,7 +18,13 @@ export class Health {
       check: ({ request }, callback) => {
         const state = this.stateOf(request.service);
         if (state !== ServingStatus.SERVICE_UNKNOWN) callback(null, { status: state });
-        else callback(new Refusal(status.NOT_FOUND, `there is no service ${request.service} here`).asServiceError());
+        else
+          callback(
+            new Refusal(
+              status.NOT_FOUND,
+              `there is no service ${request.service} here`,
+            ).asServiceError(),
+          );
       },
       watch: (call) => {
         const send = (): void => void call.write({ status: this.stateOf(call.request.service) });

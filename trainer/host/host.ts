@@ -28,7 +28,11 @@ const SLOTS = 1;
 const STOP_JOB_SECONDS = 15;
 const CLOSE_CALLS_MS = 2000;
 
-const SERVICES = ['sparse_adapter.trainer.v1.TrainerService', 'grpc.health.v1.Health', 'grpc.reflection.v1alpha.ServerReflection'];
+const SERVICES = [
+  'sparse_adapter.trainer.v1.TrainerService',
+  'grpc.health.v1.Health',
+  'grpc.reflection.v1alpha.ServerReflection',
+];
 
 const SERVER_OPTIONS = {
   // Without it a second server binds the same port and both report success.
@@ -44,21 +48,29 @@ export interface TrainerDefinition {
 }
 
 /**
- * Serves jobs as the command line says, until SIGTERM or SIGINT. Prints one JSON line on stdout once it listens; all else goes to stderr.
+ * Serves jobs as the command line says, until SIGTERM or SIGINT. Prints one JSON line on stdout
+ * once it listens; all else goes to stderr.
  *
- * Exit status: 0 after SIGTERM or SIGINT, 2 where the command line, the address, the state folder or the device is not usable, 1 where the trainer
- * itself failed.
+ * Exit status: 0 after SIGTERM or SIGINT, 2 where the command line, the address, the state folder
+ * or the device is not usable, 1 where the trainer itself failed.
  */
-export async function runTrainer({ name, engine }: TrainerDefinition, args: string[] = process.argv.slice(2)): Promise<void> {
+export async function runTrainer(
+  { name, engine }: TrainerDefinition,
+  args: string[] = process.argv.slice(2),
+): Promise<void> {
   try {
     const options = parseOptions(args);
     if (!options) process.stdout.write(`usage: ${name} [options]\n\n${USAGE}`);
     else await serve(options, engine);
     process.exit(0);
   } catch (error) {
-    const isTheirs = [UsageError, CannotListen, BrokenState, NoSuchDevice].some((kind) => error instanceof kind);
+    const isTheirs = [UsageError, CannotListen, BrokenState, NoSuchDevice].some(
+      (kind) => error instanceof kind,
+    );
     const isForeseen = isTheirs || error instanceof EngineBroken;
-    process.stderr.write(`${name}: ${isForeseen ? (error as Error).message : String((error as Error).stack)}\n`);
+    process.stderr.write(
+      `${name}: ${isForeseen ? (error as Error).message : String((error as Error).stack)}\n`,
+    );
     process.exit(isTheirs ? 2 : 1);
   }
 }
@@ -71,14 +83,18 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   makeFolder('--root', root);
   makeFolder('--state', state);
   const address = new Address(options.listen);
-  // Held until the process ends. Taken before the engine is loaded, so that a second trainer is refused at once.
+  // Held until the process ends. Taken before the engine is loaded, so that a second trainer is
+  // refused at once.
   lockOrRefuse(join(state, 'lock'), `the state folder ${state}`);
   address.lock();
   const credentials = credentialsOf(options);
-  const runner = new EngineRunner({ module: engine, lock: join(state, 'engine.lock'), root, device, threads }, (error) => {
-    log('ERROR', `the engine cannot go on; the trainer leaves: ${error.message}`);
-    process.exit(1);
-  });
+  const runner = new EngineRunner(
+    { module: engine, lock: join(state, 'engine.lock'), root, device, threads },
+    (error) => {
+      log('ERROR', `the engine cannot go on; the trainer leaves: ${error.message}`);
+      process.exit(1);
+    },
+  );
   const found = await Promise.race([stopped, runner.start()]);
   if (!found) return;
   if (device.startsWith('cuda') && found.devices.every(({ kind }) => kind !== 'cuda'))
@@ -103,7 +119,9 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   runner.work(store);
   const { kind, threads: used } = capabilities.devices[0]!;
   const { framework, frameworkVersion: version } = capabilities;
-  process.stdout.write(`${JSON.stringify({ listening, framework, version, device: kind, threads: used })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ listening, framework, version, device: kind, threads: used })}\n`,
+  );
 
   await stopped;
   health.stop();

@@ -1,24 +1,34 @@
 /**
  * The jobs a trainer knows: their life, their queue, and how both outlive the process.
  *
- * `<state>/jobs/<job id>/` holds `spec.pb` (a JobSpec), `events.log` and `job.json` (the job as GetJob tells it, and its unfinished runs).
- * A state change is in the log before it is in job.json, so after a crash the log is right. One job runs at a time, in the order of
- * submission: two jobs of one trainer never work on the same trial at once.
+ * `<state>/jobs/<job id>/` holds `spec.pb` (a JobSpec), `events.log` and `job.json` (the job as
+ * GetJob tells it, and its unfinished runs). A state change is in the log before it is in job.json,
+ * so after a crash the log is right. One job runs at a time, in the order of submission: two jobs
+ * of one trainer never work on the same trial at once.
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { FailureReason, JobState, type Failure } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import {
+  FailureReason,
+  JobState,
+  type Failure,
+} from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { syncFolder, writeDurably } from './durable-files';
 import type { EngineEvent } from './engine';
 import { EventLog } from './event-log';
 
-const ENDED: readonly JobState[] = [JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED];
+const ENDED: readonly JobState[] = [
+  JobState.JOB_STATE_SUCCEEDED,
+  JobState.JOB_STATE_FAILED,
+  JobState.JOB_STATE_CANCELLED,
+];
 
 /** Whether the job's watchers are done. */
-export const isAtRest = (state: JobState): boolean => state === JobState.JOB_STATE_INTERRUPTED || ENDED.includes(state);
+export const isAtRest = (state: JobState): boolean =>
+  state === JobState.JOB_STATE_INTERRUPTED || ENDED.includes(state);
 
 /** No room for one more waiting job. */
 export class QueueFull extends Error {}
@@ -54,7 +64,11 @@ export class Job {
 
   /** Writes job.json. */
   save(): void {
-    const content = { job: JobMessage.toJSON(this.record), unfinished_runs: this.unfinishedRuns, boot_id: bootId() };
+    const content = {
+      job: JobMessage.toJSON(this.record),
+      unfinished_runs: this.unfinishedRuns,
+      boot_id: bootId(),
+    };
     writeDurably(join(this.folder, 'job.json'), JSON.stringify(content, null, 2));
   }
 }
@@ -74,8 +88,8 @@ export class JobStore {
   private readonly workers = new Set<() => void>();
 
   /**
-   * Reads the jobs under `state`. A job that was queued or running becomes INTERRUPTED, or FAILED once `quarantineAfter` of its runs took
-   * their process down without a checkpoint between them.
+   * Reads the jobs under `state`. A job that was queued or running becomes INTERRUPTED, or FAILED
+   * once `quarantineAfter` of its runs took their process down without a checkpoint between them.
    *
    * @throws BrokenState
    */
@@ -99,8 +113,10 @@ export class JobStore {
    */
   submit(jobId: string, specDigest: string, spec: JobSpec): { job: JobMessage; created: boolean } {
     const found = this.jobs.get(jobId);
-    if (found && found.record.specDigest !== specDigest) throw new DigestDiffers(found.record.specDigest);
-    if (found && found.record.state !== JobState.JOB_STATE_INTERRUPTED) return { job: this.snapshot(found), created: false };
+    if (found && found.record.specDigest !== specDigest)
+      throw new DigestDiffers(found.record.specDigest);
+    if (found && found.record.state !== JobState.JOB_STATE_INTERRUPTED)
+      return { job: this.snapshot(found), created: false };
     if (this.stopping) throw new Stopping();
     if (this.queue.length >= this.queueLength) throw new QueueFull();
     const job = found ?? this.create(jobId, specDigest, spec);
@@ -118,13 +134,17 @@ export class JobStore {
     return this.jobs.get(jobId);
   }
 
-  /** The job as it is now, with its place in the queue: the running job and those that were submitted earlier. */
+  /**
+   * The job as it is now, with its place in the queue: the running job and those that were
+   * submitted earlier.
+   */
   snapshot(job: Job): JobMessage {
     const { record } = job;
     const waits = record.state === JobState.JOB_STATE_QUEUED;
     return {
       ...record,
-      // The log of a job that ended in an earlier process need not be read for this: its record has the number.
+      // The log of a job that ended in an earlier process need not be read for this: its record has
+      // the number.
       lastSequence: ENDED.includes(record.state) ? record.lastSequence : job.log.lastSequence,
       queuePosition: waits ? Math.max(this.queue.indexOf(job), 0) + (this.running ? 1 : 0) : 0,
     };
@@ -132,10 +152,15 @@ export class JobStore {
 
   /** The jobs in one of these states, or all where none is given. */
   newestFirst(states: readonly JobState[]): Job[] {
-    return [...this.jobs.values()].filter(({ record }) => states.length === 0 || states.includes(record.state)).sort(byAge);
+    return [...this.jobs.values()]
+      .filter(({ record }) => states.length === 0 || states.includes(record.state))
+      .sort(byAge);
   }
 
-  /** Asks the job to stop and returns it as it was. A running job is asked and stops by itself; ABORT outranks CHECKPOINT. */
+  /**
+   * Asks the job to stop and returns it as it was. A running job is asked and stops by itself;
+   * ABORT outranks CHECKPOINT.
+   */
   cancel(job: Job, mode: CancelMode): JobMessage {
     const before = this.snapshot(job);
     const aborts = mode === CancelMode.CANCEL_MODE_ABORT;
@@ -146,10 +171,15 @@ export class JobStore {
         break;
       case JobState.JOB_STATE_QUEUED:
         this.queue.splice(this.queue.indexOf(job), 1);
-        this.setState(job, aborts ? JobState.JOB_STATE_CANCELLED : JobState.JOB_STATE_INTERRUPTED, { detail: 'stopped while it waited' });
+        this.setState(job, aborts ? JobState.JOB_STATE_CANCELLED : JobState.JOB_STATE_INTERRUPTED, {
+          detail: 'stopped while it waited',
+        });
         break;
       case JobState.JOB_STATE_INTERRUPTED:
-        if (aborts) this.setState(job, JobState.JOB_STATE_CANCELLED, { detail: 'cancelled after it was interrupted' });
+        if (aborts)
+          this.setState(job, JobState.JOB_STATE_CANCELLED, {
+            detail: 'cancelled after it was interrupted',
+          });
         break;
       default:
     }
@@ -175,7 +205,11 @@ export class JobStore {
   }
 
   /** Ends the run that `take` started. */
-  finish(job: Job, state: JobState, { failure, detail }: { failure?: Failure; detail?: string } = {}): void {
+  finish(
+    job: Job,
+    state: JobState,
+    { failure, detail }: { failure?: Failure; detail?: string } = {},
+  ): void {
     this.running = undefined;
     job.unfinishedRuns = 0;
     this.setState(job, state, { failure, detail });
@@ -187,7 +221,10 @@ export class JobStore {
     this.endLostRun(job, detail);
   }
 
-  /** Appends an event of the running job. A checkpoint is synced, and shows that the run came further than the last one. */
+  /**
+   * Appends an event of the running job. A checkpoint is synced, and shows that the run came
+   * further than the last one.
+   */
   emit(job: Job, event: EngineEvent): void {
     const isCheckpoint = event.$case === 'checkpointWritten';
     job.log.append(event, isCheckpoint);
@@ -215,7 +252,12 @@ export class JobStore {
     // What a full disk left of an earlier try.
     rmSync(making, { recursive: true, force: true });
     mkdirSync(making);
-    const record = JobMessage.create({ jobId, specDigest, logId: newLogId(), createTime: new Date() });
+    const record = JobMessage.create({
+      jobId,
+      specDigest,
+      logId: newLogId(),
+      createTime: new Date(),
+    });
     const job = new Job(making, record, 0);
     writeDurably(join(making, 'spec.pb'), JobSpec.encode(spec).finish());
     this.setState(job, JobState.JOB_STATE_QUEUED);
@@ -229,8 +271,13 @@ export class JobStore {
     return created;
   }
 
-  private setState(job: Job, state: JobState, { failure, detail = '' }: { failure?: Failure; detail?: string } = {}): void {
-    // The record is changed first: a watcher that sees the event must find the state that it brought.
+  private setState(
+    job: Job,
+    state: JobState,
+    { failure, detail = '' }: { failure?: Failure; detail?: string } = {},
+  ): void {
+    // The record is changed first: a watcher that sees the event must find the state that it
+    // brought.
     job.record.state = state;
     job.record.failure = failure ?? job.record.failure;
     job.record.updateTime = new Date();
@@ -246,15 +293,17 @@ export class JobStore {
       return;
     }
     const message = `${job.unfinishedRuns} runs of this job took the trainer down with them: it is not started again. The log has more`;
-    this.setState(job, JobState.JOB_STATE_FAILED, { failure: { reason: FailureReason.FAILURE_REASON_QUARANTINED, message } });
+    this.setState(job, JobState.JOB_STATE_FAILED, {
+      failure: { reason: FailureReason.FAILURE_REASON_QUARANTINED, message },
+    });
   }
 
   private load(folder: string): Job {
     const { job, bootedAs } = readJob(folder);
     const { record } = job;
     if (ENDED.includes(record.state)) return job;
-    // The machine went down: events that a watcher saw may be lost, and their numbers will be given again. A new name for the log tells
-    // such a watcher to begin anew.
+    // The machine went down: events that a watcher saw may be lost, and their numbers will be given
+    // again. A new name for the log tells such a watcher to begin anew.
     if (bootedAs !== bootId()) record.logId = newLogId();
     const last = job.log.lastState();
     if (last && ENDED.includes(last.state)) {
@@ -262,7 +311,10 @@ export class JobStore {
       record.failure = last.failure;
       record.lastSequence = job.log.lastSequence;
       job.save();
-    } else if (last?.state === JobState.JOB_STATE_INTERRUPTED && job.unfinishedRuns < this.quarantineAfter) {
+    } else if (
+      last?.state === JobState.JOB_STATE_INTERRUPTED &&
+      job.unfinishedRuns < this.quarantineAfter
+    ) {
       record.state = last.state;
       job.save();
     } else {
@@ -279,10 +331,15 @@ function readJob(folder: string): { job: Job; bootedAs: string } {
       unfinished_runs: number;
       boot_id: string;
     };
-    return { job: new Job(folder, JobMessage.fromJSON(content.job), content.unfinished_runs), bootedAs: content.boot_id };
+    return {
+      job: new Job(folder, JobMessage.fromJSON(content.job), content.unfinished_runs),
+      bootedAs: content.boot_id,
+    };
   } catch (error) {
     const why = (error as Error).message;
-    throw new BrokenState(`${folder}: job.json cannot be read (${why}); move the folder away to go on without this job`);
+    throw new BrokenState(
+      `${folder}: job.json cannot be read (${why}); move the folder away to go on without this job`,
+    );
   }
 }
 

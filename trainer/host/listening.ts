@@ -11,11 +11,15 @@ const LONGEST_SOCKET_PATH = 107;
 /** The address or the state folder is not usable; the message says why and what would be right. */
 export class CannotListen extends Error {}
 
-/** A lock on a file that ends with this process, however it ends. Throws CannotListen where another one has it. */
+/**
+ * A lock on a file that ends with this process, however it ends. Throws CannotListen where another
+ * one has it.
+ */
 export function lockOrRefuse(path: string, purpose: string): void {
   mkdirSync(dirname(path), { recursive: true });
   const lock = tryLock(path);
-  if ('holder' in lock) throw new CannotListen(`another trainer (pid ${lock.holder.pid}) already uses ${purpose}`);
+  if ('holder' in lock)
+    throw new CannotListen(`another trainer (pid ${lock.holder.pid}) already uses ${purpose}`);
 }
 
 /** `unix:/path.sock` or `host:port` (port 0: any free one). */
@@ -26,7 +30,9 @@ export class Address {
     if (text.startsWith('unix:')) {
       this.socketPath = text.slice('unix:'.length);
       if (!this.socketPath.startsWith('/'))
-        throw new CannotListen(`${text}: the socket's path must be absolute, as in unix:/run/user/1000/trainer.sock`);
+        throw new CannotListen(
+          `${text}: the socket's path must be absolute, as in unix:/run/user/1000/trainer.sock`,
+        );
       if (Buffer.byteLength(this.socketPath) > LONGEST_SOCKET_PATH)
         throw new CannotListen(
           `${text}: the socket's path is longer than ${LONGEST_SOCKET_PATH} bytes; choose a shorter one, for example in /tmp`,
@@ -42,24 +48,30 @@ export class Address {
   }
 
   /**
-   * Binds the server and returns the address with the port that it got. Removes what a killed trainer left of a socket, whose lock must be
-   * held.
+   * Binds the server and returns the address with the port that it got. Removes what a killed
+   * trainer left of a socket, whose lock must be held.
    */
   async bind(server: Server, credentials: ServerCredentials): Promise<string> {
     if (this.socketPath !== undefined) await removeStaleSocket(this.socketPath);
-    // Who can connect can have the trainer read and write files: only the owner, from the socket's first moment.
+    // Who can connect can have the trainer read and write files: only the owner, from the socket's
+    // first moment.
     const umask = process.umask(0o177);
     let port: number;
     try {
       port = await new Promise<number>((resolve, reject) => {
-        server.bindAsync(this.text, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
+        server.bindAsync(this.text, credentials, (error, bound) =>
+          error ? reject(error) : resolve(bound),
+        );
       });
     } catch (error) {
-      throw new CannotListen(`${this.text}: cannot listen here; is the address in use? (${(error as Error).message})`);
+      throw new CannotListen(
+        `${this.text}: cannot listen here; is the address in use? (${(error as Error).message})`,
+      );
     } finally {
       process.umask(umask);
     }
-    if (this.socketPath === undefined) return `${this.text.slice(0, this.text.lastIndexOf(':'))}:${port}`;
+    if (this.socketPath === undefined)
+      return `${this.text.slice(0, this.text.lastIndexOf(':'))}:${port}`;
     chmodSync(this.socketPath, 0o600);
     return this.text;
   }
@@ -68,7 +80,8 @@ export class Address {
 async function removeStaleSocket(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return;
-  if (!found.isSocket()) throw new CannotListen(`${path} exists and is not a socket; it is left alone`);
+  if (!found.isSocket())
+    throw new CannotListen(`${path} exists and is not a socket; it is left alone`);
   // A server of another kind may hold the path without a lock: one that answers is not stale.
   const answers = await new Promise<boolean>((resolve) => {
     const probe = connect(path, () => {

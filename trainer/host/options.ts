@@ -56,10 +56,14 @@ export function parseOptions(args: string[]): HostOptions | undefined {
   const cert = given['tls-cert'];
   const key = given['tls-key'];
   const clientCa = given['tls-client-ca'];
-  if ((cert === undefined) !== (key === undefined)) throw new UsageError('--tls-cert and --tls-key go together');
-  if (clientCa !== undefined && cert === undefined) throw new UsageError('--tls-client-ca needs --tls-cert and --tls-key');
+  if ((cert === undefined) !== (key === undefined))
+    throw new UsageError('--tls-cert and --tls-key go together');
+  if (clientCa !== undefined && cert === undefined)
+    throw new UsageError('--tls-client-ca needs --tls-cert and --tls-key');
   if (!listen.startsWith('unix:') && cert === undefined && !given.insecure) {
-    throw new UsageError(`--listen ${listen}: TCP needs --tls-cert and --tls-key, or an explicit --insecure`);
+    throw new UsageError(
+      `--listen ${listen}: TCP needs --tls-cert and --tls-key, or an explicit --insecure`,
+    );
   }
   const { device } = given;
   if (!isDeviceName(device)) throw new UsageError(`--device: ${device} is not ${DEVICE_FORMS}`);
@@ -91,6 +95,7 @@ function demanded(option: string, value: string | undefined): string {
 
 function count(option: string, text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new UsageError(`${option}: ${text} is not a whole number of at least 1`);
+  if (!Number.isInteger(value) || value < 1)
+    throw new UsageError(`${option}: ${text} is not a whole number of at least 1`);
   return value;
 }

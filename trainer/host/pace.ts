@@ -4,7 +4,10 @@ import { Interrupted, type JobContext } from './engine';
 
 const MS_BETWEEN_PROGRESS = 500;
 
-/** Limits the rate of progress events of one phase, and carries the requests to stop into the working loop. */
+/**
+ * Limits the rate of progress events of one phase, and carries the requests to stop into the
+ * working loop.
+ */
 export class Pace {
   private rows = 0;
   private last = performance.now();
@@ -17,7 +20,10 @@ export class Pace {
     private done = 0,
   ) {}
 
-  /** A pass over `rows` rows has ended; `done` units of the phase were finished by it. Throws Aborted where an abort was asked. */
+  /**
+   * A pass over `rows` rows has ended; `done` units of the phase were finished by it. Throws
+   * Aborted where an abort was asked.
+   */
   async advance(rows: number, done: number, trialSteps: TrialStep[] = []): Promise<void> {
     this.rows += rows;
     this.done += done;
@@ -34,7 +40,10 @@ export class Pace {
     await this.context.breathe();
   }
 
-  /** For work without checkpoints of its own: throws Interrupted where a stop was asked. Finished trials are on disk. */
+  /**
+   * For work without checkpoints of its own: throws Interrupted where a stop was asked. Finished
+   * trials are on disk.
+   */
   stopBetweenPasses(): void {
     if (this.context.checkpointAsked) throw new Interrupted('stopped on request');
   }

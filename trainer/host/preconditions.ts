@@ -1,4 +1,7 @@
-/** What a valid specification asks for and this trainer cannot do or does not have on its disk, field by field (FAILED_PRECONDITION). */
+/**
+ * What a valid specification asks for and this trainer cannot do or does not have on its disk,
+ * field by field (FAILED_PRECONDITION).
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
@@ -14,7 +17,14 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { bottleneckOf, modulesOf } from './adapter-parts';
 import { precisionOf } from './precision';
-import { nameIn, quoted, type Enumeration, type Violation, type WholeSpec, type WholeTrial } from './validation';
+import {
+  nameIn,
+  quoted,
+  type Enumeration,
+  type Violation,
+  type WholeSpec,
+  type WholeTrial,
+} from './validation';
 
 /** What a job's trials must have on disk, and the work that writes it. */
 const NEEDED = {
@@ -23,15 +33,24 @@ const NEEDED = {
   predict: { file: 'adapter/adapter_model.safetensors', writtenBy: 'train' },
 } as const;
 
-/** Everything that is missing here. root: the artifact root. The specification has no field that is wrong in itself. */
-export function unmetPreconditions(spec: WholeSpec, capabilities: Capabilities, root: string): Violation[] {
+/**
+ * Everything that is missing here. root: the artifact root. The specification has no field that is
+ * wrong in itself.
+ */
+export function unmetPreconditions(
+  spec: WholeSpec,
+  capabilities: Capabilities,
+  root: string,
+): Violation[] {
   const { trials, dataset } = spec;
   const found: Violation[] = [];
   if (trials.length > capabilities.maxCohort) {
     const description = `has ${trials.length} trials; this trainer takes at most ${capabilities.maxCohort} in a job`;
     found.push({ field: 'spec.trials', description });
   }
-  found.push(...unable('spec.dataset.task_kind', dataset.taskKind, capabilities.taskKinds, TaskKind));
+  found.push(
+    ...unable('spec.dataset.task_kind', dataset.taskKind, capabilities.taskKinds, TaskKind),
+  );
   found.push(...unable('spec.precision', precisionOf(spec), capabilities.precisions, Precision));
   found.push(...backboneMisfits(spec, capabilities), ...missingSplits(spec, root));
   for (const [index, trial] of trials.entries()) {
@@ -45,15 +64,26 @@ export function unmetPreconditions(spec: WholeSpec, capabilities: Capabilities, 
   return found;
 }
 
-function unableForTrial(at: string, { adapter, prune }: WholeTrial, capabilities: Capabilities): Violation[] {
+function unableForTrial(
+  at: string,
+  { adapter, prune }: WholeTrial,
+  capabilities: Capabilities,
+): Violation[] {
   const found = [
-    ...unable(`${at}.adapter.attention`, adapter.attention, capabilities.attentionModules, AttentionModule),
+    ...unable(
+      `${at}.adapter.attention`,
+      adapter.attention,
+      capabilities.attentionModules,
+      AttentionModule,
+    ),
     ...unable(`${at}.adapter.ffn`, adapter.ffn, capabilities.ffnModules, FfnModule),
     ...unable(`${at}.adapter.unfrozen`, adapter.unfrozen, capabilities.unfrozen, Unfrozen),
     ...unable(`${at}.prune.pruner`, prune.pruner, capabilities.pruners, Pruner),
   ];
   if (prune.pruner === Pruner.PRUNER_NONE) return found;
-  found.push(...unable(`${at}.prune.structure`, prune.structure, capabilities.maskStructures, MaskStructure));
+  found.push(
+    ...unable(`${at}.prune.structure`, prune.structure, capabilities.maskStructures, MaskStructure),
+  );
   found.push(...unable(`${at}.prune.rules`, prune.rules, capabilities.maskRules, MaskRules));
   if (prune.everySteps > 0 && !capabilities.prunesDuringTraining) {
     const description = `${prune.everySteps} is not 0; this trainer does not prune during training`;
@@ -62,19 +92,40 @@ function unableForTrial(at: string, { adapter, prune }: WholeTrial, capabilities
   return found;
 }
 
-function unable(field: string, value: number, supported: readonly number[], enumeration: Enumeration): Violation[] {
+function unable(
+  field: string,
+  value: number,
+  supported: readonly number[],
+  enumeration: Enumeration,
+): Violation[] {
   if (supported.includes(value)) return [];
   const names = supported.map((each) => nameIn(enumeration, each)).join(', ');
-  return [{ field, description: `${nameIn(enumeration, value)} is not supported by this trainer; it supports ${names}` }];
+  return [
+    {
+      field,
+      description: `${nameIn(enumeration, value)} is not supported by this trainer; it supports ${names}`,
+    },
+  ];
 }
 
-function backboneMisfits({ backbone: { path }, trials }: WholeSpec, { architectures }: Capabilities): Violation[] {
+function backboneMisfits(
+  { backbone: { path }, trials }: WholeSpec,
+  { architectures }: Capabilities,
+): Violation[] {
   const field = 'spec.backbone.path';
-  if (!path.startsWith('/')) return [{ field, description: `${quoted(path)} is a hub id, and this trainer does not download` }];
+  if (!path.startsWith('/'))
+    return [
+      { field, description: `${quoted(path)} is a hub id, and this trainer does not download` },
+    ];
   const config = readConfig(path);
   if (typeof config === 'string') {
     const wanted = 'config.json with model_type and hidden_size';
-    return [{ field, description: `${path} has no readable ${wanted} on the trainer's machine (${config})` }];
+    return [
+      {
+        field,
+        description: `${path} has no readable ${wanted} on the trainer's machine (${config})`,
+      },
+    ];
   }
   if (!architectures.includes(config.model_type)) {
     const description = `${path} is of type ${quoted(config.model_type)}; this trainer supports ${architectures.join(', ')}`;
@@ -91,13 +142,20 @@ function backboneMisfits({ backbone: { path }, trials }: WholeSpec, { architectu
   );
 }
 
-/** The two fields that every architecture here has; a word on what is wrong where they are not there. */
+/**
+ * The two fields that every architecture here has; a word on what is wrong where they are not
+ * there.
+ */
 function readConfig(folder: string): { model_type: string; hidden_size: number } | string {
   try {
-    const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as { model_type?: unknown; hidden_size?: unknown };
+    const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as {
+      model_type?: unknown;
+      hidden_size?: unknown;
+    };
     const { model_type, hidden_size } = config;
     if (typeof model_type !== 'string') return 'model_type is missing';
-    if (typeof hidden_size !== 'number') return `hidden_size is missing; model_type is ${quoted(model_type)}`;
+    if (typeof hidden_size !== 'number')
+      return `hidden_size is missing; model_type is ${quoted(model_type)}`;
     return { model_type, hidden_size };
   } catch (error) {
     return (error as Error).message;
@@ -107,14 +165,26 @@ function readConfig(folder: string): { model_type: string; hidden_size: number }
 function missingSplits({ dataset: { name }, work }: WholeSpec, root: string): Violation[] {
   const has = (file: string): boolean => existsSync(join(root, name, file));
   if (!has('dataset.json')) {
-    return [{ field: 'spec.dataset.name', description: `${name}/dataset.json does not exist under the trainer's artifact root` }];
+    return [
+      {
+        field: 'spec.dataset.name',
+        description: `${name}/dataset.json does not exist under the trainer's artifact root`,
+      },
+    ];
   }
   if (work?.$case !== 'predict') {
-    return has('train.safetensors') ? [] : [{ field: 'spec.dataset.name', description: `${name}/train.safetensors does not exist` }];
+    return has('train.safetensors')
+      ? []
+      : [{ field: 'spec.dataset.name', description: `${name}/train.safetensors does not exist` }];
   }
   return work.value.splits.flatMap((split, index) =>
     has(`${split}.safetensors`)
       ? []
-      : [{ field: `spec.predict.splits[${index}]`, description: `${name}/${split}.safetensors does not exist` }],
+      : [
+          {
+            field: `spec.predict.splits[${index}]`,
+            description: `${name}/${split}.safetensors does not exist`,
+          },
+        ],
   );
 }

@@ -1,6 +1,7 @@
 /**
- * Random streams keyed by what they are for. No generator's state lives longer than one draw: each draw has a generator seeded from (trial
- * seed, purpose). So nothing about randomness is in a checkpoint, and no trial's numbers depend on a neighbour's.
+ * Random streams keyed by what they are for. No generator's state lives longer than one draw: each
+ * draw has a generator seeded from (trial seed, purpose). So nothing about randomness is in a
+ * checkpoint, and no trial's numbers depend on a neighbour's.
  */
 import { createHash } from 'node:crypto';
 
@@ -15,7 +16,10 @@ export function key(seed: number, ...purpose: (string | number)[]): bigint {
 const STATE_WORDS = 624;
 const SHIFT_WORDS = 397;
 
-/** MT19937 (Matsumoto & Nishimura 1998), seeded with a key's low 32 bits, as PyTorch's generator on the CPU is. */
+/**
+ * MT19937 (Matsumoto & Nishimura 1998), seeded with a key's low 32 bits, as PyTorch's generator on
+ * the CPU is.
+ */
 export class Random {
   private readonly state = new Uint32Array(STATE_WORDS);
   private next = STATE_WORDS;
@@ -54,7 +58,8 @@ export class Random {
 }
 
 /** A fresh generator for one purpose of one trial. */
-export const randomFor = (seed: number, ...purpose: (string | number)[]): Random => new Random(key(seed, ...purpose));
+export const randomFor = (seed: number, ...purpose: (string | number)[]): Random =>
+  new Random(key(seed, ...purpose));
 
 /** A permutation of 0 … n − 1, the one that PyTorch's randperm draws from the same key. n < 2³². */
 export function permutation(n: number, seed: number, ...purpose: (string | number)[]): Int32Array {

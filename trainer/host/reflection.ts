@@ -1,8 +1,17 @@
-/** gRPC reflection: the .proto files of the services here, from the descriptors that the build made of them. */
+/**
+ * gRPC reflection: the .proto files of the services here, from the descriptors that the build made
+ * of them.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
-import { createFileRegistry, fromBinary, toBinary, type DescFile, type FileRegistry } from '@bufbuild/protobuf';
+import {
+  createFileRegistry,
+  fromBinary,
+  toBinary,
+  type DescFile,
+  type FileRegistry,
+} from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { packageRoot } from '../../common/package';
 import type {
@@ -13,12 +22,19 @@ import type {
 
 /** The service for these services' names. */
 export function reflectionHandlers(names: readonly string[]): ServerReflectionServer {
-  const set = fromBinary(FileDescriptorSetSchema, readFileSync(join(packageRoot(), 'gen', 'ts', 'descriptors.binpb')));
+  const set = fromBinary(
+    FileDescriptorSetSchema,
+    readFileSync(join(packageRoot(), 'gen', 'ts', 'descriptors.binpb')),
+  );
   const registry = createFileRegistry(set);
   return {
     serverReflectionInfo: (call) => {
       call.on('data', (request: ServerReflectionRequest) => {
-        call.write({ validHost: request.host, originalRequest: request, messageResponse: answer(registry, names, request) });
+        call.write({
+          validHost: request.host,
+          originalRequest: request,
+          messageResponse: answer(registry, names, request),
+        });
       });
       call.on('end', () => call.end());
     },
@@ -34,7 +50,10 @@ function answer(
     case 'listServices':
       return { $case: 'listServicesResponse', value: { service: names.map((name) => ({ name })) } };
     case 'fileByFilename':
-      return filesOf(registry.getFile(messageRequest.value.replace(/\.proto$/, '')), messageRequest.value);
+      return filesOf(
+        registry.getFile(messageRequest.value.replace(/\.proto$/, '')),
+        messageRequest.value,
+      );
     case 'fileContainingSymbol':
       return filesOf(fileOf(registry, messageRequest.value), messageRequest.value);
     default:
@@ -44,12 +63,16 @@ function answer(
 
 /** The file of a type, a service, or a method `<service>.<method>`. */
 function fileOf(registry: FileRegistry, symbol: string): DescFile | undefined {
-  const found = registry.get(symbol) ?? registry.getService(symbol.slice(0, symbol.lastIndexOf('.')));
+  const found =
+    registry.get(symbol) ?? registry.getService(symbol.slice(0, symbol.lastIndexOf('.')));
   return found?.file;
 }
 
 /** The file and all that it imports. */
-function filesOf(file: DescFile | undefined, asked: string): ServerReflectionResponse['messageResponse'] {
+function filesOf(
+  file: DescFile | undefined,
+  asked: string,
+): ServerReflectionResponse['messageResponse'] {
   if (!file) return refusal(status.NOT_FOUND, `there is no ${asked} here`);
   const found = new Set<DescFile>();
   const visit = (each: DescFile): void => {
@@ -58,10 +81,15 @@ function filesOf(file: DescFile | undefined, asked: string): ServerReflectionRes
     each.dependencies.forEach(visit);
   };
   visit(file);
-  const fileDescriptorProto = [...found].map(({ proto }) => Buffer.from(toBinary(FileDescriptorProtoSchema, proto)));
+  const fileDescriptorProto = [...found].map(({ proto }) =>
+    Buffer.from(toBinary(FileDescriptorProtoSchema, proto)),
+  );
   return { $case: 'fileDescriptorResponse', value: { fileDescriptorProto } };
 }
 
-function refusal(errorCode: status, errorMessage: string): ServerReflectionResponse['messageResponse'] {
+function refusal(
+  errorCode: status,
+  errorMessage: string,
+): ServerReflectionResponse['messageResponse'] {
   return { $case: 'errorResponse', value: { errorCode, errorMessage } };
 }

@@ -31,32 +31,54 @@ export class Refusal extends Error {
     const metadata = new Metadata();
     const trailer = Status.encode({ code: this.code, message: this.message, details }).finish();
     metadata.set('grpc-status-details-bin', Buffer.from(trailer));
-    return Object.assign(new Error(this.message), { code: this.code, details: this.message, metadata });
+    return Object.assign(new Error(this.message), {
+      code: this.code,
+      details: this.message,
+      metadata,
+    });
   }
 }
 
 /** The message has the first violation for readers that decode no details. */
-export function refuseFields(code: status.INVALID_ARGUMENT | status.FAILED_PRECONDITION, violations: readonly Violation[]): Refusal {
+export function refuseFields(
+  code: status.INVALID_ARGUMENT | status.FAILED_PRECONDITION,
+  violations: readonly Violation[],
+): Refusal {
   const [first] = violations;
   const more = violations.length > 1 ? ` (and ${violations.length - 1} more)` : '';
-  return new Refusal(code, `${first!.field}: ${first!.description}${more}`, [badRequest(violations)]);
+  return new Refusal(code, `${first!.field}: ${first!.description}${more}`, [
+    badRequest(violations),
+  ]);
 }
 
 /** At most 20 violations, the last one "and N more": a longer trailer breaks the connection. */
 function badRequest(violations: readonly Violation[]): Detail {
-  const shown = violations.length > MOST_VIOLATIONS ? violations.slice(0, MOST_VIOLATIONS - 1) : [...violations];
+  const shown =
+    violations.length > MOST_VIOLATIONS
+      ? violations.slice(0, MOST_VIOLATIONS - 1)
+      : [...violations];
   const rest = violations.slice(shown.length);
-  if (rest.length > 0) shown.push({ field: rest[0]!.field, description: `and ${rest.length} more` });
-  return { type: 'BadRequest', value: BadRequest.encode(BadRequest.fromPartial({ fieldViolations: shown })).finish() };
+  if (rest.length > 0)
+    shown.push({ field: rest[0]!.field, description: `and ${rest.length} more` });
+  return {
+    type: 'BadRequest',
+    value: BadRequest.encode(BadRequest.fromPartial({ fieldViolations: shown })).finish(),
+  };
 }
 
 export function refuseFullQueue(queueLength: number): Refusal {
   const description = `${queueLength} jobs wait already, and no more may`;
-  const quota = QuotaFailure.fromPartial({ violations: [{ subject: 'queue_length', description }] });
+  const quota = QuotaFailure.fromPartial({
+    violations: [{ subject: 'queue_length', description }],
+  });
   return new Refusal(status.RESOURCE_EXHAUSTED, description, [
     { type: 'QuotaFailure', value: QuotaFailure.encode(quota).finish() },
-    { type: 'RetryInfo', value: RetryInfo.encode({ retryDelay: { seconds: QUEUE_RETRY_SECONDS, nanos: 0 } }).finish() },
+    {
+      type: 'RetryInfo',
+      value: RetryInfo.encode({ retryDelay: { seconds: QUEUE_RETRY_SECONDS, nanos: 0 } }).finish(),
+    },
   ]);
 }
 
-export const refuseStopping = (): Refusal => new Refusal(status.UNAVAILABLE, 'the trainer is being stopped');
+export const refuseStopping = (): Refusal =>
+  new Refusal(status.UNAVAILABLE, 'the trainer is being stopped');

@@ -19,7 +19,15 @@ import {
   type WatchJobRequest,
   type WatchJobResponse,
 } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
-import { byAge, DigestDiffers, isAtRest, QueueFull, Stopping, type Job, type JobStore } from './jobs';
+import {
+  byAge,
+  DigestDiffers,
+  isAtRest,
+  QueueFull,
+  Stopping,
+  type Job,
+  type JobStore,
+} from './jobs';
 import { log } from './log';
 import { unmetPreconditions } from './preconditions';
 import { Refusal, refuseFields, refuseFullQueue, refuseStopping } from './refusals';
@@ -62,10 +70,14 @@ export class TrainerService {
     const { jobId, specDigest } = request;
     refuseWhere(status.INVALID_ARGUMENT, invalidIdentity(request));
     const spec = wholeSpec(request.spec);
-    // A job that exists was checked when it was created, and what it needed then may be gone now that it has ended.
+    // A job that exists was checked when it was created, and what it needed then may be gone now
+    // that it has ended.
     if (!this.store.find(jobId)) {
       refuseWhere(status.INVALID_ARGUMENT, invalidFields(spec));
-      refuseWhere(status.FAILED_PRECONDITION, unmetPreconditions(spec, this.capabilities, this.root));
+      refuseWhere(
+        status.FAILED_PRECONDITION,
+        unmetPreconditions(spec, this.capabilities, this.root),
+      );
     }
     try {
       return this.store.submit(jobId, specDigest, spec);
@@ -87,7 +99,8 @@ export class TrainerService {
   private listJobs({ states, pageSize, pageToken }: ListJobsRequest): ListJobsResponse {
     let jobs = this.store.newestFirst(states);
     if (pageToken !== '') {
-      // The token is the id of the last job that was sent. Its state may have changed, so its place is found by its age.
+      // The token is the id of the last job that was sent. Its state may have changed, so its place
+      // is found by its age.
       const last = this.store.find(pageToken);
       if (!last) {
         const description = `${quoted(pageToken)} is not a next_page_token of this trainer`;
@@ -95,7 +108,9 @@ export class TrainerService {
       }
       jobs = jobs.filter((job) => byAge(last, job) < 0);
     }
-    const page = jobs.slice(0, Math.min(pageSize || 100, 1000)).map((job) => this.store.snapshot(job));
+    const page = jobs
+      .slice(0, Math.min(pageSize || 100, 1000))
+      .map((job) => this.store.snapshot(job));
     return { jobs: page, nextPageToken: jobs.length > page.length ? page.at(-1)!.jobId : '' };
   }
 
@@ -107,7 +122,9 @@ export class TrainerService {
     return { job: this.store.cancel(this.find(jobId), mode) };
   }
 
-  private async watchJob(call: ServerWritableStream<WatchJobRequest, WatchJobResponse>): Promise<void> {
+  private async watchJob(
+    call: ServerWritableStream<WatchJobRequest, WatchJobResponse>,
+  ): Promise<void> {
     const changes = new Changes();
     call.on('cancelled', () => changes.note());
     this.watchers.add(changes);
@@ -127,10 +144,15 @@ export class TrainerService {
     }
   }
 
-  private async sendEvents(call: ServerWritableStream<WatchJobRequest, WatchJobResponse>, job: Job, changes: Changes): Promise<void> {
+  private async sendEvents(
+    call: ServerWritableStream<WatchJobRequest, WatchJobResponse>,
+    job: Job,
+    changes: Changes,
+  ): Promise<void> {
     const send = async (payload: WatchJobResponse['payload']): Promise<void> => {
       // A slow client holds one chunk of events and no more.
-      if (!call.write({ payload })) await Promise.race([once(call, 'drain'), once(call, 'cancelled')]);
+      if (!call.write({ payload }))
+        await Promise.race([once(call, 'drain'), once(call, 'cancelled')]);
     };
     let cursor = call.request.afterSequence;
     while (!this.stopping && !call.cancelled) {
@@ -157,7 +179,8 @@ export class TrainerService {
 
   private find(jobId: string): Job {
     const job = this.store.find(jobId);
-    if (!job) throw new Refusal(status.NOT_FOUND, `there is no job ${quoted(jobId)} on this trainer`);
+    if (!job)
+      throw new Refusal(status.NOT_FOUND, `there is no job ${quoted(jobId)} on this trainer`);
     return job;
   }
 }
@@ -191,13 +214,18 @@ class Changes {
   }
 }
 
-/** What stands in the place of a request whose bytes could not be read: grpc-js alone would say INTERNAL, as if the trainer were at fault. */
+/**
+ * What stands in the place of a request whose bytes could not be read: grpc-js alone would say
+ * INTERNAL, as if the trainer were at fault.
+ */
 class Unreadable {
   constructor(private readonly error: unknown) {}
 
   refuse(): Refusal {
     const says = String(this.error);
-    const what = /MAX_SAFE_INTEGER/.test(says) ? 'a number in it is above 2^53 - 1, the largest that this trainer takes' : says;
+    const what = /MAX_SAFE_INTEGER/.test(says)
+      ? 'a number in it is above 2^53 - 1, the largest that this trainer takes'
+      : says;
     return new Refusal(status.INVALID_ARGUMENT, `the request cannot be read: ${what}`);
   }
 }
@@ -222,7 +250,9 @@ function requestOf<Request>({ request }: { request: Request }): Request {
   return request;
 }
 
-function unary<Request, Response>(answer: (request: Request) => Response): handleUnaryCall<Request, Response> {
+function unary<Request, Response>(
+  answer: (request: Request) => Response,
+): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     try {
       callback(null, answer(requestOf(call)));
@@ -240,7 +270,10 @@ function asRefusal(error: unknown, method: string): Refusal {
   return new Refusal(status.INTERNAL, `a fault in the trainer, whose log has more: ${what}`);
 }
 
-function refuseWhere(code: status.INVALID_ARGUMENT | status.FAILED_PRECONDITION, violations: ReturnType<typeof invalidFields>): void {
+function refuseWhere(
+  code: status.INVALID_ARGUMENT | status.FAILED_PRECONDITION,
+  violations: ReturnType<typeof invalidFields>,
+): void {
   if (violations.length > 0) throw refuseFields(code, violations);
 }
 

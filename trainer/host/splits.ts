@@ -1,4 +1,7 @@
-/** Tokenized data sets as trainers read them: ragged rows, checked against what the backbone can take. */
+/**
+ * Tokenized data sets as trainers read them: ragged rows, checked against what the backbone can
+ * take.
+ */
 import { TaskKind, taskKindToJSON, type Dataset } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Tensor, TensorData } from '../../common/safetensors';
 import { artifactPath, badArtifact, readTensors } from './artifacts';
@@ -11,7 +14,10 @@ export interface Split {
   tokenTypeIds: Uint8Array;
   /** [rows + 1]: row i is inputIds[offsets[i]:offsets[i + 1]]. */
   offsets: Float64Array;
-  /** What is learned, each tensor [rows]: one of labels, or of QUESTION_ANSWERING start and end; negative or NaN: not known. */
+  /**
+   * What is learned, each tensor [rows]: one of labels, or of QUESTION_ANSWERING start and end;
+   * negative or NaN: not known.
+   */
   labels: (Int32Array | Float32Array)[];
 }
 
@@ -35,15 +41,28 @@ const LEARNED: Partial<Record<TaskKind, readonly string[]>> = {
  *
  * @throws EngineFailure (BAD_ARTIFACT) that names the file, the tensor and what would be right
  */
-export function readSplit(root: string, dataset: Dataset, name: string, limits: BackboneLimits): Split {
+export function readSplit(
+  root: string,
+  dataset: Dataset,
+  name: string,
+  limits: BackboneLimits,
+): Split {
   const path = artifactPath(root, `${dataset.name}/${name}.safetensors`);
   const learned = learnedOf(dataset);
   const tensors = readTensors(path);
-  const take = <Data extends TensorData>(tensor: string, type: new (...args: never[]) => Data): Data => {
+  const take = <Data extends TensorData>(
+    tensor: string,
+    type: new (...args: never[]) => Data,
+  ): Data => {
     const found: Tensor | undefined = tensors.get(tensor);
     if (!found)
-      throw badArtifact(`${path} has no tensor ${tensor}; a split holds input_ids, offsets, token_type_ids, ${learned.join(', ')}`);
-    if (!(found.data instanceof type)) throw badArtifact(`${path}: ${tensor} must be ${type.name.replace('Array', '').toLowerCase()}`);
+      throw badArtifact(
+        `${path} has no tensor ${tensor}; a split holds input_ids, offsets, token_type_ids, ${learned.join(', ')}`,
+      );
+    if (!(found.data instanceof type))
+      throw badArtifact(
+        `${path}: ${tensor} must be ${type.name.replace('Array', '').toLowerCase()}`,
+      );
     return found.data;
   };
   const require = (holds: boolean, tensor: string, right: string): void => {
@@ -55,20 +74,27 @@ export function readSplit(root: string, dataset: Dataset, name: string, limits: 
   const rows = offsets.length - 1;
   require(rows >= 1, 'offsets', 'must have two values at least: a split has a row');
   require(offsets[0] === 0 &&
-    offsets[rows] === inputIds.length, 'offsets', `must run from 0 to the ${inputIds.length} tokens of input_ids`);
+    offsets[rows] ===
+      inputIds.length, 'offsets', `must run from 0 to the ${inputIds.length} tokens of input_ids`);
   const lengths = offsets.subarray(1).map((end, row) => end - offsets[row]!);
-  require(lengths.every((length) => length > 0), 'offsets', 'must rise: every row has at least one token');
+  require(lengths.every(
+    (length) => length > 0,
+  ), 'offsets', 'must rise: every row has at least one token');
   const most = lengths.reduce((longest, length) => Math.max(longest, length), 0);
-  require(most <= limits.longest, 'offsets', `has a row of ${most} tokens; the backbone takes at most ${limits.longest}`);
+  require(most <=
+    limits.longest, 'offsets', `has a row of ${most} tokens; the backbone takes at most ${limits.longest}`);
   require(inputIds.every(
     (id) => id >= 0 && id < limits.vocabulary,
   ), 'input_ids', `must be in [0, ${limits.vocabulary}), the backbone's vocabulary`);
-  require(tokenTypeIds.length === inputIds.length, 'token_type_ids', `must have one value a token, ${inputIds.length}`);
+  require(tokenTypeIds.length ===
+    inputIds.length, 'token_type_ids', `must have one value a token, ${inputIds.length}`);
   require(tokenTypeIds.every(
     (type) => type < limits.tokenTypes,
   ), 'token_type_ids', `must be less than ${limits.tokenTypes}, the backbone's number of token types`);
   const isNumber = dataset.taskKind === TaskKind.TASK_KIND_REGRESSION;
-  const labels = learned.map((tensor) => take<Int32Array | Float32Array>(tensor, isNumber ? Float32Array : Int32Array));
+  const labels = learned.map((tensor) =>
+    take<Int32Array | Float32Array>(tensor, isNumber ? Float32Array : Int32Array),
+  );
   for (const [index, values] of labels.entries()) {
     const tensor = learned[index]!;
     require(values.length === rows, tensor, `must have one value a row, ${rows}`);
@@ -86,15 +112,22 @@ export function readSplit(root: string, dataset: Dataset, name: string, limits: 
 /** Throws EngineFailure (BAD_ARTIFACT) where a row of a split, to learn from, has no label. */
 export function requireLabels({ labels }: Split, dataset: Dataset, name: string): void {
   for (const [index, values] of labels.entries()) {
-    const row = values.findIndex((value) => Number.isNaN(value) || (values instanceof Int32Array && value < 0));
+    const row = values.findIndex(
+      (value) => Number.isNaN(value) || (values instanceof Int32Array && value < 0),
+    );
     if (row < 0) continue;
     const tensor = learnedOf(dataset)[index]!;
-    throw badArtifact(`${dataset.name}/${name}.safetensors: ${tensor}: row ${row} has no label; every row to learn from needs one`);
+    throw badArtifact(
+      `${dataset.name}/${name}.safetensors: ${tensor}: row ${row} has no label; every row to learn from needs one`,
+    );
   }
 }
 
 function learnedOf({ taskKind }: Dataset): readonly string[] {
   const learned = LEARNED[taskKind];
-  if (!learned) throw new Error(`${taskKindToJSON(taskKind)} has pairs of texts, which this function does not read`);
+  if (!learned)
+    throw new Error(
+      `${taskKindToJSON(taskKind)} has pairs of texts, which this function does not read`,
+    );
   return learned;
 }

@@ -1,10 +1,26 @@
-/** The loop over a job's training steps, its trials in turn: which rows, at which learning rate, what is told and what is kept on disk. */
+/**
+ * The loop over a job's training steps, its trials in turn: which rows, at which learning rate,
+ * what is told and what is kept on disk.
+ */
 import type { Tensor } from '../../common/safetensors';
 import { FailureReason, Phase, type Metric } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { Adapter, LearningRateSchedule, Prune, taskKindToJSON, Train } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import {
+  Adapter,
+  LearningRateSchedule,
+  Prune,
+  taskKindToJSON,
+  Train,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { JobSpec, TrainWork, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { describeArtifact } from './artifacts';
-import { finishedTraining, newestCheckpoint, removeCheckpoints, writeAdapter, writeCheckpoint, type Position } from './checkpoints';
+import {
+  finishedTraining,
+  newestCheckpoint,
+  removeCheckpoints,
+  writeAdapter,
+  writeCheckpoint,
+  type Position,
+} from './checkpoints';
 import { EngineFailure, Interrupted, type JobContext } from './engine';
 import { Pace } from './pace';
 import { permutation } from './random';
@@ -13,8 +29,9 @@ import { resultOf, trainingSource, trialName, type Shapes } from './trial-files'
 /** One trial while it trains, in an engine's own terms. */
 export interface TrialModel {
   /**
-   * One optimizer step on these rows of the train split, int32 [n]. step: the trial's own, counted from 1. Returns the mean loss over the
-   * rows and the gradient's norm before clipping; either may be no finite number.
+   * One optimizer step on these rows of the train split, int32 [n]. step: the trial's own, counted
+   * from 1. Returns the mean loss over the rows and the gradient's norm before clipping; either may
+   * be no finite number.
    */
   step(rows: Int32Array, step: number, learningRate: number): Promise<StepResult> | StepResult;
   /** Copies of all that a step reads and changes: parameters, moments. */
@@ -38,37 +55,64 @@ export interface Training {
   environment: Record<string, string>;
   /** Shapes of what TrialModel.state gives. */
   stateShapes(trial: Trial): Shapes;
-  /** The trial before its first step, or as a checkpoint's state has it. Throws EngineFailure where this trial cannot be trained. */
+  /**
+   * The trial before its first step, or as a checkpoint's state has it. Throws EngineFailure where
+   * this trial cannot be trained.
+   */
   start(trial: Trial, state: Map<string, Tensor> | undefined): Promise<TrialModel> | TrialModel;
   /** What adapter_config.json has beside the trial's own settings. */
   config(trial: Trial): Record<string, unknown>;
 }
 
-/** Trains each trial in turn. Throws Interrupted, after a checkpoint of the trial in training, or Aborted. */
-export async function trainTrials(spec: JobSpec, work: TrainWork, context: JobContext, training: Training): Promise<void> {
+/**
+ * Trains each trial in turn. Throws Interrupted, after a checkpoint of the trial in training, or
+ * Aborted.
+ */
+export async function trainTrials(
+  spec: JobSpec,
+  work: TrainWork,
+  context: JobContext,
+  training: Training,
+): Promise<void> {
   const untils = new Map(spec.trials.map((trial) => [trial.trialId, untilOf(trial, work)]));
   const total = [...untils.values()].reduce((sum, until) => sum + until, 0);
   const pace = new Pace(context, Phase.PHASE_TRAIN, total);
   for (const trial of spec.trials) {
     try {
-      await new TrialRun(spec, work, context, training, trial, untils.get(trial.trialId)!, pace).run();
+      await new TrialRun(
+        spec,
+        work,
+        context,
+        training,
+        trial,
+        untils.get(trial.trialId)!,
+        pace,
+      ).run();
     } catch (error) {
       if (!(error instanceof EngineFailure)) throw error;
       const { trialId } = trial;
-      context.emit({ $case: 'trialResult', value: { trialId, failure: error.failure(), artifacts: [], values: {} } });
+      context.emit({
+        $case: 'trialResult',
+        value: { trialId, failure: error.failure(), artifacts: [], values: {} },
+      });
     }
   }
 }
 
-/** The learning rate of a step, counted from 1, as Train in job.proto says: after step − 1 updates, so 0 at first where there is warm-up. */
+/**
+ * The learning rate of a step, counted from 1, as Train in job.proto says: after step − 1 updates,
+ * so 0 at first where there is warm-up.
+ */
 export function learningRate(train: Train, step: number): number {
   const [done, warmup] = [step - 1, Math.ceil(train.warmup * train.totalSteps)];
   if (done < warmup) return (train.learningRate * done) / warmup;
-  if (train.schedule === LearningRateSchedule.LEARNING_RATE_SCHEDULE_CONSTANT) return train.learningRate;
+  if (train.schedule === LearningRateSchedule.LEARNING_RATE_SCHEDULE_CONSTANT)
+    return train.learningRate;
   return (train.learningRate * (train.totalSteps - done)) / (train.totalSteps - warmup);
 }
 
-const untilOf = ({ train }: Trial, { untilStep }: TrainWork): number => Math.min(untilStep || train!.totalSteps, train!.totalSteps);
+const untilOf = ({ train }: Trial, { untilStep }: TrainWork): number =>
+  Math.min(untilStep || train!.totalSteps, train!.totalSteps);
 
 class TrialRun {
   private readonly train: Train;
@@ -95,10 +139,23 @@ class TrialRun {
       await this.pace.advance(0, until);
       return this.report(finished);
     }
-    const { checkpoint, passedOver } = newestCheckpoint(context.root, trial.trialId, source, until, this.training.stateShapes(trial));
+    const { checkpoint, passedOver } = newestCheckpoint(
+      context.root,
+      trial.trialId,
+      source,
+      until,
+      this.training.stateShapes(trial),
+    );
     for (const why of passedOver) this.warn('checkpoint_passed_over', why);
     if (checkpoint) this.warnOfChanges(checkpoint.environment);
-    const position = checkpoint?.position ?? { source, step: 0, rows: 0, seconds: 0, lossSum: 0, lossRows: 0 };
+    const position = checkpoint?.position ?? {
+      source,
+      step: 0,
+      rows: 0,
+      seconds: 0,
+      lossSum: 0,
+      lossRows: 0,
+    };
     const model = await this.training.start(trial, checkpoint?.state);
     try {
       if (position.step > 0) await this.pace.advance(0, position.step);
@@ -129,15 +186,20 @@ class TrialRun {
     if (ended || step % this.work.logEverySteps === 0) this.tellMetrics(position, gradientNorm);
     const due = this.work.checkpointEverySteps > 0 && step % this.work.checkpointEverySteps === 0;
     if (ended || due || this.context.checkpointAsked) await this.checkpoint(model, position);
-    if (this.context.checkpointAsked && !ended) throw new Interrupted('stopped on request, with a checkpoint');
+    if (this.context.checkpointAsked && !ended)
+      throw new Interrupted('stopped on request, with a checkpoint');
   }
 
-  /** Rows of the next step: the next batch_size of the epoch's permutation, the last step of an epoch what is left. */
+  /**
+   * Rows of the next step: the next batch_size of the epoch's permutation, the last step of an
+   * epoch what is left.
+   */
   private nextRows(done: number): Int32Array {
     const [batch, total] = [this.train.batchSize, this.training.rows];
     const stepsAnEpoch = Math.ceil(total / batch);
     const [epoch, place] = [Math.floor(done / stepsAnEpoch), done % stepsAnEpoch];
-    if (epoch !== this.order.epoch) this.order = { epoch, rows: permutation(total, this.trial.seed, 'order', epoch) };
+    if (epoch !== this.order.epoch)
+      this.order = { epoch, rows: permutation(total, this.trial.seed, 'order', epoch) };
     return this.order.rows.slice(place * batch, (place + 1) * batch);
   }
 
@@ -149,17 +211,32 @@ class TrialRun {
       grad_norm: gradientNorm,
     };
     position.lossSum = position.lossRows = 0;
-    const metrics: Metric[] = Object.entries(values).map(([name, value]) => ({ trialId, name, step: position.step, value }));
+    const metrics: Metric[] = Object.entries(values).map(([name, value]) => ({
+      trialId,
+      name,
+      step: position.step,
+      value,
+    }));
     this.context.emit({ $case: 'metrics', value: { metrics } });
   }
 
   private async checkpoint(model: TrialModel, position: Position): Promise<void> {
     const { root } = this.context;
     const { trialId } = this.trial;
-    const checkpoint = { position, state: await model.state(), environment: this.training.environment };
+    const checkpoint = {
+      position,
+      state: await model.state(),
+      environment: this.training.environment,
+    };
     writeCheckpoint(root, trialId, checkpoint, this.work.keepCheckpoints);
-    const artifact = describeArtifact(root, `${trialName(trialId)}/checkpoints/step-${position.step}`);
-    this.context.emit({ $case: 'checkpointWritten', value: { trialId, step: position.step, artifact } });
+    const artifact = describeArtifact(
+      root,
+      `${trialName(trialId)}/checkpoints/step-${position.step}`,
+    );
+    this.context.emit({
+      $case: 'checkpointWritten',
+      value: { trialId, step: position.step, artifact },
+    });
   }
 
   private async finish(model: TrialModel, position: Position): Promise<void> {
@@ -196,7 +273,10 @@ class TrialRun {
   /** Tells of the adapter that is on disk. */
   private report({ step, rows, seconds }: Position): void {
     const values = { steps: step, rows, wall_seconds: seconds, rows_per_second: rows / seconds };
-    this.context.emit({ $case: 'trialResult', value: resultOf(this.context.root, this.trial.trialId, ['adapter'], values) });
+    this.context.emit({
+      $case: 'trialResult',
+      value: resultOf(this.context.root, this.trial.trialId, ['adapter'], values),
+    });
   }
 
   private requireFinite(step: number, name: string, value: number): void {

@@ -1,4 +1,7 @@
-/** What is wrong in itself with a SubmitJobRequest, field by field (INVALID_ARGUMENT): needs nothing but the request. */
+/**
+ * What is wrong in itself with a SubmitJobRequest, field by field (INVALID_ARGUMENT): needs nothing
+ * but the request.
+ */
 import {
   Activation,
   Adapter,
@@ -25,7 +28,15 @@ import {
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { SubmitJobRequest } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
-import { bottleneckOf, hasBackbone, hasBottleneck, hasLora, hasMatrices, hasVirtualTokens, modulesOf } from './adapter-parts';
+import {
+  bottleneckOf,
+  hasBackbone,
+  hasBottleneck,
+  hasLora,
+  hasMatrices,
+  hasVirtualTokens,
+  modulesOf,
+} from './adapter-parts';
 
 /** A field's path in the request, and what is wrong with it and would be right. */
 export interface Violation {
@@ -36,16 +47,35 @@ export interface Violation {
 /** Values by their names, as generated code has an enumeration. */
 export type Enumeration = Readonly<Record<string, string | number>>;
 
-/** A specification in which every message is set, as proto3 reads it: one that was left out has zeros. */
-export type WholeSpec = Pick<JobSpec, 'work' | 'precision'> & { backbone: Backbone; dataset: Dataset; trials: WholeTrial[] };
+/**
+ * A specification in which every message is set, as proto3 reads it: one that was left out has
+ * zeros.
+ */
+export type WholeSpec = Pick<JobSpec, 'work' | 'precision'> & {
+  backbone: Backbone;
+  dataset: Dataset;
+  trials: WholeTrial[];
+};
 export type WholeTrial = Trial & { adapter: Adapter; prune: Prune; train: Train };
 
 /** Of num_labels, what each kind of task needs. */
 const LABELS: Partial<Record<TaskKind, { fits(labels: number): boolean; right: string }>> = {
-  [TaskKind.TASK_KIND_CLASSIFICATION]: { fits: (labels) => labels >= 2, right: 'at least 2, as classification needs' },
-  [TaskKind.TASK_KIND_REGRESSION]: { fits: (labels) => labels === 1, right: '1, as regression needs' },
-  [TaskKind.TASK_KIND_QUESTION_ANSWERING]: { fits: (labels) => labels === 2, right: '2, as question answering needs: start and end' },
-  [TaskKind.TASK_KIND_SUMMARIZATION]: { fits: (labels) => labels === 0, right: '0, as summarization needs' },
+  [TaskKind.TASK_KIND_CLASSIFICATION]: {
+    fits: (labels) => labels >= 2,
+    right: 'at least 2, as classification needs',
+  },
+  [TaskKind.TASK_KIND_REGRESSION]: {
+    fits: (labels) => labels === 1,
+    right: '1, as regression needs',
+  },
+  [TaskKind.TASK_KIND_QUESTION_ANSWERING]: {
+    fits: (labels) => labels === 2,
+    right: '2, as question answering needs: start and end',
+  },
+  [TaskKind.TASK_KIND_SUMMARIZATION]: {
+    fits: (labels) => labels === 0,
+    right: '0, as summarization needs',
+  },
 };
 
 export function wholeSpec(spec: JobSpec | undefined): WholeSpec {
@@ -67,8 +97,10 @@ export function wholeSpec(spec: JobSpec | undefined): WholeSpec {
 /** What is wrong with the job's id and digest, which is all that finding a job needs. */
 export function invalidIdentity({ jobId, specDigest }: SubmitJobRequest): Violation[] {
   const found = new Violations();
-  if (!/^[a-z0-9-]{1,128}$/.test(jobId)) found.add('job_id', `${quoted(jobId)} is not 1 to 128 characters of a-z, 0-9 and '-'`);
-  if (!/^[0-9a-f]{64}$/.test(specDigest)) found.add('spec_digest', `${quoted(specDigest)} is not a SHA-256 in 64 hexadecimal digits`);
+  if (!/^[a-z0-9-]{1,128}$/.test(jobId))
+    found.add('job_id', `${quoted(jobId)} is not 1 to 128 characters of a-z, 0-9 and '-'`);
+  if (!/^[0-9a-f]{64}$/.test(specDigest))
+    found.add('spec_digest', `${quoted(specDigest)} is not a SHA-256 in 64 hexadecimal digits`);
   return found.all;
 }
 
@@ -77,13 +109,17 @@ export function invalidFields(spec: WholeSpec): Violation[] {
   const found = new Violations();
   checkInputs(found, spec);
   // Not set is FLOAT32.
-  if (spec.precision !== Precision.PRECISION_UNSPECIFIED) found.isOneOf('spec.precision', spec.precision, Precision);
+  if (spec.precision !== Precision.PRECISION_UNSPECIFIED)
+    found.isOneOf('spec.precision', spec.precision, Precision);
   if (spec.trials.length === 0) found.add('spec.trials', 'is empty; a job has at least one trial');
   const seen = new Map<string, number>();
   for (const [index, trial] of spec.trials.entries()) {
     const at = `spec.trials[${index}]`;
     if (!/^[a-z0-9-]{1,64}$/.test(trial.trialId)) {
-      found.add(`${at}.trial_id`, `${quoted(trial.trialId)} is not 1 to 64 characters of a-z, 0-9 and '-'`);
+      found.add(
+        `${at}.trial_id`,
+        `${quoted(trial.trialId)} is not 1 to 64 characters of a-z, 0-9 and '-'`,
+      );
     }
     checkAdapter(found, `${at}.adapter`, trial.adapter);
     checkPrune(found, `${at}.prune`, trial);
@@ -91,7 +127,10 @@ export function invalidFields(spec: WholeSpec): Violation[] {
     checkCompany(found, at, trial, spec);
     const before = seen.get(trial.trialId);
     if (before !== undefined) {
-      found.add(`${at}.trial_id`, `${quoted(trial.trialId)} is also the id of spec.trials[${before}]; ids are unique in a job`);
+      found.add(
+        `${at}.trial_id`,
+        `${quoted(trial.trialId)} is also the id of spec.trials[${before}]; ids are unique in a job`,
+      );
     } else {
       seen.set(trial.trialId, index);
     }
@@ -102,7 +141,8 @@ export function invalidFields(spec: WholeSpec): Violation[] {
 
 export const quoted = (text: string): string => `'${text}'`;
 
-export const nameIn = (enumeration: Enumeration, value: number): string => String(enumeration[value] ?? value);
+export const nameIn = (enumeration: Enumeration, value: number): string =>
+  String(enumeration[value] ?? value);
 
 class Violations {
   readonly all: Violation[] = [];
@@ -134,33 +174,54 @@ class Violations {
   isOneOf(field: string, value: number, enumeration: Enumeration): void {
     const allowed = Object.keys(enumeration).filter((name) => Number(enumeration[name]) > 0);
     if (value === 0) this.add(field, `is not set; it is one of ${allowed.join(', ')}`);
-    else if (!allowed.some((name) => enumeration[name] === value)) this.add(field, `${value} is not one of ${allowed.join(', ')}`);
+    else if (!allowed.some((name) => enumeration[name] === value))
+      this.add(field, `${value} is not one of ${allowed.join(', ')}`);
   }
 }
 
 function checkInputs(found: Violations, { backbone, dataset }: WholeSpec): void {
   const isHubId = /^[A-Za-z0-9][A-Za-z0-9_.-]*(\/[A-Za-z0-9][A-Za-z0-9_.-]*)?$/.test(backbone.path);
   if (!backbone.path.startsWith('/') && !isHubId) {
-    found.add('spec.backbone.path', `${quoted(backbone.path)} is neither an absolute directory nor a hub id`);
+    found.add(
+      'spec.backbone.path',
+      `${quoted(backbone.path)} is neither an absolute directory nor a hub id`,
+    );
   }
   const isDigest = (text: string): boolean => /^[0-9a-f]{16,64}$/.test(text);
-  if (!isDigest(backbone.digest)) found.add('spec.backbone.digest', `${quoted(backbone.digest)} is not a hexadecimal digest`);
-  if (!isDigest(dataset.digest)) found.add('spec.dataset.digest', `${quoted(dataset.digest)} is not a hexadecimal digest`);
+  if (!isDigest(backbone.digest))
+    found.add('spec.backbone.digest', `${quoted(backbone.digest)} is not a hexadecimal digest`);
+  if (!isDigest(dataset.digest))
+    found.add('spec.dataset.digest', `${quoted(dataset.digest)} is not a hexadecimal digest`);
   if (dataset.name !== `datasets/${dataset.digest}`) {
-    found.add('spec.dataset.name', `${quoted(dataset.name)} is not 'datasets/<digest>' with the digest of spec.dataset.digest`);
+    found.add(
+      'spec.dataset.name',
+      `${quoted(dataset.name)} is not 'datasets/<digest>' with the digest of spec.dataset.digest`,
+    );
   }
   found.isOneOf('spec.dataset.task_kind', dataset.taskKind, TaskKind);
   const labels = LABELS[dataset.taskKind];
-  if (labels) found.require(labels.fits(dataset.numLabels), 'spec.dataset.num_labels', dataset.numLabels, labels.right);
+  if (labels)
+    found.require(
+      labels.fits(dataset.numLabels),
+      'spec.dataset.num_labels',
+      dataset.numLabels,
+      labels.right,
+    );
 }
 
 /** What a trial may not be beside the others of its job, or for its task. */
-function checkCompany(found: Violations, at: string, { adapter }: WholeTrial, { trials, dataset }: WholeSpec): void {
+function checkCompany(
+  found: Violations,
+  at: string,
+  { adapter }: WholeTrial,
+  { trials, dataset }: WholeSpec,
+): void {
   if (hasBackbone(adapter) && trials.length > 1) {
     const alone = 'full fine-tuning is the only trial of its job';
     found.add(`${at}.adapter.unfrozen`, `is ALL in a job of ${trials.length} trials; ${alone}`);
   }
-  const trainsNothing = modulesOf(adapter).length === 0 && adapter.unfrozen === Unfrozen.UNFROZEN_NONE;
+  const trainsNothing =
+    modulesOf(adapter).length === 0 && adapter.unfrozen === Unfrozen.UNFROZEN_NONE;
   if (dataset.taskKind === TaskKind.TASK_KIND_SUMMARIZATION && trainsNothing) {
     const why = 'summarization has no head, so that nothing would be trained';
     found.add(`${at}.adapter.attention`, `is NONE, like ffn and unfrozen; ${why}`);
@@ -170,7 +231,8 @@ function checkCompany(found: Violations, at: string, { adapter }: WholeTrial, { 
 function checkAdapter(found: Violations, at: string, adapter: Adapter): void {
   found.isOneOf(`${at}.attention`, adapter.attention, AttentionModule);
   found.isOneOf(`${at}.ffn`, adapter.ffn, FfnModule);
-  for (const site of modulesOf(adapter)) found.atLeastOne(`${at}.${site}_bottleneck`, bottleneckOf(adapter, site));
+  for (const site of modulesOf(adapter))
+    found.atLeastOne(`${at}.${site}_bottleneck`, bottleneckOf(adapter, site));
   if (hasBottleneck(adapter)) {
     found.positive(`${at}.scale`, adapter.scale);
     found.isOneOf(`${at}.norm`, adapter.norm, AdapterNorm);
@@ -182,7 +244,11 @@ function checkAdapter(found: Violations, at: string, adapter: Adapter): void {
   if (hasVirtualTokens(adapter) || drawnByInit) found.positive(`${at}.init_std`, adapter.initStd);
   found.isOneOf(`${at}.unfrozen`, adapter.unfrozen, Unfrozen);
   if (adapter.unfrozen !== Unfrozen.UNFROZEN_NONE && modulesOf(adapter).length > 0) {
-    found.add(`${at}.unfrozen`, 'is not NONE beside a module; parts of the backbone are trained where attention and ffn are NONE');
+    found.add(
+      `${at}.unfrozen`,
+      'is not NONE beside a module; parts of the backbone are trained where attention and ffn ' +
+        'are NONE',
+    );
   }
 }
 
@@ -192,10 +258,16 @@ function checkPrune(found: Violations, at: string, trial: WholeTrial): void {
   found.isOneOf(`${at}.pruner`, prune.pruner, Pruner);
   found.fraction(`${at}.sparsity`, prune.sparsity);
   if (prune.pruner === Pruner.PRUNER_NONE) {
-    found.require(prune.sparsity === 0, `${at}.sparsity`, prune.sparsity, '0, as the pruner NONE needs');
+    found.require(
+      prune.sparsity === 0,
+      `${at}.sparsity`,
+      prune.sparsity,
+      '0, as the pruner NONE needs',
+    );
     return;
   }
-  if (!hasMatrices(adapter)) found.add(`${at}.pruner`, `${pruner} has no matrix to prune in this adapter; it is NONE`);
+  if (!hasMatrices(adapter))
+    found.add(`${at}.pruner`, `${pruner} has no matrix to prune in this adapter; it is NONE`);
   found.isOneOf(`${at}.scope`, prune.scope, PruneScope);
   found.isOneOf(`${at}.control`, prune.control, MaskControl);
   found.isOneOf(`${at}.structure`, prune.structure, MaskStructure);
@@ -210,27 +282,42 @@ function checkPrune(found: Violations, at: string, trial: WholeTrial): void {
   found.atLeastOne(`${at}.rounds`, prune.rounds);
   if (prune.rounds > 1) {
     found.isOneOf(`${at}.schedule`, prune.schedule, PruneSchedule);
-    // During training MAG's weights differ from round to round, and RAND's density falls like the others'. Official rules score anew.
+    // During training MAG's weights differ from round to round, and RAND's density falls like the
+    // others'. Official rules score anew.
     const scoresAnew = prune.everySteps > 0 || prune.rules === MaskRules.MASK_RULES_OFFICIAL;
-    const same = scoresAnew ? [Pruner.PRUNER_ER] : [Pruner.PRUNER_RAND, Pruner.PRUNER_MAG, Pruner.PRUNER_ER];
+    const same = scoresAnew
+      ? [Pruner.PRUNER_ER]
+      : [Pruner.PRUNER_RAND, Pruner.PRUNER_MAG, Pruner.PRUNER_ER];
     const right = `1; the scores of ${pruner} are the same in every round`;
     found.require(!same.includes(prune.pruner), `${at}.rounds`, prune.rounds, right);
   }
   checkPruneDuringTraining(found, at, trial);
-  const isStructured = [MaskStructure.MASK_STRUCTURE_N_M, MaskStructure.MASK_STRUCTURE_UNITS].includes(prune.structure);
+  const isStructured = [
+    MaskStructure.MASK_STRUCTURE_N_M,
+    MaskStructure.MASK_STRUCTURE_UNITS,
+  ].includes(prune.structure);
   const structure = nameIn(MaskStructure, prune.structure);
   if (prune.structure === MaskStructure.MASK_STRUCTURE_N_M) checkGroups(found, at, prune);
-  if (isStructured && prune.pruner === Pruner.PRUNER_ER) found.add(`${at}.structure`, `${structure} is not WEIGHTS, as ER needs`);
+  if (isStructured && prune.pruner === Pruner.PRUNER_ER)
+    found.add(`${at}.structure`, `${structure} is not WEIGHTS, as ER needs`);
   if (prune.rules !== MaskRules.MASK_RULES_OFFICIAL) return;
-  if (isStructured) found.add(`${at}.structure`, `${structure} is not WEIGHTS, as OFFICIAL rules need`);
+  if (isStructured)
+    found.add(`${at}.structure`, `${structure} is not WEIGHTS, as OFFICIAL rules need`);
   checkOfficialRules(found, at, trial);
 }
 
-function checkGroups(found: Violations, at: string, { groupKept, groupSize, sparsity, scope, rounds }: Prune): void {
+function checkGroups(
+  found: Violations,
+  at: string,
+  { groupKept, groupSize, sparsity, scope, rounds }: Prune,
+): void {
   if (groupSize < 2) {
     found.add(`${at}.group_size`, `${groupSize} is not at least 2`);
   } else if (groupKept < 1 || groupKept >= groupSize) {
-    found.add(`${at}.group_kept`, `${groupKept} is not in [1, ${groupSize}), ${groupSize} being group_size`);
+    found.add(
+      `${at}.group_kept`,
+      `${groupKept} is not in [1, ${groupSize}), ${groupSize} being group_size`,
+    );
   } else if (Math.abs(sparsity - (1 - groupKept / groupSize)) > 1e-9) {
     const right = 1 - groupKept / groupSize;
     found.add(
@@ -246,35 +333,63 @@ function checkGroups(found: Violations, at: string, { groupKept, groupSize, spar
 
 function checkOfficialRules(found: Violations, at: string, { prune, adapter }: WholeTrial): void {
   if (prune.pruner === Pruner.PRUNER_ER) {
-    found.add(`${at}.pruner`, 'PRUNER_ER is not in the published code, whose rules are asked for; with ER rules is EXACT');
+    found.add(
+      `${at}.pruner`,
+      'PRUNER_ER is not in the published code, whose rules are asked for; with ER rules is EXACT',
+    );
   }
-  if (hasLora(adapter)) found.add(`${at}.rules`, 'is OFFICIAL; for an adapter with LORA it is EXACT');
+  if (hasLora(adapter))
+    found.add(`${at}.rules`, 'is OFFICIAL; for an adapter with LORA it is EXACT');
   if (prune.pruner === Pruner.PRUNER_GRASP && prune.temperature !== 1) {
-    found.add(`${at}.temperature`, `${prune.temperature} is not 1, as OFFICIAL rules need: the published code does not use it`);
+    found.add(
+      `${at}.temperature`,
+      `${prune.temperature} is not 1, as OFFICIAL rules need: the published code does not use it`,
+    );
   }
   if (prune.pruner === Pruner.PRUNER_SYNFLOW && adapter.norm === AdapterNorm.ADAPTER_NORM_AFTER) {
-    const why = "a norm's outputs sum to a constant, so that the scores of SYNFLOW are rounding errors";
-    found.add(`${at}.rules`, `is OFFICIAL where adapter.norm is AFTER: ${why}; take EXACT rules, or another norm`);
+    const why =
+      "a norm's outputs sum to a constant, so that the scores of SYNFLOW are rounding errors";
+    found.add(
+      `${at}.rules`,
+      `is OFFICIAL where adapter.norm is AFTER: ${why}; take EXACT rules, or another norm`,
+    );
   }
 }
 
-function checkPruneDuringTraining(found: Violations, at: string, { prune, train }: WholeTrial): void {
+function checkPruneDuringTraining(
+  found: Violations,
+  at: string,
+  { prune, train }: WholeTrial,
+): void {
   const { everySteps, beginStep, rounds } = prune;
   if (everySteps === 0) {
-    found.require(beginStep === 0, `${at}.begin_step`, beginStep, '0, as it is unless every_steps is set');
+    found.require(
+      beginStep === 0,
+      `${at}.begin_step`,
+      beginStep,
+      '0, as it is unless every_steps is set',
+    );
     return;
   }
   const during = `where every_steps, ${everySteps} here, asks for pruning during training`;
-  if (prune.pruner === Pruner.PRUNER_ER) found.add(`${at}.every_steps`, `${everySteps} is not 0; ER prunes at initialization only`);
+  if (prune.pruner === Pruner.PRUNER_ER)
+    found.add(`${at}.every_steps`, `${everySteps} is not 0; ER prunes at initialization only`);
   if (prune.control > MaskControl.MASK_CONTROL_NONE) {
-    found.add(`${at}.control`, `${nameIn(MaskControl, prune.control)} is not NONE, as it is ${during}`);
+    found.add(
+      `${at}.control`,
+      `${nameIn(MaskControl, prune.control)} is not NONE, as it is ${during}`,
+    );
   }
   if (prune.reinitialize) found.add(`${at}.reinitialize`, `is not false, as it is ${during}`);
-  if (prune.rules === MaskRules.MASK_RULES_OFFICIAL) found.add(`${at}.rules`, `is not EXACT, as it is ${during}`);
+  if (prune.rules === MaskRules.MASK_RULES_OFFICIAL)
+    found.add(`${at}.rules`, `is not EXACT, as it is ${during}`);
   const last = beginStep + (Math.max(rounds, 1) - 1) * everySteps;
   if (train.totalSteps > 0 && train.totalSteps <= last) {
     const sum = `begin_step + (rounds − 1) · every_steps = ${beginStep} + (${rounds} − 1) · ${everySteps} = ${last}`;
-    found.add(`${at}.every_steps`, `the last round is too late: ${sum} is not less than train.total_steps, ${train.totalSteps}`);
+    found.add(
+      `${at}.every_steps`,
+      `the last round is too late: ${sum} is not less than train.total_steps, ${train.totalSteps}`,
+    );
   }
 }
 
@@ -304,12 +419,17 @@ function checkWork(found: Violations, { work, dataset }: WholeSpec): void {
       return;
     case 'predict': {
       const { splits, generation } = work.value;
-      if (splits.length === 0) found.add('spec.predict.splits', 'is empty; name at least one split');
+      if (splits.length === 0)
+        found.add('spec.predict.splits', 'is empty; name at least one split');
       for (const [index, split] of splits.entries()) {
         if (/^[a-z0-9_-]{1,64}$/.test(split)) continue;
-        found.add(`spec.predict.splits[${index}]`, `${quoted(split)} is not 1 to 64 characters of a-z, 0-9, '_' and '-'`);
+        found.add(
+          `spec.predict.splits[${index}]`,
+          `${quoted(split)} is not 1 to 64 characters of a-z, 0-9, '_' and '-'`,
+        );
       }
-      if (dataset.taskKind === TaskKind.TASK_KIND_SUMMARIZATION) checkGeneration(found, generation ?? Generation.create());
+      if (dataset.taskKind === TaskKind.TASK_KIND_SUMMARIZATION)
+        checkGeneration(found, generation ?? Generation.create());
       return;
     }
     case undefined:
@@ -317,10 +437,14 @@ function checkWork(found: Violations, { work, dataset }: WholeSpec): void {
   }
 }
 
-function checkGeneration(found: Violations, { beams, minLength, maxLength, lengthPenalty }: Generation): void {
+function checkGeneration(
+  found: Violations,
+  { beams, minLength, maxLength, lengthPenalty }: Generation,
+): void {
   const at = 'spec.predict.generation';
   found.atLeastOne(`${at}.beams`, beams);
   found.atLeastOne(`${at}.max_length`, maxLength);
-  if (maxLength >= 1 && minLength > maxLength) found.add(`${at}.min_length`, `${minLength} is more than max_length, ${maxLength}`);
+  if (maxLength >= 1 && minLength > maxLength)
+    found.add(`${at}.min_length`, `${minLength} is more than max_length, ${maxLength}`);
   found.require(Number.isFinite(lengthPenalty), `${at}.length_penalty`, lengthPenalty, 'a number');
 }

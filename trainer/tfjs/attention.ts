@@ -20,8 +20,9 @@ interface Kept {
 }
 
 /**
- * Each token attends to the tokens of its own row: query, key, value [tokens, d] → [tokens, d]. With `firstOnly` query is that of each row's first token
- * [rows, d], and so is the result. The gradient reads none of the three.
+ * Each token attends to the tokens of its own row: query, key, value [tokens, d] → [tokens, d].
+ * With `firstOnly` query is that of each row's first token [rows, d], and so is the result. The
+ * gradient reads none of the three.
  */
 export function attend(
   tape: Tape,
@@ -44,12 +45,16 @@ export function attend(
         const [k, v] = [gathered(key.tensor, group, heads), gathered(value.tensor, group, heads)];
         const scores = tf.matMul(q, k, false, true);
         const weights = tf.softmax(group.mask ? tf.add(scores, group.mask) : scores);
-        const factors = dropout && dropoutFactors(weights.shape, dropout.probability, dropout.key(index));
+        const factors =
+          dropout && dropoutFactors(weights.shape, dropout.probability, dropout.key(index));
         kept.push(factors ? { q, k, v, weights, factors } : { q, k, v, weights });
         return fromHeads(tf.matMul(factors ? tf.mul(weights, factors) : weights, v), width);
       });
       const all = tf.concat(contexts as Tensor2D[], 0);
-      return [firstOnly ? all : tf.gather(all, pack.unpadded), ...kept.flatMap((each) => Object.values(each) as Tensor[])];
+      return [
+        firstOnly ? all : tf.gather(all, pack.unpadded),
+        ...kept.flatMap((each) => Object.values(each) as Tensor[]),
+      ];
     },
     (gradient) => {
       const parts: [Tensor[], Tensor[], Tensor[]] = [[], [], []];
@@ -60,20 +65,34 @@ export function attend(
           ? toHeads(tf.slice(gradient, [row, 0], [group.rows, width]), group.rows, 1, heads)
           : gathered(gradient, group, heads, group.present);
         row += group.rows;
-        const toWeights = factors ? tf.mul(tf.matMul(g, v, false, true), factors) : tf.matMul(g, v, false, true);
-        const toScores = tf.mul(weights, tf.sub(toWeights, tf.sum(tf.mul(toWeights, weights), -1, true)));
+        const toWeights = factors
+          ? tf.mul(tf.matMul(g, v, false, true), factors)
+          : tf.matMul(g, v, false, true);
+        const toScores = tf.mul(
+          weights,
+          tf.sub(toWeights, tf.sum(tf.mul(toWeights, weights), -1, true)),
+        );
         parts[0].push(fromHeads(tf.matMul(toScores, k), width));
         parts[1].push(fromHeads(tf.matMul(toScores, q, true, false), width));
-        parts[2].push(fromHeads(tf.matMul(factors ? tf.mul(weights, factors) : weights, g, true, false), width));
+        parts[2].push(
+          fromHeads(tf.matMul(factors ? tf.mul(weights, factors) : weights, g, true, false), width),
+        );
       });
       const joined = (which: 0 | 1 | 2): Tensor => tf.concat(parts[which] as Tensor2D[], 0);
       const unpad = (x: Tensor): Tensor => tf.gather(x, pack.unpadded);
-      return [() => (firstOnly ? joined(0) : unpad(joined(0))), () => unpad(joined(1)), () => unpad(joined(2))];
+      return [
+        () => (firstOnly ? joined(0) : unpad(joined(0))),
+        () => unpad(joined(1)),
+        () => unpad(joined(2)),
+      ];
     },
   );
 }
 
-/** A group's rows of x [tokens, d], as [rows, heads, length, dim]; places without a token are 0 where `present` is given. */
+/**
+ * A group's rows of x [tokens, d], as [rows, heads, length, dim]; places without a token are 0
+ * where `present` is given.
+ */
 function gathered(x: Tensor, group: RowGroup, heads: number, present?: Tensor): Tensor {
   const padded = tf.gather(x, group.places);
   return toHeads(present ? tf.mul(padded, present) : padded, group.rows, group.length, heads);

@@ -1,7 +1,11 @@
 /** The pretrained model: BERT and RoBERTa encoders from a Hugging Face directory. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeSafetensors, float32Tensor, type Tensor as FileTensor } from '../../common/safetensors';
+import {
+  decodeSafetensors,
+  float32Tensor,
+  type Tensor as FileTensor,
+} from '../../common/safetensors';
 import { FailureReason } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { EngineFailure } from '../host/engine';
 import { NON_LINEARITIES, type FrozenLinear, type NonLinearityName, type Norm } from './operations';
@@ -22,7 +26,10 @@ export interface Layer {
   ffnNorm: Norm;
 }
 
-/** A loaded encoder. hidden: d; inner: f, of the feed-forward block; longest: tokens of a row; pooler: the initial head.dense, [d, d] and [d]. */
+/**
+ * A loaded encoder. hidden: d; inner: f, of the feed-forward block; longest: tokens of a row;
+ * pooler: the initial head.dense, [d, d] and [d].
+ */
 export interface Backbone {
   modelType: string;
   hidden: number;
@@ -63,7 +70,9 @@ const DEFAULT_EPS = 1e-12;
 export function loadBackbone(path: string): Backbone {
   const config = readConfig(path);
   const weights = readWeights(path);
-  const prefix = [...weights.keys()].some((name) => name.startsWith(`${config.model_type}.`)) ? `${config.model_type}.` : '';
+  const prefix = [...weights.keys()].some((name) => name.startsWith(`${config.model_type}.`))
+    ? `${config.model_type}.`
+    : '';
   const has = (name: string): boolean => weights.has(prefix + name);
   const read = (name: string): FileTensor<Float32Array> => {
     try {
@@ -80,13 +89,21 @@ export function loadBackbone(path: string): Backbone {
   const linear = (name: string, scale = 1): FrozenLinear =>
     tf.tidy(() => {
       const weight = tf.mul(tensor(`${name}.weight`), scale);
-      return { forward: tf.transpose(weight), backward: weight, bias: tf.mul(tensor(`${name}.bias`), scale) };
+      return {
+        forward: tf.transpose(weight),
+        backward: weight,
+        bias: tf.mul(tensor(`${name}.bias`), scale),
+      };
     });
   const eps = config.layer_norm_eps ?? DEFAULT_EPS;
   // Weights that were converted from TensorFlow's original checkpoints keep its names.
   const norm = (name: string): Norm => {
     const names = has(`${name}.gamma`) ? ['gamma', 'beta'] : ['weight', 'bias'];
-    return { weight: frozen(tensor(`${name}.${names[0]}`)), bias: frozen(tensor(`${name}.${names[1]}`)), eps };
+    return {
+      weight: frozen(tensor(`${name}.${names[0]}`)),
+      bias: frozen(tensor(`${name}.${names[1]}`)),
+      eps,
+    };
   };
   const queryScale = 1 / Math.sqrt(Math.trunc(config.hidden_size / config.num_attention_heads));
   const layer = (at: string): Layer => ({
@@ -117,17 +134,23 @@ export function loadBackbone(path: string): Backbone {
     tokenType: tensor('embeddings.token_type_embeddings.weight'),
     embeddingNorm: norm('embeddings.LayerNorm'),
     layers: Array.from({ length: config.num_hidden_layers }, (_, i) => layer(`encoder.layer.${i}`)),
-    pooler: hasPooler ? { weight: read('pooler.dense.weight').data, bias: read('pooler.dense.bias').data } : undefined,
+    pooler: hasPooler
+      ? { weight: read('pooler.dense.weight').data, bias: read('pooler.dense.bias').data }
+      : undefined,
   };
 }
 
 /** Frees a backbone's tensors. */
 export function disposeBackbone(backbone: Backbone): void {
-  const norms = [backbone.embeddingNorm, ...backbone.layers.flatMap((layer) => [layer.attentionNorm, layer.ffnNorm])];
+  const norms = [
+    backbone.embeddingNorm,
+    ...backbone.layers.flatMap((layer) => [layer.attentionNorm, layer.ffnNorm]),
+  ];
   tf.dispose([backbone.word, backbone.position, backbone.tokenType]);
   tf.dispose(norms.flatMap(({ weight, bias }) => [weight.tensor, bias.tensor]));
   for (const { query, key, value, attentionOutput, ffnIn, ffnOut } of backbone.layers) {
-    for (const { forward, backward, bias } of [query, key, value, attentionOutput, ffnIn, ffnOut]) tf.dispose([forward, backward, bias]);
+    for (const { forward, backward, bias } of [query, key, value, attentionOutput, ffnIn, ffnOut])
+      tf.dispose([forward, backward, bias]);
   }
 }
 
@@ -138,21 +161,34 @@ function readConfig(path: string): Config {
   try {
     config = JSON.parse(readFileSync(join(path, 'config.json'), 'utf8')) as Config;
   } catch (error) {
-    throw bad(path, `its config.json cannot be read (${(error as Error).message}); a backbone is a Hugging Face directory`);
+    throw bad(
+      path,
+      'its config.json cannot be read ' +
+        `(${(error as Error).message}); a backbone is a Hugging Face directory`,
+    );
   }
   if (!ARCHITECTURES.includes(config.model_type))
     throw bad(path, `model_type '${config.model_type}' is not one of ${ARCHITECTURES.join(', ')}`);
-  const numbers = ['hidden_size', 'intermediate_size', 'num_attention_heads', 'num_hidden_layers'] as const;
+  const numbers = [
+    'hidden_size',
+    'intermediate_size',
+    'num_attention_heads',
+    'num_hidden_layers',
+  ] as const;
   const counts = ['vocab_size', 'type_vocab_size', 'max_position_embeddings'] as const;
   for (const field of [...numbers, ...counts]) {
     if (!Number.isInteger(config[field]) || config[field] < 1)
       throw bad(path, `config.json's ${field} is ${config[field]}, not a whole number above 0`);
   }
   const positions = config.position_embedding_type ?? 'absolute';
-  if (positions !== 'absolute') throw bad(path, `position_embedding_type '${positions}' is not 'absolute'`);
+  if (positions !== 'absolute')
+    throw bad(path, `position_embedding_type '${positions}' is not 'absolute'`);
   config.hidden_act ??= 'gelu';
   if (!Object.hasOwn(NON_LINEARITIES, config.hidden_act)) {
-    throw bad(path, `hidden_act '${config.hidden_act}' is not one of ${Object.keys(NON_LINEARITIES).join(', ')}`);
+    throw bad(
+      path,
+      `hidden_act '${config.hidden_act}' is not one of ${Object.keys(NON_LINEARITIES).join(', ')}`,
+    );
   }
   return config;
 }
@@ -163,7 +199,9 @@ function readWeights(path: string): Map<string, FileTensor> {
   const whole = join(path, 'model.safetensors');
   try {
     if (existsSync(whole) || !existsSync(index)) return decodeSafetensors(readFileSync(whole));
-    const { weight_map: shards } = JSON.parse(readFileSync(index, 'utf8')) as { weight_map: Record<string, string> };
+    const { weight_map: shards } = JSON.parse(readFileSync(index, 'utf8')) as {
+      weight_map: Record<string, string>;
+    };
     const files = [...new Set(Object.values(shards))];
     return new Map(files.flatMap((file) => [...decodeSafetensors(readFileSync(join(path, file)))]));
   } catch (error) {
@@ -172,5 +210,8 @@ function readWeights(path: string): Map<string, FileTensor> {
 }
 
 function bad(path: string, reason: string): EngineFailure {
-  return new EngineFailure(FailureReason.FAILURE_REASON_BAD_ARTIFACT, `backbone ${path}: ${reason}`);
+  return new EngineFailure(
+    FailureReason.FAILURE_REASON_BAD_ARTIFACT,
+    `backbone ${path}: ${reason}`,
+  );
 }

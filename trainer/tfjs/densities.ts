@@ -1,4 +1,7 @@
-/** How many weights are kept: of a number, after each round, and of each matrix by Erdős–Rényi densities. */
+/**
+ * How many weights are kept: of a number, after each round, and of each matrix by Erdős–Rényi
+ * densities.
+ */
 import { elements } from '../../common/safetensors';
 import { PruneSchedule, type Prune } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { type Shapes } from './layout';
@@ -11,22 +14,25 @@ export function densities({ sparsity, rounds, schedule }: Prune): number[] {
   const final = 1 - sparsity;
   const after = (k: number): number => {
     if (schedule === PruneSchedule.PRUNE_SCHEDULE_LINEAR) return 1 - ((1 - final) * k) / rounds;
-    if (schedule === PruneSchedule.PRUNE_SCHEDULE_CUBIC) return final + (1 - final) * (1 - k / rounds) ** 3;
+    if (schedule === PruneSchedule.PRUNE_SCHEDULE_CUBIC)
+      return final + (1 - final) * (1 - k / rounds) ** 3;
     return final ** (k / rounds);
   };
   return [...Array.from({ length: rounds - 1 }, (_, i) => after(i + 1)), final];
 }
 
 /**
- * How many weights of each matrix are kept, `kept` in all, by Erdős–Rényi densities (Mocanu et al. 2018): [a, b] has density min(1, ε · (a + b) / (a · b)).
- * Counts are rounded down, and what is left goes to the largest remainders; of equal ones to the first.
+ * How many weights of each matrix are kept, `kept` in all, by Erdős–Rényi densities (Mocanu et al.
+ * 2018): [a, b] has density min(1, ε · (a + b) / (a · b)). Counts are rounded down, and what is
+ * left goes to the largest remainders; of equal ones to the first.
  */
 export function erCounts(shapes: Shapes, kept: number): Record<string, number> {
   const counts: Record<string, number> = {};
   const widthOf = (name: string): number => shapes[name]!.reduce((sum, size) => sum + size, 0);
   let open = Object.keys(shapes);
   let left = kept;
-  // In whole numbers, so that a total is never off by a rounding: ε = left / total, a matrix's count is ε · (a + b).
+  // In whole numbers, so that a total is never off by a rounding: ε = left / total, a matrix's
+  // count is ε · (a + b).
   let total: number;
   for (;;) {
     total = open.reduce((sum, name) => sum + widthOf(name), 0);
@@ -40,6 +46,7 @@ export function erCounts(shapes: Shapes, kept: number): Record<string, number> {
   for (const name of open) counts[name] = Math.floor((left * widthOf(name)) / total);
   const remainder = (name: string): number => (left * widthOf(name)) % total;
   const missing = left - open.reduce((sum, name) => sum + counts[name]!, 0);
-  for (const name of open.toSorted((a, b) => remainder(b) - remainder(a)).slice(0, missing)) counts[name]!++;
+  for (const name of open.toSorted((a, b) => remainder(b) - remainder(a)).slice(0, missing))
+    counts[name]!++;
   return counts;
 }

@@ -1,6 +1,7 @@
 /**
- * Numbers from keyed streams, converted as PyTorch's generator on a CPU converts them: so both trainers draw the same random masks, and the same first
- * weights but for the last bits of a logarithm and a cosine.
+ * Numbers from keyed streams, converted as PyTorch's generator on a CPU converts them: so both
+ * trainers draw the same random masks, and the same first weights but for the last bits of a
+ * logarithm and a cosine.
  */
 import type { Random } from '../host/random';
 

@@ -1,4 +1,7 @@
-/** The engine on TensorFlow.js: what it can do, and its jobs. TensorFlow is loaded when an engine is made, with the threads that it shall use. */
+/**
+ * The engine on TensorFlow.js: what it can do, and its jobs. TensorFlow is loaded when an engine is
+ * made, with the threads that it shall use.
+ */
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Device } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import {
@@ -13,11 +16,22 @@ import {
   type JobSpec,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { packageVersion } from '../../common/package';
-import { NoSuchDevice, type Engine, type EngineCapabilities, type EngineOptions, type JobContext } from '../host/engine';
+import {
+  NoSuchDevice,
+  type Engine,
+  type EngineCapabilities,
+  type EngineOptions,
+  type JobContext,
+} from '../host/engine';
 
-const NO_INDEX = 'TensorFlow.js takes the first GPU that it sees; set CUDA_VISIBLE_DEVICES to the index instead, with --device cuda';
+const NO_INDEX =
+  'TensorFlow.js takes the first GPU that it sees; set CUDA_VISIBLE_DEVICES to the index ' +
+  'instead, with --device cuda';
 
-/** Its trials come one after the other, so that a cohort's size does not bound its memory; this bounds a request. */
+/**
+ * Its trials come one after the other, so that a cohort's size does not bound its memory; this
+ * bounds a request.
+ */
 const MAX_COHORT = 64;
 
 export function createEngine({ device, threads }: EngineOptions): Promise<Engine> {
@@ -26,9 +40,13 @@ export function createEngine({ device, threads }: EngineOptions): Promise<Engine
   process.env.TF_NUM_INTRAOP_THREADS = String(used);
   // Only now: TensorFlow reads its threads when it is loaded.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const { Jobs, ARCHITECTURES, tf, libraryVersion, isOnGpu } = require('./jobs') as typeof import('./jobs');
+  const { Jobs, ARCHITECTURES, tf, libraryVersion, isOnGpu } =
+    require('./jobs') as typeof import('./jobs');
   if (device === 'cuda' && !isOnGpu)
-    throw new NoSuchDevice('--device cuda: @tensorflow/tfjs-node-gpu is not there, or found no GPU that its libraries can use');
+    throw new NoSuchDevice(
+      '--device cuda: @tensorflow/tfjs-node-gpu is not there, or found no GPU that its ' +
+        'libraries can use',
+    );
   const environment = {
     tfjs: tf.version_core,
     tensorflow: libraryVersion,
@@ -74,12 +92,23 @@ function capabilitiesOf(
       FfnModule.FFN_MODULE_AFTER_NORM,
     ],
     unfrozen: [Unfrozen.UNFROZEN_NONE, Unfrozen.UNFROZEN_BIASES],
-    pruners: [Pruner.PRUNER_NONE, Pruner.PRUNER_RAND, Pruner.PRUNER_MAG, Pruner.PRUNER_SNIP, Pruner.PRUNER_ER, Pruner.PRUNER_SYNFLOW],
+    pruners: [
+      Pruner.PRUNER_NONE,
+      Pruner.PRUNER_RAND,
+      Pruner.PRUNER_MAG,
+      Pruner.PRUNER_SNIP,
+      Pruner.PRUNER_ER,
+      Pruner.PRUNER_SYNFLOW,
+    ],
     maskStructures: [MaskStructure.MASK_STRUCTURE_WEIGHTS],
     maskRules: [MaskRules.MASK_RULES_EXACT],
     prunesDuringTraining: false,
     precisions: [Precision.PRECISION_FLOAT32],
-    taskKinds: [TaskKind.TASK_KIND_CLASSIFICATION, TaskKind.TASK_KIND_REGRESSION, TaskKind.TASK_KIND_QUESTION_ANSWERING],
+    taskKinds: [
+      TaskKind.TASK_KIND_CLASSIFICATION,
+      TaskKind.TASK_KIND_REGRESSION,
+      TaskKind.TASK_KIND_QUESTION_ANSWERING,
+    ],
     environment,
   };
 }

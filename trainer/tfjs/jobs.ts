@@ -1,4 +1,6 @@
-/** Runs jobs, and keeps the backbone and splits that were read last for the next job of the same. */
+/**
+ * Runs jobs, and keeps the backbone and splits that were read last for the next job of the same.
+ */
 import { Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { JobContext } from '../host/engine';
@@ -29,7 +31,13 @@ export class Jobs {
   /** Throws EngineFailure (BAD_ARTIFACT). */
   private async load(spec: JobSpec, context: JobContext): Promise<LoadedJob> {
     const names = splitsOf(spec);
-    const value = { phase: Phase.PHASE_LOAD, done: 0, total: 1 + names.length, rowsPerSecond: 0, trialSteps: [] };
+    const value = {
+      phase: Phase.PHASE_LOAD,
+      done: 0,
+      total: 1 + names.length,
+      rowsPerSecond: 0,
+      trialSteps: [],
+    };
     context.emit({ $case: 'progress', value });
     const { path, digest } = spec.backbone!;
     const key = JSON.stringify([path, digest]);
@@ -45,10 +53,18 @@ export class Jobs {
     for (const name of names) {
       await context.breathe();
       const keyOfSplit = JSON.stringify([key, dataset, taskKind, numLabels, name]);
-      splits.set(keyOfSplit, this.splits.get(keyOfSplit) ?? readSplit(context.root, spec.dataset!, name, backbone));
+      splits.set(
+        keyOfSplit,
+        this.splits.get(keyOfSplit) ?? readSplit(context.root, spec.dataset!, name, backbone),
+      );
     }
     this.splits = splits;
-    return new LoadedJob(spec, backbone, new Map(names.map((name, i) => [name, [...splits.values()][i]!])), this.environment);
+    return new LoadedJob(
+      spec,
+      backbone,
+      new Map(names.map((name, i) => [name, [...splits.values()][i]!])),
+      this.environment,
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * The trained tensors of a trial: which there are, in what order, and how they are drawn. They are views of one flat vector, laid out as [prunable
- * matrices | other matrices | biases and norms]: the mask covers the first part, weight decay the first two.
+ * The trained tensors of a trial: which there are, in what order, and how they are drawn. They are
+ * views of one flat vector, laid out as [prunable matrices | other matrices | biases and norms]:
+ * the mask covers the first part, weight decay the first two.
  */
 import { elements } from '../../common/safetensors';
 import {
@@ -36,21 +37,43 @@ type Sizes = Pick<Backbone, 'hidden' | 'inner'> & { layers: { readonly length: n
 
 export const isPrunable = (name: string): boolean => /(down|up)\.weight$/.test(name);
 
-export const hasBiases = (adapter: Adapter): boolean => adapter.unfrozen === Unfrozen.UNFROZEN_BIASES;
+export const hasBiases = (adapter: Adapter): boolean =>
+  adapter.unfrozen === Unfrozen.UNFROZEN_BIASES;
 
-const BIASES = ['query', 'value', 'attention_output', 'attention_norm', 'ffn_in', 'ffn_out', 'ffn_norm'];
+const BIASES = [
+  'query',
+  'value',
+  'attention_output',
+  'attention_norm',
+  'ffn_in',
+  'ffn_out',
+  'ffn_norm',
+];
 
-export function layoutOf(adapter: Adapter, sizes: Sizes, numLabels: number, taskKind: TaskKind): Layout {
+export function layoutOf(
+  adapter: Adapter,
+  sizes: Sizes,
+  numLabels: number,
+  taskKind: TaskKind,
+): Layout {
   const d = sizes.hidden;
   const all: [string, number[]][] = [];
   for (let i = 0; i < sizes.layers.length; i++) {
-    all.push(...layerShapes(adapter, d, sizes.inner).map(([name, shape]): [string, number[]] => [`layers.${i}.${name}`, shape]));
+    all.push(
+      ...layerShapes(adapter, d, sizes.inner).map(([name, shape]): [string, number[]] => [
+        `layers.${i}.${name}`,
+        shape,
+      ]),
+    );
   }
-  if (taskKind !== TaskKind.TASK_KIND_QUESTION_ANSWERING) all.push(['head.dense.weight', [d, d]], ['head.dense.bias', [d]]);
+  if (taskKind !== TaskKind.TASK_KIND_QUESTION_ANSWERING)
+    all.push(['head.dense.weight', [d, d]], ['head.dense.bias', [d]]);
   all.push(['head.out.weight', [numLabels, d]], ['head.out.bias', [numLabels]]);
-  const rank = ([name, shape]: [string, number[]]): number => (isPrunable(name) ? 0 : shape.length === 2 ? 1 : 2);
+  const rank = ([name, shape]: [string, number[]]): number =>
+    isPrunable(name) ? 0 : shape.length === 2 ? 1 : 2;
   all.sort((a, b) => rank(a) - rank(b));
-  const count = (of: (entry: [string, number[]]) => boolean): number => all.filter(of).reduce((sum, [, shape]) => sum + elements(shape), 0);
+  const count = (of: (entry: [string, number[]]) => boolean): number =>
+    all.filter(of).reduce((sum, [, shape]) => sum + elements(shape), 0);
   return {
     shapes: Object.fromEntries(all),
     prunableShapes: Object.fromEntries(all.filter((entry) => rank(entry) === 0)),
@@ -66,22 +89,31 @@ function layerShapes(adapter: Adapter, d: number, f: number): [string, number[]]
   const matrices: [site: string, bottleneck: number, inputs: number, outputs: number][] = [];
   for (const site of bottlenecks(adapter)) matrices.push([site, bottleneckOf(adapter, site), d, d]);
   const { attentionBottleneck: ra, ffnBottleneck: rf } = adapter;
-  if (adapter.attention === AttentionModule.ATTENTION_MODULE_LORA) matrices.push(['query', ra, d, d], ['value', ra, d, d]);
-  if (adapter.ffn === FfnModule.FFN_MODULE_LORA) matrices.push(['ffn_in', rf, d, f], ['ffn_out', rf, f, d]);
+  if (adapter.attention === AttentionModule.ATTENTION_MODULE_LORA)
+    matrices.push(['query', ra, d, d], ['value', ra, d, d]);
+  if (adapter.ffn === FfnModule.FFN_MODULE_LORA)
+    matrices.push(['ffn_in', rf, d, f], ['ffn_out', rf, f, d]);
   const shapes = matrices.flatMap(([site, r, inputs, outputs]): [string, number[]][] => [
     [`${site}.down.weight`, [r, inputs]],
     [`${site}.up.weight`, [outputs, r]],
   ]);
   for (const site of bottlenecks(adapter)) {
     shapes.push([`${site}.down.bias`, [bottleneckOf(adapter, site)]], [`${site}.up.bias`, [d]]);
-    if (adapter.norm !== AdapterNorm.ADAPTER_NORM_NONE) shapes.push([`${site}.norm.weight`, [d]], [`${site}.norm.bias`, [d]]);
+    if (adapter.norm !== AdapterNorm.ADAPTER_NORM_NONE)
+      shapes.push([`${site}.norm.weight`, [d]], [`${site}.norm.bias`, [d]]);
   }
-  if (hasBiases(adapter)) shapes.push(...BIASES.map((name): [string, number[]] => [`${name}.bias`, [name === 'ffn_in' ? f : d]]));
+  if (hasBiases(adapter))
+    shapes.push(
+      ...BIASES.map((name): [string, number[]] => [`${name}.bias`, [name === 'ffn_in' ? f : d]]),
+    );
   return shapes;
 }
 
 /** Each tensor of a flat vector by its name, as a view. */
-export function viewsOf<T extends Float32Array | Uint8Array>(shapes: Shapes, flat: T): Record<string, T> {
+export function viewsOf<T extends Float32Array | Uint8Array>(
+  shapes: Shapes,
+  flat: T,
+): Record<string, T> {
   let at = 0;
   return Object.fromEntries(
     Object.entries(shapes).map(([name, shape]) => {
@@ -93,25 +125,49 @@ export function viewsOf<T extends Float32Array | Uint8Array>(shapes: Shapes, fla
 }
 
 /**
- * The trial's first weights as a flat vector: each tensor is drawn by a generator keyed with (seed, purpose, name). purpose: `init`, or `init again` for
- * weights that are drawn anew after masking, which the other tensors are not.
+ * The trial's first weights as a flat vector: each tensor is drawn by a generator keyed with (seed,
+ * purpose, name). purpose: `init`, or `init again` for weights that are drawn anew after masking,
+ * which the other tensors are not.
  */
-export function initialWeights(seed: number, adapter: Adapter, layout: Layout, pooler: Backbone['pooler'], redrawn: boolean): Float32Array {
+export function initialWeights(
+  seed: number,
+  adapter: Adapter,
+  layout: Layout,
+  pooler: Backbone['pooler'],
+  redrawn: boolean,
+): Float32Array {
   const flat = new Float32Array(layout.total);
   for (const [name, view] of Object.entries(viewsOf(layout.shapes, flat))) {
-    if (pooler !== undefined && name.startsWith('head.dense.')) view.set(name.endsWith('bias') ? pooler.bias : pooler.weight);
-    else view.set(drawn(seed, redrawn && isPrunable(name) ? 'init again' : 'init', name, layout.shapes[name]!, adapter));
+    if (pooler !== undefined && name.startsWith('head.dense.'))
+      view.set(name.endsWith('bias') ? pooler.bias : pooler.weight);
+    else
+      view.set(
+        drawn(
+          seed,
+          redrawn && isPrunable(name) ? 'init again' : 'init',
+          name,
+          layout.shapes[name]!,
+          adapter,
+        ),
+      );
   }
   return flat;
 }
 
-function drawn(seed: number, purpose: string, name: string, shape: number[], adapter: Adapter): Float32Array {
+function drawn(
+  seed: number,
+  purpose: string,
+  name: string,
+  shape: number[],
+  adapter: Adapter,
+): Float32Array {
   const n = elements(shape);
   if (name.endsWith('norm.weight')) return new Float32Array(n).fill(1);
   if (name.endsWith('bias')) return new Float32Array(n);
   const random = randomFor(seed, purpose, name);
   if (name.startsWith('head.')) return normals(n, HEAD_STD, random);
-  if (adapter.init === AdapterInit.ADAPTER_INIT_GAUSSIAN) return normals(n, adapter.initStd, random);
+  if (adapter.init === AdapterInit.ADAPTER_INIT_GAUSSIAN)
+    return normals(n, adapter.initStd, random);
   if (name.endsWith('up.weight')) return new Float32Array(n);
   // Kaiming uniform with a = √5: bound √(6 / ((1 + 5) · fan_in)).
   const bound = 1 / Math.sqrt(shape[1]!);

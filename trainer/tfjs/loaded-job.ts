@@ -28,6 +28,12 @@ export class LoadedJob {
   }
 
   parts(trial: Trial, layout: Layout, split: string): TrialParts {
-    return { backbone: this.backbone, split: this.split(split), taskKind: this.spec.dataset!.taskKind, adapter: trial.adapter!, layout };
+    return {
+      backbone: this.backbone,
+      split: this.split(split),
+      taskKind: this.spec.dataset!.taskKind,
+      adapter: trial.adapter!,
+      layout,
+    };
   }
 }

@@ -1,5 +1,6 @@
 /**
- * The loss of a step and its derivative by the logits, in float64: logits are few. labels are those of the rows in the logits' order, as Split has them.
+ * The loss of a step and its derivative by the logits, in float64: logits are few. labels are those
+ * of the rows in the logits' order, as Split has them.
  */
 import { TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 
@@ -13,7 +14,12 @@ export interface Loss {
 type Labels = readonly ArrayLike<number>[];
 
 /** logits: [rows, outputs], or for QUESTION_ANSWERING [tokens, 2]; lengths: tokens of each row. */
-export function lossOf(taskKind: TaskKind, logits: Float32Array, labels: Labels, lengths: readonly number[]): Loss {
+export function lossOf(
+  taskKind: TaskKind,
+  logits: Float32Array,
+  labels: Labels,
+  lengths: readonly number[],
+): Loss {
   if (taskKind === TaskKind.TASK_KIND_QUESTION_ANSWERING) return spanLoss(logits, labels, lengths);
   const rows = lengths.length;
   return taskKind === TaskKind.TASK_KIND_REGRESSION
@@ -25,23 +31,39 @@ export function lossOf(taskKind: TaskKind, logits: Float32Array, labels: Labels,
 function classLoss(logits: Float32Array, labels: ArrayLike<number>, classes: number): Loss {
   const rows = labels.length;
   const loss: Loss = { mean: 0, slopes: new Float32Array(logits.length) };
-  for (let row = 0; row < rows; row++) addCrossEntropy(loss, logits, row * classes, classes, 1, labels[row]!, 1 / rows);
+  for (let row = 0; row < rows; row++)
+    addCrossEntropy(loss, logits, row * classes, classes, 1, labels[row]!, 1 / rows);
   return loss;
 }
 
-/** The mean of start's and end's cross-entropy: a row's start is one class among its tokens, its end another. */
+/**
+ * The mean of start's and end's cross-entropy: a row's start is one class among its tokens, its end
+ * another.
+ */
 function spanLoss(logits: Float32Array, labels: Labels, lengths: readonly number[]): Loss {
   const loss: Loss = { mean: 0, slopes: new Float32Array(logits.length) };
   let at = 0;
   lengths.forEach((length, row) => {
-    labels.forEach((places, output) => addCrossEntropy(loss, logits, at + output, length, 2, places[row]!, 1 / (2 * lengths.length)));
+    labels.forEach((places, output) =>
+      addCrossEntropy(loss, logits, at + output, length, 2, places[row]!, 1 / (2 * lengths.length)),
+    );
     at += 2 * length;
   });
   return loss;
 }
 
-/** Adds weight · −log softmax at `label` over n logits that begin at `at` and are `stride` apart. */
-function addCrossEntropy(loss: Loss, logits: Float32Array, at: number, n: number, stride: number, label: number, weight: number): void {
+/**
+ * Adds weight · −log softmax at `label` over n logits that begin at `at` and are `stride` apart.
+ */
+function addCrossEntropy(
+  loss: Loss,
+  logits: Float32Array,
+  at: number,
+  n: number,
+  stride: number,
+  label: number,
+  weight: number,
+): void {
   let largest = -Infinity;
   for (let i = 0; i < n; i++) largest = Math.max(largest, logits[at + i * stride]!);
   let sum = 0;

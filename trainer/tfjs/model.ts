@@ -1,4 +1,7 @@
-/** A pass over some rows: logits, or the loss with its gradient. Every tensor of a pass is freed at its end. */
+/**
+ * A pass over some rows: logits, or the loss with its gradient. Every tensor of a pass is freed at
+ * its end.
+ */
 import type { Adapter, TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { TaskKind as Kind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Split } from '../host/splits';
@@ -27,7 +30,10 @@ interface Found {
   gradients: Record<string, Float32Array>;
 }
 
-/** The mean loss over these rows and its gradient by the tensors of `weights` (a flat vector of the layout) that are `wanted`. */
+/**
+ * The mean loss over these rows and its gradient by the tensors of `weights` (a flat vector of the
+ * layout) that are `wanted`.
+ */
 export function lossAndGradient(
   { backbone, split, taskKind, adapter, layout }: TrialParts,
   weights: Float32Array,
@@ -40,19 +46,36 @@ export function lossAndGradient(
     const tape = new Tape(true);
     const leaves = leavesOf(layout, weights, wanted);
     const pack = packRows(split, rows);
-    const logits = forward(tape, backbone, pack, new TrialModules(tape, adapter, leaves, dropout), taskKind);
+    const logits = forward(
+      tape,
+      backbone,
+      pack,
+      new TrialModules(tape, adapter, leaves, dropout),
+      taskKind,
+    );
     const labels = split.labels.map((values) => pack.order.map((i) => values[rows[i]!]!));
-    const { mean, slopes } = lossOf(taskKind, logits.tensor.dataSync() as Float32Array, labels, pack.lengths);
+    const { mean, slopes } = lossOf(
+      taskKind,
+      logits.tensor.dataSync() as Float32Array,
+      labels,
+      pack.lengths,
+    );
     found.loss = mean;
     tape.backward(logits, tf.tensor(slopes, logits.tensor.shape));
     for (const [name, { gradient, needsGradient, tensor }] of Object.entries(leaves)) {
-      if (needsGradient) found.gradients[name] = gradient ? (gradient.dataSync() as Float32Array) : new Float32Array(tensor.size);
+      if (needsGradient)
+        found.gradients[name] = gradient
+          ? (gradient.dataSync() as Float32Array)
+          : new Float32Array(tensor.size);
     }
   });
   return found;
 }
 
-/** Logits of these rows, dropout off: [rows, num_labels] in the order asked for, or for QUESTION_ANSWERING of their tokens, row by row. */
+/**
+ * Logits of these rows, dropout off: [rows, num_labels] in the order asked for, or for
+ * QUESTION_ANSWERING of their tokens, row by row.
+ */
 export function predict(
   { backbone, split, taskKind, adapter, layout }: TrialParts,
   weights: Float32Array,
@@ -71,7 +94,9 @@ export function predict(
     const found = new Array<Float32Array>(pack.rows);
     let at = 0;
     pack.order.forEach((i, row) => {
-      const count = (taskKind === Kind.TASK_KIND_QUESTION_ANSWERING ? pack.lengths[row]! : 1) * logits.shape[1]!;
+      const count =
+        (taskKind === Kind.TASK_KIND_QUESTION_ANSWERING ? pack.lengths[row]! : 1) *
+        logits.shape[1]!;
       found[i] = values.slice(at, at + count);
       at += count;
     });
@@ -79,11 +104,28 @@ export function predict(
   });
 }
 
-function forward(tape: Tape, backbone: Backbone, pack: PackedRows, modules: TrialModules, taskKind: TaskKind): Value {
-  return modules.logits(encode(tape, backbone, pack, modules, taskKind === Kind.TASK_KIND_QUESTION_ANSWERING));
+function forward(
+  tape: Tape,
+  backbone: Backbone,
+  pack: PackedRows,
+  modules: TrialModules,
+  taskKind: TaskKind,
+): Value {
+  return modules.logits(
+    encode(tape, backbone, pack, modules, taskKind === Kind.TASK_KIND_QUESTION_ANSWERING),
+  );
 }
 
-function leavesOf(layout: Layout, weights: Float32Array, wanted: (name: string) => boolean): Record<string, Value> {
+function leavesOf(
+  layout: Layout,
+  weights: Float32Array,
+  wanted: (name: string) => boolean,
+): Record<string, Value> {
   const views = Object.entries(viewsOf(layout.shapes, weights));
-  return Object.fromEntries(views.map(([name, view]) => [name, new Value(tf.tensor(view, layout.shapes[name]), wanted(name))]));
+  return Object.fromEntries(
+    views.map(([name, view]) => [
+      name,
+      new Value(tf.tensor(view, layout.shapes[name]), wanted(name)),
+    ]),
+  );
 }

@@ -1,9 +1,28 @@
-/** What a trial's modules compute, and where: Adapter of job.proto. Each method may release what it was given and nobody reads any more. */
-import { Activation, AdapterNorm, AttentionModule, FfnModule, type Adapter } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+/**
+ * What a trial's modules compute, and where: Adapter of job.proto. Each method may release what it
+ * was given and nobody reads any more.
+ */
+import {
+  Activation,
+  AdapterNorm,
+  AttentionModule,
+  FfnModule,
+  type Adapter,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { key } from '../host/random';
 import type { AttentionDropout } from './attention';
 import { hasBiases } from './layout';
-import { add, addRow, dropout, layerNorm, linear, multiply, nonLinear, replaced, type NonLinearityName } from './operations';
+import {
+  add,
+  addRow,
+  dropout,
+  layerNorm,
+  linear,
+  multiply,
+  nonLinear,
+  replaced,
+  type NonLinearityName,
+} from './operations';
 import { release, type Tape, type Value } from './tape';
 
 /** PyTorch's default, of a module's own norm. */
@@ -36,11 +55,24 @@ export class TrialModules {
     return this.adapter.ffn === FfnModule.FFN_MODULE_AFTER_NORM;
   }
 
-  /** query or value [n, d] with what is trained beside its projection; input: of the projection, [n, d]. */
-  beside(site: 'query' | 'value' | 'ffn_in', layer: number, output: Value, input: Value, scale = 1): Value {
+  /**
+   * query or value [n, d] with what is trained beside its projection; input: of the projection, [n,
+   * d].
+   */
+  beside(
+    site: 'query' | 'value' | 'ffn_in',
+    layer: number,
+    output: Value,
+    input: Value,
+    scale = 1,
+  ): Value {
     const at = `layers.${layer}.${site}`;
-    if (hasBiases(this.adapter)) return replaced(output, addRow(this.tape, output, this.tensor(`${at}.bias`), scale));
-    const module = site === 'ffn_in' ? this.adapter.ffn === FfnModule.FFN_MODULE_LORA : this.isLoraBesideAttention;
+    if (hasBiases(this.adapter))
+      return replaced(output, addRow(this.tape, output, this.tensor(`${at}.bias`), scale));
+    const module =
+      site === 'ffn_in'
+        ? this.adapter.ffn === FfnModule.FFN_MODULE_LORA
+        : this.isLoraBesideAttention;
     return module ? this.plus(output, this.lowRank(at, input, scale)) : output;
   }
 
@@ -48,21 +80,30 @@ export class TrialModules {
   attentionOutput(layer: number, output: Value, input: Value): Value {
     const at = `layers.${layer}.attention`;
     let result = output;
-    if (this.adapter.attention === AttentionModule.ATTENTION_MODULE_SEQUENTIAL) result = this.bottleneck(at, output, true);
+    if (this.adapter.attention === AttentionModule.ATTENTION_MODULE_SEQUENTIAL)
+      result = this.bottleneck(at, output, true);
     else if (this.adapter.attention === AttentionModule.ATTENTION_MODULE_PARALLEL)
       result = this.plus(output, this.bottleneck(at, input, false));
-    else if (hasBiases(this.adapter)) result = replaced(output, addRow(this.tape, output, this.tensor(`${at}_output.bias`)));
+    else if (hasBiases(this.adapter))
+      result = replaced(output, addRow(this.tape, output, this.tensor(`${at}_output.bias`)));
     return this.dropped(result, at);
   }
 
-  /** The feed-forward block's output [n, d] before residual and norm; input: the block's; activated: its inner values [n, f]. */
+  /**
+   * The feed-forward block's output [n, d] before residual and norm; input: the block's; activated:
+   * its inner values [n, f].
+   */
   ffnOutput(layer: number, output: Value, input: Value, activated: Value): Value {
     const at = `layers.${layer}.ffn`;
     let result = output;
-    if (this.adapter.ffn === FfnModule.FFN_MODULE_SEQUENTIAL) result = this.bottleneck(at, output, true);
-    else if (this.adapter.ffn === FfnModule.FFN_MODULE_PARALLEL) result = this.plus(output, this.bottleneck(at, input, false));
-    else if (this.adapter.ffn === FfnModule.FFN_MODULE_LORA) result = this.plus(output, this.lowRank(`${at}_out`, activated));
-    else if (hasBiases(this.adapter)) result = replaced(output, addRow(this.tape, output, this.tensor(`${at}_out.bias`)));
+    if (this.adapter.ffn === FfnModule.FFN_MODULE_SEQUENTIAL)
+      result = this.bottleneck(at, output, true);
+    else if (this.adapter.ffn === FfnModule.FFN_MODULE_PARALLEL)
+      result = this.plus(output, this.bottleneck(at, input, false));
+    else if (this.adapter.ffn === FfnModule.FFN_MODULE_LORA)
+      result = this.plus(output, this.lowRank(`${at}_out`, activated));
+    else if (hasBiases(this.adapter))
+      result = replaced(output, addRow(this.tape, output, this.tensor(`${at}_out.bias`)));
     return this.dropped(result, at);
   }
 
@@ -85,12 +126,20 @@ export class TrialModules {
     };
   }
 
-  /** Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or out(h) of a head without dense. */
+  /**
+   * Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or out(h) of a
+   * head without dense.
+   */
   logits(hidden: Value): Value {
     const { tape } = this;
     let x = hidden;
     if ('head.dense.weight' in this.tensors) {
-      const dense = linear(tape, this.dropped(x, 'head.dense'), this.tensor('head.dense.weight'), this.tensor('head.dense.bias'));
+      const dense = linear(
+        tape,
+        this.dropped(x, 'head.dense'),
+        this.tensor('head.dense.weight'),
+        this.tensor('head.dense.bias'),
+      );
       x = this.dropped(nonLinear(tape, dense, 'tanh'), 'head.out');
     }
     return linear(tape, x, this.tensor('head.out.weight'), this.tensor('head.out.bias'));
@@ -110,11 +159,25 @@ export class TrialModules {
   private bottleneck(at: string, x: Value, residual: boolean): Value {
     const { tape, adapter } = this;
     const norm = (y: Value): Value =>
-      layerNorm(tape, y, { weight: this.tensor(`${at}.norm.weight`), bias: this.tensor(`${at}.norm.bias`), eps: EPS });
+      layerNorm(tape, y, {
+        weight: this.tensor(`${at}.norm.weight`),
+        bias: this.tensor(`${at}.norm.bias`),
+        eps: EPS,
+      });
     const before = adapter.norm === AdapterNorm.ADAPTER_NORM_BEFORE ? norm(x) : x;
-    const inner = linear(tape, before, this.tensor(`${at}.down.weight`), this.tensor(`${at}.down.bias`));
+    const inner = linear(
+      tape,
+      before,
+      this.tensor(`${at}.down.weight`),
+      this.tensor(`${at}.down.bias`),
+    );
     const activated = replaced(inner, nonLinear(tape, inner, ACTIVATIONS[adapter.activation]!));
-    const up = linear(tape, activated, this.tensor(`${at}.up.weight`), this.tensor(`${at}.up.bias`));
+    const up = linear(
+      tape,
+      activated,
+      this.tensor(`${at}.up.weight`),
+      this.tensor(`${at}.up.bias`),
+    );
     const out = replaced(up, multiply(tape, up, adapter.scale));
     const sum = residual ? replaced(out, add(tape, out, x)) : out;
     return adapter.norm === AdapterNorm.ADAPTER_NORM_AFTER ? replaced(sum, norm(sum)) : sum;
@@ -124,7 +187,10 @@ export class TrialModules {
   private lowRank(at: string, x: Value, scale = 1): Value {
     const down = this.tensor(`${at}.down.weight`);
     const up = linear(this.tape, linear(this.tape, x, down), this.tensor(`${at}.up.weight`));
-    return replaced(up, multiply(this.tape, up, (scale * this.adapter.loraAlpha) / down.tensor.shape[0]));
+    return replaced(
+      up,
+      multiply(this.tape, up, (scale * this.adapter.loraAlpha) / down.tensor.shape[0]),
+    );
   }
 
   /** The sum of two that nobody else reads. */

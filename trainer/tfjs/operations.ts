@@ -1,4 +1,7 @@
-/** The operations of the model with their gradients. Tensors are float32; rows are tokens, or the first tokens of rows. */
+/**
+ * The operations of the model with their gradients. Tensors are float32; rows are tokens, or the
+ * first tokens of rows.
+ */
 import { release, Value, type Tape } from './tape';
 import { tf, uniformTensor, type Tensor } from './tensorflow';
 
@@ -19,10 +22,15 @@ export interface Norm {
   eps: number;
 }
 
-const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false): Tensor => tf.matMul(a, b, transposeA, transposeB);
+const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false): Tensor =>
+  tf.matMul(a, b, transposeA, transposeB);
 
 /** x [n, in] · Wᵀ + b → [n, out]. */
-export function frozenLinear(tape: Tape, x: Value, { forward, backward, bias }: FrozenLinear): Value {
+export function frozenLinear(
+  tape: Tape,
+  x: Value,
+  { forward, backward, bias }: FrozenLinear,
+): Value {
   return tape.apply(
     [x],
     () => [tf.add(product(x.tensor, forward), bias)],
@@ -30,7 +38,10 @@ export function frozenLinear(tape: Tape, x: Value, { forward, backward, bias }: 
   );
 }
 
-/** x [n, in] · Wᵀ + b with a trained weight [out, in] and, where there is one, a trained bias [out]. The gradient reads x. */
+/**
+ * x [n, in] · Wᵀ + b with a trained weight [out, in] and, where there is one, a trained bias [out].
+ * The gradient reads x.
+ */
 export function linear(tape: Tape, x: Value, weight: Value, bias?: Value): Value {
   return tape.apply(
     bias ? [x, weight, bias] : [x, weight],
@@ -38,7 +49,11 @@ export function linear(tape: Tape, x: Value, weight: Value, bias?: Value): Value
       const without = product(x.tensor, weight.tensor, false, true);
       return [bias ? tf.add(without, bias.tensor) : without];
     },
-    (gradient) => [() => product(gradient, weight.tensor), () => product(gradient, x.tensor, true), () => tf.sum(gradient, 0)],
+    (gradient) => [
+      () => product(gradient, weight.tensor),
+      () => product(gradient, x.tensor, true),
+      () => tf.sum(gradient, 0),
+    ],
   );
 }
 
@@ -100,9 +115,11 @@ interface NonLinearity {
   slope(x: Tensor): Tensor;
 }
 
-const normalDistribution = (x: Tensor): Tensor => tf.add(tf.mul(tf.erf(tf.mul(x, Math.SQRT1_2)), 0.5), 0.5);
+const normalDistribution = (x: Tensor): Tensor =>
+  tf.add(tf.mul(tf.erf(tf.mul(x, Math.SQRT1_2)), 0.5), 0.5);
 const GELU_CUBIC = 0.044715;
-const gelusTanh = (x: Tensor): Tensor => tf.tanh(tf.mul(tf.add(x, tf.mul(tf.mul(tf.square(x), x), GELU_CUBIC)), Math.sqrt(2 / Math.PI)));
+const gelusTanh = (x: Tensor): Tensor =>
+  tf.tanh(tf.mul(tf.add(x, tf.mul(tf.mul(tf.square(x), x), GELU_CUBIC)), Math.sqrt(2 / Math.PI)));
 
 export const NON_LINEARITIES = {
   /** max(x, 0). */
@@ -148,8 +165,15 @@ export function nonLinear(tape: Tape, x: Value, name: NonLinearityName): Value {
   );
 }
 
-/** x with each value 0 with `probability`, the others divided by 1 − probability; key: of the draw. */
-export function dropout(tape: Tape, x: Value, probability: number, key: readonly [number, number]): Value {
+/**
+ * x with each value 0 with `probability`, the others divided by 1 − probability; key: of the draw.
+ */
+export function dropout(
+  tape: Tape,
+  x: Value,
+  probability: number,
+  key: readonly [number, number],
+): Value {
   return tape.apply(
     [x],
     () => {
@@ -161,8 +185,15 @@ export function dropout(tape: Tape, x: Value, probability: number, key: readonly
 }
 
 /** 0 with `probability`, else 1 / (1 − probability). */
-export function dropoutFactors(shape: number[], probability: number, key: readonly [number, number]): Tensor {
-  return tf.mul(tf.cast(tf.greaterEqual(uniformTensor(shape, key), probability), 'float32'), 1 / (1 - probability));
+export function dropoutFactors(
+  shape: number[],
+  probability: number,
+  key: readonly [number, number],
+): Tensor {
+  return tf.mul(
+    tf.cast(tf.greaterEqual(uniformTensor(shape, key), probability), 'float32'),
+    1 / (1 - probability),
+  );
 }
 
 /** Some rows of x [n, d]; rows: int32 [m], without repetition. */

@@ -1,7 +1,13 @@
-/** AdamW (Loshchilov & Hutter 2019) over one trial's flat vector. In JavaScript: a trial's own numbers are few beside the backbone's products. */
+/**
+ * AdamW (Loshchilov & Hutter 2019) over one trial's flat vector. In JavaScript: a trial's own
+ * numbers are few beside the backbone's products.
+ */
 import type { Train } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 
-/** Moments of one trial, of the parameters' length. `decayed`: how many parameters, from the first, have weight decay. */
+/**
+ * Moments of one trial, of the parameters' length. `decayed`: how many parameters, from the first,
+ * have weight decay.
+ */
 export class AdamW {
   constructor(
     readonly firstMoment: Float32Array,
@@ -10,7 +16,14 @@ export class AdamW {
   ) {}
 
   /** One update in place, by the gradient times `clip`; step is the trial's own, counted from 1. */
-  update(parameters: Float32Array, gradient: Float32Array, clip: number, train: Train, step: number, rate: number): void {
+  update(
+    parameters: Float32Array,
+    gradient: Float32Array,
+    clip: number,
+    train: Train,
+    step: number,
+    rate: number,
+  ): void {
     const { adamBeta1: beta1, adamBeta2: beta2, adamEpsilon: epsilon } = train;
     const { firstMoment, secondMoment } = this;
     const keep = 1 - rate * train.weightDecay;
@@ -28,7 +41,9 @@ export class AdamW {
   }
 }
 
-/** What a gradient of this norm is multiplied by, so that it is at most maxNorm; 0 does not clip. */
+/**
+ * What a gradient of this norm is multiplied by, so that it is at most maxNorm; 0 does not clip.
+ */
 export function clipFactor(norm: number, maxNorm: number): number {
   return maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1;
 }

@@ -1,11 +1,14 @@
 /**
- * Rows of a step laid one after the other, shortest first, without padding: a frozen layer computes no token that is not there. Attention alone pads,
- * among neighbours of nearly one length.
+ * Rows of a step laid one after the other, shortest first, without padding: a frozen layer computes
+ * no token that is not there. Attention alone pads, among neighbours of nearly one length.
  */
 import type { Split } from '../host/splits';
 import { tf, type Tensor } from './tensorflow';
 
-/** A row is padded to at most this many times its length: more makes many small products, less computes much for nothing. */
+/**
+ * A row is padded to at most this many times its length: more makes many small products, less
+ * computes much for nothing.
+ */
 const MOST_PADDING = 1.25;
 
 /** Neighbouring rows that are attended to together, each padded to the longest one's length. */
@@ -16,7 +19,10 @@ export interface RowGroup {
   places: Tensor;
   /** float32 [rows · length, 1]: 1 where there is a token, else 0; none where every row is full. */
   present: Tensor | undefined;
-  /** float32 [rows, 1, 1, length]: added to scores, so that no query attends to a place without a token. */
+  /**
+   * float32 [rows, 1, 1, length]: added to scores, so that no query attends to a place without a
+   * token.
+   */
   mask: Tensor | undefined;
 }
 
@@ -41,9 +47,14 @@ export interface PackedRows {
 }
 
 /** Packs these rows of a split; its tensors are the caller's to free. */
-export function packRows({ inputIds, tokenTypeIds, offsets }: Split, asked: ArrayLike<number>): PackedRows {
+export function packRows(
+  { inputIds, tokenTypeIds, offsets }: Split,
+  asked: ArrayLike<number>,
+): PackedRows {
   const lengthOf = (row: number): number => offsets[row + 1]! - offsets[row]!;
-  const order = Array.from(asked, (_, i) => i).sort((a, b) => lengthOf(asked[a]!) - lengthOf(asked[b]!));
+  const order = Array.from(asked, (_, i) => i).sort(
+    (a, b) => lengthOf(asked[a]!) - lengthOf(asked[b]!),
+  );
   const lengths = order.map((i) => lengthOf(asked[i]!));
   const tokens = lengths.reduce((sum, length) => sum + length, 0);
   const ids = new Int32Array(tokens);
@@ -76,7 +87,11 @@ export function packRows({ inputIds, tokenTypeIds, offsets }: Split, asked: Arra
   };
 }
 
-function group(lengths: number[], first: Int32Array, tokens: number): { groups: RowGroup[]; unpadded: Int32Array } {
+function group(
+  lengths: number[],
+  first: Int32Array,
+  tokens: number,
+): { groups: RowGroup[]; unpadded: Int32Array } {
   const groups: RowGroup[] = [];
   const unpadded = new Int32Array(tokens);
   let before = 0;
@@ -85,7 +100,8 @@ function group(lengths: number[], first: Int32Array, tokens: number): { groups: 
     while (end < lengths.length && lengths[end]! <= lengths[begin]! * MOST_PADDING) end++;
     const made = groupOf(lengths, first, begin, end);
     for (let row = begin; row < end; row++) {
-      for (let place = 0; place < lengths[row]!; place++) unpadded[first[row]! + place] = before + (row - begin) * made.length + place;
+      for (let place = 0; place < lengths[row]!; place++)
+        unpadded[first[row]! + place] = before + (row - begin) * made.length + place;
     }
     before += made.rows * made.length;
     groups.push(made);

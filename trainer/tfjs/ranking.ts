@@ -1,10 +1,17 @@
 /**
- * From scores to masks by the exact rules of Prune in job.proto: of each scope exactly so many weights are kept, those of the highest scores, ties by a
- * seeded permutation; and scores that mean nothing are an error.
+ * From scores to masks by the exact rules of Prune in job.proto: of each scope exactly so many
+ * weights are kept, those of the highest scores, ties by a seeded permutation; and scores that mean
+ * nothing are an error.
  */
 import { elements } from '../../common/safetensors';
 import { FailureReason } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { MaskControl, PruneScope, Pruner, prunerToJSON, type Prune } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import {
+  MaskControl,
+  PruneScope,
+  Pruner,
+  prunerToJSON,
+  type Prune,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { EngineFailure } from '../host/engine';
 import { permutation } from '../host/random';
 import { densities, erCounts, keptCount } from './densities';
@@ -15,7 +22,8 @@ export type Scores = Record<string, Float32Array | Float64Array>;
 /** By matrix: 0 or 1 a weight. */
 export type Masks = Record<string, Uint8Array>;
 
-const { FAILURE_REASON_DEGENERATE_MASK: DEGENERATE_MASK, FAILURE_REASON_NON_FINITE: NON_FINITE } = FailureReason;
+const { FAILURE_REASON_DEGENERATE_MASK: DEGENERATE_MASK, FAILURE_REASON_NON_FINITE: NON_FINITE } =
+  FailureReason;
 
 /** What is ranked together. */
 interface Scope {
@@ -54,7 +62,10 @@ export class Ranking {
     return this.maskOf((scope) => scope.places);
   }
 
-  /** One round: of the weights that the rounds before kept, those of the highest scores stay; other weights' scores are not looked at. */
+  /**
+   * One round: of the weights that the rounds before kept, those of the highest scores stay; other
+   * weights' scores are not looked at.
+   */
   keep(scores: Scores): void {
     for (const scope of this.scopes) {
       const flat = joined(scope.names.map((name) => scores[name]!));
@@ -64,7 +75,10 @@ export class Ranking {
       this.requireRanking(scope.name, found, this.done > 0 && found.length === count);
       const stay = highest(found, count);
       if (this.prune.control === MaskControl.MASK_CONTROL_INVERTED) {
-        scope.removed.push({ places: scope.places.filter((_, i) => stay[i] === 0), scores: found.filter((_, i) => stay[i] === 0) });
+        scope.removed.push({
+          places: scope.places.filter((_, i) => stay[i] === 0),
+          scores: found.filter((_, i) => stay[i] === 0),
+        });
         scope.scores = found.filter((_, i) => stay[i] === 1);
       }
       scope.places = scope.places.filter((_, i) => stay[i] === 1);
@@ -100,22 +114,33 @@ export class Ranking {
     const pruner = prunerToJSON(this.prune.pruner).replace('PRUNER_', '').toLowerCase();
     const n = scores.length;
     const wrong = scores.reduce((count, score) => count + (Number.isFinite(score) ? 0 : 1), 0);
-    if (wrong > 0) throw new EngineFailure(NON_FINITE, `${pruner}: ${wrong} of ${n} scores of ${scope} are NaN or infinite`);
-    const isRanked = this.prune.pruner !== Pruner.PRUNER_RAND && this.prune.pruner !== Pruner.PRUNER_ER;
+    if (wrong > 0)
+      throw new EngineFailure(
+        NON_FINITE,
+        `${pruner}: ${wrong} of ${n} scores of ${scope} are NaN or infinite`,
+      );
+    const isRanked =
+      this.prune.pruner !== Pruner.PRUNER_RAND && this.prune.pruner !== Pruner.PRUNER_ER;
     if (!isRanked || idle || scores.some((score) => score !== scores[0])) return;
     let hint = '';
     if (scores[0] === 0) {
       hint = '; a zero up-projection (init: zero_up) gives such scores: take init: gaussian';
-      const inOneMatrix = this.prune.scope === PruneScope.PRUNE_SCOPE_LOCAL && this.prune.pruner === Pruner.PRUNER_MAG;
+      const inOneMatrix =
+        this.prune.scope === PruneScope.PRUNE_SCOPE_LOCAL &&
+        this.prune.pruner === Pruner.PRUNER_MAG;
       if (inOneMatrix) hint += ', or scope: global';
     }
-    throw new EngineFailure(DEGENERATE_MASK, `${pruner}: all ${n} scores of ${scope} are ${scores[0]}, so they rank nothing${hint}`);
+    throw new EngineFailure(
+      DEGENERATE_MASK,
+      `${pruner}: all ${n} scores of ${scope} are ${scores[0]}, so they rank nothing${hint}`,
+    );
   }
 }
 
 function scopesOf(prune: Prune, seed: number, shapes: Shapes): Scope[] {
   const names = Object.keys(shapes);
-  const sizeOfAll = (some: string[]): number => some.reduce((sum, name) => sum + elements(shapes[name]!), 0);
+  const sizeOfAll = (some: string[]): number =>
+    some.reduce((sum, name) => sum + elements(shapes[name]!), 0);
   const scope = (name: string, some: string[], counts: number[]): Scope => {
     const places = permutation(sizeOfAll(some), seed, 'ties', name);
     return { name, names: some, counts, places, scores: new Float64Array(), removed: [] };
@@ -127,7 +152,9 @@ function scopesOf(prune: Prune, seed: number, shapes: Shapes): Scope[] {
     return names.map((name) => scope(name, [name], [counts[name]!]));
   }
   const isLocal = prune.scope === PruneScope.PRUNE_SCOPE_LOCAL;
-  const ranked: [string, string[]][] = isLocal ? names.map((name) => [name, [name]]) : [['all matrices', names]];
+  const ranked: [string, string[]][] = isLocal
+    ? names.map((name) => [name, [name]])
+    : [['all matrices', names]];
   return ranked.map(([name, some]) => {
     const n = sizeOfAll(some);
     requireSomeKept(prune, name, n);
@@ -145,11 +172,16 @@ function requireSomeKept(prune: Prune, scope: string, n: number): void {
   throw new EngineFailure(DEGENERATE_MASK, message);
 }
 
-/** As many places as are kept, from the other end of the ranking: what an earlier round removed ranks below what it kept. */
+/**
+ * As many places as are kept, from the other end of the ranking: what an earlier round removed
+ * ranks below what it kept.
+ */
 function lowest({ places, scores, removed }: Scope): Int32Array {
   const ascending = [...removed, { places, scores }].flatMap((part) => {
     // Of equal ones the last in the order that breaks ties.
-    const order = Array.from(part.scores, (_, i) => part.scores.length - 1 - i).sort((a, b) => part.scores[a]! - part.scores[b]!);
+    const order = Array.from(part.scores, (_, i) => part.scores.length - 1 - i).sort(
+      (a, b) => part.scores[a]! - part.scores[b]!,
+    );
     return order.map((i) => part.places[i]!);
   });
   return Int32Array.from(ascending.slice(0, places.length));
@@ -175,7 +207,10 @@ export function highest(scores: Float64Array, kept: number): Uint8Array {
   return chosen;
 }
 
-/** The value at place n of the sorted values, which are permuted: Hoare's selection, in a tenth of the time of sorting. */
+/**
+ * The value at place n of the sorted values, which are permuted: Hoare's selection, in a tenth of
+ * the time of sorting.
+ */
 function nthSmallest(values: Float64Array, n: number): number {
   let [low, high] = [0, values.length - 1];
   while (low < high) {

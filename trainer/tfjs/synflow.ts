@@ -1,16 +1,28 @@
-/** SynFlow (Tanaka et al. 2020): how much of what flows through a trial's modules flows through each weight. Without data and backbone, in float64. */
-import { AttentionModule, FfnModule, type Adapter } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+/**
+ * SynFlow (Tanaka et al. 2020): how much of what flows through a trial's modules flows through each
+ * weight. Without data and backbone, in float64.
+ */
+import {
+  AttentionModule,
+  FfnModule,
+  type Adapter,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { bottlenecks } from '../host/adapter-parts';
 import type { Shapes } from './layout';
 import type { Scores } from './ranking';
 
-/** A vector, and what takes R's derivative by it to the vectors and matrices that it was made of. */
+/**
+ * A vector, and what takes R's derivative by it to the vectors and matrices that it was made of.
+ */
 interface Flow {
   value: Float64Array;
   back(gradient: Float64Array): void;
 }
 
-/** |w · ∂R/∂w| of the prunable matrices by name, those removed being 0. R is as PRUNER_SYNFLOW in job.proto says. */
+/**
+ * |w · ∂R/∂w| of the prunable matrices by name, those removed being 0. R is as PRUNER_SYNFLOW in
+ * job.proto says.
+ */
 export function synflowScores(
   adapter: Adapter,
   layers: number,
@@ -18,8 +30,12 @@ export function synflowScores(
   shapes: Shapes,
   weights: Record<string, Float32Array>,
 ): Scores {
-  const magnitudes = Object.fromEntries(Object.entries(weights).map(([name, values]) => [name, Float64Array.from(values, Math.abs)]));
-  const scores = Object.fromEntries(Object.entries(weights).map(([name, { length }]) => [name, new Float64Array(length)]));
+  const magnitudes = Object.fromEntries(
+    Object.entries(weights).map(([name, values]) => [name, Float64Array.from(values, Math.abs)]),
+  );
+  const scores = Object.fromEntries(
+    Object.entries(weights).map(([name, { length }]) => [name, new Float64Array(length)]),
+  );
 
   /** W x, for W [out, in]. */
   const product = (name: string, x: Flow): Flow => {
@@ -46,15 +62,20 @@ export function synflowScores(
     };
     return { value, back };
   };
-  const module = (site: string, x: Flow): Flow => product(`${site}.up.weight`, product(`${site}.down.weight`, x));
+  const module = (site: string, x: Flow): Flow =>
+    product(`${site}.up.weight`, product(`${site}.down.weight`, x));
   const times = (scale: number, x: Flow): Flow => ({
     value: x.value.map((value) => scale * value),
     back: (gradient) => x.back(gradient.map((value) => scale * value)),
   });
-  /** x and what was made of it, summed. The derivative by x is the sum of what comes back on all ways. */
+  /**
+   * x and what was made of it, summed. The derivative by x is the sum of what comes back on all
+   * ways.
+   */
   const residual = (x: Flow, branches: (from: Flow) => Flow[]): Flow => {
     const collected = new Float64Array(x.value.length);
-    const collect = (gradient: Float64Array): void => gradient.forEach((value, i) => (collected[i]! += value));
+    const collect = (gradient: Float64Array): void =>
+      gradient.forEach((value, i) => (collected[i]! += value));
     const made = branches({ value: x.value, back: collect });
     return {
       value: x.value.map((value, i) => made.reduce((sum, branch) => sum + branch.value[i]!, value)),
@@ -71,13 +92,19 @@ export function synflowScores(
     const at = `layers.${layer}.`;
     const besideAttention = adapter.loraAlpha / adapter.attentionBottleneck;
     const besideFfn = adapter.loraAlpha / adapter.ffnBottleneck;
-    if (bottlenecks(adapter).includes('attention')) x = residual(x, (from) => [times(adapter.scale, module(`${at}attention`, from))]);
+    if (bottlenecks(adapter).includes('attention'))
+      x = residual(x, (from) => [times(adapter.scale, module(`${at}attention`, from))]);
     if (adapter.attention === AttentionModule.ATTENTION_MODULE_LORA) {
-      x = residual(x, (from) => ['query', 'value'].map((site) => times(besideAttention, module(`${at}${site}`, from))));
+      x = residual(x, (from) =>
+        ['query', 'value'].map((site) => times(besideAttention, module(`${at}${site}`, from))),
+      );
     }
-    if (bottlenecks(adapter).includes('ffn')) x = residual(x, (from) => [times(adapter.scale, module(`${at}ffn`, from))]);
+    if (bottlenecks(adapter).includes('ffn'))
+      x = residual(x, (from) => [times(adapter.scale, module(`${at}ffn`, from))]);
     if (adapter.ffn === FfnModule.FFN_MODULE_LORA) {
-      x = residual(x, (from) => [times(besideFfn, module(`${at}ffn_out`, times(besideFfn, module(`${at}ffn_in`, from))))]);
+      x = residual(x, (from) => [
+        times(besideFfn, module(`${at}ffn_out`, times(besideFfn, module(`${at}ffn_in`, from)))),
+      ]);
     }
   }
   x.back(new Float64Array(hidden).fill(1));

@@ -1,12 +1,16 @@
 /**
- * Reverse-mode differentiation with the gradients written by hand, one for each operation of operations.ts. Unlike tf.grads it computes no gradient
- * of what is frozen, and frees every tensor as soon as nothing will read it: a pass keeps what its backward needs, and nothing else.
+ * Reverse-mode differentiation with the gradients written by hand, one for each operation of
+ * operations.ts. Unlike tf.grads it computes no gradient of what is frozen, and frees every tensor
+ * as soon as nothing will read it: a pass keeps what its backward needs, and nothing else.
  */
 import { tf, type Tensor } from './tensorflow';
 
 /** A tensor of a pass. */
 export class Value {
-  /** The loss's derivative, of the tensor's shape, while the backward pass is between its readers and its maker. */
+  /**
+   * The loss's derivative, of the tensor's shape, while the backward pass is between its readers
+   * and its maker.
+   */
   gradient: Tensor | undefined;
 
   constructor(
@@ -28,10 +32,14 @@ export class Tape {
   constructor(readonly recording: boolean) {}
 
   /**
-   * Computes an operation. `compute` is told whether a gradient will be asked for, and need not keep anything otherwise. Both functions' own
-   * tensors are freed.
+   * Computes an operation. `compute` is told whether a gradient will be asked for, and need not
+   * keep anything otherwise. Both functions' own tensors are freed.
    */
-  apply(inputs: Value[], compute: (kept: boolean) => Outputs, gradients: (gradient: Tensor, ...kept: Tensor[]) => Gradients): Value {
+  apply(
+    inputs: Value[],
+    compute: (kept: boolean) => Outputs,
+    gradients: (gradient: Tensor, ...kept: Tensor[]) => Gradients,
+  ): Value {
     const needed = this.recording && inputs.some((input) => input.needsGradient);
     const [tensor, ...kept] = tf.tidy(() => compute(needed));
     const output = new Value(tensor, needed);
@@ -57,14 +65,19 @@ export class Tape {
     return output;
   }
 
-  /** From the loss's derivative by `output`, of its shape, to every Value that the output was made of. Leaves' gradients are the caller's to free. */
+  /**
+   * From the loss's derivative by `output`, of its shape, to every Value that the output was made
+   * of. Leaves' gradients are the caller's to free.
+   */
   backward(output: Value, gradient: Tensor): void {
     output.gradient = gradient;
     for (let step = this.steps.pop(); step !== undefined; step = this.steps.pop()) step();
   }
 }
 
-/** Frees tensors that no operation to come and no gradient reads. Their own gradients still flow. */
+/**
+ * Frees tensors that no operation to come and no gradient reads. Their own gradients still flow.
+ */
 export function release(...values: Value[]): void {
   for (const value of values) value.tensor.dispose();
 }

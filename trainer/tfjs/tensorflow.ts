@@ -1,6 +1,7 @@
 /**
- * TensorFlow.js on TensorFlow's C library. It is no dependency of the project's own package, whose installation must not need a compiler: it is
- * set up once per user, and SA_ORCH_TFJS_NODE names the module.
+ * TensorFlow.js on TensorFlow's C library. It is no dependency of the project's own package, whose
+ * installation must not need a compiler: it is set up once per user, and SA_ORCH_TFJS_NODE names
+ * the module.
  */
 import util from 'node:util';
 import type * as Core from '@tensorflow/tfjs-core';
@@ -13,7 +14,11 @@ export type TensorFlow = typeof Core;
 
 /** The native backend, as far as kernels without a function in tfjs-core need it. */
 interface NativeBackend {
-  executeSingleOutput(name: string, attributes: { name: string; type: number; value: unknown }[], inputs: Tensor[]): Tensor;
+  executeSingleOutput(
+    name: string,
+    attributes: { name: string; type: number; value: unknown }[],
+    inputs: Tensor[],
+  ): Tensor;
   binding: NativeBinding;
   isUsingGpuDevice: boolean;
 }
@@ -28,14 +33,18 @@ interface NativeBinding {
 function load(): TensorFlow {
   const path = process.env.SA_ORCH_TFJS_NODE;
   if (!path)
-    throw new Error('SA_ORCH_TFJS_NODE does not name the module @tensorflow/tfjs-node; `sa-orch trainer --framework tfjs` sets it up');
+    throw new Error(
+      'SA_ORCH_TFJS_NODE does not name the module @tensorflow/tfjs-node; `sa-orch trainer ' +
+        '--framework tfjs` sets it up',
+    );
   // Node 23 dropped these; @tensorflow/tfjs-node 4.22 calls them.
   const legacy = util as unknown as Record<string, unknown>;
   legacy.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
   legacy.isArray ??= Array.isArray;
   // TensorFlow tells about its build on stderr.
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the path is known at run time only
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the path is known at run time
+  // only
   return require(path) as TensorFlow;
 }
 
@@ -49,8 +58,8 @@ export const libraryVersion = backend.binding.TF_Version;
 export const isOnGpu = backend.isUsingGpuDevice;
 
 /**
- * Numbers uniform in [0, 1), float32: the same for the same two-word key, by TensorFlow's stateless Philox (Salmon et al. 2011). tf.randomUniform
- * draws one by one in JavaScript.
+ * Numbers uniform in [0, 1), float32: the same for the same two-word key, by TensorFlow's stateless
+ * Philox (Salmon et al. 2011). tf.randomUniform draws one by one in JavaScript.
  */
 export function uniformTensor(shape: number[], key: readonly [number, number]): Tensor {
   return tf.tidy(() => {
@@ -60,6 +69,9 @@ export function uniformTensor(shape: number[], key: readonly [number, number]): 
       { name: 'T', type: TF_ATTR_TYPE, value: TF_INT32 },
       { name: 'Tseed', type: TF_ATTR_TYPE, value: TF_INT32 },
     ];
-    return backend.executeSingleOutput('StatelessRandomUniform', attributes, [tf.tensor1d(shape, 'int32'), tf.tensor1d([...key], 'int32')]);
+    return backend.executeSingleOutput('StatelessRandomUniform', attributes, [
+      tf.tensor1d(shape, 'int32'),
+      tf.tensor1d([...key], 'int32'),
+    ]);
   });
 }

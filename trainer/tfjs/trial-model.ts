@@ -10,7 +10,11 @@ const PARTS = ['', 'first_moment.', 'second_moment.'];
 
 /** Shapes of a checkpoint's tensors: parameters by their names, and both moments. */
 export function stateShapes({ shapes }: Layout): Shapes {
-  return Object.fromEntries(PARTS.flatMap((part) => Object.entries(shapes).map(([name, shape]) => [`${part}${name}`, shape])));
+  return Object.fromEntries(
+    PARTS.flatMap((part) =>
+      Object.entries(shapes).map(([name, shape]) => [`${part}${name}`, shape]),
+    ),
+  );
 }
 
 export class TrainedTrial implements TrialModel {
@@ -18,7 +22,10 @@ export class TrainedTrial implements TrialModel {
   private readonly optimizer: AdamW;
   private readonly gradient: Float32Array;
 
-  /** start: weights before the first step (a flat vector, which becomes the trial's own), or a checkpoint's state; mask: of the prunable weights. */
+  /**
+   * start: weights before the first step (a flat vector, which becomes the trial's own), or a
+   * checkpoint's state; mask: of the prunable weights.
+   */
   constructor(
     private readonly trial: Trial,
     private readonly parts: TrialParts,
@@ -39,20 +46,36 @@ export class TrainedTrial implements TrialModel {
   step(rows: Int32Array, step: number, learningRate: number): StepResult {
     const { parts, parameters, gradient, mask } = this;
     const train = this.trial.train!;
-    const dropout = { seed: this.trial.seed, step, probability: train.dropout, attentionProbability: train.attentionDropout };
+    const dropout = {
+      seed: this.trial.seed,
+      step,
+      probability: train.dropout,
+      attentionProbability: train.attentionDropout,
+    };
     const { loss, gradients } = lossAndGradient(parts, parameters, rows, () => true, dropout);
-    for (const [name, view] of Object.entries(viewsOf(parts.layout.shapes, gradient))) view.set(gradients[name]!);
+    for (const [name, view] of Object.entries(viewsOf(parts.layout.shapes, gradient)))
+      view.set(gradients[name]!);
     clear(gradient, mask);
     const gradientNorm = euclideanNorm(gradient);
     // Where either is no finite number the trial ends, and nobody reads its weights.
-    this.optimizer.update(parameters, gradient, clipFactor(gradientNorm, train.maxGradNorm), train, step, learningRate);
+    this.optimizer.update(
+      parameters,
+      gradient,
+      clipFactor(gradientNorm, train.maxGradNorm),
+      train,
+      step,
+      learningRate,
+    );
     return { loss, gradientNorm };
   }
 
   state(): Record<string, Tensor> {
     const { firstMoment, secondMoment } = this.optimizer;
     const flats = [this.parameters, firstMoment, secondMoment];
-    return Object.assign({}, ...PARTS.map((part, i) => this.named(flats[i]!, part))) as Record<string, Tensor>;
+    return Object.assign({}, ...PARTS.map((part, i) => this.named(flats[i]!, part))) as Record<
+      string,
+      Tensor
+    >;
   }
 
   adapter(): Record<string, Tensor<Float32Array>> {
@@ -66,14 +89,21 @@ export class TrainedTrial implements TrialModel {
   private named(flat: Float32Array, part: string): Record<string, Tensor<Float32Array>> {
     const { shapes } = this.parts.layout;
     const views = Object.entries(viewsOf(shapes, flat));
-    return Object.fromEntries(views.map(([name, view]) => [`${part}${name}`, { shape: shapes[name]!, data: view.slice() }]));
+    return Object.fromEntries(
+      views.map(([name, view]) => [`${part}${name}`, { shape: shapes[name]!, data: view.slice() }]),
+    );
   }
 }
 
 /** The flat vector of tensors by their names after `prefix`. */
-export function flattened({ shapes, total }: Layout, tensors: ReadonlyMap<string, Tensor>, prefix = ''): Float32Array {
+export function flattened(
+  { shapes, total }: Layout,
+  tensors: ReadonlyMap<string, Tensor>,
+  prefix = '',
+): Float32Array {
   const flat = new Float32Array(total);
-  for (const [name, view] of Object.entries(viewsOf(shapes, flat))) view.set(tensors.get(prefix + name)!.data as Float32Array);
+  for (const [name, view] of Object.entries(viewsOf(shapes, flat)))
+    view.set(tensors.get(prefix + name)!.data as Float32Array);
   return flat;
 }
 

@@ -5,7 +5,13 @@ import type { JobSpec, PredictWork, Trial } from '../../gen/ts/sparse_adapter/tr
 import { readTensorsOf } from '../host/artifacts';
 import { EngineFailure, type JobContext } from '../host/engine';
 import { Pace } from '../host/pace';
-import { hasPredictions, predictionsFile, resultOf, trialFolder, writePredictions } from '../host/trial-files';
+import {
+  hasPredictions,
+  predictionsFile,
+  resultOf,
+  trialFolder,
+  writePredictions,
+} from '../host/trial-files';
 import type { LoadedJob } from './loaded-job';
 import { predict } from './model';
 import { flattened } from './trial-model';
@@ -13,8 +19,16 @@ import { flattened } from './trial-model';
 /** Rows of a pass. */
 const ROWS = 32;
 
-/** Runs a predict job. A split whose predictions are there, of the same adapter, is not predicted again. */
-export async function runPredict(loaded: LoadedJob, spec: JobSpec, { splits }: PredictWork, context: JobContext): Promise<void> {
+/**
+ * Runs a predict job. A split whose predictions are there, of the same adapter, is not predicted
+ * again.
+ */
+export async function runPredict(
+  loaded: LoadedJob,
+  spec: JobSpec,
+  { splits }: PredictWork,
+  context: JobContext,
+): Promise<void> {
   const { root } = context;
   const total = splits.reduce((sum, name) => sum + rowsOf(loaded, name), 0) * spec.trials.length;
   const pace = new Pace(context, Phase.PHASE_PREDICT, total);
@@ -25,25 +39,46 @@ export async function runPredict(loaded: LoadedJob, spec: JobSpec, { splits }: P
         if (hasPredictions(root, spec, trial, name)) await pace.advance(0, rowsOf(loaded, name));
         else await predictSplit(loaded, spec, trial, name, context, pace);
       }
-      context.emit({ $case: 'trialResult', value: resultOf(root, trialId, splits.map(predictionsFile), {}) });
+      context.emit({
+        $case: 'trialResult',
+        value: resultOf(root, trialId, splits.map(predictionsFile), {}),
+      });
     } catch (error) {
       if (!(error instanceof EngineFailure)) throw error;
-      context.emit({ $case: 'trialResult', value: { trialId, failure: error.failure(), artifacts: [], values: {} } });
+      context.emit({
+        $case: 'trialResult',
+        value: { trialId, failure: error.failure(), artifacts: [], values: {} },
+      });
     }
   }
 }
 
-async function predictSplit(loaded: LoadedJob, spec: JobSpec, trial: Trial, name: string, context: JobContext, pace: Pace): Promise<void> {
+async function predictSplit(
+  loaded: LoadedJob,
+  spec: JobSpec,
+  trial: Trial,
+  name: string,
+  context: JobContext,
+  pace: Pace,
+): Promise<void> {
   const layout = loaded.layout(trial);
-  const path = join(trialFolder(context.root, trial.trialId), 'adapter', 'adapter_model.safetensors');
+  const path = join(
+    trialFolder(context.root, trial.trialId),
+    'adapter',
+    'adapter_model.safetensors',
+  );
   const weights = flattened(layout, readTensorsOf(path, layout.shapes));
   const { offsets } = loaded.split(name);
   const found = new Array<Float32Array>(offsets.length - 1);
   // Rows by length, so that a pass pads little.
-  const byLength = Array.from(found, (_, row) => row).sort((a, b) => lengthOf(offsets, a) - lengthOf(offsets, b));
+  const byLength = Array.from(found, (_, row) => row).sort(
+    (a, b) => lengthOf(offsets, a) - lengthOf(offsets, b),
+  );
   for (let at = 0; at < byLength.length; at += ROWS) {
     const rows = byLength.slice(at, at + ROWS);
-    predict(loaded.parts(trial, layout, name), weights, rows).forEach((logits, i) => (found[rows[i]!] = logits));
+    predict(loaded.parts(trial, layout, name), weights, rows).forEach(
+      (logits, i) => (found[rows[i]!] = logits),
+    );
     await pace.advance(rows.length, rows.length);
     pace.stopBetweenPasses();
   }
@@ -54,7 +89,10 @@ async function predictSplit(loaded: LoadedJob, spec: JobSpec, trial: Trial, name
     data.set(logits, at);
     at += logits.length;
   }
-  writePredictions(context.root, spec, trial, name, { shape: [data.length / labels, labels], data });
+  writePredictions(context.root, spec, trial, name, {
+    shape: [data.length / labels, labels],
+    data,
+  });
 }
 
 const lengthOf = (offsets: Float64Array, row: number): number => offsets[row + 1]! - offsets[row]!;

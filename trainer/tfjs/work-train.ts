@@ -8,7 +8,12 @@ import type { LoadedJob } from './loaded-job';
 import { viewsOf } from './layout';
 import { stateShapes, TrainedTrial } from './trial-model';
 
-export async function runTrain(loaded: LoadedJob, spec: JobSpec, work: TrainWork, context: JobContext): Promise<void> {
+export async function runTrain(
+  loaded: LoadedJob,
+  spec: JobSpec,
+  work: TrainWork,
+  context: JobContext,
+): Promise<void> {
   const split = loaded.split('train');
   requireLabels(split, spec.dataset!, 'train');
   const { modelType, hidden, layers } = loaded.backbone;
@@ -20,7 +25,8 @@ export async function runTrain(loaded: LoadedJob, spec: JobSpec, work: TrainWork
       const layout = loaded.layout(trial);
       const mask = new Uint8Array(layout.prunable);
       const found = readMasks(context.root, trial.trialId, layout.prunableShapes);
-      for (const [name, view] of Object.entries(viewsOf(layout.prunableShapes, mask))) view.set(found[name]!.data);
+      for (const [name, view] of Object.entries(viewsOf(layout.prunableShapes, mask)))
+        view.set(found[name]!.data);
       return new TrainedTrial(
         trial,
         loaded.parts(trial, layout, 'train'),

@@ -1,4 +1,7 @@
-/** The activities of sweeps: everything that touches files or the trainer. Each may run more than once and then changes nothing. */
+/**
+ * The activities of sweeps: everything that touches files or the trainer. Each may run more than
+ * once and then changes nothing.
+ */
 import { cancelJob, runJob } from './job';
 import { evaluateTrials, failCohort, pendingTrials, writeSweepReport } from './results';
 import { prepareData } from './prepare';

@@ -8,7 +8,13 @@ import {
   jobStateToJSON,
   type Failure,
 } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { writeMetrics, writeProgress, writeStage, type CohortProgress, type StageRecord } from '../../orchestrator/store/sweep-store';
+import {
+  writeMetrics,
+  writeProgress,
+  writeStage,
+  type CohortProgress,
+  type StageRecord,
+} from '../../orchestrator/store/sweep-store';
 import type { Failed, JobOutcome, JobRef } from '../messages';
 
 const OUTCOMES = new Map<JobState, JobOutcome['state']>([
@@ -18,7 +24,10 @@ const OUTCOMES = new Map<JobState, JobOutcome['state']>([
   [JobState.JOB_STATE_INTERRUPTED, 'interrupted'],
 ]);
 
-/** Folds a job's events. Events may repeat after a trainer's crash (steps since its checkpoint): the last of a kind holds. */
+/**
+ * Folds a job's events. Events may repeat after a trainer's crash (steps since its checkpoint): the
+ * last of a kind holds.
+ */
 export class JobLog {
   logId = '';
   lastSequence = 0;
@@ -78,13 +87,17 @@ export class JobLog {
           const series = this.metrics.get(trialId) ?? new Map<string, string>();
           this.metrics.set(trialId, series);
           // JSON has no NaN: a diverged loss is written as a string.
-          series.set(`${name} ${step}`, JSON.stringify({ name, step, value: Number.isFinite(value) ? value : String(value) }));
+          series.set(
+            `${name} ${step}`,
+            JSON.stringify({ name, step, value: Number.isFinite(value) ? value : String(value) }),
+          );
           if (name === 'loss') this.progress.losses[trialId] = value;
         }
         break;
       case 'trialResult':
         Object.assign(this.stage(kind.value.trialId).values, kind.value.values);
-        if (kind.value.failure) this.failedTrials[kind.value.trialId] = asFailed(kind.value.failure);
+        if (kind.value.failure)
+          this.failedTrials[kind.value.trialId] = asFailed(kind.value.failure);
         break;
       case 'warning': {
         const text = `${kind.value.code}: ${kind.value.message}`;
@@ -94,7 +107,8 @@ export class JobLog {
         }
         break;
       }
-      // A checkpoint is the trainer's own affair until it has to go on from it; an event of a newer contract is counted, not understood.
+      // A checkpoint is the trainer's own affair until it has to go on from it; an event of a newer
+      // contract is counted, not understood.
       case 'checkpointWritten':
       case undefined:
         break;
@@ -105,7 +119,8 @@ export class JobLog {
   waiting(heartbeat: Heartbeat): void {
     this.progressChanged = true;
     this.progress.state = stateWord(heartbeat.state);
-    this.progress.note = heartbeat.queuePosition > 0 ? `${heartbeat.queuePosition} before it in the queue` : null;
+    this.progress.note =
+      heartbeat.queuePosition > 0 ? `${heartbeat.queuePosition} before it in the queue` : null;
   }
 
   queueFull(message: string): void {
@@ -124,12 +139,18 @@ export class JobLog {
     await writeProgress(this.root, this.ref.sweepId, this.progress);
   }
 
-  /** Writes what the job came to beside each trial, and returns how it ended. To be called when the stream has ended. */
+  /**
+   * Writes what the job came to beside each trial, and returns how it ended. To be called when the
+   * stream has ended.
+   */
   async finish(): Promise<JobOutcome> {
     const state = OUTCOMES.get(this.state);
     if (!state) throw new Error(`the job's stream ended in state ${stateWord(this.state)}`);
     for (const trial of this.ref.trials) {
-      await writeStage(this.root, trial, this.ref.work, { ...this.stage(trial), environment: this.environment });
+      await writeStage(this.root, trial, this.ref.work, {
+        ...this.stage(trial),
+        environment: this.environment,
+      });
       const series = this.metrics.get(trial);
       if (series) await writeMetrics(this.root, trial, [...series.values()]);
     }
@@ -138,7 +159,12 @@ export class JobLog {
   }
 
   private stage(trial: string): StageRecord {
-    const record = this.stages.get(trial) ?? { values: {}, warnings: [], environment: {}, cohort: this.ref.trials.length };
+    const record = this.stages.get(trial) ?? {
+      values: {},
+      warnings: [],
+      environment: {},
+      cohort: this.ref.trials.length,
+    };
     this.stages.set(trial, record);
     return record;
   }
@@ -158,4 +184,5 @@ function asFailed(failure: Failure): Failed {
   return { reason, message: failure.message };
 }
 
-const stateWord = (state: JobState) => jobStateToJSON(state).replace('JOB_STATE_', '').toLowerCase();
+const stateWord = (state: JobState) =>
+  jobStateToJSON(state).replace('JOB_STATE_', '').toLowerCase();

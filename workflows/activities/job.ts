@@ -1,9 +1,10 @@
 /**
  * Watches a trainer's job: submits it, follows its events, heartbeats, and returns how it ended.
  *
- * A stream is a view of a job, never its owner. When this activity is retried (the worker died, the server was away, a timeout) it submits
- * the same job id, finds the running job, and reads its log from the start: everything here is a fold over that log, so nothing is counted
- * twice. Within an attempt a broken stream goes on from its cursor.
+ * A stream is a view of a job, never its owner. When this activity is retried (the worker died, the
+ * server was away, a timeout) it submits the same job id, finds the running job, and reads its log
+ * from the start: everything here is a fold over that log, so nothing is counted twice. Within an
+ * attempt a broken stream goes on from its cursor.
  */
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
@@ -17,14 +18,23 @@ import type { JobOutcome, JobRef } from '../messages';
 import type { WorkerSetup } from './index';
 import { JobLog } from './job-log';
 
-/** Between two heartbeats, and two looks whether progress has news: far inside the heartbeat timeout that workflows/cohort.ts sets. */
+/**
+ * Between two heartbeats, and two looks whether progress has news: far inside the heartbeat timeout
+ * that workflows/cohort.ts sets.
+ */
 const BEAT_MS = 1000;
-/** A trainer whose working loop has not moved for so long is stuck; the attempt ends and the next one looks again. */
+/**
+ * A trainer whose working loop has not moved for so long is stuck; the attempt ends and the next
+ * one looks again.
+ */
 const STALL_SECONDS = 600;
 /** How long to wait before asking a full queue again, where the trainer does not say. */
 const QUEUE_RETRY_MS = 5000;
 
-/** Runs a job to its end and returns how it ended. A trainer out of reach is waited for; the progress file says so. */
+/**
+ * Runs a job to its end and returns how it ended. A trainer out of reach is waited for; the
+ * progress file says so.
+ */
 export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcome> {
   const context = Context.current();
   const plan = await readPlan(setup.root, ref.sweepId, ref.planDigest);
@@ -32,8 +42,11 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
   const log = new JobLog(setup.root, ref);
   const beat = setInterval(() => {
     context.heartbeat({ jobId: id, logId: log.logId, lastSequence: log.lastSequence });
-    // A failed write of progress must not end the job's watch: the file is for people, and the next second brings another.
-    log.saveProgress().catch((error: unknown) => void context.log.warn('progress not written', { error }));
+    // A failed write of progress must not end the job's watch: the file is for people, and the next
+    // second brings another.
+    log
+      .saveProgress()
+      .catch((error: unknown) => void context.log.warn('progress not written', { error }));
   }, BEAT_MS);
   const trainer = connectTrainer(setup.trainer);
   try {
@@ -48,26 +61,41 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
   } catch (error) {
     if (context.cancellationSignal.aborted) await context.cancelled;
     if (!(error instanceof TrainerError)) throw error;
-    // A log that was lost (the trainer's machine went down) is read anew by the next attempt, from its beginning.
+    // A log that was lost (the trainer's machine went down) is read anew by the next attempt, from
+    // its beginning.
     if (error.retryable || error.code === 'OUT_OF_RANGE') {
       // Waiting longer is the workflow's part: a retried attempt finds the same job.
       log.unreachable(error.message);
       await log.saveProgress();
       throw ApplicationFailure.retryable(error.message, 'TrainerError');
     }
-    return { state: 'failed', failure: { reason: 'refused', message: describeRefusal(error) }, failedTrials: {} };
+    return {
+      state: 'failed',
+      failure: { reason: 'refused', message: describeRefusal(error) },
+      failedTrials: {},
+    };
   } finally {
     clearInterval(beat);
     trainer.close();
   }
 }
 
-/** Asks the job to stop. `checkpoint` lets it go on later. A job that was never submitted, or has ended, is left alone. */
-export async function cancelJob(setup: WorkerSetup, ref: JobRef, mode: 'checkpoint' | 'abort'): Promise<void> {
+/**
+ * Asks the job to stop. `checkpoint` lets it go on later. A job that was never submitted, or has
+ * ended, is left alone.
+ */
+export async function cancelJob(
+  setup: WorkerSetup,
+  ref: JobRef,
+  mode: 'checkpoint' | 'abort',
+): Promise<void> {
   const plan = await readPlan(setup.root, ref.sweepId, ref.planDigest);
   const trainer = connectTrainer(setup.trainer);
   try {
-    await trainer.cancelJob(describeJob(plan, ref).id, mode === 'abort' ? CancelMode.CANCEL_MODE_ABORT : CancelMode.CANCEL_MODE_CHECKPOINT);
+    await trainer.cancelJob(
+      describeJob(plan, ref).id,
+      mode === 'abort' ? CancelMode.CANCEL_MODE_ABORT : CancelMode.CANCEL_MODE_CHECKPOINT,
+    );
   } catch (error) {
     if (!(error instanceof TrainerError && error.notFound)) throw error;
   } finally {
@@ -81,7 +109,10 @@ function describeJob(plan: Plan, ref: JobRef) {
   return { id: jobId(digest, ref.generation), digest, spec };
 }
 
-/** Calls until the trainer answers: an absent trainer is being restarted by somebody, a full queue empties. */
+/**
+ * Calls until the trainer answers: an absent trainer is being restarted by somebody, a full queue
+ * empties.
+ */
 async function whenReachable<T>(log: JobLog, call: () => Promise<T>): Promise<T> {
   const context = Context.current();
   for (;;) {

@@ -12,7 +12,9 @@ export interface PrepareInput {
   dataset: string;
 }
 
-/** Runs in a thread of its own, since tokenizing on the worker's event loop would delay heartbeats. */
+/**
+ * Runs in a thread of its own, since tokenizing on the worker's event loop would delay heartbeats.
+ */
 export async function prepareData(setup: WorkerSetup, input: PrepareInput): Promise<void> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const dataset = datasetOf(plan, input.dataset);

@@ -23,8 +23,14 @@ interface PlanRef {
   planDigest: string;
 }
 
-/** The cohort's trials that have no result yet. What is to run again has had its result removed by whoever started the sweep. */
-export async function pendingTrials(setup: WorkerSetup, input: PlanRef & { cohortId: string }): Promise<string[]> {
+/**
+ * The cohort's trials that have no result yet. What is to run again has had its result removed by
+ * whoever started the sweep.
+ */
+export async function pendingTrials(
+  setup: WorkerSetup,
+  input: PlanRef & { cohortId: string },
+): Promise<string[]> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const pending: string[] = [];
   for (const id of cohortOf(plan, input.cohortId).trials) {
@@ -34,10 +40,11 @@ export async function pendingTrials(setup: WorkerSetup, input: PlanRef & { cohor
 }
 
 /**
- * Writes a result for each of these trials: its metrics, or why it has none. Counts them by outcome.
+ * Writes a result for each of these trials: its metrics, or why it has none. Counts them by
+ * outcome.
  *
- * One that is done already stays: an attempt goes on where the one before it ran out of time (answers to ten thousand questions are
- * seconds of work a trial).
+ * One that is done already stays: an attempt goes on where the one before it ran out of time
+ * (answers to ten thousand questions are seconds of work a trial).
  */
 export async function evaluateTrials(
   setup: WorkerSetup,
@@ -56,10 +63,17 @@ export async function evaluateTrials(
   return outcome;
 }
 
-/** Marks what a cohort left without a result as failed, where the cohort as a whole came to grief. */
-export async function failCohort(setup: WorkerSetup, input: PlanRef & { cohortId: string; message: string }): Promise<CohortOutcome> {
+/**
+ * Marks what a cohort left without a result as failed, where the cohort as a whole came to grief.
+ */
+export async function failCohort(
+  setup: WorkerSetup,
+  input: PlanRef & { cohortId: string; message: string },
+): Promise<CohortOutcome> {
   const trials = await pendingTrials(setup, input);
-  const failed = Object.fromEntries(trials.map((id) => [id, { reason: 'cohort', message: input.message }]));
+  const failed = Object.fromEntries(
+    trials.map((id) => [id, { reason: 'cohort', message: input.message }]),
+  );
   return evaluateTrials(setup, { ...input, trials, failed });
 }
 
@@ -68,16 +82,29 @@ export async function writeSweepReport(setup: WorkerSetup, input: PlanRef): Prom
   await writeReport(plan, await readResults(setup.root, plan), setup.root);
 }
 
-async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed | null): Promise<TrialResult> {
+async function resultOf(
+  root: string,
+  plan: Plan,
+  trial: Trial,
+  failed: Failed | null,
+): Promise<TrialResult> {
   const { adapter, prune } = trial;
   const dataset = datasetOf(plan, trial.dataset);
-  const [pruned, trained] = [await readStage(root, trial.id, 'prune'), await readStage(root, trial.id, 'train')];
+  const [pruned, trained] = [
+    await readStage(root, trial.id, 'prune'),
+    await readStage(root, trial.id, 'train'),
+  ];
   // The job that made the last mask knows what it came to: as planned, but by the official rules.
-  const { achieved_sparsity = null, kept } = (prune.every_steps > 0 ? trained : pruned)?.values ?? {};
+  const { achieved_sparsity = null, kept } =
+    (prune.every_steps > 0 ? trained : pruned)?.values ?? {};
   const planned = budgetOf(adapter, prune, plan.backbone, dataset);
-  const evaluated: TrialEvaluation = failed ? { metrics: {}, warnings: [] } : evaluatePredictions(root, plan, trial);
-  for (const [name, values] of Object.entries(evaluated.files ?? {})) await writeTrialJson(root, trial.id, name, values);
-  for (const [name, values] of Object.entries(evaluated.lines ?? {})) await writeTrialLines(root, trial.id, name, values);
+  const evaluated: TrialEvaluation = failed
+    ? { metrics: {}, warnings: [] }
+    : evaluatePredictions(root, plan, trial);
+  for (const [name, values] of Object.entries(evaluated.files ?? {}))
+    await writeTrialJson(root, trial.id, name, values);
+  for (const [name, values] of Object.entries(evaluated.lines ?? {}))
+    await writeTrialLines(root, trial.id, name, values);
   const { thresholds = {} } = evaluated;
   return {
     trial_id: trial.id,
@@ -103,6 +130,10 @@ async function resultOf(root: string, plan: Plan, trial: Trial, failed: Failed |
     warnings: [...(pruned?.warnings ?? []), ...(trained?.warnings ?? []), ...evaluated.warnings],
     error: failed && failed.reason !== 'cancelled' ? `${failed.reason}: ${failed.message}` : null,
     data: dataset.source,
-    provenance: { sa_orch: packageVersion(), backbone_digest: plan.backbone.digest, ...trained?.environment },
+    provenance: {
+      sa_orch: packageVersion(),
+      backbone_digest: plan.backbone.digest,
+      ...trained?.environment,
+    },
   };
 }

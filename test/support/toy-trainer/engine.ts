@@ -1,4 +1,7 @@
-/** About the smallest engine: it classifies by the head alone, h being a row's mean word embedding. docs/trainer-plugin.md explains it. */
+/**
+ * About the smallest engine: it classifies by the head alone, h being a row's mean word embedding.
+ * docs/trainer-plugin.md explains it.
+ */
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -43,16 +46,25 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
     await trainTrials(job, work.value, context, {
       rows: bags.split.rows,
       environment: capabilities.environment,
-      stateShapes: () => ({ weights: [bags.size], first_moment: [bags.size], second_moment: [bags.size] }),
+      stateShapes: () => ({
+        weights: [bags.size],
+        first_moment: [bags.size],
+        second_moment: [bags.size],
+      }),
       start: (trial, state) => new Head(trial, bags, state),
       config: () => ({ base_model_type: 'bert' }),
     });
   } else {
     const splits = work.value.splits.map((name) => [name, new Bags(root, job, name)] as const);
-    const pace = new Pace(context, Phase.PHASE_PREDICT, job.trials.length * splits.reduce((sum, [, { split }]) => sum + split.rows, 0));
+    const pace = new Pace(
+      context,
+      Phase.PHASE_PREDICT,
+      job.trials.length * splits.reduce((sum, [, { split }]) => sum + split.rows, 0),
+    );
     for (const trial of job.trials) {
       for (const [name, bags] of splits) {
-        if (!files.hasPredictions(root, job, trial, name)) files.writePredictions(root, job, trial, name, predict(root, trial, bags));
+        if (!files.hasPredictions(root, job, trial, name))
+          files.writePredictions(root, job, trial, name, predict(root, trial, bags));
         await pace.advance(bags.split.rows, bags.split.rows);
         pace.stopBetweenPasses();
       }
@@ -70,16 +82,32 @@ class Bags {
   private readonly words: Floats;
 
   constructor(root: string, { backbone, dataset }: JobSpec, name: string) {
-    const config = JSON.parse(readFileSync(join(backbone!.path, 'config.json'), 'utf8')) as Record<string, number>;
+    const config = JSON.parse(readFileSync(join(backbone!.path, 'config.json'), 'utf8')) as Record<
+      string,
+      number
+    >;
     const [vocabulary, d] = [config.vocab_size!, config.hidden_size!];
-    const read = { 'embeddings.word_embeddings.weight': [vocabulary, d], 'pooler.dense.weight': [d, d], 'pooler.dense.bias': [d] };
+    const read = {
+      'embeddings.word_embeddings.weight': [vocabulary, d],
+      'pooler.dense.weight': [d, d],
+      'pooler.dense.bias': [d],
+    };
     const tensors = [...readTensorsOf(join(backbone!.path, 'model.safetensors'), read).values()];
     [this.words, ...this.pooler] = tensors.map(({ data }) => data) as [Floats, ...Floats[]];
     const labels = dataset!.numLabels;
     // Matrices first: they have weight decay.
-    this.shapes = { 'head.dense.weight': [d, d], 'head.out.weight': [labels, d], 'head.dense.bias': [d], 'head.out.bias': [labels] };
+    this.shapes = {
+      'head.dense.weight': [d, d],
+      'head.out.weight': [labels, d],
+      'head.dense.bias': [d],
+      'head.out.bias': [labels],
+    };
     this.size = Object.values(this.shapes).reduce((sum, shape) => sum + elements(shape), 0);
-    const limits = { vocabulary, tokenTypes: config.type_vocab_size!, longest: config.max_position_embeddings! };
+    const limits = {
+      vocabulary,
+      tokenTypes: config.type_vocab_size!,
+      longest: config.max_position_embeddings!,
+    };
     this.split = readSplit(root, dataset!, name, limits);
   }
 
@@ -87,7 +115,9 @@ class Bags {
     const { inputIds, offsets } = this.split;
     const ids = inputIds.subarray(offsets[row], offsets[row + 1]);
     const mean = new Float32Array(this.shapes['head.dense.bias']![0]!);
-    for (const id of ids) for (let i = 0; i < mean.length; i++) mean[i]! += this.words[id * mean.length + i]! / ids.length;
+    for (const id of ids)
+      for (let i = 0; i < mean.length; i++)
+        mean[i]! += this.words[id * mean.length + i]! / ids.length;
     return mean;
   }
 }
@@ -95,14 +125,19 @@ class Bags {
 /** Tensors one after the other in one vector. */
 function views(flat: Floats, shapes: files.Shapes): Tensors {
   let at = 0;
-  const view = (shape: readonly number[]): Tensor<Floats> => ({ shape: [...shape], data: flat.subarray(at, (at += elements(shape))) });
+  const view = (shape: readonly number[]): Tensor<Floats> => ({
+    shape: [...shape],
+    data: flat.subarray(at, (at += elements(shape))),
+  });
   return Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, view(shape)]));
 }
 
 /** y = W x + b. */
 function affine(head: Tensors, layer: string, x: Floats): Floats {
   const weight = head[`${layer}.weight`]!.data;
-  return head[`${layer}.bias`]!.data.map((bias, i) => x.reduce((sum, value, j) => sum + weight[i * x.length + j]! * value, bias));
+  return head[`${layer}.bias`]!.data.map((bias, i) =>
+    x.reduce((sum, value, j) => sum + weight[i * x.length + j]! * value, bias),
+  );
 }
 
 /** logits = out(dropout(tanh(dense(dropout(h))))); `drop` gives dropout's factors. */
@@ -118,7 +153,9 @@ function predict(root: string, { trialId }: Trial, bags: Bags): Tensor<Floats> {
   const path = join(files.trialFolder(root, trialId), 'adapter/adapter_model.safetensors');
   const head = Object.fromEntries(readTensorsOf(path, bags.shapes)) as Tensors;
   const keepAll = (n: number): Floats => new Float32Array(n).fill(1);
-  const logits = Array.from({ length: bags.split.rows }, (_, row) => [...forward(head, bags.mean(row), keepAll).logits]);
+  const logits = Array.from({ length: bags.split.rows }, (_, row) => [
+    ...forward(head, bags.mean(row), keepAll).logits,
+  ]);
   return { shape: [logits.length, logits[0]!.length], data: Float32Array.from(logits.flat()) };
 }
 
@@ -131,27 +168,49 @@ class Head implements TrialModel {
     private readonly bags: Bags,
     state: Map<string, Tensor> | undefined,
   ) {
-    const vector = (name: string): Floats => (state?.get(name)?.data as Floats | undefined) ?? new Float32Array(bags.size);
-    this.vectors = { weights: vector('weights'), first_moment: vector('first_moment'), second_moment: vector('second_moment') };
+    const vector = (name: string): Floats =>
+      (state?.get(name)?.data as Floats | undefined) ?? new Float32Array(bags.size);
+    this.vectors = {
+      weights: vector('weights'),
+      first_moment: vector('first_moment'),
+      second_moment: vector('second_moment'),
+    };
     if (state) return;
     const head = views(this.vectors.weights, bags.shapes);
-    for (const [i, layer] of ['weight', 'bias'].entries()) head[`head.dense.${layer}`]!.data.set(bags.pooler[i]!);
+    for (const [i, layer] of ['weight', 'bias'].entries())
+      head[`head.dense.${layer}`]!.data.set(bags.pooler[i]!);
     const random = randomFor(trial.seed, 'init', 'head.out.weight');
     // N(0, 0.02) by Box and Muller's formula.
-    const draw = () => 0.02 * Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform());
+    const draw = () =>
+      0.02 *
+      Math.sqrt(-2 * Math.log(1 - random.uniform())) *
+      Math.cos(2 * Math.PI * random.uniform());
     head['head.out.weight']!.data.forEach((_, i, weight) => (weight[i] = draw()));
   }
 
   step(rows: Int32Array, step: number, rate: number): StepResult {
-    const { dropout, maxGradNorm, adamBeta1: b1, adamBeta2: b2, adamEpsilon, weightDecay } = this.trial.train!;
+    const {
+      dropout,
+      maxGradNorm,
+      adamBeta1: b1,
+      adamBeta2: b2,
+      adamEpsilon,
+      weightDecay,
+    } = this.trial.train!;
     const random = randomFor(this.trial.seed, 'dropout', step);
-    const drop = (n: number): Floats => new Float32Array(n).map(() => (random.uniform() < dropout ? 0 : 1 / (1 - dropout)));
+    const drop = (n: number): Floats =>
+      new Float32Array(n).map(() => (random.uniform() < dropout ? 0 : 1 / (1 - dropout)));
     const { weights: w, first_moment: m, second_moment: v } = this.vectors;
     const gradient = new Float32Array(w.length);
-    const loss = rows.reduce((sum, row) => sum + this.backward(row, views(gradient, this.bags.shapes), rows.length, drop), 0);
+    const loss = rows.reduce(
+      (sum, row) => sum + this.backward(row, views(gradient, this.bags.shapes), rows.length, drop),
+      0,
+    );
     const gradientNorm = Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0));
     const clip = maxGradNorm > 0 ? Math.min(1, maxGradNorm / gradientNorm) : 1;
-    const decayed = elements(this.bags.shapes['head.dense.weight']!) + elements(this.bags.shapes['head.out.weight']!);
+    const decayed =
+      elements(this.bags.shapes['head.dense.weight']!) +
+      elements(this.bags.shapes['head.out.weight']!);
     for (let i = 0; i < w.length; i++) {
       m[i] = b1 * m[i]! + (1 - b1) * clip * gradient[i]!;
       v[i] = b2 * v[i]! + (1 - b2) * (clip * gradient[i]!) ** 2;
@@ -167,10 +226,15 @@ class Head implements TrialModel {
     const { x, tanh, after, y, logits } = forward(head, this.bags.mean(row), drop);
     const label = this.bags.split.labels[0]![row]!;
     const largest = Math.max(...logits);
-    const logSum = largest + Math.log(logits.reduce((sum, value) => sum + Math.exp(value - largest), 0));
-    const dLogits = logits.map((value, i) => (Math.exp(value - logSum) - (i === label ? 1 : 0)) / n);
+    const logSum =
+      largest + Math.log(logits.reduce((sum, value) => sum + Math.exp(value - largest), 0));
+    const dLogits = logits.map(
+      (value, i) => (Math.exp(value - logSum) - (i === label ? 1 : 0)) / n,
+    );
     const out = head['head.out.weight']!.data;
-    const dY = y.map((_, j) => dLogits.reduce((sum, value, i) => sum + value * out[i * y.length + j]!, 0));
+    const dY = y.map((_, j) =>
+      dLogits.reduce((sum, value, i) => sum + value * out[i * y.length + j]!, 0),
+    );
     const dTanh = dY.map((value, j) => value * after[j]! * (1 - tanh[j]! ** 2));
     for (const [layer, delta, input] of [
       ['head.out', dLogits, y],
@@ -179,14 +243,17 @@ class Head implements TrialModel {
       const [weight, bias] = [gradient[`${layer}.weight`]!.data, gradient[`${layer}.bias`]!.data];
       for (let i = 0; i < delta.length; i++) {
         bias[i]! += delta[i]!;
-        for (let j = 0; j < input.length; j++) weight[i * input.length + j]! += delta[i]! * input[j]!;
+        for (let j = 0; j < input.length; j++)
+          weight[i * input.length + j]! += delta[i]! * input[j]!;
       }
     }
     return (logSum - logits[label]!) / n;
   }
 
   state(): Record<string, Tensor> {
-    return Object.fromEntries(Object.entries(this.vectors).map(([name, data]) => [name, { shape: [data.length], data }]));
+    return Object.fromEntries(
+      Object.entries(this.vectors).map(([name, data]) => [name, { shape: [data.length], data }]),
+    );
   }
 
   adapter(): Tensors {

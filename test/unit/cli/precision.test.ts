@@ -2,18 +2,26 @@
 import { sayPrecision } from '../../../orchestrator/cli/precision';
 import type { Precision } from '../../../orchestrator/sweep/types';
 
-function said(asked: Precision | null, precision: Precision, unlisted: Precision | null = null): string[] {
+function said(
+  asked: Precision | null,
+  precision: Precision,
+  unlisted: Precision | null = null,
+): string[] {
   const lines: string[] = [];
   sayPrecision(asked, { precision, unlisted }, (...line) => lines.push(line.join(' ')));
   return lines;
 }
 
 test('a default that is not float32 is said, with the way to another', () => {
-  expect(said(null, 'bf16')).toEqual(['✓ precision bf16 (the default on a GPU; --precision float32 for IEEE single)']);
+  expect(said(null, 'bf16')).toEqual([
+    '✓ precision bf16 (the default on a GPU; --precision float32 for IEEE single)',
+  ]);
 });
 
 test('a trainer that lacks the default of its device is not refused for it: what it takes instead is said', () => {
-  expect(said(null, 'float32', 'bf16')).toEqual(['✓ precision float32: this trainer has no bf16, the default on a GPU']);
+  expect(said(null, 'float32', 'bf16')).toEqual([
+    '✓ precision float32: this trainer has no bf16, the default on a GPU',
+  ]);
 });
 
 test('nothing is said where all is as it always was', () => {
@@ -23,6 +31,10 @@ test('nothing is said where all is as it always was', () => {
 
 test('what was asked for is said, and what would have been', () => {
   expect(said('bf16', 'bf16')).toEqual(['✓ precision bf16, as asked']);
-  expect(said('bf16', 'float32')).toEqual(['✓ precision bf16, as asked; the default here is float32']);
-  expect(said('float32', 'bf16')).toEqual(['✓ precision float32, as asked; the default here is bf16']);
+  expect(said('bf16', 'float32')).toEqual([
+    '✓ precision bf16, as asked; the default here is float32',
+  ]);
+  expect(said('float32', 'bf16')).toEqual([
+    '✓ precision float32, as asked; the default here is bf16',
+  ]);
 });

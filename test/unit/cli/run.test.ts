@@ -18,24 +18,45 @@ const adapterOf = (flags: string) => lineOf(flags).adapters[0]!;
 
 describe('the flags of sa-orch run', () => {
   test('without any are a dense houlsby adapter', () => {
-    expect(lineOf('')).toMatchObject({ pruner: ['none'], adapters: [{ attention: 'sequential', ffn: 'sequential' }] });
+    expect(lineOf('')).toMatchObject({
+      pruner: ['none'],
+      adapters: [{ attention: 'sequential', ffn: 'sequential' }],
+    });
   });
 
   test.each([
     ['--adapter lora', 'lora-8'],
     ['--adapter head_only', 'head_only'],
-    ['--attn_mode adapter --attn_option sequential --attn_bn 64 --ffn_mode adapter --ffn_option sequential --ffn_bn 64', 'houlsby-64'],
-    ['--attn_mode adapter --attn_option parallel --ffn_mode adapter --ffn_option parallel --attn_bn 16 --ffn_bn 32', 'parallel-16/32'],
+    [
+      '--attn_mode adapter --attn_option sequential --attn_bn 64 --ffn_mode adapter ' +
+        '--ffn_option sequential --ffn_bn 64',
+      'houlsby-64',
+    ],
+    [
+      '--attn_mode adapter --attn_option parallel --ffn_mode adapter --ffn_option parallel ' +
+        '--attn_bn 16 --ffn_bn 32',
+      'parallel-16/32',
+    ],
     ['--attn-mode none --ffn-mode adapter --ffn-option pfeiffer', 'pfeiffer-64'],
-    ['--attn_mode lora --attn_option sequential --attn_bn 4 --ffn_mode lora --ffn_option sequential', 'lora+lora-4/8'],
-    ['--attn_mode prefix --attn_bn 30 --ffn_mode adapter --ffn_option parallel --ffn_bn=512', 'mam-30/512'],
+    [
+      '--attn_mode lora --attn_option sequential --attn_bn 4 --ffn_mode lora --ffn_option ' +
+        'sequential',
+      'lora+lora-4/8',
+    ],
+    [
+      '--attn_mode prefix --attn_bn 30 --ffn_mode adapter --ffn_option parallel --ffn_bn=512',
+      'mam-30/512',
+    ],
     ['--attn_mode none --ffn_mode none', 'head_only'],
     ['--attn_mode lora', 'lora+sequential-8/64'],
     ['--ffn_option parallel', 'sequential+parallel-64'],
     ['--adapter mam --ffn-mode lora', 'prefix+lora-30/8'],
     ['--adapter full', 'full'],
     ['--attn_mode prompt_tuning --attn_option concat --attn_bn 12 --ffn_mode none', 'prompt-12'],
-    ['--attn_mode prefix_nomlp --attn_option cross_attn --ffn_mode none --ffn_option none', 'prefix-30'],
+    [
+      '--attn_mode prefix_nomlp --attn_option cross_attn --ffn_mode none --ffn_option none',
+      'prefix-30',
+    ],
     ['--attn_mode bitfit --ffn_mode none', 'bitfit'],
   ])('%s: %s', (flags, label) => {
     expect(adapterLabel(adapterOf(flags))).toBe(label);
@@ -43,7 +64,9 @@ describe('the flags of sa-orch run', () => {
 
   test('say how it is pruned, and what a module needs', () => {
     expect(adapterOf('--adapter lora --lora_alpha 32')).toMatchObject({ lora_alpha: 32 });
-    expect(lineOf('--pruner snip --sparsity 0.8 --scope local --scoring_rows 64 --rounds 5')).toMatchObject({
+    expect(
+      lineOf('--pruner snip --sparsity 0.8 --scope local --scoring_rows 64 --rounds 5'),
+    ).toMatchObject({
       ...{ pruner: ['snip'], sparsity: [0.8], scope: ['local'], scoring_rows: [64], rounds: [5] },
     });
   });
@@ -53,24 +76,48 @@ describe('the flags of sa-orch run', () => {
       '--task_name rte --model_name_or_path bert-base-uncased --num_train_epochs 10 --per_device_train_batch_size 48 --learning_rate 1e-4 ' +
         '--weight_decay 0.2 --warmup_ratio 0.1 --max_seq_length 64',
     );
-    expect(names).toMatchObject({ backbone: 'bert-base-uncased', max_length: 64, tasks: [{ name: 'rte' }] });
-    expect(configFrom('--task squad --doc_stride 64')).toMatchObject({ max_length: null, doc_stride: 64 });
-    expect(names.tasks[0]!.train).toMatchObject({ epochs: 10, batch_size: 48, learning_rate: 1e-4, weight_decay: 0.2, warmup: 0.1 });
-    expect(lineOf('--pruner synflow --sparsity 0.5 --mask_scope local --prune_epochs 7 --compression_schedule linear')).toMatchObject({
+    expect(names).toMatchObject({
+      backbone: 'bert-base-uncased',
+      max_length: 64,
+      tasks: [{ name: 'rte' }],
+    });
+    expect(configFrom('--task squad --doc_stride 64')).toMatchObject({
+      max_length: null,
+      doc_stride: 64,
+    });
+    expect(names.tasks[0]!.train).toMatchObject({
+      epochs: 10,
+      batch_size: 48,
+      learning_rate: 1e-4,
+      weight_decay: 0.2,
+      warmup: 0.1,
+    });
+    expect(
+      lineOf(
+        '--pruner synflow --sparsity 0.5 --mask_scope local --prune_epochs 7 ' +
+          '--compression_schedule linear',
+      ),
+    ).toMatchObject({
       ...{ scope: ['local'], rounds: [7], schedule: ['linear'] },
     });
     expect(lineOf('--pruner mag --sparsity 0.5 --reinitialize --shuffle True')).toMatchObject({
       reinitialize: [true],
       control: ['shuffled'],
     });
-    expect(lineOf('--pruner mag --sparsity 0.5 --invert --shuffle false')).toMatchObject({ reinitialize: [false], control: ['inverted'] });
-    expect(lineOf('--pruner snip --sparsity 0.5 --prune_dataset_ratio 8').scoring_rows).toEqual([16]);
+    expect(lineOf('--pruner mag --sparsity 0.5 --invert --shuffle false')).toMatchObject({
+      reinitialize: [false],
+      control: ['inverted'],
+    });
+    expect(lineOf('--pruner snip --sparsity 0.5 --prune_dataset_ratio 8').scoring_rows).toEqual([
+      16,
+    ]);
     const squad = configFrom('--task squad --pruner snip --sparsity 0.5 --prune_dataset_ratio 8');
     expect(squad.compare[0]!.scoring_rows).toEqual([16]);
   });
 
   test("say an adapter's norm, start and scale as the published scripts do", () => {
-    const flags = '--ffn_adapter_layernorm_option out --ffn_adapter_init_option lora --ffn_adapter_scalar 4';
+    const flags =
+      '--ffn_adapter_layernorm_option out --ffn_adapter_init_option lora --ffn_adapter_scalar 4';
     expect(adapterOf(flags)).toMatchObject({ norm: 'after', init: 'zero_up', scale: 4 });
     expect(adapterOf('--attn_mode prefix --mid_dim 5').prefix_hidden).toBe(5);
     expect(adapterOf('--attn_mode prefix_nomlp --mid_dim 800').prefix_hidden).toBe(0);
@@ -82,9 +129,12 @@ describe('the flags of sa-orch run', () => {
       sparsity: [1 - 0.6],
       scoring_rows: null,
     });
-    expect(() => lineOf('--compat official --pruner snip')).toThrow('needs --sparsity, the fraction of weights to keep, in (0, 1]');
+    expect(() => lineOf('--compat official --pruner snip')).toThrow(
+      'needs --sparsity, the fraction of weights to keep, in (0, 1]',
+    );
     expect(() => lineOf('--compat official --pruner snip --sparsity 0')).toThrow(
-      '--sparsity: 0 is not allowed; must be under compat official a number in (0, 1], the fraction of weights kept',
+      '--sparsity: 0 is not allowed; must be under compat official a number in (0, 1], the ' +
+        'fraction of weights kept',
     );
   });
 
@@ -92,7 +142,9 @@ describe('the flags of sa-orch run', () => {
     expect(lineOf('--pruner mag --n-m 2:4').n_m).toEqual([{ group_kept: 2, group_size: 4 }]);
     expect(lineOf('--pruner mag --sparsity 0.5 --structure units').structure).toEqual(['units']);
     expect(() => lineOf('--n-m 2:4')).toThrow('--n-m needs a --pruner');
-    expect(() => lineOf('--pruner mag --n-m 4:2')).toThrow('--n-m: "4:2" is not allowed; must be N:M in quotes');
+    expect(() => lineOf('--pruner mag --n-m 4:2')).toThrow(
+      '--n-m: "4:2" is not allowed; must be N:M in quotes',
+    );
   });
 
   test("prune during training by --begin and --prune-iterations, but for the published scripts' defaults", () => {
@@ -101,22 +153,44 @@ describe('the flags of sa-orch run', () => {
       rounds: [3],
       progressive: { begin_epoch: 2, every_epochs: 1 },
     });
-    expect(lineOf(`${pruned} --prune_iterations 3`)).toMatchObject({ rounds: [3], progressive: { begin_epoch: 0, every_epochs: 1 } });
-    expect(lineOf(`${pruned} --begin 1`)).toMatchObject({ rounds: [1], progressive: { begin_epoch: 1, every_epochs: 1 } });
-    expect(lineOf(`${pruned} --begin 0 --prune_iterations 1`)).toMatchObject({ rounds: null, progressive: null });
-    expect(() => lineOf(`${pruned} --begin 1 --prune_epochs 5`)).toThrow('--rounds: 5 is not allowed with pruning during training');
-    expect(() => lineOf(`${pruned} --prune_iterations 0`)).toThrow('--prune-iterations: 0 is not allowed; must be a whole number from 1');
-    expect(() => lineOf(`${pruned} --begin 1 --invert`)).toThrow('--invert: "inverted" is not allowed; must be left out where progressive');
+    expect(lineOf(`${pruned} --prune_iterations 3`)).toMatchObject({
+      rounds: [3],
+      progressive: { begin_epoch: 0, every_epochs: 1 },
+    });
+    expect(lineOf(`${pruned} --begin 1`)).toMatchObject({
+      rounds: [1],
+      progressive: { begin_epoch: 1, every_epochs: 1 },
+    });
+    expect(lineOf(`${pruned} --begin 0 --prune_iterations 1`)).toMatchObject({
+      rounds: null,
+      progressive: null,
+    });
+    expect(() => lineOf(`${pruned} --begin 1 --prune_epochs 5`)).toThrow(
+      '--rounds: 5 is not allowed with pruning during training',
+    );
+    expect(() => lineOf(`${pruned} --prune_iterations 0`)).toThrow(
+      '--prune-iterations: 0 is not allowed; must be a whole number from 1',
+    );
+    expect(() => lineOf(`${pruned} --begin 1 --invert`)).toThrow(
+      '--invert: "inverted" is not allowed; must be left out where progressive',
+    );
   });
 
   test('say how summaries are learned and generated, by the names of the published scripts too', () => {
     const flags =
-      '--max_source_length 400 --max_target_length 50 --label_smoothing_factor 0.2 --num_beams 4 --min_length 3 --max_length 40';
+      '--max_source_length 400 --max_target_length 50 --label_smoothing_factor 0.2 ' +
+      '--num_beams 4 --min_length 3 --max_length 40';
     const config = configFrom(`--task xsum ${flags} --no_repeat_ngram_size 2 --length_penalty 1.5`);
     expect(config).toMatchObject({
       max_length: 400,
       max_target_length: 50,
-      generation: { beams: 4, min_length: 3, max_length: 40, no_repeat_ngram: 2, length_penalty: 1.5 },
+      generation: {
+        beams: 4,
+        min_length: 3,
+        max_length: 40,
+        no_repeat_ngram: 2,
+        length_penalty: 1.5,
+      },
       tasks: [{ train: { label_smoothing: 0.2 } }],
     });
     expect(configFrom('--task xsum').generation).toEqual({
@@ -131,14 +205,26 @@ describe('the flags of sa-orch run', () => {
   });
 
   test.each([
-    ['--task mrpc --label_smoothing 0.1', '--label-smoothing: is of summarization alone, and no task here is one; must be left out'],
+    [
+      '--task mrpc --label_smoothing 0.1',
+      '--label-smoothing: is of summarization alone, and no task here is one; must be left out',
+    ],
     ['--task mrpc --num_beams 2', '--num-beams: is of summarization alone'],
     ['--task mrpc --length_penalty 2', '--length-penalty: is of summarization alone'],
     ['--task mrpc --max_target_length 9', '--max-target-length: is of summarization alone'],
     ['--task xsum --num_beams 0', '--num-beams: 0 is not allowed; must be a whole number from 1'],
-    ['--task xsum --min_length 70', '--min-length: min_length 70 is more than max_length 60; must be at most that'],
-    ['--task xsum --val_max_target_length 60', '--val-max-target-length: summaries are scored against whole references'],
-    ['--task xsum --predict_with_generate', '--predict-with-generate: summaries are always generated: leave it out'],
+    [
+      '--task xsum --min_length 70',
+      '--min-length: min_length 70 is more than max_length 60; must be at most that',
+    ],
+    [
+      '--task xsum --val_max_target_length 60',
+      '--val-max-target-length: summaries are scored against whole references',
+    ],
+    [
+      '--task xsum --predict_with_generate',
+      '--predict-with-generate: summaries are always generated: leave it out',
+    ],
   ])('of summarization that are wrong are refused by name: %s', (flags, message) => {
     expect(() => configFrom(flags)).toThrow(message);
   });
@@ -146,20 +232,29 @@ describe('the flags of sa-orch run', () => {
   test('name the arithmetic of the backbone, or leave it to the trainer', () => {
     expect(configFrom('--task mrpc').precision).toBeNull();
     expect(configFrom('--task mrpc --precision tf32').precision).toBe('tf32');
-    expect(() => configFrom('--task mrpc --precision half')).toThrow(/'half' is invalid. Allowed choices are float32, tf32, bf16/);
+    expect(() => configFrom('--task mrpc --precision half')).toThrow(
+      /'half' is invalid. Allowed choices are float32, tf32, bf16/,
+    );
     expect(() => configFrom('--task mrpc --bf16 true')).toThrow('--bf16: --precision bf16');
   });
 
   test('that do not go together are refused', () => {
-    expect(() => lineOf('--adapter bitfit --pruner snip --sparsity 0.4')).toThrow(/^--pruner: "snip" .* it has no matrix to prune/);
-    expect(() => lineOf('--pruner mag --sparsity 0.4 --rounds 5')).toThrow('--rounds: 5 is not allowed');
+    expect(() => lineOf('--adapter bitfit --pruner snip --sparsity 0.4')).toThrow(
+      /^--pruner: "snip" .* it has no matrix to prune/,
+    );
+    expect(() => lineOf('--pruner mag --sparsity 0.4 --rounds 5')).toThrow(
+      '--rounds: 5 is not allowed',
+    );
   });
 
   test('of the published scripts that have no meaning here are answered one by one with what to do instead', () => {
-    const shipped = '--do_train --do_eval --output_dir here --unfreeze_params ef_ --fp16 --device_ids 0 1 2 --attn_mode adapter';
+    const shipped =
+      '--do_train --do_eval --output_dir here --unfreeze_params ef_ --fp16 --device_ids 0 1 2 ' +
+      '--attn_mode adapter';
     expect(() => configFrom(`--task_name mrpc ${shipped}`)).toThrow(
       [
-        '--unfreeze-params: what is trained follows from the adapter (all of the backbone: --adapter full): leave it out',
+        '--unfreeze-params: what is trained follows from the adapter (all of the backbone: ' +
+          '--adapter full): leave it out',
         '--fp16: --precision bf16 is the half precision that is built',
         "--output-dir: --root <dir> is where all results go; a trial's are in trials/<id>/ there",
         '--do-train: a run always trains and evaluates: leave it out',
@@ -170,26 +265,56 @@ describe('the flags of sa-orch run', () => {
   });
 
   test.each([
-    ['--pruner mag --sparsity 0.5 --rounds 1 --prune_epochs 1', '--prune-epochs: is --rounds by another name; must be given once'],
-    ['--pruner mag --sparsity 0.5 --shuffle --invert', '--shuffle: is not allowed beside --invert; must be one of them'],
+    [
+      '--pruner mag --sparsity 0.5 --rounds 1 --prune_epochs 1',
+      '--prune-epochs: is --rounds by another name; must be given once',
+    ],
+    [
+      '--pruner mag --sparsity 0.5 --shuffle --invert',
+      '--shuffle: is not allowed beside --invert; must be one of them',
+    ],
     [
       '--pruner snip --sparsity 0.5 --scoring_rows 4 --prune_dataset_ratio 2',
       '--prune-dataset-ratio: is not allowed beside --scoring-rows',
     ],
-    ['--pruner mag --sparsity 0.5 --prune_dataset_ratio 2', '--prune-dataset-ratio: 4 is not allowed; must be left out where no pruner is'],
-    ['--attn_mode adapter --attn_option cross_attn_relu', '--attn-option: "cross_attn_relu" is not built; must be sequential or parallel'],
-    ['--attn_option concat', '--attn-option: "concat" is prefix tuning\'s (--attn-mode prefix); must be sequential or parallel'],
-    ['--ffn_mode adapter --ffn_option none', '--ffn-option: "none" is not allowed; must be sequential, parallel or pfeiffer'],
-    ['--attn_mode bitfit --ffn_mode adapter', '--ffn-mode: "sequential" is not allowed; must be left out where the kind is bitfit'],
-    ['--attn_mode bitfit --adapter lora', '--attn-mode: "bitfit" is not allowed with --adapter lora'],
-    ['--ffn_adapter_scalar learnable_scalar', 'a scale that is learned is not built; must be a number above 0'],
+    [
+      '--pruner mag --sparsity 0.5 --prune_dataset_ratio 2',
+      '--prune-dataset-ratio: 4 is not allowed; must be left out where no pruner is',
+    ],
+    [
+      '--attn_mode adapter --attn_option cross_attn_relu',
+      '--attn-option: "cross_attn_relu" is not built; must be sequential or parallel',
+    ],
+    [
+      '--attn_option concat',
+      '--attn-option: "concat" is prefix tuning\'s (--attn-mode prefix); must be sequential ' +
+        'or parallel',
+    ],
+    [
+      '--ffn_mode adapter --ffn_option none',
+      '--ffn-option: "none" is not allowed; must be sequential, parallel or pfeiffer',
+    ],
+    [
+      '--attn_mode bitfit --ffn_mode adapter',
+      '--ffn-mode: "sequential" is not allowed; must be left out where the kind is bitfit',
+    ],
+    [
+      '--attn_mode bitfit --adapter lora',
+      '--attn-mode: "bitfit" is not allowed with --adapter lora',
+    ],
+    [
+      '--ffn_adapter_scalar learnable_scalar',
+      'a scale that is learned is not built; must be a number above 0',
+    ],
     ['--shuffle maybe', 'must be true or false, or left out for true'],
   ])('that cannot be are refused by name: %s', (flags, message) => {
     expect(() => lineOf(flags)).toThrow(message);
   });
 
   test('name a task', () => {
-    expect(() => configFrom('--pruner none')).toThrow('--task: is missing; must be one of cola, sst2,');
+    expect(() => configFrom('--pruner none')).toThrow(
+      '--task: is missing; must be one of cola, sst2,',
+    );
   });
 
   test.each([

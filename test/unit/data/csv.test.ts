@@ -49,13 +49,16 @@ describe('parseCsv', () => {
     expect(parseCsv('a,b\n"1\n2","x\ny,z\n')[1]).toEqual({
       number: 2,
       cells: ['1\n2', 'x\ny,z\n'],
-      problem: 'the quote that opens on line 3 is never closed; a quote inside a quoted cell must be written twice',
+      problem:
+        'the quote that opens on line 3 is never closed; a quote inside a quoted cell must be ' +
+        'written twice',
     });
   });
 
   test('goes on after a quote that is closed too early', () => {
     expect(parseCsv('"a "b" c",d\ne,f\n').map(({ problem }) => problem)).toEqual([
-      'the quote that opens on line 1 is closed before the end of its cell; a quote inside a quoted cell must be written twice',
+      'the quote that opens on line 1 is closed before the end of its cell; a quote inside a ' +
+        'quoted cell must be written twice',
       null,
     ]);
   });

@@ -26,13 +26,15 @@ describe('GLUE files are read as they were published', () => {
   });
 
   test('MRPC begins with a byte-order mark, which is no part of the first column', () => {
-    expect(read('mrpc', '\uFEFFQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tA b.\tC d.\n')).toEqual([
-      { text: 'A b.', pair: 'C d.', label: 1 },
-    ]);
+    expect(
+      read('mrpc', '\uFEFFQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tA b.\tC d.\n'),
+    ).toEqual([{ text: 'A b.', pair: 'C d.', label: 1 }]);
   });
 
   test('CoLA has no header: its first line is a row', () => {
-    expect(read('cola', 'gj04\t1\t\tFine.\ngj04\t0\t*\tNot fine.\n').map((row) => row.label)).toEqual([1, 0]);
+    expect(
+      read('cola', 'gj04\t1\t\tFine.\ngj04\t0\t*\tNot fine.\n').map((row) => row.label),
+    ).toEqual([1, 0]);
   });
 
   test.each([
@@ -43,21 +45,31 @@ describe('GLUE files are read as they were published', () => {
   });
 
   test('STS-B labels are numbers', () => {
-    const header = 'index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n';
-    expect(read('stsb', `${header}0\tg\tf\ty\t1\tn\tn\tA.\tB.\t3.800\n`)).toEqual([{ text: 'A.', pair: 'B.', label: 3.8 }]);
+    const header =
+      'index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n';
+    expect(read('stsb', `${header}0\tg\tf\ty\t1\tn\tn\tA.\tB.\t3.800\n`)).toEqual([
+      { text: 'A.', pair: 'B.', label: 3.8 },
+    ]);
   });
 
   test('labels are class names or indices', () => {
-    const rows = read('rte', 'index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n1\ta\tb\tnot_entailment\n2\ta\tb\t1\n');
+    const rows = read(
+      'rte',
+      'index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n1\ta\tb\tnot_entailment\n2\ta\tb\t1\n',
+    );
     expect(rows.map((row) => row.label)).toEqual([0, 1, 1]);
   });
 
   test('a test file without a label column has rows without labels', () => {
-    expect(read('rte', 'index\tsentence1\tsentence2\n0\ta\tb\n')).toEqual([{ text: 'a', pair: 'b', label: null }]);
+    expect(read('rte', 'index\tsentence1\tsentence2\n0\ta\tb\n')).toEqual([
+      { text: 'a', pair: 'b', label: null },
+    ]);
   });
 
   test('lines end in \\n or \\r\\n, and in nothing else that looks like an end', () => {
-    expect(read('sst2', 'sentence\tlabel\r\na\u0085b\u2028c\t1\r\n')).toEqual([{ text: 'a\u0085b\u2028c', pair: null, label: 1 }]);
+    expect(read('sst2', 'sentence\tlabel\r\na\u0085b\u2028c\t1\r\n')).toEqual([
+      { text: 'a\u0085b\u2028c', pair: null, label: 1 },
+    ]);
   });
 
   test('the last line need not end', () => {
@@ -107,10 +119,14 @@ describe('a broken GLUE file is refused with file and line', () => {
 
   test('every broken line is listed, up to twenty', () => {
     const lines = Array.from({ length: 30 }, () => 'x').join('\n');
-    expect(() => read('sst2', `sentence\tlabel\n${lines}\n`)).toThrow(/:2: .*:21: .*and 10 more lines/s);
+    expect(() => read('sst2', `sentence\tlabel\n${lines}\n`)).toThrow(
+      /:2: .*:21: .*and 10 more lines/s,
+    );
   });
 
   test('a file that is not there', () => {
-    expect(() => readGlueTsv('/no/such/dev.tsv', glueTask('rte'))).toThrow('/no/such/dev.tsv: there is no such file');
+    expect(() => readGlueTsv('/no/such/dev.tsv', glueTask('rte'))).toThrow(
+      '/no/such/dev.tsv: there is no such file',
+    );
   });
 });

@@ -34,9 +34,13 @@ describe("the hub's parquet files", () => {
 
   test('of questions are checked as the JSON is', async () => {
     writeFileSync(file, SQUAD_PARQUET);
-    await expect(readSquadParquet(file, 'squad')).rejects.toThrow(`${file}, row 2: has no answer; at least one is expected`);
+    await expect(readSquadParquet(file, 'squad')).rejects.toThrow(
+      `${file}, row 2: has no answer; at least one is expected`,
+    );
     writeFileSync(file, PARQUET);
-    await expect(readSquadParquet(file, 'squad')).rejects.toThrow('row 1: does not have the columns id, context, question, answers');
+    await expect(readSquadParquet(file, 'squad')).rejects.toThrow(
+      'row 1: does not have the columns id, context, question, answers',
+    );
   });
 
   test('of another task are refused with the columns that they have', async () => {
@@ -48,18 +52,22 @@ describe("the hub's parquet files", () => {
 
   test('that are broken are named', async () => {
     writeFileSync(file, 'no parquet at all');
-    await expect(readGlueParquet(file, glueTask('mrpc'))).rejects.toThrow(`${file}: is not a readable parquet file`);
+    await expect(readGlueParquet(file, glueTask('mrpc'))).rejects.toThrow(
+      `${file}: is not a readable parquet file`,
+    );
   });
 
   test('in shards are taken from a commit that has them all', async () => {
     process.env.HF_HUB_CACHE = join(folder, 'cache');
-    const at = (commit: string) => join(folder, 'cache', 'datasets--abisee--cnn_dailymail', 'snapshots', commit, '3.0.0');
+    const at = (commit: string) =>
+      join(folder, 'cache', 'datasets--abisee--cnn_dailymail', 'snapshots', commit, '3.0.0');
     for (const [commit, shards] of [
       ['a', 1],
       ['b', 3],
     ] as const) {
       mkdirSync(at(commit), { recursive: true });
-      for (let i = 0; i < shards; i++) writeFileSync(join(at(commit), `train-0000${i}-of-00003.parquet`), '');
+      for (let i = 0; i < shards; i++)
+        writeFileSync(join(at(commit), `train-0000${i}-of-00003.parquet`), '');
       writeFileSync(join(at(commit), 'validation-00000-of-00001.parquet'), '');
     }
     try {
@@ -74,7 +82,10 @@ describe("the hub's parquet files", () => {
 
   test('are not asked for where HF_HUB_OFFLINE says so', async () => {
     const env = { HF_HUB_OFFLINE: '1' };
-    const task = { ...publishedTask('rte'), hub: { repo: 'nobody/no-such', files: { train: 'train.parquet' } } };
+    const task = {
+      ...publishedTask('rte'),
+      hub: { repo: 'nobody/no-such', files: { train: 'train.parquet' } },
+    };
     await expect(fetchParquet(task, env)).rejects.toThrow('HF_HUB_OFFLINE is set');
   });
 });

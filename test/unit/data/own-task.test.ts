@@ -9,7 +9,21 @@ import { planSweep } from '../../../orchestrator/sweep/plan';
 import { backbone } from '../support/plans';
 
 /** A backbone's files as far as data needs them: a BERT vocabulary of a few words. */
-const WORDS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'the', 'cat', 'sat', 'dog', 'ran', '##s', '.', 'a'];
+const WORDS = [
+  '[PAD]',
+  '[UNK]',
+  '[CLS]',
+  '[SEP]',
+  '[MASK]',
+  'the',
+  'cat',
+  'sat',
+  'dog',
+  'ran',
+  '##s',
+  '.',
+  'a',
+];
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-own-task-'));
 const planned = { ...backbone(), path: folder };
 const offline = { HF_HUB_OFFLINE: '1', HF_HOME: join(folder, 'no-cache') };
@@ -19,7 +33,11 @@ beforeEach(() => {
   mkdirSync(folder, { recursive: true });
   write('vocab.txt', `${WORDS.join('\n')}\n`);
   write('config.json', JSON.stringify({ model_type: 'bert', max_position_embeddings: 64 }));
-  write('train.csv', 'subject,body,queue,copy\nthe cat,sat,pets,pets\n"a, dog",ran,pets,pets\nthe,a,rest,rest\ncats,ran,more,more\n');
+  write(
+    'train.csv',
+    'subject,body,queue,copy\nthe cat,sat,pets,pets\n"a, ' +
+      'dog",ran,pets,pets\nthe,a,rest,rest\ncats,ran,more,more\n',
+  );
   write('dev.jsonl', '{"subject":"a cat","body":"ran","queue":"rest","copy":"rest"}\n');
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
@@ -35,7 +53,10 @@ const TASK = {
 
 function configOf(task: Record<string, unknown> = {}, settings: Record<string, unknown> = {}) {
   // YAML is a superset of JSON.
-  write('mine.yaml', JSON.stringify({ tasks: [{ ...TASK, ...task }], max_length: 32, ...settings }, null, 1));
+  write(
+    'mine.yaml',
+    JSON.stringify({ tasks: [{ ...TASK, ...task }], max_length: 32, ...settings }, null, 1),
+  );
   return loadSweepConfig(join(folder, 'mine.yaml'));
 }
 
@@ -43,7 +64,8 @@ async function resolve(task?: Record<string, unknown>, settings?: Record<string,
   return (await resolveDatasets(configOf(task, settings), { env: offline, backbone: planned }))[0]!;
 }
 
-const digestOf = async (...request: Parameters<typeof resolve>) => (await resolve(...request)).digest;
+const digestOf = async (...request: Parameters<typeof resolve>) =>
+  (await resolve(...request)).digest;
 
 describe("a task of the user's own", () => {
   test('becomes a planned data set like those of GLUE', async () => {
@@ -64,7 +86,10 @@ describe("a task of the user's own", () => {
   });
 
   test('needs neither a data directory nor the hub, and stands beside tasks of GLUE in the order written', async () => {
-    const datasets = await resolveDatasets(configOf({}, { tasks: ['rte', TASK, 'mrpc'] }), { env: offline, backbone: planned });
+    const datasets = await resolveDatasets(configOf({}, { tasks: ['rte', TASK, 'mrpc'] }), {
+      env: offline,
+      backbone: planned,
+    });
     expect(datasets.map(({ task, source }) => [task, source])).toEqual([
       ['rte', 'demo'],
       ['tickets', 'files'],
@@ -75,8 +100,16 @@ describe("a task of the user's own", () => {
   test('is planned in trials and cohorts under its name', async () => {
     const config = configOf({ settings: { epochs: 3, batch_size: 3 } }, { seeds: [1] });
     const datasets = await resolveDatasets(config, { env: offline, backbone: planned });
-    const plan = planSweep(config, { backbone: planned, datasets, maxCohort: 10, defaultPrecision: 'float32', profileReason: null });
-    expect(plan.trials).toMatchObject([{ task: 'tickets', dataset: datasets[0]!.digest, train: { total_steps: 6 } }]);
+    const plan = planSweep(config, {
+      backbone: planned,
+      datasets,
+      maxCohort: 10,
+      defaultPrecision: 'float32',
+      profileReason: null,
+    });
+    expect(plan.trials).toMatchObject([
+      { task: 'tickets', dataset: datasets[0]!.digest, train: { total_steps: 6 } },
+    ]);
     expect(plan.cohorts[0]!.id).toBe('c01-tickets');
   });
 
@@ -91,7 +124,11 @@ describe("a task of the user's own", () => {
     ['a column of texts', () => {}, { text: ['subject'] }],
     ['the order of two', () => {}, { text: ['body', 'subject'] }],
     ['the column of labels, whatever is in it', () => {}, { label: 'copy' }],
-    ['the content of a file', () => write('dev.jsonl', '{"subject":"a","body":"b","queue":"rest"}'), {}],
+    [
+      'the content of a file',
+      () => write('dev.jsonl', '{"subject":"a","body":"b","queue":"rest"}'),
+      {},
+    ],
     ['the metrics', () => {}, { metrics: ['macro_f1'] }],
     ['its name', () => {}, { name: 'others' }],
     ['the choice of rows', () => {}, {}, { rows: 3 }],
@@ -109,23 +146,38 @@ describe("a task of the user's own", () => {
       { name: 'validation', rows: 1 },
     ]);
     const tensors = readSafetensors(join(prepared.path, 'validation.safetensors'));
-    expect([...tensors.get('input_ids')!.data].map((id) => WORDS[Number(id)])).toEqual(['[CLS]', 'a', 'cat', '[SEP]', 'ran', '[SEP]']);
+    expect([...tensors.get('input_ids')!.data].map((id) => WORDS[Number(id)])).toEqual([
+      '[CLS]',
+      'a',
+      'cat',
+      '[SEP]',
+      'ran',
+      '[SEP]',
+    ]);
     expect([...tensors.get('labels')!.data]).toEqual([2]);
   });
 
   test('is refused where a file changed since it was planned', async () => {
     const dataset = await resolve();
     write('dev.jsonl', '{"subject":"a cat","body":"ran","queue":"new"}\n');
-    await expect(prepareDataset(dataset, folder, join(folder, 'root'))).rejects.toThrow('dev.jsonl: has changed since');
+    await expect(prepareDataset(dataset, folder, join(folder, 'root'))).rejects.toThrow(
+      'dev.jsonl: has changed since',
+    );
   });
 
   test('has floats as labels in a regression', async () => {
     write('train.csv', 'text,n\nthe cat,1.5\na dog,-2\n');
     write('dev.jsonl', '{"text":"a cat","n":0.25}\n');
     const dataset = await resolve({ kind: 'regression', text: 'text', label: 'n' });
-    expect(dataset).toMatchObject({ num_labels: 1, label_names: [], metrics: ['pearson', 'spearman'] });
+    expect(dataset).toMatchObject({
+      num_labels: 1,
+      label_names: [],
+      metrics: ['pearson', 'spearman'],
+    });
     const prepared = await prepareDataset(dataset, folder, join(folder, 'root'));
-    expect(readSafetensors(join(prepared.path, 'train.safetensors')).get('labels')!.data).toEqual(Float32Array.of(1.5, -2));
+    expect(readSafetensors(join(prepared.path, 'train.safetensors')).get('labels')!.data).toEqual(
+      Float32Array.of(1.5, -2),
+    );
   });
 });
 
@@ -153,7 +205,8 @@ describe("a task of the user's own is refused", () => {
       'with a label in validation that training lacks',
       () => write('dev.jsonl', '{"subject":"a","body":"b","queue":"pet"}\n'),
       {},
-      'dev.jsonl:1: "queue" is "pet", which no training row has; must be one of "more", "pets", "rest"; did you mean "pets"?',
+      'dev.jsonl:1: "queue" is "pet", which no training row has; must be one of "more", ' +
+        '"pets", "rest"; did you mean "pets"?',
     ],
     [
       'with one class',
@@ -161,7 +214,12 @@ describe("a task of the user's own is refused", () => {
       {},
       'train.csv: has one class only: "queue" is "rest" in every row; at least two are expected',
     ],
-    ['with F1 of three classes', () => {}, { metrics: ['f1'] }, 'mine.yaml:3: tickets: metrics: f1 is of two classes, and'],
+    [
+      'with F1 of three classes',
+      () => {},
+      { metrics: ['f1'] },
+      'mine.yaml:3: tickets: metrics: f1 is of two classes, and',
+    ],
   ])('%s', async (_what, change, task, message) => {
     change();
     await expect(resolve(task)).rejects.toThrow(message);

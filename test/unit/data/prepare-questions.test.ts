@@ -21,8 +21,17 @@ beforeEach(() => {
 });
 
 async function resolve(settings: Record<string, unknown> = {}) {
-  const config = sweepConfigFrom('t', { tasks: 'squad_v2', max_length: 14, doc_stride: 4, ...settings });
-  const [dataset] = await resolveDatasets(config, { dataDir: folder, env: {}, backbone: { ...backbone(), path: model } });
+  const config = sweepConfigFrom('t', {
+    tasks: 'squad_v2',
+    max_length: 14,
+    doc_stride: 4,
+    ...settings,
+  });
+  const [dataset] = await resolveDatasets(config, {
+    dataDir: folder,
+    env: {},
+    backbone: { ...backbone(), path: model },
+  });
   return dataset!;
 }
 
@@ -51,8 +60,11 @@ test('a prepared data set of questions has a row a window: its tokens, and where
   ]);
   expect(numbers('start_positions')).toEqual([5, 0, 0, 0, 0, 0]);
   expect(numbers('end_positions')).toEqual([6, 0, 0, 0, 0, 0]);
-  expect(numbers('token_type_ids').slice(0, 14)).toEqual([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
-  for (const name of ['start_positions', 'example_index']) expect(tensors.get(name)!.data).toBeInstanceOf(Int32Array);
+  expect(numbers('token_type_ids').slice(0, 14)).toEqual([
+    0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+  ]);
+  for (const name of ['start_positions', 'example_index'])
+    expect(tensors.get(name)!.data).toBeInstanceOf(Int32Array);
   expect(questions).toEqual({ doc_stride: 4, no_answer: true });
   expect(splits).toEqual([
     { name: 'train', rows: 2, features: 6, tokens: 84, longest: 14, truncated: 0 },
@@ -68,32 +80,54 @@ test('the way back to text is stored beside it', async () => {
     { id: 'q0', context: CONTEXT, answers: [{ text: 'The cat', start: 0 }] },
     { id: 'q1', context: CONTEXT, answers: [] },
   ]);
-  expect(features.map(({ example, contextBegin, from, to }) => [example, contextBegin, from, to]).slice(0, 3)).toEqual([
+  expect(
+    features
+      .map(({ example, contextBegin, from, to }) => [example, contextBegin, from, to])
+      .slice(0, 3),
+  ).toEqual([
     [0, 5, 0, 14],
     [0, 5, 14, 28],
     [1, 7, 28, 42],
   ]);
   const { begins, ends } = features[1]!;
-  expect(begins.map((begin, i) => CONTEXT.slice(begin, ends[i]))).toEqual(['Monday', '.', 'A', 'dog', 'ran', 'on', 'Friday', '.']);
+  expect(begins.map((begin, i) => CONTEXT.slice(begin, ends[i]))).toEqual([
+    'Monday',
+    '.',
+    'A',
+    'dog',
+    'ran',
+    'on',
+    'Friday',
+    '.',
+  ]);
 });
 
 test('the chosen questions alone are written', async () => {
   const { path, splits } = await prepareDataset(await resolve({ rows: 1 }), model, root());
   expect(splits[0]).toMatchObject({ rows: 1 });
-  expect(readFileSync(join(path, 'train.examples.jsonl'), 'utf8').trim().split('\n')).toHaveLength(1);
+  expect(readFileSync(join(path, 'train.examples.jsonl'), 'utf8').trim().split('\n')).toHaveLength(
+    1,
+  );
 });
 
 test.each([
   ['in its questions', squadJson([WHEN, WHO])],
   ['to something else', '{}'],
-])('a file of questions that changed %s since it was planned is refused', async (_what, content) => {
-  const dataset = await resolve();
-  write('dev-v2.0.json', content);
-  await expect(prepareDataset(dataset, model, root())).rejects.toThrow('dev-v2.0.json: has changed since the sweep was planned');
-});
+])(
+  'a file of questions that changed %s since it was planned is refused',
+  async (_what, content) => {
+    const dataset = await resolve();
+    write('dev-v2.0.json', content);
+    await expect(prepareDataset(dataset, model, root())).rejects.toThrow(
+      'dev-v2.0.json: has changed since the sweep was planned',
+    );
+  },
+);
 
 test('a file without the way back is named', async () => {
   const { path } = await prepareDataset(await resolve(), model, root());
   rmSync(join(path, 'train.examples.jsonl'));
-  expect(() => readQuestionSplit(path, 'train')).toThrow(`${path}/train.examples.jsonl: cannot be read`);
+  expect(() => readQuestionSplit(path, 'train')).toThrow(
+    `${path}/train.examples.jsonl: cannot be read`,
+  );
 });

@@ -21,8 +21,18 @@ beforeEach(() => {
 
 async function resolve(settings: Record<string, unknown> = {}) {
   const generation = { max_length: 12 };
-  const config = sweepConfigFrom('t', { tasks: 'cnn_dailymail', max_length: 10, max_target_length: 9, generation, ...settings });
-  const [dataset] = await resolveDatasets(config, { dataDir: folder, env: {}, backbone: bart(model) });
+  const config = sweepConfigFrom('t', {
+    tasks: 'cnn_dailymail',
+    max_length: 10,
+    max_target_length: 9,
+    generation,
+    ...settings,
+  });
+  const [dataset] = await resolveDatasets(config, {
+    dataDir: folder,
+    env: {},
+    backbone: bart(model),
+  });
   return dataset!;
 }
 
@@ -42,10 +52,27 @@ test('a prepared data set has documents and summaries between their special toke
   expect(tensors.get('target_ids')!.data).toBeInstanceOf(Int32Array);
   expect(tensors.get('target_offsets')!.data).toBeInstanceOf(BigInt64Array);
   expect([...tensors.get('token_type_ids')!.data].every((type) => type === 0)).toBe(true);
-  expect(summaries).toEqual({ columns: { document: 'article', summary: 'highlights' }, max_target_length: 9 });
+  expect(summaries).toEqual({
+    columns: { document: 'article', summary: 'highlights' },
+    max_target_length: 9,
+  });
   expect(splits).toEqual([
-    { name: 'train', rows: 2, tokens: 18, longest: 10, truncated: 1, targets: { tokens: 15, truncated: 1 } },
-    { name: 'validation', rows: 1, tokens: 10, longest: 10, truncated: 1, targets: { tokens: 5, truncated: 0 } },
+    {
+      name: 'train',
+      rows: 2,
+      tokens: 18,
+      longest: 10,
+      truncated: 1,
+      targets: { tokens: 15, truncated: 1 },
+    },
+    {
+      name: 'validation',
+      rows: 1,
+      tokens: 10,
+      longest: 10,
+      truncated: 1,
+      targets: { tokens: 5, truncated: 0 },
+    },
   ]);
 });
 
@@ -56,7 +83,9 @@ test('summaries are stored whole, under the number of their row and the name of 
     { row: 1, summary: 'mill' },
     { row: 3, summary: 'a ship\nsank, too' },
   ]);
-  expect(readFileSync(join(path, 'validation.examples.jsonl'), 'utf8')).toBe('{"row":1,"highlights":"dog"}\n');
+  expect(readFileSync(join(path, 'validation.examples.jsonl'), 'utf8')).toBe(
+    '{"row":1,"highlights":"dog"}\n',
+  );
 });
 
 test('the chosen rows alone are written', async () => {
@@ -67,10 +96,17 @@ test('the chosen rows alone are written', async () => {
 test('a table that changed since it was planned is refused', async () => {
   const dataset = await resolve();
   write('validation.csv', 'article,highlights\na dog sat,dog\n');
-  await expect(prepareDataset(dataset, model, root())).rejects.toThrow('validation.csv: has changed since the sweep was planned');
+  await expect(prepareDataset(dataset, model, root())).rejects.toThrow(
+    'validation.csv: has changed since the sweep was planned',
+  );
 });
 
 test('lengths that leave no room for a text are refused', async () => {
-  const dataset = { ...(await resolve()), summaries: { columns: { document: 'article', summary: 'highlights' }, max_target_length: 2 } };
-  await expect(prepareDataset(dataset, model, root())).rejects.toThrow('max_target_length: is 2; a text alone has 2 special tokens here');
+  const dataset = {
+    ...(await resolve()),
+    summaries: { columns: { document: 'article', summary: 'highlights' }, max_target_length: 2 },
+  };
+  await expect(prepareDataset(dataset, model, root())).rejects.toThrow(
+    'max_target_length: is 2; a text alone has 2 special tokens here',
+  );
 });

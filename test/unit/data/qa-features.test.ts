@@ -16,7 +16,8 @@ function modelDir(files: Record<string, string>): string {
   return folder;
 }
 
-const WORDS = '[PAD] [UNK] [CLS] [SEP] [MASK] who ? cafe ##s a b c d e f g h 水 i ##̇ ss . the'.split(' ');
+const WORDS =
+  '[PAD] [UNK] [CLS] [SEP] [MASK] who ? cafe ##s a b c d e f g h 水 i ##̇ ss . the'.split(' ');
 const bert = modelDir({ 'vocab.txt': `${WORDS.join('\n')}\n` });
 
 /** Every byte is a token, and so is "the" with and without a space before it. */
@@ -38,7 +39,11 @@ const roberta = byteLevel();
 /** Each token with what stands at its place. */
 function placed(model: string, text: string): [string | number, string, number][] {
   const { ids, begins, ends } = placedTokenizer(openTokenizer(model))(text);
-  return ids.map((id, i) => [model === bert ? WORDS[id]! : id, text.slice(begins[i], ends[i]), begins[i]!]);
+  return ids.map((id, i) => [
+    model === bert ? WORDS[id]! : id,
+    text.slice(begins[i], ends[i]),
+    begins[i]!,
+  ]);
 }
 
 describe('places of WordPiece tokens', () => {
@@ -112,16 +117,26 @@ describe('places of byte-level tokens', () => {
 
   test('leave out a space that the tokenizer puts before the text', () => {
     const spaced = modelDir({ 'tokenizer_config.json': '{"add_prefix_space": true}' });
-    for (const name of ['vocab.json', 'merges.txt']) copyFileSync(join(roberta, name), join(spaced, name));
+    for (const name of ['vocab.json', 'merges.txt'])
+      copyFileSync(join(roberta, name), join(spaced, name));
     expect(placed(spaced, 'the')).toEqual([[the, 'the', 0]]);
   });
 });
 
 test('a tokenizer whose places are not known is refused by name', () => {
   const model = { type: 'BPE', vocab: { a: 0 }, merges: [] };
-  const definition = { added_tokens: [], normalizer: { type: 'NFKC' }, pre_tokenizer: { type: 'ByteLevel' }, post_processor: null };
-  const folder = modelDir({ 'tokenizer.json': JSON.stringify({ ...definition, decoder: null, model }) });
-  expect(() => loadQaTokenizer(folder, { max_length: 16, stride: 2 })).toThrow(/places .* not known \(NFKC, ByteLevel, BPE\); WordPiece/);
+  const definition = {
+    added_tokens: [],
+    normalizer: { type: 'NFKC' },
+    pre_tokenizer: { type: 'ByteLevel' },
+    post_processor: null,
+  };
+  const folder = modelDir({
+    'tokenizer.json': JSON.stringify({ ...definition, decoder: null, model }),
+  });
+  expect(() => loadQaTokenizer(folder, { max_length: 16, stride: 2 })).toThrow(
+    /places .* not known \(NFKC, ByteLevel, BPE\); WordPiece/,
+  );
 });
 
 describe('features of a question', () => {
@@ -147,11 +162,19 @@ describe('features of a question', () => {
 
   test('say where their tokens stand in the context, and which text a token is of', () => {
     const [, second] = encode(answered(0, 'a'));
-    expect(second).toMatchObject({ contextBegin: 4, begins: [4, 6, 8, 10], ends: [5, 7, 9, 11], typeIds: [0, 0, 0, 0, 1, 1, 1, 1, 1] });
+    expect(second).toMatchObject({
+      contextBegin: 4,
+      begins: [4, 6, 8, 10],
+      ends: [5, 7, 9, 11],
+      typeIds: [0, 0, 0, 0, 1, 1, 1, 1, 1],
+    });
   });
 
   test('mark the answer where the window has all of it, and the first token elsewhere', () => {
-    const marked = encode(answered(6, 'd e')).map(({ startPosition, endPosition }) => [startPosition, endPosition]);
+    const marked = encode(answered(6, 'd e')).map(({ startPosition, endPosition }) => [
+      startPosition,
+      endPosition,
+    ]);
     expect(marked).toEqual([
       [0, 0],
       [5, 6],
@@ -161,7 +184,12 @@ describe('features of a question', () => {
 
   test("mark an answer in the window's last token, and one within a token", () => {
     expect(encode(answered(14, 'h')).at(-1)).toMatchObject({ startPosition: 7, endPosition: 7 });
-    const inside: SquadExample = { id: 'q', question: 'who?', context: 'the cafes', answers: [{ text: 'af', start: 5 }] };
+    const inside: SquadExample = {
+      id: 'q',
+      question: 'who?',
+      context: 'the cafes',
+      answers: [{ text: 'af', start: 5 }],
+    };
     expect(encode(inside)).toMatchObject([{ startPosition: 5, endPosition: 5 }]);
   });
 
@@ -174,24 +202,38 @@ describe('features of a question', () => {
       ],
     };
     expect(encode(several)[0]).toMatchObject({ startPosition: 5, endPosition: 5 });
-    expect(encode({ ...several, answers: [] })[0]).toMatchObject({ startPosition: 0, endPosition: 0 });
+    expect(encode({ ...several, answers: [] })[0]).toMatchObject({
+      startPosition: 0,
+      endPosition: 0,
+    });
   });
 
   test('lead back to their examples', () => {
     const short = { ...answered(0, 'a'), context: 'a b' };
-    expect(encode(short, answered(0, 'a'), short).map(({ example }) => example)).toEqual([0, 1, 1, 1, 2]);
+    expect(encode(short, answered(0, 'a'), short).map(({ example }) => example)).toEqual([
+      0, 1, 1, 1, 2,
+    ]);
   });
 
   test('of a byte-level tokenizer have two separators between question and context', () => {
-    const [feature] = loadQaTokenizer(roberta, { max_length: 12, stride: 2 })([answered(2, 'b', '  ?')]);
+    const [feature] = loadQaTokenizer(roberta, { max_length: 12, stride: 2 })([
+      answered(2, 'b', '  ?'),
+    ]);
     const { ids, contextBegin, typeIds, startPosition } = feature!;
-    expect([ids[0], ids.slice(2, 4), ids.at(-1), contextBegin, startPosition]).toEqual([0, [2, 2], 2, 4, 6]);
+    expect([ids[0], ids.slice(2, 4), ids.at(-1), contextBegin, startPosition]).toEqual([
+      0,
+      [2, 2],
+      2,
+      4,
+      6,
+    ]);
     expect(new Set(typeIds)).toEqual(new Set([0]));
   });
 
   test('need room for more context tokens than the stride: a longer question is refused by its id', () => {
     const long = { ...answered(0, 'a', 'who who who ?'), id: 'long' };
-    const message = /^question long: has 4 tokens; at most 3 leave room for a context at max_length 9 and stride 2$/;
+    const message =
+      /^question long: has 4 tokens; at most 3 leave room for a context at max_length 9 and stride 2$/;
     expect(() => encode(answered(0, 'a'), long)).toThrow(message);
   });
 });

@@ -22,7 +22,8 @@ beforeEach(() => {
   write('data/squad/dev-v1.1.json', squadJson([WHEN]));
   write('data/squad/train-v2.0.json', squadJson([WHO, NOBODY]));
   write('data/squad/dev-v2.0.json', squadJson([NOBODY, WHEN]));
-  for (const name of ['train', 'dev']) write(`data/glue/RTE/${name}.tsv`, 'index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n');
+  for (const name of ['train', 'dev'])
+    write(`data/glue/RTE/${name}.tsv`, 'index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n');
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -39,7 +40,8 @@ function resolve(settings: Record<string, unknown> = {}, dataDir: string | null 
   return resolveDatasets(configOf(settings), { dataDir, env: offline, backbone: planned });
 }
 
-const digestOf = async (...request: Parameters<typeof resolve>) => (await resolve(...request))[0]!.digest;
+const digestOf = async (...request: Parameters<typeof resolve>) =>
+  (await resolve(...request))[0]!.digest;
 
 describe('a task of SQuAD', () => {
   test('is read from its published files, in the folder squad or without it', async () => {
@@ -72,10 +74,21 @@ describe('a task of SQuAD', () => {
 
   test('counts the windows that a trainer takes for rows, and an epoch visits each once', async () => {
     const config = configOf({ seeds: [1], train: { epochs: 3, batch_size: 2 } });
-    const datasets = await resolveDatasets(config, { dataDir: data, env: offline, backbone: planned });
-    // "who sat ?" leaves 8 tokens of 14, "when ran the dog ?" 6: 12 tokens are 2 windows that move by 4, or 4 that move by 2.
+    const datasets = await resolveDatasets(config, {
+      dataDir: data,
+      env: offline,
+      backbone: planned,
+    });
+    // "who sat ?" leaves 8 tokens of 14, "when ran the dog ?" 6: 12 tokens are 2 windows that move
+    // by 4, or 4 that move by 2.
     expect(datasets[0]!.splits.map(({ features }) => features)).toEqual([2 + 4 + 2, 4]);
-    const plan = planSweep(config, { backbone: planned, datasets, maxCohort: 10, defaultPrecision: 'float32', profileReason: null });
+    const plan = planSweep(config, {
+      backbone: planned,
+      datasets,
+      maxCohort: 10,
+      defaultPrecision: 'float32',
+      profileReason: null,
+    });
     expect(plan.trials[0]!.train.total_steps).toBe(3 * 4);
   });
 
@@ -91,8 +104,14 @@ describe('a task of SQuAD', () => {
     writeModel(planned.path, 512);
     write('mine.yaml', '{tasks: [rte, squad]}');
     const config = loadSweepConfig(join(folder, 'mine.yaml'));
-    const datasets = await resolveDatasets(config, { dataDir: data, env: offline, backbone: planned });
-    expect(datasets.map(({ task, max_length, questions }) => [task, max_length, questions?.doc_stride])).toEqual([
+    const datasets = await resolveDatasets(config, {
+      dataDir: data,
+      env: offline,
+      backbone: planned,
+    });
+    expect(
+      datasets.map(({ task, max_length, questions }) => [task, max_length, questions?.doc_stride]),
+    ).toEqual([
       ['rte', 128, undefined],
       ['squad', 384, 128],
     ]);
@@ -119,13 +138,22 @@ describe('a task of SQuAD', () => {
     [
       'with every problem of both files',
       () =>
-        ['train', 'dev'].forEach((name) => write(`data/squad/${name}-v1.1.json`, squadJson([WHO, { question: ' ', answer: 'The cat' }]))),
+        ['train', 'dev'].forEach((name) =>
+          write(
+            `data/squad/${name}-v1.1.json`,
+            squadJson([WHO, { question: ' ', answer: 'The cat' }]),
+          ),
+        ),
       {},
       `${data}/squad/train-v1.1.json: data[0].paragraphs[0].qas[1].question: is empty; a text is expected\n${data}/squad/dev-v1.1.json: data`,
     ],
     [
       'with a question that leaves no room for its context',
-      () => write('data/squad/train-v1.1.json', squadJson([{ question: 'who who who who who who who ?', answer: 'cat' }])),
+      () =>
+        write(
+          'data/squad/train-v1.1.json',
+          squadJson([{ question: 'who who who who who who who ?', answer: 'cat' }]),
+        ),
       {},
       `${data}/squad/train-v1.1.json: question q0: has 8 tokens; at most 6 leave room for a context at max_length 14 and stride 4`,
     ],
@@ -150,7 +178,12 @@ describe('a task of SQuAD', () => {
     write('data/squad/train-v1.1.json', squadJson(Array.from({ length: 5000 }, () => WHO)));
     const told: unknown[] = [];
     const onManyQuestions = (...what: unknown[]) => told.push(what);
-    await resolveDatasets(configOf({}), { dataDir: data, env: offline, backbone: planned, onManyQuestions });
+    await resolveDatasets(configOf({}), {
+      dataDir: data,
+      env: offline,
+      backbone: planned,
+      onManyQuestions,
+    });
     expect(told).toEqual([['squad', 5001]]);
   });
 });
@@ -160,31 +193,51 @@ describe('demo questions', () => {
     writeModel(planned.path, 512);
     const notices: string[] = [];
     const config = configOf({ tasks: ['squad', 'squad_v2'], max_length: 256, doc_stride: 64 });
-    const datasets = await resolveDatasets(config, { env: offline, backbone: planned, onNotice: (text) => notices.push(text) });
-    expect(datasets.map(({ source, splits }) => [source, splits[0]!.rows, splits[0]!.features])).toEqual([
+    const datasets = await resolveDatasets(config, {
+      env: offline,
+      backbone: planned,
+      onNotice: (text) => notices.push(text),
+    });
+    expect(
+      datasets.map(({ source, splits }) => [source, splits[0]!.rows, splits[0]!.features]),
+    ).toEqual([
       ['demo', 600, 600],
       ['demo', 600, 600],
     ]);
     expect(notices[0]).toMatch(/demo rows are generated, which are not SQuAD$/);
   });
 
-  test.each(['squad', 'squad_v2'] as const)('of %s are the same each time, and their answers are in their contexts', (task) => {
-    const questions = demoQuestions(task, 'train');
-    expect(demoQuestions(task, 'train')).toEqual(questions);
-    expect(demoQuestions(task, 'validation')[0]).not.toMatchObject({ question: questions[0]!.question, context: questions[0]!.context });
-    const answers = questions.flatMap(({ context, answers }) =>
-      answers.map(({ text, start }) => [context.slice(start, start + text.length), text]),
-    );
-    for (const [there, text] of answers) expect(there).toBe(text);
-    const unanswered = questions.filter(({ answers }) => answers.length === 0).length / questions.length;
-    expect(Math.abs(unanswered - (task === 'squad' ? 0 : 1 / 3))).toBeLessThan(task === 'squad' ? 1e-9 : 0.06);
-  });
+  test.each(['squad', 'squad_v2'] as const)(
+    'of %s are the same each time, and their answers are in their contexts',
+    (task) => {
+      const questions = demoQuestions(task, 'train');
+      expect(demoQuestions(task, 'train')).toEqual(questions);
+      expect(demoQuestions(task, 'validation')[0]).not.toMatchObject({
+        question: questions[0]!.question,
+        context: questions[0]!.context,
+      });
+      const answers = questions.flatMap(({ context, answers }) =>
+        answers.map(({ text, start }) => [context.slice(start, start + text.length), text]),
+      );
+      for (const [there, text] of answers) expect(there).toBe(text);
+      const unanswered =
+        questions.filter(({ answers }) => answers.length === 0).length / questions.length;
+      expect(Math.abs(unanswered - (task === 'squad' ? 0 : 1 / 3))).toBeLessThan(
+        task === 'squad' ? 1e-9 : 0.06,
+      );
+    },
+  );
 });
 
 describe("questions of the user's own", () => {
-  const own = (keys: object) => ({ tasks: [{ name: 'pets', kind: 'question_answering', train: 't.json', validation: 'v.json', ...keys }] });
+  const own = (keys: object) => ({
+    tasks: [
+      { name: 'pets', kind: 'question_answering', train: 't.json', validation: 'v.json', ...keys },
+    ],
+  });
   const columns = { question: 'q', context: 'c', answer: 'a' };
-  const csv = (...answers: string[]) => `q,c,a\n${answers.map((answer) => `who sat?,${CONTEXT},${answer}\n`).join('')}`;
+  const csv = (...answers: string[]) =>
+    `q,c,a\n${answers.map((answer) => `who sat?,${CONTEXT},${answer}\n`).join('')}`;
 
   test('in the JSON of v1.1 have its metrics', async () => {
     write('t.json', squadJson([WHO]));
@@ -209,7 +262,10 @@ describe("questions of the user's own", () => {
   test('may be tables, where an empty answer is none', async () => {
     write('t.csv', csv('The cat', ''));
     write('v.jsonl', `${JSON.stringify({ q: 'when ran the dog?', c: CONTEXT, a: 'Friday' })}\n`);
-    const [dataset] = await resolve(own({ train: 't.csv', validation: 'v.jsonl', ...columns }), null);
+    const [dataset] = await resolve(
+      own({ train: 't.csv', validation: 'v.jsonl', ...columns }),
+      null,
+    );
     expect(dataset).toMatchObject({
       questions: { no_answer: true, columns: { ...columns, answer_start: null } },
       metrics: ['f1', 'exact_match'],

@@ -39,9 +39,12 @@ describe.each(GLUE_TASK_NAMES)('demo rows of %s', (name) => {
     for (const split of task.splits) {
       const rows = demoRows(task, split.name);
       expect(rows).toHaveLength(split.name === 'train' ? 600 : 200);
-      expect(rows.every((row) => row.text !== '' && (row.pair !== null) === (task.text.length === 2))).toBe(true);
+      expect(
+        rows.every((row) => row.text !== '' && (row.pair !== null) === (task.text.length === 2)),
+      ).toBe(true);
       const labels = new Set(rows.map((row) => row.label));
-      const expected = task.kind === 'regression' ? [0, 1, 2, 3, 4, 5] : task.labels.map((_, i) => i);
+      const expected =
+        task.kind === 'regression' ? [0, 1, 2, 3, 4, 5] : task.labels.map((_, i) => i);
       expect([...labels].sort()).toEqual(expected);
     }
   });

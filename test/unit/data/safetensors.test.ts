@@ -1,7 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeSafetensors, encodeSafetensors, float32Tensor, readSafetensors } from '../../../orchestrator/data/safetensors';
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  float32Tensor,
+  readSafetensors,
+} from '../../../orchestrator/data/safetensors';
 
 const tensors = {
   labels: { shape: [3], data: Uint8Array.from([1, 0, 1]) },
@@ -27,31 +32,54 @@ describe('safetensors files', () => {
   test('have every tensor aligned to its type', () => {
     const bytes = Buffer.from(encodeSafetensors(tensors));
     const headerBytes = Number(bytes.readBigUInt64LE());
-    const header = JSON.parse(bytes.toString('utf8', 8, 8 + headerBytes)) as Record<string, { data_offsets: [number, number] }>;
+    const header = JSON.parse(bytes.toString('utf8', 8, 8 + headerBytes)) as Record<
+      string,
+      { data_offsets: [number, number] }
+    >;
     const begin = (name: string) => 8 + headerBytes + header[name]!.data_offsets[0];
     expect([begin('offsets') % 8, begin('logits') % 4, begin('ids') % 4]).toEqual([0, 0, 0]);
   });
 
   test('may hold tensors without values', () => {
     const empty = { none: { shape: [0, 4], data: new Float32Array(0) } };
-    expect(decodeSafetensors(Buffer.from(encodeSafetensors(empty))).get('none')).toEqual(empty.none);
+    expect(decodeSafetensors(Buffer.from(encodeSafetensors(empty))).get('none')).toEqual(
+      empty.none,
+    );
   });
 
   test('are not written with a shape that does not fit', () => {
-    expect(() => encodeSafetensors({ x: { shape: [2, 2], data: new Float32Array(3) } })).toThrow('tensor x has shape [2, 2] and 3 values');
+    expect(() => encodeSafetensors({ x: { shape: [2, 2], data: new Float32Array(3) } })).toThrow(
+      'tensor x has shape [2, 2] and 3 values',
+    );
   });
 
   test.each([
-    ['shorter than its header says', Buffer.from(encodeSafetensors(tensors)).subarray(0, 60), 'cannot hold its header'],
-    ['cut off in a tensor', Buffer.from(encodeSafetensors(tensors)).subarray(0, -1), 'tensor labels ends at byte 39 of 38'],
+    [
+      'shorter than its header says',
+      Buffer.from(encodeSafetensors(tensors)).subarray(0, 60),
+      'cannot hold its header',
+    ],
+    [
+      'cut off in a tensor',
+      Buffer.from(encodeSafetensors(tensors)).subarray(0, -1),
+      'tensor labels ends at byte 39 of 38',
+    ],
     ['of no bytes', Buffer.alloc(0), '0 bytes cannot hold its header'],
     [
       'with offsets that do not fit the shape',
       file({ x: { dtype: 'F32', shape: [2], data_offsets: [0, 4] } }, 'abcd'),
       'does not fit its offsets',
     ],
-    ['with a negative offset', file({ x: { dtype: 'U8', shape: [2], data_offsets: [-2, 0] } }), 'tensor x ends at byte 0 of 0'],
-    ['with a negative size', file({ x: { dtype: 'U8', shape: [-1, -4], data_offsets: [0, 4] } }, 'abcd'), 'does not fit its offsets'],
+    [
+      'with a negative offset',
+      file({ x: { dtype: 'U8', shape: [2], data_offsets: [-2, 0] } }),
+      'tensor x ends at byte 0 of 0',
+    ],
+    [
+      'with a negative size',
+      file({ x: { dtype: 'U8', shape: [-1, -4], data_offsets: [0, 4] } }, 'abcd'),
+      'does not fit its offsets',
+    ],
     [
       'of a type that is not read',
       file({ x: { dtype: 'BF16', shape: [2], data_offsets: [0, 4] } }, 'abcd'),

@@ -20,19 +20,26 @@ describe('the rows of a summarization task', () => {
     const rows = [{ row: 1, document: 'A mill,\n"old".', summary: 'Mill.' }];
     const csv = write('x.csv', 'id,document,summary\r\n7,"A mill,\n""old"".",Mill.\r\n');
     expect(await readSummaries(csv, XSUM, 'refuse')).toEqual({ rows, leftOut: 0 });
-    const jsonl = write('x.jsonl', '{"summary":"Mill.","document":"A mill,\\n\\"old\\".","id":7}\n');
+    const jsonl = write(
+      'x.jsonl',
+      '{"summary":"Mill.","document":"A mill,\\n\\"old\\".","id":7}\n',
+    );
     expect(await readSummaries(jsonl, XSUM, 'refuse')).toEqual({ rows, leftOut: 0 });
   });
 
   test("are CNN/DailyMail's articles and highlights", async () => {
     const csv = write('c.csv', 'article,highlights\n"Long, long.","One .\nTwo ."\n');
-    expect((await readSummaries(csv, CNN, 'refuse')).rows).toEqual([{ row: 1, document: 'Long, long.', summary: 'One .\nTwo .' }]);
+    expect((await readSummaries(csv, CNN, 'refuse')).rows).toEqual([
+      { row: 1, document: 'Long, long.', summary: 'One .\nTwo .' },
+    ]);
   });
 
   test('are those of all shards of a file, numbered through', async () => {
     const columns = { document: 'sentence1', summary: 'sentence2' };
     const first = write('s-00000-of-00002.parquet', PARQUET);
-    await expect(readSummaries(first, columns, 'refuse')).rejects.toThrow('s-00001-of-00002.parquet: cannot be read');
+    await expect(readSummaries(first, columns, 'refuse')).rejects.toThrow(
+      's-00001-of-00002.parquet: cannot be read',
+    );
     write('s-00001-of-00002.parquet', PARQUET);
     const { rows } = await readSummaries(first, columns, 'refuse');
     expect(rows.map(({ row, summary }) => [row, summary])).toEqual([
@@ -44,7 +51,8 @@ describe('the rows of a summarization task', () => {
   });
 
   const EMPTY =
-    '{"document":"","summary":"x"}\n{"document":"d","summary":" "}\n{"document":"d","summary":"s"}\n{"document":null,"summary":"s"}';
+    '{"document":"","summary":"x"}\n{"document":"d","summary":" ' +
+    '"}\n{"document":"d","summary":"s"}\n{"document":null,"summary":"s"}';
 
   test('are left out and counted where a text is empty and they are published, and keep their numbers', async () => {
     expect(await readSummaries(write('p.jsonl', EMPTY), XSUM, 'leave out')).toEqual({
@@ -68,7 +76,9 @@ describe('the rows of a summarization task', () => {
 
   test('that are all empty are no data set', async () => {
     const csv = write('n.csv', 'document,summary\nd,\n');
-    await expect(readSummaries(csv, XSUM, 'leave out')).rejects.toThrow('n.csv: has no row with a text in "document" and in "summary"');
+    await expect(readSummaries(csv, XSUM, 'leave out')).rejects.toThrow(
+      'n.csv: has no row with a text in "document" and in "summary"',
+    );
   });
 
   test('with more than 20 problems have the others counted', async () => {
@@ -94,8 +104,12 @@ describe('one column of texts', () => {
   test('may have empty ones where that is allowed, but must have each', async () => {
     const csv = write('e.csv', 'summary,x\n,1\ns,2\n');
     expect(await readTexts(csv, 'summary', true)).toEqual(['', 's']);
-    await expect(readTexts(csv, 'summary', false)).rejects.toThrow(/e\.csv:2: "summary" is empty; a text is expected/);
+    await expect(readTexts(csv, 'summary', false)).rejects.toThrow(
+      /e\.csv:2: "summary" is empty; a text is expected/,
+    );
     const jsonl = write('e.jsonl', '{"summary":"a"}\n{"summary":null}\n{}\n');
-    await expect(readTexts(jsonl, 'summary', true)).rejects.toThrow(/e\.jsonl:2: "summary" is empty.*\n.*e\.jsonl:3: has no "summary"/);
+    await expect(readTexts(jsonl, 'summary', true)).rejects.toThrow(
+      /e\.jsonl:2: "summary" is empty.*\n.*e\.jsonl:3: has no "summary"/,
+    );
   });
 });

@@ -18,7 +18,10 @@ const write = (name: string, content: string) => writeFileSync(join(folder, name
 beforeEach(() => {
   writeBart(planned.path);
   for (const name of ['xsum', 'cnn_dailymail']) mkdirSync(join(data, name), { recursive: true });
-  write('data/xsum/train.csv', 'document,summary\na mill burned,mill\n,nothing\na ship sank,ship\n');
+  write(
+    'data/xsum/train.csv',
+    'document,summary\na mill burned,mill\n,nothing\na ship sank,ship\n',
+  );
   write('data/xsum/validation.jsonl', '{"document":"a dog ran","summary":"dog"}\n');
   write('data/cnn_dailymail/train.csv', 'article,highlights\na mill burned,mill\n');
   write('data/cnn_dailymail/validation.csv', 'article,highlights\na dog ran,dog\n');
@@ -33,11 +36,16 @@ function configOf(settings: Record<string, unknown>) {
   return loadSweepConfig(join(folder, 'mine.yaml'));
 }
 
-function resolve(settings: Record<string, unknown> = {}, dataDir: string | null = data, model = planned) {
+function resolve(
+  settings: Record<string, unknown> = {},
+  dataDir: string | null = data,
+  model = planned,
+) {
   return resolveDatasets(configOf(settings), { dataDir, env: offline, backbone: model });
 }
 
-const digestOf = async (...request: Parameters<typeof resolve>) => (await resolve(...request))[0]!.digest;
+const digestOf = async (...request: Parameters<typeof resolve>) =>
+  (await resolve(...request))[0]!.digest;
 
 describe('a published task of summarization', () => {
   test('is read from its tables, of whichever format, and what has an empty text is left out and counted', async () => {
@@ -51,7 +59,9 @@ describe('a published task of summarization', () => {
       summaries: { columns: { document: 'document', summary: 'summary' }, max_target_length: 10 },
       max_length: 20,
     });
-    expect(dataset!.splits.map(({ name, file, rows, of, left_out }) => [name, file, rows, of, left_out])).toEqual([
+    expect(
+      dataset!.splits.map(({ name, file, rows, of, left_out }) => [name, file, rows, of, left_out]),
+    ).toEqual([
       ['train', join(data, 'xsum', 'train.csv'), 2, 2, 1],
       ['validation', join(data, 'xsum', 'validation.jsonl'), 1, 1, undefined],
     ]);
@@ -71,13 +81,20 @@ describe('a published task of summarization', () => {
 
   test('has 512 and 128 tokens at most where nobody says it', async () => {
     writeBart(planned.path, 1024);
-    const [dataset] = await resolve({ max_length: undefined, max_target_length: undefined, generation: undefined });
+    const [dataset] = await resolve({
+      max_length: undefined,
+      max_target_length: undefined,
+      generation: undefined,
+    });
     expect([dataset!.max_length, dataset!.summaries!.max_target_length]).toEqual([512, 128]);
   });
 
   test('is made of demo rows, the same each time, where there are no files and no hub', async () => {
     const [dataset] = await resolve({}, null);
-    expect(dataset).toMatchObject({ source: 'demo', splits: [{ rows: 600, file: null }, { rows: 200 }] });
+    expect(dataset).toMatchObject({
+      source: 'demo',
+      splits: [{ rows: 600, file: null }, { rows: 200 }],
+    });
     expect(await digestOf({}, null)).toBe(dataset!.digest);
   });
 
@@ -87,13 +104,22 @@ describe('a published task of summarization', () => {
       ['cnn_dailymail', 2],
     ] as const) {
       const rows = demoSummaries(task, 'train');
-      expect(rows.every(({ document, summary }) => document.split('. ').length >= 3 && summary.split('\n').length === lines)).toBe(true);
+      expect(
+        rows.every(
+          ({ document, summary }) =>
+            document.split('. ').length >= 3 && summary.split('\n').length === lines,
+        ),
+      ).toBe(true);
       expect(new Set(rows.map(({ document }) => document)).size).toBeGreaterThan(500);
     }
   });
 
   test.each<[string, () => void, Record<string, unknown>]>([
-    ['the rows', () => write('data/xsum/validation.jsonl', '{"document":"a dog sat","summary":"dog"}\n'), {}],
+    [
+      'the rows',
+      () => write('data/xsum/validation.jsonl', '{"document":"a dog sat","summary":"dog"}\n'),
+      {},
+    ],
     ['the length of documents', () => {}, { max_length: 19 }],
     ['the length of summaries', () => {}, { max_target_length: 9 }],
   ])('has another digest with %s', async (_what, change, settings) => {
@@ -108,8 +134,16 @@ describe('a published task of summarization', () => {
 
   test.each([
     ['max_length', { max_length: 65 }, 'max_length: 65 is not allowed; tiny-bart has 64 positions'],
-    ['max_target_length', { max_target_length: 65 }, 'max_target_length: 65 is not allowed; tiny-bart has 64 positions'],
-    ['generation', { generation: { max_length: 65 } }, 'generation.max_length: 65 is not allowed; tiny-bart has 64 positions'],
+    [
+      'max_target_length',
+      { max_target_length: 65 },
+      'max_target_length: 65 is not allowed; tiny-bart has 64 positions',
+    ],
+    [
+      'generation',
+      { generation: { max_length: 65 } },
+      'generation.max_length: 65 is not allowed; tiny-bart has 64 positions',
+    ],
   ])("is refused where %s is beyond the backbone's positions", async (_what, settings, message) => {
     await expect(resolve(settings)).rejects.toThrow(message);
   });
@@ -117,13 +151,32 @@ describe('a published task of summarization', () => {
   test('has trials with the settings of generation and label smoothing, which are part of their ids', async () => {
     const planOf = async (settings: Record<string, unknown>) => {
       const config = configOf({ seeds: 1, ...settings });
-      const datasets = await resolveDatasets(config, { dataDir: data, env: offline, backbone: planned });
-      return planSweep(config, { backbone: planned, datasets, maxCohort: 1, defaultPrecision: 'float32', profileReason: null }).trials[0]!;
+      const datasets = await resolveDatasets(config, {
+        dataDir: data,
+        env: offline,
+        backbone: planned,
+      });
+      return planSweep(config, {
+        backbone: planned,
+        datasets,
+        maxCohort: 1,
+        defaultPrecision: 'float32',
+        profileReason: null,
+      }).trials[0]!;
     };
     const trial = await planOf({});
-    expect(trial.generation).toEqual({ beams: 6, min_length: 10, max_length: 12, no_repeat_ngram: 3, length_penalty: 1 });
+    expect(trial.generation).toEqual({
+      beams: 6,
+      min_length: 10,
+      max_length: 12,
+      no_repeat_ngram: 3,
+      length_penalty: 1,
+    });
     expect(trial.train.label_smoothing).toBe(0.1);
-    const others = [await planOf({ generation: { beams: 2, max_length: 12 } }), await planOf({ train: { label_smoothing: 0 } })];
+    const others = [
+      await planOf({ generation: { beams: 2, max_length: 12 } }),
+      await planOf({ train: { label_smoothing: 0 } }),
+    ];
     expect(new Set([trial, ...others].map(({ id }) => id)).size).toBe(3);
   });
 });
@@ -133,13 +186,17 @@ describe('a task and its backbone', () => {
     const encoder = { ...backbone(), path: join(folder, 'bert') };
     writeModel(encoder.path);
     await expect(resolve({}, data, encoder)).rejects.toThrow(
-      'backbone: all-MiniLM-L6-v2 is of type bert and cannot write summaries, as xsum needs; must be an encoder–decoder (bart, t5)',
+      'backbone: all-MiniLM-L6-v2 is of type bert and cannot write summaries, as xsum needs; ' +
+        'must be an encoder–decoder (bart, t5)',
     );
   });
 
   test('do not go together where an encoder–decoder would have to classify', async () => {
-    await expect(resolve({ tasks: 'rte', generation: undefined, max_target_length: undefined })).rejects.toThrow(
-      'backbone: tiny-bart is of type bart, for summarization alone; must be an encoder (bert, roberta) for rte, which is classification',
+    await expect(
+      resolve({ tasks: 'rte', generation: undefined, max_target_length: undefined }),
+    ).rejects.toThrow(
+      'backbone: tiny-bart is of type bart, for summarization alone; must be an encoder ' +
+        '(bert, roberta) for rte, which is classification',
     );
   });
 });
@@ -154,7 +211,10 @@ describe("the user's own documents", () => {
     summary: 'abstract',
   };
   beforeEach(() => {
-    write('train.jsonl', '{"text":"a mill burned","abstract":"mill"}\n{"text":"a ship sank","abstract":"ship"}\n');
+    write(
+      'train.jsonl',
+      '{"text":"a mill burned","abstract":"mill"}\n{"text":"a ship sank","abstract":"ship"}\n',
+    );
     write('dev.csv', 'text,abstract\na dog ran,dog\n');
   });
 
@@ -171,7 +231,9 @@ describe("the user's own documents", () => {
   });
 
   test('are other data sets with other metrics: a result has those that its trial was planned with', async () => {
-    expect(await digestOf({ tasks: [{ ...task, metrics: 'rouge1' }] })).not.toBe(await digestOf({ tasks: [task] }));
+    expect(await digestOf({ tasks: [{ ...task, metrics: 'rouge1' }] })).not.toBe(
+      await digestOf({ tasks: [task] }),
+    );
   });
 
   test('with an empty text are refused, in both files at once', async () => {
@@ -184,6 +246,8 @@ describe("the user's own documents", () => {
 
   test('that are not there are told with the line of their task', async () => {
     rmSync(join(folder, 'dev.csv'));
-    await expect(resolve({ tasks: [task] })).rejects.toThrow(/mine\.yaml:\d+: minutes: validation: there is no file .*dev\.csv/);
+    await expect(resolve({ tasks: [task] })).rejects.toThrow(
+      /mine\.yaml:\d+: minutes: validation: there is no file .*dev\.csv/,
+    );
   });
 });

@@ -26,15 +26,34 @@ describe('answers to questions', () => {
   });
 
   test('of v2.0 are empty where "no answer" is more likely; the spans and margins are there as well', async () => {
-    const { predict, evaluate } = await questionTrial(folder, 'squad_v2', [WHO, WHEN, WHO, NOBODY, NOBODY]);
-    predict([THE_CAT, { ...FRIDAY, none: 6 }, { ...THE_CAT, none: 5.5 }, { ...FRIDAY, none: 7 }, { ...DOG_RAN, none: 3 }]);
+    const { predict, evaluate } = await questionTrial(folder, 'squad_v2', [
+      WHO,
+      WHEN,
+      WHO,
+      NOBODY,
+      NOBODY,
+    ]);
+    predict([
+      THE_CAT,
+      { ...FRIDAY, none: 6 },
+      { ...THE_CAT, none: 5.5 },
+      { ...FRIDAY, none: 7 },
+      { ...DOG_RAN, none: 3 },
+    ]);
     const { metrics, thresholds, files, warnings } = evaluate();
     expect(files).toEqual({
       'answers.validation.json': { q0: 'The cat', q1: '', q2: '', q3: '', q4: 'dog ran' },
-      'spans.validation.json': { q0: 'The cat', q1: 'Friday', q2: 'The cat', q3: 'Friday', q4: 'dog ran' },
+      'spans.validation.json': {
+        q0: 'The cat',
+        q1: 'Friday',
+        q2: 'The cat',
+        q3: 'Friday',
+        q4: 'dog ran',
+      },
       'no_answer.validation.json': { q0: -10, q1: 2, q2: 1, q3: 4, q4: -4 },
     });
-    // At 0 the first and the fourth are right; at 2 the second and the third have their answers too.
+    // At 0 the first and the fourth are right; at 2 the second and the third have their answers
+    // too.
     expect(metrics).toEqual({
       f1: 0.4,
       exact_match: 0.4,
@@ -47,10 +66,23 @@ describe('answers to questions', () => {
   });
 
   test('in their files give the same metrics when they are scored', async () => {
-    const { predict, evaluate } = await questionTrial(folder, 'squad_v2', [WHO, WHEN, WHO, NOBODY, NOBODY]);
-    predict([THE_CAT, { ...FRIDAY, none: 6 }, { ...THE_CAT, none: 5.5 }, { ...FRIDAY, none: 7 }, { ...DOG_RAN, none: 3 }]);
+    const { predict, evaluate } = await questionTrial(folder, 'squad_v2', [
+      WHO,
+      WHEN,
+      WHO,
+      NOBODY,
+      NOBODY,
+    ]);
+    predict([
+      THE_CAT,
+      { ...FRIDAY, none: 6 },
+      { ...THE_CAT, none: 5.5 },
+      { ...FRIDAY, none: 7 },
+      { ...DOG_RAN, none: 3 },
+    ]);
     const { metrics, thresholds, files } = evaluate();
-    for (const [name, values] of Object.entries(files!)) writeFileSync(join(folder, name), JSON.stringify(values));
+    for (const [name, values] of Object.entries(files!))
+      writeFileSync(join(folder, name), JSON.stringify(values));
     const score = (predictions: string) =>
       scoreTask({
         task: 'squad_v2',
@@ -72,7 +104,10 @@ describe('answers to questions', () => {
       { ...THE_CAT, none: 9 },
       { ...FRIDAY, none: 9 },
     ]);
-    expect(evaluate()).toMatchObject({ metrics: { f1: 0.5 }, warnings: ['empty_answers: every answer of validation is empty'] });
+    expect(evaluate()).toMatchObject({
+      metrics: { f1: 0.5 },
+      warnings: ['empty_answers: every answer of validation is empty'],
+    });
   });
 
   test('of logits that are no numbers are empty, and that is said', async () => {
@@ -85,18 +120,27 @@ describe('answers to questions', () => {
   });
 
   test('have a metric of 0 where it is of questions that are not there, and that is said', async () => {
-    const { predict, evaluate } = await questionTrial(folder, 'squad_v2', [WHO], ['f1', 'no_answer_f1']);
+    const { predict, evaluate } = await questionTrial(
+      folder,
+      'squad_v2',
+      [WHO],
+      ['f1', 'no_answer_f1'],
+    );
     predict([THE_CAT]);
     expect(evaluate()).toMatchObject({
       metrics: { f1: 1, no_answer_f1: 0 },
       thresholds: {},
-      warnings: ['undefined_metric: no_answer_f1 is not defined on these questions and counts as 0'],
+      warnings: [
+        'undefined_metric: no_answer_f1 is not defined on these questions and counts as 0',
+      ],
     });
   });
 
   test('are refused of logits of another shape, by the name of their file', async () => {
     const { write, evaluate } = await questionTrial(folder, 'squad', [WHO]);
     write([3, 2], new Float32Array(6));
-    expect(evaluate).toThrow(/predictions\.validation\.safetensors: has logits of shape \[3, 2\]; \[18, 2\] is expected/);
+    expect(evaluate).toThrow(
+      /predictions\.validation\.safetensors: has logits of shape \[3, 2\]; \[18, 2\] is expected/,
+    );
   });
 });

@@ -39,7 +39,8 @@ test('predictions of another shape are named', async () => {
   const { predict, evaluate } = await summaryTrial(folder);
   predict([[0, 2]]);
   expect(evaluate).toThrow(
-    'predictions.validation.safetensors: generated_offsets has 2 values up to 2 for 2 tokens; 3 that end with the tokens',
+    'predictions.validation.safetensors: generated_offsets has 2 values up to 2 for 2 tokens; ' +
+      '3 that end with the tokens',
   );
 });
 

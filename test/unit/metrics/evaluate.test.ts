@@ -24,14 +24,23 @@ function planned(task: string, labels: Record<string, number[]>) {
   mkdirSync(folder, { recursive: true });
   for (const [split, values] of Object.entries(labels)) {
     const data = task === 'stsb' ? Float32Array.from(values) : Int32Array.from(values);
-    writeFileSync(join(folder, `${split}.safetensors`), encodeSafetensors({ labels: { shape: [values.length], data } }));
+    writeFileSync(
+      join(folder, `${split}.safetensors`),
+      encodeSafetensors({ labels: { shape: [values.length], data } }),
+    );
   }
   const trial = plan.trials[0]!;
   return {
     predict: (split: string, rows: number[][]) => {
-      const logits = { shape: [rows.length, rows[0]!.length], data: Float32Array.from(rows.flat()) };
+      const logits = {
+        shape: [rows.length, rows[0]!.length],
+        data: Float32Array.from(rows.flat()),
+      };
       mkdirSync(join(root, 'trials', trial.id), { recursive: true });
-      writeFileSync(join(root, 'trials', trial.id, `predictions.${split}.safetensors`), encodeSafetensors({ logits }));
+      writeFileSync(
+        join(root, 'trials', trial.id, `predictions.${split}.safetensors`),
+        encodeSafetensors({ logits }),
+      );
     },
     evaluate: () => evaluatePredictions(root, plan, trial),
   };
@@ -52,13 +61,19 @@ describe('evaluatePredictions', () => {
     const { predict, evaluate } = planned('stsb', { validation: [1, 2, 5] });
     predict('validation', [[0.1], [0.2], [0.3]]);
     expect(evaluate()).toEqual({
-      metrics: { pearson: expect.closeTo(0.9608, 4) as number, spearman: expect.closeTo(1, 12) as number },
+      metrics: {
+        pearson: expect.closeTo(0.9608, 4) as number,
+        spearman: expect.closeTo(1, 12) as number,
+      },
       warnings: [],
     });
   });
 
   test("has both of MNLI's accuracies", () => {
-    const { predict, evaluate } = planned('mnli', { validation: [0, 1], validation_mismatched: [2, 0] });
+    const { predict, evaluate } = planned('mnli', {
+      validation: [0, 1],
+      validation_mismatched: [2, 0],
+    });
     predict('validation', [
       [1, 0, 0],
       [0, 1, 0],
@@ -92,10 +107,14 @@ describe('evaluatePredictions', () => {
       [0, 1],
       [0, 1],
     ]);
-    expect(evaluate).toThrow(/predictions\.validation\.safetensors: has logits of shape \[2, 2\]; \[3, 2\] is expected/);
+    expect(evaluate).toThrow(
+      /predictions\.validation\.safetensors: has logits of shape \[2, 2\]; \[3, 2\] is expected/,
+    );
   });
 
   test('names predictions that are missing', () => {
-    expect(planned('qnli', { validation: [1] }).evaluate).toThrow(/predictions\.validation\.safetensors: cannot be read/);
+    expect(planned('qnli', { validation: [1] }).evaluate).toThrow(
+      /predictions\.validation\.safetensors: cannot be read/,
+    );
   });
 });

@@ -28,7 +28,10 @@ describe('metrics equal the reference implementations', () => {
 
   // By hand. Right: 1, 1 and 2; predicted: 1, 3 and 2; true: 2, 1 and 3. F1: 2/3, 2/4 and 4/5.
   test('macro F1 of three classes is the mean of theirs', () => {
-    expect(macroF1([0, 1, 1, 2, 1, 2], [0, 0, 1, 2, 2, 2])).toBeCloseTo((2 / 3 + 1 / 2 + 4 / 5) / 3, 12);
+    expect(macroF1([0, 1, 1, 2, 1, 2], [0, 0, 1, 2, 2, 2])).toBeCloseTo(
+      (2 / 3 + 1 / 2 + 4 / 5) / 3,
+      12,
+    );
   });
 
   test('macro F1 counts a class that is only predicted, leaves out one that is nowhere, and takes no number for a miss', () => {
@@ -38,7 +41,10 @@ describe('metrics equal the reference implementations', () => {
 
   // By hand, the rows above: c = 4 of s = 6; Σ p t = 1·2 + 3·1 + 2·3 = 11; Σ p² = 14; Σ t² = 14.
   test('Matthews of three classes is R_K', () => {
-    expect(matthews([0, 1, 1, 2, 1, 2], [0, 0, 1, 2, 2, 2])).toBeCloseTo((4 * 6 - 11) / (36 - 14), 12);
+    expect(matthews([0, 1, 1, 2, 1, 2], [0, 0, 1, 2, 2, 2])).toBeCloseTo(
+      (4 * 6 - 11) / (36 - 14),
+      12,
+    );
     expect(matthews(LABELS_3, LABELS_3)).toBeCloseTo(1, 12);
   });
 
@@ -87,7 +93,11 @@ describe('evaluateSplit', () => {
   test.each([...OWN_TASK_METRICS.classification, ...OWN_TASK_METRICS.regression])(
     'knows %s, which a task of its own may ask for',
     (name) => {
-      expect(evaluateSplit([name], { suffix: '', predicted: [1, 0, 1], labels: [1, 0, 1] }).metrics[name]).toBeCloseTo(1, 12);
+      expect(
+        evaluateSplit([name], { suffix: '', predicted: [1, 0, 1], labels: [1, 0, 1] }).metrics[
+          name
+        ],
+      ).toBeCloseTo(1, 12);
     },
   );
 
@@ -97,10 +107,17 @@ describe('evaluateSplit', () => {
 
   test('gives the metrics of its split, in the order asked', () => {
     const matched = { suffix: '', predicted: [0, 1, 2], labels: [0, 1, 1] };
-    expect(evaluateSplit(['accuracy', 'accuracy_mismatched'], matched).metrics).toEqual({ accuracy: 2 / 3 });
+    expect(evaluateSplit(['accuracy', 'accuracy_mismatched'], matched).metrics).toEqual({
+      accuracy: 2 / 3,
+    });
     const mismatched = { suffix: '_mismatched', predicted: [0, 1, 2], labels: [1, 1, 1] };
-    expect(evaluateSplit(['accuracy', 'accuracy_mismatched'], mismatched).metrics).toEqual({ accuracy_mismatched: 1 / 3 });
-    expect(Object.keys(evaluateSplit(['accuracy', 'f1'], matched).metrics)).toEqual(['accuracy', 'f1']);
+    expect(evaluateSplit(['accuracy', 'accuracy_mismatched'], mismatched).metrics).toEqual({
+      accuracy_mismatched: 1 / 3,
+    });
+    expect(Object.keys(evaluateSplit(['accuracy', 'f1'], matched).metrics)).toEqual([
+      'accuracy',
+      'f1',
+    ]);
   });
 
   test('counts a prediction that is no number as wrong, whatever its label', () => {
@@ -110,11 +127,17 @@ describe('evaluateSplit', () => {
       labels: [1, 0, 1, 0],
     });
     expect(metrics).toEqual({ accuracy: 0.5, f1: 0.5, matthews: 0 });
-    expect(warnings).toContain('non_finite_predictions: 2 of 4 rows have a prediction that is no number');
+    expect(warnings).toContain(
+      'non_finite_predictions: 2 of 4 rows have a prediction that is no number',
+    );
   });
 
   test('makes a correlation with numbers that are none 0', () => {
-    const { metrics, warnings } = evaluateSplit(['pearson'], { suffix: '', predicted: [NaN, 1, 2], labels: [1, 2, 3] });
+    const { metrics, warnings } = evaluateSplit(['pearson'], {
+      suffix: '',
+      predicted: [NaN, 1, 2],
+      labels: [1, 2, 3],
+    });
     expect(metrics).toEqual({ pearson: 0 });
     expect(warnings).toHaveLength(2);
   });

@@ -14,8 +14,11 @@ function score(task: string, predicted: string, tsv: string) {
   return scoreTask({ task, predictions, references });
 }
 
-const RTE = 'index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n1\ta\tb\tnot_entailment\n2\ta\tb\tentailment\n';
-const MRPC = '\uFEFFQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t1\t2\ta\tb\n0\t1\t2\ta\tb\n1\t1\t2\ta\tb\n1\t1\t2\ta\tb\n';
+const RTE =
+  'index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n1\ta\tb\tnot_entailment\n2\ta\tb\tentailment\n';
+const MRPC =
+  '\uFEFFQuality\t#1 ID\t#2 ID\t#1 String\t#2 ' +
+  'String\n1\t1\t2\ta\tb\n0\t1\t2\ta\tb\n1\t1\t2\ta\tb\n1\t1\t2\ta\tb\n';
 
 describe('the score of a GLUE task', () => {
   test('takes class names and indices, with or without an end to the last line', async () => {
@@ -25,7 +28,10 @@ describe('the score of a GLUE task', () => {
   });
 
   test('gives all official metrics of a task', async () => {
-    expect((await score('mrpc', '1\n1\n1\n0\n', MRPC)).metrics).toEqual({ accuracy: 0.5, f1: 4 / 6 });
+    expect((await score('mrpc', '1\n1\n1\n0\n', MRPC)).metrics).toEqual({
+      accuracy: 0.5,
+      f1: 4 / 6,
+    });
     const stsb = 'sentence1\tsentence2\tscore\na\tb\t1\na\tb\t2\na\tb\t4\n';
     expect((await score('stsb', '0.1\n0.2\n0.4\n', stsb)).metrics).toEqual({
       pearson: expect.closeTo(1, 12) as number,
@@ -39,7 +45,13 @@ describe('the score of a GLUE task', () => {
   });
 
   test.each([
-    ['too few predictions, with both counts', 'rte', '0\n1\n', RTE, /predictions\.txt: has 2 predictions; .*dev\.tsv has 3 rows/],
+    [
+      'too few predictions, with both counts',
+      'rte',
+      '0\n1\n',
+      RTE,
+      /predictions\.txt: has 2 predictions; .*dev\.tsv has 3 rows/,
+    ],
     [
       'a line that is no prediction, with its number',
       'rte',
@@ -48,7 +60,13 @@ describe('the score of a GLUE task', () => {
       /predictions\.txt:2: "perhaps" is not a prediction of rte; entailment/,
     ],
     ['an empty line', 'rte', '0\n\n1\n', RTE, /predictions\.txt:2: "" is not a prediction/],
-    ['references without labels', 'rte', '0\n', 'index\tsentence1\tsentence2\n0\ta\tb\n', /dev\.tsv: row 1 has no label/],
+    [
+      'references without labels',
+      'rte',
+      '0\n',
+      'index\tsentence1\tsentence2\n0\ta\tb\n',
+      /dev\.tsv: row 1 has no label/,
+    ],
     ['an unknown task', 'rta', '0\n', RTE, /--task: "rta" is no task; .*did you mean "rte"/],
   ])('refuses %s', async (_what, task, predicted, tsv, message) => {
     await expect(score(task, predicted, tsv)).rejects.toThrow(message);

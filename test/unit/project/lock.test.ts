@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 // eslint-disable-next-line @typescript-eslint/no-require-imports
-const { missingOptionals } = require('../../../bin/complete-lock.js') as { missingOptionals: (lock: unknown) => unknown[] };
+const { missingOptionals } = require('../../../bin/complete-lock.js') as {
+  missingOptionals: (lock: unknown) => unknown[];
+};
 
 const text = readFileSync(join(__dirname, '../../../package-lock.json'), 'utf8');
 

@@ -6,7 +6,9 @@ import { LARGE_SPARSE, planOf, resultsOf } from '../support/results';
 
 const PLOT = '<svg><text>the plot</text></svg>\n';
 
-function summaryOf(change: (result: TrialResult, index: number) => Partial<TrialResult> = () => ({})) {
+function summaryOf(
+  change: (result: TrialResult, index: number) => Partial<TrialResult> = () => ({}),
+) {
   const plan = planOf({ compare: LARGE_SPARSE });
   return summarize(
     plan,
@@ -16,7 +18,16 @@ function summaryOf(change: (result: TrialResult, index: number) => Partial<Trial
 }
 
 const troubled = () =>
-  summaryOf((_, i) => (i === 8 ? { status: 'failed', metrics: {}, error: 'loss is NaN', warnings: ['layers_emptied: ffn.up'] } : {}));
+  summaryOf((_, i) =>
+    i === 8
+      ? {
+          status: 'failed',
+          metrics: {},
+          error: 'loss is NaN',
+          warnings: ['layers_emptied: ffn.up'],
+        }
+      : {},
+  );
 
 /** The words of a page or of Markdown, without what marks them up. */
 function words(text: string): string[] {
@@ -32,17 +43,26 @@ test('report.html says what report.md says: tables, notes, failures, warnings', 
   const summary = troubled();
   const page = words(renderHtml(summary, PLOT));
   expect(page).toEqual(words(renderMarkdown(summary)));
-  expect(page).toEqual(expect.arrayContaining(['Failed', 'Warnings', 'layers_emptied:', '83.0', '†']));
+  expect(page).toEqual(
+    expect.arrayContaining(['Failed', 'Warnings', 'layers_emptied:', '83.0', '†']),
+  );
 });
 
 test('report.html has the plot in it', () => {
-  expect(renderHtml(summaryOf(), PLOT)).toMatch(/<figure role="img" aria-label="[^"]+">\n<svg><text>the plot<\/text><\/svg>\n<\/figure>/);
+  expect(renderHtml(summaryOf(), PLOT)).toMatch(
+    /<figure role="img" aria-label="[^"]+">\n<svg><text>the plot<\/text><\/svg>\n<\/figure>/,
+  );
 });
 
 test('report.html loads nothing and runs nothing', () => {
   const page = renderHtml(troubled(), PLOT);
-  expect(page).toContain(`<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`);
-  expect(page).not.toMatch(/<script|<link|<img|<iframe|<object|src=|href=|url\(|@import|\son\w+=|https?:/i);
+  expect(page).toContain(
+    `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src ` +
+      `'unsafe-inline'">`,
+  );
+  expect(page).not.toMatch(
+    /<script|<link|<img|<iframe|<object|src=|href=|url\(|@import|\son\w+=|https?:/i,
+  );
 });
 
 test('report.html has colours for light and for dark readers', () => {
@@ -51,14 +71,22 @@ test('report.html has colours for light and for dark readers', () => {
 
 test('report.html escapes what came from outside: names, errors, warnings', () => {
   const evil = `<script>alert("&'")</script>`;
-  const summary = summaryOf((_, i) => (i === 8 ? { status: 'failed', metrics: {}, error: evil, warnings: [`code: ${evil}`] } : {}));
+  const summary = summaryOf((_, i) =>
+    i === 8 ? { status: 'failed', metrics: {}, error: evil, warnings: [`code: ${evil}`] } : {},
+  );
   const renamed = {
     ...summary,
     sweep_id: evil,
     backbone: { ...summary.backbone, name: evil },
-    tasks: summary.tasks.map((task) => ({ ...task, task: evil, rows: task.rows.map((row) => ({ ...row, label: evil })) })),
+    tasks: summary.tasks.map((task) => ({
+      ...task,
+      task: evil,
+      rows: task.rows.map((row) => ({ ...row, label: evil })),
+    })),
   };
   const page = renderHtml(renamed, PLOT);
   expect(page).not.toContain('<script');
-  expect(page.split('&lt;script&gt;alert(&quot;&amp;&#39;&quot;)&lt;/script&gt;').length).toBeGreaterThan(8);
+  expect(
+    page.split('&lt;script&gt;alert(&quot;&amp;&#39;&quot;)&lt;/script&gt;').length,
+  ).toBeGreaterThan(8);
 });

@@ -10,15 +10,33 @@ function panelOf(plan: Plan, results: readonly TrialResult[]): PlotPanel {
   return plotPanels(summarize(plan, results, {}))[0]!;
 }
 
-const svgOf = (plan: Plan, results: readonly TrialResult[]) => renderPlot(summarize(plan, results, {}));
+const svgOf = (plan: Plan, results: readonly TrialResult[]) =>
+  renderPlot(summarize(plan, results, {}));
 
 describe('the data of a plot', () => {
   test('has a point for each row: the mean of the deciding metric × 100 with ± std, against the weights kept', () => {
     const plan = planOf();
     expect(panelOf(plan, resultsOf(plan)).points).toMatchObject([
-      { kind: 'dense', series: 'dense', kept: 604_416, mean: closeTo(82), bar: [closeTo(80), closeTo(84)] },
-      { kind: 'sparse', series: 'snip', kept: 368_486, mean: closeTo(83), bar: [closeTo(83 - Math.sqrt(3)), closeTo(83 + Math.sqrt(3))] },
-      { kind: 'sparse', series: 'snip', kept: 132_557, description: 'snip 80 %, bottleneck 64: 72.3 ± 2.5, n = 3' },
+      {
+        kind: 'dense',
+        series: 'dense',
+        kept: 604_416,
+        mean: closeTo(82),
+        bar: [closeTo(80), closeTo(84)],
+      },
+      {
+        kind: 'sparse',
+        series: 'snip',
+        kept: 368_486,
+        mean: closeTo(83),
+        bar: [closeTo(83 - Math.sqrt(3)), closeTo(83 + Math.sqrt(3))],
+      },
+      {
+        kind: 'sparse',
+        series: 'snip',
+        kept: 132_557,
+        description: 'snip 80 %, bottleneck 64: 72.3 ± 2.5, n = 3',
+      },
     ]);
   });
 
@@ -35,7 +53,10 @@ describe('the data of a plot', () => {
   });
 
   test('names the bottlenecks of a pruner that has several', () => {
-    const compare = [{ pruner: 'none' }, { pruner: 'snip', large_sparse: { bottleneck: [128, 256] } }];
+    const compare = [
+      { pruner: 'none' },
+      { pruner: 'snip', large_sparse: { bottleneck: [128, 256] } },
+    ];
     const plan = planOf({ compare });
     expect(panelOf(plan, resultsOf(plan)).points.map(({ series }) => series)).toEqual([
       'dense',
@@ -50,8 +71,13 @@ describe('the data of a plot', () => {
       { pruner: 'rand', sparsity: [0.5, 0.8], bottleneck: [16, 32] },
     ];
     const plan = planOf({ compare, seeds: 1 });
-    const results = plan.trials.map((trial, i) => resultOf(plan, trial, { accuracy: 0.7 + i / 100, f1: 0.9 }));
-    expect(panelOf(plan, results).references.map(({ mean }) => mean)).toEqual([closeTo(70), closeTo(71)]);
+    const results = plan.trials.map((trial, i) =>
+      resultOf(plan, trial, { accuracy: 0.7 + i / 100, f1: 0.9 }),
+    );
+    expect(panelOf(plan, results).references.map(({ mean }) => mean)).toEqual([
+      closeTo(70),
+      closeTo(71),
+    ]);
   });
 
   test('leaves out a row without a result, and keeps the budget line of a dense adapter that failed', () => {
@@ -93,23 +119,40 @@ describe('the data of a plot', () => {
   });
 
   test('has a linear axis where a row keeps no weight at all', () => {
-    const plan = planOf({ compare: [{ pruner: 'none', adapter: { kind: ['houlsby', 'head_only'] } }] });
+    const plan = planOf({
+      compare: [{ pruner: 'none', adapter: { kind: ['houlsby', 'head_only'] } }],
+    });
     expect(panelOf(plan, []).x).toEqual({ scale: 'linear', domain: [0, closeTo(1.08 * 604_416)] });
   });
 
-  test.each([[0.8], [0.99]])('stands rows of equally many weights side by side, the first where all belong (sparsity %d)', (sparsity) => {
-    const plan = planOf({ compare: [{ pruner: 'none' }, { pruner: ['rand', 'mag', 'snip'], sparsity }] });
-    const results = plan.trials.map((trial) => resultOf(plan, trial, { accuracy: 0.8, f1: 0.9 }));
-    const { points, x } = panelOf(plan, results);
-    const place = (value: number) => (x.scale === 'log' ? Math.log(value) : value);
-    const pixels = points.map(({ at, kept }) => (400 * (place(at) - place(kept))) / (place(x.domain[1]) - place(x.domain[0])));
-    expect(pixels).toEqual([0, 0, 5, -5].map(closeTo));
-  });
+  test.each([[0.8], [0.99]])(
+    'stands rows of equally many weights side by side, the first where all belong (sparsity %d)',
+    (sparsity) => {
+      const plan = planOf({
+        compare: [{ pruner: 'none' }, { pruner: ['rand', 'mag', 'snip'], sparsity }],
+      });
+      const results = plan.trials.map((trial) => resultOf(plan, trial, { accuracy: 0.8, f1: 0.9 }));
+      const { points, x } = panelOf(plan, results);
+      const place = (value: number) => (x.scale === 'log' ? Math.log(value) : value);
+      const pixels = points.map(
+        ({ at, kept }) =>
+          (400 * (place(at) - place(kept))) / (place(x.domain[1]) - place(x.domain[0])),
+      );
+      expect(pixels).toEqual([0, 0, 5, -5].map(closeTo));
+    },
+  );
 
   test('marks the points of degenerate rows', () => {
     const plan = planOf();
-    const results = resultsOf(plan).map((result, i) => ({ ...result, warnings: i === 8 ? ['layers_emptied: layers.0.ffn.up'] : [] }));
-    expect(panelOf(plan, results).points.map(({ degenerate }) => degenerate)).toEqual([false, false, true]);
+    const results = resultsOf(plan).map((result, i) => ({
+      ...result,
+      warnings: i === 8 ? ['layers_emptied: layers.0.ffn.up'] : [],
+    }));
+    expect(panelOf(plan, results).points.map(({ degenerate }) => degenerate)).toEqual([
+      false,
+      false,
+      true,
+    ]);
   });
 });
 
@@ -159,10 +202,14 @@ describe('plot.svg', () => {
   });
 
   test('replaces every colour where the reader’s are dark', async () => {
-    const plan = planOf({ compare: [...LARGE_SPARSE, { pruner: ['rand', 'mag', 'er'], sparsity: 0.5, bottleneck: 16 }] });
+    const plan = planOf({
+      compare: [...LARGE_SPARSE, { pruner: ['rand', 'mag', 'er'], sparsity: 0.5, bottleneck: 16 }],
+    });
     const results = plan.trials.map((trial) => resultOf(plan, trial, { accuracy: 0.8, f1: 0.9 }));
     const [, style, drawing] = /<style>(.*)<\/style>(.*)/s.exec(await svgOf(plan, results))!;
-    const colors = new Set(Array.from(drawing!.matchAll(/(?:fill|stroke)="(#[^"]*)"/g), ([, color]) => color!));
+    const colors = new Set(
+      Array.from(drawing!.matchAll(/(?:fill|stroke)="(#[^"]*)"/g), ([, color]) => color!),
+    );
     expect(colors.size).toBeGreaterThan(8);
     for (const color of colors) expect(style).toContain(`[fill="${color}"]`);
   });

@@ -30,15 +30,29 @@ async function report(plan: Plan, results: TrialResult[]) {
 
 describe('statistics', () => {
   test('std is that of a sample, divided by n − 1', () => {
-    expect(meanOf([1, 2, 4])).toEqual({ mean: 7 / 3, std: expect.closeTo(Math.sqrt(7 / 3), 12) as number, n: 3 });
+    expect(meanOf([1, 2, 4])).toEqual({
+      mean: 7 / 3,
+      std: expect.closeTo(Math.sqrt(7 / 3), 12) as number,
+      n: 3,
+    });
   });
 
   test('one value has no std and no interval', () => {
-    expect(pairedDifference([0.5])).toEqual({ mean: 0.5, std: null, n: 1, interval: null, told_from_noise: null });
+    expect(pairedDifference([0.5])).toEqual({
+      mean: 0.5,
+      std: null,
+      n: 1,
+      interval: null,
+      told_from_noise: null,
+    });
   });
 
   test('equal differences have no interval: they are no proof', () => {
-    expect(pairedDifference([0.82 - 0.8, 0.72 - 0.7])).toMatchObject({ n: 2, interval: null, told_from_noise: null });
+    expect(pairedDifference([0.82 - 0.8, 0.72 - 0.7])).toMatchObject({
+      n: 2,
+      interval: null,
+      told_from_noise: null,
+    });
   });
 
   test('the interval is SciPy’s t interval', () => {
@@ -65,11 +79,17 @@ describe('a report', () => {
   test('has a row for each pruner and sparsity: mean ± std, n, kept weights and the paired difference to the dense adapter', async () => {
     const plan = planOf();
     const { markdown } = await report(plan, resultsOf(plan));
-    expect(markdown).toContain('| dense |  | 64 | 3 | 82.0 ± 2.0 | 90.0 ± 0.0 | 604,416 | 100 % |  |');
     expect(markdown).toContain(
-      '| snip | 40 % | 64 | 3 | 83.0 ± 1.7 | 90.0 ± 0.0 | 368,486 | 61 % | +1.0 [−1.5, 3.5], n = 3, cannot be told from noise |',
+      '| dense |  | 64 | 3 | 82.0 ± 2.0 | 90.0 ± 0.0 | 604,416 | 100 % |  |',
     );
-    expect(markdown).toContain('| snip | 80 % | 64 | 3 | 72.3 ± 2.5 | 90.0 ± 0.0 | 132,557 | 22 % | −9.7 [−11.1, −8.2], n = 3 |');
+    expect(markdown).toContain(
+      '| snip | 40 % | 64 | 3 | 83.0 ± 1.7 | 90.0 ± 0.0 | 368,486 | 61 % | +1.0 [−1.5, 3.5], ' +
+        'n = 3, cannot be told from noise |',
+    );
+    expect(markdown).toContain(
+      '| snip | 80 % | 64 | 3 | 72.3 ± 2.5 | 90.0 ± 0.0 | 132,557 | 22 % | −9.7 [−11.1, ' +
+        '−8.2], n = 3 |',
+    );
   });
 
   test('and the terminal table say the same numbers', () => {
@@ -91,10 +111,19 @@ describe('a report', () => {
     ['all rows', {}, /^All rows of the data sets at hand, from the user's files\.\n/],
     [
       'published rows that are not used',
-      { splits: dataset('mrpc').splits.map((split) => ({ ...split, left_out: split.name === 'train' ? 2 : 0 })) },
+      {
+        splits: dataset('mrpc').splits.map((split) => ({
+          ...split,
+          left_out: split.name === 'train' ? 2 : 0,
+        })),
+      },
       /^All rows of the data sets at hand, from the user's files; without 2 of mrpc train with an empty text\.\n/,
     ],
-    ['the hub', { source: 'hub' as const }, /^All rows of the data sets at hand, from the hub \(nyu-mll\/glue\)\.\n/],
+    [
+      'the hub',
+      { source: 'hub' as const },
+      /^All rows of the data sets at hand, from the hub \(nyu-mll\/glue\)\.\n/,
+    ],
   ])('says on its first line that it was made on %s', async (_what, change, first) => {
     const plan = planOf({}, change);
     expect((await report(plan, resultsOf(plan))).markdown).toMatch(first);
@@ -111,7 +140,10 @@ describe('a report', () => {
   });
 
   test('says which threshold the best F1 of questions is at, and that it is one of these very rows', async () => {
-    const plan = planOf({ seeds: [1, 2] }, { kind: 'question_answering', metrics: ['f1', 'best_f1'] });
+    const plan = planOf(
+      { seeds: [1, 2] },
+      { kind: 'question_answering', metrics: ['f1', 'best_f1'] },
+    );
     const results = plan.trials.map((trial, i) =>
       resultOf(
         plan,
@@ -121,10 +153,19 @@ describe('a report', () => {
       ),
     );
     const { markdown, summary, csv } = await report(plan, results);
-    expect(markdown).toContain('- best F1 is at the no-answer threshold that is best on these same rows, by seed:\n');
-    expect(markdown).toContain('  - dense, bottleneck 64: −1.25, −0.25\n  - snip 40 %, bottleneck 64: 0.75, 1.75\n');
-    expect(markdown).toContain('snip 40 %, bottleneck 64: every answer is empty in 1 of 2 trials (empty_answers)');
-    expect(summary.tasks[0]!.rows[0]).toMatchObject({ thresholds: { best_f1: [-1.25, -0.25] }, budget: { head: 2 * 384 + 2 } });
+    expect(markdown).toContain(
+      '- best F1 is at the no-answer threshold that is best on these same rows, by seed:\n',
+    );
+    expect(markdown).toContain(
+      '  - dense, bottleneck 64: −1.25, −0.25\n  - snip 40 %, bottleneck 64: 0.75, 1.75\n',
+    );
+    expect(markdown).toContain(
+      'snip 40 %, bottleneck 64: every answer is empty in 1 of 2 trials (empty_answers)',
+    );
+    expect(summary.tasks[0]!.rows[0]).toMatchObject({
+      thresholds: { best_f1: [-1.25, -0.25] },
+      budget: { head: 2 * 384 + 2 },
+    });
     expect(csv.split('\r\n')[0]).toContain('metrics.best_f1,metrics.f1,thresholds.best_f1,');
   });
 
@@ -141,7 +182,9 @@ describe('a report', () => {
 
   test('one seed has no ± and no interval, and that is said', async () => {
     const plan = planOf({ seeds: 1 });
-    const results = plan.trials.map((trial, i) => resultOf(plan, trial, { accuracy: 0.8 - i / 100, f1: 0.9 }));
+    const results = plan.trials.map((trial, i) =>
+      resultOf(plan, trial, { accuracy: 0.8 - i / 100, f1: 0.9 }),
+    );
     const { markdown } = await report(plan, results);
     expect(markdown).toContain('| 1 | 80.0 | 90.0 |');
     expect(markdown).toContain('−1.0, n = 1: no interval');
@@ -151,17 +194,32 @@ describe('a report', () => {
   test('lists failed trials with their reason, and leaves them out of the means', async () => {
     const plan = planOf();
     const results = resultsOf(plan);
-    results[8] = { ...results[8]!, status: 'failed', metrics: {}, error: 'non_finite: loss is NaN\nat step 7' };
+    results[8] = {
+      ...results[8]!,
+      status: 'failed',
+      metrics: {},
+      error: 'non_finite: loss is NaN\nat step 7',
+    };
     const { markdown, summary } = await report(plan, results);
     expect(markdown).toContain('- 8 of 9 trials done, 1 failed');
-    expect(markdown).toContain(`- ${plan.trials[8]!.id} (mrpc, snip 0.8, seed 3): non_finite: loss is NaN at step 7`);
-    expect(summary.tasks[0]!.rows[2]!.metrics.accuracy).toMatchObject({ n: 2, mean: expect.closeTo(0.71, 12) as number });
+    expect(markdown).toContain(
+      `- ${plan.trials[8]!.id} (mrpc, snip 0.8, seed 3): non_finite: loss is NaN at step 7`,
+    );
+    expect(summary.tasks[0]!.rows[2]!.metrics.accuracy).toMatchObject({
+      n: 2,
+      mean: expect.closeTo(0.71, 12) as number,
+    });
   });
 
   test('lists each warning once, with the trials that have it', async () => {
     const plan = planOf();
-    const results = resultsOf(plan).map((result, i) => ({ ...result, warnings: i < 2 ? ['layers_emptied: layers.0.ffn.up'] : [] }));
-    expect((await report(plan, results)).markdown).toContain('- layers_emptied: layers.0.ffn.up (2 trials)');
+    const results = resultsOf(plan).map((result, i) => ({
+      ...result,
+      warnings: i < 2 ? ['layers_emptied: layers.0.ffn.up'] : [],
+    }));
+    expect((await report(plan, results)).markdown).toContain(
+      '- layers_emptied: layers.0.ffn.up (2 trials)',
+    );
   });
 
   test('has the majority class of the validation rows beside the table', async () => {
@@ -171,7 +229,9 @@ describe('a report', () => {
     const labels = { shape: [4], data: Int32Array.from([1, 1, 0, 1]) };
     writeFileSync(join(folder, 'validation.safetensors'), encodeSafetensors({ labels }));
     writeFileSync(join(folder, 'dataset.json'), '{}');
-    expect((await report(plan, resultsOf(plan))).markdown).toContain('always the most frequent class: accuracy 75.0, F1 85.7');
+    expect((await report(plan, resultsOf(plan))).markdown).toContain(
+      'always the most frequent class: accuracy 75.0, F1 85.7',
+    );
     rmSync(folder, { recursive: true });
   });
 
@@ -181,7 +241,9 @@ describe('a report', () => {
       { pruner: 'rand', sparsity: 0.5, bottleneck: [16, 32] },
     ];
     const plan = planOf({ compare, seeds: [1] });
-    const results = plan.trials.map((trial, i) => resultOf(plan, trial, { accuracy: [0.7, 0.8, 0.71, 0.82][i]!, f1: 0.9 }));
+    const results = plan.trials.map((trial, i) =>
+      resultOf(plan, trial, { accuracy: [0.7, 0.8, 0.71, 0.82][i]!, f1: 0.9 }),
+    );
     const { summary, markdown } = await report(plan, results);
     expect(summary.tasks[0]!.rows.map(({ difference }) => difference.accuracy?.mean)).toEqual([
       undefined,
@@ -189,28 +251,44 @@ describe('a report', () => {
       expect.closeTo(0.01) as number,
       expect.closeTo(0.02) as number,
     ]);
-    expect(markdown).toContain('differences are taken from several dense adapters: rand 50 %, bottleneck 16 to dense, bottleneck 16;');
+    expect(markdown).toContain(
+      'differences are taken from several dense adapters: rand 50 %, bottleneck 16 to dense, ' +
+        'bottleneck 16;',
+    );
   });
 
   test('says that a Large-Sparse row keeps as many weights as the dense adapter', async () => {
     const { summary, markdown } = await report(planOf({ compare: LARGE_SPARSE, seeds: [1] }), []);
-    expect(summary.tasks[0]!.rows.map(({ kept_of_dense }) => kept_of_dense)).toEqual([1, expect.closeTo(0.54, 1), 1]);
+    expect(summary.tasks[0]!.rows.map(({ kept_of_dense }) => kept_of_dense)).toEqual([
+      1,
+      expect.closeTo(0.54, 1),
+      1,
+    ]);
     expect(markdown.match(/\| 100 % \|/g)).toHaveLength(2);
   });
 
   test('compares dense, sparse and Large-Sparse at the dense budget in a note of its own, in every form', async () => {
     const plan = planOf({ compare: LARGE_SPARSE });
     const { summary, markdown, html } = await report(plan, resultsOf(plan));
-    const budget = "at the dense adapter's budget of 161,472 weights (dense, bottleneck 16), Δ accuracy:";
+    const budget =
+      "at the dense adapter's budget of 161,472 weights (dense, bottleneck 16), Δ accuracy:";
     const row = 'snip 75.0977 %, bottleneck 64: −9.7 [−11.1, −8.2], n = 3';
     expect(markdown).toContain(`- ${budget}\n  - ${row}\n`);
     expect(renderTable(plan, resultsOf(plan))).toContain(`  · ${budget}\n      ${row}\n`);
-    expect(html).toContain(`<li>${budget.replace("'", '&#39;')}\n<ul>\n<li>${row}</li>\n</ul></li>`);
+    expect(html).toContain(
+      `<li>${budget.replace("'", '&#39;')}\n<ul>\n<li>${row}</li>\n</ul></li>`,
+    );
     expect(summary.tasks[0]!.at_dense_budget).toEqual([
       {
         reference: 'dense, bottleneck 16',
         kept: 161_472,
-        rows: [expect.objectContaining({ label: 'snip', bottleneck: '64', difference: summary.tasks[0]!.rows[2]!.difference })],
+        rows: [
+          expect.objectContaining({
+            label: 'snip',
+            bottleneck: '64',
+            difference: summary.tasks[0]!.rows[2]!.difference,
+          }),
+        ],
       },
     ]);
   });
@@ -221,11 +299,19 @@ describe('a report', () => {
       { pruner: 'snip', large_sparse: { bottleneck: 64 } },
     ];
     const plan = planOf({ compare, seeds: [1] });
-    const results = plan.trials.map((trial, i) => resultOf(plan, trial, { accuracy: [0.7, 0.8, 0.73][i]!, f1: 0.9 }));
+    const results = plan.trials.map((trial, i) =>
+      resultOf(plan, trial, { accuracy: [0.7, 0.8, 0.73][i]!, f1: 0.9 }),
+    );
     const [task] = (await report(plan, results)).summary.tasks;
-    expect(task!.rows[2]).toMatchObject({ reference: 'dense, bottleneck 64', difference: { accuracy: { mean: closeTo(-0.07) } } });
+    expect(task!.rows[2]).toMatchObject({
+      reference: 'dense, bottleneck 64',
+      difference: { accuracy: { mean: closeTo(-0.07) } },
+    });
     expect(task!.at_dense_budget).toMatchObject([
-      { reference: 'dense, bottleneck 16', rows: [{ difference: { accuracy: { mean: closeTo(0.03) } } }] },
+      {
+        reference: 'dense, bottleneck 16',
+        rows: [{ difference: { accuracy: { mean: closeTo(0.03) } } }],
+      },
     ]);
   });
 
@@ -239,7 +325,10 @@ describe('a report', () => {
   test('marks rows with degenerate trials, and says why and in how many of them', async () => {
     const plan = planOf();
     const emptied = ['layers_emptied: no weight was kept in layers.0.ffn.up'];
-    const oneClass = ['one_class_predictions: every row of validation is predicted as 1', 'environment_changed: torch 2.14'];
+    const oneClass = [
+      'one_class_predictions: every row of validation is predicted as 1',
+      'environment_changed: torch 2.14',
+    ];
     const results = resultsOf(plan).map((result, i) => ({
       ...result,
       warnings: [...(i === 6 || i === 8 ? emptied : []), ...(i === 8 ? oneClass : [])],
@@ -257,7 +346,11 @@ describe('a report', () => {
     const table = renderTable(plan, results);
     expect(table).toMatch(/^ {2}snip † {2}80 % /m);
     expect(table).toContain(`  · † degenerate, the numbers mean little:\n      ${note}\n`);
-    expect(summary.tasks[0]!.rows.map(({ degenerate }) => degenerate)).toEqual([{}, {}, { layers_emptied: 2, one_class_predictions: 1 }]);
+    expect(summary.tasks[0]!.rows.map(({ degenerate }) => degenerate)).toEqual([
+      {},
+      {},
+      { layers_emptied: 2, one_class_predictions: 1 },
+    ]);
   });
 
   test.each(['one trial that another warning names', 'none'])('marks no row for %s', (which) => {
@@ -273,7 +366,12 @@ describe('a report', () => {
       { pruner: 'mag', sparsity: 0.5, scope: ['global', 'local'] },
     ];
     const table = renderTable(planOf({ compare }), []);
-    for (const label of ['dense (norm none)', 'dense (norm before)', 'mag (norm before)', 'mag (norm before, local)']) {
+    for (const label of [
+      'dense (norm none)',
+      'dense (norm before)',
+      'mag (norm before)',
+      'mag (norm before, local)',
+    ]) {
       expect(table).toContain(`  ${label} `);
     }
   });
@@ -281,10 +379,22 @@ describe('a report', () => {
   test('names the adapter where a task has several, and what differs between those of one name', () => {
     const compare = [
       { pruner: 'none', adapter: { kind: ['houlsby', 'head_only'] } },
-      { pruner: 'snip', sparsity: 0.5, adapter: { attention: 'lora', ffn: 'parallel', ffn_bottleneck: 16, lora_alpha: [16, 32] } },
-      { pruner: 'synflow', sparsity: 0.5, rounds: [1, 100], control: ['none', 'shuffled'], reinitialize: true },
+      {
+        pruner: 'snip',
+        sparsity: 0.5,
+        adapter: { attention: 'lora', ffn: 'parallel', ffn_bottleneck: 16, lora_alpha: [16, 32] },
+      },
+      {
+        pruner: 'synflow',
+        sparsity: 0.5,
+        rounds: [1, 100],
+        control: ['none', 'shuffled'],
+        reinitialize: true,
+      },
     ];
-    const rows = summarize(planOf({ compare }), [], {}).tasks[0]!.rows.map(({ label, bottleneck }) => `${label} | ${bottleneck}`);
+    const rows = summarize(planOf({ compare }), [], {}).tasks[0]!.rows.map(
+      ({ label, bottleneck }) => `${label} | ${bottleneck}`,
+    );
     expect(rows).toEqual([
       'dense (houlsby) | 64',
       'dense (head_only) | –',
@@ -307,26 +417,47 @@ describe('a report', () => {
     ];
     const rows = summarize(planOf({ compare }), [], {}).tasks[0]!.rows.map(({ label }) => label);
     expect(rows).toEqual([
-      ...['dense', 'mag', 'mag (local)', 'mag (units)', 'mag (units, local)', 'mag (n_m 2:4)', 'mag (n_m 1:2)'],
-      ...['mag (progressive, rounds 2, begin step 13)', 'mag (progressive, rounds 3, begin step 13)'],
+      ...[
+        'dense',
+        'mag',
+        'mag (local)',
+        'mag (units)',
+        'mag (units, local)',
+        'mag (n_m 2:4)',
+        'mag (n_m 1:2)',
+      ],
+      ...[
+        'mag (progressive, rounds 2, begin step 13)',
+        'mag (progressive, rounds 3, begin step 13)',
+      ],
       'mag (progressive, rounds 3, begin step 0)',
     ]);
   });
 
   test('says that it ran by the rules of the published code, with the fraction removed and what was kept in truth', async () => {
-    const plan = planOf({ compare: [{ pruner: 'none' }, { pruner: 'snip', sparsity: 0.3 }], compat: 'official' });
+    const plan = planOf({
+      compare: [{ pruner: 'none' }, { pruner: 'snip', sparsity: 0.3 }],
+      compat: 'official',
+    });
     const results = plan.trials.map((trial) => resultOf(plan, trial, { accuracy: 0.8, f1: 0.9 }));
-    for (const result of results.slice(3)) result.budget = { ...result.budget, kept: 600_000 + result.seed };
+    for (const result of results.slice(3))
+      result.budget = { ...result.budget, kept: 600_000 + result.seed };
     const { markdown } = await report(plan, results);
-    expect(markdown).toContain("- masks by the published code's rules (compat: official): equal scores are cut together");
+    expect(markdown).toContain(
+      "- masks by the published code's rules (compat: official): equal scores are cut together",
+    );
     expect(markdown).toMatch(/\| snip \| 70 % \| 64 \| 3 \|.*\| 600,002 \|/);
     expect((await report(planOf(), [])).markdown).not.toContain('compat');
   });
 
   test('names the rules of a row where a task mixes them', () => {
     const plan = planOf({ compare: [{ pruner: 'snip', sparsity: [0.4, 0.8] }], seeds: [1] });
-    const trials = plan.trials.map((trial, i) => (i === 0 ? trial : { ...trial, prune: { ...trial.prune, rules: 'official' as const } }));
-    expect(summarize({ ...plan, trials }, [], {}).tasks[0]!.rows.map(({ label }) => label)).toEqual(['snip', 'snip (official)']);
+    const trials = plan.trials.map((trial, i) =>
+      i === 0 ? trial : { ...trial, prune: { ...trial.prune, rules: 'official' as const } },
+    );
+    expect(summarize({ ...plan, trials }, [], {}).tasks[0]!.rows.map(({ label }) => label)).toEqual(
+      ['snip', 'snip (official)'],
+    );
   });
 
   test('says how the backbone was computed where that was not in float32', async () => {
@@ -338,15 +469,23 @@ describe('a report', () => {
     expect(csv).toContain('seed,status,precision,metrics.accuracy');
     expect(csv.match(/,done,bf16,/g)).toHaveLength(9);
     const usual = await report(planOf(), resultsOf(planOf()));
-    expect([usual.markdown, usual.csv, JSON.stringify(usual.summary)].join('\n')).not.toContain('precision');
+    expect([usual.markdown, usual.csv, JSON.stringify(usual.summary)].join('\n')).not.toContain(
+      'precision',
+    );
   });
 
   test('takes no difference between precisions, and makes no row of two', () => {
     const plan = planOf({ seeds: [1] });
-    const faster = plan.trials.map((trial) => ({ ...trial, id: `${trial.id}b`, precision: 'bf16' as const }));
+    const faster = plan.trials.map((trial) => ({
+      ...trial,
+      id: `${trial.id}b`,
+      precision: 'bf16' as const,
+    }));
     const sparse = { ...plan, trials: [...plan.trials, ...faster.slice(1)] };
     const { rows } = summarize(sparse, resultsOf(sparse), {}).tasks[0]!;
-    expect(rows.map(({ label, sparsity, reference }) => `${label} ${sparsity} to ${reference}`)).toEqual([
+    expect(
+      rows.map(({ label, sparsity, reference }) => `${label} ${sparsity} to ${reference}`),
+    ).toEqual([
       'dense (float32) 0 to null',
       'snip (float32) 0.4 to dense (float32), bottleneck 64',
       'snip (float32) 0.8 to dense (float32), bottleneck 64',
@@ -354,16 +493,20 @@ describe('a report', () => {
       'snip (bf16) 0.8 to null',
     ]);
     const both = { ...plan, trials: [...plan.trials, ...faster] };
-    expect(summarize(both, [], {}).tasks[0]!.rows.map(({ reference }) => reference)[4]).toBe('dense (bf16), bottleneck 64');
+    expect(summarize(both, [], {}).tasks[0]!.rows.map(({ reference }) => reference)[4]).toBe(
+      'dense (bf16), bottleneck 64',
+    );
   });
 
   test('names full fine-tuning and prompts, which have a width or none', () => {
-    const plan = planOf({ compare: [{ pruner: 'none', adapter: { kind: ['houlsby', 'prompt', 'full'] } }] });
-    expect(summarize(plan, [], {}).tasks[0]!.rows.map(({ label, bottleneck }) => `${label} | ${bottleneck}`)).toEqual([
-      'dense (houlsby) | 64',
-      'dense (prompt) | 20',
-      'dense (full) | –',
-    ]);
+    const plan = planOf({
+      compare: [{ pruner: 'none', adapter: { kind: ['houlsby', 'prompt', 'full'] } }],
+    });
+    expect(
+      summarize(plan, [], {}).tasks[0]!.rows.map(
+        ({ label, bottleneck }) => `${label} | ${bottleneck}`,
+      ),
+    ).toEqual(['dense (houlsby) | 64', 'dense (prompt) | 20', 'dense (full) | –']);
   });
 
   test('of nothing yet is a table of dashes', () => {
@@ -371,7 +514,9 @@ describe('a report', () => {
   });
 
   test('says where a sweep has no dense adapter', () => {
-    expect(renderTable(planOf({ compare: COMPARE.slice(1) }), [])).toContain('no dense adapter is in the sweep');
+    expect(renderTable(planOf({ compare: COMPARE.slice(1) }), [])).toContain(
+      'no dense adapter is in the sweep',
+    );
   });
 });
 
@@ -403,7 +548,12 @@ describe('report files', () => {
 
   test('results.csv quotes what needs it', async () => {
     const plan = planOf({ seeds: 1 });
-    const result = resultOf(plan, plan.trials[0]!, {}, { status: 'failed', error: 'a "bad", mask', bottleneck: [8, 16] });
+    const result = resultOf(
+      plan,
+      plan.trials[0]!,
+      {},
+      { status: 'failed', error: 'a "bad", mask', bottleneck: [8, 16] },
+    );
     const { csv } = await report(plan, [result]);
     expect(csv).toContain(',8/16,none,0,0,1,failed,');
     expect(csv).toContain(',"a ""bad"", mask"\r\n');
@@ -412,7 +562,14 @@ describe('report files', () => {
   test('leave no temporary file', async () => {
     const plan = planOf();
     await report(plan, resultsOf(plan));
-    const files = ['plot.svg', 'report.html', 'report.json', 'report.md', 'results.csv', 'results.jsonl'];
+    const files = [
+      'plot.svg',
+      'report.html',
+      'report.json',
+      'report.md',
+      'results.csv',
+      'results.jsonl',
+    ];
     expect(readdirSync(join(root, 'sweeps', plan.sweep_id)).sort()).toEqual(files);
   });
 });

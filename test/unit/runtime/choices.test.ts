@@ -6,19 +6,26 @@ import { join } from 'node:path';
 import { examine } from '../../../orchestrator/runtime/doctor';
 import type { DeviceName } from '../../../common/device';
 import { parseDevice } from '../../../orchestrator/cli/options';
-import { UserError } from '../../../orchestrator/cli/output';
+import { UserError } from '../../../orchestrator/base/errors';
 import { findBasePython, probeInterpreter } from '../../../orchestrator/runtime/python';
 import { findOnPath, runCommand } from '../../../orchestrator/runtime/run-command';
 import type { LocalTrainer, RuntimeConfig } from '../../../orchestrator/runtime/runtime-config';
 import { refuseOtherWishes } from '../../../orchestrator/runtime/runtime-plan';
 import { servicesFor } from '../../../orchestrator/runtime/services';
 import { findTemporalBinary } from '../../../orchestrator/runtime/temporal-binary';
-import { checkDevice, chooseFramework, type Framework } from '../../../orchestrator/runtime/trainer-command';
+import {
+  checkDevice,
+  chooseFramework,
+  type Framework,
+} from '../../../orchestrator/runtime/trainer-command';
 import { expectedPrecision } from '../../../orchestrator/runtime/expected-precision';
 import { expectsGpu } from '../../../orchestrator/runtime/gpu';
 import { externalTemporal } from '../../../orchestrator/runtime/temporal-client';
 import { serverArguments } from '../../../orchestrator/runtime/temporal-server';
-import { ensureTrainerEnvironment, pinnedEnvironment } from '../../../orchestrator/runtime/trainer-environment';
+import {
+  ensureTrainerEnvironment,
+  pinnedEnvironment,
+} from '../../../orchestrator/runtime/trainer-environment';
 
 const onProgress = (): void => undefined;
 /** What a call throws. */
@@ -53,7 +60,9 @@ describe('the server', () => {
   it('is the embedded one unless the environment names another', () => {
     expect(externalTemporal({})).toBeUndefined();
     expect(externalTemporal({ TEMPORAL_NAMESPACE: 'mine' })).toBeUndefined();
-    expect(externalTemporal({ TEMPORAL_ADDRESS: 'cluster:7233', TEMPORAL_NAMESPACE: 'mine' })).toEqual({
+    expect(
+      externalTemporal({ TEMPORAL_ADDRESS: 'cluster:7233', TEMPORAL_NAMESPACE: 'mine' }),
+    ).toEqual({
       kind: 'external',
       address: 'cluster:7233',
       namespace: 'mine',
@@ -63,10 +72,12 @@ describe('the server', () => {
   it('may come from a profile in a configuration file', () => {
     const file = join(folder, 'temporal.toml');
     writeFileSync(file, '[profile.lab]\naddress = "lab:7233"\nnamespace = "sweeps"\n');
-    expect(externalTemporal({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'lab' })).toMatchObject({
-      address: 'lab:7233',
-      namespace: 'sweeps',
-    });
+    expect(externalTemporal({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'lab' })).toMatchObject(
+      {
+        address: 'lab:7233',
+        namespace: 'sweeps',
+      },
+    );
   });
 
   it('is never localhost by mistake: a missing file, a missing profile and a profile without address are errors', () => {
@@ -75,8 +86,12 @@ describe('the server', () => {
     expect(() => externalTemporal({ TEMPORAL_CONFIG_FILE: '/none.toml' })).toThrow(
       'TEMPORAL_CONFIG_FILE names /none.toml, which does not exist',
     );
-    expect(() => externalTemporal({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'other' })).toThrow(/other/);
-    expect(() => externalTemporal({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'lab' })).toThrow(/name no address/);
+    expect(() =>
+      externalTemporal({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'other' }),
+    ).toThrow(/other/);
+    expect(() => externalTemporal({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'lab' })).toThrow(
+      /name no address/,
+    );
   });
 
   it('keeps its database in the state directory and listens on the loopback interface only', () => {
@@ -97,19 +112,30 @@ describe('the server', () => {
   it('has a binary that SA_ORCH_TEMPORAL names before the one on PATH', async () => {
     const named = program('mine', 'echo "temporal version 1.5.0 (Server 1.29.0)"');
     program('temporal', 'echo "temporal version 1.9.1"');
-    expect(await findTemporalBinary(onProgress, { PATH: folder, SA_ORCH_TEMPORAL: named })).toEqual({ path: named, version: '1.5.0' });
-    expect(await findTemporalBinary(onProgress, { PATH: folder })).toMatchObject({ version: '1.9.1' });
+    expect(await findTemporalBinary(onProgress, { PATH: folder, SA_ORCH_TEMPORAL: named })).toEqual(
+      { path: named, version: '1.5.0' },
+    );
+    expect(await findTemporalBinary(onProgress, { PATH: folder })).toMatchObject({
+      version: '1.9.1',
+    });
   });
 
   it('is refused where the named binary is missing or something else', async () => {
-    const refused = (path: string): Promise<unknown> => findTemporalBinary(onProgress, { PATH: folder, SA_ORCH_TEMPORAL: path });
-    await expect(refused('/none')).rejects.toMatchObject({ exitCode: 2, message: 'SA_ORCH_TEMPORAL names /none, which does not exist' });
-    await expect(refused(program('other', 'echo hello'))).rejects.toThrow(/is no Temporal CLI: hello/);
+    const refused = (path: string): Promise<unknown> =>
+      findTemporalBinary(onProgress, { PATH: folder, SA_ORCH_TEMPORAL: path });
+    await expect(refused('/none')).rejects.toMatchObject({
+      exitCode: 2,
+      message: 'SA_ORCH_TEMPORAL names /none, which does not exist',
+    });
+    await expect(refused(program('other', 'echo hello'))).rejects.toThrow(
+      /is no Temporal CLI: hello/,
+    );
   });
 });
 
 describe('the interpreter', () => {
-  const find = (needsVenv: boolean): ReturnType<typeof findBasePython> => findBasePython(needsVenv, { PATH: folder });
+  const find = (needsVenv: boolean): ReturnType<typeof findBasePython> =>
+    findBasePython(needsVenv, { PATH: folder });
 
   it('is one that the pinned PyTorch has wheels for', async () => {
     python('python3', [3, 9, 2], true);
@@ -119,30 +145,47 @@ describe('the interpreter', () => {
   });
 
   it('that is too old or missing is said with what is needed', async () => {
-    await expect(find(true)).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining('no Python is on PATH') as string });
+    await expect(find(true)).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining('no Python is on PATH') as string,
+    });
     python('python3', [3, 8, 10], true);
-    await expect(find(true)).rejects.toThrow(/needs Python 3\.11 or newer, before 3\.15; .*python3 is 3\.8\.10/);
+    await expect(find(true)).rejects.toThrow(
+      /needs Python 3\.11 or newer, before 3\.15; .*python3 is 3\.8\.10/,
+    );
   });
 
   it('without venv is refused with the package to install, and taken where uv makes the environment', async () => {
     python('python3', [3, 12, 3], false);
-    await expect(find(true)).rejects.toMatchObject({ hint: expect.stringContaining('apt install python3.12-venv') as string });
+    await expect(find(true)).rejects.toMatchObject({
+      hint: expect.stringContaining('apt install python3.12-venv') as string,
+    });
     expect(await find(false)).toMatchObject({ version: [3, 12, 3] });
   });
 
   const real = findOnPath('python3');
-  (real ? it : it.skip)('that the user names and that lacks packages is refused with each of them', async () => {
-    expect(await probeInterpreter(real ?? '')).toMatchObject({ version: [3, expect.any(Number), expect.any(Number)] });
-    execFileSync(real ?? '', ['-m', 'venv', '--without-pip', join(folder, 'bare')]);
-    const bare = ensureTrainerEnvironment({ python: join(folder, 'bare', 'bin', 'python'), onProgress });
-    await expect(bare).rejects.toMatchObject({
-      exitCode: 2,
-      message: expect.stringMatching(/torch \(not installed; needs 2\.11.*grpcio/) as string,
-    });
-  });
+  (real ? it : it.skip)(
+    'that the user names and that lacks packages is refused with each of them',
+    async () => {
+      expect(await probeInterpreter(real ?? '')).toMatchObject({
+        version: [3, expect.any(Number), expect.any(Number)],
+      });
+      execFileSync(real ?? '', ['-m', 'venv', '--without-pip', join(folder, 'bare')]);
+      const bare = ensureTrainerEnvironment({
+        python: join(folder, 'bare', 'bin', 'python'),
+        onProgress,
+      });
+      await expect(bare).rejects.toMatchObject({
+        exitCode: 2,
+        message: expect.stringMatching(/torch \(not installed; needs 2\.11.*grpcio/) as string,
+      });
+    },
+  );
 
   it('that the user names and that is none is refused', async () => {
-    await expect(ensureTrainerEnvironment({ python: '/none/python', onProgress })).rejects.toThrow(/\/none\/python is no Python that runs/);
+    await expect(ensureTrainerEnvironment({ python: '/none/python', onProgress })).rejects.toThrow(
+      /\/none\/python is no Python that runs/,
+    );
   });
 });
 
@@ -171,21 +214,38 @@ describe('the framework that nobody named', () => {
 
   it('is tfjs where there is none, with a word why and that it does less', async () => {
     expect(await choose(bare())).toBe('tfjs');
-    expect(told.join('\n')).toMatch(/tfjs, since torch cannot be had: .*no Python is on PATH\n.*does less than torch/);
+    expect(told.join('\n')).toMatch(
+      /tfjs, since torch cannot be had: .*no Python is on PATH\n.*does less than torch/,
+    );
   });
 });
 
 describe('services that run', () => {
   const running: RuntimeConfig = {
     ...{ format: 2, root: '/root', build: '', taskQueue: 'q' },
-    temporal: { kind: 'embedded', binary: 't', version: '1', address: '127.0.0.1:7233', uiPort: 8233, namespace: 'default' },
+    temporal: {
+      kind: 'embedded',
+      binary: 't',
+      version: '1',
+      address: '127.0.0.1:7233',
+      uiPort: 8233,
+      namespace: 'default',
+    },
     trainer: {
-      ...{ kind: 'local', framework: 'torch', address: 'unix:/s', command: { file: 'p', args: [], env: {} } },
+      ...{
+        kind: 'local',
+        framework: 'torch',
+        address: 'unix:/s',
+        command: { file: 'p', args: [], env: {} },
+      },
       ...{ ownPython: null, device: 'cpu', threads: null },
     },
   };
   const wish = { stateDir: '/state', root: '/root', onProgress };
-  const seeing = (visibleGpus?: string): RuntimeConfig => ({ ...running, trainer: { ...running.trainer, visibleGpus } as LocalTrainer });
+  const seeing = (visibleGpus?: string): RuntimeConfig => ({
+    ...running,
+    trainer: { ...running.trainer, visibleGpus } as LocalTrainer,
+  });
 
   it('serve whoever asks for the same or for nothing in particular', () => {
     expect(() => refuseOtherWishes(running, wish, {})).not.toThrow();
@@ -200,13 +260,19 @@ describe('services that run', () => {
     [undefined, '1', 'CUDA_VISIBLE_DEVICES is not set, asked for is 1'],
     ['0,1', '', 'CUDA_VISIBLE_DEVICES is 0,1, asked for is empty'],
   ])('refuse to show their trainer other GPUs: %j, then %j', (before, now, difference) => {
-    const refused = catchError(() => refuseOtherWishes(seeing(before), wish, { CUDA_VISIBLE_DEVICES: now }));
-    expect(refused).toMatchObject({ exitCode: 2, hint: expect.stringContaining('sa-orch down') as string });
+    const refused = catchError(() =>
+      refuseOtherWishes(seeing(before), wish, { CUDA_VISIBLE_DEVICES: now }),
+    );
+    expect(refused).toMatchObject({
+      exitCode: 2,
+      hint: expect.stringContaining('sa-orch down') as string,
+    });
     expect(refused.message).toContain(difference);
   });
 
   it('show their trainer the GPUs that it was started with, from whichever shell it is started again', () => {
-    const environmentOf = (config: RuntimeConfig) => servicesFor('/state', config).find(({ name }) => name === 'trainer')!.command.env;
+    const environmentOf = (config: RuntimeConfig) =>
+      servicesFor('/state', config).find(({ name }) => name === 'trainer')!.command.env;
     expect(environmentOf(seeing('1'))).toEqual({ CUDA_VISIBLE_DEVICES: '1' });
     expect(environmentOf(running)).toEqual({});
   });
@@ -221,20 +287,26 @@ describe('services that run', () => {
       trainerAddress: 'box:50051',
     };
     expect(() => refuseOtherWishes(running, asked, {})).toThrow(
-      '--root is /root, asked for is /other; --trainer is unix:/s, asked for is box:50051; --framework is torch, asked for is tfjs; --device is cpu, asked for is cuda:1; --threads is not set, asked for is 4',
+      '--root is /root, asked for is /other; --trainer is unix:/s, asked for is box:50051; ' +
+        '--framework is torch, asked for is tfjs; --device is cpu, asked for is cuda:1; ' +
+        '--threads is not set, asked for is 4',
     );
   });
 });
 
 describe('the device', () => {
   it('is accepted by name and by index, and nonsense refused before anything starts', () => {
-    for (const device of ['auto', 'cpu', 'cuda', 'cuda:0', 'cuda:11']) expect(parseDevice(device)).toBe(device);
+    for (const device of ['auto', 'cpu', 'cuda', 'cuda:0', 'cuda:11'])
+      expect(parseDevice(device)).toBe(device);
     for (const nonsense of ['gpu', 'cuda:', 'cuda:x', 'cuda:-1', 'cuda:01', 'CUDA', ''])
-      expect(() => parseDevice(nonsense)).toThrow('must be auto, cpu, cuda or cuda:<index>, for example cuda:1');
+      expect(() => parseDevice(nonsense)).toThrow(
+        'must be auto, cpu, cuda or cuda:<index>, for example cuda:1',
+      );
   });
 
   it('of tfjs has no index: which GPU it is, is told otherwise', () => {
-    for (const device of [null, 'auto', 'cpu', 'cuda'] as const) expect(() => checkDevice('tfjs', device)).not.toThrow();
+    for (const device of [null, 'auto', 'cpu', 'cuda'] as const)
+      expect(() => checkDevice('tfjs', device)).not.toThrow();
     expect(() => checkDevice('torch', 'cuda:1')).not.toThrow();
     expect(catchError(() => checkDevice('tfjs', 'cuda:1'))).toMatchObject({
       exitCode: 2,
@@ -244,7 +316,11 @@ describe('the device', () => {
   });
 
   it('is expected to be a GPU where it is asked for, and none where it is hidden', () => {
-    expect([expectsGpu('cuda:1'), expectsGpu('cuda'), expectsGpu('cpu')]).toEqual([true, true, false]);
+    expect([expectsGpu('cuda:1'), expectsGpu('cuda'), expectsGpu('cpu')]).toEqual([
+      true,
+      true,
+      false,
+    ]);
     expect(expectsGpu('auto', { CUDA_VISIBLE_DEVICES: '' })).toBe(false);
     expect(expectsGpu('auto', { CUDA_VISIBLE_DEVICES: '-1' })).toBe(false);
   });
@@ -258,7 +334,10 @@ describe('the precision that a start would take', () => {
   };
 
   it('is float32 where no GPU can be used', async () => {
-    expect(await expectedPrecision(folder, NO_GPU)).toEqual({ precision: 'float32', unlisted: null });
+    expect(await expectedPrecision(folder, NO_GPU)).toEqual({
+      precision: 'float32',
+      unlisted: null,
+    });
   });
 
   it.each([
@@ -266,16 +345,24 @@ describe('the precision that a start would take', () => {
     ['torch', 'cpu', { precision: 'float32', unlisted: null }],
     ['torch', null, { precision: 'float32', unlisted: null }],
     ['tfjs', 'cuda', { precision: 'float32', unlisted: 'bf16' }],
-  ] as const)('is that of the trainer that ran here last: %s on %s', async (framework, device, expected) => {
-    remembered(framework, device);
-    expect(await expectedPrecision(folder, NO_GPU)).toEqual(expected);
-  });
+  ] as const)(
+    'is that of the trainer that ran here last: %s on %s',
+    async (framework, device, expected) => {
+      remembered(framework, device);
+      expect(await expectedPrecision(folder, NO_GPU)).toEqual(expected);
+    },
+  );
 });
 
 describe('doctor', () => {
   it('names what is broken and what to do, and changes nothing', async () => {
     const state = join(folder, 'state');
-    const findings = await examine({ stateDir: state, root: join(folder, 'root'), dataDir: '/none', python: '/none/python' });
+    const findings = await examine({
+      stateDir: state,
+      root: join(folder, 'root'),
+      dataDir: '/none',
+      python: '/none/python',
+    });
     expect(existsSync(state)).toBe(false);
     const broken = findings.filter((finding) => finding.state === 'broken');
     expect(broken.map(({ name }) => name)).toEqual(['trainer torch', 'data']);
@@ -284,29 +371,56 @@ describe('doctor', () => {
 
   it('names for each trainer what is missing and how to get it, which breaks a start only where both are', async () => {
     const look = async () => {
-      const findings = await examine({ stateDir: folder, root: folder, dataDir: undefined, python: undefined });
+      const findings = await examine({
+        stateDir: folder,
+        root: folder,
+        dataDir: undefined,
+        python: undefined,
+      });
       return Object.fromEntries(findings.map(({ name, ...finding }) => [name, finding]));
     };
     const outside = process.env;
     process.env = { PATH: folder, XDG_CACHE_HOME: join(folder, 'cache') };
     try {
       expect(await look()).toMatchObject({
-        temporal: { state: 'broken', advice: expect.stringContaining('apt install python3-pip') as string },
-        'trainer torch': { state: 'broken', advice: expect.stringContaining('Install a Python of that range') as string },
-        'trainer tfjs': { state: 'broken', advice: expect.stringMatching(/apt install npm\).*g\+\+.*make.*python3\)/s) as string },
+        temporal: {
+          state: 'broken',
+          advice: expect.stringContaining('apt install python3-pip') as string,
+        },
+        'trainer torch': {
+          state: 'broken',
+          advice: expect.stringContaining('Install a Python of that range') as string,
+        },
+        'trainer tfjs': {
+          state: 'broken',
+          advice: expect.stringMatching(/apt install npm\).*g\+\+.*make.*python3\)/s) as string,
+        },
         backbone: { state: 'note', advice: expect.stringContaining('--backbone') as string },
       });
       for (const tool of ['npm', 'g++', 'make']) program(tool, '');
       python('python3', [3, 8, 10], false);
       expect(await look()).toMatchObject({
-        'trainer torch': { state: 'note', text: expect.stringMatching(/python3 is 3\.8\.10; a start uses tfjs$/) as string },
-        'trainer tfjs': { text: expect.stringContaining('will be made at the first start with --framework tfjs') as string },
+        'trainer torch': {
+          state: 'note',
+          text: expect.stringMatching(/python3 is 3\.8\.10; a start uses tfjs$/) as string,
+        },
+        'trainer tfjs': {
+          text: expect.stringContaining(
+            'will be made at the first start with --framework tfjs',
+          ) as string,
+        },
       });
       python('python3', [3, 12, 3], true);
       rmSync(join(folder, 'g++'));
       expect(await look()).toMatchObject({
-        'trainer torch': { state: 'fine', text: expect.stringContaining('will be made at the first start') as string },
-        'trainer tfjs': { state: 'note', advice: 'a C++ compiler is not on PATH (Debian, Ubuntu: apt install g++)' },
+        'trainer torch': {
+          state: 'fine',
+          text: expect.stringContaining('will be made at the first start') as string,
+        },
+        'trainer tfjs': {
+          state: 'note',
+          advice: 'a C++ compiler is not on PATH (Debian, Ubuntu: apt install g++)',
+        },
       });
     } finally {
       process.env = outside;
@@ -325,11 +439,16 @@ describe('a program', () => {
 
   it('that takes longer than it may is ended', async () => {
     const started = Date.now();
-    expect(await runCommand(program('slow', 'exec sleep 60'), [], { timeoutMs: 200 })).toMatchObject({ status: null });
+    expect(
+      await runCommand(program('slow', 'exec sleep 60'), [], { timeoutMs: 200 }),
+    ).toMatchObject({ status: null });
     expect(Date.now() - started).toBeLessThan(10_000);
   });
 
   it('that cannot be started says why', async () => {
-    expect(await runCommand('/none', [])).toMatchObject({ status: null, stderr: expect.stringContaining('ENOENT') as string });
+    expect(await runCommand('/none', [])).toMatchObject({
+      status: null,
+      stderr: expect.stringContaining('ENOENT') as string,
+    });
   });
 });

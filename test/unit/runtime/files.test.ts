@@ -1,9 +1,23 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { artifactRootId, createFileOnce, writeFileAtomic } from '../../../common/files';
 import { openLog, readLog, rotateLog, tailLog } from '../../../orchestrator/runtime/log-file';
-import { artifactRoot, cacheDirectory, packageRoot, socketPath, stateDirectory } from '../../../orchestrator/runtime/paths';
+import {
+  artifactRoot,
+  cacheDirectory,
+  packageRoot,
+  socketPath,
+  stateDirectory,
+} from '../../../orchestrator/runtime/paths';
 import { compareVersions } from '../../../orchestrator/runtime/trainer-environment';
 import { isCudaOnly, parseRequirements } from '../../../orchestrator/runtime/requirements';
 
@@ -47,7 +61,9 @@ describe('paths', () => {
   });
 
   it('finds the folder of package.json', () => {
-    expect(JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'))).toMatchObject({ name: 'sa-orch' });
+    expect(JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'))).toMatchObject({
+      name: 'sa-orch',
+    });
   });
 
   it('gives two state directories two sockets, short however long their own paths are', () => {
@@ -61,13 +77,17 @@ describe('paths', () => {
   it('refuses a socket path of more than 107 bytes, which Node would cut off', () => {
     const long = join(folder, 'x'.repeat(100));
     mkdirSync(long);
-    expect(() => socketPath('/s', 'trainer.sock', { XDG_RUNTIME_DIR: long })).toThrow(/more than 107 bytes/);
+    expect(() => socketPath('/s', 'trainer.sock', { XDG_RUNTIME_DIR: long })).toThrow(
+      /more than 107 bytes/,
+    );
   });
 
   it('refuses a socket folder that others can write to', () => {
     mkdirSync(join(folder, 'sa-orch'));
     chmodSync(join(folder, 'sa-orch'), 0o777);
-    expect(() => socketPath('/s', 'trainer.sock', { XDG_RUNTIME_DIR: folder })).toThrow(/only you can write to/);
+    expect(() => socketPath('/s', 'trainer.sock', { XDG_RUNTIME_DIR: folder })).toThrow(
+      /only you can write to/,
+    );
   });
 });
 
@@ -99,20 +119,30 @@ describe('logs', () => {
 });
 
 describe('requirement files', () => {
-  const requirements = (file: string) => parseRequirements(readFileSync(join(packageRoot(), 'trainer', 'torch', file), 'utf8'));
+  const requirements = (file: string) =>
+    parseRequirements(readFileSync(join(packageRoot(), 'trainer', 'torch', file), 'utf8'));
 
-  it.each(['requirements.txt', 'requirements-test.txt'])('%s pins every package with a hash and names no address', (file) => {
-    const found = requirements(file);
-    expect(found.length).toBeGreaterThan(20);
-    for (const { text } of found) expect(text).toMatch(/--hash=sha256:[0-9a-f]{64}/);
-    expect(found.map(({ text }) => text).join('\n')).not.toContain('://');
-  });
+  it.each(['requirements.txt', 'requirements-test.txt'])(
+    '%s pins every package with a hash and names no address',
+    (file) => {
+      const found = requirements(file);
+      expect(found.length).toBeGreaterThan(20);
+      for (const { text } of found) expect(text).toMatch(/--hash=sha256:[0-9a-f]{64}/);
+      expect(found.map(({ text }) => text).join('\n')).not.toContain('://');
+    },
+  );
 
   it('agree with each other on what both have', () => {
     const versions = (file: string) =>
-      new Map(requirements(file).map(({ name, version, text }) => [name + (/;.*/.exec(text)?.[0] ?? ''), version]));
+      new Map(
+        requirements(file).map(({ name, version, text }) => [
+          name + (/;.*/.exec(text)?.[0] ?? ''),
+          version,
+        ]),
+      );
     const trainer = versions('requirements.txt');
-    for (const [name, version] of versions('requirements-test.txt')) expect([name, trainer.get(name) ?? version]).toEqual([name, version]);
+    for (const [name, version] of versions('requirements-test.txt'))
+      expect([name, trainer.get(name) ?? version]).toEqual([name, version]);
   });
 
   it('know what the CPU build of PyTorch does without', () => {

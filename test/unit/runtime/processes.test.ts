@@ -1,12 +1,26 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lockHolder, tryLock, withLock } from '../../../common/lock-file';
 import { claimPort, isPortFree } from '../../../orchestrator/runtime/ports';
-import { findByEnvironment, identify, isAlive, signalProcess, terminate } from '../../../common/process-identity';
+import {
+  findByEnvironment,
+  identify,
+  isAlive,
+  signalProcess,
+  terminate,
+} from '../../../common/process-identity';
 
 let folder: string;
 const children: ChildProcess[] = [];
@@ -19,7 +33,10 @@ afterEach(() => {
 });
 
 function start(script: string, env: Record<string, string> = {}): ChildProcess & { pid: number } {
-  const child = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, ...env } });
+  const child = spawn('sh', ['-c', script], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: { ...process.env, ...env },
+  });
   children.push(child);
   if (child.pid === undefined) throw new Error('sh did not start');
   return child as ChildProcess & { pid: number };
@@ -54,7 +71,9 @@ describe('a process identity', () => {
 
   it('is found by a value in the environment', () => {
     const child = start('exec sleep 60', { SA_ORCH_TEST_TOKEN: `token-${process.pid}` });
-    expect(findByEnvironment('SA_ORCH_TEST_TOKEN', `token-${process.pid}`)).toEqual(identify(child.pid));
+    expect(findByEnvironment('SA_ORCH_TEST_TOKEN', `token-${process.pid}`)).toEqual(
+      identify(child.pid),
+    );
     expect(findByEnvironment('SA_ORCH_TEST_TOKEN', 'nobody')).toBeUndefined();
   });
 });
@@ -96,11 +115,14 @@ describe('a lock file', () => {
     expect(lockHolder(path())?.pid).toBe(process.pid);
   });
 
-  it.each(['', '13936\n', 'null', '{"pid": 1}'])('that names no process is nobody’s: %j', (content) => {
-    writeFileSync(path(), content);
-    expect(lockHolder(path())).toBeUndefined();
-    expect(tryLock(path())).toHaveProperty('release');
-  });
+  it.each(['', '13936\n', 'null', '{"pid": 1}'])(
+    'that names no process is nobody’s: %j',
+    (content) => {
+      writeFileSync(path(), content);
+      expect(lockHolder(path())).toBeUndefined();
+      expect(tryLock(path())).toHaveProperty('release');
+    },
+  );
 
   it('is taken over also where the last taker died in the act', () => {
     writeFileSync(path(), JSON.stringify({ pid: 1, started: 'gone' }));

@@ -4,10 +4,26 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { identify, isAlive, signalProcess } from '../../../common/process-identity';
 import type { Service } from '../../../orchestrator/runtime/services';
-import { DEFAULT_POLICY, Supervisor, TOKEN_VARIABLE, type SupervisorPolicy } from '../../../orchestrator/runtime/supervisor';
-import { readSupervisorState, writeSupervisorState, type ServiceRecord } from '../../../orchestrator/runtime/supervisor-state';
+import {
+  DEFAULT_POLICY,
+  Supervisor,
+  TOKEN_VARIABLE,
+  type SupervisorPolicy,
+} from '../../../orchestrator/runtime/supervisor';
+import {
+  readSupervisorState,
+  writeSupervisorState,
+  type ServiceRecord,
+} from '../../../orchestrator/runtime/supervisor-state';
 
-const QUICK: SupervisorPolicy = { ...DEFAULT_POLICY, minBackoffMs: 40, maxBackoffMs: 160, healthEveryMs: 30, tickMs: 10, stopGraceMs: 400 };
+const QUICK: SupervisorPolicy = {
+  ...DEFAULT_POLICY,
+  minBackoffMs: 40,
+  maxBackoffMs: 160,
+  healthEveryMs: 30,
+  tickMs: 10,
+  stopGraceMs: 400,
+};
 
 let folder: string;
 let timers: NodeJS.Timeout[];
@@ -25,10 +41,19 @@ afterEach(async () => {
 
 /** A service that is a shell script. */
 function toy(name: Service['name'], script: string, more: Partial<Service> = {}): Service {
-  return { name, address: null, command: { file: 'sh', args: ['-c', script], env: {} }, isHealthy: () => Promise.resolve(true), ...more };
+  return {
+    name,
+    address: null,
+    command: { file: 'sh', args: ['-c', script], env: {} },
+    isHealthy: () => Promise.resolve(true),
+    ...more,
+  };
 }
 
-function supervise(services: Service[], policy: Partial<SupervisorPolicy> = {}): { supervisor: Supervisor; leave: () => void } {
+function supervise(
+  services: Service[],
+  policy: Partial<SupervisorPolicy> = {},
+): { supervisor: Supervisor; leave: () => void } {
   const supervisor = new Supervisor(folder, services, { ...QUICK, ...policy });
   const timer = setInterval(() => supervisor.tick(), QUICK.tickMs);
   timers.push(timer);
@@ -42,7 +67,10 @@ function recordOf(name: Service['name']): ServiceRecord {
   return found;
 }
 
-async function until(name: Service['name'], holds: (record: ServiceRecord) => boolean): Promise<ServiceRecord> {
+async function until(
+  name: Service['name'],
+  holds: (record: ServiceRecord) => boolean,
+): Promise<ServiceRecord> {
   for (const deadline = Date.now() + 8000; Date.now() < deadline; await sleep(10)) {
     if (holds(recordOf(name))) return recordOf(name);
   }
@@ -54,14 +82,19 @@ describe('the supervisor', () => {
     supervise([toy('trainer', 'exec sleep 60')]);
     const first = await until('trainer', ({ state }) => state === 'ready');
     if (first.process) signalProcess(first.process, 'SIGKILL');
-    const second = await until('trainer', ({ state, process }) => state === 'ready' && process?.pid !== first.process?.pid);
+    const second = await until(
+      'trainer',
+      ({ state, process }) => state === 'ready' && process?.pid !== first.process?.pid,
+    );
     expect(second).toMatchObject({ restarts: 1, deaths: 1, lastExit: 'killed by SIGKILL' });
     expect(isAlive(second.process)).toBe(true);
   });
 
   it('waits twice as long after each death and gives up on a service that keeps dying, keeping its last lines', async () => {
     const services = [
-      toy('worker', `date +%s%N >> ${join(folder, 'starts')}; echo cannot work; exit 3`, { isHealthy: () => Promise.resolve(false) }),
+      toy('worker', `date +%s%N >> ${join(folder, 'starts')}; echo cannot work; exit 3`, {
+        isHealthy: () => Promise.resolve(false),
+      }),
     ];
     supervise(services, { maxDeaths: 4 });
     const record = await until('worker', ({ state }) => state === 'failed');
@@ -79,7 +112,10 @@ describe('the supervisor', () => {
 
   it('gives a failed service another set of tries when it is asked to', async () => {
     const switchedOn = join(folder, 'on');
-    const { supervisor } = supervise([toy('worker', `test -e ${switchedOn} && exec sleep 60; exit 1`)], { maxDeaths: 1 });
+    const { supervisor } = supervise(
+      [toy('worker', `test -e ${switchedOn} && exec sleep 60; exit 1`)],
+      { maxDeaths: 1 },
+    );
     await until('worker', ({ state }) => state === 'failed');
     writeFileSync(switchedOn, '');
     supervisor.retryFailed();
@@ -87,9 +123,15 @@ describe('the supervisor', () => {
   });
 
   it('forgets deaths when a service has been ready for a while', async () => {
-    supervise([toy('worker', `test -e ${folder}/seen && exec sleep 60; touch ${folder}/seen; exit 1`)], { stableMs: 100 });
+    supervise(
+      [toy('worker', `test -e ${folder}/seen && exec sleep 60; touch ${folder}/seen; exit 1`)],
+      { stableMs: 100 },
+    );
     await until('worker', ({ deaths, state }) => deaths > 0 && state === 'ready');
-    expect(await until('worker', ({ deaths }) => deaths === 0)).toMatchObject({ state: 'ready', restarts: 1 });
+    expect(await until('worker', ({ deaths }) => deaths === 0)).toMatchObject({
+      state: 'ready',
+      restarts: 1,
+    });
   });
 
   it('starts a service only when the one that it needs is ready', async () => {
@@ -99,7 +141,13 @@ describe('the supervisor', () => {
       isHealthy: () => Promise.resolve(serverIsUp),
       onHealthy: () => Promise.resolve(void started.push('temporal')),
     });
-    supervise([server, toy('worker', 'exec sleep 60', { needs: 'temporal', beforeStart: () => void started.push('worker') })]);
+    supervise([
+      server,
+      toy('worker', 'exec sleep 60', {
+        needs: 'temporal',
+        beforeStart: () => void started.push('worker'),
+      }),
+    ]);
     await until('temporal', ({ state }) => state === 'starting');
     await sleep(100);
     expect(recordOf('worker').state).toBe('waiting');
@@ -110,7 +158,9 @@ describe('the supervisor', () => {
 
   it('kills a process that lives and no longer answers, and starts it again', async () => {
     let answers = true;
-    supervise([toy('trainer', 'exec sleep 60', { isHealthy: () => Promise.resolve(answers) })], { maxFailedChecks: 3 });
+    supervise([toy('trainer', 'exec sleep 60', { isHealthy: () => Promise.resolve(answers) })], {
+      maxFailedChecks: 3,
+    });
     const first = await until('trainer', ({ state }) => state === 'ready');
     answers = false;
     const restarted = await until('trainer', ({ restarts }) => restarts === 1);
@@ -142,7 +192,9 @@ describe('the supervisor', () => {
     // What the file held in the moment between the start and the note of the pid.
     writeSupervisorState(folder, { ...before, services: [{ ...record, process: null }] });
     supervise(services);
-    expect((await until('trainer', ({ state }) => state === 'ready')).process).toEqual(record.process);
+    expect((await until('trainer', ({ state }) => state === 'ready')).process).toEqual(
+      record.process,
+    );
   });
 
   it('does not take another process for its own when pids have been given away', async () => {
@@ -153,15 +205,20 @@ describe('the supervisor', () => {
     if (state === undefined || self === undefined) throw new Error('no state');
     writeSupervisorState(folder, {
       ...state,
-      services: [{ ...recordOf('trainer'), process: { pid: self.pid, started: 'before the reboot' } }],
+      services: [
+        { ...recordOf('trainer'), process: { pid: self.pid, started: 'before the reboot' } },
+      ],
     });
     supervise(services);
-    expect((await until('trainer', ({ state }) => state === 'ready')).process?.pid).not.toBe(self.pid);
+    expect((await until('trainer', ({ state }) => state === 'ready')).process?.pid).not.toBe(
+      self.pid,
+    );
   });
 
   it('stops what needs others before what it needs, and kills what does not stop', async () => {
     const order: string[] = [];
-    const note = (name: string): string => `trap 'echo ${name} >> ${folder}/order; exit 0' TERM; while :; do sleep 0.02; done`;
+    const note = (name: string): string =>
+      `trap 'echo ${name} >> ${folder}/order; exit 0' TERM; while :; do sleep 0.02; done`;
     const stubborn = `trap '' TERM; echo up > ${folder}/up; while :; do sleep 0.02; done`;
     const { supervisor, leave } = supervise([
       toy('temporal', note('temporal')),
@@ -177,7 +234,10 @@ describe('the supervisor', () => {
     order.push(...readFileSync(join(folder, 'order'), 'utf8').trim().split('\n'));
     expect(order).toEqual(['worker', 'temporal']);
     expect(isAlive(trainer)).toBe(false);
-    expect(recordOf('trainer')).toMatchObject({ state: 'stopped', lastExit: 'killed: did not stop in 0.4 s' });
+    expect(recordOf('trainer')).toMatchObject({
+      state: 'stopped',
+      lastExit: 'killed: did not stop in 0.4 s',
+    });
   });
 
   it('hands each process a token of its own, by which it can be found', async () => {
@@ -188,8 +248,14 @@ describe('the supervisor', () => {
   });
 
   it('reports a program that cannot be run, and tries again', async () => {
-    supervise([toy('worker', '', { command: { file: join(folder, 'missing'), args: [], env: {} } })], { maxDeaths: 2 });
-    expect(await until('worker', ({ state }) => state === 'failed')).toMatchObject({ deaths: 2, process: null });
+    supervise(
+      [toy('worker', '', { command: { file: join(folder, 'missing'), args: [], env: {} } })],
+      { maxDeaths: 2 },
+    );
+    expect(await until('worker', ({ state }) => state === 'failed')).toMatchObject({
+      deaths: 2,
+      process: null,
+    });
     expect(recordOf('worker').lastExit).toMatch(/could not be started/);
   });
 });

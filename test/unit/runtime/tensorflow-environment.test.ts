@@ -17,11 +17,16 @@ test('what the npm package brings comes before the wheel, and is not tried where
 });
 
 test('a library that the user names is the only one', () => {
-  expect(librarySources({ TFJS_LIBTENSORFLOW: '/opt/tf' }, linux)).toEqual([{ kind: 'existing', folder: '/opt/tf' }]);
+  expect(librarySources({ TFJS_LIBTENSORFLOW: '/opt/tf' }, linux)).toEqual([
+    { kind: 'existing', folder: '/opt/tf' },
+  ]);
 });
 
 test('with a GPU the build for it comes first', () => {
-  expect(librarySources({}, { ...linux, hasGpu: true })[0]).toEqual({ kind: 'download', gpu: true });
+  expect(librarySources({}, { ...linux, hasGpu: true })[0]).toEqual({
+    kind: 'download',
+    gpu: true,
+  });
 });
 
 test('where the wheel has no build for the machine nothing is left without a download', () => {
@@ -34,7 +39,8 @@ describe('on a machine that lacks things', () => {
     folder = mkdtempSync(join(tmpdir(), 'sa-orch-tools-'));
   });
   afterEach(() => rmSync(folder, { recursive: true }));
-  const program = (name: string, script: string) => writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const program = (name: string, script: string) =>
+    writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
 
   test('every missing tool is named with the way to get it, a Python that does not run among them', async () => {
     program('npm', '');
@@ -47,23 +53,36 @@ describe('on a machine that lacks things', () => {
   });
 
   test('what would be downloaded from elsewhere than a package registry is named with the way around it', async () => {
-    const library = expect.stringMatching(/C library, from storage\.googleapis\.com: neither uv nor .* Or TFJS_LIBTENSORFLOW=/) as string;
+    const library = expect.stringMatching(
+      /C library, from storage\.googleapis\.com: neither uv nor .* Or TFJS_LIBTENSORFLOW=/,
+    ) as string;
     expect(await neededDownloads({ PATH: folder })).toContainEqual(library);
-    expect(await neededDownloads({ PATH: folder, TFJS_LIBTENSORFLOW: '/opt/tf' })).not.toContainEqual(library);
+    expect(
+      await neededDownloads({ PATH: folder, TFJS_LIBTENSORFLOW: '/opt/tf' }),
+    ).not.toContainEqual(library);
     program('uv', '');
     expect(await neededDownloads({ PATH: folder })).not.toContainEqual(library);
   });
 
   test('a library that the user names is looked at before anything is set up', async () => {
-    expect(() => findLibrary(folder)).toThrow(`TFJS_LIBTENSORFLOW: ${folder} has no libtensorflow in lib/`);
+    expect(() => findLibrary(folder)).toThrow(
+      `TFJS_LIBTENSORFLOW: ${folder} has no libtensorflow in lib/`,
+    );
     mkdirSync(join(folder, 'lib'));
     writeFileSync(join(folder, 'lib', 'libtensorflow.so.2'), '');
-    expect(() => findLibrary(folder)).toThrow(`TFJS_LIBTENSORFLOW: ${folder} has no include/tensorflow/c/c_api.h`);
+    expect(() => findLibrary(folder)).toThrow(
+      `TFJS_LIBTENSORFLOW: ${folder} has no include/tensorflow/c/c_api.h`,
+    );
     mkdirSync(join(folder, 'include', 'tensorflow', 'c'), { recursive: true });
     writeFileSync(join(folder, 'include', 'tensorflow', 'c', 'c_api.h'), '');
-    expect(findLibrary(folder)).toEqual({ lib: join(folder, 'lib'), include: join(folder, 'include') });
+    expect(findLibrary(folder)).toEqual({
+      lib: join(folder, 'lib'),
+      include: join(folder, 'include'),
+    });
     const env = { PATH: process.env.PATH, XDG_CACHE_HOME: folder, TFJS_LIBTENSORFLOW: '/none' };
-    await expect(ensureTensorflowEnvironment({ onProgress: () => undefined, env })).rejects.toMatchObject({
+    await expect(
+      ensureTensorflowEnvironment({ onProgress: () => undefined, env }),
+    ).rejects.toMatchObject({
       exitCode: 2,
       message: 'TFJS_LIBTENSORFLOW: /none has no libtensorflow in lib/',
     });

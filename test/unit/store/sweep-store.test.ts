@@ -24,6 +24,8 @@ describe('a plan file', () => {
   });
 
   test('that is not there is said', async () => {
-    await expect(readPlan(root, 'none-00000000')).rejects.toThrow('no such plan; `sa-orch status` lists the sweeps');
+    await expect(readPlan(root, 'none-00000000')).rejects.toThrow(
+      'no such plan; `sa-orch status` lists the sweeps',
+    );
   });
 });

@@ -1,6 +1,10 @@
 import { glueTask, numLabels } from '../../../orchestrator/data/glue-tasks';
 import { DENSE } from '../../../orchestrator/sweep/compare';
-import type { PlannedBackbone, PlannedDataset, PruneConfig } from '../../../orchestrator/sweep/types';
+import type {
+  PlannedBackbone,
+  PlannedDataset,
+  PruneConfig,
+} from '../../../orchestrator/sweep/types';
 
 /** MiniLM's sizes. */
 export function backbone(): PlannedBackbone {
@@ -20,7 +24,10 @@ export function backbone(): PlannedBackbone {
 }
 
 /** A planned data set with so many rows in its splits. */
-export function dataset(name: string, rows: { train?: number; validation?: number; of?: number } = {}): PlannedDataset {
+export function dataset(
+  name: string,
+  rows: { train?: number; validation?: number; of?: number } = {},
+): PlannedDataset {
   const task = glueTask(name);
   const { train = 400, validation = 100, of } = rows;
   return {

@@ -10,15 +10,26 @@ import { planSweep } from '../../../orchestrator/sweep/plan';
 import { backbone } from './plans';
 import { squadJson, WHO, writeModel, type Asked } from './questions';
 
-/** What a model says of a question: the span of context tokens that it finds, how sure it is, and of there being no answer. */
+/**
+ * What a model says of a question: the span of context tokens that it finds, how sure it is, and of
+ * there being no answer.
+ */
 export interface Said {
   span: [first: number, last: number];
   sure?: number;
   none?: number;
 }
 
-/** A plan of one trial with these validation questions, prepared in a folder. A question fits one window here. */
-export async function questionTrial(folder: string, task: 'squad' | 'squad_v2', asked: readonly Asked[], metrics?: string[]) {
+/**
+ * A plan of one trial with these validation questions, prepared in a folder. A question fits one
+ * window here.
+ */
+export async function questionTrial(
+  folder: string,
+  task: 'squad' | 'squad_v2',
+  asked: readonly Asked[],
+  metrics?: string[],
+) {
   const [model, root] = [join(folder, 'model'), join(folder, 'root')];
   writeModel(model);
   const version = task === 'squad' ? 'v1.1' : 'v2.0';
@@ -29,12 +40,21 @@ export async function questionTrial(folder: string, task: 'squad' | 'squad_v2', 
   const datasets = await resolveDatasets(config, { dataDir: folder, env: {}, backbone: planning });
   if (metrics) datasets[0]!.metrics = metrics;
   await prepareDataset(datasets[0]!, model, root);
-  const plan = planSweep(config, { backbone: planning, datasets, maxCohort: 1, defaultPrecision: 'float32', profileReason: null });
+  const plan = planSweep(config, {
+    backbone: planning,
+    datasets,
+    maxCohort: 1,
+    defaultPrecision: 'float32',
+    profileReason: null,
+  });
   const trial = plan.trials[0]!;
   const { features } = readQuestionSplit(datasetPath(root, datasets[0]!.digest), 'validation');
   const write = (shape: number[], data: Float32Array) => {
     mkdirSync(join(root, 'trials', trial.id), { recursive: true });
-    writeFileSync(join(root, 'trials', trial.id, 'predictions.validation.safetensors'), encodeSafetensors({ logits: { shape, data } }));
+    writeFileSync(
+      join(root, 'trials', trial.id, 'predictions.validation.safetensors'),
+      encodeSafetensors({ logits: { shape, data } }),
+    );
   };
   return {
     root,

@@ -1,14 +1,21 @@
-/** Small questions, and a backbone's files as far as they need them: a BERT vocabulary of a few words. */
+/**
+ * Small questions, and a backbone's files as far as they need them: a BERT vocabulary of a few
+ * words.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const WORDS = '[PAD] [UNK] [CLS] [SEP] [MASK] who when sat ran ? . the cat dog a on monday friday'.split(' ');
+export const WORDS =
+  '[PAD] [UNK] [CLS] [SEP] [MASK] who when sat ran ? . the cat dog a on monday friday'.split(' ');
 
 /** Writes what tokenizing needs of a model. */
 export function writeModel(folder: string, positions = 64): void {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'vocab.txt'), `${WORDS.join('\n')}\n`);
-  writeFileSync(join(folder, 'config.json'), JSON.stringify({ model_type: 'bert', max_position_embeddings: positions }));
+  writeFileSync(
+    join(folder, 'config.json'),
+    JSON.stringify({ model_type: 'bert', max_position_embeddings: positions }),
+  );
 }
 
 export const CONTEXT = 'The cat sat on Monday. A dog ran on Friday.';
@@ -30,5 +37,8 @@ export function squadJson(asked: readonly Asked[], context = CONTEXT): string {
     answers: answer === null ? [] : [{ text: answer, answer_start: context.indexOf(answer) }],
     ...(answer === null ? { is_impossible: true } : {}),
   }));
-  return JSON.stringify({ version: '2.0', data: [{ title: 'Pets', paragraphs: [{ context, qas }] }] });
+  return JSON.stringify({
+    version: '2.0',
+    data: [{ title: 'Pets', paragraphs: [{ context, qas }] }],
+  });
 }

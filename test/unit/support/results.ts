@@ -7,22 +7,45 @@ import { backbone, dataset } from './plans';
 
 export const COMPARE = [{ pruner: 'none' }, { pruner: 'snip', sparsity: [0.4, 0.8] }];
 
-/** Large-Sparse at the budget of a dense adapter of bottleneck 16, with a sparse one of that width. */
+/**
+ * Large-Sparse at the budget of a dense adapter of bottleneck 16, with a sparse one of that width.
+ */
 export const LARGE_SPARSE = [
   { pruner: 'none', bottleneck: 16 },
   { pruner: 'snip', sparsity: 0.5, bottleneck: 16 },
   { pruner: 'snip', large_sparse: { bottleneck: 64 } },
 ];
 
-/** A plan of mrpc with COMPARE and three seeds, with changes of the sweep file and of the data sets. */
-export function planOf(settings: Record<string, unknown> = {}, change: Partial<PlannedDataset> = {}): Plan {
-  const config = sweepConfigFrom('glue', { tasks: 'mrpc', compare: COMPARE, seeds: [1, 2, 3], ...settings });
+/**
+ * A plan of mrpc with COMPARE and three seeds, with changes of the sweep file and of the data sets.
+ */
+export function planOf(
+  settings: Record<string, unknown> = {},
+  change: Partial<PlannedDataset> = {},
+): Plan {
+  const config = sweepConfigFrom('glue', {
+    tasks: 'mrpc',
+    compare: COMPARE,
+    seeds: [1, 2, 3],
+    ...settings,
+  });
   const datasets = config.tasks.map(({ name }) => ({ ...dataset(name), ...change }));
-  return planSweep(config, { backbone: backbone(), datasets, maxCohort: 8, defaultPrecision: 'float32', profileReason: null });
+  return planSweep(config, {
+    backbone: backbone(),
+    datasets,
+    maxCohort: 8,
+    defaultPrecision: 'float32',
+    profileReason: null,
+  });
 }
 
 /** A result that is done, with changes. */
-export function resultOf(plan: Plan, trial: Trial, metrics: Record<string, number>, change: Partial<TrialResult> = {}): TrialResult {
+export function resultOf(
+  plan: Plan,
+  trial: Trial,
+  metrics: Record<string, number>,
+  change: Partial<TrialResult> = {},
+): TrialResult {
   return {
     trial_id: trial.id,
     task: trial.task,
@@ -55,5 +78,7 @@ const ACCURACIES = [
 
 /** Results of COMPARE or LARGE_SPARSE for three seeds, with these accuracies. */
 export function resultsOf(plan: Plan): TrialResult[] {
-  return plan.trials.map((trial, i) => resultOf(plan, trial, { accuracy: ACCURACIES[Math.floor(i / 3)]![i % 3]!, f1: 0.9 }));
+  return plan.trials.map((trial, i) =>
+    resultOf(plan, trial, { accuracy: ACCURACIES[Math.floor(i / 3)]![i % 3]!, f1: 0.9 }),
+  );
 }

@@ -4,28 +4,49 @@ import type { PlannedDataset } from '../../../orchestrator/sweep/types';
 import { dataset } from '../support/plans';
 import { bart } from '../support/summaries';
 
-const xsum: PlannedDataset = { ...dataset('mrpc'), task: 'xsum', kind: 'summarization', num_labels: 0, label_names: [] };
+const xsum: PlannedDataset = {
+  ...dataset('mrpc'),
+  task: 'xsum',
+  kind: 'summarization',
+  num_labels: 0,
+  label_names: [],
+};
 const T5 = { ...bart(), name: 'tiny-t5', model_type: 't5' };
 
 function planWith(line: Record<string, unknown>, backbone = bart()) {
   const config = sweepConfigFrom('t', { tasks: 'xsum', seeds: 1, compare: [line] });
-  return planSweep(config, { backbone, datasets: [xsum], maxCohort: 8, defaultPrecision: 'float32', profileReason: null });
+  return planSweep(config, {
+    backbone,
+    datasets: [xsum],
+    maxCohort: 8,
+    defaultPrecision: 'float32',
+    profileReason: null,
+  });
 }
 const kind = (name: string) => ({ pruner: 'none', adapter: { kind: name } });
 
 describe('an adapter on an encoder–decoder', () => {
-  test.each(['houlsby', 'pfeiffer', 'parallel', 'lora', 'prefix', 'mam', 'prompt', 'bitfit'])('may be %s on BART', (name) => {
-    expect(planWith(kind(name)).trials).toHaveLength(1);
-  });
+  test.each(['houlsby', 'pfeiffer', 'parallel', 'lora', 'prefix', 'mam', 'prompt', 'bitfit'])(
+    'may be %s on BART',
+    (name) => {
+      expect(planWith(kind(name)).trials).toHaveLength(1);
+    },
+  );
 
   test.each([
     ['full', bart(), 'an encoder–decoder, which is not fine-tuned as a whole'],
-    ['head_only', bart(), 'an encoder–decoder, which has no head, so that nothing would be trained'],
+    [
+      'head_only',
+      bart(),
+      'an encoder–decoder, which has no head, so that nothing would be trained',
+    ],
     ['bitfit', T5, 'of type t5, which has no biases'],
     ['pfeiffer', T5, 'of type t5: after_norm is for blocks that normalize their sum'],
   ])('may not be %s where the contract has none', (name, backbone, reason) => {
     expect(() => planWith(kind(name), backbone)).toThrow(
-      new RegExp(`compare\\[0\\].adapter: ${name}\\S* is not allowed with ${backbone.name}, ${reason}`),
+      new RegExp(
+        `compare\\[0\\].adapter: ${name}\\S* is not allowed with ${backbone.name}, ${reason}`,
+      ),
     );
   });
 
@@ -39,7 +60,18 @@ describe('an adapter on an encoder–decoder', () => {
 });
 
 test('under compat official summarization scores on as many rows as a task of one output', () => {
-  const config = sweepConfigFrom('t', { tasks: 'xsum', seeds: 1, compat: 'official', compare: [{ pruner: 'snip', sparsity: 0.4 }] });
-  const plan = planSweep(config, { backbone: bart(), datasets: [xsum], maxCohort: 8, defaultPrecision: 'float32', profileReason: null });
+  const config = sweepConfigFrom('t', {
+    tasks: 'xsum',
+    seeds: 1,
+    compat: 'official',
+    compare: [{ pruner: 'snip', sparsity: 0.4 }],
+  });
+  const plan = planSweep(config, {
+    backbone: bart(),
+    datasets: [xsum],
+    maxCohort: 8,
+    defaultPrecision: 'float32',
+    profileReason: null,
+  });
   expect(plan.trials[0]!.prune.scoring_rows).toBe(10);
 });

@@ -24,16 +24,23 @@ describe('solveLargeSparse', () => {
   });
 
   test('between different adapters as well', () => {
-    const [reference, wide] = [completeAdapter({ kind: 'pfeiffer' }), completeAdapter({ kind: 'houlsby', bottleneck: 100 })];
+    const [reference, wide] = [
+      completeAdapter({ kind: 'pfeiffer' }),
+      completeAdapter({ kind: 'houlsby', bottleneck: 100 }),
+    ];
     const solved = solveLargeSparse(wide, reference, backbone());
     expect(kept(wide, 'sparsity' in solved ? solved.sparsity : NaN)).toBe(kept(reference, 0));
   });
 
   test('refuses an adapter whose biases and norms alone exceed the budget, with the numbers', () => {
-    const [reference, wide] = [completeAdapter({ bottleneck: 1 }), completeAdapter({ bottleneck: 1000 })];
+    const [reference, wide] = [
+      completeAdapter({ bottleneck: 1 }),
+      completeAdapter({ bottleneck: 1000 }),
+    ];
     expect(solveLargeSparse(wide, reference, backbone())).toEqual({
       refusal:
-        'what is never pruned of houlsby-1000 (biases, norms) is 25824 weights, which exceeds or fills the budget of the dense reference houlsby-1, 23052',
+        'what is never pruned of houlsby-1000 (biases, norms) is 25824 weights, which exceeds ' +
+        'or fills the budget of the dense reference houlsby-1, 23052',
     });
   });
 
@@ -41,8 +48,14 @@ describe('solveLargeSparse', () => {
     ['narrower', 63],
     ['as wide', 64],
   ])('refuses one that is %s', (_what, bottleneck) => {
-    const solved = solveLargeSparse(completeAdapter({ bottleneck }), completeAdapter({}), backbone());
-    expect(solved).toMatchObject({ refusal: expect.stringContaining('no more than the budget') as string });
+    const solved = solveLargeSparse(
+      completeAdapter({ bottleneck }),
+      completeAdapter({}),
+      backbone(),
+    );
+    expect(solved).toMatchObject({
+      refusal: expect.stringContaining('no more than the budget') as string,
+    });
   });
 });
 

@@ -15,10 +15,20 @@ const SETTINGS = {
   train: { epochs: 4, batch_size: 32 },
 };
 
-function plan(settings: Record<string, unknown> = {}, maxCohort = 8, defaultPrecision: Precision = 'float32'): Plan {
+function plan(
+  settings: Record<string, unknown> = {},
+  maxCohort = 8,
+  defaultPrecision: Precision = 'float32',
+): Plan {
   const config = sweepConfigFrom('glue', { ...SETTINGS, ...settings });
   const datasets = [dataset('mrpc', { train: 3668 }), dataset('rte', { train: 2490 })];
-  return planSweep(config, { backbone: backbone(), datasets, maxCohort, defaultPrecision, profileReason: null });
+  return planSweep(config, {
+    backbone: backbone(),
+    datasets,
+    maxCohort,
+    defaultPrecision,
+    profileReason: null,
+  });
 }
 
 describe('planSweep', () => {
@@ -27,8 +37,16 @@ describe('planSweep', () => {
   });
 
   test('trials come by task, line, pruner, sparsity and seed', () => {
-    const order = plan().trials.map((t) => `${t.task} ${t.prune.pruner} ${t.prune.sparsity} ${t.seed}`);
-    expect(order.slice(0, 5)).toEqual(['mrpc none 0 1', 'mrpc none 0 2', 'mrpc none 0 3', 'mrpc rand 0.4 1', 'mrpc rand 0.4 2']);
+    const order = plan().trials.map(
+      (t) => `${t.task} ${t.prune.pruner} ${t.prune.sparsity} ${t.seed}`,
+    );
+    expect(order.slice(0, 5)).toEqual([
+      'mrpc none 0 1',
+      'mrpc none 0 2',
+      'mrpc none 0 3',
+      'mrpc rand 0.4 1',
+      'mrpc rand 0.4 2',
+    ]);
     expect(order[15]).toBe('rte none 0 1');
   });
 
@@ -70,7 +88,14 @@ describe('planSweep', () => {
   });
 
   test('rounds multiply for the pruners that have them; one round has one schedule', () => {
-    const compare = [{ pruner: ['mag', 'snip'], sparsity: 0.4, rounds: [1, 5], schedule: ['exponential', 'linear'] }];
+    const compare = [
+      {
+        pruner: ['mag', 'snip'],
+        sparsity: 0.4,
+        rounds: [1, 5],
+        schedule: ['exponential', 'linear'],
+      },
+    ];
     const prunes = plan({ compare, seeds: [1], tasks: ['mrpc'] }).trials.map((t) => t.prune);
     expect(prunes.map((p) => `${p.pruner} ${p.rounds} ${p.schedule}`)).toEqual([
       'mag 1 exponential',
@@ -83,7 +108,17 @@ describe('planSweep', () => {
   test('equal adapters are one trial, however they were written', () => {
     const compare = [
       { pruner: 'none', adapter: { kind: 'lora' } },
-      { pruner: 'none', adapter: { attention: 'lora', ffn: 'none', scale: 4, norm: 'after', activation: 'gelu', ffn_bottleneck: 9 } },
+      {
+        pruner: 'none',
+        adapter: {
+          attention: 'lora',
+          ffn: 'none',
+          scale: 4,
+          norm: 'after',
+          activation: 'gelu',
+          ffn_bottleneck: 9,
+        },
+      },
     ];
     expect(plan({ compare, seeds: [1], tasks: ['mrpc'] }).trials).toHaveLength(1);
   });
@@ -100,7 +135,8 @@ describe('planSweep', () => {
   });
 
   test('a trial is the same trial in any sweep', () => {
-    const alone = plan({ tasks: ['rte'], seeds: [2], compare: [{ pruner: 'snip', sparsity: 0.8 }] }).trials[0]!;
+    const alone = plan({ tasks: ['rte'], seeds: [2], compare: [{ pruner: 'snip', sparsity: 0.8 }] })
+      .trials[0]!;
     expect(plan().trials.map((t) => t.id)).toContain(alone.id);
   });
 });
@@ -111,7 +147,9 @@ describe('precision', () => {
 
   test('float32, by name or by default, is no field of a trial and no part of its id', () => {
     expect(ids({ precision: 'float32' }, 'bf16')).toEqual(ids({}));
-    expect(plan({ precision: 'float32' }).trials.every((trial) => !('precision' in trial))).toBe(true);
+    expect(plan({ precision: 'float32' }).trials.every((trial) => !('precision' in trial))).toBe(
+      true,
+    );
     // As it was before there was a choice.
     expect(plan({ tasks: ['mrpc'], seeds: [1] }).trials[0]!.id).toBe('t84a3962811a28de1');
   });
@@ -119,7 +157,9 @@ describe('precision', () => {
   test('of any other kind is part of what a trial is, and of its sweep', () => {
     const all = [ids({}), ids({ precision: 'tf32' }), ids({ precision: 'bf16' })];
     expect(new Set(all.flat()).size).toBe(3 * all[0]!.length);
-    expect(plan({ precision: 'bf16' }).trials.every(({ precision }) => precision === 'bf16')).toBe(true);
+    expect(plan({ precision: 'bf16' }).trials.every(({ precision }) => precision === 'bf16')).toBe(
+      true,
+    );
     expect(plan({ precision: 'bf16' }).sweep_id).not.toBe(plan().sweep_id);
   });
 
@@ -151,13 +191,17 @@ describe('a Large-Sparse line', () => {
 
   test('without a dense line is refused', () => {
     expect(() => planned([line])).toThrow(
-      'command line: compare[0].large_sparse: needs a dense reference to take its budget from; must stand beside a line {pruner: none}',
+      'command line: compare[0].large_sparse: needs a dense reference to take its budget ' +
+        'from; must stand beside a line {pruner: none}',
     );
   });
 
   test('that is no wider than the reference is refused, with the numbers', () => {
-    expect(() => planned([{ pruner: 'none' }, { ...line, large_sparse: { bottleneck: 32 } }])).toThrow(
-      'compare[1].large_sparse: houlsby-32 has 309120 weights in all, no more than the budget of the dense reference houlsby-64, 604416;',
+    expect(() =>
+      planned([{ pruner: 'none' }, { ...line, large_sparse: { bottleneck: 32 } }]),
+    ).toThrow(
+      'compare[1].large_sparse: houlsby-32 has 309120 weights in all, no more than the budget ' +
+        'of the dense reference houlsby-64, 604416;',
     );
   });
 });
@@ -168,25 +212,73 @@ describe('masks in pieces', () => {
 
   test('N of each M: the sparsity that it is, one round, scores compared in each group', () => {
     expect(pruned({ pruner: ['mag', 'synflow'], n_m: ['2:4', '1:4'] })).toEqual([
-      prune({ pruner: 'mag', structure: 'n_m', group_kept: 2, group_size: 4, sparsity: 0.5, scope: 'local' }),
-      prune({ pruner: 'mag', structure: 'n_m', group_kept: 1, group_size: 4, sparsity: 0.75, scope: 'local' }),
-      prune({ pruner: 'synflow', structure: 'n_m', group_kept: 2, group_size: 4, sparsity: 0.5, scope: 'local' }),
-      prune({ pruner: 'synflow', structure: 'n_m', group_kept: 1, group_size: 4, sparsity: 0.75, scope: 'local' }),
+      prune({
+        pruner: 'mag',
+        structure: 'n_m',
+        group_kept: 2,
+        group_size: 4,
+        sparsity: 0.5,
+        scope: 'local',
+      }),
+      prune({
+        pruner: 'mag',
+        structure: 'n_m',
+        group_kept: 1,
+        group_size: 4,
+        sparsity: 0.75,
+        scope: 'local',
+      }),
+      prune({
+        pruner: 'synflow',
+        structure: 'n_m',
+        group_kept: 2,
+        group_size: 4,
+        sparsity: 0.5,
+        scope: 'local',
+      }),
+      prune({
+        pruner: 'synflow',
+        structure: 'n_m',
+        group_kept: 1,
+        group_size: 4,
+        sparsity: 0.75,
+        scope: 'local',
+      }),
     ]);
   });
 
   test.each([
-    ['a bottleneck module', { bottleneck: 30 }, 'houlsby-30: layers.<i>.attention.up.weight [384, 30] has 30 columns, no multiple of 4'],
-    ['LoRA', { attention: 'none', ffn: 'lora', bottleneck: 6 }, 'none+lora-6: layers.<i>.ffn_in.up.weight [1536, 6] has 6 columns'],
-    ['one of two modules', { ffn_bottleneck: 2 }, 'houlsby-64/2: layers.<i>.ffn.up.weight [384, 2] has 2 columns'],
-  ])('N of each M are refused where the columns of a matrix are not whole groups: %s', (_what, adapter, message) => {
-    expect(() => pruned({ pruner: 'mag', n_m: '2:4', adapter })).toThrow(
-      `command line: compare[0].n_m: "2:4" is not allowed with the adapter ${message}`,
-    );
-  });
+    [
+      'a bottleneck module',
+      { bottleneck: 30 },
+      'houlsby-30: layers.<i>.attention.up.weight [384, 30] has 30 columns, no multiple of 4',
+    ],
+    [
+      'LoRA',
+      { attention: 'none', ffn: 'lora', bottleneck: 6 },
+      'none+lora-6: layers.<i>.ffn_in.up.weight [1536, 6] has 6 columns',
+    ],
+    [
+      'one of two modules',
+      { ffn_bottleneck: 2 },
+      'houlsby-64/2: layers.<i>.ffn.up.weight [384, 2] has 2 columns',
+    ],
+  ])(
+    'N of each M are refused where the columns of a matrix are not whole groups: %s',
+    (_what, adapter, message) => {
+      expect(() => pruned({ pruner: 'mag', n_m: '2:4', adapter })).toThrow(
+        `command line: compare[0].n_m: "2:4" is not allowed with the adapter ${message}`,
+      );
+    },
+  );
 
   test('whole units multiply with sparsities and rounds', () => {
-    const prunes = pruned({ pruner: 'snip', sparsity: [0.5, 0.75], structure: ['weights', 'units'], rounds: 3 });
+    const prunes = pruned({
+      pruner: 'snip',
+      sparsity: [0.5, 0.75],
+      structure: ['weights', 'units'],
+      rounds: 3,
+    });
     expect(prunes.map((p) => `${p.sparsity} ${p.structure} ${p.rounds}`)).toEqual([
       '0.5 weights 3',
       '0.5 units 3',
@@ -196,12 +288,19 @@ describe('masks in pieces', () => {
   });
 
   test('units of different sizes are refused over one scope, with their sizes, and counted in each module otherwise', () => {
-    const line = { pruner: 'mag', sparsity: 0.5, structure: 'units', adapter: { attention: 'lora', ffn: 'lora' } };
+    const line = {
+      pruner: 'mag',
+      sparsity: 0.5,
+      structure: 'units',
+      adapter: { attention: 'lora', ffn: 'lora' },
+    };
     expect(() => pruned(line)).toThrow(
       'compare[0].scope: global is not allowed with structure units and the adapter lora+lora-8: a unit of layers.<i>.query has 768 weights, ' +
         'one of layers.<i>.ffn_in 1920; must be local',
     );
-    expect(pruned({ ...line, scope: 'local' })).toEqual([prune({ pruner: 'mag', sparsity: 0.5, structure: 'units', scope: 'local' })]);
+    expect(pruned({ ...line, scope: 'local' })).toEqual([
+      prune({ pruner: 'mag', sparsity: 0.5, structure: 'units', scope: 'local' }),
+    ]);
   });
 });
 
@@ -213,7 +312,8 @@ describe('pruning during training', () => {
     schedule: 'cubic',
     progressive: { begin_epoch: 1, every_epochs: 0.5 },
   };
-  const planned = (change: Record<string, unknown> = {}) => plan({ compare: [{ ...line, ...change }], seeds: [1] });
+  const planned = (change: Record<string, unknown> = {}) =>
+    plan({ compare: [{ ...line, ...change }], seeds: [1] });
 
   test("has its rounds at steps by each task's length of an epoch, whatever the pruner", () => {
     const at = { sparsity: 0.5, rounds: 3, schedule: 'cubic' as const };
@@ -233,18 +333,26 @@ describe('pruning during training', () => {
 
   test('is refused where training ends before the last round, with line, task and numbers', () => {
     expect(() => planned({ rounds: 8 })).toThrow(
-      'command line: compare[0].progressive: task mrpc has 460 steps (115 an epoch), and the last of 8 rounds would be after step 521; must be before',
+      'command line: compare[0].progressive: task mrpc has 460 steps (115 an epoch), and the ' +
+        'last of 8 rounds would be after step 521; must be before',
     );
     const lastStep = { progressive: { begin_epoch: 459 / 115, every_epochs: 1 }, rounds: 1 };
     expect(planned({ ...lastStep, pruner: 'rand' }).trials[0]!.prune.begin_step).toBe(459);
-    expect(() => planned({ progressive: { begin_epoch: 4, every_epochs: 1 }, rounds: 1 })).toThrow('after step 460;');
+    expect(() => planned({ progressive: { begin_epoch: 4, every_epochs: 1 }, rounds: 1 })).toThrow(
+      'after step 460;',
+    );
   });
 });
 
 describe('compat: official', () => {
   test('scores on ten rows for each output of the task, in one round, with its rules in all but dense trials', () => {
     const compare = [{ pruner: 'none' }, { pruner: ['grasp', 'synflow'], sparsity: 0.7 }];
-    const config = sweepConfigFrom('glue', { tasks: ['mrpc', 'stsb', 'mnli'], compare, seeds: [1], compat: 'official' });
+    const config = sweepConfigFrom('glue', {
+      tasks: ['mrpc', 'stsb', 'mnli'],
+      compare,
+      seeds: [1],
+      compat: 'official',
+    });
     const datasets = ['mrpc', 'stsb', 'mnli'].map((name) => dataset(name));
     const { trials } = planSweep(config, {
       backbone: backbone(),
@@ -259,7 +367,9 @@ describe('compat: official', () => {
       prune({ pruner: 'grasp', ...official, scoring_rows: 20, temperature: 1 }),
       prune({ pruner: 'synflow', ...official }),
     ]);
-    expect(trials.filter((t) => t.prune.pruner === 'grasp').map((t) => t.prune.scoring_rows)).toEqual([20, 10, 30]);
+    expect(
+      trials.filter((t) => t.prune.pruner === 'grasp').map((t) => t.prune.scoring_rows),
+    ).toEqual([20, 10, 30]);
   });
 });
 
@@ -276,30 +386,44 @@ describe('the sweep masks', () => {
       defaultPrecision: 'float32',
       profileReason: null,
     });
-    const kept = trials.filter((t) => t.prune.pruner !== 'none').map((t) => budgetOf(t.adapter, t.prune, backbone(), dataset('mrpc')).kept);
+    const kept = trials
+      .filter((t) => t.prune.pruner !== 'none')
+      .map((t) => budgetOf(t.adapter, t.prune, backbone(), dataset('mrpc')).kept);
     expect(new Set(kept).size).toBe(1);
     expect(kept).toHaveLength(8 * config.seeds.length);
   });
 });
 
 describe('the warnings of a plan', () => {
-  const warnings = (line: Record<string, unknown>, compat = 'none') => planWarnings(plan({ compare: [line], compat }));
+  const warnings = (line: Record<string, unknown>, compat = 'none') =>
+    planWarnings(plan({ compare: [line], compat }));
 
   test('name what removes all of up first, once', () => {
     const line = { pruner: 'mag', sparsity: 0.5, adapter: { init: 'zero_up' } };
-    expect(warnings(line)).toEqual(['mag with init zero_up (houlsby-64): up is all 0, so all of it is removed before any weight of down']);
+    expect(warnings(line)).toEqual([
+      'mag with init zero_up (houlsby-64): up is all 0, so all of it is removed before any ' +
+        'weight of down',
+    ]);
     expect(warnings({ ...line, structure: 'units' })).toEqual([]);
     expect(warnings({ ...line, rounds: 2, progressive: {} })).toEqual([]);
     expect(warnings({ ...line, adapter: {} })).toEqual([]);
   });
 
   test('name where the published code cuts nothing, or everything', () => {
-    const line = { pruner: ['snip', 'grasp', 'synflow'], sparsity: 0.5, adapter: { init: 'zero_up' } };
+    const line = {
+      pruner: ['snip', 'grasp', 'synflow'],
+      sparsity: 0.5,
+      adapter: { init: 'zero_up' },
+    };
     expect(warnings(line, 'official')).toEqual([
-      'snip with init zero_up (houlsby-64), compat official: all scores become NaN, so nothing is cut',
-      'grasp with init zero_up (houlsby-64), compat official: all scores of up are 0, so up is cut as a whole or not at all',
-      'synflow with init zero_up (houlsby-64), compat official: all scores are 0, so everything is cut',
-      'synflow with norm before (houlsby-64), compat official: all scores are 0, so everything is cut',
+      'snip with init zero_up (houlsby-64), compat official: all scores become NaN, so ' +
+        'nothing is cut',
+      'grasp with init zero_up (houlsby-64), compat official: all scores of up are 0, so up ' +
+        'is cut as a whole or not at all',
+      'synflow with init zero_up (houlsby-64), compat official: all scores are 0, so ' +
+        'everything is cut',
+      'synflow with norm before (houlsby-64), compat official: all scores are 0, so ' +
+        'everything is cut',
     ]);
     expect(warnings({ pruner: 'mag', sparsity: 0.5, control: 'shuffled' }, 'official')).toEqual([
       'control shuffled, compat official: changes nothing, as in the published code',
@@ -333,7 +457,9 @@ describe('trialId', () => {
   test('stays what it was: results of an earlier version are found again', () => {
     // Defaults may be tuned; what is written out must not change its id.
     const train = { ...trial.train, learning_rate: 1e-3, dropout: 0.1 };
-    expect(trialId({ ...trial, train, dataset: 'd', backbone: 'b' })).toMatchInlineSnapshot(`"t3452bac39ad59286"`);
+    expect(trialId({ ...trial, train, dataset: 'd', backbone: 'b' })).toMatchInlineSnapshot(
+      `"t3452bac39ad59286"`,
+    );
   });
 });
 
@@ -345,27 +471,46 @@ describe('cohorts', () => {
   });
 
   test('never mix data sets or adapters of different names', () => {
-    const mixed = plan({ compare: [{ pruner: 'none', adapter: { kind: ['houlsby', 'pfeiffer'], norm: ['none', 'before'] } }] }, 64);
+    const mixed = plan(
+      {
+        compare: [
+          { pruner: 'none', adapter: { kind: ['houlsby', 'pfeiffer'], norm: ['none', 'before'] } },
+        ],
+      },
+      64,
+    );
     const kinds = mixed.cohorts.map((c) =>
-      c.trials.map((id) => mixed.trials.find((t) => t.id === id)!).map((t) => `${t.dataset} ${adapterName(t.adapter)}`),
+      c.trials
+        .map((id) => mixed.trials.find((t) => t.id === id)!)
+        .map((t) => `${t.dataset} ${adapterName(t.adapter)}`),
     );
     expect(kinds).toHaveLength(4);
     for (const kind of kinds) expect(new Set(kind).size).toBe(1);
   });
 
   test('have a trial that trains all of its backbone alone', () => {
-    const full = plan({ compare: [{ pruner: 'none', adapter: { kind: ['full', 'houlsby'] } }], tasks: ['mrpc'] }, 8);
+    const full = plan(
+      { compare: [{ pruner: 'none', adapter: { kind: ['full', 'houlsby'] } }], tasks: ['mrpc'] },
+      8,
+    );
     expect(full.cohorts.map((c) => c.trials.length)).toEqual([1, 1, 1, 3]);
   });
 
   test('keep the trials of a seed together', () => {
     const { cohorts, trials } = plan({}, 5);
-    const seeds = cohorts.map((c) => new Set(c.trials.map((id) => trials.find((t) => t.id === id)!.seed)).size);
+    const seeds = cohorts.map(
+      (c) => new Set(c.trials.map((id) => trials.find((t) => t.id === id)!.seed)).size,
+    );
     expect(seeds).toEqual([1, 1, 1, 1, 1, 1]);
   });
 
   test('are numbered in the order of execution and name their task', () => {
-    expect(plan({}, 8).cohorts.map((c) => c.id)).toEqual(['c01-mrpc', 'c02-mrpc', 'c03-rte', 'c04-rte']);
+    expect(plan({}, 8).cohorts.map((c) => c.id)).toEqual([
+      'c01-mrpc',
+      'c02-mrpc',
+      'c03-rte',
+      'c04-rte',
+    ]);
   });
 
   test('of less than one trial are refused', () => {

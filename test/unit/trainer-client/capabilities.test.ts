@@ -19,7 +19,10 @@ function capabilities(changes: Partial<Capabilities> = {}): Capabilities {
     protocolVersion: 1,
     maxCohort: 2,
     architectures: ['bert', 'roberta'],
-    attentionModules: [AttentionModule.ATTENTION_MODULE_NONE, AttentionModule.ATTENTION_MODULE_SEQUENTIAL],
+    attentionModules: [
+      AttentionModule.ATTENTION_MODULE_NONE,
+      AttentionModule.ATTENTION_MODULE_SEQUENTIAL,
+    ],
     ffnModules: [FfnModule.FFN_MODULE_NONE, FfnModule.FFN_MODULE_SEQUENTIAL],
     unfrozen: [Unfrozen.UNFROZEN_NONE],
     maskStructures: [MaskStructure.MASK_STRUCTURE_WEIGHTS],
@@ -39,12 +42,23 @@ describe('a plan against the capabilities of a trainer', () => {
     const trials = [
       plannedTrial('t1', { adapter: completeAdapter({ kind: 'pfeiffer' }) }),
       plannedTrial('t2', {
-        prune: prune({ pruner: 'mag', sparsity: 0.5, structure: 'units', rules: 'official', every_steps: 5 }),
+        prune: prune({
+          pruner: 'mag',
+          sparsity: 0.5,
+          structure: 'units',
+          rules: 'official',
+          every_steps: 5,
+        }),
         adapter: completeAdapter({ kind: 'lora' }),
       }),
       plannedTrial('t3', { adapter: completeAdapter({ kind: 'bitfit' }), prune: prune() }),
     ];
-    expect(checkPlan(tinyPlan(trials), capabilities({ architectures: ['roberta'], taskKinds: [TaskKind.TASK_KIND_REGRESSION] }))).toEqual([
+    expect(
+      checkPlan(
+        tinyPlan(trials),
+        capabilities({ architectures: ['roberta'], taskKinds: [TaskKind.TASK_KIND_REGRESSION] }),
+      ),
+    ).toEqual([
       'backbone all-MiniLM-L6-v2 is of type bert; the trainer supports roberta',
       "attention module lora is not among the trainer's: none, sequential",
       "feed-forward module after_norm is not among the trainer's: none, sequential",
@@ -60,20 +74,35 @@ describe('a plan against the capabilities of a trainer', () => {
 
   test.each([
     ['tf32', [Precision.PRECISION_FLOAT32], ["precision tf32 is not among the trainer's: float32"]],
-    ['bf16', [Precision.PRECISION_FLOAT32, Precision.PRECISION_TF32], ["precision bf16 is not among the trainer's: float32, tf32"]],
+    [
+      'bf16',
+      [Precision.PRECISION_FLOAT32, Precision.PRECISION_TF32],
+      ["precision bf16 is not among the trainer's: float32, tf32"],
+    ],
     ['bf16', [Precision.PRECISION_FLOAT32, Precision.PRECISION_BF16], []],
     // A trainer that was written before precisions were listed.
     ['bf16', [], ["precision bf16 is not among the trainer's: float32"]],
     [undefined, [], []],
-  ] as const)('of precision %s, the trainer listing %j, lacks %j', (precision, precisions, lacking) => {
-    const plan = tinyPlan([plannedTrial('t1', { precision }), plannedTrial('t2', { precision, seed: 4 })]);
-    expect(checkPlan(plan, capabilities({ precisions: [...precisions] }))).toEqual(lacking);
-  });
+  ] as const)(
+    'of precision %s, the trainer listing %j, lacks %j',
+    (precision, precisions, lacking) => {
+      const plan = tinyPlan([
+        plannedTrial('t1', { precision }),
+        plannedTrial('t2', { precision, seed: 4 }),
+      ]);
+      expect(checkPlan(plan, capabilities({ precisions: [...precisions] }))).toEqual(lacking);
+    },
+  );
 
   test('with a hub id needs a trainer that downloads', () => {
     const plan = tinyPlan();
-    const hub = { ...plan, backbone: { ...plan.backbone, name: 'roberta-base', path: 'roberta-base' } };
-    expect(checkPlan(hub, capabilities())).toEqual(['backbone roberta-base is not a directory, and the trainer does not download']);
+    const hub = {
+      ...plan,
+      backbone: { ...plan.backbone, name: 'roberta-base', path: 'roberta-base' },
+    };
+    expect(checkPlan(hub, capabilities())).toEqual([
+      'backbone roberta-base is not a directory, and the trainer does not download',
+    ]);
     expect(checkPlan(hub, capabilities({ hubDownload: true }))).toEqual([]);
   });
 
@@ -94,7 +123,10 @@ describe('the precision that nobody named', () => {
     ['cuda', [Precision.PRECISION_FLOAT32], { precision: 'float32', unlisted: 'bf16' }],
     ['cuda', [], { precision: 'float32', unlisted: 'bf16' }],
     ['cpu', [], { precision: 'float32', unlisted: null }],
-  ])("is the device's, as far as the trainer can: on %s, listing %j", (kind, precisions, expected) => {
-    expect(defaultPrecision({ devices: [device(kind)], precisions })).toEqual(expected);
-  });
+  ])(
+    "is the device's, as far as the trainer can: on %s, listing %j",
+    (kind, precisions, expected) => {
+      expect(defaultPrecision({ devices: [device(kind)], precisions })).toEqual(expected);
+    },
+  );
 });

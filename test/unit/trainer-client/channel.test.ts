@@ -1,7 +1,12 @@
 import { connectTrainer } from '../../../orchestrator/trainer-client/client';
 
 describe('a trainer address', () => {
-  test.each(['unix:/tmp/t.sock', '127.0.0.1:7000', 'gpu-box.local:7000', `unix:/${'x'.repeat(106)}`])('may be %s', (address) => {
+  test.each([
+    'unix:/tmp/t.sock',
+    '127.0.0.1:7000',
+    'gpu-box.local:7000',
+    `unix:/${'x'.repeat(106)}`,
+  ])('may be %s', (address) => {
     const trainer = connectTrainer(address);
     expect(trainer.address).toBe(address);
     trainer.close();
@@ -20,14 +25,21 @@ describe('a trainer address', () => {
   test('of nobody: a call says UNAVAILABLE, and waiting ends at its deadline', async () => {
     const trainer = connectTrainer('unix:/tmp/sa-orch-nobody-listens-here.sock');
     try {
-      await expect(trainer.getCapabilities()).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
-      await expect(trainer.waitForReady(new Date(Date.now() + 200))).rejects.toThrow('no trainer answers at unix:/tmp/sa-orch-nobody');
+      await expect(trainer.getCapabilities()).rejects.toMatchObject({
+        code: 'UNAVAILABLE',
+        retryable: true,
+      });
+      await expect(trainer.waitForReady(new Date(Date.now() + 200))).rejects.toThrow(
+        'no trainer answers at unix:/tmp/sa-orch-nobody',
+      );
     } finally {
       trainer.close();
     }
   });
 
   test('with half of a client certificate is refused', () => {
-    expect(() => connectTrainer('host:1', { tls: { cert: 'client.pem' } })).toThrow('a client certificate and its key go together');
+    expect(() => connectTrainer('host:1', { tls: { cert: 'client.pem' } })).toThrow(
+      'a client certificate and its key go together',
+    );
   });
 });

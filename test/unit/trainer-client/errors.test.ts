@@ -14,12 +14,20 @@ function serviceError(code: status, ...details: { typeUrl: string; value: Uint8A
   return Object.assign(new Error('no'), { code, details: 'no', metadata });
 }
 
-const packed = <T>(name: string, type: { encode(message: T): { finish(): Uint8Array } }, message: T) => ({
+const packed = <T>(
+  name: string,
+  type: { encode(message: T): { finish(): Uint8Array } },
+  message: T,
+) => ({
   typeUrl: `type.googleapis.com/google.rpc.${name}`,
   value: type.encode(message).finish(),
 });
 
-const quota = packed('QuotaFailure', QuotaFailure, QuotaFailure.fromPartial({ violations: [{ subject: 'queue_length' }] }));
+const quota = packed(
+  'QuotaFailure',
+  QuotaFailure,
+  QuotaFailure.fromPartial({ violations: [{ subject: 'queue_length' }] }),
+);
 const retry = packed('RetryInfo', RetryInfo, { retryDelay: { seconds: 5, nanos: 500_000_000 } });
 
 function decoded(error: Error): TrainerError {
@@ -39,9 +47,14 @@ describe('an error of a call to a trainer', () => {
   });
 
   test('carries the fields that the trainer names', () => {
-    const fieldViolations = [{ field: 'spec.trials[0].prune.sparsity', description: '1.2 is not in [0, 1)' }];
+    const fieldViolations = [
+      { field: 'spec.trials[0].prune.sparsity', description: '1.2 is not in [0, 1)' },
+    ];
     const details = packed('BadRequest', BadRequest, BadRequest.fromPartial({ fieldViolations }));
-    expect(decoded(serviceError(status.INVALID_ARGUMENT, details))).toMatchObject({ fieldViolations, retryable: false });
+    expect(decoded(serviceError(status.INVALID_ARGUMENT, details))).toMatchObject({
+      fieldViolations,
+      retryable: false,
+    });
   });
 
   test('is a full queue where the trainer says so, with the time to try again', () => {
@@ -54,7 +67,10 @@ describe('an error of a call to a trainer', () => {
   });
 
   test('is not a full queue where a message was too large, which has the same code', () => {
-    expect(decoded(serviceError(status.RESOURCE_EXHAUSTED))).toMatchObject({ queueFull: false, retryable: false });
+    expect(decoded(serviceError(status.RESOURCE_EXHAUSTED))).toMatchObject({
+      queueFull: false,
+      retryable: false,
+    });
   });
 
   test.each([

@@ -1,6 +1,18 @@
-import { AttentionModule, FfnModule, JobSpec, Precision, Unfrozen } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import {
+  AttentionModule,
+  FfnModule,
+  JobSpec,
+  Precision,
+  Unfrozen,
+} from '../../../gen/ts/sparse_adapter/trainer/v1/job';
 import { completeAdapter } from '../../../orchestrator/config/adapter';
-import { jobId, jobSpecFor, specDigest, type Work, type WorkOptions } from '../../../orchestrator/trainer-client/spec';
+import {
+  jobId,
+  jobSpecFor,
+  specDigest,
+  type Work,
+  type WorkOptions,
+} from '../../../orchestrator/trainer-client/spec';
 import { dataset, prune } from '../support/plans';
 import { plannedTrial, tinyPlan } from './tiny-plan';
 
@@ -13,7 +25,12 @@ describe('a job of a plan', () => {
   test('carries every field of a trial', () => {
     expect(JobSpec.toJSON(specOf('prune'))).toEqual({
       backbone: { path: '/models/minilm', digest: 'b'.repeat(64) },
-      dataset: { name: 'datasets/mrpc-digest', digest: 'mrpc-digest', taskKind: 'TASK_KIND_CLASSIFICATION', numLabels: 2 },
+      dataset: {
+        name: 'datasets/mrpc-digest',
+        digest: 'mrpc-digest',
+        taskKind: 'TASK_KIND_CLASSIFICATION',
+        numLabels: 2,
+      },
       trials: [
         {
           trialId: 't1',
@@ -62,10 +79,23 @@ describe('a job of a plan', () => {
   });
 
   test('of summarization carries label smoothing, and how texts are generated where it predicts', () => {
-    const generation = { beams: 4, min_length: 5, max_length: 50, no_repeat_ngram: 3, length_penalty: 1.5 };
+    const generation = {
+      beams: 4,
+      min_length: 5,
+      max_length: 50,
+      no_repeat_ngram: 3,
+      length_penalty: 1.5,
+    };
     const { train } = plannedTrial('t1');
-    const summaries = { task: 'xsum', kind: 'summarization' as const, num_labels: 0, label_names: [] };
-    const plan = { ...tinyPlan([plannedTrial('t1', { train: { ...train, label_smoothing: 0.1 }, generation })]) };
+    const summaries = {
+      task: 'xsum',
+      kind: 'summarization' as const,
+      num_labels: 0,
+      label_names: [],
+    };
+    const plan = {
+      ...tinyPlan([plannedTrial('t1', { train: { ...train, label_smoothing: 0.1 }, generation })]),
+    };
     plan.datasets = [{ ...dataset('mrpc'), ...summaries }];
     const json = (work: Work) => JobSpec.toJSON(jobSpecFor(plan, plan.cohorts[0]!, ['t1'], work));
     expect(json('train')).toMatchObject({
@@ -73,7 +103,10 @@ describe('a job of a plan', () => {
       trials: [{ train: { labelSmoothing: 0.1 } }],
     });
     expect(json('predict')).toMatchObject({
-      predict: { splits: ['validation'], generation: { beams: 4, minLength: 5, maxLength: 50, noRepeatNgram: 3, lengthPenalty: 1.5 } },
+      predict: {
+        splits: ['validation'],
+        generation: { beams: 4, minLength: 5, maxLength: 50, noRepeatNgram: 3, lengthPenalty: 1.5 },
+      },
     });
   });
 
@@ -89,10 +122,21 @@ describe('a job of a plan', () => {
     expect(JobSpec.toJSON(jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'prune'))).toMatchObject({
       trials: [
         {
-          adapter: { attention: 'ATTENTION_MODULE_PREFIX', ffn: 'FFN_MODULE_LORA', prefixHidden: 800, loraAlpha: 16, initStd: 0.02 },
+          adapter: {
+            attention: 'ATTENTION_MODULE_PREFIX',
+            ffn: 'FFN_MODULE_LORA',
+            prefixHidden: 800,
+            loraAlpha: 16,
+            initStd: 0.02,
+          },
           prune: {
             ...{ pruner: 'PRUNER_GRASP', scoringRows: 64, temperature: 200 },
-            ...{ rounds: 5, schedule: 'PRUNE_SCHEDULE_LINEAR', control: 'MASK_CONTROL_SHUFFLED', reinitialize: true },
+            ...{
+              rounds: 5,
+              schedule: 'PRUNE_SCHEDULE_LINEAR',
+              control: 'MASK_CONTROL_SHUFFLED',
+              reinitialize: true,
+            },
           },
         },
       ],
@@ -106,7 +150,9 @@ describe('a job of a plan', () => {
     ];
     const plan = tinyPlan(trials);
     const spec = jobSpecFor(plan, plan.cohorts[0]!, ['t1', 't2'], 'prune');
-    expect(spec.trials.map(({ adapter }) => [adapter!.attention, adapter!.ffn, adapter!.unfrozen])).toEqual([
+    expect(
+      spec.trials.map(({ adapter }) => [adapter!.attention, adapter!.ffn, adapter!.unfrozen]),
+    ).toEqual([
       [AttentionModule.ATTENTION_MODULE_NONE, FfnModule.FFN_MODULE_NONE, Unfrozen.UNFROZEN_BIASES],
       [AttentionModule.ATTENTION_MODULE_NONE, FfnModule.FFN_MODULE_NONE, Unfrozen.UNFROZEN_NONE],
     ]);
@@ -118,15 +164,23 @@ describe('a job of a plan', () => {
   });
 
   test('has the trials that are asked for, in that order', () => {
-    expect(specOf('prune', {}, ['t2', 't1']).trials.map(({ trialId }) => trialId)).toEqual(['t2', 't1']);
+    expect(specOf('prune', {}, ['t2', 't1']).trials.map(({ trialId }) => trialId)).toEqual([
+      't2',
+      't1',
+    ]);
   });
 
   test('is refused for a trial of another cohort', () => {
-    expect(() => specOf('prune', {}, ['t9'])).toThrow('trial t9 is not in cohort c01-mrpc of sweep tiny-00000000');
+    expect(() => specOf('prune', {}, ['t9'])).toThrow(
+      'trial t9 is not in cohort c01-mrpc of sweep tiny-00000000',
+    );
   });
 
   test('trains to the end unless it is to stop at a rung', () => {
-    expect(specOf('train').work).toMatchObject({ $case: 'train', value: { untilStep: 0, keepCheckpoints: 2 } });
+    expect(specOf('train').work).toMatchObject({
+      $case: 'train',
+      value: { untilStep: 0, keepCheckpoints: 2 },
+    });
     expect(specOf('train', { untilStep: 50 }).work).toMatchObject({ value: { untilStep: 50 } });
   });
 
@@ -134,13 +188,22 @@ describe('a job of a plan', () => {
     expect(specOf('predict').work).toEqual({ $case: 'predict', value: { splits: ['validation'] } });
     const plan = { ...tinyPlan(), datasets: [{ ...dataset('mnli'), digest: 'mrpc-digest' }] };
     const splits = ['validation', 'validation_mismatched'];
-    expect(jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'predict').work).toEqual({ $case: 'predict', value: { splits } });
+    expect(jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'predict').work).toEqual({
+      $case: 'predict',
+      value: { splits },
+    });
   });
 });
 
 describe('the digest of a specification', () => {
   test('is the same for the same plan, and another for any other work, trial or option', () => {
-    const specs = [specOf('prune'), specOf('train'), specOf('train', { untilStep: 7 }), specOf('predict'), specOf('prune', {}, ['t2'])];
+    const specs = [
+      specOf('prune'),
+      specOf('train'),
+      specOf('train', { untilStep: 7 }),
+      specOf('predict'),
+      specOf('prune', {}, ['t2']),
+    ];
     expect(new Set(specs.map(specDigest)).size).toBe(specs.length);
     expect(specDigest(specOf('prune'))).toBe(specDigest(specOf('prune')));
     expect(specDigest(specOf('prune'))).toMatch(/^[0-9a-f]{64}$/);
@@ -163,12 +226,17 @@ describe('the digest of a specification', () => {
     [undefined, Precision.PRECISION_UNSPECIFIED],
     ['tf32', Precision.PRECISION_TF32],
     ['bf16', Precision.PRECISION_BF16],
-  ] as const)('of precision %s is of its own, that of float32 as it always was', (precision, value) => {
-    const plan = tinyPlan([plannedTrial('t1', { precision })]);
-    const spec = jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'prune');
-    expect(spec.precision).toBe(value);
-    expect(specDigest(spec) === specDigest({ ...spec, precision: Precision.PRECISION_UNSPECIFIED })).toBe(precision === undefined);
-  });
+  ] as const)(
+    'of precision %s is of its own, that of float32 as it always was',
+    (precision, value) => {
+      const plan = tinyPlan([plannedTrial('t1', { precision })]);
+      const spec = jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'prune');
+      expect(spec.precision).toBe(value);
+      expect(
+        specDigest(spec) === specDigest({ ...spec, precision: Precision.PRECISION_UNSPECIFIED }),
+      ).toBe(precision === undefined);
+    },
+  );
 
   test('names the job with its generation', () => {
     expect(jobId('abc', 1)).toBe('abc-g1');

@@ -42,7 +42,9 @@ export function plannedTrial(id: string, changes: Partial<Trial> = {}): Trial {
 }
 
 /** A plan of one cohort of MRPC. */
-export function tinyPlan(trials: Trial[] = [plannedTrial('t1'), plannedTrial('t2', { seed: 4 })]): Plan {
+export function tinyPlan(
+  trials: Trial[] = [plannedTrial('t1'), plannedTrial('t2', { seed: 4 })],
+): Plan {
   return {
     format: 3,
     sweep_id: 'tiny-00000000',

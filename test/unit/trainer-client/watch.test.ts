@@ -1,16 +1,29 @@
-/** What a watch makes of a trainer that misbehaves, as a real one does not. How it follows a real one: test/conformance. */
+/**
+ * What a watch makes of a trainer that misbehaves, as a real one does not. How it follows a real
+ * one: test/conformance.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Server, ServerCredentials, status, type ServerWritableStream } from '@grpc/grpc-js';
-import { TrainerServiceService, type WatchJobRequest, type WatchJobResponse } from '../../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import {
+  TrainerServiceService,
+  type WatchJobRequest,
+  type WatchJobResponse,
+} from '../../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { WatchJobResponse as Response } from '../../../gen/ts/sparse_adapter/trainer/v1/trainer';
-import { connectTrainer, type TrainerClient, type WatchOptions } from '../../../orchestrator/trainer-client/client';
+import {
+  connectTrainer,
+  type TrainerClient,
+  type WatchOptions,
+} from '../../../orchestrator/trainer-client/client';
 
 type Watcher = ServerWritableStream<WatchJobRequest, WatchJobResponse>;
 
-const event = (sequence: number) => Response.fromPartial({ payload: { $case: 'event', value: { sequence, logId: 'log' } } });
-const heartbeat = (secondsSinceWork: number) => Response.fromPartial({ payload: { $case: 'heartbeat', value: { secondsSinceWork } } });
+const event = (sequence: number) =>
+  Response.fromPartial({ payload: { $case: 'event', value: { sequence, logId: 'log' } } });
+const heartbeat = (secondsSinceWork: number) =>
+  Response.fromPartial({ payload: { $case: 'heartbeat', value: { secondsSinceWork } } });
 
 describe('a watch', () => {
   let folder: string;
@@ -37,7 +50,9 @@ describe('a watch', () => {
       },
     );
     const address = `unix:${folder}/t.sock`;
-    await new Promise((resolve) => server.bindAsync(address, ServerCredentials.createInsecure(), resolve));
+    await new Promise((resolve) =>
+      server.bindAsync(address, ServerCredentials.createInsecure(), resolve),
+    );
     client = connectTrainer(address);
   });
   afterEach(() => {
@@ -55,7 +70,10 @@ describe('a watch', () => {
     return found;
   }
   const unavailable = (call: Watcher) =>
-    call.emit('error', Object.assign(new Error('away'), { code: status.UNAVAILABLE, details: 'away' }));
+    call.emit(
+      'error',
+      Object.assign(new Error('away'), { code: status.UNAVAILABLE, details: 'away' }),
+    );
 
   test('goes on from its last event after a broken connection', async () => {
     streams = [
@@ -77,7 +95,10 @@ describe('a watch', () => {
 
   test('ends with UNAVAILABLE when its patience is over', async () => {
     streams = [unavailable];
-    await expect(sequences({ patienceSeconds: 0.5 })).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    await expect(sequences({ patienceSeconds: 0.5 })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+    });
     expect(asked.length).toBeGreaterThan(1);
   });
 
@@ -91,19 +112,25 @@ describe('a watch', () => {
 
   test('ends with DEADLINE_EXCEEDED where the trainer says that its loop is stuck', async () => {
     streams = [(call) => [heartbeat(5), heartbeat(61)].forEach((each) => call.write(each))];
-    await expect(sequences({ stallAfterSeconds: 60 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED', retryable: true });
+    await expect(sequences({ stallAfterSeconds: 60 })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      retryable: true,
+    });
   });
 
   test('ends with the reason of its signal, also in mid-stream', async () => {
     const abort = new AbortController();
-    streams = [(call) => call.write(event(1), () => setTimeout(() => abort.abort(new Error('enough')), 50))];
+    streams = [
+      (call) => call.write(event(1), () => setTimeout(() => abort.abort(new Error('enough')), 50)),
+    ];
     await expect(sequences({ signal: abort.signal })).rejects.toThrow('enough');
   });
 
   test('that is left cancels its call, so the trainer is not watched for ever', async () => {
     streams = [(call) => call.write(event(1))];
     expect(await sequences({}, 1)).toEqual([1]);
-    for (let tries = 0; cancelled === 0 && tries < 50; tries++) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (let tries = 0; cancelled === 0 && tries < 50; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     expect(cancelled).toBe(1);
   });
 });

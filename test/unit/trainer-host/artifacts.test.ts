@@ -12,9 +12,12 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 describe('an artifact', () => {
-  test.each(['', '/etc', '../x', 'a/../b', 'a//b', './a', 'a\\b', 'a\0b'])('has no name like %j', (name) => {
-    expect(() => artifactPath(root, name)).toThrow(/is not a relative name/);
-  });
+  test.each(['', '/etc', '../x', 'a/../b', 'a//b', './a', 'a\\b', 'a\0b'])(
+    'has no name like %j',
+    (name) => {
+      expect(() => artifactPath(root, name)).toThrow(/is not a relative name/);
+    },
+  );
 
   test('does not leave the root by a link, whether its own name is there or not', () => {
     symlinkSync('/etc', join(root, 'out'));

@@ -1,5 +1,12 @@
 /** A job's events on disk. */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { JobState, Phase, type Event } from '../../../gen/ts/sparse_adapter/trainer/v1/event';
@@ -17,7 +24,10 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const running = { $case: 'stateChanged', value: { state: JobState.JOB_STATE_RUNNING, failure: undefined, detail: '' } } as const;
+const running = {
+  $case: 'stateChanged',
+  value: { state: JobState.JOB_STATE_RUNNING, failure: undefined, detail: '' },
+} as const;
 const progress = (done: number): NonNullable<Event['kind']> => ({
   $case: 'progress',
   value: { phase: Phase.PHASE_TRAIN, done, total: 9, rowsPerSecond: 1, trialSteps: [] },
@@ -63,7 +73,9 @@ describe('a log of events', () => {
     const log = new EventLog(path, 'id');
     const whole = log.lastSequence;
     log.append(progress(8), false);
-    expect(new EventLog(path, 'id').read(whole, 10).map(({ sequence }) => sequence)).toEqual([whole + 1]);
+    expect(new EventLog(path, 'id').read(whole, 10).map(({ sequence }) => sequence)).toEqual([
+      whole + 1,
+    ]);
   });
 
   test('cuts at an event whose bytes changed', () => {

@@ -2,11 +2,25 @@
 import { parseOptions } from '../../../trainer/host/options';
 
 const PLACE = ['--listen', 'unix:/t.sock', '--root', '/root', '--state', '/state'];
-const onTcp = (...more: string[]) => ['--listen', '0.0.0.0:1', '--root', '/root', '--state', '/state', ...more];
+const onTcp = (...more: string[]) => [
+  '--listen',
+  '0.0.0.0:1',
+  '--root',
+  '/root',
+  '--state',
+  '/state',
+  ...more,
+];
 
 describe('a command line', () => {
   test('with an address, a root and a state folder is enough', () => {
-    expect(parseOptions(PLACE)).toMatchObject({ device: 'auto', threads: undefined, queueLength: 16, quarantineAfter: 3, tls: undefined });
+    expect(parseOptions(PLACE)).toMatchObject({
+      device: 'auto',
+      threads: undefined,
+      queueLength: 16,
+      quarantineAfter: 3,
+      tls: undefined,
+    });
   });
 
   test('may name a GPU by its index', () => {
@@ -16,14 +30,19 @@ describe('a command line', () => {
   test('serves TCP with TLS, or where plain text is asked for', () => {
     expect(parseOptions(onTcp('--insecure'))).toMatchObject({ insecure: true });
     const tls = { cert: 'c', key: 'k', clientCa: 'a' };
-    expect(parseOptions(onTcp('--tls-cert', 'c', '--tls-key', 'k', '--tls-client-ca', 'a'))).toMatchObject({ tls });
+    expect(
+      parseOptions(onTcp('--tls-cert', 'c', '--tls-key', 'k', '--tls-client-ca', 'a')),
+    ).toMatchObject({ tls });
   });
 
   test.each([
     ['--listen is missing', ['--root', '/root', '--state', '/state']],
     ['--queue-length: 0 is not a whole number of at least 1', [...PLACE, '--queue-length', '0']],
     ['--threads: two is not a whole number of at least 1', [...PLACE, '--threads', 'two']],
-    ['--device: tpu is not auto, cpu, cuda or cuda:<index>, for example cuda:1', [...PLACE, '--device', 'tpu']],
+    [
+      '--device: tpu is not auto, cpu, cuda or cuda:<index>, for example cuda:1',
+      [...PLACE, '--device', 'tpu'],
+    ],
     ['--device: cuda:x is not auto, cpu, cuda or cuda:<index>', [...PLACE, '--device', 'cuda:x']],
     ['TCP needs --tls-cert and --tls-key, or an explicit --insecure', onTcp()],
     ['--tls-cert and --tls-key go together', onTcp('--tls-cert', 'c')],

@@ -1,4 +1,7 @@
-/** What the TensorFlow.js engine computes without TensorFlow: draws, densities, rankings, SynFlow, losses, AdamW. */
+/**
+ * What the TensorFlow.js engine computes without TensorFlow: draws, densities, rankings, SynFlow,
+ * losses, AdamW.
+ */
 import { Pruner, PruneScope, TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
 import { randomFor } from '../../../trainer/host/random';
 import { densities, erCounts } from '../../../trainer/tfjs/densities';
@@ -10,7 +13,8 @@ import { highest, Ranking } from '../../../trainer/tfjs/ranking';
 import { synflowScores } from '../../../trainer/tfjs/synflow';
 import { trial } from '../../support/jobs';
 
-const sum = (values: ArrayLike<number>): number => Array.from(values).reduce((total, value) => total + value, 0);
+const sum = (values: ArrayLike<number>): number =>
+  Array.from(values).reduce((total, value) => total + value, 0);
 
 test('uniform and normal draws have their mean and deviation, and repeat for one key only', () => {
   const draw = (name: string) => normals(10_003, 0.02, randomFor(1, 'init', name));
@@ -42,14 +46,24 @@ test('a global mask keeps floor(density · n + 0.5) weights of all matrices toge
 test('equal scores rank nothing, and the failure says what helps', () => {
   const prune = { ...trial('t').prune!, pruner: Pruner.PRUNER_SNIP };
   const keep = () => new Ranking(prune, 1, { a: [2, 2] }).keep({ a: new Float32Array(4) });
-  expect(keep).toThrow('snip: all 4 scores of all matrices are 0, so they rank nothing; a zero up-projection (init: zero_up)');
+  expect(keep).toThrow(
+    'snip: all 4 scores of all matrices are 0, so they rank nothing; a zero up-projection ' +
+      '(init: zero_up)',
+  );
   const nan = () => new Ranking(prune, 1, { a: [2, 2] }).keep({ a: Float32Array.of(1, NaN, 2, 3) });
   expect(nan).toThrow('snip: 1 of 4 scores of all matrices are NaN or infinite');
 });
 
 test('a sparsity that would keep nothing of a matrix is refused', () => {
-  const prune = { ...trial('t').prune!, pruner: Pruner.PRUNER_MAG, scope: PruneScope.PRUNE_SCOPE_LOCAL, sparsity: 0.95 };
-  expect(() => new Ranking(prune, 1, { a: [2, 2] })).toThrow('sparsity 0.95 keeps none of the 4 weights of a');
+  const prune = {
+    ...trial('t').prune!,
+    pruner: Pruner.PRUNER_MAG,
+    scope: PruneScope.PRUNE_SCOPE_LOCAL,
+    sparsity: 0.95,
+  };
+  expect(() => new Ranking(prune, 1, { a: [2, 2] })).toThrow(
+    'sparsity 0.95 keeps none of the 4 weights of a',
+  );
 });
 
 test('Erdős–Rényi counts are in all what is kept, and no matrix keeps more than it has', () => {
@@ -69,11 +83,17 @@ test('SynFlow conserves the flow: each matrix of a chain without residual share 
   const sizes = { hidden: 6, inner: 12, layers: { length: 1 } };
   const { prunableShapes } = layoutOf(adapter!, sizes, 2, TaskKind.TASK_KIND_CLASSIFICATION);
   const weights = Object.fromEntries(
-    Object.entries(prunableShapes).map(([name, [out, inputs]]) => [name, uniforms(out! * inputs!, -1, 1, randomFor(1, name))]),
+    Object.entries(prunableShapes).map(([name, [out, inputs]]) => [
+      name,
+      uniforms(out! * inputs!, -1, 1, randomFor(1, name)),
+    ]),
   );
   const scores = synflowScores(adapter!, 1, 6, prunableShapes, weights);
   for (const site of ['attention', 'ffn']) {
-    expect(sum(scores[`layers.0.${site}.down.weight`]!)).toBeCloseTo(sum(scores[`layers.0.${site}.up.weight`]!), 9);
+    expect(sum(scores[`layers.0.${site}.down.weight`]!)).toBeCloseTo(
+      sum(scores[`layers.0.${site}.up.weight`]!),
+      9,
+    );
   }
 });
 
@@ -89,16 +109,21 @@ test.each([
     [3, 2],
     2,
   ],
-])('the slopes of task kind %i’s loss are its differences', (taskKind, labels, lengths, outputs) => {
-  const rows = taskKind === TaskKind.TASK_KIND_QUESTION_ANSWERING ? sum(lengths) : lengths.length;
-  const logits = uniforms(rows * outputs, -2, 2, randomFor(1, 'logits'));
-  const { slopes } = lossOf(taskKind, logits, labels, lengths);
-  const step = 2 ** -9;
-  slopes.forEach((slope, i) => {
-    const [up, down] = [1, -1].map((sign) => lossOf(taskKind, logits.with(i, logits[i]! + sign * step), labels, lengths).mean);
-    expect((up! - down!) / (2 * step)).toBeCloseTo(slope, 4);
-  });
-});
+])(
+  'the slopes of task kind %i’s loss are its differences',
+  (taskKind, labels, lengths, outputs) => {
+    const rows = taskKind === TaskKind.TASK_KIND_QUESTION_ANSWERING ? sum(lengths) : lengths.length;
+    const logits = uniforms(rows * outputs, -2, 2, randomFor(1, 'logits'));
+    const { slopes } = lossOf(taskKind, logits, labels, lengths);
+    const step = 2 ** -9;
+    slopes.forEach((slope, i) => {
+      const [up, down] = [1, -1].map(
+        (sign) => lossOf(taskKind, logits.with(i, logits[i]! + sign * step), labels, lengths).mean,
+      );
+      expect((up! - down!) / (2 * step)).toBeCloseTo(slope, 4);
+    });
+  },
+);
 
 test('AdamW’s first step goes by the learning rate against the gradient’s sign, after decay of matrices alone', () => {
   const parameters = Float32Array.of(1, 1);

@@ -2,11 +2,23 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Event, FailureReason, JobState, Phase } from '../../../gen/ts/sparse_adapter/trainer/v1/event';
+import {
+  Event,
+  FailureReason,
+  JobState,
+  Phase,
+} from '../../../gen/ts/sparse_adapter/trainer/v1/event';
 import { readProgress, readStage } from '../../../orchestrator/store/sweep-store';
 import { JobLog } from '../../../workflows/activities/job-log';
 
-const REF = { sweepId: 's-1', planDigest: 'd', cohortId: 'c01', trials: ['a', 'b'], work: 'train' as const, generation: 'r-1' };
+const REF = {
+  sweepId: 's-1',
+  planDigest: 'd',
+  cohortId: 'c01',
+  trials: ['a', 'b'],
+  work: 'train' as const,
+  generation: 'r-1',
+};
 
 describe('a job’s log', () => {
   let root: string;
@@ -20,19 +32,31 @@ describe('a job’s log', () => {
   afterEach(() => rmSync(root, { recursive: true }));
 
   /** kind: an event in the contract's JSON form. */
-  const add = (kind: object) => log.add(Event.fromJSON({ sequence: ++sequence, logId: 'l', ...kind }));
+  const add = (kind: object) =>
+    log.add(Event.fromJSON({ sequence: ++sequence, logId: 'l', ...kind }));
   const state = (value: JobState) => add({ stateChanged: { state: value } });
-  const progress = (phase: Phase, done: number, total: number) => add({ progress: { phase, done, total } });
-  const metric = (trialId: string, step: number, value: number) => add({ metrics: { metrics: [{ trialId, name: 'loss', step, value }] } });
+  const progress = (phase: Phase, done: number, total: number) =>
+    add({ progress: { phase, done, total } });
+  const metric = (trialId: string, step: number, value: number) =>
+    add({ metrics: { metrics: [{ trialId, name: 'loss', step, value }] } });
 
   test('shows that a job loads in words, not as the work’s own progress, until the work moves', async () => {
     state(JobState.JOB_STATE_RUNNING);
     progress(Phase.PHASE_LOAD, 1, 2);
     await log.saveProgress();
-    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({ state: 'running', done: 0, total: 0, note: 'reads backbone and data' });
+    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({
+      state: 'running',
+      done: 0,
+      total: 0,
+      note: 'reads backbone and data',
+    });
     progress(Phase.PHASE_TRAIN, 3, 100);
     await log.saveProgress();
-    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({ done: 3, total: 100, note: null });
+    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({
+      done: 3,
+      total: 100,
+      note: null,
+    });
   });
 
   test('takes the last value of a step that a restarted trainer computes again, and writes a loss that is no number as a word', async () => {
@@ -62,8 +86,15 @@ describe('a job’s log', () => {
       failure: null,
       failedTrials: { b: { reason: 'non_finite', message: 'the loss is NaN' } },
     });
-    expect(await readStage(root, 'a', 'train')).toMatchObject({ values: {}, warnings: ['slow: m'], cohort: 2 });
-    expect(await readStage(root, 'b', 'train')).toMatchObject({ values: { steps: 2 }, warnings: ['slow: m'] });
+    expect(await readStage(root, 'a', 'train')).toMatchObject({
+      values: {},
+      warnings: ['slow: m'],
+      cohort: 2,
+    });
+    expect(await readStage(root, 'b', 'train')).toMatchObject({
+      values: { steps: 2 },
+      warnings: ['slow: m'],
+    });
   });
 
   test('that ends before the job does is an error, not an outcome', async () => {

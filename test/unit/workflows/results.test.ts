@@ -15,13 +15,26 @@ import { plannedTrial, tinyPlan } from '../trainer-client/tiny-plan';
 const root = mkdtempSync(join(tmpdir(), 'sa-orch-results-'));
 afterAll(() => rmSync(root, { recursive: true }));
 
-/** The result of a trial whose jobs reported these numbers. It came to grief in the end, so that no predictions are needed. */
-async function resultOf(change: Partial<PruneConfig>, values: { prune: Record<string, number>; train: Record<string, number> }) {
-  const trial = plannedTrial('t1', { prune: prune({ pruner: 'snip', sparsity: 0.4, scoring_rows: 128, ...change }) });
+/**
+ * The result of a trial whose jobs reported these numbers. It came to grief in the end, so that no
+ * predictions are needed.
+ */
+async function resultOf(
+  change: Partial<PruneConfig>,
+  values: { prune: Record<string, number>; train: Record<string, number> },
+) {
+  const trial = plannedTrial('t1', {
+    prune: prune({ pruner: 'snip', sparsity: 0.4, scoring_rows: 128, ...change }),
+  });
   const plan = tinyPlan([trial]);
   const planDigest = await writePlan(root, plan);
   for (const work of ['prune', 'train'] as const) {
-    await writeStage(root, trial.id, work, { values: values[work], warnings: [], environment: {}, cohort: 1 });
+    await writeStage(root, trial.id, work, {
+      values: values[work],
+      warnings: [],
+      environment: {},
+      cohort: 1,
+    });
   }
   const setup = { root } as Parameters<typeof evaluateTrials>[0];
   const failed = { [trial.id]: { reason: 'non_finite', message: 'loss is NaN' } };
@@ -37,31 +50,55 @@ const TRAINED = { achieved_sparsity: 0.4, kept: 300_000, prunable: 442_368 };
 
 describe('what a mask came to', () => {
   test('is told by the job that pruned, where pruning was at initialization', async () => {
-    const { result, planned } = await resultOf({ rules: 'official' }, { prune: PRUNED, train: { steps: 9 } });
-    expect(result).toMatchObject({ achieved_sparsity: 0, budget: { ...planned, kept: 604_416 }, train: { steps: 9 } });
+    const { result, planned } = await resultOf(
+      { rules: 'official' },
+      { prune: PRUNED, train: { steps: 9 } },
+    );
+    expect(result).toMatchObject({
+      achieved_sparsity: 0,
+      budget: { ...planned, kept: 604_416 },
+      train: { steps: 9 },
+    });
   });
 
   test('is told by the job that trained, where pruning was during training', async () => {
-    const { result, planned } = await resultOf({ every_steps: 7, rounds: 2 }, { prune: PRUNED, train: TRAINED });
+    const { result, planned } = await resultOf(
+      { every_steps: 7, rounds: 2 },
+      { prune: PRUNED, train: TRAINED },
+    );
     expect(result).toMatchObject({ achieved_sparsity: 0.4, budget: { ...planned, kept: 300_000 } });
   });
 
   test('is as planned, and unknown, where a trial came to no mask', async () => {
-    const { result, planned } = await resultOf({ every_steps: 7, rounds: 2 }, { prune: PRUNED, train: {} });
+    const { result, planned } = await resultOf(
+      { every_steps: 7, rounds: 2 },
+      { prune: PRUNED, train: {} },
+    );
     expect(result).toMatchObject({ achieved_sparsity: null, budget: planned });
   });
 });
 
 test('a trial of question answering leaves its answers beside its predictions, and its threshold in its result', async () => {
-  const { root: ofQuestions, plan, trial, predict } = await questionTrial(root, 'squad_v2', [WHO, NOBODY]);
+  const {
+    root: ofQuestions,
+    plan,
+    trial,
+    predict,
+  } = await questionTrial(root, 'squad_v2', [WHO, NOBODY]);
   predict([
     { span: [0, 1], none: 6 },
     { span: [0, 1], none: 7 },
   ]);
   const planDigest = await writePlan(ofQuestions, plan);
   const setup = { root: ofQuestions } as Parameters<typeof evaluateTrials>[0];
-  await evaluateTrials(setup, { sweepId: plan.sweep_id, planDigest, trials: [trial.id], failed: {} });
-  const read = (name: string) => JSON.parse(readFileSync(join(ofQuestions, 'trials', trial.id, name), 'utf8')) as unknown;
+  await evaluateTrials(setup, {
+    sweepId: plan.sweep_id,
+    planDigest,
+    trials: [trial.id],
+    failed: {},
+  });
+  const read = (name: string) =>
+    JSON.parse(readFileSync(join(ofQuestions, 'trials', trial.id, name), 'utf8')) as unknown;
   expect(read('answers.validation.json')).toEqual({ q0: '', q1: '' });
   expect(read('spans.validation.json')).toEqual({ q0: 'The cat', q1: 'The cat' });
   expect(read('no_answer.validation.json')).toEqual({ q0: 2, q1: 4 });
@@ -78,10 +115,15 @@ test('a trial of summarization leaves its summaries beside its predictions, a ro
   predict([[...idsOf('the dog ran home'), 2], [2]]);
   const planDigest = await writePlan(ofSummaries, plan);
   const setup = { root: ofSummaries } as Parameters<typeof evaluateTrials>[0];
-  await evaluateTrials(setup, { sweepId: plan.sweep_id, planDigest, trials: [trial.id], failed: {} });
-  expect(readFileSync(join(ofSummaries, 'trials', trial.id, 'summaries.validation.jsonl'), 'utf8')).toBe(
-    '{"row":2,"summary":"the dog ran home"}\n{"row":3,"summary":""}\n',
-  );
+  await evaluateTrials(setup, {
+    sweepId: plan.sweep_id,
+    planDigest,
+    trials: [trial.id],
+    failed: {},
+  });
+  expect(
+    readFileSync(join(ofSummaries, 'trials', trial.id, 'summaries.validation.jsonl'), 'utf8'),
+  ).toBe('{"row":2,"summary":"the dog ran home"}\n{"row":3,"summary":""}\n');
   expect(await readResult(ofSummaries, trial.id)).toMatchObject({
     status: 'done',
     metrics: { rouge2: 0.5, rouge1: 0.5, rougeL: 0.5, rougeLsum: 0.5 },
@@ -90,12 +132,24 @@ test('a trial of summarization leaves its summaries beside its predictions, a ro
 });
 
 test('a result that is done is not made again: an attempt goes on where the one before it ended', async () => {
-  const { root: ofQuestions, plan, trial, predict, write } = await questionTrial(root, 'squad', [WHO]);
+  const {
+    root: ofQuestions,
+    plan,
+    trial,
+    predict,
+    write,
+  } = await questionTrial(root, 'squad', [WHO]);
   predict([{ span: [0, 1] }]);
   const setup = { root: ofQuestions } as Parameters<typeof evaluateTrials>[0];
-  const input = { sweepId: plan.sweep_id, planDigest: await writePlan(ofQuestions, plan), trials: [trial.id] };
+  const input = {
+    sweepId: plan.sweep_id,
+    planDigest: await writePlan(ofQuestions, plan),
+    trials: [trial.id],
+  };
   const cancelled = { [trial.id]: { reason: 'cancelled', message: 'by somebody' } };
-  expect(await evaluateTrials(setup, { ...input, failed: cancelled })).toMatchObject({ cancelled: 1 });
+  expect(await evaluateTrials(setup, { ...input, failed: cancelled })).toMatchObject({
+    cancelled: 1,
+  });
   expect(await evaluateTrials(setup, { ...input, failed: {} })).toMatchObject({ done: 1 });
   write([1, 1], new Float32Array(1));
   expect(await evaluateTrials(setup, { ...input, failed: {} })).toMatchObject({ done: 1 });

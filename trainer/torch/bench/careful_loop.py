@@ -1,7 +1,8 @@
 """The loop that a careful engineer writes by hand.
 
-One trial, batches of rows of like length padded to the batch's longest, fused attention, a frozen Transformers encoder with Houlsby
-adapters as forward hooks, gradients for adapter and head only, fused AdamW.
+One trial, batches of rows of like length padded to the batch's longest, fused attention, a frozen
+Transformers encoder with Houlsby adapters as forward hooks, gradients for adapter and head only,
+fused AdamW.
 """
 
 import random
@@ -20,7 +21,11 @@ class Adapter(nn.Module):
 
     def __init__(self, hidden: int, width: int) -> None:
         super().__init__()
-        self.norm, self.down, self.up = nn.LayerNorm(hidden), nn.Linear(hidden, width), nn.Linear(width, hidden)
+        self.norm, self.down, self.up = (
+            nn.LayerNorm(hidden),
+            nn.Linear(hidden, width),
+            nn.Linear(width, hidden),
+        )
         for linear in (self.down, self.up):
             nn.init.normal_(linear.weight, std=0.02)
             nn.init.zeros_(linear.bias)
@@ -40,14 +45,26 @@ def adapt(outputs: Iterable[nn.Module], hidden: int, width: int) -> nn.ModuleLis
 
 
 def adapted_encoder(backbone: str, width: int) -> tuple[Any, nn.ModuleList]:
-    """A frozen encoder, and the adapters after each of its attention and feed-forward output projections."""
-    encoder = AutoModel.from_pretrained(backbone, attn_implementation="sdpa", add_pooling_layer=False).eval().requires_grad_(False)
-    outputs = [dense for layer in encoder.encoder.layer for dense in (layer.attention.output.dense, layer.output.dense)]
+    """A frozen encoder, and the adapters after each of its attention and feed-forward output
+    projections.
+    """
+    encoder = (
+        AutoModel.from_pretrained(backbone, attn_implementation="sdpa", add_pooling_layer=False)
+        .eval()
+        .requires_grad_(False)
+    )
+    outputs = [
+        dense
+        for layer in encoder.encoder.layer
+        for dense in (layer.attention.output.dense, layer.output.dense)
+    ]
     return encoder, adapt(outputs, encoder.config.hidden_size, width)
 
 
 class AdaptedClassifier(nn.Module):
-    """A frozen encoder with adapters after each attention and feed-forward output projection, and a trained head on the first token."""
+    """A frozen encoder with adapters after each attention and feed-forward output projection, and a
+    trained head on the first token.
+    """
 
     def __init__(self, backbone: str, width: int, labels: int = 2) -> None:
         super().__init__()
@@ -57,7 +74,9 @@ class AdaptedClassifier(nn.Module):
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Logits [rows, labels]."""
-        states = self.encoder(input_ids=input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask).last_hidden_state
+        states = self.encoder(
+            input_ids=input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask
+        ).last_hidden_state
         return self.out(torch.tanh(self.dense(states[:, 0])))
 
     def trained(self) -> list[nn.Parameter]:
@@ -70,13 +89,22 @@ class CarefulLoop:
     # Rows are sorted by length within so many batches: batches of like length, yet still shuffled.
     BATCHES_A_POOL = 50
 
-    def __init__(self, backbone: str, rows: list[dict[str, list[int]]], labels: list[int], batch_size: int, width: int) -> None:
+    def __init__(
+        self,
+        backbone: str,
+        rows: list[dict[str, list[int]]],
+        labels: list[int],
+        batch_size: int,
+        width: int,
+    ) -> None:
         torch.manual_seed(1)
         self.model = AdaptedClassifier(backbone, width)
         self.ids = [torch.tensor(row["input_ids"]) for row in rows]
         self.types = [torch.tensor(row["token_type_ids"]) for row in rows]
         self.labels, self.batch_size = torch.tensor(labels), batch_size
-        self.optimizer = torch.optim.AdamW(self.model.trained(), lr=1e-3, weight_decay=0.1, fused=True)
+        self.optimizer = torch.optim.AdamW(
+            self.model.trained(), lr=1e-3, weight_decay=0.1, fused=True
+        )
         self.batches = self._batches(random.Random(1))
 
     def run(self, steps: int) -> int:
@@ -86,7 +114,9 @@ class CarefulLoop:
             chosen = next(self.batches)
             ids = pad_sequence([self.ids[row] for row in chosen], batch_first=True)
             types = pad_sequence([self.types[row] for row in chosen], batch_first=True)
-            mask = pad_sequence([torch.ones_like(self.ids[row]) for row in chosen], batch_first=True)
+            mask = pad_sequence(
+                [torch.ones_like(self.ids[row]) for row in chosen], batch_first=True
+            )
             loss = F.cross_entropy(self.model(ids, types, mask), self.labels[chosen])
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.trained(), 1.0)
@@ -100,6 +130,11 @@ class CarefulLoop:
             order = draw.sample(range(len(self.ids)), len(self.ids))
             batches = []
             for begin in range(0, len(order), self.batch_size * self.BATCHES_A_POOL):
-                pool = sorted(order[begin : begin + self.batch_size * self.BATCHES_A_POOL], key=lambda row: len(self.ids[row]))
-                batches += [pool[at : at + self.batch_size] for at in range(0, len(pool), self.batch_size)]
+                pool = sorted(
+                    order[begin : begin + self.batch_size * self.BATCHES_A_POOL],
+                    key=lambda row: len(self.ids[row]),
+                )
+                batches += [
+                    pool[at : at + self.batch_size] for at in range(0, len(pool), self.batch_size)
+                ]
             yield from draw.sample(batches, len(batches))

@@ -1,4 +1,5 @@
-"""One trial of the careful loop as a process of its own, as a bash loop around a training script would start it: load, train, evaluate.
+"""One trial of the careful loop as a process of its own, as a bash loop around a training script
+would start it: load, train, evaluate.
 
     SA_ORCH_DATA=<dir with glue/> python careful_process.py <backbone directory> --steps 25 --threads 1 --validation-rows 200
 
@@ -17,7 +18,9 @@ BATCH, WIDTH = 32, 64
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("backbone", type=Path)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
@@ -31,9 +34,17 @@ def main() -> None:
     classified = 0
     with torch.inference_mode():
         for at in range(0, len(held_out), BATCH):
-            batch = [{name: torch.tensor(ids) for name, ids in row.items()} for row in held_out[at : at + BATCH]]
-            ids, types = (pad_sequence([row[name] for row in batch], batch_first=True) for name in ("input_ids", "token_type_ids"))
-            mask = pad_sequence([torch.ones_like(row["input_ids"]) for row in batch], batch_first=True)
+            batch = [
+                {name: torch.tensor(ids) for name, ids in row.items()}
+                for row in held_out[at : at + BATCH]
+            ]
+            ids, types = (
+                pad_sequence([row[name] for row in batch], batch_first=True)
+                for name in ("input_ids", "token_type_ids")
+            )
+            mask = pad_sequence(
+                [torch.ones_like(row["input_ids"]) for row in batch], batch_first=True
+            )
             classified += loop.model(ids, types, mask).argmax(-1).numel()
     print(classified)
 

@@ -33,7 +33,9 @@ HOULSBY = job_pb2.Adapter(
 
 
 class Cohort:
-    """This project's loop with a cohort of `count` equal trials of different seeds; `run` goes on by some steps."""
+    """This project's loop with a cohort of `count` equal trials of different seeds; `run` goes on
+    by some steps.
+    """
 
     def __init__(
         self,
@@ -45,7 +47,9 @@ class Cohort:
         count: int,
         precision: job_pb2.Precision = job_pb2.PRECISION_FLOAT32,
     ) -> None:
-        """rows: input_ids and token_type_ids of each. labels: as in Split. A task kind with two outputs."""
+        """rows: input_ids and token_type_ids of each. labels: as in Split. A task kind with two
+        outputs.
+        """
         self.backbone = load_backbone(backbone, torch.device("cpu"), precision)
         lengths = torch.tensor([len(row["input_ids"]) for row in rows])
         self.split = Split(
@@ -73,7 +77,10 @@ class Cohort:
         trial = job_pb2.Trial(trial_id=f"seed-{seed}", seed=seed, adapter=HOULSBY, train=train)
         found = layout(HOULSBY, self.backbone, num_labels=2, task_kind=self.task_kind)
         parameters = found.flatten(initialize(trial, found.shapes, self.backbone.pooler))
-        masks = {name: torch.ones(shape, dtype=torch.uint8) for name, shape in found.prunable_shapes.items()}
+        masks = {
+            name: torch.ones(shape, dtype=torch.uint8)
+            for name, shape in found.prunable_shapes.items()
+        }
         optimizer = AdamW.fresh(parameters, found.decayed)
         return TrialRun(trial, found, parameters, masks, None, optimizer, Position(""), until=0)
 
@@ -82,10 +89,24 @@ class Cohort:
         for run in self.runs:
             run.until += steps
         before = sum(run.position.rows for run in self.runs)
-        nothing = Callbacks(lambda metrics: None, lambda run: None, lambda run: None, lambda run, failure: sys.exit(failure.message))
+        nothing = Callbacks(
+            lambda metrics: None,
+            lambda run: None,
+            lambda run: None,
+            lambda run, failure: sys.exit(failure.message),
+        )
         work = job_pb2.TrainWork(log_every_steps=10)
         pace = Pace(_Silent(), event_pb2.PHASE_TRAIN, 0)
-        train_cohort(self.backbone, self.split, self.task_kind, self.runs, work, How(CPU_PASS_TOKENS), pace, nothing)
+        train_cohort(
+            self.backbone,
+            self.split,
+            self.task_kind,
+            self.runs,
+            work,
+            How(CPU_PASS_TOKENS),
+            pace,
+            nothing,
+        )
         return sum(run.position.rows for run in self.runs) - before
 
 

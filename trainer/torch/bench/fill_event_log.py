@@ -1,4 +1,6 @@
-"""`python fill_event_log.py <state folder> <events>`: leaves a job with so many events for a trainer to serve."""
+"""`python fill_event_log.py <state folder> <events>`: leaves a job with so many events for a
+trainer to serve.
+"""
 
 import json
 import sys
@@ -19,11 +21,22 @@ def main(state: Path, events: int) -> None:
     # QUEUED, RUNNING and SUCCEEDED are events as well.
     for step in range(1, events - 2):
         values = {"loss": 1 / step, "learning_rate": 1e-3, "grad_norm": 1.0}
-        metrics = [event_pb2.Metric(trial_id=f"t{0:016x}", name=name, step=step, value=value) for name, value in values.items()]
+        metrics = [
+            event_pb2.Metric(trial_id=f"t{0:016x}", name=name, step=step, value=value)
+            for name, value in values.items()
+        ]
         store.emit(job, event_pb2.Event(metrics=event_pb2.Metrics(metrics=metrics)))
     seconds = time.perf_counter() - started
     store.finish(job, event_pb2.JOB_STATE_SUCCEEDED)
-    print(json.dumps({"job_id": "filled", "events": job.log.last_sequence, "written_per_s": round(events / seconds)}))
+    print(
+        json.dumps(
+            {
+                "job_id": "filled",
+                "events": job.log.last_sequence,
+                "written_per_s": round(events / seconds),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

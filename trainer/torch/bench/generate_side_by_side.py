@@ -1,9 +1,11 @@
-"""Summaries of XSum's documents by a BART of random weights with Houlsby adapters, by contenders in turn, in one process.
+"""Summaries of XSum's documents by a BART of random weights with Houlsby adapters, by contenders in
+turn, in one process.
 
     SA_ORCH_DATA=<dir with xsum/ and vocab/> python generate_side_by_side.py [--rounds 8] [--steps 1] [--threads 2]
 
-Beams as the published BART for XSum has them: 6, 11 to 62 tokens, no three twice. A random model seldom says the end, so that texts are as
-long as they may be. Eight rounds of a batch are all documents once. Prints rows per second and the ratios as one JSON object.
+Beams as the published BART for XSum has them: 6, 11 to 62 tokens, no three twice. A random model
+seldom says the end, so that texts are as long as they may be. Eight rounds of a batch are all
+documents once. Prints rows per second and the ratios as one JSON object.
 """
 
 import argparse
@@ -23,7 +25,12 @@ from rows import xsum
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoModelForSeq2SeqLM, BartConfig, BartForConditionalGeneration, GenerationConfig
+from transformers import (
+    AutoModelForSeq2SeqLM,
+    BartConfig,
+    BartForConditionalGeneration,
+    GenerationConfig,
+)
 from turns import Contender, take_turns
 
 from sparse_adapter_trainer.adapters import initialize, layout
@@ -42,35 +49,58 @@ class Predicting:
 
     def __init__(self, path: str, documents: list[list[int]]) -> None:
         self.backbone = load_encoder_decoder(path, torch.device("cpu"))
-        shapes = layout(HOULSBY, self.backbone, num_labels=0, task_kind=job_pb2.TASK_KIND_SUMMARIZATION).shapes
-        self.modules = TrialModules(HOULSBY, initialize(job_pb2.Trial(seed=1, adapter=HOULSBY), shapes, None), dropout=None)
+        shapes = layout(
+            HOULSBY, self.backbone, num_labels=0, task_kind=job_pb2.TASK_KIND_SUMMARIZATION
+        ).shapes
+        self.modules = TrialModules(
+            HOULSBY, initialize(job_pb2.Trial(seed=1, adapter=HOULSBY), shapes, None), dropout=None
+        )
         offsets = F.pad(torch.tensor([len(each) for each in documents]).cumsum(0), (1, 0))
         ids = torch.tensor([token for document in documents for token in document])
         # The texts to learn are not read: one token each.
         targets, target_offsets = torch.full((len(documents),), 2), torch.arange(len(documents) + 1)
         self.split = PairSplit("validation", ids, offsets, targets, target_offsets)
-        self.asked = job_pb2.Generation(beams=BEAMS, min_length=LEAST, max_length=MOST, no_repeat_ngram=NGRAM, length_penalty=1)
+        self.asked = job_pb2.Generation(
+            beams=BEAMS, min_length=LEAST, max_length=MOST, no_repeat_ngram=NGRAM, length_penalty=1
+        )
         self.batches, self.next = self.split.lengths.argsort(stable=True).split(BATCH), 0
 
     def run(self, steps: int) -> int:
         """Generates for so many batches and returns the rows of them."""
         rows = 0
         for _ in range(steps):
-            pack = self.split.pack(self.batches[self.next % len(self.batches)], group_tokens=ONE_GROUP)
+            pack = self.split.pack(
+                self.batches[self.next % len(self.batches)], group_tokens=ONE_GROUP
+            )
             rows += len(self.backbone.generate(pack, self.modules, self.asked))
             self.next += 1
         return rows
 
 
 class Generating:
-    """Transformers' `generate` with adapters as forward hooks, a batch a step, each padded to its longest document."""
+    """Transformers' `generate` with adapters as forward hooks, a batch a step, each padded to its
+    longest document.
+    """
 
     def __init__(self, path: str, documents: list[list[int]], by_length: bool) -> None:
-        self.model = AutoModelForSeq2SeqLM.from_pretrained(path, attn_implementation="sdpa").eval().requires_grad_(False)
+        self.model = (
+            AutoModelForSeq2SeqLM.from_pretrained(path, attn_implementation="sdpa")
+            .eval()
+            .requires_grad_(False)
+        )
         encoder, decoder = self.model.model.encoder.layers, self.model.model.decoder.layers
-        outputs = [out for layer in (*encoder, *decoder) for out in (layer.self_attn.out_proj, layer.fc2)]
-        adapt([*outputs, *(layer.encoder_attn.out_proj for layer in decoder)], self.model.config.d_model, WIDTH)
-        rows = [torch.tensor(document) for document in (sorted(documents, key=len) if by_length else documents)]
+        outputs = [
+            out for layer in (*encoder, *decoder) for out in (layer.self_attn.out_proj, layer.fc2)
+        ]
+        adapt(
+            [*outputs, *(layer.encoder_attn.out_proj for layer in decoder)],
+            self.model.config.d_model,
+            WIDTH,
+        )
+        rows = [
+            torch.tensor(document)
+            for document in (sorted(documents, key=len) if by_length else documents)
+        ]
         self.batches, self.next = [rows[at : at + BATCH] for at in range(0, len(rows), BATCH)], 0
         self.settings = GenerationConfig(
             num_beams=BEAMS, do_sample=False, min_new_tokens=LEAST, max_new_tokens=MOST, no_repeat_ngram_size=NGRAM,
@@ -83,7 +113,9 @@ class Generating:
         for _ in range(steps):
             batch = self.batches[self.next % len(self.batches)]
             ids = pad_sequence(batch, batch_first=True, padding_value=1)
-            generated: Tensor = self.model.generate(input_ids=ids, attention_mask=(ids != 1).long(), generation_config=self.settings)
+            generated: Tensor = self.model.generate(
+                input_ids=ids, attention_mask=(ids != 1).long(), generation_config=self.settings
+            )
             rows += len(generated)
             self.next += 1
         return rows
@@ -106,7 +138,9 @@ def write_bart(path: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
@@ -122,7 +156,13 @@ def main() -> None:
         }
     tokens = sum(len(document) for document in documents) / len(documents)
     result = take_turns(contenders, arguments.rounds, arguments.steps, warm_up=0)
-    print(json.dumps({"threads": threads, "documents": len(documents), "tokens_per_document": tokens} | result, indent=2))
+    print(
+        json.dumps(
+            {"threads": threads, "documents": len(documents), "tokens_per_document": tokens}
+            | result,
+            indent=2,
+        )
+    )
 
 
 if __name__ == "__main__":

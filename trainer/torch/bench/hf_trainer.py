@@ -1,4 +1,5 @@
-"""Transformers' Trainer as its examples use it: every row padded to one length; the same adapters, frozen encoder and dropout 0.
+"""Transformers' Trainer as its examples use it: every row padded to one length; the same adapters,
+frozen encoder and dropout 0.
 
 Needs the package `accelerate`, which nothing else of this project does.
 """
@@ -26,7 +27,9 @@ class _WithLoss(_WithoutDropout):
         super().__init__()
         self.classifier = classifier
 
-    def forward(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor, labels: Tensor
+    ) -> dict[str, Tensor]:
         logits = self.classifier(input_ids, token_type_ids, attention_mask)
         return {"loss": F.cross_entropy(logits, labels), "logits": logits}
 
@@ -39,8 +42,12 @@ class _AdaptedSpans(_WithoutDropout):
         self.encoder, self.adapters = adapted_encoder(backbone, width)
         self.out = nn.Linear(self.encoder.config.hidden_size, 2)
 
-    def forward(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        states = self.encoder(input_ids=input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask).last_hidden_state
+    def forward(
+        self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor, labels: Tensor
+    ) -> dict[str, Tensor]:
+        states = self.encoder(
+            input_ids=input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask
+        ).last_hidden_state
         logits = self.out(states).masked_fill(attention_mask[..., None] == 0, -torch.inf)
         losses = [F.cross_entropy(logits[..., which], labels[:, which]) for which in (0, 1)]
         return {"loss": (losses[0] + losses[1]) / 2, "logits": logits}
@@ -49,15 +56,23 @@ class _AdaptedSpans(_WithoutDropout):
 class HuggingFaceTrainer:
     """Trains on; each `run` is one short Trainer.train."""
 
-    def __init__(self, model: nn.Module, rows: list[Row], labels: Tensor, batch_size: int, padded: int) -> None:
-        """labels: [rows, …], what the model's forward takes of each row. padded: tokens of every row."""
+    def __init__(
+        self, model: nn.Module, rows: list[Row], labels: Tensor, batch_size: int, padded: int
+    ) -> None:
+        """labels: [rows, …], what the model's forward takes of each row. padded: tokens of every
+        row.
+        """
         self.model, self.batch_size = model, batch_size
-        self.dataset = [self._padded(row, label, padded) for row, label in zip(rows, labels, strict=True)]
+        self.dataset = [
+            self._padded(row, label, padded) for row, label in zip(rows, labels, strict=True)
+        ]
 
     @staticmethod
     def _padded(row: Row, label: Tensor, padded: int) -> dict[str, Tensor]:
         length = len(row["input_ids"])
-        tensors = {name: torch.tensor(values + [0] * (padded - length)) for name, values in row.items()}
+        tensors = {
+            name: torch.tensor(values + [0] * (padded - length)) for name, values in row.items()
+        }
         mask = torch.tensor([1] * length + [0] * (padded - length))
         return tensors | {"attention_mask": mask, "labels": label}
 
@@ -82,11 +97,21 @@ class HuggingFaceTrainer:
         return steps * self.batch_size
 
 
-def classifying_trainer(backbone: str, rows: list[Row], labels: list[int], batch_size: int, width: int) -> HuggingFaceTrainer:
+def classifying_trainer(
+    backbone: str, rows: list[Row], labels: list[int], batch_size: int, width: int
+) -> HuggingFaceTrainer:
     """Rows of at most 128 tokens with a class each."""
-    return HuggingFaceTrainer(_WithLoss(AdaptedClassifier(backbone, width)), rows, torch.tensor(labels), batch_size, padded=128)
+    return HuggingFaceTrainer(
+        _WithLoss(AdaptedClassifier(backbone, width)),
+        rows,
+        torch.tensor(labels),
+        batch_size,
+        padded=128,
+    )
 
 
-def span_trainer(backbone: str, rows: list[Row], places: Tensor, batch_size: int, width: int, padded: int) -> HuggingFaceTrainer:
+def span_trainer(
+    backbone: str, rows: list[Row], places: Tensor, batch_size: int, width: int, padded: int
+) -> HuggingFaceTrainer:
     """Rows with the places of an answer's first and last token each, int64 [rows, 2]."""
     return HuggingFaceTrainer(_AdaptedSpans(backbone, width), rows, places, batch_size, padded)

@@ -26,20 +26,40 @@ def mrpc(backbone: str) -> tuple[list[Row], list[int]]:
     with _file("glue/MRPC/train.tsv").open(encoding="utf-8-sig", newline="") as file:
         lines = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
     tokenizer = AutoTokenizer.from_pretrained(backbone)
-    encoded = tokenizer([line[3] for line in lines], [line[4] for line in lines], truncation=True, max_length=128)
-    rows = [{"input_ids": i, "token_type_ids": t} for i, t in zip(encoded["input_ids"], encoded["token_type_ids"], strict=True)]
+    encoded = tokenizer(
+        [line[3] for line in lines], [line[4] for line in lines], truncation=True, max_length=128
+    )
+    rows = [
+        {"input_ids": i, "token_type_ids": t}
+        for i, t in zip(encoded["input_ids"], encoded["token_type_ids"], strict=True)
+    ]
     return rows, [int(line[0]) for line in lines]
 
 
-def squad(backbone: str, questions: int, most: int, stride: int) -> tuple[list[Row], list[list[int]]]:
-    """Encoded windows of the first questions of SA_ORCH_DATA/squad/train-v1.1.json, and the places of the answer's first and last token in
-    each, 0 where the window does not have it. most: tokens of a window; stride: how many neighbours have in common."""
+def squad(
+    backbone: str, questions: int, most: int, stride: int
+) -> tuple[list[Row], list[list[int]]]:
+    """Encoded windows of the first questions of SA_ORCH_DATA/squad/train-v1.1.json, and the places
+    of the answer's first and last token in each, 0 where the window does not have it. most: tokens
+    of a window; stride: how many neighbours have in common."""
     articles = json.loads(_file("squad/train-v1.1.json").read_bytes())["data"]
     paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
-    asked = [(question, paragraph["context"]) for paragraph in paragraphs for question in paragraph["qas"]][:questions]
+    asked = [
+        (question, paragraph["context"])
+        for paragraph in paragraphs
+        for question in paragraph["qas"]
+    ][:questions]
     tokenizer = AutoTokenizer.from_pretrained(backbone)
-    texts = [question["question"].strip() for question, _ in asked], [context for _, context in asked]
-    cut = {"truncation": "only_second", "max_length": most, "stride": stride, "return_overflowing_tokens": True}
+    texts = (
+        [question["question"].strip() for question, _ in asked],
+        [context for _, context in asked],
+    )
+    cut = {
+        "truncation": "only_second",
+        "max_length": most,
+        "stride": stride,
+        "return_overflowing_tokens": True,
+    }
     encoded = tokenizer(*texts, **cut)
     rows, places = [], []
     for index, which in enumerate(encoded["overflow_to_sample_mapping"]):
@@ -52,13 +72,17 @@ def squad(backbone: str, questions: int, most: int, stride: int) -> tuple[list[R
 
 
 def xsum(rows: int, most: int) -> list[list[int]]:
-    """The first documents of SA_ORCH_DATA/xsum/train.csv, of at most `most` tokens of vocab/roberta-base, which is BART's too."""
+    """The first documents of SA_ORCH_DATA/xsum/train.csv, of at most `most` tokens of
+    vocab/roberta-base, which is BART's too.
+    """
     return [document for document, _ in xsum_pairs(rows, most, most)]
 
 
 def xsum_pairs(rows: int, most: int, most_of_target: int) -> list[tuple[list[int], list[int]]]:
     """The first documents, as `xsum` has them, and their summaries."""
-    tokenizer = ByteLevelBPETokenizer(*(str(_file(f"vocab/roberta-base/{name}")) for name in ("vocab.json", "merges.txt")))
+    tokenizer = ByteLevelBPETokenizer(
+        *(str(_file(f"vocab/roberta-base/{name}")) for name in ("vocab.json", "merges.txt"))
+    )
     with _file("xsum/train.csv").open(encoding="utf-8", newline="") as file:
         pairs = [row for row, _ in zip(csv.DictReader(file), range(rows), strict=False)]
 

@@ -1,4 +1,5 @@
-"""One trial on MRPC (batch 32, Houlsby 64, dropout 0) by three contenders in turn, in one process with the same threads and rows.
+"""One trial on MRPC (batch 32, Houlsby 64, dropout 0) by three contenders in turn, in one process
+with the same threads and rows.
 
     SA_ORCH_DATA=<dir with glue/> python side_by_side.py <backbone directory> [--rounds 10] [--steps 4] [--threads 2] [--without-trainer]
 
@@ -28,12 +29,18 @@ BATCH = 32
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("backbone", type=Path)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--without-trainer", action="store_true", help="leave Transformers' Trainer out (it needs the package accelerate)")
+    parser.add_argument(
+        "--without-trainer",
+        action="store_true",
+        help="leave Transformers' Trainer out (it needs the package accelerate)",
+    )
     arguments = parser.parse_args()
     threads = use_threads(arguments.threads)
     backbone = str(arguments.backbone)

@@ -1,10 +1,12 @@
-"""Training a BART of random weights with Houlsby adapters on XSum's documents, by contenders in turn, in one process.
+"""Training a BART of random weights with Houlsby adapters on XSum's documents, by contenders in
+turn, in one process.
 
     SA_ORCH_DATA=<dir with xsum/ and vocab/> python summarize_side_by_side.py [--rounds 4] [--steps 1] [--threads 2]
 
-"train" is this project's step, its rows in groups of like length; "together" the same without groups; "train_bf16" with the frozen model in
-bfloat16; "loop" Transformers' model with adapters as forward hooks, each batch padded to its longest document and summary.
-Batches of 16 in a fixed order. Prints rows per second and the ratios as one JSON object.
+"train" is this project's step, its rows in groups of like length; "together" the same without
+groups; "train_bf16" with the frozen model in bfloat16; "loop" Transformers' model with adapters as
+forward hooks, each batch padded to its longest document and summary. Batches of 16 in a fixed
+order. Prints rows per second and the ratios as one JSON object.
 """
 
 import argparse
@@ -40,7 +42,13 @@ from sparse_adapter_trainer.threads import use_threads
 ROWS, BATCH, LONGEST_TARGET = 64, 16, 62
 SUMMARIZATION = job_pb2.TASK_KIND_SUMMARIZATION
 TRAIN = job_pb2.Train(
-    learning_rate=1e-3, weight_decay=0.1, max_grad_norm=1.0, adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-8, total_steps=10_000
+    learning_rate=1e-3,
+    weight_decay=0.1,
+    max_grad_norm=1.0,
+    adam_beta1=0.9,
+    adam_beta2=0.999,
+    adam_epsilon=1e-8,
+    total_steps=10_000,
 )
 Pairs = list[tuple[list[int], list[int]]]
 
@@ -51,20 +59,30 @@ class Training:
     def __init__(self, path: str, pairs: Pairs, precision: int, group_tokens: float) -> None:
         self.backbone = load_encoder_decoder(path, torch.device("cpu"), precision)
         own = layout(HOULSBY, self.backbone, num_labels=0, task_kind=SUMMARIZATION)
-        self.flat = own.flatten(initialize(job_pb2.Trial(seed=1, adapter=HOULSBY), own.shapes, None))
+        self.flat = own.flatten(
+            initialize(job_pb2.Trial(seed=1, adapter=HOULSBY), own.shapes, None)
+        )
         self.gradient = torch.zeros_like(self.flat)
-        self.leaves = {name: view.detach().requires_grad_() for name, view in own.views(self.flat).items()}
+        self.leaves = {
+            name: view.detach().requires_grad_() for name, view in own.views(self.flat).items()
+        }
         for name, view in own.views(self.gradient).items():
             self.leaves[name].grad = view
         self.optimizer = AdamW.fresh(self.flat, own.decayed)
-        self.split, self.group_tokens, self.done = PairSplit("train", *ragged(pairs, 0), *ragged(pairs, 1)), group_tokens, 0
+        self.split, self.group_tokens, self.done = (
+            PairSplit("train", *ragged(pairs, 0), *ragged(pairs, 1)),
+            group_tokens,
+            0,
+        )
         self.batches = torch.arange(len(pairs)).split(BATCH)
 
     def run(self, steps: int) -> int:
         """Trains so many steps and returns the rows of them."""
         rows = 0
         for _ in range(steps):
-            pack = self.split.pack(self.batches[self.done % len(self.batches)], group_tokens=self.group_tokens)
+            pack = self.split.pack(
+                self.batches[self.done % len(self.batches)], group_tokens=self.group_tokens
+            )
             self.gradient.zero_()
             logits = self.backbone.logits(pack, TrialModules(HOULSBY, self.leaves, dropout=None))
             loss(SUMMARIZATION, logits, pack).backward()
@@ -80,12 +98,24 @@ class Loop:
     """Transformers' model with adapters as forward hooks, each batch padded to its longest."""
 
     def __init__(self, path: str, pairs: Pairs) -> None:
-        self.model = AutoModelForSeq2SeqLM.from_pretrained(path, attn_implementation="sdpa").eval().requires_grad_(False)
+        self.model = (
+            AutoModelForSeq2SeqLM.from_pretrained(path, attn_implementation="sdpa")
+            .eval()
+            .requires_grad_(False)
+        )
         encoder, decoder = self.model.model.encoder.layers, self.model.model.decoder.layers
-        outputs = [out for layer in (*encoder, *decoder) for out in (layer.self_attn.out_proj, layer.fc2)]
-        adapters = adapt([*outputs, *(layer.encoder_attn.out_proj for layer in decoder)], self.model.config.d_model, WIDTH)
+        outputs = [
+            out for layer in (*encoder, *decoder) for out in (layer.self_attn.out_proj, layer.fc2)
+        ]
+        adapters = adapt(
+            [*outputs, *(layer.encoder_attn.out_proj for layer in decoder)],
+            self.model.config.d_model,
+            WIDTH,
+        )
         self.trained = list(adapters.parameters())
-        self.optimizer = torch.optim.AdamW(self.trained, lr=TRAIN.learning_rate, weight_decay=TRAIN.weight_decay, fused=True)
+        self.optimizer = torch.optim.AdamW(
+            self.trained, lr=TRAIN.learning_rate, weight_decay=TRAIN.weight_decay, fused=True
+        )
         self.batches, self.done = [pairs[at : at + BATCH] for at in range(0, len(pairs), BATCH)], 0
 
     def run(self, steps: int) -> int:
@@ -95,7 +125,9 @@ class Loop:
             batch = self.batches[self.done % len(self.batches)]
             ids = padded([document for document, _ in batch], 1)
             labels = padded([summary for _, summary in batch], -100)
-            self.model(input_ids=ids, attention_mask=(ids != 1).long(), labels=labels).loss.backward()
+            self.model(
+                input_ids=ids, attention_mask=(ids != 1).long(), labels=labels
+            ).loss.backward()
             torch.nn.utils.clip_grad_norm_(self.trained, TRAIN.max_grad_norm)
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -107,7 +139,9 @@ class Loop:
 def ragged(pairs: Pairs, which: int) -> tuple[Tensor, Tensor]:
     """All tokens of the documents, or of the summaries, and the offsets of the rows."""
     rows = [pair[which] for pair in pairs]
-    return torch.tensor([token for row in rows for token in row]), F.pad(torch.tensor([len(row) for row in rows]).cumsum(0), (1, 0))
+    return torch.tensor([token for row in rows for token in row]), F.pad(
+        torch.tensor([len(row) for row in rows]).cumsum(0), (1, 0)
+    )
 
 
 def padded(rows: list[list[int]], value: int) -> Tensor:
@@ -115,7 +149,9 @@ def padded(rows: list[list[int]], value: int) -> Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)

@@ -1,4 +1,6 @@
-"""Contenders that take turns in one process, so that what else runs on the machine disturbs all of them alike."""
+"""Contenders that take turns in one process, so that what else runs on the machine disturbs all of
+them alike.
+"""
 
 import time
 from typing import Protocol
@@ -10,9 +12,11 @@ class Contender(Protocol):
     def run(self, steps: int) -> int: ...
 
 
-def take_turns(contenders: dict[str, Contender], rounds: int, steps: int, warm_up: int) -> dict[str, dict[str, float]]:
-    """Rows per second over all rounds and the first contender's ratio to each other one, by the clock and by processor time, which other
-    programs that run at the same time disturb less."""
+def take_turns(
+    contenders: dict[str, Contender], rounds: int, steps: int, warm_up: int
+) -> dict[str, dict[str, float]]:
+    """Rows per second over all rounds and the first contender's ratio to each other one, by the
+    clock and by processor time, which other programs that run at the same time disturb less."""
     for contender in contenders.values():
         contender.run(warm_up)
     rows_done, wall, cpu = ({name: 0.0 for name in contenders} for _ in range(3))

@@ -1,7 +1,8 @@
 """`python -m sparse_adapter_trainer`: a trainer that serves jobs until it is stopped.
 
-Prints one JSON line on stdout once it listens; everything else goes to stderr. Exit status: 0 after SIGTERM or SIGINT, 2 where the
-command line, the address, the state folder or the device is not usable, 1 where the trainer itself failed.
+Prints one JSON line on stdout once it listens; everything else goes to stderr. Exit status: 0 after
+SIGTERM or SIGINT, 2 where the command line, the address, the state folder or the device is not
+usable, 1 where the trainer itself failed.
 """
 
 import argparse
@@ -32,22 +33,56 @@ CLOSE_CALLS_SECONDS = 2
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line, checked."""
     parser = argparse.ArgumentParser(
-        prog="sparse_adapter_trainer", description="Serves prune, train and predict jobs of sparse adapters over gRPC."
+        prog="sparse_adapter_trainer",
+        description="Serves prune, train and predict jobs of sparse adapters over gRPC.",
     )
-    parser.add_argument("--listen", required=True, help="unix:/path.sock, or host:port with --tls-cert and --tls-key or --insecure")
-    parser.add_argument("--root", required=True, type=Path, help="the artifact root: data sets in, masks, adapters and predictions out")
-    parser.add_argument("--state", required=True, type=Path, help="a folder of this trainer's own, for jobs and their logs")
-    device = "auto, cpu, cuda, or cuda:<index>; auto takes the first GPU where there is one (default)"
-    parser.add_argument("--device", default="auto", type=parse_device, metavar="DEVICE", help=device)
-    parser.add_argument("--threads", type=int, help="CPU threads; at most the number of cores, which is the default")
-    parser.add_argument("--queue-length", type=int, default=16, help="jobs that may wait (default 16)")
     parser.add_argument(
-        "--quarantine-after", type=int, default=3, help="give a job up after so many runs that each took the trainer down (default 3)"
+        "--listen",
+        required=True,
+        help="unix:/path.sock, or host:port with --tls-cert and --tls-key or --insecure",
     )
-    parser.add_argument("--insecure", action="store_true", help="serve TCP without TLS: whoever reaches the port can use the trainer")
+    parser.add_argument(
+        "--root",
+        required=True,
+        type=Path,
+        help="the artifact root: data sets in, masks, adapters and predictions out",
+    )
+    parser.add_argument(
+        "--state",
+        required=True,
+        type=Path,
+        help="a folder of this trainer's own, for jobs and their logs",
+    )
+    device = (
+        "auto, cpu, cuda, or cuda:<index>; auto takes the first GPU where there is one (default)"
+    )
+    parser.add_argument(
+        "--device", default="auto", type=parse_device, metavar="DEVICE", help=device
+    )
+    parser.add_argument(
+        "--threads", type=int, help="CPU threads; at most the number of cores, which is the default"
+    )
+    parser.add_argument(
+        "--queue-length", type=int, default=16, help="jobs that may wait (default 16)"
+    )
+    parser.add_argument(
+        "--quarantine-after",
+        type=int,
+        default=3,
+        help="give a job up after so many runs that each took the trainer down (default 3)",
+    )
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        help="serve TCP without TLS: whoever reaches the port can use the trainer",
+    )
     parser.add_argument("--tls-cert", type=Path, help="the server's certificate chain (PEM)")
     parser.add_argument("--tls-key", type=Path, help="its private key (PEM)")
-    parser.add_argument("--tls-client-ca", type=Path, help="demand client certificates that this authority signed (PEM)")
+    parser.add_argument(
+        "--tls-client-ca",
+        type=Path,
+        help="demand client certificates that this authority signed (PEM)",
+    )
     options = parser.parse_args(arguments)
     for name in ("threads", "queue_length", "quarantine_after"):
         value = getattr(options, name)
@@ -58,7 +93,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.tls_client_ca and not options.tls_cert:
         parser.error("--tls-client-ca needs --tls-cert and --tls-key")
     if not options.listen.startswith("unix:") and not options.tls_cert and not options.insecure:
-        parser.error(f"--listen {options.listen}: TCP needs --tls-cert and --tls-key, or an explicit --insecure")
+        parser.error(
+            f"--listen {options.listen}: TCP needs --tls-cert and --tls-key, or an explicit "
+            "--insecure"
+        )
     return options
 
 
@@ -71,7 +109,9 @@ def credentials(options: argparse.Namespace) -> grpc.ServerCredentials | None:
         authority = options.tls_client_ca.read_bytes() if options.tls_client_ca else None
     except OSError as error:
         raise CannotListen(f"TLS: {error}") from error
-    return grpc.ssl_server_credentials([pair], root_certificates=authority, require_client_auth=authority is not None)
+    return grpc.ssl_server_credentials(
+        [pair], root_certificates=authority, require_client_auth=authority is not None
+    )
 
 
 def torch_engine(options: argparse.Namespace) -> EngineLike:
@@ -85,7 +125,11 @@ def torch_engine(options: argparse.Namespace) -> EngineLike:
     return Engine(options.root, device=device, threads=options.threads)
 
 
-async def serve(options: argparse.Namespace, address: Address, make_engine: Callable[[argparse.Namespace], EngineLike]) -> bool:
+async def serve(
+    options: argparse.Namespace,
+    address: Address,
+    make_engine: Callable[[argparse.Namespace], EngineLike],
+) -> bool:
     """Serves until SIGTERM or SIGINT. Tells whether the working thread has ended."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -107,7 +151,11 @@ async def serve(options: argparse.Namespace, address: Address, make_engine: Call
     await set_serving(health)
     worker.start(store)
     device = described.devices[0]
-    ready = {"listening": listening, "framework": described.framework, "version": described.framework_version}
+    ready = {
+        "listening": listening,
+        "framework": described.framework,
+        "version": described.framework_version,
+    }
     print(json.dumps({**ready, "device": device.kind, "threads": device.threads}), flush=True)
 
     await stopped
@@ -121,15 +169,22 @@ async def serve(options: argparse.Namespace, address: Address, make_engine: Call
     return ended
 
 
-def main(arguments: list[str], make_engine: Callable[[argparse.Namespace], EngineLike] = torch_engine) -> int:
+def main(
+    arguments: list[str], make_engine: Callable[[argparse.Namespace], EngineLike] = torch_engine
+) -> int:
     """Runs a trainer and returns its exit status."""
     options = parse(arguments)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
     options.root = options.root.absolute()
     try:
         options.root.mkdir(parents=True, exist_ok=True)
         address = Address(options.listen)
-        # Held until the process ends. Taken before torch is imported, so that a second trainer is refused at once.
+        # Held until the process ends. Taken before torch is imported, so that a second trainer is
+        # refused at once.
         locks = [Lock(options.state / "lock", f"the state folder {options.state}"), address.lock()]
         ended = asyncio.run(serve(options, address, make_engine))
     except (CannotListen, BrokenState, NoSuchDevice, OSError) as error:
@@ -137,7 +192,8 @@ def main(arguments: list[str], make_engine: Callable[[argparse.Namespace], Engin
         return 2
     del locks
     if not ended:
-        # The working thread is inside the framework's own code: an orderly end of the interpreter would wait for it or crash in it.
+        # The working thread is inside the framework's own code: an orderly end of the interpreter
+        # would wait for it or crash in it.
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)

@@ -1,7 +1,7 @@
 """The trained tensors of a trial: which there are, in what order, and how they are drawn.
 
-A trial's tensors are views of one flat vector, laid out as [prunable matrices | other matrices | biases and norms]: the mask covers the
-first part, weight decay the first two.
+A trial's tensors are views of one flat vector, laid out as [prunable matrices | other matrices |
+biases and norms]: the mask covers the first part, weight decay the first two.
 """
 
 import math
@@ -12,7 +12,14 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from .adapter_forms import bottlenecks, has_backbone, has_biases, has_prefix, matrices, prompt_length
+from .adapter_forms import (
+    bottlenecks,
+    has_backbone,
+    has_biases,
+    has_prefix,
+    matrices,
+    prompt_length,
+)
 from .backbone import Backbone
 from .dataset import CLASSIFICATION, QUESTION_ANSWERING, SUMMARIZATION
 from .encoder_decoder import EncoderDecoder
@@ -41,7 +48,10 @@ class Layout:
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """Each tensor by its name, a view of flat [total]."""
         parts = flat.split([math.prod(shape) for shape in self.shapes.values()])
-        return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+        return {
+            name: part.view(shape)
+            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
 
     def flatten(self, tensors: dict[str, Tensor]) -> Tensor:
         """The flat vector [total] of tensors given by name."""
@@ -52,7 +62,12 @@ def is_prunable(name: str) -> bool:
     return name.endswith(("down.weight", "up.weight"))
 
 
-def layout(adapter: job_pb2.Adapter, backbone: Backbone | EncoderDecoder, num_labels: int, task_kind: int = CLASSIFICATION) -> Layout:
+def layout(
+    adapter: job_pb2.Adapter,
+    backbone: Backbone | EncoderDecoder,
+    num_labels: int,
+    task_kind: int = CLASSIFICATION,
+) -> Layout:
     """The tensors of Adapter in job.proto for a backbone, and of the head for a kind of task."""
     d, e = backbone.hidden, backbone.attention_width
     shapes: dict[str, _Shape] = {}
@@ -62,12 +77,20 @@ def layout(adapter: job_pb2.Adapter, backbone: Backbone | EncoderDecoder, num_la
     for block in backbone.blocks:
         layer = dict(_layer(adapter, d, e, block.inner))
         if block.has_cross_attention:
-            layer |= {f"cross_{name}": shape for name, shape in layer.items() if not name.startswith("ffn")}
+            layer |= {
+                f"cross_{name}": shape
+                for name, shape in layer.items()
+                if not name.startswith("ffn")
+            }
         shapes |= {f"{block.at}{name}": shape for name, shape in layer.items()}
     if has_prefix(adapter) and adapter.prefix_hidden:
         for mlp, attentions in backbone.prefix_mlps.items():
             h, out = adapter.prefix_hidden, attentions * 2 * e
-            shapes |= {f"{mlp}embedding": (adapter.attention_bottleneck, d), f"{mlp}mlp.in.weight": (h, d), f"{mlp}mlp.in.bias": (h,)}
+            shapes |= {
+                f"{mlp}embedding": (adapter.attention_bottleneck, d),
+                f"{mlp}mlp.in.weight": (h, d),
+                f"{mlp}mlp.in.bias": (h,),
+            }
             shapes |= {f"{mlp}mlp.out.weight": (out, h), f"{mlp}mlp.out.bias": (out,)}
     if prompt_length(adapter):
         shapes["prompt"] = (prompt_length(adapter), d)
@@ -95,29 +118,53 @@ def _layer(adapter: job_pb2.Adapter, d: int, e: int, f: int) -> Iterator[tuple[s
     prunable = matrices(adapter, d, e, f)
     yield from prunable.items()
     for site in bottlenecks(adapter):
-        yield from ((f"{site}.down.bias", prunable[f"{site}.down.weight"][:1]), (f"{site}.up.bias", (d,)))
+        yield from (
+            (f"{site}.down.bias", prunable[f"{site}.down.weight"][:1]),
+            (f"{site}.up.bias", (d,)),
+        )
         if adapter.norm != job_pb2.ADAPTER_NORM_NONE:
             yield from ((f"{site}.norm.weight", (d,)), (f"{site}.norm.bias", (d,)))
     if has_prefix(adapter) and not adapter.prefix_hidden:
-        yield from ((f"prefix.{name}", (adapter.attention_bottleneck, e)) for name in ("key", "value"))
+        yield from (
+            (f"prefix.{name}", (adapter.attention_bottleneck, e)) for name in ("key", "value")
+        )
     if has_biases(adapter):
-        for name in ("query", "value", "attention_output", "attention_norm", "ffn_in", "ffn_out", "ffn_norm"):
+        for name in (
+            "query",
+            "value",
+            "attention_output",
+            "attention_norm",
+            "ffn_in",
+            "ffn_out",
+            "ffn_norm",
+        ):
             yield f"{name}.bias", (f if name == "ffn_in" else d,)
 
 
-def initialize(trial: job_pb2.Trial, shapes: dict[str, _Shape], pooler: tuple[Tensor, Tensor] | None) -> dict[str, Tensor]:
-    """The trial's first weights, float32 on the CPU. Each is drawn at its true shape by a generator keyed with (seed, name)."""
+def initialize(
+    trial: job_pb2.Trial, shapes: dict[str, _Shape], pooler: tuple[Tensor, Tensor] | None
+) -> dict[str, Tensor]:
+    """The trial's first weights, float32 on the CPU.
+
+    Each is drawn at its true shape by a generator keyed with (seed, name).
+    """
     tensors = {name: _initial(trial, name, shape, "init") for name, shape in shapes.items()}
     if pooler is not None and "head.dense.weight" in shapes:
         weight, bias = pooler
-        tensors |= {"head.dense.weight": weight.cpu().clone(), "head.dense.bias": bias.cpu().clone()}
+        tensors |= {
+            "head.dense.weight": weight.cpu().clone(),
+            "head.dense.bias": bias.cpu().clone(),
+        }
     return tensors
 
 
 def redraw(trial: job_pb2.Trial, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """First weights with the prunable matrices drawn anew (Prune.reinitialize)."""
     return {
-        name: _initial(trial, name, tuple(tensor.shape), "init again") if is_prunable(name) else tensor for name, tensor in tensors.items()
+        name: _initial(trial, name, tuple(tensor.shape), "init again")
+        if is_prunable(name)
+        else tensor
+        for name, tensor in tensors.items()
     }
 
 

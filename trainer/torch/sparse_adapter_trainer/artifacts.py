@@ -1,4 +1,6 @@
-"""Files under the artifact root: safe names, digests, and writes that are whole or not there at all."""
+"""Files under the artifact root: safe names, digests, and writes that are whole or not there at
+all.
+"""
 
 import hashlib
 import os
@@ -18,10 +20,21 @@ Tensors = dict[str, torch.Tensor]
 
 
 def resolve(root: Path, name: str) -> Path:
-    """The path of an artifact's name. Raises JobFailed (BAD_ARTIFACT) for one that is absolute, has `..` or leaves the root by a link."""
+    """The path of an artifact's name.
+
+    Raises JobFailed (BAD_ARTIFACT) for one that is absolute, has `..` or leaves the root by a link.
+    """
     parts = name.split("/")
-    if not name or name.startswith("/") or "\\" in name or "\0" in name or any(part in ("", ".", "..") for part in parts):
-        raise bad_artifact(f"artifact name {name!r} is not a relative name with '/' between its parts")
+    if (
+        not name
+        or name.startswith("/")
+        or "\\" in name
+        or "\0" in name
+        or any(part in ("", ".", "..") for part in parts)
+    ):
+        raise bad_artifact(
+            f"artifact name {name!r} is not a relative name with '/' between its parts"
+        )
     path = root.joinpath(*parts)
     if not path.resolve().is_relative_to(root.resolve()):
         raise bad_artifact(f"artifact {name!r} leaves the artifact root {root}")
@@ -36,7 +49,9 @@ def describe(root: Path, path: Path) -> event_pb2.Artifact:
     files = [file for file in path.rglob("*") if file.is_file()]
     lines = sorted(f"{_file_digest(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
     digest = hashlib.sha256("".join(lines).encode()).hexdigest()
-    return event_pb2.Artifact(name=name, digest=digest, size=sum(file.stat().st_size for file in files))
+    return event_pb2.Artifact(
+        name=name, digest=digest, size=sum(file.stat().st_size for file in files)
+    )
 
 
 def _file_digest(path: Path) -> str:
@@ -45,9 +60,18 @@ def _file_digest(path: Path) -> str:
 
 
 def write_tensors(path: Path, tensors: Tensors, metadata: dict[str, str] | None = None) -> None:
-    """Writes a safetensors file. Metadata has at most one key: the library does not keep the order of several, and digests need one."""
+    """Writes a safetensors file.
+
+    Metadata has at most one key: the library does not keep the order of several, and digests need
+    one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata))
+    write_durably(
+        path,
+        save(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata
+        ),
+    )
 
 
 def write_folder(path: Path, files: dict[str, bytes]) -> None:
@@ -63,7 +87,9 @@ def write_folder(path: Path, files: dict[str, bytes]) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Removes a folder: first its name, then its files, so that no half of it is ever found under the name."""
+    """Removes a folder: first its name, then its files, so that no half of it is ever found under
+    the name.
+    """
     if path.exists():
         leaving = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         os.rename(path, leaving)
@@ -80,7 +106,10 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def read_tensors(path: Path) -> Tensors:
-    """All tensors of a safetensors file. Raises JobFailed (BAD_ARTIFACT) where it is missing or broken."""
+    """All tensors of a safetensors file.
+
+    Raises JobFailed (BAD_ARTIFACT) where it is missing or broken.
+    """
     try:
         return dict(load(path.read_bytes()))
     except FileNotFoundError:

@@ -1,4 +1,5 @@
-"""Self-attention among packed rows: no mask, no padded token, and never rows of two trials together.
+"""Self-attention among packed rows: no mask, no padded token, and never rows of two trials
+together.
 
 A trial's rows are attended to in runs of equal length, so its attention is computed at the shapes
 that it has alone, and what is not finite in one trial stays there. Queries come scaled by 1 / √dim
@@ -19,7 +20,8 @@ from torch.autograd.function import once_differentiable
 
 from .dataset import PackedRows
 
-# Gives factors for attention probabilities of a shape on a device: 0 where dropped, else 1 / (1 − probability).
+# Gives factors for attention probabilities of a shape on a device: 0 where dropped, else 1 / (1 −
+# probability).
 AttentionDropout = Callable[[torch.Size, torch.device], Tensor]
 # Keys and values, [length, d] each.
 Prefix = tuple[Tensor, Tensor]
@@ -35,8 +37,8 @@ _softmax_backward = torch.ops.aten._softmax_backward_data
 
 @dataclass(frozen=True)
 class _Run:
-    """Neighbouring rows of one trial, of one length, that are attended to together. prefix: the place of its key among the prefixes'
-    tensors, −1 without one."""
+    """Neighbouring rows of one trial, of one length, that are attended to together. prefix: the
+    place of its key among the prefixes' tensors, −1 without one."""
 
     rows: int
     length: int
@@ -53,8 +55,9 @@ def attend(
     heads: int,
     twice_differentiable: bool = False,
 ) -> Tensor:
-    """Attention to the tokens of the same row: of every token, query [tokens, d], or of each row's first, query [rows, d]; with key_value
-    [tokens, 2 d] → the query's shape. dropouts and prefixes: one for each pack."""
+    """Attention to the tokens of the same row: of every token, query [tokens, d], or of each row's
+    first, query [rows, d]; with key_value [tokens, 2 d] → the query's shape. dropouts and prefixes:
+    one for each pack."""
     runs = list(_runs(packs, dropouts, prefixes))
     given = [tensor for prefix in prefixes if prefix for tensor in prefix]
     if twice_differentiable:
@@ -81,14 +84,23 @@ def _places(packs: tuple[_Groups, ...], heads: int, device: torch.device) -> tup
     """Where each token's heads are in blocks, int64 [tokens · heads], and the same for keys and
     values, [tokens · 2 · heads], where all keys' blocks are before all values'. Kept from layer to
     layer."""
-    lengths = torch.tensor([length for groups in packs for rows, length in groups for _ in range(rows)])
-    length, first = (each.repeat_interleave(lengths).unsqueeze(1) for each in (lengths, lengths.cumsum(0) - lengths))
+    lengths = torch.tensor(
+        [length for groups in packs for rows, length in groups for _ in range(rows)]
+    )
+    length, first = (
+        each.repeat_interleave(lengths).unsqueeze(1)
+        for each in (lengths, lengths.cumsum(0) - lengths)
+    )
     place = torch.arange(length.shape[0]).unsqueeze(1) - first
     places = first * heads + torch.arange(heads) * length + place
-    return places.flatten().to(device), torch.stack([places, places + places.numel()], 1).flatten().to(device)
+    return places.flatten().to(device), torch.stack(
+        [places, places + places.numel()], 1
+    ).flatten().to(device)
 
 
-def _attend_plainly(query: Tensor, key_value: Tensor, given: list[Tensor], runs: list[_Run], heads: int) -> Tensor:
+def _attend_plainly(
+    query: Tensor, key_value: Tensor, given: list[Tensor], runs: list[_Run], heads: int
+) -> Tensor:
     """The same in operations that autograd knows, so that the gradient has a gradient."""
     parts = []
     for run, (q, k, v) in zip(runs, _inputs(query, key_value, runs, heads), strict=True):
@@ -102,8 +114,8 @@ def _attend_plainly(query: Tensor, key_value: Tensor, given: list[Tensor], runs:
 
 
 class _Attention(torch.autograd.Function):
-    """Writes each run's part of the context, and of the gradients, into one tensor: autograd's own way
-    copies them twice more."""
+    """Writes each run's part of the context, and of the gradients, into one tensor: autograd's own
+    way copies them twice more."""
 
     @staticmethod
     def forward(
@@ -118,7 +130,9 @@ class _Attention(torch.autograd.Function):
         context = torch.empty_like(query)
         ctx.save_for_backward(*given)
         ctx.runs, ctx.heads, ctx.places, ctx.kept = runs, heads, places, []
-        for run, (q, k, v), out in zip(runs, _inputs(query, key_value, runs, heads), _blocks(context, runs, heads), strict=True):
+        for run, (q, k, v), out in zip(
+            runs, _inputs(query, key_value, runs, heads), _blocks(context, runs, heads), strict=True
+        ):
             k, v = _prefixed(given, run, heads, k, v)
             weights = _weights(q, k)
             factors = run.dropout(weights.shape, weights.device) if run.dropout else None
@@ -141,7 +155,9 @@ class _Attention(torch.autograd.Function):
             *(_blocks(each, runs, heads) for each in key_value_gradient),
             strict=True,
         )
-        for run, kept, (dq, dk, dv), g in zip(runs, ctx.kept, gradients, _queries(gradient, runs, heads), strict=True):
+        for run, kept, (dq, dk, dv), g in zip(
+            runs, ctx.kept, gradients, _queries(gradient, runs, heads), strict=True
+        ):
             q, k, v, weights, factors = kept
             dropped = weights if factors is None else weights * factors
             ds = _scores_gradient(g, v, weights, factors)
@@ -151,7 +167,11 @@ class _Attention(torch.autograd.Function):
                 torch.bmm(dropped.mT, g, out=dv)
             else:
                 for at, (into, left, right) in enumerate(((dk, ds, q), (dv, dropped, g))):
-                    into.copy_(_take_prefix(given_gradients[run.prefix + at], heads, torch.bmm(left.mT, right)))
+                    into.copy_(
+                        _take_prefix(
+                            given_gradients[run.prefix + at], heads, torch.bmm(left.mT, right)
+                        )
+                    )
         # As autograd does with saved tensors: the graph may outlive its backward.
         ctx.kept = []
         query_gradient = _in_order(query_gradient, ctx.places[0], gradient.shape[0] == tokens)
@@ -183,14 +203,23 @@ def _scores_gradient(g: Tensor, v: Tensor, weights: Tensor, factors: Tensor | No
 def _in_order(blocks: Tensor, places: Tensor, every_token: bool) -> Tensor:
     """Blocks in the order of tokens. With one query of each row, not of every token, they are in
     this order already."""
-    return blocks.view(places.numel(), -1).index_select(0, places).view(blocks.shape) if every_token else blocks
+    return (
+        blocks.view(places.numel(), -1).index_select(0, places).view(blocks.shape)
+        if every_token
+        else blocks
+    )
 
 
-def _prefixed(given: Sequence[Tensor], run: _Run, heads: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+def _prefixed(
+    given: Sequence[Tensor], run: _Run, heads: int, key: Tensor, value: Tensor
+) -> tuple[Tensor, Tensor]:
     """key and value [rows · heads, tokens, dim] with the run's prefix before each row's."""
     if run.prefix < 0:
         return key, value
-    prefix = [tensor.unflatten(1, (heads, -1)).transpose(0, 1).repeat(run.rows, 1, 1) for tensor in given[run.prefix : run.prefix + 2]]
+    prefix = [
+        tensor.unflatten(1, (heads, -1)).transpose(0, 1).repeat(run.rows, 1, 1)
+        for tensor in given[run.prefix : run.prefix + 2]
+    ]
     return torch.cat([prefix[0], key], 1), torch.cat([prefix[1], value], 1)
 
 
@@ -202,7 +231,9 @@ def _take_prefix(into: Tensor, heads: int, gradient: Tensor) -> Tensor:
     return gradient[:, length:]
 
 
-def _inputs(query: Tensor, key_value: Tensor, runs: list[_Run], heads: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def _inputs(
+    query: Tensor, key_value: Tensor, runs: list[_Run], heads: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Each run's query, key and value as `_queries` gives them."""
     key, value = key_value.chunk(2, dim=1)
     return zip(
@@ -214,14 +245,20 @@ def _inputs(query: Tensor, key_value: Tensor, runs: list[_Run], heads: int) -> I
 
 
 def _queries(x: Tensor, runs: list[_Run], heads: int) -> Iterator[Tensor]:
-    """Each run's part of x [tokens or rows, d] as [rows · heads, length or 1, dim]: a view of one row,
-    a copy of several."""
+    """Each run's part of x [tokens or rows, d] as [rows · heads, length or 1, dim]: a view of one
+    row, a copy of several."""
     for run, part in zip(runs, x.unflatten(1, (heads, -1)).split(_sizes(x, runs)), strict=True):
-        yield (part.transpose(0, 1) if run.rows == 1 else part.unflatten(0, (run.rows, -1)).transpose(1, 2).flatten(0, 1))
+        yield (
+            part.transpose(0, 1)
+            if run.rows == 1
+            else part.unflatten(0, (run.rows, -1)).transpose(1, 2).flatten(0, 1)
+        )
 
 
 def _blocks(x: Tensor, runs: list[_Run], heads: int) -> Iterator[Tensor]:
-    """Each run's part of x [tokens or rows, d], in blocks, as a view [rows · heads, length or 1, dim]."""
+    """Each run's part of x [tokens or rows, d], in blocks, as a view [rows · heads, length or 1,
+    dim].
+    """
     for run, part in zip(runs, x.split(_sizes(x, runs)), strict=True):
         yield part.view(run.rows * heads, -1, x.shape[1] // heads)
 

@@ -13,7 +13,8 @@ from .worker import EngineLike
 PROTOCOL_VERSION = 1
 # One job at a time: it uses every core or the whole GPU, and what it saves is in its cohort.
 SLOTS = 1
-# A pass holds whole trials up to a fixed number of tokens, so a cohort's size does not bound its memory; this bounds a request.
+# A pass holds whole trials up to a fixed number of tokens, so a cohort's size does not bound its
+# memory; this bounds a request.
 MAX_COHORT = 64
 
 
@@ -46,7 +47,10 @@ def describe(engine: EngineLike, root: Path, queue_length: int) -> capabilities_
 
 
 def root_id(root: Path) -> str:
-    """The content of `<root>/.root-id`, which is made where it is missing. Of two processes that make it at once, one wins."""
+    """The content of `<root>/.root-id`, which is made where it is missing.
+
+    Of two processes that make it at once, one wins.
+    """
     path = root / ".root-id"
     if not path.exists():
         root.mkdir(parents=True, exist_ok=True)
@@ -65,11 +69,19 @@ def _device(engine: EngineLike) -> capabilities_pb2.Device:
     if engine.device != "cpu":
         import torch
 
-        # Of the engine's own: the current one is told for each thread, and the engine lives in another.
+        # Of the engine's own: the current one is told for each thread, and the engine lives in
+        # another.
         properties = torch.cuda.get_device_properties(engine.device)
-        return capabilities_pb2.Device(kind="cuda", name=properties.name, memory_bytes=properties.total_memory)
+        return capabilities_pb2.Device(
+            kind="cuda", name=properties.name, memory_bytes=properties.total_memory
+        )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return capabilities_pb2.Device(kind="cpu", name=_cpu_name(), memory_bytes=memory, threads=int(engine.environment["threads"]))
+    return capabilities_pb2.Device(
+        kind="cpu",
+        name=_cpu_name(),
+        memory_bytes=memory,
+        threads=int(engine.environment["threads"]),
+    )
 
 
 def _cpu_name() -> str:

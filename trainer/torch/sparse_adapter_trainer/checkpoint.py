@@ -26,8 +26,8 @@ from .scores import Masks
 
 @dataclass(frozen=True)
 class Company:
-    """Who goes through a stacked pass together, by trial id and in order, and in how many parts each
-    one's rows do: the last bits on a GPU hang on it."""
+    """Who goes through a stacked pass together, by trial id and in order, and in how many parts
+    each one's rows do: the last bits on a GPU hang on it."""
 
     trials: list[str]
     row_parts: int
@@ -35,9 +35,9 @@ class Company:
 
 @dataclass
 class Position:
-    """How far a trial is. `source`: digest of all that its numbers follow from. `loss_sum`, `loss_rows`:
-    since the last metric event. `rounds`: of pruning during training, done. `company`: where passes are
-    stacked, that of the last step."""
+    """How far a trial is. `source`: digest of all that its numbers follow from. `loss_sum`,
+    `loss_rows`: since the last metric event. `rounds`: of pruning during training, done. `company`:
+    where passes are stacked, that of the last step."""
 
     source: str
     step: int = 0
@@ -57,7 +57,10 @@ class Position:
 
 @dataclass(frozen=True)
 class State:
-    """What a checkpoint holds. parameters: float32 [total]; masks: of a trial that is pruned during training, else none."""
+    """What a checkpoint holds.
+
+    parameters: float32 [total]; masks: of a trial that is pruned during training, else none.
+    """
 
     position: Position
     parameters: Tensor
@@ -67,22 +70,43 @@ class State:
 
 
 def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> Path:
-    """Writes a checkpoint as a whole folder and removes older ones beyond `keep`. Returns the folder."""
+    """Writes a checkpoint as a whole folder and removes older ones beyond `keep`.
+
+    Returns the folder.
+    """
     position, optimizer = state.position, state.optimizer
-    tensors = layout.views(state.parameters) | {f"mask.{name}": mask for name, mask in state.masks.items()}
-    tensors |= {f"first_moment.{name}": moment for name, moment in layout.views(optimizer.first_moment).items()}
-    tensors |= {f"second_moment.{name}": moment for name, moment in layout.views(optimizer.second_moment).items()}
+    tensors = layout.views(state.parameters) | {
+        f"mask.{name}": mask for name, mask in state.masks.items()
+    }
+    tensors |= {
+        f"first_moment.{name}": moment
+        for name, moment in layout.views(optimizer.first_moment).items()
+    }
+    tensors |= {
+        f"second_moment.{name}": moment
+        for name, moment in layout.views(optimizer.second_moment).items()
+    }
     content = {"position": asdict(position), "environment": state.environment}
     folder = trial / "checkpoints" / f"step-{position.step}"
     saved = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
-    write_folder(folder, {"state.safetensors": saved, "position.json": json.dumps(content, indent=2, sort_keys=True).encode()})
+    write_folder(
+        folder,
+        {
+            "state.safetensors": saved,
+            "position.json": json.dumps(content, indent=2, sort_keys=True).encode(),
+        },
+    )
     for _, old in _folders(trial)[keep:]:
         remove_folder(old)
     return folder
 
 
-def newest_checkpoint(trial: Path, source: str, until: int, layout: Layout, device: torch.device) -> tuple[State | None, list[str]]:
-    """The newest checkpoint at or before step `until` that is whole and of the same source, and why newer ones were passed over."""
+def newest_checkpoint(
+    trial: Path, source: str, until: int, layout: Layout, device: torch.device
+) -> tuple[State | None, list[str]]:
+    """The newest checkpoint at or before step `until` that is whole and of the same source, and why
+    newer ones were passed over.
+    """
     passed_over: list[str] = []
     remove_leftovers(trial / "checkpoints")
     for step, folder in _folders(trial):
@@ -97,7 +121,10 @@ def newest_checkpoint(trial: Path, source: str, until: int, layout: Layout, devi
 
 def _folders(trial: Path) -> list[tuple[int, Path]]:
     """(step, folder) of each checkpoint, the newest first."""
-    found = [(int(folder.name.removeprefix("step-")), folder) for folder in (trial / "checkpoints").glob("step-*")]
+    found = [
+        (int(folder.name.removeprefix("step-")), folder)
+        for folder in (trial / "checkpoints").glob("step-*")
+    ]
     return sorted(found, reverse=True)
 
 
@@ -112,21 +139,48 @@ def _read(folder: Path, source: str, layout: Layout, device: torch.device) -> St
         named = {name: tensors[f"{prefix}{name}"] for name in layout.shapes}
         wrong = [name for name, shape in layout.shapes.items() if tuple(named[name].shape) != shape]
         if wrong:
-            raise ValueError(f"tensor {prefix}{wrong[0]} has shape {tuple(named[wrong[0]].shape)}, not {layout.shapes[wrong[0]]}")
+            raise ValueError(
+                f"tensor {prefix}{wrong[0]} has shape {tuple(named[wrong[0]].shape)}, not "
+                f"{layout.shapes[wrong[0]]}"
+            )
         flat.append(layout.flatten(named).to(device))
-    masks = {name.removeprefix("mask."): tensor for name, tensor in tensors.items() if name.startswith("mask.")}
-    return State(position, flat[0], AdamW(flat[1], flat[2], layout.decayed), masks, content["environment"])
+    masks = {
+        name.removeprefix("mask."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("mask.")
+    }
+    return State(
+        position, flat[0], AdamW(flat[1], flat[2], layout.decayed), masks, content["environment"]
+    )
 
 
-def write_adapter(trial: Path, layout: Layout, parameters: Tensor, masks: Masks, config: dict[str, object], position: Position) -> Path:
-    """Writes training.json and then adapter/: where adapter/ tells a step, training.json has it. Returns the adapter's folder.
+def write_adapter(
+    trial: Path,
+    layout: Layout,
+    parameters: Tensor,
+    masks: Masks,
+    config: dict[str, object],
+    position: Position,
+) -> Path:
+    """Writes training.json and then adapter/: where adapter/ tells a step, training.json has it.
+    Returns the adapter's folder.
 
     masks: of a trial that was pruned during training, else none.
     """
-    times = {"source": position.source, "step": position.step, "rows": position.rows, "seconds": position.seconds}
+    times = {
+        "source": position.source,
+        "step": position.step,
+        "rows": position.rows,
+        "seconds": position.seconds,
+    }
     write_durably(trial / "training.json", json.dumps(times, indent=2).encode())
-    weights = save({name: tensor.cpu().contiguous() for name, tensor in layout.views(parameters).items()})
-    files = {"adapter_model.safetensors": weights, "adapter_config.json": json.dumps(config, indent=2, sort_keys=True).encode()}
+    weights = save(
+        {name: tensor.cpu().contiguous() for name, tensor in layout.views(parameters).items()}
+    )
+    files = {
+        "adapter_model.safetensors": weights,
+        "adapter_config.json": json.dumps(config, indent=2, sort_keys=True).encode(),
+    }
     if masks:
         files["masks.safetensors"] = save(masks)
     folder = trial / "adapter"
@@ -135,9 +189,11 @@ def write_adapter(trial: Path, layout: Layout, parameters: Tensor, masks: Masks,
 
 
 def finished_training(trial: Path, source: str, step: int, has_masks: bool) -> Position | None:
-    """Rows and seconds of an adapter that is there at this step and of this source; None where training is still to be done.
+    """Rows and seconds of an adapter that is there at this step and of this source; None where
+    training is still to be done.
 
-    has_masks: whether the trial is pruned during training, so that its masks are in the adapter's folder.
+    has_masks: whether the trial is pruned during training, so that its masks are in the adapter's
+    folder.
     """
     try:
         config = json.loads((trial / "adapter" / "adapter_config.json").read_bytes())

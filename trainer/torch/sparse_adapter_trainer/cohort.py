@@ -1,5 +1,6 @@
-"""The training loop. It trains a cohort: trials that share passes over the frozen backbone and nothing else. A trial that is pruned during
-training (Zhu & Gupta 2017) has its rounds between its steps.
+"""The training loop. It trains a cohort: trials that share passes over the frozen backbone and
+nothing else. A trial that is pruned during training (Zhu & Gupta 2017) has its rounds between its
+steps.
 
 A lone trial is a cohort of one.
 """
@@ -44,8 +45,8 @@ def train_cohort(
     pace: Pace,
     on: Callbacks,
 ) -> None:
-    """Trains each run to its `until`. Each turn of the loop is one step of every active trial, after the round of pruning where one is due;
-    a trial that ends or fails leaves.
+    """Trains each run to its `until`. Each turn of the loop is one step of every active trial,
+    after the round of pruning where one is due; a trial that ends or fails leaves.
 
     Raises Interrupted, after a checkpoint of each active trial, or Cancelled.
     """
@@ -96,7 +97,9 @@ class _Cohort:
             steps.write_back(runs)
 
     def go_on(self) -> None:
-        """The active runs, and no others, step from here on with the weights and masks that they have."""
+        """The active runs, and no others, step from here on with the weights and masks that they
+        have.
+        """
         for steps in self.steps:
             steps.keep(self.active)
 
@@ -118,13 +121,17 @@ def _one_turn(
     began = time.monotonic()
 
     def checkpoint_is_due(run: TrialRun) -> bool:
-        return bool(work.checkpoint_every_steps) and run.position.step % work.checkpoint_every_steps == 0
+        return (
+            bool(work.checkpoint_every_steps)
+            and run.position.step % work.checkpoint_every_steps == 0
+        )
 
     if any(run.round_is_due for run in cohort.active):
         try:
             _prune_where_due(cohort, backbone, split, task_kind, how, pace, on)
         except Interrupted:
-            # Every run is as its last step left it: the interrupted rounds have changed nothing yet.
+            # Every run is as its last step left it: the interrupted rounds have changed nothing
+            # yet.
             for run in cohort.active:
                 if not checkpoint_is_due(run):
                     on.checkpoint(run)
@@ -132,7 +139,9 @@ def _one_turn(
     for steps in cohort.steps:
         steps.step(lambda rows, trials: pace.advance(rows, trials, cohort.positions))
     stopping = pace.checkpoint_asked()
-    logging = [run for run in cohort.active if run.ended or run.position.step % work.log_every_steps == 0]
+    logging = [
+        run for run in cohort.active if run.ended or run.position.step % work.log_every_steps == 0
+    ]
     saving = [run for run in cohort.active if stopping or run.ended or checkpoint_is_due(run)]
     if logging or saving or cohort.has_failures:
         cohort.settle(on)
@@ -193,7 +202,12 @@ def _prune_where_due(
 
 
 def _round_scores(
-    backbone: Backbone | EncoderDecoder, split: Split | PairSplit, task_kind: int, due: list[TrialRun], how: How, passed: Passed
+    backbone: Backbone | EncoderDecoder,
+    split: Split | PairSplit,
+    task_kind: int,
+    due: list[TrialRun],
+    how: How,
+    passed: Passed,
 ) -> dict[str, Scores]:
     """By trial id: the scores of the weights as they are now; none of a run whose round keeps all."""
     scores: dict[str, Scores] = {}
@@ -204,7 +218,11 @@ def _round_scores(
             continue
         weights = {name: leaf.detach() for name, leaf in run.leaves.items()}
         if trial.prune.pruner in GRADIENT_PRUNERS:
-            starts.append(Start(trial, {trial.trial_id: pruning}, weights, scoring_rows(trial, split, task_kind)))
+            starts.append(
+                Start(
+                    trial, {trial.trial_id: pruning}, weights, scoring_rows(trial, split, task_kind)
+                )
+            )
         else:
             prunable = {name: weight.cpu() for name, weight in weights.items() if is_prunable(name)}
             scores[trial.trial_id] = score_without_rows(trial, pruning, backbone, prunable)

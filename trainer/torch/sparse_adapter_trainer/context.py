@@ -1,4 +1,6 @@
-"""What every kind of work needs: the root, the device, and the backbone and splits that were read last."""
+"""What every kind of work needs: the root, the device, and the backbone and splits that were read
+last.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,12 +29,16 @@ class Context:
     device: torch.device
     how: Callable[[int], How]
     environment: dict[str, str]
-    _backbones: dict[tuple[str, str, bool, int], Backbone | EncoderDecoder] = field(default_factory=dict)
+    _backbones: dict[tuple[str, str, bool, int], Backbone | EncoderDecoder] = field(
+        default_factory=dict
+    )
     _splits: dict[tuple[str, ...], Split | PairSplit] = field(default_factory=dict)
 
-    def load(self, spec: job_pb2.JobSpec, splits: list[str], reporter: Reporter, precision: int) -> "Loaded":
-        """Backbone and splits of a job, kept for the next job of the same. precision: to compute the
-        backbone at. Raises JobFailed (BAD_ARTIFACT)."""
+    def load(
+        self, spec: job_pb2.JobSpec, splits: list[str], reporter: Reporter, precision: int
+    ) -> "Loaded":
+        """Backbone and splits of a job, kept for the next job of the same. precision: to compute
+        the backbone at. Raises JobFailed (BAD_ARTIFACT)."""
         # TF32 would round a GPU's float32 products to 10 bits.
         fast = precision == job_pb2.PRECISION_TF32
         torch.set_float32_matmul_precision("high" if fast else "highest")
@@ -57,19 +63,33 @@ class Context:
             message = f"{where} a row's result depends on the rows beside it: a cohort's trials equal their lone runs to rounding only"
             reporter.warning("", "not_row_invariant", message)
         wanted = {
-            name: (path, digest, spec.dataset.name, str(spec.dataset.task_kind), str(spec.dataset.num_labels), name) for name in splits
+            name: (
+                path,
+                digest,
+                spec.dataset.name,
+                str(spec.dataset.task_kind),
+                str(spec.dataset.num_labels),
+                name,
+            )
+            for name in splits
         }
         self._splits = {key: split for key, split in self._splits.items() if key in wanted.values()}
         for name, key_of_split in wanted.items():
             reporter.working()
             if key_of_split not in self._splits:
                 self._splits[key_of_split] = self._load_split(spec.dataset, name, backbone)
-        return Loaded(spec, backbone, how, {name: self._splits[key] for name, key in wanted.items()})
+        return Loaded(
+            spec, backbone, how, {name: self._splits[key] for name, key in wanted.items()}
+        )
 
-    def _load_split(self, dataset: job_pb2.Dataset, name: str, backbone: Backbone | EncoderDecoder) -> Split | PairSplit:
+    def _load_split(
+        self, dataset: job_pb2.Dataset, name: str, backbone: Backbone | EncoderDecoder
+    ) -> Split | PairSplit:
         if isinstance(backbone, EncoderDecoder):
             return load_pairs(self.root, dataset, name, backbone.vocabulary, backbone.longest)
-        return load_split(self.root, dataset, name, backbone.vocabulary, backbone.token_types, backbone.longest)
+        return load_split(
+            self.root, dataset, name, backbone.vocabulary, backbone.token_types, backbone.longest
+        )
 
 
 @dataclass(frozen=True)
@@ -82,7 +102,9 @@ class Loaded:
     splits: dict[str, Split | PairSplit]
 
     def require_labels(self, name: str) -> None:
-        """Raises JobFailed (BAD_ARTIFACT) where a row of a split, to learn from, has no label or no target."""
+        """Raises JobFailed (BAD_ARTIFACT) where a row of a split, to learn from, has no label or no
+        target.
+        """
         split = self.splits[name]
         if isinstance(split, PairSplit):
             require_targets(split, self.spec.dataset)
@@ -90,11 +112,15 @@ class Loaded:
             require_labels(split, self.spec.dataset)
 
     def layout(self, trial: job_pb2.Trial) -> Layout:
-        return layout(trial.adapter, self.backbone, self.spec.dataset.num_labels, self.spec.dataset.task_kind)
+        return layout(
+            trial.adapter, self.backbone, self.spec.dataset.num_labels, self.spec.dataset.task_kind
+        )
 
     def start(self, trial: job_pb2.Trial) -> tuple[Layout, dict[str, Tensor]]:
         """A trial's layout and its first weights, unmasked, on the CPU."""
         found = self.layout(trial)
-        backbone = read_backbone_tensors(self.spec.backbone.path) if has_backbone(trial.adapter) else {}
+        backbone = (
+            read_backbone_tensors(self.spec.backbone.path) if has_backbone(trial.adapter) else {}
+        )
         drawn = {name: shape for name, shape in found.shapes.items() if name not in backbone}
         return found, backbone | initialize(trial, drawn, self.backbone.pooler)

@@ -1,8 +1,8 @@
 """Errors of a GPU after which nothing more can run in the process: CUDA's "sticky" errors.
 
-Such an error stays in the process's context: every later call fails with it, whatever it does, until
-the process ends (CUDA runtime API, error handling). It is told here by number and text alone, without
-torch, which the server does not import.
+Such an error stays in the process's context: every later call fails with it, whatever it does,
+until the process ends (CUDA runtime API, error handling). It is told here by number and text alone,
+without torch, which the server does not import.
 """
 
 from collections.abc import Iterator
@@ -27,8 +27,8 @@ _STICKY_CODES = frozenset(
         999,  # cudaErrorUnknown
     }
 )
-# The same in the words of cudaGetErrorString and cuGetErrorString, where the error is a library's or
-# Triton's and has no number.
+# The same in the words of cudaGetErrorString and cuGetErrorString, where the error is a library's
+# or Triton's and has no number.
 _STICKY_WORDS = (
     "device-side assert",
     "illegal memory access",

@@ -1,4 +1,6 @@
-"""Dropout keyed by (trial seed, step, site): nothing of it is in a checkpoint, and a cohort's trial drops what it drops alone."""
+"""Dropout keyed by (trial seed, step, site): nothing of it is in a checkpoint, and a cohort's trial
+drops what it drops alone.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,7 +20,9 @@ class Drops(Protocol):
         """The highest of the trials'."""
 
     def __call__(self, x: Tensor, site: str) -> Tensor:
-        """x with each value set to 0 with its trial's probability p, the others scaled by 1 / (1 − p). site: names the stream of draws."""
+        """x with each value set to 0 with its trial's probability p, the others scaled by 1 / (1 −
+        p). site: names the stream of draws.
+        """
 
     def attention(self, site: str) -> AttentionDropout | None:
         """Drops probabilities of one attention, None where none are."""
@@ -34,13 +38,17 @@ class Dropout:
     attention_probability: float
 
     def __call__(self, x: Tensor, site: str) -> Tensor:
-        """x with each value set to 0 with `probability`, the others scaled by 1 / (1 − probability)."""
+        """x with each value set to 0 with `probability`, the others scaled by 1 / (1 −
+        probability).
+        """
         if self.probability == 0:
             return x
         return x * _factors(x.shape, x.device, self.probability, self._generator(site, x.device))
 
     def attention(self, site: str) -> AttentionDropout | None:
-        """Drops probabilities of one attention, None where none are: one stream over the trial's rows, in their order."""
+        """Drops probabilities of one attention, None where none are: one stream over the trial's
+        rows, in their order.
+        """
         if self.attention_probability == 0:
             return None
         stream: list[torch.Generator] = []
@@ -56,6 +64,12 @@ class Dropout:
         return generator(self.seed, "dropout", self.step, site, device=device)
 
 
-def _factors(shape: torch.Size, device: torch.device, probability: float, random: torch.Generator) -> Tensor:
+def _factors(
+    shape: torch.Size, device: torch.device, probability: float, random: torch.Generator
+) -> Tensor:
     """0 with `probability`, else 1 / (1 − probability)."""
-    return torch.empty(shape, device=device).bernoulli_(1 - probability, generator=random).div_(1 - probability)
+    return (
+        torch.empty(shape, device=device)
+        .bernoulli_(1 - probability, generator=random)
+        .div_(1 - probability)
+    )

@@ -65,8 +65,15 @@ class EncoderDecoder:
         is_bart = self.model_type == "bart"
         self.longest: int | None = config.max_position_embeddings if is_bart else None
         attentions, ffns = bart_parts(model) if is_bart else t5_parts(model)
-        inner = {"encoder": config.encoder_ffn_dim, "decoder": config.decoder_ffn_dim} if is_bart else dict.fromkeys(STACKS, config.d_ff)
-        self.blocks = [Block(ffn.at, inner[ffn.at.split(".")[0]], ffn.at.startswith("decoder.")) for ffn in ffns]
+        inner = (
+            {"encoder": config.encoder_ffn_dim, "decoder": config.decoder_ffn_dim}
+            if is_bart
+            else dict.fromkeys(STACKS, config.d_ff)
+        )
+        self.blocks = [
+            Block(ffn.at, inner[ffn.at.split(".")[0]], ffn.at.startswith("decoder."))
+            for ffn in ffns
+        ]
         for attention in attentions:
             self._stand_at_attention(attention)
         for ffn in ffns:
@@ -103,32 +110,55 @@ class EncoderDecoder:
     def sizes(self) -> dict[str, int]:
         """As adapter_config.json tells them."""
         decoder = sum(block.has_cross_attention for block in self.blocks)
-        return {"hidden_size": self.hidden, "num_layers": len(self.blocks) - decoder, "num_decoder_layers": decoder}
+        return {
+            "hidden_size": self.hidden,
+            "num_layers": len(self.blocks) - decoder,
+            "num_decoder_layers": decoder,
+        }
 
-    def logits(self, pack: PaddedPairs, modules: TrialModules, twice_differentiable: bool = False) -> Tensor:
+    def logits(
+        self, pack: PaddedPairs, modules: TrialModules, twice_differentiable: bool = False
+    ) -> Tensor:
         """Logits [target tokens of all rows, vocabulary], float32, in the order of `pack.labels`:
         of each token, given the text and those before it. modules: the pack's trial's, or its
         stack's."""
         modules = self._typed(modules)
         states = []
         for index, group in enumerate(pack.groups):
-            with self._run(_Running(_of_group(modules, index), Visible(group.lengths, group.is_padded), twice_differentiable)):
+            with self._run(
+                _Running(
+                    _of_group(modules, index),
+                    Visible(group.lengths, group.is_padded),
+                    twice_differentiable,
+                )
+            ):
                 inputs = self._model.prepare_decoder_input_ids_from_labels(group.target_ids)
-                output = self._decoder(input_ids=inputs, encoder_hidden_states=self._encoded(group), use_cache=False)
+                output = self._decoder(
+                    input_ids=inputs, encoder_hidden_states=self._encoded(group), use_cache=False
+                )
             states.append(output.last_hidden_state.flatten(0, 1))
         # Logits of padded places would cost as much as a target's, which for a vocabulary is most
         # of a step's memory.
         return self._words(torch.cat(states).index_select(0, pack.target_places))
 
     @torch.no_grad()
-    def generate(self, pack: PaddedPairs, modules: TrialModules, asked: job_pb2.Generation) -> list[Tensor]:
+    def generate(
+        self, pack: PaddedPairs, modules: TrialModules, asked: job_pb2.Generation
+    ) -> list[Tensor]:
         """What beam search gives for each row, in the pack's order, trial after trial: int64
         [tokens], the end's token among them, on the CPU. pack: one group."""
         (group,), modules, config = pack.groups, self._typed(modules), self._model.config
         settings = Settings.of(asked, config.decoder_start_token_id, config.eos_token_id)
         with self._run(_Running(modules, Visible(group.lengths, group.is_padded))):
             layers = self.sizes["num_decoder_layers"]
-            decoder = Cached(self._decoder, self._words, self._encoded(group), layers, asked.beams, asked.max_length)
+            decoder = Cached(
+                self._decoder,
+                self._words,
+                self._encoded(group),
+                layers,
+                asked.beams,
+                asked.max_length,
+            )
             return search(decoder, group.input_ids.shape[0], settings)
 
     def _encoded(self, group: PairGroup) -> Tensor:
@@ -142,7 +172,9 @@ class EncoderDecoder:
         if self.model_type == "bart":
             logits: Tensor = model.lm_head(hidden) + model.final_logits_bias
         else:
-            logits = model.lm_head(hidden * self.hidden**-0.5 if config.scale_decoder_outputs else hidden)
+            logits = model.lm_head(
+                hidden * self.hidden**-0.5 if config.scale_decoder_outputs else hidden
+            )
         return logits.float()
 
     def _typed(self, modules: TrialModules) -> TrialModules:
@@ -152,7 +184,10 @@ class EncoderDecoder:
             return modules
         flat = torch.cat([tensor.reshape(-1) for tensor in modules.tensors.values()]).to(self.dtype)
         parts = flat.split([tensor.numel() for tensor in modules.tensors.values()])
-        typed = {name: part.view(tensor.shape) for (name, tensor), part in zip(modules.tensors.items(), parts, strict=True)}
+        typed = {
+            name: part.view(tensor.shape)
+            for (name, tensor), part in zip(modules.tensors.items(), parts, strict=True)
+        }
         return replace(modules, tensors=typed)
 
     @contextmanager
@@ -168,7 +203,9 @@ class EncoderDecoder:
         assert self._running is not None, "the model runs only for a trial or a stack"
         return self._running
 
-    def _change(self, module: Any, site: Site, change: Callable[[TrialModules, Tensor, Tensor], Tensor]) -> None:
+    def _change(
+        self, module: Any, site: Site, change: Callable[[TrialModules, Tensor, Tensor], Tensor]
+    ) -> None:
         """Where there is this site, change(modules, output, input) takes the place of what the
         module gives, or of its first part."""
 
@@ -191,9 +228,17 @@ class EncoderDecoder:
         at = attention.at
         self._change(attention.query, "query", lambda trial, y, x: trial.plus(f"{at}query", y, x))
         self._change(attention.value, "value", lambda trial, y, x: trial.plus(f"{at}value", y, x))
-        self._change(attention.module, "attention_output", lambda trial, y, x: trial.adapt_at(at, "attention_output", y, x))
+        self._change(
+            attention.module,
+            "attention_output",
+            lambda trial, y, x: trial.adapt_at(at, "attention_output", y, x),
+        )
         if attention.norm is not None:
-            self._change(attention.norm, "attention_norm", lambda trial, y, _: trial.adapt_at(at, "attention_norm", y))
+            self._change(
+                attention.norm,
+                "attention_norm",
+                lambda trial, y, _: trial.adapt_at(at, "attention_norm", y),
+            )
         attention.module.attend = partial(self._attend, attention)
 
     def _stand_at_ffn(self, ffn: FeedForward) -> None:
@@ -213,20 +258,36 @@ class EncoderDecoder:
         if norm is not None:
             self._change(norm, "ffn_norm", lambda trial, y, _: trial.adapt_at(at, "ffn_norm", y))
             # The frozen norm once more, without its hooks.
-            self._change(norm, "after_block", lambda trial, y, z: norm.forward(trial.adapt_at(at, "after_block", y) + z))
+            self._change(
+                norm,
+                "after_block",
+                lambda trial, y, z: norm.forward(trial.adapt_at(at, "after_block", y) + z),
+            )
 
     def _stand_at_bart_embeddings(self) -> None:
         encoder, decoder = self._encoder, self._decoder
 
-        def positions(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        def positions(
+            _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        ) -> tuple[tuple[Any, ...], dict[str, Any]]:
             """The row's own tokens count from 0, after the prompt."""
             places = torch.arange(args[0].shape[1], device=args[0].device) - self._prompt_length
             return args, kwargs | {"position_ids": places.clamp(min=0)}
 
         encoder.embed_positions.register_forward_pre_hook(positions, with_kwargs=True)
-        encoder.layernorm_embedding.register_forward_pre_hook(lambda _, args: (self._prompted(args[0]), *args[1:]))
-        self._change(encoder.layernorm_embedding, "embeddings", lambda trial, y, _: trial.dropped(y, "encoder.embeddings"))
-        self._change(decoder.layernorm_embedding, "embeddings", lambda trial, y, _: trial.dropped(y, "decoder.embeddings"))
+        encoder.layernorm_embedding.register_forward_pre_hook(
+            lambda _, args: (self._prompted(args[0]), *args[1:])
+        )
+        self._change(
+            encoder.layernorm_embedding,
+            "embeddings",
+            lambda trial, y, _: trial.dropped(y, "encoder.embeddings"),
+        )
+        self._change(
+            decoder.layernorm_embedding,
+            "embeddings",
+            lambda trial, y, _: trial.dropped(y, "decoder.embeddings"),
+        )
 
     def _stand_at_t5_embeddings(self) -> None:
         """T5 gives its first block the embeddings as they are: relative positions are all that it
@@ -254,16 +315,37 @@ class EncoderDecoder:
         before = prompts.expand(-1, x.shape[0] // prompts.shape[0], -1, -1).flatten(0, 1)
         return torch.cat([before, x[:, length:]], 1)
 
-    def _attend(self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, scaling: float, bias: Tensor | None) -> Tensor:
+    def _attend(
+        self,
+        attention: Attention,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        scaling: float,
+        bias: Tensor | None,
+    ) -> Tensor:
         """Attention [rows, queries, heads, dim] of query [rows, heads, queries, dim], with the
         trial's prefix before keys and values as they come, from a cache or not. bias: T5's, by
         distance."""
         now, kind = self._now, attention.kind
-        prefix = now.modules.prefix_at(attention.at, f"prefix.{kind}.", attention.place, key.shape[1] * key.shape[3])
+        prefix = now.modules.prefix_at(
+            attention.at, f"prefix.{kind}.", attention.place, key.shape[1] * key.shape[3]
+        )
         # T5's across is zeros.
         position_bias = None if kind == "cross" else bias
         dropout = now.modules.attention_dropout_at(attention.at)
-        return attend_pairs(kind, query, key, value, now.visible, scaling, position_bias, prefix, dropout, now.twice_differentiable)
+        return attend_pairs(
+            kind,
+            query,
+            key,
+            value,
+            now.visible,
+            scaling,
+            position_bias,
+            prefix,
+            dropout,
+            now.twice_differentiable,
+        )
 
 
 def _of_group(modules: TrialModules, index: int) -> TrialModules:
@@ -291,7 +373,9 @@ def _attention_of_trial(
 ALL_ATTENTION_FUNCTIONS.register(_ATTENTION, _attention_of_trial)
 
 
-def load_encoder_decoder(path: str, device: torch.device, precision: int = job_pb2.PRECISION_FLOAT32) -> EncoderDecoder:
+def load_encoder_decoder(
+    path: str, device: torch.device, precision: int = job_pb2.PRECISION_FLOAT32
+) -> EncoderDecoder:
     """Loads a frozen encoder–decoder from a Hugging Face directory or hub id; in bfloat16 for
     PRECISION_BF16, else in float32.
 
@@ -299,14 +383,23 @@ def load_encoder_decoder(path: str, device: torch.device, precision: int = job_p
     """
     config = read_config(path)
     if config.model_type not in ENCODER_DECODERS:
-        raise bad_artifact(f"backbone {path}: model_type {config.model_type!r} is not one of {', '.join(ENCODER_DECODERS)}")
+        raise bad_artifact(
+            f"backbone {path}: model_type {config.model_type!r} is not one of "
+            f"{', '.join(ENCODER_DECODERS)}"
+        )
     for name in ("decoder_start_token_id", "eos_token_id", "pad_token_id"):
         if getattr(config, name, None) is None:
-            raise bad_artifact(f"backbone {path}: its config.json has no {name}, which decoding needs")
+            raise bad_artifact(
+                f"backbone {path}: its config.json has no {name}, which decoding needs"
+            )
     dtype = torch.bfloat16 if precision == job_pb2.PRECISION_BF16 else torch.float32
     try:
         model, loading = AutoModelForSeq2SeqLM.from_pretrained(
-            path, config=config, dtype=dtype, attn_implementation=_ATTENTION, output_loading_info=True
+            path,
+            config=config,
+            dtype=dtype,
+            attn_implementation=_ATTENTION,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise bad_artifact(f"backbone {path}: its weights cannot be loaded: {error}") from error

@@ -1,4 +1,7 @@
-"""What an encoder–decoder cannot take. Knows the contract and config.json only, so that a request is checked without loading PyTorch."""
+"""What an encoder–decoder cannot take.
+
+Knows the contract and config.json only, so that a request is checked without loading PyTorch.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +14,10 @@ ENCODER_DECODERS = ("bart", "t5")
 
 
 def misfits(spec: job_pb2.JobSpec, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Fields of a job that this backbone's config.json rules out, and why. What a configuration leaves out is not looked at."""
+    """Fields of a job that this backbone's config.json rules out, and why.
+
+    What a configuration leaves out is not looked at.
+    """
     is_t5 = config.get("model_type") == "t5"
     for index, trial in enumerate(spec.trials):
         at, adapter = f"spec.trials[{index}].adapter", trial.adapter
@@ -22,17 +28,26 @@ def misfits(spec: job_pb2.JobSpec, config: Mapping[str, Any]) -> Iterator[tuple[
         yield from _synflow_misfits(f"spec.trials[{index}].prune", trial, config)
     longest, asked = config.get("max_position_embeddings"), spec.predict.generation.max_length
     if spec.HasField("predict") and isinstance(longest, int) and asked > longest:
-        yield "spec.predict.generation.max_length", f"{asked} is more than the {longest} positions that the backbone has"
+        yield (
+            "spec.predict.generation.max_length",
+            f"{asked} is more than the {longest} positions that the backbone has",
+        )
 
 
 def _t5_misfits(at: str, adapter: job_pb2.Adapter) -> Iterator[tuple[str, str]]:
     if forms.has_biases(adapter):
         yield f"{at}.unfrozen", "is BIASES; T5 has none"
     if adapter.ffn == job_pb2.FFN_MODULE_AFTER_NORM:
-        yield f"{at}.ffn", "is AFTER_NORM, which is for blocks that normalize their sum; T5's normalize their input"
+        yield (
+            f"{at}.ffn",
+            "is AFTER_NORM, which is for blocks that normalize their sum; T5's normalize their "
+            "input",
+        )
 
 
-def _synflow_misfits(at: str, trial: job_pb2.Trial, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _synflow_misfits(
+    at: str, trial: job_pb2.Trial, config: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
     hidden, lora = config.get("d_model"), trial.adapter.attention == job_pb2.ATTENTION_MODULE_LORA
     if trial.prune.pruner != job_pb2.PRUNER_SYNFLOW or not lora or not isinstance(hidden, int):
         return
@@ -45,4 +60,8 @@ def _synflow_misfits(at: str, trial: job_pb2.Trial, config: Mapping[str, Any]) -
 def attention_width(config: Mapping[str, Any], hidden: int) -> int:
     """e of Adapter in job.proto: heads times the width of a head, which is d but in T5."""
     heads, width = config.get("num_heads"), config.get("d_kv")
-    return heads * width if config.get("model_type") == "t5" and isinstance(heads, int) and isinstance(width, int) else hidden
+    return (
+        heads * width
+        if config.get("model_type") == "t5" and isinstance(heads, int) and isinstance(width, int)
+        else hidden
+    )

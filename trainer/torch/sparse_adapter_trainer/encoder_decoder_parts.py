@@ -45,9 +45,19 @@ def bart_parts(model: Any) -> tuple[list[Attention], list[FeedForward]]:
     for stack in STACKS:
         for index, layer in enumerate(getattr(model.model, stack).layers):
             at = f"{stack}.layers.{index}."
-            attentions.append(attention(at, stack, index, layer.self_attn, layer.self_attn_layer_norm))
+            attentions.append(
+                attention(at, stack, index, layer.self_attn, layer.self_attn_layer_norm)
+            )
             if stack == "decoder":
-                attentions.append(attention(f"{at}cross_", "cross", index, layer.encoder_attn, layer.encoder_attn_layer_norm))
+                attentions.append(
+                    attention(
+                        f"{at}cross_",
+                        "cross",
+                        index,
+                        layer.encoder_attn,
+                        layer.encoder_attn_layer_norm,
+                    )
+                )
             ffns.append(FeedForward(at, layer.fc1, layer.fc2, layer.final_layer_norm))
     return attentions, ffns
 
@@ -64,6 +74,12 @@ def t5_parts(model: Any) -> tuple[list[Attention], list[FeedForward]]:
             at, dense = f"{stack}.layers.{index}.", block.layer[-1].DenseReluDense
             attentions.append(attention(at, stack, index, block.layer[0].SelfAttention))
             if stack == "decoder":
-                attentions.append(attention(f"{at}cross_", "cross", index, block.layer[1].EncDecAttention))
-            ffns.append(FeedForward(at, dense.wi_1 if model.config.is_gated_act else dense.wi, dense.wo, None))
+                attentions.append(
+                    attention(f"{at}cross_", "cross", index, block.layer[1].EncDecAttention)
+                )
+            ffns.append(
+                FeedForward(
+                    at, dense.wi_1 if model.config.is_gated_act else dense.wi, dense.wo, None
+                )
+            )
     return attentions, ffns

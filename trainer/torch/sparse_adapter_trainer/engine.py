@@ -25,10 +25,12 @@ from .work_train import run_train
 
 
 class Engine:
-    """Scores, trains and predicts on one device. Every call of `run` must come from the same one thread.
+    """Scores, trains and predicts on one device. Every call of `run` must come from the same one
+    thread.
 
-    root: the artifact root. device: `cpu`, `cuda` or `cuda:<i>`. threads: of PyTorch, at most the cores
-    that the process may use, which is the default. how: in place of what the device would choose.
+    root: the artifact root. device: `cpu`, `cuda` or `cuda:<i>`. threads: of PyTorch, at most the
+    cores that the process may use, which is the default. how: in place of what the device would
+    choose.
     """
 
     architectures: list[str]
@@ -36,7 +38,9 @@ class Engine:
     device: str
     precisions: list[job_pb2.Precision]
 
-    def __init__(self, root: Path, device: str = "cpu", threads: int | None = None, how: How | None = None) -> None:
+    def __init__(
+        self, root: Path, device: str = "cpu", threads: int | None = None, how: How | None = None
+    ) -> None:
         used_threads = use_threads(threads)
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
@@ -83,12 +87,15 @@ class Engine:
         return How(GPU_PASS_TOKENS, operations, GPU_PART_ROWS, GPU_PART_TOKENS)
 
     def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
-        """Runs a job to its end. Work that is on disk already, made from the same, is not done again.
+        """Runs a job to its end. Work that is on disk already, made from the same, is not done
+        again.
 
-        Raises JobFailed where the job as a whole fails (one trial's failure is in its trial_result), Interrupted or Cancelled where the
-        reporter asked for a stop.
+        Raises JobFailed where the job as a whole fails (one trial's failure is in its
+        trial_result), Interrupted or Cancelled where the reporter asked for a stop.
         """
-        work = {"prune": run_prune, "train": run_train, "predict": run_predict}[spec.WhichOneof("work")]
+        work = {"prune": run_prune, "train": run_train, "predict": run_predict}[
+            spec.WhichOneof("work")
+        ]
         try:
             work(self._context, spec, reporter)
         except MemoryError as error:
@@ -103,4 +110,7 @@ class Engine:
 
 
 def _out_of_memory(error: BaseException) -> JobFailed:
-    return JobFailed(event_pb2.FAILURE_REASON_OUT_OF_MEMORY, f"out of memory ({error}); fewer trials in a cohort need less")
+    return JobFailed(
+        event_pb2.FAILURE_REASON_OUT_OF_MEMORY,
+        f"out of memory ({error}); fewer trials in a cohort need less",
+    )

@@ -4,7 +4,10 @@ from sparse_adapter.trainer.v1 import event_pb2
 
 
 class JobFailed(Exception):
-    """The job as a whole cannot go on. The message is for a person: what, where, and what would help."""
+    """The job as a whole cannot go on.
+
+    The message is for a person: what, where, and what would help.
+    """
 
     def __init__(self, reason: event_pb2.FailureReason, message: str) -> None:
         super().__init__(message)
@@ -25,7 +28,9 @@ class TrialFailed(Exception):
 
 
 class Interrupted(Exception):
-    """Stopped as CANCEL_MODE_CHECKPOINT asks: what was done is on disk, and the same job submitted again goes on from there."""
+    """Stopped as CANCEL_MODE_CHECKPOINT asks: what was done is on disk, and the same job submitted
+    again goes on from there.
+    """
 
 
 class Cancelled(Exception):

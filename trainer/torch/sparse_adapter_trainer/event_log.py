@@ -1,8 +1,10 @@
 """A job's events on disk: append-only and numbered from 1 without gaps, across restarts.
 
-The file is a run of records, each `length` and `crc32` (uint32, little-endian) and then that many bytes of a serialized Event without its
-log_id, which belongs to the log and not to the event. An event's bytes are in the file before anyone is told of it, so a kill of the
-process loses nothing that was seen. A power cut may lose what was not synced: the tail is then cut at the first broken record.
+The file is a run of records, each `length` and `crc32` (uint32, little-endian) and then that many
+bytes of a serialized Event without its log_id, which belongs to the log and not to the event. An
+event's bytes are in the file before anyone is told of it, so a kill of the process loses nothing
+that was seen. A power cut may lose what was not synced: the tail is then cut at the first broken
+record.
 """
 
 import logging
@@ -41,7 +43,9 @@ class EventLog:
         return len(self._ends) - 1
 
     def append(self, event: event_pb2.Event, sync: bool) -> event_pb2.Event:
-        """Numbers the event, stamps it and writes it; with `sync` it is on the device when this returns."""
+        """Numbers the event, stamps it and writes it; with `sync` it is on the device when this
+        returns.
+        """
         with self._lock:
             event.sequence = len(self._ends)
             event.log_id = ""
@@ -59,7 +63,10 @@ class EventLog:
         return event
 
     def read(self, after_sequence: int, limit: int) -> list[event_pb2.Event]:
-        """The events after `after_sequence`, at most `limit` of them. One read of that part of the file."""
+        """The events after `after_sequence`, at most `limit` of them.
+
+        One read of that part of the file.
+        """
         last = min(after_sequence + limit, self.last_sequence)
         if last <= after_sequence:
             return []
@@ -70,7 +77,9 @@ class EventLog:
         events = []
         for sequence in range(after_sequence, last):
             event = event_pb2.Event()
-            event.MergeFromString(data[self._ends[sequence] - start + _HEADER.size : self._ends[sequence + 1] - start])
+            event.MergeFromString(
+                data[self._ends[sequence] - start + _HEADER.size : self._ends[sequence + 1] - start]
+            )
             event.log_id = self.log_id
             events.append(event)
         return events
@@ -86,7 +95,10 @@ class EventLog:
         return None
 
     def listen(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """Calls `changed` after each append, in the appending thread. Returns a function that ends this."""
+        """Calls `changed` after each append, in the appending thread.
+
+        Returns a function that ends this.
+        """
         with self._lock:
             self._listeners.add(changed)
 
@@ -113,7 +125,10 @@ class EventLog:
         try:
             written = os.write(fd, record)
             if written != len(record):
-                raise OSError(f"{self._path}: only {written} of {len(record)} bytes were written; is the disk full?")
+                raise OSError(
+                    f"{self._path}: only {written} of {len(record)} bytes were written; is the "
+                    "disk full?"
+                )
         except OSError:
             os.ftruncate(fd, self._ends[-1])
             raise
@@ -125,10 +140,19 @@ class EventLog:
             length, checksum = _HEADER.unpack_from(data, position)
             end = position + _HEADER.size + length
             # A hole that a power cut left reads as zeros, which would pass for an empty record.
-            if length == 0 or end > len(data) or zlib.crc32(data[position + _HEADER.size : end]) != checksum:
+            if (
+                length == 0
+                or end > len(data)
+                or zlib.crc32(data[position + _HEADER.size : end]) != checksum
+            ):
                 break
             self._ends.append(end)
             position = end
         if position < len(data):
-            _log.warning("%s: cut %d bytes of an unfinished event after event %d", self._path, len(data) - position, self.last_sequence)
+            _log.warning(
+                "%s: cut %d bytes of an unfinished event after event %d",
+                self._path,
+                len(data) - position,
+                self.last_sequence,
+            )
             os.truncate(self._path, position)

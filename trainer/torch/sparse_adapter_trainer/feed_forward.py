@@ -47,7 +47,9 @@ class _FeedForward(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         result = torch.empty_like(gradient)
-        for part, inner, into in zip(gradient.split(_BLOCK), ctx.kept, result.split(_BLOCK), strict=True):
+        for part, inner, into in zip(
+            gradient.split(_BLOCK), ctx.kept, result.split(_BLOCK), strict=True
+        ):
             of_inner = ctx.ffn_out.backward(part)
             torch.ops.aten.gelu_backward.grad_input(of_inner, inner, grad_input=of_inner)
             into.copy_(ctx.ffn_in.backward(of_inner))

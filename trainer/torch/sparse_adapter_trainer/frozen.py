@@ -7,17 +7,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Row counts that are tried. A BLAS may pick another kernel, or split the inner sum over threads, where a matrix has few rows.
+# Row counts that are tried. A BLAS may pick another kernel, or split the inner sum over threads,
+# where a matrix has few rows.
 _TRIED_ROWS = (16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512)
 _REFERENCE_ROWS = 1024
-# Where no tried number of rows gives invariance (a GPU, an untried BLAS) results of a cohort equal lone runs to rounding only.
+# Where no tried number of rows gives invariance (a GPU, an untried BLAS) results of a cohort equal
+# lone runs to rounding only.
 FALLBACK_ROWS = 16
 
 
 @dataclass(frozen=True)
 class FrozenLinear:
-    """x · Wᵀ + b. Inputs of fewer than `min_rows` rows are computed with zero rows added, forward and backward, because below that a
-    row's bits change with the number of rows. weight, transposed: W and Wᵀ from `pack`; bias: [out]."""
+    """x · Wᵀ + b. Inputs of fewer than `min_rows` rows are computed with zero rows added, forward
+    and backward, because below that a row's bits change with the number of rows. weight,
+    transposed: W and Wᵀ from `pack`; bias: [out]."""
 
     weight: Tensor
     transposed: Tensor
@@ -46,7 +49,9 @@ class _Product(torch.autograd.Function):
     """`product` with a gradient for x alone, itself differentiable."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, transposed: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, transposed: Tensor, bias: Tensor | None
+    ) -> Tensor:
         ctx.weight, ctx.transposed = weight, transposed
         return product(x, weight, bias)
 
@@ -56,8 +61,8 @@ class _Product(torch.autograd.Function):
 
 
 def packs_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 itself: where it does not, a product in bfloat16 is
-    slower than in float32."""
+    """Whether this processor multiplies bfloat16 itself: where it does not, a product in bfloat16
+    is slower than in float32."""
     return torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
 
 
@@ -74,8 +79,8 @@ def pack(weight: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x · Wᵀ (+ b), of x's type; weight: from `pack`. With a weight in bfloat16, x and the result are
-    rounded to it, sums are not."""
+    """x · Wᵀ (+ b), of x's type; weight: from `pack`. With a weight in bfloat16, x and the result
+    are rounded to it, sums are not."""
     given, x = x.dtype, x.to(weight.dtype).contiguous()
     if weight.is_mkldnn:
         result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
@@ -85,19 +90,31 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def min_invariant_rows(weight: Tensor, transposed: Tensor, shape: tuple[int, int]) -> int | None:
-    """The least tried number of rows from which on a row's product with `weight`, of W's shape [out, in], and with `transposed` (the
-    gradient), has the bits that it has among many rows; None where there is none. Measured on this machine with this number of threads."""
+    """The least tried number of rows from which on a row's product with `weight`, of W's shape
+    [out, in], and with `transposed` (the gradient), has the bits that it has among many rows; None
+    where there is none. Measured on this machine with this number of threads."""
     least = None
-    products = [(operand, *_reference(operand, width)) for operand, width in ((weight, shape[1]), (transposed, shape[0]))]
+    products = [
+        (operand, *_reference(operand, width))
+        for operand, width in ((weight, shape[1]), (transposed, shape[0]))
+    ]
     for rows in reversed(_TRIED_ROWS):
         offset = (_REFERENCE_ROWS - rows) // 2
         part = slice(offset, offset + rows)
-        if not all(torch.equal(product(x[part].clone(), operand, None), expected[part]) for operand, x, expected in products):
+        if not all(
+            torch.equal(product(x[part].clone(), operand, None), expected[part])
+            for operand, x, expected in products
+        ):
             break
         least = rows
     return least
 
 
 def _reference(operand: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    x = torch.randn(_REFERENCE_ROWS, width, generator=torch.Generator(operand.device).manual_seed(0), device=operand.device)
+    x = torch.randn(
+        _REFERENCE_ROWS,
+        width,
+        generator=torch.Generator(operand.device).manual_seed(0),
+        device=operand.device,
+    )
     return x, product(x, operand, None)

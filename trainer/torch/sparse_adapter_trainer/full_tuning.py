@@ -1,4 +1,6 @@
-"""Full fine-tuning (UNFROZEN_ALL in job.proto): the backbone's own tensors as a trial's, which take the frozen ones' places."""
+"""Full fine-tuning (UNFROZEN_ALL in job.proto): the backbone's own tensors as a trial's, which take
+the frozen ones' places.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -15,7 +17,14 @@ _NORMS = ("attention_norm", "ffn_norm")
 def backbone_shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors of ALL in Adapter of job.proto."""
     d, f = backbone.hidden, backbone.inner
-    matrices = {"query": (d, d), "key": (d, d), "value": (d, d), "attention_output": (d, d), "ffn_in": (f, d), "ffn_out": (d, f)}
+    matrices = {
+        "query": (d, d),
+        "key": (d, d),
+        "value": (d, d),
+        "attention_output": (d, d),
+        "ffn_in": (f, d),
+        "ffn_out": (d, f),
+    }
     shapes: dict[str, tuple[int, ...]] = {
         "embeddings.word.weight": tuple(backbone.word.shape),
         "embeddings.position.weight": tuple(backbone.position.shape),
@@ -25,14 +34,19 @@ def backbone_shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
     }
     for index in range(len(backbone.layers)):
         at = f"layers.{index}"
-        shapes |= {f"{at}.{name}.weight": shape for name, shape in matrices.items()} | {f"{at}.{name}.weight": (d,) for name in _NORMS}
-        shapes |= {f"{at}.{name}.bias": shape[:1] for name, shape in matrices.items() if name != "key"}
+        shapes |= {f"{at}.{name}.weight": shape for name, shape in matrices.items()} | {
+            f"{at}.{name}.weight": (d,) for name in _NORMS
+        }
+        shapes |= {
+            f"{at}.{name}.bias": shape[:1] for name, shape in matrices.items() if name != "key"
+        }
         shapes |= {f"{at}.{name}.bias": (d,) for name in _NORMS}
     return shapes
 
 
 def read_backbone_tensors(path: str) -> dict[str, Tensor]:
-    """The same tensors as the backbone's files have them, float32 on the CPU: a Backbone keeps its products in another layout only.
+    """The same tensors as the backbone's files have them, float32 on the CPU: a Backbone keeps its
+    products in another layout only.
 
     Raises JobFailed (BAD_ARTIFACT) as `load_model` does.
     """
@@ -45,13 +59,21 @@ def read_backbone_tensors(path: str) -> dict[str, Tensor]:
         "embeddings.norm": embeddings.LayerNorm,
     }
     for index, layer in enumerate(model.encoder.layer):
-        modules |= {f"layers.{index}.{name}": module for name, module in layer_modules(layer).items()}
-    found = {f"{at}.{name}": tensor.data for at, module in modules.items() for name, tensor in module.named_parameters()}
+        modules |= {
+            f"layers.{index}.{name}": module for name, module in layer_modules(layer).items()
+        }
+    found = {
+        f"{at}.{name}": tensor.data
+        for at, module in modules.items()
+        for name, tensor in module.named_parameters()
+    }
     return {name: tensor for name, tensor in found.items() if not name.endswith("key.bias")}
 
 
 def trained_backbone(frozen: Backbone, tensors: dict[str, Tensor]) -> Backbone:
-    """The backbone with a trial's tensors, by name as in Adapter of job.proto, in place of its own; gradients reach them."""
+    """The backbone with a trial's tensors, by name as in Adapter of job.proto, in place of its own;
+    gradients reach them.
+    """
 
     def dense(at: str) -> partial[Tensor]:
         return partial(linear, weight=tensors[f"{at}.weight"], bias=tensors[f"{at}.bias"])
@@ -64,9 +86,18 @@ def trained_backbone(frozen: Backbone, tensors: dict[str, Tensor]) -> Backbone:
         key_value = torch.cat([tensors[f"{at}.key.weight"], tensors[f"{at}.value.weight"]])
         return replace(
             like,
-            # Weights are scaled and joined rather than what they give: of a batch there are more tokens than a matrix has columns.
-            query=partial(linear, weight=tensors[f"{at}.query.weight"] * scale, bias=tensors[f"{at}.query.bias"] * scale),
-            key_value=partial(linear, weight=key_value, bias=torch.cat([like.key_bias, tensors[f"{at}.value.bias"]])),
+            # Weights are scaled and joined rather than what they give: of a batch there are more
+            # tokens than a matrix has columns.
+            query=partial(
+                linear,
+                weight=tensors[f"{at}.query.weight"] * scale,
+                bias=tensors[f"{at}.query.bias"] * scale,
+            ),
+            key_value=partial(
+                linear,
+                weight=key_value,
+                bias=torch.cat([like.key_bias, tensors[f"{at}.value.bias"]]),
+            ),
             attention_output=dense(f"{at}.attention_output"),
             attention_norm=norm(f"{at}.attention_norm", like.attention_norm),
             ffn_in=dense(f"{at}.ffn_in"),

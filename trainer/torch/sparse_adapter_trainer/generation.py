@@ -68,7 +68,11 @@ class Decoder(Protocol):
 def search(decoder: Decoder, rows: int, settings: Settings) -> list[Tensor]:
     """The best text that was found for each row, int64 [tokens] on the CPU: to its end, if it has
     one."""
-    found = _beam_search(decoder, rows, settings) if settings.beams > 1 else _greedy_search(decoder, rows, settings)
+    found = (
+        _beam_search(decoder, rows, settings)
+        if settings.beams > 1
+        else _greedy_search(decoder, rows, settings)
+    )
     ends = torch.tensor(settings.ends)
     return [_to_the_end(row, ends) for row in found.cpu()]
 
@@ -125,11 +129,16 @@ def _beam_search(decoder: Decoder, rows: int, settings: Settings) -> Tensor:
         final += (~may_improve) * _NEVER
         final += (~(ends_here & is_top)) * _NEVER
         best_ended = torch.cat([ended_scores, final], 1).topk(beams)
-        ended, ended_scores = _take(torch.cat([ended, found], 1), best_ended.indices), best_ended.values
+        ended, ended_scores = (
+            _take(torch.cat([ended, found], 1), best_ended.indices),
+            best_ended.values,
+        )
         has_ended = torch.cat([has_ended, ends_here & is_top], 1).gather(1, best_ended.indices)
 
         worst = torch.where(has_ended, ended_scores.min(1, keepdim=True).values, _NEVER)
-        may_improve &= (running_scores[:, :1] / length**settings.length_penalty > worst).any(1, keepdim=True)
+        may_improve &= (running_scores[:, :1] / length**settings.length_penalty > worst).any(
+            1, keepdim=True
+        )
         if length == most or (_asks(step, device) and not bool(may_improve.any())):
             break
         decoder.reorder((origins.gather(1, best.indices) + firsts).view(-1))
@@ -188,7 +197,9 @@ class _Buffers:
         """Keeps a layer's key and value [n, heads, 1, dim] of token `at`. Returns those of all
         tokens up to it, [n, heads, at + 1, dim]."""
         if self._now is None:
-            self._now, self._other = (key.new_empty(*self._shape, key.shape[1], key.shape[3]) for _ in range(2))
+            self._now, self._other = (
+                key.new_empty(*self._shape, key.shape[1], key.shape[3]) for _ in range(2)
+            )
         found = []
         for place, own in enumerate((key, value), start=2 * layer):
             self._now[at, place] = own.squeeze(2)
@@ -212,7 +223,9 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """The buffers begin with their first token."""
 
-    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any
+    ) -> tuple[Tensor, Tensor]:
         self._used += 1
         return self._buffers.put(self._index, self._used - 1, key_states, value_states)
 
@@ -230,7 +243,15 @@ class Cached:
     """A Decoder that keeps the keys and values of what it has read: of a text once for all of its
     beams."""
 
-    def __init__(self, decoder: Any, words: Callable[[Tensor], Tensor], texts: Tensor, layers: int, beams: int, most: int) -> None:
+    def __init__(
+        self,
+        decoder: Any,
+        words: Callable[[Tensor], Tensor],
+        texts: Tensor,
+        layers: int,
+        beams: int,
+        most: int,
+    ) -> None:
         """decoder: Transformers' own, of so many layers; words: gives logits of its last hidden
         states; texts: the encoder's, [rows, tokens, d]; most: how many tokens it reads at most."""
         self._decoder, self._words, self._texts = decoder, words, texts
@@ -244,7 +265,12 @@ class Cached:
 
     def next(self, tokens: Tensor) -> Tensor:
         """See Decoder."""
-        output = self._decoder(input_ids=tokens.unsqueeze(1), encoder_hidden_states=self._texts, past_key_values=self._past, use_cache=True)
+        output = self._decoder(
+            input_ids=tokens.unsqueeze(1),
+            encoder_hidden_states=self._texts,
+            past_key_values=self._past,
+            use_cache=True,
+        )
         return self._words(output.last_hidden_state.squeeze(1))
 
     def reorder(self, beams: Tensor) -> None:

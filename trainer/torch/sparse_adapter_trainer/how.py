@@ -8,11 +8,11 @@ from .stacked.operations import Operations
 
 @dataclass(frozen=True)
 class How:
-    """pass_tokens: tokens of a pass at most, of whole trials. stacked: the operations of stacked passes;
-    None where trials are not stacked.
+    """pass_tokens: tokens of a pass at most, of whole trials. stacked: the operations of stacked
+    passes; None where trials are not stacked.
 
-    part_rows: rows of one trial in a forward of scoring and predicting, and part_tokens: tokens of it at
-    most, None for any number. Fixed, so that a number does not depend on who else is there.
+    part_rows: rows of one trial in a forward of scoring and predicting, and part_tokens: tokens of
+    it at most, None for any number. Fixed, so that a number does not depend on who else is there.
     """
 
     pass_tokens: int
@@ -28,8 +28,8 @@ class How:
 
     @property
     def scored_tokens(self) -> int:
-        """Tokens whose derivatives are taken at once: those of a part, where parts are bounded, since the
-        graphs of all that is in a pass are held."""
+        """Tokens whose derivatives are taken at once: those of a part, where parts are bounded,
+        since the graphs of all that is in a pass are held."""
         return self.pass_tokens if self.part_tokens is None else self.part_tokens
 
     @property

@@ -1,6 +1,7 @@
 """A short self-test: does a trial's gradient on this machine depend on the trials beside it?
 
-Where it does not, a cohort's trial has the weights of its lone run bit for bit. It hangs on BLAS, processor and number of threads.
+Where it does not, a cohort's trial has the weights of its lone run bit for bit. It hangs on BLAS,
+processor and number of threads.
 """
 
 import torch
@@ -20,16 +21,27 @@ _CLASSES = 2
 
 
 def rows_are_invariant(device: torch.device) -> bool:
-    """Gradients of a trial alone and between two others, through two layers of a random encoder 384 wide: the same bits?"""
+    """Gradients of a trial alone and between two others, through two layers of a random encoder 384
+    wide: the same bits?
+    """
     config = BertConfig(
-        vocab_size=100, hidden_size=384, num_hidden_layers=2, num_attention_heads=12, intermediate_size=1536, max_position_embeddings=64
+        vocab_size=100,
+        hidden_size=384,
+        num_hidden_layers=2,
+        num_attention_heads=12,
+        intermediate_size=1536,
+        max_position_embeddings=64,
     )
-    backbone = from_transformers(BertModel(config, add_pooling_layer=False).to(device), has_pooler=False)
+    backbone = from_transformers(
+        BertModel(config, add_pooling_layer=False).to(device), has_pooler=False
+    )
     split = _random_split()
     parts = [_part(backbone, split, seed) for seed in (1, 2, 3)]
     together = _gradients(backbone, parts)[1]
     alone = _gradients(backbone, [parts[1]])[0]
-    return backbone.row_invariant and all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+    return backbone.row_invariant and all(
+        torch.equal(a, b) for a, b in zip(alone, together, strict=True)
+    )
 
 
 def _random_split() -> Split:
@@ -37,7 +49,13 @@ def _random_split() -> Split:
     lengths = torch.randint(3, 40, (3 * _ROWS,), generator=random)
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
     ids = torch.randint(0, 100, (int(offsets[-1]),), generator=random)
-    return Split("random", ids, torch.zeros_like(ids), offsets, torch.randint(0, _CLASSES, (3 * _ROWS,), generator=random))
+    return Split(
+        "random",
+        ids,
+        torch.zeros_like(ids),
+        offsets,
+        torch.randint(0, _CLASSES, (3 * _ROWS,), generator=random),
+    )
 
 
 def _part(backbone: Backbone, split: Split, seed: int) -> Part:
@@ -61,7 +79,10 @@ def _part(backbone: Backbone, split: Split, seed: int) -> Part:
 
 def _gradients(backbone: Backbone, parts: list[Part]) -> list[list[Tensor]]:
     kind = job_pb2.TASK_KIND_CLASSIFICATION
-    losses = [loss(kind, found, part.pack) for part, found in zip(parts, forward(backbone, parts, kind), strict=True)]
+    losses = [
+        loss(kind, found, part.pack)
+        for part, found in zip(parts, forward(backbone, parts, kind), strict=True)
+    ]
     leaves = [list(part.modules.tensors.values()) for part in parts]
     flat = iter(torch.autograd.grad(losses, [leaf for some in leaves for leaf in some]))
     return [[next(flat) for _ in some] for some in leaves]

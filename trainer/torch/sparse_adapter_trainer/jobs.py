@@ -1,8 +1,9 @@
 """The jobs a trainer knows: their life, their queue, and how both outlive the process.
 
-`<state>/jobs/<job id>/` holds `spec.pb` (a JobSpec), `events.log` and `job.json` (the job as GetJob tells it, and its unfinished runs). A
-state change is in the log before it is in job.json, so after a crash the log is right. One job runs at a time, in the order of
-submission: two jobs of one trainer never work on the same trial at once.
+`<state>/jobs/<job id>/` holds `spec.pb` (a JobSpec), `events.log` and `job.json` (the job as GetJob
+tells it, and its unfinished runs). A state change is in the log before it is in job.json, so after
+a crash the log is right. One job runs at a time, in the order of submission: two jobs of one
+trainer never work on the same trial at once.
 """
 
 import json
@@ -74,7 +75,11 @@ class Job:
 
     def save(self) -> None:
         """Writes job.json."""
-        content = {"job": json_format.MessageToDict(self.record), "unfinished_runs": self.unfinished_runs, "boot_id": boot_id()}
+        content = {
+            "job": json_format.MessageToDict(self.record),
+            "unfinished_runs": self.unfinished_runs,
+            "boot_id": boot_id(),
+        }
         write_durably(self.folder / "job.json", json.dumps(content, indent=2).encode())
 
 
@@ -82,8 +87,9 @@ class JobStore:
     """All jobs of one trainer. Every method may be called from any thread."""
 
     def __init__(self, state: Path, queue_length: int, quarantine_after: int) -> None:
-        """Reads the jobs under `state`. A job that was queued or running becomes INTERRUPTED, or FAILED once `quarantine_after` of its
-        runs took the process down without a checkpoint between them."""
+        """Reads the jobs under `state`. A job that was queued or running becomes INTERRUPTED, or
+        FAILED once `quarantine_after` of its runs took the process down without a checkpoint
+        between them."""
         self.queue_length = queue_length
         self._quarantine_after = quarantine_after
         self._folder = state / "jobs"
@@ -99,8 +105,11 @@ class JobStore:
             else:
                 self._jobs[folder.name] = self._load(folder)
 
-    def submit(self, job_id: str, spec_digest: str, spec: job_pb2.JobSpec) -> tuple[trainer_pb2.Job, bool]:
-        """Creates and queues the job, or queues an INTERRUPTED one again, or finds it. Returns it and whether it was created.
+    def submit(
+        self, job_id: str, spec_digest: str, spec: job_pb2.JobSpec
+    ) -> tuple[trainer_pb2.Job, bool]:
+        """Creates and queues the job, or queues an INTERRUPTED one again, or finds it. Returns it
+        and whether it was created.
 
         Raises DigestDiffers, QueueFull or Stopping.
         """
@@ -130,11 +139,14 @@ class JobStore:
             return self._jobs.get(job_id)
 
     def snapshot(self, job: Job) -> trainer_pb2.Job:
-        """The job as it is now, with its place in the queue: the running job and those that were submitted earlier."""
+        """The job as it is now, with its place in the queue: the running job and those that were
+        submitted earlier.
+        """
         with self._changed:
             record = trainer_pb2.Job()
             record.CopyFrom(job.record)
-            # The log of a job that ended in an earlier process need not be read for this: its record has the number.
+            # The log of a job that ended in an earlier process need not be read for this: its
+            # record has the number.
             if job.record.state not in ENDED:
                 record.last_sequence = job.log.last_sequence
             if job.record.state == QUEUED:
@@ -149,7 +161,10 @@ class JobStore:
         return sorted(jobs, key=lambda job: job.age_key, reverse=True)
 
     def cancel(self, job: Job, mode: int) -> trainer_pb2.Job:
-        """Asks the job to stop and returns it as it was. A running job is asked and stops by itself; ABORT outranks CHECKPOINT."""
+        """Asks the job to stop and returns it as it was.
+
+        A running job is asked and stops by itself; ABORT outranks CHECKPOINT.
+        """
         with self._changed:
             before = self.snapshot(job)
             abort = mode == trainer_pb2.CANCEL_MODE_ABORT
@@ -157,7 +172,9 @@ class JobStore:
                 job.cancel_mode = max(job.cancel_mode, mode)
             elif job.record.state == QUEUED:
                 self._queue.remove(job)
-                self._set_state(job, CANCELLED if abort else INTERRUPTED, detail="stopped while it waited")
+                self._set_state(
+                    job, CANCELLED if abort else INTERRUPTED, detail="stopped while it waited"
+                )
             elif job.record.state == INTERRUPTED and abort:
                 self._set_state(job, CANCELLED, detail="cancelled after it was interrupted")
             return before
@@ -176,7 +193,13 @@ class JobStore:
             self._set_state(job, RUNNING, detail=f"run {job.record.runs}")
             return job
 
-    def finish(self, job: Job, state: event_pb2.JobState, failure: event_pb2.Failure | None = None, detail: str = "") -> None:
+    def finish(
+        self,
+        job: Job,
+        state: event_pb2.JobState,
+        failure: event_pb2.Failure | None = None,
+        detail: str = "",
+    ) -> None:
         """Ends the run that `take` started."""
         with self._changed:
             self._running = None
@@ -184,7 +207,10 @@ class JobStore:
             self._set_state(job, state, failure, detail)
 
     def emit(self, job: Job, event: event_pb2.Event) -> None:
-        """Appends an event of the running job. A checkpoint is synced, and shows that the run came further than the last one."""
+        """Appends an event of the running job.
+
+        A checkpoint is synced, and shows that the run came further than the last one.
+        """
         checkpoint = event.WhichOneof("kind") == "checkpoint_written"
         job.log.append(event, sync=checkpoint)
         if checkpoint and job.unfinished_runs > 1:
@@ -212,7 +238,11 @@ class JobStore:
         # What a full disk left of an earlier try.
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir()
-        job = Job(making, trainer_pb2.Job(job_id=job_id, spec_digest=spec_digest, log_id=uuid.uuid4().hex[:16]), unfinished_runs=0)
+        job = Job(
+            making,
+            trainer_pb2.Job(job_id=job_id, spec_digest=spec_digest, log_id=uuid.uuid4().hex[:16]),
+            unfinished_runs=0,
+        )
         job.record.create_time.GetCurrentTime()
         write_durably(making / "spec.pb", spec.SerializeToString())
         self._set_state(job, QUEUED)
@@ -225,9 +255,16 @@ class JobStore:
         self._jobs[job_id] = created
         return created
 
-    def _set_state(self, job: Job, state: event_pb2.JobState, failure: event_pb2.Failure | None = None, detail: str = "") -> None:
+    def _set_state(
+        self,
+        job: Job,
+        state: event_pb2.JobState,
+        failure: event_pb2.Failure | None = None,
+        detail: str = "",
+    ) -> None:
         changed = event_pb2.StateChanged(state=state, failure=failure, detail=detail)
-        # The record is changed first: a watcher that sees the event must find the state that it brought.
+        # The record is changed first: a watcher that sees the event must find the state that it
+        # brought.
         job.record.state = state
         if failure is not None:
             job.record.failure.CopyFrom(failure)
@@ -245,12 +282,15 @@ class JobStore:
             job = Job(folder, record, content["unfinished_runs"])
             booted = content["boot_id"]
         except (OSError, ValueError, KeyError, json_format.ParseError) as error:
-            raise BrokenState(f"{folder}: job.json cannot be read ({error}); move the folder away to go on without this job") from error
+            raise BrokenState(
+                f"{folder}: job.json cannot be read ({error}); move the folder away to go on "
+                "without this job"
+            ) from error
         if record.state in ENDED:
             return job
         if booted != boot_id():
-            # The machine went down: events that a watcher saw may be lost, and their numbers will be given again. A new name for the log
-            # tells such a watcher to begin anew.
+            # The machine went down: events that a watcher saw may be lost, and their numbers will
+            # be given again. A new name for the log tells such a watcher to begin anew.
             record.log_id = uuid.uuid4().hex[:16]
         last = job.log.last_state()
         if last is not None and last.state in ENDED:
@@ -259,10 +299,10 @@ class JobStore:
             record.last_sequence = job.log.last_sequence
             job.save()
         elif job.unfinished_runs >= self._quarantine_after:
-            message = (
-                f"{job.unfinished_runs} runs of this job took the trainer down with them: it is not started again. See the trainer's log"
+            message = f"{job.unfinished_runs} runs of this job took the trainer down with them: it is not started again. See the trainer's log"
+            failure = event_pb2.Failure(
+                reason=event_pb2.FAILURE_REASON_QUARANTINED, message=message
             )
-            failure = event_pb2.Failure(reason=event_pb2.FAILURE_REASON_QUARANTINED, message=message)
             self._set_state(job, FAILED, failure)
         elif last is None or last.state != INTERRUPTED:
             self._set_state(job, INTERRUPTED, detail="the trainer went away")

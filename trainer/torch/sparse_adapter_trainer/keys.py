@@ -1,7 +1,8 @@
 """Random streams keyed by what they are for.
 
-No generator's state lives longer than one draw: each draw has a generator seeded from (trial seed, purpose). So nothing about randomness is
-in a checkpoint, and no trial's numbers depend on a neighbour's.
+No generator's state lives longer than one draw: each draw has a generator seeded from (trial seed,
+purpose). So nothing about randomness is in a checkpoint, and no trial's numbers depend on a
+neighbour's.
 """
 
 import hashlib
@@ -15,7 +16,9 @@ def key(seed: int, *purpose: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def generator(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+def generator(
+    seed: int, *purpose: str | int, device: torch.device | str = "cpu"
+) -> torch.Generator:
     """A fresh generator for one purpose of one trial."""
     return torch.Generator(device=device).manual_seed(key(seed, *purpose))
 

@@ -13,7 +13,9 @@ GPU_GROUP_TOKENS = 4_096
 ONE_GROUP = math.inf
 
 
-def group_sizes(lengths: Sequence[int], target_lengths: Sequence[int], group_tokens: float, trials: int = 1) -> list[int]:
+def group_sizes(
+    lengths: Sequence[int], target_lengths: Sequence[int], group_tokens: float, trials: int = 1
+) -> list[int]:
     """How many rows each group takes, in order, of rows that are sorted by length; with several
     trials, of each one's rows.
 

@@ -23,7 +23,8 @@ class CannotListen(Exception):
 class Lock:
     """An exclusive lock on a file that ends with this process, however it ends.
 
-    The file names its holder as `common/lock-file.ts` has it, so that a trainer of another framework on the same folder is kept away too.
+    The file names its holder as `common/lock-file.ts` has it, so that a trainer of another
+    framework on the same folder is kept away too.
     """
 
     def __init__(self, path: Path, purpose: str) -> None:
@@ -61,10 +62,14 @@ class Address:
         if text.startswith("unix:"):
             self.socket_path = Path(text.removeprefix("unix:"))
             if not self.socket_path.is_absolute():
-                raise CannotListen(f"{text}: the socket's path must be absolute, as in unix:/run/user/1000/trainer.sock")
+                raise CannotListen(
+                    f"{text}: the socket's path must be absolute, as in "
+                    "unix:/run/user/1000/trainer.sock"
+                )
             if len(os.fsencode(self.socket_path)) > LONGEST_SOCKET_PATH:
                 raise CannotListen(
-                    f"{text}: the socket's path is longer than {LONGEST_SOCKET_PATH} bytes; choose a shorter one, for example in /tmp"
+                    f"{text}: the socket's path is longer than {LONGEST_SOCKET_PATH} bytes; choose "
+                    "a shorter one, for example in /tmp"
                 )
         elif not text.rpartition(":")[2].isdigit() or not text.rpartition(":")[0]:
             raise CannotListen(f"{text!r} is neither unix:/path.sock nor host:port")
@@ -73,17 +78,25 @@ class Address:
         """Locks a socket's path; a port needs no lock, as the kernel gives it to one process."""
         if self.socket_path is None:
             return None
-        return Lock(self.socket_path.with_name(self.socket_path.name + ".lock"), str(self.socket_path))
+        return Lock(
+            self.socket_path.with_name(self.socket_path.name + ".lock"), str(self.socket_path)
+        )
 
     def bind(self, server: grpc.aio.Server, credentials: grpc.ServerCredentials | None) -> str:
-        """Binds the server and returns the address with the port that it got. Removes what a killed trainer left of a socket, whose lock
-        must be held."""
+        """Binds the server and returns the address with the port that it got. Removes what a killed
+        trainer left of a socket, whose lock must be held."""
         if self.socket_path is not None:
             self._remove_stale_socket(self.socket_path)
         try:
-            port = server.add_secure_port(self.text, credentials) if credentials else server.add_insecure_port(self.text)
+            port = (
+                server.add_secure_port(self.text, credentials)
+                if credentials
+                else server.add_insecure_port(self.text)
+            )
         except RuntimeError as error:
-            raise CannotListen(f"{self.text}: cannot listen here; is the address in use? ({error})") from error
+            raise CannotListen(
+                f"{self.text}: cannot listen here; is the address in use? ({error})"
+            ) from error
         if self.socket_path is not None:
             # Who can connect can have the trainer read and write files: only the owner.
             os.chmod(self.socket_path, 0o600)

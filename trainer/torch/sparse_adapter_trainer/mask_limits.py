@@ -1,4 +1,7 @@
-"""Whether a mask's structure fits an adapter's matrices. Knows the contract only, so that a request is checked without loading PyTorch."""
+"""Whether a mask's structure fits an adapter's matrices.
+
+Knows the contract only, so that a request is checked without loading PyTorch.
+"""
 
 from collections.abc import Mapping
 
@@ -6,15 +9,22 @@ from sparse_adapter.trainer.v1 import job_pb2
 
 
 def misfit(prune: job_pb2.Prune, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str] | None:
-    """The field of Prune that does not fit prunable matrices of these shapes, by name, and why; None where all is well."""
+    """The field of Prune that does not fit prunable matrices of these shapes, by name, and why;
+    None where all is well.
+    """
     if prune.structure == job_pb2.MASK_STRUCTURE_N_M:
         return _uneven_groups(prune, shapes)
-    if prune.structure == job_pb2.MASK_STRUCTURE_UNITS and prune.scope == job_pb2.PRUNE_SCOPE_GLOBAL:
+    if (
+        prune.structure == job_pb2.MASK_STRUCTURE_UNITS
+        and prune.scope == job_pb2.PRUNE_SCOPE_GLOBAL
+    ):
         return _unequal_units(shapes)
     return None
 
 
-def _uneven_groups(prune: job_pb2.Prune, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str] | None:
+def _uneven_groups(
+    prune: job_pb2.Prune, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[str, str] | None:
     for name, (_, columns) in shapes.items():
         if columns % prune.group_size:
             reason = f"{prune.group_size} does not divide the {columns} columns of {name}; every prunable matrix has a multiple of it"

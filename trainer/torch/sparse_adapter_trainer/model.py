@@ -1,4 +1,6 @@
-"""One pass: the rows of several trials through the frozen backbone, each with its own adapter, dropout and head."""
+"""One pass: the rows of several trials through the frozen backbone, each with its own adapter,
+dropout and head.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +32,9 @@ GPU_PART_TOKENS = 32_768
 
 @dataclass(frozen=True)
 class Part:
-    """What one trial brings to a pass: some rows, packed, and its modules. owner: whose part it is, for the caller."""
+    """What one trial brings to a pass: some rows, packed, and its modules. owner: whose part it is,
+    for the caller.
+    """
 
     owner: int
     pack: PackedRows | PaddedPairs
@@ -38,7 +42,9 @@ class Part:
 
     @staticmethod
     def of(owner: int, split: Split | PairSplit, rows: Tensor, modules: TrialModules) -> "Part":
-        """Rows (int64 [n]) of a split for these modules: with room for their prompt, on their device."""
+        """Rows (int64 [n]) of a split for these modules: with room for their prompt, on their
+        device.
+        """
         pack = split.pack(rows, prompt_length(modules.adapter))
         return Part(owner, pack.to(next(iter(modules.tensors.values())).device), modules)
 
@@ -53,11 +59,13 @@ def forward(
     """Logits [rows, num_labels] of each part's rows, or for QUESTION_ANSWERING [own tokens, 2] of
     theirs, in the order of its pack, or for SUMMARIZATION [target tokens, vocabulary].
 
-    twice_differentiable: see `encode`. attention: of rows of variable length, where the device has such
-    (a GPU): then an encoder's parts run one by one; None: they share passes.
+    twice_differentiable: see `encode`. attention: of rows of variable length, where the device has
+    such (a GPU): then an encoder's parts run one by one; None: they share passes.
     """
     if isinstance(backbone, EncoderDecoder):
-        return [backbone.logits(pairs(part.pack), part.modules, twice_differentiable) for part in parts]
+        return [
+            backbone.logits(pairs(part.pack), part.modules, twice_differentiable) for part in parts
+        ]
     if attention is not None and not twice_differentiable:
         return [_forward_alone(backbone, part, task_kind, attention) for part in parts]
     packs = [packed(part.pack) for part in parts]
@@ -89,15 +97,18 @@ def _logits(
     if every_token:
         # Without what fills the pack up, and without prompts.
         hidden = [h[: pack.tokens] for pack, h in zip(packs, hidden, strict=True)]
-        hidden = [h[pack.prompt < 0] if prompt_length(own.adapter) else h for own, pack, h in zip(modules, packs, hidden, strict=True)]
+        hidden = [
+            h[pack.prompt < 0] if prompt_length(own.adapter) else h
+            for own, pack, h in zip(modules, packs, hidden, strict=True)
+        ]
     else:
         hidden = [h[: pack.rows] for pack, h in zip(packs, hidden, strict=True)]
     return [own.logits(h.float()) for own, h in zip(modules, hidden, strict=True)]
 
 
 def _trained(backbone: Backbone, modules: Sequence[TrialModules]) -> Backbone:
-    """The backbone itself, or with a trial's tensors in it: such a trial is the only one of its job, so
-    that all modules are its own."""
+    """The backbone itself, or with a trial's tensors in it: such a trial is the only one of its
+    job, so that all modules are its own."""
     own = modules[0]
     return trained_backbone(backbone, own.tensors) if has_backbone(own.adapter) else backbone
 
@@ -106,7 +117,10 @@ def _in_type(backbone: Backbone, modules: TrialModules) -> TrialModules:
     """The modules with their tensors, but for the head's, in the type of the activations."""
     if backbone.dtype == torch.float32:
         return modules
-    tensors = {name: tensor if name.startswith("head.") else tensor.to(backbone.dtype) for name, tensor in modules.tensors.items()}
+    tensors = {
+        name: tensor if name.startswith("head.") else tensor.to(backbone.dtype)
+        for name, tensor in modules.tensors.items()
+    }
     return replace(modules, tensors=tensors)
 
 
@@ -122,9 +136,12 @@ def pairs(pack: PackedRows | PaddedPairs) -> PaddedPairs:
     return pack
 
 
-def loss(task_kind: int, logits: Tensor, pack: PackedRows | PaddedPairs, label_smoothing: float = 0.0) -> Tensor:
-    """Mean loss over the rows of a pack: cross-entropy of classes, squared error of numbers, the mean cross-entropy of start and end;
-    or over its target tokens: cross-entropy of words, label-smoothed (Szegedy et al. 2016)."""
+def loss(
+    task_kind: int, logits: Tensor, pack: PackedRows | PaddedPairs, label_smoothing: float = 0.0
+) -> Tensor:
+    """Mean loss over the rows of a pack: cross-entropy of classes, squared error of numbers, the
+    mean cross-entropy of start and end; or over its target tokens: cross-entropy of words,
+    label-smoothed (Szegedy et al. 2016)."""
     if task_kind == job_pb2.TASK_KIND_CLASSIFICATION:
         return cross_entropy(logits, pack.labels)
     if task_kind == SUMMARIZATION:
@@ -137,7 +154,10 @@ def loss(task_kind: int, logits: Tensor, pack: PackedRows | PaddedPairs, label_s
 def _span_loss(logits: Tensor, pack: PackedRows) -> Tensor:
     """A row's start is one class among its tokens, its end another."""
     groups = pack.own_groups
-    parts, labels = logits.split([rows * length for rows, length in groups]), pack.labels.split([rows for rows, _ in groups])
+    parts, labels = (
+        logits.split([rows * length for rows, length in groups]),
+        pack.labels.split([rows for rows, _ in groups]),
+    )
     sums = [
         cross_entropy(part.view(rows, length, 2), places, reduction="sum")
         for part, places, (rows, length) in zip(parts, labels, groups, strict=True)
@@ -146,8 +166,8 @@ def _span_loss(logits: Tensor, pack: PackedRows) -> Tensor:
 
 
 def passes(parts: Sequence[Part], pass_tokens: int) -> list[list[Part]]:
-    """Whole parts, in their order, in passes of at most pass_tokens tokens; a larger part has a pass of its own. So
-    has a part of pairs: an encoder–decoder's parts run one by one anyway."""
+    """Whole parts, in their order, in passes of at most pass_tokens tokens; a larger part has a
+    pass of its own. So has a part of pairs: an encoder–decoder's parts run one by one anyway."""
     if any(isinstance(part.pack, PaddedPairs) for part in parts):
         return [[part] for part in parts]
     result: list[list[Part]] = []

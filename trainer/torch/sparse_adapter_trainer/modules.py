@@ -33,7 +33,15 @@ _SITES_OF_FFN: dict[int, tuple[Site, ...]] = {
     job_pb2.FFN_MODULE_LORA: ("ffn_in", "ffn_out"),
     job_pb2.FFN_MODULE_AFTER_NORM: ("after_block",),
 }
-_SITES_OF_BIASES: tuple[Site, ...] = ("query", "value", "attention_output", "attention_norm", "ffn_in", "ffn_out", "ffn_norm")
+_SITES_OF_BIASES: tuple[Site, ...] = (
+    "query",
+    "value",
+    "attention_output",
+    "attention_norm",
+    "ffn_in",
+    "ffn_out",
+    "ffn_norm",
+)
 _SITES_OF_DROPOUT: tuple[Site, ...] = ("embeddings", "attention_output", "ffn_out")
 
 
@@ -42,8 +50,8 @@ class TrialModules:
     """The tensors of one trial for one forward, by name as in Adapter of job.proto, and its dropout
     (None: off); or those of several trials of one form, stacked (stacked/stack.py).
 
-    axis: which of the two it is. lora_is_scaled: whether α / r is in LoRA's up projections already, as
-    in a stack, whose trials may have other ranks.
+    axis: which of the two it is. lora_is_scaled: whether α / r is in LoRA's up projections already,
+    as in a stack, whose trials may have other ranks.
     """
 
     adapter: job_pb2.Adapter
@@ -56,9 +64,14 @@ class TrialModules:
 
     @cached_property
     def sites(self) -> frozenset[Site]:
-        sites = (*_SITES_OF_ATTENTION.get(self.adapter.attention, ()), *_SITES_OF_FFN.get(self.adapter.ffn, ()))
+        sites = (
+            *_SITES_OF_ATTENTION.get(self.adapter.attention, ()),
+            *_SITES_OF_FFN.get(self.adapter.ffn, ()),
+        )
         sites += _SITES_OF_BIASES if has_biases(self.adapter) else ()
-        return frozenset(sites + (_SITES_OF_DROPOUT if self.dropout and self.dropout.probability > 0 else ()))
+        return frozenset(
+            sites + (_SITES_OF_DROPOUT if self.dropout and self.dropout.probability > 0 else ())
+        )
 
     def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
         if site == "prompt":
@@ -69,8 +82,8 @@ class TrialModules:
         return self.adapt_at(f"layers.{layer}.", site, output, *inputs)
 
     def adapt_at(self, at: str, site: Site, output: Tensor, *inputs: Tensor) -> Tensor:
-        """The trial's result at a site of a block, as `Modules` of packed_encoder.py says. at: what the block's names begin with, for
-        example `layers.3.`, or `decoder.layers.3.cross_`."""
+        """The trial's result at a site of a block, as `Modules` of packed_encoder.py says. at: what
+        the block's names begin with, for example `layers.3.`, or `decoder.layers.3.cross_`."""
         match site:
             case "value":
                 key, value = output.chunk(2, dim=1)
@@ -94,8 +107,9 @@ class TrialModules:
         return self.prefix_at(f"layers.{layer}.", "prefix.", layer)
 
     def prefix_at(self, at: str, mlp: str, layer: int, width: int | None = None) -> Prefix | None:
-        """Keys and values before the tokens' own, or None. at: as in `adapt_at`; mlp: what the names of the MLP that makes them begin with;
-        layer: the block's place among those that this MLP makes prefixes for; width: of the attention, None where it is d."""
+        """Keys and values before the tokens' own, or None. at: as in `adapt_at`; mlp: what the
+        names of the MLP that makes them begin with; layer: the block's place among those that this
+        MLP makes prefixes for; width: of the attention, None where it is d."""
         if self.adapter.attention != job_pb2.ATTENTION_MODULE_PREFIX:
             return None
         if not self.adapter.prefix_hidden:
@@ -112,10 +126,16 @@ class TrialModules:
         return self.dropout.attention(f"{at}attention") if self.dropout else None
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or out(h) of a head without dense."""
+        """Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or
+        out(h) of a head without dense.
+        """
         linear, tensors = self.axis.linear, self.tensors
         if "head.dense.weight" in tensors:
-            dense = linear(self.dropped(hidden, "head.dense"), tensors["head.dense.weight"], tensors["head.dense.bias"])
+            dense = linear(
+                self.dropped(hidden, "head.dense"),
+                tensors["head.dense.weight"],
+                tensors["head.dense.bias"],
+            )
             hidden = self.dropped(torch.tanh(dense), "head.out")
         return linear(hidden, tensors["head.out.weight"], tensors["head.out.bias"])
 
@@ -127,7 +147,9 @@ class TrialModules:
                 return self._parallel(f"{at}attention", output, block_input)
         return self._with_bias(f"{at}attention_output", output)
 
-    def _ffn_output(self, at: str, output: Tensor, block_input: Tensor, activated: Tensor | None = None) -> Tensor:
+    def _ffn_output(
+        self, at: str, output: Tensor, block_input: Tensor, activated: Tensor | None = None
+    ) -> Tensor:
         match self.adapter.ffn:
             case job_pb2.FFN_MODULE_SEQUENTIAL:
                 return self._bottleneck(f"{at}ffn", output, onto=output)
@@ -139,7 +161,11 @@ class TrialModules:
         return self._with_bias(f"{at}ffn_out", output)
 
     def _with_bias(self, at: str, output: Tensor) -> Tensor:
-        return self.axis.add(output, self.tensors[f"{at}.bias"]) if has_biases(self.adapter) else output
+        return (
+            self.axis.add(output, self.tensors[f"{at}.bias"])
+            if has_biases(self.adapter)
+            else output
+        )
 
     def _parallel(self, at: str, output: Tensor, block_input: Tensor) -> Tensor:
         if self.adapter.norm == job_pb2.ADAPTER_NORM_AFTER:
@@ -152,10 +178,14 @@ class TrialModules:
 
         def norm(y: Tensor) -> Tensor:
             # Of a stack the affine part may be in the projection that follows.
-            return axis.norm(y, tensors.get(f"{at}.norm.weight"), tensors.get(f"{at}.norm.bias"), _LAYER_NORM_EPS)
+            return axis.norm(
+                y, tensors.get(f"{at}.norm.weight"), tensors.get(f"{at}.norm.bias"), _LAYER_NORM_EPS
+            )
 
         inner = norm(x) if adapter.norm == job_pb2.ADAPTER_NORM_BEFORE else x
-        inner = _ACTIVATIONS[adapter.activation](axis.linear(inner, tensors[f"{at}.down.weight"], tensors[f"{at}.down.bias"]))
+        inner = _ACTIVATIONS[adapter.activation](
+            axis.linear(inner, tensors[f"{at}.down.weight"], tensors[f"{at}.down.bias"])
+        )
         weight, bias = tensors[f"{at}.up.weight"], tensors[f"{at}.up.bias"]
         if onto is not None:
             out = axis.onto(onto, inner, weight, bias, adapter.scale)
@@ -166,8 +196,8 @@ class TrialModules:
         return norm(out) if adapter.norm == job_pb2.ADAPTER_NORM_AFTER else out
 
     def plus(self, at: str, y: Tensor, x: Tensor, scale: float = 1.0) -> Tensor:
-        """What a projection gives, y […, outputs] of x […, inputs], plus `scale` times what the trial
-        adds to it: a bias, or LoRA's update."""
+        """What a projection gives, y […, outputs] of x […, inputs], plus `scale` times what the
+        trial adds to it: a bias, or LoRA's update."""
         if has_biases(self.adapter):
             return self.axis.add(y, self.tensors[f"{at}.bias"], scale)
         return self._plus_low_rank(at, y, x, scale)
@@ -180,9 +210,19 @@ class TrialModules:
 
     def _prefixes(self, mlp: str, width: int | None) -> list[Tensor]:
         """Each layer's key and value [(K,) length, width], by the MLP that makes them all."""
-        named = {name.removeprefix(mlp): tensor for name, tensor in self.tensors.items() if name.startswith(mlp)}
+        named = {
+            name.removeprefix(mlp): tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(mlp)
+        }
         embedding, linear = named["embedding"], self.axis.linear
-        inner = torch.tanh(linear(embedding.reshape(-1, embedding.shape[-1]), named["mlp.in.weight"], named["mlp.in.bias"]))
+        inner = torch.tanh(
+            linear(
+                embedding.reshape(-1, embedding.shape[-1]),
+                named["mlp.in.weight"],
+                named["mlp.in.bias"],
+            )
+        )
         out = linear(inner, named["mlp.out.weight"], named["mlp.out.bias"])
         return list(out.view(*embedding.shape[:-1], -1, width or embedding.shape[-1]).unbind(-2))
 

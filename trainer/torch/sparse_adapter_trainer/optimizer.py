@@ -9,8 +9,9 @@ from torch import Tensor
 
 
 def learning_rate(train: job_pb2.Train, step: int) -> float:
-    """The learning rate of a step, counted from 1: with n = step − 1 updates done, it rises linearly from 0 at n = 0 to its peak at
-    n = ceil(warmup · total_steps), then stays or falls linearly to 0 at n = total_steps."""
+    """The learning rate of a step, counted from 1: with n = step − 1 updates done, it rises
+    linearly from 0 at n = 0 to its peak at n = ceil(warmup · total_steps), then stays or falls
+    linearly to 0 at n = total_steps."""
     done, warmup = step - 1, math.ceil(train.warmup * train.total_steps)
     if done < warmup:
         return train.learning_rate * done / warmup
@@ -21,7 +22,10 @@ def learning_rate(train: job_pb2.Train, step: int) -> float:
 
 @dataclass
 class AdamW:
-    """Moments of one trial, float32 [total] as its parameters. `decayed`: how many parameters, from the first, have weight decay."""
+    """Moments of one trial, float32 [total] as its parameters.
+
+    `decayed`: how many parameters, from the first, have weight decay.
+    """
 
     first_moment: Tensor
     second_moment: Tensor
@@ -32,13 +36,18 @@ class AdamW:
         return AdamW(torch.zeros_like(parameters), torch.zeros_like(parameters), decayed)
 
     def update(self, parameters: Tensor, gradient: Tensor, train: job_pb2.Train, step: int) -> None:
-        """One update in place; step is the trial's own, counted from 1. Equals torch.optim.AdamW with the step's learning rate.
-        The gradient's memory is used for the update: a further vector of a whole backbone's size is much."""
+        """One update in place; step is the trial's own, counted from 1. Equals torch.optim.AdamW
+        with the step's learning rate. The gradient's memory is used for the update: a further
+        vector of a whole backbone's size is much."""
         rate, beta1, beta2 = learning_rate(train, step), train.adam_beta1, train.adam_beta2
         parameters[: self.decayed].mul_(1 - rate * train.weight_decay)
         self.first_moment.lerp_(gradient, 1 - beta1)
         self.second_moment.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        root = torch.sqrt(self.second_moment, out=gradient).div_(math.sqrt(1 - beta2**step)).add_(train.adam_epsilon)
+        root = (
+            torch.sqrt(self.second_moment, out=gradient)
+            .div_(math.sqrt(1 - beta2**step))
+            .add_(train.adam_epsilon)
+        )
         parameters.addcdiv_(self.first_moment, root, value=-rate / (1 - beta1**step))
 
 

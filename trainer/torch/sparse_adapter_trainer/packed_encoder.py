@@ -1,7 +1,9 @@
-"""The encoder's forward over packed rows: no padded token, and the last layer for the first token of each row only where no more is asked.
+"""The encoder's forward over packed rows: no padded token, and the last layer for the first token
+of each row only where no more is asked.
 
-Several trials share one call: their rows are laid one trial after the other. Frozen layers run over all tokens at once; whatever belongs to
-a trial (its modules, dropout, attention among its own rows) sees only the trial's own slice, at the shapes that it has alone.
+Several trials share one call: their rows are laid one trial after the other. Frozen layers run over
+all tokens at once; whatever belongs to a trial (its modules, dropout, attention among its own rows)
+sees only the trial's own slice, at the shapes that it has alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,19 +23,32 @@ from .feed_forward import feed_forward, is_blocked
 
 # Where a trial may change what a frozen layer gives.
 Site = Literal[
-    "prompt", "embeddings", "query", "value", "attention_output", "attention_norm", "ffn_in", "ffn_out", "ffn_norm", "after_block"
+    "prompt",
+    "embeddings",
+    "query",
+    "value",
+    "attention_output",
+    "attention_norm",
+    "ffn_in",
+    "ffn_out",
+    "ffn_norm",
+    "after_block",
 ]
 
 
 class Modules(Protocol):
-    """What one trial, or a stack of trials, adds to the frozen encoder. Tensors are of its own tokens, [n, …]; layers count from 0."""
+    """What one trial, or a stack of trials, adds to the frozen encoder.
+
+    Tensors are of its own tokens, [n, …]; layers count from 0.
+    """
 
     @property
     def sites(self) -> frozenset[Site]:
         """Where it changes anything: at other sites it is not asked."""
 
     def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
-        """The trial's result at a site, of the shape of `output`, which is what the frozen layer gave. inputs and what differs, by site:
+        """The trial's result at a site, of the shape of `output`, which is what the frozen layer
+        gave. inputs and what differs, by site:
 
         prompt             Rows.prompt of the tokens, [n]; output is the sum of their embeddings, before the norm
         embeddings, attention_norm, ffn_norm   none
@@ -46,7 +61,9 @@ class Modules(Protocol):
         """
 
     def add_to_query(self, layer: int, query: Tensor, x: Tensor, scale: float) -> Tensor:
-        """Site `query`: query [n, d] plus `scale` times what is added to it, of the layer's input x."""
+        """Site `query`: query [n, d] plus `scale` times what is added to it, of the layer's input
+        x.
+        """
 
     def prefix(self, layer: int) -> Prefix | None:
         """Keys and values before those of each row's tokens, or None."""
@@ -58,8 +75,9 @@ class Modules(Protocol):
 class Rows(Protocol):
     """The rows of some trials, laid one after the other, trial after trial.
 
-    input_ids, token_type_ids, position_ids, prompt: integers [tokens], as in PackedRows. first: integers [rows], where each row begins.
-    token_sizes, row_sizes: tokens and rows of each Modules, in order.
+    input_ids, token_type_ids, position_ids, prompt: integers [tokens], as in PackedRows. first:
+    integers [rows], where each row begins. token_sizes, row_sizes: tokens and rows of each Modules,
+    in order.
     """
 
     @property
@@ -86,8 +104,8 @@ class Rows(Protocol):
         heads: int,
         twice_differentiable: bool,
     ) -> Tensor:
-        """Attention of each token, query [tokens, d], or of each row's first, query [rows, d], to the tokens of its row. dropouts and
-        prefixes: one for each Modules."""
+        """Attention of each token, query [tokens, d], or of each row's first, query [rows, d], to
+        the tokens of its row. dropouts and prefixes: one for each Modules."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +135,12 @@ class PackedTrials:
         begins = [0]
         for pack in self.packs:
             begins.append(begins[-1] + pack.tokens)
-        return torch.cat([pack.first + begin for pack, (begin, _) in zip(self.packs, pairwise(begins), strict=True)])
+        return torch.cat(
+            [
+                pack.first + begin
+                for pack, (begin, _) in zip(self.packs, pairwise(begins), strict=True)
+            ]
+        )
 
     @property
     def token_sizes(self) -> list[int]:
@@ -162,11 +185,19 @@ def encode(
         key_value = here.adapt("value", index, layer.key_value(x), x)
         if index == last and not every_token:
             x, here = x.index_select(0, rows.first), _Trials(trials, rows.row_sizes)
-        query = here.map("query", partial(_add_to_query, backbone.query_scale, index), layer.query(x), x)
-        dropouts, prefixes = [trial.attention_dropout(index) for trial in trials], [trial.prefix(index) for trial in trials]
-        context = rows.attend(query, key_value, dropouts, prefixes, backbone.heads, twice_differentiable)
+        query = here.map(
+            "query", partial(_add_to_query, backbone.query_scale, index), layer.query(x), x
+        )
+        dropouts, prefixes = (
+            [trial.attention_dropout(index) for trial in trials],
+            [trial.prefix(index) for trial in trials],
+        )
+        context = rows.attend(
+            query, key_value, dropouts, prefixes, backbone.heads, twice_differentiable
+        )
         output = here.adapt("attention_output", index, layer.attention_output(context), x)
-        # Added in place, here and below: no backward needs these outputs, and a fresh tensor of all tokens costs more than the sum.
+        # Added in place, here and below: no backward needs these outputs, and a fresh tensor of all
+        # tokens costs more than the sum.
         x = here.adapt("attention_norm", index, layer.attention_norm(output.add_(x)))
         if here.changes("ffn_in") or not (in_blocks and is_blocked(layer)):
             inner = layer.activation(here.adapt("ffn_in", index, layer.ffn_in(x), x))
@@ -187,20 +218,30 @@ class _Trials:
     sizes: list[int]
 
     def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
-        return self.map(site, lambda trial, *parts: trial.adapt(site, layer, *parts), output, *inputs)
+        return self.map(
+            site, lambda trial, *parts: trial.adapt(site, layer, *parts), output, *inputs
+        )
 
     def changes(self, site: Site) -> bool:
         return any(site in trial.sites for trial in self.trials)
 
-    def map(self, site: Site, change: Callable[..., Tensor], output: Tensor, *inputs: Tensor) -> Tensor:
-        """`output` with the slices of trials that have this site changed: change(trial, slice of output, slices of inputs)."""
+    def map(
+        self, site: Site, change: Callable[..., Tensor], output: Tensor, *inputs: Tensor
+    ) -> Tensor:
+        """`output` with the slices of trials that have this site changed: change(trial, slice of
+        output, slices of inputs).
+        """
         if not self.changes(site):
             return output
         if len(self.trials) == 1:
             # The whole tensors: a slice of everything would cost a copy in the backward.
             return change(self.trials[0], output, *inputs)
-        slices = zip(self.trials, *(tensor.split(self.sizes) for tensor in (output, *inputs)), strict=True)
-        return torch.cat([change(trial, *parts) if site in trial.sites else parts[0] for trial, *parts in slices])
+        slices = zip(
+            self.trials, *(tensor.split(self.sizes) for tensor in (output, *inputs)), strict=True
+        )
+        return torch.cat(
+            [change(trial, *parts) if site in trial.sites else parts[0] for trial, *parts in slices]
+        )
 
 
 def _add_to_query(scale: float, index: int, trial: Modules, query: Tensor, x: Tensor) -> Tensor:

@@ -34,11 +34,22 @@ class Visible:
     is_padded: bool
     _biases: dict[tuple[Kind, int, int, int], Tensor] = field(default_factory=dict)
 
-    def bias(self, kind: Kind, queries: int, keys: int, prefix: int, position_bias: Tensor | None, like: Tensor) -> Tensor | None:
+    def bias(
+        self,
+        kind: Kind,
+        queries: int,
+        keys: int,
+        prefix: int,
+        position_bias: Tensor | None,
+        like: Tensor,
+    ) -> Tensor | None:
         """What is added to the scores, [rows or 1, heads or 1, queries or 1, prefix + keys] of
         like's type; None for nothing. Every query sees the prefix, which has no position.
         position_bias: by distance, [1, heads, queries, keys]; the same for all layers."""
-        masks_text, masks_later = kind != "decoder" and self.is_padded, kind == "decoder" and queries > 1
+        masks_text, masks_later = (
+            kind != "decoder" and self.is_padded,
+            kind == "decoder" and queries > 1,
+        )
         if not masks_text and not masks_later and position_bias is None:
             return None
         at = (kind, queries, keys, prefix)
@@ -47,7 +58,9 @@ class Visible:
             parts = [] if position_bias is None else [position_bias]
             if masks_text:
                 padding = torch.arange(keys, device=like.device) >= self.lengths.unsqueeze(1)
-                parts.append(like.new_zeros(padding.shape).masked_fill_(padding, hidden)[:, None, None])
+                parts.append(
+                    like.new_zeros(padding.shape).masked_fill_(padding, hidden)[:, None, None]
+                )
             if masks_later:
                 parts.append(like.new_full((queries, keys), hidden).triu_(1)[None, None])
             total = parts[0] if len(parts) == 1 else parts[0] + parts[1]
@@ -87,21 +100,40 @@ def attend_pairs(
     rows, keys = key.shape[0], key.shape[2]
     before = 0 if prefix is None else prefix[0].shape[-2]
     explicit = dropout is not None or twice_differentiable
-    is_causal = not explicit and kind == "decoder" and queries > 1 and position_bias is None and not before
+    is_causal = (
+        not explicit and kind == "decoder" and queries > 1 and position_bias is None and not before
+    )
     bias = None if is_causal else visible.bias(kind, queries, keys, before, position_bias, query)
     if prefix is not None:
-        key, value = (torch.cat([_by_row(of_trial, rows, heads), own], 2) for of_trial, own in zip(prefix, (key, value), strict=True))
+        key, value = (
+            torch.cat([_by_row(of_trial, rows, heads), own], 2)
+            for of_trial, own in zip(prefix, (key, value), strict=True)
+        )
     if n != rows:
         # As more queries of the one text, whose keys and values are not repeated.
-        query = query.view(rows, -1, heads, queries, dim).transpose(1, 2).reshape(rows, heads, -1, dim)
+        query = (
+            query.view(rows, -1, heads, queries, dim).transpose(1, 2).reshape(rows, heads, -1, dim)
+        )
     if explicit:
         scores = query @ key.transpose(2, 3) * scale
-        weights = torch.softmax(scores if bias is None else scores + bias, -1, dtype=torch.float32).to(value.dtype)
-        context = (weights if dropout is None else weights * dropout(weights.shape, weights.device).to(weights.dtype)) @ value
+        weights = torch.softmax(
+            scores if bias is None else scores + bias, -1, dtype=torch.float32
+        ).to(value.dtype)
+        context = (
+            weights
+            if dropout is None
+            else weights * dropout(weights.shape, weights.device).to(weights.dtype)
+        ) @ value
     else:
-        context = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, is_causal=is_causal, scale=scale)
+        context = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=bias, is_causal=is_causal, scale=scale
+        )
     if n != rows:
-        context = context.view(rows, heads, -1, queries, dim).transpose(1, 2).reshape(n, heads, queries, dim)
+        context = (
+            context.view(rows, heads, -1, queries, dim)
+            .transpose(1, 2)
+            .reshape(n, heads, queries, dim)
+        )
     return context.transpose(1, 2).contiguous()
 
 

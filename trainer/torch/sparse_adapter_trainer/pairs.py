@@ -67,7 +67,9 @@ class PaddedPairs:
         if device.type == "cuda":
             flat = flat.pin_memory()
         parts = flat.to(device, non_blocking=True).split([tensor.numel() for tensor in tensors])
-        places, labels, *rest = (part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True))
+        places, labels, *rest = (
+            part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)
+        )
         threes = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
         groups = [
             replace(group, input_ids=ids, lengths=lengths, target_ids=targets)
@@ -116,13 +118,17 @@ class PairSplit:
         """int64 [rows]: tokens of each row, its target's apart."""
         return self.offsets.diff()
 
-    def pack(self, rows: Tensor, prompt: int = 0, group_tokens: float = CPU_GROUP_TOKENS) -> PaddedPairs:
+    def pack(
+        self, rows: Tensor, prompt: int = 0, group_tokens: float = CPU_GROUP_TOKENS
+    ) -> PaddedPairs:
         """These rows (int64 [n]) of one trial, shortest first. prompt: how many places for a
         prompt's tokens each row gets before its own; group_tokens: what a group of rows that are
         padded apart from the others costs (length_groups.py)."""
         return self.pack_stack([rows], prompt, group_tokens)
 
-    def pack_stack(self, rows_of: Sequence[Tensor], prompt: int, group_tokens: float) -> PaddedPairs:
+    def pack_stack(
+        self, rows_of: Sequence[Tensor], prompt: int, group_tokens: float
+    ) -> PaddedPairs:
         """Each trial's rows, as `pack` does. A trial with fewer rows than another gets rows of one
         token without a target before its own."""
         sorted_rows, orders = [], []
@@ -132,8 +138,15 @@ class PairSplit:
             sorted_rows.append(rows[order])
         most = max(rows.numel() for rows in sorted_rows)
         texts, targets = (
-            [[ids[:least]] * (most - rows.numel()) + [ids[begin:end] for begin, end in _ranges(offsets, rows)] for rows in sorted_rows]
-            for ids, offsets, least in ((self.input_ids, self.offsets, 1), (self.target_ids, self.target_offsets, 0))
+            [
+                [ids[:least]] * (most - rows.numel())
+                + [ids[begin:end] for begin, end in _ranges(offsets, rows)]
+                for rows in sorted_rows
+            ]
+            for ids, offsets, least in (
+                (self.input_ids, self.offsets, 1),
+                (self.target_ids, self.target_offsets, 0),
+            )
         )
         sizes = group_sizes(_longest(texts), _longest(targets), group_tokens, len(rows_of))
         # Any token will do where a prompt's vector takes its place.
@@ -147,7 +160,11 @@ class PairSplit:
             theirs = [target for of_trial in targets for target in of_trial[these]]
             lengths = [text.numel() for text in own]
             target_ids = _padded(theirs, -100)
-            groups.append(PairGroup(_padded(own, 0), torch.tensor(lengths), min(lengths) < max(lengths), target_ids))
+            groups.append(
+                PairGroup(
+                    _padded(own, 0), torch.tensor(lengths), min(lengths) < max(lengths), target_ids
+                )
+            )
             of_each = target_ids.numel() // len(rows_of)
             for trial, of_trial in enumerate(target_places):
                 block = target_ids.view(-1)[trial * of_each :][:of_each]
@@ -156,7 +173,13 @@ class PairSplit:
         by_trial = [torch.cat(of_trial) for of_trial in target_places]
         all_places = torch.cat(by_trial)
         labels = torch.cat([group.target_ids.reshape(-1) for group in groups])[all_places]
-        return PaddedPairs(tuple(groups), all_places, labels, tuple(each.numel() for each in by_trial), tuple(orders))
+        return PaddedPairs(
+            tuple(groups),
+            all_places,
+            labels,
+            tuple(each.numel() for each in by_trial),
+            tuple(orders),
+        )
 
 
 def _longest(of_trials: list[list[Tensor]]) -> list[int]:
@@ -172,7 +195,9 @@ def _padded(rows: list[Tensor], value: float) -> Tensor:
     return pad_sequence(rows, batch_first=True, padding_value=value)
 
 
-def load_pairs(root: Path, dataset: job_pb2.Dataset, name: str, vocabulary: int, longest: int | None) -> PairSplit:
+def load_pairs(
+    root: Path, dataset: job_pb2.Dataset, name: str, vocabulary: int, longest: int | None
+) -> PairSplit:
     """Reads `<dataset>/<name>.safetensors` and checks it against the backbone's limits: vocabulary
     size, positions (None: any number) of texts and of targets.
 
@@ -183,21 +208,36 @@ def load_pairs(root: Path, dataset: job_pb2.Dataset, name: str, vocabulary: int,
     wanted = ("input_ids", "offsets", "target_ids", "target_offsets")
     missing = [key for key in wanted if key not in tensors]
     if missing:
-        raise bad_artifact(f"{path} has no tensor {missing[0]}; a split for summarization holds {', '.join(wanted)}")
+        raise bad_artifact(
+            f"{path} has no tensor {missing[0]}; a split for summarization holds "
+            f"{', '.join(wanted)}"
+        )
     ids, offsets = read_rows(path, tensors, vocabulary, longest)
-    return PairSplit(name, ids, offsets, *_read_targets(path, tensors, offsets.numel() - 1, vocabulary, longest))
+    return PairSplit(
+        name, ids, offsets, *_read_targets(path, tensors, offsets.numel() - 1, vocabulary, longest)
+    )
 
 
-def _read_targets(path: Path, tensors: Tensors, rows: int, vocabulary: int, longest: int | None) -> tuple[Tensor, Tensor]:
+def _read_targets(
+    path: Path, tensors: Tensors, rows: int, vocabulary: int, longest: int | None
+) -> tuple[Tensor, Tensor]:
     ids, offsets = tensors["target_ids"].long(), tensors["target_offsets"].long()
     require = partial(require_tensor, path)
-    require(offsets.numel() == rows + 1, "target_offsets", f"must have one value more than there are rows, {rows + 1}")
+    require(
+        offsets.numel() == rows + 1,
+        "target_offsets",
+        f"must have one value more than there are rows, {rows + 1}",
+    )
     runs = int(offsets[0]) == 0 and int(offsets[-1]) == ids.numel()
     require(runs, "target_offsets", f"must run from 0 to the {ids.numel()} tokens of target_ids")
     lengths = offsets.diff()
     require(int(lengths.min()) >= 0, "target_offsets", "must not fall")
     most = int(lengths.max())
-    require(longest is None or most <= longest, "target_offsets", f"has a target of {most} tokens; the backbone takes at most {longest}")
+    require(
+        longest is None or most <= longest,
+        "target_offsets",
+        f"has a target of {most} tokens; the backbone takes at most {longest}",
+    )
     known = ids.numel() == 0 or (int(ids.min()) >= 0 and int(ids.max()) < vocabulary)
     require(known, "target_ids", f"must be in [0, {vocabulary}), the backbone's vocabulary")
     return ids, offsets
@@ -208,4 +248,6 @@ def require_targets(split: PairSplit, dataset: job_pb2.Dataset) -> None:
     missing = (split.target_offsets.diff() == 0).nonzero()
     if missing.numel():
         row, path = int(missing[0]), f"{dataset.name}/{split.name}.safetensors"
-        raise bad_artifact(f"{path}: target_offsets: row {row} has no target; every row to learn from needs one")
+        raise bad_artifact(
+            f"{path}: target_offsets: row {row} has no target; every row to learn from needs one"
+        )

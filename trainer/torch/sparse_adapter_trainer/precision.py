@@ -9,7 +9,8 @@ def precision_of(spec: job_pb2.JobSpec) -> job_pb2.Precision:
 
 
 def other_precision(spec: job_pb2.JobSpec) -> str | None:
-    """The name of a precision other than FLOAT32, for digests of what work was made from; else None.
+    """The name of a precision other than FLOAT32, for digests of what work was made from; else
+    None.
 
     Digests of FLOAT32 are those from before there was a choice, so that what is on disk stays done.
     """

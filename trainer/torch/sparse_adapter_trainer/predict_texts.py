@@ -49,7 +49,9 @@ def companies(trials: Sequence[Adapted], is_stacked: bool) -> list[list[Adapted]
     itself."""
     found: dict[object, list[Adapted]] = {}
     for trial in trials:
-        found.setdefault(pair_form(trial.adapter) if is_stacked else trial.trial_id, []).append(trial)
+        found.setdefault(pair_form(trial.adapter) if is_stacked else trial.trial_id, []).append(
+            trial
+        )
     return list(found.values())
 
 
@@ -95,7 +97,9 @@ def generate_texts(
     return [_ragged(of_trial) for of_trial in texts]
 
 
-def batches(backbone: EncoderDecoder, lengths: Tensor, asked: job_pb2.Generation, trials: int) -> Iterator[Tensor]:
+def batches(
+    backbone: EncoderDecoder, lengths: Tensor, asked: job_pb2.Generation, trials: int
+) -> Iterator[Tensor]:
     """Rows (int64) of each batch, shortest first. lengths: int64 [rows], of texts with their
     prompts."""
     order = lengths.argsort(stable=True)
@@ -103,10 +107,14 @@ def batches(backbone: EncoderDecoder, lengths: Tensor, asked: job_pb2.Generation
         yield from order.split(_CPU_ROWS)
         return
     room = _GPU_SHARE * torch.cuda.get_device_properties(backbone.device).total_memory
-    yield from fitting(order, lengths, lambda length: trials * row_bytes(backbone, length, asked), room)
+    yield from fitting(
+        order, lengths, lambda length: trials * row_bytes(backbone, length, asked), room
+    )
 
 
-def fitting(order: Tensor, lengths: Tensor, cost: Callable[[int], int], room: float) -> Iterator[Tensor]:
+def fitting(
+    order: Tensor, lengths: Tensor, cost: Callable[[int], int], room: float
+) -> Iterator[Tensor]:
     """Runs of `order`, whose rows rise in length, as long as their rows, each at the cost of the
     longest, have room; one row at least."""
     sizes = [0]
@@ -120,17 +128,27 @@ def fitting(order: Tensor, lengths: Tensor, cost: Callable[[int], int], room: fl
 def row_bytes(backbone: EncoderDecoder, tokens: int, asked: job_pb2.Generation) -> int:
     """What generating for a text of so many tokens holds: its keys and values in every layer, those
     of each beam twice, and what is said of each word of the vocabulary."""
-    of_token = 2 * backbone.sizes["num_decoder_layers"] * backbone.attention_width * backbone.dtype.itemsize
+    of_token = (
+        2
+        * backbone.sizes["num_decoder_layers"]
+        * backbone.attention_width
+        * backbone.dtype.itemsize
+    )
     words = _COPIES_OF_WORDS * backbone.vocabulary * torch.float32.itemsize
     return tokens * of_token + asked.beams * (2 * asked.max_length * of_token + words)
 
 
-def _modules(backbone: EncoderDecoder, company: Sequence[Adapted], is_stacked: bool) -> TrialModules:
+def _modules(
+    backbone: EncoderDecoder, company: Sequence[Adapted], is_stacked: bool
+) -> TrialModules:
     if not is_stacked:
         (trial,) = company
         return TrialModules(trial.adapter, trial.tensors, dropout=None)
     # Masks are in the weights.
-    trials = [StackedTrial(one.adapter, one.layout, one.layout.flatten(one.tensors), {}) for one in company]
+    trials = [
+        StackedTrial(one.adapter, one.layout, one.layout.flatten(one.tensors), {})
+        for one in company
+    ]
     modules, _ = Stack.of(trials, backbone, job_pb2.TASK_KIND_SUMMARIZATION).modules(None)
     return modules
 

@@ -1,4 +1,6 @@
-"""Which process a pid means, in the form of `common/process-identity.ts`, whose lock files are shared."""
+"""Which process a pid means, in the form of `common/process-identity.ts`, whose lock files are
+shared.
+"""
 
 import re
 import subprocess
@@ -10,10 +12,11 @@ from .durable_files import boot_id
 
 
 def identify(pid: int) -> dict[str, object] | None:
-    """A living process as its pid and start time, which together mean one process for the life of the machine.
+    """A living process as its pid and start time, which together mean one process for the life of
+    the machine.
 
-    None where there is none of this pid, or only a zombie. `started` is equal for the same process only: on Linux boot id and start tick,
-    elsewhere the start date as `ps` gives it.
+    None where there is none of this pid, or only a zombie. `started` is equal for the same process
+    only: on Linux boot id and start tick, elsewhere the start date as `ps` gives it.
     """
     started = _started_on_linux(pid) if sys.platform == "linux" else _started_by_ps(pid)
     return None if started is None else {"pid": pid, "started": started}
@@ -30,12 +33,15 @@ def _started_on_linux(pid: int) -> str | None:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    # The command name, in parentheses, may hold spaces: count fields after it. State is the 3rd field, start time the 22nd.
+    # The command name, in parentheses, may hold spaces: count fields after it. State is the 3rd
+    # field, start time the 22nd.
     fields = text[text.rindex(")") + 2 :].split(" ")
     return None if fields[0] in ("Z", "X") else f"{boot_id()[:8]}-{fields[19]}"
 
 
 def _started_by_ps(pid: int) -> str | None:
-    done = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
     found = re.match(r"\s*(\S+)\s+(.+?)\s*$", done.stdout)
     return None if found is None or found[1].startswith("Z") else found[2]

@@ -1,5 +1,5 @@
-"""Products with trained tensors. On a CPU those of many rows are oneDNN's: on AMD processors twice as
-fast as MKL's, which torch takes."""
+"""Products with trained tensors. On a CPU those of many rows are oneDNN's: on AMD processors twice
+as fast as MKL's, which torch takes."""
 
 from typing import Any
 
@@ -12,10 +12,13 @@ _MANY = 4_000_000
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x [… , in] · Wᵀ (+ b), W [out, in] → [… , out], with gradients for all three, as often as wanted."""
+    """x [… , in] · Wᵀ (+ b), W [out, in] → [… , out], with gradients for all three, as often as
+    wanted.
+    """
     if not _by_onednn(x, weight):
         return F.linear(x, weight, bias)
-    # Two dimensions within: of more, oneDNN's result is a view, which nobody may change in place then.
+    # Two dimensions within: of more, oneDNN's result is a view, which nobody may change in place
+    # then.
     result: Tensor = _Linear.apply(x.reshape(-1, x.shape[-1]).contiguous(), weight, bias)
     return result if x.dim() == 2 else result.view(*x.shape[:-1], -1)
 
@@ -23,11 +26,16 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def _by_onednn(x: Tensor, weight: Tensor) -> bool:
     """Tells it by what the trial itself brings, so that its bits hang on nothing else."""
     is_plain = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
-    return is_plain and torch.backends.mkldnn.is_available() and x.numel() * weight.shape[0] >= _MANY
+    return (
+        is_plain and torch.backends.mkldnn.is_available() and x.numel() * weight.shape[0] >= _MANY
+    )
 
 
 class _Linear(torch.autograd.Function):
-    """`linear` of a contiguous x [rows, in]. W may be a transposed view; the gradients are such products again."""
+    """`linear` of a contiguous x [rows, in].
+
+    W may be a transposed view; the gradients are such products again.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -47,7 +55,10 @@ class _Linear(torch.autograd.Function):
 
 
 def _outer(gradient: Tensor, x: Tensor) -> Tensor:
-    """gradientᵀ · x, [out, in], of gradient [rows, out] and x [rows, in]. The narrower one is copied as its transpose."""
+    """gradientᵀ · x, [out, in], of gradient [rows, out] and x [rows, in].
+
+    The narrower one is copied as its transpose.
+    """
     result: Tensor
     if gradient.shape[1] <= x.shape[1]:
         result = _Linear.apply(gradient.t().contiguous(), x.t(), None)

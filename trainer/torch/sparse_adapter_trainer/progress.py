@@ -11,7 +11,9 @@ SECONDS_BETWEEN_PROGRESS = 0.5
 
 
 class Pace:
-    """Limits the rate of progress events of one phase, and carries the requests to stop into the working loop."""
+    """Limits the rate of progress events of one phase, and carries the requests to stop into the
+    working loop.
+    """
 
     def __init__(self, reporter: Reporter, phase: int, total: int, done: int = 0) -> None:
         self._reporter, self._phase, self._total, self._done = reporter, phase, total, done
@@ -19,7 +21,9 @@ class Pace:
         self._last = time.monotonic()
 
     def advance(self, rows: int, done: int, trial_steps: dict[str, int] | None = None) -> None:
-        """A pass over `rows` rows has ended; `done` units of the phase were finished by it. Raises Cancelled where an abort was asked."""
+        """A pass over `rows` rows has ended; `done` units of the phase were finished by it. Raises
+        Cancelled where an abort was asked.
+        """
         self._rows += rows
         self._done += done
         self._reporter.working()
@@ -35,6 +39,8 @@ class Pace:
         return self._reporter.stop_requested() == trainer_pb2.CANCEL_MODE_CHECKPOINT
 
     def stop_between_passes(self) -> None:
-        """For work without checkpoints of its own: raises Interrupted where a stop was asked. Finished trials are on disk."""
+        """For work without checkpoints of its own: raises Interrupted where a stop was asked.
+        Finished trials are on disk.
+        """
         if self.checkpoint_asked():
             raise Interrupted

@@ -1,4 +1,5 @@
-"""From scores to masks, for all pruners: over rounds, by the structure and rules of Prune in job.proto.
+"""From scores to masks, for all pruners: over rounds, by the structure and rules of Prune in
+job.proto.
 
 Scores and masks are dicts by name over a trial's prunable matrices, with the matrix's shape.
 """
@@ -16,11 +17,13 @@ from .units import spread, unit_shapes
 
 
 class Pruning:
-    """A trial's masks on their way through the rounds of Prune: `keep` takes a round's scores, `finished` gives the masks to train with."""
+    """A trial's masks on their way through the rounds of Prune: `keep` takes a round's scores,
+    `finished` gives the masks to train with.
+    """
 
     def __init__(self, prune: job_pb2.Prune, seed: int, shapes: Shapes) -> None:
-        """shapes: those of the prunable matrices. Raises TrialFailed (DEGENERATE_MASK) where the structure does not fit them, or nothing
-        would be kept."""
+        """shapes: those of the prunable matrices. Raises TrialFailed (DEGENERATE_MASK) where the
+        structure does not fit them, or nothing would be kept."""
         self._prune, self._seed, self._shapes = prune, seed, shapes
         wrong = misfit(prune, shapes)
         if wrong:
@@ -50,14 +53,17 @@ class Pruning:
         self._done += 1
 
     def go_on(self, masks: Masks, rounds: int) -> None:
-        """Takes up a fresh Pruning after so many rounds that have left these masks: what follows is as if the rounds had been its own.
-        Not where the mask will be inverted, which needs the scores of all rounds."""
+        """Takes up a fresh Pruning after so many rounds that have left these masks: what follows is
+        as if the rounds had been its own. Not where the mask will be inverted, which needs the
+        scores of all rounds."""
         self._in_training.go_on(masks)
         self._done = rounds
 
     @property
     def _in_training(self) -> Ranking | NMGroups:
-        assert not isinstance(self._method, OfficialRules), "a request for official rules during training is refused"
+        assert not isinstance(self._method, OfficialRules), (
+            "a request for official rules during training is refused"
+        )
         return self._method
 
     @property
@@ -71,8 +77,8 @@ class Pruning:
         return self._method.doubts if isinstance(self._method, OfficialRules) else []
 
     def random_scores(self) -> Scores:
-        """RAND's and ER's scores for the next round: uniform draws, one a unit where units are removed; normal ones by the official rules,
-        anew in each round."""
+        """RAND's and ER's scores for the next round: uniform draws, one a unit where units are
+        removed; normal ones by the official rules, anew in each round."""
         if self._prune.rules == job_pb2.MASK_RULES_OFFICIAL:
             return normal_scores(self._seed, self._shapes, self._done)
         if self._prune.structure == job_pb2.MASK_STRUCTURE_UNITS:
@@ -80,11 +86,12 @@ class Pruning:
         return random_scores(self._seed, self._shapes)
 
     def keep(self, scores: Scores) -> None:
-        """One round. By the exact rules: of the weights that the masks keep, those of the highest scores stay, and other weights' scores
-        are not looked at. By the official rules all weights are cut anew.
+        """One round. By the exact rules: of the weights that the masks keep, those of the highest
+        scores stay, and other weights' scores are not looked at. By the official rules all weights
+        are cut anew.
 
-        Raises TrialFailed, by the exact rules: NON_FINITE for such scores; DEGENERATE_MASK where all of a scope are equal though the
-        pruner ranks by them.
+        Raises TrialFailed, by the exact rules: NON_FINITE for such scores; DEGENERATE_MASK where
+        all of a scope are equal though the pruner ranks by them.
         """
         self._method.keep(scores, self._done)
         self._done += 1

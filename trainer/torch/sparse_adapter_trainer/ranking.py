@@ -1,5 +1,5 @@
-"""The exact rules: of each scope exactly so many weights or units are kept, those of the highest scores, ties by a seeded permutation; and
-scores that mean nothing are an error."""
+"""The exact rules: of each scope exactly so many weights or units are kept, those of the highest
+scores, ties by a seeded permutation; and scores that mean nothing are an error."""
 
 import math
 from collections.abc import Iterator
@@ -28,7 +28,10 @@ _ZERO_IN_ONE_MATRIX = (job_pb2.PRUNER_MAG, job_pb2.PRUNER_GRASP)
 
 
 class Ranking:
-    """WEIGHTS and UNITS with the exact rules. What is ranked, the items, are weights by matrix or units by module."""
+    """WEIGHTS and UNITS with the exact rules.
+
+    What is ranked, the items, are weights by matrix or units by module.
+    """
 
     def __init__(self, prune: job_pb2.Prune, seed: int, shapes: Shapes) -> None:
         """Raises TrialFailed (DEGENERATE_MASK) where nothing would be kept."""
@@ -58,9 +61,13 @@ class Ranking:
         if self._in_units:
             scores = unit_scores(scores)
         for scope in self._scopes:
-            found = torch.cat([scores[name].reshape(-1) for name in scope.names]).numpy()[scope.places]
+            found = torch.cat([scores[name].reshape(-1) for name in scope.names]).numpy()[
+                scope.places
+            ]
             # A later round that removes nothing ranks nothing.
-            require_ranking(self._prune, scope.name, found, idle=done > 0 and found.size == scope.counts[done])
+            require_ranking(
+                self._prune, scope.name, found, idle=done > 0 and found.size == scope.counts[done]
+            )
             stay = highest(found, scope.counts[done])
             if self._prune.control == job_pb2.MASK_CONTROL_INVERTED:
                 scope.removed.append((scope.places[~stay], found[~stay]))
@@ -72,7 +79,9 @@ class Ranking:
             return self._of_matrices(self._named([scope.lowest() for scope in self._scopes]))
         if self._prune.control == job_pb2.MASK_CONTROL_SHUFFLED:
             kept = self._named([scope.places for scope in self._scopes])
-            return self._of_matrices({name: _shuffled(mask, self._seed, name) for name, mask in kept.items()})
+            return self._of_matrices(
+                {name: _shuffled(mask, self._seed, name) for name, mask in kept.items()}
+            )
         return self.masks
 
     def _named(self, places: list[IndexArray]) -> Masks:
@@ -92,8 +101,9 @@ class Ranking:
 
 @dataclass
 class _Scope:
-    """What is ranked together. counts: how many items each round leaves. places: int64, of those still kept, in the order that breaks
-    ties. For inverted masks: what each round removed, and its scores."""
+    """What is ranked together. counts: how many items each round leaves. places: int64, of those
+    still kept, in the order that breaks ties. For inverted masks: what each round removed, and its
+    scores."""
 
     name: str
     names: list[str]
@@ -103,9 +113,14 @@ class _Scope:
     removed: list[tuple[IndexArray, FloatArray]] = field(default_factory=list)
 
     def lowest(self) -> IndexArray:
-        """As many places as are kept, from the other end of the ranking: what an earlier round removed ranks below what it kept."""
+        """As many places as are kept, from the other end of the ranking: what an earlier round
+        removed ranks below what it kept.
+        """
         # Of equal ones the last in the order that breaks ties.
-        ascending = [places[::-1][scores[::-1].argsort(kind="stable")] for places, scores in (*self.removed, (self.places, self.scores))]
+        ascending = [
+            places[::-1][scores[::-1].argsort(kind="stable")]
+            for places, scores in (*self.removed, (self.places, self.scores))
+        ]
         return np.concatenate(ascending)[: self.places.size]
 
 
@@ -114,14 +129,28 @@ def _scopes(prune: job_pb2.Prune, seed: int, items: Shapes) -> Iterator[_Scope]:
     if prune.pruner == job_pb2.PRUNER_ER:
         _check_some_kept(prune, "all matrices", sum(sizes.values()))
         counts = er_counts(items, kept_count(sum(sizes.values()), 1 - prune.sparsity))
-        yield from (_Scope(name, [name], [counts[name]], _tie_order(n, seed, name)) for name, n in sizes.items())
+        yield from (
+            _Scope(name, [name], [counts[name]], _tie_order(n, seed, name))
+            for name, n in sizes.items()
+        )
         return
-    everything = "all modules" if prune.structure == job_pb2.MASK_STRUCTURE_UNITS else "all matrices"
-    named = {name: [name] for name in items} if prune.scope == job_pb2.PRUNE_SCOPE_LOCAL else {everything: list(items)}
+    everything = (
+        "all modules" if prune.structure == job_pb2.MASK_STRUCTURE_UNITS else "all matrices"
+    )
+    named = (
+        {name: [name] for name in items}
+        if prune.scope == job_pb2.PRUNE_SCOPE_LOCAL
+        else {everything: list(items)}
+    )
     for scope, names in named.items():
         n = sum(sizes[name] for name in names)
         _check_some_kept(prune, scope, n)
-        yield _Scope(scope, names, [kept_count(n, density) for density in densities(prune)], _tie_order(n, seed, scope))
+        yield _Scope(
+            scope,
+            names,
+            [kept_count(n, density) for density in densities(prune)],
+            _tie_order(n, seed, scope),
+        )
 
 
 def _check_some_kept(prune: job_pb2.Prune, scope: str, n: int) -> None:
@@ -136,20 +165,28 @@ def _tie_order(n: int, seed: int, scope: str) -> IndexArray:
     return order
 
 
-def require_ranking(prune: job_pb2.Prune, scope: str, scores: FloatArray, idle: bool = False) -> None:
-    """Raises TrialFailed: NON_FINITE for such scores; DEGENERATE_MASK where all of a scope are equal though the pruner ranks by them.
+def require_ranking(
+    prune: job_pb2.Prune, scope: str, scores: FloatArray, idle: bool = False
+) -> None:
+    """Raises TrialFailed: NON_FINITE for such scores; DEGENERATE_MASK where all of a scope are
+    equal though the pruner ranks by them.
 
     idle: nothing is removed, so that equal scores do no harm.
     """
     n, pruner = scores.size, job_pb2.Pruner.Name(prune.pruner).removeprefix("PRUNER_").lower()
     wrong = n - int(np.isfinite(scores).sum())
     if wrong:
-        raise TrialFailed(event_pb2.FAILURE_REASON_NON_FINITE, f"{pruner}: {wrong} of {n} scores of {scope} are NaN or infinite")
+        raise TrialFailed(
+            event_pb2.FAILURE_REASON_NON_FINITE,
+            f"{pruner}: {wrong} of {n} scores of {scope} are NaN or infinite",
+        )
     if prune.pruner not in _UNRANKED and not idle and scores.min() == scores.max():
         hint, first = "", scores.flat[0]
         if first == 0:
             hint = "; a zero up-projection (init: zero_up) gives such scores: take init: gaussian"
-            in_one_matrix = prune.scope == job_pb2.PRUNE_SCOPE_LOCAL and prune.pruner in _ZERO_IN_ONE_MATRIX
+            in_one_matrix = (
+                prune.scope == job_pb2.PRUNE_SCOPE_LOCAL and prune.pruner in _ZERO_IN_ONE_MATRIX
+            )
             if in_one_matrix and prune.structure != job_pb2.MASK_STRUCTURE_N_M:
                 hint += ", or scope: global"
         message = f"{pruner}: all {n} scores of {scope} are {first:g}, so they rank nothing{hint}"
@@ -157,7 +194,9 @@ def require_ranking(prune: job_pb2.Prune, scope: str, scores: FloatArray, idle: 
 
 
 def highest(scores: FloatArray, kept: int) -> BoolArray:
-    """bool [n] with exactly `kept` true at the highest of scores [n], all finite; of equal ones the first."""
+    """bool [n] with exactly `kept` true at the highest of scores [n], all finite; of equal ones the
+    first.
+    """
     if kept == 0:
         return np.zeros(scores.size, dtype=bool)
     # Selection takes a tenth of the time of sorting, which a hundred rounds would feel.

@@ -8,7 +8,9 @@ from sparse_adapter.trainer.v1 import event_pb2
 class Reporter(Protocol):
     """Where a job's events go. Called from the engine's one thread."""
 
-    def progress(self, phase: int, done: int, total: int, rows_per_second: float, trial_steps: dict[str, int]) -> None:
+    def progress(
+        self, phase: int, done: int, total: int, rows_per_second: float, trial_steps: dict[str, int]
+    ) -> None:
         """Work went on. Called at most twice a second, and after a pass that took longer."""
 
     def metrics(self, metrics: list[event_pb2.Metric]) -> None:
@@ -18,7 +20,11 @@ class Reporter(Protocol):
         """A checkpoint is complete on disk."""
 
     def trial_result(
-        self, trial_id: str, artifacts: list[event_pb2.Artifact], values: dict[str, float], failure: event_pb2.Failure | None = None
+        self,
+        trial_id: str,
+        artifacts: list[event_pb2.Artifact],
+        values: dict[str, float],
+        failure: event_pb2.Failure | None = None,
     ) -> None:
         """A trial's part of the job has ended. Called once a trial."""
 

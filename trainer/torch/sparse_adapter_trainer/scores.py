@@ -1,4 +1,6 @@
-"""What pruners rank by: one number a prunable weight, by the names and shapes of a trial's matrices."""
+"""What pruners rank by: one number a prunable weight, by the names and shapes of a trial's
+matrices.
+"""
 
 import torch
 from torch import Tensor
@@ -12,7 +14,10 @@ Shapes = dict[str, tuple[int, ...]]
 
 def random_scores(seed: int, shapes: Shapes) -> Scores:
     """RAND and ER: uniform in [0, 1), a stream of its own for each matrix."""
-    return {name: torch.rand(shape, generator=generator(seed, "rand", name)) for name, shape in shapes.items()}
+    return {
+        name: torch.rand(shape, generator=generator(seed, "rand", name))
+        for name, shape in shapes.items()
+    }
 
 
 def magnitude_scores(weights: dict[str, Tensor]) -> Scores:
@@ -34,5 +39,8 @@ def snip_scores(weights: dict[str, Tensor], gradients: dict[str, Tensor]) -> Sco
 
 
 def grasp_scores(weights: dict[str, Tensor], products: dict[str, Tensor]) -> Scores:
-    """GraSP (Wang et al. 2020): w · (H g); products: H g. Keeping the highest keeps the gradient's norm."""
+    """GraSP (Wang et al.
+
+    2020): w · (H g); products: H g. Keeping the highest keeps the gradient's norm.
+    """
     return {name: products[name] * weight for name, weight in weights.items()}

@@ -1,5 +1,5 @@
-"""A round's scores. SNIP's and GraSP's are taken for many trials at once; those that would score the same weights on the same rows share
-them."""
+"""A round's scores. SNIP's and GraSP's are taken for many trials at once; those that would score
+the same weights on the same rows share them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,8 +30,9 @@ Passed = Callable[[int], None]
 
 @dataclass
 class Start:
-    """What some trials share: weights by name, and the rows to score on (int64). trial: one of them; prunings: by trial id, of those
-    whose rounds are not over. With more than one round all of them go through the same masks."""
+    """What some trials share: weights by name, and the rows to score on (int64). trial: one of
+    them; prunings: by trial id, of those whose rounds are not over. With more than one round all of
+    them go through the same masks."""
 
     trial: job_pb2.Trial
     prunings: dict[str, Pruning]
@@ -62,12 +63,20 @@ def distinct_starts(
     task_kind: int,
     start: Callable[[job_pb2.Trial], dict[str, Tensor]],
 ) -> list[Start]:
-    """The starting points of these trials, which SNIP or GRASP prunes. `start` gives a trial's first weights."""
+    """The starting points of these trials, which SNIP or GRASP prunes.
+
+    `start` gives a trial's first weights.
+    """
     starts: dict[tuple[int, float, bytes, bytes], Start] = {}
     for trial, pruning in trials:
         rows = scoring_rows(trial, split, task_kind)
         adapter = trial.adapter.SerializeToString(deterministic=True)
-        same = (trial.seed, trial.train.label_smoothing, adapter, _shared(trial.prune, rows.numel()))
+        same = (
+            trial.seed,
+            trial.train.label_smoothing,
+            adapter,
+            _shared(trial.prune, rows.numel()),
+        )
         if same not in starts:
             starts[same] = Start(trial, {}, start(trial), rows)
         starts[same].prunings[trial.trial_id] = pruning
@@ -75,12 +84,19 @@ def distinct_starts(
 
 
 def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
-    """What the scores of all rounds follow from: in one round not the number that is kept, and never a control of the finished mask."""
+    """What the scores of all rounds follow from: in one round not the number that is kept, and
+    never a control of the finished mask.
+    """
     shared = job_pb2.Prune(pruner=prune.pruner, scoring_rows=rows, rules=prune.rules)
     if prune.pruner == job_pb2.PRUNER_GRASP:
         shared.temperature = prune.temperature
     if prune.rounds > 1:
-        shared.sparsity, shared.scope, shared.rounds, shared.schedule = prune.sparsity, prune.scope, prune.rounds, prune.schedule
+        shared.sparsity, shared.scope, shared.rounds, shared.schedule = (
+            prune.sparsity,
+            prune.scope,
+            prune.rounds,
+            prune.schedule,
+        )
         shared.structure = prune.structure
         if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
             # Inverts each round's scores.
@@ -90,10 +106,13 @@ def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
 
 
 def scoring_rows(trial: job_pb2.Trial, split: Split | PairSplit, task_kind: int) -> Tensor:
-    """Row numbers, int64: the first of a permutation keyed with the seed; for GRASP, but for the official rules, the first of each class in
-    turn, while it has any."""
+    """Row numbers, int64: the first of a permutation keyed with the seed; for GRASP, but for the
+    official rules, the first of each class in turn, while it has any."""
     order = permutation(split.rows, trial.seed, "scoring rows")
-    balanced = trial.prune.pruner == job_pb2.PRUNER_GRASP and trial.prune.rules != job_pb2.MASK_RULES_OFFICIAL
+    balanced = (
+        trial.prune.pruner == job_pb2.PRUNER_GRASP
+        and trial.prune.rules != job_pb2.MASK_RULES_OFFICIAL
+    )
     if balanced and task_kind == CLASSIFICATION and isinstance(split, Split):
         labels = split.labels[order]
         classes = int(labels.max()) + 1
@@ -105,8 +124,16 @@ def scoring_rows(trial: job_pb2.Trial, split: Split | PairSplit, task_kind: int)
     return order[: trial.prune.scoring_rows]
 
 
-def score_without_rows(trial: job_pb2.Trial, pruning: Pruning, backbone: Backbone | EncoderDecoder, weights: dict[str, Tensor]) -> Scores:
-    """The scores of the trial's next round by a pruner that reads no data. weights: the prunable ones by name, on the CPU."""
+def score_without_rows(
+    trial: job_pb2.Trial,
+    pruning: Pruning,
+    backbone: Backbone | EncoderDecoder,
+    weights: dict[str, Tensor],
+) -> Scores:
+    """The scores of the trial's next round by a pruner that reads no data.
+
+    weights: the prunable ones by name, on the CPU.
+    """
     if trial.prune.pruner == job_pb2.PRUNER_MAG:
         return magnitude_scores(weights)
     if trial.prune.pruner != job_pb2.PRUNER_SYNFLOW:
@@ -118,11 +145,17 @@ def score_without_rows(trial: job_pb2.Trial, pruning: Pruning, backbone: Backbon
 
 
 def score(
-    backbone: Backbone | EncoderDecoder, split: Split | PairSplit, task_kind: int, starts: Sequence[Start], how: How, passed: Passed
+    backbone: Backbone | EncoderDecoder,
+    split: Split | PairSplit,
+    task_kind: int,
+    starts: Sequence[Start],
+    how: How,
+    passed: Passed,
 ) -> list[Scores]:
-    """A round's scores by SNIP or GRASP for each start, on the CPU, at its weights as its masks leave them. Gradients are of the mean loss
-    over the start's rows with dropout off, summed in their order. By the official rules SNIP's are of all weights, removed ones too, and
-    not normalized."""
+    """A round's scores by SNIP or GRASP for each start, on the CPU, at its weights as its masks
+    leave them. Gradients are of the mean loss over the start's rows with dropout off, summed in
+    their order. By the official rules SNIP's are of all weights, removed ones too, and not
+    normalized."""
     cohort = _Cohort(backbone, split, task_kind, starts, how, passed)
     found = cohort.sum_over_rows(range(len(starts)), cohort.gradients)
     grasp = [owner for owner, start in enumerate(starts) if start.is_grasp]
@@ -162,32 +195,58 @@ class _Cohort:
         how: How,
         passed: Passed,
     ) -> None:
-        self._backbone, self._split, self._task_kind, self._starts = backbone, split, task_kind, starts
+        self._backbone, self._split, self._task_kind, self._starts = (
+            backbone,
+            split,
+            task_kind,
+            starts,
+        )
         self._how, self._passed = how, passed
         device = backbone.device
-        placed = [{name: weight.to(device) for name, weight in start.weights.items()} for start in starts]
+        placed = [
+            {name: weight.to(device) for name, weight in start.weights.items()} for start in starts
+        ]
         # Prunable ones, masked, and the others.
         self.weights = [
-            _masked({name: weight for name, weight in weights.items() if is_prunable(name)}, start.masks)
+            _masked(
+                {name: weight for name, weight in weights.items() if is_prunable(name)}, start.masks
+            )
             for start, weights in zip(starts, placed, strict=True)
         ]
-        self._fixed = [{name: weight for name, weight in weights.items() if not is_prunable(name)} for weights in placed]
+        self._fixed = [
+            {name: weight for name, weight in weights.items() if not is_prunable(name)}
+            for weights in placed
+        ]
         # By owner: g, for H g.
         self.directions: dict[int, _Gradients] = {}
 
-    def sum_over_rows(self, owners: Sequence[int], derivative: Callable[[list[Part]], list[_Gradients]]) -> dict[int, _Gradients]:
-        """By owner: the sum over its rows of what `derivative` gives for each part of a pass, weighted by the part's share of the
-        mean loss's terms."""
+    def sum_over_rows(
+        self, owners: Sequence[int], derivative: Callable[[list[Part]], list[_Gradients]]
+    ) -> dict[int, _Gradients]:
+        """By owner: the sum over its rows of what `derivative` gives for each part of a pass,
+        weighted by the part's share of the mean loss's terms."""
         longest = int(self._split.lengths.max())
-        part_rows = PART_ROWS if isinstance(self._split, PairSplit) else self._how.rows_of_part(longest)
+        part_rows = (
+            PART_ROWS if isinstance(self._split, PairSplit) else self._how.rows_of_part(longest)
+        )
         parts = [
-            Part.of(owner, self._split, rows, TrialModules(self._starts[owner].trial.adapter, tensors, dropout=None))
+            Part.of(
+                owner,
+                self._split,
+                rows,
+                TrialModules(self._starts[owner].trial.adapter, tensors, dropout=None),
+            )
             for owner in owners
             for tensors in [self._fixed[owner] | self.weights[owner]]
             for rows in self._starts[owner].rows.split(part_rows)
         ]
-        terms = {owner: sum(part.pack.terms for part in parts if part.owner == owner) for owner in owners}
-        sums = {owner: {name: torch.zeros_like(weight) for name, weight in self.weights[owner].items()} for owner in owners}
+        terms = {
+            owner: sum(part.pack.terms for part in parts if part.owner == owner) for owner in owners
+        }
+        sums = {
+            owner: {name: torch.zeros_like(weight) for name, weight in self.weights[owner].items()}
+            for owner in owners
+        }
         for group in passes(parts, self._how.scored_tokens):
             for part, found in zip(group, derivative(group), strict=True):
                 share = part.pack.terms / terms[part.owner]
@@ -199,31 +258,62 @@ class _Cohort:
     def gradients(self, group: list[Part]) -> list[_Gradients]:
         """For each part: the gradient of its own mean loss."""
         leaves = self._leaves(group)
-        return _by_part(torch.autograd.grad(self._losses(group, leaves, twice_differentiable=False), _flat(leaves)), leaves)
+        return _by_part(
+            torch.autograd.grad(
+                self._losses(group, leaves, twice_differentiable=False), _flat(leaves)
+            ),
+            leaves,
+        )
 
     def hessian_products(self, group: list[Part]) -> list[_Gradients]:
-        """For each part: the Hessian of its own mean loss times its owner's direction, as the gradient of the product of gradient and
-        direction."""
+        """For each part: the Hessian of its own mean loss times its owner's direction, as the
+        gradient of the product of gradient and direction."""
         leaves = self._leaves(group)
-        first = torch.autograd.grad(self._losses(group, leaves, twice_differentiable=True), _flat(leaves), create_graph=True)
+        first = torch.autograd.grad(
+            self._losses(group, leaves, twice_differentiable=True), _flat(leaves), create_graph=True
+        )
         products = [
-            torch.stack([(gradient * self.directions[part.owner][name]).sum() for name, gradient in gradients.items()]).sum()
+            torch.stack(
+                [
+                    (gradient * self.directions[part.owner][name]).sum()
+                    for name, gradient in gradients.items()
+                ]
+            ).sum()
             for part, gradients in zip(group, _by_part(first, leaves), strict=True)
         ]
         return _by_part(torch.autograd.grad(products, _flat(leaves)), leaves)
 
     def _leaves(self, group: list[Part]) -> list[dict[str, Tensor]]:
         """An owner may have several parts in a pass: each has its own leaves."""
-        return [{name: weight.detach().requires_grad_() for name, weight in self.weights[part.owner].items()} for part in group]
+        return [
+            {
+                name: weight.detach().requires_grad_()
+                for name, weight in self.weights[part.owner].items()
+            }
+            for part in group
+        ]
 
-    def _losses(self, group: list[Part], leaves: list[dict[str, Tensor]], twice_differentiable: bool) -> list[Tensor]:
+    def _losses(
+        self, group: list[Part], leaves: list[dict[str, Tensor]], twice_differentiable: bool
+    ) -> list[Tensor]:
         own = [
-            Part(part.owner, part.pack, TrialModules(part.modules.adapter, part.modules.tensors | leaf, dropout=None))
+            Part(
+                part.owner,
+                part.pack,
+                TrialModules(part.modules.adapter, part.modules.tensors | leaf, dropout=None),
+            )
             for part, leaf in zip(group, leaves, strict=True)
         ]
-        logits = forward(self._backbone, own, self._task_kind, twice_differentiable, self._how.attention)
+        logits = forward(
+            self._backbone, own, self._task_kind, twice_differentiable, self._how.attention
+        )
         return [
-            loss(self._task_kind, self._cooled(part.owner, found), part.pack, self._starts[part.owner].trial.train.label_smoothing)
+            loss(
+                self._task_kind,
+                self._cooled(part.owner, found),
+                part.pack,
+                self._starts[part.owner].trial.train.label_smoothing,
+            )
             for part, found in zip(own, logits, strict=True)
         ]
 

@@ -1,4 +1,6 @@
-"""TrainerService on grpc.aio: a watcher is a coroutine, so a hundred of them take no thread from anyone."""
+"""TrainerService on grpc.aio: a watcher is a coroutine, so a hundred of them take no thread from
+anyone.
+"""
 
 import asyncio
 import functools
@@ -18,13 +20,20 @@ from sparse_adapter.trainer.v1 import capabilities_pb2, event_pb2, trainer_pb2, 
 
 from .event_log import EventLog
 from .jobs import ENDED, INTERRUPTED, DigestDiffers, Job, JobStore, QueueFull, Stopping
-from .validation import Violation, bad_request, invalid_fields, invalid_identity, unmet_preconditions
+from .validation import (
+    Violation,
+    bad_request,
+    invalid_fields,
+    invalid_identity,
+    unmet_preconditions,
+)
 
 SERVICE = trainer_pb2.DESCRIPTOR.services_by_name["TrainerService"].full_name
 OPTIONS = [
     # Without it a second server binds the same port or socket and both report success.
     ("grpc.so_reuseport", 0),
-    # The contract allows clients a ping every 3 s and without calls; the defaults answer such pings by closing the connection.
+    # The contract allows clients a ping every 3 s and without calls; the defaults answer such pings
+    # by closing the connection.
     ("grpc.http2.min_ping_interval_without_data_ms", 3000),
     ("grpc.keepalive_permit_without_calls", 1),
 ]
@@ -36,7 +45,9 @@ Context: TypeAlias = grpc.aio.ServicerContext
 _log = logging.getLogger(__name__)
 
 
-async def refuse(context: Context, code: grpc.StatusCode, message: str, *details: Message) -> NoReturn:
+async def refuse(
+    context: Context, code: grpc.StatusCode, message: str, *details: Message
+) -> NoReturn:
     """Ends the call with a google.rpc.Status."""
     status = status_pb2.Status(code=code.value[0], message=message)
     for detail in details:
@@ -45,10 +56,19 @@ async def refuse(context: Context, code: grpc.StatusCode, message: str, *details
     raise AssertionError("abort does not return")
 
 
-async def refuse_fields(context: Context, code: grpc.StatusCode, violations: list[Violation]) -> NoReturn:
-    """Ends the call with a BadRequest; the message has the first violation for readers that decode no details."""
+async def refuse_fields(
+    context: Context, code: grpc.StatusCode, violations: list[Violation]
+) -> NoReturn:
+    """Ends the call with a BadRequest; the message has the first violation for readers that decode
+    no details.
+    """
     more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-    await refuse(context, code, f"{violations[0].field}: {violations[0].description}{more}", bad_request(violations))
+    await refuse(
+        context,
+        code,
+        f"{violations[0].field}: {violations[0].description}{more}",
+        bad_request(violations),
+    )
 
 
 Method = TypeVar("Method", bound=Callable[..., Awaitable[Any]])
@@ -65,7 +85,11 @@ def _faults_are_internal(method: Method) -> Method:
             raise
         except Exception as error:
             _log.exception("%s failed", method.__name__)
-            await refuse(context, grpc.StatusCode.INTERNAL, f"a fault in the trainer, whose log has more: {type(error).__name__}: {error}")
+            await refuse(
+                context,
+                grpc.StatusCode.INTERNAL,
+                f"a fault in the trainer, whose log has more: {type(error).__name__}: {error}",
+            )
 
     return wrapped  # type: ignore[return-value]
 
@@ -74,7 +98,11 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
     """The service, on a store of jobs. All methods run on the event loop's thread."""
 
     def __init__(
-        self, store: JobStore, capabilities: capabilities_pb2.Capabilities, root: Path, seconds_since_work: Callable[[], float]
+        self,
+        store: JobStore,
+        capabilities: capabilities_pb2.Capabilities,
+        root: Path,
+        seconds_since_work: Callable[[], float],
     ) -> None:
         self._store = store
         self._capabilities = capabilities
@@ -90,14 +118,19 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
             changed.set()
 
     @_faults_are_internal
-    async def GetCapabilities(self, request: trainer_pb2.GetCapabilitiesRequest, context: Context) -> trainer_pb2.GetCapabilitiesResponse:
+    async def GetCapabilities(
+        self, request: trainer_pb2.GetCapabilitiesRequest, context: Context
+    ) -> trainer_pb2.GetCapabilitiesResponse:
         return trainer_pb2.GetCapabilitiesResponse(capabilities=self._capabilities)
 
     @_faults_are_internal
-    async def SubmitJob(self, request: trainer_pb2.SubmitJobRequest, context: Context) -> trainer_pb2.SubmitJobResponse:
+    async def SubmitJob(
+        self, request: trainer_pb2.SubmitJobRequest, context: Context
+    ) -> trainer_pb2.SubmitJobResponse:
         if violations := invalid_identity(request):
             await refuse_fields(context, grpc.StatusCode.INVALID_ARGUMENT, violations)
-        # A job that exists was checked when it was created, and what it needed then may be gone now that it has ended.
+        # A job that exists was checked when it was created, and what it needed then may be gone now
+        # that it has ended.
         if self._store.find(request.job_id) is None:
             if violations := invalid_fields(request):
                 await refuse_fields(context, grpc.StatusCode.INVALID_ARGUMENT, violations)
@@ -109,11 +142,14 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
             await refuse(
                 context,
                 grpc.StatusCode.ALREADY_EXISTS,
-                f"job {request.job_id} exists with spec_digest {error}, not {request.spec_digest}; another specification needs another id",
+                f"job {request.job_id} exists with spec_digest {error}, not "
+                f"{request.spec_digest}; another specification needs another id",
             )
         except QueueFull:
             waiting = f"{self._store.queue_length} jobs wait already, and no more may"
-            quota = error_details_pb2.QuotaFailure.Violation(subject="queue_length", description=waiting)
+            quota = error_details_pb2.QuotaFailure.Violation(
+                subject="queue_length", description=waiting
+            )
             await refuse(
                 context,
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -126,28 +162,43 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         return trainer_pb2.SubmitJobResponse(job=job, created=created)
 
     @_faults_are_internal
-    async def GetJob(self, request: trainer_pb2.GetJobRequest, context: Context) -> trainer_pb2.GetJobResponse:
+    async def GetJob(
+        self, request: trainer_pb2.GetJobRequest, context: Context
+    ) -> trainer_pb2.GetJobResponse:
         job = await self._find(request.job_id, context)
         return trainer_pb2.GetJobResponse(job=self._store.snapshot(job))
 
     @_faults_are_internal
-    async def ListJobs(self, request: trainer_pb2.ListJobsRequest, context: Context) -> trainer_pb2.ListJobsResponse:
+    async def ListJobs(
+        self, request: trainer_pb2.ListJobsRequest, context: Context
+    ) -> trainer_pb2.ListJobsResponse:
         jobs = self._store.newest_first(request.states)
         if request.page_token:
-            # The token is the id of the last job that was sent. Its state may have changed, so its place is found by its age.
+            # The token is the id of the last job that was sent. Its state may have changed, so its
+            # place is found by its age.
             last = self._store.find(request.page_token)
             if last is None:
-                violation = Violation(field="page_token", description=f"{request.page_token!r} is not a next_page_token of this trainer")
+                violation = Violation(
+                    field="page_token",
+                    description=f"{request.page_token!r} is not a next_page_token of this trainer",
+                )
                 await refuse_fields(context, grpc.StatusCode.INVALID_ARGUMENT, [violation])
             jobs = [job for job in jobs if job.age_key < last.age_key]
         size = min(request.page_size or 100, 1000)
         page = [self._store.snapshot(job) for job in jobs[:size]]
-        return trainer_pb2.ListJobsResponse(jobs=page, next_page_token=page[-1].job_id if len(jobs) > size else "")
+        return trainer_pb2.ListJobsResponse(
+            jobs=page, next_page_token=page[-1].job_id if len(jobs) > size else ""
+        )
 
     @_faults_are_internal
-    async def CancelJob(self, request: trainer_pb2.CancelJobRequest, context: Context) -> trainer_pb2.CancelJobResponse:
+    async def CancelJob(
+        self, request: trainer_pb2.CancelJobRequest, context: Context
+    ) -> trainer_pb2.CancelJobResponse:
         if request.mode not in (trainer_pb2.CANCEL_MODE_CHECKPOINT, trainer_pb2.CANCEL_MODE_ABORT):
-            violation = Violation(field="mode", description=f"{request.mode} is not one of CANCEL_MODE_CHECKPOINT, CANCEL_MODE_ABORT")
+            violation = Violation(
+                field="mode",
+                description=f"{request.mode} is not one of CANCEL_MODE_CHECKPOINT, CANCEL_MODE_ABORT",
+            )
             await refuse_fields(context, grpc.StatusCode.INVALID_ARGUMENT, [violation])
         job = await self._find(request.job_id, context)
         return trainer_pb2.CancelJobResponse(job=self._store.cancel(job, request.mode))
@@ -160,7 +211,8 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         with self._changes(job.log) as changed:
             while not self._stopping:
                 changed.clear()
-                # A write waits for the client's window, so a slow client holds one chunk of events and no more.
+                # A write waits for the client's window, so a slow client holds one chunk of events
+                # and no more.
                 for event in job.log.read(cursor, EVENTS_PER_READ):
                     await context.write(trainer_pb2.WatchJobResponse(event=event))
                     cursor = event.sequence
@@ -172,18 +224,27 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
                 try:
                     await asyncio.wait_for(changed.wait(), HEARTBEAT_SECONDS)
                 except asyncio.TimeoutError:
-                    await context.write(trainer_pb2.WatchJobResponse(heartbeat=self._heartbeat(job)))
+                    await context.write(
+                        trainer_pb2.WatchJobResponse(heartbeat=self._heartbeat(job))
+                    )
         await self._refuse_stopping(context)
 
     async def _find(self, job_id: str, context: Context) -> Job:
         job = self._store.find(job_id)
         if job is None:
-            await refuse(context, grpc.StatusCode.NOT_FOUND, f"there is no job {job_id!r} on this trainer")
+            await refuse(
+                context, grpc.StatusCode.NOT_FOUND, f"there is no job {job_id!r} on this trainer"
+            )
         return job
 
-    async def _check_cursor(self, request: trainer_pb2.WatchJobRequest, job: trainer_pb2.Job, context: Context) -> None:
+    async def _check_cursor(
+        self, request: trainer_pb2.WatchJobRequest, job: trainer_pb2.Job, context: Context
+    ) -> None:
         if request.after_sequence and not request.log_id:
-            violation = Violation(field="log_id", description="is empty; a cursor above 0 needs the log that it counts in")
+            violation = Violation(
+                field="log_id",
+                description="is empty; a cursor above 0 needs the log that it counts in",
+            )
             await refuse_fields(context, grpc.StatusCode.INVALID_ARGUMENT, [violation])
         if request.log_id and request.log_id != job.log_id:
             message = f"job {job.job_id} has the log {job.log_id}, not {request.log_id}: watch it from the beginning"
@@ -201,7 +262,9 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
             state=now.state,
             queue_position=now.queue_position,
             last_sequence=now.last_sequence,
-            seconds_since_work=self._seconds_since_work() if now.state == event_pb2.JOB_STATE_RUNNING else 0,
+            seconds_since_work=self._seconds_since_work()
+            if now.state == event_pb2.JOB_STATE_RUNNING
+            else 0,
         )
 
     @contextmanager
@@ -223,12 +286,16 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
 
 
 def build_server(servicer: TrainerServicer) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
-    """The server with TrainerService, health and reflection; not listening yet. ArtifactService is not there: UNIMPLEMENTED."""
+    """The server with TrainerService, health and reflection; not listening yet. ArtifactService is
+    not there: UNIMPLEMENTED.
+    """
     server = grpc.aio.server(options=OPTIONS)
     trainer_pb2_grpc.add_TrainerServiceServicer_to_server(servicer, server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection([SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    reflection.enable_server_reflection(
+        [SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    )
     return server, health_servicer
 
 

@@ -35,8 +35,8 @@ class Steps(Protocol):
         """One step of every run: its position says so; on a GPU it may still be queued."""
 
     def settle(self) -> Failures:
-        """Waits, and brings losses and norms of the runs up to date. Returns those that failed since the
-        last call, by trial id; they are not stepped again."""
+        """Waits, and brings losses and norms of the runs up to date. Returns those that failed
+        since the last call, by trial id; they are not stepped again."""
 
     def write_back(self, runs: Sequence[TrialRun]) -> None:
         """Brings these runs' parameters and moments up to date; after `settle`."""
@@ -67,7 +67,9 @@ def make_steps(
     if how.stacked:
         stacked = [run for run in runs if may_be_stacked(run)]
         if stacked:
-            found.append(StackedSteps(backbone, split, task_kind, stacked, how.stacked, how.pass_tokens))
+            found.append(
+                StackedSteps(backbone, split, task_kind, stacked, how.stacked, how.pass_tokens)
+            )
     sliced = [run for run in runs if run not in stacked]
     if sliced:
         found.append(SlicedSteps(backbone, split, task_kind, sliced, how))
@@ -100,7 +102,12 @@ class SlicedSteps:
         parts = [run.next_part(index, self._split) for index, run in enumerate(going)]
         for group in passes(parts, self._how.pass_tokens):
             losses = [
-                loss(self._task_kind, logits, part.pack, going[part.owner].trial.train.label_smoothing)
+                loss(
+                    self._task_kind,
+                    logits,
+                    part.pack,
+                    going[part.owner].trial.train.label_smoothing,
+                )
                 for part, logits in zip(group, self._forward(group), strict=True)
             ]
             for part in group:

@@ -1,4 +1,8 @@
-"""SynFlow (Tanaka et al. 2020): how much of what flows through a trial's modules flows through each weight. Without data and backbone."""
+"""SynFlow (Tanaka et al.
+
+2020): how much of what flows through a trial's modules flows through each weight. Without data and
+backbone.
+"""
 
 from collections.abc import Sequence
 
@@ -12,9 +16,11 @@ from .scores import Scores
 from .units import modules, pair
 
 
-def synflow_scores(adapter: job_pb2.Adapter, blocks: Sequence[Block], hidden: int, weights: dict[str, Tensor]) -> Scores:
-    """|w · ∂R/∂w| in float64 for the prunable matrices by name, those removed being 0; blocks: in order of depth. R is as
-    PRUNER_SYNFLOW in job.proto says."""
+def synflow_scores(
+    adapter: job_pb2.Adapter, blocks: Sequence[Block], hidden: int, weights: dict[str, Tensor]
+) -> Scores:
+    """|w · ∂R/∂w| in float64 for the prunable matrices by name, those removed being 0; blocks: in
+    order of depth. R is as PRUNER_SYNFLOW in job.proto says."""
     leaves = {name: weight.double().abs().requires_grad_() for name, weight in weights.items()}
 
     def product(site: str, x: Tensor) -> Tensor:
@@ -43,18 +49,30 @@ def synflow_scores(adapter: job_pb2.Adapter, blocks: Sequence[Block], hidden: in
             x = attention(f"{block.at}cross_", x)
         x = ffn(block.at, x)
     gradients = torch.autograd.grad(x.sum(), list(leaves.values()))
-    return {name: leaf.detach() * gradient for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True)}
+    return {
+        name: leaf.detach() * gradient
+        for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True)
+    }
 
 
 def synflow_scores_alone(adapter: job_pb2.Adapter, weights: dict[str, Tensor]) -> Scores:
-    """|w · ∂R/∂w| in float64 as MASK_RULES_OFFICIAL in job.proto says: R is the sum over bottleneck modules of what each alone, with a
-    residual, gives for an all-ones input. With norm BEFORE that is the norm's bias, 0, whatever the weights are."""
+    """|w · ∂R/∂w| in float64 as MASK_RULES_OFFICIAL in job.proto says: R is the sum over bottleneck
+    modules of what each alone, with a residual, gives for an all-ones input. With norm BEFORE that
+    is the norm's bias, 0, whatever the weights are."""
     if adapter.norm == job_pb2.ADAPTER_NORM_BEFORE:
-        return {name: torch.zeros(weight.shape, dtype=torch.float64) for name, weight in weights.items()}
+        return {
+            name: torch.zeros(weight.shape, dtype=torch.float64) for name, weight in weights.items()
+        }
     scores: Scores = {}
     for module in modules({name: tuple(weight.shape) for name, weight in weights.items()}):
         down, up = (weights[name].double().abs() for name in pair(module))
         # Everything is positive, so that ReLU is the identity.
         into, out_of = down.sum(1), up.sum(0)
-        scores |= dict(zip(pair(module), (adapter.scale * down * out_of[:, None], adapter.scale * up * into), strict=True))
+        scores |= dict(
+            zip(
+                pair(module),
+                (adapter.scale * down * out_of[:, None], adapter.scale * up * into),
+                strict=True,
+            )
+        )
     return {name: scores[name] for name in weights}

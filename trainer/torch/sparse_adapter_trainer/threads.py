@@ -6,10 +6,14 @@ import torch
 
 
 def use_threads(asked: int | None) -> int:
-    """Sets PyTorch's threads: `asked`, at most the cores that this process may use, which is the default too. Returns the number.
+    """Sets PyTorch's threads: `asked`, at most the cores that this process may use, which is the
+    default too. Returns the number.
 
-    More threads than cores make a step several times slower, since each product waits for its slowest thread.
+    More threads than cores make a step several times slower, since each product waits for its
+    slowest thread.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     torch.set_num_threads(min(asked or cores, cores))
     return torch.get_num_threads()

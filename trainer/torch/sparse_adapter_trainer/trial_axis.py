@@ -16,12 +16,16 @@ from .products import linear
 
 
 class TrialAxis(Protocol):
-    """x: […, in], of one trial's tokens or of a stack's, trial after trial. Weights and vectors have a leading dimension K in a stack."""
+    """x: […, in], of one trial's tokens or of a stack's, trial after trial. Weights and vectors
+    have a leading dimension K in a stack.
+    """
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """x · Wᵀ (+ b), […, out]; weight [(K,) out, in], bias [(K,) out]."""
 
-    def onto(self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    def onto(
+        self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float
+    ) -> Tensor:
         """base + scale · (x · Wᵀ (+ b)); base […, out] stays as it is."""
 
     def add(self, x: Tensor, vector: Tensor, scale: float = 1.0) -> Tensor:
@@ -41,7 +45,9 @@ class OneTrial:
         """See TrialAxis."""
         return linear(x, weight, bias)
 
-    def onto(self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    def onto(
+        self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float
+    ) -> Tensor:
         """See TrialAxis."""
         y = linear(x, weight, bias)
         # In place: a fresh tensor of all tokens costs more than the sum.
@@ -78,7 +84,9 @@ class StackedTrials:
             y = self._plus(y, bias, 1.0)
         return y.view(*x.shape[:-1], -1)
 
-    def onto(self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    def onto(
+        self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float
+    ) -> Tensor:
         """See TrialAxis."""
         into, product, transposed = self._blocks(base), self._blocks(x), weight.transpose(1, 2)
         if bias is None:
@@ -101,7 +109,10 @@ class StackedTrials:
 
     def choose(self, table: Tensor, index: Tensor) -> Tensor:
         """See TrialAxis."""
-        begins = torch.arange(self.trials, device=index.device, dtype=index.dtype).unsqueeze(1) * table.shape[1]
+        begins = (
+            torch.arange(self.trials, device=index.device, dtype=index.dtype).unsqueeze(1)
+            * table.shape[1]
+        )
         return F.embedding((index.view(self.trials, -1) + begins).view(-1), table.flatten(0, 1))
 
     def _blocks(self, x: Tensor) -> Tensor:
@@ -118,8 +129,8 @@ class StackedTrials:
 
 
 class _Plus(torch.autograd.Function):
-    """The vectors' gradient is a product with ones: on a GPU a sum over tokens takes twice as long as a
-    matrix product of the same size."""
+    """The vectors' gradient is a product with ones: on a GPU a sum over tokens takes twice as long
+    as a matrix product of the same size."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, vectors: Tensor, scale: float, ones: Tensor) -> Tensor:

@@ -30,7 +30,12 @@ def mask_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> str:
 
 def training_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial, mask_digest: str) -> str:
     """Hex SHA-256 of all that a trial's training follows from, the length of this run of it aside."""
-    start = {"seed": trial.seed, "adapter": plain(trial.adapter), "mask": mask_digest, "reinitialize": trial.prune.reinitialize}
+    start = {
+        "seed": trial.seed,
+        "adapter": plain(trial.adapter),
+        "mask": mask_digest,
+        "reinitialize": trial.prune.reinitialize,
+    }
     if is_during_training(trial.prune):
         start["prune"] = plain(trial.prune)
     return _digest(_inputs(spec), start | {"train": plain(trial.train)})
@@ -44,7 +49,9 @@ def _inputs(spec: job_pb2.JobSpec) -> dict[str, object]:
 
 def plain(message: Message) -> object:
     """A message as JSON: every field, those that are zero too, by the names of the contract."""
-    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    return MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
 
 
 def _digest(*parts: object) -> str:
@@ -52,15 +59,22 @@ def _digest(*parts: object) -> str:
 
 
 def read_masks(folder: Path, layout: Layout) -> Tensors:
-    """A trial's masks, in the layout's order. Raises JobFailed (BAD_ARTIFACT) where the file does not fit the adapter."""
+    """A trial's masks, in the layout's order.
+
+    Raises JobFailed (BAD_ARTIFACT) where the file does not fit the adapter.
+    """
     path = folder / "masks.safetensors"
     masks = read_tensors(path)
     expected = layout.prunable_shapes
     if masks.keys() != expected.keys():
         raise bad_artifact(
-            f"{path}: tensor {min(masks.keys() ^ expected.keys())} is missing or of no use; each prunable matrix has one mask"
+            f"{path}: tensor {min(masks.keys() ^ expected.keys())} is missing or of no use; each "
+            "prunable matrix has one mask"
         )
     for name, shape in expected.items():
         if tuple(masks[name].shape) != shape:
-            raise bad_artifact(f"{path}: tensor {name} has shape {tuple(masks[name].shape)}, the weight it masks has {shape}")
+            raise bad_artifact(
+                f"{path}: tensor {name} has shape {tuple(masks[name].shape)}, the weight it masks "
+                f"has {shape}"
+            )
     return {name: masks[name] for name in expected}

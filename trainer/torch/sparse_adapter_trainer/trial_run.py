@@ -25,8 +25,9 @@ from .scores import Masks, Scores
 
 @dataclass(eq=False)
 class TrialRun:
-    """One trial in training. parameters, gradient: its flat vectors, float32 [total], changed in place; masks: those it is trained with;
-    pruning: where its rounds are during training, what they have kept so far, which is the masks."""
+    """One trial in training. parameters, gradient: its flat vectors, float32 [total], changed in
+    place; masks: those it is trained with; pruning: where its rounds are during training, what they
+    have kept so far, which is the masks."""
 
     trial: job_pb2.Trial
     layout: Layout
@@ -47,8 +48,8 @@ class TrialRun:
 
     @cached_property
     def gradient(self) -> Tensor:
-        """float32 [total], to which backward adds where it lies: of a whole backbone's gradients, joined
-        afterwards, there would be two copies."""
+        """float32 [total], to which backward adds where it lies: of a whole backbone's gradients,
+        joined afterwards, there would be two copies."""
         return torch.zeros_like(self.parameters)
 
     @cached_property
@@ -65,9 +66,14 @@ class TrialRun:
         return self.position.step >= self.until
 
     def _remove(self, masks: Masks) -> None:
-        """Removed weights and their moments are 0, and stay so because `update` leaves them no gradient."""
+        """Removed weights and their moments are 0, and stay so because `update` leaves them no
+        gradient.
+        """
         # An adapter without matrices has no mask: the empty tensor stands for it.
-        flat = [torch.empty(0, dtype=torch.uint8), *(masks[name].reshape(-1) for name in self.layout.prunable_shapes)]
+        flat = [
+            torch.empty(0, dtype=torch.uint8),
+            *(masks[name].reshape(-1) for name in self.layout.prunable_shapes),
+        ]
         self.masks, self._removed = masks, (torch.cat(flat) == 0).to(self.parameters.device)
         for tensor in (self.parameters, self.optimizer.first_moment, self.optimizer.second_moment):
             tensor[: self.layout.prunable].masked_fill_(self._removed, 0)
@@ -81,7 +87,8 @@ class TrialRun:
         return self.position.step == prune.begin_step + self.position.rounds * prune.every_steps
 
     def prune(self, scores: Scores | None) -> event_pb2.Metric:
-        """The round that is due, by these scores; None: it keeps all. Returns the density that the next step is done with.
+        """The round that is due, by these scores; None: it keeps all. Returns the density that the
+        next step is done with.
 
         Raises TrialFailed where the scores are not finite or rank nothing.
         """
@@ -98,11 +105,13 @@ class TrialRun:
             self._remove(self.pruning.masks)
         self.position.rounds += 1
         density = (self.layout.prunable - int(self._removed.sum())) / self.layout.prunable
-        return event_pb2.Metric(trial_id=self.trial.trial_id, name="density", step=step, value=density)
+        return event_pb2.Metric(
+            trial_id=self.trial.trial_id, name="density", step=step, value=density
+        )
 
     def rows_of(self, done: int, total: int) -> Tensor:
-        """Rows, of `total`, of the step after `done` ones: the next batch_size of the epoch's permutation,
-        the last step of an epoch what is left. Called by one thread only."""
+        """Rows, of `total`, of the step after `done` ones: the next batch_size of the epoch's
+        permutation, the last step of an epoch what is left. Called by one thread only."""
         batch = self.trial.train.batch_size
         epoch, step = divmod(done, -(-total // batch))
         if epoch != self._epoch:
@@ -111,13 +120,18 @@ class TrialRun:
 
     def next_part(self, owner: int, split: Split | PairSplit) -> Part:
         train = self.trial.train
-        dropout = Dropout(self.trial.seed, self.position.step + 1, train.dropout, train.attention_dropout)
+        dropout = Dropout(
+            self.trial.seed, self.position.step + 1, train.dropout, train.attention_dropout
+        )
         rows = self.rows_of(self.position.step, split.rows)
         return Part.of(owner, split, rows, TrialModules(self.trial.adapter, self.leaves, dropout))
 
     @torch.no_grad()
     def update(self, mean_loss: float, rows: int) -> None:
-        """One optimizer step from the gradient, which is changed. Raises TrialFailed (NON_FINITE)."""
+        """One optimizer step from the gradient, which is changed.
+
+        Raises TrialFailed (NON_FINITE).
+        """
         step, gradient = self.position.step + 1, self.gradient
         gradient[: self.layout.prunable].masked_fill_(self._removed, 0)
         norm = float(torch.linalg.vector_norm(gradient))
@@ -130,9 +144,12 @@ class TrialRun:
         self.position.rows += rows
         self._add(mean_loss, norm, rows)
 
-    def note(self, step: int, loss: float, norm: float, total: float, rows: int) -> event_pb2.Failure | None:
-        """What a step has come to that was done elsewhere: loss, the gradient's norm, the sum of the weights
-        after it, and its rows. Returns why the trial has failed, where one is not finite."""
+    def note(
+        self, step: int, loss: float, norm: float, total: float, rows: int
+    ) -> event_pb2.Failure | None:
+        """What a step has come to that was done elsewhere: loss, the gradient's norm, the sum of
+        the weights after it, and its rows. Returns why the trial has failed, where one is not
+        finite."""
         try:
             self._require_finite(step, "loss", loss)
             self._require_finite(step, "the gradient's norm", norm)
@@ -161,4 +178,7 @@ class TrialRun:
             "grad_norm": self.gradient_norm,
         }
         position.loss_sum, position.loss_rows = 0.0, 0
-        return [event_pb2.Metric(trial_id=self.trial.trial_id, name=n, step=position.step, value=v) for n, v in values.items()]
+        return [
+            event_pb2.Metric(trial_id=self.trial.trial_id, name=n, step=position.step, value=v)
+            for n, v in values.items()
+        ]

@@ -1,4 +1,6 @@
-"""Units of modules: unit j of module X is row j of X.down.weight [r, …] and column j of X.up.weight [… , r]; of LoRA, a rank component."""
+"""Units of modules: unit j of module X is row j of X.down.weight [r, …] and column j of X.up.weight
+[… , r]; of LoRA, a rank component.
+"""
 
 import torch
 from torch import Tensor
@@ -48,4 +50,7 @@ def masks_of_units(kept: Masks, shapes: Shapes) -> Masks:
 
 def units_of_masks(masks: Masks) -> Masks:
     """The units that masks by matrix keep: uint8 [r] by module."""
-    return {module: masks[pair(module)[0]][:, 0] for module in modules({name: tuple(mask.shape) for name, mask in masks.items()})}
+    return {
+        module: masks[pair(module)[0]][:, 0]
+        for module in modules({name: tuple(mask.shape) for name, mask in masks.items()})
+    }

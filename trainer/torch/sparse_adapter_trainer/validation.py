@@ -1,7 +1,8 @@
 """What is wrong with a SubmitJobRequest, field by field.
 
-`invalid_fields` needs nothing but the request (INVALID_ARGUMENT); `unmet_preconditions` looks at what this trainer can do and has on its
-disk (FAILED_PRECONDITION) and expects a request that is valid. Both return violations with the field's path in the request.
+`invalid_fields` needs nothing but the request (INVALID_ARGUMENT); `unmet_preconditions` looks at
+what this trainer can do and has on its disk (FAILED_PRECONDITION) and expects a request that is
+valid. Both return violations with the field's path in the request.
 """
 
 import json
@@ -28,7 +29,8 @@ _TRIAL_ID = re.compile(r"[a-z0-9-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"[0-9a-f]{16,64}")
 _SPLIT = re.compile(r"[a-z0-9_-]{1,64}")
-# By kind of encoder–decoder: its stacks, and what config.json calls their feed-forward blocks' inner width.
+# By kind of encoder–decoder: its stacks, and what config.json calls their feed-forward blocks'
+# inner width.
 _INNER_WIDTHS = {
     "bart": {"encoder.": "encoder_ffn_dim", "decoder.": "decoder_ffn_dim"},
     "t5": {"encoder.": "d_ff", "decoder.": "d_ff"},
@@ -40,23 +42,40 @@ def bad_request(violations: list[Violation]) -> BadRequest:
     """At most 20 violations, the last one "and N more": a longer trailer breaks the connection."""
     if len(violations) > MOST_VIOLATIONS:
         shown = violations[: MOST_VIOLATIONS - 1]
-        violations = [*shown, Violation(field=violations[len(shown)].field, description=f"and {len(violations) - len(shown)} more")]
+        violations = [
+            *shown,
+            Violation(
+                field=violations[len(shown)].field,
+                description=f"and {len(violations) - len(shown)} more",
+            ),
+        ]
     return BadRequest(field_violations=violations)
 
 
 def invalid_fields(request: trainer_pb2.SubmitJobRequest) -> list[Violation]:
     """Everything in the request that is wrong in itself."""
-    return [Violation(field=field, description=description) for field, description in _request(request)]
+    return [
+        Violation(field=field, description=description) for field, description in _request(request)
+    ]
 
 
 def invalid_identity(request: trainer_pb2.SubmitJobRequest) -> list[Violation]:
     """What is wrong with the job's id and digest, which is all that finding a job needs."""
-    return [Violation(field=field, description=description) for field, description in _identity(request)]
+    return [
+        Violation(field=field, description=description) for field, description in _identity(request)
+    ]
 
 
-def unmet_preconditions(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities, root: Path) -> list[Violation]:
-    """Everything that a valid specification asks for and this trainer, with artifact root `root`, cannot do or does not have."""
-    return [Violation(field=field, description=description) for field, description in _preconditions(spec, capabilities, root)]
+def unmet_preconditions(
+    spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities, root: Path
+) -> list[Violation]:
+    """Everything that a valid specification asks for and this trainer, with artifact root `root`,
+    cannot do or does not have.
+    """
+    return [
+        Violation(field=field, description=description)
+        for field, description in _preconditions(spec, capabilities, root)
+    ]
 
 
 _Found = Iterator[tuple[str, str]]
@@ -66,7 +85,10 @@ def _request(request: trainer_pb2.SubmitJobRequest) -> _Found:
     yield from _identity(request)
     spec = request.spec
     if not (spec.backbone.path.startswith("/") or _HUB_ID.fullmatch(spec.backbone.path)):
-        yield "spec.backbone.path", f"{spec.backbone.path!r} is neither an absolute directory nor a hub id"
+        yield (
+            "spec.backbone.path",
+            f"{spec.backbone.path!r} is neither an absolute directory nor a hub id",
+        )
     if not _DIGEST.fullmatch(spec.backbone.digest):
         yield "spec.backbone.digest", f"{spec.backbone.digest!r} is not a hexadecimal digest"
     yield from _dataset(spec.dataset)
@@ -80,12 +102,26 @@ def _request(request: trainer_pb2.SubmitJobRequest) -> _Found:
         at = f"spec.trials[{index}]"
         yield from _trial(at, trial)
         if forms.has_backbone(trial.adapter) and len(spec.trials) > 1:
-            yield f"{at}.adapter.unfrozen", f"is ALL in a job of {len(spec.trials)} trials; full fine-tuning is the only trial of its job"
-        trains_nothing = not forms.modules(trial.adapter) and trial.adapter.unfrozen == job_pb2.UNFROZEN_NONE
+            yield (
+                f"{at}.adapter.unfrozen",
+                f"is ALL in a job of {len(spec.trials)} trials; full fine-tuning is the only "
+                "trial of its job",
+            )
+        trains_nothing = (
+            not forms.modules(trial.adapter) and trial.adapter.unfrozen == job_pb2.UNFROZEN_NONE
+        )
         if spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION and trains_nothing:
-            yield f"{at}.adapter.attention", "is NONE, like ffn and unfrozen; summarization has no head, so that nothing would be trained"
+            yield (
+                f"{at}.adapter.attention",
+                "is NONE, like ffn and unfrozen; summarization has no head, so that nothing would "
+                "be trained",
+            )
         if trial.trial_id in seen:
-            yield f"{at}.trial_id", f"{trial.trial_id!r} is also the id of spec.trials[{seen[trial.trial_id]}]; ids are unique in a job"
+            yield (
+                f"{at}.trial_id",
+                f"{trial.trial_id!r} is also the id of spec.trials[{seen[trial.trial_id]}]; ids "
+                "are unique in a job",
+            )
         seen.setdefault(trial.trial_id, index)
     yield from _work(spec)
 
@@ -101,14 +137,23 @@ def _dataset(dataset: job_pb2.Dataset) -> _Found:
     if not _DIGEST.fullmatch(dataset.digest):
         yield "spec.dataset.digest", f"{dataset.digest!r} is not a hexadecimal digest"
     if dataset.name != f"datasets/{dataset.digest}":
-        yield "spec.dataset.name", f"{dataset.name!r} is not 'datasets/<digest>' with the digest of spec.dataset.digest"
+        yield (
+            "spec.dataset.name",
+            f"{dataset.name!r} is not 'datasets/<digest>' with the digest of spec.dataset.digest",
+        )
     yield from _enum("spec.dataset.task_kind", dataset.task_kind, job_pb2.TaskKind)
     if dataset.task_kind == job_pb2.TASK_KIND_CLASSIFICATION and dataset.num_labels < 2:
-        yield "spec.dataset.num_labels", f"{dataset.num_labels} is not at least 2, as classification needs"
+        yield (
+            "spec.dataset.num_labels",
+            f"{dataset.num_labels} is not at least 2, as classification needs",
+        )
     if dataset.task_kind == job_pb2.TASK_KIND_REGRESSION and dataset.num_labels != 1:
         yield "spec.dataset.num_labels", f"{dataset.num_labels} is not 1, as regression needs"
     if dataset.task_kind == job_pb2.TASK_KIND_QUESTION_ANSWERING and dataset.num_labels != 2:
-        yield "spec.dataset.num_labels", f"{dataset.num_labels} is not 2, as question answering needs: start and end"
+        yield (
+            "spec.dataset.num_labels",
+            f"{dataset.num_labels} is not 2, as question answering needs: start and end",
+        )
     if dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION and dataset.num_labels != 0:
         yield "spec.dataset.num_labels", f"{dataset.num_labels} is not 0, as summarization needs"
 
@@ -139,7 +184,11 @@ def _adapter(at: str, adapter: job_pb2.Adapter) -> _Found:
         yield from _positive(f"{at}.init_std", adapter.init_std)
     yield from _enum(f"{at}.unfrozen", adapter.unfrozen, job_pb2.Unfrozen)
     if adapter.unfrozen != job_pb2.UNFROZEN_NONE and forms.modules(adapter):
-        yield f"{at}.unfrozen", "is not NONE beside a module; parts of the backbone are trained where attention and ffn are NONE"
+        yield (
+            f"{at}.unfrozen",
+            "is not NONE beside a module; parts of the backbone are trained where attention and "
+            "ffn are NONE",
+        )
 
 
 def _prune(at: str, trial: job_pb2.Trial) -> _Found:
@@ -151,7 +200,11 @@ def _prune(at: str, trial: job_pb2.Trial) -> _Found:
             yield f"{at}.sparsity", f"{prune.sparsity} is not 0, as the pruner NONE needs"
         return
     if not forms.has_matrices(trial.adapter):
-        yield f"{at}.pruner", f"{job_pb2.Pruner.Name(prune.pruner)} has no matrix to prune in this adapter; it is NONE"
+        yield (
+            f"{at}.pruner",
+            f"{job_pb2.Pruner.Name(prune.pruner)} has no matrix to prune in this adapter; it is "
+            "NONE",
+        )
     yield from _enum(f"{at}.scope", prune.scope, job_pb2.PruneScope)
     yield from _enum(f"{at}.control", prune.control, job_pb2.MaskControl)
     yield from _enum(f"{at}.structure", prune.structure, job_pb2.MaskStructure)
@@ -165,16 +218,31 @@ def _prune(at: str, trial: job_pb2.Trial) -> _Found:
     yield from _at_least_one(f"{at}.rounds", prune.rounds)
     if prune.rounds > 1:
         yield from _enum(f"{at}.schedule", prune.schedule, job_pb2.PruneSchedule)
-        # During training MAG's weights differ from round to round, and RAND's density falls like the others'. Official rules score anew.
+        # During training MAG's weights differ from round to round, and RAND's density falls like
+        # the others'. Official rules score anew.
         anew = prune.every_steps or prune.rules == job_pb2.MASK_RULES_OFFICIAL
-        same = [job_pb2.PRUNER_ER] if anew else [job_pb2.PRUNER_RAND, job_pb2.PRUNER_MAG, job_pb2.PRUNER_ER]
+        same = (
+            [job_pb2.PRUNER_ER]
+            if anew
+            else [job_pb2.PRUNER_RAND, job_pb2.PRUNER_MAG, job_pb2.PRUNER_ER]
+        )
         if prune.pruner in same:
-            yield f"{at}.rounds", f"{prune.rounds} is not 1; the scores of {job_pb2.Pruner.Name(prune.pruner)} are the same in every round"
+            yield (
+                f"{at}.rounds",
+                f"{prune.rounds} is not 1; the scores of {job_pb2.Pruner.Name(prune.pruner)} are "
+                "the same in every round",
+            )
     yield from _prune_during_training(at, trial)
     if prune.structure == job_pb2.MASK_STRUCTURE_N_M:
         yield from _groups(at, prune)
-    if prune.structure in (job_pb2.MASK_STRUCTURE_N_M, job_pb2.MASK_STRUCTURE_UNITS) and prune.pruner == job_pb2.PRUNER_ER:
-        yield f"{at}.structure", f"{job_pb2.MaskStructure.Name(prune.structure)} is not WEIGHTS, as ER needs"
+    if (
+        prune.structure in (job_pb2.MASK_STRUCTURE_N_M, job_pb2.MASK_STRUCTURE_UNITS)
+        and prune.pruner == job_pb2.PRUNER_ER
+    ):
+        yield (
+            f"{at}.structure",
+            f"{job_pb2.MaskStructure.Name(prune.structure)} is not WEIGHTS, as ER needs",
+        )
     if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
         yield from _official(at, trial)
 
@@ -186,7 +254,11 @@ def _groups(at: str, prune: job_pb2.Prune) -> _Found:
     elif not 1 <= kept < size:
         yield f"{at}.group_kept", f"{kept} is not in [1, {size}), {size} being group_size"
     elif not math.isclose(prune.sparsity, 1 - kept / size, rel_tol=0, abs_tol=1e-9):
-        yield f"{at}.sparsity", f"{prune.sparsity} is not {1 - kept / size}, which is what {kept} of {size} leaves: 1 − {kept} / {size}"
+        yield (
+            f"{at}.sparsity",
+            f"{prune.sparsity} is not {1 - kept / size}, which is what {kept} of {size} leaves: 1 "
+            f"− {kept} / {size}",
+        )
     if prune.scope == job_pb2.PRUNE_SCOPE_GLOBAL:
         yield f"{at}.scope", "is GLOBAL; the structure N_M compares within groups: it is LOCAL"
     if prune.rounds > 1:
@@ -196,29 +268,51 @@ def _groups(at: str, prune: job_pb2.Prune) -> _Found:
 def _official(at: str, trial: job_pb2.Trial) -> _Found:
     prune = trial.prune
     if prune.structure in (job_pb2.MASK_STRUCTURE_N_M, job_pb2.MASK_STRUCTURE_UNITS):
-        yield f"{at}.structure", f"{job_pb2.MaskStructure.Name(prune.structure)} is not WEIGHTS, as OFFICIAL rules need"
+        yield (
+            f"{at}.structure",
+            f"{job_pb2.MaskStructure.Name(prune.structure)} is not WEIGHTS, as OFFICIAL rules need",
+        )
     if prune.pruner == job_pb2.PRUNER_ER:
-        yield f"{at}.pruner", "PRUNER_ER is not in the published code, whose rules are asked for; with ER rules is EXACT"
+        yield (
+            f"{at}.pruner",
+            "PRUNER_ER is not in the published code, whose rules are asked for; with ER rules is "
+            "EXACT",
+        )
     if forms.has_lora(trial.adapter):
         yield f"{at}.rules", "is OFFICIAL; for an adapter with LORA it is EXACT"
     if prune.pruner == job_pb2.PRUNER_GRASP and prune.temperature != 1:
-        yield f"{at}.temperature", f"{prune.temperature:g} is not 1, as OFFICIAL rules need: the published code does not use it"
+        yield (
+            f"{at}.temperature",
+            f"{prune.temperature:g} is not 1, as OFFICIAL rules need: the published code does not "
+            "use it",
+        )
     if prune.pruner == job_pb2.PRUNER_SYNFLOW and trial.adapter.norm == job_pb2.ADAPTER_NORM_AFTER:
-        why = "a norm's outputs sum to a constant, so that the scores of SYNFLOW are rounding errors"
-        yield f"{at}.rules", f"is OFFICIAL where adapter.norm is AFTER: {why}; take EXACT rules, or another norm"
+        why = (
+            "a norm's outputs sum to a constant, so that the scores of SYNFLOW are rounding errors"
+        )
+        yield (
+            f"{at}.rules",
+            f"is OFFICIAL where adapter.norm is AFTER: {why}; take EXACT rules, or another norm",
+        )
 
 
 def _prune_during_training(at: str, trial: job_pb2.Trial) -> _Found:
     prune, total = trial.prune, trial.train.total_steps
     if not prune.every_steps:
         if prune.begin_step:
-            yield f"{at}.begin_step", f"{prune.begin_step} is not 0, as it is unless every_steps is set"
+            yield (
+                f"{at}.begin_step",
+                f"{prune.begin_step} is not 0, as it is unless every_steps is set",
+            )
         return
     during = f"where every_steps, {prune.every_steps} here, asks for pruning during training"
     if prune.pruner == job_pb2.PRUNER_ER:
         yield f"{at}.every_steps", f"{prune.every_steps} is not 0; ER prunes at initialization only"
     if prune.control > job_pb2.MASK_CONTROL_NONE:
-        yield f"{at}.control", f"{job_pb2.MaskControl.Name(prune.control)} is not NONE, as it is {during}"
+        yield (
+            f"{at}.control",
+            f"{job_pb2.MaskControl.Name(prune.control)} is not NONE, as it is {during}",
+        )
     if prune.reinitialize:
         yield f"{at}.reinitialize", f"is not false, as it is {during}"
     if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
@@ -226,7 +320,11 @@ def _prune_during_training(at: str, trial: job_pb2.Trial) -> _Found:
     last = prune.begin_step + (max(prune.rounds, 1) - 1) * prune.every_steps
     if 0 < total <= last:
         sum_of_steps = f"begin_step + (rounds − 1) · every_steps = {prune.begin_step} + ({prune.rounds} − 1) · {prune.every_steps} = {last}"
-        yield f"{at}.every_steps", f"the last round is too late: {sum_of_steps} is not less than train.total_steps, {total}"
+        yield (
+            f"{at}.every_steps",
+            f"the last round is too late: {sum_of_steps} is not less than train.total_steps, "
+            f"{total}",
+        )
 
 
 def _train(at: str, train: job_pb2.Train) -> _Found:
@@ -257,7 +355,10 @@ def _work(spec: job_pb2.JobSpec) -> _Found:
             yield "spec.predict.splits", "is empty; name at least one split"
         for index, split in enumerate(spec.predict.splits):
             if not _SPLIT.fullmatch(split):
-                yield f"spec.predict.splits[{index}]", f"{split!r} is not 1 to 64 characters of a-z, 0-9, '_' and '-'"
+                yield (
+                    f"spec.predict.splits[{index}]",
+                    f"{split!r} is not 1 to 64 characters of a-z, 0-9, '_' and '-'",
+                )
         if spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION:
             yield from _generation("spec.predict.generation", spec.predict.generation)
 
@@ -266,33 +367,77 @@ def _generation(at: str, generation: job_pb2.Generation) -> _Found:
     yield from _at_least_one(f"{at}.beams", generation.beams)
     yield from _at_least_one(f"{at}.max_length", generation.max_length)
     if generation.min_length > generation.max_length >= 1:
-        yield f"{at}.min_length", f"{generation.min_length} is more than max_length, {generation.max_length}"
+        yield (
+            f"{at}.min_length",
+            f"{generation.min_length} is more than max_length, {generation.max_length}",
+        )
     if not math.isfinite(generation.length_penalty):
         yield f"{at}.length_penalty", f"{generation.length_penalty} is not a number"
 
 
-def _preconditions(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities, root: Path) -> _Found:
+def _preconditions(
+    spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities, root: Path
+) -> _Found:
     if len(spec.trials) > capabilities.max_cohort:
-        yield "spec.trials", f"has {len(spec.trials)} trials; this trainer takes at most {capabilities.max_cohort} in a job"
-    yield from _able("spec.dataset.task_kind", spec.dataset.task_kind, capabilities.task_kinds, job_pb2.TaskKind)
-    yield from _able("spec.precision", precision_of(spec), capabilities.precisions, job_pb2.Precision)
+        yield (
+            "spec.trials",
+            f"has {len(spec.trials)} trials; this trainer takes at most {capabilities.max_cohort} "
+            "in a job",
+        )
+    yield from _able(
+        "spec.dataset.task_kind", spec.dataset.task_kind, capabilities.task_kinds, job_pb2.TaskKind
+    )
+    yield from _able(
+        "spec.precision", precision_of(spec), capabilities.precisions, job_pb2.Precision
+    )
     yield from _backbone(spec, capabilities)
     yield from _splits(spec, root / spec.dataset.name)
     for index, trial in enumerate(spec.trials):
         at = f"spec.trials[{index}]"
-        yield from _able(f"{at}.adapter.attention", trial.adapter.attention, capabilities.attention_modules, job_pb2.AttentionModule)
-        yield from _able(f"{at}.adapter.ffn", trial.adapter.ffn, capabilities.ffn_modules, job_pb2.FfnModule)
-        yield from _able(f"{at}.adapter.unfrozen", trial.adapter.unfrozen, capabilities.unfrozen, job_pb2.Unfrozen)
-        yield from _able(f"{at}.prune.pruner", trial.prune.pruner, capabilities.pruners, job_pb2.Pruner)
+        yield from _able(
+            f"{at}.adapter.attention",
+            trial.adapter.attention,
+            capabilities.attention_modules,
+            job_pb2.AttentionModule,
+        )
+        yield from _able(
+            f"{at}.adapter.ffn", trial.adapter.ffn, capabilities.ffn_modules, job_pb2.FfnModule
+        )
+        yield from _able(
+            f"{at}.adapter.unfrozen",
+            trial.adapter.unfrozen,
+            capabilities.unfrozen,
+            job_pb2.Unfrozen,
+        )
+        yield from _able(
+            f"{at}.prune.pruner", trial.prune.pruner, capabilities.pruners, job_pb2.Pruner
+        )
         if trial.prune.pruner != job_pb2.PRUNER_NONE:
-            yield from _able(f"{at}.prune.structure", trial.prune.structure, capabilities.mask_structures, job_pb2.MaskStructure)
-            yield from _able(f"{at}.prune.rules", trial.prune.rules, capabilities.mask_rules, job_pb2.MaskRules)
+            yield from _able(
+                f"{at}.prune.structure",
+                trial.prune.structure,
+                capabilities.mask_structures,
+                job_pb2.MaskStructure,
+            )
+            yield from _able(
+                f"{at}.prune.rules", trial.prune.rules, capabilities.mask_rules, job_pb2.MaskRules
+            )
             if trial.prune.every_steps and not capabilities.prunes_during_training:
-                yield f"{at}.prune.every_steps", f"{trial.prune.every_steps} is not 0; this trainer does not prune during training"
-        needed = {"train": "masks.safetensors", "predict": "adapter/adapter_model.safetensors"}.get(spec.WhichOneof("work") or "")
+                yield (
+                    f"{at}.prune.every_steps",
+                    f"{trial.prune.every_steps} is not 0; this trainer does not prune during "
+                    "training",
+                )
+        needed = {"train": "masks.safetensors", "predict": "adapter/adapter_model.safetensors"}.get(
+            spec.WhichOneof("work") or ""
+        )
         if needed and not (root / "trials" / trial.trial_id / needed).is_file():
             earlier = "prune" if spec.HasField("train") else "train"
-            yield at, f"trials/{trial.trial_id}/{needed} does not exist; a job that does {earlier} writes it"
+            yield (
+                at,
+                f"trials/{trial.trial_id}/{needed} does not exist; a job that does {earlier} "
+                "writes it",
+            )
 
 
 def _backbone(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities) -> _Found:
@@ -308,28 +453,52 @@ def _backbone(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
         wanted = "model_type and hidden_size (of an encoder–decoder d_model)"
-        yield field, f"{path} has no readable config.json with {wanted} on the trainer's machine ({reason})"
+        yield (
+            field,
+            f"{path} has no readable config.json with {wanted} on the trainer's machine ({reason})",
+        )
         return
     if model_type not in capabilities.architectures:
-        yield field, f"{path} is of type {model_type!r}; this trainer supports {', '.join(capabilities.architectures)}"
-    summarizes, encodes_and_decodes = spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION, model_type in ENCODER_DECODERS
+        yield (
+            field,
+            f"{path} is of type {model_type!r}; this trainer supports "
+            f"{', '.join(capabilities.architectures)}",
+        )
+    summarizes, encodes_and_decodes = (
+        spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION,
+        model_type in ENCODER_DECODERS,
+    )
     if summarizes and not encodes_and_decodes:
-        yield field, f"{path} is of type {model_type!r}; SUMMARIZATION needs an encoder–decoder: {', '.join(ENCODER_DECODERS)}"
+        yield (
+            field,
+            f"{path} is of type {model_type!r}; SUMMARIZATION needs an encoder–decoder: "
+            f"{', '.join(ENCODER_DECODERS)}",
+        )
     if encodes_and_decodes:
         if not summarizes:
             kind = job_pb2.TaskKind.Name(spec.dataset.task_kind).removeprefix("TASK_KIND_")
-            yield field, f"{path} is of type {model_type!r}, an encoder–decoder; it is for SUMMARIZATION, and the data set is for {kind}"
+            yield (
+                field,
+                f"{path} is of type {model_type!r}, an encoder–decoder; it is for SUMMARIZATION, "
+                f"and the data set is for {kind}",
+            )
         yield from misfits(spec, config)
     for index, trial in enumerate(spec.trials):
         for name in (f"{module}_bottleneck" for module in forms.modules(trial.adapter)):
             width = getattr(trial.adapter, name)
             if width > 4 * hidden:
-                yield f"spec.trials[{index}].adapter.{name}", f"{width} is more than 4 × the backbone's hidden size, {4 * hidden}"
+                yield (
+                    f"spec.trials[{index}].adapter.{name}",
+                    f"{width} is more than 4 × the backbone's hidden size, {4 * hidden}",
+                )
     yield from _structures(spec, hidden, config)
 
 
 def _structures(spec: job_pb2.JobSpec, hidden: int, config: dict[str, object]) -> _Found:
-    """Whether masks of groups and of units fit the matrices. Those of a layer of each kind stand for all."""
+    """Whether masks of groups and of units fit the matrices.
+
+    Those of a layer of each kind stand for all.
+    """
     keys = _INNER_WIDTHS.get(str(config["model_type"]), {"": "intermediate_size"})
     for index, trial in enumerate(spec.trials):
         if trial.prune.pruner == job_pb2.PRUNER_NONE:
@@ -343,7 +512,12 @@ def _structures(spec: job_pb2.JobSpec, hidden: int, config: dict[str, object]) -
                 reason = f"{spec.backbone.path}/config.json has no {key}, which FFN_MODULE_LORA's matrices depend on"
                 yield "spec.backbone.path", reason
                 return
-            found = forms.matrices(trial.adapter, hidden, attention_width(config, hidden), inner if isinstance(inner, int) else 0)
+            found = forms.matrices(
+                trial.adapter,
+                hidden,
+                attention_width(config, hidden),
+                inner if isinstance(inner, int) else 0,
+            )
             shapes |= {f"{stack}layers.0.{name}": shape for name, shape in found.items()}
         wrong = misfit(trial.prune, shapes)
         if wrong:
@@ -353,19 +527,29 @@ def _structures(spec: job_pb2.JobSpec, hidden: int, config: dict[str, object]) -
 
 def _splits(spec: job_pb2.JobSpec, folder: Path) -> _Found:
     if not (folder / "dataset.json").is_file():
-        yield "spec.dataset.name", f"{spec.dataset.name}/dataset.json does not exist under the trainer's artifact root"
+        yield (
+            "spec.dataset.name",
+            f"{spec.dataset.name}/dataset.json does not exist under the trainer's artifact root",
+        )
         return
     if spec.HasField("predict"):
         for index, split in enumerate(spec.predict.splits):
             if not (folder / f"{split}.safetensors").is_file():
-                yield f"spec.predict.splits[{index}]", f"{spec.dataset.name}/{split}.safetensors does not exist"
+                yield (
+                    f"spec.predict.splits[{index}]",
+                    f"{spec.dataset.name}/{split}.safetensors does not exist",
+                )
     elif not (folder / "train.safetensors").is_file():
         yield "spec.dataset.name", f"{spec.dataset.name}/train.safetensors does not exist"
 
 
 def _able(field: str, value: int, supported: list[int], enum: EnumTypeWrapper) -> _Found:
     if value not in supported:
-        yield field, f"{enum.Name(value)} is not supported by this trainer; it supports {', '.join(enum.Name(each) for each in supported)}"
+        yield (
+            field,
+            f"{enum.Name(value)} is not supported by this trainer; it supports "
+            f"{', '.join(enum.Name(each) for each in supported)}",
+        )
 
 
 def _enum(field: str, value: int, enum: EnumTypeWrapper) -> _Found:

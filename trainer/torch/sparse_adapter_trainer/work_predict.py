@@ -19,22 +19,46 @@ from .trial_files import trial_folder
 
 
 def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
-    """Runs a predict job. A split whose predictions are there, of the same adapter, is not predicted again."""
+    """Runs a predict job.
+
+    A split whose predictions are there, of the same adapter, is not predicted again.
+    """
     loaded = context.load(spec, list(spec.predict.splits), reporter, precision_of(spec))
     adapters: dict[str, Tensors] = {}
     for trial in spec.trials:
         try:
             adapters[trial.trial_id] = _read_adapter(context, loaded, trial)
         except JobFailed as error:
-            reporter.trial_result(trial.trial_id, [], {}, event_pb2.Failure(reason=error.reason, message=error.message))
+            reporter.trial_result(
+                trial.trial_id,
+                [],
+                {},
+                event_pb2.Failure(reason=error.reason, message=error.message),
+            )
     trials = [trial for trial in spec.trials if trial.trial_id in adapters]
-    waiting = {name: [trial for trial in trials if not _has_predictions(context, loaded, trial, name)] for name in loaded.splits}
-    pace = Pace(reporter, event_pb2.PHASE_PREDICT, total=sum(loaded.splits[name].rows * len(some) for name, some in waiting.items()))
+    waiting = {
+        name: [trial for trial in trials if not _has_predictions(context, loaded, trial, name)]
+        for name in loaded.splits
+    }
+    pace = Pace(
+        reporter,
+        event_pb2.PHASE_PREDICT,
+        total=sum(loaded.splits[name].rows * len(some) for name, some in waiting.items()),
+    )
     for name, some in waiting.items():
-        _predict(context, loaded, name, {trial.trial_id: (trial, adapters[trial.trial_id]) for trial in some}, pace)
+        _predict(
+            context,
+            loaded,
+            name,
+            {trial.trial_id: (trial, adapters[trial.trial_id]) for trial in some},
+            pace,
+        )
     for trial in trials:
         folder = trial_folder(context.root, trial.trial_id)
-        artifacts = [describe(context.root, folder / f"predictions.{name}.safetensors") for name in loaded.splits]
+        artifacts = [
+            describe(context.root, folder / f"predictions.{name}.safetensors")
+            for name in loaded.splits
+        ]
         reporter.trial_result(trial.trial_id, artifacts, {})
 
 
@@ -63,35 +87,60 @@ def _has_predictions(context: Context, loaded: Loaded, trial: job_pb2.Trial, spl
 
 
 @torch.inference_mode()
-def _predict(context: Context, loaded: Loaded, name: str, adapters: dict[str, tuple[job_pb2.Trial, Tensors]], pace: Pace) -> None:
-    """Predicts one split with each adapter, writing each trial's file as soon as its last row is done."""
+def _predict(
+    context: Context,
+    loaded: Loaded,
+    name: str,
+    adapters: dict[str, tuple[job_pb2.Trial, Tensors]],
+    pace: Pace,
+) -> None:
+    """Predicts one split with each adapter, writing each trial's file as soon as its last row is
+    done.
+    """
     split = loaded.splits[name]
     if isinstance(split, PairSplit):
         _generate(context, loaded, split, adapters, pace)
         return
     for trial, tensors in adapters.values():
-        predictions = _logits(context, loaded, split, TrialModules(trial.adapter, tensors, dropout=None), pace)
+        predictions = _logits(
+            context, loaded, split, TrialModules(trial.adapter, tensors, dropout=None), pace
+        )
         _write(context, loaded, split.name, trial, predictions)
 
 
-def _generate(context: Context, loaded: Loaded, split: PairSplit, adapters: dict[str, tuple[job_pb2.Trial, Tensors]], pace: Pace) -> None:
+def _generate(
+    context: Context,
+    loaded: Loaded,
+    split: PairSplit,
+    adapters: dict[str, tuple[job_pb2.Trial, Tensors]],
+    pace: Pace,
+) -> None:
     backbone, is_stacked = loaded.backbone, loaded.how.stacked is not None
     assert isinstance(backbone, EncoderDecoder), "pairs are an encoder–decoder's"
-    adapted = [Adapted(trial_id, trial.adapter, loaded.layout(trial), tensors) for trial_id, (trial, tensors) in adapters.items()]
+    adapted = [
+        Adapted(trial_id, trial.adapter, loaded.layout(trial), tensors)
+        for trial_id, (trial, tensors) in adapters.items()
+    ]
     for company in companies(adapted, is_stacked):
         asked = loaded.spec.predict.generation
-        texts = generate_texts(backbone, split, company, asked, is_stacked, lambda rows: _advance(pace, rows))
+        texts = generate_texts(
+            backbone, split, company, asked, is_stacked, lambda rows: _advance(pace, rows)
+        )
         for one, predictions in zip(company, texts, strict=True):
             trial, _ = adapters[one.trial_id]
             _write(context, loaded, split.name, trial, predictions)
 
 
-def _write(context: Context, loaded: Loaded, split: str, trial: job_pb2.Trial, predictions: Tensors) -> None:
+def _write(
+    context: Context, loaded: Loaded, split: str, trial: job_pb2.Trial, predictions: Tensors
+) -> None:
     path = trial_folder(context.root, trial.trial_id) / f"predictions.{split}.safetensors"
     write_tensors(path, predictions, {"source": _source(context, loaded, trial)})
 
 
-def _logits(context: Context, loaded: Loaded, split: Split, modules: TrialModules, pace: Pace) -> Tensors:
+def _logits(
+    context: Context, loaded: Loaded, split: Split, modules: TrialModules, pace: Pace
+) -> Tensors:
     dataset = loaded.spec.dataset
     every_token = dataset.task_kind == QUESTION_ANSWERING
     logits = torch.empty(split.input_ids.numel() if every_token else split.rows, dataset.num_labels)
@@ -100,7 +149,9 @@ def _logits(context: Context, loaded: Loaded, split: Split, modules: TrialModule
     for group in passes(parts, loaded.how.pass_tokens):
         results = forward(loaded.backbone, group, dataset.task_kind, attention=loaded.how.attention)
         for part, found in zip(group, results, strict=True):
-            logits[packed(part.pack).places if every_token else chunks[part.owner][part.pack.order]] = found.cpu()
+            logits[
+                packed(part.pack).places if every_token else chunks[part.owner][part.pack.order]
+            ] = found.cpu()
         _advance(pace, sum(part.pack.rows for part in group))
     return {"logits": logits}
 

@@ -7,7 +7,14 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from .adapters import redraw
 from .artifacts import describe, remove_folder
-from .checkpoint import Position, State, finished_training, newest_checkpoint, write_adapter, write_checkpoint
+from .checkpoint import (
+    Position,
+    State,
+    finished_training,
+    newest_checkpoint,
+    write_adapter,
+    write_checkpoint,
+)
 from .cohort import Callbacks, train_cohort
 from .context import Context, Loaded
 from .densities import is_during_training
@@ -24,7 +31,10 @@ from .work_prune import sizes, warn_of_emptied
 
 
 def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
-    """Runs a train job. A trial whose adapter is there at the asked step, made from the same, is reported as it is."""
+    """Runs a train job.
+
+    A trial whose adapter is there at the asked step, made from the same, is reported as it is.
+    """
     loaded = context.load(spec, ["train"], reporter, precision_of(spec))
     loaded.require_labels("train")
     writer = _Writer(context, loaded, reporter)
@@ -39,25 +49,41 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
             else:
                 runs.append(run)
         except (JobFailed, TrialFailed) as error:
-            reporter.trial_result(trial.trial_id, [], {}, event_pb2.Failure(reason=error.reason, message=error.message))
+            reporter.trial_result(
+                trial.trial_id,
+                [],
+                {},
+                event_pb2.Failure(reason=error.reason, message=error.message),
+            )
     for run in runs:
         if loaded.how.stacked and not may_be_stacked(run):
-            why = (
-                "no stacked pass does what it trains (all of the backbone, or with dropout of attention): its steps are done by themselves"
-            )
+            why = "no stacked pass does what it trains (all of the backbone, or with dropout of attention): its steps are done by themselves"
             reporter.warning(run.trial.trial_id, "not_stacked", why)
     total, done = sum(run.until for run in runs), sum(run.position.step for run in runs)
     pace = Pace(reporter, event_pb2.PHASE_TRAIN, total, done)
     on = Callbacks(reporter.metrics, writer.checkpoint, writer.finished, writer.failed)
-    train_cohort(loaded.backbone, loaded.splits["train"], spec.dataset.task_kind, runs, spec.train, loaded.how, pace, on)
+    train_cohort(
+        loaded.backbone,
+        loaded.splits["train"],
+        spec.dataset.task_kind,
+        runs,
+        spec.train,
+        loaded.how,
+        pace,
+        on,
+    )
 
 
-def _prepare(context: Context, loaded: Loaded, trial: job_pb2.Trial, reporter: Reporter) -> TrialRun | Position:
+def _prepare(
+    context: Context, loaded: Loaded, trial: job_pb2.Trial, reporter: Reporter
+) -> TrialRun | Position:
     """The trial where it stands, or its position where it has been trained."""
     reporter.working()
     folder, layout = trial_folder(context.root, trial.trial_id), loaded.layout(trial)
     masks = read_masks(folder, layout)
-    source = training_source(loaded.spec, trial, describe(context.root, folder / "masks.safetensors").digest)
+    source = training_source(
+        loaded.spec, trial, describe(context.root, folder / "masks.safetensors").digest
+    )
     asked = loaded.spec.train.until_step
     until = min(asked, trial.train.total_steps) if asked else trial.train.total_steps
     finished = finished_training(folder, source, until, is_during_training(trial.prune))
@@ -68,7 +94,8 @@ def _prepare(context: Context, loaded: Loaded, trial: job_pb2.Trial, reporter: R
         pruning = Pruning(trial.prune, trial.seed, layout.prunable_shapes)
         if not all(mask.all() for mask in masks.values()):
             raise bad_artifact(
-                f"{folder / 'masks.safetensors'}: has zeros, but the trial is pruned during training (prune.every_steps "
+                f"{folder / 'masks.safetensors'}: has zeros, but the trial is pruned during "
+                "training (prune.every_steps "
                 f"{trial.prune.every_steps}); the job that prunes writes ones"
             )
     resumed, passed_over = newest_checkpoint(folder, source, until, layout, context.device)
@@ -79,21 +106,43 @@ def _prepare(context: Context, loaded: Loaded, trial: job_pb2.Trial, reporter: R
         if trial.prune.reinitialize:
             weights = redraw(trial, weights)
         parameters = layout.flatten(weights).to(context.device)
-        return TrialRun(trial, layout, parameters, masks, pruning, AdamW.fresh(parameters, layout.decayed), Position(source), until)
+        return TrialRun(
+            trial,
+            layout,
+            parameters,
+            masks,
+            pruning,
+            AdamW.fresh(parameters, layout.decayed),
+            Position(source),
+            until,
+        )
     if pruning:
         masks = resumed.masks
         pruning.go_on(masks, resumed.position.rounds)
     _warn_of_changes(trial, resumed.environment, context.environment, reporter)
-    return TrialRun(trial, layout, resumed.parameters, masks, pruning, resumed.optimizer, resumed.position, until)
+    return TrialRun(
+        trial,
+        layout,
+        resumed.parameters,
+        masks,
+        pruning,
+        resumed.optimizer,
+        resumed.position,
+        until,
+    )
 
 
-def _warn_of_changes(trial: job_pb2.Trial, before: dict[str, str], now: dict[str, str], reporter: Reporter) -> None:
+def _warn_of_changes(
+    trial: job_pb2.Trial, before: dict[str, str], now: dict[str, str], reporter: Reporter
+) -> None:
     # What is told no more has not changed.
-    changed = [f"{name} {before.get(name)} → {value}" for name, value in sorted(now.items()) if before.get(name) != value]
+    changed = [
+        f"{name} {before.get(name)} → {value}"
+        for name, value in sorted(now.items())
+        if before.get(name) != value
+    ]
     if changed:
-        message = (
-            f"goes on in another environment than it began in, so last digits may differ from an uninterrupted run: {', '.join(changed)}"
-        )
+        message = f"goes on in another environment than it began in, so last digits may differ from an uninterrupted run: {', '.join(changed)}"
         reporter.warning(trial.trial_id, "environment_changed", message)
 
 
@@ -111,14 +160,17 @@ class _Writer:
         masks = run.masks if run.pruning else {}
         state = State(run.position, run.parameters, run.optimizer, masks, self.context.environment)
         path = write_checkpoint(folder, run.layout, state, keep)
-        self.reporter.checkpoint(run.trial.trial_id, run.position.step, describe(self.context.root, path))
+        self.reporter.checkpoint(
+            run.trial.trial_id, run.position.step, describe(self.context.root, path)
+        )
 
     def finished(self, run: TrialRun) -> None:
         folder = self._folder(run.trial.trial_id)
         masks = run.masks if run.pruning else {}
         write_adapter(folder, run.layout, run.parameters, masks, self._config(run), run.position)
         if run.position.step == run.trial.train.total_steps:
-            # Nothing goes on from here. A sweep of hundreds of trials would leave some GB of optimizer state.
+            # Nothing goes on from here. A sweep of hundreds of trials would leave some GB of
+            # optimizer state.
             remove_folder(folder / "checkpoints")
         self.report(run.trial, run.position)
 

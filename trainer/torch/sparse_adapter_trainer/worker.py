@@ -33,7 +33,10 @@ class EngineLike(Protocol):
 
 
 class Worker:
-    """Runs the jobs of a store. The engine is made and called in one thread only, as torch's per-thread settings need."""
+    """Runs the jobs of a store.
+
+    The engine is made and called in one thread only, as torch's per-thread settings need.
+    """
 
     def __init__(self, make_engine: Callable[[], EngineLike]) -> None:
         self.engine: Future[EngineLike] = Future()
@@ -69,8 +72,8 @@ class Worker:
                 self.moved()
                 self._run_job(engine, store, job)
         except BaseException:
-            # A full disk, where not even a job's end can be written, or a broken device. A trainer without its working thread must
-            # not look alive.
+            # A full disk, where not even a job's end can be written, or a broken device. A trainer
+            # without its working thread must not look alive.
             _log.critical("the working thread cannot go on; the trainer leaves", exc_info=True)
             logging.shutdown()
             os._exit(1)
@@ -84,7 +87,11 @@ class Worker:
         try:
             spec = job.spec()
             _run_on_device(engine, spec, reporter)
-            silent = [trial.trial_id for trial in spec.trials if trial.trial_id not in reporter.trials_with_result]
+            silent = [
+                trial.trial_id
+                for trial in spec.trials
+                if trial.trial_id not in reporter.trials_with_result
+            ]
             if silent:
                 raise RuntimeError(f"the engine told no result of {', '.join(silent)}")
         except Interrupted:
@@ -95,17 +102,28 @@ class Worker:
             store.finish(job, FAILED, event_pb2.Failure(reason=error.reason, message=error.message))
         except MemoryError as error:
             message = f"out of memory ({error}); a smaller cohort may pass"
-            store.finish(job, FAILED, event_pb2.Failure(reason=event_pb2.FAILURE_REASON_OUT_OF_MEMORY, message=message))
+            store.finish(
+                job,
+                FAILED,
+                event_pb2.Failure(reason=event_pb2.FAILURE_REASON_OUT_OF_MEMORY, message=message),
+            )
         except Exception as error:
             _log.exception("job %s failed", job.record.job_id)
             message = f"a fault in the trainer, whose log has more: {type(error).__name__}: {error}"
-            store.finish(job, FAILED, event_pb2.Failure(reason=event_pb2.FAILURE_REASON_INTERNAL, message=message))
+            store.finish(
+                job,
+                FAILED,
+                event_pb2.Failure(reason=event_pb2.FAILURE_REASON_INTERNAL, message=message),
+            )
         else:
             store.finish(job, event_pb2.JOB_STATE_SUCCEEDED)
 
 
 class BrokenDevice(BaseException):
-    """Nothing more can run in this process. The job stays as a crash would leave it: for the next process, and counted."""
+    """Nothing more can run in this process.
+
+    The job stays as a crash would leave it: for the next process, and counted.
+    """
 
 
 def _run_on_device(engine: EngineLike, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
@@ -113,7 +131,9 @@ def _run_on_device(engine: EngineLike, spec: job_pb2.JobSpec, reporter: Reporter
         engine.run(spec, reporter)
     except Exception as error:
         if breaks_the_device(error):
-            raise BrokenDevice(f"the GPU can do no more in this process: {type(error).__name__}: {error}") from error
+            raise BrokenDevice(
+                f"the GPU can do no more in this process: {type(error).__name__}: {error}"
+            ) from error
         raise
 
 
@@ -126,11 +146,20 @@ class JobReporter:
         self._job = job
         self._moved = moved
 
-    def progress(self, phase: int, done: int, total: int, rows_per_second: float, trial_steps: dict[str, int]) -> None:
+    def progress(
+        self, phase: int, done: int, total: int, rows_per_second: float, trial_steps: dict[str, int]
+    ) -> None:
         """See Reporter."""
-        steps = [event_pb2.TrialStep(trial_id=trial_id, step=step) for trial_id, step in trial_steps.items()]
+        steps = [
+            event_pb2.TrialStep(trial_id=trial_id, step=step)
+            for trial_id, step in trial_steps.items()
+        ]
         progress = event_pb2.Progress(
-            phase=cast("event_pb2.Phase", phase), done=done, total=total, rows_per_second=rows_per_second, trial_steps=steps
+            phase=cast("event_pb2.Phase", phase),
+            done=done,
+            total=total,
+            rows_per_second=rows_per_second,
+            trial_steps=steps,
         )
         self._emit(event_pb2.Event(progress=progress))
 
@@ -140,19 +169,35 @@ class JobReporter:
 
     def checkpoint(self, trial_id: str, step: int, artifact: event_pb2.Artifact) -> None:
         """See Reporter."""
-        self._emit(event_pb2.Event(checkpoint_written=event_pb2.CheckpointWritten(trial_id=trial_id, step=step, artifact=artifact)))
+        self._emit(
+            event_pb2.Event(
+                checkpoint_written=event_pb2.CheckpointWritten(
+                    trial_id=trial_id, step=step, artifact=artifact
+                )
+            )
+        )
 
     def trial_result(
-        self, trial_id: str, artifacts: list[event_pb2.Artifact], values: dict[str, float], failure: event_pb2.Failure | None = None
+        self,
+        trial_id: str,
+        artifacts: list[event_pb2.Artifact],
+        values: dict[str, float],
+        failure: event_pb2.Failure | None = None,
     ) -> None:
         """See Reporter."""
-        result = event_pb2.TrialResult(trial_id=trial_id, artifacts=artifacts, values=values, failure=failure)
+        result = event_pb2.TrialResult(
+            trial_id=trial_id, artifacts=artifacts, values=values, failure=failure
+        )
         self._emit(event_pb2.Event(trial_result=result))
         self.trials_with_result.add(trial_id)
 
     def warning(self, trial_id: str, code: str, message: str) -> None:
         """See Reporter."""
-        self._emit(event_pb2.Event(warning=event_pb2.Warning(trial_id=trial_id, code=code, message=message)))
+        self._emit(
+            event_pb2.Event(
+                warning=event_pb2.Warning(trial_id=trial_id, code=code, message=message)
+            )
+        )
 
     def stop_requested(self) -> int:
         """See Reporter."""

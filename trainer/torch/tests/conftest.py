@@ -1,4 +1,6 @@
-"""Real parts for the tests: a backbone (SA_ORCH_TEST_BACKBONE), real rows (SA_ORCH_DATA/glue), and a tiny RoBERTa of random weights."""
+"""Real parts for the tests: a backbone (SA_ORCH_TEST_BACKBONE), real rows (SA_ORCH_DATA/glue), and
+a tiny RoBERTa of random weights.
+"""
 
 import csv
 import os
@@ -79,20 +81,40 @@ def tiny_gated_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_encoder_decoder(family: str, path: Path, words: int, width: int = 32) -> Path:
-    """A directory with a BART or a T5 of two encoder and three decoder layers of random weights. Padding is 1, the end 2. "gated t5" has
-    the feed-forward blocks of T5 1.1 and an attention three quarters as wide as the model."""
+    """A directory with a BART or a T5 of two encoder and three decoder layers of random weights.
+    Padding is 1, the end 2. "gated t5" has the feed-forward blocks of T5 1.1 and an attention three
+    quarters as wide as the model."""
     torch.manual_seed(4)
-    ids = {"pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2 if family == "bart" else 1}
+    ids = {
+        "pad_token_id": 1,
+        "eos_token_id": 2,
+        "decoder_start_token_id": 2 if family == "bart" else 1,
+    }
     if family == "bart":
         heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4}
-        sizes = {"encoder_layers": 2, "decoder_layers": 3, "encoder_ffn_dim": 48, "decoder_ffn_dim": 64}
-        config = BartConfig(vocab_size=words, d_model=width, max_position_embeddings=40, **sizes, **heads, **ids)
+        sizes = {
+            "encoder_layers": 2,
+            "decoder_layers": 3,
+            "encoder_ffn_dim": 48,
+            "decoder_ffn_dim": 64,
+        }
+        config = BartConfig(
+            vocab_size=words, d_model=width, max_position_embeddings=40, **sizes, **heads, **ids
+        )
         model: torch.nn.Module = BartForConditionalGeneration(config)
     else:
-        sizes = {"num_layers": 2, "num_decoder_layers": 3, "d_ff": 64, "num_heads": 4, "d_kv": width // 4}
+        sizes = {
+            "num_layers": 2,
+            "num_decoder_layers": 3,
+            "d_ff": 64,
+            "num_heads": 4,
+            "d_kv": width // 4,
+        }
         if family == "gated t5":
             sizes |= {"d_kv": 3 * width // 16, "feed_forward_proj": "gated-gelu"}
-        model = T5ForConditionalGeneration(T5Config(vocab_size=words, d_model=width, **sizes, **ids))
+        model = T5ForConditionalGeneration(
+            T5Config(vocab_size=words, d_model=width, **sizes, **ids)
+        )
     # Noise on every weight, so that none is at its neutral value and attention is not uniform.
     with torch.no_grad():
         for weight in model.parameters():
@@ -105,7 +127,9 @@ def make_encoder_decoder(family: str, path: Path, words: int, width: int = 32) -
 
 @pytest.fixture(scope="session")
 def cola(backbone_path: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An artifact root with `datasets/cola`: 160 training and 60 validation rows of CoLA, tokenized."""
+    """An artifact root with `datasets/cola`: 160 training and 60 validation rows of CoLA,
+    tokenized.
+    """
     data = os.environ.get("SA_ORCH_DATA")
     if not data:
         pytest.skip("SA_ORCH_DATA names no directory with glue/CoLA")
@@ -113,10 +137,19 @@ def cola(backbone_path: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = AutoTokenizer.from_pretrained(backbone_path)
     for split, file, count in (("train", "train.tsv", 160), ("validation", "dev.tsv", 60)):
         with Path(data, "glue", "CoLA", file).open(encoding="utf-8", newline="") as lines:
-            rows = [row for row, _ in zip(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), range(count), strict=False)]
+            rows = [
+                row
+                for row, _ in zip(
+                    csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE),
+                    range(count),
+                    strict=False,
+                )
+            ]
         ids = tokenizer([row[3] for row in rows])["input_ids"]
         write_split(
-            root / "datasets" / "cola" / f"{split}.safetensors", ids, torch.tensor([int(row[1]) for row in rows], dtype=torch.int32)
+            root / "datasets" / "cola" / f"{split}.safetensors",
+            ids,
+            torch.tensor([int(row[1]) for row in rows], dtype=torch.int32),
         )
     return root
 
@@ -127,7 +160,9 @@ def write_split(path: Path, rows: list[list[int]], labels: torch.Tensor) -> None
     ids = torch.tensor([token for row in rows for token in row], dtype=torch.int32)
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
     types = torch.zeros(ids.numel(), dtype=torch.uint8)
-    write_tensors(path, {"input_ids": ids, "offsets": offsets, "token_type_ids": types, "labels": labels})
+    write_tensors(
+        path, {"input_ids": ids, "offsets": offsets, "token_type_ids": types, "labels": labels}
+    )
 
 
 @pytest.fixture
@@ -146,13 +181,19 @@ def encoder_decoder_paths(tiny_bart: Path, tiny_t5: Path, tiny_gated_t5: Path) -
 
 @pytest.fixture(scope="session")
 def encoder_decoders(encoder_decoder_paths: dict[str, Path]) -> dict[str, EncoderDecoder]:
-    return {family: load_encoder_decoder(str(path), torch.device("cpu")) for family, path in encoder_decoder_paths.items()}
+    return {
+        family: load_encoder_decoder(str(path), torch.device("cpu"))
+        for family, path in encoder_decoder_paths.items()
+    }
 
 
 @pytest.fixture(scope="session")
 def pairs_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An artifact root with `datasets/pairs`: 17 random pairs to learn from, 11 others."""
     root = tmp_path_factory.mktemp("root")
-    for name, split in (("train", random_pairs(17, seed=5)), ("validation", random_pairs(11, seed=6))):
+    for name, split in (
+        ("train", random_pairs(17, seed=5)),
+        ("validation", random_pairs(11, seed=6)),
+    ):
         write_pairs(root, name, split)
     return root

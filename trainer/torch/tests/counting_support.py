@@ -19,4 +19,11 @@ class Counting(TorchDispatchMode):
 
 
 # What makes the host wait for a GPU: a value that it reads, or a size that follows from values.
-WAITING = ["aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::is_nonzero", "aten::equal", "aten::unique_dim"]
+WAITING = [
+    "aten::_local_scalar_dense",
+    "aten::nonzero",
+    "aten::masked_select",
+    "aten::is_nonzero",
+    "aten::equal",
+    "aten::unique_dim",
+]

@@ -15,13 +15,21 @@ from transformers.modeling_outputs import BaseModelOutput
 
 
 class Plain:
-    """Transformers' own model with its modules' forwards written anew, straight from the papers' formulas, for rows without padding."""
+    """Transformers' own model with its modules' forwards written anew, straight from the papers'
+    formulas, for rows without padding.
+    """
 
     def __init__(self, path: Path, asked: job_pb2.Adapter, tensors: dict[str, Tensor]) -> None:
-        self.model = AutoModelForSeq2SeqLM.from_pretrained(path, attn_implementation="eager").eval().requires_grad_(False)
+        self.model = (
+            AutoModelForSeq2SeqLM.from_pretrained(path, attn_implementation="eager")
+            .eval()
+            .requires_grad_(False)
+        )
         self.model.generation_config = GenerationConfig()
         self._asked, self._tensors = asked, tensors
-        self._act = ACTIVATIONS[job_pb2.Activation.Name(asked.activation).removeprefix("ACTIVATION_").lower()]
+        self._act = ACTIVATIONS[
+            job_pb2.Activation.Name(asked.activation).removeprefix("ACTIVATION_").lower()
+        ]
         self._attention = job_pb2.AttentionModule.Name(asked.attention)[17:].lower()
         self._ffn = job_pb2.FfnModule.Name(asked.ffn)[11:].lower()
         self._is_bart = self.model.config.model_type == "bart"
@@ -30,7 +38,9 @@ class Plain:
 
     def logits(self, text: Tensor, target: Tensor) -> Tensor:
         inputs = self.model.prepare_decoder_input_ids_from_labels(target)
-        return self.model(encoder_outputs=self.encoded(text), decoder_input_ids=inputs, use_cache=False).logits[0]
+        return self.model(
+            encoder_outputs=self.encoded(text), decoder_input_ids=inputs, use_cache=False
+        ).logits[0]
 
     def encoded(self, text: Tensor) -> BaseModelOutput:
         encoder = self.model.get_encoder()
@@ -38,19 +48,29 @@ class Plain:
             return BaseModelOutput(encoder(input_ids=text).last_hidden_state)
         prompt, x = self._tensors["prompt"][None], encoder.embed_tokens(text)
         if not self._is_bart:
-            return BaseModelOutput(encoder(inputs_embeds=torch.cat([prompt, x], 1)).last_hidden_state)
+            return BaseModelOutput(
+                encoder(inputs_embeds=torch.cat([prompt, x], 1)).last_hidden_state
+            )
         x = encoder.layernorm_embedding(torch.cat([prompt, x + encoder.embed_positions(text)], 1))
         for layer in encoder.layers:
             x = layer(x, None)
         return BaseModelOutput(x)
 
     def _alter(self, stack: str) -> None:
-        layers = getattr(self.model.model, stack).layers if self._is_bart else getattr(self.model, stack).block
+        layers = (
+            getattr(self.model.model, stack).layers
+            if self._is_bart
+            else getattr(self.model, stack).block
+        )
         for index, layer in enumerate(layers):
             at = f"{stack}.layers.{index}."
             if self._is_bart:
                 attentions = [(layer.self_attn, layer.self_attn_layer_norm)]
-                attentions += [(layer.encoder_attn, layer.encoder_attn_layer_norm)] if stack == "decoder" else []
+                attentions += (
+                    [(layer.encoder_attn, layer.encoder_attn_layer_norm)]
+                    if stack == "decoder"
+                    else []
+                )
                 ffn = (layer.fc1, layer.fc2, layer.final_layer_norm)
             else:
                 attentions = [(layer.layer[0].SelfAttention, None)]
@@ -58,25 +78,40 @@ class Plain:
                 dense = layer.layer[-1].DenseReluDense
                 ffn = (dense.wi_1 if self.model.config.is_gated_act else dense.wi, dense.wo, None)
             for (attention, norm), kind in zip(attentions, ("", "cross_"), strict=False):
-                self._alter_attention(attention, norm, f"{at}{kind}", "cross" if kind else stack, index)
+                self._alter_attention(
+                    attention, norm, f"{at}{kind}", "cross" if kind else stack, index
+                )
             self._alter_ffn(at, *ffn)
 
     def _alter_attention(self, attention: Any, norm: Any, at: str, mlp: str, index: int) -> None:
         own = attention.forward
-        names = ("q_proj", "k_proj", "v_proj", "out_proj") if self._is_bart else ("q", "k", "v", "o")
+        names = (
+            ("q_proj", "k_proj", "v_proj", "out_proj") if self._is_bart else ("q", "k", "v", "o")
+        )
         query, key, value, out = (getattr(attention, name) for name in names)
         if self._asked.unfrozen == job_pb2.UNFROZEN_BIASES:
-            for name, module in {"query": query, "value": value, "attention_output": out, "attention_norm": norm}.items():
+            for name, module in {
+                "query": query,
+                "value": value,
+                "attention_output": out,
+                "attention_norm": norm,
+            }.items():
                 add_to(module, self._tensors[f"{at}{name}.bias"])
         if self._attention == "lora":
             self._merge(query, f"{at}query")
             self._merge(value, f"{at}value")
         if self._attention == "sequential":
-            attention.forward = lambda x, *a, **k: first(own(x, *a, **k), lambda y: self._bottleneck(f"{at}attention", y, y))
+            attention.forward = lambda x, *a, **k: first(
+                own(x, *a, **k), lambda y: self._bottleneck(f"{at}attention", y, y)
+            )
         if self._attention == "parallel":
-            attention.forward = lambda x, *a, **k: first(own(x, *a, **k), lambda y: y + self._bottleneck(f"{at}attention", x, None))
+            attention.forward = lambda x, *a, **k: first(
+                own(x, *a, **k), lambda y: y + self._bottleneck(f"{at}attention", x, None)
+            )
         if self._attention == "prefix":
-            attention.forward = partial(self._prefixed, attention, (query, key, value, out), at, f"prefix.{mlp}.", index)
+            attention.forward = partial(
+                self._prefixed, attention, (query, key, value, out), at, f"prefix.{mlp}.", index
+            )
 
     def _alter_ffn(self, at: str, wide: Any, narrow: Any, norm: Any) -> None:
         own, own_norm, seen = narrow.forward, getattr(norm, "forward", None), []
@@ -106,7 +141,10 @@ class Plain:
         tensors = self._tensors
         if not self._asked.prefix_hidden:
             return tensors[f"{at}prefix.key"], tensors[f"{at}prefix.value"]
-        inner = torch.tanh(tensors[f"{mlp}embedding"] @ tensors[f"{mlp}mlp.in.weight"].T + tensors[f"{mlp}mlp.in.bias"])
+        inner = torch.tanh(
+            tensors[f"{mlp}embedding"] @ tensors[f"{mlp}mlp.in.weight"].T
+            + tensors[f"{mlp}mlp.in.bias"]
+        )
         out = inner @ tensors[f"{mlp}mlp.out.weight"].T + tensors[f"{mlp}mlp.out.bias"]
         layers = {"encoder": 2, "decoder": 3, "cross": 3}[mlp.split(".")[1]]
         key, value = out.chunk(2 * layers, dim=1)[2 * index : 2 * index + 2]
@@ -124,10 +162,14 @@ class Plain:
         position_bias: Tensor | None = None,
         **_: object,
     ) -> tuple[Any, ...]:
-        """softmax(q [P_k; k]ᵀ + bias of the tokens' part) [P_v; v] for rows without padding; BART divides by √dim, T5 adds a
-        bias by distance."""
+        """softmax(q [P_k; k]ᵀ + bias of the tokens' part) [P_v; v] for rows without padding; BART
+        divides by √dim, T5 adds a bias by distance."""
         query, key, value, out = projections
-        heads, source, prefix = 4, x if key_value_states is None else key_value_states, self._prefix(at, mlp, index)
+        heads, source, prefix = (
+            4,
+            x if key_value_states is None else key_value_states,
+            self._prefix(at, mlp, index),
+        )
 
         def by_head(y: Tensor) -> Tensor:
             return y.unflatten(-1, (heads, -1)).transpose(1, 2)
@@ -142,7 +184,9 @@ class Plain:
         if position_bias is None and getattr(attention, "has_relative_attention_bias", False):
             position_bias = attention.compute_bias(x.shape[1], source.shape[1])
         scores = by_head(query(x)) @ keys.transpose(2, 3) * (8**-0.5 if self._is_bart else 1)
-        scores = scores + F.pad(tokens if position_bias is None else tokens + position_bias, (prefix[0].shape[0], 0))
+        scores = scores + F.pad(
+            tokens if position_bias is None else tokens + position_bias, (prefix[0].shape[0], 0)
+        )
         result = out((scores.softmax(-1) @ values).transpose(1, 2).flatten(2))
         return (result, None) if self._is_bart else (result, position_bias, None)
 
@@ -172,4 +216,7 @@ def generated(model: Any, asked: job_pb2.Generation, **inputs: object) -> list[l
     model.generation_config = GenerationConfig()
     with torch.no_grad():
         rows = model.generate(generation_config=settings, **inputs)[:, 1:].tolist()
-    return [row[: row.index(config.eos_token_id) + 1] if config.eos_token_id in row else row for row in rows]
+    return [
+        row[: row.index(config.eos_token_id) + 1] if config.eos_token_id in row else row
+        for row in rows
+    ]

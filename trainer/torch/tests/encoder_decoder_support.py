@@ -17,8 +17,17 @@ from sparse_adapter_trainer.pairs import PairSplit
 SUMMARIZATION = job_pb2.TASK_KIND_SUMMARIZATION
 FAMILIES = ["bart", "t5", "gated t5"]
 FORMS = {
-    "houlsby": adapter("sequential", "sequential", width=6, norm="ADAPTER_NORM_BEFORE", activation="ACTIVATION_SWISH", scale=2.0),
-    "parallel, norm after": adapter("parallel", "parallel", width=6, norm="ADAPTER_NORM_AFTER", activation="ACTIVATION_GELU"),
+    "houlsby": adapter(
+        "sequential",
+        "sequential",
+        width=6,
+        norm="ADAPTER_NORM_BEFORE",
+        activation="ACTIVATION_SWISH",
+        scale=2.0,
+    ),
+    "parallel, norm after": adapter(
+        "parallel", "parallel", width=6, norm="ADAPTER_NORM_AFTER", activation="ACTIVATION_GELU"
+    ),
     "lora": adapter("lora", "lora", width=4),
     "prefix": adapter("prefix", "none", width=3),
     "prefix with its MLP": adapter("prefix", "none", width=3, prefix_hidden=5),
@@ -29,24 +38,40 @@ ONLY_BART = {
     "pfeiffer": adapter("none", "after_norm", width=6, norm="ADAPTER_NORM_NONE"),
     "biases": adapter("none", "none", unfrozen="UNFROZEN_BIASES"),
 }
-CASES = [(family, form) for family in FAMILIES for form in [*FORMS, *(ONLY_BART if family == "bart" else [])]]
-SEED_SETTINGS = job_pb2.Generation(beams=6, min_length=3, max_length=9, no_repeat_ngram=3, length_penalty=1.0)
+CASES = [
+    (family, form)
+    for family in FAMILIES
+    for form in [*FORMS, *(ONLY_BART if family == "bart" else [])]
+]
+SEED_SETTINGS = job_pb2.Generation(
+    beams=6, min_length=3, max_length=9, no_repeat_ngram=3, length_penalty=1.0
+)
 
 
 def random_pairs(rows: int = 4, seed: int = 0) -> PairSplit:
     """Rows of 1 to 20 tokens with targets of 2 to 9."""
     random = torch.Generator().manual_seed(seed)
-    lengths, target_lengths = (torch.randint(least, most, (rows,), generator=random) for least, most in ((1, 21), (2, 10)))
+    lengths, target_lengths = (
+        torch.randint(least, most, (rows,), generator=random) for least, most in ((1, 21), (2, 10))
+    )
     offsets, target_offsets = (F.pad(each.cumsum(0), (1, 0)) for each in (lengths, target_lengths))
-    ids, targets = (torch.randint(5, 120, (int(each[-1]),), generator=random) for each in (offsets, target_offsets))
+    ids, targets = (
+        torch.randint(5, 120, (int(each[-1]),), generator=random)
+        for each in (offsets, target_offsets)
+    )
     return PairSplit("train", ids, offsets, targets, target_offsets)
 
 
 def drawn(asked: job_pb2.Adapter, backbone: EncoderDecoder, seed: int = 4) -> dict[str, Tensor]:
     """An adapter's tensors with nothing at its neutral value."""
     random = torch.Generator().manual_seed(seed)
-    first = initialize(job_pb2.Trial(seed=seed, adapter=asked), layout_of(asked, backbone).shapes, None)
-    return {name: (t + torch.randn(t.shape, generator=random) * 0.2).requires_grad_() for name, t in first.items()}
+    first = initialize(
+        job_pb2.Trial(seed=seed, adapter=asked), layout_of(asked, backbone).shapes, None
+    )
+    return {
+        name: (t + torch.randn(t.shape, generator=random) * 0.2).requires_grad_()
+        for name, t in first.items()
+    }
 
 
 def layout_of(asked: job_pb2.Adapter, backbone: EncoderDecoder) -> Layout:
@@ -74,13 +99,17 @@ def write_pairs(root: Path, name: str, split: PairSplit) -> None:
 def spec(path: Path, trials: list[job_pb2.Trial], **work: object) -> job_pb2.JobSpec:
     return job_pb2.JobSpec(
         backbone=job_pb2.Backbone(path=str(path), digest="b" * 64),
-        dataset=job_pb2.Dataset(name="datasets/pairs", digest="pairs", task_kind=SUMMARIZATION, num_labels=0),
+        dataset=job_pb2.Dataset(
+            name="datasets/pairs", digest="pairs", task_kind=SUMMARIZATION, num_labels=0
+        ),
         trials=trials,
         **work,
     )
 
 
-def train(root: Path, path: Path, trials: list[job_pb2.Trial], told: Recorder, **work: int) -> Engine:
+def train(
+    root: Path, path: Path, trials: list[job_pb2.Trial], told: Recorder, **work: int
+) -> Engine:
     engine = Engine(root, threads=1)
     pruned = Recorder()
     engine.run(spec(path, trials, prune=job_pb2.PruneWork()), pruned)

@@ -8,8 +8,12 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from torch import Tensor
 
 
-def adapter(attention: str = "sequential", ffn: str = "sequential", width: int = 16, **fields: object) -> job_pb2.Adapter:
-    """Forms by their names in the contract, in lower case; both of the same width; norm before, ReLU, Gaussian, α 16."""
+def adapter(
+    attention: str = "sequential", ffn: str = "sequential", width: int = 16, **fields: object
+) -> job_pb2.Adapter:
+    """Forms by their names in the contract, in lower case; both of the same width; norm before,
+    ReLU, Gaussian, α 16.
+    """
     values: dict[str, object] = {
         "attention": f"ATTENTION_MODULE_{attention.upper()}",
         "ffn": f"FFN_MODULE_{ffn.upper()}",
@@ -26,7 +30,14 @@ def adapter(attention: str = "sequential", ffn: str = "sequential", width: int =
     return job_pb2.Adapter(**values | fields)
 
 
-def trial(trial_id: str, seed: int = 1, width: int = 16, pruner: str = "none", sparsity: float = 0.0, **train: float) -> job_pb2.Trial:
+def trial(
+    trial_id: str,
+    seed: int = 1,
+    width: int = 16,
+    pruner: str = "none",
+    sparsity: float = 0.0,
+    **train: float,
+) -> job_pb2.Trial:
     """A Houlsby trial; train settings are by their names in Train."""
     settings = {
         "batch_size": 8,
@@ -62,7 +73,12 @@ def spec(backbone: str | Path, trials: list[job_pb2.Trial], **work: object) -> j
     """A job on `datasets/cola` with one kind of work, by its name in JobSpec."""
     return job_pb2.JobSpec(
         backbone=job_pb2.Backbone(path=str(backbone), digest="b" * 64),
-        dataset=job_pb2.Dataset(name="datasets/cola", digest="cola", task_kind=job_pb2.TASK_KIND_CLASSIFICATION, num_labels=2),
+        dataset=job_pb2.Dataset(
+            name="datasets/cola",
+            digest="cola",
+            task_kind=job_pb2.TASK_KIND_CLASSIFICATION,
+            num_labels=2,
+        ),
         trials=trials,
         **work,
     )
@@ -83,9 +99,14 @@ def weights(root: Path, trial_id: str) -> dict[str, Tensor]:
 
 
 class Recorder:
-    """Keeps all that a job reports. Asks to stop with `stop` once a trial has done `stop_after` steps."""
+    """Keeps all that a job reports.
 
-    def __init__(self, stop: int = trainer_pb2.CANCEL_MODE_UNSPECIFIED, stop_after: int = 0) -> None:
+    Asks to stop with `stop` once a trial has done `stop_after` steps.
+    """
+
+    def __init__(
+        self, stop: int = trainer_pb2.CANCEL_MODE_UNSPECIFIED, stop_after: int = 0
+    ) -> None:
         self.results: dict[str, dict[str, float]] = {}
         self.artifacts: dict[str, list[event_pb2.Artifact]] = {}
         self.failures: dict[str, event_pb2.Failure] = {}
@@ -96,17 +117,25 @@ class Recorder:
         self.moves = 0
         self._stop, self._stop_after = stop, stop_after
 
-    def progress(self, phase: int, done: int, total: int, rows_per_second: float, trial_steps: dict[str, int]) -> None:
+    def progress(
+        self, phase: int, done: int, total: int, rows_per_second: float, trial_steps: dict[str, int]
+    ) -> None:
         self.phases.append(phase)
 
     def metrics(self, metrics: list[event_pb2.Metric]) -> None:
-        self.metric_values |= {(metric.trial_id, metric.name, metric.step): metric.value for metric in metrics}
+        self.metric_values |= {
+            (metric.trial_id, metric.name, metric.step): metric.value for metric in metrics
+        }
 
     def checkpoint(self, trial_id: str, step: int, artifact: event_pb2.Artifact) -> None:
         self.checkpoints.append((trial_id, step))
 
     def trial_result(
-        self, trial_id: str, artifacts: list[event_pb2.Artifact], values: dict[str, float], failure: event_pb2.Failure | None = None
+        self,
+        trial_id: str,
+        artifacts: list[event_pb2.Artifact],
+        values: dict[str, float],
+        failure: event_pb2.Failure | None = None,
     ) -> None:
         assert trial_id not in self.results, "one result a trial"
         self.results[trial_id], self.artifacts[trial_id] = values, artifacts

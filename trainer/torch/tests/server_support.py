@@ -27,7 +27,9 @@ class IdleEngine:
     """An engine as capabilities and the server see one; it runs nothing."""
 
     architectures: list[str] = field(default_factory=lambda: ["bert"])
-    environment: dict[str, str] = field(default_factory=lambda: {"torch": "0.0.0", "device": "cpu", "threads": "1"})
+    environment: dict[str, str] = field(
+        default_factory=lambda: {"torch": "0.0.0", "device": "cpu", "threads": "1"}
+    )
     device: str = "cpu"
     precisions: list[job_pb2.Precision] = field(default_factory=lambda: [job_pb2.PRECISION_FLOAT32])
 
@@ -51,7 +53,11 @@ class TinyTrainer:
     def watch(self, job_id: str, after: int = 0, log_id: str = "") -> list[event_pb2.Event]:
         """All events to the stream's end."""
         request = trainer_pb2.WatchJobRequest(job_id=job_id, after_sequence=after, log_id=log_id)
-        return [each.event for each in self.client.WatchJob(request, timeout=60) if each.HasField("event")]
+        return [
+            each.event
+            for each in self.client.WatchJob(request, timeout=60)
+            if each.HasField("event")
+        ]
 
     def watch_until(self, job_id: str, state: int) -> list[event_pb2.Event]:
         """The events up to one that brings this state."""
@@ -74,7 +80,17 @@ def command(script: str, folder: Path, *options: str) -> list[str]:
     """The command of a tiny trainer whose socket, root and state are in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     listen = [] if "--listen" in options else ["--listen", f"unix:{folder}/t.sock"]
-    return [sys.executable, str(TINY_TRAINER), script, *listen, "--root", f"{folder}/root", "--state", f"{folder}/state", *options]
+    return [
+        sys.executable,
+        str(TINY_TRAINER),
+        script,
+        *listen,
+        "--root",
+        f"{folder}/root",
+        "--state",
+        f"{folder}/state",
+        *options,
+    ]
 
 
 @contextmanager
@@ -88,7 +104,13 @@ def tiny_trainer(script: str, folder: Path, *options: str) -> Iterator[TinyTrain
         assert line, f"the trainer left with {process.wait()} before it listened"
         ready = json.loads(line)
         with grpc.insecure_channel(str(ready["listening"])) as channel:
-            yield TinyTrainer(process, trainer_pb2_grpc.TrainerServiceStub(channel), channel, ready, folder / "root")
+            yield TinyTrainer(
+                process,
+                trainer_pb2_grpc.TrainerServiceStub(channel),
+                channel,
+                ready,
+                folder / "root",
+            )
     finally:
         if process.poll() is None:
             process.kill()
@@ -104,19 +126,30 @@ def short_folder() -> Iterator[Path]:
 
 
 def make_root(root: Path) -> None:
-    """An artifact root with what a valid request needs: an empty data set, a backbone's configuration, a mask."""
+    """An artifact root with what a valid request needs: an empty data set, a backbone's
+    configuration, a mask.
+    """
     (root / "datasets" / DATASET).mkdir(parents=True, exist_ok=True)
     for name in ("dataset.json", "train.safetensors", "validation.safetensors"):
         (root / "datasets" / DATASET / name).touch()
     (root / "backbone").mkdir(exist_ok=True)
-    (root / "backbone" / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 384}))
+    (root / "backbone" / "config.json").write_text(
+        json.dumps({"model_type": "bert", "hidden_size": 384})
+    )
 
 
-def valid_request(root: Path, job_id: str = "job-1", digest: str = "a" * 64, trials: int = 1) -> trainer_pb2.SubmitJobRequest:
+def valid_request(
+    root: Path, job_id: str = "job-1", digest: str = "a" * 64, trials: int = 1
+) -> trainer_pb2.SubmitJobRequest:
     """A prune job that a trainer with `make_root` accepts."""
     spec = job_pb2.JobSpec(
         backbone=job_pb2.Backbone(path=os.fspath(root / "backbone"), digest="b" * 64),
-        dataset=job_pb2.Dataset(name=f"datasets/{DATASET}", digest=DATASET, task_kind=job_pb2.TASK_KIND_CLASSIFICATION, num_labels=2),
+        dataset=job_pb2.Dataset(
+            name=f"datasets/{DATASET}",
+            digest=DATASET,
+            task_kind=job_pb2.TASK_KIND_CLASSIFICATION,
+            num_labels=2,
+        ),
         trials=[valid_trial(f"t{index}") for index in range(trials)],
         prune=job_pb2.PruneWork(),
     )

@@ -1,4 +1,6 @@
-"""Files are whole or absent and stay under the root; rows are packed without padding; random draws hang on their keys only."""
+"""Files are whole or absent and stay under the root; rows are packed without padding; random draws
+hang on their keys only.
+"""
 
 import hashlib
 from pathlib import Path
@@ -8,17 +10,27 @@ import torch
 from conftest import write_split
 from sparse_adapter.trainer.v1 import job_pb2
 
-from sparse_adapter_trainer.artifacts import describe, read_tensors, resolve, write_folder, write_tensors
+from sparse_adapter_trainer.artifacts import (
+    describe,
+    read_tensors,
+    resolve,
+    write_folder,
+    write_tensors,
+)
 from sparse_adapter_trainer.dataset import load_split, require_labels
 from sparse_adapter_trainer.dropout import Dropout
 from sparse_adapter_trainer.errors import JobFailed
 from sparse_adapter_trainer.keys import key, permutation
 
 ROWS = [[5, 6, 7], [8], [9, 10, 11], [12, 13]]
-CLASSES = job_pb2.Dataset(name="datasets/d", task_kind=job_pb2.TASK_KIND_CLASSIFICATION, num_labels=2)
+CLASSES = job_pb2.Dataset(
+    name="datasets/d", task_kind=job_pb2.TASK_KIND_CLASSIFICATION, num_labels=2
+)
 
 
-@pytest.mark.parametrize("name", ["", "/etc/passwd", "../up", "a/../../up", "a//b", "a\\b", "a/./b"])
+@pytest.mark.parametrize(
+    "name", ["", "/etc/passwd", "../up", "a/../../up", "a//b", "a\\b", "a/./b"]
+)
 def test_a_name_that_is_not_under_the_root_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(JobFailed, match="artifact name"):
         resolve(tmp_path, name)
@@ -33,7 +45,9 @@ def test_a_link_that_leaves_the_root_is_refused(tmp_path: Path) -> None:
 
 def test_a_folders_digest_is_of_its_files_sorted_lines(tmp_path: Path) -> None:
     write_folder(tmp_path / "folder", {"b": b"2", "a": b"1"})
-    lines = sorted(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in (("a", b"1"), ("b", b"2")))
+    lines = sorted(
+        f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in (("a", b"1"), ("b", b"2"))
+    )
     artifact = describe(tmp_path, tmp_path / "folder")
     assert (artifact.name, artifact.size) == ("folder", 2)
     assert artifact.digest == hashlib.sha256("".join(lines).encode()).hexdigest()
@@ -42,7 +56,10 @@ def test_a_folders_digest_is_of_its_files_sorted_lines(tmp_path: Path) -> None:
 def test_a_folder_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
     write_folder(tmp_path / "folder", {"old": b"1"})
     write_folder(tmp_path / "folder", {"new": b"2"})
-    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/new"]
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == [
+        "folder",
+        "folder/new",
+    ]
 
 
 def test_a_cut_off_tensor_file_is_a_bad_artifact_that_is_named(tmp_path: Path) -> None:
@@ -53,7 +70,11 @@ def test_a_cut_off_tensor_file_is_a_bad_artifact_that_is_named(tmp_path: Path) -
 
 
 def test_rows_are_packed_by_length_without_padding(tmp_path: Path) -> None:
-    write_split(tmp_path / "datasets" / "d" / "train.safetensors", ROWS, torch.tensor([0, 1, 0, 1], dtype=torch.int32))
+    write_split(
+        tmp_path / "datasets" / "d" / "train.safetensors",
+        ROWS,
+        torch.tensor([0, 1, 0, 1], dtype=torch.int32),
+    )
     pack = load_split(tmp_path, CLASSES, "train", 100, 2, 10).pack(torch.tensor([2, 0, 1]))
     assert pack.input_ids.tolist() == [8, 9, 10, 11, 5, 6, 7]
     assert pack.position_ids.tolist() == [0, 0, 1, 2, 0, 1, 2]
@@ -64,7 +85,11 @@ def test_rows_are_packed_by_length_without_padding(tmp_path: Path) -> None:
 
 
 def test_a_prompts_tokens_come_after_each_rows_own_and_count_as_tokens(tmp_path: Path) -> None:
-    write_split(tmp_path / "datasets" / "d" / "train.safetensors", ROWS, torch.tensor([0, 1, 0, 1], dtype=torch.int32))
+    write_split(
+        tmp_path / "datasets" / "d" / "train.safetensors",
+        ROWS,
+        torch.tensor([0, 1, 0, 1], dtype=torch.int32),
+    )
     pack = load_split(tmp_path, CLASSES, "train", 100, 2, 10).pack(torch.tensor([2, 1]), prompt=2)
     assert pack.prompt.tolist() == [-1, 0, 1, -1, -1, -1, 0, 1]
     assert pack.input_ids[pack.prompt < 0].tolist() == [8, 9, 10, 11]
@@ -87,13 +112,21 @@ def test_a_prompts_tokens_come_after_each_rows_own_and_count_as_tokens(tmp_path:
 def test_a_split_that_does_not_fit_the_backbone_is_refused_by_tensor(
     limits: tuple[int, int, int], labels: list[int], message: str, tmp_path: Path
 ) -> None:
-    write_split(tmp_path / "datasets" / "d" / "train.safetensors", ROWS, torch.tensor(labels, dtype=torch.int32))
+    write_split(
+        tmp_path / "datasets" / "d" / "train.safetensors",
+        ROWS,
+        torch.tensor(labels, dtype=torch.int32),
+    )
     with pytest.raises(JobFailed, match=message):
         load_split(tmp_path, CLASSES, "train", *limits)
 
 
 def test_a_row_without_a_label_cannot_be_learned_from(tmp_path: Path) -> None:
-    write_split(tmp_path / "datasets" / "d" / "train.safetensors", ROWS, torch.tensor([0, 1, -1, 1], dtype=torch.int32))
+    write_split(
+        tmp_path / "datasets" / "d" / "train.safetensors",
+        ROWS,
+        torch.tensor([0, 1, -1, 1], dtype=torch.int32),
+    )
     with pytest.raises(JobFailed, match="row 2 has no label"):
         require_labels(load_split(tmp_path, CLASSES, "train", 100, 2, 10), CLASSES)
 
@@ -108,7 +141,17 @@ def test_a_permutation_hangs_on_seed_and_purpose_only() -> None:
 
 
 def test_keys_of_different_purposes_differ() -> None:
-    assert len({key(seed, purpose, step) for seed in range(10) for purpose in "ab" for step in range(10)}) == 200
+    assert (
+        len(
+            {
+                key(seed, purpose, step)
+                for seed in range(10)
+                for purpose in "ab"
+                for step in range(10)
+            }
+        )
+        == 200
+    )
 
 
 def test_dropout_keeps_the_mean_and_hangs_on_seed_step_and_site() -> None:
@@ -117,7 +160,11 @@ def test_dropout_keeps_the_mean_and_hangs_on_seed_step_and_site() -> None:
     assert dropped.mean() == pytest.approx(1, abs=0.01)
     assert (dropped == 0).float().mean() == pytest.approx(0.1, abs=0.01)
     assert torch.equal(dropped, Dropout(1, 2, 0.1, 0.0)(x, "layers.0.ffn"))
-    for seed, step, site in ((2, 2, "layers.0.ffn"), (1, 3, "layers.0.ffn"), (1, 2, "layers.1.ffn")):
+    for seed, step, site in (
+        (2, 2, "layers.0.ffn"),
+        (1, 3, "layers.0.ffn"),
+        (1, 2, "layers.1.ffn"),
+    ):
         assert not torch.equal(dropped, Dropout(seed, step, 0.1, 0.0)(x, site))
 
 

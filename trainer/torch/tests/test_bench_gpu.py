@@ -104,7 +104,8 @@ def test_a_stacked_step_of_many_trials_launches_what_one_of_few_does_without_a_w
 
 @pytest.mark.parametrize(("trials", "most"), [(1, 1300), (16, 1400)])
 def test_a_step_as_deep_as_roberta_base_stays_within_its_kernels(trials: int, most: int) -> None:
-    # Neither widths nor rows change the count: test above, and `python -m bench.gpu` counts full ones.
+    # Neither widths nor rows change the count: test above, and `python -m bench.gpu` counts full
+    # ones.
     count = counted_step(FULL_SIZES.base.narrow(), trials)
     assert count.total <= most
     assert not count.synchronizations

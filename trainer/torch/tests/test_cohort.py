@@ -13,14 +13,43 @@ from sparse_adapter_trainer.engine import Engine
 SIX = [
     trial("t1", seed=1, width=8, pruner="none", batch_size=8, learning_rate=1e-3),
     trial("t2", seed=2, width=16, pruner="rand", sparsity=0.4, batch_size=5, learning_rate=1e-4),
-    trial("t3", seed=3, width=24, pruner="mag", sparsity=0.8, batch_size=8, learning_rate=1e-2, max_grad_norm=0),
+    trial(
+        "t3",
+        seed=3,
+        width=24,
+        pruner="mag",
+        sparsity=0.8,
+        batch_size=8,
+        learning_rate=1e-2,
+        max_grad_norm=0,
+    ),
     trial("t4", seed=4, width=64, pruner="snip", sparsity=0.9, batch_size=12, learning_rate=5e-4),
-    trial("t5", seed=5, width=32, pruner="snip", sparsity=0.4, batch_size=32, learning_rate=1e-3, total_steps=8),
-    trial("t6", seed=1, width=64, pruner="rand", sparsity=0.5, batch_size=5, learning_rate=3e-3, weight_decay=0.0),
+    trial(
+        "t5",
+        seed=5,
+        width=32,
+        pruner="snip",
+        sparsity=0.4,
+        batch_size=32,
+        learning_rate=1e-3,
+        total_steps=8,
+    ),
+    trial(
+        "t6",
+        seed=1,
+        width=64,
+        pruner="rand",
+        sparsity=0.5,
+        batch_size=5,
+        learning_rate=3e-3,
+        weight_decay=0.0,
+    ),
 ]
 
 
-def with_dropout(trials: list[job_pb2.Trial], dropout: float, attention_dropout: float) -> list[job_pb2.Trial]:
+def with_dropout(
+    trials: list[job_pb2.Trial], dropout: float, attention_dropout: float
+) -> list[job_pb2.Trial]:
     changed = [job_pb2.Trial.FromString(trial.SerializeToString()) for trial in trials]
     for one in changed:
         one.train.dropout, one.train.attention_dropout = dropout, attention_dropout
@@ -31,7 +60,10 @@ def run(root: Path, backbone: str, trials: list[job_pb2.Trial]) -> Recorder:
     """Prunes and trains these trials as one cohort."""
     engine = Engine(root, threads=2)
     if engine.environment["row_invariant"] != "true":
-        pytest.skip("on this processor products give a row other bits beside other rows: equality holds to rounding only")
+        pytest.skip(
+            "on this processor products give a row other bits beside other rows: equality holds to "
+            "rounding only"
+        )
     pruned = Recorder()
     engine.run(spec(backbone, trials, prune=job_pb2.PruneWork()), pruned)
     assert not pruned.failures
@@ -70,21 +102,33 @@ def test_six_different_trials_in_one_cohort_have_every_weight_of_their_lone_runs
 def test_a_pruned_trial_with_a_prompt_learns_and_predicts_in_a_cohort_what_it_does_alone(
     cola: Path, backbone_path: str, tmp_path: Path
 ) -> None:
-    prompted = trial("p", seed=3, pruner="snip", sparsity=0.6, total_steps=3, dropout=0.1, attention_dropout=0.1)
-    prompted.adapter.CopyFrom(adapter("prompt", "parallel", attention_bottleneck=5, ffn_bottleneck=8))
+    prompted = trial(
+        "p", seed=3, pruner="snip", sparsity=0.6, total_steps=3, dropout=0.1, attention_dropout=0.1
+    )
+    prompted.adapter.CopyFrom(
+        adapter("prompt", "parallel", attention_bottleneck=5, ffn_bottleneck=8)
+    )
     beside = trial("b", seed=4, width=8, total_steps=3)
     cohorts = {"together": [beside, prompted], "alone": [prompted]}
     for name, trials in cohorts.items():
         root = fresh_root(cola, tmp_path / name)
         run(root, backbone_path, trials)
-        Engine(root, threads=2).run(spec(backbone_path, trials, predict=job_pb2.PredictWork(splits=["validation"])), Recorder())
+        Engine(root, threads=2).run(
+            spec(backbone_path, trials, predict=job_pb2.PredictWork(splits=["validation"])),
+            Recorder(),
+        )
     assert_equal_weights(tmp_path / "together", tmp_path / "alone", "p")
     assert weights(tmp_path / "alone", "p")["prompt"].shape == (5, 384)
-    together, alone = ((tmp_path / name / "trials" / "p" / "predictions.validation.safetensors").read_bytes() for name in cohorts)
+    together, alone = (
+        (tmp_path / name / "trials" / "p" / "predictions.validation.safetensors").read_bytes()
+        for name in cohorts
+    )
     assert together == alone
 
 
-def test_weights_that_are_masked_stay_exactly_zero_and_the_others_move(cola: Path, backbone_path: str, tmp_path: Path) -> None:
+def test_weights_that_are_masked_stay_exactly_zero_and_the_others_move(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
     root = fresh_root(cola, tmp_path / "root")
     run(root, backbone_path, SIX[2:3])
     masks = load_file(root / "trials" / "t3" / "masks.safetensors")

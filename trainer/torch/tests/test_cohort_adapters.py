@@ -21,14 +21,44 @@ PRUNERS = ("snip", "rand", "mag", "grasp", "er", "synflow")
 
 
 def trials_of(form: str) -> list[job_pb2.Trial]:
-    """Three trials of a form that differ in width, pruner, sparsity, seed, learning rate, batch size, dropout and length; the last one is
-    pruned during training. Forms begin at different places of the list of pruners."""
+    """Three trials of a form that differ in width, pruner, sparsity, seed, learning rate, batch
+    size, dropout and length; the last one is pruned during training. Forms begin at different
+    places of the list of pruners."""
     place = COHORT_FORMS.index(form)
-    pruners = [PRUNERS[(place + turn) % len(PRUNERS)] if has_matrices(FORMS[form]) else "none" for turn in range(3)]
+    pruners = [
+        PRUNERS[(place + turn) % len(PRUNERS)] if has_matrices(FORMS[form]) else "none"
+        for turn in range(3)
+    ]
     made = [
-        trial(f"f{place}-a", seed=1, pruner=pruners[0], sparsity=0.4, batch_size=6, total_steps=10, learning_rate=1e-3),
-        trial(f"f{place}-b", seed=2, pruner=pruners[1], sparsity=0.8, batch_size=3, total_steps=8, learning_rate=5e-3, dropout=0.1),
-        trial(f"f{place}-c", seed=3, pruner=pruners[2], sparsity=0.6, batch_size=5, total_steps=7, learning_rate=2e-4, dropout=0.1),
+        trial(
+            f"f{place}-a",
+            seed=1,
+            pruner=pruners[0],
+            sparsity=0.4,
+            batch_size=6,
+            total_steps=10,
+            learning_rate=1e-3,
+        ),
+        trial(
+            f"f{place}-b",
+            seed=2,
+            pruner=pruners[1],
+            sparsity=0.8,
+            batch_size=3,
+            total_steps=8,
+            learning_rate=5e-3,
+            dropout=0.1,
+        ),
+        trial(
+            f"f{place}-c",
+            seed=3,
+            pruner=pruners[2],
+            sparsity=0.6,
+            batch_size=5,
+            total_steps=7,
+            learning_rate=2e-4,
+            dropout=0.1,
+        ),
     ]
     made[2].train.attention_dropout = 0.1
     for one, width in zip(made, (8, 3, 12), strict=True):
@@ -40,7 +70,12 @@ def trials_of(form: str) -> list[job_pb2.Trial]:
             one.prune.sparsity = 0
         one.prune.scoring_rows, one.prune.temperature = 16, 2
     if has_matrices(FORMS[form]) and pruners[2] != "er":
-        during = {"begin_step": 1, "every_steps": 3, "rounds": 2, "schedule": job_pb2.PRUNE_SCHEDULE_CUBIC}
+        during = {
+            "begin_step": 1,
+            "every_steps": 3,
+            "rounds": 2,
+            "schedule": job_pb2.PRUNE_SCHEDULE_CUBIC,
+        }
         made[2].prune.MergeFrom(job_pb2.Prune(**during))
     return made
 
@@ -52,7 +87,10 @@ class Trainings:
         self._root, self._backbone = root, backbone
         self._engine = Engine(root, threads=2)
         if self._engine.environment["row_invariant"] != "true":
-            pytest.skip("on this processor products give a row other bits beside other rows: equality holds to rounding only")
+            pytest.skip(
+                "on this processor products give a row other bits beside other rows: equality "
+                "holds to rounding only"
+            )
         self.alone = cache(self._alone)
 
     def together(self, trials: list[job_pb2.Trial]) -> dict[str, dict[str, Tensor]]:
@@ -71,7 +109,9 @@ class Trainings:
 
 
 @pytest.fixture(scope="module")
-def trainings(cola: Path, backbone_path: str, tmp_path_factory: pytest.TempPathFactory) -> Trainings:
+def trainings(
+    cola: Path, backbone_path: str, tmp_path_factory: pytest.TempPathFactory
+) -> Trainings:
     return Trainings(fresh_root(cola, tmp_path_factory.mktemp("cohorts") / "root"), backbone_path)
 
 
@@ -82,14 +122,18 @@ def assert_equal(found: dict[str, Tensor], alone: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.parametrize("form", COHORT_FORMS)
-def test_trials_of_one_form_in_a_cohort_have_every_weight_of_their_lone_runs(form: str, trainings: Trainings) -> None:
+def test_trials_of_one_form_in_a_cohort_have_every_weight_of_their_lone_runs(
+    form: str, trainings: Trainings
+) -> None:
     trials = trials_of(form)
     together = trainings.together(trials)
     for place, one in enumerate(trials):
         assert_equal(together[one.trial_id], trainings.alone(form, place))
 
 
-def test_trials_of_all_forms_in_one_cohort_have_every_weight_of_their_lone_runs(trainings: Trainings) -> None:
+def test_trials_of_all_forms_in_one_cohort_have_every_weight_of_their_lone_runs(
+    trainings: Trainings,
+) -> None:
     places = {form: index % 3 for index, form in enumerate(COHORT_FORMS)}
     trials = {form: trials_of(form)[place] for form, place in places.items()}
     for one in trials.values():
@@ -104,5 +148,7 @@ def test_every_form_and_pruner_that_the_trainer_claims_is_in_a_cohort_here(tmp_p
     trials = [one for form in COHORT_FORMS for one in trials_of(form)]
     assert {one.adapter.attention for one in trials} == set(claimed.attention_modules)
     assert {one.adapter.ffn for one in trials} == set(claimed.ffn_modules)
-    assert {one.adapter.unfrozen for one in trials} == set(claimed.unfrozen) - {job_pb2.UNFROZEN_ALL}
+    assert {one.adapter.unfrozen for one in trials} == set(claimed.unfrozen) - {
+        job_pb2.UNFROZEN_ALL
+    }
     assert {one.prune.pruner for one in trials} == set(claimed.pruners)

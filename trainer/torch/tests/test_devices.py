@@ -35,9 +35,25 @@ def test_a_device_is_taken_by_its_index(asked, gpus, device):
 @pytest.mark.parametrize(
     ("asked", "gpus", "visible", "says"),
     [
-        ("cuda", 0, None, "--device cuda: PyTorch can use no GPU here; --device cpu computes without one"),
-        ("cuda:0", 0, "", "--device cuda:0: PyTorch can use no GPU here (CUDA_VISIBLE_DEVICES is ''); --device cpu"),
-        ("cuda:1", 1, "3", "--device cuda:1: PyTorch can use one GPU, cuda:0 here (CUDA_VISIBLE_DEVICES is '3')"),
+        (
+            "cuda",
+            0,
+            None,
+            "--device cuda: PyTorch can use no GPU here; --device cpu computes without one",
+        ),
+        (
+            "cuda:0",
+            0,
+            "",
+            "--device cuda:0: PyTorch can use no GPU here (CUDA_VISIBLE_DEVICES is ''); --device "
+            "cpu",
+        ),
+        (
+            "cuda:1",
+            1,
+            "3",
+            "--device cuda:1: PyTorch can use one GPU, cuda:0 here (CUDA_VISIBLE_DEVICES is '3')",
+        ),
         ("cuda:4", 4, None, "--device cuda:4: PyTorch can use 4 GPUs, cuda:0 to cuda:3 here"),
     ],
 )
@@ -47,9 +63,15 @@ def test_a_device_that_is_not_there_is_said_with_those_that_are(asked, gpus, vis
     assert str(error.value).startswith(says)
 
 
-@pytest.mark.parametrize("text", ["gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:01", "cuda:1,2", "CUDA", "cuda:1\n", "", "mps"])
+@pytest.mark.parametrize(
+    "text",
+    ["gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:01", "cuda:1,2", "CUDA", "cuda:1\n", "", "mps"],
+)
 def test_what_is_no_device_is_refused_before_anything_starts(text):
-    with pytest.raises(argparse.ArgumentTypeError, match="is not auto, cpu, cuda or cuda:<index>, for example cuda:1"):
+    with pytest.raises(
+        argparse.ArgumentTypeError,
+        match="is not auto, cpu, cuda or cuda:<index>, for example cuda:1",
+    ):
         parse_device(text)
 
 
@@ -60,10 +82,19 @@ def test_a_command_line_with_such_a_device_ends_with_status_2():
         )
 
 
-def test_a_trainer_whose_device_is_not_there_ends_with_status_2_and_one_sentence(monkeypatch, capsys):
+def test_a_trainer_whose_device_is_not_there_ends_with_status_2_and_one_sentence(
+    monkeypatch, capsys
+):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with short_folder() as folder:
-        place = ["--listen", f"unix:{folder}/t.sock", "--root", f"{folder}/root", "--state", f"{folder}/state"]
+        place = [
+            "--listen",
+            f"unix:{folder}/t.sock",
+            "--root",
+            f"{folder}/root",
+            "--state",
+            f"{folder}/state",
+        ]
         assert trainer_main.main([*place, "--device", "cuda:2"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
@@ -71,12 +102,19 @@ def test_a_trainer_whose_device_is_not_there_ends_with_status_2_and_one_sentence
     assert "Traceback" not in said.err
 
 
-def test_capabilities_describe_the_engines_own_device_and_what_it_can_compute_in(tmp_path, monkeypatch):
-    cards = {f"cuda:{index}": SimpleNamespace(name=f"card {index}", total_memory=index) for index in range(2)}
+def test_capabilities_describe_the_engines_own_device_and_what_it_can_compute_in(
+    tmp_path, monkeypatch
+):
+    cards = {
+        f"cuda:{index}": SimpleNamespace(name=f"card {index}", total_memory=index)
+        for index in range(2)
+    }
     monkeypatch.setattr(torch.cuda, "get_device_properties", cards.__getitem__)
     precisions = [job_pb2.PRECISION_FLOAT32, job_pb2.PRECISION_BF16]
     found = describe(IdleEngine(device="cuda:1", precisions=precisions), tmp_path, 4)
-    assert [(each.kind, each.name, each.memory_bytes) for each in found.devices] == [("cuda", "card 1", 1)]
+    assert [(each.kind, each.name, each.memory_bytes) for each in found.devices] == [
+        ("cuda", "card 1", 1)
+    ]
     assert found.precisions == precisions
 
 
@@ -87,7 +125,9 @@ def test_capabilities_describe_the_engines_own_device_and_what_it_can_compute_in
         (True, [job_pb2.PRECISION_FLOAT32, job_pb2.PRECISION_BF16]),
     ],
 )
-def test_a_cpu_offers_bfloat16_where_it_multiplies_it_and_never_tf32(multiplies_bfloat16, precisions, tmp_path, monkeypatch):
+def test_a_cpu_offers_bfloat16_where_it_multiplies_it_and_never_tf32(
+    multiplies_bfloat16, precisions, tmp_path, monkeypatch
+):
     monkeypatch.setattr(engine_module, "packs_bfloat16", lambda: multiplies_bfloat16)
     engine = Engine(tmp_path, device="cpu", threads=1)
     found = describe(engine, tmp_path, 4)
@@ -105,7 +145,10 @@ def numbered(code: int) -> RuntimeError:
     [
         numbered(700),
         numbered(719),
-        RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously reported"),
+        RuntimeError(
+            "CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously "
+            "reported"
+        ),
         RuntimeError("CUDA error: an illegal memory access was encountered"),
         RuntimeError("CUDA error: unspecified launch failure"),
         RuntimeError("CUDA error: uncorrectable ECC error encountered"),
@@ -154,7 +197,11 @@ def test_a_sticky_error_ends_the_process_and_leaves_the_job_to_the_next_one():
                 assert trainer.process.wait(10) == 1
         with tiny_trainer("done", folder) as trainer:
             last = job(trainer)
-            assert (last.state, last.failure.reason, last.runs) == (event_pb2.JOB_STATE_FAILED, event_pb2.FAILURE_REASON_QUARANTINED, 3)
+            assert (last.state, last.failure.reason, last.runs) == (
+                event_pb2.JOB_STATE_FAILED,
+                event_pb2.FAILURE_REASON_QUARANTINED,
+                3,
+            )
 
 
 def test_after_one_sticky_error_the_job_goes_on_in_the_next_process():

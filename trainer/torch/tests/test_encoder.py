@@ -24,12 +24,16 @@ def ragged(vocabulary: int, token_types: int, seed: int = 0) -> Split:
     tokens = int(offsets[-1])
     ids = torch.randint(5, vocabulary, (tokens,), generator=random)
     types = torch.randint(0, token_types, (tokens,), generator=random)
-    return Split("ragged", ids, types, offsets, torch.randint(0, 2, (lengths.numel(),), generator=random))
+    return Split(
+        "ragged", ids, types, offsets, torch.randint(0, 2, (lengths.numel(),), generator=random)
+    )
 
 
 def padded(split: Split, padding: int) -> dict[str, Tensor]:
     """The same rows as Transformers takes them."""
-    pieces = [slice(int(a), int(b)) for a, b in zip(split.offsets[:-1], split.offsets[1:], strict=True)]
+    pieces = [
+        slice(int(a), int(b)) for a, b in zip(split.offsets[:-1], split.offsets[1:], strict=True)
+    ]
 
     def pad(rows: list[Tensor], value: int) -> Tensor:
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
@@ -45,7 +49,9 @@ def test_first_tokens_states_of_bert_equal_transformers_on_ragged_rows(backbone_
     check_equals_transformers(backbone_path, padding=0)
 
 
-def test_first_tokens_states_of_roberta_equal_transformers_on_ragged_rows(tiny_roberta: Path) -> None:
+def test_first_tokens_states_of_roberta_equal_transformers_on_ragged_rows(
+    tiny_roberta: Path,
+) -> None:
     check_equals_transformers(str(tiny_roberta), padding=1)
 
 
@@ -58,7 +64,9 @@ def check_equals_transformers(path: str, padding: int) -> None:
         (first,) = encode(backbone, PackedTrials([pack]), [Bare()])
         (every,) = encode(backbone, PackedTrials([pack]), [Bare()], every_token=True)
     assert (first - expected[pack.order, 0]).abs().max() < 1e-5
-    assert (every - torch.cat([expected[row, : split.lengths[row]] for row in pack.order])).abs().max() < 1e-5
+    assert (
+        every - torch.cat([expected[row, : split.lengths[row]] for row in pack.order])
+    ).abs().max() < 1e-5
 
 
 class Bare:
@@ -75,7 +83,9 @@ class Bare:
     attention_dropout = prefix
 
 
-def test_only_a_bert_with_a_pooler_gives_it_to_the_head(backbone_path: str, tiny_roberta: Path) -> None:
+def test_only_a_bert_with_a_pooler_gives_it_to_the_head(
+    backbone_path: str, tiny_roberta: Path
+) -> None:
     pooler = load_backbone(backbone_path, torch.device("cpu")).pooler
     assert pooler is not None
     assert torch.equal(pooler[0], AutoModel.from_pretrained(backbone_path).pooler.dense.weight)
@@ -85,7 +95,10 @@ def test_only_a_bert_with_a_pooler_gives_it_to_the_head(backbone_path: str, tiny
 def test_no_gradient_is_computed_below_the_first_trained_module(minilm: Backbone) -> None:
     asked = adapter("none", "sequential", width=4)
     shapes = layout(asked, minilm, num_labels=2).shapes
-    tensors = {name: t.requires_grad_() for name, t in initialize(job_pb2.Trial(seed=4, adapter=asked), shapes, None).items()}
+    tensors = {
+        name: t.requires_grad_()
+        for name, t in initialize(job_pb2.Trial(seed=4, adapter=asked), shapes, None).items()
+    }
     seen: list[bool] = []
 
     class Watching(TrialModules):
@@ -95,6 +108,8 @@ def test_no_gradient_is_computed_below_the_first_trained_module(minilm: Backbone
 
     split = ragged(minilm.vocabulary, minilm.token_types)
     forward(
-        minilm, [Part(0, split.pack(torch.arange(split.rows)), Watching(asked, tensors, dropout=None))], job_pb2.TASK_KIND_CLASSIFICATION
+        minilm,
+        [Part(0, split.pack(torch.arange(split.rows)), Watching(asked, tensors, dropout=None))],
+        job_pb2.TASK_KIND_CLASSIFICATION,
     )
     assert seen == [False] + [True] * 5

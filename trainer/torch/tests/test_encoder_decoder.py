@@ -7,7 +7,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 from encoder_decoder_reference import Plain
-from encoder_decoder_support import CASES, FAMILIES, FORMS, ONLY_BART, SUMMARIZATION, drawn, form_of, layout_of, pair, random_pairs
+from encoder_decoder_support import (
+    CASES,
+    FAMILIES,
+    FORMS,
+    ONLY_BART,
+    SUMMARIZATION,
+    drawn,
+    form_of,
+    layout_of,
+    pair,
+    random_pairs,
+)
 from torch import Tensor
 from transformers.trainer_pt_utils import LabelSmoother
 
@@ -22,19 +33,30 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.mark.parametrize(("family", "form"), CASES)
 def test_logits_and_gradients_equal_the_papers_formulas_on_transformers_forward_of_each_row_alone(
-    family: str, form: str, encoder_decoder_paths: dict[str, Path], encoder_decoders: dict[str, EncoderDecoder]
+    family: str,
+    form: str,
+    encoder_decoder_paths: dict[str, Path],
+    encoder_decoders: dict[str, EncoderDecoder],
 ) -> None:
     asked, backbone, split = form_of(form), encoder_decoders[family], random_pairs()
     tensors = drawn(asked, backbone)
-    pack = Part.of(0, split, torch.arange(split.rows), TrialModules(asked, tensors, dropout=None)).pack
+    pack = Part.of(
+        0, split, torch.arange(split.rows), TrialModules(asked, tensors, dropout=None)
+    ).pack
     plain = Plain(encoder_decoder_paths[family], asked, tensors)
     expected = torch.cat([plain.logits(*pair(split, row)) for row in pack.order.tolist()])
-    plain_gradients = torch.autograd.grad(F.cross_entropy(expected, pack.labels), list(tensors.values()))
+    plain_gradients = torch.autograd.grad(
+        F.cross_entropy(expected, pack.labels), list(tensors.values())
+    )
     for twice_differentiable in (False, True):
-        part = Part.of(0, split, torch.arange(split.rows), TrialModules(asked, tensors, dropout=None))
+        part = Part.of(
+            0, split, torch.arange(split.rows), TrialModules(asked, tensors, dropout=None)
+        )
         (logits,) = forward(backbone, [part], SUMMARIZATION, twice_differentiable)
         assert torch.allclose(logits, expected, atol=1e-4, rtol=1e-4)
-        gradients = torch.autograd.grad(loss(SUMMARIZATION, logits, part.pack), list(tensors.values()))
+        gradients = torch.autograd.grad(
+            loss(SUMMARIZATION, logits, part.pack), list(tensors.values())
+        )
         for name, one, two in zip(tensors, gradients, plain_gradients, strict=True):
             assert (one - two).norm() <= 1e-3 * two.norm() + 1e-6, name
             assert two.norm() > 0, name
@@ -49,18 +71,28 @@ def test_the_loss_is_the_label_smoothers_of_transformers(
     part = Part.of(0, split, torch.arange(split.rows), TrialModules(asked, tensors, dropout=None))
     plain = Plain(encoder_decoder_paths[family], asked, tensors).model
     (group,) = pairs(part.pack).groups
-    output = plain(input_ids=group.input_ids, attention_mask=group.attended.long(), labels=group.target_ids)
+    output = plain(
+        input_ids=group.input_ids, attention_mask=group.attended.long(), labels=group.target_ids
+    )
     expected = LabelSmoother(epsilon=0.1)(output, group.target_ids)
     (logits,) = forward(backbone, [part], SUMMARIZATION)
-    assert loss(SUMMARIZATION, logits, part.pack, 0.1).item() == pytest.approx(expected.item(), abs=1e-5)
-    assert loss(SUMMARIZATION, logits, part.pack).item() == pytest.approx(output.loss.item(), abs=1e-5)
+    assert loss(SUMMARIZATION, logits, part.pack, 0.1).item() == pytest.approx(
+        expected.item(), abs=1e-5
+    )
+    assert loss(SUMMARIZATION, logits, part.pack).item() == pytest.approx(
+        output.loss.item(), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_dropout_is_of_embeddings_and_of_what_each_attention_and_feed_forward_block_gives_by_the_step(
     family: str, encoder_decoders: dict[str, EncoderDecoder]
 ) -> None:
-    backbone, split, tensors = encoder_decoders[family], random_pairs(), drawn(FORMS["mam"], encoder_decoders[family])
+    backbone, split, tensors = (
+        encoder_decoders[family],
+        random_pairs(),
+        drawn(FORMS["mam"], encoder_decoders[family]),
+    )
     asked: list[str] = []
 
     class Telling(Dropout):
@@ -80,12 +112,26 @@ def test_dropout_is_of_embeddings_and_of_what_each_attention_and_feed_forward_bl
 
     first, second, of_weights = logits(1, 0.2, 0.0), logits(2, 0.2, 0.0), logits(1, 0.0, 0.2)
     assert torch.equal(logits(1, 0.2, 0.0), first)
-    layers = [f"encoder.layers.{index}" for index in range(2)] + [f"decoder.layers.{index}" for index in range(3)]
-    attentions = [f"{layer}.attention" for layer in layers] + [f"{layer}.cross_attention" for layer in layers[2:]]
-    expected = ["encoder.embeddings", "decoder.embeddings", *attentions, *(f"{layer}.ffn" for layer in layers)]
-    assert sorted(asked) == sorted([*expected, *(f"{attention} weights" for attention in attentions)])
+    layers = [f"encoder.layers.{index}" for index in range(2)] + [
+        f"decoder.layers.{index}" for index in range(3)
+    ]
+    attentions = [f"{layer}.attention" for layer in layers] + [
+        f"{layer}.cross_attention" for layer in layers[2:]
+    ]
+    expected = [
+        "encoder.embeddings",
+        "decoder.embeddings",
+        *attentions,
+        *(f"{layer}.ffn" for layer in layers),
+    ]
+    assert sorted(asked) == sorted(
+        [*expected, *(f"{attention} weights" for attention in attentions)]
+    )
     none = logits(1, 0.0, 0.0)
-    assert not any(torch.allclose(one, two, atol=1e-3) for one, two in combinations([first, second, of_weights, none], 2))
+    assert not any(
+        torch.allclose(one, two, atol=1e-3)
+        for one, two in combinations([first, second, of_weights, none], 2)
+    )
 
 
 def test_names_and_shapes_are_the_contracts(encoder_decoders: dict[str, EncoderDecoder]) -> None:
@@ -96,18 +142,28 @@ def test_names_and_shapes_are_the_contracts(encoder_decoders: dict[str, EncoderD
     assert "encoder.layers.0.cross_query.up.weight" not in lora
     assert not [name for name in lora if name.startswith("head.")]
     houlsby = layout_of(FORMS["houlsby"], encoder_decoders["t5"]).shapes
-    assert {name for name in houlsby if name.startswith("decoder.layers.0.") and name.endswith("down.weight")} == {
-        f"decoder.layers.0.{module}.down.weight" for module in ("attention", "cross_attention", "ffn")
+    assert {
+        name
+        for name in houlsby
+        if name.startswith("decoder.layers.0.") and name.endswith("down.weight")
+    } == {
+        f"decoder.layers.0.{module}.down.weight"
+        for module in ("attention", "cross_attention", "ffn")
     }
     prefix = layout_of(FORMS["prefix with its MLP"], encoder_decoders["t5"]).shapes
     assert prefix["prefix.cross.mlp.out.weight"] == (3 * 64, 5)
     assert prefix["prefix.encoder.mlp.out.bias"] == (2 * 64,)
-    assert "decoder.layers.0.cross_prefix.key" in layout_of(FORMS["prefix"], encoder_decoders["t5"]).shapes
+    assert (
+        "decoder.layers.0.cross_prefix.key"
+        in layout_of(FORMS["prefix"], encoder_decoders["t5"]).shapes
+    )
     biases = layout_of(ONLY_BART["biases"], encoder_decoders["bart"]).shapes
     assert biases["decoder.layers.0.cross_attention_norm.bias"] == (32,)
 
 
-def test_a_t5_whose_attention_is_narrower_than_the_model_has_tensors_of_its_width(encoder_decoders: dict[str, EncoderDecoder]) -> None:
+def test_a_t5_whose_attention_is_narrower_than_the_model_has_tensors_of_its_width(
+    encoder_decoders: dict[str, EncoderDecoder],
+) -> None:
     d, e, f, backbone = 32, 24, 64, encoder_decoders["gated t5"]
     lora = layout_of(FORMS["lora"], backbone)
     assert lora.shapes["encoder.layers.0.query.down.weight"] == (4, d)
@@ -115,6 +171,12 @@ def test_a_t5_whose_attention_is_narrower_than_the_model_has_tensors_of_its_widt
     assert lora.shapes["decoder.layers.2.cross_value.up.weight"] == (e, 4)
     # Two encoder layers with an attention each, three decoder layers with two.
     assert lora.prunable == 4 * ((2 + 3 * 2) * 2 * (d + e) + (2 + 3) * 2 * (d + f))
-    assert layout_of(FORMS["prefix"], backbone).shapes["decoder.layers.0.cross_prefix.value"] == (3, e)
+    assert layout_of(FORMS["prefix"], backbone).shapes["decoder.layers.0.cross_prefix.value"] == (
+        3,
+        e,
+    )
     made = layout_of(FORMS["prefix with its MLP"], backbone).shapes
-    assert (made["prefix.encoder.embedding"], made["prefix.cross.mlp.out.weight"]) == ((3, d), (3 * 2 * e, 5))
+    assert (made["prefix.encoder.embedding"], made["prefix.cross.mlp.out.weight"]) == (
+        (3, d),
+        (3 * 2 * e, 5),
+    )

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from encoder_decoder_support import CASES, FAMILIES, FORMS, SEED_SETTINGS, SUMMARIZATION, drawn, form_of, random_pairs
+from encoder_decoder_support import (
+    CASES,
+    FAMILIES,
+    FORMS,
+    SEED_SETTINGS,
+    SUMMARIZATION,
+    drawn,
+    form_of,
+    random_pairs,
+)
 from sparse_adapter.trainer.v1 import job_pb2
 
 from sparse_adapter_trainer.adapter_forms import prompt_length
@@ -21,12 +30,18 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(scope="session")
 def in_bf16(encoder_decoder_paths: dict[str, Path]) -> dict[str, EncoderDecoder]:
     cpu = torch.device("cpu")
-    return {family: load_encoder_decoder(str(path), cpu, job_pb2.PRECISION_BF16) for family, path in encoder_decoder_paths.items()}
+    return {
+        family: load_encoder_decoder(str(path), cpu, job_pb2.PRECISION_BF16)
+        for family, path in encoder_decoder_paths.items()
+    }
 
 
 @pytest.mark.parametrize(("family", "form"), CASES)
 def test_losses_and_gradients_are_float32s_to_rounding(
-    family: str, form: str, encoder_decoders: dict[str, EncoderDecoder], in_bf16: dict[str, EncoderDecoder]
+    family: str,
+    form: str,
+    encoder_decoders: dict[str, EncoderDecoder],
+    in_bf16: dict[str, EncoderDecoder],
 ) -> None:
     asked, split = form_of(form), random_pairs(rows=6)
     tensors = drawn(asked, encoder_decoders[family])
@@ -52,15 +67,23 @@ def test_losses_and_gradients_are_float32s_to_rounding(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_dropout_leaves_activations_in_bf16(family: str, in_bf16: dict[str, EncoderDecoder]) -> None:
+def test_dropout_leaves_activations_in_bf16(
+    family: str, in_bf16: dict[str, EncoderDecoder]
+) -> None:
     backbone, asked, types = in_bf16[family], FORMS["mam"], set()
     tensors = {name: tensor.detach() for name, tensor in drawn(asked, backbone).items()}
     hooks = [
-        module.register_forward_hook(lambda module, args, output: types.update(each.dtype for each in (*args, output)))
+        module.register_forward_hook(
+            lambda module, args, output: types.update(each.dtype for each in (*args, output))
+        )
         for module in backbone._model.modules()
         if isinstance(module, torch.nn.Linear)
     ]
-    backbone.logits(random_pairs().pack(torch.arange(4)), TrialModules(asked, tensors, Dropout(1, 1, 0.2, 0.2)), twice_differentiable=True)
+    backbone.logits(
+        random_pairs().pack(torch.arange(4)),
+        TrialModules(asked, tensors, Dropout(1, 1, 0.2, 0.2)),
+        twice_differentiable=True,
+    )
     for hook in hooks:
         hook.remove()
     assert types == {torch.bfloat16}
@@ -72,6 +95,12 @@ def test_it_generates_in_bf16(family: str, beams: int, in_bf16: dict[str, Encode
     backbone, asked, settings = in_bf16[family], FORMS["houlsby"], job_pb2.Generation()
     settings.CopyFrom(SEED_SETTINGS)
     settings.beams = beams
-    modules = TrialModules(asked, {name: tensor.detach() for name, tensor in drawn(asked, backbone).items()}, dropout=None)
-    texts = backbone.generate(random_pairs().pack(torch.arange(4), group_tokens=ONE_GROUP), modules, settings)
+    modules = TrialModules(
+        asked,
+        {name: tensor.detach() for name, tensor in drawn(asked, backbone).items()},
+        dropout=None,
+    )
+    texts = backbone.generate(
+        random_pairs().pack(torch.arange(4), group_tokens=ONE_GROUP), modules, settings
+    )
     assert all(settings.min_length <= len(text) <= settings.max_length for text in texts)

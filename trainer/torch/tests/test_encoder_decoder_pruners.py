@@ -27,38 +27,65 @@ def test_snip_is_of_the_mean_over_all_target_tokens_whatever_passes_they_came_in
     one.prune.scoring_rows = 37
     one.adapter.CopyFrom(FORMS[form])
     tensors, shapes = drawn(one.adapter, backbone), layout_of(one.adapter, backbone).prunable_shapes
-    start = Start(one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, split, SUMMARIZATION))
+    start = Start(
+        one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, split, SUMMARIZATION)
+    )
     (found,) = score(backbone, split, SUMMARIZATION, [start], How(2500), lambda rows: None)
-    part = Part.of(0, split, permutation(40, one.seed, "scoring rows")[:37], TrialModules(one.adapter, tensors, dropout=None))
+    part = Part.of(
+        0,
+        split,
+        permutation(40, one.seed, "scoring rows")[:37],
+        TrialModules(one.adapter, tensors, dropout=None),
+    )
     (logits,) = forward(backbone, [part], SUMMARIZATION)
-    gradients = torch.autograd.grad(loss(SUMMARIZATION, logits, part.pack, 0.2), [tensors[name] for name in shapes])
-    expected = {name: (gradient * tensors[name]).abs() for name, gradient in zip(shapes, gradients, strict=True)}
+    gradients = torch.autograd.grad(
+        loss(SUMMARIZATION, logits, part.pack, 0.2), [tensors[name] for name in shapes]
+    )
+    expected = {
+        name: (gradient * tensors[name]).abs()
+        for name, gradient in zip(shapes, gradients, strict=True)
+    }
     total = sum(each.sum() for each in expected.values())
     for name, each in expected.items():
-        assert torch.allclose(found[name].float(), (each / total).detach(), rtol=1e-3, atol=1e-9), name
+        assert torch.allclose(found[name].float(), (each / total).detach(), rtol=1e-3, atol=1e-9), (
+            name
+        )
 
 
-def test_grasp_is_the_gradients_change_along_itself(encoder_decoders: dict[str, EncoderDecoder]) -> None:
+def test_grasp_is_the_gradients_change_along_itself(
+    encoder_decoders: dict[str, EncoderDecoder],
+) -> None:
     # GELU and swish have second derivatives everywhere.
     backbone, split = encoder_decoders["bart"], random_pairs(rows=12, seed=2)
     one = trial("t", pruner="grasp", sparsity=0.5)
     one.prune.scoring_rows, one.prune.temperature = 12, 2.0
     one.adapter.CopyFrom(FORMS["houlsby"])
     tensors, shapes = drawn(one.adapter, backbone), layout_of(one.adapter, backbone).prunable_shapes
-    start = Start(one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, split, SUMMARIZATION))
+    start = Start(
+        one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, split, SUMMARIZATION)
+    )
     (found,) = score(backbone, split, SUMMARIZATION, [start], How(2500), lambda rows: None)
 
     def gradient(moved: dict[str, Tensor]) -> dict[str, Tensor]:
         leaves = {name: moved[name].detach().requires_grad_() for name in shapes}
-        part = Part.of(0, split, start.rows, TrialModules(one.adapter, tensors | leaves, dropout=None))
+        part = Part.of(
+            0, split, start.rows, TrialModules(one.adapter, tensors | leaves, dropout=None)
+        )
         (logits,) = forward(backbone, [part], SUMMARIZATION)
-        found = torch.autograd.grad(loss(SUMMARIZATION, logits / 2.0, part.pack), list(leaves.values()))
+        found = torch.autograd.grad(
+            loss(SUMMARIZATION, logits / 2.0, part.pack), list(leaves.values())
+        )
         return dict(zip(shapes, found, strict=True))
 
     direction = gradient(tensors)
     size = 0.02 / torch.cat([each.flatten() for each in direction.values()]).norm()
-    there, back = (gradient({name: tensors[name] + sign * size * direction[name] for name in shapes}) for sign in (1, -1))
-    expected = torch.cat([(tensors[name] * (there[name] - back[name]) / (2 * size)).flatten() for name in shapes]).detach()
+    there, back = (
+        gradient({name: tensors[name] + sign * size * direction[name] for name in shapes})
+        for sign in (1, -1)
+    )
+    expected = torch.cat(
+        [(tensors[name] * (there[name] - back[name]) / (2 * size)).flatten() for name in shapes]
+    ).detach()
     own = torch.cat([found[name].flatten() for name in shapes]).float()
     own = own * (expected @ own) / (own @ own)
     assert (own - expected).norm() < 0.05 * expected.norm()
@@ -76,12 +103,20 @@ def test_synflow_goes_through_the_encoder_and_then_each_decoder_layers_self_cros
     def through(at: str, x: Tensor) -> Tensor:
         return leaves[f"{at}.up.weight"] @ leaves[f"{at}.down.weight"] @ x
 
-    for stack, index in [("encoder", 0), ("encoder", 1), ("decoder", 0), ("decoder", 1), ("decoder", 2)]:
+    for stack, index in [
+        ("encoder", 0),
+        ("encoder", 1),
+        ("decoder", 0),
+        ("decoder", 1),
+        ("decoder", 2),
+    ]:
         at = f"{stack}.layers.{index}."
         for kind in ("", "cross_") if stack == "decoder" else ("",):
             x = x + c * through(f"{at}{kind}query", x) + c * through(f"{at}{kind}value", x)
         x = x + 1.5 * through(f"{at}ffn", x)
     expected = dict(zip(names, torch.autograd.grad(x.sum(), list(leaves.values())), strict=True))
-    found = synflow_scores(asked, backbone.blocks, 32, {name: tensors[name].detach() for name in names})
+    found = synflow_scores(
+        asked, backbone.blocks, 32, {name: tensors[name].detach() for name in names}
+    )
     for name in names:
         assert torch.allclose(found[name], leaves[name].detach() * expected[name], rtol=1e-9), name

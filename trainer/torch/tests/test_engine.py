@@ -1,4 +1,6 @@
-"""Jobs: what they leave on disk, how they go on after a stop or a death, and what they do not do twice."""
+"""Jobs: what they leave on disk, how they go on after a stop or a death, and what they do not do
+twice.
+"""
 
 import json
 import os
@@ -17,11 +19,16 @@ from sparse_adapter_trainer.engine import Engine
 from sparse_adapter_trainer.errors import Cancelled, Interrupted, JobFailed
 
 PRUNE = job_pb2.PruneWork()
-PAIR = [trial("a", seed=1, pruner="snip", sparsity=0.5), trial("b", seed=2, width=8, dropout=0.1, total_steps=45, batch_size=4)]
+PAIR = [
+    trial("a", seed=1, pruner="snip", sparsity=0.5),
+    trial("b", seed=2, width=8, dropout=0.1, total_steps=45, batch_size=4),
+]
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(cola: Path, backbone_path: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recorder]:
+def uninterrupted(
+    cola: Path, backbone_path: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Recorder]:
     """A root where the pair has been pruned and trained in one go, and what that told."""
     root = fresh_root(cola, tmp_path_factory.mktemp("uninterrupted") / "root")
     engine, told = Engine(root), Recorder()
@@ -36,11 +43,15 @@ def pruned(cola: Path, root: Path, backbone_path: str, trials: list[job_pb2.Tria
     return engine
 
 
-def test_training_leaves_adapter_and_head_with_their_configuration(uninterrupted: tuple[Path, Recorder]) -> None:
+def test_training_leaves_adapter_and_head_with_their_configuration(
+    uninterrupted: tuple[Path, Recorder],
+) -> None:
     root, told = uninterrupted
     assert told.results["a"]["steps"] == 12
     assert told.results["a"]["rows"] == 12 * 8
-    assert told.results["a"]["rows_per_second"] == pytest.approx(96 / told.results["a"]["wall_seconds"])
+    assert told.results["a"]["rows_per_second"] == pytest.approx(
+        96 / told.results["a"]["wall_seconds"]
+    )
     assert [artifact.name for artifact in told.artifacts["a"]] == ["trials/a/adapter"]
     tensors = weights(root, "a")
     assert tensors["layers.5.ffn.up.weight"].shape == (384, 16)
@@ -52,52 +63,89 @@ def test_training_leaves_adapter_and_head_with_their_configuration(uninterrupted
     assert config["sizes"]["achieved_sparsity"] == pytest.approx(0.5)
 
 
-def test_metrics_come_each_so_many_steps_and_at_the_end(uninterrupted: tuple[Path, Recorder]) -> None:
+def test_metrics_come_each_so_many_steps_and_at_the_end(
+    uninterrupted: tuple[Path, Recorder],
+) -> None:
     _, told = uninterrupted
-    assert sorted(step for one, name, step in told.metric_values if (one, name) == ("a", "loss")) == [5, 10, 12]
+    assert sorted(
+        step for one, name, step in told.metric_values if (one, name) == ("a", "loss")
+    ) == [5, 10, 12]
     assert {name for _, name, _ in told.metric_values} == {"loss", "learning_rate", "grad_norm"}
 
 
-def test_the_newest_checkpoints_are_kept_until_the_training_is_whole(cola: Path, backbone_path: str, tmp_path: Path) -> None:
+def test_the_newest_checkpoints_are_kept_until_the_training_is_whole(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
     engine, told = pruned(cola, tmp_path / "root", backbone_path, PAIR[:1]), Recorder()
     checkpoints = tmp_path / "root" / "trials" / "a" / "checkpoints"
-    engine.run(spec(backbone_path, PAIR[:1], train=train_work(until_step=10, checkpoint_every_steps=4)), told)
+    engine.run(
+        spec(backbone_path, PAIR[:1], train=train_work(until_step=10, checkpoint_every_steps=4)),
+        told,
+    )
     assert [step for _, step in told.checkpoints] == [4, 8, 10]
     assert sorted(path.name for path in checkpoints.iterdir()) == ["step-10", "step-8"]
     engine.run(spec(backbone_path, PAIR[:1], train=train_work()), Recorder())
     assert not checkpoints.exists()
 
 
-def test_pruning_tells_sizes_by_the_budgets_rule(cola: Path, backbone_path: str, tmp_path: Path) -> None:
+def test_pruning_tells_sizes_by_the_budgets_rule(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
     engine, told = Engine(fresh_root(cola, tmp_path / "root")), Recorder()
-    engine.run(spec(backbone_path, [trial("a", width=16, pruner="mag", sparsity=0.4)], prune=PRUNE), told)
+    engine.run(
+        spec(backbone_path, [trial("a", width=16, pruner="mag", sparsity=0.4)], prune=PRUNE), told
+    )
     prunable, others = 12 * 2 * 16 * 384, 12 * (16 + 384 + 2 * 384)
     kept = int(0.6 * prunable + 0.5)
     head = 384 * 384 + 384 + 2 * 384 + 2
-    values = {"kept": kept + others, "prunable": prunable, "trainable": prunable + others, "head": head}
+    values = {
+        "kept": kept + others,
+        "prunable": prunable,
+        "trainable": prunable + others,
+        "head": head,
+    }
     assert told.results["a"] == values | {"achieved_sparsity": 1 - kept / prunable}
     masks = load_file(tmp_path / "root" / "trials" / "a" / "masks.safetensors")
     assert sum(int(mask.sum()) for mask in masks.values()) == kept
 
 
-def test_trials_that_differ_in_sparsity_only_rank_by_one_snip_score(cola: Path, backbone_path: str, tmp_path: Path) -> None:
-    trials = [trial("dense", pruner="snip", sparsity=0.2), trial("sparse", pruner="snip", sparsity=0.9)]
+def test_trials_that_differ_in_sparsity_only_rank_by_one_snip_score(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
+    trials = [
+        trial("dense", pruner="snip", sparsity=0.2),
+        trial("sparse", pruner="snip", sparsity=0.9),
+    ]
     pruned(cola, tmp_path / "root", backbone_path, trials)
-    dense, sparse = (load_file(tmp_path / "root" / "trials" / name / "masks.safetensors") for name in ("dense", "sparse"))
+    dense, sparse = (
+        load_file(tmp_path / "root" / "trials" / name / "masks.safetensors")
+        for name in ("dense", "sparse")
+    )
     assert all(not (sparse[name] & ~dense[name] & 1).any() for name in dense)
 
 
-def test_a_snip_mask_does_not_depend_on_who_else_is_scored(cola: Path, backbone_path: str, tmp_path: Path) -> None:
-    trials = [trial(f"t{seed}", seed=seed, width=8 * seed, pruner="snip", sparsity=0.5) for seed in (1, 2, 3)]
+def test_a_snip_mask_does_not_depend_on_who_else_is_scored(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
+    trials = [
+        trial(f"t{seed}", seed=seed, width=8 * seed, pruner="snip", sparsity=0.5)
+        for seed in (1, 2, 3)
+    ]
     pruned(cola, tmp_path / "together", backbone_path, trials)
     pruned(cola, tmp_path / "alone", backbone_path, trials[1:2])
-    one, two = ((tmp_path / where / "trials" / "t2" / "masks.safetensors").read_bytes() for where in ("together", "alone"))
+    one, two = (
+        (tmp_path / where / "trials" / "t2" / "masks.safetensors").read_bytes()
+        for where in ("together", "alone")
+    )
     assert one == two
 
 
 def test_a_degenerate_trial_fails_alone(cola: Path, backbone_path: str, tmp_path: Path) -> None:
     zero_up = trial("z", pruner="snip", sparsity=0.5)
-    zero_up.adapter.init, zero_up.prune.scope = job_pb2.ADAPTER_INIT_ZERO_UP, job_pb2.PRUNE_SCOPE_LOCAL
+    zero_up.adapter.init, zero_up.prune.scope = (
+        job_pb2.ADAPTER_INIT_ZERO_UP,
+        job_pb2.PRUNE_SCOPE_LOCAL,
+    )
     engine, told = Engine(fresh_root(cola, tmp_path / "root")), Recorder()
     engine.run(spec(backbone_path, [zero_up, PAIR[0]], prune=PRUNE), told)
     assert told.failures["z"].reason == event_pb2.FAILURE_REASON_DEGENERATE_MASK
@@ -127,7 +175,12 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_bits(
     tests = Path(__file__).parent
     path = os.pathsep.join([str(tests), str(tests.parent), *sys.path])
     command = [sys.executable, "-c", KILLED, str(tmp_path / "root")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path}) as child:
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": path},
+    ) as child:
         assert child.stdin and child.stdout
         child.stdin.write(job.SerializeToString())
         child.stdin.close()
@@ -137,7 +190,9 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_bits(
     engine.run(job, told)
     _, whole = uninterrupted
     for name in ("a", "b"):
-        assert [artifact.digest for artifact in told.artifacts[name]] == [artifact.digest for artifact in whole.artifacts[name]]
+        assert [artifact.digest for artifact in told.artifacts[name]] == [
+            artifact.digest for artifact in whole.artifacts[name]
+        ]
         assert told.results[name]["rows"] == whole.results[name]["rows"]
     assert told.metric_values.items() <= whole.metric_values.items()
     assert "environment_changed" not in {code for _, code, _ in told.warnings}
@@ -163,7 +218,10 @@ def test_a_stop_with_checkpoint_interrupts_after_a_step_and_costs_nothing(
 def test_an_abort_stops_between_passes(cola: Path, backbone_path: str, tmp_path: Path) -> None:
     engine = pruned(cola, tmp_path / "root", backbone_path, PAIR)
     with pytest.raises(Cancelled):
-        engine.run(spec(backbone_path, PAIR, train=train_work()), Recorder(stop=trainer_pb2.CANCEL_MODE_ABORT, stop_after=6))
+        engine.run(
+            spec(backbone_path, PAIR, train=train_work()),
+            Recorder(stop=trainer_pb2.CANCEL_MODE_ABORT, stop_after=6),
+        )
 
 
 def test_a_rung_leaves_an_adapter_and_the_next_one_goes_on_from_it(
@@ -178,7 +236,9 @@ def test_a_rung_leaves_an_adapter_and_the_next_one_goes_on_from_it(
     assert second.artifacts["a"][0].digest == uninterrupted[1].artifacts["a"][0].digest
 
 
-def test_work_that_is_on_disk_is_reported_and_not_done_again(uninterrupted: tuple[Path, Recorder], backbone_path: str) -> None:
+def test_work_that_is_on_disk_is_reported_and_not_done_again(
+    uninterrupted: tuple[Path, Recorder], backbone_path: str
+) -> None:
     root, whole = uninterrupted
     engine = Engine(root)
     for work in ({"prune": PRUNE}, {"train": train_work(checkpoint_every_steps=4)}):
@@ -194,7 +254,10 @@ def test_a_broken_checkpoint_is_passed_over_with_a_warning(
     uninterrupted: tuple[Path, Recorder], cola: Path, backbone_path: str, tmp_path: Path
 ) -> None:
     engine = pruned(cola, tmp_path / "root", backbone_path, PAIR[:1])
-    engine.run(spec(backbone_path, PAIR[:1], train=train_work(until_step=8, checkpoint_every_steps=4)), Recorder())
+    engine.run(
+        spec(backbone_path, PAIR[:1], train=train_work(until_step=8, checkpoint_every_steps=4)),
+        Recorder(),
+    )
     state = tmp_path / "root" / "trials" / "a" / "checkpoints" / "step-8" / "state.safetensors"
     state.write_bytes(state.read_bytes()[:1000])
     told = Recorder()
@@ -204,7 +267,9 @@ def test_a_broken_checkpoint_is_passed_over_with_a_warning(
     assert told.artifacts["a"][0].digest == uninterrupted[1].artifacts["a"][0].digest
 
 
-def test_a_resume_with_another_number_of_threads_is_warned_of(cola: Path, backbone_path: str, tmp_path: Path) -> None:
+def test_a_resume_with_another_number_of_threads_is_warned_of(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
     engine = pruned(cola, tmp_path / "root", backbone_path, PAIR[:1])
     engine.run(spec(backbone_path, PAIR[:1], train=train_work(until_step=4)), Recorder())
     position = tmp_path / "root" / "trials" / "a" / "checkpoints" / "step-4" / "position.json"
@@ -232,23 +297,33 @@ def test_predictions_are_in_the_data_sets_row_order_and_equal_a_cohort_of_one(
     assert event_pb2.PHASE_PREDICT not in again.phases
     written = path.read_bytes()
     path.unlink()
-    engine.run(spec(backbone_path, PAIR[:1], predict=job_pb2.PredictWork(splits=["validation"])), alone)
+    engine.run(
+        spec(backbone_path, PAIR[:1], predict=job_pb2.PredictWork(splits=["validation"])), alone
+    )
     assert path.read_bytes() == written
-    trained = load_file(root / "trials" / "a" / "predictions.train.safetensors")["logits"].argmax(-1)
+    trained = load_file(root / "trials" / "a" / "predictions.train.safetensors")["logits"].argmax(
+        -1
+    )
     labels = load_file(root / "datasets" / "cola" / "train.safetensors")["labels"]
     assert (trained == labels).float().mean() > 0.6
 
 
-def test_a_missing_backbone_or_data_set_fails_the_job_and_names_it(cola: Path, backbone_path: str, tmp_path: Path) -> None:
+def test_a_missing_backbone_or_data_set_fails_the_job_and_names_it(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
     engine = Engine(fresh_root(cola, tmp_path / "root"))
     with pytest.raises(JobFailed, match=r"backbone /nowhere: no config\.json there") as failed:
         engine.run(spec("/nowhere", PAIR, train=train_work()), Recorder())
     assert failed.value.reason == event_pb2.FAILURE_REASON_BAD_ARTIFACT
     with pytest.raises(JobFailed, match=r"test\.safetensors is missing"):
-        engine.run(spec(backbone_path, PAIR, predict=job_pb2.PredictWork(splits=["test"])), Recorder())
+        engine.run(
+            spec(backbone_path, PAIR, predict=job_pb2.PredictWork(splits=["test"])), Recorder()
+        )
 
 
-def test_a_mask_of_another_adapter_fails_its_trial_alone(cola: Path, backbone_path: str, tmp_path: Path) -> None:
+def test_a_mask_of_another_adapter_fails_its_trial_alone(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
     engine = pruned(cola, tmp_path / "root", backbone_path, PAIR)
     other = trial("a", seed=1, width=32)
     told = Recorder()

@@ -8,7 +8,9 @@ import torch
 from sparse_adapter_trainer.length_groups import ONE_GROUP, group_sizes
 
 
-def cost(lengths: list[int], targets: list[int], sizes: list[int], group_tokens: float, trials: int) -> float:
+def cost(
+    lengths: list[int], targets: list[int], sizes: list[int], group_tokens: float, trials: int
+) -> float:
     total, begin = 0.0, 0
     for size in sizes:
         these = slice(begin, begin + size)
@@ -29,17 +31,24 @@ def ways(rows: int) -> list[list[int]]:
 
 @pytest.mark.parametrize("group_tokens", [0, 16, 60, 500, ONE_GROUP])
 @pytest.mark.parametrize("trials", [1, 4])
-def test_no_other_way_to_cut_rows_is_cheaper_and_of_equal_ones_none_has_fewer_groups(group_tokens: float, trials: int) -> None:
+def test_no_other_way_to_cut_rows_is_cheaper_and_of_equal_ones_none_has_fewer_groups(
+    group_tokens: float, trials: int
+) -> None:
     random = torch.Generator().manual_seed(7)
     for rows in (1, 2, 7):
         lengths = torch.randint(1, 60, (rows,), generator=random).sort().values.tolist()
         targets = torch.randint(1, 20, (rows,), generator=random).tolist()
         found = group_sizes(lengths, targets, group_tokens, trials)
         assert sum(found) == rows
-        expected = min((cost(lengths, targets, sizes, group_tokens, trials), len(sizes)) for sizes in ways(rows))
+        expected = min(
+            (cost(lengths, targets, sizes, group_tokens, trials), len(sizes))
+            for sizes in ways(rows)
+        )
         assert (cost(lengths, targets, found, group_tokens, trials), len(found)) == expected
 
 
-def test_a_group_that_costs_too_much_takes_all_rows_and_one_that_costs_nothing_those_of_a_length() -> None:
+def test_a_group_that_costs_too_much_takes_all_rows_and_one_that_costs_nothing_those_of_a_length() -> (
+    None
+):
     assert group_sizes([3, 9, 400], [2, 2, 2], ONE_GROUP) == [3]
     assert group_sizes([3, 3, 9, 9, 9], [2, 2, 2, 2, 2], 0) == [2, 3]

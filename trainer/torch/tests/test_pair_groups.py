@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from encoder_decoder_support import CASES, FAMILIES, FORMS, SUMMARIZATION, drawn, form_of, random_pairs
+from encoder_decoder_support import (
+    CASES,
+    FAMILIES,
+    FORMS,
+    SUMMARIZATION,
+    drawn,
+    form_of,
+    random_pairs,
+)
 from torch import Tensor
 
 from sparse_adapter_trainer.adapter_forms import prompt_length
@@ -29,7 +37,9 @@ def test_loss_and_gradients_of_groups_are_those_of_all_rows_together(
     for group_tokens in (0, ONE_GROUP):
         pack = split.pack(torch.arange(6), prompt_length(asked), group_tokens)
         assert (len(pack.groups) > 2) == (group_tokens == 0)
-        logits = backbone.logits(pack, TrialModules(asked, tensors, dropout=None), twice_differentiable)
+        logits = backbone.logits(
+            pack, TrialModules(asked, tensors, dropout=None), twice_differentiable
+        )
         mean = loss(SUMMARIZATION, logits, pack, 0.1)
         found.append((mean, torch.autograd.grad(mean, list(tensors.values())), pack))
     (one, gradients, grouped), (two, expected, together) = found
@@ -53,13 +63,19 @@ def test_each_group_drops_by_streams_of_its_own_and_the_first_as_a_batch_without
     twice = replace(
         pack,
         groups=pack.groups * 2,
-        target_places=torch.cat([pack.target_places, pack.target_places + pack.groups[0].target_ids.numel()]),
+        target_places=torch.cat(
+            [pack.target_places, pack.target_places + pack.groups[0].target_ids.numel()]
+        ),
         labels=pack.labels.repeat(2),
     )
     for probabilities in ((0.3, 0.0), (0.0, 0.3)):
 
-        def logits(of: PaddedPairs, step: int = 1, probabilities: tuple[float, float] = probabilities) -> Tensor:
-            return backbone.logits(of, TrialModules(asked, tensors, Dropout(1, step, *probabilities)))
+        def logits(
+            of: PaddedPairs, step: int = 1, probabilities: tuple[float, float] = probabilities
+        ) -> Tensor:
+            return backbone.logits(
+                of, TrialModules(asked, tensors, Dropout(1, step, *probabilities))
+            )
 
         first, second = logits(twice).chunk(2)
         assert torch.equal(first, logits(pack))
@@ -71,29 +87,46 @@ def test_each_group_drops_by_streams_of_its_own_and_the_first_as_a_batch_without
 def test_a_pack_goes_to_a_device_as_it_is() -> None:
     pack = random_pairs(rows=6).pack(torch.tensor([4, 1, 5]), prompt=2, group_tokens=0)
     moved = pack.to(torch.device("cpu"))
-    assert (moved.terms_of, moved.rows, moved.tokens, moved.terms) == (pack.terms_of, 3, pack.tokens, pack.labels.numel())
+    assert (moved.terms_of, moved.rows, moved.tokens, moved.terms) == (
+        pack.terms_of,
+        3,
+        pack.tokens,
+        pack.labels.numel(),
+    )
     assert torch.equal(moved.labels, pack.labels)
     assert torch.equal(moved.target_places, pack.target_places)
     assert len(moved.groups) == len(pack.groups) > 1
     for one, two in zip(moved.groups, pack.groups, strict=True):
         assert one.is_padded == two.is_padded
-        assert all(torch.equal(getattr(one, name), getattr(two, name)) for name in ("input_ids", "lengths", "target_ids"))
+        assert all(
+            torch.equal(getattr(one, name), getattr(two, name))
+            for name in ("input_ids", "lengths", "target_ids")
+        )
 
 
-def test_a_stacks_trials_have_their_rows_block_after_block_and_a_shorter_one_rows_without_targets() -> None:
+def test_a_stacks_trials_have_their_rows_block_after_block_and_a_shorter_one_rows_without_targets() -> (
+    None
+):
     split, rows_of = random_pairs(rows=8), [torch.tensor([0, 1, 2, 3, 4]), torch.tensor([5, 6, 7])]
     stack = split.pack_stack(rows_of, prompt=1, group_tokens=0)
     targets = torch.cat([group.target_ids.view(-1) for group in stack.groups])
     assert torch.equal(targets[stack.target_places], stack.labels)
-    for trial, (rows, labels) in enumerate(zip(rows_of, stack.labels.split(list(stack.terms_of)), strict=True)):
+    for trial, (rows, labels) in enumerate(
+        zip(rows_of, stack.labels.split(list(stack.terms_of)), strict=True)
+    ):
         alone = split.pack(rows, prompt=1, group_tokens=ONE_GROUP)
         assert torch.equal(labels, alone.labels)
         assert torch.equal(stack.orders[trial], alone.order)
         texts = []
         for group in stack.groups:
             ids, lengths = group.input_ids.chunk(2)[trial], group.lengths.chunk(2)[trial]
-            texts += [row[:length].tolist() for row, length in zip(ids, lengths.tolist(), strict=True)]
+            texts += [
+                row[:length].tolist() for row, length in zip(ids, lengths.tolist(), strict=True)
+            ]
         (group,) = alone.groups
-        expected = [row[:length].tolist() for row, length in zip(group.input_ids, group.lengths.tolist(), strict=True)]
+        expected = [
+            row[:length].tolist()
+            for row, length in zip(group.input_ids, group.lengths.tolist(), strict=True)
+        ]
         assert texts[len(texts) - len(expected) :] == expected
         assert len(texts) == 5

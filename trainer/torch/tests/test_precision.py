@@ -29,7 +29,9 @@ def prediction_source(root: Path, precision: job_pb2.Precision) -> str:
     folder = root / "trials" / "a" / "adapter"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "adapter_config.json").write_text("{}")
-    return work_predict._source(SimpleNamespace(root=root), SimpleNamespace(spec=prune_job(precision)), TRIAL)
+    return work_predict._source(
+        SimpleNamespace(root=root), SimpleNamespace(spec=prune_job(precision)), TRIAL
+    )
 
 
 @pytest.mark.parametrize("precision", SAME)
@@ -42,12 +44,17 @@ def test_digests_of_float32_are_those_from_before_there_was_a_choice(precision, 
 def test_every_other_precision_has_digests_of_its_own(tmp_path):
     each = [*OTHERS, job_pb2.PRECISION_FLOAT32]
     assert len({mask_source(prune_job(precision), TRIAL) for precision in each}) == 3
-    assert len({training_source(prune_job(precision), TRIAL, MASK_DIGEST) for precision in each}) == 3
+    assert (
+        len({training_source(prune_job(precision), TRIAL, MASK_DIGEST) for precision in each}) == 3
+    )
     assert len({prediction_source(tmp_path, precision) for precision in each}) == 3
 
 
 def test_work_that_is_done_is_done_for_a_job_that_says_float32_too(cola, backbone_path, tmp_path):
-    engine, short = Engine(fresh_root(cola, tmp_path / "root")), trial("a", pruner="mag", sparsity=0.5, total_steps=2)
+    engine, short = (
+        Engine(fresh_root(cola, tmp_path / "root")),
+        trial("a", pruner="mag", sparsity=0.5, total_steps=2),
+    )
     predictions = tmp_path / "root" / "trials" / "a" / "predictions.validation.safetensors"
     done: dict[job_pb2.Precision, list[event_pb2.Artifact]] = {}
     written: dict[job_pb2.Precision, int] = {}

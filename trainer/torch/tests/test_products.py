@@ -1,5 +1,5 @@
-"""The CPU's own ways to the products, feed-forward blocks and attention compute what the plain formulas
-do; and so in bfloat16, to its rounding."""
+"""The CPU's own ways to the products, feed-forward blocks and attention compute what the plain
+formulas do; and so in bfloat16, to its rounding."""
 
 from collections.abc import Callable, Sequence
 
@@ -36,7 +36,9 @@ def off(found: Tensor, expected: Tensor) -> float:
 
 
 def derivatives(function: Callable[..., Tensor], *inputs: Tensor) -> list[Tensor]:
-    """The value, the gradients of the sum of its squares, and those of the sum of the gradients' squares."""
+    """The value, the gradients of the sum of its squares, and those of the sum of the gradients'
+    squares.
+    """
     leaves = [tensor.clone().requires_grad_() for tensor in inputs]
     value = function(*leaves)
     first = torch.autograd.grad(value.square().sum(), leaves, create_graph=True)
@@ -44,7 +46,9 @@ def derivatives(function: Callable[..., Tensor], *inputs: Tensor) -> list[Tensor
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(384, 64), (64, 384), (12_000, 1)])
-def test_a_product_of_many_rows_has_the_value_and_the_first_and_second_derivatives_of_linear(inputs: int, outputs: int) -> None:
+def test_a_product_of_many_rows_has_the_value_and_the_first_and_second_derivatives_of_linear(
+    inputs: int, outputs: int
+) -> None:
     operands = random(400, inputs), random(outputs, inputs, seed=1), random(outputs, seed=2)
     found, expected = (
         derivatives(linear, *operands),
@@ -71,15 +75,25 @@ def encoders() -> dict[int, Backbone]:
         "num_attention_heads": 12,
         "intermediate_size": 1536,
     }
-    model = BertModel(BertConfig(vocab_size=100, max_position_embeddings=64, **sizes), add_pooling_layer=False)
-    return {precision: from_transformers(model, has_pooler=False, precision=precision) for precision in (FLOAT32, BF16)}
+    model = BertModel(
+        BertConfig(vocab_size=100, max_position_embeddings=64, **sizes), add_pooling_layer=False
+    )
+    return {
+        precision: from_transformers(model, has_pooler=False, precision=precision)
+        for precision in (FLOAT32, BF16)
+    }
 
 
 @pytest.mark.parametrize("rows", [5, 256, 700])
-def test_a_feed_forward_block_by_blocks_of_rows_has_the_bits_of_its_operations_one_by_one(rows: int, encoders: dict[int, Backbone]) -> None:
+def test_a_feed_forward_block_by_blocks_of_rows_has_the_bits_of_its_operations_one_by_one(
+    rows: int, encoders: dict[int, Backbone]
+) -> None:
     layer = encoders[FLOAT32].layers[0]
     if not encoders[FLOAT32].row_invariant:
-        pytest.skip("on this processor products give a row other bits beside other rows: equality holds to rounding only")
+        pytest.skip(
+            "on this processor products give a row other bits beside other rows: equality holds to "
+            "rounding only"
+        )
     assert is_blocked(layer)
     x, direction = random(rows, 384).requires_grad_(), random(rows, 384, seed=1)
     results = [feed_forward(layer, x), layer.ffn_out(F.gelu(layer.ffn_in(x)))]
@@ -91,7 +105,9 @@ def test_a_feed_forward_block_by_blocks_of_rows_has_the_bits_of_its_operations_o
 def packed(lengths: Sequence[int]) -> PackedRows:
     offsets = F.pad(torch.tensor(lengths).cumsum(0), (1, 0))
     ids = torch.randint(0, 100, (int(offsets[-1]),), generator=torch.Generator().manual_seed(3))
-    return Split("rows", ids, torch.zeros_like(ids), offsets, torch.arange(len(lengths)) % 2).pack(torch.arange(len(lengths)))
+    return Split("rows", ids, torch.zeros_like(ids), offsets, torch.arange(len(lengths)) % 2).pack(
+        torch.arange(len(lengths))
+    )
 
 
 @pytest.mark.parametrize("every_token", [True, False])
@@ -116,7 +132,10 @@ def test_attention_and_its_gradients_equal_the_plain_formula_for_each_row_with_a
         prefixed = [number > 0 for number, pack in enumerate(packs) for _ in range(pack.rows)]
         rows = query.split(lengths if every_token else 1)
         for q, kv, has_prefix in zip(rows, key_value.split(lengths), prefixed, strict=True):
-            keys = [torch.cat([before, own]) if has_prefix else own for before, own in zip(prefix, kv.chunk(2, 1), strict=True)]
+            keys = [
+                torch.cat([before, own]) if has_prefix else own
+                for before, own in zip(prefix, kv.chunk(2, 1), strict=True)
+            ]
             k, v = (each.unflatten(1, (HEADS, -1)).transpose(0, 1) for each in keys)
             context = torch.softmax(q.unflatten(1, (HEADS, -1)).transpose(0, 1) @ k.mT, -1) @ v
             results.append(context.transpose(0, 1).flatten(1))
@@ -125,9 +144,14 @@ def test_attention_and_its_gradients_equal_the_plain_formula_for_each_row_with_a
     prefixes: list[Prefix | None] = [None, (prefix[0], prefix[1])]
     expected, direction = plain(), random(queries, WIDTH, seed=6)
     for twice in (False, True):
-        found = attend(query, key_value, packs, [None, None], prefixes, HEADS, twice_differentiable=twice)
+        found = attend(
+            query, key_value, packs, [None, None], prefixes, HEADS, twice_differentiable=twice
+        )
         assert off(found, expected) < 1e-5
-        gradients = [torch.autograd.grad(result, leaves, direction, retain_graph=result is expected) for result in (found, expected)]
+        gradients = [
+            torch.autograd.grad(result, leaves, direction, retain_graph=result is expected)
+            for result in (found, expected)
+        ]
         assert max(off(*pair) for pair in zip(*gradients, strict=True)) < 1e-5
 
 
@@ -147,15 +171,21 @@ def test_a_product_in_bfloat16_is_within_a_hundredth_and_does_not_hang_on_the_ot
 
 def part(backbone: Backbone, seed: int, lengths: Sequence[int]) -> Part:
     asked = adapter(width=8 * seed)
-    made = initialize(job_pb2.Trial(seed=seed, adapter=asked), layout(asked, backbone, num_labels=2).shapes, None)
+    made = initialize(
+        job_pb2.Trial(seed=seed, adapter=asked), layout(asked, backbone, num_labels=2).shapes, None
+    )
     return Part(
         seed,
         packed(lengths),
-        TrialModules(asked, {name: weight.requires_grad_() for name, weight in made.items()}, dropout=None),
+        TrialModules(
+            asked, {name: weight.requires_grad_() for name, weight in made.items()}, dropout=None
+        ),
     )
 
 
-def gradients(backbone: Backbone, parts: list[Part], which: int, twice_differentiable: bool = False) -> list[Tensor]:
+def gradients(
+    backbone: Backbone, parts: list[Part], which: int, twice_differentiable: bool = False
+) -> list[Tensor]:
     found = forward(backbone, parts, CLASSES, twice_differentiable)
     weights = list(parts[which].modules.tensors.values())
     return list(
@@ -170,13 +200,21 @@ def gradients(backbone: Backbone, parts: list[Part], which: int, twice_different
 def test_gradients_through_an_encoder_in_bfloat16_are_close_and_those_of_a_cohorts_trial_are_its_own_bit_for_bit(
     encoders: dict[int, Backbone],
 ) -> None:
-    parts = [part(encoders[BF16], seed, lengths) for seed, lengths in ((1, [30, 12, 12, 9]), (2, [40, 25, 8]), (3, [5, 5, 60]))]
+    parts = [
+        part(encoders[BF16], seed, lengths)
+        for seed, lengths in ((1, [30, 12, 12, 9]), (2, [40, 25, 8]), (3, [5, 5, 60]))
+    ]
     alone = gradients(encoders[BF16], parts[1:2], 0)
     exact = gradients(encoders[FLOAT32], parts[1:2], 0)
     joined, expected = (torch.cat([each.flatten() for each in some]) for some in (alone, exact))
-    assert 0 < torch.linalg.vector_norm(joined - expected) / torch.linalg.vector_norm(expected) < 3e-2
+    assert (
+        0 < torch.linalg.vector_norm(joined - expected) / torch.linalg.vector_norm(expected) < 3e-2
+    )
     if encoders[BF16].row_invariant:
-        assert all(torch.equal(*pair) for pair in zip(alone, gradients(encoders[BF16], parts, 1), strict=True))
+        assert all(
+            torch.equal(*pair)
+            for pair in zip(alone, gradients(encoders[BF16], parts, 1), strict=True)
+        )
 
 
 def test_the_second_derivative_goes_through_products_in_bfloat16(
@@ -191,13 +229,19 @@ def test_the_second_derivative_goes_through_products_in_bfloat16(
         second = torch.autograd.grad(sum(each.square().sum() for each in first), weights)
         both.append(torch.cat([each.flatten() for each in second]))
     found, expected = both
-    assert 0 < torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected) < 6e-2
+    assert (
+        0 < torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected) < 6e-2
+    )
 
 
 def test_a_product_of_rows_in_blocks_may_be_changed_in_place_as_torchs_own() -> None:
     """As encoder–decoders have them, with enough rows for oneDNN."""
     random = torch.Generator().manual_seed(1)
-    x, weight, bias = torch.randn(40, 80, 96, generator=random), torch.randn(64, 96, generator=random), torch.randn(64, generator=random)
+    x, weight, bias = (
+        torch.randn(40, 80, 96, generator=random),
+        torch.randn(64, 96, generator=random),
+        torch.randn(64, generator=random),
+    )
     assert x.numel() * 64 >= 4_000_000
     found = []
     for operation in (linear, F.linear):

@@ -1,4 +1,6 @@
-"""Pruning during training (Zhu & Gupta 2017): rounds between steps, each at its own step of each trial; nothing else is changed by them."""
+"""Pruning during training (Zhu & Gupta 2017): rounds between steps, each at its own step of each
+trial; nothing else is changed by them.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -24,32 +26,62 @@ from sparse_adapter_trainer.engine import Engine
 from sparse_adapter_trainer.errors import Cancelled, Interrupted
 from sparse_adapter_trainer.how import How
 from sparse_adapter_trainer.pruning import Pruning
-from sparse_adapter_trainer.scoring import GRADIENT_PRUNERS, Start, score, score_without_rows, scoring_rows
+from sparse_adapter_trainer.scoring import (
+    GRADIENT_PRUNERS,
+    Start,
+    score,
+    score_without_rows,
+    scoring_rows,
+)
 from sparse_adapter_trainer.validation import invalid_fields, unmet_preconditions
 
 CLASSIFICATION = job_pb2.TASK_KIND_CLASSIFICATION
-EXPONENTIAL, LINEAR, CUBIC = job_pb2.PRUNE_SCHEDULE_EXPONENTIAL, job_pb2.PRUNE_SCHEDULE_LINEAR, job_pb2.PRUNE_SCHEDULE_CUBIC
+EXPONENTIAL, LINEAR, CUBIC = (
+    job_pb2.PRUNE_SCHEDULE_EXPONENTIAL,
+    job_pb2.PRUNE_SCHEDULE_LINEAR,
+    job_pb2.PRUNE_SCHEDULE_CUBIC,
+)
 GLOBAL, LOCAL = job_pb2.PRUNE_SCOPE_GLOBAL, job_pb2.PRUNE_SCOPE_LOCAL
 ROWS = 44
 EveryStep: TypeAlias = tuple[dict[tuple[str, int], dict[str, Tensor]], Recorder]
 
 
 def gradual(
-    trial_id: str, pruner: str, begin: int = 2, every: int = 3, rounds: int = 3, sparsity: float = 0.7, **fields: object
+    trial_id: str,
+    pruner: str,
+    begin: int = 2,
+    every: int = 3,
+    rounds: int = 3,
+    sparsity: float = 0.7,
+    **fields: object,
 ) -> job_pb2.Trial:
-    """A trial of 12 steps with dropout whose rounds are before its steps begin + 1, begin + every + 1, …; fields: of Prune, seed and
-    width of the trial, and batch_size."""
+    """A trial of 12 steps with dropout whose rounds are before its steps begin + 1, begin + every +
+    1, …; fields: of Prune, seed and width of the trial, and batch_size."""
     numbers = {name: fields.pop(name) for name in ("seed", "width") if name in fields}
-    made = trial(trial_id, pruner=pruner, sparsity=sparsity, dropout=0.1, batch_size=fields.pop("batch_size", 8), **numbers)
-    made.prune.MergeFrom(job_pb2.Prune(begin_step=begin, every_steps=every, rounds=rounds, scoring_rows=24, temperature=2))
+    made = trial(
+        trial_id,
+        pruner=pruner,
+        sparsity=sparsity,
+        dropout=0.1,
+        batch_size=fields.pop("batch_size", 8),
+        **numbers,
+    )
+    made.prune.MergeFrom(
+        job_pb2.Prune(
+            begin_step=begin, every_steps=every, rounds=rounds, scoring_rows=24, temperature=2
+        )
+    )
     made.prune.MergeFrom(job_pb2.Prune(**{"schedule": LINEAR} | fields))
     return made
 
 
-# Different widths, batches, first rounds and distances, so that a turn of the loop has rounds of some and none of others.
+# Different widths, batches, first rounds and distances, so that a turn of the loop has rounds of
+# some and none of others.
 MIXED = [
     gradual("rand", "rand", begin=0, every=1, rounds=4, seed=1, width=4, schedule=EXPONENTIAL),
-    gradual("mag", "mag", begin=4, every=2, rounds=3, seed=2, width=6, batch_size=5, schedule=CUBIC),
+    gradual(
+        "mag", "mag", begin=4, every=2, rounds=3, seed=2, width=6, batch_size=5, schedule=CUBIC
+    ),
     gradual("snip", "snip", begin=2, every=3, seed=3, width=8, scope=LOCAL),
     gradual("grasp", "grasp", begin=2, every=4, seed=4, width=3, batch_size=12),
     gradual("synflow", "synflow", begin=1, every=5, seed=5, width=5, schedule=CUBIC, scope=LOCAL),
@@ -63,7 +95,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root, random = tmp_path_factory.mktemp("progressive"), torch.Generator().manual_seed(1)
     lengths = torch.randint(3, 17, (ROWS,), generator=random).tolist()
     rows = [torch.randint(5, 200, (length,), generator=random).tolist() for length in lengths]
-    write_split(root / "datasets" / "cola" / "train.safetensors", rows, torch.tensor([row[0] % 2 for row in rows], dtype=torch.int32))
+    write_split(
+        root / "datasets" / "cola" / "train.safetensors",
+        rows,
+        torch.tensor([row[0] % 2 for row in rows], dtype=torch.int32),
+    )
     return root
 
 
@@ -71,8 +107,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def engine(tiny_roberta: Path, root: Path) -> Engine:
     """An engine with passes, and parts of scoring rows, so small that a round has several."""
     engine = Engine(root, threads=1, how=How(120, part_rows=8))
-    if not load_backbone(str(tiny_roberta), torch.device("cpu")).row_invariant or engine.environment["row_invariant"] != "true":
-        pytest.skip("on this processor products give a row other bits beside other rows: equality holds to rounding only")
+    if (
+        not load_backbone(str(tiny_roberta), torch.device("cpu")).row_invariant
+        or engine.environment["row_invariant"] != "true"
+    ):
+        pytest.skip(
+            "on this processor products give a row other bits beside other rows: equality holds to "
+            "rounding only"
+        )
     return engine
 
 
@@ -90,7 +132,13 @@ def prune(engine: Engine, backbone: Path, trials: list[job_pb2.Trial]) -> Record
     return told
 
 
-def train(engine: Engine, backbone: Path, trials: list[job_pb2.Trial], told: Recorder | None = None, **work: int) -> Recorder:
+def train(
+    engine: Engine,
+    backbone: Path,
+    trials: list[job_pb2.Trial],
+    told: Recorder | None = None,
+    **work: int,
+) -> Recorder:
     told = told or Recorder()
     engine.run(spec(backbone, trials, train=train_work(**work)), told)
     return told
@@ -108,12 +156,16 @@ def rounds_done(one: job_pb2.Trial, step: int) -> int:
 
 @pytest.fixture(scope="module")
 def every_step(engine: Engine, root: Path, tiny_roberta: Path) -> Iterator[EveryStep]:
-    """The mixed trials trained as one cohort with a checkpoint after each step: its tensors by trial and step, and what was told. Step 12
-    has no checkpoint: the training is whole then."""
+    """The mixed trials trained as one cohort with a checkpoint after each step: its tensors by
+    trial and step, and what was told. Step 12 has no checkpoint: the training is whole then."""
     prune(engine, tiny_roberta, MIXED)
-    told = train(engine, tiny_roberta, MIXED, until_step=11, checkpoint_every_steps=1, keep_checkpoints=99)
+    told = train(
+        engine, tiny_roberta, MIXED, until_step=11, checkpoint_every_steps=1, keep_checkpoints=99
+    )
     states = {
-        (one.trial_id, step): load_file(root / "trials" / one.trial_id / "checkpoints" / f"step-{step}" / "state.safetensors")
+        (one.trial_id, step): load_file(
+            root / "trials" / one.trial_id / "checkpoints" / f"step-{step}" / "state.safetensors"
+        )
         for one in MIXED
         for step in range(1, 12)
     }
@@ -122,10 +174,16 @@ def every_step(engine: Engine, root: Path, tiny_roberta: Path) -> Iterator[Every
 
 
 def masks_in(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix("mask."): tensor for name, tensor in state.items() if name.startswith("mask.")}
+    return {
+        name.removeprefix("mask."): tensor
+        for name, tensor in state.items()
+        if name.startswith("mask.")
+    }
 
 
-def test_the_job_that_prunes_writes_masks_of_ones_and_scores_nothing(engine: Engine, tiny_roberta: Path, trials_folder: Path) -> None:
+def test_the_job_that_prunes_writes_masks_of_ones_and_scores_nothing(
+    engine: Engine, tiny_roberta: Path, trials_folder: Path
+) -> None:
     told = prune(engine, tiny_roberta, MIXED)
     for one in MIXED:
         masks = load_file(trials_folder / one.trial_id / "masks.safetensors")
@@ -137,7 +195,9 @@ def test_the_job_that_prunes_writes_masks_of_ones_and_scores_nothing(engine: Eng
 
 
 @pytest.mark.parametrize("one", MIXED, ids=[one.trial_id for one in MIXED])
-def test_after_each_step_the_kept_counts_are_the_schedules_and_masks_are_nested(one: job_pb2.Trial, every_step: EveryStep) -> None:
+def test_after_each_step_the_kept_counts_are_the_schedules_and_masks_are_nested(
+    one: job_pb2.Trial, every_step: EveryStep
+) -> None:
     states, told = every_step
     masks = [masks_in(states[one.trial_id, step]) for step in range(1, 12)]
     n = sum(mask.numel() for mask in masks[0].values())
@@ -151,18 +211,28 @@ def test_after_each_step_the_kept_counts_are_the_schedules_and_masks_are_nested(
         assert one.prune.scope == LOCAL or kept_of(each) == kept_count(n, density)
     for before, after in pairwise(masks):
         assert not any((after[name] & ~before[name] & 1).any() for name in after)
-    told_densities = {step: value for (of, name, step), value in told.metric_values.items() if (of, name) == (one.trial_id, "density")}
+    told_densities = {
+        step: value
+        for (of, name, step), value in told.metric_values.items()
+        if (of, name) == (one.trial_id, "density")
+    }
     steps = [one.prune.begin_step + k * one.prune.every_steps + 1 for k in range(one.prune.rounds)]
     assert told_densities == {step: kept_of(masks[step - 1]) / n for step in steps if step <= 11}
 
 
 @pytest.mark.parametrize("one", MIXED, ids=[one.trial_id for one in MIXED])
-def test_removed_weights_and_their_moments_are_exactly_zero_and_kept_ones_move(one: job_pb2.Trial, every_step: EveryStep) -> None:
+def test_removed_weights_and_their_moments_are_exactly_zero_and_kept_ones_move(
+    one: job_pb2.Trial, every_step: EveryStep
+) -> None:
     states, _ = every_step
     for step in range(1, 12):
         state = states[one.trial_id, step]
         for name, mask in masks_in(state).items():
-            for tensor in (state[name], state[f"first_moment.{name}"], state[f"second_moment.{name}"]):
+            for tensor in (
+                state[name],
+                state[f"first_moment.{name}"],
+                state[f"second_moment.{name}"],
+            ):
                 assert not tensor[mask == 0].any()
             assert (state[name][mask == 1] != 0).all()
 
@@ -183,10 +253,16 @@ def test_a_round_ranks_the_weights_as_they_are_then_with_dropout_off(
         pruning = Pruning(one.prune, one.seed, shapes.prunable_shapes)
         pruning.go_on(masks, round_)
         if one.prune.pruner in GRADIENT_PRUNERS:
-            start = Start(one, {one.trial_id: pruning}, present, scoring_rows(one, split, CLASSIFICATION))
-            (scores,) = score(backbone, split, CLASSIFICATION, [start], How(10**6, part_rows=8), lambda _: None)
+            start = Start(
+                one, {one.trial_id: pruning}, present, scoring_rows(one, split, CLASSIFICATION)
+            )
+            (scores,) = score(
+                backbone, split, CLASSIFICATION, [start], How(10**6, part_rows=8), lambda _: None
+            )
         else:
-            scores = score_without_rows(one, pruning, backbone, {name: present[name] for name in masks})
+            scores = score_without_rows(
+                one, pruning, backbone, {name: present[name] for name in masks}
+            )
         pruning.keep(scores)
         after = masks_in(states[one.trial_id, at + 1])
         assert kept_of(after) < kept_of(masks)
@@ -195,7 +271,14 @@ def test_a_round_ranks_the_weights_as_they_are_then_with_dropout_off(
 
 def parts(root: Path, path: Path) -> tuple[Backbone, Split]:
     backbone = load_backbone(str(path), torch.device("cpu"))
-    split = load_split(root, spec("", []).dataset, "train", backbone.vocabulary, backbone.token_types, backbone.longest)
+    split = load_split(
+        root,
+        spec("", []).dataset,
+        "train",
+        backbone.vocabulary,
+        backbone.token_types,
+        backbone.longest,
+    )
     return backbone, split
 
 
@@ -217,7 +300,10 @@ def test_random_rounds_end_at_the_mask_that_one_random_round_before_training_giv
     before = trial("before", seed=1, width=4, pruner="rand", sparsity=0.7)
     prune(engine, tiny_roberta, [MIXED[0], before])
     train(engine, tiny_roberta, [MIXED[0]])
-    one, two = load_file(trials_folder / "rand/adapter/masks.safetensors"), load_file(trials_folder / "before/masks.safetensors")
+    one, two = (
+        load_file(trials_folder / "rand/adapter/masks.safetensors"),
+        load_file(trials_folder / "before/masks.safetensors"),
+    )
     assert all(torch.equal(mask, two[name]) for name, mask in one.items())
 
 
@@ -239,13 +325,19 @@ def test_a_cohort_of_mixed_rounds_has_the_bits_of_lone_runs_beside_one_that_fail
         for one in [*MIXED, plain]:
             prune(engine, tiny_roberta, [one])
             lone = train(engine, tiny_roberta, [one])
-            assert lone.artifacts[one.trial_id][0].digest == told.artifacts[one.trial_id][0].digest, one.trial_id
-            assert lone.metric_values == {key: value for key, value in told.metric_values.items() if key[0] == one.trial_id}
+            assert (
+                lone.artifacts[one.trial_id][0].digest == told.artifacts[one.trial_id][0].digest
+            ), one.trial_id
+            assert lone.metric_values == {
+                key: value for key, value in told.metric_values.items() if key[0] == one.trial_id
+            }
     finally:
         shutil.rmtree(trials_folder.with_name("together"))
 
 
-def test_a_score_of_zeros_at_the_start_is_no_obstacle_to_a_later_round(engine: Engine, tiny_roberta: Path, trials_folder: Path) -> None:
+def test_a_score_of_zeros_at_the_start_is_no_obstacle_to_a_later_round(
+    engine: Engine, tiny_roberta: Path, trials_folder: Path
+) -> None:
     late = gradual("late", "snip", begin=5, scope=LOCAL)
     late.adapter.init = job_pb2.ADAPTER_INIT_ZERO_UP
     prune(engine, tiny_roberta, [late])
@@ -260,7 +352,10 @@ def test_the_result_tells_the_sizes_of_the_last_masks_which_are_in_the_adapters_
     again = train(engine, tiny_roberta, MIXED)
     for one in MIXED:
         folder, values = trials_folder / one.trial_id, told.results[one.trial_id]
-        masks, adapter = load_file(folder / "adapter/masks.safetensors"), weights(folder.parent.parent, one.trial_id)
+        masks, adapter = (
+            load_file(folder / "adapter/masks.safetensors"),
+            weights(folder.parent.parent, one.trial_id),
+        )
         first = load_file(folder / "masks.safetensors")
         assert {name: (mask.shape, mask.dtype) for name, mask in masks.items()} == {
             name: (mask.shape, torch.uint8) for name, mask in first.items()
@@ -281,7 +376,9 @@ def test_the_result_tells_the_sizes_of_the_last_masks_which_are_in_the_adapters_
     assert not again.metric_values
 
 
-def test_an_adapter_without_its_masks_is_trained_again(engine: Engine, tiny_roberta: Path, trials_folder: Path) -> None:
+def test_an_adapter_without_its_masks_is_trained_again(
+    engine: Engine, tiny_roberta: Path, trials_folder: Path
+) -> None:
     prune(engine, tiny_roberta, MIXED[1:2])
     told = train(engine, tiny_roberta, MIXED[1:2])
     (trials_folder / "mag/adapter/masks.safetensors").unlink()
@@ -290,7 +387,9 @@ def test_an_adapter_without_its_masks_is_trained_again(engine: Engine, tiny_robe
     assert again.artifacts["mag"][0].digest == told.artifacts["mag"][0].digest
 
 
-def test_other_rounds_are_another_training(engine: Engine, tiny_roberta: Path, trials_folder: Path) -> None:
+def test_other_rounds_are_another_training(
+    engine: Engine, tiny_roberta: Path, trials_folder: Path
+) -> None:
     prune(engine, tiny_roberta, MIXED[1:2])
     told = train(engine, tiny_roberta, MIXED[1:2])
     later = job_pb2.Trial.FromString(MIXED[1].SerializeToString())
@@ -301,7 +400,9 @@ def test_other_rounds_are_another_training(engine: Engine, tiny_roberta: Path, t
 
 
 class Dying(Recorder):
-    """Raises an error of its own at the first report of a loss at this step, as a death would end it."""
+    """Raises an error of its own at the first report of a loss at this step, as a death would end
+    it.
+    """
 
     def __init__(self, step: int) -> None:
         super().__init__()
@@ -323,7 +424,9 @@ def undisturbed(engine: Engine, root: Path, tiny_roberta: Path) -> Recorder:
 
 def assert_same(told: Recorder, undisturbed: Recorder) -> None:
     for one in MIXED:
-        assert told.artifacts[one.trial_id][0].digest == undisturbed.artifacts[one.trial_id][0].digest, one.trial_id
+        assert (
+            told.artifacts[one.trial_id][0].digest == undisturbed.artifacts[one.trial_id][0].digest
+        ), one.trial_id
         for name in ("steps", "rows", "achieved_sparsity", "kept"):
             assert told.results[one.trial_id][name] == undisturbed.results[one.trial_id][name]
 
@@ -333,7 +436,8 @@ def test_a_training_that_dies_at_any_step_goes_on_to_the_same_bits(
     step: int, undisturbed: Recorder, engine: Engine, tiny_roberta: Path, trials_folder: Path
 ) -> None:
     prune(engine, tiny_roberta, MIXED)
-    # Every second step has a checkpoint: some have rounds behind them, some at them, some before them.
+    # Every second step has a checkpoint: some have rounds behind them, some at them, some before
+    # them.
     work = {"checkpoint_every_steps": 2, "log_every_steps": 1}
     with pytest.raises(RuntimeError, match="dead"):
         train(engine, tiny_roberta, MIXED, Dying(step), **work)
@@ -356,12 +460,18 @@ def test_a_stop_in_a_round_or_between_rounds_costs_no_bit(
     assert stopping.metric_values | told.metric_values == undisturbed.metric_values
 
 
-def test_a_stop_is_heard_within_a_round_and_the_round_is_done_again(engine: Engine, tiny_roberta: Path, trials_folder: Path) -> None:
+def test_a_stop_is_heard_within_a_round_and_the_round_is_done_again(
+    engine: Engine, tiny_roberta: Path, trials_folder: Path
+) -> None:
     one = gradual("one", "grasp", begin=3, every=4, rounds=2, scoring_rows=40)
     prune(engine, tiny_roberta, [one])
     whole = train(engine, tiny_roberta, [one], log_every_steps=1)
-    # One move for reading the trial and some for the files; three steps; then a round of 2 · 5 parts of 8 rows.
-    for mode, ends in ((trainer_pb2.CANCEL_MODE_ABORT, Cancelled), (trainer_pb2.CANCEL_MODE_CHECKPOINT, Interrupted)):
+    # One move for reading the trial and some for the files; three steps; then a round of 2 · 5
+    # parts of 8 rows.
+    for mode, ends in (
+        (trainer_pb2.CANCEL_MODE_ABORT, Cancelled),
+        (trainer_pb2.CANCEL_MODE_CHECKPOINT, Interrupted),
+    ):
         shutil.rmtree(trials_folder / "one" / "adapter")
         heard = InRound(mode)
         with pytest.raises(ends):
@@ -385,7 +495,11 @@ class InRound(Recorder):
             self._after = self.moves + 2
 
     def stop_requested(self) -> int:
-        return self._stop if self._after is not None and self.moves >= self._after else trainer_pb2.CANCEL_MODE_UNSPECIFIED
+        return (
+            self._stop
+            if self._after is not None and self.moves >= self._after
+            else trainer_pb2.CANCEL_MODE_UNSPECIFIED
+        )
 
 
 def test_each_pass_of_a_round_tells_that_the_loop_moves_at_the_steps_that_are_done(
@@ -395,7 +509,14 @@ def test_each_pass_of_a_round_tells_that_the_loop_moves_at_the_steps_that_are_do
     seen: list[tuple[int, int, int, dict[str, int]]] = []
 
     class Watching(Recorder):
-        def progress(self, phase: int, done: int, total: int, rows_per_second: float, trial_steps: dict[str, int]) -> None:
+        def progress(
+            self,
+            phase: int,
+            done: int,
+            total: int,
+            rows_per_second: float,
+            trial_steps: dict[str, int],
+        ) -> None:
             seen.append((phase, done, total, trial_steps))
 
     one = gradual("one", "snip", begin=3, every=4, rounds=1, scoring_rows=40)
@@ -418,13 +539,20 @@ def test_a_rung_that_ends_at_a_rounds_step_leaves_the_round_to_the_next(
             n = told.results[one.trial_id]["prunable"]
             done = rounds_done(one, until)
             expected = densities(one.prune)[done - 1] if done else 1
-            assert 1 - told.results[one.trial_id]["achieved_sparsity"] == pytest.approx(expected, abs=8 / n)
+            assert 1 - told.results[one.trial_id]["achieved_sparsity"] == pytest.approx(
+                expected, abs=8 / n
+            )
     assert_same(train(engine, tiny_roberta, MIXED, log_every_steps=1), undisturbed)
 
 
-def test_rounds_that_keep_all_are_idle_and_leave_the_dense_trials_weights(engine: Engine, tiny_roberta: Path, trials_folder: Path) -> None:
+def test_rounds_that_keep_all_are_idle_and_leave_the_dense_trials_weights(
+    engine: Engine, tiny_roberta: Path, trials_folder: Path
+) -> None:
     # All scores are 0 before step 1: a round that looked at them would fail the trial.
-    idle, dense = gradual("idle", "snip", begin=0, sparsity=0.0, scope=LOCAL), trial("dense", dropout=0.1)
+    idle, dense = (
+        gradual("idle", "snip", begin=0, sparsity=0.0, scope=LOCAL),
+        trial("dense", dropout=0.1),
+    )
     for one in (idle, dense):
         one.adapter.init = job_pb2.ADAPTER_INIT_ZERO_UP
     prune(engine, tiny_roberta, [idle, dense])
@@ -436,7 +564,9 @@ def test_rounds_that_keep_all_are_idle_and_leave_the_dense_trials_weights(engine
     assert all(torch.equal(tensor, two[name]) for name, tensor in one.items())
 
 
-def test_matrices_that_rounds_have_emptied_are_warned_of_once_at_the_end(engine: Engine, tiny_roberta: Path, trials_folder: Path) -> None:
+def test_matrices_that_rounds_have_emptied_are_warned_of_once_at_the_end(
+    engine: Engine, tiny_roberta: Path, trials_folder: Path
+) -> None:
     one = gradual("one", "mag", begin=0, every=1, rounds=2, sparsity=0.6)
     one.adapter.init = job_pb2.ADAPTER_INIT_ZERO_UP
     prune(engine, tiny_roberta, [one])
@@ -445,7 +575,9 @@ def test_matrices_that_rounds_have_emptied_are_warned_of_once_at_the_end(engine:
     assert "layers.0.attention.up.weight" in message
 
 
-def test_masks_with_zeros_before_a_training_that_prunes_are_refused(engine: Engine, tiny_roberta: Path, trials_folder: Path) -> None:
+def test_masks_with_zeros_before_a_training_that_prunes_are_refused(
+    engine: Engine, tiny_roberta: Path, trials_folder: Path
+) -> None:
     before = trial("one", pruner="mag", sparsity=0.5)
     during = gradual("one", "mag")
     prune(engine, tiny_roberta, [before])
@@ -455,10 +587,21 @@ def test_masks_with_zeros_before_a_training_that_prunes_are_refused(engine: Engi
 
 
 @pytest.mark.parametrize("scope", [GLOBAL, LOCAL])
-def test_a_pruning_taken_up_after_any_round_breaks_ties_as_one_that_was_never_put_down(scope: int) -> None:
-    shapes, random = {"a.down.weight": (6, 9), "a.up.weight": (9, 6)}, torch.Generator().manual_seed(5)
+def test_a_pruning_taken_up_after_any_round_breaks_ties_as_one_that_was_never_put_down(
+    scope: int,
+) -> None:
+    shapes, random = (
+        {"a.down.weight": (6, 9), "a.up.weight": (9, 6)},
+        torch.Generator().manual_seed(5),
+    )
     settings = gradual("t", "mag", rounds=5, sparsity=0.8, scope=scope).prune
-    rounds = [{name: torch.randint(0, 3, shape, generator=random).float() for name, shape in shapes.items()} for _ in range(5)]
+    rounds = [
+        {
+            name: torch.randint(0, 3, shape, generator=random).float()
+            for name, shape in shapes.items()
+        }
+        for _ in range(5)
+    ]
     whole = Pruning(settings, 1, shapes)
     for done, scores in enumerate(rounds, 1):
         whole.keep(scores)
@@ -471,12 +614,20 @@ def test_a_pruning_taken_up_after_any_round_breaks_ties_as_one_that_was_never_pu
             taken_up.keep(later)
             other.keep(later)
         assert taken_up.done
-        assert all(torch.equal(mask, other.finished()[name]) for name, mask in taken_up.finished().items())
+        assert all(
+            torch.equal(mask, other.finished()[name]) for name, mask in taken_up.finished().items()
+        )
 
 
 def test_the_cubic_schedule_falls_fast_at_first_and_ends_at_exactly_the_final_density() -> None:
-    found = densities(job_pb2.Prune(pruner=job_pb2.PRUNER_MAG, sparsity=0.8, every_steps=1, rounds=4, schedule=CUBIC))
-    assert found == pytest.approx([0.2 + 0.8 * 0.75**3, 0.2 + 0.8 * 0.5**3, 0.2 + 0.8 * 0.25**3, 0.2])
+    found = densities(
+        job_pb2.Prune(
+            pruner=job_pb2.PRUNER_MAG, sparsity=0.8, every_steps=1, rounds=4, schedule=CUBIC
+        )
+    )
+    assert found == pytest.approx(
+        [0.2 + 0.8 * 0.75**3, 0.2 + 0.8 * 0.5**3, 0.2 + 0.8 * 0.25**3, 0.2]
+    )
     assert found[-1] == 1 - 0.8
 
 
@@ -484,15 +635,37 @@ def test_the_cubic_schedule_falls_fast_at_first_and_ends_at_exactly_the_final_de
     ("changes", "field", "says"),
     [
         ({"every_steps": 0}, "begin_step", "2 is not 0, as it is unless every_steps is set"),
-        ({"pruner": "PRUNER_ER", "rounds": 1}, "every_steps", "3 is not 0; ER prunes at initialization only"),
-        ({"control": "MASK_CONTROL_INVERTED"}, "control", "MASK_CONTROL_INVERTED is not NONE, as it is where every_steps, 3 here"),
-        ({"reinitialize": True}, "reinitialize", "is not false, as it is where every_steps, 3 here"),
-        ({"begin_step": 4}, "every_steps", "begin_step + (rounds − 1) · every_steps = 4 + (3 − 1) · 3 = 10 is not less than"),
-        ({"begin_step": 10, "rounds": 1}, "every_steps", "= 10 is not less than train.total_steps, 10"),
+        (
+            {"pruner": "PRUNER_ER", "rounds": 1},
+            "every_steps",
+            "3 is not 0; ER prunes at initialization only",
+        ),
+        (
+            {"control": "MASK_CONTROL_INVERTED"},
+            "control",
+            "MASK_CONTROL_INVERTED is not NONE, as it is where every_steps, 3 here",
+        ),
+        (
+            {"reinitialize": True},
+            "reinitialize",
+            "is not false, as it is where every_steps, 3 here",
+        ),
+        (
+            {"begin_step": 4},
+            "every_steps",
+            "begin_step + (rounds − 1) · every_steps = 4 + (3 − 1) · 3 = 10 is not less than",
+        ),
+        (
+            {"begin_step": 10, "rounds": 1},
+            "every_steps",
+            "= 10 is not less than train.total_steps, 10",
+        ),
         ({"schedule": 0}, "schedule", "is not set"),
     ],
 )
-def test_what_does_not_go_with_pruning_during_training_is_named(changes: dict[str, object], field: str, says: str, tmp_path: Path) -> None:
+def test_what_does_not_go_with_pruning_during_training_is_named(
+    changes: dict[str, object], field: str, says: str, tmp_path: Path
+) -> None:
     request = during_request(tmp_path, **changes)
     (found,) = invalid_fields(request)
     assert found.field == f"spec.trials[0].prune.{field}"
@@ -515,14 +688,22 @@ def test_rounds_of_every_pruner_but_er_may_be_during_training(pruner: str, tmp_p
 
 def test_without_a_pruner_the_steps_of_rounds_are_ignored(tmp_path: Path) -> None:
     request = during_request(tmp_path)
-    request.spec.trials[0].prune.CopyFrom(job_pb2.Prune(pruner=job_pb2.PRUNER_NONE, every_steps=3, begin_step=99))
+    request.spec.trials[0].prune.CopyFrom(
+        job_pb2.Prune(pruner=job_pb2.PRUNER_NONE, every_steps=3, begin_step=99)
+    )
     assert invalid_fields(request) == []
 
 
 def during_request(root: Path, **changes: object) -> trainer_pb2.SubmitJobRequest:
     """A valid request of 10 steps with rounds before steps 3, 6 and 9, and these changes."""
     request = valid_request(root)
-    values = {"begin_step": 2, "every_steps": 3, "rounds": 3, "schedule": LINEAR, "temperature": 2} | changes
+    values = {
+        "begin_step": 2,
+        "every_steps": 3,
+        "rounds": 3,
+        "schedule": LINEAR,
+        "temperature": 2,
+    } | changes
     prune = request.spec.trials[0].prune
     prune.MergeFrom(job_pb2.Prune(**values))
     for name in (name for name, value in values.items() if value == 0):

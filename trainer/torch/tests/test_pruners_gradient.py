@@ -1,4 +1,6 @@
-"""SNIP's and GraSP's scores on an encoder: equal to plain derivations, in rounds, and whoever else is scored."""
+"""SNIP's and GraSP's scores on an encoder: equal to plain derivations, in rounds, and whoever else
+is scored.
+"""
 
 from pathlib import Path
 
@@ -21,22 +23,48 @@ from sparse_adapter_trainer.scores import Scores
 from sparse_adapter_trainer.scoring import Start, distinct_starts, score, scoring_rows
 
 CLASSIFICATION, REGRESSION = job_pb2.TASK_KIND_CLASSIFICATION, job_pb2.TASK_KIND_REGRESSION
-FORMS = [("sequential", "sequential"), ("none", "after_norm"), ("lora", "none"), ("none", "lora"), ("prefix", "parallel")]
-# Every thirteenth prunable weight: some of every matrix. A row of the Hessian takes a backward pass.
+FORMS = [
+    ("sequential", "sequential"),
+    ("none", "after_norm"),
+    ("lora", "none"),
+    ("none", "lora"),
+    ("prefix", "parallel"),
+]
+# Every thirteenth prunable weight: some of every matrix. A row of the Hessian takes a backward
+# pass.
 SOME = slice(None, None, 13)
 
 
-def gradient_trial(trial_id: str, pruner: str, sparsity: float = 0.5, rows: int = 48, **fields: object) -> job_pb2.Trial:
+def gradient_trial(
+    trial_id: str, pruner: str, sparsity: float = 0.5, rows: int = 48, **fields: object
+) -> job_pb2.Trial:
     """A trial pruned by snip or grasp; fields are those of Prune, and of the trial: seed, width."""
-    made = trial(trial_id, seed=fields.pop("seed", 1), width=fields.pop("width", 16), pruner=pruner, sparsity=sparsity)
-    made.prune.MergeFrom(job_pb2.Prune(**{"scoring_rows": rows, "temperature": 2 if pruner == "grasp" else 0} | fields))
+    made = trial(
+        trial_id,
+        seed=fields.pop("seed", 1),
+        width=fields.pop("width", 16),
+        pruner=pruner,
+        sparsity=sparsity,
+    )
+    made.prune.MergeFrom(
+        job_pb2.Prune(
+            **{"scoring_rows": rows, "temperature": 2 if pruner == "grasp" else 0} | fields
+        )
+    )
     return made
 
 
-def start_of(backbone: Backbone, split: Split, one: job_pb2.Trial, task_kind: int = CLASSIFICATION) -> Start:
+def start_of(
+    backbone: Backbone, split: Split, one: job_pb2.Trial, task_kind: int = CLASSIFICATION
+) -> Start:
     shapes = layout(one.adapter, backbone, 1 if task_kind == REGRESSION else 2)
     pruning = Pruning(one.prune, one.seed, shapes.prunable_shapes)
-    (found,) = distinct_starts([(one, pruning)], split, task_kind, lambda each: initialize(each, shapes.shapes, backbone.pooler))
+    (found,) = distinct_starts(
+        [(one, pruning)],
+        split,
+        task_kind,
+        lambda each: initialize(each, shapes.shapes, backbone.pooler),
+    )
     return found
 
 
@@ -48,27 +76,46 @@ def scores_of(
     pass_tokens: int = 500,
     part_rows: int = 32,
 ) -> list[Scores]:
-    return score(backbone, split, task_kind, starts, How(pass_tokens, part_rows=part_rows), lambda _: None)
+    return score(
+        backbone, split, task_kind, starts, How(pass_tokens, part_rows=part_rows), lambda _: None
+    )
 
 
 def masked(start: Start) -> dict[str, Tensor]:
-    return {name: weight * start.masks[name] if is_prunable(name) else weight for name, weight in start.weights.items()}
+    return {
+        name: weight * start.masks[name] if is_prunable(name) else weight
+        for name, weight in start.weights.items()
+    }
 
 
 class Plain:
-    """The mean loss of a start as a function of its prunable weights, flat: all rows at once, its rounds' masks applied."""
+    """The mean loss of a start as a function of its prunable weights, flat: all rows at once, its
+    rounds' masks applied.
+    """
 
-    def __init__(self, backbone: Backbone, split: Split, start: Start, task_kind: int, temperature: float) -> None:
-        self.backbone, self.adapter, self.task_kind, self.temperature = backbone, start.trial.adapter, task_kind, temperature
+    def __init__(
+        self, backbone: Backbone, split: Split, start: Start, task_kind: int, temperature: float
+    ) -> None:
+        self.backbone, self.adapter, self.task_kind, self.temperature = (
+            backbone,
+            start.trial.adapter,
+            task_kind,
+            temperature,
+        )
         self.pack, self.tensors = split.pack(start.rows), masked(start)
         self.names = [name for name in self.tensors if is_prunable(name)]
         self.weights = torch.cat([self.tensors[name].flatten() for name in self.names])
 
     def __call__(self, flat: Tensor) -> Tensor:
         parts = flat.split([self.tensors[name].numel() for name in self.names])
-        own = {name: part.view(self.tensors[name].shape) for name, part in zip(self.names, parts, strict=True)}
+        own = {
+            name: part.view(self.tensors[name].shape)
+            for name, part in zip(self.names, parts, strict=True)
+        }
         modules = TrialModules(self.adapter, self.tensors | own, dropout=None)
-        (logits,) = forward(self.backbone, [Part(0, self.pack, modules)], self.task_kind, twice_differentiable=True)
+        (logits,) = forward(
+            self.backbone, [Part(0, self.pack, modules)], self.task_kind, twice_differentiable=True
+        )
         return loss(self.task_kind, logits / self.temperature, self.pack)
 
     def gradient(self) -> Tensor:
@@ -78,7 +125,9 @@ class Plain:
         """SOME of its rows, each by a backward pass of its own, [some, weights]."""
         weights = self.weights.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(self(weights), weights, create_graph=True)
-        return torch.stack([torch.autograd.grad(one, weights, retain_graph=True)[0] for one in gradient[SOME]])
+        return torch.stack(
+            [torch.autograd.grad(one, weights, retain_graph=True)[0] for one in gradient[SOME]]
+        )
 
 
 def flat_scores(scores: Scores) -> Tensor:
@@ -92,18 +141,30 @@ def tiny(tiny_roberta: Path, one_thread: None) -> Backbone:
 
 
 def small_trial(pruner: str, attention: str, ffn: str, **fields: object) -> job_pb2.Trial:
-    """Two units a bottleneck, weights large enough for the tiny encoder's second derivatives to be seen in float32."""
+    """Two units a bottleneck, weights large enough for the tiny encoder's second derivatives to be
+    seen in float32.
+    """
     made = gradient_trial("t", pruner, rows=10, **fields)
     made.adapter.CopyFrom(
-        adapter(attention, ffn, width=2, init_std=0.4, activation=job_pb2.ACTIVATION_GELU, norm=job_pb2.ADAPTER_NORM_NONE)
+        adapter(
+            attention,
+            ffn,
+            width=2,
+            init_std=0.4,
+            activation=job_pb2.ACTIVATION_GELU,
+            norm=job_pb2.ADAPTER_NORM_NONE,
+        )
     )
     return made
 
 
 @pytest.mark.parametrize(
-    ("attention", "ffn", "task_kind"), [*((*form, CLASSIFICATION) for form in FORMS), ("none", "after_norm", REGRESSION)]
+    ("attention", "ffn", "task_kind"),
+    [*((*form, CLASSIFICATION) for form in FORMS), ("none", "after_norm", REGRESSION)],
 )
-def test_grasp_scores_equal_an_explicit_hessian(attention: str, ffn: str, task_kind: int, tiny: Backbone) -> None:
+def test_grasp_scores_equal_an_explicit_hessian(
+    attention: str, ffn: str, task_kind: int, tiny: Backbone
+) -> None:
     split = labelled(tiny, task_kind)
     start = start_of(tiny, split, small_trial("grasp", attention, ffn), task_kind)
     # More than one pass: there are 46 tokens.
@@ -117,7 +178,9 @@ def test_grasp_scores_equal_an_explicit_hessian(attention: str, ffn: str, task_k
 def test_a_later_round_scores_the_masked_weights(pruner: str, tiny: Backbone) -> None:
     split = labelled(tiny, CLASSIFICATION)
     settings = {"rounds": 2, "schedule": job_pb2.PRUNE_SCHEDULE_LINEAR}
-    start = start_of(tiny, split, small_trial(pruner, "sequential", "sequential", sparsity=0.8, **settings))
+    start = start_of(
+        tiny, split, small_trial(pruner, "sequential", "sequential", sparsity=0.8, **settings)
+    )
     (first,) = scores_of(tiny, split, [start], part_rows=4)
     start.prunings["t"].keep(first)
     (second,) = scores_of(tiny, split, [start], part_rows=4)
@@ -150,7 +213,13 @@ def labelled(backbone: Backbone, task_kind: int) -> Split:
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
     ids = torch.randint(5, backbone.vocabulary, (int(offsets[-1]),), generator=random)
     classes = torch.randint(0, 2, (lengths.numel(),), generator=random)
-    return Split("ragged", ids, torch.zeros_like(ids), offsets, classes if task_kind == CLASSIFICATION else 3.0 * classes + 0.5)
+    return Split(
+        "ragged",
+        ids,
+        torch.zeros_like(ids),
+        offsets,
+        classes if task_kind == CLASSIFICATION else 3.0 * classes + 0.5,
+    )
 
 
 def assert_close(found: Tensor, expected: Tensor) -> None:
@@ -158,19 +227,28 @@ def assert_close(found: Tensor, expected: Tensor) -> None:
     assert (found - expected).norm() <= 1e-4 * expected.norm()
 
 
-def test_keeping_the_highest_grasp_scores_keeps_the_gradients_norm(minilm: Backbone, cola: Path) -> None:
+def test_keeping_the_highest_grasp_scores_keeps_the_gradients_norm(
+    minilm: Backbone, cola: Path
+) -> None:
     dataset = spec("", []).dataset
-    split = load_split(cola, dataset, "train", minilm.vocabulary, minilm.token_types, minilm.longest)
+    split = load_split(
+        cola, dataset, "train", minilm.vocabulary, minilm.token_types, minilm.longest
+    )
     norms: dict[int, float] = {}
     for control in (job_pb2.MASK_CONTROL_NONE, job_pb2.MASK_CONTROL_INVERTED):
         one = gradient_trial("t", "grasp", control=control)
         start = start_of(minilm, split, one)
         (scores,) = scores_of(minilm, split, [start])
         dense = Plain(minilm, split, start, CLASSIFICATION, temperature=2).gradient().square().sum()
-        pruning = Pruning(one.prune, one.seed, {name: tuple(each.shape) for name, each in scores.items()})
+        pruning = Pruning(
+            one.prune, one.seed, {name: tuple(each.shape) for name, each in scores.items()}
+        )
         pruning.keep(scores)
         masks = pruning.finished()
-        start.weights = {name: weight * masks[name] if name in masks else weight for name, weight in start.weights.items()}
+        start.weights = {
+            name: weight * masks[name] if name in masks else weight
+            for name, weight in start.weights.items()
+        }
         gradient = Plain(minilm, split, start, CLASSIFICATION, temperature=2).gradient()
         norms[control] = float((gradient * flat_scores(masks)).square().sum())
     highest, lowest = norms[job_pb2.MASK_CONTROL_NONE], norms[job_pb2.MASK_CONTROL_INVERTED]
@@ -188,8 +266,12 @@ def test_grasps_rows_are_the_permutations_first_of_each_class_in_turn() -> None:
     assert labels[rows].tolist() == [0, 1, 2, 0, 1, 2, 0, 0, 0, 0, 0, 0]
     for label in range(3):
         assert torch.equal(rows[labels[rows] == label], plain[labels[plain] == label])
-    assert torch.equal(scoring_rows(gradient_trial("t", "grasp", rows=5), split, CLASSIFICATION), rows[:5])
-    assert torch.equal(scoring_rows(gradient_trial("t", "grasp", rows=99), split, REGRESSION), plain)
+    assert torch.equal(
+        scoring_rows(gradient_trial("t", "grasp", rows=5), split, CLASSIFICATION), rows[:5]
+    )
+    assert torch.equal(
+        scoring_rows(gradient_trial("t", "grasp", rows=99), split, REGRESSION), plain
+    )
 
 
 def test_trials_share_scores_where_they_follow_from_the_same() -> None:
@@ -200,7 +282,15 @@ def test_trials_share_scores_where_they_follow_from_the_same() -> None:
     trials = [
         gradient_trial("a1", "snip", rounds=1),
         gradient_trial("a2", "snip", rounds=1, sparsity=0.8, scope=job_pb2.PRUNE_SCOPE_LOCAL),
-        gradient_trial("a3", "snip", rounds=1, control=inverted, reinitialize=True, schedule=linear, temperature=9),
+        gradient_trial(
+            "a3",
+            "snip",
+            rounds=1,
+            control=inverted,
+            reinitialize=True,
+            schedule=linear,
+            temperature=9,
+        ),
         gradient_trial("b", "snip", rounds=1, seed=2),
         gradient_trial("c", "snip", rounds=1, rows=9),
         gradient_trial("d1", "snip", rounds=3, schedule=linear),
@@ -211,13 +301,18 @@ def test_trials_share_scores_where_they_follow_from_the_same() -> None:
         gradient_trial("g2", "grasp", rounds=1, sparsity=0.2),
         gradient_trial("h", "grasp", rounds=1, temperature=200),
         gradient_trial("i1", "snip", rounds=1, structure=job_pb2.MASK_STRUCTURE_UNITS),
-        gradient_trial("i2", "snip", rounds=3, schedule=linear, structure=job_pb2.MASK_STRUCTURE_UNITS),
+        gradient_trial(
+            "i2", "snip", rounds=3, schedule=linear, structure=job_pb2.MASK_STRUCTURE_UNITS
+        ),
         gradient_trial("j1", "snip", rounds=1, **official),
         gradient_trial("j2", "snip", rounds=1, sparsity=0.8, control=inverted, **official),
         gradient_trial("k", "snip", rounds=3, schedule=linear, **official),
         gradient_trial("l", "snip", rounds=3, schedule=linear, control=inverted, **official),
     ]
-    pairs = [(one, Pruning(one.prune, one.seed, {"a.down.weight": (8, 8), "a.up.weight": (8, 8)})) for one in trials]
+    pairs = [
+        (one, Pruning(one.prune, one.seed, {"a.down.weight": (8, 8), "a.up.weight": (8, 8)}))
+        for one in trials
+    ]
     starts = distinct_starts(pairs, split, CLASSIFICATION, lambda _: {})
     assert [list(start.prunings) for start in starts] == [
         *(["a1", "a2", "a3", "i1"], ["b"], ["c"], ["d1", "d2"], ["e"], ["f"], ["g1", "g2"], ["h"]),
@@ -235,7 +330,9 @@ def masks_of(root: Path, trial_id: str) -> dict[str, Tensor]:
     return load_file(root / "trials" / trial_id / "masks.safetensors")
 
 
-def test_masks_do_not_depend_on_who_else_is_scored(cola: Path, backbone_path: str, tmp_path: Path) -> None:
+def test_masks_do_not_depend_on_who_else_is_scored(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
     rounds = {"rounds": 2, "schedule": job_pb2.PRUNE_SCHEDULE_EXPONENTIAL}
     alone = [
         gradient_trial("grasp", "grasp", seed=2, rows=40, **rounds),
@@ -247,17 +344,31 @@ def test_masks_do_not_depend_on_who_else_is_scored(cola: Path, backbone_path: st
         gradient_trial("other", "snip", seed=1),
     ]
     beside[0].adapter.CopyFrom(adapter("lora", "lora", width=4))
-    pruned(cola, tmp_path / "together", backbone_path, [beside[0], alone[0], beside[1], alone[1], beside[2]])
+    pruned(
+        cola,
+        tmp_path / "together",
+        backbone_path,
+        [beside[0], alone[0], beside[1], alone[1], beside[2]],
+    )
     for one in alone:
         pruned(cola, tmp_path / one.trial_id, backbone_path, [one])
-        together, lone = ((tmp_path / where / "trials" / one.trial_id / "masks.safetensors") for where in ("together", one.trial_id))
+        together, lone = (
+            (tmp_path / where / "trials" / one.trial_id / "masks.safetensors")
+            for where in ("together", one.trial_id)
+        )
         assert together.read_bytes() == lone.read_bytes()
 
 
 @pytest.mark.parametrize("pruner", ["snip", "grasp"])
-def test_a_lone_trials_scores_have_the_bits_that_they_have_among_others(pruner: str, minilm: Backbone, cola: Path) -> None:
-    split = load_split(cola, spec("", []).dataset, "train", minilm.vocabulary, minilm.token_types, minilm.longest)
-    trials = [gradient_trial(f"t{seed}", pruner, seed=seed, width=8 * seed, rows=40) for seed in (1, 2, 3)]
+def test_a_lone_trials_scores_have_the_bits_that_they_have_among_others(
+    pruner: str, minilm: Backbone, cola: Path
+) -> None:
+    split = load_split(
+        cola, spec("", []).dataset, "train", minilm.vocabulary, minilm.token_types, minilm.longest
+    )
+    trials = [
+        gradient_trial(f"t{seed}", pruner, seed=seed, width=8 * seed, rows=40) for seed in (1, 2, 3)
+    ]
     trials[0].adapter.CopyFrom(adapter("lora", "after_norm", width=4))
     together = scores_of(minilm, split, [start_of(minilm, split, one) for one in trials])
     for one, found in zip(trials, together, strict=True):
@@ -265,32 +376,62 @@ def test_a_lone_trials_scores_have_the_bits_that_they_have_among_others(pruner: 
         assert all(torch.equal(alone[name], found[name]) for name in alone)
 
 
-def test_every_pruner_leaves_an_exact_mask_and_controls_differ_from_it(cola: Path, backbone_path: str, tmp_path: Path) -> None:
-    trials = [trial("rand", pruner="rand", sparsity=0.6), trial("er", pruner="er", sparsity=0.6), trial("mag", pruner="mag", sparsity=0.6)]
+def test_every_pruner_leaves_an_exact_mask_and_controls_differ_from_it(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
+    trials = [
+        trial("rand", pruner="rand", sparsity=0.6),
+        trial("er", pruner="er", sparsity=0.6),
+        trial("mag", pruner="mag", sparsity=0.6),
+    ]
     rounds = {"rounds": 3, "schedule": job_pb2.PRUNE_SCHEDULE_EXPONENTIAL}
-    trials += [gradient_trial("snip", "snip", sparsity=0.6, **rounds), gradient_trial("grasp", "grasp", sparsity=0.6, **rounds)]
+    trials += [
+        gradient_trial("snip", "snip", sparsity=0.6, **rounds),
+        gradient_trial("grasp", "grasp", sparsity=0.6, **rounds),
+    ]
     trials.append(trial("synflow", pruner="synflow", sparsity=0.6))
     trials[-1].prune.MergeFrom(job_pb2.Prune(**rounds))
     for control in ("inverted", "shuffled"):
-        trials.append(gradient_trial(control, "snip", sparsity=0.6, control=f"MASK_CONTROL_{control.upper()}", **rounds))
+        trials.append(
+            gradient_trial(
+                control, "snip", sparsity=0.6, control=f"MASK_CONTROL_{control.upper()}", **rounds
+            )
+        )
     told = pruned(cola, tmp_path / "root", backbone_path, trials)
     assert not told.failures
     masks = {one.trial_id: masks_of(tmp_path / "root", one.trial_id) for one in trials}
     n = 12 * 2 * 16 * 384
     for one in trials:
-        assert sum(int(mask.sum()) for mask in masks[one.trial_id].values()) == int(n * (1 - 0.6) + 0.5)
+        assert sum(int(mask.sum()) for mask in masks[one.trial_id].values()) == int(
+            n * (1 - 0.6) + 0.5
+        )
         assert told.results[one.trial_id]["achieved_sparsity"] == pytest.approx(0.6, abs=1e-5)
     assert not any((masks["inverted"][name] & mask).any() for name, mask in masks["snip"].items())
-    assert {name: int(mask.sum()) for name, mask in masks["shuffled"].items()} == {n: int(m.sum()) for n, m in masks["snip"].items()}
+    assert {name: int(mask.sum()) for name, mask in masks["shuffled"].items()} == {
+        n: int(m.sum()) for n, m in masks["snip"].items()
+    }
     different = [torch.cat([mask.flatten() for mask in each.values()]) for each in masks.values()]
-    assert not any(torch.equal(one, other) for place, one in enumerate(different) for other in different[:place])
+    assert not any(
+        torch.equal(one, other)
+        for place, one in enumerate(different)
+        for other in different[:place]
+    )
 
 
-def test_progress_ends_at_the_rows_of_all_rounds(cola: Path, backbone_path: str, tmp_path: Path) -> None:
+def test_progress_ends_at_the_rows_of_all_rounds(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
     seen: list[tuple[int, int]] = []
 
     class Watching(Recorder):
-        def progress(self, phase: int, done: int, total: int, rows_per_second: float, trial_steps: dict[str, int]) -> None:
+        def progress(
+            self,
+            phase: int,
+            done: int,
+            total: int,
+            rows_per_second: float,
+            trial_steps: dict[str, int],
+        ) -> None:
             if phase == event_pb2.PHASE_SCORE:
                 seen.append((done, total))
 
@@ -301,11 +442,15 @@ def test_progress_ends_at_the_rows_of_all_rounds(cola: Path, backbone_path: str,
         trial("f", pruner="synflow", sparsity=0.5),
     ]
     trials[-1].prune.MergeFrom(job_pb2.Prune(rounds=7, schedule=job_pb2.PRUNE_SCHEDULE_LINEAR))
-    Engine(fresh_root(cola, tmp_path / "root")).run(spec(backbone_path, trials, prune=job_pb2.PruneWork()), Watching())
+    Engine(fresh_root(cola, tmp_path / "root")).run(
+        spec(backbone_path, trials, prune=job_pb2.PruneWork()), Watching()
+    )
     assert seen[-1] == (48 + 2 * 2 * 40 + 7, 48 + 2 * 2 * 40 + 7)
 
 
-def test_an_adapter_without_matrices_is_pruned_by_nothing(cola: Path, backbone_path: str, tmp_path: Path) -> None:
+def test_an_adapter_without_matrices_is_pruned_by_nothing(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
     bare = trial("bare")
     bare.adapter.CopyFrom(adapter("none", "none", unfrozen="UNFROZEN_BIASES"))
     told = pruned(cola, tmp_path / "root", backbone_path, [bare])

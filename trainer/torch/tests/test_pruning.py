@@ -1,4 +1,6 @@
-"""Masks keep exactly as many weights as were asked for, the best ones, and refuse what means nothing."""
+"""Masks keep exactly as many weights as were asked for, the best ones, and refuse what means
+nothing.
+"""
 
 import math
 import random
@@ -12,15 +14,29 @@ from sparse_adapter_trainer.densities import densities, er_counts, kept_count
 from sparse_adapter_trainer.errors import TrialFailed
 from sparse_adapter_trainer.pruning import Pruning, emptied
 from sparse_adapter_trainer.ranking import highest
-from sparse_adapter_trainer.scores import Masks, Scores, grasp_scores, magnitude_scores, random_scores, snip_scores
+from sparse_adapter_trainer.scores import (
+    Masks,
+    Scores,
+    grasp_scores,
+    magnitude_scores,
+    random_scores,
+    snip_scores,
+)
 
 GLOBAL, LOCAL = job_pb2.PRUNE_SCOPE_GLOBAL, job_pb2.PRUNE_SCOPE_LOCAL
-EXPONENTIAL, LINEAR, CUBIC = job_pb2.PRUNE_SCHEDULE_EXPONENTIAL, job_pb2.PRUNE_SCHEDULE_LINEAR, job_pb2.PRUNE_SCHEDULE_CUBIC
+EXPONENTIAL, LINEAR, CUBIC = (
+    job_pb2.PRUNE_SCHEDULE_EXPONENTIAL,
+    job_pb2.PRUNE_SCHEDULE_LINEAR,
+    job_pb2.PRUNE_SCHEDULE_CUBIC,
+)
 INVERTED, SHUFFLED = job_pb2.MASK_CONTROL_INVERTED, job_pb2.MASK_CONTROL_SHUFFLED
 
 
 def prune(pruner: str, sparsity: float, scope: int = GLOBAL, **fields: int) -> job_pb2.Prune:
-    return job_pb2.Prune(**{"pruner": f"PRUNER_{pruner.upper()}", "sparsity": sparsity, "scope": scope, "rounds": 1} | fields)
+    return job_pb2.Prune(
+        **{"pruner": f"PRUNER_{pruner.upper()}", "sparsity": sparsity, "scope": scope, "rounds": 1}
+        | fields
+    )
 
 
 def make_masks(prune: job_pb2.Prune, seed: int, scores: Scores) -> Masks:
@@ -35,14 +51,25 @@ def flat(masks: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def random_shapes(draw: random.Random, longest: int = 40) -> dict[str, tuple[int, int]]:
-    return {f"m{index}.down.weight": (draw.randint(1, longest), draw.randint(1, longest)) for index in range(draw.randint(1, 6))}
+    return {
+        f"m{index}.down.weight": (draw.randint(1, longest), draw.randint(1, longest))
+        for index in range(draw.randint(1, 6))
+    }
 
 
-def test_hundreds_of_random_shapes_densities_and_ties_keep_exactly_the_asked_count_of_the_highest() -> None:
+def test_hundreds_of_random_shapes_densities_and_ties_keep_exactly_the_asked_count_of_the_highest() -> (
+    None
+):
     draw = random.Random(1)
     for case in range(400):
-        count, sparsity = draw.randint(2, 5), draw.choice([0.0, 0.1, 0.4, 0.5, 0.8, 0.9, draw.uniform(0, 0.9)])
-        shapes = {f"m{index}.down.weight": (draw.randint(3, 40), draw.randint(3, 40)) for index in range(count)}
+        count, sparsity = (
+            draw.randint(2, 5),
+            draw.choice([0.0, 0.1, 0.4, 0.5, 0.8, 0.9, draw.uniform(0, 0.9)]),
+        )
+        shapes = {
+            f"m{index}.down.weight": (draw.randint(3, 40), draw.randint(3, 40))
+            for index in range(count)
+        }
         distinct = draw.choice([2, 3, 10, 10**6])
         scores = {name: torch.randint(0, distinct, shape).float() for name, shape in shapes.items()}
         for score in scores.values():
@@ -56,17 +83,25 @@ def test_hundreds_of_random_shapes_densities_and_ties_keep_exactly_the_asked_cou
             assert int(mask.sum()) == math.floor((1 - sparsity) * score.numel() + 0.5)
             if 0 < int(mask.sum()) < score.numel():
                 assert score[mask == 1].min() >= score[mask == 0].max()
-        assert all(masks[name].shape == shape and masks[name].dtype == torch.uint8 for name, shape in shapes.items())
+        assert all(
+            masks[name].shape == shape and masks[name].dtype == torch.uint8
+            for name, shape in shapes.items()
+        )
 
 
-@pytest.mark.parametrize(("n", "density", "kept"), [(10, 0.75, 8), (10, 0.25, 3), (5, 0.5, 3), (100, 0.2, 20), (7, 1.0, 7), (3, 0.1, 0)])
+@pytest.mark.parametrize(
+    ("n", "density", "kept"),
+    [(10, 0.75, 8), (10, 0.25, 3), (5, 0.5, 3), (100, 0.2, 20), (7, 1.0, 7), (3, 0.1, 0)],
+)
 def test_half_a_weight_is_rounded_up(n: int, density: float, kept: int) -> None:
     assert kept_count(n, density) == kept
 
 
 def test_ties_are_broken_by_the_seed_and_equal_seeds_break_them_equally() -> None:
     scores = {"down.weight": torch.tensor([[0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]]).repeat(8, 1)}
-    one, again, other = (make_masks(prune("mag", 0.5), seed, scores)["down.weight"] for seed in (1, 1, 2))
+    one, again, other = (
+        make_masks(prune("mag", 0.5), seed, scores)["down.weight"] for seed in (1, 1, 2)
+    )
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 
@@ -93,7 +128,10 @@ def test_magnitude_scores_are_absolute_values() -> None:
 def test_snip_scores_are_the_losses_derivative_by_each_weights_mask() -> None:
     torch.manual_seed(0)
     x, y = torch.randn(6, 4, dtype=torch.float64), torch.randn(6, 3, dtype=torch.float64)
-    weights = {"down.weight": torch.randn(5, 4, dtype=torch.float64), "up.weight": torch.randn(3, 5, dtype=torch.float64)}
+    weights = {
+        "down.weight": torch.randn(5, 4, dtype=torch.float64),
+        "up.weight": torch.randn(3, 5, dtype=torch.float64),
+    }
 
     def loss(masks: dict[str, torch.Tensor], w: dict[str, torch.Tensor]) -> torch.Tensor:
         hidden = torch.tanh(x @ (w["down.weight"] * masks["down.weight"]).T)
@@ -101,15 +139,21 @@ def test_snip_scores_are_the_losses_derivative_by_each_weights_mask() -> None:
 
     ones = {name: torch.ones_like(w) for name, w in weights.items()}
     leaves = {name: w.clone().requires_grad_() for name, w in weights.items()}
-    gradients = dict(zip(leaves, torch.autograd.grad(loss(ones, leaves), list(leaves.values())), strict=True))
+    gradients = dict(
+        zip(leaves, torch.autograd.grad(loss(ones, leaves), list(leaves.values())), strict=True)
+    )
     expected = {}
     for name, w in weights.items():
         expected[name] = torch.zeros_like(w)
         for index in range(w.numel()):
             step = torch.zeros(w.numel(), dtype=torch.float64)
             step[index] = 1e-6
-            above, below = ({**ones, name: ones[name] + sign * step.view(w.shape)} for sign in (1, -1))
-            expected[name].view(-1)[index] = (loss(above, weights) - loss(below, weights)).abs() / 2e-6
+            above, below = (
+                {**ones, name: ones[name] + sign * step.view(w.shape)} for sign in (1, -1)
+            )
+            expected[name].view(-1)[index] = (
+                loss(above, weights) - loss(below, weights)
+            ).abs() / 2e-6
     total = sum(score.sum() for score in expected.values())
     found = snip_scores(weights, gradients)
     assert sum(float(score.sum()) for score in found.values()) == pytest.approx(1)
@@ -118,25 +162,46 @@ def test_snip_scores_are_the_losses_derivative_by_each_weights_mask() -> None:
 
 
 def test_scores_that_are_all_equal_rank_nothing_and_fail_the_trial() -> None:
-    scores = {"layers.0.ffn.down.weight": torch.zeros(4, 4), "layers.0.ffn.up.weight": torch.rand(4, 4)}
-    with pytest.raises(TrialFailed, match=r"snip: all 16 scores of layers.0.ffn.down.weight are 0.*zero_up") as failed:
+    scores = {
+        "layers.0.ffn.down.weight": torch.zeros(4, 4),
+        "layers.0.ffn.up.weight": torch.rand(4, 4),
+    }
+    with pytest.raises(
+        TrialFailed, match=r"snip: all 16 scores of layers.0.ffn.down.weight are 0.*zero_up"
+    ) as failed:
         make_masks(prune("snip", 0.5, LOCAL), 1, scores)
     assert failed.value.reason == event_pb2.FAILURE_REASON_DEGENERATE_MASK
-    assert int(make_masks(prune("snip", 0.5, GLOBAL), 1, scores)["layers.0.ffn.up.weight"].sum()) == 16
+    assert (
+        int(make_masks(prune("snip", 0.5, GLOBAL), 1, scores)["layers.0.ffn.up.weight"].sum()) == 16
+    )
 
 
-@pytest.mark.parametrize(("pruner", "helps"), [("mag", True), ("grasp", True), ("snip", False), ("synflow", False)])
+@pytest.mark.parametrize(
+    ("pruner", "helps"), [("mag", True), ("grasp", True), ("snip", False), ("synflow", False)]
+)
 def test_global_scope_is_named_as_a_remedy_where_it_is_one(pruner: str, helps: bool) -> None:
     # With up zero, SNIP's scores of both matrices are 0, and so are SynFlow's.
     with pytest.raises(TrialFailed, match="take init: gaussian") as failed:
         make_masks(
-            prune(pruner, 0.5, LOCAL), 1, {"layers.0.ffn.down.weight": torch.rand(4, 4), "layers.0.ffn.up.weight": torch.zeros(4, 4)}
+            prune(pruner, 0.5, LOCAL),
+            1,
+            {
+                "layers.0.ffn.down.weight": torch.rand(4, 4),
+                "layers.0.ffn.up.weight": torch.zeros(4, 4),
+            },
         )
     assert ("scope: global" in failed.value.message) == helps
 
 
 def test_random_scores_need_not_rank_anything() -> None:
-    assert int(make_masks(prune("rand", 0.5), 1, {"down.weight": torch.zeros(4, 4)})["down.weight"].sum()) == 8
+    assert (
+        int(
+            make_masks(prune("rand", 0.5), 1, {"down.weight": torch.zeros(4, 4)})[
+                "down.weight"
+            ].sum()
+        )
+        == 8
+    )
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -187,14 +252,17 @@ def bisected_epsilon(shapes: dict[str, tuple[int, int]], kept: int) -> float:
 
 
 def test_erdos_renyi_counts_of_an_example() -> None:
-    # ε (a + b): 3.75, 6.25 and 10 of 20; the one that is left goes to the largest remainder. Then [2, 2] is full.
+    # ε (a + b): 3.75, 6.25 and 10 of 20; the one that is left goes to the largest remainder. Then
+    # [2, 2] is full.
     assert er_counts({"a": (4, 2), "b": (4, 6), "c": (10, 6)}, 20) == {"a": 4, "b": 6, "c": 10}
     assert er_counts({"a": (2, 2), "b": (10, 10)}, 44) == {"a": 4, "b": 40}
 
 
 def test_an_er_mask_has_its_counts_at_random_places_drawn_by_the_seed() -> None:
     shapes = {"a.down.weight": (4, 30), "a.up.weight": (30, 4), "b.down.weight": (20, 30)}
-    masks, again, other = (make_masks(prune("er", 0.7), seed, random_scores(seed, shapes)) for seed in (1, 1, 2))
+    masks, again, other = (
+        make_masks(prune("er", 0.7), seed, random_scores(seed, shapes)) for seed in (1, 1, 2)
+    )
     counts = er_counts(shapes, kept_count(840, 1 - 0.7))
     assert {name: int(mask.sum()) for name, mask in masks.items()} == counts
     assert counts["a.down.weight"] / 120 > 2 * counts["b.down.weight"] / 600
@@ -216,10 +284,15 @@ def test_grasp_scores_are_weight_times_hessian_times_gradient() -> None:
         down, up = flat[:12].view(4, 3), flat[12:].view(2, 4)
         return torch.nn.functional.cross_entropy(torch.tanh(x @ down.T) @ up.T / 2, y)
 
-    hessian, gradient = torch.autograd.functional.hessian(loss, w), torch.autograd.functional.jacobian(loss, w)
+    hessian, gradient = (
+        torch.autograd.functional.hessian(loss, w),
+        torch.autograd.functional.jacobian(loss, w),
+    )
     split = {"down.weight": w[:12].view(4, 3), "up.weight": w[12:].view(2, 4)}
     product = hessian @ gradient
-    found = grasp_scores(split, {"down.weight": product[:12].view(4, 3), "up.weight": product[12:].view(2, 4)})
+    found = grasp_scores(
+        split, {"down.weight": product[:12].view(4, 3), "up.weight": product[12:].view(2, 4)}
+    )
     assert torch.allclose(flat(found), w * product)
 
 
@@ -232,7 +305,9 @@ def test_grasp_scores_are_weight_times_hessian_times_gradient() -> None:
         (CUBIC, [0.2 + 0.8 * 27 / 64, 0.2 + 0.8 * 8 / 64, 0.2 + 0.8 * 1 / 64, 0.2]),
     ],
 )
-def test_the_density_falls_by_the_schedule_to_exactly_the_final_one(schedule: int, expected: list[float]) -> None:
+def test_the_density_falls_by_the_schedule_to_exactly_the_final_one(
+    schedule: int, expected: list[float]
+) -> None:
     found = densities(prune("synflow", 0.8, rounds=4, schedule=schedule))
     assert found == pytest.approx(expected)
     assert found[-1] == 1 - 0.8
@@ -242,21 +317,39 @@ def test_the_density_falls_by_the_schedule_to_exactly_the_final_one(schedule: in
 
 @pytest.mark.parametrize("scope", [GLOBAL, LOCAL])
 @pytest.mark.parametrize("schedule", [EXPONENTIAL, LINEAR, CUBIC])
-def test_masks_of_rounds_are_nested_exact_and_of_the_highest_that_were_left(scope: int, schedule: int) -> None:
+def test_masks_of_rounds_are_nested_exact_and_of_the_highest_that_were_left(
+    scope: int, schedule: int
+) -> None:
     draw, torch_draw = random.Random(3), torch.Generator().manual_seed(3)
     for case in range(60):
         shapes = {name: (a + 3, b + 3) for name, (a, b) in random_shapes(draw, 12).items()}
-        settings = prune("snip", draw.choice([0.1, 0.5, 0.8, 0.9]), scope, rounds=draw.randint(2, 9), schedule=schedule)
+        settings = prune(
+            "snip",
+            draw.choice([0.1, 0.5, 0.8, 0.9]),
+            scope,
+            rounds=draw.randint(2, 9),
+            schedule=schedule,
+        )
         pruning = Pruning(settings, case, shapes)
         groups = [list(shapes)] if scope == GLOBAL else [[name] for name in shapes]
         for density in densities(settings):
             before = pruning.masks
-            scores = {name: torch.randint(-2, 50, shape, generator=torch_draw).float() for name, shape in shapes.items()}
+            scores = {
+                name: torch.randint(-2, 50, shape, generator=torch_draw).float()
+                for name, shape in shapes.items()
+            }
             # What has been removed must not be looked at.
-            pruning.keep({name: torch.where(before[name] == 1, score, float("nan")) for name, score in scores.items()})
+            pruning.keep(
+                {
+                    name: torch.where(before[name] == 1, score, float("nan"))
+                    for name, score in scores.items()
+                }
+            )
             after = pruning.masks
             for names in groups:
-                old, new, score = (flat({name: each[name] for name in names}) for each in (before, after, scores))
+                old, new, score = (
+                    flat({name: each[name] for name in names}) for each in (before, after, scores)
+                )
                 assert int(new.sum()) == math.floor(density * new.numel() + 0.5)
                 assert not (new & ~old & 1).any()
                 gone = (old == 1) & (new == 0)
@@ -265,12 +358,18 @@ def test_masks_of_rounds_are_nested_exact_and_of_the_highest_that_were_left(scop
         assert torch.equal(flat(pruning.finished()), flat(pruning.masks))
 
 
-def test_a_later_round_that_cannot_rank_what_is_left_fails_and_one_that_removes_nothing_does_not() -> None:
+def test_a_later_round_that_cannot_rank_what_is_left_fails_and_one_that_removes_nothing_does_not() -> (
+    None
+):
     pruning = Pruning(prune("synflow", 0.5, rounds=2, schedule=LINEAR), 1, {"down.weight": (2, 4)})
     pruning.keep({"down.weight": torch.arange(8.0).view(2, 4)})
-    with pytest.raises(TrialFailed, match="synflow: all 6 scores of all matrices are 3, so they rank nothing"):
+    with pytest.raises(
+        TrialFailed, match="synflow: all 6 scores of all matrices are 3, so they rank nothing"
+    ):
         pruning.keep({"down.weight": torch.full((2, 4), 3.0)})
-    idle = Pruning(prune("synflow", 0.25, rounds=9, schedule=EXPONENTIAL), 1, {"down.weight": (2, 2)})
+    idle = Pruning(
+        prune("synflow", 0.25, rounds=9, schedule=EXPONENTIAL), 1, {"down.weight": (2, 2)}
+    )
     idle.keep({"down.weight": torch.tensor([[1.0, 2.0], [3.0, 4.0]])})
     for _ in range(3):
         idle.keep({"down.weight": torch.ones(2, 2)})
@@ -278,7 +377,10 @@ def test_a_later_round_that_cannot_rank_what_is_left_fails_and_one_that_removes_
 
 
 def test_an_inverted_mask_keeps_as_many_of_the_lowest_scores() -> None:
-    scores = {"a.down.weight": torch.tensor([[5.0, -1.0, 3.0]]), "a.up.weight": torch.tensor([[0.0], [4.0], [2.0]])}
+    scores = {
+        "a.down.weight": torch.tensor([[5.0, -1.0, 3.0]]),
+        "a.up.weight": torch.tensor([[0.0], [4.0], [2.0]]),
+    }
     masks = make_masks(prune("mag", 0.5, control=INVERTED), 1, scores)
     assert [mask.flatten().tolist() for mask in masks.values()] == [[0, 1, 0], [1, 0, 1]]
     local = make_masks(prune("mag", 0.6, LOCAL, control=INVERTED), 1, scores)
@@ -287,15 +389,23 @@ def test_an_inverted_mask_keeps_as_many_of_the_lowest_scores() -> None:
 
 def test_inverted_ties_go_to_the_other_end_of_the_ranking() -> None:
     scores = {"down.weight": torch.tensor([[1.0, 2.0]]).repeat(20, 10)}
-    kept, inverted = (flat(make_masks(prune("mag", 0.75, control=control), 7, scores)) for control in (0, INVERTED))
+    kept, inverted = (
+        flat(make_masks(prune("mag", 0.75, control=control), 7, scores))
+        for control in (0, INVERTED)
+    )
     assert int(kept.sum()) == int(inverted.sum()) == 100
     assert not (kept & inverted).any()
-    half, other = (flat(make_masks(prune("mag", 0.25, control=control), 7, scores)) for control in (0, INVERTED))
+    half, other = (
+        flat(make_masks(prune("mag", 0.25, control=control), 7, scores))
+        for control in (0, INVERTED)
+    )
     assert torch.equal(half | other, torch.ones(400, dtype=torch.uint8))
 
 
 def test_an_inverted_mask_of_rounds_keeps_what_was_removed_first() -> None:
-    pruning = Pruning(prune("snip", 0.5, rounds=2, schedule=LINEAR, control=INVERTED), 1, {"down.weight": (1, 8)})
+    pruning = Pruning(
+        prune("snip", 0.5, rounds=2, schedule=LINEAR, control=INVERTED), 1, {"down.weight": (1, 8)}
+    )
     pruning.keep({"down.weight": torch.tensor([[8.0, 7, 6, 5, 4, 3, 2, 1]])})
     assert pruning.masks["down.weight"].tolist() == [[1, 1, 1, 1, 1, 1, 0, 0]]
     # The two that went first rank below all of this round, whatever they would score now.
@@ -307,7 +417,9 @@ def test_an_inverted_mask_of_rounds_keeps_what_was_removed_first() -> None:
 def test_a_shuffled_mask_has_each_matrixs_density_at_places_drawn_by_the_seed() -> None:
     scores = {"a.down.weight": torch.rand(20, 30), "a.up.weight": torch.rand(30, 20) / 2}
     plain = make_masks(prune("snip", 0.6), 1, scores)
-    shuffled, again, other = (make_masks(prune("snip", 0.6, control=SHUFFLED), seed, scores) for seed in (1, 1, 2))
+    shuffled, again, other = (
+        make_masks(prune("snip", 0.6, control=SHUFFLED), seed, scores) for seed in (1, 1, 2)
+    )
     for name, mask in plain.items():
         assert int(shuffled[name].sum()) == int(mask.sum())
         assert shuffled[name].shape == mask.shape
@@ -320,12 +432,18 @@ def test_a_shuffled_mask_has_each_matrixs_density_at_places_drawn_by_the_seed() 
 
 
 @pytest.mark.parametrize("pruner", ["mag", "snip", "grasp", "synflow"])
-def test_each_pruner_that_ranks_refuses_equal_scores_and_those_that_are_not_finite(pruner: str) -> None:
+def test_each_pruner_that_ranks_refuses_equal_scores_and_those_that_are_not_finite(
+    pruner: str,
+) -> None:
     shapes = {"down.weight": (2, 2)}
     with pytest.raises(TrialFailed, match=f"{pruner}: all 4 scores"):
-        Pruning(prune(pruner, 0.5, rounds=1), 1, shapes).keep({"down.weight": torch.full((2, 2), 0.25)})
+        Pruning(prune(pruner, 0.5, rounds=1), 1, shapes).keep(
+            {"down.weight": torch.full((2, 2), 0.25)}
+        )
     with pytest.raises(TrialFailed, match=f"{pruner}: 1 of 4 scores"):
-        Pruning(prune(pruner, 0.5, rounds=1), 1, shapes).keep({"down.weight": torch.tensor([[1.0, 2.0], [3.0, float("nan")]])})
+        Pruning(prune(pruner, 0.5, rounds=1), 1, shapes).keep(
+            {"down.weight": torch.tensor([[1.0, 2.0], [3.0, float("nan")]])}
+        )
 
 
 def test_er_keeps_nothing_only_with_an_error() -> None:

@@ -33,7 +33,9 @@ TRIALS = [
 
 @pytest.fixture(scope="module")
 def squad(backbone_path: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An artifact root with `datasets/squad`: 48 questions of SQuAD in windows of up to 128 tokens, those whose window has the answer."""
+    """An artifact root with `datasets/squad`: 48 questions of SQuAD in windows of up to 128 tokens,
+    those whose window has the answer.
+    """
     data = os.environ.get("SA_ORCH_DATA")
     if not data:
         pytest.skip("SA_ORCH_DATA names no directory with squad/dev-v1.1.json")
@@ -44,10 +46,14 @@ def squad(backbone_path: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not paragraph["qas"]:
             continue
         question = paragraph["qas"][0]
-        encoded = tokenizer(question["question"], paragraph["context"], truncation="only_second", max_length=128)
+        encoded = tokenizer(
+            question["question"], paragraph["context"], truncation="only_second", max_length=128
+        )
         answer = question["answers"][0]
         begin = encoded.char_to_token(answer["answer_start"], sequence_index=1)
-        end = encoded.char_to_token(answer["answer_start"] + len(answer["text"]) - 1, sequence_index=1)
+        end = encoded.char_to_token(
+            answer["answer_start"] + len(answer["text"]) - 1, sequence_index=1
+        )
         if begin is not None and end is not None:
             rows.append((encoded["input_ids"], encoded["token_type_ids"], begin, end))
     for split, part in (("train", rows[:32]), ("validation", rows[32:48])):
@@ -55,10 +61,16 @@ def squad(backbone_path: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_tensors(
             root / "datasets" / "squad" / f"{split}.safetensors",
             {
-                "input_ids": torch.tensor([token for ids, *_ in part for token in ids], dtype=torch.int32),
-                "token_type_ids": torch.tensor([kind for _, types, *_ in part for kind in types], dtype=torch.uint8),
+                "input_ids": torch.tensor(
+                    [token for ids, *_ in part for token in ids], dtype=torch.int32
+                ),
+                "token_type_ids": torch.tensor(
+                    [kind for _, types, *_ in part for kind in types], dtype=torch.uint8
+                ),
                 "offsets": torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]),
-                "start_positions": torch.tensor([begin for *_, begin, _ in part], dtype=torch.int32),
+                "start_positions": torch.tensor(
+                    [begin for *_, begin, _ in part], dtype=torch.int32
+                ),
                 "end_positions": torch.tensor([end for *_, end in part], dtype=torch.int32),
             },
         )
@@ -81,7 +93,9 @@ def train(root: Path, backbone: str, trials: list[job_pb2.Trial], told: Recorder
 
 
 @pytest.fixture(scope="module")
-def trained(squad: Path, backbone_path: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recorder]:
+def trained(
+    squad: Path, backbone_path: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Recorder]:
     root, told = fresh_root(squad, tmp_path_factory.mktemp("together") / "root"), Recorder()
     train(root, backbone_path, TRIALS, told)
     return root, told
@@ -92,18 +106,25 @@ def own_part(split: Split, rows: list[int], modules: TrialModules) -> Part:
 
 
 @pytest.mark.parametrize("form", ["houlsby", "lora", "mam", "pfeiffer", "prompt"])
-def test_loss_and_gradients_are_of_a_softmax_over_each_rows_own_tokens(form: str, tiny_roberta: Path) -> None:
+def test_loss_and_gradients_are_of_a_softmax_over_each_rows_own_tokens(
+    form: str, tiny_roberta: Path
+) -> None:
     backbone = load_backbone(str(tiny_roberta), torch.device("cpu"))
     asked, ragged_rows = FORMS[form], ragged(backbone.vocabulary, backbone.token_types)
     uniform = torch.rand(ragged_rows.rows, 2, generator=torch.Generator().manual_seed(5))
     places = (uniform * ragged_rows.lengths[:, None]).long()
-    split = Split("train", ragged_rows.input_ids, ragged_rows.token_type_ids, ragged_rows.offsets, places)
+    split = Split(
+        "train", ragged_rows.input_ids, ragged_rows.token_type_ids, ragged_rows.offsets, places
+    )
     tensors = drawn(asked, backbone, task_kind=QA)
     modules = TrialModules(asked, tensors, dropout=None)
     sums = []
     for row in range(split.rows):
         (logits,) = forward(backbone, [own_part(split, [row], modules)], QA)
-        sums.append(cross_entropy(logits[:, 0][None], places[row, :1]) + cross_entropy(logits[:, 1][None], places[row, 1:]))
+        sums.append(
+            cross_entropy(logits[:, 0][None], places[row, :1])
+            + cross_entropy(logits[:, 1][None], places[row, 1:])
+        )
     expected = torch.stack(sums).mean() / 2
     whole = own_part(split, list(range(split.rows)), modules)
     (logits,) = forward(backbone, [whole], QA)
@@ -115,12 +136,19 @@ def test_loss_and_gradients_are_of_a_softmax_over_each_rows_own_tokens(form: str
         assert two.norm() > 0, name
 
 
-def test_a_tokens_logits_are_the_heads_of_transformers_last_hidden_state(backbone_path: str) -> None:
+def test_a_tokens_logits_are_the_heads_of_transformers_last_hidden_state(
+    backbone_path: str,
+) -> None:
     backbone, asked = load_backbone(backbone_path, torch.device("cpu")), FORMS["head only"]
-    split, tensors = ragged(backbone.vocabulary, backbone.token_types), drawn(asked, backbone, task_kind=QA)
+    split, tensors = (
+        ragged(backbone.vocabulary, backbone.token_types),
+        drawn(asked, backbone, task_kind=QA),
+    )
     part = own_part(split, list(range(split.rows)), TrialModules(asked, tensors, dropout=None))
     with torch.no_grad():
-        hidden = AutoModel.from_pretrained(backbone_path)(**padded(split, padding=0)).last_hidden_state
+        hidden = AutoModel.from_pretrained(backbone_path)(
+            **padded(split, padding=0)
+        ).last_hidden_state
         (logits,) = forward(backbone, [part], QA)
         own = torch.cat([hidden[row, : split.lengths[row]] for row in part.pack.order])
         expected = own @ tensors["head.out.weight"].T + tensors["head.out.bias"]
@@ -129,17 +157,24 @@ def test_a_tokens_logits_are_the_heads_of_transformers_last_hidden_state(backbon
 
 def test_the_head_has_no_dense_part(minilm: Backbone) -> None:
     found = layout(FORMS["houlsby"], minilm, num_labels=2, task_kind=QA)
-    assert [name for name in found.shapes if name.startswith("head.")] == ["head.out.weight", "head.out.bias"]
+    assert [name for name in found.shapes if name.startswith("head.")] == [
+        "head.out.weight",
+        "head.out.bias",
+    ]
 
 
-def test_a_cohorts_trials_are_their_lone_runs(trained: tuple[Path, Recorder], squad: Path, backbone_path: str, tmp_path: Path) -> None:
+def test_a_cohorts_trials_are_their_lone_runs(
+    trained: tuple[Path, Recorder], squad: Path, backbone_path: str, tmp_path: Path
+) -> None:
     root, told = trained
     for one in TRIALS:
         alone, lone = fresh_root(squad, tmp_path / one.trial_id), Recorder()
         train(alone, backbone_path, [one], lone)
         for name, tensor in weights(root, one.trial_id).items():
             assert torch.equal(tensor, weights(alone, one.trial_id)[name]), f"{one.trial_id} {name}"
-        assert {key: value for key, value in told.metric_values.items() if key[0] == one.trial_id} == lone.metric_values
+        assert {
+            key: value for key, value in told.metric_values.items() if key[0] == one.trial_id
+        } == lone.metric_values
 
 
 def test_the_loss_falls(trained: tuple[Path, Recorder]) -> None:
@@ -152,10 +187,19 @@ def test_predictions_have_two_logits_for_each_token_in_the_order_of_the_data_set
     trained: tuple[Path, Recorder], backbone_path: str
 ) -> None:
     root, _ = trained
-    Engine(root, threads=2).run(spec(backbone_path, TRIALS[:1], predict=job_pb2.PredictWork(splits=["validation"])), Recorder())
+    Engine(root, threads=2).run(
+        spec(backbone_path, TRIALS[:1], predict=job_pb2.PredictWork(splits=["validation"])),
+        Recorder(),
+    )
     logits = load_file(root / "trials" / "t1" / "predictions.validation.safetensors")["logits"]
     stored = load_file(root / "datasets" / "squad" / "validation.safetensors")
-    split = Split("validation", *(stored[name].long() for name in ("input_ids", "token_type_ids", "offsets", "start_positions")))
+    split = Split(
+        "validation",
+        *(
+            stored[name].long()
+            for name in ("input_ids", "token_type_ids", "offsets", "start_positions")
+        ),
+    )
     backbone = load_backbone(backbone_path, torch.device("cpu"))
     modules = TrialModules(TRIALS[0].adapter, weights(root, "t1"), dropout=None)
     assert logits.shape == (split.input_ids.numel(), 2)

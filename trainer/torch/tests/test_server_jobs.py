@@ -15,7 +15,11 @@ INTERRUPTED = event_pb2.JOB_STATE_INTERRUPTED
 
 
 def states(events: list[event_pb2.Event]) -> list[str]:
-    return [event_pb2.JobState.Name(each.state_changed.state)[10:] for each in events if each.HasField("state_changed")]
+    return [
+        event_pb2.JobState.Name(each.state_changed.state)[10:]
+        for each in events
+        if each.HasField("state_changed")
+    ]
 
 
 def test_a_job_runs_to_its_end_and_its_events_are_numbered_without_gaps():
@@ -26,7 +30,12 @@ def test_a_job_runs_to_its_end_and_its_events_are_numbered_without_gaps():
         assert [each.sequence for each in events] == list(range(1, 8))
         assert len({each.log_id for each in events}) == 1
         job = trainer.client.GetJob(trainer_pb2.GetJobRequest(job_id="job-1")).job
-        assert (job.state, job.last_sequence, job.runs, job.log_id) == (SUCCEEDED, 7, 1, events[0].log_id)
+        assert (job.state, job.last_sequence, job.runs, job.log_id) == (
+            SUCCEEDED,
+            7,
+            1,
+            events[0].log_id,
+        )
 
 
 def test_a_watcher_goes_on_from_any_sequence():
@@ -47,7 +56,9 @@ def test_a_cursor_of_another_log_or_past_the_end_is_out_of_range():
             assert error.value.code() == grpc.StatusCode.OUT_OF_RANGE
         with pytest.raises(grpc.RpcError) as error:
             trainer.watch("job-1", 1)
-        assert fields(error.value) == {"log_id": "is empty; a cursor above 0 needs the log that it counts in"}
+        assert fields(error.value) == {
+            "log_id": "is empty; a cursor above 0 needs the log that it counts in"
+        }
 
 
 def test_submitting_again_finds_the_job_and_another_digest_is_refused():
@@ -70,7 +81,10 @@ def test_a_full_queue_is_resource_exhausted_with_a_time_to_try_again():
         with pytest.raises(grpc.RpcError) as error:
             trainer.submit(valid_request(trainer.root, "third"))
         assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert details(error.value, error_details_pb2.QuotaFailure).violations[0].subject == "queue_length"
+        assert (
+            details(error.value, error_details_pb2.QuotaFailure).violations[0].subject
+            == "queue_length"
+        )
         assert details(error.value, error_details_pb2.RetryInfo).retry_delay.seconds > 0
 
 
@@ -79,8 +93,12 @@ def test_cancelling_a_waiting_job_takes_it_out_of_the_queue():
         for job_id in ("first", "paused", "aborted"):
             trainer.submit(valid_request(trainer.root, job_id))
         trainer.watch_until("first", RUNNING)
-        trainer.client.CancelJob(trainer_pb2.CancelJobRequest(job_id="paused", mode=trainer_pb2.CANCEL_MODE_CHECKPOINT))
-        trainer.client.CancelJob(trainer_pb2.CancelJobRequest(job_id="aborted", mode=trainer_pb2.CANCEL_MODE_ABORT))
+        trainer.client.CancelJob(
+            trainer_pb2.CancelJobRequest(job_id="paused", mode=trainer_pb2.CANCEL_MODE_CHECKPOINT)
+        )
+        trainer.client.CancelJob(
+            trainer_pb2.CancelJobRequest(job_id="aborted", mode=trainer_pb2.CANCEL_MODE_ABORT)
+        )
         assert states(trainer.watch("paused")) == ["QUEUED", "INTERRUPTED"]
         assert states(trainer.watch("aborted")) == ["QUEUED", "CANCELLED"]
 
@@ -91,16 +109,32 @@ def test_a_paused_job_goes_on_when_it_is_submitted_again_and_an_interrupted_one_
         trainer.submit(request)
         for _ in range(2):
             trainer.watch_until("job-1", RUNNING)
-            trainer.client.CancelJob(trainer_pb2.CancelJobRequest(job_id="job-1", mode=trainer_pb2.CANCEL_MODE_CHECKPOINT))
+            trainer.client.CancelJob(
+                trainer_pb2.CancelJobRequest(
+                    job_id="job-1", mode=trainer_pb2.CANCEL_MODE_CHECKPOINT
+                )
+            )
             deadline = time.monotonic() + 10
-            while trainer.client.GetJob(trainer_pb2.GetJobRequest(job_id="job-1")).job.state != INTERRUPTED:
+            while (
+                trainer.client.GetJob(trainer_pb2.GetJobRequest(job_id="job-1")).job.state
+                != INTERRUPTED
+            ):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             response = trainer.submit(request)
             assert not response.created
-        trainer.client.CancelJob(trainer_pb2.CancelJobRequest(job_id="job-1", mode=trainer_pb2.CANCEL_MODE_ABORT))
+        trainer.client.CancelJob(
+            trainer_pb2.CancelJobRequest(job_id="job-1", mode=trainer_pb2.CANCEL_MODE_ABORT)
+        )
         events = trainer.watch("job-1")
-        assert states(events)[:6] == ["QUEUED", "RUNNING", "INTERRUPTED", "QUEUED", "RUNNING", "INTERRUPTED"]
+        assert states(events)[:6] == [
+            "QUEUED",
+            "RUNNING",
+            "INTERRUPTED",
+            "QUEUED",
+            "RUNNING",
+            "INTERRUPTED",
+        ]
         assert states(events)[-1] == "CANCELLED"
 
 
@@ -111,7 +145,10 @@ def test_a_cancel_without_a_mode_is_refused_and_an_unknown_job_is_not_found():
         assert list(fields(error.value)) == ["mode"]
         for call, request in (
             (trainer.client.GetJob, trainer_pb2.GetJobRequest(job_id="no")),
-            (trainer.client.CancelJob, trainer_pb2.CancelJobRequest(job_id="no", mode=trainer_pb2.CANCEL_MODE_ABORT)),
+            (
+                trainer.client.CancelJob,
+                trainer_pb2.CancelJobRequest(job_id="no", mode=trainer_pb2.CANCEL_MODE_ABORT),
+            ),
         ):
             with pytest.raises(grpc.RpcError) as error:
                 call(request)
@@ -133,7 +170,10 @@ def test_a_job_that_fails_as_a_whole_keeps_its_reason():
         trainer.submit(valid_request(trainer.root))
         trainer.watch("job-1")
         job = trainer.client.GetJob(trainer_pb2.GetJobRequest(job_id="job-1")).job
-        assert (job.state, job.failure.reason) == (event_pb2.JOB_STATE_FAILED, event_pb2.FAILURE_REASON_BAD_ARTIFACT)
+        assert (job.state, job.failure.reason) == (
+            event_pb2.JOB_STATE_FAILED,
+            event_pb2.FAILURE_REASON_BAD_ARTIFACT,
+        )
 
 
 def test_jobs_are_listed_newest_first_in_pages():
@@ -143,7 +183,9 @@ def test_jobs_are_listed_newest_first_in_pages():
             trainer.watch(f"job-{number}")
         seen, token = [], ""
         while True:
-            page = trainer.client.ListJobs(trainer_pb2.ListJobsRequest(page_size=2, page_token=token, states=[SUCCEEDED]))
+            page = trainer.client.ListJobs(
+                trainer_pb2.ListJobsRequest(page_size=2, page_token=token, states=[SUCCEEDED])
+            )
             seen += [job.job_id for job in page.jobs]
             token = page.next_page_token
             if not token:
@@ -155,10 +197,17 @@ def test_jobs_are_listed_newest_first_in_pages():
 def test_a_hundred_watchers_do_not_keep_others_from_the_trainer():
     with short_folder() as folder, tiny_trainer("wait", folder) as trainer:
         trainer.submit(valid_request(trainer.root))
-        calls = [trainer.client.WatchJob(trainer_pb2.WatchJobRequest(job_id="job-1")) for _ in range(100)]
+        calls = [
+            trainer.client.WatchJob(trainer_pb2.WatchJobRequest(job_id="job-1")) for _ in range(100)
+        ]
         for call in calls:
             next(call)
-        assert trainer.client.GetCapabilities(trainer_pb2.GetCapabilitiesRequest(), timeout=5).capabilities.framework == "torch"
+        assert (
+            trainer.client.GetCapabilities(
+                trainer_pb2.GetCapabilitiesRequest(), timeout=5
+            ).capabilities.framework
+            == "torch"
+        )
         for call in calls:
             call.cancel()
 

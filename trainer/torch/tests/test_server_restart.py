@@ -49,7 +49,11 @@ def test_a_job_that_takes_the_trainer_down_three_times_is_quarantined():
                 trainer.process.wait(10)
         with tiny_trainer("die", folder) as trainer:
             last = job(trainer)
-            assert (last.state, last.failure.reason, last.runs) == (FAILED, event_pb2.FAILURE_REASON_QUARANTINED, 3)
+            assert (last.state, last.failure.reason, last.runs) == (
+                FAILED,
+                event_pb2.FAILURE_REASON_QUARANTINED,
+                3,
+            )
             assert trainer.submit(valid_request(trainer.root)).job.state == FAILED
 
 
@@ -98,7 +102,10 @@ def test_health_is_serving_for_the_server_and_the_service():
     with short_folder() as folder, tiny_trainer("done", folder) as trainer:
         stub = health_pb2_grpc.HealthStub(trainer.channel)
         for service in ("", "sparse_adapter.trainer.v1.TrainerService"):
-            assert stub.Check(health_pb2.HealthCheckRequest(service=service)).status == health_pb2.HealthCheckResponse.SERVING
+            assert (
+                stub.Check(health_pb2.HealthCheckRequest(service=service)).status
+                == health_pb2.HealthCheckResponse.SERVING
+            )
 
 
 def refusal(arguments: list[str]) -> str:
@@ -110,15 +117,25 @@ def refusal(arguments: list[str]) -> str:
 def test_a_second_trainer_on_the_same_state_or_socket_is_refused_and_the_first_goes_on():
     with short_folder() as folder, tiny_trainer("done", folder) as trainer:
         same_state = command("done", folder, "--listen", f"unix:{folder}/other.sock")
-        assert f"another trainer (pid {trainer.process.pid}) already uses the state folder" in refusal(same_state)
-        same_socket = [each.replace(f"{folder}/state", f"{folder}/other") for each in command("done", folder)]
+        assert (
+            f"another trainer (pid {trainer.process.pid}) already uses the state folder"
+            in refusal(same_state)
+        )
+        same_socket = [
+            each.replace(f"{folder}/state", f"{folder}/other") for each in command("done", folder)
+        ]
         assert f"already uses {folder}/t.sock" in refusal(same_socket)
         assert trainer.submit(valid_request(trainer.root)).created
 
 
 def test_a_second_trainer_on_the_same_port_is_refused():
-    with short_folder() as folder, tiny_trainer("done", folder, "--listen", "127.0.0.1:0", "--insecure") as trainer:
-        arguments = command("done", folder / "second", "--listen", str(trainer.ready["listening"]), "--insecure")
+    with (
+        short_folder() as folder,
+        tiny_trainer("done", folder, "--listen", "127.0.0.1:0", "--insecure") as trainer,
+    ):
+        arguments = command(
+            "done", folder / "second", "--listen", str(trainer.ready["listening"]), "--insecure"
+        )
         assert "is the address in use?" in refusal(arguments)
 
 
@@ -155,7 +172,9 @@ def test_what_is_no_stale_socket_is_left_alone():
 def test_a_socket_path_that_the_system_would_cut_is_refused():
     with short_folder() as folder:
         path = f"{folder}/{'x' * 108}.sock"
-        assert "longer than 107 bytes" in refusal(command("done", folder, "--listen", f"unix:{path}"))
+        assert "longer than 107 bytes" in refusal(
+            command("done", folder, "--listen", f"unix:{path}")
+        )
 
 
 def test_a_broken_job_file_is_named_at_the_start():
@@ -163,7 +182,9 @@ def test_a_broken_job_file_is_named_at_the_start():
         with tiny_trainer("done", folder) as trainer:
             trainer.submit(valid_request(trainer.root))
         (folder / "state/jobs/job-1/job.json").write_text("{")
-        assert f"{folder}/state/jobs/job-1: job.json cannot be read" in refusal(command("done", folder))
+        assert f"{folder}/state/jobs/job-1: job.json cannot be read" in refusal(
+            command("done", folder)
+        )
 
 
 def test_after_the_machine_itself_went_down_the_log_has_a_new_name_as_its_tail_may_be_lost():

@@ -6,14 +6,28 @@ from pathlib import Path
 
 import grpc
 import pytest
-from server_support import IdleEngine, fields, make_root, short_folder, tiny_trainer, valid_request, valid_trial
+from server_support import (
+    IdleEngine,
+    fields,
+    make_root,
+    short_folder,
+    tiny_trainer,
+    valid_request,
+    valid_trial,
+)
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2, trainer_pb2
 
 from sparse_adapter_trainer.capabilities import describe
 from sparse_adapter_trainer.validation import bad_request, invalid_fields, unmet_preconditions
 
 Request = trainer_pb2.SubmitJobRequest
-N_M = {"structure": "MASK_STRUCTURE_N_M", "group_kept": 2, "group_size": 4, "sparsity": 0.5, "scope": "PRUNE_SCOPE_LOCAL"}
+N_M = {
+    "structure": "MASK_STRUCTURE_N_M",
+    "group_kept": 2,
+    "group_size": 4,
+    "sparsity": 0.5,
+    "scope": "PRUNE_SCOPE_LOCAL",
+}
 UNITS = {"structure": "MASK_STRUCTURE_UNITS"}
 OFFICIAL = {"rules": "MASK_RULES_OFFICIAL"}
 
@@ -30,7 +44,10 @@ def invalid(request: Request) -> dict[str, str]:
 
 def unmet(request: Request, root: Path) -> dict[str, str]:
     capabilities: capabilities_pb2.Capabilities = describe(IdleEngine(), root, 4)
-    return {each.field: each.description for each in unmet_preconditions(request.spec, capabilities, root)}
+    return {
+        each.field: each.description
+        for each in unmet_preconditions(request.spec, capabilities, root)
+    }
 
 
 def test_a_valid_request_has_no_violation(root):
@@ -44,8 +61,16 @@ def test_a_valid_request_has_no_violation(root):
         ("adapter.ffn_bottleneck", 0, "0 is not at least 1"),
         ("adapter.scale", 0.0, "0.0 is not a number above 0"),
         ("adapter.init_std", math.nan, "nan is not a number above 0"),
-        ("adapter.norm", 0, "is not set; it is one of ADAPTER_NORM_NONE, ADAPTER_NORM_BEFORE, ADAPTER_NORM_AFTER"),
-        ("adapter.activation", 99, "99 is not one of ACTIVATION_RELU, ACTIVATION_GELU, ACTIVATION_SWISH"),
+        (
+            "adapter.norm",
+            0,
+            "is not set; it is one of ADAPTER_NORM_NONE, ADAPTER_NORM_BEFORE, ADAPTER_NORM_AFTER",
+        ),
+        (
+            "adapter.activation",
+            99,
+            "99 is not one of ACTIVATION_RELU, ACTIVATION_GELU, ACTIVATION_SWISH",
+        ),
         ("prune.sparsity", 1.2, "1.2 is not in [0, 1)"),
         ("prune.sparsity", 1.0, "1.0 is not in [0, 1)"),
         ("prune.sparsity", math.nan, "nan is not in [0, 1)"),
@@ -88,8 +113,14 @@ def test_a_bad_field_of_a_trial_is_named_by_its_path(root, path, value, says):
         (lambda r: r.spec.ClearField("work"), "spec"),
         (lambda r: r.spec.predict.splits.append("../../x"), "spec.predict.splits[0]"),
         (lambda r: r.spec.predict.SetInParent(), "spec.predict.splits"),
-        (lambda r: r.spec.train.CopyFrom(job_pb2.TrainWork(keep_checkpoints=1)), "spec.train.log_every_steps"),
-        (lambda r: setattr(r.spec.trials[0].prune, "pruner", job_pb2.PRUNER_NONE), "spec.trials[0].prune.sparsity"),
+        (
+            lambda r: r.spec.train.CopyFrom(job_pb2.TrainWork(keep_checkpoints=1)),
+            "spec.train.log_every_steps",
+        ),
+        (
+            lambda r: setattr(r.spec.trials[0].prune, "pruner", job_pb2.PRUNER_NONE),
+            "spec.trials[0].prune.sparsity",
+        ),
     ],
 )
 def test_every_other_bad_field_is_named_by_its_path(root, change, field):
@@ -117,21 +148,57 @@ def test_trials_of_a_cohort_may_have_different_adapters(root):
 @pytest.mark.parametrize(
     ("adapter", "prune", "field"),
     [
-        ({"attention": "ATTENTION_MODULE_LORA", "ffn": "FFN_MODULE_NONE", "lora_alpha": 0}, {}, "adapter.lora_alpha"),
+        (
+            {"attention": "ATTENTION_MODULE_LORA", "ffn": "FFN_MODULE_NONE", "lora_alpha": 0},
+            {},
+            "adapter.lora_alpha",
+        ),
         ({"ffn_bottleneck": 0}, {}, "adapter.ffn_bottleneck"),
         ({"unfrozen": "UNFROZEN_BIASES"}, {}, "adapter.unfrozen"),
-        ({"attention": "ATTENTION_MODULE_PREFIX", "ffn": "FFN_MODULE_NONE", "init_std": 0}, {"pruner": "PRUNER_NONE"}, "adapter.init_std"),
+        (
+            {"attention": "ATTENTION_MODULE_PREFIX", "ffn": "FFN_MODULE_NONE", "init_std": 0},
+            {"pruner": "PRUNER_NONE"},
+            "adapter.init_std",
+        ),
         ({"attention": "ATTENTION_MODULE_PREFIX", "ffn": "FFN_MODULE_NONE"}, {}, "prune.pruner"),
-        ({"attention": "ATTENTION_MODULE_PROMPT", "attention_bottleneck": 0}, {}, "adapter.attention_bottleneck"),
-        ({"attention": "ATTENTION_MODULE_PROMPT", "init": "ADAPTER_INIT_ZERO_UP", "init_std": 0}, {}, "adapter.init_std"),
+        (
+            {"attention": "ATTENTION_MODULE_PROMPT", "attention_bottleneck": 0},
+            {},
+            "adapter.attention_bottleneck",
+        ),
+        (
+            {"attention": "ATTENTION_MODULE_PROMPT", "init": "ADAPTER_INIT_ZERO_UP", "init_std": 0},
+            {},
+            "adapter.init_std",
+        ),
         ({"attention": "ATTENTION_MODULE_PROMPT", "ffn": "FFN_MODULE_NONE"}, {}, "prune.pruner"),
-        ({"attention": "ATTENTION_MODULE_NONE", "ffn": "FFN_MODULE_NONE", "unfrozen": "UNFROZEN_BIASES"}, {}, "prune.pruner"),
-        ({"attention": "ATTENTION_MODULE_NONE", "ffn": "FFN_MODULE_NONE", "unfrozen": "UNFROZEN_ALL"}, {}, "prune.pruner"),
+        (
+            {
+                "attention": "ATTENTION_MODULE_NONE",
+                "ffn": "FFN_MODULE_NONE",
+                "unfrozen": "UNFROZEN_BIASES",
+            },
+            {},
+            "prune.pruner",
+        ),
+        (
+            {
+                "attention": "ATTENTION_MODULE_NONE",
+                "ffn": "FFN_MODULE_NONE",
+                "unfrozen": "UNFROZEN_ALL",
+            },
+            {},
+            "prune.pruner",
+        ),
         ({}, {"rounds": 0}, "prune.rounds"),
         ({}, {"control": 0}, "prune.control"),
         ({}, {"pruner": "PRUNER_GRASP"}, "prune.temperature"),
         ({}, {"pruner": "PRUNER_ER", "scope": "PRUNE_SCOPE_LOCAL"}, "prune.scope"),
-        ({}, {"pruner": "PRUNER_MAG", "rounds": 3, "schedule": "PRUNE_SCHEDULE_LINEAR"}, "prune.rounds"),
+        (
+            {},
+            {"pruner": "PRUNER_MAG", "rounds": 3, "schedule": "PRUNE_SCHEDULE_LINEAR"},
+            "prune.rounds",
+        ),
         ({}, {"rounds": 3}, "prune.schedule"),
         ({}, N_M | {"group_size": 1}, "prune.group_size"),
         ({}, N_M | {"group_kept": 0}, "prune.group_kept"),
@@ -164,7 +231,11 @@ def test_what_does_not_fit_together_is_named_by_its_path(root, adapter, prune, f
 def test_full_fine_tuning_is_the_only_trial_of_its_job(root):
     request = valid_request(root, trials=2)
     full = request.spec.trials[1]
-    full.adapter.CopyFrom(job_pb2.Adapter(attention="ATTENTION_MODULE_NONE", ffn="FFN_MODULE_NONE", unfrozen="UNFROZEN_ALL"))
+    full.adapter.CopyFrom(
+        job_pb2.Adapter(
+            attention="ATTENTION_MODULE_NONE", ffn="FFN_MODULE_NONE", unfrozen="UNFROZEN_ALL"
+        )
+    )
     full.prune.CopyFrom(job_pb2.Prune(pruner=job_pb2.PRUNER_NONE))
     says = "is ALL in a job of 2 trials; full fine-tuning is the only trial of its job"
     assert invalid(request) == {"spec.trials[1].adapter.unfrozen": says}
@@ -175,11 +246,27 @@ def test_full_fine_tuning_is_the_only_trial_of_its_job(root):
 @pytest.mark.parametrize(
     ("prune", "field", "says"),
     [
-        (N_M | {"sparsity": 0.4}, "sparsity", "0.4 is not 0.5, which is what 2 of 4 leaves: 1 − 2 / 4"),
+        (
+            N_M | {"sparsity": 0.4},
+            "sparsity",
+            "0.4 is not 0.5, which is what 2 of 4 leaves: 1 − 2 / 4",
+        ),
         (N_M | {"group_kept": 5}, "group_kept", "5 is not in [1, 4), 4 being group_size"),
-        (OFFICIAL | {"pruner": "PRUNER_GRASP", "temperature": 2}, "temperature", "2 is not 1, as OFFICIAL rules need"),
-        (OFFICIAL | {"pruner": "PRUNER_SYNFLOW"}, "rules", "the scores of SYNFLOW are rounding errors"),
-        (OFFICIAL | {"every_steps": 5}, "rules", "is not EXACT, as it is where every_steps, 5 here, asks for pruning during training"),
+        (
+            OFFICIAL | {"pruner": "PRUNER_GRASP", "temperature": 2},
+            "temperature",
+            "2 is not 1, as OFFICIAL rules need",
+        ),
+        (
+            OFFICIAL | {"pruner": "PRUNER_SYNFLOW"},
+            "rules",
+            "the scores of SYNFLOW are rounding errors",
+        ),
+        (
+            OFFICIAL | {"every_steps": 5},
+            "rules",
+            "is not EXACT, as it is where every_steps, 5 here, asks for pruning during training",
+        ),
     ],
 )
 def test_masks_that_nothing_can_make_are_refused_with_what_would_be_right(root, prune, field, says):
@@ -198,14 +285,17 @@ def test_masks_that_nothing_can_make_are_refused_with_what_would_be_right(root, 
         UNITS,
         UNITS | {"scope": "PRUNE_SCOPE_LOCAL", "rounds": 4, "schedule": "PRUNE_SCHEDULE_CUBIC"},
         OFFICIAL | {"pruner": "PRUNER_GRASP", "temperature": 1},
-        OFFICIAL | {"pruner": "PRUNER_SYNFLOW", "rounds": 100, "schedule": "PRUNE_SCHEDULE_EXPONENTIAL"},
+        OFFICIAL
+        | {"pruner": "PRUNER_SYNFLOW", "rounds": 100, "schedule": "PRUNE_SCHEDULE_EXPONENTIAL"},
         # Each round scores anew.
         OFFICIAL | {"pruner": "PRUNER_RAND", "rounds": 3, "schedule": "PRUNE_SCHEDULE_LINEAR"},
     ],
 )
 def test_structures_and_rules_that_fit_have_no_violation(root, prune):
     request = valid_request(root)
-    request.spec.trials[0].adapter.attention_bottleneck = request.spec.trials[0].adapter.ffn_bottleneck = 24
+    request.spec.trials[0].adapter.attention_bottleneck = request.spec.trials[
+        0
+    ].adapter.ffn_bottleneck = 24
     request.spec.trials[0].prune.MergeFrom(job_pb2.Prune(**prune))
     assert invalid(request) == unmet(request, root) == {}
 
@@ -217,8 +307,13 @@ def test_groups_that_do_not_divide_a_matrixs_columns_are_a_precondition(root):
     says = "4 does not divide the 10 columns of layers.0.ffn.up.weight; every prunable matrix has a multiple of it"
     assert unmet(request, root) == {"spec.trials[0].prune.group_size": says}
     request.spec.trials[0].adapter.ffn_bottleneck = 8
-    (root / "backbone/config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 390}))
-    assert "the 390 columns of layers.0.attention.down.weight" in unmet(request, root)["spec.trials[0].prune.group_size"]
+    (root / "backbone/config.json").write_text(
+        json.dumps({"model_type": "bert", "hidden_size": 390})
+    )
+    assert (
+        "the 390 columns of layers.0.attention.down.weight"
+        in unmet(request, root)["spec.trials[0].prune.group_size"]
+    )
 
 
 def test_units_of_unequal_size_in_global_scope_are_a_precondition(root):
@@ -227,25 +322,58 @@ def test_units_of_unequal_size_in_global_scope_are_a_precondition(root):
     trial.adapter.ffn, trial.adapter.lora_alpha = job_pb2.FFN_MODULE_LORA, 8
     trial.prune.MergeFrom(job_pb2.Prune(**UNITS))
     assert "config.json has no intermediate_size" in unmet(request, root)["spec.backbone.path"]
-    (root / "backbone/config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 384, "intermediate_size": 1536}))
+    (root / "backbone/config.json").write_text(
+        json.dumps({"model_type": "bert", "hidden_size": 384, "intermediate_size": 1536})
+    )
     says = "is GLOBAL, which takes units of equal size; one of layers.0.attention has 768 weights, one of layers.0.ffn_in 1920: it is LOCAL"
     assert unmet(request, root) == {"spec.trials[0].prune.scope": says}
     trial.prune.scope = job_pb2.PRUNE_SCOPE_LOCAL
     assert unmet(request, root) == {}
-    trial.adapter.attention, trial.prune.scope = job_pb2.ATTENTION_MODULE_NONE, job_pb2.PRUNE_SCOPE_GLOBAL
+    trial.adapter.attention, trial.prune.scope = (
+        job_pb2.ATTENTION_MODULE_NONE,
+        job_pb2.PRUNE_SCOPE_GLOBAL,
+    )
     assert unmet(request, root) == {}
 
 
 @pytest.mark.parametrize(
     ("change", "field", "says"),
     [
-        (lambda r: setattr(r.spec.backbone, "path", "/no/such/folder"), "spec.backbone.path", "no readable config.json"),
-        (lambda r: setattr(r.spec.dataset, "name", "datasets/" + "e" * 32), "spec.dataset.name", "dataset.json does not exist"),
-        (lambda r: r.spec.predict.splits.append("test"), "spec.predict.splits[0]", "test.safetensors does not exist"),
-        (lambda r: setattr(r.spec.dataset, "task_kind", job_pb2.TASK_KIND_SUMMARIZATION), "spec.backbone.path", "needs an encoder–decoder"),
-        (lambda r: setattr(r.spec.trials[0].adapter, "ffn_bottleneck", 1537), "spec.trials[0].adapter.ffn_bottleneck", "hidden size, 1536"),
-        (lambda r: r.spec.trials.extend(valid_trial(f"x{n}") for n in range(64)), "spec.trials", "at most 64 in a job"),
-        (lambda r: r.spec.train.SetInParent(), "spec.trials[0]", "trials/t0/masks.safetensors does not exist"),
+        (
+            lambda r: setattr(r.spec.backbone, "path", "/no/such/folder"),
+            "spec.backbone.path",
+            "no readable config.json",
+        ),
+        (
+            lambda r: setattr(r.spec.dataset, "name", "datasets/" + "e" * 32),
+            "spec.dataset.name",
+            "dataset.json does not exist",
+        ),
+        (
+            lambda r: r.spec.predict.splits.append("test"),
+            "spec.predict.splits[0]",
+            "test.safetensors does not exist",
+        ),
+        (
+            lambda r: setattr(r.spec.dataset, "task_kind", job_pb2.TASK_KIND_SUMMARIZATION),
+            "spec.backbone.path",
+            "needs an encoder–decoder",
+        ),
+        (
+            lambda r: setattr(r.spec.trials[0].adapter, "ffn_bottleneck", 1537),
+            "spec.trials[0].adapter.ffn_bottleneck",
+            "hidden size, 1536",
+        ),
+        (
+            lambda r: r.spec.trials.extend(valid_trial(f"x{n}") for n in range(64)),
+            "spec.trials",
+            "at most 64 in a job",
+        ),
+        (
+            lambda r: r.spec.train.SetInParent(),
+            "spec.trials[0]",
+            "trials/t0/masks.safetensors does not exist",
+        ),
     ],
 )
 def test_what_is_right_but_not_possible_here_is_a_precondition(root, change, field, says):
@@ -258,9 +386,14 @@ def test_what_a_trainer_does_not_tell_among_its_capabilities_is_not_supported_by
     request = valid_request(root)
     able = describe(IdleEngine(), root, 4)
     able.task_kinds.remove(job_pb2.TASK_KIND_CLASSIFICATION)
-    ((field, says),) = ((each.field, each.description) for each in unmet_preconditions(request.spec, able, root))
+    ((field, says),) = (
+        (each.field, each.description) for each in unmet_preconditions(request.spec, able, root)
+    )
     assert field == "spec.dataset.task_kind"
-    assert says.startswith("TASK_KIND_CLASSIFICATION is not supported by this trainer; it supports TASK_KIND_REGRESSION, ")
+    assert says.startswith(
+        "TASK_KIND_CLASSIFICATION is not supported by this trainer; it supports "
+        "TASK_KIND_REGRESSION, "
+    )
 
 
 @pytest.mark.parametrize("precision", [job_pb2.PRECISION_UNSPECIFIED, job_pb2.PRECISION_FLOAT32])
@@ -288,8 +421,13 @@ def test_a_precision_that_the_engine_lacks_is_refused_with_those_that_it_has(roo
 
 
 def test_a_backbone_of_another_architecture_is_refused_with_those_that_are_supported(root):
-    (root / "backbone/config.json").write_text(json.dumps({"model_type": "llama", "hidden_size": 4096}))
-    assert "is of type 'llama'; this trainer supports bert" in unmet(valid_request(root), root)["spec.backbone.path"]
+    (root / "backbone/config.json").write_text(
+        json.dumps({"model_type": "llama", "hidden_size": 4096})
+    )
+    assert (
+        "is of type 'llama'; this trainer supports bert"
+        in unmet(valid_request(root), root)["spec.backbone.path"]
+    )
 
 
 def test_at_most_20_violations_are_sent_and_the_last_one_counts_the_rest(root):
@@ -298,7 +436,10 @@ def test_at_most_20_violations_are_sent_and_the_last_one_counts_the_rest(root):
         trial.prune.sparsity = 2
     sent = bad_request(invalid_fields(request)).field_violations
     assert len(sent) == 20
-    assert (sent[18].field, sent[19].description) == ("spec.trials[18].prune.sparsity", "and 31 more")
+    assert (sent[18].field, sent[19].description) == (
+        "spec.trials[18].prune.sparsity",
+        "and 31 more",
+    )
 
 
 def test_a_request_with_a_thousand_bad_fields_is_answered_and_the_connection_lives():

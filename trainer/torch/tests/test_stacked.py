@@ -58,7 +58,12 @@ def eight(form: str) -> list[job_pb2.Trial]:
         one.train.adam_epsilon = 1e-6
         made.append(one)
     if has_matrices(FORMS[form]):
-        during = {"begin_step": 1, "every_steps": 2, "rounds": 2, "schedule": job_pb2.PRUNE_SCHEDULE_CUBIC}
+        during = {
+            "begin_step": 1,
+            "every_steps": 2,
+            "rounds": 2,
+            "schedule": job_pb2.PRUNE_SCHEDULE_CUBIC,
+        }
         made[-1].prune.MergeFrom(job_pb2.Prune(**during))
     return made
 
@@ -67,7 +72,13 @@ def stacked(operations: Operations = PLAIN, tokens: int = 65_536) -> How:
     return How(tokens, operations, part_rows=512)
 
 
-def run(root: Path, backbone: Path | str, trials: Sequence[job_pb2.Trial], how: How | None, **work: object) -> Recorder:
+def run(
+    root: Path,
+    backbone: Path | str,
+    trials: Sequence[job_pb2.Trial],
+    how: How | None,
+    **work: object,
+) -> Recorder:
     told = Recorder()
     Engine(root, threads=1, how=how).run(spec(backbone, list(trials), **work), told)
     return told
@@ -77,7 +88,9 @@ def all_weights(root: Path, trials: Sequence[job_pb2.Trial]) -> dict[str, dict[s
     return {one.trial_id: weights(root, one.trial_id) for one in trials}
 
 
-def assert_close(found: dict[str, dict[str, Tensor]], expected: dict[str, dict[str, Tensor]], most: float = 1e-4) -> None:
+def assert_close(
+    found: dict[str, dict[str, Tensor]], expected: dict[str, dict[str, Tensor]], most: float = 1e-4
+) -> None:
     assert found.keys() == expected.keys()
     for trial_id, tensors in expected.items():
         for name, tensor in tensors.items():
@@ -96,7 +109,9 @@ def test_eight_trials_of_a_form_by_every_pruner_learn_what_they_learn_in_slices(
         assert not run(root, tiny_roberta, trials, How(2500), prune=job_pb2.PruneWork()).failures
         told[name] = run(root, tiny_roberta, trials, how, train=train_work(log_every_steps=2))
         assert not told[name].failures
-    assert_close(all_weights(tmp_path / "stacked", trials), all_weights(tmp_path / "sliced", trials))
+    assert_close(
+        all_weights(tmp_path / "stacked", trials), all_weights(tmp_path / "sliced", trials)
+    )
     found, expected = told["stacked"].metric_values, told["sliced"].metric_values
     assert found.keys() == expected.keys()
     for key, value in expected.items():
@@ -104,7 +119,9 @@ def test_eight_trials_of_a_form_by_every_pruner_learn_what_they_learn_in_slices(
 
 
 @pytest.mark.parametrize("form", [form for form in STACKED_FORMS if has_matrices(FORMS[form])])
-def test_masks_and_predictions_of_rows_laid_out_anew_are_those_of_slices(form: str, rows: Path, tiny_roberta: Path, tmp_path: Path) -> None:
+def test_masks_and_predictions_of_rows_laid_out_anew_are_those_of_slices(
+    form: str, rows: Path, tiny_roberta: Path, tmp_path: Path
+) -> None:
     trials = eight(form)[:7]
     predicted = {}
     for name, how in (("sliced", How(2500)), ("stacked", stacked())):
@@ -113,7 +130,10 @@ def test_masks_and_predictions_of_rows_laid_out_anew_are_those_of_slices(form: s
         predicted[name] = root
     alike = total = 0
     for one in trials:
-        masks = [torch.cat([m.flatten() for m in read(root, one, "masks").values()]) for root in predicted.values()]
+        masks = [
+            torch.cat([m.flatten() for m in read(root, one, "masks").values()])
+            for root in predicted.values()
+        ]
         alike, total = alike + int((masks[0] == masks[1]).sum()), total + masks[0].numel()
     assert alike >= 0.999 * total
     root = predicted["sliced"]
@@ -121,7 +141,9 @@ def test_masks_and_predictions_of_rows_laid_out_anew_are_those_of_slices(form: s
     logits = []
     for how in (How(2500), stacked()):
         for one in trials[:2]:
-            (root / "trials" / one.trial_id / "predictions.validation.safetensors").unlink(missing_ok=True)
+            (root / "trials" / one.trial_id / "predictions.validation.safetensors").unlink(
+                missing_ok=True
+            )
         run(root, tiny_roberta, trials[:2], how, predict=job_pb2.PredictWork(splits=["validation"]))
         logits.append([read(root, one, "predictions.validation")["logits"] for one in trials[:2]])
     for sliced, other in zip(*logits, strict=True):
@@ -136,7 +158,16 @@ def read(root: Path, one: job_pb2.Trial, name: str) -> dict[str, Tensor]:
 
 def mixed() -> list[job_pb2.Trial]:
     """Eight trials of eight forms, with dropout."""
-    forms = ["houlsby", "lora", "prefix with its MLP", "prompt and parallel", "pfeiffer, norm after", "biases", "mam", "head only"]
+    forms = [
+        "houlsby",
+        "lora",
+        "prefix with its MLP",
+        "prompt and parallel",
+        "pfeiffer, norm after",
+        "biases",
+        "mam",
+        "head only",
+    ]
     made = []
     for turn, form in enumerate(forms):
         one = eight(form)[turn % 7]
@@ -148,7 +179,9 @@ def mixed() -> list[job_pb2.Trial]:
     return made
 
 
-def test_eight_forms_share_a_pass_and_drop_what_they_drop_alone(rows: Path, tiny_roberta: Path, tmp_path: Path) -> None:
+def test_eight_forms_share_a_pass_and_drop_what_they_drop_alone(
+    rows: Path, tiny_roberta: Path, tmp_path: Path
+) -> None:
     trials = mixed()
     together = fresh_root(rows, tmp_path / "together")
     run(together, tiny_roberta, trials, stacked(), prune=job_pb2.PruneWork())
@@ -162,7 +195,16 @@ def test_eight_forms_share_a_pass_and_drop_what_they_drop_alone(rows: Path, tiny
 
 def houlsby(count: int, **train: float) -> list[job_pb2.Trial]:
     made = [
-        trial(f"t{place}", seed=place, width=4 + place, pruner="rand", sparsity=0.5, total_steps=9, batch_size=6, **train)
+        trial(
+            f"t{place}",
+            seed=place,
+            width=4 + place,
+            pruner="rand",
+            sparsity=0.5,
+            total_steps=9,
+            batch_size=6,
+            **train,
+        )
         for place in range(1, count + 1)
     ]
     for one in made:
@@ -184,7 +226,9 @@ def test_a_run_that_is_stopped_and_goes_on_has_every_bit_and_keeps_its_company(
     undisturbed = run(whole, tiny_roberta, trials, how, train=train_work(log_every_steps=2))
     first = Recorder(stop=trainer_pb2.CANCEL_MODE_CHECKPOINT, stop_after=12)
     with pytest.raises(Interrupted):
-        Engine(stopped, threads=1, how=how).run(spec(tiny_roberta, trials, train=train_work(log_every_steps=2)), first)
+        Engine(stopped, threads=1, how=how).run(
+            spec(tiny_roberta, trials, train=train_work(log_every_steps=2)), first
+        )
     assert first.checkpoints
     then = run(stopped, tiny_roberta, trials, how, train=train_work(log_every_steps=2))
     for one in trials:
@@ -199,7 +243,9 @@ class Memory:
     def __init__(self, tokens: int, from_call: int = 0) -> None:
         self.tokens, self.from_call, self.calls, self.refused = tokens, from_call, 0, 0
 
-    def attention(self, query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans) -> Tensor:
+    def attention(
+        self, query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans
+    ) -> Tensor:
         self.calls += 1
         if self.calls > self.from_call and key_value.shape[0] > self.tokens:
             self.refused += 1
@@ -214,7 +260,10 @@ def test_a_step_without_room_is_done_again_in_smaller_passes(
     trials = houlsby(4)
     memory = Memory(tokens, from_call)
     found, told = {}, {}
-    for name, operations in (("roomy", PLAIN), ("narrow", replace(PLAIN, attention=memory.attention))):
+    for name, operations in (
+        ("roomy", PLAIN),
+        ("narrow", replace(PLAIN, attention=memory.attention)),
+    ):
         root = fresh_root(rows, tmp_path / name)
         run(root, tiny_roberta, trials, How(2500), prune=job_pb2.PruneWork())
         told[name] = run(root, tiny_roberta, trials, stacked(operations), train=train_work())
@@ -225,7 +274,9 @@ def test_a_step_without_room_is_done_again_in_smaller_passes(
     assert told["narrow"].metric_values.keys() == told["roomy"].metric_values.keys()
 
 
-def test_a_trial_whose_row_has_no_room_by_itself_fails_with_the_reason(rows: Path, tiny_roberta: Path, tmp_path: Path) -> None:
+def test_a_trial_whose_row_has_no_room_by_itself_fails_with_the_reason(
+    rows: Path, tiny_roberta: Path, tmp_path: Path
+) -> None:
     root = fresh_root(rows, tmp_path / "root")
     trials = houlsby(1)
     run(root, tiny_roberta, trials, How(2500), prune=job_pb2.PruneWork())
@@ -235,9 +286,13 @@ def test_a_trial_whose_row_has_no_room_by_itself_fails_with_the_reason(rows: Pat
     assert "with one row at a time" in told.failures["t1"].message
 
 
-def test_a_trial_that_diverges_fails_with_its_step_and_its_neighbours_do_not_see_it(rows: Path, tiny_roberta: Path, tmp_path: Path) -> None:
+def test_a_trial_that_diverges_fails_with_its_step_and_its_neighbours_do_not_see_it(
+    rows: Path, tiny_roberta: Path, tmp_path: Path
+) -> None:
     trials = houlsby(3)
-    diverging = trial("wild", seed=9, learning_rate=1e30, max_grad_norm=0, total_steps=9, batch_size=6)
+    diverging = trial(
+        "wild", seed=9, learning_rate=1e30, max_grad_norm=0, total_steps=9, batch_size=6
+    )
     found, told = {}, {}
     for name, some in (("with", [trials[0], diverging, *trials[1:]]), ("without", trials)):
         root = fresh_root(rows, tmp_path / name)
@@ -249,11 +304,15 @@ def test_a_trial_that_diverges_fails_with_its_step_and_its_neighbours_do_not_see
     assert told["with"].failures["wild"].reason == event_pb2.FAILURE_REASON_NON_FINITE
     sliced = fresh_root(rows, tmp_path / "sliced")
     run(sliced, tiny_roberta, [diverging], How(2500), prune=job_pb2.PruneWork())
-    expected = run(sliced, tiny_roberta, [diverging], How(2500), train=train_work()).failures["wild"]
+    expected = run(sliced, tiny_roberta, [diverging], How(2500), train=train_work()).failures[
+        "wild"
+    ]
     assert told["with"].failures["wild"].message == expected.message
 
 
-def test_trials_that_drop_attention_probabilities_are_trained_beside_the_stack(rows: Path, tiny_roberta: Path, tmp_path: Path) -> None:
+def test_trials_that_drop_attention_probabilities_are_trained_beside_the_stack(
+    rows: Path, tiny_roberta: Path, tmp_path: Path
+) -> None:
     trials = houlsby(2)
     trials[1].train.attention_dropout = 0.1
     root = fresh_root(rows, tmp_path / "root")
@@ -269,7 +328,9 @@ def test_company_is_kept_in_the_checkpoint(rows: Path, tiny_roberta: Path, tmp_p
     root, trials = fresh_root(rows, tmp_path / "root"), houlsby(2)
     run(root, tiny_roberta, trials, stacked(), prune=job_pb2.PruneWork())
     run(root, tiny_roberta, trials, stacked(), train=train_work(until_step=4))
-    content = json.loads((root / "trials" / "t1" / "checkpoints" / "step-4" / "position.json").read_bytes())
+    content = json.loads(
+        (root / "trials" / "t1" / "checkpoints" / "step-4" / "position.json").read_bytes()
+    )
     assert Company(**content["position"]["company"]) == Company(["t1", "t2"], 1)
 
 

@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 import torch
 from counting_support import WAITING, Counting
-from encoder_decoder_support import CASES, FAMILIES, FORMS, SEED_SETTINGS, SUMMARIZATION, drawn, form_of, layout_of, random_pairs, spec
+from encoder_decoder_support import (
+    CASES,
+    FAMILIES,
+    FORMS,
+    SEED_SETTINGS,
+    SUMMARIZATION,
+    drawn,
+    form_of,
+    layout_of,
+    random_pairs,
+    spec,
+)
 from engine_support import Recorder, fresh_root, train_work, trial, weights
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import job_pb2, trainer_pb2
@@ -18,7 +29,14 @@ from sparse_adapter_trainer.errors import Interrupted, JobFailed
 from sparse_adapter_trainer.how import How
 from sparse_adapter_trainer.model import Part, forward, loss
 from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.predict_texts import Adapted, batches, companies, fitting, generate_texts, row_bytes
+from sparse_adapter_trainer.predict_texts import (
+    Adapted,
+    batches,
+    companies,
+    fitting,
+    generate_texts,
+    row_bytes,
+)
 from sparse_adapter_trainer.stacked.operations import PLAIN
 from sparse_adapter_trainer.stacked.pair_pass import PairPass
 from sparse_adapter_trainer.stacked.trained_stacks import TrainedTrial
@@ -38,14 +56,19 @@ def trained(root: Path, path: Path, trials: list[job_pb2.Trial], how: How | None
 
 
 def trials_of(form: str) -> list[job_pb2.Trial]:
-    """Three trials of a form, of different widths where widths may differ, batches, masks and rates."""
+    """Three trials of a form, of different widths where widths may differ, batches, masks and
+    rates.
+    """
     found = []
     for seed, (width, batch) in enumerate(((6, 4), (3, 5), (4, 6)), start=1):
         asked = form_of(form)
         pruned = {"pruner": "snip", "sparsity": 0.5} if seed == 1 and has_matrices(asked) else {}
         one = trial(f"t{seed}", seed=seed, batch_size=batch, total_steps=4, **pruned)
         one.adapter.CopyFrom(asked)
-        if one.adapter.attention not in (job_pb2.ATTENTION_MODULE_PREFIX, job_pb2.ATTENTION_MODULE_PROMPT):
+        if one.adapter.attention not in (
+            job_pb2.ATTENTION_MODULE_PREFIX,
+            job_pb2.ATTENTION_MODULE_PROMPT,
+        ):
             one.adapter.attention_bottleneck = width if one.adapter.attention else 0
             one.adapter.ffn_bottleneck = width if one.adapter.ffn else 0
         one.train.adam_epsilon = 1e-6
@@ -67,7 +90,9 @@ def test_losses_and_gradients_of_a_stack_are_those_of_each_trial_alone(
     (stack,) = made._stacks
     for place, (one, own) in enumerate(zip(trials, rows, strict=True)):
         tensors = drawn(one.adapter, backbone, one.seed)
-        part = Part.of(0, random_pairs(rows=9), own, TrialModules(one.adapter, tensors, dropout=None))
+        part = Part.of(
+            0, random_pairs(rows=9), own, TrialModules(one.adapter, tensors, dropout=None)
+        )
         (logits,) = forward(backbone, [part], SUMMARIZATION)
         mean = loss(SUMMARIZATION, logits, part.pack, one.train.label_smoothing)
         assert made._losses[place].item() == pytest.approx(mean.item(), rel=1e-5)
@@ -76,7 +101,9 @@ def test_losses_and_gradients_of_a_stack_are_those_of_each_trial_alone(
         stack.take(stack.gradient, place, flat)
         gradients = torch.autograd.grad(mean, list(tensors.values()))
         for (name, found), expected in zip(layout.views(flat).items(), gradients, strict=True):
-            assert (found - expected).norm() <= 2e-4 * expected.norm() + 1e-6, f"{one.trial_id} {name}"
+            assert (found - expected).norm() <= 2e-4 * expected.norm() + 1e-6, (
+                f"{one.trial_id} {name}"
+            )
 
 
 @pytest.mark.parametrize(("family", "form"), [("bart", "houlsby"), ("gated t5", "lora")])
@@ -87,17 +114,23 @@ def test_trials_of_a_stack_are_their_lone_runs_to_rounding(
     for name, how in (("sliced", None), ("stacked", STACKED)):
         root = fresh_root(pairs_root, tmp_path / name)
         told = trained(root, path, trials, how)
-        found.append(({one.trial_id: weights(root, one.trial_id) for one in trials}, told.metric_values))
+        found.append(
+            ({one.trial_id: weights(root, one.trial_id) for one in trials}, told.metric_values)
+        )
     (expected, metrics), (stacks, values) = found
     for one in trials:
         for name, tensor in expected[one.trial_id].items():
-            assert (tensor - stacks[one.trial_id][name]).abs().max() < 3e-4, f"{one.trial_id} {name}"
+            assert (tensor - stacks[one.trial_id][name]).abs().max() < 3e-4, (
+                f"{one.trial_id} {name}"
+            )
     assert values.keys() == metrics.keys()
     for key, value in metrics.items():
         assert values[key] == pytest.approx(value, rel=1e-4), key
 
 
-def test_a_stacked_training_that_was_interrupted_goes_on_to_the_same_bits(tiny_bart: Path, pairs_root: Path, tmp_path: Path) -> None:
+def test_a_stacked_training_that_was_interrupted_goes_on_to_the_same_bits(
+    tiny_bart: Path, pairs_root: Path, tmp_path: Path
+) -> None:
     trials = [*trials_of("houlsby"), *trials_of("prompt")]
     for place, one in enumerate(trials):
         one.trial_id = f"t{place}"
@@ -108,12 +141,16 @@ def test_a_stacked_training_that_was_interrupted_goes_on_to_the_same_bits(tiny_b
     work = train_work(log_every_steps=1)
     with pytest.raises(Interrupted):
         Engine(cut, threads=1, how=STACKED).run(
-            spec(tiny_bart, trials, train=work), Recorder(trainer_pb2.CANCEL_MODE_CHECKPOINT, stop_after=5)
+            spec(tiny_bart, trials, train=work),
+            Recorder(trainer_pb2.CANCEL_MODE_CHECKPOINT, stop_after=5),
         )
     Engine(cut, threads=1, how=STACKED).run(spec(tiny_bart, trials, train=work), Recorder())
     for one in trials:
         expected = weights(whole, one.trial_id)
-        assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(cut, one.trial_id).items())
+        assert all(
+            torch.equal(tensor, expected[name])
+            for name, tensor in weights(cut, one.trial_id).items()
+        )
 
 
 def passes(backbone: EncoderDecoder, trials: list[job_pb2.Trial], row_parts: int) -> PairPass:
@@ -127,7 +164,9 @@ def passes(backbone: EncoderDecoder, trials: list[job_pb2.Trial], row_parts: int
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_rows_in_parts_give_what_they_give_at_once(family: str, encoder_decoders: dict[str, EncoderDecoder]) -> None:
+def test_rows_in_parts_give_what_they_give_at_once(
+    family: str, encoder_decoders: dict[str, EncoderDecoder]
+) -> None:
     trials, rows, results = trials_of("mam")[:2], [torch.arange(5), torch.arange(3, 9)], []
     for row_parts in (1, 3):
         made = passes(encoder_decoders[family], trials, row_parts)
@@ -140,7 +179,9 @@ def test_rows_in_parts_give_what_they_give_at_once(family: str, encoder_decoders
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_nothing_in_a_step_waits_for_the_device(family: str, encoder_decoders: dict[str, EncoderDecoder]) -> None:
+def test_nothing_in_a_step_waits_for_the_device(
+    family: str, encoder_decoders: dict[str, EncoderDecoder]
+) -> None:
     trials = trials_of("lora")
     for one in trials:
         one.train.dropout = 0.1
@@ -153,16 +194,25 @@ def test_nothing_in_a_step_waits_for_the_device(family: str, encoder_decoders: d
 
 
 @pytest.mark.parametrize("form", ["lora", "mam"])
-def test_stacked_trials_generate_what_they_generate_alone(form: str, tiny_bart: Path, pairs_root: Path, tmp_path: Path) -> None:
+def test_stacked_trials_generate_what_they_generate_alone(
+    form: str, tiny_bart: Path, pairs_root: Path, tmp_path: Path
+) -> None:
     trials = [*trials_of(form), *trials_of("parallel, norm after")[:1]]
     trials[-1].trial_id = "another"
     root, texts = fresh_root(pairs_root, tmp_path / "root"), []
     trained(root, tiny_bart, trials, None)
     for how in (STACKED, None):
         Engine(root, threads=1, how=how).run(
-            spec(tiny_bart, trials, predict=job_pb2.PredictWork(splits=["validation"], generation=SEED_SETTINGS)), Recorder()
+            spec(
+                tiny_bart,
+                trials,
+                predict=job_pb2.PredictWork(splits=["validation"], generation=SEED_SETTINGS),
+            ),
+            Recorder(),
         )
-        paths = [root / "trials" / one.trial_id / "predictions.validation.safetensors" for one in trials]
+        paths = [
+            root / "trials" / one.trial_id / "predictions.validation.safetensors" for one in trials
+        ]
         texts.append([load_file(path) for path in paths])
         for path in paths:
             path.unlink()
@@ -174,32 +224,53 @@ def test_stacked_trials_generate_what_they_generate_alone(form: str, tiny_bart: 
 def adapted(backbone: EncoderDecoder, forms: list[str]) -> list[Adapted]:
     found = []
     for place, form in enumerate(forms):
-        tensors = {name: tensor.detach() for name, tensor in drawn(FORMS[form], backbone, place).items()}
+        tensors = {
+            name: tensor.detach() for name, tensor in drawn(FORMS[form], backbone, place).items()
+        }
         found.append(Adapted(f"t{place}", FORMS[form], layout_of(FORMS[form], backbone), tensors))
     return found
 
 
-def test_trials_of_one_form_generate_together_where_they_are_stacked(encoder_decoders: dict[str, EncoderDecoder]) -> None:
+def test_trials_of_one_form_generate_together_where_they_are_stacked(
+    encoder_decoders: dict[str, EncoderDecoder],
+) -> None:
     trials = adapted(encoder_decoders["t5"], ["lora", "mam", "lora"])
-    together, alone = ([[one.trial_id for one in company] for company in companies(trials, stacked)] for stacked in (True, False))
+    together, alone = (
+        [[one.trial_id for one in company] for company in companies(trials, stacked)]
+        for stacked in (True, False)
+    )
     assert together == [["t0", "t2"], ["t1"]]
     assert alone == [["t0"], ["t1"], ["t2"]]
 
 
-def test_a_batch_takes_the_rows_that_have_room_at_the_cost_of_its_longest_and_one_row_at_least() -> None:
+def test_a_batch_takes_the_rows_that_have_room_at_the_cost_of_its_longest_and_one_row_at_least() -> (
+    None
+):
     lengths = torch.tensor([1, 2, 3, 10, 40])
-    found = [rows.tolist() for rows in fitting(torch.arange(5), lengths, lambda length: length, room=20.0)]
+    found = [
+        rows.tolist()
+        for rows in fitting(torch.arange(5), lengths, lambda length: length, room=20.0)
+    ]
     assert found == [[0, 1, 2], [3], [4]]
 
 
-def test_a_rows_bytes_are_keys_values_and_words(encoder_decoders: dict[str, EncoderDecoder]) -> None:
+def test_a_rows_bytes_are_keys_values_and_words(
+    encoder_decoders: dict[str, EncoderDecoder],
+) -> None:
     # Three decoder layers, 32 wide, 120 words.
     asked = job_pb2.Generation(beams=2, max_length=5)
-    assert row_bytes(encoder_decoders["bart"], 7, asked) == 7 * 2 * 3 * 32 * 4 + 2 * (2 * 5 * 2 * 3 * 32 * 4 + 4 * 120 * 4)
-    assert [len(rows) for rows in batches(encoder_decoders["bart"], torch.arange(1, 12), asked, trials=4)] == [8, 3]
+    assert row_bytes(encoder_decoders["bart"], 7, asked) == 7 * 2 * 3 * 32 * 4 + 2 * (
+        2 * 5 * 2 * 3 * 32 * 4 + 4 * 120 * 4
+    )
+    assert [
+        len(rows)
+        for rows in batches(encoder_decoders["bart"], torch.arange(1, 12), asked, trials=4)
+    ] == [8, 3]
 
 
-def test_a_batch_that_has_no_room_is_done_in_halves(encoder_decoders: dict[str, EncoderDecoder], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_that_has_no_room_is_done_in_halves(
+    encoder_decoders: dict[str, EncoderDecoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
     backbone, split = encoder_decoders["bart"], random_pairs(rows=11)
     company, most = adapted(backbone, ["lora"]), 3
     own = EncoderDecoder.generate

@@ -1,4 +1,5 @@
-"""A trainer with an engine of a few lines, for tests of the server alone: `python tiny_trainer.py <script> <options of the trainer>`.
+"""A trainer with an engine of a few lines, for tests of the server alone: `python tiny_trainer.py
+<script> <options of the trainer>`.
 
 The script says what each job does: words joined by commas, one step each.
 """
@@ -36,14 +37,22 @@ class ScriptedEngine:
         word, _, argument = step.partition(":")
         if word == "metrics":
             for number in range(1, int(argument) + 1):
-                reporter.metrics([event_pb2.Metric(trial_id=first, name="loss", step=number, value=1 / number)])
+                reporter.metrics(
+                    [event_pb2.Metric(trial_id=first, name="loss", step=number, value=1 / number)]
+                )
         elif word == "checkpoint":
-            reporter.checkpoint(first, 1, event_pb2.Artifact(name=f"trials/{first}/checkpoints/step-1"))
+            reporter.checkpoint(
+                first, 1, event_pb2.Artifact(name=f"trials/{first}/checkpoints/step-1")
+            )
         elif word == "wait":
             while reporter.stop_requested() == trainer_pb2.CANCEL_MODE_UNSPECIFIED:
                 reporter.working()
                 time.sleep(0.01)
-            raise Interrupted if reporter.stop_requested() == trainer_pb2.CANCEL_MODE_CHECKPOINT else Cancelled
+            raise (
+                Interrupted
+                if reporter.stop_requested() == trainer_pb2.CANCEL_MODE_CHECKPOINT
+                else Cancelled
+            )
         elif word == "stuck":
             time.sleep(1000)
         elif word == "die":
@@ -53,7 +62,9 @@ class ScriptedEngine:
         elif word == "sticky":
             raise RuntimeError("CUDA error: device-side assert triggered")
         elif word == "memory":
-            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+            raise RuntimeError(
+                "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+            )
         elif word == "fail":
             raise JobFailed(event_pb2.FAILURE_REASON_BAD_ARTIFACT, "a file is missing")
         else:

@@ -104,8 +104,9 @@ class Baseline:
         return F.cross_entropy(logits.float(), labels)
 
     def visit_lengths(self) -> None:
-        """A step at each length that a batch may be padded to. Libraries choose their kernels when they
-        first meet a shape, 0.1 s at a time: a night of training does not notice, a few seconds do."""
+        """A step at each length that a batch may be padded to. Libraries choose their kernels when
+        they first meet a shape, 0.1 s at a time: a night of training does not notice, a few seconds
+        do."""
         if self.padded_to is not None:
             return
         lengths = self.rows.offsets.diff()

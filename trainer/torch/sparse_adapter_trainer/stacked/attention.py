@@ -16,15 +16,16 @@ from torch.autograd.function import once_differentiable
 
 # Less than any score, and finite: a row without keys must not become NaN.
 _HIDDEN = -1e30
-# Keys of a row up to which the kernel for short rows is tried and used: what a program's registers hold.
+# Keys of a row up to which the kernel for short rows is tried and used: what a program's registers
+# hold.
 SHORT_ROWS = 128
 _softmax_backward = torch.ops.aten._softmax_backward_data
 
 
 @dataclass(frozen=True)
 class Spans:
-    """Which tokens make a row. starts: int32 [rows + 1], where each row begins, and the end; row_of:
-    int32 [tokens]; longest: tokens of a row at most."""
+    """Which tokens make a row. starts: int32 [rows + 1], where each row begins, and the end;
+    row_of: int32 [tokens]; longest: tokens of a row at most."""
 
     starts: Tensor
     row_of: Tensor
@@ -40,14 +41,17 @@ class Spans:
         there, bool [rows, longest]."""
         numbers = torch.arange(self.longest, device=self.starts.device, dtype=torch.int32)
         places, ends = self.starts[:-1, None] + numbers, self.starts[1:, None]
-        # A row's own tokens also where it has no more: another trial's may be NaN, and 0 times NaN is NaN.
+        # A row's own tokens also where it has no more: another trial's may be NaN, and 0 times NaN
+        # is NaN.
         return torch.minimum(places, (ends - 1).clamp(min=0)).view(-1), places < ends
 
     @cached_property
     def place(self) -> Tensor:
         """int64 [tokens]: where each token is among `padded`."""
         numbers = torch.arange(self.row_of.numel(), device=self.starts.device, dtype=torch.int32)
-        return numbers - self.starts.index_select(0, self.row_of) + self.row_of.long() * self.longest
+        return (
+            numbers - self.starts.index_select(0, self.row_of) + self.row_of.long() * self.longest
+        )
 
 
 # (query [n, d], key and value [m, 2 d], heads, spans of queries, spans of keys) → context [n, d].
@@ -64,7 +68,9 @@ class _Padded(torch.autograd.Function):
     """Tokens are gathered, never scattered: so sums have one order, and a graph can hold it."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans) -> Tensor:
+    def forward(
+        ctx: Any, query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans
+    ) -> Tensor:
         q, k, v = _gathered(query, key_value, heads, queries, keys)
         scores = (q @ k.transpose(-1, -2)).float()
         hidden = ~keys.padded[1][:, None, None]
@@ -89,7 +95,9 @@ class _Padded(torch.autograd.Function):
         return _flat(ds @ k, queries), torch.cat([_flat(dk, keys), _flat(dv, keys)], 1), *[None] * 3
 
 
-def _gathered(query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans) -> tuple[Tensor, Tensor, Tensor]:
+def _gathered(
+    query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans
+) -> tuple[Tensor, Tensor, Tensor]:
     """query, key and value [rows, heads, longest, dim]."""
     q = _heads(query.index_select(0, queries.padded[0]), queries, heads)
     key, value = key_value.index_select(0, keys.padded[0]).chunk(2, 1)
@@ -110,7 +118,9 @@ def varlen(query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: S
     from torch.nn.attention.varlen import varlen_attn
 
     q, k, v = _of_heads(query, key_value, heads)
-    context = varlen_attn(q, k, v, queries.starts, keys.starts, queries.longest, keys.longest, scale=1.0)
+    context = varlen_attn(
+        q, k, v, queries.starts, keys.starts, queries.longest, keys.longest, scale=1.0
+    )
     assert isinstance(context, Tensor), "nothing else was asked for"
     return context.reshape(query.shape)
 
@@ -123,10 +133,14 @@ def flash(query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Sp
 
 class _Flash(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans) -> Tensor:
+    def forward(
+        ctx: Any, query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans
+    ) -> Tensor:
         q, k, v = _of_heads(query, key_value, heads)
         spans = queries.starts, keys.starts, queries.longest, keys.longest
-        out, log_sums, state, unused, *_ = torch.ops.aten._flash_attention_forward(q, k, v, *spans, 0.0, False, False, scale=1.0)
+        out, log_sums, state, unused, *_ = torch.ops.aten._flash_attention_forward(
+            q, k, v, *spans, 0.0, False, False, scale=1.0
+        )
         ctx.save_for_backward(query, key_value, out, log_sums, state, unused, *spans[:2])
         ctx.given = heads, spans[2:]
         context: Tensor = out.reshape(query.shape)

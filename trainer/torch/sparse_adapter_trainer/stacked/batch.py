@@ -23,8 +23,8 @@ from .prefixes import PrefixPlaces
 
 
 class BatchShape(NamedTuple):
-    """What a graph is captured for. tokens, rows: of each trial, padding included; longest: tokens of
-    a row at most."""
+    """What a graph is captured for. tokens, rows: of each trial, padding included; longest: tokens
+    of a row at most."""
 
     trials: int
     tokens: int
@@ -33,14 +33,16 @@ class BatchShape(NamedTuple):
 
 
 def shape_of(tokens: Sequence[int], rows: Sequence[int], longest: int) -> BatchShape:
-    """The smallest rounded shape that holds so many tokens and rows of each trial. longest: tokens of a
-    row at most."""
+    """The smallest rounded shape that holds so many tokens and rows of each trial. longest: tokens
+    of a row at most."""
     most = max(tokens)
     # At most a sixteenth more: a power of two, so that few shapes occur.
     grain = min(max(1 << (most // 16).bit_length() - 1, 16) if most >= 16 else 16, 512)
     padded = _up(most, grain)
     longest = _up(longest, 32) if longest <= 128 else _up(longest, 128)
-    needed = max(own + -(-(padded - of_own) // longest) for of_own, own in zip(tokens, rows, strict=True))
+    needed = max(
+        own + -(-(padded - of_own) // longest) for of_own, own in zip(tokens, rows, strict=True)
+    )
     places = _up(needed, 8)
     # Tokens and rows are told apart by their numbers.
     return BatchShape(len(tokens), padded, places + 8 if places == padded else places, longest)
@@ -103,9 +105,9 @@ def sections(shape: BatchShape, label_dtype: torch.dtype, label_width: int) -> d
 
 @dataclass(frozen=True)
 class Chosen:
-    """The rows of one part of a step. rows: int64 [n] of each trial, shortest first; prompts: tokens of
-    each trial's prompt in each of its rows; terms: of how many rows its loss is the mean; before: its
-    tokens and rows in earlier parts."""
+    """The rows of one part of a step. rows: int64 [n] of each trial, shortest first; prompts:
+    tokens of each trial's prompt in each of its rows; terms: of how many rows its loss is the mean;
+    before: its tokens and rows in earlier parts."""
 
     rows: Sequence[Tensor]
     prompts: Sequence[int]
@@ -114,8 +116,8 @@ class Chosen:
 
 
 def lay_out(split: Split, chosen: Chosen, pinned: bool) -> tuple[BatchShape, Tensor]:
-    """The shape and the bytes of a batch, on the CPU: for all trials at once, in NumPy, since a step on a
-    GPU may be over in less time than a few operations for each trial take."""
+    """The shape and the bytes of a batch, on the CPU: for all trials at once, in NumPy, since a
+    step on a GPU may be over in less time than a few operations for each trial take."""
     counts = np.array([own.numel() for own in chosen.rows])
     rows, trial = torch.cat(list(chosen.rows)).numpy(), np.repeat(np.arange(counts.size), counts)
     offsets, prompts = split.offsets.numpy(), np.asarray(chosen.prompts)
@@ -130,7 +132,9 @@ def lay_out(split: Split, chosen: Chosen, pinned: bool) -> tuple[BatchShape, Ten
     place = trial * shape.rows + np.arange(rows.size) - (counts.cumsum() - counts)[trial]
     lengths = np.zeros(shape.trials * shape.rows, np.int64)
     lengths[place] = own + prompts[trial]
-    for index, (used, left) in enumerate(zip(counts.tolist(), (shape.tokens - tokens).tolist(), strict=True)):
+    for index, (used, left) in enumerate(
+        zip(counts.tolist(), (shape.tokens - tokens).tolist(), strict=True)
+    ):
         (whole, rest), free = divmod(left, shape.longest), index * shape.rows + used
         lengths[free : free + whole] = shape.longest
         if rest:
@@ -281,7 +285,9 @@ class StackedRows:
         return self.attention(query, key_value, heads, queries, self._key_spans)
 
 
-def rows_of(shape: BatchShape, data: Tensor, split: Split, stacks: Sequence[int], attention: Attend) -> StackedRows:
+def rows_of(
+    shape: BatchShape, data: Tensor, split: Split, stacks: Sequence[int], attention: Attend
+) -> StackedRows:
     """A batch of a split's rows whose bytes are on the device."""
     return StackedRows(shape, data, split.labels.dtype, _label_width(split), stacks, attention)
 
@@ -291,7 +297,9 @@ def _label_width(split: Split) -> int:
     return 1 if split.labels.dim() == 1 else split.labels.shape[1]
 
 
-def alone(pack: PackedRows, adapter: job_pb2.Adapter, attention: Attend, device: torch.device) -> StackedRows:
+def alone(
+    pack: PackedRows, adapter: job_pb2.Adapter, attention: Attend, device: torch.device
+) -> StackedRows:
     """The rows of one trial, laid out as a stack of one: no attention is run row by row."""
     here = torch.device("cpu")
     ends = torch.tensor([pack.tokens])

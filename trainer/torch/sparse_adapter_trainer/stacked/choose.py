@@ -1,5 +1,6 @@
-"""Which operations a GPU gets: each candidate is tried on random rows against the plain one in float32.
-What is absent or wrong is left out, with a word in the log; of the rest the fastest is taken."""
+"""Which operations a GPU gets: each candidate is tried on random rows against the plain one in
+float32. What is absent or wrong is left out, with a word in the log; of the rest the fastest is
+taken."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -34,9 +35,11 @@ class _Candidate:
     run: Callable[[], Sequence[Tensor]]
 
 
-def choose(device: torch.device, precision: int, without: frozenset[str] = frozenset()) -> Operations:
-    """The operations for stacked trials on a GPU. without: names of candidates that are not to be tried
-    (`attention`, `adam`, `dropout`: the Triton kernels; `flash`, `varlen`; `graphs`)."""
+def choose(
+    device: torch.device, precision: int, without: frozenset[str] = frozenset()
+) -> Operations:
+    """The operations for stacked trials on a GPU. without: names of candidates that are not to be
+    tried (`attention`, `adam`, `dropout`: the Triton kernels; `flash`, `varlen`; `graphs`)."""
     dtype = torch.bfloat16 if precision == job_pb2.PRECISION_BF16 else torch.float32
     kernels = _kernels()
     names: dict[str, str] = {}
@@ -69,10 +72,12 @@ def _kernels() -> dict[str, ModuleType]:
 
 
 def _by_length(short: tuple[str, Attend], long: tuple[str, Attend]) -> Attend:
-    """The one for rows up to SHORT_ROWS tokens or the one for longer rows, where they take heads of the width at
-    hand; else the plain one, which takes any."""
+    """The one for rows up to SHORT_ROWS tokens or the one for longer rows, where they take heads of
+    the width at hand; else the plain one, which takes any."""
 
-    def attention(query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans) -> Tensor:
+    def attention(
+        query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans
+    ) -> Tensor:
         name, chosen = short if keys.longest <= SHORT_ROWS else long
         if not _takes(name, query.shape[1] // heads):
             chosen = padded
@@ -98,7 +103,9 @@ def _attention(
 ) -> tuple[str, Attend]:
     random = torch.Generator().manual_seed(longest)
     lengths = torch.randint(longest // 8, longest + 1, (256,), generator=random)
-    starts = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]).to(device, torch.int32)
+    starts = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)]).to(
+        device, torch.int32
+    )
     row_of = torch.arange(lengths.numel()).repeat_interleave(lengths).to(device, torch.int32)
     spans = Spans(starts, row_of, longest)
     width = _HEADS * _DIM
@@ -120,12 +127,18 @@ def _attention(
     if "attention" in without:
         tried.pop("triton", None)
     tolerance = _TF32_TOLERANCE if precision == job_pb2.PRECISION_TF32 else _TOLERANCE[dtype]
-    candidates = [_Candidate(name, partial(results, attend, dtype)) for name, attend in tried.items() if name not in without]
+    candidates = [
+        _Candidate(name, partial(results, attend, dtype))
+        for name, attend in tried.items()
+        if name not in without
+    ]
     name = _fastest("attention", candidates, results(padded, torch.float32), tolerance)
     return name, tried[name]
 
 
-def _adam(device: torch.device, kernels: dict[str, ModuleType], without: frozenset[str]) -> tuple[str, Adam]:
+def _adam(
+    device: torch.device, kernels: dict[str, ModuleType], without: frozenset[str]
+) -> tuple[str, Adam]:
     random = torch.Generator().manual_seed(1)
     tensors = torch.randn(4, 4, 200_000, generator=random).to(device)
     tensors[3].square_()
@@ -168,22 +181,27 @@ def _drop(
     return name, tried[name]
 
 
-def _fastest(what: str, candidates: Sequence[_Candidate], expected: Sequence[Tensor], tolerance: float) -> str:
-    """The name of the fastest candidate that gives what is expected, by a clear margin over those before
-    it."""
+def _fastest(
+    what: str, candidates: Sequence[_Candidate], expected: Sequence[Tensor], tolerance: float
+) -> str:
+    """The name of the fastest candidate that gives what is expected, by a clear margin over those
+    before it."""
     times: dict[str, float] = {}
     for candidate in candidates:
         try:
             found = candidate.run()
-            error = max(float((one.float() - two).norm() / two.norm()) for one, two in zip(found, expected, strict=True))
+            error = max(
+                float((one.float() - two).norm() / two.norm())
+                for one, two in zip(found, expected, strict=True)
+            )
             # Also where it is NaN.
             if not error <= tolerance:
                 _log.warning("%s: %s is off by %.2g and is not used", what, candidate.name, error)
                 continue
             times[candidate.name] = _milliseconds(candidate.run)
         except Exception as error:
-            # Whatever a kernel or a missing operation raises: it is left out. A lost device would make
-            # the plain one, which is tried too, raise as well.
+            # Whatever a kernel or a missing operation raises: it is left out. A lost device would
+            # make the plain one, which is tried too, raise as well.
             _log.warning("%s: %s cannot be used: %s", what, candidate.name, _first_line(error))
     if not times:
         raise RuntimeError(f"no operation for {what} works on this device")

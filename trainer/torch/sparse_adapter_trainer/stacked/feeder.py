@@ -11,7 +11,10 @@ _SECONDS = 0.1
 
 
 class Feeder(Generic[_T]):
-    """Gives make(0), make(1), …, each made before it is asked for. make may raise: `take` raises it."""
+    """Gives make(0), make(1), …, each made before it is asked for.
+
+    make may raise: `take` raises it.
+    """
 
     def __init__(self, make: Callable[[int], _T]) -> None:
         self._make = make

@@ -20,8 +20,8 @@ def _pool() -> Any:
 
 
 class Graphs:
-    """on: whether anything is captured at all. Work that is run under a key must do the same kernels on
-    the same tensors each time."""
+    """on: whether anything is captured at all. Work that is run under a key must do the same
+    kernels on the same tensors each time."""
 
     def __init__(self, on: bool) -> None:
         self._on = on
@@ -45,7 +45,8 @@ class Graphs:
             with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
                 work()
         except RuntimeError as error:
-            # Also where there is no room for its memory beside that of the steps before it, which fitted.
+            # Also where there is no room for its memory beside that of the steps before it, which
+            # fitted.
             _log.warning("no graph of %s, and none from here on: %s", key, error)
             self._on = False
             del graph

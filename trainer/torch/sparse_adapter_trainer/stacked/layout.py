@@ -38,8 +38,8 @@ class Family:
 
 @dataclass(frozen=True)
 class StackedLayout:
-    """Families in the order of their columns. prunable, adapter, total: numbers of columns, from the
-    first; decayed: ranges of columns that have weight decay."""
+    """Families in the order of their columns. prunable, adapter, total: numbers of columns, from
+    the first; decayed: ranges of columns that have weight decay."""
 
     families: tuple[Family, ...]
     prunable: int
@@ -53,7 +53,9 @@ class StackedLayout:
         ranks: list[dict[str, list[str]]] = [{} for _ in range(5)]
         for name, shape in shapes.items():
             ranks[_rank(name, shape)].setdefault(_place(name), []).append(name)
-        families = [[Family(tuple(names), shapes[names[0]]) for names in rank.values()] for rank in ranks]
+        families = [
+            [Family(tuple(names), shapes[names[0]]) for names in rank.values()] for rank in ranks
+        ]
         sizes = [sum(family.size for family in rank) for rank in families]
         adapter = sum(sizes[:3])
         return StackedLayout(
@@ -67,7 +69,10 @@ class StackedLayout:
     def split(self, flat: Tensor, families: Sequence[Family]) -> list[Tensor]:
         """Columns of neighbouring families → each one's [K, layers, …]."""
         parts = flat.split([family.size for family in families], 1)
-        return [part.unflatten(1, (len(family.names), *family.shape)) for family, part in zip(families, parts, strict=True)]
+        return [
+            part.unflatten(1, (len(family.names), *family.shape))
+            for family, part in zip(families, parts, strict=True)
+        ]
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """Each tensor by its name, [K, …], a view of flat [K, total]."""

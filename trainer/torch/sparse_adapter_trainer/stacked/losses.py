@@ -11,7 +11,9 @@ from .batch import StackedRows
 _HIDDEN = -1e30
 
 
-def stacked_losses(task_kind: int, rows: StackedRows, hidden: list[Tensor], modules: list[TrialModules]) -> Tensor:
+def stacked_losses(
+    task_kind: int, rows: StackedRows, hidden: list[Tensor], modules: list[TrialModules]
+) -> Tensor:
     """Each trial's mean loss over its rows, float32 [trials], as `loss` of model.py has it. hidden:
     for each stack, [trials · rows, d], or of every token."""
     outputs = [own.logits(h.float()) for own, h in zip(modules, hidden, strict=True)]

@@ -20,12 +20,14 @@ _COPIES_WITH_GRAPHS = 2
 _STATE_BYTES = 4 * 4 + 2
 
 
-def tokens_that_fit(measured: Sequence[tuple[int, int]], state_bytes: int, free_bytes: float) -> int:
-    """The tokens of a pass that free_bytes hold beside the state of all trials. measured: (tokens, bytes
-    at the peak) of two steps, the smaller first."""
+def tokens_that_fit(
+    measured: Sequence[tuple[int, int]], state_bytes: int, free_bytes: float
+) -> int:
+    """The tokens of a pass that free_bytes hold beside the state of all trials. measured: (tokens,
+    bytes at the peak) of two steps, the smaller first."""
     (few, least), (many, most) = measured
-    # Rows so short that both are rounded up to one size tell nothing of a token: one byte will do, and what
-    # does not fit is divided.
+    # Rows so short that both are rounded up to one size tell nothing of a token: one byte will do,
+    # and what does not fit is divided.
     a_token = max((most - least) / max(many - few, 1), 1.0)
     fixed = max(least - few * a_token, 0.0)
     return max(int((free_bytes - fixed - state_bytes) / a_token), 1)
@@ -39,8 +41,9 @@ def measured_room(
     trials: int,
     operations: Operations,
 ) -> int | None:
-    """Tokens of a pass that fit into what is free of a GPU beside the state of so many trials, by two
-    eager steps of this one, which they leave as it is; None where the split has too few rows to tell."""
+    """Tokens of a pass that fit into what is free of a GPU beside the state of so many trials, by
+    two eager steps of this one, which they leave as it is; None where the split has too few rows to
+    tell."""
     batch = trial.train.batch_size
     counts = (batch, min(4 * batch, split.rows))
     if counts[1] < 2 * batch:
@@ -60,9 +63,16 @@ def measured_room(
     return tokens_that_fit(measured, state, _SHARE * free / copies)
 
 
-def _peak(backbone: Backbone, split: Split, task_kind: int, trial: TrainedTrial, eager: Operations, count: int) -> tuple[int, int] | None:
-    """Tokens of an eager step of so many rows, and the most bytes that it held; None where it had no
-    room."""
+def _peak(
+    backbone: Backbone,
+    split: Split,
+    task_kind: int,
+    trial: TrainedTrial,
+    eager: Operations,
+    count: int,
+) -> tuple[int, int] | None:
+    """Tokens of an eager step of so many rows, and the most bytes that it held; None where it had
+    no room."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(backbone.device)
     before = torch.cuda.memory_allocated(backbone.device)

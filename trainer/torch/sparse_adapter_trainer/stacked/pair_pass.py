@@ -1,4 +1,6 @@
-"""A pass of an encoder–decoder's trials: of one form, in one stack, their rows in groups of like length."""
+"""A pass of an encoder–decoder's trials: of one form, in one stack, their rows in groups of like
+length.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +23,8 @@ _PART_PLACES = 100_000
 
 
 def pair_form(adapter: job_pb2.Adapter) -> tuple[bytes, int]:
-    """Equal for adapters that may share a pass: those of one form, whose prefixes or prompts are of one
-    length, because every query sees the whole of them."""
+    """Equal for adapters that may share a pass: those of one form, whose prefixes or prompts are of
+    one length, because every query sees the whole of them."""
     seen = has_prefix(adapter) or prompt_length(adapter) > 0
     return form(adapter), adapter.attention_bottleneck if seen else 0
 
@@ -66,8 +68,8 @@ class PairPass(TrainedStacks):
             self._differentiate(pack.to(self._model.device), given.terms, place)
 
     def _differentiate(self, pack: PaddedPairs, terms: Sequence[int], part: int) -> None:
-        """Losses and gradients of the step's rows of this part, after the first added to what is there.
-        terms: of which each trial's loss is the mean."""
+        """Losses and gradients of the step's rows of this part, after the first added to what is
+        there. terms: of which each trial's loss is the mean."""
         # What is dropped follows from padded places; those of another part begin far behind.
         before = torch.full((2, len(self.trials)), part * _PART_PLACES, device=self._model.device)
         (stack,), (dropout,) = self._stacks, self._dropouts(before, tokens=0)
@@ -76,6 +78,9 @@ class PairPass(TrainedStacks):
         logits = self._model.logits(pack, modules).split(of_each)
         shares = zip(logits, pack.labels.split(of_each), self._smoothing, terms, strict=True)
         losses = torch.stack(
-            [cross_entropy(own, labels, reduction="sum", label_smoothing=smoothing) / total for own, labels, smoothing, total in shares]
+            [
+                cross_entropy(own, labels, reduction="sum", label_smoothing=smoothing) / total
+                for own, labels, smoothing, total in shares
+            ]
         )
         self._keep(losses, leaves, add=part > 0)

@@ -75,7 +75,9 @@ class Pass(TrainedStacks):
 
     def _differentiate(self, shape: BatchShape, add: bool) -> None:
         """Losses and gradients of the rows in the data of this shape; add: to what is there."""
-        rows = rows_of(shape, self._data[shape], self._split, self._sizes, self._operations.attention)
+        rows = rows_of(
+            shape, self._data[shape], self._split, self._sizes, self._operations.attention
+        )
         rows = rows.with_prefixes(self._prefix_places(shape))
         dropouts = self._dropouts(rows.before, shape.tokens)
         made = [stack.modules(drops) for stack, drops in zip(self._stacks, dropouts, strict=True)]
@@ -89,7 +91,10 @@ class Pass(TrainedStacks):
         if not any(has_prefix(trial.adapter) for trial in self.trials):
             return None
         if shape.rows not in self._prefixes:
-            lengths = [trial.adapter.attention_bottleneck if has_prefix(trial.adapter) else 0 for trial in self.trials]
+            lengths = [
+                trial.adapter.attention_bottleneck if has_prefix(trial.adapter) else 0
+                for trial in self.trials
+            ]
             device = self._backbone.device
             self._prefixes[shape.rows] = PrefixPlaces(lengths, shape.rows, self._sizes, device)
         return self._prefixes[shape.rows]

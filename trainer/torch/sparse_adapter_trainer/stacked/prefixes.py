@@ -13,9 +13,9 @@ from .attention import Spans
 
 @dataclass
 class PrefixPlaces:
-    """For `rows` rows of each trial. lengths: of each trial's prefix, 0 where it has none; stacks: how
-    many of the trials each stack has. A stack's prefixes are as long as its longest; what a trial has
-    not is left out here."""
+    """For `rows` rows of each trial. lengths: of each trial's prefix, 0 where it has none; stacks:
+    how many of the trials each stack has. A stack's prefixes are as long as its longest; what a
+    trial has not is left out here."""
 
     lengths: Sequence[int]
     rows: int
@@ -42,7 +42,9 @@ class PrefixPlaces:
             all_alike = len(set(lengths)) == 1
             numbers = torch.arange(max(lengths)).expand(trials, self.rows, -1)
             there = numbers < torch.tensor(lengths).view(-1, 1, 1)
-            self._there.append(None if all_alike else there.reshape(-1).nonzero()[:, 0].to(self.device))
+            self._there.append(
+                None if all_alike else there.reshape(-1).nonzero()[:, 0].to(self.device)
+            )
 
     def order(self, tokens: Spans) -> tuple[Tensor, Tensor]:
         """int64: which of [tokens, prefixes' keys] stands at each place, and the place of each."""

@@ -38,8 +38,8 @@ def widest(adapters: Sequence[job_pb2.Adapter]) -> job_pb2.Adapter:
 
 @dataclass(frozen=True)
 class StackedTrial:
-    """A trial as a stack takes it. parameters: its flat vector, float32 [total of its layout]; masks:
-    by name."""
+    """A trial as a stack takes it. parameters: its flat vector, float32 [total of its layout];
+    masks: by name."""
 
     adapter: job_pb2.Adapter
     layout: Layout
@@ -49,13 +49,13 @@ class StackedTrial:
 
 @dataclass
 class Stack:
-    """K trials of one form. parameters, gradient: float32 [K, total] on the device; where a trial is
-    narrower than the widest, the rest of its row is 0 and stays so: what is 0 on both sides of a
+    """K trials of one form. parameters, gradient: float32 [K, total] on the device; where a trial
+    is narrower than the widest, the rest of its row is 0 and stays so: what is 0 on both sides of a
     product has no gradient. removed: bool [K, prunable], True where a weight is masked; None where
     none is.
 
-    dtype: of the activations, to which the adapters' tensors are rounded for a pass; the head's stay
-    float32.
+    dtype: of the activations, to which the adapters' tensors are rounded for a pass; the head's
+    stay float32.
     """
 
     adapters: Sequence[job_pb2.Adapter]
@@ -70,7 +70,9 @@ class Stack:
     lora_scales: dict[tuple[str, ...], Tensor] = field(init=False)
 
     @staticmethod
-    def of(trials: Sequence["StackedTrial"], backbone: Backbone | EncoderDecoder, task_kind: int) -> "Stack":
+    def of(
+        trials: Sequence["StackedTrial"], backbone: Backbone | EncoderDecoder, task_kind: int
+    ) -> "Stack":
         """The stack of some trials of one form, with their parameters and masks."""
         adapters, layouts = [trial.adapter for trial in trials], [trial.layout for trial in trials]
         wide = widest(adapters)
@@ -106,10 +108,16 @@ class Stack:
 
     def _pairs(self, stacked: Tensor, place: int, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
         rows = self.layout.views(stacked[place : place + 1])
-        return [(rows[name][0][tuple(slice(size) for size in own.shape)], own) for name, own in self.layouts[place].views(flat).items()]
+        return [
+            (rows[name][0][tuple(slice(size) for size in own.shape)], own)
+            for name, own in self.layouts[place].views(flat).items()
+        ]
 
     def set_masks(self, masks: Sequence[Masks]) -> None:
-        """Takes each trial's masks, by name. Weights that they remove are put to 0 by the caller."""
+        """Takes each trial's masks, by name.
+
+        Weights that they remove are put to 0 by the caller.
+        """
         if all(bool(mask.all()) for one in masks for mask in one.values()):
             self.removed = None
             return
@@ -134,7 +142,9 @@ class Stack:
     def keep_gradient(self, gradients: Sequence[Tensor | None], add: bool) -> None:
         """Puts, or adds, the leaves' gradients to `gradient`. None: nothing hangs on the leaf."""
         adapter = self.layout.adapter
-        for into, found in zip((self.gradient[:, :adapter], self.gradient[:, adapter:]), gradients, strict=True):
+        for into, found in zip(
+            (self.gradient[:, :adapter], self.gradient[:, adapter:]), gradients, strict=True
+        ):
             if found is None:
                 if not add:
                     into.zero_()
@@ -147,10 +157,17 @@ class Stack:
         """Tensors by name, with what can be done for all layers at once done: LoRA's scale, and the
         affine part of a norm before a bottleneck, which is put into its down projection:
         down(g ⊙ z + c) = (W ⊙ g) z + (W c + b). So a token is only normalized."""
-        parts = {family.place: part for family, part in zip(families, self.layout.split(flat, families), strict=True)}
+        parts = {
+            family.place: part
+            for family, part in zip(families, self.layout.split(flat, families), strict=True)
+        }
         names = {family.place: family.names for family in families}
         if self.wide.norm == job_pb2.ADAPTER_NORM_BEFORE:
-            for site in [place.removesuffix("norm.weight") for place in parts if place.endswith(".norm.weight")]:
+            for site in [
+                place.removesuffix("norm.weight")
+                for place in parts
+                if place.endswith(".norm.weight")
+            ]:
                 gain, shift = parts.pop(f"{site}norm.weight"), parts.pop(f"{site}norm.bias")
                 weight = parts[f"{site}down.weight"]
                 moved = (weight @ shift.unsqueeze(-1)).squeeze(-1)
@@ -160,16 +177,27 @@ class Stack:
             for place in [place for place in parts if place.endswith(ends)]:
                 # In float32 between: α / r of rank 12 is no bfloat16.
                 parts[place] = (parts[place] * scale).to(flat.dtype)
-        return {name: view for place, part in parts.items() for name, view in zip(names[place], part.unbind(1), strict=True)}
+        return {
+            name: view
+            for place, part in parts.items()
+            for name, view in zip(names[place], part.unbind(1), strict=True)
+        }
 
 
-def _lora_scales(adapters: Sequence[job_pb2.Adapter], device: torch.device) -> dict[tuple[str, ...], Tensor]:
+def _lora_scales(
+    adapters: Sequence[job_pb2.Adapter], device: torch.device
+) -> dict[tuple[str, ...], Tensor]:
     """α / r of each trial, float32 [K, 1, 1, 1], by the ends of the names of what it scales."""
     widths: dict[tuple[str, ...], list[int]] = {}
     if adapters[0].attention == job_pb2.ATTENTION_MODULE_LORA:
         ends = ("query.up.weight", "value.up.weight")
         widths[ends] = [adapter.attention_bottleneck for adapter in adapters]
     if adapters[0].ffn == job_pb2.FFN_MODULE_LORA:
-        widths[("ffn_in.up.weight", "ffn_out.up.weight")] = [adapter.ffn_bottleneck for adapter in adapters]
+        widths[("ffn_in.up.weight", "ffn_out.up.weight")] = [
+            adapter.ffn_bottleneck for adapter in adapters
+        ]
     alpha = adapters[0].lora_alpha
-    return {ends: torch.tensor([alpha / rank for rank in ranks], device=device).view(-1, 1, 1, 1) for ends, ranks in widths.items()}
+    return {
+        ends: torch.tensor([alpha / rank for rank in ranks], device=device).view(-1, 1, 1, 1)
+        for ends, ranks in widths.items()
+    }

@@ -44,8 +44,14 @@ class StackedSteps:
         self._operations = operations
         self._failures: dict[str, event_pb2.Failure] = {}
         self._passes: list[_Running] = []
-        if isinstance(backbone, Backbone) and isinstance(split, Split) and backbone.device.type == "cuda":
-            room = measured_room(backbone, split, task_kind, _trained(runs[0]), len(runs), operations)
+        if (
+            isinstance(backbone, Backbone)
+            and isinstance(split, Split)
+            and backbone.device.type == "cuda"
+        ):
+            room = measured_room(
+                backbone, split, task_kind, _trained(runs[0]), len(runs), operations
+            )
             pass_tokens = room or pass_tokens
             _log.info("room for %d tokens in a pass", pass_tokens)
         alike = _by_pair_form(runs) if isinstance(split, PairSplit) else [runs]
@@ -96,7 +102,10 @@ class StackedSteps:
 
     def keep(self, runs: Sequence[TrialRun]) -> None:
         """See Steps."""
-        companies = [([run for run in running.runs if run in runs], running.stacked.row_parts) for running in self._passes]
+        companies = [
+            ([run for run in running.runs if run in runs], running.stacked.row_parts)
+            for running in self._passes
+        ]
         self.close()
         self._build([(some, parts) for some, parts in companies if some])
 
@@ -125,13 +134,17 @@ class StackedSteps:
     def _pass(self, trials: list[TrainedTrial], row_parts: int) -> TrainedStacks:
         if isinstance(self._backbone, EncoderDecoder):
             assert isinstance(self._split, PairSplit), "an encoder–decoder's rows"
-            return PairPass(self._backbone, self._split, self._task_kind, trials, self._operations, row_parts)
+            return PairPass(
+                self._backbone, self._split, self._task_kind, trials, self._operations, row_parts
+            )
         assert isinstance(self._split, Split), "an encoder's rows"
-        return Pass(self._backbone, self._split, self._task_kind, trials, self._operations, row_parts)
+        return Pass(
+            self._backbone, self._split, self._task_kind, trials, self._operations, row_parts
+        )
 
     def _divide(self, running: "_Running", no_room: str) -> list["_Running"]:
-        """The pass in two, of fewer trials or of fewer rows at a time, where the device has no room for
-        it. Its trials are as they were before the step."""
+        """The pass in two, of fewer trials or of fewer rows at a time, where the device has no room
+        for it. Its trials are as they were before the step."""
         self._read(running)
         running.stacked.write_back()
         running.feeder.close()
@@ -143,10 +156,14 @@ class StackedSteps:
         if len(runs) == 1 and parts >= runs[0].trial.train.batch_size:
             message = f"out of memory with one row at a time ({no_room})"
             reason = event_pb2.FAILURE_REASON_OUT_OF_MEMORY
-            self._failures[runs[0].trial.trial_id] = event_pb2.Failure(reason=reason, message=message)
+            self._failures[runs[0].trial.trial_id] = event_pb2.Failure(
+                reason=reason, message=message
+            )
             return []
         half = (len(runs) + 1) // 2
-        halves = [(runs[:half], parts), (runs[half:], parts)] if len(runs) > 1 else [(runs, 2 * parts)]
+        halves = (
+            [(runs[:half], parts), (runs[half:], parts)] if len(runs) > 1 else [(runs, 2 * parts)]
+        )
         made = []
         for number, some in enumerate(halves):
             made.append(self._start(*some))
@@ -186,9 +203,13 @@ def _trained(run: TrialRun) -> TrainedTrial:
 
 
 class _Running:
-    """A pass at work: its runs, in the order of its trials, and the rows of each step that is queued."""
+    """A pass at work: its runs, in the order of its trials, and the rows of each step that is
+    queued.
+    """
 
-    def __init__(self, runs: list[TrialRun], stacked: TrainedStacks, total: int, device: torch.device) -> None:
+    def __init__(
+        self, runs: list[TrialRun], stacked: TrainedStacks, total: int, device: torch.device
+    ) -> None:
         self.runs, self.stacked = runs, stacked
         self.rows: list[list[int]] = []
         self.failed: set[str] = set()
@@ -196,7 +217,8 @@ class _Running:
 
         def make(number: int) -> TrainedStep:
             if device.type == "cuda" and device.index is not None:
-                # Which device is current is a matter of each thread, and pinned memory is that one's.
+                # Which device is current is a matter of each thread, and pinned memory is that
+                # one's.
                 torch.cuda.set_device(device)
             steps = [step + number for step in begun]
             rows = [run.rows_of(step, total) for run, step in zip(runs, steps, strict=True)]
@@ -212,9 +234,11 @@ def _by_pair_form(runs: Sequence[TrialRun]) -> list[list[TrialRun]]:
     return list(found.values())
 
 
-def _companies(runs: Sequence[TrialRun], split: Split | PairSplit, pass_tokens: int) -> list[tuple[list[TrialRun], int]]:
-    """Which runs make a pass, and the row parts: as the checkpoints of a company say where they agree,
-    else neighbours of like form and batch up to pass_tokens."""
+def _companies(
+    runs: Sequence[TrialRun], split: Split | PairSplit, pass_tokens: int
+) -> list[tuple[list[TrialRun], int]]:
+    """Which runs make a pass, and the row parts: as the checkpoints of a company say where they
+    agree, else neighbours of like form and batch up to pass_tokens."""
     waiting = {run.trial.trial_id: run for run in runs}
     found: list[tuple[list[TrialRun], int]] = []
     for run in runs:

@@ -35,8 +35,8 @@ class TrainedTrial(StackedTrial):
 
 @dataclass(frozen=True)
 class TrainedStep:
-    """What every pass needs for one step, on the CPU: the settings of AdamW (update.py) and the number
-    of the step for each trial, and how many rows each has in it."""
+    """What every pass needs for one step, on the CPU: the settings of AdamW (update.py) and the
+    number of the step for each trial, and how many rows each has in it."""
 
     settings: Tensor
     steps: Tensor
@@ -76,13 +76,16 @@ class TrainedStacks(ABC):
         self._ring_place = torch.zeros(1, dtype=torch.int64, device=device)
         self._queued = 0
         self._site_keys = [SiteKeys([trial.seed for trial in own], device) for own in self._grouped]
-        self._probabilities = [torch.tensor([trial.train.dropout for trial in own], device=device) for own in self._grouped]
+        self._probabilities = [
+            torch.tensor([trial.train.dropout for trial in own], device=device)
+            for own in self._grouped
+        ]
         self._graphs = Graphs(operations.graphs)
 
     @abstractmethod
     def prepare(self, rows: Sequence[Tensor], steps: Sequence[int]) -> TrainedStep:
-        """One step's data. rows: int64 [n] of each trial; steps: of each, from 1. It changes nothing:
-        a thread calls it ahead of the device."""
+        """One step's data. rows: int64 [n] of each trial; steps: of each, from 1. It changes
+        nothing: a thread calls it ahead of the device."""
 
     @abstractmethod
     def _differentiate_all(self, given: TrainedStep) -> None:
@@ -100,7 +103,9 @@ class TrainedStacks(ABC):
             if not is_out_of_memory(error):
                 raise
             # Some weights may have been changed: nothing that could be done again.
-            message = f"out of memory in AdamW's own step ({error}); fewer trials in a cohort need less"
+            message = (
+                f"out of memory in AdamW's own step ({error}); fewer trials in a cohort need less"
+            )
             raise JobFailed(event_pb2.FAILURE_REASON_OUT_OF_MEMORY, message) from error
         self._queued += 1
 
@@ -110,8 +115,8 @@ class TrainedStacks(ABC):
         return self._queued == RING
 
     def take_results(self) -> Tensor:
-        """float32 [steps since the last call, trials, 3] on the CPU, as `update` returns them. Waits
-        for the device."""
+        """float32 [steps since the last call, trials, 3] on the CPU, as `update` returns them.
+        Waits for the device."""
         found = self._ring[: self._queued].cpu()
         self._ring_place.zero_()
         self._queued = 0
@@ -129,11 +134,15 @@ class TrainedStacks(ABC):
         """AdamW's settings of these steps, and their numbers, as HostStep has them."""
         given = [settings(trial.train, n) for trial, n in zip(self.trials, steps, strict=True)]
         values, numbers = torch.tensor(given), torch.tensor(steps)
-        return (values.pin_memory(), numbers.pin_memory()) if self._device.type == "cuda" else (values, numbers)
+        return (
+            (values.pin_memory(), numbers.pin_memory())
+            if self._device.type == "cuda"
+            else (values, numbers)
+        )
 
     def _keep(self, losses: Tensor, leaves: Sequence[Tensor], add: bool) -> None:
-        """Puts, or adds, losses [trials] and the gradients of their sum for the leaves of all stacks,
-        two each, to what is there."""
+        """Puts, or adds, losses [trials] and the gradients of their sum for the leaves of all
+        stacks, two each, to what is there."""
         gradients = torch.autograd.grad(losses.sum(), leaves, allow_unused=True)
         for place, stack in enumerate(self._stacks):
             stack.keep_gradient(gradients[2 * place : 2 * place + 2], add)

@@ -1,5 +1,5 @@
-"""Clipping and AdamW for the rows of a stack: one trial a row, with its own settings, and nothing that
-the host would wait for."""
+"""Clipping and AdamW for the rows of a stack: one trial a row, with its own settings, and nothing
+that the host would wait for."""
 
 from collections.abc import Callable, Sequence
 
@@ -29,7 +29,8 @@ def settings(train: job_pb2.Train, step: int) -> list[float]:
     ]
 
 
-# (parameters, gradient, first moment, second moment, row factors [K, 8], decayed ranges of columns).
+# (parameters, gradient, first moment, second moment, row factors [K, 8], decayed ranges of
+# columns).
 Adam = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Sequence[tuple[int, int]]], None]
 
 
@@ -41,8 +42,9 @@ def adam(
     rows: Tensor,
     decayed: Sequence[tuple[int, int]],
 ) -> None:
-    """AdamW (optimizer.py) on [K, total], in place; the gradient's memory is used. rows: as `settings`,
-    but for CLIP, which is the factor of the gradient. The specification of kernels/adam.py."""
+    """AdamW (optimizer.py) on [K, total], in place; the gradient's memory is used. rows: as
+    `settings`, but for CLIP, which is the factor of the gradient. The specification of
+    kernels/adam.py."""
     column = rows.unsqueeze(2).unbind(1)
     gradient.mul_(column[CLIP])
     keep = 1 - column[RATE] * column[DECAY]

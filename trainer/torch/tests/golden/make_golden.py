@@ -1,11 +1,13 @@
-"""Writes golden.safetensors: what the packages `adapters` and `peft` compute on a small random BERT, for test_golden.py.
+"""Writes golden.safetensors: what the packages `adapters` and `peft` compute on a small random
+BERT, for test_golden.py.
 
     pip install adapters==1.3.0 transformers==4.57.6 peft==0.21.2 torch safetensors
     python make_golden.py golden.safetensors
 
-`adapters` pins a Transformers older than the trainer's, hence an environment of its own and a file. The file has the backbone
-(backbone.*), rows (input_ids, attention_mask), a direction for the loss, and for each case its modules' tensors under the contract's
-names (<case>/weight/*), the first tokens' last hidden states (<case>/hidden) and the gradients of sum(hidden · direction)
+`adapters` pins a Transformers older than the trainer's, hence an environment of its own and a file.
+The file has the backbone (backbone.*), rows (input_ids, attention_mask), a direction for the loss,
+and for each case its modules' tensors under the contract's names (<case>/weight/*), the first
+tokens' last hidden states (<case>/hidden) and the gradients of sum(hidden · direction)
 (<case>/gradient/*).
 """
 
@@ -16,7 +18,14 @@ import sys
 import adapters
 import peft
 import torch
-from adapters import ConfigUnion, DoubleSeqBnConfig, LoRAConfig, ParBnConfig, PrefixTuningConfig, SeqBnConfig
+from adapters import (
+    ConfigUnion,
+    DoubleSeqBnConfig,
+    LoRAConfig,
+    ParBnConfig,
+    PrefixTuningConfig,
+    SeqBnConfig,
+)
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
@@ -36,19 +45,38 @@ FROM_ADAPTERS = {
     "houlsby": DoubleSeqBnConfig(reduction_factor=4, non_linearity="swish"),
     "pfeiffer": SeqBnConfig(reduction_factor=4),
     "parallel_ffn": ParBnConfig(reduction_factor=4, scaling=4.0),
-    "lora": LoRAConfig(r=3, alpha=6, selfattn_lora=True, intermediate_lora=True, output_lora=True, attn_matrices=["q", "v"]),
+    "lora": LoRAConfig(
+        r=3,
+        alpha=6,
+        selfattn_lora=True,
+        intermediate_lora=True,
+        output_lora=True,
+        attn_matrices=["q", "v"],
+    ),
     "prefix": PrefixTuningConfig(prefix_length=5, bottleneck_size=7),
-    "mam": ConfigUnion(PrefixTuningConfig(prefix_length=5, bottleneck_size=7), ParBnConfig(reduction_factor=4, scaling=4.0)),
+    "mam": ConfigUnion(
+        PrefixTuningConfig(prefix_length=5, bottleneck_size=7),
+        ParBnConfig(reduction_factor=4, scaling=4.0),
+    ),
 }
 FROM_PEFT = {
     "peft_lora": peft.LoraConfig(
-        r=3, lora_alpha=6, lora_dropout=0.0, target_modules=r".*(query|value|intermediate\.dense|layer\.\d+\.output\.dense)"
+        r=3,
+        lora_alpha=6,
+        lora_dropout=0.0,
+        target_modules=r".*(query|value|intermediate\.dense|layer\.\d+\.output\.dense)",
     ),
 }
 # From the packages' parameter names to the contract's.
 NAMES = (
-    (r".*layer\.(\d+)\.attention\.output\.adapters\.\w+\.adapter_(down|up)(?:\.0)?\.(weight|bias)", r"layers.\1.attention.\2.\3"),
-    (r".*layer\.(\d+)\.output\.adapters\.\w+\.adapter_(down|up)(?:\.0)?\.(weight|bias)", r"layers.\1.ffn.\2.\3"),
+    (
+        r".*layer\.(\d+)\.attention\.output\.adapters\.\w+\.adapter_(down|up)(?:\.0)?\.(weight|bias)",
+        r"layers.\1.attention.\2.\3",
+    ),
+    (
+        r".*layer\.(\d+)\.output\.adapters\.\w+\.adapter_(down|up)(?:\.0)?\.(weight|bias)",
+        r"layers.\1.ffn.\2.\3",
+    ),
     (r".*layer\.(\d+)\.attention\.self\.(query|value)\..*lora_A.*", r"layers.\1.\2.down.weight"),
     (r".*layer\.(\d+)\.attention\.self\.(query|value)\..*lora_B.*", r"layers.\1.\2.up.weight"),
     (r".*layer\.(\d+)\.intermediate\.dense\..*lora_A.*", r"layers.\1.ffn_in.down.weight"),
@@ -71,7 +99,9 @@ def main(path: str) -> None:
     ids = torch.randint(5, CONFIG.vocab_size, (len(LENGTHS), max(LENGTHS)))
     mask = (torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS).unsqueeze(1)).long()
     direction = torch.randn(len(LENGTHS), CONFIG.hidden_size)
-    tensors = {"input_ids": ids, "attention_mask": mask, "direction": direction} | {f"backbone.{k}": v for k, v in state.items()}
+    tensors = {"input_ids": ids, "attention_mask": mask, "direction": direction} | {
+        f"backbone.{k}": v for k, v in state.items()
+    }
 
     def fresh() -> BertModel:
         model = BertModel(CONFIG, add_pooling_layer=False)
@@ -86,19 +116,35 @@ def main(path: str) -> None:
         tensors |= run(case, model, ids, mask, direction)
     for case, config in FROM_PEFT.items():
         tensors |= run(case, peft.get_peft_model(fresh(), config), ids, mask, direction)
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, {"config": json.dumps(CONFIG.to_dict())})
+    save_file(
+        {name: tensor.contiguous() for name, tensor in tensors.items()},
+        path,
+        {"config": json.dumps(CONFIG.to_dict())},
+    )
 
 
-def run(case: str, model: nn.Module, ids: Tensor, mask: Tensor, direction: Tensor) -> dict[str, Tensor]:
-    """A case's tensors. Every trained parameter is drawn anew, so that none is at its neutral value."""
-    trained = {contract_name(name): parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+def run(
+    case: str, model: nn.Module, ids: Tensor, mask: Tensor, direction: Tensor
+) -> dict[str, Tensor]:
+    """A case's tensors.
+
+    Every trained parameter is drawn anew, so that none is at its neutral value.
+    """
+    trained = {
+        contract_name(name): parameter
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
     for parameter in trained.values():
         nn.init.normal_(parameter, std=0.3)
     hidden = model.eval()(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
     gradients = torch.autograd.grad((hidden * direction).sum(), list(trained.values()))
     found = {f"{case}/hidden": hidden.detach()}
     for (name, parameter), gradient in zip(trained.items(), gradients, strict=True):
-        found |= {f"{case}/weight/{name}": parameter.detach().clone(), f"{case}/gradient/{name}": gradient}
+        found |= {
+            f"{case}/weight/{name}": parameter.detach().clone(),
+            f"{case}/gradient/{name}": gradient,
+        }
     return found
 
 

@@ -16,8 +16,16 @@ def _adam(
     row = tl.program_id(1).to(tl.int64)
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = at < total
-    rate, decay, clip = tl.load(ROWS + row * 8), tl.load(ROWS + row * 8 + 1), tl.load(ROWS + row * 8 + 2)
-    share1, share2, epsilon = tl.load(ROWS + row * 8 + 3), tl.load(ROWS + row * 8 + 4), tl.load(ROWS + row * 8 + 5)
+    rate, decay, clip = (
+        tl.load(ROWS + row * 8),
+        tl.load(ROWS + row * 8 + 1),
+        tl.load(ROWS + row * 8 + 2),
+    )
+    share1, share2, epsilon = (
+        tl.load(ROWS + row * 8 + 3),
+        tl.load(ROWS + row * 8 + 4),
+        tl.load(ROWS + row * 8 + 5),
+    )
     correction1, correction2 = tl.load(ROWS + row * 8 + 6), tl.load(ROWS + row * 8 + 7)
     place = row * total + at
     g = tl.load(G + place, there, 0.0) * clip
@@ -46,5 +54,16 @@ def adam(
     trials, total = parameters.shape
     (begin1, end1), (begin2, end2) = decayed
     _adam[(triton.cdiv(total, _BLOCK), trials)](
-        parameters, gradient, first, second, rows, total, begin1, end1, begin2, end2, BLOCK=_BLOCK, num_warps=8
+        parameters,
+        gradient,
+        first,
+        second,
+        rows,
+        total,
+        begin1,
+        end1,
+        begin2,
+        end2,
+        BLOCK=_BLOCK,
+        num_warps=8,
     )

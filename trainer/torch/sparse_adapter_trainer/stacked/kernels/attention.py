@@ -70,9 +70,16 @@ def _backward(
         tl.store(DKV + kj, dk.to(DKV.dtype.element_ty), (j < lk)[:, None])
 
 
-def short_rows(query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans, precision: str = "ieee") -> Tensor:
-    """See `padded` in stacked/attention.py; for rows of up to SHORT_ROWS keys, and heads 16, 32, 64 or 128
-    wide. precision: of float32 products, `ieee` or `tf32`."""
+def short_rows(
+    query: Tensor,
+    key_value: Tensor,
+    heads: int,
+    queries: Spans,
+    keys: Spans,
+    precision: str = "ieee",
+) -> Tensor:
+    """See `padded` in stacked/attention.py; for rows of up to SHORT_ROWS keys, and heads 16, 32, 64
+    or 128 wide. precision: of float32 products, `ieee` or `tf32`."""
     result: Tensor = _ShortRows.apply(query, key_value, heads, queries, keys, precision)
     return result
 
@@ -81,7 +88,15 @@ class _ShortRows(torch.autograd.Function):
     """A key or value belongs to one row, so no gradient is added up."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans, precision: str) -> Tensor:
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        key_value: Tensor,
+        heads: int,
+        queries: Spans,
+        keys: Spans,
+        precision: str,
+    ) -> Tensor:
         query, key_value = query.contiguous(), key_value.contiguous()
         out = torch.empty_like(query)
         for tile in _tiles(queries.longest, keys.longest):
@@ -109,8 +124,8 @@ class _ShortRows(torch.autograd.Function):
 
 
 def _tiles(longest_query: int, longest_key: int) -> list[dict[str, int]]:
-    """A launch for each class of lengths: rows of more than `least` and up to `most` keys. A row without
-    keys is in the first, so that its queries get zeros."""
+    """A launch for each class of lengths: rows of more than `least` and up to `most` keys. A row
+    without keys is in the first, so that its queries get zeros."""
     found, least = [], -1
     for most in [longest_key] if longest_key <= _SHORT else [_SHORT, longest_key]:
         rows, keys = _power(min(longest_query, most)), _power(most)

@@ -37,5 +37,7 @@ def drop(x: Tensor, keys: Tensor, first: Tensor, probabilities: Tensor) -> Tenso
     trials, n = x.shape
     low, high = keys & 0xFFFFFFFF, (keys >> 32) & 0xFFFFFFFF
     threshold, scale = (probabilities.double() * 2**32).long(), 1 / (1 - probabilities)
-    _drop[(triton.cdiv(n, _BLOCK), trials)](x, out, low, high, first, threshold, scale, n, BLOCK=_BLOCK, num_warps=4)
+    _drop[(triton.cdiv(n, _BLOCK), trials)](
+        x, out, low, high, first, threshold, scale, n, BLOCK=_BLOCK, num_warps=4
+    )
     return out

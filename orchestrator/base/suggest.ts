@@ -1,6 +1,7 @@
 /**
- * The candidate that a mistyped word most likely stands for: the nearest one by edit distance (Damerau–Levenshtein, neighbours
- * swapped count once), at most a third of the word away; null where none is that near.
+ * The candidate that a mistyped word most likely stands for: the nearest one by edit distance
+ * (Damerau–Levenshtein, neighbours swapped count once), at most a third of the word away; null
+ * where none is that near.
  */
 export function nearest(word: string, candidates: readonly string[]): string | null {
   let best: string | null = null;
