@@ -4,9 +4,9 @@ import { LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { packageRoot } from '../runtime/paths';
 import { checkCompare } from './check-compare';
-import { checkSummaries } from './check-summaries';
+import { checkSummaries } from '../tasks/summaries/check-settings';
 import { ConfigError, type Problem } from '../base/errors';
-import { findTasks } from './own-task';
+import { findTasks } from './find-tasks';
 import { describeIssues, type DocumentProblem } from './problems';
 import { completeConfig, mergeSettings } from './resolve';
 import {

@@ -1,11 +1,11 @@
-import { publishedKind } from '../data/published-tasks';
+import { publishedKind } from '../datasets/published';
 import type { AdapterConfig, TaskKind } from '../sweep/types';
 import { completeAdapter, mergeAdapter } from './adapter';
 import type { AdapterKeys } from './adapter-schema';
 import type { CompareKeys } from './compare-schema';
 import type { Compat } from './compat';
 import * as defaults from './defaults';
-import type { FoundTask } from './own-task';
+import type { FoundTask } from './find-tasks';
 import type { SweepDocument, SweepSettings } from './schema';
 import type { CompareLine, SweepConfig, TrainSettings } from './sweep-config';
 import type { TrainKeys } from './task-schema';

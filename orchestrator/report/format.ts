@@ -1,4 +1,4 @@
-import { benchmarksOf, publishedTask } from '../data/published-tasks';
+import { benchmarksOf, publishedTask } from '../datasets/published';
 import type { PlannedDataset } from '../sweep/types';
 import type { Mean, PairedDifference } from './statistics';
 import {

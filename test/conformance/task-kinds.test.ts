@@ -18,7 +18,7 @@ import {
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
-import { float32Tensor, readSafetensors } from '../../orchestrator/data/safetensors';
+import { float32Tensor, readSafetensors } from '../../orchestrator/datasets/safetensors';
 import { specDigest } from '../../orchestrator/trainer-client/spec';
 import { lacking, testOf } from '../support/abilities';
 import {

@@ -9,7 +9,7 @@ import {
   Pruner,
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { float32Tensor, readSafetensors } from '../../orchestrator/data/safetensors';
+import { float32Tensor, readSafetensors } from '../../orchestrator/datasets/safetensors';
 import { jobId, specDigest } from '../../orchestrator/trainer-client/spec';
 import { lacking, testOf } from '../support/abilities';
 import {

@@ -8,9 +8,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readSummaries, type SummaryRow } from '../../orchestrator/data/summaries';
-import { SUMMARY_COLUMNS, type SummaryTask } from '../../orchestrator/data/summary-tasks';
-import { ROUGE_NAMES, rougeScorer } from '../../orchestrator/metrics/rouge';
+import { readSummaries, type SummaryRow } from '../../orchestrator/tasks/summaries/texts';
+import { SUMMARY_COLUMNS, type SummaryTask } from '../../orchestrator/tasks/summaries/published';
+import { ROUGE_NAMES, rougeScorer } from '../../orchestrator/tasks/summaries/rouge';
 import { askPython, testIf } from '../support/reference';
 
 const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_DATA: data } = process.env;

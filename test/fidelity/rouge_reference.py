@@ -2,7 +2,7 @@
 
 usage: rouge_reference.py         reads [reference, prediction] a line (JSON), writes [without stemmer, with stemmer] a line, each
                                   [rouge1, rouge2, rougeL, rougeLsum]
-       rouge_reference.py golden  writes test/unit/metrics/golden/rouge.json, the same for sentences of our own
+       rouge_reference.py golden  writes test/unit/tasks/summaries/golden/rouge.json, the same for sentences of our own
 """
 
 import json

@@ -8,9 +8,9 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { GLUE_TASK_NAMES, glueTask } from '../../orchestrator/data/glue-tasks';
-import { readGlueTsv } from '../../orchestrator/data/glue-tsv';
-import { loadTokenizer } from '../../orchestrator/data/tokenizer';
+import { GLUE_TASK_NAMES, glueTask } from '../../orchestrator/tasks/rows/published';
+import { readGlueTsv } from '../../orchestrator/tasks/rows/glue-tsv';
+import { loadTokenizer } from '../../orchestrator/tokenizers/tokenizer';
 import { AnsweringProgram, testIf } from '../support/reference';
 
 const {

@@ -6,8 +6,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Dataset } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { encodeSafetensors, type Tensor } from '../../orchestrator/data/safetensors';
-import { seededRandom } from '../../orchestrator/data/rows';
+import { encodeSafetensors, type Tensor } from '../../orchestrator/datasets/safetensors';
+import { seededRandom } from '../../orchestrator/datasets/choose-rows';
 import { BART } from './tiny-bart';
 
 /** Of BERT's vocabulary: [CLS], [SEP], and the range of whole English words. */

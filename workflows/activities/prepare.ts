@@ -1,6 +1,6 @@
 /** Tokenizes a data set into `datasets/<digest>/`. */
 import { Context } from '@temporalio/activity';
-import { prepareDatasetInThread } from '../../orchestrator/data/prepare-thread';
+import { prepareDatasetInThread } from '../../orchestrator/tasks/prepare-thread';
 import { readPlan } from '../../orchestrator/store/sweep-store';
 import { datasetOf } from '../../orchestrator/sweep/lookup';
 import type { WorkerSetup } from './index';

@@ -1,6 +1,6 @@
 /** From predictions to result files, and from those to the report. */
 import { adapterName, bottleneckOf } from '../../orchestrator/config/adapter-kinds';
-import { evaluatePredictions, type TrialEvaluation } from '../../orchestrator/metrics/evaluate';
+import { evaluatePredictions, type TrialEvaluation } from '../../orchestrator/tasks/evaluate';
 import { writeReport } from '../../orchestrator/report/write';
 import {
   readPlan,

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { encodeSafetensors } from '../../../orchestrator/data/safetensors';
+import { encodeSafetensors } from '../../../orchestrator/datasets/safetensors';
 import { meanOf, pairedDifference, t975 } from '../../../orchestrator/report/statistics';
 import { summarize, type SweepSummary } from '../../../orchestrator/report/summary';
 import { renderTable } from '../../../orchestrator/report/table';

@@ -1,7 +1,7 @@
 import { completeAdapter } from '../../../orchestrator/config/adapter';
 import { adapterSizes, budgetOf, sum } from '../../../orchestrator/sweep/budget';
 import { backbone, prune } from '../support/plans';
-import { bart } from '../support/summaries';
+import { bart } from '../tasks/summaries/support/summaries';
 
 const dense = prune();
 const houlsby = completeAdapter({});

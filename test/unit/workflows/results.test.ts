@@ -6,10 +6,10 @@ import { budgetOf } from '../../../orchestrator/sweep/budget';
 import type { PruneConfig, TrialResult } from '../../../orchestrator/sweep/types';
 import { evaluateTrials } from '../../../workflows/activities/results';
 import { backbone, dataset, prune } from '../support/plans';
-import { questionTrial } from '../support/question-trial';
-import { NOBODY, WHO } from '../support/questions';
-import { idsOf } from '../support/summaries';
-import { summaryTrial } from '../support/summary-trial';
+import { questionTrial } from '../tasks/questions/support/trial';
+import { NOBODY, WHO } from '../tasks/questions/support/questions';
+import { idsOf } from '../tasks/summaries/support/summaries';
+import { summaryTrial } from '../tasks/summaries/support/trial';
 import { plannedTrial, tinyPlan } from '../trainer-client/tiny-plan';
 
 const root = mkdtempSync(join(tmpdir(), 'sa-orch-results-'));
