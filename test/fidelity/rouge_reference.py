@@ -13,7 +13,8 @@ from rouge_score.rouge_scorer import RougeScorer
 
 TYPES = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
 SCORERS = [RougeScorer(TYPES, use_stemmer=stemmer) for stemmer in (False, True)]
-GOLDEN = os.path.join(os.path.dirname(__file__), "..", "unit", "metrics", "golden", "rouge.json")
+UNIT_TESTS = os.path.join(os.path.dirname(__file__), "..", "unit")
+GOLDEN = os.path.join(UNIT_TESTS, "tasks", "summaries", "golden", "rouge.json")
 
 PAIRS = [
     ["The old mill by the river was sold on Monday.", "On Monday the old mill was sold."],
