@@ -102,7 +102,7 @@ describe('logs', () => {
     expect(readLog(join(folder, 'missing.log'), 0, 100)).toBe('');
   });
 
-  it('keeps a limited number of rotated logs, and the writer goes on at the start of the emptied file', () => {
+  it('keeps a limited number of rotated logs; the writer goes on in the emptied file', () => {
     const path = join(folder, 'trainer.log');
     const { descriptor } = openLog(path);
     for (const round of ['1', '2', '3', '4']) {

@@ -163,7 +163,7 @@ describe('ports', () => {
     server.close();
   });
 
-  it('stay with the state directory that has them, and go to another one when it is removed', async () => {
+  it('stay with their state directory, and move to another when it is removed', async () => {
     const registry = join(folder, 'ports');
     const [one, two] = [join(folder, 'one'), join(folder, 'two')];
     mkdirSync(one);

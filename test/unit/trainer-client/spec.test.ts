@@ -78,7 +78,7 @@ describe('a job of a plan', () => {
     });
   });
 
-  test('of summarization carries label smoothing, and how texts are generated where it predicts', () => {
+  test('of summarization carries label smoothing, and the generation when it predicts', () => {
     const generation = {
       beams: 4,
       min_length: 5,
