@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readPlan, sweepDir, writePlan } from '../../../orchestrator/store/sweep-store';
-import { tinyPlan } from '../trainer-client/tiny-plan';
+import { tinyPlan } from '../support/tiny-plan';
 
 const root = mkdtempSync(join(tmpdir(), 'sa-orch-store-'));
 afterAll(() => rmSync(root, { recursive: true }));

@@ -14,7 +14,7 @@ import {
   type WorkOptions,
 } from '../../../orchestrator/trainer-client/spec';
 import { dataset, prune } from '../support/plans';
-import { plannedTrial, tinyPlan } from './tiny-plan';
+import { plannedTrial, tinyPlan } from '../support/tiny-plan';
 
 function specOf(work: Work, options?: WorkOptions, trials = ['t1']): JobSpec {
   const plan = tinyPlan();

@@ -2,16 +2,16 @@
  * What the TensorFlow.js engine computes without TensorFlow: draws, densities, rankings, SynFlow,
  * losses, AdamW.
  */
-import { Pruner, PruneScope, TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
-import { randomFor } from '../../../trainer/host/random';
-import { densities, erCounts } from '../../../trainer/tfjs/densities';
-import { normals, uniforms } from '../../../trainer/tfjs/draws';
-import { layoutOf } from '../../../trainer/tfjs/layout';
-import { lossOf } from '../../../trainer/tfjs/losses';
-import { AdamW, clipFactor } from '../../../trainer/tfjs/optimizer';
-import { highest, Ranking } from '../../../trainer/tfjs/ranking';
-import { synflowScores } from '../../../trainer/tfjs/synflow';
-import { trial } from '../../support/jobs';
+import { Pruner, PruneScope, TaskKind } from '../../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { randomFor } from '../../../../trainer/host/random';
+import { densities, erCounts } from '../../../../trainer/tfjs/densities';
+import { normals, uniforms } from '../../../../trainer/tfjs/draws';
+import { layoutOf } from '../../../../trainer/tfjs/layout';
+import { lossOf } from '../../../../trainer/tfjs/losses';
+import { AdamW, clipFactor } from '../../../../trainer/tfjs/optimizer';
+import { highest, Ranking } from '../../../../trainer/tfjs/ranking';
+import { synflowScores } from '../../../../trainer/tfjs/synflow';
+import { trial } from '../../../support/jobs';
 
 const sum = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((total, value) => total + value, 0);

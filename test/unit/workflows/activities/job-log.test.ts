@@ -7,9 +7,9 @@ import {
   FailureReason,
   JobState,
   Phase,
-} from '../../../gen/ts/sparse_adapter/trainer/v1/event';
-import { readProgress, readStage } from '../../../orchestrator/store/sweep-store';
-import { JobLog } from '../../../workflows/activities/job-log';
+} from '../../../../gen/ts/sparse_adapter/trainer/v1/event';
+import { readProgress, readStage } from '../../../../orchestrator/store/sweep-store';
+import { JobLog } from '../../../../workflows/activities/job-log';
 
 const REF = {
   sweepId: 's-1',

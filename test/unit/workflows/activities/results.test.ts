@@ -1,16 +1,16 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readResult, writePlan, writeStage } from '../../../orchestrator/store/sweep-store';
-import { budgetOf } from '../../../orchestrator/sweep/budget';
-import type { PruneConfig, TrialResult } from '../../../orchestrator/sweep/types';
-import { evaluateTrials } from '../../../workflows/activities/results';
-import { backbone, dataset, prune } from '../support/plans';
-import { questionTrial } from '../support/question-trial';
-import { NOBODY, WHO } from '../support/questions';
-import { idsOf } from '../support/summaries';
-import { summaryTrial } from '../support/summary-trial';
-import { plannedTrial, tinyPlan } from '../trainer-client/tiny-plan';
+import { readResult, writePlan, writeStage } from '../../../../orchestrator/store/sweep-store';
+import { budgetOf } from '../../../../orchestrator/sweep/budget';
+import type { PruneConfig, TrialResult } from '../../../../orchestrator/sweep/types';
+import { evaluateTrials } from '../../../../workflows/activities/results';
+import { backbone, dataset, prune } from '../../support/plans';
+import { questionTrial } from '../../support/question-trial';
+import { NOBODY, WHO } from '../../support/questions';
+import { idsOf } from '../../support/summaries';
+import { summaryTrial } from '../../support/summary-trial';
+import { plannedTrial, tinyPlan } from '../../support/tiny-plan';
 
 const root = mkdtempSync(join(tmpdir(), 'sa-orch-results-'));
 afterAll(() => rmSync(root, { recursive: true }));

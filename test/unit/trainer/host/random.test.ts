@@ -1,5 +1,5 @@
 /** Draws that follow from a trial's seed and a purpose alone. */
-import { key, permutation, Random } from '../../../trainer/host/random';
+import { key, permutation, Random } from '../../../../trainer/host/random';
 
 describe('random streams', () => {
   test('are MT19937’s: by the C++ standard, number 10,000 of seed 5489 is 4123659995', () => {
