@@ -6,7 +6,9 @@
  * environment of our own.
  *
  *   npm run bench                     all parts
- *   npm run bench -- trial watch      some of them: trial, squad, generate, frameworks, sweep, watch, gpu
+ *   npm run bench -- trial watch      some of them
+ *
+ * The parts are trial, squad, generate, frameworks, sweep, watch and gpu.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';

@@ -52,7 +52,7 @@ describeTrainer('a trainer that is stopped or killed', () => {
     for (const place of places.splice(0)) await place.remove();
   });
 
-  test('goes on after kill -9 from its checkpoint, in the same log without a gap, to the same adapter', async () => {
+  test('resumes from its checkpoint after kill -9: the same log, the same adapter', async () => {
     const place = newPlace();
     const first = await place.start();
     await run(first.client, job(dataset, [LONG], PRUNE));
@@ -104,7 +104,7 @@ describeTrainer('a trainer that is stopped or killed', () => {
     expect(states(found)).toEqual(['QUEUED', 'RUNNING', 'INTERRUPTED']);
   });
 
-  test('stops on SIGTERM with a checkpoint and status 0, and goes on to the same adapter', async () => {
+  test('stops on SIGTERM at a checkpoint with status 0; resumes to the same adapter', async () => {
     const place = newPlace();
     const first = await place.start();
     await run(first.client, job(dataset, [LONG], PRUNE));
@@ -124,7 +124,7 @@ describeTrainer('a trainer that is stopped or killed', () => {
     expect(adapterDigest(place)).toBe(expected);
   });
 
-  test('pauses with CHECKPOINT, goes on when submitted again, and comes to the same adapter', async () => {
+  test('pauses with CHECKPOINT, and resumes to the same adapter when submitted again', async () => {
     const place = newPlace();
     const { client } = await place.start();
     await run(client, job(dataset, [LONG], PRUNE));
@@ -163,7 +163,7 @@ describeTrainer('a trainer that is stopped or killed', () => {
       );
     });
 
-    test('answers a full queue with a time to try again, and signs of life to those who wait', async () => {
+    test('answers a full queue with a time to retry, a waiting job with heartbeats', async () => {
       const place = newPlace();
       const { client } = await place.start();
       await run(client, job(dataset, [ENDLESS], PRUNE));

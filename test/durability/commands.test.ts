@@ -27,7 +27,7 @@ describe('a wrong request', () => {
   });
   afterAll(() => rmSync(place.folder, { recursive: true, force: true }));
 
-  test('in a sweep file ends with status 2, names every field with its line and what is allowed, and starts nothing', async () => {
+  test('in a sweep file ends with status 2, names fields and lines, starts nothing', async () => {
     writeFileSync(
       join(place.folder, 'bad.yaml'),
       'tasks: [mrcp]\ncompare:\n  - {pruner: snip, sparsity: 1.2}\nsedes: [1]\n',
@@ -41,7 +41,7 @@ describe('a wrong request', () => {
     expect(existsSync(place.stateDir)).toBe(false);
   });
 
-  test('for rows that are not there ends with status 2 and names the file that is missing', async () => {
+  test('for rows that are missing ends with status 2 and names the missing file', async () => {
     const { status, stderr } = await place.run([
       'start',
       '--sweep',
@@ -74,7 +74,7 @@ describe('a wrong request', () => {
     expect(existsSync(place.stateDir)).toBe(false);
   });
 
-  test('for a command that does not exist ends with status 2 and names the one that was meant', async () => {
+  test('for an unknown command ends with status 2 and suggests the right one', async () => {
     const { status, stderr } = await place.run(['strat', '--sweep', 'glue']);
     expect(status).toBe(2);
     expect(stderr).toContain('Did you mean start?');
@@ -114,7 +114,7 @@ describeTrainer('a trainer of one’s own', () => {
   const begun = (name: string) =>
     until(() => idOf(name) !== undefined && progressOf(place, idOf(name)!).length > 0);
 
-  test('whose queue is full keeps a third sweep waiting and loses nothing, and a killed command leaves its sweep running', async () => {
+  test('with a full queue makes a third sweep wait; a killed command loses nothing', async () => {
     const first = place.spawn(start('one.yaml'));
     await begun('one');
     const second = place.run(start('two.yaml'));
@@ -136,7 +136,7 @@ describeTrainer('a trainer of one’s own', () => {
     expect(report.split('\n')[0]).toMatch(/demo rows/i);
   });
 
-  test('whose other services go down: `cancel` says who is missing, and Ctrl-C leaves at once with status 130 and the ways on', async () => {
+  test('whose other services die: `cancel` names them, Ctrl-C leaves with status 130', async () => {
     const command = place.spawn(start('four.yaml'));
     await begun('four');
     for (const service of ['supervisor', 'worker']) await place.killService(service);
@@ -154,7 +154,10 @@ describeTrainer('a trainer of one’s own', () => {
     expect(stderr.trim().split('\n')).toEqual([
       // Which of them depends on the question that was under way as the server went.
       expect.stringMatching(
-        /^four-\w+ (waits for its server, which is out of reach|goes on without you) \(0 of 4 trials done\)\.$/,
+        new RegExp(
+          '^four-\\w+ (waits for its server, which is out of reach|goes on without you) ' +
+            '\\(0 of 4 trials done\\)\\.$',
+        ),
       ),
       expect.stringMatching(/^ {2}come back {3}sa-orch watch four-/),
       expect.stringMatching(/^ {2}end it {6}sa-orch cancel four-/),

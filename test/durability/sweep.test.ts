@@ -107,7 +107,7 @@ describe('a sweep whose processes are killed', () => {
     ...(data ? ['--data-dir', data] : []),
   ];
 
-  test('ends with the results of an undisturbed one, to the last digit, after trainer, worker, server, supervisor and command were killed', async () => {
+  test('ends with the digits of an undisturbed one after each process was killed', async () => {
     const hit = await beside(startArguments(), async (place) => {
       const command = place.spawn(startArguments());
       for (const service of ['trainer', 'worker', 'temporal'] as const) {
@@ -126,7 +126,7 @@ describe('a sweep whose processes are killed', () => {
     expect(again.seconds).toBeLessThan(30);
   });
 
-  test('ends with the bytes of an undisturbed one where everything is killed while a trial of questions trains, and again while it predicts', async () => {
+  test('of questions ends with the same bytes, killed in training and in prediction', async () => {
     writeFileSync(join(folder, 'questions.yaml'), QUESTIONS);
     await expectSameBytes(startArguments('questions.yaml'), 'answers.validation.json');
   });

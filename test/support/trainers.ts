@@ -2,7 +2,8 @@
  * The trainers that the conformance suite runs against, each a Jest project of its own with the
  * same cases.
  *
- *   conformance        the command in SA_ORCH_TEST_TRAINER, split at spaces, for example `my-trainer --verbose`; else the torch trainer
+ *   conformance        the command in SA_ORCH_TEST_TRAINER, split at spaces, for example
+ *                      `my-trainer --verbose`; else the torch trainer
  *   conformance-tfjs   the TensorFlow.js trainer, with the TensorFlow.js at SA_ORCH_TEST_TFJS
  *   conformance-toy    the toy in test/support/toy-trainer
  */
