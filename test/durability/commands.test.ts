@@ -143,7 +143,7 @@ describeTrainer('a trainer of one’s own', () => {
     const withoutWorker = await place.run(['cancel', idOf('four')!]);
     expect(withoutWorker).toMatchObject({
       status: 3,
-      stderr: expect.stringContaining('no worker took it within 15 s') as string,
+      stderr: expect.stringContaining('no worker responded within 15 s') as string,
     });
     await place.run(['down', '--force']);
     const interrupted = Date.now();
@@ -155,11 +155,11 @@ describeTrainer('a trainer of one’s own', () => {
       // Which of them depends on the question that was under way as the server went.
       expect.stringMatching(
         new RegExp(
-          '^four-\\w+ (waits for its server, which is out of reach|goes on without you) ' +
+          '^four-\\w+ (will go on once its server can be reached|keeps running) ' +
             '\\(0 of 4 trials done\\)\\.$',
         ),
       ),
-      expect.stringMatching(/^ {2}come back {3}sa-orch watch four-/),
+      expect.stringMatching(/^ {2}follow it {3}sa-orch watch four-/),
       expect.stringMatching(/^ {2}end it {6}sa-orch cancel four-/),
     ]);
     const withoutServer = await place.run(['cancel', idOf('four')!]);
@@ -198,7 +198,7 @@ describeTrainer('a trainer of one’s own', () => {
     }
   });
 
-  test('that works on another artifact root is refused with status 2', async () => {
+  test('that uses a different artifact root is refused with status 2', async () => {
     const elsewhere = new Workplace(join(trainers.folder, 'elsewhere'), OFFLINE);
     try {
       writeFileSync(join(elsewhere.folder, 'one.yaml'), sweep('one', '[1]', 2));
@@ -210,7 +210,7 @@ describeTrainer('a trainer of one’s own', () => {
         trainers.address,
       ]);
       expect(status).toBe(2);
-      expect(stderr).toContain('another artifact root');
+      expect(stderr).toContain('a different artifact root');
     } finally {
       await elsewhere.down();
     }

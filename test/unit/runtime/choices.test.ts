@@ -402,11 +402,11 @@ describe('doctor', () => {
       expect(await look()).toMatchObject({
         'trainer torch': {
           state: 'note',
-          text: expect.stringMatching(/python3 is 3\.8\.10; a start uses tfjs$/) as string,
+          text: expect.stringMatching(/python3 is 3\.8\.10; `start` uses tfjs$/) as string,
         },
         'trainer tfjs': {
           text: expect.stringContaining(
-            'will be made at the first start with --framework tfjs',
+            'will be built on the first start with --framework tfjs',
           ) as string,
         },
       });
@@ -415,7 +415,7 @@ describe('doctor', () => {
       expect(await look()).toMatchObject({
         'trainer torch': {
           state: 'fine',
-          text: expect.stringContaining('will be made at the first start') as string,
+          text: expect.stringContaining('will be created on first start') as string,
         },
         'trainer tfjs': {
           state: 'note',
