@@ -22,7 +22,8 @@ const SLOW_MS = 20_000;
 const GRACE_MS = 5000;
 const total = { passed: 0, failed: 0, skipped: 0 };
 const running = new Set();
-let stopped = false;
+/** The exit status of the signal that ended this run early. */
+let stopped;
 
 async function main() {
   const wanted = process.argv.slice(2);
@@ -59,7 +60,7 @@ async function main() {
   }
   const waiting = Object.keys(steps).filter((name) => wanted.length === 0 || wanted.includes(name));
   const runWaiting = async () => {
-    while (waiting.length > 0 && !stopped) await steps[waiting.shift()]();
+    while (waiting.length > 0 && stopped === undefined) await steps[waiting.shift()]();
   };
   await Promise.all(Array.from({ length: STEPS }, runWaiting));
 }
@@ -111,6 +112,8 @@ function run(name, command, args, options) {
   return new Promise((resolve) => {
     child.on('error', (error) => output.push(`${error.message}\n`));
     child.on('close', (status) => {
+      // Trainers that outlive their tests.
+      signal(child, 'SIGKILL');
       running.delete(child);
       console.log(`\n== ${name}: ${Math.round((Date.now() - started) / 1000)} s`);
       for (const chunk of output) process.stdout.write(chunk);
@@ -172,31 +175,28 @@ async function pytest(python) {
   total.passed += number('tests') - failed - number('skipped');
 }
 
-function end(status) {
-  rmSync(scratch, { recursive: true, force: true, maxRetries: 5 });
+function end() {
+  rmSync(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 300 });
   if (total.skipped > 0) console.log(`\n${total.skipped} skipped: each says above what it needs`);
   console.log(`\n${total.passed} passed, ${total.failed} failed`);
-  process.exit(status ?? (total.failed > 0 ? 1 : 0));
+  process.exit(stopped ?? (total.failed > 0 ? 1 : 0));
 }
 
-function signalRunning(signal) {
-  for (const { pid } of running) {
-    try {
-      process.kill(-pid, signal);
-    } catch {
-      // Has ended by now.
-    }
+/** To all processes of a step. */
+function signal({ pid }, name) {
+  try {
+    process.kill(-pid, name);
+  } catch {
+    // All have ended.
   }
 }
 
-for (const [signal, status] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }))
-  process.on(signal, () => {
-    if (stopped) return;
-    stopped = true;
-    signalRunning('SIGTERM');
+for (const [name, status] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }))
+  process.on(name, () => {
+    stopped = status;
+    for (const child of running) signal(child, 'SIGTERM');
     setTimeout(() => {
-      signalRunning('SIGKILL');
-      end(status);
+      for (const child of running) signal(child, 'SIGKILL');
     }, GRACE_MS);
   });
 
@@ -205,6 +205,4 @@ main()
     console.error(error);
     total.failed++;
   })
-  .finally(() => {
-    if (!stopped) end();
-  });
+  .finally(end);
