@@ -3,7 +3,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Brake } from '../support/brake';
 import { describeTrainer, TrainerPlace } from '../support/trainer-process';
+import { trainerUnderTest } from '../support/trainers';
 import { Workplace } from '../support/workplace';
 
 jest.setTimeout(400_000);
@@ -95,14 +97,16 @@ describe('a wrong request', () => {
 describeTrainer('a trainer of one’s own', () => {
   let trainers: TrainerPlace;
   let place: Workplace;
+  let brake: Brake;
   beforeAll(async () => {
     trainers = new TrainerPlace();
-    await trainers.start(['--queue-length', '1']);
+    brake = new Brake(join(trainers.folder, 'brake'), process.env.SA_ORCH_TEST_PYTHON!);
+    await trainers.start(['--queue-length', '1'], trainerUnderTest(), brake);
     place = new Workplace(join(trainers.folder, 'place'), OFFLINE, trainers.root);
-    writeFileSync(join(place.folder, 'one.yaml'), sweep('one', '[1, 2]', 150));
-    writeFileSync(join(place.folder, 'two.yaml'), sweep('two', '[3, 4]', 40));
-    writeFileSync(join(place.folder, 'three.yaml'), sweep('three', '[5, 6]', 40));
-    writeFileSync(join(place.folder, 'four.yaml'), sweep('four', '[7, 8]', 2000));
+    writeFileSync(join(place.folder, 'one.yaml'), sweep('one', '[1, 2]', 30));
+    writeFileSync(join(place.folder, 'two.yaml'), sweep('two', '[3, 4]', 20));
+    writeFileSync(join(place.folder, 'three.yaml'), sweep('three', '[5, 6]', 20));
+    writeFileSync(join(place.folder, 'four.yaml'), sweep('four', '[7, 8]', 100));
   });
   afterAll(async () => {
     await place.down();
@@ -115,6 +119,7 @@ describeTrainer('a trainer of one’s own', () => {
     until(() => idOf(name) !== undefined && progressOf(place, idOf(name)!).length > 0);
 
   test('with a full queue makes a third sweep wait; a killed command loses nothing', async () => {
+    brake.hold();
     const first = place.spawn(start('one.yaml'));
     await begun('one');
     const second = place.run(start('two.yaml'));
@@ -126,6 +131,7 @@ describeTrainer('a trainer of one’s own', () => {
         progressOf(place, id).some(({ note }) => /queue is full/.test(note ?? '')),
       ),
     );
+    brake.release();
     expect((await second).status).toBe(0);
     expect((await third).status).toBe(0);
     const watched = await place.run(['watch', idOf('one')!, '--json']);
@@ -137,6 +143,7 @@ describeTrainer('a trainer of one’s own', () => {
   });
 
   test('whose other services die: `cancel` names them, Ctrl-C leaves with status 130', async () => {
+    brake.hold();
     const command = place.spawn(start('four.yaml'));
     await begun('four');
     for (const service of ['supervisor', 'worker']) await place.killService(service);
