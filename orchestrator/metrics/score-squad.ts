@@ -2,7 +2,7 @@ import { ConfigError, type Problem } from '../base/errors';
 import { limitProblems } from '../data/problem-list';
 import { parseJson, readSquad, type SquadExample, type SquadTask } from '../data/squad';
 import { listOf } from '../data/table';
-import type { Score } from './score';
+import type { Score } from './score-result';
 import { evaluateSquad, evaluateSquadV2 } from './squad';
 
 /**

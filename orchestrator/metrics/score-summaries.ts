@@ -3,7 +3,7 @@ import { readTexts } from '../data/summaries';
 import { SUMMARY_COLUMNS, type SummaryTask } from '../data/summary-tasks';
 import { isTable, readLines } from '../data/table';
 import { meanRouge, type RougeOptions } from './rouge';
-import type { Score } from './score';
+import type { Score } from './score-result';
 
 /**
  * ROUGE of summaries, each in [0, 1]; see meanRouge.

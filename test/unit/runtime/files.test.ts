@@ -11,10 +11,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { artifactRootId, createFileOnce, writeFileAtomic } from '../../../common/files';
 import { openLog, readLog, rotateLog, tailLog } from '../../../orchestrator/runtime/log-file';
+import { packageRoot } from '../../../common/package';
 import {
   artifactRoot,
   cacheDirectory,
-  packageRoot,
   socketPath,
   stateDirectory,
 } from '../../../orchestrator/runtime/paths';
