@@ -4,7 +4,7 @@
 import { dirname, resolve } from 'node:path';
 import { SUMMARY_METRICS } from '../tasks/summaries/published';
 import { DEFAULT_METRICS } from './defaults';
-import { mergeTrain } from './resolve';
+import { mergeTrain } from './merge-settings';
 import type {
   OwnQuestionsConfig,
   OwnRowsConfig,

@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../base/errors';
-import { writeFileAtomically, writeJsonAtomically } from '../store/atomic';
+import { nameBeside, syncFolder, writeDurably, writeJsonDurably } from '../../common/durable-files';
 import type { PlannedDataset, PlannedSplit } from '../sweep/types';
 import { glueTask } from './rows/published';
 import { readOwnRows } from './rows/own-tables';
@@ -80,7 +79,7 @@ export async function prepareDataset(
     throw new ConfigError({ where: backbonePath, message: `its tokenizer ${CHANGED}` });
   }
   const read = splitReader(dataset, backbonePath);
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  const temporary = nameBeside(path);
   await mkdir(temporary, { recursive: true });
   try {
     const splits: PreparedSplit[] = [];
@@ -110,7 +109,7 @@ export async function prepareDataset(
       summaries,
       splits,
     };
-    await writeJsonAtomically(join(temporary, 'dataset.json'), prepared);
+    await writeJsonDurably(join(temporary, 'dataset.json'), prepared);
     const reused = !(await renameUnlessThere(temporary, path));
     return { ...prepared, path, reused };
   } finally {
@@ -233,7 +232,7 @@ async function writeRows(
       ? Float32Array.from(chosen, ({ label }) => label ?? NaN)
       : Int32Array.from(chosen, ({ label }) => label ?? -1);
   const all = { ...tensors, labels: { shape: [chosen.length], data: labels } };
-  await writeFileAtomically(join(folder, `${split.name}.safetensors`), encodeSafetensors(all));
+  await writeDurably(join(folder, `${split.name}.safetensors`), encodeSafetensors(all));
   return {
     name: split.name,
     rows: chosen.length,
@@ -254,7 +253,6 @@ async function renameUnlessThere(from: string, to: string): Promise<boolean> {
     if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
     throw error;
   }
-  const parent = await open(dirname(to));
-  await parent.sync().finally(() => parent.close());
+  await syncFolder(dirname(to));
   return true;
 }

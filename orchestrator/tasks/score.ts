@@ -6,13 +6,10 @@ import { limitProblems } from '../tables/problem-list';
 import { PUBLISHED_TASK_NAMES } from '../datasets/published';
 import { isSummaryTask } from './summaries/published';
 import { readLines } from '../tables/table';
-import { evaluateSplit, type Evaluation } from './rows/metrics';
+import { evaluateSplit } from './rows/metrics';
+import type { Score } from './score-result';
 import { scoreSquad } from './questions/score';
 import { scoreSummaries } from './summaries/score';
-
-export interface Score extends Evaluation {
-  rows: number;
-}
 
 /** Files as their task's official scripts take them; see the functions for each. */
 export interface ScoreRequest {

@@ -14,7 +14,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { progressLineOnStderr as onProgress } from '../../orchestrator/cli/output';
 import { resolveBackbone } from '../../orchestrator/runtime/backbone';
-import { packageRoot } from '../../orchestrator/runtime/paths';
+import { packageRoot } from '../../common/package';
 import { ensureTensorflowEnvironment } from '../../orchestrator/runtime/tensorflow-environment';
 import { ensureTestEnvironment } from '../../orchestrator/runtime/trainer-environment';
 import { frameworksSideBySide } from './frameworks';

@@ -10,7 +10,7 @@
  */
 import { join } from 'node:path';
 import { ConfigError } from '../../base/errors';
-import { writeFileAtomically } from '../../store/atomic';
+import { writeDurably } from '../../../common/durable-files';
 import type { QaFeature } from './features';
 import type { ChosenQuestions } from './source';
 import { joined, offsetsOf, tokenTensors } from '../../datasets/ragged';
@@ -48,12 +48,12 @@ export async function writeQuestionSplit(
     character_ends: joined(features.map(({ ends }) => ends)),
     character_offsets: offsetsOf(features.map(({ begins }) => begins.length)),
   };
-  await writeFileAtomically(safetensorsOf(folder, split), encodeSafetensors(all));
+  await writeDurably(safetensorsOf(folder, split), encodeSafetensors(all));
   const lines = examples.map(
     ({ id, context, answers }) =>
       `${JSON.stringify({ id, context, answers } satisfies StoredExample)}\n`,
   );
-  await writeFileAtomically(examplesOf(folder, split), lines.join(''));
+  await writeDurably(examplesOf(folder, split), lines.join(''));
   return counts;
 }
 

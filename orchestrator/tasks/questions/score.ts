@@ -2,7 +2,7 @@ import { ConfigError, type Problem } from '../../base/errors';
 import { limitProblems } from '../../tables/problem-list';
 import { parseJson, readSquad, type SquadExample, type SquadTask } from './squad-json';
 import { listOf } from '../../tables/table';
-import type { Score } from '../score';
+import type { Score } from '../score-result';
 import { evaluateSquad, evaluateSquadV2 } from './metrics';
 
 /**

@@ -5,7 +5,7 @@
  *   <split>.examples.jsonl   a row a line: its number in the source, and its summary under the name of the source's column
  */
 import { join } from 'node:path';
-import { writeFileAtomically } from '../../store/atomic';
+import { writeDurably } from '../../../common/durable-files';
 import type { SummaryColumns } from '../../sweep/types';
 import { joined, offsetsOf, tokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors } from '../../datasets/safetensors';
@@ -38,11 +38,11 @@ export async function writeSummarySplit(
     target_ids: joined(ids),
     target_offsets: offsetsOf(ids.map(({ length }) => length)),
   };
-  await writeFileAtomically(join(folder, `${split}.safetensors`), encodeSafetensors(all));
+  await writeDurably(join(folder, `${split}.safetensors`), encodeSafetensors(all));
   const lines = rows.map(
     ({ row, summary }) => `${JSON.stringify({ row, [columns.summary]: summary })}\n`,
   );
-  await writeFileAtomically(examplesOf(folder, split), lines.join(''));
+  await writeDurably(examplesOf(folder, split), lines.join(''));
   const cut = (encoded: readonly { truncated: boolean }[]) =>
     encoded.filter(({ truncated }) => truncated).length;
   return {

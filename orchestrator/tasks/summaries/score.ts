@@ -3,7 +3,7 @@ import { readTexts } from './texts';
 import { SUMMARY_COLUMNS, type SummaryTask } from './published';
 import { isTable, readLines } from '../../tables/table';
 import { meanRouge, type RougeOptions } from './rouge';
-import type { Score } from '../score';
+import type { Score } from '../score-result';
 
 /**
  * ROUGE of summaries, each in [0, 1]; see meanRouge.

@@ -1,10 +1,10 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { packageRoot } from '../../../common/package';
 import {
   artifactRoot,
   cacheDirectory,
-  packageRoot,
   socketPath,
   stateDirectory,
 } from '../../../orchestrator/runtime/paths';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot } from '../../../orchestrator/runtime/paths';
+import { packageRoot } from '../../../common/package';
 import { isCudaOnly, parseRequirements } from '../../../orchestrator/runtime/requirements';
 import { compareVersions } from '../../../orchestrator/runtime/trainer-environment';
 
