@@ -7,16 +7,16 @@ from rows import Row
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.backbone import load_backbone
-from sparse_adapter_trainer.checkpoint import Position
-from sparse_adapter_trainer.cohort import Callbacks, train_cohort
-from sparse_adapter_trainer.dataset import Split
-from sparse_adapter_trainer.how import How
-from sparse_adapter_trainer.model import CPU_PASS_TOKENS
-from sparse_adapter_trainer.optimizer import AdamW
-from sparse_adapter_trainer.progress import Pace
-from sparse_adapter_trainer.trial_run import TrialRun
+from sparse_adapter_engine.backbones.encoder.encoder import load_backbone
+from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.files.checkpoints import Position
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.parts import CPU_PASS_TOKENS
+from sparse_adapter_engine.progress import Pace
+from sparse_adapter_engine.training.cohort import Callbacks, train_cohort
+from sparse_adapter_engine.training.optimizer import AdamW
+from sparse_adapter_engine.training.trial_run import TrialRun
 
 WIDTH = 64
 HOULSBY = job_pb2.Adapter(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
 
-from . import __version__
+from sparse_adapter_trainer import __version__
+
 from .worker import EngineLike
 
 PROTOCOL_VERSION = 1

@@ -16,10 +16,14 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.rpc.error_details_pb2 import BadRequest
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2, trainer_pb2
 
-from . import adapter_forms as forms
-from .encoder_decoder_limits import ENCODER_DECODERS, attention_width, misfits
-from .mask_limits import misfit
-from .precision import precision_of
+from sparse_adapter_engine.backbones.encoder_decoder.limits import (
+    ENCODER_DECODERS,
+    attention_width,
+    misfits,
+)
+from sparse_adapter_engine.masks.limits import misfit
+from sparse_adapter_engine.modules import forms
+from sparse_adapter_engine.precision import precision_of
 
 Violation: TypeAlias = BadRequest.FieldViolation
 MOST_VIOLATIONS = 20

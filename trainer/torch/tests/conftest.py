@@ -23,9 +23,12 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from sparse_adapter_trainer.artifacts import write_tensors
-from sparse_adapter_trainer.backbone import Backbone, load_backbone
-from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
+from sparse_adapter_engine.backbones.encoder.encoder import Backbone, load_backbone
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import (
+    EncoderDecoder,
+    load_encoder_decoder,
+)
+from sparse_adapter_engine.files.artifacts import write_tensors
 
 
 @pytest.fixture(scope="session", autouse=True)

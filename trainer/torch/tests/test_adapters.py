@@ -14,11 +14,11 @@ from test_encoder import padded, ragged
 from torch import Tensor, nn
 from transformers import AutoModel
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.backbone import Backbone, load_backbone
-from sparse_adapter_trainer.dataset import Split
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
+from sparse_adapter_engine.backbones.encoder.encoder import Backbone, load_backbone
+from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.parts import Part, forward, loss
 
 Activation: TypeAlias = Callable[[Tensor], Tensor]
 ACTIVATIONS: dict[str, Activation] = {"relu": F.relu, "gelu": F.gelu, "swish": F.silu}

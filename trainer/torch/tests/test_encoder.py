@@ -8,12 +8,12 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from transformers import AutoModel
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.backbone import Backbone, load_backbone
-from sparse_adapter_trainer.dataset import Split
-from sparse_adapter_trainer.model import Part, forward
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.packed_encoder import PackedTrials, Site, encode
+from sparse_adapter_engine.backbones.encoder.encoder import Backbone, load_backbone
+from sparse_adapter_engine.backbones.encoder.packed_encoder import PackedTrials, Site, encode
+from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.parts import Part, forward
 
 
 def ragged(vocabulary: int, token_types: int, seed: int = 0) -> Split:

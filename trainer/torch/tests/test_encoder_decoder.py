@@ -22,11 +22,11 @@ from encoder_decoder_support import (
 from torch import Tensor
 from transformers.trainer_pt_utils import LabelSmoother
 
-from sparse_adapter_trainer.attention import AttentionDropout
-from sparse_adapter_trainer.dropout import Dropout
-from sparse_adapter_trainer.encoder_decoder import EncoderDecoder
-from sparse_adapter_trainer.model import Part, forward, loss, pairs
-from sparse_adapter_trainer.modules import TrialModules
+from sparse_adapter_engine.backbones.encoder.attention import AttentionDropout
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.modules.dropout import Dropout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.parts import Part, forward, loss, pairs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

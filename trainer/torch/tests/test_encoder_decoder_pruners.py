@@ -6,14 +6,14 @@ from encoder_decoder_support import FORMS, SUMMARIZATION, drawn, layout_of, rand
 from engine_support import adapter, trial
 from torch import Tensor
 
-from sparse_adapter_trainer.encoder_decoder import EncoderDecoder
-from sparse_adapter_trainer.how import How
-from sparse_adapter_trainer.keys import permutation
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.pruning import Pruning
-from sparse_adapter_trainer.scoring import Start, score, scoring_rows
-from sparse_adapter_trainer.synflow import synflow_scores
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.keys import permutation
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.parts import Part, forward, loss
+from sparse_adapter_engine.pruners.scoring import Start, score, scoring_rows
+from sparse_adapter_engine.pruners.synflow import synflow_scores
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -15,14 +15,14 @@ from test_encoder import padded, ragged
 from torch import Tensor
 from transformers import AutoModel
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.backbone import load_backbone
-from sparse_adapter_trainer.dataset import Split, load_split
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.full_tuning import read_backbone_tensors
-from sparse_adapter_trainer.keys import permutation
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
+from sparse_adapter_engine.backbones.encoder.encoder import load_backbone
+from sparse_adapter_engine.backbones.encoder.full_tuning import read_backbone_tensors
+from sparse_adapter_engine.data.rows import Split, load_split
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.keys import permutation
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.parts import Part, forward, loss
 
 ALL = adapter("none", "none", unfrozen="UNFROZEN_ALL")
 PRUNE = job_pb2.PruneWork()

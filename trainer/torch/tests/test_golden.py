@@ -13,10 +13,10 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from sparse_adapter_trainer.backbone import Backbone, from_transformers
-from sparse_adapter_trainer.dataset import Split
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.packed_encoder import PackedTrials, encode
+from sparse_adapter_engine.backbones.encoder.encoder import Backbone, from_transformers
+from sparse_adapter_engine.backbones.encoder.packed_encoder import PackedTrials, encode
+from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.modules.trial_modules import TrialModules
 
 GOLDEN = Path(__file__).parent / "golden" / "golden.safetensors"
 NO_NORM = {"norm": job_pb2.ADAPTER_NORM_NONE}

@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer import adapter_forms
-from sparse_adapter_trainer.adapters import layout
-from sparse_adapter_trainer.backbone import load_backbone
-from sparse_adapter_trainer.densities import densities
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.errors import TrialFailed
-from sparse_adapter_trainer.pruning import Pruning
-from sparse_adapter_trainer.scores import Masks, Scores, Shapes
+from sparse_adapter_engine.backbones.encoder.encoder import load_backbone
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.errors import TrialFailed
+from sparse_adapter_engine.masks.densities import densities
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.masks.scores import Masks, Scores, Shapes
+from sparse_adapter_engine.modules import forms as adapter_forms
+from sparse_adapter_engine.modules.layout import layout
 
 GLOBAL, LOCAL = job_pb2.PRUNE_SCOPE_GLOBAL, job_pb2.PRUNE_SCOPE_LOCAL
 LINEAR = job_pb2.PRUNE_SCHEDULE_LINEAR

@@ -15,18 +15,18 @@ from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor, nn
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.backbone import load_backbone
-from sparse_adapter_trainer.dataset import Split, load_split
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.keys import permutation
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.official_rules import normal_scores
-from sparse_adapter_trainer.pruning import Pruning
-from sparse_adapter_trainer.scores import Masks, Scores, Shapes
-from sparse_adapter_trainer.scoring import scoring_rows
-from sparse_adapter_trainer.synflow import synflow_scores_alone
+from sparse_adapter_engine.backbones.encoder.encoder import load_backbone
+from sparse_adapter_engine.data.rows import Split, load_split
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.keys import permutation
+from sparse_adapter_engine.masks.official_rules import normal_scores
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.masks.scores import Masks, Scores, Shapes
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.parts import Part, forward, loss
+from sparse_adapter_engine.pruners.scoring import scoring_rows
+from sparse_adapter_engine.pruners.synflow import synflow_scores_alone
 
 GLOBAL, LOCAL = job_pb2.PRUNE_SCOPE_GLOBAL, job_pb2.PRUNE_SCOPE_LOCAL
 LINEAR, EXPONENTIAL = job_pb2.PRUNE_SCHEDULE_LINEAR, job_pb2.PRUNE_SCHEDULE_EXPONENTIAL

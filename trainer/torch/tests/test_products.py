@@ -11,15 +11,20 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.attention import Prefix, attend
-from sparse_adapter_trainer.backbone import Backbone, from_transformers
-from sparse_adapter_trainer.dataset import PackedRows, Split
-from sparse_adapter_trainer.feed_forward import feed_forward, is_blocked
-from sparse_adapter_trainer.frozen import min_invariant_rows, pack, packs_bfloat16, product
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.products import linear
+from sparse_adapter_engine.backbones.encoder.attention import Prefix, attend
+from sparse_adapter_engine.backbones.encoder.encoder import Backbone, from_transformers
+from sparse_adapter_engine.backbones.encoder.feed_forward import feed_forward, is_blocked
+from sparse_adapter_engine.backbones.encoder.frozen import (
+    min_invariant_rows,
+    pack,
+    packs_bfloat16,
+    product,
+)
+from sparse_adapter_engine.data.rows import PackedRows, Split
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.parts import Part, forward, loss
+from sparse_adapter_engine.products import linear
 
 CLASSES = job_pb2.TASK_KIND_CLASSIFICATION
 FLOAT32, BF16 = job_pb2.PRECISION_FLOAT32, job_pb2.PRECISION_BF16

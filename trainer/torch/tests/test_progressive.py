@@ -17,22 +17,22 @@ from server_support import IdleEngine, make_root, valid_request
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer.adapters import layout
-from sparse_adapter_trainer.backbone import Backbone, load_backbone
-from sparse_adapter_trainer.capabilities import describe
-from sparse_adapter_trainer.dataset import Split, load_split
-from sparse_adapter_trainer.densities import densities, kept_count
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.errors import Cancelled, Interrupted
-from sparse_adapter_trainer.how import How
-from sparse_adapter_trainer.pruning import Pruning
-from sparse_adapter_trainer.scoring import (
+from sparse_adapter_engine.backbones.encoder.encoder import Backbone, load_backbone
+from sparse_adapter_engine.data.rows import Split, load_split
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.errors import Cancelled, Interrupted
+from sparse_adapter_engine.masks.densities import densities, kept_count
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.modules.layout import layout
+from sparse_adapter_engine.pruners.scoring import (
     GRADIENT_PRUNERS,
     Start,
     score,
     score_without_rows,
     scoring_rows,
 )
+from sparse_adapter_trainer.capabilities import describe
 from sparse_adapter_trainer.validation import invalid_fields, unmet_preconditions
 
 CLASSIFICATION = job_pb2.TASK_KIND_CLASSIFICATION
@@ -505,7 +505,7 @@ class InRound(Recorder):
 def test_each_pass_of_a_round_tells_that_the_loop_moves_at_the_steps_that_are_done(
     engine: Engine, tiny_roberta: Path, trials_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparse_adapter_trainer.progress.SECONDS_BETWEEN_PROGRESS", 0)
+    monkeypatch.setattr("sparse_adapter_engine.progress.SECONDS_BETWEEN_PROGRESS", 0)
     seen: list[tuple[int, int, int, dict[str, int]]] = []
 
     class Watching(Recorder):

@@ -11,16 +11,16 @@ from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer.adapters import initialize, is_prunable, layout
-from sparse_adapter_trainer.backbone import Backbone, load_backbone
-from sparse_adapter_trainer.dataset import Split, load_split
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.how import How
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.pruning import Pruning
-from sparse_adapter_trainer.scores import Scores
-from sparse_adapter_trainer.scoring import Start, distinct_starts, score, scoring_rows
+from sparse_adapter_engine.backbones.encoder.encoder import Backbone, load_backbone
+from sparse_adapter_engine.data.rows import Split, load_split
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.masks.scores import Scores
+from sparse_adapter_engine.modules.layout import initialize, is_prunable, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.parts import Part, forward, loss
+from sparse_adapter_engine.pruners.scoring import Start, distinct_starts, score, scoring_rows
 
 CLASSIFICATION, REGRESSION = job_pb2.TASK_KIND_CLASSIFICATION, job_pb2.TASK_KIND_REGRESSION
 FORMS = [

@@ -10,11 +10,11 @@ import pytest
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
-from sparse_adapter_trainer.densities import densities, er_counts, kept_count
-from sparse_adapter_trainer.errors import TrialFailed
-from sparse_adapter_trainer.pruning import Pruning, emptied
-from sparse_adapter_trainer.ranking import highest
-from sparse_adapter_trainer.scores import (
+from sparse_adapter_engine.errors import TrialFailed
+from sparse_adapter_engine.masks.densities import densities, er_counts, kept_count
+from sparse_adapter_engine.masks.pruning import Pruning, emptied
+from sparse_adapter_engine.masks.ranking import highest
+from sparse_adapter_engine.masks.scores import (
     Masks,
     Scores,
     grasp_scores,

@@ -14,14 +14,14 @@ from test_encoder import padded, ragged
 from torch.nn.functional import cross_entropy
 from transformers import AutoModel, AutoTokenizer
 
-from sparse_adapter_trainer.adapters import layout
-from sparse_adapter_trainer.artifacts import write_tensors
-from sparse_adapter_trainer.backbone import Backbone, load_backbone
-from sparse_adapter_trainer.dataset import Split
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.errors import JobFailed
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
+from sparse_adapter_engine.backbones.encoder.encoder import Backbone, load_backbone
+from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.errors import JobFailed
+from sparse_adapter_engine.files.artifacts import write_tensors
+from sparse_adapter_engine.modules.layout import layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.parts import Part, forward, loss
 
 QA = job_pb2.TASK_KIND_QUESTION_ANSWERING
 TRIALS = [

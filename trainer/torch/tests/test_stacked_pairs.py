@@ -22,14 +22,17 @@ from engine_support import Recorder, fresh_root, train_work, trial, weights
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import job_pb2, trainer_pb2
 
-from sparse_adapter_trainer.adapter_forms import has_matrices
-from sparse_adapter_trainer.encoder_decoder import EncoderDecoder
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.errors import Interrupted, JobFailed
-from sparse_adapter_trainer.how import How
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.predict_texts import (
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.errors import Interrupted, JobFailed
+from sparse_adapter_engine.modules.forms import has_matrices
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.parts import Part, forward, loss
+from sparse_adapter_engine.stacked.operations import PLAIN
+from sparse_adapter_engine.stacked.pair_pass import PairPass
+from sparse_adapter_engine.stacked.trained_stacks import TrainedTrial
+from sparse_adapter_engine.work.predict_texts import (
     Adapted,
     batches,
     companies,
@@ -37,9 +40,6 @@ from sparse_adapter_trainer.predict_texts import (
     generate_texts,
     row_bytes,
 )
-from sparse_adapter_trainer.stacked.operations import PLAIN
-from sparse_adapter_trainer.stacked.pair_pass import PairPass
-from sparse_adapter_trainer.stacked.trained_stacks import TrainedTrial
 
 STACKED = How(pass_tokens=65_536, stacked=PLAIN)
 

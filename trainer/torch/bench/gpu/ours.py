@@ -11,24 +11,27 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer.adapter_forms import prompt_length
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.backbone import Backbone, from_transformers
-from sparse_adapter_trainer.checkpoint import Position
-from sparse_adapter_trainer.dataset import CLASSIFICATION, QUESTION_ANSWERING, SUMMARIZATION, Split
-from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
-from sparse_adapter_trainer.how import How
-from sparse_adapter_trainer.keys import permutation
-from sparse_adapter_trainer.length_groups import ONE_GROUP
-from sparse_adapter_trainer.model import GPU_PASS_TOKENS
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.optimizer import AdamW
-from sparse_adapter_trainer.pairs import PairSplit
-from sparse_adapter_trainer.stacked.batch import shape_of
-from sparse_adapter_trainer.stacked.choose import choose
-from sparse_adapter_trainer.stacked.operations import PLAIN, Operations
-from sparse_adapter_trainer.steps import make_steps
-from sparse_adapter_trainer.trial_run import TrialRun
+from sparse_adapter_engine.backbones.encoder.encoder import Backbone, from_transformers
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import (
+    EncoderDecoder,
+    load_encoder_decoder,
+)
+from sparse_adapter_engine.data.length_groups import ONE_GROUP
+from sparse_adapter_engine.data.pairs import PairSplit
+from sparse_adapter_engine.data.rows import CLASSIFICATION, QUESTION_ANSWERING, SUMMARIZATION, Split
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.files.checkpoints import Position
+from sparse_adapter_engine.keys import permutation
+from sparse_adapter_engine.modules.forms import prompt_length
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.parts import GPU_PASS_TOKENS
+from sparse_adapter_engine.stacked.batch import shape_of
+from sparse_adapter_engine.stacked.choose import choose
+from sparse_adapter_engine.stacked.operations import PLAIN, Operations
+from sparse_adapter_engine.training.optimizer import AdamW
+from sparse_adapter_engine.training.steps import make_steps
+from sparse_adapter_engine.training.trial_run import TrialRun
 
 from .workloads import RandomRows
 

@@ -1,0 +1,1 @@
+"""What is removed first: a file a pruner."""

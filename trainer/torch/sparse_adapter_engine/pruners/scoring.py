@@ -1,0 +1,339 @@
+"""A round's scores. SNIP's and GraSP's are taken for many trials at once; those that would score
+the same weights on the same rows share them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from sparse_adapter.trainer.v1 import job_pb2
+from torch import Tensor
+
+from sparse_adapter_engine.backbones.encoder.encoder import Backbone
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.data.pairs import PART_ROWS, PairSplit
+from sparse_adapter_engine.data.rows import CLASSIFICATION, Split
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.keys import permutation
+from sparse_adapter_engine.masks.official_rules import grasp_direction
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.masks.scores import (
+    Masks,
+    Scores,
+    grasp_scores,
+    magnitude_scores,
+    mask_gradients,
+    snip_scores,
+)
+from sparse_adapter_engine.modules.layout import is_prunable
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.parts import Part, forward, loss, passes
+
+from .synflow import synflow_scores, synflow_scores_alone
+
+GRADIENT_PRUNERS = (job_pb2.PRUNER_SNIP, job_pb2.PRUNER_GRASP)
+_Gradients = dict[str, Tensor]
+# Called after each pass with its rows; may raise to stop.
+Passed = Callable[[int], None]
+
+
+@dataclass
+class Start:
+    """What some trials share: weights by name, and the rows to score on (int64). trial: one of
+    them; prunings: by trial id, of those whose rounds are not over. With more than one round all of
+    them go through the same masks."""
+
+    trial: job_pb2.Trial
+    prunings: dict[str, Pruning]
+    weights: dict[str, Tensor]
+    rows: Tensor
+
+    @property
+    def masks(self) -> Masks:
+        return next(iter(self.prunings.values())).masks
+
+    @property
+    def is_grasp(self) -> bool:
+        return self.trial.prune.pruner == job_pb2.PRUNER_GRASP
+
+    @property
+    def by_official_rules(self) -> bool:
+        return self.trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL
+
+    @property
+    def scored_rows(self) -> int:
+        """Rows that go through the encoder for one round's scores."""
+        return self.rows.numel() * (2 if self.is_grasp else 1)
+
+
+def distinct_starts(
+    trials: list[tuple[job_pb2.Trial, Pruning]],
+    split: Split | PairSplit,
+    task_kind: int,
+    start: Callable[[job_pb2.Trial], dict[str, Tensor]],
+) -> list[Start]:
+    """The starting points of these trials, which SNIP or GRASP prunes.
+
+    `start` gives a trial's first weights.
+    """
+    starts: dict[tuple[int, float, bytes, bytes], Start] = {}
+    for trial, pruning in trials:
+        rows = scoring_rows(trial, split, task_kind)
+        adapter = trial.adapter.SerializeToString(deterministic=True)
+        same = (
+            trial.seed,
+            trial.train.label_smoothing,
+            adapter,
+            _shared(trial.prune, rows.numel()),
+        )
+        if same not in starts:
+            starts[same] = Start(trial, {}, start(trial), rows)
+        starts[same].prunings[trial.trial_id] = pruning
+    return list(starts.values())
+
+
+def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
+    """What the scores of all rounds follow from: in one round not the number that is kept, and
+    never a control of the finished mask.
+    """
+    shared = job_pb2.Prune(pruner=prune.pruner, scoring_rows=rows, rules=prune.rules)
+    if prune.pruner == job_pb2.PRUNER_GRASP:
+        shared.temperature = prune.temperature
+    if prune.rounds > 1:
+        shared.sparsity, shared.scope, shared.rounds, shared.schedule = (
+            prune.sparsity,
+            prune.scope,
+            prune.rounds,
+            prune.schedule,
+        )
+        shared.structure = prune.structure
+        if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+            # Inverts each round's scores.
+            shared.control = prune.control
+    serialized: bytes = shared.SerializeToString(deterministic=True)
+    return serialized
+
+
+def scoring_rows(trial: job_pb2.Trial, split: Split | PairSplit, task_kind: int) -> Tensor:
+    """Row numbers, int64: the first of a permutation keyed with the seed; for GRASP, but for the
+    official rules, the first of each class in turn, while it has any."""
+    order = permutation(split.rows, trial.seed, "scoring rows")
+    balanced = (
+        trial.prune.pruner == job_pb2.PRUNER_GRASP
+        and trial.prune.rules != job_pb2.MASK_RULES_OFFICIAL
+    )
+    if balanced and task_kind == CLASSIFICATION and isinstance(split, Split):
+        labels = split.labels[order]
+        classes = int(labels.max()) + 1
+        turns = torch.empty_like(order)
+        for label in range(classes):
+            members = (labels == label).nonzero().squeeze(1)
+            turns[members] = torch.arange(members.numel())
+        order = order[(turns * classes + labels).argsort()]
+    return order[: trial.prune.scoring_rows]
+
+
+def score_without_rows(
+    trial: job_pb2.Trial,
+    pruning: Pruning,
+    backbone: Backbone | EncoderDecoder,
+    weights: dict[str, Tensor],
+) -> Scores:
+    """The scores of the trial's next round by a pruner that reads no data.
+
+    weights: the prunable ones by name, on the CPU.
+    """
+    if trial.prune.pruner == job_pb2.PRUNER_MAG:
+        return magnitude_scores(weights)
+    if trial.prune.pruner != job_pb2.PRUNER_SYNFLOW:
+        return pruning.random_scores()
+    kept = _masked(weights, pruning.masks)
+    if trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+        return synflow_scores_alone(trial.adapter, kept)
+    return synflow_scores(trial.adapter, backbone.blocks, backbone.hidden, kept)
+
+
+def score(
+    backbone: Backbone | EncoderDecoder,
+    split: Split | PairSplit,
+    task_kind: int,
+    starts: Sequence[Start],
+    how: How,
+    passed: Passed,
+) -> list[Scores]:
+    """A round's scores by SNIP or GRASP for each start, on the CPU, at its weights as its masks
+    leave them. Gradients are of the mean loss over the start's rows with dropout off, summed in
+    their order. By the official rules SNIP's are of all weights, removed ones too, and not
+    normalized."""
+    cohort = _Cohort(backbone, split, task_kind, starts, how, passed)
+    found = cohort.sum_over_rows(range(len(starts)), cohort.gradients)
+    grasp = [owner for owner, start in enumerate(starts) if start.is_grasp]
+    if grasp:
+        # Removed weights are 0 for good: their gradients are no part of the gradient's norm.
+        cohort.directions = {owner: _masked(found[owner], starts[owner].masks) for owner in grasp}
+        for owner in grasp:
+            if starts[owner].by_official_rules:
+                cohort.directions[owner] = grasp_direction(cohort.directions[owner])
+        found |= cohort.sum_over_rows(grasp, cohort.hessian_products)
+    scores: list[Scores] = []
+    for owner, start in enumerate(starts):
+        weights = {name: weight.cpu() for name, weight in cohort.weights[owner].items()}
+        result = {name: value.cpu() for name, value in found[owner].items()}
+        if start.is_grasp:
+            scores.append(grasp_scores(weights, result))
+        elif start.by_official_rules:
+            scores.append(mask_gradients({name: start.weights[name] for name in result}, result))
+        else:
+            scores.append(snip_scores(weights, result))
+    return scores
+
+
+def _masked(tensors: dict[str, Tensor], masks: Masks) -> dict[str, Tensor]:
+    return {name: tensor * masks[name].to(tensor.device) for name, tensor in tensors.items()}
+
+
+class _Cohort:
+    """Starts whose derivatives are taken together. An owner is a place among the starts."""
+
+    def __init__(
+        self,
+        backbone: Backbone | EncoderDecoder,
+        split: Split | PairSplit,
+        task_kind: int,
+        starts: Sequence[Start],
+        how: How,
+        passed: Passed,
+    ) -> None:
+        self._backbone, self._split, self._task_kind, self._starts = (
+            backbone,
+            split,
+            task_kind,
+            starts,
+        )
+        self._how, self._passed = how, passed
+        device = backbone.device
+        placed = [
+            {name: weight.to(device) for name, weight in start.weights.items()} for start in starts
+        ]
+        # Prunable ones, masked, and the others.
+        self.weights = [
+            _masked(
+                {name: weight for name, weight in weights.items() if is_prunable(name)}, start.masks
+            )
+            for start, weights in zip(starts, placed, strict=True)
+        ]
+        self._fixed = [
+            {name: weight for name, weight in weights.items() if not is_prunable(name)}
+            for weights in placed
+        ]
+        # By owner: g, for H g.
+        self.directions: dict[int, _Gradients] = {}
+
+    def sum_over_rows(
+        self, owners: Sequence[int], derivative: Callable[[list[Part]], list[_Gradients]]
+    ) -> dict[int, _Gradients]:
+        """By owner: the sum over its rows of what `derivative` gives for each part of a pass,
+        weighted by the part's share of the mean loss's terms."""
+        longest = int(self._split.lengths.max())
+        part_rows = (
+            PART_ROWS if isinstance(self._split, PairSplit) else self._how.rows_of_part(longest)
+        )
+        parts = [
+            Part.of(
+                owner,
+                self._split,
+                rows,
+                TrialModules(self._starts[owner].trial.adapter, tensors, dropout=None),
+            )
+            for owner in owners
+            for tensors in [self._fixed[owner] | self.weights[owner]]
+            for rows in self._starts[owner].rows.split(part_rows)
+        ]
+        terms = {
+            owner: sum(part.pack.terms for part in parts if part.owner == owner) for owner in owners
+        }
+        sums = {
+            owner: {name: torch.zeros_like(weight) for name, weight in self.weights[owner].items()}
+            for owner in owners
+        }
+        for group in passes(parts, self._how.scored_tokens):
+            for part, found in zip(group, derivative(group), strict=True):
+                share = part.pack.terms / terms[part.owner]
+                for name, summand in found.items():
+                    sums[part.owner][name].add_(summand, alpha=share)
+            self._passed(sum(part.pack.rows for part in group))
+        return sums
+
+    def gradients(self, group: list[Part]) -> list[_Gradients]:
+        """For each part: the gradient of its own mean loss."""
+        leaves = self._leaves(group)
+        return _by_part(
+            torch.autograd.grad(
+                self._losses(group, leaves, twice_differentiable=False), _flat(leaves)
+            ),
+            leaves,
+        )
+
+    def hessian_products(self, group: list[Part]) -> list[_Gradients]:
+        """For each part: the Hessian of its own mean loss times its owner's direction, as the
+        gradient of the product of gradient and direction."""
+        leaves = self._leaves(group)
+        first = torch.autograd.grad(
+            self._losses(group, leaves, twice_differentiable=True), _flat(leaves), create_graph=True
+        )
+        products = [
+            torch.stack(
+                [
+                    (gradient * self.directions[part.owner][name]).sum()
+                    for name, gradient in gradients.items()
+                ]
+            ).sum()
+            for part, gradients in zip(group, _by_part(first, leaves), strict=True)
+        ]
+        return _by_part(torch.autograd.grad(products, _flat(leaves)), leaves)
+
+    def _leaves(self, group: list[Part]) -> list[dict[str, Tensor]]:
+        """An owner may have several parts in a pass: each has its own leaves."""
+        return [
+            {
+                name: weight.detach().requires_grad_()
+                for name, weight in self.weights[part.owner].items()
+            }
+            for part in group
+        ]
+
+    def _losses(
+        self, group: list[Part], leaves: list[dict[str, Tensor]], twice_differentiable: bool
+    ) -> list[Tensor]:
+        own = [
+            Part(
+                part.owner,
+                part.pack,
+                TrialModules(part.modules.adapter, part.modules.tensors | leaf, dropout=None),
+            )
+            for part, leaf in zip(group, leaves, strict=True)
+        ]
+        logits = forward(
+            self._backbone, own, self._task_kind, twice_differentiable, self._how.attention
+        )
+        return [
+            loss(
+                self._task_kind,
+                self._cooled(part.owner, found),
+                part.pack,
+                self._starts[part.owner].trial.train.label_smoothing,
+            )
+            for part, found in zip(own, logits, strict=True)
+        ]
+
+    def _cooled(self, owner: int, logits: Tensor) -> Tensor:
+        start = self._starts[owner]
+        return logits / start.trial.prune.temperature if start.is_grasp else logits
+
+
+def _flat(leaves: list[dict[str, Tensor]]) -> list[Tensor]:
+    return [weight for leaf in leaves for weight in leaf.values()]
+
+
+def _by_part(flat: Sequence[Tensor], leaves: list[dict[str, Tensor]]) -> list[_Gradients]:
+    rest = iter(flat)
+    return [{name: next(rest) for name in leaf} for leaf in leaves]
