@@ -36,7 +36,7 @@ from sparse_adapter_engine.data.pairs import PairSplit
 from sparse_adapter_engine.device.threads import use_threads
 from sparse_adapter_engine.modules.layout import initialize, layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
-from sparse_adapter_engine.parts import loss
+from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.training.optimizer import AdamW, clip
 
 ROWS, BATCH, LONGEST_TARGET = 64, 16, 62

@@ -6,22 +6,26 @@ import torch
 import transformers
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
-from sparse_adapter_engine.backbones.encoder.encoder import ARCHITECTURES
 from sparse_adapter_engine.backbones.encoder.frozen import packs_bfloat16
 from sparse_adapter_engine.backbones.encoder.invariance import rows_are_invariant
-from sparse_adapter_engine.backbones.encoder_decoder.limits import ENCODER_DECODERS
-from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.device.how import (
+    CPU_PASS_TOKENS,
+    GPU_PART_ROWS,
+    GPU_PART_TOKENS,
+    GPU_PASS_TOKENS,
+    How,
+)
 from sparse_adapter_engine.device.memory import give_back_freed_memory
 from sparse_adapter_engine.device.room import is_out_of_memory
 from sparse_adapter_engine.device.threads import use_threads
 from sparse_adapter_engine.stacked.choose import choose
+from sparse_adapter_engine.tasks.families import list_architectures
 from sparse_adapter_engine.work.context import Context
 from sparse_adapter_engine.work.predict import run_predict
 from sparse_adapter_engine.work.prune import run_prune
 from sparse_adapter_engine.work.train import run_train
 
 from .errors import JobFailed
-from .parts import CPU_PASS_TOKENS, GPU_PART_ROWS, GPU_PART_TOKENS, GPU_PASS_TOKENS
 from .reporting import Reporter
 
 
@@ -45,7 +49,7 @@ class Engine:
         used_threads = use_threads(threads)
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        self.architectures = [*ARCHITECTURES, *ENCODER_DECODERS]
+        self.architectures = list_architectures()
         target = torch.device(device)
         self.device = str(target)
         self.precisions = [job_pb2.PRECISION_FLOAT32]

@@ -23,7 +23,8 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from sparse_adapter_engine.backbones.encoder.encoder import Backbone, load_backbone
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
+from sparse_adapter_engine.backbones.encoder.loading import load_encoder
 from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import (
     EncoderDecoder,
     load_encoder_decoder,
@@ -45,8 +46,8 @@ def backbone_path() -> str:
 
 
 @pytest.fixture(scope="session")
-def minilm(backbone_path: str) -> Backbone:
-    return load_backbone(backbone_path, torch.device("cpu"))
+def minilm(backbone_path: str) -> Encoder:
+    return load_encoder(backbone_path, torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.encoder import load_backbone
+from sparse_adapter_engine.backbones.encoder.loading import load_encoder
 from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.masks.densities import densities
@@ -380,7 +380,7 @@ def test_a_requests_matrices_are_those_of_the_adapter(
 ) -> None:
     form = adapter(attention, ffn, width=3)
     form.ffn_bottleneck = 5
-    backbone = load_backbone(str(tiny_roberta), torch.device("cpu"))
+    backbone = load_encoder(str(tiny_roberta), torch.device("cpu"))
     expected = layout(form, backbone, 2).prunable_shapes
     found = adapter_forms.matrices(form, backbone.hidden, backbone.hidden, backbone.inner)
     assert {

@@ -21,7 +21,7 @@ from sparse_adapter_engine.data.pairs import PaddedPairs
 from sparse_adapter_engine.modules.dropout import Dropout
 from sparse_adapter_engine.modules.forms import prompt_length
 from sparse_adapter_engine.modules.trial_modules import TrialModules
-from sparse_adapter_engine.parts import loss
+from sparse_adapter_engine.tasks.losses import loss
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

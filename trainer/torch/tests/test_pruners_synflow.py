@@ -10,7 +10,7 @@ from engine_support import adapter
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.encoder import Block
+from sparse_adapter_engine.backbones.backbone import Block
 from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.pruners.synflow import synflow_scores

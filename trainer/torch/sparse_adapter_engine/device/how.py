@@ -5,6 +5,14 @@ from dataclasses import dataclass
 from sparse_adapter_engine.stacked.attention import Attend
 from sparse_adapter_engine.stacked.operations import Operations
 
+# Tokens of one pass: more spills a CPU's caches, less starves its matrix products.
+CPU_PASS_TOKENS = 2_500
+GPU_PASS_TOKENS = 65_536
+# Rows of one trial in a forward of scoring and predicting on a GPU: enough to fill it.
+GPU_PART_ROWS = 512
+# And its tokens: scores are taken in float32, where padded attention keeps its probabilities.
+GPU_PART_TOKENS = 32_768
+
 
 @dataclass(frozen=True)
 class How:

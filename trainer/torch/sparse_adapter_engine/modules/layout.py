@@ -12,9 +12,7 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.encoder import Backbone
-from sparse_adapter_engine.backbones.encoder.full_tuning import backbone_shapes
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.backbones.backbone import Backbone
 from sparse_adapter_engine.data.rows import CLASSIFICATION, QUESTION_ANSWERING, SUMMARIZATION
 from sparse_adapter_engine.keys import generator
 
@@ -65,7 +63,7 @@ def is_prunable(name: str) -> bool:
 
 def layout(
     adapter: job_pb2.Adapter,
-    backbone: Backbone | EncoderDecoder,
+    backbone: Backbone,
     num_labels: int,
     task_kind: int = CLASSIFICATION,
 ) -> Layout:
@@ -73,8 +71,7 @@ def layout(
     d, e = backbone.hidden, backbone.attention_width
     shapes: dict[str, _Shape] = {}
     if has_backbone(adapter):
-        assert isinstance(backbone, Backbone), "refused for encoder–decoders"
-        shapes |= backbone_shapes(backbone)
+        shapes |= backbone.own_shapes
     for block in backbone.blocks:
         layer = dict(_layer(adapter, d, e, block.inner))
         if block.has_cross_attention:

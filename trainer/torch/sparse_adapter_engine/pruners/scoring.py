@@ -8,11 +8,7 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.encoder import Backbone
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
-from sparse_adapter_engine.data.pairs import PART_ROWS, PairSplit
-from sparse_adapter_engine.data.rows import CLASSIFICATION, Split
-from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.backbones.backbone import Backbone
 from sparse_adapter_engine.keys import permutation
 from sparse_adapter_engine.masks.official_rules import grasp_direction
 from sparse_adapter_engine.masks.pruning import Pruning
@@ -26,7 +22,9 @@ from sparse_adapter_engine.masks.scores import (
 )
 from sparse_adapter_engine.modules.layout import is_prunable
 from sparse_adapter_engine.modules.trial_modules import TrialModules
-from sparse_adapter_engine.parts import Part, forward, loss, passes
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.part import Part
+from sparse_adapter_engine.tasks.task import AnyPart, Task
 
 from .synflow import synflow_scores, synflow_scores_alone
 
@@ -67,8 +65,7 @@ class Start:
 
 def distinct_starts(
     trials: list[tuple[job_pb2.Trial, Pruning]],
-    split: Split | PairSplit,
-    task_kind: int,
+    task: Task,
     start: Callable[[job_pb2.Trial], dict[str, Tensor]],
 ) -> list[Start]:
     """The starting points of these trials, which SNIP or GRASP prunes.
@@ -77,7 +74,7 @@ def distinct_starts(
     """
     starts: dict[tuple[int, float, bytes, bytes], Start] = {}
     for trial, pruning in trials:
-        rows = scoring_rows(trial, split, task_kind)
+        rows = scoring_rows(trial, task)
         adapter = trial.adapter.SerializeToString(deterministic=True)
         same = (
             trial.seed,
@@ -113,16 +110,16 @@ def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
     return serialized
 
 
-def scoring_rows(trial: job_pb2.Trial, split: Split | PairSplit, task_kind: int) -> Tensor:
+def scoring_rows(trial: job_pb2.Trial, task: Task) -> Tensor:
     """Row numbers, int64: the first of a permutation keyed with the seed; for GRASP, but for the
     official rules, the first of each class in turn, while it has any."""
-    order = permutation(split.rows, trial.seed, "scoring rows")
+    order = permutation(task.rows, trial.seed, "scoring rows")
     balanced = (
         trial.prune.pruner == job_pb2.PRUNER_GRASP
         and trial.prune.rules != job_pb2.MASK_RULES_OFFICIAL
     )
-    if balanced and task_kind == CLASSIFICATION and isinstance(split, Split):
-        labels = split.labels[order]
+    if balanced and task.classes is not None:
+        labels = task.classes[order]
         classes = int(labels.max()) + 1
         turns = torch.empty_like(order)
         for label in range(classes):
@@ -135,7 +132,7 @@ def scoring_rows(trial: job_pb2.Trial, split: Split | PairSplit, task_kind: int)
 def score_without_rows(
     trial: job_pb2.Trial,
     pruning: Pruning,
-    backbone: Backbone | EncoderDecoder,
+    backbone: Backbone,
     weights: dict[str, Tensor],
 ) -> Scores:
     """The scores of the trial's next round by a pruner that reads no data.
@@ -152,19 +149,12 @@ def score_without_rows(
     return synflow_scores(trial.adapter, backbone.blocks, backbone.hidden, kept)
 
 
-def score(
-    backbone: Backbone | EncoderDecoder,
-    split: Split | PairSplit,
-    task_kind: int,
-    starts: Sequence[Start],
-    how: How,
-    passed: Passed,
-) -> list[Scores]:
+def score(task: Task, starts: Sequence[Start], passed: Passed) -> list[Scores]:
     """A round's scores by SNIP or GRASP for each start, on the CPU, at its weights as its masks
     leave them. Gradients are of the mean loss over the start's rows with dropout off, summed in
     their order. By the official rules SNIP's are of all weights, removed ones too, and not
     normalized."""
-    cohort = _Cohort(backbone, split, task_kind, starts, how, passed)
+    cohort = _Cohort(task, starts, passed)
     found = cohort.sum_over_rows(range(len(starts)), cohort.gradients)
     grasp = [owner for owner, start in enumerate(starts) if start.is_grasp]
     if grasp:
@@ -194,23 +184,9 @@ def _masked(tensors: dict[str, Tensor], masks: Masks) -> dict[str, Tensor]:
 class _Cohort:
     """Starts whose derivatives are taken together. An owner is a place among the starts."""
 
-    def __init__(
-        self,
-        backbone: Backbone | EncoderDecoder,
-        split: Split | PairSplit,
-        task_kind: int,
-        starts: Sequence[Start],
-        how: How,
-        passed: Passed,
-    ) -> None:
-        self._backbone, self._split, self._task_kind, self._starts = (
-            backbone,
-            split,
-            task_kind,
-            starts,
-        )
-        self._how, self._passed = how, passed
-        device = backbone.device
+    def __init__(self, task: Task, starts: Sequence[Start], passed: Passed) -> None:
+        self._task, self._starts, self._passed = task, starts, passed
+        device = task.backbone.device
         placed = [
             {name: weight.to(device) for name, weight in start.weights.items()} for start in starts
         ]
@@ -229,24 +205,19 @@ class _Cohort:
         self.directions: dict[int, _Gradients] = {}
 
     def sum_over_rows(
-        self, owners: Sequence[int], derivative: Callable[[list[Part]], list[_Gradients]]
+        self, owners: Sequence[int], derivative: Callable[[list[AnyPart]], list[_Gradients]]
     ) -> dict[int, _Gradients]:
         """By owner: the sum over its rows of what `derivative` gives for each part of a pass,
         weighted by the part's share of the mean loss's terms."""
-        longest = int(self._split.lengths.max())
-        part_rows = (
-            PART_ROWS if isinstance(self._split, PairSplit) else self._how.rows_of_part(longest)
-        )
         parts = [
-            Part.of(
+            self._task.part(
                 owner,
-                self._split,
                 rows,
                 TrialModules(self._starts[owner].trial.adapter, tensors, dropout=None),
             )
             for owner in owners
             for tensors in [self._fixed[owner] | self.weights[owner]]
-            for rows in self._starts[owner].rows.split(part_rows)
+            for rows in self._starts[owner].rows.split(self._task.scored_rows)
         ]
         terms = {
             owner: sum(part.pack.terms for part in parts if part.owner == owner) for owner in owners
@@ -255,7 +226,7 @@ class _Cohort:
             owner: {name: torch.zeros_like(weight) for name, weight in self.weights[owner].items()}
             for owner in owners
         }
-        for group in passes(parts, self._how.scored_tokens):
+        for group in self._task.passes(parts, self._task.how.scored_tokens):
             for part, found in zip(group, derivative(group), strict=True):
                 share = part.pack.terms / terms[part.owner]
                 for name, summand in found.items():
@@ -263,7 +234,7 @@ class _Cohort:
             self._passed(sum(part.pack.rows for part in group))
         return sums
 
-    def gradients(self, group: list[Part]) -> list[_Gradients]:
+    def gradients(self, group: list[AnyPart]) -> list[_Gradients]:
         """For each part: the gradient of its own mean loss."""
         leaves = self._leaves(group)
         return _by_part(
@@ -273,7 +244,7 @@ class _Cohort:
             leaves,
         )
 
-    def hessian_products(self, group: list[Part]) -> list[_Gradients]:
+    def hessian_products(self, group: list[AnyPart]) -> list[_Gradients]:
         """For each part: the Hessian of its own mean loss times its owner's direction, as the
         gradient of the product of gradient and direction."""
         leaves = self._leaves(group)
@@ -291,7 +262,7 @@ class _Cohort:
         ]
         return _by_part(torch.autograd.grad(products, _flat(leaves)), leaves)
 
-    def _leaves(self, group: list[Part]) -> list[dict[str, Tensor]]:
+    def _leaves(self, group: list[AnyPart]) -> list[dict[str, Tensor]]:
         """An owner may have several parts in a pass: each has its own leaves."""
         return [
             {
@@ -302,7 +273,7 @@ class _Cohort:
         ]
 
     def _losses(
-        self, group: list[Part], leaves: list[dict[str, Tensor]], twice_differentiable: bool
+        self, group: list[AnyPart], leaves: list[dict[str, Tensor]], twice_differentiable: bool
     ) -> list[Tensor]:
         own = [
             Part(
@@ -312,12 +283,10 @@ class _Cohort:
             )
             for part, leaf in zip(group, leaves, strict=True)
         ]
-        logits = forward(
-            self._backbone, own, self._task_kind, twice_differentiable, self._how.attention
-        )
+        logits = self._task.logits(own, twice_differentiable)
         return [
             loss(
-                self._task_kind,
+                self._task.kind,
                 self._cooled(part.owner, found),
                 part.pack,
                 self._starts[part.owner].trial.train.label_smoothing,

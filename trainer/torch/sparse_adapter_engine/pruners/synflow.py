@@ -10,7 +10,7 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.encoder import Block
+from sparse_adapter_engine.backbones.backbone import Block
 from sparse_adapter_engine.masks.scores import Scores
 from sparse_adapter_engine.masks.units import modules, pair
 from sparse_adapter_engine.modules.forms import bottlenecks

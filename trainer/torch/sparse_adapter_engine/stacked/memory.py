@@ -1,15 +1,11 @@
 """How many tokens a GPU has room for in one pass: measured with a job's own trial and rows."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 import torch
 
-from sparse_adapter_engine.backbones.encoder.encoder import Backbone
-from sparse_adapter_engine.data.rows import Split
 from sparse_adapter_engine.device.room import is_out_of_memory
 
-from .operations import Operations
 from .passes import Pass
 from .trained_stacks import TrainedTrial
 
@@ -35,50 +31,45 @@ def tokens_that_fit(
 
 
 def measured_room(
-    backbone: Backbone,
-    split: Split,
-    task_kind: int,
+    make_pass: Callable[[], Pass],
+    rows: int,
     trial: TrainedTrial,
     trials: int,
-    operations: Operations,
+    has_graphs: bool,
+    device: torch.device,
 ) -> int | None:
     """Tokens of a pass that fit into what is free of a GPU beside the state of so many trials, by
-    two eager steps of this one, which they leave as it is; None where the split has too few rows to
-    tell."""
+    two eager steps of this one, which they leave as it is; None where there are too few rows to
+    tell. make_pass: an eager pass of the trial alone; has_graphs: whether steps will be captured."""
     batch = trial.train.batch_size
-    counts = (batch, min(4 * batch, split.rows))
+    counts = (batch, min(4 * batch, rows))
     if counts[1] < 2 * batch:
         return None
-    eager = replace(operations, graphs=False)
     measured: list[tuple[int, int]] = []
     for count in counts:
-        found = _peak(backbone, split, task_kind, trial, eager, count)
+        found = _peak(make_pass, count, device)
         if found is None:
             # Four batches do not fit, so one is a pass; or not even one, which steps divide.
             return measured[0][0] if measured else 1
         measured.append(found)
     torch.cuda.empty_cache()
-    free, _ = torch.cuda.mem_get_info(backbone.device)
+    free, _ = torch.cuda.mem_get_info(device)
     state = _STATE_BYTES * trial.layout.total * trials
-    copies = _COPIES_WITH_GRAPHS if operations.graphs else 1
-    return tokens_that_fit(measured, state, _SHARE * free / copies)
+    return tokens_that_fit(
+        measured, state, _SHARE * free / (_COPIES_WITH_GRAPHS if has_graphs else 1)
+    )
 
 
 def _peak(
-    backbone: Backbone,
-    split: Split,
-    task_kind: int,
-    trial: TrainedTrial,
-    eager: Operations,
-    count: int,
+    make_pass: Callable[[], Pass], count: int, device: torch.device
 ) -> tuple[int, int] | None:
     """Tokens of an eager step of so many rows, and the most bytes that it held; None where it had
     no room."""
     torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(backbone.device)
-    before = torch.cuda.memory_allocated(backbone.device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
     try:
-        one = Pass(backbone, split, task_kind, [trial], eager)
+        one = make_pass()
         given = one.prepare([torch.arange(count)], [1])
         one.step(given)
     except RuntimeError as error:
@@ -86,4 +77,4 @@ def _peak(
             raise
         return None
     one.take_results()
-    return given.shapes[0].tokens, torch.cuda.max_memory_allocated(backbone.device) - before
+    return given.shapes[0].tokens, torch.cuda.max_memory_allocated(device) - before

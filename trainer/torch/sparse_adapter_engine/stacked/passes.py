@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.encoder import Backbone
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
 from sparse_adapter_engine.backbones.encoder.packed_encoder import encode
 from sparse_adapter_engine.data.rows import QUESTION_ANSWERING, Split
 from sparse_adapter_engine.modules.forms import has_prefix, prompt_length
@@ -31,7 +31,7 @@ class Pass(TrainedStacks):
 
     def __init__(
         self,
-        backbone: Backbone,
+        backbone: Encoder,
         split: Split,
         task_kind: int,
         trials: Sequence[TrainedTrial],

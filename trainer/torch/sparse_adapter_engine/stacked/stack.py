@@ -7,8 +7,7 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.encoder import Backbone
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.backbones.backbone import Backbone
 from sparse_adapter_engine.masks.scores import Masks
 from sparse_adapter_engine.modules.dropout import Drops
 from sparse_adapter_engine.modules.layout import Layout, layout
@@ -71,9 +70,7 @@ class Stack:
     lora_scales: dict[tuple[str, ...], Tensor] = field(init=False)
 
     @staticmethod
-    def of(
-        trials: Sequence["StackedTrial"], backbone: Backbone | EncoderDecoder, task_kind: int
-    ) -> "Stack":
+    def of(trials: Sequence["StackedTrial"], backbone: Backbone, task_kind: int) -> "Stack":
         """The stack of some trials of one form, with their parameters and masks."""
         adapters, layouts = [trial.adapter for trial in trials], [trial.layout for trial in trials]
         wide = widest(adapters)

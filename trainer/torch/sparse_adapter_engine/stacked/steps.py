@@ -1,25 +1,20 @@
 """Steps of stacked trials: passes of them, fed by a thread, settled every so many steps."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from sparse_adapter.trainer.v1 import event_pb2
+from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.encoder import Backbone
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
-from sparse_adapter_engine.data.pairs import PairSplit
-from sparse_adapter_engine.data.rows import Split
 from sparse_adapter_engine.device.room import is_out_of_memory, release
 from sparse_adapter_engine.files.checkpoints import Company
 from sparse_adapter_engine.modules.forms import prompt_length
+from sparse_adapter_engine.tasks.task import Task
 from sparse_adapter_engine.training.trial_run import TrialRun
 
 from .feeder import Feeder
-from .memory import measured_room
 from .operations import Operations
-from .pair_pass import PairPass, pair_form
-from .passes import Pass
 from .stack import form
 from .trained_stacks import TrainedStacks, TrainedStep, TrainedTrial
 
@@ -34,29 +29,28 @@ class StackedSteps:
 
     def __init__(
         self,
-        backbone: Backbone | EncoderDecoder,
-        split: Split | PairSplit,
-        task_kind: int,
+        task: Task,
         runs: Sequence[TrialRun],
         operations: Operations,
-        pass_tokens: int,
     ) -> None:
-        self._backbone, self._split, self._task_kind = backbone, split, task_kind
-        self._operations = operations
+        self._task, self._operations = task, operations
         self._failures: dict[str, event_pb2.Failure] = {}
         self._passes: list[_Running] = []
-        if (
-            isinstance(backbone, Backbone)
-            and isinstance(split, Split)
-            and backbone.device.type == "cuda"
-        ):
-            room = measured_room(
-                backbone, split, task_kind, _trained(runs[0]), len(runs), operations
-            )
+        pass_tokens = task.how.pass_tokens
+        if task.backbone.device.type == "cuda":
+            room = task.measured_room(_trained(runs[0]), len(runs), operations)
             pass_tokens = room or pass_tokens
             _log.info("room for %d tokens in a pass", pass_tokens)
-        alike = _by_pair_form(runs) if isinstance(split, PairSplit) else [runs]
-        self._build([company for some in alike for company in _companies(some, split, pass_tokens)])
+        alike: dict[Hashable, list[TrialRun]] = {}
+        for run in runs:
+            alike.setdefault(task.pass_key(run.trial.adapter), []).append(run)
+        self._build(
+            [
+                company
+                for some in alike.values()
+                for company in _choose_companies(some, task.lengths, pass_tokens)
+            ]
+        )
 
     @property
     def has_failures(self) -> bool:
@@ -126,22 +120,12 @@ class StackedSteps:
             raise
 
     def _start(self, runs: list[TrialRun], row_parts: int) -> "_Running":
-        stacked = self._pass([_trained(run) for run in runs], row_parts)
+        trials = [_trained(run) for run in runs]
+        stacked = self._task.stacked_pass(trials, self._operations, row_parts)
         for run in runs:
             company = [each.trial.trial_id for each in runs]
             run.position.company = Company(company, row_parts)
-        return _Running(runs, stacked, self._split.rows, self._backbone.device)
-
-    def _pass(self, trials: list[TrainedTrial], row_parts: int) -> TrainedStacks:
-        if isinstance(self._backbone, EncoderDecoder):
-            assert isinstance(self._split, PairSplit), "an encoder–decoder's rows"
-            return PairPass(
-                self._backbone, self._split, self._task_kind, trials, self._operations, row_parts
-            )
-        assert isinstance(self._split, Split), "an encoder's rows"
-        return Pass(
-            self._backbone, self._split, self._task_kind, trials, self._operations, row_parts
-        )
+        return _Running(runs, stacked, self._task.rows, self._task.backbone.device)
 
     def _divide(self, running: "_Running", no_room: str) -> list["_Running"]:
         """The pass in two, of fewer trials or of fewer rows at a time, where the device has no room
@@ -228,15 +212,8 @@ class _Running:
         self.feeder = Feeder(make)
 
 
-def _by_pair_form(runs: Sequence[TrialRun]) -> list[list[TrialRun]]:
-    found: dict[tuple[bytes, int], list[TrialRun]] = {}
-    for run in runs:
-        found.setdefault(pair_form(run.trial.adapter), []).append(run)
-    return list(found.values())
-
-
-def _companies(
-    runs: Sequence[TrialRun], split: Split | PairSplit, pass_tokens: int
+def _choose_companies(
+    runs: Sequence[TrialRun], lengths: Tensor, pass_tokens: int
 ) -> list[tuple[list[TrialRun], int]]:
     """Which runs make a pass, and the row parts: as the checkpoints of a company say where they
     agree, else neighbours of like form and batch up to pass_tokens."""
@@ -251,7 +228,7 @@ def _companies(
         if all(mate.position.company == company for mate in mates):
             found.append((mates, company.row_parts))
             waiting = {one: mate for one, mate in waiting.items() if mate not in mates}
-    mean = float(split.lengths.float().mean())
+    mean = float(lengths.float().mean())
     rest = sorted(waiting.values(), key=lambda run: run.trial.train.batch_size)
     tokens, smallest = 0.0, 0
     fresh: list[list[TrialRun]] = []

@@ -9,8 +9,7 @@ import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.encoder import Backbone
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.backbones.backbone import Backbone
 from sparse_adapter_engine.device.room import is_out_of_memory
 from sparse_adapter_engine.errors import JobFailed
 
@@ -50,7 +49,7 @@ class TrainedStacks(ABC):
 
     def __init__(
         self,
-        backbone: Backbone | EncoderDecoder,
+        backbone: Backbone,
         task_kind: int,
         trials: Sequence[TrainedTrial],
         operations: Operations,

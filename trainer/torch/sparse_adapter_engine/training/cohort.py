@@ -11,11 +11,6 @@ from dataclasses import dataclass
 
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
-from sparse_adapter_engine.backbones.encoder.encoder import Backbone
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
-from sparse_adapter_engine.data.pairs import PairSplit
-from sparse_adapter_engine.data.rows import Split
-from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.errors import Interrupted, TrialFailed
 from sparse_adapter_engine.masks.scores import Scores
 from sparse_adapter_engine.modules.layout import is_prunable
@@ -28,6 +23,7 @@ from sparse_adapter_engine.pruners.scoring import (
     score_without_rows,
     scoring_rows,
 )
+from sparse_adapter_engine.tasks.task import Task
 
 from .steps import Failures, Steps, make_steps
 from .trial_run import TrialRun
@@ -44,12 +40,9 @@ class Callbacks:
 
 
 def train_cohort(
-    backbone: Backbone | EncoderDecoder,
-    split: Split | PairSplit,
-    task_kind: int,
+    task: Task,
     runs: list[TrialRun],
     work: job_pb2.TrainWork,
-    how: How,
     pace: Pace,
     on: Callbacks,
 ) -> None:
@@ -58,10 +51,10 @@ def train_cohort(
 
     Raises Interrupted, after a checkpoint of each active trial, or Cancelled.
     """
-    cohort = _Cohort(runs, make_steps(backbone, split, task_kind, runs, how))
+    cohort = _Cohort(runs, make_steps(task, runs))
     try:
         while cohort.active:
-            _one_turn(cohort, backbone, split, task_kind, work, how, pace, on)
+            _one_turn(cohort, task, work, pace, on)
     finally:
         cohort.close()
 
@@ -118,11 +111,8 @@ class _Cohort:
 
 def _one_turn(
     cohort: _Cohort,
-    backbone: Backbone | EncoderDecoder,
-    split: Split | PairSplit,
-    task_kind: int,
+    task: Task,
     work: job_pb2.TrainWork,
-    how: How,
     pace: Pace,
     on: Callbacks,
 ) -> None:
@@ -136,7 +126,7 @@ def _one_turn(
 
     if any(run.round_is_due for run in cohort.active):
         try:
-            _prune_where_due(cohort, backbone, split, task_kind, how, pace, on)
+            _prune_where_due(cohort, task, pace, on)
         except Interrupted:
             # Every run is as its last step left it: the interrupted rounds have changed nothing
             # yet.
@@ -176,10 +166,7 @@ def _one_turn(
 
 def _prune_where_due(
     cohort: _Cohort,
-    backbone: Backbone | EncoderDecoder,
-    split: Split | PairSplit,
-    task_kind: int,
-    how: How,
+    task: Task,
     pace: Pace,
     on: Callbacks,
 ) -> None:
@@ -195,7 +182,7 @@ def _prune_where_due(
         pace.advance(rows, 0, cohort.positions)
         pace.stop_between_passes()
 
-    scores = _round_scores(backbone, split, task_kind, due, how, passed)
+    scores = _round_scores(task, due, passed)
     failures: Failures = {}
     metrics: list[event_pb2.Metric] = []
     for run in due:
@@ -210,11 +197,8 @@ def _prune_where_due(
 
 
 def _round_scores(
-    backbone: Backbone | EncoderDecoder,
-    split: Split | PairSplit,
-    task_kind: int,
+    task: Task,
     due: list[TrialRun],
-    how: How,
     passed: Passed,
 ) -> dict[str, Scores]:
     """By trial id: the scores of the weights as they are now; none of a run whose round keeps all."""
@@ -227,15 +211,13 @@ def _round_scores(
         weights = {name: leaf.detach() for name, leaf in run.leaves.items()}
         if trial.prune.pruner in GRADIENT_PRUNERS:
             starts.append(
-                Start(
-                    trial, {trial.trial_id: pruning}, weights, scoring_rows(trial, split, task_kind)
-                )
+                Start(trial, {trial.trial_id: pruning}, weights, scoring_rows(trial, task))
             )
         else:
             prunable = {name: weight.cpu() for name, weight in weights.items() if is_prunable(name)}
-            scores[trial.trial_id] = score_without_rows(trial, pruning, backbone, prunable)
+            scores[trial.trial_id] = score_without_rows(trial, pruning, task.backbone, prunable)
             passed(0)
     if starts:
-        found = score(backbone, split, task_kind, starts, how, passed)
+        found = score(task, starts, passed)
         scores |= {start.trial.trial_id: each for start, each in zip(starts, found, strict=True)}
     return scores

@@ -6,17 +6,12 @@ from typing import Protocol
 
 import torch
 from sparse_adapter.trainer.v1 import event_pb2
-from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.encoder import Backbone
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
-from sparse_adapter_engine.data.pairs import PairSplit
-from sparse_adapter_engine.data.rows import Split
-from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.modules.forms import has_backbone
-from sparse_adapter_engine.parts import Part, forward, loss, passes
 from sparse_adapter_engine.stacked.steps import StackedSteps
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.task import Task
 
 from .trial_run import TrialRun
 
@@ -55,41 +50,25 @@ def may_be_stacked(run: TrialRun) -> bool:
     return not has_backbone(run.trial.adapter) and run.trial.train.attention_dropout == 0
 
 
-def make_steps(
-    backbone: Backbone | EncoderDecoder,
-    split: Split | PairSplit,
-    task_kind: int,
-    runs: Sequence[TrialRun],
-    how: How,
-) -> list[Steps]:
+def make_steps(task: Task, runs: Sequence[TrialRun]) -> list[Steps]:
     """The steps of these runs: stacked where the device stacks and the trial allows it."""
     stacked: list[TrialRun] = []
     found: list[Steps] = []
-    if how.stacked:
+    if task.how.stacked:
         stacked = [run for run in runs if may_be_stacked(run)]
         if stacked:
-            found.append(
-                StackedSteps(backbone, split, task_kind, stacked, how.stacked, how.pass_tokens)
-            )
+            found.append(StackedSteps(task, stacked, task.how.stacked))
     sliced = [run for run in runs if run not in stacked]
     if sliced:
-        found.append(SlicedSteps(backbone, split, task_kind, sliced, how))
+        found.append(SlicedSteps(task, sliced))
     return found
 
 
 class SlicedSteps:
     """Each trial's modules see its own slice of a pass, at the shapes that it has alone."""
 
-    def __init__(
-        self,
-        backbone: Backbone | EncoderDecoder,
-        split: Split | PairSplit,
-        task_kind: int,
-        runs: Sequence[TrialRun],
-        how: How,
-    ) -> None:
-        self._backbone, self._split, self._task_kind = backbone, split, task_kind
-        self._runs, self._how = list(runs), how
+    def __init__(self, task: Task, runs: Sequence[TrialRun]) -> None:
+        self._task, self._runs = task, list(runs)
         self._failures: Failures = {}
 
     @property
@@ -100,16 +79,16 @@ class SlicedSteps:
     def step(self, passed: Passed) -> None:
         """See Steps."""
         going = [run for run in self._runs if run.trial.trial_id not in self._failures]
-        parts = [run.next_part(index, self._split) for index, run in enumerate(going)]
-        for group in passes(parts, self._how.pass_tokens):
+        parts = [run.next_part(index, self._task) for index, run in enumerate(going)]
+        for group in self._task.passes(parts, self._task.how.pass_tokens):
             losses = [
                 loss(
-                    self._task_kind,
+                    self._task.kind,
                     logits,
                     part.pack,
                     going[part.owner].trial.train.label_smoothing,
                 )
-                for part, logits in zip(group, self._forward(group), strict=True)
+                for part, logits in zip(group, self._task.logits(group), strict=True)
             ]
             for part in group:
                 going[part.owner].gradient.zero_()
@@ -121,9 +100,6 @@ class SlicedSteps:
                 except TrialFailed as error:
                     self._failures[run.trial.trial_id] = error.failure()
             passed(sum(part.pack.rows for part in group), len(group))
-
-    def _forward(self, group: list[Part]) -> list[Tensor]:
-        return forward(self._backbone, group, self._task_kind, attention=self._how.attention)
 
     def settle(self) -> Failures:
         """See Steps."""

@@ -8,8 +8,6 @@ import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
-from sparse_adapter_engine.data.pairs import PairSplit
-from sparse_adapter_engine.data.rows import Split
 from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.files.checkpoints import Position
 from sparse_adapter_engine.keys import permutation
@@ -19,7 +17,7 @@ from sparse_adapter_engine.masks.scores import Masks, Scores
 from sparse_adapter_engine.modules.dropout import Dropout
 from sparse_adapter_engine.modules.layout import Layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
-from sparse_adapter_engine.parts import Part
+from sparse_adapter_engine.tasks.task import AnyPart, Task
 
 from .optimizer import AdamW, clip, learning_rate
 
@@ -119,13 +117,14 @@ class TrialRun:
             self._epoch, self._order = epoch, permutation(total, self.trial.seed, "order", epoch)
         return self._order[step * batch : (step + 1) * batch]
 
-    def next_part(self, owner: int, split: Split | PairSplit) -> Part:
+    def next_part(self, owner: int, task: Task) -> AnyPart:
+        """The rows of the next step."""
         train = self.trial.train
         dropout = Dropout(
             self.trial.seed, self.position.step + 1, train.dropout, train.attention_dropout
         )
-        rows = self.rows_of(self.position.step, split.rows)
-        return Part.of(owner, split, rows, TrialModules(self.trial.adapter, self.leaves, dropout))
+        rows = self.rows_of(self.position.step, task.rows)
+        return task.part(owner, rows, TrialModules(self.trial.adapter, self.leaves, dropout))
 
     @torch.no_grad()
     def update(self, mean_loss: float, rows: int) -> None:

@@ -5,37 +5,33 @@ last.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.encoder import Backbone, load_backbone
+from sparse_adapter_engine.backbones.backbone import Backbone
 from sparse_adapter_engine.backbones.encoder.full_tuning import read_backbone_tensors
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import (
-    EncoderDecoder,
-    load_encoder_decoder,
-)
-from sparse_adapter_engine.data.pairs import PairSplit, load_pairs, require_targets
-from sparse_adapter_engine.data.rows import SUMMARIZATION, Split, load_split, require_labels
 from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.modules.forms import has_backbone
 from sparse_adapter_engine.modules.layout import Layout, initialize, layout
 from sparse_adapter_engine.reporting import Reporter
+from sparse_adapter_engine.tasks.families import FAMILIES, Family
+from sparse_adapter_engine.tasks.task import Task
 
 
 @dataclass
 class Context:
-    """The engine's state between jobs. how: by precision, how the device works at it."""
+    """The engine's state between jobs. how: by precision, how the device works at it. What is kept
+    of a family's backbones and splits is handed back to that family only."""
 
     root: Path
     device: torch.device
     how: Callable[[int], How]
     environment: dict[str, str]
-    _backbones: dict[tuple[str, str, bool, int], Backbone | EncoderDecoder] = field(
-        default_factory=dict
-    )
-    _splits: dict[tuple[str, ...], Split | PairSplit] = field(default_factory=dict)
+    _backbones: dict[tuple[str, str, str, int], Any] = field(default_factory=dict)
+    _splits: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
     def load(
         self, spec: job_pb2.JobSpec, splits: list[str], reporter: Reporter, precision: int
@@ -49,21 +45,21 @@ class Context:
         # After that: the self-test should find what the job will have.
         how = self.how(precision)
         reporter.progress(event_pb2.PHASE_LOAD, 0, 1 + len(splits), 0.0, {})
+        family = FAMILIES[spec.dataset.task_kind]
         path, digest = spec.backbone.path, spec.backbone.digest
-        key = (path, digest, spec.dataset.task_kind == SUMMARIZATION, precision)
+        key = (path, digest, family.name, precision)
         if key not in self._backbones:
             # One at a time: two large backbones may not fit.
             self._backbones.clear()
-            if spec.dataset.task_kind == SUMMARIZATION:
-                self._backbones[key] = load_encoder_decoder(path, self.device, precision)
-            else:
-                self._backbones[key] = load_backbone(path, self.device, precision)
+            self._backbones[key] = family.load_backbone(path, self.device, precision)
         backbone = self._backbones[key]
-        if isinstance(backbone, EncoderDecoder):
-            backbone.require_fit(spec)
+        family.require_fit(backbone, spec)
         if not backbone.row_invariant:
             where = "on this processor" if self.device.type == "cpu" else "on a GPU"
-            message = f"{where} a row's result depends on the rows beside it: a cohort's trials equal their lone runs to rounding only"
+            message = (
+                f"{where} a row's result depends on the rows beside it: a cohort's trials equal "
+                "their lone runs to rounding only"
+            )
             reporter.warning("", "not_row_invariant", message)
         wanted = {
             name: (
@@ -80,18 +76,11 @@ class Context:
         for name, key_of_split in wanted.items():
             reporter.working()
             if key_of_split not in self._splits:
-                self._splits[key_of_split] = self._load_split(spec.dataset, name, backbone)
+                self._splits[key_of_split] = family.load_split(
+                    backbone, self.root, spec.dataset, name
+                )
         return Loaded(
-            spec, backbone, how, {name: self._splits[key] for name, key in wanted.items()}
-        )
-
-    def _load_split(
-        self, dataset: job_pb2.Dataset, name: str, backbone: Backbone | EncoderDecoder
-    ) -> Split | PairSplit:
-        if isinstance(backbone, EncoderDecoder):
-            return load_pairs(self.root, dataset, name, backbone.vocabulary, backbone.longest)
-        return load_split(
-            self.root, dataset, name, backbone.vocabulary, backbone.token_types, backbone.longest
+            spec, family, backbone, how, {name: self._splits[key] for name, key in wanted.items()}
         )
 
 
@@ -100,19 +89,21 @@ class Loaded:
     """A job with its backbone and splits in memory."""
 
     spec: job_pb2.JobSpec
-    backbone: Backbone | EncoderDecoder
+    family: Family[Any, Any]
+    backbone: Backbone
     how: How
-    splits: dict[str, Split | PairSplit]
+    splits: dict[str, Any]
+
+    def task(self, name: str) -> Task:
+        """What the job's trials do with a split."""
+        kind = self.spec.dataset.task_kind
+        return self.family.make_task(self.backbone, self.splits[name], kind, self.how)
 
     def require_labels(self, name: str) -> None:
         """Raises JobFailed (BAD_ARTIFACT) where a row of a split, to learn from, has no label or no
         target.
         """
-        split = self.splits[name]
-        if isinstance(split, PairSplit):
-            require_targets(split, self.spec.dataset)
-        else:
-            require_labels(split, self.spec.dataset)
+        self.family.require_labels(self.splits[name], self.spec.dataset)
 
     def layout(self, trial: job_pb2.Trial) -> Layout:
         return layout(

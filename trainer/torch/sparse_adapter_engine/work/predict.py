@@ -3,9 +3,7 @@
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
-from sparse_adapter_engine.data.pairs import PairSplit
-from sparse_adapter_engine.data.rows import QUESTION_ANSWERING, SUMMARIZATION, Split
+from sparse_adapter_engine.data.rows import SUMMARIZATION
 from sparse_adapter_engine.errors import JobFailed, bad_artifact
 from sparse_adapter_engine.files.artifacts import (
     Tensors,
@@ -15,14 +13,12 @@ from sparse_adapter_engine.files.artifacts import (
     write_tensors,
 )
 from sparse_adapter_engine.files.trials import trial_folder
-from sparse_adapter_engine.modules.trial_modules import TrialModules
-from sparse_adapter_engine.parts import Part, forward, packed, passes
 from sparse_adapter_engine.precision import other_precision, precision_of
 from sparse_adapter_engine.progress import Pace
 from sparse_adapter_engine.reporting import Reporter
+from sparse_adapter_engine.tasks.task import Adapted
 
 from .context import Context, Loaded
-from .predict_texts import Adapted, companies, generate_texts
 
 
 def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
@@ -50,14 +46,19 @@ def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> 
     pace = Pace(
         reporter,
         event_pb2.PHASE_PREDICT,
-        total=sum(loaded.splits[name].rows * len(some) for name, some in waiting.items()),
+        total=sum(loaded.task(name).rows * len(some) for name, some in waiting.items()),
     )
     for name, some in waiting.items():
         _predict(
             context,
             loaded,
             name,
-            {trial.trial_id: (trial, adapters[trial.trial_id]) for trial in some},
+            [
+                Adapted(
+                    trial.trial_id, trial.adapter, loaded.layout(trial), adapters[trial.trial_id]
+                )
+                for trial in some
+            ],
             pace,
         )
     for trial in trials:
@@ -95,79 +96,19 @@ def _has_predictions(context: Context, loaded: Loaded, trial: job_pb2.Trial, spl
 
 @torch.inference_mode()
 def _predict(
-    context: Context,
-    loaded: Loaded,
-    name: str,
-    adapters: dict[str, tuple[job_pb2.Trial, Tensors]],
-    pace: Pace,
+    context: Context, loaded: Loaded, split: str, trials: list[Adapted], pace: Pace
 ) -> None:
     """Predicts one split with each adapter, writing each trial's file as soon as its last row is
     done.
     """
-    split = loaded.splits[name]
-    if isinstance(split, PairSplit):
-        _generate(context, loaded, split, adapters, pace)
-        return
-    for trial, tensors in adapters.values():
-        predictions = _logits(
-            context, loaded, split, TrialModules(trial.adapter, tensors, dropout=None), pace
-        )
-        _write(context, loaded, split.name, trial, predictions)
 
+    def passed(rows: int) -> None:
+        pace.advance(rows, rows)
+        pace.stop_between_passes()
 
-def _generate(
-    context: Context,
-    loaded: Loaded,
-    split: PairSplit,
-    adapters: dict[str, tuple[job_pb2.Trial, Tensors]],
-    pace: Pace,
-) -> None:
-    backbone, is_stacked = loaded.backbone, loaded.how.stacked is not None
-    assert isinstance(backbone, EncoderDecoder), "pairs are an encoder–decoder's"
-    adapted = [
-        Adapted(trial_id, trial.adapter, loaded.layout(trial), tensors)
-        for trial_id, (trial, tensors) in adapters.items()
-    ]
-    for company in companies(adapted, is_stacked):
-        asked = loaded.spec.predict.generation
-        texts = generate_texts(
-            backbone, split, company, asked, is_stacked, lambda rows: _advance(pace, rows)
-        )
-        for one, predictions in zip(company, texts, strict=True):
-            trial, _ = adapters[one.trial_id]
-            _write(context, loaded, split.name, trial, predictions)
-
-
-def _write(
-    context: Context, loaded: Loaded, split: str, trial: job_pb2.Trial, predictions: Tensors
-) -> None:
-    path = trial_folder(context.root, trial.trial_id) / f"predictions.{split}.safetensors"
-    write_tensors(path, predictions, {"source": _source(context, loaded, trial)})
-
-
-def _logits(
-    context: Context, loaded: Loaded, split: Split, modules: TrialModules, pace: Pace
-) -> Tensors:
-    dataset = loaded.spec.dataset
-    every_token = dataset.task_kind == QUESTION_ANSWERING
-    logits = torch.empty(split.input_ids.numel() if every_token else split.rows, dataset.num_labels)
-    chunks = _chunks(split, loaded.how.rows_of_part(int(split.lengths.max())))
-    parts = [Part.of(index, split, rows, modules) for index, rows in enumerate(chunks)]
-    for group in passes(parts, loaded.how.pass_tokens):
-        results = forward(loaded.backbone, group, dataset.task_kind, attention=loaded.how.attention)
-        for part, found in zip(group, results, strict=True):
-            logits[
-                packed(part.pack).places if every_token else chunks[part.owner][part.pack.order]
-            ] = found.cpu()
-        _advance(pace, sum(part.pack.rows for part in group))
-    return {"logits": logits}
-
-
-def _advance(pace: Pace, rows: int) -> None:
-    pace.advance(rows, rows)
-    pace.stop_between_passes()
-
-
-def _chunks(split: Split, rows: int) -> list[torch.Tensor]:
-    """Rows by length, so that a forward has few distinct lengths, or little padding."""
-    return list(split.lengths.argsort(stable=True).split(rows))
+    by_id = {trial.trial_id: trial for trial in loaded.spec.trials}
+    predicted = loaded.task(split).predict(trials, loaded.spec.predict.generation, passed)
+    for trial_id, predictions in predicted:
+        path = trial_folder(context.root, trial_id) / f"predictions.{split}.safetensors"
+        source = _source(context, loaded, by_id[trial_id])
+        write_tensors(path, predictions, {"source": source})

@@ -72,14 +72,7 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
 
     trials = {trial.trial_id: trial for trial in by_gradient}
     while starts:
-        found = score(
-            loaded.backbone,
-            loaded.splits["train"],
-            spec.dataset.task_kind,
-            starts,
-            loaded.how,
-            passed,
-        )
+        found = score(loaded.task("train"), starts, passed)
         for start, scores in zip(starts, found, strict=True):
             going_on: dict[str, Pruning] = {}
             for trial_id, pruning in start.prunings.items():
@@ -120,7 +113,6 @@ def _origin(path: Path) -> list[str]:
 
 
 def _starts(loaded: Loaded, trials: list[job_pb2.Trial], reporter: Reporter) -> list[Start]:
-    split, dataset = loaded.splits["train"], loaded.spec.dataset
     loaded.require_labels("train")
     prunings: list[tuple[job_pb2.Trial, Pruning]] = []
     for trial in trials:
@@ -128,7 +120,7 @@ def _starts(loaded: Loaded, trials: list[job_pb2.Trial], reporter: Reporter) -> 
             prunings.append(
                 (trial, Pruning(trial.prune, trial.seed, loaded.layout(trial).prunable_shapes))
             )
-    return distinct_starts(prunings, split, dataset.task_kind, lambda trial: loaded.start(trial)[1])
+    return distinct_starts(prunings, loaded.task("train"), lambda trial: loaded.start(trial)[1])
 
 
 def _masks_without_rows(

@@ -64,12 +64,9 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
     pace = Pace(reporter, event_pb2.PHASE_TRAIN, total, done)
     on = Callbacks(reporter.metrics, writer.checkpoint, writer.finished, writer.failed)
     train_cohort(
-        loaded.backbone,
-        loaded.splits["train"],
-        spec.dataset.task_kind,
+        loaded.task("train"),
         runs,
         spec.train,
-        loaded.how,
         pace,
         on,
     )

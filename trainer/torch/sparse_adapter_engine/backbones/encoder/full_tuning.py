@@ -10,43 +10,12 @@ from torch import Tensor
 
 from sparse_adapter_engine.products import linear
 
-from .encoder import Backbone, Layer, LayerNorm, layer_modules, load_model
-
-_NORMS = ("attention_norm", "ffn_norm")
-
-
-def backbone_shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors of ALL in Adapter of job.proto."""
-    d, f = backbone.hidden, backbone.inner
-    matrices = {
-        "query": (d, d),
-        "key": (d, d),
-        "value": (d, d),
-        "attention_output": (d, d),
-        "ffn_in": (f, d),
-        "ffn_out": (d, f),
-    }
-    shapes: dict[str, tuple[int, ...]] = {
-        "embeddings.word.weight": tuple(backbone.word.shape),
-        "embeddings.position.weight": tuple(backbone.position.shape),
-        "embeddings.token_type.weight": tuple(backbone.token_type.shape),
-        "embeddings.norm.weight": (d,),
-        "embeddings.norm.bias": (d,),
-    }
-    for index in range(len(backbone.layers)):
-        at = f"layers.{index}"
-        shapes |= {f"{at}.{name}.weight": shape for name, shape in matrices.items()} | {
-            f"{at}.{name}.weight": (d,) for name in _NORMS
-        }
-        shapes |= {
-            f"{at}.{name}.bias": shape[:1] for name, shape in matrices.items() if name != "key"
-        }
-        shapes |= {f"{at}.{name}.bias": (d,) for name in _NORMS}
-    return shapes
+from .encoder import Encoder, Layer, LayerNorm
+from .loading import layer_modules, load_model
 
 
 def read_backbone_tensors(path: str) -> dict[str, Tensor]:
-    """The same tensors as the backbone's files have them, float32 on the CPU: a Backbone keeps its
+    """The same tensors as the backbone's files have them, float32 on the CPU: an Encoder keeps its
     products in another layout only.
 
     Raises JobFailed (BAD_ARTIFACT) as `load_model` does.
@@ -71,7 +40,7 @@ def read_backbone_tensors(path: str) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in found.items() if not name.endswith("key.bias")}
 
 
-def trained_backbone(frozen: Backbone, tensors: dict[str, Tensor]) -> Backbone:
+def trained_backbone(frozen: Encoder, tensors: dict[str, Tensor]) -> Encoder:
     """The backbone with a trial's tensors, by name as in Adapter of job.proto, in place of its own;
     gradients reach them.
     """

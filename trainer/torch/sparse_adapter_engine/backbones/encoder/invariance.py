@@ -9,13 +9,16 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.data.rows import PackedRows, Split
 from sparse_adapter_engine.keys import generator
 from sparse_adapter_engine.modules.layout import initialize, layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
-from sparse_adapter_engine.parts import Part, forward, loss
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.part import Part
 
-from .encoder import Backbone, from_transformers
+from .encoder import Encoder
+from .forward import forward
+from .loading import from_transformers
 
 _ROWS = 24
 _CLASSES = 2
@@ -59,7 +62,7 @@ def _random_split() -> Split:
     )
 
 
-def _part(backbone: Backbone, split: Split, seed: int) -> Part:
+def _part(backbone: Encoder, split: Split, seed: int) -> Part[PackedRows]:
     adapter = job_pb2.Adapter(
         attention=job_pb2.ATTENTION_MODULE_SEQUENTIAL,
         ffn=job_pb2.FFN_MODULE_SEQUENTIAL,
@@ -78,7 +81,7 @@ def _part(backbone: Backbone, split: Split, seed: int) -> Part:
     return Part.of(seed - 1, split, rows, TrialModules(adapter, leaves, dropout=None))
 
 
-def _gradients(backbone: Backbone, parts: list[Part]) -> list[list[Tensor]]:
+def _gradients(backbone: Encoder, parts: list[Part[PackedRows]]) -> list[list[Tensor]]:
     kind = job_pb2.TASK_KIND_CLASSIFICATION
     losses = [
         loss(kind, found, part.pack)

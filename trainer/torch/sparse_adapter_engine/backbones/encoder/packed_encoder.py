@@ -19,7 +19,7 @@ from torch import Tensor
 from sparse_adapter_engine.data.rows import PackedRows
 
 from .attention import AttentionDropout, Prefix, attend
-from .encoder import Backbone, Layer
+from .encoder import Encoder, Layer
 from .feed_forward import feed_forward, is_blocked
 
 # Where a trial may change what a frozen layer gives.
@@ -165,7 +165,7 @@ class PackedTrials:
 
 
 def encode(
-    backbone: Backbone,
+    backbone: Encoder,
     rows: Rows,
     trials: Sequence[Modules],
     every_token: bool = False,
@@ -253,7 +253,7 @@ def _after_block(layer: Layer, index: int, trial: Modules, x: Tensor, total: Ten
     return layer.ffn_norm(trial.adapt("after_block", index, x).add_(total))
 
 
-def _embed(backbone: Backbone, rows: Rows) -> Tensor:
+def _embed(backbone: Encoder, rows: Rows) -> Tensor:
     """The sum of every token's embeddings, [tokens, d]."""
     x = F.embedding(rows.input_ids, backbone.word)
     x = x + F.embedding(rows.token_type_ids, backbone.token_type)

@@ -16,7 +16,8 @@ from torch import Tensor
 from transformers import AutoModelForSeq2SeqLM
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from sparse_adapter_engine.backbones.encoder.encoder import Block, read_config
+from sparse_adapter_engine.backbones.backbone import Block
+from sparse_adapter_engine.backbones.config import read_config
 from sparse_adapter_engine.backbones.encoder.packed_encoder import Site
 from sparse_adapter_engine.data.pairs import PaddedPairs, PairGroup
 from sparse_adapter_engine.errors import bad_artifact
@@ -85,11 +86,16 @@ class EncoderDecoder:
         else:
             self._stand_at_t5_embeddings()
 
-    def require_fit(self, spec: job_pb2.JobSpec) -> None:
-        """Raises JobFailed (BAD_ARTIFACT) for what the model cannot take. Of a hub id the request's
-        check has not seen config.json."""
-        for field, reason in misfits(spec, self._model.config.to_dict()):
-            raise bad_artifact(f"backbone {spec.backbone.path}: {field} {reason}")
+    @property
+    def config(self) -> dict[str, Any]:
+        """What config.json says."""
+        found: dict[str, Any] = self._model.config.to_dict()
+        return found
+
+    @property
+    def own_shapes(self) -> dict[str, tuple[int, ...]]:
+        """See Backbone."""
+        raise NotImplementedError("a request for an encoder–decoder's own tensors is refused")
 
     @property
     def row_invariant(self) -> bool:
@@ -103,7 +109,7 @@ class EncoderDecoder:
 
     @property
     def prefix_mlps(self) -> dict[str, int]:
-        """As Backbone's."""
+        """See Backbone."""
         encoder, decoder = self.sizes["num_layers"], self.sizes["num_decoder_layers"]
         return {"prefix.encoder.": encoder, "prefix.decoder.": decoder, "prefix.cross.": decoder}
 
@@ -369,6 +375,13 @@ def _attention_of_trial(
     """The attention that Transformers' modules call under the name `_ATTENTION`."""
     assert attention_mask is None, "no mask is registered under this name"
     return module.attend(query, key, value, scaling, position_bias), None
+
+
+def require_fit(backbone: EncoderDecoder, spec: job_pb2.JobSpec) -> None:
+    """Raises JobFailed (BAD_ARTIFACT) for what the model cannot take. Of a hub id the request's
+    check has not seen config.json."""
+    for field, reason in misfits(spec, backbone.config):
+        raise bad_artifact(f"backbone {spec.backbone.path}: {field} {reason}")
 
 
 ALL_ATTENTION_FUNCTIONS.register(_ATTENTION, _attention_of_trial)

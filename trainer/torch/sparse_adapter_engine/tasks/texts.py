@@ -6,7 +6,6 @@ that may be stacked.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
@@ -19,10 +18,11 @@ from sparse_adapter_engine.device.room import is_out_of_memory, release
 from sparse_adapter_engine.errors import JobFailed
 from sparse_adapter_engine.files.artifacts import Tensors
 from sparse_adapter_engine.modules.forms import prompt_length
-from sparse_adapter_engine.modules.layout import Layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.stacked.pair_pass import pair_form
 from sparse_adapter_engine.stacked.stack import Stack, StackedTrial
+
+from .task import Adapted
 
 # Larger batches are no faster on a CPU, where products are most of the time: 8, 16 and 24 rows of 6
 # beams were within 3 %.
@@ -32,16 +32,6 @@ _CPU_ROWS = 8
 _GPU_SHARE = 0.25
 # The words' logits, their logarithms, and what the best of them are found in, float32.
 _COPIES_OF_WORDS = 4
-
-
-@dataclass(frozen=True)
-class Adapted:
-    """A trial that predicts: its adapter, and its tensors by name, float32 on the device."""
-
-    trial_id: str
-    adapter: job_pb2.Adapter
-    layout: Layout
-    tensors: dict[str, Tensor]
 
 
 def companies(trials: Sequence[Adapted], is_stacked: bool) -> list[list[Adapted]]:
