@@ -10,8 +10,8 @@ from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import Enco
 from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.keys import permutation
 from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.masks.scoring import Start, score, scoring_rows
 from sparse_adapter_engine.modules.trial_modules import TrialModules
-from sparse_adapter_engine.pruners.scoring import Start, score, scoring_rows
 from sparse_adapter_engine.pruners.synflow import synflow_scores
 from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.tasks.pairs import PairTask

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from engine_support import Recorder, adapter, fresh_root, spec, train_work, trial, weights
+from pruner_support import score_round
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
@@ -324,8 +325,8 @@ def test_shuffled_units_are_as_many_of_each_module_at_places_drawn_by_the_seed()
 
 def test_a_random_score_is_one_draw_a_unit() -> None:
     shapes = module_shapes([12, 12], [5, 5])
-    pruning = Pruning(units(0.5, pruner="rand"), 7, shapes)
-    scores = pruning.random_scores()
+    prune = units(0.5, pruner="rand")
+    scores, pruning = score_round(prune, 7, shapes), Pruning(prune, 7, shapes)
     draws = set()
     for down, up in ((name, name.replace("down", "up")) for name in shapes if "down" in name):
         for unit in range(12):

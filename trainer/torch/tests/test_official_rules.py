@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import write_split
 from engine_support import Recorder, adapter, spec, train_work, trial, weights
+from pruner_support import score_round
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor, nn
@@ -21,12 +22,12 @@ from sparse_adapter_engine.data.rows import Split, load_split
 from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.keys import permutation
-from sparse_adapter_engine.masks.official_rules import normal_scores
 from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.masks.scores import Masks, Scores, Shapes
+from sparse_adapter_engine.masks.scoring import scoring_rows
 from sparse_adapter_engine.modules.layout import initialize, layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
-from sparse_adapter_engine.pruners.scoring import scoring_rows
+from sparse_adapter_engine.pruners.rand import draw_normal
 from sparse_adapter_engine.pruners.synflow import synflow_scores_alone
 from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.tasks.part import Part
@@ -353,7 +354,7 @@ def test_three_rounds_give_the_masks_of_a_plain_loop(
             (1 - 0.7) ** (k / 3),
             one.prune.scope,
             inverted,
-            normal_scores(one.seed, shapes, k - 1),
+            draw_normal(one.seed, shapes, k - 1),
         )
         came_back += sum(
             int(((before[name] == 0) & (mask == 1)).sum()) for name, mask in plain.masks().items()
@@ -598,14 +599,9 @@ def test_grasps_rows_are_the_permutations_first_whatever_their_classes(
 
 
 def test_random_draws_are_normal_and_new_in_each_round() -> None:
-    pruning = Pruning(
-        official("rand", 0.5, rounds=2, schedule=LINEAR),
-        1,
-        {"a.down.weight": (100, 90), "a.up.weight": (90, 100)},
-    )
-    first = pruning.random_scores()
-    pruning.keep(first)
-    second = pruning.random_scores()
+    prune = official("rand", 0.5, rounds=2, schedule=LINEAR)
+    shapes: Shapes = {"a.down.weight": (100, 90), "a.up.weight": (90, 100)}
+    first, second = (score_round(prune, 1, shapes, done) for done in (0, 1))
     drawn = [tensor.flatten() for scores in (first, second) for tensor in scores.values()]
     together = torch.stack(drawn)
     assert abs(float(together.mean())) < 0.02

@@ -25,14 +25,14 @@ from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.errors import Cancelled, Interrupted
 from sparse_adapter_engine.masks.densities import densities, kept_count
 from sparse_adapter_engine.masks.pruning import Pruning
-from sparse_adapter_engine.modules.layout import layout
-from sparse_adapter_engine.pruners.scoring import (
-    GRADIENT_PRUNERS,
+from sparse_adapter_engine.masks.scoring import (
     Start,
     score,
     score_without_rows,
     scoring_rows,
 )
+from sparse_adapter_engine.modules.layout import layout
+from sparse_adapter_engine.pruners import find_pruner
 from sparse_adapter_engine.tasks.rows import RowTask
 from sparse_adapter_trainer.capabilities import describe
 from sparse_adapter_trainer.validation import invalid_fields, unmet_preconditions
@@ -255,7 +255,7 @@ def test_a_round_ranks_the_weights_as_they_are_then_with_dropout_off(
         present, masks = {name: state[name] for name in shapes.shapes}, masks_in(state)
         pruning = Pruning(one.prune, one.seed, shapes.prunable_shapes)
         pruning.go_on(masks, round_)
-        if one.prune.pruner in GRADIENT_PRUNERS:
+        if find_pruner(one.prune).reads_rows:
             start = Start(one, {one.trial_id: pruning}, present, scoring_rows(one, task))
             (scores,) = score(task, [start], lambda _: None)
         else:

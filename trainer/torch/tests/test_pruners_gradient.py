@@ -19,9 +19,9 @@ from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.masks.scores import Scores
+from sparse_adapter_engine.masks.scoring import Start, distinct_starts, score, scoring_rows
 from sparse_adapter_engine.modules.layout import initialize, is_prunable, layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
-from sparse_adapter_engine.pruners.scoring import Start, distinct_starts, score, scoring_rows
 from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.tasks.part import Part
 from sparse_adapter_engine.tasks.rows import RowTask

@@ -11,10 +11,9 @@ from sparse_adapter_engine.errors import TrialFailed
 from .densities import densities
 from .limits import misfit
 from .n_m_groups import NMGroups
-from .official_rules import OfficialRules, normal_scores
+from .official_rules import OfficialRules
 from .ranking import Ranking
-from .scores import Masks, Scores, Shapes, random_scores
-from .units import spread, unit_shapes
+from .scores import Masks, Scores, Shapes
 
 
 class Pruning:
@@ -25,7 +24,7 @@ class Pruning:
     def __init__(self, prune: job_pb2.Prune, seed: int, shapes: Shapes) -> None:
         """shapes: those of the prunable matrices. Raises TrialFailed (DEGENERATE_MASK) where the
         structure does not fit them, or nothing would be kept."""
-        self._prune, self._seed, self._shapes = prune, seed, shapes
+        self._prune = prune
         wrong = misfit(prune, shapes)
         if wrong:
             field, reason = wrong
@@ -43,6 +42,11 @@ class Pruning:
     def done(self) -> bool:
         """Whether all rounds are over."""
         return self._done == len(densities(self._prune))
+
+    @property
+    def rounds_done(self) -> int:
+        """How many rounds are over."""
+        return self._done
 
     @property
     def keeps_all(self) -> bool:
@@ -76,15 +80,6 @@ class Pruning:
     def doubts(self) -> list[str]:
         """What the rounds so far have found strange and the rules do not refuse."""
         return self._method.doubts if isinstance(self._method, OfficialRules) else []
-
-    def random_scores(self) -> Scores:
-        """RAND's and ER's scores for the next round: uniform draws, one a unit where units are
-        removed; normal ones by the official rules, anew in each round."""
-        if self._prune.rules == job_pb2.MASK_RULES_OFFICIAL:
-            return normal_scores(self._seed, self._shapes, self._done)
-        if self._prune.structure == job_pb2.MASK_STRUCTURE_UNITS:
-            return spread(random_scores(self._seed, unit_shapes(self._shapes)), self._shapes)
-        return random_scores(self._seed, self._shapes)
 
     def keep(self, scores: Scores) -> None:
         """One round. By the exact rules: of the weights that the masks keep, those of the highest

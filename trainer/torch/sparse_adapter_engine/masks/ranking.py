@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.keys import permutation
+from sparse_adapter_engine.pruners import find_pruner
 
 from .densities import densities, er_counts, kept_count
 from .scores import Masks, Scores, Shapes
@@ -22,10 +23,6 @@ from .units import masks_of_units, unit_scores, unit_shapes, units_of_masks
 FloatArray = npt.NDArray[np.floating[Any]]
 IndexArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-
-_UNRANKED = (job_pb2.PRUNER_RAND, job_pb2.PRUNER_ER)
-# Their scores of one matrix may all be 0 where up is, while those of the other are not.
-_ZERO_IN_ONE_MATRIX = (job_pb2.PRUNER_MAG, job_pb2.PRUNER_GRASP)
 
 
 class Ranking:
@@ -127,7 +124,7 @@ class _Scope:
 
 def _scopes(prune: job_pb2.Prune, seed: int, items: Shapes) -> Iterator[_Scope]:
     sizes = {name: math.prod(shape) for name, shape in items.items()}
-    if prune.pruner == job_pb2.PRUNER_ER:
+    if find_pruner(prune).sets_densities:
         _check_some_kept(prune, "all matrices", sum(sizes.values()))
         counts = er_counts(items, kept_count(sum(sizes.values()), 1 - prune.sparsity))
         yield from (
@@ -174,23 +171,22 @@ def require_ranking(
 
     idle: nothing is removed, so that equal scores do no harm.
     """
-    n, pruner = scores.size, job_pb2.Pruner.Name(prune.pruner).removeprefix("PRUNER_").lower()
+    n, pruner = scores.size, find_pruner(prune)
+    name = pruner.label.lower()
     wrong = n - int(np.isfinite(scores).sum())
     if wrong:
         raise TrialFailed(
             event_pb2.FAILURE_REASON_NON_FINITE,
-            f"{pruner}: {wrong} of {n} scores of {scope} are NaN or infinite",
+            f"{name}: {wrong} of {n} scores of {scope} are NaN or infinite",
         )
-    if prune.pruner not in _UNRANKED and not idle and scores.min() == scores.max():
+    if pruner.ranks and not idle and scores.min() == scores.max():
         hint, first = "", scores.flat[0]
         if first == 0:
             hint = "; a zero up-projection (init: zero_up) gives such scores: take init: gaussian"
-            in_one_matrix = (
-                prune.scope == job_pb2.PRUNE_SCOPE_LOCAL and prune.pruner in _ZERO_IN_ONE_MATRIX
-            )
+            in_one_matrix = prune.scope == job_pb2.PRUNE_SCOPE_LOCAL and pruner.may_zero_one_matrix
             if in_one_matrix and prune.structure != job_pb2.MASK_STRUCTURE_N_M:
                 hint += ", or scope: global"
-        message = f"{pruner}: all {n} scores of {scope} are {first:g}, so they rank nothing{hint}"
+        message = f"{name}: all {n} scores of {scope} are {first:g}, so they rank nothing{hint}"
         raise TrialFailed(event_pb2.FAILURE_REASON_DEGENERATE_MASK, message)
 
 

@@ -1,19 +1,44 @@
-"""SynFlow (Tanaka et al.
-
-2020): how much of what flows through a trial's modules flows through each weight. Without data and
-backbone.
+"""SynFlow (Tanaka et al. 2020, arXiv:2006.05467): how much of what flows through a trial's modules
+flows through each weight. Without data and backbone.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
 from sparse_adapter.trainer.v1 import job_pb2
-from torch import Tensor
 
-from sparse_adapter_engine.backbones.backbone import Block
-from sparse_adapter_engine.masks.scores import Scores
-from sparse_adapter_engine.masks.units import modules, pair
 from sparse_adapter_engine.modules.forms import bottlenecks
+
+from .pruner import Published, Round, RowlessPruner
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sparse_adapter_engine.backbones.backbone import Block
+    from sparse_adapter_engine.masks.scores import Scores
+
+
+class Synflow(RowlessPruner, Published):
+    """|w · ∂R/∂w|, R being what flows through all modules in a chain; by the official rules, through
+    each alone."""
+
+    number = job_pb2.PRUNER_SYNFLOW
+    flows_through_modules = True
+
+    def score(self, now: Round) -> Scores:
+        """See RowlessPruner."""
+        adapter = now.trial.adapter
+        if now.trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+            return synflow_scores_alone(adapter, now.masked)
+        return synflow_scores(adapter, now.blocks, now.hidden, now.masked)
+
+    def choose_written_last(self, down: Tensor, up: Tensor) -> Tensor:
+        """See Published: the gradient of down is read again, which the first time has set to 0."""
+        import torch
+
+        return torch.zeros_like(down)
 
 
 def synflow_scores(
@@ -21,6 +46,8 @@ def synflow_scores(
 ) -> Scores:
     """|w · ∂R/∂w| in float64 for the prunable matrices by name, those removed being 0; blocks: in
     order of depth. R is as PRUNER_SYNFLOW in job.proto says."""
+    import torch
+
     leaves = {name: weight.double().abs().requires_grad_() for name, weight in weights.items()}
 
     def product(site: str, x: Tensor) -> Tensor:
@@ -59,6 +86,10 @@ def synflow_scores_alone(adapter: job_pb2.Adapter, weights: dict[str, Tensor]) -
     """|w · ∂R/∂w| in float64 as MASK_RULES_OFFICIAL in job.proto says: R is the sum over bottleneck
     modules of what each alone, with a residual, gives for an all-ones input. With norm BEFORE that
     is the norm's bias, 0, whatever the weights are."""
+    import torch
+
+    from sparse_adapter_engine.masks.units import modules, pair
+
     if adapter.norm == job_pb2.ADAPTER_NORM_BEFORE:
         return {
             name: torch.zeros(weight.shape, dtype=torch.float64) for name, weight in weights.items()

@@ -13,16 +13,16 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from sparse_adapter_engine.errors import Interrupted, TrialFailed
 from sparse_adapter_engine.masks.scores import Scores
-from sparse_adapter_engine.modules.layout import is_prunable
-from sparse_adapter_engine.progress import Pace
-from sparse_adapter_engine.pruners.scoring import (
-    GRADIENT_PRUNERS,
+from sparse_adapter_engine.masks.scoring import (
     Passed,
     Start,
     score,
     score_without_rows,
     scoring_rows,
 )
+from sparse_adapter_engine.modules.layout import is_prunable
+from sparse_adapter_engine.progress import Pace
+from sparse_adapter_engine.pruners import find_pruner
 from sparse_adapter_engine.tasks.task import Task
 
 from .steps import Failures, Steps, make_steps
@@ -209,7 +209,7 @@ def _round_scores(
         if pruning is None or pruning.keeps_all:
             continue
         weights = {name: leaf.detach() for name, leaf in run.leaves.items()}
-        if trial.prune.pruner in GRADIENT_PRUNERS:
+        if find_pruner(trial.prune).reads_rows:
             starts.append(
                 Start(trial, {trial.trial_id: pruning}, weights, scoring_rows(trial, task))
             )

@@ -14,15 +14,15 @@ from sparse_adapter_engine.files.trials import mask_source, read_masks, trial_fo
 from sparse_adapter_engine.masks.densities import densities, is_during_training
 from sparse_adapter_engine.masks.pruning import Pruning, emptied
 from sparse_adapter_engine.masks.scores import Masks
-from sparse_adapter_engine.modules.layout import Layout, is_prunable
-from sparse_adapter_engine.progress import Pace
-from sparse_adapter_engine.pruners.scoring import (
-    GRADIENT_PRUNERS,
+from sparse_adapter_engine.masks.scoring import (
     Start,
     distinct_starts,
     score,
     score_without_rows,
 )
+from sparse_adapter_engine.modules.layout import Layout, is_prunable
+from sparse_adapter_engine.progress import Pace
+from sparse_adapter_engine.pruners import find_pruner
 from sparse_adapter_engine.reporting import Reporter
 
 from .context import Context, Loaded
@@ -34,7 +34,7 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
     by_gradient = [
         trial
         for trial in waiting
-        if trial.prune.pruner in GRADIENT_PRUNERS and not is_during_training(trial.prune)
+        if find_pruner(trial.prune).reads_rows and not is_during_training(trial.prune)
     ]
     without_rows = [trial for trial in waiting if trial not in by_gradient]
     # In float32 at whatever precision the trials are trained: a mask is taken once, and which
@@ -52,13 +52,13 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
                 reporter,
             )
     starts = _starts(loaded, by_gradient, reporter) if by_gradient else []
-    # A round of SynFlow takes one row through the trial's modules.
-    synflow = [
+    # Such a round takes one row through the trial's modules.
+    flowing = [
         trial
         for trial in without_rows
-        if trial.prune.pruner == job_pb2.PRUNER_SYNFLOW and not is_during_training(trial.prune)
+        if find_pruner(trial.prune).flows_through_modules and not is_during_training(trial.prune)
     ]
-    rounds = sum(len(densities(trial.prune)) for trial in synflow)
+    rounds = sum(len(densities(trial.prune)) for trial in flowing)
     rows = sum(start.scored_rows * len(densities(start.trial.prune)) for start in starts)
     pace = Pace(reporter, event_pb2.PHASE_SCORE, total=rows + rounds)
     for trial in without_rows:
@@ -136,7 +136,7 @@ def _masks_without_rows(
     weights = _prunable_start(loaded, trial)
     while not pruning.done:
         pruning.keep(score_without_rows(trial, pruning, loaded.backbone, weights))
-        if prune.pruner == job_pb2.PRUNER_SYNFLOW:
+        if find_pruner(prune).flows_through_modules:
             pace.advance(1, 1)
     return pruning.finished(), pruning.doubts
 

@@ -9,6 +9,7 @@ from typing import Any
 from sparse_adapter.trainer.v1 import job_pb2
 
 from sparse_adapter_engine.modules import forms
+from sparse_adapter_engine.pruners import PRUNERS
 
 ENCODER_DECODERS = ("bart", "t5")
 
@@ -25,7 +26,7 @@ def misfits(spec: job_pb2.JobSpec, config: Mapping[str, Any]) -> Iterator[tuple[
             yield f"{at}.unfrozen", "is ALL; an encoder–decoder is not fine-tuned as a whole"
         if is_t5:
             yield from _t5_misfits(at, adapter)
-        yield from _synflow_misfits(f"spec.trials[{index}].prune", trial, config)
+        yield from _flow_misfits(f"spec.trials[{index}].prune", trial, config)
     longest, asked = config.get("max_position_embeddings"), spec.predict.generation.max_length
     if spec.HasField("predict") and isinstance(longest, int) and asked > longest:
         yield (
@@ -45,15 +46,24 @@ def _t5_misfits(at: str, adapter: job_pb2.Adapter) -> Iterator[tuple[str, str]]:
         )
 
 
-def _synflow_misfits(
+def _flow_misfits(
     at: str, trial: job_pb2.Trial, config: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     hidden, lora = config.get("d_model"), trial.adapter.attention == job_pb2.ATTENTION_MODULE_LORA
-    if trial.prune.pruner != job_pb2.PRUNER_SYNFLOW or not lora or not isinstance(hidden, int):
+    pruner = PRUNERS.get(trial.prune.pruner)
+    if (
+        pruner is None
+        or not pruner.flows_through_modules
+        or not lora
+        or not isinstance(hidden, int)
+    ):
         return
     width = attention_width(config, hidden)
     if width != hidden:
-        reason = f"is SYNFLOW, whose chain adds what LORA gives, {width} wide, to the hidden state, {hidden} wide; take another pruner"
+        reason = (
+            f"is {pruner.label}, whose chain adds what LORA gives, {width} wide, to the hidden "
+            f"state, {hidden} wide; take another pruner"
+        )
         yield f"{at}.pruner", reason
 
 

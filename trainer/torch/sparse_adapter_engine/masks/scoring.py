@@ -1,5 +1,5 @@
-"""A round's scores. SNIP's and GraSP's are taken for many trials at once; those that would score
-the same weights on the same rows share them."""
+"""A round's scores. Those of pruners that read rows are taken for many trials at once; trials that
+would score the same weights on the same rows share them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,25 +10,18 @@ from torch import Tensor
 
 from sparse_adapter_engine.backbones.backbone import Backbone
 from sparse_adapter_engine.keys import permutation
-from sparse_adapter_engine.masks.official_rules import grasp_direction
-from sparse_adapter_engine.masks.pruning import Pruning
-from sparse_adapter_engine.masks.scores import (
-    Masks,
-    Scores,
-    grasp_scores,
-    magnitude_scores,
-    mask_gradients,
-    snip_scores,
-)
 from sparse_adapter_engine.modules.layout import is_prunable
 from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.pruners import find_pruner
+from sparse_adapter_engine.pruners.pruner import Derived, GradientPruner, Round, RowlessPruner
 from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.tasks.part import Part
 from sparse_adapter_engine.tasks.task import AnyPart, Task
 
-from .synflow import synflow_scores, synflow_scores_alone
+from .official_rules import grasp_direction
+from .pruning import Pruning
+from .scores import Masks, Scores
 
-GRADIENT_PRUNERS = (job_pb2.PRUNER_SNIP, job_pb2.PRUNER_GRASP)
 _Gradients = dict[str, Tensor]
 # Called after each pass with its rows; may raise to stop.
 Passed = Callable[[int], None]
@@ -50,8 +43,8 @@ class Start:
         return next(iter(self.prunings.values())).masks
 
     @property
-    def is_grasp(self) -> bool:
-        return self.trial.prune.pruner == job_pb2.PRUNER_GRASP
+    def pruner(self) -> GradientPruner:
+        return gradient_pruner(self.trial.prune)
 
     @property
     def by_official_rules(self) -> bool:
@@ -60,7 +53,7 @@ class Start:
     @property
     def scored_rows(self) -> int:
         """Rows that go through the encoder for one round's scores."""
-        return self.rows.numel() * (2 if self.is_grasp else 1)
+        return self.rows.numel() * (2 if self.pruner.uses_curvature else 1)
 
 
 def distinct_starts(
@@ -68,7 +61,7 @@ def distinct_starts(
     task: Task,
     start: Callable[[job_pb2.Trial], dict[str, Tensor]],
 ) -> list[Start]:
-    """The starting points of these trials, which SNIP or GRASP prunes.
+    """The starting points of these trials, whose pruners read rows.
 
     `start` gives a trial's first weights.
     """
@@ -93,7 +86,7 @@ def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
     never a control of the finished mask.
     """
     shared = job_pb2.Prune(pruner=prune.pruner, scoring_rows=rows, rules=prune.rules)
-    if prune.pruner == job_pb2.PRUNER_GRASP:
+    if find_pruner(prune).has_temperature:
         shared.temperature = prune.temperature
     if prune.rounds > 1:
         shared.sparsity, shared.scope, shared.rounds, shared.schedule = (
@@ -111,11 +104,12 @@ def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
 
 
 def scoring_rows(trial: job_pb2.Trial, task: Task) -> Tensor:
-    """Row numbers, int64: the first of a permutation keyed with the seed; for GRASP, but for the
-    official rules, the first of each class in turn, while it has any."""
+    """Row numbers, int64: the first of a permutation keyed with the seed; for a pruner
+    that balances classes, the first of each class in turn, while it has any, unless the rules are
+    the official ones."""
     order = permutation(task.rows, trial.seed, "scoring rows")
     balanced = (
-        trial.prune.pruner == job_pb2.PRUNER_GRASP
+        find_pruner(trial.prune).balances_classes
         and trial.prune.rules != job_pb2.MASK_RULES_OFFICIAL
     )
     if balanced and task.classes is not None:
@@ -129,52 +123,56 @@ def scoring_rows(trial: job_pb2.Trial, task: Task) -> Tensor:
     return order[: trial.prune.scoring_rows]
 
 
+def gradient_pruner(prune: job_pb2.Prune) -> GradientPruner:
+    """The pruner of a Prune, which reads rows."""
+    pruner = find_pruner(prune)
+    assert isinstance(pruner, GradientPruner), "only where the pruner reads rows"
+    return pruner
+
+
 def score_without_rows(
-    trial: job_pb2.Trial,
-    pruning: Pruning,
-    backbone: Backbone,
-    weights: dict[str, Tensor],
+    trial: job_pb2.Trial, pruning: Pruning, backbone: Backbone, weights: dict[str, Tensor]
 ) -> Scores:
-    """The scores of the trial's next round by a pruner that reads no data.
+    """The scores of the trial's next round by a pruner that reads no rows.
 
     weights: the prunable ones by name, on the CPU.
     """
-    if trial.prune.pruner == job_pb2.PRUNER_MAG:
-        return magnitude_scores(weights)
-    if trial.prune.pruner != job_pb2.PRUNER_SYNFLOW:
-        return pruning.random_scores()
-    kept = _masked(weights, pruning.masks)
-    if trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL:
-        return synflow_scores_alone(trial.adapter, kept)
-    return synflow_scores(trial.adapter, backbone.blocks, backbone.hidden, kept)
+    pruner = find_pruner(trial.prune)
+    assert isinstance(pruner, RowlessPruner), "one that reads rows is scored by `score`"
+    return pruner.score(
+        Round(trial, pruning.rounds_done, pruning.masks, weights, backbone.blocks, backbone.hidden)
+    )
 
 
 def score(task: Task, starts: Sequence[Start], passed: Passed) -> list[Scores]:
-    """A round's scores by SNIP or GRASP for each start, on the CPU, at its weights as its masks
-    leave them. Gradients are of the mean loss over the start's rows with dropout off, summed in
-    their order. By the official rules SNIP's are of all weights, removed ones too, and not
-    normalized."""
+    """A round's scores by pruners that read rows, for each start, on the CPU, at its weights as its
+    masks leave them. Gradients are of the mean loss over the start's rows with dropout off, summed
+    in their order."""
     cohort = _Cohort(task, starts, passed)
     found = cohort.sum_over_rows(range(len(starts)), cohort.gradients)
-    grasp = [owner for owner, start in enumerate(starts) if start.is_grasp]
-    if grasp:
+    curved = [owner for owner, start in enumerate(starts) if start.pruner.uses_curvature]
+    if curved:
         # Removed weights are 0 for good: their gradients are no part of the gradient's norm.
-        cohort.directions = {owner: _masked(found[owner], starts[owner].masks) for owner in grasp}
-        for owner in grasp:
+        cohort.directions = {owner: _masked(found[owner], starts[owner].masks) for owner in curved}
+        for owner in curved:
             if starts[owner].by_official_rules:
                 cohort.directions[owner] = grasp_direction(cohort.directions[owner])
-        found |= cohort.sum_over_rows(grasp, cohort.hessian_products)
-    scores: list[Scores] = []
-    for owner, start in enumerate(starts):
-        weights = {name: weight.cpu() for name, weight in cohort.weights[owner].items()}
-        result = {name: value.cpu() for name, value in found[owner].items()}
-        if start.is_grasp:
-            scores.append(grasp_scores(weights, result))
-        elif start.by_official_rules:
-            scores.append(mask_gradients({name: start.weights[name] for name in result}, result))
-        else:
-            scores.append(snip_scores(weights, result))
-    return scores
+        found |= cohort.sum_over_rows(curved, cohort.hessian_products)
+    return [
+        start.pruner.score(
+            Derived(
+                weights=_on_cpu(cohort.weights[owner]),
+                unmasked=_on_cpu({name: start.weights[name] for name in found[owner]}),
+                derivative=_on_cpu(found[owner]),
+                by_official_rules=start.by_official_rules,
+            )
+        )
+        for owner, start in enumerate(starts)
+    ]
+
+
+def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.cpu() for name, tensor in tensors.items()}
 
 
 def _masked(tensors: dict[str, Tensor], masks: Masks) -> dict[str, Tensor]:
@@ -296,7 +294,7 @@ class _Cohort:
 
     def _cooled(self, owner: int, logits: Tensor) -> Tensor:
         start = self._starts[owner]
-        return logits / start.trial.prune.temperature if start.is_grasp else logits
+        return logits / start.trial.prune.temperature if start.pruner.has_temperature else logits
 
 
 def _flat(leaves: list[dict[str, Tensor]]) -> list[Tensor]:
