@@ -9,7 +9,7 @@ from pathlib import Path
 from google.protobuf.json_format import ParseDict
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 
-from sparse_adapter_trainer.engine import Engine
+from sparse_adapter_engine.engine import Engine
 
 
 class Recorder:

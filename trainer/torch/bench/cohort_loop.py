@@ -7,16 +7,16 @@ from rows import Row
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.backbone import load_backbone
-from sparse_adapter_trainer.checkpoint import Position
-from sparse_adapter_trainer.cohort import Callbacks, train_cohort
-from sparse_adapter_trainer.dataset import Split
-from sparse_adapter_trainer.how import How
-from sparse_adapter_trainer.model import CPU_PASS_TOKENS
-from sparse_adapter_trainer.optimizer import AdamW
-from sparse_adapter_trainer.progress import Pace
-from sparse_adapter_trainer.trial_run import TrialRun
+from sparse_adapter_engine.backbones.encoder.loading import load_encoder
+from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.device.how import CPU_PASS_TOKENS, How
+from sparse_adapter_engine.files.checkpoints import Position
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.progress import Pace
+from sparse_adapter_engine.tasks.rows import RowTask
+from sparse_adapter_engine.training.cohort import Callbacks, train_cohort
+from sparse_adapter_engine.training.optimizer import AdamW
+from sparse_adapter_engine.training.trial_run import TrialRun
 
 WIDTH = 64
 HOULSBY = job_pb2.Adapter(
@@ -50,7 +50,7 @@ class Cohort:
         """rows: input_ids and token_type_ids of each. labels: as in Split. A task kind with two
         outputs.
         """
-        self.backbone = load_backbone(backbone, torch.device("cpu"), precision)
+        self.backbone = load_encoder(backbone, torch.device("cpu"), precision)
         lengths = torch.tensor([len(row["input_ids"]) for row in rows])
         self.split = Split(
             "train",
@@ -98,12 +98,9 @@ class Cohort:
         work = job_pb2.TrainWork(log_every_steps=10)
         pace = Pace(_Silent(), event_pb2.PHASE_TRAIN, 0)
         train_cohort(
-            self.backbone,
-            self.split,
-            self.task_kind,
+            RowTask(self.backbone, self.split, self.task_kind, How(CPU_PASS_TOKENS)),
             self.runs,
             work,
-            How(CPU_PASS_TOKENS),
             pace,
             nothing,
         )

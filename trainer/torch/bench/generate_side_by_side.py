@@ -13,7 +13,7 @@ import json
 import tempfile
 
 # Before torch: sets how idle OpenMP threads wait, for every contender.
-import sparse_adapter_trainer  # noqa: F401
+import sparse_adapter_engine  # noqa: F401
 
 # isort: split
 
@@ -33,12 +33,12 @@ from transformers import (
 )
 from turns import Contender, take_turns
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.encoder_decoder import load_encoder_decoder
-from sparse_adapter_trainer.length_groups import ONE_GROUP
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.pairs import PairSplit
-from sparse_adapter_trainer.threads import use_threads
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import load_encoder_decoder
+from sparse_adapter_engine.data.length_groups import ONE_GROUP
+from sparse_adapter_engine.data.pairs import PairSplit
+from sparse_adapter_engine.device.threads import use_threads
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
 
 DOCUMENTS, LONGEST, BATCH = 64, 512, 8
 BEAMS, LEAST, MOST, NGRAM = 6, 11, 62, 3

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 # Before torch: sets how idle OpenMP threads wait, for every contender.
-import sparse_adapter_trainer  # noqa: F401
+import sparse_adapter_engine  # noqa: F401
 
 # isort: split
 
@@ -22,8 +22,8 @@ from rows import mrpc
 from sparse_adapter.trainer.v1 import job_pb2
 from turns import Contender, take_turns
 
-from sparse_adapter_trainer.frozen import packs_bfloat16
-from sparse_adapter_trainer.threads import use_threads
+from sparse_adapter_engine.backbones.encoder.frozen import packs_bfloat16
+from sparse_adapter_engine.device.threads import use_threads
 
 BATCH = 32
 

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 # Before torch: sets how idle OpenMP threads wait, for every contender.
-import sparse_adapter_trainer  # noqa: F401
+import sparse_adapter_engine  # noqa: F401
 
 # isort: split
 
@@ -24,7 +24,7 @@ from rows import squad
 from sparse_adapter.trainer.v1 import job_pb2
 from turns import Contender, take_turns
 
-from sparse_adapter_trainer.threads import use_threads
+from sparse_adapter_engine.device.threads import use_threads
 
 # The batch and the windows of Transformers' example for SQuAD.
 BATCH, LONGEST, STRIDE = 12, 384, 128

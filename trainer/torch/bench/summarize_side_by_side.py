@@ -14,7 +14,7 @@ import json
 import tempfile
 
 # Before torch: sets how idle OpenMP threads wait, for every contender.
-import sparse_adapter_trainer  # noqa: F401
+import sparse_adapter_engine  # noqa: F401
 
 # isort: split
 
@@ -30,14 +30,14 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSeq2SeqLM
 from turns import Contender, take_turns
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.encoder_decoder import load_encoder_decoder
-from sparse_adapter_trainer.length_groups import CPU_GROUP_TOKENS, ONE_GROUP
-from sparse_adapter_trainer.model import loss
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.optimizer import AdamW, clip
-from sparse_adapter_trainer.pairs import PairSplit
-from sparse_adapter_trainer.threads import use_threads
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import load_encoder_decoder
+from sparse_adapter_engine.data.length_groups import CPU_GROUP_TOKENS, ONE_GROUP
+from sparse_adapter_engine.data.pairs import PairSplit
+from sparse_adapter_engine.device.threads import use_threads
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.training.optimizer import AdamW, clip
 
 ROWS, BATCH, LONGEST_TARGET = 64, 16, 62
 SUMMARIZATION = job_pb2.TASK_KIND_SUMMARIZATION

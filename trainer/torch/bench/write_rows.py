@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from rows import mrpc
 
-from sparse_adapter_trainer.artifacts import write_tensors
+from sparse_adapter_engine.files.artifacts import write_tensors
 
 backbone, folder, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 rows, labels = mrpc(backbone)

@@ -18,7 +18,8 @@ from typing import Any
 
 import grpc
 
-from . import capabilities
+from sparse_adapter_trainer import capabilities
+
 from .devices import NoSuchDevice, choose_device, parse_device
 from .jobs import BrokenState, JobStore
 from .listening import Address, CannotListen, Lock
@@ -118,7 +119,7 @@ def torch_engine(options: argparse.Namespace) -> EngineLike:
     """The real engine. Imports torch, which takes seconds."""
     import torch
 
-    from .engine import Engine
+    from sparse_adapter_engine.engine import Engine
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     device = choose_device(options.device, gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
 
+from sparse_adapter_engine.pruners import PRUNERS
+
 from . import __version__
 from .worker import EngineLike
 
@@ -37,7 +39,7 @@ def describe(engine: EngineLike, root: Path, queue_length: int) -> capabilities_
         mask_rules=job_pb2.MaskRules.values()[1:],
         prunes_during_training=True,
         precisions=engine.precisions,
-        pruners=job_pb2.Pruner.values()[1:],
+        pruners=list(PRUNERS),
         task_kinds=job_pb2.TaskKind.values()[1:],
         artifact_root_id=root_id(root),
         artifact_service=False,

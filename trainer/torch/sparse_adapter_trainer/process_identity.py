@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from .durable_files import boot_id
+from sparse_adapter_engine.files.durable import boot_id
 
 
 def identify(pid: int) -> dict[str, object] | None:

@@ -16,10 +16,16 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.rpc.error_details_pb2 import BadRequest
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2, trainer_pb2
 
-from . import adapter_forms as forms
-from .encoder_decoder_limits import ENCODER_DECODERS, attention_width, misfits
-from .mask_limits import misfit
-from .precision import precision_of
+from sparse_adapter_engine.backbones.encoder_decoder.limits import (
+    ENCODER_DECODERS,
+    attention_width,
+    misfits,
+)
+from sparse_adapter_engine.masks.limits import misfit
+from sparse_adapter_engine.modules import forms
+from sparse_adapter_engine.precision import precision_of
+from sparse_adapter_engine.pruners import PRUNERS
+from sparse_adapter_engine.pruners.pruner import Pruner
 
 Violation: TypeAlias = BadRequest.FieldViolation
 MOST_VIOLATIONS = 20
@@ -195,6 +201,8 @@ def _prune(at: str, trial: job_pb2.Trial) -> _Found:
     prune = trial.prune
     yield from _enum(f"{at}.pruner", prune.pruner, job_pb2.Pruner)
     yield from _fraction(f"{at}.sparsity", prune.sparsity)
+    # Of an unknown one, what is wrong whatever the pruner is told.
+    pruner = PRUNERS.get(prune.pruner, Pruner())
     if prune.pruner == job_pb2.PRUNER_NONE:
         if prune.sparsity != 0:
             yield f"{at}.sparsity", f"{prune.sparsity} is not 0, as the pruner NONE needs"
@@ -209,42 +217,41 @@ def _prune(at: str, trial: job_pb2.Trial) -> _Found:
     yield from _enum(f"{at}.control", prune.control, job_pb2.MaskControl)
     yield from _enum(f"{at}.structure", prune.structure, job_pb2.MaskStructure)
     yield from _enum(f"{at}.rules", prune.rules, job_pb2.MaskRules)
-    if prune.pruner == job_pb2.PRUNER_ER and prune.scope == job_pb2.PRUNE_SCOPE_LOCAL:
-        yield f"{at}.scope", "is LOCAL; ER sets each matrix's density itself: it is GLOBAL"
-    if prune.pruner in (job_pb2.PRUNER_SNIP, job_pb2.PRUNER_GRASP):
+    if pruner.sets_densities and prune.scope == job_pb2.PRUNE_SCOPE_LOCAL:
+        yield (
+            f"{at}.scope",
+            f"is LOCAL; {pruner.label} sets each matrix's density itself: it is GLOBAL",
+        )
+    if pruner.reads_rows:
         yield from _at_least_one(f"{at}.scoring_rows", prune.scoring_rows)
-    if prune.pruner == job_pb2.PRUNER_GRASP:
+    if pruner.has_temperature:
         yield from _positive(f"{at}.temperature", prune.temperature)
     yield from _at_least_one(f"{at}.rounds", prune.rounds)
     if prune.rounds > 1:
         yield from _enum(f"{at}.schedule", prune.schedule, job_pb2.PruneSchedule)
-        # During training MAG's weights differ from round to round, and RAND's density falls like
-        # the others'. Official rules score anew.
+        # During training weights change from round to round, and RAND's density falls like the
+        # others'. Official rules score anew.
         anew = prune.every_steps or prune.rules == job_pb2.MASK_RULES_OFFICIAL
-        same = (
-            [job_pb2.PRUNER_ER]
-            if anew
-            else [job_pb2.PRUNER_RAND, job_pb2.PRUNER_MAG, job_pb2.PRUNER_ER]
-        )
-        if prune.pruner in same:
+        if pruner.sets_densities or not (anew or pruner.rescores):
             yield (
                 f"{at}.rounds",
                 f"{prune.rounds} is not 1; the scores of {job_pb2.Pruner.Name(prune.pruner)} are "
                 "the same in every round",
             )
-    yield from _prune_during_training(at, trial)
+    yield from _prune_during_training(at, trial, pruner)
     if prune.structure == job_pb2.MASK_STRUCTURE_N_M:
         yield from _groups(at, prune)
     if (
         prune.structure in (job_pb2.MASK_STRUCTURE_N_M, job_pb2.MASK_STRUCTURE_UNITS)
-        and prune.pruner == job_pb2.PRUNER_ER
+        and pruner.sets_densities
     ):
         yield (
             f"{at}.structure",
-            f"{job_pb2.MaskStructure.Name(prune.structure)} is not WEIGHTS, as ER needs",
+            f"{job_pb2.MaskStructure.Name(prune.structure)} is not WEIGHTS, as {pruner.label} "
+            "needs",
         )
     if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
-        yield from _official(at, trial)
+        yield from _official(at, trial, pruner)
 
 
 def _groups(at: str, prune: job_pb2.Prune) -> _Found:
@@ -265,30 +272,31 @@ def _groups(at: str, prune: job_pb2.Prune) -> _Found:
         yield f"{at}.rounds", f"{prune.rounds} is not 1, as the structure N_M needs"
 
 
-def _official(at: str, trial: job_pb2.Trial) -> _Found:
+def _official(at: str, trial: job_pb2.Trial, pruner: Pruner) -> _Found:
     prune = trial.prune
     if prune.structure in (job_pb2.MASK_STRUCTURE_N_M, job_pb2.MASK_STRUCTURE_UNITS):
         yield (
             f"{at}.structure",
             f"{job_pb2.MaskStructure.Name(prune.structure)} is not WEIGHTS, as OFFICIAL rules need",
         )
-    if prune.pruner == job_pb2.PRUNER_ER:
+    if prune.pruner in PRUNERS and not pruner.is_published:
         yield (
             f"{at}.pruner",
-            "PRUNER_ER is not in the published code, whose rules are asked for; with ER rules is "
-            "EXACT",
+            f"PRUNER_{pruner.label} is not in the published code, whose rules are asked for; with "
+            f"{pruner.label} rules is EXACT",
         )
     if forms.has_lora(trial.adapter):
         yield f"{at}.rules", "is OFFICIAL; for an adapter with LORA it is EXACT"
-    if prune.pruner == job_pb2.PRUNER_GRASP and prune.temperature != 1:
+    if pruner.has_temperature and prune.temperature != 1:
         yield (
             f"{at}.temperature",
             f"{prune.temperature:g} is not 1, as OFFICIAL rules need: the published code does not "
             "use it",
         )
-    if prune.pruner == job_pb2.PRUNER_SYNFLOW and trial.adapter.norm == job_pb2.ADAPTER_NORM_AFTER:
+    if pruner.flows_through_modules and trial.adapter.norm == job_pb2.ADAPTER_NORM_AFTER:
         why = (
-            "a norm's outputs sum to a constant, so that the scores of SYNFLOW are rounding errors"
+            f"a norm's outputs sum to a constant, so that the scores of {pruner.label} are rounding "
+            "errors"
         )
         yield (
             f"{at}.rules",
@@ -296,7 +304,7 @@ def _official(at: str, trial: job_pb2.Trial) -> _Found:
         )
 
 
-def _prune_during_training(at: str, trial: job_pb2.Trial) -> _Found:
+def _prune_during_training(at: str, trial: job_pb2.Trial, pruner: Pruner) -> _Found:
     prune, total = trial.prune, trial.train.total_steps
     if not prune.every_steps:
         if prune.begin_step:
@@ -306,8 +314,11 @@ def _prune_during_training(at: str, trial: job_pb2.Trial) -> _Found:
             )
         return
     during = f"where every_steps, {prune.every_steps} here, asks for pruning during training"
-    if prune.pruner == job_pb2.PRUNER_ER:
-        yield f"{at}.every_steps", f"{prune.every_steps} is not 0; ER prunes at initialization only"
+    if pruner.sets_densities:
+        yield (
+            f"{at}.every_steps",
+            f"{prune.every_steps} is not 0; {pruner.label} prunes at initialization only",
+        )
     if prune.control > job_pb2.MASK_CONTROL_NONE:
         yield (
             f"{at}.control",

@@ -10,10 +10,11 @@ from typing import Protocol, cast
 
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
+from sparse_adapter_engine.errors import Cancelled, Interrupted, JobFailed
+from sparse_adapter_engine.reporting import Reporter
+
 from .device_faults import breaks_the_device
-from .errors import Cancelled, Interrupted, JobFailed
 from .jobs import CANCELLED, FAILED, INTERRUPTED, Job, JobStore
-from .reporting import Reporter
 
 _log = logging.getLogger(__name__)
 

@@ -23,9 +23,13 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from sparse_adapter_trainer.artifacts import write_tensors
-from sparse_adapter_trainer.backbone import Backbone, load_backbone
-from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
+from sparse_adapter_engine.backbones.encoder.loading import load_encoder
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import (
+    EncoderDecoder,
+    load_encoder_decoder,
+)
+from sparse_adapter_engine.files.artifacts import write_tensors
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,8 +48,8 @@ def backbone_path() -> str:
 
 
 @pytest.fixture(scope="session")
-def minilm(backbone_path: str) -> Backbone:
-    return load_backbone(backbone_path, torch.device("cpu"))
+def minilm(backbone_path: str) -> Encoder:
+    return load_encoder(backbone_path, torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")

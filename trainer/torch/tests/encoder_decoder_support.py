@@ -8,11 +8,11 @@ from engine_support import Recorder, adapter, train_work
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer.adapters import Layout, initialize, layout
-from sparse_adapter_trainer.artifacts import write_tensors
-from sparse_adapter_trainer.encoder_decoder import EncoderDecoder
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.pairs import PairSplit
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.data.pairs import PairSplit
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.files.artifacts import write_tensors
+from sparse_adapter_engine.modules.layout import Layout, initialize, layout
 
 SUMMARIZATION = job_pb2.TASK_KIND_SUMMARIZATION
 FAMILIES = ["bart", "t5", "gated t5"]

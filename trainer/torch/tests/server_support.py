@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2, trainer_pb2_grpc
 
-from sparse_adapter_trainer.reporting import Reporter
+from sparse_adapter_engine.reporting import Reporter
 
 TINY_TRAINER = Path(__file__).with_name("tiny_trainer.py")
 DATASET = "d" * 32

@@ -14,11 +14,14 @@ from test_encoder import padded, ragged
 from torch import Tensor, nn
 from transformers import AutoModel
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.backbone import Backbone, load_backbone
-from sparse_adapter_trainer.dataset import Split
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
+from sparse_adapter_engine.backbones.encoder.forward import forward
+from sparse_adapter_engine.backbones.encoder.loading import load_encoder
+from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.part import Part
 
 Activation: TypeAlias = Callable[[Tensor], Tensor]
 ACTIVATIONS: dict[str, Activation] = {"relu": F.relu, "gelu": F.gelu, "swish": F.silu}
@@ -57,7 +60,7 @@ FORMS = {
 
 def drawn(
     asked: job_pb2.Adapter,
-    backbone: Backbone,
+    backbone: Encoder,
     seed: int = 4,
     task_kind: int = job_pb2.TASK_KIND_CLASSIFICATION,
 ) -> dict[str, Tensor]:
@@ -75,7 +78,7 @@ def drawn(
 def test_logits_and_gradients_equal_the_papers_formulas_on_transformers_padded_forward(
     form: str, tiny_roberta: Path
 ) -> None:
-    asked, backbone = FORMS[form], load_backbone(str(tiny_roberta), torch.device("cpu"))
+    asked, backbone = FORMS[form], load_encoder(str(tiny_roberta), torch.device("cpu"))
     tensors, split = drawn(asked, backbone), ragged(backbone.vocabulary, backbone.token_types)
     expected = plain_logits(tiny_roberta, split, asked, tensors)
     plain_gradients = torch.autograd.grad(
@@ -281,7 +284,7 @@ def add_beside(block: nn.Module, output: nn.Module, module: Activation) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_trial_among_others_of_other_forms_has_the_gradients_that_it_has_alone(
-    form: str, minilm: Backbone
+    form: str, minilm: Encoder
 ) -> None:
     split = ragged(minilm.vocabulary, minilm.token_types)
     asked = [
@@ -305,7 +308,7 @@ def test_a_trial_among_others_of_other_forms_has_the_gradients_that_it_has_alone
         assert torch.equal(gradient, together[name]), name
 
 
-def gradients(backbone: Backbone, parts: list[Part]) -> dict[str, Tensor]:
+def gradients(backbone: Encoder, parts: list[Part]) -> dict[str, Tensor]:
     """Of the part whose owner is 1, by name."""
     kind = job_pb2.TASK_KIND_CLASSIFICATION
     losses = [

@@ -10,17 +10,17 @@ import torch
 from conftest import write_split
 from sparse_adapter.trainer.v1 import job_pb2
 
-from sparse_adapter_trainer.artifacts import (
+from sparse_adapter_engine.data.rows import load_split, require_labels
+from sparse_adapter_engine.errors import JobFailed
+from sparse_adapter_engine.files.artifacts import (
     describe,
     read_tensors,
     resolve,
     write_folder,
     write_tensors,
 )
-from sparse_adapter_trainer.dataset import load_split, require_labels
-from sparse_adapter_trainer.dropout import Dropout
-from sparse_adapter_trainer.errors import JobFailed
-from sparse_adapter_trainer.keys import key, permutation
+from sparse_adapter_engine.keys import key, permutation
+from sparse_adapter_engine.modules.dropout import Dropout
 
 ROWS = [[5, 6, 7], [8], [9, 10, 11], [12, 13]]
 CLASSES = job_pb2.Dataset(

@@ -8,7 +8,7 @@ from engine_support import Recorder, adapter, fresh_root, spec, train_work, tria
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
-from sparse_adapter_trainer.engine import Engine
+from sparse_adapter_engine.engine import Engine
 
 SIX = [
     trial("t1", seed=1, width=8, pruner="none", batch_size=8, learning_rate=1e-3),

@@ -11,9 +11,9 @@ from sparse_adapter.trainer.v1 import job_pb2
 from test_adapters import FORMS
 from torch import Tensor
 
-from sparse_adapter_trainer.adapter_forms import has_matrices
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.modules.forms import has_matrices
 from sparse_adapter_trainer.capabilities import describe
-from sparse_adapter_trainer.engine import Engine
 
 # Full fine-tuning is the only trial of its job, by the contract.
 COHORT_FORMS = [name for name, asked in FORMS.items() if asked.unfrozen != job_pb2.UNFROZEN_ALL]

@@ -9,12 +9,12 @@ from server_support import IdleEngine, command, short_folder, tiny_trainer, vali
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from test_server_restart import job, refusal
 
+from sparse_adapter_engine import engine as engine_module
+from sparse_adapter_engine.engine import Engine
 from sparse_adapter_trainer import __main__ as trainer_main
-from sparse_adapter_trainer import engine as engine_module
 from sparse_adapter_trainer.capabilities import describe
 from sparse_adapter_trainer.device_faults import breaks_the_device
 from sparse_adapter_trainer.devices import NoSuchDevice, choose_device, parse_device
-from sparse_adapter_trainer.engine import Engine
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from transformers import AutoModel
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.backbone import Backbone, load_backbone
-from sparse_adapter_trainer.dataset import Split
-from sparse_adapter_trainer.model import Part, forward
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.packed_encoder import PackedTrials, Site, encode
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
+from sparse_adapter_engine.backbones.encoder.forward import forward
+from sparse_adapter_engine.backbones.encoder.loading import load_encoder
+from sparse_adapter_engine.backbones.encoder.packed_encoder import PackedTrials, Site, encode
+from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.tasks.part import Part
 
 
 def ragged(vocabulary: int, token_types: int, seed: int = 0) -> Split:
@@ -56,7 +58,7 @@ def test_first_tokens_states_of_roberta_equal_transformers_on_ragged_rows(
 
 
 def check_equals_transformers(path: str, padding: int) -> None:
-    backbone = load_backbone(path, torch.device("cpu"))
+    backbone = load_encoder(path, torch.device("cpu"))
     split = ragged(backbone.vocabulary, backbone.token_types)
     pack = split.pack(torch.arange(split.rows))
     with torch.no_grad():
@@ -86,13 +88,13 @@ class Bare:
 def test_only_a_bert_with_a_pooler_gives_it_to_the_head(
     backbone_path: str, tiny_roberta: Path
 ) -> None:
-    pooler = load_backbone(backbone_path, torch.device("cpu")).pooler
+    pooler = load_encoder(backbone_path, torch.device("cpu")).pooler
     assert pooler is not None
     assert torch.equal(pooler[0], AutoModel.from_pretrained(backbone_path).pooler.dense.weight)
-    assert load_backbone(str(tiny_roberta), torch.device("cpu")).pooler is None
+    assert load_encoder(str(tiny_roberta), torch.device("cpu")).pooler is None
 
 
-def test_no_gradient_is_computed_below_the_first_trained_module(minilm: Backbone) -> None:
+def test_no_gradient_is_computed_below_the_first_trained_module(minilm: Encoder) -> None:
     asked = adapter("none", "sequential", width=4)
     shapes = layout(asked, minilm, num_labels=2).shapes
     tensors = {

@@ -22,11 +22,12 @@ from encoder_decoder_support import (
 from torch import Tensor
 from transformers.trainer_pt_utils import LabelSmoother
 
-from sparse_adapter_trainer.attention import AttentionDropout
-from sparse_adapter_trainer.dropout import Dropout
-from sparse_adapter_trainer.encoder_decoder import EncoderDecoder
-from sparse_adapter_trainer.model import Part, forward, loss, pairs
-from sparse_adapter_trainer.modules import TrialModules
+from sparse_adapter_engine.backbones.encoder.attention import AttentionDropout
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.modules.dropout import Dropout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.part import Part
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -52,7 +53,7 @@ def test_logits_and_gradients_equal_the_papers_formulas_on_transformers_forward_
         part = Part.of(
             0, split, torch.arange(split.rows), TrialModules(asked, tensors, dropout=None)
         )
-        (logits,) = forward(backbone, [part], SUMMARIZATION, twice_differentiable)
+        logits = backbone.logits(part.pack, part.modules, twice_differentiable)
         assert torch.allclose(logits, expected, atol=1e-4, rtol=1e-4)
         gradients = torch.autograd.grad(
             loss(SUMMARIZATION, logits, part.pack), list(tensors.values())
@@ -70,12 +71,12 @@ def test_the_loss_is_the_label_smoothers_of_transformers(
     tensors = {name: tensor.detach() for name, tensor in drawn(asked, backbone).items()}
     part = Part.of(0, split, torch.arange(split.rows), TrialModules(asked, tensors, dropout=None))
     plain = Plain(encoder_decoder_paths[family], asked, tensors).model
-    (group,) = pairs(part.pack).groups
+    (group,) = part.pack.groups
     output = plain(
         input_ids=group.input_ids, attention_mask=group.attended.long(), labels=group.target_ids
     )
     expected = LabelSmoother(epsilon=0.1)(output, group.target_ids)
-    (logits,) = forward(backbone, [part], SUMMARIZATION)
+    logits = backbone.logits(part.pack, part.modules)
     assert loss(SUMMARIZATION, logits, part.pack, 0.1).item() == pytest.approx(
         expected.item(), abs=1e-5
     )
@@ -107,7 +108,8 @@ def test_dropout_is_of_embeddings_and_of_what_each_attention_and_feed_forward_bl
     def logits(step: int, *probabilities: float) -> Tensor:
         asked.clear()
         modules = TrialModules(FORMS["mam"], tensors, Telling(1, step, *probabilities))
-        (found,) = forward(backbone, [Part.of(0, split, torch.arange(4), modules)], SUMMARIZATION)
+        part = Part.of(0, split, torch.arange(4), modules)
+        found = backbone.logits(part.pack, part.modules)
         return found.detach()
 
     first, second, of_weights = logits(1, 0.2, 0.0), logits(2, 0.2, 0.0), logits(1, 0.0, 0.2)

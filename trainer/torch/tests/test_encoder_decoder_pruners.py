@@ -6,14 +6,16 @@ from encoder_decoder_support import FORMS, SUMMARIZATION, drawn, layout_of, rand
 from engine_support import adapter, trial
 from torch import Tensor
 
-from sparse_adapter_trainer.encoder_decoder import EncoderDecoder
-from sparse_adapter_trainer.how import How
-from sparse_adapter_trainer.keys import permutation
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.pruning import Pruning
-from sparse_adapter_trainer.scoring import Start, score, scoring_rows
-from sparse_adapter_trainer.synflow import synflow_scores
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.keys import permutation
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.masks.scoring import Start, score, scoring_rows
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.pruners.synflow import synflow_scores
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.pairs import PairTask
+from sparse_adapter_engine.tasks.part import Part
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -23,21 +25,20 @@ def test_snip_is_of_the_mean_over_all_target_tokens_whatever_passes_they_came_in
     form: str, encoder_decoders: dict[str, EncoderDecoder]
 ) -> None:
     backbone, split = encoder_decoders["bart"], random_pairs(rows=40, seed=2)
+    task = PairTask(backbone, split, SUMMARIZATION, How(2500))
     one = trial("t", pruner="snip", sparsity=0.5, label_smoothing=0.2)
     one.prune.scoring_rows = 37
     one.adapter.CopyFrom(FORMS[form])
     tensors, shapes = drawn(one.adapter, backbone), layout_of(one.adapter, backbone).prunable_shapes
-    start = Start(
-        one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, split, SUMMARIZATION)
-    )
-    (found,) = score(backbone, split, SUMMARIZATION, [start], How(2500), lambda rows: None)
+    start = Start(one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, task))
+    (found,) = score(task, [start], lambda rows: None)
     part = Part.of(
         0,
         split,
         permutation(40, one.seed, "scoring rows")[:37],
         TrialModules(one.adapter, tensors, dropout=None),
     )
-    (logits,) = forward(backbone, [part], SUMMARIZATION)
+    logits = backbone.logits(part.pack, part.modules)
     gradients = torch.autograd.grad(
         loss(SUMMARIZATION, logits, part.pack, 0.2), [tensors[name] for name in shapes]
     )
@@ -57,21 +58,20 @@ def test_grasp_is_the_gradients_change_along_itself(
 ) -> None:
     # GELU and swish have second derivatives everywhere.
     backbone, split = encoder_decoders["bart"], random_pairs(rows=12, seed=2)
+    task = PairTask(backbone, split, SUMMARIZATION, How(2500))
     one = trial("t", pruner="grasp", sparsity=0.5)
     one.prune.scoring_rows, one.prune.temperature = 12, 2.0
     one.adapter.CopyFrom(FORMS["houlsby"])
     tensors, shapes = drawn(one.adapter, backbone), layout_of(one.adapter, backbone).prunable_shapes
-    start = Start(
-        one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, split, SUMMARIZATION)
-    )
-    (found,) = score(backbone, split, SUMMARIZATION, [start], How(2500), lambda rows: None)
+    start = Start(one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, task))
+    (found,) = score(task, [start], lambda rows: None)
 
     def gradient(moved: dict[str, Tensor]) -> dict[str, Tensor]:
         leaves = {name: moved[name].detach().requires_grad_() for name in shapes}
         part = Part.of(
             0, split, start.rows, TrialModules(one.adapter, tensors | leaves, dropout=None)
         )
-        (logits,) = forward(backbone, [part], SUMMARIZATION)
+        logits = backbone.logits(part.pack, part.modules)
         found = torch.autograd.grad(
             loss(SUMMARIZATION, logits / 2.0, part.pack), list(leaves.values())
         )

@@ -15,8 +15,8 @@ from engine_support import Recorder, fresh_root, spec, train_work, trial, weight
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.errors import Cancelled, Interrupted, JobFailed
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.errors import Cancelled, Interrupted, JobFailed
 
 PRUNE = job_pb2.PruneWork()
 PAIR = [
@@ -157,7 +157,7 @@ import sys
 from pathlib import Path
 from engine_support import Recorder, spec, train_work
 from sparse_adapter.trainer.v1 import job_pb2
-from sparse_adapter_trainer.engine import Engine
+from sparse_adapter_engine.engine import Engine
 
 class Telling(Recorder):
     def checkpoint(self, trial_id, step, artifact):

@@ -15,14 +15,16 @@ from test_encoder import padded, ragged
 from torch import Tensor
 from transformers import AutoModel
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.backbone import load_backbone
-from sparse_adapter_trainer.dataset import Split, load_split
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.full_tuning import read_backbone_tensors
-from sparse_adapter_trainer.keys import permutation
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
+from sparse_adapter_engine.backbones.encoder.forward import forward
+from sparse_adapter_engine.backbones.encoder.full_tuning import read_backbone_tensors
+from sparse_adapter_engine.backbones.encoder.loading import load_encoder
+from sparse_adapter_engine.data.rows import Split, load_split
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.keys import permutation
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.part import Part
 
 ALL = adapter("none", "none", unfrozen="UNFROZEN_ALL")
 PRUNE = job_pb2.PruneWork()
@@ -96,7 +98,7 @@ def check_equals_transformers(path: str, padding: int, folder: Path) -> None:
     stays.
     """
     backbone, model = (
-        load_backbone(path, torch.device("cpu")),
+        load_encoder(path, torch.device("cpu")),
         AutoModel.from_pretrained(path).eval(),
     )
     random = torch.Generator().manual_seed(1)

@@ -21,11 +21,14 @@ from encoder_decoder_support import (
 from sparse_adapter.trainer.v1 import job_pb2
 from transformers import AutoModelForSeq2SeqLM
 
-from sparse_adapter_trainer import generation
-from sparse_adapter_trainer.adapter_forms import prompt_length
-from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
-from sparse_adapter_trainer.length_groups import ONE_GROUP
-from sparse_adapter_trainer.modules import TrialModules
+from sparse_adapter_engine.backbones.encoder_decoder import generation
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import (
+    EncoderDecoder,
+    load_encoder_decoder,
+)
+from sparse_adapter_engine.data.length_groups import ONE_GROUP
+from sparse_adapter_engine.modules.forms import prompt_length
+from sparse_adapter_engine.modules.trial_modules import TrialModules
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -13,10 +13,11 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from sparse_adapter_trainer.backbone import Backbone, from_transformers
-from sparse_adapter_trainer.dataset import Split
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.packed_encoder import PackedTrials, encode
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
+from sparse_adapter_engine.backbones.encoder.loading import from_transformers
+from sparse_adapter_engine.backbones.encoder.packed_encoder import PackedTrials, encode
+from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.modules.trial_modules import TrialModules
 
 GOLDEN = Path(__file__).parent / "golden" / "golden.safetensors"
 NO_NORM = {"norm": job_pb2.ADAPTER_NORM_NONE}
@@ -42,7 +43,7 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def golden() -> tuple[Backbone, dict[str, Tensor]]:
+def golden() -> tuple[Encoder, dict[str, Tensor]]:
     with safe_open(GOLDEN, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         config = BertConfig(**json.loads(file.metadata()["config"]))
@@ -58,7 +59,7 @@ def golden() -> tuple[Backbone, dict[str, Tensor]]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_hidden_states_and_gradients_equal_the_packages(
-    case: str, golden: tuple[Backbone, dict[str, Tensor]]
+    case: str, golden: tuple[Encoder, dict[str, Tensor]]
 ) -> None:
     backbone, tensors = golden
     weights = {

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparse_adapter_trainer.stacked.attention import Spans, padded
-from sparse_adapter_trainer.stacked.hash_dropout import drop
-from sparse_adapter_trainer.stacked.update import adam
+from sparse_adapter_engine.stacked.attention import Spans, padded
+from sparse_adapter_engine.stacked.hash_dropout import drop
+from sparse_adapter_engine.stacked.update import adam
 
 pytest.importorskip("triton")
 
@@ -27,7 +27,7 @@ def gradients_of(attend, query: Tensor, key_value: Tensor, heads: int, queries: 
 @pytest.mark.parametrize("last_layer", [False, True])
 @pytest.mark.parametrize(("dim", "longest"), [(16, 20), (32, 40), (64, 70)])
 def test_attention_of_short_rows(dim: int, longest: int, last_layer: bool) -> None:
-    from sparse_adapter_trainer.stacked.kernels.attention import short_rows
+    from sparse_adapter_engine.stacked.kernels.attention import short_rows
 
     heads, lengths = 3, [longest, 1, 0, 7, longest // 2 + 2]
     keys = spans(lengths, longest)
@@ -48,7 +48,7 @@ def test_attention_of_short_rows(dim: int, longest: int, last_layer: bool) -> No
 
 
 def test_adam_of_a_stack() -> None:
-    from sparse_adapter_trainer.stacked.kernels.adam import adam as kernel
+    from sparse_adapter_engine.stacked.kernels.adam import adam as kernel
 
     random = torch.Generator().manual_seed(1)
     tensors = torch.randn(4, 3, 5000, generator=random)
@@ -68,7 +68,7 @@ def test_adam_of_a_stack() -> None:
 
 
 def test_dropout_drops_the_same_values() -> None:
-    from sparse_adapter_trainer.stacked.kernels.dropout import drop as kernel
+    from sparse_adapter_engine.stacked.kernels.dropout import drop as kernel
 
     x = torch.randn(3, 3000, generator=torch.Generator().manual_seed(1))
     keys = torch.tensor([5, -(2**62) + 12345, 2**40 + 7])

@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 import pytest
 import torch
 
-from sparse_adapter_trainer.length_groups import ONE_GROUP, group_sizes
+from sparse_adapter_engine.data.length_groups import ONE_GROUP, group_sizes
 
 
 def cost(

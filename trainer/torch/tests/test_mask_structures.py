@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 import torch
 from engine_support import Recorder, adapter, fresh_root, spec, train_work, trial, weights
+from pruner_support import score_round
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer import adapter_forms
-from sparse_adapter_trainer.adapters import layout
-from sparse_adapter_trainer.backbone import load_backbone
-from sparse_adapter_trainer.densities import densities
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.errors import TrialFailed
-from sparse_adapter_trainer.pruning import Pruning
-from sparse_adapter_trainer.scores import Masks, Scores, Shapes
+from sparse_adapter_engine.backbones.encoder.loading import load_encoder
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.errors import TrialFailed
+from sparse_adapter_engine.masks.densities import densities
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.masks.scores import Masks, Scores, Shapes
+from sparse_adapter_engine.modules import forms as adapter_forms
+from sparse_adapter_engine.modules.layout import layout
 
 GLOBAL, LOCAL = job_pb2.PRUNE_SCOPE_GLOBAL, job_pb2.PRUNE_SCOPE_LOCAL
 LINEAR = job_pb2.PRUNE_SCHEDULE_LINEAR
@@ -324,8 +325,8 @@ def test_shuffled_units_are_as_many_of_each_module_at_places_drawn_by_the_seed()
 
 def test_a_random_score_is_one_draw_a_unit() -> None:
     shapes = module_shapes([12, 12], [5, 5])
-    pruning = Pruning(units(0.5, pruner="rand"), 7, shapes)
-    scores = pruning.random_scores()
+    prune = units(0.5, pruner="rand")
+    scores, pruning = score_round(prune, 7, shapes), Pruning(prune, 7, shapes)
     draws = set()
     for down, up in ((name, name.replace("down", "up")) for name in shapes if "down" in name):
         for unit in range(12):
@@ -380,7 +381,7 @@ def test_a_requests_matrices_are_those_of_the_adapter(
 ) -> None:
     form = adapter(attention, ffn, width=3)
     form.ffn_bottleneck = 5
-    backbone = load_backbone(str(tiny_roberta), torch.device("cpu"))
+    backbone = load_encoder(str(tiny_roberta), torch.device("cpu"))
     expected = layout(form, backbone, 2).prunable_shapes
     found = adapter_forms.matrices(form, backbone.hidden, backbone.hidden, backbone.inner)
     assert {

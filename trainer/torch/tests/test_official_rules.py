@@ -11,22 +11,27 @@ import pytest
 import torch
 from conftest import write_split
 from engine_support import Recorder, adapter, spec, train_work, trial, weights
+from pruner_support import score_round
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor, nn
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.backbone import load_backbone
-from sparse_adapter_trainer.dataset import Split, load_split
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.keys import permutation
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.official_rules import normal_scores
-from sparse_adapter_trainer.pruning import Pruning
-from sparse_adapter_trainer.scores import Masks, Scores, Shapes
-from sparse_adapter_trainer.scoring import scoring_rows
-from sparse_adapter_trainer.synflow import synflow_scores_alone
+from sparse_adapter_engine.backbones.encoder.forward import forward
+from sparse_adapter_engine.backbones.encoder.loading import load_encoder
+from sparse_adapter_engine.data.rows import Split, load_split
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.keys import permutation
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.masks.scores import Masks, Scores, Shapes
+from sparse_adapter_engine.masks.scoring import scoring_rows
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.pruners.rand import draw_normal
+from sparse_adapter_engine.pruners.synflow import synflow_scores_alone
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.part import Part
+from sparse_adapter_engine.tasks.rows import RowTask
 
 GLOBAL, LOCAL = job_pb2.PRUNE_SCOPE_GLOBAL, job_pb2.PRUNE_SCOPE_LOCAL
 LINEAR, EXPONENTIAL = job_pb2.PRUNE_SCHEDULE_LINEAR, job_pb2.PRUNE_SCHEDULE_EXPONENTIAL
@@ -236,7 +241,7 @@ def published(one: job_pb2.Trial, backbone_path: Path, root: Path) -> Published:
     """The trial's first weights in published modules, and the mean loss of its first rows on the
     encoder.
     """
-    backbone = load_backbone(str(backbone_path), torch.device("cpu"))
+    backbone = load_encoder(str(backbone_path), torch.device("cpu"))
     split = read_split(root, backbone_path)
     found = layout(one.adapter, backbone, 2)
     first = initialize(one, found.shapes, backbone.pooler)
@@ -349,7 +354,7 @@ def test_three_rounds_give_the_masks_of_a_plain_loop(
             (1 - 0.7) ** (k / 3),
             one.prune.scope,
             inverted,
-            normal_scores(one.seed, shapes, k - 1),
+            draw_normal(one.seed, shapes, k - 1),
         )
         came_back += sum(
             int(((before[name] == 0) & (mask == 1)).sum()) for name, mask in plain.masks().items()
@@ -585,21 +590,18 @@ def test_grasps_rows_are_the_permutations_first_whatever_their_classes(
     root: Path, tiny_roberta: Path
 ) -> None:
     split, one = read_split(root, tiny_roberta), official_trial("t", official("grasp", 0.5))
-    rows = scoring_rows(one, split, job_pb2.TASK_KIND_CLASSIFICATION)
+    backbone = load_encoder(str(tiny_roberta), torch.device("cpu"))
+    task = RowTask(backbone, split, job_pb2.TASK_KIND_CLASSIFICATION, How(2500))
+    rows = scoring_rows(one, task)
     assert torch.equal(rows, permutation(12, one.seed, "scoring rows")[:8])
     one.prune.rules = job_pb2.MASK_RULES_EXACT
-    assert not torch.equal(rows, scoring_rows(one, split, job_pb2.TASK_KIND_CLASSIFICATION))
+    assert not torch.equal(rows, scoring_rows(one, task))
 
 
 def test_random_draws_are_normal_and_new_in_each_round() -> None:
-    pruning = Pruning(
-        official("rand", 0.5, rounds=2, schedule=LINEAR),
-        1,
-        {"a.down.weight": (100, 90), "a.up.weight": (90, 100)},
-    )
-    first = pruning.random_scores()
-    pruning.keep(first)
-    second = pruning.random_scores()
+    prune = official("rand", 0.5, rounds=2, schedule=LINEAR)
+    shapes: Shapes = {"a.down.weight": (100, 90), "a.up.weight": (90, 100)}
+    first, second = (score_round(prune, 1, shapes, done) for done in (0, 1))
     drawn = [tensor.flatten() for scores in (first, second) for tensor in scores.values()]
     together = torch.stack(drawn)
     assert abs(float(together.mean())) < 0.02

@@ -4,7 +4,7 @@ import pytest
 import torch
 from sparse_adapter.trainer.v1 import job_pb2
 
-from sparse_adapter_trainer.optimizer import AdamW, clip, learning_rate
+from sparse_adapter_engine.training.optimizer import AdamW, clip, learning_rate
 
 LINEAR, CONSTANT = job_pb2.LEARNING_RATE_SCHEDULE_LINEAR, job_pb2.LEARNING_RATE_SCHEDULE_CONSTANT
 

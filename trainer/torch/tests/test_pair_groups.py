@@ -15,13 +15,13 @@ from encoder_decoder_support import (
 )
 from torch import Tensor
 
-from sparse_adapter_trainer.adapter_forms import prompt_length
-from sparse_adapter_trainer.dropout import Dropout
-from sparse_adapter_trainer.encoder_decoder import EncoderDecoder
-from sparse_adapter_trainer.length_groups import ONE_GROUP
-from sparse_adapter_trainer.model import loss
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.pairs import PaddedPairs
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.data.length_groups import ONE_GROUP
+from sparse_adapter_engine.data.pairs import PaddedPairs
+from sparse_adapter_engine.modules.dropout import Dropout
+from sparse_adapter_engine.modules.forms import prompt_length
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.tasks.losses import loss
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -7,9 +7,9 @@ import pytest
 from engine_support import Recorder, fresh_root, spec, train_work, trial
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
-from sparse_adapter_trainer import work_predict
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.trial_files import mask_source, training_source
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.files.trials import mask_source, training_source
+from sparse_adapter_engine.work import predict as work_predict
 
 TRIAL = trial("a", pruner="snip", sparsity=0.5)
 MASK_DIGEST = "d" * 64

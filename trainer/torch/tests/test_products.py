@@ -11,15 +11,23 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.attention import Prefix, attend
-from sparse_adapter_trainer.backbone import Backbone, from_transformers
-from sparse_adapter_trainer.dataset import PackedRows, Split
-from sparse_adapter_trainer.feed_forward import feed_forward, is_blocked
-from sparse_adapter_trainer.frozen import min_invariant_rows, pack, packs_bfloat16, product
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.products import linear
+from sparse_adapter_engine.backbones.encoder.attention import Prefix, attend
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
+from sparse_adapter_engine.backbones.encoder.feed_forward import feed_forward, is_blocked
+from sparse_adapter_engine.backbones.encoder.forward import forward
+from sparse_adapter_engine.backbones.encoder.frozen import (
+    min_invariant_rows,
+    pack,
+    packs_bfloat16,
+    product,
+)
+from sparse_adapter_engine.backbones.encoder.loading import from_transformers
+from sparse_adapter_engine.data.rows import PackedRows, Split
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.products import linear
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.part import Part
 
 CLASSES = job_pb2.TASK_KIND_CLASSIFICATION
 FLOAT32, BF16 = job_pb2.PRECISION_FLOAT32, job_pb2.PRECISION_BF16
@@ -66,7 +74,7 @@ def test_a_gradient_that_is_one_value_expanded_and_more_than_two_dimensions_are_
 
 
 @pytest.fixture(scope="module")
-def encoders() -> dict[int, Backbone]:
+def encoders() -> dict[int, Encoder]:
     """Two layers of random weights, 384 wide, by precision."""
     torch.manual_seed(5)
     sizes = {
@@ -86,7 +94,7 @@ def encoders() -> dict[int, Backbone]:
 
 @pytest.mark.parametrize("rows", [5, 256, 700])
 def test_a_feed_forward_block_by_blocks_of_rows_has_the_bits_of_its_operations_one_by_one(
-    rows: int, encoders: dict[int, Backbone]
+    rows: int, encoders: dict[int, Encoder]
 ) -> None:
     layer = encoders[FLOAT32].layers[0]
     if not encoders[FLOAT32].row_invariant:
@@ -169,7 +177,7 @@ def test_a_product_in_bfloat16_is_within_a_hundredth_and_does_not_hang_on_the_ot
         assert min_invariant_rows(operand, pack(weight.t(), torch.bfloat16), shape) is not None
 
 
-def part(backbone: Backbone, seed: int, lengths: Sequence[int]) -> Part:
+def part(backbone: Encoder, seed: int, lengths: Sequence[int]) -> Part:
     asked = adapter(width=8 * seed)
     made = initialize(
         job_pb2.Trial(seed=seed, adapter=asked), layout(asked, backbone, num_labels=2).shapes, None
@@ -184,7 +192,7 @@ def part(backbone: Backbone, seed: int, lengths: Sequence[int]) -> Part:
 
 
 def gradients(
-    backbone: Backbone, parts: list[Part], which: int, twice_differentiable: bool = False
+    backbone: Encoder, parts: list[Part], which: int, twice_differentiable: bool = False
 ) -> list[Tensor]:
     found = forward(backbone, parts, CLASSES, twice_differentiable)
     weights = list(parts[which].modules.tensors.values())
@@ -198,7 +206,7 @@ def gradients(
 
 
 def test_gradients_through_an_encoder_in_bfloat16_are_close_and_those_of_a_cohorts_trial_are_its_own_bit_for_bit(
-    encoders: dict[int, Backbone],
+    encoders: dict[int, Encoder],
 ) -> None:
     parts = [
         part(encoders[BF16], seed, lengths)
@@ -218,7 +226,7 @@ def test_gradients_through_an_encoder_in_bfloat16_are_close_and_those_of_a_cohor
 
 
 def test_the_second_derivative_goes_through_products_in_bfloat16(
-    encoders: dict[int, Backbone],
+    encoders: dict[int, Encoder],
 ) -> None:
     """As GraSP takes it: the gradient of the gradient's square."""
     own = part(encoders[FLOAT32], 2, [20, 11, 11])

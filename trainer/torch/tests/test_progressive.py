@@ -17,22 +17,24 @@ from server_support import IdleEngine, make_root, valid_request
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer.adapters import layout
-from sparse_adapter_trainer.backbone import Backbone, load_backbone
-from sparse_adapter_trainer.capabilities import describe
-from sparse_adapter_trainer.dataset import Split, load_split
-from sparse_adapter_trainer.densities import densities, kept_count
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.errors import Cancelled, Interrupted
-from sparse_adapter_trainer.how import How
-from sparse_adapter_trainer.pruning import Pruning
-from sparse_adapter_trainer.scoring import (
-    GRADIENT_PRUNERS,
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
+from sparse_adapter_engine.backbones.encoder.loading import load_encoder
+from sparse_adapter_engine.data.rows import Split, load_split
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.errors import Cancelled, Interrupted
+from sparse_adapter_engine.masks.densities import densities, kept_count
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.masks.scoring import (
     Start,
     score,
     score_without_rows,
     scoring_rows,
 )
+from sparse_adapter_engine.modules.layout import layout
+from sparse_adapter_engine.pruners import find_pruner
+from sparse_adapter_engine.tasks.rows import RowTask
+from sparse_adapter_trainer.capabilities import describe
 from sparse_adapter_trainer.validation import invalid_fields, unmet_preconditions
 
 CLASSIFICATION = job_pb2.TASK_KIND_CLASSIFICATION
@@ -108,7 +110,7 @@ def engine(tiny_roberta: Path, root: Path) -> Engine:
     """An engine with passes, and parts of scoring rows, so small that a round has several."""
     engine = Engine(root, threads=1, how=How(120, part_rows=8))
     if (
-        not load_backbone(str(tiny_roberta), torch.device("cpu")).row_invariant
+        not load_encoder(str(tiny_roberta), torch.device("cpu")).row_invariant
         or engine.environment["row_invariant"] != "true"
     ):
         pytest.skip(
@@ -243,6 +245,7 @@ def test_a_round_ranks_the_weights_as_they_are_then_with_dropout_off(
 ) -> None:
     states, _ = every_step
     backbone, split = parts(root, tiny_roberta)
+    task = RowTask(backbone, split, CLASSIFICATION, How(10**6, part_rows=8))
     shapes = layout(one.adapter, backbone, 2)
     for round_ in range(1, one.prune.rounds):
         at = one.prune.begin_step + round_ * one.prune.every_steps
@@ -252,13 +255,9 @@ def test_a_round_ranks_the_weights_as_they_are_then_with_dropout_off(
         present, masks = {name: state[name] for name in shapes.shapes}, masks_in(state)
         pruning = Pruning(one.prune, one.seed, shapes.prunable_shapes)
         pruning.go_on(masks, round_)
-        if one.prune.pruner in GRADIENT_PRUNERS:
-            start = Start(
-                one, {one.trial_id: pruning}, present, scoring_rows(one, split, CLASSIFICATION)
-            )
-            (scores,) = score(
-                backbone, split, CLASSIFICATION, [start], How(10**6, part_rows=8), lambda _: None
-            )
+        if find_pruner(one.prune).reads_rows:
+            start = Start(one, {one.trial_id: pruning}, present, scoring_rows(one, task))
+            (scores,) = score(task, [start], lambda _: None)
         else:
             scores = score_without_rows(
                 one, pruning, backbone, {name: present[name] for name in masks}
@@ -269,8 +268,8 @@ def test_a_round_ranks_the_weights_as_they_are_then_with_dropout_off(
         assert all(torch.equal(mask, after[name]) for name, mask in pruning.masks.items())
 
 
-def parts(root: Path, path: Path) -> tuple[Backbone, Split]:
-    backbone = load_backbone(str(path), torch.device("cpu"))
+def parts(root: Path, path: Path) -> tuple[Encoder, Split]:
+    backbone = load_encoder(str(path), torch.device("cpu"))
     split = load_split(
         root,
         spec("", []).dataset,
@@ -505,7 +504,7 @@ class InRound(Recorder):
 def test_each_pass_of_a_round_tells_that_the_loop_moves_at_the_steps_that_are_done(
     engine: Engine, tiny_roberta: Path, trials_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparse_adapter_trainer.progress.SECONDS_BETWEEN_PROGRESS", 0)
+    monkeypatch.setattr("sparse_adapter_engine.progress.SECONDS_BETWEEN_PROGRESS", 0)
     seen: list[tuple[int, int, int, dict[str, int]]] = []
 
     class Watching(Recorder):

@@ -11,16 +11,20 @@ from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer.adapters import initialize, is_prunable, layout
-from sparse_adapter_trainer.backbone import Backbone, load_backbone
-from sparse_adapter_trainer.dataset import Split, load_split
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.how import How
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.pruning import Pruning
-from sparse_adapter_trainer.scores import Scores
-from sparse_adapter_trainer.scoring import Start, distinct_starts, score, scoring_rows
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
+from sparse_adapter_engine.backbones.encoder.forward import forward
+from sparse_adapter_engine.backbones.encoder.loading import load_encoder
+from sparse_adapter_engine.data.rows import Split, load_split
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.masks.scores import Scores
+from sparse_adapter_engine.masks.scoring import Start, distinct_starts, score, scoring_rows
+from sparse_adapter_engine.modules.layout import initialize, is_prunable, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.part import Part
+from sparse_adapter_engine.tasks.rows import RowTask
 
 CLASSIFICATION, REGRESSION = job_pb2.TASK_KIND_CLASSIFICATION, job_pb2.TASK_KIND_REGRESSION
 FORMS = [
@@ -55,30 +59,28 @@ def gradient_trial(
 
 
 def start_of(
-    backbone: Backbone, split: Split, one: job_pb2.Trial, task_kind: int = CLASSIFICATION
+    backbone: Encoder, split: Split, one: job_pb2.Trial, task_kind: int = CLASSIFICATION
 ) -> Start:
     shapes = layout(one.adapter, backbone, 1 if task_kind == REGRESSION else 2)
     pruning = Pruning(one.prune, one.seed, shapes.prunable_shapes)
     (found,) = distinct_starts(
         [(one, pruning)],
-        split,
-        task_kind,
+        RowTask(backbone, split, task_kind, How(500)),
         lambda each: initialize(each, shapes.shapes, backbone.pooler),
     )
     return found
 
 
 def scores_of(
-    backbone: Backbone,
+    backbone: Encoder,
     split: Split,
     starts: list[Start],
     task_kind: int = CLASSIFICATION,
     pass_tokens: int = 500,
     part_rows: int = 32,
 ) -> list[Scores]:
-    return score(
-        backbone, split, task_kind, starts, How(pass_tokens, part_rows=part_rows), lambda _: None
-    )
+    task = RowTask(backbone, split, task_kind, How(pass_tokens, part_rows=part_rows))
+    return score(task, starts, lambda _: None)
 
 
 def masked(start: Start) -> dict[str, Tensor]:
@@ -94,7 +96,7 @@ class Plain:
     """
 
     def __init__(
-        self, backbone: Backbone, split: Split, start: Start, task_kind: int, temperature: float
+        self, backbone: Encoder, split: Split, start: Start, task_kind: int, temperature: float
     ) -> None:
         self.backbone, self.adapter, self.task_kind, self.temperature = (
             backbone,
@@ -135,9 +137,9 @@ def flat_scores(scores: Scores) -> Tensor:
 
 
 @pytest.fixture
-def tiny(tiny_roberta: Path, one_thread: None) -> Backbone:
+def tiny(tiny_roberta: Path, one_thread: None) -> Encoder:
     """The tiny encoder: an explicit Hessian takes long over many rows."""
-    return load_backbone(str(tiny_roberta), torch.device("cpu"))
+    return load_encoder(str(tiny_roberta), torch.device("cpu"))
 
 
 def small_trial(pruner: str, attention: str, ffn: str, **fields: object) -> job_pb2.Trial:
@@ -163,7 +165,7 @@ def small_trial(pruner: str, attention: str, ffn: str, **fields: object) -> job_
     [*((*form, CLASSIFICATION) for form in FORMS), ("none", "after_norm", REGRESSION)],
 )
 def test_grasp_scores_equal_an_explicit_hessian(
-    attention: str, ffn: str, task_kind: int, tiny: Backbone
+    attention: str, ffn: str, task_kind: int, tiny: Encoder
 ) -> None:
     split = labelled(tiny, task_kind)
     start = start_of(tiny, split, small_trial("grasp", attention, ffn), task_kind)
@@ -175,7 +177,7 @@ def test_grasp_scores_equal_an_explicit_hessian(
 
 
 @pytest.mark.parametrize("pruner", ["snip", "grasp"])
-def test_a_later_round_scores_the_masked_weights(pruner: str, tiny: Backbone) -> None:
+def test_a_later_round_scores_the_masked_weights(pruner: str, tiny: Encoder) -> None:
     split = labelled(tiny, CLASSIFICATION)
     settings = {"rounds": 2, "schedule": job_pb2.PRUNE_SCHEDULE_LINEAR}
     start = start_of(
@@ -197,7 +199,7 @@ def test_a_later_round_scores_the_masked_weights(pruner: str, tiny: Backbone) ->
     assert not torch.allclose(flat_scores(first) * kept, flat_scores(second), rtol=0.1, atol=0)
 
 
-def test_snip_scores_are_those_of_all_rows_at_once(tiny: Backbone) -> None:
+def test_snip_scores_are_those_of_all_rows_at_once(tiny: Encoder) -> None:
     split = labelled(tiny, CLASSIFICATION)
     start = start_of(tiny, split, small_trial("snip", "sequential", "sequential"))
     (found,) = scores_of(tiny, split, [start], part_rows=4)
@@ -206,7 +208,7 @@ def test_snip_scores_are_those_of_all_rows_at_once(tiny: Backbone) -> None:
     assert_close(flat_scores(found), raw / raw.sum())
 
 
-def labelled(backbone: Backbone, task_kind: int) -> Split:
+def labelled(backbone: Encoder, task_kind: int) -> Split:
     """10 rows of 1 to 9 tokens: of two classes, or with numbers."""
     random = torch.Generator().manual_seed(0)
     lengths = torch.arange(10) % 9 + 1
@@ -228,7 +230,7 @@ def assert_close(found: Tensor, expected: Tensor) -> None:
 
 
 def test_keeping_the_highest_grasp_scores_keeps_the_gradients_norm(
-    minilm: Backbone, cola: Path
+    minilm: Encoder, cola: Path
 ) -> None:
     dataset = spec("", []).dataset
     split = load_split(
@@ -257,24 +259,23 @@ def test_keeping_the_highest_grasp_scores_keeps_the_gradients_norm(
     assert highest > 10 * dense
 
 
-def test_grasps_rows_are_the_permutations_first_of_each_class_in_turn() -> None:
+def test_grasps_rows_are_the_permutations_first_of_each_class_in_turn(tiny: Encoder) -> None:
     labels = torch.tensor([0, 0, 1, 0, 2, 0, 1, 0, 0, 2, 0, 0])
     split = Split("train", labels, labels, torch.arange(13), labels)
-    plain = scoring_rows(gradient_trial("t", "snip", rows=99), split, CLASSIFICATION)
-    rows = scoring_rows(gradient_trial("t", "grasp", rows=99), split, CLASSIFICATION)
+    classes, numbers = (
+        RowTask(tiny, split, kind, How(500)) for kind in (CLASSIFICATION, REGRESSION)
+    )
+    plain = scoring_rows(gradient_trial("t", "snip", rows=99), classes)
+    rows = scoring_rows(gradient_trial("t", "grasp", rows=99), classes)
     assert sorted(rows.tolist()) == list(range(12))
     assert labels[rows].tolist() == [0, 1, 2, 0, 1, 2, 0, 0, 0, 0, 0, 0]
     for label in range(3):
         assert torch.equal(rows[labels[rows] == label], plain[labels[plain] == label])
-    assert torch.equal(
-        scoring_rows(gradient_trial("t", "grasp", rows=5), split, CLASSIFICATION), rows[:5]
-    )
-    assert torch.equal(
-        scoring_rows(gradient_trial("t", "grasp", rows=99), split, REGRESSION), plain
-    )
+    assert torch.equal(scoring_rows(gradient_trial("t", "grasp", rows=5), classes), rows[:5])
+    assert torch.equal(scoring_rows(gradient_trial("t", "grasp", rows=99), numbers), plain)
 
 
-def test_trials_share_scores_where_they_follow_from_the_same() -> None:
+def test_trials_share_scores_where_they_follow_from_the_same(tiny: Encoder) -> None:
     labels = torch.arange(64) % 2
     split = Split("train", labels, labels, torch.arange(65), labels)
     linear, exponential = job_pb2.PRUNE_SCHEDULE_LINEAR, job_pb2.PRUNE_SCHEDULE_EXPONENTIAL
@@ -313,7 +314,8 @@ def test_trials_share_scores_where_they_follow_from_the_same() -> None:
         (one, Pruning(one.prune, one.seed, {"a.down.weight": (8, 8), "a.up.weight": (8, 8)}))
         for one in trials
     ]
-    starts = distinct_starts(pairs, split, CLASSIFICATION, lambda _: {})
+    task = RowTask(tiny, split, CLASSIFICATION, How(500))
+    starts = distinct_starts(pairs, task, lambda _: {})
     assert [list(start.prunings) for start in starts] == [
         *(["a1", "a2", "a3", "i1"], ["b"], ["c"], ["d1", "d2"], ["e"], ["f"], ["g1", "g2"], ["h"]),
         *(["i2"], ["j1", "j2"], ["k"], ["l"]),
@@ -361,7 +363,7 @@ def test_masks_do_not_depend_on_who_else_is_scored(
 
 @pytest.mark.parametrize("pruner", ["snip", "grasp"])
 def test_a_lone_trials_scores_have_the_bits_that_they_have_among_others(
-    pruner: str, minilm: Backbone, cola: Path
+    pruner: str, minilm: Encoder, cola: Path
 ) -> None:
     split = load_split(
         cola, spec("", []).dataset, "train", minilm.vocabulary, minilm.token_types, minilm.longest

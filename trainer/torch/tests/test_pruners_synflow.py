@@ -10,10 +10,10 @@ from engine_support import adapter
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer.backbone import Block
-from sparse_adapter_trainer.errors import TrialFailed
-from sparse_adapter_trainer.pruning import Pruning
-from sparse_adapter_trainer.synflow import synflow_scores
+from sparse_adapter_engine.backbones.backbone import Block
+from sparse_adapter_engine.errors import TrialFailed
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.pruners.synflow import synflow_scores
 
 LAYERS, D, F, R = 3, 8, 20, 4
 ROUNDS = {

@@ -8,20 +8,15 @@ import random
 import numpy as np
 import pytest
 import torch
+from pruner_support import score_derived, score_round
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
-from sparse_adapter_trainer.densities import densities, er_counts, kept_count
-from sparse_adapter_trainer.errors import TrialFailed
-from sparse_adapter_trainer.pruning import Pruning, emptied
-from sparse_adapter_trainer.ranking import highest
-from sparse_adapter_trainer.scores import (
-    Masks,
-    Scores,
-    grasp_scores,
-    magnitude_scores,
-    random_scores,
-    snip_scores,
-)
+from sparse_adapter_engine.errors import TrialFailed
+from sparse_adapter_engine.masks.densities import densities, er_counts, kept_count
+from sparse_adapter_engine.masks.pruning import Pruning, emptied
+from sparse_adapter_engine.masks.ranking import highest
+from sparse_adapter_engine.masks.scores import Masks, Scores
+from sparse_adapter_engine.pruners.rand import draw_uniform
 
 GLOBAL, LOCAL = job_pb2.PRUNE_SCOPE_GLOBAL, job_pb2.PRUNE_SCOPE_LOCAL
 EXPONENTIAL, LINEAR, CUBIC = (
@@ -115,14 +110,16 @@ def test_of_equal_scores_the_first_are_kept(kept: int) -> None:
 
 def test_random_scores_are_drawn_per_seed_and_matrix() -> None:
     shapes = {"a.down.weight": (8, 8), "b.down.weight": (8, 8)}
-    one, other = random_scores(1, shapes), random_scores(2, shapes)
-    assert torch.equal(one["a.down.weight"], random_scores(1, shapes)["a.down.weight"])
+    one, other = draw_uniform(1, shapes), draw_uniform(2, shapes)
+    assert torch.equal(one["a.down.weight"], draw_uniform(1, shapes)["a.down.weight"])
     assert not torch.equal(one["a.down.weight"], one["b.down.weight"])
     assert not torch.equal(one["a.down.weight"], other["a.down.weight"])
 
 
 def test_magnitude_scores_are_absolute_values() -> None:
-    assert magnitude_scores({"w": torch.tensor([-2.0, 1.0])})["w"].tolist() == [2.0, 1.0]
+    weights = {"w": torch.tensor([-2.0, 1.0])}
+    found = score_round(prune("mag", 0.5), 1, {"w": (2,)}, weights=weights)
+    assert found["w"].tolist() == [2.0, 1.0]
 
 
 def test_snip_scores_are_the_losses_derivative_by_each_weights_mask() -> None:
@@ -155,7 +152,7 @@ def test_snip_scores_are_the_losses_derivative_by_each_weights_mask() -> None:
                 loss(above, weights) - loss(below, weights)
             ).abs() / 2e-6
     total = sum(score.sum() for score in expected.values())
-    found = snip_scores(weights, gradients)
+    found = score_derived(job_pb2.PRUNER_SNIP, weights, gradients)
     assert sum(float(score.sum()) for score in found.values()) == pytest.approx(1)
     for name, score in expected.items():
         assert torch.allclose(found[name], score / total, rtol=1e-5, atol=1e-9)
@@ -261,7 +258,7 @@ def test_erdos_renyi_counts_of_an_example() -> None:
 def test_an_er_mask_has_its_counts_at_random_places_drawn_by_the_seed() -> None:
     shapes = {"a.down.weight": (4, 30), "a.up.weight": (30, 4), "b.down.weight": (20, 30)}
     masks, again, other = (
-        make_masks(prune("er", 0.7), seed, random_scores(seed, shapes)) for seed in (1, 1, 2)
+        make_masks(prune("er", 0.7), seed, draw_uniform(seed, shapes)) for seed in (1, 1, 2)
     )
     counts = er_counts(shapes, kept_count(840, 1 - 0.7))
     assert {name: int(mask.sum()) for name, mask in masks.items()} == counts
@@ -272,7 +269,7 @@ def test_an_er_mask_has_its_counts_at_random_places_drawn_by_the_seed() -> None:
 
 def test_an_er_mask_may_leave_a_matrix_empty() -> None:
     shapes = {"a.down.weight": (1, 1), "b.down.weight": (30, 30)}
-    assert emptied(make_masks(prune("er", 0.99), 1, random_scores(1, shapes))) == ["a.down.weight"]
+    assert emptied(make_masks(prune("er", 0.99), 1, draw_uniform(1, shapes))) == ["a.down.weight"]
 
 
 def test_grasp_scores_are_weight_times_hessian_times_gradient() -> None:
@@ -290,9 +287,8 @@ def test_grasp_scores_are_weight_times_hessian_times_gradient() -> None:
     )
     split = {"down.weight": w[:12].view(4, 3), "up.weight": w[12:].view(2, 4)}
     product = hessian @ gradient
-    found = grasp_scores(
-        split, {"down.weight": product[:12].view(4, 3), "up.weight": product[12:].view(2, 4)}
-    )
+    products = {"down.weight": product[:12].view(4, 3), "up.weight": product[12:].view(2, 4)}
+    found = score_derived(job_pb2.PRUNER_GRASP, split, products)
     assert torch.allclose(flat(found), w * product)
 
 

@@ -14,14 +14,17 @@ from test_encoder import padded, ragged
 from torch.nn.functional import cross_entropy
 from transformers import AutoModel, AutoTokenizer
 
-from sparse_adapter_trainer.adapters import layout
-from sparse_adapter_trainer.artifacts import write_tensors
-from sparse_adapter_trainer.backbone import Backbone, load_backbone
-from sparse_adapter_trainer.dataset import Split
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.errors import JobFailed
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
+from sparse_adapter_engine.backbones.encoder.forward import forward
+from sparse_adapter_engine.backbones.encoder.loading import load_encoder
+from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.errors import JobFailed
+from sparse_adapter_engine.files.artifacts import write_tensors
+from sparse_adapter_engine.modules.layout import layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.part import Part
 
 QA = job_pb2.TASK_KIND_QUESTION_ANSWERING
 TRIALS = [
@@ -109,7 +112,7 @@ def own_part(split: Split, rows: list[int], modules: TrialModules) -> Part:
 def test_loss_and_gradients_are_of_a_softmax_over_each_rows_own_tokens(
     form: str, tiny_roberta: Path
 ) -> None:
-    backbone = load_backbone(str(tiny_roberta), torch.device("cpu"))
+    backbone = load_encoder(str(tiny_roberta), torch.device("cpu"))
     asked, ragged_rows = FORMS[form], ragged(backbone.vocabulary, backbone.token_types)
     uniform = torch.rand(ragged_rows.rows, 2, generator=torch.Generator().manual_seed(5))
     places = (uniform * ragged_rows.lengths[:, None]).long()
@@ -139,7 +142,7 @@ def test_loss_and_gradients_are_of_a_softmax_over_each_rows_own_tokens(
 def test_a_tokens_logits_are_the_heads_of_transformers_last_hidden_state(
     backbone_path: str,
 ) -> None:
-    backbone, asked = load_backbone(backbone_path, torch.device("cpu")), FORMS["head only"]
+    backbone, asked = load_encoder(backbone_path, torch.device("cpu")), FORMS["head only"]
     split, tensors = (
         ragged(backbone.vocabulary, backbone.token_types),
         drawn(asked, backbone, task_kind=QA),
@@ -155,7 +158,7 @@ def test_a_tokens_logits_are_the_heads_of_transformers_last_hidden_state(
     assert torch.allclose(logits, expected, atol=1e-5)
 
 
-def test_the_head_has_no_dense_part(minilm: Backbone) -> None:
+def test_the_head_has_no_dense_part(minilm: Encoder) -> None:
     found = layout(FORMS["houlsby"], minilm, num_labels=2, task_kind=QA)
     assert [name for name in found.shapes if name.startswith("head.")] == [
         "head.out.weight",
@@ -200,7 +203,7 @@ def test_predictions_have_two_logits_for_each_token_in_the_order_of_the_data_set
             for name in ("input_ids", "token_type_ids", "offsets", "start_positions")
         ),
     )
-    backbone = load_backbone(backbone_path, torch.device("cpu"))
+    backbone = load_encoder(backbone_path, torch.device("cpu"))
     modules = TrialModules(TRIALS[0].adapter, weights(root, "t1"), dropout=None)
     assert logits.shape == (split.input_ids.numel(), 2)
     for row in (0, 3, 15):

@@ -12,14 +12,14 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from test_adapters import FORMS
 from torch import Tensor
 
-from sparse_adapter_trainer.adapter_forms import has_matrices
-from sparse_adapter_trainer.checkpoint import Company
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.errors import Interrupted
-from sparse_adapter_trainer.how import How
-from sparse_adapter_trainer.stacked.attention import Spans
-from sparse_adapter_trainer.stacked.memory import tokens_that_fit
-from sparse_adapter_trainer.stacked.operations import PLAIN, Operations
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.errors import Interrupted
+from sparse_adapter_engine.files.checkpoints import Company
+from sparse_adapter_engine.modules.forms import has_matrices
+from sparse_adapter_engine.stacked.attention import Spans
+from sparse_adapter_engine.stacked.memory import tokens_that_fit
+from sparse_adapter_engine.stacked.operations import PLAIN, Operations
 
 STACKED_FORMS = [name for name, asked in FORMS.items() if asked.unfrozen != job_pb2.UNFROZEN_ALL]
 PRUNERS = ("none", "rand", "mag", "er", "snip", "grasp", "synflow")

@@ -22,24 +22,19 @@ from engine_support import Recorder, fresh_root, train_work, trial, weights
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import job_pb2, trainer_pb2
 
-from sparse_adapter_trainer.adapter_forms import has_matrices
-from sparse_adapter_trainer.encoder_decoder import EncoderDecoder
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.errors import Interrupted, JobFailed
-from sparse_adapter_trainer.how import How
-from sparse_adapter_trainer.model import Part, forward, loss
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.predict_texts import (
-    Adapted,
-    batches,
-    companies,
-    fitting,
-    generate_texts,
-    row_bytes,
-)
-from sparse_adapter_trainer.stacked.operations import PLAIN
-from sparse_adapter_trainer.stacked.pair_pass import PairPass
-from sparse_adapter_trainer.stacked.trained_stacks import TrainedTrial
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.errors import Interrupted, JobFailed
+from sparse_adapter_engine.modules.forms import has_matrices
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.stacked.operations import PLAIN
+from sparse_adapter_engine.stacked.pair_pass import PairPass
+from sparse_adapter_engine.stacked.trained_stacks import TrainedTrial
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.part import Part
+from sparse_adapter_engine.tasks.task import Adapted
+from sparse_adapter_engine.tasks.texts import batches, companies, fitting, generate_texts, row_bytes
 
 STACKED = How(pass_tokens=65_536, stacked=PLAIN)
 
@@ -93,7 +88,7 @@ def test_losses_and_gradients_of_a_stack_are_those_of_each_trial_alone(
         part = Part.of(
             0, random_pairs(rows=9), own, TrialModules(one.adapter, tensors, dropout=None)
         )
-        (logits,) = forward(backbone, [part], SUMMARIZATION)
+        logits = backbone.logits(part.pack, part.modules)
         mean = loss(SUMMARIZATION, logits, part.pack, one.train.label_smoothing)
         assert made._losses[place].item() == pytest.approx(mean.item(), rel=1e-5)
         layout = layout_of(one.adapter, backbone)

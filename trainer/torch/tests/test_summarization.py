@@ -19,14 +19,14 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from tokenizers import ByteLevelBPETokenizer
 from torch import Tensor
 
-from sparse_adapter_trainer.adapter_forms import prompt_length
-from sparse_adapter_trainer.artifacts import write_tensors
-from sparse_adapter_trainer.encoder_decoder import load_encoder_decoder
-from sparse_adapter_trainer.engine import Engine
-from sparse_adapter_trainer.errors import Interrupted, JobFailed
-from sparse_adapter_trainer.length_groups import ONE_GROUP
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.pairs import PairSplit, load_pairs
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import load_encoder_decoder
+from sparse_adapter_engine.data.length_groups import ONE_GROUP
+from sparse_adapter_engine.data.pairs import PairSplit, load_pairs
+from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.errors import Interrupted, JobFailed
+from sparse_adapter_engine.files.artifacts import write_tensors
+from sparse_adapter_engine.modules.forms import prompt_length
+from sparse_adapter_engine.modules.trial_modules import TrialModules
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,9 +11,9 @@ import time
 
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 
+from sparse_adapter_engine.errors import Cancelled, Interrupted, JobFailed
+from sparse_adapter_engine.reporting import Reporter
 from sparse_adapter_trainer.__main__ import main
-from sparse_adapter_trainer.errors import Cancelled, Interrupted, JobFailed
-from sparse_adapter_trainer.reporting import Reporter
 
 
 class ScriptedEngine:

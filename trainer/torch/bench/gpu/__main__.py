@@ -49,7 +49,7 @@ def main() -> None:
     disable_progress_bar()
     # What the trainer chose for the device, and why.
     logging.basicConfig(format="%(message)s")
-    logging.getLogger("sparse_adapter_trainer").setLevel(logging.INFO)
+    logging.getLogger("sparse_adapter_engine").setLevel(logging.INFO)
     small = arguments.small
     device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     sizes = SMALL_SIZES if small else FULL_SIZES

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
+
 from . import ours
 from .baselines import Baseline
 from .measure import Step, Timing, bf16_ceiling, kernels_of, timed
@@ -53,7 +55,7 @@ class Figures:
     sizes: Sizes
     device: torch.device
     ceiling: float | None = None
-    _loaded: tuple[Shape, str, ours.Loaded] | None = None
+    _loaded: tuple[Shape, str, ours.Loaded[Encoder]] | None = None
     _baseline_b: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def measure_ceiling(self) -> None:
@@ -107,7 +109,7 @@ class Figures:
         """Frees the GPU for others."""
         self._loaded = None
 
-    def _load(self, shape: Shape, precision: str) -> ours.Loaded:
+    def _load(self, shape: Shape, precision: str) -> ours.Loaded[Encoder]:
         """The last one stays loaded: neighbours in the plan share it."""
         if self._loaded is None or self._loaded[:2] != (shape, precision):
             self._loaded = None

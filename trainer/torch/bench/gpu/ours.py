@@ -5,30 +5,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import cycle
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from sparse_adapter_trainer.adapter_forms import prompt_length
-from sparse_adapter_trainer.adapters import initialize, layout
-from sparse_adapter_trainer.backbone import Backbone, from_transformers
-from sparse_adapter_trainer.checkpoint import Position
-from sparse_adapter_trainer.dataset import CLASSIFICATION, QUESTION_ANSWERING, SUMMARIZATION, Split
-from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_decoder
-from sparse_adapter_trainer.how import How
-from sparse_adapter_trainer.keys import permutation
-from sparse_adapter_trainer.length_groups import ONE_GROUP
-from sparse_adapter_trainer.model import GPU_PASS_TOKENS
-from sparse_adapter_trainer.modules import TrialModules
-from sparse_adapter_trainer.optimizer import AdamW
-from sparse_adapter_trainer.pairs import PairSplit
-from sparse_adapter_trainer.stacked.batch import shape_of
-from sparse_adapter_trainer.stacked.choose import choose
-from sparse_adapter_trainer.stacked.operations import PLAIN, Operations
-from sparse_adapter_trainer.steps import make_steps
-from sparse_adapter_trainer.trial_run import TrialRun
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
+from sparse_adapter_engine.backbones.encoder.loading import from_transformers
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import (
+    EncoderDecoder,
+    load_encoder_decoder,
+)
+from sparse_adapter_engine.data.length_groups import ONE_GROUP
+from sparse_adapter_engine.data.pairs import PairSplit
+from sparse_adapter_engine.data.rows import CLASSIFICATION, QUESTION_ANSWERING, SUMMARIZATION, Split
+from sparse_adapter_engine.device.how import GPU_PASS_TOKENS, How
+from sparse_adapter_engine.files.checkpoints import Position
+from sparse_adapter_engine.keys import permutation
+from sparse_adapter_engine.modules.forms import prompt_length
+from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.stacked.batch import shape_of
+from sparse_adapter_engine.stacked.choose import choose
+from sparse_adapter_engine.stacked.operations import PLAIN, Operations
+from sparse_adapter_engine.tasks.pairs import PairTask
+from sparse_adapter_engine.tasks.rows import RowTask
+from sparse_adapter_engine.tasks.task import Task
+from sparse_adapter_engine.training.optimizer import AdamW
+from sparse_adapter_engine.training.steps import make_steps
+from sparse_adapter_engine.training.trial_run import TrialRun
 
 from .workloads import RandomRows
 
@@ -81,11 +87,14 @@ def adapter(form: str = "Houlsby", width: int = 64) -> job_pb2.Adapter:
     return job_pb2.Adapter(**fields, **widths)
 
 
+B = TypeVar("B", Encoder, EncoderDecoder)
+
+
 @dataclass(frozen=True)
-class Loaded:
+class Loaded(Generic[B]):
     """A backbone, and the operations that its stacked passes are done with."""
 
-    backbone: Backbone | EncoderDecoder
+    backbone: B
     operations: Operations
 
     @property
@@ -94,7 +103,7 @@ class Loaded:
         return How(GPU_PASS_TOKENS, self.operations)
 
 
-def load(model: Any, precision: str) -> Loaded:
+def load(model: Any, precision: str) -> Loaded[Encoder]:
     """The trainer's backbone from Transformers' model, on its device; precision: a name in
     PRECISIONS."""
     set_products(precision)
@@ -152,14 +161,12 @@ class _Trials:
 
     def __init__(
         self,
-        loaded: Loaded,
-        split: Split | PairSplit,
-        task_kind: int,
+        task: Task,
         asked: Sequence[Asked],
     ) -> None:
-        self._backbone, self._task_kind = loaded.backbone, task_kind
+        self._backbone, self._task_kind = task.backbone, task.kind
         self.runs = [self._start(each.trial()) for each in asked]
-        self._steps = make_steps(loaded.backbone, split, task_kind, self.runs, loaded.how)
+        self._steps = make_steps(task, self.runs)
 
     def _start(self, trial: job_pb2.Trial) -> TrialRun:
         """At its first weights, with noise on biases and norms too."""
@@ -221,7 +228,7 @@ class Cohort(_Trials):
 
     def __init__(
         self,
-        loaded: Loaded,
+        loaded: Loaded[Encoder],
         rows: RandomRows,
         asked: Sequence[Asked],
         graphs: bool = True,
@@ -232,7 +239,7 @@ class Cohort(_Trials):
         self._rows = Split("train", rows.ids, types, rows.offsets, rows.labels)
         if not graphs:
             loaded = replace(loaded, operations=replace(loaded.operations, graphs=False))
-        super().__init__(loaded, self._rows, kind, asked)
+        super().__init__(RowTask(loaded.backbone, self._rows, kind, loaded.how), asked)
 
     def first_rows(self) -> list[Tensor]:
         """Which rows each trial's first step has, int64 [batch]."""
@@ -258,7 +265,7 @@ class Cohort(_Trials):
         return [order.split(batch)[:most] for order, batch in zip(orders, batches, strict=True)]
 
 
-def load_pairs(model: Any, precision: str) -> Loaded:
+def load_pairs(model: Any, precision: str) -> Loaded[EncoderDecoder]:
     """The trainer's encoder–decoder, from a model of Transformers that is written to a folder for
     it; precision: one of PAIR_PRECISIONS."""
     set_products(precision)
@@ -274,15 +281,14 @@ class PairCohort(_Trials):
 
     def __init__(
         self,
-        loaded: Loaded,
+        loaded: Loaded[EncoderDecoder],
         texts: list[Tensor],
         targets: list[Tensor],
         asked: Sequence[Asked],
     ) -> None:
-        assert isinstance(loaded.backbone, EncoderDecoder), "as `load_pairs` loads it"
         self._model = loaded.backbone
         self._pairs = PairSplit("train", *_packed(texts), *_packed(targets))
-        super().__init__(loaded, self._pairs, SUMMARIZATION, asked)
+        super().__init__(PairTask(self._model, self._pairs, SUMMARIZATION, loaded.how), asked)
 
     def generating(self, beams: int, longest: int) -> Callable[[], None]:
         """Generates with the first trial, a batch a call; batches are of like length, as in

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import GenerationConfig
 
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+
 from . import ours
 from .baselines import Bottleneck, fused_adamw, update
 from .measure import Step, timed
@@ -36,7 +38,7 @@ class PairFigures:
     report: Report
     sizes: Sizes
     device: torch.device
-    _loaded: tuple[str, ours.Loaded] | None = None
+    _loaded: tuple[str, ours.Loaded[EncoderDecoder]] | None = None
 
     def baseline_training(self) -> None:
         self._loaded = None

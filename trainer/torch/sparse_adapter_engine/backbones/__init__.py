@@ -1,0 +1,1 @@
+"""The frozen pretrained models: a folder a family."""

@@ -1,0 +1,1 @@
+"""BERT and RoBERTa, over packed rows: no padded token is computed."""

@@ -1,0 +1,269 @@
+"""Self-attention among packed rows: no mask, no padded token, and never rows of two trials
+together.
+
+A trial's rows are attended to in runs of equal length, so its attention is computed at the shapes
+that it has alone, and what is not finite in one trial stays there. Queries come scaled by 1 / √dim
+(encoder.py). A trial may have a prefix: keys and values before those of each row's tokens.
+
+What the products give lies in blocks: for each row its heads one after the other, [heads, length,
+dim]. One gather brings all blocks into the order of tokens: a copy for each run is slower.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from sparse_adapter_engine.data.rows import PackedRows
+
+# Gives factors for attention probabilities of a shape on a device: 0 where dropped, else 1 / (1 −
+# probability).
+AttentionDropout = Callable[[torch.Size, torch.device], Tensor]
+# Keys and values, [length, d] each.
+Prefix = tuple[Tensor, Tensor]
+# (rows, length) of each run of a pack.
+_Groups = tuple[tuple[int, int], ...]
+
+# Below this number of keys a CPU's softmax over the last dimension works value by value: over
+# another dimension it is three times as fast.
+_SHORT = 16
+
+_softmax_backward = torch.ops.aten._softmax_backward_data
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Neighbouring rows of one trial, of one length, that are attended to together. prefix: the
+    place of its key among the prefixes' tensors, −1 without one."""
+
+    rows: int
+    length: int
+    dropout: AttentionDropout | None
+    prefix: int
+
+
+def attend(
+    query: Tensor,
+    key_value: Tensor,
+    packs: Sequence[PackedRows],
+    dropouts: Sequence[AttentionDropout | None],
+    prefixes: Sequence[Prefix | None],
+    heads: int,
+    twice_differentiable: bool = False,
+) -> Tensor:
+    """Attention to the tokens of the same row: of every token, query [tokens, d], or of each row's
+    first, query [rows, d]; with key_value [tokens, 2 d] → the query's shape. dropouts and prefixes:
+    one for each pack."""
+    runs = list(_runs(packs, dropouts, prefixes))
+    given = [tensor for prefix in prefixes if prefix for tensor in prefix]
+    if twice_differentiable:
+        return _attend_plainly(query, key_value, given, runs, heads)
+    places = _places(tuple(pack.groups for pack in packs), heads, query.device)
+    context: Tensor = _Attention.apply(query, key_value, runs, heads, places, *given)
+    return context
+
+
+def _runs(
+    packs: Sequence[PackedRows],
+    dropouts: Sequence[AttentionDropout | None],
+    prefixes: Sequence[Prefix | None],
+) -> Iterator[_Run]:
+    given = 0
+    for pack, dropout, prefix in zip(packs, dropouts, prefixes, strict=True):
+        place = -1 if prefix is None else given
+        given += 0 if prefix is None else 2
+        yield from (_Run(rows, length, dropout, place) for rows, length in pack.groups)
+
+
+@lru_cache(maxsize=4)
+def _places(packs: tuple[_Groups, ...], heads: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Where each token's heads are in blocks, int64 [tokens · heads], and the same for keys and
+    values, [tokens · 2 · heads], where all keys' blocks are before all values'. Kept from layer to
+    layer."""
+    lengths = torch.tensor(
+        [length for groups in packs for rows, length in groups for _ in range(rows)]
+    )
+    length, first = (
+        each.repeat_interleave(lengths).unsqueeze(1)
+        for each in (lengths, lengths.cumsum(0) - lengths)
+    )
+    place = torch.arange(length.shape[0]).unsqueeze(1) - first
+    places = first * heads + torch.arange(heads) * length + place
+    return places.flatten().to(device), torch.stack(
+        [places, places + places.numel()], 1
+    ).flatten().to(device)
+
+
+def _attend_plainly(
+    query: Tensor, key_value: Tensor, given: list[Tensor], runs: list[_Run], heads: int
+) -> Tensor:
+    """The same in operations that autograd knows, so that the gradient has a gradient."""
+    parts = []
+    for run, (q, k, v) in zip(runs, _inputs(query, key_value, runs, heads), strict=True):
+        k, v = _prefixed(given, run, heads, k, v)
+        weights = torch.softmax(torch.bmm(q, k.mT), -1)
+        if run.dropout:
+            weights = weights * run.dropout(weights.shape, weights.device)
+        context = torch.bmm(weights, v).unflatten(0, (run.rows, heads))
+        parts.append(context.transpose(1, 2).reshape(-1, query.shape[1]))
+    return torch.cat(parts)
+
+
+class _Attention(torch.autograd.Function):
+    """Writes each run's part of the context, and of the gradients, into one tensor: autograd's own
+    way copies them twice more."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        key_value: Tensor,
+        runs: list[_Run],
+        heads: int,
+        places: tuple[Tensor, Tensor],
+        *given: Tensor,
+    ) -> Tensor:
+        context = torch.empty_like(query)
+        ctx.save_for_backward(*given)
+        ctx.runs, ctx.heads, ctx.places, ctx.kept = runs, heads, places, []
+        for run, (q, k, v), out in zip(
+            runs, _inputs(query, key_value, runs, heads), _blocks(context, runs, heads), strict=True
+        ):
+            k, v = _prefixed(given, run, heads, k, v)
+            weights = _weights(q, k)
+            factors = run.dropout(weights.shape, weights.device) if run.dropout else None
+            torch.bmm(weights if factors is None else weights * factors, v, out=out)
+            ctx.kept.append((q, k, v, weights, factors))
+        return _in_order(context, places[0], query.shape[0] == key_value.shape[0])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        runs, heads = ctx.runs, ctx.heads
+        tokens = sum(run.rows * run.length for run in runs)
+        query_gradient, key_value_gradient = (
+            torch.empty_like(gradient),
+            gradient.new_empty(2, tokens, gradient.shape[1]),
+        )
+        given_gradients = [torch.zeros_like(tensor) for tensor in ctx.saved_tensors]
+        gradients = zip(
+            _blocks(query_gradient, runs, heads),
+            *(_blocks(each, runs, heads) for each in key_value_gradient),
+            strict=True,
+        )
+        for run, kept, (dq, dk, dv), g in zip(
+            runs, ctx.kept, gradients, _queries(gradient, runs, heads), strict=True
+        ):
+            q, k, v, weights, factors = kept
+            dropped = weights if factors is None else weights * factors
+            ds = _scores_gradient(g, v, weights, factors)
+            torch.bmm(ds, k, out=dq)
+            if run.prefix < 0:
+                torch.bmm(ds.mT, q, out=dk)
+                torch.bmm(dropped.mT, g, out=dv)
+            else:
+                for at, (into, left, right) in enumerate(((dk, ds, q), (dv, dropped, g))):
+                    into.copy_(
+                        _take_prefix(
+                            given_gradients[run.prefix + at], heads, torch.bmm(left.mT, right)
+                        )
+                    )
+        # As autograd does with saved tensors: the graph may outlive its backward.
+        ctx.kept = []
+        query_gradient = _in_order(query_gradient, ctx.places[0], gradient.shape[0] == tokens)
+        key_value_gradient = _in_order(key_value_gradient, ctx.places[1], True).view(tokens, -1)
+        return query_gradient, key_value_gradient, None, None, None, *given_gradients
+
+
+def _weights(q: Tensor, k: Tensor) -> Tensor:
+    """The softmax of q · kᵀ, [batch, queries, keys]; with few keys a transposed view."""
+    if k.shape[1] < _SHORT:
+        return torch.softmax(torch.bmm(k, q.mT), 1).mT
+    return torch.softmax(torch.bmm(q, k.mT), 2)
+
+
+def _scores_gradient(g: Tensor, v: Tensor, weights: Tensor, factors: Tensor | None) -> Tensor:
+    """The gradient of q · kᵀ by that of the context, g, laid out as the weights are."""
+    result: Tensor
+    if v.shape[1] < _SHORT:
+        dw = torch.bmm(v, g.mT)
+        dw = dw if factors is None else dw * factors.mT
+        result = _softmax_backward(dw, weights.mT, 1, dw.dtype).mT
+    else:
+        dw = torch.bmm(g, v.mT)
+        dw = dw if factors is None else dw * factors
+        result = _softmax_backward(dw, weights, 2, dw.dtype)
+    return result
+
+
+def _in_order(blocks: Tensor, places: Tensor, every_token: bool) -> Tensor:
+    """Blocks in the order of tokens. With one query of each row, not of every token, they are in
+    this order already."""
+    return (
+        blocks.view(places.numel(), -1).index_select(0, places).view(blocks.shape)
+        if every_token
+        else blocks
+    )
+
+
+def _prefixed(
+    given: Sequence[Tensor], run: _Run, heads: int, key: Tensor, value: Tensor
+) -> tuple[Tensor, Tensor]:
+    """key and value [rows · heads, tokens, dim] with the run's prefix before each row's."""
+    if run.prefix < 0:
+        return key, value
+    prefix = [
+        tensor.unflatten(1, (heads, -1)).transpose(0, 1).repeat(run.rows, 1, 1)
+        for tensor in given[run.prefix : run.prefix + 2]
+    ]
+    return torch.cat([prefix[0], key], 1), torch.cat([prefix[1], value], 1)
+
+
+def _take_prefix(into: Tensor, heads: int, gradient: Tensor) -> Tensor:
+    """Adds the prefix's part of a gradient [rows · heads, length + tokens, dim] to `into`
+    [length, d]; returns the tokens' part."""
+    length = into.shape[0]
+    into += gradient[:, :length].unflatten(0, (-1, heads)).sum(0).transpose(0, 1).flatten(1)
+    return gradient[:, length:]
+
+
+def _inputs(
+    query: Tensor, key_value: Tensor, runs: list[_Run], heads: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Each run's query, key and value as `_queries` gives them."""
+    key, value = key_value.chunk(2, dim=1)
+    return zip(
+        _queries(query, runs, heads),
+        _queries(key, runs, heads),
+        _queries(value, runs, heads),
+        strict=True,
+    )
+
+
+def _queries(x: Tensor, runs: list[_Run], heads: int) -> Iterator[Tensor]:
+    """Each run's part of x [tokens or rows, d] as [rows · heads, length or 1, dim]: a view of one
+    row, a copy of several."""
+    for run, part in zip(runs, x.unflatten(1, (heads, -1)).split(_sizes(x, runs)), strict=True):
+        yield (
+            part.transpose(0, 1)
+            if run.rows == 1
+            else part.unflatten(0, (run.rows, -1)).transpose(1, 2).flatten(0, 1)
+        )
+
+
+def _blocks(x: Tensor, runs: list[_Run], heads: int) -> Iterator[Tensor]:
+    """Each run's part of x [tokens or rows, d], in blocks, as a view [rows · heads, length or 1,
+    dim].
+    """
+    for run, part in zip(runs, x.split(_sizes(x, runs)), strict=True):
+        yield part.view(run.rows * heads, -1, x.shape[1] // heads)
+
+
+def _sizes(x: Tensor, runs: list[_Run]) -> list[int]:
+    """How many of x's vectors each run has, one for each token or for each row."""
+    tokens = [run.rows * run.length for run in runs]
+    return tokens if x.shape[0] == sum(tokens) else [run.rows for run in runs]

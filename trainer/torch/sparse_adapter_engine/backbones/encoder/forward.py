@@ -1,0 +1,93 @@
+"""One pass: the rows of several trials through the frozen encoder, each with its own adapter,
+dropout and head.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from sparse_adapter_engine.data.rows import QUESTION_ANSWERING, PackedRows
+from sparse_adapter_engine.modules.forms import has_backbone, prompt_length
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.stacked.attention import Attend
+from sparse_adapter_engine.stacked.batch import alone
+from sparse_adapter_engine.tasks.part import Part
+
+from .encoder import Encoder
+from .full_tuning import trained_backbone
+from .packed_encoder import PackedTrials, Rows, encode
+
+
+def forward(
+    backbone: Encoder,
+    parts: Sequence[Part[PackedRows]],
+    task_kind: int,
+    twice_differentiable: bool = False,
+    attention: Attend | None = None,
+) -> list[Tensor]:
+    """Logits [rows, num_labels] of each part's rows, or for QUESTION_ANSWERING [own tokens, 2] of
+    theirs, in the order of its pack.
+
+    twice_differentiable: see `encode`. attention: of rows of variable length, where the device has
+    such (a GPU): then parts run one by one; None: they share passes.
+    """
+    if attention is not None and not twice_differentiable:
+        return [_forward_alone(backbone, part, task_kind, attention) for part in parts]
+    packs = [part.pack for part in parts]
+    modules = [_in_type(backbone, part.modules) for part in parts]
+    trained, rows = _trained(backbone, modules), PackedTrials(packs)
+    return _logits(trained, rows, packs, modules, task_kind, twice_differentiable)
+
+
+def _forward_alone(
+    backbone: Encoder, part: Part[PackedRows], task_kind: int, attention: Attend
+) -> Tensor:
+    """The logits of one part, of a trial that drops no attention probabilities or by PackedTrials."""
+    pack, modules = part.pack, _in_type(backbone, part.modules)
+    rows: Rows = PackedTrials([pack])
+    if modules.attention_dropout(0) is None:
+        rows = alone(pack, modules.adapter, attention, backbone.device)
+    (logits,) = _logits(_trained(backbone, [modules]), rows, [pack], [modules], task_kind, False)
+    return logits
+
+
+def _logits(
+    backbone: Encoder,
+    rows: Rows,
+    packs: Sequence[PackedRows],
+    modules: Sequence[TrialModules],
+    task_kind: int,
+    twice_differentiable: bool,
+) -> list[Tensor]:
+    every_token = task_kind == QUESTION_ANSWERING
+    hidden = encode(backbone, rows, modules, every_token, twice_differentiable)
+    if every_token:
+        # Without what fills the pack up, and without prompts.
+        hidden = [h[: pack.tokens] for pack, h in zip(packs, hidden, strict=True)]
+        hidden = [
+            h[pack.prompt < 0] if prompt_length(own.adapter) else h
+            for own, pack, h in zip(modules, packs, hidden, strict=True)
+        ]
+    else:
+        hidden = [h[: pack.rows] for pack, h in zip(packs, hidden, strict=True)]
+    return [own.logits(h.float()) for own, h in zip(modules, hidden, strict=True)]
+
+
+def _trained(backbone: Encoder, modules: Sequence[TrialModules]) -> Encoder:
+    """The backbone itself, or with a trial's tensors in it: such a trial is the only one of its
+    job, so that all modules are its own."""
+    own = modules[0]
+    return trained_backbone(backbone, own.tensors) if has_backbone(own.adapter) else backbone
+
+
+def _in_type(backbone: Encoder, modules: TrialModules) -> TrialModules:
+    """The modules with their tensors, but for the head's, in the type of the activations."""
+    if backbone.dtype == torch.float32:
+        return modules
+    tensors = {
+        name: tensor if name.startswith("head.") else tensor.to(backbone.dtype)
+        for name, tensor in modules.tensors.items()
+    }
+    return replace(modules, tensors=tensors)

@@ -1,0 +1,33 @@
+"""Dropout of a batch that is computed in groups: each draws from streams of its own."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sparse_adapter_engine.backbones.encoder.attention import AttentionDropout
+from sparse_adapter_engine.modules.dropout import Drops
+
+
+@dataclass(frozen=True)
+class GroupDropout:
+    """A step's dropout on one of the groups after the first, which draws as a batch without groups
+    does."""
+
+    of_step: Drops
+    group: int
+
+    @property
+    def probability(self) -> float:
+        """See Drops."""
+        return self.of_step.probability
+
+    def __call__(self, x: Tensor, site: str) -> Tensor:
+        """See Drops."""
+        return self.of_step(x, self._own(site))
+
+    def attention(self, site: str) -> AttentionDropout | None:
+        """See Drops."""
+        return self.of_step.attention(self._own(site))
+
+    def _own(self, site: str) -> str:
+        return f"{site} of group {self.group}"

@@ -1,0 +1,1 @@
+"""Tokenized data sets in memory, and batches of them."""

@@ -1,0 +1,1 @@
+"""What is on disk under the artifact root: named safely, written whole or not at all."""

@@ -1,0 +1,209 @@
+"""What a trial leaves on disk while and after it trains, all of it under `trials/<trial id>/`.
+
+checkpoints/step-<N>/state.safetensors   parameters (as in the adapter), first_moment.*, second_moment.*, and of a trial that is pruned
+                                         during training mask.*
+checkpoints/step-<N>/position.json       step, rows and seconds so far, what it was made from, and on what machine
+adapter/                                 as in Trial of job.proto
+training.json                            rows and seconds of the training that made adapter/; its own digest must not hang on them
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from sparse_adapter_engine.errors import JobFailed
+from sparse_adapter_engine.masks.scores import Masks
+from sparse_adapter_engine.modules.layout import Layout
+from sparse_adapter_engine.training.optimizer import AdamW
+
+from .artifacts import read_tensors, remove_folder, remove_leftovers, write_folder
+from .durable import write_durably
+
+
+@dataclass(frozen=True)
+class Company:
+    """Who goes through a stacked pass together, by trial id and in order, and in how many parts
+    each one's rows do: the last bits on a GPU hang on it."""
+
+    trials: list[str]
+    row_parts: int
+
+
+@dataclass
+class Position:
+    """How far a trial is. `source`: digest of all that its numbers follow from. `loss_sum`,
+    `loss_rows`: since the last metric event. `rounds`: of pruning during training, done. `company`:
+    where passes are stacked, that of the last step."""
+
+    source: str
+    step: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    loss_sum: float = 0.0
+    loss_rows: int = 0
+    rounds: int = 0
+    company: Company | None = None
+
+    @staticmethod
+    def read(content: dict[str, Any]) -> "Position":
+        """From what `asdict` has made of it. Raises TypeError where it is something else."""
+        company = content.get("company")
+        return Position(**content | {"company": Company(**company) if company else None})
+
+
+@dataclass(frozen=True)
+class State:
+    """What a checkpoint holds.
+
+    parameters: float32 [total]; masks: of a trial that is pruned during training, else none.
+    """
+
+    position: Position
+    parameters: Tensor
+    optimizer: AdamW
+    masks: Masks
+    environment: dict[str, str]
+
+
+def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> Path:
+    """Writes a checkpoint as a whole folder and removes older ones beyond `keep`.
+
+    Returns the folder.
+    """
+    position, optimizer = state.position, state.optimizer
+    tensors = layout.views(state.parameters) | {
+        f"mask.{name}": mask for name, mask in state.masks.items()
+    }
+    tensors |= {
+        f"first_moment.{name}": moment
+        for name, moment in layout.views(optimizer.first_moment).items()
+    }
+    tensors |= {
+        f"second_moment.{name}": moment
+        for name, moment in layout.views(optimizer.second_moment).items()
+    }
+    content = {"position": asdict(position), "environment": state.environment}
+    folder = trial / "checkpoints" / f"step-{position.step}"
+    saved = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+    write_folder(
+        folder,
+        {
+            "state.safetensors": saved,
+            "position.json": json.dumps(content, indent=2, sort_keys=True).encode(),
+        },
+    )
+    for _, old in _folders(trial)[keep:]:
+        remove_folder(old)
+    return folder
+
+
+def newest_checkpoint(
+    trial: Path, source: str, until: int, layout: Layout, device: torch.device
+) -> tuple[State | None, list[str]]:
+    """The newest checkpoint at or before step `until` that is whole and of the same source, and why
+    newer ones were passed over.
+    """
+    passed_over: list[str] = []
+    remove_leftovers(trial / "checkpoints")
+    for step, folder in _folders(trial):
+        if step > until:
+            continue
+        try:
+            return _read(folder, source, layout, device), passed_over
+        except (JobFailed, OSError, ValueError, KeyError, TypeError) as error:
+            passed_over.append(f"checkpoint {folder.name} is passed over: {error}")
+    return None, passed_over
+
+
+def _folders(trial: Path) -> list[tuple[int, Path]]:
+    """(step, folder) of each checkpoint, the newest first."""
+    found = [
+        (int(folder.name.removeprefix("step-")), folder)
+        for folder in (trial / "checkpoints").glob("step-*")
+    ]
+    return sorted(found, reverse=True)
+
+
+def _read(folder: Path, source: str, layout: Layout, device: torch.device) -> State:
+    content = json.loads((folder / "position.json").read_bytes())
+    position = Position.read(content["position"])
+    if position.source != source:
+        raise ValueError("it was made from another trial, backbone, data set or mask")
+    tensors = read_tensors(folder / "state.safetensors")
+    flat = []
+    for prefix in ("", "first_moment.", "second_moment."):
+        named = {name: tensors[f"{prefix}{name}"] for name in layout.shapes}
+        wrong = [name for name, shape in layout.shapes.items() if tuple(named[name].shape) != shape]
+        if wrong:
+            raise ValueError(
+                f"tensor {prefix}{wrong[0]} has shape {tuple(named[wrong[0]].shape)}, not "
+                f"{layout.shapes[wrong[0]]}"
+            )
+        flat.append(layout.flatten(named).to(device))
+    masks = {
+        name.removeprefix("mask."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("mask.")
+    }
+    return State(
+        position, flat[0], AdamW(flat[1], flat[2], layout.decayed), masks, content["environment"]
+    )
+
+
+def write_adapter(
+    trial: Path,
+    layout: Layout,
+    parameters: Tensor,
+    masks: Masks,
+    config: dict[str, object],
+    position: Position,
+) -> Path:
+    """Writes training.json and then adapter/: where adapter/ tells a step, training.json has it.
+    Returns the adapter's folder.
+
+    masks: of a trial that was pruned during training, else none.
+    """
+    times = {
+        "source": position.source,
+        "step": position.step,
+        "rows": position.rows,
+        "seconds": position.seconds,
+    }
+    write_durably(trial / "training.json", json.dumps(times, indent=2).encode())
+    weights = save(
+        {name: tensor.cpu().contiguous() for name, tensor in layout.views(parameters).items()}
+    )
+    files = {
+        "adapter_model.safetensors": weights,
+        "adapter_config.json": json.dumps(config, indent=2, sort_keys=True).encode(),
+    }
+    if masks:
+        files["masks.safetensors"] = save(masks)
+    folder = trial / "adapter"
+    write_folder(folder, files)
+    return folder
+
+
+def finished_training(trial: Path, source: str, step: int, has_masks: bool) -> Position | None:
+    """Rows and seconds of an adapter that is there at this step and of this source; None where
+    training is still to be done.
+
+    has_masks: whether the trial is pruned during training, so that its masks are in the adapter's
+    folder.
+    """
+    try:
+        config = json.loads((trial / "adapter" / "adapter_config.json").read_bytes())
+        times = json.loads((trial / "training.json").read_bytes())
+        files = ["adapter_model.safetensors", *(["masks.safetensors"] if has_masks else [])]
+        if not all((trial / "adapter" / name).is_file() for name in files):
+            return None
+        if any((found["source"], found["step"]) != (source, step) for found in (config, times)):
+            return None
+        return Position(**times)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,81 @@
+"""Where a trial's artifacts are, and digests of what they were made from."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from sparse_adapter.trainer.v1 import job_pb2
+
+from sparse_adapter_engine.errors import bad_artifact
+from sparse_adapter_engine.masks.densities import is_during_training
+from sparse_adapter_engine.modules.layout import Layout
+from sparse_adapter_engine.precision import other_precision
+
+from .artifacts import Tensors, read_tensors, resolve
+
+
+def trial_folder(root: Path, trial_id: str) -> Path:
+    return resolve(root, f"trials/{trial_id}")
+
+
+def mask_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> str:
+    """Hex SHA-256 of all that a trial's mask follows from."""
+    made_from = {"seed": trial.seed, "adapter": plain(trial.adapter), "prune": plain(trial.prune)}
+    if spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION:
+        # Part of the loss that gradients are of.
+        made_from["label_smoothing"] = trial.train.label_smoothing
+    return _digest(_inputs(spec), made_from)
+
+
+def training_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial, mask_digest: str) -> str:
+    """Hex SHA-256 of all that a trial's training follows from, the length of this run of it aside."""
+    start = {
+        "seed": trial.seed,
+        "adapter": plain(trial.adapter),
+        "mask": mask_digest,
+        "reinitialize": trial.prune.reinitialize,
+    }
+    if is_during_training(trial.prune):
+        start["prune"] = plain(trial.prune)
+    return _digest(_inputs(spec), start | {"train": plain(trial.train)})
+
+
+def _inputs(spec: job_pb2.JobSpec) -> dict[str, object]:
+    inputs: dict[str, object] = {"backbone": spec.backbone.digest, "dataset": plain(spec.dataset)}
+    precision = other_precision(spec)
+    return inputs if precision is None else inputs | {"precision": precision}
+
+
+def plain(message: Message) -> object:
+    """A message as JSON: every field, those that are zero too, by the names of the contract."""
+    return MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def read_masks(folder: Path, layout: Layout) -> Tensors:
+    """A trial's masks, in the layout's order.
+
+    Raises JobFailed (BAD_ARTIFACT) where the file does not fit the adapter.
+    """
+    path = folder / "masks.safetensors"
+    masks = read_tensors(path)
+    expected = layout.prunable_shapes
+    if masks.keys() != expected.keys():
+        raise bad_artifact(
+            f"{path}: tensor {min(masks.keys() ^ expected.keys())} is missing or of no use; each "
+            "prunable matrix has one mask"
+        )
+    for name, shape in expected.items():
+        if tuple(masks[name].shape) != shape:
+            raise bad_artifact(
+                f"{path}: tensor {name} has shape {tuple(masks[name].shape)}, the weight it masks "
+                f"has {shape}"
+            )
+    return {name: masks[name] for name in expected}

@@ -1,0 +1,1 @@
+"""From scores to masks: rounds, structures and rules."""

@@ -1,0 +1,111 @@
+"""Masks as the code published with SparseAdapter makes them (github.com/Shwai-He/SparseAdapter:
+src/transformers/pruning and petl/petl_factory.py): what MASK_RULES_OFFICIAL in job.proto says,
+surprises included."""
+
+import math
+
+import numpy as np
+import torch
+from sparse_adapter.trainer.v1 import job_pb2
+from torch import Tensor
+
+from sparse_adapter_engine.pruners import find_pruner
+from sparse_adapter_engine.pruners.pruner import Published
+
+from .densities import densities
+from .scores import Masks, Scores, Shapes
+from .units import modules, pair
+
+
+class OfficialRules:
+    """Masks on their way through the rounds.
+
+    No result is an error: `doubts` says what a reader should know.
+    """
+
+    def __init__(self, prune: job_pb2.Prune, shapes: Shapes) -> None:
+        pruner = find_pruner(prune)
+        assert isinstance(pruner, Published), "a request for these rules is refused for others"
+        self._pruner: Published = pruner
+        self._prune, self._densities = prune, densities(prune)
+        self._mispaired = mispaired(shapes)
+        # The matrices whose scores count: of a mispaired module down alone, which both masks belong
+        # to.
+        owners = [name for name in shapes if name not in self._mispaired.values()]
+        self._scopes = (
+            {name: [name] for name in owners}
+            if prune.scope == job_pb2.PRUNE_SCOPE_LOCAL
+            else {"all matrices": owners}
+        )
+        self.masks: Masks = {
+            name: torch.ones(shape, dtype=torch.uint8) for name, shape in shapes.items()
+        }
+        self.doubts: list[str] = []
+
+    def keep(self, scores: Scores, done: int) -> None:
+        """One round, after `done` of them. scores are of all weights at the masks of the round
+        before, as its pruner gives them by these rules."""
+        compared = self._compared(scores)
+        density = self._densities[done]
+        for scope, names in self._scopes.items():
+            flat = torch.cat([compared[name].reshape(-1) for name in names])
+            self._doubt(scope, flat, done)
+            cut = (1 - density) * flat.numel()
+            k = int(cut) if self._prune.scope == job_pb2.PRUNE_SCOPE_LOCAL else math.ceil(cut)
+            if k == 0:
+                continue
+            # NaN is the greatest of all, and no comparison with it holds: it is not cut, and as
+            # threshold cuts nothing.
+            threshold = float(np.partition(flat.numpy(), k - 1)[k - 1])
+            for name in names:
+                self.masks[name] = (~(compared[name] <= threshold)).to(torch.uint8)
+        for down, up in self._mispaired.items():
+            self.masks[up] = self.masks[down].clone()
+
+    def finished(self) -> Masks:
+        """SHUFFLED permutes nothing, and INVERTED has had its effect in each round."""
+        return self.masks
+
+    def _compared(self, scores: Scores) -> Scores:
+        """Each owner's scores as the rounds compare them."""
+        found = {
+            name: score for name, score in scores.items() if name not in self._mispaired.values()
+        }
+        for down, up in self._mispaired.items():
+            found[down] = self._pruner.choose_written_last(scores[down], scores[up])
+        found = self._pruner.normalize_officially(found)
+        if self._prune.control == job_pb2.MASK_CONTROL_INVERTED:
+            # 0 becomes NaN.
+            found = {name: score / score**2 for name, score in found.items()}
+        return found
+
+    def _doubt(self, scope: str, scores: Tensor, done: int) -> None:
+        n, wrong = scores.numel(), int((~scores.isfinite()).sum())
+        at = f"{self._pruner.label.lower()}, round {done + 1} of {len(self._densities)}"
+        if wrong:
+            self.doubts.append(
+                f"{at}: {wrong} of {n} scores of {scope} are NaN or infinite; NaN is not cut, and "
+                "as threshold cuts nothing"
+            )
+        elif bool(scores.min() == scores.max()):
+            self.doubts.append(
+                f"{at}: all {n} scores of {scope} are {float(scores[0]):g}, so that they are kept "
+                "or cut together"
+            )
+
+
+def mispaired(shapes: Shapes) -> dict[str, str]:
+    """down.weight to up.weight of each module in which both have one shape, because r is the hidden
+    size. The published code looks for each mask's weight by its shape, and finds down.weight for
+    both."""
+    pairs = dict(pair(module) for module in modules(shapes))
+    return {down: up for down, up in pairs.items() if shapes[down] == shapes[up]}
+
+
+def grasp_direction(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+    """g as GraSP's product of gradients has it: for a mispaired module down's gradient twice, and
+    up's not at all.
+    """
+    twice = mispaired({name: tuple(gradient.shape) for name, gradient in gradients.items()})
+    doubled = {down: 2 * gradients[down] for down in twice}
+    return gradients | doubled | {up: torch.zeros_like(gradients[up]) for up in twice.values()}

@@ -1,0 +1,306 @@
+"""A round's scores. Those of pruners that read rows are taken for many trials at once; trials that
+would score the same weights on the same rows share them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from sparse_adapter.trainer.v1 import job_pb2
+from torch import Tensor
+
+from sparse_adapter_engine.backbones.backbone import Backbone
+from sparse_adapter_engine.keys import permutation
+from sparse_adapter_engine.modules.layout import is_prunable
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.pruners import find_pruner
+from sparse_adapter_engine.pruners.pruner import Derived, GradientPruner, Round, RowlessPruner
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.part import Part
+from sparse_adapter_engine.tasks.task import AnyPart, Task
+
+from .official_rules import grasp_direction
+from .pruning import Pruning
+from .scores import Masks, Scores
+
+_Gradients = dict[str, Tensor]
+# Called after each pass with its rows; may raise to stop.
+Passed = Callable[[int], None]
+
+
+@dataclass
+class Start:
+    """What some trials share: weights by name, and the rows to score on (int64). trial: one of
+    them; prunings: by trial id, of those whose rounds are not over. With more than one round all of
+    them go through the same masks."""
+
+    trial: job_pb2.Trial
+    prunings: dict[str, Pruning]
+    weights: dict[str, Tensor]
+    rows: Tensor
+
+    @property
+    def masks(self) -> Masks:
+        return next(iter(self.prunings.values())).masks
+
+    @property
+    def pruner(self) -> GradientPruner:
+        return gradient_pruner(self.trial.prune)
+
+    @property
+    def by_official_rules(self) -> bool:
+        return self.trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL
+
+    @property
+    def scored_rows(self) -> int:
+        """Rows that go through the encoder for one round's scores."""
+        return self.rows.numel() * (2 if self.pruner.uses_curvature else 1)
+
+
+def distinct_starts(
+    trials: list[tuple[job_pb2.Trial, Pruning]],
+    task: Task,
+    start: Callable[[job_pb2.Trial], dict[str, Tensor]],
+) -> list[Start]:
+    """The starting points of these trials, whose pruners read rows.
+
+    `start` gives a trial's first weights.
+    """
+    starts: dict[tuple[int, float, bytes, bytes], Start] = {}
+    for trial, pruning in trials:
+        rows = scoring_rows(trial, task)
+        adapter = trial.adapter.SerializeToString(deterministic=True)
+        same = (
+            trial.seed,
+            trial.train.label_smoothing,
+            adapter,
+            _shared(trial.prune, rows.numel()),
+        )
+        if same not in starts:
+            starts[same] = Start(trial, {}, start(trial), rows)
+        starts[same].prunings[trial.trial_id] = pruning
+    return list(starts.values())
+
+
+def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
+    """What the scores of all rounds follow from: in one round not the number that is kept, and
+    never a control of the finished mask.
+    """
+    shared = job_pb2.Prune(pruner=prune.pruner, scoring_rows=rows, rules=prune.rules)
+    if find_pruner(prune).has_temperature:
+        shared.temperature = prune.temperature
+    if prune.rounds > 1:
+        shared.sparsity, shared.scope, shared.rounds, shared.schedule = (
+            prune.sparsity,
+            prune.scope,
+            prune.rounds,
+            prune.schedule,
+        )
+        shared.structure = prune.structure
+        if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+            # Inverts each round's scores.
+            shared.control = prune.control
+    serialized: bytes = shared.SerializeToString(deterministic=True)
+    return serialized
+
+
+def scoring_rows(trial: job_pb2.Trial, task: Task) -> Tensor:
+    """Row numbers, int64: the first of a permutation keyed with the seed; for a pruner
+    that balances classes, the first of each class in turn, while it has any, unless the rules are
+    the official ones."""
+    order = permutation(task.rows, trial.seed, "scoring rows")
+    balanced = (
+        find_pruner(trial.prune).balances_classes
+        and trial.prune.rules != job_pb2.MASK_RULES_OFFICIAL
+    )
+    if balanced and task.classes is not None:
+        labels = task.classes[order]
+        classes = int(labels.max()) + 1
+        turns = torch.empty_like(order)
+        for label in range(classes):
+            members = (labels == label).nonzero().squeeze(1)
+            turns[members] = torch.arange(members.numel())
+        order = order[(turns * classes + labels).argsort()]
+    return order[: trial.prune.scoring_rows]
+
+
+def gradient_pruner(prune: job_pb2.Prune) -> GradientPruner:
+    """The pruner of a Prune, which reads rows."""
+    pruner = find_pruner(prune)
+    assert isinstance(pruner, GradientPruner), "only where the pruner reads rows"
+    return pruner
+
+
+def score_without_rows(
+    trial: job_pb2.Trial, pruning: Pruning, backbone: Backbone, weights: dict[str, Tensor]
+) -> Scores:
+    """The scores of the trial's next round by a pruner that reads no rows.
+
+    weights: the prunable ones by name, on the CPU.
+    """
+    pruner = find_pruner(trial.prune)
+    assert isinstance(pruner, RowlessPruner), "one that reads rows is scored by `score`"
+    return pruner.score(
+        Round(trial, pruning.rounds_done, pruning.masks, weights, backbone.blocks, backbone.hidden)
+    )
+
+
+def score(task: Task, starts: Sequence[Start], passed: Passed) -> list[Scores]:
+    """A round's scores by pruners that read rows, for each start, on the CPU, at its weights as its
+    masks leave them. Gradients are of the mean loss over the start's rows with dropout off, summed
+    in their order."""
+    cohort = _Cohort(task, starts, passed)
+    found = cohort.sum_over_rows(range(len(starts)), cohort.gradients)
+    curved = [owner for owner, start in enumerate(starts) if start.pruner.uses_curvature]
+    if curved:
+        # Removed weights are 0 for good: their gradients are no part of the gradient's norm.
+        cohort.directions = {owner: _masked(found[owner], starts[owner].masks) for owner in curved}
+        for owner in curved:
+            if starts[owner].by_official_rules:
+                cohort.directions[owner] = grasp_direction(cohort.directions[owner])
+        found |= cohort.sum_over_rows(curved, cohort.hessian_products)
+    return [
+        start.pruner.score(
+            Derived(
+                weights=_on_cpu(cohort.weights[owner]),
+                unmasked=_on_cpu({name: start.weights[name] for name in found[owner]}),
+                derivative=_on_cpu(found[owner]),
+                by_official_rules=start.by_official_rules,
+            )
+        )
+        for owner, start in enumerate(starts)
+    ]
+
+
+def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.cpu() for name, tensor in tensors.items()}
+
+
+def _masked(tensors: dict[str, Tensor], masks: Masks) -> dict[str, Tensor]:
+    return {name: tensor * masks[name].to(tensor.device) for name, tensor in tensors.items()}
+
+
+class _Cohort:
+    """Starts whose derivatives are taken together. An owner is a place among the starts."""
+
+    def __init__(self, task: Task, starts: Sequence[Start], passed: Passed) -> None:
+        self._task, self._starts, self._passed = task, starts, passed
+        device = task.backbone.device
+        placed = [
+            {name: weight.to(device) for name, weight in start.weights.items()} for start in starts
+        ]
+        # Prunable ones, masked, and the others.
+        self.weights = [
+            _masked(
+                {name: weight for name, weight in weights.items() if is_prunable(name)}, start.masks
+            )
+            for start, weights in zip(starts, placed, strict=True)
+        ]
+        self._fixed = [
+            {name: weight for name, weight in weights.items() if not is_prunable(name)}
+            for weights in placed
+        ]
+        # By owner: g, for H g.
+        self.directions: dict[int, _Gradients] = {}
+
+    def sum_over_rows(
+        self, owners: Sequence[int], derivative: Callable[[list[AnyPart]], list[_Gradients]]
+    ) -> dict[int, _Gradients]:
+        """By owner: the sum over its rows of what `derivative` gives for each part of a pass,
+        weighted by the part's share of the mean loss's terms."""
+        parts = [
+            self._task.part(
+                owner,
+                rows,
+                TrialModules(self._starts[owner].trial.adapter, tensors, dropout=None),
+            )
+            for owner in owners
+            for tensors in [self._fixed[owner] | self.weights[owner]]
+            for rows in self._starts[owner].rows.split(self._task.scored_rows)
+        ]
+        terms = {
+            owner: sum(part.pack.terms for part in parts if part.owner == owner) for owner in owners
+        }
+        sums = {
+            owner: {name: torch.zeros_like(weight) for name, weight in self.weights[owner].items()}
+            for owner in owners
+        }
+        for group in self._task.passes(parts, self._task.how.scored_tokens):
+            for part, found in zip(group, derivative(group), strict=True):
+                share = part.pack.terms / terms[part.owner]
+                for name, summand in found.items():
+                    sums[part.owner][name].add_(summand, alpha=share)
+            self._passed(sum(part.pack.rows for part in group))
+        return sums
+
+    def gradients(self, group: list[AnyPart]) -> list[_Gradients]:
+        """For each part: the gradient of its own mean loss."""
+        leaves = self._leaves(group)
+        return _by_part(
+            torch.autograd.grad(
+                self._losses(group, leaves, twice_differentiable=False), _flat(leaves)
+            ),
+            leaves,
+        )
+
+    def hessian_products(self, group: list[AnyPart]) -> list[_Gradients]:
+        """For each part: the Hessian of its own mean loss times its owner's direction, as the
+        gradient of the product of gradient and direction."""
+        leaves = self._leaves(group)
+        first = torch.autograd.grad(
+            self._losses(group, leaves, twice_differentiable=True), _flat(leaves), create_graph=True
+        )
+        products = [
+            torch.stack(
+                [
+                    (gradient * self.directions[part.owner][name]).sum()
+                    for name, gradient in gradients.items()
+                ]
+            ).sum()
+            for part, gradients in zip(group, _by_part(first, leaves), strict=True)
+        ]
+        return _by_part(torch.autograd.grad(products, _flat(leaves)), leaves)
+
+    def _leaves(self, group: list[AnyPart]) -> list[dict[str, Tensor]]:
+        """An owner may have several parts in a pass: each has its own leaves."""
+        return [
+            {
+                name: weight.detach().requires_grad_()
+                for name, weight in self.weights[part.owner].items()
+            }
+            for part in group
+        ]
+
+    def _losses(
+        self, group: list[AnyPart], leaves: list[dict[str, Tensor]], twice_differentiable: bool
+    ) -> list[Tensor]:
+        own = [
+            Part(
+                part.owner,
+                part.pack,
+                TrialModules(part.modules.adapter, part.modules.tensors | leaf, dropout=None),
+            )
+            for part, leaf in zip(group, leaves, strict=True)
+        ]
+        logits = self._task.logits(own, twice_differentiable)
+        return [
+            loss(
+                self._task.kind,
+                self._cooled(part.owner, found),
+                part.pack,
+                self._starts[part.owner].trial.train.label_smoothing,
+            )
+            for part, found in zip(own, logits, strict=True)
+        ]
+
+    def _cooled(self, owner: int, logits: Tensor) -> Tensor:
+        start = self._starts[owner]
+        return logits / start.trial.prune.temperature if start.pruner.has_temperature else logits
+
+
+def _flat(leaves: list[dict[str, Tensor]]) -> list[Tensor]:
+    return [weight for leaf in leaves for weight in leaf.values()]
+
+
+def _by_part(flat: Sequence[Tensor], leaves: list[dict[str, Tensor]]) -> list[_Gradients]:
+    rest = iter(flat)
+    return [{name: next(rest) for name in leaf} for leaf in leaves]

@@ -1,0 +1,75 @@
+"""Dropout keyed by (trial seed, step, site): nothing of it is in a checkpoint, and a cohort's trial
+drops what it drops alone.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sparse_adapter_engine.backbones.encoder.attention import AttentionDropout
+from sparse_adapter_engine.keys import generator
+
+
+class Drops(Protocol):
+    """Dropout of one step: of one trial, or of several that are stacked."""
+
+    @property
+    def probability(self) -> float:
+        """The highest of the trials'."""
+
+    def __call__(self, x: Tensor, site: str) -> Tensor:
+        """x with each value set to 0 with its trial's probability p, the others scaled by 1 / (1 −
+        p). site: names the stream of draws.
+        """
+
+    def attention(self, site: str) -> AttentionDropout | None:
+        """Drops probabilities of one attention, None where none are."""
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """One trial's dropout at one step (the trial's own, counted from 1)."""
+
+    seed: int
+    step: int
+    probability: float
+    attention_probability: float
+
+    def __call__(self, x: Tensor, site: str) -> Tensor:
+        """x with each value set to 0 with `probability`, the others scaled by 1 / (1 −
+        probability).
+        """
+        if self.probability == 0:
+            return x
+        return x * _factors(x.shape, x.device, self.probability, self._generator(site, x.device))
+
+    def attention(self, site: str) -> AttentionDropout | None:
+        """Drops probabilities of one attention, None where none are: one stream over the trial's
+        rows, in their order.
+        """
+        if self.attention_probability == 0:
+            return None
+        stream: list[torch.Generator] = []
+
+        def factors(shape: torch.Size, device: torch.device) -> Tensor:
+            if not stream:
+                stream.append(self._generator(f"{site}.weights", device))
+            return _factors(shape, device, self.attention_probability, stream[0])
+
+        return factors
+
+    def _generator(self, site: str, device: torch.device) -> torch.Generator:
+        return generator(self.seed, "dropout", self.step, site, device=device)
+
+
+def _factors(
+    shape: torch.Size, device: torch.device, probability: float, random: torch.Generator
+) -> Tensor:
+    """0 with `probability`, else 1 / (1 − probability)."""
+    return (
+        torch.empty(shape, device=device)
+        .bernoulli_(1 - probability, generator=random)
+        .div_(1 - probability)
+    )

@@ -1,0 +1,232 @@
+"""What a trial's modules compute, and where: Adapter of job.proto."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from sparse_adapter.trainer.v1 import job_pb2
+from torch import Tensor
+
+from sparse_adapter_engine.backbones.encoder.attention import AttentionDropout, Prefix
+from sparse_adapter_engine.backbones.encoder.packed_encoder import Site
+
+from .dropout import Drops
+from .forms import has_biases
+from .trial_axis import ONE_TRIAL, TrialAxis
+
+_LAYER_NORM_EPS = 1e-5
+_ACTIVATIONS: dict[int, Callable[[Tensor], Tensor]] = {
+    job_pb2.ACTIVATION_RELU: F.relu,
+    job_pb2.ACTIVATION_GELU: F.gelu,
+    job_pb2.ACTIVATION_SWISH: F.silu,
+}
+_SITES_OF_ATTENTION: dict[int, tuple[Site, ...]] = {
+    job_pb2.ATTENTION_MODULE_SEQUENTIAL: ("attention_output",),
+    job_pb2.ATTENTION_MODULE_PARALLEL: ("attention_output",),
+    job_pb2.ATTENTION_MODULE_LORA: ("query", "value"),
+    job_pb2.ATTENTION_MODULE_PROMPT: ("prompt",),
+}
+_SITES_OF_FFN: dict[int, tuple[Site, ...]] = {
+    job_pb2.FFN_MODULE_SEQUENTIAL: ("ffn_out",),
+    job_pb2.FFN_MODULE_PARALLEL: ("ffn_out",),
+    job_pb2.FFN_MODULE_LORA: ("ffn_in", "ffn_out"),
+    job_pb2.FFN_MODULE_AFTER_NORM: ("after_block",),
+}
+_SITES_OF_BIASES: tuple[Site, ...] = (
+    "query",
+    "value",
+    "attention_output",
+    "attention_norm",
+    "ffn_in",
+    "ffn_out",
+    "ffn_norm",
+)
+_SITES_OF_DROPOUT: tuple[Site, ...] = ("embeddings", "attention_output", "ffn_out")
+
+
+@dataclass
+class TrialModules:
+    """The tensors of one trial for one forward, by name as in Adapter of job.proto, and its dropout
+    (None: off); or those of several trials of one form, stacked (stacked/stack.py).
+
+    axis: which of the two it is. lora_is_scaled: whether α / r is in LoRA's up projections already,
+    as in a stack, whose trials may have other ranks.
+    """
+
+    adapter: job_pb2.Adapter
+    tensors: dict[str, Tensor]
+    dropout: Drops | None
+    axis: TrialAxis = ONE_TRIAL
+    lora_is_scaled: bool = False
+    # By MLP: the prefixes that it makes.
+    _made: dict[str, list[Tensor]] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def sites(self) -> frozenset[Site]:
+        sites = (
+            *_SITES_OF_ATTENTION.get(self.adapter.attention, ()),
+            *_SITES_OF_FFN.get(self.adapter.ffn, ()),
+        )
+        sites += _SITES_OF_BIASES if has_biases(self.adapter) else ()
+        return frozenset(
+            sites + (_SITES_OF_DROPOUT if self.dropout and self.dropout.probability > 0 else ())
+        )
+
+    def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
+        if site == "prompt":
+            vectors = self.axis.choose(self.tensors["prompt"], inputs[0].clamp(min=0))
+            return torch.where(inputs[0].unsqueeze(1) < 0, output, vectors)
+        if site == "embeddings":
+            return self.dropped(output, site)
+        return self.adapt_at(f"layers.{layer}.", site, output, *inputs)
+
+    def adapt_at(self, at: str, site: Site, output: Tensor, *inputs: Tensor) -> Tensor:
+        """The trial's result at a site of a block, as `Modules` of packed_encoder.py says. at: what
+        the block's names begin with, for example `layers.3.`, or `decoder.layers.3.cross_`."""
+        match site:
+            case "value":
+                key, value = output.chunk(2, dim=1)
+                return torch.cat([key, self.plus(f"{at}value", value, inputs[0])], dim=1)
+            case "attention_output":
+                return self.dropped(self._attention_output(at, output, inputs[0]), f"{at}attention")
+            case "ffn_in":
+                return self.plus(f"{at}ffn_in", output, inputs[0])
+            case "ffn_out":
+                return self.dropped(self._ffn_output(at, output, *inputs), f"{at}ffn")
+            case "after_block":
+                return self._bottleneck(f"{at}ffn", output, onto=None)
+            case "attention_norm" | "ffn_norm":
+                return self.axis.add(output, self.tensors[f"{at}{site}.bias"])
+        raise ValueError(f"{site} is not a site of a block")
+
+    def add_to_query(self, layer: int, query: Tensor, x: Tensor, scale: float) -> Tensor:
+        return self.plus(f"layers.{layer}.query", query, x, scale)
+
+    def prefix(self, layer: int) -> Prefix | None:
+        return self.prefix_at(f"layers.{layer}.", "prefix.", layer)
+
+    def prefix_at(self, at: str, mlp: str, layer: int, width: int | None = None) -> Prefix | None:
+        """Keys and values before the tokens' own, or None. at: as in `adapt_at`; mlp: what the
+        names of the MLP that makes them begin with; layer: the block's place among those that this
+        MLP makes prefixes for; width: of the attention, None where it is d."""
+        if self.adapter.attention != job_pb2.ATTENTION_MODULE_PREFIX:
+            return None
+        if not self.adapter.prefix_hidden:
+            return self.tensors[f"{at}prefix.key"], self.tensors[f"{at}prefix.value"]
+        if mlp not in self._made:
+            self._made[mlp] = self._prefixes(mlp, width)
+        return self._made[mlp][2 * layer], self._made[mlp][2 * layer + 1]
+
+    def attention_dropout(self, layer: int) -> AttentionDropout | None:
+        return self.attention_dropout_at(f"layers.{layer}.")
+
+    def attention_dropout_at(self, at: str) -> AttentionDropout | None:
+        """Drops attention probabilities of one forward, or None. at: as in `adapt_at`."""
+        return self.dropout.attention(f"{at}attention") if self.dropout else None
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or
+        out(h) of a head without dense.
+        """
+        linear, tensors = self.axis.linear, self.tensors
+        if "head.dense.weight" in tensors:
+            dense = linear(
+                self.dropped(hidden, "head.dense"),
+                tensors["head.dense.weight"],
+                tensors["head.dense.bias"],
+            )
+            hidden = self.dropped(torch.tanh(dense), "head.out")
+        return linear(hidden, tensors["head.out.weight"], tensors["head.out.bias"])
+
+    def _attention_output(self, at: str, output: Tensor, block_input: Tensor) -> Tensor:
+        match self.adapter.attention:
+            case job_pb2.ATTENTION_MODULE_SEQUENTIAL:
+                return self._bottleneck(f"{at}attention", output, onto=output)
+            case job_pb2.ATTENTION_MODULE_PARALLEL:
+                return self._parallel(f"{at}attention", output, block_input)
+        return self._with_bias(f"{at}attention_output", output)
+
+    def _ffn_output(
+        self, at: str, output: Tensor, block_input: Tensor, activated: Tensor | None = None
+    ) -> Tensor:
+        match self.adapter.ffn:
+            case job_pb2.FFN_MODULE_SEQUENTIAL:
+                return self._bottleneck(f"{at}ffn", output, onto=output)
+            case job_pb2.FFN_MODULE_PARALLEL:
+                return self._parallel(f"{at}ffn", output, block_input)
+            case job_pb2.FFN_MODULE_LORA:
+                assert activated is not None, "given where a trial has the site ffn_in"
+                return self._plus_low_rank(f"{at}ffn_out", output, activated)
+        return self._with_bias(f"{at}ffn_out", output)
+
+    def _with_bias(self, at: str, output: Tensor) -> Tensor:
+        return (
+            self.axis.add(output, self.tensors[f"{at}.bias"])
+            if has_biases(self.adapter)
+            else output
+        )
+
+    def _parallel(self, at: str, output: Tensor, block_input: Tensor) -> Tensor:
+        if self.adapter.norm == job_pb2.ADAPTER_NORM_AFTER:
+            return output + self._bottleneck(at, block_input, onto=None)
+        return self._bottleneck(at, block_input, onto=output)
+
+    def _bottleneck(self, at: str, x: Tensor, onto: Tensor | None) -> Tensor:
+        """(onto +) s · up(f(down(x))) of x […, d], normalized before or after as the adapter says."""
+        adapter, tensors, axis = self.adapter, self.tensors, self.axis
+
+        def norm(y: Tensor) -> Tensor:
+            # Of a stack the affine part may be in the projection that follows.
+            return axis.norm(
+                y, tensors.get(f"{at}.norm.weight"), tensors.get(f"{at}.norm.bias"), _LAYER_NORM_EPS
+            )
+
+        inner = norm(x) if adapter.norm == job_pb2.ADAPTER_NORM_BEFORE else x
+        inner = _ACTIVATIONS[adapter.activation](
+            axis.linear(inner, tensors[f"{at}.down.weight"], tensors[f"{at}.down.bias"])
+        )
+        weight, bias = tensors[f"{at}.up.weight"], tensors[f"{at}.up.bias"]
+        if onto is not None:
+            out = axis.onto(onto, inner, weight, bias, adapter.scale)
+        else:
+            out = axis.linear(inner, weight, bias)
+            if adapter.scale != 1:
+                out.mul_(adapter.scale)
+        return norm(out) if adapter.norm == job_pb2.ADAPTER_NORM_AFTER else out
+
+    def plus(self, at: str, y: Tensor, x: Tensor, scale: float = 1.0) -> Tensor:
+        """What a projection gives, y […, outputs] of x […, inputs], plus `scale` times what the
+        trial adds to it: a bias, or LoRA's update."""
+        if has_biases(self.adapter):
+            return self.axis.add(y, self.tensors[f"{at}.bias"], scale)
+        return self._plus_low_rank(at, y, x, scale)
+
+    def _plus_low_rank(self, at: str, y: Tensor, x: Tensor, scale: float = 1.0) -> Tensor:
+        """y + scale · (α / r) · up(down(x))."""
+        down, up = self.tensors[f"{at}.down.weight"], self.tensors[f"{at}.up.weight"]
+        own = 1.0 if self.lora_is_scaled else self.adapter.lora_alpha / down.shape[0]
+        return self.axis.onto(y, self.axis.linear(x, down), up, None, own * scale)
+
+    def _prefixes(self, mlp: str, width: int | None) -> list[Tensor]:
+        """Each layer's key and value [(K,) length, width], by the MLP that makes them all."""
+        named = {
+            name.removeprefix(mlp): tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(mlp)
+        }
+        embedding, linear = named["embedding"], self.axis.linear
+        inner = torch.tanh(
+            linear(
+                embedding.reshape(-1, embedding.shape[-1]),
+                named["mlp.in.weight"],
+                named["mlp.in.bias"],
+            )
+        )
+        out = linear(inner, named["mlp.out.weight"], named["mlp.out.bias"])
+        return list(out.view(*embedding.shape[:-1], -1, width or embedding.shape[-1]).unbind(-2))
+
+    def dropped(self, x: Tensor, site: str) -> Tensor:
+        """x with the trial's dropout, keyed by the site's name."""
+        return self.dropout(x, site) if self.dropout else x

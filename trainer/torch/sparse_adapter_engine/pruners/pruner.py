@@ -1,0 +1,125 @@
+"""What every pruner says of itself, and how it is asked for scores.
+
+The server asks the table before PyTorch is loaded: a pruner's file imports it where it scores.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from sparse_adapter.trainer.v1 import job_pb2
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sparse_adapter_engine.backbones.backbone import Block
+    from sparse_adapter_engine.masks.scores import Masks, Scores
+
+
+class Pruner:
+    """A saliency criterion of job.proto, and what of Prune it uses."""
+
+    number: ClassVar[job_pb2.Pruner] = job_pb2.PRUNER_UNSPECIFIED
+    # Whether it takes derivatives of the loss over scoring_rows.
+    reads_rows: ClassVar[bool] = False
+    # Whether logits are divided by temperature; whether the rows are balanced over classes.
+    has_temperature: ClassVar[bool] = False
+    balances_classes: ClassVar[bool] = False
+    # Whether its scores rank, so that equal ones are a mistake; random ones do not.
+    ranks: ClassVar[bool] = True
+    # Whether weights that have not changed get other scores once others are removed: only then is
+    # there more than one round at initialization.
+    rescores: ClassVar[bool] = True
+    # Whether it sets each matrix's density itself: then it takes single weights, at initialization,
+    # in one round.
+    sets_densities: ClassVar[bool] = False
+    # Whether its scores are what flows through the modules: it needs them to fit each other.
+    flows_through_modules: ClassVar[bool] = False
+    # Whether the scores of one matrix of a module may all be 0 while the other's are not.
+    may_zero_one_matrix: ClassVar[bool] = False
+    # Whether the published code has it, so that OFFICIAL rules are known (Published, below).
+    is_published: ClassVar[bool] = False
+
+    @property
+    def label(self) -> str:
+        """Its name in job.proto, without the prefix: `SNIP`."""
+        name: str = job_pb2.Pruner.Name(self.number)
+        return name.removeprefix("PRUNER_")
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round of a trial, to score without rows. done: rounds before it, which have left these
+    masks; weights: the prunable ones by name, unmasked, on the CPU; blocks, hidden: the
+    backbone's."""
+
+    trial: job_pb2.Trial
+    done: int
+    masks: Masks
+    weights: dict[str, Tensor]
+    blocks: Sequence[Block]
+    hidden: int
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of the prunable matrices."""
+        return {name: tuple(weight.shape) for name, weight in self.weights.items()}
+
+    @property
+    def masked(self) -> dict[str, Tensor]:
+        """The weights as the masks leave them."""
+        return {name: weight * self.masks[name] for name, weight in self.weights.items()}
+
+
+class RowlessPruner(Pruner, ABC):
+    """Scores from the weights, or from nothing."""
+
+    @abstractmethod
+    def score(self, now: Round) -> Scores:
+        """The round's scores, by the rules of the trial."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What a pruner that reads rows scores from, by name of the prunable matrices, on the CPU.
+
+    weights: as the masks leave them; unmasked: as they were drawn. derivative: g, or H g where the
+    pruner `uses_curvature`; both at `weights`.
+    """
+
+    weights: dict[str, Tensor]
+    unmasked: dict[str, Tensor]
+    derivative: dict[str, Tensor]
+    by_official_rules: bool
+
+
+class GradientPruner(Pruner, ABC):
+    """Scores from derivatives of the mean loss over the scoring rows."""
+
+    reads_rows = True
+    # Whether it scores from the Hessian's product with the gradient, a second pass over the rows.
+    uses_curvature: ClassVar[bool] = False
+
+    @abstractmethod
+    def score(self, found: Derived) -> Scores:
+        """The round's scores."""
+
+
+class Published(Pruner, ABC):
+    """A pruner of the code published with SparseAdapter: what that does with its scores
+    (masks/official_rules.py)."""
+
+    is_published = True
+
+    def normalize_officially(self, scores: Scores) -> Scores:
+        """The scores as the published code compares them: as they are, unless a pruner says
+        otherwise."""
+        return scores
+
+    @abstractmethod
+    def choose_written_last(self, down: Tensor, up: Tensor) -> Tensor:
+        """Of a module whose matrices have one shape, the scores that count: they are written twice,
+        for down's mask and for up's."""

@@ -1,0 +1,132 @@
+"""Classification, regression and question answering: an encoder's rows."""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from sparse_adapter.trainer.v1 import job_pb2
+from torch import Tensor
+
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
+from sparse_adapter_engine.backbones.encoder.forward import forward
+from sparse_adapter_engine.data.rows import (
+    CLASSIFICATION,
+    QUESTION_ANSWERING,
+    PackedRows,
+    Split,
+    load_split,
+)
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.stacked.memory import measured_room
+from sparse_adapter_engine.stacked.operations import Operations
+from sparse_adapter_engine.stacked.passes import Pass
+from sparse_adapter_engine.stacked.trained_stacks import TrainedTrial
+
+from .part import Part, fill_passes
+from .task import Adapted
+
+
+@dataclass(frozen=True)
+class RowTask:
+    """See Task."""
+
+    backbone: Encoder
+    split: Split
+    kind: int
+    how: How
+
+    @property
+    def rows(self) -> int:
+        """See Task."""
+        return self.split.rows
+
+    @property
+    def lengths(self) -> Tensor:
+        """See Task."""
+        return self.split.lengths
+
+    @property
+    def classes(self) -> Tensor | None:
+        """See Task."""
+        return self.split.labels if self.kind == CLASSIFICATION else None
+
+    @property
+    def scored_rows(self) -> int:
+        """See Task."""
+        return self.how.rows_of_part(int(self.split.lengths.max()))
+
+    def part(self, owner: int, rows: Tensor, modules: TrialModules) -> Part[PackedRows]:
+        """See Task."""
+        return Part.of(owner, self.split, rows, modules)
+
+    def passes(
+        self, parts: Sequence[Part[PackedRows]], pass_tokens: int
+    ) -> list[list[Part[PackedRows]]]:
+        """See Task: frozen layers run over all trials' tokens at once."""
+        return fill_passes(parts, pass_tokens)
+
+    def logits(
+        self, parts: Sequence[Part[PackedRows]], twice_differentiable: bool = False
+    ) -> list[Tensor]:
+        """See Task."""
+        return forward(self.backbone, parts, self.kind, twice_differentiable, self.how.attention)
+
+    def pass_key(self, adapter: job_pb2.Adapter) -> Hashable:
+        """See Task: a pass takes stacks of several forms."""
+        return None
+
+    def stacked_pass(
+        self, trials: Sequence[TrainedTrial], operations: Operations, row_parts: int
+    ) -> Pass:
+        """See Task."""
+        return Pass(self.backbone, self.split, self.kind, trials, operations, row_parts)
+
+    def measured_room(self, trial: TrainedTrial, trials: int, operations: Operations) -> int | None:
+        """See Task."""
+        eager = replace(operations, graphs=False)
+        return measured_room(
+            lambda: self.stacked_pass([trial], eager, row_parts=1),
+            self.rows,
+            trial,
+            trials,
+            operations.graphs,
+            self.backbone.device,
+        )
+
+    def predict(
+        self,
+        trials: Sequence[Adapted],
+        generation: job_pb2.Generation,
+        passed: Callable[[int], None],
+    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        """See Task."""
+        for trial in trials:
+            modules = TrialModules(trial.adapter, trial.tensors, dropout=None)
+            # QUESTION_ANSWERING has a start and an end.
+            outputs = trial.layout.shapes["head.out.weight"][0]
+            yield trial.trial_id, {"logits": self._all_logits(modules, outputs, passed)}
+
+    def _all_logits(
+        self, modules: TrialModules, outputs: int, passed: Callable[[int], None]
+    ) -> Tensor:
+        """[rows, outputs] in the split's order, or [tokens, outputs] where every token has some."""
+        split, every_token = self.split, self.kind == QUESTION_ANSWERING
+        logits = torch.empty(split.input_ids.numel() if every_token else split.rows, outputs)
+        # By length, so that a forward has few distinct lengths, or little padding.
+        chunks = split.lengths.argsort(stable=True).split(self.scored_rows)
+        parts = [self.part(index, rows, modules) for index, rows in enumerate(chunks)]
+        for group in self.passes(parts, self.how.pass_tokens):
+            for part, found in zip(group, self.logits(group), strict=True):
+                places = part.pack.places if every_token else chunks[part.owner][part.pack.order]
+                logits[places] = found.cpu()
+            passed(sum(part.pack.rows for part in group))
+        return logits
+
+
+def load_rows(backbone: Encoder, root: Path, dataset: job_pb2.Dataset, name: str) -> Split:
+    """Reads a split and checks it against the backbone's limits. Raises JobFailed (BAD_ARTIFACT)."""
+    return load_split(
+        root, dataset, name, backbone.vocabulary, backbone.token_types, backbone.longest
+    )

@@ -1,0 +1,95 @@
+"""What a job's trials are scored, trained and predicted on, behind one protocol."""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from sparse_adapter.trainer.v1 import job_pb2
+from torch import Tensor
+
+from sparse_adapter_engine.backbones.backbone import Backbone
+from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.modules.layout import Layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.stacked.operations import Operations
+from sparse_adapter_engine.stacked.trained_stacks import TrainedStacks, TrainedTrial
+
+from .part import Part
+
+# Of whatever family: a task takes the parts that it has made.
+AnyPart: TypeAlias = Part[Any]
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A trial that predicts: its adapter, and its tensors by name, float32 on the device."""
+
+    trial_id: str
+    adapter: job_pb2.Adapter
+    layout: Layout
+    tensors: dict[str, Tensor]
+
+
+class Task(Protocol):
+    """A frozen backbone, the rows of one split, what is learned from a row, and how the device
+    works. A file of this folder implements it for a family of backbones; families.py lists them."""
+
+    @property
+    def backbone(self) -> Backbone:
+        """The frozen model."""
+
+    @property
+    def kind(self) -> int:
+        """What is learned from a row: a TaskKind."""
+
+    @property
+    def how(self) -> How:
+        """How the device works."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows the split has."""
+
+    @property
+    def lengths(self) -> Tensor:
+        """int64 [rows]: tokens of each row, its target's apart."""
+
+    @property
+    def classes(self) -> Tensor | None:
+        """int64 [rows]: each row's class; None where rows have none."""
+
+    @property
+    def scored_rows(self) -> int:
+        """Rows of one trial in a forward of scoring."""
+
+    def part(self, owner: int, rows: Tensor, modules: TrialModules) -> AnyPart:
+        """See Part.of."""
+
+    def passes(self, parts: Sequence[AnyPart], pass_tokens: int) -> list[list[AnyPart]]:
+        """Which parts go through the backbone together, in their order."""
+
+    def logits(self, parts: Sequence[AnyPart], twice_differentiable: bool = False) -> list[Tensor]:
+        """Each part's logits, as `loss` of losses.py takes them. twice_differentiable: in
+        operations whose gradient has a gradient, slower."""
+
+    def pass_key(self, adapter: job_pb2.Adapter) -> Hashable:
+        """Equal for adapters that may share a stacked pass."""
+
+    def stacked_pass(
+        self, trials: Sequence[TrainedTrial], operations: Operations, row_parts: int
+    ) -> TrainedStacks:
+        """A stacked pass of these trials, whose pass_key is one."""
+
+    def measured_room(self, trial: TrainedTrial, trials: int, operations: Operations) -> int | None:
+        """Tokens of a stacked pass that a GPU has room for beside so many trials like this one;
+        None where it is not measured."""
+
+    def predict(
+        self,
+        trials: Sequence[Adapted],
+        generation: job_pb2.Generation,
+        passed: Callable[[int], None],
+    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        """By trial id, as soon as its last row is done: a trial's predictions, as Trial of
+        job.proto names them. generation: how texts are generated, for tasks that do. passed:
+        called with the rows of each pass; may raise to stop."""

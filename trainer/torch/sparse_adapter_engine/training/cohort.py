@@ -1,0 +1,223 @@
+"""The training loop. It trains a cohort: trials that share passes over the frozen backbone and
+nothing else. A trial that is pruned during training (Zhu & Gupta 2017) has its rounds between its
+steps.
+
+A lone trial is a cohort of one.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+
+from sparse_adapter_engine.errors import Interrupted, TrialFailed
+from sparse_adapter_engine.masks.scores import Scores
+from sparse_adapter_engine.masks.scoring import (
+    Passed,
+    Start,
+    score,
+    score_without_rows,
+    scoring_rows,
+)
+from sparse_adapter_engine.modules.layout import is_prunable
+from sparse_adapter_engine.progress import Pace
+from sparse_adapter_engine.pruners import find_pruner
+from sparse_adapter_engine.tasks.task import Task
+
+from .steps import Failures, Steps, make_steps
+from .trial_run import TrialRun
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What the loop calls between steps."""
+
+    metrics: Callable[[list[event_pb2.Metric]], None]
+    checkpoint: Callable[[TrialRun], None]
+    finished: Callable[[TrialRun], None]
+    failed: Callable[[TrialRun, event_pb2.Failure], None]
+
+
+def train_cohort(
+    task: Task,
+    runs: list[TrialRun],
+    work: job_pb2.TrainWork,
+    pace: Pace,
+    on: Callbacks,
+) -> None:
+    """Trains each run to its `until`. Each turn of the loop is one step of every active trial,
+    after the round of pruning where one is due; a trial that ends or fails leaves.
+
+    Raises Interrupted, after a checkpoint of each active trial, or Cancelled.
+    """
+    cohort = _Cohort(runs, make_steps(task, runs))
+    try:
+        while cohort.active:
+            _one_turn(cohort, task, work, pace, on)
+    finally:
+        cohort.close()
+
+
+@dataclass
+class _Cohort:
+    """The active runs, and who steps them."""
+
+    active: list[TrialRun]
+    steps: list[Steps]
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """Steps done by trial id."""
+        return {run.trial.trial_id: run.position.step for run in self.active}
+
+    @property
+    def has_failures(self) -> bool:
+        return any(steps.has_failures for steps in self.steps)
+
+    def settle(self, on: Callbacks) -> None:
+        """Brings what the runs tell up to date; those that have failed leave."""
+        failures: Failures = {}
+        for steps in self.steps:
+            failures |= steps.settle()
+        if failures:
+            self.leave(failures, on)
+            self.write_back(self.active)
+            self.go_on()
+
+    def leave(self, failures: Failures, on: Callbacks) -> None:
+        """Tells of runs that have failed, which are active no more."""
+        for run in self.active:
+            if run.trial.trial_id in failures:
+                on.failed(run, failures[run.trial.trial_id])
+        self.active = [run for run in self.active if run.trial.trial_id not in failures]
+
+    def write_back(self, runs: list[TrialRun]) -> None:
+        """Brings weights and moments of settled runs up to date."""
+        for steps in self.steps:
+            steps.write_back(runs)
+
+    def go_on(self) -> None:
+        """The active runs, and no others, step from here on with the weights and masks that they
+        have.
+        """
+        for steps in self.steps:
+            steps.keep(self.active)
+
+    def close(self) -> None:
+        for steps in self.steps:
+            steps.close()
+
+
+def _one_turn(
+    cohort: _Cohort,
+    task: Task,
+    work: job_pb2.TrainWork,
+    pace: Pace,
+    on: Callbacks,
+) -> None:
+    began = time.monotonic()
+
+    def checkpoint_is_due(run: TrialRun) -> bool:
+        return (
+            bool(work.checkpoint_every_steps)
+            and run.position.step % work.checkpoint_every_steps == 0
+        )
+
+    if any(run.round_is_due for run in cohort.active):
+        try:
+            _prune_where_due(cohort, task, pace, on)
+        except Interrupted:
+            # Every run is as its last step left it: the interrupted rounds have changed nothing
+            # yet.
+            for run in cohort.active:
+                if not checkpoint_is_due(run):
+                    on.checkpoint(run)
+            raise
+    for steps in cohort.steps:
+        steps.step(lambda rows, trials: pace.advance(rows, trials, cohort.positions))
+    stopping = pace.checkpoint_asked()
+    logging = [
+        run for run in cohort.active if run.ended or run.position.step % work.log_every_steps == 0
+    ]
+    saving = [run for run in cohort.active if stopping or run.ended or checkpoint_is_due(run)]
+    if logging or saving or cohort.has_failures:
+        cohort.settle(on)
+    seconds = time.monotonic() - began
+    for run in cohort.active:
+        run.position.seconds += seconds
+    # Metrics come before the checkpoint that would keep them from being computed again.
+    logging = [run for run in logging if run in cohort.active]
+    if logging:
+        on.metrics([metric for run in logging for metric in run.take_metrics()])
+    saving = [run for run in saving if run in cohort.active]
+    cohort.write_back(saving)
+    for run in saving:
+        on.checkpoint(run)
+        if run.ended:
+            on.finished(run)
+    if any(run.ended for run in cohort.active):
+        cohort.active = [run for run in cohort.active if not run.ended]
+        cohort.write_back(cohort.active)
+        cohort.go_on()
+    if stopping and cohort.active:
+        raise Interrupted
+
+
+def _prune_where_due(
+    cohort: _Cohort,
+    task: Task,
+    pace: Pace,
+    on: Callbacks,
+) -> None:
+    """The round of each run that has one before its next step; those whose round fails leave.
+
+    Raises Interrupted or Cancelled before it has changed anything.
+    """
+    cohort.settle(on)
+    cohort.write_back(cohort.active)
+    due = [run for run in cohort.active if run.round_is_due]
+
+    def passed(rows: int) -> None:
+        pace.advance(rows, 0, cohort.positions)
+        pace.stop_between_passes()
+
+    scores = _round_scores(task, due, passed)
+    failures: Failures = {}
+    metrics: list[event_pb2.Metric] = []
+    for run in due:
+        try:
+            metrics.append(run.prune(scores.get(run.trial.trial_id)))
+        except TrialFailed as error:
+            failures[run.trial.trial_id] = error.failure()
+    if metrics:
+        on.metrics(metrics)
+    cohort.leave(failures, on)
+    cohort.go_on()
+
+
+def _round_scores(
+    task: Task,
+    due: list[TrialRun],
+    passed: Passed,
+) -> dict[str, Scores]:
+    """By trial id: the scores of the weights as they are now; none of a run whose round keeps all."""
+    scores: dict[str, Scores] = {}
+    starts: list[Start] = []
+    for run in due:
+        trial, pruning = run.trial, run.pruning
+        if pruning is None or pruning.keeps_all:
+            continue
+        weights = {name: leaf.detach() for name, leaf in run.leaves.items()}
+        if find_pruner(trial.prune).reads_rows:
+            starts.append(
+                Start(trial, {trial.trial_id: pruning}, weights, scoring_rows(trial, task))
+            )
+        else:
+            prunable = {name: weight.cpu() for name, weight in weights.items() if is_prunable(name)}
+            scores[trial.trial_id] = score_without_rows(trial, pruning, task.backbone, prunable)
+            passed(0)
+    if starts:
+        found = score(task, starts, passed)
+        scores |= {start.trial.trial_id: each for start, each in zip(starts, found, strict=True)}
+    return scores

@@ -1,0 +1,118 @@
+"""How the steps of a cohort's trials are done: in slices, a trial after the other within a pass, or
+stacked (stacked/). The loop that asks for them is one (cohort.py)."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from sparse_adapter.trainer.v1 import event_pb2
+
+from sparse_adapter_engine.errors import TrialFailed
+from sparse_adapter_engine.modules.forms import has_backbone
+from sparse_adapter_engine.stacked.steps import StackedSteps
+from sparse_adapter_engine.tasks.losses import loss
+from sparse_adapter_engine.tasks.task import Task
+
+from .trial_run import TrialRun
+
+Failures = dict[str, event_pb2.Failure]
+# Called after each pass with its rows and the number of trials; may raise to stop.
+Passed = Callable[[int, int], None]
+
+
+class Steps(Protocol):
+    """Steps of some trials. A run that has failed is left out until `settle` tells of it."""
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether it is known already that `settle` will tell of one."""
+
+    def step(self, passed: Passed) -> None:
+        """One step of every run: its position says so; on a GPU it may still be queued."""
+
+    def settle(self) -> Failures:
+        """Waits, and brings losses and norms of the runs up to date. Returns those that failed
+        since the last call, by trial id; they are not stepped again."""
+
+    def write_back(self, runs: Sequence[TrialRun]) -> None:
+        """Brings these runs' parameters and moments up to date; after `settle`."""
+
+    def keep(self, runs: Sequence[TrialRun]) -> None:
+        """From here on steps only these, whose parameters or masks may have changed since they were
+        written back."""
+
+    def close(self) -> None:
+        """Ends what runs beside the steps."""
+
+
+def may_be_stacked(run: TrialRun) -> bool:
+    """Whether a trial's step is one of those that a stacked pass knows."""
+    return not has_backbone(run.trial.adapter) and run.trial.train.attention_dropout == 0
+
+
+def make_steps(task: Task, runs: Sequence[TrialRun]) -> list[Steps]:
+    """The steps of these runs: stacked where the device stacks and the trial allows it."""
+    stacked: list[TrialRun] = []
+    found: list[Steps] = []
+    if task.how.stacked:
+        stacked = [run for run in runs if may_be_stacked(run)]
+        if stacked:
+            found.append(StackedSteps(task, stacked, task.how.stacked))
+    sliced = [run for run in runs if run not in stacked]
+    if sliced:
+        found.append(SlicedSteps(task, sliced))
+    return found
+
+
+class SlicedSteps:
+    """Each trial's modules see its own slice of a pass, at the shapes that it has alone."""
+
+    def __init__(self, task: Task, runs: Sequence[TrialRun]) -> None:
+        self._task, self._runs = task, list(runs)
+        self._failures: Failures = {}
+
+    @property
+    def has_failures(self) -> bool:
+        """See Steps."""
+        return bool(self._failures)
+
+    def step(self, passed: Passed) -> None:
+        """See Steps."""
+        going = [run for run in self._runs if run.trial.trial_id not in self._failures]
+        parts = [run.next_part(index, self._task) for index, run in enumerate(going)]
+        for group in self._task.passes(parts, self._task.how.pass_tokens):
+            losses = [
+                loss(
+                    self._task.kind,
+                    logits,
+                    part.pack,
+                    going[part.owner].trial.train.label_smoothing,
+                )
+                for part, logits in zip(group, self._task.logits(group), strict=True)
+            ]
+            for part in group:
+                going[part.owner].gradient.zero_()
+            torch.autograd.backward(losses)
+            for part, mean_loss in zip(group, losses, strict=True):
+                run = going[part.owner]
+                try:
+                    run.update(float(mean_loss.detach()), part.pack.rows)
+                except TrialFailed as error:
+                    self._failures[run.trial.trial_id] = error.failure()
+            passed(sum(part.pack.rows for part in group), len(group))
+
+    def settle(self) -> Failures:
+        """See Steps."""
+        failures, self._failures = self._failures, {}
+        self._runs = [run for run in self._runs if run.trial.trial_id not in failures]
+        return failures
+
+    def write_back(self, runs: Sequence[TrialRun]) -> None:
+        """See Steps: each run is changed in place."""
+
+    def keep(self, runs: Sequence[TrialRun]) -> None:
+        """See Steps."""
+        self._runs = [run for run in self._runs if run in runs]
+
+    def close(self) -> None:
+        """See Steps."""

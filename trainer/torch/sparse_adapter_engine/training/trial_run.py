@@ -1,0 +1,184 @@
+"""One trial in training: its weights, its masks, its place in the data, and its step."""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+from torch import Tensor
+
+from sparse_adapter_engine.errors import TrialFailed
+from sparse_adapter_engine.files.checkpoints import Position
+from sparse_adapter_engine.keys import permutation
+from sparse_adapter_engine.masks.densities import densities
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.masks.scores import Masks, Scores
+from sparse_adapter_engine.modules.dropout import Dropout
+from sparse_adapter_engine.modules.layout import Layout
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.tasks.task import AnyPart, Task
+
+from .optimizer import AdamW, clip, learning_rate
+
+
+@dataclass(eq=False)
+class TrialRun:
+    """One trial in training. parameters, gradient: its flat vectors, float32 [total], changed in
+    place; masks: those it is trained with; pruning: where its rounds are during training, what they
+    have kept so far, which is the masks."""
+
+    trial: job_pb2.Trial
+    layout: Layout
+    parameters: Tensor
+    masks: Masks
+    pruning: Pruning | None
+    optimizer: AdamW
+    position: Position
+    until: int
+    gradient_norm: float = 0.0
+    # bool [prunable], True where a weight is masked.
+    _removed: Tensor = field(init=False)
+    _epoch: int = -1
+    _order: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def __post_init__(self) -> None:
+        self._remove(self.masks)
+
+    @cached_property
+    def gradient(self) -> Tensor:
+        """float32 [total], to which backward adds where it lies: of a whole backbone's gradients,
+        joined afterwards, there would be two copies."""
+        return torch.zeros_like(self.parameters)
+
+    @cached_property
+    def leaves(self) -> dict[str, Tensor]:
+        """The tensors by name, views of the parameters, whose gradients are views of `gradient`."""
+        views = self.layout.views(self.parameters)
+        leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
+        for name, view in self.layout.views(self.gradient).items():
+            leaves[name].grad = view
+        return leaves
+
+    @property
+    def ended(self) -> bool:
+        return self.position.step >= self.until
+
+    def _remove(self, masks: Masks) -> None:
+        """Removed weights and their moments are 0, and stay so because `update` leaves them no
+        gradient.
+        """
+        # An adapter without matrices has no mask: the empty tensor stands for it.
+        flat = [
+            torch.empty(0, dtype=torch.uint8),
+            *(masks[name].reshape(-1) for name in self.layout.prunable_shapes),
+        ]
+        self.masks, self._removed = masks, (torch.cat(flat) == 0).to(self.parameters.device)
+        for tensor in (self.parameters, self.optimizer.first_moment, self.optimizer.second_moment):
+            tensor[: self.layout.prunable].masked_fill_(self._removed, 0)
+
+    @property
+    def round_is_due(self) -> bool:
+        """Whether a round of pruning comes before the next step."""
+        if self.pruning is None or self.pruning.done:
+            return False
+        prune = self.trial.prune
+        return self.position.step == prune.begin_step + self.position.rounds * prune.every_steps
+
+    def prune(self, scores: Scores | None) -> event_pb2.Metric:
+        """The round that is due, by these scores; None: it keeps all. Returns the density that the
+        next step is done with.
+
+        Raises TrialFailed where the scores are not finite or rank nothing.
+        """
+        assert self.pruning is not None, "only where a round is due"
+        step = self.position.step + 1
+        if scores is None:
+            self.pruning.skip()
+        else:
+            try:
+                self.pruning.keep(scores)
+            except TrialFailed as error:
+                at = f"round {self.position.rounds + 1} of {len(densities(self.trial.prune))}, before step {step}"
+                raise TrialFailed(error.reason, f"{at}: {error.message}") from error
+            self._remove(self.pruning.masks)
+        self.position.rounds += 1
+        density = (self.layout.prunable - int(self._removed.sum())) / self.layout.prunable
+        return event_pb2.Metric(
+            trial_id=self.trial.trial_id, name="density", step=step, value=density
+        )
+
+    def rows_of(self, done: int, total: int) -> Tensor:
+        """Rows, of `total`, of the step after `done` ones: the next batch_size of the epoch's
+        permutation, the last step of an epoch what is left. Called by one thread only."""
+        batch = self.trial.train.batch_size
+        epoch, step = divmod(done, -(-total // batch))
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, permutation(total, self.trial.seed, "order", epoch)
+        return self._order[step * batch : (step + 1) * batch]
+
+    def next_part(self, owner: int, task: Task) -> AnyPart:
+        """The rows of the next step."""
+        train = self.trial.train
+        dropout = Dropout(
+            self.trial.seed, self.position.step + 1, train.dropout, train.attention_dropout
+        )
+        rows = self.rows_of(self.position.step, task.rows)
+        return task.part(owner, rows, TrialModules(self.trial.adapter, self.leaves, dropout))
+
+    @torch.no_grad()
+    def update(self, mean_loss: float, rows: int) -> None:
+        """One optimizer step from the gradient, which is changed.
+
+        Raises TrialFailed (NON_FINITE).
+        """
+        step, gradient = self.position.step + 1, self.gradient
+        gradient[: self.layout.prunable].masked_fill_(self._removed, 0)
+        norm = float(torch.linalg.vector_norm(gradient))
+        self._require_finite(step, "loss", mean_loss)
+        self._require_finite(step, "the gradient's norm", norm)
+        clip(gradient, norm, self.trial.train.max_grad_norm)
+        self.optimizer.update(self.parameters, gradient, self.trial.train, step)
+        self._require_finite(step, "the weights' sum", float(self.parameters.sum()))
+        self.position.step = step
+        self.position.rows += rows
+        self._add(mean_loss, norm, rows)
+
+    def note(
+        self, step: int, loss: float, norm: float, total: float, rows: int
+    ) -> event_pb2.Failure | None:
+        """What a step has come to that was done elsewhere: loss, the gradient's norm, the sum of
+        the weights after it, and its rows. Returns why the trial has failed, where one is not
+        finite."""
+        try:
+            self._require_finite(step, "loss", loss)
+            self._require_finite(step, "the gradient's norm", norm)
+            self._require_finite(step, "the weights' sum", total)
+        except TrialFailed as error:
+            return error.failure()
+        self._add(loss, norm, rows)
+        return None
+
+    def _add(self, mean_loss: float, norm: float, rows: int) -> None:
+        self.gradient_norm = norm
+        self.position.loss_sum += mean_loss * rows
+        self.position.loss_rows += rows
+
+    def _require_finite(self, step: int, name: str, value: float) -> None:
+        if not math.isfinite(value):
+            message = f"{name} is {value} at step {step}; a lower learning rate (now {self.trial.train.learning_rate:g}) may help"
+            raise TrialFailed(event_pb2.FAILURE_REASON_NON_FINITE, message)
+
+    def take_metrics(self) -> list[event_pb2.Metric]:
+        """Metrics of the step just done; the next loss is the mean from here on."""
+        position = self.position
+        values = {
+            "loss": position.loss_sum / position.loss_rows,
+            "learning_rate": learning_rate(self.trial.train, position.step),
+            "grad_norm": self.gradient_norm,
+        }
+        position.loss_sum, position.loss_rows = 0.0, 0
+        return [
+            event_pb2.Metric(trial_id=self.trial.trial_id, name=n, step=position.step, value=v)
+            for n, v in values.items()
+        ]

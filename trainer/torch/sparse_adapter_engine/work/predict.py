@@ -1,0 +1,114 @@
+"""PredictWork: logits, or generated texts, of each trial's trained adapter on some splits."""
+
+import torch
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+
+from sparse_adapter_engine.data.rows import SUMMARIZATION
+from sparse_adapter_engine.errors import JobFailed, bad_artifact
+from sparse_adapter_engine.files.artifacts import (
+    Tensors,
+    describe,
+    read_metadata,
+    read_tensors,
+    write_tensors,
+)
+from sparse_adapter_engine.files.trials import trial_folder
+from sparse_adapter_engine.precision import other_precision, precision_of
+from sparse_adapter_engine.progress import Pace
+from sparse_adapter_engine.reporting import Reporter
+from sparse_adapter_engine.tasks.task import Adapted
+
+from .context import Context, Loaded
+
+
+def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
+    """Runs a predict job.
+
+    A split whose predictions are there, of the same adapter, is not predicted again.
+    """
+    loaded = context.load(spec, list(spec.predict.splits), reporter, precision_of(spec))
+    adapters: dict[str, Tensors] = {}
+    for trial in spec.trials:
+        try:
+            adapters[trial.trial_id] = _read_adapter(context, loaded, trial)
+        except JobFailed as error:
+            reporter.trial_result(
+                trial.trial_id,
+                [],
+                {},
+                event_pb2.Failure(reason=error.reason, message=error.message),
+            )
+    trials = [trial for trial in spec.trials if trial.trial_id in adapters]
+    waiting = {
+        name: [trial for trial in trials if not _has_predictions(context, loaded, trial, name)]
+        for name in loaded.splits
+    }
+    pace = Pace(
+        reporter,
+        event_pb2.PHASE_PREDICT,
+        total=sum(loaded.task(name).rows * len(some) for name, some in waiting.items()),
+    )
+    for name, some in waiting.items():
+        _predict(
+            context,
+            loaded,
+            name,
+            [
+                Adapted(
+                    trial.trial_id, trial.adapter, loaded.layout(trial), adapters[trial.trial_id]
+                )
+                for trial in some
+            ],
+            pace,
+        )
+    for trial in trials:
+        folder = trial_folder(context.root, trial.trial_id)
+        artifacts = [
+            describe(context.root, folder / f"predictions.{name}.safetensors")
+            for name in loaded.splits
+        ]
+        reporter.trial_result(trial.trial_id, artifacts, {})
+
+
+def _read_adapter(context: Context, loaded: Loaded, trial: job_pb2.Trial) -> Tensors:
+    path = trial_folder(context.root, trial.trial_id) / "adapter" / "adapter_model.safetensors"
+    tensors = read_tensors(path)
+    for name, shape in loaded.layout(trial).shapes.items():
+        if name not in tensors or tuple(tensors[name].shape) != shape:
+            raise bad_artifact(f"{path}: tensor {name} is missing or is not of shape {shape}")
+    return {name: tensor.to(context.device) for name, tensor in tensors.items()}
+
+
+def _source(context: Context, loaded: Loaded, trial: job_pb2.Trial) -> str:
+    adapter = describe(context.root, trial_folder(context.root, trial.trial_id) / "adapter")
+    source = f"{adapter.digest} {loaded.spec.dataset.name} {loaded.spec.backbone.digest}"
+    if loaded.spec.dataset.task_kind == SUMMARIZATION:
+        source += f" {loaded.spec.predict.generation.SerializeToString(deterministic=True).hex()}"
+    if (precision := other_precision(loaded.spec)) is not None:
+        source += f" {precision}"
+    return source
+
+
+def _has_predictions(context: Context, loaded: Loaded, trial: job_pb2.Trial, split: str) -> bool:
+    path = trial_folder(context.root, trial.trial_id) / f"predictions.{split}.safetensors"
+    return read_metadata(path).get("source") == _source(context, loaded, trial)
+
+
+@torch.inference_mode()
+def _predict(
+    context: Context, loaded: Loaded, split: str, trials: list[Adapted], pace: Pace
+) -> None:
+    """Predicts one split with each adapter, writing each trial's file as soon as its last row is
+    done.
+    """
+
+    def passed(rows: int) -> None:
+        pace.advance(rows, rows)
+        pace.stop_between_passes()
+
+    by_id = {trial.trial_id: trial for trial in loaded.spec.trials}
+    predicted = loaded.task(split).predict(trials, loaded.spec.predict.generation, passed)
+    for trial_id, predictions in predicted:
+        path = trial_folder(context.root, trial_id) / f"predictions.{split}.safetensors"
+        source = _source(context, loaded, by_id[trial_id])
+        write_tensors(path, predictions, {"source": source})

@@ -1,0 +1,203 @@
+"""PruneWork: each trial's weights are drawn and scored, and its mask is written."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+from torch import Tensor
+
+from sparse_adapter_engine.errors import TrialFailed
+from sparse_adapter_engine.files.artifacts import describe, read_metadata, write_tensors
+from sparse_adapter_engine.files.trials import mask_source, read_masks, trial_folder
+from sparse_adapter_engine.masks.densities import densities, is_during_training
+from sparse_adapter_engine.masks.pruning import Pruning, emptied
+from sparse_adapter_engine.masks.scores import Masks
+from sparse_adapter_engine.masks.scoring import (
+    Start,
+    distinct_starts,
+    score,
+    score_without_rows,
+)
+from sparse_adapter_engine.modules.layout import Layout, is_prunable
+from sparse_adapter_engine.progress import Pace
+from sparse_adapter_engine.pruners import find_pruner
+from sparse_adapter_engine.reporting import Reporter
+
+from .context import Context, Loaded
+
+
+def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
+    """Runs a prune job. A trial whose mask is there, made from the same, is reported as it is."""
+    waiting = [trial for trial in spec.trials if not _has_mask(context, spec, trial)]
+    by_gradient = [
+        trial
+        for trial in waiting
+        if find_pruner(trial.prune).reads_rows and not is_during_training(trial.prune)
+    ]
+    without_rows = [trial for trial in waiting if trial not in by_gradient]
+    # In float32 at whatever precision the trials are trained: a mask is taken once, and which
+    # weights rank first should not hang on rounding.
+    loaded = context.load(
+        spec, ["train"] if by_gradient else [], reporter, job_pb2.PRECISION_FLOAT32
+    )
+    for trial in spec.trials:
+        if trial not in waiting:
+            _report(
+                context,
+                loaded,
+                trial,
+                read_masks(trial_folder(context.root, trial.trial_id), loaded.layout(trial)),
+                reporter,
+            )
+    starts = _starts(loaded, by_gradient, reporter) if by_gradient else []
+    # Such a round takes one row through the trial's modules.
+    flowing = [
+        trial
+        for trial in without_rows
+        if find_pruner(trial.prune).flows_through_modules and not is_during_training(trial.prune)
+    ]
+    rounds = sum(len(densities(trial.prune)) for trial in flowing)
+    rows = sum(start.scored_rows * len(densities(start.trial.prune)) for start in starts)
+    pace = Pace(reporter, event_pb2.PHASE_SCORE, total=rows + rounds)
+    for trial in without_rows:
+        with _failing_alone(trial.trial_id, reporter):
+            _write(context, loaded, trial, *_masks_without_rows(loaded, trial, pace), reporter)
+        pace.advance(0, 0)
+
+    def passed(rows: int) -> None:
+        pace.advance(rows, rows)
+        pace.stop_between_passes()
+
+    trials = {trial.trial_id: trial for trial in by_gradient}
+    while starts:
+        found = score(loaded.task("train"), starts, passed)
+        for start, scores in zip(starts, found, strict=True):
+            going_on: dict[str, Pruning] = {}
+            for trial_id, pruning in start.prunings.items():
+                with _failing_alone(trial_id, reporter):
+                    pruning.keep(scores)
+                    if pruning.done:
+                        _write(
+                            context,
+                            loaded,
+                            trials[trial_id],
+                            pruning.finished(),
+                            pruning.doubts,
+                            reporter,
+                        )
+                    else:
+                        going_on[trial_id] = pruning
+            start.prunings = going_on
+        starts = [start for start in starts if start.prunings]
+
+
+@contextmanager
+def _failing_alone(trial_id: str, reporter: Reporter) -> Iterator[None]:
+    """A TrialFailed becomes the trial's result, and the job goes on."""
+    try:
+        yield
+    except TrialFailed as error:
+        reporter.trial_result(trial_id, [], {}, error.failure())
+
+
+def _has_mask(context: Context, spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> bool:
+    source, *_ = _origin(trial_folder(context.root, trial.trial_id) / "masks.safetensors")
+    return source == mask_source(spec, trial)
+
+
+def _origin(path: Path) -> list[str]:
+    """What a mask was made from, and what was strange about its scores, as `_write` keeps them."""
+    return read_metadata(path).get("source", "").split("\n")
+
+
+def _starts(loaded: Loaded, trials: list[job_pb2.Trial], reporter: Reporter) -> list[Start]:
+    loaded.require_labels("train")
+    prunings: list[tuple[job_pb2.Trial, Pruning]] = []
+    for trial in trials:
+        with _failing_alone(trial.trial_id, reporter):
+            prunings.append(
+                (trial, Pruning(trial.prune, trial.seed, loaded.layout(trial).prunable_shapes))
+            )
+    return distinct_starts(prunings, loaded.task("train"), lambda trial: loaded.start(trial)[1])
+
+
+def _masks_without_rows(
+    loaded: Loaded, trial: job_pb2.Trial, pace: Pace
+) -> tuple[Masks, list[str]]:
+    """Finished masks, and the pruning's doubts."""
+    shapes, prune = loaded.layout(trial).prunable_shapes, trial.prune
+    if prune.pruner == job_pb2.PRUNER_NONE:
+        return {name: torch.ones(shape, dtype=torch.uint8) for name, shape in shapes.items()}, []
+    pruning = Pruning(prune, trial.seed, shapes)
+    if is_during_training(prune):
+        return pruning.masks, []
+    weights = _prunable_start(loaded, trial)
+    while not pruning.done:
+        pruning.keep(score_without_rows(trial, pruning, loaded.backbone, weights))
+        if find_pruner(prune).flows_through_modules:
+            pace.advance(1, 1)
+    return pruning.finished(), pruning.doubts
+
+
+def _prunable_start(loaded: Loaded, trial: job_pb2.Trial) -> dict[str, Tensor]:
+    _, weights = loaded.start(trial)
+    return {name: weight for name, weight in weights.items() if is_prunable(name)}
+
+
+def _write(
+    context: Context,
+    loaded: Loaded,
+    trial: job_pb2.Trial,
+    masks: Masks,
+    doubts: list[str],
+    reporter: Reporter,
+) -> None:
+    path = trial_folder(context.root, trial.trial_id) / "masks.safetensors"
+    # Metadata has one key. Doubts are lines of it, so that they are told again with a mask that is
+    # there.
+    write_tensors(path, masks, {"source": "\n".join([mask_source(loaded.spec, trial), *doubts])})
+    _report(context, loaded, trial, masks, reporter)
+
+
+def _report(
+    context: Context, loaded: Loaded, trial: job_pb2.Trial, masks: Masks, reporter: Reporter
+) -> None:
+    path = trial_folder(context.root, trial.trial_id) / "masks.safetensors"
+    _, *doubts = _origin(path)
+    if doubts:
+        reporter.warning(trial.trial_id, "degenerate_scores", _shortened(doubts, 4, "; "))
+    warn_of_emptied(trial.trial_id, masks, reporter)
+    reporter.trial_result(
+        trial.trial_id, [describe(context.root, path)], sizes(loaded.layout(trial), masks)
+    )
+
+
+def warn_of_emptied(trial_id: str, masks: Masks, reporter: Reporter) -> None:
+    """Warns where a matrix has no weight left."""
+    empty = emptied(masks)
+    if empty:
+        reporter.warning(
+            trial_id, "layers_emptied", f"no weight was kept in {_shortened(empty, 8, ', ')}"
+        )
+
+
+def _shortened(parts: list[str], most: int, between: str) -> str:
+    more = f" and {len(parts) - most} more" if len(parts) > most else ""
+    return between.join(parts[:most]) + more
+
+
+def sizes(found: Layout, masks: Masks) -> dict[str, float]:
+    """Counts of weights by the budget's rule: `kept` are prunable weights kept, biases and norms;
+    the head is counted apart.
+    """
+    kept = sum(int(mask.sum()) for mask in masks.values())
+    return {
+        # Of an adapter without matrices nothing is removed.
+        "achieved_sparsity": 1 - kept / found.prunable if found.prunable else 0.0,
+        "kept": kept + found.adapter - found.prunable,
+        "prunable": found.prunable,
+        "trainable": found.adapter,
+        "head": found.total - found.adapter,
+    }

@@ -1,0 +1,209 @@
+"""TrainWork: each trial is trained from its mask, or from its newest checkpoint."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+
+from sparse_adapter_engine.errors import JobFailed, TrialFailed, bad_artifact
+from sparse_adapter_engine.files.artifacts import describe, remove_folder
+from sparse_adapter_engine.files.checkpoints import (
+    Position,
+    State,
+    finished_training,
+    newest_checkpoint,
+    write_adapter,
+    write_checkpoint,
+)
+from sparse_adapter_engine.files.trials import plain, read_masks, training_source, trial_folder
+from sparse_adapter_engine.masks.densities import is_during_training
+from sparse_adapter_engine.masks.pruning import Pruning
+from sparse_adapter_engine.modules.layout import redraw
+from sparse_adapter_engine.precision import precision_of
+from sparse_adapter_engine.progress import Pace
+from sparse_adapter_engine.reporting import Reporter
+from sparse_adapter_engine.training.cohort import Callbacks, train_cohort
+from sparse_adapter_engine.training.optimizer import AdamW
+from sparse_adapter_engine.training.steps import may_be_stacked
+from sparse_adapter_engine.training.trial_run import TrialRun
+
+from .context import Context, Loaded
+from .prune import sizes, warn_of_emptied
+
+
+def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
+    """Runs a train job.
+
+    A trial whose adapter is there at the asked step, made from the same, is reported as it is.
+    """
+    loaded = context.load(spec, ["train"], reporter, precision_of(spec))
+    loaded.require_labels("train")
+    writer = _Writer(context, loaded, reporter)
+    runs = []
+    for trial in spec.trials:
+        try:
+            run = _prepare(context, loaded, trial, reporter)
+            if isinstance(run, Position):
+                writer.report(trial, run)
+            elif run.position.step == run.until:
+                writer.finished(run)
+            else:
+                runs.append(run)
+        except (JobFailed, TrialFailed) as error:
+            reporter.trial_result(
+                trial.trial_id,
+                [],
+                {},
+                event_pb2.Failure(reason=error.reason, message=error.message),
+            )
+    for run in runs:
+        if loaded.how.stacked and not may_be_stacked(run):
+            why = "no stacked pass does what it trains (all of the backbone, or with dropout of attention): its steps are done by themselves"
+            reporter.warning(run.trial.trial_id, "not_stacked", why)
+    total, done = sum(run.until for run in runs), sum(run.position.step for run in runs)
+    pace = Pace(reporter, event_pb2.PHASE_TRAIN, total, done)
+    on = Callbacks(reporter.metrics, writer.checkpoint, writer.finished, writer.failed)
+    train_cohort(
+        loaded.task("train"),
+        runs,
+        spec.train,
+        pace,
+        on,
+    )
+
+
+def _prepare(
+    context: Context, loaded: Loaded, trial: job_pb2.Trial, reporter: Reporter
+) -> TrialRun | Position:
+    """The trial where it stands, or its position where it has been trained."""
+    reporter.working()
+    folder, layout = trial_folder(context.root, trial.trial_id), loaded.layout(trial)
+    masks = read_masks(folder, layout)
+    source = training_source(
+        loaded.spec, trial, describe(context.root, folder / "masks.safetensors").digest
+    )
+    asked = loaded.spec.train.until_step
+    until = min(asked, trial.train.total_steps) if asked else trial.train.total_steps
+    finished = finished_training(folder, source, until, is_during_training(trial.prune))
+    if finished:
+        return finished
+    pruning = None
+    if is_during_training(trial.prune):
+        pruning = Pruning(trial.prune, trial.seed, layout.prunable_shapes)
+        if not all(mask.all() for mask in masks.values()):
+            raise bad_artifact(
+                f"{folder / 'masks.safetensors'}: has zeros, but the trial is pruned during "
+                "training (prune.every_steps "
+                f"{trial.prune.every_steps}); the job that prunes writes ones"
+            )
+    resumed, passed_over = newest_checkpoint(folder, source, until, layout, context.device)
+    for why in passed_over:
+        reporter.warning(trial.trial_id, "checkpoint_passed_over", why)
+    if resumed is None:
+        _, weights = loaded.start(trial)
+        if trial.prune.reinitialize:
+            weights = redraw(trial, weights)
+        parameters = layout.flatten(weights).to(context.device)
+        return TrialRun(
+            trial,
+            layout,
+            parameters,
+            masks,
+            pruning,
+            AdamW.fresh(parameters, layout.decayed),
+            Position(source),
+            until,
+        )
+    if pruning:
+        masks = resumed.masks
+        pruning.go_on(masks, resumed.position.rounds)
+    _warn_of_changes(trial, resumed.environment, context.environment, reporter)
+    return TrialRun(
+        trial,
+        layout,
+        resumed.parameters,
+        masks,
+        pruning,
+        resumed.optimizer,
+        resumed.position,
+        until,
+    )
+
+
+def _warn_of_changes(
+    trial: job_pb2.Trial, before: dict[str, str], now: dict[str, str], reporter: Reporter
+) -> None:
+    # What is told no more has not changed.
+    changed = [
+        f"{name} {before.get(name)} → {value}"
+        for name, value in sorted(now.items())
+        if before.get(name) != value
+    ]
+    if changed:
+        message = f"goes on in another environment than it began in, so last digits may differ from an uninterrupted run: {', '.join(changed)}"
+        reporter.warning(trial.trial_id, "environment_changed", message)
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Puts a run's state on disk and tells of it."""
+
+    context: Context
+    loaded: Loaded
+    reporter: Reporter
+
+    def checkpoint(self, run: TrialRun) -> None:
+        folder = self._folder(run.trial.trial_id)
+        keep = self.loaded.spec.train.keep_checkpoints
+        masks = run.masks if run.pruning else {}
+        state = State(run.position, run.parameters, run.optimizer, masks, self.context.environment)
+        path = write_checkpoint(folder, run.layout, state, keep)
+        self.reporter.checkpoint(
+            run.trial.trial_id, run.position.step, describe(self.context.root, path)
+        )
+
+    def finished(self, run: TrialRun) -> None:
+        folder = self._folder(run.trial.trial_id)
+        masks = run.masks if run.pruning else {}
+        write_adapter(folder, run.layout, run.parameters, masks, self._config(run), run.position)
+        if run.position.step == run.trial.train.total_steps:
+            # Nothing goes on from here. A sweep of hundreds of trials would leave some GB of
+            # optimizer state.
+            remove_folder(folder / "checkpoints")
+        self.report(run.trial, run.position)
+
+    def failed(self, run: TrialRun, failure: event_pb2.Failure) -> None:
+        self.reporter.trial_result(run.trial.trial_id, [], {}, failure)
+
+    def report(self, trial: job_pb2.Trial, position: Position) -> None:
+        """Tells of the adapter that is on disk."""
+        values = {"steps": position.step, "rows": position.rows, "wall_seconds": position.seconds}
+        values["rows_per_second"] = position.rows / position.seconds
+        adapter = self._folder(trial.trial_id) / "adapter"
+        if is_during_training(trial.prune):
+            layout = self.loaded.layout(trial)
+            masks = read_masks(adapter, layout)
+            warn_of_emptied(trial.trial_id, masks, self.reporter)
+            values |= sizes(layout, masks)
+        self.reporter.trial_result(trial.trial_id, [describe(self.context.root, adapter)], values)
+
+    def _folder(self, trial_id: str) -> Path:
+        return trial_folder(self.context.root, trial_id)
+
+    def _config(self, run: TrialRun) -> dict[str, object]:
+        """adapter_config.json. It holds no timings: equal training gives an equal digest."""
+        spec, trial = self.loaded.spec, run.trial
+        return {
+            "format": 1,
+            "source": run.position.source,
+            "step": run.position.step,
+            "base_model_type": self.loaded.backbone.model_type,
+            "base_model_digest": spec.backbone.digest,
+            **self.loaded.backbone.sizes,
+            "dataset_digest": spec.dataset.digest,
+            "task_kind": job_pb2.TaskKind.Name(spec.dataset.task_kind),
+            "num_labels": spec.dataset.num_labels,
+            "seed": trial.seed,
+            **{name: plain(getattr(trial, name)) for name in ("adapter", "prune", "train")},
+            "sizes": sizes(run.layout, run.masks),
+        }
