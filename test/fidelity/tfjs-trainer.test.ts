@@ -188,7 +188,6 @@ function furthest(a: string, b: string, trialId: string, file: string, but: stri
   );
 }
 
-/** Runs prune, train and predict on both trainers and compares what they tell and leave. */
 /**
  * How many entries of the trials' masks differ: none of a small adapter's, and of a large one's at
  * most one in 10,000. Frameworks add up products in different orders, and one ReLU whose input is 0
@@ -214,6 +213,7 @@ function compareMasks(trials: Trial[], torchRoot: string, tfjsRoot: string): num
   return differing;
 }
 
+/** Runs prune, train and predict on both trainers and compares what they tell and leave. */
 function compare(backbone: string, dataset: Dataset, trials: Trial[], torchRoot: string): void {
   const tfjsRoot = join(scratch, 'tfjs');
   cpSync(torchRoot, tfjsRoot, { recursive: true });
