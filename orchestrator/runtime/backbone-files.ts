@@ -53,7 +53,7 @@ export async function describeBackbone(name: string, path: string): Promise<Plan
     throw new UserError(
       `${path} has no model.safetensors`,
       2,
-      'Weights are read from safetensors only: save the model once with save_pretrained().',
+      'Weights are read only from safetensors: save the model once with save_pretrained().',
     );
   }
   if (!files.some((file) => TOKENIZER_FILES.includes(file)))
@@ -66,7 +66,10 @@ function readConfig(path: string): ReturnType<typeof backboneSizes> {
   const file = join(path, 'config.json');
   const content = readIfThere(file);
   if (content === undefined)
-    throw new UserError(`${path} has no config.json: it is no Hugging Face model directory`, 2);
+    throw new UserError(
+      `${path} has no config.json, so it is not a Hugging Face model directory`,
+      2,
+    );
   let value: unknown;
   try {
     value = JSON.parse(content);
@@ -84,7 +87,7 @@ function countWeights(file: string): number {
     readSync(descriptor, length, 0, 8, 0);
     const headerBytes = Number(length.readBigUInt64LE());
     if (headerBytes > statSync(file).size - 8)
-      throw new UserError(`${file} is cut off or no safetensors file`, 2);
+      throw new UserError(`${file} is incomplete or not a safetensors file`, 2);
     const header = Buffer.alloc(headerBytes);
     readSync(descriptor, header, 0, headerBytes, 8);
     const tensors = JSON.parse(header.toString('utf8')) as Record<string, { shape?: number[] }>;

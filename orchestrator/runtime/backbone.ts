@@ -43,9 +43,9 @@ export async function resolveBackbone(
     return describeBackbone(nameOrPath, await ensureDefaultBackbone(onProgress));
   if (/^[./~]/.test(nameOrPath) || !HUB_ID.test(nameOrPath)) {
     throw new UserError(
-      `backbone: ${nameOrPath} is no directory`,
+      `backbone: ${nameOrPath} is not a directory`,
       2,
-      `Give a Hugging Face directory, a hub id such as roberta-base, or ${DEFAULT_BACKBONE}.`,
+      `Use a Hugging Face directory, a hub id such as roberta-base, or ${DEFAULT_BACKBONE}.`,
     );
   }
   return describeBackbone(nameOrPath, await ensureHubBackbone(nameOrPath, onProgress));
@@ -85,10 +85,11 @@ async function ensureHubBackbone(id: string, onProgress: OnProgress): Promise<st
         ? ((error.cause as Error | undefined)?.message ?? error.message)
         : String(error);
     throw new UserError(
-      `backbone ${id} could not be had from the hub: ${cause}`,
+      `backbone ${id} could not be downloaded from the hub: ${cause}`,
       3,
-      `Give a directory that has it (backbone: /path/to/${id.split('/').at(-1)}), a mirror with HF_ENDPOINT=<address>, a token with HF_TOKEN for a\n` +
-        `private model, or use ${DEFAULT_BACKBONE}, which needs no hub.`,
+      `Use a directory that contains it (backbone: /path/to/${id.split('/').at(-1)}), set a mirror ` +
+        'with HF_ENDPOINT=<address>\nor a token for a private model with HF_TOKEN, or use ' +
+        `${DEFAULT_BACKBONE}, which needs no hub.`,
       { cause: error },
     );
   }
@@ -114,10 +115,10 @@ async function download(
   for (const { path, size } of files) {
     onProgress('…', 'backbone', `${id}: ${path}, ${(size / 1e6).toFixed(1)} MB`);
     const blob = await downloadFile({ ...hub, repo, revision, path });
-    if (blob === null) throw new Error(`${path} is listed and not there`);
+    if (blob === null) throw new Error(`${path} is listed but missing`);
     const target = join(folder, path);
     await writeDurably(target, Readable.fromWeb(blob.stream()));
-    if (statSync(target).size !== size) throw new Error(`${path} was cut off`);
+    if (statSync(target).size !== size) throw new Error(`${path} is incomplete`);
   }
   return { revision };
 }

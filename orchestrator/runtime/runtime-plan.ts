@@ -94,9 +94,9 @@ async function planTrainer(
     (await chooseFramework(setUp));
   if (framework === 'tfjs' && python !== undefined) {
     throw new UserError(
-      '--python is the torch trainer’s; --framework is tfjs',
+      '--python applies only to the torch trainer, but --framework is tfjs',
       2,
-      'Leave one of the two out.',
+      'Remove one of the two.',
     );
   }
   const chosenDevice = device ?? before?.device ?? null;
@@ -136,7 +136,10 @@ export function buildStamp(): string {
   return readIfThere(join(packageRoot(), 'dist', '.stamp')) ?? '';
 }
 
-/** @throws UserError (exit 2) where what runs is not what is asked for, naming each difference */
+/**
+ * @throws UserError (exit 2) if the running services differ from the request, naming each
+ * difference
+ */
 export function refuseOtherWishes(
   running: RuntimeConfig,
   options: UpOptions,
@@ -153,7 +156,7 @@ export function refuseOtherWishes(
     const words = (value: string | number | null | undefined) =>
       value === '' ? 'empty' : (value ?? 'not set');
     if (asked !== undefined && asked !== has)
-      differences.push(`${what} is ${words(has)}, asked for is ${words(asked)}`);
+      differences.push(`${what} is ${words(has)}, but ${words(asked)} was requested`);
   };
   compare('--root', options.root, running.root);
   compare('--trainer', options.trainerAddress, trainer.address);
@@ -166,9 +169,10 @@ export function refuseOtherWishes(
   compare("Temporal's address", externalTemporal()?.address, temporal.address);
   if (differences.length === 0) return;
   throw new UserError(
-    `the services of ${options.stateDir} run with other settings: ${differences.join('; ')}`,
+    `the services of ${options.stateDir} run with different settings: ${differences.join('; ')}`,
     2,
-    'Leave that out, or stop them first: sa-orch down. Another --state-dir runs beside them.',
+    'Remove the option, or stop the services first with `sa-orch down`. A different --state-dir ' +
+      'runs its own services.',
   );
 }
 
@@ -181,7 +185,7 @@ export async function announceTemporal(
   onProgress(
     '…',
     'Temporal',
-    `${temporal.address}, namespace ${temporal.namespace} (named by the environment, not started here)`,
+    `${temporal.address}, namespace ${temporal.namespace} (set by the environment, not started here)`,
   );
   const client = await connectTo(temporal, 10_000);
   await client.connection.close();

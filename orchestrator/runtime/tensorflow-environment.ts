@@ -71,7 +71,7 @@ const DOWNLOAD_MS = 900_000;
 const NAPI_VERSION = 8;
 
 const WAYS_OUT =
-  'Or name an unpacked libtensorflow (a folder with lib/ and include/): ' +
+  'Or use an unpacked libtensorflow (a folder with lib/ and include/): ' +
   'TFJS_LIBTENSORFLOW=<folder>.\nOr use the PyTorch trainer: --framework torch.';
 
 /**
@@ -229,7 +229,7 @@ class Setup {
         this.onProgress(
           '!',
           LABEL,
-          'the GPU is not used: no C library with CUDA could be had; TFJS_LIBTENSORFLOW names one',
+          'the GPU is not used: no C library with CUDA was found; TFJS_LIBTENSORFLOW can name one',
         );
       return made;
     }
@@ -391,7 +391,7 @@ export function findLibrary(folder: string): { lib: string; include: string } {
     throw new UserError(
       `TFJS_LIBTENSORFLOW: ${folder} has no ${lacks}`,
       2,
-      'It is the folder of an unpacked libtensorflow release, with lib/ and include/.',
+      'It must be the folder of an unpacked libtensorflow release, with lib/ and include/.',
     );
   }
   return { lib, include };

@@ -60,9 +60,9 @@ export function checkDevice(framework: Framework, device: DeviceName | null): vo
   if (framework !== 'tfjs' || !device?.includes(':')) return;
   const [, index] = device.split(':');
   throw new UserError(
-    `--device ${device}: the tfjs trainer takes the first GPU that it sees`,
+    `--device ${device}: the tfjs trainer uses the first visible GPU`,
     2,
-    `CUDA_VISIBLE_DEVICES=${index} with --device cuda shows it that one alone.`,
+    `Use --device cuda with CUDA_VISIBLE_DEVICES=${index}.`,
   );
 }
 
@@ -94,11 +94,11 @@ export async function chooseFramework(
     return 'torch';
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    onProgress('!', 'trainer', `tfjs, since torch cannot be had: ${error.message}`);
+    onProgress('!', 'trainer', `tfjs, because PyTorch is unavailable: ${error.message}`);
     onProgress(
       '!',
       'trainer',
-      'it does less than torch; a sweep that asks for more is refused with the list of what lacks',
+      'it does less than torch; a sweep that needs more is refused, with a list of what is missing',
     );
     return 'tfjs';
   }

@@ -193,7 +193,7 @@ export async function checkVersions(python: string, own: boolean): Promise<strin
   const makeAnew = `Remove ${dirname(dirname(python))} and try again: it is made anew.`;
   if (status !== 0) {
     const hint = own ? 'Name a Python interpreter with --python or SA_ORCH_PYTHON.' : makeAnew;
-    throw new UserError(`${python} is no Python that runs: ${stderr.trim()}`, 2, hint);
+    throw new UserError(`${python} is not a working Python: ${stderr.trim()}`, 2, hint);
   }
   const { python: version, packages } = JSON.parse(stdout) as {
     python: string;
@@ -213,7 +213,7 @@ export async function checkVersions(python: string, own: boolean): Promise<strin
       ? `Install them there (${python} -m pip install …), or leave out --python and SA_ORCH_PYTHON to get an environment of our own.`
       : makeAnew;
     throw new UserError(
-      `${python} lacks what the torch trainer needs: ${lacks.join(', ')}`,
+      `${python} lacks packages of the torch trainer: ${lacks.join(', ')}`,
       2,
       hint,
     );

@@ -71,11 +71,7 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
     return wanted;
   });
   if (config.build !== buildStamp())
-    onProgress(
-      '!',
-      'worker',
-      'runs an older build; `sa-orch down` and the next start bring this one',
-    );
+    onProgress('!', 'worker', 'runs an older build; `sa-orch down` and a new start replace it');
   const { temporal } = config;
   const ui = temporal.kind === 'embedded' ? `http://127.0.0.1:${temporal.uiPort}` : null;
   return {
@@ -172,7 +168,7 @@ async function showTrainer({ trainer }: RuntimeConfig, onProgress: OnProgress): 
     throw new UserError(
       `the trainer at ${trainer.address} does not answer`,
       3,
-      'Is it running there? `sa-orch trainer` starts one by hand.',
+      'Is it running there? `sa-orch trainer` starts one.',
     );
   }
   const { framework, frameworkVersion } = capabilities;

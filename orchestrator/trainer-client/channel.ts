@@ -43,13 +43,14 @@ export function checkAddress(address: string): void {
     const path = address.slice('unix:'.length);
     if (!path.startsWith('/'))
       throw new Error(
-        'trainer address ' +
-          `${address}: the socket's path must be absolute, as in unix:/tmp/trainer.sock`,
+        `trainer address ${address}: the socket's path must be absolute, as in ` +
+          'unix:/tmp/trainer.sock',
       );
     const bytes = Buffer.byteLength(path);
     if (bytes > LONGEST_SOCKET_PATH) {
       throw new Error(
-        `trainer address ${address}: the socket's path has ${bytes} bytes; the system takes at most ${LONGEST_SOCKET_PATH}`,
+        `trainer address ${address}: the socket's path has ${bytes} bytes; the system allows at ` +
+          `most ${LONGEST_SOCKET_PATH}`,
       );
     }
   } else if (!/^[^/]+:\d+$/.test(address)) {
@@ -72,7 +73,8 @@ export function tlsFromEnvironment(env: NodeJS.ProcessEnv = process.env): TlsFil
  */
 export function channelCredentials(tls: TlsFiles | undefined): ChannelCredentials {
   if (!tls) return credentials.createInsecure();
-  if (!tls.cert !== !tls.key) throw new Error('TLS: a client certificate and its key go together');
+  if (!tls.cert !== !tls.key)
+    throw new Error('TLS: a client certificate needs its key, and a key its certificate');
   const read = (file: string | undefined) => (file === undefined ? null : readFileSync(file));
   return credentials.createSsl(read(tls.ca), read(tls.key), read(tls.cert));
 }

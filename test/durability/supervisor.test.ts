@@ -123,7 +123,7 @@ suite('the services of a state directory', () => {
     await up();
     const other = await place.run(['up', '--threads', '2']);
     expect(other.status).toBe(2);
-    expect(other.stderr).toContain('--threads is 1, asked for is 2');
+    expect(other.stderr).toContain('--threads is 1, but 2 was requested');
   });
 
   test('end when their state directory is removed', async () => {
@@ -190,7 +190,9 @@ suite('the services of a state directory', () => {
     );
     const other = await new Workplace(folder, { ...own, CUDA_VISIBLE_DEVICES: '0' }).run(['up']);
     expect(other.status).toBe(2);
-    expect(other.stderr).toMatch(/CUDA_VISIBLE_DEVICES is 1, asked for is 0[\s\S]*sa-orch down/);
+    expect(other.stderr).toMatch(
+      /CUDA_VISIBLE_DEVICES is 1, but 0 was requested[\s\S]*sa-orch down/,
+    );
   });
 
   test('report an external trainer that does not answer, with exit status 3', async () => {

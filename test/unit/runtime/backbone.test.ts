@@ -189,7 +189,7 @@ describe('a backbone in a directory', () => {
   it('that does not exist is no hub id', async () => {
     await expect(resolveBackbone('./missing', { onProgress })).rejects.toMatchObject({
       exitCode: 2,
-      message: 'backbone: ./missing is no directory',
+      message: 'backbone: ./missing is not a directory',
     });
   });
 });
@@ -251,7 +251,7 @@ describe('a backbone on the hub', () => {
   it('missing on the hub, or with the hub out of reach, is an error with ways out', async () => {
     const waysOut = {
       exitCode: 3,
-      hint: expect.stringMatching(/Give a directory.*HF_ENDPOINT.*HF_TOKEN/s) as string,
+      hint: expect.stringMatching(/Use a directory.*HF_ENDPOINT.*HF_TOKEN/s) as string,
     };
     await expect(resolveBackbone('org/none', { onProgress })).rejects.toMatchObject({
       ...waysOut,
@@ -261,7 +261,9 @@ describe('a backbone on the hub', () => {
     hub.close();
     await expect(resolveBackbone('org/tiny', { onProgress })).rejects.toMatchObject({
       ...waysOut,
-      message: expect.stringContaining('backbone org/tiny could not be had from the hub') as string,
+      message: expect.stringContaining(
+        'backbone org/tiny could not be downloaded from the hub',
+      ) as string,
     });
   });
 });

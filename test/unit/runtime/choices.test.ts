@@ -90,7 +90,7 @@ describe('the server', () => {
       externalTemporal({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'other' }),
     ).toThrow(/other/);
     expect(() => externalTemporal({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'lab' })).toThrow(
-      /name no address/,
+      /have no address/,
     );
   });
 
@@ -128,7 +128,7 @@ describe('the server', () => {
       message: 'SA_ORCH_TEMPORAL names /none, which does not exist',
     });
     await expect(refused(program('other', 'echo hello'))).rejects.toThrow(
-      /is no Temporal CLI: hello/,
+      /is not a Temporal CLI: hello/,
     );
   });
 });
@@ -184,7 +184,7 @@ describe('the interpreter', () => {
 
   it('that the user names and that is none is refused', async () => {
     await expect(ensureTrainerEnvironment({ python: '/none/python', onProgress })).rejects.toThrow(
-      /\/none\/python is no Python that runs/,
+      /\/none\/python is not a working Python/,
     );
   });
 });
@@ -215,7 +215,7 @@ describe('the framework that nobody named', () => {
   it('is tfjs where there is none, with a word why and that it does less', async () => {
     expect(await choose(bare())).toBe('tfjs');
     expect(told.join('\n')).toMatch(
-      /tfjs, since torch cannot be had: .*no Python is on PATH\n.*does less than torch/,
+      /tfjs, because PyTorch is unavailable: .*no Python is on PATH\n.*does less than torch/,
     );
   });
 });
@@ -257,8 +257,8 @@ describe('services that run', () => {
   });
 
   it.each([
-    [undefined, '1', 'CUDA_VISIBLE_DEVICES is not set, asked for is 1'],
-    ['0,1', '', 'CUDA_VISIBLE_DEVICES is 0,1, asked for is empty'],
+    [undefined, '1', 'CUDA_VISIBLE_DEVICES is not set, but 1 was requested'],
+    ['0,1', '', 'CUDA_VISIBLE_DEVICES is 0,1, but empty was requested'],
   ])('refuse to show their trainer other GPUs: %j, then %j', (before, now, difference) => {
     const refused = catchError(() =>
       refuseOtherWishes(seeing(before), wish, { CUDA_VISIBLE_DEVICES: now }),
@@ -287,9 +287,9 @@ describe('services that run', () => {
       trainerAddress: 'box:50051',
     };
     expect(() => refuseOtherWishes(running, asked, {})).toThrow(
-      '--root is /root, asked for is /other; --trainer is unix:/s, asked for is box:50051; ' +
-        '--framework is torch, asked for is tfjs; --device is cpu, asked for is cuda:1; ' +
-        '--threads is not set, asked for is 4',
+      '--root is /root, but /other was requested; --trainer is unix:/s, but box:50051 was requested; ' +
+        '--framework is torch, but tfjs was requested; --device is cpu, but cuda:1 was requested; ' +
+        '--threads is not set, but 4 was requested',
     );
   });
 });
@@ -310,8 +310,8 @@ describe('the device', () => {
     expect(() => checkDevice('torch', 'cuda:1')).not.toThrow();
     expect(catchError(() => checkDevice('tfjs', 'cuda:1'))).toMatchObject({
       exitCode: 2,
-      message: '--device cuda:1: the tfjs trainer takes the first GPU that it sees',
-      hint: 'CUDA_VISIBLE_DEVICES=1 with --device cuda shows it that one alone.',
+      message: '--device cuda:1: the tfjs trainer uses the first visible GPU',
+      hint: 'Use --device cuda with CUDA_VISIBLE_DEVICES=1.',
     });
   });
 

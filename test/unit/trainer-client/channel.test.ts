@@ -14,7 +14,7 @@ describe('a trainer address', () => {
 
   test.each([
     ['unix:t.sock', 'must be absolute'],
-    [`unix:/${'x'.repeat(107)}`, 'has 108 bytes; the system takes at most 107'],
+    [`unix:/${'x'.repeat(107)}`, 'has 108 bytes; the system allows at most 107'],
     [`unix:/${'é'.repeat(54)}`, 'has 109 bytes'],
     ['localhost', 'is neither unix:/path.sock nor host:port'],
     ['/tmp/t.sock', 'is neither unix:/path.sock nor host:port'],
@@ -39,7 +39,7 @@ describe('a trainer address', () => {
 
   test('with half of a client certificate is refused', () => {
     expect(() => connectTrainer('host:1', { tls: { cert: 'client.pem' } })).toThrow(
-      'a client certificate and its key go together',
+      'a client certificate needs its key',
     );
   });
 });
