@@ -1,8 +1,9 @@
 // Four kinds of tests, each a project of its own: `npx jest --selectProjects unit`.
 //
 //   unit         functions and files; seconds
-//   conformance  the contract in proto/, against a real trainer process: the one that SA_ORCH_TEST_TRAINER starts, by default torch's;
-//                conformance-tfjs and conformance-toy are the same cases against these trainers
+//   conformance  the contract in proto/, against a real trainer process: the one that
+//                SA_ORCH_TEST_TRAINER starts, by default torch's; conformance-tfjs and
+//                conformance-toy are the same cases against these trainers
 //   fidelity     the same numbers as the reference implementations, on real rows
 //   durability   real processes that are killed
 //   replay       saved workflow histories against today's workflow code

@@ -55,9 +55,8 @@ export async function attach(
     const complete = done === snapshot.plan.trials.length;
     if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
     else {
-      process.stdout.write(
-        `\n${renderTable(snapshot.plan, results, majorityBaselines(root, snapshot.plan))}\n\nreport  ${report}\n`,
-      );
+      const table = renderTable(snapshot.plan, results, majorityBaselines(root, snapshot.plan));
+      process.stdout.write(`\n${table}\n\nreport  ${report}\n`);
       if (state !== 'finished' && !complete)
         process.stderr.write(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);
     }

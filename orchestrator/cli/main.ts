@@ -49,9 +49,9 @@ function program(): Command {
     .addHelpText(
       'after',
       '\nExamples:\n' +
-        '  sa-orch start --sweep glue                         run a sweep; Ctrl-C leaves it running\n' +
-        '  sa-orch run --task mrpc --pruner snip --sparsity 0.4   run one trial\n' +
-        '  sa-orch status                                     services and sweeps\n' +
+        '  sa-orch start --sweep glue                            run a sweep; Ctrl-C detaches\n' +
+        '  sa-orch run --task mrpc --pruner snip --sparsity 0.4  run one trial\n' +
+        '  sa-orch status                                        services and sweeps\n' +
         '\nExit status: 0 done, 1 the work failed, 2 the request was wrong, 3 a service could ' +
         'not be reached.',
     );

@@ -59,8 +59,9 @@ export function addSweepOptions(command: Command): Command {
     .option('--rows <n>', 'at most this many training rows a task, or `all`', parseRows)
     .option(
       '--data-dir <dir>',
-      'the folder of GLUE (MRPC/, …), SQuAD (train-v1.1.json, …), XSum or CNN/DailyMail (train.csv, …), or one with glue/, squad/, xsum/, ' +
-        'cnn_dailymail/ (default: SA_ORCH_DATA, the hub, else demo rows)',
+      'the folder of GLUE (MRPC/, …), SQuAD (train-v1.1.json, …), XSum or CNN/DailyMail ' +
+        '(train.csv, …), or one with glue/, squad/, xsum/, cnn_dailymail/ (default: ' +
+        'SA_ORCH_DATA, the hub, else demo rows)',
     );
 }
 

@@ -56,8 +56,10 @@ export function planCommand(): Command {
         });
       printTrials(trials);
       process.stdout.write(
-        `\n${plan.sweep_id}: ${plural(plan.trials.length, 'trial')} in ${plural(plan.cohorts.length, 'cohort')}, ${estimateText(seconds)}\n` +
-          'kept: weights, biases and norms that are trained and not masked; the head is counted apart; stored: bytes of the adapter file\n' +
+        `\n${plan.sweep_id}: ${plural(plan.trials.length, 'trial')} in ` +
+          `${plural(plan.cohorts.length, 'cohort')}, ${estimateText(seconds)}\n` +
+          'kept: weights, biases and norms that are trained and not masked; ' +
+          'the head is counted apart; stored: bytes of the adapter file\n' +
           (plan.trials.some(({ prune }) => prune.rules === 'official')
             ? `${OFFICIAL_RULES}\n`
             : ''),

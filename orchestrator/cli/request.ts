@@ -105,7 +105,8 @@ function leftOutNotes({ task, splits }: PlannedDataset): string[] {
     .filter(({ left_out = 0 }) => left_out > 0)
     .map(
       ({ name, left_out, file }) =>
-        `${task} ${name}: ${plural(left_out!, 'row')} left out, whose document or summary is empty (${file})`,
+        `${task} ${name}: ${plural(left_out!, 'row')} left out, ` +
+        `whose document or summary is empty (${file})`,
     );
 }
 

@@ -332,7 +332,8 @@ function roundsOf(options: RunOptions): Record<string, unknown> {
   if (rounds !== undefined && rounds !== 1) {
     throw refusal(
       'rounds',
-      `${rounds} is not allowed with pruning during training; must be 1 or left out: --prune-iterations has the rounds`,
+      `${rounds} is not allowed with pruning during training; must be 1 or left out: ` +
+        '--prune-iterations has the rounds',
     );
   }
   return { rounds: pruneIterations, progressive: { begin_epoch: begin, every_epochs: 1 } };

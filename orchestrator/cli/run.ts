@@ -30,13 +30,17 @@ const EXAMPLES = `
 Examples:
   sa-orch run --task mrpc --pruner snip --sparsity 0.4 --attn-bn 64 --ffn-bn 64
   sa-orch run --task mrpc --adapter mam --pruner synflow --sparsity 0.8
-  sa-orch run --task rte --attn_mode lora --attn_bn 8 --ffn_mode adapter --ffn_option parallel --ffn_bn 64
+  sa-orch run --task rte --attn_mode lora --attn_bn 8 \\
+    --ffn_mode adapter --ffn_option parallel --ffn_bn 64
   sa-orch run --task xsum --backbone facebook/bart-base --pruner snip --sparsity 0.4 --num-beams 4
-  sa-orch run --compat official --task_name mrpc --model_name_or_path roberta-base --pruner snip --sparsity 0.6
+  sa-orch run --compat official --task_name mrpc --model_name_or_path roberta-base \\
+    --pruner snip --sparsity 0.6
 
-Flags may be written with underscores. An option of another mode than adapter stands for nothing. --sparsity is the fraction removed; the
-published scripts' flag of that name is the fraction kept, which --compat official reads. --begin and --prune-iterations prune during training,
-by a round before each epoch; the scripts' own --begin 0 and --prune-iterations 1 are pruning at initialization, as without them.`;
+Flags may be written with underscores. --attn-option and --ffn-option apply only to mode adapter.
+--sparsity is the fraction removed; the published scripts' flag of that name is the fraction kept,
+which --compat official reads. --begin and --prune-iterations prune during training, by a round
+before each epoch; the scripts' own --begin 0 and --prune-iterations 1 are pruning at
+initialization, as without them.`;
 
 export function runCommand(): Command {
   const command = new Command('run')

@@ -16,13 +16,16 @@ interface ScoreOptions {
 const HELP = `
 Files:
   GLUE                  one label (or score) a line, in the order of the task's TSV file with labels
-  squad, squad_v2       {"<question id>": "<answer>", …} against a file in SQuAD's JSON; metrics in percent, as its scripts print them
-  xsum, cnn_dailymail   one summary a line, or JSONL (CSV, TSV, parquet) with "summary", against JSONL, CSV, TSV or parquet with the
-                        data set's columns; ROUGE F1 in [0, 1], as rouge-score gives it
+  squad, squad_v2       {"<question id>": "<answer>", …} against a file in SQuAD's JSON; metrics in
+                        percent, as its scripts print them
+  xsum, cnn_dailymail   one summary a line, or JSONL (CSV, TSV, parquet) with "summary", against
+                        JSONL, CSV, TSV or parquet with the data set's columns; ROUGE F1 in [0, 1],
+                        as rouge-score gives it
 
 Examples:
   sa-orch score --task mrpc --predictions out.txt --references glue/MRPC/dev.tsv --json
-  sa-orch score --task squad_v2 --predictions answers.json --references dev-v2.0.json --na-probs no-answer.json
+  sa-orch score --task squad_v2 --predictions answers.json --references dev-v2.0.json \\
+    --na-probs no-answer.json
   sa-orch score --task xsum --predictions summaries.txt --references validation.jsonl`;
 
 export function scoreCommand(): Command {

@@ -23,7 +23,8 @@ const ALIASES = [
 const LEAVE_OUT = 'leave it out';
 const TRAIN_KEYS = 'a sweep file has a key for it, under train';
 const OWN_DATA = 'a task of your own is described in a sweep file (README.md, "Your own data")';
-const AT_THE_END = `results are those of the last step, and checkpoints come by themselves: ${LEAVE_OUT}`;
+const AT_THE_END =
+  'results are those of the last step, and checkpoints come by themselves: ' + LEAVE_OUT;
 const ALWAYS = `a run always trains and evaluates: ${LEAVE_OUT}`;
 const NO_DROPOUT = `modules have no dropout of their own: ${LEAVE_OUT}`;
 const MATRICES = `down and up matrices alone are pruned: ${LEAVE_OUT}`;
@@ -64,7 +65,8 @@ const INSTEAD: Record<string, string> = {
   'warmup-steps': '--warmup-ratio is the same as a fraction of all steps',
   'max-train-samples': '--rows <n>',
   'max-eval-samples': 'a sweep file has validation_rows',
-  'val-max-target-length': `summaries are scored against whole references, and --max-length limits them: ${LEAVE_OUT}`,
+  'val-max-target-length':
+    'summaries are scored against whole references, and --max-length limits them: ' + LEAVE_OUT,
   'predict-with-generate': `summaries are always generated: ${LEAVE_OUT}`,
   'source-prefix': `texts are taken as they are: ${LEAVE_OUT}`,
   'ignore-pad-token-for-loss': `no padding is in any loss: ${LEAVE_OUT}`,

@@ -37,9 +37,8 @@ export function statusCommand(): Command {
             pid === null ? null : `pid ${pid}`,
             restarts > 0 ? plural(restarts, 'restart') : null,
           ];
-          process.stdout.write(
-            `${name.padEnd(12)} ${state.padEnd(12)} ${parts.filter((part) => part !== null).join(', ')}\n`,
-          );
+          const rest = parts.filter((part) => part !== null).join(', ');
+          process.stdout.write(`${name.padEnd(12)} ${state.padEnd(12)} ${rest}\n`);
         }
         if (services.length === 0)
           process.stdout.write('no services here; `sa-orch start` or `sa-orch up` starts them\n');
@@ -107,5 +106,6 @@ function describe({ sweep_id, state, detail, trials, done, failed, cancelled }: 
     failed > 0 ? `${failed} failed` : '',
     cancelled > 0 ? `${cancelled} cancelled` : '',
   ];
-  return `${sweep_id.padEnd(24)} ${state.padEnd(12)} ${counts.filter(Boolean).join(', ')}${detail ? `   ${detail}` : ''}`;
+  const line = `${sweep_id.padEnd(24)} ${state.padEnd(12)} ${counts.filter(Boolean).join(', ')}`;
+  return detail ? `${line}   ${detail}` : line;
 }

@@ -30,7 +30,8 @@ export function workerCommand(): Command {
     )
     .addHelpText(
       'after',
-      '\nExample:\n  TEMPORAL_ADDRESS=temporal.example:7233 sa-orch worker --trainer gpu-box:50051 --root /shared/checkpoints\n\n' +
+      '\nExample:\n  TEMPORAL_ADDRESS=temporal.example:7233 sa-orch worker ' +
+        '--trainer gpu-box:50051 --root /shared/checkpoints\n\n' +
         "The server is the one that Temporal's own settings name (TEMPORAL_ADDRESS, " +
         'TEMPORAL_PROFILE, …), else the one that `sa-orch up` started here.',
     );

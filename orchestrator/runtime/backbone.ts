@@ -87,8 +87,10 @@ async function ensureHubBackbone(id: string, onProgress: OnProgress): Promise<st
     throw new UserError(
       `backbone ${id} could not be had from the hub: ${cause}`,
       3,
-      `Give a directory that has it (backbone: /path/to/${id.split('/').at(-1)}), a mirror with HF_ENDPOINT=<address>, a token with HF_TOKEN for a\n` +
-        `private model, or use ${DEFAULT_BACKBONE}, which needs no hub.`,
+      `Give a directory that has it (backbone: /path/to/${id.split('/').at(-1)}), ` +
+        'a mirror with HF_ENDPOINT=<address>,\n' +
+        'a token with HF_TOKEN for a private model, ' +
+        `or use ${DEFAULT_BACKBONE}, which needs no hub.`,
       { cause: error },
     );
   }

@@ -108,16 +108,17 @@ async function checkTrainers(ownPython: string | undefined): Promise<Finding[]> 
 }
 
 async function checkTorch(ownPython: string | undefined): Promise<Found> {
-  if (ownPython)
-    return fine(
-      `${await checkVersions(findOnPath(ownPython) ?? ownPython, true)}, ${ownPython}, named by the user`,
-    );
+  if (ownPython) {
+    const versions = await checkVersions(findOnPath(ownPython) ?? ownPython, true);
+    return fine(`${versions}, ${ownPython}, named by the user`);
+  }
   const { folder, python, isMade } = pinnedEnvironment();
   if (isMade) return fine(`${await checkVersions(python, false)}, in ${folder}`);
   const uv = findOnPath('uv');
   const { path, version } = await findBasePython(uv === undefined);
   return fine(
-    `will be made at the first start (minutes), with ${path}, ${version.join('.')}${uv ? `, and ${uv}` : ''}`,
+    `will be made at the first start (minutes), with ${path}, ${version.join('.')}` +
+      (uv ? `, and ${uv}` : ''),
   );
 }
 

