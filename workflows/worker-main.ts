@@ -2,9 +2,11 @@
  * The worker: hosts the workflows and their activities until it is told to stop. Settings come from
  * the environment:
  *
- *   SA_ORCH_TEMPORAL_ADDRESS   the embedded server; without it Temporal's own settings hold (TEMPORAL_ADDRESS, profiles, TLS, …)
+ *   SA_ORCH_TEMPORAL_ADDRESS   the embedded server; without it Temporal's own settings hold
+ *                              (TEMPORAL_ADDRESS, profiles, TLS, …)
  *   SA_ORCH_NAMESPACE          `default` unless set
- *   SA_ORCH_TASK_QUEUE         one a trainer pool: an activity must land where the trainer and its files are
+ *   SA_ORCH_TASK_QUEUE         one a trainer pool: an activity must land where the trainer and its
+ *                              files are
  *   SA_ORCH_TRAINER            the trainer's address
  *   SA_ORCH_ROOT               the artifact root
  */
@@ -18,7 +20,8 @@ function required(name: string): string {
   const value = process.env[name];
   if (!value)
     throw new Error(
-      `${name} is not set: the worker is started by \`sa-orch start\`, \`sa-orch up\` or \`sa-orch worker\``,
+      `${name} is not set: the worker is started by \`sa-orch start\`, \`sa-orch up\` or ` +
+        '`sa-orch worker`',
     );
   return value;
 }

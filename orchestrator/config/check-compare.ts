@@ -31,12 +31,18 @@ function problemOf(line: CompareLine): string | null {
     if (unfrozen !== 'none' && (attention !== 'none' || ffn !== 'none')) {
       const module = attention === 'none' ? ffn : attention;
       const kind = adapterName({ attention: 'none', ffn: 'none', unfrozen });
-      return `adapter: "${module}" is not allowed beside ${kind}; must be none: parts of the backbone are trained alone`;
+      return (
+        `adapter: "${module}" is not allowed beside ${kind}; ` +
+        'must be none: parts of the backbone are trained alone'
+      );
     }
     for (const pruner of line.pruner.filter((each) => each !== 'none')) {
       const message = pairProblem(pruner, adapter, line);
       if (message !== null)
-        return `pruner: "${pruner}" is not allowed with the adapter ${adapterName(adapter)}${message}`;
+        return (
+          `pruner: "${pruner}" is not allowed with the adapter ` +
+          `${adapterName(adapter)}${message}`
+        );
     }
   }
   return null;
@@ -53,7 +59,10 @@ function pairProblem(pruner: Pruner, adapter: AdapterConfig, line: CompareLine):
   const apart =
     line.n_m.length > 0 || (line.structure.includes('weights') && line.scope.includes('local'));
   if (pruner === 'mag' && apart) {
-    return ' of init zero_up: scores of up, all 0, would be compared with each other alone; must be used with init gaussian';
+    return (
+      ' of init zero_up: scores of up, all 0, would be compared with each other alone; ' +
+      'must be used with init gaussian'
+    );
   }
   return null;
 }
@@ -61,10 +70,16 @@ function pairProblem(pruner: Pruner, adapter: AdapterConfig, line: CompareLine):
 /** No result fails a trial by the official rules: what is refused has no result there. */
 function officialProblem(pruner: Pruner, adapter: AdapterConfig): string | null {
   if (hasLora(adapter)) {
-    return ' under compat official: the published code merges LoRA into the frozen weights before it scores; must be none';
+    return (
+      ' under compat official: the published code merges LoRA into the frozen weights ' +
+      'before it scores; must be none'
+    );
   }
   if (pruner === 'synflow' && adapter.norm === 'after') {
-    return ' of norm after under compat official: its scores there are rounding errors; must be used with norm before or none';
+    return (
+      ' of norm after under compat official: its scores there are rounding errors; ' +
+      'must be used with norm before or none'
+    );
   }
   return null;
 }

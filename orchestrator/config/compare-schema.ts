@@ -156,7 +156,9 @@ function checkUsed(line: CompareKeys, problem: Problem): void {
       problem(key, `left out where no pruner is ${OR.format(USED_BY[key])}`);
   }
   if (!used('rounds') && line.progressive === undefined) {
-    const without = `where no pruner is ${OR.format(USED_BY.rounds)}: the scores of the others are the same in every round`;
+    const without =
+      `where no pruner is ${OR.format(USED_BY.rounds)}: ` +
+      'the scores of the others are the same in every round';
     if (line.rounds?.some((rounds) => rounds > 1)) problem('rounds', `1 or left out ${without}`);
     if (line.schedule !== undefined) problem('schedule', `left out ${without}`);
   }
@@ -202,7 +204,8 @@ function checkOfficial(line: CompareKeys, problem: Problem): void {
   if (line.large_sparse !== undefined) {
     problem(
       'large_sparse',
-      `left out ${under}: it needs an exact count, and the published code cuts all equal scores together`,
+      `left out ${under}: it needs an exact count, ` +
+        'and the published code cuts all equal scores together',
     );
   }
   for (const key of ['n_m', 'structure'] as const) {

@@ -1,4 +1,4 @@
-/** Settings laid over others: a profile over its file, flags over both, a task's over the sweep's. */
+/** Settings laid over others: a profile over its file, flags over both, a task's over a sweep's. */
 import { mergeAdapter } from './adapter';
 import type { SweepSettings } from './schema';
 import type { TrainKeys } from './task-schema';

@@ -48,7 +48,9 @@ export function describeIssues(
     return [
       {
         path,
-        message: `${formatPath(path)}: ${formatValue(value)} is not allowed; must be ${issue.message}${near}`,
+        message:
+          `${formatPath(path)}: ${formatValue(value)} is not allowed; ` +
+          `must be ${issue.message}${near}`,
       },
     ];
   });

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 
 /*
- * What the schema is made of. Each message is what would be right, to be put after "must be"; a map's own message lists its keys,
- * for suggestions. A single value where a list may stand is a list of one.
+ * What the schema is made of. Each message is what would be right, to be put after "must be"; a
+ * map's own message lists its keys, for suggestions. A single value where a list may stand is a
+ * list of one.
  */
 
 export function list<T extends z.ZodType>(item: T) {

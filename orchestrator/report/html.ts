@@ -8,7 +8,8 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 
 const STYLE = [
   ':root{color-scheme:light dark;--ink:#1f2328;--ground:#fff;--line:#d8dee4;--faint:#f6f8fa}',
-  '@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--ground:#0d1117;--line:#30363d;--faint:#161b22}}',
+  '@media (prefers-color-scheme:dark){:root{' +
+    '--ink:#e6edf3;--ground:#0d1117;--line:#30363d;--faint:#161b22}}',
   'body{margin:2rem auto;max-width:72rem;padding:0 1rem;font:15px/1.5 ' +
     'system-ui,sans-serif;color:var(--ink);background:var(--ground)}',
   'figure{margin:1.5rem 0}figure svg{max-width:100%;height:auto}',

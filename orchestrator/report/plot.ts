@@ -79,7 +79,8 @@ function specOf(summary: SweepSummary, panels: readonly PlotPanel[]): TopLevelSp
       text: `Sweep ${summary.sweep_id}`,
       subtitle: [
         'Mean ± std over seeds. Dashed: mean and weights of the dense adapter.',
-        `Rows that keep equally many weights stand side by side.${marked ? ` ${DEGENERATE_MARK} degenerate.` : ''}`,
+        'Rows that keep equally many weights stand side by side.' +
+          (marked ? ` ${DEGENERATE_MARK} degenerate.` : ''),
       ],
     },
     concat: panels.map((panel) => ({

@@ -19,7 +19,8 @@ export function renderTable(
 ): string {
   const summary = summarize(plan, results, baselines);
   const { done, planned, failed } = summary.trials;
-  const outcome = `${done} of ${planned} trials done${failed > 0 ? `, ${failed} failed (see the report)` : ''}`;
+  const outcome =
+    `${done} of ${planned} trials done` + (failed > 0 ? `, ${failed} failed (see the report)` : '');
   const precision =
     summary.precisions === undefined ? '' : `, precision ${summary.precisions.join(', ')}`;
   return [dataStatement(summary), ...summary.tasks.map(taskTable), `${outcome}${precision}`].join(

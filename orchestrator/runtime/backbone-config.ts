@@ -101,8 +101,6 @@ export function backboneSizes(file: string, config: unknown): BackboneSizes {
   const family = model_type === 'bart' || model_type === 't5' ? FAMILIES[model_type] : encoder;
   const found = family.safeParse(config);
   if (found.success) return found.data;
-  throw new UserError(
-    `${file}: ${found.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')}`,
-    2,
-  );
+  const problems = found.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new UserError(`${file}: ${problems.join('; ')}`, 2);
 }

@@ -100,8 +100,9 @@ function countWeights(file: string): number {
 }
 
 /**
- * Hex SHA-256 of the sorted lines `<file digest>  <name>\n`, the rule for a folder in event.proto. Reading weights takes seconds, so a digest is kept
- * in the cache and taken from there as long as no file's size or time has changed.
+ * Hex SHA-256 of the sorted lines `<file digest>  <name>\n`, the rule for a folder in event.proto.
+ * Reading weights takes seconds, so a digest is kept in the cache and taken from there as long as
+ * no file's size or time has changed.
  */
 async function digestOf(path: string, files: string[]): Promise<string> {
   const seen = files.map((name) => {

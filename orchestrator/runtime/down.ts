@@ -41,11 +41,8 @@ export async function down({
       const hint =
         'Wait for them, cancel them, or use --force: they go on from their checkpoints at the ' +
         'next start.';
-      throw new UserError(
-        `${sweeps.length === 1 ? 'a sweep runs' : `${sweeps.length} sweeps run`}: ${sweeps.join(', ')}`,
-        2,
-        hint,
-      );
+      const how = sweeps.length === 1 ? 'a sweep runs' : `${sweeps.length} sweeps run`;
+      throw new UserError(`${how}: ${sweeps.join(', ')}`, 2, hint);
     }
   }
   if (supervisor) await terminate(supervisor, SUPERVISOR_GRACE_MS);

@@ -23,7 +23,12 @@ const CANDIDATES = ['python3.12', 'python3.11', 'python3.13', 'python3.14', 'pyt
 const PROBE = `
 import importlib.util, json, sys
 have = lambda name: importlib.util.find_spec(name) is not None
-print(json.dumps({"path": sys.executable, "version": sys.version_info[:3], "hasVenv": have("venv") and have("ensurepip"), "hasPip": have("pip")}))
+print(json.dumps({
+    "path": sys.executable,
+    "version": sys.version_info[:3],
+    "hasVenv": have("venv") and have("ensurepip"),
+    "hasPip": have("pip"),
+}))
 `;
 
 /**
@@ -69,7 +74,8 @@ export async function findBasePython(
   if (first) {
     const minor = `${first.version[0]}.${first.version[1]}`;
     throw new UserError(
-      `${first.path} (Python ${minor}) cannot make virtual environments: its venv module is missing`,
+      `${first.path} (Python ${minor}) cannot make virtual environments: ` +
+        'its venv module is missing',
       2,
       `Install it (Debian, Ubuntu: apt install python${minor}-venv) or install uv.\n${ownWay}`,
     );

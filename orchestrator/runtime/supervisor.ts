@@ -297,7 +297,10 @@ export class Supervisor {
     record.state = failed ? 'failed' : 'waiting';
     record.nextStart = Date.now() + pause;
     this.say(
-      `${service.name}: ${how}; ${failed ? `died ${record.deaths} times, not started again` : `starts again in ${pause / 1000} s`}`,
+      `${service.name}: ${how}; ` +
+        (failed
+          ? `died ${record.deaths} times, not started again`
+          : `starts again in ${pause / 1000} s`),
     );
   }
 

@@ -149,8 +149,12 @@ export async function missingTools(env: NodeJS.ProcessEnv = process.env): Promis
  * around it.
  */
 export async function neededDownloads(env: NodeJS.ProcessEnv = process.env): Promise<string[]> {
-  const headers = `Node's headers, from Node's own site: they are not beside ${process.execPath} (Debian, Ubuntu: apt install libnode-dev)`;
-  const library = `TensorFlow's C library, from ${new URL(downloadHost(env)).host}: ${NO_INSTALLER} for the one in its Python wheel. Or TFJS_LIBTENSORFLOW=<folder> names one`;
+  const headers =
+    `Node's headers, from Node's own site: they are not beside ${process.execPath} ` +
+    '(Debian, Ubuntu: apt install libnode-dev)';
+  const library =
+    `TensorFlow's C library, from ${new URL(downloadHost(env)).host}: ${NO_INSTALLER} ` +
+    'for the one in its Python wheel. Or TFJS_LIBTENSORFLOW=<folder> names one';
   return [
     ...(nodeHeaders() ? [] : [headers]),
     ...(env.TFJS_LIBTENSORFLOW || (await findWheelInstaller(env)) ? [] : [library]),
@@ -298,7 +302,8 @@ class Setup {
     if (!done) {
       const where = headers
         ? ''
-        : "Node's headers are not installed beside it, and node-gyp downloads them from Node's own site.\n";
+        : "Node's headers are not installed beside it, " +
+          "and node-gyp downloads them from Node's own site.\n";
       throw this.failure('its addon could not be compiled', 1, where);
     }
     // 150 MB that nothing reads any more.

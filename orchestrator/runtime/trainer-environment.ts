@@ -65,7 +65,8 @@ def found(name):
         return version(name)
     except PackageNotFoundError:
         return None
-print(json.dumps({"python": platform.python_version(), "packages": {name: found(name) for name in sys.argv[1:]}}))
+packages = {name: found(name) for name in sys.argv[1:]}
+print(json.dumps({"python": platform.python_version(), "packages": packages}))
 `;
 
 /**
@@ -210,7 +211,8 @@ export async function checkVersions(python: string, own: boolean): Promise<strin
   });
   if (lacks.length > 0) {
     const hint = own
-      ? `Install them there (${python} -m pip install …), or leave out --python and SA_ORCH_PYTHON to get an environment of our own.`
+      ? `Install them there (${python} -m pip install …), ` +
+        'or leave out --python and SA_ORCH_PYTHON to get an environment of our own.'
       : makeAnew;
     throw new UserError(
       `${python} lacks packages of the torch trainer: ${lacks.join(', ')}`,

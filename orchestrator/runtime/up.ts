@@ -152,11 +152,12 @@ async function showReady(
 ): Promise<void> {
   if (name === 'temporal' && config.temporal.kind === 'embedded') {
     const { version, address, uiPort } = config.temporal;
-    const place = relative(process.cwd(), stateDir);
+    const path = relative(process.cwd(), stateDir);
+    const place = path.startsWith('..') ? stateDir : path;
     onProgress(
       '✓',
       `Temporal ${version}`,
-      `${address}, UI http://127.0.0.1:${uiPort}, data in ${place.startsWith('..') ? stateDir : place}/`,
+      `${address}, UI http://127.0.0.1:${uiPort}, data in ${place}/`,
     );
   } else if (name === 'trainer') await showTrainer(config, onProgress);
   else onProgress('✓', 'worker', `task queue ${config.taskQueue}`);

@@ -2,7 +2,8 @@
  * The files of sweeps and trials under the artifact root:
  *
  *   sweeps/<sweep id>/plan.json, progress/<cohort>.json
- *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json; of questions answers.<split>.json
+ *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json;
+ *                     for questions answers.<split>.json
  *
  * A trial has one of each, whichever sweeps it belongs to. Each is whole or absent, so an activity
  * that runs twice changes nothing.
@@ -91,7 +92,9 @@ export async function readPlan(root: string, sweepId: string, digest?: string): 
   const plan = JSON.parse(text) as Plan;
   const format: number = plan.format;
   if (format !== PLAN_FORMAT) {
-    const message = `is of format ${format}, of another version of sa-orch; must be ${PLAN_FORMAT}: start the sweep again`;
+    const message =
+      `is of format ${format}, of another version of sa-orch; ` +
+      `must be ${PLAN_FORMAT}: start the sweep again`;
     throw new ConfigError({ where: path, message });
   }
   if (digest) plans.set(digest, plan);

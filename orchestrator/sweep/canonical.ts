@@ -10,7 +10,8 @@ export function canonicalJson(value: unknown): string {
   if (typeof value === 'object' && value !== null) {
     const members = Object.entries(value).filter(([, member]) => member !== undefined);
     members.sort(([a], [b]) => (a < b ? -1 : 1));
-    return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`).join(',')}}`;
+    const parts = members.map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`);
+    return `{${parts.join(',')}}`;
   }
   if (typeof value === 'number' && !Number.isFinite(value)) {
     throw new RangeError(`${value} has no canonical JSON`);

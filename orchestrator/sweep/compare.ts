@@ -46,9 +46,8 @@ export const DENSE: PruneConfig = {
  * pruner's other keys.
  *
  * @throws ConfigError where the backbone cannot take an adapter, where a Large-Sparse line has no
- *   sparsity that gives it the dense
- * budget, where an
- *   adapter cannot be pruned in the pieces that a line asks for, and where training ends before the last round
+ *   sparsity that gives it the dense budget, where an adapter cannot be pruned in the pieces that a
+ *   line asks for, and where training ends before the last round
  */
 export function expandCompare(compare: readonly CompareLine[], context: CompareContext): Variant[] {
   const reference = compare.find(({ pruner }) => pruner.includes('none'))?.adapters[0];
@@ -148,8 +147,11 @@ function lateRound(
 ): string | null {
   const last = begin_step + (rounds - 1) * every_steps;
   if (every_steps === 0 || last < total_steps) return null;
-  const numbers = `task ${task} has ${total_steps} steps (${steps_per_epoch} an epoch), and the last of ${rounds} rounds would be after step ${last}`;
-  return `progressive: ${numbers}; must be before the last step: fewer rounds, a smaller begin_epoch or every_epochs, or longer training`;
+  return (
+    `progressive: task ${task} has ${total_steps} steps (${steps_per_epoch} an epoch), ` +
+    `and the last of ${rounds} rounds would be after step ${last}; must be before the last step: ` +
+    'fewer rounds, a smaller begin_epoch or every_epochs, or longer training'
+  );
 }
 
 function largeSparsity(

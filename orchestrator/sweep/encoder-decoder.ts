@@ -11,12 +11,17 @@ export function taskProblem(
   { name, model_type, decoder }: PlannedBackbone,
 ): string | null {
   if (kind === 'summarization' && decoder === undefined) {
-    const needed = `an encoder–decoder (${ENCODER_DECODERS.join(', ')}), for example facebook/bart-base`;
-    return `backbone: ${name} is of type ${model_type} and cannot write summaries, as ${task} needs; must be ${needed}`;
+    return (
+      `backbone: ${name} is of type ${model_type} and cannot write summaries, as ${task} needs; ` +
+      `must be an encoder–decoder (${ENCODER_DECODERS.join(', ')}), for example facebook/bart-base`
+    );
   }
   if (kind !== 'summarization' && decoder !== undefined) {
     const noun = kind.replaceAll('_', ' ');
-    return `backbone: ${name} is of type ${model_type}, for summarization alone; must be an encoder (bert, roberta) for ${task}, which is ${noun}`;
+    return (
+      `backbone: ${name} is of type ${model_type}, for summarization alone; ` +
+      `must be an encoder (bert, roberta) for ${task}, which is ${noun}`
+    );
   }
   return null;
 }

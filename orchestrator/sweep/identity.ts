@@ -19,7 +19,8 @@ export function digestOf(value: unknown): string {
  */
 export function trialId(trial: Omit<Trial, 'id'>): string {
   const { task, dataset, backbone, adapter, prune, train, generation, precision, seed } = trial;
-  return `t${digestOf({ format: TRIAL_FORMAT, task, dataset, backbone, adapter, prune, train, generation, precision, seed }).slice(0, 16)}`;
+  const all = { task, dataset, backbone, adapter, prune, train, generation, precision, seed };
+  return `t${digestOf({ format: TRIAL_FORMAT, ...all }).slice(0, 16)}`;
 }
 
 /**

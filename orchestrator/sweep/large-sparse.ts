@@ -29,12 +29,16 @@ export function solveLargeSparse(
   const target = `the budget of the dense reference ${adapterLabel(reference)}, ${budget}`;
   if (keep < 1) {
     return {
-      refusal: `what is never pruned of ${adapterLabel(wide)} (biases, norms) is ${fixed} weights, which exceeds or fills ${target}`,
+      refusal:
+        `what is never pruned of ${adapterLabel(wide)} (biases, norms) is ${fixed} weights, ` +
+        `which exceeds or fills ${target}`,
     };
   }
   if (keep >= prunable) {
     return {
-      refusal: `${adapterLabel(wide)} has ${prunable + fixed} weights in all, no more than ${target}; must be wider`,
+      refusal:
+        `${adapterLabel(wide)} has ${prunable + fixed} weights in all, ` +
+        `no more than ${target}; must be wider`,
     };
   }
   return { sparsity: sparsityKeeping(keep, prunable) };

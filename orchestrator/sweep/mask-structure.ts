@@ -29,8 +29,10 @@ function groupProblem(
   if (uneven === undefined) return null;
   const { name, rows, columns } = uneven;
   return (
-    `n_m: "${group_kept}:${group_size}" is not allowed with the adapter ${adapterLabel(adapter)}: ${name} [${rows}, ${columns}] has ` +
-    `${columns} columns, no multiple of ${group_size}; must divide the columns of every matrix`
+    `n_m: "${group_kept}:${group_size}" is not allowed with the adapter ` +
+    `${adapterLabel(adapter)}: ` +
+    `${name} [${rows}, ${columns}] has ${columns} columns, no multiple of ${group_size}; ` +
+    'must divide the columns of every matrix'
   );
 }
 
@@ -41,7 +43,8 @@ function unitProblem(adapter: AdapterConfig, backbone: PlannedBackbone): string 
   const other = others.find((module) => unitSize(module) !== unitSize(first!));
   if (first === undefined || other === undefined) return null;
   return (
-    `scope: global is not allowed with structure units and the adapter ${adapterLabel(adapter)}: a unit of ${first.name} has ` +
-    `${unitSize(first)} weights, one of ${other.name} ${unitSize(other)}; must be local`
+    `scope: global is not allowed with structure units and the adapter ${adapterLabel(adapter)}: ` +
+    `a unit of ${first.name} has ${unitSize(first)} weights, ` +
+    `one of ${other.name} ${unitSize(other)}; must be local`
   );
 }

@@ -234,7 +234,8 @@ function readBytes(path: string): Buffer {
     if (size > constants.MAX_STRING_LENGTH) {
       const most = Math.floor(constants.MAX_STRING_LENGTH / 1e6);
       throw new Error(
-        `${Math.ceil(size / 1e6)} MB, and text is read up to ${most} MB; a .parquet file may be larger`,
+        `${Math.ceil(size / 1e6)} MB, and text is read up to ${most} MB; ` +
+          'a .parquet file may be larger',
       );
     }
     return readFileSync(path);
@@ -246,5 +247,6 @@ function readBytes(path: string): Buffer {
 /** `"subject", "body"`, the first of many. */
 export function listOf(names: readonly string[]): string {
   const shown = names.slice(0, 20).map((name) => JSON.stringify(name));
-  return `${shown.join(', ')}${names.length > shown.length ? ` and ${names.length - shown.length} more` : ''}`;
+  const more = names.length - shown.length;
+  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

@@ -112,7 +112,8 @@ async function readGlueTask(
     if (unlabelled !== -1) {
       throw new ConfigError({
         where: file ?? task.name,
-        message: `row ${unlabelled + 1} has no label; column "${task.label}" is expected in ${name}`,
+        message:
+          `row ${unlabelled + 1} has no label; ` + `column "${task.label}" is expected in ${name}`,
       });
     }
     splits.push(plannedSplit(name, file, rows.length, sourceDigest(task, { name, file }), config));
@@ -190,7 +191,9 @@ function checkBackbone(task: TaskConfig, config: SweepConfig, backbone: PlannedB
     const why = config.max_length === null ? ` (the default for ${task.name})` : '';
     throw new ConfigError({
       where,
-      message: `max_length: ${length}${why} is not allowed; ${backbone.name} has ${longest} positions`,
+      message:
+        `max_length: ${length}${why} is not allowed; ` +
+        `${backbone.name} has ${longest} positions`,
     });
   }
   if (kind === 'summarization') {
@@ -206,7 +209,9 @@ function checkBackbone(task: TaskConfig, config: SweepConfig, backbone: PlannedB
     }
   }
   if (kind === 'question_answering' && config.doc_stride >= length) {
-    const message = `doc_stride: ${config.doc_stride} is not allowed with max_length ${length}; must be less, for ${task.name}'s windows to move on`;
+    const message =
+      `doc_stride: ${config.doc_stride} is not allowed with max_length ${length}; ` +
+      `must be less, for ${task.name}'s windows to move on`;
     throw new ConfigError({ where, message });
   }
 }

@@ -87,7 +87,9 @@ function scoreGlue(taskName: GlueTaskName, predictionsFile: string, referencesTs
   });
   const predicted = readPredictedLines(predictionsFile, task);
   if (predicted.length !== labels.length) {
-    const message = `has ${predicted.length} predictions; ${referencesTsv} has ${labels.length} rows, one prediction a row is expected`;
+    const message =
+      `has ${predicted.length} predictions; ${referencesTsv} has ${labels.length} rows, ` +
+      'one prediction a row is expected';
     throw new ConfigError({ where: predictionsFile, message });
   }
   return { ...evaluateSplit(task.metrics, { suffix: '', predicted, labels }), rows: labels.length };

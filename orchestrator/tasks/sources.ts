@@ -82,7 +82,9 @@ function inDirectory(
     throw new ConfigError(
       missing.map(({ task: { name, benchmark }, path }) => ({
         where: `${flag} ${directory}`,
-        message: `has no ${path}, which task ${name} needs; ${BENCHMARKS[benchmark].names} expected, here or under ${BENCHMARKS[benchmark].folder}/`,
+        message:
+          `has no ${path}, which task ${name} needs; ${BENCHMARKS[benchmark].names} expected, ` +
+          `here or under ${BENCHMARKS[benchmark].folder}/`,
       })),
     );
   }

@@ -61,7 +61,8 @@ export function checkPlan(plan: Plan, capabilities: Capabilities): string[] {
       .filter(({ trials }) => trials.length > capabilities.maxCohort)
       .map(
         ({ id, trials }) =>
-          `cohort ${id} has ${trials.length} trials; the trainer takes at most ${capabilities.maxCohort} at once`,
+          `cohort ${id} has ${trials.length} trials; ` +
+          `the trainer takes at most ${capabilities.maxCohort} at once`,
       ),
   ];
 }

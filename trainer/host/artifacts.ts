@@ -83,7 +83,8 @@ export function readTensorsOf(
       if (!tensor) throw badArtifact(`${path}: tensor ${name} is missing`);
       if (tensor.shape.join() !== shape.join())
         throw badArtifact(
-          `${path}: tensor ${name} has shape [${tensor.shape.join(', ')}], not [${shape.join(', ')}]`,
+          `${path}: tensor ${name} has shape [${tensor.shape.join(', ')}], ` +
+            `not [${shape.join(', ')}]`,
         );
       return [name, tensor];
     }),

@@ -2,9 +2,11 @@
  * What a trial leaves on disk while and after it trains, all of it under `trials/<trial id>/`.
  *
  *   checkpoints/step-<N>/state.safetensors   parameters and all else that the engine goes on from
- *   checkpoints/step-<N>/position.json       step, rows and seconds so far, what it was made from, and on what machine
+ *   checkpoints/step-<N>/position.json       step, rows and seconds so far, what it was made from,
+ *                                            and on what machine
  *   adapter/                                 as in Trial of job.proto
- *   training.json                            rows and seconds of the training that made adapter/; its own digest must not hang on them
+ *   training.json                            rows and seconds of the training that made adapter/,
+ *                                            which its digest must not depend on
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

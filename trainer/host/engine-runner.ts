@@ -152,7 +152,8 @@ export class EngineRunner {
     switch (outcome.$case) {
       case 'done':
         if (silent.size > 0) {
-          const message = `a fault in the trainer: the engine told no result of ${[...silent].join(', ')}`;
+          const names = [...silent].join(', ');
+          const message = `a fault in the trainer: the engine told no result of ${names}`;
           store.finish(job, JobState.JOB_STATE_FAILED, {
             failure: { reason: FailureReason.FAILURE_REASON_INTERNAL, message },
           });

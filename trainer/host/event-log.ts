@@ -144,7 +144,8 @@ export class EventLog {
     if (position < data.length) {
       log(
         'WARNING',
-        `${this.path}: cut ${data.length - position} bytes of an unfinished event after event ${this.lastSequence}`,
+        `${this.path}: cut ${data.length - position} bytes of an unfinished event ` +
+          `after event ${this.lastSequence}`,
       );
       truncateSync(this.path, position);
     }

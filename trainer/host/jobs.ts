@@ -292,7 +292,9 @@ export class JobStore {
       this.setState(job, JobState.JOB_STATE_INTERRUPTED, { detail });
       return;
     }
-    const message = `${job.unfinishedRuns} runs of this job took the trainer down with them: it is not started again. The log has more`;
+    const message =
+      `${job.unfinishedRuns} runs of this job took the trainer down with them: ` +
+      'it is not started again. The log has more';
     this.setState(job, JobState.JOB_STATE_FAILED, {
       failure: { reason: FailureReason.FAILURE_REASON_QUARANTINED, message },
     });

@@ -35,7 +35,8 @@ export class Address {
         );
       if (Buffer.byteLength(this.socketPath) > LONGEST_SOCKET_PATH)
         throw new CannotListen(
-          `${text}: the socket's path is longer than ${LONGEST_SOCKET_PATH} bytes; choose a shorter one, for example in /tmp`,
+          `${text}: the socket's path is longer than ${LONGEST_SOCKET_PATH} bytes; ` +
+            'choose a shorter one, for example in /tmp',
         );
     } else if (!/^.+:\d+$/.test(text)) {
       throw new CannotListen(`${JSON.stringify(text)} is neither unix:/path.sock nor host:port`);

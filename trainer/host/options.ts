@@ -20,13 +20,15 @@ export class UsageError extends Error {}
 
 export const USAGE = `Serves prune, train and predict jobs of sparse adapters over gRPC.
 
-  --listen <address>        unix:/path.sock, or host:port with --tls-cert and --tls-key or --insecure
+  --listen <address>        unix:/path.sock, or host:port with --tls-cert and --tls-key or
+                            --insecure
   --root <folder>           the artifact root: data sets in, masks, adapters and predictions out
   --state <folder>          a folder of this trainer's own, for jobs and their logs
-  --device <name>           auto, cpu, cuda, or cuda:<index>; auto takes a GPU where there is one (default)
+  --device <name>           auto (default; a GPU where there is one), cpu, cuda, or cuda:<index>
   --threads <n>             CPU threads (default: the number of cores)
   --queue-length <n>        jobs that may wait (default 16)
-  --quarantine-after <n>    give a job up after so many runs that each took the trainer down (default 3)
+  --quarantine-after <n>    give a job up after so many runs that each took the trainer down
+                            (default 3)
   --insecure                serve TCP without TLS: whoever reaches the port can use the trainer
   --tls-cert <file>         the server's certificate chain (PEM)
   --tls-key <file>          its private key (PEM)

@@ -45,7 +45,8 @@ export function unmetPreconditions(
   const { trials, dataset } = spec;
   const found: Violation[] = [];
   if (trials.length > capabilities.maxCohort) {
-    const description = `has ${trials.length} trials; this trainer takes at most ${capabilities.maxCohort} in a job`;
+    const most = capabilities.maxCohort;
+    const description = `has ${trials.length} trials; this trainer takes at most ${most} in a job`;
     found.push({ field: 'spec.trials', description });
   }
   found.push(
@@ -58,7 +59,8 @@ export function unmetPreconditions(
     found.push(...unableForTrial(at, trial, capabilities));
     const needed = NEEDED[spec.work!.$case];
     if (!needed || existsSync(join(root, 'trials', trial.trialId, needed.file))) continue;
-    const description = `trials/${trial.trialId}/${needed.file} does not exist; a job that does ${needed.writtenBy} writes it`;
+    const file = `trials/${trial.trialId}/${needed.file}`;
+    const description = `${file} does not exist; a job that does ${needed.writtenBy} writes it`;
     found.push({ field: at, description });
   }
   return found;
@@ -103,7 +105,8 @@ function unable(
   return [
     {
       field,
-      description: `${nameIn(enumeration, value)} is not supported by this trainer; it supports ${names}`,
+      description:
+        `${nameIn(enumeration, value)} is not supported by this trainer; ` + `it supports ${names}`,
     },
   ];
 }
@@ -128,7 +131,9 @@ function backboneMisfits(
     ];
   }
   if (!architectures.includes(config.model_type)) {
-    const description = `${path} is of type ${quoted(config.model_type)}; this trainer supports ${architectures.join(', ')}`;
+    const description =
+      `${path} is of type ${quoted(config.model_type)}; ` +
+      `this trainer supports ${architectures.join(', ')}`;
     return [{ field, description }];
   }
   const widest = 4 * config.hidden_size;
@@ -137,7 +142,9 @@ function backboneMisfits(
       .filter((site) => bottleneckOf(adapter, site) > widest)
       .map((site) => ({
         field: `spec.trials[${index}].adapter.${site}_bottleneck`,
-        description: `${bottleneckOf(adapter, site)} is more than 4 × the backbone's hidden size, ${widest}`,
+        description:
+          `${bottleneckOf(adapter, site)} is more than ` +
+          `4 × the backbone's hidden size, ${widest}`,
       })),
   );
 }

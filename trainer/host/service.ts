@@ -83,7 +83,9 @@ export class TrainerService {
       return this.store.submit(jobId, specDigest, spec);
     } catch (error) {
       if (error instanceof DigestDiffers) {
-        const message = `job ${jobId} exists with spec_digest ${error.message}, not ${specDigest}; another specification needs another id`;
+        const message =
+          `job ${jobId} exists with spec_digest ${error.message}, not ${specDigest}; ` +
+          'another specification needs another id';
         throw new Refusal(status.ALREADY_EXISTS, message);
       }
       if (error instanceof QueueFull) throw refuseFullQueue(this.store.queueLength);
@@ -283,11 +285,14 @@ function checkCursor({ afterSequence, logId }: WatchJobRequest, job: JobMessage)
     throw refuseFields(status.INVALID_ARGUMENT, [{ field: 'log_id', description }]);
   }
   if (logId !== '' && logId !== job.logId) {
-    const message = `job ${job.jobId} has the log ${job.logId}, not ${logId}: watch it from the beginning`;
+    const message =
+      `job ${job.jobId} has the log ${job.logId}, not ${logId}: ` + 'watch it from the beginning';
     throw new Refusal(status.OUT_OF_RANGE, message);
   }
   if (afterSequence > job.lastSequence) {
-    const message = `event ${afterSequence} is past the end of log ${job.logId}, which has ${job.lastSequence}`;
+    const message =
+      `event ${afterSequence} is past the end of log ${job.logId}, ` +
+      `which has ${job.lastSequence}`;
     throw new Refusal(status.OUT_OF_RANGE, message);
   }
 }

@@ -57,7 +57,8 @@ export function readSplit(
     const found: Tensor | undefined = tensors.get(tensor);
     if (!found)
       throw badArtifact(
-        `${path} has no tensor ${tensor}; a split holds input_ids, offsets, token_type_ids, ${learned.join(', ')}`,
+        `${path} has no tensor ${tensor}; a split holds input_ids, offsets, token_type_ids, ` +
+          learned.join(', '),
       );
     if (!(found.data instanceof type))
       throw badArtifact(
@@ -65,45 +66,59 @@ export function readSplit(
       );
     return found.data;
   };
-  const require = (holds: boolean, tensor: string, right: string): void => {
+  const check = (holds: boolean, tensor: string, right: string): void => {
     if (!holds) throw badArtifact(`${path}: ${tensor} ${right}`);
   };
   const inputIds = take('input_ids', Int32Array);
   const tokenTypeIds = take('token_type_ids', Uint8Array);
   const offsets = Float64Array.from(take('offsets', BigInt64Array), Number);
   const rows = offsets.length - 1;
-  require(rows >= 1, 'offsets', 'must have two values at least: a split has a row');
-  require(offsets[0] === 0 &&
-    offsets[rows] ===
-      inputIds.length, 'offsets', `must run from 0 to the ${inputIds.length} tokens of input_ids`);
+  check(rows >= 1, 'offsets', 'must have two values at least: a split has a row');
+  check(
+    offsets[0] === 0 && offsets[rows] === inputIds.length,
+    'offsets',
+    `must run from 0 to the ${inputIds.length} tokens of input_ids`,
+  );
   const lengths = offsets.subarray(1).map((end, row) => end - offsets[row]!);
-  require(lengths.every(
-    (length) => length > 0,
-  ), 'offsets', 'must rise: every row has at least one token');
+  check(
+    lengths.every((length) => length > 0),
+    'offsets',
+    'must rise: every row has at least one token',
+  );
   const most = lengths.reduce((longest, length) => Math.max(longest, length), 0);
-  require(most <=
-    limits.longest, 'offsets', `has a row of ${most} tokens; the backbone takes at most ${limits.longest}`);
-  require(inputIds.every(
-    (id) => id >= 0 && id < limits.vocabulary,
-  ), 'input_ids', `must be in [0, ${limits.vocabulary}), the backbone's vocabulary`);
-  require(tokenTypeIds.length ===
-    inputIds.length, 'token_type_ids', `must have one value a token, ${inputIds.length}`);
-  require(tokenTypeIds.every(
-    (type) => type < limits.tokenTypes,
-  ), 'token_type_ids', `must be less than ${limits.tokenTypes}, the backbone's number of token types`);
+  check(
+    most <= limits.longest,
+    'offsets',
+    `has a row of ${most} tokens; the backbone takes at most ${limits.longest}`,
+  );
+  check(
+    inputIds.every((id) => id >= 0 && id < limits.vocabulary),
+    'input_ids',
+    `must be in [0, ${limits.vocabulary}), the backbone's vocabulary`,
+  );
+  check(
+    tokenTypeIds.length === inputIds.length,
+    'token_type_ids',
+    `must have one value a token, ${inputIds.length}`,
+  );
+  check(
+    tokenTypeIds.every((type) => type < limits.tokenTypes),
+    'token_type_ids',
+    `must be less than ${limits.tokenTypes}, the backbone's number of token types`,
+  );
   const isNumber = dataset.taskKind === TaskKind.TASK_KIND_REGRESSION;
   const labels = learned.map((tensor) =>
     take<Int32Array | Float32Array>(tensor, isNumber ? Float32Array : Int32Array),
   );
   for (const [index, values] of labels.entries()) {
     const tensor = learned[index]!;
-    require(values.length === rows, tensor, `must have one value a row, ${rows}`);
+    check(values.length === rows, tensor, `must have one value a row, ${rows}`);
     if (dataset.taskKind === TaskKind.TASK_KIND_CLASSIFICATION) {
       const inside = values.every((value) => value >= -1 && value < dataset.numLabels);
-      require(inside, tensor, `must be a class in [0, ${dataset.numLabels}), or −1 for none`);
+      check(inside, tensor, `must be a class in [0, ${dataset.numLabels}), or −1 for none`);
     } else if (!isNumber) {
       const inside = values.every((place, row) => place >= -1 && place < lengths[row]!);
-      require(inside, tensor, 'must be places of tokens in their rows, or −1 where not known');
+      check(inside, tensor, 'must be places of tokens in their rows, or −1 where not known');
     }
   }
   return { rows, inputIds, tokenTypeIds, offsets, labels };
@@ -118,7 +133,8 @@ export function requireLabels({ labels }: Split, dataset: Dataset, name: string)
     if (row < 0) continue;
     const tensor = learnedOf(dataset)[index]!;
     throw badArtifact(
-      `${dataset.name}/${name}.safetensors: ${tensor}: row ${row} has no label; every row to learn from needs one`,
+      `${dataset.name}/${name}.safetensors: ${tensor}: row ${row} has no label; ` +
+        'every row to learn from needs one',
     );
   }
 }

@@ -281,7 +281,9 @@ class TrialRun {
 
   private requireFinite(step: number, name: string, value: number): void {
     if (Number.isFinite(value)) return;
-    const message = `${name} is ${value} at step ${step}; a lower learning rate (now ${this.train.learningRate}) may help`;
+    const rate = this.train.learningRate;
+    const message =
+      `${name} is ${value} at step ${step}; ` + `a lower learning rate (now ${rate}) may help`;
     throw new EngineFailure(FailureReason.FAILURE_REASON_NON_FINITE, message);
   }
 
@@ -292,7 +294,9 @@ class TrialRun {
       .sort()
       .map((name) => `${name} ${before[name] ?? 'unknown'} → ${now[name] ?? 'unknown'}`);
     if (changed.length === 0) return;
-    const message = `goes on in another environment than it began in, so last digits may differ from an unbroken run: ${changed.join(', ')}`;
+    const message =
+      'goes on in another environment than it began in, ' +
+      `so last digits may differ from an unbroken run: ${changed.join(', ')}`;
     this.warn('environment_changed', message);
   }
 

@@ -133,7 +133,8 @@ export function readMasks(
       if (!(data instanceof Uint8Array)) throw badArtifact(`${path}: tensor ${name} is not uint8`);
       if (found.join() !== shape.join())
         throw badArtifact(
-          `${path}: tensor ${name} has shape [${found.join(', ')}], the weight it masks has [${shape.join(', ')}]`,
+          `${path}: tensor ${name} has shape [${found.join(', ')}], ` +
+            `the weight it masks has [${shape.join(', ')}]`,
         );
       return [name, { shape: found, data }];
     }),

@@ -129,7 +129,8 @@ export function invalidFields(spec: WholeSpec): Violation[] {
     if (before !== undefined) {
       found.add(
         `${at}.trial_id`,
-        `${quoted(trial.trialId)} is also the id of spec.trials[${before}]; ids are unique in a job`,
+        `${quoted(trial.trialId)} is also the id of spec.trials[${before}]; ` +
+          'ids are unique in a job',
       );
     } else {
       seen.set(trial.trialId, index);
@@ -322,7 +323,8 @@ function checkGroups(
     const right = 1 - groupKept / groupSize;
     found.add(
       `${at}.sparsity`,
-      `${sparsity} is not ${right}, which is what ${groupKept} of ${groupSize} leaves: 1 − ${groupKept} / ${groupSize}`,
+      `${sparsity} is not ${right}, which is what ${groupKept} of ${groupSize} leaves: ` +
+        `1 − ${groupKept} / ${groupSize}`,
     );
   }
   if (scope === PruneScope.PRUNE_SCOPE_GLOBAL) {
@@ -385,7 +387,9 @@ function checkPruneDuringTraining(
     found.add(`${at}.rules`, `is not EXACT, as it is ${during}`);
   const last = beginStep + (Math.max(rounds, 1) - 1) * everySteps;
   if (train.totalSteps > 0 && train.totalSteps <= last) {
-    const sum = `begin_step + (rounds − 1) · every_steps = ${beginStep} + (${rounds} − 1) · ${everySteps} = ${last}`;
+    const sum =
+      'begin_step + (rounds − 1) · every_steps = ' +
+      `${beginStep} + (${rounds} − 1) · ${everySteps} = ${last}`;
     found.add(
       `${at}.every_steps`,
       `the last round is too late: ${sum} is not less than train.total_steps, ${train.totalSteps}`,

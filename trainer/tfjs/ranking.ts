@@ -168,7 +168,9 @@ function scopesOf(prune: Prune, seed: number, shapes: Shapes): Scope[] {
 
 function requireSomeKept(prune: Prune, scope: string, n: number): void {
   if (keptCount(n, 1 - prune.sparsity) > 0) return;
-  const message = `sparsity ${prune.sparsity} keeps none of the ${n} weights of ${scope}; take a lower one or a wider bottleneck`;
+  const message =
+    `sparsity ${prune.sparsity} keeps none of the ${n} weights of ${scope}; ` +
+    'take a lower one or a wider bottleneck';
   throw new EngineFailure(DEGENERATE_MASK, message);
 }
 

@@ -74,7 +74,9 @@ export function loadQaTokenizer(
       const room = maxLength - specials - asked.length;
       if (room <= stride) {
         const longest = maxLength - specials - stride - 1;
-        const expected = `at most ${longest} leave room for a context at max_length ${maxLength} and stride ${stride}`;
+        const expected =
+          `at most ${longest} leave room for a context ` +
+          `at max_length ${maxLength} and stride ${stride}`;
         problems.push({
           where: `question ${id}`,
           message: `has ${asked.length} tokens; ${expected}`,

@@ -2,11 +2,15 @@
  * The files of a prepared split of questions, besides what a trainer reads of them (Dataset in
  * job.proto):
  *
- *   <split>.safetensors      the way back to text, a feature a row: example_index int32 [rows], the line of its question; context_begin int32
- *                            [rows], which token of the row is the first of the context's; character_begins and character_ends int32
- *                            [context tokens], where each of those tokens stands in the context (UTF-16 units), and character_offsets int64
- *                            [rows + 1], where a row's begin among them
- *   <split>.examples.jsonl   a question a line: id, context, answers (texts with their starts, in UTF-16 units)
+ *   <split>.safetensors      the way back to text, a feature a row:
+ *     example_index int32 [rows]                the line of its question
+ *     context_begin int32 [rows]                which token of the row is the context's first
+ *     character_begins, character_ends int32 [context tokens]
+ *                                               where each of those tokens stands in the context
+ *                                               (UTF-16 units)
+ *     character_offsets int64 [rows + 1]        where a row's begin among them
+ *   <split>.examples.jsonl   a question a line: id, context, answers (texts with their starts, in
+ *                            UTF-16 units)
  */
 import { join } from 'node:path';
 import { ConfigError } from '../../base/errors';

@@ -57,8 +57,10 @@ function onlyPlace(text: string, context: string, columns: QuestionColumns): Squ
   let times = 0;
   for (let at = start; at !== -1; at = context.indexOf(text, at + 1)) times++;
   if (times === 1) return { text, start };
-  const found = `"${columns.answer}" is ${show(text)}, which is ${times} times in "${columns.context}"`;
-  throw new RangeError(`${found}; once is expected, or a column of places, named by answer_start`);
+  throw new RangeError(
+    `"${columns.answer}" is ${show(text)}, which is ${times} times in "${columns.context}"; ` +
+      'once is expected, or a column of places, named by answer_start',
+  );
 }
 
 function atPlace(text: string, context: string, cell: unknown, column: string): SquadAnswer {

@@ -82,7 +82,9 @@ function checkAllThere(
 ): void {
   const missing = questions.filter(({ id }) => !values.has(id)).map(({ id }) => id);
   if (missing.length > 0) {
-    const message = `has nothing for ${missing.length} of the ${questions.length} questions of ${references}: ${listOf(missing)}`;
+    const message =
+      `has nothing for ${missing.length} of the ${questions.length} questions of ${references}: ` +
+      listOf(missing);
     throw new ConfigError({
       where: path,
       message: `${message}; one value for each question is expected`,
@@ -99,6 +101,7 @@ function extraWarning(
   const extra = [...predictions.keys()].filter((id) => !known.has(id));
   if (extra.length === 0) return [];
   return [
-    `extra_predictions: ${extra.length} of ${predictions.size} are for questions that ${references} does not have: ${listOf(extra)}`,
+    `extra_predictions: ${extra.length} of ${predictions.size} are for questions that ` +
+      `${references} does not have: ${listOf(extra)}`,
   ];
 }

@@ -218,7 +218,10 @@ export function answerAt(
   const start = atCodePoint(at);
   if (context.startsWith(text, start)) return { text, start };
   const found = context.slice(start, start + text.length);
-  return `${show(text)} is not in the context at ${key} ${at}, where ${show(found)} is; ${placesOf(text, context)}`;
+  return (
+    `${show(text)} is not in the context at ${key} ${at}, where ${show(found)} is; ` +
+    placesOf(text, context)
+  );
 }
 
 function isObject(value: unknown): value is JsonObject {

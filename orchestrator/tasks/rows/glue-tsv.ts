@@ -60,7 +60,9 @@ export function tableRows(path: string, table: Table, task: GlueTask): Row[] {
   if (missing.length > 0) {
     throw new ConfigError({
       where: `${path}:1`,
-      message: `has no column ${missing.map((name) => `"${name}"`).join(', ')}; its header is ${columns.map((name) => `"${name}"`).join(', ')}`,
+      message:
+        `has no column ${missing.map((name) => `"${name}"`).join(', ')}; ` +
+        `its header is ${columns.map((name) => `"${name}"`).join(', ')}`,
     });
   }
   const text = columns.indexOf(task.text[0]);
@@ -76,7 +78,9 @@ export function tableRows(path: string, table: Table, task: GlueTask): Row[] {
     if (cells.length !== columns.length) {
       problems.push({
         where,
-        message: `has ${cells.length} columns; ${columns.length} are expected (${columns.join(', ')})`,
+        message:
+          `has ${cells.length} columns; ` +
+          `${columns.length} are expected (${columns.join(', ')})`,
       });
       continue;
     }
@@ -84,7 +88,9 @@ export function tableRows(path: string, table: Table, task: GlueTask): Row[] {
     if (value === undefined) {
       problems.push({
         where,
-        message: `"${cells[label]}" is not a ${task.label} of ${task.name}; ${allowedLabels(task)} expected`,
+        message:
+          `"${cells[label]}" is not a ${task.label} of ${task.name}; ` +
+          `${allowedLabels(task)} expected`,
       });
       continue;
     }

@@ -48,7 +48,8 @@ export async function readOwnRows(
     } else if (label === undefined) {
       problems.push({
         where,
-        message: `"${columns.label}" is ${JSON.stringify(written)}${notALabel(kind, written, labels)}`,
+        message:
+          `"${columns.label}" is ` + JSON.stringify(written) + notALabel(kind, written, labels),
       });
     } else {
       rows.push({ text: texts[0]!, pair: texts[1] ?? null, label });
@@ -74,7 +75,8 @@ function readCells({ where, cells, problem }: TableRow, wanted: readonly string[
     if (cells[i] === undefined) problems.push(`has no "${name}"`);
     else if (text === null)
       problems.push(
-        `"${name}" is ${Array.isArray(cells[i]) ? 'a list' : 'an object'}; a text or a number is expected`,
+        `"${name}" is ${Array.isArray(cells[i]) ? 'a list' : 'an object'}; ` +
+          'a text or a number is expected',
       );
     else if (text.trim() === '')
       problems.push(

@@ -28,11 +28,15 @@ export async function readOwnTask(
   const problems = [...train.problems, ...validation.problems];
   if (problems.length > 0) throw new ConfigError(problems);
   if (kind === 'classification' && train.labels.length < 2) {
-    const message = `has one class only: "${label}" is ${JSON.stringify(train.labels[0])} in every row; at least two are expected`;
+    const message =
+      `has one class only: "${label}" is ${JSON.stringify(train.labels[0])} in every row; ` +
+      'at least two are expected';
     throw new ConfigError({ where: files.train, message });
   }
   if (metrics.includes('f1') && train.labels.length > 2) {
-    const message = `${name}: metrics: f1 is of two classes, and ${files.train} has ${train.labels.length}; must be macro_f1 for more`;
+    const message =
+      `${name}: metrics: f1 is of two classes, and ${files.train} has ${train.labels.length}; ` +
+      'must be macro_f1 for more';
     throw new ConfigError({ where: origin, message });
   }
   return {
@@ -65,6 +69,8 @@ export function missingFiles(
     .filter((split) => !existsSync(files[split]))
     .map((split) => ({
       where: origin,
-      message: `${name}: ${split}: there is no file ${files[split]}; a path is taken from the folder of the sweep file`,
+      message:
+        `${name}: ${split}: there is no file ${files[split]}; ` +
+        'a path is taken from the folder of the sweep file',
     }));
 }

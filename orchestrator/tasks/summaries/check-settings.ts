@@ -43,7 +43,8 @@ export function checkSummaries(
     );
   }
   if (generation.min_length > generation.max_length) {
-    const numbers = `min_length ${generation.min_length} is more than max_length ${generation.max_length}`;
+    const { min_length, max_length } = generation;
+    const numbers = `min_length ${min_length} is more than max_length ${max_length}`;
     refuse(['generation'], `${numbers}; must be at most that`);
   }
   return problems;

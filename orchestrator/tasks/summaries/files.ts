@@ -2,7 +2,8 @@
  * The files of a prepared split of summarization:
  *
  *   <split>.safetensors      as Dataset in job.proto says
- *   <split>.examples.jsonl   a row a line: its number in the source, and its summary under the name of the source's column
+ *   <split>.examples.jsonl   a row a line: its number in the source, and its summary under the name
+ *                            of the source's column
  */
 import { join } from 'node:path';
 import { writeDurably } from '../../../common/durable-files';

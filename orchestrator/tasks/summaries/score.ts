@@ -27,7 +27,9 @@ export async function scoreSummaries(
     ? await readTexts(predictionsFile, 'summary', true)
     : readLines(predictionsFile);
   if (predictions.length !== references.length) {
-    const message = `has ${predictions.length} summaries; ${referencesFile} has ${references.length} rows, one summary a row is expected`;
+    const message =
+      `has ${predictions.length} summaries; ${referencesFile} has ${references.length} rows, ` +
+      'one summary a row is expected';
     throw new ConfigError({ where: predictionsFile, message });
   }
   const pairs = references.map((reference, i) => ({ reference, prediction: predictions[i]! }));

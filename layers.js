@@ -1,0 +1,209 @@
+/**
+ * What each folder of this project is for, and what it may import. eslint holds every file to it
+ * (bin/layers-rule.js); a folder that is not here is an error.
+ *
+ * A row is a folder without those inside it, `<folder>/**` with them, or a file that is held to
+ * something else than its folder. A row imports from rows before it alone; of a later one it may
+ * import types, where `types` says so.
+ *
+ *   holds      what is in it
+ *   imports    rows that it may import beside itself; ANY: all of them
+ *   types      rows that it may import types of, besides
+ *   packages   npm packages and Node's own modules that it may import; `node:*`: all of Node's
+ */
+const ANY = '*';
+
+const sources = {
+  'gen/ts/**': {
+    holds: 'messages and services of the contract, made from `proto/`',
+    imports: [],
+    packages: ANY,
+  },
+  'common/vocabulary': {
+    holds: 'the words of pruners, modules, schedules, …, each with what it is in the contract',
+    imports: ['gen/ts/**'],
+    packages: [],
+  },
+  common: {
+    holds: 'what orchestrator and trainers share: durable files, locks, safetensors',
+    imports: ['common/vocabulary'],
+    packages: ['node:*'],
+  },
+  'orchestrator/base': {
+    holds: 'errors, progress, suggestions, plurals',
+    imports: [],
+    packages: [],
+  },
+  'orchestrator/sweep': {
+    holds: 'plan, budget, cohorts; pure',
+    imports: ['common/vocabulary', 'orchestrator/base', 'orchestrator/config'],
+    types: ['orchestrator/config'],
+    packages: [],
+  },
+  'orchestrator/sweep/identity.ts': {
+    holds: 'ids of trials and sweeps, which are hashes',
+    imports: ['orchestrator/sweep'],
+    packages: ['node:crypto'],
+  },
+  'orchestrator/tables': {
+    holds: 'readers of CSV, TSV, JSON and parquet files',
+    imports: ['common', 'orchestrator/base', 'orchestrator/sweep/identity.ts'],
+    packages: ['hyparquet', 'node:*'],
+  },
+  'orchestrator/tokenizers': {
+    holds: 'text to tokens, and the way back',
+    imports: ['common', 'orchestrator/base', 'orchestrator/sweep', 'orchestrator/tables'],
+    packages: ['@huggingface/tokenizers', 'node:*'],
+  },
+  'orchestrator/datasets': {
+    holds: 'what the data sets of all task families are made of',
+    imports: ['common', 'orchestrator/base', 'orchestrator/sweep', 'orchestrator/tables'],
+    types: ['orchestrator/config'],
+    packages: ['@huggingface/hub', 'hyparquet', 'node:*'],
+  },
+  'orchestrator/data': {
+    holds: 'readers of data sets, demo rows, tokenizing, data set files',
+    imports: ['common', 'orchestrator/base', 'orchestrator/config', 'orchestrator/sweep'],
+    packages: ['@huggingface/hub', '@huggingface/tokenizers', 'hyparquet', 'node:*'],
+  },
+  'orchestrator/metrics': {
+    holds: 'metrics of GLUE, SQuAD and summaries; scoring',
+    imports: ['orchestrator/base', 'orchestrator/data', 'orchestrator/sweep'],
+    packages: ['node:path'],
+  },
+  'orchestrator/config': {
+    holds: 'sweep files: schema, defaults, profiles, messages',
+    imports: [
+      'common',
+      'common/vocabulary',
+      'orchestrator/base',
+      'orchestrator/sweep',
+      'orchestrator/data',
+    ],
+    packages: ['node:*', 'yaml', 'zod'],
+  },
+  'orchestrator/store': {
+    holds: 'the files of sweeps and trials',
+    imports: ['common', 'orchestrator/base', 'orchestrator/sweep'],
+    packages: ['node:*'],
+  },
+  'orchestrator/report': {
+    holds: 'tables, plot, CSV, Markdown, HTML, JSON',
+    imports: [
+      'common',
+      'common/vocabulary',
+      'orchestrator/base',
+      'orchestrator/sweep',
+      'orchestrator/data',
+      'orchestrator/metrics',
+      'orchestrator/config',
+      'orchestrator/store',
+    ],
+    packages: ['node:*', 'vega', 'vega-lite'],
+  },
+  'orchestrator/trainer-client': {
+    holds: 'the only code of the orchestrator that speaks gRPC to a trainer',
+    imports: [
+      'gen/ts/**',
+      'common',
+      'common/vocabulary',
+      'orchestrator/base',
+      'orchestrator/sweep',
+      'orchestrator/config',
+    ],
+    packages: ['@grpc/grpc-js', 'node:*'],
+  },
+  'orchestrator/runtime': {
+    holds: 'the supervisor, the embedded Temporal server, environments, backbones',
+    imports: [
+      'gen/ts/**',
+      'common',
+      'common/vocabulary',
+      'orchestrator/base',
+      'orchestrator/trainer-client',
+    ],
+    types: ['orchestrator/sweep'],
+    packages: [
+      '@huggingface/hub',
+      '@temporalio/client',
+      '@temporalio/common',
+      '@temporalio/envconfig',
+      'node:*',
+      'zod',
+    ],
+  },
+  workflows: {
+    holds: 'workflows and their messages: deterministic, so types alone come from elsewhere',
+    imports: [],
+    types: ANY,
+    packages: ['@temporalio/common', '@temporalio/workflow'],
+  },
+  'workflows/activities': {
+    holds: 'what a workflow lets touch files and the trainer',
+    imports: [
+      'gen/ts/**',
+      'common',
+      'common/vocabulary',
+      'orchestrator/base',
+      'orchestrator/sweep',
+      'orchestrator/data',
+      'orchestrator/metrics',
+      'orchestrator/config',
+      'orchestrator/store',
+      'orchestrator/report',
+      'orchestrator/trainer-client',
+      'workflows',
+    ],
+    packages: ['@temporalio/activity', '@temporalio/common', 'node:*'],
+  },
+  'workflows/worker-main.ts': {
+    holds: 'the worker: a process that hosts workflows and activities',
+    imports: ['common', 'workflows/activities'],
+    packages: ['@temporalio/envconfig', '@temporalio/worker', 'node:*'],
+  },
+  'orchestrator/cli': {
+    holds: 'one file a command',
+    imports: [
+      'gen/ts/**',
+      'common',
+      'common/vocabulary',
+      'orchestrator/base',
+      'orchestrator/sweep',
+      'orchestrator/data',
+      'orchestrator/metrics',
+      'orchestrator/config',
+      'orchestrator/store',
+      'orchestrator/report',
+      'orchestrator/trainer-client',
+      'orchestrator/runtime',
+      'workflows',
+    ],
+    packages: ['@temporalio/client', 'commander', 'node:*'],
+  },
+  'trainer/host': {
+    holds: 'what of a trainer in TypeScript is not tensor arithmetic: gRPC, jobs, logs, artifacts',
+    imports: ['gen/ts/**', 'common', 'common/vocabulary'],
+    packages: ['@bufbuild/protobuf', '@grpc/grpc-js', 'node:*'],
+  },
+  'trainer/tfjs': {
+    holds: 'the TensorFlow.js trainer: an engine on the host',
+    imports: ['gen/ts/**', 'common', 'common/vocabulary', 'trainer/host'],
+    packages: ['@tensorflow/tfjs-core', 'node:*'],
+  },
+};
+
+const tools = {
+  '.': { holds: 'settings of the tools, and these layers', imports: ['bin'], packages: ANY },
+  bin: { holds: 'the command, the build, checks of the source', imports: ['.'], packages: ANY },
+};
+
+const tests = {
+  'test/support/**': {
+    holds: 'processes, trainers and folders for tests',
+    imports: Object.keys(sources),
+    packages: ANY,
+  },
+  'test/**': { holds: 'tests, in folders like the sources’', imports: ANY, packages: ANY },
+};
+
+module.exports = { ANY, LAYERS: { ...sources, ...tools, ...tests } };
