@@ -2,7 +2,7 @@
  * Follows a sweep in the foreground and ends as it ends. Ctrl-C turns away and leaves it running.
  */
 import type { Client } from '@temporalio/client';
-import { majorityBaselines } from '../report/baselines';
+import { measureBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
 import { sweepDir } from '../store/sweep-store';
 import { follow } from './follow';
@@ -56,7 +56,7 @@ export async function attach(
     if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
     else {
       process.stdout.write(
-        `\n${renderTable(snapshot.plan, results, majorityBaselines(root, snapshot.plan))}\n\nreport  ${report}\n`,
+        `\n${renderTable(snapshot.plan, results, measureBaselines(root, snapshot.plan))}\n\nreport  ${report}\n`,
       );
       if (state !== 'finished' && !complete)
         process.stderr.write(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);

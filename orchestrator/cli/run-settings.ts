@@ -4,10 +4,8 @@ import { ConfigError, UserError, type Problem } from '../base/errors';
 import { sweepConfigFrom } from '../config/load';
 import { PRUNER_NAMES } from '../config/pruners';
 import type { SweepConfig } from '../config/sweep-config';
-import { glueTask, numLabels } from '../tasks/rows/published';
-import { PUBLISHED_TASK_NAMES, publishedKind } from '../datasets/published';
-import { QUESTION_OUTPUTS } from '../tasks/questions/published';
 import type { Precision } from '../sweep/types';
+import { findPublishedTask, PUBLISHED_TASK_NAMES } from '../tasks/registry';
 import type { PlaceOptions, ServiceOptions } from './options';
 import { resolveSeedFlags } from './seed-flags';
 
@@ -291,24 +289,17 @@ function ffnOf({ ffnMode: mode, ffnOption: option }: RunOptions): string | undef
 }
 
 /**
- * Their scripts score on so many rows for each output of the task. A task that there is not is a
- * problem of its own.
+ * Their scripts score on so many rows for each output of the task; summarization has no outputs of
+ * its own and counts as one. A task that there is not is a problem of its own.
  */
 function scoringRowsOf(
   { scoringRows, pruneDatasetRatio: ratio }: RunOptions,
   task: string,
 ): number | undefined {
-  if (ratio === undefined || !(PUBLISHED_TASK_NAMES as readonly string[]).includes(task))
-    return scoringRows;
-  if (scoringRows === undefined) return ratio * outputsOf(task);
+  const published = findPublishedTask(task);
+  if (ratio === undefined || published === undefined) return scoringRows;
+  if (scoringRows === undefined) return ratio * Math.max(1, published.num_labels);
   throw refusal('prune-dataset-ratio', 'is not allowed beside --scoring-rows; must be one of them');
-}
-
-/** Summarization has no outputs of its own and counts as one. */
-function outputsOf(task: string): number {
-  const kind = publishedKind(task);
-  if (kind === 'summarization') return 1;
-  return kind === 'question_answering' ? QUESTION_OUTPUTS : numLabels(glueTask(task));
 }
 
 function controlOf({ shuffle, invert }: RunOptions): string | undefined {

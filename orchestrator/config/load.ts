@@ -4,11 +4,11 @@ import { LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { packageRoot } from '../runtime/paths';
 import { checkCompare } from './check-compare';
-import { checkSummaries } from '../tasks/summaries/check-settings';
+import { checkFamilySettings } from './check-family-settings';
 import { ConfigError, type Problem } from '../base/errors';
 import { findTasks } from './find-tasks';
 import { describeIssues, type DocumentProblem } from './problems';
-import { completeConfig, mergeSettings } from './resolve';
+import { completeConfig, isWritten, mergeSettings } from './resolve';
 import {
   documentSchema,
   settingsSchema,
@@ -129,17 +129,10 @@ function buildConfig(
   };
   const found = [
     ...checkCompare(config.compare),
-    ...checkSummaries(settings, tasks, config, whereWritten),
+    ...checkFamilySettings(settings, tasks, config, whereWritten),
   ];
   if (found.length > 0) throw new ConfigError(found);
   return config;
-}
-
-function isWritten(settings: unknown, path: readonly string[]): boolean {
-  return (
-    path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], settings) !==
-    undefined
-  );
 }
 
 function rejectRepeatedTasks(where: string, tasks: NonNullable<SweepSettings['tasks']>): void {

@@ -1,5 +1,6 @@
-import { publishedKind } from '../datasets/published';
-import type { AdapterConfig, TaskKind } from '../sweep/types';
+import type { AdapterConfig } from '../sweep/types';
+import type { TaskFamily } from '../tasks/family';
+import { FAMILIES, findFamily, type FamilySettings } from '../tasks/registry';
 import { completeAdapter, mergeAdapter } from './adapter';
 import type { AdapterKeys } from './adapter-schema';
 import type { CompareKeys } from './compare-schema';
@@ -11,23 +12,38 @@ import type { CompareLine, SweepConfig, TrainSettings } from './sweep-config';
 import type { TrainKeys } from './task-schema';
 
 /**
- * `over` laid on `base`: maps (adapter, train, generation) key by key, everything else as a whole.
+ * `over` laid on `base`: maps (adapter, train, and those of the task families) key by key,
+ * everything else as a whole.
  */
 export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSettings {
   return {
     ...base,
     ...over,
+    ...mergeFamilySettings(base, over),
     adapter:
       base.adapter && over.adapter
         ? mergeAdapter(base.adapter, over.adapter)
         : (over.adapter ?? base.adapter),
     train:
       base.train && over.train ? mergeTrain(base.train, over.train) : (over.train ?? base.train),
-    generation:
-      base.generation && over.generation
-        ? { ...base.generation, ...over.generation }
-        : (over.generation ?? base.generation),
   };
+}
+
+function mergeFamilySettings(base: SweepSettings, over: SweepSettings): Record<string, unknown> {
+  const keys = FAMILIES.flatMap(({ settings }) => Object.keys(settings.keys));
+  return Object.fromEntries(
+    keys.map((key) => {
+      const [below, above] = [base, over].map((settings) => (settings as Written)[key]);
+      return [key, isMap(below) && isMap(above) ? { ...below, ...above } : (above ?? below)];
+    }),
+  );
+}
+
+/** Settings with those of the task families, which only these look into. */
+type Written = Record<string, unknown>;
+
+function isMap(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A later length in epochs replaces one in steps, and the other way round. */
@@ -40,18 +56,16 @@ export function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
   return { ...kept, ...over };
 }
 
-function completeTrain(keys: TrainKeys, kind: TaskKind): TrainSettings {
-  const { epochs, steps, label_smoothing = defaults.DEFAULT_LABEL_SMOOTHING, ...rest } = keys;
+/** Keys that belong to another task family than the task's are left out. */
+function completeTrain(keys: TrainKeys, { settings }: TaskFamily): TrainSettings {
+  const { epochs, steps, ...rest } = keys;
+  const standard = { ...defaults.DEFAULT_TRAIN, ...settings.trainDefaults };
+  const written = Object.entries(rest).filter(([key]) => Object.hasOwn(standard, key));
   const length =
     steps !== undefined
       ? { epochs: null, steps }
       : { epochs: epochs ?? defaults.DEFAULT_TRAIN.epochs, steps: null };
-  return {
-    ...defaults.DEFAULT_TRAIN,
-    ...rest,
-    ...length,
-    ...(kind === 'summarization' ? { label_smoothing } : {}),
-  };
+  return { ...standard, ...Object.fromEntries(written), ...length };
 }
 
 /** Every adapter that a line stands for: the product of its lists, the last key varying fastest. */
@@ -98,11 +112,6 @@ function completeLine(
   };
 }
 
-/** What is learned from a task's rows. */
-export function kindOf({ name, own }: Pick<FoundTask, 'name' | 'own'>): TaskKind {
-  return own === null ? publishedKind(name) : own.kind;
-}
-
 /** Fills in the defaults. The settings have passed the schema. */
 export function completeConfig(
   name: string,
@@ -114,6 +123,10 @@ export function completeConfig(
 ): SweepConfig {
   const train = settings.train ?? {};
   const adapter = settings.adapter ?? {};
+  const ofFamilies = Object.assign(
+    {},
+    ...FAMILIES.map((family) => family.settings.complete(settings as Written)),
+  ) as FamilySettings;
   return {
     name,
     file,
@@ -124,10 +137,14 @@ export function completeConfig(
     })),
     backbone: settings.backbone ?? defaults.DEFAULT_BACKBONE,
     precision: settings.precision ?? null,
-    tasks: settings.tasks.map((task) => ({
-      ...task,
-      train: completeTrain(mergeTrain(train, task.train), kindOf(task)),
-    })),
+    tasks: settings.tasks.map((task) => {
+      const family = findFamily(task.kind);
+      return {
+        ...task,
+        train: completeTrain(mergeTrain(train, task.train), family),
+        ...family.settings.chooseForTrials(ofFamilies),
+      };
+    }),
     compare: (settings.compare ?? [{ pruner: ['none'] }]).map((line, i) =>
       completeLine(adapter, line, originOf(i), settings.compat ?? 'none'),
     ),
@@ -135,12 +152,18 @@ export function completeConfig(
     rows: limit(settings.rows),
     validation_rows: limit(settings.validation_rows),
     max_length: settings.max_length ?? null,
-    doc_stride: settings.doc_stride ?? defaults.DEFAULT_DOC_STRIDE,
-    max_target_length: settings.max_target_length ?? defaults.DEFAULT_MAX_TARGET_LENGTH,
-    generation: { ...defaults.DEFAULT_GENERATION, ...settings.generation },
+    ...ofFamilies,
   };
 }
 
 function limit(rows: number | 'all' | undefined): number | null {
   return rows === undefined || rows === 'all' ? null : rows;
+}
+
+/** Whether settings have something at a path. */
+export function isWritten(settings: unknown, path: readonly string[]): boolean {
+  return (
+    path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], settings) !==
+    undefined
+  );
 }

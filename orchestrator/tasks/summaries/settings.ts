@@ -1,10 +1,59 @@
-/** How summaries are generated, in a sweep file. */
-import { map, real, whole } from '../../config/schema-parts';
+import { fraction, map, real, whole } from '../../config/schema-parts';
+import type { GenerationConfig } from '../../sweep/types';
+import type { SettingsSchema } from '../family';
 
-export const generation = map({
+export interface SummarySettings {
+  /** Tokens of a summary to learn from, at most. */
+  max_target_length: number;
+  /** How summaries are written. */
+  generation: GenerationConfig;
+}
+
+/** As in the scripts of He et al. (2022). */
+const DEFAULT_MAX_TARGET_LENGTH = 128;
+const DEFAULT_LABEL_SMOOTHING = 0.1;
+/**
+ * The numbers of SparseAdapter's script for XSum. Transformers' max_length, which it sets, counts
+ * the token that decoding starts with, and its min_length counts that one too: here neither does,
+ * so that at most one token more is generated than there.
+ */
+const DEFAULT_GENERATION: GenerationConfig = {
+  beams: 6,
+  min_length: 10,
+  max_length: 60,
+  no_repeat_ngram: 3,
+  length_penalty: 1,
+};
+
+const generation = map({
   beams: whole(1, 1024).optional(),
   min_length: whole(0, 8192).optional(),
   max_length: whole(1, 8192).optional(),
   no_repeat_ngram: whole(0, 8192).optional(),
   length_penalty: real('a number', Number.isFinite).optional(),
 });
+
+interface Written {
+  max_target_length?: number;
+  generation?: Partial<GenerationConfig>;
+}
+
+export const summarySettings: SettingsSchema<SummarySettings> = {
+  keys: { max_target_length: whole(2, 8192).optional(), generation: generation.optional() },
+  trainKeys: { label_smoothing: fraction.optional() },
+  trainDefaults: { label_smoothing: DEFAULT_LABEL_SMOOTHING },
+  refusedElsewhere: [['train', 'label_smoothing'], ['max_target_length'], ['generation']],
+  complete: ({
+    max_target_length = DEFAULT_MAX_TARGET_LENGTH,
+    generation,
+  }: Written): SummarySettings => ({
+    max_target_length,
+    generation: { ...DEFAULT_GENERATION, ...generation },
+  }),
+  chooseForTrials: ({ generation }) => ({ generation }),
+  findContradiction({ generation: { min_length, max_length } }) {
+    if (min_length <= max_length) return null;
+    const numbers = `min_length ${min_length} is more than max_length ${max_length}`;
+    return { path: ['generation'], reason: `${numbers}; must be at most that` };
+  },
+};
