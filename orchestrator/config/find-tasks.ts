@@ -48,7 +48,7 @@ export function findTasks(
       origin: originOf(description),
       files: { train: resolve(folder, train), validation: resolve(folder, validation) },
     };
-    const own = findFamily(kind).ownTasks.complete(description as never, place);
+    const own = findFamily(kind).ownTasks.complete(description, place);
     return { name, kind, train: mergeTrain(settings ?? {}, over), own };
   });
 }

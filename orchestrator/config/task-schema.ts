@@ -3,7 +3,7 @@
  * columns.
  */
 import { z } from 'zod';
-import type { WrittenOwnTask } from '../tasks/family';
+import type { TaskFamily, WrittenOwnTask } from '../tasks/family';
 import { FAMILIES, findFamily, KIND_NAMES, PUBLISHED_TASK_NAMES } from '../tasks/registry';
 import {
   choice,
@@ -62,27 +62,23 @@ const ownName = identifier.refine((name) => !PUBLISHED_TASK_NAMES.includes(name)
 });
 const metricNames = list(z.string({ error: 'a text' })).optional();
 
-/** A task with the user's own files, of any family: a schema a family. */
-const OWN_TASKS = new Map(
-  FAMILIES.map((family) => {
-    const { formats, columns, check } = family.ownTasks;
-    const kinds = Object.keys(family.kinds);
-    const schema = map({
-      name: ownName,
-      kind: z.enum(kinds, { error: `one of ${KIND_NAMES.join(', ')}` }),
-      train: file(formats, SETTINGS_ELSEWHERE),
-      validation: file(formats, ''),
-      ...columns,
-      metrics: metricNames,
-      settings: train.optional(),
-    }).superRefine((written, context) => {
-      const task = written as unknown as DescribedTask;
-      check(task as never, (key, reason) => refuse(context, [key], reason));
-      checkMetrics(task, family.kinds[task.kind]!.metrics, context);
-    });
-    return [family, schema as unknown as z.ZodType<DescribedTask>] as const;
-  }),
-);
+/** The schema of a task with the user's own files, by its family. */
+const OWN_TASKS = new Map(FAMILIES.map((family) => [family, describeOwnTask(family)]));
+
+function describeOwnTask({ kinds, ownTasks }: TaskFamily): z.ZodType<DescribedTask> {
+  return map({
+    name: ownName,
+    kind: z.enum(Object.keys(kinds), { error: `one of ${KIND_NAMES.join(', ')}` }),
+    train: file(ownTasks.formats, SETTINGS_ELSEWHERE),
+    validation: file(ownTasks.formats, ''),
+    ...ownTasks.columns,
+    metrics: metricNames,
+    settings: train.optional(),
+  }).superRefine((task: DescribedTask, context) => {
+    ownTasks.check(task, (key, reason) => refuse(context, [key], reason));
+    checkMetrics(task, kinds[task.kind]!.metrics, context);
+  });
+}
 
 function refuse(context: z.RefinementCtx, path: PropertyKey[], message: string): void {
   context.addIssue({ code: 'custom', path, message });

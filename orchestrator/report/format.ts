@@ -13,9 +13,8 @@ import {
  * points.
  */
 
-export const METRIC_TITLES: Readonly<Record<string, string>> = Object.assign(
-  {},
-  ...FAMILIES.map(({ words }) => words.metricTitles),
+export const METRIC_TITLES: Readonly<Record<string, string>> = Object.fromEntries(
+  FAMILIES.flatMap(({ words }) => Object.entries(words.metricTitles)),
 );
 
 /** What marks a row, and what its note says. */

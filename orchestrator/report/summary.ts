@@ -61,17 +61,13 @@ export interface RowSummary {
  * Warnings that mark a degenerate mask or run, by code, with what a reader is told: a trainer's,
  * those of each family's evaluation, and those that all evaluations share.
  */
-export const DEGENERATE_WARNINGS: Readonly<Record<string, string>> = Object.assign(
-  {
-    layers_emptied: 'a matrix has no weight left',
-    degenerate_scores: 'scores that rank nothing',
-  },
-  ...FAMILIES.map(({ words }) => words.degenerate),
-  {
-    non_finite_predictions: 'some predictions are no numbers',
-    undefined_metric: 'a metric is not defined and counts as 0',
-  },
-);
+export const DEGENERATE_WARNINGS: Readonly<Record<string, string>> = {
+  layers_emptied: 'a matrix has no weight left',
+  degenerate_scores: 'scores that rank nothing',
+  ...Object.fromEntries(FAMILIES.flatMap(({ words }) => Object.entries(words.degenerate))),
+  non_finite_predictions: 'some predictions are no numbers',
+  undefined_metric: 'a metric is not defined and counts as 0',
+};
 
 /** The rows that keep as many weights as a dense adapter has, to the weight: Large-Sparse. */
 export interface BudgetComparison {

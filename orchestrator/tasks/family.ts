@@ -81,7 +81,7 @@ export interface WrittenOwnTask {
 }
 
 /** How tasks with the user's own files are described in a sweep file. */
-export interface OwnTaskSchema<Own, Written = never> {
+export interface OwnTaskSchema<Own, Written extends WrittenOwnTask = WrittenOwnTask> {
   /** Endings of the files that can be read. */
   formats: readonly string[];
   /** The keys that name columns. */

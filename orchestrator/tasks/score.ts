@@ -17,8 +17,9 @@ export async function scoreTask(request: ScoreRequest): Promise<Score> {
     const known = `${PUBLISHED_TASK_NAMES.join(', ')}${suggestion(task, PUBLISHED_TASK_NAMES)}`;
     throw new ConfigError({ where: '--task', message: `"${task}" is no task; there are ${known}` });
   }
-  for (const { flags, key, isGiven, tasks, reason } of SCORE_OPTIONS) {
-    if (!isGiven(request[key]) || tasks.includes(task)) continue;
+  for (const option of SCORE_OPTIONS) {
+    const { flags, key, tasks, reason } = option;
+    if (!option.isGiven(request[key]) || tasks.includes(task)) continue;
     throw new ConfigError({
       where: flags.split(' ')[0]!,
       message: `belongs to ${tasks.join(' and ')}, ${reason}; leave it out for ${task}`,
