@@ -3,11 +3,14 @@ import { Command, Option } from 'commander';
 import { ADAPTER_KIND_NAMES } from '../config/adapter-kinds';
 import { COMPAT_NAMES } from '../config/compat';
 import { PRUNER_NAMES } from '../config/pruners';
+import { PUBLISHED_TASK_NAMES } from '../tasks/registry';
+import { addFamilyFlags } from './family-flags';
 import {
   addJsonOption,
   addPlaceOptions,
   addPrecisionOption,
   addServiceOptions,
+  DATA_DIRECTORY,
   parseInteger,
   parseNumber,
 } from './options';
@@ -41,10 +44,7 @@ by a round before each epoch; the scripts' own --begin 0 and --prune-iterations 
 export function runCommand(): Command {
   const command = new Command('run')
     .description('run one trial (a sweep of one)')
-    .option(
-      '--task <name>',
-      'a task of GLUE, squad, squad_v2, xsum or cnn_dailymail, for example mrpc',
-    );
+    .option('--task <name>', `a published task: ${PUBLISHED_TASK_NAMES.join(', ')}`);
   for (const add of [
     addAdapterFlags,
     addPruneFlags,
@@ -180,42 +180,10 @@ function addTrainFlags(command: Command): void {
     .option('--learning-rate <x>', 'peak learning rate', parseNumber)
     .option('--weight-decay <x>', 'of matrices', parseNumber)
     .option('--warmup-ratio <x>', 'fraction of steps in which the learning rate rises', parseNumber)
-    .option('--max-seq-length <n>', 'tokens a row at most', parseInteger)
-    .option(
-      '--doc-stride <n>',
-      'of SQuAD: tokens that neighbouring windows of a context share',
-      parseInteger,
-    )
-    .option('--max-target-length <n>', 'of summaries to learn from: tokens at most', parseInteger)
-    .option(
-      '--label-smoothing <x>',
-      'of summarization: the part of the loss that is of all words alike',
-      parseNumber,
-    )
-    .option('--num-beams <n>', 'of summarization: beams; 1 is greedy', parseInteger)
-    .option('--min-length <n>', 'of summarization: generated tokens at least', parseInteger)
-    .option(
-      '--max-length <n>',
-      "of summarization: generated tokens at most; the published scripts' counts the start as " +
-        'one more',
-      parseInteger,
-    )
-    .option(
-      '--no-repeat-ngram-size <n>',
-      'of summarization: no sequence of so many tokens comes twice; 0: may',
-      parseInteger,
-    )
-    .option(
-      '--length-penalty <x>',
-      'of summarization: log-probabilities are divided by the length to this power',
-      parseNumber,
-    )
+    .option('--max-seq-length <n>', 'tokens a row at most', parseInteger);
+  addFamilyFlags(command)
     .option('--rows <n>', 'at most this many training rows', parseInteger)
     .option('--backbone <name>', 'a Hugging Face directory, a hub id, or all-MiniLM-L6-v2')
-    .option(
-      '--data-dir <dir>',
-      'the folder of GLUE (MRPC/, …), SQuAD (train-v1.1.json, …), …, or one with glue/, ' +
-        'squad/, xsum/, cnn_dailymail/',
-    )
+    .option('--data-dir <dir>', DATA_DIRECTORY)
     .option('--detach', 'leave it running and return');
 }

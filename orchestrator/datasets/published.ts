@@ -11,6 +11,8 @@ export interface Benchmark {
   folder: string;
   /** The files' names there, for messages: `GLUE's own folder names are`. */
   names: string;
+  /** One of them: `MRPC/`. */
+  example: string;
 }
 
 export interface PublishedTask {

@@ -50,6 +50,8 @@ export interface SettingsSchema<Settings> {
   /** Likewise under `train`, each with the value that it has where it is not written. */
   trainKeys: z.ZodRawShape;
   trainDefaults: Partial<TrainConfig>;
+  /** The flags of `sa-orch run` for these keys. */
+  runFlags: readonly RunFlag[];
   /** Paths of those that are refused in a sweep without a task of this family. */
   refusedElsewhere: readonly (readonly string[])[];
   /** Fills in the defaults; `written` has passed the schema. */
@@ -58,6 +60,16 @@ export interface SettingsSchema<Settings> {
   chooseForTrials(settings: Settings): Pick<Trial, 'generation'>;
   /** A key whose value contradicts another one, and why; null where none does. */
   findContradiction(settings: Settings): { path: readonly string[]; reason: string } | null;
+}
+
+export interface RunFlag {
+  /** As commander takes it: `--doc-stride <n>`. */
+  flags: string;
+  description: string;
+  /** Whether its value is a whole number; else any number. */
+  isWhole: boolean;
+  /** Where a sweep file has it: `['generation', 'beams']`. */
+  path: readonly [key: string, inner?: string];
 }
 
 /** A task with the user's own files. */

@@ -1,6 +1,6 @@
 /** Every task family, a line each, and what is found among them. */
 import type { TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import type { PublishedTask } from '../datasets/published';
+import type { Benchmark, PublishedTask } from '../datasets/published';
 import type { TaskFamily } from './family';
 import { questions } from './questions/family';
 import { rows } from './rows/family';
@@ -67,6 +67,11 @@ export function publishedTask(name: string): PublishedTask {
     );
   return task;
 }
+
+/** Whose rows the published tasks have, each once. */
+export const BENCHMARKS: readonly Benchmark[] = [
+  ...new Set([...PUBLISHED.values()].map(({ benchmark }) => benchmark)),
+];
 
 /** `GLUE`, `SQuAD`, `GLUE or SQuAD`: whose rows demo rows of these tasks are not. */
 export function nameBenchmarks(tasks: readonly string[]): string {

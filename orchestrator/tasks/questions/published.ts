@@ -11,6 +11,7 @@ const BENCHMARK: Benchmark = {
   name: 'SQuAD',
   folder: 'squad',
   names: "SQuAD's own file names are",
+  example: 'train-v1.1.json',
 };
 
 export const SQUAD: readonly PublishedTask[] = [

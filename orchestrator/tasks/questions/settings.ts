@@ -13,6 +13,14 @@ export const questionSettings: SettingsSchema<QuestionSettings> = {
   keys: { doc_stride: whole(0, 8191).optional() },
   trainKeys: {},
   trainDefaults: {},
+  runFlags: [
+    {
+      flags: '--doc-stride <n>',
+      description: 'SQuAD: tokens that neighbouring windows of a context share',
+      isWhole: true,
+      path: ['doc_stride'],
+    },
+  ],
   refusedElsewhere: [],
   complete: ({ doc_stride = DEFAULT_DOC_STRIDE }: Partial<QuestionSettings>) => ({ doc_stride }),
   chooseForTrials: () => ({}),

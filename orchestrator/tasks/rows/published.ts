@@ -190,6 +190,7 @@ const BENCHMARK: Benchmark = {
   name: 'GLUE',
   folder: 'glue',
   names: "GLUE's own folder names are",
+  example: 'MRPC/',
 };
 
 /** Where the files of GLUE are. */

@@ -5,6 +5,7 @@ export const rowSettings: SettingsSchema<object> = {
   keys: {},
   trainKeys: {},
   trainDefaults: {},
+  runFlags: [],
   refusedElsewhere: [],
   complete: () => ({}),
   chooseForTrials: () => ({}),

@@ -51,6 +51,7 @@ export const SUMMARY_TASKS: readonly PublishedTask[] = TASKS.map(
       name: benchmark,
       folder: name,
       names: 'train and validation, each as .csv, .jsonl or .parquet, are',
+      example: 'train.csv',
     },
     files: {
       train: listTables('train', files.train),

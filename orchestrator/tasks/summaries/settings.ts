@@ -1,6 +1,6 @@
 import { fraction, map, real, whole } from '../../config/schema-parts';
 import type { GenerationConfig } from '../../sweep/types';
-import type { SettingsSchema } from '../family';
+import type { RunFlag, SettingsSchema } from '../family';
 
 export interface SummarySettings {
   /** Tokens of a summary to learn from, at most. */
@@ -33,6 +33,53 @@ const generation = map({
   length_penalty: real('a number', Number.isFinite).optional(),
 });
 
+const RUN_FLAGS: readonly RunFlag[] = [
+  {
+    flags: '--max-target-length <n>',
+    description: 'summarization: maximum tokens of a summary to learn from',
+    isWhole: true,
+    path: ['max_target_length'],
+  },
+  {
+    flags: '--label-smoothing <x>',
+    description: 'summarization: label-smoothing factor',
+    isWhole: false,
+    path: ['train', 'label_smoothing'],
+  },
+  {
+    flags: '--num-beams <n>',
+    description: 'summarization: beams; 1 is greedy',
+    isWhole: true,
+    path: ['generation', 'beams'],
+  },
+  {
+    flags: '--min-length <n>',
+    description: 'summarization: minimum number of generated tokens',
+    isWhole: true,
+    path: ['generation', 'min_length'],
+  },
+  {
+    flags: '--max-length <n>',
+    description:
+      "summarization: maximum number of generated tokens; the published scripts' counts the start " +
+      'as one more',
+    isWhole: true,
+    path: ['generation', 'max_length'],
+  },
+  {
+    flags: '--no-repeat-ngram-size <n>',
+    description: 'summarization: blocks repeated n-grams of this size; 0 disables',
+    isWhole: true,
+    path: ['generation', 'no_repeat_ngram'],
+  },
+  {
+    flags: '--length-penalty <x>',
+    description: 'summarization: log-probabilities are divided by the length to this power',
+    isWhole: false,
+    path: ['generation', 'length_penalty'],
+  },
+];
+
 interface Written {
   max_target_length?: number;
   generation?: Partial<GenerationConfig>;
@@ -42,6 +89,7 @@ export const summarySettings: SettingsSchema<SummarySettings> = {
   keys: { max_target_length: whole(2, 8192).optional(), generation: generation.optional() },
   trainKeys: { label_smoothing: fraction.optional() },
   trainDefaults: { label_smoothing: DEFAULT_LABEL_SMOOTHING },
+  runFlags: RUN_FLAGS,
   refusedElsewhere: [['train', 'label_smoothing'], ['max_target_length'], ['generation']],
   complete: ({
     max_target_length = DEFAULT_MAX_TARGET_LENGTH,
