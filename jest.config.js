@@ -44,7 +44,7 @@ module.exports = {
   // Two files at a time: the trainers under test have one thread each.
   maxWorkers: 2,
   projects: [
-    project('unit'),
+    project('unit', ['<rootDir>/test/support/unit-tests.ts']),
     conformance('conformance', 'default'),
     conformance('conformance-tfjs', 'tfjs'),
     conformance('conformance-toy', 'toy'),

@@ -61,16 +61,6 @@ const sources = {
     types: ['orchestrator/config'],
     packages: ['@huggingface/hub', 'hyparquet', 'node:*'],
   },
-  'orchestrator/data': {
-    holds: 'readers of data sets, demo rows, tokenizing, data set files',
-    imports: ['common', 'orchestrator/base', 'orchestrator/config', 'orchestrator/sweep'],
-    packages: ['@huggingface/hub', '@huggingface/tokenizers', 'hyparquet', 'node:*'],
-  },
-  'orchestrator/metrics': {
-    holds: 'metrics of GLUE, SQuAD and summaries; scoring',
-    imports: ['orchestrator/base', 'orchestrator/data', 'orchestrator/sweep'],
-    packages: ['node:path'],
-  },
   'orchestrator/config': {
     holds: 'sweep files: schema, defaults, profiles, messages',
     imports: [

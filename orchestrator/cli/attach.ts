@@ -2,7 +2,7 @@
  * Follows a sweep in the foreground until it ends. Ctrl-C detaches and leaves it running.
  */
 import type { Client } from '@temporalio/client';
-import { majorityBaselines } from '../report/baselines';
+import { measureBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
 import { sweepDir } from '../store/sweep-store';
 import { follow } from './follow';
@@ -55,7 +55,7 @@ export async function attach(
     const complete = done === snapshot.plan.trials.length;
     if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
     else {
-      const table = renderTable(snapshot.plan, results, majorityBaselines(root, snapshot.plan));
+      const table = renderTable(snapshot.plan, results, measureBaselines(root, snapshot.plan));
       process.stdout.write(`\n${table}\n\nreport  ${report}\n`);
       if (state !== 'finished' && !complete)
         process.stderr.write(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);

@@ -2,6 +2,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
 import { PRECISION_NAMES } from '../config/precisions';
+import { BENCHMARKS } from '../tasks/registry';
 import { FRAMEWORKS, type Framework } from '../runtime/trainer-command';
 import type { Precision } from '../sweep/types';
 
@@ -43,6 +44,11 @@ export function addPlaceOptions(command: Command): Command {
     );
 }
 
+/** What `--data-dir` names. */
+export const DATA_DIRECTORY =
+  `directory with ${BENCHMARKS.map(({ name, example }) => `${name} (${example}, …)`).join(', ')}, ` +
+  `or with ${BENCHMARKS.map(({ folder }) => `${folder}/`).join(', ')}`;
+
 export function addSweepOptions(command: Command): Command {
   return addPrecisionOption(command)
     .option('--profile <name>', 'profile of the sweep file (without a GPU, `quick` is the default)')
@@ -52,9 +58,7 @@ export function addSweepOptions(command: Command): Command {
     .option('--rows <n>', 'maximum training rows per task, or `all`', parseRows)
     .option(
       '--data-dir <dir>',
-      'directory with GLUE (MRPC/, …), SQuAD (train-v1.1.json, …), XSum or CNN/DailyMail ' +
-        '(train.csv, …), or with glue/, squad/, xsum/ and cnn_dailymail/ (default: ' +
-        'SA_ORCH_DATA, else the hub, else demo rows)',
+      `${DATA_DIRECTORY} (default: SA_ORCH_DATA, else the hub, else demo rows)`,
     );
 }
 

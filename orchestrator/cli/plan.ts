@@ -6,10 +6,10 @@ import { controlWords, maskWords } from '../report/variants';
 import { expectedPrecision } from '../runtime/expected-precision';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { readResult } from '../store/sweep-store';
-import { budgetOf } from '../sweep/budget';
 import { datasetOf } from '../sweep/lookup';
 import type { Budget, Plan, Trial } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
+import { countBudget } from '../tasks/budget';
 import { formatDuration } from './live-view';
 import {
   addJsonOption,
@@ -67,7 +67,7 @@ export function planCommand(): Command {
 }
 
 function trialBudget(plan: Plan, trial: Trial): Budget {
-  return budgetOf(trial.adapter, trial.prune, plan.backbone, datasetOf(plan, trial.dataset));
+  return countBudget(trial, plan.backbone, datasetOf(plan, trial.dataset));
 }
 
 function printTrials(trials: (Trial & { budget: Budget })[]): void {

@@ -1,6 +1,6 @@
 /** `sa-orch report`: the report of a sweep, from its result files, at any time. */
 import { Command } from 'commander';
-import { majorityBaselines } from '../report/baselines';
+import { measureBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
 import { writeReport } from '../report/write';
 import { artifactRoot } from '../runtime/paths';
@@ -22,7 +22,7 @@ export function reportCommand(): Command {
         const { files } = await writeReport(plan, results, root);
         if (options.json)
           return printJson({ sweep_id: sweepId, trials: plan.trials.length, files, results });
-        process.stdout.write(`${renderTable(plan, results, majorityBaselines(root, plan))}\n`);
+        process.stdout.write(`${renderTable(plan, results, measureBaselines(root, plan))}\n`);
         for (const file of files) process.stdout.write(`${file}\n`);
       }),
   );

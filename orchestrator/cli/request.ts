@@ -4,7 +4,7 @@
  */
 import { loadSweepConfig } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
-import { benchmarksOf } from '../datasets/published';
+import { findFamily, nameBenchmarks } from '../tasks/registry';
 import { resolveDatasets } from '../tasks/resolve';
 import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
@@ -59,17 +59,11 @@ export async function planRequest(
   const { config, profileReason } = request;
   const backbone = await resolveBackbone(config.backbone, { onProgress });
   onProgress('✓', 'backbone', `${backbone.name}, ${(backbone.weights / 1e6).toFixed(1)} M weights`);
-  const onManyQuestions = (task: string, questions: number) =>
-    onProgress(
-      '…',
-      'data',
-      `splitting ${count(questions)} questions of ${task} into windows of tokens`,
-    );
   const datasets = await resolveDatasets(config, {
     dataDir: options.dataDir,
     env: process.env,
     backbone,
-    onManyQuestions,
+    onLongWork: (text) => onProgress('…', 'data', text),
   });
   onProgress(
     '✓',
@@ -80,7 +74,7 @@ export async function planRequest(
   const demo = datasets.filter(({ source }) => source === 'demo').map(({ task }) => task);
   if (demo.length > 0) {
     const reason = 'no --data-dir, no SA_ORCH_DATA, and the hub is unreachable';
-    onProgress('!', 'demo rows', `generated here, not ${benchmarksOf(demo)}: ${reason}`);
+    onProgress('!', 'demo rows', `generated here, not ${nameBenchmarks(demo)}: ${reason}`);
   }
   const plan = (defaultPrecision: Precision) =>
     planSweep(config, {
@@ -94,23 +88,23 @@ export async function planRequest(
   return plan;
 }
 
-function describeDataset({ task, splits, source, questions }: PlannedDataset): string {
+function describeDataset({ task, kind, splits, source }: PlannedDataset): string {
   const train = splits.find(({ name }) => name === 'train');
   if (!train) return task;
   const rows =
     train.rows < train.of ? `${count(train.rows)} of ${count(train.of)}` : count(train.rows);
-  const noun = questions === undefined ? 'rows' : `questions in ${count(train.features!)} windows`;
+  const noun = findFamily(kind).words.nameRows(train);
   return `${task} ${rows} ${source === 'demo' ? 'demo ' : ''}${noun}`;
 }
 
 /** The rows of a published data set that are skipped. */
-function leftOutNotes({ task, splits }: PlannedDataset): string[] {
+function leftOutNotes({ task, kind, splits }: PlannedDataset): string[] {
   return splits
     .filter(({ left_out = 0 }) => left_out > 0)
     .map(
       ({ name, left_out, file }) =>
-        `${task} ${name}: skipping ${plural(left_out!, 'row')} with an empty document or summary ` +
-        `(${file})`,
+        `${task} ${name}: skipping ${plural(left_out!, 'row')} ` +
+        `${findFamily(kind).words.leftOut} (${file})`,
     );
 }
 

@@ -4,10 +4,9 @@ import { ConfigError, UserError, type Problem } from '../base/errors';
 import { sweepConfigFrom } from '../config/load';
 import { PRUNER_NAMES } from '../config/pruners';
 import type { SweepConfig } from '../config/sweep-config';
-import { glueTask, numLabels } from '../tasks/rows/published';
-import { PUBLISHED_TASK_NAMES, publishedKind } from '../datasets/published';
-import { QUESTION_OUTPUTS } from '../tasks/questions/published';
 import type { Precision } from '../sweep/types';
+import { findPublishedTask, PUBLISHED_TASK_NAMES } from '../tasks/registry';
+import { FAMILY_FLAGS, findGivenFlag, readFamilyFlags } from './family-flags';
 import type { PlaceOptions, ServiceOptions } from './options';
 import { resolveSeedFlags } from './seed-flags';
 
@@ -74,15 +73,6 @@ export interface RunOptions extends PlaceOptions, ServiceOptions {
   weightDecay?: number;
   warmupRatio?: number;
   maxSeqLength?: number;
-  docStride?: number;
-  maxTargetLength?: number;
-  labelSmoothing?: number;
-  numBeams?: number;
-  minLength?: number;
-  maxLength?: number;
-  /** true if not given: commander reads --no-… as a switch that is on by default. */
-  repeatNgramSize?: number | true;
-  lengthPenalty?: number;
   rows?: number;
   detach?: boolean;
   json?: boolean;
@@ -105,8 +95,7 @@ const FLAGS: Record<string, string> = {
   'compare[0].progressive.begin_epoch': '--begin',
   'train.warmup': '--warmup-ratio',
   max_length: '--max-seq-length',
-  'generation.beams': '--num-beams',
-  'generation.no_repeat_ngram': '--no-repeat-ngram-size',
+  ...FAMILY_FLAGS,
 };
 
 /** @throws ConfigError that names flags instead of a sweep file's fields */
@@ -156,16 +145,20 @@ export function inFlags(error: unknown, options: RunOptions): unknown {
     'compare[0].scoring_rows':
       options.pruneDatasetRatio === undefined ? '--scoring-rows' : '--prune-dataset-ratio',
     'compare[0].control': options.invert ? '--invert' : '--shuffle',
-    // A problem of the whole group is reported for its first flag.
-    generation: flagOf(`generation.${Object.keys(generationOf(options) ?? {})[0]}`, FLAGS),
   };
-  return new ConfigError(error.problems.map((problem) => inFlag(problem, flags)));
+  return new ConfigError(error.problems.map((problem) => inFlag(problem, flags, options)));
 }
 
-function inFlag({ where, message }: Problem, flags: Record<string, string>): Problem {
+function inFlag(
+  { where, message }: Problem,
+  flags: Record<string, string>,
+  options: RunOptions,
+): Problem {
   const [, field, rest] = /^([^:\s]+): (.*)$/s.exec(message) ?? [];
   if (field === undefined || rest === undefined) return { where, message };
-  return { where: flagOf(field, flags), message: rest };
+  // Of what is wrong with a map as a whole, the first flag that was given.
+  const flag = flags[field] ?? findGivenFlag(field, { ...options });
+  return { where: flag ?? flagOf(field, flags), message: rest };
 }
 
 function flagOf(field: string, flags: Record<string, string>): string {
@@ -178,6 +171,7 @@ type Settings = Parameters<typeof sweepConfigFrom>[1];
 /** The flags as a sweep file would say them; sweep files' checks and defaults apply. */
 function settingsOf(options: RunOptions, task: string): Settings {
   const pruned = options.pruner !== 'none';
+  const { train: trainOfFamilies, ...ofFamilies } = readFamilyFlags({ ...options });
   return {
     compat: options.compat,
     backbone: options.backbone,
@@ -201,30 +195,16 @@ function settingsOf(options: RunOptions, task: string): Settings {
     seeds: [options.seed],
     rows: options.rows,
     max_length: options.maxSeqLength,
-    doc_stride: options.docStride,
-    max_target_length: options.maxTargetLength,
-    generation: generationOf(options),
+    ...ofFamilies,
     train: defined({
       epochs: options.epochs,
       batch_size: options.batchSize,
       learning_rate: options.learningRate,
       weight_decay: options.weightDecay,
       warmup: options.warmupRatio,
-      label_smoothing: options.labelSmoothing,
+      ...trainOfFamilies,
     }),
   };
-}
-
-/** undefined if none of its flags is given: other tasks have no such settings. */
-function generationOf(options: RunOptions): Record<string, unknown> | undefined {
-  const generation = defined({
-    beams: options.numBeams,
-    min_length: options.minLength,
-    max_length: options.maxLength,
-    no_repeat_ngram: options.repeatNgramSize === true ? undefined : options.repeatNgramSize,
-    length_penalty: options.lengthPenalty,
-  });
-  return Object.keys(generation).length > 0 ? generation : undefined;
 }
 
 function adapterOf(options: RunOptions): Record<string, unknown> {
@@ -291,27 +271,20 @@ function ffnOf({ ffnMode: mode, ffnOption: option }: RunOptions): string | undef
 }
 
 /**
- * Their scripts score on this many rows per output of the task. An unknown task is reported
- * elsewhere.
+ * Their scripts score on this many rows per output of the task; summarization has no outputs and
+ * counts as one. An unknown task is reported elsewhere.
  */
 function scoringRowsOf(
   { scoringRows, pruneDatasetRatio: ratio }: RunOptions,
   task: string,
 ): number | undefined {
-  if (ratio === undefined || !(PUBLISHED_TASK_NAMES as readonly string[]).includes(task))
-    return scoringRows;
-  if (scoringRows === undefined) return ratio * outputsOf(task);
+  const published = findPublishedTask(task);
+  if (ratio === undefined || published === undefined) return scoringRows;
+  if (scoringRows === undefined) return ratio * Math.max(1, published.num_labels);
   throw refusal(
     'prune-dataset-ratio',
     'is not allowed together with --scoring-rows; remove one of them',
   );
-}
-
-/** Summarization has no outputs of its own and counts as one. */
-function outputsOf(task: string): number {
-  const kind = publishedKind(task);
-  if (kind === 'summarization') return 1;
-  return kind === 'question_answering' ? QUESTION_OUTPUTS : numLabels(glueTask(task));
 }
 
 function controlOf({ shuffle, invert }: RunOptions): string | undefined {

@@ -3,11 +3,14 @@ import { Command, Option } from 'commander';
 import { ADAPTER_KIND_NAMES } from '../config/adapter-kinds';
 import { COMPAT_NAMES } from '../config/compat';
 import { PRUNER_NAMES } from '../config/pruners';
+import { PUBLISHED_TASK_NAMES } from '../tasks/registry';
+import { addFamilyFlags } from './family-flags';
 import {
   addJsonOption,
   addPlaceOptions,
   addPrecisionOption,
   addServiceOptions,
+  DATA_DIRECTORY,
   parseInteger,
   parseNumber,
 } from './options';
@@ -46,7 +49,7 @@ at initialization.`;
 export function runCommand(): Command {
   const command = new Command('run')
     .description('run one trial (a sweep of one)')
-    .option('--task <name>', 'a GLUE task such as mrpc, or squad, squad_v2, xsum, cnn_dailymail');
+    .option('--task <name>', `a published task: ${PUBLISHED_TASK_NAMES.join(', ')}`);
   for (const add of [
     addAdapterFlags,
     addPruneFlags,
@@ -190,42 +193,10 @@ function addTrainFlags(command: Command): void {
       'fraction of steps over which the learning rate rises',
       parseNumber,
     )
-    .option('--max-seq-length <n>', 'maximum tokens per row', parseInteger)
-    .option(
-      '--doc-stride <n>',
-      'SQuAD: overlap of neighbouring windows of a context, in tokens',
-      parseInteger,
-    )
-    .option(
-      '--max-target-length <n>',
-      'summarization: maximum tokens per target summary',
-      parseInteger,
-    )
-    .option('--label-smoothing <x>', 'summarization: label-smoothing factor', parseNumber)
-    .option('--num-beams <n>', 'summarization: beams; 1 is greedy search', parseInteger)
-    .option('--min-length <n>', 'summarization: minimum generated tokens', parseInteger)
-    .option(
-      '--max-length <n>',
-      'summarization: maximum generated tokens; unlike in the published scripts, the start token ' +
-        'does not count',
-      parseInteger,
-    )
-    .option(
-      '--no-repeat-ngram-size <n>',
-      'summarization: blocks repeated n-grams of this size; 0 disables',
-      parseInteger,
-    )
-    .option(
-      '--length-penalty <x>',
-      'summarization: scores are divided by length to this power',
-      parseNumber,
-    )
+    .option('--max-seq-length <n>', 'maximum tokens per row', parseInteger);
+  addFamilyFlags(command)
     .option('--rows <n>', 'maximum training rows', parseInteger)
     .option('--backbone <name>', 'Hugging Face directory or hub id, or all-MiniLM-L6-v2')
-    .option(
-      '--data-dir <dir>',
-      'directory with GLUE (MRPC/, …), SQuAD (train-v1.1.json, …), …, or with glue/, squad/, ' +
-        'xsum/ and cnn_dailymail/',
-    )
+    .option('--data-dir <dir>', DATA_DIRECTORY)
     .option('--detach', 'submit the trial and return');
 }

@@ -2,19 +2,18 @@ import type {
   AdapterConfig,
   AttentionModule,
   FfnModule,
-  GenerationConfig,
   MaskControl,
   Precision,
   PruneSchedule,
   PruneScope,
-  TaskKind,
 } from '../sweep/types';
 import type { AdapterKindName } from './adapter-kinds';
 import type { Progressive, TrainSettings } from './sweep-config';
 
 /**
  * Defaults for the keys of a sweep file, except those that depend on the kind of adapter or the
- * pruner, which are in the tables of these. A trainer has no defaults.
+ * pruner (common/vocabulary/) or on the task family (tasks/<family>/settings.ts and family.ts). A
+ * trainer has no defaults.
  */
 
 export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';
@@ -28,44 +27,6 @@ export const DEFAULT_PRECISION: Readonly<Record<'cpu' | 'cuda', Precision>> = {
   cuda: 'bf16',
 };
 export const DEFAULT_SEEDS: readonly number[] = [1, 2, 3];
-/**
- * Of question answering that of the official scripts (Devlin 2019), as doc_stride; of documents to
- * summarize that of He et al. (2022).
- */
-export const DEFAULT_MAX_LENGTH: Record<TaskKind, number> = {
-  classification: 128,
-  regression: 128,
-  question_answering: 384,
-  summarization: 512,
-};
-export const DEFAULT_DOC_STRIDE = 128;
-/** Of summaries to learn from, as in the scripts of He et al. (2022). */
-export const DEFAULT_MAX_TARGET_LENGTH = 128;
-/**
- * The numbers of SparseAdapter's script for XSum. Transformers' max_length, which it sets, counts
- * the token that decoding starts with, and its min_length counts that one too: here neither does,
- * so that at most one token more is generated than there.
- */
-export const DEFAULT_GENERATION: GenerationConfig = {
-  beams: 6,
-  min_length: 10,
-  max_length: 60,
-  no_repeat_ngram: 3,
-  length_penalty: 1,
-};
-/** Of summarization, as in the scripts of He et al. (2022). */
-export const DEFAULT_LABEL_SMOOTHING = 0.1;
-/**
- * Of tasks with files of their own; published ones have their official metrics, and so have
- * questions and summaries.
- */
-export const DEFAULT_METRICS: Record<
-  Exclude<TaskKind, 'question_answering' | 'summarization'>,
-  readonly string[]
-> = {
-  classification: ['accuracy'],
-  regression: ['pearson', 'spearman'],
-};
 export const DEFAULT_SCOPE: PruneScope = 'global';
 /**
  * Training rows behind one gradient of snip or grasp: enough that a few hundred thousand scores are

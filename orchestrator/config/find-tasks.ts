@@ -2,29 +2,19 @@
  * From the tasks as they are written to tasks with their files: what a name alone stands for. Pure.
  */
 import { dirname, resolve } from 'node:path';
-import { SUMMARY_METRICS } from '../tasks/summaries/published';
-import { DEFAULT_METRICS } from './defaults';
+import type { OwnTask } from '../tasks/family';
+import { findFamily, publishedTask } from '../tasks/registry';
 import { mergeTrain } from './merge-settings';
-import type {
-  OwnQuestionsConfig,
-  OwnRowsConfig,
-  OwnSummariesConfig,
-  OwnTaskConfig,
-} from './sweep-config';
-import type {
-  NamedTask,
-  OwnQuestionTask,
-  OwnRowsTask,
-  OwnSummaryTask,
-  OwnTask,
-  TrainKeys,
-} from './task-schema';
+import type { DescribedTask, NamedTask, TrainKeys } from './task-schema';
 
 /** A task as it is run; its training settings are not complete yet. */
 export interface FoundTask {
   name: string;
+  /** A kind of a task family. */
+  kind: string;
   train: TrainKeys;
-  own: OwnTaskConfig | null;
+  /** null for a published task. */
+  own: OwnTask | null;
 }
 
 /**
@@ -37,10 +27,10 @@ export interface FoundTask {
  * @param originOf where a task is described, for messages
  */
 export function findTasks(
-  written: readonly (NamedTask | OwnTask)[],
-  described: readonly (NamedTask | OwnTask)[],
+  written: readonly (NamedTask | DescribedTask)[],
+  described: readonly (NamedTask | DescribedTask)[],
   file: string | null,
-  originOf: (task: OwnTask) => string,
+  originOf: (task: DescribedTask) => string,
 ): FoundTask[] {
   const folder = file === null ? '.' : dirname(file);
   return written.map((task): FoundTask => {
@@ -49,46 +39,16 @@ export function findTasks(
       'kind' in task
         ? task
         : described.filter((each) => 'kind' in each).find(({ name }) => name === task.name);
-    if (description === undefined) return { name: task.name, train: over, own: null };
-    const { name, train, validation, settings } = description;
-    const where = {
+    if (description === undefined) {
+      const { kind } = publishedTask(task.name);
+      return { name: task.name, kind, train: over, own: null };
+    }
+    const { name, kind, train, validation, settings } = description;
+    const place = {
       origin: originOf(description),
       files: { train: resolve(folder, train), validation: resolve(folder, validation) },
     };
-    return { name, train: mergeTrain(settings ?? {}, over), own: ownOf(description, where) };
+    const own = findFamily(kind).ownTasks.complete(description, place);
+    return { name, kind, train: mergeTrain(settings ?? {}, over), own };
   });
-}
-
-function ownOf(task: OwnTask, where: Where): OwnTaskConfig {
-  if (task.kind === 'question_answering') return questionsOf(task, where);
-  return task.kind === 'summarization' ? summariesOf(task, where) : rowsOf(task, where);
-}
-
-type Where = Pick<OwnTaskConfig, 'origin' | 'files'>;
-
-function rowsOf({ kind, text, label, metrics }: OwnRowsTask, where: Where): OwnRowsConfig {
-  return { ...where, kind, text, label, metrics: metrics ?? [...DEFAULT_METRICS[kind]] };
-}
-
-function summariesOf(
-  { kind, document, summary, metrics }: OwnSummaryTask,
-  where: Where,
-): OwnSummariesConfig {
-  return {
-    ...where,
-    kind,
-    columns: { document, summary },
-    metrics: metrics ?? [...SUMMARY_METRICS],
-  };
-}
-
-function questionsOf(
-  { kind, question, context, answer, answer_start, metrics }: OwnQuestionTask,
-  where: Where,
-): OwnQuestionsConfig {
-  const columns =
-    question === undefined || context === undefined || answer === undefined
-      ? null
-      : { question, context, answer, answer_start: answer_start ?? null };
-  return { ...where, kind, columns, metrics: metrics ?? null };
 }

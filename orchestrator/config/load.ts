@@ -4,12 +4,12 @@ import { LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { packageRoot } from '../../common/package';
 import { checkCompare } from './check-compare';
-import { checkSummaries } from '../tasks/summaries/check-settings';
+import { checkFamilySettings } from './check-family-settings';
 import { ConfigError, type Problem } from '../base/errors';
 import { findTasks } from './find-tasks';
 import { mergeSettings } from './merge-settings';
 import { describeIssues, type DocumentProblem } from './problems';
-import { completeConfig } from './resolve';
+import { completeConfig, isWritten } from './resolve';
 import {
   documentSchema,
   settingsSchema,
@@ -130,17 +130,10 @@ function buildConfig(
   };
   const found = [
     ...checkCompare(config.compare),
-    ...checkSummaries(settings, tasks, config, whereWritten),
+    ...checkFamilySettings(settings, tasks, config, whereWritten),
   ];
   if (found.length > 0) throw new ConfigError(found);
   return config;
-}
-
-function isWritten(settings: unknown, path: readonly string[]): boolean {
-  return (
-    path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], settings) !==
-    undefined
-  );
 }
 
 function rejectRepeatedTasks(where: string, tasks: NonNullable<SweepSettings['tasks']>): void {

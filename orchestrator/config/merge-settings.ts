@@ -1,26 +1,42 @@
 /** Settings laid over others: a profile over its file, flags over both, a task's over a sweep's. */
+import { FAMILIES } from '../tasks/registry';
 import { mergeAdapter } from './adapter';
 import type { SweepSettings } from './schema';
 import type { TrainKeys } from './task-schema';
 
 /**
- * `over` laid on `base`: maps (adapter, train, generation) key by key, everything else as a whole.
+ * `over` laid on `base`: maps (adapter, train, and those of the task families) key by key,
+ * everything else as a whole.
  */
 export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSettings {
   return {
     ...base,
     ...over,
+    ...mergeFamilySettings(base, over),
     adapter:
       base.adapter && over.adapter
         ? mergeAdapter(base.adapter, over.adapter)
         : (over.adapter ?? base.adapter),
     train:
       base.train && over.train ? mergeTrain(base.train, over.train) : (over.train ?? base.train),
-    generation:
-      base.generation && over.generation
-        ? { ...base.generation, ...over.generation }
-        : (over.generation ?? base.generation),
   };
+}
+
+function mergeFamilySettings(base: SweepSettings, over: SweepSettings): Record<string, unknown> {
+  const keys = FAMILIES.flatMap(({ settings }) => Object.keys(settings.keys));
+  return Object.fromEntries(
+    keys.map((key) => {
+      const [below, above] = [base, over].map((settings) => (settings as Written)[key]);
+      return [key, isMap(below) && isMap(above) ? { ...below, ...above } : (above ?? below)];
+    }),
+  );
+}
+
+/** Settings with those of the task families, which only these look into. */
+type Written = Record<string, unknown>;
+
+function isMap(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A later length in epochs replaces one in steps, and the other way round. */

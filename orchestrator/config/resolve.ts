@@ -1,5 +1,6 @@
-import { publishedKind } from '../datasets/published';
-import type { AdapterConfig, TaskKind } from '../sweep/types';
+import type { AdapterConfig } from '../sweep/types';
+import type { TaskFamily } from '../tasks/family';
+import { FAMILIES, findFamily, type FamilySettings } from '../tasks/registry';
 import { completeAdapter, mergeAdapter } from './adapter';
 import type { AdapterKeys } from './adapter-schema';
 import type { CompareKeys } from './compare-schema';
@@ -11,18 +12,16 @@ import type { SweepDocument, SweepSettings } from './schema';
 import type { CompareLine, SweepConfig, TrainSettings } from './sweep-config';
 import type { TrainKeys } from './task-schema';
 
-function completeTrain(keys: TrainKeys, kind: TaskKind): TrainSettings {
-  const { epochs, steps, label_smoothing = defaults.DEFAULT_LABEL_SMOOTHING, ...rest } = keys;
+/** Keys that belong to another task family than the task's are left out. */
+function completeTrain(keys: TrainKeys, { settings }: TaskFamily): TrainSettings {
+  const { epochs, steps, ...rest } = keys;
+  const standard = { ...defaults.DEFAULT_TRAIN, ...settings.trainDefaults };
+  const written = Object.entries(rest).filter(([key]) => Object.hasOwn(standard, key));
   const length =
     steps !== undefined
       ? { epochs: null, steps }
       : { epochs: epochs ?? defaults.DEFAULT_TRAIN.epochs, steps: null };
-  return {
-    ...defaults.DEFAULT_TRAIN,
-    ...rest,
-    ...length,
-    ...(kind === 'summarization' ? { label_smoothing } : {}),
-  };
+  return { ...standard, ...Object.fromEntries(written), ...length };
 }
 
 /** Every adapter that a line stands for: the product of its lists, the last key varying fastest. */
@@ -69,11 +68,6 @@ function completeLine(
   };
 }
 
-/** What is learned from a task's rows. */
-export function kindOf({ name, own }: Pick<FoundTask, 'name' | 'own'>): TaskKind {
-  return own === null ? publishedKind(name) : own.kind;
-}
-
 /** Fills in the defaults. The settings have passed the schema. */
 export function completeConfig(
   name: string,
@@ -85,6 +79,10 @@ export function completeConfig(
 ): SweepConfig {
   const train = settings.train ?? {};
   const adapter = settings.adapter ?? {};
+  const ofFamilies = Object.assign(
+    {},
+    ...FAMILIES.map((family) => family.settings.complete(settings as Record<string, unknown>)),
+  ) as FamilySettings;
   return {
     name,
     file,
@@ -95,10 +93,14 @@ export function completeConfig(
     })),
     backbone: settings.backbone ?? defaults.DEFAULT_BACKBONE,
     precision: settings.precision ?? null,
-    tasks: settings.tasks.map((task) => ({
-      ...task,
-      train: completeTrain(mergeTrain(train, task.train), kindOf(task)),
-    })),
+    tasks: settings.tasks.map((task) => {
+      const family = findFamily(task.kind);
+      return {
+        ...task,
+        train: completeTrain(mergeTrain(train, task.train), family),
+        ...family.settings.chooseForTrials(ofFamilies),
+      };
+    }),
     compare: (settings.compare ?? [{ pruner: ['none'] }]).map((line, i) =>
       completeLine(adapter, line, originOf(i), settings.compat ?? 'none'),
     ),
@@ -106,12 +108,18 @@ export function completeConfig(
     rows: limit(settings.rows),
     validation_rows: limit(settings.validation_rows),
     max_length: settings.max_length ?? null,
-    doc_stride: settings.doc_stride ?? defaults.DEFAULT_DOC_STRIDE,
-    max_target_length: settings.max_target_length ?? defaults.DEFAULT_MAX_TARGET_LENGTH,
-    generation: { ...defaults.DEFAULT_GENERATION, ...settings.generation },
+    ...ofFamilies,
   };
 }
 
 function limit(rows: number | 'all' | undefined): number | null {
   return rows === undefined || rows === 'all' ? null : rows;
+}
+
+/** Whether settings have something at a path. */
+export function isWritten(settings: unknown, path: readonly string[]): boolean {
+  return (
+    path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], settings) !==
+    undefined
+  );
 }

@@ -1,12 +1,14 @@
 /** The sweep file's shape. */
 import { z } from 'zod';
+import { FAMILIES, type FamilySettings } from '../tasks/registry';
 import { adapter } from './adapter-schema';
 import { compareLine } from './compare-schema';
 import { COMPAT_NAMES, compatOf, type Compat } from './compat';
 import { PRECISION_NAMES } from './precisions';
 import { choice, chosenBy, count, list, map, text, whole } from './schema-parts';
 import { identifier, taskSchema, train } from './task-schema';
-import { generation } from '../tasks/summaries/settings';
+
+const FAMILY_KEYS = Object.assign({}, ...FAMILIES.map(({ settings }) => settings.keys)) as object;
 
 const rows = z.union([count, z.literal('all')], { error: 'a whole number of at least 1, or all' });
 
@@ -29,9 +31,8 @@ const settings = (ownNames: readonly string[], compat: Compat) => ({
   rows: rows.optional(),
   validation_rows: rows.optional(),
   max_length: whole(8, 8192).optional(),
-  doc_stride: whole(0, 8191).optional(),
-  max_target_length: whole(2, 8192).optional(),
-  generation: generation.optional(),
+  // Only their families know what these are.
+  ...FAMILY_KEYS,
   train: train.optional(),
 });
 
@@ -81,4 +82,4 @@ export const documentSchema = (ownNames: readonly string[]) =>
 export type SweepSettings = z.output<ReturnType<typeof settingsSchema>>;
 export type SweepDocument = z.output<ReturnType<typeof documentSchema>>;
 /** The same as a user may write them: single values for lists, task names for tasks. */
-export type SweepSettingsInput = { [Key in keyof SweepSettings]?: unknown };
+export type SweepSettingsInput = { [Key in keyof SweepSettings | keyof FamilySettings]?: unknown };

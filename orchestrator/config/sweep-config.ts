@@ -1,6 +1,5 @@
 import type {
   AdapterConfig,
-  GenerationConfig,
   MaskControl,
   MaskRules,
   Precision,
@@ -8,11 +7,11 @@ import type {
   PruneSchedule,
   PruneScope,
   Pruner,
-  QuestionColumns,
-  SummaryColumns,
-  TaskKind,
   TrainConfig,
+  Trial,
 } from '../sweep/types';
+import type { OwnTask } from '../tasks/family';
+import type { FamilySettings } from '../tasks/registry';
 
 /**
  * Training as a user states it: a length in epochs or in steps (exactly one is not null), the rest
@@ -23,49 +22,14 @@ export interface TrainSettings extends Omit<TrainConfig, 'total_steps'> {
   steps: number | null;
 }
 
-/** A task of a sweep, with its training settings resolved. */
-export interface TaskConfig {
+/** A task of a sweep, with its training settings resolved, and what its trials have besides. */
+export interface TaskConfig extends Pick<Trial, 'generation'> {
   name: string;
+  /** A kind of a task family. */
+  kind: string;
   train: TrainSettings;
   /** null for a published task. */
-  own: OwnTaskConfig | null;
-}
-
-/** A task with the user's own files. */
-export type OwnTaskConfig = OwnRowsConfig | OwnQuestionsConfig | OwnSummariesConfig;
-
-interface OwnFiles {
-  /** Where it is described, for messages: `file:line`. */
-  origin: string;
-  /** Absolute paths. */
-  files: { train: string; validation: string };
-}
-
-/** Texts or pairs of texts with a class or a number. */
-export interface OwnRowsConfig extends OwnFiles {
-  kind: Exclude<TaskKind, 'question_answering' | 'summarization'>;
-  /** One column of texts, or two for pairs. */
-  text: string[];
-  label: string;
-  /** In report order; the first decides. */
-  metrics: string[];
-}
-
-/** Questions with their contexts and answers. */
-export interface OwnQuestionsConfig extends OwnFiles {
-  kind: 'question_answering';
-  /** null where both files are SQuAD's JSON. */
-  columns: QuestionColumns | null;
-  /** In report order; null: those that SQuAD has for such questions. */
-  metrics: string[] | null;
-}
-
-/** Documents with their summaries. */
-export interface OwnSummariesConfig extends OwnFiles {
-  kind: 'summarization';
-  columns: SummaryColumns;
-  /** In report order; the first decides. */
-  metrics: string[];
+  own: OwnTask | null;
 }
 
 /**
@@ -121,7 +85,7 @@ export interface CompareLine {
 }
 
 /** A sweep as the user wants it, checked and complete. */
-export interface SweepConfig {
+export interface SweepConfig extends FamilySettings {
   name: string;
   /** The file it was read from; null where a command made it. */
   file: string | null;
@@ -139,11 +103,6 @@ export interface SweepConfig {
   /** At most this many training and validation rows a task; null takes all. */
   rows: number | null;
   validation_rows: number | null;
-  /** null: each task kind's own default. */
+  /** null: each task family's own default. */
   max_length: number | null;
-  /** Of question answering alone. */
-  doc_stride: number;
-  /** Of summarization alone. */
-  max_target_length: number;
-  generation: GenerationConfig;
 }

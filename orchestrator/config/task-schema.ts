@@ -3,9 +3,8 @@
  * columns.
  */
 import { z } from 'zod';
-import { PUBLISHED_TASK_NAMES } from '../datasets/published';
-import { QUESTION_METRICS } from '../tasks/questions/published';
-import { SUMMARY_METRICS } from '../tasks/summaries/published';
+import type { TaskFamily, WrittenOwnTask } from '../tasks/family';
+import { FAMILIES, findFamily, KIND_NAMES, PUBLISHED_TASK_NAMES } from '../tasks/registry';
 import {
   choice,
   chosenBy,
@@ -15,17 +14,14 @@ import {
   map,
   notNegative,
   positive,
-  text,
   whole,
 } from './schema-parts';
 
-/** What a task of one's own may be measured by. */
-export const OWN_TASK_METRICS = {
-  classification: ['accuracy', 'macro_f1', 'f1', 'matthews'],
-  regression: ['pearson', 'spearman'],
-  question_answering: QUESTION_METRICS,
-  summarization: SUMMARY_METRICS,
-} as const;
+/** What of `train` only one task family knows. */
+const FAMILY_TRAIN_KEYS = Object.assign(
+  {},
+  ...FAMILIES.map(({ settings }) => settings.trainKeys),
+) as object;
 
 export const train = map({
   epochs: count.optional(),
@@ -41,7 +37,7 @@ export const train = map({
   adam_epsilon: positive.optional(),
   dropout: fraction.optional(),
   attention_dropout: fraction.optional(),
-  label_smoothing: fraction.optional(),
+  ...FAMILY_TRAIN_KEYS,
 }).refine((value) => value.epochs === undefined || value.steps === undefined, {
   error: 'a map with epochs or steps, not both',
 });
@@ -51,104 +47,53 @@ export const identifier = z
   .string({ error: 'a text' })
   .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'up to 40 of a–z, 0–9 and -');
 
-const file = (more: string, formats: readonly string[] = TABLES) => {
+function file(formats: readonly string[], more: string) {
   const endings = formats.map((format) => `.${format}`);
   const error = `the path of a ${endings.slice(0, -1).join(', ')} or ${endings.at(-1)} file${more}`;
   return z.string({ error }).regex(new RegExp(`.\\.(${formats.join('|')})$`, 'i'), { error });
-};
-const TABLES = ['csv', 'tsv', 'jsonl', 'parquet'];
+}
 const SETTINGS_ELSEWHERE =
   '; the training settings of a task with files of its own are under settings';
 
-const ownName = identifier.refine(
-  (name) => !(PUBLISHED_TASK_NAMES as readonly string[]).includes(name),
-  {
-    error:
-      'another name: a task with a kind and files of its own may not have the name of a ' +
-      'published one',
-  },
-);
+const ownName = identifier.refine((name) => !PUBLISHED_TASK_NAMES.includes(name), {
+  error:
+    'another name: a task with a kind and files of its own may not have the name of a ' +
+    'published one',
+});
 const metricNames = list(z.string({ error: 'a text' })).optional();
 
-const ownRows = map({
-  name: ownName,
-  kind: z.enum(['classification', 'regression'], {
-    error: `one of ${Object.keys(OWN_TASK_METRICS).join(', ')}`,
-  }),
-  train: file(SETTINGS_ELSEWHERE),
-  validation: file(''),
-  text: list(text).refine((names) => names.length <= 2 && new Set(names).size === names.length, {
-    error: 'the name of a column, or a list of two different ones',
-  }),
-  label: text,
-  metrics: metricNames,
-  settings: train.optional(),
-}).superRefine((task, context) => {
-  if (task.text.includes(task.label))
-    problem(context, ['label'], 'a column that is not among text');
-  checkMetrics(task, context);
-});
+/** The schema of a task with the user's own files, by its family. */
+const OWN_TASKS = new Map(FAMILIES.map((family) => [family, describeOwnTask(family)]));
 
-const QUESTION_FILES = ['json', ...TABLES];
-const QUESTION_COLUMNS = ['question', 'context', 'answer', 'answer_start'] as const;
+function describeOwnTask({ kinds, ownTasks }: TaskFamily): z.ZodType<DescribedTask> {
+  return map({
+    name: ownName,
+    kind: z.enum(Object.keys(kinds), { error: `one of ${KIND_NAMES.join(', ')}` }),
+    train: file(ownTasks.formats, SETTINGS_ELSEWHERE),
+    validation: file(ownTasks.formats, ''),
+    ...ownTasks.columns,
+    metrics: metricNames,
+    settings: train.optional(),
+  }).superRefine((task: DescribedTask, context) => {
+    ownTasks.check(task, (key, reason) => refuse(context, [key], reason));
+    checkMetrics(task, kinds[task.kind]!.metrics, context);
+  });
+}
 
-const ownQuestions = map({
-  name: ownName,
-  kind: z.literal('question_answering'),
-  train: file(SETTINGS_ELSEWHERE, QUESTION_FILES),
-  validation: file('', QUESTION_FILES),
-  question: text.optional(),
-  context: text.optional(),
-  answer: text.optional(),
-  answer_start: text.optional(),
-  metrics: metricNames,
-  settings: train.optional(),
-}).superRefine((task, context) => {
-  const tables = [task.train, task.validation].some((path) =>
-    TABLES.some((format) => path.toLowerCase().endsWith(`.${format}`)),
-  );
-  const named = QUESTION_COLUMNS.filter((key) => task[key] !== undefined);
-  if (!tables && named.length > 0)
-    problem(context, [named[0]!], "left out: files in SQuAD's JSON have its names");
-  for (const key of ['question', 'context', 'answer'] as const) {
-    if (tables && task[key] === undefined)
-      problem(context, [key], 'there for tables: the name of a column');
-  }
-  const twice = named.find((key, i) =>
-    named.slice(0, i).some((other) => task[other] === task[key]),
-  );
-  if (twice !== undefined) problem(context, [twice], 'a column of its own');
-  checkMetrics(task, context);
-});
-
-const ownSummaries = map({
-  name: ownName,
-  kind: z.literal('summarization'),
-  train: file(SETTINGS_ELSEWHERE),
-  validation: file(''),
-  document: text,
-  summary: text,
-  metrics: metricNames,
-  settings: train.optional(),
-}).superRefine((task, context) => {
-  if (task.document === task.summary) problem(context, ['summary'], 'a column of its own');
-  checkMetrics(task, context);
-});
-
-function problem(context: z.RefinementCtx, path: PropertyKey[], message: string): void {
+function refuse(context: z.RefinementCtx, path: PropertyKey[], message: string): void {
   context.addIssue({ code: 'custom', path, message });
 }
 
 function checkMetrics(
-  task: { kind: keyof typeof OWN_TASK_METRICS; metrics?: string[] | undefined },
+  task: DescribedTask,
+  allowed: readonly string[],
   context: z.RefinementCtx,
 ): void {
-  const allowed: readonly string[] = OWN_TASK_METRICS[task.kind];
   for (const [i, name] of (task.metrics ?? []).entries()) {
-    if (!allowed.includes(name)) problem(context, ['metrics', i], `one of ${allowed.join(', ')}`);
+    if (!allowed.includes(name)) refuse(context, ['metrics', i], `one of ${allowed.join(', ')}`);
   }
   if (new Set(task.metrics).size < (task.metrics ?? []).length)
-    problem(context, ['metrics'], 'a list of different metrics');
+    refuse(context, ['metrics'], 'a list of different metrics');
 }
 
 /**
@@ -158,11 +103,7 @@ function checkMetrics(
 const OWN_ONLY = [
   'kind',
   'validation',
-  'text',
-  'label',
-  ...QUESTION_COLUMNS,
-  'document',
-  'summary',
+  ...FAMILIES.flatMap(({ ownTasks }) => Object.keys(ownTasks.columns)),
   'metrics',
   'settings',
 ];
@@ -183,23 +124,24 @@ function isOwn(value: unknown): boolean {
  */
 export function taskSchema(ownNames: readonly string[]) {
   const namedTask = map({
-    name: choice([...PUBLISHED_TASK_NAMES, ...ownNames]),
+    name: choice([...PUBLISHED_TASK_NAMES, ...ownNames] as [string, ...string[]]),
     train: train.optional(),
   });
   return z
     .unknown()
     .transform((value) => (typeof value === 'string' ? { name: value } : value))
     .pipe(
-      chosenBy((value): z.ZodType<NamedTask | OwnTask> =>
-        isOwn(value) ? ownSchema(value) : namedTask,
+      chosenBy((value): z.ZodType<NamedTask | DescribedTask> =>
+        isOwn(value) ? chooseSchema(value) : namedTask,
       ),
     );
 }
 
-function ownSchema(value: unknown): z.ZodType<OwnTask> {
+/** What is wrong with a task of no known kind is told in the words of the first family. */
+function chooseSchema(value: unknown): z.ZodType<DescribedTask> {
   const { kind } = value as { kind?: unknown };
-  if (kind === 'summarization') return ownSummaries;
-  return kind === 'question_answering' ? ownQuestions : ownRows;
+  const known = typeof kind === 'string' && KIND_NAMES.includes(kind);
+  return OWN_TASKS.get(known ? findFamily(kind) : FAMILIES[0]!)!;
 }
 
 /** The names of the tasks that a document describes in full, before it is checked. */
@@ -214,7 +156,7 @@ export interface NamedTask {
   name: string;
   train?: TrainKeys | undefined;
 }
-export type OwnRowsTask = z.output<typeof ownRows>;
-export type OwnQuestionTask = z.output<typeof ownQuestions>;
-export type OwnSummaryTask = z.output<typeof ownSummaries>;
-export type OwnTask = OwnRowsTask | OwnQuestionTask | OwnSummaryTask;
+/** A task with the user's own files, as it is written. */
+export interface DescribedTask extends WrittenOwnTask {
+  settings?: TrainKeys | undefined;
+}

@@ -1,5 +1,5 @@
 import { precisionOf } from '../config/precisions';
-import { budgetOf, sum } from '../sweep/budget';
+import { sum } from '../sweep/budget';
 import type {
   Budget,
   MaskRules,
@@ -9,6 +9,8 @@ import type {
   Trial,
   TrialResult,
 } from '../sweep/types';
+import { countBudget } from '../tasks/budget';
+import { FAMILIES } from '../tasks/registry';
 import { meanOf, pairedDifference, type Mean, type PairedDifference } from './statistics';
 import { budgetReferenceOf, referenceOf, variantsOf, type Variant } from './variants';
 
@@ -52,22 +54,20 @@ export interface RowSummary {
    * How many of its trials have a warning that their mask or predictions mean little, by the
    * warning's code; without those of none.
    */
-  degenerate: Partial<Record<DegenerateWarning, number>>;
+  degenerate: Record<string, number>;
 }
 
 /**
- * Codes of the warnings that mark a degenerate mask or run: a trainer's and those of evaluation.
+ * Warnings that mark a degenerate mask or run, by code, with what a reader is told: a trainer's,
+ * those of each family's evaluation, and those that all evaluations share.
  */
-export const DEGENERATE_WARNINGS = [
-  'layers_emptied',
-  'degenerate_scores',
-  'one_class_predictions',
-  'empty_answers',
-  'empty_summaries',
-  'non_finite_predictions',
-  'undefined_metric',
-] as const;
-export type DegenerateWarning = (typeof DEGENERATE_WARNINGS)[number];
+export const DEGENERATE_WARNINGS: Readonly<Record<string, string>> = {
+  layers_emptied: 'a matrix lost all its weights',
+  degenerate_scores: 'all scores are equal or not finite',
+  ...Object.fromEntries(FAMILIES.flatMap(({ words }) => Object.entries(words.degenerate))),
+  non_finite_predictions: 'some predictions are NaN or infinite',
+  undefined_metric: 'a metric is undefined and counts as 0',
+};
 
 /** The rows that keep as many weights as a dense adapter has, to the weight: Large-Sparse. */
 export interface BudgetComparison {
@@ -174,8 +174,7 @@ function summarizeRow(
   results: Results,
 ): RowSummary {
   const { prune } = variant.config;
-  const sizes = ({ config }: Variant) =>
-    budgetOf(config.adapter, config.prune, plan.backbone, dataset);
+  const sizes = ({ config }: Variant) => countBudget(config, plan.backbone, dataset);
   const budget = { ...sizes(variant), ...keptIn(variant, results) };
   const own = valuesBySeed(variant, results);
   const reference = referenceOf(variant, variants);
@@ -259,7 +258,7 @@ function compareAtBudget(
 
 function countDegenerate({ trials }: Variant, results: Results): RowSummary['degenerate'] {
   const counts: RowSummary['degenerate'] = {};
-  for (const code of DEGENERATE_WARNINGS) {
+  for (const code of Object.keys(DEGENERATE_WARNINGS)) {
     const count = trials.filter(({ id }) =>
       results.get(id)?.warnings.some((warning) => warning.startsWith(`${code}:`)),
     ).length;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { writeDurably, writeJsonDurably } from '../../common/durable-files';
 import type { Plan, TrialResult } from '../sweep/types';
-import { majorityBaselines } from './baselines';
+import { measureBaselines } from './baselines';
 import { renderCsv } from './csv';
 import { PLOT_FILE } from './document';
 import { renderHtml } from './html';
@@ -23,7 +23,7 @@ export async function writeReport(
   const sorted = results
     .filter(({ trial_id: id }) => planned.has(id))
     .sort((a, b) => (a.trial_id < b.trial_id ? -1 : 1));
-  const summary = summarize(plan, sorted, majorityBaselines(root, plan));
+  const summary = summarize(plan, sorted, measureBaselines(root, plan));
   const path = (name: string) => join(root, 'sweeps', plan.sweep_id, name);
   const files = {
     jsonl: path('results.jsonl'),

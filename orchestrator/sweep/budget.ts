@@ -1,6 +1,6 @@
 import { isBottleneck } from '../config/adapter-kinds';
 import { attentionSize, layerGroups, modulesOf, unitSize } from './modules';
-import type { AdapterConfig, Budget, PlannedBackbone, PlannedDataset, PruneConfig } from './types';
+import type { AdapterConfig, Budget, PlannedBackbone, PruneConfig } from './types';
 
 const BYTES_PER_WEIGHT = 4;
 
@@ -88,26 +88,22 @@ function unfrozenSize({ unfrozen }: AdapterConfig, backbone: BackboneSizes): num
 
 /**
  * Sizes of an adapter and its head, in weights; `kept` as it will be at the end of training.
+ * `stored_bytes` counts the tensors of adapter_model.safetensors, zeros included; the file's header
+ * (names and shapes) comes on top.
  *
- * The head is dense [d, d] and out [labels, d] with biases, of question answering out alone;
- * summarization has none. `stored_bytes` counts the tensors of adapter_model.safetensors, zeros
- * included; the file's header (names and shapes) comes on top.
+ * @param head weights of the head
  */
 export function budgetOf(
   adapter: AdapterConfig,
   prune: PruneConfig,
   backbone: BackboneSizes,
-  { kind, num_labels: labels }: Pick<PlannedDataset, 'kind' | 'num_labels'>,
+  head: number,
 ): Budget {
   const { matrices, fixed } = adapterSizes(adapter, backbone);
   const kept =
     prune.structure === 'units'
       ? keptInUnits(adapter, prune, backbone)
       : keptOfMatrices(matrices, prune);
-  const d = backbone.hidden_size;
-  const dense = kind === 'question_answering' || kind === 'summarization' ? 0 : d * d + d;
-  // Summarization has no labels.
-  const head = dense + labels * d + labels;
   const trainable = sum(matrices) + fixed;
   return {
     trainable,

@@ -1,30 +1,8 @@
 /** What goes with an encoder–decoder (BART, T5) and what does not, as job.proto has it. Pure. */
 import { adapterLabel, adapterName } from '../config/adapter-kinds';
-import type { AdapterConfig, PlannedBackbone, TaskKind } from './types';
+import type { AdapterConfig, PlannedBackbone } from './types';
 
 export const ENCODER_DECODERS = ['bart', 't5'];
-
-/** Why a task is not for this backbone and what would be right, or null. */
-export function taskProblem(
-  task: string,
-  kind: TaskKind,
-  { name, model_type, decoder }: PlannedBackbone,
-): string | null {
-  if (kind === 'summarization' && decoder === undefined) {
-    return (
-      `backbone: ${name} is of type ${model_type} and cannot write summaries, as ${task} needs; ` +
-      `must be an encoder–decoder (${ENCODER_DECODERS.join(', ')}), for example facebook/bart-base`
-    );
-  }
-  if (kind !== 'summarization' && decoder !== undefined) {
-    const noun = kind.replaceAll('_', ' ');
-    return (
-      `backbone: ${name} is of type ${model_type}, for summarization alone; ` +
-      `must be an encoder (bert, roberta) for ${task}, which is ${noun}`
-    );
-  }
-  return null;
-}
 
 /** The key with why an adapter is not for this backbone and what would be right, or null. */
 export function adapterProblem(

@@ -36,6 +36,7 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     }
     const steps_per_epoch = stepsPerEpoch(dataset, task.train.batch_size);
     const train = resolveTrain(task.train, steps_per_epoch, dataset);
+    const generation = task.generation && { generation: task.generation };
     const { num_labels } = dataset;
     const context = {
       backbone,
@@ -46,8 +47,6 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     };
     for (const { adapter, prune } of expandCompare(config.compare, context)) {
       for (const seed of config.seeds) {
-        const generation =
-          dataset.kind === 'summarization' ? { generation: config.generation } : {};
         const frozen = { task: task.name, dataset: dataset.digest, backbone: backbone.digest };
         const trial = { ...frozen, adapter, prune, train, ...generation, ...precision, seed };
         const id = trialId(trial);

@@ -22,7 +22,6 @@ export type LearningRateSchedule = 'linear' | 'constant';
  * How the frozen backbone is computed. Words as in `Precision` of job.proto, which explains them.
  */
 export type Precision = 'float32' | 'tf32' | 'bf16';
-export type TaskKind = 'classification' | 'regression' | 'question_answering' | 'summarization';
 
 /**
  * The trained modules of a trial. Fields as in `Adapter` of job.proto. What the modules do not use
@@ -206,46 +205,10 @@ export interface PlannedSplit {
   digest: string;
 }
 
-/** The columns of the user's own files that make a row. */
-export interface DatasetColumns {
-  /** One column of texts, or two for pairs. */
-  text: string[];
-  label: string;
-}
-
-/** The columns of the user's own tables that make a question. */
-export interface QuestionColumns {
-  question: string;
-  context: string;
-  answer: string;
-  /** Where the answer begins in the context; null where the answer says it by itself. */
-  answer_start: string | null;
-}
-
-/** How questions are read, cut into windows and scored. */
-export interface PlannedQuestions {
-  /** Tokens of a context that neighbouring windows share. */
-  doc_stride: number;
-  /** Whether questions may have no answer: the rules of SQuAD v2.0, else those of v1.1. */
-  no_answer: boolean;
-  /** Of tables of the user's own; absent for SQuAD's JSON. */
-  columns?: QuestionColumns;
-}
-
-/** The columns of a table that make a row of summarization. */
-export interface SummaryColumns {
-  document: string;
-  summary: string;
-}
-
-/** How documents and summaries are read and cut. */
-export interface PlannedSummaries {
-  columns: SummaryColumns;
-  /** Tokens of a summary to learn from at most, special tokens included. */
-  max_target_length: number;
-}
-
-/** A data set to prepare: which rows, and how they become token ids. */
+/**
+ * A data set to prepare: which rows, and how they become token ids. Its task family
+ * (orchestrator/tasks) plans more of it than what is here.
+ */
 export interface PlannedDataset {
   /**
    * Hex SHA-256 (first 32 digits) of source rows, tokenizer and choice of rows; names
@@ -253,7 +216,8 @@ export interface PlannedDataset {
    */
   digest: string;
   task: string;
-  kind: TaskKind;
+  /** What is learned from its rows: a kind of a task family, and TaskKind of job.proto. */
+  kind: string;
   num_labels: number;
   /** Class names in index order; empty for the other kinds. */
   label_names: string[];
@@ -264,12 +228,6 @@ export interface PlannedDataset {
    * be reported as published ones).
    */
   source: 'files' | 'hub' | 'demo';
-  /** Of a task with the user's own files; absent for GLUE, whose readers know theirs. */
-  columns?: DatasetColumns;
-  /** Of question answering alone. */
-  questions?: PlannedQuestions;
-  /** Of summarization alone. */
-  summaries?: PlannedSummaries;
   splits: PlannedSplit[];
   /** Hex SHA-256 of the files that define the tokenizer. */
   tokenizer: string;

@@ -3,7 +3,7 @@
 const FIRST = /-0{5}-of-(\d{5})\.parquet$/;
 
 /** The paths of all parts, of which the first is given; any other path is all there is. */
-export function shardsOf(path: string): string[] {
+export function listShards(path: string): string[] {
   const [ending, count] = FIRST.exec(path) ?? [];
   if (ending === undefined) return [path];
   const stem = path.slice(0, -ending.length);

@@ -29,6 +29,11 @@ const READERS: Record<
   '.parquet': readParquet,
 };
 
+/** The endings of files that readTable knows. */
+export const TABLE_FORMATS: readonly string[] = Object.keys(READERS).map((ending) =>
+  ending.slice(1),
+);
+
 /** Whether readTable knows the file's format, by its ending. */
 export function isTable(path: string): boolean {
   return Object.hasOwn(READERS, extname(path).toLowerCase());

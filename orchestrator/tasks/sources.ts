@@ -1,21 +1,10 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../base/errors';
-import { digestOf } from '../sweep/identity';
-import { demoRows } from './rows/demo-rows';
-import { readGlueTsv } from './rows/glue-tsv';
-import type { GlueTask } from './rows/published';
-import { fetchParquet, HubUnreachable, readGlueParquet } from '../datasets/hub';
-import { BENCHMARKS, benchmarksOf, type PublishedTask } from '../datasets/published';
-import type { Row } from '../datasets/choose-rows';
-
-/** Where a task's rows come from. */
-export interface TaskSource {
-  source: 'files' | 'hub' | 'demo';
-  /** The file of each split by name; null for generated rows. */
-  files: Record<string, string | null>;
-}
+import { fetchParquet, HubUnreachable } from '../datasets/hub';
+import type { PublishedTask } from '../datasets/published';
+import type { TaskSource } from './family';
+import { nameBenchmarks } from './registry';
 
 export interface SourceOptions {
   /** `--data-dir`; goes before SA_ORCH_DATA. */
@@ -35,10 +24,10 @@ export async function findSources(
   { dataDir, env, onNotice }: SourceOptions,
 ): Promise<TaskSource[]> {
   if (dataDir) {
-    return inDirectory('--data-dir', dataDir, tasks);
+    return findInDirectory('--data-dir', dataDir, tasks);
   }
   if (env.SA_ORCH_DATA) {
-    return inDirectory('SA_ORCH_DATA', env.SA_ORCH_DATA, tasks);
+    return findInDirectory('SA_ORCH_DATA', env.SA_ORCH_DATA, tasks);
   }
   try {
     const sources: TaskSource[] = [];
@@ -48,7 +37,7 @@ export async function findSources(
     return sources;
   } catch (error) {
     if (!(error instanceof HubUnreachable)) throw error;
-    const names = benchmarksOf(tasks.map(({ name }) => name));
+    const names = nameBenchmarks(tasks.map(({ name }) => name));
     onNotice?.(
       'no data directory is given and ' +
         `${error.message}: demo rows are generated, which are not ${names}`,
@@ -61,17 +50,17 @@ export async function findSources(
  * The directory holds a benchmark's folders and files (CoLA, MRPC, …; train-v1.1.json), or a folder
  * `glue`, `squad`, … that does.
  */
-function inDirectory(
+function findInDirectory(
   flag: string,
   directory: string,
   tasks: readonly PublishedTask[],
 ): TaskSource[] {
   const found = tasks.map((task) => {
-    const own = join(directory, BENCHMARKS[task.benchmark].folder);
+    const own = join(directory, task.benchmark.folder);
     const base = existsSync(own) ? own : directory;
-    const thereOf = (names: readonly string[]) =>
+    const findFirst = (names: readonly string[]) =>
       names.map((name) => resolve(base, name)).find(existsSync) ?? resolve(base, names[0]!);
-    return { task, files: mapValues(task.files, thereOf) };
+    return { task, files: mapValues(task.files, findFirst) };
   });
   const missing = found.flatMap(({ task, files }) =>
     Object.values(files)
@@ -83,8 +72,8 @@ function inDirectory(
       missing.map(({ task: { name, benchmark }, path }) => ({
         where: `${flag} ${directory}`,
         message:
-          `has no ${path}, which task ${name} needs; ${BENCHMARKS[benchmark].names} expected, ` +
-          `here or under ${BENCHMARKS[benchmark].folder}/`,
+          `has no ${path}, which task ${name} needs; ${benchmark.names} expected, ` +
+          `here or under ${benchmark.folder}/`,
       })),
     );
   }
@@ -96,27 +85,4 @@ function mapValues<From, To>(
   change: (value: From) => To,
 ): Record<string, To> {
   return Object.fromEntries(Object.entries(files).map(([split, value]) => [split, change(value)]));
-}
-
-/** The rows of a split of a task of GLUE. */
-export function readRows(
-  task: GlueTask,
-  split: { name: string; file: string | null },
-): Promise<Row[]> {
-  if (split.file === null) {
-    return Promise.resolve(demoRows(task, split.name));
-  }
-  return split.file.endsWith('.parquet')
-    ? readGlueParquet(split.file, task)
-    : Promise.resolve(readGlueTsv(split.file, task));
-}
-
-/** Hex SHA-256 of what such a split is read from. */
-export function sourceDigest(task: GlueTask, split: { name: string; file: string | null }): string {
-  return split.file === null ? digestOf(demoRows(task, split.name)) : fileDigest(split.file);
-}
-
-/** Hex SHA-256 of a file's content. */
-export function fileDigest(path: string): string {
-  return createHash('sha256').update(readFileSync(path)).digest('hex');
 }

@@ -3,6 +3,7 @@ import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabi
 import { DEFAULT_PRECISION } from '../config/defaults';
 import { precisionOf } from '../config/precisions';
 import type { Plan, Precision } from '../sweep/types';
+import { CONTRACT_KINDS } from '../tasks/registry';
 import {
   ATTENTION_MODULES,
   FFN_MODULES,
@@ -10,7 +11,6 @@ import {
   MASK_STRUCTURES,
   PRECISIONS,
   PRUNERS,
-  TASK_KINDS,
   UNFROZEN,
 } from './spec';
 
@@ -53,7 +53,7 @@ export function checkPlan(plan: Plan, capabilities: Capabilities): string[] {
     ...checkPrecisions(plan, capabilities),
     ...checkWords(
       'task kind',
-      TASK_KINDS,
+      CONTRACT_KINDS,
       capabilities.taskKinds,
       new Set(plan.datasets.map(({ kind }) => kind)),
     ),

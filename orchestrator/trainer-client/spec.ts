@@ -19,12 +19,13 @@ import {
   PruneSchedule,
   PruneScope,
   Pruner,
-  TaskKind,
   Unfrozen,
   type Trial as SpecTrial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { listEvaluationSplits } from '../datasets/splits';
 import { canonicalJson } from '../sweep/canonical';
 import { datasetOf } from '../sweep/lookup';
+import { contractKind } from '../tasks/registry';
 import type {
   AdapterConfig,
   Cohort,
@@ -83,12 +84,6 @@ export const PRUNERS: Record<PruneConfig['pruner'], Pruner> = {
   er: Pruner.PRUNER_ER,
   grasp: Pruner.PRUNER_GRASP,
   synflow: Pruner.PRUNER_SYNFLOW,
-};
-export const TASK_KINDS: Record<PlannedDataset['kind'], TaskKind> = {
-  classification: TaskKind.TASK_KIND_CLASSIFICATION,
-  regression: TaskKind.TASK_KIND_REGRESSION,
-  question_answering: TaskKind.TASK_KIND_QUESTION_ANSWERING,
-  summarization: TaskKind.TASK_KIND_SUMMARIZATION,
 };
 /** FLOAT32 is left unsaid, so that such a job is the one that it was before there was a choice. */
 export const PRECISIONS: Record<NonNullable<Trial['precision']>, Precision> = {
@@ -165,7 +160,7 @@ export function jobSpecFor(
     dataset: {
       name: `datasets/${dataset.digest}`,
       digest: dataset.digest,
-      taskKind: TASK_KINDS[dataset.kind],
+      taskKind: contractKind(dataset.kind),
       numLabels: dataset.num_labels,
     },
     trials: trials.map(specTrial),
@@ -264,7 +259,7 @@ function specWork(
         },
       };
     case 'predict': {
-      const evaluated = dataset.splits.map(({ name }) => name).filter((name) => name !== 'train');
+      const evaluated = listEvaluationSplits(dataset);
       return {
         $case: 'predict',
         value: {

@@ -8,7 +8,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadQaTokenizer } from '../../orchestrator/tasks/questions/features';
-import { seededRandom } from '../../orchestrator/datasets/choose-rows';
+import { seededRandom } from '../../orchestrator/base/seeded-random';
 import { readSquad, type SquadExample } from '../../orchestrator/tasks/questions/squad-json';
 import { evaluateSquad, evaluateSquadV2 } from '../../orchestrator/tasks/questions/metrics';
 import { chooseAnswer } from '../../orchestrator/tasks/questions/answers';

@@ -9,7 +9,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { GLUE_TASK_NAMES, glueTask } from '../../orchestrator/tasks/rows/published';
+import { GLUE_TASK_NAMES, findGlueTask } from '../../orchestrator/tasks/rows/published';
 import { readGlueTsv } from '../../orchestrator/tasks/rows/glue-tsv';
 import { loadTokenizer } from '../../orchestrator/tokenizers/tokenizer';
 import { AnsweringProgram, testIf } from '../support/reference';
@@ -40,12 +40,11 @@ async function firstDifference(model: string, maxLength: number, rows: Pair[]): 
 }
 
 function glueRows(task: string): Pair[] {
-  const { folder, splits } = glueTask(task);
+  const { folder, splits } = findGlueTask(task);
   return splits.flatMap(({ tsv }) =>
-    readGlueTsv(join(data!, 'glue', folder, tsv), glueTask(task)).map(({ text, pair }): Pair => [
-      text,
-      pair,
-    ]),
+    readGlueTsv(join(data!, 'glue', folder, tsv), findGlueTask(task)).map(
+      ({ text, pair }): Pair => [text, pair],
+    ),
   );
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Dataset } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { encodeSafetensors, type Tensor } from '../../orchestrator/datasets/safetensors';
-import { seededRandom } from '../../orchestrator/datasets/choose-rows';
+import { seededRandom } from '../../orchestrator/base/seeded-random';
 import { BART } from './tiny-bart';
 
 /** Of BERT's vocabulary: [CLS], [SEP], and the range of whole English words. */

@@ -1,6 +1,8 @@
 /** From predictions to result files, and from those to the report. */
 import { adapterName, bottleneckOf } from '../../orchestrator/config/adapter-kinds';
-import { evaluatePredictions, type TrialEvaluation } from '../../orchestrator/tasks/evaluate';
+import { countBudget } from '../../orchestrator/tasks/budget';
+import { evaluatePredictions } from '../../orchestrator/tasks/evaluate';
+import type { TrialEvaluation } from '../../orchestrator/tasks/family';
 import { writeReport } from '../../orchestrator/report/write';
 import {
   readPlan,
@@ -11,7 +13,6 @@ import {
   writeTrialJson,
   writeTrialLines,
 } from '../../orchestrator/store/sweep-store';
-import { budgetOf } from '../../orchestrator/sweep/budget';
 import { cohortOf, datasetOf, trialOf } from '../../orchestrator/sweep/lookup';
 import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
 import { packageVersion } from '../../common/package';
@@ -97,7 +98,7 @@ async function resultOf(
   // The job that made the last mask knows what it came to: as planned, but by the official rules.
   const { achieved_sparsity = null, kept } =
     (prune.every_steps > 0 ? trained : pruned)?.values ?? {};
-  const planned = budgetOf(adapter, prune, plan.backbone, dataset);
+  const planned = countBudget(trial, plan.backbone, dataset);
   const evaluated: TrialEvaluation = failed
     ? { metrics: {}, warnings: [] }
     : evaluatePredictions(root, plan, trial);

@@ -1,60 +1,52 @@
 /** From the logits of a trial to answers and SQuAD's metrics. */
 import { ConfigError } from '../../base/errors';
-import { datasetPath } from '../prepare';
-import { readQuestionSplit, type StoredExample, type StoredFeature } from './files';
 import { float32Tensor, readSafetensors } from '../../datasets/safetensors';
-import type { PlannedDataset } from '../../sweep/types';
-import type { Evaluation } from '../rows/metrics';
-import { evaluateSquad, evaluateSquadV2 } from './metrics';
+import { datasetPath } from '../../datasets/splits';
+import type { Evaluation, EvaluationRequest, Metrics, TrialEvaluation } from '../family';
 import { chooseAnswer, type ChosenAnswer, type SpanLogits } from './answers';
+import type { QuestionDataset } from './dataset';
+import { readQuestionSplit, type StoredExample, type StoredFeature } from './files';
+import { evaluateSquad, evaluateSquadV2 } from './metrics';
+
+export const questionEvaluation: Evaluation<QuestionDataset> = {
+  evaluate: evaluateQuestions,
+  measureBaseline: () => null,
+};
 
 /** Above it, of v2.0, the answer is the empty one. */
 const NO_ANSWER_MARGIN = 0;
 
-/** What a split came to. */
-export interface QuestionEvaluation extends Evaluation {
-  /** No-answer margins by the metric that is the best at them; of v2.0 alone. */
-  thresholds: Record<string, number>;
-  /**
-   * Files to be written beside the predictions, by name, as the official scripts read them: values
-   * by question id.
-   */
-  files: Record<string, Record<string, string | number>>;
-}
-
 /**
- * A trial's answers to the questions of a split, and their metrics in [0, 1].
+ * A trial's answers to the validation questions, and their metrics in [0, 1].
  *
  * Of v2.0 the files are `answers` (empty where the margin is above 0, by which `f1` and
  * `exact_match` are), `spans` (the answers that are given where a question has some) and
  * `no_answer` (the margins); `best_f1` is the F1 of spans where those above one threshold count as
  * empty, the best of all thresholds, found on these very questions (Devlin 2019).
  *
- * @param predictions the trial's predictions.<split>.safetensors, logits float32 [tokens, 2]
- * @throws ConfigError that names the file where predictions are missing or of another shape than
- *   the data set
+ * Predictions are logits float32 [tokens, 2].
  */
-export function evaluateQuestions(
-  root: string,
-  dataset: PlannedDataset,
-  split: string,
-  predictions: string,
-): QuestionEvaluation {
+function evaluateQuestions({
+  root,
+  dataset,
+  predictionsOf,
+}: EvaluationRequest<QuestionDataset>): TrialEvaluation {
+  const split = 'validation';
   const { examples, features } = readQuestionSplit(datasetPath(root, dataset.digest), split);
-  const chosen = answersOf(examples, features, readLogits(predictions, features));
-  const noAnswer = dataset.questions!.no_answer;
+  const chosen = chooseAnswers(examples, features, readLogits(predictionsOf(split), features));
+  const noAnswer = dataset.questions.no_answer;
   const answerOf = ({ text, nonEmptyText, noAnswerMargin }: ChosenAnswer) =>
     !noAnswer ? text : noAnswerMargin > NO_ANSWER_MARGIN ? '' : nonEmptyText;
   const answers = examples.map(({ id }, i): [string, string] => [id, answerOf(chosen[i]!)]);
   const spans = examples.map(({ id }, i): [string, string] => [id, chosen[i]!.nonEmptyText]);
   const margins = examples.map(({ id }, i): [string, number] => [id, chosen[i]!.noAnswerMargin]);
   const found = noAnswer
-    ? metricsV2(examples, answers, spans, margins)
-    : metricsV1(examples, answers);
-  const { metrics, warnings } = askedFor(dataset.metrics, found);
+    ? measureV2(examples, answers, spans, margins)
+    : measureV1(examples, answers);
+  const { metrics, warnings } = selectMetrics(dataset.metrics, found);
   return {
     metrics,
-    warnings: [...degenerate(split, examples, chosen, answers), ...warnings],
+    warnings: [...findDegenerate(split, examples, chosen, answers), ...warnings],
     thresholds:
       'best_f1' in metrics && found.best_f1_thresh !== undefined
         ? { best_f1: found.best_f1_thresh }
@@ -71,7 +63,7 @@ export function evaluateQuestions(
   };
 }
 
-function answersOf(
+function chooseAnswers(
   examples: readonly StoredExample[],
   features: readonly StoredFeature[],
   logits: Float32Array,
@@ -83,13 +75,13 @@ function answersOf(
     return chooseAnswer(
       context,
       own,
-      own.map((feature) => spanLogits(logits, feature)),
+      own.map((feature) => sliceLogits(logits, feature)),
     );
   });
 }
 
 /** Starts and ends alternate in [tokens, 2]. */
-function spanLogits(logits: Float32Array, { from, to }: StoredFeature): SpanLogits {
+function sliceLogits(logits: Float32Array, { from, to }: StoredFeature): SpanLogits {
   const [start, end] = [new Float32Array(to - from), new Float32Array(to - from)];
   for (let token = from; token < to; token++) {
     start[token - from] = logits[2 * token]!;
@@ -112,14 +104,14 @@ function readLogits(path: string, features: readonly StoredFeature[]): Float32Ar
 
 type ById<Value> = [id: string, value: Value][];
 
-function metricsV1(
+function measureV1(
   examples: readonly StoredExample[],
   answers: ById<string>,
 ): Record<string, number> {
   return fractions(evaluateSquad(examples, new Map(answers)));
 }
 
-function metricsV2(
+function measureV2(
   examples: readonly StoredExample[],
   answers: ById<string>,
   spans: ById<string>,
@@ -143,7 +135,10 @@ const fractions = (percent: Record<string, number>) =>
 /**
  * What is not defined (no question has an answer, or each has one) counts as 0, and that is said.
  */
-function askedFor(names: readonly string[], found: Record<string, number | undefined>): Evaluation {
+function selectMetrics(
+  names: readonly string[],
+  found: Record<string, number | undefined>,
+): Metrics {
   const missing = names.filter((name) => found[name] === undefined);
   return {
     metrics: Object.fromEntries(names.map((name) => [name, found[name] ?? 0])),
@@ -153,7 +148,7 @@ function askedFor(names: readonly string[], found: Record<string, number | undef
   };
 }
 
-function degenerate(
+function findDegenerate(
   split: string,
   examples: readonly StoredExample[],
   chosen: readonly ChosenAnswer[],

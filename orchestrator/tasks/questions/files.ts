@@ -13,14 +13,43 @@
  *                            UTF-16 units)
  */
 import { join } from 'node:path';
-import { ConfigError } from '../../base/errors';
 import { writeDurably } from '../../../common/durable-files';
-import type { QaFeature } from './features';
-import type { ChosenQuestions } from './source';
+import { ConfigError } from '../../base/errors';
 import { joined, offsetsOf, tokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors, readSafetensors, type Tensor } from '../../datasets/safetensors';
-import type { SquadExample } from './squad-json';
+import { findLimit } from '../../datasets/splits';
 import { readLines } from '../../tables/table';
+import type { DatasetFiles } from '../family';
+import type { QuestionDataset } from './dataset';
+import { loadQaTokenizer, type QaFeature } from './features';
+import { chooseQuestions, digestQuestions, readQuestions, type ChosenQuestions } from './source';
+import type { SquadExample } from './squad-json';
+
+export const questionFiles: DatasetFiles<QuestionDataset> = {
+  openSplits(dataset, backbonePath) {
+    const { questions, max_length } = dataset;
+    const encode = loadQaTokenizer(backbonePath, { max_length, stride: questions.doc_stride });
+    return {
+      digest: (split) => digestQuestions(questions, split),
+      read: async (split) => {
+        const all = await readQuestions(questions, split);
+        return async (folder) => {
+          const limit = findLimit(dataset, split.name);
+          const chosen = chooseQuestions(all, limit, encode, split);
+          const counts = await writeQuestionSplit(folder, split.name, chosen);
+          return {
+            name: split.name,
+            rows: chosen.examples.length,
+            features: chosen.features.length,
+            ...counts,
+            truncated: 0,
+          };
+        };
+      },
+    };
+  },
+  describe: ({ questions }) => ({ questions }),
+};
 
 export type StoredExample = Pick<SquadExample, 'id' | 'context' | 'answers'>;
 /** What evaluation needs of a feature. */
@@ -34,7 +63,7 @@ const safetensorsOf = (folder: string, split: string) => join(folder, `${split}.
 const examplesOf = (folder: string, split: string) => join(folder, `${split}.examples.jsonl`);
 
 /** Writes a split and counts its tokens, in all and of the longest row. */
-export async function writeQuestionSplit(
+async function writeQuestionSplit(
   folder: string,
   split: string,
   { examples, features }: ChosenQuestions,

@@ -1,7 +1,7 @@
 /** Questions of the user's own tables: one a row, with its context and one answer or none. */
 import { ConfigError, type Problem } from '../../base/errors';
-import type { QuestionColumns } from '../../sweep/types';
 import { limitProblems, show } from '../../tables/problem-list';
+import type { QuestionColumns } from './dataset';
 import { answerAt, type SquadAnswer, type SquadExample } from './squad-json';
 import { readTable, type TableRow } from '../../tables/table';
 

@@ -1,63 +1,65 @@
-/** Tasks of question answering, from the files of their questions to planned data sets. */
-import { ConfigError, type Problem } from '../../base/errors';
-import type { OwnQuestionsConfig, SweepConfig } from '../../config/sweep-config';
+/** From the files of questions to planned data sets. */
+import { ConfigError } from '../../base/errors';
+import { planSplit, readEverySplit, type SplitSource } from '../../datasets/splits';
 import { sum } from '../../sweep/budget';
-import type { PlannedQuestions, PlannedSplit } from '../../sweep/types';
-import { missingFiles } from '../rows/plan';
-import { plannedSplit, type FoundRows } from '../../datasets/planned-split';
-import type { EncodeQuestions } from './features';
-import { chooseQuestions, questionsDigest, readQuestions, type QuestionRules } from './source';
-import type { TaskSource } from '../sources';
-import type { SquadExample, SquadTask } from './squad-json';
-import { ANSWERED_METRICS, QUESTION_OUTPUTS, questionMetrics } from './published';
-
-/** What planning questions needs besides their files. */
-export interface QuestionPlanning {
-  config: SweepConfig;
-  encode: EncodeQuestions;
-  /** Told before features are made of so many questions that it takes a while. */
-  onManyQuestions?: (task: string, questions: number) => void;
-}
+import type { PlannedSplit } from '../../sweep/types';
+import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
+import { checkFilesExist } from '../own-files';
+import type { PlannedQuestions, QuestionDataset } from './dataset';
+import { loadQaTokenizer } from './features';
+import type { OwnQuestions } from './own-tasks';
+import { ANSWERED_METRICS, chooseMetrics, QUESTION_OUTPUTS } from './published';
+import type { QuestionSettings } from './settings';
+import { chooseQuestions, digestQuestions, readQuestions, type QuestionRules } from './source';
+import type { SquadExample } from './squad-json';
 
 /** Features of so many questions take a second or two. */
 const MANY_QUESTIONS = 5000;
 
-type Files = Record<string, string | null>;
+type Context = PlanningContext<QuestionSettings>;
+type ReadSplits = { split: SplitSource; read: SquadExample[] }[];
 
-/** Reads both files of a task of SQuAD to their ends. */
-export async function readSquadTask(
-  task: SquadTask,
+export const questionPlanning: Planning<QuestionSettings, OwnQuestions, QuestionDataset> = {
+  planPublished: planSquad,
+  planOwn,
+  findLengthProblem: (task, { doc_stride }, { max_length }) =>
+    doc_stride >= max_length
+      ? `doc_stride: ${doc_stride} is not allowed with max_length ${max_length}; must be less, for ${task}'s windows to move on`
+      : null,
+  identify: ({ questions, metrics }) => ({ questions: { ...questions, metrics } }),
+};
+
+async function planSquad(
+  task: string,
   { source, files }: TaskSource,
-  planning: QuestionPlanning,
-): Promise<FoundRows> {
+  context: Context,
+): Promise<FoundRows<QuestionDataset>> {
   const rules = { no_answer: task === 'squad_v2' };
-  const read = await readSplits(rules, files);
+  const splits = await readEverySplit(files, (split) => readQuestions(rules, split));
   return {
-    ...found(task, rules, files, read, planning),
-    metrics: [...questionMetrics(rules.no_answer)],
+    ...planSplits(task, rules, splits, context),
+    metrics: [...chooseMetrics(rules.no_answer)],
     source,
   };
 }
 
-/**
- * Reads both files of a task with the user's own questions to their ends. A question without an
- * answer makes it one by the rules of v2.0.
- *
- * @throws ConfigError with the problems of both files
- */
-export async function readOwnQuestionTask(
+/** A question without an answer makes the task one by the rules of v2.0. */
+async function planOwn(
   name: string,
-  own: OwnQuestionsConfig,
-  planning: QuestionPlanning,
-): Promise<FoundRows> {
+  own: OwnQuestions,
+  context: Context,
+): Promise<FoundRows<QuestionDataset>> {
   const { origin, files, metrics } = own;
-  const missing = missingFiles(name, own);
-  if (missing.length > 0) throw new ConfigError(missing);
+  checkFilesExist(name, own);
   const columns = own.columns ?? undefined;
-  const read = await readSplits({ no_answer: true, columns }, files);
-  const unanswered = (examples: readonly SquadExample[] = []) =>
-    examples.some(({ answers }) => answers.length === 0);
-  const scored = unanswered(read.validation);
+  const splits = await readEverySplit(files, (split) =>
+    readQuestions({ no_answer: true, columns }, split),
+  );
+  const unanswered = (name: string) =>
+    splits.some(
+      ({ split, read }) => split.name === name && read.some(({ answers }) => answers.length === 0),
+    );
+  const scored = unanswered('validation');
   const known: readonly string[] = ANSWERED_METRICS;
   const undefinedOnes = scored ? [] : (metrics ?? []).filter((metric) => !known.includes(metric));
   if (undefinedOnes.length > 0) {
@@ -67,50 +69,36 @@ export async function readOwnQuestionTask(
       message: `${name}: metrics: ${undefinedOnes[0]} ${reason}; must be among ${known.join(', ')}`,
     });
   }
-  const rules = { no_answer: scored || unanswered(read.train), columns };
+  const rules = { no_answer: scored || unanswered('train'), columns };
   return {
-    ...found(name, rules, files, read, planning),
-    metrics: [...(metrics ?? questionMetrics(scored))],
+    ...planSplits(name, rules, splits, context),
+    metrics: [...(metrics ?? chooseMetrics(scored))],
     source: 'files',
   };
 }
 
-/** The questions of each split. The problems of all files come together. */
-async function readSplits(
-  rules: QuestionRules,
-  files: Files,
-): Promise<Record<string, SquadExample[]>> {
-  const read: Record<string, SquadExample[]> = {};
-  const problems: Problem[] = [];
-  for (const [name, file] of Object.entries(files)) {
-    try {
-      read[name] = await readQuestions(rules, { name, file });
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      problems.push(...error.problems);
-    }
-  }
-  if (problems.length > 0) throw new ConfigError(problems);
-  return read;
-}
-
-function found(
+function planSplits(
   task: string,
   rules: QuestionRules,
-  files: Files,
-  read: Record<string, SquadExample[]>,
-  { config, encode, onManyQuestions }: QuestionPlanning,
-): Omit<FoundRows, 'metrics' | 'source'> {
-  const chosen = Object.entries(files).map(([name, file]): PlannedSplit =>
-    plannedSplit(name, file, read[name]!.length, questionsDigest(rules, { name, file }), config),
-  );
-  const inAll = sum(chosen.map(({ rows }) => rows));
-  if (inAll >= MANY_QUESTIONS) onManyQuestions?.(task, inAll);
-  const splits = chosen.map((split): PlannedSplit => {
-    const { features } = chooseQuestions(read[split.name]!, split.rows, encode, split);
-    return { ...split, features: features.length };
+  read: ReadSplits,
+  { settings: { doc_stride }, limits, max_length, backbonePath, onLongWork }: Context,
+): Omit<FoundRows<QuestionDataset>, 'metrics' | 'source'> {
+  const encode = loadQaTokenizer(backbonePath, { max_length, stride: doc_stride });
+  const chosen = read.map(({ split, read }) => ({
+    read,
+    planned: planSplit(split, read.length, digestQuestions(rules, split), limits),
+  }));
+  const inAll = sum(chosen.map(({ planned }) => planned.rows));
+  if (inAll >= MANY_QUESTIONS) {
+    onLongWork?.(
+      `splitting ${inAll.toLocaleString('en-US')} questions of ${task} into windows of tokens`,
+    );
+  }
+  const splits = chosen.map(({ read, planned }): PlannedSplit => {
+    const { features } = chooseQuestions(read, planned.rows, encode, planned);
+    return { ...planned, features: features.length };
   });
-  const questions: PlannedQuestions = { doc_stride: config.doc_stride, ...rules };
+  const questions: PlannedQuestions = { doc_stride, ...rules };
   return {
     task,
     kind: 'question_answering',

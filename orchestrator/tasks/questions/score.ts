@@ -1,31 +1,55 @@
 import { ConfigError, type Problem } from '../../base/errors';
+import { readJson } from '../../tables/json';
 import { limitProblems } from '../../tables/problem-list';
-import { parseJson, readSquad, type SquadExample, type SquadTask } from './squad-json';
 import { listOf } from '../../tables/table';
-import type { Score } from '../score-result';
+import type { Score, ScoreCommand, ScoreRequest } from '../family';
 import { evaluateSquad, evaluateSquadV2 } from './metrics';
+import { readSquad, type SquadExample, type SquadTask } from './squad-json';
+
+export const questionScore: ScoreCommand = {
+  options: [
+    {
+      flags: '--na-probs <file>',
+      description:
+        'squad_v2: {"<question id>": <number>, …}, higher if there is probably no answer; also ' +
+        'reports the best threshold',
+      key: 'naProbs',
+      isGiven: (value) => value !== undefined,
+      tasks: ['squad_v2'],
+      reason: 'whose questions can have no answer',
+    },
+  ],
+  help: {
+    names: 'squad, squad_v2',
+    lines: [
+      'predictions: {"<question id>": "<answer>", …}; references: SQuAD\'s JSON;',
+      'metrics in percent, as the official scripts print them',
+    ],
+    example:
+      '--task squad_v2 --predictions answers.json --references dev-v2.0.json \\\n' +
+      '      --na-probs no-answer.json',
+  },
+  run: scoreSquad,
+};
 
 /**
  * SQuAD's metrics, in percent as its scripts print them; see evaluateSquad and evaluateSquadV2.
+ * Predictions are an object of texts by question id, where "" is v2.0's "no answer"; references are
+ * questions as SQuAD publishes them; `naProbs` is an object of numbers by question id, as the
+ * official script's --na-prob-file.
  *
- * @param predictionsJson an object of texts by question id; "" is v2.0's "no answer"
- * @param referencesJson questions as SQuAD publishes them
- * @param noAnswerJson an object of numbers by question id, as the official script's --na-prob-file
  * @throws ConfigError where a file is of another shape, or lacks a question that the references
  *   have. Predictions for other questions do not count, as in the official scripts; a warning says
  *   how many there are
  */
-export function scoreSquad(
-  task: SquadTask,
-  predictionsJson: string,
-  referencesJson: string,
-  noAnswerJson?: string,
-): Score {
+function scoreSquad(request: ScoreRequest): Score {
+  const { predictions: predictionsJson, references: referencesJson } = request;
+  const [task, noAnswerJson] = [request.task as SquadTask, request.naProbs as string | undefined];
   const questions = readSquad(referencesJson, task);
   const hint = task === 'squad_v2' ? '; "" says that a question has no answer' : '';
   const predictions = readById(predictionsJson, isText, `a text is expected${hint}`);
   checkAllThere(predictionsJson, predictions, questions, referencesJson);
-  const warnings = extraWarning(predictions, questions, referencesJson);
+  const warnings = warnOfOthers(predictions, questions, referencesJson);
   if (task === 'squad') {
     return { metrics: evaluateSquad(questions, predictions), warnings, rows: questions.length };
   }
@@ -47,7 +71,7 @@ function readById<Value>(
   isValue: (value: unknown) => value is Value,
   expected: string,
 ): Map<string, Value> {
-  const document = parseJson(path);
+  const document = readJson(path);
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     throw new ConfigError({
       where: path,
@@ -62,14 +86,14 @@ function readById<Value>(
     else
       problems.push({
         where: path,
-        message: `${JSON.stringify(id)} is ${kindOf(value)}; ${expected}`,
+        message: `${JSON.stringify(id)} is ${describeValue(value)}; ${expected}`,
       });
   }
   if (problems.length > 0) throw new ConfigError(limitProblems(path, problems, 'questions'));
   return values;
 }
 
-function kindOf(value: unknown): string {
+function describeValue(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   return typeof value === 'object' && value !== null ? 'an object' : JSON.stringify(value);
 }
@@ -92,7 +116,7 @@ function checkAllThere(
   }
 }
 
-function extraWarning(
+function warnOfOthers(
   predictions: ReadonlyMap<string, unknown>,
   questions: readonly SquadExample[],
   references: string,

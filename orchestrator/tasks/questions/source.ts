@@ -4,21 +4,22 @@
  */
 import { extname } from 'node:path';
 import { ConfigError } from '../../base/errors';
-import { digestOf } from '../../sweep/identity';
-import type { PlannedQuestions, PlannedSplit } from '../../sweep/types';
-import { demoQuestions } from './demo-questions';
-import { readSquadParquet } from '../../datasets/hub';
-import { readOwnQuestions } from './own-tables';
-import type { EncodeQuestions, QaFeature } from './features';
 import { chooseRows } from '../../datasets/choose-rows';
-import { fileDigest } from '../sources';
+import type { SplitSource } from '../../datasets/splits';
+import { digestOf } from '../../sweep/identity';
+import { fileDigest } from '../../tables/file-digest';
+import type { PlannedQuestions } from './dataset';
+import { makeDemoQuestions } from './demo-questions';
+import type { EncodeQuestions, QaFeature } from './features';
+import { readOwnQuestions } from './own-tables';
 import { readSquad, type SquadExample, type SquadTask } from './squad-json';
+import { readSquadParquet } from './squad-parquet';
 
 /** How questions are read. */
 export type QuestionRules = Pick<PlannedQuestions, 'no_answer' | 'columns'>;
-type SplitSource = Pick<PlannedSplit, 'name' | 'file'>;
 
-const versionOf = ({ no_answer }: QuestionRules): SquadTask => (no_answer ? 'squad_v2' : 'squad');
+const chooseVersion = ({ no_answer }: QuestionRules): SquadTask =>
+  no_answer ? 'squad_v2' : 'squad';
 
 /**
  * @throws ConfigError that names file and place of every question that cannot be used, at most 20
@@ -27,8 +28,8 @@ export async function readQuestions(
   rules: QuestionRules,
   { name, file }: SplitSource,
 ): Promise<SquadExample[]> {
-  const version = versionOf(rules);
-  if (file === null) return demoQuestions(version, name);
+  const version = chooseVersion(rules);
+  if (file === null) return makeDemoQuestions(version, name);
   if (extname(file).toLowerCase() === '.json') return readSquad(file, version);
   return rules.columns === undefined
     ? readSquadParquet(file, version)
@@ -36,8 +37,8 @@ export async function readQuestions(
 }
 
 /** Hex SHA-256 of what a split is read from. */
-export function questionsDigest(rules: QuestionRules, { name, file }: SplitSource): string {
-  return file === null ? digestOf(demoQuestions(versionOf(rules), name)) : fileDigest(file);
+export function digestQuestions(rules: QuestionRules, { name, file }: SplitSource): string {
+  return file === null ? digestOf(makeDemoQuestions(chooseVersion(rules), name)) : fileDigest(file);
 }
 
 /** So many of a split's questions as are used, see chooseRows, and their features. */

@@ -3,8 +3,8 @@
  * without an answer.
  */
 import { ConfigError, type Problem } from '../../base/errors';
+import { readJson } from '../../tables/json';
 import { limitProblems, show } from '../../tables/problem-list';
-import { readText } from '../../tables/table';
 
 export type SquadTask = 'squad' | 'squad_v2';
 
@@ -35,14 +35,18 @@ export interface SquadExample {
  *   at most 20
  */
 export function readSquad(path: string, task: SquadTask): SquadExample[] {
-  return squadExamples(path, parseJson(path), task);
+  return readSquadDocument(path, readJson(path), task);
 }
 
 /**
  * The questions of a document of SQuAD's shape; `path` is where it comes from, for messages. See
  * readSquad.
  */
-export function squadExamples(path: string, document: unknown, task: SquadTask): SquadExample[] {
+export function readSquadDocument(
+  path: string,
+  document: unknown,
+  task: SquadTask,
+): SquadExample[] {
   const problems: Problem[] = [];
   const reader = new Reader(path, task, problems);
   const examples = reader.read(document);
@@ -53,19 +57,6 @@ export function squadExamples(path: string, document: unknown, task: SquadTask):
     throw new ConfigError({ where: path, message: 'has no questions; at least one is expected' });
   }
   return examples;
-}
-
-/** @throws ConfigError where the file cannot be read or is not JSON */
-export function parseJson(path: string): unknown {
-  const text = readText(path);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new ConfigError({
-      where: path,
-      message: `is not valid JSON: ${(error as Error).message}`,
-    });
-  }
 }
 
 type JsonObject = Record<string, unknown>;

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { ConfigError, type Problem } from '../../base/errors';
 import type { GlueTask } from './published';
 import { limitProblems } from '../../tables/problem-list';
-import type { Row } from '../../datasets/choose-rows';
+import type { Row } from './dataset';
 
 /** A table of texts: the header's names and the lines with their numbers. */
-export interface Table {
+interface TsvTable {
   columns: string[];
   lines: { number: number; cells: string[] }[];
 }
@@ -18,13 +18,13 @@ export interface Table {
  * @throws ConfigError with file and line of every broken line (at most 20)
  */
 export function readGlueTsv(path: string, task: GlueTask): Row[] {
-  return tableRows(path, readTable(path, task.headerless), task);
+  return selectRows(path, readTsv(path, task.headerless), task);
 }
 
 /**
  * Reads the cells of a TSV file. `headerless` gives the columns of a file that has no header line.
  */
-export function readTable(path: string, headerless?: readonly string[]): Table {
+function readTsv(path: string, headerless?: readonly string[]): TsvTable {
   let content: string;
   try {
     content = readFileSync(path, 'utf8');
@@ -54,7 +54,7 @@ export function readTable(path: string, headerless?: readonly string[]): Table {
 }
 
 /** The task's rows of a table; see readGlueTsv. */
-export function tableRows(path: string, table: Table, task: GlueTask): Row[] {
+function selectRows(path: string, table: TsvTable, task: GlueTask): Row[] {
   const { columns } = table;
   const missing = task.text.filter((name) => !columns.includes(name));
   if (missing.length > 0) {

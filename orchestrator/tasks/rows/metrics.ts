@@ -1,5 +1,6 @@
 import { accuracy, f1, macroF1, matthews } from './classification';
 import { pearson, spearman } from './correlation';
+import type { Metrics } from '../family';
 
 const METRICS: Record<
   string,
@@ -12,13 +13,6 @@ const METRICS: Record<
   pearson,
   spearman,
 };
-
-export interface Evaluation {
-  /** By name. */
-  metrics: Record<string, number>;
-  /** `code: message`. */
-  warnings: string[];
-}
 
 /** What is known of one split: the task's metrics on it are those whose name ends in `suffix`. */
 export interface Predictions {
@@ -39,7 +33,7 @@ export interface Predictions {
 export function evaluateSplit(
   names: readonly string[],
   { suffix, predicted, labels }: Predictions,
-): Evaluation {
+): Metrics {
   const metrics: Record<string, number> = {};
   const warnings: string[] = [];
   const broken = predicted.filter((value) => Number.isNaN(value)).length;

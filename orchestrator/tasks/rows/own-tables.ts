@@ -1,15 +1,14 @@
 /** The rows of a task with the user's own files. */
 import type { Problem } from '../../base/errors';
 import { suggestion } from '../../base/suggest';
-import type { DatasetColumns, TaskKind } from '../../sweep/types';
 import { limitProblems } from '../../tables/problem-list';
-import type { Row } from '../../datasets/choose-rows';
+import type { Row, RowColumns, RowKind } from './dataset';
 import { listOf, readTable, type TableRow } from '../../tables/table';
 
 /** What makes a file's cells rows. */
-export interface OwnRowsTask {
-  kind: TaskKind;
-  columns: DatasetColumns;
+export interface RowRules {
+  kind: RowKind;
+  columns: RowColumns;
 }
 
 export interface OwnRows {
@@ -29,7 +28,7 @@ export interface OwnRows {
  */
 export async function readOwnRows(
   path: string,
-  { kind, columns }: OwnRowsTask,
+  { kind, columns }: RowRules,
   known: readonly string[] | null,
 ): Promise<OwnRows> {
   const wanted = [...columns.text, columns.label];
@@ -116,7 +115,7 @@ function classNames(rows: readonly ReadRow[]): string[] {
 }
 
 /** The end of a sentence that says what a label is. */
-function notALabel(kind: TaskKind, label: string, known: readonly string[]): string {
+function notALabel(kind: RowKind, label: string, known: readonly string[]): string {
   if (kind === 'regression') return '; a number is expected, for example 3.5';
   return `, which no training row has; must be one of ${listOf(known)}${suggestion(label, known)}`;
 }

@@ -1,25 +1,55 @@
-/** A task with the user's own files, from its description in a sweep file to planned rows. */
-import { existsSync } from 'node:fs';
-import { ConfigError, type Problem } from '../../base/errors';
-import type { OwnRowsConfig, OwnTaskConfig, SweepConfig } from '../../config/sweep-config';
+/** From the files of rows to planned data sets. */
+import { ConfigError } from '../../base/errors';
+import { planSplit } from '../../datasets/splits';
+import type { PlannedSplit } from '../../sweep/types';
+import { fileDigest } from '../../tables/file-digest';
+import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
+import { checkFilesExist } from '../own-files';
+import type { RowsDataset } from './dataset';
+import type { OwnRows } from './own-tasks';
 import { readOwnRows } from './own-tables';
-import { plannedSplit, type FoundRows } from '../../datasets/planned-split';
-import { fileDigest } from '../sources';
+import { countOutputs, findGlueTask } from './published';
+import { checkLabels, digestGlueRows, readGlueRows } from './source';
 
-/**
- * Reads both files of a task to their ends. The training file says which classes there are.
- *
- * @throws ConfigError with the problems of both files: every row that cannot be used, at most 20 a
- *   file
- */
-export async function readOwnTask(
+export const rowPlanning: Planning<object, OwnRows, RowsDataset> = {
+  planPublished: planGlue,
+  planOwn,
+  findLengthProblem: () => null,
+  identify: ({ columns, metrics }) => ({ own: columns && { columns, metrics } }),
+};
+
+async function planGlue(
   name: string,
-  own: OwnRowsConfig,
-  config: SweepConfig,
-): Promise<FoundRows> {
+  { source, files }: TaskSource,
+  { limits }: PlanningContext<object>,
+): Promise<FoundRows<RowsDataset>> {
+  const task = findGlueTask(name);
+  const splits: PlannedSplit[] = [];
+  for (const { name } of task.splits) {
+    const split = { name, file: files[name] ?? null };
+    const rows = await readGlueRows(task, split);
+    checkLabels(task, rows, split);
+    splits.push(planSplit(split, rows.length, digestGlueRows(task, split), limits));
+  }
+  return {
+    task: task.name,
+    kind: task.kind,
+    num_labels: countOutputs(task),
+    label_names: [...task.labels],
+    metrics: [...task.metrics],
+    source,
+    splits,
+  };
+}
+
+/** The training file says which classes there are. */
+async function planOwn(
+  name: string,
+  own: OwnRows,
+  { limits }: PlanningContext<object>,
+): Promise<FoundRows<RowsDataset>> {
   const { origin, kind, files, text, label, metrics } = own;
-  const missing = missingFiles(name, own);
-  if (missing.length > 0) throw new ConfigError(missing);
+  checkFilesExist(name, own);
   const columns = { text, label };
   const train = await readOwnRows(files.train, { kind, columns }, null);
   // Classes of a file with problems are not all there: no label is held against them.
@@ -42,35 +72,14 @@ export async function readOwnTask(
   return {
     task: name,
     kind,
-    num_labels: kind === 'regression' ? 1 : train.labels.length,
+    num_labels: countOutputs({ kind, labels: train.labels }),
     label_names: train.labels,
     metrics: [...metrics],
     source: 'files',
     columns,
-    splits: [
-      plannedSplit('train', files.train, train.rows.length, fileDigest(files.train), config),
-      plannedSplit(
-        'validation',
-        files.validation,
-        validation.rows.length,
-        fileDigest(files.validation),
-        config,
-      ),
-    ],
+    splits: Object.entries({ train, validation }).map(([split, { rows }]) => {
+      const file = files[split as keyof typeof files];
+      return planSplit({ name: split, file }, rows.length, fileDigest(file), limits);
+    }),
   };
-}
-
-/** A problem for each of a task's files that is not there. */
-export function missingFiles(
-  name: string,
-  { origin, files }: Pick<OwnTaskConfig, 'origin' | 'files'>,
-): Problem[] {
-  return (['train', 'validation'] as const)
-    .filter((split) => !existsSync(files[split]))
-    .map((split) => ({
-      where: origin,
-      message:
-        `${name}: ${split}: there is no file ${files[split]}; ` +
-        'a path is taken from the folder of the sweep file',
-    }));
 }

@@ -1,4 +1,5 @@
-import type { TaskKind } from '../../sweep/types';
+import type { Benchmark, PublishedTask } from '../../datasets/published';
+import type { RowKind } from './dataset';
 
 /** The nine GLUE tasks (Wang et al. 2019), by the names that configurations use. */
 export const GLUE_TASK_NAMES = [
@@ -27,7 +28,7 @@ export interface GlueSplit {
 /** What the readers, the metrics and the reports need to know of a task. */
 export interface GlueTask {
   name: GlueTaskName;
-  kind: TaskKind;
+  kind: RowKind;
   /** The folder that GLUE's download script makes. */
   folder: string;
   /** Class names in index order, as in the hub's copy; empty for regression. */
@@ -172,7 +173,7 @@ const BY_NAME = new Map<string, GlueTask>(TASKS.map((task) => [task.name, task])
  * The task of that name; throws a RangeError for any other word (configurations are checked
  * before).
  */
-export function glueTask(name: string): GlueTask {
+export function findGlueTask(name: string): GlueTask {
   const task = BY_NAME.get(name);
   if (task === undefined) {
     throw new RangeError(`"${name}" is no GLUE task; there are ${GLUE_TASK_NAMES.join(', ')}`);
@@ -181,6 +182,33 @@ export function glueTask(name: string): GlueTask {
 }
 
 /** The number of outputs: classes, or 1 for regression. */
-export function numLabels(task: GlueTask): number {
-  return task.kind === 'regression' ? 1 : task.labels.length;
+export function countOutputs({ kind, labels }: Pick<GlueTask, 'kind' | 'labels'>): number {
+  return kind === 'regression' ? 1 : labels.length;
 }
+
+const BENCHMARK: Benchmark = {
+  name: 'GLUE',
+  folder: 'glue',
+  names: "GLUE's own folder names are",
+  example: 'MRPC/',
+};
+
+/** Where the files of GLUE are. */
+export const GLUE: readonly PublishedTask[] = TASKS.map((task) => ({
+  name: task.name,
+  kind: task.kind,
+  num_labels: countOutputs(task),
+  benchmark: BENCHMARK,
+  files: Object.fromEntries(
+    task.splits.map((split) => [split.name, [`${task.folder}/${split.tsv}`]]),
+  ),
+  hub: {
+    repo: 'nyu-mll/glue',
+    files: Object.fromEntries(
+      task.splits.map((split) => [
+        split.name,
+        `${task.name}/${split.parquet}-00000-of-00001.parquet`,
+      ]),
+    ),
+  },
+}));

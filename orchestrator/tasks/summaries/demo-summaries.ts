@@ -1,36 +1,32 @@
 /**
- * Demo rows of summarization, as those of demo.ts: small events told one after the other; the first
+ * Demo rows of summarization: small events told one after the other, see demo-events.ts; the first
  * (xsum) or two (cnn_dailymail) count.
  */
 import {
-  drawing,
+  countDemoRows,
+  drawDifferentEvents,
+  openDrawing,
   paraphrase,
-  plain,
-  TRAIN_ROWS,
-  VALIDATION_ROWS,
+  tellPlainly,
   WRONG_LABELS,
-} from '../rows/demo-rows';
-import { differentEvents } from '../questions/demo-questions';
-import type { SummaryRow } from './texts';
+} from '../../datasets/demo-events';
 import type { SummaryTask } from './published';
+import type { SummaryRow } from './texts';
 
 /** The rows of a split, the same each time. */
-export function demoSummaries(task: SummaryTask, split: string): SummaryRow[] {
-  const { random, draw } = drawing(task, split);
-  return Array.from(
-    { length: split === 'train' ? TRAIN_ROWS : VALIDATION_ROWS },
-    (_, i): SummaryRow => {
-      const events = differentEvents(draw);
-      const document = events.map(plain).join(' ');
-      // A wrong summary leaves out what counts.
-      const told = random() < WRONG_LABELS ? events.toReversed() : events;
-      return {
-        row: i + 1,
-        document,
-        summary: told.slice(0, TOLD[task]).map(paraphrase).join('\n'),
-      };
-    },
-  );
+export function makeDemoSummaries(task: SummaryTask, split: string): SummaryRow[] {
+  const { random, draw } = openDrawing(task, split);
+  return Array.from({ length: countDemoRows(split) }, (_, i): SummaryRow => {
+    const events = drawDifferentEvents(draw);
+    const document = events.map(tellPlainly).join(' ');
+    // A wrong summary leaves out what counts.
+    const told = random() < WRONG_LABELS ? events.toReversed() : events;
+    return {
+      row: i + 1,
+      document,
+      summary: told.slice(0, TOLD[task]).map(paraphrase).join('\n'),
+    };
+  });
 }
 
 /** Sentences of a summary, each on a line of its own. */

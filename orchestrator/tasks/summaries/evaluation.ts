@@ -1,41 +1,36 @@
 /** From the generated tokens of a trial to summaries and ROUGE. */
 import { ConfigError } from '../../base/errors';
-import { datasetPath } from '../prepare';
 import { readSafetensors } from '../../datasets/safetensors';
-import { readStoredSummaries, type StoredSummary } from './files';
-import { loadSummaryTokenizer } from './tokenizer';
+import { datasetPath } from '../../datasets/splits';
 import { tokenizerDigest } from '../../tokenizers/tokenizer';
-import type { PlannedDataset } from '../../sweep/types';
-import type { Evaluation } from '../rows/metrics';
+import type { Evaluation, EvaluationRequest, TrialEvaluation } from '../family';
+import type { SummaryDataset } from './dataset';
+import { readStoredSummaries } from './files';
 import { meanRouge, type Rouge } from './rouge';
+import { loadSummaryTokenizer } from './tokenizer';
 
-/** What a split came to. */
-export interface SummaryEvaluation extends Evaluation {
-  /**
-   * Files of JSON lines to be written beside the predictions, by name: a row's number in its source
-   * and its summary a line.
-   */
-  lines: Record<string, StoredSummary[]>;
-}
+export const summaryEvaluation: Evaluation<SummaryDataset> = {
+  evaluate: evaluateSummaries,
+  measureBaseline: () => null,
+};
 
 /**
- * A trial's summaries of a split, and their ROUGE F1 in [0, 1], the mean over rows: words by their
- * stems, and a line a sentence to rougeLsum. A model that writes no line ends writes one sentence.
+ * A trial's summaries of the validation documents, and their ROUGE F1 in [0, 1], the mean over
+ * rows: words by their stems, and a line a sentence to rougeLsum. A model that writes no line ends
+ * writes one sentence. Predictions are generated_ids int32 [tokens] and generated_offsets int64
+ * [rows + 1]; the file that is written has a row's number in its source and its summary a line.
  *
- * @param backbonePath the model directory, for its tokenizer
- * @param predictions the trial's predictions.<split>.safetensors: generated_ids int32 [tokens],
- *   generated_offsets int64 [rows + 1]
- * @throws ConfigError that names the file where predictions are missing or of another shape than
- *   the data set, and the directory where the tokenizer is another than the sweep was planned with
+ * @throws ConfigError that names the directory where the tokenizer is another than the sweep was
+ *   planned with
  */
-export function evaluateSummaries(
-  root: string,
-  dataset: PlannedDataset,
-  backbonePath: string,
-  split: string,
-  predictions: string,
-): SummaryEvaluation {
-  const { columns, max_target_length } = dataset.summaries!;
+function evaluateSummaries({
+  root,
+  dataset,
+  backbonePath,
+  predictionsOf,
+}: EvaluationRequest<SummaryDataset>): TrialEvaluation {
+  const split = 'validation';
+  const { columns, max_target_length } = dataset.summaries;
   if (tokenizerDigest(backbonePath) !== dataset.tokenizer) {
     throw new ConfigError({
       where: backbonePath,
@@ -47,7 +42,9 @@ export function evaluateSummaries(
     max_length: dataset.max_length,
     max_target_length,
   });
-  const written = readGenerated(predictions, references.length).map((ids) => decode(ids).trim());
+  const written = readGenerated(predictionsOf(split), references.length).map((ids) =>
+    decode(ids).trim(),
+  );
   const rouge: Rouge = meanRouge(
     references.map(({ summary }, i) => ({ reference: summary, prediction: written[i]! })),
     { stemmer: true },

@@ -7,12 +7,40 @@
  */
 import { join } from 'node:path';
 import { writeDurably } from '../../../common/durable-files';
-import type { SummaryColumns } from '../../sweep/types';
+import { chooseRows } from '../../datasets/choose-rows';
 import { joined, offsetsOf, tokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors } from '../../datasets/safetensors';
-import type { SummaryRow } from './texts';
-import type { SummaryTokenizer } from './tokenizer';
+import { findLimit } from '../../datasets/splits';
 import { readLines } from '../../tables/table';
+import type { DatasetFiles } from '../family';
+import type { SummaryColumns, SummaryDataset } from './dataset';
+import { digestSummaries, readSummarySplit } from './source';
+import type { SummaryRow } from './texts';
+import { loadSummaryTokenizer, type SummaryTokenizer } from './tokenizer';
+
+export const summaryFiles: DatasetFiles<SummaryDataset> = {
+  openSplits(dataset, backbonePath) {
+    const { columns, max_target_length } = dataset.summaries;
+    const { max_length } = dataset;
+    const tokenizer = loadSummaryTokenizer(backbonePath, { max_length, max_target_length });
+    return {
+      digest: (split) => digestSummaries(dataset.task, split),
+      read: async (split) => {
+        const { rows: all } = await readSummarySplit(dataset.task, columns, split);
+        return async (folder) => {
+          const limit = findLimit(dataset, split.name);
+          const rows = chooseRows(all.length, limit).map((i) => all[i]!);
+          return {
+            name: split.name,
+            rows: rows.length,
+            ...(await writeSummarySplit(folder, split.name, rows, tokenizer, columns)),
+          };
+        };
+      },
+    };
+  },
+  describe: ({ summaries }) => ({ summaries }),
+};
 
 /** What a prepared summary is scored against. */
 export type StoredSummary = Pick<SummaryRow, 'row' | 'summary'>;
@@ -23,7 +51,7 @@ const examplesOf = (folder: string, split: string) => join(folder, `${split}.exa
  * Writes a split; counts tokens, in all and of the longest row, and rows that lost some, as those
  * of documents and of summaries.
  */
-export async function writeSummarySplit(
+async function writeSummarySplit(
   folder: string,
   split: string,
   rows: readonly SummaryRow[],

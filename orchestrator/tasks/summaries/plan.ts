@@ -1,73 +1,74 @@
-/** Tasks of summarization, from the tables of their rows to planned data sets. */
-import { ConfigError, type Problem } from '../../base/errors';
-import type { OwnSummariesConfig, SweepConfig } from '../../config/sweep-config';
-import type { PlannedSplit, SummaryColumns } from '../../sweep/types';
-import { missingFiles } from '../rows/plan';
-import { plannedSplit, type FoundRows } from '../../datasets/planned-split';
-import type { TaskSource } from '../sources';
-import { readSummarySplit, summariesDigest } from './source';
+/** From the tables of documents and summaries to planned data sets. */
+import { planSplit, readEverySplit, type RowLimits } from '../../datasets/splits';
+import type { PlannedSplit } from '../../sweep/types';
+import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
+import { checkFilesExist } from '../own-files';
+import type { SummaryColumns, SummaryDataset } from './dataset';
+import type { OwnSummaries } from './own-tasks';
 import { SUMMARY_COLUMNS, SUMMARY_METRICS, type SummaryTask } from './published';
+import type { SummarySettings } from './settings';
+import { digestSummaries, readSummarySplit } from './source';
 
-type Files = Record<string, string | null>;
+type Context = PlanningContext<SummarySettings>;
+type Found = Promise<FoundRows<SummaryDataset>>;
 
-/** Reads both tables of XSum or CNN/DailyMail to their ends. */
-export async function readSummaryTask(
-  task: SummaryTask,
+export const summaryPlanning: Planning<SummarySettings, OwnSummaries, SummaryDataset> = {
+  planPublished,
+  planOwn,
+  findLengthProblem(_task, { max_target_length, generation }, { positions, backbone }) {
+    const asked = { max_target_length, 'generation.max_length': generation.max_length };
+    const beyond = Object.entries(asked).find(([, length]) => length > positions);
+    if (beyond === undefined) return null;
+    const [key, length] = beyond;
+    return `${key}: ${length} is not allowed; ${backbone} has ${positions} positions`;
+  },
+  identify: ({ summaries, metrics }) => ({ summaries: { ...summaries, metrics } }),
+};
+
+async function planPublished(
+  task: string,
   { source, files }: TaskSource,
-  config: SweepConfig,
-): Promise<FoundRows> {
+  { settings, limits }: Context,
+): Found {
+  const columns = SUMMARY_COLUMNS[task as SummaryTask];
   return {
-    ...(await found(task, SUMMARY_COLUMNS[task], files, config)),
+    ...describe(task, columns, settings),
     metrics: [...SUMMARY_METRICS],
     source,
+    splits: await planSplits(task, columns, files, limits),
   };
 }
 
-/**
- * Reads both files of a task with the user's own documents to their ends.
- *
- * @throws ConfigError with the problems of both files: every row that cannot be used, at most 20 a
- *   file
- */
-export async function readOwnSummaryTask(
-  name: string,
-  own: OwnSummariesConfig,
-  config: SweepConfig,
-): Promise<FoundRows> {
-  const missing = missingFiles(name, own);
-  if (missing.length > 0) throw new ConfigError(missing);
+async function planOwn(name: string, own: OwnSummaries, { settings, limits }: Context): Found {
+  checkFilesExist(name, own);
+  const { columns, metrics, files } = own;
   return {
-    ...(await found(name, own.columns, own.files, config)),
-    metrics: [...own.metrics],
+    ...describe(name, columns, settings),
+    metrics: [...metrics],
     source: 'files',
+    splits: await planSplits(name, columns, files, limits),
   };
 }
 
-async function found(
+function describe(
   task: string,
   columns: SummaryColumns,
-  files: Files,
-  config: SweepConfig,
-): Promise<Omit<FoundRows, 'metrics' | 'source'>> {
-  const splits: PlannedSplit[] = [];
-  const problems: Problem[] = [];
-  for (const [name, file] of Object.entries(files)) {
-    try {
-      const { rows, leftOut } = await readSummarySplit(task, columns, { name, file });
-      const split = plannedSplit(
-        name,
-        file,
-        rows.length,
-        summariesDigest(task, { name, file }),
-        config,
-      );
-      splits.push(leftOut === 0 ? split : { ...split, left_out: leftOut });
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      problems.push(...error.problems);
-    }
-  }
-  if (problems.length > 0) throw new ConfigError(problems);
-  const summaries = { columns, max_target_length: config.max_target_length };
-  return { task, kind: 'summarization', num_labels: 0, label_names: [], summaries, splits };
+  { max_target_length }: SummarySettings,
+): Pick<SummaryDataset, 'task' | 'kind' | 'num_labels' | 'label_names' | 'summaries'> {
+  const summaries = { columns, max_target_length };
+  return { task, kind: 'summarization', num_labels: 0, label_names: [], summaries };
+}
+
+async function planSplits(
+  task: string,
+  columns: SummaryColumns,
+  files: TaskSource['files'],
+  limits: RowLimits,
+): Promise<PlannedSplit[]> {
+  const splits = await readEverySplit(files, async (split) => {
+    const { rows, leftOut } = await readSummarySplit(task, columns, split);
+    const planned = planSplit(split, rows.length, digestSummaries(task, split), limits);
+    return leftOut === 0 ? planned : { ...planned, left_out: leftOut };
+  });
+  return splits.map(({ read }) => read);
 }

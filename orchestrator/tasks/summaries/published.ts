@@ -1,17 +1,40 @@
-import type { SummaryColumns } from '../../sweep/types';
-
 /**
  * XSum (Narayan 2018) and CNN/DailyMail (Hermann 2015, See 2017), by the names that configurations
  * use.
  */
-export const SUMMARY_TASK_NAMES = ['xsum', 'cnn_dailymail'] as const;
-export type SummaryTask = (typeof SUMMARY_TASK_NAMES)[number];
+import { basename } from 'node:path';
+import type { PublishedTask } from '../../datasets/published';
+import type { SummaryColumns } from './dataset';
+
+const TASKS = [
+  {
+    name: 'xsum',
+    benchmark: 'XSum',
+    columns: { document: 'document', summary: 'summary' },
+    repo: 'EdinburghNLP/xsum',
+    files: {
+      train: 'data/train-00000-of-00001.parquet',
+      validation: 'data/validation-00000-of-00001.parquet',
+    },
+  },
+  {
+    name: 'cnn_dailymail',
+    benchmark: 'CNN/DailyMail',
+    columns: { document: 'article', summary: 'highlights' },
+    repo: 'abisee/cnn_dailymail',
+    files: {
+      train: '3.0.0/train-00000-of-00003.parquet',
+      validation: '3.0.0/validation-00000-of-00001.parquet',
+    },
+  },
+] as const;
+
+export type SummaryTask = (typeof TASKS)[number]['name'];
 
 /** The columns that they are published with. */
-export const SUMMARY_COLUMNS: Record<SummaryTask, SummaryColumns> = {
-  xsum: { document: 'document', summary: 'summary' },
-  cnn_dailymail: { document: 'article', summary: 'highlights' },
-};
+export const SUMMARY_COLUMNS = Object.fromEntries(
+  TASKS.map(({ name, columns }) => [name, columns]),
+) as Record<SummaryTask, SummaryColumns>;
 
 /**
  * Metrics of summaries in report order; the first decides, as in the code published with
@@ -19,6 +42,30 @@ export const SUMMARY_COLUMNS: Record<SummaryTask, SummaryColumns> = {
  */
 export const SUMMARY_METRICS = ['rouge2', 'rouge1', 'rougeL', 'rougeLsum'] as const;
 
+export const SUMMARY_TASKS: readonly PublishedTask[] = TASKS.map(
+  ({ name, benchmark, repo, files }) => ({
+    name,
+    kind: 'summarization',
+    num_labels: 0,
+    benchmark: {
+      name: benchmark,
+      folder: name,
+      names: 'train and validation, each as .csv, .jsonl or .parquet, are',
+      example: 'train.csv',
+    },
+    files: {
+      train: listTables('train', files.train),
+      validation: listTables('validation', files.validation),
+    },
+    hub: { repo, files },
+  }),
+);
+
+/** What a split's table may be called, the hub's name for it among them. */
+function listTables(split: string, hubFile: string): string[] {
+  return [...['csv', 'jsonl', 'parquet'].map((format) => `${split}.${format}`), basename(hubFile)];
+}
+
 export function isSummaryTask(name: string): name is SummaryTask {
-  return (SUMMARY_TASK_NAMES as readonly string[]).includes(name);
+  return Object.hasOwn(SUMMARY_COLUMNS, name);
 }

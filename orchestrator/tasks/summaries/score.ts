@@ -1,28 +1,51 @@
 import { ConfigError } from '../../base/errors';
-import { readTexts } from './texts';
-import { SUMMARY_COLUMNS, type SummaryTask } from './published';
 import { isTable, readLines } from '../../tables/table';
-import { meanRouge, type RougeOptions } from './rouge';
-import type { Score } from '../score-result';
+import type { Score, ScoreCommand, ScoreRequest } from '../family';
+import { SUMMARY_COLUMNS, type SummaryTask } from './published';
+import { meanRouge } from './rouge';
+import { readTexts } from './texts';
+
+export const summaryScore: ScoreCommand = {
+  options: [
+    {
+      flags: '--no-stemmer',
+      description: 'xsum, cnn_dailymail: compare words instead of their stems',
+      key: 'stemmer',
+      // commander's value of a switch that is on.
+      isGiven: (value) => value === false,
+      tasks: ['xsum', 'cnn_dailymail'],
+      reason: 'whose metric is ROUGE',
+    },
+  ],
+  help: {
+    names: 'xsum, cnn_dailymail',
+    lines: [
+      'predictions: one summary per line, or JSONL, CSV, TSV or parquet with a',
+      'column "summary"; references: JSONL, CSV, TSV or parquet with the data set\'s',
+      'columns; ROUGE F1 in [0, 1], as rouge-score computes it',
+    ],
+    example: '--task xsum --predictions summaries.txt --references validation.jsonl',
+  },
+  run: scoreSummaries,
+};
 
 /**
- * ROUGE of summaries, each in [0, 1]; see meanRouge.
+ * ROUGE of summaries, each in [0, 1]; see meanRouge. Predictions are JSONL, CSV, TSV or parquet
+ * with a column `summary`, or a text file with one summary a line; in the order of the references,
+ * a table with the data set's column of summaries (`summary`, `highlights`). Only tables can hold
+ * summaries of several lines, which rougeLsum takes for sentences.
  *
- * @param predictionsFile JSONL, CSV, TSV or parquet with a column `summary`, or a text file with
- *   one summary a line; in the order of the references. Only the former can hold summaries of
- *   several lines, which rougeLsum takes for sentences
- * @param referencesFile JSONL, CSV, TSV or parquet with the data set's column of summaries
- *   (`summary`, `highlights`)
  * @throws ConfigError with file and line where there is no summary, or where the numbers of rows
  *   differ
  */
-export async function scoreSummaries(
-  task: SummaryTask,
-  predictionsFile: string,
-  referencesFile: string,
-  options: RougeOptions,
-): Promise<Score> {
-  const references = await readTexts(referencesFile, SUMMARY_COLUMNS[task].summary, false);
+async function scoreSummaries({
+  task,
+  predictions: predictionsFile,
+  references: referencesFile,
+  stemmer = true,
+}: ScoreRequest): Promise<Score> {
+  const { summary } = SUMMARY_COLUMNS[task as SummaryTask];
+  const references = await readTexts(referencesFile, summary, false);
   const predictions = isTable(predictionsFile)
     ? await readTexts(predictionsFile, 'summary', true)
     : readLines(predictionsFile);
@@ -33,5 +56,9 @@ export async function scoreSummaries(
     throw new ConfigError({ where: predictionsFile, message });
   }
   const pairs = references.map((reference, i) => ({ reference, prediction: predictions[i]! }));
-  return { metrics: { ...meanRouge(pairs, options) }, warnings: [], rows: references.length };
+  return {
+    metrics: { ...meanRouge(pairs, { stemmer: stemmer === true }) },
+    warnings: [],
+    rows: references.length,
+  };
 }

@@ -2,15 +2,14 @@
  * The documents and summaries of a split, wherever they are: published tables, the user's own, or
  * generated.
  */
+import type { SplitSource } from '../../datasets/splits';
 import { digestOf } from '../../sweep/identity';
-import type { PlannedSplit, SummaryColumns } from '../../sweep/types';
-import { demoSummaries } from './demo-summaries';
-import { shardsOf } from '../../tables/shards';
-import { fileDigest } from '../sources';
-import { readSummaries, type SummaryRows } from './texts';
+import { fileDigest } from '../../tables/file-digest';
+import { listShards } from '../../tables/shards';
+import type { SummaryColumns } from './dataset';
+import { makeDemoSummaries } from './demo-summaries';
 import { isSummaryTask, type SummaryTask } from './published';
-
-type SplitSource = Pick<PlannedSplit, 'name' | 'file'>;
+import { readSummaries, type SummaryRows } from './texts';
 
 /**
  * Reads a split to its end. Published rows with an empty text are left out and counted; among the
@@ -23,13 +22,13 @@ export async function readSummarySplit(
   columns: SummaryColumns,
   { name, file }: SplitSource,
 ): Promise<SummaryRows> {
-  if (file === null) return { rows: demoSummaries(task as SummaryTask, name), leftOut: 0 };
+  if (file === null) return { rows: makeDemoSummaries(task as SummaryTask, name), leftOut: 0 };
   return readSummaries(file, columns, isSummaryTask(task) ? 'leave out' : 'refuse');
 }
 
 /** Hex SHA-256 of what a split is read from, of a file in parts of all of them. */
-export function summariesDigest(task: string, { name, file }: SplitSource): string {
-  if (file === null) return digestOf(demoSummaries(task as SummaryTask, name));
-  const parts = shardsOf(file);
+export function digestSummaries(task: string, { name, file }: SplitSource): string {
+  if (file === null) return digestOf(makeDemoSummaries(task as SummaryTask, name));
+  const parts = listShards(file);
   return parts.length === 1 ? fileDigest(file) : digestOf(parts.map(fileDigest));
 }

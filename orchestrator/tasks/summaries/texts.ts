@@ -1,9 +1,9 @@
 /** Rows of summarization, from tables: a document and its summary each. */
 import { ConfigError, type Problem } from '../../base/errors';
-import type { SummaryColumns } from '../../sweep/types';
 import { limitProblems } from '../../tables/problem-list';
-import { shardsOf } from '../../tables/shards';
+import { listShards } from '../../tables/shards';
 import { readTable, type TableRow } from '../../tables/table';
+import type { SummaryColumns } from './dataset';
 
 export interface SummaryRow {
   /** The row's number in its source, from 1. */
@@ -26,9 +26,7 @@ export type EmptyTexts = 'leave out' | 'refuse';
  * Reads a CSV, TSV, JSONL or parquet file, of the latter all shards.
  *
  * @throws ConfigError with every row that cannot be used, at most 20, and where the file as a whole
- *   cannot be read, lacks a column
- * or has no
- *   row that can be used
+ *   cannot be read, lacks a column or has no row that can be used
  */
 export async function readSummaries(
   path: string,
@@ -39,10 +37,10 @@ export async function readSummaries(
   const rows: SummaryRow[] = [];
   const problems: Problem[] = [];
   let read = 0;
-  for (const part of shardsOf(path)) {
+  for (const part of listShards(path)) {
     for (const row of await readTable(part, columns)) {
       read++;
-      const problem = problemOf(row, columns);
+      const problem = findProblem(row, columns);
       if (problem === null)
         rows.push({ row: read, document: row.cells[0] as string, summary: row.cells[1] as string });
       else if (empty === 'refuse' || !problem.isEmptiness)
@@ -71,7 +69,7 @@ export async function readTexts(
 ): Promise<string[]> {
   const rows = await readTable(path, [column]);
   const problems = rows.flatMap((row): Problem[] => {
-    const problem = mayBeEmpty && row.cells[0] === '' ? null : problemOf(row, [column]);
+    const problem = mayBeEmpty && row.cells[0] === '' ? null : findProblem(row, [column]);
     return problem === null ? [] : [{ where: row.where, message: problem.message }];
   });
   if (problems.length > 0) throw new ConfigError(limitProblems(path, problems, 'rows'));
@@ -82,7 +80,7 @@ export async function readTexts(
  * What is wrong with a row of texts, and whether it is only that one is empty; null where nothing
  * is.
  */
-function problemOf(
+function findProblem(
   { cells, problem }: TableRow,
   columns: readonly string[],
 ): { message: string; isEmptiness: boolean } | null {
@@ -96,11 +94,11 @@ function problemOf(
     isEmptiness = false;
     return cell === undefined
       ? [`has no "${name}"`]
-      : [`"${name}" is a ${kindOf(cell)}; a text is expected`];
+      : [`"${name}" is a ${describeType(cell)}; a text is expected`];
   });
   return found.length > 0 ? { message: found.join(', and '), isEmptiness } : null;
 }
 
-function kindOf(cell: unknown): string {
+function describeType(cell: unknown): string {
   return Array.isArray(cell) ? 'list' : typeof cell;
 }

@@ -46,7 +46,9 @@ describe('a sweep file', () => {
       doc_stride: 128,
       profile: null,
     });
-    expect(config.tasks).toEqual([{ name: 'mrpc', train: DEFAULT_TRAIN, own: null }]);
+    expect(config.tasks).toEqual([
+      { name: 'mrpc', kind: 'classification', train: DEFAULT_TRAIN, own: null },
+    ]);
     expect(config.compare).toEqual([
       {
         origin: `${file}:1`,

@@ -1,13 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { glueTask } from '../../../orchestrator/tasks/rows/published';
-import {
-  fetchParquet,
-  readGlueParquet,
-  readSquadParquet,
-} from '../../../orchestrator/datasets/hub';
-import { publishedTask } from '../../../orchestrator/datasets/published';
+import { findGlueTask } from '../../../orchestrator/tasks/rows/published';
+import { fetchParquet } from '../../../orchestrator/datasets/hub';
+import { readSquadParquet } from '../../../orchestrator/tasks/questions/squad-parquet';
+import { publishedTask } from '../../../orchestrator/tasks/registry';
+import { readGlueParquet } from '../../../orchestrator/tasks/rows/glue-parquet';
 import { PARQUET, SQUAD_PARQUET } from '../support/parquet';
 
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-hub-'));
@@ -17,7 +15,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 describe("the hub's parquet files", () => {
   test('hold the rows of a task; a label of -1 is none', async () => {
     writeFileSync(file, PARQUET);
-    expect(await readGlueParquet(file, glueTask('mrpc'))).toEqual([
+    expect(await readGlueParquet(file, findGlueTask('mrpc'))).toEqual([
       { text: 'A "quote"', pair: 'B', label: 1 },
       { text: 'Zwei', pair: 'Two', label: null },
     ]);
@@ -49,14 +47,14 @@ describe("the hub's parquet files", () => {
 
   test('of another task are refused with the columns that they have', async () => {
     writeFileSync(file, PARQUET);
-    await expect(readGlueParquet(file, glueTask('qnli'))).rejects.toThrow(
+    await expect(readGlueParquet(file, findGlueTask('qnli'))).rejects.toThrow(
       'row 1: does not have the columns question, sentence, label; it has sentence1',
     );
   });
 
   test('that are broken are named', async () => {
     writeFileSync(file, 'no parquet at all');
-    await expect(readGlueParquet(file, glueTask('mrpc'))).rejects.toThrow(
+    await expect(readGlueParquet(file, findGlueTask('mrpc'))).rejects.toThrow(
       `${file}: is not a readable parquet file`,
     );
   });

@@ -1,6 +1,9 @@
-import { glueTask, numLabels } from '../../../orchestrator/tasks/rows/published';
+import { findGlueTask, countOutputs } from '../../../orchestrator/tasks/rows/published';
+import { countBudget } from '../../../orchestrator/tasks/budget';
 import { DENSE } from '../../../orchestrator/sweep/compare';
 import type {
+  AdapterConfig,
+  Budget,
   PlannedBackbone,
   PlannedDataset,
   PruneConfig,
@@ -28,13 +31,13 @@ export function dataset(
   name: string,
   rows: { train?: number; validation?: number; of?: number } = {},
 ): PlannedDataset {
-  const task = glueTask(name);
+  const task = findGlueTask(name);
   const { train = 400, validation = 100, of } = rows;
   return {
     digest: `${name}-digest`,
     task: name,
     kind: task.kind,
-    num_labels: numLabels(task),
+    num_labels: countOutputs(task),
     label_names: [...task.labels],
     metrics: [...task.metrics],
     source: 'files',
@@ -55,4 +58,14 @@ export function dataset(
 /** A dense adapter's pruning, with changes. */
 export function prune(changes: Partial<PruneConfig> = {}): PruneConfig {
   return { ...DENSE, ...changes };
+}
+
+/** Sizes of an adapter pruned like this, on a data set's kind of task. */
+export function countSizes(
+  adapter: AdapterConfig,
+  pruned: PruneConfig,
+  on: PlannedBackbone,
+  task: Pick<PlannedDataset, 'kind' | 'num_labels'>,
+): Budget {
+  return countBudget({ adapter, prune: pruned }, on, task);
 }

@@ -1,6 +1,6 @@
 import { adapterName } from '../../../orchestrator/config/adapter-kinds';
 import { sweepConfigFrom } from '../../../orchestrator/config/load';
-import { budgetOf } from '../../../orchestrator/sweep/budget';
+import { countBudget } from '../../../orchestrator/tasks/budget';
 import { planSweep } from '../../../orchestrator/sweep/plan';
 import type { Plan, PlannedDataset, Trial, TrialResult } from '../../../orchestrator/sweep/types';
 import { backbone, dataset } from './plans';
@@ -59,7 +59,7 @@ export function resultOf(
     seed: trial.seed,
     status: 'done',
     metrics,
-    budget: budgetOf(trial.adapter, trial.prune, plan.backbone, dataset('mrpc')),
+    budget: countBudget(trial, plan.backbone, dataset('mrpc')),
     train: { steps: 52, rows_per_s: 60, wall_s: 20, cohort: 1 },
     warnings: [],
     error: null,

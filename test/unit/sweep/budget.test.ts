@@ -1,6 +1,6 @@
 import { completeAdapter } from '../../../orchestrator/config/adapter';
-import { adapterSizes, budgetOf, sum } from '../../../orchestrator/sweep/budget';
-import { backbone, prune } from '../support/plans';
+import { adapterSizes, sum } from '../../../orchestrator/sweep/budget';
+import { backbone, countSizes, prune } from '../support/plans';
 import { bart } from '../tasks/summaries/support/summaries';
 
 const dense = prune();
@@ -15,8 +15,8 @@ const tiny = {
 const PAIRS = { kind: 'classification', num_labels: 2 } as const;
 
 describe('budgetOf', () => {
-  test('counts Houlsby-64 on MiniLM by hand: two matrices, two biases, a norm per module', () => {
-    const budget = budgetOf(houlsby, dense, backbone(), PAIRS);
+  test('counts a Houlsby-64 adapter on MiniLM by hand: two matrices, two biases and a norm a module', () => {
+    const budget = countSizes(houlsby, dense, backbone(), PAIRS);
     const trainable = MODULES * (2 * 384 * 64 + 64 + 384 + 2 * 384);
     const head = 384 * 384 + 384 + 2 * 384 + 2;
     expect(budget).toEqual({
@@ -28,7 +28,7 @@ describe('budgetOf', () => {
   });
 
   test('sparsity takes prunable weights only: biases and norms stay', () => {
-    const budget = budgetOf(
+    const budget = countSizes(
       houlsby,
       { ...dense, pruner: 'snip', sparsity: 0.4 },
       backbone(),
@@ -45,19 +45,19 @@ describe('budgetOf', () => {
     const fixed = 2 * (1 + 5);
     // Four matrices of 5 weights at density 0.3: 1.5 each rounds to 2, 6 in all stays 6.
     expect(
-      budgetOf(narrow, { ...dense, pruner: 'mag', sparsity: 0.7, scope: 'local' }, one, PAIRS)
+      countSizes(narrow, { ...dense, pruner: 'mag', sparsity: 0.7, scope: 'local' }, one, PAIRS)
         .kept - fixed,
     ).toBe(8);
     expect(
-      budgetOf(narrow, { ...dense, pruner: 'mag', sparsity: 0.7 }, one, PAIRS).kept - fixed,
+      countSizes(narrow, { ...dense, pruner: 'mag', sparsity: 0.7 }, one, PAIRS).kept - fixed,
     ).toBe(6);
     expect(
-      budgetOf(narrow, { ...dense, pruner: 'er', sparsity: 0.7 }, one, PAIRS).kept - fixed,
+      countSizes(narrow, { ...dense, pruner: 'er', sparsity: 0.7 }, one, PAIRS).kept - fixed,
     ).toBe(6);
   });
 
   test('full fine-tuning of MiniLM leaves out its key biases and its pooler alone', () => {
-    const { trainable, kept } = budgetOf(
+    const { trainable, kept } = countSizes(
       completeAdapter({ kind: 'full' }),
       dense,
       backbone(),
@@ -75,7 +75,7 @@ describe('budgetOf', () => {
       group_size: 4,
       sparsity: 0.75,
     };
-    const { kept } = budgetOf(houlsby, { ...dense, pruner: 'mag', ...sizes }, backbone(), PAIRS);
+    const { kept } = countSizes(houlsby, { ...dense, pruner: 'mag', ...sizes }, backbone(), PAIRS);
     expect(kept).toBe((MODULES * 2 * 384 * 64) / 4 + MODULES * (64 + 384 + 768));
   });
 
@@ -84,13 +84,13 @@ describe('budgetOf', () => {
     const three = completeAdapter({ bottleneck: 3, norm: 'none' });
     const fixed = 4 * (3 + 5);
     // Four modules of three units of 2 · 5 weights: 6 of 12 are kept, or 2 of 3 in each.
-    expect(budgetOf(three, units, tiny, PAIRS).kept - fixed).toBe(6 * 10);
-    expect(budgetOf(three, { ...units, scope: 'local' }, tiny, PAIRS).kept - fixed).toBe(
+    expect(countSizes(three, units, tiny, PAIRS).kept - fixed).toBe(6 * 10);
+    expect(countSizes(three, { ...units, scope: 'local' }, tiny, PAIRS).kept - fixed).toBe(
       4 * 2 * 10,
     );
     const lora = completeAdapter({ attention: 'lora', ffn: 'lora', bottleneck: 3 });
     // Query and value have units of 2 · 5 weights, the feed-forward block's two of 5 + 7.
-    expect(budgetOf(lora, { ...units, scope: 'local' }, tiny, PAIRS).kept).toBe(
+    expect(countSizes(lora, { ...units, scope: 'local' }, tiny, PAIRS).kept).toBe(
       2 * (2 * 2 * 10 + 2 * 2 * 12),
     );
   });
@@ -98,8 +98,8 @@ describe('budgetOf', () => {
   test('pruning during training keeps what its last round keeps', () => {
     const at = { ...dense, pruner: 'mag' as const, sparsity: 0.4 };
     expect(
-      budgetOf(houlsby, { ...at, rounds: 5, every_steps: 7, begin_step: 3 }, backbone(), PAIRS),
-    ).toEqual(budgetOf(houlsby, at, backbone(), PAIRS));
+      countSizes(houlsby, { ...at, rounds: 5, every_steps: 7, begin_step: 3 }, backbone(), PAIRS),
+    ).toEqual(countSizes(houlsby, at, backbone(), PAIRS));
   });
 
   test('the official rules cut as many as the published code, for every fraction and count', () => {
@@ -116,7 +116,7 @@ describe('budgetOf', () => {
           sparsity: 1 - value,
         };
         const kept = (scope: 'global' | 'local') =>
-          budgetOf(narrow, { ...official, scope }, one, PAIRS).kept - (width + 5);
+          countSizes(narrow, { ...official, scope }, one, PAIRS).kept - (width + 5);
         // One module of two matrices of 5 · width weights.
         expect([value, width, kept('global')]).toEqual([
           value,
@@ -133,13 +133,13 @@ describe('budgetOf', () => {
   });
 
   test('a regression head has one output', () => {
-    expect(budgetOf(houlsby, dense, backbone(), { kind: 'regression', num_labels: 1 }).head).toBe(
+    expect(countSizes(houlsby, dense, backbone(), { kind: 'regression', num_labels: 1 }).head).toBe(
       384 * 384 + 384 + 384 + 1,
     );
   });
 
   test('the head of question answering is its outputs alone', () => {
-    const { head, trainable, stored_bytes } = budgetOf(houlsby, dense, backbone(), {
+    const { head, trainable, stored_bytes } = countSizes(houlsby, dense, backbone(), {
       kind: 'question_answering',
       num_labels: 2,
     });
@@ -202,14 +202,14 @@ describe('on an encoder–decoder', () => {
     const fixed = 13 * (3 + 5);
     // Of 39 units 20 are kept, or of three 2 in each.
     const summaries = { kind: 'summarization', num_labels: 0 } as const;
-    expect(budgetOf(three, units, bart(), summaries).kept - fixed).toBe(20 * 10);
-    expect(budgetOf(three, { ...units, scope: 'local' }, bart(), summaries).kept - fixed).toBe(
+    expect(countSizes(three, units, bart(), summaries).kept - fixed).toBe(20 * 10);
+    expect(countSizes(three, { ...units, scope: 'local' }, bart(), summaries).kept - fixed).toBe(
       13 * 2 * 10,
     );
   });
 
   test('summarization has no head', () => {
-    const { head, trainable, stored_bytes } = budgetOf(houlsby, dense, bart(), {
+    const { head, trainable, stored_bytes } = countSizes(houlsby, dense, bart(), {
       kind: 'summarization',
       num_labels: 0,
     });

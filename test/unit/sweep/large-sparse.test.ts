@@ -1,10 +1,9 @@
 import { completeAdapter } from '../../../orchestrator/config/adapter';
-import { budgetOf } from '../../../orchestrator/sweep/budget';
 import { solveLargeSparse, sparsityKeeping } from '../../../orchestrator/sweep/large-sparse';
-import { backbone, dataset, prune } from '../support/plans';
+import { backbone, countSizes, dataset, prune } from '../support/plans';
 
 const kept = (adapter: ReturnType<typeof completeAdapter>, sparsity: number) =>
-  budgetOf(adapter, prune({ pruner: 'snip', sparsity }), backbone(), dataset('mrpc')).kept;
+  countSizes(adapter, prune({ pruner: 'snip', sparsity }), backbone(), dataset('mrpc')).kept;
 
 describe('solveLargeSparse', () => {
   test.each([

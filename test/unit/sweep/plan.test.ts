@@ -1,12 +1,11 @@
 import { adapterName } from '../../../orchestrator/config/adapter-kinds';
 import { loadSweepConfig, sweepConfigFrom } from '../../../orchestrator/config/load';
-import { budgetOf } from '../../../orchestrator/sweep/budget';
 import { formCohorts } from '../../../orchestrator/sweep/cohorts';
 import { digestOf, trialId } from '../../../orchestrator/sweep/identity';
 import { planSweep } from '../../../orchestrator/sweep/plan';
 import { planWarnings } from '../../../orchestrator/sweep/warnings';
 import type { Plan, Precision } from '../../../orchestrator/sweep/types';
-import { backbone, dataset, prune } from '../support/plans';
+import { backbone, countSizes, dataset, prune } from '../support/plans';
 
 const SETTINGS = {
   tasks: ['mrpc', 'rte'],
@@ -181,7 +180,9 @@ describe('a Large-Sparse line', () => {
 
   test('has for each width the sparsity that keeps the weights of the dense reference', () => {
     const { trials } = planned([{ pruner: 'none' }, { pruner: 'none', bottleneck: 32 }, line]);
-    const kept = trials.map((t) => budgetOf(t.adapter, t.prune, backbone(), dataset('mrpc')).kept);
+    const kept = trials.map(
+      (t) => countSizes(t.adapter, t.prune, backbone(), dataset('mrpc')).kept,
+    );
     expect(kept).toEqual([kept[0], kept[0]! - 12 * 2 * 384 * 32 - 12 * 32, kept[0], kept[0]]);
     expect(trials.slice(2).map((t) => [t.adapter.ffn_bottleneck, t.prune.pruner])).toEqual([
       [128, 'snip'],
@@ -388,7 +389,7 @@ describe('the sweep masks', () => {
     });
     const kept = trials
       .filter((t) => t.prune.pruner !== 'none')
-      .map((t) => budgetOf(t.adapter, t.prune, backbone(), dataset('mrpc')).kept);
+      .map((t) => countSizes(t.adapter, t.prune, backbone(), dataset('mrpc')).kept);
     expect(new Set(kept).size).toBe(1);
     expect(kept).toHaveLength(8 * config.seeds.length);
   });

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { scoreTask, type ScoreRequest } from '../../../orchestrator/tasks/score';
+import type { ScoreRequest } from '../../../orchestrator/tasks/family';
+import { scoreTask } from '../../../orchestrator/tasks/score';
 
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-score-texts-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -31,7 +32,7 @@ describe('the score of a SQuAD task', () => {
       task,
       predictions: write('answers.json', predictions),
       references: write('dev.json', references),
-      ...(noAnswer === undefined ? {} : { noAnswer: write('na.json', noAnswer) }),
+      ...(noAnswer === undefined ? {} : { naProbs: write('na.json', noAnswer) }),
     };
     return scoreTask(request);
   }

@@ -88,7 +88,7 @@ describe('answers to questions', () => {
         task: 'squad_v2',
         predictions: join(folder, predictions),
         references: join(folder, 'dev-v2.0.json'),
-        noAnswer: join(folder, 'no_answer.validation.json'),
+        naProbs: join(folder, 'no_answer.validation.json'),
       });
     const { f1, exact, HasAns_f1, NoAns_f1 } = (await score('answers.validation.json')).metrics;
     expect([f1, exact, HasAns_f1, NoAns_f1]).toEqual(

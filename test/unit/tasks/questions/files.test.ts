@@ -40,7 +40,7 @@ const root = () => join(folder, `root${roots++}`);
 
 test('a prepared question set has one row per window: its tokens, its answer’s place', async () => {
   const dataset = await resolve();
-  const { path, splits, questions } = await prepareDataset(dataset, model, root());
+  const { path, splits, ...described } = await prepareDataset(dataset, model, root());
   const tensors = readSafetensors(join(path, 'train.safetensors'));
   const numbers = (name: string) => Array.from(tensors.get(name)!.data, Number);
   const offsets = numbers('offsets');
@@ -65,7 +65,7 @@ test('a prepared question set has one row per window: its tokens, its answer’s
   ]);
   for (const name of ['start_positions', 'example_index'])
     expect(tensors.get(name)!.data).toBeInstanceOf(Int32Array);
-  expect(questions).toEqual({ doc_stride: 4, no_answer: true });
+  expect(described).toHaveProperty('questions', { doc_stride: 4, no_answer: true });
   expect(splits).toEqual([
     { name: 'train', rows: 2, features: 6, tokens: 84, longest: 14, truncated: 0 },
     { name: 'validation', rows: 1, features: 4, tokens: 56, longest: 14, truncated: 0 },

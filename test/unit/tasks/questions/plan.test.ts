@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSweepConfig } from '../../../../orchestrator/config/load';
-import { demoQuestions } from '../../../../orchestrator/tasks/questions/demo-questions';
+import type { QuestionDataset } from '../../../../orchestrator/tasks/questions/dataset';
+import { makeDemoQuestions } from '../../../../orchestrator/tasks/questions/demo-questions';
 import { resolveDatasets } from '../../../../orchestrator/tasks/resolve';
 import { planSweep } from '../../../../orchestrator/sweep/plan';
 import { backbone } from '../../support/plans';
@@ -110,7 +111,11 @@ describe('a task of SQuAD', () => {
       backbone: planned,
     });
     expect(
-      datasets.map(({ task, max_length, questions }) => [task, max_length, questions?.doc_stride]),
+      (datasets as QuestionDataset[]).map(({ task, max_length, questions }) => [
+        task,
+        max_length,
+        (questions as QuestionDataset['questions'] | undefined)?.doc_stride,
+      ]),
     ).toEqual([
       ['rte', 128, undefined],
       ['squad', 384, 128],
@@ -180,14 +185,14 @@ describe('a task of SQuAD', () => {
   test('says that it takes a while where there are many questions', async () => {
     write('data/squad/train-v1.1.json', squadJson(Array.from({ length: 5000 }, () => WHO)));
     const told: unknown[] = [];
-    const onManyQuestions = (...what: unknown[]) => told.push(what);
+    const onLongWork = (text: string) => told.push(text);
     await resolveDatasets(configOf({}), {
       dataDir: data,
       env: offline,
       backbone: planned,
-      onManyQuestions,
+      onLongWork,
     });
-    expect(told).toEqual([['squad', 5001]]);
+    expect(told).toEqual(['splitting 5,001 questions of squad into windows of tokens']);
   });
 });
 
@@ -213,9 +218,9 @@ describe('demo questions', () => {
   test.each(['squad', 'squad_v2'] as const)(
     'of %s are the same each time, and their answers are in their contexts',
     (task) => {
-      const questions = demoQuestions(task, 'train');
-      expect(demoQuestions(task, 'train')).toEqual(questions);
-      expect(demoQuestions(task, 'validation')[0]).not.toMatchObject({
+      const questions = makeDemoQuestions(task, 'train');
+      expect(makeDemoQuestions(task, 'train')).toEqual(questions);
+      expect(makeDemoQuestions(task, 'validation')[0]).not.toMatchObject({
         question: questions[0]!.question,
         context: questions[0]!.context,
       });

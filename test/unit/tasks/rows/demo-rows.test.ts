@@ -1,5 +1,5 @@
-import { demoRows } from '../../../../orchestrator/tasks/rows/demo-rows';
-import { GLUE_TASK_NAMES, glueTask } from '../../../../orchestrator/tasks/rows/published';
+import { makeDemoRows } from '../../../../orchestrator/tasks/rows/demo-rows';
+import { GLUE_TASK_NAMES, findGlueTask } from '../../../../orchestrator/tasks/rows/published';
 import { chooseRows } from '../../../../orchestrator/datasets/choose-rows';
 
 describe('chooseRows', () => {
@@ -28,16 +28,16 @@ describe('chooseRows', () => {
 });
 
 describe.each(GLUE_TASK_NAMES)('demo rows of %s', (name) => {
-  const task = glueTask(name);
+  const task = findGlueTask(name);
 
   test('are the same each time, and other rows in each split', () => {
-    expect(demoRows(task, 'train')).toEqual(demoRows(task, 'train'));
-    expect(demoRows(task, 'train')[0]).not.toEqual(demoRows(task, 'validation')[0]);
+    expect(makeDemoRows(task, 'train')).toEqual(makeDemoRows(task, 'train'));
+    expect(makeDemoRows(task, 'train')[0]).not.toEqual(makeDemoRows(task, 'validation')[0]);
   });
 
   test('have the shape of the task', () => {
     for (const split of task.splits) {
-      const rows = demoRows(task, split.name);
+      const rows = makeDemoRows(task, split.name);
       expect(rows).toHaveLength(split.name === 'train' ? 600 : 200);
       expect(
         rows.every((row) => row.text !== '' && (row.pair !== null) === (task.text.length === 2)),

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { glueTask } from '../../../../orchestrator/tasks/rows/published';
+import { findGlueTask } from '../../../../orchestrator/tasks/rows/published';
 import { readGlueTsv } from '../../../../orchestrator/tasks/rows/glue-tsv';
 
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-tsv-'));
@@ -10,7 +10,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 function read(task: string, content: string) {
   writeFileSync(file, content);
-  return readGlueTsv(file, glueTask(task));
+  return readGlueTsv(file, findGlueTask(task));
 }
 
 const MNLI_12 =
@@ -127,7 +127,7 @@ describe('a broken GLUE file is refused with file and line', () => {
   });
 
   test('a file that is not there', () => {
-    expect(() => readGlueTsv('/no/such/dev.tsv', glueTask('rte'))).toThrow(
+    expect(() => readGlueTsv('/no/such/dev.tsv', findGlueTask('rte'))).toThrow(
       '/no/such/dev.tsv: there is no such file',
     );
   });

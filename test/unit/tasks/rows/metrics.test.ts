@@ -1,5 +1,6 @@
 /** Expected values are scikit-learn 1.x's and SciPy's on the same lists. */
-import { OWN_TASK_METRICS } from '../../../../orchestrator/config/task-schema';
+import { FAMILIES } from '../../../../orchestrator/tasks/registry';
+import { rows } from '../../../../orchestrator/tasks/rows/family';
 import {
   accuracy,
   f1,
@@ -95,7 +96,7 @@ describe('a metric that is not defined', () => {
 });
 
 describe('evaluateSplit', () => {
-  test.each([...OWN_TASK_METRICS.classification, ...OWN_TASK_METRICS.regression])(
+  test.each(Object.values(rows.kinds).flatMap(({ metrics }) => metrics))(
     'knows %s, which a task of its own may ask for',
     (name) => {
       expect(
@@ -106,7 +107,9 @@ describe('evaluateSplit', () => {
     },
   );
 
-  test.each(Object.values(OWN_TASK_METRICS).flat())('reports have a title for %s', (name) => {
+  test.each(
+    FAMILIES.flatMap(({ kinds }) => Object.values(kinds)).flatMap(({ metrics }) => metrics),
+  )('reports have a title for %s', (name) => {
     expect(METRIC_TITLES).toHaveProperty(name);
   });
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../../../../orchestrator/base/errors';
 import { readOwnRows } from '../../../../orchestrator/tasks/rows/own-tables';
-import type { TaskKind } from '../../../../orchestrator/sweep/types';
+import type { RowKind } from '../../../../orchestrator/tasks/rows/dataset';
 import { PARQUET } from '../../support/parquet';
 
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-own-'));
@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 interface Request {
   text?: string[];
   label?: string;
-  kind?: TaskKind;
+  kind?: RowKind;
   known?: string[];
 }
 

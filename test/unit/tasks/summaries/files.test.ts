@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sweepConfigFrom } from '../../../../orchestrator/config/load';
 import { prepareDataset } from '../../../../orchestrator/tasks/prepare';
+import type { SummaryDataset } from '../../../../orchestrator/tasks/summaries/dataset';
 import { resolveDatasets } from '../../../../orchestrator/tasks/resolve';
 import { readSafetensors } from '../../../../orchestrator/datasets/safetensors';
 import { readStoredSummaries } from '../../../../orchestrator/tasks/summaries/files';
@@ -33,14 +34,14 @@ async function resolve(settings: Record<string, unknown> = {}) {
     env: {},
     backbone: bart(model),
   });
-  return dataset!;
+  return dataset as SummaryDataset;
 }
 
 let roots = 0;
 const root = () => join(folder, `root${roots++}`);
 
-test('a prepared data set has special tokens around texts, cut before the last one', async () => {
-  const { path, splits, summaries } = await prepareDataset(await resolve(), model, root());
+test('a prepared data set has documents and summaries between their special tokens, cut before the last one', async () => {
+  const { path, splits, ...described } = await prepareDataset(await resolve(), model, root());
   const tensors = readSafetensors(join(path, 'train.safetensors'));
   const rows = (ids: string, offsets: string) => {
     const [all, ends] = [ids, offsets].map((name) => Array.from(tensors.get(name)!.data, Number));
@@ -52,7 +53,7 @@ test('a prepared data set has special tokens around texts, cut before the last o
   expect(tensors.get('target_ids')!.data).toBeInstanceOf(Int32Array);
   expect(tensors.get('target_offsets')!.data).toBeInstanceOf(BigInt64Array);
   expect([...tensors.get('token_type_ids')!.data].every((type) => type === 0)).toBe(true);
-  expect(summaries).toEqual({
+  expect(described).toHaveProperty('summaries', {
     columns: { document: 'article', summary: 'highlights' },
     max_target_length: 9,
   });
@@ -79,7 +80,7 @@ test('a prepared data set has special tokens around texts, cut before the last o
 test('summaries are stored whole, under their row’s number and column’s name', async () => {
   const dataset = await resolve();
   const { path } = await prepareDataset(dataset, model, root());
-  expect(readStoredSummaries(path, 'train', dataset.summaries!.columns)).toEqual([
+  expect(readStoredSummaries(path, 'train', dataset.summaries.columns)).toEqual([
     { row: 1, summary: 'mill' },
     { row: 3, summary: 'a ship\nsank, too' },
   ]);

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSweepConfig } from '../../../../orchestrator/config/load';
-import { demoSummaries } from '../../../../orchestrator/tasks/summaries/demo-summaries';
+import { makeDemoSummaries } from '../../../../orchestrator/tasks/summaries/demo-summaries';
+import type { SummaryDataset } from '../../../../orchestrator/tasks/summaries/dataset';
 import { resolveDatasets } from '../../../../orchestrator/tasks/resolve';
 import { planSweep } from '../../../../orchestrator/sweep/plan';
 import { backbone } from '../../support/plans';
@@ -41,7 +42,8 @@ function resolve(
   dataDir: string | null = data,
   model = planned,
 ) {
-  return resolveDatasets(configOf(settings), { dataDir, env: offline, backbone: model });
+  const options = { dataDir, env: offline, backbone: model };
+  return resolveDatasets(configOf(settings), options) as Promise<SummaryDataset[]>;
 }
 
 const digestOf = async (...request: Parameters<typeof resolve>) =>
@@ -69,7 +71,7 @@ describe('a published task of summarization', () => {
 
   test("may lie in the data directory itself, and has its own columns' names", async () => {
     const [dataset] = await resolve({ tasks: 'cnn_dailymail' }, join(data, 'cnn_dailymail'));
-    expect(dataset!.summaries!.columns).toEqual({ document: 'article', summary: 'highlights' });
+    expect(dataset!.summaries.columns).toEqual({ document: 'article', summary: 'highlights' });
   });
 
   test('that is not there is told with the names that are expected', async () => {
@@ -87,7 +89,7 @@ describe('a published task of summarization', () => {
       max_target_length: undefined,
       generation: undefined,
     });
-    expect([dataset!.max_length, dataset!.summaries!.max_target_length]).toEqual([512, 128]);
+    expect([dataset!.max_length, dataset!.summaries.max_target_length]).toEqual([512, 128]);
   });
 
   test('is made of the same demo rows each time where there are no files and no hub', async () => {
@@ -104,7 +106,7 @@ describe('a published task of summarization', () => {
       ['xsum', 1],
       ['cnn_dailymail', 2],
     ] as const) {
-      const rows = demoSummaries(task, 'train');
+      const rows = makeDemoSummaries(task, 'train');
       expect(
         rows.every(
           ({ document, summary }) =>

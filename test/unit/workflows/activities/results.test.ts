@@ -2,10 +2,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readResult, writePlan, writeStage } from '../../../../orchestrator/store/sweep-store';
-import { budgetOf } from '../../../../orchestrator/sweep/budget';
 import type { PruneConfig, TrialResult } from '../../../../orchestrator/sweep/types';
 import { evaluateTrials } from '../../../../workflows/activities/results';
-import { backbone, dataset, prune } from '../../support/plans';
+import { backbone, countSizes, dataset, prune } from '../../support/plans';
 import { questionTrial } from '../../tasks/questions/support/trial';
 import { NOBODY, WHO } from '../../tasks/questions/support/questions';
 import { idsOf } from '../../tasks/summaries/support/summaries';
@@ -41,7 +40,7 @@ async function resultOf(
   await evaluateTrials(setup, { sweepId: plan.sweep_id, planDigest, trials: [trial.id], failed });
   return {
     result: (await readResult(root, trial.id)) as TrialResult,
-    planned: budgetOf(trial.adapter, trial.prune, backbone(), dataset('mrpc')),
+    planned: countSizes(trial.adapter, trial.prune, backbone(), dataset('mrpc')),
   };
 }
 

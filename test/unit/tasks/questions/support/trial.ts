@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sweepConfigFrom } from '../../../../../orchestrator/config/load';
-import { datasetPath, prepareDataset } from '../../../../../orchestrator/tasks/prepare';
+import { datasetPath } from '../../../../../orchestrator/datasets/splits';
+import { prepareDataset } from '../../../../../orchestrator/tasks/prepare';
 import { readQuestionSplit } from '../../../../../orchestrator/tasks/questions/files';
 import { resolveDatasets } from '../../../../../orchestrator/tasks/resolve';
 import { encodeSafetensors } from '../../../../../orchestrator/datasets/safetensors';

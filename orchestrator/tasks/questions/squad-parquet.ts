@@ -1,0 +1,59 @@
+import { ConfigError } from '../../base/errors';
+import { readParquetObjects } from '../../tables/parquet';
+import { readSquadDocument, type SquadExample, type SquadTask } from './squad-json';
+
+/**
+ * The questions of a parquet file of the hub's SQuAD, checked as those of its JSON. The hub's
+ * answers are `{text, answer_start}`, a list each; a question of v2.0 without one has empty lists.
+ */
+export async function readSquadParquet(path: string, task: SquadTask): Promise<SquadExample[]> {
+  const questions = (await readParquetObjects(path)).map((row, i) => {
+    const { id, question, context, answers } = row;
+    const { text, answer_start: starts } = (answers ?? {}) as Record<string, unknown>;
+    if (
+      typeof context !== 'string' ||
+      !Array.isArray(text) ||
+      !Array.isArray(starts) ||
+      text.length !== starts.length
+    ) {
+      const columns = 'id, context, question, answers {text, answer_start}';
+      throw new ConfigError({
+        where: `${path}, row ${i + 1}`,
+        message: `does not have the columns ${columns}; it has ${Object.keys(row).join(', ')}`,
+      });
+    }
+    const listed = text.map((each: unknown, k) => ({
+      text: each,
+      answer_start: starts[k] as unknown,
+    }));
+    return {
+      context,
+      qas: [
+        {
+          id,
+          question,
+          answers: listed,
+          ...(task === 'squad_v2' ? { is_impossible: listed.length === 0 } : {}),
+        },
+      ],
+    };
+  });
+  try {
+    return readSquadDocument(path, { data: [{ paragraphs: questions }] }, task);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(
+      error.problems.map(({ where, message }) => ({
+        where: sayRows(where),
+        message: sayRows(message),
+      })),
+    );
+  }
+}
+
+/** Each row is a paragraph of one question. */
+const sayRows = (text: string) =>
+  text.replace(
+    /(: )?data\[0\]\.paragraphs\[(\d+)\](\.qas\[0\])?/g,
+    (_, colon: string | undefined, i) => `${colon ? ', ' : ''}row ${Number(i) + 1}`,
+  );

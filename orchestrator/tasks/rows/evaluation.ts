@@ -1,0 +1,94 @@
+/** From the logits of a trial to classes or numbers, and their metrics. */
+import { ConfigError } from '../../base/errors';
+import { float32Tensor, readSafetensors } from '../../datasets/safetensors';
+import { listEvaluationSplits } from '../../datasets/splits';
+import type { Evaluation, EvaluationRequest, TrialEvaluation } from '../family';
+import type { RowsDataset } from './dataset';
+import { readLabels } from './files';
+import { argmaxRows, evaluateSplit } from './metrics';
+
+export const rowEvaluation: Evaluation<RowsDataset> = {
+  evaluate: evaluateRows,
+  measureBaseline: measureMajority,
+};
+
+/**
+ * Metrics from predictions.<split>.safetensors (logits float32 [rows, labels]) and the labels of
+ * the data set. All splits of a task together: MNLI has accuracy (matched) and
+ * accuracy_mismatched.
+ */
+function evaluateRows({
+  root,
+  dataset,
+  predictionsOf,
+}: EvaluationRequest<RowsDataset>): TrialEvaluation {
+  const metrics: Record<string, number> = {};
+  const warnings: string[] = [];
+  for (const split of listEvaluationSplits(dataset)) {
+    const labels = readLabels(root, dataset, split);
+    const predicted = readPredictions(predictionsOf(split), dataset, labels.length);
+    if (
+      dataset.kind === 'classification' &&
+      new Set(predicted).size === 1 &&
+      new Set(labels).size > 1
+    ) {
+      warnings.push(
+        'one_class_predictions: every row of ' +
+          `${split} is predicted as ${dataset.label_names[predicted[0]!] ?? 'no class'}`,
+      );
+    }
+    const evaluation = evaluateSplit(dataset.metrics, {
+      suffix: suffixOf(split),
+      predicted,
+      labels,
+    });
+    Object.assign(metrics, evaluation.metrics);
+    warnings.push(...evaluation.warnings);
+  }
+  return { metrics, warnings };
+}
+
+const suffixOf = (split: string) => split.slice('validation'.length);
+
+function readPredictions(path: string, dataset: RowsDataset, rows: number): number[] {
+  const tensors = readSafetensors(path);
+  const { shape, data } = float32Tensor(tensors, 'logits');
+  if (shape.length !== 2 || shape[0] !== rows || shape[1] !== dataset.num_labels) {
+    const expected = `[${rows}, ${dataset.num_labels}]`;
+    throw new ConfigError({
+      where: path,
+      message: `has logits of shape [${shape.join(', ')}]; ${expected} is expected`,
+    });
+  }
+  return dataset.kind === 'regression'
+    ? Array.from(data, (value) => (Number.isFinite(value) ? value : NaN))
+    : argmaxRows(data, dataset.num_labels);
+}
+
+/**
+ * What always predicting the most frequent class of the validation rows scores. Regression has no
+ * such thing: a constant has no correlation with anything.
+ */
+function measureMajority(root: string, dataset: RowsDataset): Record<string, number> | null {
+  if (dataset.kind !== 'classification') return null;
+  const metrics: Record<string, number> = {};
+  for (const split of listEvaluationSplits(dataset)) {
+    const labels = readLabels(root, dataset, split);
+    const majority = findMostFrequent(labels);
+    const predictions = {
+      suffix: suffixOf(split),
+      predicted: labels.map(() => majority),
+      labels,
+    };
+    Object.assign(metrics, evaluateSplit(dataset.metrics, predictions).metrics);
+  }
+  return metrics;
+}
+
+function findMostFrequent(labels: readonly number[]): number {
+  const counts = new Map<number, number>();
+  for (const label of labels) {
+    counts.set(label, (counts.get(label) ?? 0) + 1);
+  }
+  return [...counts].sort(([a, n], [b, m]) => m - n || a - b)[0]![0];
+}

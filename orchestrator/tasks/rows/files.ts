@@ -1,0 +1,62 @@
+/** The files of a prepared split of rows: `<split>.safetensors`, as Dataset in job.proto says. */
+import { join } from 'node:path';
+import { writeDurably } from '../../../common/durable-files';
+import { ConfigError } from '../../base/errors';
+import { chooseRows } from '../../datasets/choose-rows';
+import { tokenTensors } from '../../datasets/ragged';
+import { encodeSafetensors, readSafetensors } from '../../datasets/safetensors';
+import { datasetPath, findLimit, type PreparedSplit } from '../../datasets/splits';
+import type { PlannedSplit } from '../../sweep/types';
+import { loadTokenizer, type EncodeRow } from '../../tokenizers/tokenizer';
+import type { DatasetFiles } from '../family';
+import type { Row, RowsDataset } from './dataset';
+import { digestRows, readRows } from './source';
+
+export const rowFiles: DatasetFiles<RowsDataset> = {
+  openSplits(dataset, backbonePath) {
+    const encode = loadTokenizer(backbonePath, dataset.max_length);
+    return {
+      digest: (split) => digestRows(dataset, split),
+      read: async (split) => {
+        const rows = await readRows(dataset, split);
+        return (folder) => writeRows(folder, split, rows, encode, dataset);
+      },
+    };
+  },
+  describe: () => ({}),
+};
+
+async function writeRows(
+  folder: string,
+  split: PlannedSplit,
+  rows: readonly Row[],
+  encode: EncodeRow,
+  dataset: RowsDataset,
+): Promise<PreparedSplit> {
+  const limit = findLimit(dataset, split.name);
+  const chosen = chooseRows(rows.length, limit).map((i) => rows[i]!);
+  const encoded = chosen.map((row) => encode(row.text, row.pair));
+  const { tensors, ...counts } = tokenTensors(encoded);
+  const labels =
+    dataset.kind === 'regression'
+      ? Float32Array.from(chosen, ({ label }) => label ?? NaN)
+      : Int32Array.from(chosen, ({ label }) => label ?? -1);
+  const all = { ...tensors, labels: { shape: [chosen.length], data: labels } };
+  await writeDurably(join(folder, `${split.name}.safetensors`), encodeSafetensors(all));
+  return {
+    name: split.name,
+    rows: chosen.length,
+    ...counts,
+    truncated: encoded.filter((row) => row.truncated).length,
+  };
+}
+
+/** Labels of a split of a prepared data set, as numbers. */
+export function readLabels(root: string, dataset: RowsDataset, split: string): number[] {
+  const path = join(datasetPath(root, dataset.digest), `${split}.safetensors`);
+  const labels = readSafetensors(path).get('labels');
+  if (labels === undefined) {
+    throw new ConfigError({ where: path, message: 'has no labels' });
+  }
+  return Array.from(labels.data, Number);
+}

@@ -1,0 +1,65 @@
+import { ConfigError, type Problem } from '../../base/errors';
+import { limitProblems } from '../../tables/problem-list';
+import { readLines } from '../../tables/table';
+import type { Score, ScoreCommand, ScoreRequest } from '../family';
+import { allowedLabels, parseLabel, readGlueTsv } from './glue-tsv';
+import { evaluateSplit } from './metrics';
+import { findGlueTask, type GlueTask } from './published';
+
+export const rowScore: ScoreCommand = {
+  options: [],
+  help: {
+    names: 'GLUE',
+    lines: [
+      "predictions: one label (or score) per line; references: the task's TSV file,",
+      'in the same order',
+    ],
+    example: '--task mrpc --predictions out.txt --references glue/MRPC/dev.tsv --json',
+  },
+  run: scoreGlue,
+};
+
+/**
+ * A GLUE task's metrics. Predictions are one label (a class's name or its index) or score a line,
+ * in the order of the references: the task's own TSV file with labels; for MNLI the matched or the
+ * mismatched one, both give `accuracy`.
+ *
+ * @throws ConfigError with file and line where a prediction is not one, or where the numbers of
+ *   rows differ
+ */
+function scoreGlue({ task: name, predictions, references }: ScoreRequest): Score {
+  const task = findGlueTask(name);
+  const labels = readGlueTsv(references, task).map(({ label }, i) => {
+    if (label === null) {
+      throw new ConfigError({
+        where: references,
+        message: `row ${i + 1} has no label; give a split that has column "${task.label}"`,
+      });
+    }
+    return label;
+  });
+  const predicted = readPredictedLines(predictions, task);
+  if (predicted.length !== labels.length) {
+    const message = `has ${predicted.length} predictions; ${references} has ${labels.length} rows, one prediction a row is expected`;
+    throw new ConfigError({ where: predictions, message });
+  }
+  return { ...evaluateSplit(task.metrics, { suffix: '', predicted, labels }), rows: labels.length };
+}
+
+function readPredictedLines(path: string, task: GlueTask): number[] {
+  const problems: Problem[] = [];
+  const values = readLines(path).map((line, i) => {
+    const value = parseLabel(line, task);
+    if (value === undefined) {
+      problems.push({
+        where: `${path}:${i + 1}`,
+        message: `"${line}" is not a prediction of ${task.name}; ${allowedLabels(task)} expected`,
+      });
+    }
+    return value ?? NaN;
+  });
+  if (problems.length > 0) {
+    throw new ConfigError(limitProblems(path, problems, 'lines'));
+  }
+  return values;
+}
