@@ -24,7 +24,7 @@ function findRows(path, layers) {
 
 /** Why this file may not import that, or undefined where it may. `file`: from the root. */
 function findObjection(file, specifier, typesOnly, layers) {
-  const [row, folder = row] = findRows(withoutEnding(file), layers);
+  const [row] = findRows(withoutEnding(file), layers);
   if (row === undefined) return undefined; // The folder is reported, once.
   const { imports, types = [], packages } = layers[row];
   if (typesOnly && types === ANY) return undefined;

@@ -40,8 +40,8 @@ export function createEngine({ device, threads }: EngineOptions): Promise<Engine
   process.env.TF_NUM_INTRAOP_THREADS = String(used);
   // Only now: TensorFlow reads its threads when it is loaded.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const { Jobs, ARCHITECTURES, tf, libraryVersion, isOnGpu } =
-    require('./jobs') as typeof import('./jobs');
+  const loaded = require('./jobs') as typeof import('./jobs');
+  const { Jobs, ARCHITECTURES, tf, libraryVersion, isOnGpu } = loaded;
   if (device === 'cuda' && !isOnGpu)
     throw new NoSuchDevice(
       '--device cuda: @tensorflow/tfjs-node-gpu is not there, or found no GPU that its ' +
