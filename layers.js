@@ -7,7 +7,7 @@
  * import types, where `types` says so.
  *
  *   holds      what is in it
- *   imports    rows that it may import beside itself; ANY: all of them
+ *   imports    rows that it may import beside itself, or single files; ANY: all of them
  *   types      rows that it may import types of, besides
  *   packages   npm packages and Node's own modules that it may import; `node:*`: all of Node's
  */
