@@ -91,7 +91,7 @@ def test_grasp_is_the_gradients_change_along_itself(
     assert (own - expected).norm() < 0.05 * expected.norm()
 
 
-def test_synflow_goes_through_the_encoder_and_then_each_decoder_layers_self_cross_and_feed_forward_module(
+def test_synflow_goes_through_the_encoder_and_then_each_decoder_layers_modules(
     encoder_decoders: dict[str, EncoderDecoder],
 ) -> None:
     backbone, asked = encoder_decoders["t5"], adapter("lora", "sequential", width=4, scale=1.5)

@@ -1,4 +1,5 @@
-"""Encoder–decoder trials of one form in one stacked pass have, to rounding, what they have alone."""
+"""Encoder–decoder trials of one form in one stacked pass have, to rounding, what they have
+alone."""
 
 from pathlib import Path
 from typing import Any
@@ -238,9 +239,7 @@ def test_trials_of_one_form_generate_together_where_they_are_stacked(
     assert alone == [["t0"], ["t1"], ["t2"]]
 
 
-def test_a_batch_takes_the_rows_that_have_room_at_the_cost_of_its_longest_and_one_row_at_least() -> (
-    None
-):
+def test_a_batch_takes_the_rows_that_have_room_at_its_longests_cost_and_at_least_one() -> None:
     lengths = torch.tensor([1, 2, 3, 10, 40])
     found = [
         rows.tolist()

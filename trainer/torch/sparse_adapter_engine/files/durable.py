@@ -5,7 +5,8 @@ from pathlib import Path
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Writes a temporary file, syncs it and renames it to `path`, which has one writer at a time."""
+    """Writes a temporary file, syncs it and renames it to `path`, which has one writer at a
+    time."""
     temporary = path.with_name(f".{path.name}.new")
     with temporary.open("wb") as file:
         file.write(data)

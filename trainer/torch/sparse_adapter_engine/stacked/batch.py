@@ -14,10 +14,10 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.attention import AttentionDropout
-from sparse_adapter_engine.backbones.encoder.attention import Prefix as PrefixOfTrial
 from sparse_adapter_engine.data.rows import PackedRows, Split
 from sparse_adapter_engine.modules.forms import has_prefix
+from sparse_adapter_engine.modules.sites import AttentionDropout
+from sparse_adapter_engine.modules.sites import Prefix as PrefixOfTrial
 
 from .attention import Attend, Spans
 from .prefixes import PrefixPlaces
@@ -218,7 +218,8 @@ class StackedRows:
 
     @property
     def weights(self) -> Tensor:
-        """float32 [trials · rows]: each row's share of its trial's mean loss, 0 in rows of padding."""
+        """float32 [trials · rows]: each row's share of its trial's mean loss, 0 in rows of
+        padding."""
         return self._views["weights"]
 
     @property

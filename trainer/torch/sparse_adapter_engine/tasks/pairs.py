@@ -94,5 +94,6 @@ class PairTask:
 def load_texts(
     backbone: EncoderDecoder, root: Path, dataset: job_pb2.Dataset, name: str
 ) -> PairSplit:
-    """Reads a split and checks it against the backbone's limits. Raises JobFailed (BAD_ARTIFACT)."""
+    """Reads a split and checks it against the backbone's limits. Raises JobFailed
+    (BAD_ARTIFACT)."""
     return load_pairs(root, dataset, name, backbone.vocabulary, backbone.longest)

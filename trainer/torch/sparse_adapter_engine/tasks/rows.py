@@ -126,7 +126,8 @@ class RowTask:
 
 
 def load_rows(backbone: Encoder, root: Path, dataset: job_pb2.Dataset, name: str) -> Split:
-    """Reads a split and checks it against the backbone's limits. Raises JobFailed (BAD_ARTIFACT)."""
+    """Reads a split and checks it against the backbone's limits. Raises JobFailed
+    (BAD_ARTIFACT)."""
     return load_split(
         root, dataset, name, backbone.vocabulary, backbone.token_types, backbone.longest
     )

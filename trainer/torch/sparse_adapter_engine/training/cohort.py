@@ -201,7 +201,8 @@ def _round_scores(
     due: list[TrialRun],
     passed: Passed,
 ) -> dict[str, Scores]:
-    """By trial id: the scores of the weights as they are now; none of a run whose round keeps all."""
+    """By trial id: the scores of the weights as they are now; none of a run whose round keeps
+    all."""
     scores: dict[str, Scores] = {}
     starts: list[Start] = []
     for run in due:
