@@ -35,7 +35,13 @@ from sparse_adapter_engine.stacked.trained_stacks import TrainedTrial
 from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.tasks.part import Part
 from sparse_adapter_engine.tasks.task import Adapted
-from sparse_adapter_engine.tasks.texts import batches, companies, fitting, generate_texts, row_bytes
+from sparse_adapter_engine.tasks.texts import (
+    batches,
+    fitting,
+    generate_texts,
+    group_companies,
+    row_bytes,
+)
 
 STACKED = How(pass_tokens=65_536, stacked=PLAIN)
 
@@ -232,7 +238,7 @@ def test_trials_of_one_form_generate_together_where_they_are_stacked(
 ) -> None:
     trials = adapted(encoder_decoders["t5"], ["lora", "mam", "lora"])
     together, alone = (
-        [[one.trial_id for one in company] for company in companies(trials, stacked)]
+        [[one.trial_id for one in company] for company in group_companies(trials, stacked)]
         for stacked in (True, False)
     )
     assert together == [["t0", "t2"], ["t1"]]

@@ -24,8 +24,8 @@ from .prefixes import PrefixPlaces
 
 
 class BatchShape(NamedTuple):
-    """What a graph is captured for. tokens, rows: of each trial, padding included; longest: tokens
-    of a row at most."""
+    """What a graph is captured for. tokens, rows: of each trial, padding included; longest:
+    maximum tokens per row."""
 
     trials: int
     tokens: int
@@ -34,8 +34,8 @@ class BatchShape(NamedTuple):
 
 
 def shape_of(tokens: Sequence[int], rows: Sequence[int], longest: int) -> BatchShape:
-    """The smallest rounded shape that holds so many tokens and rows of each trial. longest: tokens
-    of a row at most."""
+    """The smallest rounded shape that holds so many tokens and rows of each trial. longest:
+    maximum tokens per row."""
     most = max(tokens)
     # At most a sixteenth more: a power of two, so that few shapes occur.
     grain = min(max(1 << (most // 16).bit_length() - 1, 16) if most >= 16 else 16, 512)

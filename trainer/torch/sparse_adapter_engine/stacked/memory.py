@@ -30,7 +30,7 @@ def tokens_that_fit(
     return max(int((free_bytes - fixed - state_bytes) / a_token), 1)
 
 
-def measured_room(
+def measure_room(
     make_pass: Callable[[], Pass],
     rows: int,
     trial: TrainedTrial,
