@@ -1,11 +1,11 @@
 /**
- * From what the user typed to a plan: the part that `start`, `run` and `plan` share. Nothing here
- * starts a service.
+ * From the command line to a plan: what `start`, `run` and `plan` share. Nothing here starts a
+ * service.
  */
 import { loadSweepConfig } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
-import { benchmarksOf } from '../data/published-tasks';
-import { resolveDatasets } from '../data/resolve-datasets';
+import { benchmarksOf } from '../datasets/published';
+import { resolveDatasets } from '../tasks/resolve';
 import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
 import { planSweep } from '../sweep/plan';
@@ -15,18 +15,18 @@ import type { SweepOptions } from './options';
 import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
 
-/** Cohorts of this size keep a first result near on a CPU, and leave few passes half full. */
+/** On a CPU, cohorts of this size give first results early and leave few passes half full. */
 const COHORT_SIZE = 10;
 
-/** A sweep's configuration, and why its profile was chosen where the user named none. */
+/** A sweep's configuration, and why its profile was chosen if the user named none. */
 export interface Request {
   config: SweepConfig;
   profileReason: string | null;
 }
 
 /**
- * Reads a sweep file. Without a profile asked for, a machine without a GPU gets `quick` where the
- * file has one.
+ * Reads a sweep file. If the user names no profile, a machine without a GPU gets `quick` if the
+ * file has it.
  */
 export function readRequest(nameOrFile: string, options: SweepOptions): Request {
   const overrides = {
@@ -46,10 +46,10 @@ export function readRequest(nameOrFile: string, options: SweepOptions): Request 
 }
 
 /**
- * Finds backbone and data, with a progress line for each and one for what may surprise, and returns
- * what plans the sweep with the precision that holds where the user named none. Only a trainer
- * knows that one; but nothing of a plan can be wrong with one precision and right with another, so
- * what is wrong is said here, before any service.
+ * Finds backbone and data, prints a progress line for each and for anything surprising, and returns
+ * a function that plans the sweep given the default precision. Only a trainer knows that default,
+ * but whether a plan is valid does not depend on it, so problems are reported here, before any
+ * service is started.
  */
 export async function planRequest(
   request: Request,
@@ -60,7 +60,11 @@ export async function planRequest(
   const backbone = await resolveBackbone(config.backbone, { onProgress });
   onProgress('✓', 'backbone', `${backbone.name}, ${(backbone.weights / 1e6).toFixed(1)} M weights`);
   const onManyQuestions = (task: string, questions: number) =>
-    onProgress('…', 'data', `${count(questions)} questions of ${task} become windows of tokens`);
+    onProgress(
+      '…',
+      'data',
+      `splitting ${count(questions)} questions of ${task} into windows of tokens`,
+    );
   const datasets = await resolveDatasets(config, {
     dataDir: options.dataDir,
     env: process.env,
@@ -75,7 +79,7 @@ export async function planRequest(
   for (const note of datasets.flatMap(leftOutNotes)) onProgress('!', 'data', note);
   const demo = datasets.filter(({ source }) => source === 'demo').map(({ task }) => task);
   if (demo.length > 0) {
-    const reason = 'no --data-dir, no SA_ORCH_DATA, and the hub was not reached';
+    const reason = 'no --data-dir, no SA_ORCH_DATA, and the hub is unreachable';
     onProgress('!', 'demo rows', `generated here, not ${benchmarksOf(demo)}: ${reason}`);
   }
   const plan = (defaultPrecision: Precision) =>
@@ -99,19 +103,25 @@ function describeDataset({ task, splits, source, questions }: PlannedDataset): s
   return `${task} ${rows} ${source === 'demo' ? 'demo ' : ''}${noun}`;
 }
 
-/** What of a published data set is not used. */
+/** The rows of a published data set that are skipped. */
 function leftOutNotes({ task, splits }: PlannedDataset): string[] {
   return splits
     .filter(({ left_out = 0 }) => left_out > 0)
     .map(
       ({ name, left_out, file }) =>
-        `${task} ${name}: ${plural(left_out!, 'row')} left out, whose document or summary is empty (${file})`,
+        `${task} ${name}: skipping ${plural(left_out!, 'row')} with an empty document or summary ` +
+        `(${file})`,
     );
 }
 
 function profileNote({ profile }: SweepConfig, reason: string | null): string {
   if (profile === null) return '';
   return ` (profile ${profile}${reason === null ? '' : `: ${reason}`})`;
+}
+
+/** `20 trials in 2 cohorts`. */
+export function describeSize({ trials, cohorts }: Plan): string {
+  return `${plural(trials.length, 'trial')} in ${plural(cohorts.length, 'cohort')}`;
 }
 
 /** 3668 as `3,668`. */

@@ -1,12 +1,12 @@
-/** From the flags of `sa-orch run` to what a sweep file would say. Pure. */
+/** Translates the flags of `sa-orch run` to what a sweep file would say. Pure. */
 import { COMPAT_NAMES } from '../config/compat';
 import { ConfigError, UserError, type Problem } from '../base/errors';
 import { sweepConfigFrom } from '../config/load';
 import { PRUNER_NAMES } from '../config/pruners';
 import type { SweepConfig } from '../config/sweep-config';
-import { glueTask, numLabels } from '../data/glue-tasks';
-import { PUBLISHED_TASK_NAMES, publishedKind } from '../data/published-tasks';
-import { QUESTION_OUTPUTS } from '../data/squad-tasks';
+import { glueTask, numLabels } from '../tasks/rows/published';
+import { PUBLISHED_TASK_NAMES, publishedKind } from '../datasets/published';
+import { QUESTION_OUTPUTS } from '../tasks/questions/published';
 import type { Precision } from '../sweep/types';
 import type { PlaceOptions, ServiceOptions } from './options';
 import { resolveSeedFlags } from './seed-flags';
@@ -80,7 +80,7 @@ export interface RunOptions extends PlaceOptions, ServiceOptions {
   numBeams?: number;
   minLength?: number;
   maxLength?: number;
-  /** true where it is not given: commander takes --no-… for a switch that is on. */
+  /** true if not given: commander reads --no-… as a switch that is on by default. */
   repeatNgramSize?: number | true;
   lengthPenalty?: number;
   rows?: number;
@@ -88,7 +88,7 @@ export interface RunOptions extends PlaceOptions, ServiceOptions {
   json?: boolean;
 }
 
-/** The flag of a field, where the two have not the same name. */
+/** The flag of each field that has a different name. */
 const FLAGS: Record<string, string> = {
   'tasks[0]': '--task',
   'seeds[0]': '--seed',
@@ -109,7 +109,7 @@ const FLAGS: Record<string, string> = {
   'generation.no_repeat_ngram': '--no-repeat-ngram-size',
 };
 
-/** @throws ConfigError that names flags, where a sweep file's would name fields */
+/** @throws ConfigError that names flags instead of a sweep file's fields */
 export function configOf(given: RunOptions): SweepConfig {
   const options = resolveSeedFlags(given);
   const { task } = options;
@@ -126,7 +126,7 @@ export function configOf(given: RunOptions): SweepConfig {
   }
 }
 
-/** Said in the words of the flags, which the checks of a sweep file would not use. */
+/** Reported in terms of flags, which the checks of a sweep file do not know. */
 function checkAmount({ pruner, sparsity, nM, compat }: RunOptions): void {
   if (pruner === 'none' && (sparsity ?? nM) !== undefined) {
     const flag = sparsity === undefined ? '--n-m' : '--sparsity';
@@ -145,8 +145,8 @@ function checkAmount({ pruner, sparsity, nM, compat }: RunOptions): void {
 }
 
 /**
- * `compare[0].scoring_rows: 0 is …` becomes `--scoring-rows: 0 is …`. What is no ConfigError is
- * left as it is.
+ * `compare[0].scoring_rows: 0 is …` becomes `--scoring-rows: 0 is …`. Other errors are returned
+ * unchanged.
  */
 export function inFlags(error: unknown, options: RunOptions): unknown {
   if (!(error instanceof ConfigError)) return error;
@@ -156,7 +156,7 @@ export function inFlags(error: unknown, options: RunOptions): unknown {
     'compare[0].scoring_rows':
       options.pruneDatasetRatio === undefined ? '--scoring-rows' : '--prune-dataset-ratio',
     'compare[0].control': options.invert ? '--invert' : '--shuffle',
-    // Of what is wrong with all of it, the first flag that was given.
+    // A problem of the whole group is reported for its first flag.
     generation: flagOf(`generation.${Object.keys(generationOf(options) ?? {})[0]}`, FLAGS),
   };
   return new ConfigError(error.problems.map((problem) => inFlag(problem, flags)));
@@ -172,10 +172,10 @@ function flagOf(field: string, flags: Record<string, string>): string {
   return flags[field] ?? `--${field.replace(/^.*\./, '').replaceAll('_', '-')}`;
 }
 
-/** Settings before their checks: what the flags say may still be wrong. */
+/** Settings before they are checked. */
 type Settings = Parameters<typeof sweepConfigFrom>[1];
 
-/** The flags as a sweep file would say them; checks and defaults are those of sweep files. */
+/** The flags as a sweep file would say them; sweep files' checks and defaults apply. */
 function settingsOf(options: RunOptions, task: string): Settings {
   const pruned = options.pruner !== 'none';
   return {
@@ -215,7 +215,7 @@ function settingsOf(options: RunOptions, task: string): Settings {
   };
 }
 
-/** undefined where no flag of it is given: other tasks have none. */
+/** undefined if none of its flags is given: other tasks have no such settings. */
 function generationOf(options: RunOptions): Record<string, unknown> | undefined {
   const generation = defined({
     beams: options.numBeams,
@@ -238,14 +238,14 @@ function adapterOf(options: RunOptions): Record<string, unknown> {
   if (bitfit && options.adapter !== undefined && options.adapter !== 'bitfit') {
     throw refusal(
       'attn-mode',
-      '"bitfit" is not allowed with --adapter ' +
-        `${options.adapter}; must be another mode, or --adapter left out`,
+      `"bitfit" is not allowed with --adapter ${options.adapter}; choose another mode or remove ` +
+        '--adapter',
     );
   }
   return defined({
     kind: bitfit ? 'bitfit' : options.adapter,
     attention: bitfit ? undefined : attentionOf(options),
-    // Their scripts write the absence of a module; beside biases there is none to write.
+    // Their scripts write the absence of a module; with biases there is no module to leave out.
     ffn: bitfit && ffnMode === 'none' ? undefined : ffnOf(options),
     attention_bottleneck: options.attnBn,
     ffn_bottleneck: options.ffnBn,
@@ -258,9 +258,9 @@ function adapterOf(options: RunOptions): Record<string, unknown> {
 }
 
 /**
- * The seed scripts' mode and option as one module. Their option says where a module of mode adapter
- * stands, and is written beside other modes as well; alone it stands for mode adapter, their
- * default.
+ * The published scripts' mode and option as one module. Their option says where a module of mode
+ * adapter is placed; they write it beside other modes, too, where it has no effect. Given alone, it
+ * implies mode adapter, their default.
  */
 function attentionOf({ attnMode: mode, attnOption: option }: RunOptions): string | undefined {
   if (mode === undefined && option === undefined) return undefined;
@@ -270,12 +270,12 @@ function attentionOf({ attnMode: mode, attnOption: option }: RunOptions): string
   if (option === undefined || option === 'sequential' || option === 'parallel')
     return option ?? 'sequential';
   const reason =
-    { none: 'is not allowed', concat: "is prefix tuning's (--attn-mode prefix)" }[
+    { none: 'is not allowed', concat: 'belongs to prefix tuning (--attn-mode prefix)' }[
       option as string
-    ] ?? 'is not built';
+    ] ?? 'is not implemented';
   throw refusal(
     'attn-option',
-    `"${option}" ${reason}; must be sequential or parallel where the mode is adapter`,
+    `"${option}" ${reason}; must be sequential or parallel in mode adapter`,
   );
 }
 
@@ -285,14 +285,14 @@ function ffnOf({ ffnMode: mode, ffnOption: option }: RunOptions): string | undef
   if (option === 'none')
     throw refusal(
       'ffn-option',
-      '"none" is not allowed; must be sequential, parallel or pfeiffer where the mode is adapter',
+      '"none" is not allowed; must be sequential, parallel or pfeiffer in mode adapter',
     );
   return option === 'pfeiffer' ? 'after_norm' : (option ?? 'sequential');
 }
 
 /**
- * Their scripts score on so many rows for each output of the task. A task that there is not is a
- * problem of its own.
+ * Their scripts score on this many rows per output of the task. An unknown task is reported
+ * elsewhere.
  */
 function scoringRowsOf(
   { scoringRows, pruneDatasetRatio: ratio }: RunOptions,
@@ -301,7 +301,10 @@ function scoringRowsOf(
   if (ratio === undefined || !(PUBLISHED_TASK_NAMES as readonly string[]).includes(task))
     return scoringRows;
   if (scoringRows === undefined) return ratio * outputsOf(task);
-  throw refusal('prune-dataset-ratio', 'is not allowed beside --scoring-rows; must be one of them');
+  throw refusal(
+    'prune-dataset-ratio',
+    'is not allowed together with --scoring-rows; remove one of them',
+  );
 }
 
 /** Summarization has no outputs of its own and counts as one. */
@@ -313,26 +316,27 @@ function outputsOf(task: string): number {
 
 function controlOf({ shuffle, invert }: RunOptions): string | undefined {
   if (shuffle && invert)
-    throw refusal('shuffle', 'is not allowed beside --invert; must be one of them');
+    throw refusal('shuffle', 'is not allowed together with --invert; remove one of them');
   return shuffle ? 'shuffled' : invert ? 'inverted' : undefined;
 }
 
 /**
- * Their scripts' one round before the first epoch, which is what they do where nothing is said, is
- * pruning at initialization.
+ * By default their scripts prune in one round before the first epoch, which is pruning at
+ * initialization.
  */
 function isProgressive({ begin = 0, pruneIterations = 1 }: RunOptions): boolean {
   return begin !== 0 || pruneIterations !== 1;
 }
 
-/** Their scripts prune before each epoch from `begin` on, `prune_iterations` times. */
+/** Their scripts prune `prune_iterations` times, before each epoch from `begin` on. */
 function roundsOf(options: RunOptions): Record<string, unknown> {
   const { begin = 0, pruneIterations = 1, rounds } = options;
   if (!isProgressive(options)) return { rounds };
   if (rounds !== undefined && rounds !== 1) {
     throw refusal(
       'rounds',
-      `${rounds} is not allowed with pruning during training; must be 1 or left out: --prune-iterations has the rounds`,
+      `${rounds} is not allowed with pruning during training; must be 1 or absent: ` +
+        '--prune-iterations sets the number of rounds',
     );
   }
   return { rounds: pruneIterations, progressive: { begin_epoch: begin, every_epochs: 1 } };

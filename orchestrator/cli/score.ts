@@ -1,6 +1,6 @@
-/** `sa-orch score`: a task's official metrics for predictions from anywhere. */
+/** `sa-orch score`: a task's official metrics for predictions from any source. */
 import { Command } from 'commander';
-import { SCORED_TASKS, scoreTask } from '../metrics/score';
+import { SCORED_TASKS, scoreTask } from '../tasks/score';
 import { addJsonOption } from './options';
 import { printJson, runAction } from './output';
 
@@ -15,31 +15,35 @@ interface ScoreOptions {
 
 const HELP = `
 Files:
-  GLUE                  one label (or score) a line, in the order of the task's TSV file with labels
-  squad, squad_v2       {"<question id>": "<answer>", …} against a file in SQuAD's JSON; metrics in percent, as its scripts print them
-  xsum, cnn_dailymail   one summary a line, or JSONL (CSV, TSV, parquet) with "summary", against JSONL, CSV, TSV or parquet with the
-                        data set's columns; ROUGE F1 in [0, 1], as rouge-score gives it
+  GLUE                  predictions: one label (or score) per line; references: the task's TSV file,
+                        in the same order
+  squad, squad_v2       predictions: {"<question id>": "<answer>", …}; references: SQuAD's JSON;
+                        metrics in percent, as the official scripts print them
+  xsum, cnn_dailymail   predictions: one summary per line, or JSONL, CSV, TSV or parquet with a
+                        column "summary"; references: JSONL, CSV, TSV or parquet with the data set's
+                        columns; ROUGE F1 in [0, 1], as rouge-score computes it
 
 Examples:
   sa-orch score --task mrpc --predictions out.txt --references glue/MRPC/dev.tsv --json
-  sa-orch score --task squad_v2 --predictions answers.json --references dev-v2.0.json --na-probs no-answer.json
+  sa-orch score --task squad_v2 --predictions answers.json --references dev-v2.0.json \\
+      --na-probs no-answer.json
   sa-orch score --task xsum --predictions summaries.txt --references validation.jsonl`;
 
 export function scoreCommand(): Command {
   const command = new Command('score')
     .description("compute a task's official metrics for a file of predictions")
     .requiredOption('--task <name>', SCORED_TASKS.join(', '))
-    .requiredOption('--predictions <file>', 'what was predicted, see below')
+    .requiredOption('--predictions <file>', 'file of predictions, see below')
     .requiredOption(
       '--references <file>',
-      "what is right: the task's own file with labels, answers or summaries",
+      'file with the correct labels, answers or summaries, see below',
     )
     .option(
       '--na-probs <file>',
-      'squad_v2: {"<question id>": <number>, …}, higher where there is rather no answer; also ' +
-        'finds the best threshold',
+      'squad_v2: {"<question id>": <number>, …}, higher if there is probably no answer; also ' +
+        'reports the best threshold',
     )
-    .option('--no-stemmer', 'xsum, cnn_dailymail: compare words, not their stems')
+    .option('--no-stemmer', 'xsum, cnn_dailymail: compare words instead of their stems')
     .addHelpText('after', HELP);
   return addJsonOption(command).action((options: ScoreOptions) =>
     runAction(options.json === true, async () => {

@@ -13,9 +13,8 @@ import type { AdapterKindName } from './adapter-kinds';
 import type { Progressive, TrainSettings } from './sweep-config';
 
 /**
- * What holds for every key that a sweep file leaves out. All defaults are here, but for what a kind
- * of adapter (adapter-kinds.ts) or a pruner (pruners.ts) has of its own; nothing else in the
- * project has any.
+ * Defaults for the keys of a sweep file, except those that depend on the kind of adapter or the
+ * pruner, which are in the tables of these. A trainer has no defaults.
  */
 
 export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';
