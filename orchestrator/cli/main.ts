@@ -1,6 +1,6 @@
 /** The command line: one file per command. */
 import { Command, CommanderError } from 'commander';
-import { packageVersion } from '../runtime/paths';
+import { packageVersion } from '../../common/package';
 import { cancelCommand, pauseCommand, resumeCommand } from './control';
 import { doctorCommand } from './doctor';
 import { downCommand } from './down';

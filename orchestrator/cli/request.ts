@@ -4,8 +4,8 @@
  */
 import { loadSweepConfig } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
-import { benchmarksOf } from '../data/published-tasks';
-import { resolveDatasets } from '../data/resolve-datasets';
+import { benchmarksOf } from '../datasets/published';
+import { resolveDatasets } from '../tasks/resolve';
 import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
 import { planSweep } from '../sweep/plan';

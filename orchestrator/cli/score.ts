@@ -1,6 +1,6 @@
 /** `sa-orch score`: a task's official metrics for predictions from any source. */
 import { Command } from 'commander';
-import { SCORED_TASKS, scoreTask } from '../metrics/score';
+import { SCORED_TASKS, scoreTask } from '../tasks/score';
 import { addJsonOption } from './options';
 import { printJson, runAction } from './output';
 

@@ -2,13 +2,14 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
-import { packageRoot } from '../runtime/paths';
+import { packageRoot } from '../../common/package';
 import { checkCompare } from './check-compare';
-import { checkSummaries } from './check-summaries';
+import { checkSummaries } from '../tasks/summaries/check-settings';
 import { ConfigError, type Problem } from '../base/errors';
-import { findTasks } from './own-task';
+import { findTasks } from './find-tasks';
+import { mergeSettings } from './merge-settings';
 import { describeIssues, type DocumentProblem } from './problems';
-import { completeConfig, mergeSettings } from './resolve';
+import { completeConfig } from './resolve';
 import {
   documentSchema,
   settingsSchema,

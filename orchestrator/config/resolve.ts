@@ -1,44 +1,15 @@
-import { publishedKind } from '../data/published-tasks';
+import { publishedKind } from '../datasets/published';
 import type { AdapterConfig, TaskKind } from '../sweep/types';
 import { completeAdapter, mergeAdapter } from './adapter';
 import type { AdapterKeys } from './adapter-schema';
 import type { CompareKeys } from './compare-schema';
 import type { Compat } from './compat';
 import * as defaults from './defaults';
-import type { FoundTask } from './own-task';
+import { mergeTrain } from './merge-settings';
+import type { FoundTask } from './find-tasks';
 import type { SweepDocument, SweepSettings } from './schema';
 import type { CompareLine, SweepConfig, TrainSettings } from './sweep-config';
 import type { TrainKeys } from './task-schema';
-
-/**
- * `over` laid on `base`: maps (adapter, train, generation) key by key, everything else as a whole.
- */
-export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSettings {
-  return {
-    ...base,
-    ...over,
-    adapter:
-      base.adapter && over.adapter
-        ? mergeAdapter(base.adapter, over.adapter)
-        : (over.adapter ?? base.adapter),
-    train:
-      base.train && over.train ? mergeTrain(base.train, over.train) : (over.train ?? base.train),
-    generation:
-      base.generation && over.generation
-        ? { ...base.generation, ...over.generation }
-        : (over.generation ?? base.generation),
-  };
-}
-
-/** A later length in epochs replaces one in steps, and the other way round. */
-export function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
-  const kept = { ...base };
-  if (over.steps !== undefined || over.epochs !== undefined) {
-    delete kept.steps;
-    delete kept.epochs;
-  }
-  return { ...kept, ...over };
-}
 
 function completeTrain(keys: TrainKeys, kind: TaskKind): TrainSettings {
   const { epochs, steps, label_smoothing = defaults.DEFAULT_LABEL_SMOOTHING, ...rest } = keys;

@@ -6,7 +6,7 @@ import { COMPAT_NAMES, compatOf, type Compat } from './compat';
 import { PRECISION_NAMES } from './precisions';
 import { choice, chosenBy, count, list, map, text, whole } from './schema-parts';
 import { identifier, taskSchema, train } from './task-schema';
-import { generation } from './generation-schema';
+import { generation } from '../tasks/summaries/settings';
 
 const rows = z.union([count, z.literal('all')], { error: 'a whole number of at least 1, or all' });
 

@@ -3,9 +3,9 @@
  * columns.
  */
 import { z } from 'zod';
-import { PUBLISHED_TASK_NAMES } from '../data/published-tasks';
-import { QUESTION_METRICS } from '../data/squad-tasks';
-import { SUMMARY_METRICS } from '../data/summary-tasks';
+import { PUBLISHED_TASK_NAMES } from '../datasets/published';
+import { QUESTION_METRICS } from '../tasks/questions/published';
+import { SUMMARY_METRICS } from '../tasks/summaries/published';
 import {
   choice,
   chosenBy,

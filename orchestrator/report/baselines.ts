@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { datasetPath } from '../data/prepare';
-import { evaluationSplits, readLabels } from '../metrics/evaluate';
-import { evaluateSplit } from '../metrics/glue';
+import { datasetPath } from '../tasks/prepare';
+import { evaluationSplits, readLabels } from '../tasks/evaluate';
+import { evaluateSplit } from '../tasks/rows/metrics';
 import type { Plan } from '../sweep/types';
 import type { Baselines } from './summary';
 

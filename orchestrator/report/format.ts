@@ -1,5 +1,5 @@
 import { plural } from '../base/plural';
-import { benchmarksOf, publishedTask } from '../data/published-tasks';
+import { benchmarksOf, publishedTask } from '../datasets/published';
 import type { PlannedDataset } from '../sweep/types';
 import type { Mean, PairedDifference } from './statistics';
 import {

@@ -14,7 +14,7 @@ import {
   type Adapter,
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { float32Tensor, readSafetensors } from '../../orchestrator/data/safetensors';
+import { float32Tensor, readSafetensors } from '../../orchestrator/datasets/safetensors';
 import { lacking, testOf } from '../support/abilities';
 import { HEAD_ALONE, job, PRUNE, run, train, trial } from '../support/jobs';
 import { describeStartedTrainer } from '../support/started-trainer';

@@ -9,7 +9,7 @@ import {
   Pruner,
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { float32Tensor, readSafetensors } from '../../orchestrator/data/safetensors';
+import { float32Tensor, readSafetensors } from '../../orchestrator/datasets/safetensors';
 import { testOf } from '../support/abilities';
 import { events, job, PRUNE, results, run, submit, train, trial } from '../support/jobs';
 import { describeStartedTrainer } from '../support/started-trainer';

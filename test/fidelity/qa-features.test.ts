@@ -8,10 +8,10 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadQaTokenizer } from '../../orchestrator/data/qa-features';
-import { readSquad, type SquadExample } from '../../orchestrator/data/squad';
-import { placedTokenizer } from '../../orchestrator/data/token-offsets';
-import { openTokenizer } from '../../orchestrator/data/tokenizer';
+import { loadQaTokenizer } from '../../orchestrator/tasks/questions/features';
+import { readSquad, type SquadExample } from '../../orchestrator/tasks/questions/squad-json';
+import { placedTokenizer } from '../../orchestrator/tokenizers/token-offsets';
+import { openTokenizer } from '../../orchestrator/tokenizers/tokenizer';
 import { AnsweringProgram, testIf } from '../support/reference';
 
 const {

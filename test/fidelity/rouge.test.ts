@@ -1,16 +1,16 @@
 /**
  * ROUGE must be rouge-score's on real summaries.
  *
- *   SA_ORCH_TEST_PYTHON  an interpreter; the package rouge-score 0.1.2 where it can import it (`pip install --target <folder> rouge-score`,
- *                        then PYTHONPATH=<folder>)
+ *   SA_ORCH_TEST_PYTHON  an interpreter that can import rouge-score 0.1.2, for example after
+ *                        `pip install --target <folder> rouge-score` with PYTHONPATH=<folder>
  *   SA_ORCH_DATA         a directory with xsum/ and cnn_dailymail/
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readSummaries, type SummaryRow } from '../../orchestrator/data/summaries';
-import { SUMMARY_COLUMNS, type SummaryTask } from '../../orchestrator/data/summary-tasks';
-import { ROUGE_NAMES, rougeScorer } from '../../orchestrator/metrics/rouge';
+import { readSummaries, type SummaryRow } from '../../orchestrator/tasks/summaries/texts';
+import { SUMMARY_COLUMNS, type SummaryTask } from '../../orchestrator/tasks/summaries/published';
+import { ROUGE_NAMES, rougeScorer } from '../../orchestrator/tasks/summaries/rouge';
 import { askPython, testIf } from '../support/reference';
 
 const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_DATA: data } = process.env;

@@ -1,8 +1,10 @@
 """ROUGE F1 by Google's rouge-score package, for comparison.
 
-usage: rouge_reference.py         reads [reference, prediction] a line (JSON), writes [without stemmer, with stemmer] a line, each
-                                  [rouge1, rouge2, rougeL, rougeLsum]
-       rouge_reference.py golden  writes test/unit/metrics/golden/rouge.json, the same for sentences of our own
+usage: rouge_reference.py
+           reads [reference, prediction] per line (JSON); writes [without stemmer, with stemmer]
+           per line, each [rouge1, rouge2, rougeL, rougeLsum]
+       rouge_reference.py golden
+           writes test/unit/tasks/summaries/golden/rouge.json, the same for sentences of our own
 """
 
 import json
@@ -13,7 +15,8 @@ from rouge_score.rouge_scorer import RougeScorer
 
 TYPES = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
 SCORERS = [RougeScorer(TYPES, use_stemmer=stemmer) for stemmer in (False, True)]
-GOLDEN = os.path.join(os.path.dirname(__file__), "..", "unit", "metrics", "golden", "rouge.json")
+UNIT_TESTS = os.path.join(os.path.dirname(__file__), "..", "unit")
+GOLDEN = os.path.join(UNIT_TESTS, "tasks", "summaries", "golden", "rouge.json")
 
 PAIRS = [
     ["The old mill by the river was sold on Monday.", "On Monday the old mill was sold."],

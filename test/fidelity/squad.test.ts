@@ -7,11 +7,11 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadQaTokenizer } from '../../orchestrator/data/qa-features';
-import { seededRandom } from '../../orchestrator/data/rows';
-import { readSquad, type SquadExample } from '../../orchestrator/data/squad';
-import { evaluateSquad, evaluateSquadV2 } from '../../orchestrator/metrics/squad';
-import { chooseAnswer } from '../../orchestrator/metrics/squad-answers';
+import { loadQaTokenizer } from '../../orchestrator/tasks/questions/features';
+import { seededRandom } from '../../orchestrator/datasets/choose-rows';
+import { readSquad, type SquadExample } from '../../orchestrator/tasks/questions/squad-json';
+import { evaluateSquad, evaluateSquadV2 } from '../../orchestrator/tasks/questions/metrics';
+import { chooseAnswer } from '../../orchestrator/tasks/questions/answers';
 import { askPython, testIf } from '../support/reference';
 
 const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_DATA: data } = process.env;

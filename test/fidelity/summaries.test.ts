@@ -3,14 +3,15 @@
  * the text.
  *
  *   SA_ORCH_TEST_PYTHON  an interpreter with transformers
- *   SA_ORCH_DATA         a directory with xsum/, cnn_dailymail/ and vocab/roberta-base, whose vocabulary is BART's
+ *   SA_ORCH_DATA         a directory with xsum/, cnn_dailymail/ and vocab/roberta-base, which has
+ *                        BART's vocabulary
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readSummaries, type SummaryRow } from '../../orchestrator/data/summaries';
-import { SUMMARY_COLUMNS, type SummaryTask } from '../../orchestrator/data/summary-tasks';
-import { loadSummaryTokenizer } from '../../orchestrator/data/summary-tokenizer';
+import { readSummaries, type SummaryRow } from '../../orchestrator/tasks/summaries/texts';
+import { SUMMARY_COLUMNS, type SummaryTask } from '../../orchestrator/tasks/summaries/published';
+import { loadSummaryTokenizer } from '../../orchestrator/tasks/summaries/tokenizer';
 import { askPython, testIf } from '../support/reference';
 
 const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_DATA: data } = process.env;

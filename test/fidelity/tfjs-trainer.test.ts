@@ -29,8 +29,8 @@ import {
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { sweepConfigFrom } from '../../orchestrator/config/load';
-import { prepareDataset } from '../../orchestrator/data/prepare';
-import { resolveDatasets } from '../../orchestrator/data/resolve-datasets';
+import { prepareDataset } from '../../orchestrator/tasks/prepare';
+import { resolveDatasets } from '../../orchestrator/tasks/resolve';
 import { resolveBackbone } from '../../orchestrator/runtime/backbone';
 import { HEAD_ALONE, trial } from '../support/jobs';
 import { askPython, testIf } from '../support/reference';

@@ -4,13 +4,14 @@
  *
  *   SA_ORCH_TEST_PYTHON    an interpreter with transformers
  *   SA_ORCH_TEST_BACKBONE  a model directory with tokenizer.json
- *   SA_ORCH_DATA           a directory with glue/ (and vocab/ for the tokenizers without tokenizer.json)
+ *   SA_ORCH_DATA           a directory with glue/, and with vocab/ for the tokenizers without
+ *                          tokenizer.json
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { GLUE_TASK_NAMES, glueTask } from '../../orchestrator/data/glue-tasks';
-import { readGlueTsv } from '../../orchestrator/data/glue-tsv';
-import { loadTokenizer } from '../../orchestrator/data/tokenizer';
+import { GLUE_TASK_NAMES, glueTask } from '../../orchestrator/tasks/rows/published';
+import { readGlueTsv } from '../../orchestrator/tasks/rows/glue-tsv';
+import { loadTokenizer } from '../../orchestrator/tokenizers/tokenizer';
 import { AnsweringProgram, testIf } from '../support/reference';
 
 const {

@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { elements, encodeSafetensors, type Tensor } from '../../common/safetensors';
-import { seededRandom } from '../../orchestrator/data/rows';
+import { seededRandom } from '../../orchestrator/datasets/choose-rows';
 
 const SIZES = { hidden: 32, inner: 64, heads: 4, layers: 2, positions: 66, types: 2 };
 

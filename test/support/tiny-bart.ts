@@ -4,7 +4,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { elements, encodeSafetensors } from '../../common/safetensors';
-import { seededRandom } from '../../orchestrator/data/rows';
+import { seededRandom } from '../../orchestrator/datasets/choose-rows';
 
 export const BART = {
   d: 32,

@@ -1,6 +1,6 @@
 /** From predictions to result files, and from those to the report. */
 import { adapterName, bottleneckOf } from '../../orchestrator/config/adapter-kinds';
-import { evaluatePredictions, type TrialEvaluation } from '../../orchestrator/metrics/evaluate';
+import { evaluatePredictions, type TrialEvaluation } from '../../orchestrator/tasks/evaluate';
 import { writeReport } from '../../orchestrator/report/write';
 import {
   readPlan,
@@ -14,9 +14,9 @@ import {
 import { budgetOf } from '../../orchestrator/sweep/budget';
 import { cohortOf, datasetOf, trialOf } from '../../orchestrator/sweep/lookup';
 import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
-import { packageVersion } from '../../orchestrator/runtime/paths';
+import { packageVersion } from '../../common/package';
 import type { CohortOutcome, Failed } from '../messages';
-import type { WorkerSetup } from './index';
+import type { WorkerSetup } from './worker-setup';
 
 interface PlanRef {
   sweepId: string;

@@ -18,7 +18,7 @@ test('a default that is not float32 is said, with the way to another', () => {
   ]);
 });
 
-test('a trainer that lacks the default of its device is not refused for it: what it takes instead is said', () => {
+test('a trainer without its device’s default precision is not refused: another is used', () => {
   expect(said(null, 'float32', 'bf16')).toEqual([
     '✓ precision float32: this trainer has no bf16, the default on a GPU',
   ]);

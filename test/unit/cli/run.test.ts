@@ -73,8 +73,9 @@ describe('the flags of sa-orch run', () => {
 
   test("are the published scripts' too, by their names", () => {
     const names = configFrom(
-      '--task_name rte --model_name_or_path bert-base-uncased --num_train_epochs 10 --per_device_train_batch_size 48 --learning_rate 1e-4 ' +
-        '--weight_decay 0.2 --warmup_ratio 0.1 --max_seq_length 64',
+      '--task_name rte --model_name_or_path bert-base-uncased --num_train_epochs 10 ' +
+        '--per_device_train_batch_size 48 --learning_rate 1e-4 --weight_decay 0.2 ' +
+        '--warmup_ratio 0.1 --max_seq_length 64',
     );
     expect(names).toMatchObject({
       backbone: 'bert-base-uncased',
@@ -147,7 +148,7 @@ describe('the flags of sa-orch run', () => {
     );
   });
 
-  test("prune during training by --begin and --prune-iterations, but for the published scripts' defaults", () => {
+  test('prune during training by --begin and --prune-iterations, except published defaults', () => {
     const pruned = '--pruner mag --sparsity 0.5';
     expect(lineOf(`${pruned} --begin 2 --prune_iterations 3`)).toMatchObject({
       rounds: [3],
@@ -176,7 +177,7 @@ describe('the flags of sa-orch run', () => {
     );
   });
 
-  test('say how summaries are learned and generated, by the names of the published scripts too', () => {
+  test('say how summaries are learned and generated, also by the published names', () => {
     const flags =
       '--max_source_length 400 --max_target_length 50 --label_smoothing_factor 0.2 ' +
       '--num_beams 4 --min_length 3 --max_length 40';
@@ -244,7 +245,7 @@ describe('the flags of sa-orch run', () => {
     );
   });
 
-  test('of the published scripts that have no meaning here are answered one by one with what to do instead', () => {
+  test('of the published scripts without meaning here are each answered with what to do', () => {
     const shipped =
       '--do_train --do_eval --output_dir here --unfreeze_params ef_ --fp16 --device_ids 0 1 2 ' +
       '--attn_mode adapter';

@@ -1,4 +1,4 @@
-import { glueTask, numLabels } from '../../../orchestrator/data/glue-tasks';
+import { glueTask, numLabels } from '../../../orchestrator/tasks/rows/published';
 import { DENSE } from '../../../orchestrator/sweep/compare';
 import type {
   PlannedBackbone,

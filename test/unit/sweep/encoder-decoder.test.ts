@@ -2,7 +2,7 @@ import { sweepConfigFrom } from '../../../orchestrator/config/load';
 import { planSweep } from '../../../orchestrator/sweep/plan';
 import type { PlannedDataset } from '../../../orchestrator/sweep/types';
 import { dataset } from '../support/plans';
-import { bart } from '../support/summaries';
+import { bart } from '../tasks/summaries/support/summaries';
 
 const xsum: PlannedDataset = {
   ...dataset('mrpc'),

@@ -1,0 +1,175 @@
+/** From the logits of a trial to answers and SQuAD's metrics. */
+import { ConfigError } from '../../base/errors';
+import { datasetPath } from '../prepare';
+import { readQuestionSplit, type StoredExample, type StoredFeature } from './files';
+import { float32Tensor, readSafetensors } from '../../datasets/safetensors';
+import type { PlannedDataset } from '../../sweep/types';
+import type { Evaluation } from '../rows/metrics';
+import { evaluateSquad, evaluateSquadV2 } from './metrics';
+import { chooseAnswer, type ChosenAnswer, type SpanLogits } from './answers';
+
+/** Above it, of v2.0, the answer is the empty one. */
+const NO_ANSWER_MARGIN = 0;
+
+/** What a split came to. */
+export interface QuestionEvaluation extends Evaluation {
+  /** No-answer margins by the metric that is the best at them; of v2.0 alone. */
+  thresholds: Record<string, number>;
+  /**
+   * Files to be written beside the predictions, by name, as the official scripts read them: values
+   * by question id.
+   */
+  files: Record<string, Record<string, string | number>>;
+}
+
+/**
+ * A trial's answers to the questions of a split, and their metrics in [0, 1].
+ *
+ * Of v2.0 the files are `answers` (empty where the margin is above 0, by which `f1` and
+ * `exact_match` are), `spans` (the answers that are given where a question has some) and
+ * `no_answer` (the margins); `best_f1` is the F1 of spans where those above one threshold count as
+ * empty, the best of all thresholds, found on these very questions (Devlin 2019).
+ *
+ * @param predictions the trial's predictions.<split>.safetensors, logits float32 [tokens, 2]
+ * @throws ConfigError that names the file where predictions are missing or of another shape than
+ *   the data set
+ */
+export function evaluateQuestions(
+  root: string,
+  dataset: PlannedDataset,
+  split: string,
+  predictions: string,
+): QuestionEvaluation {
+  const { examples, features } = readQuestionSplit(datasetPath(root, dataset.digest), split);
+  const chosen = answersOf(examples, features, readLogits(predictions, features));
+  const noAnswer = dataset.questions!.no_answer;
+  const answerOf = ({ text, nonEmptyText, noAnswerMargin }: ChosenAnswer) =>
+    !noAnswer ? text : noAnswerMargin > NO_ANSWER_MARGIN ? '' : nonEmptyText;
+  const answers = examples.map(({ id }, i): [string, string] => [id, answerOf(chosen[i]!)]);
+  const spans = examples.map(({ id }, i): [string, string] => [id, chosen[i]!.nonEmptyText]);
+  const margins = examples.map(({ id }, i): [string, number] => [id, chosen[i]!.noAnswerMargin]);
+  const found = noAnswer
+    ? metricsV2(examples, answers, spans, margins)
+    : metricsV1(examples, answers);
+  const { metrics, warnings } = askedFor(dataset.metrics, found);
+  return {
+    metrics,
+    warnings: [...degenerate(split, examples, chosen, answers), ...warnings],
+    thresholds:
+      'best_f1' in metrics && found.best_f1_thresh !== undefined
+        ? { best_f1: found.best_f1_thresh }
+        : {},
+    files: {
+      [`answers.${split}.json`]: Object.fromEntries(answers),
+      ...(noAnswer
+        ? {
+            [`spans.${split}.json`]: Object.fromEntries(spans),
+            [`no_answer.${split}.json`]: Object.fromEntries(margins),
+          }
+        : {}),
+    },
+  };
+}
+
+function answersOf(
+  examples: readonly StoredExample[],
+  features: readonly StoredFeature[],
+  logits: Float32Array,
+): ChosenAnswer[] {
+  const ofExample = examples.map((): StoredFeature[] => []);
+  for (const feature of features) ofExample[feature.example]!.push(feature);
+  return examples.map(({ context }, i) => {
+    const own = ofExample[i]!;
+    return chooseAnswer(
+      context,
+      own,
+      own.map((feature) => spanLogits(logits, feature)),
+    );
+  });
+}
+
+/** Starts and ends alternate in [tokens, 2]. */
+function spanLogits(logits: Float32Array, { from, to }: StoredFeature): SpanLogits {
+  const [start, end] = [new Float32Array(to - from), new Float32Array(to - from)];
+  for (let token = from; token < to; token++) {
+    start[token - from] = logits[2 * token]!;
+    end[token - from] = logits[2 * token + 1]!;
+  }
+  return { start, end };
+}
+
+function readLogits(path: string, features: readonly StoredFeature[]): Float32Array {
+  const { shape, data } = float32Tensor(readSafetensors(path), 'logits');
+  const tokens = features.at(-1)?.to ?? 0;
+  if (shape.length !== 2 || shape[0] !== tokens || shape[1] !== 2) {
+    throw new ConfigError({
+      where: path,
+      message: `has logits of shape [${shape.join(', ')}]; [${tokens}, 2] is expected`,
+    });
+  }
+  return data;
+}
+
+type ById<Value> = [id: string, value: Value][];
+
+function metricsV1(
+  examples: readonly StoredExample[],
+  answers: ById<string>,
+): Record<string, number> {
+  return fractions(evaluateSquad(examples, new Map(answers)));
+}
+
+function metricsV2(
+  examples: readonly StoredExample[],
+  answers: ById<string>,
+  spans: ById<string>,
+  margins: ById<number>,
+): Record<string, number | undefined> {
+  const decided = fractions(evaluateSquadV2(examples, new Map(answers), null));
+  const { best_f1, best_f1_thresh } = evaluateSquadV2(examples, new Map(spans), new Map(margins));
+  return {
+    f1: decided.f1,
+    exact_match: decided.exact,
+    best_f1: best_f1! / 100,
+    best_f1_thresh,
+    has_answer_f1: decided.HasAns_f1,
+    no_answer_f1: decided.NoAns_f1,
+  };
+}
+
+const fractions = (percent: Record<string, number>) =>
+  Object.fromEntries(Object.entries(percent).map(([name, value]) => [name, value / 100]));
+
+/**
+ * What is not defined (no question has an answer, or each has one) counts as 0, and that is said.
+ */
+function askedFor(names: readonly string[], found: Record<string, number | undefined>): Evaluation {
+  const missing = names.filter((name) => found[name] === undefined);
+  return {
+    metrics: Object.fromEntries(names.map((name) => [name, found[name] ?? 0])),
+    warnings: missing.map(
+      (name) => `undefined_metric: ${name} is not defined on these questions and counts as 0`,
+    ),
+  };
+}
+
+function degenerate(
+  split: string,
+  examples: readonly StoredExample[],
+  chosen: readonly ChosenAnswer[],
+  answers: ById<string>,
+): string[] {
+  const broken = chosen.filter(({ finite }) => !finite).length;
+  const allEmpty =
+    answers.every(([, text]) => text === '') &&
+    examples.some((example) => example.answers.length > 0);
+  return [
+    ...(broken > 0
+      ? [
+          'non_finite_predictions: ' +
+            `${broken} of ${chosen.length} questions have logits that are no numbers`,
+        ]
+      : []),
+    ...(allEmpty ? [`empty_answers: every answer of ${split} is empty`] : []),
+  ];
+}

@@ -1,0 +1,137 @@
+import { ConfigError, type Problem } from '../../base/errors';
+import { limitProblems } from '../../tables/problem-list';
+import type { SquadAnswer, SquadExample } from './squad-json';
+import { placedTokenizer, type PlacedTokens } from '../../tokenizers/token-offsets';
+import { openTokenizer, template } from '../../tokenizers/tokenizer';
+
+export interface QaWindows {
+  /** Tokens of a feature at most, special tokens included. */
+  max_length: number;
+  /** Context tokens that a feature has in common with the next one of its example. */
+  stride: number;
+}
+
+/** A question with a window of its context: a row of the model. */
+export interface QaFeature {
+  /** Index of its example. */
+  example: number;
+  ids: number[];
+  typeIds: number[];
+  /** Which row token is the first of the context's. */
+  contextBegin: number;
+  /**
+   * Where each of the window's tokens stands in the context: context.slice(begins[i], ends[i]); i
+   * counts from contextBegin.
+   */
+  begins: number[];
+  ends: number[];
+  /**
+   * First and last row token of the first answer; NO_ANSWER for both where there is none, or where
+   * the window does not hold all of it.
+   */
+  startPosition: number;
+  endPosition: number;
+}
+
+/** The row token ([CLS], <s>) that stands for "no answer in this window". */
+export const NO_ANSWER = 0;
+
+/** The features of each example. */
+export type EncodeQuestions = (examples: readonly SquadExample[]) => QaFeature[];
+
+/**
+ * How a model directory's tokenizer encodes questions: the question, then as much of the context as
+ * there is room for, in windows that overlap (Devlin 2019); as Transformers'
+ * `tokenizer(question.lstrip(), context, truncation="only_second", stride=stride,
+ * max_length=max_length, return_overflowing_tokens=True)`. Answers are marked as its run_qa.py
+ * does, but for an answer in the window's last token: there that script takes a padding token for
+ * the answer's first.
+ *
+ * @throws ConfigError where the tokenizer cannot do that, and from the encoder for questions that
+ *   leave no room for a context
+ */
+export function loadQaTokenizer(
+  modelDir: string,
+  { max_length: maxLength, stride }: QaWindows,
+): EncodeQuestions {
+  const open = openTokenizer(modelDir);
+  const tokenize = placedTokenizer(open);
+  const row = template(open.tokenizer, open.definition, true);
+  const { specials, specialsBefore } = row;
+  if (specialsBefore[0] === 0) {
+    throw new ConfigError({
+      where: modelDir,
+      message:
+        'its tokenizer begins a row without a special token; one that can stand for "no ' +
+        'answer" is expected',
+    });
+  }
+  return (examples) => {
+    const contexts = new Map<string, PlacedTokens>();
+    const problems: Problem[] = [];
+    const features = examples.flatMap(({ id, question, context: text, answers }, example) => {
+      const asked = tokenize(question.trimStart()).ids;
+      const room = maxLength - specials - asked.length;
+      if (room <= stride) {
+        const longest = maxLength - specials - stride - 1;
+        const expected = `at most ${longest} leave room for a context at max_length ${maxLength} and stride ${stride}`;
+        problems.push({
+          where: `question ${id}`,
+          message: `has ${asked.length} tokens; ${expected}`,
+        });
+        return [];
+      }
+      let context = contexts.get(text);
+      if (context === undefined) contexts.set(text, (context = tokenize(text)));
+      const contextBegin = specialsBefore[1]! + asked.length;
+      return windows(context.ids.length, room, stride).map(([from, to]): QaFeature => {
+        const [begins, ends] = [context.begins.slice(from, to), context.ends.slice(from, to)];
+        const [start, end] = answerTokens(answers[0], begins, ends)?.map(
+          (token) => contextBegin + token,
+        ) ?? [NO_ANSWER, NO_ANSWER];
+        const filled = row.fill(asked, context.ids.slice(from, to));
+        return {
+          example,
+          ...filled,
+          contextBegin,
+          begins,
+          ends,
+          startPosition: start!,
+          endPosition: end!,
+        };
+      });
+    });
+    if (problems.length > 0)
+      throw new ConfigError(limitProblems('questions', problems, 'questions'));
+    return features;
+  };
+}
+
+/**
+ * `[from, to)` of each window over `tokens` tokens; each begins `room − stride` tokens after the
+ * one before it.
+ */
+function windows(tokens: number, room: number, stride: number): [number, number][] {
+  const found: [number, number][] = [[0, Math.min(room, tokens)]];
+  while (found.at(-1)![1] < tokens) {
+    const from = found.at(-1)![0] + room - stride;
+    found.push([from, Math.min(from + room, tokens)]);
+  }
+  return found;
+}
+
+/**
+ * The window's tokens that hold the answer's first and last character; null where it begins before
+ * or ends after the window.
+ */
+function answerTokens(
+  answer: SquadAnswer | undefined,
+  begins: readonly number[],
+  ends: readonly number[],
+): [number, number] | null {
+  if (answer === undefined || begins.length === 0) return null;
+  const answerEnd = answer.start + answer.text.length;
+  if (begins[0]! > answer.start || ends.at(-1)! < answerEnd) return null;
+  const last = ends.findLastIndex((end) => end < answerEnd) + 1;
+  return [begins.findLastIndex((begin) => begin <= answer.start), last];
+}

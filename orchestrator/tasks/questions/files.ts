@@ -1,0 +1,94 @@
+/**
+ * The files of a prepared split of questions, besides what a trainer reads of them (Dataset in
+ * job.proto):
+ *
+ *   <split>.safetensors      the way back to text, a feature a row: example_index int32 [rows], the line of its question; context_begin int32
+ *                            [rows], which token of the row is the first of the context's; character_begins and character_ends int32
+ *                            [context tokens], where each of those tokens stands in the context (UTF-16 units), and character_offsets int64
+ *                            [rows + 1], where a row's begin among them
+ *   <split>.examples.jsonl   a question a line: id, context, answers (texts with their starts, in UTF-16 units)
+ */
+import { join } from 'node:path';
+import { ConfigError } from '../../base/errors';
+import { writeDurably } from '../../../common/durable-files';
+import type { QaFeature } from './features';
+import type { ChosenQuestions } from './source';
+import { joined, offsetsOf, tokenTensors } from '../../datasets/ragged';
+import { encodeSafetensors, readSafetensors, type Tensor } from '../../datasets/safetensors';
+import type { SquadExample } from './squad-json';
+import { readLines } from '../../tables/table';
+
+export type StoredExample = Pick<SquadExample, 'id' | 'context' | 'answers'>;
+/** What evaluation needs of a feature. */
+export type StoredFeature = Pick<QaFeature, 'example' | 'contextBegin' | 'begins' | 'ends'> & {
+  /** Which of the split's tokens are the row's: [from, to). */
+  from: number;
+  to: number;
+};
+
+const safetensorsOf = (folder: string, split: string) => join(folder, `${split}.safetensors`);
+const examplesOf = (folder: string, split: string) => join(folder, `${split}.examples.jsonl`);
+
+/** Writes a split and counts its tokens, in all and of the longest row. */
+export async function writeQuestionSplit(
+  folder: string,
+  split: string,
+  { examples, features }: ChosenQuestions,
+): Promise<{ tokens: number; longest: number }> {
+  const { tensors, ...counts } = tokenTensors(features);
+  const eachRow = (value: (feature: QaFeature) => number) =>
+    joined(features.map((feature) => [value(feature)]));
+  const all: Record<string, Tensor> = {
+    ...tensors,
+    start_positions: eachRow(({ startPosition }) => startPosition),
+    end_positions: eachRow(({ endPosition }) => endPosition),
+    example_index: eachRow(({ example }) => example),
+    context_begin: eachRow(({ contextBegin }) => contextBegin),
+    character_begins: joined(features.map(({ begins }) => begins)),
+    character_ends: joined(features.map(({ ends }) => ends)),
+    character_offsets: offsetsOf(features.map(({ begins }) => begins.length)),
+  };
+  await writeDurably(safetensorsOf(folder, split), encodeSafetensors(all));
+  const lines = examples.map(
+    ({ id, context, answers }) =>
+      `${JSON.stringify({ id, context, answers } satisfies StoredExample)}\n`,
+  );
+  await writeDurably(examplesOf(folder, split), lines.join(''));
+  return counts;
+}
+
+/**
+ * Reads a split back.
+ *
+ * @throws ConfigError that names the file where one is missing or broken
+ */
+export function readQuestionSplit(
+  folder: string,
+  split: string,
+): { examples: StoredExample[]; features: StoredFeature[] } {
+  const path = safetensorsOf(folder, split);
+  const tensors = readSafetensors(path);
+  const numbers = (name: string): number[] => {
+    const tensor = tensors.get(name);
+    if (tensor === undefined)
+      throw new ConfigError({
+        where: path,
+        message: `has no tensor ${name}; a split of questions is expected`,
+      });
+    return Array.from(tensor.data, Number);
+  };
+  const [offsets, characterOffsets] = [numbers('offsets'), numbers('character_offsets')];
+  const [begins, ends] = [numbers('character_begins'), numbers('character_ends')];
+  const [example, contextBegin] = [numbers('example_index'), numbers('context_begin')];
+  return {
+    examples: readLines(examplesOf(folder, split)).map((line) => JSON.parse(line) as StoredExample),
+    features: example.map((index, row) => ({
+      example: index,
+      contextBegin: contextBegin[row]!,
+      begins: begins.slice(characterOffsets[row], characterOffsets[row + 1]),
+      ends: ends.slice(characterOffsets[row], characterOffsets[row + 1]),
+      from: offsets[row]!,
+      to: offsets[row + 1]!,
+    })),
+  };
+}

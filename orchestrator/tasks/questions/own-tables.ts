@@ -1,0 +1,87 @@
+/** Questions of the user's own tables: one a row, with its context and one answer or none. */
+import { ConfigError, type Problem } from '../../base/errors';
+import type { QuestionColumns } from '../../sweep/types';
+import { limitProblems, show } from '../../tables/problem-list';
+import { answerAt, type SquadAnswer, type SquadExample } from './squad-json';
+import { readTable, type TableRow } from '../../tables/table';
+
+/**
+ * Reads a file's questions; their ids are the numbers of their rows, from 1. A question whose
+ * answer is empty has none.
+ *
+ * @throws ConfigError with every row that cannot be used, at most 20
+ */
+export async function readOwnQuestions(
+  path: string,
+  columns: QuestionColumns,
+): Promise<SquadExample[]> {
+  const { question, context, answer, answer_start: start } = columns;
+  const wanted = [question, context, answer, ...(start === null ? [] : [start])];
+  const problems: Problem[] = [];
+  const examples = (await readTable(path, wanted)).flatMap((row, i): SquadExample[] => {
+    try {
+      return [readRow(String(i + 1), row, columns)];
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      problems.push({ where: row.where, message: error.message });
+      return [];
+    }
+  });
+  if (problems.length > 0) throw new ConfigError(limitProblems(path, problems, 'rows'));
+  return examples;
+}
+
+/** Throws a RangeError that says what is wrong with the row. */
+function readRow(id: string, { cells, problem }: TableRow, columns: QuestionColumns): SquadExample {
+  if (problem !== null) throw new RangeError(problem);
+  const [question, context] = [
+    textOf(cells[0], columns.question),
+    textOf(cells[1], columns.context),
+  ];
+  if (question.trim() === '')
+    throw new RangeError(`"${columns.question}" is empty; a text is expected`);
+  if (context.trim() === '')
+    throw new RangeError(`"${columns.context}" is empty; a text is expected`);
+  const text = textOf(cells[2], columns.answer);
+  if (text.trim() === '') return { id, question, context, answers: [] };
+  const answer =
+    columns.answer_start === null
+      ? onlyPlace(text, context, columns)
+      : atPlace(text, context, cells[3], columns.answer_start);
+  return { id, question, context, answers: [answer] };
+}
+
+/** A table says where an answer stands by its text alone only where the text is there once. */
+function onlyPlace(text: string, context: string, columns: QuestionColumns): SquadAnswer {
+  const start = context.indexOf(text);
+  let times = 0;
+  for (let at = start; at !== -1; at = context.indexOf(text, at + 1)) times++;
+  if (times === 1) return { text, start };
+  const found = `"${columns.answer}" is ${show(text)}, which is ${times} times in "${columns.context}"`;
+  throw new RangeError(`${found}; once is expected, or a column of places, named by answer_start`);
+}
+
+function atPlace(text: string, context: string, cell: unknown, column: string): SquadAnswer {
+  const written = typeof cell === 'string' && cell.trim() === '' ? null : cell;
+  const at =
+    written === null || written === undefined || typeof written === 'object'
+      ? NaN
+      : Number(written);
+  if (!Number.isSafeInteger(at) || at < 0) {
+    const expected =
+      "the place of the answer's first character in the context, counted from 0, is expected";
+    throw new RangeError(`"${column}" is ${show(cell)}; ${expected}`);
+  }
+  const found = answerAt(text, at, context, { key: `"${column}"` });
+  if (typeof found === 'string') throw new RangeError(found);
+  return found;
+}
+
+/** A cell as text; a JSON null is empty. */
+function textOf(cell: unknown, column: string): string {
+  if (cell === undefined) throw new RangeError(`has no "${column}"`);
+  if (cell === null) return '';
+  if (typeof cell === 'string') return cell;
+  if (typeof cell === 'number' || typeof cell === 'bigint') return String(cell);
+  throw new RangeError(`"${column}" is ${show(cell)}; a text is expected`);
+}

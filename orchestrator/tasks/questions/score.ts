@@ -1,0 +1,104 @@
+import { ConfigError, type Problem } from '../../base/errors';
+import { limitProblems } from '../../tables/problem-list';
+import { parseJson, readSquad, type SquadExample, type SquadTask } from './squad-json';
+import { listOf } from '../../tables/table';
+import type { Score } from '../score-result';
+import { evaluateSquad, evaluateSquadV2 } from './metrics';
+
+/**
+ * SQuAD's metrics, in percent as its scripts print them; see evaluateSquad and evaluateSquadV2.
+ *
+ * @param predictionsJson an object of texts by question id; "" is v2.0's "no answer"
+ * @param referencesJson questions as SQuAD publishes them
+ * @param noAnswerJson an object of numbers by question id, as the official script's --na-prob-file
+ * @throws ConfigError where a file is of another shape, or lacks a question that the references
+ *   have. Predictions for other questions do not count, as in the official scripts; a warning says
+ *   how many there are
+ */
+export function scoreSquad(
+  task: SquadTask,
+  predictionsJson: string,
+  referencesJson: string,
+  noAnswerJson?: string,
+): Score {
+  const questions = readSquad(referencesJson, task);
+  const hint = task === 'squad_v2' ? '; "" says that a question has no answer' : '';
+  const predictions = readById(predictionsJson, isText, `a text is expected${hint}`);
+  checkAllThere(predictionsJson, predictions, questions, referencesJson);
+  const warnings = extraWarning(predictions, questions, referencesJson);
+  if (task === 'squad') {
+    return { metrics: evaluateSquad(questions, predictions), warnings, rows: questions.length };
+  }
+  const noAnswer =
+    noAnswerJson === undefined ? null : readById(noAnswerJson, isNumber, 'a number is expected');
+  if (noAnswer !== null) checkAllThere(noAnswerJson!, noAnswer, questions, referencesJson);
+  return {
+    metrics: evaluateSquadV2(questions, predictions, noAnswer),
+    warnings,
+    rows: questions.length,
+  };
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isNumber = (value: unknown): value is number => typeof value === 'number';
+
+function readById<Value>(
+  path: string,
+  isValue: (value: unknown) => value is Value,
+  expected: string,
+): Map<string, Value> {
+  const document = parseJson(path);
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
+    throw new ConfigError({
+      where: path,
+      message:
+        'is not a JSON object; one of values by question id is expected, {"<id>": <value>, …}',
+    });
+  }
+  const values = new Map<string, Value>();
+  const problems: Problem[] = [];
+  for (const [id, value] of Object.entries(document)) {
+    if (isValue(value)) values.set(id, value);
+    else
+      problems.push({
+        where: path,
+        message: `${JSON.stringify(id)} is ${kindOf(value)}; ${expected}`,
+      });
+  }
+  if (problems.length > 0) throw new ConfigError(limitProblems(path, problems, 'questions'));
+  return values;
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' && value !== null ? 'an object' : JSON.stringify(value);
+}
+
+function checkAllThere(
+  path: string,
+  values: ReadonlyMap<string, unknown>,
+  questions: readonly SquadExample[],
+  references: string,
+): void {
+  const missing = questions.filter(({ id }) => !values.has(id)).map(({ id }) => id);
+  if (missing.length > 0) {
+    const message = `has nothing for ${missing.length} of the ${questions.length} questions of ${references}: ${listOf(missing)}`;
+    throw new ConfigError({
+      where: path,
+      message: `${message}; one value for each question is expected`,
+    });
+  }
+}
+
+function extraWarning(
+  predictions: ReadonlyMap<string, unknown>,
+  questions: readonly SquadExample[],
+  references: string,
+): string[] {
+  const known = new Set(questions.map(({ id }) => id));
+  const extra = [...predictions.keys()].filter((id) => !known.has(id));
+  if (extra.length === 0) return [];
+  return [
+    `extra_predictions: ${extra.length} of ${predictions.size} are for questions that ${references} does not have: ${listOf(extra)}`,
+  ];
+}

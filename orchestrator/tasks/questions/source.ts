@@ -1,0 +1,68 @@
+/**
+ * The questions of a split, wherever they are: SQuAD's JSON, the hub's parquet, a table of the
+ * user's own, or generated.
+ */
+import { extname } from 'node:path';
+import { ConfigError } from '../../base/errors';
+import { digestOf } from '../../sweep/identity';
+import type { PlannedQuestions, PlannedSplit } from '../../sweep/types';
+import { demoQuestions } from './demo-questions';
+import { readSquadParquet } from '../../datasets/hub';
+import { readOwnQuestions } from './own-tables';
+import type { EncodeQuestions, QaFeature } from './features';
+import { chooseRows } from '../../datasets/choose-rows';
+import { fileDigest } from '../sources';
+import { readSquad, type SquadExample, type SquadTask } from './squad-json';
+
+/** How questions are read. */
+export type QuestionRules = Pick<PlannedQuestions, 'no_answer' | 'columns'>;
+type SplitSource = Pick<PlannedSplit, 'name' | 'file'>;
+
+const versionOf = ({ no_answer }: QuestionRules): SquadTask => (no_answer ? 'squad_v2' : 'squad');
+
+/**
+ * @throws ConfigError that names file and place of every question that cannot be used, at most 20
+ */
+export async function readQuestions(
+  rules: QuestionRules,
+  { name, file }: SplitSource,
+): Promise<SquadExample[]> {
+  const version = versionOf(rules);
+  if (file === null) return demoQuestions(version, name);
+  if (extname(file).toLowerCase() === '.json') return readSquad(file, version);
+  return rules.columns === undefined
+    ? readSquadParquet(file, version)
+    : readOwnQuestions(file, rules.columns);
+}
+
+/** Hex SHA-256 of what a split is read from. */
+export function questionsDigest(rules: QuestionRules, { name, file }: SplitSource): string {
+  return file === null ? digestOf(demoQuestions(versionOf(rules), name)) : fileDigest(file);
+}
+
+/** So many of a split's questions as are used, see chooseRows, and their features. */
+export interface ChosenQuestions {
+  examples: SquadExample[];
+  features: QaFeature[];
+}
+
+/**
+ * @throws ConfigError that names the file and each question that leaves no room for a context, at
+ * most 20
+ */
+export function chooseQuestions(
+  all: readonly SquadExample[],
+  limit: number | null,
+  encode: EncodeQuestions,
+  { name, file }: SplitSource,
+): ChosenQuestions {
+  const examples = chooseRows(all.length, limit).map((i) => all[i]!);
+  try {
+    return { examples, features: encode(examples) };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(
+      error.problems.map(({ where, message }) => ({ where: `${file ?? name}: ${where}`, message })),
+    );
+  }
+}

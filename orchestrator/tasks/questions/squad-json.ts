@@ -1,0 +1,246 @@
+/**
+ * SQuAD's official JSON: v1.1 (Rajpurkar 2016) and v2.0 (Rajpurkar 2018), which adds questions
+ * without an answer.
+ */
+import { ConfigError, type Problem } from '../../base/errors';
+import { limitProblems, show } from '../../tables/problem-list';
+import { readText } from '../../tables/table';
+
+export type SquadTask = 'squad' | 'squad_v2';
+
+export interface SquadAnswer {
+  text: string;
+  /**
+   * Where it begins in the context, in UTF-16 units as JavaScript counts them; the files count code
+   * points.
+   */
+  start: number;
+}
+
+export interface SquadExample {
+  id: string;
+  question: string;
+  context: string;
+  /**
+   * Those of several annotators, in the file's order; none where the context has no answer (v2.0).
+   */
+  answers: SquadAnswer[];
+}
+
+/**
+ * Reads a file of questions.
+ *
+ * @param task `squad` wants an answer to every question; `squad_v2` takes files of both versions
+ * @throws ConfigError that names file and place (`data[3].paragraphs[2].qas[1]`) of every problem,
+ *   at most 20
+ */
+export function readSquad(path: string, task: SquadTask): SquadExample[] {
+  return squadExamples(path, parseJson(path), task);
+}
+
+/**
+ * The questions of a document of SQuAD's shape; `path` is where it comes from, for messages. See
+ * readSquad.
+ */
+export function squadExamples(path: string, document: unknown, task: SquadTask): SquadExample[] {
+  const problems: Problem[] = [];
+  const reader = new Reader(path, task, problems);
+  const examples = reader.read(document);
+  if (problems.length > 0) {
+    throw new ConfigError(limitProblems(path, problems, 'problems'));
+  }
+  if (examples.length === 0) {
+    throw new ConfigError({ where: path, message: 'has no questions; at least one is expected' });
+  }
+  return examples;
+}
+
+/** @throws ConfigError where the file cannot be read or is not JSON */
+export function parseJson(path: string): unknown {
+  const text = readText(path);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ConfigError({
+      where: path,
+      message: `is not valid JSON: ${(error as Error).message}`,
+    });
+  }
+}
+
+type JsonObject = Record<string, unknown>;
+
+class Reader {
+  /** Where each id was first seen. */
+  private readonly places = new Map<string, string>();
+
+  constructor(
+    private readonly path: string,
+    private readonly task: SquadTask,
+    private readonly problems: Problem[],
+  ) {}
+
+  read(document: unknown): SquadExample[] {
+    if (!isObject(document) || !Array.isArray(document.data)) {
+      const message =
+        'is not of SQuAD\'s shape; {"version", "data": [{"title", "paragraphs": [{"context", ' +
+        '"qas"}]}]} is expected';
+      throw new ConfigError({ where: this.path, message });
+    }
+    return this.objects(document, 'data', '').flatMap(([article, inData]) =>
+      this.objects(article, 'paragraphs', inData).flatMap(([paragraph, inParagraphs]) =>
+        this.paragraph(paragraph, inParagraphs),
+      ),
+    );
+  }
+
+  private paragraph(paragraph: JsonObject, place: string): SquadExample[] {
+    const context = this.text(paragraph, 'context', place);
+    const questions = this.objects(paragraph, 'qas', place);
+    if (context === null) return [];
+    const atCodePoint = codePoints(context);
+    return questions.flatMap(([qa, inQas]): SquadExample[] => {
+      const id = this.text(qa, 'id', inQas);
+      const question = this.text(qa, 'question', inQas);
+      if (id !== null) this.checkId(id, inQas);
+      const answers = this.objects(qa, 'answers', inQas).flatMap(
+        ([answer, place]) => this.answer(answer, place, context, atCodePoint) ?? [],
+      );
+      this.checkAnswered(qa, inQas);
+      return id === null || question === null ? [] : [{ id, question, context, answers }];
+    });
+  }
+
+  private checkId(id: string, place: string): void {
+    const first = this.places.get(id);
+    if (first === undefined) this.places.set(id, place);
+    else
+      this.problem(
+        place,
+        `has the id ${JSON.stringify(id)} of ${first}; every question must have its own`,
+      );
+  }
+
+  private checkAnswered(qa: JsonObject, place: string): void {
+    const { is_impossible: impossible = false, answers } = qa;
+    if (!Array.isArray(answers)) return;
+    if (typeof impossible !== 'boolean') {
+      this.problem(`${place}.is_impossible`, `is ${show(impossible)}; true or false is expected`);
+    } else if (impossible && this.task === 'squad') {
+      this.problem(
+        place,
+        'is_impossible is true, which v1.1 does not know; take the task squad_v2 for this file',
+      );
+    } else if (impossible && answers.length > 0) {
+      this.problem(
+        place,
+        `is_impossible is true and there are ${answers.length} answers; none is expected`,
+      );
+    } else if (!impossible && answers.length === 0) {
+      const without = this.task === 'squad_v2' ? ', or "is_impossible": true' : '';
+      this.problem(place, `has no answer; at least one is expected${without}`);
+    }
+  }
+
+  private answer(
+    answer: JsonObject,
+    place: string,
+    context: string,
+    atCodePoint: (index: number) => number,
+  ): SquadAnswer | null {
+    const text = this.text(answer, 'text', place);
+    const at = answer.answer_start;
+    if (typeof at !== 'number' || !Number.isInteger(at) || at < 0) {
+      const expected =
+        "the place of the answer's first character in the context, counted from 0, is expected";
+      this.problem(`${place}.answer_start`, `is ${show(at)}; ${expected}`);
+      return null;
+    }
+    if (text === null) return null;
+    const found = answerAt(text, at, context, { key: 'answer_start', atCodePoint });
+    if (typeof found !== 'string') return found;
+    this.problem(place, found);
+    return null;
+  }
+
+  /** The objects of a list, each with its place; what is not one is a problem. */
+  private objects(parent: JsonObject, key: string, place: string): [JsonObject, string][] {
+    const list = parent[key];
+    const at = place === '' ? key : `${place}.${key}`;
+    if (!Array.isArray(list)) {
+      this.problem(
+        at,
+        `${list === undefined ? 'is missing' : `is ${show(list)}`}; a list is expected`,
+      );
+      return [];
+    }
+    return list.flatMap((each: unknown, i): [JsonObject, string][] => {
+      if (isObject(each)) return [[each, `${at}[${i}]`]];
+      this.problem(`${at}[${i}]`, `is ${show(each)}; an object is expected`);
+      return [];
+    });
+  }
+
+  /** null where there is no text, which is a problem. */
+  private text(parent: JsonObject, key: string, place: string): string | null {
+    const value = parent[key];
+    if (typeof value === 'string' && value.trim() !== '') return value;
+    const what =
+      value === undefined
+        ? 'is missing'
+        : typeof value === 'string'
+          ? 'is empty'
+          : `is ${show(value)}`;
+    this.problem(`${place}.${key}`, `${what}; a text is expected`);
+    return null;
+  }
+
+  private problem(place: string, message: string): void {
+    this.problems.push({ where: `${this.path}: ${place}`, message });
+  }
+}
+
+/**
+ * An answer by its place in the context, in code points; a sentence that says what is there instead
+ * where that is something else.
+ *
+ * @param options.key what the place is called, for the sentence
+ */
+export function answerAt(
+  text: string,
+  at: number,
+  context: string,
+  {
+    key,
+    atCodePoint = codePoints(context),
+  }: { key: string; atCodePoint?: (index: number) => number },
+): SquadAnswer | string {
+  const start = atCodePoint(at);
+  if (context.startsWith(text, start)) return { text, start };
+  const found = context.slice(start, start + text.length);
+  return `${show(text)} is not in the context at ${key} ${at}, where ${show(found)} is; ${placesOf(text, context)}`;
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Where an answer would be found, in code points. */
+function placesOf(text: string, context: string): string {
+  const at = context.indexOf(text);
+  return at === -1
+    ? 'the context has it nowhere'
+    : `it first begins at ${[...context.slice(0, at)].length}`;
+}
+
+/**
+ * From the place of a code point to that of its first UTF-16 unit; the context's length for places
+ * behind its end.
+ */
+function codePoints(context: string): (index: number) => number {
+  if (!/[\u{10000}-\u{10ffff}]/u.test(context)) return (index) => index;
+  const starts: number[] = [];
+  for (let unit = 0; unit < context.length; unit += context.codePointAt(unit)! > 0xffff ? 2 : 1)
+    starts.push(unit);
+  return (index) => starts[index] ?? context.length;
+}

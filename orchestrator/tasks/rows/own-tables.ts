@@ -1,0 +1,120 @@
+/** The rows of a task with the user's own files. */
+import type { Problem } from '../../base/errors';
+import { suggestion } from '../../base/suggest';
+import type { DatasetColumns, TaskKind } from '../../sweep/types';
+import { limitProblems } from '../../tables/problem-list';
+import type { Row } from '../../datasets/choose-rows';
+import { listOf, readTable, type TableRow } from '../../tables/table';
+
+/** What makes a file's cells rows. */
+export interface OwnRowsTask {
+  kind: TaskKind;
+  columns: DatasetColumns;
+}
+
+export interface OwnRows {
+  rows: Row[];
+  /** Class names in index order: those given, else the file's own; empty for regression. */
+  labels: string[];
+  /** At most 20, and a line that counts the others. */
+  problems: Problem[];
+}
+
+/**
+ * Reads a file's rows and every problem that they have. Rows with a problem are left out.
+ *
+ * @param known class names in index order, any other is a problem; null takes those of the file,
+ *   sorted (numbers as numbers)
+ * @throws ConfigError where the file as a whole cannot be read, lacks a column or has no rows
+ */
+export async function readOwnRows(
+  path: string,
+  { kind, columns }: OwnRowsTask,
+  known: readonly string[] | null,
+): Promise<OwnRows> {
+  const wanted = [...columns.text, columns.label];
+  const read = (await readTable(path, wanted)).map((row) => readCells(row, wanted));
+  const labels =
+    kind === 'regression'
+      ? []
+      : (known ?? classNames(read.filter(({ problem }) => problem === null)));
+  const indices = new Map(labels.map((name, index) => [name, index]));
+  const problems: Problem[] = [];
+  const rows: Row[] = [];
+  for (const { where, texts, label: written, problem } of read) {
+    const label = kind === 'regression' ? decimal(written) : indices.get(written);
+    if (problem !== null) {
+      problems.push({ where, message: problem });
+    } else if (label === undefined) {
+      problems.push({
+        where,
+        message: `"${columns.label}" is ${JSON.stringify(written)}${notALabel(kind, written, labels)}`,
+      });
+    } else {
+      rows.push({ text: texts[0]!, pair: texts[1] ?? null, label });
+    }
+  }
+  return { rows, labels: [...labels], problems: limitProblems(path, problems, 'rows') };
+}
+
+interface ReadRow {
+  where: string;
+  texts: string[];
+  /** White space around it stands for nothing. */
+  label: string;
+  problem: string | null;
+}
+
+/** `wanted` are the columns of the row's cells: those of texts, then the label's. */
+function readCells({ where, cells, problem }: TableRow, wanted: readonly string[]): ReadRow {
+  if (problem !== null) return { where, texts: [], label: '', problem };
+  const problems: string[] = [];
+  const texts = wanted.map((name, i) => {
+    const text = textOf(cells[i]);
+    if (cells[i] === undefined) problems.push(`has no "${name}"`);
+    else if (text === null)
+      problems.push(
+        `"${name}" is ${Array.isArray(cells[i]) ? 'a list' : 'an object'}; a text or a number is expected`,
+      );
+    else if (text.trim() === '')
+      problems.push(
+        `"${name}" is empty; a ${i === wanted.length - 1 ? 'label' : 'text'} is expected`,
+      );
+    return text ?? '';
+  });
+  const label = texts.pop()!.trim();
+  return { where, texts, label, problem: problems.length > 0 ? problems.join(', and ') : null };
+}
+
+/** A cell as text: a JSON null is empty; null where the cell is no single value. */
+function textOf(cell: unknown): string | null {
+  if (cell === null) return '';
+  if (typeof cell === 'string') return cell;
+  return typeof cell === 'number' || typeof cell === 'bigint' || typeof cell === 'boolean'
+    ? String(cell)
+    : null;
+}
+
+/** Plain and scientific decimals; undefined for anything else, and for what no float32 holds. */
+function decimal(text: string): number | undefined {
+  const value = NUMBER.test(text) ? Number(text) : NaN;
+  return Number.isFinite(Math.fround(value)) ? value : undefined;
+}
+
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/**
+ * The different labels, sorted: by value where all are numbers, else by their characters' codes.
+ */
+function classNames(rows: readonly ReadRow[]): string[] {
+  const names = [...new Set(rows.map(({ label }) => label))].sort();
+  return names.every((name) => NUMBER.test(name))
+    ? names.sort((a, b) => Number(a) - Number(b))
+    : names;
+}
+
+/** The end of a sentence that says what a label is. */
+function notALabel(kind: TaskKind, label: string, known: readonly string[]): string {
+  if (kind === 'regression') return '; a number is expected, for example 3.5';
+  return `, which no training row has; must be one of ${listOf(known)}${suggestion(label, known)}`;
+}

@@ -1,0 +1,87 @@
+/** From the generated tokens of a trial to summaries and ROUGE. */
+import { ConfigError } from '../../base/errors';
+import { datasetPath } from '../prepare';
+import { readSafetensors } from '../../datasets/safetensors';
+import { readStoredSummaries, type StoredSummary } from './files';
+import { loadSummaryTokenizer } from './tokenizer';
+import { tokenizerDigest } from '../../tokenizers/tokenizer';
+import type { PlannedDataset } from '../../sweep/types';
+import type { Evaluation } from '../rows/metrics';
+import { meanRouge, type Rouge } from './rouge';
+
+/** What a split came to. */
+export interface SummaryEvaluation extends Evaluation {
+  /**
+   * Files of JSON lines to be written beside the predictions, by name: a row's number in its source
+   * and its summary a line.
+   */
+  lines: Record<string, StoredSummary[]>;
+}
+
+/**
+ * A trial's summaries of a split, and their ROUGE F1 in [0, 1], the mean over rows: words by their
+ * stems, and a line a sentence to rougeLsum. A model that writes no line ends writes one sentence.
+ *
+ * @param backbonePath the model directory, for its tokenizer
+ * @param predictions the trial's predictions.<split>.safetensors: generated_ids int32 [tokens],
+ *   generated_offsets int64 [rows + 1]
+ * @throws ConfigError that names the file where predictions are missing or of another shape than
+ *   the data set, and the directory where the tokenizer is another than the sweep was planned with
+ */
+export function evaluateSummaries(
+  root: string,
+  dataset: PlannedDataset,
+  backbonePath: string,
+  split: string,
+  predictions: string,
+): SummaryEvaluation {
+  const { columns, max_target_length } = dataset.summaries!;
+  if (tokenizerDigest(backbonePath) !== dataset.tokenizer) {
+    throw new ConfigError({
+      where: backbonePath,
+      message: 'its tokenizer has changed since the sweep was planned; start the sweep again',
+    });
+  }
+  const references = readStoredSummaries(datasetPath(root, dataset.digest), split, columns);
+  const { decode } = loadSummaryTokenizer(backbonePath, {
+    max_length: dataset.max_length,
+    max_target_length,
+  });
+  const written = readGenerated(predictions, references.length).map((ids) => decode(ids).trim());
+  const rouge: Rouge = meanRouge(
+    references.map(({ summary }, i) => ({ reference: summary, prediction: written[i]! })),
+    { stemmer: true },
+  );
+  const empty = written.filter((text) => text === '').length;
+  return {
+    metrics: Object.fromEntries(dataset.metrics.map((name) => [name, rouge[name as keyof Rouge]])),
+    warnings:
+      empty === written.length ? [`empty_summaries: every summary of ${split} is empty`] : [],
+    lines: {
+      [`summaries.${split}.jsonl`]: references.map(({ row }, i) => ({ row, summary: written[i]! })),
+    },
+  };
+}
+
+/** The tokens of each row. */
+function readGenerated(path: string, rows: number): number[][] {
+  const tensors = readSafetensors(path);
+  const numbers = (name: string): number[] => {
+    const tensor = tensors.get(name);
+    if (tensor === undefined)
+      throw new ConfigError({
+        where: path,
+        message: `has no tensor ${name}; generated texts are expected`,
+      });
+    return Array.from(tensor.data, Number);
+  };
+  const [ids, offsets] = [numbers('generated_ids'), numbers('generated_offsets')];
+  if (offsets.length !== rows + 1 || offsets.at(-1) !== ids.length) {
+    const found = `${offsets.length} values up to ${offsets.at(-1)} for ${ids.length} tokens`;
+    throw new ConfigError({
+      where: path,
+      message: `generated_offsets has ${found}; ${rows + 1} that end with the tokens are expected`,
+    });
+  }
+  return offsets.slice(1).map((end, i) => ids.slice(offsets[i], end));
+}

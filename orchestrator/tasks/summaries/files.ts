@@ -1,0 +1,66 @@
+/**
+ * The files of a prepared split of summarization:
+ *
+ *   <split>.safetensors      as Dataset in job.proto says
+ *   <split>.examples.jsonl   a row a line: its number in the source, and its summary under the name of the source's column
+ */
+import { join } from 'node:path';
+import { writeDurably } from '../../../common/durable-files';
+import type { SummaryColumns } from '../../sweep/types';
+import { joined, offsetsOf, tokenTensors } from '../../datasets/ragged';
+import { encodeSafetensors } from '../../datasets/safetensors';
+import type { SummaryRow } from './texts';
+import type { SummaryTokenizer } from './tokenizer';
+import { readLines } from '../../tables/table';
+
+/** What a prepared summary is scored against. */
+export type StoredSummary = Pick<SummaryRow, 'row' | 'summary'>;
+
+const examplesOf = (folder: string, split: string) => join(folder, `${split}.examples.jsonl`);
+
+/**
+ * Writes a split; counts tokens, in all and of the longest row, and rows that lost some, as those
+ * of documents and of summaries.
+ */
+export async function writeSummarySplit(
+  folder: string,
+  split: string,
+  rows: readonly SummaryRow[],
+  { encodeDocument, encodeSummary }: SummaryTokenizer,
+  columns: SummaryColumns,
+) {
+  const documents = rows.map(({ document }) => encodeDocument(document));
+  const targets = rows.map(({ summary }) => encodeSummary(summary));
+  const { tensors, tokens, longest } = tokenTensors(documents);
+  const ids = targets.map((target) => target.ids);
+  const all = {
+    ...tensors,
+    target_ids: joined(ids),
+    target_offsets: offsetsOf(ids.map(({ length }) => length)),
+  };
+  await writeDurably(join(folder, `${split}.safetensors`), encodeSafetensors(all));
+  const lines = rows.map(
+    ({ row, summary }) => `${JSON.stringify({ row, [columns.summary]: summary })}\n`,
+  );
+  await writeDurably(examplesOf(folder, split), lines.join(''));
+  const cut = (encoded: readonly { truncated: boolean }[]) =>
+    encoded.filter(({ truncated }) => truncated).length;
+  return {
+    tokens,
+    longest,
+    truncated: cut(documents),
+    targets: { tokens: all.target_ids.data.length, truncated: cut(targets) },
+  };
+}
+
+/** Reads a split's summaries back. @throws ConfigError that names the file where it is missing */
+export function readStoredSummaries(
+  folder: string,
+  split: string,
+  columns: SummaryColumns,
+): StoredSummary[] {
+  return readLines(examplesOf(folder, split)).map((line) => {
+    const { row, [columns.summary]: summary } = JSON.parse(line) as Record<string, unknown>;
+    return { row: row as number, summary: summary as string };
+  });
+}

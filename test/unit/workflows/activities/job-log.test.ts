@@ -1,0 +1,104 @@
+/** What a job's events come to in the files that people and later stages read. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  Event,
+  FailureReason,
+  JobState,
+  Phase,
+} from '../../../../gen/ts/sparse_adapter/trainer/v1/event';
+import { readProgress, readStage } from '../../../../orchestrator/store/sweep-store';
+import { JobLog } from '../../../../workflows/activities/job-log';
+
+const REF = {
+  sweepId: 's-1',
+  planDigest: 'd',
+  cohortId: 'c01',
+  trials: ['a', 'b'],
+  work: 'train' as const,
+  generation: 'r-1',
+};
+
+describe('a job’s log', () => {
+  let root: string;
+  let log: JobLog;
+  let sequence: number;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'sa-orch-job-log-'));
+    log = new JobLog(root, REF);
+    sequence = 0;
+  });
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  /** kind: an event in the contract's JSON form. */
+  const add = (kind: object) =>
+    log.add(Event.fromJSON({ sequence: ++sequence, logId: 'l', ...kind }));
+  const state = (value: JobState) => add({ stateChanged: { state: value } });
+  const progress = (phase: Phase, done: number, total: number) =>
+    add({ progress: { phase, done, total } });
+  const metric = (trialId: string, step: number, value: number) =>
+    add({ metrics: { metrics: [{ trialId, name: 'loss', step, value }] } });
+
+  test('shows loading as a note, not as the work’s progress, until the work moves', async () => {
+    state(JobState.JOB_STATE_RUNNING);
+    progress(Phase.PHASE_LOAD, 1, 2);
+    await log.saveProgress();
+    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({
+      state: 'running',
+      done: 0,
+      total: 0,
+      note: 'reads backbone and data',
+    });
+    progress(Phase.PHASE_TRAIN, 3, 100);
+    await log.saveProgress();
+    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({
+      done: 3,
+      total: 100,
+      note: null,
+    });
+  });
+
+  test('takes the last value of a step computed twice; writes a NaN loss as a word', async () => {
+    metric('a', 1, 0.7);
+    metric('a', 2, 9);
+    metric('a', 2, 0.6);
+    metric('a', 3, NaN);
+    state(JobState.JOB_STATE_SUCCEEDED);
+    await log.finish();
+    const lines = readFileSync(join(root, 'trials', 'a', 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+      { name: 'loss', step: 1, value: 0.7 },
+      { name: 'loss', step: 2, value: 0.6 },
+      { name: 'loss', step: 3, value: 'NaN' },
+    ]);
+  });
+
+  test('gives a warning without a trial to each trial once, a failure to the outcome', async () => {
+    for (let i = 0; i < 2; i++) add({ warning: { code: 'slow', message: 'm' } });
+    const failure = { reason: FailureReason.FAILURE_REASON_NON_FINITE, message: 'the loss is NaN' };
+    add({ trialResult: { trialId: 'b', values: { steps: 2 }, failure } });
+    state(JobState.JOB_STATE_SUCCEEDED);
+    expect(await log.finish()).toEqual({
+      state: 'succeeded',
+      failure: null,
+      failedTrials: { b: { reason: 'non_finite', message: 'the loss is NaN' } },
+    });
+    expect(await readStage(root, 'a', 'train')).toMatchObject({
+      values: {},
+      warnings: ['slow: m'],
+      cohort: 2,
+    });
+    expect(await readStage(root, 'b', 'train')).toMatchObject({
+      values: { steps: 2 },
+      warnings: ['slow: m'],
+    });
+  });
+
+  test('that ends before the job does is an error, not an outcome', async () => {
+    state(JobState.JOB_STATE_RUNNING);
+    await expect(log.finish()).rejects.toThrow('ended in state running');
+  });
+});
