@@ -1,8 +1,9 @@
-// Four kinds of tests, each a project of its own: `npx jest --selectProjects unit`.
+// The kinds of tests, each a project of its own: `npx jest --selectProjects unit`.
 //
 //   unit         functions and files; seconds
-//   conformance  the contract in proto/, against a real trainer process: the one that SA_ORCH_TEST_TRAINER starts, by default torch's;
-//                conformance-tfjs and conformance-toy are the same cases against these trainers
+//   conformance  the contract in proto/, against a real trainer process: the one that
+//                SA_ORCH_TEST_TRAINER starts, by default torch's; conformance-tfjs and
+//                conformance-toy are the same cases against these trainers
 //   fidelity     the same numbers as the reference implementations, on real rows
 //   durability   real processes that are killed
 //   replay       saved workflow histories against today's workflow code
@@ -18,12 +19,12 @@ const project = (displayName, setupFilesAfterEnv = [], folder = displayName) => 
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
     ],
   },
-  // These are ES modules only, which Jest loads as CommonJS; of d3's it takes the builds for
-  // browsers.
+  // These packages have ES modules only, which Jest loads as CommonJS. Of d3's packages, which come
+  // with vega, it takes the builds for browsers.
   transformIgnorePatterns: ['/node_modules/(?!(hyparquet|vega|vega-[a-z-]+)/)'],
   testEnvironmentOptions: { customExportConditions: ['umd', 'node', 'node-addons'] },
-  // In Node it waits for an optional canvas while it is loaded, which CommonJS cannot; nothing here
-  // draws on one.
+  // In Node this package awaits an optional canvas while it loads, which CommonJS cannot; nothing
+  // here draws on one.
   moduleNameMapper: {
     '^vega-canvas$': '<rootDir>/node_modules/vega-canvas/build/vega-canvas.browser.js',
   },
@@ -40,8 +41,8 @@ const conformance = (displayName, trainerUnderTest) => ({
 
 /** @type {import('jest').Config} */
 module.exports = {
-  // One file at a time: a trainer uses every core.
-  maxWorkers: 1,
+  // Two files at a time: the trainers under test have one thread each.
+  maxWorkers: 2,
   projects: [
     project('unit'),
     conformance('conformance', 'default'),

@@ -1,53 +1,8 @@
-/** Small files that must be whole or absent, whatever dies. */
+/** Small files that both sides read. */
 import { randomUUID } from 'node:crypto';
-import {
-  closeSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
-
-/** Replaces a file's content: a reader sees the old or the new, also after a crash. */
-export function writeFileAtomic(path: string, content: string): void {
-  const temporary = writeTemporary(path, content);
-  renameSync(temporary, path);
-}
-
-/**
- * Creates a file with its whole content, or tells that one is there already. Of several processes
- * at once, exactly one gets true.
- */
-export function createFileOnce(path: string, content: string): boolean {
-  const temporary = writeTemporary(path, content);
-  try {
-    linkSync(temporary, path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    rmSync(temporary, { force: true });
-  }
-}
-
-function writeTemporary(path: string, content: string): string {
-  mkdirSync(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}-${randomUUID().slice(0, 8)}.tmp`;
-  const file = openSync(temporary, 'wx', 0o600);
-  try {
-    writeSync(file, content);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  return temporary;
-}
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createFileOnce } from './durable-files';
 
 /** The file's text, or undefined where there is none. */
 export function readIfThere(path: string): string | undefined {

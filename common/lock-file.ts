@@ -5,7 +5,8 @@
  */
 import { mkdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createFileOnce, readIfThere } from './files';
+import { createFileOnce } from './durable-files';
+import { readIfThere } from './files';
 import { identify, isAlive, type ProcessIdentity } from './process-identity';
 
 export interface LockFile {

@@ -4,49 +4,51 @@
 //   npm test                    all of it
 //   npm test -- unit pytest     some of it, by the names below
 //
+// Two steps run at a time, and each uses one core: the output of a step is shown when it has ended.
 // The last line is the count alone: `N passed, N failed`; what was skipped is counted before it.
-const { spawnSync } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 const { existsSync, mkdtempSync, readFileSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
+const { setTimeout } = require('node:timers');
 
 const root = join(__dirname, '..');
 const scratch = mkdtempSync(join(tmpdir(), 'sa-orch-test-'));
-/** Tests that take longer are listed: the whole must stay under half an hour. */
+/** At a time. */
+const STEPS = 2;
+/** Tests that take longer are listed: the whole must stay under 20 minutes on two cores. */
 const SLOW_MS = 20_000;
+/** Between asking what still runs to end, and ending it. */
+const GRACE_MS = 5000;
 const total = { passed: 0, failed: 0, skipped: 0 };
+const running = new Set();
+/** The exit status of the signal that ended this run early. */
+let stopped;
 
 async function main() {
   const wanted = process.argv.slice(2);
-  count('build', run(process.execPath, ['bin/build.js']));
+  count('build', spawnSync(process.execPath, ['bin/build.js'], { cwd: root, stdio: 'inherit' }));
   if (total.failed > 0) return; // nothing below can be trusted
   const python = await setUp();
+  const trainer = { cwd: join(root, 'trainer/torch') };
+  // Checks first, then the longest: what is left at the end is short.
   const steps = {
-    types: () => count('types', tool('tsc', ['--noEmit', '-p', 'tsconfig.json'])),
-    'buf lint': () => count('buf lint', tool('buf', ['lint'])),
-    eslint: () => count('eslint', tool('eslint', ['.'])),
-    prettier: () => count('prettier', tool('prettier', ['--check', '.', '--log-level', 'warn'])),
-    ruff: () =>
-      count(
-        'ruff',
-        run(python, ['-m', 'ruff', 'check', 'trainer/torch']) &&
-          run(python, ['-m', 'ruff', 'format', '--check', 'trainer/torch']),
-      ),
-    mypy: () =>
-      count(
-        'mypy',
-        run(python, ['-m', 'mypy', '--config-file', 'pyproject.toml'], {
-          cwd: join(root, 'trainer/torch'),
-        }),
-      ),
+    types: () => check('types', ...tool('tsc', '--noEmit', '-p', 'tsconfig.json')),
+    eslint: () => check('eslint', ...tool('eslint', '.')),
+    prettier: () => check('prettier', ...tool('prettier', '--check', '.', '--log-level', 'warn')),
+    mypy: () => check('mypy', python, ['-m', 'mypy', '--config-file', 'pyproject.toml'], trainer),
+    'buf lint': () => check('buf lint', ...tool('buf', 'lint')),
+    ruff: () => check('ruff', python, ['-m', 'ruff', 'check', 'trainer/torch', 'test']),
+    'ruff format': () =>
+      check('ruff format', python, ['-m', 'ruff', 'format', '--check', 'trainer/torch', 'test']),
     unit: () => jest('unit'),
     replay: () => jest('replay'),
+    durability: () => jest('durability'),
     pytest: () => pytest(python),
     conformance: () => jest('conformance'),
+    fidelity: () => jest('fidelity'),
     'conformance-tfjs': () => jest('conformance-tfjs'),
     'conformance-toy': () => jest('conformance-toy'),
-    fidelity: () => jest('fidelity'),
-    durability: () => jest('durability'),
   };
   const unknown = wanted.filter((name) => !(name in steps));
   if (unknown.length > 0) {
@@ -56,13 +58,11 @@ async function main() {
     total.failed++;
     return;
   }
-  for (const [name, step] of Object.entries(steps)) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue;
-    const started = Date.now();
-    console.log(`\n== ${name}`);
-    step();
-    console.log(`== ${name}: ${Math.round((Date.now() - started) / 1000)} s`);
-  }
+  const waiting = Object.keys(steps).filter((name) => wanted.length === 0 || wanted.includes(name));
+  const runWaiting = async () => {
+    while (waiting.length > 0 && stopped === undefined) await steps[waiting.shift()]();
+  };
+  await Promise.all(Array.from({ length: STEPS }, runWaiting));
 }
 
 /**
@@ -90,23 +90,58 @@ async function setUp() {
   return trainer.python;
 }
 
-function run(command, args, options = {}) {
-  return spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options }).status === 0;
+/**
+ * Runs a step's command and shows what it printed. It leads a process group, so that what it has
+ * started ends with it. What tests leave behind goes with the scratch folder, services included:
+ * they end when their state directory is removed.
+ */
+function run(name, command, args, options) {
+  console.log(`… ${name}`);
+  const started = Date.now();
+  const child = spawn(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+    env: { ...process.env, TMPDIR: scratch },
+    ...options,
+  });
+  running.add(child);
+  const output = [];
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk) => output.push(chunk));
+  return new Promise((resolve) => {
+    child.on('error', (error) => output.push(`${error.message}\n`));
+    child.on('close', (status) => {
+      // Trainers that outlive their tests.
+      signal(child, 'SIGKILL');
+      running.delete(child);
+      console.log(`\n== ${name}: ${Math.round((Date.now() - started) / 1000)} s`);
+      for (const chunk of output) process.stdout.write(chunk);
+      resolve({ status });
+    });
+  });
 }
 
-function tool(name, args) {
-  return run(process.execPath, [join(root, 'node_modules/.bin', name), ...args]);
+function tool(name, ...args) {
+  return [process.execPath, [join(root, 'node_modules/.bin', name), ...args]];
 }
 
-function count(name, passed) {
-  total[passed ? 'passed' : 'failed']++;
-  if (!passed) console.log(`FAILED ${name}`);
+function count(name, { status }) {
+  total[status === 0 ? 'passed' : 'failed']++;
+  if (status !== 0) console.log(`FAILED ${name}`);
 }
 
-function jest(project) {
+async function check(name, command, args, options) {
+  count(name, await run(name, command, args, options));
+}
+
+async function jest(project) {
   const report = join(scratch, `${project}.json`);
-  tool('jest', ['--selectProjects', project, '--json', '--outputFile', report]);
-  if (!existsSync(report)) return count(`jest ${project}`, false);
+  // Its cache outlives the scratch folder.
+  const cache = join(tmpdir(), 'sa-orch-jest');
+  const args = ['--runInBand', '--selectProjects', project, '--json', '--outputFile', report];
+  await run(project, ...tool('jest', ...args, '--cacheDirectory', cache));
+  if (!existsSync(report)) return count(`jest ${project}`, { status: 1 });
   const {
     numPassedTests,
     numFailedTests,
@@ -124,16 +159,15 @@ function jest(project) {
   total.skipped += numPendingTests;
 }
 
-function pytest(python) {
+async function pytest(python) {
   const report = join(scratch, 'pytest.xml');
-  // Two files at a time: tiny models leave most of a second core idle.
-  run(python, ['-m', 'pytest', '-n', '2', '--dist', 'loadfile', `--junitxml=${report}`], {
+  await run('pytest', python, ['-m', 'pytest', `--junitxml=${report}`], {
     cwd: join(root, 'trainer/torch'),
   });
   const suite = existsSync(report)
     ? /<testsuite [^>]*>/.exec(readFileSync(report, 'utf8'))?.[0]
     : undefined;
-  if (!suite) return count('pytest', false);
+  if (!suite) return count('pytest', { status: 1 });
   const number = (name) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
   const failed = number('failures') + number('errors');
   total.failed += failed;
@@ -141,14 +175,34 @@ function pytest(python) {
   total.passed += number('tests') - failed - number('skipped');
 }
 
+function end() {
+  rmSync(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 300 });
+  if (total.skipped > 0) console.log(`\n${total.skipped} skipped: each says above what it needs`);
+  console.log(`\n${total.passed} passed, ${total.failed} failed`);
+  process.exit(stopped ?? (total.failed > 0 ? 1 : 0));
+}
+
+/** To all processes of a step. */
+function signal({ pid }, name) {
+  try {
+    process.kill(-pid, name);
+  } catch {
+    // All have ended.
+  }
+}
+
+for (const [name, status] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }))
+  process.on(name, () => {
+    stopped = status;
+    for (const child of running) signal(child, 'SIGTERM');
+    setTimeout(() => {
+      for (const child of running) signal(child, 'SIGKILL');
+    }, GRACE_MS);
+  });
+
 main()
   .catch((error) => {
     console.error(error);
     total.failed++;
   })
-  .finally(() => {
-    rmSync(scratch, { recursive: true, force: true });
-    if (total.skipped > 0) console.log(`\n${total.skipped} skipped: each says above what it needs`);
-    console.log(`\n${total.passed} passed, ${total.failed} failed`);
-    process.exitCode = total.failed > 0 ? 1 : 0;
-  });
+  .finally(end);

@@ -11,7 +11,7 @@
 import { join } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import { packageRoot } from '../orchestrator/runtime/paths';
+import { packageRoot } from '../common/package';
 import { createActivities } from './activities';
 
 function required(name: string): string {

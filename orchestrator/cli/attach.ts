@@ -1,5 +1,5 @@
 /**
- * Follows a sweep in the foreground and ends as it ends. Ctrl-C turns away and leaves it running.
+ * Follows a sweep in the foreground until it ends. Ctrl-C detaches and leaves it running.
  */
 import type { Client } from '@temporalio/client';
 import { measureBaselines } from '../report/baselines';
@@ -9,13 +9,13 @@ import { follow } from './follow';
 import { printJson } from './output';
 
 /**
- * The exit status by convention after SIGINT: a script's next step must not run on a sweep that has
- * not ended.
+ * The conventional exit status after SIGINT: a script must not take the next step while the sweep
+ * is still running.
  */
 const INTERRUPTED = 130;
 
 /**
- * Draws progress, then the table; sets the exit status: 0 where every trial is done, 1 otherwise.
+ * Draws progress, then the table. Sets the exit status: 0 if every trial is done, 1 otherwise.
  */
 export async function attach(
   client: Client,
@@ -41,13 +41,13 @@ export async function attach(
     if (interrupt.signal.aborted) {
       const goesOn =
         state === 'server out of reach'
-          ? 'waits for its server, which is out of reach'
-          : 'goes on without you';
+          ? 'will go on once its server can be reached'
+          : 'keeps running';
       process.stderr.write(
         `\n${sweepId} ${goesOn} (${done} of ${snapshot.plan.trials.length} trials done).\n`,
       );
       process.stderr.write(
-        `  come back   sa-orch watch ${sweepId}\n  end it      sa-orch cancel ${sweepId}\n`,
+        `  follow it   sa-orch watch ${sweepId}\n  end it      sa-orch cancel ${sweepId}\n`,
       );
       process.exitCode = INTERRUPTED;
       return;
@@ -55,9 +55,8 @@ export async function attach(
     const complete = done === snapshot.plan.trials.length;
     if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
     else {
-      process.stdout.write(
-        `\n${renderTable(snapshot.plan, results, measureBaselines(root, snapshot.plan))}\n\nreport  ${report}\n`,
-      );
+      const table = renderTable(snapshot.plan, results, measureBaselines(root, snapshot.plan));
+      process.stdout.write(`\n${table}\n\nreport  ${report}\n`);
       if (state !== 'finished' && !complete)
         process.stderr.write(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);
     }

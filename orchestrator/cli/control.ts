@@ -1,4 +1,4 @@
-/** `sa-orch pause`, `resume`, `cancel`: a person's wish for a running sweep. */
+/** `sa-orch pause`, `resume` and `cancel`: control a running sweep. */
 import {
   WorkflowNotFoundError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
@@ -11,27 +11,27 @@ import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { printJson, runAction } from './output';
 import { UserError } from '../base/errors';
 
-/** Without a worker an update waits; longer than this and the user should know. */
+/** Without a worker an update waits; after this long, the user is told. */
 const ANSWER_MS = 15_000;
 
 export function pauseCommand(): Command {
   return modeCommand(
     'pause',
     'pause',
-    'stop a sweep at checkpoints; `resume` goes on from there',
+    'stop a sweep at checkpoints; `resume` continues from there',
     'paused',
   );
 }
 
 export function resumeCommand(): Command {
-  return modeCommand('resume', 'run', 'go on with a paused sweep', 'goes on');
+  return modeCommand('resume', 'run', 'continue a paused sweep', 'resumed');
 }
 
 export function cancelCommand(): Command {
   return modeCommand(
     'cancel',
     'cancel',
-    'end a sweep; finished trials keep their results, `start` runs the others again',
+    'end a sweep; finished trials keep their results, and `start` reruns the others',
     'is being cancelled',
   );
 }
@@ -60,11 +60,11 @@ function modeCommand(name: string, mode: Mode, description: string, done: string
               '`sa-orch status` lists them.',
             );
           if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
-            const message = `no worker took it within ${ANSWER_MS / 1000} s`;
+            const message = `no worker responded within ${ANSWER_MS / 1000} s`;
             throw new UserError(
               message,
               3,
-              '`sa-orch status` shows the worker, `sa-orch up` starts it. Then try again.',
+              '`sa-orch status` shows the worker and `sa-orch up` starts it. Then try again.',
             );
           }
           throw error;

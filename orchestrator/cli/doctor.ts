@@ -1,4 +1,4 @@
-/** `sa-orch doctor`: is everything here that a start needs? */
+/** `sa-orch doctor`: checks everything that a start needs. */
 import { Command } from 'commander';
 import { examine, type Finding } from '../runtime/doctor';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
@@ -10,14 +10,14 @@ const MARKS = { fine: '✓', note: '!', broken: '✗' } as const;
 export function doctorCommand(): Command {
   const command = new Command('doctor')
     .description(
-      'look at everything that a start needs; changes nothing. Exit status 1 where something ' +
-        'is broken',
+      'check everything that `start` needs, without changing anything; exit status 1 if ' +
+        'something is broken',
     )
-    .option('--data-dir <dir>', 'the folder of data, as start takes it (default: SA_ORCH_DATA)')
+    .option('--data-dir <dir>', 'data directory, as for `start` (default: SA_ORCH_DATA)')
     .option(
       '--python <path>',
-      'Python interpreter for the trainer (default: SA_ORCH_PYTHON, else an environment that ' +
-        'is made)',
+      'Python interpreter for the torch trainer (default: SA_ORCH_PYTHON, else an environment ' +
+        'created on first use)',
     )
     .addHelpText('after', '\nExample:\n  sa-orch doctor --data-dir ~/glue');
   return addJsonOption(addPlaceOptions(command)).action(

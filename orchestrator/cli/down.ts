@@ -1,4 +1,4 @@
-/** `sa-orch down`: stop the services. */
+/** `sa-orch down`: stops the services. */
 import { Command } from 'commander';
 import { down } from '../runtime/down';
 import { stateDirectory } from '../runtime/paths';
@@ -10,10 +10,10 @@ const ASK_MS = 5000;
 
 export function downCommand(): Command {
   const command = new Command('down')
-    .description('stop server, trainer and worker; refuses while sweeps run')
+    .description('stop Temporal server, trainer and worker; refused while sweeps are running')
     .option(
       '--force',
-      'stop also while sweeps run; they go on from their checkpoints at the next start',
+      'stop even if sweeps are running; the next start resumes them from their checkpoints',
     )
     .addHelpText('after', '\nExample:\n  sa-orch down');
   return addJsonOption(addPlaceOptions(command)).action(
@@ -27,14 +27,14 @@ export function downCommand(): Command {
           onProgress: options.json ? progressLineOnStderr : progressLine,
         });
         if (options.json) printJson({ stopped });
-        else if (stopped.length === 0) process.stdout.write(`nothing runs in ${stateDir}\n`);
+        else if (stopped.length === 0) process.stdout.write(`nothing is running in ${stateDir}\n`);
       }),
   );
 }
 
 /**
- * Ids of sweeps that are open on the server. A server that does not answer runs none now; what it
- * keeps goes on at the next start.
+ * Ids of sweeps that are open on the server. A server that does not answer is running none; the
+ * sweeps it has stored resume at the next start.
  */
 async function runningSweeps(stateDir: string): Promise<string[]> {
   const client = await connectTemporal(stateDir, ASK_MS).catch(() => undefined);

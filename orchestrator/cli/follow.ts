@@ -1,6 +1,5 @@
 /**
- * Follows a sweep through its files and its workflow's state until it ends, or until the user turns
- * away.
+ * Follows a sweep through its files and its workflow's state until it ends or the user detaches.
  */
 import { isGrpcDeadlineError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,12 +12,12 @@ import { LiveBlock, renderSnapshot, type Snapshot } from './live-view';
 const POLL_MS = 1000;
 
 /**
- * For each question to the server. Nobody waits for the client's own ten tries, and none of them is
- * left when the connection is closed.
+ * Deadline of each request to the server. It is shorter than the client's own ten retries, so none
+ * is left when the connection is closed.
  */
 const ANSWER_MS = 3000;
 
-/** How a workflow stands: still open, closed in some way, or not to be seen now. */
+/** The state of a workflow: open, closed in some way, or not known at the moment. */
 export type WorkflowState =
   | 'running'
   | 'paused'
@@ -45,14 +44,14 @@ export async function workflowState(
     if (status.name === 'CANCELLED' || status.name === 'TERMINATED')
       return { state: 'cancelled', detail: null };
     if (status.name !== 'RUNNING') return { state: 'failed', detail: await failureOf(handle) };
-    // A workflow task that fails again and again looks like a running workflow.
+    // A workflow whose task keeps failing looks like a running one.
     const attempt = raw.pendingWorkflowTask?.attempt ?? 0;
     if (attempt > 3)
       return {
         state: 'running',
         detail: `its workflow task failed ${attempt} times; see the worker's log`,
       };
-    // A query needs a worker; without one the workflow is taken as running.
+    // A query needs a worker; without one, assume that the workflow is running.
     const { mode } = await inTime(() => handle.query<SweepStatus, []>(statusQuery)).catch(() => ({
       mode: 'run',
     }));
@@ -79,8 +78,8 @@ async function failureOf(handle: { result(): Promise<unknown> }): Promise<string
 }
 
 /**
- * Reads a sweep's files again and again; results that were seen are kept, since they do not change
- * while a sweep runs.
+ * Reads a sweep's files repeatedly. Results are read once, since they do not change while a sweep
+ * runs.
  */
 export class SweepReader {
   private readonly results = new Map<string, TrialResult>();
@@ -108,8 +107,8 @@ export class SweepReader {
 }
 
 /**
- * Follows a sweep until its workflow closes, drawing on the stream; null draws nothing. Aborting
- * the signal returns at once.
+ * Follows a sweep until its workflow closes, drawing on the stream (null: nowhere). Aborting the
+ * signal returns at once.
  */
 export async function follow(
   client: Client,

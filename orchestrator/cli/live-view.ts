@@ -12,15 +12,15 @@ export interface Snapshot {
   plan: Plan;
   results: ReadonlyMap<string, TrialResult>;
   progress: ReadonlyMap<string, CohortProgress>;
-  /** `running`, `paused`, `finished`, …; for a server out of reach, that. */
+  /** `running`, `paused`, `finished`, … or `server out of reach`. */
   state: string;
 }
 
 const BAR_CELLS = 10;
-/** A progress file that has not changed for so long belongs to a worker that is gone. */
+/** A progress file unchanged for this long belongs to a worker that is gone. */
 const STALE_MS = 30_000;
 
-/** One line a cohort in progress, one for the sweep. */
+/** One line per cohort in progress and one for the sweep. */
 export function renderSnapshot(snapshot: Snapshot, now: number): string[] {
   const { plan, results, progress, state } = snapshot;
   const lines: string[] = [];
@@ -73,11 +73,11 @@ function cohortLine(
   ];
   if (progress.note) columns.push(progress.note);
   else if (now - progress.updated > STALE_MS)
-    columns.push(`no news for ${formatDuration((now - progress.updated) / 1000)}`);
+    columns.push(`no update for ${formatDuration((now - progress.updated) / 1000)}`);
   return columns.join(' ').trimEnd();
 }
 
-/** `houlsby-64` where all trials of the cohort agree, else the name that they share. */
+/** `houlsby-64` if all trials of the cohort agree, else the name that they share. */
 function cohortAdapter(plan: Plan, cohort: Cohort): string {
   const adapters = plan.trials
     .filter(({ id }) => cohort.trials.includes(id))
@@ -96,8 +96,8 @@ function finishedOf(cohort: Cohort, results: ReadonlyMap<string, TrialResult>): 
 }
 
 /**
- * Seconds left at the rate of the cohorts that train now; null while none does. Counts training
- * rows only, by far the most of the work.
+ * Seconds left at the speed of the cohorts that are training; null if none is. Counts training rows
+ * only, which are most of the work.
  */
 export function etaSeconds({ plan, results, progress }: Snapshot): number | null {
   let rows = 0;
@@ -124,8 +124,8 @@ export function formatDuration(seconds: number): string {
 }
 
 /**
- * Redraws a block of lines in place. Elsewhere than in a terminal it prints a line when it differs
- * in more than numbers.
+ * Redraws a block of lines in place. Outside a terminal it prints a line when more than its numbers
+ * change.
  */
 export class LiveBlock {
   private drawn = 0;
@@ -134,7 +134,7 @@ export class LiveBlock {
   constructor(
     private readonly stream: NodeJS.WriteStream,
     /**
-     * Elsewhere than in a terminal, a line whose numbers moved is printed again after so many
+     * Outside a terminal, a line of which only numbers change is printed again after this many
      * milliseconds.
      */
     private readonly plainEveryMs = 15_000,
@@ -156,7 +156,7 @@ export class LiveBlock {
     this.drawn = lines.length;
   }
 
-  /** Takes the block off the screen, so that what follows stands in its place. */
+  /** Removes the block from the screen, so that what follows takes its place. */
   clear(): void {
     if (this.drawn > 0) this.stream.write(`\u001b[${this.drawn}A\u001b[0J`);
     this.drawn = 0;

@@ -1,6 +1,6 @@
-/** The command line: one file a command. */
+/** The command line: one file per command. */
 import { Command, CommanderError } from 'commander';
-import { packageVersion } from '../runtime/paths';
+import { packageVersion } from '../../common/package';
 import { cancelCommand, pauseCommand, resumeCommand } from './control';
 import { doctorCommand } from './doctor';
 import { downCommand } from './down';
@@ -37,23 +37,22 @@ const COMMANDS = [
 function program(): Command {
   const root = new Command('sa-orch')
     .description(
-      'Durable sweeps of sparse adapters: prune at initialization, train on a frozen ' +
-        'backbone, compare with mean ± std.',
+      'Durable sweeps of sparse adapters: prune at initialization, train on a frozen backbone, ' +
+        'compare mean ± std over seeds.',
     )
     .version(packageVersion())
     .showHelpAfterError(
-      '(`sa-orch help` lists the commands; --help after a command shows its options and an ' +
-        'example)',
+      '(`sa-orch help` lists the commands; --help after a command shows its options)',
     )
     .showSuggestionAfterError()
     .addHelpText(
       'after',
       '\nExamples:\n' +
-        '  sa-orch start --sweep glue                         run a sweep; Ctrl-C leaves it running\n' +
+        '  sa-orch start --sweep glue                             run a sweep\n' +
         '  sa-orch run --task mrpc --pruner snip --sparsity 0.4   run one trial\n' +
-        '  sa-orch status                                     services and sweeps\n' +
-        '\nExit status: 0 done, 1 the work failed, 2 the request was wrong, 3 a service could ' +
-        'not be reached.',
+        '  sa-orch status                                         show services and sweeps\n' +
+        '\nExit status: 0 success, 1 the work failed, 2 invalid request, 3 a service is ' +
+        'unreachable.',
     );
   for (const make of COMMANDS) {
     const command = make();
@@ -65,8 +64,7 @@ function program(): Command {
 }
 
 async function main(): Promise<void> {
-  // A reader that has seen enough (`| head`) closes the pipe: there is nobody left to tell
-  // anything.
+  // A reader such as `| head` may close the pipe early: nobody is left to print for.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
     process.exit();
@@ -74,7 +72,7 @@ async function main(): Promise<void> {
   try {
     await program().parseAsync(normalizeFlags(process.argv));
   } catch (error) {
-    // Commander has printed its message: a usage error is a wrong request, help and version are not
+    // Commander has already printed its message. Help and version exit with 0; the rest are usage
     // errors.
     if (!(error instanceof CommanderError)) throw error;
     process.exitCode = error.exitCode === 0 ? 0 : 2;

@@ -6,7 +6,7 @@ import { BENCHMARKS } from '../tasks/registry';
 import { FRAMEWORKS, type Framework } from '../runtime/trainer-command';
 import type { Precision } from '../sweep/types';
 
-/** Where files are. */
+/** Where files are stored. */
 export interface PlaceOptions {
   root?: string;
   stateDir?: string;
@@ -23,7 +23,7 @@ export interface SweepOptions {
   dataDir?: string;
 }
 
-/** Which services to use instead of starting them here. */
+/** How services are started, and which existing ones are used instead. */
 export interface ServiceOptions {
   trainer?: string;
   framework?: Framework;
@@ -36,82 +36,75 @@ export function addPlaceOptions(command: Command): Command {
   return command
     .option(
       '--root <dir>',
-      'artifact root: data sets, trials, sweeps (default: checkpoints, or SA_ORCH_ROOT)',
+      'directory for data sets, trials and sweeps (default: SA_ORCH_ROOT, else checkpoints)',
     )
     .option(
       '--state-dir <dir>',
-      'state of server, worker and trainer (default: .sa-orch, or SA_ORCH_STATE)',
+      'directory for the state of the services (default: SA_ORCH_STATE, else .sa-orch)',
     );
 }
 
 /** What `--data-dir` names. */
 export const DATA_DIRECTORY =
-  `the folder of ${BENCHMARKS.map(({ name, example }) => `${name} (${example}, …)`).join(', ')}, ` +
-  `or one with ${BENCHMARKS.map(({ folder }) => `${folder}/`).join(', ')}`;
+  `directory with ${BENCHMARKS.map(({ name, example }) => `${name} (${example}, …)`).join(', ')}, ` +
+  `or with ${BENCHMARKS.map(({ folder }) => `${folder}/`).join(', ')}`;
 
 export function addSweepOptions(command: Command): Command {
   return addPrecisionOption(command)
-    .option(
-      '--profile <name>',
-      'a profile of the sweep file; `quick` is chosen where there is no GPU',
-    )
-    .option('--backbone <name>', 'a Hugging Face directory, a hub id, or all-MiniLM-L6-v2')
-    .option('--tasks <list>', 'tasks instead of those in the file, for example mrpc,rte', parseList)
-    .option(
-      '--seeds <list>',
-      'seeds instead of those in the file, for example 1,2,3',
-      parseIntegers,
-    )
-    .option('--rows <n>', 'at most this many training rows a task, or `all`', parseRows)
+    .option('--profile <name>', 'profile of the sweep file (without a GPU, `quick` is the default)')
+    .option('--backbone <name>', 'Hugging Face directory or hub id, or all-MiniLM-L6-v2')
+    .option('--tasks <list>', 'override the tasks of the file, for example mrpc,rte', parseList)
+    .option('--seeds <list>', 'override the seeds of the file, for example 1,2,3', parseIntegers)
+    .option('--rows <n>', 'maximum training rows per task, or `all`', parseRows)
     .option(
       '--data-dir <dir>',
-      `${DATA_DIRECTORY} (default: SA_ORCH_DATA, the hub, else demo rows)`,
+      `${DATA_DIRECTORY} (default: SA_ORCH_DATA, else the hub, else demo rows)`,
     );
 }
 
 export function addPrecisionOption(command: Command): Command {
-  const what =
-    "arithmetic of the frozen backbone (default: the trainer's; float32 on a CPU, bf16 on a GPU)";
-  return command.addOption(new Option('--precision <name>', what).choices(PRECISION_NAMES));
+  const description =
+    'arithmetic of the frozen backbone (default: float32 on a CPU, bf16 on a GPU)';
+  return command.addOption(new Option('--precision <name>', description).choices(PRECISION_NAMES));
 }
 
 export function addServiceOptions(command: Command): Command {
   return command
     .option(
       '--trainer <address>',
-      'use this trainer (unix:<path> or host:port) instead of starting one',
+      'use the trainer at this address (unix:<path> or host:port) instead of starting one',
     )
     .addOption(
       new Option(
         '--framework <name>',
-        'of the trainer (default: torch, or tfjs where there is no Python)',
+        'training framework (default: torch, or tfjs if there is no Python)',
       ).choices(FRAMEWORKS),
     )
     .option(
       '--python <path>',
-      'Python interpreter for the torch trainer (default: an environment made on first use, ' +
-        'or SA_ORCH_PYTHON)',
+      'Python interpreter for the torch trainer (default: SA_ORCH_PYTHON, else an environment ' +
+        'created on first use)',
     )
     .option(
       '--device <name>',
-      'where the trainer computes: auto, cpu, cuda, or cuda:<index>',
+      'device of the trainer: auto, cpu, cuda or cuda:<index>',
       parseDevice,
     )
     .option(
       '--threads <n>',
-      'CPU threads of the trainer; results to the last digit depend on it',
+      'CPU threads of the trainer; affects the last digits of results',
       parseInteger,
     );
 }
 
 export function addJsonOption(command: Command): Command {
-  return command.option('--json', 'print one JSON document on stdout and nothing else');
+  return command.option('--json', 'print a single JSON document on stdout');
 }
 
 export function parseList(text: string): string[] {
   const items = text.split(',').map((item) => item.trim());
   if (items.some((item) => item === ''))
-    throw new InvalidArgumentError('must be names with commas between, for example mrpc,rte');
+    throw new InvalidArgumentError('must be a comma-separated list, for example mrpc,rte');
   return items;
 }
 

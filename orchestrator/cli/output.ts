@@ -1,14 +1,14 @@
 /**
- * What a command says, and how it ends. People read stdout in plain words; with `--json` stdout is
- * one JSON document and everything else goes to stderr.
+ * What a command prints, and its exit status. People read plain text on stdout; with `--json`,
+ * stdout is one JSON document and everything else goes to stderr.
  *
- * Exit statuses: 0 done, 1 the work failed, 2 the request was wrong (config or usage), 3 a service
- * could not be reached.
+ * Exit statuses: 0 success, 1 the work failed, 2 invalid request (config or usage), 3 a service is
+ * unreachable.
  */
 import { ConfigError, UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 
-/** Names are padded to this width, so that the texts of successive lines stand under each other. */
+/** Names are padded to this width, so that the texts of successive lines are aligned. */
 const NAME_WIDTH = 22;
 
 /** Prints one progress line to stdout, for example `✓ trainer torch 2.15.0   cpu, 2 threads`. */
@@ -27,8 +27,8 @@ export function printJson(document: unknown): void {
 }
 
 /**
- * Prints an error for a person: one line, then the hint. Errors that nobody foresaw keep their
- * stack trace, for a bug report.
+ * Prints an error for a person: one line, then the hint. Unexpected errors keep their stack trace,
+ * for a bug report.
  */
 export function printError(error: unknown): void {
   if (!(error instanceof Error)) {
@@ -42,8 +42,7 @@ export function printError(error: unknown): void {
 }
 
 /**
- * The exit status that an error asks for; undefined where nobody
- * foresaw it.
+ * The exit status for an error; undefined if it is unexpected.
  */
 export function exitCodeOf(error: unknown): 1 | 2 | 3 | undefined {
   if (error instanceof UserError) return error.exitCode;
@@ -52,7 +51,7 @@ export function exitCodeOf(error: unknown): 1 | 2 | 3 | undefined {
 }
 
 /**
- * Wraps a command's action: prints what it throws and sets the exit status. With `json`, the error
+ * Runs a command's action, prints what it throws and sets the exit status. With `json`, the error
  * is the document on stdout: `{"error": {"message", "hint", "exit_status"}}`.
  */
 export async function runAction(json: boolean, action: () => void | Promise<void>): Promise<void> {

@@ -1,4 +1,4 @@
-/** `sa-orch plan`: what a sweep would do, without doing it. */
+/** `sa-orch plan`: shows what a sweep would do, without doing it. */
 import { Command } from 'commander';
 import { adapterLabel } from '../config/adapter-kinds';
 import { OFFICIAL_RULES } from '../report/format';
@@ -18,24 +18,23 @@ import {
   type PlaceOptions,
   type SweepOptions,
 } from './options';
-import { plural } from '../base/plural';
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
 import { sayPrecision } from './precision';
-import { count, planRequest, readRequest } from './request';
+import { count, describeSize, planRequest, readRequest } from './request';
 
 type PlanOptions = SweepOptions & PlaceOptions & { sweep: string; json?: boolean };
 
 export function planCommand(): Command {
   const command = new Command('plan')
     .description(
-      'show every trial of a sweep with its sizes, and an estimate of time; starts nothing',
+      'list every trial of a sweep with its sizes, and estimate the time; starts nothing',
     )
-    .requiredOption('--sweep <name|file>', 'a sweep in configs/sweeps, or a file')
+    .requiredOption('--sweep <name|file>', 'name of a sweep in configs/sweeps, or a file')
     .addHelpText(
       'after',
       '\nExample:\n  sa-orch plan --sweep glue --profile quick\n' +
-        '\nkept is exact, but for a sweep of `compat: official`: the published code cuts all ' +
-        'scores that equal the last one cut, so ties may take more.',
+        '\nkept is exact, except with `compat: official`: the published code also cuts every ' +
+        'weight whose score equals the last one cut.',
     );
   return addJsonOption(addPlaceOptions(addSweepOptions(command))).action((options: PlanOptions) =>
     runAction(options.json === true, async () => {
@@ -56,8 +55,9 @@ export function planCommand(): Command {
         });
       printTrials(trials);
       process.stdout.write(
-        `\n${plan.sweep_id}: ${plural(plan.trials.length, 'trial')} in ${plural(plan.cohorts.length, 'cohort')}, ${estimateText(seconds)}\n` +
-          'kept: weights, biases and norms that are trained and not masked; the head is counted apart; stored: bytes of the adapter file\n' +
+        `\n${plan.sweep_id}: ${describeSize(plan)}, ${estimateText(seconds)}\n` +
+          'kept: trained weights, biases and norms that are not masked; the head is counted ' +
+          'separately\nstored: bytes of the adapter file\n' +
           (plan.trials.some(({ prune }) => prune.rules === 'official')
             ? `${OFFICIAL_RULES}\n`
             : ''),
@@ -111,14 +111,14 @@ function printTrials(trials: (Trial & { budget: Budget })[]): void {
 }
 
 /**
- * From the speed of trials of the same task that were done under this root; null where there is
- * none for some task.
+ * Estimated from the speed of finished trials of the same task under this root; null if some task
+ * has none.
  */
 async function estimateSeconds(plan: Plan, root: string): Promise<number | null> {
   const speeds = new Map<string, number>();
   for (const trial of plan.trials) {
     const result = await readResult(root, trial.id);
-    // Trials that were trained together share the machine: their rows add up.
+    // Trials of one cohort share the machine: their rows add up.
     if (result?.status === 'done')
       speeds.set(trial.task, result.train.rows_per_s * result.train.cohort);
   }
@@ -132,6 +132,6 @@ async function estimateSeconds(plan: Plan, root: string): Promise<number | null>
 }
 
 function estimateText(seconds: number | null): string {
-  if (seconds === null) return 'time unknown until a trial of each task has run here';
+  if (seconds === null) return 'time unknown until one trial of each task has run here';
   return `about ${formatDuration(seconds)} of training at the speed measured here`;
 }

@@ -1,12 +1,12 @@
-/** What `start`, `run` and `plan` say of a sweep's precision. */
+/** What `start`, `run` and `plan` print about a sweep's precision. */
 import type { Precision } from '../sweep/types';
 import type { DefaultPrecision } from '../trainer-client/capabilities';
 import type { OnProgress } from '../base/progress';
 
 /**
- * One line, and none where a CPU computes as it always did.
+ * Prints one line, or none for float32 on a CPU.
  *
- * @param asked null where the user named none
+ * @param asked the precision that the user requested; null for none
  */
 export function sayPrecision(
   asked: Precision | null,
@@ -22,10 +22,10 @@ function ofDefault({ precision, unlisted }: DefaultPrecision): string | null {
     return `${precision}: this trainer has no ${unlisted}, the default on a GPU`;
   return precision === 'float32'
     ? null
-    : `${precision} (the default on a GPU; --precision float32 for IEEE single)`;
+    : `${precision} (the default on a GPU; --precision float32 for IEEE single precision)`;
 }
 
 function ofChoice(asked: Precision, { precision }: DefaultPrecision): string | null {
-  if (asked !== precision) return `${asked}, as asked; the default here is ${precision}`;
-  return asked === 'float32' ? null : `${asked}, as asked`;
+  if (asked !== precision) return `${asked}, as requested; the default here is ${precision}`;
+  return asked === 'float32' ? null : `${asked}, as requested`;
 }

@@ -1,4 +1,4 @@
-/** `sa-orch report`: the table of a sweep, from its result files, at any time. */
+/** `sa-orch report`: the report of a sweep, from its result files, at any time. */
 import { Command } from 'commander';
 import { measureBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
@@ -10,7 +10,7 @@ import { printJson, runAction } from './output';
 
 export function reportCommand(): Command {
   const command = new Command('report')
-    .description("write and show a sweep's report from the results there are; needs no server")
+    .description("write and show a sweep's report from the results so far; needs no services")
     .argument('<sweep>', 'the id that `start` printed; `sa-orch status` lists them')
     .addHelpText('after', '\nExample:\n  sa-orch report glue-7f3a12cd');
   return addJsonOption(addPlaceOptions(command)).action(

@@ -1,6 +1,6 @@
 /**
- * From what the user typed to a plan: the part that `start`, `run` and `plan` share. Nothing here
- * starts a service.
+ * From the command line to a plan: what `start`, `run` and `plan` share. Nothing here starts a
+ * service.
  */
 import { loadSweepConfig } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
@@ -15,18 +15,18 @@ import type { SweepOptions } from './options';
 import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
 
-/** Cohorts of this size keep a first result near on a CPU, and leave few passes half full. */
+/** On a CPU, cohorts of this size give first results early and leave few passes half full. */
 const COHORT_SIZE = 10;
 
-/** A sweep's configuration, and why its profile was chosen where the user named none. */
+/** A sweep's configuration, and why its profile was chosen if the user named none. */
 export interface Request {
   config: SweepConfig;
   profileReason: string | null;
 }
 
 /**
- * Reads a sweep file. Without a profile asked for, a machine without a GPU gets `quick` where the
- * file has one.
+ * Reads a sweep file. If the user names no profile, a machine without a GPU gets `quick` if the
+ * file has it.
  */
 export function readRequest(nameOrFile: string, options: SweepOptions): Request {
   const overrides = {
@@ -46,10 +46,10 @@ export function readRequest(nameOrFile: string, options: SweepOptions): Request 
 }
 
 /**
- * Finds backbone and data, with a progress line for each and one for what may surprise, and returns
- * what plans the sweep with the precision that holds where the user named none. Only a trainer
- * knows that one; but nothing of a plan can be wrong with one precision and right with another, so
- * what is wrong is said here, before any service.
+ * Finds backbone and data, prints a progress line for each and for anything surprising, and returns
+ * a function that plans the sweep given the default precision. Only a trainer knows that default,
+ * but whether a plan is valid does not depend on it, so problems are reported here, before any
+ * service is started.
  */
 export async function planRequest(
   request: Request,
@@ -73,7 +73,7 @@ export async function planRequest(
   for (const note of datasets.flatMap(leftOutNotes)) onProgress('!', 'data', note);
   const demo = datasets.filter(({ source }) => source === 'demo').map(({ task }) => task);
   if (demo.length > 0) {
-    const reason = 'no --data-dir, no SA_ORCH_DATA, and the hub was not reached';
+    const reason = 'no --data-dir, no SA_ORCH_DATA, and the hub is unreachable';
     onProgress('!', 'demo rows', `generated here, not ${nameBenchmarks(demo)}: ${reason}`);
   }
   const plan = (defaultPrecision: Precision) =>
@@ -97,19 +97,25 @@ function describeDataset({ task, kind, splits, source }: PlannedDataset): string
   return `${task} ${rows} ${source === 'demo' ? 'demo ' : ''}${noun}`;
 }
 
-/** What of a published data set is not used. */
+/** The rows of a published data set that are skipped. */
 function leftOutNotes({ task, kind, splits }: PlannedDataset): string[] {
   return splits
     .filter(({ left_out = 0 }) => left_out > 0)
     .map(
       ({ name, left_out, file }) =>
-        `${task} ${name}: ${plural(left_out!, 'row')} left out, ${findFamily(kind).words.leftOut} (${file})`,
+        `${task} ${name}: skipping ${plural(left_out!, 'row')} ${findFamily(kind).words.leftOut} ` +
+        `(${file})`,
     );
 }
 
 function profileNote({ profile }: SweepConfig, reason: string | null): string {
   if (profile === null) return '';
   return ` (profile ${profile}${reason === null ? '' : `: ${reason}`})`;
+}
+
+/** `20 trials in 2 cohorts`. */
+export function describeSize({ trials, cohorts }: Plan): string {
+  return `${plural(trials.length, 'trial')} in ${plural(cohorts.length, 'cohort')}`;
 }
 
 /** 3668 as `3,668`. */

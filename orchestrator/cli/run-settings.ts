@@ -1,4 +1,4 @@
-/** From the flags of `sa-orch run` to what a sweep file would say. Pure. */
+/** Translates the flags of `sa-orch run` to what a sweep file would say. Pure. */
 import { COMPAT_NAMES } from '../config/compat';
 import { ConfigError, UserError, type Problem } from '../base/errors';
 import { sweepConfigFrom } from '../config/load';
@@ -78,7 +78,7 @@ export interface RunOptions extends PlaceOptions, ServiceOptions {
   json?: boolean;
 }
 
-/** The flag of a field, where the two have not the same name. */
+/** The flag of each field that has a different name. */
 const FLAGS: Record<string, string> = {
   'tasks[0]': '--task',
   'seeds[0]': '--seed',
@@ -98,7 +98,7 @@ const FLAGS: Record<string, string> = {
   ...FAMILY_FLAGS,
 };
 
-/** @throws ConfigError that names flags, where a sweep file's would name fields */
+/** @throws ConfigError that names flags instead of a sweep file's fields */
 export function configOf(given: RunOptions): SweepConfig {
   const options = resolveSeedFlags(given);
   const { task } = options;
@@ -115,7 +115,7 @@ export function configOf(given: RunOptions): SweepConfig {
   }
 }
 
-/** Said in the words of the flags, which the checks of a sweep file would not use. */
+/** Reported in terms of flags, which the checks of a sweep file do not know. */
 function checkAmount({ pruner, sparsity, nM, compat }: RunOptions): void {
   if (pruner === 'none' && (sparsity ?? nM) !== undefined) {
     const flag = sparsity === undefined ? '--n-m' : '--sparsity';
@@ -134,8 +134,8 @@ function checkAmount({ pruner, sparsity, nM, compat }: RunOptions): void {
 }
 
 /**
- * `compare[0].scoring_rows: 0 is …` becomes `--scoring-rows: 0 is …`. What is no ConfigError is
- * left as it is.
+ * `compare[0].scoring_rows: 0 is …` becomes `--scoring-rows: 0 is …`. Other errors are returned
+ * unchanged.
  */
 export function inFlags(error: unknown, options: RunOptions): unknown {
   if (!(error instanceof ConfigError)) return error;
@@ -165,10 +165,10 @@ function flagOf(field: string, flags: Record<string, string>): string {
   return flags[field] ?? `--${field.replace(/^.*\./, '').replaceAll('_', '-')}`;
 }
 
-/** Settings before their checks: what the flags say may still be wrong. */
+/** Settings before they are checked. */
 type Settings = Parameters<typeof sweepConfigFrom>[1];
 
-/** The flags as a sweep file would say them; checks and defaults are those of sweep files. */
+/** The flags as a sweep file would say them; sweep files' checks and defaults apply. */
 function settingsOf(options: RunOptions, task: string): Settings {
   const pruned = options.pruner !== 'none';
   const { train: trainOfFamilies, ...ofFamilies } = readFamilyFlags({ ...options });
@@ -218,14 +218,14 @@ function adapterOf(options: RunOptions): Record<string, unknown> {
   if (bitfit && options.adapter !== undefined && options.adapter !== 'bitfit') {
     throw refusal(
       'attn-mode',
-      '"bitfit" is not allowed with --adapter ' +
-        `${options.adapter}; must be another mode, or --adapter left out`,
+      `"bitfit" is not allowed with --adapter ${options.adapter}; choose another mode or remove ` +
+        '--adapter',
     );
   }
   return defined({
     kind: bitfit ? 'bitfit' : options.adapter,
     attention: bitfit ? undefined : attentionOf(options),
-    // Their scripts write the absence of a module; beside biases there is none to write.
+    // Their scripts write the absence of a module; with biases there is no module to leave out.
     ffn: bitfit && ffnMode === 'none' ? undefined : ffnOf(options),
     attention_bottleneck: options.attnBn,
     ffn_bottleneck: options.ffnBn,
@@ -238,9 +238,9 @@ function adapterOf(options: RunOptions): Record<string, unknown> {
 }
 
 /**
- * The seed scripts' mode and option as one module. Their option says where a module of mode adapter
- * stands, and is written beside other modes as well; alone it stands for mode adapter, their
- * default.
+ * The published scripts' mode and option as one module. Their option says where a module of mode
+ * adapter is placed; they write it beside other modes, too, where it has no effect. Given alone, it
+ * implies mode adapter, their default.
  */
 function attentionOf({ attnMode: mode, attnOption: option }: RunOptions): string | undefined {
   if (mode === undefined && option === undefined) return undefined;
@@ -250,12 +250,12 @@ function attentionOf({ attnMode: mode, attnOption: option }: RunOptions): string
   if (option === undefined || option === 'sequential' || option === 'parallel')
     return option ?? 'sequential';
   const reason =
-    { none: 'is not allowed', concat: "is prefix tuning's (--attn-mode prefix)" }[
+    { none: 'is not allowed', concat: 'belongs to prefix tuning (--attn-mode prefix)' }[
       option as string
-    ] ?? 'is not built';
+    ] ?? 'is not implemented';
   throw refusal(
     'attn-option',
-    `"${option}" ${reason}; must be sequential or parallel where the mode is adapter`,
+    `"${option}" ${reason}; must be sequential or parallel in mode adapter`,
   );
 }
 
@@ -265,14 +265,14 @@ function ffnOf({ ffnMode: mode, ffnOption: option }: RunOptions): string | undef
   if (option === 'none')
     throw refusal(
       'ffn-option',
-      '"none" is not allowed; must be sequential, parallel or pfeiffer where the mode is adapter',
+      '"none" is not allowed; must be sequential, parallel or pfeiffer in mode adapter',
     );
   return option === 'pfeiffer' ? 'after_norm' : (option ?? 'sequential');
 }
 
 /**
- * Their scripts score on so many rows for each output of the task; summarization has no outputs of
- * its own and counts as one. A task that there is not is a problem of its own.
+ * Their scripts score on this many rows per output of the task; summarization has no outputs of its
+ * own and counts as one. An unknown task is reported elsewhere.
  */
 function scoringRowsOf(
   { scoringRows, pruneDatasetRatio: ratio }: RunOptions,
@@ -281,31 +281,35 @@ function scoringRowsOf(
   const published = findPublishedTask(task);
   if (ratio === undefined || published === undefined) return scoringRows;
   if (scoringRows === undefined) return ratio * Math.max(1, published.num_labels);
-  throw refusal('prune-dataset-ratio', 'is not allowed beside --scoring-rows; must be one of them');
+  throw refusal(
+    'prune-dataset-ratio',
+    'is not allowed together with --scoring-rows; remove one of them',
+  );
 }
 
 function controlOf({ shuffle, invert }: RunOptions): string | undefined {
   if (shuffle && invert)
-    throw refusal('shuffle', 'is not allowed beside --invert; must be one of them');
+    throw refusal('shuffle', 'is not allowed together with --invert; remove one of them');
   return shuffle ? 'shuffled' : invert ? 'inverted' : undefined;
 }
 
 /**
- * Their scripts' one round before the first epoch, which is what they do where nothing is said, is
- * pruning at initialization.
+ * By default their scripts prune in one round before the first epoch, which is pruning at
+ * initialization.
  */
 function isProgressive({ begin = 0, pruneIterations = 1 }: RunOptions): boolean {
   return begin !== 0 || pruneIterations !== 1;
 }
 
-/** Their scripts prune before each epoch from `begin` on, `prune_iterations` times. */
+/** Their scripts prune `prune_iterations` times, before each epoch from `begin` on. */
 function roundsOf(options: RunOptions): Record<string, unknown> {
   const { begin = 0, pruneIterations = 1, rounds } = options;
   if (!isProgressive(options)) return { rounds };
   if (rounds !== undefined && rounds !== 1) {
     throw refusal(
       'rounds',
-      `${rounds} is not allowed with pruning during training; must be 1 or left out: --prune-iterations has the rounds`,
+      `${rounds} is not allowed with pruning during training; must be 1 or absent: ` +
+        '--prune-iterations sets the number of rounds',
     );
   }
   return { rounds: pruneIterations, progressive: { begin_epoch: begin, every_epochs: 1 } };

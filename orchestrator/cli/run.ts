@@ -1,4 +1,4 @@
-/** `sa-orch run`: one trial, by the flags of the seed scripts. */
+/** `sa-orch run`: one trial, with the flags of the published scripts. */
 import { Command, Option } from 'commander';
 import { ADAPTER_KIND_NAMES } from '../config/adapter-kinds';
 import { COMPAT_NAMES } from '../config/compat';
@@ -33,13 +33,18 @@ const EXAMPLES = `
 Examples:
   sa-orch run --task mrpc --pruner snip --sparsity 0.4 --attn-bn 64 --ffn-bn 64
   sa-orch run --task mrpc --adapter mam --pruner synflow --sparsity 0.8
-  sa-orch run --task rte --attn_mode lora --attn_bn 8 --ffn_mode adapter --ffn_option parallel --ffn_bn 64
-  sa-orch run --task xsum --backbone facebook/bart-base --pruner snip --sparsity 0.4 --num-beams 4
-  sa-orch run --compat official --task_name mrpc --model_name_or_path roberta-base --pruner snip --sparsity 0.6
+  sa-orch run --task rte --attn_mode lora --attn_bn 8 --ffn_mode adapter --ffn_option parallel \\
+      --ffn_bn 64
+  sa-orch run --task xsum --backbone facebook/bart-base --pruner snip --sparsity 0.4 \\
+      --num-beams 4
+  sa-orch run --compat official --task_name mrpc --model_name_or_path roberta-base \\
+      --pruner snip --sparsity 0.6
 
-Flags may be written with underscores. An option of another mode than adapter stands for nothing. --sparsity is the fraction removed; the
-published scripts' flag of that name is the fraction kept, which --compat official reads. --begin and --prune-iterations prune during training,
-by a round before each epoch; the scripts' own --begin 0 and --prune-iterations 1 are pruning at initialization, as without them.`;
+Flags may be written with underscores. --attn-option and --ffn-option apply only to mode adapter.
+--sparsity is the fraction removed; in the published scripts the flag of that name is the fraction
+kept, and --compat official reads it that way. --begin and --prune-iterations prune during training,
+one round before each epoch; --begin 0 with --prune-iterations 1, the scripts' own defaults, prunes
+at initialization.`;
 
 export function runCommand(): Command {
   const command = new Command('run')
@@ -59,7 +64,7 @@ export function runCommand(): Command {
   return command.addHelpText('after', EXAMPLES).action((options: RunOptions) =>
     runAction(options.json === true, async () => {
       const config = configOf(options);
-      // What only backbone and data can tell is said in flags as well.
+      // Problems that only backbone and data reveal are reported in terms of flags, too.
       await launch({ config, profileReason: null }, options).catch((error: unknown) => {
         throw inFlags(error, options);
       });
@@ -75,48 +80,44 @@ function addAdapterFlags(command: Command): void {
       ),
     )
     .addOption(
-      new Option('--attn-mode <name>', "beside attention, instead of the kind's").choices(
+      new Option('--attn-mode <name>', 'module at attention, instead of that of --adapter').choices(
         ATTN_MODES,
       ),
     )
     .addOption(
-      new Option('--attn-option <name>', 'where an adapter stands (default: sequential)').choices(
+      new Option('--attn-option <name>', 'placement of an adapter (default: sequential)').choices(
         ATTN_OPTIONS,
       ),
     )
     .addOption(
       new Option(
         '--ffn-mode <name>',
-        "beside the feed-forward block, instead of the kind's",
+        'module at the feed-forward block, instead of that of --adapter',
       ).choices(FFN_MODES),
     )
     .addOption(
-      new Option('--ffn-option <name>', 'where an adapter stands (default: sequential)').choices(
+      new Option('--ffn-option <name>', 'placement of an adapter (default: sequential)').choices(
         FFN_OPTIONS,
       ),
     )
     .option(
       '--attn-bn <r>',
-      "beside attention: bottleneck, LoRA's rank, the prefix's or prompt's length",
+      'at attention: bottleneck, rank of LoRA, or length of the prefix or prompt',
       parseInteger,
     )
-    .option(
-      '--ffn-bn <r>',
-      "beside the feed-forward block: bottleneck or LoRA's rank",
-      parseInteger,
-    )
-    .option('--lora-alpha <x>', "LoRA's α; the update is α / r times its product", parseNumber)
-    .option('--mid-dim <n>', "inner width of the prefix's MLP", parseInteger)
+    .option('--ffn-bn <r>', 'at the feed-forward block: bottleneck or rank of LoRA', parseInteger)
+    .option('--lora-alpha <x>', 'α of LoRA, whose update is scaled by α / r', parseNumber)
+    .option('--mid-dim <n>', 'inner width of the MLP that produces the prefix', parseInteger)
     .addOption(
       new Option(
         '--ffn-adapter-layernorm-option <name>',
-        'where adapters normalize: their input, output',
+        'layer norm of an adapter: at its input, at its output, or none',
       ).choices(Object.keys(NORMS)),
     )
     .addOption(
       new Option(
         '--ffn-adapter-init-option <name>',
-        'bert: both matrices Gaussian; lora: up zero',
+        'bert: both matrices Gaussian; lora: up is zero',
       ).choices(Object.keys(INITS)),
     )
     .option('--ffn-adapter-scalar <x>', 's in x + s · adapter(x)', parseScalar);
@@ -127,7 +128,7 @@ function addPruneFlags(command: Command): void {
     .addOption(
       new Option(
         '--compat <name>',
-        "official: the published code's mask rules, defaults and sparsity",
+        'official: mask rules, defaults and meaning of sparsity of the published code',
       ).choices(COMPAT_NAMES),
     )
     .addOption(
@@ -135,27 +136,35 @@ function addPruneFlags(command: Command): void {
     )
     .option(
       '--sparsity <fraction>',
-      'fraction of prunable weights removed, in [0, 1); with --compat official kept, in (0, 1]',
+      'fraction of prunable weights to remove, in [0, 1); with --compat official, fraction to ' +
+        'keep, in (0, 1]',
       parseNumber,
     )
     .option(
       '--n-m <N:M>',
-      'instead of --sparsity: of each M neighbouring weights N are kept, for example 2:4',
+      'instead of --sparsity: keep N of every M neighbouring weights, for example 2:4',
     )
     .addOption(
       new Option(
         '--structure <name>',
-        'what is removed: single weights, or whole bottleneck units',
+        'remove individual weights or whole bottleneck units',
       ).choices(['weights', 'units']),
     )
     .addOption(
-      new Option('--scope <name>', 'where scores are compared').choices(['global', 'local']),
+      new Option(
+        '--scope <name>',
+        'one threshold for the whole adapter, or one per matrix',
+      ).choices(['global', 'local']),
     )
-    .option('--scoring-rows <n>', 'training rows behind a score of snip or grasp', parseInteger)
-    .option('--prune-dataset-ratio <n>', 'the same for each output of the task', parseInteger)
-    .option('--rounds <n>', 'rounds of snip, grasp or synflow', parseInteger)
+    .option(
+      '--scoring-rows <n>',
+      'number of training rows that snip and grasp score on',
+      parseInteger,
+    )
+    .option('--prune-dataset-ratio <n>', 'the same, per output of the task', parseInteger)
+    .option('--rounds <n>', 'number of rounds for snip, grasp and synflow', parseInteger)
     .addOption(
-      new Option('--compression-schedule <name>', 'how the density falls over rounds').choices([
+      new Option('--compression-schedule <name>', 'how density falls over the rounds').choices([
         'exponential',
         'linear',
         'cubic',
@@ -163,27 +172,31 @@ function addPruneFlags(command: Command): void {
     )
     .option(
       '--begin <epoch>',
-      'prune during training, first before this epoch (the first is 0)',
+      'prune during training, first before this epoch (counted from 0)',
       parseNumber,
     )
-    .option('--prune-iterations <n>', 'prune during training, in so many rounds', parseInteger)
-    .option('--shuffle [switch]', "permute the mask's entries within each matrix", parseSwitch)
+    .option('--prune-iterations <n>', 'prune during training, in this many rounds', parseInteger)
+    .option('--shuffle [switch]', 'permute the mask within each matrix', parseSwitch)
     .option('--invert [switch]', 'keep the lowest scores', parseSwitch)
-    .option('--reinitialize [switch]', 'draw the weights anew after masking', parseSwitch);
+    .option('--reinitialize [switch]', 'draw the weights again after masking', parseSwitch);
 }
 
 function addTrainFlags(command: Command): void {
   command
-    .option('--seed <n>', 'seed', parseInteger, 1)
-    .option('--epochs <n>', 'length of training', parseNumber)
-    .option('--batch-size <n>', 'rows a step', parseInteger)
+    .option('--seed <n>', 'determines every random draw of the trial', parseInteger, 1)
+    .option('--epochs <n>', 'training epochs', parseNumber)
+    .option('--batch-size <n>', 'rows per step', parseInteger)
     .option('--learning-rate <x>', 'peak learning rate', parseNumber)
-    .option('--weight-decay <x>', 'of matrices', parseNumber)
-    .option('--warmup-ratio <x>', 'fraction of steps in which the learning rate rises', parseNumber)
-    .option('--max-seq-length <n>', 'tokens a row at most', parseInteger);
+    .option('--weight-decay <x>', 'weight decay (matrices only)', parseNumber)
+    .option(
+      '--warmup-ratio <x>',
+      'fraction of steps over which the learning rate rises',
+      parseNumber,
+    )
+    .option('--max-seq-length <n>', 'maximum tokens per row', parseInteger);
   addFamilyFlags(command)
-    .option('--rows <n>', 'at most this many training rows', parseInteger)
-    .option('--backbone <name>', 'a Hugging Face directory, a hub id, or all-MiniLM-L6-v2')
+    .option('--rows <n>', 'maximum training rows', parseInteger)
+    .option('--backbone <name>', 'Hugging Face directory or hub id, or all-MiniLM-L6-v2')
     .option('--data-dir <dir>', DATA_DIRECTORY)
-    .option('--detach', 'leave it running and return');
+    .option('--detach', 'submit the trial and return');
 }

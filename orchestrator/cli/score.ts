@@ -1,4 +1,4 @@
-/** `sa-orch score`: a task's official metrics for predictions from anywhere. */
+/** `sa-orch score`: a task's official metrics for predictions from any source. */
 import { Command } from 'commander';
 import type { ScoreRequest } from '../tasks/family';
 import { FAMILIES, PUBLISHED_TASK_NAMES } from '../tasks/registry';
@@ -20,10 +20,10 @@ export function scoreCommand(): Command {
   const command = new Command('score')
     .description("compute a task's official metrics for a file of predictions")
     .requiredOption('--task <name>', PUBLISHED_TASK_NAMES.join(', '))
-    .requiredOption('--predictions <file>', 'what was predicted, see below')
+    .requiredOption('--predictions <file>', 'file of predictions, see below')
     .requiredOption(
       '--references <file>',
-      "what is right: the task's own file with labels, answers or summaries",
+      'file with the correct labels, answers or summaries, see below',
     );
   for (const { flags, description } of SCORE_OPTIONS) command.option(flags, description);
   command.addHelpText('after', HELP);

@@ -1,6 +1,6 @@
 /**
- * `sa-orch start`: the main job. Plans a sweep, starts what is not there, submits it, and follows
- * it to its table.
+ * `sa-orch start`, the main command. Plans a sweep, starts the services that are missing, submits
+ * the sweep and follows it until its table is there.
  */
 import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
@@ -31,7 +31,7 @@ import { printJson, progressLine, progressLineOnStderr, runAction } from './outp
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { sayPrecision } from './precision';
-import { planRequest, readRequest, type Request } from './request';
+import { describeSize, planRequest, readRequest, type Request } from './request';
 
 export interface LaunchOptions extends PlaceOptions, ServiceOptions {
   dataDir?: string;
@@ -43,16 +43,16 @@ export interface LaunchOptions extends PlaceOptions, ServiceOptions {
 export function startCommand(): Command {
   const command = new Command('start')
     .description(
-      'run a sweep: set up what is missing, submit, follow to the table; a second start of ' +
-        'the same sweep joins it',
+      'run a sweep: set up what is missing, submit the sweep, follow it until its table is ' +
+        'there; if the sweep is already running, join it',
     )
-    .requiredOption('--sweep <name|file>', 'a sweep in configs/sweeps, or a file')
-    .option('--detach', 'leave it running and return')
-    .option('--retry-failed', 'run trials again that failed in an earlier run of this sweep')
+    .requiredOption('--sweep <name|file>', 'name of a sweep in configs/sweeps, or a file')
+    .option('--detach', 'submit the sweep and return')
+    .option('--retry-failed', 'rerun trials that failed in an earlier run of this sweep')
     .addHelpText(
       'after',
       '\nExample:\n  sa-orch start --sweep glue --data-dir ~/glue\n\nCtrl-C leaves the sweep ' +
-        'running; `sa-orch watch <sweep>` comes back, `sa-orch cancel <sweep>` ends it.',
+        'running; `sa-orch watch <sweep>` follows it again, `sa-orch cancel <sweep>` ends it.',
     );
   return addJsonOption(addServiceOptions(addPlaceOptions(addSweepOptions(command)))).action(
     (options: LaunchOptions & SweepOptions & { sweep: string }) =>
@@ -62,12 +62,13 @@ export function startCommand(): Command {
   );
 }
 
-/** Plans, starts what is not there, submits and follows. */
+/** Plans, starts the services that are missing, submits and follows. */
 export async function launch(request: Request, options: LaunchOptions): Promise<void> {
   const onProgress = options.json ? progressLineOnStderr : progressLine;
   const root = artifactRoot(options.root);
   const stateDir = stateDirectory(options.stateDir);
-  // Before any service: a wrong request should fail in a second, not after a minute's set-up.
+  // Before any service is started: an invalid request fails in a second, not after minutes of
+  // setup.
   const planWith = await planRequest(request, options, onProgress);
   const runtime = await ensureUp({
     stateDir,
@@ -113,12 +114,12 @@ type Submitted = 'started' | 'joined' | 'complete';
 
 interface SubmitOptions {
   taskQueue: string;
-  /** Jobs that the trainer runs at the same time. */
+  /** How many jobs the trainer runs at the same time. */
   slots: number;
   retryFailed: boolean;
 }
 
-/** Starts the sweep's workflow, unless it runs already or all its results are there. */
+/** Starts the sweep's workflow unless it is already running or all its results exist. */
 async function submit(
   client: Client,
   root: string,
@@ -130,9 +131,9 @@ async function submit(
     throw new UserError(
       `the Temporal server does not answer${detail ? `: ${detail}` : ''}`,
       3,
-      '`sa-orch doctor` looks at each part.',
+      '`sa-orch doctor` checks each part.',
     );
-  // A running sweep keeps the plan file that it was started with.
+  // A running sweep keeps the plan file it was started with.
   if (state === 'running' || state === 'paused' || state === 'cancelling') return 'joined';
   const results = await readResults(root, plan);
   const again = results.filter(
@@ -153,7 +154,7 @@ async function submit(
     workflowId: plan.sweep_id,
     taskQueue,
     args: [input],
-    // Two starts at the same moment: the second joins the first.
+    // Of two simultaneous starts, the second joins the first.
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: `${plan.name}: ${plural(plan.trials.length, 'trial')}`,
   });
@@ -161,11 +162,13 @@ async function submit(
 }
 
 function say(onProgress: OnProgress, plan: Plan, how: Submitted): void {
-  const size = `${plural(plan.trials.length, 'trial')} in ${plural(plan.cohorts.length, 'cohort')}`;
+  const size = describeSize(plan);
   const words: Record<Submitted, string> = {
-    started: `${size}   Ctrl-C leaves it running, \`sa-orch watch ${plan.sweep_id}\` comes back`,
-    joined: `${size}   was running already; this is a view of it`,
-    complete: `${size}   all results were there already`,
+    started:
+      `${size}   Ctrl-C leaves it running; ` +
+      `\`sa-orch watch ${plan.sweep_id}\` follows it again`,
+    joined: `${size}   already running; showing its progress`,
+    complete: `${size}   all results already exist`,
   };
   onProgress('✓', `sweep ${plan.sweep_id}`, words[how]);
 }
@@ -179,13 +182,13 @@ async function capabilitiesOf(address: string): Promise<Capabilities> {
   }
 }
 
-/** Refuses a plan that the trainer cannot do, before any job, with the list of what lacks. */
+/** Refuses, before any job, a plan that the trainer cannot run, with a list of what is missing. */
 function checkTrainer(address: string, capabilities: Capabilities, plan: Plan, root: string): void {
   const lacking = checkPlan(plan, capabilities);
   if (lacking.length > 0) {
     const hint =
       capabilities.framework === 'tfjs'
-        ? 'The PyTorch trainer does more: --framework torch.'
+        ? 'The PyTorch trainer supports more: --framework torch.'
         : undefined;
     throw new UserError(
       `the trainer at ${address} cannot run this sweep:\n  ${lacking.join('\n  ')}`,
@@ -195,10 +198,10 @@ function checkTrainer(address: string, capabilities: Capabilities, plan: Plan, r
   }
   if (capabilities.artifactRootId !== artifactRootId(root)) {
     throw new UserError(
-      `the trainer at ${address} works on another artifact root than ${root}`,
+      `the trainer at ${address} uses a different artifact root from ${root}`,
       2,
-      'Start the trainer with --root on the same folder (a shared disk will do); sending ' +
-        'files to a trainer elsewhere is not implemented yet.',
+      'Start the trainer with --root on the same directory (for example on a shared disk); ' +
+        'sending files to a trainer elsewhere is not implemented yet.',
     );
   }
 }

@@ -22,7 +22,7 @@ interface SweepLine {
 
 export function statusCommand(): Command {
   const command = new Command('status')
-    .description('show the services of this folder and its sweeps; starts nothing')
+    .description('show the services and sweeps of this directory; starts nothing')
     .addHelpText('after', '\nExample:\n  sa-orch status --json');
   return addJsonOption(addPlaceOptions(command)).action(
     (options: PlaceOptions & { json?: boolean }) =>
@@ -37,20 +37,20 @@ export function statusCommand(): Command {
             pid === null ? null : `pid ${pid}`,
             restarts > 0 ? plural(restarts, 'restart') : null,
           ];
-          process.stdout.write(
-            `${name.padEnd(12)} ${state.padEnd(12)} ${parts.filter((part) => part !== null).join(', ')}\n`,
-          );
+          const details = parts.filter((part) => part !== null).join(', ');
+          process.stdout.write(`${name.padEnd(12)} ${state.padEnd(12)} ${details}\n`);
         }
         if (services.length === 0)
-          process.stdout.write('no services here; `sa-orch start` or `sa-orch up` starts them\n');
+          process.stdout.write(
+            'no services here; start them with `sa-orch start` or `sa-orch up`\n',
+          );
         for (const sweep of sweeps) process.stdout.write(`${describe(sweep)}\n`);
       }),
   );
 }
 
 async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> {
-  // Files tell what is done; the server only tells what goes on. It may be gone, and the table is
-  // still there.
+  // Files say what is done; the server says only what is running. Results remain when it is gone.
   const client = await connectTemporal(stateDir).catch(() => null);
   const lines: SweepLine[] = [];
   for (const sweep_id of await listSweeps(root)) {
@@ -91,7 +91,7 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
   return lines;
 }
 
-/** What the files say of a sweep that the server does not call open. */
+/** What the files say about a sweep that is not open on the server. */
 function endedState(
   state: WorkflowState,
   complete: boolean,
@@ -107,5 +107,6 @@ function describe({ sweep_id, state, detail, trials, done, failed, cancelled }: 
     failed > 0 ? `${failed} failed` : '',
     cancelled > 0 ? `${cancelled} cancelled` : '',
   ];
-  return `${sweep_id.padEnd(24)} ${state.padEnd(12)} ${counts.filter(Boolean).join(', ')}${detail ? `   ${detail}` : ''}`;
+  const columns = [sweep_id.padEnd(24), state.padEnd(12), counts.filter(Boolean).join(', ')];
+  return `${columns.join(' ')}${detail ? `   ${detail}` : ''}`;
 }

@@ -30,35 +30,30 @@ interface TrainerOptions extends PlaceOptions {
 
 export function trainerCommand(): Command {
   const command = new Command('trainer')
-    .description(
-      'run a trainer here, in the foreground, until it is told to stop (Ctrl-C, SIGTERM)',
-    )
+    .description('run a trainer in the foreground until Ctrl-C or SIGTERM')
     .addOption(
       new Option('--framework <name>', 'training framework').choices(FRAMEWORKS).default('torch'),
     )
     .requiredOption(
       '--listen <address>',
-      'unix:<path>, or host:port with --tls-cert and --tls-key, or with --insecure',
+      'unix:<path>, or host:port with --tls-cert and --tls-key or with --insecure',
     )
     .option(
       '--python <path>',
-      'torch: Python interpreter (default: an environment that is made on first use, or ' +
-        'SA_ORCH_PYTHON)',
+      'Python interpreter for torch (default: SA_ORCH_PYTHON, else an environment created on ' +
+        'first use)',
     )
-    .option('--device <name>', 'where it computes: auto, cpu, cuda, or cuda:<index>', parseDevice)
-    .option('--threads <n>', 'CPU threads; results to the last digit depend on it', parseInteger)
-    .option('--queue-length <n>', 'how many jobs may wait', parseInteger)
-    .option('--insecure', 'listen on TCP without TLS: anybody who reaches the port can run jobs')
+    .option('--device <name>', 'device: auto, cpu, cuda or cuda:<index>', parseDevice)
+    .option('--threads <n>', 'CPU threads; affects the last digits of results', parseInteger)
+    .option('--queue-length <n>', 'maximum number of waiting jobs', parseInteger)
+    .option('--insecure', 'listen on TCP without TLS: anyone who can reach the port can run jobs')
     .option('--tls-cert <file>', 'certificate chain (PEM)')
     .option('--tls-key <file>', 'private key (PEM)')
     .option(
       '--tls-client-ca <file>',
-      'only accept clients with a certificate of this authority (PEM)',
+      'accept only clients with a certificate from this authority (PEM)',
     )
-    .option(
-      '--json',
-      'print one JSON line on stdout when it listens (it always does), and errors as JSON',
-    )
+    .option('--json', 'print errors as JSON (the line that says it listens is always JSON)')
     .addHelpText(
       'after',
       '\nExample:\n  sa-orch trainer --framework torch --listen 0.0.0.0:50051 --tls-cert ' +
@@ -92,7 +87,7 @@ export function trainerCommand(): Command {
   );
 }
 
-/** Passed on as they are; the trainer checks them. */
+/** Passed on unchanged; the trainer checks them. */
 function listenerArguments({
   queueLength,
   insecure,

@@ -16,13 +16,13 @@ type UpCommandOptions = PlaceOptions & ServiceOptions & { json?: boolean };
 export function upCommand(): Command {
   const command = new Command('up')
     .description(
-      'start what is not there (Temporal server, trainer, worker) and keep it alive in the ' +
+      'start Temporal server, trainer and worker where missing, and keep them running in the ' +
         'background',
     )
     .addHelpText(
       'after',
-      '\nExample:\n  sa-orch up --device cpu --threads 2\n\n`start` does the same by itself. ' +
-        '`sa-orch down` stops what this starts.',
+      '\nExample:\n  sa-orch up --device cpu --threads 2\n\n`start` does this as well. ' +
+        '`sa-orch down` stops the services.',
     );
   return addJsonOption(addServiceOptions(addPlaceOptions(command))).action(
     (options: UpCommandOptions) =>

@@ -1,4 +1,4 @@
-/** `sa-orch watch`: come back to a running sweep. */
+/** `sa-orch watch`: follows a running sweep again. */
 import { Command } from 'commander';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
@@ -18,7 +18,7 @@ type WatchOptions = PlaceOptions & ServiceOptions & { json?: boolean };
 
 export function watchCommand(): Command {
   const command = new Command('watch')
-    .description('follow a sweep to its table; starts the services again where they are gone')
+    .description('follow a sweep until its table is there; restarts services that are gone')
     .argument('<sweep>', 'the id that `start` printed; `sa-orch status` lists them')
     .addHelpText('after', '\nExample:\n  sa-orch watch glue-7f3a12cd');
   return addJsonOption(addServiceOptions(addPlaceOptions(command))).action(

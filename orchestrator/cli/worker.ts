@@ -1,4 +1,4 @@
-/** `sa-orch worker`: a worker in the foreground, for one's own cluster. */
+/** `sa-orch worker`: a worker in the foreground, for your own cluster. */
 import { Command } from 'commander';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { runInForeground } from '../runtime/foreground';
@@ -18,21 +18,19 @@ interface WorkerOptions extends PlaceOptions {
 
 export function workerCommand(): Command {
   const command = new Command('worker')
-    .description('run a worker here, in the foreground, until it is told to stop (Ctrl-C, SIGTERM)')
-    .requiredOption('--trainer <address>', 'the trainer to use: unix:<path> or host:port')
+    .description('run a worker in the foreground until Ctrl-C or SIGTERM')
+    .requiredOption('--trainer <address>', 'address of the trainer: unix:<path> or host:port')
     .option(
       '--task-queue <name>',
-      'the queue to serve (default: the one that `start` uses with this root and trainer)',
+      'task queue (default: the one that `start` uses with this root and trainer)',
     )
-    .option(
-      '--json',
-      'print {"ready": true} on stdout when it serves (it always does), and errors as JSON',
-    )
+    .option('--json', 'print errors as JSON (the line {"ready": true} is always JSON)')
     .addHelpText(
       'after',
-      '\nExample:\n  TEMPORAL_ADDRESS=temporal.example:7233 sa-orch worker --trainer gpu-box:50051 --root /shared/checkpoints\n\n' +
-        "The server is the one that Temporal's own settings name (TEMPORAL_ADDRESS, " +
-        'TEMPORAL_PROFILE, …), else the one that `sa-orch up` started here.',
+      '\nExample:\n  TEMPORAL_ADDRESS=temporal.example:7233 \\\n    sa-orch worker --trainer ' +
+        "gpu-box:50051 --root /shared/checkpoints\n\nTemporal's own settings name the server " +
+        '(TEMPORAL_ADDRESS, TEMPORAL_PROFILE, …). Without them it is the one that `sa-orch up` ' +
+        'started here.',
     );
   return addPlaceOptions(command).action((options: WorkerOptions) =>
     runAction(options.json === true, async () => {
@@ -42,7 +40,7 @@ export function workerCommand(): Command {
         externalTemporal() ?? readRuntimeConfig(stateDirectory(options.stateDir))?.temporal;
       if (temporal === undefined) {
         throw new UserError(
-          'no Temporal server is named, and none was started here',
+          'no Temporal server is configured, and none was started here',
           2,
           'Set TEMPORAL_ADDRESS=<host:port>, or run `sa-orch up` first.',
         );

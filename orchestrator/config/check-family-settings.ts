@@ -7,7 +7,7 @@ import type { TaskFamily } from '../tasks/family';
 import { FAMILIES, findFamily } from '../tasks/registry';
 import type { FoundTask } from './find-tasks';
 import { formatPath } from './problems';
-import { isWritten } from './resolve';
+import { isWritten } from './merge-settings';
 import type { SweepSettings } from './schema';
 import type { SweepConfig } from './sweep-config';
 

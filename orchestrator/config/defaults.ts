@@ -11,9 +11,9 @@ import type { AdapterKindName } from './adapter-kinds';
 import type { Progressive, TrainSettings } from './sweep-config';
 
 /**
- * What holds for every key that a sweep file leaves out. All defaults are here, but for what a kind
- * of adapter (adapter-kinds.ts), a pruner (pruners.ts) or a task family (tasks/<family>/settings.ts
- * and family.ts) has of its own; nothing else in the project has any.
+ * Defaults for the keys of a sweep file, except those that depend on the kind of adapter, the
+ * pruner or the task family, which are in the tables and folders of these. A trainer has no
+ * defaults.
  */
 
 export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';

@@ -4,7 +4,7 @@
 import { dirname, resolve } from 'node:path';
 import type { OwnTask } from '../tasks/family';
 import { findFamily, publishedTask } from '../tasks/registry';
-import { mergeTrain } from './resolve';
+import { mergeTrain } from './merge-settings';
 import type { DescribedTask, NamedTask, TrainKeys } from './task-schema';
 
 /** A task as it is run; its training settings are not complete yet. */

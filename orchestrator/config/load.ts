@@ -2,13 +2,14 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
-import { packageRoot } from '../runtime/paths';
+import { packageRoot } from '../../common/package';
 import { checkCompare } from './check-compare';
 import { checkFamilySettings } from './check-family-settings';
 import { ConfigError, type Problem } from '../base/errors';
 import { findTasks } from './find-tasks';
+import { isWritten, mergeSettings } from './merge-settings';
 import { describeIssues, type DocumentProblem } from './problems';
-import { completeConfig, isWritten, mergeSettings } from './resolve';
+import { completeConfig } from './resolve';
 import {
   documentSchema,
   settingsSchema,

@@ -6,55 +6,11 @@ import type { AdapterKeys } from './adapter-schema';
 import type { CompareKeys } from './compare-schema';
 import type { Compat } from './compat';
 import * as defaults from './defaults';
+import { mergeTrain } from './merge-settings';
 import type { FoundTask } from './find-tasks';
 import type { SweepDocument, SweepSettings } from './schema';
 import type { CompareLine, SweepConfig, TrainSettings } from './sweep-config';
 import type { TrainKeys } from './task-schema';
-
-/**
- * `over` laid on `base`: maps (adapter, train, and those of the task families) key by key,
- * everything else as a whole.
- */
-export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSettings {
-  return {
-    ...base,
-    ...over,
-    ...mergeFamilySettings(base, over),
-    adapter:
-      base.adapter && over.adapter
-        ? mergeAdapter(base.adapter, over.adapter)
-        : (over.adapter ?? base.adapter),
-    train:
-      base.train && over.train ? mergeTrain(base.train, over.train) : (over.train ?? base.train),
-  };
-}
-
-function mergeFamilySettings(base: SweepSettings, over: SweepSettings): Record<string, unknown> {
-  const keys = FAMILIES.flatMap(({ settings }) => Object.keys(settings.keys));
-  return Object.fromEntries(
-    keys.map((key) => {
-      const [below, above] = [base, over].map((settings) => (settings as Written)[key]);
-      return [key, isMap(below) && isMap(above) ? { ...below, ...above } : (above ?? below)];
-    }),
-  );
-}
-
-/** Settings with those of the task families, which only these look into. */
-type Written = Record<string, unknown>;
-
-function isMap(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** A later length in epochs replaces one in steps, and the other way round. */
-export function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
-  const kept = { ...base };
-  if (over.steps !== undefined || over.epochs !== undefined) {
-    delete kept.steps;
-    delete kept.epochs;
-  }
-  return { ...kept, ...over };
-}
 
 /** Keys that belong to another task family than the task's are left out. */
 function completeTrain(keys: TrainKeys, { settings }: TaskFamily): TrainSettings {
@@ -125,7 +81,7 @@ export function completeConfig(
   const adapter = settings.adapter ?? {};
   const ofFamilies = Object.assign(
     {},
-    ...FAMILIES.map((family) => family.settings.complete(settings as Written)),
+    ...FAMILIES.map((family) => family.settings.complete(settings)),
   ) as FamilySettings;
   return {
     name,
@@ -158,12 +114,4 @@ export function completeConfig(
 
 function limit(rows: number | 'all' | undefined): number | null {
   return rows === undefined || rows === 'all' ? null : rows;
-}
-
-/** Whether settings have something at a path. */
-export function isWritten(settings: unknown, path: readonly string[]): boolean {
-  return (
-    path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], settings) !==
-    undefined
-  );
 }

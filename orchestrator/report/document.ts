@@ -26,11 +26,10 @@ export interface ReportDocument {
 export const PLOT_FILE = 'plot.svg';
 
 const HOW_TO_READ = [
-  'Metrics × 100 on the validation rows, mean ± sample standard deviation over n seeds. Δ is ' +
-    'the mean difference to the dense adapter of',
-  'the same seed, in points, with its 95 % interval (Student’s t on the pairs). Kept counts ' +
-    'non-zero trained adapter weights (prunable ones',
-  'kept, biases, norms), the head not included.',
+  'Metrics × 100 on the validation rows, mean ± sample standard deviation over n seeds.',
+  'Δ is the mean difference to the dense adapter with the same seed, in points, with its 95 %',
+  'interval (Student’s t on the pairs); it is within noise if the interval includes 0. Kept counts',
+  'non-zero trained adapter weights (kept prunable ones, biases, norms), without the head.',
 ].join(' ');
 
 export function documentOf(summary: SweepSummary): ReportDocument {
@@ -42,7 +41,7 @@ export function documentOf(summary: SweepSummary): ReportDocument {
     plot: {
       file: PLOT_FILE,
       description:
-        'The deciding metric of each row against the weights it keeps; the table below has ' +
+        'The first metric of each row against the weights it keeps; the tables below have ' +
         'the numbers',
     },
     tables: summary.tasks.map(tableOf),

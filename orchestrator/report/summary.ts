@@ -62,11 +62,11 @@ export interface RowSummary {
  * those of each family's evaluation, and those that all evaluations share.
  */
 export const DEGENERATE_WARNINGS: Readonly<Record<string, string>> = {
-  layers_emptied: 'a matrix has no weight left',
-  degenerate_scores: 'scores that rank nothing',
+  layers_emptied: 'a matrix lost all its weights',
+  degenerate_scores: 'all scores are equal or not finite',
   ...Object.fromEntries(FAMILIES.flatMap(({ words }) => Object.entries(words.degenerate))),
-  non_finite_predictions: 'some predictions are no numbers',
-  undefined_metric: 'a metric is not defined and counts as 0',
+  non_finite_predictions: 'some predictions are NaN or infinite',
+  undefined_metric: 'a metric is undefined and counts as 0',
 };
 
 /** The rows that keep as many weights as a dense adapter has, to the weight: Large-Sparse. */

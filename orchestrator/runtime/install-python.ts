@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
-import { writeFileAtomic } from '../../common/files';
+import { writeDurablySync } from '../../common/durable-files';
 import { withLock } from '../../common/lock-file';
 import { tailLog } from './log-file';
 import { findBasePython, findInterpreters } from './python';
@@ -59,7 +59,7 @@ export async function buildOnce(
   return withLock(`${folder}.lock`, onWait, async () => {
     if (isComplete(folder)) return;
     rmSync(folder, { recursive: true, force: true });
-    writeFileAtomic(markerOf(folder), JSON.stringify(await build()));
+    writeDurablySync(markerOf(folder), JSON.stringify(await build()));
   });
 }
 

@@ -1,14 +1,9 @@
-/**
- * Where things are on this machine: the repository, a checkout's state, the artifact root, the
- * per-user cache, sockets.
- */
+/** Where things are on this machine: a checkout's state, the artifact root, the cache, sockets. */
 import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors';
-
-export { packageRoot, packageVersion } from '../../common/package';
 
 type Env = Readonly<Record<string, string | undefined>>;
 

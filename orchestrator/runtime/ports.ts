@@ -6,7 +6,8 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { readIfThere, writeFileAtomic } from '../../common/files';
+import { writeDurablySync } from '../../common/durable-files';
+import { readIfThere } from '../../common/files';
 import { withLock } from '../../common/lock-file';
 
 /** How many ports above the standard one are tried. */
@@ -49,7 +50,7 @@ export async function claimPort(
         const owner = readIfThere(claim);
         const isTaken = owner !== undefined && owner !== stateDir && existsSync(owner);
         if (isTaken || !(await isPortFree(port))) continue;
-        writeFileAtomic(claim, stateDir);
+        writeDurablySync(claim, stateDir);
         return port;
       }
       throw new Error(`no free port from ${first} to ${first + RANGE - 1} on 127.0.0.1`);

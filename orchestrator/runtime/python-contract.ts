@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { UserError } from '../base/errors';
 import { readIfThere } from '../../common/files';
 import { withLock } from '../../common/lock-file';
-import { packageRoot } from './paths';
+import { packageRoot } from '../../common/package';
 import { runCommand } from './run-command';
 
 const PROTO = join(packageRoot(), 'proto');

@@ -5,7 +5,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeviceName } from '../../common/device';
-import { readIfThere, writeFileAtomic } from '../../common/files';
+import { writeDurablySync } from '../../common/durable-files';
+import { readIfThere } from '../../common/files';
 import type { Framework, TrainerCommand } from './trainer-command';
 
 /** A Temporal server of our own, with its database in the state directory. */
@@ -79,7 +80,7 @@ export function readRuntimeConfig(stateDir: string): RuntimeConfig | undefined {
 }
 
 export function writeRuntimeConfig(stateDir: string, config: RuntimeConfig): void {
-  writeFileAtomic(configPath(stateDir), JSON.stringify(config, null, 2));
+  writeDurablySync(configPath(stateDir), JSON.stringify(config, null, 2));
 }
 
 /** After `down` nothing is remembered but the ports and the database. */

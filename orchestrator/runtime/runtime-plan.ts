@@ -9,7 +9,8 @@ import type { DeviceName } from '../../common/device';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { artifactRootId, readIfThere } from '../../common/files';
-import { packageRoot, socketPath } from './paths';
+import { packageRoot } from '../../common/package';
+import { socketPath } from './paths';
 import type {
   EmbeddedTemporal,
   ExternalTrainer,

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { askCapabilities } from './trainer-health';
 import { readLog } from './log-file';
-import { packageRoot } from './paths';
+import { packageRoot } from '../../common/package';
 import type { EmbeddedTemporal, LocalTrainer, RuntimeConfig } from './runtime-config';
 import type { ServiceName, ServiceRecord } from './supervisor-state';
 import { trainerArguments, type TrainerCommand } from './trainer-command';

@@ -3,7 +3,8 @@
  * take over living processes.
  */
 import { join } from 'node:path';
-import { readIfThere, writeFileAtomic } from '../../common/files';
+import { writeDurablySync } from '../../common/durable-files';
+import { readIfThere } from '../../common/files';
 import type { ProcessIdentity } from '../../common/process-identity';
 
 export type ServiceName = 'temporal' | 'worker' | 'trainer';
@@ -61,5 +62,5 @@ export function readSupervisorState(stateDir: string): SupervisorState | undefin
 }
 
 export function writeSupervisorState(stateDir: string, state: SupervisorState): void {
-  writeFileAtomic(statePath(stateDir), JSON.stringify(state, null, 2));
+  writeDurablySync(statePath(stateDir), JSON.stringify(state, null, 2));
 }

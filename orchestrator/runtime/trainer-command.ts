@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { DeviceName } from '../../common/device';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
-import { packageRoot } from './paths';
+import { packageRoot } from '../../common/package';
 import { findBasePython } from './python';
 import { findOnPath } from './run-command';
 import { ensureTensorflowEnvironment } from './tensorflow-environment';

@@ -16,7 +16,8 @@ import {
   installRequirements,
   isComplete,
 } from './install-python';
-import { cacheDirectory, packageRoot } from './paths';
+import { packageRoot } from '../../common/package';
+import { cacheDirectory } from './paths';
 import { isCudaOnly, parseRequirements } from './requirements';
 import { findOnPath, runCommand } from './run-command';
 

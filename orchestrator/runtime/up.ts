@@ -7,7 +7,7 @@ import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { lockHolder, withLock } from '../../common/lock-file';
 import { openLog, tailLog } from './log-file';
-import { packageRoot } from './paths';
+import { packageRoot } from '../../common/package';
 import { isAlive, signalProcess } from '../../common/process-identity';
 import { readRuntimeConfig, writeRuntimeConfig, type RuntimeConfig } from './runtime-config';
 import {

@@ -4,15 +4,15 @@
  *   sweeps/<sweep id>/plan.json, progress/<cohort>.json
  *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json; of questions answers.<split>.json
  *
- * A trial has one of each, whichever sweeps it belongs to. All are written atomically, so an
- * activity that runs twice changes nothing.
+ * A trial has one of each, whichever sweeps it belongs to. Each is whole or absent, so an activity
+ * that runs twice changes nothing.
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../base/errors';
 import type { Plan, TrialResult } from '../sweep/types';
-import { writeFileAtomically, writeJsonAtomically } from './atomic';
+import { writeDurably, writeJsonDurably } from '../../common/durable-files';
 
 /** What a trainer's job said of one trial's part of a stage. */
 export interface StageRecord {
@@ -55,10 +55,10 @@ export async function writePlan(root: string, plan: Plan): Promise<string> {
   const text = `${JSON.stringify(plan, null, 2)}\n`;
   await Promise.all(
     plan.trials.map((trial) =>
-      writeJsonAtomically(join(trialDir(root, trial.id), 'config.json'), trial),
+      writeJsonDurably(join(trialDir(root, trial.id), 'config.json'), trial),
     ),
   );
-  await writeFileAtomically(join(sweepDir(root, plan.sweep_id), 'plan.json'), text);
+  await writeDurably(join(sweepDir(root, plan.sweep_id), 'plan.json'), text);
   return planFileDigest(text);
 }
 
@@ -105,7 +105,7 @@ export async function listSweeps(root: string): Promise<string[]> {
 }
 
 export function writeResult(root: string, result: TrialResult): Promise<void> {
-  return writeJsonAtomically(join(trialDir(root, result.trial_id), 'result.json'), result);
+  return writeJsonDurably(join(trialDir(root, result.trial_id), 'result.json'), result);
 }
 
 export function readResult(root: string, trialId: string): Promise<TrialResult | null> {
@@ -121,7 +121,7 @@ export function writeTrialJson(
   name: string,
   values: Record<string, unknown>,
 ): Promise<void> {
-  return writeJsonAtomically(join(trialDir(root, trialId), name), values);
+  return writeJsonDurably(join(trialDir(root, trialId), name), values);
 }
 
 /** The same of a value a line: summaries by row. */
@@ -131,7 +131,7 @@ export function writeTrialLines(
   name: string,
   values: readonly object[],
 ): Promise<void> {
-  return writeFileAtomically(
+  return writeDurably(
     join(trialDir(root, trialId), name),
     values.map((value) => `${JSON.stringify(value)}\n`).join(''),
   );
@@ -157,7 +157,7 @@ export function writeStage(
   work: string,
   record: StageRecord,
 ): Promise<void> {
-  return writeJsonAtomically(join(trialDir(root, trialId), 'stages', `${work}.json`), record);
+  return writeJsonDurably(join(trialDir(root, trialId), 'stages', `${work}.json`), record);
 }
 
 export function readStage(
@@ -169,7 +169,7 @@ export function readStage(
 }
 
 export function writeMetrics(root: string, trialId: string, lines: string[]): Promise<void> {
-  return writeFileAtomically(
+  return writeDurably(
     join(trialDir(root, trialId), 'metrics.jsonl'),
     lines.map((line) => `${line}\n`).join(''),
   );
@@ -180,7 +180,7 @@ export function writeProgress(
   sweepId: string,
   progress: CohortProgress,
 ): Promise<void> {
-  return writeJsonAtomically(
+  return writeJsonDurably(
     join(sweepDir(root, sweepId), 'progress', `${progress.cohort}.json`),
     progress,
   );
@@ -195,8 +195,8 @@ export function readProgress(
 }
 
 /**
- * A file's JSON; null where there is no such file. Writers are atomic, so a broken file is an
- * error.
+ * A file's JSON; null where there is no such file. They are written whole, so a broken
+ * file is an error.
  */
 async function readJson<T>(path: string): Promise<T | null> {
   let text: string;

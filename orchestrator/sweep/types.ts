@@ -272,7 +272,7 @@ export interface Plan {
   cohorts: Cohort[];
 }
 
-/** Sizes of an adapter, by the counting rule in docs/architecture.md. Counts are of weights. */
+/** Sizes of an adapter in weights, counted as docs/sizes.md says. */
 export interface Budget {
   /** Adapter parameters that exist, zeros included; without the head. */
   trainable: number;

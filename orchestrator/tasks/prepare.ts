@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../base/errors';
+import { nameBeside, syncFolder, writeJsonDurably } from '../../common/durable-files';
 import { datasetPath, type PreparedSplit } from '../datasets/splits';
-import { writeJsonAtomically } from '../store/atomic';
 import type { PlannedDataset, PlannedSplit } from '../sweep/types';
 import { tokenizerDigest } from '../tokenizers/tokenizer';
 import type { SplitReader } from './family';
@@ -43,7 +42,7 @@ export async function prepareDataset(
   }
   const family = findFamily(dataset.kind);
   const read = family.files.openSplits(dataset, backbonePath);
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  const temporary = nameBeside(path);
   await mkdir(temporary, { recursive: true });
   try {
     const splits: PreparedSplit[] = [];
@@ -56,7 +55,7 @@ export async function prepareDataset(
       ...family.files.describe(dataset),
       splits,
     };
-    await writeJsonAtomically(join(temporary, 'dataset.json'), prepared);
+    await writeJsonDurably(join(temporary, 'dataset.json'), prepared);
     const reused = !(await renameUnlessThere(temporary, path));
     return { ...prepared, path, reused };
   } finally {
@@ -101,7 +100,6 @@ async function renameUnlessThere(from: string, to: string): Promise<boolean> {
     if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
     throw error;
   }
-  const parent = await open(dirname(to));
-  await parent.sync().finally(() => parent.close());
+  await syncFolder(dirname(to));
   return true;
 }

@@ -6,13 +6,15 @@
  * environment of our own.
  *
  *   npm run bench                     all parts
- *   npm run bench -- trial watch      some of them: trial, squad, generate, frameworks, sweep, watch, gpu
+ *   npm run bench -- trial watch      some of them
+ *
+ * The parts are trial, squad, generate, frameworks, sweep, watch and gpu.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { progressLineOnStderr as onProgress } from '../../orchestrator/cli/output';
 import { resolveBackbone } from '../../orchestrator/runtime/backbone';
-import { packageRoot } from '../../orchestrator/runtime/paths';
+import { packageRoot } from '../../common/package';
 import { ensureTensorflowEnvironment } from '../../orchestrator/runtime/tensorflow-environment';
 import { ensureTestEnvironment } from '../../orchestrator/runtime/trainer-environment';
 import { frameworksSideBySide } from './frameworks';

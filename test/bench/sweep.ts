@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { JobState } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { readRuntimeConfig } from '../../orchestrator/runtime/runtime-config';
 import { connectTemporal } from '../../orchestrator/runtime/temporal-client';
-import { packageRoot } from '../../orchestrator/runtime/paths';
+import { packageRoot } from '../../common/package';
 import { connectTrainer } from '../../orchestrator/trainer-client/client';
 import { Workplace } from '../support/workplace';
 

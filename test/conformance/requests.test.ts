@@ -245,7 +245,7 @@ describeStartedTrainer('a trainer that was started', (here) => {
       ).toEqual(['job_id']);
     });
 
-    test('a request with a number that JavaScript cannot hold, never as a fault of its own', async () => {
+    test('a request with a number beyond what JavaScript holds, not as its own fault', async () => {
       const seed = new BinaryWriter()
         .uint32(0x10)
         .uint64(2n ** 60n)

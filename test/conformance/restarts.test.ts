@@ -1,7 +1,7 @@
 /** What every trainer keeps when it is stopped, killed or asked for too much. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JobState, type Event } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import type { Dataset } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import type { Dataset, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { jobId, specDigest } from '../../orchestrator/trainer-client/spec';
 import {
@@ -18,20 +18,23 @@ import {
   submit,
   train,
 } from '../support/jobs';
+import { stepsPerSecond } from '../support/speed';
 import { writeTinyDataset } from '../support/tiny-dataset';
 import { describeTrainer, refusedTrainer, TrainerPlace } from '../support/trainer-process';
 
-/** Long enough to be killed in the middle, short enough to be run twice. */
-const LONG = anyTrial('long', { train: { totalSteps: 90 } });
 /** Hours of work: only to be stopped. */
 const ENDLESS = anyTrial('endless', { train: { totalSteps: 1_000_000 } });
 
 const adapterDigest = (place: TrainerPlace) =>
   artifactOnDisk(place.root, 'trials/long/adapter').digest;
 
+/** A trial that is stopped at step 30 at the latest has so many seconds of work left. */
+const SECONDS_LEFT = 2;
+
 describeTrainer('a trainer that is stopped or killed', () => {
   const places: TrainerPlace[] = [];
   let dataset: Dataset;
+  let long: Trial;
   let expected: string;
 
   function newPlace(): TrainerPlace {
@@ -44,19 +47,24 @@ describeTrainer('a trainer that is stopped or killed', () => {
   beforeAll(async () => {
     const place = newPlace();
     const { client } = await place.start();
-    await run(client, job(dataset, [LONG], PRUNE));
-    await run(client, job(dataset, [LONG], train()));
+    const probe = anyTrial('probe');
+    await run(client, job(dataset, [probe], PRUNE));
+    const id = await submit(client, job(dataset, [probe], train()));
+    const stepsLeft = Math.ceil(SECONDS_LEFT * stepsPerSecond(await events(client, id)));
+    long = anyTrial('long', { train: { totalSteps: 30 + stepsLeft } });
+    await run(client, job(dataset, [long], PRUNE));
+    await run(client, job(dataset, [long], train()));
     expected = adapterDigest(place);
   });
   afterEach(async () => {
     for (const place of places.splice(0)) await place.remove();
   });
 
-  test('goes on after kill -9 from its checkpoint, in the same log without a gap, to the same adapter', async () => {
+  test('resumes from its checkpoint after kill -9: the same log, the same adapter', async () => {
     const place = newPlace();
     const first = await place.start();
-    await run(first.client, job(dataset, [LONG], PRUNE));
-    const spec = job(dataset, [LONG], train());
+    await run(first.client, job(dataset, [long], PRUNE));
+    const spec = job(dataset, [long], train());
     const id = await submit(first.client, spec);
     const seen = await events(first.client, id, checkpointAt(30));
     await first.kill();
@@ -87,8 +95,8 @@ describeTrainer('a trainer that is stopped or killed', () => {
   test('is followed by one watch across its death and restart', async () => {
     const place = newPlace();
     const first = await place.start();
-    await run(first.client, job(dataset, [LONG], PRUNE));
-    const id = await submit(first.client, job(dataset, [LONG], train()));
+    await run(first.client, job(dataset, [long], PRUNE));
+    const id = await submit(first.client, job(dataset, [long], train()));
     const found: Event[] = [];
     let restarted: Promise<unknown> | undefined;
     for await (const { payload } of first.client.watchJob(id, { patienceSeconds: 60 })) {
@@ -104,11 +112,11 @@ describeTrainer('a trainer that is stopped or killed', () => {
     expect(states(found)).toEqual(['QUEUED', 'RUNNING', 'INTERRUPTED']);
   });
 
-  test('stops on SIGTERM with a checkpoint and status 0, and goes on to the same adapter', async () => {
+  test('stops on SIGTERM at a checkpoint with status 0; resumes to the same adapter', async () => {
     const place = newPlace();
     const first = await place.start();
-    await run(first.client, job(dataset, [LONG], PRUNE));
-    const spec = job(dataset, [LONG], train({ checkpointEverySteps: 0 }));
+    await run(first.client, job(dataset, [long], PRUNE));
+    const spec = job(dataset, [long], train({ checkpointEverySteps: 0 }));
     await events(
       first.client,
       await submit(first.client, spec),
@@ -124,11 +132,11 @@ describeTrainer('a trainer that is stopped or killed', () => {
     expect(adapterDigest(place)).toBe(expected);
   });
 
-  test('pauses with CHECKPOINT, goes on when submitted again, and comes to the same adapter', async () => {
+  test('pauses with CHECKPOINT, and resumes to the same adapter when submitted again', async () => {
     const place = newPlace();
     const { client } = await place.start();
-    await run(client, job(dataset, [LONG], PRUNE));
-    const spec = job(dataset, [LONG], train({ checkpointEverySteps: 0 }));
+    await run(client, job(dataset, [long], PRUNE));
+    const spec = job(dataset, [long], train({ checkpointEverySteps: 0 }));
     const id = await submit(client, spec);
     await events(client, id, ({ kind }) => kind?.$case === 'metrics');
     await client.cancelJob(id, CancelMode.CANCEL_MODE_CHECKPOINT);
@@ -163,7 +171,7 @@ describeTrainer('a trainer that is stopped or killed', () => {
       );
     });
 
-    test('answers a full queue with a time to try again, and signs of life to those who wait', async () => {
+    test('answers a full queue with a time to retry, a waiting job with heartbeats', async () => {
       const place = newPlace();
       const { client } = await place.start();
       await run(client, job(dataset, [ENDLESS], PRUNE));

@@ -211,7 +211,7 @@ describeStartedTrainer('a trainer at work', (here) => {
       expect(kept).toBe(Math.floor(0.3 * of + 0.5));
   });
 
-  test('submits twice as one job, and refuses another specification under the same id', async () => {
+  test('submits twice as one job, and refuses another specification under that id', async () => {
     const spec = job(here.dataset, [anyTrial('twice')], PRUNE);
     const digest = specDigest(spec);
     const first = await here.client.submitJob('twice', digest, spec);
@@ -253,7 +253,7 @@ describeStartedTrainer('a trainer at work', (here) => {
     expect(digest('rungs')).toBe(digest('whole'));
   });
 
-  test('computes in float32 whether a job says so or not: the same bytes, made from the same', async () => {
+  test('computes in float32 whether a job says so or not: same bytes, same source', async () => {
     const name = (trialId: string, file: string): string => `trials/${trialId}/${file}`;
     const files = [
       'masks.safetensors',

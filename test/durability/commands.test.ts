@@ -3,7 +3,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Brake } from '../support/brake';
 import { describeTrainer, TrainerPlace } from '../support/trainer-process';
+import { trainerUnderTest } from '../support/trainers';
 import { Workplace } from '../support/workplace';
 
 jest.setTimeout(400_000);
@@ -27,7 +29,7 @@ describe('a wrong request', () => {
   });
   afterAll(() => rmSync(place.folder, { recursive: true, force: true }));
 
-  test('in a sweep file ends with status 2, names every field with its line and what is allowed, and starts nothing', async () => {
+  test('in a sweep file ends with status 2, names fields and lines, starts nothing', async () => {
     writeFileSync(
       join(place.folder, 'bad.yaml'),
       'tasks: [mrcp]\ncompare:\n  - {pruner: snip, sparsity: 1.2}\nsedes: [1]\n',
@@ -41,7 +43,7 @@ describe('a wrong request', () => {
     expect(existsSync(place.stateDir)).toBe(false);
   });
 
-  test('for rows that are not there ends with status 2 and names the file that is missing', async () => {
+  test('for rows that are missing ends with status 2 and names the missing file', async () => {
     const { status, stderr } = await place.run([
       'start',
       '--sweep',
@@ -74,7 +76,7 @@ describe('a wrong request', () => {
     expect(existsSync(place.stateDir)).toBe(false);
   });
 
-  test('for a command that does not exist ends with status 2 and names the one that was meant', async () => {
+  test('for an unknown command ends with status 2 and suggests the right one', async () => {
     const { status, stderr } = await place.run(['strat', '--sweep', 'glue']);
     expect(status).toBe(2);
     expect(stderr).toContain('Did you mean start?');
@@ -95,14 +97,16 @@ describe('a wrong request', () => {
 describeTrainer('a trainer of one’s own', () => {
   let trainers: TrainerPlace;
   let place: Workplace;
+  let brake: Brake;
   beforeAll(async () => {
     trainers = new TrainerPlace();
-    await trainers.start(['--queue-length', '1']);
+    brake = new Brake(join(trainers.folder, 'brake'), process.env.SA_ORCH_TEST_PYTHON!);
+    await trainers.start(['--queue-length', '1'], trainerUnderTest(), brake);
     place = new Workplace(join(trainers.folder, 'place'), OFFLINE, trainers.root);
-    writeFileSync(join(place.folder, 'one.yaml'), sweep('one', '[1, 2]', 150));
-    writeFileSync(join(place.folder, 'two.yaml'), sweep('two', '[3, 4]', 40));
-    writeFileSync(join(place.folder, 'three.yaml'), sweep('three', '[5, 6]', 40));
-    writeFileSync(join(place.folder, 'four.yaml'), sweep('four', '[7, 8]', 2000));
+    writeFileSync(join(place.folder, 'one.yaml'), sweep('one', '[1, 2]', 30));
+    writeFileSync(join(place.folder, 'two.yaml'), sweep('two', '[3, 4]', 20));
+    writeFileSync(join(place.folder, 'three.yaml'), sweep('three', '[5, 6]', 20));
+    writeFileSync(join(place.folder, 'four.yaml'), sweep('four', '[7, 8]', 100));
   });
   afterAll(async () => {
     await place.down();
@@ -114,7 +118,8 @@ describeTrainer('a trainer of one’s own', () => {
   const begun = (name: string) =>
     until(() => idOf(name) !== undefined && progressOf(place, idOf(name)!).length > 0);
 
-  test('whose queue is full keeps a third sweep waiting and loses nothing, and a killed command leaves its sweep running', async () => {
+  test('with a full queue makes a third sweep wait; a killed command loses nothing', async () => {
+    brake.hold();
     const first = place.spawn(start('one.yaml'));
     await begun('one');
     const second = place.run(start('two.yaml'));
@@ -126,6 +131,7 @@ describeTrainer('a trainer of one’s own', () => {
         progressOf(place, id).some(({ note }) => /queue is full/.test(note ?? '')),
       ),
     );
+    brake.release();
     expect((await second).status).toBe(0);
     expect((await third).status).toBe(0);
     const watched = await place.run(['watch', idOf('one')!, '--json']);
@@ -136,14 +142,15 @@ describeTrainer('a trainer of one’s own', () => {
     expect(report.split('\n')[0]).toMatch(/demo rows/i);
   });
 
-  test('whose other services go down: `cancel` says who is missing, and Ctrl-C leaves at once with status 130 and the ways on', async () => {
+  test('whose other services die: `cancel` names them, Ctrl-C leaves with status 130', async () => {
+    brake.hold();
     const command = place.spawn(start('four.yaml'));
     await begun('four');
     for (const service of ['supervisor', 'worker']) await place.killService(service);
     const withoutWorker = await place.run(['cancel', idOf('four')!]);
     expect(withoutWorker).toMatchObject({
       status: 3,
-      stderr: expect.stringContaining('no worker took it within 15 s') as string,
+      stderr: expect.stringContaining('no worker responded within 15 s') as string,
     });
     await place.run(['down', '--force']);
     const interrupted = Date.now();
@@ -154,9 +161,12 @@ describeTrainer('a trainer of one’s own', () => {
     expect(stderr.trim().split('\n')).toEqual([
       // Which of them depends on the question that was under way as the server went.
       expect.stringMatching(
-        /^four-\w+ (waits for its server, which is out of reach|goes on without you) \(0 of 4 trials done\)\.$/,
+        new RegExp(
+          '^four-\\w+ (will go on once its server can be reached|keeps running) ' +
+            '\\(0 of 4 trials done\\)\\.$',
+        ),
       ),
-      expect.stringMatching(/^ {2}come back {3}sa-orch watch four-/),
+      expect.stringMatching(/^ {2}follow it {3}sa-orch watch four-/),
       expect.stringMatching(/^ {2}end it {6}sa-orch cancel four-/),
     ]);
     const withoutServer = await place.run(['cancel', idOf('four')!]);
@@ -195,7 +205,7 @@ describeTrainer('a trainer of one’s own', () => {
     }
   });
 
-  test('that works on another artifact root is refused with status 2', async () => {
+  test('that uses a different artifact root is refused with status 2', async () => {
     const elsewhere = new Workplace(join(trainers.folder, 'elsewhere'), OFFLINE);
     try {
       writeFileSync(join(elsewhere.folder, 'one.yaml'), sweep('one', '[1]', 2));
@@ -207,7 +217,7 @@ describeTrainer('a trainer of one’s own', () => {
         trainers.address,
       ]);
       expect(status).toBe(2);
-      expect(stderr).toContain('another artifact root');
+      expect(stderr).toContain('a different artifact root');
     } finally {
       await elsewhere.down();
     }

@@ -68,7 +68,7 @@ describeHere('a trainer whose engine dies', () => {
     return events(trainer.client, 'killed');
   }
 
-  test('goes on serving: the job is INTERRUPTED, and another engine takes the next one', async () => {
+  test('goes on serving: the job is INTERRUPTED, another engine takes the next one', async () => {
     expect(states(await killInRun(spec)).at(-1)).toBe('INTERRUPTED');
     await run(trainer.client, job(dataset, [{ ...ENDLESS, trialId: 'next' }], PRUNE));
   });
@@ -91,7 +91,7 @@ describeHere('a trainer whose engine dies', () => {
     }
   });
 
-  test('takes its engine with it when it is killed itself, and the next trainer has one of its own', async () => {
+  test('takes its engine with it when it is killed, and the next has one of its own', async () => {
     await events(
       trainer.client,
       await submit(trainer.client, spec),

@@ -10,7 +10,7 @@ describeTrainer('a state folder of two frameworks', () => {
   const place = new TrainerPlace();
   afterAll(() => place.remove());
 
-  test('is kept from the one while the other lives, and handed over with its jobs once that is dead', async () => {
+  test('is locked while the one lives, then passes to the other with its jobs', async () => {
     const expectRefused = async (name: 'default' | 'toy', holder: number) => {
       const { status, stderr } = await refusedTrainer(place, [], name);
       expect(stderr).toContain(`another trainer (pid ${holder}) already uses the state folder`);

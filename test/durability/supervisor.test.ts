@@ -90,7 +90,7 @@ suite('the services of a state directory', () => {
     expect(await statuses()).toEqual({});
   });
 
-  test('outlive their supervisor, and the next `up` adopts them instead of starting twins', async () => {
+  test('outlive their supervisor, and the next `up` adopts them, starting no twins', async () => {
     await up();
     const before = await statuses();
     process.kill(pidOf(before, 'supervisor'), 'SIGKILL');
@@ -175,7 +175,7 @@ suite('the services of a state directory', () => {
     );
   });
 
-  test('start the trainer again with the GPUs that it was shown, from another shell too, and show it no others', async () => {
+  test('start the trainer again, from any shell, with the GPUs that it first saw', async () => {
     const shown = new Workplace(folder, { ...own, CUDA_VISIBLE_DEVICES: '1' });
     expect(await shown.run(['up', '--device', 'cpu', '--threads', '1'])).toMatchObject({
       status: 0,

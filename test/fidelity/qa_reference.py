@@ -2,10 +2,11 @@
 points. One line of JSON each way:
 
 {"model": …, "places": [text, …]}  →  [[ids, [[begin, end], …]], …]
-{"model": …, "features": [[question, context, answer or null], …], "max_length": n, "stride": n}, an
-answer being [text, start]
-                                   →  [[[ids, [[begin, end], …], start, end], …], …]: of each question, of each of its features, its ids,
-                                      its context's places and the answer's tokens
+{"model": …, "features": [[question, context, answer or null], …], "max_length": n, "stride": n}
+                                   →  [[[ids, [[begin, end], …], start, end], …], …]
+
+An answer is [text, start]. The features of each question are ids, the context's places, and the
+answer's first and last token.
 """
 
 import json

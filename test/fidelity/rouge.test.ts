@@ -1,8 +1,8 @@
 /**
  * ROUGE must be rouge-score's on real summaries.
  *
- *   SA_ORCH_TEST_PYTHON  an interpreter; the package rouge-score 0.1.2 where it can import it (`pip install --target <folder> rouge-score`,
- *                        then PYTHONPATH=<folder>)
+ *   SA_ORCH_TEST_PYTHON  an interpreter that can import rouge-score 0.1.2, for example after
+ *                        `pip install --target <folder> rouge-score` with PYTHONPATH=<folder>
  *   SA_ORCH_DATA         a directory with xsum/ and cnn_dailymail/
  */
 import { spawnSync } from 'node:child_process';

@@ -1,8 +1,10 @@
 """ROUGE F1 by Google's rouge-score package, for comparison.
 
-usage: rouge_reference.py         reads [reference, prediction] a line (JSON), writes [without stemmer, with stemmer] a line, each
-                                  [rouge1, rouge2, rougeL, rougeLsum]
-       rouge_reference.py golden  writes test/unit/tasks/summaries/golden/rouge.json, the same for sentences of our own
+usage: rouge_reference.py
+           reads [reference, prediction] per line (JSON); writes [without stemmer, with stemmer]
+           per line, each [rouge1, rouge2, rougeL, rougeLsum]
+       rouge_reference.py golden
+           writes test/unit/tasks/summaries/golden/rouge.json, the same for sentences of our own
 """
 
 import json

@@ -9,6 +9,7 @@ import sys
 import torch
 from google.protobuf import json_format
 from sparse_adapter.trainer.v1 import job_pb2
+
 from sparse_adapter_trainer.adapters import layout
 from sparse_adapter_trainer.encoder_decoder import load_encoder_decoder
 

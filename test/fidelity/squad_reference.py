@@ -1,10 +1,12 @@
 """SQuAD's metrics and answers after the official scripts' published rules, written anew and
 plainly, for comparison.
 
-usage: squad_reference.py evaluate <v1.1|v2.0>  reads one line: {"references": [[id, [answer, …]], …], "predictions": {id: text},
-                                                "no_answer": {id: number} or null}; writes the metrics
-       squad_reference.py answers               reads a line a question: {"context", "features": [{"places": [[begin, end] or null, …],
-                                                "start": […], "end": […]}, …]}; writes [text, non-empty text, margin]
+usage: squad_reference.py evaluate <v1.1|v2.0>
+           reads one line, {"references": [[id, [answer, …]], …], "predictions": {id: text},
+           "no_answer": {id: number} or null}; writes the metrics
+       squad_reference.py answers
+           reads a line per question, {"context", "features": [{"places": [[begin, end] or null, …],
+           "start": […], "end": […]}, …]}; writes [text, non-empty text, margin]
 """
 
 import json

@@ -3,7 +3,8 @@
  * the text.
  *
  *   SA_ORCH_TEST_PYTHON  an interpreter with transformers
- *   SA_ORCH_DATA         a directory with xsum/, cnn_dailymail/ and vocab/roberta-base, whose vocabulary is BART's
+ *   SA_ORCH_DATA         a directory with xsum/, cnn_dailymail/ and vocab/roberta-base, which has
+ *                        BART's vocabulary
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -2,9 +2,11 @@
 compare with.
 
 usage: summary_reference.py encode <model> <max length> <max target length>
-           reads [document, summary] a line (JSON); writes [ids, target ids, the target's text as it is decoded] a line
+           reads [document, summary] per line (JSON); writes [ids, target ids, the target's text as
+           it is decoded] per line
        summary_reference.py t5 <model directory>
-           reads a text a line (JSON) and learns a unigram vocabulary from them, with T5's special tokens; writes true a line
+           reads a text per line (JSON) and learns a unigram vocabulary from them, with T5's
+           special tokens; writes true per line
 """
 
 import json

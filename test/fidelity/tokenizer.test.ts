@@ -4,7 +4,8 @@
  *
  *   SA_ORCH_TEST_PYTHON    an interpreter with transformers
  *   SA_ORCH_TEST_BACKBONE  a model directory with tokenizer.json
- *   SA_ORCH_DATA           a directory with glue/ (and vocab/ for the tokenizers without tokenizer.json)
+ *   SA_ORCH_DATA           a directory with glue/, and with vocab/ for the tokenizers without
+ *                          tokenizer.json
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -98,7 +98,7 @@ describeWithServer('the workflows', () => {
     maxParallel: 2,
   });
 
-  test('a cohort that is too large for memory is halved until it fits, and each half goes on by itself', async () => {
+  test('a cohort too large for memory is halved until it fits; both halves go on', async () => {
     const { worker, jobs, execute } = await withTrainer(
       { c: ['a', 'b', 'c', 'd'] },
       ({ work, trials }) =>
@@ -114,7 +114,7 @@ describeWithServer('the workflows', () => {
     ).toEqual(['abcd', 'ab', 'a', 'b', 'cd', 'c', 'd']);
   });
 
-  test('a trial that brings its trainer down alone fails by itself, and its neighbours are trained', async () => {
+  test('a trial that kills its trainer fails alone; its neighbours are trained', async () => {
     const { worker, evaluated, execute } = await withTrainer(
       { c: ['good', 'bad'] },
       ({ work, trials }) =>
@@ -128,7 +128,7 @@ describeWithServer('the workflows', () => {
     expect(Object.keys(evaluated[0]!.failed)).toEqual(['bad']);
   });
 
-  test('a fault of the trainer is tried again under a new generation, and the third is final', async () => {
+  test('a fault of the trainer is retried under a new generation; the third is final', async () => {
     const { worker, jobs, execute } = await withTrainer({ c: ['a'] }, () => failedJob('internal'));
     await expect(worker.runUntil(execute('c'))).resolves.toEqual({
       done: 0,
@@ -197,7 +197,7 @@ describeWithServer('the workflows', () => {
     );
   });
 
-  test('cancel ends the running jobs, gives every trial its state, and cannot be taken back', async () => {
+  test('cancel ends running jobs, gives every trial its state, and cannot be undone', async () => {
     const aborts: ((outcome: JobOutcome) => void)[] = [];
     const { worker, jobs, cancelled, start } = await withTrainer(
       { c1: ['a'], c2: ['b', 'c'], c3: ['d'] },

@@ -66,11 +66,9 @@ async function main(): Promise<void> {
 /** How many tensors TensorFlow.js holds; undefined for another engine. */
 function liveTensors(): number | undefined {
   const path = process.env.SA_ORCH_TFJS_NODE;
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the copy that the engine has
-  // loaded
-  return path === undefined
-    ? undefined
-    : (require(path) as typeof import('@tensorflow/tfjs-core')).memory().numTensors;
+  if (path === undefined) return undefined;
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the copy of the engine
+  return (require(path) as typeof import('@tensorflow/tfjs-core')).memory().numTensors;
 }
 
 void main();

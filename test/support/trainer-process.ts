@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { connectTrainer, type TrainerClient } from '../../orchestrator/trainer-client/client';
+import type { Brake } from './brake';
 import { REPOSITORY, trainerCommand, trainerUnderTest, type TrainerName } from './trainers';
 
 /** Why trainers cannot be started here; undefined where they can. */
@@ -32,8 +33,12 @@ export class TrainerPlace {
   private readonly started: TrainerProcess[] = [];
 
   /** Starts a trainer and waits until it listens. */
-  async start(options: string[] = [], name = trainerUnderTest()): Promise<TrainerProcess> {
-    const trainer = new TrainerProcess(this, spawnTrainer(this, options, { name }));
+  async start(
+    options: string[] = [],
+    name = trainerUnderTest(),
+    brake?: Brake,
+  ): Promise<TrainerProcess> {
+    const trainer = new TrainerProcess(this, spawnTrainer(this, options, { name, brake }));
     this.started.push(trainer);
     await trainer.ready();
     return trainer;
@@ -49,6 +54,8 @@ export class TrainerPlace {
 interface SpawnOptions {
   name?: TrainerName;
   stderr?: 'inherit' | 'ignore' | 'pipe';
+  /** Of the PyTorch trainer. */
+  brake?: Brake;
 }
 
 /**
@@ -61,6 +68,7 @@ export function spawnTrainer(
   {
     name = trainerUnderTest(),
     stderr = process.env.SA_ORCH_TEST_VERBOSE ? 'inherit' : 'ignore',
+    brake,
   }: SpawnOptions = {},
 ): ChildProcess {
   const command = trainerCommand(name);
@@ -75,9 +83,9 @@ export function spawnTrainer(
     '--queue-length',
     '2',
   ];
-  return spawn(command.file, [...command.args, ...where, ...options], {
+  return spawn(brake?.python ?? command.file, [...command.args, ...where, ...options], {
     cwd: REPOSITORY,
-    env: { ...process.env, ...command.env },
+    env: { ...process.env, ...command.env, ...brake?.env },
     stdio: ['ignore', 'pipe', stderr],
   });
 }

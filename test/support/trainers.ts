@@ -2,9 +2,12 @@
  * The trainers that the conformance suite runs against, each a Jest project of its own with the
  * same cases.
  *
- *   conformance        the command in SA_ORCH_TEST_TRAINER, split at spaces, for example `my-trainer --verbose`; else the torch trainer
+ *   conformance        the command in SA_ORCH_TEST_TRAINER, split at spaces, for example
+ *                      `my-trainer --verbose`; else the torch trainer
  *   conformance-tfjs   the TensorFlow.js trainer, with the TensorFlow.js at SA_ORCH_TEST_TFJS
  *   conformance-toy    the toy in test/support/toy-trainer
+ *
+ * Those of this repository have one thread, so that two can be tested at a time.
  */
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -43,7 +46,7 @@ export function trainerCommand(name: TrainerName): TrainerCommand | { missing: s
       if (!modulePath) return { missing: 'SA_ORCH_TEST_TFJS is not set' };
       return {
         file: process.execPath,
-        args: [built('trainer/tfjs/main.js')],
+        args: [built('trainer/tfjs/main.js'), '--threads', '1'],
         env: { SA_ORCH_TFJS_NODE: modulePath },
       };
     }
@@ -55,7 +58,7 @@ export function trainerCommand(name: TrainerName): TrainerCommand | { missing: s
         return { missing: 'neither SA_ORCH_TEST_TRAINER nor SA_ORCH_TEST_PYTHON is set' };
       return {
         file: python,
-        args: ['-m', 'sparse_adapter_trainer'],
+        args: ['-m', 'sparse_adapter_trainer', '--threads', '1'],
         env: { PYTHONPATH: PYTHON_PATH },
       };
     }

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { packageRoot } from '../../orchestrator/runtime/paths';
+import { packageRoot } from '../../common/package';
 
 const COMMAND = join(packageRoot(), 'bin', 'sa-orch.js');
 

@@ -10,7 +10,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
 import { readTensorsOf } from './artifacts';
-import { removeFolder, removeLeftovers, writeDurably, writeFolder } from './durable-files';
+import { writeDurablySync } from '../../common/durable-files';
+import { removeFolder, removeLeftovers, writeFolder } from './folders';
 import { trialFolder, type Shapes } from './trial-files';
 
 /** How far a trial is. */
@@ -95,7 +96,7 @@ export function writeAdapter(
   { source, step, rows, seconds }: Position,
 ): void {
   const folder = trialFolder(root, trialId);
-  writeDurably(
+  writeDurablySync(
     join(folder, 'training.json'),
     JSON.stringify({ source, step, rows, seconds }, null, 2),
   );

@@ -16,7 +16,7 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
-import { syncFolder, writeDurably } from './durable-files';
+import { syncFolderSync, writeDurablySync } from '../../common/durable-files';
 import type { EngineEvent } from './engine';
 import { EventLog } from './event-log';
 
@@ -69,7 +69,7 @@ export class Job {
       unfinished_runs: this.unfinishedRuns,
       boot_id: bootId(),
     };
-    writeDurably(join(this.folder, 'job.json'), JSON.stringify(content, null, 2));
+    writeDurablySync(join(this.folder, 'job.json'), JSON.stringify(content, null, 2));
   }
 }
 
@@ -259,13 +259,13 @@ export class JobStore {
       createTime: new Date(),
     });
     const job = new Job(making, record, 0);
-    writeDurably(join(making, 'spec.pb'), JobSpec.encode(spec).finish());
+    writeDurablySync(join(making, 'spec.pb'), JobSpec.encode(spec).finish());
     this.setState(job, JobState.JOB_STATE_QUEUED);
     job.log.close();
     // A job exists whole or not at all.
     const folder = join(this.folder, jobId);
     renameSync(making, folder);
-    syncFolder(this.folder);
+    syncFolderSync(this.folder);
     const created = new Job(folder, record, 0);
     this.jobs.set(jobId, created);
     return created;

@@ -17,7 +17,7 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { TrialResult } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { artifactPath, badArtifact, describeArtifact, readTensors, sourceOf } from './artifacts';
-import { writeDurably } from './durable-files';
+import { writeDurablySync } from '../../common/durable-files';
 import { precisionOf } from './precision';
 
 export type Shapes = Readonly<Record<string, readonly number[]>>;
@@ -105,7 +105,7 @@ export function writeMasks(
   masks: Record<string, Tensor<Uint8Array>>,
 ): void {
   const path = join(trialFolder(root, trial.trialId), 'masks.safetensors');
-  writeDurably(path, encodeSafetensors(masks, { source: maskSource(spec, trial) }));
+  writeDurablySync(path, encodeSafetensors(masks, { source: maskSource(spec, trial) }));
 }
 
 /**
@@ -157,7 +157,7 @@ export function writePredictions(
   logits: Tensor<Float32Array>,
 ): void {
   const path = join(trialFolder(root, trial.trialId), predictionsFile(split));
-  writeDurably(
+  writeDurablySync(
     path,
     encodeSafetensors({ logits }, { source: predictionSource(root, spec, trial) }),
   );

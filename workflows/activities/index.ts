@@ -3,16 +3,9 @@
  * once and then changes nothing.
  */
 import { cancelJob, runJob } from './job';
-import { evaluateTrials, failCohort, pendingTrials, writeSweepReport } from './results';
 import { prepareData } from './prepare';
-
-/** What a worker is set up with. */
-export interface WorkerSetup {
-  /** The artifact root. */
-  root: string;
-  /** The trainer's address: `unix:<path>` or `host:port`. */
-  trainer: string;
-}
+import { evaluateTrials, failCohort, pendingTrials, writeSweepReport } from './results';
+import type { WorkerSetup } from './worker-setup';
 
 export type Activities = ReturnType<typeof createActivities>;
 

@@ -15,8 +15,8 @@ import type { Plan } from '../../orchestrator/sweep/types';
 import { connectTrainer, TrainerError } from '../../orchestrator/trainer-client/client';
 import { jobId, jobSpecFor, specDigest } from '../../orchestrator/trainer-client/spec';
 import type { JobOutcome, JobRef } from '../messages';
-import type { WorkerSetup } from './index';
 import { JobLog } from './job-log';
+import type { WorkerSetup } from './worker-setup';
 
 /**
  * Between two heartbeats, and two looks whether progress has news: far inside the heartbeat timeout

@@ -3,7 +3,7 @@ import { Context } from '@temporalio/activity';
 import { prepareDatasetInThread } from '../../orchestrator/tasks/prepare-thread';
 import { readPlan } from '../../orchestrator/store/sweep-store';
 import { datasetOf } from '../../orchestrator/sweep/lookup';
-import type { WorkerSetup } from './index';
+import type { WorkerSetup } from './worker-setup';
 
 export interface PrepareInput {
   sweepId: string;

@@ -15,9 +15,9 @@ import {
 } from '../../orchestrator/store/sweep-store';
 import { cohortOf, datasetOf, trialOf } from '../../orchestrator/sweep/lookup';
 import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
-import { packageVersion } from '../../orchestrator/runtime/paths';
+import { packageVersion } from '../../common/package';
 import type { CohortOutcome, Failed } from '../messages';
-import type { WorkerSetup } from './index';
+import type { WorkerSetup } from './worker-setup';
 
 interface PlanRef {
   sweepId: string;

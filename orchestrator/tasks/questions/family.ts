@@ -35,7 +35,7 @@ export const questions: TaskFamily<QuestionSettings, OwnQuestions, QuestionDatas
       has_answer_f1: 'F1 (answered)',
       no_answer_f1: 'F1 (unanswered)',
     },
-    degenerate: { empty_answers: 'every answer is empty' },
+    degenerate: { empty_answers: 'all answers are empty' },
     leftOut: null,
     nameRows: ({ features }) => `questions in ${features!.toLocaleString('en-US')} windows`,
   },

@@ -10,10 +10,10 @@
  */
 import { join } from 'node:path';
 import { ConfigError } from '../../base/errors';
+import { writeDurably } from '../../../common/durable-files';
 import { joined, offsetsOf, tokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors, readSafetensors, type Tensor } from '../../datasets/safetensors';
 import { findLimit } from '../../datasets/splits';
-import { writeFileAtomically } from '../../store/atomic';
 import { readLines } from '../../tables/table';
 import type { DatasetFiles } from '../family';
 import type { QuestionDataset } from './dataset';
@@ -77,12 +77,12 @@ async function writeQuestionSplit(
     character_ends: joined(features.map(({ ends }) => ends)),
     character_offsets: offsetsOf(features.map(({ begins }) => begins.length)),
   };
-  await writeFileAtomically(safetensorsOf(folder, split), encodeSafetensors(all));
+  await writeDurably(safetensorsOf(folder, split), encodeSafetensors(all));
   const lines = examples.map(
     ({ id, context, answers }) =>
       `${JSON.stringify({ id, context, answers } satisfies StoredExample)}\n`,
   );
-  await writeFileAtomically(examplesOf(folder, split), lines.join(''));
+  await writeDurably(examplesOf(folder, split), lines.join(''));
   return counts;
 }
 

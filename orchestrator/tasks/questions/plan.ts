@@ -90,7 +90,9 @@ function planSplits(
   }));
   const inAll = sum(chosen.map(({ planned }) => planned.rows));
   if (inAll >= MANY_QUESTIONS) {
-    onLongWork?.(`${inAll.toLocaleString('en-US')} questions of ${task} become windows of tokens`);
+    onLongWork?.(
+      `splitting ${inAll.toLocaleString('en-US')} questions of ${task} into windows of tokens`,
+    );
   }
   const splits = chosen.map(({ read, planned }): PlannedSplit => {
     const { features } = chooseQuestions(read, planned.rows, encode, planned);

@@ -11,8 +11,8 @@ export const questionScore: ScoreCommand = {
     {
       flags: '--na-probs <file>',
       description:
-        'squad_v2: {"<question id>": <number>, …}, higher where there is rather no answer; also ' +
-        'finds the best threshold',
+        'squad_v2: {"<question id>": <number>, …}, higher if there is probably no answer; also ' +
+        'reports the best threshold',
       key: 'naProbs',
       isGiven: (value) => value !== undefined,
       tasks: ['squad_v2'],
@@ -22,10 +22,12 @@ export const questionScore: ScoreCommand = {
   help: {
     names: 'squad, squad_v2',
     lines: [
-      '{"<question id>": "<answer>", …} against a file in SQuAD\'s JSON; metrics in percent, as its scripts print them',
+      'predictions: {"<question id>": "<answer>", …}; references: SQuAD\'s JSON;',
+      'metrics in percent, as the official scripts print them',
     ],
     example:
-      '--task squad_v2 --predictions answers.json --references dev-v2.0.json --na-probs no-answer.json',
+      '--task squad_v2 --predictions answers.json --references dev-v2.0.json \\\n' +
+      '      --na-probs no-answer.json',
   },
   run: scoreSquad,
 };

@@ -16,7 +16,7 @@ export const questionSettings: SettingsSchema<QuestionSettings> = {
   runFlags: [
     {
       flags: '--doc-stride <n>',
-      description: 'SQuAD: tokens that neighbouring windows of a context share',
+      description: 'SQuAD: overlap of neighbouring windows of a context, in tokens',
       isWhole: true,
       path: ['doc_stride'],
     },

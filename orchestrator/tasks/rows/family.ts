@@ -40,7 +40,7 @@ export const rows: TaskFamily<object, OwnRows, RowsDataset> = {
       pearson: 'Pearson',
       spearman: 'Spearman',
     },
-    degenerate: { one_class_predictions: 'every row is predicted as one class' },
+    degenerate: { one_class_predictions: 'all rows are predicted as one class' },
     leftOut: null,
     nameRows: () => 'rows',
   },

@@ -5,7 +5,7 @@ import { chooseRows } from '../../datasets/choose-rows';
 import { tokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors, readSafetensors } from '../../datasets/safetensors';
 import { datasetPath, findLimit, type PreparedSplit } from '../../datasets/splits';
-import { writeFileAtomically } from '../../store/atomic';
+import { writeDurably } from '../../../common/durable-files';
 import type { PlannedSplit } from '../../sweep/types';
 import { loadTokenizer, type EncodeRow } from '../../tokenizers/tokenizer';
 import type { DatasetFiles } from '../family';
@@ -42,7 +42,7 @@ async function writeRows(
       ? Float32Array.from(chosen, ({ label }) => label ?? NaN)
       : Int32Array.from(chosen, ({ label }) => label ?? -1);
   const all = { ...tensors, labels: { shape: [chosen.length], data: labels } };
-  await writeFileAtomically(join(folder, `${split.name}.safetensors`), encodeSafetensors(all));
+  await writeDurably(join(folder, `${split.name}.safetensors`), encodeSafetensors(all));
   return {
     name: split.name,
     rows: chosen.length,

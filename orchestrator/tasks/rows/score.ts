@@ -10,7 +10,10 @@ export const rowScore: ScoreCommand = {
   options: [],
   help: {
     names: 'GLUE',
-    lines: ["one label (or score) a line, in the order of the task's TSV file with labels"],
+    lines: [
+      "predictions: one label (or score) per line; references: the task's TSV file,",
+      'in the same order',
+    ],
     example: '--task mrpc --predictions out.txt --references glue/MRPC/dev.tsv --json',
   },
   run: scoreGlue,

@@ -5,11 +5,11 @@
  *   <split>.examples.jsonl   a row a line: its number in the source, and its summary under the name of the source's column
  */
 import { join } from 'node:path';
+import { writeDurably } from '../../../common/durable-files';
 import { chooseRows } from '../../datasets/choose-rows';
 import { joined, offsetsOf, tokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors } from '../../datasets/safetensors';
 import { findLimit } from '../../datasets/splits';
-import { writeFileAtomically } from '../../store/atomic';
 import { readLines } from '../../tables/table';
 import type { DatasetFiles } from '../family';
 import type { SummaryColumns, SummaryDataset } from './dataset';
@@ -66,11 +66,11 @@ async function writeSummarySplit(
     target_ids: joined(ids),
     target_offsets: offsetsOf(ids.map(({ length }) => length)),
   };
-  await writeFileAtomically(join(folder, `${split}.safetensors`), encodeSafetensors(all));
+  await writeDurably(join(folder, `${split}.safetensors`), encodeSafetensors(all));
   const lines = rows.map(
     ({ row, summary }) => `${JSON.stringify({ row, [columns.summary]: summary })}\n`,
   );
-  await writeFileAtomically(examplesOf(folder, split), lines.join(''));
+  await writeDurably(examplesOf(folder, split), lines.join(''));
   const cut = (encoded: readonly { truncated: boolean }[]) =>
     encoded.filter(({ truncated }) => truncated).length;
   return {

@@ -9,7 +9,7 @@ export const summaryScore: ScoreCommand = {
   options: [
     {
       flags: '--no-stemmer',
-      description: 'xsum, cnn_dailymail: compare words, not their stems',
+      description: 'xsum, cnn_dailymail: compare words instead of their stems',
       key: 'stemmer',
       // commander's value of a switch that is on.
       isGiven: (value) => value === false,
@@ -20,8 +20,9 @@ export const summaryScore: ScoreCommand = {
   help: {
     names: 'xsum, cnn_dailymail',
     lines: [
-      'one summary a line, or JSONL (CSV, TSV, parquet) with "summary", against JSONL, CSV, TSV or parquet with the',
-      "data set's columns; ROUGE F1 in [0, 1], as rouge-score gives it",
+      'predictions: one summary per line, or JSONL, CSV, TSV or parquet with a',
+      'column "summary"; references: JSONL, CSV, TSV or parquet with the data set\'s',
+      'columns; ROUGE F1 in [0, 1], as rouge-score computes it',
     ],
     example: '--task xsum --predictions summaries.txt --references validation.jsonl',
   },

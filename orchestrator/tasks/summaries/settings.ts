@@ -36,7 +36,7 @@ const generation = map({
 const RUN_FLAGS: readonly RunFlag[] = [
   {
     flags: '--max-target-length <n>',
-    description: 'summarization: maximum tokens of a summary to learn from',
+    description: 'summarization: maximum tokens per target summary',
     isWhole: true,
     path: ['max_target_length'],
   },
@@ -48,21 +48,21 @@ const RUN_FLAGS: readonly RunFlag[] = [
   },
   {
     flags: '--num-beams <n>',
-    description: 'summarization: beams; 1 is greedy',
+    description: 'summarization: beams; 1 is greedy search',
     isWhole: true,
     path: ['generation', 'beams'],
   },
   {
     flags: '--min-length <n>',
-    description: 'summarization: minimum number of generated tokens',
+    description: 'summarization: minimum generated tokens',
     isWhole: true,
     path: ['generation', 'min_length'],
   },
   {
     flags: '--max-length <n>',
     description:
-      "summarization: maximum number of generated tokens; the published scripts' counts the start " +
-      'as one more',
+      'summarization: maximum generated tokens; unlike in the published scripts, the start token ' +
+      'does not count',
     isWhole: true,
     path: ['generation', 'max_length'],
   },
@@ -74,7 +74,7 @@ const RUN_FLAGS: readonly RunFlag[] = [
   },
   {
     flags: '--length-penalty <x>',
-    description: 'summarization: log-probabilities are divided by the length to this power',
+    description: 'summarization: scores are divided by length to this power',
     isWhole: false,
     path: ['generation', 'length_penalty'],
   },

@@ -14,11 +14,11 @@ function said(
 
 test('a default that is not float32 is said, with the way to another', () => {
   expect(said(null, 'bf16')).toEqual([
-    '✓ precision bf16 (the default on a GPU; --precision float32 for IEEE single)',
+    '✓ precision bf16 (the default on a GPU; --precision float32 for IEEE single precision)',
   ]);
 });
 
-test('a trainer that lacks the default of its device is not refused for it: what it takes instead is said', () => {
+test('a trainer without its device’s default precision is not refused: another is used', () => {
   expect(said(null, 'float32', 'bf16')).toEqual([
     '✓ precision float32: this trainer has no bf16, the default on a GPU',
   ]);
@@ -30,11 +30,11 @@ test('nothing is said where all is as it always was', () => {
 });
 
 test('what was asked for is said, and what would have been', () => {
-  expect(said('bf16', 'bf16')).toEqual(['✓ precision bf16, as asked']);
+  expect(said('bf16', 'bf16')).toEqual(['✓ precision bf16, as requested']);
   expect(said('bf16', 'float32')).toEqual([
-    '✓ precision bf16, as asked; the default here is float32',
+    '✓ precision bf16, as requested; the default here is float32',
   ]);
   expect(said('float32', 'bf16')).toEqual([
-    '✓ precision float32, as asked; the default here is bf16',
+    '✓ precision float32, as requested; the default here is bf16',
   ]);
 });

@@ -73,8 +73,9 @@ describe('the flags of sa-orch run', () => {
 
   test("are the published scripts' too, by their names", () => {
     const names = configFrom(
-      '--task_name rte --model_name_or_path bert-base-uncased --num_train_epochs 10 --per_device_train_batch_size 48 --learning_rate 1e-4 ' +
-        '--weight_decay 0.2 --warmup_ratio 0.1 --max_seq_length 64',
+      '--task_name rte --model_name_or_path bert-base-uncased --num_train_epochs 10 ' +
+        '--per_device_train_batch_size 48 --learning_rate 1e-4 --weight_decay 0.2 ' +
+        '--warmup_ratio 0.1 --max_seq_length 64',
     );
     expect(names).toMatchObject({
       backbone: 'bert-base-uncased',
@@ -147,7 +148,7 @@ describe('the flags of sa-orch run', () => {
     );
   });
 
-  test("prune during training by --begin and --prune-iterations, but for the published scripts' defaults", () => {
+  test('prune during training by --begin and --prune-iterations, except published defaults', () => {
     const pruned = '--pruner mag --sparsity 0.5';
     expect(lineOf(`${pruned} --begin 2 --prune_iterations 3`)).toMatchObject({
       rounds: [3],
@@ -176,7 +177,7 @@ describe('the flags of sa-orch run', () => {
     );
   });
 
-  test('say how summaries are learned and generated, by the names of the published scripts too', () => {
+  test('say how summaries are learned and generated, also by the published names', () => {
     const flags =
       '--max_source_length 400 --max_target_length 50 --label_smoothing_factor 0.2 ' +
       '--num_beams 4 --min_length 3 --max_length 40';
@@ -217,13 +218,10 @@ describe('the flags of sa-orch run', () => {
       '--task xsum --min_length 70',
       '--min-length: min_length 70 is more than max_length 60; must be at most that',
     ],
-    [
-      '--task xsum --val_max_target_length 60',
-      '--val-max-target-length: summaries are scored against whole references',
-    ],
+    ['--task xsum --val_max_target_length 60', '--val-max-target-length: references are never cut'],
     [
       '--task xsum --predict_with_generate',
-      '--predict-with-generate: summaries are always generated: leave it out',
+      '--predict-with-generate: summaries are always generated: remove it',
     ],
   ])('of summarization that are wrong are refused by name: %s', (flags, message) => {
     expect(() => configFrom(flags)).toThrow(message);
@@ -235,7 +233,7 @@ describe('the flags of sa-orch run', () => {
     expect(() => configFrom('--task mrpc --precision half')).toThrow(
       /'half' is invalid. Allowed choices are float32, tf32, bf16/,
     );
-    expect(() => configFrom('--task mrpc --bf16 true')).toThrow('--bf16: --precision bf16');
+    expect(() => configFrom('--task mrpc --bf16 true')).toThrow('--bf16: use --precision bf16');
   });
 
   test('that do not go together are refused', () => {
@@ -247,19 +245,19 @@ describe('the flags of sa-orch run', () => {
     );
   });
 
-  test('of the published scripts that have no meaning here are answered one by one with what to do instead', () => {
+  test('of the published scripts without meaning here are each answered with what to do', () => {
     const shipped =
       '--do_train --do_eval --output_dir here --unfreeze_params ef_ --fp16 --device_ids 0 1 2 ' +
       '--attn_mode adapter';
     expect(() => configFrom(`--task_name mrpc ${shipped}`)).toThrow(
       [
-        '--unfreeze-params: what is trained follows from the adapter (all of the backbone: ' +
-          '--adapter full): leave it out',
-        '--fp16: --precision bf16 is the half precision that is built',
-        "--output-dir: --root <dir> is where all results go; a trial's are in trials/<id>/ there",
-        '--do-train: a run always trains and evaluates: leave it out',
-        '--do-eval: a run always trains and evaluates: leave it out',
-        '--device-ids: --device says where the trainer computes',
+        '--unfreeze-params: the adapter determines what is trained (the whole backbone: ' +
+          '--adapter full): remove it',
+        '--fp16: is not implemented; use --precision bf16',
+        '--output-dir: use --root <dir>; the files of a trial are in trials/<id>/ there',
+        '--do-train: a run always trains and evaluates: remove it',
+        '--do-eval: a run always trains and evaluates: remove it',
+        '--device-ids: use --device',
       ].join('\n'),
     );
   });
@@ -267,15 +265,15 @@ describe('the flags of sa-orch run', () => {
   test.each([
     [
       '--pruner mag --sparsity 0.5 --rounds 1 --prune_epochs 1',
-      '--prune-epochs: is --rounds by another name; must be given once',
+      '--prune-epochs: is another name for --rounds; give only one of them',
     ],
     [
       '--pruner mag --sparsity 0.5 --shuffle --invert',
-      '--shuffle: is not allowed beside --invert; must be one of them',
+      '--shuffle: is not allowed together with --invert; remove one of them',
     ],
     [
       '--pruner snip --sparsity 0.5 --scoring_rows 4 --prune_dataset_ratio 2',
-      '--prune-dataset-ratio: is not allowed beside --scoring-rows',
+      '--prune-dataset-ratio: is not allowed together with --scoring-rows',
     ],
     [
       '--pruner mag --sparsity 0.5 --prune_dataset_ratio 2',
@@ -283,12 +281,12 @@ describe('the flags of sa-orch run', () => {
     ],
     [
       '--attn_mode adapter --attn_option cross_attn_relu',
-      '--attn-option: "cross_attn_relu" is not built; must be sequential or parallel',
+      '--attn-option: "cross_attn_relu" is not implemented; must be sequential or parallel',
     ],
     [
       '--attn_option concat',
-      '--attn-option: "concat" is prefix tuning\'s (--attn-mode prefix); must be sequential ' +
-        'or parallel',
+      '--attn-option: "concat" belongs to prefix tuning (--attn-mode prefix); must be ' +
+        'sequential or parallel',
     ],
     [
       '--ffn_mode adapter --ffn_option none',
@@ -304,9 +302,9 @@ describe('the flags of sa-orch run', () => {
     ],
     [
       '--ffn_adapter_scalar learnable_scalar',
-      'a scale that is learned is not built; must be a number above 0',
+      'a learned scale is not implemented; must be a number above 0',
     ],
-    ['--shuffle maybe', 'must be true or false, or left out for true'],
+    ['--shuffle maybe', 'must be true or false; without a value it is true'],
   ])('that cannot be are refused by name: %s', (flags, message) => {
     expect(() => lineOf(flags)).toThrow(message);
   });

@@ -268,7 +268,9 @@ describe("a task of the user's own", () => {
   });
 
   test('is meant by its name in a profile and on the command line', () => {
-    const yaml = `tasks: [{${KEYS}, settings: {epochs: 9, batch_size: 8}}]\nprofiles: {p: {tasks: [{name: tickets, train: {steps: 3}}]}}`;
+    const yaml =
+      `tasks: [{${KEYS}, settings: {epochs: 9, batch_size: 8}}]\n` +
+      'profiles: {p: {tasks: [{name: tickets, train: {steps: 3}}]}}';
     const whole = load(yaml).tasks[0]!;
     expect(load(yaml, { overrides: { tasks: [{ name: 'tickets' }] } }).tasks).toEqual([whole]);
     const [task] = load(yaml, { profile: 'p' }).tasks;
@@ -614,7 +616,7 @@ describe('masks of a sweep file', () => {
     ).toEqual(['weights', 'units']);
   });
 
-  test('may be made during training, by any pruner but er and from an up that is 0 at first', () => {
+  test('may be made during training, by any pruner but er, unless up starts at 0', () => {
     const keys = 'rounds: 4, schedule: cubic, adapter: {init: zero_up}';
     expect(
       lineOf(
@@ -634,7 +636,7 @@ describe('masks of a sweep file', () => {
 });
 
 describe('compat: official', () => {
-  test('reads sparsity as the fraction kept, and has the rules and defaults of the published code', () => {
+  test('reads sparsity as the fraction kept, with the published rules and defaults', () => {
     const [line] = load(
       'tasks: rte\ncompat: official\ncompare: [{pruner: [snip, synflow], sparsity: [0.7, 1]}]',
     ).compare;
@@ -666,7 +668,9 @@ describe('compat: official', () => {
       rules: 'official',
       sparsity: [0.75],
     });
-    const back = `tasks: rte\ncompat: official\n${lines}\nprofiles:\n  quick: {rows: 9, ${lines}}\n  ours: {compat: none, ${lines}}`;
+    const back =
+      `tasks: rte\ncompat: official\n${lines}\nprofiles:\n` +
+      `  quick: {rows: 9, ${lines}}\n  ours: {compat: none, ${lines}}`;
     expect(load(back, { profile: 'quick' }).compare[0]).toMatchObject({
       rules: 'official',
       sparsity: [0.75],
@@ -956,7 +960,8 @@ describe('a wrong sweep file', () => {
       ] as const
     ).map(([more, message]): [string, string, string] => [
       `pruning during training with ${more}`,
-      `tasks: rte\ncompare: [{${more.startsWith('pruner') ? '' : 'pruner: snip, '}sparsity: 0.5, rounds: 3, progressive: {}, ${more}}]`,
+      `tasks: rte\ncompare: [{${more.startsWith('pruner') ? '' : 'pruner: snip, '}sparsity: 0.5, ` +
+        `rounds: 3, progressive: {}, ${more}}]`,
       `2: compare[0].${message}`,
     ]),
     [

@@ -14,7 +14,7 @@ const svgOf = (plan: Plan, results: readonly TrialResult[]) =>
   renderPlot(summarize(plan, results, {}));
 
 describe('the data of a plot', () => {
-  test('has a point for each row: the mean of the deciding metric × 100 with ± std, against the weights kept', () => {
+  test('has a point per row: mean ± std of the deciding metric × 100 by weights kept', () => {
     const plan = planOf();
     expect(panelOf(plan, resultsOf(plan)).points).toMatchObject([
       {
@@ -80,7 +80,7 @@ describe('the data of a plot', () => {
     ]);
   });
 
-  test('leaves out a row without a result, and keeps the budget line of a dense adapter that failed', () => {
+  test('leaves out a row without a result, and keeps a failed dense adapter’s budget line', () => {
     const plan = planOf();
     const results = resultsOf(plan).map((result, i) =>
       i < 3 ? { ...result, status: 'failed' as const, metrics: {}, error: 'x' } : result,
@@ -164,7 +164,7 @@ describe('plot.svg', () => {
     expect(svg).not.toMatch(/<script|<image|<use|<foreignObject|href=|url\(|@import|\bid=/i);
   });
 
-  test('draws each point with its description, bars and the dashed lines of the dense adapter', async () => {
+  test('draws each point with description and bars, and lines for the dense adapter', async () => {
     const plan = planOf({ compare: LARGE_SPARSE });
     const svg = await svgOf(plan, resultsOf(plan));
     for (const label of [

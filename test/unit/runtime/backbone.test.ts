@@ -135,7 +135,7 @@ describe('a backbone in a directory', () => {
     });
   });
 
-  it('has another digest when configuration, weights or tokenizer change, and the same when a readme does', async () => {
+  it('has a new digest with a new configuration, weights or tokenizer, not a readme', async () => {
     const path = writeModel();
     const digest = async (): Promise<string> =>
       (await resolveBackbone(path, { onProgress })).digest;
@@ -233,7 +233,7 @@ describe('a backbone on the hub', () => {
     hub.close();
   });
 
-  it('is downloaded once, the files that matter only, and found in the cache without the hub', async () => {
+  it('is downloaded once, only the needed files, and later found without the hub', async () => {
     const first = await resolveBackbone('org/tiny', { onProgress });
     expect(first).toMatchObject({
       name: 'org/tiny',
@@ -248,7 +248,7 @@ describe('a backbone on the hub', () => {
     expect(requests).toEqual([]);
   });
 
-  it('that the hub does not have, or a hub out of reach, is an error with the ways out', async () => {
+  it('missing on the hub, or with the hub out of reach, is an error with ways out', async () => {
     const waysOut = {
       exitCode: 3,
       hint: expect.stringMatching(/Give a directory.*HF_ENDPOINT.*HF_TOKEN/s) as string,

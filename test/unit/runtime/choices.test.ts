@@ -80,7 +80,7 @@ describe('the server', () => {
     );
   });
 
-  it('is never localhost by mistake: a missing file, a missing profile and a profile without address are errors', () => {
+  it('is never localhost by mistake: a missing file, profile or address is an error', () => {
     const file = join(folder, 'temporal.toml');
     writeFileSync(file, '[profile.lab]\nnamespace = "sweeps"\n');
     expect(() => externalTemporal({ TEMPORAL_CONFIG_FILE: '/none.toml' })).toThrow(
@@ -155,7 +155,7 @@ describe('the interpreter', () => {
     );
   });
 
-  it('without venv is refused with the package to install, and taken where uv makes the environment', async () => {
+  it('without venv is refused with the package to install, and accepted with uv', async () => {
     python('python3', [3, 12, 3], false);
     await expect(find(true)).rejects.toMatchObject({
       hint: expect.stringContaining('apt install python3.12-venv') as string,
@@ -270,7 +270,7 @@ describe('services that run', () => {
     expect(refused.message).toContain(difference);
   });
 
-  it('show their trainer the GPUs that it was started with, from whichever shell it is started again', () => {
+  it('show their trainer the GPUs of its first start, whichever shell restarts it', () => {
     const environmentOf = (config: RuntimeConfig) =>
       servicesFor('/state', config).find(({ name }) => name === 'trainer')!.command.env;
     expect(environmentOf(seeing('1'))).toEqual({ CUDA_VISIBLE_DEVICES: '1' });
@@ -369,7 +369,7 @@ describe('doctor', () => {
     expect(broken.every(({ advice }) => advice !== null)).toBe(true);
   });
 
-  it('names for each trainer what is missing and how to get it, which breaks a start only where both are', async () => {
+  it('names what each trainer lacks and the remedy; only both lacking ends a start', async () => {
     const look = async () => {
       const findings = await examine({
         stateDir: folder,
@@ -402,11 +402,11 @@ describe('doctor', () => {
       expect(await look()).toMatchObject({
         'trainer torch': {
           state: 'note',
-          text: expect.stringMatching(/python3 is 3\.8\.10; a start uses tfjs$/) as string,
+          text: expect.stringMatching(/python3 is 3\.8\.10; `start` uses tfjs$/) as string,
         },
         'trainer tfjs': {
           text: expect.stringContaining(
-            'will be made at the first start with --framework tfjs',
+            'will be built on the first start with --framework tfjs',
           ) as string,
         },
       });
@@ -415,7 +415,7 @@ describe('doctor', () => {
       expect(await look()).toMatchObject({
         'trainer torch': {
           state: 'fine',
-          text: expect.stringContaining('will be made at the first start') as string,
+          text: expect.stringContaining('will be created on first start') as string,
         },
         'trainer tfjs': {
           state: 'note',

@@ -90,7 +90,7 @@ describe('the supervisor', () => {
     expect(isAlive(second.process)).toBe(true);
   });
 
-  it('waits twice as long after each death and gives up on a service that keeps dying, keeping its last lines', async () => {
+  it('doubles its wait after each death, then gives up and keeps the last lines', async () => {
     const services = [
       toy('worker', `date +%s%N >> ${join(folder, 'starts')}; echo cannot work; exit 3`, {
         isHealthy: () => Promise.resolve(false),
@@ -168,7 +168,7 @@ describe('the supervisor', () => {
     expect(isAlive(first.process)).toBe(false);
   });
 
-  it('that died is succeeded by one that adopts the living processes and starts only the dead', async () => {
+  it('that died is succeeded by one that adopts the living and starts only the dead', async () => {
     const services = [toy('trainer', 'exec sleep 60'), toy('worker', 'exec sleep 60')];
     supervise(services).leave();
     supervisors[0]?.tick();

@@ -11,7 +11,7 @@ import {
 
 const linux = { platform: 'linux', arch: 'x64', hasGpu: false, canDownload: true };
 
-test('what the npm package brings comes before the wheel, and is not tried where its host does not answer', () => {
+test('the npm package’s library comes before the wheel, unless its host does not answer', () => {
   expect(librarySources({}, linux)).toEqual([{ kind: 'download', gpu: false }, { kind: 'wheel' }]);
   expect(librarySources({}, { ...linux, canDownload: false })).toEqual([{ kind: 'wheel' }]);
 });
@@ -42,7 +42,7 @@ describe('on a machine that lacks things', () => {
   const program = (name: string, script: string) =>
     writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
 
-  test('every missing tool is named with the way to get it, a Python that does not run among them', async () => {
+  test('every missing tool is named with the remedy, also a Python that does not run', async () => {
     program('npm', '');
     program('python3', 'echo "shim: no such version" >&2; exit 127');
     expect(await missingTools({ PATH: folder })).toEqual([
@@ -52,7 +52,7 @@ describe('on a machine that lacks things', () => {
     ]);
   });
 
-  test('what would be downloaded from elsewhere than a package registry is named with the way around it', async () => {
+  test('downloads from outside a package registry are named, with a way around them', async () => {
     const library = expect.stringMatching(
       /C library, from storage\.googleapis\.com: neither uv nor .* Or TFJS_LIBTENSORFLOW=/,
     ) as string;

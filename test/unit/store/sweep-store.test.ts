@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readPlan, sweepDir, writePlan } from '../../../orchestrator/store/sweep-store';
-import { tinyPlan } from '../trainer-client/tiny-plan';
+import { tinyPlan } from '../support/tiny-plan';
 
 const root = mkdtempSync(join(tmpdir(), 'sa-orch-store-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -19,7 +19,8 @@ describe('a plan file', () => {
     await writePlan(root, tinyPlan());
     writeFileSync(planFile, readFileSync(planFile, 'utf8').replace('"format": 3', '"format": 1'));
     await expect(readPlan(root, 'tiny-00000000')).rejects.toThrow(
-      `${planFile}: is of format 1, of another version of sa-orch; must be 3: start the sweep again`,
+      `${planFile}: is of format 1, of another version of sa-orch; ` +
+        'must be 3: start the sweep again',
     );
   });
 

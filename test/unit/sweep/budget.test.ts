@@ -15,7 +15,7 @@ const tiny = {
 const PAIRS = { kind: 'classification', num_labels: 2 } as const;
 
 describe('budgetOf', () => {
-  test('counts a Houlsby-64 adapter on MiniLM by hand: two matrices, two biases and a norm a module', () => {
+  test('counts Houlsby-64 on MiniLM by hand: two matrices, two biases, a norm per module', () => {
     const budget = countSizes(houlsby, dense, backbone(), PAIRS);
     const trainable = MODULES * (2 * 384 * 64 + 64 + 384 + 2 * 384);
     const head = 384 * 384 + 384 + 2 * 384 + 2;
@@ -79,7 +79,7 @@ describe('budgetOf', () => {
     expect(kept).toBe((MODULES * 2 * 384 * 64) / 4 + MODULES * (64 + 384 + 768));
   });
 
-  test('whole units are counted over all modules, or in each where the scope is local; biases stay', () => {
+  test('whole units are counted over all modules, or in each locally; biases stay', () => {
     const units = { ...dense, pruner: 'mag' as const, structure: 'units' as const, sparsity: 0.5 };
     const three = completeAdapter({ bottleneck: 3, norm: 'none' });
     const fixed = 4 * (3 + 5);
@@ -102,7 +102,7 @@ describe('budgetOf', () => {
     ).toEqual(countSizes(houlsby, at, backbone(), PAIRS));
   });
 
-  test("the official rules cut as many as the published code's expressions say, for every kept fraction and count", () => {
+  test('the official rules cut as many as the published code, for every fraction and count', () => {
     const one = { ...tiny, num_layers: 1 };
     for (const value of [
       0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.05, 0.55, 0.95, 0.999, 1, 1e-3,

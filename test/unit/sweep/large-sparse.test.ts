@@ -31,7 +31,7 @@ describe('solveLargeSparse', () => {
     expect(kept(wide, 'sparsity' in solved ? solved.sparsity : NaN)).toBe(kept(reference, 0));
   });
 
-  test('refuses an adapter whose biases and norms alone exceed the budget, with the numbers', () => {
+  test('refuses an adapter whose biases and norms alone exceed the budget, in numbers', () => {
     const [reference, wide] = [
       completeAdapter({ bottleneck: 1 }),
       completeAdapter({ bottleneck: 1000 }),

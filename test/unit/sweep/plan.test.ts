@@ -288,7 +288,7 @@ describe('masks in pieces', () => {
     ]);
   });
 
-  test('units of different sizes are refused over one scope, with their sizes, and counted in each module otherwise', () => {
+  test('units of different sizes are refused globally, with the sizes; counted locally', () => {
     const line = {
       pruner: 'mag',
       sparsity: 0.5,
@@ -296,8 +296,8 @@ describe('masks in pieces', () => {
       adapter: { attention: 'lora', ffn: 'lora' },
     };
     expect(() => pruned(line)).toThrow(
-      'compare[0].scope: global is not allowed with structure units and the adapter lora+lora-8: a unit of layers.<i>.query has 768 weights, ' +
-        'one of layers.<i>.ffn_in 1920; must be local',
+      'compare[0].scope: global is not allowed with structure units and the adapter lora+lora-8: ' +
+        'a unit of layers.<i>.query has 768 weights, one of layers.<i>.ffn_in 1920; must be local',
     );
     expect(pruned({ ...line, scope: 'local' })).toEqual([
       prune({ pruner: 'mag', sparsity: 0.5, structure: 'units', scope: 'local' }),
@@ -346,7 +346,7 @@ describe('pruning during training', () => {
 });
 
 describe('compat: official', () => {
-  test('scores on ten rows for each output of the task, in one round, with its rules in all but dense trials', () => {
+  test('scores on ten rows per output, in one round, by its rules, in all but dense trials', () => {
     const compare = [{ pruner: 'none' }, { pruner: ['grasp', 'synflow'], sparsity: 0.7 }];
     const config = sweepConfigFrom('glue', {
       tasks: ['mrpc', 'stsb', 'mnli'],

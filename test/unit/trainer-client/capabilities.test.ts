@@ -12,7 +12,7 @@ import {
 import { completeAdapter } from '../../../orchestrator/config/adapter';
 import { checkPlan, defaultPrecision } from '../../../orchestrator/trainer-client/capabilities';
 import { prune } from '../support/plans';
-import { plannedTrial, tinyPlan } from './tiny-plan';
+import { plannedTrial, tinyPlan } from '../support/tiny-plan';
 
 function capabilities(changes: Partial<Capabilities> = {}): Capabilities {
   return Capabilities.fromPartial({

@@ -14,7 +14,7 @@ import {
   type WorkOptions,
 } from '../../../orchestrator/trainer-client/spec';
 import { dataset, prune } from '../support/plans';
-import { plannedTrial, tinyPlan } from './tiny-plan';
+import { plannedTrial, tinyPlan } from '../support/tiny-plan';
 
 function specOf(work: Work, options?: WorkOptions, trials = ['t1']): JobSpec {
   const plan = tinyPlan();
@@ -78,7 +78,7 @@ describe('a job of a plan', () => {
     });
   });
 
-  test('of summarization carries label smoothing, and how texts are generated where it predicts', () => {
+  test('of summarization carries label smoothing, and the generation when it predicts', () => {
     const generation = {
       beams: 4,
       min_length: 5,

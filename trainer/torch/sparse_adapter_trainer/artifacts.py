@@ -79,10 +79,14 @@ def write_folder(path: Path, files: dict[str, bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     making = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     making.mkdir()
-    for name, data in files.items():
-        write_durably(making / name, data)
-    remove_folder(path)
-    os.rename(making, path)
+    try:
+        for name, data in files.items():
+            write_durably(making / name, data)
+        remove_folder(path)
+        os.rename(making, path)
+    except BaseException:
+        shutil.rmtree(making, ignore_errors=True)
+        raise
     sync_folder(path.parent)
 
 

@@ -1,17 +1,25 @@
 """Small files of the trainer's own state that are whole or not there, whatever dies."""
 
 import os
+import uuid
 from pathlib import Path
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Writes a temporary file, syncs it and renames it to `path`, which has one writer at a time."""
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """Writes a temporary file, syncs it, renames it to `path` and syncs the folder.
+
+    A write that fails, on a full disk for example, leaves the old content and nothing else.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4()}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 

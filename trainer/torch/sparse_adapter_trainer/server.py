@@ -223,7 +223,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
                     return
                 try:
                     await asyncio.wait_for(changed.wait(), HEARTBEAT_SECONDS)
-                except asyncio.TimeoutError:
+                except TimeoutError:
                     await context.write(
                         trainer_pb2.WatchJobResponse(heartbeat=self._heartbeat(job))
                     )

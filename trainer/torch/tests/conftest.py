@@ -30,7 +30,9 @@ from sparse_adapter_trainer.encoder_decoder import EncoderDecoder, load_encoder_
 
 @pytest.fixture(scope="session", autouse=True)
 def threads() -> None:
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    """One, as other tests run at the same time: threads that wait for each other's processor make a
+    step several times slower. Tests about several threads say so."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

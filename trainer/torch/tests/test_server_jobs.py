@@ -2,11 +2,19 @@
 
 import signal
 import time
+from collections.abc import Callable
 
 import grpc
 import pytest
 from google.rpc import error_details_pb2
-from server_support import details, fields, short_folder, tiny_trainer, valid_request
+from server_support import (
+    TinyTrainer,
+    details,
+    fields,
+    short_folder,
+    tiny_trainer,
+    valid_request,
+)
 from sparse_adapter.trainer.v1 import event_pb2, trainer_pb2
 
 SUCCEEDED = event_pb2.JOB_STATE_SUCCEEDED
@@ -20,6 +28,14 @@ def states(events: list[event_pb2.Event]) -> list[str]:
         for each in events
         if each.HasField("state_changed")
     ]
+
+
+def wait_until(trainer: TinyTrainer, holds: Callable[[trainer_pb2.Job], bool]) -> None:
+    """Waits for job-1 to be so."""
+    deadline = time.monotonic() + 10
+    while not holds(trainer.client.GetJob(trainer_pb2.GetJobRequest(job_id="job-1")).job):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_job_runs_to_its_end_and_its_events_are_numbered_without_gaps():
@@ -107,20 +123,14 @@ def test_a_paused_job_goes_on_when_it_is_submitted_again_and_an_interrupted_one_
     with short_folder() as folder, tiny_trainer("wait", folder) as trainer:
         request = valid_request(trainer.root)
         trainer.submit(request)
-        for _ in range(2):
-            trainer.watch_until("job-1", RUNNING)
+        for run in (1, 2):
+            wait_until(trainer, lambda job, run=run: (job.state, job.runs) == (RUNNING, run))
             trainer.client.CancelJob(
                 trainer_pb2.CancelJobRequest(
                     job_id="job-1", mode=trainer_pb2.CANCEL_MODE_CHECKPOINT
                 )
             )
-            deadline = time.monotonic() + 10
-            while (
-                trainer.client.GetJob(trainer_pb2.GetJobRequest(job_id="job-1")).job.state
-                != INTERRUPTED
-            ):
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            wait_until(trainer, lambda job: job.state == INTERRUPTED)
             response = trainer.submit(request)
             assert not response.created
         trainer.client.CancelJob(

@@ -25,7 +25,7 @@ describe('answers to questions', () => {
     });
   });
 
-  test('of v2.0 are empty where "no answer" is more likely; the spans and margins are there as well', async () => {
+  test('of v2.0 are empty where "no answer" is likelier; spans and margins are kept', async () => {
     const { predict, evaluate } = await questionTrial(folder, 'squad_v2', [
       WHO,
       WHEN,
@@ -119,7 +119,7 @@ describe('answers to questions', () => {
     });
   });
 
-  test('have a metric of 0 where it is of questions that are not there, and that is said', async () => {
+  test('have a metric of 0 where it is of questions that are missing, and say so', async () => {
     const { predict, evaluate } = await questionTrial(
       folder,
       'squad_v2',

@@ -38,7 +38,7 @@ async function resolve(settings: Record<string, unknown> = {}) {
 let roots = 0;
 const root = () => join(folder, `root${roots++}`);
 
-test('a prepared data set of questions has a row a window: its tokens, and where the answer is', async () => {
+test('a prepared question set has one row per window: its tokens, its answer’s place', async () => {
   const dataset = await resolve();
   const { path, splits, ...described } = await prepareDataset(dataset, model, root());
   const tensors = readSafetensors(join(path, 'train.safetensors'));

@@ -17,7 +17,7 @@ function read(name: string, content: string, columns: typeof COLUMNS | typeof PL
 const jsonl = (...rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
 describe('questions in tables', () => {
-  test('have the number of their row as id, and their answer where the context has it', async () => {
+  test('have their row’s number as id, and their answer where the context has it', async () => {
     expect(await read('a.csv', 'q,c,a\nWho?,"a cat, a dog",a dog\nWhat?,one two,\n')).toEqual([
       {
         id: '1',

@@ -73,7 +73,7 @@ describe('a task of SQuAD', () => {
     expect(dataset!.splits[1]!.file).toBe(join(data, 'squad', 'dev-v2.0.json'));
   });
 
-  test('counts the windows that a trainer takes for rows, and an epoch visits each once', async () => {
+  test('counts the windows that a trainer takes for rows; an epoch visits each once', async () => {
     const config = configOf({ seeds: [1], train: { epochs: 3, batch_size: 2 } });
     const datasets = await resolveDatasets(config, {
       dataDir: data,
@@ -138,7 +138,8 @@ describe('a task of SQuAD', () => {
       'whose file is missing',
       () => rmSync(join(data, 'squad', 'train-v2.0.json')),
       { tasks: 'squad_v2' },
-      `--data-dir ${data}: has no ${data}/squad/train-v2.0.json, which task squad_v2 needs; SQuAD's own file names are expected, here or`,
+      `--data-dir ${data}: has no ${data}/squad/train-v2.0.json, which task squad_v2 needs; ` +
+        "SQuAD's own file names are expected, here or",
     ],
     [
       'with every problem of both files',
@@ -150,7 +151,8 @@ describe('a task of SQuAD', () => {
           ),
         ),
       {},
-      `${data}/squad/train-v1.1.json: data[0].paragraphs[0].qas[1].question: is empty; a text is expected\n${data}/squad/dev-v1.1.json: data`,
+      `${data}/squad/train-v1.1.json: data[0].paragraphs[0].qas[1].question: is empty; ` +
+        `a text is expected\n${data}/squad/dev-v1.1.json: data`,
     ],
     [
       'with a question that leaves no room for its context',
@@ -160,7 +162,8 @@ describe('a task of SQuAD', () => {
           squadJson([{ question: 'who who who who who who who ?', answer: 'cat' }]),
         ),
       {},
-      `${data}/squad/train-v1.1.json: question q0: has 8 tokens; at most 6 leave room for a context at max_length 14 and stride 4`,
+      `${data}/squad/train-v1.1.json: question q0: has 8 tokens; ` +
+        'at most 6 leave room for a context at max_length 14 and stride 4',
     ],
     [
       'whose windows would not move on',
@@ -189,7 +192,7 @@ describe('a task of SQuAD', () => {
       backbone: planned,
       onLongWork,
     });
-    expect(told).toEqual(['5,001 questions of squad become windows of tokens']);
+    expect(told).toEqual(['splitting 5,001 questions of squad into windows of tokens']);
   });
 });
 
@@ -295,8 +298,10 @@ describe("questions of the user's own", () => {
       'with the problems of both files',
       { train: 't.csv', validation: 'v.csv', ...columns },
       [
-        `${folder}/t.csv:3: "a" is "on", which is 3 times in "c"; once is expected, or a column of places, named by answer_start`,
-        `${folder}/v.csv:2: "a" is "mouse", which is 0 times in "c"; once is expected, or a column of places, named by answer_start`,
+        `${folder}/t.csv:3: "a" is "on", which is 3 times in "c"; ` +
+          'once is expected, or a column of places, named by answer_start',
+        `${folder}/v.csv:2: "a" is "mouse", which is 0 times in "c"; ` +
+          'once is expected, or a column of places, named by answer_start',
       ].join('\n'),
     ],
   ])('are refused %s', async (_what, keys, message) => {

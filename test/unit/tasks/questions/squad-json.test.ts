@@ -70,7 +70,7 @@ describe('a file of SQuAD', () => {
     ]);
   });
 
-  test('of version 2.0 has questions without an answer, whose plausible answers are left out', () => {
+  test('of version 2.0 has questions without an answer, and no plausible answers', () => {
     const impossible = { is_impossible: true, answers: [], plausible_answers: [built] };
     expect(
       read(file([impossible, { is_impossible: false }]), 'squad_v2').map(

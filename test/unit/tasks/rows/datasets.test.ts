@@ -95,7 +95,7 @@ describe('resolveDatasets', () => {
     expect((await resolve({}, null, { ...offline, SA_ORCH_DATA: glue }))[0]!.source).toBe('files');
   });
 
-  test('generates demo rows where there is neither a directory nor a hub, and says why', async () => {
+  test('generates demo rows without a directory and a hub, and says why', async () => {
     const notices: string[] = [];
     const config = sweepConfigFrom('t', { tasks: ['rte', 'stsb'], max_length: 32 });
     const datasets = await resolveDatasets(config, {
@@ -112,7 +112,7 @@ describe('resolveDatasets', () => {
     ]);
   });
 
-  test('refuses a directory without the files of a task: no other rows take their place', async () => {
+  test('refuses a directory that lacks a task’s files: no other rows replace them', async () => {
     await expect(resolve({ tasks: 'cola' })).rejects.toThrow(
       /--data-dir .* has no .*CoLA\/train.tsv, which task cola needs/,
     );
@@ -131,7 +131,7 @@ describe('resolveDatasets', () => {
     );
   });
 
-  test('the digest does not depend on where files lie, nor on a limit that cuts nothing', async () => {
+  test('the digest depends neither on paths nor on a limit that cuts nothing', async () => {
     const [here] = await resolve();
     cpSync(glue, join(folder, 'moved'), { recursive: true });
     expect((await resolve({ rows: 100 }, join(folder, 'moved')))[0]!.digest).toBe(here!.digest);

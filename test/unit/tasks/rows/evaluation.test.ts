@@ -85,7 +85,7 @@ describe('evaluatePredictions', () => {
     expect(evaluate().metrics).toEqual({ accuracy: 1, accuracy_mismatched: 0 });
   });
 
-  test('warns where every row is predicted as one class: a metric of 0 then has its reason beside it', () => {
+  test('warns where every row is predicted as one class, the reason for a metric of 0', () => {
     const { predict, evaluate } = planned('cola', { validation: [1, 0, 1] });
     predict('validation', [
       [0, 1],

@@ -14,7 +14,8 @@ function read(task: string, content: string) {
 }
 
 const MNLI_12 =
-  'index\tpromptID\tpairID\tgenre\tsentence1_binary_parse\tsentence2_binary_parse\tsentence1_parse\tsentence2_parse\tsentence1\tsentence2\tlabel1\tgold_label\n' +
+  'index\tpromptID\tpairID\tgenre\tsentence1_binary_parse\tsentence2_binary_parse\t' +
+  'sentence1_parse\tsentence2_parse\tsentence1\tsentence2\tlabel1\tgold_label\n' +
   '0\t1\t1n\tgov\t( a )\t( b )\t(ROOT a)\t(ROOT b)\tOne.\tTwo.\tneutral\tcontradiction\n';
 
 describe('GLUE files are read as they were published', () => {
@@ -55,7 +56,8 @@ describe('GLUE files are read as they were published', () => {
   test('labels are class names or indices', () => {
     const rows = read(
       'rte',
-      'index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n1\ta\tb\tnot_entailment\n2\ta\tb\t1\n',
+      'index\tsentence1\tsentence2\tlabel\n' +
+        '0\ta\tb\tentailment\n1\ta\tb\tnot_entailment\n2\ta\tb\t1\n',
     );
     expect(rows.map((row) => row.label)).toEqual([0, 1, 1]);
   });

@@ -40,7 +40,7 @@ describe('metrics equal the reference implementations', () => {
     );
   });
 
-  test('macro F1 counts a class that is only predicted, leaves out one that is nowhere, and takes no number for a miss', () => {
+  test('macro F1 counts a class that is only predicted, but not one that is nowhere', () => {
     expect(macroF1([0, 3], [0, 0])).toBeCloseTo((2 / 3 + 0) / 2, 12);
     expect(macroF1([0, NaN], [0, 0])).toBeCloseTo(2 / 3, 12);
   });

@@ -85,7 +85,7 @@ describe("a task of the user's own", () => {
     ]);
   });
 
-  test('needs neither a data directory nor the hub, and stands beside tasks of GLUE in the order written', async () => {
+  test('needs no data directory and no hub, and keeps its place among GLUE tasks', async () => {
     const datasets = await resolveDatasets(configOf({}, { tasks: ['rte', TASK, 'mrpc'] }), {
       env: offline,
       backbone: planned,
@@ -188,7 +188,8 @@ describe("a task of the user's own is refused", () => {
     await expect(resolve()).rejects.toThrow(
       [
         `${folder}/train.csv:2: "body" is empty; a text is expected`,
-        `${folder}/train.csv:3: has 2 cells; 3 are expected, one for each of "subject", "body", "queue"`,
+        `${folder}/train.csv:3: has 2 cells; ` +
+          '3 are expected, one for each of "subject", "body", "queue"',
         `${folder}/dev.jsonl:2: has no "body", and has no "queue"`,
       ].join('\n'),
     );
@@ -199,7 +200,8 @@ describe("a task of the user's own is refused", () => {
       'without its files',
       () => rmSync(join(folder, 'train.csv')),
       {},
-      `${folder}/mine.yaml:3: tickets: train: there is no file ${folder}/train.csv; a path is taken from the folder of the sweep file`,
+      `${folder}/mine.yaml:3: tickets: train: there is no file ${folder}/train.csv; ` +
+        'a path is taken from the folder of the sweep file',
     ],
     [
       'with a label in validation that training lacks',

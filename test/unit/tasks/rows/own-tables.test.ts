@@ -253,7 +253,10 @@ describe('a file with problems', () => {
       null,
     );
     await expect(reading).rejects.toThrow(
-      /large\.csv: cannot be read \(\d+ MB, and text is read up to \d+ MB; a \.parquet file may be larger\)/,
+      new RegExp(
+        'large\\.csv: cannot be read \\(\\d+ MB, and text is read up to \\d+ MB; ' +
+          'a \\.parquet file may be larger\\)',
+      ),
     );
   });
 

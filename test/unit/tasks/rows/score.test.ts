@@ -15,7 +15,8 @@ function score(task: string, predicted: string, tsv: string) {
 }
 
 const RTE =
-  'index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n1\ta\tb\tnot_entailment\n2\ta\tb\tentailment\n';
+  'index\tsentence1\tsentence2\tlabel\n' +
+  '0\ta\tb\tentailment\n1\ta\tb\tnot_entailment\n2\ta\tb\tentailment\n';
 const MRPC =
   '\uFEFFQuality\t#1 ID\t#2 ID\t#1 String\t#2 ' +
   'String\n1\t1\t2\ta\tb\n0\t1\t2\ta\tb\n1\t1\t2\ta\tb\n1\t1\t2\ta\tb\n';

@@ -7,7 +7,7 @@ import { summaryTrial } from './support/trial';
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-evaluate-summaries-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('summaries are the texts of what was generated, without special tokens, and have the mean ROUGE of all rows', async () => {
+test('summaries are the generated texts without special tokens, with a mean ROUGE', async () => {
   const { predict, evaluate } = await summaryTrial(folder);
   predict([
     [0, ...idsOf(' the dog sat home '), 2],
@@ -44,7 +44,7 @@ test('predictions of another shape are named', async () => {
   );
 });
 
-test('a tokenizer that changed since the sweep was planned is named: other texts would be read from the same tokens', async () => {
+test('a tokenizer that changed since planning is named: it would read other texts', async () => {
   const { model, predict, evaluate } = await summaryTrial(folder);
   predict([[0, 2], []]);
   writeFileSync(join(model, 'merges.txt'), '#version: 0.2\na b\n');

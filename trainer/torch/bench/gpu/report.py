@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """Device, driver, versions, date."""
     on_gpu = device.type == "cuda"
     return {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": torch.cuda.get_device_name(device) if on_gpu else platform.processor() or "cpu",
         "driver": _driver() if on_gpu else None,
         "python": platform.python_version(),

@@ -9,8 +9,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { JobState, Phase, type Event } from '../../../gen/ts/sparse_adapter/trainer/v1/event';
-import { EventLog } from '../../../trainer/host/event-log';
+import { JobState, Phase, type Event } from '../../../../gen/ts/sparse_adapter/trainer/v1/event';
+import { EventLog } from '../../../../trainer/host/event-log';
 
 let folder: string;
 let path: string;

@@ -2,16 +2,16 @@
  * What the TensorFlow.js engine computes without TensorFlow: draws, densities, rankings, SynFlow,
  * losses, AdamW.
  */
-import { Pruner, PruneScope, TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
-import { randomFor } from '../../../trainer/host/random';
-import { densities, erCounts } from '../../../trainer/tfjs/densities';
-import { normals, uniforms } from '../../../trainer/tfjs/draws';
-import { layoutOf } from '../../../trainer/tfjs/layout';
-import { lossOf } from '../../../trainer/tfjs/losses';
-import { AdamW, clipFactor } from '../../../trainer/tfjs/optimizer';
-import { highest, Ranking } from '../../../trainer/tfjs/ranking';
-import { synflowScores } from '../../../trainer/tfjs/synflow';
-import { trial } from '../../support/jobs';
+import { Pruner, PruneScope, TaskKind } from '../../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { randomFor } from '../../../../trainer/host/random';
+import { densities, erCounts } from '../../../../trainer/tfjs/densities';
+import { normals, uniforms } from '../../../../trainer/tfjs/draws';
+import { layoutOf } from '../../../../trainer/tfjs/layout';
+import { lossOf } from '../../../../trainer/tfjs/losses';
+import { AdamW, clipFactor } from '../../../../trainer/tfjs/optimizer';
+import { highest, Ranking } from '../../../../trainer/tfjs/ranking';
+import { synflowScores } from '../../../../trainer/tfjs/synflow';
+import { trial } from '../../../support/jobs';
 
 const sum = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((total, value) => total + value, 0);
@@ -36,7 +36,7 @@ test('exactly so many of the highest are chosen, the first of equal ones', () =>
   expect([...highest(Float64Array.of(1, 2), 2)]).toEqual([1, 1]);
 });
 
-test('a global mask keeps floor(density · n + 0.5) weights of all matrices together, the highest', () => {
+test('a global mask keeps the floor(density · n + 0.5) highest weights of all matrices', () => {
   const prune = { ...trial('t').prune!, pruner: Pruner.PRUNER_MAG, sparsity: 0.3 };
   const ranking = new Ranking(prune, 1, { a: [2, 2], b: [1, 3] });
   ranking.keep({ a: Float32Array.of(9, 1, 8, 2), b: Float32Array.of(7, 3, 6) });
@@ -78,7 +78,7 @@ test('the density falls to its end in the rounds of a schedule', () => {
   expect(rounds).toEqual([0.5, 0.25]);
 });
 
-test('SynFlow conserves the flow: each matrix of a chain without residual share has the same sum of scores as the module’s other one', () => {
+test('SynFlow conserves the flow: both matrices of a module have the same sum of scores', () => {
   const { adapter } = trial('t');
   const sizes = { hidden: 6, inner: 12, layers: { length: 1 } };
   const { prunableShapes } = layoutOf(adapter!, sizes, 2, TaskKind.TASK_KIND_CLASSIFICATION);
@@ -125,7 +125,7 @@ test.each([
   },
 );
 
-test('AdamW’s first step goes by the learning rate against the gradient’s sign, after decay of matrices alone', () => {
+test('AdamW’s first step is the learning rate against the gradient’s sign, after decay', () => {
   const parameters = Float32Array.of(1, 1);
   const optimizer = new AdamW(new Float32Array(2), new Float32Array(2), 1);
   const settings = { ...trial('t').train!, weightDecay: 0.5, adamEpsilon: 1e-12 };

@@ -2,8 +2,8 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { artifactPath, describeArtifact } from '../../../trainer/host/artifacts';
-import { artifactOnDisk } from '../../support/jobs';
+import { artifactPath, describeArtifact } from '../../../../trainer/host/artifacts';
+import { artifactOnDisk } from '../../../support/jobs';
 
 let root: string;
 beforeEach(() => {

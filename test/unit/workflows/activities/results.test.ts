@@ -1,15 +1,15 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readResult, writePlan, writeStage } from '../../../orchestrator/store/sweep-store';
-import type { PruneConfig, TrialResult } from '../../../orchestrator/sweep/types';
-import { evaluateTrials } from '../../../workflows/activities/results';
-import { backbone, countSizes, dataset, prune } from '../support/plans';
-import { questionTrial } from '../tasks/questions/support/trial';
-import { NOBODY, WHO } from '../tasks/questions/support/questions';
-import { idsOf } from '../tasks/summaries/support/summaries';
-import { summaryTrial } from '../tasks/summaries/support/trial';
-import { plannedTrial, tinyPlan } from '../trainer-client/tiny-plan';
+import { readResult, writePlan, writeStage } from '../../../../orchestrator/store/sweep-store';
+import type { PruneConfig, TrialResult } from '../../../../orchestrator/sweep/types';
+import { evaluateTrials } from '../../../../workflows/activities/results';
+import { backbone, countSizes, dataset, prune } from '../../support/plans';
+import { questionTrial } from '../../tasks/questions/support/trial';
+import { NOBODY, WHO } from '../../tasks/questions/support/questions';
+import { idsOf } from '../../tasks/summaries/support/summaries';
+import { summaryTrial } from '../../tasks/summaries/support/trial';
+import { plannedTrial, tinyPlan } from '../../support/tiny-plan';
 
 const root = mkdtempSync(join(tmpdir(), 'sa-orch-results-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -77,7 +77,7 @@ describe('what a mask came to', () => {
   });
 });
 
-test('a trial of question answering leaves its answers beside its predictions, and its threshold in its result', async () => {
+test('a question trial leaves answers by its predictions, a threshold in its result', async () => {
   const {
     root: ofQuestions,
     plan,
@@ -109,7 +109,7 @@ test('a trial of question answering leaves its answers beside its predictions, a
   });
 });
 
-test('a trial of summarization leaves its summaries beside its predictions, a row a line, and has no head', async () => {
+test('a summary trial leaves a summary per line beside its predictions, and no head', async () => {
   const { root: ofSummaries, plan, trial, predict } = await summaryTrial(root);
   predict([[...idsOf('the dog ran home'), 2], [2]]);
   const planDigest = await writePlan(ofSummaries, plan);
@@ -130,7 +130,7 @@ test('a trial of summarization leaves its summaries beside its predictions, a ro
   });
 });
 
-test('a result that is done is not made again: an attempt goes on where the one before it ended', async () => {
+test('a finished result is not made again: an attempt resumes where the last ended', async () => {
   const {
     root: ofQuestions,
     plan,

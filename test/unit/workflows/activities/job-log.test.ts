@@ -7,9 +7,9 @@ import {
   FailureReason,
   JobState,
   Phase,
-} from '../../../gen/ts/sparse_adapter/trainer/v1/event';
-import { readProgress, readStage } from '../../../orchestrator/store/sweep-store';
-import { JobLog } from '../../../workflows/activities/job-log';
+} from '../../../../gen/ts/sparse_adapter/trainer/v1/event';
+import { readProgress, readStage } from '../../../../orchestrator/store/sweep-store';
+import { JobLog } from '../../../../workflows/activities/job-log';
 
 const REF = {
   sweepId: 's-1',
@@ -40,7 +40,7 @@ describe('a job’s log', () => {
   const metric = (trialId: string, step: number, value: number) =>
     add({ metrics: { metrics: [{ trialId, name: 'loss', step, value }] } });
 
-  test('shows that a job loads in words, not as the work’s own progress, until the work moves', async () => {
+  test('shows loading as a note, not as the work’s progress, until the work moves', async () => {
     state(JobState.JOB_STATE_RUNNING);
     progress(Phase.PHASE_LOAD, 1, 2);
     await log.saveProgress();
@@ -59,7 +59,7 @@ describe('a job’s log', () => {
     });
   });
 
-  test('takes the last value of a step that a restarted trainer computes again, and writes a loss that is no number as a word', async () => {
+  test('takes the last value of a step computed twice; writes a NaN loss as a word', async () => {
     metric('a', 1, 0.7);
     metric('a', 2, 9);
     metric('a', 2, 0.6);
@@ -76,7 +76,7 @@ describe('a job’s log', () => {
     ]);
   });
 
-  test('gives a warning without a trial to each trial, once, and a failed trial’s reason to the outcome', async () => {
+  test('gives a warning without a trial to each trial once, a failure to the outcome', async () => {
     for (let i = 0; i < 2; i++) add({ warning: { code: 'slow', message: 'm' } });
     const failure = { reason: FailureReason.FAILURE_REASON_NON_FINITE, message: 'the loss is NaN' };
     add({ trialResult: { trialId: 'b', values: { steps: 2 }, failure } });

@@ -8,7 +8,7 @@ const { missingOptionals } = require('../../../bin/complete-lock.js') as {
 const text = readFileSync(join(__dirname, '../../../package-lock.json'), 'utf8');
 
 describe('package-lock.json', () => {
-  test('lists the optional packages of every platform, so that npm ci takes it anywhere (else: npm run lock)', () => {
+  test('lists the optional packages of every platform for npm ci (else: npm run lock)', () => {
     expect(missingOptionals(JSON.parse(text))).toEqual([]);
   });
 

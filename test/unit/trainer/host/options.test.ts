@@ -1,5 +1,5 @@
 /** The command line of every trainer. */
-import { parseOptions } from '../../../trainer/host/options';
+import { parseOptions } from '../../../../trainer/host/options';
 
 const PLACE = ['--listen', 'unix:/t.sock', '--root', '/root', '--state', '/state'];
 const onTcp = (...more: string[]) => [

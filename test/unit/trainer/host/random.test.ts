@@ -1,8 +1,8 @@
 /** Draws that follow from a trial's seed and a purpose alone. */
-import { key, permutation, Random } from '../../../trainer/host/random';
+import { key, permutation, Random } from '../../../../trainer/host/random';
 
 describe('random streams', () => {
-  test('are those of MT19937: the 10,000th number of the seed 5489 is 4123659995 (as the C++ standard has it)', () => {
+  test('are MT19937’s: by the C++ standard, number 10,000 of seed 5489 is 4123659995', () => {
     const random = new Random(5489n);
     const numbers = Array.from({ length: 10_000 }, () => random.uint32());
     expect(numbers.at(-1)).toBe(4123659995);

@@ -1,5 +1,5 @@
 import type { Plan, Trial } from '../../../orchestrator/sweep/types';
-import { backbone, dataset, prune } from '../support/plans';
+import { backbone, dataset, prune } from './plans';
 
 export function plannedTrial(id: string, changes: Partial<Trial> = {}): Trial {
   return {

@@ -1,0 +1,58 @@
+/** Settings laid over others: a profile over its file, flags over both, a task's over the sweep's. */
+import { FAMILIES } from '../tasks/registry';
+import { mergeAdapter } from './adapter';
+import type { SweepSettings } from './schema';
+import type { TrainKeys } from './task-schema';
+
+/**
+ * `over` laid on `base`: maps (adapter, train, and those of the task families) key by key,
+ * everything else as a whole.
+ */
+export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSettings {
+  return {
+    ...base,
+    ...over,
+    ...mergeFamilySettings(base, over),
+    adapter:
+      base.adapter && over.adapter
+        ? mergeAdapter(base.adapter, over.adapter)
+        : (over.adapter ?? base.adapter),
+    train:
+      base.train && over.train ? mergeTrain(base.train, over.train) : (over.train ?? base.train),
+  };
+}
+
+function mergeFamilySettings(
+  base: Record<string, unknown>,
+  over: Record<string, unknown>,
+): Record<string, unknown> {
+  const keys = FAMILIES.flatMap(({ settings }) => Object.keys(settings.keys));
+  return Object.fromEntries(
+    keys.map((key) => {
+      const [below, above] = [base[key], over[key]];
+      return [key, isMap(below) && isMap(above) ? { ...below, ...above } : (above ?? below)];
+    }),
+  );
+}
+
+function isMap(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A later length in epochs replaces one in steps, and the other way round. */
+export function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
+  const kept = { ...base };
+  if (over.steps !== undefined || over.epochs !== undefined) {
+    delete kept.steps;
+    delete kept.epochs;
+  }
+  return { ...kept, ...over };
+}
+
+/** Whether settings have something at a path. */
+export function isWritten(settings: unknown, path: readonly string[]): boolean {
+  return (
+    path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], settings) !==
+    undefined
+  );
+}
