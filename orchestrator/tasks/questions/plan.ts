@@ -4,7 +4,7 @@ import { planSplit, readEverySplit, type SplitSource } from '../../datasets/spli
 import { sum } from '../../sweep/budget';
 import type { PlannedSplit } from '../../sweep/types';
 import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
-import { checkFilesExist } from '../own-files';
+import { checkFilesExist } from '../../datasets/own-files';
 import type { PlannedQuestions, QuestionDataset } from './dataset';
 import { loadQaTokenizer } from './features';
 import type { OwnQuestions } from './own-tasks';

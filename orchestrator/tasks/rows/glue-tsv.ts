@@ -84,7 +84,7 @@ function selectRows(path: string, table: TsvTable, task: GlueTask): Row[] {
     if (value === undefined) {
       problems.push({
         where,
-        message: `"${cells[label]}" is not a ${task.label} of ${task.name}; ${allowedLabels(task)} expected`,
+        message: `"${cells[label]}" is not a ${task.label} of ${task.name}; ${nameLabels(task)} expected`,
       });
       continue;
     }
@@ -114,7 +114,7 @@ export function parseLabel(cell: string, task: GlueTask): number | undefined {
 }
 
 /** What parseLabel takes, for messages. */
-export function allowedLabels(task: GlueTask): string {
+export function nameLabels(task: GlueTask): string {
   return task.kind === 'regression'
     ? 'a number is'
     : `${task.labels.join(', ')} (or 0 to ${task.labels.length - 1}) are`;

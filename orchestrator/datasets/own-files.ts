@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs';
 import { ConfigError } from '../base/errors';
-import type { OwnTask } from './family';
 
-/** @throws ConfigError with each of a task's files that is not there */
+/**
+ * @param task where it is described, for messages, and its files by absolute paths
+ * @throws ConfigError with each of a task's files that is not there
+ */
 export function checkFilesExist(
   name: string,
-  { origin, files }: Pick<OwnTask, 'origin' | 'files'>,
+  { origin, files }: { origin: string; files: { train: string; validation: string } },
 ): void {
   const missing = (['train', 'validation'] as const).filter((split) => !existsSync(files[split]));
   if (missing.length === 0) return;
