@@ -13,6 +13,21 @@
  */
 const ANY = '*';
 
+/** What a task family may import: never another one, nor the registry. */
+const FAMILY = [
+  'gen/ts/**',
+  'common',
+  'common/vocabulary',
+  'orchestrator/base',
+  'orchestrator/sweep',
+  'orchestrator/tables',
+  'orchestrator/tokenizers',
+  'orchestrator/datasets',
+  'orchestrator/config/schema-parts.ts',
+  'orchestrator/tasks/family.ts',
+  'orchestrator/tasks/own-files.ts',
+];
+
 const sources = {
   'gen/ts/**': {
     holds: 'messages and services of the contract, made from `proto/`',
@@ -36,7 +51,7 @@ const sources = {
   },
   'orchestrator/sweep': {
     holds: 'plan, budget, cohorts; pure',
-    imports: ['common/vocabulary', 'orchestrator/base', 'orchestrator/config'],
+    imports: ['common/vocabulary', 'orchestrator/base'],
     types: ['orchestrator/config'],
     packages: [],
   },
@@ -61,6 +76,47 @@ const sources = {
     types: ['orchestrator/config'],
     packages: ['@huggingface/hub', 'hyparquet', 'node:*'],
   },
+  'orchestrator/config/schema-parts.ts': {
+    holds: 'what schemas are made of',
+    imports: [],
+    packages: ['zod'],
+  },
+  'orchestrator/tasks/rows': {
+    holds: 'classification and regression: GLUE, and tables of your own',
+    imports: FAMILY,
+    types: ['orchestrator/config'],
+    packages: ['node:*', 'zod'],
+  },
+  'orchestrator/tasks/questions': {
+    holds: 'question answering: SQuAD',
+    imports: FAMILY,
+    types: ['orchestrator/config'],
+    packages: ['node:*', 'zod'],
+  },
+  'orchestrator/tasks/summaries': {
+    holds: 'summarization: XSum, CNN/DailyMail',
+    imports: FAMILY,
+    types: ['orchestrator/config'],
+    packages: ['node:*', 'zod'],
+  },
+  'orchestrator/tasks': {
+    holds: 'what all task families share, and the registry that holds them',
+    imports: [
+      'gen/ts/**',
+      'common',
+      'common/vocabulary',
+      'orchestrator/base',
+      'orchestrator/sweep',
+      'orchestrator/tables',
+      'orchestrator/tokenizers',
+      'orchestrator/datasets',
+      'orchestrator/tasks/rows',
+      'orchestrator/tasks/questions',
+      'orchestrator/tasks/summaries',
+    ],
+    types: ['orchestrator/config'],
+    packages: ['node:*', 'zod'],
+  },
   'orchestrator/config': {
     holds: 'sweep files: schema, defaults, profiles, messages',
     imports: [
@@ -68,7 +124,7 @@ const sources = {
       'common/vocabulary',
       'orchestrator/base',
       'orchestrator/sweep',
-      'orchestrator/data',
+      'orchestrator/tasks',
     ],
     packages: ['node:*', 'yaml', 'zod'],
   },
@@ -84,8 +140,8 @@ const sources = {
       'common/vocabulary',
       'orchestrator/base',
       'orchestrator/sweep',
-      'orchestrator/data',
-      'orchestrator/metrics',
+      'orchestrator/datasets',
+      'orchestrator/tasks',
       'orchestrator/config',
       'orchestrator/store',
     ],
@@ -99,6 +155,8 @@ const sources = {
       'common/vocabulary',
       'orchestrator/base',
       'orchestrator/sweep',
+      'orchestrator/datasets',
+      'orchestrator/tasks',
       'orchestrator/config',
     ],
     packages: ['@grpc/grpc-js', 'node:*'],
@@ -136,8 +194,8 @@ const sources = {
       'common/vocabulary',
       'orchestrator/base',
       'orchestrator/sweep',
-      'orchestrator/data',
-      'orchestrator/metrics',
+      'orchestrator/datasets',
+      'orchestrator/tasks',
       'orchestrator/config',
       'orchestrator/store',
       'orchestrator/report',
@@ -159,8 +217,8 @@ const sources = {
       'common/vocabulary',
       'orchestrator/base',
       'orchestrator/sweep',
-      'orchestrator/data',
-      'orchestrator/metrics',
+      'orchestrator/datasets',
+      'orchestrator/tasks',
       'orchestrator/config',
       'orchestrator/store',
       'orchestrator/report',
@@ -175,7 +233,7 @@ const sources = {
     imports: ['gen/ts/**', 'common', 'common/vocabulary'],
     packages: ['@bufbuild/protobuf', '@grpc/grpc-js', 'node:*'],
   },
-  'trainer/tfjs': {
+  'trainer/tfjs/**': {
     holds: 'the TensorFlow.js trainer: an engine on the host',
     imports: ['gen/ts/**', 'common', 'common/vocabulary', 'trainer/host'],
     packages: ['@tensorflow/tfjs-core', 'node:*'],
@@ -197,7 +255,7 @@ const tests = {
       'orchestrator/base',
       'orchestrator/sweep',
       'orchestrator/datasets',
-      'orchestrator/data',
+      'orchestrator/tasks',
       'orchestrator/runtime',
       'orchestrator/trainer-client',
       'trainer/host',
