@@ -1,5 +1,5 @@
 /** What `start`, `run` and `plan` say of a sweep's precision. */
-import type { Precision } from '../sweep/types';
+import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { DefaultPrecision } from '../trainer-client/capabilities';
 import type { OnProgress } from '../base/progress';
 
@@ -9,7 +9,7 @@ import type { OnProgress } from '../base/progress';
  * @param asked null where the user named none
  */
 export function sayPrecision(
-  asked: Precision | null,
+  asked: PrecisionName | null,
   standard: DefaultPrecision,
   onProgress: OnProgress,
 ): void {
@@ -25,7 +25,7 @@ function ofDefault({ precision, unlisted }: DefaultPrecision): string | null {
     : `${precision} (the default on a GPU; --precision float32 for IEEE single)`;
 }
 
-function ofChoice(asked: Precision, { precision }: DefaultPrecision): string | null {
+function ofChoice(asked: PrecisionName, { precision }: DefaultPrecision): string | null {
   if (asked !== precision) return `${asked}, as asked; the default here is ${precision}`;
   return asked === 'float32' ? null : `${asked}, as asked`;
 }

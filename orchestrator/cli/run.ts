@@ -1,8 +1,13 @@
 /** `sa-orch run`: one trial, by the flags of the seed scripts. */
 import { Command, Option } from 'commander';
-import { ADAPTER_KIND_NAMES } from '../config/adapter-kinds';
+import { ADAPTER_KIND_NAMES } from '../../common/vocabulary/adapter-kinds';
+import { NAMED_STRUCTURES } from '../../common/vocabulary/mask-structures';
+import { PRUNE_SCHEDULE_NAMES } from '../../common/vocabulary/prune-schedules';
+import { PRUNE_SCOPE_NAMES } from '../../common/vocabulary/prune-scopes';
+import { listUsersOf, PRUNER_NAMES } from '../../common/vocabulary/pruners';
+import { joinOr } from '../base/join-or';
 import { COMPAT_NAMES } from '../config/compat';
-import { PRUNER_NAMES } from '../config/pruners';
+import { ATTN_MODES, ATTN_OPTIONS, FFN_MODES, FFN_OPTIONS } from './module-flags';
 import {
   addJsonOption,
   addPlaceOptions,
@@ -12,17 +17,7 @@ import {
   parseNumber,
 } from './options';
 import { runAction } from './output';
-import {
-  ATTN_MODES,
-  ATTN_OPTIONS,
-  configOf,
-  FFN_MODES,
-  FFN_OPTIONS,
-  inFlags,
-  INITS,
-  NORMS,
-  type RunOptions,
-} from './run-settings';
+import { configOf, inFlags, INITS, NORMS, type RunOptions } from './run-settings';
 import { addSeedFlags, parseScalar, parseSwitch } from './seed-flags';
 import { launch } from './start';
 
@@ -146,20 +141,20 @@ function addPruneFlags(command: Command): void {
       new Option(
         '--structure <name>',
         'what is removed: single weights, or whole bottleneck units',
-      ).choices(['weights', 'units']),
+      ).choices(NAMED_STRUCTURES),
     )
-    .addOption(
-      new Option('--scope <name>', 'where scores are compared').choices(['global', 'local']),
+    .addOption(new Option('--scope <name>', 'where scores are compared').choices(PRUNE_SCOPE_NAMES))
+    .option(
+      '--scoring-rows <n>',
+      `training rows behind a score of ${joinOr(listUsersOf('scoring_rows'))}`,
+      parseInteger,
     )
-    .option('--scoring-rows <n>', 'training rows behind a score of snip or grasp', parseInteger)
     .option('--prune-dataset-ratio <n>', 'the same for each output of the task', parseInteger)
-    .option('--rounds <n>', 'rounds of snip, grasp or synflow', parseInteger)
+    .option('--rounds <n>', `rounds of ${joinOr(listUsersOf('rounds'))}`, parseInteger)
     .addOption(
-      new Option('--compression-schedule <name>', 'how the density falls over rounds').choices([
-        'exponential',
-        'linear',
-        'cubic',
-      ]),
+      new Option('--compression-schedule <name>', 'how the density falls over rounds').choices(
+        PRUNE_SCHEDULE_NAMES,
+      ),
     )
     .option(
       '--begin <epoch>',

@@ -1,21 +1,14 @@
-import type {
-  AdapterConfig,
-  AttentionModule,
-  FfnModule,
-  GenerationConfig,
-  MaskControl,
-  Precision,
-  PruneSchedule,
-  PruneScope,
-  TaskKind,
-} from '../sweep/types';
-import type { AdapterKindName } from './adapter-kinds';
+import type { AdapterKindName } from '../../common/vocabulary/adapter-kinds';
+import type { MaskControlName } from '../../common/vocabulary/mask-controls';
+import type { PrecisionName } from '../../common/vocabulary/precisions';
+import type { PruneScheduleName } from '../../common/vocabulary/prune-schedules';
+import type { PruneScopeName } from '../../common/vocabulary/prune-scopes';
+import type { AdapterConfig, GenerationConfig, TaskKind } from '../sweep/types';
 import type { Progressive, TrainSettings } from './sweep-config';
 
 /**
  * What holds for every key that a sweep file leaves out. All defaults are here, but for what a kind
- * of adapter (adapter-kinds.ts) or a pruner (pruners.ts) has of its own; nothing else in the
- * project has any.
+ * of adapter, a module or a pruner has of its own in common/vocabulary/.
  */
 
 export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';
@@ -24,7 +17,7 @@ export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';
  * GPU is several times as fast in bf16; on a CPU, where that gains less than twice, results that
  * other machines come to as well are worth more.
  */
-export const DEFAULT_PRECISION: Readonly<Record<'cpu' | 'cuda', Precision>> = {
+export const DEFAULT_PRECISION: Readonly<Record<'cpu' | 'cuda', PrecisionName>> = {
   cpu: 'float32',
   cuda: 'bf16',
 };
@@ -67,13 +60,13 @@ export const DEFAULT_METRICS: Record<
   classification: ['accuracy'],
   regression: ['pearson', 'spearman'],
 };
-export const DEFAULT_SCOPE: PruneScope = 'global';
+export const DEFAULT_SCOPE: PruneScopeName = 'global';
 /**
- * Training rows behind one gradient of snip or grasp: enough that a few hundred thousand scores are
- * not decided by single rows.
+ * Training rows behind one gradient that weights are scored by: enough that a few hundred thousand
+ * scores are not decided by single rows.
  */
 export const DEFAULT_SCORING_ROWS = 128;
-/** Of grasp, as in its paper (Wang et al. 2020). */
+/** As in GraSP's paper (Wang et al. 2020). */
 export const DEFAULT_TEMPERATURE = 200;
 /**
  * Of `compat: official`: the published code scores on so many rows for each output
@@ -81,12 +74,12 @@ export const DEFAULT_TEMPERATURE = 200;
  */
 export const OFFICIAL_ROWS_PER_LABEL = 10;
 export const OFFICIAL_TEMPERATURE = 1;
-export const DEFAULT_PRUNE_SCHEDULE: PruneSchedule = 'exponential';
+export const DEFAULT_PRUNE_SCHEDULE: PruneScheduleName = 'exponential';
 /**
  * Of pruning during training: after an epoch that learns what is worth keeping, a round an epoch.
  */
 export const DEFAULT_PROGRESSIVE: Progressive = { begin_epoch: 1, every_epochs: 1 };
-export const DEFAULT_CONTROL: MaskControl = 'none';
+export const DEFAULT_CONTROL: MaskControlName = 'none';
 
 export const DEFAULT_ADAPTER_KIND: AdapterKindName = 'houlsby';
 
@@ -114,20 +107,6 @@ export const DEFAULT_ADAPTER: Omit<
  * adapter).
  */
 export const OFFICIAL_LORA = { lora_alpha: 32, init: 'zero_up' } as const;
-
-/**
- * r of each module: SparseAdapter's official code for bottlenecks, Hu et al. (2021) for LoRA, He et
- * al. (2022) for the prefix, as in MAM, Lester et al. (2021) for the prompt: little is gained
- * beyond 20 tokens.
- */
-export const DEFAULT_BOTTLENECK: Record<Exclude<AttentionModule | FfnModule, 'none'>, number> = {
-  sequential: 64,
-  parallel: 64,
-  after_norm: 64,
-  lora: 8,
-  prefix: 30,
-  prompt: 20,
-};
 
 /**
  * Weight decay as in the official code. Learning rate and dropout are for the small default

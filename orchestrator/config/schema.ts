@@ -1,9 +1,9 @@
 /** The sweep file's shape. */
 import { z } from 'zod';
+import { PRECISION_NAMES } from '../../common/vocabulary/precisions';
 import { adapter } from './adapter-schema';
 import { compareLine } from './compare-schema';
 import { COMPAT_NAMES, compatOf, type Compat } from './compat';
-import { PRECISION_NAMES } from './precisions';
 import { choice, chosenBy, count, list, map, text, whole } from './schema-parts';
 import { identifier, taskSchema, train } from './task-schema';
 import { generation } from './generation-schema';

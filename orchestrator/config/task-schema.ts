@@ -3,6 +3,7 @@
  * columns.
  */
 import { z } from 'zod';
+import { LEARNING_RATE_SCHEDULE_NAMES } from '../../common/vocabulary/learning-rate-schedules';
 import { PUBLISHED_TASK_NAMES } from '../data/published-tasks';
 import { QUESTION_METRICS } from '../data/squad-tasks';
 import { SUMMARY_METRICS } from '../data/summary-tasks';
@@ -34,7 +35,7 @@ export const train = map({
   learning_rate: positive.optional(),
   weight_decay: notNegative.optional(),
   warmup: fraction.optional(),
-  schedule: choice(['linear', 'constant']).optional(),
+  schedule: choice(LEARNING_RATE_SCHEDULE_NAMES).optional(),
   max_grad_norm: notNegative.optional(),
   adam_beta1: fraction.optional(),
   adam_beta2: fraction.optional(),

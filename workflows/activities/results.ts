@@ -1,5 +1,5 @@
 /** From predictions to result files, and from those to the report. */
-import { adapterName, bottleneckOf } from '../../orchestrator/config/adapter-kinds';
+import { adapterName, bottleneckOf } from '../../orchestrator/sweep/adapters';
 import { evaluatePredictions, type TrialEvaluation } from '../../orchestrator/metrics/evaluate';
 import { writeReport } from '../../orchestrator/report/write';
 import {

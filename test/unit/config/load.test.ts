@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { completeAdapter } from '../../../orchestrator/config/adapter';
-import { adapterName } from '../../../orchestrator/config/adapter-kinds';
+import { adapterName } from '../../../orchestrator/sweep/adapters';
 import { DEFAULT_TRAIN } from '../../../orchestrator/config/defaults';
 import { ConfigError } from '../../../orchestrator/base/errors';
 import {

@@ -1,4 +1,4 @@
-import { adapterName } from '../../../orchestrator/config/adapter-kinds';
+import { adapterName } from '../../../orchestrator/sweep/adapters';
 import { sweepConfigFrom } from '../../../orchestrator/config/load';
 import { budgetOf } from '../../../orchestrator/sweep/budget';
 import { planSweep } from '../../../orchestrator/sweep/plan';
