@@ -33,8 +33,8 @@ export interface PrunerRow {
 }
 
 type ZeroUp =
-  /** Refused, but by the published code's rules, where no result fails a trial. */
-  | { readonly refused: string; readonly official: string }
+  /** Refused, but by the published code's rules, where no result fails a trial, if it has them. */
+  | { readonly refused: string; readonly official?: string }
   /** Refused where scores of up are compared with each other alone, and warned of elsewhere. */
   | { readonly refusedApart: string; readonly warning: string };
 

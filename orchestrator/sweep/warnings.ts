@@ -18,7 +18,7 @@ function trialWarnings({ adapter, prune }: Trial): string[] {
     const of = `${pruner} with init ${adapter.init} (${label})`;
     if ('warning' in zeroUp) {
       if (prune.structure === 'weights') warnings.push(`${of}: ${zeroUp.warning}`);
-    } else if (rules === 'official') {
+    } else if (rules === 'official' && zeroUp.official !== undefined) {
       warnings.push(`${of}, compat official: ${zeroUp.official}`);
     }
   }
