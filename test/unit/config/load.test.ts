@@ -756,8 +756,7 @@ describe('a wrong sweep file', () => {
     [
       'scoring rows that nothing uses',
       'tasks: rte\ncompare: [{pruner: rand, sparsity: 0.4, scoring_rows: 8}]',
-      '2: compare[0].scoring_rows: 8 is not allowed; must be left out where no pruner is snip ' +
-        'or grasp',
+      '2: compare[0].scoring_rows: 8 is not allowed; must be left out where no pruner is snip',
     ],
     [
       'a length in epochs and in steps',
@@ -837,8 +836,7 @@ describe('a wrong sweep file', () => {
     [
       'rounds that no pruner has',
       'tasks: rte\ncompare: [{pruner: [rand, mag, er], sparsity: 0.4, rounds: 5}]',
-      '2: compare[0].rounds: 5 is not allowed; must be 1 or left out where no pruner is snip, ' +
-        'grasp or synflow',
+      '2: compare[0].rounds: 5 is not allowed; must be 1 or left out where no pruner is snip',
     ],
     [
       'a temperature that nothing uses',
