@@ -36,7 +36,7 @@ export interface AdapterConfig {
   attention_bottleneck: number;
   /** r beside the feed-forward block, likewise. */
   ffn_bottleneck: number;
-  /** s of sequential, parallel and after_norm; 1 without one. */
+  /** s of modules with a bottleneck; 1 without one. */
   scale: number;
   /** `none` without a module that scale would hold for. */
   norm: AdapterNormName;
