@@ -55,16 +55,14 @@ describeStartedTrainer(
       // The digest stands for nothing here: NaN has no canonical form.
       const call = here.client.submitJob('refused', 'a'.repeat(64), spec);
       expect(await saidOf(call, 'INVALID_ARGUMENT')).toEqual(expected);
+    });
 
-      test('an id or a digest that is none', async () => {
-        const spec = job(here.dataset, [trial('t0')], PRUNE);
-        expect(
-          await saidOf(here.client.submitJob('../x', 'abc', spec), 'INVALID_ARGUMENT'),
-        ).toEqual([
-          ['job_id', "'../x' is not 1 to 128 characters of a-z, 0-9 and '-'"],
-          ['spec_digest', "'abc' is not a SHA-256 in 64 hexadecimal digits"],
-        ]);
-      });
+    test('an id or a digest that is none', async () => {
+      const spec = job(here.dataset, [trial('t0')], PRUNE);
+      expect(await saidOf(here.client.submitJob('../x', 'abc', spec), 'INVALID_ARGUMENT')).toEqual([
+        ['job_id', "'../x' is not 1 to 128 characters of a-z, 0-9 and '-'"],
+        ['spec_digest', "'abc' is not a SHA-256 in 64 hexadecimal digits"],
+      ]);
     });
   },
 );
