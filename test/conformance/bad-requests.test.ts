@@ -184,8 +184,8 @@ function backboneOf({ place }: StartedTrainer, config: Record<string, unknown>):
 
 /** A valid trial for each value of an enumeration that capabilities list. */
 function sampleTrials(): Trial[] {
-  const known = (enumeration: object) =>
-    Object.values(enumeration).filter((each): each is number => Number(each) > 0);
+  const known = <E extends number>(enumeration: Record<string, string | E>) =>
+    Object.values(enumeration).filter((each): each is E => Number(each) > 0);
   const dense = HEAD_ALONE.prune;
   return [
     ...known(AttentionModule).map((attention) =>
