@@ -2,7 +2,7 @@
  * What a person sees while a sweep runs: a block of lines that is redrawn in a terminal, plain
  * lines elsewhere.
  */
-import { adapterLabel, adapterName } from '../config/adapter-kinds';
+import { adapterLabel, adapterName } from '../sweep/adapters';
 import type { CohortProgress } from '../store/sweep-store';
 import type { Cohort, Plan, TrialResult } from '../sweep/types';
 import { plural } from '../base/plural';

@@ -1,10 +1,9 @@
 /** Options that several commands share, each defined once. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
-import { PRECISION_NAMES } from '../config/precisions';
+import { PRECISION_NAMES, type PrecisionName } from '../../common/vocabulary/precisions';
 import { BENCHMARKS } from '../tasks/registry';
 import { FRAMEWORKS, type Framework } from '../runtime/trainer-command';
-import type { Precision } from '../sweep/types';
 
 /** Where files are stored. */
 export interface PlaceOptions {
@@ -16,7 +15,7 @@ export interface PlaceOptions {
 export interface SweepOptions {
   profile?: string;
   backbone?: string;
-  precision?: Precision;
+  precision?: PrecisionName;
   tasks?: string[];
   seeds?: number[];
   rows?: number | 'all';

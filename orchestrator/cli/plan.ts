@@ -1,6 +1,6 @@
 /** `sa-orch plan`: shows what a sweep would do, without doing it. */
 import { Command } from 'commander';
-import { adapterLabel } from '../config/adapter-kinds';
+import { adapterLabel } from '../sweep/adapters';
 import { OFFICIAL_RULES } from '../report/format';
 import { controlWords, maskWords } from '../report/variants';
 import { expectedPrecision } from '../runtime/expected-precision';

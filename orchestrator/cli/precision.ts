@@ -1,5 +1,5 @@
 /** What `start`, `run` and `plan` print about a sweep's precision. */
-import type { Precision } from '../sweep/types';
+import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { DefaultPrecision } from '../trainer-client/capabilities';
 import type { OnProgress } from '../base/progress';
 
@@ -9,7 +9,7 @@ import type { OnProgress } from '../base/progress';
  * @param asked the precision that the user requested; null for none
  */
 export function sayPrecision(
-  asked: Precision | null,
+  asked: PrecisionName | null,
   standard: DefaultPrecision,
   onProgress: OnProgress,
 ): void {
@@ -25,7 +25,7 @@ function ofDefault({ precision, unlisted }: DefaultPrecision): string | null {
     : `${precision} (the default on a GPU; --precision float32 for IEEE single precision)`;
 }
 
-function ofChoice(asked: Precision, { precision }: DefaultPrecision): string | null {
+function ofChoice(asked: PrecisionName, { precision }: DefaultPrecision): string | null {
   if (asked !== precision) return `${asked}, as requested; the default here is ${precision}`;
   return asked === 'float32' ? null : `${asked}, as requested`;
 }

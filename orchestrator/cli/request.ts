@@ -2,6 +2,7 @@
  * From the command line to a plan: what `start`, `run` and `plan` share. Nothing here starts a
  * service.
  */
+import type { PrecisionName } from '../../common/vocabulary/precisions';
 import { loadSweepConfig } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
 import { findFamily, nameBenchmarks } from '../tasks/registry';
@@ -10,7 +11,7 @@ import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
 import { planSweep } from '../sweep/plan';
 import { planWarnings } from '../sweep/warnings';
-import type { Plan, PlannedDataset, Precision } from '../sweep/types';
+import type { Plan, PlannedDataset } from '../sweep/types';
 import type { SweepOptions } from './options';
 import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
@@ -55,7 +56,7 @@ export async function planRequest(
   request: Request,
   options: SweepOptions,
   onProgress: OnProgress,
-): Promise<(defaultPrecision: Precision) => Plan> {
+): Promise<(defaultPrecision: PrecisionName) => Plan> {
   const { config, profileReason } = request;
   const backbone = await resolveBackbone(config.backbone, { onProgress });
   onProgress('✓', 'backbone', `${backbone.name}, ${(backbone.weights / 1e6).toFixed(1)} M weights`);
@@ -76,7 +77,7 @@ export async function planRequest(
     const reason = 'no --data-dir, no SA_ORCH_DATA, and the hub is unreachable';
     onProgress('!', 'demo rows', `generated here, not ${nameBenchmarks(demo)}: ${reason}`);
   }
-  const plan = (defaultPrecision: Precision) =>
+  const plan = (defaultPrecision: PrecisionName) =>
     planSweep(config, {
       backbone,
       datasets,

@@ -1,50 +1,40 @@
 /** Translates the flags of `sa-orch run` to what a sweep file would say. Pure. */
+import type { AdapterInitName } from '../../common/vocabulary/adapter-inits';
+import type { AdapterNormName } from '../../common/vocabulary/adapter-norms';
+import type { PrecisionName } from '../../common/vocabulary/precisions';
+import { PRUNER_NAMES } from '../../common/vocabulary/pruners';
 import { COMPAT_NAMES } from '../config/compat';
 import { ConfigError, UserError, type Problem } from '../base/errors';
 import { sweepConfigFrom } from '../config/load';
-import { PRUNER_NAMES } from '../config/pruners';
 import type { SweepConfig } from '../config/sweep-config';
-import type { Precision } from '../sweep/types';
 import { findPublishedTask, PUBLISHED_TASK_NAMES } from '../tasks/registry';
 import { FAMILY_FLAGS, findGivenFlag, readFamilyFlags } from './family-flags';
+import { attentionOf, ffnOf } from './module-flags';
 import type { PlaceOptions, ServiceOptions } from './options';
 import { resolveSeedFlags } from './seed-flags';
 
-export const ATTN_MODES = [
-  'adapter',
-  'lora',
-  'prefix',
-  'prefix_nomlp',
-  'prompt_tuning',
-  'bitfit',
-  'none',
-] as const;
-export const ATTN_OPTIONS = [
-  'sequential',
-  'parallel',
-  'concat',
-  'cross_attn',
-  'cross_attn_noln',
-  'cross_attn_relu',
-  'none',
-] as const;
-export const FFN_MODES = ['adapter', 'lora', 'none'] as const;
-export const FFN_OPTIONS = ['sequential', 'parallel', 'pfeiffer', 'none'] as const;
-
-export const NORMS = { in: 'before', out: 'after', none: 'none' } as const;
-export const INITS = { bert: 'gaussian', lora: 'zero_up' } as const;
+/** Where the published scripts' adapters normalize and how they are drawn, in their words. */
+export const NORMS = {
+  in: 'before',
+  out: 'after',
+  none: 'none',
+} as const satisfies Record<string, AdapterNormName>;
+export const INITS = {
+  bert: 'gaussian',
+  lora: 'zero_up',
+} as const satisfies Record<string, AdapterInitName>;
 
 export interface RunOptions extends PlaceOptions, ServiceOptions {
   task?: string;
   backbone?: string;
-  precision?: Precision;
+  precision?: PrecisionName;
   dataDir?: string;
   compat?: (typeof COMPAT_NAMES)[number];
   adapter?: string;
-  attnMode?: (typeof ATTN_MODES)[number];
-  attnOption?: (typeof ATTN_OPTIONS)[number];
-  ffnMode?: (typeof FFN_MODES)[number];
-  ffnOption?: (typeof FFN_OPTIONS)[number];
+  attnMode?: string;
+  attnOption?: string;
+  ffnMode?: string;
+  ffnOption?: string;
   attnBn?: number;
   ffnBn?: number;
   loraAlpha?: number;
@@ -224,9 +214,9 @@ function adapterOf(options: RunOptions): Record<string, unknown> {
   }
   return defined({
     kind: bitfit ? 'bitfit' : options.adapter,
-    attention: bitfit ? undefined : attentionOf(options),
+    attention: bitfit ? undefined : attentionOf(attnMode, options.attnOption),
     // Their scripts write the absence of a module; with biases there is no module to leave out.
-    ffn: bitfit && ffnMode === 'none' ? undefined : ffnOf(options),
+    ffn: bitfit && ffnMode === 'none' ? undefined : ffnOf(ffnMode, options.ffnOption),
     attention_bottleneck: options.attnBn,
     ffn_bottleneck: options.ffnBn,
     norm: norm && NORMS[norm],
@@ -235,39 +225,6 @@ function adapterOf(options: RunOptions): Record<string, unknown> {
     lora_alpha: options.loraAlpha,
     prefix_hidden: attnMode === 'prefix_nomlp' ? 0 : options.midDim,
   });
-}
-
-/**
- * The published scripts' mode and option as one module. Their option says where a module of mode
- * adapter is placed; they write it beside other modes, too, where it has no effect. Given alone, it
- * implies mode adapter, their default.
- */
-function attentionOf({ attnMode: mode, attnOption: option }: RunOptions): string | undefined {
-  if (mode === undefined && option === undefined) return undefined;
-  if (mode === 'prefix_nomlp') return 'prefix';
-  if (mode === 'prompt_tuning') return 'prompt';
-  if (mode !== undefined && mode !== 'adapter') return mode;
-  if (option === undefined || option === 'sequential' || option === 'parallel')
-    return option ?? 'sequential';
-  const reason =
-    { none: 'is not allowed', concat: 'belongs to prefix tuning (--attn-mode prefix)' }[
-      option as string
-    ] ?? 'is not implemented';
-  throw refusal(
-    'attn-option',
-    `"${option}" ${reason}; must be sequential or parallel in mode adapter`,
-  );
-}
-
-function ffnOf({ ffnMode: mode, ffnOption: option }: RunOptions): string | undefined {
-  if (mode === undefined && option === undefined) return undefined;
-  if (mode !== undefined && mode !== 'adapter') return mode;
-  if (option === 'none')
-    throw refusal(
-      'ffn-option',
-      '"none" is not allowed; must be sequential, parallel or pfeiffer in mode adapter',
-    );
-  return option === 'pfeiffer' ? 'after_norm' : (option ?? 'sequential');
 }
 
 /**

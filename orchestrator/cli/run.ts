@@ -1,10 +1,15 @@
 /** `sa-orch run`: one trial, with the flags of the published scripts. */
 import { Command, Option } from 'commander';
-import { ADAPTER_KIND_NAMES } from '../config/adapter-kinds';
+import { ADAPTER_KIND_NAMES } from '../../common/vocabulary/adapter-kinds';
+import { NAMED_STRUCTURES } from '../../common/vocabulary/mask-structures';
+import { PRUNE_SCHEDULE_NAMES } from '../../common/vocabulary/prune-schedules';
+import { PRUNE_SCOPE_NAMES } from '../../common/vocabulary/prune-scopes';
+import { listUsersOf, PRUNER_NAMES } from '../../common/vocabulary/pruners';
+import { joinOr } from '../base/join-or';
 import { COMPAT_NAMES } from '../config/compat';
-import { PRUNER_NAMES } from '../config/pruners';
 import { PUBLISHED_TASK_NAMES } from '../tasks/registry';
 import { addFamilyFlags } from './family-flags';
+import { ATTN_MODES, ATTN_OPTIONS, FFN_MODES, FFN_OPTIONS } from './module-flags';
 import {
   addJsonOption,
   addPlaceOptions,
@@ -15,17 +20,7 @@ import {
   parseNumber,
 } from './options';
 import { runAction } from './output';
-import {
-  ATTN_MODES,
-  ATTN_OPTIONS,
-  configOf,
-  FFN_MODES,
-  FFN_OPTIONS,
-  inFlags,
-  INITS,
-  NORMS,
-  type RunOptions,
-} from './run-settings';
+import { configOf, inFlags, INITS, NORMS, type RunOptions } from './run-settings';
 import { addSeedFlags, parseScalar, parseSwitch } from './seed-flags';
 import { launch } from './start';
 
@@ -148,27 +143,25 @@ function addPruneFlags(command: Command): void {
       new Option(
         '--structure <name>',
         'remove individual weights or whole bottleneck units',
-      ).choices(['weights', 'units']),
+      ).choices(NAMED_STRUCTURES),
     )
     .addOption(
       new Option(
         '--scope <name>',
         'one threshold for the whole adapter, or one per matrix',
-      ).choices(['global', 'local']),
+      ).choices(PRUNE_SCOPE_NAMES),
     )
     .option(
       '--scoring-rows <n>',
-      'number of training rows that snip and grasp score on',
+      `number of training rows that a score of ${joinOr(listUsersOf('scoring_rows'))} uses`,
       parseInteger,
     )
     .option('--prune-dataset-ratio <n>', 'the same, per output of the task', parseInteger)
-    .option('--rounds <n>', 'number of rounds for snip, grasp and synflow', parseInteger)
+    .option('--rounds <n>', `number of rounds for ${joinOr(listUsersOf('rounds'))}`, parseInteger)
     .addOption(
-      new Option('--compression-schedule <name>', 'how density falls over the rounds').choices([
-        'exponential',
-        'linear',
-        'cubic',
-      ]),
+      new Option('--compression-schedule <name>', 'how density falls over the rounds').choices(
+        PRUNE_SCHEDULE_NAMES,
+      ),
     )
     .option(
       '--begin <epoch>',

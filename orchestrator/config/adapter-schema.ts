@@ -1,21 +1,26 @@
 /** The adapter keys of a sweep file. */
 import type { z } from 'zod';
-import { ADAPTER_KIND_NAMES, ADAPTER_KINDS } from './adapter-kinds';
+import { ACTIVATION_NAMES } from '../../common/vocabulary/activations';
+import { ADAPTER_INIT_NAMES } from '../../common/vocabulary/adapter-inits';
+import { ADAPTER_KIND_NAMES, ADAPTER_KINDS } from '../../common/vocabulary/adapter-kinds';
+import { ADAPTER_NORM_NAMES } from '../../common/vocabulary/adapter-norms';
+import { ATTENTION_MODULE_NAMES } from '../../common/vocabulary/attention-modules';
+import { FFN_MODULE_NAMES } from '../../common/vocabulary/ffn-modules';
 import { choice, list, map, positive, whole } from './schema-parts';
 
 export const width = whole(1, 65536);
 
 const adapterKeys = {
   kind: choice(ADAPTER_KIND_NAMES),
-  attention: choice(['none', 'sequential', 'parallel', 'lora', 'prefix', 'prompt']),
-  ffn: choice(['none', 'sequential', 'parallel', 'lora', 'after_norm']),
+  attention: choice(ATTENTION_MODULE_NAMES),
+  ffn: choice(FFN_MODULE_NAMES),
   bottleneck: width,
   attention_bottleneck: width,
   ffn_bottleneck: width,
   scale: positive,
-  norm: choice(['none', 'before', 'after']),
-  activation: choice(['relu', 'gelu', 'swish']),
-  init: choice(['gaussian', 'zero_up']),
+  norm: choice(ADAPTER_NORM_NAMES),
+  activation: choice(ACTIVATION_NAMES),
+  init: choice(ADAPTER_INIT_NAMES),
   init_std: positive,
   lora_alpha: positive,
   prefix_hidden: whole(0, 65536),

@@ -1,20 +1,13 @@
 /** From the adapter keys of a sweep file to a resolved adapter. Pure. */
-import type { AdapterConfig, AttentionModule, FfnModule } from '../sweep/types';
-import {
-  ADAPTER_KINDS,
-  hasBottleneck,
-  hasLora,
-  hasMatrices,
-  type AdapterKind,
-} from './adapter-kinds';
+import { ADAPTER_KINDS, type AdapterKind } from '../../common/vocabulary/adapter-kinds';
+import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
+import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
+import type { ModuleRow } from '../../common/vocabulary/module-row';
+import { hasBottleneck, hasLora, hasMatrices, hasVirtualTokens } from '../sweep/adapters';
+import type { AdapterConfig } from '../sweep/types';
 import type { AdapterKeys } from './adapter-schema';
 import type { Compat } from './compat';
-import {
-  DEFAULT_ADAPTER,
-  DEFAULT_ADAPTER_KIND,
-  DEFAULT_BOTTLENECK,
-  OFFICIAL_LORA,
-} from './defaults';
+import { DEFAULT_ADAPTER, DEFAULT_ADAPTER_KIND, OFFICIAL_LORA } from './defaults';
 
 /**
  * A later `bottleneck` speaks for both modules and replaces an earlier r of one of them; a later
@@ -46,23 +39,25 @@ export function completeAdapter(keys: AdapterKeys, compat: Compat = 'none'): Ada
   const lora = hasLora(modules) ? { lora_alpha, ...(bottleneck ? {} : { init }) } : {};
   const value = { ...DEFAULT_ADAPTER, ...lora, ...kind.own, ...keys };
   const matrices = hasMatrices(modules);
-  const prefix = attention === 'prefix';
-  const drawn = prefix || attention === 'prompt';
   const ownFfn = ffn === kind.ffn ? kind.own.ffn_bottleneck : undefined;
   return {
     ...modules,
-    attention_bottleneck: widthOf(attention, keys.attention_bottleneck ?? keys.bottleneck),
-    ffn_bottleneck: widthOf(ffn, keys.ffn_bottleneck ?? keys.bottleneck ?? ownFfn),
+    attention_bottleneck: widthOf(
+      ATTENTION_MODULES[attention],
+      keys.attention_bottleneck ?? keys.bottleneck,
+    ),
+    ffn_bottleneck: widthOf(FFN_MODULES[ffn], keys.ffn_bottleneck ?? keys.bottleneck ?? ownFfn),
     scale: bottleneck ? value.scale : 1,
     norm: bottleneck ? value.norm : 'none',
     activation: bottleneck ? value.activation : 'relu',
     init: matrices ? value.init : 'gaussian',
-    init_std: drawn || (matrices && value.init === 'gaussian') ? value.init_std : 0,
+    init_std:
+      hasVirtualTokens(modules) || (matrices && value.init === 'gaussian') ? value.init_std : 0,
     lora_alpha: hasLora(modules) ? value.lora_alpha : 0,
-    prefix_hidden: prefix ? value.prefix_hidden : 0,
+    prefix_hidden: ATTENTION_MODULES[attention].form === 'prefix' ? value.prefix_hidden : 0,
   };
 }
 
-function widthOf(module: AttentionModule | FfnModule, written: number | undefined): number {
-  return module === 'none' ? 0 : (written ?? DEFAULT_BOTTLENECK[module]);
+function widthOf({ form, bottleneck }: ModuleRow, written: number | undefined): number {
+  return form === null ? 0 : (written ?? bottleneck);
 }

@@ -1,8 +1,23 @@
 /** A line of `compare`. */
 import { z } from 'zod';
+import { MASK_CONTROL_NAMES } from '../../common/vocabulary/mask-controls';
+import { NAMED_STRUCTURES } from '../../common/vocabulary/mask-structures';
+import {
+  PRUNE_SCHEDULE_NAMES,
+  PUBLISHED_PRUNE_SCHEDULES,
+} from '../../common/vocabulary/prune-schedules';
+import { PRUNE_SCOPE_NAMES } from '../../common/vocabulary/prune-scopes';
+import {
+  listUsersOf,
+  PRUNER_NAMES,
+  PRUNERS,
+  usesKey,
+  type PrunerKey,
+  type PrunerName,
+} from '../../common/vocabulary/pruners';
+import { joinOr } from '../base/join-or';
 import { adapterChoices, width } from './adapter-schema';
 import type { Compat } from './compat';
-import { PRUNER_NAMES, USED_BY, uses } from './pruners';
 import {
   choice,
   count,
@@ -14,9 +29,6 @@ import {
   positive,
   whole,
 } from './schema-parts';
-
-/** `snip, grasp or synflow`. */
-const OR = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 
 const N_OF_M =
   'N:M in quotes, for example "2:4": of each M neighbouring weights N are kept, with 1 ≤ N < ' +
@@ -42,18 +54,18 @@ const lineKeys = (compat: Compat) =>
     pruner: list(choice(PRUNER_NAMES)),
     sparsity: list(SPARSITY[compat]).optional(),
     n_m: list(nOfM).optional(),
-    structure: list(choice(['weights', 'units'])).optional(),
+    structure: list(choice(NAMED_STRUCTURES)).optional(),
     large_sparse: map({ bottleneck: list(width) }).optional(),
-    scope: list(choice(['global', 'local'])).optional(),
+    scope: list(choice(PRUNE_SCOPE_NAMES)).optional(),
     scoring_rows: list(count).optional(),
     temperature: list(positive).optional(),
     rounds: list(whole(1, 10000)).optional(),
-    schedule: list(choice(['exponential', 'linear', 'cubic'])).optional(),
+    schedule: list(choice(PRUNE_SCHEDULE_NAMES)).optional(),
     progressive: map({
       begin_epoch: notNegative.optional(),
       every_epochs: positive.optional(),
     }).optional(),
-    control: list(choice(['none', 'inverted', 'shuffled'])).optional(),
+    control: list(choice(MASK_CONTROL_NAMES)).optional(),
     reinitialize: list(z.boolean({ error: 'true or false' })).optional(),
     bottleneck: list(width).optional(),
     adapter: adapterChoices.optional(),
@@ -104,15 +116,22 @@ function checkDense(line: CompareKeys, problem: Problem): void {
   }
 }
 
+/** The line's pruner that sets each matrix's density itself, if it has one. */
+function findOwnDensities(line: CompareKeys): PrunerName | undefined {
+  return line.pruner.find((pruner) => PRUNERS[pruner].setsDensities);
+}
+
+const OWN_DENSITIES = "sets each matrix's density itself";
+
 /** How much is removed, and in what pieces. */
 function checkAmount(line: CompareKeys, compat: Compat, problem: Problem): void {
   if (line.n_m !== undefined) checkGroups(line, problem);
   else if (line.large_sparse !== undefined) checkLargeSparse(line, problem);
   else if (line.sparsity === undefined)
     problem('sparsity', `given for a pruner: ${SPARSITY_MEANING[compat]}`);
-  if (line.structure?.includes('units') && line.pruner.includes('er')) {
-    problem('structure', "weights where a pruner is er: it sets each matrix's density itself");
-  }
+  const own = findOwnDensities(line);
+  if (own !== undefined && line.structure?.includes('units'))
+    problem('structure', `weights where a pruner is ${own}: it ${OWN_DENSITIES}`);
 }
 
 function checkGroups(line: CompareKeys, problem: Problem): void {
@@ -126,8 +145,9 @@ function checkGroups(line: CompareKeys, problem: Problem): void {
     problem('structure', 'left out where n_m is given: it is a structure of its own');
   if (line.rounds?.some((rounds) => rounds > 1))
     problem('rounds', '1 or left out where n_m is given: a group keeps N in one round');
-  if (line.pruner.includes('er'))
-    problem('pruner', "without er where n_m is given: er sets each matrix's density itself");
+  const own = findOwnDensities(line);
+  if (own !== undefined)
+    problem('pruner', `without ${own} where n_m is given: ${own} ${OWN_DENSITIES}`);
 }
 
 function checkLargeSparse(line: CompareKeys, problem: Problem): void {
@@ -150,21 +170,21 @@ function checkLargeSparse(line: CompareKeys, problem: Problem): void {
 }
 
 function checkUsed(line: CompareKeys, problem: Problem): void {
-  const used = (key: keyof typeof USED_BY) => line.pruner.some((pruner) => uses(pruner, key));
+  const used = (key: PrunerKey) => line.pruner.some((pruner) => usesKey(pruner, key));
   for (const key of ['scoring_rows', 'temperature'] as const) {
     if (line[key] !== undefined && !used(key))
-      problem(key, `left out where no pruner is ${OR.format(USED_BY[key])}`);
+      problem(key, `left out where no pruner is ${joinOr(listUsersOf(key))}`);
   }
   if (!used('rounds') && line.progressive === undefined) {
     const without =
-      `where no pruner is ${OR.format(USED_BY.rounds)}: ` +
+      `where no pruner is ${joinOr(listUsersOf('rounds'))}: ` +
       'the scores of the others are the same in every round';
     if (line.rounds?.some((rounds) => rounds > 1)) problem('rounds', `1 or left out ${without}`);
     if (line.schedule !== undefined) problem('schedule', `left out ${without}`);
   }
-  if (line.pruner.includes('er') && line.scope?.includes('local')) {
-    problem('scope', "global where a pruner is er: it sets each matrix's density itself");
-  }
+  const own = findOwnDensities(line);
+  if (own !== undefined && line.scope?.includes('local'))
+    problem('scope', `global where a pruner is ${own}: it ${OWN_DENSITIES}`);
 }
 
 function checkProgressive(line: CompareKeys, problem: Problem): void {
@@ -173,10 +193,11 @@ function checkProgressive(line: CompareKeys, problem: Problem): void {
       'rounds',
       'given where progressive is: in how many rounds the density falls, at least 1',
     );
-  if (line.pruner.includes('er'))
+  const own = findOwnDensities(line);
+  if (own !== undefined)
     problem(
       'pruner',
-      'without er where progressive is given: its masks are random, at any time the same',
+      `without ${own} where progressive is given: its masks are random, at any time the same`,
     );
   if (line.control?.some((control) => control !== 'none')) {
     problem(
@@ -197,8 +218,9 @@ function checkProgressive(line: CompareKeys, problem: Problem): void {
  */
 function checkOfficial(line: CompareKeys, problem: Problem): void {
   const under = 'under compat official';
-  if (line.pruner.includes('er'))
-    problem('pruner', `without er ${under}: it is in the paper, not in the published code`);
+  const unpublished = line.pruner.find((pruner) => PRUNERS[pruner].unpublished !== null);
+  if (unpublished !== undefined)
+    problem('pruner', `without ${unpublished} ${under}: ${PRUNERS[unpublished].unpublished}`);
   if (line.temperature !== undefined)
     problem('temperature', `left out ${under}: the published code sets one and does not use it`);
   if (line.large_sparse !== undefined) {
@@ -218,6 +240,10 @@ function checkOfficial(line: CompareKeys, problem: Problem): void {
       `left out ${under}: pruning during training follows the exact rules only`,
     );
   }
-  if (line.schedule?.includes('cubic'))
-    problem('schedule', `exponential or linear ${under}: the published code has no other`);
+  if (line.schedule?.some((schedule) => !PUBLISHED_PRUNE_SCHEDULES.includes(schedule))) {
+    problem(
+      'schedule',
+      `${joinOr(PUBLISHED_PRUNE_SCHEDULES)} ${under}: the published code has no other`,
+    );
+  }
 }

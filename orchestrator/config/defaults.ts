@@ -1,13 +1,9 @@
-import type {
-  AdapterConfig,
-  AttentionModule,
-  FfnModule,
-  MaskControl,
-  Precision,
-  PruneSchedule,
-  PruneScope,
-} from '../sweep/types';
-import type { AdapterKindName } from './adapter-kinds';
+import type { AdapterKindName } from '../../common/vocabulary/adapter-kinds';
+import type { MaskControlName } from '../../common/vocabulary/mask-controls';
+import type { PrecisionName } from '../../common/vocabulary/precisions';
+import type { PruneScheduleName } from '../../common/vocabulary/prune-schedules';
+import type { PruneScopeName } from '../../common/vocabulary/prune-scopes';
+import type { AdapterConfig } from '../sweep/types';
 import type { Progressive, TrainSettings } from './sweep-config';
 
 /**
@@ -22,18 +18,18 @@ export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';
  * GPU is several times as fast in bf16; on a CPU, where that gains less than twice, results that
  * other machines come to as well are worth more.
  */
-export const DEFAULT_PRECISION: Readonly<Record<'cpu' | 'cuda', Precision>> = {
+export const DEFAULT_PRECISION: Readonly<Record<'cpu' | 'cuda', PrecisionName>> = {
   cpu: 'float32',
   cuda: 'bf16',
 };
 export const DEFAULT_SEEDS: readonly number[] = [1, 2, 3];
-export const DEFAULT_SCOPE: PruneScope = 'global';
+export const DEFAULT_SCOPE: PruneScopeName = 'global';
 /**
- * Training rows behind one gradient of snip or grasp: enough that a few hundred thousand scores are
- * not decided by single rows.
+ * Training rows behind one gradient that weights are scored by: enough that a few hundred thousand
+ * scores are not decided by single rows.
  */
 export const DEFAULT_SCORING_ROWS = 128;
-/** Of grasp, as in its paper (Wang et al. 2020). */
+/** As in GraSP's paper (Wang et al. 2020). */
 export const DEFAULT_TEMPERATURE = 200;
 /**
  * Of `compat: official`: the published code scores on so many rows for each output
@@ -41,12 +37,12 @@ export const DEFAULT_TEMPERATURE = 200;
  */
 export const OFFICIAL_ROWS_PER_LABEL = 10;
 export const OFFICIAL_TEMPERATURE = 1;
-export const DEFAULT_PRUNE_SCHEDULE: PruneSchedule = 'exponential';
+export const DEFAULT_PRUNE_SCHEDULE: PruneScheduleName = 'exponential';
 /**
  * Of pruning during training: after an epoch that learns what is worth keeping, a round an epoch.
  */
 export const DEFAULT_PROGRESSIVE: Progressive = { begin_epoch: 1, every_epochs: 1 };
-export const DEFAULT_CONTROL: MaskControl = 'none';
+export const DEFAULT_CONTROL: MaskControlName = 'none';
 
 export const DEFAULT_ADAPTER_KIND: AdapterKindName = 'houlsby';
 
@@ -74,20 +70,6 @@ export const DEFAULT_ADAPTER: Omit<
  * adapter).
  */
 export const OFFICIAL_LORA = { lora_alpha: 32, init: 'zero_up' } as const;
-
-/**
- * r of each module: SparseAdapter's official code for bottlenecks, Hu et al. (2021) for LoRA, He et
- * al. (2022) for the prefix, as in MAM, Lester et al. (2021) for the prompt: little is gained
- * beyond 20 tokens.
- */
-export const DEFAULT_BOTTLENECK: Record<Exclude<AttentionModule | FfnModule, 'none'>, number> = {
-  sequential: 64,
-  parallel: 64,
-  after_norm: 64,
-  lora: 8,
-  prefix: 30,
-  prompt: 20,
-};
 
 /**
  * Weight decay as in the official code. Learning rate and dropout are for the small default

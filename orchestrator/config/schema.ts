@@ -1,10 +1,10 @@
 /** The sweep file's shape. */
 import { z } from 'zod';
 import { FAMILIES, type FamilySettings } from '../tasks/registry';
+import { PRECISION_NAMES } from '../../common/vocabulary/precisions';
 import { adapter } from './adapter-schema';
 import { compareLine } from './compare-schema';
 import { COMPAT_NAMES, compatOf, type Compat } from './compat';
-import { PRECISION_NAMES } from './precisions';
 import { choice, chosenBy, count, list, map, text, whole } from './schema-parts';
 import { identifier, taskSchema, train } from './task-schema';
 

@@ -1,15 +1,11 @@
-import type {
-  AdapterConfig,
-  MaskControl,
-  MaskRules,
-  Precision,
-  PruneConfig,
-  PruneSchedule,
-  PruneScope,
-  Pruner,
-  TrainConfig,
-  Trial,
-} from '../sweep/types';
+import type { MaskControlName } from '../../common/vocabulary/mask-controls';
+import type { MaskRulesName } from '../../common/vocabulary/mask-rules';
+import type { NamedStructure } from '../../common/vocabulary/mask-structures';
+import type { PrecisionName } from '../../common/vocabulary/precisions';
+import type { PruneScheduleName } from '../../common/vocabulary/prune-schedules';
+import type { PruneScopeName } from '../../common/vocabulary/prune-scopes';
+import type { PrunerName } from '../../common/vocabulary/pruners';
+import type { AdapterConfig, PruneConfig, TrainConfig, Trial } from '../sweep/types';
 import type { OwnTask } from '../tasks/family';
 import type { FamilySettings } from '../tasks/registry';
 
@@ -45,9 +41,9 @@ export interface Progressive {
 export interface CompareLine {
   /** Where it is written, for messages: `file:line`, or `command line`. */
   origin: string;
-  pruner: Pruner[];
+  pruner: PrunerName[];
   /** Official in a sweep of `compat: official`. */
-  rules: MaskRules;
+  rules: MaskRulesName;
   /**
    * The fraction removed, whatever the file's meaning of the word. Empty where the pruner is none,
    * for N:M and for Large-Sparse.
@@ -56,29 +52,25 @@ export interface CompareLine {
   /** Empty where the line does not say n_m. */
   n_m: Pick<PruneConfig, 'group_kept' | 'group_size'>[];
   /** Where the line does not say n_m. */
-  structure: ('weights' | 'units')[];
+  structure: NamedStructure[];
   /**
    * Whether sparsity is chosen so that each of the adapters keeps as many weights as the sweep's
    * dense reference (Large-Sparse).
    */
   large_sparse: boolean;
-  scope: PruneScope[];
+  scope: PruneScopeName[];
   /**
-   * Only snip and grasp use it; null: ten for each output of the task, as the published code has
-   * it.
+   * For pruners that use it (pruners.ts), as the two keys below; null: ten for each output of the
+   * task, as the published code has it.
    */
   scoring_rows: number[] | null;
-  /** Only grasp uses it. */
   temperature: number[];
-  /**
-   * Only snip, grasp and synflow use it, and during training every pruner; null: each pruner's own
-   * default.
-   */
+  /** During training every pruner uses it; null: each pruner's own default. */
   rounds: number[] | null;
-  schedule: PruneSchedule[];
+  schedule: PruneScheduleName[];
   /** null: pruning is at initialization. */
   progressive: Progressive | null;
-  control: MaskControl[];
+  control: MaskControlName[];
   reinitialize: boolean[];
   /** Every adapter that the line compares, complete. */
   adapters: AdapterConfig[];
@@ -96,7 +88,7 @@ export interface SweepConfig extends FamilySettings {
   /** A directory, a hub id or the small default's name. */
   backbone: string;
   /** null: that of the trainer's device (DEFAULT_PRECISION). */
-  precision: Precision | null;
+  precision: PrecisionName | null;
   tasks: TaskConfig[];
   compare: CompareLine[];
   seeds: number[];

@@ -3,6 +3,7 @@
  * columns.
  */
 import { z } from 'zod';
+import { LEARNING_RATE_SCHEDULE_NAMES } from '../../common/vocabulary/learning-rate-schedules';
 import type { TaskFamily, WrittenOwnTask } from '../tasks/family';
 import { FAMILIES, findFamily, KIND_NAMES, PUBLISHED_TASK_NAMES } from '../tasks/registry';
 import {
@@ -30,7 +31,7 @@ export const train = map({
   learning_rate: positive.optional(),
   weight_decay: notNegative.optional(),
   warmup: fraction.optional(),
-  schedule: choice(['linear', 'constant']).optional(),
+  schedule: choice(LEARNING_RATE_SCHEDULE_NAMES).optional(),
   max_grad_norm: notNegative.optional(),
   adam_beta1: fraction.optional(),
   adam_beta2: fraction.optional(),

@@ -1,4 +1,4 @@
-import { precisionOf } from '../config/precisions';
+import { precisionOf } from '../sweep/precision';
 import type { TrialResult } from '../sweep/types';
 
 /** One line a trial, one column a value (RFC 4180); a metric of another task is an empty cell. */

@@ -1,14 +1,8 @@
-import { precisionOf } from '../config/precisions';
+import type { MaskRulesName } from '../../common/vocabulary/mask-rules';
+import type { PrecisionName } from '../../common/vocabulary/precisions';
 import { sum } from '../sweep/budget';
-import type {
-  Budget,
-  MaskRules,
-  Plan,
-  PlannedDataset,
-  Precision,
-  Trial,
-  TrialResult,
-} from '../sweep/types';
+import { precisionOf } from '../sweep/precision';
+import type { Budget, Plan, PlannedDataset, Trial, TrialResult } from '../sweep/types';
 import { countBudget } from '../tasks/budget';
 import { FAMILIES } from '../tasks/registry';
 import { meanOf, pairedDifference, type Mean, type PairedDifference } from './statistics';
@@ -22,7 +16,7 @@ export interface RowSummary {
   label: string;
   pruner: string;
   sparsity: number;
-  rules: MaskRules;
+  rules: MaskRulesName;
   bottleneck: string;
   /** Seeds planned, and of those done. */
   seeds: number;
@@ -99,7 +93,7 @@ export interface SweepSummary {
   profile_reason: string | null;
   backbone: { name: string; digest: string; model_type: string; weights: number };
   /** Of its trials, in their order; absent where all are float32. */
-  precisions?: Precision[];
+  precisions?: PrecisionName[];
   datasets: Pick<PlannedDataset, 'task' | 'digest' | 'source' | 'splits' | 'max_length'>[];
   trials: { planned: number; done: number; failed: number; cancelled: number };
   tasks: TaskSummary[];

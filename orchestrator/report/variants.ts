@@ -1,5 +1,5 @@
-import { adapterName, bottleneckLabel } from '../config/adapter-kinds';
-import { precisionOf } from '../config/precisions';
+import { adapterName, bottleneckLabel } from '../sweep/adapters';
+import { precisionOf } from '../sweep/precision';
 import { canonicalJson } from '../sweep/canonical';
 import type { PruneConfig, Trial } from '../sweep/types';
 

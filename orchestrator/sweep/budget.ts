@@ -1,4 +1,5 @@
-import { isBottleneck } from '../config/adapter-kinds';
+import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
+import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
 import { attentionSize, layerGroups, modulesOf, unitSize } from './modules';
 import type { AdapterConfig, Budget, PlannedBackbone, PruneConfig } from './types';
 
@@ -47,13 +48,14 @@ export function adapterSizes(adapter: AdapterConfig, backbone: BackboneSizes): A
     Array.from({ length: layers }, () => [units * inputs, outputs * units]).flat(),
   );
   const besides = (r: number) => r + d + (adapter.norm === 'none' ? 0 : 2 * d);
+  const [attention, ffn] = [ATTENTION_MODULES[adapter.attention], FFN_MODULES[adapter.ffn]];
   let fixed = unfrozenSize(adapter, backbone);
-  if (isBottleneck(adapter.attention))
+  if (attention.form === 'bottleneck')
     fixed += attentionsIn(backbone) * besides(adapter.attention_bottleneck);
-  if (isBottleneck(adapter.ffn))
+  if (ffn.form === 'bottleneck')
     fixed += sum(groups.map(({ layers }) => layers)) * besides(adapter.ffn_bottleneck);
-  if (adapter.attention === 'prefix') fixed += prefixSize(adapter, backbone);
-  if (adapter.attention === 'prompt') fixed += adapter.attention_bottleneck * d;
+  if (attention.form === 'prefix') fixed += prefixSize(adapter, backbone);
+  if (attention.form === 'prompt') fixed += adapter.attention_bottleneck * d;
   return { matrices, fixed };
 }
 

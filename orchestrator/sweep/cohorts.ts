@@ -1,5 +1,5 @@
-import { adapterName } from '../config/adapter-kinds';
-import { precisionOf } from '../config/precisions';
+import { adapterName } from './adapters';
+import { precisionOf } from './precision';
 import type { Cohort, Trial } from './types';
 
 /**

@@ -1,12 +1,12 @@
 /** From the lines of `compare` to what a sweep's trials of one task have besides the seed. Pure. */
+import { PRUNERS, usesKey, type PrunerName } from '../../common/vocabulary/pruners';
 import { OFFICIAL_ROWS_PER_LABEL } from '../config/defaults';
 import { ConfigError } from '../base/errors';
 import { adapterProblem } from './encoder-decoder';
-import { defaultRounds, uses } from '../config/pruners';
 import type { CompareLine } from '../config/sweep-config';
 import { solveLargeSparse } from './large-sparse';
 import { structureProblem } from './mask-structure';
-import type { AdapterConfig, PlannedBackbone, PruneConfig, Pruner } from './types';
+import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
 
 export interface Variant {
   adapter: AdapterConfig;
@@ -74,7 +74,7 @@ export function expandCompare(compare: readonly CompareLine[], context: CompareC
 
 /** What a pruner does not use is set to one value, so that equal trials have equal ids. */
 function prunesOf(
-  pruner: Pruner,
+  pruner: PrunerName,
   sparsities: readonly number[],
   line: CompareLine,
   context: CompareContext,
@@ -104,10 +104,11 @@ function prunesOf(
   const scoringRows = line.scoring_rows ?? [
     OFFICIAL_ROWS_PER_LABEL * Math.max(1, context.num_labels),
   ];
-  if (uses(pruner, 'scoring_rows')) multiply(scoringRows.map((scoring_rows) => ({ scoring_rows })));
-  if (uses(pruner, 'temperature'))
+  if (usesKey(pruner, 'scoring_rows'))
+    multiply(scoringRows.map((scoring_rows) => ({ scoring_rows })));
+  if (usesKey(pruner, 'temperature'))
     multiply(line.temperature.map((temperature) => ({ temperature })));
-  if (uses(pruner, 'rounds') || line.progressive !== null) {
+  if (usesKey(pruner, 'rounds') || line.progressive !== null) {
     multiply(
       roundsOf(pruner, line).flatMap((n) =>
         n === 1 ? [{ rounds: 1 }] : line.schedule.map((schedule) => ({ rounds: n, schedule })),
@@ -121,10 +122,11 @@ function prunesOf(
 
 /**
  * SynFlow has many rounds lest a layer be emptied; every group of N:M keeps N, so that no layer
- * ever is.
+ * ever is. The published code has one for all (`prune_epochs`).
  */
-function roundsOf(pruner: Pruner, line: CompareLine): readonly number[] {
-  return line.rounds ?? [line.n_m.length > 0 ? 1 : defaultRounds(pruner, line.rules)];
+function roundsOf(pruner: PrunerName, line: CompareLine): readonly number[] {
+  const own = line.rules === 'exact' && line.n_m.length === 0;
+  return line.rounds ?? [own ? PRUNERS[pruner].rounds : 1];
 }
 
 /** Epochs become steps. Two rounds at one step would be one. */

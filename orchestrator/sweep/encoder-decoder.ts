@@ -1,5 +1,6 @@
 /** What goes with an encoder–decoder (BART, T5) and what does not, as job.proto has it. Pure. */
-import { adapterLabel, adapterName } from '../config/adapter-kinds';
+import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
+import { adapterLabel, adapterName } from './adapters';
 import type { AdapterConfig, PlannedBackbone } from './types';
 
 export const ENCODER_DECODERS = ['bart', 't5'];
@@ -18,9 +19,9 @@ export function adapterProblem(
     return refuse('an encoder–decoder, which has no head, so that nothing would be trained');
   if (model_type !== 't5') return null;
   if (adapter.unfrozen === 'biases') return refuse('of type t5, which has no biases');
-  if (adapter.ffn === 'after_norm') {
+  if (FFN_MODULES[adapter.ffn].needsNormalizedSum) {
     return refuse(
-      'of type t5: after_norm is for blocks that normalize their sum, and those of t5 ' +
+      `of type t5: ${adapter.ffn} is for blocks that normalize their sum, and those of t5 ` +
         'normalize their input',
     );
   }

@@ -5,7 +5,7 @@
  * What counts is the budget that reports show as kept: prunable weights that are kept, biases and
  * norms. The wider adapter has more biases, so its prunable part gets that much less.
  */
-import { adapterLabel } from '../config/adapter-kinds';
+import { adapterLabel } from './adapters';
 import { adapterSizes, keptOf, sum } from './budget';
 import type { AdapterConfig, PlannedBackbone } from './types';
 

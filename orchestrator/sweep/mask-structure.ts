@@ -1,5 +1,5 @@
 /** Whether an adapter can be pruned in the pieces that are asked for, on its backbone. Pure. */
-import { adapterLabel } from '../config/adapter-kinds';
+import { adapterLabel } from './adapters';
 import { modulesOf, unitSize } from './modules';
 import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
 

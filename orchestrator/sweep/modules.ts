@@ -1,7 +1,9 @@
 /**
  * The modules of an adapter that have matrices to prune, and the layers that they stand in. Pure.
  */
-import { isBottleneck } from '../config/adapter-kinds';
+import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
+import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
+import type { LayerWidth, ModuleRow } from '../../common/vocabulary/module-row';
 import type { AdapterConfig, PlannedBackbone } from './types';
 
 /** Layers of a backbone that are alike. */
@@ -63,25 +65,26 @@ export function modulesOf(
   { attention, attention_bottleneck, ffn, ffn_bottleneck }: AdapterConfig,
   backbone: LayerSizes,
 ): PrunableModule[] {
-  const d = backbone.hidden_size;
-  const a = attentionSize(backbone);
-  return layerGroups(backbone).flatMap(({ at, layers, intermediate_size: f, attentions }) => {
-    const modules: PrunableModule[] = [];
-    const add = (site: string, units: number, inputs: number, outputs: number) =>
-      modules.push({ name: `${at}${site}`, layers, units, inputs, outputs });
-    for (const which of attentions) {
-      if (isBottleneck(attention)) add(`${which}attention`, attention_bottleneck, d, d);
-      if (attention === 'lora') {
-        add(`${which}query`, attention_bottleneck, d, a);
-        add(`${which}value`, attention_bottleneck, d, a);
-      }
-    }
-    if (isBottleneck(ffn)) add('ffn', ffn_bottleneck, d, d);
-    if (ffn === 'lora') {
-      add('ffn_in', ffn_bottleneck, d, f);
-      add('ffn_out', ffn_bottleneck, f, d);
-    }
-    return modules;
+  return layerGroups(backbone).flatMap(({ at, layers, intermediate_size, attentions }) => {
+    const widths: Record<LayerWidth, number> = {
+      hidden: backbone.hidden_size,
+      attention: attentionSize(backbone),
+      inner: intermediate_size,
+    };
+    const pairs = ({ matrices }: ModuleRow, which: string, units: number): PrunableModule[] =>
+      matrices.map(({ site, inputs, outputs }) => ({
+        name: `${at}${which}${site}`,
+        layers,
+        units,
+        inputs: widths[inputs],
+        outputs: widths[outputs],
+      }));
+    return [
+      ...attentions.flatMap((which) =>
+        pairs(ATTENTION_MODULES[attention], which, attention_bottleneck),
+      ),
+      ...pairs(FFN_MODULES[ffn], '', ffn_bottleneck),
+    ];
   });
 }
 

@@ -1,8 +1,9 @@
+import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { SweepConfig, TrainSettings } from '../config/sweep-config';
 import { formCohorts } from './cohorts';
 import { expandCompare } from './compare';
 import { sweepId, trialId } from './identity';
-import type { Plan, PlannedBackbone, PlannedDataset, Precision, TrainConfig, Trial } from './types';
+import type { Plan, PlannedBackbone, PlannedDataset, TrainConfig, Trial } from './types';
 
 export interface PlanInputs {
   backbone: PlannedBackbone;
@@ -11,7 +12,7 @@ export interface PlanInputs {
   /** The most trials that the trainer takes at once. */
   maxCohort: number;
   /** Where the configuration names none: that of the trainer's device. */
-  defaultPrecision: Precision;
+  defaultPrecision: PrecisionName;
   /** Why the profile was chosen, for the user; null where the user chose. */
   profileReason: string | null;
 }

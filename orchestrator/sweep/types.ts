@@ -2,34 +2,30 @@
  * The files of a sweep, as types: what `plan.json` and `trials/<id>/result.json` hold. Names are as
  * in the files (snake_case), so that one name stands for one thing in YAML, plan, results and here.
  *
- * This file imports nothing: workflows, which may not touch Node, use these types as well.
+ * This file imports types only: workflows, which may not touch Node, use these as well.
  */
-
-export type AttentionModule = 'none' | 'sequential' | 'parallel' | 'lora' | 'prefix' | 'prompt';
-export type FfnModule = 'none' | 'sequential' | 'parallel' | 'lora' | 'after_norm';
-export type Unfrozen = 'none' | 'biases' | 'all';
-export type AdapterNorm = 'none' | 'before' | 'after';
-export type Activation = 'relu' | 'gelu' | 'swish';
-export type AdapterInit = 'gaussian' | 'zero_up';
-export type Pruner = 'none' | 'rand' | 'mag' | 'snip' | 'er' | 'grasp' | 'synflow';
-export type PruneScope = 'global' | 'local';
-export type PruneSchedule = 'exponential' | 'linear' | 'cubic';
-export type MaskControl = 'none' | 'inverted' | 'shuffled';
-export type MaskStructure = 'weights' | 'n_m' | 'units';
-export type MaskRules = 'exact' | 'official';
-export type LearningRateSchedule = 'linear' | 'constant';
-/**
- * How the frozen backbone is computed. Words as in `Precision` of job.proto, which explains them.
- */
-export type Precision = 'float32' | 'tf32' | 'bf16';
+import type { ActivationName } from '../../common/vocabulary/activations';
+import type { AdapterInitName } from '../../common/vocabulary/adapter-inits';
+import type { AdapterNormName } from '../../common/vocabulary/adapter-norms';
+import type { AttentionModuleName } from '../../common/vocabulary/attention-modules';
+import type { FfnModuleName } from '../../common/vocabulary/ffn-modules';
+import type { LearningRateScheduleName } from '../../common/vocabulary/learning-rate-schedules';
+import type { MaskControlName } from '../../common/vocabulary/mask-controls';
+import type { MaskRulesName } from '../../common/vocabulary/mask-rules';
+import type { MaskStructureName } from '../../common/vocabulary/mask-structures';
+import type { PrecisionName } from '../../common/vocabulary/precisions';
+import type { PruneScheduleName } from '../../common/vocabulary/prune-schedules';
+import type { PruneScopeName } from '../../common/vocabulary/prune-scopes';
+import type { PrunerName } from '../../common/vocabulary/pruners';
+import type { UnfrozenName } from '../../common/vocabulary/unfrozen';
 
 /**
  * The trained modules of a trial. Fields as in `Adapter` of job.proto. What the modules do not use
  * has one value, whatever was written, so that equal adapters are equal here.
  */
 export interface AdapterConfig {
-  attention: AttentionModule;
-  ffn: FfnModule;
+  attention: AttentionModuleName;
+  ffn: FfnModuleName;
   /**
    * r beside attention: inner width, LoRA's rank, the prefix's or prompt's length; 0 where there is
    * no module.
@@ -37,14 +33,14 @@ export interface AdapterConfig {
   attention_bottleneck: number;
   /** r beside the feed-forward block, likewise. */
   ffn_bottleneck: number;
-  /** s of sequential, parallel and after_norm; 1 without one. */
+  /** s of modules with a bottleneck; 1 without one. */
   scale: number;
   /** `none` without a module that scale would hold for. */
-  norm: AdapterNorm;
+  norm: AdapterNormName;
   /** `relu` without such a module. */
-  activation: Activation;
+  activation: ActivationName;
   /** `gaussian` where no matrix is drawn. */
-  init: AdapterInit;
+  init: AdapterInitName;
   /** Of gaussian matrices, a prefix and a prompt; 0 where nothing is drawn with it. */
   init_std: number;
   /** LoRA's α: the update is α / r · up(down(x)); 0 without LoRA. */
@@ -55,7 +51,7 @@ export interface AdapterConfig {
    * What of the backbone itself is trained: its biases (BitFit), all of it (full fine-tuning);
    * `none` beside a module.
    */
-  unfrozen: Unfrozen;
+  unfrozen: UnfrozenName;
 }
 
 /**
@@ -63,29 +59,29 @@ export interface AdapterConfig {
  * of job.proto; what a pruner does not use has one value.
  */
 export interface PruneConfig {
-  pruner: Pruner;
+  pruner: PrunerName;
   /** Fraction of prunable weights removed, in [0, 1); 0 for `none`. */
   sparsity: number;
-  scope: PruneScope;
-  /** Training rows that the gradient of snip and grasp is taken over; 0 for the other pruners. */
+  scope: PruneScopeName;
+  /** Training rows that scores are taken over; 0 for pruners that use none. */
   scoring_rows: number;
-  /** What grasp divides the logits by; 0 for the other pruners. */
+  /** What logits are divided by for scores; 0 for pruners that do not use it. */
   temperature: number;
   /**
-   * Rounds in which the density of snip, grasp and synflow falls, and of every pruner during
-   * training; otherwise 1.
+   * Rounds in which the density falls: of pruners that use them, and of every one during training;
+   * otherwise 1.
    */
   rounds: number;
   /** `exponential` where there is one round. */
-  schedule: PruneSchedule;
-  control: MaskControl;
+  schedule: PruneScheduleName;
+  control: MaskControlName;
   /** Whether weights are drawn anew after masking. */
   reinitialize: boolean;
   /**
    * What is removed together: single weights, of each group of neighbours all but N (N:M), or whole
    * bottleneck units.
    */
-  structure: MaskStructure;
+  structure: MaskStructureName;
   /** M and N of n_m; 0 for the other structures. */
   group_size: number;
   group_kept: number;
@@ -97,7 +93,7 @@ export interface PruneConfig {
    * How scores become masks: exactly as many as asked, or as the code published with SparseAdapter
    * does it.
    */
-  rules: MaskRules;
+  rules: MaskRulesName;
 }
 
 /** How a trial is trained. Fields as in `Train` of job.proto. */
@@ -107,7 +103,7 @@ export interface TrainConfig {
   learning_rate: number;
   weight_decay: number;
   warmup: number;
-  schedule: LearningRateSchedule;
+  schedule: LearningRateScheduleName;
   max_grad_norm: number;
   adam_beta1: number;
   adam_beta2: number;
@@ -148,7 +144,7 @@ export interface Trial {
   /** Of summarization alone. */
   generation?: GenerationConfig;
   /** Absent for float32, so that such a trial is the one that it was before there was a choice. */
-  precision?: Exclude<Precision, 'float32'>;
+  precision?: Exclude<PrecisionName, 'float32'>;
   seed: number;
 }
 
@@ -299,7 +295,7 @@ export interface TrialResult {
    * module.
    */
   bottleneck: number | [number, number];
-  pruner: Pruner;
+  pruner: PrunerName;
   sparsity: number;
   /** Absent for float32, as in Trial. */
   precision?: Trial['precision'];

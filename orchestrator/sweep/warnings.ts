@@ -1,5 +1,6 @@
 /** What a plan's reader may not expect of its masks. Pure. */
-import { adapterLabel } from '../config/adapter-kinds';
+import { PRUNERS } from '../../common/vocabulary/pruners';
+import { adapterLabel } from './adapters';
 import type { Plan, Trial } from './types';
 
 /** A sentence each, every one once, in the order of the trials. */
@@ -9,26 +10,23 @@ export function planWarnings({ trials }: Plan): string[] {
 
 function trialWarnings({ adapter, prune }: Trial): string[] {
   const { pruner, rules } = prune;
-  const of = `${pruner} with init ${adapter.init} (${adapterLabel(adapter)})`;
-  // Up has been trained by then.
-  const zeroUp = adapter.init === 'zero_up' && prune.begin_step === 0;
+  const { zeroUp, officialNorms } = PRUNERS[pruner];
+  const label = adapterLabel(adapter);
   const warnings: string[] = [];
-  if (pruner === 'mag' && zeroUp && prune.structure === 'weights') {
-    warnings.push(`${of}: up is all 0, so all of it is removed before any weight of down`);
+  // Up has been trained by the time of a later step.
+  if (zeroUp !== null && adapter.init === 'zero_up' && prune.begin_step === 0) {
+    const of = `${pruner} with init ${adapter.init} (${label})`;
+    if ('warning' in zeroUp) {
+      if (prune.structure === 'weights') warnings.push(`${of}: ${zeroUp.warning}`);
+    } else if (rules === 'official' && zeroUp.official !== undefined) {
+      warnings.push(`${of}, compat official: ${zeroUp.official}`);
+    }
   }
   if (rules !== 'official') return warnings;
-  if (pruner === 'snip' && zeroUp)
-    warnings.push(`${of}, compat official: all scores become NaN, so nothing is cut`);
-  if (pruner === 'grasp' && zeroUp)
+  const norm = officialNorms[adapter.norm];
+  if (norm !== undefined && 'warning' in norm) {
     warnings.push(
-      `${of}, compat official: all scores of up are 0, so up is cut as a whole or not at all`,
-    );
-  if (pruner === 'synflow' && zeroUp)
-    warnings.push(`${of}, compat official: all scores are 0, so everything is cut`);
-  if (pruner === 'synflow' && adapter.norm === 'before') {
-    warnings.push(
-      'synflow with norm before ' +
-        `(${adapterLabel(adapter)}), compat official: all scores are 0, so everything is cut`,
+      `${pruner} with norm ${adapter.norm} (${label}), compat official: ${norm.warning}`,
     );
   }
   if (prune.control === 'shuffled')

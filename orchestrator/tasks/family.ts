@@ -39,7 +39,7 @@ export interface TaskFamily<
 
 export interface Kind {
   /** The contract's word for it. */
-  contract: TaskKind;
+  proto: TaskKind;
   /** What a task of the user's own may be measured by. */
   metrics: readonly string[];
 }

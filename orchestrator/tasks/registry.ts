@@ -26,13 +26,9 @@ const BY_KIND = new Map(
 /** What may be learned, in the order of the families. */
 export const KIND_NAMES: readonly string[] = [...BY_KIND.keys()];
 
-/** The contract's word for each kind. */
-export const CONTRACT_KINDS: Readonly<Record<string, TaskKind>> = Object.fromEntries(
-  FAMILIES.flatMap(({ kinds }) => Object.entries(kinds)).map(([kind, { contract }]) => [
-    kind,
-    contract,
-  ]),
-);
+/** Each kind with its value in the contract. */
+export const CONTRACT_KINDS: Readonly<Record<string, { readonly proto: TaskKind }>> =
+  Object.fromEntries(FAMILIES.flatMap(({ kinds }) => Object.entries(kinds)));
 
 /** The family of a kind; throws a RangeError for any other word (schema and plan are checked). */
 export function findFamily(kind: string): TaskFamily {
@@ -44,7 +40,7 @@ export function findFamily(kind: string): TaskFamily {
 
 /** The contract's word for a kind; throws as findFamily. */
 export function contractKind(kind: string): TaskKind {
-  return findFamily(kind).kinds[kind]!.contract;
+  return findFamily(kind).kinds[kind]!.proto;
 }
 
 const PUBLISHED = new Map(

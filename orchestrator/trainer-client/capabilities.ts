@@ -1,18 +1,17 @@
 /** Whether a trainer can carry out a plan. */
+import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
+import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
+import { MASK_RULES } from '../../common/vocabulary/mask-rules';
+import { MASK_STRUCTURES } from '../../common/vocabulary/mask-structures';
+import { PRECISIONS, type PrecisionName } from '../../common/vocabulary/precisions';
+import { PRUNERS } from '../../common/vocabulary/pruners';
+import { UNFROZEN } from '../../common/vocabulary/unfrozen';
+import { filterWords, type Vocabulary } from '../../common/vocabulary/vocabulary';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import { DEFAULT_PRECISION } from '../config/defaults';
-import { precisionOf } from '../config/precisions';
-import type { Plan, Precision } from '../sweep/types';
+import { precisionOf } from '../sweep/precision';
+import type { Plan } from '../sweep/types';
 import { CONTRACT_KINDS } from '../tasks/registry';
-import {
-  ATTENTION_MODULES,
-  FFN_MODULES,
-  MASK_RULES,
-  MASK_STRUCTURES,
-  PRECISIONS,
-  PRUNERS,
-  UNFROZEN,
-} from './spec';
 
 const PROTOCOL_VERSION = 1;
 
@@ -119,19 +118,16 @@ function checkPrecisions({ trials }: Plan, capabilities: Capabilities): string[]
 /**
  * What a trainer lists, and float32: one that was written before precisions were listed has it too.
  */
-function precisionsOf({ precisions }: Pick<Capabilities, 'precisions'>): Precision[] {
-  const others = Object.entries(PRECISIONS) as [keyof typeof PRECISIONS, number][];
-  return [
-    'float32',
-    ...others.filter(([, value]) => precisions.includes(value)).map(([name]) => name),
-  ];
+function precisionsOf({ precisions }: Pick<Capabilities, 'precisions'>): PrecisionName[] {
+  const { proto: float32 } = PRECISIONS.float32;
+  return filterWords(PRECISIONS, ({ proto }) => proto === float32 || precisions.includes(proto));
 }
 
 /** How jobs are computed where nobody says it. */
 export interface DefaultPrecision {
-  precision: Precision;
+  precision: PrecisionName;
   /** The default on such a device, where the trainer cannot compute like that; else null. */
-  unlisted: Precision | null;
+  unlisted: PrecisionName | null;
 }
 
 export function defaultPrecision(
@@ -147,12 +143,11 @@ export function defaultPrecision(
 /** The plan's words of one sort that the trainer does not list, with those that it does. */
 function checkWords<Word extends string>(
   sort: string,
-  all: Record<Word, number>,
+  all: Vocabulary<Word, { readonly proto: number }>,
   supported: readonly number[],
   used: Set<Word>,
 ): string[] {
-  const words = Object.keys(all) as Word[];
-  const known = words.filter((word) => supported.includes(all[word]));
+  const known = filterWords(all, ({ proto }) => supported.includes(proto));
   return [...used]
     .filter((word) => !known.includes(word))
     .map((word) => `${sort} ${word} is not among the trainer's: ${known.join(', ')}`);

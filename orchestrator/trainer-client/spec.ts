@@ -3,39 +3,31 @@
  * any time and in any process.
  */
 import { createHash } from 'node:crypto';
+import { ACTIVATIONS } from '../../common/vocabulary/activations';
+import { ADAPTER_INITS } from '../../common/vocabulary/adapter-inits';
+import { ADAPTER_NORMS } from '../../common/vocabulary/adapter-norms';
+import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
+import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
+import { LEARNING_RATE_SCHEDULES } from '../../common/vocabulary/learning-rate-schedules';
+import { MASK_CONTROLS } from '../../common/vocabulary/mask-controls';
+import { MASK_RULES } from '../../common/vocabulary/mask-rules';
+import { MASK_STRUCTURES } from '../../common/vocabulary/mask-structures';
+import { PRECISIONS } from '../../common/vocabulary/precisions';
+import { PRUNE_SCHEDULES } from '../../common/vocabulary/prune-schedules';
+import { PRUNE_SCOPES } from '../../common/vocabulary/prune-scopes';
+import { PRUNERS } from '../../common/vocabulary/pruners';
+import { UNFROZEN } from '../../common/vocabulary/unfrozen';
 import {
-  Activation,
-  AdapterInit,
-  AdapterNorm,
-  AttentionModule,
-  FfnModule,
   Generation,
   JobSpec,
-  LearningRateSchedule,
-  MaskControl,
-  MaskRules,
-  MaskStructure,
   Precision,
-  PruneSchedule,
-  PruneScope,
-  Pruner,
-  Unfrozen,
   type Trial as SpecTrial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { listEvaluationSplits } from '../datasets/splits';
 import { canonicalJson } from '../sweep/canonical';
 import { datasetOf } from '../sweep/lookup';
+import type { Cohort, GenerationConfig, Plan, PlannedDataset, Trial } from '../sweep/types';
 import { contractKind } from '../tasks/registry';
-import type {
-  AdapterConfig,
-  Cohort,
-  GenerationConfig,
-  Plan,
-  PlannedDataset,
-  PruneConfig,
-  Trial,
-  TrainConfig,
-} from '../sweep/types';
 
 export type Work = 'prune' | 'train' | 'predict';
 
@@ -60,82 +52,6 @@ const CHECKPOINT_EVERY_STEPS = 50;
 const LOG_EVERY_STEPS = 10;
 /** The newest, and one before it should the newest be broken. */
 const KEEP_CHECKPOINTS = 2;
-
-export const ATTENTION_MODULES: Record<AdapterConfig['attention'], AttentionModule> = {
-  none: AttentionModule.ATTENTION_MODULE_NONE,
-  sequential: AttentionModule.ATTENTION_MODULE_SEQUENTIAL,
-  parallel: AttentionModule.ATTENTION_MODULE_PARALLEL,
-  lora: AttentionModule.ATTENTION_MODULE_LORA,
-  prefix: AttentionModule.ATTENTION_MODULE_PREFIX,
-  prompt: AttentionModule.ATTENTION_MODULE_PROMPT,
-};
-export const FFN_MODULES: Record<AdapterConfig['ffn'], FfnModule> = {
-  none: FfnModule.FFN_MODULE_NONE,
-  sequential: FfnModule.FFN_MODULE_SEQUENTIAL,
-  parallel: FfnModule.FFN_MODULE_PARALLEL,
-  lora: FfnModule.FFN_MODULE_LORA,
-  after_norm: FfnModule.FFN_MODULE_AFTER_NORM,
-};
-export const PRUNERS: Record<PruneConfig['pruner'], Pruner> = {
-  none: Pruner.PRUNER_NONE,
-  rand: Pruner.PRUNER_RAND,
-  mag: Pruner.PRUNER_MAG,
-  snip: Pruner.PRUNER_SNIP,
-  er: Pruner.PRUNER_ER,
-  grasp: Pruner.PRUNER_GRASP,
-  synflow: Pruner.PRUNER_SYNFLOW,
-};
-/** FLOAT32 is left unsaid, so that such a job is the one that it was before there was a choice. */
-export const PRECISIONS: Record<NonNullable<Trial['precision']>, Precision> = {
-  tf32: Precision.PRECISION_TF32,
-  bf16: Precision.PRECISION_BF16,
-};
-export const UNFROZEN: Record<AdapterConfig['unfrozen'], Unfrozen> = {
-  none: Unfrozen.UNFROZEN_NONE,
-  biases: Unfrozen.UNFROZEN_BIASES,
-  all: Unfrozen.UNFROZEN_ALL,
-};
-export const MASK_STRUCTURES: Record<PruneConfig['structure'], MaskStructure> = {
-  weights: MaskStructure.MASK_STRUCTURE_WEIGHTS,
-  n_m: MaskStructure.MASK_STRUCTURE_N_M,
-  units: MaskStructure.MASK_STRUCTURE_UNITS,
-};
-export const MASK_RULES: Record<PruneConfig['rules'], MaskRules> = {
-  exact: MaskRules.MASK_RULES_EXACT,
-  official: MaskRules.MASK_RULES_OFFICIAL,
-};
-const NORMS: Record<AdapterConfig['norm'], AdapterNorm> = {
-  none: AdapterNorm.ADAPTER_NORM_NONE,
-  before: AdapterNorm.ADAPTER_NORM_BEFORE,
-  after: AdapterNorm.ADAPTER_NORM_AFTER,
-};
-const ACTIVATIONS: Record<AdapterConfig['activation'], Activation> = {
-  relu: Activation.ACTIVATION_RELU,
-  gelu: Activation.ACTIVATION_GELU,
-  swish: Activation.ACTIVATION_SWISH,
-};
-const INITS: Record<AdapterConfig['init'], AdapterInit> = {
-  gaussian: AdapterInit.ADAPTER_INIT_GAUSSIAN,
-  zero_up: AdapterInit.ADAPTER_INIT_ZERO_UP,
-};
-const SCOPES: Record<PruneConfig['scope'], PruneScope> = {
-  global: PruneScope.PRUNE_SCOPE_GLOBAL,
-  local: PruneScope.PRUNE_SCOPE_LOCAL,
-};
-const PRUNE_SCHEDULES: Record<PruneConfig['schedule'], PruneSchedule> = {
-  exponential: PruneSchedule.PRUNE_SCHEDULE_EXPONENTIAL,
-  linear: PruneSchedule.PRUNE_SCHEDULE_LINEAR,
-  cubic: PruneSchedule.PRUNE_SCHEDULE_CUBIC,
-};
-const CONTROLS: Record<PruneConfig['control'], MaskControl> = {
-  none: MaskControl.MASK_CONTROL_NONE,
-  inverted: MaskControl.MASK_CONTROL_INVERTED,
-  shuffled: MaskControl.MASK_CONTROL_SHUFFLED,
-};
-const SCHEDULES: Record<TrainConfig['schedule'], LearningRateSchedule> = {
-  linear: LearningRateSchedule.LEARNING_RATE_SCHEDULE_LINEAR,
-  constant: LearningRateSchedule.LEARNING_RATE_SCHEDULE_CONSTANT,
-};
 
 /**
  * The job that does `work` for these trials of a cohort, in this order. Throws where a trial is not
@@ -191,35 +107,35 @@ function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
     trialId: id,
     seed,
     adapter: {
-      attention: ATTENTION_MODULES[adapter.attention],
-      ffn: FFN_MODULES[adapter.ffn],
+      attention: ATTENTION_MODULES[adapter.attention].proto,
+      ffn: FFN_MODULES[adapter.ffn].proto,
       attentionBottleneck: adapter.attention_bottleneck,
       ffnBottleneck: adapter.ffn_bottleneck,
       scale: adapter.scale,
-      norm: NORMS[adapter.norm],
-      activation: ACTIVATIONS[adapter.activation],
-      init: INITS[adapter.init],
+      norm: ADAPTER_NORMS[adapter.norm].proto,
+      activation: ACTIVATIONS[adapter.activation].proto,
+      init: ADAPTER_INITS[adapter.init].proto,
       initStd: adapter.init_std,
       loraAlpha: adapter.lora_alpha,
       prefixHidden: adapter.prefix_hidden,
-      unfrozen: UNFROZEN[adapter.unfrozen],
+      unfrozen: UNFROZEN[adapter.unfrozen].proto,
     },
     prune: {
-      pruner: PRUNERS[prune.pruner],
+      pruner: PRUNERS[prune.pruner].proto,
       sparsity: prune.sparsity,
-      scope: SCOPES[prune.scope],
+      scope: PRUNE_SCOPES[prune.scope].proto,
       scoringRows: prune.scoring_rows,
       temperature: prune.temperature,
       rounds: prune.rounds,
-      schedule: PRUNE_SCHEDULES[prune.schedule],
-      control: CONTROLS[prune.control],
+      schedule: PRUNE_SCHEDULES[prune.schedule].proto,
+      control: MASK_CONTROLS[prune.control].proto,
       reinitialize: prune.reinitialize,
-      structure: MASK_STRUCTURES[prune.structure],
+      structure: MASK_STRUCTURES[prune.structure].proto,
       groupSize: prune.group_size,
       groupKept: prune.group_kept,
       everySteps: prune.every_steps,
       beginStep: prune.begin_step,
-      rules: MASK_RULES[prune.rules],
+      rules: MASK_RULES[prune.rules].proto,
     },
     train: {
       batchSize: train.batch_size,
@@ -227,7 +143,7 @@ function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
       learningRate: train.learning_rate,
       weightDecay: train.weight_decay,
       warmup: train.warmup,
-      schedule: SCHEDULES[train.schedule],
+      schedule: LEARNING_RATE_SCHEDULES[train.schedule].proto,
       maxGradNorm: train.max_grad_norm,
       adamBeta1: train.adam_beta1,
       adamBeta2: train.adam_beta2,
@@ -271,8 +187,9 @@ function specWork(
   }
 }
 
+/** float32 is left unsaid, so that such a job is the one that it was before there was a choice. */
 function specPrecision(precision: Trial['precision']): Precision {
-  return precision === undefined ? Precision.PRECISION_UNSPECIFIED : PRECISIONS[precision];
+  return precision === undefined ? Precision.PRECISION_UNSPECIFIED : PRECISIONS[precision].proto;
 }
 
 function specGeneration({

@@ -3,6 +3,8 @@
  * keeps.
  */
 import { join } from 'node:path';
+import { PRUNERS } from '../../common/vocabulary/pruners';
+import { listWords } from '../../common/vocabulary/vocabulary';
 import {
   AdapterNorm,
   AttentionModule,
@@ -216,14 +218,15 @@ describeStartedTrainer('a trainer with every adapter and pruner', (here) => {
   }
 
   const pruners: [string, Partial<Trial['prune']>][] = [
-    ['er', { pruner: Pruner.PRUNER_ER }],
-    ['grasp', { pruner: Pruner.PRUNER_GRASP }],
+    ...listWords(PRUNERS)
+      .filter((name) => name !== 'none')
+      .map((name): [string, Partial<Trial['prune']>] => [name, { pruner: PRUNERS[name].proto }]),
     [
       'grasp-rounds',
       { pruner: Pruner.PRUNER_GRASP, rounds: 2, schedule: PruneSchedule.PRUNE_SCHEDULE_LINEAR },
     ],
     ['snip-rounds', { pruner: Pruner.PRUNER_SNIP, rounds: 3 }],
-    ['synflow', { pruner: Pruner.PRUNER_SYNFLOW, rounds: 10 }],
+    ['synflow-rounds', { pruner: Pruner.PRUNER_SYNFLOW, rounds: 10 }],
     ['inverted', { pruner: Pruner.PRUNER_MAG, control: MaskControl.MASK_CONTROL_INVERTED }],
     [
       'shuffled',

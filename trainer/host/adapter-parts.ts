@@ -1,21 +1,17 @@
-/** Which parts an adapter has. Knows the contract only. */
+/**
+ * Which parts an adapter has. Knows the contract only, and no more of a value that is not in it than
+ * that it is a module.
+ */
+import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
+import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
+import type { ModuleForm, ModuleRow } from '../../common/vocabulary/module-row';
+import { findRow } from '../../common/vocabulary/vocabulary';
 import {
   AttentionModule,
   FfnModule,
   Unfrozen,
   type Adapter,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-
-/** Modules with a down and an up projection, biases, and perhaps a norm. */
-const ATTENTION_BOTTLENECKS = [
-  AttentionModule.ATTENTION_MODULE_SEQUENTIAL,
-  AttentionModule.ATTENTION_MODULE_PARALLEL,
-];
-const FFN_BOTTLENECKS = [
-  FfnModule.FFN_MODULE_SEQUENTIAL,
-  FfnModule.FFN_MODULE_PARALLEL,
-  FfnModule.FFN_MODULE_AFTER_NORM,
-];
 
 export type Site = 'attention' | 'ffn';
 
@@ -27,36 +23,33 @@ export function modulesOf({ attention, ffn }: Adapter): Site[] {
   return sites;
 }
 
+/** What stands in the vocabulary about a site's module. */
+export const rowAt = (adapter: Adapter, site: Site): ModuleRow | undefined =>
+  site === 'attention'
+    ? findRow(ATTENTION_MODULES, adapter.attention)
+    : findRow(FFN_MODULES, adapter.ffn);
+
 /** r of a site's module. */
 export const bottleneckOf = (adapter: Adapter, site: Site): number =>
   site === 'attention' ? adapter.attentionBottleneck : adapter.ffnBottleneck;
 
+const sitesOf = (adapter: Adapter, form: ModuleForm): Site[] =>
+  modulesOf(adapter).filter((site) => rowAt(adapter, site)?.form === form);
+
 /** The sites that have a module with a down and an up projection, biases, and perhaps a norm. */
-export function bottlenecks(adapter: Adapter): Site[] {
-  const has = {
-    attention: ATTENTION_BOTTLENECKS.includes(adapter.attention),
-    ffn: FFN_BOTTLENECKS.includes(adapter.ffn),
-  };
-  return modulesOf(adapter).filter((site) => has[site]);
-}
+export const bottlenecks = (adapter: Adapter): Site[] => sitesOf(adapter, 'bottleneck');
 
 export const hasBottleneck = (adapter: Adapter): boolean => bottlenecks(adapter).length > 0;
 
-export function hasLora({ attention, ffn }: Adapter): boolean {
-  return attention === AttentionModule.ATTENTION_MODULE_LORA || ffn === FfnModule.FFN_MODULE_LORA;
-}
+export const hasLora = (adapter: Adapter): boolean => sitesOf(adapter, 'low_rank').length > 0;
 
 /** Whether there is anything to prune: a down and an up projection. */
 export const hasMatrices = (adapter: Adapter): boolean =>
-  hasBottleneck(adapter) || hasLora(adapter);
+  modulesOf(adapter).some((site) => (rowAt(adapter, site)?.matrices.length ?? 0) > 0);
 
 /** Whether it has a prefix or a prompt, which are drawn with init_std whatever init says. */
-export function hasVirtualTokens({ attention }: Adapter): boolean {
-  return (
-    attention === AttentionModule.ATTENTION_MODULE_PREFIX ||
-    attention === AttentionModule.ATTENTION_MODULE_PROMPT
-  );
-}
+export const hasVirtualTokens = (adapter: Adapter): boolean =>
+  sitesOf(adapter, 'prefix').length + sitesOf(adapter, 'prompt').length > 0;
 
 /** Whether all of the backbone is trained, in its own place. */
 export const hasBackbone = ({ unfrozen }: Adapter): boolean => unfrozen === Unfrozen.UNFROZEN_ALL;

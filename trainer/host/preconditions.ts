@@ -17,14 +17,8 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { bottleneckOf, modulesOf } from './adapter-parts';
 import { precisionOf } from './precision';
-import {
-  nameIn,
-  quoted,
-  type Enumeration,
-  type Violation,
-  type WholeSpec,
-  type WholeTrial,
-} from './validation';
+import { nameIn, quoted, type Enumeration, type Violation } from './violations';
+import type { WholeSpec, WholeTrial } from './whole-spec';
 
 /** What a job's trials must have on disk, and the work that writes it. */
 const NEEDED = {

@@ -2,7 +2,7 @@
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { BadRequest, QuotaFailure, RetryInfo } from '../../gen/ts/google/rpc/error_details';
 import { Status } from '../../gen/ts/google/rpc/status';
-import type { Violation } from './validation';
+import type { Violation } from './violations';
 
 const MOST_VIOLATIONS = 20;
 const QUEUE_RETRY_SECONDS = 5;

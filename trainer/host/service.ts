@@ -31,7 +31,9 @@ import {
 import { log } from './log';
 import { unmetPreconditions } from './preconditions';
 import { Refusal, refuseFields, refuseFullQueue, refuseStopping } from './refusals';
-import { invalidFields, invalidIdentity, quoted, wholeSpec } from './validation';
+import { invalidFields, invalidIdentity } from './validation';
+import { quoted } from './violations';
+import { wholeSpec } from './whole-spec';
 
 const HEARTBEAT_MS = 5000;
 const EVENTS_PER_READ = 256;

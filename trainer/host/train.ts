@@ -3,14 +3,10 @@
  * what is told and what is kept on disk.
  */
 import type { Tensor } from '../../common/safetensors';
+import { LEARNING_RATE_SCHEDULES } from '../../common/vocabulary/learning-rate-schedules';
+import { rowOf } from '../../common/vocabulary/vocabulary';
 import { FailureReason, Phase, type Metric } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import {
-  Adapter,
-  LearningRateSchedule,
-  Prune,
-  taskKindToJSON,
-  Train,
-} from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { Adapter, Prune, taskKindToJSON, Train } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { JobSpec, TrainWork, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { describeArtifact } from './artifacts';
 import {
@@ -106,9 +102,8 @@ export async function trainTrials(
 export function learningRate(train: Train, step: number): number {
   const [done, warmup] = [step - 1, Math.ceil(train.warmup * train.totalSteps)];
   if (done < warmup) return (train.learningRate * done) / warmup;
-  if (train.schedule === LearningRateSchedule.LEARNING_RATE_SCHEDULE_CONSTANT)
-    return train.learningRate;
-  return (train.learningRate * (train.totalSteps - done)) / (train.totalSteps - warmup);
+  const { rateAfterWarmup } = rowOf(LEARNING_RATE_SCHEDULES, train.schedule);
+  return rateAfterWarmup(train.learningRate, train.totalSteps - done, train.totalSteps - warmup);
 }
 
 const untilOf = ({ train }: Trial, { untilStep }: TrainWork): number =>

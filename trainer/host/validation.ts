@@ -8,24 +8,13 @@ import {
   AdapterInit,
   AdapterNorm,
   AttentionModule,
-  Backbone,
-  Dataset,
   FfnModule,
   Generation,
-  JobSpec,
   LearningRateSchedule,
-  MaskControl,
-  MaskRules,
-  MaskStructure,
   Precision,
-  Prune,
-  Pruner,
-  PruneSchedule,
-  PruneScope,
   TaskKind,
   Train,
   Unfrozen,
-  type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { SubmitJobRequest } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import {
@@ -37,26 +26,9 @@ import {
   hasVirtualTokens,
   modulesOf,
 } from './adapter-parts';
-
-/** A field's path in the request, and what is wrong with it and would be right. */
-export interface Violation {
-  field: string;
-  description: string;
-}
-
-/** Values by their names, as generated code has an enumeration. */
-export type Enumeration = Readonly<Record<string, string | number>>;
-
-/**
- * A specification in which every message is set, as proto3 reads it: one that was left out has
- * zeros.
- */
-export type WholeSpec = Pick<JobSpec, 'work' | 'precision'> & {
-  backbone: Backbone;
-  dataset: Dataset;
-  trials: WholeTrial[];
-};
-export type WholeTrial = Trial & { adapter: Adapter; prune: Prune; train: Train };
+import { checkPrune } from './validate-prune';
+import { quoted, Violations, type Violation } from './violations';
+import type { WholeSpec, WholeTrial } from './whole-spec';
 
 /** Of num_labels, what each kind of task needs. */
 const LABELS: Partial<Record<TaskKind, { fits(labels: number): boolean; right: string }>> = {
@@ -77,22 +49,6 @@ const LABELS: Partial<Record<TaskKind, { fits(labels: number): boolean; right: s
     right: '0, as summarization needs',
   },
 };
-
-export function wholeSpec(spec: JobSpec | undefined): WholeSpec {
-  const { backbone, dataset, trials, work, precision } = spec ?? JobSpec.create();
-  return {
-    backbone: backbone ?? Backbone.create(),
-    dataset: dataset ?? Dataset.create(),
-    trials: trials.map(({ adapter, prune, train, ...rest }) => ({
-      ...rest,
-      adapter: adapter ?? Adapter.create(),
-      prune: prune ?? Prune.create(),
-      train: train ?? Train.create(),
-    })),
-    work,
-    precision,
-  };
-}
 
 /** What is wrong with the job's id and digest, which is all that finding a job needs. */
 export function invalidIdentity({ jobId, specDigest }: SubmitJobRequest): Violation[] {
@@ -138,46 +94,6 @@ export function invalidFields(spec: WholeSpec): Violation[] {
   }
   checkWork(found, spec);
   return found.all;
-}
-
-export const quoted = (text: string): string => `'${text}'`;
-
-export const nameIn = (enumeration: Enumeration, value: number): string =>
-  String(enumeration[value] ?? value);
-
-class Violations {
-  readonly all: Violation[] = [];
-
-  add(field: string, description: string): void {
-    this.all.push({ field, description });
-  }
-
-  require(holds: boolean, field: string, value: number, right: string): void {
-    if (!holds) this.add(field, `${value} is not ${right}`);
-  }
-
-  atLeastOne(field: string, value: number): void {
-    this.require(value >= 1, field, value, 'at least 1');
-  }
-
-  positive(field: string, value: number): void {
-    this.require(Number.isFinite(value) && value > 0, field, value, 'a number above 0');
-  }
-
-  notNegative(field: string, value: number): void {
-    this.require(Number.isFinite(value) && value >= 0, field, value, 'a number of at least 0');
-  }
-
-  fraction(field: string, value: number): void {
-    this.require(value >= 0 && value < 1, field, value, 'in [0, 1)');
-  }
-
-  isOneOf(field: string, value: number, enumeration: Enumeration): void {
-    const allowed = Object.keys(enumeration).filter((name) => Number(enumeration[name]) > 0);
-    if (value === 0) this.add(field, `is not set; it is one of ${allowed.join(', ')}`);
-    else if (!allowed.some((name) => enumeration[name] === value))
-      this.add(field, `${value} is not one of ${allowed.join(', ')}`);
-  }
 }
 
 function checkInputs(found: Violations, { backbone, dataset }: WholeSpec): void {
@@ -249,150 +165,6 @@ function checkAdapter(found: Violations, at: string, adapter: Adapter): void {
       `${at}.unfrozen`,
       'is not NONE beside a module; parts of the backbone are trained where attention and ffn ' +
         'are NONE',
-    );
-  }
-}
-
-function checkPrune(found: Violations, at: string, trial: WholeTrial): void {
-  const { prune, adapter } = trial;
-  const pruner = nameIn(Pruner, prune.pruner);
-  found.isOneOf(`${at}.pruner`, prune.pruner, Pruner);
-  found.fraction(`${at}.sparsity`, prune.sparsity);
-  if (prune.pruner === Pruner.PRUNER_NONE) {
-    found.require(
-      prune.sparsity === 0,
-      `${at}.sparsity`,
-      prune.sparsity,
-      '0, as the pruner NONE needs',
-    );
-    return;
-  }
-  if (!hasMatrices(adapter))
-    found.add(`${at}.pruner`, `${pruner} has no matrix to prune in this adapter; it is NONE`);
-  found.isOneOf(`${at}.scope`, prune.scope, PruneScope);
-  found.isOneOf(`${at}.control`, prune.control, MaskControl);
-  found.isOneOf(`${at}.structure`, prune.structure, MaskStructure);
-  found.isOneOf(`${at}.rules`, prune.rules, MaskRules);
-  if (prune.pruner === Pruner.PRUNER_ER && prune.scope === PruneScope.PRUNE_SCOPE_LOCAL) {
-    found.add(`${at}.scope`, "is LOCAL; ER sets each matrix's density itself: it is GLOBAL");
-  }
-  if (prune.pruner === Pruner.PRUNER_SNIP || prune.pruner === Pruner.PRUNER_GRASP) {
-    found.atLeastOne(`${at}.scoring_rows`, prune.scoringRows);
-  }
-  if (prune.pruner === Pruner.PRUNER_GRASP) found.positive(`${at}.temperature`, prune.temperature);
-  found.atLeastOne(`${at}.rounds`, prune.rounds);
-  if (prune.rounds > 1) {
-    found.isOneOf(`${at}.schedule`, prune.schedule, PruneSchedule);
-    // During training MAG's weights differ from round to round, and RAND's density falls like the
-    // others'. Official rules score anew.
-    const scoresAnew = prune.everySteps > 0 || prune.rules === MaskRules.MASK_RULES_OFFICIAL;
-    const same = scoresAnew
-      ? [Pruner.PRUNER_ER]
-      : [Pruner.PRUNER_RAND, Pruner.PRUNER_MAG, Pruner.PRUNER_ER];
-    const right = `1; the scores of ${pruner} are the same in every round`;
-    found.require(!same.includes(prune.pruner), `${at}.rounds`, prune.rounds, right);
-  }
-  checkPruneDuringTraining(found, at, trial);
-  const isStructured = [
-    MaskStructure.MASK_STRUCTURE_N_M,
-    MaskStructure.MASK_STRUCTURE_UNITS,
-  ].includes(prune.structure);
-  const structure = nameIn(MaskStructure, prune.structure);
-  if (prune.structure === MaskStructure.MASK_STRUCTURE_N_M) checkGroups(found, at, prune);
-  if (isStructured && prune.pruner === Pruner.PRUNER_ER)
-    found.add(`${at}.structure`, `${structure} is not WEIGHTS, as ER needs`);
-  if (prune.rules !== MaskRules.MASK_RULES_OFFICIAL) return;
-  if (isStructured)
-    found.add(`${at}.structure`, `${structure} is not WEIGHTS, as OFFICIAL rules need`);
-  checkOfficialRules(found, at, trial);
-}
-
-function checkGroups(
-  found: Violations,
-  at: string,
-  { groupKept, groupSize, sparsity, scope, rounds }: Prune,
-): void {
-  if (groupSize < 2) {
-    found.add(`${at}.group_size`, `${groupSize} is not at least 2`);
-  } else if (groupKept < 1 || groupKept >= groupSize) {
-    found.add(
-      `${at}.group_kept`,
-      `${groupKept} is not in [1, ${groupSize}), ${groupSize} being group_size`,
-    );
-  } else if (Math.abs(sparsity - (1 - groupKept / groupSize)) > 1e-9) {
-    const right = 1 - groupKept / groupSize;
-    found.add(
-      `${at}.sparsity`,
-      `${sparsity} is not ${right}, which is what ${groupKept} of ${groupSize} leaves: ` +
-        `1 − ${groupKept} / ${groupSize}`,
-    );
-  }
-  if (scope === PruneScope.PRUNE_SCOPE_GLOBAL) {
-    found.add(`${at}.scope`, 'is GLOBAL; the structure N_M compares within groups: it is LOCAL');
-  }
-  if (rounds > 1) found.add(`${at}.rounds`, `${rounds} is not 1, as the structure N_M needs`);
-}
-
-function checkOfficialRules(found: Violations, at: string, { prune, adapter }: WholeTrial): void {
-  if (prune.pruner === Pruner.PRUNER_ER) {
-    found.add(
-      `${at}.pruner`,
-      'PRUNER_ER is not in the published code, whose rules are asked for; with ER rules is EXACT',
-    );
-  }
-  if (hasLora(adapter))
-    found.add(`${at}.rules`, 'is OFFICIAL; for an adapter with LORA it is EXACT');
-  if (prune.pruner === Pruner.PRUNER_GRASP && prune.temperature !== 1) {
-    found.add(
-      `${at}.temperature`,
-      `${prune.temperature} is not 1, as OFFICIAL rules need: the published code does not use it`,
-    );
-  }
-  if (prune.pruner === Pruner.PRUNER_SYNFLOW && adapter.norm === AdapterNorm.ADAPTER_NORM_AFTER) {
-    const why =
-      "a norm's outputs sum to a constant, so that the scores of SYNFLOW are rounding errors";
-    found.add(
-      `${at}.rules`,
-      `is OFFICIAL where adapter.norm is AFTER: ${why}; take EXACT rules, or another norm`,
-    );
-  }
-}
-
-function checkPruneDuringTraining(
-  found: Violations,
-  at: string,
-  { prune, train }: WholeTrial,
-): void {
-  const { everySteps, beginStep, rounds } = prune;
-  if (everySteps === 0) {
-    found.require(
-      beginStep === 0,
-      `${at}.begin_step`,
-      beginStep,
-      '0, as it is unless every_steps is set',
-    );
-    return;
-  }
-  const during = `where every_steps, ${everySteps} here, asks for pruning during training`;
-  if (prune.pruner === Pruner.PRUNER_ER)
-    found.add(`${at}.every_steps`, `${everySteps} is not 0; ER prunes at initialization only`);
-  if (prune.control > MaskControl.MASK_CONTROL_NONE) {
-    found.add(
-      `${at}.control`,
-      `${nameIn(MaskControl, prune.control)} is not NONE, as it is ${during}`,
-    );
-  }
-  if (prune.reinitialize) found.add(`${at}.reinitialize`, `is not false, as it is ${during}`);
-  if (prune.rules === MaskRules.MASK_RULES_OFFICIAL)
-    found.add(`${at}.rules`, `is not EXACT, as it is ${during}`);
-  const last = beginStep + (Math.max(rounds, 1) - 1) * everySteps;
-  if (train.totalSteps > 0 && train.totalSteps <= last) {
-    const sum =
-      'begin_step + (rounds − 1) · every_steps = ' +
-      `${beginStep} + (${rounds} − 1) · ${everySteps} = ${last}`;
-    found.add(
-      `${at}.every_steps`,
-      `the last round is too late: ${sum} is not less than train.total_steps, ${train.totalSteps}`,
     );
   }
 }

@@ -3,7 +3,9 @@
  * densities.
  */
 import { elements } from '../../common/safetensors';
-import { PruneSchedule, type Prune } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { PRUNE_SCHEDULES } from '../../common/vocabulary/prune-schedules';
+import { rowOf } from '../../common/vocabulary/vocabulary';
+import type { Prune } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { type Shapes } from './layout';
 
 /** How many of n weights are kept: floor(density · n + 0.5), in float64. */
@@ -12,13 +14,12 @@ export const keptCount = (n: number, density: number): number => Math.floor(dens
 /** The density after each of `rounds`, by the schedule; the last is 1 − sparsity exactly. */
 export function densities({ sparsity, rounds, schedule }: Prune): number[] {
   const final = 1 - sparsity;
-  const after = (k: number): number => {
-    if (schedule === PruneSchedule.PRUNE_SCHEDULE_LINEAR) return 1 - ((1 - final) * k) / rounds;
-    if (schedule === PruneSchedule.PRUNE_SCHEDULE_CUBIC)
-      return final + (1 - final) * (1 - k / rounds) ** 3;
-    return final ** (k / rounds);
-  };
-  return [...Array.from({ length: rounds - 1 }, (_, i) => after(i + 1)), final];
+  if (rounds === 1) return [final];
+  const { densityAfter } = rowOf(PRUNE_SCHEDULES, schedule);
+  return [
+    ...Array.from({ length: rounds - 1 }, (_, i) => densityAfter(i + 1, rounds, final)),
+    final,
+  ];
 }
 
 /**

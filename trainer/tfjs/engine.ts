@@ -5,12 +5,9 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Device } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import {
-  AttentionModule,
-  FfnModule,
   MaskRules,
   MaskStructure,
   Precision,
-  Pruner,
   TaskKind,
   Unfrozen,
   type JobSpec,
@@ -23,6 +20,7 @@ import {
   type EngineOptions,
   type JobContext,
 } from '../host/engine';
+import { PRUNERS_HERE } from './pruners';
 
 const NO_INDEX =
   'TensorFlow.js takes the first GPU that it sees; set CUDA_VISIBLE_DEVICES to the index ' +
@@ -41,7 +39,7 @@ export function createEngine({ device, threads }: EngineOptions): Promise<Engine
   // Only now: TensorFlow reads its threads when it is loaded.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const loaded = require('./jobs') as typeof import('./jobs');
-  const { Jobs, ARCHITECTURES, tf, libraryVersion, isOnGpu } = loaded;
+  const { Jobs, ARCHITECTURES, MODULES, tf, libraryVersion, isOnGpu } = loaded;
   if (device === 'cuda' && !isOnGpu)
     throw new NoSuchDevice(
       '--device cuda: @tensorflow/tfjs-node-gpu is not there, or found no GPU that its ' +
@@ -57,7 +55,7 @@ export function createEngine({ device, threads }: EngineOptions): Promise<Engine
   };
   const jobs = new Jobs(environment);
   return Promise.resolve({
-    capabilities: capabilitiesOf(environment, ARCHITECTURES, { threads: used, isOnGpu }),
+    capabilities: capabilitiesOf(environment, ARCHITECTURES, MODULES, { threads: used, isOnGpu }),
     run: (spec: JobSpec, context: JobContext) => jobs.run(spec, context),
   });
 }
@@ -65,6 +63,7 @@ export function createEngine({ device, threads }: EngineOptions): Promise<Engine
 function capabilitiesOf(
   environment: Record<string, string>,
   architectures: string[],
+  modules: Pick<EngineCapabilities, 'attentionModules' | 'ffnModules'>,
   { threads, isOnGpu }: { threads: number; isOnGpu: boolean },
 ): EngineCapabilities {
   const name = cpus()[0]?.model ?? process.arch;
@@ -78,28 +77,9 @@ function capabilitiesOf(
     devices: [device],
     maxCohort: MAX_COHORT,
     architectures,
-    attentionModules: [
-      AttentionModule.ATTENTION_MODULE_NONE,
-      AttentionModule.ATTENTION_MODULE_SEQUENTIAL,
-      AttentionModule.ATTENTION_MODULE_PARALLEL,
-      AttentionModule.ATTENTION_MODULE_LORA,
-    ],
-    ffnModules: [
-      FfnModule.FFN_MODULE_NONE,
-      FfnModule.FFN_MODULE_SEQUENTIAL,
-      FfnModule.FFN_MODULE_PARALLEL,
-      FfnModule.FFN_MODULE_LORA,
-      FfnModule.FFN_MODULE_AFTER_NORM,
-    ],
+    ...modules,
     unfrozen: [Unfrozen.UNFROZEN_NONE, Unfrozen.UNFROZEN_BIASES],
-    pruners: [
-      Pruner.PRUNER_NONE,
-      Pruner.PRUNER_RAND,
-      Pruner.PRUNER_MAG,
-      Pruner.PRUNER_SNIP,
-      Pruner.PRUNER_ER,
-      Pruner.PRUNER_SYNFLOW,
-    ],
+    pruners: [...PRUNERS_HERE],
     maskStructures: [MaskStructure.MASK_STRUCTURE_WEIGHTS],
     maskRules: [MaskRules.MASK_RULES_EXACT],
     prunesDuringTraining: false,

@@ -1,17 +1,26 @@
 /**
  * Runs jobs, and keeps the backbone and splits that were read last for the next job of the same.
  */
+import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
+import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
+import { listWords } from '../../common/vocabulary/vocabulary';
 import { Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { JobContext } from '../host/engine';
 import { readSplit, type Split } from '../host/splits';
 import { disposeBackbone, loadBackbone, type Backbone } from './backbone';
 import { LoadedJob } from './loaded-job';
+import { ATTENTION_FORMS, FFN_FORMS } from './modules';
 import { runPredict } from './work-predict';
 import { runPrune } from './work-prune';
 import { runTrain } from './work-train';
 
 export { ARCHITECTURES } from './backbone';
+/** What the capabilities list. */
+export const MODULES = {
+  attentionModules: listWords(ATTENTION_FORMS).map((word) => ATTENTION_MODULES[word].proto),
+  ffnModules: listWords(FFN_FORMS).map((word) => FFN_MODULES[word].proto),
+};
 export { isOnGpu, libraryVersion, tf } from './tensorflow';
 
 export class Jobs {

@@ -4,16 +4,15 @@
  * the mask covers the first part, weight decay the first two.
  */
 import { elements } from '../../common/safetensors';
+import type { LayerWidth } from '../../common/vocabulary/module-row';
 import {
   AdapterInit,
   AdapterNorm,
-  AttentionModule,
-  FfnModule,
   TaskKind,
   Unfrozen,
   type Adapter,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { bottleneckOf, bottlenecks } from '../host/adapter-parts';
+import { bottleneckOf, bottlenecks, modulesOf, rowAt } from '../host/adapter-parts';
 import { randomFor } from '../host/random';
 import type { Backbone } from './backbone';
 import { normals, uniforms } from './draws';
@@ -86,17 +85,17 @@ export function layoutOf(
 
 /** Names within a layer and shapes. */
 function layerShapes(adapter: Adapter, d: number, f: number): [string, number[]][] {
-  const matrices: [site: string, bottleneck: number, inputs: number, outputs: number][] = [];
-  for (const site of bottlenecks(adapter)) matrices.push([site, bottleneckOf(adapter, site), d, d]);
-  const { attentionBottleneck: ra, ffnBottleneck: rf } = adapter;
-  if (adapter.attention === AttentionModule.ATTENTION_MODULE_LORA)
-    matrices.push(['query', ra, d, d], ['value', ra, d, d]);
-  if (adapter.ffn === FfnModule.FFN_MODULE_LORA)
-    matrices.push(['ffn_in', rf, d, f], ['ffn_out', rf, f, d]);
-  const shapes = matrices.flatMap(([site, r, inputs, outputs]): [string, number[]][] => [
-    [`${site}.down.weight`, [r, inputs]],
-    [`${site}.up.weight`, [outputs, r]],
-  ]);
+  const widths: Record<LayerWidth, number> = { hidden: d, attention: d, inner: f };
+  // Bottlenecks first: equal scores are told apart by places in this order.
+  const withModule = new Set([...bottlenecks(adapter), ...modulesOf(adapter)]);
+  const shapes = [...withModule].flatMap((module) =>
+    (rowAt(adapter, module)?.matrices ?? []).flatMap(
+      ({ site, inputs, outputs }): [string, number[]][] => [
+        [`${site}.down.weight`, [bottleneckOf(adapter, module), widths[inputs]]],
+        [`${site}.up.weight`, [widths[outputs], bottleneckOf(adapter, module)]],
+      ],
+    ),
+  );
   for (const site of bottlenecks(adapter)) {
     shapes.push([`${site}.down.bias`, [bottleneckOf(adapter, site)]], [`${site}.up.bias`, [d]]);
     if (adapter.norm !== AdapterNorm.ADAPTER_NORM_NONE)

@@ -2,8 +2,14 @@
  * What a trial's modules compute, and where: Adapter of job.proto. Each method may release what it
  * was given and nobody reads any more.
  */
+import { ACTIVATIONS } from '../../common/vocabulary/activations';
 import {
-  Activation,
+  ATTENTION_MODULES,
+  type AttentionModuleName,
+} from '../../common/vocabulary/attention-modules';
+import { FFN_MODULES, type FfnModuleName } from '../../common/vocabulary/ffn-modules';
+import { findWord, type Vocabulary } from '../../common/vocabulary/vocabulary';
+import {
   AdapterNorm,
   AttentionModule,
   FfnModule,
@@ -21,7 +27,6 @@ import {
   multiply,
   nonLinear,
   replaced,
-  type NonLinearityName,
 } from './operations';
 import { release, type Tape, type Value } from './tape';
 
@@ -79,14 +84,9 @@ export class TrialModules {
   /** The attention block's output [n, d] before residual and norm; input: the block's. */
   attentionOutput(layer: number, output: Value, input: Value): Value {
     const at = `layers.${layer}.attention`;
-    let result = output;
-    if (this.adapter.attention === AttentionModule.ATTENTION_MODULE_SEQUENTIAL)
-      result = this.bottleneck(at, output, true);
-    else if (this.adapter.attention === AttentionModule.ATTENTION_MODULE_PARALLEL)
-      result = this.plus(output, this.bottleneck(at, input, false));
-    else if (hasBiases(this.adapter))
-      result = replaced(output, addRow(this.tape, output, this.tensor(`${at}_output.bias`)));
-    return this.dropped(result, at);
+    const module = rowIn(ATTENTION_FORMS, ATTENTION_MODULES, this.adapter.attention);
+    const result = module(this, { at, output, input });
+    return this.dropped(this.biased(result, `${at}_output`), at);
   }
 
   /**
@@ -95,16 +95,9 @@ export class TrialModules {
    */
   ffnOutput(layer: number, output: Value, input: Value, activated: Value): Value {
     const at = `layers.${layer}.ffn`;
-    let result = output;
-    if (this.adapter.ffn === FfnModule.FFN_MODULE_SEQUENTIAL)
-      result = this.bottleneck(at, output, true);
-    else if (this.adapter.ffn === FfnModule.FFN_MODULE_PARALLEL)
-      result = this.plus(output, this.bottleneck(at, input, false));
-    else if (this.adapter.ffn === FfnModule.FFN_MODULE_LORA)
-      result = this.plus(output, this.lowRank(`${at}_out`, activated));
-    else if (hasBiases(this.adapter))
-      result = replaced(output, addRow(this.tape, output, this.tensor(`${at}_out.bias`)));
-    return this.dropped(result, at);
+    const module = rowIn(FFN_FORMS, FFN_MODULES, this.adapter.ffn);
+    const result = module(this, { at, output, input, activated });
+    return this.dropped(this.biased(result, `${at}_out`), at);
   }
 
   /** A(x) of AFTER_NORM, without a residual. */
@@ -151,12 +144,18 @@ export class TrialModules {
     return dropout(this.tape, x, this.dropout.probability, this.dropoutKey(site));
   }
 
+  /** With what is added to a frozen bias, where biases are trained; there is no module then. */
+  private biased(output: Value, site: string): Value {
+    if (!hasBiases(this.adapter)) return output;
+    return replaced(output, addRow(this.tape, output, this.tensor(`${site}.bias`)));
+  }
+
   private get isLoraBesideAttention(): boolean {
     return this.adapter.attention === AttentionModule.ATTENTION_MODULE_LORA;
   }
 
   /** (x +) s · up(f(down(x))) of x [n, d], normalized before or after as the adapter says. */
-  private bottleneck(at: string, x: Value, residual: boolean): Value {
+  bottleneck(at: string, x: Value, residual: boolean): Value {
     const { tape, adapter } = this;
     const norm = (y: Value): Value =>
       layerNorm(tape, y, {
@@ -171,7 +170,10 @@ export class TrialModules {
       this.tensor(`${at}.down.weight`),
       this.tensor(`${at}.down.bias`),
     );
-    const activated = replaced(inner, nonLinear(tape, inner, ACTIVATIONS[adapter.activation]!));
+    const activated = replaced(
+      inner,
+      nonLinear(tape, inner, findWord(ACTIVATIONS, adapter.activation)!),
+    );
     const up = linear(
       tape,
       activated,
@@ -184,7 +186,7 @@ export class TrialModules {
   }
 
   /** scale · (α / r) · up(down(x)). */
-  private lowRank(at: string, x: Value, scale = 1): Value {
+  lowRank(at: string, x: Value, scale = 1): Value {
     const down = this.tensor(`${at}.down.weight`);
     const up = linear(this.tape, linear(this.tape, x, down), this.tensor(`${at}.up.weight`));
     return replaced(
@@ -194,7 +196,7 @@ export class TrialModules {
   }
 
   /** The sum of two that nobody else reads. */
-  private plus(a: Value, b: Value): Value {
+  plus(a: Value, b: Value): Value {
     const sum = add(this.tape, a, b);
     release(a, b);
     return sum;
@@ -210,8 +212,53 @@ export class TrialModules {
   }
 }
 
-const ACTIVATIONS: Partial<Record<Activation, NonLinearityName>> = {
-  [Activation.ACTIVATION_RELU]: 'relu',
-  [Activation.ACTIVATION_GELU]: 'gelu',
-  [Activation.ACTIVATION_SWISH]: 'swish',
-};
+/** Where a module stands: its tensors' names begin with `at`. */
+interface Block {
+  at: string;
+  /** [n, d], before residual and norm. */
+  output: Value;
+  /** [n, d]. */
+  input: Value;
+}
+
+type Form<B extends Block> = (modules: TrialModules, block: B) => Value;
+
+const unchanged: Form<Block> = (_, { output }) => output;
+const sequential: Form<Block> = (modules, { at, output }) => modules.bottleneck(at, output, true);
+const parallel: Form<Block> = (modules, { at, output, input }) =>
+  modules.plus(output, modules.bottleneck(at, input, false));
+
+/**
+ * The modules of this trainer, which are those that its capabilities list: what each makes of its
+ * block's output.
+ */
+export const ATTENTION_FORMS = {
+  none: unchanged,
+  sequential,
+  parallel,
+  // Beside query and value.
+  lora: unchanged,
+} as const satisfies Partial<Record<AttentionModuleName, Form<Block>>>;
+
+/** activated: the block's inner values [n, f]. */
+export const FFN_FORMS = {
+  none: unchanged,
+  sequential,
+  parallel,
+  lora: (modules, { at, output, activated }) =>
+    modules.plus(output, modules.lowRank(`${at}_out`, activated)),
+  // After the block's norm.
+  after_norm: unchanged,
+} as const satisfies Partial<Record<FfnModuleName, Form<Block & { activated: Value }>>>;
+
+/** What a table has for a value of the contract; jobs with values that it lacks are refused. */
+function rowIn<Word extends string, T>(
+  table: Partial<Record<Word, T>>,
+  vocabulary: Vocabulary<Word, { readonly proto: number }>,
+  proto: number,
+): T {
+  const word = findWord(vocabulary, proto);
+  const row = word && table[word];
+  if (row === undefined) throw new RangeError(`${word ?? proto} is not built here`);
+  return row;
+}

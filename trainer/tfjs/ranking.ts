@@ -4,14 +4,10 @@
  * nothing are an error.
  */
 import { elements } from '../../common/safetensors';
+import { PRUNERS } from '../../common/vocabulary/pruners';
+import { findWord, rowOf } from '../../common/vocabulary/vocabulary';
 import { FailureReason } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import {
-  MaskControl,
-  PruneScope,
-  Pruner,
-  prunerToJSON,
-  type Prune,
-} from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { MaskControl, PruneScope, type Prune } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { EngineFailure } from '../host/engine';
 import { permutation } from '../host/random';
 import { densities, erCounts, keptCount } from './densities';
@@ -111,7 +107,8 @@ export class Ranking {
   }
 
   private requireRanking(scope: string, scores: Float64Array, idle: boolean): void {
-    const pruner = prunerToJSON(this.prune.pruner).replace('PRUNER_', '').toLowerCase();
+    const pruner = findWord(PRUNERS, this.prune.pruner)!;
+    const { isRandom, zeroUp } = PRUNERS[pruner];
     const n = scores.length;
     const wrong = scores.reduce((count, score) => count + (Number.isFinite(score) ? 0 : 1), 0);
     if (wrong > 0)
@@ -119,16 +116,12 @@ export class Ranking {
         NON_FINITE,
         `${pruner}: ${wrong} of ${n} scores of ${scope} are NaN or infinite`,
       );
-    const isRanked =
-      this.prune.pruner !== Pruner.PRUNER_RAND && this.prune.pruner !== Pruner.PRUNER_ER;
-    if (!isRanked || idle || scores.some((score) => score !== scores[0])) return;
+    if (isRandom || idle || scores.some((score) => score !== scores[0])) return;
     let hint = '';
     if (scores[0] === 0) {
       hint = '; a zero up-projection (init: zero_up) gives such scores: take init: gaussian';
-      const inOneMatrix =
-        this.prune.scope === PruneScope.PRUNE_SCOPE_LOCAL &&
-        this.prune.pruner === Pruner.PRUNER_MAG;
-      if (inOneMatrix) hint += ', or scope: global';
+      const isLocal = this.prune.scope === PruneScope.PRUNE_SCOPE_LOCAL;
+      if (isLocal && zeroUp !== null && 'refusedApart' in zeroUp) hint += ', or scope: global';
     }
     throw new EngineFailure(
       DEGENERATE_MASK,
@@ -145,7 +138,7 @@ function scopesOf(prune: Prune, seed: number, shapes: Shapes): Scope[] {
     const places = permutation(sizeOfAll(some), seed, 'ties', name);
     return { name, names: some, counts, places, scores: new Float64Array(), removed: [] };
   };
-  if (prune.pruner === Pruner.PRUNER_ER) {
+  if (rowOf(PRUNERS, prune.pruner).setsDensities) {
     const n = sizeOfAll(names);
     requireSomeKept(prune, 'all matrices', n);
     const counts = erCounts(shapes, keptCount(n, 1 - prune.sparsity));

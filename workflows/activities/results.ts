@@ -1,5 +1,5 @@
 /** From predictions to result files, and from those to the report. */
-import { adapterName, bottleneckOf } from '../../orchestrator/config/adapter-kinds';
+import { adapterName, bottleneckOf } from '../../orchestrator/sweep/adapters';
 import { countBudget } from '../../orchestrator/tasks/budget';
 import { evaluatePredictions } from '../../orchestrator/tasks/evaluate';
 import type { TrialEvaluation } from '../../orchestrator/tasks/family';

@@ -13,7 +13,7 @@ import { questionSettings, type QuestionSettings } from './settings';
 export const questions: TaskFamily<QuestionSettings, OwnQuestions, QuestionDataset> = {
   kinds: {
     question_answering: {
-      contract: TaskKind.TASK_KIND_QUESTION_ANSWERING,
+      proto: TaskKind.TASK_KIND_QUESTION_ANSWERING,
       metrics: QUESTION_METRICS,
     },
   },

@@ -13,11 +13,11 @@ import { rowSettings } from './settings';
 export const rows: TaskFamily<object, OwnRows, RowsDataset> = {
   kinds: {
     classification: {
-      contract: TaskKind.TASK_KIND_CLASSIFICATION,
+      proto: TaskKind.TASK_KIND_CLASSIFICATION,
       metrics: ['accuracy', 'macro_f1', 'f1', 'matthews'],
     },
     regression: {
-      contract: TaskKind.TASK_KIND_REGRESSION,
+      proto: TaskKind.TASK_KIND_REGRESSION,
       metrics: ['pearson', 'spearman'],
     },
   },

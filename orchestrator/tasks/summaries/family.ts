@@ -12,7 +12,7 @@ import { summarySettings, type SummarySettings } from './settings';
 
 export const summaries: TaskFamily<SummarySettings, OwnSummaries, SummaryDataset> = {
   kinds: {
-    summarization: { contract: TaskKind.TASK_KIND_SUMMARIZATION, metrics: SUMMARY_METRICS },
+    summarization: { proto: TaskKind.TASK_KIND_SUMMARIZATION, metrics: SUMMARY_METRICS },
   },
   writes: 'summaries',
   // As in the scripts of He et al. (2022).

@@ -1,11 +1,11 @@
 /** What a start says of how the backbone is computed. */
+import type { PrecisionName } from '../../../common/vocabulary/precisions';
 import { sayPrecision } from '../../../orchestrator/cli/precision';
-import type { Precision } from '../../../orchestrator/sweep/types';
 
 function said(
-  asked: Precision | null,
-  precision: Precision,
-  unlisted: Precision | null = null,
+  asked: PrecisionName | null,
+  precision: PrecisionName,
+  unlisted: PrecisionName | null = null,
 ): string[] {
   const lines: string[] = [];
   sayPrecision(asked, { precision, unlisted }, (...line) => lines.push(line.join(' ')));

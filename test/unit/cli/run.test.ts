@@ -1,7 +1,7 @@
 import { normalizeFlags } from '../../../orchestrator/cli/options';
 import { runCommand } from '../../../orchestrator/cli/run';
 import { configOf } from '../../../orchestrator/cli/run-settings';
-import { adapterLabel } from '../../../orchestrator/config/adapter-kinds';
+import { adapterLabel } from '../../../orchestrator/sweep/adapters';
 import type { CompareLine, SweepConfig } from '../../../orchestrator/config/sweep-config';
 
 function configFrom(flags: string): SweepConfig {

@@ -1,4 +1,4 @@
-import { adapterName } from '../../../orchestrator/config/adapter-kinds';
+import { adapterName } from '../../../orchestrator/sweep/adapters';
 import { sweepConfigFrom } from '../../../orchestrator/config/load';
 import { countBudget } from '../../../orchestrator/tasks/budget';
 import { planSweep } from '../../../orchestrator/sweep/plan';

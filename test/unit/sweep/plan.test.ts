@@ -1,10 +1,11 @@
-import { adapterName } from '../../../orchestrator/config/adapter-kinds';
+import type { PrecisionName } from '../../../common/vocabulary/precisions';
+import { adapterName } from '../../../orchestrator/sweep/adapters';
 import { loadSweepConfig, sweepConfigFrom } from '../../../orchestrator/config/load';
 import { formCohorts } from '../../../orchestrator/sweep/cohorts';
 import { digestOf, trialId } from '../../../orchestrator/sweep/identity';
 import { planSweep } from '../../../orchestrator/sweep/plan';
 import { planWarnings } from '../../../orchestrator/sweep/warnings';
-import type { Plan, Precision } from '../../../orchestrator/sweep/types';
+import type { Plan } from '../../../orchestrator/sweep/types';
 import { backbone, countSizes, dataset, prune } from '../support/plans';
 
 const SETTINGS = {
@@ -17,7 +18,7 @@ const SETTINGS = {
 function plan(
   settings: Record<string, unknown> = {},
   maxCohort = 8,
-  defaultPrecision: Precision = 'float32',
+  defaultPrecision: PrecisionName = 'float32',
 ): Plan {
   const config = sweepConfigFrom('glue', { ...SETTINGS, ...settings });
   const datasets = [dataset('mrpc', { train: 3668 }), dataset('rte', { train: 2490 })];
@@ -141,7 +142,7 @@ describe('planSweep', () => {
 });
 
 describe('precision', () => {
-  const ids = (settings: Record<string, unknown>, defaultPrecision?: Precision) =>
+  const ids = (settings: Record<string, unknown>, defaultPrecision?: PrecisionName) =>
     plan(settings, 8, defaultPrecision).trials.map(({ id }) => id);
 
   test('float32, by name or by default, is no field of a trial and no part of its id', () => {

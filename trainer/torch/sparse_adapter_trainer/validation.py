@@ -205,7 +205,7 @@ def _prune(at: str, trial: job_pb2.Trial) -> _Found:
     pruner = PRUNERS.get(prune.pruner, Pruner())
     if prune.pruner == job_pb2.PRUNER_NONE:
         if prune.sparsity != 0:
-            yield f"{at}.sparsity", f"{prune.sparsity} is not 0, as the pruner NONE needs"
+            yield f"{at}.sparsity", f"{_number(prune.sparsity)} is not 0, as the pruner NONE needs"
         return
     if not forms.has_matrices(trial.adapter):
         yield (
@@ -263,7 +263,7 @@ def _groups(at: str, prune: job_pb2.Prune) -> _Found:
     elif not math.isclose(prune.sparsity, 1 - kept / size, rel_tol=0, abs_tol=1e-9):
         yield (
             f"{at}.sparsity",
-            f"{prune.sparsity} is not {1 - kept / size}, which is what {kept} of {size} leaves: 1 "
+            f"{_number(prune.sparsity)} is not {_number(1 - kept / size)}, which is what {kept} of {size} leaves: 1 "
             f"− {kept} / {size}",
         )
     if prune.scope == job_pb2.PRUNE_SCOPE_GLOBAL:
@@ -290,7 +290,7 @@ def _official(at: str, trial: job_pb2.Trial, pruner: Pruner) -> _Found:
     if pruner.has_temperature and prune.temperature != 1:
         yield (
             f"{at}.temperature",
-            f"{prune.temperature:g} is not 1, as OFFICIAL rules need: the published code does not "
+            f"{_number(prune.temperature)} is not 1, as OFFICIAL rules need: the published code does not "
             "use it",
         )
     if pruner.flows_through_modules and trial.adapter.norm == job_pb2.ADAPTER_NORM_AFTER:
@@ -386,7 +386,7 @@ def _generation(at: str, generation: job_pb2.Generation) -> _Found:
             f"{generation.min_length} is more than max_length, {generation.max_length}",
         )
     if not math.isfinite(generation.length_penalty):
-        yield f"{at}.length_penalty", f"{generation.length_penalty} is not a number"
+        yield f"{at}.length_penalty", f"{_number(generation.length_penalty)} is not a number"
 
 
 def _preconditions(
@@ -466,7 +466,7 @@ def _backbone(spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities
         hidden = int(config["d_model" if model_type in ENCODER_DECODERS else "hidden_size"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        wanted = "model_type and hidden_size (of an encoder–decoder d_model)"
+        wanted = "model_type and hidden_size"
         yield (
             field,
             f"{path} has no readable config.json with {wanted} on the trainer's machine ({reason})",
@@ -584,14 +584,21 @@ def _at_least_one(field: str, value: int) -> _Found:
 
 def _positive(field: str, value: float) -> _Found:
     if not (math.isfinite(value) and value > 0):
-        yield field, f"{value} is not a number above 0"
+        yield field, f"{_number(value)} is not a number above 0"
 
 
 def _not_negative(field: str, value: float) -> _Found:
     if not (math.isfinite(value) and value >= 0):
-        yield field, f"{value} is not a number of at least 0"
+        yield field, f"{_number(value)} is not a number of at least 0"
 
 
 def _fraction(field: str, value: float) -> _Found:
     if not 0 <= value < 1:
-        yield field, f"{value} is not in [0, 1)"
+        yield field, f"{_number(value)} is not in [0, 1)"
+
+
+def _number(value: float) -> str:
+    """As trainers in other languages write it too: 1, 0.5, NaN, Infinity."""
+    if math.isnan(value):
+        return "NaN"
+    return str(value).removesuffix(".0").replace("inf", "Infinity")

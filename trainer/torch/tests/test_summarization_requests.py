@@ -108,12 +108,12 @@ def test_synflow_of_lora_beside_an_attention_of_another_width_than_the_model_is_
         (
             lambda s: setattr(s.predict.generation, "length_penalty", float("nan")),
             "spec.predict.generation.length_penalty",
-            "nan is not a number",
+            "NaN is not a number",
         ),
         (
             lambda s: setattr(s.trials[0].train, "label_smoothing", 1.0),
             "spec.trials[0].train.label_smoothing",
-            "1.0 is not in [0, 1)",
+            "1 is not in [0, 1)",
         ),
         (
             lambda s: s.trials[0].adapter.CopyFrom(adapter("none", "none")),

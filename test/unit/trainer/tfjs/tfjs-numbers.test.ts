@@ -10,7 +10,7 @@ import { layoutOf } from '../../../../trainer/tfjs/layout';
 import { lossOf } from '../../../../trainer/tfjs/losses';
 import { AdamW, clipFactor } from '../../../../trainer/tfjs/optimizer';
 import { highest, Ranking } from '../../../../trainer/tfjs/ranking';
-import { synflowScores } from '../../../../trainer/tfjs/synflow';
+import { synflowScores } from '../../../../trainer/tfjs/pruners/synflow';
 import { trial } from '../../../support/jobs';
 
 const sum = (values: ArrayLike<number>): number =>

@@ -6,10 +6,21 @@ import {
   AttentionModule,
   FfnModule,
   type Adapter,
-} from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { bottlenecks } from '../host/adapter-parts';
-import type { Shapes } from './layout';
-import type { Scores } from './ranking';
+} from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { bottlenecks } from '../../host/adapter-parts';
+import type { Shapes } from '../layout';
+import type { Scores } from '../ranking';
+import type { Scorer } from './scorer';
+
+export const synflow: Scorer = {
+  // A round takes one row through the trial's modules.
+  plannedRows: () => 1,
+  async score({ trial, layers, hidden, shapes, weights, pace }) {
+    await pace.advance(1, 1);
+    pace.stopBetweenPasses();
+    return synflowScores(trial.adapter!, layers, hidden, shapes, weights);
+  },
+};
 
 /**
  * A vector, and what takes R's derivative by it to the vectors and matrices that it was made of.

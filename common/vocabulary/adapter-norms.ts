@@ -1,0 +1,13 @@
+/** Where a bottleneck module normalizes. */
+import { AdapterNorm } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { defineVocabulary, listWords } from './vocabulary';
+
+export const ADAPTER_NORMS = defineVocabulary<AdapterNorm>()({
+  none: { proto: AdapterNorm.ADAPTER_NORM_NONE },
+  before: { proto: AdapterNorm.ADAPTER_NORM_BEFORE },
+  after: { proto: AdapterNorm.ADAPTER_NORM_AFTER },
+});
+
+export type AdapterNormName = keyof typeof ADAPTER_NORMS;
+
+export const ADAPTER_NORM_NAMES = listWords(ADAPTER_NORMS);

@@ -1,0 +1,75 @@
+/**
+ * Which module stands where, in the words of the published scripts: a mode, and for mode `adapter`
+ * an option that says where it stands. Pure.
+ */
+import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
+import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
+import type { ModuleRow } from '../../common/vocabulary/module-row';
+import { filterWords, listWords, type Vocabulary } from '../../common/vocabulary/vocabulary';
+import { ConfigError } from '../base/errors';
+import { joinOr } from '../base/join-or';
+
+type Modules = Vocabulary<string, ModuleRow>;
+
+/** What stands for a module with down and up; their default. */
+const ADAPTER_MODE = 'adapter';
+const DEFAULT_OPTION = 'sequential';
+
+/** Their options that name no module here, and why. */
+const NO_ATTENTION_MODULE: Record<string, string> = {
+  concat: "is prefix tuning's (--attn-mode prefix)",
+  cross_attn: 'is not built',
+  cross_attn_noln: 'is not built',
+  cross_attn_relu: 'is not built',
+  none: 'is not allowed',
+};
+const NO_FFN_MODULE: Record<string, string> = { none: 'is not allowed' };
+
+export const ATTN_MODES = [...listModes(ATTENTION_MODULES), 'bitfit', 'none'];
+export const ATTN_OPTIONS = [
+  ...listOptions(ATTENTION_MODULES),
+  ...Object.keys(NO_ATTENTION_MODULE),
+];
+export const FFN_MODES = [...listModes(FFN_MODULES), 'none'];
+export const FFN_OPTIONS = [...listOptions(FFN_MODULES), ...Object.keys(NO_FFN_MODULE)];
+
+/**
+ * The module beside attention; undefined where neither flag is given. The option is written beside
+ * other modes as well, and stands for nothing there; alone it stands for mode adapter.
+ */
+export function attentionOf(mode?: string, option?: string): string | undefined {
+  const flag = { name: 'attn-option', refused: NO_ATTENTION_MODULE };
+  return moduleOf(ATTENTION_MODULES, mode, option, flag);
+}
+
+/** The module beside the feed-forward block, likewise. */
+export function ffnOf(mode?: string, option?: string): string | undefined {
+  return moduleOf(FFN_MODULES, mode, option, { name: 'ffn-option', refused: NO_FFN_MODULE });
+}
+
+function moduleOf(
+  modules: Modules,
+  mode: string | undefined,
+  option: string | undefined,
+  flag: { name: string; refused: Record<string, string> },
+): string | undefined {
+  if (mode === undefined && option === undefined) return undefined;
+  const named = filterWords(modules, ({ flags }) => flags.modes.includes(mode ?? ADAPTER_MODE));
+  if (mode !== undefined && mode !== ADAPTER_MODE) return named[0];
+  const asked = option ?? DEFAULT_OPTION;
+  const word = named.find((each) => modules[each]!.flags.option === asked);
+  if (word !== undefined) return word;
+  throw new ConfigError({
+    where: `--${flag.name}`,
+    message: `"${asked}" ${flag.refused[asked]}; must be ${joinOr(listOptions(modules))} where the mode is adapter`,
+  });
+}
+
+function listModes(modules: Modules): string[] {
+  const words = filterWords(modules, ({ form }) => form !== null);
+  return [...new Set(words.flatMap((word) => modules[word]!.flags.modes))];
+}
+
+function listOptions(modules: Modules): string[] {
+  return listWords(modules).flatMap((word) => modules[word]!.flags.option ?? []);
+}

@@ -1,0 +1,68 @@
+/** What an adapter is called, and what it is made of. Pure. */
+import { ADAPTER_KIND_NAMES, ADAPTER_KINDS } from '../../common/vocabulary/adapter-kinds';
+import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
+import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
+import type { ModuleForm } from '../../common/vocabulary/module-row';
+import type { AdapterConfig } from './types';
+
+type Modules = Pick<AdapterConfig, 'attention' | 'ffn' | 'unfrozen'>;
+
+/**
+ * The name of the kind with these modules, whatever their sizes; else `<attention>+<feed-forward>`,
+ * for example `lora+parallel`.
+ */
+export function adapterName({ attention, ffn, unfrozen }: Modules): string {
+  const name = ADAPTER_KIND_NAMES.find((each) => {
+    const kind: Modules = ADAPTER_KINDS[each];
+    return kind.attention === attention && kind.ffn === ffn && kind.unfrozen === unfrozen;
+  });
+  return name ?? `${attention}+${ffn}`;
+}
+
+/** Whether a module of this form is among them. */
+function hasForm({ attention, ffn }: Modules, form: ModuleForm): boolean {
+  return ATTENTION_MODULES[attention].form === form || FFN_MODULES[ffn].form === form;
+}
+
+/** Whether it has down, up, a scale, a norm and an activation. */
+export function hasBottleneck(modules: Modules): boolean {
+  return hasForm(modules, 'bottleneck');
+}
+
+export function hasLora(modules: Modules): boolean {
+  return hasForm(modules, 'low_rank');
+}
+
+/** Whether it has trained keys and values, or tokens, which are drawn with init_std. */
+export function hasVirtualTokens(modules: Modules): boolean {
+  return hasForm(modules, 'prefix') || hasForm(modules, 'prompt');
+}
+
+/** Whether it has matrices that can be pruned. */
+export function hasMatrices({ attention, ffn }: Modules): boolean {
+  return ATTENTION_MODULES[attention].matrices.length + FFN_MODULES[ffn].matrices.length > 0;
+}
+
+/**
+ * r of the modules: one number, or [attention, feed-forward] where both are there and differ; 0
+ * without a module.
+ */
+export function bottleneckOf({
+  attention_bottleneck: attention,
+  ffn_bottleneck: ffn,
+}: AdapterConfig): number | [number, number] {
+  return attention === 0 || ffn === 0 || attention === ffn
+    ? Math.max(attention, ffn)
+    : [attention, ffn];
+}
+
+/** `64`, or `64/16` for attention/feed-forward; `–` without a module. */
+export function bottleneckLabel(adapter: AdapterConfig): string {
+  return [bottleneckOf(adapter)].flat().join('/').replace(/^0$/, '–');
+}
+
+/** `houlsby-64`; the name alone without a module. */
+export function adapterLabel(adapter: AdapterConfig): string {
+  const bottleneck = bottleneckLabel(adapter);
+  return bottleneck === '–' ? adapterName(adapter) : `${adapterName(adapter)}-${bottleneck}`;
+}

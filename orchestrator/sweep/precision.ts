@@ -1,0 +1,7 @@
+/** How a trial's frozen backbone is computed. Pure. */
+import type { PrecisionName } from '../../common/vocabulary/precisions';
+import type { Trial } from './types';
+
+export function precisionOf({ precision }: Pick<Trial, 'precision'>): PrecisionName {
+  return precision ?? 'float32';
+}

@@ -1,0 +1,50 @@
+/** What is wrong with a request, field by field, in the words that all trainers share. */
+
+/** A field's path in the request, and what is wrong with it and would be right. */
+export interface Violation {
+  field: string;
+  description: string;
+}
+
+/** Values by their names, as generated code has an enumeration. */
+export type Enumeration = Readonly<Record<string, string | number>>;
+
+export const quoted = (text: string): string => `'${text}'`;
+
+export const nameIn = (enumeration: Enumeration, value: number): string =>
+  String(enumeration[value] ?? value);
+
+export class Violations {
+  readonly all: Violation[] = [];
+
+  add(field: string, description: string): void {
+    this.all.push({ field, description });
+  }
+
+  require(holds: boolean, field: string, value: number, right: string): void {
+    if (!holds) this.add(field, `${value} is not ${right}`);
+  }
+
+  atLeastOne(field: string, value: number): void {
+    this.require(value >= 1, field, value, 'at least 1');
+  }
+
+  positive(field: string, value: number): void {
+    this.require(Number.isFinite(value) && value > 0, field, value, 'a number above 0');
+  }
+
+  notNegative(field: string, value: number): void {
+    this.require(Number.isFinite(value) && value >= 0, field, value, 'a number of at least 0');
+  }
+
+  fraction(field: string, value: number): void {
+    this.require(value >= 0 && value < 1, field, value, 'in [0, 1)');
+  }
+
+  isOneOf(field: string, value: number, enumeration: Enumeration): void {
+    const allowed = Object.keys(enumeration).filter((name) => Number(enumeration[name]) > 0);
+    if (value === 0) this.add(field, `is not set; it is one of ${allowed.join(', ')}`);
+    else if (!allowed.some((name) => enumeration[name] === value))
+      this.add(field, `${value} is not one of ${allowed.join(', ')}`);
+  }
+}

@@ -1,0 +1,38 @@
+/** What a file of this folder gives: a pruner's scores. Selection, ties and counts are in ranking.ts. */
+import type { Prune, Trial } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import type { Pace } from '../../host/pace';
+import type { Shapes } from '../layout';
+import type { Scores } from '../ranking';
+
+/** A trial at one round of its pruning. */
+export interface Round {
+  trial: Trial;
+  shapes: Shapes;
+  /** The prunable matrices by name, those removed being 0. */
+  weights: Record<string, Float32Array>;
+  /** Of the backbone. */
+  layers: number;
+  hidden: number;
+  pace: Pace;
+  /** ∂L/∂w of each prunable matrix, L the mean loss over the scoring rows with dropout off. */
+  gradient(this: void): Promise<Record<string, Float32Array>>;
+}
+
+export interface Scorer {
+  /** Rows that a round takes through the model, of a split with `rows`; for progress. */
+  plannedRows(prune: Prune, rows: number): number;
+  score(round: Round): Promise<Scores> | Scores;
+}
+
+export const noRows = (): number => 0;
+
+/** More scoring rows than the split has means all of it. */
+export const scoringRows = ({ scoringRows: asked }: Prune, rows: number): number =>
+  Math.min(asked, rows);
+
+export function mapped<A, B>(
+  values: Record<string, A>,
+  to: (value: A, name: string) => B,
+): Record<string, B> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, to(value, name)]));
+}
