@@ -1,4 +1,4 @@
-/** How scores become masks: as many as asked, or as the code published with SparseAdapter does it. */
+/** How scores become masks: exactly as many as asked, or as SparseAdapter's published code does. */
 import { MaskRules } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defineVocabulary } from './vocabulary';
 

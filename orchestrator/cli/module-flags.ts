@@ -59,9 +59,10 @@ function moduleOf(
   const asked = option ?? DEFAULT_OPTION;
   const word = named.find((each) => modules[each]!.flags.option === asked);
   if (word !== undefined) return word;
+  const right = `${joinOr(listOptions(modules))} where the mode is adapter`;
   throw new ConfigError({
     where: `--${flag.name}`,
-    message: `"${asked}" ${flag.refused[asked]}; must be ${joinOr(listOptions(modules))} where the mode is adapter`,
+    message: `"${asked}" ${flag.refused[asked]}; must be ${right}`,
   });
 }
 

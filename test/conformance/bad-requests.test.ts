@@ -1,7 +1,7 @@
 /**
- * What every trainer says of a bad request, word for word: the same fields, in the same order, with
- * the same sentences. The cases of bad-requests.json are wrong in themselves, whatever a trainer can
- * do; those below depend on what it can do and has.
+ * What every trainer says of a bad request, word for word: the same fields, in the same order,
+ * with the same sentences. The cases of bad-requests.json are wrong in themselves, whatever a
+ * trainer can do; those below depend on what it can do and has.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ interface Case {
   /** How many trials the job has, t0 being changed; 1 where left out. */
   trials?: number;
   change: Changes;
-  /** By field, in the order in which a trainer names them. {Pruner}: the names of an enumeration. */
+  /** By field, in the order of a trainer's answer. {Pruner}: the names of that enumeration. */
   says: Record<string, string>;
 }
 

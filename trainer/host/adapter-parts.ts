@@ -1,6 +1,6 @@
 /**
- * Which parts an adapter has. Knows the contract only, and no more of a value that is not in it than
- * that it is a module.
+ * Which parts an adapter has. Knows the contract only, and no more of a value that is not in it
+ * than that it is a module.
  */
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';

@@ -1,4 +1,7 @@
-/** What a file of this folder gives: a pruner's scores. Selection, ties and counts are in ranking.ts. */
+/**
+ * What a file of this folder gives: a pruner's scores. Selection, ties and counts are in
+ * ranking.ts.
+ */
 import type { Prune, Trial } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Pace } from '../../host/pace';
 import type { Shapes } from '../layout';
