@@ -3,14 +3,14 @@ import type { Tensor } from './safetensors';
 /**
  * Rows as one long run of values and where each begins: row i is values[offsets[i]:offsets[i + 1]].
  */
-export function offsetsOf(lengths: readonly number[]): Tensor<BigInt64Array> {
+export function makeOffsets(lengths: readonly number[]): Tensor<BigInt64Array> {
   const offsets = new BigInt64Array(lengths.length + 1);
   for (const [i, length] of lengths.entries()) offsets[i + 1] = offsets[i]! + BigInt(length);
   return { shape: [offsets.length], data: offsets };
 }
 
 /** int32 [values] of rows of different lengths. */
-export function joined(rows: readonly (readonly number[])[]): Tensor<Int32Array> {
+export function joinRows(rows: readonly (readonly number[])[]): Tensor<Int32Array> {
   const data = Int32Array.from(rows.flat());
   return { shape: [data.length], data };
 }
@@ -19,13 +19,13 @@ export function joined(rows: readonly (readonly number[])[]): Tensor<Int32Array>
  * What every tokenized split has, whatever is learned from it: input_ids, offsets and
  * token_type_ids as Dataset in job.proto says.
  */
-export function tokenTensors(rows: readonly { ids: number[]; typeIds: number[] }[]) {
+export function makeTokenTensors(rows: readonly { ids: number[]; typeIds: number[] }[]) {
   const lengths = rows.map(({ ids }) => ids.length);
-  const inputIds = joined(rows.map(({ ids }) => ids));
+  const inputIds = joinRows(rows.map(({ ids }) => ids));
   const typeIds = Uint8Array.from(rows.flatMap((row) => row.typeIds));
   const tensors: Record<string, Tensor> = {
     input_ids: inputIds,
-    offsets: offsetsOf(lengths),
+    offsets: makeOffsets(lengths),
     token_type_ids: { shape: [typeIds.length], data: typeIds },
   };
   return {

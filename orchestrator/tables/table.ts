@@ -115,7 +115,7 @@ function tableOfRecords(
 }
 
 function expectedCells(columns: readonly string[]): string {
-  return `${columns.length} are expected, one for each of ${listOf(columns)}`;
+  return `${columns.length} are expected, one for each of ${quoteNames(columns)}`;
 }
 
 /** One JSON object a line; columns are its keys. Lines with nothing on them are left out. */
@@ -137,7 +137,7 @@ function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
       );
     }
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      return row([], `is not a JSON object; one with ${listOf(wanted)} is expected`);
+      return row([], `is not a JSON object; one with ${quoteNames(wanted)} is expected`);
     }
     for (const key of Object.keys(value)) columns.add(key);
     const cells = wanted.map((name) =>
@@ -182,7 +182,7 @@ async function readParquet(path: string, wanted: readonly string[]): Promise<Tab
 function checkColumns(where: string, columns: readonly string[], wanted: readonly string[]): void {
   const missing = wanted.filter((name) => !columns.includes(name));
   if (missing.length > 0) {
-    const there = `there are ${listOf(columns)}`;
+    const there = `there are ${quoteNames(columns)}`;
     throw new ConfigError(
       missing.map((name) => ({
         where,
@@ -250,7 +250,7 @@ function readBytes(path: string): Buffer {
 }
 
 /** `"subject", "body"`, the first of many. */
-export function listOf(names: readonly string[]): string {
+export function quoteNames(names: readonly string[]): string {
   const shown = names.slice(0, 20).map((name) => JSON.stringify(name));
   const more = names.length - shown.length;
   return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');

@@ -31,14 +31,20 @@ function findMisfit(
   { name, model_type, decoder }: PlannedBackbone,
 ): string | null {
   if (writes !== null && decoder === undefined) {
-    const needed = `an encoder–decoder (${ENCODER_DECODERS.join(', ')}), for example facebook/bart-base`;
-    return `backbone: ${name} is of type ${model_type} and cannot write ${writes}, as ${task} needs; must be ${needed}`;
+    const types = ENCODER_DECODERS.join(', ');
+    return (
+      `backbone: ${name} is of type ${model_type} and cannot write ${writes}, as ${task} needs; ` +
+      `must be an encoder–decoder (${types}), for example facebook/bart-base`
+    );
   }
   if (writes === null && decoder !== undefined) {
     const kinds = FAMILIES.filter((family) => family.writes !== null).flatMap((family) =>
       Object.keys(family.kinds),
     );
-    return `backbone: ${name} is of type ${model_type}, for ${kinds.join(', ')} alone; must be an encoder (bert, roberta) for ${task}, which is ${kind.replaceAll('_', ' ')}`;
+    return (
+      `backbone: ${name} is of type ${model_type}, for ${kinds.join(', ')} alone; must be an ` +
+      `encoder (bert, roberta) for ${task}, which is ${kind.replaceAll('_', ' ')}`
+    );
   }
   return null;
 }
@@ -53,7 +59,10 @@ function findLongRow(
   const positions = countPositions(backbone);
   if (max_length > positions) {
     const why = request.max_length === null ? ` (the default for ${task})` : '';
-    return `max_length: ${max_length}${why} is not allowed; ${backbone.name} has ${positions} positions`;
+    return (
+      `max_length: ${max_length}${why} is not allowed; ` +
+      `${backbone.name} has ${positions} positions`
+    );
   }
   const lengths = { max_length, positions, backbone: backbone.name };
   return family.planning.findLengthProblem(task, request, lengths);

@@ -5,7 +5,7 @@ import { nameBeside, syncFolder, writeJsonDurably } from '../../common/durable-f
 import { ConfigError } from '../base/errors';
 import { datasetPath, type PreparedSplit } from '../datasets/splits';
 import type { PlannedDataset, PlannedSplit } from '../sweep/types';
-import { tokenizerDigest } from '../tokenizers/tokenizer';
+import { digestTokenizer } from '../tokenizers/tokenizer';
 import type { SplitReader } from './family';
 import { findFamily } from './registry';
 
@@ -37,7 +37,7 @@ export async function prepareDataset(
       reused: true,
     };
   }
-  if (tokenizerDigest(backbonePath) !== dataset.tokenizer) {
+  if (digestTokenizer(backbonePath) !== dataset.tokenizer) {
     throw new ConfigError({ where: backbonePath, message: `its tokenizer ${CHANGED}` });
   }
   const family = findFamily(dataset.kind);

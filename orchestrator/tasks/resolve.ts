@@ -1,7 +1,7 @@
 import { ROW_CHOICE_VERSION } from '../datasets/choose-rows';
 import { digestOf } from '../sweep/identity';
 import type { PlannedBackbone, PlannedDataset } from '../sweep/types';
-import { tokenizerDigest } from '../tokenizers/tokenizer';
+import { digestTokenizer } from '../tokenizers/tokenizer';
 import { checkBackbone } from './check-backbone';
 import type { DatasetRequest } from './dataset-request';
 import type { TaskFamily, TaskSource } from './family';
@@ -33,7 +33,7 @@ export async function resolveDatasets(
     .map(({ name }) => publishedTask(name));
   const found = await findSources(published, options);
   const sources = new Map<string, TaskSource>(published.map(({ name }, i) => [name, found[i]!]));
-  const tokenizer = tokenizerDigest(backbone.path);
+  const tokenizer = digestTokenizer(backbone.path);
   const { rows, validation_rows } = request;
   const datasets: PlannedDataset[] = [];
   for (const task of request.tasks) {

@@ -83,7 +83,7 @@ const TOKENIZER_FILES = [
 ];
 
 /** Hex SHA-256 over names and contents of a model's tokenizer files. */
-export function tokenizerDigest(modelDir: string): string {
+export function digestTokenizer(modelDir: string): string {
   const hash = createHash('sha256');
   for (const name of TOKENIZER_FILES) {
     const path = join(modelDir, name);

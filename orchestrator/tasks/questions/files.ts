@@ -15,7 +15,7 @@
 import { join } from 'node:path';
 import { writeDurably } from '../../../common/durable-files';
 import { ConfigError } from '../../base/errors';
-import { joined, offsetsOf, tokenTensors } from '../../datasets/ragged';
+import { joinRows, makeOffsets, makeTokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors, readSafetensors, type Tensor } from '../../datasets/safetensors';
 import { findLimit } from '../../datasets/splits';
 import { readLines } from '../../tables/table';
@@ -68,18 +68,18 @@ async function writeQuestionSplit(
   split: string,
   { examples, features }: ChosenQuestions,
 ): Promise<{ tokens: number; longest: number }> {
-  const { tensors, ...counts } = tokenTensors(features);
+  const { tensors, ...counts } = makeTokenTensors(features);
   const eachRow = (value: (feature: QaFeature) => number) =>
-    joined(features.map((feature) => [value(feature)]));
+    joinRows(features.map((feature) => [value(feature)]));
   const all: Record<string, Tensor> = {
     ...tensors,
     start_positions: eachRow(({ startPosition }) => startPosition),
     end_positions: eachRow(({ endPosition }) => endPosition),
     example_index: eachRow(({ example }) => example),
     context_begin: eachRow(({ contextBegin }) => contextBegin),
-    character_begins: joined(features.map(({ begins }) => begins)),
-    character_ends: joined(features.map(({ ends }) => ends)),
-    character_offsets: offsetsOf(features.map(({ begins }) => begins.length)),
+    character_begins: joinRows(features.map(({ begins }) => begins)),
+    character_ends: joinRows(features.map(({ ends }) => ends)),
+    character_offsets: makeOffsets(features.map(({ begins }) => begins.length)),
   };
   await writeDurably(safetensorsOf(folder, split), encodeSafetensors(all));
   const lines = examples.map(

@@ -2,7 +2,7 @@
 import { ConfigError, type Problem } from '../../base/errors';
 import { limitProblems, show } from '../../tables/problem-list';
 import type { QuestionColumns } from './dataset';
-import { answerAt, type SquadAnswer, type SquadExample } from './squad-json';
+import { findAnswerAt, type SquadAnswer, type SquadExample } from './squad-json';
 import { readTable, type TableRow } from '../../tables/table';
 
 /**
@@ -74,7 +74,7 @@ function atPlace(text: string, context: string, cell: unknown, column: string): 
       "the place of the answer's first character in the context, counted from 0, is expected";
     throw new RangeError(`"${column}" is ${show(cell)}; ${expected}`);
   }
-  const found = answerAt(text, at, context, { key: `"${column}"` });
+  const found = findAnswerAt(text, at, context, { key: `"${column}"` });
   if (typeof found === 'string') throw new RangeError(found);
   return found;
 }

@@ -4,7 +4,7 @@ import { planSplit, readEverySplit, type SplitSource } from '../../datasets/spli
 import { sum } from '../../sweep/budget';
 import type { PlannedSplit } from '../../sweep/types';
 import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
-import { checkFilesExist } from '../own-files';
+import { checkFilesExist } from '../../datasets/own-files';
 import type { PlannedQuestions, QuestionDataset } from './dataset';
 import { loadQaTokenizer } from './features';
 import type { OwnQuestions } from './own-tasks';
@@ -24,7 +24,8 @@ export const questionPlanning: Planning<QuestionSettings, OwnQuestions, Question
   planOwn,
   findLengthProblem: (task, { doc_stride }, { max_length }) =>
     doc_stride >= max_length
-      ? `doc_stride: ${doc_stride} is not allowed with max_length ${max_length}; must be less, for ${task}'s windows to move on`
+      ? `doc_stride: ${doc_stride} is not allowed with max_length ${max_length}; must be less, ` +
+        `for ${task}'s windows to move on`
       : null,
   identify: ({ questions, metrics }) => ({ questions: { ...questions, metrics } }),
 };

@@ -1,7 +1,7 @@
 import { ConfigError, type Problem } from '../../base/errors';
 import { readJson } from '../../tables/json';
 import { limitProblems } from '../../tables/problem-list';
-import { listOf } from '../../tables/table';
+import { quoteNames } from '../../tables/table';
 import type { Score, ScoreCommand, ScoreRequest } from '../family';
 import { evaluateSquad, evaluateSquadV2 } from './metrics';
 import { readSquad, type SquadExample, type SquadTask } from './squad-json';
@@ -108,7 +108,7 @@ function checkAllThere(
   if (missing.length > 0) {
     const message =
       `has nothing for ${missing.length} of the ${questions.length} questions of ${references}: ` +
-      listOf(missing);
+      quoteNames(missing);
     throw new ConfigError({
       where: path,
       message: `${message}; one value for each question is expected`,
@@ -126,6 +126,6 @@ function warnOfOthers(
   if (extra.length === 0) return [];
   return [
     `extra_predictions: ${extra.length} of ${predictions.size} are for questions that ` +
-      `${references} does not have: ${listOf(extra)}`,
+      `${references} does not have: ${quoteNames(extra)}`,
   ];
 }

@@ -7,7 +7,7 @@ import { ConfigError } from '../../base/errors';
 import { chooseRows } from '../../datasets/choose-rows';
 import type { SplitSource } from '../../datasets/splits';
 import { digestOf } from '../../sweep/identity';
-import { fileDigest } from '../../tables/file-digest';
+import { digestFile } from '../../tables/file-digest';
 import type { PlannedQuestions } from './dataset';
 import { makeDemoQuestions } from './demo-questions';
 import type { EncodeQuestions, QaFeature } from './features';
@@ -38,7 +38,7 @@ export async function readQuestions(
 
 /** Hex SHA-256 of what a split is read from. */
 export function digestQuestions(rules: QuestionRules, { name, file }: SplitSource): string {
-  return file === null ? digestOf(makeDemoQuestions(chooseVersion(rules), name)) : fileDigest(file);
+  return file === null ? digestOf(makeDemoQuestions(chooseVersion(rules), name)) : digestFile(file);
 }
 
 /** So many of a split's questions as are used, see chooseRows, and their features. */

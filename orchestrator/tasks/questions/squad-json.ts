@@ -148,7 +148,7 @@ class Reader {
       return null;
     }
     if (text === null) return null;
-    const found = answerAt(text, at, context, { key: 'answer_start', atCodePoint });
+    const found = findAnswerAt(text, at, context, { key: 'answer_start', atCodePoint });
     if (typeof found !== 'string') return found;
     this.problem(place, found);
     return null;
@@ -197,7 +197,7 @@ class Reader {
  *
  * @param options.key what the place is called, for the sentence
  */
-export function answerAt(
+export function findAnswerAt(
   text: string,
   at: number,
   context: string,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writeDurably } from '../../../common/durable-files';
 import { ConfigError } from '../../base/errors';
 import { chooseRows } from '../../datasets/choose-rows';
-import { tokenTensors } from '../../datasets/ragged';
+import { makeTokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors, readSafetensors } from '../../datasets/safetensors';
 import { datasetPath, findLimit, type PreparedSplit } from '../../datasets/splits';
 import type { PlannedSplit } from '../../sweep/types';
@@ -36,7 +36,7 @@ async function writeRows(
   const limit = findLimit(dataset, split.name);
   const chosen = chooseRows(rows.length, limit).map((i) => rows[i]!);
   const encoded = chosen.map((row) => encode(row.text, row.pair));
-  const { tensors, ...counts } = tokenTensors(encoded);
+  const { tensors, ...counts } = makeTokenTensors(encoded);
   const labels =
     dataset.kind === 'regression'
       ? Float32Array.from(chosen, ({ label }) => label ?? NaN)

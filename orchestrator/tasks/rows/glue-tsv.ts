@@ -90,7 +90,7 @@ function selectRows(path: string, table: TsvTable, task: GlueTask): Row[] {
         where,
         message:
           `"${cells[label]}" is not a ${task.label} of ${task.name}; ` +
-          `${allowedLabels(task)} expected`,
+          `${nameLabels(task)} expected`,
       });
       continue;
     }
@@ -120,7 +120,7 @@ export function parseLabel(cell: string, task: GlueTask): number | undefined {
 }
 
 /** What parseLabel takes, for messages. */
-export function allowedLabels(task: GlueTask): string {
+export function nameLabels(task: GlueTask): string {
   return task.kind === 'regression'
     ? 'a number is'
     : `${task.labels.join(', ')} (or 0 to ${task.labels.length - 1}) are`;

@@ -3,7 +3,7 @@ import type { Problem } from '../../base/errors';
 import { suggestion } from '../../base/suggest';
 import { limitProblems } from '../../tables/problem-list';
 import type { Row, RowColumns, RowKind } from './dataset';
-import { listOf, readTable, type TableRow } from '../../tables/table';
+import { quoteNames, readTable, type TableRow } from '../../tables/table';
 
 /** What makes a file's cells rows. */
 export interface RowRules {
@@ -117,5 +117,6 @@ function classNames(rows: readonly ReadRow[]): string[] {
 /** The end of a sentence that says what a label is. */
 function notALabel(kind: RowKind, label: string, known: readonly string[]): string {
   if (kind === 'regression') return '; a number is expected, for example 3.5';
-  return `, which no training row has; must be one of ${listOf(known)}${suggestion(label, known)}`;
+  const allowed = `${quoteNames(known)}${suggestion(label, known)}`;
+  return `, which no training row has; must be one of ${allowed}`;
 }

@@ -2,9 +2,9 @@
 import { ConfigError } from '../../base/errors';
 import { planSplit } from '../../datasets/splits';
 import type { PlannedSplit } from '../../sweep/types';
-import { fileDigest } from '../../tables/file-digest';
+import { digestFile } from '../../tables/file-digest';
 import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
-import { checkFilesExist } from '../own-files';
+import { checkFilesExist } from '../../datasets/own-files';
 import type { RowsDataset } from './dataset';
 import type { OwnRows } from './own-tasks';
 import { readOwnRows } from './own-tables';
@@ -79,7 +79,7 @@ async function planOwn(
     columns,
     splits: Object.entries({ train, validation }).map(([split, { rows }]) => {
       const file = files[split as keyof typeof files];
-      return planSplit({ name: split, file }, rows.length, fileDigest(file), limits);
+      return planSplit({ name: split, file }, rows.length, digestFile(file), limits);
     }),
   };
 }

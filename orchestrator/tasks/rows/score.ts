@@ -2,7 +2,7 @@ import { ConfigError, type Problem } from '../../base/errors';
 import { limitProblems } from '../../tables/problem-list';
 import { readLines } from '../../tables/table';
 import type { Score, ScoreCommand, ScoreRequest } from '../family';
-import { allowedLabels, parseLabel, readGlueTsv } from './glue-tsv';
+import { nameLabels, parseLabel, readGlueTsv } from './glue-tsv';
 import { evaluateSplit } from './metrics';
 import { findGlueTask, type GlueTask } from './published';
 
@@ -40,7 +40,9 @@ function scoreGlue({ task: name, predictions, references }: ScoreRequest): Score
   });
   const predicted = readPredictedLines(predictions, task);
   if (predicted.length !== labels.length) {
-    const message = `has ${predicted.length} predictions; ${references} has ${labels.length} rows, one prediction a row is expected`;
+    const message =
+      `has ${predicted.length} predictions; ${references} has ${labels.length} rows, ` +
+      'one prediction a row is expected';
     throw new ConfigError({ where: predictions, message });
   }
   return { ...evaluateSplit(task.metrics, { suffix: '', predicted, labels }), rows: labels.length };
@@ -53,7 +55,7 @@ function readPredictedLines(path: string, task: GlueTask): number[] {
     if (value === undefined) {
       problems.push({
         where: `${path}:${i + 1}`,
-        message: `"${line}" is not a prediction of ${task.name}; ${allowedLabels(task)} expected`,
+        message: `"${line}" is not a prediction of ${task.name}; ${nameLabels(task)} expected`,
       });
     }
     return value ?? NaN;

@@ -1,8 +1,8 @@
-/** The rows of a split, wherever they are: GLUE's files, the hub's, the user's own, or generated. */
+/** The rows of a split, wherever they are: GLUE's, the hub's, the user's own, or generated. */
 import { ConfigError } from '../../base/errors';
 import type { SplitSource } from '../../datasets/splits';
 import { digestOf } from '../../sweep/identity';
-import { fileDigest } from '../../tables/file-digest';
+import { digestFile } from '../../tables/file-digest';
 import type { Row, RowsDataset } from './dataset';
 import { makeDemoRows } from './demo-rows';
 import { readGlueParquet } from './glue-parquet';
@@ -24,7 +24,7 @@ export async function readRows(
 export function digestRows({ task, columns }: RowsDataset, split: SplitSource): string {
   return columns === undefined || split.file === null
     ? digestGlueRows(findGlueTask(task), split)
-    : fileDigest(split.file);
+    : digestFile(split.file);
 }
 
 /** The rows of a split of a task of GLUE. */
@@ -37,7 +37,7 @@ export function readGlueRows(task: GlueTask, { name, file }: SplitSource): Promi
 
 /** Hex SHA-256 of what such a split is read from. */
 export function digestGlueRows(task: GlueTask, { name, file }: SplitSource): string {
-  return file === null ? digestOf(makeDemoRows(task, name)) : fileDigest(file);
+  return file === null ? digestOf(makeDemoRows(task, name)) : digestFile(file);
 }
 
 /** @throws ConfigError where a row has no label */
@@ -46,6 +46,8 @@ export function checkLabels(task: GlueTask, rows: readonly Row[], split: SplitSo
   if (unlabelled === -1) return;
   throw new ConfigError({
     where: split.file ?? task.name,
-    message: `row ${unlabelled + 1} has no label; column "${task.label}" is expected in ${split.name}`,
+    message:
+      `row ${unlabelled + 1} has no label; ` +
+      `column "${task.label}" is expected in ${split.name}`,
   });
 }

@@ -2,7 +2,7 @@
 import { ConfigError } from '../../base/errors';
 import { readSafetensors } from '../../datasets/safetensors';
 import { datasetPath } from '../../datasets/splits';
-import { tokenizerDigest } from '../../tokenizers/tokenizer';
+import { digestTokenizer } from '../../tokenizers/tokenizer';
 import type { Evaluation, EvaluationRequest, TrialEvaluation } from '../family';
 import type { SummaryDataset } from './dataset';
 import { readStoredSummaries } from './files';
@@ -31,7 +31,7 @@ function evaluateSummaries({
 }: EvaluationRequest<SummaryDataset>): TrialEvaluation {
   const split = 'validation';
   const { columns, max_target_length } = dataset.summaries;
-  if (tokenizerDigest(backbonePath) !== dataset.tokenizer) {
+  if (digestTokenizer(backbonePath) !== dataset.tokenizer) {
     throw new ConfigError({
       where: backbonePath,
       message: 'its tokenizer has changed since the sweep was planned; start the sweep again',

@@ -8,7 +8,7 @@
 import { join } from 'node:path';
 import { writeDurably } from '../../../common/durable-files';
 import { chooseRows } from '../../datasets/choose-rows';
-import { joined, offsetsOf, tokenTensors } from '../../datasets/ragged';
+import { joinRows, makeOffsets, makeTokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors } from '../../datasets/safetensors';
 import { findLimit } from '../../datasets/splits';
 import { readLines } from '../../tables/table';
@@ -60,12 +60,12 @@ async function writeSummarySplit(
 ) {
   const documents = rows.map(({ document }) => encodeDocument(document));
   const targets = rows.map(({ summary }) => encodeSummary(summary));
-  const { tensors, tokens, longest } = tokenTensors(documents);
+  const { tensors, tokens, longest } = makeTokenTensors(documents);
   const ids = targets.map((target) => target.ids);
   const all = {
     ...tensors,
-    target_ids: joined(ids),
-    target_offsets: offsetsOf(ids.map(({ length }) => length)),
+    target_ids: joinRows(ids),
+    target_offsets: makeOffsets(ids.map(({ length }) => length)),
   };
   await writeDurably(join(folder, `${split}.safetensors`), encodeSafetensors(all));
   const lines = rows.map(

@@ -2,7 +2,7 @@
 import { planSplit, readEverySplit, type RowLimits } from '../../datasets/splits';
 import type { PlannedSplit } from '../../sweep/types';
 import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
-import { checkFilesExist } from '../own-files';
+import { checkFilesExist } from '../../datasets/own-files';
 import type { SummaryColumns, SummaryDataset } from './dataset';
 import type { OwnSummaries } from './own-tasks';
 import { SUMMARY_COLUMNS, SUMMARY_METRICS, type SummaryTask } from './published';

@@ -4,7 +4,7 @@
  */
 import type { SplitSource } from '../../datasets/splits';
 import { digestOf } from '../../sweep/identity';
-import { fileDigest } from '../../tables/file-digest';
+import { digestFile } from '../../tables/file-digest';
 import { listShards } from '../../tables/shards';
 import type { SummaryColumns } from './dataset';
 import { makeDemoSummaries } from './demo-summaries';
@@ -30,5 +30,5 @@ export async function readSummarySplit(
 export function digestSummaries(task: string, { name, file }: SplitSource): string {
   if (file === null) return digestOf(makeDemoSummaries(task as SummaryTask, name));
   const parts = listShards(file);
-  return parts.length === 1 ? fileDigest(file) : digestOf(parts.map(fileDigest));
+  return parts.length === 1 ? digestFile(file) : digestOf(parts.map(digestFile));
 }

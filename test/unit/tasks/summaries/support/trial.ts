@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sweepConfigFrom } from '../../../../../orchestrator/config/load';
 import { prepareDataset } from '../../../../../orchestrator/tasks/prepare';
-import { joined, offsetsOf } from '../../../../../orchestrator/datasets/ragged';
+import { joinRows, makeOffsets } from '../../../../../orchestrator/datasets/ragged';
 import { resolveDatasets } from '../../../../../orchestrator/tasks/resolve';
 import { encodeSafetensors } from '../../../../../orchestrator/datasets/safetensors';
 import { evaluatePredictions } from '../../../../../orchestrator/tasks/evaluate';
@@ -48,8 +48,8 @@ export async function summaryTrial(folder: string) {
     /** Writes what was generated for each row. */
     predict: (rows: number[][]) => {
       const tensors = {
-        generated_ids: joined(rows),
-        generated_offsets: offsetsOf(rows.map(({ length }) => length)),
+        generated_ids: joinRows(rows),
+        generated_offsets: makeOffsets(rows.map(({ length }) => length)),
       };
       writeFileSync(
         join(root, 'trials', trial.id, 'predictions.validation.safetensors'),

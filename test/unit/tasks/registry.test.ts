@@ -1,0 +1,35 @@
+import { TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import {
+  contractKind,
+  FAMILIES,
+  findFamily,
+  KIND_NAMES,
+  publishedTask,
+  PUBLISHED_TASK_NAMES,
+} from '../../../orchestrator/tasks/registry';
+
+const CONTRACT = Object.values(TaskKind).filter(
+  (kind): kind is TaskKind => typeof kind === 'number' && kind > TaskKind.TASK_KIND_UNSPECIFIED,
+);
+
+describe('the task families', () => {
+  test('know every kind of the contract, each once and by its name', () => {
+    expect(KIND_NAMES.map(contractKind).sort()).toEqual(CONTRACT.sort());
+    for (const name of KIND_NAMES)
+      expect(TaskKind[contractKind(name)]).toBe(`TASK_KIND_${name.toUpperCase()}`);
+  });
+
+  test('have published tasks of their own kinds, no two of one name', () => {
+    const all = FAMILIES.flatMap(({ published }) => published);
+    expect(PUBLISHED_TASK_NAMES).toHaveLength(all.length);
+    for (const family of FAMILIES)
+      for (const { kind } of family.published) expect(findFamily(kind)).toBe(family);
+  });
+
+  test('are not asked for another word', () => {
+    expect(() => findFamily('translation')).toThrow(
+      '"translation" is no kind of task; there are classification',
+    );
+    expect(() => publishedTask('mrpq')).toThrow('"mrpq" is not published; there are cola');
+  });
+});
