@@ -43,6 +43,8 @@ const conformance = (displayName, trainerUnderTest) => ({
 module.exports = {
   // Two files at a time: the trainers under test have one thread each.
   maxWorkers: 2,
+  // Unit tests that start programs take their time on a machine under load.
+  testTimeout: 30_000,
   projects: [
     project('unit', ['<rootDir>/test/support/unit-tests.ts']),
     conformance('conformance', 'default'),

@@ -24,7 +24,7 @@ function findRows(path, layers) {
 
 /** Why this file may not import that, or undefined where it may. `file`: from the root. */
 function findObjection(file, specifier, typesOnly, layers) {
-  const [row, folder = row] = findRows(withoutEnding(file), layers);
+  const [row] = findRows(withoutEnding(file), layers);
   if (row === undefined) return undefined; // The folder is reported, once.
   const { imports, types = [], packages } = layers[row];
   if (typesOnly && types === ANY) return undefined;
@@ -35,7 +35,8 @@ function findObjection(file, specifier, typesOnly, layers) {
   const path = withoutEnding(posix.join(posix.dirname(file), specifier));
   const targets = findRows(path, layers);
   if (targets.length === 0) return `${posix.dirname(path)} is not in layers.js`;
-  const isIn = (list) => list === ANY || targets.some((target) => list.includes(target));
+  const names = [`${path}.ts`, ...targets];
+  const isIn = (list) => list === ANY || names.some((name) => list.includes(name));
   if (imports === ANY || isIn([row]) || isIn(imports)) return undefined;
   if (isIn(types))
     return typesOnly ? undefined : `${row} may import types of ${targets.at(-1)} only`;

@@ -7,8 +7,6 @@ import { connectTrainer } from '../../orchestrator/trainer-client/client';
 import { findOnPath } from '../../orchestrator/runtime/run-command';
 import { describeTrainer, refusedTrainer, TrainerPlace } from '../support/trainer-process';
 
-jest.setTimeout(120_000);
-
 const withOpenssl = findOnPath('openssl') ? test : test.skip;
 
 describeTrainer('a trainer on TCP', () => {

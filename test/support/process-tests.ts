@@ -1,2 +1,3 @@
-// Set up for tests that start real processes: importing torch alone takes seconds.
-jest.setTimeout(120_000);
+// Set up for tests that start real processes: importing torch alone takes seconds, and on a machine
+// under load half a minute.
+jest.setTimeout(300_000);

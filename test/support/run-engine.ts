@@ -67,7 +67,7 @@ async function main(): Promise<void> {
 function liveTensors(): number | undefined {
   const path = process.env.SA_ORCH_TFJS_NODE;
   if (path === undefined) return undefined;
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the copy of the engine
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the engine's own copy
   return (require(path) as typeof import('@tensorflow/tfjs-core')).memory().numTensors;
 }
 

@@ -43,8 +43,7 @@ function load(): TensorFlow {
   legacy.isArray ??= Array.isArray;
   // TensorFlow tells about its build on stderr.
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-  // The path is known at run time only.
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- known at run time only
   return require(path) as TensorFlow;
 }
 

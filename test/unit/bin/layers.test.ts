@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Linter, type Rule } from 'eslint';
 import { parser } from 'typescript-eslint';
@@ -16,6 +16,7 @@ const { ANY, LAYERS } = require('../../../layers.js') as {
   LAYERS: Record<string, Layer>;
 };
 const { layersRule } = require('../../../bin/layers-rule.js') as { layersRule: Rule.RuleModule };
+const { renderLayers } = require('../../../bin/layers-table.js') as { renderLayers: () => string };
 /* eslint-enable @typescript-eslint/no-require-imports */
 
 const rows = Object.keys(LAYERS);
@@ -32,6 +33,13 @@ describe('the table of layers', () => {
       'orchestrator/tokenizers',
       'orchestrator/datasets',
     ]);
+  });
+
+  test('is the one in docs/ (else: node bin/layers-table.js)', () => {
+    const folder = join(packageRoot(), 'docs');
+    const pages = readdirSync(folder).filter((name) => name.endsWith('.md'));
+    const lines = pages.flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n'));
+    expect(lines).toEqual(expect.arrayContaining(renderLayers().split('\n')));
   });
 
   test('names rows alone', () => {
@@ -64,7 +72,7 @@ describe('eslint', () => {
         [
           {
             files: ['**/*.{ts,js}'],
-            languageOptions: { parser: parser as Linter.Parser },
+            languageOptions: { parser },
             plugins: { layers: { rules: { imports: layersRule } } },
             rules: { 'layers/imports': 'error' },
           },

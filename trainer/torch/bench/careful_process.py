@@ -1,7 +1,8 @@
-"""One trial of the careful loop as a process of its own, as a bash loop around a training script
+r"""One trial of the careful loop as a process of its own, as a bash loop around a training script
 would start it: load, train, evaluate.
 
-    SA_ORCH_DATA=<dir with glue/> python careful_process.py <backbone directory> --steps 25 --threads 1 --validation-rows 200
+    SA_ORCH_DATA=<dir with glue/> \
+        python careful_process.py <backbone directory> --steps 25 --threads 1 --validation-rows 200
 
 Prints the number of validation rows that were classified.
 """

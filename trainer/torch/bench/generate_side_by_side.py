@@ -1,7 +1,8 @@
-"""Summaries of XSum's documents by a BART of random weights with Houlsby adapters, by contenders in
-turn, in one process.
+r"""Summaries of XSum's documents by a BART of random weights with Houlsby adapters, by contenders
+in turn, in one process.
 
-    SA_ORCH_DATA=<dir with xsum/ and vocab/> python generate_side_by_side.py [--rounds 8] [--steps 1] [--threads 2]
+    SA_ORCH_DATA=<dir with xsum/ and vocab/> \
+        python generate_side_by_side.py [--rounds 8] [--steps 1] [--threads 2]
 
 Beams as the published BART for XSum has them: 6, 11 to 62 tokens, no three twice. A random model
 seldom says the end, so that texts are as long as they may be. Eight rounds of a batch are all
@@ -103,8 +104,9 @@ class Generating:
         ]
         self.batches, self.next = [rows[at : at + BATCH] for at in range(0, len(rows), BATCH)], 0
         self.settings = GenerationConfig(
-            num_beams=BEAMS, do_sample=False, min_new_tokens=LEAST, max_new_tokens=MOST, no_repeat_ngram_size=NGRAM,
-            pad_token_id=1, bos_token_id=0, eos_token_id=2, decoder_start_token_id=2,
+            num_beams=BEAMS, do_sample=False, min_new_tokens=LEAST, max_new_tokens=MOST,
+            no_repeat_ngram_size=NGRAM, pad_token_id=1, bos_token_id=0, eos_token_id=2,
+            decoder_start_token_id=2,
         )  # fmt: skip
 
     def run(self, steps: int) -> int:

@@ -1,7 +1,9 @@
-"""One trial on MRPC (batch 32, Houlsby 64, dropout 0) by three contenders in turn, in one process
+r"""One trial on MRPC (batch 32, Houlsby 64, dropout 0) by three contenders in turn, in one process
 with the same threads and rows.
 
-    SA_ORCH_DATA=<dir with glue/> python side_by_side.py <backbone directory> [--rounds 10] [--steps 4] [--threads 2] [--without-trainer]
+    SA_ORCH_DATA=<dir with glue/> \
+        python side_by_side.py <backbone directory> [--rounds 10] [--steps 4] [--threads 2] \
+            [--without-trainer]
 
 Prints rows per second over all rounds and the ratios as one JSON object.
 """

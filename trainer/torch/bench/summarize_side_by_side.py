@@ -1,7 +1,8 @@
-"""Training a BART of random weights with Houlsby adapters on XSum's documents, by contenders in
+r"""Training a BART of random weights with Houlsby adapters on XSum's documents, by contenders in
 turn, in one process.
 
-    SA_ORCH_DATA=<dir with xsum/ and vocab/> python summarize_side_by_side.py [--rounds 4] [--steps 1] [--threads 2]
+    SA_ORCH_DATA=<dir with xsum/ and vocab/> \
+        python summarize_side_by_side.py [--rounds 4] [--steps 1] [--threads 2]
 
 "train" is this project's step, its rows in groups of like length; "together" the same without
 groups; "train_bf16" with the frozen model in bfloat16; "loop" Transformers' model with adapters as

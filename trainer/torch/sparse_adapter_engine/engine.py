@@ -1,4 +1,5 @@
-"""Runs jobs. The only module that the server needs of the tensor work."""
+"""Runs jobs: the front door of the tensor work. Besides, the server imports only what checks a
+request, which needs no PyTorch."""
 
 from pathlib import Path
 

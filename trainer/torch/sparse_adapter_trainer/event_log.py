@@ -121,7 +121,8 @@ class EventLog:
         return self._writer
 
     def _write_whole(self, fd: int, record: bytes) -> None:
-        """Writes the record or nothing: what a full disk leaves of it would hide every later event."""
+        """Writes the record or nothing: what a full disk leaves of it would hide every later
+        event."""
         try:
             written = os.write(fd, record)
             if written != len(record):

@@ -300,7 +300,10 @@ class JobStore:
             record.last_sequence = job.log.last_sequence
             job.save()
         elif job.unfinished_runs >= self._quarantine_after:
-            message = f"{job.unfinished_runs} runs of this job took the trainer down with them: it is not started again. See the trainer's log"
+            message = (
+                f"{job.unfinished_runs} runs of this job took the trainer down with them: it is "
+                "not started again. See the trainer's log"
+            )
             failure = event_pb2.Failure(
                 reason=event_pb2.FAILURE_REASON_QUARANTINED, message=message
             )

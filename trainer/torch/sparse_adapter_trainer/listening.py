@@ -17,7 +17,8 @@ LONGEST_SOCKET_PATH = 107
 
 
 class CannotListen(Exception):
-    """The address or the state folder is not usable; the message says why and what would be right."""
+    """The address or the state folder is not usable; the message says why and what would be
+    right."""
 
 
 class Lock:

@@ -197,7 +197,9 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         if request.mode not in (trainer_pb2.CANCEL_MODE_CHECKPOINT, trainer_pb2.CANCEL_MODE_ABORT):
             violation = Violation(
                 field="mode",
-                description=f"{request.mode} is not one of CANCEL_MODE_CHECKPOINT, CANCEL_MODE_ABORT",
+                description=(
+                    f"{request.mode} is not one of CANCEL_MODE_CHECKPOINT, CANCEL_MODE_ABORT"
+                ),
             )
             await refuse_fields(context, grpc.StatusCode.INVALID_ARGUMENT, [violation])
         job = await self._find(request.job_id, context)
@@ -247,10 +249,16 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
             )
             await refuse_fields(context, grpc.StatusCode.INVALID_ARGUMENT, [violation])
         if request.log_id and request.log_id != job.log_id:
-            message = f"job {job.job_id} has the log {job.log_id}, not {request.log_id}: watch it from the beginning"
+            message = (
+                f"job {job.job_id} has the log {job.log_id}, not {request.log_id}: watch it from "
+                "the beginning"
+            )
             await refuse(context, grpc.StatusCode.OUT_OF_RANGE, message)
         if request.after_sequence > job.last_sequence:
-            message = f"event {request.after_sequence} is past the end of log {job.log_id}, which has {job.last_sequence}"
+            message = (
+                f"event {request.after_sequence} is past the end of log {job.log_id}, which has "
+                f"{job.last_sequence}"
+            )
             await refuse(context, grpc.StatusCode.OUT_OF_RANGE, message)
 
     async def _refuse_stopping(self, context: Context) -> NoReturn:

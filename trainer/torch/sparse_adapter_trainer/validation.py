@@ -295,8 +295,8 @@ def _official(at: str, trial: job_pb2.Trial, pruner: Pruner) -> _Found:
         )
     if pruner.flows_through_modules and trial.adapter.norm == job_pb2.ADAPTER_NORM_AFTER:
         why = (
-            f"a norm's outputs sum to a constant, so that the scores of {pruner.label} are rounding "
-            "errors"
+            f"a norm's outputs sum to a constant, so that the scores of {pruner.label} are "
+            "rounding errors"
         )
         yield (
             f"{at}.rules",
@@ -330,7 +330,10 @@ def _prune_during_training(at: str, trial: job_pb2.Trial, pruner: Pruner) -> _Fo
         yield f"{at}.rules", f"is not EXACT, as it is {during}"
     last = prune.begin_step + (max(prune.rounds, 1) - 1) * prune.every_steps
     if 0 < total <= last:
-        sum_of_steps = f"begin_step + (rounds − 1) · every_steps = {prune.begin_step} + ({prune.rounds} − 1) · {prune.every_steps} = {last}"
+        sum_of_steps = (
+            f"begin_step + (rounds − 1) · every_steps = {prune.begin_step} + ({prune.rounds} − 1) "
+            f"· {prune.every_steps} = {last}"
+        )
         yield (
             f"{at}.every_steps",
             f"the last round is too late: {sum_of_steps} is not less than train.total_steps, "
@@ -520,7 +523,10 @@ def _structures(spec: job_pb2.JobSpec, hidden: int, config: dict[str, object]) -
         for stack, key in keys.items():
             inner = config.get(key)
             if trial.adapter.ffn == job_pb2.FFN_MODULE_LORA and not isinstance(inner, int):
-                reason = f"{spec.backbone.path}/config.json has no {key}, which FFN_MODULE_LORA's matrices depend on"
+                reason = (
+                    f"{spec.backbone.path}/config.json has no {key}, which FFN_MODULE_LORA's "
+                    "matrices depend on"
+                )
                 yield "spec.backbone.path", reason
                 return
             found = forms.matrices(

@@ -1,4 +1,5 @@
-"""The one thread that does tensor work: it makes the engine and then runs one job after the other."""
+"""The one thread that does tensor work: it makes the engine and then runs one job after the
+other."""
 
 import logging
 import os

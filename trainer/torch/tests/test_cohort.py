@@ -80,7 +80,7 @@ def assert_equal_weights(root: Path, other: Path, trial_id: str) -> None:
 
 
 @pytest.mark.parametrize(("dropout", "attention_dropout"), [(0.0, 0.0), (0.1, 0.1)])
-def test_six_different_trials_in_one_cohort_have_every_weight_of_their_lone_runs_beside_a_seventh_that_diverges(
+def test_six_trials_in_a_cohort_have_every_weight_of_their_lone_runs_beside_one_that_diverges(
     dropout: float, attention_dropout: float, cola: Path, backbone_path: str, tmp_path: Path
 ) -> None:
     trials = with_dropout(SIX, dropout, attention_dropout)

@@ -102,7 +102,8 @@ class Trainings:
         return {one.trial_id: weights(self._root, one.trial_id) for one in trials}
 
     def _alone(self, form: str, place: int) -> dict[str, Tensor]:
-        """The weights of one of the form's trials after a run of its own, under a name of its own."""
+        """The weights of one of the form's trials after a run of its own, under a name of its
+        own."""
         one = trials_of(form)[place]
         one.trial_id += "-alone"
         return self.together([one])[one.trial_id]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sparse_adapter_trainer.artifacts import write_folder
-from sparse_adapter_trainer.durable_files import write_durably
+from sparse_adapter_engine.files.artifacts import write_folder
+from sparse_adapter_engine.files.durable import write_durably
 
 
 def run_in_small_files(script: str, folder: Path) -> str:
@@ -17,8 +17,8 @@ def run_in_small_files(script: str, folder: Path) -> str:
     """
     program = f"""
 from pathlib import Path
-from sparse_adapter_trainer.artifacts import write_folder
-from sparse_adapter_trainer.durable_files import write_durably
+from sparse_adapter_engine.files.artifacts import write_folder
+from sparse_adapter_engine.files.durable import write_durably
 folder = Path({str(folder)!r})
 try:
     {script}

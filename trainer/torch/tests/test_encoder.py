@@ -11,9 +11,10 @@ from transformers import AutoModel
 from sparse_adapter_engine.backbones.encoder.encoder import Encoder
 from sparse_adapter_engine.backbones.encoder.forward import forward
 from sparse_adapter_engine.backbones.encoder.loading import load_encoder
-from sparse_adapter_engine.backbones.encoder.packed_encoder import PackedTrials, Site, encode
+from sparse_adapter_engine.backbones.encoder.packed_encoder import PackedTrials, encode
 from sparse_adapter_engine.data.rows import Split
 from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.sites import Site
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.tasks.part import Part
 

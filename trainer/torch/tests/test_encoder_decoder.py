@@ -22,9 +22,9 @@ from encoder_decoder_support import (
 from torch import Tensor
 from transformers.trainer_pt_utils import LabelSmoother
 
-from sparse_adapter_engine.backbones.encoder.attention import AttentionDropout
 from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
 from sparse_adapter_engine.modules.dropout import Dropout
+from sparse_adapter_engine.modules.sites import AttentionDropout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.tasks.part import Part
@@ -86,7 +86,7 @@ def test_the_loss_is_the_label_smoothers_of_transformers(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_dropout_is_of_embeddings_and_of_what_each_attention_and_feed_forward_block_gives_by_the_step(
+def test_dropout_is_of_embeddings_and_of_what_each_block_gives_by_the_step(
     family: str, encoder_decoders: dict[str, EncoderDecoder]
 ) -> None:
     backbone, split, tensors = (

@@ -10,7 +10,7 @@ from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import Enco
 from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.keys import permutation
 from sparse_adapter_engine.masks.pruning import Pruning
-from sparse_adapter_engine.masks.scoring import Start, score, scoring_rows
+from sparse_adapter_engine.masks.scoring import Start, choose_scoring_rows, score
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.pruners.synflow import synflow_scores
 from sparse_adapter_engine.tasks.losses import loss
@@ -30,7 +30,9 @@ def test_snip_is_of_the_mean_over_all_target_tokens_whatever_passes_they_came_in
     one.prune.scoring_rows = 37
     one.adapter.CopyFrom(FORMS[form])
     tensors, shapes = drawn(one.adapter, backbone), layout_of(one.adapter, backbone).prunable_shapes
-    start = Start(one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, task))
+    start = Start(
+        one, {"t": Pruning(one.prune, 1, shapes)}, tensors, choose_scoring_rows(one, task)
+    )
     (found,) = score(task, [start], lambda rows: None)
     part = Part.of(
         0,
@@ -63,7 +65,9 @@ def test_grasp_is_the_gradients_change_along_itself(
     one.prune.scoring_rows, one.prune.temperature = 12, 2.0
     one.adapter.CopyFrom(FORMS["houlsby"])
     tensors, shapes = drawn(one.adapter, backbone), layout_of(one.adapter, backbone).prunable_shapes
-    start = Start(one, {"t": Pruning(one.prune, 1, shapes)}, tensors, scoring_rows(one, task))
+    start = Start(
+        one, {"t": Pruning(one.prune, 1, shapes)}, tensors, choose_scoring_rows(one, task)
+    )
     (found,) = score(task, [start], lambda rows: None)
 
     def gradient(moved: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -91,7 +95,7 @@ def test_grasp_is_the_gradients_change_along_itself(
     assert (own - expected).norm() < 0.05 * expected.norm()
 
 
-def test_synflow_goes_through_the_encoder_and_then_each_decoder_layers_self_cross_and_feed_forward_module(
+def test_synflow_goes_through_the_encoder_and_then_each_decoder_layers_modules(
     encoder_decoders: dict[str, EncoderDecoder],
 ) -> None:
     backbone, asked = encoder_decoders["t5"], adapter("lora", "sequential", width=4, scale=1.5)

@@ -142,7 +142,8 @@ def check_equals_transformers(path: str, padding: int, folder: Path) -> None:
 def trained(
     cola: Path, backbone_path: str, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Engine, Recorder]:
-    """A root where the full trial has been trained and has predicted, and what the training told."""
+    """A root where the full trial has been trained and has predicted, and what the training
+    told."""
     root = fresh_root(cola, tmp_path_factory.mktemp("full") / "root")
     engine, told = Engine(root), Recorder()
     engine.run(spec(backbone_path, [full_trial()], prune=PRUNE), Recorder())

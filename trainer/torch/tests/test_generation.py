@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize(("family", "form"), CASES)
-def test_beams_give_what_transformers_generate_gives_each_row_alone_without_a_cache_for_the_same_formulas(
+def test_beams_give_what_transformers_generate_gives_each_row_alone_without_a_cache(
     family: str,
     form: str,
     encoder_decoder_paths: dict[str, Path],
@@ -170,7 +170,7 @@ SETTINGS = [
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(("beams", "least", "most", "ngram", "penalty"), SETTINGS)
 @pytest.mark.parametrize("every", [1, 5])
-def test_padded_rows_give_transformers_tokens_at_any_setting_however_seldom_it_is_asked_whether_they_are_over(
+def test_padded_rows_give_transformers_tokens_however_seldom_the_end_is_asked_for(
     family: str,
     beams: int,
     least: int,

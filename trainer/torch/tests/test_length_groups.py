@@ -47,8 +47,6 @@ def test_no_other_way_to_cut_rows_is_cheaper_and_of_equal_ones_none_has_fewer_gr
         assert (cost(lengths, targets, found, group_tokens, trials), len(found)) == expected
 
 
-def test_a_group_that_costs_too_much_takes_all_rows_and_one_that_costs_nothing_those_of_a_length() -> (
-    None
-):
+def test_a_costly_group_takes_all_rows_and_a_free_one_those_of_a_length() -> None:
     assert group_sizes([3, 9, 400], [2, 2, 2], ONE_GROUP) == [3]
     assert group_sizes([3, 3, 9, 9, 9], [2, 2, 2, 2, 2], 0) == [2, 3]

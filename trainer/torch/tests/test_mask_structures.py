@@ -368,7 +368,7 @@ def test_units_of_unequal_size_are_compared_within_their_modules_only() -> None:
     }
     with pytest.raises(
         TrialFailed,
-        match=r"prune\.scope: is GLOBAL.*one of query has 16 weights, one of ffn_in 40: it is LOCAL",
+        match=r"prune\.scope: is GLOBAL.*query has 16 weights, one of ffn_in 40: it is LOCAL",
     ):
         Pruning(units(0.5), 1, shapes)
     assert Pruning(units(0.5, LOCAL), 1, shapes).masks.keys() == shapes.keys()

@@ -24,7 +24,7 @@ from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.keys import permutation
 from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.masks.scores import Masks, Scores, Shapes
-from sparse_adapter_engine.masks.scoring import scoring_rows
+from sparse_adapter_engine.masks.scoring import choose_scoring_rows
 from sparse_adapter_engine.modules.layout import initialize, layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.pruners.rand import draw_normal
@@ -592,10 +592,10 @@ def test_grasps_rows_are_the_permutations_first_whatever_their_classes(
     split, one = read_split(root, tiny_roberta), official_trial("t", official("grasp", 0.5))
     backbone = load_encoder(str(tiny_roberta), torch.device("cpu"))
     task = RowTask(backbone, split, job_pb2.TASK_KIND_CLASSIFICATION, How(2500))
-    rows = scoring_rows(one, task)
+    rows = choose_scoring_rows(one, task)
     assert torch.equal(rows, permutation(12, one.seed, "scoring rows")[:8])
     one.prune.rules = job_pb2.MASK_RULES_EXACT
-    assert not torch.equal(rows, scoring_rows(one, task))
+    assert not torch.equal(rows, choose_scoring_rows(one, task))
 
 
 def test_random_draws_are_normal_and_new_in_each_round() -> None:

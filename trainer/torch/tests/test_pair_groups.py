@@ -104,9 +104,7 @@ def test_a_pack_goes_to_a_device_as_it_is() -> None:
         )
 
 
-def test_a_stacks_trials_have_their_rows_block_after_block_and_a_shorter_one_rows_without_targets() -> (
-    None
-):
+def test_a_stack_has_rows_trial_after_trial_and_of_a_shorter_one_rows_without_targets() -> None:
     split, rows_of = random_pairs(rows=8), [torch.tensor([0, 1, 2, 3, 4]), torch.tensor([5, 6, 7])]
     stack = split.pack_stack(rows_of, prompt=1, group_tokens=0)
     targets = torch.cat([group.target_ids.view(-1) for group in stack.groups])

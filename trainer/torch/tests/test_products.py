@@ -11,7 +11,7 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from sparse_adapter_engine.backbones.encoder.attention import Prefix, attend
+from sparse_adapter_engine.backbones.encoder.attention import attend
 from sparse_adapter_engine.backbones.encoder.encoder import Encoder
 from sparse_adapter_engine.backbones.encoder.feed_forward import feed_forward, is_blocked
 from sparse_adapter_engine.backbones.encoder.forward import forward
@@ -24,6 +24,7 @@ from sparse_adapter_engine.backbones.encoder.frozen import (
 from sparse_adapter_engine.backbones.encoder.loading import from_transformers
 from sparse_adapter_engine.data.rows import PackedRows, Split
 from sparse_adapter_engine.modules.layout import initialize, layout
+from sparse_adapter_engine.modules.sites import Prefix
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.products import linear
 from sparse_adapter_engine.tasks.losses import loss
@@ -205,7 +206,7 @@ def gradients(
     )
 
 
-def test_gradients_through_an_encoder_in_bfloat16_are_close_and_those_of_a_cohorts_trial_are_its_own_bit_for_bit(
+def test_gradients_in_bfloat16_are_close_and_in_a_cohort_a_trials_own_bit_for_bit(
     encoders: dict[int, Encoder],
 ) -> None:
     parts = [

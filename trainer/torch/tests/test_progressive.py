@@ -27,9 +27,9 @@ from sparse_adapter_engine.masks.densities import densities, kept_count
 from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.masks.scoring import (
     Start,
+    choose_scoring_rows,
     score,
     score_without_rows,
-    scoring_rows,
 )
 from sparse_adapter_engine.modules.layout import layout
 from sparse_adapter_engine.pruners import find_pruner
@@ -256,7 +256,7 @@ def test_a_round_ranks_the_weights_as_they_are_then_with_dropout_off(
         pruning = Pruning(one.prune, one.seed, shapes.prunable_shapes)
         pruning.go_on(masks, round_)
         if find_pruner(one.prune).reads_rows:
-            start = Start(one, {one.trial_id: pruning}, present, scoring_rows(one, task))
+            start = Start(one, {one.trial_id: pruning}, present, choose_scoring_rows(one, task))
             (scores,) = score(task, [start], lambda _: None)
         else:
             scores = score_without_rows(

@@ -19,7 +19,7 @@ from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.masks.scores import Scores
-from sparse_adapter_engine.masks.scoring import Start, distinct_starts, score, scoring_rows
+from sparse_adapter_engine.masks.scoring import Start, choose_scoring_rows, group_starts, score
 from sparse_adapter_engine.modules.layout import initialize, is_prunable, layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.tasks.losses import loss
@@ -63,7 +63,7 @@ def start_of(
 ) -> Start:
     shapes = layout(one.adapter, backbone, 1 if task_kind == REGRESSION else 2)
     pruning = Pruning(one.prune, one.seed, shapes.prunable_shapes)
-    (found,) = distinct_starts(
+    (found,) = group_starts(
         [(one, pruning)],
         RowTask(backbone, split, task_kind, How(500)),
         lambda each: initialize(each, shapes.shapes, backbone.pooler),
@@ -265,14 +265,14 @@ def test_grasps_rows_are_the_permutations_first_of_each_class_in_turn(tiny: Enco
     classes, numbers = (
         RowTask(tiny, split, kind, How(500)) for kind in (CLASSIFICATION, REGRESSION)
     )
-    plain = scoring_rows(gradient_trial("t", "snip", rows=99), classes)
-    rows = scoring_rows(gradient_trial("t", "grasp", rows=99), classes)
+    plain = choose_scoring_rows(gradient_trial("t", "snip", rows=99), classes)
+    rows = choose_scoring_rows(gradient_trial("t", "grasp", rows=99), classes)
     assert sorted(rows.tolist()) == list(range(12))
     assert labels[rows].tolist() == [0, 1, 2, 0, 1, 2, 0, 0, 0, 0, 0, 0]
     for label in range(3):
         assert torch.equal(rows[labels[rows] == label], plain[labels[plain] == label])
-    assert torch.equal(scoring_rows(gradient_trial("t", "grasp", rows=5), classes), rows[:5])
-    assert torch.equal(scoring_rows(gradient_trial("t", "grasp", rows=99), numbers), plain)
+    assert torch.equal(choose_scoring_rows(gradient_trial("t", "grasp", rows=5), classes), rows[:5])
+    assert torch.equal(choose_scoring_rows(gradient_trial("t", "grasp", rows=99), numbers), plain)
 
 
 def test_trials_share_scores_where_they_follow_from_the_same(tiny: Encoder) -> None:
@@ -315,7 +315,7 @@ def test_trials_share_scores_where_they_follow_from_the_same(tiny: Encoder) -> N
         for one in trials
     ]
     task = RowTask(tiny, split, CLASSIFICATION, How(500))
-    starts = distinct_starts(pairs, task, lambda _: {})
+    starts = group_starts(pairs, task, lambda _: {})
     assert [list(start.prunings) for start in starts] == [
         *(["a1", "a2", "a3", "i1"], ["b"], ["c"], ["d1", "d2"], ["e"], ["f"], ["g1", "g2"], ["h"]),
         *(["i2"], ["j1", "j2"], ["k"], ["l"]),

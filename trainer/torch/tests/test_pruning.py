@@ -52,9 +52,7 @@ def random_shapes(draw: random.Random, longest: int = 40) -> dict[str, tuple[int
     }
 
 
-def test_hundreds_of_random_shapes_densities_and_ties_keep_exactly_the_asked_count_of_the_highest() -> (
-    None
-):
+def test_random_shapes_densities_and_ties_keep_exactly_the_asked_count_of_the_highest() -> None:
     draw = random.Random(1)
     for case in range(400):
         count, sparsity = (
@@ -354,9 +352,7 @@ def test_masks_of_rounds_are_nested_exact_and_of_the_highest_that_were_left(
         assert torch.equal(flat(pruning.finished()), flat(pruning.masks))
 
 
-def test_a_later_round_that_cannot_rank_what_is_left_fails_and_one_that_removes_nothing_does_not() -> (
-    None
-):
+def test_a_later_round_fails_where_it_cannot_rank_and_not_where_it_removes_nothing() -> None:
     pruning = Pruning(prune("synflow", 0.5, rounds=2, schedule=LINEAR), 1, {"down.weight": (2, 4)})
     pruning.keep({"down.weight": torch.arange(8.0).view(2, 4)})
     with pytest.raises(

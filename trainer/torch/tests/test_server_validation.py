@@ -304,7 +304,10 @@ def test_groups_that_do_not_divide_a_matrixs_columns_are_a_precondition(root):
     request = valid_request(root)
     request.spec.trials[0].adapter.ffn_bottleneck = 10
     request.spec.trials[0].prune.MergeFrom(job_pb2.Prune(**N_M))
-    says = "4 does not divide the 10 columns of layers.0.ffn.up.weight; every prunable matrix has a multiple of it"
+    says = (
+        "4 does not divide the 10 columns of layers.0.ffn.up.weight; every prunable matrix has a "
+        "multiple of it"
+    )
     assert unmet(request, root) == {"spec.trials[0].prune.group_size": says}
     request.spec.trials[0].adapter.ffn_bottleneck = 8
     (root / "backbone/config.json").write_text(
@@ -325,7 +328,10 @@ def test_units_of_unequal_size_in_global_scope_are_a_precondition(root):
     (root / "backbone/config.json").write_text(
         json.dumps({"model_type": "bert", "hidden_size": 384, "intermediate_size": 1536})
     )
-    says = "is GLOBAL, which takes units of equal size; one of layers.0.attention has 768 weights, one of layers.0.ffn_in 1920: it is LOCAL"
+    says = (
+        "is GLOBAL, which takes units of equal size; one of layers.0.attention has 768 weights, "
+        "one of layers.0.ffn_in 1920: it is LOCAL"
+    )
     assert unmet(request, root) == {"spec.trials[0].prune.scope": says}
     trial.prune.scope = job_pb2.PRUNE_SCOPE_LOCAL
     assert unmet(request, root) == {}

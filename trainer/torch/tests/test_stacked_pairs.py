@@ -1,4 +1,5 @@
-"""Encoder–decoder trials of one form in one stacked pass have, to rounding, what they have alone."""
+"""Encoder–decoder trials of one form in one stacked pass have, to rounding, what they have
+alone."""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,13 @@ from sparse_adapter_engine.stacked.trained_stacks import TrainedTrial
 from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.tasks.part import Part
 from sparse_adapter_engine.tasks.task import Adapted
-from sparse_adapter_engine.tasks.texts import batches, companies, fitting, generate_texts, row_bytes
+from sparse_adapter_engine.tasks.texts import (
+    batches,
+    fitting,
+    generate_texts,
+    group_companies,
+    row_bytes,
+)
 
 STACKED = How(pass_tokens=65_536, stacked=PLAIN)
 
@@ -231,16 +238,14 @@ def test_trials_of_one_form_generate_together_where_they_are_stacked(
 ) -> None:
     trials = adapted(encoder_decoders["t5"], ["lora", "mam", "lora"])
     together, alone = (
-        [[one.trial_id for one in company] for company in companies(trials, stacked)]
+        [[one.trial_id for one in company] for company in group_companies(trials, stacked)]
         for stacked in (True, False)
     )
     assert together == [["t0", "t2"], ["t1"]]
     assert alone == [["t0"], ["t1"], ["t2"]]
 
 
-def test_a_batch_takes_the_rows_that_have_room_at_the_cost_of_its_longest_and_one_row_at_least() -> (
-    None
-):
+def test_a_batch_takes_the_rows_that_have_room_at_its_longests_cost_and_at_least_one() -> None:
     lengths = torch.tensor([1, 2, 3, 10, 40])
     found = [
         rows.tolist()

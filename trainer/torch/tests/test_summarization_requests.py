@@ -73,7 +73,10 @@ def test_synflow_of_lora_beside_an_attention_of_another_width_than_the_model_is_
 ) -> None:
     asked = request(root, GATED_T5, FORMS["lora"])
     asked.spec.trials[0].prune.CopyFrom(trial("t", pruner="synflow", sparsity=0.5).prune)
-    says = "is SYNFLOW, whose chain adds what LORA gives, 24 wide, to the hidden state, 32 wide; take another pruner"
+    says = (
+        "is SYNFLOW, whose chain adds what LORA gives, 24 wide, to the hidden state, 32 wide; "
+        "take another pruner"
+    )
     assert unmet(asked, root) == {"spec.trials[0].prune.pruner": says}
     (root / "backbone" / "config.json").write_text(json.dumps(T5))
     assert unmet(asked, root) == {}
@@ -181,13 +184,15 @@ def test_the_task_and_the_backbone_go_together(root: Path) -> None:
     )
 
 
-def test_a_text_longer_than_the_backbones_positions_and_groups_that_do_not_fit_its_decoder_are_refused(
+def test_texts_beyond_the_backbones_positions_and_groups_that_misfit_its_decoder_are_refused(
     root: Path,
 ) -> None:
     asked = request(root, BART, FORMS["lora"])
     asked.spec.predict.generation.max_length = 41
     assert unmet(asked, root) == {
-        "spec.predict.generation.max_length": "41 is more than the 40 positions that the backbone has"
+        "spec.predict.generation.max_length": (
+            "41 is more than the 40 positions that the backbone has"
+        )
     }
     asked.spec.prune.SetInParent()
     prune = {
@@ -199,5 +204,8 @@ def test_a_text_longer_than_the_backbones_positions_and_groups_that_do_not_fit_i
     }
     asked.spec.trials[0].prune.CopyFrom(trial("t", pruner="mag").prune)
     asked.spec.trials[0].prune.MergeFrom(job_pb2.Prune(**prune))
-    says = "4 does not divide the 62 columns of decoder.layers.0.ffn_out.down.weight; every prunable matrix has a multiple of it"
+    says = (
+        "4 does not divide the 62 columns of decoder.layers.0.ffn_out.down.weight; every "
+        "prunable matrix has a multiple of it"
+    )
     assert unmet(asked, root) == {"spec.trials[0].prune.group_size": says}

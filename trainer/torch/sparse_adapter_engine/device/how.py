@@ -1,4 +1,4 @@
-"""How a device goes about its work."""
+"""How a device computes."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,12 @@ GPU_PART_TOKENS = 32_768
 
 @dataclass(frozen=True)
 class How:
-    """pass_tokens: tokens of a pass at most, of whole trials. stacked: the operations of stacked
+    """pass_tokens: maximum tokens per pass, of whole trials. stacked: the operations of stacked
     passes; None where trials are not stacked.
 
-    part_rows: rows of one trial in a forward of scoring and predicting, and part_tokens: tokens of
-    it at most, None for any number. Fixed, so that a number does not depend on who else is there.
+    part_rows: rows of one trial in a forward of scoring and predicting; part_tokens: its maximum
+    tokens, None for no limit. Both are fixed, so that a result does not depend on who else is in
+    the pass.
     """
 
     pass_tokens: int
@@ -29,15 +30,15 @@ class How:
     part_tokens: int | None = None
 
     def rows_of_part(self, longest: int) -> int:
-        """How many rows of up to so many tokens are a part."""
+        """How many rows of up to `longest` tokens make a part."""
         if self.part_tokens is None:
             return self.part_rows
         return max(1, min(self.part_rows, self.part_tokens // longest))
 
     @property
     def scored_tokens(self) -> int:
-        """Tokens whose derivatives are taken at once: those of a part, where parts are bounded,
-        since the graphs of all that is in a pass are held."""
+        """Tokens whose derivatives are taken at once: those of a part where parts are bounded,
+        since the graphs of the whole pass are held."""
         return self.pass_tokens if self.part_tokens is None else self.part_tokens
 
     @property

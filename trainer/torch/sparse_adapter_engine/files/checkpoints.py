@@ -1,10 +1,13 @@
 """What a trial leaves on disk while and after it trains, all of it under `trials/<trial id>/`.
 
-checkpoints/step-<N>/state.safetensors   parameters (as in the adapter), first_moment.*, second_moment.*, and of a trial that is pruned
-                                         during training mask.*
-checkpoints/step-<N>/position.json       step, rows and seconds so far, what it was made from, and on what machine
+checkpoints/step-<N>/state.safetensors   parameters (as in the adapter), first_moment.*,
+                                         second_moment.*, and of a trial that is pruned during
+                                         training mask.*
+checkpoints/step-<N>/position.json       step, rows and seconds so far, what it was made from, and
+                                         on what machine
 adapter/                                 as in Trial of job.proto
-training.json                            rows and seconds of the training that made adapter/; its own digest must not hang on them
+training.json                            rows and seconds of the training that made adapter/, which
+                                         adapter/ cannot hold: its digest must not depend on them
 """
 
 import json

@@ -30,7 +30,8 @@ def mask_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> str:
 
 
 def training_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial, mask_digest: str) -> str:
-    """Hex SHA-256 of all that a trial's training follows from, the length of this run of it aside."""
+    """Hex SHA-256 of all that a trial's training follows from, the length of this run of it
+    aside."""
     start = {
         "seed": trial.seed,
         "adapter": plain(trial.adapter),

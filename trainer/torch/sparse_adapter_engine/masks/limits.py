@@ -27,7 +27,10 @@ def _uneven_groups(
 ) -> tuple[str, str] | None:
     for name, (_, columns) in shapes.items():
         if columns % prune.group_size:
-            reason = f"{prune.group_size} does not divide the {columns} columns of {name}; every prunable matrix has a multiple of it"
+            reason = (
+                f"{prune.group_size} does not divide the {columns} columns of {name}; every "
+                "prunable matrix has a multiple of it"
+            )
             return "group_size", reason
     return None
 

@@ -44,7 +44,7 @@ class Start:
 
     @property
     def pruner(self) -> GradientPruner:
-        return gradient_pruner(self.trial.prune)
+        return find_gradient_pruner(self.trial.prune)
 
     @property
     def by_official_rules(self) -> bool:
@@ -56,7 +56,7 @@ class Start:
         return self.rows.numel() * (2 if self.pruner.uses_curvature else 1)
 
 
-def distinct_starts(
+def group_starts(
     trials: list[tuple[job_pb2.Trial, Pruning]],
     task: Task,
     start: Callable[[job_pb2.Trial], dict[str, Tensor]],
@@ -67,7 +67,7 @@ def distinct_starts(
     """
     starts: dict[tuple[int, float, bytes, bytes], Start] = {}
     for trial, pruning in trials:
-        rows = scoring_rows(trial, task)
+        rows = choose_scoring_rows(trial, task)
         adapter = trial.adapter.SerializeToString(deterministic=True)
         same = (
             trial.seed,
@@ -103,7 +103,7 @@ def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
     return serialized
 
 
-def scoring_rows(trial: job_pb2.Trial, task: Task) -> Tensor:
+def choose_scoring_rows(trial: job_pb2.Trial, task: Task) -> Tensor:
     """Row numbers, int64: the first of a permutation keyed with the seed; for a pruner
     that balances classes, the first of each class in turn, while it has any, unless the rules are
     the official ones."""
@@ -123,7 +123,7 @@ def scoring_rows(trial: job_pb2.Trial, task: Task) -> Tensor:
     return order[: trial.prune.scoring_rows]
 
 
-def gradient_pruner(prune: job_pb2.Prune) -> GradientPruner:
+def find_gradient_pruner(prune: job_pb2.Prune) -> GradientPruner:
     """The pruner of a Prune, which reads rows."""
     pruner = find_pruner(prune)
     assert isinstance(pruner, GradientPruner), "only where the pruner reads rows"

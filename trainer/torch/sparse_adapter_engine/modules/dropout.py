@@ -8,8 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.attention import AttentionDropout
 from sparse_adapter_engine.keys import generator
+from sparse_adapter_engine.modules.sites import AttentionDropout
 
 
 class Drops(Protocol):

@@ -1,8 +1,8 @@
 """The operations that take a trial's own tensors: the only places where it matters whether they are
 one trial's or stacked over several.
 
-Everything that a trial adds to the frozen model (trial_modules.py) is written in these. `OneTrial` is the
-specification: each trial of a stack has, to rounding, what it has alone.
+Everything that a trial adds to the frozen model (trial_modules.py) is written in these. `OneTrial`
+is the specification: each trial of a stack has, to rounding, what it has alone.
 """
 
 from dataclasses import dataclass, field
@@ -35,7 +35,8 @@ class TrialAxis(Protocol):
         """LayerNorm over the last dimension, whose weight and bias [(K,) in] may be left out."""
 
     def choose(self, table: Tensor, index: Tensor) -> Tensor:
-        """Rows [n, d] of a trial's table [(K,) rows, d]; index: integers [n], one for each token."""
+        """Rows [n, d] of a trial's table [(K,) rows, d]; index: integers [n], one for each
+        token."""
 
 
 class OneTrial:

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.attention import AttentionDropout, Prefix
-from sparse_adapter_engine.backbones.encoder.packed_encoder import Site
+from sparse_adapter_engine.modules.sites import AttentionDropout, Prefix, Site
 
 from .dropout import Drops
 from .forms import has_biases
@@ -174,7 +173,8 @@ class TrialModules:
         return self._bottleneck(at, block_input, onto=output)
 
     def _bottleneck(self, at: str, x: Tensor, onto: Tensor | None) -> Tensor:
-        """(onto +) s · up(f(down(x))) of x […, d], normalized before or after as the adapter says."""
+        """(onto +) s · up(f(down(x))) of x […, d], normalized before or after as the adapter
+        says."""
         adapter, tensors, axis = self.adapter, self.tensors, self.axis
 
         def norm(y: Tensor) -> Tensor:

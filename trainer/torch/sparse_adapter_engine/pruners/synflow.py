@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 class Synflow(RowlessPruner, Published):
-    """|w · ∂R/∂w|, R being what flows through all modules in a chain; by the official rules, through
-    each alone."""
+    """|w · ∂R/∂w|, R being what flows through all modules in a chain; by the official rules,
+    through each alone."""
 
     number = job_pb2.PRUNER_SYNFLOW
     flows_through_modules = True

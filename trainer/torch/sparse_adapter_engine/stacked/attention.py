@@ -25,7 +25,7 @@ _softmax_backward = torch.ops.aten._softmax_backward_data
 @dataclass(frozen=True)
 class Spans:
     """Which tokens make a row. starts: int32 [rows + 1], where each row begins, and the end;
-    row_of: int32 [tokens]; longest: tokens of a row at most."""
+    row_of: int32 [tokens]; longest: maximum tokens per row."""
 
     starts: Tensor
     row_of: Tensor

@@ -14,18 +14,18 @@ import torch
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.attention import AttentionDropout
-from sparse_adapter_engine.backbones.encoder.attention import Prefix as PrefixOfTrial
 from sparse_adapter_engine.data.rows import PackedRows, Split
 from sparse_adapter_engine.modules.forms import has_prefix
+from sparse_adapter_engine.modules.sites import AttentionDropout
+from sparse_adapter_engine.modules.sites import Prefix as PrefixOfTrial
 
 from .attention import Attend, Spans
 from .prefixes import PrefixPlaces
 
 
 class BatchShape(NamedTuple):
-    """What a graph is captured for. tokens, rows: of each trial, padding included; longest: tokens
-    of a row at most."""
+    """What a graph is captured for. tokens, rows: of each trial, padding included; longest:
+    maximum tokens per row."""
 
     trials: int
     tokens: int
@@ -34,8 +34,8 @@ class BatchShape(NamedTuple):
 
 
 def shape_of(tokens: Sequence[int], rows: Sequence[int], longest: int) -> BatchShape:
-    """The smallest rounded shape that holds so many tokens and rows of each trial. longest: tokens
-    of a row at most."""
+    """The smallest rounded shape that holds so many tokens and rows of each trial. longest:
+    maximum tokens per row."""
     most = max(tokens)
     # At most a sixteenth more: a power of two, so that few shapes occur.
     grain = min(max(1 << (most // 16).bit_length() - 1, 16) if most >= 16 else 16, 512)
@@ -218,7 +218,8 @@ class StackedRows:
 
     @property
     def weights(self) -> Tensor:
-        """float32 [trials · rows]: each row's share of its trial's mean loss, 0 in rows of padding."""
+        """float32 [trials · rows]: each row's share of its trial's mean loss, 0 in rows of
+        padding."""
         return self._views["weights"]
 
     @property

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sparse_adapter_engine.backbones.encoder.attention import AttentionDropout
 from sparse_adapter_engine.keys import key
+from sparse_adapter_engine.modules.sites import AttentionDropout
 
 _LOW_32 = 0xFFFFFFFF
 # Knuth's multiplier for 64 bits, as a signed number: spreads the steps over all bits of a key.

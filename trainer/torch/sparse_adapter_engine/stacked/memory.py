@@ -30,7 +30,7 @@ def tokens_that_fit(
     return max(int((free_bytes - fixed - state_bytes) / a_token), 1)
 
 
-def measured_room(
+def measure_room(
     make_pass: Callable[[], Pass],
     rows: int,
     trial: TrainedTrial,
@@ -40,7 +40,8 @@ def measured_room(
 ) -> int | None:
     """Tokens of a pass that fit into what is free of a GPU beside the state of so many trials, by
     two eager steps of this one, which they leave as it is; None where there are too few rows to
-    tell. make_pass: an eager pass of the trial alone; has_graphs: whether steps will be captured."""
+    tell. make_pass: an eager pass of the trial alone; has_graphs: whether steps will be
+    captured."""
     batch = trial.train.batch_size
     counts = (batch, min(4 * batch, rows))
     if counts[1] < 2 * batch:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.attention import Prefix
+from sparse_adapter_engine.modules.sites import Prefix
 
 from .attention import Spans
 

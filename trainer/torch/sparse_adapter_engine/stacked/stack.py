@@ -18,7 +18,8 @@ from .layout import Family, StackedLayout
 
 
 def form(adapter: job_pb2.Adapter) -> bytes:
-    """Equal for adapters that may share a stack: what they compute is equal but for their widths."""
+    """Equal for adapters that may share a stack: what they compute is equal but for their
+    widths."""
     same = job_pb2.Adapter()
     same.CopyFrom(adapter)
     for drawn_or_wide in ("attention_bottleneck", "ffn_bottleneck", "init", "init_std"):

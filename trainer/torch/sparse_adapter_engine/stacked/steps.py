@@ -38,7 +38,7 @@ class StackedSteps:
         self._passes: list[_Running] = []
         pass_tokens = task.how.pass_tokens
         if task.backbone.device.type == "cuda":
-            room = task.measured_room(_trained(runs[0]), len(runs), operations)
+            room = task.measure_room(_trained(runs[0]), len(runs), operations)
             pass_tokens = room or pass_tokens
             _log.info("room for %d tokens in a pass", pass_tokens)
         alike: dict[Hashable, list[TrialRun]] = {}

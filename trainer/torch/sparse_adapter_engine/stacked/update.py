@@ -43,8 +43,8 @@ def adam(
     rows: Tensor,
     decayed: Sequence[tuple[int, int]],
 ) -> None:
-    """AdamW (training/optimizer.py) on [K, total], in place; the gradient's memory is used. rows: as
-    `settings`, but for CLIP, which is the factor of the gradient. The specification of
+    """AdamW (training/optimizer.py) on [K, total], in place; the gradient's memory is used. rows:
+    as `settings`, but for CLIP, which is the factor of the gradient. The specification of
     kernels/adam.py."""
     column = rows.unsqueeze(2).unbind(1)
     gradient.mul_(column[CLIP])

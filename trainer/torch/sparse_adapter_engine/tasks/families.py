@@ -1,4 +1,5 @@
-"""The families of backbones: what loads each, what reads its rows, and which kinds of task it is for.
+"""The families of backbones: what loads each, what reads its rows, and which kinds of task it is
+for.
 
 A new family has a folder in backbones/, a file here beside rows.py and pairs.py, and a line in
 FAMILIES for each kind of task.

@@ -17,7 +17,7 @@ from sparse_adapter_engine.stacked.trained_stacks import TrainedTrial
 
 from .part import Part
 from .task import Adapted
-from .texts import companies, generate_texts
+from .texts import generate_texts, group_companies
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class PairTask:
         """See Task."""
         return PairPass(self.backbone, self.split, self.kind, trials, operations, row_parts)
 
-    def measured_room(self, trial: TrainedTrial, trials: int, operations: Operations) -> int | None:
+    def measure_room(self, trial: TrainedTrial, trials: int, operations: Operations) -> int | None:
         """See Task."""
         return None
 
@@ -83,7 +83,7 @@ class PairTask:
     ) -> Iterator[tuple[str, dict[str, Tensor]]]:
         """See Task."""
         is_stacked = self.how.stacked is not None
-        for company in companies(trials, is_stacked):
+        for company in group_companies(trials, is_stacked):
             texts = generate_texts(
                 self.backbone, self.split, company, generation, is_stacked, passed
             )
@@ -94,5 +94,6 @@ class PairTask:
 def load_texts(
     backbone: EncoderDecoder, root: Path, dataset: job_pb2.Dataset, name: str
 ) -> PairSplit:
-    """Reads a split and checks it against the backbone's limits. Raises JobFailed (BAD_ARTIFACT)."""
+    """Reads a split and checks it against the backbone's limits. Raises JobFailed
+    (BAD_ARTIFACT)."""
     return load_pairs(root, dataset, name, backbone.vocabulary, backbone.longest)

@@ -19,7 +19,7 @@ from sparse_adapter_engine.data.rows import (
 )
 from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.modules.trial_modules import TrialModules
-from sparse_adapter_engine.stacked.memory import measured_room
+from sparse_adapter_engine.stacked.memory import measure_room
 from sparse_adapter_engine.stacked.operations import Operations
 from sparse_adapter_engine.stacked.passes import Pass
 from sparse_adapter_engine.stacked.trained_stacks import TrainedTrial
@@ -83,10 +83,10 @@ class RowTask:
         """See Task."""
         return Pass(self.backbone, self.split, self.kind, trials, operations, row_parts)
 
-    def measured_room(self, trial: TrainedTrial, trials: int, operations: Operations) -> int | None:
+    def measure_room(self, trial: TrainedTrial, trials: int, operations: Operations) -> int | None:
         """See Task."""
         eager = replace(operations, graphs=False)
-        return measured_room(
+        return measure_room(
             lambda: self.stacked_pass([trial], eager, row_parts=1),
             self.rows,
             trial,
@@ -126,7 +126,8 @@ class RowTask:
 
 
 def load_rows(backbone: Encoder, root: Path, dataset: job_pb2.Dataset, name: str) -> Split:
-    """Reads a split and checks it against the backbone's limits. Raises JobFailed (BAD_ARTIFACT)."""
+    """Reads a split and checks it against the backbone's limits. Raises JobFailed
+    (BAD_ARTIFACT)."""
     return load_split(
         root, dataset, name, backbone.vocabulary, backbone.token_types, backbone.longest
     )

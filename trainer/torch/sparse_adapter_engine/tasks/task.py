@@ -63,10 +63,10 @@ class Task(Protocol):
         """Rows of one trial in a forward of scoring."""
 
     def part(self, owner: int, rows: Tensor, modules: TrialModules) -> AnyPart:
-        """See Part.of."""
+        """Some rows (int64 [n]) for these modules, on their device; see Part.of."""
 
     def passes(self, parts: Sequence[AnyPart], pass_tokens: int) -> list[list[AnyPart]]:
-        """Which parts go through the backbone together, in their order."""
+        """Groups the parts that go through the backbone together, in their order."""
 
     def logits(self, parts: Sequence[AnyPart], twice_differentiable: bool = False) -> list[Tensor]:
         """Each part's logits, as `loss` of losses.py takes them. twice_differentiable: in
@@ -80,7 +80,7 @@ class Task(Protocol):
     ) -> TrainedStacks:
         """A stacked pass of these trials, whose pass_key is one."""
 
-    def measured_room(self, trial: TrainedTrial, trials: int, operations: Operations) -> int | None:
+    def measure_room(self, trial: TrainedTrial, trials: int, operations: Operations) -> int | None:
         """Tokens of a stacked pass that a GPU has room for beside so many trials like this one;
         None where it is not measured."""
 

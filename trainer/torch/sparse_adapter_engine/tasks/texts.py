@@ -34,7 +34,7 @@ _GPU_SHARE = 0.25
 _COPIES_OF_WORDS = 4
 
 
-def companies(trials: Sequence[Adapted], is_stacked: bool) -> list[list[Adapted]]:
+def group_companies(trials: Sequence[Adapted], is_stacked: bool) -> list[list[Adapted]]:
     """Which trials generate together: those of one form where trials are stacked, else each by
     itself."""
     found: dict[object, list[Adapted]] = {}

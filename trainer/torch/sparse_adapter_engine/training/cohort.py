@@ -16,9 +16,9 @@ from sparse_adapter_engine.masks.scores import Scores
 from sparse_adapter_engine.masks.scoring import (
     Passed,
     Start,
+    choose_scoring_rows,
     score,
     score_without_rows,
-    scoring_rows,
 )
 from sparse_adapter_engine.modules.layout import is_prunable
 from sparse_adapter_engine.progress import Pace
@@ -201,7 +201,8 @@ def _round_scores(
     due: list[TrialRun],
     passed: Passed,
 ) -> dict[str, Scores]:
-    """By trial id: the scores of the weights as they are now; none of a run whose round keeps all."""
+    """By trial id: the scores of the weights as they are now; none of a run whose round keeps
+    all."""
     scores: dict[str, Scores] = {}
     starts: list[Start] = []
     for run in due:
@@ -211,7 +212,7 @@ def _round_scores(
         weights = {name: leaf.detach() for name, leaf in run.leaves.items()}
         if find_pruner(trial.prune).reads_rows:
             starts.append(
-                Start(trial, {trial.trial_id: pruning}, weights, scoring_rows(trial, task))
+                Start(trial, {trial.trial_id: pruning}, weights, choose_scoring_rows(trial, task))
             )
         else:
             prunable = {name: weight.cpu() for name, weight in weights.items() if is_prunable(name)}

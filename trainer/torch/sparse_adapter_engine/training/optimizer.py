@@ -1,4 +1,5 @@
-"""AdamW (Loshchilov & Hutter 2019) over one trial's flat vector, and the learning rate of a step."""
+"""AdamW (Loshchilov & Hutter 2019) over one trial's flat vector, and the learning rate of a
+step."""
 
 import math
 from dataclasses import dataclass

@@ -99,7 +99,10 @@ class TrialRun:
             try:
                 self.pruning.keep(scores)
             except TrialFailed as error:
-                at = f"round {self.position.rounds + 1} of {len(densities(self.trial.prune))}, before step {step}"
+                at = (
+                    f"round {self.position.rounds + 1} of {len(densities(self.trial.prune))}, "
+                    f"before step {step}"
+                )
                 raise TrialFailed(error.reason, f"{at}: {error.message}") from error
             self._remove(self.pruning.masks)
         self.position.rounds += 1
@@ -166,7 +169,10 @@ class TrialRun:
 
     def _require_finite(self, step: int, name: str, value: float) -> None:
         if not math.isfinite(value):
-            message = f"{name} is {value} at step {step}; a lower learning rate (now {self.trial.train.learning_rate:g}) may help"
+            message = (
+                f"{name} is {value} at step {step}; a lower learning rate (now "
+                f"{self.trial.train.learning_rate:g}) may help"
+            )
             raise TrialFailed(event_pb2.FAILURE_REASON_NON_FINITE, message)
 
     def take_metrics(self) -> list[event_pb2.Metric]:

@@ -16,7 +16,7 @@ from sparse_adapter_engine.masks.pruning import Pruning, emptied
 from sparse_adapter_engine.masks.scores import Masks
 from sparse_adapter_engine.masks.scoring import (
     Start,
-    distinct_starts,
+    group_starts,
     score,
     score_without_rows,
 )
@@ -120,7 +120,7 @@ def _starts(loaded: Loaded, trials: list[job_pb2.Trial], reporter: Reporter) -> 
             prunings.append(
                 (trial, Pruning(trial.prune, trial.seed, loaded.layout(trial).prunable_shapes))
             )
-    return distinct_starts(prunings, loaded.task("train"), lambda trial: loaded.start(trial)[1])
+    return group_starts(prunings, loaded.task("train"), lambda trial: loaded.start(trial)[1])
 
 
 def _masks_without_rows(

@@ -58,7 +58,10 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
             )
     for run in runs:
         if loaded.how.stacked and not may_be_stacked(run):
-            why = "no stacked pass does what it trains (all of the backbone, or with dropout of attention): its steps are done by themselves"
+            why = (
+                "no stacked pass does what it trains (all of the backbone, or with dropout of "
+                "attention): its steps are done by themselves"
+            )
             reporter.warning(run.trial.trial_id, "not_stacked", why)
     total, done = sum(run.until for run in runs), sum(run.position.step for run in runs)
     pace = Pace(reporter, event_pb2.PHASE_TRAIN, total, done)
@@ -140,7 +143,10 @@ def _warn_of_changes(
         if before.get(name) != value
     ]
     if changed:
-        message = f"goes on in another environment than it began in, so last digits may differ from an uninterrupted run: {', '.join(changed)}"
+        message = (
+            "goes on in another environment than it began in, so last digits may differ from an "
+            f"uninterrupted run: {', '.join(changed)}"
+        )
         reporter.warning(trial.trial_id, "environment_changed", message)
 
 

@@ -9,7 +9,7 @@ What the products give lies in blocks: for each row its heads one after the othe
 dim]. One gather brings all blocks into the order of tokens: a copy for each run is slower.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,12 +19,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sparse_adapter_engine.data.rows import PackedRows
+from sparse_adapter_engine.modules.sites import AttentionDropout, Prefix
 
-# Gives factors for attention probabilities of a shape on a device: 0 where dropped, else 1 / (1 −
-# probability).
-AttentionDropout = Callable[[torch.Size, torch.device], Tensor]
-# Keys and values, [length, d] each.
-Prefix = tuple[Tensor, Tensor]
 # (rows, length) of each run of a pack.
 _Groups = tuple[tuple[int, int], ...]
 

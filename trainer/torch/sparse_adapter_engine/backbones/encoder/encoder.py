@@ -46,9 +46,9 @@ class Layer:
 
 @dataclass(frozen=True)
 class Encoder:
-    """A loaded encoder: a Backbone (backbones/backbone.py). hidden: d. inner: f, of the feed-forward block. query_scale: 1 / √dim,
-    which layers' queries carry. longest: tokens of a row. pooler: initial weight [d, d] and bias
-    [d] of head.dense, or None.
+    """A loaded encoder: a Backbone (backbones/backbone.py). hidden: d. inner: f, of the
+    feed-forward block. query_scale: 1 / √dim, which layers' queries carry. longest: tokens of a
+    row. pooler: initial weight [d, d] and bias [d] of head.dense, or None.
 
     row_invariant: whether every layer's products give a row the same bits whatever rows are beside
     it.

@@ -44,7 +44,8 @@ def forward(
 def _forward_alone(
     backbone: Encoder, part: Part[PackedRows], task_kind: int, attention: Attend
 ) -> Tensor:
-    """The logits of one part, of a trial that drops no attention probabilities or by PackedTrials."""
+    """The logits of one part, of a trial that drops no attention probabilities or by
+    PackedTrials."""
     pack, modules = part.pack, _in_type(backbone, part.modules)
     rows: Rows = PackedTrials([pack])
     if modules.attention_dropout(0) is None:

@@ -38,7 +38,8 @@ class FrozenLinear:
         return product(self._with_rows(x), self.weight, self.bias)[: x.shape[0]]
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """The gradient of x [rows, in] by that of the result [rows, out], for autograd functions."""
+        """The gradient of x [rows, in] by that of the result [rows, out], for autograd
+        functions."""
         return product(self._with_rows(gradient), self.transposed, None)[: gradient.shape[0]]
 
     def _with_rows(self, x: Tensor) -> Tensor:

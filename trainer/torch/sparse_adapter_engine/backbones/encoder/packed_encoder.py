@@ -10,31 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import pairwise
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from sparse_adapter_engine.data.rows import PackedRows
+from sparse_adapter_engine.modules.sites import AttentionDropout, Prefix, Site
 
-from .attention import AttentionDropout, Prefix, attend
+from .attention import attend
 from .encoder import Encoder, Layer
 from .feed_forward import feed_forward, is_blocked
-
-# Where a trial may change what a frozen layer gives.
-Site = Literal[
-    "prompt",
-    "embeddings",
-    "query",
-    "value",
-    "attention_output",
-    "attention_norm",
-    "ffn_in",
-    "ffn_out",
-    "ffn_norm",
-    "after_block",
-]
 
 
 class Modules(Protocol):
@@ -51,14 +38,16 @@ class Modules(Protocol):
         """The trial's result at a site, of the shape of `output`, which is what the frozen layer
         gave. inputs and what differs, by site:
 
-        prompt             Rows.prompt of the tokens, [n]; output is the sum of their embeddings, before the norm
+        prompt             Rows.prompt of the tokens, [n]; output is the sum of their embeddings,
+                           before the norm
         embeddings, attention_norm, ffn_norm   none
         value              the layer's input; output is key and value, [n, 2 d]
         attention_output   the block's input [n, d]
         ffn_in             the block's input [n, d]; output is [n, f], before the activation
         ffn_out            the block's input [n, d], and where a trial has the site ffn_in the
                            activated inner values [n, f]
-        after_block        none; output is the layer's result, and the sum before its norm is added to the result, which is then normalized
+        after_block        none; output is the layer's result, and the sum before its norm is
+                           added to the result, which is then normalized
         """
 
     def add_to_query(self, layer: int, query: Tensor, x: Tensor, scale: float) -> Tensor:
@@ -109,27 +98,21 @@ class Rows(Protocol):
         the tokens of its row. dropouts and prefixes: one for each Modules."""
 
 
+def _join(name: str) -> "cached_property[Tensor]":
+    """A tensor of all packs, one after the other."""
+    return cached_property(lambda trials: torch.cat([getattr(pack, name) for pack in trials.packs]))
+
+
 @dataclass(frozen=True)
 class PackedTrials:
     """Rows as each trial has packed them."""
 
     packs: Sequence[PackedRows]
 
-    @cached_property
-    def input_ids(self) -> Tensor:
-        return torch.cat([pack.input_ids for pack in self.packs])
-
-    @cached_property
-    def token_type_ids(self) -> Tensor:
-        return torch.cat([pack.token_type_ids for pack in self.packs])
-
-    @cached_property
-    def position_ids(self) -> Tensor:
-        return torch.cat([pack.position_ids for pack in self.packs])
-
-    @cached_property
-    def prompt(self) -> Tensor:
-        return torch.cat([pack.prompt for pack in self.packs])
+    input_ids = _join("input_ids")
+    token_type_ids = _join("token_type_ids")
+    position_ids = _join("position_ids")
+    prompt = _join("prompt")
 
     @cached_property
     def first(self) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.attention import AttentionDropout, Prefix
+from sparse_adapter_engine.modules.sites import AttentionDropout, Prefix
 
 # encoder, decoder: of a stack to itself; cross: of the decoder to the texts.
 Kind = Literal["encoder", "decoder", "cross"]

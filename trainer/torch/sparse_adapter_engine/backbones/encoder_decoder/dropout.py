@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder.attention import AttentionDropout
 from sparse_adapter_engine.modules.dropout import Drops
+from sparse_adapter_engine.modules.sites import AttentionDropout
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from sparse_adapter_engine.backbones.backbone import Block
 from sparse_adapter_engine.backbones.config import read_config
-from sparse_adapter_engine.backbones.encoder.packed_encoder import Site
 from sparse_adapter_engine.data.pairs import PaddedPairs, PairGroup
 from sparse_adapter_engine.errors import bad_artifact
+from sparse_adapter_engine.modules.sites import Site
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 
 from .attention import Visible, attend_pairs

@@ -1,8 +1,8 @@
-"""Triton kernels, each of which has a plain twin that says what it computes:
+"""Triton kernels, each with a plain twin in stacked/ that says what it computes:
 
-attention.py   rows of up to 128 tokens, a program for each row and head   twin: stacked.attention.padded
-adam.py        AdamW of stacked trials in one pass over its tensors        twin: stacked.update.adam
-dropout.py     dropout by a hash                                          twin: stacked.hash_dropout.drop
+attention.py   rows of up to 128 tokens, a program for each row and head; as attention.padded
+adam.py        AdamW of stacked trials in one pass over its tensors; as update.adam
+dropout.py     dropout by a hash; as hash_dropout.drop
 
 Tried and not kept: LayerNorm of a sum in one kernel, which was slower than PyTorch's own after an
 addition (0.69 and 0.43 ms for 20,000 tokens of 768 in bfloat16 on an H200).

@@ -24,23 +24,31 @@ def _probabilities(q, k, lk, BN: tl.constexpr, PRECISION: tl.constexpr):
 
 
 @triton.jit
+def _places(QSTARTS, KSTARTS, d, BM: tl.constexpr, BN: tl.constexpr, D: tl.constexpr):
+    # Of this program's row and head: where its queries [BM, D] and its keys [BN, D] lie, which of
+    # those are its own, and how many keys it has. A value lies d after its key.
+    row, head = tl.program_id(0), tl.program_id(1)
+    q0, k0 = tl.load(QSTARTS + row), tl.load(KSTARTS + row)
+    lq, lk = tl.load(QSTARTS + row + 1) - q0, tl.load(KSTARTS + row + 1) - k0
+    i, j, c = tl.arange(0, BM), tl.arange(0, BN), tl.arange(0, D)
+    qi = (q0 + i).to(tl.int64)[:, None] * d + head * D + c[None, :]
+    kj = (k0 + j).to(tl.int64)[:, None] * (2 * d) + head * D + c[None, :]
+    return qi, kj, (i < lq)[:, None], (j < lk)[:, None], lk
+
+
+@triton.jit
 def _forward(
     Q, KV, OUT, QSTARTS, KSTARTS, d, least, most,
     BM: tl.constexpr, BN: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    row, head = tl.program_id(0), tl.program_id(1)
-    q0, k0 = tl.load(QSTARTS + row), tl.load(KSTARTS + row)
-    lq, lk = tl.load(QSTARTS + row + 1) - q0, tl.load(KSTARTS + row + 1) - k0
+    qi, kj, is_query, is_key, lk = _places(QSTARTS, KSTARTS, d, BM, BN, D)
     if (lk > least) & (lk <= most):
-        i, j, c = tl.arange(0, BM), tl.arange(0, BN), tl.arange(0, D)
-        qi = (q0 + i).to(tl.int64)[:, None] * d + head * D + c[None, :]
-        kj = (k0 + j).to(tl.int64)[:, None] * (2 * d) + head * D + c[None, :]
-        q = tl.load(Q + qi, (i < lq)[:, None], 0.0)
-        k = tl.load(KV + kj, (j < lk)[:, None], 0.0)
-        v = tl.load(KV + kj + d, (j < lk)[:, None], 0.0)
+        q = tl.load(Q + qi, is_query, 0.0)
+        k = tl.load(KV + kj, is_key, 0.0)
+        v = tl.load(KV + kj + d, is_key, 0.0)
         p = _probabilities(q, k, lk, BN, PRECISION)
         out = tl.dot(p.to(v.dtype), v, input_precision=PRECISION)
-        tl.store(OUT + qi, out.to(OUT.dtype.element_ty), (i < lq)[:, None])
+        tl.store(OUT + qi, out.to(OUT.dtype.element_ty), is_query)
 
 
 @triton.jit
@@ -48,26 +56,21 @@ def _backward(
     Q, KV, G, DQ, DKV, QSTARTS, KSTARTS, d, least, most,
     BM: tl.constexpr, BN: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    row, head = tl.program_id(0), tl.program_id(1)
-    q0, k0 = tl.load(QSTARTS + row), tl.load(KSTARTS + row)
-    lq, lk = tl.load(QSTARTS + row + 1) - q0, tl.load(KSTARTS + row + 1) - k0
+    qi, kj, is_query, is_key, lk = _places(QSTARTS, KSTARTS, d, BM, BN, D)
     if (lk > least) & (lk <= most):
-        i, j, c = tl.arange(0, BM), tl.arange(0, BN), tl.arange(0, D)
-        qi = (q0 + i).to(tl.int64)[:, None] * d + head * D + c[None, :]
-        kj = (k0 + j).to(tl.int64)[:, None] * (2 * d) + head * D + c[None, :]
-        q = tl.load(Q + qi, (i < lq)[:, None], 0.0)
-        g = tl.load(G + qi, (i < lq)[:, None], 0.0)
-        k = tl.load(KV + kj, (j < lk)[:, None], 0.0)
-        v = tl.load(KV + kj + d, (j < lk)[:, None], 0.0)
+        q = tl.load(Q + qi, is_query, 0.0)
+        g = tl.load(G + qi, is_query, 0.0)
+        k = tl.load(KV + kj, is_key, 0.0)
+        v = tl.load(KV + kj + d, is_key, 0.0)
         p = _probabilities(q, k, lk, BN, PRECISION)
         dv = tl.dot(tl.trans(p.to(g.dtype)), g, input_precision=PRECISION)
-        tl.store(DKV + kj + d, dv.to(DKV.dtype.element_ty), (j < lk)[:, None])
+        tl.store(DKV + kj + d, dv.to(DKV.dtype.element_ty), is_key)
         dp = tl.dot(g, tl.trans(v), input_precision=PRECISION)
         ds = (p * (dp - tl.sum(p * dp, 1)[:, None])).to(q.dtype)
         dq = tl.dot(ds, k, input_precision=PRECISION)
-        tl.store(DQ + qi, dq.to(DQ.dtype.element_ty), (i < lq)[:, None])
+        tl.store(DQ + qi, dq.to(DQ.dtype.element_ty), is_query)
         dk = tl.dot(tl.trans(ds), q, input_precision=PRECISION)
-        tl.store(DKV + kj, dk.to(DKV.dtype.element_ty), (j < lk)[:, None])
+        tl.store(DKV + kj, dk.to(DKV.dtype.element_ty), is_key)
 
 
 def short_rows(

@@ -1,0 +1,26 @@
+"""Where a trial may change the frozen model, and with what."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+# Where a trial may change what a frozen layer gives.
+Site = Literal[
+    "prompt",
+    "embeddings",
+    "query",
+    "value",
+    "attention_output",
+    "attention_norm",
+    "ffn_in",
+    "ffn_out",
+    "ffn_norm",
+    "after_block",
+]
+# Gives factors for attention probabilities of a shape on a device: 0 where dropped, else 1 / (1 −
+# probability).
+AttentionDropout = Callable[[torch.Size, torch.device], Tensor]
+# Keys and values, [length, d] each.
+Prefix = tuple[Tensor, Tensor]
