@@ -38,8 +38,9 @@ export function checkFamilySettings(
     for (const { name, kind, train } of others) {
       for (const key of Object.keys(family.settings.trainKeys)) {
         if (!isWritten(train, [key])) continue;
-        const whose = `is of ${nameKinds(family)} alone, and ${name} is ${kind.replaceAll('_', ' ')}`;
-        refuse(['tasks'], `${key} ${whose}; must be left out for it`);
+        const other = `${name} is ${kind.replaceAll('_', ' ')}`;
+        const reason = `is of ${nameKinds(family)} alone, and ${other}; must be left out for it`;
+        refuse(['tasks'], `${key} ${reason}`);
       }
     }
     const contradiction = family.settings.findContradiction(config);
