@@ -236,7 +236,7 @@ const tests = {
       'orchestrator/base',
       'orchestrator/sweep',
       'orchestrator/datasets',
-      'orchestrator/data',
+      'orchestrator/tasks',
       'orchestrator/runtime',
       'orchestrator/trainer-client',
       'trainer/host',
