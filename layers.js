@@ -13,6 +13,21 @@
  */
 const ANY = '*';
 
+/** What a task family may import: never another one, nor the registry. */
+const FAMILY = [
+  'gen/ts/**',
+  'common',
+  'common/vocabulary',
+  'orchestrator/base',
+  'orchestrator/sweep',
+  'orchestrator/tables',
+  'orchestrator/tokenizers',
+  'orchestrator/datasets',
+  'orchestrator/config/schema-parts.ts',
+  'orchestrator/tasks/family.ts',
+  'orchestrator/tasks/own-files.ts',
+];
+
 const sources = {
   'gen/ts/**': {
     holds: 'messages and services of the contract, made from `proto/`',
@@ -36,7 +51,7 @@ const sources = {
   },
   'orchestrator/sweep': {
     holds: 'plan, budget, cohorts; pure',
-    imports: ['common/vocabulary', 'orchestrator/base', 'orchestrator/config'],
+    imports: ['common/vocabulary', 'orchestrator/base'],
     types: ['orchestrator/config'],
     packages: [],
   },
@@ -62,39 +77,44 @@ const sources = {
     packages: ['@huggingface/hub', 'hyparquet', 'node:*'],
   },
   'orchestrator/config/schema-parts.ts': {
-    holds: 'what schemas are made of, and how they say what would be right',
+    holds: 'what schemas are made of',
     imports: [],
     packages: ['zod'],
   },
-  'orchestrator/tasks/**': {
-    holds: 'task families, a folder each: reading, planning, metrics, scoring',
-    imports: [
-      'gen/ts/**',
-      'common',
-      'orchestrator/base',
-      'orchestrator/sweep',
-      'orchestrator/sweep/identity.ts',
-      'orchestrator/tables',
-      'orchestrator/tokenizers',
-      'orchestrator/datasets',
-      'orchestrator/config/schema-parts.ts',
-    ],
-    types: ['orchestrator/tasks'],
+  'orchestrator/tasks/rows': {
+    holds: 'classification and regression: GLUE, and tables of your own',
+    imports: FAMILY,
+    types: ['orchestrator/config'],
+    packages: ['node:*', 'zod'],
+  },
+  'orchestrator/tasks/questions': {
+    holds: 'question answering: SQuAD',
+    imports: FAMILY,
+    types: ['orchestrator/config'],
+    packages: ['node:*', 'zod'],
+  },
+  'orchestrator/tasks/summaries': {
+    holds: 'summarization: XSum, CNN/DailyMail',
+    imports: FAMILY,
+    types: ['orchestrator/config'],
     packages: ['node:*', 'zod'],
   },
   'orchestrator/tasks': {
-    holds: 'what is asked of a task family, and the registry through which all of it is asked',
+    holds: 'what all task families share, and the registry that holds them',
     imports: [
       'gen/ts/**',
       'common',
+      'common/vocabulary',
       'orchestrator/base',
       'orchestrator/sweep',
-      'orchestrator/sweep/identity.ts',
       'orchestrator/tables',
       'orchestrator/tokenizers',
       'orchestrator/datasets',
-      'orchestrator/tasks/**',
+      'orchestrator/tasks/rows',
+      'orchestrator/tasks/questions',
+      'orchestrator/tasks/summaries',
     ],
+    types: ['orchestrator/config'],
     packages: ['node:*', 'zod'],
   },
   'orchestrator/config': {
@@ -104,7 +124,6 @@ const sources = {
       'common/vocabulary',
       'orchestrator/base',
       'orchestrator/sweep',
-      'orchestrator/config/schema-parts.ts',
       'orchestrator/tasks',
     ],
     packages: ['node:*', 'yaml', 'zod'],
@@ -214,7 +233,7 @@ const sources = {
     imports: ['gen/ts/**', 'common', 'common/vocabulary'],
     packages: ['@bufbuild/protobuf', '@grpc/grpc-js', 'node:*'],
   },
-  'trainer/tfjs': {
+  'trainer/tfjs/**': {
     holds: 'the TensorFlow.js trainer: an engine on the host',
     imports: ['gen/ts/**', 'common', 'common/vocabulary', 'trainer/host'],
     packages: ['@tensorflow/tfjs-core', 'node:*'],

@@ -44,9 +44,12 @@ export function addPlaceOptions(command: Command): Command {
     );
 }
 
+const describeBenchmark = ({ name, example }: (typeof BENCHMARKS)[number]) =>
+  `${name} (${example}, …)`;
+
 /** What `--data-dir` names. */
 export const DATA_DIRECTORY =
-  `directory with ${BENCHMARKS.map(({ name, example }) => `${name} (${example}, …)`).join(', ')}, ` +
+  `directory with ${BENCHMARKS.map(describeBenchmark).join(', ')}, ` +
   `or with ${BENCHMARKS.map(({ folder }) => `${folder}/`).join(', ')}`;
 
 export function addSweepOptions(command: Command): Command {

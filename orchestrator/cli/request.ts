@@ -103,8 +103,8 @@ function leftOutNotes({ task, kind, splits }: PlannedDataset): string[] {
     .filter(({ left_out = 0 }) => left_out > 0)
     .map(
       ({ name, left_out, file }) =>
-        `${task} ${name}: skipping ${plural(left_out!, 'row')} ` +
-        `${findFamily(kind).words.leftOut} (${file})`,
+        `${task} ${name}: skipping ${plural(left_out!, 'row')} ${findFamily(kind).words.leftOut} ` +
+        `(${file})`,
     );
 }
 

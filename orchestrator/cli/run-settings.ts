@@ -271,8 +271,8 @@ function ffnOf({ ffnMode: mode, ffnOption: option }: RunOptions): string | undef
 }
 
 /**
- * Their scripts score on this many rows per output of the task; summarization has no outputs and
- * counts as one. An unknown task is reported elsewhere.
+ * Their scripts score on this many rows per output of the task; summarization has no outputs of its
+ * own and counts as one. An unknown task is reported elsewhere.
  */
 function scoringRowsOf(
   { scoringRows, pruneDatasetRatio: ratio }: RunOptions,

@@ -7,7 +7,7 @@ import type { TaskFamily } from '../tasks/family';
 import { FAMILIES, findFamily } from '../tasks/registry';
 import type { FoundTask } from './find-tasks';
 import { formatPath } from './problems';
-import { isWritten } from './resolve';
+import { isWritten } from './merge-settings';
 import type { SweepSettings } from './schema';
 import type { SweepConfig } from './sweep-config';
 
@@ -38,9 +38,9 @@ export function checkFamilySettings(
     for (const { name, kind, train } of others) {
       for (const key of Object.keys(family.settings.trainKeys)) {
         if (!isWritten(train, [key])) continue;
-        const other = `${name} is ${kind.replaceAll('_', ' ')}`;
-        const reason = `is of ${nameKinds(family)} alone, and ${other}; must be left out for it`;
-        refuse(['tasks'], `${key} ${reason}`);
+        const whose =
+          `is of ${nameKinds(family)} alone, ` + `and ${name} is ${kind.replaceAll('_', ' ')}`;
+        refuse(['tasks'], `${key} ${whose}; must be left out for it`);
       }
     }
     const contradiction = family.settings.findContradiction(config);

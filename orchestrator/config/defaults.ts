@@ -11,9 +11,9 @@ import type { AdapterKindName } from './adapter-kinds';
 import type { Progressive, TrainSettings } from './sweep-config';
 
 /**
- * Defaults for the keys of a sweep file, except those that depend on the kind of adapter or the
- * pruner (common/vocabulary/) or on the task family (tasks/<family>/settings.ts and family.ts). A
- * trainer has no defaults.
+ * Defaults for the keys of a sweep file, except those that depend on the kind of adapter, the
+ * pruner or the task family, which are in the tables and folders of these. A trainer has no
+ * defaults.
  */
 
 export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';

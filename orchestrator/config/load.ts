@@ -7,9 +7,9 @@ import { checkCompare } from './check-compare';
 import { checkFamilySettings } from './check-family-settings';
 import { ConfigError, type Problem } from '../base/errors';
 import { findTasks } from './find-tasks';
-import { mergeSettings } from './merge-settings';
+import { isWritten, mergeSettings } from './merge-settings';
 import { describeIssues, type DocumentProblem } from './problems';
-import { completeConfig, isWritten } from './resolve';
+import { completeConfig } from './resolve';
 import {
   documentSchema,
   settingsSchema,

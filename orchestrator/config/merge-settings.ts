@@ -22,18 +22,18 @@ export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSe
   };
 }
 
-function mergeFamilySettings(base: SweepSettings, over: SweepSettings): Record<string, unknown> {
+function mergeFamilySettings(
+  base: Record<string, unknown>,
+  over: Record<string, unknown>,
+): Record<string, unknown> {
   const keys = FAMILIES.flatMap(({ settings }) => Object.keys(settings.keys));
   return Object.fromEntries(
     keys.map((key) => {
-      const [below, above] = [base, over].map((settings) => (settings as Written)[key]);
+      const [below, above] = [base[key], over[key]];
       return [key, isMap(below) && isMap(above) ? { ...below, ...above } : (above ?? below)];
     }),
   );
 }
-
-/** Settings with those of the task families, which only these look into. */
-type Written = Record<string, unknown>;
 
 function isMap(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -47,4 +47,12 @@ export function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
     delete kept.epochs;
   }
   return { ...kept, ...over };
+}
+
+/** Whether settings have something at a path. */
+export function isWritten(settings: unknown, path: readonly string[]): boolean {
+  return (
+    path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], settings) !==
+    undefined
+  );
 }

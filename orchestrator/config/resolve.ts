@@ -81,7 +81,7 @@ export function completeConfig(
   const adapter = settings.adapter ?? {};
   const ofFamilies = Object.assign(
     {},
-    ...FAMILIES.map((family) => family.settings.complete(settings as Record<string, unknown>)),
+    ...FAMILIES.map((family) => family.settings.complete(settings)),
   ) as FamilySettings;
   return {
     name,
@@ -114,12 +114,4 @@ export function completeConfig(
 
 function limit(rows: number | 'all' | undefined): number | null {
   return rows === undefined || rows === 'all' ? null : rows;
-}
-
-/** Whether settings have something at a path. */
-export function isWritten(settings: unknown, path: readonly string[]): boolean {
-  return (
-    path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], settings) !==
-    undefined
-  );
 }

@@ -15,8 +15,8 @@ export function checkFilesExist(
     missing.map((split) => ({
       where: origin,
       message:
-        `${name}: ${split}: there is no file ${files[split]}; a path is taken from the folder ` +
-        'of the sweep file',
+        `${name}: ${split}: there is no file ${files[split]}; ` +
+        'a path is taken from the folder of the sweep file',
     })),
   );
 }

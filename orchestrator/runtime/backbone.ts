@@ -87,7 +87,8 @@ async function ensureHubBackbone(id: string, onProgress: OnProgress): Promise<st
     throw new UserError(
       `backbone ${id} could not be downloaded from the hub: ${cause}`,
       3,
-      `Use a directory that contains it (backbone: /path/to/${id.split('/').at(-1)}), set a mirror ` +
+      `Use a directory that contains it (backbone: /path/to/${id.split('/').at(-1)}), set a ` +
+        `mirror ` +
         'with HF_ENDPOINT=<address>\nor a token for a private model with HF_TOKEN, or use ' +
         `${DEFAULT_BACKBONE}, which needs no hub.`,
       { cause: error },

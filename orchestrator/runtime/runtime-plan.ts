@@ -185,7 +185,8 @@ export async function announceTemporal(
   onProgress(
     '…',
     'Temporal',
-    `${temporal.address}, namespace ${temporal.namespace} (set by the environment, not started here)`,
+    `${temporal.address}, namespace ${temporal.namespace} ` +
+      '(set by the environment, not started here)',
   );
   const client = await connectTo(temporal, 10_000);
   await client.connection.close();

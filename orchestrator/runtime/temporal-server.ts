@@ -62,7 +62,8 @@ function refuseOtherVersion(stateDir: string, binary: TemporalBinary): void {
   const { version } = JSON.parse(marker) as { version: string };
   if (version === binary.version) return;
   throw new UserError(
-    `${databasePath(stateDir)} was made by Temporal ${version}, but ${binary.path} is ${binary.version}`,
+    `${databasePath(stateDir)} was made by Temporal ${version}, ` +
+      `but ${binary.path} is ${binary.version}`,
     2,
     `Set SA_ORCH_TEMPORAL=<path> to the old binary, or remove ${join(stateDir, 'temporal')}: ` +
       'finished trials stay in the artifact root,\nand starting a sweep again continues from its ' +

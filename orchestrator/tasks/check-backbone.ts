@@ -31,10 +31,11 @@ function findMisfit(
   { name, model_type, decoder }: PlannedBackbone,
 ): string | null {
   if (writes !== null && decoder === undefined) {
-    const types = ENCODER_DECODERS.join(', ');
+    const needed =
+      `an encoder–decoder (${ENCODER_DECODERS.join(', ')}), ` + 'for example facebook/bart-base';
     return (
       `backbone: ${name} is of type ${model_type} and cannot write ${writes}, as ${task} needs; ` +
-      `must be an encoder–decoder (${types}), for example facebook/bart-base`
+      `must be ${needed}`
     );
   }
   if (writes === null && decoder !== undefined) {
@@ -42,8 +43,8 @@ function findMisfit(
       Object.keys(family.kinds),
     );
     return (
-      `backbone: ${name} is of type ${model_type}, for ${kinds.join(', ')} alone; must be an ` +
-      `encoder (bert, roberta) for ${task}, which is ${kind.replaceAll('_', ' ')}`
+      `backbone: ${name} is of type ${model_type}, for ${kinds.join(', ')} alone; ` +
+      `must be an encoder (bert, roberta) for ${task}, which is ${kind.replaceAll('_', ' ')}`
     );
   }
   return null;

@@ -13,8 +13,8 @@
  *                            UTF-16 units)
  */
 import { join } from 'node:path';
-import { writeDurably } from '../../../common/durable-files';
 import { ConfigError } from '../../base/errors';
+import { writeDurably } from '../../../common/durable-files';
 import { joinRows, makeOffsets, makeTokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors, readSafetensors, type Tensor } from '../../datasets/safetensors';
 import { findLimit } from '../../datasets/splits';

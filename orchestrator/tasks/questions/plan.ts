@@ -24,8 +24,8 @@ export const questionPlanning: Planning<QuestionSettings, OwnQuestions, Question
   planOwn,
   findLengthProblem: (task, { doc_stride }, { max_length }) =>
     doc_stride >= max_length
-      ? `doc_stride: ${doc_stride} is not allowed with max_length ${max_length}; must be less, ` +
-        `for ${task}'s windows to move on`
+      ? `doc_stride: ${doc_stride} is not allowed with max_length ${max_length}; ` +
+        `must be less, for ${task}'s windows to move on`
       : null,
   identify: ({ questions, metrics }) => ({ questions: { ...questions, metrics } }),
 };

@@ -1,4 +1,4 @@
-/** The rows of a split, wherever they are: GLUE's, the hub's, the user's own, or generated. */
+/** The rows of a split, wherever they are: GLUE's files, the hub's, a user's own, or generated. */
 import { ConfigError } from '../../base/errors';
 import type { SplitSource } from '../../datasets/splits';
 import { digestOf } from '../../sweep/identity';

@@ -287,8 +287,10 @@ describe('services that run', () => {
       trainerAddress: 'box:50051',
     };
     expect(() => refuseOtherWishes(running, asked, {})).toThrow(
-      '--root is /root, but /other was requested; --trainer is unix:/s, but box:50051 was requested; ' +
-        '--framework is torch, but tfjs was requested; --device is cpu, but cuda:1 was requested; ' +
+      '--root is /root, but /other was requested; ' +
+        '--trainer is unix:/s, but box:50051 was requested; ' +
+        '--framework is torch, but tfjs was requested; ' +
+        '--device is cpu, but cuda:1 was requested; ' +
         '--threads is not set, but 4 was requested',
     );
   });

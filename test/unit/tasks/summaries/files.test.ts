@@ -40,7 +40,7 @@ async function resolve(settings: Record<string, unknown> = {}) {
 let roots = 0;
 const root = () => join(folder, `root${roots++}`);
 
-test('a prepared data set has documents and summaries between their special tokens, cut before the last one', async () => {
+test('a prepared data set has special tokens around texts, cut before the last one', async () => {
   const { path, splits, ...described } = await prepareDataset(await resolve(), model, root());
   const tensors = readSafetensors(join(path, 'train.safetensors'));
   const rows = (ids: string, offsets: string) => {
