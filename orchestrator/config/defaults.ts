@@ -31,11 +31,7 @@ export const DEFAULT_SCOPE: PruneScopeName = 'global';
 export const DEFAULT_SCORING_ROWS = 128;
 /** As in GraSP's paper (Wang et al. 2020). */
 export const DEFAULT_TEMPERATURE = 200;
-/**
- * Of `compat: official`: the published code scores on so many rows for each output
- * (`prune_dataset_ratio`), and divides the logits by nothing.
- */
-export const OFFICIAL_ROWS_PER_LABEL = 10;
+/** Of `compat: official`: the published code divides the logits by nothing. */
 export const OFFICIAL_TEMPERATURE = 1;
 export const DEFAULT_PRUNE_SCHEDULE: PruneScheduleName = 'exponential';
 /**

@@ -1,12 +1,17 @@
 /** From the lines of `compare` to what a sweep's trials of one task have besides the seed. Pure. */
 import { PRUNERS, usesKey, type PrunerName } from '../../common/vocabulary/pruners';
-import { OFFICIAL_ROWS_PER_LABEL } from '../config/defaults';
 import { ConfigError } from '../base/errors';
 import { adapterProblem } from './encoder-decoder';
 import type { CompareLine } from '../config/sweep-config';
 import { solveLargeSparse } from './large-sparse';
 import { structureProblem } from './mask-structure';
 import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
+
+/**
+ * Of `compat: official`: the published code scores on this many rows per output
+ * (`prune_dataset_ratio`).
+ */
+const OFFICIAL_ROWS_PER_LABEL = 10;
 
 export interface Variant {
   adapter: AdapterConfig;

@@ -93,7 +93,8 @@ function checkGroups(
     const right = 1 - groupKept / groupSize;
     found.add(
       `${at}.sparsity`,
-      `${sparsity} is not ${right}, which is what ${groupKept} of ${groupSize} leaves: 1 − ${groupKept} / ${groupSize}`,
+      `${sparsity} is not ${right}, which is what ${groupKept} of ${groupSize} leaves: ` +
+        `1 − ${groupKept} / ${groupSize}`,
     );
   }
   if (scope === PruneScope.PRUNE_SCOPE_GLOBAL) {
@@ -107,7 +108,8 @@ function checkOfficialRules(found: Violations, at: string, { prune, adapter }: W
   if (row && row.unpublished !== null) {
     found.add(
       `${at}.pruner`,
-      `${nameIn(Pruner, prune.pruner)} is not in the published code, whose rules are asked for; with ${wordOf(prune)} rules is EXACT`,
+      `${nameIn(Pruner, prune.pruner)} is not in the published code, whose rules are asked for; ` +
+        `with ${wordOf(prune)} rules is EXACT`,
     );
   }
   if (hasLora(adapter))
@@ -123,7 +125,9 @@ function checkOfficialRules(found: Violations, at: string, { prune, adapter }: W
   if (fault && 'refused' in fault) {
     found.add(
       `${at}.rules`,
-      `is OFFICIAL where adapter.norm is ${norm.toUpperCase()}: a norm's outputs sum to a constant, so that the scores of ${wordOf(prune)} are rounding errors; take EXACT rules, or another norm`,
+      `is OFFICIAL where adapter.norm is ${norm.toUpperCase()}: a norm's outputs sum to a ` +
+        `constant, so that the scores of ${wordOf(prune)} are rounding errors; take EXACT rules, ` +
+        'or another norm',
     );
   }
 }
@@ -159,7 +163,9 @@ function checkPruneDuringTraining(
     found.add(`${at}.rules`, `is not EXACT, as it is ${during}`);
   const last = beginStep + (Math.max(rounds, 1) - 1) * everySteps;
   if (train.totalSteps > 0 && train.totalSteps <= last) {
-    const sum = `begin_step + (rounds − 1) · every_steps = ${beginStep} + (${rounds} − 1) · ${everySteps} = ${last}`;
+    const sum =
+      'begin_step + (rounds − 1) · every_steps = ' +
+      `${beginStep} + (${rounds} − 1) · ${everySteps} = ${last}`;
     found.add(
       `${at}.every_steps`,
       `the last round is too late: ${sum} is not less than train.total_steps, ${train.totalSteps}`,

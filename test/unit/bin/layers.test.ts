@@ -51,6 +51,8 @@ describe('the table of layers', () => {
         .filter((target) => rows.indexOf(target) > place)
         .map((target) => `${row} -> ${target}`),
     );
+    // The settings of the tools are read by the tools in bin/, and name them.
+    expect(upwards).toEqual(['. -> bin']);
   });
 });
 
