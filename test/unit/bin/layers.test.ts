@@ -51,6 +51,7 @@ describe('the table of layers', () => {
         .filter((target) => rows.indexOf(target) > place)
         .map((target) => `${row} -> ${target}`),
     );
+    expect(upwards).toEqual(['. -> bin']);
   });
 });
 
