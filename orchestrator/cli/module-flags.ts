@@ -17,10 +17,10 @@ const DEFAULT_OPTION = 'sequential';
 
 /** Their options that name no module here, and why. */
 const NO_ATTENTION_MODULE: Record<string, string> = {
-  concat: "is prefix tuning's (--attn-mode prefix)",
-  cross_attn: 'is not built',
-  cross_attn_noln: 'is not built',
-  cross_attn_relu: 'is not built',
+  concat: 'belongs to prefix tuning (--attn-mode prefix)',
+  cross_attn: 'is not implemented',
+  cross_attn_noln: 'is not implemented',
+  cross_attn_relu: 'is not implemented',
   none: 'is not allowed',
 };
 const NO_FFN_MODULE: Record<string, string> = { none: 'is not allowed' };
@@ -59,7 +59,7 @@ function moduleOf(
   const asked = option ?? DEFAULT_OPTION;
   const word = named.find((each) => modules[each]!.flags.option === asked);
   if (word !== undefined) return word;
-  const right = `${joinOr(listOptions(modules))} where the mode is adapter`;
+  const right = `${joinOr(listOptions(modules))} in mode adapter`;
   throw new ConfigError({
     where: `--${flag.name}`,
     message: `"${asked}" ${flag.refused[asked]}; must be ${right}`,

@@ -263,8 +263,8 @@ def _groups(at: str, prune: job_pb2.Prune) -> _Found:
     elif not math.isclose(prune.sparsity, 1 - kept / size, rel_tol=0, abs_tol=1e-9):
         yield (
             f"{at}.sparsity",
-            f"{_number(prune.sparsity)} is not {_number(1 - kept / size)}, which is what {kept} of {size} leaves: 1 "
-            f"− {kept} / {size}",
+            f"{_number(prune.sparsity)} is not {_number(1 - kept / size)}, which is what {kept} of "
+            f"{size} leaves: 1 − {kept} / {size}",
         )
     if prune.scope == job_pb2.PRUNE_SCOPE_GLOBAL:
         yield f"{at}.scope", "is GLOBAL; the structure N_M compares within groups: it is LOCAL"
@@ -290,8 +290,8 @@ def _official(at: str, trial: job_pb2.Trial, pruner: Pruner) -> _Found:
     if pruner.has_temperature and prune.temperature != 1:
         yield (
             f"{at}.temperature",
-            f"{_number(prune.temperature)} is not 1, as OFFICIAL rules need: the published code does not "
-            "use it",
+            f"{_number(prune.temperature)} is not 1, as OFFICIAL rules need: the published code "
+            "does not use it",
         )
     if pruner.flows_through_modules and trial.adapter.norm == job_pb2.ADAPTER_NORM_AFTER:
         why = (
