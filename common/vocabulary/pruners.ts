@@ -118,6 +118,15 @@ export const PRUNERS = defineVocabulary<Pruner, PrunerRow>()({
       },
     },
   },
+  gradient: {
+    ...PLAIN,
+    proto: Pruner.PRUNER_GRADIENT,
+    score: '|g|',
+    paper: 'Bhardwaj et al. 2024 (SHiRA-Grad)',
+    uses: ['scoring_rows', 'rounds'],
+    unpublished: 'it is not in the published code',
+    zeroUp: { refused: 'all scores of down would be 0' },
+  },
 });
 
 export type PrunerName = keyof typeof PRUNERS;

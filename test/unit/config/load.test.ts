@@ -760,6 +760,16 @@ describe('a wrong sweep file', () => {
       '2: compare[0].pruner: ["none","rand"] is not allowed; must be none alone or pruners alone',
     ],
     [
+      'a pruner that the published code lacks',
+      'tasks: rte\ncompat: official\ncompare: [{pruner: gradient, sparsity: 0.4}]',
+      'must be without gradient under compat official: it is not in the published code',
+    ],
+    [
+      'gradient scores of a down beside a zero up',
+      'tasks: rte\nadapter: {init: zero_up}\ncompare: [{pruner: gradient, sparsity: 0.4}]',
+      'of init zero_up: all scores of down would be 0; must be used with init gaussian',
+    ],
+    [
       'scoring rows that nothing uses',
       'tasks: rte\ncompare: [{pruner: rand, sparsity: 0.4, scoring_rows: 8}]',
       '2: compare[0].scoring_rows: 8 is not allowed; must be left out where no pruner is snip',

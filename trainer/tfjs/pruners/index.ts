@@ -5,6 +5,7 @@
 import { PRUNERS, type PrunerName } from '../../../common/vocabulary/pruners';
 import { findWord, listWords } from '../../../common/vocabulary/vocabulary';
 import type { Pruner } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { gradient } from './gradient';
 import { mag } from './mag';
 import { rand } from './rand';
 import type { Scorer } from './scorer';
@@ -12,7 +13,14 @@ import { snip } from './snip';
 import { synflow } from './synflow';
 
 /** None keeps all, and has nothing to score; er's ranks within a matrix are as random as rand's. */
-const SCORERS: Partial<Record<PrunerName, Scorer>> = { rand, mag, snip, er: rand, synflow };
+const SCORERS: Partial<Record<PrunerName, Scorer>> = {
+  rand,
+  mag,
+  snip,
+  er: rand,
+  synflow,
+  gradient,
+};
 
 /** The contract's values for them, and NONE, which every trainer has. */
 export const PRUNERS_HERE: readonly Pruner[] = listWords(PRUNERS)

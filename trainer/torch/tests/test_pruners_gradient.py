@@ -17,11 +17,13 @@ from sparse_adapter_engine.backbones.encoder.loading import load_encoder
 from sparse_adapter_engine.data.rows import Split, load_split
 from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.engine import Engine
+from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.masks.scores import Scores
 from sparse_adapter_engine.masks.scoring import Start, choose_scoring_rows, group_starts, score
 from sparse_adapter_engine.modules.layout import initialize, is_prunable, layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.stacked.operations import PLAIN
 from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.tasks.part import Part
 from sparse_adapter_engine.tasks.rows import RowTask
@@ -42,7 +44,8 @@ SOME = slice(None, None, 13)
 def gradient_trial(
     trial_id: str, pruner: str, sparsity: float = 0.5, rows: int = 48, **fields: object
 ) -> job_pb2.Trial:
-    """A trial pruned by snip or grasp; fields are those of Prune, and of the trial: seed, width."""
+    """A trial pruned by snip, grasp or gradient; fields are those of Prune, and of the trial: seed,
+    width."""
     made = trial(
         trial_id,
         seed=fields.pop("seed", 1),
@@ -176,7 +179,7 @@ def test_grasp_scores_equal_an_explicit_hessian(
     assert_close(flat_scores(found)[SOME], plain.weights[SOME] * (hessian @ plain.gradient()))
 
 
-@pytest.mark.parametrize("pruner", ["snip", "grasp"])
+@pytest.mark.parametrize("pruner", ["snip", "grasp", "gradient"])
 def test_a_later_round_scores_the_masked_weights(pruner: str, tiny: Encoder) -> None:
     split = labelled(tiny, CLASSIFICATION)
     settings = {"rounds": 2, "schedule": job_pb2.PRUNE_SCHEDULE_LINEAR}
@@ -191,6 +194,10 @@ def test_a_later_round_scores_the_masked_weights(pruner: str, tiny: Encoder) -> 
     assert 0 < kept.mean() < 1
     # The remaining weights are all that there is: gradients of removed ones count for nothing.
     gradient = plain.gradient() * kept
+    if pruner == "gradient":
+        # Removed weights have a gradient too, which is not looked at.
+        assert_close((flat_scores(second) * kept)[SOME], gradient.abs()[SOME])
+        return
     if pruner == "snip":
         expected = ((plain.weights * gradient).abs() / (plain.weights * gradient).abs().sum())[SOME]
     else:
@@ -206,6 +213,48 @@ def test_snip_scores_are_those_of_all_rows_at_once(tiny: Encoder) -> None:
     plain = Plain(tiny, split, start, CLASSIFICATION, temperature=1)
     raw = (plain.weights * plain.gradient()).abs()
     assert_close(flat_scores(found), raw / raw.sum())
+
+
+@pytest.mark.parametrize(
+    ("attention", "ffn", "task_kind"),
+    [*((*form, CLASSIFICATION) for form in FORMS), ("none", "after_norm", REGRESSION)],
+)
+def test_gradient_scores_are_absolute_gradients_of_all_rows_at_once(
+    attention: str, ffn: str, task_kind: int, tiny: Encoder
+) -> None:
+    split = labelled(tiny, task_kind)
+    start = start_of(tiny, split, small_trial("gradient", attention, ffn), task_kind)
+    (found,) = scores_of(tiny, split, [start], task_kind, pass_tokens=40, part_rows=4)
+    plain = Plain(tiny, split, start, task_kind, temperature=1)
+    assert_close(flat_scores(found), plain.gradient().abs())
+
+
+def test_gradient_scores_are_the_same_with_attention_of_rows_of_variable_length(
+    tiny: Encoder,
+) -> None:
+    split = labelled(tiny, CLASSIFICATION)
+    start = start_of(tiny, split, small_trial("gradient", "sequential", "lora"))
+    # As where trials are stacked.
+    task = RowTask(tiny, split, CLASSIFICATION, How(500, PLAIN, part_rows=4))
+    (found,) = score(task, [start], lambda _: None)
+    plain = Plain(tiny, split, start, CLASSIFICATION, temperature=1)
+    assert_close(flat_scores(found), plain.gradient().abs())
+
+
+def test_gradient_ranks_a_zero_up_projection_globally_and_its_down_matrices_not_at_all(
+    tiny: Encoder,
+) -> None:
+    split = labelled(tiny, CLASSIFICATION)
+    one = small_trial("gradient", "sequential", "none", sparsity=0.5)
+    one.adapter.init = job_pb2.ADAPTER_INIT_ZERO_UP
+    start = start_of(tiny, split, one)
+    (found,) = scores_of(tiny, split, [start])
+    assert all(found[name].any() == ("up" in name) for name in found)
+    start.prunings["t"].keep(found)
+    one.prune.scope = job_pb2.PRUNE_SCOPE_LOCAL
+    shapes = {name: tuple(each.shape) for name, each in found.items()}
+    with pytest.raises(TrialFailed, match=r"gradient: all .*down.weight are 0.*scope: global"):
+        Pruning(one.prune, 1, shapes).keep(found)
 
 
 def labelled(backbone: Encoder, task_kind: int) -> Split:
@@ -361,7 +410,7 @@ def test_masks_do_not_depend_on_who_else_is_scored(
         assert together.read_bytes() == lone.read_bytes()
 
 
-@pytest.mark.parametrize("pruner", ["snip", "grasp"])
+@pytest.mark.parametrize("pruner", ["snip", "grasp", "gradient"])
 def test_a_lone_trials_scores_have_the_bits_that_they_have_among_others(
     pruner: str, minilm: Encoder, cola: Path
 ) -> None:
@@ -390,6 +439,7 @@ def test_every_pruner_leaves_an_exact_mask_and_controls_differ_from_it(
     trials += [
         gradient_trial("snip", "snip", sparsity=0.6, **rounds),
         gradient_trial("grasp", "grasp", sparsity=0.6, **rounds),
+        gradient_trial("gradient", "gradient", sparsity=0.6, **rounds),
     ]
     trials.append(trial("synflow", pruner="synflow", sparsity=0.6))
     trials[-1].prune.MergeFrom(job_pb2.Prune(**rounds))

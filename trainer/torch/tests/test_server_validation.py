@@ -210,6 +210,8 @@ def test_trials_of_a_cohort_may_have_different_adapters(root):
         ({}, OFFICIAL | {"structure": "MASK_STRUCTURE_UNITS"}, "prune.structure"),
         ({}, OFFICIAL | N_M, "prune.structure"),
         ({}, OFFICIAL | {"pruner": "PRUNER_ER"}, "prune.pruner"),
+        ({}, OFFICIAL | {"pruner": "PRUNER_GRADIENT", "scoring_rows": 8}, "prune.pruner"),
+        ({}, {"pruner": "PRUNER_GRADIENT", "scoring_rows": 0}, "prune.scoring_rows"),
         ({"attention": "ATTENTION_MODULE_LORA", "lora_alpha": 8}, OFFICIAL, "prune.rules"),
         ({}, OFFICIAL | {"pruner": "PRUNER_GRASP", "temperature": 200}, "prune.temperature"),
         ({"norm": "ADAPTER_NORM_AFTER"}, OFFICIAL | {"pruner": "PRUNER_SYNFLOW"}, "prune.rules"),

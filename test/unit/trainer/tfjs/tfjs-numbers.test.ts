@@ -10,6 +10,7 @@ import { layoutOf } from '../../../../trainer/tfjs/layout';
 import { lossOf } from '../../../../trainer/tfjs/losses';
 import { AdamW, clipFactor } from '../../../../trainer/tfjs/optimizer';
 import { highest, Ranking } from '../../../../trainer/tfjs/ranking';
+import { gradient } from '../../../../trainer/tfjs/pruners/gradient';
 import { synflowScores } from '../../../../trainer/tfjs/pruners/synflow';
 import { trial } from '../../../support/jobs';
 
@@ -134,4 +135,10 @@ test('AdamW’s first step is the learning rate against the gradient’s sign, a
   expect(parameters[1]).toBeCloseTo(1 + 0.1, 6);
   expect(clipFactor(4, 1)).toBe(0.25);
   expect(clipFactor(4, 0)).toBe(1);
+});
+
+test('gradient scores each weight by the size of its gradient', async () => {
+  const round = { gradient: () => Promise.resolve({ a: Float32Array.of(-2, 0.5, 0) }) };
+  const scores = await gradient.score(round as unknown as Parameters<typeof gradient.score>[0]);
+  expect(scores).toEqual({ a: Float32Array.of(2, 0.5, 0) });
 });

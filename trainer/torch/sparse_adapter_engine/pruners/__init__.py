@@ -7,6 +7,7 @@ tell and validation asks follows from it.
 from sparse_adapter.trainer.v1 import job_pb2
 
 from .erdos_renyi import ErdosRenyi
+from .gradient import Gradient
 from .grasp import Grasp
 from .magnitude import Magnitude
 from .none import Nothing
@@ -26,6 +27,7 @@ PRUNERS: dict[job_pb2.Pruner, Pruner] = {
         ErdosRenyi(),
         Grasp(),
         Synflow(),
+        Gradient(),
     )
 }
 

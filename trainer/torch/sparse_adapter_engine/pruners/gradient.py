@@ -1,0 +1,25 @@
+"""Gradient magnitude: |g|, how fast the loss changes with each weight, whatever the weight is. As
+SHiRA-Grad picks the weights that it trains (Bhardwaj et al. 2024, arXiv:2406.13175)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sparse_adapter.trainer.v1 import job_pb2
+
+from .pruner import Derived, GradientPruner
+
+if TYPE_CHECKING:
+    from sparse_adapter_engine.masks.scores import Scores
+
+
+class Gradient(GradientPruner):
+    """|g|. A weight of 0 may rank high, as no weight can by SNIP."""
+
+    number = job_pb2.PRUNER_GRADIENT
+    # Where up is 0, no gradient reaches down.
+    may_zero_one_matrix = True
+
+    def score(self, found: Derived) -> Scores:
+        """See GradientPruner."""
+        return {name: g.abs() for name, g in found.derivative.items()}
