@@ -39,7 +39,7 @@ const SOURCES = [
 ];
 
 /** A digest of the sources' names and contents. */
-function stampOf(sources) {
+function stampSources(sources) {
   const hash = createHash('sha256');
   const visit = (path) => {
     const entries = readdirSync(path, { withFileTypes: true }).sort((a, b) =>
@@ -67,7 +67,7 @@ const stampIn = (folder) =>
   existsSync(join(folder, '.stamp')) ? readFileSync(join(folder, '.stamp'), 'utf8') : '';
 
 /** Whether dist/ was built from the sources as they are. */
-const isBuilt = () => stampIn(DIST) === stampOf(SOURCES);
+const isBuilt = () => stampIn(DIST) === stampSources(SOURCES);
 
 function run(step, script, args) {
   const { status, stdout, stderr, error } = spawnSync(
@@ -94,7 +94,7 @@ function swapIn(fresh, place) {
 }
 
 function generateContract() {
-  const stamp = stampOf(PROTO_SOURCES);
+  const stamp = stampSources(PROTO_SOURCES);
   if (stampIn(GENERATED) === stamp) return;
   const fresh = join(WORKSHOP, 'contract');
   run('generating the contract', '@bufbuild/buf/bin/buf', ['generate', '--output', fresh]);
@@ -166,7 +166,7 @@ async function build() {
   const release = await lockBuild();
   const fresh = join(WORKSHOP, 'dist');
   try {
-    const stamp = stampOf(SOURCES);
+    const stamp = stampSources(SOURCES);
     if (stampIn(DIST) === stamp) return;
     rmSync(WORKSHOP, { recursive: true, force: true });
     mkdirSync(WORKSHOP, { recursive: true });

@@ -55,7 +55,7 @@ export function encodeSafetensors(
       );
     }
     header[name] = {
-      dtype: dtypeOf(data),
+      dtype: findDtype(data),
       shape,
       data_offsets: [offset, offset + data.byteLength],
     };
@@ -137,13 +137,13 @@ export function float32Tensor(tensors: Map<string, Tensor>, name: string): Tenso
     const found =
       tensor === undefined
         ? `there are ${[...tensors.keys()].join(', ') || 'none'}`
-        : `it is ${dtypeOf(tensor.data)}`;
+        : `it is ${findDtype(tensor.data)}`;
     throw new RangeError(`has no float32 tensor ${name}; ${found}`);
   }
   return { shape: tensor.shape, data: tensor.data };
 }
 
-function dtypeOf(data: TensorData): Dtype {
+function findDtype(data: TensorData): Dtype {
   if (data instanceof Float32Array) return 'F32';
   if (data instanceof Int32Array) return 'I32';
   return data instanceof BigInt64Array ? 'I64' : 'U8';

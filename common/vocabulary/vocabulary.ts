@@ -60,7 +60,7 @@ export function findRow<Word extends string, Row extends { readonly proto: numbe
  *
  * @throws RangeError for a value that has none: jobs are checked before anything runs
  */
-export function rowOf<Word extends string, Row extends { readonly proto: number }>(
+export function getRow<Word extends string, Row extends { readonly proto: number }>(
   rows: Vocabulary<Word, Row>,
   proto: number,
 ): Row {

@@ -43,7 +43,7 @@ export async function workflowState(
     if (status.name === 'COMPLETED') return { state: 'finished', detail: null };
     if (status.name === 'CANCELLED' || status.name === 'TERMINATED')
       return { state: 'cancelled', detail: null };
-    if (status.name !== 'RUNNING') return { state: 'failed', detail: await failureOf(handle) };
+    if (status.name !== 'RUNNING') return { state: 'failed', detail: await readFailure(handle) };
     // A workflow whose task keeps failing looks like a running one.
     const attempt = raw.pendingWorkflowTask?.attempt ?? 0;
     if (attempt > 3)
@@ -68,7 +68,7 @@ export async function workflowState(
   }
 }
 
-async function failureOf(handle: { result(): Promise<unknown> }): Promise<string> {
+async function readFailure(handle: { result(): Promise<unknown> }): Promise<string> {
   try {
     await handle.result();
     return '';

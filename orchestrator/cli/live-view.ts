@@ -25,7 +25,7 @@ export function renderSnapshot(snapshot: Snapshot, now: number): string[] {
   const { plan, results, progress, state } = snapshot;
   const lines: string[] = [];
   for (const cohort of plan.cohorts) {
-    const finished = finishedOf(cohort, results);
+    const finished = countFinished(cohort, results);
     const shown = progress.get(cohort.id);
     if (shown && finished < cohort.trials.length)
       lines.push(`  ${cohortLine(plan, cohort, shown, finished, now)}`);
@@ -91,7 +91,7 @@ function bar(fraction: number): string {
   return '█'.repeat(full) + '░'.repeat(BAR_CELLS - full);
 }
 
-function finishedOf(cohort: Cohort, results: ReadonlyMap<string, TrialResult>): number {
+function countFinished(cohort: Cohort, results: ReadonlyMap<string, TrialResult>): number {
   return cohort.trials.filter((id) => results.has(id)).length;
 }
 
@@ -102,7 +102,7 @@ function finishedOf(cohort: Cohort, results: ReadonlyMap<string, TrialResult>): 
 export function etaSeconds({ plan, results, progress }: Snapshot): number | null {
   let rows = 0;
   let rate = 0;
-  const rowsOf = new Map(
+  const rowsByTask = new Map(
     plan.trials.map(({ id, train }) => [id, train.total_steps * train.batch_size]),
   );
   for (const cohort of plan.cohorts) {
@@ -110,7 +110,7 @@ export function etaSeconds({ plan, results, progress }: Snapshot): number | null
     const trainingNow = shown?.work === 'train' && shown.state === 'running' && shown.total > 0;
     const left = trainingNow ? 1 - shown.done / shown.total : shown?.work === 'predict' ? 0 : 1;
     if (trainingNow) rate += shown.rows_per_s;
-    for (const id of cohort.trials) if (!results.has(id)) rows += left * (rowsOf.get(id) ?? 0);
+    for (const id of cohort.trials) if (!results.has(id)) rows += left * (rowsByTask.get(id) ?? 0);
   }
   return rate > 0 ? rows / rate : null;
 }

@@ -37,17 +37,17 @@ export const FFN_OPTIONS = [...listOptions(FFN_MODULES), ...Object.keys(NO_FFN_M
  * The module beside attention; undefined where neither flag is given. The option is written beside
  * other modes as well, and stands for nothing there; alone it stands for mode adapter.
  */
-export function attentionOf(mode?: string, option?: string): string | undefined {
+export function chooseAttention(mode?: string, option?: string): string | undefined {
   const flag = { name: 'attn-option', refused: NO_ATTENTION_MODULE };
-  return moduleOf(ATTENTION_MODULES, mode, option, flag);
+  return chooseModule(ATTENTION_MODULES, mode, option, flag);
 }
 
 /** The module beside the feed-forward block, likewise. */
-export function ffnOf(mode?: string, option?: string): string | undefined {
-  return moduleOf(FFN_MODULES, mode, option, { name: 'ffn-option', refused: NO_FFN_MODULE });
+export function chooseFfn(mode?: string, option?: string): string | undefined {
+  return chooseModule(FFN_MODULES, mode, option, { name: 'ffn-option', refused: NO_FFN_MODULE });
 }
 
-function moduleOf(
+function chooseModule(
   modules: Modules,
   mode: string | undefined,
   option: string | undefined,

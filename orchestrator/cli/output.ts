@@ -35,7 +35,7 @@ export function printError(error: unknown): void {
     process.stderr.write(`error: ${String(error)}\n`);
     return;
   }
-  const foreseen = exitCodeOf(error) !== undefined;
+  const foreseen = findExitCode(error) !== undefined;
   process.stderr.write(`error: ${foreseen ? error.message : (error.stack ?? error.message)}\n`);
   if (error instanceof UserError && error.hint)
     process.stderr.write(`  ${error.hint.replaceAll('\n', '\n  ')}\n`);
@@ -44,7 +44,7 @@ export function printError(error: unknown): void {
 /**
  * The exit status for an error; undefined if it is unexpected.
  */
-export function exitCodeOf(error: unknown): 1 | 2 | 3 | undefined {
+export function findExitCode(error: unknown): 1 | 2 | 3 | undefined {
   if (error instanceof UserError) return error.exitCode;
   if (error instanceof ConfigError) return error.exitCode;
   return undefined;
@@ -58,7 +58,7 @@ export async function runAction(json: boolean, action: () => void | Promise<void
   try {
     await action();
   } catch (error) {
-    const exitStatus = exitCodeOf(error) ?? 1;
+    const exitStatus = findExitCode(error) ?? 1;
     if (json) {
       const message = error instanceof Error ? error.message : String(error);
       printJson({

@@ -6,7 +6,7 @@ import { controlWords, maskWords } from '../report/variants';
 import { expectedPrecision } from '../runtime/expected-precision';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { readResult } from '../store/sweep-store';
-import { datasetOf } from '../sweep/lookup';
+import { findDataset } from '../sweep/lookup';
 import type { Budget, Plan, Trial } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
 import { countBudget } from '../tasks/budget';
@@ -67,7 +67,7 @@ export function planCommand(): Command {
 }
 
 function trialBudget(plan: Plan, trial: Trial): Budget {
-  return countBudget(trial, plan.backbone, datasetOf(plan, trial.dataset));
+  return countBudget(trial, plan.backbone, findDataset(plan, trial.dataset));
 }
 
 function printTrials(trials: (Trial & { budget: Budget })[]): void {

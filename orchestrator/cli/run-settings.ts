@@ -9,7 +9,7 @@ import { sweepConfigFrom } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
 import { findPublishedTask, PUBLISHED_TASK_NAMES } from '../tasks/registry';
 import { FAMILY_FLAGS, findGivenFlag, readFamilyFlags } from './family-flags';
-import { attentionOf, ffnOf } from './module-flags';
+import { chooseAttention, chooseFfn } from './module-flags';
 import type { PlaceOptions, ServiceOptions } from './options';
 import { resolveSeedFlags } from './seed-flags';
 
@@ -89,7 +89,7 @@ const FLAGS: Record<string, string> = {
 };
 
 /** @throws ConfigError that names flags instead of a sweep file's fields */
-export function configOf(given: RunOptions): SweepConfig {
+export function buildConfig(given: RunOptions): SweepConfig {
   const options = resolveSeedFlags(given);
   const { task } = options;
   if (task === undefined)
@@ -99,7 +99,7 @@ export function configOf(given: RunOptions): SweepConfig {
     });
   checkAmount(options);
   try {
-    return sweepConfigFrom(`run-${task}`, settingsOf(options, task));
+    return sweepConfigFrom(`run-${task}`, buildSettings(options, task));
   } catch (error) {
     throw inFlags(error, options);
   }
@@ -148,10 +148,10 @@ function inFlag(
   if (field === undefined || rest === undefined) return { where, message };
   // Of what is wrong with a map as a whole, the first flag that was given.
   const flag = flags[field] ?? findGivenFlag(field, { ...options });
-  return { where: flag ?? flagOf(field, flags), message: rest };
+  return { where: flag ?? nameFlag(field, flags), message: rest };
 }
 
-function flagOf(field: string, flags: Record<string, string>): string {
+function nameFlag(field: string, flags: Record<string, string>): string {
   return flags[field] ?? `--${field.replace(/^.*\./, '').replaceAll('_', '-')}`;
 }
 
@@ -159,7 +159,7 @@ function flagOf(field: string, flags: Record<string, string>): string {
 type Settings = Parameters<typeof sweepConfigFrom>[1];
 
 /** The flags as a sweep file would say them; sweep files' checks and defaults apply. */
-function settingsOf(options: RunOptions, task: string): Settings {
+function buildSettings(options: RunOptions, task: string): Settings {
   const pruned = options.pruner !== 'none';
   const { train: trainOfFamilies, ...ofFamilies } = readFamilyFlags({ ...options });
   return {
@@ -167,7 +167,7 @@ function settingsOf(options: RunOptions, task: string): Settings {
     backbone: options.backbone,
     precision: options.precision,
     tasks: [task],
-    adapter: adapterOf(options),
+    adapter: buildAdapter(options),
     compare: [
       defined({
         pruner: options.pruner,
@@ -175,11 +175,11 @@ function settingsOf(options: RunOptions, task: string): Settings {
         n_m: options.nM,
         structure: options.structure,
         scope: pruned ? options.scope : undefined,
-        scoring_rows: scoringRowsOf(options, task),
+        scoring_rows: countScoringRows(options, task),
         schedule: options.compressionSchedule,
-        control: controlOf(options),
+        control: chooseControl(options),
         reinitialize: options.reinitialize,
-        ...roundsOf(options),
+        ...buildRounds(options),
       }),
     ],
     seeds: [options.seed],
@@ -197,7 +197,7 @@ function settingsOf(options: RunOptions, task: string): Settings {
   };
 }
 
-function adapterOf(options: RunOptions): Record<string, unknown> {
+function buildAdapter(options: RunOptions): Record<string, unknown> {
   const {
     attnMode,
     ffnMode,
@@ -214,9 +214,9 @@ function adapterOf(options: RunOptions): Record<string, unknown> {
   }
   return defined({
     kind: bitfit ? 'bitfit' : options.adapter,
-    attention: bitfit ? undefined : attentionOf(attnMode, options.attnOption),
+    attention: bitfit ? undefined : chooseAttention(attnMode, options.attnOption),
     // Their scripts write the absence of a module; with biases there is no module to leave out.
-    ffn: bitfit && ffnMode === 'none' ? undefined : ffnOf(ffnMode, options.ffnOption),
+    ffn: bitfit && ffnMode === 'none' ? undefined : chooseFfn(ffnMode, options.ffnOption),
     attention_bottleneck: options.attnBn,
     ffn_bottleneck: options.ffnBn,
     norm: norm && NORMS[norm],
@@ -231,7 +231,7 @@ function adapterOf(options: RunOptions): Record<string, unknown> {
  * Their scripts score on this many rows per output of the task; summarization has no outputs of its
  * own and counts as one. An unknown task is reported elsewhere.
  */
-function scoringRowsOf(
+function countScoringRows(
   { scoringRows, pruneDatasetRatio: ratio }: RunOptions,
   task: string,
 ): number | undefined {
@@ -244,7 +244,7 @@ function scoringRowsOf(
   );
 }
 
-function controlOf({ shuffle, invert }: RunOptions): string | undefined {
+function chooseControl({ shuffle, invert }: RunOptions): string | undefined {
   if (shuffle && invert)
     throw refusal('shuffle', 'is not allowed together with --invert; remove one of them');
   return shuffle ? 'shuffled' : invert ? 'inverted' : undefined;
@@ -259,7 +259,7 @@ function isProgressive({ begin = 0, pruneIterations = 1 }: RunOptions): boolean 
 }
 
 /** Their scripts prune `prune_iterations` times, before each epoch from `begin` on. */
-function roundsOf(options: RunOptions): Record<string, unknown> {
+function buildRounds(options: RunOptions): Record<string, unknown> {
   const { begin = 0, pruneIterations = 1, rounds } = options;
   if (!isProgressive(options)) return { rounds };
   if (rounds !== undefined && rounds !== 1) {

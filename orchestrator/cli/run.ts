@@ -20,7 +20,7 @@ import {
   parseNumber,
 } from './options';
 import { runAction } from './output';
-import { configOf, inFlags, INITS, NORMS, type RunOptions } from './run-settings';
+import { buildConfig, inFlags, INITS, NORMS, type RunOptions } from './run-settings';
 import { addSeedFlags, parseScalar, parseSwitch } from './seed-flags';
 import { launch } from './start';
 
@@ -58,7 +58,7 @@ export function runCommand(): Command {
     add(command);
   return command.addHelpText('after', EXAMPLES).action((options: RunOptions) =>
     runAction(options.json === true, async () => {
-      const config = configOf(options);
+      const config = buildConfig(options);
       // Problems that only backbone and data reveal are reported in terms of flags, too.
       await launch({ config, profileReason: null }, options).catch((error: unknown) => {
         throw inFlags(error, options);

@@ -80,7 +80,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
     trainerAddress: options.trainer,
     onProgress,
   });
-  const capabilities = await capabilitiesOf(runtime.trainer.address);
+  const capabilities = await askCapabilities(runtime.trainer.address);
   const standard = defaultPrecision(capabilities);
   const plan = planWith(standard.precision);
   checkTrainer(runtime.trainer.address, capabilities, plan, root);
@@ -173,7 +173,7 @@ function say(onProgress: OnProgress, plan: Plan, how: Submitted): void {
   onProgress('✓', `sweep ${plan.sweep_id}`, words[how]);
 }
 
-async function capabilitiesOf(address: string): Promise<Capabilities> {
+async function askCapabilities(address: string): Promise<Capabilities> {
   const trainer = connectTrainer(address);
   try {
     return await trainer.getCapabilities();

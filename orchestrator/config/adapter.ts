@@ -42,11 +42,11 @@ export function completeAdapter(keys: AdapterKeys, compat: Compat = 'none'): Ada
   const ownFfn = ffn === kind.ffn ? kind.own.ffn_bottleneck : undefined;
   return {
     ...modules,
-    attention_bottleneck: widthOf(
+    attention_bottleneck: chooseWidth(
       ATTENTION_MODULES[attention],
       keys.attention_bottleneck ?? keys.bottleneck,
     ),
-    ffn_bottleneck: widthOf(FFN_MODULES[ffn], keys.ffn_bottleneck ?? keys.bottleneck ?? ownFfn),
+    ffn_bottleneck: chooseWidth(FFN_MODULES[ffn], keys.ffn_bottleneck ?? keys.bottleneck ?? ownFfn),
     scale: bottleneck ? value.scale : 1,
     norm: bottleneck ? value.norm : 'none',
     activation: bottleneck ? value.activation : 'relu',
@@ -58,6 +58,6 @@ export function completeAdapter(keys: AdapterKeys, compat: Compat = 'none'): Ada
   };
 }
 
-function widthOf({ form, bottleneck }: ModuleRow, written: number | undefined): number {
+function chooseWidth({ form, bottleneck }: ModuleRow, written: number | undefined): number {
   return form === null ? 0 : (written ?? bottleneck);
 }

@@ -11,12 +11,12 @@ import type { CompareLine } from './sweep-config';
 /** The problems of all lines, in the words of the schema's own problems. */
 export function checkCompare(compare: readonly CompareLine[]): Problem[] {
   return compare.flatMap((line, i) => {
-    const message = problemOf(line);
+    const message = findProblem(line);
     return message === null ? [] : [{ where: line.origin, message: `compare[${i}].${message}` }];
   });
 }
 
-function problemOf(line: CompareLine): string | null {
+function findProblem(line: CompareLine): string | null {
   for (const adapter of line.adapters) {
     const { attention, ffn, unfrozen } = adapter;
     if (unfrozen !== 'none' && (attention !== 'none' || ffn !== 'none')) {

@@ -12,7 +12,7 @@ export type Compat = (typeof COMPAT_NAMES)[number];
 /**
  * What settings that are not checked yet say; where they say nothing, or what is wrong, `fallback`.
  */
-export function compatOf(settings: unknown, fallback: Compat = 'none'): Compat {
+export function readCompat(settings: unknown, fallback: Compat = 'none'): Compat {
   const { compat } = (settings ?? {}) as { compat?: unknown };
   return COMPAT_NAMES.find((name) => name === compat) ?? fallback;
 }

@@ -24,13 +24,13 @@ export interface FoundTask {
  * @param described those that the file's own `tasks` describe; a name alone stands for the one
  *   there
  * @param file the sweep file, which paths are relative to; null: relative to the working directory
- * @param originOf where a task is described, for messages
+ * @param nameOrigin where a task is described, for messages
  */
 export function findTasks(
   written: readonly (NamedTask | DescribedTask)[],
   described: readonly (NamedTask | DescribedTask)[],
   file: string | null,
-  originOf: (task: DescribedTask) => string,
+  nameOrigin: (task: DescribedTask) => string,
 ): FoundTask[] {
   const folder = file === null ? '.' : dirname(file);
   return written.map((task): FoundTask => {
@@ -45,7 +45,7 @@ export function findTasks(
     }
     const { name, kind, train, validation, settings } = description;
     const place = {
-      origin: originOf(description),
+      origin: nameOrigin(description),
       files: { train: resolve(folder, train), validation: resolve(folder, validation) },
     };
     const own = findFamily(kind).ownTasks.complete(description, place);

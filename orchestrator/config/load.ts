@@ -108,7 +108,7 @@ function buildConfig(
     });
   }
   rejectRepeatedTasks(where, settings.tasks);
-  const originOf = (line: number) =>
+  const nameOrigin = (line: number) =>
     over.compare === undefined ? whereIs([...comparePath, line]) : 'command line';
   const { tasks: written } = settings;
   const described = document.tasks ?? [];
@@ -119,7 +119,7 @@ function buildConfig(
         : [...tasksPath, written.indexOf(task)],
     ),
   );
-  const config = completeConfig(name, file, { ...settings, tasks }, profile, profiles, originOf);
+  const config = completeConfig(name, file, { ...settings, tasks }, profile, profiles, nameOrigin);
   const whereWritten = (path: readonly string[]) => {
     if (isWritten(over, path)) return 'command line';
     return whereIs(

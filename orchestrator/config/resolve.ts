@@ -75,7 +75,7 @@ export function completeConfig(
   settings: Omit<SweepSettings, 'tasks'> & { tasks: FoundTask[] },
   profile: string | null,
   profiles: SweepDocument['profiles'],
-  originOf: (line: number) => string,
+  nameOrigin: (line: number) => string,
 ): SweepConfig {
   const train = settings.train ?? {};
   const adapter = settings.adapter ?? {};
@@ -102,7 +102,7 @@ export function completeConfig(
       };
     }),
     compare: (settings.compare ?? [{ pruner: ['none'] }]).map((line, i) =>
-      completeLine(adapter, line, originOf(i), settings.compat ?? 'none'),
+      completeLine(adapter, line, nameOrigin(i), settings.compat ?? 'none'),
     ),
     seeds: settings.seeds ?? [...defaults.DEFAULT_SEEDS],
     rows: limit(settings.rows),

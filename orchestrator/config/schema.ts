@@ -4,7 +4,7 @@ import { FAMILIES, type FamilySettings } from '../tasks/registry';
 import { PRECISION_NAMES } from '../../common/vocabulary/precisions';
 import { adapter } from './adapter-schema';
 import { compareLine } from './compare-schema';
-import { COMPAT_NAMES, compatOf, type Compat } from './compat';
+import { COMPAT_NAMES, readCompat, type Compat } from './compat';
 import { choice, chosenBy, count, list, map, text, whole } from './schema-parts';
 import { identifier, taskSchema, train } from './task-schema';
 
@@ -41,19 +41,19 @@ const settings = (ownNames: readonly string[], compat: Compat) => ({
  * published ones; `compat`: the file's.
  */
 export const settingsSchema = (ownNames: readonly string[], compat: Compat) =>
-  chosenBy((value) => map(settings(ownNames, compatOf(value, compat))));
+  chosenBy((value) => map(settings(ownNames, readCompat(value, compat))));
 
 const profileSchema = (ownNames: readonly string[], compat: Compat) =>
   chosenBy((value) =>
     map({
       description: z.string({ error: 'a text' }).optional(),
-      ...settings(ownNames, compatOf(value, compat)),
+      ...settings(ownNames, readCompat(value, compat)),
     }),
   );
 
 export const documentSchema = (ownNames: readonly string[]) =>
   chosenBy((value) => {
-    const compat = compatOf(value);
+    const compat = readCompat(value);
     return map({
       name: identifier.optional(),
       ...settings(ownNames, compat),

@@ -4,7 +4,7 @@
  * say nothing; reports say so on their first line.
  */
 import { seededRandom } from '../base/seeded-random';
-import { digestOf } from '../sweep/identity';
+import { digestValue } from '../sweep/identity';
 
 const TRAIN_ROWS = 600;
 const VALIDATION_ROWS = 200;
@@ -106,7 +106,7 @@ export function drawOther(events: readonly Event[], draw: Draw): Event {
 
 /** The generator of a split's rows, and a choice by it. */
 export function openDrawing(task: string, split: string): { random: () => number; draw: Draw } {
-  const random = seededRandom(Number.parseInt(digestOf([task, split]).slice(0, 8), 16));
+  const random = seededRandom(Number.parseInt(digestValue([task, split]).slice(0, 8), 16));
   return { random, draw: (from) => from[Math.floor(random() * from.length)]! };
 }
 

@@ -1,4 +1,4 @@
-import { precisionOf } from '../sweep/precision';
+import { readPrecision } from '../sweep/precision';
 import type { TrialResult } from '../sweep/types';
 
 /** One line a trial, one column a value (RFC 4180); a metric of another task is an empty cell. */
@@ -46,7 +46,7 @@ export function renderCsv(results: readonly TrialResult[]): string {
       result.pruner,
     ],
     ...[result.sparsity, result.achieved_sparsity, result.seed, result.status],
-    ...(precision ? [precisionOf(result)] : []),
+    ...(precision ? [readPrecision(result)] : []),
     ...metrics.map((name) => result.metrics[name] ?? null),
     ...thresholds.map((name) => result.thresholds?.[name] ?? null),
     ...[

@@ -32,7 +32,7 @@ const HOW_TO_READ = [
   'non-zero trained adapter weights (kept prunable ones, biases, norms), without the head.',
 ].join(' ');
 
-export function documentOf(summary: SweepSummary): ReportDocument {
+export function buildDocument(summary: SweepSummary): ReportDocument {
   return {
     statement: dataStatement(summary),
     title: `Sweep ${summary.sweep_id}`,
@@ -44,7 +44,7 @@ export function documentOf(summary: SweepSummary): ReportDocument {
         'The first metric of each row against the weights it keeps; the tables below have ' +
         'the numbers',
     },
-    tables: summary.tasks.map(tableOf),
+    tables: summary.tasks.map(buildTable),
     lists: [
       { title: 'Failed trials', items: failures(summary) },
       { title: 'Warnings', items: warnings(summary) },
@@ -70,7 +70,7 @@ function facts({
   ];
 }
 
-function tableOf(task: TaskSummary): ReportDocument['tables'][number] {
+function buildTable(task: TaskSummary): ReportDocument['tables'][number] {
   const deciding = task.metrics[0]!;
   const titles = task.metrics.map(metricTitle);
   return {

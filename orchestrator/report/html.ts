@@ -1,4 +1,4 @@
-import { documentOf, type ReportDocument } from './document';
+import { buildDocument, type ReportDocument } from './document';
 import type { SweepSummary } from './summary';
 
 /**
@@ -25,7 +25,15 @@ const STYLE = [
  * @param plot plot.svg's text, which stands in the page
  */
 export function renderHtml(summary: SweepSummary, plot: string): string {
-  const { statement, title, facts, howToRead, tables, lists, plot: figure } = documentOf(summary);
+  const {
+    statement,
+    title,
+    facts,
+    howToRead,
+    tables,
+    lists,
+    plot: figure,
+  } = buildDocument(summary);
   return `${[
     '<!doctype html>',
     '<html lang="en">',

@@ -1,9 +1,9 @@
-import { documentOf, type ReportDocument } from './document';
+import { buildDocument, type ReportDocument } from './document';
 import type { SweepSummary } from './summary';
 
 /** report.md. */
 export function renderMarkdown(summary: SweepSummary): string {
-  const { statement, title, facts, howToRead, plot, tables, lists } = documentOf(summary);
+  const { statement, title, facts, howToRead, plot, tables, lists } = buildDocument(summary);
   const sections = [
     statement,
     `# ${title}`,

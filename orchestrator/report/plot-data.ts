@@ -57,15 +57,15 @@ const MARGIN = 0.08;
 
 export function plotPanels({ tasks, datasets }: SweepSummary): PlotPanel[] {
   return tasks.map((task) =>
-    panelOf(task, datasets.find((dataset) => dataset.task === task.task)?.source === 'demo'),
+    buildPanel(task, datasets.find((dataset) => dataset.task === task.task)?.source === 'demo'),
   );
 }
 
-function panelOf(task: TaskSummary, demo: boolean): PlotPanel {
+function buildPanel(task: TaskSummary, demo: boolean): PlotPanel {
   const deciding = task.metrics[0]!;
   const x = weightsAxis(task.rows.map(({ budget }) => budget.kept));
-  const points = sideBySide(pointsOf(task, deciding), x);
-  const references = referencesOf(task, deciding);
+  const points = sideBySide(buildPoints(task, deciding), x);
+  const references = listReferences(task, deciding);
   const values = [
     ...points.flatMap(({ mean, bar }) => bar ?? [mean]),
     ...references.flatMap(({ mean }) => mean ?? []),
@@ -74,7 +74,7 @@ function panelOf(task: TaskSummary, demo: boolean): PlotPanel {
     title: [
       task.task,
       metricTitle(deciding),
-      seedsOf(task.rows),
+      nameSeeds(task.rows),
       ...(demo ? ['demo rows'] : []),
     ].join(', '),
     metric: metricTitle(deciding),
@@ -85,21 +85,21 @@ function panelOf(task: TaskSummary, demo: boolean): PlotPanel {
   };
 }
 
-function pointsOf({ rows }: TaskSummary, deciding: string): PlotPoint[] {
+function buildPoints({ rows }: TaskSummary, deciding: string): PlotPoint[] {
   const dense = new Set(
     rows.filter(({ pruner }) => pruner === 'none').map(({ budget }) => budget.kept),
   );
-  const kindOf = ({ pruner, sparsity, budget }: RowSummary): PointKind => {
+  const choosePointKind = ({ pruner, sparsity, budget }: RowSummary): PointKind => {
     if (pruner === 'none') return 'dense';
     return sparsity > 0 && dense.has(budget.kept) ? 'large_sparse' : 'sparse';
   };
   return rows.flatMap((row) => {
     const value = row.metrics[deciding];
     if (value === undefined) return [];
-    const kind = kindOf(row);
+    const kind = choosePointKind(row);
     const widths = new Set(
       rows
-        .filter((other) => other.label === row.label && kindOf(other) === kind)
+        .filter((other) => other.label === row.label && choosePointKind(other) === kind)
         .map(({ bottleneck }) => bottleneck),
     );
     const name = kind === 'large_sparse' ? `${row.label} Large-Sparse` : row.label;
@@ -118,7 +118,7 @@ function pointsOf({ rows }: TaskSummary, deciding: string): PlotPoint[] {
 }
 
 /** The dense rows that some row is compared with, in the table or at the dense budget. */
-function referencesOf(
+function listReferences(
   { rows, at_dense_budget: comparisons }: TaskSummary,
   deciding: string,
 ): PlotReference[] {
@@ -167,7 +167,7 @@ function sideBySide(
 }
 
 /** `n = 3`, or `n = 1 to 3` where trials are missing. */
-function seedsOf(rows: readonly RowSummary[]): string {
+function nameSeeds(rows: readonly RowSummary[]): string {
   const seeds = rows.map(({ done }) => done).filter((done) => done > 0);
   if (seeds.length === 0) return 'no result yet';
   const [least, most] = [Math.min(...seeds), Math.max(...seeds)];

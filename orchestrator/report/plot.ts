@@ -63,7 +63,7 @@ const STYLES: Record<
 export async function renderPlot(summary: SweepSummary): Promise<string> {
   const panels = plotPanels(summary);
   const [{ compile }, { parse, View }] = await Promise.all([import('vega-lite'), import('vega')]);
-  const view = new View(parse(compile(specOf(summary, panels)).spec), { renderer: 'none' });
+  const view = new View(parse(compile(buildSpec(summary, panels)).spec), { renderer: 'none' });
   try {
     return withDarkColors(await view.toSVG());
   } finally {
@@ -71,8 +71,8 @@ export async function renderPlot(summary: SweepSummary): Promise<string> {
   }
 }
 
-function specOf(summary: SweepSummary, panels: readonly PlotPanel[]): TopLevelSpec {
-  const styles = stylesOf(panels.flatMap(({ points }) => points));
+function buildSpec(summary: SweepSummary, panels: readonly PlotPanel[]): TopLevelSpec {
+  const styles = chooseStyles(panels.flatMap(({ points }) => points));
   const marked = panels.some(({ points }) => points.some(({ degenerate }) => degenerate));
   return {
     title: {
@@ -87,7 +87,7 @@ function specOf(summary: SweepSummary, panels: readonly PlotPanel[]): TopLevelSp
       title: panel.title,
       width: PANEL_WIDTH,
       height: PANEL_HEIGHT,
-      layer: layersOf(panel, styles),
+      layer: buildLayers(panel, styles),
     })),
     columns: COLUMNS,
     spacing: 30,
@@ -126,7 +126,7 @@ function specOf(summary: SweepSummary, panels: readonly PlotPanel[]): TopLevelSp
 type Styles = { series: string; color: string; shape: string }[];
 
 /** Each series in its order of appearance. */
-function stylesOf(points: readonly PlotPoint[]): Styles {
+function chooseStyles(points: readonly PlotPoint[]): Styles {
   const kinds = new Map(points.map(({ series, kind }) => [series, kind]));
   const used: Record<PointKind, number> = { dense: 0, sparse: 0, large_sparse: 0 };
   return [...kinds].map(([series, kind]) => {
@@ -140,7 +140,7 @@ function stylesOf(points: readonly PlotPoint[]): Styles {
   });
 }
 
-function layersOf({ metric, points, references, x, y }: PlotPanel, styles: Styles): Layer[] {
+function buildLayers({ metric, points, references, x, y }: PlotPanel, styles: Styles): Layer[] {
   const domain = styles.map(({ series }) => series);
   const color = {
     field: 'series',

@@ -21,7 +21,7 @@ export interface PairedDifference extends Mean {
 const ROUNDING = 1e-12;
 
 /** Mean and sample standard deviation; null for no values. */
-export function meanOf(values: readonly number[]): Mean | null {
+export function computeMean(values: readonly number[]): Mean | null {
   const n = values.length;
   if (n === 0) {
     return null;
@@ -33,7 +33,7 @@ export function meanOf(values: readonly number[]): Mean | null {
 
 /** The mean of differences with its interval mean ± t · std / √n; null for no values. */
 export function pairedDifference(differences: readonly number[]): PairedDifference | null {
-  const summary = meanOf(differences);
+  const summary = computeMean(differences);
   if (summary === null) {
     return null;
   }

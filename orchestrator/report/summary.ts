@@ -1,12 +1,12 @@
 import type { MaskRulesName } from '../../common/vocabulary/mask-rules';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import { sum } from '../sweep/budget';
-import { precisionOf } from '../sweep/precision';
+import { readPrecision } from '../sweep/precision';
 import type { Budget, Plan, PlannedDataset, Trial, TrialResult } from '../sweep/types';
 import { countBudget } from '../tasks/budget';
 import { FAMILIES } from '../tasks/registry';
-import { meanOf, pairedDifference, type Mean, type PairedDifference } from './statistics';
-import { budgetReferenceOf, referenceOf, variantsOf, type Variant } from './variants';
+import { computeMean, pairedDifference, type Mean, type PairedDifference } from './statistics';
+import { findBudgetReference, findReference, groupVariants, type Variant } from './variants';
 
 /** Metrics of always predicting the most frequent class of the validation rows, by task. */
 export type Baselines = Record<string, Record<string, number>>;
@@ -111,9 +111,9 @@ export function summarize(
   const byId = new Map(results.map((result) => [result.trial_id, result]));
   const failures: SweepSummary['failures'] = [];
   const tasks = plan.datasets.map((dataset): TaskSummary => {
-    const variants = variantsOf(plan.trials.filter((trial) => trial.dataset === dataset.digest));
+    const variants = groupVariants(plan.trials.filter((trial) => trial.dataset === dataset.digest));
     for (const variant of variants) {
-      failures.push(...failuresOf(variant, byId));
+      failures.push(...listFailures(variant, byId));
     }
     const rows = variants.map((variant) => summarizeRow(variant, variants, plan, dataset, byId));
     return {
@@ -133,7 +133,7 @@ export function summarize(
     profile: plan.profile,
     profile_reason: plan.profile_reason,
     backbone: { name, digest, model_type, weights },
-    ...precisionsOf(plan),
+    ...listPrecisions(plan),
     datasets: plan.datasets.map(({ task, digest, source, splits, max_length }) => ({
       task,
       digest,
@@ -153,8 +153,8 @@ export function summarize(
   };
 }
 
-function precisionsOf({ trials }: Plan): Pick<SweepSummary, 'precisions'> {
-  const precisions = [...new Set(trials.map(precisionOf))];
+function listPrecisions({ trials }: Plan): Pick<SweepSummary, 'precisions'> {
+  const precisions = [...new Set(trials.map(readPrecision))];
   return precisions.every((precision) => precision === 'float32') ? {} : { precisions };
 }
 
@@ -171,10 +171,10 @@ function summarizeRow(
   const sizes = ({ config }: Variant) => countBudget(config, plan.backbone, dataset);
   const budget = { ...sizes(variant), ...keptIn(variant, results) };
   const own = valuesBySeed(variant, results);
-  const reference = referenceOf(variant, variants);
+  const reference = findReference(variant, variants);
   const metrics: Record<string, Mean> = {};
   for (const name of dataset.metrics) {
-    const mean = meanOf([...own.values()].map((values) => values[name]!));
+    const mean = computeMean([...own.values()].map((values) => values[name]!));
     if (mean !== null) metrics[name] = mean;
   }
   return {
@@ -190,12 +190,12 @@ function summarizeRow(
     kept_of_dense: budget.kept / (reference ? sizes(reference) : budget).trainable,
     reference: reference && rowName(reference),
     difference: reference === null ? {} : differences(variant, reference, dataset, results),
-    ...thresholdsOf(variant, results),
+    ...collectThresholds(variant, results),
     degenerate: countDegenerate(variant, results),
   };
 }
 
-function thresholdsOf({ trials }: Variant, results: Results): Pick<RowSummary, 'thresholds'> {
+function collectThresholds({ trials }: Variant, results: Results): Pick<RowSummary, 'thresholds'> {
   const thresholds: Record<string, number[]> = {};
   for (const { id } of trials.toSorted((a, b) => a.seed - b.seed)) {
     for (const [metric, value] of Object.entries(results.get(id)?.thresholds ?? {}))
@@ -235,7 +235,7 @@ function compareAtBudget(
   const kept = new Map(variants.map((variant, i) => [variant, rows[i]!.budget.kept]));
   const comparisons = new Map<Variant, BudgetComparison>();
   for (const [i, variant] of variants.entries()) {
-    const reference = budgetReferenceOf(variant, variants, kept);
+    const reference = findBudgetReference(variant, variants, kept);
     if (reference === null) continue;
     const comparison = comparisons.get(reference) ?? {
       reference: rowName(reference),
@@ -281,7 +281,7 @@ function valuesBySeed(variant: Variant, results: Results): Map<number, Record<st
   return values;
 }
 
-function failuresOf(variant: Variant, results: Results): SweepSummary['failures'] {
+function listFailures(variant: Variant, results: Results): SweepSummary['failures'] {
   return variant.trials.flatMap(({ id, task, seed }) => {
     const result = results.get(id);
     if (result?.status !== 'failed') return [];

@@ -1,5 +1,5 @@
 import { adapterName, bottleneckLabel } from '../sweep/adapters';
-import { precisionOf } from '../sweep/precision';
+import { readPrecision } from '../sweep/precision';
 import { canonicalJson } from '../sweep/canonical';
 import type { PruneConfig, Trial } from '../sweep/types';
 
@@ -36,7 +36,7 @@ const PRUNE_DETAILS = [
 ] as const;
 
 /** A task's trials as rows, in the order of the plan. */
-export function variantsOf(trials: readonly Trial[]): Variant[] {
+export function groupVariants(trials: readonly Trial[]): Variant[] {
   const groups = new Map<string, Trial[]>();
   for (const trial of trials) {
     const { adapter, prune, train, precision } = trial;
@@ -48,7 +48,7 @@ export function variantsOf(trials: readonly Trial[]): Variant[] {
     const details = [
       ...adapterDetails(group[0]!, trials),
       ...pruneDetails(group[0]!, trials),
-      ...(isVaried(trials, precisionOf) ? [precisionOf(group[0]!)] : []),
+      ...(isVaried(trials, readPrecision) ? [readPrecision(group[0]!)] : []),
     ];
     const name = prune.pruner === 'none' ? 'dense' : prune.pruner;
     return {
@@ -64,11 +64,11 @@ export function variantsOf(trials: readonly Trial[]): Variant[] {
  * The dense row that a row is compared with: of the same precision, and of the same adapter where
  * there is one, else the task's first. null for a dense row, and where there is none.
  */
-export function referenceOf(variant: Variant, variants: readonly Variant[]): Variant | null {
+export function findReference(variant: Variant, variants: readonly Variant[]): Variant | null {
   if (variant.config.prune.pruner === 'none') {
     return null;
   }
-  const dense = denseOf(variants, variant.config);
+  const dense = filterDense(variants, variant.config);
   const adapter = canonicalJson(variant.config.adapter);
   return dense.find(({ config }) => canonicalJson(config.adapter) === adapter) ?? dense[0] ?? null;
 }
@@ -77,16 +77,16 @@ export function referenceOf(variant: Variant, variants: readonly Variant[]): Var
  * The dense row whose weights are as many as those that a row keeps: the one it is compared with
  * where that is so, else the task's first such row. null for a dense row, and where there is none.
  */
-export function budgetReferenceOf(
+export function findBudgetReference(
   variant: Variant,
   variants: readonly Variant[],
   kept: ReadonlyMap<Variant, number>,
 ): Variant | null {
-  const reference = referenceOf(variant, variants);
+  const reference = findReference(variant, variants);
   if (reference === null) {
     return null;
   }
-  const dense = [reference, ...denseOf(variants, variant.config)];
+  const dense = [reference, ...filterDense(variants, variant.config)];
   return dense.find((candidate) => kept.get(candidate) === kept.get(variant)) ?? null;
 }
 
@@ -94,7 +94,7 @@ export function budgetReferenceOf(
  * The dense rows of the same precision: a difference is that of two masks, never of two
  * arithmetics.
  */
-function denseOf(variants: readonly Variant[], { precision }: Variant['config']): Variant[] {
+function filterDense(variants: readonly Variant[], { precision }: Variant['config']): Variant[] {
   return variants.filter(
     ({ config }) => config.prune.pruner === 'none' && config.precision === precision,
   );

@@ -59,7 +59,7 @@ export async function describeBackbone(name: string, path: string): Promise<Plan
   if (!files.some((file) => TOKENIZER_FILES.includes(file)))
     throw new UserError(`${path} has no tokenizer (tokenizer.json or a vocabulary)`, 2);
   const weights = shards.reduce((sum, shard) => sum + countWeights(join(path, shard)), 0);
-  return { name, path, digest: await digestOf(path, files), ...sizes, weights };
+  return { name, path, digest: await digestFiles(path, files), ...sizes, weights };
 }
 
 function readConfig(path: string): ReturnType<typeof backboneSizes> {
@@ -104,7 +104,7 @@ function countWeights(file: string): number {
  * Reading weights takes seconds, so a digest is kept in the cache and taken from there as long as
  * no file's size or time has changed.
  */
-async function digestOf(path: string, files: string[]): Promise<string> {
+async function digestFiles(path: string, files: string[]): Promise<string> {
   const seen = files.map((name) => {
     const { size, mtimeMs } = statSync(join(path, name));
     return `${name} ${size} ${mtimeMs}`;

@@ -25,11 +25,11 @@ function installFailed(what: string, log: string): UserError {
   );
 }
 
-const markerOf = (folder: string): string => join(folder, '.complete.json');
+const locateMarker = (folder: string): string => join(folder, '.complete.json');
 
 /** Whether a folder was made to its end. */
 export function isComplete(folder: string): boolean {
-  return existsSync(markerOf(folder));
+  return existsSync(locateMarker(folder));
 }
 
 /**
@@ -37,7 +37,9 @@ export function isComplete(folder: string): boolean {
  * `build` returned.
  */
 export function readComplete<T extends object>(folder: string): T | undefined {
-  return isComplete(folder) ? (JSON.parse(readFileSync(markerOf(folder), 'utf8')) as T) : undefined;
+  return isComplete(folder)
+    ? (JSON.parse(readFileSync(locateMarker(folder), 'utf8')) as T)
+    : undefined;
 }
 
 /**
@@ -59,7 +61,7 @@ export async function buildOnce(
   return withLock(`${folder}.lock`, onWait, async () => {
     if (isComplete(folder)) return;
     rmSync(folder, { recursive: true, force: true });
-    writeDurablySync(markerOf(folder), JSON.stringify(await build()));
+    writeDurablySync(locateMarker(folder), JSON.stringify(await build()));
   });
 }
 

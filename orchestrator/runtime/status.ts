@@ -49,12 +49,12 @@ export function runtimeStatus(stateDir: string): Promise<ServiceStatus[]> {
     .map((name) => externalStatus(name, config[name].address));
   return Promise.resolve([
     own,
-    ...(readSupervisorState(stateDir)?.services ?? []).map(statusOf),
+    ...(readSupervisorState(stateDir)?.services ?? []).map(describeStatus),
     ...external,
   ]);
 }
 
-function statusOf(record: ServiceRecord): ServiceStatus {
+function describeStatus(record: ServiceRecord): ServiceStatus {
   const alive = isAlive(record.process);
   return {
     name: record.name,

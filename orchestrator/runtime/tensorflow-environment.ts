@@ -246,7 +246,7 @@ class Setup {
 
   /** Undefined where this source has no library. */
   private async build(source: LibrarySource): Promise<Made | undefined> {
-    const name = this.packageOf(source);
+    const name = this.findPackage(source);
     const module = join(this.folder, 'node_modules', name);
     const dependencies = join(module, 'deps');
     rmSync(dependencies, { recursive: true, force: true });
@@ -262,7 +262,7 @@ class Setup {
     return this.check(name, module);
   }
 
-  private packageOf(source: LibrarySource): Made['package'] {
+  private findPackage(source: LibrarySource): Made['package'] {
     const withGpu =
       source.kind === 'existing' ? detectGpu() : source.kind === 'download' && source.gpu;
     return withGpu ? '@tensorflow/tfjs-node-gpu' : '@tensorflow/tfjs-node';

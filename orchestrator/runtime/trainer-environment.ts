@@ -105,7 +105,7 @@ export async function ensureTestEnvironment(
   const inTrainer = new Set(pinned('requirements.txt').map(({ name }) => name));
   const extra = pinned('requirements-test.txt').filter(({ name }) => !inTrainer.has(name));
   const text = extra.map((requirement) => requirement.text).join('\n');
-  const folder = join(environment.python, '..', '..', 'test-packages', digestOf(text));
+  const folder = join(environment.python, '..', '..', 'test-packages', digestText(text));
   await buildOnce(folder, 'test environment', options.onProgress, async () => {
     options.onProgress('…', 'test environment', `installing ${extra.length} packages`);
     mkdirSync(folder, { recursive: true });
@@ -128,7 +128,7 @@ export async function ensureTestEnvironment(
  */
 export function pinnedEnvironment(env: NodeJS.ProcessEnv = process.env): PinnedEnvironment {
   const build = process.platform === 'linux' && !detectGpu() ? 'cpu' : 'default';
-  const key = digestOf(readFileSync(join(TRAINER, 'requirements.txt'), 'utf8'));
+  const key = digestText(readFileSync(join(TRAINER, 'requirements.txt'), 'utf8'));
   const folder = join(cacheDirectory(env), 'python', `${key}-${build}`);
   return { folder, build, python: join(folder, 'bin', 'python'), isMade: isComplete(folder) };
 }
@@ -177,7 +177,7 @@ function pinned(file: string): ReturnType<typeof parseRequirements> {
   return parseRequirements(readFileSync(join(TRAINER, file), 'utf8'));
 }
 
-function digestOf(text: string): string {
+function digestText(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 

@@ -47,7 +47,7 @@ export function hasMatrices({ attention, ffn }: Modules): boolean {
  * r of the modules: one number, or [attention, feed-forward] where both are there and differ; 0
  * without a module.
  */
-export function bottleneckOf({
+export function findBottleneck({
   attention_bottleneck: attention,
   ffn_bottleneck: ffn,
 }: AdapterConfig): number | [number, number] {
@@ -58,7 +58,7 @@ export function bottleneckOf({
 
 /** `64`, or `64/16` for attention/feed-forward; `–` without a module. */
 export function bottleneckLabel(adapter: AdapterConfig): string {
-  return [bottleneckOf(adapter)].flat().join('/').replace(/^0$/, '–');
+  return [findBottleneck(adapter)].flat().join('/').replace(/^0$/, '–');
 }
 
 /** `houlsby-64`; the name alone without a module. */

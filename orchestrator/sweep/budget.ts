@@ -1,6 +1,6 @@
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
-import { attentionSize, layerGroups, modulesOf, unitSize } from './modules';
+import { attentionSize, layerGroups, listModules, unitSize } from './modules';
 import type { AdapterConfig, Budget, PlannedBackbone, PruneConfig } from './types';
 
 const BYTES_PER_WEIGHT = 4;
@@ -44,7 +44,7 @@ type BackboneSizes = Pick<
 export function adapterSizes(adapter: AdapterConfig, backbone: BackboneSizes): AdapterSizes {
   const { hidden_size: d } = backbone;
   const groups = layerGroups(backbone);
-  const matrices = modulesOf(adapter, backbone).flatMap(({ layers, units, inputs, outputs }) =>
+  const matrices = listModules(adapter, backbone).flatMap(({ layers, units, inputs, outputs }) =>
     Array.from({ length: layers }, () => [units * inputs, outputs * units]).flat(),
   );
   const besides = (r: number) => r + d + (adapter.norm === 'none' ? 0 : 2 * d);
@@ -95,7 +95,7 @@ function unfrozenSize({ unfrozen }: AdapterConfig, backbone: BackboneSizes): num
  *
  * @param head weights of the head
  */
-export function budgetOf(
+export function computeBudget(
   adapter: AdapterConfig,
   prune: PruneConfig,
   backbone: BackboneSizes,
@@ -121,7 +121,7 @@ export function budgetOf(
  */
 function keptOfMatrices(matrices: readonly number[], prune: PruneConfig): number {
   if (prune.structure === 'n_m') return (sum(matrices) / prune.group_size) * prune.group_kept;
-  const keptIn = prune.rules === 'official' ? officialKeptOf(prune) : keptOf;
+  const keptIn = prune.rules === 'official' ? chooseOfficialKept(prune) : countKept;
   return prune.scope === 'local'
     ? sum(matrices.map((n) => keptIn(n, prune.sparsity)))
     : keptIn(sum(matrices), prune.sparsity);
@@ -133,19 +133,19 @@ function keptInUnits(
   { scope, sparsity }: PruneConfig,
   backbone: BackboneSizes,
 ): number {
-  const modules = modulesOf(adapter, backbone);
+  const modules = listModules(adapter, backbone);
   if (scope === 'local')
     return sum(
-      modules.map((module) => module.layers * keptOf(module.units, sparsity) * unitSize(module)),
+      modules.map((module) => module.layers * countKept(module.units, sparsity) * unitSize(module)),
     );
   return (
-    keptOf(sum(modules.map(({ layers, units }) => layers * units)), sparsity) *
+    countKept(sum(modules.map(({ layers, units }) => layers * units)), sparsity) *
     unitSize(modules[0]!)
   );
 }
 
 /** How many of n weights a scope keeps; the rule that trainers follow to the weight. */
-export function keptOf(n: number, sparsity: number): number {
+export function countKept(n: number, sparsity: number): number {
   return Math.floor((1 - sparsity) * n + 0.5);
 }
 
@@ -154,7 +154,7 @@ export function keptOf(n: number, sparsity: number): number {
  * the last one cut are cut as well. It cuts (1 − density) · n, rounded up over a global scope and
  * down in a local one; a trainer gets density as 1 − sparsity.
  */
-function officialKeptOf({ scope }: PruneConfig): typeof keptOf {
+function chooseOfficialKept({ scope }: PruneConfig): typeof countKept {
   const round = scope === 'global' ? Math.ceil : Math.floor;
   return (n, sparsity) => n - round((1 - (1 - sparsity)) * n);
 }

@@ -1,5 +1,5 @@
 import { adapterName } from './adapters';
-import { precisionOf } from './precision';
+import { readPrecision } from './precision';
 import type { Cohort, Trial } from './types';
 
 /**
@@ -19,7 +19,7 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort
     const key = [
       trial.dataset,
       trial.backbone,
-      precisionOf(trial),
+      readPrecision(trial),
       adapterName(trial.adapter),
       ...alone,
     ].join(' ');

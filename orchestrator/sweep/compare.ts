@@ -64,7 +64,7 @@ export function expandCompare(compare: readonly CompareLine[], context: CompareC
         ? [largeSparsity(adapter, reference, context, refuse)]
         : line.sparsity;
       return line.pruner
-        .flatMap((pruner) => prunesOf(pruner, sparsities, line, context))
+        .flatMap((pruner) => expandPrunes(pruner, sparsities, line, context))
         .map((prune) => {
           const problem =
             adapterProblem(adapter, context.backbone) ??
@@ -78,7 +78,7 @@ export function expandCompare(compare: readonly CompareLine[], context: CompareC
 }
 
 /** What a pruner does not use is set to one value, so that equal trials have equal ids. */
-function prunesOf(
+function expandPrunes(
   pruner: PrunerName,
   sparsities: readonly number[],
   line: CompareLine,
@@ -115,7 +115,7 @@ function prunesOf(
     multiply(line.temperature.map((temperature) => ({ temperature })));
   if (usesKey(pruner, 'rounds') || line.progressive !== null) {
     multiply(
-      roundsOf(pruner, line).flatMap((n) =>
+      listRounds(pruner, line).flatMap((n) =>
         n === 1 ? [{ rounds: 1 }] : line.schedule.map((schedule) => ({ rounds: n, schedule })),
       ),
     );
@@ -129,7 +129,7 @@ function prunesOf(
  * SynFlow has many rounds lest a layer be emptied; every group of N:M keeps N, so that no layer
  * ever is. The published code has one for all (`prune_epochs`).
  */
-function roundsOf(pruner: PrunerName, line: CompareLine): readonly number[] {
+function listRounds(pruner: PrunerName, line: CompareLine): readonly number[] {
   const own = line.rules === 'exact' && line.n_m.length === 0;
   return line.rounds ?? [own ? PRUNERS[pruner].rounds : 1];
 }

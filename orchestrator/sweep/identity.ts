@@ -9,7 +9,7 @@ import type { Trial } from './types';
 const TRIAL_FORMAT = 1;
 
 /** Hex SHA-256 of a value's canonical JSON. */
-export function digestOf(value: unknown): string {
+export function digestValue(value: unknown): string {
   return createHash('sha256').update(canonicalJson(value)).digest('hex');
 }
 
@@ -20,7 +20,7 @@ export function digestOf(value: unknown): string {
 export function trialId(trial: Omit<Trial, 'id'>): string {
   const { task, dataset, backbone, adapter, prune, train, generation, precision, seed } = trial;
   const all = { task, dataset, backbone, adapter, prune, train, generation, precision, seed };
-  return `t${digestOf({ format: TRIAL_FORMAT, ...all }).slice(0, 16)}`;
+  return `t${digestValue({ format: TRIAL_FORMAT, ...all }).slice(0, 16)}`;
 }
 
 /**
@@ -28,5 +28,5 @@ export function trialId(trial: Omit<Trial, 'id'>): string {
  * other sweep.
  */
 export function sweepId(name: string, trialIds: readonly string[]): string {
-  return `${name}-${digestOf([...trialIds].sort()).slice(0, 8)}`;
+  return `${name}-${digestValue([...trialIds].sort()).slice(0, 8)}`;
 }

@@ -6,7 +6,7 @@
  * norms. The wider adapter has more biases, so its prunable part gets that much less.
  */
 import { adapterLabel } from './adapters';
-import { adapterSizes, keptOf, sum } from './budget';
+import { adapterSizes, countKept, sum } from './budget';
 import type { AdapterConfig, PlannedBackbone } from './types';
 
 /** Either the sparsity, or why there is none, with the numbers. */
@@ -52,7 +52,7 @@ export function sparsityKeeping(kept: number, n: number): number {
   const exact = 1 - kept / n;
   for (let digits = 1; digits <= 17; digits++) {
     const sparsity = Number(exact.toFixed(digits));
-    if (sparsity < 1 && keptOf(n, sparsity) === kept) return sparsity;
+    if (sparsity < 1 && countKept(n, sparsity) === kept) return sparsity;
   }
   throw new RangeError(
     `no sparsity keeps exactly ${kept} of ${n} weights: it needs 0 < kept < n < 2^52`,

@@ -4,7 +4,7 @@
  */
 import type { Cohort, Plan, PlannedDataset, Trial } from './types';
 
-export function datasetOf(plan: Plan, digest: string): PlannedDataset {
+export function findDataset(plan: Plan, digest: string): PlannedDataset {
   return present(
     plan.datasets.find((dataset) => dataset.digest === digest),
     plan,
@@ -12,7 +12,7 @@ export function datasetOf(plan: Plan, digest: string): PlannedDataset {
   );
 }
 
-export function cohortOf(plan: Plan, id: string): Cohort {
+export function findCohort(plan: Plan, id: string): Cohort {
   return present(
     plan.cohorts.find((cohort) => cohort.id === id),
     plan,
@@ -20,7 +20,7 @@ export function cohortOf(plan: Plan, id: string): Cohort {
   );
 }
 
-export function trialOf(plan: Plan, id: string): Trial {
+export function findTrial(plan: Plan, id: string): Trial {
   return present(
     plan.trials.find((trial) => trial.id === id),
     plan,

@@ -1,6 +1,6 @@
 /** Whether an adapter can be pruned in the pieces that are asked for, on its backbone. Pure. */
 import { adapterLabel } from './adapters';
-import { modulesOf, unitSize } from './modules';
+import { listModules, unitSize } from './modules';
 import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
 
 /** The key with why not and what would be right, or null. */
@@ -21,7 +21,7 @@ function groupProblem(
   { group_kept, group_size }: PruneConfig,
   backbone: PlannedBackbone,
 ): string | null {
-  const matrices = modulesOf(adapter, backbone).flatMap(({ name, units, inputs, outputs }) => [
+  const matrices = listModules(adapter, backbone).flatMap(({ name, units, inputs, outputs }) => [
     { name: `${name}.down.weight`, rows: units, columns: inputs },
     { name: `${name}.up.weight`, rows: outputs, columns: units },
   ]);
@@ -38,7 +38,7 @@ function groupProblem(
 
 /** A global count of units is a budget only where all weigh the same. */
 function unitProblem(adapter: AdapterConfig, backbone: PlannedBackbone): string | null {
-  const modules = modulesOf(adapter, backbone);
+  const modules = listModules(adapter, backbone);
   const [first, ...others] = modules;
   const other = others.find((module) => unitSize(module) !== unitSize(first!));
   if (first === undefined || other === undefined) return null;

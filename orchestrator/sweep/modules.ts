@@ -61,7 +61,7 @@ export function attentionSize({ hidden_size, attention_size = hidden_size }: Lay
 }
 
 /** The modules of an adapter, by the list of tensors in job.proto. */
-export function modulesOf(
+export function listModules(
   { attention, attention_bottleneck, ffn, ffn_bottleneck }: AdapterConfig,
   backbone: LayerSizes,
 ): PrunableModule[] {

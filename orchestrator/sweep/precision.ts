@@ -2,6 +2,6 @@
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { Trial } from './types';
 
-export function precisionOf({ precision }: Pick<Trial, 'precision'>): PrecisionName {
+export function readPrecision({ precision }: Pick<Trial, 'precision'>): PrecisionName {
   return precision ?? 'float32';
 }

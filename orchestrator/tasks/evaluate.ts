@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { datasetOf } from '../sweep/lookup';
+import { findDataset } from '../sweep/lookup';
 import type { Plan, Trial } from '../sweep/types';
 import type { TrialEvaluation } from './family';
 import { findFamily } from './registry';
@@ -11,11 +11,11 @@ import { findFamily } from './registry';
  *   the data set
  */
 export function evaluatePredictions(root: string, plan: Plan, trial: Trial): TrialEvaluation {
-  const dataset = datasetOf(plan, trial.dataset);
+  const dataset = findDataset(plan, trial.dataset);
   return findFamily(dataset.kind).evaluation.evaluate({
     root,
     dataset,
     backbonePath: plan.backbone.path,
-    predictionsOf: (split) => join(root, 'trials', trial.id, `predictions.${split}.safetensors`),
+    findPredictions: (split) => join(root, 'trials', trial.id, `predictions.${split}.safetensors`),
   });
 }

@@ -167,7 +167,7 @@ export interface EvaluationRequest<Dataset> {
   /** The backbone's directory, for its tokenizer. */
   backbonePath: string;
   /** The path of a split's predictions. */
-  predictionsOf: (split: string) => string;
+  findPredictions: (split: string) => string;
 }
 
 export interface Metrics {

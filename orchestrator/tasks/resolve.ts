@@ -1,5 +1,5 @@
 import { ROW_CHOICE_VERSION } from '../datasets/choose-rows';
-import { digestOf } from '../sweep/identity';
+import { digestValue } from '../sweep/identity';
 import type { PlannedBackbone, PlannedDataset } from '../sweep/types';
 import { digestTokenizer } from '../tokenizers/tokenizer';
 import { checkBackbone } from './check-backbone';
@@ -78,5 +78,5 @@ function digestDataset(dataset: Omit<PlannedDataset, 'digest'>, family: TaskFami
     max_length,
     ...family.planning.identify(dataset),
   };
-  return digestOf(content).slice(0, 32);
+  return digestValue(content).slice(0, 32);
 }

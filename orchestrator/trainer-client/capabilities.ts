@@ -9,7 +9,7 @@ import { UNFROZEN } from '../../common/vocabulary/unfrozen';
 import { filterWords, type Vocabulary } from '../../common/vocabulary/vocabulary';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import { DEFAULT_PRECISION } from '../config/defaults';
-import { precisionOf } from '../sweep/precision';
+import { readPrecision } from '../sweep/precision';
 import type { Plan } from '../sweep/types';
 import { CONTRACT_KINDS } from '../tasks/registry';
 
@@ -109,8 +109,8 @@ function checkAdapters(
 }
 
 function checkPrecisions({ trials }: Plan, capabilities: Capabilities): string[] {
-  const able = precisionsOf(capabilities);
-  return [...new Set(trials.map(precisionOf))]
+  const able = listPrecisions(capabilities);
+  return [...new Set(trials.map(readPrecision))]
     .filter((precision) => !able.includes(precision))
     .map((precision) => `precision ${precision} is not among the trainer's: ${able.join(', ')}`);
 }
@@ -118,7 +118,7 @@ function checkPrecisions({ trials }: Plan, capabilities: Capabilities): string[]
 /**
  * What a trainer lists, and float32: one that was written before precisions were listed has it too.
  */
-function precisionsOf({ precisions }: Pick<Capabilities, 'precisions'>): PrecisionName[] {
+function listPrecisions({ precisions }: Pick<Capabilities, 'precisions'>): PrecisionName[] {
   const { proto: float32 } = PRECISIONS.float32;
   return filterWords(PRECISIONS, ({ proto }) => proto === float32 || precisions.includes(proto));
 }
@@ -135,7 +135,7 @@ export function defaultPrecision(
 ): DefaultPrecision {
   const onGpu = capabilities.devices.some(({ kind }) => kind === 'cuda');
   const usual = DEFAULT_PRECISION[onGpu ? 'cuda' : 'cpu'];
-  return precisionsOf(capabilities).includes(usual)
+  return listPrecisions(capabilities).includes(usual)
     ? { precision: usual, unlisted: null }
     : { precision: 'float32', unlisted: usual };
 }

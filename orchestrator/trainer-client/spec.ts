@@ -25,7 +25,7 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { listEvaluationSplits } from '../datasets/splits';
 import { canonicalJson } from '../sweep/canonical';
-import { datasetOf } from '../sweep/lookup';
+import { findDataset } from '../sweep/lookup';
 import type { Cohort, GenerationConfig, Plan, PlannedDataset, Trial } from '../sweep/types';
 import { contractKind } from '../tasks/registry';
 
@@ -64,7 +64,7 @@ export function jobSpecFor(
   work: Work,
   options: WorkOptions = {},
 ): JobSpec {
-  const dataset = datasetOf(plan, cohort.dataset);
+  const dataset = findDataset(plan, cohort.dataset);
   const trials = trialIds.map((id) => {
     const trial = plan.trials.find((each) => each.id === id);
     if (!trial || !cohort.trials.includes(id))

@@ -39,12 +39,13 @@ async function main(): Promise<void> {
   Object.assign(process.env, env, { SA_ORCH_TEST_PYTHON: python });
   const backbone = async () => (await resolveBackbone('all-MiniLM-L6-v2', { onProgress })).path;
   const tfjs = async () => (await ensureTensorflowEnvironment({ onProgress })).modulePath;
-  const answerOf = (args: string[]) =>
+  const askScript = (args: string[]) =>
     JSON.parse(
       execFileSync(python, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }),
     ) as unknown;
   const scripts = join(packageRoot(), 'trainer/torch/bench');
-  const sideBySide = (script: string, args: string[]) => answerOf([join(scripts, script), ...args]);
+  const sideBySide = (script: string, args: string[]) =>
+    askScript([join(scripts, script), ...args]);
   const parts: Record<Part, () => unknown> = {
     trial: async () => sideBySide('side_by_side.py', [await backbone()]),
     squad: async () => sideBySide('squad_side_by_side.py', [await backbone()]),
@@ -52,7 +53,7 @@ async function main(): Promise<void> {
     frameworks: async () => frameworksSideBySide(python, await backbone(), await tfjs()),
     sweep: async () => sweepAgainstProcesses(python, await backbone()),
     watch: () => watchEvents(),
-    gpu: () => answerOf(['-m', 'bench.gpu']),
+    gpu: () => askScript(['-m', 'bench.gpu']),
   };
   const results: Record<string, unknown> = {};
   for (const name of chosen) {

@@ -169,7 +169,7 @@ const FORMS: Record<string, { adapter: Partial<Adapter>; layer: Shapes; once?: S
   'head-only': { adapter: HEAD_ALONE.adapter, layer: {} },
 };
 
-function shapesOf({ layer, once = {} }: (typeof FORMS)[string]): Shapes {
+function listShapes({ layer, once = {} }: (typeof FORMS)[string]): Shapes {
   const layers = Array.from({ length: LAYERS }, (_, i) =>
     Object.entries(layer).map(([name, shape]) => [`layers.${i}.${name}`, shape]),
   );
@@ -193,7 +193,7 @@ function shapesIn(file: string): Shapes {
 
 describeStartedTrainer('a trainer with every adapter and pruner', (here) => {
   for (const [name, form] of Object.entries(FORMS)) {
-    const prunable = Object.entries(shapesOf(form)).filter(([tensor]) => isPrunable(tensor));
+    const prunable = Object.entries(listShapes(form)).filter(([tensor]) => isPrunable(tensor));
     const prune =
       prunable.length > 0
         ? { pruner: Pruner.PRUNER_MAG }
@@ -210,7 +210,7 @@ describeStartedTrainer('a trainer with every adapter and pruner', (here) => {
         here.place.root,
         `trials/${each.trialId}/adapter/adapter_model.safetensors`,
       );
-      expect(shapesIn(stored)).toEqual({ ...shapesOf(form), ...HEAD });
+      expect(shapesIn(stored)).toEqual({ ...listShapes(form), ...HEAD });
       const tensors = readSafetensors(stored);
       for (const tensor of tensors.keys())
         expect(float32Tensor(tensors, tensor).data.every(Number.isFinite)).toBe(true);

@@ -35,7 +35,7 @@ interface Case {
 
 type Said = [field: string, description: string][];
 
-async function saidOf(call: Promise<unknown>, code: string): Promise<Said> {
+async function collectSaid(call: Promise<unknown>, code: string): Promise<Said> {
   const error = await refusal(call);
   expect(error.code).toBe(code);
   expect(error.retryable).toBe(false);
@@ -54,12 +54,14 @@ describeStartedTrainer(
       ]);
       // The digest stands for nothing here: NaN has no canonical form.
       const call = here.client.submitJob('refused', 'a'.repeat(64), spec);
-      expect(await saidOf(call, 'INVALID_ARGUMENT')).toEqual(expected);
+      expect(await collectSaid(call, 'INVALID_ARGUMENT')).toEqual(expected);
     });
 
     test('an id or a digest that is none', async () => {
       const spec = job(here.dataset, [trial('t0')], PRUNE);
-      expect(await saidOf(here.client.submitJob('../x', 'abc', spec), 'INVALID_ARGUMENT')).toEqual([
+      expect(
+        await collectSaid(here.client.submitJob('../x', 'abc', spec), 'INVALID_ARGUMENT'),
+      ).toEqual([
         ['job_id', "'../x' is not 1 to 128 characters of a-z, 0-9 and '-'"],
         ['spec_digest', "'abc' is not a SHA-256 in 64 hexadecimal digits"],
       ]);
@@ -72,7 +74,7 @@ describeStartedTrainer('of a request that it cannot do, a trainer says the same 
     changedSpec(job(here.dataset, [anyTrial('never-done')], PRUNE), changes);
 
   async function expectUnmet(spec: JobSpec, expected: Said): Promise<void> {
-    expect(await saidOf(submit(here.client, spec), 'FAILED_PRECONDITION')).toEqual(expected);
+    expect(await collectSaid(submit(here.client, spec), 'FAILED_PRECONDITION')).toEqual(expected);
   }
 
   test('what is not among its capabilities, with those that are', async () => {
@@ -110,7 +112,7 @@ describeStartedTrainer('of a request that it cannot do, a trainer says the same 
   });
 
   test('a backbone that is not there', async () => {
-    const said = await saidOf(
+    const said = await collectSaid(
       submit(here.client, plain({ 'backbone.path': '/no/such' })),
       'FAILED_PRECONDITION',
     );
@@ -125,7 +127,7 @@ describeStartedTrainer('of a request that it cannot do, a trainer says the same 
 
   test('a backbone of another kind', async () => {
     const { architectures } = await here.client.getCapabilities();
-    const path = backboneOf(here, { model_type: 'gpt2', hidden_size: 384 });
+    const path = writeBackbone(here, { model_type: 'gpt2', hidden_size: 384 });
     const says = `${path} is of type 'gpt2'; this trainer supports ${architectures.join(', ')}`;
     await expectUnmet(plain({ 'backbone.path': path }), [['spec.backbone.path', says]]);
   });
@@ -157,7 +159,7 @@ describeStartedTrainer('of a request that it cannot do, a trainer says the same 
   });
 
   testOf([trial('t0')], 'a bottleneck wider than the backbone bears', async () => {
-    const path = backboneOf(here, { model_type: 'bert', hidden_size: 384 });
+    const path = writeBackbone(here, { model_type: 'bert', hidden_size: 384 });
     await expectUnmet(plain({ 'backbone.path': path, 'trials[0].adapter.ffn_bottleneck': 2000 }), [
       [
         'spec.trials[0].adapter.ffn_bottleneck',
@@ -175,7 +177,7 @@ describeStartedTrainer('of a request that it cannot do, a trainer says the same 
 });
 
 /** A folder with this config.json and no weights. */
-function backboneOf({ place }: StartedTrainer, config: Record<string, unknown>): string {
+function writeBackbone({ place }: StartedTrainer, config: Record<string, unknown>): string {
   const path = join(place.root, `backbone-${String(config.model_type)}`);
   mkdirSync(path, { recursive: true });
   writeFileSync(join(path, 'config.json'), JSON.stringify(config));

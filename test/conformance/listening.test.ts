@@ -32,20 +32,20 @@ describeTrainer('a trainer on TCP', () => {
       const trainer = await place.start(['--listen', 'localhost:0', ...files]);
       const ca = file('ca.pem');
       expect(
-        await codeOf(trainer.listening, { ca, cert: file('client.pem'), key: file('client.key') }),
+        await askCode(trainer.listening, { ca, cert: file('client.pem'), key: file('client.key') }),
       ).toBe('OK');
       for (const stranger of [
         { ca },
         { cert: file('client.pem'), key: file('client.key') },
         undefined,
       ])
-        expect(await codeOf(trainer.listening, stranger)).toBe('UNAVAILABLE');
+        expect(await askCode(trainer.listening, stranger)).toBe('UNAVAILABLE');
     },
   );
 
   test('serves without TLS where it is told to', async () => {
     const { listening } = await place.start(['--listen', '127.0.0.1:0', '--insecure']);
-    expect(await codeOf(listening, undefined)).toBe('OK');
+    expect(await askCode(listening, undefined)).toBe('OK');
   });
 
   test.each([
@@ -74,7 +74,7 @@ describeTrainer('a trainer on a device that is not there', () => {
 });
 
 /** How a first call ends. */
-async function codeOf(address: string, tls: TlsFiles | undefined): Promise<string> {
+async function askCode(address: string, tls: TlsFiles | undefined): Promise<string> {
   const client = connectTrainer(address, { tls });
   try {
     await client.getCapabilities();

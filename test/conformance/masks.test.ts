@@ -33,7 +33,7 @@ describeStartedTrainer('the masks of a trainer', (here) => {
         { shape, kept: Array.from(data, Number) },
       ]),
     );
-  const masksOf = (id: string) => masksIn(`trials/${id}/masks.safetensors`);
+  const readMasks = (id: string) => masksIn(`trials/${id}/masks.safetensors`);
 
   const group = {
     structure: MaskStructure.MASK_STRUCTURE_N_M,
@@ -47,7 +47,7 @@ describeStartedTrainer('the masks of a trainer', (here) => {
   testOf(grouped, 'keep N of each M neighbours of a row, where groups are asked for', async () => {
     await run(here.client, job(here.dataset, grouped, PRUNE));
     for (const { trialId } of grouped) {
-      for (const [name, { kept }] of masksOf(trialId)) {
+      for (const [name, { kept }] of readMasks(trialId)) {
         const groups = Array.from({ length: kept.length / 4 }, (_, g) =>
           sum(kept.slice(4 * g, 4 * g + 4)),
         );
@@ -66,7 +66,7 @@ describeStartedTrainer('the masks of a trainer', (here) => {
     'keep or remove a bottleneck unit as a whole, a row of down with its column of up',
     async () => {
       await run(here.client, job(here.dataset, [unitwise], PRUNE));
-      const masks = masksOf('units');
+      const masks = readMasks('units');
       let units = 0;
       for (const [name, down] of masks) {
         if (!name.endsWith('down.weight')) continue;
@@ -100,14 +100,14 @@ describeStartedTrainer('the masks of a trainer', (here) => {
       const found = await run(here.client, job(here.dataset, byOfficialRules, PRUNE));
       expect([...found.values()].map(({ failure }) => failure)).toEqual([undefined, undefined]);
       // All of up is 0, which is half of the weights: more than is asked for goes.
-      for (const [name, { kept }] of masksOf('official-mag')) {
+      for (const [name, { kept }] of readMasks('official-mag')) {
         expect({ name, kept: sum(kept) }).toEqual({
           name,
           kept: name.endsWith('up.weight') ? 0 : kept.length,
         });
       }
       // The norm before a module makes 0 of a constant input.
-      for (const [name, { kept }] of masksOf('official-synflow'))
+      for (const [name, { kept }] of readMasks('official-synflow'))
         expect({ name, kept: sum(kept) }).toEqual({ name, kept: 0 });
     },
   );
@@ -124,7 +124,7 @@ describeStartedTrainer('the masks of a trainer', (here) => {
     'shrink by the schedule where pruning is during training, and what they remove ends as 0',
     async () => {
       await run(here.client, job(here.dataset, [each], PRUNE));
-      for (const { kept } of masksOf('progressive').values()) expect(sum(kept)).toBe(kept.length);
+      for (const { kept } of readMasks('progressive').values()) expect(sum(kept)).toBe(kept.length);
       const told = await events(
         here.client,
         await submit(here.client, job(here.dataset, [each], train({ checkpointEverySteps: 7 }))),

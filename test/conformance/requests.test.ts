@@ -10,7 +10,7 @@ import { AttentionModule, FfnModule, Precision } from '../../gen/ts/sparse_adapt
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { specDigest } from '../../orchestrator/trainer-client/spec';
 import { job, PRUNE, refusal, trial } from '../support/jobs';
-import { healthOf, reflectedServices, unary } from '../support/standard-services';
+import { askHealth, reflectedServices, unary } from '../support/standard-services';
 import { describeStartedTrainer } from '../support/started-trainer';
 
 const SERVICE = 'sparse_adapter.trainer.v1.TrainerService';
@@ -43,8 +43,8 @@ describeStartedTrainer('a trainer that was started', (here) => {
   });
 
   test('is SERVING, as a server and as TrainerService', async () => {
-    expect(await healthOf(here.place.address, '')).toBe(1);
-    expect(await healthOf(here.place.address, SERVICE)).toBe(1);
+    expect(await askHealth(here.place.address, '')).toBe(1);
+    expect(await askHealth(here.place.address, SERVICE)).toBe(1);
   });
 
   test('lists its services by reflection', async () => {

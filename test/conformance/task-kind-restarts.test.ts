@@ -20,7 +20,7 @@ import {
 } from '../support/jobs';
 import { rowsPerSecond, stepsPerSecond } from '../support/speed';
 import { describeStartedTrainer } from '../support/started-trainer';
-import { QUESTIONS, SUMMARIES, trialsOf } from '../support/task-kinds';
+import { QUESTIONS, SUMMARIES, makeTrials } from '../support/task-kinds';
 import { TrainerPlace } from '../support/trainer-process';
 
 /** How long a trial trains beyond step 20, and predicts: time to be hit in the middle. */
@@ -37,13 +37,13 @@ describe.each([QUESTIONS, SUMMARIES])('$name', (kind) => {
     const predictMany = predict(['many'], kind.generation);
     let path: string;
     /** As long as the trainer's speed asks for. */
-    let trials: [Trial, Trial] = trialsOf(kind, 20);
+    let trials: [Trial, Trial] = makeTrials(kind, 20);
     let many: number;
     /** A place with the data set, and jobs of the trials on it. */
-    function newPlace(): { place: TrainerPlace; jobOf: (work: JobSpec['work']) => JobSpec } {
+    function newPlace(): { place: TrainerPlace; buildJob: (work: JobSpec['work']) => JobSpec } {
       const place = new TrainerPlace();
       const dataset = kind.dataset(place.root, many);
-      return { place, jobOf: (work) => job(dataset, trials, work, path) };
+      return { place, buildJob: (work) => job(dataset, trials, work, path) };
     }
     const digests = (place: TrainerPlace) =>
       trials.flatMap(({ trialId }) =>
@@ -68,7 +68,7 @@ describe.each([QUESTIONS, SUMMARIES])('$name', (kind) => {
         events(here.client, await submit(here.client, job(dataset, probe, work, path)));
       await tell(PRUNE);
       const steps = SECONDS_OF_TRAINING * stepsPerSecond(await tell(train()));
-      trials = trialsOf(kind, 20 + Math.ceil(steps));
+      trials = makeTrials(kind, 20 + Math.ceil(steps));
       many = Math.ceil(SECONDS_OF_PREDICTION * rowsPerSecond(await tell(predictMany)));
     }
 
@@ -76,15 +76,15 @@ describe.each([QUESTIONS, SUMMARIES])('$name', (kind) => {
       testOf(trials, title, body, kind.taskKind);
 
     testListed('comes to the same bytes when it is killed in training and prediction', async () => {
-      const { place, jobOf } = newPlace();
+      const { place, buildJob } = newPlace();
       try {
         let trainer = await place.start();
-        await run(trainer.client, jobOf(PRUNE));
+        await run(trainer.client, buildJob(PRUNE));
         for (const [work, inTheMiddle] of [
           [train(), checkpointAt(20)],
           [predictMany, predictsInTheMiddle],
         ] as const) {
-          const spec = jobOf(work);
+          const spec = buildJob(work);
           const id = await submit(trainer.client, spec);
           const seen = await events(trainer.client, id, inTheMiddle);
           await trainer.kill();
@@ -109,16 +109,16 @@ describe.each([QUESTIONS, SUMMARIES])('$name', (kind) => {
     });
 
     testListed('comes to the same bytes when both are paused with CHECKPOINT', async () => {
-      const { place, jobOf } = newPlace();
+      const { place, buildJob } = newPlace();
       try {
         const { client } = await place.start();
-        await run(client, jobOf(PRUNE));
+        await run(client, buildJob(PRUNE));
         const moves = ({ kind: each }: Event) => each?.$case === 'metrics';
         for (const [work, inTheMiddle] of [
           [train({ checkpointEverySteps: 0 }), moves],
           [predictMany, predictsInTheMiddle],
         ] as const) {
-          const spec = jobOf(work);
+          const spec = buildJob(work);
           const id = await submit(client, spec);
           await events(client, id, inTheMiddle);
           await client.cancelJob(id, CancelMode.CANCEL_MODE_CHECKPOINT);

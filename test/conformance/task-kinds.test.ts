@@ -20,19 +20,19 @@ import {
   trial,
 } from '../support/jobs';
 import { describeStartedTrainer } from '../support/started-trainer';
-import { GENERATION, QUESTIONS, SUMMARIES, trialsOf } from '../support/task-kinds';
+import { GENERATION, QUESTIONS, SUMMARIES, makeTrials } from '../support/task-kinds';
 import { BART } from '../support/tiny-bart';
 import { VALIDATION_ROWS, writeTinyDataset } from '../support/tiny-dataset';
 
 describe.each([QUESTIONS, SUMMARIES])('$name', (kind) => {
-  const trials = trialsOf(kind, 50);
+  const trials = makeTrials(kind, 50);
 
   describeStartedTrainer('by a trainer', (here) => {
     let path: string;
     let trained: Event[];
-    const jobOf = (work: JobSpec['work'], some: Trial[] = trials) =>
+    const buildJob = (work: JobSpec['work'], some: Trial[] = trials) =>
       job(kind.dataset(here.place.root), some, work, path);
-    const predicted = (splits: string[]) => jobOf(predict(splits, kind.generation));
+    const predicted = (splits: string[]) => buildJob(predict(splits, kind.generation));
     const tensors = (name: string) => readSafetensors(join(here.place.root, name));
 
     const testListed = (title: string, body: () => Promise<void> | void) =>
@@ -42,14 +42,14 @@ describe.each([QUESTIONS, SUMMARIES])('$name', (kind) => {
     beforeAll(async () => {
       path = kind.backbone(here.place.folder);
       if (lacks) return;
-      await run(here.client, jobOf(PRUNE));
-      trained = await events(here.client, await submit(here.client, jobOf(train())));
+      await run(here.client, buildJob(PRUNE));
+      trained = await events(here.client, await submit(here.client, buildJob(train())));
       await run(here.client, predicted(['validation']));
     });
 
     if (lacks) {
       test('is refused with the path of the field', async () => {
-        const { code, fieldViolations } = await refusal(submit(here.client, jobOf(PRUNE)));
+        const { code, fieldViolations } = await refusal(submit(here.client, buildJob(PRUNE)));
         expect(code).toBe('FAILED_PRECONDITION');
         expect(fieldViolations.map(({ field }) => field)).toContain('spec.dataset.task_kind');
       });
@@ -100,8 +100,8 @@ describe.each([QUESTIONS, SUMMARIES])('$name', (kind) => {
     testListed('gives a trial of a cohort the weights of its lone run', async () => {
       const exact = (await here.client.getCapabilities()).environment.row_invariant === 'true';
       const lone = { ...trials[0], trialId: 'lone' };
-      await run(here.client, jobOf(PRUNE, [lone]));
-      await run(here.client, jobOf(train(), [lone]));
+      await run(here.client, buildJob(PRUNE, [lone]));
+      await run(here.client, buildJob(train(), [lone]));
       const [alone, together] = ['lone', 'first'].map((id) =>
         tensors(`trials/${id}/adapter/adapter_model.safetensors`),
       );
@@ -169,12 +169,12 @@ describe.each([QUESTIONS, SUMMARIES])('$name', (kind) => {
 
     describe('refuses with the path of the field', () => {
       const changed = (changes: Parameters<typeof trial>[1]) =>
-        jobOf(PRUNE, [trials[0], trial('changed', changes)]);
+        buildJob(PRUNE, [trials[0], trial('changed', changes)]);
       const generating = (changes: Partial<Generation>) =>
-        jobOf(predict(['validation'], { ...GENERATION, ...changes }));
+        buildJob(predict(['validation'], { ...GENERATION, ...changes }));
       const labels = (numLabels: number) => ({
-        ...jobOf(PRUNE),
-        dataset: { ...jobOf(PRUNE).dataset!, numLabels },
+        ...buildJob(PRUNE),
+        dataset: { ...buildJob(PRUNE).dataset!, numLabels },
       });
       const cases: [string, string, () => JobSpec][] = [
         [
@@ -218,7 +218,7 @@ describe.each([QUESTIONS, SUMMARIES])('$name', (kind) => {
 
       if (kind === SUMMARIES) {
         test('spec.predict.generation that is missing', async () => {
-          const error = await refusal(submit(here.client, jobOf(predict(['validation']))));
+          const error = await refusal(submit(here.client, buildJob(predict(['validation']))));
           expect(error.code).toBe('INVALID_ARGUMENT');
           expect(error.fieldViolations.length).toBeGreaterThan(0);
           for (const { field } of error.fieldViolations)
@@ -243,7 +243,7 @@ describe.each([QUESTIONS, SUMMARIES])('$name', (kind) => {
         const other = kind === QUESTIONS ? SUMMARIES : QUESTIONS;
         const error = await refusal(
           submit(here.client, {
-            ...jobOf(PRUNE),
+            ...buildJob(PRUNE),
             backbone: { path: other.backbone(here.place.folder), digest: 'b'.repeat(64) },
           }),
         );

@@ -114,9 +114,9 @@ describeTrainer('a trainer of one’s own', () => {
   });
 
   const start = (file: string) => ['start', '--sweep', `./${file}`, '--trainer', trainers.address];
-  const idOf = (name: string) => sweepsIn(place).find((id) => id.startsWith(`${name}-`));
+  const findId = (name: string) => sweepsIn(place).find((id) => id.startsWith(`${name}-`));
   const begun = (name: string) =>
-    until(() => idOf(name) !== undefined && progressOf(place, idOf(name)!).length > 0);
+    until(() => findId(name) !== undefined && readProgress(place, findId(name)!).length > 0);
 
   test('with a full queue makes a third sweep wait; a killed command loses nothing', async () => {
     brake.hold();
@@ -128,17 +128,17 @@ describeTrainer('a trainer of one’s own', () => {
     await first.kill();
     await until(() =>
       sweepsIn(place).some((id) =>
-        progressOf(place, id).some(({ note }) => /queue is full/.test(note ?? '')),
+        readProgress(place, id).some(({ note }) => /queue is full/.test(note ?? '')),
       ),
     );
     brake.release();
     expect((await second).status).toBe(0);
     expect((await third).status).toBe(0);
-    const watched = await place.run(['watch', idOf('one')!, '--json']);
+    const watched = await place.run(['watch', findId('one')!, '--json']);
     expect(watched.status).toBe(0);
     const { results } = JSON.parse(watched.stdout) as { results: { status: string }[] };
     expect(results.map(({ status }) => status)).toEqual(['done', 'done', 'done', 'done']);
-    const report = readFileSync(join(place.root, 'sweeps', idOf('one')!, 'report.md'), 'utf8');
+    const report = readFileSync(join(place.root, 'sweeps', findId('one')!, 'report.md'), 'utf8');
     expect(report.split('\n')[0]).toMatch(/demo rows/i);
   });
 
@@ -147,7 +147,7 @@ describeTrainer('a trainer of one’s own', () => {
     const command = place.spawn(start('four.yaml'));
     await begun('four');
     for (const service of ['supervisor', 'worker']) await place.killService(service);
-    const withoutWorker = await place.run(['cancel', idOf('four')!]);
+    const withoutWorker = await place.run(['cancel', findId('four')!]);
     expect(withoutWorker).toMatchObject({
       status: 3,
       stderr: expect.stringContaining('no worker responded within 15 s') as string,
@@ -169,7 +169,7 @@ describeTrainer('a trainer of one’s own', () => {
       expect.stringMatching(/^ {2}follow it {3}sa-orch watch four-/),
       expect.stringMatching(/^ {2}end it {6}sa-orch cancel four-/),
     ]);
-    const withoutServer = await place.run(['cancel', idOf('four')!]);
+    const withoutServer = await place.run(['cancel', findId('four')!]);
     expect(withoutServer).toMatchObject({
       status: 3,
       stderr: expect.stringContaining('no services were started in') as string,
@@ -227,7 +227,7 @@ describeTrainer('a trainer of one’s own', () => {
 const sweepsIn = (place: Workplace) =>
   existsSync(join(place.root, 'sweeps')) ? readdirSync(join(place.root, 'sweeps')) : [];
 
-function progressOf(place: Workplace, sweepId: string): { note: string | null }[] {
+function readProgress(place: Workplace, sweepId: string): { note: string | null }[] {
   const folder = join(place.root, 'sweeps', sweepId, 'progress');
   const files = existsSync(folder)
     ? readdirSync(folder).filter((name) => name.endsWith('.json'))

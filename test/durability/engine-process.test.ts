@@ -28,7 +28,7 @@ const command = trainerCommand('toy');
 const describeHere = 'missing' in command ? describe.skip : describe;
 
 /** The engine's process: the trainer's only child. Waits for it where it is being started. */
-async function engineOf({ pid }: TrainerProcess): Promise<number> {
+async function findEngine({ pid }: TrainerProcess): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     try {
       return Number(execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }));
@@ -64,7 +64,7 @@ describeHere('a trainer whose engine dies', () => {
       logId: submitted.logId,
     }))
       if (payload?.$case === 'event' && until(payload.value)) break;
-    process.kill(await engineOf(trainer), 'SIGKILL');
+    process.kill(await findEngine(trainer), 'SIGKILL');
     return events(trainer.client, 'killed');
   }
 
@@ -97,7 +97,7 @@ describeHere('a trainer whose engine dies', () => {
       await submit(trainer.client, spec),
       brings(JobState.JOB_STATE_RUNNING),
     );
-    const engine = identify(await engineOf(trainer))!;
+    const engine = identify(await findEngine(trainer))!;
     await trainer.kill();
     const next = await place.start([], 'toy');
     expect(isAlive(engine)).toBe(false);

@@ -56,13 +56,13 @@ suite('the services of a state directory', () => {
     throw new Error(JSON.stringify(await statuses()));
   }
 
-  const pidOf = (services: Statuses, name: string): number => {
+  const findPid = (services: Statuses, name: string): number => {
     const pid = services[name]?.pid;
     if (pid == null) throw new Error(`${name} has no process: ${JSON.stringify(services)}`);
     return pid;
   };
-  const identityOf = (services: Statuses, name: string): ProcessIdentity | undefined =>
-    identify(pidOf(services, name));
+  const findIdentity = (services: Statuses, name: string): ProcessIdentity | undefined =>
+    identify(findPid(services, name));
   const allReady = (services: Statuses): boolean =>
     ['supervisor', 'temporal', 'trainer', 'worker'].every(
       (name) => services[name]?.state === 'ready',
@@ -72,7 +72,7 @@ suite('the services of a state directory', () => {
     expect(await up()).toMatchObject({ status: 0 });
     const before = await statuses();
     for (const name of ['temporal', 'trainer', 'worker'])
-      process.kill(pidOf(before, name), 'SIGKILL');
+      process.kill(findPid(before, name), 'SIGKILL');
     const after = await until(
       (services) =>
         allReady(services) &&
@@ -83,7 +83,7 @@ suite('the services of a state directory', () => {
       expect(after[name]?.last_exit).toBe('killed by SIGKILL');
     }
     const living = ['supervisor', 'temporal', 'trainer', 'worker'].map((name) =>
-      identityOf(after, name),
+      findIdentity(after, name),
     );
     expect(await place.run(['down'])).toMatchObject({ status: 0 });
     expect(living.filter(isAlive)).toEqual([]);
@@ -93,8 +93,8 @@ suite('the services of a state directory', () => {
   test('outlive their supervisor, and the next `up` adopts them, starting no twins', async () => {
     await up();
     const before = await statuses();
-    process.kill(pidOf(before, 'supervisor'), 'SIGKILL');
-    process.kill(pidOf(before, 'worker'), 'SIGKILL');
+    process.kill(findPid(before, 'supervisor'), 'SIGKILL');
+    process.kill(findPid(before, 'worker'), 'SIGKILL');
     expect((await until(({ worker }) => worker?.state === 'dead')).supervisor?.state).toBe('dead');
     expect(await up()).toMatchObject({ status: 0 });
     const after = await statuses();
@@ -130,7 +130,7 @@ suite('the services of a state directory', () => {
     await up();
     const before = await statuses();
     const living = ['supervisor', 'temporal', 'trainer', 'worker'].map((name) =>
-      identityOf(before, name),
+      findIdentity(before, name),
     );
     rmSync(place.stateDir, { recursive: true });
     for (const deadline = Date.now() + 60_000; living.some(isAlive) && Date.now() < deadline;)
@@ -181,10 +181,10 @@ suite('the services of a state directory', () => {
       status: 0,
     });
     const before = await statuses();
-    for (const name of ['supervisor', 'trainer']) process.kill(pidOf(before, name), 'SIGKILL');
+    for (const name of ['supervisor', 'trainer']) process.kill(findPid(before, name), 'SIGKILL');
     expect(await up()).toMatchObject({ status: 0 });
-    const trainer = pidOf(await statuses(), 'trainer');
-    expect(trainer).not.toBe(pidOf(before, 'trainer'));
+    const trainer = findPid(await statuses(), 'trainer');
+    expect(trainer).not.toBe(findPid(before, 'trainer'));
     expect(readFileSync(`/proc/${trainer}/environ`, 'utf8').split('\0')).toContain(
       'CUDA_VISIBLE_DEVICES=1',
     );

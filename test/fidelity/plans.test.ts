@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { planRequest, readRequest } from '../../orchestrator/cli/request';
-import { digestOf } from '../../orchestrator/sweep/identity';
+import { digestValue } from '../../orchestrator/sweep/identity';
 import type { Plan } from '../../orchestrator/sweep/types';
 import { jobSpecFor, specDigest, type Work } from '../../orchestrator/trainer-client/spec';
 import { writeTinyBart } from '../support/tiny-bart';
@@ -63,11 +63,11 @@ afterAll(() => {
 
 describe.each(Object.keys(places))('on %s', (place) => {
   describe.each(names)('%s', (name) => {
-    const profiles = [undefined, ...profilesOf(name)];
+    const profiles = [undefined, ...listProfiles(name)];
     test.each(profiles.filter((profile) => `${name} ${profile} ${place}` !== NO_ROWS))(
       'has the ids that it had, profile %s',
       async (profile) => {
-        const plan = await planOf(name, profile, places[place]);
+        const plan = await buildPlan(name, profile, places[place]);
         const key = `${name} ${profile ?? '-'} ${place}`;
         found[key] = ids(plan);
         if (!process.env.UPDATE_PLANS) expect(found[key]).toEqual(saved[key]);
@@ -76,11 +76,11 @@ describe.each(Object.keys(places))('on %s', (place) => {
   });
 });
 
-function profilesOf(name: string): string[] {
+function listProfiles(name: string): string[] {
   return readRequest(name, { profile: undefined }).config.profiles.map((profile) => profile.name);
 }
 
-async function planOf(
+async function buildPlan(
   name: string,
   profile: string | undefined,
   dataDir: string | undefined,
@@ -100,7 +100,7 @@ function ids(plan: Plan) {
   );
   return {
     sweep: plan.sweep_id,
-    jobs: digestOf(jobs),
+    jobs: digestValue(jobs),
     datasets: plan.datasets.map(({ digest }) => digest),
     trials: plan.trials.map(({ id }) => id),
   };

@@ -29,7 +29,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Documents are long: so many rows have tens of thousands of words. */
 const ROWS = 150;
-const rowsOf = async (task: SummaryTask, file: string) =>
+const readRows = async (task: SummaryTask, file: string) =>
   (await readSummaries(join(data!, task, file), SUMMARY_COLUMNS[task], 'leave out')).rows.slice(
     0,
     ROWS,
@@ -73,7 +73,7 @@ describe("BART's tokenizer", () => {
       expect(
         firstDifference(
           join(data!, 'vocab/roberta-base'),
-          await rowsOf(task, file),
+          await readRows(task, file),
           most,
           mostTarget,
         ),
@@ -84,7 +84,7 @@ describe("BART's tokenizer", () => {
 
 describe("a tokenizer like T5's", () => {
   real('gives rows of xsum the tokens of Transformers and their text', async () => {
-    const rows = await rowsOf('xsum', 'validation.jsonl');
+    const rows = await readRows('xsum', 'validation.jsonl');
     const model = join(folder, 't5');
     askPython(
       python!,

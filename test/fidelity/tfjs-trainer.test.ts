@@ -126,7 +126,7 @@ const PREDICT: Work = {
   value: { splits: ['validation'], generation: undefined },
 };
 
-function specOf(backbone: string, dataset: Dataset, trials: Trial[], work: Work): unknown {
+function buildSpec(backbone: string, dataset: Dataset, trials: Trial[], work: Work): unknown {
   return JobSpec.toJSON({
     backbone: { path: backbone, digest: 'b'.repeat(64) },
     dataset,
@@ -159,7 +159,7 @@ interface Told {
   value: number;
 }
 
-function metricsOf({ events }: Answer): Told[] {
+function listMetrics({ events }: Answer): Told[] {
   const told = events as {
     metrics?: { metrics: { trialId: string; name: string; step: number; value?: number }[] };
   }[];
@@ -217,7 +217,7 @@ function compareMasks(trials: Trial[], torchRoot: string, tfjsRoot: string): num
 function compare(backbone: string, dataset: Dataset, trials: Trial[], torchRoot: string): void {
   const tfjsRoot = join(scratch, 'tfjs');
   cpSync(torchRoot, tfjsRoot, { recursive: true });
-  const jobs = [PRUNE, train(), PREDICT].map((work) => specOf(backbone, dataset, trials, work));
+  const jobs = [PRUNE, train(), PREDICT].map((work) => buildSpec(backbone, dataset, trials, work));
   const script = join(packageRoot(), 'test/fidelity/trainer_reference.py');
   const torch = askPython(
     python!,
@@ -240,14 +240,14 @@ function compare(backbone: string, dataset: Dataset, trials: Trial[], torchRoot:
       ...askTfjs(jobs.slice(1).map((spec) => ({ root: tfjsRoot, spec }))),
     ];
   }
-  const lossOf = (told: Told[], trialId: string, step: number) =>
+  const findLoss = (told: Told[], trialId: string, step: number) =>
     told.find((each) => each.trial === trialId && each.name === 'loss' && each.step === step)!
       .value;
   for (const { trialId, train: settings } of trials) {
     for (let step = 1; step <= Math.min(10, settings!.totalSteps); step++) {
       const [ours, theirs] = [
-        lossOf(metricsOf(tensorflow[1]!), trialId, step),
-        lossOf(torch[1]!.metrics, trialId, step),
+        findLoss(listMetrics(tensorflow[1]!), trialId, step),
+        findLoss(torch[1]!.metrics, trialId, step),
       ];
       expect(Math.abs(ours - theirs)).toBeLessThan(1e-5);
     }
@@ -366,7 +366,7 @@ alone(
       const dataset = writeTinyDataset(root);
       return works.map((work) => ({
         root,
-        spec: specOf(join(scratch, 'bert'), dataset, one, work),
+        spec: buildSpec(join(scratch, 'bert'), dataset, one, work),
         stopAfterEvents,
       }));
     };
@@ -376,9 +376,9 @@ alone(
     expect(answers[1]!.interrupted).toBe(true);
     const [resumed] = askTfjs(jobs(cut, [train()]));
     expect(resumed!.failure).toBeUndefined();
-    const adapterOf = (root: string) =>
+    const readAdapter = (root: string) =>
       readFileSync(join(root, 'trials/one/adapter/adapter_model.safetensors'));
-    expect(adapterOf(cut).equals(adapterOf(whole))).toBe(true);
+    expect(readAdapter(cut).equals(readAdapter(whole))).toBe(true);
   },
 );
 
@@ -392,7 +392,7 @@ alone('1,000 steps leave no tensor behind', () => {
   const requests = [long('short', 2), long('long', 1000)].flatMap((trials) =>
     [PRUNE, train(), PREDICT].map((work) => ({
       root,
-      spec: specOf(join(scratch, 'bert'), dataset, trials, work),
+      spec: buildSpec(join(scratch, 'bert'), dataset, trials, work),
     })),
   );
   const tensors = askTfjs(requests).map((answer) => answer.tensors);

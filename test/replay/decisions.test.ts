@@ -78,7 +78,7 @@ describeWithServer('the workflows', () => {
       env.client.workflow.start<typeof sweep>('sweep', {
         taskQueue,
         workflowId: `sweep-${ids}`,
-        args: [inputOf(`sweep-${ids}`, cohorts)],
+        args: [buildInput(`sweep-${ids}`, cohorts)],
       });
     const execute = (cohortId: string) =>
       env.client.workflow.execute<typeof cohort>('cohort', {
@@ -89,7 +89,7 @@ describeWithServer('the workflows', () => {
     return { worker, jobs, cancelled, evaluated, start, execute };
   }
 
-  const inputOf = (sweepId: string, cohorts: string[]): SweepInput => ({
+  const buildInput = (sweepId: string, cohorts: string[]): SweepInput => ({
     stateVersion: 1,
     sweepId,
     planDigest: 'd',

@@ -10,12 +10,12 @@ import { DeterminismViolationError } from '@temporalio/workflow';
 
 const folder = join(__dirname, 'histories');
 const options = { workflowBundle: { codePath: join(__dirname, '../../dist/workflow-bundle.js') } };
-const historyOf = (text: string) => historyFromJSON(JSON.parse(text));
+const parseHistory = (text: string) => historyFromJSON(JSON.parse(text));
 
 beforeAll(() => Runtime.install({ logger: new DefaultLogger('ERROR') }));
 
 test.each(readdirSync(folder))('%s replays', async (file) => {
-  await Worker.runReplayHistory(options, historyOf(readFileSync(join(folder, file), 'utf8')));
+  await Worker.runReplayHistory(options, parseHistory(readFileSync(join(folder, file), 'utf8')));
 });
 
 test('a history that the code would not have made is found', async () => {
@@ -23,7 +23,7 @@ test('a history that the code would not have made is found', async () => {
     '"evaluateTrials"',
     '"judgeTrials"',
   );
-  await expect(Worker.runReplayHistory(options, historyOf(changed))).rejects.toThrow(
+  await expect(Worker.runReplayHistory(options, parseHistory(changed))).rejects.toThrow(
     DeterminismViolationError,
   );
 });

@@ -15,13 +15,13 @@ export function changedSpec(spec: JobSpec, changes: Changes): JobSpec {
   for (const [path, value] of Object.entries(changes)) {
     const [first = '', ...rest] = path.split(/[.[\]]+/).filter((part) => part !== '');
     if (first === 'work') changed.work = undefined;
-    else if (first === 'train' || first === 'predict') set(workOf(changed, first), rest, value);
+    else if (first === 'train' || first === 'predict') set(findWork(changed, first), rest, value);
     else set(changed, [first, ...rest], value);
   }
   return changed;
 }
 
-function workOf(spec: JobSpec, kind: 'train' | 'predict'): object {
+function findWork(spec: JobSpec, kind: 'train' | 'predict'): object {
   if (spec.work?.$case !== kind) spec.work = kind === 'train' ? train() : structuredClone(PREDICT);
   return spec.work!.value;
 }
@@ -30,11 +30,11 @@ function set(message: object, path: string[], value: unknown): void {
   const name = (path[0] ?? '').replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
   const fields = message as Record<string, unknown>;
   if (!(name in fields)) throw new Error(`the contract has no field ${path.join('.')}`);
-  if (path.length === 1) fields[name] = valueOf(value);
+  if (path.length === 1) fields[name] = readValue(value);
   else set(fields[name] as object, path.slice(1), value);
 }
 
-function valueOf(written: unknown): unknown {
+function readValue(written: unknown): unknown {
   if (typeof written !== 'string') return written;
   if (written === 'NaN' || written === 'Infinity') return Number(written);
   const enumerations = Object.values(contract).filter(

@@ -11,7 +11,7 @@ const asIs = (bytes: Buffer) => bytes;
  * grpc.health.v1.Health/Check: 1 is SERVING. Rejects with NOT_FOUND for a service that the server
  * does not know.
  */
-export async function healthOf(address: string, service: string): Promise<number> {
+export async function askHealth(address: string, service: string): Promise<number> {
   const request = Buffer.from(new BinaryWriter().uint32(0x0a).string(service).finish());
   const reader = new BinaryReader(await unary(address, '/grpc.health.v1.Health/Check', request));
   return reader.len > 0 && reader.uint32() === 0x08 ? reader.int32() : 0;

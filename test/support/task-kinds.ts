@@ -55,7 +55,7 @@ export const SUMMARIES: Kind = {
 };
 
 /** Two trials that differ in all that may differ in a cohort, the first of 20 steps. */
-export function trialsOf({ labelSmoothing }: Kind, stepsOfSecond: number): [Trial, Trial] {
+export function makeTrials({ labelSmoothing }: Kind, stepsOfSecond: number): [Trial, Trial] {
   return [
     trial('first', { prune: { sparsity: 0.8 }, train: { labelSmoothing, totalSteps: 20 } }),
     trial('second', {

@@ -40,7 +40,7 @@ export function writeTinyDataset(root: string): Dataset {
 export function writeTinyQuestions(root: string, many = 0): Dataset {
   return write(
     root,
-    digestOf('8', many),
+    makeDigest('8', many),
     'question_answering',
     TaskKind.TASK_KIND_QUESTION_ANSWERING,
     2,
@@ -57,7 +57,7 @@ export function writeTinyQuestions(root: string, many = 0): Dataset {
  * words.
  */
 export function writeTinySummaries(root: string, many = 0): Dataset {
-  return write(root, digestOf('9', many), 'summarization', TaskKind.TASK_KIND_SUMMARIZATION, 0, {
+  return write(root, makeDigest('9', many), 'summarization', TaskKind.TASK_KIND_SUMMARIZATION, 0, {
     train: summaries(1, TRAIN_ROWS),
     validation: summaries(2, VALIDATION_ROWS),
     ...(many > 0 ? { many: summaries(3, many) } : {}),
@@ -65,7 +65,7 @@ export function writeTinySummaries(root: string, many = 0): Dataset {
 }
 
 /** Another content, another digest. */
-const digestOf = (digit: string, many: number): string => String(many).padStart(32, digit);
+const makeDigest = (digit: string, many: number): string => String(many).padStart(32, digit);
 
 function write(
   root: string,

@@ -16,7 +16,7 @@ import {
 export type Site = 'attention' | 'ffn';
 
 /** The sites that have a module. */
-export function modulesOf({ attention, ffn }: Adapter): Site[] {
+export function listModules({ attention, ffn }: Adapter): Site[] {
   const sites: Site[] = [];
   if (attention !== AttentionModule.ATTENTION_MODULE_NONE) sites.push('attention');
   if (ffn !== FfnModule.FFN_MODULE_NONE) sites.push('ffn');
@@ -30,26 +30,26 @@ export const rowAt = (adapter: Adapter, site: Site): ModuleRow | undefined =>
     : findRow(FFN_MODULES, adapter.ffn);
 
 /** r of a site's module. */
-export const bottleneckOf = (adapter: Adapter, site: Site): number =>
+export const findBottleneck = (adapter: Adapter, site: Site): number =>
   site === 'attention' ? adapter.attentionBottleneck : adapter.ffnBottleneck;
 
-const sitesOf = (adapter: Adapter, form: ModuleForm): Site[] =>
-  modulesOf(adapter).filter((site) => rowAt(adapter, site)?.form === form);
+const filterSites = (adapter: Adapter, form: ModuleForm): Site[] =>
+  listModules(adapter).filter((site) => rowAt(adapter, site)?.form === form);
 
 /** The sites that have a module with a down and an up projection, biases, and perhaps a norm. */
-export const bottlenecks = (adapter: Adapter): Site[] => sitesOf(adapter, 'bottleneck');
+export const bottlenecks = (adapter: Adapter): Site[] => filterSites(adapter, 'bottleneck');
 
 export const hasBottleneck = (adapter: Adapter): boolean => bottlenecks(adapter).length > 0;
 
-export const hasLora = (adapter: Adapter): boolean => sitesOf(adapter, 'low_rank').length > 0;
+export const hasLora = (adapter: Adapter): boolean => filterSites(adapter, 'low_rank').length > 0;
 
 /** Whether there is anything to prune: a down and an up projection. */
 export const hasMatrices = (adapter: Adapter): boolean =>
-  modulesOf(adapter).some((site) => (rowAt(adapter, site)?.matrices.length ?? 0) > 0);
+  listModules(adapter).some((site) => (rowAt(adapter, site)?.matrices.length ?? 0) > 0);
 
 /** Whether it has a prefix or a prompt, which are drawn with init_std whatever init says. */
 export const hasVirtualTokens = (adapter: Adapter): boolean =>
-  sitesOf(adapter, 'prefix').length + sitesOf(adapter, 'prompt').length > 0;
+  filterSites(adapter, 'prefix').length + filterSites(adapter, 'prompt').length > 0;
 
 /** Whether all of the backbone is trained, in its own place. */
 export const hasBackbone = ({ unfrozen }: Adapter): boolean => unfrozen === Unfrozen.UNFROZEN_ALL;

@@ -95,7 +95,7 @@ export function readTensorsOf(
  * What a safetensors file says that it was made from (its metadata's `source`); undefined where it
  * does not, is missing or is broken.
  */
-export function sourceOf(path: string): string | undefined {
+export function readSource(path: string): string | undefined {
   if (!existsSync(path)) return undefined;
   try {
     return decodeMetadata(readFileSync(path)).source;

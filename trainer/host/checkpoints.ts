@@ -47,8 +47,8 @@ export function writeCheckpoint(
     'state.safetensors': encodeSafetensors(state),
     'position.json': JSON.stringify({ position, environment }, null, 2),
   });
-  for (const step of stepsOf(root, trialId).slice(keep))
-    removeFolder(folderOf(root, trialId, step));
+  for (const step of listSteps(root, trialId).slice(keep))
+    removeFolder(locateFolder(root, trialId, step));
 }
 
 /**
@@ -66,8 +66,8 @@ export function newestCheckpoint(
 ): { checkpoint: Checkpoint | undefined; passedOver: string[] } {
   removeLeftovers(join(trialFolder(root, trialId), 'checkpoints'));
   const passedOver: string[] = [];
-  for (const step of stepsOf(root, trialId).filter((each) => each <= until)) {
-    const folder = folderOf(root, trialId, step);
+  for (const step of listSteps(root, trialId).filter((each) => each <= until)) {
+    const folder = locateFolder(root, trialId, step);
     try {
       const content = JSON.parse(readFileSync(join(folder, 'position.json'), 'utf8')) as Omit<
         Checkpoint,
@@ -142,7 +142,7 @@ function readJson(path: string): Position | undefined {
 }
 
 /** The steps of a trial's checkpoints, the newest first. */
-function stepsOf(root: string, trialId: string): number[] {
+function listSteps(root: string, trialId: string): number[] {
   const folder = join(trialFolder(root, trialId), 'checkpoints');
   const names = existsSync(folder) ? readdirSync(folder) : [];
   return names
@@ -150,5 +150,5 @@ function stepsOf(root: string, trialId: string): number[] {
     .sort((a, b) => b - a);
 }
 
-const folderOf = (root: string, trialId: string, step: number): string =>
+const locateFolder = (root: string, trialId: string, step: number): string =>
   join(trialFolder(root, trialId), 'checkpoints', `step-${step}`);

@@ -50,18 +50,18 @@ class Run implements JobContext {
   }
 }
 
-async function outcomeOf(engine: Engine, spec: JobSpec, run: Run): Promise<Outcome> {
+async function runToOutcome(engine: Engine, spec: JobSpec, run: Run): Promise<Outcome> {
   try {
     await engine.run(spec, run);
     return { $case: 'done' };
   } catch (error) {
     if (error instanceof Interrupted) return { $case: 'interrupted' };
     if (error instanceof Aborted) return { $case: 'aborted' };
-    return { $case: 'failed', failure: failureOf(error) };
+    return { $case: 'failed', failure: describeFailure(error) };
   }
 }
 
-function failureOf(error: unknown): Failure {
+function describeFailure(error: unknown): Failure {
   if (error instanceof EngineFailure) return error.failure();
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   // What V8 throws where memory for an array cannot be had.
@@ -89,7 +89,9 @@ async function serve({ module: path, root, device, threads }: EngineStart): Prom
       return;
     }
     run = new Run(root);
-    void outcomeOf(engine, message.spec, run).then((outcome) => tell({ $case: 'ended', outcome }));
+    void runToOutcome(engine, message.spec, run).then((outcome) =>
+      tell({ $case: 'ended', outcome }),
+    );
   });
   tell({ $case: 'ready', capabilities: engine.capabilities });
   // The host ends this process, by its own end if need be.

@@ -16,7 +16,7 @@ export class Health {
   handlers(): HealthServer {
     return {
       check: ({ request }, callback) => {
-        const state = this.stateOf(request.service);
+        const state = this.findState(request.service);
         if (state !== ServingStatus.SERVICE_UNKNOWN) callback(null, { status: state });
         else
           callback(
@@ -27,7 +27,7 @@ export class Health {
           );
       },
       watch: (call) => {
-        const send = (): void => void call.write({ status: this.stateOf(call.request.service) });
+        const send = (): void => void call.write({ status: this.findState(call.request.service) });
         this.watchers.add(send);
         call.on('cancelled', () => this.watchers.delete(send));
         send();
@@ -41,7 +41,7 @@ export class Health {
     for (const send of this.watchers) send();
   }
 
-  private stateOf(service: string): ServingStatus {
+  private findState(service: string): ServingStatus {
     if (service !== '' && !this.names.includes(service)) return ServingStatus.SERVICE_UNKNOWN;
     return this.serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
   }

@@ -87,7 +87,7 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   // refused at once.
   lockOrRefuse(join(state, 'lock'), `the state folder ${state}`);
   address.lock();
-  const credentials = credentialsOf(options);
+  const credentials = createCredentials(options);
   const runner = new EngineRunner(
     { module: engine, lock: join(state, 'engine.lock'), root, device, threads },
     (error) => {
@@ -141,7 +141,7 @@ function makeFolder(option: string, path: string): void {
 }
 
 /** TLS where it is configured. */
-function credentialsOf({ tls }: HostOptions): ServerCredentials {
+function createCredentials({ tls }: HostOptions): ServerCredentials {
   if (!tls) return ServerCredentials.createInsecure();
   try {
     const pair = { private_key: readFileSync(tls.key), cert_chain: readFileSync(tls.cert) };

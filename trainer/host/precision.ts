@@ -2,6 +2,6 @@
 import { Precision, type JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 
 /** FLOAT32 where the job leaves it unsaid. */
-export function precisionOf({ precision }: Pick<JobSpec, 'precision'>): Precision {
+export function readPrecision({ precision }: Pick<JobSpec, 'precision'>): Precision {
   return precision === Precision.PRECISION_UNSPECIFIED ? Precision.PRECISION_FLOAT32 : precision;
 }

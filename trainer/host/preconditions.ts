@@ -15,8 +15,8 @@ import {
   TaskKind,
   Unfrozen,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { bottleneckOf, modulesOf } from './adapter-parts';
-import { precisionOf } from './precision';
+import { findBottleneck, listModules } from './adapter-parts';
+import { readPrecision } from './precision';
 import { nameIn, quoted, type Enumeration, type Violation } from './violations';
 import type { WholeSpec, WholeTrial } from './whole-spec';
 
@@ -46,7 +46,7 @@ export function unmetPreconditions(
   found.push(
     ...unable('spec.dataset.task_kind', dataset.taskKind, capabilities.taskKinds, TaskKind),
   );
-  found.push(...unable('spec.precision', precisionOf(spec), capabilities.precisions, Precision));
+  found.push(...unable('spec.precision', readPrecision(spec), capabilities.precisions, Precision));
   found.push(...backboneMisfits(spec, capabilities), ...missingSplits(spec, root));
   for (const [index, trial] of trials.entries()) {
     const at = `spec.trials[${index}]`;
@@ -132,12 +132,12 @@ function backboneMisfits(
   }
   const widest = 4 * config.hidden_size;
   return trials.flatMap(({ adapter }, index) =>
-    modulesOf(adapter)
-      .filter((site) => bottleneckOf(adapter, site) > widest)
+    listModules(adapter)
+      .filter((site) => findBottleneck(adapter, site) > widest)
       .map((site) => ({
         field: `spec.trials[${index}].adapter.${site}_bottleneck`,
         description:
-          `${bottleneckOf(adapter, site)} is more than ` +
+          `${findBottleneck(adapter, site)} is more than ` +
           `4 × the backbone's hidden size, ${widest}`,
       })),
   );

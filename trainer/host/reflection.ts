@@ -50,26 +50,26 @@ function answer(
     case 'listServices':
       return { $case: 'listServicesResponse', value: { service: names.map((name) => ({ name })) } };
     case 'fileByFilename':
-      return filesOf(
+      return listFiles(
         registry.getFile(messageRequest.value.replace(/\.proto$/, '')),
         messageRequest.value,
       );
     case 'fileContainingSymbol':
-      return filesOf(fileOf(registry, messageRequest.value), messageRequest.value);
+      return listFiles(findFile(registry, messageRequest.value), messageRequest.value);
     default:
       return refusal(status.UNIMPLEMENTED, 'extensions belong to proto2; there are none');
   }
 }
 
 /** The file of a type, a service, or a method `<service>.<method>`. */
-function fileOf(registry: FileRegistry, symbol: string): DescFile | undefined {
+function findFile(registry: FileRegistry, symbol: string): DescFile | undefined {
   const found =
     registry.get(symbol) ?? registry.getService(symbol.slice(0, symbol.lastIndexOf('.')));
   return found?.file;
 }
 
 /** The file and all that it imports. */
-function filesOf(
+function listFiles(
   file: DescFile | undefined,
   asked: string,
 ): ServerReflectionResponse['messageResponse'] {

@@ -134,7 +134,7 @@ export class TrainerService {
     this.watchers.add(changes);
     let unlisten: (() => void) | undefined;
     try {
-      const request = requestOf(call);
+      const request = readRequest(call);
       const job = this.find(request.jobId);
       checkCursor(request, this.store.snapshot(job));
       unlisten = job.log.listen(() => changes.note());
@@ -249,7 +249,7 @@ export const SERVICE = Object.fromEntries(
 ) as unknown as typeof TrainerServiceService;
 
 /** A call's request. Throws what refuses it where it could not be read. */
-function requestOf<Request>({ request }: { request: Request }): Request {
+function readRequest<Request>({ request }: { request: Request }): Request {
   if (request instanceof Unreadable) throw request.refuse();
   return request;
 }
@@ -259,7 +259,7 @@ function unary<Request, Response>(
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     try {
-      callback(null, answer(requestOf(call)));
+      callback(null, answer(readRequest(call)));
     } catch (error) {
       callback(asRefusal(error, call.getPath()).asServiceError());
     }

@@ -48,7 +48,7 @@ export function readSplit(
   limits: BackboneLimits,
 ): Split {
   const path = artifactPath(root, `${dataset.name}/${name}.safetensors`);
-  const learned = learnedOf(dataset);
+  const learned = listLearned(dataset);
   const tensors = readTensors(path);
   const take = <Data extends TensorData>(
     tensor: string,
@@ -131,7 +131,7 @@ export function requireLabels({ labels }: Split, dataset: Dataset, name: string)
       (value) => Number.isNaN(value) || (values instanceof Int32Array && value < 0),
     );
     if (row < 0) continue;
-    const tensor = learnedOf(dataset)[index]!;
+    const tensor = listLearned(dataset)[index]!;
     throw badArtifact(
       `${dataset.name}/${name}.safetensors: ${tensor}: row ${row} has no label; ` +
         'every row to learn from needs one',
@@ -139,7 +139,7 @@ export function requireLabels({ labels }: Split, dataset: Dataset, name: string)
   }
 }
 
-function learnedOf({ taskKind }: Dataset): readonly string[] {
+function listLearned({ taskKind }: Dataset): readonly string[] {
   const learned = LEARNED[taskKind];
   if (!learned)
     throw new Error(

@@ -4,7 +4,7 @@
  */
 import type { Tensor } from '../../common/safetensors';
 import { LEARNING_RATE_SCHEDULES } from '../../common/vocabulary/learning-rate-schedules';
-import { rowOf } from '../../common/vocabulary/vocabulary';
+import { getRow } from '../../common/vocabulary/vocabulary';
 import { FailureReason, Phase, type Metric } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { Adapter, Prune, taskKindToJSON, Train } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { JobSpec, TrainWork, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
@@ -20,7 +20,7 @@ import {
 import { EngineFailure, Interrupted, type JobContext } from './engine';
 import { Pace } from './pace';
 import { permutation } from './random';
-import { resultOf, trainingSource, trialName, type Shapes } from './trial-files';
+import { describeResult, trainingSource, trialName, type Shapes } from './trial-files';
 
 /** One trial while it trains, in an engine's own terms. */
 export interface TrialModel {
@@ -70,7 +70,7 @@ export async function trainTrials(
   context: JobContext,
   training: Training,
 ): Promise<void> {
-  const untils = new Map(spec.trials.map((trial) => [trial.trialId, untilOf(trial, work)]));
+  const untils = new Map(spec.trials.map((trial) => [trial.trialId, findLastStep(trial, work)]));
   const total = [...untils.values()].reduce((sum, until) => sum + until, 0);
   const pace = new Pace(context, Phase.PHASE_TRAIN, total);
   for (const trial of spec.trials) {
@@ -102,11 +102,11 @@ export async function trainTrials(
 export function learningRate(train: Train, step: number): number {
   const [done, warmup] = [step - 1, Math.ceil(train.warmup * train.totalSteps)];
   if (done < warmup) return (train.learningRate * done) / warmup;
-  const { rateAfterWarmup } = rowOf(LEARNING_RATE_SCHEDULES, train.schedule);
+  const { rateAfterWarmup } = getRow(LEARNING_RATE_SCHEDULES, train.schedule);
   return rateAfterWarmup(train.learningRate, train.totalSteps - done, train.totalSteps - warmup);
 }
 
-const untilOf = ({ train }: Trial, { untilStep }: TrainWork): number =>
+const findLastStep = ({ train }: Trial, { untilStep }: TrainWork): number =>
   Math.min(untilStep || train!.totalSteps, train!.totalSteps);
 
 class TrialRun {
@@ -270,7 +270,7 @@ class TrialRun {
     const values = { steps: step, rows, wall_seconds: seconds, rows_per_second: rows / seconds };
     this.context.emit({
       $case: 'trialResult',
-      value: resultOf(this.context.root, this.trial.trialId, ['adapter'], values),
+      value: describeResult(this.context.root, this.trial.trialId, ['adapter'], values),
     });
   }
 

@@ -16,9 +16,9 @@ import {
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { TrialResult } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { artifactPath, badArtifact, describeArtifact, readTensors, sourceOf } from './artifacts';
+import { artifactPath, badArtifact, describeArtifact, readTensors, readSource } from './artifacts';
 import { writeDurablySync } from '../../common/durable-files';
-import { precisionOf } from './precision';
+import { readPrecision } from './precision';
 
 export type Shapes = Readonly<Record<string, readonly number[]>>;
 
@@ -28,7 +28,7 @@ export const trialFolder = (root: string, trialId: string): string =>
 
 /** Hex SHA-256 of all that a trial's mask follows from. */
 export function maskSource(spec: JobSpec, { seed, adapter, prune }: Trial): string {
-  return digestOf(
+  return digestParts(
     'mask',
     ...inputs(spec),
     String(seed),
@@ -44,7 +44,7 @@ export function trainingSource(
   { trialId, seed, adapter, prune, train }: Trial,
 ): string {
   const mask = describeArtifact(root, `${trialName(trialId)}/masks.safetensors`).digest;
-  return digestOf(
+  return digestParts(
     'training',
     ...inputs(spec),
     String(seed),
@@ -57,7 +57,7 @@ export function trainingSource(
 
 /** Hex SHA-256 of all that a trial's predictions follow from. */
 export function predictionSource(root: string, spec: JobSpec, { trialId }: Trial): string {
-  return digestOf(
+  return digestParts(
     'prediction',
     ...inputs(spec),
     describeArtifact(root, `${trialName(trialId)}/adapter`).digest,
@@ -65,7 +65,7 @@ export function predictionSource(root: string, spec: JobSpec, { trialId }: Trial
 }
 
 function inputs(spec: JobSpec): unknown[] {
-  const precision = precisionOf(spec);
+  const precision = readPrecision(spec);
   // Of FLOAT32 as before there was a choice: what is on disk stays done.
   const other = precision === Precision.PRECISION_FLOAT32 ? [] : [precisionToJSON(precision)];
   return [spec.backbone!.digest, Dataset.toJSON(spec.dataset!), ...other];
@@ -74,12 +74,12 @@ function inputs(spec: JobSpec): unknown[] {
 /**
  * Generated toJSON writes a message's fields in one order, so that equal messages have equal texts.
  */
-function digestOf(...parts: unknown[]): string {
+function digestParts(...parts: unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
 /** A trial's result with one artifact or more of it, by their names in its folder. */
-export function resultOf(
+export function describeResult(
   root: string,
   trialId: string,
   names: readonly string[],
@@ -92,7 +92,7 @@ export function resultOf(
 /** Whether the trial's masks are there, made from the same. */
 export function hasMasks(root: string, spec: JobSpec, trial: Trial): boolean {
   return (
-    sourceOf(join(trialFolder(root, trial.trialId), 'masks.safetensors')) ===
+    readSource(join(trialFolder(root, trial.trialId), 'masks.safetensors')) ===
     maskSource(spec, trial)
   );
 }
@@ -144,7 +144,7 @@ export function readMasks(
 /** Whether the trial's predictions of a split are there, made from the same. */
 export function hasPredictions(root: string, spec: JobSpec, trial: Trial, split: string): boolean {
   return (
-    sourceOf(join(trialFolder(root, trial.trialId), predictionsFile(split))) ===
+    readSource(join(trialFolder(root, trial.trialId), predictionsFile(split))) ===
     predictionSource(root, spec, trial)
   );
 }

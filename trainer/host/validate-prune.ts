@@ -37,7 +37,7 @@ export function checkPrune(found: Violations, at: string, trial: WholeTrial): vo
   found.isOneOf(`${at}.rules`, prune.rules, MaskRules);
   const row = findRow(PRUNERS, prune.pruner);
   if (row?.setsDensities && prune.scope === PruneScope.PRUNE_SCOPE_LOCAL) {
-    const why = `${wordOf(prune)} sets each matrix's density itself`;
+    const why = `${findPrunerWord(prune)} sets each matrix's density itself`;
     found.add(`${at}.scope`, `is LOCAL; ${why}: it is GLOBAL`);
   }
   if (row?.uses.includes('scoring_rows')) found.atLeastOne(`${at}.scoring_rows`, prune.scoringRows);
@@ -58,7 +58,7 @@ export function checkPrune(found: Violations, at: string, trial: WholeTrial): vo
   const structure = nameIn(MaskStructure, prune.structure);
   if (prune.structure === MaskStructure.MASK_STRUCTURE_N_M) checkGroups(found, at, prune);
   if (isStructured && row?.setsDensities)
-    found.add(`${at}.structure`, `${structure} is not WEIGHTS, as ${wordOf(prune)} needs`);
+    found.add(`${at}.structure`, `${structure} is not WEIGHTS, as ${findPrunerWord(prune)} needs`);
   if (prune.rules !== MaskRules.MASK_RULES_OFFICIAL) return;
   if (isStructured)
     found.add(`${at}.structure`, `${structure} is not WEIGHTS, as OFFICIAL rules need`);
@@ -66,7 +66,7 @@ export function checkPrune(found: Violations, at: string, trial: WholeTrial): vo
 }
 
 /** `ER`: the pruner as messages say it. */
-const wordOf = ({ pruner }: Prune): string => findWord(PRUNERS, pruner)!.toUpperCase();
+const findPrunerWord = ({ pruner }: Prune): string => findWord(PRUNERS, pruner)!.toUpperCase();
 
 /**
  * During training MAG's weights differ from round to round, and RAND's density falls like the
@@ -109,7 +109,7 @@ function checkOfficialRules(found: Violations, at: string, { prune, adapter }: W
     found.add(
       `${at}.pruner`,
       `${nameIn(Pruner, prune.pruner)} is not in the published code, whose rules are asked for; ` +
-        `with ${wordOf(prune)} rules is EXACT`,
+        `with ${findPrunerWord(prune)} rules is EXACT`,
     );
   }
   if (hasLora(adapter))
@@ -126,8 +126,8 @@ function checkOfficialRules(found: Violations, at: string, { prune, adapter }: W
     found.add(
       `${at}.rules`,
       `is OFFICIAL where adapter.norm is ${norm.toUpperCase()}: a norm's outputs sum to a ` +
-        `constant, so that the scores of ${wordOf(prune)} are rounding errors; take EXACT rules, ` +
-        'or another norm',
+        `constant, so that the scores of ${findPrunerWord(prune)} are rounding errors; ` +
+        'take EXACT rules, or another norm',
     );
   }
 }
@@ -149,7 +149,7 @@ function checkPruneDuringTraining(
   }
   const during = `where every_steps, ${everySteps} here, asks for pruning during training`;
   if (findRow(PRUNERS, prune.pruner)?.setsDensities) {
-    const why = `${wordOf(prune)} prunes at initialization only`;
+    const why = `${findPrunerWord(prune)} prunes at initialization only`;
     found.add(`${at}.every_steps`, `${everySteps} is not 0; ${why}`);
   }
   if (prune.control > MaskControl.MASK_CONTROL_NONE) {

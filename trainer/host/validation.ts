@@ -18,13 +18,13 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { SubmitJobRequest } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import {
-  bottleneckOf,
+  findBottleneck,
   hasBackbone,
   hasBottleneck,
   hasLora,
   hasMatrices,
   hasVirtualTokens,
-  modulesOf,
+  listModules,
 } from './adapter-parts';
 import { checkPrune } from './validate-prune';
 import { quoted, Violations, type Violation } from './violations';
@@ -138,7 +138,7 @@ function checkCompany(
     found.add(`${at}.adapter.unfrozen`, `is ALL in a job of ${trials.length} trials; ${alone}`);
   }
   const trainsNothing =
-    modulesOf(adapter).length === 0 && adapter.unfrozen === Unfrozen.UNFROZEN_NONE;
+    listModules(adapter).length === 0 && adapter.unfrozen === Unfrozen.UNFROZEN_NONE;
   if (dataset.taskKind === TaskKind.TASK_KIND_SUMMARIZATION && trainsNothing) {
     const why = 'summarization has no head, so that nothing would be trained';
     found.add(`${at}.adapter.attention`, `is NONE, like ffn and unfrozen; ${why}`);
@@ -148,8 +148,8 @@ function checkCompany(
 function checkAdapter(found: Violations, at: string, adapter: Adapter): void {
   found.isOneOf(`${at}.attention`, adapter.attention, AttentionModule);
   found.isOneOf(`${at}.ffn`, adapter.ffn, FfnModule);
-  for (const site of modulesOf(adapter))
-    found.atLeastOne(`${at}.${site}_bottleneck`, bottleneckOf(adapter, site));
+  for (const site of listModules(adapter))
+    found.atLeastOne(`${at}.${site}_bottleneck`, findBottleneck(adapter, site));
   if (hasBottleneck(adapter)) {
     found.positive(`${at}.scale`, adapter.scale);
     found.isOneOf(`${at}.norm`, adapter.norm, AdapterNorm);
@@ -160,7 +160,7 @@ function checkAdapter(found: Violations, at: string, adapter: Adapter): void {
   const drawnByInit = hasMatrices(adapter) && adapter.init === AdapterInit.ADAPTER_INIT_GAUSSIAN;
   if (hasVirtualTokens(adapter) || drawnByInit) found.positive(`${at}.init_std`, adapter.initStd);
   found.isOneOf(`${at}.unfrozen`, adapter.unfrozen, Unfrozen);
-  if (adapter.unfrozen !== Unfrozen.UNFROZEN_NONE && modulesOf(adapter).length > 0) {
+  if (adapter.unfrozen !== Unfrozen.UNFROZEN_NONE && listModules(adapter).length > 0) {
     found.add(
       `${at}.unfrozen`,
       'is not NONE beside a module; parts of the backbone are trained where attention and ffn ' +

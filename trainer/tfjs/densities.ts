@@ -4,7 +4,7 @@
  */
 import { elements } from '../../common/safetensors';
 import { PRUNE_SCHEDULES } from '../../common/vocabulary/prune-schedules';
-import { rowOf } from '../../common/vocabulary/vocabulary';
+import { getRow } from '../../common/vocabulary/vocabulary';
 import type { Prune } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { type Shapes } from './layout';
 
@@ -15,7 +15,7 @@ export const keptCount = (n: number, density: number): number => Math.floor(dens
 export function densities({ sparsity, rounds, schedule }: Prune): number[] {
   const final = 1 - sparsity;
   if (rounds === 1) return [final];
-  const { densityAfter } = rowOf(PRUNE_SCHEDULES, schedule);
+  const { densityAfter } = getRow(PRUNE_SCHEDULES, schedule);
   return [
     ...Array.from({ length: rounds - 1 }, (_, i) => densityAfter(i + 1, rounds, final)),
     final,
@@ -29,23 +29,23 @@ export function densities({ sparsity, rounds, schedule }: Prune): number[] {
  */
 export function erCounts(shapes: Shapes, kept: number): Record<string, number> {
   const counts: Record<string, number> = {};
-  const widthOf = (name: string): number => shapes[name]!.reduce((sum, size) => sum + size, 0);
+  const sumSizes = (name: string): number => shapes[name]!.reduce((sum, size) => sum + size, 0);
   let open = Object.keys(shapes);
   let left = kept;
   // In whole numbers, so that a total is never off by a rounding: ε = left / total, a matrix's
   // count is ε · (a + b).
   let total: number;
   for (;;) {
-    total = open.reduce((sum, name) => sum + widthOf(name), 0);
+    total = open.reduce((sum, name) => sum + sumSizes(name), 0);
     // What a full matrix cannot take, the others get: ε rises, and may fill more of them.
-    const full = open.filter((name) => left * widthOf(name) >= total * elements(shapes[name]!));
+    const full = open.filter((name) => left * sumSizes(name) >= total * elements(shapes[name]!));
     if (full.length === 0) break;
     for (const name of full) counts[name] = elements(shapes[name]!);
     open = open.filter((name) => !full.includes(name));
     left = kept - Object.values(counts).reduce((sum, count) => sum + count, 0);
   }
-  for (const name of open) counts[name] = Math.floor((left * widthOf(name)) / total);
-  const remainder = (name: string): number => (left * widthOf(name)) % total;
+  for (const name of open) counts[name] = Math.floor((left * sumSizes(name)) / total);
+  const remainder = (name: string): number => (left * sumSizes(name)) % total;
   const missing = left - open.reduce((sum, name) => sum + counts[name]!, 0);
   for (const name of open.toSorted((a, b) => remainder(b) - remainder(a)).slice(0, missing))
     counts[name]!++;

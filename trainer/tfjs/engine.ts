@@ -55,12 +55,12 @@ export function createEngine({ device, threads }: EngineOptions): Promise<Engine
   };
   const jobs = new Jobs(environment);
   return Promise.resolve({
-    capabilities: capabilitiesOf(environment, ARCHITECTURES, MODULES, { threads: used, isOnGpu }),
+    capabilities: listCapabilities(environment, ARCHITECTURES, MODULES, { threads: used, isOnGpu }),
     run: (spec: JobSpec, context: JobContext) => jobs.run(spec, context),
   });
 }
 
-function capabilitiesOf(
+function listCapabilities(
   environment: Record<string, string>,
   architectures: string[],
   modules: Pick<EngineCapabilities, 'attentionModules' | 'ffnModules'>,

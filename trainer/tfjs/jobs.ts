@@ -39,7 +39,7 @@ export class Jobs {
 
   /** Throws EngineFailure (BAD_ARTIFACT). */
   private async load(spec: JobSpec, context: JobContext): Promise<LoadedJob> {
-    const names = splitsOf(spec);
+    const names = listSplits(spec);
     const value = {
       phase: Phase.PHASE_LOAD,
       done: 0,
@@ -77,6 +77,6 @@ export class Jobs {
   }
 }
 
-function splitsOf({ work }: JobSpec): string[] {
+function listSplits({ work }: JobSpec): string[] {
   return work!.$case === 'predict' ? [...new Set(work!.value.splits)] : ['train'];
 }

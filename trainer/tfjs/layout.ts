@@ -12,7 +12,7 @@ import {
   Unfrozen,
   type Adapter,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { bottleneckOf, bottlenecks, modulesOf, rowAt } from '../host/adapter-parts';
+import { findBottleneck, bottlenecks, listModules, rowAt } from '../host/adapter-parts';
 import { randomFor } from '../host/random';
 import type { Backbone } from './backbone';
 import { normals, uniforms } from './draws';
@@ -49,7 +49,7 @@ const BIASES = [
   'ffn_norm',
 ];
 
-export function layoutOf(
+export function buildLayout(
   adapter: Adapter,
   sizes: Sizes,
   numLabels: number,
@@ -87,17 +87,17 @@ export function layoutOf(
 function layerShapes(adapter: Adapter, d: number, f: number): [string, number[]][] {
   const widths: Record<LayerWidth, number> = { hidden: d, attention: d, inner: f };
   // Bottlenecks first: equal scores are told apart by places in this order.
-  const withModule = new Set([...bottlenecks(adapter), ...modulesOf(adapter)]);
+  const withModule = new Set([...bottlenecks(adapter), ...listModules(adapter)]);
   const shapes = [...withModule].flatMap((module) =>
     (rowAt(adapter, module)?.matrices ?? []).flatMap(
       ({ site, inputs, outputs }): [string, number[]][] => [
-        [`${site}.down.weight`, [bottleneckOf(adapter, module), widths[inputs]]],
-        [`${site}.up.weight`, [widths[outputs], bottleneckOf(adapter, module)]],
+        [`${site}.down.weight`, [findBottleneck(adapter, module), widths[inputs]]],
+        [`${site}.up.weight`, [widths[outputs], findBottleneck(adapter, module)]],
       ],
     ),
   );
   for (const site of bottlenecks(adapter)) {
-    shapes.push([`${site}.down.bias`, [bottleneckOf(adapter, site)]], [`${site}.up.bias`, [d]]);
+    shapes.push([`${site}.down.bias`, [findBottleneck(adapter, site)]], [`${site}.up.bias`, [d]]);
     if (adapter.norm !== AdapterNorm.ADAPTER_NORM_NONE)
       shapes.push([`${site}.norm.weight`, [d]], [`${site}.norm.bias`, [d]]);
   }
@@ -109,7 +109,7 @@ function layerShapes(adapter: Adapter, d: number, f: number): [string, number[]]
 }
 
 /** Each tensor of a flat vector by its name, as a view. */
-export function viewsOf<T extends Float32Array | Uint8Array>(
+export function makeViews<T extends Float32Array | Uint8Array>(
   shapes: Shapes,
   flat: T,
 ): Record<string, T> {
@@ -136,7 +136,7 @@ export function initialWeights(
   redrawn: boolean,
 ): Float32Array {
   const flat = new Float32Array(layout.total);
-  for (const [name, view] of Object.entries(viewsOf(layout.shapes, flat))) {
+  for (const [name, view] of Object.entries(makeViews(layout.shapes, flat))) {
     if (pooler !== undefined && name.startsWith('head.dense.'))
       view.set(name.endsWith('bias') ? pooler.bias : pooler.weight);
     else

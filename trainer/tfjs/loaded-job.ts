@@ -2,7 +2,7 @@
 import type { JobSpec, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Split } from '../host/splits';
 import type { Backbone } from './backbone';
-import { initialWeights, layoutOf, type Layout } from './layout';
+import { initialWeights, buildLayout, type Layout } from './layout';
 import type { TrialParts } from './model';
 
 export class LoadedJob {
@@ -19,7 +19,7 @@ export class LoadedJob {
 
   layout(trial: Trial): Layout {
     const { numLabels, taskKind } = this.spec.dataset!;
-    return layoutOf(trial.adapter!, this.backbone, numLabels, taskKind);
+    return buildLayout(trial.adapter!, this.backbone, numLabels, taskKind);
   }
 
   /** A trial's first weights, unmasked; redrawn: the prunable ones anew (Prune.reinitialize). */

@@ -14,7 +14,7 @@ export interface Loss {
 type Labels = readonly ArrayLike<number>[];
 
 /** logits: [rows, outputs], or for QUESTION_ANSWERING [tokens, 2]; lengths: tokens of each row. */
-export function lossOf(
+export function computeLoss(
   taskKind: TaskKind,
   logits: Float32Array,
   labels: Labels,

@@ -7,8 +7,8 @@ import { TaskKind as Kind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Split } from '../host/splits';
 import type { Backbone } from './backbone';
 import { encode } from './encoder';
-import { viewsOf, type Layout } from './layout';
-import { lossOf } from './losses';
+import { makeViews, type Layout } from './layout';
+import { computeLoss } from './losses';
 import { TrialModules, type Dropout } from './modules';
 import { packRows, type PackedRows } from './packed-rows';
 import { Tape, Value } from './tape';
@@ -44,7 +44,7 @@ export function lossAndGradient(
   const found: Found = { loss: NaN, gradients: {} };
   tf.tidy(() => {
     const tape = new Tape(true);
-    const leaves = leavesOf(layout, weights, wanted);
+    const leaves = listLeaves(layout, weights, wanted);
     const pack = packRows(split, rows);
     const logits = forward(
       tape,
@@ -54,7 +54,7 @@ export function lossAndGradient(
       taskKind,
     );
     const labels = split.labels.map((values) => pack.order.map((i) => values[rows[i]!]!));
-    const { mean, slopes } = lossOf(
+    const { mean, slopes } = computeLoss(
       taskKind,
       logits.tensor.dataSync() as Float32Array,
       labels,
@@ -87,7 +87,7 @@ export function predict(
     const modules = new TrialModules(
       tape,
       adapter,
-      leavesOf(layout, weights, () => false),
+      listLeaves(layout, weights, () => false),
     );
     const logits = forward(tape, backbone, pack, modules, taskKind).tensor;
     const values = logits.dataSync() as Float32Array;
@@ -116,12 +116,12 @@ function forward(
   );
 }
 
-function leavesOf(
+function listLeaves(
   layout: Layout,
   weights: Float32Array,
   wanted: (name: string) => boolean,
 ): Record<string, Value> {
-  const views = Object.entries(viewsOf(layout.shapes, weights));
+  const views = Object.entries(makeViews(layout.shapes, weights));
   return Object.fromEntries(
     views.map(([name, view]) => [
       name,

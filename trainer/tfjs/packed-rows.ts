@@ -51,11 +51,11 @@ export function packRows(
   { inputIds, tokenTypeIds, offsets }: Split,
   asked: ArrayLike<number>,
 ): PackedRows {
-  const lengthOf = (row: number): number => offsets[row + 1]! - offsets[row]!;
+  const countTokens = (row: number): number => offsets[row + 1]! - offsets[row]!;
   const order = Array.from(asked, (_, i) => i).sort(
-    (a, b) => lengthOf(asked[a]!) - lengthOf(asked[b]!),
+    (a, b) => countTokens(asked[a]!) - countTokens(asked[b]!),
   );
-  const lengths = order.map((i) => lengthOf(asked[i]!));
+  const lengths = order.map((i) => countTokens(asked[i]!));
   const tokens = lengths.reduce((sum, length) => sum + length, 0);
   const ids = new Int32Array(tokens);
   const types = new Int32Array(tokens);
@@ -98,7 +98,7 @@ function group(
   for (let begin = 0; begin < lengths.length;) {
     let end = begin;
     while (end < lengths.length && lengths[end]! <= lengths[begin]! * MOST_PADDING) end++;
-    const made = groupOf(lengths, first, begin, end);
+    const made = buildGroup(lengths, first, begin, end);
     for (let row = begin; row < end; row++) {
       for (let place = 0; place < lengths[row]!; place++)
         unpadded[first[row]! + place] = before + (row - begin) * made.length + place;
@@ -110,7 +110,7 @@ function group(
   return { groups, unpadded };
 }
 
-function groupOf(lengths: number[], first: Int32Array, begin: number, end: number): RowGroup {
+function buildGroup(lengths: number[], first: Int32Array, begin: number, end: number): RowGroup {
   const rows = end - begin;
   const length = lengths[end - 1]!;
   const places = new Int32Array(rows * length);

@@ -5,7 +5,7 @@
  */
 import { elements } from '../../common/safetensors';
 import { PRUNERS } from '../../common/vocabulary/pruners';
-import { findWord, rowOf } from '../../common/vocabulary/vocabulary';
+import { findWord, getRow } from '../../common/vocabulary/vocabulary';
 import { FailureReason } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { MaskControl, PruneScope, type Prune } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { EngineFailure } from '../host/engine';
@@ -45,7 +45,7 @@ export class Ranking {
     private readonly seed: number,
     private readonly shapes: Shapes,
   ) {
-    this.scopes = scopesOf(prune, seed, shapes);
+    this.scopes = listScopes(prune, seed, shapes);
     this.rounds = densities(prune).length;
   }
 
@@ -55,7 +55,7 @@ export class Ranking {
 
   /** What the rounds so far have kept. */
   get masks(): Masks {
-    return this.maskOf((scope) => scope.places);
+    return this.buildMasks((scope) => scope.places);
   }
 
   /**
@@ -85,7 +85,7 @@ export class Ranking {
   /** The masks with the control applied. */
   finished(): Masks {
     const { control } = this.prune;
-    if (control === MaskControl.MASK_CONTROL_INVERTED) return this.maskOf(lowest);
+    if (control === MaskControl.MASK_CONTROL_INVERTED) return this.buildMasks(lowest);
     if (control !== MaskControl.MASK_CONTROL_SHUFFLED) return this.masks;
     const shuffled = Object.entries(this.masks).map(([name, mask]) => {
       const order = permutation(mask.length, this.seed, 'shuffled mask', name);
@@ -94,7 +94,7 @@ export class Ranking {
     return Object.fromEntries(shuffled) as Masks;
   }
 
-  private maskOf(kept: (scope: Scope) => Int32Array): Masks {
+  private buildMasks(kept: (scope: Scope) => Int32Array): Masks {
     const masks: Masks = {};
     for (const scope of this.scopes) {
       const sizes = scope.names.map((name) => elements(this.shapes[name]!));
@@ -130,7 +130,7 @@ export class Ranking {
   }
 }
 
-function scopesOf(prune: Prune, seed: number, shapes: Shapes): Scope[] {
+function listScopes(prune: Prune, seed: number, shapes: Shapes): Scope[] {
   const names = Object.keys(shapes);
   const sizeOfAll = (some: string[]): number =>
     some.reduce((sum, name) => sum + elements(shapes[name]!), 0);
@@ -138,7 +138,7 @@ function scopesOf(prune: Prune, seed: number, shapes: Shapes): Scope[] {
     const places = permutation(sizeOfAll(some), seed, 'ties', name);
     return { name, names: some, counts, places, scores: new Float64Array(), removed: [] };
   };
-  if (rowOf(PRUNERS, prune.pruner).setsDensities) {
+  if (getRow(PRUNERS, prune.pruner).setsDensities) {
     const n = sizeOfAll(names);
     requireSomeKept(prune, 'all matrices', n);
     const counts = erCounts(shapes, keptCount(n, 1 - prune.sparsity));

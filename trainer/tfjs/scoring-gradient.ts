@@ -31,7 +31,7 @@ export class ScoringGradients {
     weights: Float32Array,
     isFirstRound: boolean,
   ): Promise<Record<string, Float32Array>> {
-    const rows = this.rowsOf(trial);
+    const rows = this.chooseRows(trial);
     const key = JSON.stringify([trial.seed, Adapter.toJSON(trial.adapter!), rows.length]);
     const known = isFirstRound ? this.first.get(key) : undefined;
     if (known) {
@@ -59,7 +59,7 @@ export class ScoringGradients {
   }
 
   /** The first of a permutation keyed with the seed. */
-  private rowsOf(trial: Trial): Int32Array {
+  private chooseRows(trial: Trial): Int32Array {
     const split = this.loaded.split('train');
     requireLabels(split, this.dataset, 'train');
     const rows = split.offsets.length - 1;

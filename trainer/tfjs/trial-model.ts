@@ -2,7 +2,7 @@
 import type { Tensor } from '../../common/safetensors';
 import type { Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { StepResult, TrialModel } from '../host/train';
-import { viewsOf, type Layout, type Shapes } from './layout';
+import { makeViews, type Layout, type Shapes } from './layout';
 import { lossAndGradient, type TrialParts } from './model';
 import { AdamW, clipFactor, euclideanNorm } from './optimizer';
 
@@ -53,7 +53,7 @@ export class TrainedTrial implements TrialModel {
       attentionProbability: train.attentionDropout,
     };
     const { loss, gradients } = lossAndGradient(parts, parameters, rows, () => true, dropout);
-    for (const [name, view] of Object.entries(viewsOf(parts.layout.shapes, gradient)))
+    for (const [name, view] of Object.entries(makeViews(parts.layout.shapes, gradient)))
       view.set(gradients[name]!);
     clear(gradient, mask);
     const gradientNorm = euclideanNorm(gradient);
@@ -88,7 +88,7 @@ export class TrainedTrial implements TrialModel {
 
   private named(flat: Float32Array, part: string): Record<string, Tensor<Float32Array>> {
     const { shapes } = this.parts.layout;
-    const views = Object.entries(viewsOf(shapes, flat));
+    const views = Object.entries(makeViews(shapes, flat));
     return Object.fromEntries(
       views.map(([name, view]) => [`${part}${name}`, { shape: shapes[name]!, data: view.slice() }]),
     );
@@ -102,7 +102,7 @@ export function flattened(
   prefix = '',
 ): Float32Array {
   const flat = new Float32Array(total);
-  for (const [name, view] of Object.entries(viewsOf(shapes, flat)))
+  for (const [name, view] of Object.entries(makeViews(shapes, flat)))
     view.set(tensors.get(prefix + name)!.data as Float32Array);
   return flat;
 }

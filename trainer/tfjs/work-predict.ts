@@ -8,7 +8,7 @@ import { Pace } from '../host/pace';
 import {
   hasPredictions,
   predictionsFile,
-  resultOf,
+  describeResult,
   trialFolder,
   writePredictions,
 } from '../host/trial-files';
@@ -30,18 +30,18 @@ export async function runPredict(
   context: JobContext,
 ): Promise<void> {
   const { root } = context;
-  const total = splits.reduce((sum, name) => sum + rowsOf(loaded, name), 0) * spec.trials.length;
+  const total = splits.reduce((sum, name) => sum + countRows(loaded, name), 0) * spec.trials.length;
   const pace = new Pace(context, Phase.PHASE_PREDICT, total);
   for (const trial of spec.trials) {
     const { trialId } = trial;
     try {
       for (const name of splits) {
-        if (hasPredictions(root, spec, trial, name)) await pace.advance(0, rowsOf(loaded, name));
+        if (hasPredictions(root, spec, trial, name)) await pace.advance(0, countRows(loaded, name));
         else await predictSplit(loaded, spec, trial, name, context, pace);
       }
       context.emit({
         $case: 'trialResult',
-        value: resultOf(root, trialId, splits.map(predictionsFile), {}),
+        value: describeResult(root, trialId, splits.map(predictionsFile), {}),
       });
     } catch (error) {
       if (!(error instanceof EngineFailure)) throw error;
@@ -72,7 +72,7 @@ async function predictSplit(
   const found = new Array<Float32Array>(offsets.length - 1);
   // Rows by length, so that a pass pads little.
   const byLength = Array.from(found, (_, row) => row).sort(
-    (a, b) => lengthOf(offsets, a) - lengthOf(offsets, b),
+    (a, b) => countTokens(offsets, a) - countTokens(offsets, b),
   );
   for (let at = 0; at < byLength.length; at += ROWS) {
     const rows = byLength.slice(at, at + ROWS);
@@ -95,6 +95,8 @@ async function predictSplit(
   });
 }
 
-const lengthOf = (offsets: Float64Array, row: number): number => offsets[row + 1]! - offsets[row]!;
+const countTokens = (offsets: Float64Array, row: number): number =>
+  offsets[row + 1]! - offsets[row]!;
 
-const rowsOf = (loaded: LoadedJob, name: string): number => loaded.split(name).offsets.length - 1;
+const countRows = (loaded: LoadedJob, name: string): number =>
+  loaded.split(name).offsets.length - 1;

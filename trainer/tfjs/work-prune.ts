@@ -4,11 +4,11 @@ import { Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { Pruner, type JobSpec, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { EngineFailure, type JobContext } from '../host/engine';
 import { Pace } from '../host/pace';
-import { hasMasks, readMasks, resultOf, writeMasks } from '../host/trial-files';
+import { hasMasks, readMasks, describeResult, writeMasks } from '../host/trial-files';
 import type { LoadedJob } from './loaded-job';
 import { densities } from './densities';
-import { viewsOf, type Layout } from './layout';
-import { scorerOf } from './pruners';
+import { makeViews, type Layout } from './layout';
+import { findScorer } from './pruners';
 import { mapped } from './pruners/scorer';
 import { Ranking, type Masks, type Scores } from './ranking';
 import { ScoringGradients } from './scoring-gradient';
@@ -90,7 +90,7 @@ class PruneJob {
     };
     this.context.emit({
       $case: 'trialResult',
-      value: resultOf(this.context.root, trialId, ['masks.safetensors'], values),
+      value: describeResult(this.context.root, trialId, ['masks.safetensors'], values),
     });
   }
 
@@ -112,10 +112,10 @@ class PruneJob {
   ): Promise<Scores> | Scores {
     const left = masked(weights, masks);
     const { hidden, layers } = this.loaded.backbone;
-    return scorerOf(trial.prune!.pruner).score({
+    return findScorer(trial.prune!.pruner).score({
       trial,
       shapes: layout.prunableShapes,
-      weights: viewsOf(layout.prunableShapes, left.subarray(0, layout.prunable)),
+      weights: makeViews(layout.prunableShapes, left.subarray(0, layout.prunable)),
       layers: layers.length,
       hidden,
       pace: this.pace,
@@ -129,7 +129,7 @@ class PruneJob {
       .filter(({ prune }) => prune!.pruner !== Pruner.PRUNER_NONE)
       .reduce(
         (sum, { prune }) =>
-          sum + densities(prune!).length * scorerOf(prune!.pruner).plannedRows(prune!, rows),
+          sum + densities(prune!).length * findScorer(prune!.pruner).plannedRows(prune!, rows),
         0,
       );
   }

@@ -5,7 +5,7 @@ import { requireLabels } from '../host/splits';
 import { trainTrials } from '../host/train';
 import { readMasks } from '../host/trial-files';
 import type { LoadedJob } from './loaded-job';
-import { viewsOf } from './layout';
+import { makeViews } from './layout';
 import { stateShapes, TrainedTrial } from './trial-model';
 
 export async function runTrain(
@@ -25,7 +25,7 @@ export async function runTrain(
       const layout = loaded.layout(trial);
       const mask = new Uint8Array(layout.prunable);
       const found = readMasks(context.root, trial.trialId, layout.prunableShapes);
-      for (const [name, view] of Object.entries(viewsOf(layout.prunableShapes, mask)))
+      for (const [name, view] of Object.entries(makeViews(layout.prunableShapes, mask)))
         view.set(found[name]!.data);
       return new TrainedTrial(
         trial,

@@ -10,7 +10,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { readPlan } from '../../orchestrator/store/sweep-store';
-import { cohortOf } from '../../orchestrator/sweep/lookup';
+import { findCohort } from '../../orchestrator/sweep/lookup';
 import type { Plan } from '../../orchestrator/sweep/types';
 import { connectTrainer, TrainerError } from '../../orchestrator/trainer-client/client';
 import { jobId, jobSpecFor, specDigest } from '../../orchestrator/trainer-client/spec';
@@ -104,7 +104,7 @@ export async function cancelJob(
 }
 
 function describeJob(plan: Plan, ref: JobRef) {
-  const spec = jobSpecFor(plan, cohortOf(plan, ref.cohortId), ref.trials, ref.work);
+  const spec = jobSpecFor(plan, findCohort(plan, ref.cohortId), ref.trials, ref.work);
   const digest = specDigest(spec);
   return { id: jobId(digest, ref.generation), digest, spec };
 }

@@ -2,7 +2,7 @@
 import { Context } from '@temporalio/activity';
 import { prepareDatasetInThread } from '../../orchestrator/tasks/prepare-thread';
 import { readPlan } from '../../orchestrator/store/sweep-store';
-import { datasetOf } from '../../orchestrator/sweep/lookup';
+import { findDataset } from '../../orchestrator/sweep/lookup';
 import type { WorkerSetup } from './worker-setup';
 
 export interface PrepareInput {
@@ -17,7 +17,7 @@ export interface PrepareInput {
  */
 export async function prepareData(setup: WorkerSetup, input: PrepareInput): Promise<void> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
-  const dataset = datasetOf(plan, input.dataset);
+  const dataset = findDataset(plan, input.dataset);
   const beat = setInterval(() => Context.current().heartbeat(), 5000);
   try {
     await prepareDatasetInThread(dataset, plan.backbone.path, setup.root);

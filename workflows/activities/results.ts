@@ -1,5 +1,5 @@
 /** From predictions to result files, and from those to the report. */
-import { adapterName, bottleneckOf } from '../../orchestrator/sweep/adapters';
+import { adapterName, findBottleneck } from '../../orchestrator/sweep/adapters';
 import { countBudget } from '../../orchestrator/tasks/budget';
 import { evaluatePredictions } from '../../orchestrator/tasks/evaluate';
 import type { TrialEvaluation } from '../../orchestrator/tasks/family';
@@ -13,7 +13,7 @@ import {
   writeTrialJson,
   writeTrialLines,
 } from '../../orchestrator/store/sweep-store';
-import { cohortOf, datasetOf, trialOf } from '../../orchestrator/sweep/lookup';
+import { findCohort, findDataset, findTrial } from '../../orchestrator/sweep/lookup';
 import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
 import { packageVersion } from '../../common/package';
 import type { CohortOutcome, Failed } from '../messages';
@@ -34,7 +34,7 @@ export async function pendingTrials(
 ): Promise<string[]> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const pending: string[] = [];
-  for (const id of cohortOf(plan, input.cohortId).trials) {
+  for (const id of findCohort(plan, input.cohortId).trials) {
     if ((await readResult(setup.root, id)) === null) pending.push(id);
   }
   return pending;
@@ -56,7 +56,7 @@ export async function evaluateTrials(
   for (const id of input.trials) {
     let result = await readResult(setup.root, id);
     if (result?.status !== 'done') {
-      result = await resultOf(setup.root, plan, trialOf(plan, id), input.failed[id] ?? null);
+      result = await buildResult(setup.root, plan, findTrial(plan, id), input.failed[id] ?? null);
       await writeResult(setup.root, result);
     }
     outcome[result.status]++;
@@ -83,14 +83,14 @@ export async function writeSweepReport(setup: WorkerSetup, input: PlanRef): Prom
   await writeReport(plan, await readResults(setup.root, plan), setup.root);
 }
 
-async function resultOf(
+async function buildResult(
   root: string,
   plan: Plan,
   trial: Trial,
   failed: Failed | null,
 ): Promise<TrialResult> {
   const { adapter, prune } = trial;
-  const dataset = datasetOf(plan, trial.dataset);
+  const dataset = findDataset(plan, trial.dataset);
   const [pruned, trained] = [
     await readStage(root, trial.id, 'prune'),
     await readStage(root, trial.id, 'train'),
@@ -112,7 +112,7 @@ async function resultOf(
     task: trial.task,
     backbone: plan.backbone.name,
     adapter: adapterName(adapter),
-    bottleneck: bottleneckOf(adapter),
+    bottleneck: findBottleneck(adapter),
     pruner: prune.pruner,
     sparsity: prune.sparsity,
     ...(trial.precision === undefined ? {} : { precision: trial.precision }),

@@ -73,7 +73,7 @@ export function chooseAnswer(
   for (const [i, feature] of features.entries()) {
     const { start, end } = logits[i]!;
     noAnswer = Math.min(noAnswer, Math.fround(start[NO_ANSWER]! + end[NO_ANSWER]!));
-    spans.push(...spansOf(context, feature, logits[i]!, rules));
+    spans.push(...listSpans(context, feature, logits[i]!, rules));
   }
   // Array.sort keeps the order of equal ones.
   const best = spans.sort((a, b) => b.score - a.score);
@@ -86,7 +86,7 @@ export function chooseAnswer(
   return { text: best[0]?.text ?? '', nonEmptyText, noAnswerMargin, finite: true };
 }
 
-function spansOf(
+function listSpans(
   context: string,
   { contextBegin, begins, ends }: Window,
   { start, end }: SpanLogits,

@@ -29,15 +29,15 @@ const NO_ANSWER_MARGIN = 0;
 function evaluateQuestions({
   root,
   dataset,
-  predictionsOf,
+  findPredictions,
 }: EvaluationRequest<QuestionDataset>): TrialEvaluation {
   const split = 'validation';
   const { examples, features } = readQuestionSplit(datasetPath(root, dataset.digest), split);
-  const chosen = chooseAnswers(examples, features, readLogits(predictionsOf(split), features));
+  const chosen = chooseAnswers(examples, features, readLogits(findPredictions(split), features));
   const noAnswer = dataset.questions.no_answer;
-  const answerOf = ({ text, nonEmptyText, noAnswerMargin }: ChosenAnswer) =>
+  const chooseAnswerText = ({ text, nonEmptyText, noAnswerMargin }: ChosenAnswer) =>
     !noAnswer ? text : noAnswerMargin > NO_ANSWER_MARGIN ? '' : nonEmptyText;
-  const answers = examples.map(({ id }, i): [string, string] => [id, answerOf(chosen[i]!)]);
+  const answers = examples.map(({ id }, i): [string, string] => [id, chooseAnswerText(chosen[i]!)]);
   const spans = examples.map(({ id }, i): [string, string] => [id, chosen[i]!.nonEmptyText]);
   const margins = examples.map(({ id }, i): [string, number] => [id, chosen[i]!.noAnswerMargin]);
   const found = noAnswer

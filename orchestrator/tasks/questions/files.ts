@@ -59,8 +59,8 @@ export type StoredFeature = Pick<QaFeature, 'example' | 'contextBegin' | 'begins
   to: number;
 };
 
-const safetensorsOf = (folder: string, split: string) => join(folder, `${split}.safetensors`);
-const examplesOf = (folder: string, split: string) => join(folder, `${split}.examples.jsonl`);
+const locateSafetensors = (folder: string, split: string) => join(folder, `${split}.safetensors`);
+const locateExamples = (folder: string, split: string) => join(folder, `${split}.examples.jsonl`);
 
 /** Writes a split and counts its tokens, in all and of the longest row. */
 async function writeQuestionSplit(
@@ -81,12 +81,12 @@ async function writeQuestionSplit(
     character_ends: joinRows(features.map(({ ends }) => ends)),
     character_offsets: makeOffsets(features.map(({ begins }) => begins.length)),
   };
-  await writeDurably(safetensorsOf(folder, split), encodeSafetensors(all));
+  await writeDurably(locateSafetensors(folder, split), encodeSafetensors(all));
   const lines = examples.map(
     ({ id, context, answers }) =>
       `${JSON.stringify({ id, context, answers } satisfies StoredExample)}\n`,
   );
-  await writeDurably(examplesOf(folder, split), lines.join(''));
+  await writeDurably(locateExamples(folder, split), lines.join(''));
   return counts;
 }
 
@@ -99,7 +99,7 @@ export function readQuestionSplit(
   folder: string,
   split: string,
 ): { examples: StoredExample[]; features: StoredFeature[] } {
-  const path = safetensorsOf(folder, split);
+  const path = locateSafetensors(folder, split);
   const tensors = readSafetensors(path);
   const numbers = (name: string): number[] => {
     const tensor = tensors.get(name);
@@ -114,7 +114,9 @@ export function readQuestionSplit(
   const [begins, ends] = [numbers('character_begins'), numbers('character_ends')];
   const [example, contextBegin] = [numbers('example_index'), numbers('context_begin')];
   return {
-    examples: readLines(examplesOf(folder, split)).map((line) => JSON.parse(line) as StoredExample),
+    examples: readLines(locateExamples(folder, split)).map(
+      (line) => JSON.parse(line) as StoredExample,
+    ),
     features: example.map((index, row) => ({
       example: index,
       contextBegin: contextBegin[row]!,

@@ -101,7 +101,7 @@ export function evaluateSquad(
   predictions: Answers,
 ): Record<'exact_match' | 'f1', number> {
   const scores = references.map((reference) =>
-    scoreAnswer(predictionOf(reference, predictions), reference),
+    scoreAnswer(findPrediction(reference, predictions), reference),
   );
   return {
     exact_match: percent(scores.map(({ exact }) => exact)),
@@ -134,7 +134,7 @@ export function evaluateSquadV2(
   threshold = NO_ANSWER_THRESHOLD,
 ): Record<string, number> {
   const scored = references.map((reference): ScoredQuestion => {
-    const prediction = predictionOf(reference, predictions);
+    const prediction = findPrediction(reference, predictions);
     const answered = reference.answers.length > 0;
     return {
       ...scoreAnswerV2(prediction, reference),
@@ -144,7 +144,7 @@ export function evaluateSquadV2(
     };
   });
   const decided = scored.map((question): ScoredQuestion => {
-    const setAside = noAnswer !== null && noAnswerOf(question.id, noAnswer) > threshold;
+    const setAside = noAnswer !== null && findNoAnswerScore(question.id, noAnswer) > threshold;
     const value = question.answered ? 0 : 1;
     return setAside ? { ...question, exact: value, f1: value } : question;
   });
@@ -193,7 +193,7 @@ function bestThresholds(
       const question = byId.get(id);
       return question === undefined ? [] : [{ question, score }];
     });
-  const bestOf = (metric: 'exact' | 'f1'): [number, number] => {
+  const findBest = (metric: 'exact' | 'f1'): [number, number] => {
     let current = scored.filter(({ answered }) => !answered).length;
     let [best, threshold] = [current, 0];
     for (const { question, score } of surestFirst) {
@@ -202,8 +202,8 @@ function bestThresholds(
     }
     return [(100 * best) / scored.length, threshold];
   };
-  const [exact, exactThreshold] = bestOf('exact');
-  const [f1, f1Threshold] = bestOf('f1');
+  const [exact, exactThreshold] = findBest('exact');
+  const [f1, f1Threshold] = findBest('f1');
   return {
     best_exact: exact,
     best_exact_thresh: exactThreshold,
@@ -216,13 +216,13 @@ function percent(scores: readonly number[]): number {
   return (100 * scores.reduce((sum, score) => sum + score, 0)) / scores.length;
 }
 
-function predictionOf({ id }: Reference, predictions: Answers): string {
+function findPrediction({ id }: Reference, predictions: Answers): string {
   const prediction = predictions.get(id);
   if (prediction === undefined) throw new RangeError(`there is no prediction for question ${id}`);
   return prediction;
 }
 
-function noAnswerOf(id: string, noAnswer: NoAnswerScores): number {
+function findNoAnswerScore(id: string, noAnswer: NoAnswerScores): number {
   const score = noAnswer.get(id);
   if (score === undefined) throw new RangeError(`there is no no-answer score for question ${id}`);
   return score;

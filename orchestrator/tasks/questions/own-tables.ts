@@ -35,14 +35,14 @@ export async function readOwnQuestions(
 function readRow(id: string, { cells, problem }: TableRow, columns: QuestionColumns): SquadExample {
   if (problem !== null) throw new RangeError(problem);
   const [question, context] = [
-    textOf(cells[0], columns.question),
-    textOf(cells[1], columns.context),
+    readText(cells[0], columns.question),
+    readText(cells[1], columns.context),
   ];
   if (question.trim() === '')
     throw new RangeError(`"${columns.question}" is empty; a text is expected`);
   if (context.trim() === '')
     throw new RangeError(`"${columns.context}" is empty; a text is expected`);
-  const text = textOf(cells[2], columns.answer);
+  const text = readText(cells[2], columns.answer);
   if (text.trim() === '') return { id, question, context, answers: [] };
   const answer =
     columns.answer_start === null
@@ -80,7 +80,7 @@ function atPlace(text: string, context: string, cell: unknown, column: string): 
 }
 
 /** A cell as text; a JSON null is empty. */
-function textOf(cell: unknown, column: string): string {
+function readText(cell: unknown, column: string): string {
   if (cell === undefined) throw new RangeError(`has no "${column}"`);
   if (cell === null) return '';
   if (typeof cell === 'string') return cell;

@@ -6,7 +6,7 @@ import { extname } from 'node:path';
 import { ConfigError } from '../../base/errors';
 import { chooseRows } from '../../datasets/choose-rows';
 import type { SplitSource } from '../../datasets/splits';
-import { digestOf } from '../../sweep/identity';
+import { digestValue } from '../../sweep/identity';
 import { digestFile } from '../../tables/file-digest';
 import type { PlannedQuestions } from './dataset';
 import { makeDemoQuestions } from './demo-questions';
@@ -38,7 +38,9 @@ export async function readQuestions(
 
 /** Hex SHA-256 of what a split is read from. */
 export function digestQuestions(rules: QuestionRules, { name, file }: SplitSource): string {
-  return file === null ? digestOf(makeDemoQuestions(chooseVersion(rules), name)) : digestFile(file);
+  return file === null
+    ? digestValue(makeDemoQuestions(chooseVersion(rules), name))
+    : digestFile(file);
 }
 
 /** So many of a split's questions as are used, see chooseRows, and their features. */

@@ -211,7 +211,7 @@ export function findAnswerAt(
   const found = context.slice(start, start + text.length);
   return (
     `${show(text)} is not in the context at ${key} ${at}, where ${show(found)} is; ` +
-    placesOf(text, context)
+    namePlaces(text, context)
   );
 }
 
@@ -220,7 +220,7 @@ function isObject(value: unknown): value is JsonObject {
 }
 
 /** Where an answer would be found, in code points. */
-function placesOf(text: string, context: string): string {
+function namePlaces(text: string, context: string): string {
   const at = context.indexOf(text);
   return at === -1
     ? 'the context has it nowhere'

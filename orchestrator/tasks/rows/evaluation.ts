@@ -20,13 +20,13 @@ export const rowEvaluation: Evaluation<RowsDataset> = {
 function evaluateRows({
   root,
   dataset,
-  predictionsOf,
+  findPredictions,
 }: EvaluationRequest<RowsDataset>): TrialEvaluation {
   const metrics: Record<string, number> = {};
   const warnings: string[] = [];
   for (const split of listEvaluationSplits(dataset)) {
     const labels = readLabels(root, dataset, split);
-    const predicted = readPredictions(predictionsOf(split), dataset, labels.length);
+    const predicted = readPredictions(findPredictions(split), dataset, labels.length);
     if (
       dataset.kind === 'classification' &&
       new Set(predicted).size === 1 &&
@@ -38,7 +38,7 @@ function evaluateRows({
       );
     }
     const evaluation = evaluateSplit(dataset.metrics, {
-      suffix: suffixOf(split),
+      suffix: findSuffix(split),
       predicted,
       labels,
     });
@@ -48,7 +48,7 @@ function evaluateRows({
   return { metrics, warnings };
 }
 
-const suffixOf = (split: string) => split.slice('validation'.length);
+const findSuffix = (split: string) => split.slice('validation'.length);
 
 function readPredictions(path: string, dataset: RowsDataset, rows: number): number[] {
   const tensors = readSafetensors(path);
@@ -76,7 +76,7 @@ function measureMajority(root: string, dataset: RowsDataset): Record<string, num
     const labels = readLabels(root, dataset, split);
     const majority = findMostFrequent(labels);
     const predictions = {
-      suffix: suffixOf(split),
+      suffix: findSuffix(split),
       predicted: labels.map(() => majority),
       labels,
     };

@@ -44,7 +44,7 @@ export function evaluateSplit(
     );
   }
   for (const name of names) {
-    const compute = METRICS[baseOf(name, suffix)];
+    const compute = METRICS[cutSuffix(name, suffix)];
     if (compute === undefined) {
       continue;
     }
@@ -64,7 +64,7 @@ export function evaluateSplit(
  * `accuracy` for `accuracy_mismatched` on the mismatched split; nothing for metrics of another
  * split.
  */
-function baseOf(name: string, suffix: string): string {
+function cutSuffix(name: string, suffix: string): string {
   return name.endsWith(suffix) ? name.slice(0, name.length - suffix.length) : '';
 }
 

@@ -70,7 +70,7 @@ function readCells({ where, cells, problem }: TableRow, wanted: readonly string[
   if (problem !== null) return { where, texts: [], label: '', problem };
   const problems: string[] = [];
   const texts = wanted.map((name, i) => {
-    const text = textOf(cells[i]);
+    const text = readText(cells[i]);
     if (cells[i] === undefined) problems.push(`has no "${name}"`);
     else if (text === null)
       problems.push(
@@ -88,7 +88,7 @@ function readCells({ where, cells, problem }: TableRow, wanted: readonly string[
 }
 
 /** A cell as text: a JSON null is empty; null where the cell is no single value. */
-function textOf(cell: unknown): string | null {
+function readText(cell: unknown): string | null {
   if (cell === null) return '';
   if (typeof cell === 'string') return cell;
   return typeof cell === 'number' || typeof cell === 'bigint' || typeof cell === 'boolean'

@@ -1,7 +1,7 @@
 /** The rows of a split, wherever they are: GLUE's files, the hub's, a user's own, or generated. */
 import { ConfigError } from '../../base/errors';
 import type { SplitSource } from '../../datasets/splits';
-import { digestOf } from '../../sweep/identity';
+import { digestValue } from '../../sweep/identity';
 import { digestFile } from '../../tables/file-digest';
 import type { Row, RowsDataset } from './dataset';
 import { makeDemoRows } from './demo-rows';
@@ -37,7 +37,7 @@ export function readGlueRows(task: GlueTask, { name, file }: SplitSource): Promi
 
 /** Hex SHA-256 of what such a split is read from. */
 export function digestGlueRows(task: GlueTask, { name, file }: SplitSource): string {
-  return file === null ? digestOf(makeDemoRows(task, name)) : digestFile(file);
+  return file === null ? digestValue(makeDemoRows(task, name)) : digestFile(file);
 }
 
 /** @throws ConfigError where a row has no label */

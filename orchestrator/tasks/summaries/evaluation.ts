@@ -27,7 +27,7 @@ function evaluateSummaries({
   root,
   dataset,
   backbonePath,
-  predictionsOf,
+  findPredictions,
 }: EvaluationRequest<SummaryDataset>): TrialEvaluation {
   const split = 'validation';
   const { columns, max_target_length } = dataset.summaries;
@@ -42,7 +42,7 @@ function evaluateSummaries({
     max_length: dataset.max_length,
     max_target_length,
   });
-  const written = readGenerated(predictionsOf(split), references.length).map((ids) =>
+  const written = readGenerated(findPredictions(split), references.length).map((ids) =>
     decode(ids).trim(),
   );
   const rouge: Rouge = meanRouge(

@@ -45,7 +45,7 @@ export const summaryFiles: DatasetFiles<SummaryDataset> = {
 /** What a prepared summary is scored against. */
 export type StoredSummary = Pick<SummaryRow, 'row' | 'summary'>;
 
-const examplesOf = (folder: string, split: string) => join(folder, `${split}.examples.jsonl`);
+const locateExamples = (folder: string, split: string) => join(folder, `${split}.examples.jsonl`);
 
 /**
  * Writes a split; counts tokens, in all and of the longest row, and rows that lost some, as those
@@ -71,7 +71,7 @@ async function writeSummarySplit(
   const lines = rows.map(
     ({ row, summary }) => `${JSON.stringify({ row, [columns.summary]: summary })}\n`,
   );
-  await writeDurably(examplesOf(folder, split), lines.join(''));
+  await writeDurably(locateExamples(folder, split), lines.join(''));
   const cut = (encoded: readonly { truncated: boolean }[]) =>
     encoded.filter(({ truncated }) => truncated).length;
   return {
@@ -88,7 +88,7 @@ export function readStoredSummaries(
   split: string,
   columns: SummaryColumns,
 ): StoredSummary[] {
-  return readLines(examplesOf(folder, split)).map((line) => {
+  return readLines(locateExamples(folder, split)).map((line) => {
     const { row, [columns.summary]: summary } = JSON.parse(line) as Record<string, unknown>;
     return { row: row as number, summary: summary as string };
   });

@@ -18,14 +18,14 @@ export type ScoreSummary = (reference: string, prediction: string) => Rouge;
 
 export function rougeScorer({ stemmer }: RougeOptions): ScoreSummary {
   const stems = new Map<string, string>();
-  const stemOf = (word: string) => {
+  const findStem = (word: string) => {
     let stem = stems.get(word);
     if (stem === undefined) stems.set(word, (stem = porterStem(word)));
     return stem;
   };
   const tokens = (text: string) => {
     const words = text.toLowerCase().match(/[a-z0-9]+/g) ?? [];
-    return stemmer ? words.map((word) => (word.length > 3 ? stemOf(word) : word)) : words;
+    return stemmer ? words.map((word) => (word.length > 3 ? findStem(word) : word)) : words;
   };
   const sentences = (text: string) => text.split('\n').map(tokens);
   return (reference, prediction) => {
@@ -67,7 +67,7 @@ function f1(hits: number, gold: number, predicted: number): number {
   return (2 * precision * recall) / (precision + recall);
 }
 
-function countOf<Key>(keys: Iterable<Key>): Map<Key, number> {
+function countKeys<Key>(keys: Iterable<Key>): Map<Key, number> {
   const counts = new Map<Key, number>();
   for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
   return counts;
@@ -77,8 +77,8 @@ function countOf<Key>(keys: Iterable<Key>): Map<Key, number> {
 function sharedNgrams(gold: readonly string[], predicted: readonly string[], n: number): number {
   const ngrams = (words: readonly string[]) =>
     words.slice(n - 1).map((_, i) => words.slice(i, i + n).join(' '));
-  const counts = countOf(ngrams(predicted));
-  return [...countOf(ngrams(gold))].reduce(
+  const counts = countKeys(ngrams(predicted));
+  return [...countKeys(ngrams(gold))].reduce(
     (sum, [ngram, count]) => sum + Math.min(count, counts.get(ngram) ?? 0),
     0,
   );
@@ -118,7 +118,7 @@ function commonSubsequence(gold: readonly string[], predicted: readonly string[]
  * each word counts at most as often as either text has it (as ROUGE 1.5.5 counts).
  */
 function unionHits(gold: readonly string[][], predicted: readonly string[][]): number {
-  const [leftInGold, leftInPredicted] = [countOf(gold.flat()), countOf(predicted.flat())];
+  const [leftInGold, leftInPredicted] = [countKeys(gold.flat()), countKeys(predicted.flat())];
   let hits = 0;
   for (const sentence of gold) {
     for (const place of new Set(predicted.flatMap((each) => commonSubsequence(sentence, each)))) {

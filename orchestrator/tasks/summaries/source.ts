@@ -3,7 +3,7 @@
  * generated.
  */
 import type { SplitSource } from '../../datasets/splits';
-import { digestOf } from '../../sweep/identity';
+import { digestValue } from '../../sweep/identity';
 import { digestFile } from '../../tables/file-digest';
 import { listShards } from '../../tables/shards';
 import type { SummaryColumns } from './dataset';
@@ -28,7 +28,7 @@ export async function readSummarySplit(
 
 /** Hex SHA-256 of what a split is read from, of a file in parts of all of them. */
 export function digestSummaries(task: string, { name, file }: SplitSource): string {
-  if (file === null) return digestOf(makeDemoSummaries(task as SummaryTask, name));
+  if (file === null) return digestValue(makeDemoSummaries(task as SummaryTask, name));
   const parts = listShards(file);
-  return parts.length === 1 ? digestFile(file) : digestOf(parts.map(digestFile));
+  return parts.length === 1 ? digestFile(file) : digestValue(parts.map(digestFile));
 }

@@ -34,7 +34,10 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
   const { root } = context;
   const work = job.work!;
   const tellResult = ({ trialId }: Trial, names: string[], values: Record<string, number>): void =>
-    context.emit({ $case: 'trialResult', value: files.resultOf(root, trialId, names, values) });
+    context.emit({
+      $case: 'trialResult',
+      value: files.describeResult(root, trialId, names, values),
+    });
   if (work.$case === 'prune') {
     for (const trial of job.trials) {
       if (!files.hasMasks(root, job, trial)) files.writeMasks(root, job, trial, {});

@@ -15,7 +15,7 @@ function listFiles(): string[] {
 }
 
 /** The project's files that a file imports, types included. Paths are from the root. */
-function importsOf(file: string, files: ReadonlySet<string>): string[] {
+function listImports(file: string, files: ReadonlySet<string>): string[] {
   const { importedFiles } = preProcessFile(readFileSync(join(packageRoot(), file), 'utf8'));
   return importedFiles
     .filter(({ fileName }) => fileName.startsWith('.'))
@@ -46,7 +46,7 @@ function findCircle(graph: ReadonlyMap<string, readonly string[]>): string[] | u
 test('no file imports itself by way of others, not even for types', () => {
   const files = new Set(listFiles());
   expect(files.size).toBeGreaterThan(200);
-  const graph = new Map([...files].map((file) => [file, importsOf(file, files)]));
+  const graph = new Map([...files].map((file) => [file, listImports(file, files)]));
   expect(findCircle(graph)).toBeUndefined();
 });
 

@@ -20,7 +20,7 @@ const { renderLayers } = require('../../../bin/layers-table.js') as { renderLaye
 /* eslint-enable @typescript-eslint/no-require-imports */
 
 const rows = Object.keys(LAYERS);
-const listOf = (names: string[] | '*' = []) => (names === ANY ? [] : names);
+const toList = (names: string[] | '*' = []) => (names === ANY ? [] : names);
 
 describe('the table of layers', () => {
   test('has a row for what is there, and only for that', () => {
@@ -39,15 +39,15 @@ describe('the table of layers', () => {
 
   test('names rows alone', () => {
     const named = Object.values(LAYERS).flatMap(({ imports, types }) => [
-      ...listOf(imports),
-      ...listOf(types),
+      ...toList(imports),
+      ...toList(types),
     ]);
     expect(named.filter((row) => !rows.includes(row) && !row.endsWith('.ts'))).toEqual([]);
   });
 
   test('has each row import from rows before it', () => {
     const upwards = rows.flatMap((row, place) =>
-      listOf(LAYERS[row]!.imports)
+      toList(LAYERS[row]!.imports)
         .filter((target) => rows.indexOf(target) > place)
         .map((target) => `${row} -> ${target}`),
     );
@@ -77,7 +77,7 @@ describe('eslint', () => {
     ['orchestrator/runtime/up.ts', "import { x } from '../base/errors';"],
     ['orchestrator/runtime/up.ts', "import { x } from './paths';"],
     ['orchestrator/runtime/up.ts', "import type { Plan } from '../sweep/types';"],
-    ['orchestrator/sweep/plan.ts', "import { digestOf } from './identity';"],
+    ['orchestrator/sweep/plan.ts', "import { digestValue } from './identity';"],
     ['orchestrator/sweep/identity.ts', "import { createHash } from 'node:crypto';"],
     ['workflows/sweep.ts', "import { proxyActivities } from '@temporalio/workflow';"],
     ['workflows/sweep.ts', "import type { Activities } from './activities';"],

@@ -11,27 +11,27 @@ const DOCS = [
 ];
 
 describe.each(DOCS)('%s', (doc) => {
-  const targets = linksOf(readFileSync(join(ROOT, doc), 'utf8'));
+  const targets = listLinks(readFileSync(join(ROOT, doc), 'utf8'));
 
   test('links to files and headings that exist', () => {
     const broken = targets.filter((target) => {
       const [path, heading] = target.split('#', 2);
       const file = path === '' ? doc : normalize(join(dirname(doc), path!));
       if (!existsSync(join(ROOT, file))) return true;
-      return heading !== undefined && !headingsOf(file).includes(heading);
+      return heading !== undefined && !listHeadings(file).includes(heading);
     });
     expect(broken).toEqual([]);
   });
 });
 
 /** Targets of links and pictures, without those on other sites. */
-function linksOf(markdown: string): string[] {
+function listLinks(markdown: string): string[] {
   const targets = [...withoutCode(markdown).matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1]!);
   return targets.filter((target) => !/^[a-z]+:/.test(target));
 }
 
 /** The names by which GitHub links to a file's headings. */
-function headingsOf(file: string): string[] {
+function listHeadings(file: string): string[] {
   const markdown = withoutCode(readFileSync(join(ROOT, file), 'utf8'));
   return [...markdown.matchAll(/^#+ (.*)$/gm)].map((match) =>
     match[1]!

@@ -1,6 +1,6 @@
 import { normalizeFlags } from '../../../orchestrator/cli/options';
 import { runCommand } from '../../../orchestrator/cli/run';
-import { configOf } from '../../../orchestrator/cli/run-settings';
+import { buildConfig } from '../../../orchestrator/cli/run-settings';
 import { adapterLabel } from '../../../orchestrator/sweep/adapters';
 import type { CompareLine, SweepConfig } from '../../../orchestrator/config/sweep-config';
 
@@ -8,17 +8,17 @@ function configFrom(flags: string): SweepConfig {
   const command = runCommand();
   command.exitOverride().configureOutput({ writeErr: () => undefined });
   command.parseOptions(normalizeFlags(flags.split(' ').filter((word) => word !== '')));
-  return configOf(command.opts());
+  return buildConfig(command.opts());
 }
 
 /** The one line of `compare` that these flags come to. */
-const lineOf = (flags: string): CompareLine => configFrom(`--task mrpc ${flags}`).compare[0]!;
+const parseLine = (flags: string): CompareLine => configFrom(`--task mrpc ${flags}`).compare[0]!;
 
-const adapterOf = (flags: string) => lineOf(flags).adapters[0]!;
+const buildAdapter = (flags: string) => parseLine(flags).adapters[0]!;
 
 describe('the flags of sa-orch run', () => {
   test('without any are a dense houlsby adapter', () => {
-    expect(lineOf('')).toMatchObject({
+    expect(parseLine('')).toMatchObject({
       pruner: ['none'],
       adapters: [{ attention: 'sequential', ffn: 'sequential' }],
     });
@@ -59,13 +59,13 @@ describe('the flags of sa-orch run', () => {
     ],
     ['--attn_mode bitfit --ffn_mode none', 'bitfit'],
   ])('%s: %s', (flags, label) => {
-    expect(adapterLabel(adapterOf(flags))).toBe(label);
+    expect(adapterLabel(buildAdapter(flags))).toBe(label);
   });
 
   test('say how it is pruned, and what a module needs', () => {
-    expect(adapterOf('--adapter lora --lora_alpha 32')).toMatchObject({ lora_alpha: 32 });
+    expect(buildAdapter('--adapter lora --lora_alpha 32')).toMatchObject({ lora_alpha: 32 });
     expect(
-      lineOf('--pruner snip --sparsity 0.8 --scope local --scoring_rows 64 --rounds 5'),
+      parseLine('--pruner snip --sparsity 0.8 --scope local --scoring_rows 64 --rounds 5'),
     ).toMatchObject({
       ...{ pruner: ['snip'], sparsity: [0.8], scope: ['local'], scoring_rows: [64], rounds: [5] },
     });
@@ -94,22 +94,22 @@ describe('the flags of sa-orch run', () => {
       warmup: 0.1,
     });
     expect(
-      lineOf(
+      parseLine(
         '--pruner synflow --sparsity 0.5 --mask_scope local --prune_epochs 7 ' +
           '--compression_schedule linear',
       ),
     ).toMatchObject({
       ...{ scope: ['local'], rounds: [7], schedule: ['linear'] },
     });
-    expect(lineOf('--pruner mag --sparsity 0.5 --reinitialize --shuffle True')).toMatchObject({
+    expect(parseLine('--pruner mag --sparsity 0.5 --reinitialize --shuffle True')).toMatchObject({
       reinitialize: [true],
       control: ['shuffled'],
     });
-    expect(lineOf('--pruner mag --sparsity 0.5 --invert --shuffle false')).toMatchObject({
+    expect(parseLine('--pruner mag --sparsity 0.5 --invert --shuffle false')).toMatchObject({
       reinitialize: [false],
       control: ['inverted'],
     });
-    expect(lineOf('--pruner snip --sparsity 0.5 --prune_dataset_ratio 8').scoring_rows).toEqual([
+    expect(parseLine('--pruner snip --sparsity 0.5 --prune_dataset_ratio 8').scoring_rows).toEqual([
       16,
     ]);
     const squad = configFrom('--task squad --pruner snip --sparsity 0.5 --prune_dataset_ratio 8');
@@ -119,60 +119,60 @@ describe('the flags of sa-orch run', () => {
   test("say an adapter's norm, start and scale as the published scripts do", () => {
     const flags =
       '--ffn_adapter_layernorm_option out --ffn_adapter_init_option lora --ffn_adapter_scalar 4';
-    expect(adapterOf(flags)).toMatchObject({ norm: 'after', init: 'zero_up', scale: 4 });
-    expect(adapterOf('--attn_mode prefix --mid_dim 5').prefix_hidden).toBe(5);
-    expect(adapterOf('--attn_mode prefix_nomlp --mid_dim 800').prefix_hidden).toBe(0);
+    expect(buildAdapter(flags)).toMatchObject({ norm: 'after', init: 'zero_up', scale: 4 });
+    expect(buildAdapter('--attn_mode prefix --mid_dim 5').prefix_hidden).toBe(5);
+    expect(buildAdapter('--attn_mode prefix_nomlp --mid_dim 800').prefix_hidden).toBe(0);
   });
 
   test('read sparsity as the fraction kept with --compat official, and have its rules', () => {
-    expect(lineOf('--compat official --pruner snip --sparsity 0.6')).toMatchObject({
+    expect(parseLine('--compat official --pruner snip --sparsity 0.6')).toMatchObject({
       rules: 'official',
       sparsity: [1 - 0.6],
       scoring_rows: null,
     });
-    expect(() => lineOf('--compat official --pruner snip')).toThrow(
+    expect(() => parseLine('--compat official --pruner snip')).toThrow(
       'needs --sparsity, the fraction of weights to keep, in (0, 1]',
     );
-    expect(() => lineOf('--compat official --pruner snip --sparsity 0')).toThrow(
+    expect(() => parseLine('--compat official --pruner snip --sparsity 0')).toThrow(
       '--sparsity: 0 is not allowed; must be under compat official a number in (0, 1], the ' +
         'fraction of weights kept',
     );
   });
 
   test('remove groups and units', () => {
-    expect(lineOf('--pruner mag --n-m 2:4').n_m).toEqual([{ group_kept: 2, group_size: 4 }]);
-    expect(lineOf('--pruner mag --sparsity 0.5 --structure units').structure).toEqual(['units']);
-    expect(() => lineOf('--n-m 2:4')).toThrow('--n-m needs a --pruner');
-    expect(() => lineOf('--pruner mag --n-m 4:2')).toThrow(
+    expect(parseLine('--pruner mag --n-m 2:4').n_m).toEqual([{ group_kept: 2, group_size: 4 }]);
+    expect(parseLine('--pruner mag --sparsity 0.5 --structure units').structure).toEqual(['units']);
+    expect(() => parseLine('--n-m 2:4')).toThrow('--n-m needs a --pruner');
+    expect(() => parseLine('--pruner mag --n-m 4:2')).toThrow(
       '--n-m: "4:2" is not allowed; must be N:M in quotes',
     );
   });
 
   test('prune during training by --begin and --prune-iterations, except published defaults', () => {
     const pruned = '--pruner mag --sparsity 0.5';
-    expect(lineOf(`${pruned} --begin 2 --prune_iterations 3`)).toMatchObject({
+    expect(parseLine(`${pruned} --begin 2 --prune_iterations 3`)).toMatchObject({
       rounds: [3],
       progressive: { begin_epoch: 2, every_epochs: 1 },
     });
-    expect(lineOf(`${pruned} --prune_iterations 3`)).toMatchObject({
+    expect(parseLine(`${pruned} --prune_iterations 3`)).toMatchObject({
       rounds: [3],
       progressive: { begin_epoch: 0, every_epochs: 1 },
     });
-    expect(lineOf(`${pruned} --begin 1`)).toMatchObject({
+    expect(parseLine(`${pruned} --begin 1`)).toMatchObject({
       rounds: [1],
       progressive: { begin_epoch: 1, every_epochs: 1 },
     });
-    expect(lineOf(`${pruned} --begin 0 --prune_iterations 1`)).toMatchObject({
+    expect(parseLine(`${pruned} --begin 0 --prune_iterations 1`)).toMatchObject({
       rounds: null,
       progressive: null,
     });
-    expect(() => lineOf(`${pruned} --begin 1 --prune_epochs 5`)).toThrow(
+    expect(() => parseLine(`${pruned} --begin 1 --prune_epochs 5`)).toThrow(
       '--rounds: 5 is not allowed with pruning during training',
     );
-    expect(() => lineOf(`${pruned} --prune_iterations 0`)).toThrow(
+    expect(() => parseLine(`${pruned} --prune_iterations 0`)).toThrow(
       '--prune-iterations: 0 is not allowed; must be a whole number from 1',
     );
-    expect(() => lineOf(`${pruned} --begin 1 --invert`)).toThrow(
+    expect(() => parseLine(`${pruned} --begin 1 --invert`)).toThrow(
       '--invert: "inverted" is not allowed; must be left out where progressive',
     );
   });
@@ -237,10 +237,10 @@ describe('the flags of sa-orch run', () => {
   });
 
   test('that do not go together are refused', () => {
-    expect(() => lineOf('--adapter bitfit --pruner snip --sparsity 0.4')).toThrow(
+    expect(() => parseLine('--adapter bitfit --pruner snip --sparsity 0.4')).toThrow(
       /^--pruner: "snip" .* it has no matrix to prune/,
     );
-    expect(() => lineOf('--pruner mag --sparsity 0.4 --rounds 5')).toThrow(
+    expect(() => parseLine('--pruner mag --sparsity 0.4 --rounds 5')).toThrow(
       '--rounds: 5 is not allowed',
     );
   });
@@ -306,7 +306,7 @@ describe('the flags of sa-orch run', () => {
     ],
     ['--shuffle maybe', 'must be true or false; without a value it is true'],
   ])('that cannot be are refused by name: %s', (flags, message) => {
-    expect(() => lineOf(flags)).toThrow(message);
+    expect(() => parseLine(flags)).toThrow(message);
   });
 
   test('name a task', () => {
@@ -321,6 +321,6 @@ describe('the flags of sa-orch run', () => {
     ['--attn_bn 0', '--attn-bn: 0 is not allowed'],
     ['--learning_rate=-1', '--learning-rate: -1 is not allowed'],
   ])('are named where a value is wrong: %s', (flags, message) => {
-    expect(() => lineOf(flags)).toThrow(message);
+    expect(() => parseLine(flags)).toThrow(message);
   });
 });

@@ -1,7 +1,7 @@
 import { ATTENTION_MODULES } from '../../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../../common/vocabulary/ffn-modules';
 import { listUsersOf, PRUNERS } from '../../../common/vocabulary/pruners';
-import { findWord, listWords, rowOf } from '../../../common/vocabulary/vocabulary';
+import { findWord, listWords, getRow } from '../../../common/vocabulary/vocabulary';
 import { AttentionModule, FfnModule, Pruner } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
 
 describe('a vocabulary', () => {
@@ -18,7 +18,7 @@ describe('a vocabulary', () => {
   test('finds words by the values of the contract, and none for one that is not in it', () => {
     expect(findWord(PRUNERS, Pruner.PRUNER_ER)).toBe('er');
     expect(findWord(PRUNERS, Pruner.PRUNER_UNSPECIFIED)).toBeUndefined();
-    expect(() => rowOf(PRUNERS, 99)).toThrow('99 is none of none, rand, mag');
+    expect(() => getRow(PRUNERS, 99)).toThrow('99 is none of none, rand, mag');
   });
 
   test('lists words in the order of its rows', () => {

@@ -380,7 +380,7 @@ describe("a task of the user's own", () => {
 });
 
 describe('the adapters of a sweep file', () => {
-  const adapterOf = (keys: string) =>
+  const buildAdapter = (keys: string) =>
     load(`{tasks: rte, adapter: ${keys}}`).compare[0]!.adapters[0]!;
   const modules = {
     scale: 1,
@@ -476,13 +476,13 @@ describe('the adapters of a sweep file', () => {
       { attention: 'none', ffn: 'none', attention_bottleneck: 0, ffn_bottleneck: 0, init_std: 0 },
     ],
   ])('%s has its modules and its defaults, and neutral values for the rest', (kind, expected) => {
-    const adapter = adapterOf(`{kind: ${kind}}`);
+    const adapter = buildAdapter(`{kind: ${kind}}`);
     expect(adapter).toEqual({ ...modules, unfrozen: 'none', ...expected });
     expect(adapterName(adapter)).toBe(kind);
   });
 
   test('may be put together from modules, alone or on top of a kind', () => {
-    const both = adapterOf('{attention: lora, ffn: parallel, bottleneck: 4}');
+    const both = buildAdapter('{attention: lora, ffn: parallel, bottleneck: 4}');
     expect(both).toMatchObject({
       attention: 'lora',
       ffn: 'parallel',
@@ -491,29 +491,29 @@ describe('the adapters of a sweep file', () => {
       lora_alpha: 16,
     });
     expect(adapterName(both)).toBe('lora+parallel');
-    expect(adapterOf('{kind: mam, ffn: lora}')).toMatchObject({
+    expect(buildAdapter('{kind: mam, ffn: lora}')).toMatchObject({
       attention: 'prefix',
       ffn: 'lora',
       ffn_bottleneck: 8,
       scale: 1,
     });
-    expect(adapterName(adapterOf('{attention: prefix, ffn: parallel}'))).toBe('mam');
-    expect(adapterName(adapterOf('{attention: prompt, ffn: parallel}'))).toBe('prompt+parallel');
-    expect(adapterOf('{attention: none, ffn: none}')).toEqual(adapterOf('{kind: head_only}'));
+    expect(adapterName(buildAdapter('{attention: prefix, ffn: parallel}'))).toBe('mam');
+    expect(adapterName(buildAdapter('{attention: prompt, ffn: parallel}'))).toBe('prompt+parallel');
+    expect(buildAdapter('{attention: none, ffn: none}')).toEqual(buildAdapter('{kind: head_only}'));
   });
 
   test('are equal where they differ only in what they do not use', () => {
     const unused = 'scale: 9, norm: after, activation: gelu';
-    expect(adapterOf(`{kind: lora, prefix_hidden: 5, ffn_bottleneck: 5, ${unused}}`)).toEqual(
-      adapterOf('{kind: lora}'),
+    expect(buildAdapter(`{kind: lora, prefix_hidden: 5, ffn_bottleneck: 5, ${unused}}`)).toEqual(
+      buildAdapter('{kind: lora}'),
     );
-    expect(adapterOf(`{kind: prefix, init: zero_up, lora_alpha: 5, ${unused}}`)).toEqual(
-      adapterOf('{kind: prefix}'),
+    expect(buildAdapter(`{kind: prefix, init: zero_up, lora_alpha: 5, ${unused}}`)).toEqual(
+      buildAdapter('{kind: prefix}'),
     );
     expect(
-      adapterOf(`{kind: bitfit, init: zero_up, init_std: 1, bottleneck: 5, ${unused}}`),
-    ).toEqual(adapterOf('{kind: bitfit}'));
-    expect(adapterOf('{init: zero_up, init_std: 1}')).toEqual(adapterOf('{init: zero_up}'));
+      buildAdapter(`{kind: bitfit, init: zero_up, init_std: 1, bottleneck: 5, ${unused}}`),
+    ).toEqual(buildAdapter('{kind: bitfit}'));
+    expect(buildAdapter('{init: zero_up, init_std: 1}')).toEqual(buildAdapter('{init: zero_up}'));
   });
 
   test('what is written goes before a kind, which replaces earlier modules only', () => {
@@ -596,30 +596,30 @@ describe('profiles and overrides', () => {
 });
 
 describe('masks of a sweep file', () => {
-  const lineOf = (yaml: string) => load(`tasks: rte\n${yaml}`).compare[0]!;
+  const parseLine = (yaml: string) => load(`tasks: rte\n${yaml}`).compare[0]!;
 
   test('may keep N of each M: quoted, or as YAML reads it without quotes', () => {
     const groups = [
       { group_kept: 2, group_size: 4 },
       { group_kept: 1, group_size: 2 },
     ];
-    expect(lineOf('compare: [{pruner: mag, n_m: ["2:4", 1:2]}]')).toMatchObject({
+    expect(parseLine('compare: [{pruner: mag, n_m: ["2:4", 1:2]}]')).toMatchObject({
       n_m: groups,
       sparsity: [],
     });
-    expect(lineOf('compare: [{pruner: mag, n_m: 2:4}]').n_m).toEqual([groups[0]]);
+    expect(parseLine('compare: [{pruner: mag, n_m: 2:4}]').n_m).toEqual([groups[0]]);
   });
 
   test('may remove whole units', () => {
     expect(
-      lineOf('compare: [{pruner: mag, sparsity: 0.5, structure: [weights, units]}]').structure,
+      parseLine('compare: [{pruner: mag, sparsity: 0.5, structure: [weights, units]}]').structure,
     ).toEqual(['weights', 'units']);
   });
 
   test('may be made during training, by any pruner but er, unless up starts at 0', () => {
     const keys = 'rounds: 4, schedule: cubic, adapter: {init: zero_up}';
     expect(
-      lineOf(
+      parseLine(
         'compare: [{pruner: [rand, snip], sparsity: 0.5, progressive: {every_epochs: 0.5}, ' +
           `${keys}}]`,
       ),

@@ -2,23 +2,23 @@ import { renderHtml } from '../../../orchestrator/report/html';
 import { renderMarkdown } from '../../../orchestrator/report/markdown';
 import { summarize } from '../../../orchestrator/report/summary';
 import type { TrialResult } from '../../../orchestrator/sweep/types';
-import { LARGE_SPARSE, planOf, resultsOf } from '../support/results';
+import { LARGE_SPARSE, buildPlan, buildResults } from '../support/results';
 
 const PLOT = '<svg><text>the plot</text></svg>\n';
 
-function summaryOf(
+function buildSummary(
   change: (result: TrialResult, index: number) => Partial<TrialResult> = () => ({}),
 ) {
-  const plan = planOf({ compare: LARGE_SPARSE });
+  const plan = buildPlan({ compare: LARGE_SPARSE });
   return summarize(
     plan,
-    resultsOf(plan).map((result, i) => ({ ...result, ...change(result, i) })),
+    buildResults(plan).map((result, i) => ({ ...result, ...change(result, i) })),
     { mrpc: { accuracy: 0.66, f1: 0.8 } },
   );
 }
 
 const troubled = () =>
-  summaryOf((_, i) =>
+  buildSummary((_, i) =>
     i === 8
       ? {
           status: 'failed',
@@ -49,7 +49,7 @@ test('report.html says what report.md says: tables, notes, failures, warnings', 
 });
 
 test('report.html has the plot in it', () => {
-  expect(renderHtml(summaryOf(), PLOT)).toMatch(
+  expect(renderHtml(buildSummary(), PLOT)).toMatch(
     /<figure role="img" aria-label="[^"]+">\n<svg><text>the plot<\/text><\/svg>\n<\/figure>/,
   );
 });
@@ -66,12 +66,12 @@ test('report.html loads nothing and runs nothing', () => {
 });
 
 test('report.html has colours for light and for dark readers', () => {
-  expect(renderHtml(summaryOf(), PLOT)).toContain('@media (prefers-color-scheme:dark)');
+  expect(renderHtml(buildSummary(), PLOT)).toContain('@media (prefers-color-scheme:dark)');
 });
 
 test('report.html escapes what came from outside: names, errors, warnings', () => {
   const evil = `<script>alert("&'")</script>`;
-  const summary = summaryOf((_, i) =>
+  const summary = buildSummary((_, i) =>
     i === 8 ? { status: 'failed', metrics: {}, error: evil, warnings: [`code: ${evil}`] } : {},
   );
   const renamed = {

@@ -2,21 +2,21 @@ import { plotPanels, type PlotPanel } from '../../../orchestrator/report/plot-da
 import { renderPlot } from '../../../orchestrator/report/plot';
 import { summarize } from '../../../orchestrator/report/summary';
 import type { Plan, TrialResult } from '../../../orchestrator/sweep/types';
-import { LARGE_SPARSE, planOf, resultOf, resultsOf } from '../support/results';
+import { LARGE_SPARSE, buildPlan, buildResult, buildResults } from '../support/results';
 
 const closeTo = (value: number) => expect.closeTo(value, 9) as number;
 
-function panelOf(plan: Plan, results: readonly TrialResult[]): PlotPanel {
+function buildPanel(plan: Plan, results: readonly TrialResult[]): PlotPanel {
   return plotPanels(summarize(plan, results, {}))[0]!;
 }
 
-const svgOf = (plan: Plan, results: readonly TrialResult[]) =>
+const drawSvg = (plan: Plan, results: readonly TrialResult[]) =>
   renderPlot(summarize(plan, results, {}));
 
 describe('the data of a plot', () => {
   test('has a point per row: mean ± std of the deciding metric × 100 by weights kept', () => {
-    const plan = planOf();
-    expect(panelOf(plan, resultsOf(plan)).points).toMatchObject([
+    const plan = buildPlan();
+    expect(buildPanel(plan, buildResults(plan)).points).toMatchObject([
       {
         kind: 'dense',
         series: 'dense',
@@ -41,8 +41,8 @@ describe('the data of a plot', () => {
   });
 
   test('tells Large-Sparse from sparse adapters, and has it at the budget of the dense one', () => {
-    const plan = planOf({ compare: LARGE_SPARSE });
-    const { points, references } = panelOf(plan, resultsOf(plan));
+    const plan = buildPlan({ compare: LARGE_SPARSE });
+    const { points, references } = buildPanel(plan, buildResults(plan));
     expect(points.map(({ kind, series }) => [kind, series])).toEqual([
       ['dense', 'dense'],
       ['sparse', 'snip'],
@@ -57,8 +57,8 @@ describe('the data of a plot', () => {
       { pruner: 'none' },
       { pruner: 'snip', large_sparse: { bottleneck: [128, 256] } },
     ];
-    const plan = planOf({ compare });
-    expect(panelOf(plan, resultsOf(plan)).points.map(({ series }) => series)).toEqual([
+    const plan = buildPlan({ compare });
+    expect(buildPanel(plan, buildResults(plan)).points.map(({ series }) => series)).toEqual([
       'dense',
       'snip Large-Sparse, bottleneck 128',
       'snip Large-Sparse, bottleneck 256',
@@ -70,47 +70,49 @@ describe('the data of a plot', () => {
       { pruner: 'none', bottleneck: [16, 32, 48] },
       { pruner: 'rand', sparsity: [0.5, 0.8], bottleneck: [16, 32] },
     ];
-    const plan = planOf({ compare, seeds: 1 });
+    const plan = buildPlan({ compare, seeds: 1 });
     const results = plan.trials.map((trial, i) =>
-      resultOf(plan, trial, { accuracy: 0.7 + i / 100, f1: 0.9 }),
+      buildResult(plan, trial, { accuracy: 0.7 + i / 100, f1: 0.9 }),
     );
-    expect(panelOf(plan, results).references.map(({ mean }) => mean)).toEqual([
+    expect(buildPanel(plan, results).references.map(({ mean }) => mean)).toEqual([
       closeTo(70),
       closeTo(71),
     ]);
   });
 
   test('leaves out a row without a result, and keeps a failed dense adapter’s budget line', () => {
-    const plan = planOf();
-    const results = resultsOf(plan).map((result, i) =>
+    const plan = buildPlan();
+    const results = buildResults(plan).map((result, i) =>
       i < 3 ? { ...result, status: 'failed' as const, metrics: {}, error: 'x' } : result,
     );
-    const { points, references } = panelOf(plan, results.slice(0, 6));
+    const { points, references } = buildPanel(plan, results.slice(0, 6));
     expect(points.map(({ kind, kept }) => [kind, kept])).toEqual([['sparse', 368_486]]);
     expect(references).toEqual([{ mean: null, kept: 604_416 }]);
   });
 
   test('one seed has no bar', () => {
-    const plan = planOf({ seeds: 1 });
-    const results = plan.trials.map((trial) => resultOf(plan, trial, { accuracy: 0.8, f1: 0.9 }));
-    expect(panelOf(plan, results).points.map(({ bar }) => bar)).toEqual([null, null, null]);
+    const plan = buildPlan({ seeds: 1 });
+    const results = plan.trials.map((trial) =>
+      buildResult(plan, trial, { accuracy: 0.8, f1: 0.9 }),
+    );
+    expect(buildPanel(plan, results).points.map(({ bar }) => bar)).toEqual([null, null, null]);
   });
 
   test('says task, metric, n and demo rows in the title', () => {
-    const title = (plan: Plan, results: TrialResult[]) => panelOf(plan, results).title;
-    const [plan, demo] = [planOf(), planOf({}, { source: 'demo' })];
-    expect(title(plan, resultsOf(plan))).toBe('mrpc, accuracy, n = 3');
-    expect(title(plan, resultsOf(plan).slice(0, 4))).toBe('mrpc, accuracy, n = 1 to 3');
+    const title = (plan: Plan, results: TrialResult[]) => buildPanel(plan, results).title;
+    const [plan, demo] = [buildPlan(), buildPlan({}, { source: 'demo' })];
+    expect(title(plan, buildResults(plan))).toBe('mrpc, accuracy, n = 3');
+    expect(title(plan, buildResults(plan).slice(0, 4))).toBe('mrpc, accuracy, n = 1 to 3');
     expect(title(plan, [])).toBe('mrpc, accuracy, no result yet');
-    expect(title(demo, resultsOf(demo))).toBe('mrpc, accuracy, n = 3, demo rows');
+    expect(title(demo, buildResults(demo))).toBe('mrpc, accuracy, n = 3, demo rows');
   });
 
   test.each([
     ['linear', [0.4, 0.8]],
     ['log', [0.4, 0.99]],
   ])('has a %s axis for the sparsities 0 and %j', (scale, sparsity) => {
-    const plan = planOf({ compare: [{ pruner: 'none' }, { pruner: 'snip', sparsity }] });
-    const { points, x, y } = panelOf(plan, resultsOf(plan));
+    const plan = buildPlan({ compare: [{ pruner: 'none' }, { pruner: 'snip', sparsity }] });
+    const { points, x, y } = buildPanel(plan, buildResults(plan));
     expect(x.scale).toBe(scale);
     for (const { kept, bar } of points) {
       expect(kept > x.domain[0] && kept < x.domain[1]).toBe(true);
@@ -119,20 +121,25 @@ describe('the data of a plot', () => {
   });
 
   test('has a linear axis where a row keeps no weight at all', () => {
-    const plan = planOf({
+    const plan = buildPlan({
       compare: [{ pruner: 'none', adapter: { kind: ['houlsby', 'head_only'] } }],
     });
-    expect(panelOf(plan, []).x).toEqual({ scale: 'linear', domain: [0, closeTo(1.08 * 604_416)] });
+    expect(buildPanel(plan, []).x).toEqual({
+      scale: 'linear',
+      domain: [0, closeTo(1.08 * 604_416)],
+    });
   });
 
   test.each([[0.8], [0.99]])(
     'stands rows of equally many weights side by side, the first where all belong (sparsity %d)',
     (sparsity) => {
-      const plan = planOf({
+      const plan = buildPlan({
         compare: [{ pruner: 'none' }, { pruner: ['rand', 'mag', 'snip'], sparsity }],
       });
-      const results = plan.trials.map((trial) => resultOf(plan, trial, { accuracy: 0.8, f1: 0.9 }));
-      const { points, x } = panelOf(plan, results);
+      const results = plan.trials.map((trial) =>
+        buildResult(plan, trial, { accuracy: 0.8, f1: 0.9 }),
+      );
+      const { points, x } = buildPanel(plan, results);
       const place = (value: number) => (x.scale === 'log' ? Math.log(value) : value);
       const pixels = points.map(
         ({ at, kept }) =>
@@ -143,12 +150,12 @@ describe('the data of a plot', () => {
   );
 
   test('marks the points of degenerate rows', () => {
-    const plan = planOf();
-    const results = resultsOf(plan).map((result, i) => ({
+    const plan = buildPlan();
+    const results = buildResults(plan).map((result, i) => ({
       ...result,
       warnings: i === 8 ? ['layers_emptied: layers.0.ffn.up'] : [],
     }));
-    expect(panelOf(plan, results).points.map(({ degenerate }) => degenerate)).toEqual([
+    expect(buildPanel(plan, results).points.map(({ degenerate }) => degenerate)).toEqual([
       false,
       false,
       true,
@@ -158,15 +165,15 @@ describe('the data of a plot', () => {
 
 describe('plot.svg', () => {
   test('is the same for the same results, and needs nothing from elsewhere', async () => {
-    const plan = planOf({ compare: LARGE_SPARSE });
-    const svg = await svgOf(plan, resultsOf(plan));
-    expect(await svgOf(plan, resultsOf(plan).reverse())).toBe(svg);
+    const plan = buildPlan({ compare: LARGE_SPARSE });
+    const svg = await drawSvg(plan, buildResults(plan));
+    expect(await drawSvg(plan, buildResults(plan).reverse())).toBe(svg);
     expect(svg).not.toMatch(/<script|<image|<use|<foreignObject|href=|url\(|@import|\bid=/i);
   });
 
   test('draws each point with description and bars, and lines for the dense adapter', async () => {
-    const plan = planOf({ compare: LARGE_SPARSE });
-    const svg = await svgOf(plan, resultsOf(plan));
+    const plan = buildPlan({ compare: LARGE_SPARSE });
+    const svg = await drawSvg(plan, buildResults(plan));
     for (const label of [
       'dense, bottleneck 16: 82.0 ± 2.0',
       'snip 50 %, bottleneck 16: 83.0 ± 1.7',
@@ -180,33 +187,35 @@ describe('plot.svg', () => {
   });
 
   test('has a panel for each task, also where it has no result yet', async () => {
-    const plan = planOf({ tasks: ['mrpc', 'rte', 'stsb'] });
-    const svg = await svgOf(plan, []);
+    const plan = buildPlan({ tasks: ['mrpc', 'rte', 'stsb'] });
+    const svg = await drawSvg(plan, []);
     expect(svg.match(/>\w+, \w+, no result yet<\/text>/g)).toHaveLength(3);
   });
 
   test('escapes names', async () => {
-    const plan = planOf({ seeds: 1 });
+    const plan = buildPlan({ seeds: 1 });
     const task = '<script>&"mrpc"';
     const renamed = {
       ...plan,
       datasets: plan.datasets.map((dataset) => ({ ...dataset, task })),
       trials: plan.trials.map((trial) => ({ ...trial, task })),
     };
-    const svg = await svgOf(
+    const svg = await drawSvg(
       renamed,
-      renamed.trials.map((trial) => resultOf(renamed, trial, { accuracy: 0.8, f1: 0.9 })),
+      renamed.trials.map((trial) => buildResult(renamed, trial, { accuracy: 0.8, f1: 0.9 })),
     );
     expect(svg).toContain('&lt;script&gt;&amp;"mrpc", accuracy');
     expect(svg).not.toContain('<script');
   });
 
   test('replaces every colour where the reader’s are dark', async () => {
-    const plan = planOf({
+    const plan = buildPlan({
       compare: [...LARGE_SPARSE, { pruner: ['rand', 'mag', 'er'], sparsity: 0.5, bottleneck: 16 }],
     });
-    const results = plan.trials.map((trial) => resultOf(plan, trial, { accuracy: 0.8, f1: 0.9 }));
-    const [, style, drawing] = /<style>(.*)<\/style>(.*)/s.exec(await svgOf(plan, results))!;
+    const results = plan.trials.map((trial) =>
+      buildResult(plan, trial, { accuracy: 0.8, f1: 0.9 }),
+    );
+    const [, style, drawing] = /<style>(.*)<\/style>(.*)/s.exec(await drawSvg(plan, results))!;
     const colors = new Set(
       Array.from(drawing!.matchAll(/(?:fill|stroke)="(#[^"]*)"/g), ([, color]) => color!),
     );
@@ -216,7 +225,10 @@ describe('plot.svg', () => {
 
   test('does not warn', async () => {
     const warn = jest.spyOn(console, 'warn').mockImplementation(() => undefined);
-    await svgOf(planOf({ compare: [{ pruner: 'none' }, { pruner: 'snip', sparsity: 0.99 }] }), []);
+    await drawSvg(
+      buildPlan({ compare: [{ pruner: 'none' }, { pruner: 'snip', sparsity: 0.99 }] }),
+      [],
+    );
     expect(warn).not.toHaveBeenCalled();
     warn.mockRestore();
   });

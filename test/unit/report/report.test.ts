@@ -2,13 +2,13 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeSafetensors } from '../../../orchestrator/datasets/safetensors';
-import { meanOf, pairedDifference, t975 } from '../../../orchestrator/report/statistics';
+import { computeMean, pairedDifference, t975 } from '../../../orchestrator/report/statistics';
 import { summarize, type SweepSummary } from '../../../orchestrator/report/summary';
 import { renderTable } from '../../../orchestrator/report/table';
 import { writeReport } from '../../../orchestrator/report/write';
 import type { Plan, TrialResult } from '../../../orchestrator/sweep/types';
 import { dataset } from '../support/plans';
-import { COMPARE, LARGE_SPARSE, planOf, resultOf, resultsOf } from '../support/results';
+import { COMPARE, LARGE_SPARSE, buildPlan, buildResult, buildResults } from '../support/results';
 
 const root = mkdtempSync(join(tmpdir(), 'sa-orch-report-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -30,7 +30,7 @@ async function report(plan: Plan, results: TrialResult[]) {
 
 describe('statistics', () => {
   test('std is that of a sample, divided by n − 1', () => {
-    expect(meanOf([1, 2, 4])).toEqual({
+    expect(computeMean([1, 2, 4])).toEqual({
       mean: 7 / 3,
       std: expect.closeTo(Math.sqrt(7 / 3), 12) as number,
       n: 3,
@@ -77,8 +77,8 @@ describe('statistics', () => {
 
 describe('a report', () => {
   test('has a row per pruner and sparsity: mean ± std, n, kept, paired difference', async () => {
-    const plan = planOf();
-    const { markdown } = await report(plan, resultsOf(plan));
+    const plan = buildPlan();
+    const { markdown } = await report(plan, buildResults(plan));
     expect(markdown).toContain(
       '| dense |  | 64 | 3 | 82.0 ± 2.0 | 90.0 ± 0.0 | 604,416 | 100 % |  |',
     );
@@ -93,8 +93,8 @@ describe('a report', () => {
   });
 
   test('and the terminal table say the same numbers', () => {
-    const plan = planOf();
-    const table = renderTable(plan, resultsOf(plan));
+    const plan = buildPlan();
+    const table = renderTable(plan, buildResults(plan));
     const snip = table.split('\n').find((line) => line.startsWith('  snip   40 %'))!;
     expect(snip).toMatch(/ 64 +3 +83\.0 ± 1\.7 \/ 90\.0 ± 0\.0 +368,486 /);
     expect(snip).toMatch(/368,486 +\+1\.0 \[−1\.5, 3\.5\], n = 3, within noise/);
@@ -128,27 +128,27 @@ describe('a report', () => {
       /^All rows of the available data sets, from the hub \(nyu-mll\/glue\)\.\n/,
     ],
   ])('says on its first line that it was made on %s', async (_what, change, first) => {
-    const plan = planOf({}, change);
-    expect((await report(plan, resultsOf(plan))).markdown).toMatch(first);
-    expect(renderTable(plan, resultsOf(plan))).toMatch(first);
+    const plan = buildPlan({}, change);
+    expect((await report(plan, buildResults(plan))).markdown).toMatch(first);
+    expect(renderTable(plan, buildResults(plan))).toMatch(first);
   });
 
   test.each([
     ['demo', /^Demo rows, not SQuAD \(squad_v2\): .* these numbers say nothing about SQuAD\.\n/],
     ['hub', /^All rows of the available data sets, from the hub \(rajpurkar\/squad_v2\)\.\n/],
   ] as const)('of SQuAD says so on its first line: %s', (source, first) => {
-    const plan = planOf({}, { source });
+    const plan = buildPlan({}, { source });
     plan.datasets[0]!.task = 'squad_v2';
-    expect(renderTable(plan, resultsOf(plan))).toMatch(first);
+    expect(renderTable(plan, buildResults(plan))).toMatch(first);
   });
 
   test('says at which threshold the best F1 of questions is: one of these very rows', async () => {
-    const plan = planOf(
+    const plan = buildPlan(
       { seeds: [1, 2] },
       { kind: 'question_answering', metrics: ['f1', 'best_f1'] },
     );
     const results = plan.trials.map((trial, i) =>
-      resultOf(
+      buildResult(
         plan,
         trial,
         { f1: 0.5, best_f1: 0.6 },
@@ -173,8 +173,10 @@ describe('a report', () => {
   });
 
   test('pairs by seed: a seed that the dense adapter lacks is in no difference', async () => {
-    const plan = planOf();
-    const results = resultsOf(plan).filter(({ pruner, seed }) => pruner !== 'none' || seed !== 3);
+    const plan = buildPlan();
+    const results = buildResults(plan).filter(
+      ({ pruner, seed }) => pruner !== 'none' || seed !== 3,
+    );
     const { summary, markdown } = await report(plan, results);
     expect(summary.tasks[0]!.rows[1]).toMatchObject({
       done: 3,
@@ -184,9 +186,9 @@ describe('a report', () => {
   });
 
   test('one seed has no ± and no interval, and that is said', async () => {
-    const plan = planOf({ seeds: 1 });
+    const plan = buildPlan({ seeds: 1 });
     const results = plan.trials.map((trial, i) =>
-      resultOf(plan, trial, { accuracy: 0.8 - i / 100, f1: 0.9 }),
+      buildResult(plan, trial, { accuracy: 0.8 - i / 100, f1: 0.9 }),
     );
     const { markdown } = await report(plan, results);
     expect(markdown).toContain('| 1 | 80.0 | 90.0 |');
@@ -195,8 +197,8 @@ describe('a report', () => {
   });
 
   test('lists failed trials with their reason, and leaves them out of the means', async () => {
-    const plan = planOf();
-    const results = resultsOf(plan);
+    const plan = buildPlan();
+    const results = buildResults(plan);
     results[8] = {
       ...results[8]!,
       status: 'failed',
@@ -215,8 +217,8 @@ describe('a report', () => {
   });
 
   test('lists each warning once, with the trials that have it', async () => {
-    const plan = planOf();
-    const results = resultsOf(plan).map((result, i) => ({
+    const plan = buildPlan();
+    const results = buildResults(plan).map((result, i) => ({
       ...result,
       warnings: i < 2 ? ['layers_emptied: layers.0.ffn.up'] : [],
     }));
@@ -226,13 +228,13 @@ describe('a report', () => {
   });
 
   test('has the majority class of the validation rows beside the table', async () => {
-    const plan = planOf();
+    const plan = buildPlan();
     const folder = join(root, 'datasets', plan.datasets[0]!.digest);
     mkdirSync(folder, { recursive: true });
     const labels = { shape: [4], data: Int32Array.from([1, 1, 0, 1]) };
     writeFileSync(join(folder, 'validation.safetensors'), encodeSafetensors({ labels }));
     writeFileSync(join(folder, 'dataset.json'), '{}');
-    expect((await report(plan, resultsOf(plan))).markdown).toContain(
+    expect((await report(plan, buildResults(plan))).markdown).toContain(
       'always the most frequent class: accuracy 75.0, F1 85.7',
     );
     rmSync(folder, { recursive: true });
@@ -243,9 +245,9 @@ describe('a report', () => {
       { pruner: 'none', bottleneck: [16, 32] },
       { pruner: 'rand', sparsity: 0.5, bottleneck: [16, 32] },
     ];
-    const plan = planOf({ compare, seeds: [1] });
+    const plan = buildPlan({ compare, seeds: [1] });
     const results = plan.trials.map((trial, i) =>
-      resultOf(plan, trial, { accuracy: [0.7, 0.8, 0.71, 0.82][i]!, f1: 0.9 }),
+      buildResult(plan, trial, { accuracy: [0.7, 0.8, 0.71, 0.82][i]!, f1: 0.9 }),
     );
     const { summary, markdown } = await report(plan, results);
     expect(summary.tasks[0]!.rows.map(({ difference }) => difference.accuracy?.mean)).toEqual([
@@ -261,7 +263,10 @@ describe('a report', () => {
   });
 
   test('says that a Large-Sparse row keeps as many weights as the dense adapter', async () => {
-    const { summary, markdown } = await report(planOf({ compare: LARGE_SPARSE, seeds: [1] }), []);
+    const { summary, markdown } = await report(
+      buildPlan({ compare: LARGE_SPARSE, seeds: [1] }),
+      [],
+    );
     expect(summary.tasks[0]!.rows.map(({ kept_of_dense }) => kept_of_dense)).toEqual([
       1,
       expect.closeTo(0.54, 1),
@@ -271,13 +276,13 @@ describe('a report', () => {
   });
 
   test('compares dense, sparse and Large-Sparse at the dense budget in its own note', async () => {
-    const plan = planOf({ compare: LARGE_SPARSE });
-    const { summary, markdown, html } = await report(plan, resultsOf(plan));
+    const plan = buildPlan({ compare: LARGE_SPARSE });
+    const { summary, markdown, html } = await report(plan, buildResults(plan));
     const budget =
       "at the dense adapter's budget of 161,472 weights (dense, bottleneck 16), Δ accuracy:";
     const row = 'snip 75.0977 %, bottleneck 64: −9.7 [−11.1, −8.2], n = 3';
     expect(markdown).toContain(`- ${budget}\n  - ${row}\n`);
-    expect(renderTable(plan, resultsOf(plan))).toContain(`  · ${budget}\n      ${row}\n`);
+    expect(renderTable(plan, buildResults(plan))).toContain(`  · ${budget}\n      ${row}\n`);
     expect(html).toContain(
       `<li>${budget.replace("'", '&#39;')}\n<ul>\n<li>${row}</li>\n</ul></li>`,
     );
@@ -301,9 +306,9 @@ describe('a report', () => {
       { pruner: 'none', bottleneck: [16, 64] },
       { pruner: 'snip', large_sparse: { bottleneck: 64 } },
     ];
-    const plan = planOf({ compare, seeds: [1] });
+    const plan = buildPlan({ compare, seeds: [1] });
     const results = plan.trials.map((trial, i) =>
-      resultOf(plan, trial, { accuracy: [0.7, 0.8, 0.73][i]!, f1: 0.9 }),
+      buildResult(plan, trial, { accuracy: [0.7, 0.8, 0.73][i]!, f1: 0.9 }),
     );
     const [task] = (await report(plan, results)).summary.tasks;
     expect(task!.rows[2]).toMatchObject({
@@ -319,20 +324,20 @@ describe('a report', () => {
   });
 
   test('has no such note where no row keeps as many weights as the dense adapter', async () => {
-    const plan = planOf();
-    const { summary, markdown } = await report(plan, resultsOf(plan));
+    const plan = buildPlan();
+    const { summary, markdown } = await report(plan, buildResults(plan));
     expect(summary.tasks[0]!.at_dense_budget).toEqual([]);
     expect(markdown).not.toContain('budget of');
   });
 
   test('marks rows with degenerate trials, and says why and in how many of them', async () => {
-    const plan = planOf();
+    const plan = buildPlan();
     const emptied = ['layers_emptied: no weight was kept in layers.0.ffn.up'];
     const oneClass = [
       'one_class_predictions: every row of validation is predicted as 1',
       'environment_changed: torch 2.14',
     ];
-    const results = resultsOf(plan).map((result, i) => ({
+    const results = buildResults(plan).map((result, i) => ({
       ...result,
       warnings: [...(i === 6 || i === 8 ? emptied : []), ...(i === 8 ? oneClass : [])],
     }));
@@ -359,9 +364,9 @@ describe('a report', () => {
   });
 
   test.each(['one trial that another warning names', 'none'])('marks no row for %s', (which) => {
-    const plan = planOf();
+    const plan = buildPlan();
     const warnings = which === 'none' ? [] : ['environment_changed: layers_emptied'];
-    const results = resultsOf(plan).map((result) => ({ ...result, warnings }));
+    const results = buildResults(plan).map((result) => ({ ...result, warnings }));
     expect(renderTable(plan, results)).not.toContain('†');
   });
 
@@ -370,7 +375,7 @@ describe('a report', () => {
       { pruner: 'none', adapter: { norm: ['none', 'before'] } },
       { pruner: 'mag', sparsity: 0.5, scope: ['global', 'local'] },
     ];
-    const table = renderTable(planOf({ compare }), []);
+    const table = renderTable(buildPlan({ compare }), []);
     for (const label of [
       'dense (norm none)',
       'dense (norm before)',
@@ -397,7 +402,7 @@ describe('a report', () => {
         reinitialize: true,
       },
     ];
-    const rows = summarize(planOf({ compare }), [], {}).tasks[0]!.rows.map(
+    const rows = summarize(buildPlan({ compare }), [], {}).tasks[0]!.rows.map(
       ({ label, bottleneck }) => `${label} | ${bottleneck}`,
     );
     expect(rows).toEqual([
@@ -420,7 +425,7 @@ describe('a report', () => {
       { pruner: 'mag', sparsity: 0.5, rounds: [2, 3], progressive: {} },
       { pruner: 'mag', sparsity: 0.5, rounds: 3, progressive: { begin_epoch: 0 } },
     ];
-    const rows = summarize(planOf({ compare }), [], {}).tasks[0]!.rows.map(({ label }) => label);
+    const rows = summarize(buildPlan({ compare }), [], {}).tasks[0]!.rows.map(({ label }) => label);
     expect(rows).toEqual([
       ...[
         'dense',
@@ -440,11 +445,13 @@ describe('a report', () => {
   });
 
   test('says that it ran by the published rules, with the fractions removed and kept', async () => {
-    const plan = planOf({
+    const plan = buildPlan({
       compare: [{ pruner: 'none' }, { pruner: 'snip', sparsity: 0.3 }],
       compat: 'official',
     });
-    const results = plan.trials.map((trial) => resultOf(plan, trial, { accuracy: 0.8, f1: 0.9 }));
+    const results = plan.trials.map((trial) =>
+      buildResult(plan, trial, { accuracy: 0.8, f1: 0.9 }),
+    );
     for (const result of results.slice(3))
       result.budget = { ...result.budget, kept: 600_000 + result.seed };
     const { markdown } = await report(plan, results);
@@ -452,11 +459,11 @@ describe('a report', () => {
       "- masks by the published code's rules (compat: official): equal scores are cut together",
     );
     expect(markdown).toMatch(/\| snip \| 70 % \| 64 \| 3 \|.*\| 600,002 \|/);
-    expect((await report(planOf(), [])).markdown).not.toContain('compat');
+    expect((await report(buildPlan(), [])).markdown).not.toContain('compat');
   });
 
   test('names the rules of a row where a task mixes them', () => {
-    const plan = planOf({ compare: [{ pruner: 'snip', sparsity: [0.4, 0.8] }], seeds: [1] });
+    const plan = buildPlan({ compare: [{ pruner: 'snip', sparsity: [0.4, 0.8] }], seeds: [1] });
     const trials = plan.trials.map((trial, i) =>
       i === 0 ? trial : { ...trial, prune: { ...trial.prune, rules: 'official' as const } },
     );
@@ -466,28 +473,28 @@ describe('a report', () => {
   });
 
   test('says how the backbone was computed where that was not in float32', async () => {
-    const plan = planOf({ precision: 'bf16' });
-    const { markdown, summary, csv } = await report(plan, resultsOf(plan));
+    const plan = buildPlan({ precision: 'bf16' });
+    const { markdown, summary, csv } = await report(plan, buildResults(plan));
     expect(markdown).toContain('weights\n- precision bf16\n');
-    expect(renderTable(plan, resultsOf(plan))).toContain('9 of 9 trials done, precision bf16');
+    expect(renderTable(plan, buildResults(plan))).toContain('9 of 9 trials done, precision bf16');
     expect(summary.precisions).toEqual(['bf16']);
     expect(csv).toContain('seed,status,precision,metrics.accuracy');
     expect(csv.match(/,done,bf16,/g)).toHaveLength(9);
-    const usual = await report(planOf(), resultsOf(planOf()));
+    const usual = await report(buildPlan(), buildResults(buildPlan()));
     expect([usual.markdown, usual.csv, JSON.stringify(usual.summary)].join('\n')).not.toContain(
       'precision',
     );
   });
 
   test('takes no difference between precisions, and makes no row of two', () => {
-    const plan = planOf({ seeds: [1] });
+    const plan = buildPlan({ seeds: [1] });
     const faster = plan.trials.map((trial) => ({
       ...trial,
       id: `${trial.id}b`,
       precision: 'bf16' as const,
     }));
     const sparse = { ...plan, trials: [...plan.trials, ...faster.slice(1)] };
-    const { rows } = summarize(sparse, resultsOf(sparse), {}).tasks[0]!;
+    const { rows } = summarize(sparse, buildResults(sparse), {}).tasks[0]!;
     expect(
       rows.map(({ label, sparsity, reference }) => `${label} ${sparsity} to ${reference}`),
     ).toEqual([
@@ -504,7 +511,7 @@ describe('a report', () => {
   });
 
   test('names full fine-tuning and prompts, which have a width or none', () => {
-    const plan = planOf({
+    const plan = buildPlan({
       compare: [{ pruner: 'none', adapter: { kind: ['houlsby', 'prompt', 'full'] } }],
     });
     expect(
@@ -515,11 +522,11 @@ describe('a report', () => {
   });
 
   test('of nothing yet is a table of dashes', () => {
-    expect(renderTable(planOf(), [])).toMatch(/dense +64 +0 +– \/ – +604,416\n/);
+    expect(renderTable(buildPlan(), [])).toMatch(/dense +64 +0 +– \/ – +604,416\n/);
   });
 
   test('says where a sweep has no dense adapter', () => {
-    expect(renderTable(planOf({ compare: COMPARE.slice(1) }), [])).toContain(
+    expect(renderTable(buildPlan({ compare: COMPARE.slice(1) }), [])).toContain(
       'the sweep has no dense adapter',
     );
   });
@@ -527,16 +534,16 @@ describe('a report', () => {
 
 describe('report files', () => {
   test('show plot.svg: linked in report.md, inside report.html', async () => {
-    const plan = planOf();
-    const { markdown, html, plot } = await report(plan, resultsOf(plan));
+    const plan = buildPlan();
+    const { markdown, html, plot } = await report(plan, buildResults(plan));
     expect(markdown).toMatch(/^!\[.+\]\(plot\.svg\)$/m);
     expect(html).toContain(plot.trimEnd());
   });
 
   test('results.jsonl has one line per trial, by trial id, however they came', async () => {
-    const plan = planOf();
-    const first = await report(plan, resultsOf(plan));
-    const again = await report(plan, resultsOf(plan).reverse());
+    const plan = buildPlan();
+    const first = await report(plan, buildResults(plan));
+    const again = await report(plan, buildResults(plan).reverse());
     expect(again).toEqual(first);
     const ids = first.jsonl
       .trimEnd()
@@ -546,14 +553,14 @@ describe('report files', () => {
   });
 
   test('hold no result of a trial that is not in the plan', async () => {
-    const plan = planOf();
-    const foreign = { ...resultsOf(plan)[0]!, trial_id: 'tffff' };
+    const plan = buildPlan();
+    const foreign = { ...buildResults(plan)[0]!, trial_id: 'tffff' };
     expect((await report(plan, [foreign])).jsonl).toBe('');
   });
 
   test('results.csv quotes what needs it', async () => {
-    const plan = planOf({ seeds: 1 });
-    const result = resultOf(
+    const plan = buildPlan({ seeds: 1 });
+    const result = buildResult(
       plan,
       plan.trials[0]!,
       {},
@@ -565,8 +572,8 @@ describe('report files', () => {
   });
 
   test('leave no temporary file', async () => {
-    const plan = planOf();
-    await report(plan, resultsOf(plan));
+    const plan = buildPlan();
+    await report(plan, buildResults(plan));
     const files = [
       'plot.svg',
       'report.html',

@@ -271,10 +271,10 @@ describe('services that run', () => {
   });
 
   it('show their trainer the GPUs of its first start, whichever shell restarts it', () => {
-    const environmentOf = (config: RuntimeConfig) =>
+    const buildEnvironment = (config: RuntimeConfig) =>
       servicesFor('/state', config).find(({ name }) => name === 'trainer')!.command.env;
-    expect(environmentOf(seeing('1'))).toEqual({ CUDA_VISIBLE_DEVICES: '1' });
-    expect(environmentOf(running)).toEqual({});
+    expect(buildEnvironment(seeing('1'))).toEqual({ CUDA_VISIBLE_DEVICES: '1' });
+    expect(buildEnvironment(running)).toEqual({});
   });
 
   it('refuse other settings, all of them in one message', () => {

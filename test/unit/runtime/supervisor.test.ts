@@ -61,7 +61,7 @@ function supervise(
   return { supervisor, leave: () => clearInterval(timer) };
 }
 
-function recordOf(name: Service['name']): ServiceRecord {
+function makeRecord(name: Service['name']): ServiceRecord {
   const found = readSupervisorState(folder)?.services.find((record) => record.name === name);
   if (found === undefined) throw new Error(`no record of ${name}`);
   return found;
@@ -72,9 +72,9 @@ async function until(
   holds: (record: ServiceRecord) => boolean,
 ): Promise<ServiceRecord> {
   for (const deadline = Date.now() + 8000; Date.now() < deadline; await sleep(10)) {
-    if (holds(recordOf(name))) return recordOf(name);
+    if (holds(makeRecord(name))) return makeRecord(name);
   }
-  throw new Error(`still ${JSON.stringify(recordOf(name))}`);
+  throw new Error(`still ${JSON.stringify(makeRecord(name))}`);
 }
 
 describe('the supervisor', () => {
@@ -150,7 +150,7 @@ describe('the supervisor', () => {
     ]);
     await until('temporal', ({ state }) => state === 'starting');
     await sleep(100);
-    expect(recordOf('worker').state).toBe('waiting');
+    expect(makeRecord('worker').state).toBe('waiting');
     serverIsUp = true;
     await until('worker', ({ state }) => state === 'ready');
     expect(started).toEqual(['temporal', 'worker']);
@@ -172,8 +172,8 @@ describe('the supervisor', () => {
     const services = [toy('trainer', 'exec sleep 60'), toy('worker', 'exec sleep 60')];
     supervise(services).leave();
     supervisors[0]?.tick();
-    const trainer = recordOf('trainer').process;
-    const worker = recordOf('worker').process;
+    const trainer = makeRecord('trainer').process;
+    const worker = makeRecord('worker').process;
     if (worker) signalProcess(worker, 'SIGKILL');
     supervise(services);
     const newWorker = await until('worker', ({ state }) => state === 'ready');
@@ -187,7 +187,7 @@ describe('the supervisor', () => {
     supervise(services).leave();
     supervisors[0]?.tick();
     const before = readSupervisorState(folder);
-    const record = recordOf('trainer');
+    const record = makeRecord('trainer');
     if (before === undefined) throw new Error('no state');
     // What the file held in the moment between the start and the note of the pid.
     writeSupervisorState(folder, { ...before, services: [{ ...record, process: null }] });
@@ -206,7 +206,7 @@ describe('the supervisor', () => {
     writeSupervisorState(folder, {
       ...state,
       services: [
-        { ...recordOf('trainer'), process: { pid: self.pid, started: 'before the reboot' } },
+        { ...makeRecord('trainer'), process: { pid: self.pid, started: 'before the reboot' } },
       ],
     });
     supervise(services);
@@ -228,13 +228,13 @@ describe('the supervisor', () => {
     await until('worker', ({ state }) => state === 'ready');
     await until('trainer', () => existsSync(join(folder, 'up')));
     await sleep(100);
-    const trainer = recordOf('trainer').process;
+    const trainer = makeRecord('trainer').process;
     leave();
     await supervisor.stop();
     order.push(...readFileSync(join(folder, 'order'), 'utf8').trim().split('\n'));
     expect(order).toEqual(['worker', 'temporal']);
     expect(isAlive(trainer)).toBe(false);
-    expect(recordOf('trainer')).toMatchObject({
+    expect(makeRecord('trainer')).toMatchObject({
       state: 'stopped',
       lastExit: 'killed: did not stop in 0.4 s',
     });
@@ -256,6 +256,6 @@ describe('the supervisor', () => {
       deaths: 2,
       process: null,
     });
-    expect(recordOf('worker').lastExit).toMatch(/could not be started/);
+    expect(makeRecord('worker').lastExit).toMatch(/could not be started/);
   });
 });

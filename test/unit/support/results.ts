@@ -19,7 +19,7 @@ export const LARGE_SPARSE = [
 /**
  * A plan of mrpc with COMPARE and three seeds, with changes of the sweep file and of the data sets.
  */
-export function planOf(
+export function buildPlan(
   settings: Record<string, unknown> = {},
   change: Partial<PlannedDataset> = {},
 ): Plan {
@@ -40,7 +40,7 @@ export function planOf(
 }
 
 /** A result that is done, with changes. */
-export function resultOf(
+export function buildResult(
   plan: Plan,
   trial: Trial,
   metrics: Record<string, number>,
@@ -77,8 +77,8 @@ const ACCURACIES = [
 ];
 
 /** Results of COMPARE or LARGE_SPARSE for three seeds, with these accuracies. */
-export function resultsOf(plan: Plan): TrialResult[] {
+export function buildResults(plan: Plan): TrialResult[] {
   return plan.trials.map((trial, i) =>
-    resultOf(plan, trial, { accuracy: ACCURACIES[Math.floor(i / 3)]![i % 3]!, f1: 0.9 }),
+    buildResult(plan, trial, { accuracy: ACCURACIES[Math.floor(i / 3)]![i % 3]!, f1: 0.9 }),
   );
 }

@@ -14,7 +14,7 @@ const tiny = {
 
 const PAIRS = { kind: 'classification', num_labels: 2 } as const;
 
-describe('budgetOf', () => {
+describe('computeBudget', () => {
   test('counts Houlsby-64 on MiniLM by hand: two matrices, two biases, a norm per module', () => {
     const budget = countSizes(houlsby, dense, backbone(), PAIRS);
     const trainable = MODULES * (2 * 384 * 64 + 64 + 384 + 2 * 384);

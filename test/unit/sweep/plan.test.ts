@@ -2,7 +2,7 @@ import type { PrecisionName } from '../../../common/vocabulary/precisions';
 import { adapterName } from '../../../orchestrator/sweep/adapters';
 import { loadSweepConfig, sweepConfigFrom } from '../../../orchestrator/config/load';
 import { formCohorts } from '../../../orchestrator/sweep/cohorts';
-import { digestOf, trialId } from '../../../orchestrator/sweep/identity';
+import { digestValue, trialId } from '../../../orchestrator/sweep/identity';
 import { planSweep } from '../../../orchestrator/sweep/plan';
 import { planWarnings } from '../../../orchestrator/sweep/warnings';
 import type { Plan } from '../../../orchestrator/sweep/types';
@@ -125,7 +125,7 @@ describe('planSweep', () => {
 
   test('the same request twice is the same plan, to the byte', () => {
     expect(JSON.stringify(plan())).toBe(JSON.stringify(plan()));
-    expect(digestOf(plan())).toBe(digestOf(plan()));
+    expect(digestValue(plan())).toBe(digestValue(plan()));
   });
 
   test('a sweep is named by its trials: their order does not matter, one more does', () => {

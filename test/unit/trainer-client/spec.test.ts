@@ -16,14 +16,14 @@ import {
 import { dataset, prune } from '../support/plans';
 import { plannedTrial, tinyPlan } from '../support/tiny-plan';
 
-function specOf(work: Work, options?: WorkOptions, trials = ['t1']): JobSpec {
+function buildSpec(work: Work, options?: WorkOptions, trials = ['t1']): JobSpec {
   const plan = tinyPlan();
   return jobSpecFor(plan, plan.cohorts[0]!, trials, work, options);
 }
 
 describe('a job of a plan', () => {
   test('carries every field of a trial', () => {
-    expect(JobSpec.toJSON(specOf('prune'))).toEqual({
+    expect(JobSpec.toJSON(buildSpec('prune'))).toEqual({
       backbone: { path: '/models/minilm', digest: 'b'.repeat(64) },
       dataset: {
         name: 'datasets/mrpc-digest',
@@ -159,33 +159,36 @@ describe('a job of a plan', () => {
   });
 
   test('survives the wire', () => {
-    const spec = specOf('train', {}, ['t1', 't2']);
+    const spec = buildSpec('train', {}, ['t1', 't2']);
     expect(JobSpec.decode(JobSpec.encode(spec).finish())).toEqual(spec);
   });
 
   test('has the trials that are asked for, in that order', () => {
-    expect(specOf('prune', {}, ['t2', 't1']).trials.map(({ trialId }) => trialId)).toEqual([
+    expect(buildSpec('prune', {}, ['t2', 't1']).trials.map(({ trialId }) => trialId)).toEqual([
       't2',
       't1',
     ]);
   });
 
   test('is refused for a trial of another cohort', () => {
-    expect(() => specOf('prune', {}, ['t9'])).toThrow(
+    expect(() => buildSpec('prune', {}, ['t9'])).toThrow(
       'trial t9 is not in cohort c01-mrpc of sweep tiny-00000000',
     );
   });
 
   test('trains to the end unless it is to stop at a rung', () => {
-    expect(specOf('train').work).toMatchObject({
+    expect(buildSpec('train').work).toMatchObject({
       $case: 'train',
       value: { untilStep: 0, keepCheckpoints: 2 },
     });
-    expect(specOf('train', { untilStep: 50 }).work).toMatchObject({ value: { untilStep: 50 } });
+    expect(buildSpec('train', { untilStep: 50 }).work).toMatchObject({ value: { untilStep: 50 } });
   });
 
   test('predicts every split that is evaluated', () => {
-    expect(specOf('predict').work).toEqual({ $case: 'predict', value: { splits: ['validation'] } });
+    expect(buildSpec('predict').work).toEqual({
+      $case: 'predict',
+      value: { splits: ['validation'] },
+    });
     const plan = { ...tinyPlan(), datasets: [{ ...dataset('mnli'), digest: 'mrpc-digest' }] };
     const splits = ['validation', 'validation_mismatched'];
     expect(jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'predict').work).toEqual({
@@ -198,19 +201,19 @@ describe('a job of a plan', () => {
 describe('the digest of a specification', () => {
   test('is the same for the same plan, and another for any other work, trial or option', () => {
     const specs = [
-      specOf('prune'),
-      specOf('train'),
-      specOf('train', { untilStep: 7 }),
-      specOf('predict'),
-      specOf('prune', {}, ['t2']),
+      buildSpec('prune'),
+      buildSpec('train'),
+      buildSpec('train', { untilStep: 7 }),
+      buildSpec('predict'),
+      buildSpec('prune', {}, ['t2']),
     ];
     expect(new Set(specs.map(specDigest)).size).toBe(specs.length);
-    expect(specDigest(specOf('prune'))).toBe(specDigest(specOf('prune')));
-    expect(specDigest(specOf('prune'))).toMatch(/^[0-9a-f]{64}$/);
+    expect(specDigest(buildSpec('prune'))).toBe(specDigest(buildSpec('prune')));
+    expect(specDigest(buildSpec('prune'))).toMatch(/^[0-9a-f]{64}$/);
   });
 
   test('does not depend on the order in which fields were set', () => {
-    const spec = specOf('prune');
+    const spec = buildSpec('prune');
     const reversed = Object.fromEntries(Object.entries(spec).reverse()) as unknown as JobSpec;
     expect(specDigest(reversed)).toBe(specDigest(spec));
   });

@@ -28,7 +28,7 @@ export const PRUNERS_HERE: readonly Pruner[] = listWords(PRUNERS)
   .map((name) => PRUNERS[name].proto);
 
 /** @throws RangeError for a pruner that is not listed: no such job gets here */
-export function scorerOf(pruner: Pruner): Scorer {
+export function findScorer(pruner: Pruner): Scorer {
   const scorer = SCORERS[findWord(PRUNERS, pruner) ?? 'none'];
   if (scorer === undefined) throw new RangeError(`pruner ${pruner} has no scores here`);
   return scorer;

@@ -31,17 +31,17 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 /** Windows of 8 tokens of the context, 4 of them new: CONTEXT has 12. */
 const SHORT = { max_length: 14, doc_stride: 4 };
 
-function configOf(settings: Record<string, unknown>) {
+function buildConfig(settings: Record<string, unknown>) {
   // YAML is a superset of JSON.
   write('mine.yaml', JSON.stringify({ tasks: 'squad', ...SHORT, ...settings }, null, 1));
   return loadSweepConfig(join(folder, 'mine.yaml'));
 }
 
 function resolve(settings: Record<string, unknown> = {}, dataDir: string | null = data) {
-  return resolveDatasets(configOf(settings), { dataDir, env: offline, backbone: planned });
+  return resolveDatasets(buildConfig(settings), { dataDir, env: offline, backbone: planned });
 }
 
-const digestOf = async (...request: Parameters<typeof resolve>) =>
+const resolveDigest = async (...request: Parameters<typeof resolve>) =>
   (await resolve(...request))[0]!.digest;
 
 describe('a task of SQuAD', () => {
@@ -74,7 +74,7 @@ describe('a task of SQuAD', () => {
   });
 
   test('counts the windows that a trainer takes for rows; an epoch visits each once', async () => {
-    const config = configOf({ seeds: [1], train: { epochs: 3, batch_size: 2 } });
+    const config = buildConfig({ seeds: [1], train: { epochs: 3, batch_size: 2 } });
     const datasets = await resolveDatasets(config, {
       dataDir: data,
       env: offline,
@@ -128,9 +128,9 @@ describe('a task of SQuAD', () => {
     ['a question', () => write('data/squad/dev-v1.1.json', squadJson([WHO])), {}],
     ['the choice of questions', () => {}, { rows: 2 }],
   ])('has a digest that changes with %s', async (_what, change, settings) => {
-    const before = await digestOf();
+    const before = await resolveDigest();
     change();
-    expect(await digestOf(settings)).not.toBe(before);
+    expect(await resolveDigest(settings)).not.toBe(before);
   });
 
   test.each<[string, () => void, Record<string, unknown>, string]>([
@@ -186,7 +186,7 @@ describe('a task of SQuAD', () => {
     write('data/squad/train-v1.1.json', squadJson(Array.from({ length: 5000 }, () => WHO)));
     const told: unknown[] = [];
     const onLongWork = (text: string) => told.push(text);
-    await resolveDatasets(configOf({}), {
+    await resolveDatasets(buildConfig({}), {
       dataDir: data,
       env: offline,
       backbone: planned,
@@ -200,7 +200,7 @@ describe('demo questions', () => {
   test('take the place of SQuAD where there is neither a directory nor the hub', async () => {
     writeModel(planned.path, 512);
     const notices: string[] = [];
-    const config = configOf({ tasks: ['squad', 'squad_v2'], max_length: 256, doc_stride: 64 });
+    const config = buildConfig({ tasks: ['squad', 'squad_v2'], max_length: 256, doc_stride: 64 });
     const datasets = await resolveDatasets(config, {
       env: offline,
       backbone: planned,
@@ -284,7 +284,9 @@ describe("questions of the user's own", () => {
   test('have a digest that changes with the metrics', async () => {
     write('t.json', squadJson([WHO]));
     write('v.json', squadJson([WHEN]));
-    expect(await digestOf(own({ metrics: 'f1' }), null)).not.toBe(await digestOf(own({}), null));
+    expect(await resolveDigest(own({ metrics: 'f1' }), null)).not.toBe(
+      await resolveDigest(own({}), null),
+    );
   });
 
   test.each<[string, object, string]>([

@@ -51,7 +51,7 @@ const TASK = {
   label: 'queue',
 };
 
-function configOf(task: Record<string, unknown> = {}, settings: Record<string, unknown> = {}) {
+function buildConfig(task: Record<string, unknown> = {}, settings: Record<string, unknown> = {}) {
   // YAML is a superset of JSON.
   write(
     'mine.yaml',
@@ -61,10 +61,12 @@ function configOf(task: Record<string, unknown> = {}, settings: Record<string, u
 }
 
 async function resolve(task?: Record<string, unknown>, settings?: Record<string, unknown>) {
-  return (await resolveDatasets(configOf(task, settings), { env: offline, backbone: planned }))[0]!;
+  return (
+    await resolveDatasets(buildConfig(task, settings), { env: offline, backbone: planned })
+  )[0]!;
 }
 
-const digestOf = async (...request: Parameters<typeof resolve>) =>
+const resolveDigest = async (...request: Parameters<typeof resolve>) =>
   (await resolve(...request)).digest;
 
 describe("a task of the user's own", () => {
@@ -86,7 +88,7 @@ describe("a task of the user's own", () => {
   });
 
   test('needs no data directory and no hub, and keeps its place among GLUE tasks', async () => {
-    const datasets = await resolveDatasets(configOf({}, { tasks: ['rte', TASK, 'mrpc'] }), {
+    const datasets = await resolveDatasets(buildConfig({}, { tasks: ['rte', TASK, 'mrpc'] }), {
       env: offline,
       backbone: planned,
     });
@@ -98,7 +100,7 @@ describe("a task of the user's own", () => {
   });
 
   test('is planned in trials and cohorts under its name', async () => {
-    const config = configOf({ settings: { epochs: 3, batch_size: 3 } }, { seeds: [1] });
+    const config = buildConfig({ settings: { epochs: 3, batch_size: 3 } }, { seeds: [1] });
     const datasets = await resolveDatasets(config, { env: offline, backbone: planned });
     const plan = planSweep(config, {
       backbone: planned,
@@ -114,10 +116,10 @@ describe("a task of the user's own", () => {
   });
 
   test('has a digest that does not depend on where its files lie', async () => {
-    const before = await digestOf();
+    const before = await resolveDigest();
     mkdirSync(join(folder, 'moved'));
     renameSync(join(folder, 'train.csv'), join(folder, 'moved', 'other.csv'));
-    expect(await digestOf({ train: 'moved/other.csv' })).toBe(before);
+    expect(await resolveDigest({ train: 'moved/other.csv' })).toBe(before);
   });
 
   test.each<[string, () => void, Record<string, unknown>, Record<string, unknown>?]>([
@@ -133,9 +135,9 @@ describe("a task of the user's own", () => {
     ['its name', () => {}, { name: 'others' }],
     ['the choice of rows', () => {}, {}, { rows: 3 }],
   ])('has a digest that changes with %s', async (_what, change, ...request) => {
-    const before = await digestOf();
+    const before = await resolveDigest();
     change();
-    expect(await digestOf(...request)).not.toBe(before);
+    expect(await resolveDigest(...request)).not.toBe(before);
   });
 
   test('is tokenized as it was planned, the chosen rows only', async () => {

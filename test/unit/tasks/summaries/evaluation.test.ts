@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { idsOf } from './support/summaries';
+import { toIds } from './support/summaries';
 import { summaryTrial } from './support/trial';
 
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-evaluate-summaries-'));
@@ -10,8 +10,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 test('summaries are the generated texts without special tokens, with a mean ROUGE', async () => {
   const { predict, evaluate } = await summaryTrial(folder);
   predict([
-    [0, ...idsOf(' the dog sat home '), 2],
-    [...idsOf('a cat'), 2],
+    [0, ...toIds(' the dog sat home '), 2],
+    [...toIds('a cat'), 2],
   ]);
   const { metrics, warnings, lines } = evaluate();
   expect(lines).toEqual({
@@ -31,7 +31,7 @@ test('summaries that are all empty are degenerate; one alone is not', async () =
   const { predict, evaluate } = await summaryTrial(folder);
   predict([[0, 2], []]);
   expect(evaluate().warnings).toEqual(['empty_summaries: every summary of validation is empty']);
-  predict([[0, 2], idsOf('a')]);
+  predict([[0, 2], toIds('a')]);
   expect(evaluate().warnings).toEqual([]);
 });
 

@@ -7,7 +7,7 @@ import type { SummaryDataset } from '../../../../orchestrator/tasks/summaries/da
 import { resolveDatasets } from '../../../../orchestrator/tasks/resolve';
 import { readSafetensors } from '../../../../orchestrator/datasets/safetensors';
 import { readStoredSummaries } from '../../../../orchestrator/tasks/summaries/files';
-import { bart, idsOf, writeBart } from './support/summaries';
+import { bart, toIds, writeBart } from './support/summaries';
 
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-prepare-summaries-'));
 const model = join(folder, 'model');
@@ -47,7 +47,7 @@ test('a prepared data set has special tokens around texts, cut before the last o
     const [all, ends] = [ids, offsets].map((name) => Array.from(tensors.get(name)!.data, Number));
     return ends!.slice(1).map((end, i) => all!.slice(ends![i], end));
   };
-  const row = (text: string) => [0, ...idsOf(text), 2];
+  const row = (text: string) => [0, ...toIds(text), 2];
   expect(rows('input_ids', 'offsets')).toEqual([row('a mill b'), row('a ship')]);
   expect(rows('target_ids', 'target_offsets')).toEqual([row('mill'), row('a ship\n')]);
   expect(tensors.get('target_ids')!.data).toBeInstanceOf(Int32Array);

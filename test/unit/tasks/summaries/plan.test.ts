@@ -31,7 +31,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const SHORT = { max_length: 20, max_target_length: 10, generation: { max_length: 12 } };
 
-function configOf(settings: Record<string, unknown>) {
+function buildConfig(settings: Record<string, unknown>) {
   // YAML is a superset of JSON.
   write('mine.yaml', JSON.stringify({ tasks: 'xsum', ...SHORT, ...settings }, null, 1));
   return loadSweepConfig(join(folder, 'mine.yaml'));
@@ -43,10 +43,10 @@ function resolve(
   model = planned,
 ) {
   const options = { dataDir, env: offline, backbone: model };
-  return resolveDatasets(configOf(settings), options) as Promise<SummaryDataset[]>;
+  return resolveDatasets(buildConfig(settings), options) as Promise<SummaryDataset[]>;
 }
 
-const digestOf = async (...request: Parameters<typeof resolve>) =>
+const resolveDigest = async (...request: Parameters<typeof resolve>) =>
   (await resolve(...request))[0]!.digest;
 
 describe('a published task of summarization', () => {
@@ -98,7 +98,7 @@ describe('a published task of summarization', () => {
       source: 'demo',
       splits: [{ rows: 600, file: null }, { rows: 200 }],
     });
-    expect(await digestOf({}, null)).toBe(dataset!.digest);
+    expect(await resolveDigest({}, null)).toBe(dataset!.digest);
   });
 
   test('of demo rows has a sentence on a document’s beginning; cnn_dailymail has two', () => {
@@ -126,13 +126,15 @@ describe('a published task of summarization', () => {
     ['the length of documents', () => {}, { max_length: 19 }],
     ['the length of summaries', () => {}, { max_target_length: 9 }],
   ])('has another digest with %s', async (_what, change, settings) => {
-    const before = await digestOf();
+    const before = await resolveDigest();
     change();
-    expect(await digestOf(settings)).not.toBe(before);
+    expect(await resolveDigest(settings)).not.toBe(before);
   });
 
   test('has the same digest however summaries are generated', async () => {
-    expect(await digestOf({ generation: { beams: 2, max_length: 12 } })).toBe(await digestOf());
+    expect(await resolveDigest({ generation: { beams: 2, max_length: 12 } })).toBe(
+      await resolveDigest(),
+    );
   });
 
   test.each([
@@ -152,8 +154,8 @@ describe('a published task of summarization', () => {
   });
 
   test('has trials whose generation and label smoothing are part of their ids', async () => {
-    const planOf = async (settings: Record<string, unknown>) => {
-      const config = configOf({ seeds: 1, ...settings });
+    const buildPlan = async (settings: Record<string, unknown>) => {
+      const config = buildConfig({ seeds: 1, ...settings });
       const datasets = await resolveDatasets(config, {
         dataDir: data,
         env: offline,
@@ -167,7 +169,7 @@ describe('a published task of summarization', () => {
         profileReason: null,
       }).trials[0]!;
     };
-    const trial = await planOf({});
+    const trial = await buildPlan({});
     expect(trial.generation).toEqual({
       beams: 6,
       min_length: 10,
@@ -177,8 +179,8 @@ describe('a published task of summarization', () => {
     });
     expect(trial.train.label_smoothing).toBe(0.1);
     const others = [
-      await planOf({ generation: { beams: 2, max_length: 12 } }),
-      await planOf({ train: { label_smoothing: 0 } }),
+      await buildPlan({ generation: { beams: 2, max_length: 12 } }),
+      await buildPlan({ train: { label_smoothing: 0 } }),
     ];
     expect(new Set([trial, ...others].map(({ id }) => id)).size).toBe(3);
   });
@@ -234,8 +236,8 @@ describe("the user's own documents", () => {
   });
 
   test('are other data sets with other metrics: a result has those that were planned', async () => {
-    expect(await digestOf({ tasks: [{ ...task, metrics: 'rouge1' }] })).not.toBe(
-      await digestOf({ tasks: [task] }),
+    expect(await resolveDigest({ tasks: [{ ...task, metrics: 'rouge1' }] })).not.toBe(
+      await resolveDigest({ tasks: [task] }),
     );
   });
 

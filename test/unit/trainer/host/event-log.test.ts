@@ -33,7 +33,7 @@ const progress = (done: number): NonNullable<Event['kind']> => ({
   value: { phase: Phase.PHASE_TRAIN, done, total: 9, rowsPerSecond: 1, trialSteps: [] },
 });
 
-function logOf(count: number): EventLog {
+function makeLog(count: number): EventLog {
   const log = new EventLog(path, 'id');
   log.append(running, true);
   for (let done = 1; done < count; done++) log.append(progress(done), false);
@@ -42,7 +42,7 @@ function logOf(count: number): EventLog {
 
 describe('a log of events', () => {
   test('numbers them from 1, and goes on where it is opened again', () => {
-    const before = logOf(3).read(0, 10);
+    const before = makeLog(3).read(0, 10);
     const log = new EventLog(path, 'id');
     expect(log.read(0, 10)).toEqual(before);
     log.append(progress(3), false);
@@ -53,13 +53,13 @@ describe('a log of events', () => {
   });
 
   test('reads a part of them at a time', () => {
-    const log = logOf(5);
+    const log = makeLog(5);
     expect(log.read(1, 2).map(({ sequence }) => sequence)).toEqual([2, 3]);
     expect(log.read(5, 2)).toEqual([]);
   });
 
   test('finds the newest state, however many events came after it', () => {
-    expect(logOf(2500).lastState()).toMatchObject({ state: JobState.JOB_STATE_RUNNING });
+    expect(makeLog(2500).lastState()).toMatchObject({ state: JobState.JOB_STATE_RUNNING });
     expect(new EventLog(join(folder, 'none'), 'id').lastState()).toBeUndefined();
   });
 
@@ -68,7 +68,7 @@ describe('a log of events', () => {
     ['a header alone follows', () => appendFileSync(path, Buffer.from([5, 0, 0, 0, 1]))],
     ['zeros follow, as a power cut leaves them', () => appendFileSync(path, Buffer.alloc(64))],
   ])('cuts its tail where %s, and goes on', (_, damage) => {
-    logOf(3);
+    makeLog(3);
     damage();
     const log = new EventLog(path, 'id');
     const whole = log.lastSequence;
@@ -79,7 +79,7 @@ describe('a log of events', () => {
   });
 
   test('cuts at an event whose bytes changed', () => {
-    logOf(3);
+    makeLog(3);
     const data = readFileSync(path);
     data[data.length - 1]! ^= 1;
     writeFileSync(path, data);
@@ -87,7 +87,7 @@ describe('a log of events', () => {
   });
 
   test('tells listeners of each event until they stop', () => {
-    const log = logOf(1);
+    const log = makeLog(1);
     const heard: number[] = [];
     const stop = log.listen(() => heard.push(log.lastSequence));
     log.append(progress(1), false);

@@ -6,8 +6,8 @@ import { Pruner, PruneScope, TaskKind } from '../../../../gen/ts/sparse_adapter/
 import { randomFor } from '../../../../trainer/host/random';
 import { densities, erCounts } from '../../../../trainer/tfjs/densities';
 import { normals, uniforms } from '../../../../trainer/tfjs/draws';
-import { layoutOf } from '../../../../trainer/tfjs/layout';
-import { lossOf } from '../../../../trainer/tfjs/losses';
+import { buildLayout } from '../../../../trainer/tfjs/layout';
+import { computeLoss } from '../../../../trainer/tfjs/losses';
 import { AdamW, clipFactor } from '../../../../trainer/tfjs/optimizer';
 import { highest, Ranking } from '../../../../trainer/tfjs/ranking';
 import { gradient } from '../../../../trainer/tfjs/pruners/gradient';
@@ -82,7 +82,7 @@ test('the density falls to its end in the rounds of a schedule', () => {
 test('SynFlow conserves the flow: both matrices of a module have the same sum of scores', () => {
   const { adapter } = trial('t');
   const sizes = { hidden: 6, inner: 12, layers: { length: 1 } };
-  const { prunableShapes } = layoutOf(adapter!, sizes, 2, TaskKind.TASK_KIND_CLASSIFICATION);
+  const { prunableShapes } = buildLayout(adapter!, sizes, 2, TaskKind.TASK_KIND_CLASSIFICATION);
   const weights = Object.fromEntries(
     Object.entries(prunableShapes).map(([name, [out, inputs]]) => [
       name,
@@ -115,11 +115,12 @@ test.each([
   (taskKind, labels, lengths, outputs) => {
     const rows = taskKind === TaskKind.TASK_KIND_QUESTION_ANSWERING ? sum(lengths) : lengths.length;
     const logits = uniforms(rows * outputs, -2, 2, randomFor(1, 'logits'));
-    const { slopes } = lossOf(taskKind, logits, labels, lengths);
+    const { slopes } = computeLoss(taskKind, logits, labels, lengths);
     const step = 2 ** -9;
     slopes.forEach((slope, i) => {
       const [up, down] = [1, -1].map(
-        (sign) => lossOf(taskKind, logits.with(i, logits[i]! + sign * step), labels, lengths).mean,
+        (sign) =>
+          computeLoss(taskKind, logits.with(i, logits[i]! + sign * step), labels, lengths).mean,
       );
       expect((up! - down!) / (2 * step)).toBeCloseTo(slope, 4);
     });

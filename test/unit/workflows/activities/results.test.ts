@@ -7,7 +7,7 @@ import { evaluateTrials } from '../../../../workflows/activities/results';
 import { backbone, countSizes, dataset, prune } from '../../support/plans';
 import { questionTrial } from '../../tasks/questions/support/trial';
 import { NOBODY, WHO } from '../../tasks/questions/support/questions';
-import { idsOf } from '../../tasks/summaries/support/summaries';
+import { toIds } from '../../tasks/summaries/support/summaries';
 import { summaryTrial } from '../../tasks/summaries/support/trial';
 import { plannedTrial, tinyPlan } from '../../support/tiny-plan';
 
@@ -18,7 +18,7 @@ afterAll(() => rmSync(root, { recursive: true }));
  * The result of a trial whose jobs reported these numbers. It came to grief in the end, so that no
  * predictions are needed.
  */
-async function resultOf(
+async function buildResult(
   change: Partial<PruneConfig>,
   values: { prune: Record<string, number>; train: Record<string, number> },
 ) {
@@ -49,7 +49,7 @@ const TRAINED = { achieved_sparsity: 0.4, kept: 300_000, prunable: 442_368 };
 
 describe('what a mask came to', () => {
   test('is told by the job that pruned, where pruning was at initialization', async () => {
-    const { result, planned } = await resultOf(
+    const { result, planned } = await buildResult(
       { rules: 'official' },
       { prune: PRUNED, train: { steps: 9 } },
     );
@@ -61,7 +61,7 @@ describe('what a mask came to', () => {
   });
 
   test('is told by the job that trained, where pruning was during training', async () => {
-    const { result, planned } = await resultOf(
+    const { result, planned } = await buildResult(
       { every_steps: 7, rounds: 2 },
       { prune: PRUNED, train: TRAINED },
     );
@@ -69,7 +69,7 @@ describe('what a mask came to', () => {
   });
 
   test('is as planned, and unknown, where a trial came to no mask', async () => {
-    const { result, planned } = await resultOf(
+    const { result, planned } = await buildResult(
       { every_steps: 7, rounds: 2 },
       { prune: PRUNED, train: {} },
     );
@@ -111,7 +111,7 @@ test('a question trial leaves answers by its predictions, a threshold in its res
 
 test('a summary trial leaves a summary per line beside its predictions, and no head', async () => {
   const { root: ofSummaries, plan, trial, predict } = await summaryTrial(root);
-  predict([[...idsOf('the dog ran home'), 2], [2]]);
+  predict([[...toIds('the dog ran home'), 2], [2]]);
   const planDigest = await writePlan(ofSummaries, plan);
   const setup = { root: ofSummaries } as Parameters<typeof evaluateTrials>[0];
   await evaluateTrials(setup, {

@@ -22,7 +22,7 @@ export const LETTERS = [
 ];
 
 /** Ids of a text's letters. */
-export const idsOf = (text: string) =>
+export const toIds = (text: string) =>
   [...text.replaceAll(' ', 'Ġ').replaceAll('\n', 'Ċ')].map((letter) => LETTERS.indexOf(letter));
 
 /** Writes what tokenizing needs of a model. */
