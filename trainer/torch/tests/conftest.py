@@ -4,7 +4,6 @@ a tiny RoBERTa of random weights.
 
 import csv
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 # Triton's kernels run on the CPU, in its interpreter: it must know before anything imports it.
@@ -32,10 +31,10 @@ from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import (
 from sparse_adapter_engine.files.artifacts import write_tensors
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def threads() -> None:
-    """One, as other tests run at the same time: threads that wait for each other's processor make a
-    step several times slower. Tests about several threads say so."""
+    """One for each test, since other tests run at the same time: threads that wait for each other's
+    processor make a step several times slower. A test about several threads says so."""
     torch.set_num_threads(1)
 
 
@@ -169,15 +168,6 @@ def write_split(path: Path, rows: list[list[int]], labels: torch.Tensor) -> None
     write_tensors(
         path, {"input_ids": ids, "offsets": offsets, "token_type_ids": types, "labels": labels}
     )
-
-
-@pytest.fixture
-def one_thread(threads: None) -> Iterator[None]:
-    """Models this small only wait where there are more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

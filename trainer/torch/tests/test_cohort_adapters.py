@@ -17,7 +17,7 @@ from sparse_adapter_trainer.capabilities import describe
 
 # Full fine-tuning is the only trial of its job, by the contract.
 COHORT_FORMS = [name for name, asked in FORMS.items() if asked.unfrozen != job_pb2.UNFROZEN_ALL]
-PRUNERS = ("snip", "rand", "mag", "grasp", "er", "synflow")
+PRUNERS = ("snip", "rand", "mag", "grasp", "er", "synflow", "gradient")
 
 
 def trials_of(form: str) -> list[job_pb2.Trial]:
@@ -85,7 +85,7 @@ class Trainings:
 
     def __init__(self, root: Path, backbone: str) -> None:
         self._root, self._backbone = root, backbone
-        self._engine = Engine(root, threads=2)
+        self._engine = Engine(root, threads=1)
         if self._engine.environment["row_invariant"] != "true":
             pytest.skip(
                 "on this processor products give a row other bits beside other rows: equality "

@@ -29,8 +29,6 @@ from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.tasks.part import Part
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.mark.parametrize(("family", "form"), CASES)
 def test_logits_and_gradients_equal_the_papers_formulas_on_transformers_forward_of_each_row_alone(

@@ -27,8 +27,6 @@ from sparse_adapter_engine.modules.forms import prompt_length
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.tasks.losses import loss
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="session")
 def in_bf16(encoder_decoder_paths: dict[str, Path]) -> dict[str, EncoderDecoder]:

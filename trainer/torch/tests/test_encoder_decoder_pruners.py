@@ -17,8 +17,6 @@ from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.tasks.pairs import PairTask
 from sparse_adapter_engine.tasks.part import Part
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.mark.parametrize("form", ["houlsby", "lora"])
 def test_snip_is_of_the_mean_over_all_target_tokens_whatever_passes_they_came_in(

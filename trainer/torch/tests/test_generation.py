@@ -30,8 +30,6 @@ from sparse_adapter_engine.data.length_groups import ONE_GROUP
 from sparse_adapter_engine.modules.forms import prompt_length
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.mark.parametrize(("family", "form"), CASES)
 def test_beams_give_what_transformers_generate_gives_each_row_alone_without_a_cache(

@@ -23,8 +23,6 @@ from sparse_adapter_engine.modules.forms import prompt_length
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.tasks.losses import loss
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.mark.parametrize(("family", "form"), CASES)
 @pytest.mark.parametrize("twice_differentiable", [False, True])

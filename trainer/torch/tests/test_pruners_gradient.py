@@ -140,7 +140,7 @@ def flat_scores(scores: Scores) -> Tensor:
 
 
 @pytest.fixture
-def tiny(tiny_roberta: Path, one_thread: None) -> Encoder:
+def tiny(tiny_roberta: Path) -> Encoder:
     """The tiny encoder: an explicit Hessian takes long over many rows."""
     return load_encoder(str(tiny_roberta), torch.device("cpu"))
 

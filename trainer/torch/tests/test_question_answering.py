@@ -90,7 +90,7 @@ def spec(backbone: str, trials: list[job_pb2.Trial], **work: object) -> job_pb2.
 
 
 def train(root: Path, backbone: str, trials: list[job_pb2.Trial], told: Recorder) -> None:
-    engine = Engine(root, threads=2)
+    engine = Engine(root, threads=1)
     engine.run(spec(backbone, trials, prune=job_pb2.PruneWork()), Recorder())
     engine.run(spec(backbone, trials, train=train_work(log_every_steps=1)), told)
 
@@ -190,7 +190,7 @@ def test_predictions_have_two_logits_for_each_token_in_the_order_of_the_data_set
     trained: tuple[Path, Recorder], backbone_path: str
 ) -> None:
     root, _ = trained
-    Engine(root, threads=2).run(
+    Engine(root, threads=1).run(
         spec(backbone_path, TRIALS[:1], predict=job_pb2.PredictWork(splits=["validation"])),
         Recorder(),
     )

@@ -45,8 +45,6 @@ from sparse_adapter_engine.tasks.texts import (
 
 STACKED = How(pass_tokens=65_536, stacked=PLAIN)
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def trained(root: Path, path: Path, trials: list[job_pb2.Trial], how: How | None) -> Recorder:
     told = Recorder()

@@ -28,9 +28,6 @@ from sparse_adapter_engine.files.artifacts import write_tensors
 from sparse_adapter_engine.modules.forms import prompt_length
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 TRIALS = [
     trial(
         "t1", seed=1, pruner="snip", sparsity=0.5, batch_size=3, total_steps=6, label_smoothing=0.1
