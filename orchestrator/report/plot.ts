@@ -74,7 +74,7 @@ function buildSpec(summary: SweepSummary, panels: readonly PlotPanel[]): TopLeve
       text: `Sweep ${summary.sweep_id}`,
       subtitle: [
         'Mean ± std over seeds. Dashed: mean and weights of the dense adapter.',
-        'Rows that keep equally many weights stand side by side.' +
+        'Rows that keep equally many weights are side by side.' +
           (marked ? ` ${DEGENERATE_MARK} degenerate.` : ''),
       ],
     },

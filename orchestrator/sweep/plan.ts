@@ -13,7 +13,7 @@ export interface PlanInputs {
   maxCohort: number;
   /** Used if the configuration names none: the default of the trainer's device. */
   defaultPrecision: PrecisionName;
-  /** Why the profile was chosen, for the user; null where the user chose. */
+  /** Why the profile was chosen, for the user; null if the user chose. */
   profileReason: string | null;
 }
 

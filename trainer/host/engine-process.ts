@@ -104,7 +104,7 @@ function main(start: EngineStart): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => undefined);
   const wait = ({ pid }: { pid: number }): void =>
-    log('INFO', `waits for the end of the engine's earlier process, ${pid}`);
+    log('INFO', `waiting for the engine's earlier process, ${pid}, to end`);
   withLock(start.lock, wait, () => serve(start)).catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
     const isDevice = error instanceof NoSuchDevice;

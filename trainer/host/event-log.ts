@@ -72,7 +72,7 @@ export class EventLog {
       for (let at = 0; at < data.length;) {
         const bytes = readSync(file, data, at, data.length - at, start + at);
         if (bytes === 0)
-          throw new Error(`${this.path} is shorter than it was: somebody else changed it`);
+          throw new Error(`${this.path} has become shorter: another process changed it`);
         at += bytes;
       }
     } finally {

@@ -91,14 +91,14 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   const runner = new EngineRunner(
     { module: engine, lock: join(state, 'engine.lock'), root, device, threads },
     (error) => {
-      log('ERROR', `the engine cannot go on; the trainer leaves: ${error.message}`);
+      log('ERROR', `the engine cannot be restarted, so the trainer exits: ${error.message}`);
       process.exit(1);
     },
   );
   const found = await Promise.race([stopped, runner.start()]);
   if (!found) return;
   if (device.startsWith('cuda') && found.devices.every(({ kind }) => kind !== 'cuda'))
-    throw new NoSuchDevice(`--device ${device}: this trainer computes on a CPU alone`);
+    throw new NoSuchDevice(`--device ${device}: this trainer computes only on the CPU`);
   const capabilities = {
     ...found,
     protocolVersion: PROTOCOL_VERSION,

@@ -70,7 +70,7 @@ export function readSplit(
   const tokenTypeIds = take('token_type_ids', Uint8Array);
   const offsets = Float64Array.from(take('offsets', BigInt64Array), Number);
   const rows = offsets.length - 1;
-  check(rows >= 1, 'offsets', 'must have two values at least: a split has a row');
+  check(rows >= 1, 'offsets', 'must have at least two values, as a split has at least one row');
   check(
     offsets[0] === 0 && offsets[rows] === inputIds.length,
     'offsets',
