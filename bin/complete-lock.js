@@ -49,5 +49,5 @@ if (require.main === module) {
   const byName = ([a], [b]) => a.localeCompare(b, 'en');
   lock.packages = Object.fromEntries([...Object.entries(lock.packages), ...missing].sort(byName));
   writeFileSync(FILE, `${JSON.stringify(lock, null, 2)}\n`);
-  console.log(`${missing.length} optional packages put back`);
+  console.log(`${missing.length} missing optional packages added`);
 }

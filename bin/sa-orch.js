@@ -12,7 +12,7 @@ async function main() {
   const { build, isBuilt } = require('./build.js');
   if (!isBuilt()) {
     const start = Date.now();
-    process.stderr.write('… building               once after each change of the sources\n');
+    process.stderr.write('… building               once after each change to the sources\n');
     await build();
     process.stderr.write(
       `✓ built                  in ${((Date.now() - start) / 1000).toFixed(0)} s\n`,

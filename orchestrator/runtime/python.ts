@@ -70,12 +70,12 @@ export async function findBasePython(
   if (usable) return usable;
   const range = `Python ${PINNED_MIN.join('.')} or newer, before ${PINNED_END.join('.')}`;
   const ownWay =
-    'Or name an interpreter that has PyTorch already: --python <path>, or SA_ORCH_PYTHON.';
+    'Or name an interpreter that already has PyTorch: --python <path>, or SA_ORCH_PYTHON.';
   const [first] = fitting;
   if (first) {
     const minor = `${first.version[0]}.${first.version[1]}`;
     throw new UserError(
-      `${first.path} (Python ${minor}) cannot make virtual environments: ` +
+      `${first.path} (Python ${minor}) cannot create virtual environments: ` +
         'its venv module is missing',
       2,
       `Install it (Debian, Ubuntu: apt install python${minor}-venv) or install uv.\n${ownWay}`,

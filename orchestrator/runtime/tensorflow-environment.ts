@@ -134,7 +134,7 @@ export async function missingTools(env: NodeJS.ProcessEnv = process.env): Promis
     [has('npm'), 'npm', 'npm'],
     [has('g++', 'c++', 'clang++'), 'a C++ compiler', 'g++'],
     [has('make'), 'make', 'make'],
-    [hasPython, 'Python, which node-gyp runs on,', 'python3'],
+    [hasPython, 'Python, which node-gyp needs,', 'python3'],
   ];
   return tools
     .filter(([found]) => !found)

@@ -157,7 +157,7 @@ function lateRound(
   const last = begin_step + (rounds - 1) * every_steps;
   if (every_steps === 0 || last < total_steps) return null;
   return (
-    `progressive: task ${task} has ${total_steps} steps (${steps_per_epoch} an epoch), ` +
+    `progressive: task ${task} has ${total_steps} steps (${steps_per_epoch} per epoch), ` +
     `and the last of ${rounds} rounds would be after step ${last}; must be before the last step: ` +
     'fewer rounds, a smaller begin_epoch or every_epochs, or longer training'
   );

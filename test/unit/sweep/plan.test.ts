@@ -335,7 +335,7 @@ describe('pruning during training', () => {
 
   test('is refused where training ends before the last round, with line, task and numbers', () => {
     expect(() => planned({ rounds: 8 })).toThrow(
-      'command line: compare[0].progressive: task mrpc has 460 steps (115 an epoch), and the ' +
+      'command line: compare[0].progressive: task mrpc has 460 steps (115 per epoch), and the ' +
         'last of 8 rounds would be after step 521; must be before',
     );
     const lastStep = { progressive: { begin_epoch: 459 / 115, every_epochs: 1 }, rounds: 1 };
