@@ -41,7 +41,8 @@ export async function down({
       const hint =
         'Wait for them, cancel them, or use --force: the next start resumes them from their ' +
         'checkpoints.';
-      const how = sweeps.length === 1 ? 'a sweep is running' : `${sweeps.length} sweeps are running`;
+      const how =
+        sweeps.length === 1 ? 'a sweep is running' : `${sweeps.length} sweeps are running`;
       throw new UserError(`${how}: ${sweeps.join(', ')}`, 2, hint);
     }
   }

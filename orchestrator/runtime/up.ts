@@ -71,7 +71,11 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
     return wanted;
   });
   if (config.build !== buildStamp())
-    onProgress('!', 'worker', 'runs an older build; to replace it, run `sa-orch down` and start again');
+    onProgress(
+      '!',
+      'worker',
+      'runs an older build; to replace it, run `sa-orch down` and start again',
+    );
   const { temporal } = config;
   const ui = temporal.kind === 'embedded' ? `http://127.0.0.1:${temporal.uiPort}` : null;
   return {
