@@ -172,8 +172,7 @@ function largeSparsity(
   const solved =
     reference === undefined
       ? {
-          refusal:
-            'needs a dense reference to take its budget from; add a line {pruner: none}',
+          refusal: 'needs a dense reference to take its budget from; add a line {pruner: none}',
         }
       : solveLargeSparse(adapter, reference, backbone);
   if ('sparsity' in solved) return solved.sparsity;
