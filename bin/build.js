@@ -1,7 +1,7 @@
-// Builds dist/: contract code from proto/, TypeScript to JavaScript, and Temporal's workflow
-// bundle. `npm run build`, and by itself on the first `sa-orch` after a change. Everything is made
-// in a folder of its own that becomes dist/ at the end: a failed or killed build leaves the old
-// dist/ as it was.
+// Builds dist/: contract code from proto/, JavaScript from TypeScript, and Temporal's workflow
+// bundle. Runs with `npm run build`, and by itself on the first `sa-orch` after a change.
+// Everything is built in a separate folder that becomes dist/ at the end, so a failed or killed
+// build leaves the old dist/ unchanged.
 const { spawnSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
 const {
@@ -20,7 +20,7 @@ const ROOT = join(__dirname, '..');
 const DIST = join(ROOT, 'dist');
 const GEN = join(ROOT, 'gen');
 const GENERATED = join(GEN, 'ts');
-/** Where things are made before they take their place; on the same disk as that place. */
+/** Where things are built before they move into place, on the same disk. */
 const WORKSHOP = join(GEN, '.build');
 const PROTO_SOURCES = ['proto', 'buf.gen.yaml', 'buf.yaml'];
 const SOURCES = [
@@ -66,7 +66,7 @@ function stampSources(sources) {
 const stampIn = (folder) =>
   existsSync(join(folder, '.stamp')) ? readFileSync(join(folder, '.stamp'), 'utf8') : '';
 
-/** Whether dist/ was built from the sources as they are. */
+/** Whether dist/ was built from the current sources. */
 const isBuilt = () => stampIn(DIST) === stampSources(SOURCES);
 
 function run(step, script, args) {
@@ -84,7 +84,7 @@ function run(step, script, args) {
     throw new Error(`${step} failed:\n${error ? error.message : `${stdout}${stderr}`.trim()}`);
 }
 
-/** Puts a finished folder in the place of the one that is there. */
+/** Replaces a folder with a finished one. */
 function swapIn(fresh, place) {
   const old = join(WORKSHOP, 'old');
   rmSync(old, { recursive: true, force: true });
@@ -98,7 +98,7 @@ function generateContract() {
   if (stampIn(GENERATED) === stamp) return;
   const fresh = join(WORKSHOP, 'contract');
   run('generating the contract', '@bufbuild/buf/bin/buf', ['generate', '--output', fresh]);
-  // What gRPC reflection tells.
+  // What gRPC reflection serves.
   run('describing the contract', '@bufbuild/buf/bin/buf', [
     'build',
     '--output',
@@ -140,8 +140,8 @@ const isAlive = (pid) => {
 };
 
 /**
- * One build at a time: another process's is waited for, a dead one's lock is taken over. Returns
- * the release.
+ * Allows one build at a time: waits for another process's build, and takes over a dead one's lock.
+ * Returns a function that releases the lock.
  */
 async function lockBuild() {
   const lock = join(GEN, '.build.lock');

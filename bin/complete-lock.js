@@ -1,13 +1,13 @@
-// `npm run lock`: to be run after each `npm install <package>`. A registry that does not serve the
-// optional packages of other platforms makes npm drop them from package-lock.json, and `npm ci`
-// then refuses the lock everywhere. This puts them back: their versions are in the packages that
-// want them, their platforms in their names.
+// `npm run lock`: run it after each `npm install <package>`. If a registry does not serve the
+// optional packages of other platforms, npm drops them from package-lock.json, and `npm ci` then
+// refuses the lock everywhere. This puts them back, with versions from the packages that want them
+// and platforms from their names.
 const { readFileSync, writeFileSync } = require('node:fs');
 const { join } = require('node:path');
 
 const FILE = join(__dirname, '..', 'package-lock.json');
 const SYSTEMS = ['darwin', 'linux', 'win32', 'android', 'freebsd', 'openharmony'];
-/** Longer names first: `arm` is a part of `arm64`. */
+/** Longer names first, because `arm` is part of `arm64`. */
 const PROCESSORS = {
   aarch64: 'arm64',
   arm64: 'arm64',
@@ -20,7 +20,7 @@ const PROCESSORS = {
   loong64: 'loong64',
 };
 
-/** Optional packages that a lock's packages want and that it does not list, as [key, entry]. */
+/** Optional packages that a lock's packages want but it does not list, as [key, entry]. */
 function missingOptionals(lock) {
   const missing = [];
   for (const [folder, wanting] of Object.entries(lock.packages)) {
@@ -49,5 +49,5 @@ if (require.main === module) {
   const byName = ([a], [b]) => a.localeCompare(b, 'en');
   lock.packages = Object.fromEntries([...Object.entries(lock.packages), ...missing].sort(byName));
   writeFileSync(FILE, `${JSON.stringify(lock, null, 2)}\n`);
-  console.log(`${missing.length} optional packages put back`);
+  console.log(`${missing.length} missing optional packages added`);
 }

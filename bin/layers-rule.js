@@ -1,5 +1,5 @@
 /**
- * The eslint rule that layers.js is kept: what a file imports is what its row allows, and every
+ * The eslint rule that enforces layers.js: a file imports only what its row allows, and every
  * folder has a row.
  */
 const { join, posix, relative, sep } = require('node:path');
@@ -8,11 +8,11 @@ const { ANY, LAYERS } = require('../layers.js');
 const root = join(__dirname, '..');
 
 /**
- * The rows that a file belongs to, the most exact one first: its own, its folder's, or the nearest
- * one that holds folders with all that is in them.
+ * The rows that a file belongs to, the most specific first: its own, its folder's, or the nearest
+ * `/**` row above it.
  *
  * @param path of the file or, in an import, of the folder whose index it is; from the root, without
- *   its ending
+ *   the extension
  */
 function findRows(path, layers) {
   const rows = [`${path}.ts`, path, posix.dirname(path)];
@@ -22,10 +22,10 @@ function findRows(path, layers) {
   return first?.endsWith('.ts') ? [first, ...others.slice(0, 1)] : [first].filter(Boolean);
 }
 
-/** Why this file may not import that, or undefined where it may. `file`: from the root. */
+/** Why this file may not import that, or undefined if it may. `file` is relative to the root. */
 function findObjection(file, specifier, typesOnly, layers) {
   const [row] = findRows(withoutEnding(file), layers);
-  if (row === undefined) return undefined; // The folder is reported, once.
+  if (row === undefined) return undefined; // The folder itself is reported, once.
   const { imports, types = [], packages } = layers[row];
   if (typesOnly && types === ANY) return undefined;
   if (!specifier.startsWith('.')) {
@@ -45,7 +45,7 @@ function findObjection(file, specifier, typesOnly, layers) {
 
 const withoutEnding = (path) => path.replace(/\.(ts|js|json)$/, '');
 
-/** Whether a module is of a package; of `node:*`, one of Node's own. */
+/** Whether a module belongs to a package; for `node:*`, whether it is one of Node's own. */
 function isOfPackage(specifier, name) {
   if (name.endsWith('*')) return specifier.startsWith(name.slice(0, -1));
   return specifier === name || specifier.startsWith(`${name}/`);

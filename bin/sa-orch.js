@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Starts the command line: builds it first where it is missing or older than its sources.
+// Starts the command line, and builds it first if it is missing or older than its sources.
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
   console.error(`error: sa-orch needs Node 20.19 or newer; this is ${process.versions.node}`);
@@ -12,7 +12,7 @@ async function main() {
   const { build, isBuilt } = require('./build.js');
   if (!isBuilt()) {
     const start = Date.now();
-    process.stderr.write('… building               once after each change of the sources\n');
+    process.stderr.write('… building               once after each change to the sources\n');
     await build();
     process.stderr.write(
       `✓ built                  in ${((Date.now() - start) / 1000).toFixed(0)} s\n`,

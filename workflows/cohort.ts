@@ -1,4 +1,4 @@
-/** One cohort through its stages: prune, train, predict, evaluate. */
+/** Takes one cohort through its stages: prune, train, predict, evaluate. */
 import {
   CancellationScope,
   condition,
@@ -19,17 +19,14 @@ import {
   type Work,
 } from './messages';
 
-/**
- * Reads or writes a few files. A result that the server does not hear of within a minute is made
- * again.
- */
+/** These read or write a few files, so one that does not report back within a minute is retried. */
 const short = proxyActivities<Pick<Activities, 'pendingTrials' | 'evaluateTrials' | 'cancelJob'>>({
   startToCloseTimeout: '1 minute',
   retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
 });
 /**
- * Watches a job for as long as it runs. A retried attempt finds the same job, so a timeout costs
- * nothing but its own length.
+ * Watches a job for as long as it runs. A retry finds the same job, so a timeout costs only the
+ * wait.
  */
 const long = proxyActivities<Pick<Activities, 'runJob'>>({
   startToCloseTimeout: '30 days',
@@ -41,18 +38,18 @@ const long = proxyActivities<Pick<Activities, 'runJob'>>({
   },
 });
 
-/** A fault of the trainer may be a passing one; the third is not. */
+/** An internal error of the trainer may be transient; a third one is not. */
 const INTERNAL_RETRIES = 2;
 /**
- * An interrupted job goes on from its checkpoint, so many interruptions are fine; without end they
- * are a fault.
+ * An interrupted job continues from its checkpoint, so many interruptions are fine, but not endless
+ * ones.
  */
 const INTERRUPTION_LIMIT = 100;
 
 const CANCELLED: Failed = { reason: 'cancelled', message: 'cancelled before its end' };
 
 /**
- * Runs a cohort to its end. Never throws for what happens to trials: each ends with a result file
+ * Runs a cohort to its end. Never throws for a trial's failure: every trial ends with a result file
  * that says what happened.
  */
 export async function cohort(input: CohortInput): Promise<CohortOutcome> {
@@ -69,8 +66,8 @@ export async function cohort(input: CohortInput): Promise<CohortOutcome> {
   const failed: Record<string, Failed> = {};
 
   /**
-   * Runs a job, and stops it when the mode says so: the watching activity then ends by itself with
-   * the job's state.
+   * Runs a job, and stops it when the mode says so. The activity that watches it then ends by
+   * itself, with the job's state.
    */
   async function runUnderMode(job: JobRef): Promise<JobOutcome> {
     current = job;
@@ -80,7 +77,7 @@ export async function cohort(input: CohortInput): Promise<CohortOutcome> {
       while (!ended) {
         await short.cancelJob(job, mode === 'pause' ? 'checkpoint' : 'abort');
         const asked = mode;
-        // The job may not have been submitted yet when the wish came: ask until the watcher ends.
+        // The job may not have been submitted yet, so ask until the watcher ends.
         await condition(() => ended || mode !== asked, '5 seconds');
         if (mode === 'run') await condition(() => ended || mode !== 'run');
       }
@@ -123,7 +120,7 @@ export async function cohort(input: CohortInput): Promise<CohortOutcome> {
         message: 'the trainer gave no reason',
       };
       if (trials.length > 1 && ['out_of_memory', 'quarantined'].includes(failure.reason)) {
-        // A trial's results do not depend on its neighbours, so halves give the same numbers in
+        // A trial's results do not depend on its neighbours, so two halves give the same numbers in
         // less memory.
         const half = Math.ceil(trials.length / 2);
         await runStage(work, trials.slice(0, half));

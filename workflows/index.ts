@@ -1,3 +1,3 @@
-/** What the worker's workflow bundle holds. */
+/** The workflows in the worker's bundle. */
 export { cohort } from './cohort';
 export { sweep } from './sweep';

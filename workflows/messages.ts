@@ -5,8 +5,8 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 
 /**
- * A person's wish for a sweep. A paused sweep's jobs are stopped at a checkpoint and go on from
- * there; a cancelled one's end.
+ * What the user wants of a sweep. Pausing stops its jobs at a checkpoint, from which they continue;
+ * cancelling ends them.
  */
 export type Mode = 'run' | 'pause' | 'cancel';
 
@@ -15,24 +15,24 @@ export type Mode = 'run' | 'pause' | 'cancel';
  * which activities read.
  */
 export interface SweepInput {
-  /** Grows when the meaning of this input changes. */
+  /** Raised when the meaning of this input changes. */
   stateVersion: 1;
   sweepId: string;
   /**
-   * Hex SHA-256 of the plan file: an activity refuses a file that is not the one this run was
-   * started with.
+   * Hex SHA-256 of the plan file. An activity refuses any file but the one this run was started
+   * with.
    */
   planDigest: string;
   /**
-   * `[a-z0-9]+`, different for each run of the sweep: part of job ids, so that a new run never
-   * takes an old run's failures for its own.
+   * `[a-z0-9]+`, different for each run of the sweep. It is part of job ids, so that a new run
+   * never mistakes an old run's failures for its own.
    */
   run: string;
   /** In the order of execution. */
   cohorts: { id: string; dataset: string }[];
   /**
-   * Cohorts in progress at the same time: the trainer's slots. With more, a cohort's last stage
-   * would wait behind the next one's training.
+   * How many cohorts may be in progress at once: the trainer's slots. With more, a cohort's last
+   * stage would wait behind the next one's training.
    */
   maxParallel: number;
 }
@@ -47,7 +47,7 @@ export interface CohortInput {
 
 export type CohortState = 'waiting' | 'running' | 'done' | 'cancelled' | 'failed';
 
-/** Counters and states; tables come from files. */
+/** Counters and states only; tables come from files. */
 export interface SweepStatus {
   mode: Mode;
   /** By cohort id. */
@@ -66,17 +66,19 @@ export interface CohortOutcome {
 
 export const statusQuery = defineQuery<SweepStatus>('status');
 /**
- * Sets the mode and returns the one before. `cancel` is final: a later `run` or `pause` is
+ * Sets the mode and returns the previous one. `cancel` is final: a later `run` or `pause` is
  * rejected.
  */
 export const setModeUpdate = defineUpdate<Mode, [Mode]>('setMode');
 /** From a sweep to its cohorts. */
 export const modeSignal = defineSignal<[Mode]>('mode');
 
-/** The stages of a trial that a trainer does. */
+/** The stages of a trial that run on a trainer. */
 export type Work = 'prune' | 'train' | 'predict';
 
-/** Names a trainer's job: its specification is a pure function of the plan and this. */
+/**
+ * Identifies a trainer's job: its specification is a pure function of the plan and this reference.
+ */
 export interface JobRef {
   sweepId: string;
   planDigest: string;
@@ -89,8 +91,8 @@ export interface JobRef {
 
 export interface Failed {
   /**
-   * FailureReason in lower case without its prefix: `non_finite`, `out_of_memory`, …; `refused`
-   * where the trainer refused the job.
+   * FailureReason in lower case without its prefix: `non_finite`, `out_of_memory`, …; `refused` if
+   * the trainer refused the job.
    */
   reason: string;
   message: string;
@@ -99,8 +101,8 @@ export interface Failed {
 /** How a job ended. */
 export interface JobOutcome {
   state: 'succeeded' | 'failed' | 'cancelled' | 'interrupted';
-  /** Set where the job as a whole failed. */
+  /** Set if the job as a whole failed. */
   failure: Failed | null;
-  /** Trials that failed while the job succeeded, by id. */
+  /** Trials that failed although the job succeeded, by id. */
   failedTrials: Record<string, Failed>;
 }

@@ -1,9 +1,9 @@
 /**
- * Temporal's errors without their wrappers, for workflows and for the command line. Pure, as all
- * that a workflow calls.
+ * Unwraps Temporal's errors, for workflows and the command line. Pure, like everything that a
+ * workflow calls.
  */
 
-/** The message of the innermost cause: what the user can act on, without the wrappers around it. */
+/** The message of the innermost cause, which is what the user can act on. */
 export function rootMessage(error: unknown): string {
   let message = String(error);
   for (let cause = error; cause instanceof Error; cause = cause.cause) message = cause.message;

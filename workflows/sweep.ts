@@ -34,8 +34,8 @@ const short = proxyActivities<Pick<Activities, 'writeSweepReport' | 'failCohort'
 });
 
 /**
- * Runs a sweep to its end and returns its counters. Trials that fail do not fail the sweep; the
- * table says so.
+ * Runs a sweep to its end and returns its counters. Failed trials do not fail the sweep; the table
+ * shows them.
  */
 export async function sweep(input: SweepInput): Promise<SweepStatus> {
   const { sweepId, planDigest, run } = input;
@@ -63,7 +63,7 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
   );
 
   /**
-   * Each data set is prepared once, when its first cohort needs it; failures reach every cohort
+   * Prepares each data set once, when its first cohort needs it. A failure reaches every cohort
    * that waits for it.
    */
   function prepareOnce(dataset: string): Promise<void> {
@@ -77,19 +77,18 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
 
   async function runCohort(id: string, dataset: string): Promise<void> {
     try {
-      // A cancelled sweep still gives each trial its result file, but needs no data for it.
+      // A cancelled sweep still writes a result file for each trial, but needs no data for it.
       if (status.mode !== 'cancel') await prepareOnce(dataset);
       const mode = status.mode;
       const child = await startChild(cohort, {
-        // The sweep's id in the child's makes it unique: children cannot be started with "use
+        // The sweep's id makes the child's unique, because children cannot be started with "use
         // existing".
         workflowId: `${sweepId}/${run}/${id}`,
         args: [{ sweepId, planDigest, run, cohortId: id, mode }],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       });
       children.set(id, child);
-      // The mode may have changed while the child was starting, when nothing could be passed on to
-      // it.
+      // The mode may have changed while the child was starting and could not be signalled.
       if (status.mode !== mode) await child.signal(modeSignal, status.mode).catch(() => undefined);
       const outcome = await child.result();
       status.done += outcome.done;
@@ -119,7 +118,7 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
       await condition(() => status.mode !== signalled);
       signalled = status.mode;
       for (const child of children.values())
-        await child.signal(modeSignal, signalled).catch(() => undefined); // it has just ended
+        await child.signal(modeSignal, signalled).catch(() => undefined); // it may have just ended
     }
   }
   const passing = passModeOn();
@@ -128,8 +127,7 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
   const running: Promise<void>[] = [];
   const errors: unknown[] = [];
   for (const { id, dataset } of input.cohorts) {
-    // Rows are made ready while their cohort waits for its turn; it meets the failure, if there is
-    // one.
+    // Prepare rows while their cohort waits for its turn; runCohort handles a failure.
     if (status.mode === 'run') prepareOnce(dataset).catch(() => undefined);
     await condition(
       () =>

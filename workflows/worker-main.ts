@@ -1,11 +1,11 @@
 /**
- * The worker: hosts the workflows and their activities until it is told to stop. Settings come from
- * the environment:
+ * The worker: runs the workflows and their activities until it is stopped. Settings come from the
+ * environment:
  *
- *   SA_ORCH_TEMPORAL_ADDRESS   the embedded server; without it Temporal's own settings hold
+ *   SA_ORCH_TEMPORAL_ADDRESS   the embedded server; if unset, Temporal's own settings apply
  *                              (TEMPORAL_ADDRESS, profiles, TLS, …)
  *   SA_ORCH_NAMESPACE          `default` unless set
- *   SA_ORCH_TASK_QUEUE         one a trainer pool: an activity must land where the trainer and its
+ *   SA_ORCH_TASK_QUEUE         one per trainer pool: an activity must run where the trainer and its
  *                              files are
  *   SA_ORCH_TRAINER            the trainer's address
  *   SA_ORCH_ROOT               the artifact root
@@ -20,7 +20,7 @@ function required(name: string): string {
   const value = process.env[name];
   if (!value)
     throw new Error(
-      `${name} is not set: the worker is started by \`sa-orch start\`, \`sa-orch up\` or ` +
+      `${name} is not set; start the worker with \`sa-orch start\`, \`sa-orch up\` or ` +
         '`sa-orch worker`',
     );
   return value;
@@ -41,12 +41,12 @@ async function main(): Promise<void> {
       root: required('SA_ORCH_ROOT'),
       trainer: required('SA_ORCH_TRAINER'),
     }),
-    // Watching a job costs almost nothing; a full set of watches must not keep evaluation and
-    // reports waiting.
+    // Watching a job costs almost nothing, and many watches must not keep evaluation and reports
+    // waiting.
     maxConcurrentActivityTaskExecutions: 200,
-    // A worker that throttles heartbeats more hears of a timeout later than the server.
+    // With more throttling, the worker would learn of a timeout later than the server.
     maxHeartbeatThrottleInterval: '5 seconds',
-    // Time for short activities to end; a watch is simply found again by the next worker.
+    // Lets short activities finish; the next worker simply resumes a watch.
     shutdownGraceTime: '5 seconds',
   });
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`);

@@ -1,6 +1,6 @@
 /** One thing that is wrong in a file or a request. */
 export interface Problem {
-  /** `file:line`, a file, or a flag: where to look. */
+  /** Where to look: `file:line`, a file, or a flag. */
   where: string;
   /**
    * What is wrong and what would be right, in one sentence that names the field as the user wrote
@@ -9,10 +9,7 @@ export interface Problem {
   message: string;
 }
 
-/**
- * A request that cannot be carried out as it was written: a config, a flag or a data file. The
- * command ends with status 2.
- */
+/** A config, flag or data file that cannot be used as written. The command exits with status 2. */
 export class ConfigError extends Error {
   readonly exitCode = 2;
   readonly problems: readonly Problem[];
@@ -25,7 +22,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** An end that a user can do something about: it is shown as a message without a stack trace. */
+/** A failure that the user can act on, shown as a message without a stack trace. */
 export class UserError extends Error {
   override readonly name = 'UserError';
 

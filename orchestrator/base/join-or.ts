@@ -1,6 +1,6 @@
 const OR = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 
-/** `one, another or a third`. */
+/** `one, two or three`. */
 export function joinOr(words: readonly string[]): string {
   return OR.format(words);
 }

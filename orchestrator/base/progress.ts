@@ -1,4 +1,4 @@
 export type ProgressMark = '✓' | '…' | '✗' | '!';
 
-/** Tells one step of a set-up: done (✓), under way (…), broken (✗) or worth a look (!). */
+/** Reports one step of a setup: done (✓), in progress (…), failed (✗) or worth a look (!). */
 export type OnProgress = (mark: ProgressMark, name: string, text: string) => void;

@@ -1,6 +1,6 @@
 /**
- * A small seeded generator (mulberry32): uniform numbers in [0, 1), equal on every machine. For
- * choosing and making rows; nothing that training computes is drawn from it.
+ * A small seeded generator (mulberry32): uniform numbers in [0, 1), the same on every machine. Used
+ * to choose and generate rows, never in training.
  */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;

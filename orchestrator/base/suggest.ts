@@ -1,7 +1,7 @@
 /**
- * The candidate that a mistyped word most likely stands for: the nearest one by edit distance
- * (Damerau–Levenshtein, neighbours swapped count once), at most a third of the word away; null
- * where none is that near.
+ * The candidate that a mistyped word most likely means: the nearest by edit distance
+ * (Damerau–Levenshtein, so a swap of neighbours counts once), at most a third of the word's length
+ * away. Returns null if none is that near.
  */
 export function nearest(word: string, candidates: readonly string[]): string | null {
   let best: string | null = null;
@@ -16,7 +16,7 @@ export function nearest(word: string, candidates: readonly string[]): string | n
   return best;
 }
 
-/** `; did you mean "x"?` or nothing. */
+/** `; did you mean "x"?`, or an empty string. */
 export function suggestion(word: string, candidates: readonly string[]): string {
   const near = nearest(word, candidates);
   return near === null ? '' : `; did you mean "${near}"?`;

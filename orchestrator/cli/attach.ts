@@ -41,7 +41,7 @@ export async function attach(
     if (interrupt.signal.aborted) {
       const goesOn =
         state === 'server out of reach'
-          ? 'will go on once its server can be reached'
+          ? 'will continue once its server can be reached'
           : 'keeps running';
       process.stderr.write(
         `\n${sweepId} ${goesOn} (${done} of ${snapshot.plan.trials.length} trials done).\n`,

@@ -19,7 +19,7 @@ export function addFamilyFlags(command: Command): Command {
   return command;
 }
 
-/** What the flags say, as a sweep file would. A map that none is of is not there. */
+/** The flags as settings of a sweep file. Maps without a given flag are absent. */
 export function readFamilyFlags(options: Readonly<Record<string, unknown>>): {
   [setting: string]: unknown;
   train?: object;
@@ -36,12 +36,12 @@ export function readFamilyFlags(options: Readonly<Record<string, unknown>>): {
   return settings;
 }
 
-/** commander has true for a --no-… that is not given. */
+/** commander sets a --no-… that is not given to true. */
 function isGiven(value: unknown): boolean {
   return value !== undefined && value !== true;
 }
 
-/** The first flag that was given for this setting or for one in it. */
+/** The first flag given for this setting or one inside it. */
 export function findGivenFlag(
   setting: string,
   options: Readonly<Record<string, unknown>>,

@@ -1,6 +1,6 @@
 /**
- * Which module stands where, in the words of the published scripts: a mode, and for mode `adapter`
- * an option that says where it stands. Pure.
+ * Which modules an adapter has, in the words of the published scripts: a mode and, for mode
+ * `adapter`, an option that says where the module is. Pure.
  */
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
@@ -11,11 +11,11 @@ import { joinOr } from '../base/join-or';
 
 type Modules = Vocabulary<string, ModuleRow>;
 
-/** What stands for a module with down and up; their default. */
+/** The mode for a module with down and up, and the default option. */
 const ADAPTER_MODE = 'adapter';
 const DEFAULT_OPTION = 'sequential';
 
-/** Their options that name no module here, and why. */
+/** Their options without a module here, and why. */
 const NO_ATTENTION_MODULE: Record<string, string> = {
   concat: 'belongs to prefix tuning (--attn-mode prefix)',
   cross_attn: 'is not implemented',
@@ -34,15 +34,15 @@ export const FFN_MODES = [...listModes(FFN_MODULES), 'none'];
 export const FFN_OPTIONS = [...listOptions(FFN_MODULES), ...Object.keys(NO_FFN_MODULE)];
 
 /**
- * The module beside attention; undefined where neither flag is given. The option is written beside
- * other modes as well, and stands for nothing there; alone it stands for mode adapter.
+ * The attention module; undefined if neither flag is given. The option alone implies mode adapter.
+ * With another mode it is allowed, as in the scripts, but has no effect.
  */
 export function chooseAttention(mode?: string, option?: string): string | undefined {
   const flag = { name: 'attn-option', refused: NO_ATTENTION_MODULE };
   return chooseModule(ATTENTION_MODULES, mode, option, flag);
 }
 
-/** The module beside the feed-forward block, likewise. */
+/** The feed-forward module, in the same way. */
 export function chooseFfn(mode?: string, option?: string): string | undefined {
   return chooseModule(FFN_MODULES, mode, option, { name: 'ffn-option', refused: NO_FFN_MODULE });
 }

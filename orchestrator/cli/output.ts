@@ -27,7 +27,7 @@ export function printJson(document: unknown): void {
 }
 
 /**
- * Prints an error for a person: one line, then the hint. Unexpected errors keep their stack trace,
+ * Prints an error for people: one line, then the hint. Unexpected errors keep their stack trace,
  * for a bug report.
  */
 export function printError(error: unknown): void {

@@ -1,7 +1,4 @@
-/**
- * From the command line to a plan: what `start`, `run` and `plan` share. Nothing here starts a
- * service.
- */
+/** Makes a plan from the command line: what `start`, `run` and `plan` share. Starts no service. */
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import { loadSweepConfig } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
@@ -16,7 +13,7 @@ import type { SweepOptions } from './options';
 import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
 
-/** On a CPU, cohorts of this size give first results early and leave few passes half full. */
+/** On a CPU, cohorts of this size give first results early while few passes are half full. */
 const COHORT_SIZE = 10;
 
 /** A sweep's configuration, and why its profile was chosen if the user named none. */

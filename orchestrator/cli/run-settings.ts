@@ -1,4 +1,4 @@
-/** Translates the flags of `sa-orch run` to what a sweep file would say. Pure. */
+/** Translates the flags of `sa-orch run` into settings of a sweep file. Pure. */
 import type { AdapterInitName } from '../../common/vocabulary/adapter-inits';
 import type { AdapterNormName } from '../../common/vocabulary/adapter-norms';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
@@ -146,7 +146,7 @@ function inFlag(
 ): Problem {
   const [, field, rest] = /^([^:\s]+): (.*)$/s.exec(message) ?? [];
   if (field === undefined || rest === undefined) return { where, message };
-  // Of what is wrong with a map as a whole, the first flag that was given.
+  // A problem with a map as a whole is reported for the first flag given.
   const flag = flags[field] ?? findGivenFlag(field, { ...options });
   return { where: flag ?? nameFlag(field, flags), message: rest };
 }
@@ -158,7 +158,7 @@ function nameFlag(field: string, flags: Record<string, string>): string {
 /** Settings before they are checked. */
 type Settings = Parameters<typeof sweepConfigFrom>[1];
 
-/** The flags as a sweep file would say them; sweep files' checks and defaults apply. */
+/** The flags as settings of a sweep file, whose checks and defaults apply. */
 function buildSettings(options: RunOptions, task: string): Settings {
   const pruned = options.pruner !== 'none';
   const { train: trainOfFamilies, ...ofFamilies } = readFamilyFlags({ ...options });
@@ -215,7 +215,7 @@ function buildAdapter(options: RunOptions): Record<string, unknown> {
   return defined({
     kind: bitfit ? 'bitfit' : options.adapter,
     attention: bitfit ? undefined : chooseAttention(attnMode, options.attnOption),
-    // Their scripts write the absence of a module; with biases there is no module to leave out.
+    // Their scripts also write `none` with bitfit, where there is no module to leave out.
     ffn: bitfit && ffnMode === 'none' ? undefined : chooseFfn(ffnMode, options.ffnOption),
     attention_bottleneck: options.attnBn,
     ffn_bottleneck: options.ffnBn,
@@ -228,8 +228,8 @@ function buildAdapter(options: RunOptions): Record<string, unknown> {
 }
 
 /**
- * Their scripts score on this many rows per output of the task; summarization has no outputs of its
- * own and counts as one. An unknown task is reported elsewhere.
+ * Their scripts score on this many rows per label of the task; summarization has no labels and
+ * counts as one. An unknown task is reported elsewhere.
  */
 function countScoringRows(
   { scoringRows, pruneDatasetRatio: ratio }: RunOptions,

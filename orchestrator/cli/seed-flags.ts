@@ -1,6 +1,6 @@
 /**
- * Flags of the scripts published with SparseAdapter (Transformers' and their own) that have another
- * name here, or no counterpart.
+ * Flags of the scripts published with SparseAdapter (Transformers' and their own) that have a
+ * different name here, or no counterpart.
  */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { ConfigError, type Problem } from '../base/errors';

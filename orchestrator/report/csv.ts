@@ -1,13 +1,13 @@
 import { readPrecision } from '../sweep/precision';
 import type { TrialResult } from '../sweep/types';
 
-/** One line a trial, one column a value (RFC 4180); a metric of another task is an empty cell. */
+/** One line per trial, one column per value (RFC 4180). Metrics of other tasks are empty cells. */
 export function renderCsv(results: readonly TrialResult[]): string {
   const metrics = [...new Set(results.flatMap((result) => Object.keys(result.metrics)))].sort();
   const thresholds = [
     ...new Set(results.flatMap((result) => Object.keys(result.thresholds ?? {}))),
   ].sort();
-  // Where all is float32 a table needs no column to say so.
+  // No precision column if everything is float32.
   const precision = results.some((result) => result.precision !== undefined);
   const header = [
     ...[

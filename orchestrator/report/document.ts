@@ -12,7 +12,7 @@ import {
 } from './format';
 import type { SweepSummary, TaskSummary } from './summary';
 
-/** What report.md and report.html both say: plain text, escaped by neither's rules. */
+/** The content of report.md and report.html, as plain text that is not yet escaped for either. */
 export interface ReportDocument {
   statement: string;
   title: string;

@@ -9,19 +9,16 @@ import {
   type TaskSummary,
 } from './summary';
 
-/**
- * How reports say numbers. Metrics are shown × 100, as papers show them; a difference is then in
- * points.
- */
+/** How reports write numbers. Metrics are × 100, as in papers, so differences are in points. */
 
 export const METRIC_TITLES: Readonly<Record<string, string>> = Object.fromEntries(
   FAMILIES.flatMap(({ words }) => Object.entries(words.metricTitles)),
 );
 
-/** What marks a row, and what its note says. */
+/** Marks a degenerate row and its note. */
 export const DEGENERATE_MARK = '†';
 
-/** A line under a table, with what it lists. */
+/** A line under a table, with the items that it lists. */
 export interface Note {
   text: string;
   items: string[];
@@ -42,7 +39,7 @@ export function formatPoints(value: number): string {
     .replace('-', '−');
 }
 
-/** `78.1 ± 0.9`; without ± for one seed, `–` for none. */
+/** `78.1 ± 0.9`, without ± for one seed, or `–` without a seed. */
 export function formatMean(mean: Mean | undefined): string {
   if (mean === undefined) return '–';
   return mean.std === null
@@ -62,7 +59,7 @@ export function formatDifference(difference: PairedDifference | undefined): stri
   return `${signed} ${range}, n = ${n}${told ? '' : ', within noise'}`;
 }
 
-/** The row's label, marked where some of its trials are degenerate. */
+/** The row's label, marked if some of its trials are degenerate. */
 export function formatLabel(row: RowSummary): string {
   return isDegenerate(row) ? `${row.label} ${DEGENERATE_MARK}` : row.label;
 }
@@ -83,7 +80,7 @@ export function formatPercent(fraction: number): string {
 }
 
 /**
- * Where the rows come from and whether they are all of the data set's: the first line of every
+ * Says where the rows come from and whether the data sets are complete: the first line of every
  * report.
  */
 export function dataStatement({ datasets }: SweepSummary): string {
@@ -118,7 +115,7 @@ export function dataStatement({ datasets }: SweepSummary): string {
   );
 }
 
-/** Rows that a data set is published with and that are not used. */
+/** Published rows of a data set that are not used. */
 function leftOut(datasets: SweepSummary['datasets']): string {
   const found = datasets.flatMap(({ task, splits }) =>
     splits.filter(({ left_out = 0 }) => left_out > 0).map((split) => ({ task, ...split })),
@@ -138,13 +135,13 @@ function describeRows({ task, splits }: Pick<PlannedDataset, 'task' | 'splits'>)
   return `${task} ${parts.join(', ')}`;
 }
 
-/** Of a sweep with `compat: official`. */
+/** The note of a sweep with `compat: official`. */
 export const OFFICIAL_RULES =
   "masks by the published code's rules (compat: official): equal scores are cut together, so the " +
   'number kept may differ from the request; sparsity is the fraction removed, as everywhere here';
 
 /**
- * What a reader of a task's table must know: degenerate and missing trials, the comparison at the
+ * What a reader of a task's table must know: degenerate and missing trials, comparisons at the
  * dense budget, single seeds.
  */
 export function tableNotes(task: TaskSummary): Note[] {
@@ -187,7 +184,7 @@ export function tableNotes(task: TaskSummary): Note[] {
   return notes;
 }
 
-/** Which rows are marked, why, and how many of their trials. */
+/** Which rows are marked, why, and for how many of their trials. */
 function degenerateNotes(rows: readonly RowSummary[]): Note[] {
   const items = rows.flatMap((row) => {
     const reasons = Object.entries(DEGENERATE_WARNINGS)
@@ -203,10 +200,7 @@ function degenerateNotes(rows: readonly RowSummary[]): Note[] {
     : [{ text: `${DEGENERATE_MARK} degenerate, so these numbers mean little:`, items }];
 }
 
-/**
- * Of metrics that are of the best threshold there is, which is a choice by the rows that are
- * measured.
- */
+/** For metrics that choose the best threshold on the same rows that they measure. */
 function thresholdNotes(rows: readonly RowSummary[]): Note[] {
   const metrics = [...new Set(rows.flatMap(({ thresholds = {} }) => Object.keys(thresholds)))];
   return metrics.map((metric) => ({

@@ -1,9 +1,7 @@
 import { buildDocument, type ReportDocument } from './document';
 import type { SweepSummary } from './summary';
 
-/**
- * Nothing is loaded from anywhere and nothing runs, whatever a task's or a class's name may hold.
- */
+/** Nothing is loaded and nothing runs, whatever the name of a task or class contains. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 
 const STYLE = [
@@ -20,9 +18,9 @@ const STYLE = [
 ].join('\n');
 
 /**
- * report.html: report.md with its plot, in one file.
+ * Renders report.html: report.md and its plot in one file.
  *
- * @param plot plot.svg's text, which stands in the page
+ * @param plot text of plot.svg, which becomes part of the page
  */
 export function renderHtml(summary: SweepSummary, plot: string): string {
   const {

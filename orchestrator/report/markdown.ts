@@ -1,7 +1,7 @@
 import { buildDocument, type ReportDocument } from './document';
 import type { SweepSummary } from './summary';
 
-/** report.md. */
+/** Renders report.md. */
 export function renderMarkdown(summary: SweepSummary): string {
   const { statement, title, facts, howToRead, plot, tables, lists } = buildDocument(summary);
   const sections = [

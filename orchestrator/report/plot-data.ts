@@ -1,15 +1,15 @@
-/** What plot.svg shows of a task, as data: points, bars, reference lines, axes. Pure. */
+/** What plot.svg shows for a task, as data: points, bars, reference lines, axes. Pure. */
 import { formatMean, isDegenerate, metricTitle, rowTitle } from './format';
 import type { RowSummary, SweepSummary, TaskSummary } from './summary';
 
-/** `large_sparse`: as many weights as a dense adapter, of a wider one that is pruned. */
+/** `large_sparse`: a wider adapter, pruned to as many weights as a dense one. */
 export type PointKind = 'dense' | 'sparse' | 'large_sparse';
 
-/** A row of the task's table that has a result. Metrics are × 100, as in the table. */
+/** A row of the task's table with a result. Metrics are × 100, as in the table. */
 export interface PlotPoint {
   kind: PointKind;
   /**
-   * Points of one series have one colour and shape; sparse ones are joined in the order of their
+   * Points of a series share colour and shape; sparse points are joined in the order of their
    * weights.
    */
   series: string;
@@ -17,7 +17,7 @@ export interface PlotPoint {
   description: string;
   /** Weights kept. */
   kept: number;
-  /** Where it is drawn: `kept`, moved by a few pixels where several rows keep as many. */
+  /** Where it is drawn: `kept`, moved by a few pixels if several rows keep the same number. */
   at: number;
   mean: number;
   /** Mean − std and mean + std; null for one seed. */
@@ -27,7 +27,7 @@ export interface PlotPoint {
 }
 
 /**
- * A dense adapter that other rows are compared with: its mean (null without a result) and its
+ * A dense adapter that other rows are compared with. Its mean (null without a result) and its
  * budget are dashed lines.
  */
 export interface PlotReference {
@@ -40,19 +40,19 @@ export interface PlotPanel {
   metric: string;
   points: PlotPoint[];
   references: PlotReference[];
-  /** The axis of weights kept, with its ends. */
+  /** The axis of kept weights, with its range. */
   x: { scale: 'linear' | 'log'; domain: [number, number] };
-  /** The ends of the metric's axis. */
+  /** The range of the metric's axis. */
   y: [number, number];
 }
 
-/** Inner width of a panel in pixels, which `at` is moved by. */
+/** Inner width of a panel in pixels, from which moves of `at` are computed. */
 export const PANEL_WIDTH = 400;
-/** Pixels between points of equally many weights. */
+/** Pixels between points with equally many weights. */
 const APART = 5;
-/** An axis is logarithmic where its ends are this many times apart. */
+/** An axis is logarithmic if its ends are this many times apart. */
 const LOG_FROM = 10;
-/** Part of an axis that is left free at each end. */
+/** Fraction of an axis left free at each end. */
 const MARGIN = 0.08;
 
 export function plotPanels({ tasks, datasets }: SweepSummary): PlotPanel[] {
@@ -117,7 +117,7 @@ function buildPoints({ rows }: TaskSummary, deciding: string): PlotPoint[] {
   });
 }
 
-/** The dense rows that some row is compared with, in the table or at the dense budget. */
+/** The dense rows that other rows are compared with, in the table or at the dense budget. */
 function listReferences(
   { rows, at_dense_budget: comparisons }: TaskSummary,
   deciding: string,
@@ -141,15 +141,15 @@ function weightsAxis(kept: readonly number[]): PlotPanel['x'] {
   return { scale: 'linear', domain: [Math.max(from, 0), to] };
 }
 
-/** @param least the range to show at least */
+/** @param least minimum range to show */
 function padded(low: number, high: number, least: number): [number, number] {
   const margin = high > low ? MARGIN * (high - low) : least / 2;
   return [low - margin, high + margin];
 }
 
 /**
- * Moves points of equally many weights apart: the table's first, mostly the dense one, stands where
- * all belong, others beside it.
+ * Moves points with equally many weights apart: the table's first, usually the dense one, keeps its
+ * place, and the others go beside it.
  */
 function sideBySide(
   points: readonly PlotPoint[],
@@ -166,7 +166,7 @@ function sideBySide(
   });
 }
 
-/** `n = 3`, or `n = 1 to 3` where trials are missing. */
+/** `n = 3`, or `n = 1 to 3` if trials are missing. */
 function nameSeeds(rows: readonly RowSummary[]): string {
   const seeds = rows.map(({ done }) => done).filter((done) => done > 0);
   if (seeds.length === 0) return 'no result yet';

@@ -1,6 +1,4 @@
-/**
- * plot.svg: one panel a task. Drawn by Vega-Lite, which is loaded when there is something to draw.
- */
+/** Draws plot.svg, one panel per task, with Vega-Lite, which is loaded only when needed. */
 import type { TopLevelSpec } from 'vega-lite';
 import { DEGENERATE_MARK } from './format';
 import {
@@ -17,19 +15,16 @@ type Layer = Extract<TopLevelSpec, { layer: unknown }>['layer'][number];
 const PANEL_HEIGHT = 240;
 const COLUMNS = 2;
 
-/**
- * On white and on black: what the file says, and what replaces it where the reader's colours are
- * dark.
- */
+/** Colours in the file (on white), and their replacements for readers with a dark colour scheme. */
 const BACKGROUND = ['#ffffff', '#0d1117'] as const;
 const INK = ['#1f2328', '#e6edf3'] as const;
 const FAINT = ['#d8dee4', '#30363d'] as const;
 const DASHED = ['#6e7781', '#9198a1'] as const;
 
 /**
- * Cool colours for sparse adapters; warm ones and triangles for Large-Sparse. Series take the next
- * colour and the next shape, whose numbers have no common divisor, so that no two soon look the
- * same.
+ * Cool colours for sparse adapters; warm ones and triangles for Large-Sparse. Each series takes the
+ * next colour and the next shape. Their counts have no common divisor, so it takes many series
+ * until two look the same.
  */
 const STYLES: Record<
   PointKind,
@@ -59,7 +54,7 @@ const STYLES: Record<
   },
 };
 
-/** The file's text. The same summary gives the same text. */
+/** Returns the file's text. The same summary gives the same text. */
 export async function renderPlot(summary: SweepSummary): Promise<string> {
   const panels = plotPanels(summary);
   const [{ compile }, { parse, View }] = await Promise.all([import('vega-lite'), import('vega')]);
@@ -79,7 +74,7 @@ function buildSpec(summary: SweepSummary, panels: readonly PlotPanel[]): TopLeve
       text: `Sweep ${summary.sweep_id}`,
       subtitle: [
         'Mean ± std over seeds. Dashed: mean and weights of the dense adapter.',
-        'Rows that keep equally many weights stand side by side.' +
+        'Rows that keep equally many weights are side by side.' +
           (marked ? ` ${DEGENERATE_MARK} degenerate.` : ''),
       ],
     },
@@ -156,7 +151,7 @@ function buildLayers({ metric, points, references, x, y }: PlotPanel, styles: St
     field: 'at',
     type: 'quantitative',
     title: `weights kept${x.scale === 'log' ? ' (logarithmic)' : ''}`,
-    // A logarithmic scale has no zero to leave out, and Vega-Lite warns of the question.
+    // Vega-Lite warns if `zero` is set for a logarithmic scale, which has no zero.
     scale: {
       type: x.scale,
       domain: x.domain,
@@ -225,7 +220,7 @@ function buildLayers({ metric, points, references, x, y }: PlotPanel, styles: St
   ];
 }
 
-/** 1, 2 and 5 times the powers of ten in a range. */
+/** The multiples by 1, 2 and 5 of powers of ten in a range. */
 function logarithmicTicks([from, to]: [number, number]): number[] {
   const powers = Array.from({ length: Math.ceil(Math.log10(to)) + 1 }, (_, power) => 10 ** power);
   return powers
@@ -234,8 +229,8 @@ function logarithmicTicks([from, to]: [number, number]): number[] {
 }
 
 /**
- * Vega writes colours as attributes, which any style sheet overrides: each is replaced where the
- * reader's colours are dark.
+ * Replaces each colour for readers with a dark colour scheme. Vega writes colours as attributes,
+ * which any style sheet overrides.
  */
 function withDarkColors(svg: string): string {
   const colors = [

@@ -1,26 +1,26 @@
 /** A mean over seeds. */
 export interface Mean {
   mean: number;
-  /** Sample standard deviation (n − 1); null where n is 1. */
+  /** Sample standard deviation (n − 1); null if n is 1. */
   std: number | null;
   n: number;
 }
 
-/** A mean of differences of pairs, with its 95 % interval by Student's t. */
+/** A mean of paired differences, with its 95 % interval by Student's t. */
 export interface PairedDifference extends Mean {
   /**
-   * null where n is 1, and where all differences are equal: on a few hundred rows that is chance,
-   * not certainty.
+   * null if n is 1 or all differences are equal, which on a few hundred rows is chance, not
+   * certainty.
    */
   interval: [low: number, high: number] | null;
-  /** Whether the interval leaves out 0; null where there is none. */
+  /** Whether the interval excludes 0; null without an interval. */
   told_from_noise: boolean | null;
 }
 
-/** Below this a standard deviation of metrics is rounding. */
+/** A standard deviation of metrics below this is rounding. */
 const ROUNDING = 1e-12;
 
-/** Mean and sample standard deviation; null for no values. */
+/** Mean and sample standard deviation; null without values. */
 export function computeMean(values: readonly number[]): Mean | null {
   const n = values.length;
   if (n === 0) {
@@ -31,7 +31,7 @@ export function computeMean(values: readonly number[]): Mean | null {
   return { mean, std: n === 1 ? null : Math.sqrt(squares / (n - 1)), n };
 }
 
-/** The mean of differences with its interval mean ± t · std / √n; null for no values. */
+/** The mean of differences, with the interval mean ± t · std / √n; null without values. */
 export function pairedDifference(differences: readonly number[]): PairedDifference | null {
   const summary = computeMean(differences);
   if (summary === null) {
@@ -58,8 +58,8 @@ const T975 = [
 const Z975 = 1.959963985;
 
 /**
- * The 0.975 quantile of Student's t; above 30 degrees of freedom by its Cornish–Fisher expansion
- * (Abramowitz & Stegun 26.7.5), right to 1e-5.
+ * The 0.975 quantile of Student's t. Above 30 degrees of freedom it is the Cornish–Fisher expansion
+ * (Abramowitz & Stegun 26.7.5), accurate to 1e-5.
  */
 export function t975(degrees: number): number {
   const z = Z975;

@@ -18,42 +18,39 @@ export interface RowSummary {
   sparsity: number;
   rules: MaskRulesName;
   bottleneck: string;
-  /** Seeds planned, and of those done. */
+  /** Planned seeds and, among them, those done. */
   seeds: number;
   done: number;
   metrics: Record<string, Mean>;
   /**
-   * As planned; `kept` as it came out, on average, once trials are done: by the official rules it
-   * is seldom what was asked for.
+   * As planned, except `kept`, which is the average of the trials done: by the official rules it
+   * seldom equals the request.
    */
   budget: Budget;
   /**
-   * Weights kept, over those of the reference; of a row without one, over its own adapter's
-   * weights. 1 for Large-Sparse and dense rows.
+   * Kept weights divided by the reference's weights or, without a reference, by those of the row's
+   * own adapter. 1 for Large-Sparse and dense rows.
    */
   kept_of_dense: number;
-  /**
-   * `label` and `bottleneck` of the dense row that differences are taken from; null for a dense
-   * row.
-   */
+  /** `label` and `bottleneck` of the dense row that it is compared with; null for a dense row. */
   reference: string | null;
   /** Differences to the dense trial of the same seed, by metric. */
   difference: Record<string, PairedDifference>;
   /**
-   * Of metrics that take the best threshold of these rows (TrialResult.thresholds): that threshold
-   * of each trial that is done, by seed.
+   * For metrics that use the best threshold on these rows (TrialResult.thresholds): the threshold
+   * of each finished trial, in the order of seeds.
    */
   thresholds?: Record<string, number[]>;
   /**
-   * How many of its trials have a warning that their mask or predictions mean little, by the
-   * warning's code; without those of none.
+   * By code of a warning that mask or predictions mean little: how many of its trials have it.
+   * Codes without a trial are left out.
    */
   degenerate: Record<string, number>;
 }
 
 /**
- * Warnings that mark a degenerate mask or run, by code, with what a reader is told: a trainer's,
- * those of each family's evaluation, and those that all evaluations share.
+ * Warnings that mark a degenerate mask or run, as text by code: the trainer's, those of each
+ * family's evaluation, and those that all evaluations share.
  */
 export const DEGENERATE_WARNINGS: Readonly<Record<string, string>> = {
   layers_emptied: 'a matrix lost all its weights',
@@ -63,15 +60,15 @@ export const DEGENERATE_WARNINGS: Readonly<Record<string, string>> = {
   undefined_metric: 'a metric is undefined and counts as 0',
 };
 
-/** The rows that keep as many weights as a dense adapter has, to the weight: Large-Sparse. */
+/** The rows that keep exactly as many weights as a dense adapter has: Large-Sparse. */
 export interface BudgetComparison {
   /** `label` and `bottleneck` of the dense row. */
   reference: string;
-  /** Its weights, and so those that each row keeps. */
+  /** Its weights, which each row keeps, too. */
   kept: number;
   /**
-   * Each with its differences to that dense row, which need not be the one that its row of the
-   * table is compared with.
+   * Each with its differences to that dense row, which may not be the one that the table compares
+   * it with.
    */
   rows: Pick<RowSummary, 'label' | 'pruner' | 'sparsity' | 'bottleneck' | 'difference'>[];
 }
@@ -85,14 +82,14 @@ export interface TaskSummary {
   majority_class: Record<string, number> | null;
 }
 
-/** What a report says, as data: the content of report.json. */
+/** A report as data: the content of report.json. */
 export interface SweepSummary {
   sweep_id: string;
   name: string;
   profile: string | null;
   profile_reason: string | null;
   backbone: { name: string; digest: string; model_type: string; weights: number };
-  /** Of its trials, in their order; absent where all are float32. */
+  /** Its trials' precisions, in the order of trials; absent if all are float32. */
   precisions?: PrecisionName[];
   datasets: Pick<PlannedDataset, 'task' | 'digest' | 'source' | 'splits' | 'max_length'>[];
   trials: { planned: number; done: number; failed: number; cancelled: number };
@@ -102,7 +99,7 @@ export interface SweepSummary {
   warnings: { warning: string; trials: string[] }[];
 }
 
-/** Sums up a sweep over its seeds. Trials without a result are planned and not done. */
+/** Summarizes a sweep over its seeds. Trials without a result count as planned, not as done. */
 export function summarize(
   plan: Plan,
   results: readonly TrialResult[],
@@ -206,7 +203,7 @@ function collectThresholds({ trials }: Variant, results: Results): Pick<RowSumma
 
 const rowName = ({ label, bottleneck }: Variant) => `${label}, bottleneck ${bottleneck}`;
 
-/** Differences of the metrics to those of another row, by metric, over the seeds that both have. */
+/** Differences to another row, by metric, over the seeds that both have. */
 function differences(
   variant: Variant,
   reference: Variant,
@@ -261,7 +258,7 @@ function countDegenerate({ trials }: Variant, results: Results): RowSummary['deg
   return counts;
 }
 
-/** Weights kept in the trials that are done, rounded; nothing while none is. */
+/** Average of weights kept in finished trials, rounded; empty if there are none. */
 function keptIn(variant: Variant, results: Results): Partial<Budget> {
   const done = variant.trials
     .map(({ id }) => results.get(id))
@@ -271,7 +268,7 @@ function keptIn(variant: Variant, results: Results): Partial<Budget> {
     : { kept: Math.round(sum(done.map((result) => result!.budget.kept)) / done.length) };
 }
 
-/** Metrics of the trials that are done, by seed, in the order of seeds. */
+/** Metrics of finished trials, by seed, in the order of seeds. */
 function valuesBySeed(variant: Variant, results: Results): Map<number, Record<string, number>> {
   const values = new Map<number, Record<string, number>>();
   for (const { id, seed } of variant.trials.toSorted((a, b) => a.seed - b.seed)) {

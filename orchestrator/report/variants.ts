@@ -3,17 +3,17 @@ import { readPrecision } from '../sweep/precision';
 import { canonicalJson } from '../sweep/canonical';
 import type { PruneConfig, Trial } from '../sweep/types';
 
-/** Trials of a task that differ in their seed only: one row of the table. */
+/** Trials of a task that differ only in their seed: one row of the table. */
 export interface Variant {
   trials: Trial[];
-  /** Of every trial: all but its seed. */
+  /** What its trials share: everything but the seed. */
   config: Pick<Trial, 'adapter' | 'prune' | 'train' | 'precision'>;
   /**
-   * `dense`, `snip`; with what else tells it from the task's other rows: `snip (lora)`, `snip (norm
+   * `dense`, `snip`, or with what else distinguishes it in the task: `snip (lora)`, `snip (norm
    * none)`.
    */
   label: string;
-  /** `64`, or `64/16` for attention/feed-forward; `–` without a module. */
+  /** `64`, `64/16` for attention/feed-forward, or `–` without a module. */
   bottleneck: string;
 }
 
@@ -61,8 +61,8 @@ export function groupVariants(trials: readonly Trial[]): Variant[] {
 }
 
 /**
- * The dense row that a row is compared with: of the same precision, and of the same adapter where
- * there is one, else the task's first. null for a dense row, and where there is none.
+ * The dense row that a row is compared with: one of the same precision, with the same adapter if
+ * there is one, else the task's first. null for a dense row, or if there is none.
  */
 export function findReference(variant: Variant, variants: readonly Variant[]): Variant | null {
   if (variant.config.prune.pruner === 'none') {
@@ -74,8 +74,8 @@ export function findReference(variant: Variant, variants: readonly Variant[]): V
 }
 
 /**
- * The dense row whose weights are as many as those that a row keeps: the one it is compared with
- * where that is so, else the task's first such row. null for a dense row, and where there is none.
+ * The dense row that has as many weights as a row keeps: preferably the one that it is compared
+ * with, else the task's first. null for a dense row, or if there is none.
  */
 export function findBudgetReference(
   variant: Variant,
@@ -91,8 +91,8 @@ export function findBudgetReference(
 }
 
 /**
- * The dense rows of the same precision: a difference is that of two masks, never of two
- * arithmetics.
+ * The dense rows of the same precision: a difference must come from the masks, never from the
+ * arithmetic.
  */
 function filterDense(variants: readonly Variant[], { precision }: Variant['config']): Variant[] {
   return variants.filter(
@@ -100,10 +100,7 @@ function filterDense(variants: readonly Variant[], { precision }: Variant['confi
   );
 }
 
-/**
- * The adapter's name where the task has several, and what differs between the adapters of that
- * name.
- */
+/** The adapter's name if the task has several, and what differs among adapters of that name. */
 function adapterDetails({ adapter }: Trial, trials: readonly Trial[]): string[] {
   const name = adapterName(adapter);
   const same = trials.filter((trial) => adapterName(trial.adapter) === name);
@@ -116,8 +113,8 @@ function adapterDetails({ adapter }: Trial, trials: readonly Trial[]): string[] 
 }
 
 /**
- * What is not as usual about the mask, and what differs between trials of the same pruner whose
- * masks are made in the same way.
+ * What is unusual about the mask, and what differs among trials with the same pruner whose masks
+ * are made in the same way.
  */
 function pruneDetails({ prune }: Trial, trials: readonly Trial[]): string[] {
   const way = ({ pruner, structure, every_steps }: PruneConfig) =>
@@ -136,7 +133,7 @@ function pruneDetails({ prune }: Trial, trials: readonly Trial[]): string[] {
   ];
 }
 
-/** What of a mask's making is not as usual: the pieces, when, and over what scope. */
+/** What is unusual in how a mask is made: its pieces, when, and over which scope. */
 export function maskWords({
   structure,
   group_kept,
@@ -148,7 +145,7 @@ export function maskWords({
     ...(structure === 'n_m' ? [`n_m ${group_kept}:${group_size}`] : []),
     ...(structure === 'units' ? ['units'] : []),
     ...(every_steps > 0 ? ['progressive'] : []),
-    // N:M has no other scope.
+    // N:M is always local.
     ...(scope === 'local' && structure !== 'n_m' ? ['local'] : []),
   ];
 }

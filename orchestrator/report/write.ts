@@ -11,8 +11,8 @@ import { summarize } from './summary';
 
 /**
  * Writes results.jsonl, results.csv, plot.svg, report.md, report.html and report.json into
- * `sweeps/<sweep id>/`, each whole or not at all. They are made anew from the trials' results,
- * sorted by trial id, so writing twice doubles nothing and equal results give equal bytes.
+ * `sweeps/<sweep id>/`, each whole or not at all. They are always rebuilt from the trials' results,
+ * sorted by trial id, so writing twice duplicates nothing and equal results give equal bytes.
  */
 export async function writeReport(
   plan: Plan,
@@ -37,7 +37,7 @@ export async function writeReport(
   await writeDurably(files.csv, renderCsv(sorted));
   await writeJsonDurably(files.json, summary);
   await writeDurably(files.markdown, renderMarkdown(summary));
-  // Last: no number waits for a drawing.
+  // Last, so that no number waits for the plot.
   const plot = await renderPlot(summary);
   await writeDurably(files.plot, plot);
   await writeDurably(files.html, renderHtml(summary, plot));

@@ -1,4 +1,6 @@
-/** The sizes of a backbone, by its config.json: each family has names of its own for them. */
+/**
+ * Reads a backbone's sizes from its config.json, in which each family has its own names for them.
+ */
 import { z } from 'zod';
 import { UserError } from '../base/errors';
 import type { PlannedBackbone } from '../sweep/types';
@@ -61,7 +63,7 @@ const t5 = z
     num_heads: size,
     d_ff: size,
     num_layers: size,
-    // As many as the encoder has where it is left out.
+    // As many as in the encoder if left out.
     num_decoder_layers: size.nullish(),
     vocab_size: size,
   })
@@ -91,8 +93,7 @@ const t5 = z
 const FAMILIES = { bart, t5 };
 
 /**
- * What a config.json says; a family that is not known is read as an encoder's, and is refused by
- * the trainer.
+ * Reads the sizes. An unknown family is read as an encoder, which the trainer then refuses.
  *
  * @throws UserError (exit 2) naming the file and the field that is missing or wrong
  */

@@ -1,5 +1,5 @@
 /**
- * What a Hugging Face directory holds: which files matter, how large the model is, and its digest.
+ * Describes a Hugging Face directory: which files matter, how large the model is, and its digest.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -32,8 +32,8 @@ const TOKENIZER_FILES = [
 const SHARD = /^model(-\d+-of-\d+)?\.safetensors$/;
 
 /**
- * Whether results depend on a file of this name: configuration, weights and tokenizer; not readmes
- * or other frameworks' weights.
+ * Whether results depend on a file with this name: configuration, weights and tokenizer, but not
+ * readmes or other frameworks' weights.
  */
 export function isBackboneFile(name: string): boolean {
   return (
@@ -100,9 +100,8 @@ function countWeights(file: string): number {
 }
 
 /**
- * Hex SHA-256 of the sorted lines `<file digest>  <name>\n`, the rule for a folder in event.proto.
- * Reading weights takes seconds, so a digest is kept in the cache and taken from there as long as
- * no file's size or time has changed.
+ * Hex SHA-256 of the sorted lines `<file digest> <name>\n`, the rule for a folder in event.proto.
+ * Reading weights takes seconds, so the digest is cached until a file's size or time changes.
  */
 async function digestFiles(path: string, files: string[]): Promise<string> {
   const seen = files.map((name) => {

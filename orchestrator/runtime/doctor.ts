@@ -22,11 +22,11 @@ import { checkVersions, pinnedEnvironment } from './trainer-environment';
 
 export interface Finding {
   name: string;
-  /** `broken` keeps a sweep from running; `note` deserves a look. */
+  /** `broken` prevents sweeps from running; `note` is worth a look. */
   state: 'fine' | 'note' | 'broken';
   /** What was found. */
   text: string;
-  /** What to do; null where nothing needs to be done. */
+  /** What to do; null if nothing. */
   advice: string | null;
 }
 
@@ -43,7 +43,7 @@ const GIB = 2 ** 30;
 /** Below this, a sweep's checkpoints or the trainer's environment may not fit. */
 const LOW_DISK = 2 * GIB;
 
-/** All findings, in the order in which a start needs them. */
+/** Runs all checks, in the order in which a start needs them. */
 export async function examine(places: Places): Promise<Finding[]> {
   return [
     await look('node', () => fine(process.versions.node)),
@@ -66,7 +66,7 @@ export async function examine(places: Places): Promise<Finding[]> {
   ];
 }
 
-/** What one check found. A UserError that it throws is a finding, too. */
+/** Runs one check. If it throws a UserError, that is its finding. */
 async function look(name: string, check: () => Promise<Found> | Found): Promise<Finding> {
   try {
     return { name, ...(await check()) };
@@ -94,8 +94,8 @@ async function checkTemporal(): Promise<Found> {
 }
 
 /**
- * Both trainers. One is enough: a broken second one is a note, unless the user named an interpreter
- * for it.
+ * Checks both trainers. One is enough, so the other, if broken, is only a note, unless the user
+ * named an interpreter for it.
  */
 async function checkTrainers(ownPython: string | undefined): Promise<Finding[]> {
   const torch = await look('trainer torch', () => checkTorch(ownPython));

@@ -7,23 +7,23 @@ import { removeRuntimeConfig } from './runtime-config';
 import { DEFAULT_POLICY } from './supervisor';
 import { readSupervisorState, supervisorLockPath } from './supervisor-state';
 
-/** The supervisor stops two waves of services, each with its own time of grace. */
+/** The supervisor stops services in two waves, each with its own grace period. */
 const SUPERVISOR_GRACE_MS = 2 * DEFAULT_POLICY.stopGraceMs + 15_000;
 
 export interface DownOptions {
   stateDir: string;
-  /** Stop also while sweeps run; they go on from their checkpoints at the next start. */
+  /** Stop even if sweeps are running; the next start resumes them from their checkpoints. */
   force: boolean;
-  /** Ids of the sweeps that run now. */
+  /** Ids of the sweeps that are running. */
   runningSweeps: () => Promise<string[]>;
   onProgress: OnProgress;
 }
 
 /**
- * Stops worker, trainer and server, in this order, with SIGTERM and, after 25 s, SIGKILL; by pid
- * and start time, never by name. Returns the names of what was stopped.
+ * Stops worker, trainer and server, in this order, with SIGTERM and, after 25 s, SIGKILL. Finds
+ * them by pid and start time, never by name. Returns the names of what it stopped.
  *
- * @throws UserError (exit 2) where sweeps run and `force` is not set
+ * @throws UserError (exit 2) if sweeps are running and `force` is not set
  */
 export async function down({
   stateDir,
@@ -39,14 +39,15 @@ export async function down({
     const sweeps = await runningSweeps();
     if (sweeps.length > 0) {
       const hint =
-        'Wait for them, cancel them, or use --force: they go on from their checkpoints at the ' +
-        'next start.';
-      const how = sweeps.length === 1 ? 'a sweep runs' : `${sweeps.length} sweeps run`;
+        'Wait for them, cancel them, or use --force: the next start resumes them from their ' +
+        'checkpoints.';
+      const how =
+        sweeps.length === 1 ? 'a sweep is running' : `${sweeps.length} sweeps are running`;
       throw new UserError(`${how}: ${sweeps.join(', ')}`, 2, hint);
     }
   }
   if (supervisor) await terminate(supervisor, SUPERVISOR_GRACE_MS);
-  // What a supervisor left that had died itself, or was killed now.
+  // What is left by a supervisor that died earlier or had to be killed.
   const order = ['worker', 'trainer', 'temporal'];
   for (const { name, process } of living.sort(
     (a, b) => order.indexOf(a.name) - order.indexOf(b.name),

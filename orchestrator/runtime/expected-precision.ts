@@ -1,5 +1,5 @@
 /**
- * Which precision a start would take by itself, as far as can be told without starting anything.
+ * Which precision a start would choose by default, as far as is known without starting anything.
  */
 import { Precision } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defaultPrecision, type DefaultPrecision } from '../trainer-client/capabilities';
@@ -10,14 +10,14 @@ import { askCapabilities } from './trainer-health';
 
 const ANSWER_MS = 3000;
 
-/** What each trainer lists on a GPU; a trainer that runs is asked. */
+/** What each trainer lists on a GPU, used if no trainer is running. */
 const ON_A_GPU: Record<Framework, Precision[]> = {
   torch: [Precision.PRECISION_FLOAT32, Precision.PRECISION_TF32, Precision.PRECISION_BF16],
   tfjs: [Precision.PRECISION_FLOAT32],
 };
 
 /**
- * That of the trainer that runs for this state directory, else of one that a start brings up here.
+ * The default of this state directory's running trainer, else of one that would be started here.
  */
 export async function expectedPrecision(
   stateDir: string,

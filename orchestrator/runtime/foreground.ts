@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 
 /**
- * Runs a program with this terminal's input and output until it ends, and hands on signals. (Ctrl-C
- * reaches it by itself, being of the same terminal.) Returns its exit status, as a shell would: 128
- * + the signal's number for one that was killed.
+ * Runs a program with this terminal's input and output until it ends, and forwards signals. (Ctrl-C
+ * in a terminal reaches it anyway.) Returns its exit status as a shell would: 128 + the signal's
+ * number if it was killed.
  */
 export async function runInForeground(
   file: string,
@@ -14,7 +14,7 @@ export async function runInForeground(
 ): Promise<number> {
   const child = spawn(file, args, { env: { ...process.env, ...env }, stdio: 'inherit' });
   const handOn = (signal: NodeJS.Signals): void => void child.kill(signal);
-  // Without a listener Ctrl-C would end this process before its child has ended.
+  // Without a listener, Ctrl-C would end this process before its child.
   const onInterrupt = process.stdin.isTTY ? (): void => undefined : handOn;
   process.on('SIGTERM', handOn).on('SIGHUP', handOn).on('SIGINT', onInterrupt);
   try {

@@ -3,15 +3,15 @@ import { existsSync } from 'node:fs';
 import { findOnPath } from './run-command';
 
 /**
- * Whether a trainer that is started here on `device` would compute on a GPU. CUDA_VISIBLE_DEVICES
- * hides every one where it is empty or begins with −1.
+ * Whether a trainer started here on `device` would compute on a GPU. CUDA_VISIBLE_DEVICES hides all
+ * GPUs if it is empty or begins with −1.
  */
 export function expectsGpu(device: string, env: NodeJS.ProcessEnv = process.env): boolean {
   if (device !== 'auto') return device !== 'cpu';
   return detectGpu() && !/^\s*(-1|$)/.test(env.CUDA_VISIBLE_DEVICES ?? 'all');
 }
 
-/** Whether this machine has an NVIDIA GPU that its driver knows of. */
+/** Whether this machine seems to have an NVIDIA driver, and so a GPU. */
 export function detectGpu(): boolean {
   return existsSync('/dev/nvidiactl') || findOnPath('nvidia-smi') !== undefined;
 }

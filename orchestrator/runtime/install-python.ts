@@ -1,7 +1,7 @@
 /**
- * Installs pinned Python packages with `uv` where it is on PATH, else with venv and pip. Every file
- * that is installed must have one of the hashes in the requirement file, whatever index or mirror
- * it comes from; the index is the user's own setting.
+ * Installs pinned Python packages with `uv` if it is on PATH, else with venv and pip. Every
+ * installed file must match a hash in the requirement file, whichever index or mirror the user has
+ * set.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -13,10 +13,10 @@ import { tailLog } from './log-file';
 import { findBasePython, findInterpreters } from './python';
 import { findOnPath, runCommand } from './run-command';
 
-/** An installer step that failed; the last lines of its log say why. */
+/** The error for a failed installer step, with the last lines of its log. */
 function installFailed(what: string, log: string): UserError {
   const offline =
-    'Is the package index reachable? A mirror is set with PIP_INDEX_URL (pip) or ' +
+    'Is the package index reachable? To use a mirror, set PIP_INDEX_URL (pip) or ' +
     'UV_DEFAULT_INDEX (uv).';
   return new UserError(
     `${what} could not be installed:\n  ${tailLog(log, 6).join('\n  ')}`,
@@ -27,15 +27,12 @@ function installFailed(what: string, log: string): UserError {
 
 const locateMarker = (folder: string): string => join(folder, '.complete.json');
 
-/** Whether a folder was made to its end. */
+/** Whether a folder is complete. */
 export function isComplete(folder: string): boolean {
   return existsSync(locateMarker(folder));
 }
 
-/**
- * What was said of a folder as it was made; undefined where it was not made to its end. T: what its
- * `build` returned.
- */
+/** What `build` returned for a folder, of type T; undefined if the folder is not complete. */
 export function readComplete<T extends object>(folder: string): T | undefined {
   return isComplete(folder)
     ? (JSON.parse(readFileSync(locateMarker(folder), 'utf8')) as T)
@@ -43,10 +40,10 @@ export function readComplete<T extends object>(folder: string): T | undefined {
 }
 
 /**
- * Makes a folder exactly once per machine user, whoever asks and however often: builds under a
- * lock, then writes a marker with what `build` says of it. A folder without its marker was left by
- * a process that died and is built anew. (A virtual environment cannot be renamed into place: its
- * scripts know its path.)
+ * Makes a folder exactly once per user, however many processes ask: builds it under a lock, then
+ * writes a marker with what `build` returns. A folder without a marker was left by a process that
+ * died, and is rebuilt. (A virtual environment cannot be renamed into place because its scripts
+ * contain its path.)
  */
 export async function buildOnce(
   folder: string,
@@ -65,7 +62,7 @@ export async function buildOnce(
   });
 }
 
-/** Makes a virtual environment, with its interpreter at bin/python. */
+/** Creates a virtual environment, with its interpreter at bin/python. */
 export async function createEnvironment(folder: string, log: string): Promise<void> {
   const uv = findOnPath('uv');
   const base = await findBasePython(uv === undefined);
@@ -74,10 +71,10 @@ export async function createEnvironment(folder: string, log: string): Promise<vo
     ? await runCommand(uv, ['venv', '--no-project', '--python', base.path, folder], { log })
     : await runCommand(base.path, ['-m', 'venv', folder], { log });
   if (made.status !== 0 || !existsSync(python))
-    throw installFailed(`a virtual environment of ${base.path}`, log);
+    throw installFailed(`a virtual environment with ${base.path}`, log);
 }
 
-/** Installs a whole closure into an environment; nothing that the file does not list. */
+/** Installs what the file lists, and nothing else: the whole closure of an environment. */
 export async function installRequirements(
   python: string,
   requirements: string,
@@ -97,12 +94,12 @@ export async function installRequirements(
 }
 
 /**
- * Installs PyTorch's CPU build, a tenth of the size of the CUDA build, where `uv` is there (it
- * knows PyTorch's own index) and that index answers. False where it could not be had.
+ * Installs PyTorch's CPU build, a tenth of the size of the CUDA build. Needs `uv`, which knows
+ * PyTorch's own index, and an answer from that index. Returns whether it succeeded.
  *
- * This one package is checked by its version and by TLS to PyTorch's own index, not by a hash of
- * ours: the index gives the build a version and hashes of its own that the hashes of the public
- * package index's build cannot match. Everything else in the environment is checked by hash.
+ * This one package is checked by its version and by TLS to PyTorch's own index. Our hashes are of
+ * the public package index's build, which is a different one. Everything else in the environment is
+ * checked by hash.
  */
 export async function installCpuTorch(
   python: string,
@@ -120,13 +117,13 @@ export async function installCpuTorch(
     '--no-deps',
     `torch==${version}`,
   ];
-  // Where the index is out of reach this must not hold up a first run for minutes.
+  // An unreachable index must not delay a first run by minutes.
   const env = { ...process.env, UV_HTTP_CONNECT_TIMEOUT: '5', UV_HTTP_RETRIES: '0' };
   const { status } = await runCommand(uv, args, { log, env, timeoutMs: 600_000 });
   return status === 0;
 }
 
-/** Which build of a wheel is wanted, where it is not the one for the Python that installs it. */
+/** Which build of a wheel to install, if not the one for the installing Python. */
 export interface WheelTags {
   /** For example `3.12`. */
   python: string;
@@ -152,10 +149,10 @@ export async function ensureWheel(
 }
 
 /**
- * Unpacks one pinned wheel, without its dependencies, into a folder. False where it could not be
- * had; the log says why.
+ * Unpacks one pinned wheel, without its dependencies, into a folder. Returns whether it succeeded;
+ * if not, the log says why.
  *
- * @throws UserError (exit 2) where nothing is there that installs wheels
+ * @throws UserError (exit 2) if there is no installer of wheels
  */
 export async function installWheel(
   requirements: string,
@@ -199,7 +196,7 @@ export async function installWheel(
 export const NO_INSTALLER = 'neither uv nor a Python with pip is on PATH';
 export const GET_INSTALLER = 'Install uv, or pip (Debian, Ubuntu: apt install python3-pip).';
 
-/** What installs wheels here: uv, else a Python that has pip. */
+/** Finds an installer of wheels: uv, else a Python with pip. */
 export async function findWheelInstaller(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<{ path: string; isUv: boolean } | undefined> {

@@ -1,6 +1,6 @@
 /**
- * Logs of background processes: they write to the file themselves, so that they can outlive whoever
- * started them.
+ * Logs of background processes, which write to the file themselves so that they can outlive their
+ * parent.
  */
 import {
   closeSync,
@@ -17,8 +17,8 @@ import {
 import { dirname } from 'node:path';
 
 /**
- * Opens a log for a child's stdout and stderr, at its end. Returns the descriptor and the size
- * before.
+ * Opens a log for appending a child's stdout and stderr. Returns the descriptor and the current
+ * size.
  */
 export function openLog(path: string): { descriptor: number; offset: number } {
   mkdirSync(dirname(path), { recursive: true });
@@ -27,9 +27,9 @@ export function openLog(path: string): { descriptor: number; offset: number } {
 }
 
 /**
- * Moves a log that has more than `maxBytes` to `<path>.1`, an older one to `.2`, up to `.<keep>`.
- * The writer keeps its descriptor, so the file is copied and emptied rather than renamed; lines
- * written between the two are lost (append mode makes the writer go on at the new end).
+ * Moves a log of more than `maxBytes` to `<path>.1`, an older one to `.2`, up to `.<keep>`. The
+ * writer keeps its descriptor, so the file is copied and emptied rather than renamed, and lines
+ * written in between are lost. (In append mode, the writer continues at the new end.)
  */
 export function rotateLog(path: string, maxBytes: number, keep: number): boolean {
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) <= maxBytes) return false;
@@ -43,7 +43,7 @@ export function rotateLog(path: string, maxBytes: number, keep: number): boolean
   return true;
 }
 
-/** The text from `offset`, at most the last `maxBytes` of it; empty where there is no file. */
+/** The text from `offset`, at most the last `maxBytes` of it; empty if there is no file. */
 export function readLog(path: string, offset: number, maxBytes: number): string {
   let descriptor: number;
   try {

@@ -7,28 +7,28 @@ import { UserError } from '../base/errors';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** The longest socket path that Linux takes, in bytes. Node cuts longer ones silently. */
+/** The longest socket path that Linux accepts, in bytes. Node silently cuts longer ones. */
 const MAX_SOCKET_PATH = 107;
 
 /**
- * The state of one checkout (database, logs, process ids): the option, else SA_ORCH_STATE, else
- * `.sa-orch` here. Absolute.
+ * Absolute directory for the state of one checkout (database, logs, process ids): the option, else
+ * SA_ORCH_STATE, else `.sa-orch` in the working directory.
  */
 export function stateDirectory(option?: string, env: Env = process.env): string {
   return resolve(option ?? env.SA_ORCH_STATE ?? '.sa-orch');
 }
 
 /**
- * The artifact root (datasets, trials, sweeps): the option, else SA_ORCH_ROOT, else `checkpoints`
- * here. Absolute.
+ * Absolute artifact root (datasets, trials, sweeps): the option, else SA_ORCH_ROOT, else
+ * `checkpoints` in the working directory.
  */
 export function artifactRoot(option?: string, env: Env = process.env): string {
   return resolve(option ?? env.SA_ORCH_ROOT ?? 'checkpoints');
 }
 
 /**
- * What is made once per user: environments, binaries, backbones. SA_ORCH_CACHE, else `sa-orch` in
- * $XDG_CACHE_HOME or ~/.cache.
+ * Directory for what is made once per user (environments, binaries, backbones): SA_ORCH_CACHE, else
+ * `sa-orch` in $XDG_CACHE_HOME or ~/.cache.
  */
 export function cacheDirectory(env: Env = process.env): string {
   if (env.SA_ORCH_CACHE) return resolve(env.SA_ORCH_CACHE);
@@ -36,11 +36,11 @@ export function cacheDirectory(env: Env = process.env): string {
 }
 
 /**
- * The path of a unix socket that belongs to a state directory. Never inside the checkout, whose
- * path may be long: in $XDG_RUNTIME_DIR where that is set, else in /tmp in a folder that only this
- * user can enter.
+ * The path of a unix socket that belongs to a state directory. It is never inside the checkout,
+ * whose path may be long, but in $XDG_RUNTIME_DIR or, if that is not set, in a folder in /tmp that
+ * only this user can enter.
  *
- * @throws UserError where the path is too long for a socket, or its folder belongs to somebody else
+ * @throws UserError if the path is too long for a socket, or its folder belongs to another user
  */
 export function socketPath(stateDir: string, name: string, env: Env = process.env): string {
   const uid = process.getuid?.() ?? 0;

@@ -1,7 +1,7 @@
 /**
- * Ports for embedded servers. A port, once given to a state directory, is its own as long as that
- * folder exists, so that two checkouts, or a test run beside a real sweep, never meet, whichever of
- * them is down for the moment.
+ * Ports for embedded servers. A port stays reserved for its state directory as long as that folder
+ * exists, so that two checkouts, or a test run and a real sweep, never meet, even while one of them
+ * is down.
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -10,7 +10,7 @@ import { writeDurablySync } from '../../common/durable-files';
 import { readIfThere } from '../../common/files';
 import { withLock } from '../../common/lock-file';
 
-/** How many ports above the standard one are tried. */
+/** How many ports to try, from the standard one upwards. */
 const RANGE = 400;
 
 /** Whether this process could listen on a loopback port now. */
@@ -25,8 +25,8 @@ export function isPortFree(port: number): Promise<boolean> {
 }
 
 /**
- * The first of `first`, `first + 1`, … that is free and not another state directory's, the
- * directory's own port before all others.
+ * Reserves a port that is free and not another state directory's: the directory's own port if
+ * possible, else the first of `first`, `first + 1`, ….
  *
  * @param registry a folder that all checkouts of this user share
  */

@@ -1,6 +1,6 @@
 /**
- * The Python side of the contract in proto/: generated into gen/python with the interpreter that
- * will use it.
+ * Generates the Python modules for the contract in proto/ into gen/python, with the interpreter
+ * that will use them.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -24,14 +24,14 @@ const PACKAGE = join('sparse_adapter', 'trainer', 'v1');
 const OUTPUT = join(packageRoot(), 'gen', 'python');
 
 /**
- * Generated code refuses a protobuf runtime that is older than its generator, so a stamp names
- * both.
+ * File with a digest of the .proto files and the versions of protobuf and its generator, because
+ * generated code refuses an older protobuf runtime.
  */
 const STAMP = '.stamp';
 
 /**
- * Generates the contract's Python modules where they are missing, or were made from other .proto
- * files or by another protobuf version. Returns the folder to put on PYTHONPATH.
+ * Generates the contract's Python modules if they are missing or were made from other .proto files
+ * or by another protobuf version. Returns the folder to put on PYTHONPATH.
  */
 export async function ensurePythonContract(python: string): Promise<string> {
   const probe = await runCommand(python, [
@@ -40,7 +40,7 @@ export async function ensurePythonContract(python: string): Promise<string> {
   ]);
   if (probe.status !== 0)
     throw new UserError(
-      `${python} lacks protobuf or grpcio-tools: ${probe.stderr.trim().split('\n').at(-1)}`,
+      `${python} does not have protobuf or grpcio-tools: ${probe.stderr.trim().split('\n').at(-1)}`,
       2,
     );
   const files = readdirSync(join(PROTO, PACKAGE))

@@ -1,4 +1,4 @@
-/** Finds a Python interpreter and what it has. */
+/** Finds Python interpreters and what they can do. */
 import { UserError } from '../base/errors';
 import { findOnPath, runCommand } from './run-command';
 
@@ -7,14 +7,15 @@ export interface Interpreter {
   /** [major, minor, micro]. */
   version: readonly [number, number, number];
   /**
-   * Whether it can make a virtual environment with pip in it. Debian and Ubuntu ship Python
-   * without.
+   * Whether it can create virtual environments with pip. On Debian and Ubuntu, Python alone cannot.
    */
   hasVenv: boolean;
   hasPip: boolean;
 }
 
-/** Versions that the pinned PyTorch has wheels for: from the first, to before the second. */
+/**
+ * Versions that the pinned PyTorch has wheels for: from the first up to, but excluding, the second.
+ */
 const PINNED_MIN = [3, 11] as const;
 const PINNED_END = [3, 15] as const;
 
@@ -32,7 +33,7 @@ print(json.dumps({
 `;
 
 /**
- * Asks an interpreter what it is; undefined where it is none (a shim of a version manager, for
+ * Asks an interpreter about itself; undefined if it does not work (a version manager's shim, for
  * example).
  */
 export async function probeInterpreter(path: string): Promise<Interpreter | undefined> {
@@ -54,9 +55,9 @@ export async function findInterpreters(
 }
 
 /**
- * The interpreter that the trainer's environment is made from.
+ * Finds the interpreter from which to create the trainer's environment.
  *
- * @param needsVenv false where `uv` makes the environment, which needs no venv module
+ * @param needsVenv false if `uv` creates the environment, which needs no venv module
  * @throws UserError (exit 2) naming what was found and what to install
  */
 export async function findBasePython(
@@ -69,12 +70,12 @@ export async function findBasePython(
   if (usable) return usable;
   const range = `Python ${PINNED_MIN.join('.')} or newer, before ${PINNED_END.join('.')}`;
   const ownWay =
-    'Or name an interpreter that has PyTorch already: --python <path>, or SA_ORCH_PYTHON.';
+    'Or name an interpreter that already has PyTorch: --python <path>, or SA_ORCH_PYTHON.';
   const [first] = fitting;
   if (first) {
     const minor = `${first.version[0]}.${first.version[1]}`;
     throw new UserError(
-      `${first.path} (Python ${minor}) cannot make virtual environments: ` +
+      `${first.path} (Python ${minor}) cannot create virtual environments: ` +
         'its venv module is missing',
       2,
       `Install it (Debian, Ubuntu: apt install python${minor}-venv) or install uv.\n${ownWay}`,
@@ -84,7 +85,7 @@ export async function findBasePython(
   throw new UserError(
     `the PyTorch trainer needs ${range}; ${have || 'no Python is on PATH'}`,
     2,
-    `Install a Python of that range.\n${ownWay}`,
+    `Install a Python in that range.\n${ownWay}`,
   );
 }
 

@@ -7,7 +7,7 @@ export interface Requirement {
   /** Lower case, with `-`. */
   name: string;
   version: string;
-  /** The entry as it stands in the file, hashes included. */
+  /** The entry as in the file, hashes included. */
   text: string;
 }
 
@@ -26,7 +26,7 @@ export function parseRequirements(content: string): Requirement[] {
   });
 }
 
-/** What only PyTorch's CUDA build needs: the CPU build is the same closure without these. */
+/** Whether only PyTorch's CUDA build needs this package; the CPU build needs all others. */
 export function isCudaOnly(name: string): boolean {
   return name.startsWith('nvidia-') || name.startsWith('cuda-') || name === 'triton';
 }

@@ -4,7 +4,7 @@ import { accessSync, appendFileSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 export interface CommandResult {
-  /** The exit status; null where a signal ended it. */
+  /** The exit status; null if a signal ended it. */
   status: number | null;
   stdout: string;
   stderr: string;
@@ -13,14 +13,14 @@ export interface CommandResult {
 export interface CommandOptions {
   env?: NodeJS.ProcessEnv;
   cwd?: string;
-  /** stdout and stderr are appended to this file as well. */
+  /** stdout and stderr are also appended to this file. */
   log?: string;
   timeoutMs?: number;
 }
 
 /**
- * Runs a program and collects what it prints. A program that cannot be started has status null and
- * says why in stderr.
+ * Runs a program and collects what it prints. If it cannot be started, the status is null and
+ * stderr says why.
  */
 export async function runCommand(
   file: string,
@@ -32,15 +32,15 @@ export async function runCommand(
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  // Not spawn's own timeout: where the program cannot be started, that timer keeps this process
-  // alive to its end.
+  // Not spawn's own timeout: if the program cannot be started, that timer still keeps this process
+  // alive.
   const timer =
     options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill(), options.timeoutMs);
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => {
       output[name] += text;
-      // At once: who is told of the end may read the log, or remove it.
+      // Synchronously, because our caller may read or remove the log as soon as we return.
       if (options.log !== undefined) appendFileSync(options.log, text);
     });
   }
@@ -55,7 +55,7 @@ export async function runCommand(
   return { status, ...output };
 }
 
-/** The absolute path of a program on PATH; undefined where there is none. */
+/** The absolute path of a program on PATH; undefined if there is none. */
 export function findOnPath(
   program: string,
   env: NodeJS.ProcessEnv = process.env,

@@ -1,6 +1,6 @@
 /**
  * What runs for a state directory, and how: `.sa-orch/runtime.json`. Written by `up`, read by the
- * supervisor and by every client.
+ * supervisor and every client.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import type { Framework, TrainerCommand } from './trainer-command';
 export interface EmbeddedTemporal {
   kind: 'embedded';
   binary: string;
-  /** As `temporal --version` says. */
+  /** As printed by `temporal --version`. */
   version: string;
   /** `127.0.0.1:<port>`. */
   address: string;
@@ -22,8 +22,8 @@ export interface EmbeddedTemporal {
 }
 
 /**
- * Somebody else's server. How to reach it (TLS, keys) is in Temporal's own settings, never in this
- * file.
+ * A server that we do not run. Its TLS settings and keys are in Temporal's own settings, never in
+ * this file.
  */
 export interface ExternalTemporal {
   kind: 'external';
@@ -31,24 +31,27 @@ export interface ExternalTemporal {
   namespace: string;
 }
 
-/** A trainer that is started here. */
+/** A trainer that we start. */
 export interface LocalTrainer {
   kind: 'local';
   framework: Framework;
   /** `unix:<path>`. */
   address: string;
-  /** What starts it, but for the options that every trainer has. */
+  /** How to start it, without the options that every trainer has. */
   command: TrainerCommand;
-  /** torch: the interpreter that the user named; null where it is an environment of our own. */
+  /** torch: the interpreter that the user named; null if we created its environment. */
   ownPython: string | null;
-  /** null: the trainer chooses. */
+  /** null if the trainer chooses. */
   device: DeviceName | null;
-  /** CUDA_VISIBLE_DEVICES where `start` was called; absent: not set there, so all GPUs are seen. */
+  /**
+   * CUDA_VISIBLE_DEVICES when `start` was called; absent if it was not set, so all GPUs are
+   * visible.
+   */
   visibleGpus?: string;
   threads: number | null;
 }
 
-/** A trainer that somebody else started. */
+/** A trainer that we did not start. */
 export interface ExternalTrainer {
   kind: 'external';
   address: string;
@@ -60,7 +63,7 @@ export interface RuntimeConfig {
   format: typeof FORMAT;
   /** The artifact root. */
   root: string;
-  /** Stamp of the build that the worker's code is from. */
+  /** Stamp of the build that the worker runs. */
   build: string;
   taskQueue: string;
   temporal: EmbeddedTemporal | ExternalTemporal;
@@ -69,10 +72,7 @@ export interface RuntimeConfig {
 
 const configPath = (stateDir: string): string => join(stateDir, 'runtime.json');
 
-/**
- * The configuration of the last `up`; undefined where there was none, or it was of an older
- * version.
- */
+/** The configuration of the last `up`; undefined if there was none or its format is older. */
 export function readRuntimeConfig(stateDir: string): RuntimeConfig | undefined {
   const content = readIfThere(configPath(stateDir));
   const config = content === undefined ? undefined : (JSON.parse(content) as RuntimeConfig);
@@ -83,7 +83,7 @@ export function writeRuntimeConfig(stateDir: string, config: RuntimeConfig): voi
   writeDurablySync(configPath(stateDir), JSON.stringify(config, null, 2));
 }
 
-/** After `down` nothing is remembered but the ports and the database. */
+/** Forgets everything but the ports and the database, after `down`. */
 export function removeRuntimeConfig(stateDir: string): void {
   rmSync(configPath(stateDir), { force: true });
 }

@@ -1,6 +1,6 @@
 /**
- * Decides what is to run for a state directory: from the user's options, the environment, and what
- * ran before.
+ * Decides what to run for a state directory, from the user's options, the environment, and what ran
+ * before.
  */
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -26,20 +26,20 @@ export interface UpOptions {
   stateDir: string;
   /** The artifact root. */
   root: string;
-  /** Of the trainer that is started here; where not given, torch where it can be had. */
+  /** Framework of the trainer to start; by default torch if available. */
   framework?: Framework;
-  /** The torch trainer's interpreter; an environment of our own where not given. */
+  /** The torch trainer's interpreter; by default one in an environment that we create. */
   python?: string;
   device?: DeviceName;
   threads?: number;
-  /** Use this trainer, `unix:<path>` or `host:port`, and start none. */
+  /** Use this trainer, `unix:<path>` or `host:port`, instead of starting one. */
   trainerAddress?: string;
   onProgress: OnProgress;
 }
 
 /**
- * Sets up what is missing (server binary, trainer environment) and says what to run. `last` is what
- * ran here before, now dead.
+ * Sets up what is missing (server binary, trainer environment) and returns what to run. `last` is
+ * what ran here before and is now dead.
  */
 export async function planRuntime(
   options: UpOptions,
@@ -72,8 +72,8 @@ async function planEmbedded(
 }
 
 /**
- * What the user leaves out stays as it was: `watch` after a crash must bring back the trainer that
- * `start --device cuda` had.
+ * Options that the user leaves out stay as they were: `watch` after a crash must bring back the
+ * trainer of `start --device cuda`.
  */
 async function planTrainer(
   options: UpOptions,
@@ -115,8 +115,9 @@ async function planTrainer(
 }
 
 /**
- * One queue an artifact root and trainer: an activity must land where the files and the trainer
- * are. On a cluster that machines share, a local trainer is this machine's.
+ * One queue per artifact root and trainer, because an activity must run where the files and the
+ * trainer are. If machines share a Temporal cluster, each machine's local trainer has its own
+ * queue.
  */
 export function taskQueueFor(
   root: string,
@@ -164,7 +165,7 @@ export function refuseOtherWishes(
   compare('--device', options.device, local?.device);
   compare('--threads', options.threads, local?.threads);
   compare('--python', options.python, local?.ownPython);
-  // Of an external trainer it is the environment of whoever started that one.
+  // An external trainer got it from the environment of whoever started it.
   if (local) compare('CUDA_VISIBLE_DEVICES', env.CUDA_VISIBLE_DEVICES, local.visibleGpus);
   compare("Temporal's address", externalTemporal()?.address, temporal.address);
   if (differences.length === 0) return;

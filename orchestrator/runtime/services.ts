@@ -1,6 +1,4 @@
-/**
- * The services of a state directory: what each one's process is, and how one tells that it works.
- */
+/** The services of a state directory: the process of each, and how to check that it works. */
 import { join } from 'node:path';
 import { askCapabilities } from './trainer-health';
 import { readLog } from './log-file';
@@ -19,22 +17,19 @@ export interface Service {
   name: ServiceName;
   address: string | null;
   command: TrainerCommand;
-  /** Started only once this one is ready. */
+  /** Started only once this service is ready. */
   needs?: ServiceName;
   /** Runs before each start. */
   beforeStart?(): void;
-  /** Whether the living process does its work. */
+  /** Whether the process, which is alive, works. */
   isHealthy(record: ServiceRecord): Promise<boolean>;
-  /** Runs when a process is healthy for the first time; the service is ready after it. */
+  /** Runs when a process is first healthy; after it, the service is ready. */
   onHealthy?(): Promise<void>;
 }
 
 const HEALTH_TIMEOUT_MS = 3000;
 
-/**
- * The services that are run here, in the order in which they start. External ones are not among
- * them.
- */
+/** The services to run here, without external ones, in the order in which they start. */
 export function servicesFor(stateDir: string, config: RuntimeConfig): Service[] {
   const services: Service[] = [];
   if (config.temporal.kind === 'embedded')
@@ -59,7 +54,7 @@ function temporalService(stateDir: string, temporal: EmbeddedTemporal): Service 
 function trainerService(stateDir: string, { root }: RuntimeConfig, trainer: LocalTrainer): Service {
   const { address, command, device, visibleGpus, threads } = trainer;
   const args = trainerArguments(address, root, join(stateDir, 'trainer'), device, threads);
-  // As at `start`, whichever shell the supervisor was started from since.
+  // As at `start`, even if another shell has restarted the supervisor since.
   const env = {
     ...command.env,
     ...(visibleGpus === undefined ? {} : { CUDA_VISIBLE_DEVICES: visibleGpus }),
@@ -84,8 +79,8 @@ export function workerEnvironment({
   trainer,
 }: Omit<RuntimeConfig, 'format' | 'build'>): Record<string, string> {
   return {
-    // Keys and certificates of an external server stay in Temporal's own settings; its address is
-    // remembered for shells that lack it.
+    // Keys and certificates of an external server stay in Temporal's own settings. Its address is
+    // passed for shells that do not have it.
     [temporal.kind === 'embedded' ? 'SA_ORCH_TEMPORAL_ADDRESS' : 'TEMPORAL_ADDRESS']:
       temporal.address,
     SA_ORCH_NAMESPACE: temporal.namespace,
@@ -107,7 +102,7 @@ function workerService(config: RuntimeConfig): Service {
       env: workerEnvironment(config),
     },
     needs: config.temporal.kind === 'embedded' ? 'temporal' : undefined,
-    // It has no port to ask: it says once that it is ready, and afterwards lives or dies.
+    // It has no port to ask: it reports once that it is ready, and after that is alive or dead.
     isHealthy: (record) =>
       Promise.resolve(
         record.readySince !== null ||

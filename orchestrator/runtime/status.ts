@@ -1,4 +1,4 @@
-/** What runs for a state directory now. */
+/** What is running for a state directory. */
 import { lockHolder } from '../../common/lock-file';
 import { tailLog } from './log-file';
 import { isAlive } from '../../common/process-identity';
@@ -14,22 +14,22 @@ import {
 export interface ServiceStatus {
   name: string;
   /**
-   * The supervisor's word, corrected by what lives now: `dead` for a process that is gone,
-   * `external` for what others run.
+   * The supervisor's state, corrected by which processes are alive: `dead` for a process that is
+   * gone, `external` for a service that we do not run.
    */
   state: ServiceState | 'dead' | 'external';
   pid: number | null;
   address: string | null;
-  /** How often it was started again after a death. */
+  /** How often it was restarted after a death. */
   restarts: number;
-  /** How its last process ended; null where none did. */
+  /** How its last process ended; null if none has. */
   last_exit: string | null;
   log: string | null;
-  /** Its last lines, where the service is failed. */
+  /** The log's last lines, if the service has failed. */
   log_tail: string[];
 }
 
-/** The supervisor and each service; empty where nothing was started, or `down` has stopped it. */
+/** The supervisor and each service; empty if nothing was started or `down` has stopped it. */
 export function runtimeStatus(stateDir: string): Promise<ServiceStatus[]> {
   const config = readRuntimeConfig(stateDir);
   if (config === undefined) return Promise.resolve([]);

@@ -1,7 +1,7 @@
 /**
- * The supervisor's process: `node supervisor-main.js <state directory>`. SIGTERM stops all services
- * and ends it; SIGHUP gives failed services another set of tries. It ends by itself, with all
- * services, when its state directory is removed.
+ * The supervisor's process: `node supervisor-main.js <state directory>`. On SIGTERM it stops all
+ * services and exits. On SIGHUP it gives failed services another set of tries. It also stops
+ * everything and exits if its state directory is removed.
  */
 import { lockHolder, tryLock, type LockFile } from '../../common/lock-file';
 import { readRuntimeConfig } from './runtime-config';
@@ -13,7 +13,7 @@ const say = (line: string): void => console.log(`${new Date().toISOString()} ${l
 
 function main(stateDir: string): void {
   const lock = tryLock(supervisorLockPath(stateDir));
-  if ('holder' in lock) say(`process ${lock.holder.pid} supervises ${stateDir} already`);
+  if ('holder' in lock) say(`process ${lock.holder.pid} already supervises ${stateDir}`);
   else supervise(stateDir, lock);
 }
 
@@ -34,7 +34,7 @@ function supervise(stateDir: string, lock: LockFile): void {
   function end(reason: string): void {
     if (ending) return;
     ending = true;
-    say(`${reason}: stops all services`);
+    say(`${reason}: stopping all services`);
     clearInterval(timer);
     supervisor.stop().then(
       () => {

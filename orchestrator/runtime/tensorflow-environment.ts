@@ -1,7 +1,7 @@
 /**
- * TensorFlow.js with TensorFlow's C library, for the TensorFlow.js trainer: npm packages of a lock
- * of their own, a C library from where one can be had, and the addon that joins them, compiled once
- * per user. The project's own installation needs none of it.
+ * Sets up TensorFlow.js with TensorFlow's C library, for the TensorFlow.js trainer: npm packages
+ * from a separate lock file, a C library from wherever one is available, and the addon that joins
+ * them, compiled once per user. The project's own installation needs none of it.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -33,11 +33,11 @@ import { findInterpreters } from './python';
 import { findOnPath, runCommand } from './run-command';
 
 export interface TensorflowEnvironment {
-  /** The module that the engine loads: a folder of @tensorflow/tfjs-node. */
+  /** The module that the engine loads: the folder of @tensorflow/tfjs-node. */
   modulePath: string;
   /** What must be added to the trainer's environment. */
   env: { SA_ORCH_TFJS_NODE: string };
-  /** For a person: `TensorFlow.js 4.22.0, TensorFlow 2.21.0`. */
+  /** For people to read: `TensorFlow.js 4.22.0, TensorFlow 2.21.0`. */
   description: string;
 }
 
@@ -48,18 +48,18 @@ interface EnvironmentOptions {
 
 /** Where the C library comes from. */
 export type LibrarySource =
-  /** TFJS_LIBTENSORFLOW's folder, with lib/ and include/ of a libtensorflow release. */
+  /** The folder TFJS_LIBTENSORFLOW, with lib/ and include/ of a libtensorflow release. */
   | { kind: 'existing'; folder: string }
-  /** What the npm package's own install script downloads; gpu: its build with CUDA. */
+  /** What the npm package's install script downloads; gpu: its build with CUDA. */
   | { kind: 'download'; gpu: boolean }
-  /** The one in the pinned Python wheel of TensorFlow. */
+  /** The library in TensorFlow's pinned Python wheel. */
   | { kind: 'wheel' };
 
 const LABEL = 'TensorFlow.js';
 const TRAINER = join(packageRoot(), 'trainer', 'tfjs');
 const WHEEL = join(packageRoot(), 'orchestrator', 'runtime', 'wheels', 'tensorflow-cpu.txt');
 /**
- * The wheel's tags: its C library is the same for every Python, so the machine's own does not
+ * The wheel's tags. Its C library is the same for every Python, so the machine's own does not
  * matter.
  */
 const WHEEL_TAGS = { python: '3.12', platform: 'manylinux_2_27_x86_64' };
@@ -67,7 +67,7 @@ const WHEEL_TAGS = { python: '3.12', platform: 'manylinux_2_27_x86_64' };
 const DOWNLOAD_PROBE_MS = 5_000;
 const DOWNLOAD_MS = 900_000;
 
-/** The Node-API version that the addon is written for; its package looks for it under this name. */
+/** The Node-API version that the addon is written for, and by which its package looks for it. */
 const NAPI_VERSION = 8;
 
 const WAYS_OUT =
@@ -75,11 +75,11 @@ const WAYS_OUT =
   'TFJS_LIBTENSORFLOW=<folder>.\nOr use the PyTorch trainer: --framework torch.';
 
 /**
- * Finds or makes the environment of the TensorFlow.js trainer. The first time takes a minute or
- * two; after that it is a look at a marker file.
+ * Finds or creates the environment of the TensorFlow.js trainer. The first time takes a minute or
+ * two; after that, it only checks for a marker file.
  *
- * @throws UserError (exit 2) with every tool that is missing, (exit 3) where packages or a C
- *   library cannot be had, (exit 1) where the build fails
+ * @throws UserError (exit 2) listing every missing tool, (exit 3) if packages or a C library are
+ *   unavailable, (exit 1) if the build fails
  */
 export async function ensureTensorflowEnvironment({
   onProgress,
@@ -90,7 +90,7 @@ export async function ensureTensorflowEnvironment({
   return peekTensorflowEnvironment(env)!;
 }
 
-/** The environment that is there; undefined where the next call would set it up. */
+/** The existing environment; undefined if the next start would create it. */
 export function peekTensorflowEnvironment(
   env: NodeJS.ProcessEnv = process.env,
 ): TensorflowEnvironment | undefined {
@@ -102,8 +102,8 @@ export function peekTensorflowEnvironment(
 }
 
 /**
- * Where it is, or will be: by all that it is made from, Node's version included, whose headers the
- * addon is compiled with.
+ * The environment's folder, named by everything that it is made from, including Node's version,
+ * with whose headers the addon is compiled.
  */
 function environmentFolder(env: NodeJS.ProcessEnv): string {
   const hash = createHash('sha256');
@@ -125,16 +125,16 @@ interface Made {
   description: string;
 }
 
-/** What building the addon needs and this machine lacks, each with the way to get it. */
+/** Tools for building the addon that this machine does not have, each with how to get it. */
 export async function missingTools(env: NodeJS.ProcessEnv = process.env): Promise<string[]> {
   const has = (...names: string[]) => names.some((name) => findOnPath(name, env) !== undefined);
-  // Found on PATH is not enough: a version manager's shim may have no Python behind it.
+  // Being on PATH is not enough: a version manager's shim may have no Python behind it.
   const hasPython = (await findInterpreters(env)).length > 0;
   const tools: [found: boolean, what: string, packageName: string][] = [
     [has('npm'), 'npm', 'npm'],
     [has('g++', 'c++', 'clang++'), 'a C++ compiler', 'g++'],
     [has('make'), 'make', 'make'],
-    [hasPython, 'Python, which node-gyp runs on,', 'python3'],
+    [hasPython, 'Python, which node-gyp needs,', 'python3'],
   ];
   return tools
     .filter(([found]) => !found)
@@ -144,13 +144,10 @@ export async function missingTools(env: NodeJS.ProcessEnv = process.env): Promis
     );
 }
 
-/**
- * What a set-up must then download from elsewhere than the package registries, each with the way
- * around it.
- */
+/** What a setup must download from outside the package registries, each with how to avoid that. */
 export async function neededDownloads(env: NodeJS.ProcessEnv = process.env): Promise<string[]> {
   const headers =
-    `Node's headers, from Node's own site: they are not beside ${process.execPath} ` +
+    `Node's headers, from Node's own site: they are not installed with ${process.execPath} ` +
     '(Debian, Ubuntu: apt install libnode-dev)';
   const library =
     `TensorFlow's C library, from ${new URL(downloadHost(env)).host}: ${NO_INSTALLER} ` +
@@ -162,7 +159,7 @@ export async function neededDownloads(env: NodeJS.ProcessEnv = process.env): Pro
 }
 
 /**
- * Which C library to try, in order. A folder that the user names is the only one.
+ * Which C libraries to try, in order. If the user names a folder, only that one.
  *
  * @param canDownload whether the host that the npm package downloads from answers
  */
@@ -180,7 +177,7 @@ export function librarySources(
   ];
 }
 
-/** One set-up in a folder that is empty. */
+/** A setup in an empty folder. */
 class Setup {
   private readonly log: string;
 
@@ -238,20 +235,20 @@ class Setup {
       return made;
     }
     throw this.failure(
-      `no C library of TensorFlow could be had for ${process.platform}-${process.arch}`,
+      `TensorFlow's C library is not available for ${process.platform}-${process.arch}`,
       3,
       '',
     );
   }
 
-  /** Undefined where this source has no library. */
+  /** Returns undefined if this source has no library. */
   private async build(source: LibrarySource): Promise<Made | undefined> {
     const name = this.findPackage(source);
     const module = join(this.folder, 'node_modules', name);
     const dependencies = join(module, 'deps');
     rmSync(dependencies, { recursive: true, force: true });
     if (source.kind === 'download') {
-      this.tell('TensorFlow as the package brings it');
+      this.tell("TensorFlow's C library, from the package's own script");
       if (!(await this.command(process.execPath, ['scripts/install.js'], module, DOWNLOAD_MS)))
         return undefined;
     } else {
@@ -269,8 +266,8 @@ class Setup {
   }
 
   /**
-   * The wheel's two libraries, under the names that the linker and the loader look for, and its
-   * headers.
+   * Takes the wheel's headers and its two libraries, under the names that the linker and the loader
+   * look for.
    */
   private async unpackWheel(dependencies: string): Promise<boolean> {
     this.tell("TensorFlow's C library, from the Python wheel: 260 MB");
@@ -302,16 +299,16 @@ class Setup {
     if (!done) {
       const where = headers
         ? ''
-        : "Node's headers are not installed beside it, " +
-          "and node-gyp downloads them from Node's own site.\n";
+        : "Node's headers are not installed here, " +
+          "so node-gyp downloads them from Node's own site.\n";
       throw this.failure('its addon could not be compiled', 1, where);
     }
-    // 150 MB that nothing reads any more.
+    // 150 MB that are not needed any more.
     for (const rest of ['build', join('deps', 'include')])
       rmSync(join(module, rest), { recursive: true, force: true });
   }
 
-  /** Loads it once: an addon that was compiled may still not find its library. */
+  /** Loads it once, because a compiled addon may still not find its library. */
   private async check(name: Made['package'], module: string): Promise<Made> {
     this.tell('loading it for the first time');
     const script = `
@@ -332,7 +329,7 @@ class Setup {
 
   private async canDownload(): Promise<boolean> {
     try {
-      // Any answer will do.
+      // Any response will do.
       await fetch(downloadHost(this.env), {
         method: 'HEAD',
         signal: AbortSignal.timeout(DOWNLOAD_PROBE_MS),
@@ -374,7 +371,7 @@ class Setup {
   }
 }
 
-/** Where the npm package's own install script downloads from; its own settings name a mirror. */
+/** Where the npm package's install script downloads from; its own settings can name a mirror. */
 function downloadHost(env: NodeJS.ProcessEnv): string {
   return env.TFJS_NODE_CDN_STORAGE ?? env.CDN_STORAGE ?? 'https://storage.googleapis.com/';
 }
@@ -383,7 +380,7 @@ function downloadHost(env: NodeJS.ProcessEnv): string {
  * The libraries and headers of an unpacked libtensorflow, or of a Python installation's
  * `tensorflow` package.
  *
- * @throws UserError (exit 2) that says what the folder lacks
+ * @throws UserError (exit 2) naming what the folder does not have
  */
 export function findLibrary(folder: string): { lib: string; include: string } {
   const include = join(folder, 'include');
@@ -402,7 +399,7 @@ export function findLibrary(folder: string): { lib: string; include: string } {
   return { lib, include };
 }
 
-/** Links what is in such a folder to where the addon's build looks. */
+/** Links such a folder's content to where the addon's build looks for it. */
 function linkExisting(folder: string, dependencies: string): void {
   const { lib, include } = findLibrary(folder);
   mkdirSync(join(dependencies, 'lib'), { recursive: true });
@@ -419,7 +416,7 @@ function linkExisting(folder: string, dependencies: string): void {
   symlinkSync(include, join(dependencies, 'include'));
 }
 
-/** The file of a shared library of this name, with or without a version. */
+/** The file of the shared library with this name, with or without a version. */
 function libraryIn(folder: string, name: string): string | undefined {
   if (!existsSync(folder)) return undefined;
   return readdirSync(folder).find((file) =>
@@ -427,7 +424,7 @@ function libraryIn(folder: string, name: string): string | undefined {
   );
 }
 
-/** Where Node's own headers are installed; undefined where they are not. */
+/** Where Node's headers are installed; undefined if they are not. */
 function nodeHeaders(): string | undefined {
   return [dirname(dirname(process.execPath)), '/usr', '/usr/local'].find((each) =>
     existsSync(join(each, 'include', 'node', 'node_api.h')),

@@ -1,6 +1,6 @@
 /**
- * The trainers that can be started here, by framework: what each needs is set up once, and what
- * starts it is told.
+ * The trainers that can be started here, by framework: sets up once what each needs, and knows its
+ * command.
  */
 import { join } from 'node:path';
 import type { DeviceName } from '../../common/device';
@@ -22,14 +22,14 @@ export interface TrainerCommand {
 }
 
 interface SetUpOptions {
-  /** torch: the user's own interpreter; SA_ORCH_PYTHON where not given. */
+  /** torch: the user's own interpreter; SA_ORCH_PYTHON by default. */
   python?: string;
   onProgress: OnProgress;
 }
 
 /**
- * Sets up what a trainer needs, with progress lines, and returns what starts it. Throws UserError
- * that says what is missing.
+ * Sets up what a trainer needs, with progress lines, and returns the command that starts it. Throws
+ * a UserError that says what is missing.
  */
 export async function setUpTrainer(
   framework: Framework,
@@ -52,9 +52,9 @@ export async function setUpTrainer(
 }
 
 /**
- * Whether a device is there, a trainer finds out itself.
+ * Checks the form of a device only; the trainer finds out whether it exists.
  *
- * @throws UserError (exit 2) for one that trainers of this framework cannot choose
+ * @throws UserError (exit 2) if trainers of this framework cannot choose the device
  */
 export function checkDevice(framework: Framework, device: DeviceName | null): void {
   if (framework !== 'tfjs' || !device?.includes(':')) return;
@@ -66,7 +66,7 @@ export function checkDevice(framework: Framework, device: DeviceName | null): vo
   );
 }
 
-/** The options that every trainer has; what is null is the trainer's choice. */
+/** The options that every trainer has; null leaves a choice to the trainer. */
 export function trainerArguments(
   address: string,
   root: string,
@@ -82,7 +82,8 @@ export function trainerArguments(
 }
 
 /**
- * The framework that nobody named: torch, or tfjs where no Python is at hand for it, which is said.
+ * Chooses a framework if the user named none: torch, or tfjs, with a note, if there is no Python
+ * for torch.
  */
 export async function chooseFramework(
   { python, onProgress }: SetUpOptions,

@@ -1,6 +1,6 @@
 /**
- * The Python that runs the torch trainer: an environment of our own making, or an interpreter that
- * the user names.
+ * Finds the Python that runs the torch trainer: an environment that we create, or an interpreter
+ * that the user names.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -25,15 +25,15 @@ export interface TrainerEnvironment {
   /** The interpreter. */
   python: string;
   /**
-   * What must be added to its environment: PYTHONPATH with the trainer and the generated contract.
+   * To add to its environment variables: PYTHONPATH with the trainer and the generated contract.
    */
   env: { PYTHONPATH: string };
-  /** For a person: `Python 3.12.3, torch 2.15.0+cpu, transformers 5.23.0`. */
+  /** For people to read: `Python 3.12.3, torch 2.15.0+cpu, transformers 5.23.0`. */
   description: string;
 }
 
 interface EnvironmentOptions {
-  /** The user's own interpreter; SA_ORCH_PYTHON where not given. */
+  /** The user's own interpreter; SA_ORCH_PYTHON by default. */
   python?: string;
   onProgress: OnProgress;
 }
@@ -42,7 +42,7 @@ const LABEL = 'trainer environment';
 const TRAINER = join(packageRoot(), 'trainer', 'torch');
 
 /**
- * Oldest versions that the trainer is tested with, by import name. The pinned environment has the
+ * Oldest versions that the trainer is tested with, by package name. The pinned environment has the
  * newest.
  */
 const MINIMUM: Record<string, string> = {
@@ -70,11 +70,11 @@ print(json.dumps({"python": platform.python_version(), "packages": packages}))
 `;
 
 /**
- * Finds or makes the trainer's Python environment. The first time takes minutes (PyTorch is large);
- * after that it is a look at a marker file.
+ * Finds or creates the trainer's Python environment. The first time takes minutes (PyTorch is
+ * large); after that, it only checks for a marker file.
  *
- * @throws UserError (exit 2) where the named interpreter lacks something, with every lack; (exit 3)
- *   where packages cannot be had
+ * @throws UserError (exit 2) listing everything that the named interpreter does not have; (exit 3)
+ *   if packages are unavailable
  */
 export async function ensureTrainerEnvironment({
   python,
@@ -93,8 +93,7 @@ export async function ensureTrainerEnvironment({
 }
 
 /**
- * The same with what tests and benchmarks need besides (pytest, ruff, mypy, scikit-learn,
- * accelerate).
+ * The same with what tests and benchmarks also need (pytest, ruff, mypy, scikit-learn, accelerate).
  */
 export async function ensureTestEnvironment(
   options: EnvironmentOptions,
@@ -123,8 +122,8 @@ export async function ensureTestEnvironment(
 }
 
 /**
- * The environment of our own: where it is or will be, whether it is made, and which build of
- * PyTorch is wanted in it.
+ * The environment that we create: where it is or will be, whether it exists, and which build of
+ * PyTorch it should have.
  */
 export function pinnedEnvironment(env: NodeJS.ProcessEnv = process.env): PinnedEnvironment {
   const build = process.platform === 'linux' && !detectGpu() ? 'cpu' : 'default';
@@ -183,7 +182,7 @@ function digestText(text: string): string {
 
 /**
  * Reads installed versions without importing anything (PyTorch alone takes seconds). Returns them
- * for a person.
+ * as text for people.
  */
 export async function checkVersions(python: string, own: boolean): Promise<string> {
   const { status, stdout, stderr } = await runCommand(
@@ -191,7 +190,7 @@ export async function checkVersions(python: string, own: boolean): Promise<strin
     ['-c', VERSIONS_PROBE, ...Object.keys(MINIMUM)],
     { timeoutMs: 60_000 },
   );
-  const makeAnew = `Remove ${dirname(dirname(python))} and try again: it is made anew.`;
+  const makeAnew = `Remove ${dirname(dirname(python))} and try again to recreate it.`;
   if (status !== 0) {
     const hint = own ? 'Name a Python interpreter with --python or SA_ORCH_PYTHON.' : makeAnew;
     throw new UserError(`${python} is not a working Python: ${stderr.trim()}`, 2, hint);
@@ -212,10 +211,10 @@ export async function checkVersions(python: string, own: boolean): Promise<strin
   if (lacks.length > 0) {
     const hint = own
       ? `Install them there (${python} -m pip install …), ` +
-        'or leave out --python and SA_ORCH_PYTHON to get an environment of our own.'
+        'or leave out --python and SA_ORCH_PYTHON to use an environment created on first use.'
       : makeAnew;
     throw new UserError(
-      `${python} lacks packages of the torch trainer: ${lacks.join(', ')}`,
+      `${python} does not have packages that the torch trainer needs: ${lacks.join(', ')}`,
       2,
       hint,
     );
@@ -223,7 +222,7 @@ export async function checkVersions(python: string, own: boolean): Promise<strin
   return `Python ${version}, torch ${packages.torch}, transformers ${packages.transformers}`;
 }
 
-/** Compares the leading numbers of two versions: negative where `a` is older. */
+/** Compares the leading numbers of two versions; negative if `a` is older. */
 export function compareVersions(a: string, b: string): number {
   const numbers = (version: string): number[] =>
     (/^\d+(\.\d+)*/.exec(version)?.[0] ?? '0').split('.').map(Number);

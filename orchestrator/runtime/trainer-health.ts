@@ -1,12 +1,12 @@
 /**
- * Whether a trainer answers. Asking for its capabilities says more than a health check: the trainer
- * itself, not only its socket, works.
+ * Whether a trainer answers. Asking for its capabilities says more than a health check: that the
+ * trainer itself works, not only its socket.
  */
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import { plural } from '../base/plural';
 import { connectTrainer } from '../trainer-client/client';
 
-/** The trainer's capabilities; undefined where it does not answer in time. */
+/** The trainer's capabilities; undefined if it does not answer in time. */
 export async function askCapabilities(
   address: string,
   timeoutMs: number,
@@ -24,7 +24,7 @@ export async function askCapabilities(
   }
 }
 
-/** For a person: `cpu, 2 threads, 1 slot`. */
+/** For people to read: `cpu, 2 threads, 1 slot`. */
 export function describeDevices({ devices, slots }: Capabilities): string {
   const device = devices.map(({ kind, name, threads }) =>
     threads > 0 ? `${kind}, ${plural(threads, 'thread')}` : `${kind} (${name})`,

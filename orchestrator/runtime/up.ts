@@ -1,4 +1,4 @@
-/** Starts, shows and stops the services of a state directory. */
+/** Starts the services of a state directory and shows them. */
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -27,12 +27,12 @@ import {
 } from './supervisor-state';
 import { askCapabilities, describeDevices } from './trainer-health';
 
-/** Loading PyTorch from a cold disk takes a minute and more. */
+/** Loading PyTorch from a cold disk takes a minute or more. */
 const READY_TIMEOUT_MS = 240_000;
 
 /**
- * A service that died so often before it was ever ready will not get well by waiting; the
- * supervisor goes on trying meanwhile.
+ * Waiting does not help a service that died this often before it was ever ready; the supervisor
+ * keeps trying meanwhile.
  */
 const DEATHS_SHOWN = 3;
 
@@ -45,12 +45,12 @@ export interface Runtime {
 }
 
 /**
- * Starts what is not there (server, trainer, worker, and the supervisor that keeps them alive) and
- * waits until all of it works. Living services are left alone, or adopted where their supervisor
+ * Starts what is not running (server, trainer, worker, and the supervisor that keeps them alive)
+ * and waits until everything works. Running services are left alone, or adopted if their supervisor
  * has died.
  *
- * @throws UserError (exit 2) where other settings run already; (exit 3) where something cannot be
- *   had or does not come up, with its last log lines
+ * @throws UserError (exit 2) if services with other settings are running; (exit 3) if something is
+ *   unavailable or does not start, with the last lines of its log
  */
 export async function ensureUp(options: UpOptions): Promise<Runtime> {
   const { stateDir, onProgress } = options;
@@ -71,7 +71,11 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
     return wanted;
   });
   if (config.build !== buildStamp())
-    onProgress('!', 'worker', 'runs an older build; `sa-orch down` and a new start replace it');
+    onProgress(
+      '!',
+      'worker',
+      'runs an older build; to replace it, run `sa-orch down` and start again',
+    );
   const { temporal } = config;
   const ui = temporal.kind === 'embedded' ? `http://127.0.0.1:${temporal.uiPort}` : null;
   return {

@@ -5,7 +5,7 @@
  *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json;
  *                     for questions answers.<split>.json
  *
- * A trial has one of each, whichever sweeps it belongs to. Each is whole or absent, so an activity
+ * A trial has one of each, in however many sweeps it is. Each is whole or absent, so an activity
  * that runs twice changes nothing.
  */
 import { createHash } from 'node:crypto';
@@ -15,11 +15,11 @@ import { ConfigError } from '../base/errors';
 import type { Plan, TrialResult } from '../sweep/types';
 import { writeDurably, writeJsonDurably } from '../../common/durable-files';
 
-/** What a trainer's job said of one trial's part of a stage. */
+/** What a trainer's job reported about one trial in a stage. */
 export interface StageRecord {
   /** Numbers by name, as in TrialResult.values of event.proto. */
   values: Record<string, number>;
-  /** `code: message`, in the order they came. */
+  /** `code: message`, in order of arrival. */
   warnings: string[];
   /** The trainer's environment. */
   environment: Record<string, string>;
@@ -27,19 +27,21 @@ export interface StageRecord {
   cohort: number;
 }
 
-/** How far a cohort is, for people who watch. */
+/** A cohort's progress, for people who watch. */
 export interface CohortProgress {
   cohort: string;
-  /** `prune`, `train`, `predict`; what the cohort is doing or did last. */
+  /** `prune`, `train` or `predict`: what the cohort is doing or did last. */
   work: string;
-  /** `queued`, `running`, … as the job's state; `unreachable` while the trainer does not answer. */
+  /**
+   * The job's state (`queued`, `running`, …), or `unreachable` while the trainer does not answer.
+   */
   state: string;
   done: number;
   total: number;
   rows_per_s: number;
   /** Newest loss of each trial that reported one. */
   losses: Record<string, number>;
-  /** For a person: why it waits. */
+  /** Why it waits, for people to read. */
   note: string | null;
   /** Milliseconds since the epoch. */
   updated: number;
@@ -48,7 +50,7 @@ export interface CohortProgress {
 export const sweepDir = (root: string, sweepId: string) => join(root, 'sweeps', sweepId);
 export const trialDir = (root: string, trialId: string) => join(root, 'trials', trialId);
 
-/** The digest by which a workflow knows its plan file. */
+/** The digest by which a workflow recognizes its plan file. */
 const planFileDigest = (text: string) => createHash('sha256').update(text).digest('hex');
 
 /** Writes a plan and its trials' configurations, and returns the plan file's digest. */
@@ -68,10 +70,10 @@ const plans = new Map<string, Plan>();
 const PLAN_FORMAT: Plan['format'] = 3;
 
 /**
- * Reads a plan. With a digest, refuses a file that has another; equal digests are read once per
+ * Reads a plan. With a digest, refuses a file with another one, and reads each digest once per
  * process.
  *
- * @throws ConfigError where there is no plan, or one of another version of this program
+ * @throws ConfigError if there is no plan, or it is of another version of this program
  */
 export async function readPlan(root: string, sweepId: string, digest?: string): Promise<Plan> {
   const known = digest && plans.get(digest);
@@ -93,7 +95,7 @@ export async function readPlan(root: string, sweepId: string, digest?: string): 
   const format: number = plan.format;
   if (format !== PLAN_FORMAT) {
     const message =
-      `is of format ${format}, of another version of sa-orch; ` +
+      `has format ${format}, from another version of sa-orch; ` +
       `must be ${PLAN_FORMAT}: start the sweep again`;
     throw new ConfigError({ where: path, message });
   }
@@ -115,9 +117,7 @@ export function readResult(root: string, trialId: string): Promise<TrialResult |
   return readJson(join(trialDir(root, trialId), 'result.json'));
 }
 
-/**
- * Writes a file of a trial's results beside its predictions: answers by question id, for example.
- */
+/** Writes a file next to a trial's predictions, for example answers by question id. */
 export function writeTrialJson(
   root: string,
   trialId: string,
@@ -127,7 +127,7 @@ export function writeTrialJson(
   return writeJsonDurably(join(trialDir(root, trialId), name), values);
 }
 
-/** The same of a value a line: summaries by row. */
+/** Writes such a file with one value per line, for example summaries by row. */
 export function writeTrialLines(
   root: string,
   trialId: string,
@@ -141,8 +141,8 @@ export function writeTrialLines(
 }
 
 /**
- * Takes a result away, so that the trial counts as not run. What it trained stays, and is not
- * trained again.
+ * Removes a result, so that the trial counts as not run. What it trained stays and is not
+ * retrained.
  */
 export function removeResult(root: string, trialId: string): Promise<void> {
   return rm(join(trialDir(root, trialId), 'result.json'), { force: true });
@@ -198,8 +198,8 @@ export function readProgress(
 }
 
 /**
- * A file's JSON; null where there is no such file. They are written whole, so a broken
- * file is an error.
+ * A file's JSON, or null if there is no such file. Files are written whole, so a broken one is an
+ * error.
  */
 async function readJson<T>(path: string): Promise<T | null> {
   let text: string;

@@ -1,4 +1,4 @@
-/** What an adapter is called, and what it is made of. Pure. */
+/** An adapter's names, and what it consists of. Pure. */
 import { ADAPTER_KIND_NAMES, ADAPTER_KINDS } from '../../common/vocabulary/adapter-kinds';
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
@@ -8,8 +8,8 @@ import type { AdapterConfig } from './types';
 type Modules = Pick<AdapterConfig, 'attention' | 'ffn' | 'unfrozen'>;
 
 /**
- * The name of the kind with these modules, whatever their sizes; else `<attention>+<feed-forward>`,
- * for example `lora+parallel`.
+ * The name of the kind with these modules, whatever their sizes. If there is no such kind,
+ * `<attention>+<feed-forward>`, for example `lora+parallel`.
  */
 export function adapterName({ attention, ffn, unfrozen }: Modules): string {
   const name = ADAPTER_KIND_NAMES.find((each) => {
@@ -19,12 +19,12 @@ export function adapterName({ attention, ffn, unfrozen }: Modules): string {
   return name ?? `${attention}+${ffn}`;
 }
 
-/** Whether a module of this form is among them. */
+/** Whether one of these modules has this form. */
 function hasForm({ attention, ffn }: Modules, form: ModuleForm): boolean {
   return ATTENTION_MODULES[attention].form === form || FFN_MODULES[ffn].form === form;
 }
 
-/** Whether it has down, up, a scale, a norm and an activation. */
+/** Whether a module has down, up, a scale, a norm and an activation. */
 export function hasBottleneck(modules: Modules): boolean {
   return hasForm(modules, 'bottleneck');
 }
@@ -33,19 +33,19 @@ export function hasLora(modules: Modules): boolean {
   return hasForm(modules, 'low_rank');
 }
 
-/** Whether it has trained keys and values, or tokens, which are drawn with init_std. */
+/** Whether a module has trained keys and values, or tokens, which are drawn with init_std. */
 export function hasVirtualTokens(modules: Modules): boolean {
   return hasForm(modules, 'prefix') || hasForm(modules, 'prompt');
 }
 
-/** Whether it has matrices that can be pruned. */
+/** Whether a module has matrices that can be pruned. */
 export function hasMatrices({ attention, ffn }: Modules): boolean {
   return ATTENTION_MODULES[attention].matrices.length + FFN_MODULES[ffn].matrices.length > 0;
 }
 
 /**
- * r of the modules: one number, or [attention, feed-forward] where both are there and differ; 0
- * without a module.
+ * r of the modules: one number, or [attention, feed-forward] if both exist and differ; 0 without a
+ * module.
  */
 export function findBottleneck({
   attention_bottleneck: attention,
@@ -56,12 +56,12 @@ export function findBottleneck({
     : [attention, ffn];
 }
 
-/** `64`, or `64/16` for attention/feed-forward; `–` without a module. */
+/** `64`, `64/16` for attention/feed-forward, or `–` without a module. */
 export function bottleneckLabel(adapter: AdapterConfig): string {
   return [findBottleneck(adapter)].flat().join('/').replace(/^0$/, '–');
 }
 
-/** `houlsby-64`; the name alone without a module. */
+/** `houlsby-64`, or only the name without a module. */
 export function adapterLabel(adapter: AdapterConfig): string {
   const bottleneck = bottleneckLabel(adapter);
   return bottleneck === '–' ? adapterName(adapter) : `${adapterName(adapter)}-${bottleneck}`;

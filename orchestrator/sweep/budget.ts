@@ -6,8 +6,8 @@ import type { AdapterConfig, Budget, PlannedBackbone, PruneConfig } from './type
 const BYTES_PER_WEIGHT = 4;
 
 /**
- * The trained parameters of an adapter, in weights: what is prunable, by matrix, and what is not
- * (biases, norms, prefixes, the backbone's own).
+ * An adapter's trained parameters, in weights: the prunable ones by matrix, and the others (biases,
+ * norms, prefixes, the backbone's own) together.
  */
 export interface AdapterSizes {
   matrices: number[];
@@ -29,17 +29,23 @@ type BackboneSizes = Pick<
 /**
  * Counts the tensors that `Adapter` in job.proto lists.
  *
- * With d the hidden size, f the feed-forward block's inner width and r a module's bottleneck, a
- * layer has: for a bottleneck module two matrices of d · r, biases of r + d, and where it
- * normalizes 2 · d more; for LoRA beside attention four matrices of d · r, beside the feed-forward
- * block two of d · r and two of f · r; for a prefix without an MLP 2 · r · d; for biases 6 · d + f;
- * for all of it the matrices and norm weights, 4 · d · d + 2 · d · f + 2 · d, as well. Made once
- * are a prefix with an MLP of width h, r · d + (h · d + h) + layers · 2 · d · (h + 1), a prompt, r
- * · d, and for all of the backbone its embeddings, (v + p + t) · d and a norm of 2 · d.
+ * With d the hidden size, f the feed-forward block's inner width and r a module's bottleneck, each
+ * layer has:
+ * - for a bottleneck module, two matrices of d · r, biases of r + d, and 2 · d if it normalizes
+ * - for LoRA beside attention, four matrices of d · r
+ * - for LoRA beside the feed-forward block, two of d · r and two of f · r
+ * - for a prefix without an MLP, 2 · r · d
+ * - for biases, 6 · d + f
+ * - for the whole backbone, also matrices and norm weights: 4 · d · d + 2 · d · f + 2 · d
  *
- * In an encoder–decoder f is each stack's own. A layer of its decoder has the attention module
- * twice, and biases of 10 · d + f; a prefix with an MLP has three: the encoder's, the decoder's and
- * the cross-attentions'.
+ * Once per adapter there are:
+ * - for a prefix with an MLP of width h, r · d + (h · d + h) + layers · 2 · d · (h + 1)
+ * - for a prompt, r · d
+ * - for the whole backbone, its embeddings, (v + p + t) · d, and a norm of 2 · d
+ *
+ * In an encoder–decoder, each stack has its own f. A decoder layer has the attention module twice,
+ * and biases of 10 · d + f. A prefix with an MLP has three: the encoder's, the decoder's
+ * and the cross-attentions'.
  */
 export function adapterSizes(adapter: AdapterConfig, backbone: BackboneSizes): AdapterSizes {
   const { hidden_size: d } = backbone;
@@ -89,9 +95,9 @@ function unfrozenSize({ unfrozen }: AdapterConfig, backbone: BackboneSizes): num
 }
 
 /**
- * Sizes of an adapter and its head, in weights; `kept` as it will be at the end of training.
- * `stored_bytes` counts the tensors of adapter_model.safetensors, zeros included; the file's header
- * (names and shapes) comes on top.
+ * Sizes of an adapter and its head, in weights, with `kept` as it will be after training.
+ * `stored_bytes` counts the tensors of adapter_model.safetensors, zeros included, but not the
+ * file's header (names and shapes).
  *
  * @param head weights of the head
  */
@@ -116,8 +122,8 @@ export function computeBudget(
 }
 
 /**
- * One scope for all matrices, or one each; N:M keeps its part of each group, so of each matrix
- * exactly.
+ * Scopes span all matrices or one each. N:M keeps the same part of each group, and so exactly that
+ * part of each matrix.
  */
 function keptOfMatrices(matrices: readonly number[], prune: PruneConfig): number {
   if (prune.structure === 'n_m') return (sum(matrices) / prune.group_size) * prune.group_kept;
@@ -127,7 +133,7 @@ function keptOfMatrices(matrices: readonly number[], prune: PruneConfig): number
     : keptIn(sum(matrices), prune.sparsity);
 }
 
-/** A scope counts units: those of all modules, which are of one size, or those of each. */
+/** A scope counts the units of all modules, which then have one size, or those of each module. */
 function keptInUnits(
   adapter: AdapterConfig,
   { scope, sparsity }: PruneConfig,
@@ -144,15 +150,15 @@ function keptInUnits(
   );
 }
 
-/** How many of n weights a scope keeps; the rule that trainers follow to the weight. */
+/** How many of n weights a scope keeps: the rule that trainers follow exactly. */
 export function countKept(n: number, sparsity: number): number {
   return Math.floor((1 - sparsity) * n + 0.5);
 }
 
 /**
- * The same by the rules of the published code, where no scores are equal: those that are equal to
- * the last one cut are cut as well. It cuts (1 − density) · n, rounded up over a global scope and
- * down in a local one; a trainer gets density as 1 − sparsity.
+ * The same by the rules of the published code, if no scores are equal: it also cuts those equal to
+ * the last one cut. It cuts (1 − density) · n, rounded up in a global scope and down in a local
+ * one. A trainer computes density as 1 − sparsity.
  */
 function chooseOfficialKept({ scope }: PruneConfig): typeof countKept {
   const round = scope === 'global' ? Math.ceil : Math.floor;

@@ -1,7 +1,8 @@
 /**
- * JSON with keys in code-unit order and no white space: equal values have equal text, whoever wrote
- * them. Numbers print as JavaScript prints them (RFC 8785). Undefined members are left out; NaN and
- * infinities have no text and throw a RangeError.
+ * JSON with keys in code-unit order and no white space, so that equal values have equal text.
+ * Numbers print as in JavaScript (RFC 8785). Undefined members are left out.
+ *
+ * @throws RangeError for NaN and infinities, which have no JSON
  */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) {

@@ -4,10 +4,10 @@ import type { Cohort, Trial } from './types';
 
 /**
  * Forms cohorts: trials of the same data set, backbone, precision and adapter name, at most
- * `maxCohort` of them, in sizes that differ by one at most. A trial that trains all of its backbone
- * is alone: there is no frozen layer to share. Data sets come in the order of the trials. Within
- * one, trials are taken by seed: those that share initial weights share snip scores, and the seeds'
- * pairs with the dense adapter are complete as early as may be.
+ * `maxCohort` of them, with sizes that differ by at most one. A trial that trains its whole
+ * backbone is alone because there is no frozen layer to share. Data sets come in the order of the
+ * trials. Within a data set, trials are taken by seed: trials with the same initial weights share
+ * snip scores, and each seed's comparison with the dense adapter is complete as early as possible.
  */
 export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort[] {
   if (!Number.isInteger(maxCohort) || maxCohort < 1) {

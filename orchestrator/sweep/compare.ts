@@ -1,4 +1,4 @@
-/** From the lines of `compare` to what a sweep's trials of one task have besides the seed. Pure. */
+/** Turns the lines of `compare` into all of a task's trials except their seeds. Pure. */
 import { PRUNERS, usesKey, type PrunerName } from '../../common/vocabulary/pruners';
 import { ConfigError } from '../base/errors';
 import { adapterProblem } from './encoder-decoder';
@@ -8,7 +8,7 @@ import { structureProblem } from './mask-structure';
 import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
 
 /**
- * Of `compat: official`: the published code scores on this many rows per output
+ * For `compat: official`: the published code scores on this many rows per output
  * (`prune_dataset_ratio`).
  */
 const OFFICIAL_ROWS_PER_LABEL = 10;
@@ -18,7 +18,7 @@ export interface Variant {
   prune: PruneConfig;
 }
 
-/** What a line's variants depend on besides the line. */
+/** What a line's variants depend on, apart from the line. */
 export interface CompareContext {
   backbone: PlannedBackbone;
   task: string;
@@ -27,7 +27,7 @@ export interface CompareContext {
   total_steps: number;
 }
 
-/** No pruning: every key at the value that it has where it is not used. */
+/** No pruning: every key has the value that means unused. */
 export const DENSE: PruneConfig = {
   pruner: 'none',
   sparsity: 0,
@@ -50,9 +50,9 @@ export const DENSE: PruneConfig = {
  * Lists multiply, in the order line, adapter, pruner, sparsity (or N:M), structure, scope and the
  * pruner's other keys.
  *
- * @throws ConfigError where the backbone cannot take an adapter, where a Large-Sparse line has no
- *   sparsity that gives it the dense budget, where an adapter cannot be pruned in the pieces that a
- *   line asks for, and where training ends before the last round
+ * @throws ConfigError if the backbone cannot take an adapter, no sparsity gives a Large-Sparse line
+ *   the dense budget, an adapter cannot be pruned in the pieces that a line asks for, or training
+ *   ends before the last round
  */
 export function expandCompare(compare: readonly CompareLine[], context: CompareContext): Variant[] {
   const reference = compare.find(({ pruner }) => pruner.includes('none'))?.adapters[0];
@@ -77,7 +77,7 @@ export function expandCompare(compare: readonly CompareLine[], context: CompareC
   });
 }
 
-/** What a pruner does not use is set to one value, so that equal trials have equal ids. */
+/** Keys that a pruner does not use have one fixed value, so that equal trials have equal ids. */
 function expandPrunes(
   pruner: PrunerName,
   sparsities: readonly number[],
@@ -105,7 +105,7 @@ function expandPrunes(
     multiply(line.structure.map((structure) => ({ structure })));
     multiply(line.scope.map((scope) => ({ scope })));
   }
-  // Summarization has no outputs of its own to count.
+  // Summarization has no labels to count.
   const scoringRows = line.scoring_rows ?? [
     OFFICIAL_ROWS_PER_LABEL * Math.max(1, context.num_labels),
   ];
@@ -126,15 +126,17 @@ function expandPrunes(
 }
 
 /**
- * SynFlow has many rounds lest a layer be emptied; every group of N:M keeps N, so that no layer
- * ever is. The published code has one for all (`prune_epochs`).
+ * SynFlow has many rounds so that no layer is emptied. With N:M none can be, as every group keeps
+ * N. The published code has one round for all pruners (`prune_epochs`).
  */
 function listRounds(pruner: PrunerName, line: CompareLine): readonly number[] {
   const own = line.rules === 'exact' && line.n_m.length === 0;
   return line.rounds ?? [own ? PRUNERS[pruner].rounds : 1];
 }
 
-/** Epochs become steps. Two rounds at one step would be one. */
+/**
+ * Converts epochs to steps: at least one between rounds, as two rounds at one step would be one.
+ */
 function progressiveSteps(
   { progressive }: CompareLine,
   context: CompareContext,
@@ -147,7 +149,7 @@ function progressiveSteps(
   };
 }
 
-/** A mask that comes after the last step is one that nothing was trained with. */
+/** Refuses a mask made after the last step, because no training would use it. */
 function lateRound(
   { rounds, begin_step, every_steps }: PruneConfig,
   { task, steps_per_epoch, total_steps }: CompareContext,
@@ -155,7 +157,7 @@ function lateRound(
   const last = begin_step + (rounds - 1) * every_steps;
   if (every_steps === 0 || last < total_steps) return null;
   return (
-    `progressive: task ${task} has ${total_steps} steps (${steps_per_epoch} an epoch), ` +
+    `progressive: task ${task} has ${total_steps} steps (${steps_per_epoch} per epoch), ` +
     `and the last of ${rounds} rounds would be after step ${last}; must be before the last step: ` +
     'fewer rounds, a smaller begin_epoch or every_epochs, or longer training'
   );
@@ -170,9 +172,7 @@ function largeSparsity(
   const solved =
     reference === undefined
       ? {
-          refusal:
-            'needs a dense reference to take its budget from; must stand beside a line ' +
-            '{pruner: none}',
+          refusal: 'needs a dense reference to take its budget from; add a line {pruner: none}',
         }
       : solveLargeSparse(adapter, reference, backbone);
   if ('sparsity' in solved) return solved.sparsity;

@@ -1,11 +1,11 @@
-/** What goes with an encoder–decoder (BART, T5) and what does not, as job.proto has it. Pure. */
+/** Which adapters an encoder–decoder (BART, T5) can have, as in job.proto. Pure. */
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
 import { adapterLabel, adapterName } from './adapters';
 import type { AdapterConfig, PlannedBackbone } from './types';
 
 export const ENCODER_DECODERS = ['bart', 't5'];
 
-/** The key with why an adapter is not for this backbone and what would be right, or null. */
+/** The key, why this backbone cannot have the adapter and what would be right; null if it can. */
 export function adapterProblem(
   adapter: AdapterConfig,
   { name, model_type, decoder }: PlannedBackbone,

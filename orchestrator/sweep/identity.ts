@@ -3,8 +3,8 @@ import { canonicalJson } from './canonical';
 import type { Trial } from './types';
 
 /**
- * Raised when a trial of equal configuration would compute something else than before: old results
- * are then not taken for new ones.
+ * Raised when an unchanged configuration would compute something else than before, so that old
+ * results are not taken for new ones.
  */
 const TRIAL_FORMAT = 1;
 
@@ -14,8 +14,8 @@ export function digestValue(value: unknown): string {
 }
 
 /**
- * `t` and 16 hex digits, from everything that a trial computes from: data set, backbone, adapter,
- * pruning, training, generation, precision, seed.
+ * `t` and 16 hex digits, from everything that a trial's results depend on: data set, backbone,
+ * adapter, pruning, training, generation, precision, seed.
  */
 export function trialId(trial: Omit<Trial, 'id'>): string {
   const { task, dataset, backbone, adapter, prune, train, generation, precision, seed } = trial;
@@ -23,10 +23,7 @@ export function trialId(trial: Omit<Trial, 'id'>): string {
   return `t${digestValue({ format: TRIAL_FORMAT, ...all }).slice(0, 16)}`;
 }
 
-/**
- * `<name>-<8 hex digits>`, from the set of trial ids: the order in which they were written makes no
- * other sweep.
- */
+/** `<name>-<8 hex digits>`, from the set of trial ids: their order does not matter. */
 export function sweepId(name: string, trialIds: readonly string[]): string {
   return `${name}-${digestValue([...trialIds].sort()).slice(0, 8)}`;
 }

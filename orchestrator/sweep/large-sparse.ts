@@ -2,19 +2,19 @@
  * Large-Sparse (He et al. 2022): a wider adapter, pruned until it keeps as many weights as the
  * dense reference. Pure.
  *
- * What counts is the budget that reports show as kept: prunable weights that are kept, biases and
- * norms. The wider adapter has more biases, so its prunable part gets that much less.
+ * The budget is what reports show as kept: kept prunable weights, biases and norms. The wider
+ * adapter has more biases, so it keeps that many fewer prunable weights.
  */
 import { adapterLabel } from './adapters';
 import { adapterSizes, countKept, sum } from './budget';
 import type { AdapterConfig, PlannedBackbone } from './types';
 
-/** Either the sparsity, or why there is none, with the numbers. */
+/** The sparsity, or why there is none, with the numbers. */
 export type LargeSparse = { sparsity: number } | { refusal: string };
 
 /**
- * The sparsity at which `wide`, pruned over one global scope, keeps exactly as many weights as the
- * dense `reference` has.
+ * Finds the sparsity at which `wide`, pruned over one global scope, keeps exactly as many weights
+ * as the dense `reference` has.
  */
 export function solveLargeSparse(
   wide: AdapterConfig,
@@ -30,8 +30,8 @@ export function solveLargeSparse(
   if (keep < 1) {
     return {
       refusal:
-        `what is never pruned of ${adapterLabel(wide)} (biases, norms) is ${fixed} weights, ` +
-        `which exceeds or fills ${target}`,
+        `${adapterLabel(wide)} has ${fixed} weights that are never pruned (biases, norms), ` +
+        `no fewer than ${target}`,
     };
   }
   if (keep >= prunable) {

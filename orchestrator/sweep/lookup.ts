@@ -1,6 +1,6 @@
 /**
- * The parts of a plan by their names. A name that is not there is a fault of the caller: plans are
- * complete. Pure.
+ * Finds the parts of a plan by name. Plans are complete, so an unknown name is the caller's error.
+ * Pure.
  */
 import type { Cohort, Plan, PlannedDataset, Trial } from './types';
 

@@ -1,9 +1,9 @@
-/** Whether an adapter can be pruned in the pieces that are asked for, on its backbone. Pure. */
+/** Whether an adapter can be pruned in the requested pieces, on its backbone. Pure. */
 import { adapterLabel } from './adapters';
 import { listModules, unitSize } from './modules';
 import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
 
-/** The key with why not and what would be right, or null. */
+/** The key, why it cannot and what would be right; null if it can. */
 export function structureProblem(
   adapter: AdapterConfig,
   prune: PruneConfig,
@@ -15,7 +15,7 @@ export function structureProblem(
   return null;
 }
 
-/** Groups are of neighbours in a row: every matrix has whole groups, or none could be. */
+/** Groups are neighbours in a row, so group_size must divide every matrix's columns. */
 function groupProblem(
   adapter: AdapterConfig,
   { group_kept, group_size }: PruneConfig,
@@ -31,12 +31,12 @@ function groupProblem(
   return (
     `n_m: "${group_kept}:${group_size}" is not allowed with the adapter ` +
     `${adapterLabel(adapter)}: ` +
-    `${name} [${rows}, ${columns}] has ${columns} columns, no multiple of ${group_size}; ` +
+    `${name} [${rows}, ${columns}] has ${columns} columns, not a multiple of ${group_size}; ` +
     'must divide the columns of every matrix'
   );
 }
 
-/** A global count of units is a budget only where all weigh the same. */
+/** A global count of units is a budget only if all units have the same size. */
 function unitProblem(adapter: AdapterConfig, backbone: PlannedBackbone): string | null {
   const modules = listModules(adapter, backbone);
   const [first, ...others] = modules;

@@ -1,22 +1,17 @@
-/**
- * The modules of an adapter that have matrices to prune, and the layers that they stand in. Pure.
- */
+/** An adapter's modules with prunable matrices, and the layers that contain them. Pure. */
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
 import type { LayerWidth, ModuleRow } from '../../common/vocabulary/module-row';
 import type { AdapterConfig, PlannedBackbone } from './types';
 
-/** Layers of a backbone that are alike. */
+/** Identical layers of a backbone. */
 export interface LayerGroup {
-  /** What their tensors' names begin with; `<i>` stands for the layer. */
+  /** Prefix of their tensors' names; `<i>` stands for the layer. */
   at: string;
   layers: number;
   /** Inner width of the feed-forward block. */
   intermediate_size: number;
-  /**
-   * What the names of each of a layer's attentions begin with: a decoder's has a cross-attention as
-   * well.
-   */
+  /** Name prefix of each of a layer's attentions: a decoder layer has a cross-attention, too. */
   attentions: readonly string[];
 }
 
@@ -27,7 +22,7 @@ export interface LayerGroup {
 export interface PrunableModule {
   /** As in the tensors' names; `<i>` stands for the layer. */
   name: string;
-  /** In so many layers. */
+  /** How many layers have it. */
   layers: number;
   /** r. */
   units: number;
@@ -40,7 +35,7 @@ type LayerSizes = Pick<
   'hidden_size' | 'attention_size' | 'intermediate_size' | 'num_layers' | 'decoder'
 >;
 
-/** The layers of an encoder, and of an encoder–decoder those of its decoder. */
+/** The encoder's layers and, in an encoder–decoder, the decoder's. */
 export function layerGroups({ intermediate_size, num_layers, decoder }: LayerSizes): LayerGroup[] {
   const encoder = { layers: num_layers, intermediate_size, attentions: [''] };
   if (decoder === undefined) return [{ at: 'layers.<i>.', ...encoder }];
@@ -60,7 +55,7 @@ export function attentionSize({ hidden_size, attention_size = hidden_size }: Lay
   return attention_size;
 }
 
-/** The modules of an adapter, by the list of tensors in job.proto. */
+/** The adapter's prunable modules, as job.proto lists their tensors. */
 export function listModules(
   { attention, attention_bottleneck, ffn, ffn_bottleneck }: AdapterConfig,
   backbone: LayerSizes,

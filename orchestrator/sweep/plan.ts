@@ -7,23 +7,23 @@ import type { Plan, PlannedBackbone, PlannedDataset, TrainConfig, Trial } from '
 
 export interface PlanInputs {
   backbone: PlannedBackbone;
-  /** One for each task of the configuration. */
+  /** One per task of the configuration. */
   datasets: PlannedDataset[];
-  /** The most trials that the trainer takes at once. */
+  /** Maximum trials that the trainer takes at once. */
   maxCohort: number;
-  /** Where the configuration names none: that of the trainer's device. */
+  /** Used if the configuration names none: the default of the trainer's device. */
   defaultPrecision: PrecisionName;
-  /** Why the profile was chosen, for the user; null where the user chose. */
+  /** Why the profile was chosen, for the user; null if the user chose. */
   profileReason: string | null;
 }
 
 /**
  * Resolves a sweep into trials and cohorts. Pure: the same configuration, backbone and data sets
  * give the same plan, to the byte. Trials come in the order task, line of `compare`, adapter,
- * pruner, sparsity, the pruner's other keys, seed; the second of two equal ones is dropped.
+ * pruner, sparsity, the pruner's other keys, seed. Duplicates are dropped.
  *
- * @throws ConfigError where a line cannot be carried out with its adapters, on this backbone or in
- *   a task's length of training
+ * @throws ConfigError if a line is impossible with its adapters, on this backbone or within a
+ *   task's training steps
  */
 export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
   const { backbone, datasets, maxCohort, profileReason } = inputs;
@@ -72,7 +72,7 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
   };
 }
 
-/** The last step of an epoch takes what rows are left; of question answering, what features are. */
+/** The last step of an epoch takes the remaining rows or, in question answering, features. */
 function stepsPerEpoch(dataset: PlannedDataset, batchSize: number): number {
   const train = dataset.splits.find((split) => split.name === 'train');
   return Math.ceil((train?.features ?? train?.rows ?? 0) / batchSize);
@@ -86,7 +86,7 @@ function resolveTrain(
   const total = steps ?? (epochs ?? 0) * perEpoch;
   if (total < 1) {
     throw new RangeError(
-      `task ${task} has no training step: ${perEpoch} steps an epoch, ${epochs ?? 0} epochs`,
+      `task ${task} has no training step: ${perEpoch} steps per epoch, ${epochs ?? 0} epochs`,
     );
   }
   return { ...rest, total_steps: total };

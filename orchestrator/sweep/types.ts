@@ -1,8 +1,8 @@
 /**
- * The files of a sweep, as types: what `plan.json` and `trials/<id>/result.json` hold. Names are as
- * in the files (snake_case), so that one name stands for one thing in YAML, plan, results and here.
+ * Types of a sweep's files `plan.json` and `trials/<id>/result.json`. Names are as in the files
+ * (snake_case), so that a thing has one name in YAML, plan, results and here.
  *
- * This file imports types only: workflows, which may not touch Node, use these as well.
+ * This file imports only types because workflows, which must not touch Node, use it, too.
  */
 import type { ActivationName } from '../../common/vocabulary/activations';
 import type { AdapterInitName } from '../../common/vocabulary/adapter-inits';
@@ -20,79 +20,76 @@ import type { PrunerName } from '../../common/vocabulary/pruners';
 import type { UnfrozenName } from '../../common/vocabulary/unfrozen';
 
 /**
- * The trained modules of a trial. Fields as in `Adapter` of job.proto. What the modules do not use
- * has one value, whatever was written, so that equal adapters are equal here.
+ * The trained modules of a trial. Fields as in `Adapter` of job.proto. A field that the modules do
+ * not use has one fixed value, whatever the user wrote, so that equal adapters are equal here.
  */
 export interface AdapterConfig {
   attention: AttentionModuleName;
   ffn: FfnModuleName;
   /**
-   * r beside attention: inner width, LoRA's rank, the prefix's or prompt's length; 0 where there is
-   * no module.
+   * r of the attention module: inner width, LoRA's rank, or length of the prefix or prompt; 0
+   * without a module.
    */
   attention_bottleneck: number;
-  /** r beside the feed-forward block, likewise. */
+  /** r of the feed-forward module, in the same way. */
   ffn_bottleneck: number;
   /** s of modules with a bottleneck; 1 without one. */
   scale: number;
-  /** `none` without a module that scale would hold for. */
+  /** `none` without a module that has a bottleneck. */
   norm: AdapterNormName;
   /** `relu` without such a module. */
   activation: ActivationName;
-  /** `gaussian` where no matrix is drawn. */
+  /** `gaussian` if no matrix is drawn. */
   init: AdapterInitName;
-  /** Of gaussian matrices, a prefix and a prompt; 0 where nothing is drawn with it. */
+  /** For gaussian matrices, prefixes and prompts; 0 if nothing is drawn with it. */
   init_std: number;
   /** LoRA's α: the update is α / r · up(down(x)); 0 without LoRA. */
   lora_alpha: number;
-  /** Inner width of the prefix's MLP; 0 for none, and without a prefix. */
+  /** Inner width of the prefix's MLP; 0 without an MLP or a prefix. */
   prefix_hidden: number;
   /**
-   * What of the backbone itself is trained: its biases (BitFit), all of it (full fine-tuning);
-   * `none` beside a module.
+   * What is trained in the backbone itself: its biases (BitFit) or all of it (full fine-tuning);
+   * `none` if there is a module.
    */
   unfrozen: UnfrozenName;
 }
 
 /**
  * How an adapter is pruned: at initialization, or in rounds during training. Fields as in `Prune`
- * of job.proto; what a pruner does not use has one value.
+ * of job.proto; a field that a pruner does not use has one fixed value.
  */
 export interface PruneConfig {
   pruner: PrunerName;
   /** Fraction of prunable weights removed, in [0, 1); 0 for `none`. */
   sparsity: number;
   scope: PruneScopeName;
-  /** Training rows that scores are taken over; 0 for pruners that use none. */
+  /** Training rows to score on; 0 for pruners that use none. */
   scoring_rows: number;
-  /** What logits are divided by for scores; 0 for pruners that do not use it. */
+  /** Divides the logits when scoring; 0 for pruners that do not use it. */
   temperature: number;
   /**
-   * Rounds in which the density falls: of pruners that use them, and of every one during training;
+   * Rounds in which the density falls, for pruners that use them and for all during training;
    * otherwise 1.
    */
   rounds: number;
-  /** `exponential` where there is one round. */
+  /** `exponential` if there is one round. */
   schedule: PruneScheduleName;
   control: MaskControlName;
-  /** Whether weights are drawn anew after masking. */
+  /** Whether weights are redrawn after masking. */
   reinitialize: boolean;
   /**
-   * What is removed together: single weights, of each group of neighbours all but N (N:M), or whole
+   * What is removed together: single weights, all but N of each group of neighbours (N:M), or whole
    * bottleneck units.
    */
   structure: MaskStructureName;
   /** M and N of n_m; 0 for the other structures. */
   group_size: number;
   group_kept: number;
-  /** Steps between rounds during training; 0 where pruning is at initialization. */
+  /** Steps between rounds during training; 0 for pruning at initialization. */
   every_steps: number;
-  /** Steps before the first round during training; 0 where pruning is at initialization. */
+  /** Steps before the first round during training; 0 for pruning at initialization. */
   begin_step: number;
-  /**
-   * How scores become masks: exactly as many as asked, or as the code published with SparseAdapter
-   * does it.
-   */
+  /** How scores become masks: with exact counts, or as in the code published with SparseAdapter. */
   rules: MaskRulesName;
 }
 
@@ -117,10 +114,10 @@ export interface TrainConfig {
 /** How summaries are generated: beam search. Fields as in `Generation` of job.proto. */
 export interface GenerationConfig {
   beams: number;
-  /** Generated tokens at least, the end not counted, and at most, the start not counted. */
+  /** Minimum (without the end token) and maximum (without the start token) of generated tokens. */
   min_length: number;
   max_length: number;
-  /** No sequence of so many tokens comes twice; 0: may. */
+  /** Blocks repeated n-grams of this size; 0 disables. */
   no_repeat_ngram: number;
   /** The sum of log-probabilities is divided by the length to this power. */
   length_penalty: number;
@@ -143,7 +140,7 @@ export interface Trial {
   train: TrainConfig;
   /** Of summarization alone. */
   generation?: GenerationConfig;
-  /** Absent for float32, so that such a trial is the one that it was before there was a choice. */
+  /** Absent for float32, so that such trials keep the ids from before there was a choice. */
   precision?: Exclude<PrecisionName, 'float32'>;
   seed: number;
 }
@@ -152,7 +149,7 @@ export interface Trial {
 export interface PlannedBackbone {
   /** As the user wrote it: a name, a hub id or a directory. */
   name: string;
-  /** The absolute directory on this machine. */
+  /** Absolute directory on this machine. */
   path: string;
   /** Hex SHA-256 of configuration and weights. */
   digest: string;
@@ -160,16 +157,16 @@ export interface PlannedBackbone {
   model_type: string;
   hidden_size: number;
   /**
-   * Width of an attention's queries, keys and values together, where that is another than the
-   * hidden size (T5).
+   * Width of an attention's queries, keys or values over all heads, if it differs from the hidden
+   * size (T5).
    */
   attention_size?: number;
   /** Inner width of the feed-forward block. */
   intermediate_size: number;
   num_layers: number;
-  /** Of an encoder–decoder alone, whose encoder is told by the two fields above. */
+  /** Only for an encoder–decoder, whose encoder is described by the two fields above. */
   decoder?: { intermediate_size: number; num_layers: number };
-  /** Rows of the word, position and token type embeddings; 0 where the model has none. */
+  /** Rows of the word, position and token type embeddings; 0 if the model has none. */
   vocab_size: number;
   max_position_embeddings: number;
   type_vocab_size: number;
@@ -183,27 +180,27 @@ export interface PlannedSplit {
   name: string;
   /** The file the rows come from; null for demo rows. */
   file: string | null;
-  /** Rows used; of question answering, questions. */
+  /** Rows used; questions in question answering. */
   rows: number;
   /** Rows the source has. */
   of: number;
   /**
-   * Of question answering: windows of those questions' contexts, which are what a trainer takes for
+   * Question answering only: windows of those questions' contexts, which the trainer treats as
    * rows.
    */
   features?: number;
   /**
-   * Of published summaries: rows that the source has besides, and that are not used since document
-   * or summary is empty.
+   * Published summaries only: further rows of the source, unused because document or summary is
+   * empty.
    */
   left_out?: number;
-  /** Hex SHA-256 of the file's content; of the rows' JSON where the rows are generated. */
+  /** Hex SHA-256 of the file's content; of the rows' JSON if they are generated. */
   digest: string;
 }
 
 /**
  * A data set to prepare: which rows, and how they become token ids. Its task family
- * (orchestrator/tasks) plans more of it than what is here.
+ * (orchestrator/tasks) adds more fields.
  */
 export interface PlannedDataset {
   /**
@@ -212,27 +209,27 @@ export interface PlannedDataset {
    */
   digest: string;
   task: string;
-  /** What is learned from its rows: a kind of a task family, and TaskKind of job.proto. */
+  /** What is learned from its rows: a task family's kind, and TaskKind of job.proto. */
   kind: string;
   num_labels: number;
   /** Class names in index order; empty for the other kinds. */
   label_names: string[];
-  /** Metric names in report order, the first is the one that decides. */
+  /** Metric names in report order; the first decides. */
   metrics: string[];
   /**
-   * Where rows come from: the user's files, the hub, or rows that this project generates (never to
-   * be reported as published ones).
+   * Where rows come from: the user's files, the hub, or generated by this project (never to be
+   * reported as published rows).
    */
   source: 'files' | 'hub' | 'demo';
   splits: PlannedSplit[];
   /** Hex SHA-256 of the files that define the tokenizer. */
   tokenizer: string;
   /**
-   * Tokens a row at most, special tokens included; longer pairs lose tokens of the longer text
-   * first, longer contexts of questions become several rows.
+   * Maximum tokens per row, special tokens included. Longer pairs lose tokens of the longer text
+   * first; longer contexts of questions become several rows.
    */
   max_length: number;
-  /** At most this many training and validation rows; null takes all. */
+  /** Maximum training and validation rows; null takes all. */
   rows: number | null;
   validation_rows: number | null;
 }
@@ -246,17 +243,14 @@ export interface Cohort {
   trials: string[];
 }
 
-/**
- * A sweep, planned: everything that is needed to run it. Written once to `sweeps/<sweep
- * id>/plan.json`.
- */
+/** A planned sweep: everything needed to run it. Written once to `sweeps/<sweep id>/plan.json`. */
 export interface Plan {
   /**
-   * Raised when plans of an earlier version can no longer be carried out; they are refused. 3:
-   * masks have structures and rules.
+   * Raised when plans of earlier versions can no longer run; they are then refused. 3: masks have
+   * structures and rules.
    */
   format: 3;
-  /** `<name>-<8 hex digits of the trial ids' hash>`: the same sweep twice has the same id. */
+  /** `<name>-<8 hex digits of the trial ids' hash>`: the same sweep always has the same id. */
   sweep_id: string;
   name: string;
   profile: string | null;
@@ -274,47 +268,43 @@ export interface Budget {
   trainable: number;
   /** Non-zero trained adapter parameters: kept prunable weights, biases and norms. */
   kept: number;
-  /** Parameters of the head, all trained, counted apart. */
+  /** Parameters of the head, all trained, counted separately. */
   head: number;
   /** Bytes of the stored adapter file, head included. */
   stored_bytes: number;
 }
 
 /**
- * What a trial came to. One file a trial (`trials/<id>/result.json`); results.jsonl has one a line,
- * sorted by trial id.
+ * A trial's result, in a file of its own (`trials/<id>/result.json`). results.jsonl has one per
+ * line, sorted by trial id.
  */
 export interface TrialResult {
   trial_id: string;
   task: string;
   backbone: string;
-  /** The kind's name, else `<attention>+<feed-forward>`, for example `lora+parallel`. */
+  /** The kind's name or, without one, `<attention>+<feed-forward>`, for example `lora+parallel`. */
   adapter: string;
   /**
-   * r of the modules: one number, or [attention, feed-forward] where they differ; 0 without a
-   * module.
+   * r of the modules: one number, or [attention, feed-forward] if they differ; 0 without a module.
    */
   bottleneck: number | [number, number];
   pruner: PrunerName;
   sparsity: number;
   /** Absent for float32, as in Trial. */
   precision?: Trial['precision'];
-  /** null where the trial failed before it had a mask. */
+  /** null if the trial failed before it had a mask. */
   achieved_sparsity: number | null;
   seed: number;
   status: 'done' | 'failed' | 'cancelled';
   /** By name, in [−1, 1] or [0, 1] as the metric is defined; empty unless done. */
   metrics: Record<string, number>;
   /**
-   * Of metrics that take the best threshold of the very rows they are of (`best_f1`), by name: that
+   * By name of each metric that uses the threshold best on its own rows (`best_f1`): that
    * threshold, as a no-answer margin.
    */
   thresholds?: Record<string, number>;
   budget: Budget;
-  /**
-   * Speed and time are those of the trial among the `cohort` trials that were trained together with
-   * it.
-   */
+  /** Speed and time of this trial while it trained in a cohort of `cohort` trials. */
   train: { steps: number; rows_per_s: number; wall_s: number; cohort: number };
   warnings: string[];
   /** Why it failed; null unless failed. */
@@ -322,7 +312,8 @@ export interface TrialResult {
   /** Where its rows came from. */
   data: 'files' | 'hub' | 'demo';
   /**
-   * What results to the last digit depend on: the trainer's environment and this project's version.
+   * What the last digits of results depend on: the trainer's environment and this project's
+   * version.
    */
   provenance: Record<string, string>;
 }

@@ -1,9 +1,9 @@
-/** What a plan's reader may not expect of its masks. Pure. */
+/** Warns of what a user may not expect of a plan's masks. Pure. */
 import { PRUNERS } from '../../common/vocabulary/pruners';
 import { adapterLabel } from './adapters';
 import type { Plan, Trial } from './types';
 
-/** A sentence each, every one once, in the order of the trials. */
+/** One sentence per warning, without duplicates, in the order of the trials. */
 export function planWarnings({ trials }: Plan): string[] {
   return [...new Set(trials.flatMap(trialWarnings))];
 }
@@ -13,7 +13,7 @@ function trialWarnings({ adapter, prune }: Trial): string[] {
   const { zeroUp, officialNorms } = PRUNERS[pruner];
   const label = adapterLabel(adapter);
   const warnings: string[] = [];
-  // Up has been trained by the time of a later step.
+  // At a later step, up has already been trained.
   if (zeroUp !== null && adapter.init === 'zero_up' && prune.begin_step === 0) {
     const of = `${pruner} with init ${adapter.init} (${label})`;
     if ('warning' in zeroUp) {

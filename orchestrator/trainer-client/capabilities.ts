@@ -16,7 +16,8 @@ import { CONTRACT_KINDS } from '../tasks/registry';
 const PROTOCOL_VERSION = 1;
 
 /**
- * Everything in the plan that the trainer cannot do, a sentence each; empty where it can do it all.
+ * Everything in the plan that the trainer cannot do, one sentence each; empty if it can do
+ * everything.
  */
 export function checkPlan(plan: Plan, capabilities: Capabilities): string[] {
   if (capabilities.protocolVersion !== PROTOCOL_VERSION) {
@@ -115,18 +116,16 @@ function checkPrecisions({ trials }: Plan, capabilities: Capabilities): string[]
     .map((precision) => `precision ${precision} is not among the trainer's: ${able.join(', ')}`);
 }
 
-/**
- * What a trainer lists, and float32: one that was written before precisions were listed has it too.
- */
+/** The trainer's precisions, always with float32: trainers older than this list have it, too. */
 function listPrecisions({ precisions }: Pick<Capabilities, 'precisions'>): PrecisionName[] {
   const { proto: float32 } = PRECISIONS.float32;
   return filterWords(PRECISIONS, ({ proto }) => proto === float32 || precisions.includes(proto));
 }
 
-/** How jobs are computed where nobody says it. */
+/** The precision of jobs if nobody chooses one. */
 export interface DefaultPrecision {
   precision: PrecisionName;
-  /** The default on such a device, where the trainer cannot compute like that; else null. */
+  /** The device's usual default if the trainer does not support it, else null. */
   unlisted: PrecisionName | null;
 }
 
@@ -140,7 +139,7 @@ export function defaultPrecision(
     : { precision: 'float32', unlisted: usual };
 }
 
-/** The plan's words of one sort that the trainer does not list, with those that it does. */
+/** The plan's words of one kind that the trainer does not list, with those that it does. */
 function checkWords<Word extends string>(
   sort: string,
   all: Vocabulary<Word, { readonly proto: number }>,

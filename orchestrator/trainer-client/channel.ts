@@ -1,42 +1,37 @@
-/** How a trainer is reached: addresses, credentials, and the settings of the connection. */
+/** How to reach a trainer: addresses, credentials and connection settings. */
 import { readFileSync } from 'node:fs';
 import { credentials, type ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
 
-/** Files (PEM) for a trainer that serves TLS. */
+/** PEM files for a trainer that serves TLS. */
 export interface TlsFiles {
-  /**
-   * The authority that signed the trainer's certificate; the system's own authorities where it is
-   * left out.
-   */
+  /** The authority that signed the trainer's certificate; the system's authorities if left out. */
   ca?: string;
-  /** The client's certificate and key, where the trainer demands them. */
+  /** The client's certificate and key, if the trainer demands them. */
   cert?: string;
   key?: string;
 }
 
-/** `sun_path` holds 108 bytes with its closing zero; Node cuts a longer path without a word. */
+/** `sun_path` holds 108 bytes including its final zero; Node silently cuts longer paths. */
 const LONGEST_SOCKET_PATH = 107;
 
 export const CHANNEL_OPTIONS: ChannelOptions = {
-  // A dead link is noticed within 15 s, in mid-stream too. Trainers allow a ping each 3 s.
+  // A dead link is noticed within 15 s, even in mid-stream. Trainers allow a ping every 3 s.
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5_000,
   'grpc.keepalive_permit_without_calls': 1,
-  // A trainer that was restarted is found at once, not after the minutes that the default backoff
-  // grows to.
+  // Finds a restarted trainer at once; the default backoff would grow to minutes.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
-  // A trainer is on this machine or in this network: an http_proxy of the environment is not meant
-  // for it.
+  // A trainer is on this machine or network, so http_proxy in the environment is not meant for it.
   'grpc.enable_http_proxy': 0,
-  // The default, 64 KiB a stream, makes reading a long log wait for the round trips of window
+  // With the default of 64 KiB per stream, reading a long log waits for round trips of window
   // updates.
   'grpc-node.flow_control_window': 1024 * 1024,
 };
 
 /**
  * Refuses an address that is neither `unix:/absolute/path` nor `host:port`, or that the system
- * could not use.
+ * cannot use.
  */
 export function checkAddress(address: string): void {
   if (address.startsWith('unix:')) {
@@ -59,8 +54,8 @@ export function checkAddress(address: string): void {
 }
 
 /**
- * The files that SA_ORCH_TRAINER_CA, SA_ORCH_TRAINER_CERT and SA_ORCH_TRAINER_KEY name; undefined
- * where none is set.
+ * The files named by SA_ORCH_TRAINER_CA, SA_ORCH_TRAINER_CERT and SA_ORCH_TRAINER_KEY; undefined if
+ * none is set.
  */
 export function tlsFromEnvironment(env: NodeJS.ProcessEnv = process.env): TlsFiles | undefined {
   const { SA_ORCH_TRAINER_CA: ca, SA_ORCH_TRAINER_CERT: cert, SA_ORCH_TRAINER_KEY: key } = env;
@@ -68,8 +63,8 @@ export function tlsFromEnvironment(env: NodeJS.ProcessEnv = process.env): TlsFil
 }
 
 /**
- * TLS where files are given; otherwise plain text, which a trainer serves on a socket, or on TCP if
- * it was told to.
+ * TLS if files are given, otherwise plain text, which a trainer serves on a socket, or on TCP with
+ * --insecure.
  */
 export function channelCredentials(tls: TlsFiles | undefined): ChannelCredentials {
   if (!tls) return credentials.createInsecure();

@@ -35,13 +35,13 @@ export { TrainerError, type FieldViolation } from './errors';
 export type { TlsFiles } from './channel';
 export type { WatchOptions } from './watch';
 
-/** A call that no trainer needs so long for is lost. */
+/** No trainer needs this long for a call, so it is lost. */
 const CALL_MS = 30_000;
 
 /**
- * A client of the trainer at `unix:/path.sock` or `host:port`. Connects when it is first used. TLS
- * files for `host:port` are those given, else those that SA_ORCH_TRAINER_CA, _CERT and _KEY name,
- * else the connection is plain text. Throws an Error where the address cannot be one.
+ * A client of the trainer at `unix:/path.sock` or `host:port`, which connects on first use. TLS
+ * files for `host:port` are those given, else those named by SA_ORCH_TRAINER_CA, _CERT and _KEY;
+ * without any, the connection is plain text. Throws an Error for an invalid address.
  */
 export function connectTrainer(address: string, options: { tls?: TlsFiles } = {}): TrainerClient {
   checkAddress(address);
@@ -60,7 +60,7 @@ type Unary<Request, Response> = (
 ) => ClientUnaryCall;
 
 /**
- * The methods of TrainerService. Each throws TrainerError where the trainer refuses or cannot be
+ * The methods of TrainerService. Each throws TrainerError if the trainer refuses or cannot be
  * reached.
  */
 export class TrainerClient {
@@ -78,7 +78,7 @@ export class TrainerClient {
     return present(capabilities, 'GetCapabilities');
   }
 
-  /** Creates the job, finds it, or queues it again where it was interrupted. */
+  /** Creates the job, finds it, or requeues it if it was interrupted. */
   async submitJob(
     jobId: string,
     specDigest: string,
@@ -100,7 +100,7 @@ export class TrainerClient {
     );
   }
 
-  /** All jobs in one of these states (of all states, where none is given), newest first. */
+  /** All jobs in one of these states (in any state, if none is given), newest first. */
   async listJobs(states: JobState[] = []): Promise<Job[]> {
     const found: Job[] = [];
     let pageToken = '';
@@ -116,7 +116,7 @@ export class TrainerClient {
     return found;
   }
 
-  /** Asks the job to stop, and returns it as it was. */
+  /** Asks the job to stop, and returns it as it was when asked. */
   async cancelJob(jobId: string, mode: CancelMode): Promise<Job> {
     return present(
       (await this.call<object, { job: Job | undefined }>('cancelJob', { jobId, mode })).job,
@@ -139,7 +139,7 @@ export class TrainerClient {
     });
   }
 
-  /** Gives the connection back. Calls that are under way end with CANCELLED. */
+  /** Closes the connection. Calls in progress end with CANCELLED. */
   close(): void {
     this.client.close();
   }
@@ -161,6 +161,6 @@ export class TrainerClient {
 /** proto3 makes every message optional; the contract does not. */
 function present<T>(message: T | undefined, method: string): T {
   if (message === undefined)
-    throw new Error(`the trainer's answer to ${method} is empty, against the contract`);
+    throw new Error(`the trainer's answer to ${method} is empty, which violates the contract`);
   return message;
 }

@@ -1,9 +1,9 @@
-/** What a trainer answered instead of a result. */
+/** A trainer's errors. */
 import { status, type ServiceError } from '@grpc/grpc-js';
 import { BadRequest, QuotaFailure, RetryInfo } from '../../gen/ts/google/rpc/error_details';
 import { Status } from '../../gen/ts/google/rpc/status';
 
-/** A field of a request that is wrong. */
+/** An invalid field of a request. */
 export interface FieldViolation {
   /** Its path in the request, for example `spec.trials[2].prune.sparsity`. */
   field: string;
@@ -11,18 +11,18 @@ export interface FieldViolation {
   description: string;
 }
 
-/** An error of a call to a trainer, with the details that the trainer sent. */
+/** A failed call to a trainer, with the details that the trainer sent. */
 export class TrainerError extends Error {
   /** The gRPC status code's name, for example `INVALID_ARGUMENT`. */
   readonly code: string;
-  /** The fields that are wrong, at most 20, the last one "and N more"; empty for other errors. */
+  /** The invalid fields, at most 20, the last one "and N more"; empty for other errors. */
   readonly fieldViolations: readonly FieldViolation[];
   /**
-   * No room for one more waiting job. The same code without details stands for an oversized
-   * message, which never gets smaller.
+   * The queue of jobs is full. The same code without details means an oversized message, for which
+   * retrying is pointless.
    */
   readonly queueFull: boolean;
-  /** When the trainer asks to be tried again. */
+  /** How long the trainer asks to wait before a retry. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
@@ -38,7 +38,7 @@ export class TrainerError extends Error {
     this.retryAfterMs = details.retryAfterMs;
   }
 
-  /** Whether the same call may succeed later: the trainer is away, late or full. */
+  /** Whether the same call may succeed later because the trainer is away, late or full. */
   get retryable(): boolean {
     return this.code === 'UNAVAILABLE' || this.code === 'DEADLINE_EXCEEDED' || this.queueFull;
   }
@@ -50,8 +50,7 @@ export class TrainerError extends Error {
 }
 
 /**
- * Decodes an error of grpc-js; anything else is returned as it is. `where` is put before the
- * message.
+ * Decodes an error of grpc-js, with `where` before its message. Returns any other error unchanged.
  */
 export function asTrainerError(error: unknown, where: string): Error {
   if (!isServiceError(error)) return error instanceof Error ? error : new Error(String(error));

@@ -1,6 +1,6 @@
 /**
- * From a plan to a trainer's job. Pure: the same plan gives the same jobs, hence the same ids, at
- * any time and in any process.
+ * Makes a trainer's job from a plan. Pure: the same plan gives the same jobs, and so the same ids,
+ * at any time and in any process.
  */
 import { createHash } from 'node:crypto';
 import { ACTIVATIONS } from '../../common/vocabulary/activations';
@@ -32,30 +32,30 @@ import { contractKind } from '../tasks/registry';
 export type Work = 'prune' | 'train' | 'predict';
 
 export interface WorkOptions {
-  /** `train`: stop each trial at this step of its own; 0, the default, at its end. */
+  /** `train`: stop each trial at this step; 0, the default, at its end. */
   untilStep?: number;
-  /** `train`: a checkpoint each so many steps. */
+  /** `train`: steps between checkpoints. */
   checkpointEverySteps?: number;
-  /** `train`: a metric each so many steps. */
+  /** `train`: steps between metrics. */
   logEverySteps?: number;
-  /** `train`: keep the newest so many checkpoints of a trial. */
+  /** `train`: how many of a trial's newest checkpoints to keep. */
   keepCheckpoints?: number;
-  /** `predict`: the splits; all but `train` where left out. */
+  /** `predict`: the splits; all but `train` if left out. */
   splits?: string[];
 }
 
 /**
- * A checkpoint is a few MB and takes milliseconds; 50 steps are under a minute of work on two
- * cores, which is what a crash costs.
+ * A checkpoint is a few MB and takes milliseconds. A crash costs at most 50 steps, under a minute
+ * of work on two cores.
  */
 const CHECKPOINT_EVERY_STEPS = 50;
 const LOG_EVERY_STEPS = 10;
-/** The newest, and one before it should the newest be broken. */
+/** The newest, and the previous one in case the newest is broken. */
 const KEEP_CHECKPOINTS = 2;
 
 /**
- * The job that does `work` for these trials of a cohort, in this order. Throws where a trial is not
- * of the cohort or the plan.
+ * The job that does `work` for these trials of a cohort, in this order. Throws if a trial is not in
+ * the cohort or plan.
  */
 export function jobSpecFor(
   plan: Plan,
@@ -80,9 +80,9 @@ export function jobSpecFor(
       numLabels: dataset.num_labels,
     },
     trials: trials.map(specTrial),
-    // All trials of a sweep's data set generate alike.
+    // All trials of a sweep's data set share generation settings.
     work: specWork(work, dataset, trials[0]?.generation, options),
-    // All trials of a cohort compute alike.
+    // All trials of a cohort share their precision.
     precision: specPrecision(trials[0]?.precision),
   };
 }
@@ -95,7 +95,7 @@ export function specDigest(spec: JobSpec): string {
 }
 
 /**
- * The id of a specification's job. A retry of a job that has ended is another generation: `2` after
+ * The id of a specification's job. Retrying a job that has ended takes a new generation: `2` after
  * `1`, or any other [a-z0-9-].
  */
 export function jobId(digest: string, generation: number | string): string {
@@ -187,7 +187,7 @@ function specWork(
   }
 }
 
-/** float32 is left unsaid, so that such a job is the one that it was before there was a choice. */
+/** Leaves float32 unset, so that such jobs keep the ids from before there was a choice. */
 function specPrecision(precision: Trial['precision']): Precision {
   return precision === undefined ? Precision.PRECISION_UNSPECIFIED : PRECISIONS[precision].proto;
 }

@@ -1,4 +1,4 @@
-/** Following a job's events across broken connections and restarts of the trainer. */
+/** Follows a job's events across broken connections and restarts of the trainer. */
 import { status, type ClientReadableStream } from '@grpc/grpc-js';
 import type {
   TrainerServiceClient,
@@ -7,27 +7,26 @@ import type {
 import { asTrainerError, TrainerError } from './errors';
 
 export interface WatchOptions {
-  /** Give events after this one; 0, the default, gives all. */
+  /** Only events after this one; 0, the default, gives all. */
   afterSequence?: number;
-  /** The log that afterSequence counts in; needed where it is above 0. */
+  /** The log that afterSequence counts in; required if that is above 0. */
   logId?: string;
-  /** Ends the watch with the signal's reason. The job goes on. */
+  /** Ends the watch with the signal's reason. The job continues. */
   signal?: AbortSignal;
   /**
-   * Ends the watch with DEADLINE_EXCEEDED once the trainer says that the job's loop has not moved
-   * for so long. Never, where left out.
+   * Ends the watch with DEADLINE_EXCEEDED once the trainer reports that the job's loop has not
+   * moved for this long. Never, if left out.
    */
   stallAfterSeconds?: number;
   /**
-   * How long a trainer may be out of reach before the watch ends with UNAVAILABLE. 30 where left
-   * out.
+   * How long a trainer may be unreachable before the watch ends with UNAVAILABLE. 30 if left out.
    */
   patienceSeconds?: number;
 }
 
 /**
- * A trainer sends a sign of life after 5 s without an event; a stream that is silent for so long is
- * dead, whatever TCP thinks.
+ * A trainer sends a heartbeat after 5 s without an event, so a stream that is silent this long is
+ * dead, whatever TCP says.
  */
 const SILENCE_MS = 20_000;
 const RECONNECT_MS = 200;
@@ -35,9 +34,9 @@ const PATIENCE_SECONDS = 30;
 
 /**
  * Yields a job's events in order, each once, and heartbeats in between. Returns after the event
- * that brings a terminal state or INTERRUPTED. A connection that breaks is made again from the last
- * event. Throws TrainerError; OUT_OF_RANGE means that the log was lost, and that the job is to be
- * watched from the beginning.
+ * with a terminal state or INTERRUPTED. Reconnects a broken connection from the last event. Throws
+ * TrainerError; OUT_OF_RANGE means that the log was lost and the job must be watched from the
+ * beginning.
  */
 export async function* watchJob(
   client: TrainerServiceClient,
@@ -71,7 +70,7 @@ export async function* watchJob(
           const seconds = Math.round(payload.value.secondsSinceWork);
           throw new TrainerError(
             status.DEADLINE_EXCEEDED,
-            `job ${jobId}: the trainer has not moved for ${seconds} s and is taken for stuck`,
+            `job ${jobId}: the trainer has not moved for ${seconds} s and seems stuck`,
           );
         }
         yield response;
@@ -89,18 +88,18 @@ export async function* watchJob(
 }
 
 /**
- * The responses of one stream. Ends it in every case: leaving a loop over a grpc-js stream does not
- * cancel the call.
+ * The responses of one stream. Always cancels the call, because leaving a loop over a grpc-js
+ * stream does not.
  */
 async function* responses(
   call: ClientReadableStream<WatchJobResponse>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<WatchJobResponse> {
-  // After the loop was left an error has no other listener, and would end the process.
+  // After the loop is left, an error has no other listener and would end the process.
   call.on('error', () => undefined);
   const cancel = () => call.cancel();
   signal?.addEventListener('abort', cancel);
-  // Time runs only while the trainer is waited for, not while our caller works on an event.
+  // Time counts only while waiting for the trainer, not while our caller processes an event.
   let waitingSince = Infinity;
   let silent = false;
   const watchdog = setInterval(() => {
@@ -122,7 +121,7 @@ async function* responses(
     if (silent)
       throw new TrainerError(
         status.UNAVAILABLE,
-        `no word from the trainer for ${SILENCE_MS / 1000} s`,
+        `the trainer sent nothing for ${SILENCE_MS / 1000} s`,
       );
     throw error;
   } finally {

@@ -162,7 +162,7 @@ describeTrainer('a trainer of one’s own', () => {
       // Which of them depends on the question that was under way as the server went.
       expect.stringMatching(
         new RegExp(
-          '^four-\\w+ (will go on once its server can be reached|keeps running) ' +
+          '^four-\\w+ (will continue once its server can be reached|keeps running) ' +
             '\\(0 of 4 trials done\\)\\.$',
         ),
       ),

@@ -1,6 +1,6 @@
 /**
- * Which parts an adapter has. Knows the contract only, and no more of a value that is not in it
- * than that it is a module.
+ * Which parts an adapter has. Knows only the contract; a value outside of it counts as a module,
+ * and nothing else.
  */
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
@@ -23,7 +23,7 @@ export function listModules({ attention, ffn }: Adapter): Site[] {
   return sites;
 }
 
-/** What stands in the vocabulary about a site's module. */
+/** The vocabulary's row for a site's module. */
 export const rowAt = (adapter: Adapter, site: Site): ModuleRow | undefined =>
   site === 'attention'
     ? findRow(ATTENTION_MODULES, adapter.attention)
@@ -51,5 +51,5 @@ export const hasMatrices = (adapter: Adapter): boolean =>
 export const hasVirtualTokens = (adapter: Adapter): boolean =>
   filterSites(adapter, 'prefix').length + filterSites(adapter, 'prompt').length > 0;
 
-/** Whether all of the backbone is trained, in its own place. */
+/** Whether the whole backbone is trained, in place. */
 export const hasBackbone = ({ unfrozen }: Adapter): boolean => unfrozen === Unfrozen.UNFROZEN_ALL;

@@ -1,4 +1,4 @@
-/** Files under the artifact root: safe names, digests by the rule of event.proto, and tensors. */
+/** Files under the artifact root: safe names, digests as in event.proto, and tensors. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
@@ -6,13 +6,13 @@ import { decodeMetadata, decodeSafetensors, type Tensor } from '../../common/saf
 import { FailureReason, type Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { EngineFailure } from './engine';
 
-/** A missing or broken artifact, backbone or data set; the message names the file. */
+/** The error for a missing or broken artifact, backbone or data set; the message names the file. */
 export function badArtifact(message: string): EngineFailure {
   return new EngineFailure(FailureReason.FAILURE_REASON_BAD_ARTIFACT, message);
 }
 
 /**
- * The path of an artifact's name. Throws EngineFailure (BAD_ARTIFACT) for one that is absolute, has
+ * The path of an artifact. Throws EngineFailure (BAD_ARTIFACT) if its name is absolute, contains
  * `..` or leaves the root by a link.
  */
 export function artifactPath(root: string, name: string): string {
@@ -27,7 +27,7 @@ export function artifactPath(root: string, name: string): string {
     );
   }
   const path = join(root, ...parts);
-  // What is not there yet has no link in it but those above it.
+  // Of a path that does not exist yet, only the existing part can contain links.
   let there = path;
   while (!existsSync(there)) there = join(there, '..');
   if (!`${realpathSync(there)}${sep}`.startsWith(`${realpathSync(root)}${sep}`)) {
@@ -36,7 +36,7 @@ export function artifactPath(root: string, name: string): string {
   return path;
 }
 
-/** Name, digest and size of a file or folder that is there. */
+/** Name, digest and size of an existing file or folder. */
 export function describeArtifact(root: string, name: string): Artifact {
   const path = artifactPath(root, name);
   if (!statSync(path).isDirectory())
@@ -56,7 +56,7 @@ function fileDigest(path: string): string {
 }
 
 /**
- * All tensors of a safetensors file. Throws EngineFailure (BAD_ARTIFACT) where it is missing or
+ * All tensors of a safetensors file. Throws EngineFailure (BAD_ARTIFACT) if it is missing or
  * broken.
  */
 export function readTensors(path: string): Map<string, Tensor> {
@@ -69,8 +69,8 @@ export function readTensors(path: string): Map<string, Tensor> {
 }
 
 /**
- * The tensors of a safetensors file of these names and shapes, in this order. Throws EngineFailure
- * (BAD_ARTIFACT) where one lacks.
+ * A safetensors file's tensors with these names and shapes, in this order. Throws EngineFailure
+ * (BAD_ARTIFACT) if one is missing.
  */
 export function readTensorsOf(
   path: string,
@@ -92,8 +92,8 @@ export function readTensorsOf(
 }
 
 /**
- * What a safetensors file says that it was made from (its metadata's `source`); undefined where it
- * does not, is missing or is broken.
+ * What a safetensors file was made from, by `source` in its metadata; undefined without it, or if
+ * the file is missing or broken.
  */
 export function readSource(path: string): string | undefined {
   if (!existsSync(path)) return undefined;

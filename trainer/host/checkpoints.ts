@@ -1,8 +1,8 @@
 /**
- * What a trial leaves on disk while and after it trains, all of it under `trials/<trial id>/`.
+ * What a trial leaves on disk during and after training, under `trials/<trial id>/`.
  *
- *   checkpoints/step-<N>/state.safetensors   parameters and all else that the engine goes on from
- *   checkpoints/step-<N>/position.json       step, rows and seconds so far, what it was made from,
+ *   checkpoints/step-<N>/state.safetensors   what the engine needs to continue: parameters, moments
+ *   checkpoints/step-<N>/position.json       steps, rows and seconds so far, what it was made from,
  *                                            and on what machine
  *   adapter/                                 as in Trial of job.proto
  *   training.json                            rows and seconds of the training that made adapter/,
@@ -16,15 +16,17 @@ import { writeDurablySync } from '../../common/durable-files';
 import { removeFolder, removeLeftovers, writeFolder } from './folders';
 import { trialFolder, type Shapes } from './trial-files';
 
-/** How far a trial is. */
+/** A trial's progress. */
 export interface Position {
-  /** Digest of all that its numbers follow from. */
+  /** Digest of everything that its numbers depend on. */
   source: string;
   /** Steps, rows and seconds done. */
   step: number;
   rows: number;
   seconds: number;
-  /** Since the last metric event: the losses' sum, each times its rows, and these rows. */
+  /**
+   * Since the last metric event: the sum of losses, each times its rows, and the number of rows.
+   */
   lossSum: number;
   lossRows: number;
 }
@@ -36,7 +38,7 @@ export interface Checkpoint {
   environment: Record<string, string>;
 }
 
-/** Writes a checkpoint as a whole folder and removes older ones beyond `keep`. */
+/** Writes a checkpoint as a whole folder, and removes all but the newest `keep`. */
 export function writeCheckpoint(
   root: string,
   trialId: string,
@@ -52,10 +54,10 @@ export function writeCheckpoint(
 }
 
 /**
- * The newest checkpoint at or before step `until` that is whole and of the same source, and why
+ * The newest checkpoint at or before step `until` that is whole and has the same source, and why
  * newer ones were passed over.
  *
- * @param shapes of each tensor of its state
+ * @param shapes shape of each tensor in the state
  */
 export function newestCheckpoint(
   root: string,
@@ -87,7 +89,7 @@ export function newestCheckpoint(
 }
 
 /**
- * Writes training.json and then adapter/: where adapter/ tells a step, training.json has it.
+ * Writes training.json and then adapter/, so that training.json always covers adapter/'s step.
  * `config` becomes adapter_config.json.
  */
 export function writeAdapter(
@@ -109,8 +111,8 @@ export function writeAdapter(
 }
 
 /**
- * The position of an adapter that is there at this step and of this source; undefined where
- * training is still to be done.
+ * The position of an existing adapter with this step and source; undefined if training is still to
+ * be done.
  */
 export function finishedTraining(
   root: string,
@@ -128,7 +130,7 @@ export function finishedTraining(
   return { source, step, rows: times!.rows, seconds: times!.seconds, lossSum: 0, lossRows: 0 };
 }
 
-/** A sweep of hundreds of trials would leave some GB of optimizer state. */
+/** Otherwise, a sweep of hundreds of trials would leave gigabytes of optimizer state. */
 export function removeCheckpoints(root: string, trialId: string): void {
   removeFolder(join(trialFolder(root, trialId), 'checkpoints'));
 }
@@ -141,7 +143,7 @@ function readJson(path: string): Position | undefined {
   }
 }
 
-/** The steps of a trial's checkpoints, the newest first. */
+/** The steps of a trial's checkpoints, newest first. */
 function listSteps(root: string, trialId: string): number[] {
   const folder = join(trialFolder(root, trialId), 'checkpoints');
   const names = existsSync(folder) ? readdirSync(folder) : [];

@@ -1,18 +1,18 @@
 /**
- * What the host and the process of its engine say to each other. Sent as structured clones, which
- * keep NaN and dates.
+ * Messages between the host and its engine's process, sent as structured clones, which keep NaN and
+ * dates.
  */
 import type { Failure } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { EngineCapabilities, EngineEvent, EngineOptions } from './engine';
 
-/** The child's one argument, as JSON. */
+/** The child's only argument, as JSON. */
 export interface EngineStart extends EngineOptions {
   /** The engine's module. */
   module: string;
   /**
-   * One engine works on a state folder at a time, also where its host was killed and another one
-   * has begun.
+   * Only one engine works on a state folder at a time, even if its host was killed and another has
+   * started.
    */
   lock: string;
 }

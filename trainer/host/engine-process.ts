@@ -1,4 +1,4 @@
-/** The process in which an engine lives: started by engine-runner.ts, ended with its host. */
+/** The process in which an engine runs: started by engine-runner.ts, and ends with its host. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { withLock } from '../../common/lock-file';
 import { FailureReason, type Failure } from '../../gen/ts/sparse_adapter/trainer/v1/event';
@@ -16,10 +16,10 @@ import {
 import type { EngineStart, FromEngine, Outcome, ToEngine } from './engine-messages';
 import { log } from './log';
 
-/** The host tells what moved last to the second or so. */
+/** The host reports the time since the last move to about a second. */
 const MS_BETWEEN_SIGNS = 250;
 
-/** A host that is gone hears nothing, and what it started ends with it. */
+/** If the host is gone, this process ends, too. */
 const tell = (message: FromEngine): void =>
   void process.send!(message, (error: Error | null) => error && process.exit(0));
 
@@ -64,7 +64,7 @@ async function runToOutcome(engine: Engine, spec: JobSpec, run: Run): Promise<Ou
 function describeFailure(error: unknown): Failure {
   if (error instanceof EngineFailure) return error.failure();
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  // What V8 throws where memory for an array cannot be had.
+  // V8 throws this if it cannot allocate memory for an array.
   if (error instanceof RangeError && error.message.includes('allocation failed')) {
     return {
       reason: FailureReason.FAILURE_REASON_OUT_OF_MEMORY,
@@ -94,17 +94,17 @@ async function serve({ module: path, root, device, threads }: EngineStart): Prom
     );
   });
   tell({ $case: 'ready', capabilities: engine.capabilities });
-  // The host ends this process, by its own end if need be.
+  // The host ends this process, if only by ending itself.
   await new Promise<never>(() => undefined);
 }
 
 function main(start: EngineStart): void {
   process.on('disconnect', () => process.exit(0));
-  // Ctrl-C goes to the whole group; the host has this process finish its step.
+  // Ctrl-C goes to the whole process group, but the host lets this process finish its step.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => undefined);
   const wait = ({ pid }: { pid: number }): void =>
-    log('INFO', `waits for the end of the engine's earlier process, ${pid}`);
+    log('INFO', `waiting for the engine's earlier process, ${pid}, to end`);
   withLock(start.lock, wait, () => serve(start)).catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
     const isDevice = error instanceof NoSuchDevice;

@@ -1,7 +1,4 @@
-/**
- * Has the jobs of a store run by an engine in a process of its own, and starts that process again
- * when it dies.
- */
+/** Runs a store's jobs on an engine in a separate process, and restarts that process if it dies. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,7 +10,7 @@ import type { EngineStart, FromEngine, Outcome, ToEngine } from './engine-messag
 import type { Job, JobStore } from './jobs';
 import { log } from './log';
 
-/** The engine cannot work here; the message is its own. */
+/** The engine cannot work here; the message is the engine's. */
 export class EngineBroken extends Error {}
 
 interface Current {
@@ -34,7 +31,7 @@ export class EngineRunner {
   private isKilled = false;
 
   /**
-   * fatal: called where the engine cannot be started again; a trainer without its engine must not
+   * fatal: called if the engine cannot be restarted, because a trainer without an engine must not
    * look alive.
    */
   constructor(
@@ -42,14 +39,12 @@ export class EngineRunner {
     private readonly fatal: (error: Error) => void,
   ) {}
 
-  /**
-   * Starts the engine. Rejects with NoSuchDevice, or with EngineBroken where it cannot work here.
-   */
+  /** Starts the engine. Rejects with NoSuchDevice, or with EngineBroken if it cannot work here. */
   async start(): Promise<EngineCapabilities> {
     const child = fork(require.resolve('./engine-process'), [JSON.stringify(this.options)], {
       execArgv: ['--enable-source-maps'],
       serialization: 'advanced',
-      // stdout is the host's, which says one thing there.
+      // stdout is for the host's one line.
       stdio: ['ignore', 2, 2, 'ipc'],
     });
     this.child = child;
@@ -76,7 +71,7 @@ export class EngineRunner {
     return capabilities;
   }
 
-  /** Begins to take jobs. */
+  /** Starts taking jobs. */
   work(store: JobStore): void {
     this.store = store;
     store.onWork(() => this.next());
@@ -89,8 +84,8 @@ export class EngineRunner {
   }
 
   /**
-   * Waits for the running job's end after JobStore.stop, then ends the engine. Tells whether the
-   * job came to its end in time.
+   * Waits for the running job's end after JobStore.stop, then kills the engine. Returns whether the
+   * job ended in time.
    */
   async stop(timeoutSeconds: number): Promise<boolean> {
     this.isStopping = true;
@@ -100,7 +95,7 @@ export class EngineRunner {
     const { child } = this;
     if (child && child.exitCode === null && child.signalCode === null) {
       const exited = once(child, 'exit');
-      // Nothing of a finished job is lost; a stuck one hears nothing else.
+      // This loses nothing of a finished job, and nothing else stops a stuck one.
       this.isKilled = true;
       child.kill('SIGKILL');
       await exited;
@@ -130,7 +125,7 @@ export class EngineRunner {
   }
 
   private tell(message: ToEngine): void {
-    // A process that is dead already is heard of by its exit.
+    // If the process is already dead, its exit event reports it.
     this.child!.send(message, () => undefined);
   }
 

@@ -1,10 +1,10 @@
 /**
- * What a trainer's engine and its host have of each other. The engine is the tensor arithmetic of
- * one framework; the host is the rest of a trainer: gRPC, jobs and their logs, validation.
+ * The interface between a trainer's engine and its host. The engine is the tensor arithmetic of one
+ * framework; the host is the rest of a trainer: gRPC, jobs and their logs, validation.
  *
- * An engine's module exports `createEngine`. The host loads it in a process of its own, where it
- * lives for many jobs, one at a time. So an engine may block its event loop for the length of a
- * step, and may run out of memory, and the server goes on.
+ * An engine's module exports `createEngine`. The host loads it in a separate process, where it runs
+ * many jobs, one at a time. So an engine may block its event loop during a step, or run out of
+ * memory, without stopping the server.
  */
 import type { DeviceName } from '../../common/device';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
@@ -20,15 +20,15 @@ import {
   type JobSpec,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 
-/** What an engine can do, as capabilities.proto says; the host knows the rest of Capabilities. */
+/** What an engine can do, as in capabilities.proto; the host adds the rest of Capabilities. */
 export type EngineCapabilities = Omit<
   Capabilities,
   'protocolVersion' | 'slots' | 'queueLength' | 'artifactRootId' | 'artifactService' | 'hubDownload'
 >;
 
 /**
- * The least: the head alone, without pruning, in float32. For an engine to begin with and to put
- * its own lists over.
+ * The minimum: only the head, without pruning, in float32. An engine starts from this and overrides
+ * it with its own lists.
  */
 export const HEAD_ALONE = {
   attentionModules: [AttentionModule.ATTENTION_MODULE_NONE],
@@ -45,61 +45,61 @@ export interface EngineOptions {
   /** The artifact root, absolute. */
   root: string;
   device: DeviceName;
-  /** CPU threads; where left out, all cores that the process may use. */
+  /** CPU threads; undefined for all cores that the process may use. */
   threads: number | undefined;
 }
 
 export interface EngineModule {
   /**
-   * Rejects with NoSuchDevice, or with another Error for a person where the engine cannot work
-   * here, for example for want of a library.
+   * Rejects with NoSuchDevice, or with another Error, readable for people, if the engine cannot
+   * work here, for example because a library is missing.
    */
   createEngine(this: void, options: EngineOptions): Promise<Engine>;
 }
 
 export interface Engine {
-  /** Does not change while the engine lives. */
+  /** Must not change while the engine lives. */
   readonly capabilities: EngineCapabilities;
   /**
-   * Runs a valid job within these capabilities to its end. Every trial has got a trialResult then,
-   * those of which the work was on disk already, made from the same, too.
+   * Runs a valid job within these capabilities to its end. By then, every trial must have a
+   * trialResult, including those whose work was already on disk, made from the same source.
    *
-   * @throws EngineFailure where the job as a whole fails (one trial's failure is in its
-   *   trialResult), Interrupted, Aborted
+   * @throws EngineFailure if the job as a whole fails (one trial's failure is in its trialResult),
+   *   Interrupted, Aborted
    */
   run(spec: JobSpec, context: JobContext): Promise<void>;
 }
 
-/** What an engine tells of a job; the host tells its states. */
+/** What an engine reports about a job; the host reports its states. */
 export type EngineEvent = Exclude<NonNullable<Event['kind']>, { $case: 'stateChanged' }>;
 
 export interface JobContext {
   /** The artifact root, absolute. */
   readonly root: string;
-  /** Puts an event into the job's log. A checkpoint's or result's files are on disk before it. */
+  /** Appends an event to the job's log. Files of a checkpoint or result must be on disk before. */
   emit(event: EngineEvent): void;
   /**
-   * Tells the host that the loop moved, and hears what it asks. Awaited between steps, at least
-   * every 2 s: an engine that computes hears nothing meanwhile.
+   * Tells the host that the loop moved, and lets its requests in. Await it between steps, at least
+   * every 2 s, because an engine hears nothing while it computes.
    *
-   * @throws Aborted where CancelJob with ABORT was asked
+   * @throws Aborted after CancelJob with ABORT
    */
   breathe(): Promise<void>;
-  /** Whether to write checkpoints and throw Interrupted; as of the last breath. */
+  /** Whether to write checkpoints and throw Interrupted; updated by breathe. */
   readonly checkpointAsked: boolean;
 }
 
 /**
- * The device that the command line names is not there, or the engine cannot choose it. The message
- * says what would be right.
+ * The device in the command line does not exist, or the engine cannot choose it. The message says
+ * what would be right.
  */
 export class NoSuchDevice extends Error {
   override readonly name = 'NoSuchDevice';
 }
 
 /**
- * A job, or one trial of it, cannot go on. The message is for a person: what, where, and what would
- * help.
+ * A job, or one of its trials, cannot continue. The message is for people: what, where, and what
+ * would help.
  */
 export class EngineFailure extends Error {
   constructor(
@@ -116,14 +116,14 @@ export class EngineFailure extends Error {
 }
 
 /**
- * Stopped as CANCEL_MODE_CHECKPOINT asks: what was done is on disk, and the same job submitted
- * again goes on from there.
+ * Stopped by CANCEL_MODE_CHECKPOINT: finished work is on disk, and the same job, submitted again,
+ * continues from there.
  */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
-/** Stopped as CANCEL_MODE_ABORT asks. */
+/** Stopped by CANCEL_MODE_ABORT. */
 export class Aborted extends Error {
   override readonly name = 'Aborted';
 }

@@ -1,11 +1,10 @@
 /**
  * A job's events on disk: append-only and numbered from 1 without gaps, across restarts.
  *
- * The file is a run of records, each `length` and `crc32` (uint32, little-endian) and then that
- * many bytes of a serialized Event without its log_id, which belongs to the log and not to the
- * event. An event's bytes are in the file before anyone is told of it, so a kill of the process
- * loses nothing that was seen. A power cut may lose what was not synced: the tail is then cut at
- * the first broken record.
+ * The file is a sequence of records: `length` and `crc32` (uint32, little-endian), then that many
+ * bytes of a serialized Event without its log_id, which belongs to the log, not to the event. An
+ * event is in the file before anyone sees it, so killing the process loses nothing that was seen. A
+ * power cut may lose what was not synced; the tail is then cut at the first broken record.
  */
 import {
   closeSync,
@@ -23,7 +22,7 @@ import { Event, type StateChanged } from '../../gen/ts/sparse_adapter/trainer/v1
 import { log } from './log';
 
 const HEADER_BYTES = 8;
-/** Events that are read at once to find the newest state. */
+/** How many events to read at once when looking for the newest state. */
 const CHUNK = 1000;
 
 export class EventLog {
@@ -32,7 +31,7 @@ export class EventLog {
   /** Where event i ends in the file, and event i + 1 begins. */
   private readonly ends = [0];
 
-  /** Opens the log at `path`, or begins it. A torn tail is cut. */
+  /** Opens the log at `path`, or starts it. Cuts a torn tail. */
   constructor(
     private readonly path: string,
     readonly logId: string,
@@ -46,7 +45,7 @@ export class EventLog {
   }
 
   /**
-   * Numbers the event, stamps it and writes it; with `sync` it is on the device when this returns.
+   * Numbers, timestamps and writes an event. With `sync`, it is on the device when this returns.
    */
   append(kind: NonNullable<Event['kind']>, sync: boolean): void {
     const event: Event = { sequence: this.lastSequence + 1, logId: '', time: new Date(), kind };
@@ -62,9 +61,7 @@ export class EventLog {
     for (const changed of [...this.listeners]) changed();
   }
 
-  /**
-   * The events after `afterSequence`, at most `limit` of them. One read of that part of the file.
-   */
+  /** At most `limit` events after `afterSequence`, reading only that part of the file. */
   read(afterSequence: number, limit: number): Event[] {
     const last = Math.min(afterSequence + limit, this.lastSequence);
     if (last <= afterSequence) return [];
@@ -75,7 +72,7 @@ export class EventLog {
       for (let at = 0; at < data.length;) {
         const bytes = readSync(file, data, at, data.length - at, start + at);
         if (bytes === 0)
-          throw new Error(`${this.path} is shorter than it was: somebody else changed it`);
+          throw new Error(`${this.path} has become shorter: another process changed it`);
         at += bytes;
       }
     } finally {
@@ -89,7 +86,7 @@ export class EventLog {
     });
   }
 
-  /** The newest state change; undefined where there is none. */
+  /** The newest state change; undefined if there is none. */
   lastState(): StateChanged | undefined {
     for (let end = this.lastSequence; end > 0; end -= CHUNK) {
       const start = Math.max(end - CHUNK, 0);
@@ -99,19 +96,22 @@ export class EventLog {
     return undefined;
   }
 
-  /** Calls `changed` after each append. Returns a function that ends this. */
+  /** Calls `changed` after each append. Returns a function that stops this. */
   listen(changed: () => void): () => void {
     this.listeners.add(changed);
     return () => this.listeners.delete(changed);
   }
 
-  /** Gives the file back. A later append opens it again. */
+  /** Closes the file. A later append reopens it. */
   close(): void {
     if (this.writer !== undefined) closeSync(this.writer);
     this.writer = undefined;
   }
 
-  /** Writes the record or nothing: what a full disk leaves of it would hide every later event. */
+  /**
+   * Writes the whole record or nothing, because a part, from a full disk, would hide every later
+   * event.
+   */
   private writeWhole(file: number, record: Buffer): void {
     try {
       const written = writeSync(file, record);
@@ -131,7 +131,7 @@ export class EventLog {
     while (position + HEADER_BYTES <= data.length) {
       const [length, checksum] = [data.readUInt32LE(position), data.readUInt32LE(position + 4)];
       const end = position + HEADER_BYTES + length;
-      // A hole that a power cut left reads as zeros, which would pass for an empty record.
+      // A hole left by a power cut reads as zeros, which would look like an empty record.
       if (
         length === 0 ||
         end > data.length ||

@@ -1,4 +1,4 @@
-/** Folders that are whole under their name or not there, whatever dies. */
+/** Folders that are either whole or absent, whatever dies. */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
@@ -8,7 +8,7 @@ import {
   type Content,
 } from '../../common/durable-files';
 
-/** Writes a folder of files that appears under its name whole, in place of an earlier one. */
+/** Writes a folder of files that replaces any earlier one and appears whole. */
 export function writeFolder(path: string, files: Readonly<Record<string, Content>>): void {
   const making = nameBeside(path);
   mkdirSync(making, { recursive: true });
@@ -25,7 +25,7 @@ export function writeFolder(path: string, files: Readonly<Record<string, Content
 }
 
 /**
- * Removes a folder: first its name, then its files, so that no half of it is ever found under the
+ * Removes a folder: first renames it, then deletes it, so that half of it is never found under its
  * name.
  */
 export function removeFolder(path: string): void {
@@ -35,7 +35,7 @@ export function removeFolder(path: string): void {
   rmSync(leaving, { recursive: true });
 }
 
-/** Removes what killed processes left unfinished in a folder that this process alone writes to. */
+/** Removes what killed processes left unfinished in a folder that only this process writes to. */
 export function removeLeftovers(folder: string): void {
   if (!existsSync(folder)) return;
   for (const name of readdirSync(folder))

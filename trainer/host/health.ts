@@ -1,4 +1,4 @@
-/** grpc.health.v1.Health of a trainer: of the whole server, and of each service. */
+/** grpc.health.v1.Health of a trainer, for the whole server and for each service. */
 import { status } from '@grpc/grpc-js';
 import {
   HealthCheckResponse_ServingStatus as ServingStatus,
@@ -10,7 +10,7 @@ export class Health {
   private serving = true;
   private readonly watchers = new Set<() => void>();
 
-  /** names: of the services. */
+  /** names: the services' names. */
   constructor(private readonly names: readonly string[]) {}
 
   handlers(): HealthServer {
@@ -35,7 +35,7 @@ export class Health {
     };
   }
 
-  /** From now on NOT_SERVING. */
+  /** Reports NOT_SERVING from now on. */
   stop(): void {
     this.serving = false;
     for (const send of this.watchers) send();

@@ -1,8 +1,8 @@
 /**
- * A trainer's process, all but its engine.
+ * A trainer's process, without its engine.
  *
  * @example
- * void runTrainer({ name: 'my-trainer', engine: require.resolve('./engine') });
+ *   void runTrainer({ name: 'my-trainer', engine: require.resolve('./engine') });
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ import { SERVICE, TrainerService } from './service';
 const PROTOCOL_VERSION = 1;
 /** One job at a time: it uses every core or the whole GPU. */
 const SLOTS = 1;
-/** Together under the 20 s after which a supervisor would kill. */
+/** Together less than the 20 s after which a supervisor may kill this process. */
 const STOP_JOB_SECONDS = 15;
 const CLOSE_CALLS_MS = 2000;
 
@@ -35,24 +35,24 @@ const SERVICES = [
 ];
 
 const SERVER_OPTIONS = {
-  // Without it a second server binds the same port and both report success.
+  // Otherwise a second server could bind the same port, and both would report success.
   'grpc.so_reuseport': 0,
   'grpc.keepalive_permit_without_calls': 1,
 };
 
 export interface TrainerDefinition {
-  /** What errors of the command line begin with. */
+  /** What error messages begin with. */
   name: string;
-  /** The absolute path of the engine's module, as `require.resolve` gives it. */
+  /** Absolute path of the engine's module, from `require.resolve`. */
   engine: string;
 }
 
 /**
  * Serves jobs as the command line says, until SIGTERM or SIGINT. Prints one JSON line on stdout
- * once it listens; all else goes to stderr.
+ * once it listens; everything else goes to stderr.
  *
- * Exit status: 0 after SIGTERM or SIGINT, 2 where the command line, the address, the state folder
- * or the device is not usable, 1 where the trainer itself failed.
+ * Exit status: 0 after SIGTERM or SIGINT, 2 if the command line, the address, the state folder or
+ * the device cannot be used, 1 if the trainer itself failed.
  */
 export async function runTrainer(
   { name, engine }: TrainerDefinition,
@@ -83,7 +83,7 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   makeFolder('--root', root);
   makeFolder('--state', state);
   const address = new Address(options.listen);
-  // Held until the process ends. Taken before the engine is loaded, so that a second trainer is
+  // Locked until the process ends, and before the engine is loaded, so that a second trainer is
   // refused at once.
   lockOrRefuse(join(state, 'lock'), `the state folder ${state}`);
   address.lock();
@@ -91,14 +91,14 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   const runner = new EngineRunner(
     { module: engine, lock: join(state, 'engine.lock'), root, device, threads },
     (error) => {
-      log('ERROR', `the engine cannot go on; the trainer leaves: ${error.message}`);
+      log('ERROR', `the engine cannot be restarted, so the trainer exits: ${error.message}`);
       process.exit(1);
     },
   );
   const found = await Promise.race([stopped, runner.start()]);
   if (!found) return;
   if (device.startsWith('cuda') && found.devices.every(({ kind }) => kind !== 'cuda'))
-    throw new NoSuchDevice(`--device ${device}: this trainer computes on a CPU alone`);
+    throw new NoSuchDevice(`--device ${device}: this trainer computes only on the CPU`);
   const capabilities = {
     ...found,
     protocolVersion: PROTOCOL_VERSION,
@@ -140,7 +140,7 @@ function makeFolder(option: string, path: string): void {
   }
 }
 
-/** TLS where it is configured. */
+/** TLS if configured. */
 function createCredentials({ tls }: HostOptions): ServerCredentials {
   if (!tls) return ServerCredentials.createInsecure();
   try {

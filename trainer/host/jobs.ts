@@ -1,9 +1,9 @@
 /**
- * The jobs a trainer knows: their life, their queue, and how both outlive the process.
+ * A trainer's jobs: their states, their queue, and how both outlive the process.
  *
- * `<state>/jobs/<job id>/` holds `spec.pb` (a JobSpec), `events.log` and `job.json` (the job as
- * GetJob tells it, and its unfinished runs). A state change is in the log before it is in job.json,
- * so after a crash the log is right. One job runs at a time, in the order of submission: two jobs
+ * `<state>/jobs/<job id>/` contains `spec.pb` (a JobSpec), `events.log` and `job.json` (the job as
+ * in GetJob, and its unfinished runs). A state change is in the log before it is in job.json, so
+ * after a crash the log is right. One job runs at a time, in the order of submission, so two jobs
  * of one trainer never work on the same trial at once.
  */
 import { randomUUID } from 'node:crypto';
@@ -26,17 +26,17 @@ const ENDED: readonly JobState[] = [
   JobState.JOB_STATE_CANCELLED,
 ];
 
-/** Whether the job's watchers are done. */
+/** Whether there is nothing more to watch in a job. */
 export const isAtRest = (state: JobState): boolean =>
   state === JobState.JOB_STATE_INTERRUPTED || ENDED.includes(state);
 
-/** No room for one more waiting job. */
+/** The queue is full. */
 export class QueueFull extends Error {}
-/** The job id is taken by a job of another specification; the message is its digest. */
+/** A job with another specification has this job id; the message is its digest. */
 export class DigestDiffers extends Error {}
-/** The trainer is being stopped and takes no more work. */
+/** The trainer is stopping and takes no more work. */
 export class Stopping extends Error {}
-/** A job's files cannot be read; the message names the folder and the way out. */
+/** A job's files cannot be read; the message names the folder and what to do. */
 export class BrokenState extends Error {}
 
 /** A job in memory. Only JobStore changes it. */
@@ -44,14 +44,14 @@ export class Job {
   cancelMode = CancelMode.CANCEL_MODE_UNSPECIFIED;
   private events: EventLog | undefined;
 
-  /** unfinishedRuns: those that began and came to no orderly end; each took its process down. */
+  /** unfinishedRuns: runs that started but did not end normally, because their process died. */
   constructor(
     readonly folder: string,
     readonly record: JobMessage,
     public unfinishedRuns: number,
   ) {}
 
-  /** The job's events; read from disk when they are first asked for. */
+  /** The job's events, read from disk on first use. */
   get log(): EventLog {
     this.events ??= new EventLog(join(this.folder, 'events.log'), this.record.logId);
     return this.events;
@@ -73,7 +73,7 @@ export class Job {
   }
 }
 
-/** Sorts jobs from new to old; no two are equal. */
+/** Compares jobs, newest first; no two are equal. */
 export function byAge(a: Job, b: Job): number {
   const difference = b.record.createTime!.getTime() - a.record.createTime!.getTime();
   return difference || (a.record.jobId < b.record.jobId ? 1 : -1);
@@ -89,7 +89,7 @@ export class JobStore {
 
   /**
    * Reads the jobs under `state`. A job that was queued or running becomes INTERRUPTED, or FAILED
-   * once `quarantineAfter` of its runs took their process down without a checkpoint between them.
+   * if the process died in `quarantineAfter` of its runs without a checkpoint in between.
    *
    * @throws BrokenState
    */
@@ -107,7 +107,7 @@ export class JobStore {
   }
 
   /**
-   * Creates and queues the job, or queues an INTERRUPTED one again, or finds it.
+   * Creates and queues the job, requeues it if it is INTERRUPTED, or just finds it.
    *
    * @throws DigestDiffers, QueueFull, Stopping
    */
@@ -135,22 +135,21 @@ export class JobStore {
   }
 
   /**
-   * The job as it is now, with its place in the queue: the running job and those that were
-   * submitted earlier.
+   * The job as it is now, with its queue position: how many jobs are running or were submitted
+   * earlier.
    */
   snapshot(job: Job): JobMessage {
     const { record } = job;
     const waits = record.state === JobState.JOB_STATE_QUEUED;
     return {
       ...record,
-      // The log of a job that ended in an earlier process need not be read for this: its record has
-      // the number.
+      // For a job that has ended, the record has the number, so its log need not be read.
       lastSequence: ENDED.includes(record.state) ? record.lastSequence : job.log.lastSequence,
       queuePosition: waits ? Math.max(this.queue.indexOf(job), 0) + (this.running ? 1 : 0) : 0,
     };
   }
 
-  /** The jobs in one of these states, or all where none is given. */
+  /** The jobs in one of these states, or all if none is given. */
   newestFirst(states: readonly JobState[]): Job[] {
     return [...this.jobs.values()]
       .filter(({ record }) => states.length === 0 || states.includes(record.state))
@@ -158,8 +157,8 @@ export class JobStore {
   }
 
   /**
-   * Asks the job to stop and returns it as it was. A running job is asked and stops by itself;
-   * ABORT outranks CHECKPOINT.
+   * Stops the job and returns it as it was before. A running job is only asked, and then stops by
+   * itself. ABORT outranks CHECKPOINT.
    */
   cancel(job: Job, mode: CancelMode): JobMessage {
     const before = this.snapshot(job);
@@ -191,7 +190,7 @@ export class JobStore {
     this.workers.add(changed);
   }
 
-  /** Starts a run of the next job; undefined where none waits or the trainer stops. */
+  /** Starts a run of the next job; undefined if none is waiting or the trainer is stopping. */
   take(): Job | undefined {
     if (this.stopping) return undefined;
     const job = this.queue.shift();
@@ -199,7 +198,7 @@ export class JobStore {
     this.running = job;
     job.record.runs += 1;
     job.unfinishedRuns += 1;
-    // One write for state and counters: the run is counted on disk before it begins.
+    // Writes state and counters together, so that the run is counted on disk before it begins.
     this.setState(job, JobState.JOB_STATE_RUNNING, { detail: `run ${job.record.runs}` });
     return job;
   }
@@ -215,14 +214,14 @@ export class JobStore {
     this.setState(job, state, { failure, detail });
   }
 
-  /** The run that `take` started took the engine's process down. */
+  /** Ends the run that `take` started, after the engine's process died. */
   lose(job: Job, detail: string): void {
     this.running = undefined;
     this.endLostRun(job, detail);
   }
 
   /**
-   * Appends an event of the running job. A checkpoint is synced, and shows that the run came
+   * Appends an event of the running job. A checkpoint is synced, and proves that this run got
    * further than the last one.
    */
   emit(job: Job, event: EngineEvent): void {
@@ -240,7 +239,7 @@ export class JobStore {
     if (this.running) this.cancel(this.running, CancelMode.CANCEL_MODE_CHECKPOINT);
   }
 
-  /** The process is about to leave with a job in mid-run: not the job's fault. */
+  /** The process is about to exit in the middle of a run, which is not the job's fault. */
   forgiveRunning(): void {
     if (!this.running) return;
     this.running.unfinishedRuns -= 1;
@@ -249,7 +248,7 @@ export class JobStore {
 
   private create(jobId: string, specDigest: string, spec: JobSpec): Job {
     const making = join(this.folder, `.${jobId}`);
-    // What a full disk left of an earlier try.
+    // Left by an earlier attempt on a full disk.
     rmSync(making, { recursive: true, force: true });
     mkdirSync(making);
     const record = JobMessage.create({
@@ -262,7 +261,7 @@ export class JobStore {
     writeDurablySync(join(making, 'spec.pb'), JobSpec.encode(spec).finish());
     this.setState(job, JobState.JOB_STATE_QUEUED);
     job.log.close();
-    // A job exists whole or not at all.
+    // The rename makes the job appear as a whole.
     const folder = join(this.folder, jobId);
     renameSync(making, folder);
     syncFolderSync(this.folder);
@@ -276,8 +275,7 @@ export class JobStore {
     state: JobState,
     { failure, detail = '' }: { failure?: Failure; detail?: string } = {},
   ): void {
-    // The record is changed first: a watcher that sees the event must find the state that it
-    // brought.
+    // The record changes first, because a watcher that sees the event must find its state there.
     job.record.state = state;
     job.record.failure = failure ?? job.record.failure;
     job.record.updateTime = new Date();
@@ -304,8 +302,8 @@ export class JobStore {
     const { job, bootedAs } = readJob(folder);
     const { record } = job;
     if (ENDED.includes(record.state)) return job;
-    // The machine went down: events that a watcher saw may be lost, and their numbers will be given
-    // again. A new name for the log tells such a watcher to begin anew.
+    // If the machine went down, events that a watcher saw may be lost, and their numbers will be
+    // reused. A new log id tells such a watcher to start over.
     if (bootedAs !== bootId()) record.logId = newLogId();
     const last = job.log.lastState();
     if (last && ENDED.includes(last.state)) {
@@ -347,7 +345,7 @@ function readJob(folder: string): { job: Job; bootedAs: string } {
 
 const newLogId = (): string => randomUUID().replaceAll('-', '').slice(0, 16);
 
-/** Names this boot of the machine; empty where the system does not tell (only Linux does). */
+/** Identifies this boot of the machine; empty except on Linux. */
 function bootId(): string {
   const path = '/proc/sys/kernel/random/boot_id';
   return existsSync(path) ? readFileSync(path, 'utf8').trim() : '';

@@ -1,19 +1,19 @@
-/** Where a trainer listens, and the locks that keep a second one away. */
+/** Where a trainer listens, and locks against a second one. */
 import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { Server, ServerCredentials } from '@grpc/grpc-js';
 import { tryLock } from '../../common/lock-file';
 
-/** sun_path has 108 bytes with its closing zero, on Linux. */
+/** On Linux, sun_path has 108 bytes including its final zero. */
 const LONGEST_SOCKET_PATH = 107;
 
-/** The address or the state folder is not usable; the message says why and what would be right. */
+/** The address or the state folder cannot be used; the message says why and what would be right. */
 export class CannotListen extends Error {}
 
 /**
- * A lock on a file that ends with this process, however it ends. Throws CannotListen where another
- * one has it.
+ * Locks a file until this process ends, however it ends. Throws CannotListen if another process has
+ * the lock.
  */
 export function lockOrRefuse(path: string, purpose: string): void {
   mkdirSync(dirname(path), { recursive: true });
@@ -22,7 +22,7 @@ export function lockOrRefuse(path: string, purpose: string): void {
     throw new CannotListen(`another trainer (pid ${lock.holder.pid}) already uses ${purpose}`);
 }
 
-/** `unix:/path.sock` or `host:port` (port 0: any free one). */
+/** `unix:/path.sock` or `host:port` (port 0 for any free one). */
 export class Address {
   private readonly socketPath: string | undefined;
 
@@ -43,19 +43,21 @@ export class Address {
     }
   }
 
-  /** Locks a socket's path; a port needs no lock, as the kernel gives it to one process. */
+  /**
+   * Locks a socket's path. A port needs no lock because the kernel gives it to only one process.
+   */
   lock(): void {
     if (this.socketPath !== undefined) lockOrRefuse(`${this.socketPath}.lock`, this.socketPath);
   }
 
   /**
-   * Binds the server and returns the address with the port that it got. Removes what a killed
-   * trainer left of a socket, whose lock must be held.
+   * Binds the server and returns the address with the actual port. Removes the socket of a killed
+   * trainer, so the lock must be held.
    */
   async bind(server: Server, credentials: ServerCredentials): Promise<string> {
     if (this.socketPath !== undefined) await removeStaleSocket(this.socketPath);
-    // Who can connect can have the trainer read and write files: only the owner, from the socket's
-    // first moment.
+    // Whoever can connect can make the trainer read and write files, so the socket is the owner's
+    // only, from its first moment.
     const umask = process.umask(0o177);
     let port: number;
     try {
@@ -83,7 +85,7 @@ async function removeStaleSocket(path: string): Promise<void> {
   if (!found) return;
   if (!found.isSocket())
     throw new CannotListen(`${path} exists and is not a socket; it is left alone`);
-  // A server of another kind may hold the path without a lock: one that answers is not stale.
+  // Another kind of server may use the path without a lock: a socket that answers is not stale.
   const answers = await new Promise<boolean>((resolve) => {
     const probe = connect(path, () => {
       probe.destroy();

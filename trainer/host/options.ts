@@ -1,4 +1,4 @@
-/** A trainer's command line; every trainer has this one. */
+/** The command line, the same for every trainer. */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
@@ -50,7 +50,7 @@ const OPTIONS = {
   help: { type: 'boolean', default: false },
 } as const;
 
-/** The command line, checked; undefined where help is asked for. Throws UsageError. */
+/** Parses and checks the command line; undefined if help was requested. Throws UsageError. */
 export function parseOptions(args: string[]): HostOptions | undefined {
   const given = parsed(args);
   if (given.help) return undefined;

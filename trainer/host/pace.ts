@@ -1,18 +1,18 @@
-/** How often a job tells that it moves, and where it hears that it should stop. */
+/** How often a job reports that it moves, and where it learns that it should stop. */
 import type { Phase, TrialStep } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { Interrupted, type JobContext } from './engine';
 
 const MS_BETWEEN_PROGRESS = 500;
 
 /**
- * Limits the rate of progress events of one phase, and carries the requests to stop into the
- * working loop.
+ * Limits the rate of one phase's progress events, and passes requests to stop into the working
+ * loop.
  */
 export class Pace {
   private rows = 0;
   private last = performance.now();
 
-  /** total: units of the phase, all trials together; done: those that are done already. */
+  /** total: units of the phase, over all trials; done: those already done. */
   constructor(
     private readonly context: JobContext,
     private readonly phase: Phase,
@@ -21,8 +21,8 @@ export class Pace {
   ) {}
 
   /**
-   * A pass over `rows` rows has ended; `done` units of the phase were finished by it. Throws
-   * Aborted where an abort was asked.
+   * Call it after a pass over `rows` rows that finished `done` units of the phase. Throws Aborted
+   * if an abort was requested.
    */
   async advance(rows: number, done: number, trialSteps: TrialStep[] = []): Promise<void> {
     this.rows += rows;
@@ -41,8 +41,8 @@ export class Pace {
   }
 
   /**
-   * For work without checkpoints of its own: throws Interrupted where a stop was asked. Finished
-   * trials are on disk.
+   * For work without checkpoints: throws Interrupted if a stop was requested. Finished trials are
+   * on disk.
    */
   stopBetweenPasses(): void {
     if (this.context.checkpointAsked) throw new Interrupted('stopped on request');

@@ -1,6 +1,6 @@
 /**
- * What a valid specification asks for and this trainer cannot do or does not have on its disk,
- * field by field (FAILED_PRECONDITION).
+ * What a valid specification needs but this trainer cannot do or does not have on disk, field by
+ * field (FAILED_PRECONDITION).
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ import { readPrecision } from './precision';
 import { nameIn, quoted, type Enumeration, type Violation } from './violations';
 import type { WholeSpec, WholeTrial } from './whole-spec';
 
-/** What a job's trials must have on disk, and the work that writes it. */
+/** What a job's trials must have on disk, and which work writes it. */
 const NEEDED = {
   prune: undefined,
   train: { file: 'masks.safetensors', writtenBy: 'prune' },
@@ -28,8 +28,8 @@ const NEEDED = {
 } as const;
 
 /**
- * Everything that is missing here. root: the artifact root. The specification has no field that is
- * wrong in itself.
+ * Everything that is missing here, for a specification whose fields are all valid. root: the
+ * artifact root.
  */
 export function unmetPreconditions(
   spec: WholeSpec,
@@ -143,10 +143,7 @@ function backboneMisfits(
   );
 }
 
-/**
- * The two fields that every architecture here has; a word on what is wrong where they are not
- * there.
- */
+/** The two fields that every architecture here has, or what is wrong if they are missing. */
 function readConfig(folder: string): { model_type: string; hidden_size: number } | string {
   try {
     const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as {

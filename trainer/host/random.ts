@@ -1,11 +1,11 @@
 /**
- * Random streams keyed by what they are for. No generator's state lives longer than one draw: each
- * draw has a generator seeded from (trial seed, purpose). So nothing about randomness is in a
- * checkpoint, and no trial's numbers depend on a neighbour's.
+ * Random streams keyed by purpose. Each draw has its own generator, seeded from (trial seed,
+ * purpose), so no generator's state needs to be in a checkpoint, and no trial's numbers depend on a
+ * neighbour's.
  */
 import { createHash } from 'node:crypto';
 
-/** A 63-bit key: the first bits of SHA-256 over the seed and the purpose's parts. */
+/** A 63-bit key: the first bits of the SHA-256 of the seed and the purpose's parts. */
 export function key(seed: number, ...purpose: (string | number)[]): bigint {
   const digest = createHash('sha256')
     .update([seed, ...purpose].join('/'))
@@ -17,8 +17,8 @@ const STATE_WORDS = 624;
 const SHIFT_WORDS = 397;
 
 /**
- * MT19937 (Matsumoto & Nishimura 1998), seeded with a key's low 32 bits, as PyTorch's generator on
- * the CPU is.
+ * MT19937 (Matsumoto & Nishimura 1998), seeded with a key's low 32 bits, like PyTorch's CPU
+ * generator.
  */
 export class Random {
   private readonly state = new Uint32Array(STATE_WORDS);
@@ -61,7 +61,7 @@ export class Random {
 export const randomFor = (seed: number, ...purpose: (string | number)[]): Random =>
   new Random(key(seed, ...purpose));
 
-/** A permutation of 0 … n − 1, the one that PyTorch's randperm draws from the same key. n < 2³². */
+/** The permutation of 0 … n − 1 that PyTorch's randperm draws from the same key; n < 2³². */
 export function permutation(n: number, seed: number, ...purpose: (string | number)[]): Int32Array {
   const random = randomFor(seed, ...purpose);
   const order = Int32Array.from({ length: n }, (_, i) => i);

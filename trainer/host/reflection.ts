@@ -1,6 +1,5 @@
 /**
- * gRPC reflection: the .proto files of the services here, from the descriptors that the build made
- * of them.
+ * gRPC reflection: serves the .proto files of the services, from the descriptors made by the build.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +19,7 @@ import type {
   ServerReflectionServer,
 } from '../../gen/ts/grpc/reflection/v1alpha/reflection';
 
-/** The service for these services' names. */
+/** The reflection service for services with these names. */
 export function reflectionHandlers(names: readonly string[]): ServerReflectionServer {
   const set = fromBinary(
     FileDescriptorSetSchema,
@@ -61,14 +60,14 @@ function answer(
   }
 }
 
-/** The file of a type, a service, or a method `<service>.<method>`. */
+/** The file that contains a type, a service, or a method `<service>.<method>`. */
 function findFile(registry: FileRegistry, symbol: string): DescFile | undefined {
   const found =
     registry.get(symbol) ?? registry.getService(symbol.slice(0, symbol.lastIndexOf('.')));
   return found?.file;
 }
 
-/** The file and all that it imports. */
+/** The file and everything that it imports. */
 function listFiles(
   file: DescFile | undefined,
   asked: string,

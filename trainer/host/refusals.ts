@@ -1,4 +1,4 @@
-/** Errors of calls, as trainer.proto says: each a google.rpc.Status with its details. */
+/** Errors of calls, as in trainer.proto: each is a google.rpc.Status with details. */
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { BadRequest, QuotaFailure, RetryInfo } from '../../gen/ts/google/rpc/error_details';
 import { Status } from '../../gen/ts/google/rpc/status';
@@ -12,7 +12,7 @@ interface Detail {
   value: Uint8Array;
 }
 
-/** An end of a call other than its result. */
+/** An error that ends a call. */
 export class Refusal extends Error {
   constructor(
     readonly code: status,
@@ -39,7 +39,7 @@ export class Refusal extends Error {
   }
 }
 
-/** The message has the first violation for readers that decode no details. */
+/** The message contains the first violation, for clients that do not decode details. */
 export function refuseFields(
   code: status.INVALID_ARGUMENT | status.FAILED_PRECONDITION,
   violations: readonly Violation[],
@@ -51,7 +51,9 @@ export function refuseFields(
   ]);
 }
 
-/** At most 20 violations, the last one "and N more": a longer trailer breaks the connection. */
+/**
+ * At most 20 violations, the last one "and N more", because a longer trailer breaks the connection.
+ */
 function badRequest(violations: readonly Violation[]): Detail {
   const shown =
     violations.length > MOST_VIOLATIONS

@@ -1,4 +1,4 @@
-/** TrainerService on a store of jobs. */
+/** Serves TrainerService from a store of jobs. */
 import { once } from 'node:events';
 import { status, type handleUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
@@ -62,7 +62,7 @@ export class TrainerService {
     };
   }
 
-  /** Ends all watchers with UNAVAILABLE and takes no more. */
+  /** Ends all watches with UNAVAILABLE and accepts no more. */
   stop(): void {
     this.stopping = true;
     for (const changes of this.watchers) changes.note();
@@ -72,8 +72,8 @@ export class TrainerService {
     const { jobId, specDigest } = request;
     refuseWhere(status.INVALID_ARGUMENT, invalidIdentity(request));
     const spec = wholeSpec(request.spec);
-    // A job that exists was checked when it was created, and what it needed then may be gone now
-    // that it has ended.
+    // An existing job was checked when it was created, and what it needed may be gone since it
+    // ended.
     if (!this.store.find(jobId)) {
       refuseWhere(status.INVALID_ARGUMENT, invalidFields(spec));
       refuseWhere(
@@ -103,8 +103,8 @@ export class TrainerService {
   private listJobs({ states, pageSize, pageToken }: ListJobsRequest): ListJobsResponse {
     let jobs = this.store.newestFirst(states);
     if (pageToken !== '') {
-      // The token is the id of the last job that was sent. Its state may have changed, so its place
-      // is found by its age.
+      // The token is the id of the last job sent. Its state may have changed, so find its place by
+      // age.
       const last = this.store.find(pageToken);
       if (!last) {
         const description = `${quoted(pageToken)} is not a next_page_token of this trainer`;
@@ -154,7 +154,7 @@ export class TrainerService {
     changes: Changes,
   ): Promise<void> {
     const send = async (payload: WatchJobResponse['payload']): Promise<void> => {
-      // A slow client holds one chunk of events and no more.
+      // At most one chunk of events is in memory for a slow client.
       if (!call.write({ payload }))
         await Promise.race([once(call, 'drain'), once(call, 'cancelled')]);
     };
@@ -189,7 +189,7 @@ export class TrainerService {
   }
 }
 
-/** Notes that something changed, for one who waits. */
+/** Remembers that something changed, for one waiter. */
 class Changes {
   private changed = false;
   private wake: (() => void) | undefined;
@@ -203,7 +203,7 @@ class Changes {
     this.changed = false;
   }
 
-  /** Waits for a change since `clear`; tells whether there was one in time. */
+  /** Waits for a change since `clear`. Returns whether there was one in time. */
   async next(timeoutMs: number): Promise<boolean> {
     if (this.changed) return true;
     await new Promise<void>((resolve) => {
@@ -219,8 +219,8 @@ class Changes {
 }
 
 /**
- * What stands in the place of a request whose bytes could not be read: grpc-js alone would say
- * INTERNAL, as if the trainer were at fault.
+ * Replaces a request whose bytes could not be read. grpc-js alone would report INTERNAL, as if the
+ * trainer were at fault.
  */
 class Unreadable {
   constructor(private readonly error: unknown) {}
@@ -234,7 +234,7 @@ class Unreadable {
   }
 }
 
-/** TrainerService as grpc-js wants it. */
+/** The definition of TrainerService for grpc-js. */
 export const SERVICE = Object.fromEntries(
   Object.entries(TrainerServiceService).map(([name, method]) => {
     const requestDeserialize = (bytes: Buffer): unknown => {
@@ -248,7 +248,7 @@ export const SERVICE = Object.fromEntries(
   }),
 ) as unknown as typeof TrainerServiceService;
 
-/** A call's request. Throws what refuses it where it could not be read. */
+/** A call's request. Throws a Refusal if it could not be read. */
 function readRequest<Request>({ request }: { request: Request }): Request {
   if (request instanceof Unreadable) throw request.refuse();
   return request;
@@ -266,7 +266,10 @@ function unary<Request, Response>(
   };
 }
 
-/** A fault of the trainer is INTERNAL with a message; its trace is in the trainer's log only. */
+/**
+ * Makes an error of the trainer INTERNAL with a message; its stack trace goes only to the trainer's
+ * log.
+ */
 function asRefusal(error: unknown, method: string): Refusal {
   if (error instanceof Refusal) return error;
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

@@ -1,7 +1,4 @@
-/**
- * Tokenized data sets as trainers read them: ragged rows, checked against what the backbone can
- * take.
- */
+/** Reads tokenized data sets: ragged rows, checked against what the backbone can take. */
 import { TaskKind, taskKindToJSON, type Dataset } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Tensor, TensorData } from '../../common/safetensors';
 import { artifactPath, badArtifact, readTensors } from './artifacts';
@@ -15,21 +12,21 @@ export interface Split {
   /** [rows + 1]: row i is inputIds[offsets[i]:offsets[i + 1]]. */
   offsets: Float64Array;
   /**
-   * What is learned, each tensor [rows]: one of labels, or of QUESTION_ANSWERING start and end;
-   * negative or NaN: not known.
+   * What is learned, each tensor [rows]: labels, or start and end for QUESTION_ANSWERING. Negative
+   * or NaN means unknown.
    */
   labels: (Int32Array | Float32Array)[];
 }
 
-/** What a backbone takes. */
+/** What a backbone can take. */
 export interface BackboneLimits {
   vocabulary: number;
   tokenTypes: number;
-  /** Tokens of a row at most. */
+  /** Maximum tokens per row. */
   longest: number;
 }
 
-/** By task kind: the tensors that are learned. */
+/** The tensors that are learned, by task kind. */
 const LEARNED: Partial<Record<TaskKind, readonly string[]>> = {
   [TaskKind.TASK_KIND_CLASSIFICATION]: ['labels'],
   [TaskKind.TASK_KIND_REGRESSION]: ['labels'],
@@ -73,7 +70,7 @@ export function readSplit(
   const tokenTypeIds = take('token_type_ids', Uint8Array);
   const offsets = Float64Array.from(take('offsets', BigInt64Array), Number);
   const rows = offsets.length - 1;
-  check(rows >= 1, 'offsets', 'must have two values at least: a split has a row');
+  check(rows >= 1, 'offsets', 'must have at least two values, as a split has at least one row');
   check(
     offsets[0] === 0 && offsets[rows] === inputIds.length,
     'offsets',
@@ -124,7 +121,10 @@ export function readSplit(
   return { rows, inputIds, tokenTypeIds, offsets, labels };
 }
 
-/** Throws EngineFailure (BAD_ARTIFACT) where a row of a split, to learn from, has no label. */
+/**
+ * Throws EngineFailure (BAD_ARTIFACT) if a row of a split, which must be learned from, has no
+ * label.
+ */
 export function requireLabels({ labels }: Split, dataset: Dataset, name: string): void {
   for (const [index, values] of labels.entries()) {
     const row = values.findIndex(

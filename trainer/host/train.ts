@@ -1,6 +1,6 @@
 /**
- * The loop over a job's training steps, its trials in turn: which rows, at which learning rate,
- * what is told and what is kept on disk.
+ * The loop over a job's training steps, one trial after the other: which rows, at which learning
+ * rate, what is reported and what is kept on disk.
  */
 import type { Tensor } from '../../common/safetensors';
 import { LEARNING_RATE_SCHEDULES } from '../../common/vocabulary/learning-rate-schedules';
@@ -22,19 +22,19 @@ import { Pace } from './pace';
 import { permutation } from './random';
 import { describeResult, trainingSource, trialName, type Shapes } from './trial-files';
 
-/** One trial while it trains, in an engine's own terms. */
+/** One trial during training, implemented by an engine. */
 export interface TrialModel {
   /**
-   * One optimizer step on these rows of the train split, int32 [n]. step: the trial's own, counted
+   * One optimizer step on these rows of the train split, int32 [n]. step: the trial's step, counted
    * from 1. Returns the mean loss over the rows and the gradient's norm before clipping; either may
-   * be no finite number.
+   * be NaN or infinite.
    */
   step(rows: Int32Array, step: number, learningRate: number): Promise<StepResult> | StepResult;
-  /** Copies of all that a step reads and changes: parameters, moments. */
+  /** Copies of everything that a step reads and changes: parameters, moments. */
   state(): Promise<Record<string, Tensor>> | Record<string, Tensor>;
-  /** Copies of adapter and head as adapter_model.safetensors has them. */
+  /** Copies of adapter and head, as in adapter_model.safetensors. */
   adapter(): Promise<Record<string, Tensor<Float32Array>>> | Record<string, Tensor<Float32Array>>;
-  /** Gives back what no garbage collector has. */
+  /** Frees memory that is not garbage-collected. */
   dispose?(): void;
 }
 
@@ -43,20 +43,20 @@ export interface StepResult {
   gradientNorm: number;
 }
 
-/** What an engine gives for a job of TrainWork. */
+/** What an engine provides for a job of TrainWork. */
 export interface Training {
   /** Rows of the train split. */
   rows: number;
   /** As in Capabilities. */
   environment: Record<string, string>;
-  /** Shapes of what TrialModel.state gives. */
+  /** Shapes of what TrialModel.state returns. */
   stateShapes(trial: Trial): Shapes;
   /**
-   * The trial before its first step, or as a checkpoint's state has it. Throws EngineFailure where
-   * this trial cannot be trained.
+   * The trial before its first step, or from a checkpoint's state. Throws EngineFailure if this
+   * trial cannot be trained.
    */
   start(trial: Trial, state: Map<string, Tensor> | undefined): Promise<TrialModel> | TrialModel;
-  /** What adapter_config.json has beside the trial's own settings. */
+  /** What adapter_config.json contains besides the trial's own settings. */
   config(trial: Trial): Record<string, unknown>;
 }
 
@@ -96,8 +96,8 @@ export async function trainTrials(
 }
 
 /**
- * The learning rate of a step, counted from 1, as Train in job.proto says: after step − 1 updates,
- * so 0 at first where there is warm-up.
+ * The learning rate of a step, counted from 1, as in Train of job.proto: after step − 1 updates, so
+ * with warm-up it starts at 0.
  */
 export function learningRate(train: Train, step: number): number {
   const [done, warmup] = [step - 1, Math.ceil(train.warmup * train.totalSteps)];
@@ -125,7 +125,7 @@ class TrialRun {
     this.train = trial.train!;
   }
 
-  /** Trains from the newest checkpoint, or reports what is there. */
+  /** Trains from the newest checkpoint, or reports the adapter if it is already there. */
   async run(): Promise<void> {
     const { context, trial, until } = this;
     const source = trainingSource(context.root, this.spec, trial);
@@ -161,7 +161,7 @@ class TrialRun {
     }
   }
 
-  /** One step, its metrics, and its checkpoint where one is due. */
+  /** One step, its metrics, and its checkpoint if one is due. */
   private async turn(model: TrialModel, position: Position): Promise<void> {
     const { trialId } = this.trial;
     const rows = this.nextRows(position.step);
@@ -177,7 +177,7 @@ class TrialRun {
     position.lossRows += rows.length;
     await this.pace.advance(rows.length, 1, [{ trialId, step }]);
     const ended = step === this.until;
-    // Metrics come before the checkpoint that would keep them from being computed again.
+    // Metrics come before the checkpoint, after which they would not be computed again.
     if (ended || step % this.work.logEverySteps === 0) this.tellMetrics(position, gradientNorm);
     const due = this.work.checkpointEverySteps > 0 && step % this.work.checkpointEverySteps === 0;
     if (ended || due || this.context.checkpointAsked) await this.checkpoint(model, position);
@@ -186,8 +186,8 @@ class TrialRun {
   }
 
   /**
-   * Rows of the next step: the next batch_size of the epoch's permutation, the last step of an
-   * epoch what is left.
+   * Rows of the next step: the next batch_size of the epoch's permutation, or what is left in the
+   * epoch's last step.
    */
   private nextRows(done: number): Int32Array {
     const [batch, total] = [this.train.batchSize, this.training.rows];
@@ -243,12 +243,15 @@ class TrialRun {
       if (odd !== undefined) this.requireFinite(position.step, `a weight of ${name}`, odd);
     }
     writeAdapter(root, trialId, adapter, this.config(), position);
-    // Nothing goes on from the end.
+    // Nothing continues after the last step.
     if (position.step === this.train.totalSteps) removeCheckpoints(root, trialId);
     this.report(position);
   }
 
-  /** adapter_config.json. It holds no timings: equal training gives an equal digest. */
+  /**
+   * The content of adapter_config.json, without timings, so that equal training gives an equal
+   * digest.
+   */
   private config(): Record<string, unknown> {
     const { dataset, backbone } = this.spec;
     const { seed, adapter, prune } = this.trial;
@@ -265,7 +268,7 @@ class TrialRun {
     };
   }
 
-  /** Tells of the adapter that is on disk. */
+  /** Reports the adapter on disk. */
   private report({ step, rows, seconds }: Position): void {
     const values = { steps: step, rows, wall_seconds: seconds, rows_per_second: rows / seconds };
     this.context.emit({

@@ -1,5 +1,5 @@
 /**
- * What a trial has under `trials/<trial id>/` beside its checkpoints, and digests of what it was
+ * A trial's files under `trials/<trial id>/`, except checkpoints, and digests of what they were
  * made from.
  */
 import { createHash } from 'node:crypto';
@@ -26,7 +26,7 @@ export const trialName = (trialId: string): string => `trials/${trialId}`;
 export const trialFolder = (root: string, trialId: string): string =>
   artifactPath(root, trialName(trialId));
 
-/** Hex SHA-256 of all that a trial's mask follows from. */
+/** Hex SHA-256 of everything that a trial's mask depends on. */
 export function maskSource(spec: JobSpec, { seed, adapter, prune }: Trial): string {
   return digestParts(
     'mask',
@@ -37,7 +37,7 @@ export function maskSource(spec: JobSpec, { seed, adapter, prune }: Trial): stri
   );
 }
 
-/** Hex SHA-256 of all that a trial's training follows from, the length of this run of it aside. */
+/** Hex SHA-256 of everything that a trial's training depends on, except the step to stop at. */
 export function trainingSource(
   root: string,
   spec: JobSpec,
@@ -55,7 +55,7 @@ export function trainingSource(
   );
 }
 
-/** Hex SHA-256 of all that a trial's predictions follow from. */
+/** Hex SHA-256 of everything that a trial's predictions depend on. */
 export function predictionSource(root: string, spec: JobSpec, { trialId }: Trial): string {
   return digestParts(
     'prediction',
@@ -66,19 +66,19 @@ export function predictionSource(root: string, spec: JobSpec, { trialId }: Trial
 
 function inputs(spec: JobSpec): unknown[] {
   const precision = readPrecision(spec);
-  // Of FLOAT32 as before there was a choice: what is on disk stays done.
+  // FLOAT32 is left out, as before there was a choice, so that existing files stay valid.
   const other = precision === Precision.PRECISION_FLOAT32 ? [] : [precisionToJSON(precision)];
   return [spec.backbone!.digest, Dataset.toJSON(spec.dataset!), ...other];
 }
 
 /**
- * Generated toJSON writes a message's fields in one order, so that equal messages have equal texts.
+ * Generated toJSON writes a message's fields in a fixed order, so equal messages have equal text.
  */
 function digestParts(...parts: unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
-/** A trial's result with one artifact or more of it, by their names in its folder. */
+/** A trial's result, with artifacts given by their names in its folder. */
 export function describeResult(
   root: string,
   trialId: string,
@@ -89,7 +89,7 @@ export function describeResult(
   return { trialId, failure: undefined, artifacts, values };
 }
 
-/** Whether the trial's masks are there, made from the same. */
+/** Whether the trial's masks exist and were made from the same source. */
 export function hasMasks(root: string, spec: JobSpec, trial: Trial): boolean {
   return (
     readSource(join(trialFolder(root, trial.trialId), 'masks.safetensors')) ===
@@ -97,7 +97,7 @@ export function hasMasks(root: string, spec: JobSpec, trial: Trial): boolean {
   );
 }
 
-/** Writes masks.safetensors. masks: uint8 0/1 by the names of the weights that they mask. */
+/** Writes masks.safetensors. masks: uint8 0/1, by the names of the masked weights. */
 export function writeMasks(
   root: string,
   spec: JobSpec,
@@ -109,8 +109,8 @@ export function writeMasks(
 }
 
 /**
- * A trial's masks, in the order of `shapes`, those of its prunable matrices. Throws EngineFailure
- * (BAD_ARTIFACT) where the file is no fit.
+ * A trial's masks, in the order of `shapes`, which has its prunable matrices. Throws EngineFailure
+ * (BAD_ARTIFACT) if the file does not match.
  */
 export function readMasks(
   root: string,
@@ -141,7 +141,7 @@ export function readMasks(
   );
 }
 
-/** Whether the trial's predictions of a split are there, made from the same. */
+/** Whether the trial's predictions of a split exist and were made from the same source. */
 export function hasPredictions(root: string, spec: JobSpec, trial: Trial, split: string): boolean {
   return (
     readSource(join(trialFolder(root, trial.trialId), predictionsFile(split))) ===
@@ -149,7 +149,7 @@ export function hasPredictions(root: string, spec: JobSpec, trial: Trial, split:
   );
 }
 
-/** Writes the predictions of a split; logits as Trial in job.proto says. */
+/** Writes the predictions of a split; logits as in Trial of job.proto. */
 export function writePredictions(
   root: string,
   spec: JobSpec,

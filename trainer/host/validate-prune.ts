@@ -1,4 +1,4 @@
-/** What is wrong in itself with how a trial's adapter is pruned. */
+/** Checks how a trial's adapter is pruned, without looking beyond the request. */
 import { ADAPTER_NORMS } from '../../common/vocabulary/adapter-norms';
 import { PRUNERS, type PrunerRow } from '../../common/vocabulary/pruners';
 import { findRow, findWord } from '../../common/vocabulary/vocabulary';
@@ -65,12 +65,12 @@ export function checkPrune(found: Violations, at: string, trial: WholeTrial): vo
   checkOfficialRules(found, at, trial);
 }
 
-/** `ER`: the pruner as messages say it. */
+/** The pruner as in messages, for example `ER`. */
 const findPrunerWord = ({ pruner }: Prune): string => findWord(PRUNERS, pruner)!.toUpperCase();
 
 /**
- * During training MAG's weights differ from round to round, and RAND's density falls like the
- * others'. Official rules score anew.
+ * During training, MAG's weights differ from round to round, and RAND's density falls like the
+ * others'. Official rules rescore in every round.
  */
 function usesRounds({ uses, setsDensities }: PrunerRow, { everySteps, rules }: Prune): boolean {
   const scoresAnew = everySteps > 0 || rules === MaskRules.MASK_RULES_OFFICIAL;

@@ -1,6 +1,6 @@
 /**
- * What is wrong in itself with a SubmitJobRequest, field by field (INVALID_ARGUMENT): needs nothing
- * but the request.
+ * What is invalid in a SubmitJobRequest, field by field (INVALID_ARGUMENT), without looking beyond
+ * the request.
  */
 import {
   Activation,
@@ -30,7 +30,7 @@ import { checkPrune } from './validate-prune';
 import { quoted, Violations, type Violation } from './violations';
 import type { WholeSpec, WholeTrial } from './whole-spec';
 
-/** Of num_labels, what each kind of task needs. */
+/** The num_labels that each kind of task needs. */
 const LABELS: Partial<Record<TaskKind, { fits(labels: number): boolean; right: string }>> = {
   [TaskKind.TASK_KIND_CLASSIFICATION]: {
     fits: (labels) => labels >= 2,
@@ -50,7 +50,7 @@ const LABELS: Partial<Record<TaskKind, { fits(labels: number): boolean; right: s
   },
 };
 
-/** What is wrong with the job's id and digest, which is all that finding a job needs. */
+/** What is wrong with the job's id and digest, which are all that is needed to find a job. */
 export function invalidIdentity({ jobId, specDigest }: SubmitJobRequest): Violation[] {
   const found = new Violations();
   if (!/^[a-z0-9-]{1,128}$/.test(jobId))
@@ -60,11 +60,11 @@ export function invalidIdentity({ jobId, specDigest }: SubmitJobRequest): Violat
   return found.all;
 }
 
-/** Everything in the specification that is wrong in itself. */
+/** Everything in the specification that is invalid in itself. */
 export function invalidFields(spec: WholeSpec): Violation[] {
   const found = new Violations();
   checkInputs(found, spec);
-  // Not set is FLOAT32.
+  // Unset means FLOAT32.
   if (spec.precision !== Precision.PRECISION_UNSPECIFIED)
     found.isOneOf('spec.precision', spec.precision, Precision);
   if (spec.trials.length === 0) found.add('spec.trials', 'is empty; a job has at least one trial');
@@ -126,7 +126,7 @@ function checkInputs(found: Violations, { backbone, dataset }: WholeSpec): void 
     );
 }
 
-/** What a trial may not be beside the others of its job, or for its task. */
+/** Checks a trial against its job's other trials and its task. */
 function checkCompany(
   found: Violations,
   at: string,

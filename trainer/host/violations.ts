@@ -1,12 +1,12 @@
-/** What is wrong with a request, field by field, in the words that all trainers share. */
+/** What is wrong with a request, field by field, in words that all trainers share. */
 
-/** A field's path in the request, and what is wrong with it and would be right. */
+/** A field's path in the request, what is wrong with it, and what would be right. */
 export interface Violation {
   field: string;
   description: string;
 }
 
-/** Values by their names, as generated code has an enumeration. */
+/** Values by name, as in a generated enumeration. */
 export type Enumeration = Readonly<Record<string, string | number>>;
 
 export const quoted = (text: string): string => `'${text}'`;

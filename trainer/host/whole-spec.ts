@@ -8,10 +8,7 @@ import {
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 
-/**
- * A specification in which every message is set, as proto3 reads it: one that was left out has
- * zeros.
- */
+/** A specification in which every message is set; one that was left out has zeros, as in proto3. */
 export type WholeSpec = Pick<JobSpec, 'work' | 'precision'> & {
   backbone: Backbone;
   dataset: Dataset;

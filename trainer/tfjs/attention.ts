@@ -4,13 +4,13 @@ import type { PackedRows, RowGroup } from './packed-rows';
 import { Value, type Tape } from './tape';
 import { tf, type Tensor, type Tensor2D } from './tensorflow';
 
-/** Drops probabilities; key: of the draw for a group of rows. */
+/** Dropout of attention probabilities; key: the draw's key for a group of rows. */
 export interface AttentionDropout {
   probability: number;
   key(group: number): readonly [number, number];
 }
 
-/** What a group's gradient reads. */
+/** What a group's gradient needs. */
 interface Kept {
   q: Tensor;
   k: Tensor;
@@ -21,8 +21,8 @@ interface Kept {
 
 /**
  * Each token attends to the tokens of its own row: query, key, value [tokens, d] → [tokens, d].
- * With `firstOnly` query is that of each row's first token [rows, d], and so is the result. The
- * gradient reads none of the three.
+ * With `firstOnly`, query and result are only of each row's first token [rows, d]. The gradient
+ * reads none of the three inputs.
  */
 export function attend(
   tape: Tape,
@@ -90,8 +90,8 @@ export function attend(
 }
 
 /**
- * A group's rows of x [tokens, d], as [rows, heads, length, dim]; places without a token are 0
- * where `present` is given.
+ * A group's rows of x [tokens, d], as [rows, heads, length, dim]. If `present` is given, places
+ * without a token are 0.
  */
 function gathered(x: Tensor, group: RowGroup, heads: number, present?: Tensor): Tensor {
   const padded = tf.gather(x, group.places);

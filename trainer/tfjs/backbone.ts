@@ -27,7 +27,7 @@ export interface Layer {
 }
 
 /**
- * A loaded encoder. hidden: d; inner: f, of the feed-forward block; longest: tokens of a row;
+ * A loaded encoder. hidden: d; inner: f of the feed-forward block; longest: maximum tokens per row;
  * pooler: the initial head.dense, [d, d] and [d].
  */
 export interface Backbone {
@@ -63,10 +63,10 @@ interface Config {
   position_embedding_type?: string | null;
 }
 
-/** What Transformers takes where a configuration does not say. */
+/** Transformers' default. */
 const DEFAULT_EPS = 1e-12;
 
-/** @throws EngineFailure (BAD_ARTIFACT) where the directory is missing, broken or not supported */
+/** @throws EngineFailure (BAD_ARTIFACT) if the directory is missing, broken or not supported */
 export function loadBackbone(path: string): Backbone {
   const config = readConfig(path);
   const weights = readWeights(path);
@@ -78,7 +78,7 @@ export function loadBackbone(path: string): Backbone {
     try {
       return float32Tensor(weights, prefix + name);
     } catch (error) {
-      const reason = has(name) ? (error as Error).message : `there is no ${prefix}${name}`;
+      const reason = has(name) ? (error as Error).message : `${prefix}${name} is missing`;
       throw bad(path, `its weights cannot be used: ${reason}`);
     }
   };
@@ -96,7 +96,7 @@ export function loadBackbone(path: string): Backbone {
       };
     });
   const eps = config.layer_norm_eps ?? DEFAULT_EPS;
-  // Weights that were converted from TensorFlow's original checkpoints keep its names.
+  // Weights converted from TensorFlow's original checkpoints keep its names.
   const norm = (name: string): Norm => {
     const names = has(`${name}.gamma`) ? ['gamma', 'beta'] : ['weight', 'bias'];
     return {

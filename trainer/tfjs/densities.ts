@@ -1,6 +1,5 @@
 /**
- * How many weights are kept: of a number, after each round, and of each matrix by Erdős–Rényi
- * densities.
+ * How many weights are kept: in total, after each round, and per matrix by Erdős–Rényi densities.
  */
 import { elements } from '../../common/safetensors';
 import { PRUNE_SCHEDULES } from '../../common/vocabulary/prune-schedules';
@@ -11,7 +10,7 @@ import { type Shapes } from './layout';
 /** How many of n weights are kept: floor(density · n + 0.5), in float64. */
 export const keptCount = (n: number, density: number): number => Math.floor(density * n + 0.5);
 
-/** The density after each of `rounds`, by the schedule; the last is 1 − sparsity exactly. */
+/** The density after each of `rounds`, by the schedule; the last is exactly 1 − sparsity. */
 export function densities({ sparsity, rounds, schedule }: Prune): number[] {
   const final = 1 - sparsity;
   if (rounds === 1) return [final];
@@ -23,21 +22,21 @@ export function densities({ sparsity, rounds, schedule }: Prune): number[] {
 }
 
 /**
- * How many weights of each matrix are kept, `kept` in all, by Erdős–Rényi densities (Mocanu et al.
+ * How many weights to keep of each matrix, `kept` in total, by Erdős–Rényi densities (Mocanu et al.
  * 2018): [a, b] has density min(1, ε · (a + b) / (a · b)). Counts are rounded down, and what is
- * left goes to the largest remainders; of equal ones to the first.
+ * left goes to the largest remainders, among equal ones to the first.
  */
 export function erCounts(shapes: Shapes, kept: number): Record<string, number> {
   const counts: Record<string, number> = {};
   const sumSizes = (name: string): number => shapes[name]!.reduce((sum, size) => sum + size, 0);
   let open = Object.keys(shapes);
   let left = kept;
-  // In whole numbers, so that a total is never off by a rounding: ε = left / total, a matrix's
+  // In whole numbers, so that rounding never changes a total: ε = left / total, and a matrix's
   // count is ε · (a + b).
   let total: number;
   for (;;) {
     total = open.reduce((sum, name) => sum + sumSizes(name), 0);
-    // What a full matrix cannot take, the others get: ε rises, and may fill more of them.
+    // What a full matrix cannot take goes to the others, so ε rises and may fill more of them.
     const full = open.filter((name) => left * sumSizes(name) >= total * elements(shapes[name]!));
     if (full.length === 0) break;
     for (const name of full) counts[name] = elements(shapes[name]!);

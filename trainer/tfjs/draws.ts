@@ -1,7 +1,7 @@
 /**
- * Numbers from keyed streams, converted as PyTorch's generator on a CPU converts them: so both
- * trainers draw the same random masks, and the same first weights but for the last bits of a
- * logarithm and a cosine.
+ * Numbers from keyed streams, converted like PyTorch's CPU generator, so that both trainers draw
+ * the same random masks, and the same initial weights except for the last bits of a logarithm and a
+ * cosine.
  */
 import type { Random } from '../host/random';
 
@@ -10,12 +10,12 @@ const uniform = (random: Random): number => (random.uint32() & 0xffffff) / 2 ** 
 
 /** n numbers uniform in [from, to). */
 export function uniforms(n: number, from: number, to: number, random: Random): Float32Array {
-  // As PyTorch rounds: the width to float32, the product and the sum together.
+  // Rounded like PyTorch: the width to float32, then product and sum together.
   const width = Math.fround(Math.fround(to) - Math.fround(from));
   return Float32Array.from({ length: n }, () => uniform(random) * width + Math.fround(from));
 }
 
-/** How many normal numbers are made together from as many uniform ones. */
+/** How many uniform numbers are turned into as many normal ones at once. */
 const BLOCK = 16;
 
 /** n numbers N(0, std²) (Box & Muller 1958). */
@@ -25,7 +25,7 @@ export function normals(n: number, std: number, random: Random): Float32Array {
   const whole = n - (n % BLOCK);
   for (let at = 0; at < whole; at += BLOCK) transformBlock(values.subarray(at, at + BLOCK), std);
   if (whole < n) {
-    // The last block overlaps the one before and is drawn anew.
+    // The last block overlaps the previous one and is redrawn.
     const last = values.subarray(n - BLOCK);
     for (let i = 0; i < BLOCK; i++) last[i] = uniform(random);
     transformBlock(last, std);
@@ -43,7 +43,7 @@ function transformBlock(block: Float32Array, std: number): void {
   }
 }
 
-/** One by one, in pairs of float64 numbers of 53 random bits each. */
+/** In pairs, from float64 numbers of 53 random bits each. */
 function fewNormals(n: number, std: number, random: Random): Float32Array {
   const values = new Float32Array(n);
   for (let i = 0; i < n; i += 2) {
@@ -55,7 +55,7 @@ function fewNormals(n: number, std: number, random: Random): Float32Array {
   return values;
 }
 
-/** Uniform in [0, 1), from two words, the higher first. */
+/** Uniform in [0, 1), from two words, the high one first. */
 function uniform53(random: Random): number {
   const high = BigInt(random.uint32());
   const low = BigInt(random.uint32());

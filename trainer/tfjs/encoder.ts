@@ -1,6 +1,6 @@
 /**
- * The encoder's forward over packed rows. The last layer is computed for each row's first token
- * only where no more is asked.
+ * The encoder's forward pass over packed rows. The last layer computes only each row's first token,
+ * unless more is needed.
  */
 import { attend } from './attention';
 import type { Backbone, Layer } from './backbone';
@@ -25,7 +25,7 @@ export function encode(
   backbone.layers.forEach((layer, index) => {
     const firstOnly = !everyToken && index === backbone.layers.length - 1;
     const run = (): Value => encodeLayer(tape, backbone, layer, index, pack, modules, x, firstOnly);
-    // Without a backward pass nothing but the result is read again.
+    // Without a backward pass, only the result is read again.
     x = tape.recording
       ? run()
       : new Value(

@@ -1,6 +1,6 @@
 /**
- * The engine on TensorFlow.js: what it can do, and its jobs. TensorFlow is loaded when an engine is
- * made, with the threads that it shall use.
+ * The TensorFlow.js engine: its capabilities and its jobs. TensorFlow is loaded when an engine is
+ * created, with its number of threads.
  */
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Device } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
@@ -23,12 +23,11 @@ import {
 import { PRUNERS_HERE } from './pruners';
 
 const NO_INDEX =
-  'TensorFlow.js takes the first GPU that it sees; set CUDA_VISIBLE_DEVICES to the index ' +
+  'TensorFlow.js uses the first visible GPU; set CUDA_VISIBLE_DEVICES to the index ' +
   'instead, with --device cuda';
 
 /**
- * Its trials come one after the other, so that a cohort's size does not bound its memory; this
- * bounds a request.
+ * Trials run one after the other, so a cohort's size does not limit memory; this limits a request.
  */
 const MAX_COHORT = 64;
 
@@ -36,13 +35,13 @@ export function createEngine({ device, threads }: EngineOptions): Promise<Engine
   if (device.includes(':')) throw new NoSuchDevice(`--device ${device}: ${NO_INDEX}`);
   const used = threads ?? availableParallelism();
   process.env.TF_NUM_INTRAOP_THREADS = String(used);
-  // Only now: TensorFlow reads its threads when it is loaded.
+  // Only now, because TensorFlow reads its number of threads when it is loaded.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const loaded = require('./jobs') as typeof import('./jobs');
   const { Jobs, ARCHITECTURES, MODULES, tf, libraryVersion, isOnGpu } = loaded;
   if (device === 'cuda' && !isOnGpu)
     throw new NoSuchDevice(
-      '--device cuda: @tensorflow/tfjs-node-gpu is not there, or found no GPU that its ' +
+      '--device cuda: @tensorflow/tfjs-node-gpu is not installed, or found no GPU that its ' +
         'libraries can use',
     );
   const environment = {

@@ -1,6 +1,4 @@
-/**
- * Runs jobs, and keeps the backbone and splits that were read last for the next job of the same.
- */
+/** Runs jobs, and keeps the last backbone and splits for a next job with the same ones. */
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
 import { listWords } from '../../common/vocabulary/vocabulary';
@@ -16,7 +14,7 @@ import { runPrune } from './work-prune';
 import { runTrain } from './work-train';
 
 export { ARCHITECTURES } from './backbone';
-/** What the capabilities list. */
+/** The modules in the capabilities. */
 export const MODULES = {
   attentionModules: listWords(ATTENTION_FORMS).map((word) => ATTENTION_MODULES[word].proto),
   ffnModules: listWords(FFN_FORMS).map((word) => FFN_MODULES[word].proto),
@@ -37,7 +35,7 @@ export class Jobs {
     return runPredict(loaded, spec, work.value, context);
   }
 
-  /** Throws EngineFailure (BAD_ARTIFACT). */
+  /** Loads backbone and splits. Throws EngineFailure (BAD_ARTIFACT). */
   private async load(spec: JobSpec, context: JobContext): Promise<LoadedJob> {
     const names = listSplits(spec);
     const value = {
@@ -51,7 +49,7 @@ export class Jobs {
     const { path, digest } = spec.backbone!;
     const key = JSON.stringify([path, digest]);
     if (this.backbone?.key !== key) {
-      // One at a time: two large backbones may not fit.
+      // Freed first, because two large backbones may not fit.
       if (this.backbone) disposeBackbone(this.backbone.value);
       this.backbone = undefined;
       this.backbone = { key, value: loadBackbone(path) };

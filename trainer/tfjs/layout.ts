@@ -1,7 +1,7 @@
 /**
- * The trained tensors of a trial: which there are, in what order, and how they are drawn. They are
- * views of one flat vector, laid out as [prunable matrices | other matrices | biases and norms]:
- * the mask covers the first part, weight decay the first two.
+ * The trained tensors of a trial: which exist, in what order, and how they are drawn. They are
+ * views of one flat vector, laid out as [prunable matrices | other matrices | biases and norms].
+ * The mask covers the first part, weight decay the first two.
  */
 import { elements } from '../../common/safetensors';
 import type { LayerWidth } from '../../common/vocabulary/module-row';
@@ -22,10 +22,10 @@ const HEAD_STD = 0.02;
 export type Shapes = Record<string, number[]>;
 
 export interface Layout {
-  /** By name as in Adapter of job.proto, in the order of the flat vector. */
+  /** By name, as in Adapter of job.proto, in the order of the flat vector. */
   shapes: Shapes;
   prunableShapes: Shapes;
-  /** Numbers of values: prunable weights, all matrices' weights, adapter tensors, all. */
+  /** Numbers of values: prunable weights, weights of all matrices, adapter tensors, all. */
   prunable: number;
   decayed: number;
   adapter: number;
@@ -83,10 +83,10 @@ export function buildLayout(
   };
 }
 
-/** Names within a layer and shapes. */
+/** Names within a layer, with shapes. */
 function layerShapes(adapter: Adapter, d: number, f: number): [string, number[]][] {
   const widths: Record<LayerWidth, number> = { hidden: d, attention: d, inner: f };
-  // Bottlenecks first: equal scores are told apart by places in this order.
+  // Bottlenecks first, because ties between scores are broken by places in this order.
   const withModule = new Set([...bottlenecks(adapter), ...listModules(adapter)]);
   const shapes = [...withModule].flatMap((module) =>
     (rowAt(adapter, module)?.matrices ?? []).flatMap(
@@ -108,7 +108,7 @@ function layerShapes(adapter: Adapter, d: number, f: number): [string, number[]]
   return shapes;
 }
 
-/** Each tensor of a flat vector by its name, as a view. */
+/** The tensors of a flat vector by name, as views. */
 export function makeViews<T extends Float32Array | Uint8Array>(
   shapes: Shapes,
   flat: T,
@@ -124,9 +124,9 @@ export function makeViews<T extends Float32Array | Uint8Array>(
 }
 
 /**
- * The trial's first weights as a flat vector: each tensor is drawn by a generator keyed with (seed,
- * purpose, name). purpose: `init`, or `init again` for weights that are drawn anew after masking,
- * which the other tensors are not.
+ * The trial's initial weights as a flat vector. Each tensor is drawn by a generator keyed with
+ * (seed, purpose, name). purpose is `init`, or `init again` for prunable weights that are redrawn
+ * after masking.
  */
 export function initialWeights(
   seed: number,

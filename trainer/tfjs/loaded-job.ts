@@ -1,4 +1,4 @@
-/** A job with its backbone and splits in memory: what every kind of work needs. */
+/** A job with its backbone and splits in memory, as every kind of work needs it. */
 import type { JobSpec, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Split } from '../host/splits';
 import type { Backbone } from './backbone';
@@ -22,7 +22,7 @@ export class LoadedJob {
     return buildLayout(trial.adapter!, this.backbone, numLabels, taskKind);
   }
 
-  /** A trial's first weights, unmasked; redrawn: the prunable ones anew (Prune.reinitialize). */
+  /** A trial's initial weights, unmasked; redrawn: with new prunable ones (Prune.reinitialize). */
   start(trial: Trial, layout: Layout, redrawn = false): Float32Array {
     return initialWeights(trial.seed, trial.adapter!, layout, this.backbone.pooler, redrawn);
   }

@@ -1,19 +1,19 @@
 /**
- * The loss of a step and its derivative by the logits, in float64: logits are few. labels are those
- * of the rows in the logits' order, as Split has them.
+ * The loss of a step and its derivative by the logits, in float64, because logits are few. labels
+ * are as in Split, of the rows in the logits' order.
  */
 import { TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 
 export interface Loss {
   /** The mean over the rows. */
   mean: number;
-  /** Its derivative by each logit, in the logits' order. */
+  /** The derivative by each logit, in the logits' order. */
   slopes: Float32Array;
 }
 
 type Labels = readonly ArrayLike<number>[];
 
-/** logits: [rows, outputs], or for QUESTION_ANSWERING [tokens, 2]; lengths: tokens of each row. */
+/** logits: [rows, outputs], or [tokens, 2] for QUESTION_ANSWERING; lengths: tokens of each row. */
 export function computeLoss(
   taskKind: TaskKind,
   logits: Float32Array,
@@ -37,8 +37,8 @@ function classLoss(logits: Float32Array, labels: ArrayLike<number>, classes: num
 }
 
 /**
- * The mean of start's and end's cross-entropy: a row's start is one class among its tokens, its end
- * another.
+ * The mean of the cross-entropies of start and end, each of which is one class among the row's
+ * tokens.
  */
 function spanLoss(logits: Float32Array, labels: Labels, lengths: readonly number[]): Loss {
   const loss: Loss = { mean: 0, slopes: new Float32Array(logits.length) };
@@ -53,7 +53,7 @@ function spanLoss(logits: Float32Array, labels: Labels, lengths: readonly number
 }
 
 /**
- * Adds weight · −log softmax at `label` over n logits that begin at `at` and are `stride` apart.
+ * Adds weight · −log softmax at `label` over n logits that start at `at` and are `stride` apart.
  */
 function addCrossEntropy(
   loss: Loss,

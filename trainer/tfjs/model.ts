@@ -1,7 +1,4 @@
-/**
- * A pass over some rows: logits, or the loss with its gradient. Every tensor of a pass is freed at
- * its end.
- */
+/** A pass over some rows: logits, or the loss with its gradient. Frees every tensor at its end. */
 import type { Adapter, TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { TaskKind as Kind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Split } from '../host/splits';
@@ -26,13 +23,13 @@ export interface TrialParts {
 interface Found {
   /** The mean over the rows. */
   loss: number;
-  /** By name, of the tensors that were asked for, in their shapes' order. */
+  /** By name, for the requested tensors, as flat values of their shapes. */
   gradients: Record<string, Float32Array>;
 }
 
 /**
- * The mean loss over these rows and its gradient by the tensors of `weights` (a flat vector of the
- * layout) that are `wanted`.
+ * The mean loss over these rows and its gradient by the `wanted` tensors of `weights` (a flat
+ * vector of the layout).
  */
 export function lossAndGradient(
   { backbone, split, taskKind, adapter, layout }: TrialParts,
@@ -73,8 +70,8 @@ export function lossAndGradient(
 }
 
 /**
- * Logits of these rows, dropout off: [rows, num_labels] in the order asked for, or for
- * QUESTION_ANSWERING of their tokens, row by row.
+ * Logits of these rows in the given order, without dropout: num_labels values per row or, for
+ * QUESTION_ANSWERING, per token of the row.
  */
 export function predict(
   { backbone, split, taskKind, adapter, layout }: TrialParts,

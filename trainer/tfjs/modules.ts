@@ -1,6 +1,6 @@
 /**
- * What a trial's modules compute, and where: Adapter of job.proto. Each method may release what it
- * was given and nobody reads any more.
+ * What a trial's modules compute, and where, as in Adapter of job.proto. Each method may release
+ * inputs that are not read any more.
  */
 import { ACTIVATIONS } from '../../common/vocabulary/activations';
 import {
@@ -30,10 +30,10 @@ import {
 } from './operations';
 import { release, type Tape, type Value } from './tape';
 
-/** PyTorch's default, of a module's own norm. */
+/** PyTorch's default, for a module's own norm. */
 const EPS = 1e-5;
 
-/** One trial's dropout at one step of its own, counted from 1. */
+/** A trial's dropout at one of its steps, counted from 1. */
 export interface Dropout {
   seed: number;
   step: number;
@@ -42,7 +42,7 @@ export interface Dropout {
 }
 
 export class TrialModules {
-  /** tensors: the trial's, by name. */
+  /** tensors: the trial's tensors by name. */
   constructor(
     private readonly tape: Tape,
     private readonly adapter: Adapter,
@@ -61,8 +61,8 @@ export class TrialModules {
   }
 
   /**
-   * query or value [n, d] with what is trained beside its projection; input: of the projection, [n,
-   * d].
+   * A projection's output [n, d] (ffn_in: [n, f]) plus what is trained for it; input: the
+   * projection's, [n, d].
    */
   beside(
     site: 'query' | 'value' | 'ffn_in',
@@ -100,12 +100,12 @@ export class TrialModules {
     return this.dropped(this.biased(result, `${at}_out`), at);
   }
 
-  /** A(x) of AFTER_NORM, without a residual. */
+  /** A(x) of AFTER_NORM, without the residual. */
   afterNorm(layer: number, x: Value): Value {
     return this.bottleneck(`layers.${layer}.ffn`, x, false);
   }
 
-  /** The layer's norm with what is added to its bias. */
+  /** The layer's norm, plus what is trained for its bias. */
   norm(site: 'attention_norm' | 'ffn_norm', layer: number, output: Value): Value {
     if (!hasBiases(this.adapter)) return output;
     return replaced(output, addRow(this.tape, output, this.tensor(`layers.${layer}.${site}.bias`)));
@@ -120,7 +120,7 @@ export class TrialModules {
   }
 
   /**
-   * Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or out(h) of a
+   * Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or out(h) in a
    * head without dense.
    */
   logits(hidden: Value): Value {
@@ -138,13 +138,13 @@ export class TrialModules {
     return linear(tape, x, this.tensor('head.out.weight'), this.tensor('head.out.bias'));
   }
 
-  /** x with the trial's dropout, keyed by the site's name. x's gradient reads x no more. */
+  /** x with the trial's dropout, keyed by the site's name. The gradient does not read x. */
   dropped(x: Value, site: string): Value {
     if (!this.dropout || this.dropout.probability === 0) return x;
     return dropout(this.tape, x, this.dropout.probability, this.dropoutKey(site));
   }
 
-  /** With what is added to a frozen bias, where biases are trained; there is no module then. */
+  /** Adds what is trained for a frozen bias, if biases are trained; there is no module then. */
   private biased(output: Value, site: string): Value {
     if (!hasBiases(this.adapter)) return output;
     return replaced(output, addRow(this.tape, output, this.tensor(`${site}.bias`)));
@@ -154,7 +154,7 @@ export class TrialModules {
     return this.adapter.attention === AttentionModule.ATTENTION_MODULE_LORA;
   }
 
-  /** (x +) s · up(f(down(x))) of x [n, d], normalized before or after as the adapter says. */
+  /** (x +) s · up(f(down(x))) for x [n, d], normalized before or after, as the adapter says. */
   bottleneck(at: string, x: Value, residual: boolean): Value {
     const { tape, adapter } = this;
     const norm = (y: Value): Value =>
@@ -195,7 +195,7 @@ export class TrialModules {
     );
   }
 
-  /** The sum of two that nobody else reads. */
+  /** The sum of two values, which it releases. */
   plus(a: Value, b: Value): Value {
     const sum = add(this.tape, a, b);
     release(a, b);
@@ -212,7 +212,7 @@ export class TrialModules {
   }
 }
 
-/** Where a module stands: its tensors' names begin with `at`. */
+/** A module's place: its tensors' names begin with `at`. */
 interface Block {
   at: string;
   /** [n, d], before residual and norm. */
@@ -229,14 +229,13 @@ const parallel: Form<Block> = (modules, { at, output, input }) =>
   modules.plus(output, modules.bottleneck(at, input, false));
 
 /**
- * The modules of this trainer, which are those that its capabilities list: what each makes of its
- * block's output.
+ * What each module makes of its block's output. The capabilities list the modules in these tables.
  */
 export const ATTENTION_FORMS = {
   none: unchanged,
   sequential,
   parallel,
-  // Beside query and value.
+  // Is at query and value.
   lora: unchanged,
 } as const satisfies Partial<Record<AttentionModuleName, Form<Block>>>;
 
@@ -247,11 +246,11 @@ export const FFN_FORMS = {
   parallel,
   lora: (modules, { at, output, activated }) =>
     modules.plus(output, modules.lowRank(`${at}_out`, activated)),
-  // After the block's norm.
+  // Is after the block's norm.
   after_norm: unchanged,
 } as const satisfies Partial<Record<FfnModuleName, Form<Block & { activated: Value }>>>;
 
-/** What a table has for a value of the contract; jobs with values that it lacks are refused. */
+/** A table's entry for a value of the contract; jobs with other values are refused earlier. */
 function rowIn<Word extends string, T>(
   table: Partial<Record<Word, T>>,
   vocabulary: Vocabulary<Word, { readonly proto: number }>,

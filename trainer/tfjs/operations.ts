@@ -1,11 +1,11 @@
 /**
- * The operations of the model with their gradients. Tensors are float32; rows are tokens, or the
- * first tokens of rows.
+ * The model's operations with their gradients. Tensors are float32; their rows are tokens, or each
+ * input row's first token.
  */
 import { release, Value, type Tape } from './tape';
 import { tf, uniformTensor, type Tensor } from './tensorflow';
 
-/** A frozen x · Wᵀ + b, its weight both ways round, so that neither direction transposes. */
+/** A frozen x · Wᵀ + b, with its weight in both orientations, so that neither pass transposes. */
 export interface FrozenLinear {
   /** Wᵀ [in, out]. */
   forward: Tensor;
@@ -39,8 +39,8 @@ export function frozenLinear(
 }
 
 /**
- * x [n, in] · Wᵀ + b with a trained weight [out, in] and, where there is one, a trained bias [out].
- * The gradient reads x.
+ * x [n, in] · Wᵀ + b with a trained weight [out, in] and, if given, a trained bias [out]. The
+ * gradient reads x.
  */
 export function linear(tape: Tape, x: Value, weight: Value, bias?: Value): Value {
   return tape.apply(
@@ -57,7 +57,7 @@ export function linear(tape: Tape, x: Value, weight: Value, bias?: Value): Value
   );
 }
 
-/** a + b, of one shape. */
+/** a + b, with the same shape. */
 export function add(tape: Tape, a: Value, b: Value): Value {
   return tape.apply(
     [a, b],
@@ -66,7 +66,7 @@ export function add(tape: Tape, a: Value, b: Value): Value {
   );
 }
 
-/** x [n, d] + scale · b with b [d] in every row. */
+/** x [n, d] + scale · b, with b [d] added to every row. */
 export function addRow(tape: Tape, x: Value, b: Value, scale = 1): Value {
   return tape.apply(
     [x, b],
@@ -132,7 +132,7 @@ export const NON_LINEARITIES = {
       return tf.add(normalDistribution(x), tf.mul(x, density));
     },
   },
-  /** The same with Φ approximated by a tanh, as `gelu_new` of Transformers. */
+  /** The same with Φ approximated by a tanh, like Transformers' `gelu_new`. */
   gelu_new: {
     value: (x) => tf.mul(tf.mul(x, 0.5), tf.add(gelusTanh(x), 1)),
     slope: (x) => {
@@ -155,7 +155,7 @@ export const NON_LINEARITIES = {
 
 export type NonLinearityName = keyof typeof NON_LINEARITIES;
 
-/** f(x). The gradient reads f's slope, which is computed here, so that x may be released. */
+/** f(x). Computes f's slope, which is all that the gradient reads, so that x may be released. */
 export function nonLinear(tape: Tape, x: Value, name: NonLinearityName): Value {
   const { value, slope } = NON_LINEARITIES[name];
   return tape.apply(
@@ -166,7 +166,8 @@ export function nonLinear(tape: Tape, x: Value, name: NonLinearityName): Value {
 }
 
 /**
- * x with each value 0 with `probability`, the others divided by 1 − probability; key: of the draw.
+ * Sets each value of x to 0 with `probability` and divides the others by 1 − probability; key: the
+ * draw's key.
  */
 export function dropout(
   tape: Tape,
@@ -205,7 +206,7 @@ export function takeRows(tape: Tape, x: Value, rows: Tensor): Value {
   );
 }
 
-/** Frees x after it went into `made`, unless they are the same. */
+/** Frees x, from which `made` was computed, unless they are the same. */
 export function replaced(x: Value, made: Value): Value {
   if (x !== made) release(x);
   return made;

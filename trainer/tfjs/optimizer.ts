@@ -1,12 +1,12 @@
 /**
- * AdamW (Loshchilov & Hutter 2019) over one trial's flat vector. In JavaScript: a trial's own
- * numbers are few beside the backbone's products.
+ * AdamW (Loshchilov & Hutter 2019) over one trial's flat vector. JavaScript is fast enough, as a
+ * trial's own numbers are few compared with the backbone's work.
  */
 import type { Train } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 
 /**
- * Moments of one trial, of the parameters' length. `decayed`: how many parameters, from the first,
- * have weight decay.
+ * Moments of one trial, each as long as its parameters. `decayed`: how many parameters, from the
+ * first on, have weight decay.
  */
 export class AdamW {
   constructor(
@@ -15,7 +15,7 @@ export class AdamW {
     private readonly decayed: number,
   ) {}
 
-  /** One update in place, by the gradient times `clip`; step is the trial's own, counted from 1. */
+  /** Updates in place, by the gradient times `clip`; step is the trial's step, counted from 1. */
   update(
     parameters: Float32Array,
     gradient: Float32Array,
@@ -41,9 +41,7 @@ export class AdamW {
   }
 }
 
-/**
- * What a gradient of this norm is multiplied by, so that it is at most maxNorm; 0 does not clip.
- */
+/** The factor that clips a gradient with this norm to maxNorm; 0 does not clip. */
 export function clipFactor(norm: number, maxNorm: number): number {
   return maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1;
 }

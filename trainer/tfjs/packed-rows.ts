@@ -1,23 +1,23 @@
 /**
- * Rows of a step laid one after the other, shortest first, without padding: a frozen layer computes
- * no token that is not there. Attention alone pads, among neighbours of nearly one length.
+ * Packs the rows of a step one after the other, shortest first, without padding, so that frozen
+ * layers compute only real tokens. Only attention pads, among neighbours of nearly equal length.
  */
 import type { Split } from '../host/splits';
 import { tf, type Tensor } from './tensorflow';
 
 /**
- * A row is padded to at most this many times its length: more makes many small products, less
- * computes much for nothing.
+ * A row is padded to at most this many times its length: a smaller limit makes many small products,
+ * a larger one wastes work.
  */
 const MOST_PADDING = 1.25;
 
-/** Neighbouring rows that are attended to together, each padded to the longest one's length. */
+/** Neighbouring rows whose attention is computed together, each padded to the longest. */
 export interface RowGroup {
   rows: number;
   length: number;
-  /** int32 [rows · length]: the token of each place; where there is none, the row's first. */
+  /** int32 [rows · length]: the token at each place, or the row's first if there is none. */
   places: Tensor;
-  /** float32 [rows · length, 1]: 1 where there is a token, else 0; none where every row is full. */
+  /** float32 [rows · length, 1]: 1 for a token, else 0; undefined if every row is full. */
   present: Tensor | undefined;
   /**
    * float32 [rows, 1, 1, length]: added to scores, so that no query attends to a place without a
@@ -26,7 +26,7 @@ export interface RowGroup {
   mask: Tensor | undefined;
 }
 
-/** exp of it is 0 in float32, whatever a score is. */
+/** exp of a score plus this is 0 in float32. */
 const NEVER = -1e9;
 
 export interface PackedRows {
@@ -36,17 +36,17 @@ export interface PackedRows {
   inputIds: Tensor;
   tokenTypeIds: Tensor;
   positions: Tensor;
-  /** int32 [rows]: where each row begins. */
+  /** int32 [rows]: index of each row's first token. */
   first: Tensor;
   groups: RowGroup[];
-  /** int32 [tokens]: where each token is among the groups' places, one group after the other. */
+  /** int32 [tokens]: index of each token among the groups' places, one group after the other. */
   unpadded: Tensor;
-  /** Which of the asked rows each one is, and of each its number of tokens. */
+  /** For each packed row, its index among the requested rows, and its number of tokens. */
   order: number[];
   lengths: number[];
 }
 
-/** Packs these rows of a split; its tensors are the caller's to free. */
+/** Packs these rows of a split. The caller frees the tensors. */
 export function packRows(
   { inputIds, tokenTypeIds, offsets }: Split,
   asked: ArrayLike<number>,

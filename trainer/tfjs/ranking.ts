@@ -1,7 +1,7 @@
 /**
- * From scores to masks by the exact rules of Prune in job.proto: of each scope exactly so many
- * weights are kept, those of the highest scores, ties by a seeded permutation; and scores that mean
- * nothing are an error.
+ * Makes masks from scores by the exact rules of Prune in job.proto: each scope keeps an exact
+ * number of weights, those with the highest scores, with ties broken by a seeded permutation.
+ * Scores that mean nothing are an error.
  */
 import { elements } from '../../common/safetensors';
 import { PRUNERS } from '../../common/vocabulary/pruners';
@@ -13,9 +13,9 @@ import { permutation } from '../host/random';
 import { densities, erCounts, keptCount } from './densities';
 import { type Shapes } from './layout';
 
-/** By matrix: one number a weight. */
+/** By matrix: one number per weight. */
 export type Scores = Record<string, Float32Array | Float64Array>;
-/** By matrix: 0 or 1 a weight. */
+/** By matrix: 0 or 1 per weight. */
 export type Masks = Record<string, Uint8Array>;
 
 const { FAILURE_REASON_DEGENERATE_MASK: DEGENERATE_MASK, FAILURE_REASON_NON_FINITE: NON_FINITE } =
@@ -25,11 +25,11 @@ const { FAILURE_REASON_DEGENERATE_MASK: DEGENERATE_MASK, FAILURE_REASON_NON_FINI
 interface Scope {
   name: string;
   names: string[];
-  /** How many weights each round leaves. */
+  /** How many weights remain after each round. */
   counts: number[];
-  /** Places of the weights that are still kept, in the order that breaks ties. */
+  /** Places of the weights kept so far, in the order that breaks ties. */
   places: Int32Array;
-  /** For inverted masks: the last round's scores of these, and what each round removed. */
+  /** For inverted masks: their scores in the last round, and what each round removed. */
   scores: Float64Array;
   removed: { places: Int32Array; scores: Float64Array }[];
 }
@@ -39,7 +39,7 @@ export class Ranking {
   private readonly rounds: number;
   private done = 0;
 
-  /** Throws EngineFailure (DEGENERATE_MASK) where nothing would be kept. */
+  /** Throws EngineFailure (DEGENERATE_MASK) if nothing would be kept. */
   constructor(
     private readonly prune: Prune,
     private readonly seed: number,
@@ -53,21 +53,21 @@ export class Ranking {
     return this.done === this.rounds;
   }
 
-  /** What the rounds so far have kept. */
+  /** What the rounds have kept so far. */
   get masks(): Masks {
     return this.buildMasks((scope) => scope.places);
   }
 
   /**
-   * One round: of the weights that the rounds before kept, those of the highest scores stay; other
-   * weights' scores are not looked at.
+   * One round: keeps the highest scores among the weights kept so far, and ignores other weights'
+   * scores.
    */
   keep(scores: Scores): void {
     for (const scope of this.scopes) {
       const flat = joined(scope.names.map((name) => scores[name]!));
       const found = Float64Array.from(scope.places, (place) => flat[place]!);
       const count = scope.counts[this.done]!;
-      // A later round that removes nothing ranks nothing.
+      // A later round that removes nothing needs no ranking.
       this.requireRanking(scope.name, found, this.done > 0 && found.length === count);
       const stay = highest(found, count);
       if (this.prune.control === MaskControl.MASK_CONTROL_INVERTED) {
@@ -168,12 +168,12 @@ function requireSomeKept(prune: Prune, scope: string, n: number): void {
 }
 
 /**
- * As many places as are kept, from the other end of the ranking: what an earlier round removed
+ * As many places as are kept, from the other end of the ranking. What an earlier round removed
  * ranks below what it kept.
  */
 function lowest({ places, scores, removed }: Scope): Int32Array {
   const ascending = [...removed, { places, scores }].flatMap((part) => {
-    // Of equal ones the last in the order that breaks ties.
+    // Among equal scores, the last in the order that breaks ties.
     const order = Array.from(part.scores, (_, i) => part.scores.length - 1 - i).sort(
       (a, b) => part.scores[a]! - part.scores[b]!,
     );
@@ -182,7 +182,7 @@ function lowest({ places, scores, removed }: Scope): Int32Array {
   return Int32Array.from(ascending.slice(0, places.length));
 }
 
-/** 1 at exactly `kept` of the scores, all finite: the highest; of equal ones the first. */
+/** 1 at the `kept` highest of the scores, all finite; among equal ones, at the first. */
 export function highest(scores: Float64Array, kept: number): Uint8Array {
   const chosen = new Uint8Array(scores.length);
   if (kept === 0) return chosen;
@@ -203,8 +203,8 @@ export function highest(scores: Float64Array, kept: number): Uint8Array {
 }
 
 /**
- * The value at place n of the sorted values, which are permuted: Hoare's selection, in a tenth of
- * the time of sorting.
+ * The value at place n of the sorted values. Permutes them: Hoare's selection takes a tenth of the
+ * time of sorting.
  */
 function nthSmallest(values: Float64Array, n: number): number {
   let [low, high] = [0, values.length - 1];

@@ -1,4 +1,4 @@
-/** The gradient that pruners score by: of the mean loss over a trial's scoring rows. */
+/** The gradient for pruners' scores: of the mean loss over a trial's scoring rows. */
 import { elements } from '../../common/safetensors';
 import { Adapter, type Dataset, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Pace } from '../host/pace';
@@ -8,13 +8,13 @@ import { isPrunable, type Layout } from './layout';
 import type { LoadedJob } from './loaded-job';
 import { lossAndGradient } from './model';
 
-/** Rows of a pass. */
+/** Rows per pass. */
 const ROWS = 32;
 
 export class ScoringGradients {
   /**
-   * Of first rounds, which trials that differ in what comes after it share; by all that they follow
-   * from.
+   * Gradients of first rounds, by everything that they depend on; trials that differ only in what
+   * follows share them.
    */
   private readonly first = new Map<string, Record<string, Float32Array>>();
 
@@ -24,7 +24,10 @@ export class ScoringGradients {
     private readonly pace: Pace,
   ) {}
 
-  /** By prunable matrix, at `weights` (a flat vector of the layout) in float32, dropout off. */
+  /**
+   * The gradient by prunable matrix, at `weights` (a flat vector of the layout), in float32,
+   * without dropout.
+   */
   async at(
     trial: Trial,
     layout: Layout,
@@ -58,7 +61,7 @@ export class ScoringGradients {
     return gradient;
   }
 
-  /** The first of a permutation keyed with the seed. */
+  /** The first rows of a permutation keyed with the seed. */
   private chooseRows(trial: Trial): Int32Array {
     const split = this.loaded.split('train');
     requireLabels(split, this.dataset, 'train');

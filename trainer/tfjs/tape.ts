@@ -1,15 +1,15 @@
 /**
- * Reverse-mode differentiation with the gradients written by hand, one for each operation of
- * operations.ts. Unlike tf.grads it computes no gradient of what is frozen, and frees every tensor
- * as soon as nothing will read it: a pass keeps what its backward needs, and nothing else.
+ * Reverse-mode differentiation with handwritten gradients, one for each operation in operations.ts.
+ * Unlike tf.grads, it computes no gradients for frozen tensors, and frees every tensor as soon as
+ * nothing will read it: a pass keeps only what its backward pass needs.
  */
 import { tf, type Tensor } from './tensorflow';
 
 /** A tensor of a pass. */
 export class Value {
   /**
-   * The loss's derivative, of the tensor's shape, while the backward pass is between its readers
-   * and its maker.
+   * The loss's derivative, with the tensor's shape, while the backward pass is between the tensor's
+   * readers and its maker.
    */
   gradient: Tensor | undefined;
 
@@ -19,10 +19,10 @@ export class Value {
   ) {}
 }
 
-/** What an operation gives: its output first, then what its gradient reads. */
+/** What an operation returns: its output, then what its gradient reads. */
 type Outputs = [Tensor, ...Tensor[]];
 
-/** For each input, in order: its gradient, of its shape. Called only for inputs that need one. */
+/** For each input, in order: its gradient, with its shape. Called only for inputs that need one. */
 type Gradients = (() => Tensor)[];
 
 export class Tape {
@@ -32,8 +32,8 @@ export class Tape {
   constructor(readonly recording: boolean) {}
 
   /**
-   * Computes an operation. `compute` is told whether a gradient will be asked for, and need not
-   * keep anything otherwise. Both functions' own tensors are freed.
+   * Computes an operation. `compute` is told whether a gradient will be needed; if not, it need not
+   * keep anything. Frees intermediate tensors of both functions.
    */
   apply(
     inputs: Value[],
@@ -59,15 +59,15 @@ export class Tape {
         gradient.dispose();
         output.gradient = undefined;
       }
-      // All that read the output come after it, so their gradients are done.
+      // Everything that reads the output came after it, so those gradients are done.
       tf.dispose([tensor, ...kept]);
     });
     return output;
   }
 
   /**
-   * From the loss's derivative by `output`, of its shape, to every Value that the output was made
-   * of. Leaves' gradients are the caller's to free.
+   * Propagates the loss's derivative by `output`, with its shape, to every Value that it was made
+   * from. The caller frees the leaves' gradients.
    */
   backward(output: Value, gradient: Tensor): void {
     output.gradient = gradient;
@@ -76,7 +76,7 @@ export class Tape {
 }
 
 /**
- * Frees tensors that no operation to come and no gradient reads. Their own gradients still flow.
+ * Frees tensors that no later operation and no gradient reads. Gradients still flow through them.
  */
 export function release(...values: Value[]): void {
   for (const value of values) value.tensor.dispose();

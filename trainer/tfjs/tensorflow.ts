@@ -1,7 +1,7 @@
 /**
- * TensorFlow.js on TensorFlow's C library. It is no dependency of the project's own package, whose
- * installation must not need a compiler: it is set up once per user, and SA_ORCH_TFJS_NODE names
- * the module.
+ * TensorFlow.js on TensorFlow's C library. It is not a dependency of the project's own package,
+ * whose installation must not need a compiler. It is set up once per user, and SA_ORCH_TFJS_NODE
+ * names the module.
  */
 import util from 'node:util';
 import type * as Core from '@tensorflow/tfjs-core';
@@ -9,10 +9,10 @@ import type * as Core from '@tensorflow/tfjs-core';
 export type Tensor = Core.Tensor;
 export type Tensor2D = Core.Tensor2D;
 
-/** What of the module is used: tfjs-core, the same copy as the native backend has. */
+/** The part of the module that is used: tfjs-core, in the native backend's own copy. */
 export type TensorFlow = typeof Core;
 
-/** The native backend, as far as kernels without a function in tfjs-core need it. */
+/** The part of the native backend for kernels that have no function in tfjs-core. */
 interface NativeBackend {
   executeSingleOutput(
     name: string,
@@ -34,14 +34,14 @@ function load(): TensorFlow {
   const path = process.env.SA_ORCH_TFJS_NODE;
   if (!path)
     throw new Error(
-      'SA_ORCH_TFJS_NODE does not name the module @tensorflow/tfjs-node; `sa-orch trainer ' +
+      'SA_ORCH_TFJS_NODE must name the module @tensorflow/tfjs-node; `sa-orch trainer ' +
         '--framework tfjs` sets it up',
     );
   // Node 23 dropped these; @tensorflow/tfjs-node 4.22 calls them.
   const legacy = util as unknown as Record<string, unknown>;
   legacy.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
   legacy.isArray ??= Array.isArray;
-  // TensorFlow tells about its build on stderr.
+  // TensorFlow prints information about its build on stderr.
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- known at run time only
   return require(path) as TensorFlow;
@@ -57,8 +57,8 @@ export const libraryVersion = backend.binding.TF_Version;
 export const isOnGpu = backend.isUsingGpuDevice;
 
 /**
- * Numbers uniform in [0, 1), float32: the same for the same two-word key, by TensorFlow's stateless
- * Philox (Salmon et al. 2011). tf.randomUniform draws one by one in JavaScript.
+ * Uniform float32 numbers in [0, 1), the same for the same two-word key, by TensorFlow's stateless
+ * Philox (Salmon et al. 2011). tf.randomUniform would draw them one by one in JavaScript.
  */
 export function uniformTensor(shape: number[], key: readonly [number, number]): Tensor {
   return tf.tidy(() => {

@@ -1,4 +1,4 @@
-/** One trial in training: its weights, moments and mask, on the CPU's side of TensorFlow. */
+/** One trial in training: its weights, moments and mask, in CPU memory. */
 import type { Tensor } from '../../common/safetensors';
 import type { Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { StepResult, TrialModel } from '../host/train';
@@ -8,7 +8,7 @@ import { AdamW, clipFactor, euclideanNorm } from './optimizer';
 
 const PARTS = ['', 'first_moment.', 'second_moment.'];
 
-/** Shapes of a checkpoint's tensors: parameters by their names, and both moments. */
+/** Shapes of a checkpoint's tensors: parameters by name, and both moments. */
 export function stateShapes({ shapes }: Layout): Shapes {
   return Object.fromEntries(
     PARTS.flatMap((part) =>
@@ -23,7 +23,7 @@ export class TrainedTrial implements TrialModel {
   private readonly gradient: Float32Array;
 
   /**
-   * start: weights before the first step (a flat vector, which becomes the trial's own), or a
+   * start: weights before the first step (a flat vector, which the trial takes over), or a
    * checkpoint's state; mask: of the prunable weights.
    */
   constructor(
@@ -39,7 +39,7 @@ export class TrainedTrial implements TrialModel {
     this.parameters = start instanceof Map ? parameters! : start;
     this.optimizer = new AdamW(first!, second!, layout.decayed);
     this.gradient = new Float32Array(layout.total);
-    // A removed weight has no gradient below, so that it and its moments stay 0.
+    // step() clears the gradients of removed weights, so that they and their moments stay 0.
     clear(this.parameters, mask);
   }
 
@@ -57,7 +57,7 @@ export class TrainedTrial implements TrialModel {
       view.set(gradients[name]!);
     clear(gradient, mask);
     const gradientNorm = euclideanNorm(gradient);
-    // Where either is no finite number the trial ends, and nobody reads its weights.
+    // If either is not finite, the trial ends, and its weights are never read.
     this.optimizer.update(
       parameters,
       gradient,
@@ -83,7 +83,7 @@ export class TrainedTrial implements TrialModel {
   }
 
   dispose(): void {
-    // Its tensors live for a pass only.
+    // Its tensors live only for a pass.
   }
 
   private named(flat: Float32Array, part: string): Record<string, Tensor<Float32Array>> {
@@ -95,7 +95,7 @@ export class TrainedTrial implements TrialModel {
   }
 }
 
-/** The flat vector of tensors by their names after `prefix`. */
+/** The flat vector of tensors named `prefix` + name. */
 export function flattened(
   { shapes, total }: Layout,
   tensors: ReadonlyMap<string, Tensor>,

@@ -1,4 +1,4 @@
-/** PredictWork: logits of each trial's trained adapter on some splits. */
+/** PredictWork: logits of each trial's trained adapter on the given splits. */
 import { join } from 'node:path';
 import { Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { JobSpec, PredictWork, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
@@ -16,13 +16,10 @@ import type { LoadedJob } from './loaded-job';
 import { predict } from './model';
 import { flattened } from './trial-model';
 
-/** Rows of a pass. */
+/** Rows per pass. */
 const ROWS = 32;
 
-/**
- * Runs a predict job. A split whose predictions are there, of the same adapter, is not predicted
- * again.
- */
+/** Runs a predict job. Splits that already have predictions from the same adapter are skipped. */
 export async function runPredict(
   loaded: LoadedJob,
   spec: JobSpec,

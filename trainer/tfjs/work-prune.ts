@@ -1,4 +1,4 @@
-/** PruneWork: each trial's weights are drawn and scored, and its mask is written. */
+/** PruneWork: draws and scores each trial's weights, and writes its mask. */
 import { elements } from '../../common/safetensors';
 import { Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { Pruner, type JobSpec, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
@@ -13,7 +13,7 @@ import { mapped } from './pruners/scorer';
 import { Ranking, type Masks, type Scores } from './ranking';
 import { ScoringGradients } from './scoring-gradient';
 
-/** Runs a prune job. A trial whose mask is there, made from the same, is reported as it is. */
+/** Runs a prune job. A trial that already has a mask from the same source is only reported. */
 export async function runPrune(
   loaded: LoadedJob,
   spec: JobSpec,
@@ -64,7 +64,7 @@ class PruneJob {
     );
   }
 
-  /** Tells of the mask that is on disk. */
+  /** Reports the mask on disk. */
   report(trial: Trial): void {
     const { trialId } = trial;
     const layout = this.loaded.layout(trial);
@@ -81,7 +81,7 @@ class PruneJob {
     }
     const kept = counts.reduce((sum, each) => sum + each.kept, 0);
     const values = {
-      // Of an adapter without matrices nothing is removed.
+      // Nothing is removed from an adapter without matrices.
       achieved_sparsity: layout.prunable > 0 ? 1 - kept / layout.prunable : 0,
       kept: kept + layout.adapter - layout.prunable,
       prunable: layout.prunable,
@@ -102,7 +102,7 @@ class PruneJob {
     return ranking.finished();
   }
 
-  /** A round's scores at the weights that the masks leave. */
+  /** A round's scores, at the weights that the masks leave. */
   private scores(
     trial: Trial,
     layout: Layout,
@@ -140,7 +140,8 @@ function ones({ prunableShapes }: Layout): Masks {
 }
 
 /**
- * A copy with what the masks remove, which the prunable weights before all others are of, set to 0.
+ * A copy in which the weights that the masks remove are 0. Prunable weights come first in the
+ * vector.
  */
 function masked(weights: Float32Array, masks: Masks): Float32Array {
   const result = weights.slice();

@@ -1,4 +1,4 @@
-/** TrainWork: what the host's loop asks of this engine. */
+/** TrainWork: what the host's loop needs from this engine. */
 import type { JobSpec, TrainWork } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { JobContext } from '../host/engine';
 import { requireLabels } from '../host/splits';

@@ -1,6 +1,6 @@
 /**
- * The activities of sweeps: everything that touches files or the trainer. Each may run more than
- * once and then changes nothing.
+ * The activities of a sweep: everything that touches files or the trainer. Each may run more than
+ * once, and changes nothing the second time.
  */
 import { cancelJob, runJob } from './job';
 import { prepareData } from './prepare';

@@ -1,4 +1,4 @@
-/** What a job's events come to: a fold over its log, and the files that are made from it. */
+/** Folds a job's event log into its outcome, and writes the files made from it. */
 import type { Event, Heartbeat } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
   FailureReason,
@@ -25,8 +25,8 @@ const OUTCOMES = new Map<JobState, JobOutcome['state']>([
 ]);
 
 /**
- * Folds a job's events. Events may repeat after a trainer's crash (steps since its checkpoint): the
- * last of a kind holds.
+ * Folds a job's events. After a trainer's crash, the steps since its checkpoint repeat; the last
+ * value of each counts.
  */
 export class JobLog {
   logId = '';
@@ -73,9 +73,9 @@ export class JobLog {
         this.progress.state = stateWord(this.state);
         break;
       case 'progress':
-        // Loading counts files: beside steps or rows, a bar of it would seem to be the work's.
+        // Loading counts files, and a progress bar would make them look like steps or rows.
         if (kind.value.phase === Phase.PHASE_LOAD) {
-          this.progress.note = 'reads backbone and data';
+          this.progress.note = 'reading backbone and data';
           break;
         }
         this.progress.done = kind.value.done;
@@ -107,20 +107,20 @@ export class JobLog {
         }
         break;
       }
-      // A checkpoint is the trainer's own affair until it has to go on from it; an event of a newer
-      // contract is counted, not understood.
+      // Checkpoints concern only the trainer. Events of a newer contract are counted but otherwise
+      // ignored.
       case 'checkpointWritten':
       case undefined:
         break;
     }
   }
 
-  /** A sign of life while no event is due. */
+  /** Records a heartbeat, sent while there are no events. */
   waiting(heartbeat: Heartbeat): void {
     this.progressChanged = true;
     this.progress.state = stateWord(heartbeat.state);
     this.progress.note =
-      heartbeat.queuePosition > 0 ? `${heartbeat.queuePosition} before it in the queue` : null;
+      heartbeat.queuePosition > 0 ? `${heartbeat.queuePosition} ahead of it in the queue` : null;
   }
 
   queueFull(message: string): void {
@@ -131,7 +131,7 @@ export class JobLog {
     this.hold('unreachable', message);
   }
 
-  /** Writes the progress file if there is news. */
+  /** Writes the progress file if anything has changed. */
   async saveProgress(): Promise<void> {
     if (!this.progressChanged) return;
     this.progressChanged = false;
@@ -140,7 +140,7 @@ export class JobLog {
   }
 
   /**
-   * Writes what the job came to beside each trial, and returns how it ended. To be called when the
+   * Writes each trial's stage record and metrics, and returns how the job ended. Call it once the
    * stream has ended.
    */
   async finish(): Promise<JobOutcome> {

@@ -2,9 +2,9 @@
  * Watches a trainer's job: submits it, follows its events, heartbeats, and returns how it ended.
  *
  * A stream is a view of a job, never its owner. When this activity is retried (the worker died, the
- * server was away, a timeout) it submits the same job id, finds the running job, and reads its log
- * from the start: everything here is a fold over that log, so nothing is counted twice. Within an
- * attempt a broken stream goes on from its cursor.
+ * server was away, a timeout), it submits the same job id, finds the running job, and reads its log
+ * from the start. Everything here is a fold over that log, so nothing is counted twice. Within an
+ * attempt, a broken stream continues from its cursor.
  */
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
@@ -19,21 +19,21 @@ import { JobLog } from './job-log';
 import type { WorkerSetup } from './worker-setup';
 
 /**
- * Between two heartbeats, and two looks whether progress has news: far inside the heartbeat timeout
- * that workflows/cohort.ts sets.
+ * Between heartbeats and progress writes: well within the heartbeat timeout that
+ * workflows/cohort.ts sets.
  */
 const BEAT_MS = 1000;
 /**
- * A trainer whose working loop has not moved for so long is stuck; the attempt ends and the next
- * one looks again.
+ * A trainer whose work loop has not moved for this long is stuck: the attempt ends and the next one
+ * checks again.
  */
 const STALL_SECONDS = 600;
-/** How long to wait before asking a full queue again, where the trainer does not say. */
+/** How long to wait before retrying a full queue, unless the trainer says. */
 const QUEUE_RETRY_MS = 5000;
 
 /**
- * Runs a job to its end and returns how it ended. A trainer out of reach is waited for; the
- * progress file says so.
+ * Runs a job to its end and returns how it ended. Waits for a trainer that is unreachable, and says
+ * so in the progress file.
  */
 export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcome> {
   const context = Context.current();
@@ -42,8 +42,8 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
   const log = new JobLog(setup.root, ref);
   const beat = setInterval(() => {
     context.heartbeat({ jobId: id, logId: log.logId, lastSequence: log.lastSequence });
-    // A failed write of progress must not end the job's watch: the file is for people, and the next
-    // second brings another.
+    // A failed write of progress must not end the watch: the file is only for people, and the next
+    // second rewrites it.
     log
       .saveProgress()
       .catch((error: unknown) => void context.log.warn('progress not written', { error }));
@@ -61,10 +61,10 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
   } catch (error) {
     if (context.cancellationSignal.aborted) await context.cancelled;
     if (!(error instanceof TrainerError)) throw error;
-    // A log that was lost (the trainer's machine went down) is read anew by the next attempt, from
-    // its beginning.
+    // If the log was lost (the trainer's machine went down), the next attempt reads the new one
+    // from its start.
     if (error.retryable || error.code === 'OUT_OF_RANGE') {
-      // Waiting longer is the workflow's part: a retried attempt finds the same job.
+      // The workflow does any longer waiting: a retried attempt finds the same job.
       log.unreachable(error.message);
       await log.saveProgress();
       throw ApplicationFailure.retryable(error.message, 'TrainerError');
@@ -81,8 +81,8 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
 }
 
 /**
- * Asks the job to stop. `checkpoint` lets it go on later. A job that was never submitted, or has
- * ended, is left alone.
+ * Asks the job to stop. `checkpoint` lets it continue later. Does nothing if the job was never
+ * submitted or has ended.
  */
 export async function cancelJob(
   setup: WorkerSetup,
@@ -109,10 +109,7 @@ function describeJob(plan: Plan, ref: JobRef) {
   return { id: jobId(digest, ref.generation), digest, spec };
 }
 
-/**
- * Calls until the trainer answers: an absent trainer is being restarted by somebody, a full queue
- * empties.
- */
+/** Calls until the trainer answers: an absent trainer gets restarted, and a full queue empties. */
 async function whenReachable<T>(log: JobLog, call: () => Promise<T>): Promise<T> {
   const context = Context.current();
   for (;;) {
@@ -127,7 +124,7 @@ async function whenReachable<T>(log: JobLog, call: () => Promise<T>): Promise<T>
   }
 }
 
-/** The refusal with its fields, as the user wrote them where the trainer names them. */
+/** The refusal, with the fields that the trainer names. */
 function describeRefusal(error: TrainerError): string {
   const fields = error.fieldViolations.map(({ field, description }) => `${field}: ${description}`);
   return [error.message, ...fields].join('; ');

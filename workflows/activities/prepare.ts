@@ -12,9 +12,7 @@ export interface PrepareInput {
   dataset: string;
 }
 
-/**
- * Runs in a thread of its own, since tokenizing on the worker's event loop would delay heartbeats.
- */
+/** Runs in its own thread because tokenizing on the worker's event loop would delay heartbeats. */
 export async function prepareData(setup: WorkerSetup, input: PrepareInput): Promise<void> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const dataset = findDataset(plan, input.dataset);

@@ -1,4 +1,4 @@
-/** From predictions to result files, and from those to the report. */
+/** Makes result files from predictions, and the report from result files. */
 import { adapterName, findBottleneck } from '../../orchestrator/sweep/adapters';
 import { countBudget } from '../../orchestrator/tasks/budget';
 import { evaluatePredictions } from '../../orchestrator/tasks/evaluate';
@@ -25,8 +25,8 @@ interface PlanRef {
 }
 
 /**
- * The cohort's trials that have no result yet. What is to run again has had its result removed by
- * whoever started the sweep.
+ * The cohort's trials that have no result yet. Whoever starts the sweep first removes the results
+ * of trials to rerun.
  */
 export async function pendingTrials(
   setup: WorkerSetup,
@@ -41,11 +41,11 @@ export async function pendingTrials(
 }
 
 /**
- * Writes a result for each of these trials: its metrics, or why it has none. Counts them by
+ * Writes a result for each of these trials, with its metrics or why it has none. Returns counts by
  * outcome.
  *
- * One that is done already stays: an attempt goes on where the one before it ran out of time
- * (answers to ten thousand questions are seconds of work a trial).
+ * Keeps results that are already done, so an attempt continues where the previous one timed out
+ * (ten thousand answers take seconds per trial).
  */
 export async function evaluateTrials(
   setup: WorkerSetup,
@@ -64,9 +64,7 @@ export async function evaluateTrials(
   return outcome;
 }
 
-/**
- * Marks what a cohort left without a result as failed, where the cohort as a whole came to grief.
- */
+/** Marks the cohort's trials without a result as failed, after the cohort itself failed. */
 export async function failCohort(
   setup: WorkerSetup,
   input: PlanRef & { cohortId: string; message: string },
@@ -95,7 +93,8 @@ async function buildResult(
     await readStage(root, trial.id, 'prune'),
     await readStage(root, trial.id, 'train'),
   ];
-  // The job that made the last mask knows what it came to: as planned, but by the official rules.
+  // The job that made the last mask reports its sparsity, which only official rules let differ from
+  // the plan.
   const { achieved_sparsity = null, kept } =
     (prune.every_steps > 0 ? trained : pruned)?.values ?? {};
   const planned = countBudget(trial, plan.backbone, dataset);

@@ -1,4 +1,4 @@
-/** What a worker is set up with. */
+/** A worker's settings. */
 export interface WorkerSetup {
   /** The artifact root. */
   root: string;

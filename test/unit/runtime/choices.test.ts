@@ -391,7 +391,7 @@ describe('doctor', () => {
         },
         'trainer torch': {
           state: 'broken',
-          advice: expect.stringContaining('Install a Python of that range') as string,
+          advice: expect.stringContaining('Install a Python in that range') as string,
         },
         'trainer tfjs': {
           state: 'broken',

@@ -48,7 +48,7 @@ describe('on a machine that lacks things', () => {
     expect(await missingTools({ PATH: folder })).toEqual([
       'a C++ compiler is not on PATH (Debian, Ubuntu: apt install g++)',
       'make is not on PATH (Debian, Ubuntu: apt install make)',
-      'Python, which node-gyp runs on, is not on PATH (Debian, Ubuntu: apt install python3)',
+      'Python, which node-gyp needs, is not on PATH (Debian, Ubuntu: apt install python3)',
     ]);
   });
 

@@ -19,7 +19,7 @@ describe('a plan file', () => {
     await writePlan(root, tinyPlan());
     writeFileSync(planFile, readFileSync(planFile, 'utf8').replace('"format": 3', '"format": 1'));
     await expect(readPlan(root, 'tiny-00000000')).rejects.toThrow(
-      `${planFile}: is of format 1, of another version of sa-orch; ` +
+      `${planFile}: has format 1, from another version of sa-orch; ` +
         'must be 3: start the sweep again',
     );
   });

@@ -194,7 +194,7 @@ describe('a Large-Sparse line', () => {
   test('without a dense line is refused', () => {
     expect(() => planned([line])).toThrow(
       'command line: compare[0].large_sparse: needs a dense reference to take its budget ' +
-        'from; must stand beside a line {pruner: none}',
+        'from; add a line {pruner: none}',
     );
   });
 
@@ -253,7 +253,7 @@ describe('masks in pieces', () => {
     [
       'a bottleneck module',
       { bottleneck: 30 },
-      'houlsby-30: layers.<i>.attention.up.weight [384, 30] has 30 columns, no multiple of 4',
+      'houlsby-30: layers.<i>.attention.up.weight [384, 30] has 30 columns, not a multiple of 4',
     ],
     [
       'LoRA',
@@ -335,7 +335,7 @@ describe('pruning during training', () => {
 
   test('is refused where training ends before the last round, with line, task and numbers', () => {
     expect(() => planned({ rounds: 8 })).toThrow(
-      'command line: compare[0].progressive: task mrpc has 460 steps (115 an epoch), and the ' +
+      'command line: compare[0].progressive: task mrpc has 460 steps (115 per epoch), and the ' +
         'last of 8 rounds would be after step 521; must be before',
     );
     const lastStep = { progressive: { begin_epoch: 459 / 115, every_epochs: 1 }, rounds: 1 };

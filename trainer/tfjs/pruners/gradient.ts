@@ -1,4 +1,4 @@
-/** |g|, whatever the weight is (SHiRA-Grad: Bhardwaj et al. 2024). */
+/** |g|, regardless of the weight (SHiRA-Grad: Bhardwaj et al. 2024). */
 import { mapped, scoringRows, type Scorer } from './scorer';
 
 export const gradient: Scorer = {

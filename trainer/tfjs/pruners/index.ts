@@ -1,6 +1,6 @@
 /**
- * The pruners of this trainer, which are those that its capabilities list. What each uses and its
- * paper stand in common/vocabulary/pruners.ts.
+ * This trainer's pruners, which its capabilities list. common/vocabulary/pruners.ts says what each
+ * uses, and its paper.
  */
 import { PRUNERS, type PrunerName } from '../../../common/vocabulary/pruners';
 import { findWord, listWords } from '../../../common/vocabulary/vocabulary';
@@ -12,7 +12,7 @@ import type { Scorer } from './scorer';
 import { snip } from './snip';
 import { synflow } from './synflow';
 
-/** None keeps all, and has nothing to score; er's ranks within a matrix are as random as rand's. */
+/** none keeps all, so it has no scores; er ranks at random within a matrix, like rand. */
 const SCORERS: Partial<Record<PrunerName, Scorer>> = {
   rand,
   mag,
@@ -22,12 +22,12 @@ const SCORERS: Partial<Record<PrunerName, Scorer>> = {
   gradient,
 };
 
-/** The contract's values for them, and NONE, which every trainer has. */
+/** The contract's values for these, and NONE, which every trainer has. */
 export const PRUNERS_HERE: readonly Pruner[] = listWords(PRUNERS)
   .filter((name) => name === 'none' || SCORERS[name] !== undefined)
   .map((name) => PRUNERS[name].proto);
 
-/** @throws RangeError for a pruner that is not listed: no such job gets here */
+/** @throws RangeError for an unlisted pruner, whose jobs are refused earlier */
 export function findScorer(pruner: Pruner): Scorer {
   const scorer = SCORERS[findWord(PRUNERS, pruner) ?? 'none'];
   if (scorer === undefined) throw new RangeError(`pruner ${pruner} has no scores here`);

@@ -1,5 +1,5 @@
 /**
- * What a file of this folder gives: a pruner's scores. Selection, ties and counts are in
+ * What a file in this folder provides: a pruner's scores. Selection, ties and counts are in
  * ranking.ts.
  */
 import type { Prune, Trial } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
@@ -11,9 +11,9 @@ import type { Scores } from '../ranking';
 export interface Round {
   trial: Trial;
   shapes: Shapes;
-  /** The prunable matrices by name, those removed being 0. */
+  /** The prunable matrices by name, with removed weights 0. */
   weights: Record<string, Float32Array>;
-  /** Of the backbone. */
+  /** The backbone's number of layers, and d. */
   layers: number;
   hidden: number;
   pace: Pace;
@@ -22,14 +22,14 @@ export interface Round {
 }
 
 export interface Scorer {
-  /** Rows that a round takes through the model, of a split with `rows`; for progress. */
+  /** For progress: how many rows of a split with `rows` a round takes through the model. */
   plannedRows(prune: Prune, rows: number): number;
   score(round: Round): Promise<Scores> | Scores;
 }
 
 export const noRows = (): number => 0;
 
-/** More scoring rows than the split has means all of it. */
+/** The requested scoring rows, but no more than the split has. */
 export const scoringRows = ({ scoringRows: asked }: Prune, rows: number): number =>
   Math.min(asked, rows);
 

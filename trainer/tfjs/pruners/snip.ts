@@ -12,7 +12,7 @@ export const snip: Scorer = {
       (sum, scores) => scores.reduce((part, score) => part + score, sum),
       0,
     );
-    // All zero: left as they are, for the ranking to refuse.
+    // All zero: left unchanged, for the ranking to refuse.
     return total === 0 ? raw : mapped(raw, (values) => values.map((value) => value / total));
   },
 };

@@ -1,6 +1,6 @@
 /**
- * SynFlow (Tanaka et al. 2020): how much of what flows through a trial's modules flows through each
- * weight. Without data and backbone, in float64.
+ * SynFlow (Tanaka et al. 2020): how much of the flow through a trial's modules goes through each
+ * weight. Needs no data and no backbone; in float64.
  */
 import {
   AttentionModule,
@@ -23,7 +23,8 @@ export const synflow: Scorer = {
 };
 
 /**
- * A vector, and what takes R's derivative by it to the vectors and matrices that it was made of.
+ * A vector, and a function that takes R's derivative by it back to the vectors and matrices that it
+ * was made from.
  */
 interface Flow {
   value: Float64Array;
@@ -31,8 +32,8 @@ interface Flow {
 }
 
 /**
- * |w · ∂R/∂w| of the prunable matrices by name, those removed being 0. R is as PRUNER_SYNFLOW in
- * job.proto says.
+ * |w · ∂R/∂w| of the prunable matrices by name, with removed weights 0. R is as in PRUNER_SYNFLOW
+ * of job.proto.
  */
 export function synflowScores(
   adapter: Adapter,
@@ -65,7 +66,7 @@ export function synflowScores(
         for (let i = 0; i < inputs; i++, at++) {
           const through = w[at]! * gradient[o]!;
           into[i]! += through;
-          // Each matrix is met once.
+          // Each matrix occurs only once.
           score[at] = through * x.value[i]!;
         }
       }
@@ -79,10 +80,7 @@ export function synflowScores(
     value: x.value.map((value) => scale * value),
     back: (gradient) => x.back(gradient.map((value) => scale * value)),
   });
-  /**
-   * x and what was made of it, summed. The derivative by x is the sum of what comes back on all
-   * ways.
-   */
+  /** The sum of x and its branches. The derivative by x is the sum over all paths. */
   const residual = (x: Flow, branches: (from: Flow) => Flow[]): Flow => {
     const collected = new Float64Array(x.value.length);
     const collect = (gradient: Float64Array): void =>

@@ -48,7 +48,7 @@ describe('a job’s log', () => {
       state: 'running',
       done: 0,
       total: 0,
-      note: 'reads backbone and data',
+      note: 'reading backbone and data',
     });
     progress(Phase.PHASE_TRAIN, 3, 100);
     await log.saveProgress();
