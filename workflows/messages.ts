@@ -3,6 +3,7 @@
  * workflows and by the CLI, so it may import only `@temporalio/workflow` and types.
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { Work } from '../orchestrator/trainer-client/spec';
 
 /**
  * What the user wants of a sweep. Pausing stops its jobs at a checkpoint, from which they continue;
@@ -73,8 +74,7 @@ export const setModeUpdate = defineUpdate<Mode, [Mode]>('setMode');
 /** From a sweep to its cohorts. */
 export const modeSignal = defineSignal<[Mode]>('mode');
 
-/** The stages of a trial that run on a trainer. */
-export type Work = 'prune' | 'train' | 'predict';
+export type { Work };
 
 /**
  * Identifies a trainer's job: its specification is a pure function of the plan and this reference.

@@ -13,7 +13,7 @@ import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
  */
 const OFFICIAL_ROWS_PER_LABEL = 10;
 
-export interface Variant {
+export interface ComparedTrial {
   adapter: AdapterConfig;
   prune: PruneConfig;
 }
@@ -54,7 +54,10 @@ export const DENSE: PruneConfig = {
  *   the dense budget, an adapter cannot be pruned in the pieces that a line asks for, or training
  *   ends before the last round
  */
-export function expandCompare(compare: readonly CompareLine[], context: CompareContext): Variant[] {
+export function expandCompare(
+  compare: readonly CompareLine[],
+  context: CompareContext,
+): ComparedTrial[] {
   const reference = compare.find(({ pruner }) => pruner.includes('none'))?.adapters[0];
   return compare.flatMap((line, i) => {
     const refuse = (message: string) =>

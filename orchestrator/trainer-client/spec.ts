@@ -29,6 +29,7 @@ import { findDataset } from '../sweep/lookup';
 import type { Cohort, GenerationConfig, Plan, PlannedDataset, Trial } from '../sweep/types';
 import { contractKind } from '../tasks/registry';
 
+/** The stages of a trial that run on a trainer. */
 export type Work = 'prune' | 'train' | 'predict';
 
 export interface WorkOptions {
