@@ -26,7 +26,7 @@ const adapterKeys = {
   prefix_hidden: whole(0, 65536),
 };
 
-/** A kind that trains parts of the backbone allows no other module: the contract has no place. */
+/** Refuses modules with a kind that trains parts of the backbone: the contract has no such pair. */
 function checkModules(
   { kind, attention, ffn }: { kind?: unknown; attention?: unknown; ffn?: unknown },
   context: z.RefinementCtx,

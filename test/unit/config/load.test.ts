@@ -189,7 +189,7 @@ describe("a task of the user's own", () => {
     [
       'one column for both',
       'document: text, summary: text',
-      'tasks[0].summary: "text" is not allowed; must be a column of its own',
+      'tasks[0].summary: "text" is not allowed; must be a different column',
     ],
     [
       'a metric of other kinds',
@@ -230,17 +230,17 @@ describe("a task of the user's own", () => {
     [
       'columns of a JSON file',
       'train: a.json, validation: b.json, answer: a',
-      'answer: "a" is not allowed; must be left out: files in SQuAD',
+      'answer: "a" is not allowed; must be left out for files in SQuAD',
     ],
     [
       'no column of answers for a table',
       'train: a.csv, validation: b.json, question: q, context: c',
-      'answer: must be there for tables',
+      'answer: must be the name of a column, for tables',
     ],
     [
       'a column twice',
       'train: a.csv, validation: b.csv, question: q, context: c, answer: q',
-      'answer: "q" is not allowed; must be a column of its own',
+      'answer: "q" is not allowed; must be a different column',
     ],
     [
       'a key of classification',
@@ -311,7 +311,7 @@ describe("a task of the user's own", () => {
       'training settings where the file is',
       `${without('train')}, train: {epochs: 8}`,
       'train: {"epochs":8} is not allowed; must be the path of a .csv, .tsv, .jsonl or ' +
-        '.parquet file; the training settings of',
+        '.parquet file; training settings of',
     ],
     [
       'a file of another format',
