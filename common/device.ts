@@ -1,6 +1,6 @@
-/** Where a trainer computes, as its command line and those that start it name it. */
+/** The names of devices, for the command line of a trainer and for what starts it. */
 
-/** `auto` takes a GPU where there is one; a GPU without an index is the first. */
+/** `auto` takes a GPU if there is one; `cuda` is the first GPU. */
 export type DeviceName = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
 
 export const DEVICE_FORMS = 'auto, cpu, cuda or cuda:<index>, for example cuda:1';

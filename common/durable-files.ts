@@ -1,8 +1,9 @@
 /**
- * The one way to write what must survive: files that are whole under their name or not there,
- * whatever dies. Content goes into a temporary file beside the place, which is synced and renamed;
- * then the folder is synced. A write that fails, on a full disk for example, leaves the old content
- * and nothing else. Only a killed process leaves its temporary file, whose name begins with a dot.
+ * The one way to write what must survive: a file is complete under its name or does not exist,
+ * whatever dies. Content goes into a temporary file in the same folder, which is synced and
+ * renamed. Then the folder is synced. A failed write, on a full disk for example, leaves the old
+ * content and nothing else. Only a killed process leaves its temporary file, whose name begins with
+ * a dot.
  */
 import { randomUUID } from 'node:crypto';
 import {
@@ -20,7 +21,7 @@ import { basename, dirname, join } from 'node:path';
 
 export type Content = string | Uint8Array;
 
-/** Writes a file, or replaces it. Missing folders are made. */
+/** Writes or replaces a file. Missing folders are created. */
 export async function writeDurably(
   path: string,
   content: Content | AsyncIterable<Uint8Array>,
@@ -54,8 +55,8 @@ export function writeDurablySync(path: string, content: Content): void {
 }
 
 /**
- * Creates a file with its whole content, or tells that one is there already. Of several processes
- * at once, exactly one gets true.
+ * Creates a complete file and returns true, or returns false if one exists. If several processes
+ * try at once, exactly one gets true.
  */
 export function createFileOnce(path: string, content: Content): boolean {
   try {
@@ -70,7 +71,7 @@ export function createFileOnce(path: string, content: Content): boolean {
   }
 }
 
-/** Makes what was renamed, created or removed in a folder survive a power cut. */
+/** Makes renames, new files and removals in a folder survive a power cut. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder);
   try {
@@ -89,7 +90,7 @@ export function syncFolderSync(folder: string): void {
   }
 }
 
-/** A name in the same folder that nobody else uses, and that begins with a dot. */
+/** A unique name in the same folder that begins with a dot. */
 export function nameBeside(path: string): string {
   return join(dirname(path), `.${basename(path)}.${randomUUID()}`);
 }

@@ -1,10 +1,10 @@
-/** Small files that both sides read. */
+/** Small files that orchestrator and trainers read. */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFileOnce } from './durable-files';
 
-/** The file's text, or undefined where there is none. */
+/** The file's text, or undefined if there is no file. */
 export function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
@@ -15,8 +15,8 @@ export function readIfThere(path: string): string | undefined {
 }
 
 /**
- * The id of an artifact root: the content of `<root>/.root-id`, made on first use. A trainer that
- * reports the same id sees the same disk.
+ * The id of an artifact root: the content of `<root>/.root-id`, created on first use. A trainer
+ * that reports the same id sees the same disk.
  */
 export function artifactRootId(root: string): string {
   const path = join(root, '.root-id');

@@ -1,7 +1,7 @@
 /**
- * A lock between processes that outlives nobody: the file names its holder, and the lock of a dead
- * holder counts for nothing. (Node has no flock, and a name alone in a file stays behind after kill
- * -9.) The PyTorch trainer's `Lock` reads and writes the same.
+ * A lock between processes that ends with its holder: the file identifies the holder, and the lock
+ * of a dead holder is void. (Node has no flock, and a plain lock file stays behind after kill -9.)
+ * The PyTorch trainer's `Lock` uses the same files.
  */
 import { mkdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,12 +14,12 @@ export interface LockFile {
 }
 
 /**
- * Clearing a dead holder's lock takes well under a millisecond; a guard this old was left by a
- * process that died in it.
+ * Clearing a dead holder's lock takes well under a millisecond, so a guard this old was left by a
+ * process that died meanwhile.
  */
 const GUARD_TIMEOUT_MS = 10_000;
 
-/** Takes the lock for this process, or tells who holds it. */
+/** Takes the lock for this process, or returns its holder. */
 export function tryLock(path: string): LockFile | { holder: ProcessIdentity } {
   const self = identify(process.pid);
   if (self === undefined) throw new Error('this process cannot find itself');
@@ -33,8 +33,8 @@ export function tryLock(path: string): LockFile | { holder: ProcessIdentity } {
 }
 
 /**
- * The living process that holds the lock; undefined where nobody does. A file that names no process
- * is nobody's: its writer was killed, or older.
+ * The living process that holds the lock; undefined if there is none. A file that identifies no
+ * process does not count: its writer was killed, or was an older version.
  */
 export function lockHolder(path: string): ProcessIdentity | undefined {
   const content = readIfThere(path);
@@ -47,7 +47,7 @@ export function lockHolder(path: string): ProcessIdentity | undefined {
   }
 }
 
-/** Runs `work` under the lock, waiting for it as long as its holder lives. */
+/** Runs `work` under the lock, after waiting for it as long as its holder lives. */
 export async function withLock<T>(
   path: string,
   onWait: (holder: ProcessIdentity) => void,
@@ -70,9 +70,9 @@ export async function withLock<T>(
 }
 
 /**
- * Removes the lock of a dead holder. Two processes may find it at the same time, and the slower
- * must not remove the quicker one's new lock: so look again and remove under a guard, which mkdir
- * gives to one only.
+ * Removes the lock of a dead holder. If two processes find it at the same time, the slower one must
+ * not remove the faster one's new lock. So this checks again and removes it under a guard, a folder
+ * that only one process can create.
  */
 function clearDeadLock(path: string): void {
   const guard = `${path}.clearing`;

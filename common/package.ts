@@ -1,4 +1,4 @@
-/** This project on disk: of the clone, or of the installed package. */
+/** This project on disk: a clone, or the installed package. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -10,7 +10,7 @@ export function packageRoot(): string {
   }
 }
 
-/** This project's version, as package.json has it. */
+/** This project's version, from package.json. */
 export function packageVersion(): string {
   return (
     JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }

@@ -1,7 +1,7 @@
 /**
- * Which process a pid means. A pid alone is not enough to signal anybody: the process may be dead
- * and its number given to another. With the start time it is one process for the life of the
- * machine.
+ * Identifies processes beyond their pid. A pid alone is not enough to signal a process, because the
+ * process may be dead and its pid reused. With its start time, a pid means one process for the life
+ * of the machine.
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -10,8 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface ProcessIdentity {
   pid: number;
   /**
-   * Opaque: equal for the same process only. On Linux boot id and start tick, elsewhere the start
-   * date as `ps` gives it.
+   * Opaque: equal only for the same process. On Linux the boot id and the start tick, elsewhere the
+   * start date that `ps` prints.
    */
   started: string;
 }
@@ -22,8 +22,8 @@ const bootId =
     : '';
 
 /**
- * Identifies a living process; undefined where there is none of this pid, or only a zombie that
- * nobody has reaped.
+ * Identifies a living process; undefined if this pid has none, or only a zombie that nobody has
+ * reaped.
  */
 export function identify(pid: number): ProcessIdentity | undefined {
   const started = process.platform === 'linux' ? startedOnLinux(pid) : startedByPs(pid);
@@ -37,8 +37,8 @@ function startedOnLinux(pid: number): string | undefined {
   } catch {
     return undefined;
   }
-  // The command name, in parentheses, may hold spaces: count fields after it. State is the 3rd
-  // field, start time the 22nd.
+  // The command name, in parentheses, may contain spaces, so fields are counted after it. State is
+  // the 3rd field, start time the 22nd.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [state, startTick] = [fields[0], fields[19]];
   return state === 'Z' || state === 'X' || startTick === undefined
@@ -59,14 +59,14 @@ function startedByPs(pid: number): string | undefined {
   }
 }
 
-/** False also for what was read from a file and is no identity. */
+/** Whether the process lives; false also for a value from a file that is not an identity. */
 export function isAlive(process: ProcessIdentity | null | undefined): process is ProcessIdentity {
   if (process == null) return false;
   const now = identify(process.pid);
   return now !== undefined && now.started === process.started;
 }
 
-/** Signals this very process; false where it is gone. */
+/** Signals exactly this process; returns false if it is gone. */
 export function signalProcess(target: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!isAlive(target)) return false;
   try {
@@ -79,8 +79,8 @@ export function signalProcess(target: ProcessIdentity, signal: NodeJS.Signals): 
 }
 
 /**
- * SIGTERM, and SIGKILL where that was not enough in `graceMs`. Returns when the process is gone:
- * how it went.
+ * Sends SIGTERM, and SIGKILL if the process still lives after `graceMs`. Returns how it ended, when
+ * it is gone.
  */
 export async function terminate(
   target: ProcessIdentity,
@@ -103,8 +103,8 @@ async function waitUntilGone(target: ProcessIdentity, timeoutMs: number): Promis
 }
 
 /**
- * Finds a living process whose environment has `name=value`: a child that was started and not yet
- * written down when its parent died.
+ * Finds a living process whose environment has `name=value`: a child that was started but not yet
+ * recorded when its parent died.
  */
 export function findByEnvironment(name: string, value: string): ProcessIdentity | undefined {
   const wanted = `${name}=${value}`;
@@ -125,7 +125,7 @@ export function findByEnvironment(name: string, value: string): ProcessIdentity 
       if (readFileSync(`/proc/${entry}/environ`, 'utf8').split('\0').includes(wanted))
         return identify(Number(entry));
     } catch {
-      // Gone meanwhile, or another user's.
+      // It has ended, or belongs to another user.
     }
   }
   return undefined;

@@ -1,7 +1,7 @@
 /**
  * The safetensors format (huggingface/safetensors): 8 bytes little-endian header length, a JSON
- * header {name: {dtype, shape, data_offsets}}, then the tensors' bytes without gaps. Nothing in it
- * is executed; every length is checked before it is used.
+ * header {name: {dtype, shape, data_offsets}}, then the tensors' bytes without gaps. Nothing in a
+ * file is executed, and every length is checked before it is used.
  */
 export type TensorData = Uint8Array | Int32Array | BigInt64Array | Float32Array;
 
@@ -35,8 +35,8 @@ interface Header {
 }
 
 /**
- * A file's bytes. Wider types come first and the header is padded, so that every tensor is aligned
- * for whoever maps the file.
+ * Encodes tensors as the bytes of a file. Wider types come first and the header is padded, so that
+ * every tensor is aligned in a memory-mapped file.
  */
 export function encodeSafetensors(
   tensors: Record<string, Tensor>,
@@ -74,7 +74,7 @@ export function encodeSafetensors(
   return file;
 }
 
-/** The tensors of a file's bytes; throws a RangeError that says what does not fit. */
+/** Decodes the tensors in a file's bytes; throws a RangeError that says what does not fit. */
 export function decodeSafetensors(file: Buffer): Map<string, Tensor> {
   const { header, begin } = readHeader(file);
   const tensors = new Map<string, Tensor>();
@@ -87,8 +87,8 @@ export function decodeSafetensors(file: Buffer): Map<string, Tensor> {
 }
 
 /**
- * The metadata of a file's bytes; empty where it has none. Throws a RangeError or SyntaxError where
- * the header is broken.
+ * Decodes the metadata in a file's bytes; empty if there is none. Throws a RangeError or a
+ * SyntaxError if the header is broken.
  */
 export function decodeMetadata(file: Buffer): Record<string, string> {
   return readHeader(file).header.__metadata__ ?? {};
@@ -123,14 +123,14 @@ function decodeTensor(name: string, entry: HeaderEntry, body: Buffer): Tensor {
   if (!(from >= 0 && to <= body.length)) {
     throw new RangeError(`tensor ${name} ends at byte ${to} of ${body.length}`);
   }
-  // A copy in a buffer of its own: typed arrays want aligned bytes, which a foreign file need not
-  // have.
+  // A copy in a new buffer, because typed arrays need aligned bytes, which files of other programs
+  // may not have.
   const copy = new ArrayBuffer(to - from);
   new Uint8Array(copy).set(body.subarray(from, to));
   return { shape, data: view(copy) };
 }
 
-/** The tensor of that name and type; throws a RangeError that says what is there instead. */
+/** The tensor of that name and type; throws a RangeError that says what there is instead. */
 export function float32Tensor(tensors: Map<string, Tensor>, name: string): Tensor<Float32Array> {
   const tensor = tensors.get(name);
   if (!(tensor?.data instanceof Float32Array)) {
@@ -149,7 +149,7 @@ function findDtype(data: TensorData): Dtype {
   return data instanceof BigInt64Array ? 'I64' : 'U8';
 }
 
-/** How many numbers a tensor of this shape has. */
+/** The number of values in a tensor of this shape. */
 export function elements(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }

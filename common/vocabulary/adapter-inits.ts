@@ -1,4 +1,4 @@
-/** How down and up are drawn. */
+/** How the matrices down and up are initialized. */
 import { AdapterInit } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defineVocabulary, listWords } from './vocabulary';
 

@@ -1,6 +1,6 @@
 /**
- * The named adapters: which modules each has, and what it has of its own where a sweep file says
- * nothing. A pair of modules that are there already is a row here and nothing else.
+ * The named adapters: the modules of each, and its own defaults for a sweep file. A new pair of
+ * existing modules needs only a row here.
  */
 import type { AdapterNormName } from './adapter-norms';
 import type { AttentionModuleName } from './attention-modules';
@@ -13,7 +13,7 @@ export interface AdapterKind {
   readonly ffn: FfnModuleName;
   readonly unfrozen: UnfrozenName;
   readonly paper: string | null;
-  /** What goes before the defaults that hold for all. */
+  /** Defaults that take precedence over those of all kinds. */
   readonly own: {
     readonly ffn_bottleneck?: number;
     readonly scale?: number;
@@ -32,7 +32,7 @@ export const ADAPTER_KINDS = {
     paper: 'Houlsby et al. 2019',
   },
   pfeiffer: { ...MODULES, attention: 'none', ffn: 'after_norm', paper: 'Pfeiffer et al. 2021' },
-  // The code of its paper normalizes neither this one nor MAM's.
+  // The paper's code normalizes neither this module nor MAM's.
   parallel: {
     ...MODULES,
     attention: 'parallel',
@@ -42,8 +42,8 @@ export const ADAPTER_KINDS = {
   },
   lora: { ...MODULES, attention: 'lora', ffn: 'none', paper: 'Hu et al. 2021' },
   prefix: { ...MODULES, attention: 'prefix', ffn: 'none', paper: 'Li & Liang 2021' },
-  // Its parallel module has half the hidden size in the paper (512 of 1024): 192 is half of the
-  // default backbone's.
+  // The paper's parallel module has half the hidden size (512 of 1024); 192 is half that of the
+  // default backbone.
   mam: {
     ...MODULES,
     attention: 'prefix',

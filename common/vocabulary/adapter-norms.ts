@@ -1,4 +1,4 @@
-/** Where a bottleneck module normalizes. */
+/** Where a bottleneck module has a layer norm. */
 import { AdapterNorm } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defineVocabulary, listWords } from './vocabulary';
 

@@ -1,4 +1,4 @@
-/** What is trained beside each layer's attention. */
+/** The modules that are trained with each layer's attention. */
 import { AttentionModule } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { ModuleRow } from './module-row';
 import { defineVocabulary, listWords } from './vocabulary';
@@ -46,7 +46,7 @@ export const ATTENTION_MODULES = defineVocabulary<AttentionModule, ModuleRow>()(
     proto: AttentionModule.ATTENTION_MODULE_PREFIX,
     form: 'prefix',
     matrices: [],
-    // Of He et al. (2022), as in MAM.
+    // From He et al. (2022), as in MAM.
     bottleneck: 30,
     paper: 'Li & Liang 2021',
     flags: { modes: ['prefix', 'prefix_nomlp'] },
@@ -55,7 +55,7 @@ export const ATTENTION_MODULES = defineVocabulary<AttentionModule, ModuleRow>()(
     proto: AttentionModule.ATTENTION_MODULE_PROMPT,
     form: 'prompt',
     matrices: [],
-    // As in its paper: little is gained beyond.
+    // As in its paper, which gains little beyond that.
     bottleneck: 20,
     paper: 'Lester et al. 2021',
     flags: { modes: ['prompt_tuning'] },

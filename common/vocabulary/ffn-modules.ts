@@ -1,4 +1,4 @@
-/** What is trained beside each layer's feed-forward block. */
+/** The modules that are trained with each layer's feed-forward block. */
 import { FfnModule } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { ModuleRow } from './module-row';
 import { defineVocabulary, listWords } from './vocabulary';

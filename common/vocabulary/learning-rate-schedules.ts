@@ -1,9 +1,9 @@
-/** What the learning rate does after warm-up. */
+/** How the learning rate changes after warm-up. */
 import { LearningRateSchedule } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defineVocabulary, listWords } from './vocabulary';
 
 interface LearningRateScheduleRow {
-  /** The rate where `left` of the `steps` after warm-up are still to come. */
+  /** The rate when `left` of the `steps` after warm-up remain. */
   rateAfterWarmup(this: void, peak: number, left: number, steps: number): number;
 }
 

@@ -1,4 +1,4 @@
-/** What is done to a finished mask, to see whether the choice of weights mattered. */
+/** Changes to a finished mask that test whether the choice of weights mattered. */
 import { MaskControl } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defineVocabulary, listWords } from './vocabulary';
 

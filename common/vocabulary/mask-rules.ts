@@ -1,4 +1,4 @@
-/** How scores become masks: exactly as many as asked, or as SparseAdapter's published code does. */
+/** How scores become masks: with the exact number of weights, or as in SparseAdapter's code. */
 import { MaskRules } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defineVocabulary } from './vocabulary';
 

@@ -1,4 +1,4 @@
-/** What is removed together. */
+/** The groups in which weights are removed. */
 import { MaskStructure } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defineVocabulary } from './vocabulary';
 
@@ -11,7 +11,7 @@ export const MASK_STRUCTURES = defineVocabulary<MaskStructure>()({
 
 export type MaskStructureName = keyof typeof MASK_STRUCTURES;
 
-/** Those that the key `structure` names; N:M has numbers, and so a key of its own. */
+/** The values of the key `structure`. N:M has a key of its own, because it has numbers. */
 export const NAMED_STRUCTURES = ['weights', 'units'] as const satisfies readonly Exclude<
   MaskStructureName,
   'n_m'

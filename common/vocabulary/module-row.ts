@@ -1,17 +1,17 @@
-/** What the rows of modules say, beside attention and beside the feed-forward block. */
+/** The type of the rows in attention-modules.ts and ffn-modules.ts. */
 
 /**
- * What a module is made of: a bottleneck (down, up, biases, perhaps a norm), a product of low rank
- * (down, up), trained keys and values, or trained tokens.
+ * The parts of a module: a bottleneck (down, up, biases, perhaps a norm), a low-rank product (down,
+ * up), trained keys and values, or trained tokens.
  */
 export type ModuleForm = 'bottleneck' | 'low_rank' | 'prefix' | 'prompt';
 
-/** Widths of a layer: of the hidden state, of attention's queries, of the feed-forward block. */
+/** The widths of a layer's hidden state, attention queries and feed-forward block. */
 export type LayerWidth = 'hidden' | 'attention' | 'inner';
 
-/** A site's prunable pair: down [r, inputs] and up [outputs, r]. */
+/** The prunable pair of matrices at a site: down [r, inputs] and up [outputs, r]. */
 export interface MatrixPair {
-  /** As in the tensors' names. */
+  /** As in tensor names. */
   readonly site: string;
   readonly inputs: LayerWidth;
   readonly outputs: LayerWidth;
@@ -20,16 +20,16 @@ export interface MatrixPair {
 export interface ModuleRow {
   /** null: no module. */
   readonly form: ModuleForm | null;
-  /** In a layer, or beside each of its attentions. */
+  /** Per layer; for attention modules, per attention of the layer. */
   readonly matrices: readonly MatrixPair[];
-  /** r where a sweep file names none. */
+  /** r if a sweep file sets none. */
   readonly bottleneck: number;
   readonly paper: string | null;
   /**
-   * What the scripts published with SparseAdapter call it: a mode, and for mode `adapter` an option
-   * that says where it stands. More than one mode where theirs tell apart what is a setting here.
+   * Its names in the scripts published with SparseAdapter: a mode, and for mode `adapter` an option
+   * that says where the module is. Several modes if they differ in what is a setting here.
    */
   readonly flags: { readonly modes: readonly string[]; readonly option?: string };
-  /** Whether it is only for blocks that normalize their sum, as those of T5 do not. */
+  /** Whether it needs blocks that normalize their sum, unlike those of T5. */
   readonly needsNormalizedSum?: boolean;
 }

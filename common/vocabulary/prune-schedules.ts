@@ -1,9 +1,9 @@
-/** How density falls over rounds. */
+/** How the density falls over rounds. */
 import { PruneSchedule } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defineVocabulary, filterWords, listWords } from './vocabulary';
 
 interface PruneScheduleRow {
-  /** The density after round k of `rounds`, where the last leaves `final`. */
+  /** The density after round k of `rounds`, if the last one leaves `final`. */
   densityAfter(this: void, k: number, rounds: number, final: number): number;
   /** Whether the code published with SparseAdapter has it. */
   readonly isPublished: boolean;

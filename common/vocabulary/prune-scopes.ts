@@ -1,4 +1,4 @@
-/** Over what scores are compared. */
+/** Which scores are compared with each other. */
 import { PruneScope } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defineVocabulary, listWords } from './vocabulary';
 

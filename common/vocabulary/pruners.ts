@@ -1,9 +1,9 @@
-/** The saliency criteria. What each computes, to the formula, is in `Pruner` of job.proto. */
+/** The saliency criteria; `Pruner` in job.proto has their formulas. */
 import { Pruner } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { AdapterNormName } from './adapter-norms';
 import { defineVocabulary, filterWords, listWords } from './vocabulary';
 
-/** Keys of a sweep file that only some pruners use; for the others each has one value. */
+/** Keys of a sweep file that only some pruners use, and that have a fixed value for the others. */
 export type PrunerKey = 'scoring_rows' | 'temperature' | 'rounds';
 
 export interface PrunerRow {
@@ -11,36 +11,37 @@ export interface PrunerRow {
   readonly score: string;
   readonly paper: string | null;
   /**
-   * `scoring_rows`: scores are of the loss's gradient over that many training rows. `rounds`:
-   * scores differ from round to round at initialization; the others' do during training only.
+   * `scoring_rows`: scores use the gradient of the loss over this many training rows. `rounds`:
+   * scores at initialization differ from round to round; those of other pruners differ only during
+   * training.
    */
   readonly uses: readonly PrunerKey[];
-  /** Rounds where a sweep file names none. */
+  /** Rounds if a sweep file sets none. */
   readonly rounds: number;
-  /** Whether masks are drawn, so that equal scores are no sign of a fault. */
+  /** Whether masks are random, so that equal scores do not mean a fault. */
   readonly isRandom: boolean;
   /**
-   * Whether it sets each matrix's density itself: it has one scope, one round, and no structure but
-   * single weights.
+   * Whether it sets the density of each matrix itself. It then has one scope, one round, and only
+   * single weights as structure.
    */
   readonly setsDensities: boolean;
-  /** Why `compat: official` refuses it; null where the published code has it. */
+  /** Why `compat: official` refuses it; null if the published code has it. */
   readonly unpublished: string | null;
-  /** What its scores say where all of up is 0 (init zero_up); null where that does not matter. */
+  /** What is wrong with its scores if up is all 0 (init zero_up); null if nothing is. */
   readonly zeroUp: ZeroUp | null;
-  /** By the published code's rules, what is wrong with its scores where modules normalize. */
+  /** What is wrong with its scores under the published code's rules, by the modules' norm. */
   readonly officialNorms: Partial<Record<AdapterNormName, NormFault>>;
 }
 
 type ZeroUp =
-  /** Refused, but by the published code's rules, where no result fails a trial, if it has them. */
+  /** Refused, except under the published code's rules, which give the warning `official`. */
   | { readonly refused: string; readonly official?: string }
-  /** Refused where scores of up are compared with each other alone, and warned of elsewhere. */
+  /** Refused if scores of up are compared only with each other; otherwise a warning. */
   | { readonly refusedApart: string; readonly warning: string };
 
 type NormFault = { readonly refused: string } | { readonly warning: string };
 
-/** What a pruner is that has nothing of its own. */
+/** A pruner without special properties. */
 const PLAIN = {
   paper: null,
   uses: [],
@@ -53,8 +54,8 @@ const PLAIN = {
 } as const;
 
 /*
- * Where up is 0, so is the gradient of down, and up itself: |g · w| and SynFlow's score are 0
- * everywhere; GraSP's w · (H g) is 0 for all of up.
+ * If up is 0, the gradient of down is 0 too. So |g · w| and SynFlow's score are 0 everywhere, and
+ * GraSP's w · (H g) is 0 for all of up.
  */
 export const PRUNERS = defineVocabulary<Pruner, PrunerRow>()({
   none: { ...PLAIN, proto: Pruner.PRUNER_NONE, score: 'none: the dense adapter' },
@@ -105,7 +106,7 @@ export const PRUNERS = defineVocabulary<Pruner, PrunerRow>()({
     score: '|w · ∂R/∂w|, R being what flows through the modules',
     paper: 'Tanaka et al. 2020',
     uses: ['rounds'],
-    // As in its paper: it removes whole layers in fewer.
+    // As in its paper: with fewer it removes whole layers.
     rounds: 100,
     zeroUp: {
       refused: 'all scores would be 0',

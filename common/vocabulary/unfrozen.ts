@@ -1,4 +1,4 @@
-/** What of the backbone itself is trained. */
+/** The part of the backbone that is trained. */
 import { Unfrozen } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defineVocabulary } from './vocabulary';
 

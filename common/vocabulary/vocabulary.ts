@@ -1,10 +1,10 @@
 /**
- * What the tables of this folder are made of. A vocabulary has a row for each value of an
- * enumeration of job.proto, by the word for it in sweep files; types, schema, flags, messages and
- * the checks of trainers follow from the rows, so that a new one is written once.
+ * Building blocks of this folder's tables. A vocabulary has a row for each value of an enumeration
+ * in job.proto, under the value's name in sweep files. Types, schema, flags, messages and trainers'
+ * checks follow from the rows, so that a new value is written in one place.
  */
 
-/** The values that mean something: neither "not set" nor the one for what is unknown here. */
+/** The values with a meaning: neither "not set" (0) nor "unrecognized" (−1). */
 type Known<E extends number> = E extends E ? (`${E}` extends '0' | '-1' ? never : E) : never;
 
 type Complete<E extends number, Rows extends Record<string, { readonly proto: E }>> = [
@@ -16,8 +16,8 @@ type Complete<E extends number, Rows extends Record<string, { readonly proto: E 
 export type Vocabulary<Word extends string, Row> = Readonly<Record<Word, Row>>;
 
 /**
- * A vocabulary of the enumeration E, each row with `proto` and what Row says. One that lacks a
- * value of E does not compile.
+ * Defines a vocabulary for the enumeration E, whose rows have `proto` and the fields of Row. It
+ * does not compile if a value of E is missing.
  */
 export function defineVocabulary<E extends number, Row extends object = object>() {
   return <const Rows extends Record<string, Row & { readonly proto: E }>>(
@@ -30,7 +30,7 @@ export function listWords<Word extends string>(rows: Vocabulary<Word, unknown>):
   return Object.keys(rows) as [Word, ...Word[]];
 }
 
-/** Those whose rows have something, in the order of the rows. */
+/** The words whose rows satisfy a condition, in the order of the rows. */
 export function filterWords<Word extends string, Row>(
   rows: Vocabulary<Word, Row>,
   holds: (row: Row) => boolean,
@@ -58,7 +58,7 @@ export function findRow<Word extends string, Row extends { readonly proto: numbe
 /**
  * The row of a value of the contract.
  *
- * @throws RangeError for a value that has none: jobs are checked before anything runs
+ * @throws RangeError if there is none, which the checks of jobs rule out
  */
 export function getRow<Word extends string, Row extends { readonly proto: number }>(
   rows: Vocabulary<Word, Row>,

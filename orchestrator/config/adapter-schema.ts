@@ -26,7 +26,7 @@ const adapterKeys = {
   prefix_hidden: whole(0, 65536),
 };
 
-/** What trains parts of the backbone has no place for a module beside them in the contract. */
+/** Refuses modules with a kind that trains parts of the backbone: the contract has no such pair. */
 function checkModules(
   { kind, attention, ffn }: { kind?: unknown; attention?: unknown; ffn?: unknown },
   context: z.RefinementCtx,
@@ -40,7 +40,7 @@ function checkModules(
       context.addIssue({
         code: 'custom',
         path: [key],
-        message: `left out where the kind is ${unfrozen}`,
+        message: `left out if the kind is ${unfrozen}`,
       });
   }
 }

@@ -10,7 +10,7 @@ import type { Compat } from './compat';
 import { DEFAULT_ADAPTER, DEFAULT_ADAPTER_KIND, OFFICIAL_LORA } from './defaults';
 
 /**
- * A later `bottleneck` speaks for both modules and replaces an earlier r of one of them; a later
+ * A later `bottleneck` applies to both modules and replaces an earlier width of either. A later
  * `kind` replaces earlier modules.
  */
 export function mergeAdapter(base: AdapterKeys, over: AdapterKeys): AdapterKeys {
@@ -27,8 +27,8 @@ export function mergeAdapter(base: AdapterKeys, over: AdapterKeys): AdapterKeys 
 }
 
 /**
- * Fills in what was left out: the kind's own values first. What the modules do not use gets its one
- * value (AdapterConfig).
+ * Fills in defaults, those of the kind first. A key that the modules do not use gets the fixed
+ * value that AdapterConfig documents.
  */
 export function completeAdapter(keys: AdapterKeys, compat: Compat = 'none'): AdapterConfig {
   const kind: AdapterKind = ADAPTER_KINDS[keys.kind ?? DEFAULT_ADAPTER_KIND];

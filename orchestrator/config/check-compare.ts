@@ -1,6 +1,6 @@
 /**
- * What a line of `compare` says about pruners against the adapters that it comes to, the sweep's
- * own adapter keys included. Pure.
+ * Checks the pruners of each `compare` line against its adapters, in which the sweep's own adapter
+ * keys are already merged. Pure.
  */
 import { adapterName, hasLora, hasMatrices } from '../sweep/adapters';
 import { PRUNERS, type PrunerName } from '../../common/vocabulary/pruners';
@@ -8,7 +8,7 @@ import type { AdapterConfig } from '../sweep/types';
 import type { Problem } from '../base/errors';
 import type { CompareLine } from './sweep-config';
 
-/** The problems of all lines, in the words of the schema's own problems. */
+/** The problems of all lines, worded like those of the schema. */
 export function checkCompare(compare: readonly CompareLine[]): Problem[] {
   return compare.flatMap((line, i) => {
     const message = findProblem(line);
@@ -23,8 +23,8 @@ function findProblem(line: CompareLine): string | null {
       const module = attention === 'none' ? ffn : attention;
       const kind = adapterName({ attention: 'none', ffn: 'none', unfrozen });
       return (
-        `adapter: "${module}" is not allowed beside ${kind}; ` +
-        'must be none: parts of the backbone are trained alone'
+        `adapter: "${module}" is not allowed with ${kind}; ` +
+        'must be none: no module can be added when parts of the backbone are trained'
       );
     }
     for (const pruner of line.pruner.filter((each) => each !== 'none')) {
@@ -43,17 +43,21 @@ function pairProblem(pruner: PrunerName, adapter: AdapterConfig, line: CompareLi
   if (!hasMatrices(adapter)) return '; must be none: it has no matrix to prune';
   if (line.rules === 'official') return officialProblem(pruner, adapter);
   const { zeroUp } = PRUNERS[pruner];
-  // Up is no longer 0 once it has been trained.
+  // After some training, up is no longer 0.
   const trainedBefore = line.progressive !== null && line.progressive.begin_epoch > 0;
   if (zeroUp === null || adapter.init !== 'zero_up' || trainedBefore) return null;
-  const refuse = (reason: string) => ` of init zero_up: ${reason}; must be used with init gaussian`;
+  const refuse = (reason: string) =>
+    ` and init zero_up: ${reason}; must be used with init gaussian`;
   if ('refused' in zeroUp) return refuse(zeroUp.refused);
   const apart =
     line.n_m.length > 0 || (line.structure.includes('weights') && line.scope.includes('local'));
   return apart ? refuse(zeroUp.refusedApart) : null;
 }
 
-/** No result fails a trial by the official rules: what is refused has no result there. */
+/**
+ * Under the official rules a trial never fails because of its scores, so combinations for which the
+ * published code has no usable scores are refused here.
+ */
 function officialProblem(pruner: PrunerName, adapter: AdapterConfig): string | null {
   if (hasLora(adapter)) {
     return (
@@ -63,5 +67,5 @@ function officialProblem(pruner: PrunerName, adapter: AdapterConfig): string | n
   }
   const norm = PRUNERS[pruner].officialNorms[adapter.norm];
   if (norm === undefined || !('refused' in norm)) return null;
-  return ` of norm ${adapter.norm} under compat official: ${norm.refused}`;
+  return ` and norm ${adapter.norm} under compat official: ${norm.refused}`;
 }

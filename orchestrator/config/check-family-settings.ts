@@ -1,6 +1,6 @@
 /**
- * What a sweep file says for the tasks of one family: only where there are some, and values that
- * fit one another.
+ * Checks the settings that belong to one task family: the sweep must have such a task, and their
+ * values must fit together.
  */
 import type { Problem } from '../base/errors';
 import type { TaskFamily } from '../tasks/family';
@@ -12,11 +12,11 @@ import type { SweepSettings } from './schema';
 import type { SweepConfig } from './sweep-config';
 
 /**
- * Every problem, where it is written.
+ * Returns every problem with the place where the setting is written.
  *
- * @param settings what the file, its profile and the command line say together
- * @param tasks those of the settings, with their own training settings
- * @param whereIs where a key of the settings is written
+ * @param settings the file's settings, with profile and command line merged in
+ * @param tasks the tasks of these settings, each with its own training settings
+ * @param whereIs returns the place where a key of the settings is written
  */
 export function checkFamilySettings(
   settings: SweepSettings,
@@ -33,14 +33,19 @@ export function checkFamilySettings(
       for (const path of family.settings.refusedElsewhere.filter((path) =>
         isWritten(settings, path),
       ))
-        refuse(path, `is of ${nameKinds(family)} alone, and no task here is one; must be left out`);
+        refuse(
+          path,
+          `applies only to ${nameKinds(family)}; remove it, this sweep has no such task`,
+        );
     }
     for (const { name, kind, train } of others) {
       for (const key of Object.keys(family.settings.trainKeys)) {
         if (!isWritten(train, [key])) continue;
-        const whose =
-          `is of ${nameKinds(family)} alone, ` + `and ${name} is ${kind.replaceAll('_', ' ')}`;
-        refuse(['tasks'], `${key} ${whose}; must be left out for it`);
+        refuse(
+          ['tasks'],
+          `${key} applies only to ${nameKinds(family)}; remove it from ${name}, which is ` +
+            kind.replaceAll('_', ' '),
+        );
       }
     }
     const contradiction = family.settings.findContradiction(config);

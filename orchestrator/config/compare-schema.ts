@@ -31,10 +31,10 @@ import {
 } from './schema-parts';
 
 const N_OF_M =
-  'N:M in quotes, for example "2:4": of each M neighbouring weights N are kept, with 1 ≤ N < ' +
+  'N:M in quotes, for example "2:4": N of each M neighbouring weights are kept, with 1 ≤ N < ' +
   'M ≤ 65536';
 
-/** A text: what YAML may make of 2:4 without quotes (a number of minutes, a map) is told so. */
+/** A string: without quotes YAML may read 2:4 as a number of minutes or a map. */
 const nOfM = z.string({ error: N_OF_M }).transform((text, context) => {
   const [, kept, size] = /^(\d{1,5}):(\d{1,5})$/.exec(text)?.map(Number) ?? [];
   if (kept !== undefined && size !== undefined && 1 <= kept && kept < size && size <= 65536)
@@ -46,7 +46,7 @@ const nOfM = z.string({ error: N_OF_M }).transform((text, context) => {
 const SPARSITY: Record<Compat, z.ZodType<number>> = { none: fraction, official: keptFraction };
 const SPARSITY_MEANING: Record<Compat, string> = {
   none: 'the fraction of weights to remove, in [0, 1)',
-  official: 'under compat official the fraction of weights to keep, in (0, 1]',
+  official: 'under compat official, the fraction of weights to keep, in (0, 1]',
 };
 
 const lineKeys = (compat: Compat) =>
@@ -75,14 +75,14 @@ export type CompareKeys = z.output<ReturnType<typeof lineKeys>>;
 
 type Problem = (key: keyof CompareKeys, message: string) => void;
 
-/** Of the keys of one line together. What depends on the adapter as well is in check-compare.ts. */
+/** Checks a line's keys against each other; check-compare.ts checks them against the adapter. */
 const checkedLine = (compat: Compat) =>
   lineKeys(compat).superRefine((line, context) => {
     const problem: Problem = (key, message) =>
       context.addIssue({ code: 'custom', path: [key], message });
     const dense = line.pruner.filter((pruner) => pruner === 'none').length;
     if (dense > 0 && dense < line.pruner.length) {
-      problem('pruner', 'none alone or pruners alone: give the dense adapter a line of its own');
+      problem('pruner', 'either none or pruners: give the dense adapter a line of its own');
     } else if (dense > 0) {
       checkDense(line, problem);
     } else {
@@ -92,11 +92,11 @@ const checkedLine = (compat: Compat) =>
     if (line.progressive !== undefined) checkProgressive(line, problem);
     if (compat === 'official') checkOfficial(line, problem);
     if (line.bottleneck !== undefined && line.adapter?.bottleneck !== undefined) {
-      problem('bottleneck', 'given once: here or under adapter');
+      problem('bottleneck', 'given once, either here or under adapter');
     }
   });
 
-/** A line of `compare`, by what `compat` is where it stands. */
+/** The schema of a `compare` line, by the `compat` that applies to it. */
 export const compareLine = {
   none: checkedLine('none'),
   official: checkedLine('official'),
@@ -112,18 +112,18 @@ function checkDense(line: CompareKeys, problem: Problem): void {
     'control',
     'reinitialize',
   ] as const) {
-    if (line[key] !== undefined) problem(key, 'left out where the pruner is none');
+    if (line[key] !== undefined) problem(key, 'left out if the pruner is none');
   }
 }
 
-/** The line's pruner that sets each matrix's density itself, if it has one. */
+/** The line's pruner that sets the density of each matrix itself, if there is one. */
 function findOwnDensities(line: CompareKeys): PrunerName | undefined {
   return line.pruner.find((pruner) => PRUNERS[pruner].setsDensities);
 }
 
-const OWN_DENSITIES = "sets each matrix's density itself";
+const OWN_DENSITIES = 'sets the density of each matrix itself';
 
-/** How much is removed, and in what pieces. */
+/** Checks how much is removed, and in which structure. */
 function checkAmount(line: CompareKeys, compat: Compat, problem: Problem): void {
   if (line.n_m !== undefined) checkGroups(line, problem);
   else if (line.large_sparse !== undefined) checkLargeSparse(line, problem);
@@ -131,41 +131,41 @@ function checkAmount(line: CompareKeys, compat: Compat, problem: Problem): void 
     problem('sparsity', `given for a pruner: ${SPARSITY_MEANING[compat]}`);
   const own = findOwnDensities(line);
   if (own !== undefined && line.structure?.includes('units'))
-    problem('structure', `weights where a pruner is ${own}: it ${OWN_DENSITIES}`);
+    problem('structure', `weights if a pruner is ${own}: it ${OWN_DENSITIES}`);
 }
 
 function checkGroups(line: CompareKeys, problem: Problem): void {
   for (const key of ['sparsity', 'large_sparse'] as const) {
     if (line[key] !== undefined)
-      problem(key, 'left out where n_m is given: 1 − N / M of the weights are removed');
+      problem(key, 'left out if n_m is given: 1 − N / M of the weights are removed');
   }
   if (line.scope !== undefined)
-    problem('scope', 'left out where n_m is given: scores are compared in each group');
+    problem('scope', 'left out if n_m is given: scores are compared within each group');
   if (line.structure !== undefined)
-    problem('structure', 'left out where n_m is given: it is a structure of its own');
+    problem('structure', 'left out if n_m is given: N:M is itself a structure');
   if (line.rounds?.some((rounds) => rounds > 1))
-    problem('rounds', '1 or left out where n_m is given: a group keeps N in one round');
+    problem('rounds', '1 or left out if n_m is given: groups are cut in a single round');
   const own = findOwnDensities(line);
   if (own !== undefined)
-    problem('pruner', `without ${own} where n_m is given: ${own} ${OWN_DENSITIES}`);
+    problem('pruner', `without ${own} if n_m is given: ${own} ${OWN_DENSITIES}`);
 }
 
 function checkLargeSparse(line: CompareKeys, problem: Problem): void {
   if (line.sparsity !== undefined)
-    problem('sparsity', 'left out where large_sparse is given: it follows from the dense budget');
+    problem('sparsity', 'left out if large_sparse is given: it follows from the dense budget');
   if (line.scope?.includes('local'))
-    problem('scope', 'global where large_sparse is given: the budget is one count');
+    problem('scope', 'global if large_sparse is given: the budget covers all matrices together');
   if (line.structure?.includes('units')) {
     problem(
       'structure',
-      'weights where large_sparse is given: whole units seldom add up to the dense budget',
+      'weights if large_sparse is given: whole units rarely add up to the dense budget',
     );
   }
   if (line.bottleneck !== undefined)
-    problem('bottleneck', 'left out where large_sparse is given: it has the bottleneck');
+    problem('bottleneck', 'left out if large_sparse is given, which sets the bottleneck');
   for (const key of ['bottleneck', 'attention_bottleneck', 'ffn_bottleneck'] as const) {
     if (line.adapter?.[key] !== undefined)
-      problem('adapter', `without ${key} where large_sparse is given: it has the bottleneck`);
+      problem('adapter', `without ${key} if large_sparse is given, which sets the bottleneck`);
   }
 }
 
@@ -173,61 +173,56 @@ function checkUsed(line: CompareKeys, problem: Problem): void {
   const used = (key: PrunerKey) => line.pruner.some((pruner) => usesKey(pruner, key));
   for (const key of ['scoring_rows', 'temperature'] as const) {
     if (line[key] !== undefined && !used(key))
-      problem(key, `left out where no pruner is ${joinOr(listUsersOf(key))}`);
+      problem(key, `left out if no pruner is ${joinOr(listUsersOf(key))}`);
   }
   if (!used('rounds') && line.progressive === undefined) {
     const without =
-      `where no pruner is ${joinOr(listUsersOf('rounds'))}: ` +
-      'the scores of the others are the same in every round';
+      `if no pruner is ${joinOr(listUsersOf('rounds'))}: ` +
+      'the scores of other pruners are the same in every round';
     if (line.rounds?.some((rounds) => rounds > 1)) problem('rounds', `1 or left out ${without}`);
     if (line.schedule !== undefined) problem('schedule', `left out ${without}`);
   }
   const own = findOwnDensities(line);
   if (own !== undefined && line.scope?.includes('local'))
-    problem('scope', `global where a pruner is ${own}: it ${OWN_DENSITIES}`);
+    problem('scope', `global if a pruner is ${own}: it ${OWN_DENSITIES}`);
 }
 
 function checkProgressive(line: CompareKeys, problem: Problem): void {
   if (line.rounds === undefined)
     problem(
       'rounds',
-      'given where progressive is: in how many rounds the density falls, at least 1',
+      'given with progressive: the number of rounds in which the density falls, at least 1',
     );
   const own = findOwnDensities(line);
   if (own !== undefined)
     problem(
       'pruner',
-      `without ${own} where progressive is given: its masks are random, at any time the same`,
+      `without ${own} if progressive is given: its masks are random and ignore training`,
     );
   if (line.control?.some((control) => control !== 'none')) {
     problem(
       'control',
-      'left out where progressive is given: it changes masks that are finished before training',
+      'left out if progressive is given: it needs masks that are final before training',
     );
   }
   if (line.reinitialize?.includes(true)) {
-    problem(
-      'reinitialize',
-      'left out where progressive is given: it would undo the training so far',
-    );
+    problem('reinitialize', 'left out if progressive is given: it would undo the training so far');
   }
 }
 
-/**
- * What the code published with SparseAdapter does not have, or not by rules that can be followed.
- */
+/** Refuses what the code published with SparseAdapter lacks, or does by no reproducible rule. */
 function checkOfficial(line: CompareKeys, problem: Problem): void {
   const under = 'under compat official';
   const unpublished = line.pruner.find((pruner) => PRUNERS[pruner].unpublished !== null);
   if (unpublished !== undefined)
     problem('pruner', `without ${unpublished} ${under}: ${PRUNERS[unpublished].unpublished}`);
   if (line.temperature !== undefined)
-    problem('temperature', `left out ${under}: the published code sets one and does not use it`);
+    problem('temperature', `left out ${under}: the published code sets one but does not use it`);
   if (line.large_sparse !== undefined) {
     problem(
       'large_sparse',
       `left out ${under}: it needs an exact count, ` +
-        'and the published code cuts all equal scores together',
+        'but the published code removes all weights of equal score together',
     );
   }
   for (const key of ['n_m', 'structure'] as const) {
@@ -237,7 +232,7 @@ function checkOfficial(line: CompareKeys, problem: Problem): void {
   if (line.progressive !== undefined) {
     problem(
       'progressive',
-      `left out ${under}: pruning during training follows the exact rules only`,
+      `left out ${under}: pruning during training is available only with the exact rules`,
     );
   }
   if (line.schedule?.some((schedule) => !PUBLISHED_PRUNE_SCHEDULES.includes(schedule))) {

@@ -7,16 +7,15 @@ import type { AdapterConfig } from '../sweep/types';
 import type { Progressive, TrainSettings } from './sweep-config';
 
 /**
- * Defaults for the keys of a sweep file, except those that depend on the kind of adapter, the
- * pruner or the task family, which are in the tables and folders of these. A trainer has no
- * defaults.
+ * Defaults for the keys of a sweep file. Those that depend on the kind of adapter, the pruner or
+ * the task family are in the tables or folders of these. A trainer has no defaults.
  */
 
 export const DEFAULT_BACKBONE = 'all-MiniLM-L6-v2';
 /**
- * By the kind of device that the trainer computes on, for encoders and encoder–decoders alike. A
- * GPU is several times as fast in bf16; on a CPU, where that gains less than twice, results that
- * other machines come to as well are worth more.
+ * By the trainer's kind of device, for encoders and encoder–decoders alike. bf16 makes a GPU
+ * several times faster. On a CPU the gain is less than twofold, and results that other machines
+ * reproduce are worth more.
  */
 export const DEFAULT_PRECISION: Readonly<Record<'cpu' | 'cuda', PrecisionName>> = {
   cpu: 'float32',
@@ -25,17 +24,17 @@ export const DEFAULT_PRECISION: Readonly<Record<'cpu' | 'cuda', PrecisionName>> 
 export const DEFAULT_SEEDS: readonly number[] = [1, 2, 3];
 export const DEFAULT_SCOPE: PruneScopeName = 'global';
 /**
- * Training rows behind one gradient that weights are scored by: enough that a few hundred thousand
- * scores are not decided by single rows.
+ * Training rows behind the gradient that weights are scored by: enough that no single row decides a
+ * few hundred thousand scores.
  */
 export const DEFAULT_SCORING_ROWS = 128;
 /** As in GraSP's paper (Wang et al. 2020). */
 export const DEFAULT_TEMPERATURE = 200;
-/** Of `compat: official`: the published code divides the logits by nothing. */
+/** For `compat: official`: the published code does not divide the logits. */
 export const OFFICIAL_TEMPERATURE = 1;
 export const DEFAULT_PRUNE_SCHEDULE: PruneScheduleName = 'exponential';
 /**
- * Of pruning during training: after an epoch that learns what is worth keeping, a round an epoch.
+ * For pruning during training: one round per epoch, after a first epoch that learns what to keep.
  */
 export const DEFAULT_PROGRESSIVE: Progressive = { begin_epoch: 1, every_epochs: 1 };
 export const DEFAULT_CONTROL: MaskControlName = 'none';
@@ -43,9 +42,9 @@ export const DEFAULT_CONTROL: MaskControlName = 'none';
 export const DEFAULT_ADAPTER_KIND: AdapterKindName = 'houlsby';
 
 /**
- * SparseAdapter's official code: norm before, scale 1, "bert" init for every kind, an MLP of 800
- * behind a prefix. LoRA's α is that of Hu et al. (2021) for RoBERTa large at rank 8 (the official
- * code has 32).
+ * As in SparseAdapter's official code: norm before, scale 1, "bert" init for every kind, an MLP of
+ * width 800 that computes a prefix. LoRA's α is that of Hu et al. (2021) for RoBERTa large at rank
+ * 8 (the official code has 32).
  */
 export const DEFAULT_ADAPTER: Omit<
   AdapterConfig,
@@ -61,15 +60,15 @@ export const DEFAULT_ADAPTER: Omit<
 };
 
 /**
- * Of `compat: official`, what the published code has where DEFAULT_ADAPTER has something else:
- * LoRA's α, and how LoRA is drawn where nothing else is (here one init holds for all matrices of an
+ * For `compat: official`, where the published code differs from DEFAULT_ADAPTER: LoRA's α, and
+ * LoRA's init in an adapter of LoRA modules only (here one init applies to all matrices of an
  * adapter).
  */
 export const OFFICIAL_LORA = { lora_alpha: 32, init: 'zero_up' } as const;
 
 /**
- * Weight decay as in the official code. Learning rate and dropout are for the small default
- * backbone (docs/results.md says how they were found); the paper's are in profile `paper`.
+ * Weight decay is that of the official code. Learning rate and dropout suit the small default
+ * backbone (docs/results.md tells how they were found); the paper's are in the profile `paper`.
  */
 export const DEFAULT_TRAIN: TrainSettings = {
   epochs: 4,

@@ -1,5 +1,5 @@
 /**
- * From the tasks as they are written to tasks with their files: what a name alone stands for. Pure.
+ * Resolves the tasks as they are written: finds what a bare name refers to, and its files. Pure.
  */
 import { dirname, resolve } from 'node:path';
 import type { OwnTask } from '../tasks/family';
@@ -7,7 +7,7 @@ import { findFamily, publishedTask } from '../tasks/registry';
 import { mergeTrain } from './merge-settings';
 import type { DescribedTask, NamedTask, TrainKeys } from './task-schema';
 
-/** A task as it is run; its training settings are not complete yet. */
+/** A resolved task, whose training settings have no defaults yet. */
 export interface FoundTask {
   name: string;
   /** A kind of a task family. */
@@ -18,13 +18,12 @@ export interface FoundTask {
 }
 
 /**
- * Makes tasks of what is written.
+ * Resolves the tasks of a sweep.
  *
- * @param written the tasks that are to run
- * @param described those that the file's own `tasks` describe; a name alone stands for the one
- *   there
+ * @param written the tasks to run
+ * @param described the entries of the file's own `tasks`, to which a bare name may refer
  * @param file the sweep file, which paths are relative to; null: relative to the working directory
- * @param nameOrigin where a task is described, for messages
+ * @param nameOrigin returns the place where a task is described, for messages
  */
 export function findTasks(
   written: readonly (NamedTask | DescribedTask)[],

@@ -22,14 +22,14 @@ import type { SweepConfig } from './sweep-config';
 import { ownTaskNames } from './task-schema';
 
 export interface LoadOptions {
-  /** The profile to lay over the file's settings. */
+  /** The profile to merge over the file's settings. */
   profile?: string | null;
-  /** What a command's flags say, laid over both. */
+  /** Settings from a command's flags, merged over both. */
   overrides?: SweepSettingsInput;
 }
 
 /**
- * Reads a sweep file, lays the profile and the overrides over it and fills in the defaults.
+ * Reads a sweep file, merges the profile and then the overrides over it and fills in the defaults.
  *
  * @param nameOrFile the name of a file in `configs/sweeps` (without `.yaml`), or a path
  * @throws ConfigError with every problem found, each with file and line
@@ -57,9 +57,7 @@ export function loadSweepConfig(nameOrFile: string, options: LoadOptions = {}): 
   return buildConfig(name, file, document, options, (path) => locate(yaml, lines, file, path));
 }
 
-/**
- * A sweep that a command makes from its flags, with no file behind it. Same checks, same defaults.
- */
+/** Builds a sweep from a command's flags instead of a file, with the same checks and defaults. */
 export function sweepConfigFrom(name: string, settings: SweepSettingsInput): SweepConfig {
   return buildConfig(name, null, {}, { overrides: settings }, () => name);
 }
@@ -82,8 +80,8 @@ function buildConfig(
       const known =
         names.length === 0
           ? 'the file has no profiles'
-          : `there are ${names.join(', ')}${suggestion(profile, names)}`;
-      throw new ConfigError({ where, message: `profile "${profile}" is not there; ${known}` });
+          : `must be one of ${names.join(', ')}${suggestion(profile, names)}`;
+      throw new ConfigError({ where, message: `there is no profile "${profile}"; ${known}` });
     }
     settings = mergeSettings(settings, chosen);
     if (chosen.compare !== undefined) comparePath = ['profiles', profile, 'compare'];
@@ -142,7 +140,7 @@ function rejectRepeatedTasks(where: string, tasks: NonNullable<SweepSettings['ta
   if (repeated !== undefined) {
     throw new ConfigError({
       where,
-      message: `tasks: ${repeated} is there twice; name each task once`,
+      message: `tasks: ${repeated} is listed twice; list each task once`,
     });
   }
 }
@@ -159,7 +157,7 @@ function check<T extends z.ZodType>(
   return result.data;
 }
 
-/** `file:line` of the value at a path, or of the nearest thing around it. */
+/** `file:line` of the value at a path, or of the nearest value that contains it. */
 function locate(
   yaml: Document,
   lines: LineCounter,
@@ -182,7 +180,7 @@ function findSweepFile(nameOrFile: string): string {
       throw new ConfigError({
         where: nameOrFile,
         message:
-          'there is no such file; give the path of a sweep file, or the name of one in ' +
+          'there is no such file; give the path of a sweep file or the name of one in ' +
           'configs/sweeps',
       });
     }
@@ -194,10 +192,10 @@ function findSweepFile(nameOrFile: string): string {
     .map((file) => file.slice(0, -'.yaml'.length))
     .sort();
   if (!names.includes(nameOrFile)) {
-    const known = `there are ${names.join(', ')}${suggestion(nameOrFile, names)}`;
+    const known = `must be one of ${names.join(', ')}${suggestion(nameOrFile, names)}`;
     throw new ConfigError({
       where: folder,
-      message: `no sweep is named "${nameOrFile}"; ${known} (or give a path that ends in .yaml)`,
+      message: `no sweep is named "${nameOrFile}"; ${known} (or a path that ends in .yaml)`,
     });
   }
   return join(folder, `${nameOrFile}.yaml`);

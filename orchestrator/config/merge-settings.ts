@@ -1,11 +1,11 @@
-/** Settings laid over others: a profile over its file, flags over both, a task's over a sweep's. */
+/** Merges settings: a profile over its file, flags over both, a task's over the sweep's. */
 import { FAMILIES } from '../tasks/registry';
 import { mergeAdapter } from './adapter';
 import type { SweepSettings } from './schema';
 import type { TrainKeys } from './task-schema';
 
 /**
- * `over` laid on `base`: maps (adapter, train, and those of the task families) key by key,
+ * Merges `over` over `base`: maps (adapter, train and those of the task families) key by key,
  * everything else as a whole.
  */
 export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSettings {
@@ -39,7 +39,7 @@ function isMap(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A later length in epochs replaces one in steps, and the other way round. */
+/** A later length in epochs replaces one in steps, and vice versa. */
 export function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
   const kept = { ...base };
   if (over.steps !== undefined || over.epochs !== undefined) {
@@ -49,7 +49,7 @@ export function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
   return { ...kept, ...over };
 }
 
-/** Whether settings have something at a path. */
+/** Whether the settings have a value at a path. */
 export function isWritten(settings: unknown, path: readonly string[]): boolean {
   return (
     path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], settings) !==

@@ -3,16 +3,16 @@ import { suggestion } from '../base/suggest';
 
 type Path = readonly PropertyKey[];
 
-/** A problem of a value at a path of a document. */
+/** What is wrong with the value at a path of a document. */
 export interface DocumentProblem {
   path: Path;
-  /** In one sentence, with the path and the value. */
+  /** One sentence, with the path and the value. */
   message: string;
 }
 
 /**
- * Says what the schema found, each problem with its path, the value and what is allowed; a misspelt
- * key with the one it is near to.
+ * Describes the schema's issues: each with its path, the value and what is allowed, and a misspelt
+ * key with the nearest allowed one.
  */
 export function describeIssues(
   issues: readonly z.core.$ZodIssue[],
@@ -61,8 +61,8 @@ function unknownKey(key: string, allowed: readonly string[]): string {
 }
 
 /**
- * The schema sees lists of one where the user wrote a value, and maps where the user wrote a name:
- * cut the path where the document ends.
+ * The schema sees a list of one where the user wrote a single value, and a map where the user wrote
+ * a name, so a path is cut where the document ends.
  */
 function asWritten(path: Path, document: unknown): Path {
   const written: PropertyKey[] = [];
@@ -89,13 +89,13 @@ function isMap(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** `compare[1].sparsity`; the whole document is `the file`. */
+/** `compare[1].sparsity`; `the file` for the whole document. */
 export function formatPath(path: Path): string {
   const text = path.reduce<string>(
     (prefix, key) => `${prefix}${typeof key === 'number' ? `[${key}]` : `.${String(key)}`}`,
     '',
   );
-  return text === '' ? 'the whole' : text.replace(/^\./, '');
+  return text === '' ? 'the file' : text.replace(/^\./, '');
 }
 
 function formatValue(value: unknown): string {

@@ -12,7 +12,7 @@ import type { SweepDocument, SweepSettings } from './schema';
 import type { CompareLine, SweepConfig, TrainSettings } from './sweep-config';
 import type { TrainKeys } from './task-schema';
 
-/** Keys that belong to another task family than the task's are left out. */
+/** Fills in defaults, and leaves out keys that belong to other task families. */
 function completeTrain(keys: TrainKeys, { settings }: TaskFamily): TrainSettings {
   const { epochs, steps, ...rest } = keys;
   const standard = { ...defaults.DEFAULT_TRAIN, ...settings.trainDefaults };
@@ -24,7 +24,7 @@ function completeTrain(keys: TrainKeys, { settings }: TaskFamily): TrainSettings
   return { ...standard, ...Object.fromEntries(written), ...length };
 }
 
-/** Every adapter that a line stands for: the product of its lists, the last key varying fastest. */
+/** Every adapter of a line: the product of its lists, the last key varying fastest. */
 function lineAdapters(base: AdapterKeys, line: CompareKeys, compat: Compat): AdapterConfig[] {
   const bottleneck = line.large_sparse?.bottleneck ?? line.bottleneck;
   const lists = { ...line.adapter, ...(bottleneck ? { bottleneck } : {}) };
@@ -47,9 +47,9 @@ function completeLine(
     origin,
     pruner: line.pruner,
     rules: official ? 'official' : 'exact',
-    // The published code computes 1.0 − value in float64 and cuts that part. A trainer gets density
-    // as 1 − (1 − value) and cuts 1 − density of the weights: the same double, since of the two
-    // subtractions that follow the first neither rounds (Sterbenz's lemma).
+    // The published code computes 1.0 − value in float64 and removes that part. A trainer gets
+    // density = 1 − (1 − value) and removes 1 − density of the weights. That is the same double,
+    // because neither of these later subtractions rounds (Sterbenz's lemma).
     sparsity: official ? sparsity.map((kept) => 1 - kept) : sparsity,
     n_m: line.n_m ?? [],
     structure: line.structure ?? ['weights'],
@@ -68,7 +68,7 @@ function completeLine(
   };
 }
 
-/** Fills in the defaults. The settings have passed the schema. */
+/** Fills in the defaults of settings that have passed the schema. */
 export function completeConfig(
   name: string,
   file: string | null,

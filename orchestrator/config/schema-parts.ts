@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
 /*
- * What the schema is made of. Each message is what would be right, to be put after "must be"; a
- * map's own message lists its keys, for suggestions. A single value where a list may stand is a
- * list of one.
+ * Building blocks of the schemas. Each message says what would be right and is put after "must be";
+ * a map's message lists its keys, for suggestions. Where a list is allowed, a single value is read
+ * as a list of one.
  */
 
 export function list<T extends z.ZodType>(item: T) {
@@ -29,7 +29,7 @@ export function whole(min: number, max: number) {
   return real(allowed, (value) => Number.isSafeInteger(value) && value >= min && value <= max);
 }
 
-/** A schema that the value itself chooses. */
+/** A schema that depends on the value. */
 export function chosenBy<T extends z.ZodType>(choose: (value: unknown) => T) {
   return z.unknown().transform((value, context): z.output<T> => {
     const result = choose(value).safeParse(value);
@@ -50,11 +50,12 @@ export const positive = real('a number above 0', (value) => value > 0);
 export const notNegative = real('a number of at least 0', (value) => value >= 0);
 export const fraction = real('a number in [0, 1)', (value) => value >= 0 && value < 1);
 /**
- * What the code published with SparseAdapter calls sparsity. 1 − value is a sparsity, so below 1.
+ * What the code published with SparseAdapter calls sparsity. 1 − value must be below 1, because it
+ * is the sparsity.
  */
 export const keptFraction = real(
-  'under compat official a number in (0, 1], the fraction of weights kept',
+  'a number in (0, 1], under compat official the fraction of weights kept',
   (value) => value > 0 && value <= 1 && 1 - value < 1,
 );
 export const count = whole(1, Number.MAX_SAFE_INTEGER);
-export const text = z.string({ error: 'a text' }).min(1, 'a text');
+export const text = z.string({ error: 'a non-empty string' }).min(1, 'a non-empty string');

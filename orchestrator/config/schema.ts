@@ -19,7 +19,7 @@ const seeds = list(whole(0, Number.MAX_SAFE_INTEGER)).refine(
   },
 );
 
-/** What a sweep file and each of its profiles may say. `compat`: what holds there. */
+/** The keys of a sweep file and of each of its profiles. `compat`: what applies there. */
 const settings = (ownNames: readonly string[], compat: Compat) => ({
   backbone: text.optional(),
   precision: choice(PRECISION_NAMES).optional(),
@@ -31,14 +31,14 @@ const settings = (ownNames: readonly string[], compat: Compat) => ({
   rows: rows.optional(),
   validation_rows: rows.optional(),
   max_length: whole(8, 8192).optional(),
-  // Only their families know what these are.
+  // Only the families know what these mean.
   ...FAMILY_KEYS,
   train: train.optional(),
 });
 
 /**
- * Of what a command's flags say. `ownNames`: the file's tasks that they may name beside the
- * published ones; `compat`: the file's.
+ * The schema of settings from a command's flags. `ownNames`: tasks of the file that the flags may
+ * name, in addition to published ones; `compat`: that of the file.
  */
 export const settingsSchema = (ownNames: readonly string[], compat: Compat) =>
   chosenBy((value) => map(settings(ownNames, readCompat(value, compat))));
@@ -46,7 +46,7 @@ export const settingsSchema = (ownNames: readonly string[], compat: Compat) =>
 const profileSchema = (ownNames: readonly string[], compat: Compat) =>
   chosenBy((value) =>
     map({
-      description: z.string({ error: 'a text' }).optional(),
+      description: z.string({ error: 'a string' }).optional(),
       ...settings(ownNames, readCompat(value, compat)),
     }),
   );
@@ -72,14 +72,14 @@ export const documentSchema = (ownNames: readonly string[]) =>
         )
           continue;
         const message =
-          'beside a compare of its own: the sparsity of the lines above would mean something else';
+          'given with a compare of its own: it changes what sparsity means in the lines above';
         context.addIssue({ code: 'custom', path: ['profiles', name, 'compat'], message });
       }
     });
   });
 
-/** The values of a sweep file, a profile or a command's flags; nothing filled in yet. */
+/** The settings of a sweep file, a profile or a command's flags, without defaults. */
 export type SweepSettings = z.output<ReturnType<typeof settingsSchema>>;
 export type SweepDocument = z.output<ReturnType<typeof documentSchema>>;
-/** The same as a user may write them: single values for lists, task names for tasks. */
+/** The same as a user may write them: single values for lists, bare names for tasks. */
 export type SweepSettingsInput = { [Key in keyof SweepSettings | keyof FamilySettings]?: unknown };

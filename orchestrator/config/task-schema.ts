@@ -1,6 +1,5 @@
 /**
- * The tasks of a sweep file: published ones by their names, and the user's own with their files and
- * columns.
+ * The tasks of a sweep file: published ones by name, and the user's own with files and columns.
  */
 import { z } from 'zod';
 import { LEARNING_RATE_SCHEDULE_NAMES } from '../../common/vocabulary/learning-rate-schedules';
@@ -18,7 +17,7 @@ import {
   whole,
 } from './schema-parts';
 
-/** What of `train` only one task family knows. */
+/** Keys of `train` that belong to one task family. */
 const FAMILY_TRAIN_KEYS = Object.assign(
   {},
   ...FAMILIES.map(({ settings }) => settings.trainKeys),
@@ -43,9 +42,9 @@ export const train = map({
   error: 'a map with epochs or steps, not both',
 });
 
-/** Names of sweeps and tasks: they become parts of file names. */
+/** Names of sweeps and tasks, which become parts of file names. */
 export const identifier = z
-  .string({ error: 'a text' })
+  .string({ error: 'a string' })
   .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'up to 40 of a–z, 0–9 and -');
 
 function file(formats: readonly string[], more: string) {
@@ -53,15 +52,14 @@ function file(formats: readonly string[], more: string) {
   const error = `the path of a ${endings.slice(0, -1).join(', ')} or ${endings.at(-1)} file${more}`;
   return z.string({ error }).regex(new RegExp(`.\\.(${formats.join('|')})$`, 'i'), { error });
 }
-const SETTINGS_ELSEWHERE =
-  '; the training settings of a task with files of its own are under settings';
+const SETTINGS_ELSEWHERE = '; training settings of a task with its own files go under settings';
 
 const ownName = identifier.refine((name) => !PUBLISHED_TASK_NAMES.includes(name), {
   error:
-    'another name: a task with a kind and files of its own may not have the name of a ' +
-    'published one',
+    'a different name: a task with its own kind and files cannot have the name of a published ' +
+    'task',
 });
-const metricNames = list(z.string({ error: 'a text' })).optional();
+const metricNames = list(z.string({ error: 'a string' })).optional();
 
 /** The schema of a task with the user's own files, by its family. */
 const OWN_TASKS = new Map(FAMILIES.map((family) => [family, describeOwnTask(family)]));
@@ -98,8 +96,8 @@ function checkMetrics(
 }
 
 /**
- * Any of these keys, or a file to train on, makes a task the user's own: what is missing is then
- * asked for in its words.
+ * Any of these keys, or a file to train on, marks a task as the user's own, so that missing keys
+ * are reported as those of such a task.
  */
 const OWN_ONLY = [
   'kind',
@@ -118,10 +116,10 @@ function isOwn(value: unknown): boolean {
 }
 
 /**
- * A task by its name, alone or with training settings, or the user's own in full.
+ * A task given by name, with or without training settings, or the user's own in full.
  *
- * @param ownNames tasks that the file's own `tasks` describe in full: profiles and flags may name
- *   them
+ * @param ownNames tasks that the file's own `tasks` describe in full, which profiles and flags may
+ *   name
  */
 export function taskSchema(ownNames: readonly string[]) {
   const namedTask = map({
@@ -138,7 +136,7 @@ export function taskSchema(ownNames: readonly string[]) {
     );
 }
 
-/** What is wrong with a task of no known kind is told in the words of the first family. */
+/** Problems of a task of unknown kind are reported by the schema of the first family. */
 function chooseSchema(value: unknown): z.ZodType<DescribedTask> {
   const { kind } = value as { kind?: unknown };
   const known = typeof kind === 'string' && KIND_NAMES.includes(kind);
@@ -157,7 +155,7 @@ export interface NamedTask {
   name: string;
   train?: TrainKeys | undefined;
 }
-/** A task with the user's own files, as it is written. */
+/** A task with the user's own files, as written in the sweep file. */
 export interface DescribedTask extends WrittenOwnTask {
   settings?: TrainKeys | undefined;
 }

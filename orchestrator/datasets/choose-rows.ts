@@ -1,13 +1,13 @@
 import { seededRandom } from '../base/seeded-random';
 
-/** Changed when the same request would choose other rows; it is part of a data set's digest. */
+/** Increased when the same request chooses different rows; part of a data set's digest. */
 export const ROW_CHOICE_VERSION = 1;
 const ROW_CHOICE_SEED = 20221207;
 
 /**
- * Which rows of a split are used: indices in ascending order, `limit` of them at most. The choice
- * is the beginning of one fixed permutation: it is the same for every seed, and a smaller choice is
- * part of a larger one.
+ * Chooses at most `limit` rows of a split and returns their indices in ascending order. They are
+ * the beginning of one fixed permutation, so the choice does not depend on the seed, and a smaller
+ * choice is part of a larger one.
  */
 export function chooseRows(available: number, limit: number | null): number[] {
   const indices = Array.from({ length: available }, (_, i) => i);

@@ -1,14 +1,14 @@
 /**
- * What demo rows are made from: small events out of word lists, equal on every machine, with a
- * structure that a few hundred rows can teach. They are nobody's published rows and results on them
- * say nothing; reports say so on their first line.
+ * Building blocks of demo rows: small events from word lists, equal on every machine, with a
+ * structure that a few hundred rows can teach. They are not published rows, and results on them
+ * mean nothing; reports say so in their first line.
  */
 import { seededRandom } from '../base/seeded-random';
 import { digestValue } from '../sweep/identity';
 
 const TRAIN_ROWS = 600;
 const VALIDATION_ROWS = 200;
-/** So many labels are wrong on purpose: a table of perfect scores would show nothing. */
+/** The fraction of deliberately wrong labels: a table of perfect scores would show nothing. */
 export const WRONG_LABELS = 0.06;
 
 export const PEOPLE = [
@@ -78,12 +78,12 @@ export const tellPlainly = ({ who, act, thing, place, day }: Event) =>
 export const paraphrase = ({ who, act, thing, place, day }: Event) =>
   writeSentence(`${day}, ${place}, ${who} ${act[1]} ${thing}`);
 
-/** Events of a context, in sentences. */
+/** The number of events in a context, one per sentence. */
 export const EVENTS_OF_A_CONTEXT = 3;
 
 /**
- * Of a context: no two have a person, an act or a thing in common, so that each question has one
- * answer.
+ * Draws the events of a context. No two share a person, an act or a thing, so that each question
+ * has only one answer.
  */
 export function drawDifferentEvents(draw: Draw): Event[] {
   const events: Event[] = [];
@@ -91,7 +91,7 @@ export function drawDifferentEvents(draw: Draw): Event[] {
   return events;
 }
 
-/** One that has neither a person nor an act nor a thing of these. */
+/** Draws an event that shares no person, act or thing with these. */
 export function drawOther(events: readonly Event[], draw: Draw): Event {
   for (;;) {
     const next = drawEvent(draw);
@@ -104,13 +104,13 @@ export function drawOther(events: readonly Event[], draw: Draw): Event {
   }
 }
 
-/** The generator of a split's rows, and a choice by it. */
+/** The random generator for a split's rows, and a function that picks an item with it. */
 export function openDrawing(task: string, split: string): { random: () => number; draw: Draw } {
   const random = seededRandom(Number.parseInt(digestValue([task, split]).slice(0, 8), 16));
   return { random, draw: (from) => from[Math.floor(random() * from.length)]! };
 }
 
-/** How many rows a split has. */
+/** The number of rows of a split. */
 export function countDemoRows(split: string): number {
   return split === 'train' ? TRAIN_ROWS : VALIDATION_ROWS;
 }

@@ -12,12 +12,12 @@ import type { PublishedTask } from './published';
 
 const PROBE_TIMEOUT_MS = 5000;
 
-/** The hub does not answer: there is no network, or it is switched off (HF_HUB_OFFLINE). */
+/** The hub does not answer: there is no network, or HF_HUB_OFFLINE is set. */
 export class HubUnreachable extends Error {}
 
 /**
- * Paths of a task's parquet files by split (the first shard), in the per-user Hugging Face cache;
- * fetched where they are not there.
+ * Returns the paths of a task's parquet files by split (the first shard), in the per-user Hugging
+ * Face cache. Downloads them if they are not there.
  */
 export async function fetchParquet(
   { hub }: PublishedTask,
@@ -39,9 +39,7 @@ interface Repo {
   name: string;
 }
 
-/**
- * The first shard of a file that an earlier run fetched, all of one commit: no network is asked.
- */
+/** The first shard of a file that is cached with all shards of one commit; uses no network. */
 function findCached(repo: Repo, [first, ...others]: readonly string[]): string | null {
   const snapshots = join(getHFHubCachePath(), getRepoFolderName(repo), 'snapshots');
   const commits = existsSync(snapshots) ? readdirSync(snapshots).sort() : [];
@@ -55,7 +53,7 @@ async function download(repo: Repo, path: string, env: NodeJS.ProcessEnv): Promi
   if (env.HF_HUB_OFFLINE && env.HF_HUB_OFFLINE !== '0') {
     throw new HubUnreachable('HF_HUB_OFFLINE is set');
   }
-  // A probe with a time limit, since a network that swallows packets would hold the download for
+  // A probe with a time limit, because a network that drops packets would block the download for
   // minutes.
   const probe: typeof fetch = (input, init) =>
     fetch(input, { ...init, signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });

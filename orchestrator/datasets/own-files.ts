@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { ConfigError } from '../base/errors';
 
 /**
- * @param task where it is described, for messages, and its files by absolute paths
- * @throws ConfigError with each of a task's files that is not there
+ * @param task the place where it is described, for messages, and its files by absolute paths
+ * @throws ConfigError with each missing file of a task
  */
 export function checkFilesExist(
   name: string,
@@ -16,7 +16,7 @@ export function checkFilesExist(
       where: origin,
       message:
         `${name}: ${split}: there is no file ${files[split]}; ` +
-        'a path is taken from the folder of the sweep file',
+        'paths are relative to the folder of the sweep file',
     })),
   );
 }

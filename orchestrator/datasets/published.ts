@@ -1,15 +1,15 @@
-/** Tasks that a configuration names and whose files are published. */
+/** Tasks with published files, which configurations refer to by name. */
 
 /** Paths by split. */
 type Files = Record<string, string>;
 
-/** Whose rows a published task has, and what its files are called in a data directory. */
+/** The benchmark that a published task belongs to, and the names of its files. */
 export interface Benchmark {
   /** `GLUE`. */
   name: string;
-  /** The folder of a data directory that may hold the files. */
+  /** The subfolder of a data directory that may contain the files. */
   folder: string;
-  /** The files' names there, for messages: `GLUE's own folder names are`. */
+  /** The files' names there, for messages: `GLUE's own folders`. */
   names: string;
   /** One of them: `MRPC/`. */
   example: string;
@@ -17,16 +17,16 @@ export interface Benchmark {
 
 export interface PublishedTask {
   name: string;
-  /** What is learned from its rows; one of its family's kinds. */
+  /** One of its family's kinds. */
   kind: string;
   /** As in PlannedDataset. */
   num_labels: number;
   benchmark: Benchmark;
   /**
-   * In a data directory, relative to the benchmark's folder; of several by split the first that is
-   * there.
+   * By split, in a data directory, relative to the benchmark's folder; the first that exists is
+   * used.
    */
   files: Record<string, readonly string[]>;
-  /** On the hub, relative to the repository; the first of a file's shards stands for all. */
+  /** On the hub, relative to the repository; the first shard of a file stands for all. */
   hub: { repo: string; files: Files };
 }

@@ -1,7 +1,7 @@
 import type { Tensor } from './safetensors';
 
 /**
- * Rows as one long run of values and where each begins: row i is values[offsets[i]:offsets[i + 1]].
+ * Offsets of rows that are stored as one sequence: row i is values[offsets[i]:offsets[i + 1]].
  */
 export function makeOffsets(lengths: readonly number[]): Tensor<BigInt64Array> {
   const offsets = new BigInt64Array(lengths.length + 1);
@@ -9,15 +9,15 @@ export function makeOffsets(lengths: readonly number[]): Tensor<BigInt64Array> {
   return { shape: [offsets.length], data: offsets };
 }
 
-/** int32 [values] of rows of different lengths. */
+/** Joins rows of different lengths into int32 [values]. */
 export function joinRows(rows: readonly (readonly number[])[]): Tensor<Int32Array> {
   const data = Int32Array.from(rows.flat());
   return { shape: [data.length], data };
 }
 
 /**
- * What every tokenized split has, whatever is learned from it: input_ids, offsets and
- * token_type_ids as Dataset in job.proto says.
+ * The tensors of every tokenized split, whatever its task: input_ids, offsets and token_type_ids as
+ * Dataset in job.proto says. Also counts the tokens, in total and in the longest row.
  */
 export function makeTokenTensors(rows: readonly { ids: number[]; typeIds: number[] }[]) {
   const lengths = rows.map(({ ids }) => ids.length);

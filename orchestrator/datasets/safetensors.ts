@@ -1,6 +1,6 @@
 /**
- * Reading the tensors that this project's files hold, with messages for a person. The format itself
- * is in common/safetensors.ts.
+ * Reads tensors from this project's files, with messages for users. The format itself is in
+ * common/safetensors.ts.
  */
 import { readFileSync } from 'node:fs';
 import { decodeSafetensors, type Tensor } from '../../common/safetensors';
@@ -17,7 +17,7 @@ export {
 /**
  * Reads a whole file.
  *
- * @throws ConfigError that names the file where it is missing, cut off, or not of this format
+ * @throws ConfigError that names the file if it is missing, truncated or not in this format
  */
 export function readSafetensors(path: string): Map<string, Tensor> {
   let file: Buffer;
@@ -31,7 +31,7 @@ export function readSafetensors(path: string): Map<string, Tensor> {
   } catch (error) {
     throw new ConfigError({
       where: path,
-      message: `is not a whole safetensors file: ${(error as Error).message}`,
+      message: `is not a complete safetensors file: ${(error as Error).message}`,
     });
   }
 }

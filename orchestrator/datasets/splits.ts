@@ -1,20 +1,20 @@
-/** The splits of a data set: as they are planned, and as they are written. */
+/** The splits of a data set, as planned and as written. */
 import { join } from 'node:path';
 import { ConfigError, type Problem } from '../base/errors';
 import type { PlannedDataset, PlannedSplit } from '../sweep/types';
 
-/** At most this many training and validation rows; null takes all. */
+/** Maximum training rows and validation rows; null takes all. */
 export type RowLimits = Pick<PlannedDataset, 'rows' | 'validation_rows'>;
 
-/** Where a split is read from: a file, or null for rows that are generated. */
+/** Where a split is read from: a file, or null for generated rows. */
 export type SplitSource = Pick<PlannedSplit, 'name' | 'file'>;
 
-/** How many rows of this split are used at most; null takes all. */
+/** The maximum rows of this split; null takes all. */
 export function findLimit({ rows, validation_rows }: RowLimits, split: string): number | null {
   return split === 'train' ? rows : validation_rows;
 }
 
-/** A split of which as many rows are used as its limit allows; `of` rows are there. */
+/** Plans a split of `of` rows, of which as many are used as the limits allow. */
 export function planSplit(
   { name, file }: SplitSource,
   of: number,
@@ -25,9 +25,9 @@ export function planSplit(
 }
 
 /**
- * Reads every split of a task, the problems of all files together.
+ * Reads every split of a task.
  *
- * @throws ConfigError with them
+ * @throws ConfigError with the problems of all files together
  */
 export async function readEverySplit<Read>(
   files: Record<string, string | null>,
@@ -47,26 +47,24 @@ export async function readEverySplit<Read>(
   return all;
 }
 
-/** The splits that are predicted: all but the one that is trained on. */
+/** The splits that are predicted: all except the training split. */
 export function listEvaluationSplits({ splits }: Pick<PlannedDataset, 'splits'>): string[] {
   return splits.map(({ name }) => name).filter((name) => name !== 'train');
 }
 
-/** A split as it was written. */
+/** A split as written to disk. */
 export interface PreparedSplit {
   name: string;
-  /** Of question answering, questions. */
+  /** For question answering, questions. */
   rows: number;
-  /** Of question answering: windows, which are the rows of the file. */
+  /** Only for question answering: windows, which are the rows of the file. */
   features?: number;
-  /** Tokens in all, and of the longest row. */
+  /** Tokens in total, and in the longest row. */
   tokens: number;
   longest: number;
-  /** Rows that lost tokens to max_length; a question loses none. */
+  /** Rows that max_length truncated; questions never are. */
   truncated: number;
-  /**
-   * Of summarization: tokens of all summaries, and how many of them lost some to max_target_length.
-   */
+  /** Only for summarization: tokens of all summaries, and summaries that were truncated. */
   targets?: { tokens: number; truncated: number };
 }
 

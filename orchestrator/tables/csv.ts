@@ -1,19 +1,19 @@
-/** A line of a table as its format reads it, before anyone knows what the columns mean. */
+/** A record of a table as read from its format, before columns have a meaning. */
 export interface TextRecord {
-  /** Of its first line, from 1. */
+  /** The number of its first line, from 1. */
   number: number;
   cells: string[];
-  /** What is wrong with the record as such; null where nothing is. */
+  /** What is wrong with the record itself; null if nothing is. */
   problem: string | null;
 }
 
 /**
- * Reads CSV as RFC 4180 describes it: commas between cells; a cell in double quotes may hold
- * commas, line ends and doubled quotes; records end in \n or \r\n. A quote inside a cell that does
- * not begin with one is text. Lines with nothing on them are left out.
+ * Reads CSV as RFC 4180 describes it: commas between cells; a cell in double quotes may contain
+ * commas, line ends and doubled quotes; records end in \n or \r\n. A quote inside an unquoted cell
+ * is text. Empty lines are left out.
  *
- * A broken record is there with its problem, and reading goes on after it; a quote that is never
- * closed takes the rest of the file.
+ * A broken record is returned with its problem, and reading continues after it. A quote that is
+ * never closed takes up the rest of the file.
  */
 export function parseCsv(content: string): TextRecord[] {
   const records: TextRecord[] = [];
@@ -38,7 +38,7 @@ export function parseCsv(content: string): TextRecord[] {
 
 interface Cell {
   text: string;
-  /** Where the comma or line end after it stands; the content's length at its end. */
+  /** The place of the comma or line end after it; the content's length for the last cell. */
   end: number;
   lineEnds: number;
   problem: string | null;
@@ -71,7 +71,7 @@ function readCell(content: string, begin: number): Cell {
 const QUOTES = 'a quote inside a quoted cell must be written twice';
 const PLAIN_END = /,|\r?\n|$/g;
 
-/** Where the next comma or line end is. */
+/** The place of the next comma or line end. */
 function endOfPlain(content: string, from: number): number {
   PLAIN_END.lastIndex = from;
   return PLAIN_END.exec(content)!.index;

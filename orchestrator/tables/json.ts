@@ -1,7 +1,7 @@
 import { ConfigError } from '../base/errors';
 import { readText } from './table';
 
-/** @throws ConfigError where the file cannot be read or is not JSON */
+/** @throws ConfigError if the file cannot be read or is not JSON */
 export function readJson(path: string): unknown {
   const text = readText(path);
   try {

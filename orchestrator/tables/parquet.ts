@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { ConfigError } from '../base/errors';
 
 /**
- * Reads the rows of a parquet file, all columns.
+ * Reads the rows of a parquet file, with all columns.
  *
- * @throws ConfigError where the file cannot be read
+ * @throws ConfigError if the file cannot be read
  */
 export async function readParquetObjects(path: string): Promise<Record<string, unknown>[]> {
   const { parquetReadObjects } = await import('hyparquet');

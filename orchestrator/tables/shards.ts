@@ -2,7 +2,7 @@
 
 const FIRST = /-0{5}-of-(\d{5})\.parquet$/;
 
-/** The paths of all parts, of which the first is given; any other path is all there is. */
+/** The paths of all parts, given that of the first one; any other path is returned alone. */
 export function listShards(path: string): string[] {
   const [ending, count] = FIRST.exec(path) ?? [];
   if (ending === undefined) return [path];

@@ -5,20 +5,17 @@ import { ConfigError } from '../base/errors';
 import { suggestion } from '../base/suggest';
 import { parseCsv, type TextRecord } from './csv';
 
-/** A row of a file, with the cells that were asked for. */
+/** A row of a file, with the requested cells. */
 export interface TableRow {
-  /** `file:line`, or `file, row n` where the format has no lines. */
+  /** `file:line`, or `file, row n` if the format has no lines. */
   where: string;
-  /**
-   * In the order asked for; null where there is nothing in the cell, undefined where a JSON object
-   * has no such key.
-   */
+  /** In the requested order; null for an empty cell, undefined if a JSON object has no such key. */
   cells: unknown[];
   /** Why the row cannot be read; its cells are then empty. */
   problem: string | null;
 }
 
-/** Formats by a file's ending. */
+/** A reader for each file ending. */
 const READERS: Record<
   string,
   (path: string, wanted: readonly string[]) => TableRow[] | Promise<TableRow[]>
@@ -29,33 +26,33 @@ const READERS: Record<
   '.parquet': readParquet,
 };
 
-/** The endings of files that readTable knows. */
+/** The file endings that readTable supports. */
 export const TABLE_FORMATS: readonly string[] = Object.keys(READERS).map((ending) =>
   ending.slice(1),
 );
 
-/** Whether readTable knows the file's format, by its ending. */
+/** Whether readTable supports the file, judged by its ending. */
 export function isTable(path: string): boolean {
   return Object.hasOwn(READERS, extname(path).toLowerCase());
 }
 
 /**
- * Reads some columns of a CSV, TSV, JSONL or parquet file. A row that cannot be read is there with
- * its problem.
+ * Reads some columns of a CSV, TSV, JSONL or parquet file. A row that cannot be read is returned
+ * with its problem.
  *
- * @throws ConfigError where the file as a whole cannot be read, lacks a column or has no rows
+ * @throws ConfigError if the file as a whole cannot be read, lacks a column or has no rows
  */
 export async function readTable(path: string, wanted: readonly string[]): Promise<TableRow[]> {
   const read = READERS[extname(path).toLowerCase()];
   if (read === undefined) {
     throw new ConfigError({
       where: path,
-      message: `is of no known format; must end in ${Object.keys(READERS).join(', ')}`,
+      message: `has an unknown format; must end in ${Object.keys(READERS).join(', ')}`,
     });
   }
   const rows = await read(path, wanted);
   if (rows.length === 0) {
-    throw new ConfigError({ where: path, message: 'has no rows; at least one is expected' });
+    throw new ConfigError({ where: path, message: 'has no rows; must have at least one' });
   }
   return rows;
 }
@@ -65,7 +62,7 @@ function readCsv(path: string, wanted: readonly string[]): TableRow[] {
   return tableOfRecords(path, parseCsv(readText(path)), wanted);
 }
 
-/** Tabs between cells, one row a line, quotes are text; the first line names the columns. */
+/** Tabs between cells, one row per line, quotes are text; the first line names the columns. */
 function readTsv(path: string, wanted: readonly string[]): TableRow[] {
   const records = textLines(path).map(({ number, line }): TextRecord => ({
     number,
@@ -83,7 +80,7 @@ function tableOfRecords(
   if (header === undefined) {
     throw new ConfigError({
       where: path,
-      message: 'is empty; a line with the names of the columns and one row a line are expected',
+      message: 'is empty; must have a line of column names and then one row per line',
     });
   }
   const { cells: columns } = header;
@@ -96,7 +93,7 @@ function tableOfRecords(
   if (twice !== undefined) {
     throw new ConfigError({
       where,
-      message: `has two columns "${twice}"; one of that name is expected`,
+      message: `has two columns "${twice}"; column names must differ`,
     });
   }
   const places = wanted.map((name) => columns.indexOf(name));
@@ -118,7 +115,7 @@ function expectedCells(columns: readonly string[]): string {
   return `${columns.length} are expected, one for each of ${quoteNames(columns)}`;
 }
 
-/** One JSON object a line; columns are its keys. Lines with nothing on them are left out. */
+/** One JSON object per line, whose keys are the columns. Empty lines are left out. */
 function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
   const columns = new Set<string>();
   const rows = textLines(path).map(({ number, line }): TableRow => {
@@ -133,11 +130,11 @@ function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
     } catch (error) {
       return row(
         [],
-        `is not valid JSON (${(error as Error).message}); one object a line is expected`,
+        `is not valid JSON (${(error as Error).message}); must be one object per line`,
       );
     }
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      return row([], `is not a JSON object; one with ${quoteNames(wanted)} is expected`);
+      return row([], `is not a JSON object; must be one with ${quoteNames(wanted)}`);
     }
     for (const key of Object.keys(value)) columns.add(key);
     const cells = wanted.map((name) =>
@@ -145,7 +142,7 @@ function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
     );
     return row(cells, null);
   });
-  // A line may lack a column that others have: that is the line's problem.
+  // A column that only some lines lack is a problem of those lines, not of the file.
   if (columns.size > 0) checkColumns(path, [...columns], wanted);
   return rows;
 }
@@ -182,7 +179,7 @@ async function readParquet(path: string, wanted: readonly string[]): Promise<Tab
 function checkColumns(where: string, columns: readonly string[], wanted: readonly string[]): void {
   const missing = wanted.filter((name) => !columns.includes(name));
   if (missing.length > 0) {
-    const there = `there are ${quoteNames(columns)}`;
+    const there = `the columns are ${quoteNames(columns)}`;
     throw new ConfigError(
       missing.map((name) => ({
         where,
@@ -192,7 +189,7 @@ function checkColumns(where: string, columns: readonly string[], wanted: readonl
   }
 }
 
-/** Lines with something on them. */
+/** The lines that are not empty. */
 function textLines(path: string): { number: number; line: string }[] {
   return readLines(path)
     .map((line, i) => ({ number: i + 1, line }))
@@ -200,8 +197,8 @@ function textLines(path: string): { number: number; line: string }[] {
 }
 
 /**
- * A file's lines. Only \n ends one, with or without \r: texts hold other characters that look like
- * line ends (U+0085, U+2028).
+ * A file's lines. They end only in \n or \r\n, because texts contain other characters that look
+ * like line ends (U+0085, U+2028).
  */
 export function readLines(path: string): string[] {
   const lines = readText(path).split('\n');
@@ -210,8 +207,8 @@ export function readLines(path: string): string[] {
 }
 
 /**
- * A file's text without its byte-order mark. Another encoding is refused: its letters would be read
- * as something else.
+ * A file's text without its byte-order mark. Encodings other than UTF-8 are refused, because their
+ * letters would be misread.
  */
 export function readText(path: string): string {
   const content = readBytes(path);
@@ -226,7 +223,7 @@ export function readText(path: string): string {
     }
     throw new ConfigError({
       where: `${path}:${number}`,
-      message: 'is not UTF-8; save the file in that encoding',
+      message: 'is not UTF-8; save the file as UTF-8',
     });
   }
   return content.toString('utf8').replace(/^\uFEFF/, '');
@@ -235,12 +232,12 @@ export function readText(path: string): string {
 function readBytes(path: string): Buffer {
   try {
     const { size } = statSync(path);
-    // A string holds no more: the whole CNN/DailyMail as CSV is such a file.
+    // The limit of a JavaScript string; the whole CNN/DailyMail as CSV exceeds it.
     if (size > constants.MAX_STRING_LENGTH) {
       const most = Math.floor(constants.MAX_STRING_LENGTH / 1e6);
       throw new Error(
-        `${Math.ceil(size / 1e6)} MB, and text is read up to ${most} MB; ` +
-          'a .parquet file may be larger',
+        `${Math.ceil(size / 1e6)} MB, but a text file may have at most ${most} MB; ` +
+          'use a .parquet file instead',
       );
     }
     return readFileSync(path);
@@ -249,7 +246,7 @@ function readBytes(path: string): Buffer {
   }
 }
 
-/** `"subject", "body"`, the first of many. */
+/** `"subject", "body"`; of more than 20 names, the first ones and the number of the rest. */
 export function quoteNames(names: readonly string[]): string {
   const shown = names.slice(0, 20).map((name) => JSON.stringify(name));
   const more = names.length - shown.length;

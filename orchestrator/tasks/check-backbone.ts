@@ -1,4 +1,4 @@
-/** Whether a sweep's tasks are for its backbone. */
+/** Checks that a sweep's backbone can do its tasks. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../base/errors';
@@ -9,9 +9,9 @@ import type { TaskFamily } from './family';
 import { FAMILIES } from './registry';
 
 /**
- * A backbone writes or does not, and has a limited number of position embeddings.
+ * Checks that the backbone can write if the task needs that, and has enough position embeddings.
  *
- * @throws ConfigError that names what of the sweep file does not go with the backbone
+ * @throws ConfigError that names the setting that does not fit the backbone
  */
 export function checkBackbone(
   task: RequestedTask,
@@ -31,11 +31,9 @@ function findMisfit(
   { name, model_type, decoder }: PlannedBackbone,
 ): string | null {
   if (writes !== null && decoder === undefined) {
-    const needed =
-      `an encoder–decoder (${ENCODER_DECODERS.join(', ')}), ` + 'for example facebook/bart-base';
     return (
-      `backbone: ${name} is of type ${model_type} and cannot write ${writes}, as ${task} needs; ` +
-      `must be ${needed}`
+      `backbone: ${name} has type ${model_type} and cannot write ${writes}, which ${task} needs; ` +
+      `must be an encoder–decoder (${ENCODER_DECODERS.join(', ')}), for example facebook/bart-base`
     );
   }
   if (writes === null && decoder !== undefined) {
@@ -43,7 +41,7 @@ function findMisfit(
       Object.keys(family.kinds),
     );
     return (
-      `backbone: ${name} is of type ${model_type}, for ${kinds.join(', ')} alone; ` +
+      `backbone: ${name} has type ${model_type}, which is only for ${kinds.join(', ')}; ` +
       `must be an encoder (bert, roberta) for ${task}, which is ${kind.replaceAll('_', ' ')}`
     );
   }
@@ -69,7 +67,7 @@ function findLongRow(
   return family.planning.findLengthProblem(task, request, lengths);
 }
 
-/** RoBERTa's position embeddings begin after its padding index; T5 has none that end. */
+/** RoBERTa's position embeddings begin after its padding index; T5 has no limit. */
 function countPositions({ path, model_type }: PlannedBackbone): number {
   const model = JSON.parse(readFileSync(join(path, 'config.json'), 'utf8')) as {
     max_position_embeddings?: number;

@@ -2,10 +2,10 @@ import type { RowLimits } from '../datasets/splits';
 import type { OwnTask } from './family';
 import type { FamilySettings } from './registry';
 
-/** What of a sweep's configuration its data sets depend on. */
+/** The part of a sweep's configuration that its data sets depend on. */
 export interface DatasetRequest extends RowLimits, FamilySettings {
   name: string;
-  /** The file it was read from; null where a command made it. */
+  /** The file it was read from; null if a command made it. */
   file: string | null;
   tasks: readonly RequestedTask[];
   /** null: each family's own default. */

@@ -5,9 +5,9 @@ import type { TrialEvaluation } from './family';
 import { findFamily } from './registry';
 
 /**
- * A trial's metrics, from its predictions.<split>.safetensors and its data set.
+ * Computes a trial's metrics from its predictions.<split>.safetensors and its data set.
  *
- * @throws ConfigError that names the file where predictions are missing or of another shape than
+ * @throws ConfigError that names the file if predictions are missing or have a different shape from
  *   the data set
  */
 export function evaluatePredictions(root: string, plan: Plan, trial: Trial): TrialEvaluation {

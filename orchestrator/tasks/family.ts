@@ -1,7 +1,7 @@
 /**
- * What this project asks of a task family: tasks whose rows are read, trained on and measured
- * alike. A family is a folder beside this file and a line in registry.ts; nothing outside the two
- * asks which family a task is of.
+ * The interface of a task family: tasks whose rows are read, trained on and measured in the same
+ * way. A family is a folder next to this file and a line in registry.ts. No other code asks which
+ * family a task belongs to.
  */
 import type { z } from 'zod';
 import type { TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
@@ -10,20 +10,20 @@ import type { PreparedSplit, RowLimits } from '../datasets/splits';
 import type { PlannedDataset, PlannedSplit, TrainConfig, Trial } from '../sweep/types';
 
 /**
- * @typeParam Settings what a sweep's configuration has for this family alone
+ * @typeParam Settings the settings of a sweep that only this family uses
  * @typeParam Own a task with the user's own files, complete
- * @typeParam Dataset a planned data set, with what this family alone plans
+ * @typeParam Dataset a planned data set, with the fields that only this family plans
  */
 export interface TaskFamily<
   Settings extends object = object,
   Own extends OwnTask = OwnTask,
   Dataset extends PlannedDataset = PlannedDataset,
 > {
-  /** What may be learned, by the words of configurations and plans. */
+  /** The kinds of task, by their names in configurations and plans. */
   kinds: Record<Dataset['kind'], Kind>;
-  /** What its backbone must be able to write; null where it needs an encoder. */
+  /** What its backbone must be able to write; null if it needs an encoder. */
   writes: string | null;
-  /** Tokens of a row, at most, where a configuration does not say it. */
+  /** Maximum tokens per row if the configuration does not set it. */
   defaultMaxLength: number;
   published: readonly PublishedTask[];
   settings: SettingsSchema<Settings>;
@@ -33,42 +33,43 @@ export interface TaskFamily<
   evaluation: Evaluation<Dataset>;
   score: ScoreCommand;
   words: FamilyWords;
-  /** Weights of the head, all trained; 0 where there is none. */
+  /** Number of weights of the head, all trained; 0 if there is no head. */
   countHead(hiddenSize: number, labels: number): number;
 }
 
 export interface Kind {
-  /** The contract's word for it. */
+  /** Its value in the contract. */
   proto: TaskKind;
-  /** What a task of the user's own may be measured by. */
+  /** Metrics that the user's own tasks may choose. */
   metrics: readonly string[];
 }
 
-/** Keys of a sweep file that mean something to one family alone. */
+/** Keys of a sweep file that only one family uses. */
 export interface SettingsSchema<Settings> {
   keys: z.ZodRawShape;
-  /** Likewise under `train`, each with the value that it has where it is not written. */
+  /** The same under `train`. */
   trainKeys: z.ZodRawShape;
+  /** A default for each of `trainKeys`. */
   trainDefaults: Partial<TrainConfig>;
   /** The flags of `sa-orch run` for these keys. */
   runFlags: readonly RunFlag[];
-  /** Paths of those that are refused in a sweep without a task of this family. */
+  /** Paths of keys that are refused in a sweep without a task of this family. */
   refusedElsewhere: readonly (readonly string[])[];
   /** Fills in the defaults; `written` has passed the schema. */
   complete(written: Record<string, unknown>): Settings;
-  /** What the family's trials have besides those of others. */
+  /** Fields that trials of this family have in addition to those of all trials. */
   chooseForTrials(settings: Settings): Pick<Trial, 'generation'>;
-  /** A key whose value contradicts another one, and why; null where none does. */
+  /** A key whose value contradicts another one, and why; null if there is none. */
   findContradiction(settings: Settings): { path: readonly string[]; reason: string } | null;
 }
 
 export interface RunFlag {
-  /** As commander takes it: `--doc-stride <n>`. */
+  /** In commander's form: `--doc-stride <n>`. */
   flags: string;
   description: string;
-  /** Whether its value is a whole number; else any number. */
+  /** Whether its value must be a whole number; otherwise any number. */
   isWhole: boolean;
-  /** Where a sweep file has it: `['generation', 'beams']`. */
+  /** Its place in a sweep file: `['generation', 'beams']`. */
   path: readonly [key: string, inner?: string];
 }
 
@@ -79,11 +80,11 @@ export interface OwnTask {
   origin: string;
   /** Absolute paths. */
   files: { train: string; validation: string };
-  /** In report order, the first decides; null: what is usual for what the files hold. */
+  /** In report order, the first is compared; null: the usual ones for what the files contain. */
   metrics: string[] | null;
 }
 
-/** Such a task as it is written, by the keys that all families have. */
+/** Such a task as written in a sweep file: the keys that all families have. */
 export interface WrittenOwnTask {
   name: string;
   kind: string;
@@ -94,11 +95,11 @@ export interface WrittenOwnTask {
 
 /** How tasks with the user's own files are described in a sweep file. */
 export interface OwnTaskSchema<Own, Written extends WrittenOwnTask = WrittenOwnTask> {
-  /** Endings of the files that can be read. */
+  /** Endings of readable files. */
   formats: readonly string[];
   /** The keys that name columns. */
   columns: z.ZodRawShape;
-  /** Refuses what no single key is wrong with; a reason is what would be right. */
+  /** Refuses keys that do not fit together; the reason says what would be right. */
   check(task: Written, refuse: (key: string, reason: string) => void): void;
   complete(task: Written, place: Pick<OwnTask, 'origin' | 'files'>): Own;
 }
@@ -110,7 +111,7 @@ export interface TaskSource {
   files: Record<string, string | null>;
 }
 
-/** What a task's rows say of its data set; the rest is the same for all tasks of a sweep. */
+/** What a task's rows determine; the rest of a data set is the same for all tasks of a sweep. */
 export type FoundRows<Dataset extends PlannedDataset> = Omit<
   Dataset,
   'digest' | 'tokenizer' | keyof RowLimits | 'max_length'
@@ -122,27 +123,27 @@ export interface PlanningContext<Settings> {
   max_length: number;
   /** The backbone's directory, for its tokenizer. */
   backbonePath: string;
-  /** Told before work that takes a while. */
+  /** Called before work that takes a while. */
   onLongWork?: ((text: string) => void) | undefined;
 }
 
-/** From a task's files to its planned data set. Every file is read to its end. */
+/** Makes planned data sets of a task's files. Every file is read to its end. */
 export interface Planning<Settings, Own, Dataset extends PlannedDataset> {
-  /** @throws ConfigError that names every row that cannot be used, at most 20 a file */
+  /** @throws ConfigError that names the rows that cannot be used, at most 20 per file */
   planPublished(
     task: string,
     source: TaskSource,
     context: PlanningContext<Settings>,
   ): Promise<FoundRows<Dataset>>;
-  /** @throws ConfigError likewise, of both files */
+  /** @throws ConfigError as planPublished, for both files */
   planOwn(name: string, own: Own, context: PlanningContext<Settings>): Promise<FoundRows<Dataset>>;
-  /** Why a length of the settings is not for a backbone of so many positions, or null. */
+  /** Why a length in the settings does not fit the backbone's number of positions, or null. */
   findLengthProblem(
     task: string,
     settings: Settings,
     lengths: { max_length: number; positions: number; backbone: string },
   ): string | null;
-  /** What of a data set decides its content besides what all have; part of its digest. */
+  /** What determines a data set's content in addition to common fields; part of its digest. */
   identify(dataset: Omit<Dataset, 'digest'>): Record<string, unknown>;
 }
 
@@ -150,14 +151,14 @@ export interface Planning<Settings, Own, Dataset extends PlannedDataset> {
 export interface DatasetFiles<Dataset> {
   /** Opens the tokenizer, once for all splits. */
   openSplits(dataset: Dataset, backbonePath: string): SplitReader;
-  /** What dataset.json says besides what all data sets have. */
+  /** Fields of dataset.json in addition to those of all data sets. */
   describe(dataset: Dataset): Record<string, unknown>;
 }
 
 export interface SplitReader {
-  /** Of what the split is read from. */
+  /** The digest of the split's source. */
   digest: (split: PlannedSplit) => string;
-  /** Reads a split, and returns what writes it into a folder. */
+  /** Reads a split, and returns a function that writes it into a folder. */
   read: (split: PlannedSplit) => Promise<(folder: string) => Promise<PreparedSplit>>;
 }
 
@@ -177,48 +178,48 @@ export interface Metrics {
   warnings: string[];
 }
 
-/** What a trial came to. */
+/** The outcome of a trial. */
 export interface TrialEvaluation extends Metrics {
-  /** Of metrics that take the best threshold of these very rows, by name: that threshold. */
+  /** By metric: the threshold that is best for these rows, where a metric uses that. */
   thresholds?: Record<string, number>;
-  /** JSON files to be written beside the predictions, by name. */
+  /** JSON files to write next to the predictions, by name. */
   files?: Record<string, Record<string, unknown>>;
-  /** Files of a JSON value a line, likewise. */
+  /** The same for files with one JSON value per line. */
   lines?: Record<string, readonly object[]>;
 }
 
 export interface Evaluation<Dataset> {
   /**
-   * @throws ConfigError that names the file where predictions are missing or of another shape than
-   *   the data set
+   * @throws ConfigError that names the file if predictions are missing or have a different shape
+   *   from the data set
    */
   evaluate(request: EvaluationRequest<Dataset>): TrialEvaluation;
   /**
-   * Metrics of a guess that has learned nothing, from the prepared data set under the root; null
-   * where there is none.
+   * Metrics of a guess that has learned nothing, from the prepared data set under the root; null if
+   * the family has no such guess.
    */
   measureBaseline(root: string, dataset: Dataset): Record<string, number> | null;
 }
 
-/** An option of `sa-orch score` that belongs to some published tasks. */
+/** An option of `sa-orch score` that applies only to some published tasks. */
 export interface ScoreOption {
-  /** As commander takes it: `--na-probs <file>`. */
+  /** In commander's form: `--na-probs <file>`. */
   flags: string;
   description: string;
   /** The key of its value in a request. */
   key: string;
   isGiven(value: unknown): boolean;
   tasks: readonly string[];
-  /** What is special about those tasks, for the refusal of others. */
+  /** What is special about those tasks, for the message that refuses others. */
   reason: string;
 }
 
 export interface ScoreRequest {
   task: string;
-  /** Files as the task's official scripts take them. */
+  /** Files in the formats of the task's official scripts. */
   predictions: string;
   references: string;
-  /** Options of the families, by their keys. */
+  /** The families' options, by key. */
   [option: string]: unknown;
 }
 
@@ -229,19 +230,19 @@ export interface Score extends Metrics {
 /** The family's part of `sa-orch score`. */
 export interface ScoreCommand {
   options: readonly ScoreOption[];
-  /** Whose files, and what is in them, a line each. */
+  /** Whose files these are, and a line on the content of each. */
   help: { names: string; lines: readonly string[]; example: string };
-  /** @throws ConfigError with file and line, place or id of what is wrong */
+  /** @throws ConfigError with the file and the line, place or id of what is wrong */
   run(request: ScoreRequest): Score | Promise<Score>;
 }
 
-/** What reports and the command line say of the family's data sets and metrics. */
+/** The words that reports and the command line use for the family's data sets and metrics. */
 export interface FamilyWords {
   metricTitles: Readonly<Record<string, string>>;
-  /** Warnings that mark a trial as degenerate, by code, with what a reader is told. */
+  /** Warnings that mark a trial as degenerate: code and text. */
   degenerate: Readonly<Record<string, string>>;
-  /** What is wrong with published rows that are left out. */
+  /** Why published rows are left out; null if none are. */
   leftOut: string | null;
-  /** `rows`; what a data set's training split has so many of. */
+  /** The unit in which a training split is counted, such as `rows`. */
   nameRows(train: PlannedSplit): string;
 }

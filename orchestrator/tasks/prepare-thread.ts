@@ -4,17 +4,15 @@ import type { PlannedDataset } from '../sweep/types';
 import { prepareDataset } from './prepare';
 
 type Prepared = Awaited<ReturnType<typeof prepareDataset>>;
-/**
- * An error's class does not survive the way between threads: a ConfigError travels as its problems.
- */
+/** A ConfigError is sent as its problems, because an error loses its class between threads. */
 type Message = { prepared: Prepared } | { problems: readonly Problem[] } | { error: string };
 interface Job {
   prepareDataset: [PlannedDataset, string, string];
 }
 
 /**
- * prepareDataset in a thread of its own: tokenizing tens of thousands of rows on the event loop
- * would hold up heartbeats for seconds.
+ * Runs prepareDataset in a thread of its own, because tokenizing tens of thousands of rows on the
+ * event loop would delay heartbeats for seconds.
  */
 export function prepareDatasetInThread(
   dataset: PlannedDataset,
@@ -35,7 +33,7 @@ export function prepareDatasetInThread(
     worker.once('exit', (code) =>
       reject(
         new Error(
-          `the thread that prepares ${dataset.task} ended with status ${code} and no answer`,
+          `the thread that prepares ${dataset.task} ended with status ${code} and no result`,
         ),
       ),
     );

@@ -9,7 +9,7 @@ import { digestTokenizer } from '../tokenizers/tokenizer';
 import type { SplitReader } from './family';
 import { findFamily } from './registry';
 
-/** A data set on disk; also the content of its dataset.json, with what its family says besides. */
+/** A data set on disk; with the fields of its family also the content of its dataset.json. */
 export interface PreparedDataset extends Pick<
   PlannedDataset,
   'digest' | 'task' | 'kind' | 'num_labels' | 'label_names' | 'source' | 'max_length'
@@ -18,10 +18,10 @@ export interface PreparedDataset extends Pick<
 }
 
 /**
- * Tokenizes a data set into `datasets/<digest>/` as Dataset in job.proto describes it, and returns
- * its description. Does nothing where it is there. The folder appears whole or not at all.
+ * Tokenizes a data set into `datasets/<digest>/`, in the format of Dataset in job.proto, and
+ * returns its description. Reuses a data set that exists. The folder appears whole or not at all.
  *
- * @throws ConfigError where a file or the tokenizer is not what it was when the sweep was planned
+ * @throws ConfigError if a file or the tokenizer has changed since the sweep was planned
  */
 export async function prepareDataset(
   dataset: PlannedDataset,
@@ -64,8 +64,8 @@ export async function prepareDataset(
 }
 
 const CHANGED =
-  'has changed since the sweep was planned; start the sweep again to plan it with what is ' +
-  'there now';
+  'has changed since the sweep was planned; start the sweep again to plan it with the current ' +
+  'content';
 
 async function writeSplit(
   folder: string,
@@ -75,13 +75,13 @@ async function writeSplit(
 ): Promise<PreparedSplit> {
   const where = split.file ?? `demo rows of ${dataset.task}`;
   if (split.file !== null && !existsSync(split.file)) {
-    throw new ConfigError({ where, message: 'is no longer there; the sweep was planned with it' });
+    throw new ConfigError({ where, message: 'no longer exists; the sweep was planned with it' });
   }
   const checkUnchanged = () => {
     if (digest(split) !== split.digest) throw new ConfigError({ where, message: CHANGED });
   };
-  // Before: what is wrong with another content is not the point. After: a file can change while it
-  // is read.
+  // Checked before reading, so that a changed file is reported as such and not by faults in its new
+  // content; and after, because a file can change while it is read.
   checkUnchanged();
   const write = await read(split);
   checkUnchanged();
@@ -89,8 +89,8 @@ async function writeSplit(
 }
 
 /**
- * Renames a folder into place and syncs its parent. False where another process was first: equal
- * digests have equal content.
+ * Renames a folder into place and syncs its parent. Returns false if another process was first,
+ * which does no harm: equal digests mean equal content.
  */
 async function renameUnlessThere(from: string, to: string): Promise<boolean> {
   try {

@@ -1,4 +1,4 @@
-/** Every task family, a line each, and what is found among them. */
+/** All task families, one line each, and lookups among them. */
 import type { TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Benchmark, PublishedTask } from '../datasets/published';
 import type { TaskFamily } from './family';
@@ -11,7 +11,7 @@ const REGISTERED = [rows, questions, summaries] as const;
 
 export const FAMILIES: readonly TaskFamily[] = REGISTERED;
 
-/** What a sweep's configuration has for the families: the settings of each, together. */
+/** The families' part of a sweep's configuration: the settings of all of them together. */
 export type FamilySettings = Together<(typeof REGISTERED)[number]>;
 type Together<Family> = (
   Family extends TaskFamily<infer Settings> ? (settings: Settings) => void : never
@@ -23,22 +23,22 @@ const BY_KIND = new Map(
   FAMILIES.flatMap((family) => Object.keys(family.kinds).map((kind) => [kind, family] as const)),
 );
 
-/** What may be learned, in the order of the families. */
+/** The kinds of task, in the order of the families. */
 export const KIND_NAMES: readonly string[] = [...BY_KIND.keys()];
 
 /** Each kind with its value in the contract. */
 export const CONTRACT_KINDS: Readonly<Record<string, { readonly proto: TaskKind }>> =
   Object.fromEntries(FAMILIES.flatMap(({ kinds }) => Object.entries(kinds)));
 
-/** The family of a kind; throws a RangeError for any other word (schema and plan are checked). */
+/** The family of a kind; throws a RangeError if there is none (schemas and plans are checked). */
 export function findFamily(kind: string): TaskFamily {
   const family = BY_KIND.get(kind);
   if (family === undefined)
-    throw new RangeError(`"${kind}" is no kind of task; there are ${KIND_NAMES.join(', ')}`);
+    throw new RangeError(`"${kind}" is not a task kind; must be one of ${KIND_NAMES.join(', ')}`);
   return family;
 }
 
-/** The contract's word for a kind; throws as findFamily. */
+/** A kind's value in the contract; throws as findFamily does. */
 export function contractKind(kind: string): TaskKind {
   return findFamily(kind).kinds[kind]!.proto;
 }
@@ -54,22 +54,22 @@ export function findPublishedTask(name: string): PublishedTask | undefined {
   return PUBLISHED.get(name);
 }
 
-/** Throws a RangeError for any other word (configurations are checked before). */
+/** The published task of that name; throws a RangeError if there is none. */
 export function publishedTask(name: string): PublishedTask {
   const task = PUBLISHED.get(name);
   if (task === undefined)
     throw new RangeError(
-      `"${name}" is not published; there are ${PUBLISHED_TASK_NAMES.join(', ')}`,
+      `"${name}" is not a published task; must be one of ${PUBLISHED_TASK_NAMES.join(', ')}`,
     );
   return task;
 }
 
-/** Whose rows the published tasks have, each once. */
+/** The benchmarks that the published tasks belong to, each once. */
 export const BENCHMARKS: readonly Benchmark[] = [
   ...new Set([...PUBLISHED.values()].map(({ benchmark }) => benchmark)),
 ];
 
-/** `GLUE`, `SQuAD`, `GLUE or SQuAD`: whose rows demo rows of these tasks are not. */
+/** `GLUE`, `SQuAD`, `GLUE or SQuAD`: what the demo rows of these tasks only imitate. */
 export function nameBenchmarks(tasks: readonly string[]): string {
   const names = tasks.flatMap((task) => findPublishedTask(task)?.benchmark.name ?? []);
   return [...new Set(names)].join(' or ');

@@ -8,18 +8,18 @@ import type { TaskFamily, TaskSource } from './family';
 import { findFamily, publishedTask } from './registry';
 import { findSources, type SourceOptions } from './sources';
 
-/** Raised when the same rows would be written in another form. */
+/** Increased when the format in which rows are written changes. */
 const DATASET_FORMAT = 1;
 
 export interface ResolveOptions extends SourceOptions {
   backbone: PlannedBackbone;
-  /** Told before work that takes a while. */
+  /** Called before work that takes a while. */
   onLongWork?: (text: string) => void;
 }
 
 /**
- * Finds the rows of each task of a sweep and says which of them are used: one planned data set a
- * task, in the order of the tasks. Reads every file to its end, so that a broken one is found
+ * Finds the rows of each task of a sweep and decides which are used. Returns one planned data set
+ * per task, in the order of the tasks. Reads every file to its end, so that a broken one is found
  * before anything runs.
  */
 export async function resolveDatasets(
@@ -57,12 +57,12 @@ export async function resolveDatasets(
 }
 
 /**
- * 32 hex digits from what decides a data set's content. Not the files' places, and not a limit that
- * is above the rows there are.
+ * 32 hex digits from everything that determines a data set's content. The files' paths are not part
+ * of it, nor is a limit above the number of rows.
  *
- * Of the user's own files also the columns, and of those, of questions and of summaries the
- * metrics: a result has those that its trial was planned with, so that other metrics make other
- * trials.
+ * The columns of the user's own files are part of it, and the metrics of those, of questions and of
+ * summaries: a result has the metrics that its trial was planned with, so different metrics make
+ * different trials.
  */
 function digestDataset(dataset: Omit<PlannedDataset, 'digest'>, family: TaskFamily): string {
   const { task, kind, num_labels, label_names, splits, tokenizer, max_length } = dataset;

@@ -6,23 +6,26 @@ import { FAMILIES, findFamily, findPublishedTask, PUBLISHED_TASK_NAMES } from '.
 export const SCORE_OPTIONS: readonly ScoreOption[] = FAMILIES.flatMap(({ score }) => score.options);
 
 /**
- * The official metrics of a published task for predictions that anybody made.
+ * Computes the official metrics of a published task for predictions from any source.
  *
- * @throws ConfigError with file and line, place or id of what is wrong
+ * @throws ConfigError with the file and the line, place or id of what is wrong
  */
 export async function scoreTask(request: ScoreRequest): Promise<Score> {
   const { task } = request;
   const published = findPublishedTask(task);
   if (published === undefined) {
     const known = `${PUBLISHED_TASK_NAMES.join(', ')}${suggestion(task, PUBLISHED_TASK_NAMES)}`;
-    throw new ConfigError({ where: '--task', message: `"${task}" is no task; there are ${known}` });
+    throw new ConfigError({
+      where: '--task',
+      message: `"${task}" is not a published task; must be one of ${known}`,
+    });
   }
   for (const option of SCORE_OPTIONS) {
     const { flags, key, tasks, reason } = option;
     if (!option.isGiven(request[key]) || tasks.includes(task)) continue;
     throw new ConfigError({
       where: flags.split(' ')[0]!,
-      message: `belongs to ${tasks.join(' and ')}, ${reason}; leave it out for ${task}`,
+      message: `applies only to ${tasks.join(' and ')}, ${reason}; remove it for ${task}`,
     });
   }
   return findFamily(published.kind).score.run(request);

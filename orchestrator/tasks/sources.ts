@@ -7,17 +7,16 @@ import type { TaskSource } from './family';
 import { nameBenchmarks } from './registry';
 
 export interface SourceOptions {
-  /** `--data-dir`; goes before SA_ORCH_DATA. */
+  /** `--data-dir`; takes precedence over SA_ORCH_DATA. */
   dataDir?: string | null;
   env: NodeJS.ProcessEnv;
-  /** Told once why rows are generated, where they are. */
+  /** Called once, with the reason, if rows are generated. */
   onNotice?: (text: string) => void;
 }
 
 /**
- * Where each task's rows are: the user's directory, else the hub, else generated. A directory that
- * is given and does not have a task's files is an error: rows of another source in their place
- * would be a surprise.
+ * Finds each task's rows: in the user's directory, else on the hub, else generated. A directory
+ * that lacks a task's files is an error, because rows from another source would be a surprise.
  */
 export async function findSources(
   tasks: readonly PublishedTask[],
@@ -72,8 +71,8 @@ function findInDirectory(
       missing.map(({ task: { name, benchmark }, path }) => ({
         where: `${flag} ${directory}`,
         message:
-          `has no ${path}, which task ${name} needs; ${benchmark.names} expected, ` +
-          `here or under ${benchmark.folder}/`,
+          `has no ${path}, which task ${name} needs; must contain ${benchmark.names}, ` +
+          `directly or under ${benchmark.folder}/`,
       })),
     );
   }

@@ -1,23 +1,22 @@
 /**
- * Where each token stands in its text. The tokenizer library gives tokens only, so texts are walked
- * here with its own parts (added tokens, normalizer, pre-tokenizer, model), and every character
- * keeps the place that it comes from.
+ * Finds the place of each token in its text. The tokenizer library returns only tokens, so this
+ * file runs the library's own parts (added tokens, normalizer, pre-tokenizer, model) one by one and
+ * keeps the place that every character comes from.
  *
- * Places are those that Python's tokenizers give as `offset_mapping`, but in UTF-16 units as
- * JavaScript counts them:
- * - what normalizing makes of a character (lower case, decomposed, several letters) stands where
- *   the character stands; what it removes (accents of their own, control characters) stands in no
- *   token, and between two letters of a token inside it;
- * - a byte of a character stands where the whole character stands, so two tokens can have one
+ * Places equal the `offset_mapping` of Python's tokenizers, but in JavaScript's UTF-16 units:
+ * - what a character is normalized to (lower case, decomposed, several letters) has the character's
+ *   place; what normalizing removes (combining accents, control characters) belongs to no token,
+ *   but lies inside a token if it is between two of its letters;
+ * - each byte of a character has the place of the whole character, so two tokens can have the same
  *   place;
- * - an unknown word's token has the word's place; a byte-level token has none of the spaces at its
- *   ends.
+ * - the token of an unknown word has the word's place; the place of a byte-level token excludes the
+ *   spaces at its ends.
  */
 import { ConfigError } from '../base/errors';
 import type { Definition, OpenTokenizer, Tokenizer } from './tokenizer';
 
 /**
- * The tokens of a text, without special tokens around it. Token i is text.slice(begins[i],
+ * The tokens of a text, without surrounding special tokens. Token i is text.slice(begins[i],
  * ends[i]).
  */
 export interface PlacedTokens {
@@ -26,13 +25,14 @@ export interface PlacedTokens {
   ends: number[];
 }
 
-/** Normalizers whose output for a text is their outputs for its characters, one after the other. */
+/** Normalizers that work on each character by itself. */
 const BY_CHARACTER = new Set(['BertNormalizer', 'Lowercase', 'StripAccents', 'NFD']);
 
 /**
- * How texts are tokenized with the places of their tokens; the ids are those of `encode`.
+ * Returns a function that tokenizes a text and gives the places of its tokens. The ids are those of
+ * `encode`.
  *
- * @throws ConfigError where the tokenizer is neither WordPiece as BERT's nor byte-level BPE as
+ * @throws ConfigError if the tokenizer is neither WordPiece like BERT's nor byte-level BPE like
  *   RoBERTa's
  */
 export function placedTokenizer({
@@ -87,7 +87,7 @@ interface Place {
   end: number;
 }
 
-/** A part of a text; `added` is the id where the part is a token of its own (`[SEP]`, `<mask>`). */
+/** A part of a text; `added` is its id if the whole part is an added token (`[SEP]`, `<mask>`). */
 interface Section extends Place {
   added: number | null;
 }
@@ -109,7 +109,7 @@ function sections(
   });
   for (const [i, { token }] of found.entries()) {
     const [before, after] = [found[i - 1], found[i + 1]];
-    // Such a token takes the white space beside it, but stands where it is written.
+    // Such a token absorbs the adjacent white space, but its place does not include it.
     if (token?.lstrip && before)
       before.end = before.begin + text.slice(before.begin, before.end).trimEnd().length;
     if (token?.rstrip && after)
@@ -120,7 +120,7 @@ function sections(
     .map(({ begin, end, token }) => ({ begin, end, added: token?.id ?? null }));
 }
 
-/** A section's normalized text, and for each of its UTF-16 units where that comes from. */
+/** A section's normalized text, and the original place of each of its UTF-16 units. */
 function normalize(
   text: string,
   { begin, end }: Place,
@@ -152,13 +152,13 @@ function characterNormalizer(
   };
 }
 
-/** A word as the model takes it; `places` are those of the characters (code points) of `text`. */
+/** A word for the model; `places` are those of the characters (code points) of `text`. */
 interface Word {
   text: string;
   places: Place[];
 }
 
-/** Splits a normalized text, whose UTF-16 units stand at `places`, into the model's words. */
+/** Splits a normalized text, whose UTF-16 units have these `places`, into words for the model. */
 type ReadWords = (text: string, places: Place[]) => Word[];
 
 function wordReader({ pre_tokenizer: preTokenizer }: Tokenizer, definition: Definition): ReadWords {
@@ -188,8 +188,8 @@ function wordReader({ pre_tokenizer: preTokenizer }: Tokenizer, definition: Defi
   throw new ConfigError({
     where: 'tokenizer',
     message:
-      'the places of its tokens in a text are not known ' +
-      `(${parts}); WordPiece as BERT's or byte-level BPE as RoBERTa's is expected`,
+      'the places of its tokens in a text cannot be found ' +
+      `(${parts}); must be WordPiece like BERT's or byte-level BPE like RoBERTa's`,
   });
 }
 
@@ -199,7 +199,7 @@ function characters(text: string, places: Place[]): Word {
   return { text, places: Array.from({ length: text.length }, (_, unit) => first(unit)).flat() };
 }
 
-/** Byte-level BPE sees a printable character for each byte of the text's UTF-8 (Radford 2019). */
+/** Byte-level BPE works on a printable character per byte of the text's UTF-8 (Radford 2019). */
 function bytes(text: string, places: Place[]): Word {
   const letters: string[] = [];
   const found: Place[] = [];
@@ -215,8 +215,8 @@ function bytes(text: string, places: Place[]): Word {
 }
 
 /**
- * The bytes that print as themselves in Latin-1; the others, in order, are the letters from U+0100
- * on.
+ * The character for each byte: bytes that are printable in Latin-1 stand for themselves, the others
+ * map in order to the characters from U+0100.
  */
 const BYTE_LETTERS: readonly string[] = (() => {
   let next = 0x100;
@@ -228,9 +228,9 @@ const BYTE_LETTERS: readonly string[] = (() => {
 const SPACE = BYTE_LETTERS[0x20]!;
 
 interface Placing {
-  /** Of a token that goes on with a word. */
+  /** The prefix of tokens that continue a word. */
   prefix: string;
-  /** Whether spaces at the ends of a token are left out of its place. */
+  /** Whether a token's place excludes the spaces at its ends. */
   trims: boolean;
   put: (token: string, place: Place) => void;
 }

@@ -6,8 +6,8 @@ import { ConfigError } from '../base/errors';
 import { tokenizerFromVocabulary } from './vocabulary-tokenizer';
 
 /**
- * What is used of the library, whose own declarations do not resolve from CommonJS (their imports
- * have no file extensions).
+ * The part of the library that is used here. Its own declarations do not resolve from CommonJS,
+ * because their imports have no file extensions.
  */
 export interface Tokenizer {
   encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
@@ -19,9 +19,9 @@ export interface Tokenizer {
   post_processor:
     ((tokens: string[], pair: string[] | null, addSpecialTokens: boolean) => PostProcessed) | null;
   normalizer: ((text: string) => string) | null;
-  /** Of BertPreTokenizer and ByteLevel; the others have no pattern. */
+  /** Only BertPreTokenizer and ByteLevel have a pattern. */
   pre_tokenizer: { pattern?: RegExp } | null;
-  /** Tokens of words, which the pre-tokenizer makes. */
+  /** The tokens of the words that the pre-tokenizer makes. */
   model(words: string[]): string[];
   added_tokens_map: Map<string, { id: number; lstrip: boolean; rstrip: boolean }>;
   splitter_unnormalized: { split(text: string): string[] };
@@ -35,21 +35,22 @@ const { Tokenizer } = library as unknown as {
   Tokenizer: new (definition: object, config: object) => Tokenizer;
 };
 
-/** Token ids of a row, special tokens included. */
+/** Token ids of a row, including special tokens. */
 export interface EncodedRow {
   ids: number[];
   /**
-   * 0 for the first text and what surrounds it, 1 for the second where the model tells them apart.
+   * 0 for the first text and the tokens around it, 1 for the second if the model distinguishes
+   * them.
    */
   typeIds: number[];
-  /** Whether tokens were cut. */
+  /** Whether tokens were cut off. */
   truncated: boolean;
 }
 
-/** Turns a text or a pair into token ids, at most maxLength of them. */
+/** Turns a text or a pair into at most maxLength token ids. */
 export type EncodeRow = (text: string, pair: string | null) => EncodedRow;
 
-/** What is read of tokenizer.json. */
+/** The part of tokenizer.json that is used here. */
 export interface Definition {
   normalizer?: { type?: string; lowercase?: boolean; normalizers?: { type?: string }[] } | null;
   pre_tokenizer?: { type?: string; add_prefix_space?: boolean; use_regex?: boolean } | null;
@@ -66,14 +67,11 @@ interface PostProcessorDefinition {
 export interface OpenTokenizer {
   tokenizer: Tokenizer;
   definition: Definition;
-  /** To be applied to a text first: what the library does otherwise than Python's tokenizers. */
+  /** Must be applied to a text first; makes up for differences from Python's tokenizers. */
   preprocess: (text: string) => string;
 }
 
-/**
- * The files of a model directory that tokenizing depends on, in a fixed order; those that are not
- * there are left out.
- */
+/** The files of a model directory that tokenizing may depend on, in a fixed order. */
 const TOKENIZER_FILES = [
   'tokenizer.json',
   'tokenizer_config.json',
@@ -82,7 +80,7 @@ const TOKENIZER_FILES = [
   'merges.txt',
 ];
 
-/** Hex SHA-256 over names and contents of a model's tokenizer files. */
+/** Hex SHA-256 of the names and contents of a model's tokenizer files. */
 export function digestTokenizer(modelDir: string): string {
   const hash = createHash('sha256');
   for (const name of TOKENIZER_FILES) {
@@ -95,10 +93,10 @@ export function digestTokenizer(modelDir: string): string {
 }
 
 /**
- * The tokenizer of a model directory: tokenizer.json where it is there, else the vocabulary files
+ * Opens the tokenizer of a model directory: tokenizer.json if it exists, else the vocabulary files
  * of BERT or RoBERTa.
  *
- * @throws ConfigError where the directory has no tokenizer
+ * @throws ConfigError if the directory has no tokenizer
  */
 export function openTokenizer(modelDir: string): OpenTokenizer {
   const config = readJson(join(modelDir, 'tokenizer_config.json')) ?? {};
@@ -109,12 +107,10 @@ export function openTokenizer(modelDir: string): OpenTokenizer {
 }
 
 /**
- * How a model directory's tokenizer encodes rows, see openTokenizer.
+ * Loads a model directory's tokenizer for rows, see openTokenizer. It gives the same ids as
+ * Python's `AutoTokenizer(text, pair, truncation="longest_first", max_length=maxLength)`.
  *
- * Gives the ids that Python's `AutoTokenizer(text, pair, truncation="longest_first",
- * max_length=maxLength)` gives.
- *
- * @throws ConfigError where the directory has no tokenizer
+ * @throws ConfigError if the directory has no tokenizer, or maxLength leaves no room for text
  */
 export function loadTokenizer(modelDir: string, maxLength: number): EncodeRow {
   const { tokenizer, definition, preprocess } = openTokenizer(modelDir);
@@ -127,7 +123,7 @@ export function loadTokenizer(modelDir: string, maxLength: number): EncodeRow {
   if (maxLength <= paired.specials) {
     throw new ConfigError({
       where: 'max_length',
-      message: `is ${maxLength}; a pair alone has ${paired.specials} special tokens here`,
+      message: `is ${maxLength}; must be more than ${paired.specials}, a pair's special tokens`,
     });
   }
   return (text, pair) => {
@@ -146,9 +142,9 @@ export function loadTokenizer(modelDir: string, maxLength: number): EncodeRow {
 }
 
 /**
- * How many tokens of each text stay where `room` tokens are left for both: the rule of Hugging Face
- * tokenizers' LongestFirst (truncate_encodings), which cuts the longer text down to what the
- * shorter leaves, and where both are too long halves the room.
+ * How many tokens of each text are kept if there is room for `room` tokens in total. This is the
+ * rule LongestFirst of Hugging Face tokenizers (truncate_encodings): it cuts the longer text to the
+ * room that the shorter one leaves, and halves the room if both are too long.
  */
 export function longestFirst(n1: number, n2: number, room: number): [number, number] {
   if (n1 + n2 <= room) {
@@ -164,9 +160,9 @@ export function longestFirst(n1: number, n2: number, room: number): [number, num
 }
 
 /**
- * Where special tokens and texts stand in a row: found by running the model's own post-processor on
- * two marks. RoBERTa knows one type only (its embedding has a single row), which the JavaScript
- * library's RobertaProcessing overlooks.
+ * Finds the places of special tokens and texts in a row, by running the model's own post-processor
+ * on two markers. RoBERTa has only one type (its embedding has a single row), which
+ * RobertaProcessing of the JavaScript library ignores.
  */
 export function template(tokenizer: Tokenizer, definition: Definition, paired: boolean) {
   const oneType = definition.post_processor?.type === 'RobertaProcessing';
@@ -183,7 +179,7 @@ export function template(tokenizer: Tokenizer, definition: Definition, paired: b
   });
   return {
     specials: slots.filter((slot) => slot.text === null).length,
-    /** How many special tokens stand before the first text, and before the second. */
+    /** The numbers of special tokens before the first text and before the second. */
     specialsBefore: [0, 1].map(
       (text) =>
         slots
@@ -211,9 +207,9 @@ function lowercases({ normalizer }: Definition): boolean {
 }
 
 /**
- * Python's tokenizers lower each character for itself; JavaScript gives a capital sigma at a word's
- * end its final form. The CJK characters beyond U+FFFF are words of their own there, and halves of
- * words in the JavaScript library, which looks at UTF-16 units.
+ * Python's tokenizers lowercase each character by itself, while JavaScript turns a capital sigma at
+ * the end of a word into its final form. They also take each CJK character beyond U+FFFF as a word,
+ * which the JavaScript library misses because it looks at UTF-16 units.
  */
 function lowercaseAsRust(text: string): string {
   return text

@@ -10,11 +10,11 @@ interface TokenizerConfig {
 }
 
 /**
- * What tokenizer.json would say, for a model directory that has only the older vocabulary files:
- * BERT's vocab.txt (WordPiece), or RoBERTa's vocab.json and merges.txt (byte-level BPE). The same
- * conversion that Transformers makes when it loads such a directory.
+ * Makes the content of tokenizer.json for a model directory that has only the older vocabulary
+ * files: BERT's vocab.txt (WordPiece), or RoBERTa's vocab.json and merges.txt (byte-level BPE).
+ * Transformers makes the same conversion when it loads such a directory.
  *
- * @throws ConfigError where neither is there
+ * @throws ConfigError if the directory has neither
  */
 export function tokenizerFromVocabulary(modelDir: string, config: TokenizerConfig): object {
   const has = (name: string) => existsSync(join(modelDir, name));
@@ -32,8 +32,7 @@ export function tokenizerFromVocabulary(modelDir: string, config: TokenizerConfi
   }
   throw new ConfigError({
     where: modelDir,
-    message:
-      'has no tokenizer: tokenizer.json, vocab.txt, or vocab.json with merges.txt is expected',
+    message: 'has no tokenizer; must have tokenizer.json, vocab.txt, or vocab.json with merges.txt',
   });
 }
 
@@ -119,7 +118,7 @@ function pair(vocab: Record<string, number>, token: string): [string, number] {
   if (id === undefined) {
     throw new ConfigError({
       where: 'vocabulary',
-      message: `has no ${token}; a vocabulary of BERT or RoBERTa is expected`,
+      message: `has no ${token}; must be a vocabulary of BERT or RoBERTa`,
     });
   }
   return [token, id];

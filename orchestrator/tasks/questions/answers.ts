@@ -1,19 +1,19 @@
 /**
- * Answers out of a model's logits, by the rules of Transformers' postprocess_qa_predictions
+ * Chooses answers by a model's logits, with the rules of Transformers' postprocess_qa_predictions
  * (run_qa.py), after Devlin 2019.
  */
 import { NO_ANSWER, type QaFeature } from './features';
 
-/** A logit for each token of a feature's row, as a span's first and as its last token. */
+/** For each token of a feature's row, its logits as the first and as the last token of a span. */
 export interface SpanLogits {
   start: ArrayLike<number>;
   end: ArrayLike<number>;
 }
 
 export interface AnswerRules {
-  /** So many starts and so many ends of each feature are looked at, the highest. */
+  /** How many of the highest starts, and of the highest ends, are considered per feature. */
   best: number;
-  /** Tokens of an answer at most. */
+  /** Maximum tokens per answer. */
   longest: number;
 }
 
@@ -22,25 +22,25 @@ export const ANSWER_RULES: AnswerRules = { best: 20, longest: 30 };
 
 export interface ChosenAnswer {
   /**
-   * v1.1's answer: the text of the best span, which can be empty (a token that is a space alone);
-   * empty where no span is allowed.
+   * v1.1's answer: the text of the best span, which can be empty (a token that is only a space);
+   * empty if no span is allowed.
    */
   text: string;
   /**
-   * v2.0's answer unless the question counts as one without: the text of the best span that has
-   * some.
+   * v2.0's answer, unless the question counts as unanswered: the text of the best span with any
+   * text.
    */
   nonEmptyText: string;
   /**
-   * Score of "no answer" less that of nonEmptyText: above a threshold (officially 0), v2.0's answer
-   * is the empty one.
+   * The score of "no answer" minus that of nonEmptyText. Above a threshold (officially 0) v2.0's
+   * answer is empty.
    */
   noAnswerMargin: number;
-  /** False where a logit is no finite number; the texts are then empty. */
+  /** False if a logit is NaN or infinite; the texts are then empty. */
   finite: boolean;
 }
 
-/** What is read of a feature here. */
+/** The part of a feature that is used here. */
 export type Window = Pick<QaFeature, 'contextBegin' | 'begins' | 'ends'>;
 
 interface Span {
@@ -52,12 +52,12 @@ interface Span {
 }
 
 /**
- * The answer to one question: of all its features the span of context tokens with the highest sum
- * of start and end logit. Sums are of float32, as the logits are, so that what is equal there is
- * equal here; of equal ones the first counts.
+ * Chooses the answer to one question: the span of context tokens, in any of its features, with the
+ * highest sum of start and end logit. Sums are float32 like the logits, so that sums that are equal
+ * in the official script are equal here; the first of equal ones wins.
  *
  * @param features at least one, in order
- * @param logits of each feature
+ * @param logits those of each feature
  */
 export function chooseAnswer(
   context: string,
@@ -75,7 +75,7 @@ export function chooseAnswer(
     noAnswer = Math.min(noAnswer, Math.fround(start[NO_ANSWER]! + end[NO_ANSWER]!));
     spans.push(...listSpans(context, feature, logits[i]!, rules));
   }
-  // Array.sort keeps the order of equal ones.
+  // Array.sort is stable: the first of equal ones stays first.
   const best = spans.sort((a, b) => b.score - a.score);
   const {
     text: nonEmptyText,
@@ -109,7 +109,7 @@ function listSpans(
     );
 }
 
-/** The places of the `count` highest values, the highest first. */
+/** The indices of the `count` highest values, the highest first. */
 function highest(values: ArrayLike<number>, count: number): number[] {
   return Array.from({ length: values.length }, (_, i) => i)
     .sort((a, b) => values[b]! - values[a]!)

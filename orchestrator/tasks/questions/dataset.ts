@@ -1,21 +1,21 @@
 import type { PlannedDataset } from '../../sweep/types';
 
-/** The columns of the user's own tables that make a question. */
+/** The columns of the user's own tables that form a question. */
 export interface QuestionColumns {
   question: string;
   context: string;
   answer: string;
-  /** Where the answer begins in the context; null where the answer says it by itself. */
+  /** Where the answer begins in the context; null if its text alone determines that. */
   answer_start: string | null;
 }
 
-/** How questions are read, cut into windows and scored. */
+/** How questions are read, split into windows and scored. */
 export interface PlannedQuestions {
-  /** Tokens of a context that neighbouring windows share. */
+  /** Number of context tokens that neighbouring windows share. */
   doc_stride: number;
-  /** Whether questions may have no answer: the rules of SQuAD v2.0, else those of v1.1. */
+  /** Whether questions may have no answer (rules of SQuAD v2.0, else of v1.1). */
   no_answer: boolean;
-  /** Of tables of the user's own; absent for SQuAD's JSON. */
+  /** For the user's own tables; absent for SQuAD's JSON. */
   columns?: QuestionColumns;
 }
 

@@ -1,4 +1,4 @@
-/** Demo rows of question answering: questions about a few small events, see demo-events.ts. */
+/** Demo rows for question answering: questions about a few small events, see demo-events.ts. */
 import {
   countDemoRows,
   drawDifferentEvents,
@@ -11,12 +11,12 @@ import {
 } from '../../datasets/demo-events';
 import type { SquadExample, SquadTask } from './squad-json';
 
-/** So many questions of squad_v2 have no answer, as in its published training set. */
+/** The fraction of squad_v2's questions without an answer, as in its published training set. */
 const UNANSWERED = 1 / 3;
 
 type Asked = [question: string, answer: string];
 
-/** Ways to ask for a part of an event by the others. */
+/** Ways to ask for one part of an event, given the others. */
 const QUESTIONS: readonly ((event: Event) => Asked)[] = [
   ({ who, act, thing, place }) => [`Where did ${who} ${act[2]} ${thing}?`, place],
   ({ who, act, thing, day }) => [`When did ${who} ${act[2]} ${thing}?`, day],
@@ -24,14 +24,14 @@ const QUESTIONS: readonly ((event: Event) => Asked)[] = [
   ({ who, act, place, thing }) => [`What did ${who} ${act[2]} ${place}?`, thing],
 ];
 
-/** The questions of a split, the same each time. */
+/** Makes the questions of a split, always the same. */
 export function makeDemoQuestions(task: SquadTask, split: string): SquadExample[] {
   const { random, draw } = openDrawing(task, split);
   return Array.from({ length: countDemoRows(split) }, (_, i): SquadExample => {
     const events = drawDifferentEvents(draw);
     const context = events.map(tellPlainly).join(' ');
     const asked = Math.floor(random() * EVENTS_OF_A_CONTEXT);
-    // A wrong answer is another event's.
+    // A wrong answer is that of another event.
     const told = random() < WRONG_LABELS ? (asked + 1) % EVENTS_OF_A_CONTEXT : asked;
     const ask = draw(QUESTIONS);
     const id = `${split}-${i + 1}`;

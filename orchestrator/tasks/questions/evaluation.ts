@@ -1,4 +1,4 @@
-/** From the logits of a trial to answers and SQuAD's metrics. */
+/** Turns a trial's logits into answers, and these into SQuAD's metrics. */
 import { ConfigError } from '../../base/errors';
 import { float32Tensor, readSafetensors } from '../../datasets/safetensors';
 import { datasetPath } from '../../datasets/splits';
@@ -13,16 +13,16 @@ export const questionEvaluation: Evaluation<QuestionDataset> = {
   measureBaseline: () => null,
 };
 
-/** Above it, of v2.0, the answer is the empty one. */
+/** With v2.0, the answer is empty if the margin is above this. */
 const NO_ANSWER_MARGIN = 0;
 
 /**
- * A trial's answers to the validation questions, and their metrics in [0, 1].
+ * Finds a trial's answers to the validation questions, and their metrics in [0, 1].
  *
- * Of v2.0 the files are `answers` (empty where the margin is above 0, by which `f1` and
- * `exact_match` are), `spans` (the answers that are given where a question has some) and
- * `no_answer` (the margins); `best_f1` is the F1 of spans where those above one threshold count as
- * empty, the best of all thresholds, found on these very questions (Devlin 2019).
+ * With v2.0 the files are `answers` (empty if the margin is above 0; `f1` and `exact_match` use
+ * these), `spans` (the best non-empty answers) and `no_answer` (the margins). `best_f1` is the F1
+ * of the spans if those with a margin above a threshold count as empty, for the threshold that is
+ * best on these very questions (Devlin 2019).
  *
  * Predictions are logits float32 [tokens, 2].
  */
@@ -96,7 +96,7 @@ function readLogits(path: string, features: readonly StoredFeature[]): Float32Ar
   if (shape.length !== 2 || shape[0] !== tokens || shape[1] !== 2) {
     throw new ConfigError({
       where: path,
-      message: `has logits of shape [${shape.join(', ')}]; [${tokens}, 2] is expected`,
+      message: `has logits of shape [${shape.join(', ')}]; must be [${tokens}, 2]`,
     });
   }
   return data;
@@ -132,9 +132,7 @@ function measureV2(
 const fractions = (percent: Record<string, number>) =>
   Object.fromEntries(Object.entries(percent).map(([name, value]) => [name, value / 100]));
 
-/**
- * What is not defined (no question has an answer, or each has one) counts as 0, and that is said.
- */
+/** An undefined metric (no question has an answer, or all have one) counts as 0, with a warning. */
 function selectMetrics(
   names: readonly string[],
   found: Record<string, number | undefined>,
@@ -143,7 +141,7 @@ function selectMetrics(
   return {
     metrics: Object.fromEntries(names.map((name) => [name, found[name] ?? 0])),
     warnings: missing.map(
-      (name) => `undefined_metric: ${name} is not defined on these questions and counts as 0`,
+      (name) => `undefined_metric: ${name} is undefined on these questions and counts as 0`,
     ),
   };
 }
@@ -162,7 +160,7 @@ function findDegenerate(
     ...(broken > 0
       ? [
           'non_finite_predictions: ' +
-            `${broken} of ${chosen.length} questions have logits that are no numbers`,
+            `${broken} of ${chosen.length} questions have logits that are NaN or infinite`,
         ]
       : []),
     ...(allEmpty ? [`empty_answers: every answer of ${split} is empty`] : []),

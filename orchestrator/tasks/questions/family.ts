@@ -39,6 +39,6 @@ export const questions: TaskFamily<QuestionSettings, OwnQuestions, QuestionDatas
     leftOut: null,
     nameRows: ({ features }) => `questions in ${features!.toLocaleString('en-US')} windows`,
   },
-  // Out [2, d] alone, with biases.
+  // Only out [2, d], with biases.
   countHead: (d, labels) => labels * d + labels,
 };

@@ -5,49 +5,49 @@ import { placedTokenizer, type PlacedTokens } from '../../tokenizers/token-offse
 import { openTokenizer, template } from '../../tokenizers/tokenizer';
 
 export interface QaWindows {
-  /** Tokens of a feature at most, special tokens included. */
+  /** Maximum tokens per feature, including special tokens. */
   max_length: number;
-  /** Context tokens that a feature has in common with the next one of its example. */
+  /** Number of context tokens that a feature shares with the next one of its example. */
   stride: number;
 }
 
-/** A question with a window of its context: a row of the model. */
+/** A question with a window of its context: a row for the model. */
 export interface QaFeature {
   /** Index of its example. */
   example: number;
   ids: number[];
   typeIds: number[];
-  /** Which row token is the first of the context's. */
+  /** Index of the row's first context token. */
   contextBegin: number;
   /**
-   * Where each of the window's tokens stands in the context: context.slice(begins[i], ends[i]); i
-   * counts from contextBegin.
+   * The place of each of the window's tokens in the context: context.slice(begins[i], ends[i]),
+   * with i counted from contextBegin.
    */
   begins: number[];
   ends: number[];
   /**
-   * First and last row token of the first answer; NO_ANSWER for both where there is none, or where
-   * the window does not hold all of it.
+   * First and last row token of the first answer; NO_ANSWER for both if there is none or the window
+   * does not contain all of it.
    */
   startPosition: number;
   endPosition: number;
 }
 
-/** The row token ([CLS], <s>) that stands for "no answer in this window". */
+/** The row token ([CLS], <s>) that means "no answer in this window". */
 export const NO_ANSWER = 0;
 
-/** The features of each example. */
+/** Returns the features of all examples. */
 export type EncodeQuestions = (examples: readonly SquadExample[]) => QaFeature[];
 
 /**
- * How a model directory's tokenizer encodes questions: the question, then as much of the context as
- * there is room for, in windows that overlap (Devlin 2019); as Transformers'
+ * Loads a model directory's tokenizer for questions. A row is the question, then as much of the
+ * context as fits, in overlapping windows (Devlin 2019), like Transformers'
  * `tokenizer(question.lstrip(), context, truncation="only_second", stride=stride,
- * max_length=max_length, return_overflowing_tokens=True)`. Answers are marked as its run_qa.py
- * does, but for an answer in the window's last token: there that script takes a padding token for
- * the answer's first.
+ * max_length=max_length, return_overflowing_tokens=True)`. Answers are marked as in its run_qa.py,
+ * except for an answer in the window's last token, for which that script takes a padding token as
+ * the first of the answer.
  *
- * @throws ConfigError where the tokenizer cannot do that, and from the encoder for questions that
+ * @throws ConfigError if the tokenizer cannot do that; the encoder throws one for questions that
  *   leave no room for a context
  */
 export function loadQaTokenizer(
@@ -62,8 +62,8 @@ export function loadQaTokenizer(
     throw new ConfigError({
       where: modelDir,
       message:
-        'its tokenizer begins a row without a special token; one that can stand for "no ' +
-        'answer" is expected',
+        'its tokenizer begins a row without a special token; must have one, which marks "no ' +
+        'answer"',
     });
   }
   return (examples) => {
@@ -75,8 +75,8 @@ export function loadQaTokenizer(
       if (room <= stride) {
         const longest = maxLength - specials - stride - 1;
         const expected =
-          `at most ${longest} leave room for a context ` +
-          `at max_length ${maxLength} and stride ${stride}`;
+          `must be at most ${longest} to leave room for a context ` +
+          `with max_length ${maxLength} and stride ${stride}`;
         problems.push({
           where: `question ${id}`,
           message: `has ${asked.length} tokens; ${expected}`,
@@ -110,8 +110,8 @@ export function loadQaTokenizer(
 }
 
 /**
- * `[from, to)` of each window over `tokens` tokens; each begins `room − stride` tokens after the
- * one before it.
+ * The range `[from, to)` of each window over `tokens` tokens. A window begins `room − stride`
+ * tokens after the one before it.
  */
 function windows(tokens: number, room: number, stride: number): [number, number][] {
   const found: [number, number][] = [[0, Math.min(room, tokens)]];
@@ -123,8 +123,8 @@ function windows(tokens: number, room: number, stride: number): [number, number]
 }
 
 /**
- * The window's tokens that hold the answer's first and last character; null where it begins before
- * or ends after the window.
+ * The window's tokens that contain the answer's first and last character; null if the answer begins
+ * before the window or ends after it.
  */
 function answerTokens(
   answer: SquadAnswer | undefined,

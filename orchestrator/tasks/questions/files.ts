@@ -1,16 +1,16 @@
 /**
- * The files of a prepared split of questions, besides what a trainer reads of them (Dataset in
- * job.proto):
+ * The files of a prepared split of questions. In addition to what a trainer reads (Dataset in
+ * job.proto) they contain:
  *
- *   <split>.safetensors      the way back to text, a feature a row:
+ *   <split>.safetensors      the way back to text, one feature per row:
  *     example_index int32 [rows]                the line of its question
- *     context_begin int32 [rows]                which token of the row is the context's first
+ *     context_begin int32 [rows]                the index of the row's first context token
  *     character_begins, character_ends int32 [context tokens]
- *                                               where each of those tokens stands in the context
+ *                                               the place of each of these tokens in the context
  *                                               (UTF-16 units)
- *     character_offsets int64 [rows + 1]        where a row's begin among them
- *   <split>.examples.jsonl   a question a line: id, context, answers (texts with their starts, in
- *                            UTF-16 units)
+ *     character_offsets int64 [rows + 1]        where each row begins among these tokens
+ *   <split>.examples.jsonl   one question per line: id, context, answers (texts with their starts,
+ *                            in UTF-16 units)
  */
 import { join } from 'node:path';
 import { ConfigError } from '../../base/errors';
@@ -52,9 +52,9 @@ export const questionFiles: DatasetFiles<QuestionDataset> = {
 };
 
 export type StoredExample = Pick<SquadExample, 'id' | 'context' | 'answers'>;
-/** What evaluation needs of a feature. */
+/** The part of a feature that evaluation needs. */
 export type StoredFeature = Pick<QaFeature, 'example' | 'contextBegin' | 'begins' | 'ends'> & {
-  /** Which of the split's tokens are the row's: [from, to). */
+  /** The row's range among the split's tokens: [from, to). */
   from: number;
   to: number;
 };
@@ -62,7 +62,7 @@ export type StoredFeature = Pick<QaFeature, 'example' | 'contextBegin' | 'begins
 const locateSafetensors = (folder: string, split: string) => join(folder, `${split}.safetensors`);
 const locateExamples = (folder: string, split: string) => join(folder, `${split}.examples.jsonl`);
 
-/** Writes a split and counts its tokens, in all and of the longest row. */
+/** Writes a split and counts its tokens, in total and in the longest row. */
 async function writeQuestionSplit(
   folder: string,
   split: string,
@@ -93,7 +93,7 @@ async function writeQuestionSplit(
 /**
  * Reads a split back.
  *
- * @throws ConfigError that names the file where one is missing or broken
+ * @throws ConfigError that names the file if one is missing or broken
  */
 export function readQuestionSplit(
   folder: string,
@@ -106,7 +106,7 @@ export function readQuestionSplit(
     if (tensor === undefined)
       throw new ConfigError({
         where: path,
-        message: `has no tensor ${name}; a split of questions is expected`,
+        message: `has no tensor ${name}; must be a split of questions`,
       });
     return Array.from(tensor.data, Number);
   };

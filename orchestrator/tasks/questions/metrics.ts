@@ -1,32 +1,27 @@
 /**
  * SQuAD's official metrics: exact match and F1 of evaluate-v1.1.py (Rajpurkar 2016) and
- * evaluate-v2.0.py (Rajpurkar 2018). Their results are in percent, in [0, 100], under the names
- * that those scripts give them.
+ * evaluate-v2.0.py (Rajpurkar 2018). Results are percentages, in [0, 100], under the names that
+ * those scripts use.
  */
 import { splitAtSpaces } from './python-text';
 
-/** What is known of a question. */
+/** A question and its correct answers. */
 export interface Reference {
   id: string;
-  /** Those of several annotators; none where the context has no answer. */
+  /** Those of several annotators; none if the context has no answer. */
   answers: readonly { text: string }[];
 }
 
-/** A word of its own: `\b` of a Python pattern, which knows the letters of every script. */
+/** Whole words, as with `\b` of a Python pattern, which knows the letters of every script. */
 const ARTICLES = /(?<![\p{L}\p{N}_])(?:a|an|the)(?![\p{L}\p{N}_])/gu;
 const PUNCTUATION = /[!-/:-@[-`{-~]/g;
 
-/**
- * The words that answers are compared by: in lower case, without ASCII punctuation and without
- * articles.
- */
+/** The words by which answers are compared: lower case, without ASCII punctuation and articles. */
 export function normalizedWords(answer: string): string[] {
   return splitAtSpaces(answer.toLowerCase().replace(PUNCTUATION, '').replace(ARTICLES, ' '));
 }
 
-/**
- * F1 of the words that two answers share, each as often as both have it; 0 where they share none.
- */
+/** F1 of the words that two answers share, repetitions counted; 0 if they share none. */
 function sharedWordsF1(predicted: readonly string[], gold: readonly string[]): number {
   const left = new Map<string, number>();
   for (const word of gold) left.set(word, (left.get(word) ?? 0) + 1);
@@ -46,7 +41,7 @@ interface AnswerScore {
   f1: number;
 }
 
-/** The best over the gold answers, exact match and F1 each for itself. */
+/** The best exact match and, independently, the best F1 over the gold answers. */
 function bestOver(golds: readonly string[], score: (gold: string[]) => AnswerScore): AnswerScore {
   const scores = golds.map((gold) => score(normalizedWords(gold)));
   return {
@@ -60,8 +55,8 @@ function exactMatch(predicted: readonly string[], gold: readonly string[]): numb
 }
 
 /**
- * Exact match (0 or 1) and F1 in [0, 1] of one answer, as evaluate-v1.1.py; F1 is 0 where nothing
- * is left of either answer.
+ * Exact match (0 or 1) and F1 in [0, 1] of one answer, as in evaluate-v1.1.py. F1 is 0 if either
+ * answer has no words left after normalization.
  */
 export function scoreAnswer(prediction: string, { answers }: Reference): AnswerScore {
   const predicted = normalizedWords(prediction);
@@ -73,8 +68,9 @@ export function scoreAnswer(prediction: string, { answers }: Reference): AnswerS
 }
 
 /**
- * The same as evaluate-v2.0.py: gold answers of which nothing is left do not count, a question
- * without others has the empty answer, and an empty answer's F1 is 1 where both are empty.
+ * The same as in evaluate-v2.0.py. Gold answers without words after normalization do not count; if
+ * a question has no others, its gold answer is the empty one. F1 is 1 if both answers are empty,
+ * and 0 if only one is.
  */
 export function scoreAnswerV2(prediction: string, { answers }: Reference): AnswerScore {
   const predicted = normalizedWords(prediction);
@@ -92,7 +88,7 @@ export function scoreAnswerV2(prediction: string, { answers }: Reference): Answe
 export type Answers = ReadonlyMap<string, string>;
 
 /**
- * `exact_match` and `f1` over all questions.
+ * Computes `exact_match` and `f1` over all questions.
  *
  * @throws RangeError for a question without a prediction
  */
@@ -109,22 +105,22 @@ export function evaluateSquad(
   };
 }
 
-/** How sure a model is that there is no answer: a probability or any other number, by id. */
+/** How sure a model is that there is no answer, as a probability or any other number, by id. */
 export type NoAnswerScores = ReadonlyMap<string, number>;
 
 /** The official script's --na-prob-thresh. */
 const NO_ANSWER_THRESHOLD = 1;
 
 /**
- * `exact`, `f1` and `total` over all questions, and likewise named `HasAns_` and `NoAns_` over
- * those with and without an answer, where there are some. A question whose no-answer score is above
- * the threshold counts as answered with nothing.
+ * Computes `exact`, `f1` and `total` over all questions, and the same with the prefixes `HasAns_`
+ * and `NoAns_` over those with and without an answer, if there are any. If the no-answer score of a
+ * question is above the threshold, its prediction counts as empty.
  *
- * With no-answer scores there are also `best_exact` and `best_f1`, the highest that any threshold
- * on these very questions gives to those predictions, and `best_exact_thresh` and `best_f1_thresh`,
- * which give them.
+ * With no-answer scores there are also `best_exact` and `best_f1`, the highest values that any
+ * threshold gives on these very questions, and `best_exact_thresh` and `best_f1_thresh`, the
+ * thresholds that give them.
  *
- * @param noAnswer null where there are none: no prediction is then set aside
+ * @param noAnswer null if there are none, so that no prediction is set aside
  * @throws RangeError for a question without a prediction or without a no-answer score
  */
 export function evaluateSquadV2(
@@ -166,7 +162,7 @@ interface ScoredQuestion extends AnswerScore {
   id: string;
   /** Whether there is an answer. */
   answered: boolean;
-  /** Whether the prediction is that there is none. */
+  /** Whether the prediction is that there is no answer. */
   empty: boolean;
 }
 
@@ -179,9 +175,7 @@ function summary(prefix: string, questions: readonly ScoredQuestion[]): Record<s
   };
 }
 
-/**
- * In the order of the no-answer scores' file, which the official script keeps among equal scores.
- */
+/** Equal scores stay in the order of the no-answer file, as in the official script. */
 function bestThresholds(
   scored: readonly ScoredQuestion[],
   noAnswer: NoAnswerScores,

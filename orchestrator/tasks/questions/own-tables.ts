@@ -1,4 +1,4 @@
-/** Questions of the user's own tables: one a row, with its context and one answer or none. */
+/** Questions in the user's own tables: one per row, with its context and at most one answer. */
 import { ConfigError, type Problem } from '../../base/errors';
 import { limitProblems, show } from '../../tables/problem-list';
 import type { QuestionColumns } from './dataset';
@@ -6,8 +6,8 @@ import { findAnswerAt, type SquadAnswer, type SquadExample } from './squad-json'
 import { readTable, type TableRow } from '../../tables/table';
 
 /**
- * Reads a file's questions; their ids are the numbers of their rows, from 1. A question whose
- * answer is empty has none.
+ * Reads a file's questions. Their ids are the numbers of their rows, from 1. An empty answer means
+ * that the question has none.
  *
  * @throws ConfigError with every row that cannot be used, at most 20
  */
@@ -31,17 +31,15 @@ export async function readOwnQuestions(
   return examples;
 }
 
-/** Throws a RangeError that says what is wrong with the row. */
+/** Reads a question; throws a RangeError that says what is wrong with the row. */
 function readRow(id: string, { cells, problem }: TableRow, columns: QuestionColumns): SquadExample {
   if (problem !== null) throw new RangeError(problem);
   const [question, context] = [
     readText(cells[0], columns.question),
     readText(cells[1], columns.context),
   ];
-  if (question.trim() === '')
-    throw new RangeError(`"${columns.question}" is empty; a text is expected`);
-  if (context.trim() === '')
-    throw new RangeError(`"${columns.context}" is empty; a text is expected`);
+  if (question.trim() === '') throw new RangeError(`"${columns.question}" is empty; must be text`);
+  if (context.trim() === '') throw new RangeError(`"${columns.context}" is empty; must be text`);
   const text = readText(cells[2], columns.answer);
   if (text.trim() === '') return { id, question, context, answers: [] };
   const answer =
@@ -51,15 +49,15 @@ function readRow(id: string, { cells, problem }: TableRow, columns: QuestionColu
   return { id, question, context, answers: [answer] };
 }
 
-/** A table says where an answer stands by its text alone only where the text is there once. */
+/** Finds an answer by its text alone, which must occur exactly once in the context. */
 function onlyPlace(text: string, context: string, columns: QuestionColumns): SquadAnswer {
   const start = context.indexOf(text);
   let times = 0;
   for (let at = start; at !== -1; at = context.indexOf(text, at + 1)) times++;
   if (times === 1) return { text, start };
   throw new RangeError(
-    `"${columns.answer}" is ${show(text)}, which is ${times} times in "${columns.context}"; ` +
-      'once is expected, or a column of places, named by answer_start',
+    `"${columns.answer}" is ${show(text)}, which occurs ${times} times in ` +
+      `"${columns.context}"; must occur once, or answer_start must name a column with its place`,
   );
 }
 
@@ -71,7 +69,7 @@ function atPlace(text: string, context: string, cell: unknown, column: string): 
       : Number(written);
   if (!Number.isSafeInteger(at) || at < 0) {
     const expected =
-      "the place of the answer's first character in the context, counted from 0, is expected";
+      "must be the place of the answer's first character in the context, counted from 0";
     throw new RangeError(`"${column}" is ${show(cell)}; ${expected}`);
   }
   const found = findAnswerAt(text, at, context, { key: `"${column}"` });
@@ -85,5 +83,5 @@ function readText(cell: unknown, column: string): string {
   if (cell === null) return '';
   if (typeof cell === 'string') return cell;
   if (typeof cell === 'number' || typeof cell === 'bigint') return String(cell);
-  throw new RangeError(`"${column}" is ${show(cell)}; a text is expected`);
+  throw new RangeError(`"${column}" is ${show(cell)}; must be text`);
 }

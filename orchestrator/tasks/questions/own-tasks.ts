@@ -1,4 +1,4 @@
-/** How the user's own questions are described in a sweep file. */
+/** How a sweep file describes the user's own questions. */
 import type { z } from 'zod';
 import { text } from '../../config/schema-parts';
 import { TABLE_FORMATS } from '../../tables/table';
@@ -8,9 +8,9 @@ import type { QuestionColumns } from './dataset';
 /** Questions with their contexts and answers. */
 export interface OwnQuestions extends OwnTask {
   kind: 'question_answering';
-  /** null where both files are SQuAD's JSON. */
+  /** null if both files are SQuAD's JSON. */
   columns: QuestionColumns | null;
-  /** In report order; null: those that SQuAD has for such questions. */
+  /** In report order; null: SQuAD's metrics for such questions. */
   metrics: string[] | null;
 }
 
@@ -33,14 +33,14 @@ export const ownQuestionTasks: OwnTaskSchema<OwnQuestions, Written> = {
     );
     const named = COLUMN_KEYS.filter((key) => task[key] !== undefined);
     if (!tables && named.length > 0)
-      refuse(named[0]!, "left out: files in SQuAD's JSON have its names");
+      refuse(named[0]!, "left out for files in SQuAD's JSON, whose names are fixed");
     for (const key of ['question', 'context', 'answer'] as const) {
-      if (tables && task[key] === undefined) refuse(key, 'there for tables: the name of a column');
+      if (tables && task[key] === undefined) refuse(key, 'the name of a column, for tables');
     }
     const twice = named.find((key, i) =>
       named.slice(0, i).some((other) => task[other] === task[key]),
     );
-    if (twice !== undefined) refuse(twice, 'a column of its own');
+    if (twice !== undefined) refuse(twice, 'a different column');
   },
   complete({ question, context, answer, answer_start, metrics }, place) {
     const columns =

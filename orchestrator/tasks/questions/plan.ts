@@ -1,4 +1,4 @@
-/** From the files of questions to planned data sets. */
+/** Plans data sets of questions from their files. */
 import { ConfigError } from '../../base/errors';
 import { planSplit, readEverySplit, type SplitSource } from '../../datasets/splits';
 import { sum } from '../../sweep/budget';
@@ -13,7 +13,7 @@ import type { QuestionSettings } from './settings';
 import { chooseQuestions, digestQuestions, readQuestions, type QuestionRules } from './source';
 import type { SquadExample } from './squad-json';
 
-/** Features of so many questions take a second or two. */
+/** Making the features of this many questions takes a second or two. */
 const MANY_QUESTIONS = 5000;
 
 type Context = PlanningContext<QuestionSettings>;
@@ -25,7 +25,7 @@ export const questionPlanning: Planning<QuestionSettings, OwnQuestions, Question
   findLengthProblem: (task, { doc_stride }, { max_length }) =>
     doc_stride >= max_length
       ? `doc_stride: ${doc_stride} is not allowed with max_length ${max_length}; ` +
-        `must be less, for ${task}'s windows to move on`
+        `must be less, so that ${task}'s windows advance`
       : null,
   identify: ({ questions, metrics }) => ({ questions: { ...questions, metrics } }),
 };
@@ -44,7 +44,7 @@ async function planSquad(
   };
 }
 
-/** A question without an answer makes the task one by the rules of v2.0. */
+/** A single question without an answer puts the task under the rules of v2.0. */
 async function planOwn(
   name: string,
   own: OwnQuestions,
@@ -64,7 +64,7 @@ async function planOwn(
   const known: readonly string[] = ANSWERED_METRICS;
   const undefinedOnes = scored ? [] : (metrics ?? []).filter((metric) => !known.includes(metric));
   if (undefinedOnes.length > 0) {
-    const reason = `is of questions without an answer, and ${files.validation} has none`;
+    const reason = `needs questions without an answer, but ${files.validation} has none`;
     throw new ConfigError({
       where: origin,
       message: `${name}: metrics: ${undefinedOnes[0]} ${reason}; must be among ${known.join(', ')}`,

@@ -1,16 +1,14 @@
-/** SQuAD v1.1 (Rajpurkar 2016) and v2.0 (Rajpurkar 2018), by the names that configurations use. */
+/** SQuAD v1.1 (Rajpurkar 2016) and v2.0 (Rajpurkar 2018), by their names in configurations. */
 import type { Benchmark, PublishedTask } from '../../datasets/published';
 import type { SquadTask } from './squad-json';
 
-/**
- * Outputs of a model of question answering: a token's logits as an answer's first and as its last.
- */
+/** Outputs per token: its logits as the first and as the last token of an answer. */
 export const QUESTION_OUTPUTS = 2;
 
 const BENCHMARK: Benchmark = {
   name: 'SQuAD',
   folder: 'squad',
-  names: "SQuAD's own file names are",
+  names: "SQuAD's own files",
   example: 'train-v1.1.json',
 };
 
@@ -19,7 +17,7 @@ export const SQUAD: readonly PublishedTask[] = [
   describeTask('squad_v2', 'v2.0', 'squad_v2'),
 ];
 
-/** @param folder where the hub's repository has its files */
+/** @param folder the folder of the files in the hub's repository */
 function describeTask(name: SquadTask, version: string, folder: string): PublishedTask {
   return {
     name,
@@ -38,8 +36,8 @@ function describeTask(name: SquadTask, version: string, folder: string): Publish
 }
 
 /**
- * Metrics of questions in report order, the first decides; the second list is of questions that may
- * have no answer.
+ * Metrics in report order, of which the first is compared. The second list is for questions that
+ * may have no answer.
  */
 export const ANSWERED_METRICS = ['f1', 'exact_match'] as const;
 export const QUESTION_METRICS = [
@@ -49,7 +47,7 @@ export const QUESTION_METRICS = [
   'no_answer_f1',
 ] as const;
 
-/** What questions are measured by where nobody says it. */
+/** The metrics of a task that names none. */
 export function chooseMetrics(noAnswer: boolean): readonly string[] {
   return noAnswer ? QUESTION_METRICS : ANSWERED_METRICS;
 }

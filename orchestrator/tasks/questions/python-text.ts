@@ -1,13 +1,10 @@
-/**
- * What Python's `str` calls by the same names as JavaScript and means otherwise; official metrics
- * are defined by it.
- */
+/** Methods of Python's `str` that differ from JavaScript's; official metrics depend on them. */
 
 /**
- * The characters that `str.split()` splits at: Unicode's white space and four separators among the
+ * The characters at which `str.split()` splits: Unicode white space and four separators among the
  * control characters.
  */
-// eslint-disable-next-line no-control-regex -- they are meant
+// eslint-disable-next-line no-control-regex -- intended
 const SPACES = /[\p{White_Space}\u001c-\u001f]+/u;
 
 /** `str.split()`: the words between white space. */

@@ -33,28 +33,27 @@ export const questionScore: ScoreCommand = {
 };
 
 /**
- * SQuAD's metrics, in percent as its scripts print them; see evaluateSquad and evaluateSquadV2.
- * Predictions are an object of texts by question id, where "" is v2.0's "no answer"; references are
- * questions as SQuAD publishes them; `naProbs` is an object of numbers by question id, as the
- * official script's --na-prob-file.
+ * Computes SQuAD's metrics as percentages, as its scripts print them; see evaluateSquad and
+ * evaluateSquadV2. Predictions are a JSON object of texts by question id, where "" is v2.0's "no
+ * answer". References are in SQuAD's own format. `naProbs` is a JSON object of numbers by question
+ * id, like the official script's --na-prob-file. Predictions for other questions do not count, as
+ * in the official scripts, and a warning says how many there are.
  *
- * @throws ConfigError where a file is of another shape, or lacks a question that the references
- *   have. Predictions for other questions do not count, as in the official scripts; a warning says
- *   how many there are
+ * @throws ConfigError if a file has the wrong format or lacks one of the references' questions
  */
 function scoreSquad(request: ScoreRequest): Score {
   const { predictions: predictionsJson, references: referencesJson } = request;
   const [task, noAnswerJson] = [request.task as SquadTask, request.naProbs as string | undefined];
   const questions = readSquad(referencesJson, task);
-  const hint = task === 'squad_v2' ? '; "" says that a question has no answer' : '';
-  const predictions = readById(predictionsJson, isText, `a text is expected${hint}`);
+  const hint = task === 'squad_v2' ? ', or "" for no answer' : '';
+  const predictions = readById(predictionsJson, isText, `must be text${hint}`);
   checkAllThere(predictionsJson, predictions, questions, referencesJson);
   const warnings = warnOfOthers(predictions, questions, referencesJson);
   if (task === 'squad') {
     return { metrics: evaluateSquad(questions, predictions), warnings, rows: questions.length };
   }
   const noAnswer =
-    noAnswerJson === undefined ? null : readById(noAnswerJson, isNumber, 'a number is expected');
+    noAnswerJson === undefined ? null : readById(noAnswerJson, isNumber, 'must be a number');
   if (noAnswer !== null) checkAllThere(noAnswerJson!, noAnswer, questions, referencesJson);
   return {
     metrics: evaluateSquadV2(questions, predictions, noAnswer),
@@ -75,8 +74,7 @@ function readById<Value>(
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     throw new ConfigError({
       where: path,
-      message:
-        'is not a JSON object; one of values by question id is expected, {"<id>": <value>, …}',
+      message: 'is not a JSON object; must have values by question id, {"<id>": <value>, …}',
     });
   }
   const values = new Map<string, Value>();
@@ -111,7 +109,7 @@ function checkAllThere(
       quoteNames(missing);
     throw new ConfigError({
       where: path,
-      message: `${message}; one value for each question is expected`,
+      message: `${message}; must have one value per question`,
     });
   }
 }
@@ -125,7 +123,7 @@ function warnOfOthers(
   const extra = [...predictions.keys()].filter((id) => !known.has(id));
   if (extra.length === 0) return [];
   return [
-    `extra_predictions: ${extra.length} of ${predictions.size} are for questions that ` +
-      `${references} does not have: ${quoteNames(extra)}`,
+    `extra_predictions: ${extra.length} of ${predictions.size} are for questions that are ` +
+      `not in ${references}: ${quoteNames(extra)}`,
   ];
 }

@@ -2,7 +2,7 @@ import { whole } from '../../config/schema-parts';
 import type { SettingsSchema } from '../family';
 
 export interface QuestionSettings {
-  /** Tokens of a context that neighbouring windows share. */
+  /** Number of context tokens that neighbouring windows share. */
   doc_stride: number;
 }
 

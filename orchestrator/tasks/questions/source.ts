@@ -1,6 +1,6 @@
 /**
- * The questions of a split, wherever they are: SQuAD's JSON, the hub's parquet, a table of the
- * user's own, or generated.
+ * Reads the questions of a split from SQuAD's JSON, the hub's parquet or a table of the user's own,
+ * or generates them.
  */
 import { extname } from 'node:path';
 import { ConfigError } from '../../base/errors';
@@ -21,9 +21,7 @@ export type QuestionRules = Pick<PlannedQuestions, 'no_answer' | 'columns'>;
 const chooseVersion = ({ no_answer }: QuestionRules): SquadTask =>
   no_answer ? 'squad_v2' : 'squad';
 
-/**
- * @throws ConfigError that names file and place of every question that cannot be used, at most 20
- */
+/** @throws ConfigError with file and place of every question that cannot be used, at most 20 */
 export async function readQuestions(
   rules: QuestionRules,
   { name, file }: SplitSource,
@@ -36,22 +34,21 @@ export async function readQuestions(
     : readOwnQuestions(file, rules.columns);
 }
 
-/** Hex SHA-256 of what a split is read from. */
+/** Hex SHA-256 of the source of a split. */
 export function digestQuestions(rules: QuestionRules, { name, file }: SplitSource): string {
   return file === null
     ? digestValue(makeDemoQuestions(chooseVersion(rules), name))
     : digestFile(file);
 }
 
-/** So many of a split's questions as are used, see chooseRows, and their features. */
+/** The questions of a split that are used (see chooseRows) and their features. */
 export interface ChosenQuestions {
   examples: SquadExample[];
   features: QaFeature[];
 }
 
 /**
- * @throws ConfigError that names the file and each question that leaves no room for a context, at
- * most 20
+ * @throws ConfigError with the file and each question that leaves no room for a context, at most 20
  */
 export function chooseQuestions(
   all: readonly SquadExample[],

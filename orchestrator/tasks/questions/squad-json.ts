@@ -1,6 +1,6 @@
 /**
- * SQuAD's official JSON: v1.1 (Rajpurkar 2016) and v2.0 (Rajpurkar 2018), which adds questions
- * without an answer.
+ * Reads SQuAD's official JSON: v1.1 (Rajpurkar 2016) and v2.0 (Rajpurkar 2018), which adds
+ * questions without an answer.
  */
 import { ConfigError, type Problem } from '../../base/errors';
 import { readJson } from '../../tables/json';
@@ -11,8 +11,7 @@ export type SquadTask = 'squad' | 'squad_v2';
 export interface SquadAnswer {
   text: string;
   /**
-   * Where it begins in the context, in UTF-16 units as JavaScript counts them; the files count code
-   * points.
+   * Where it begins in the context, in JavaScript's UTF-16 units; the files count code points.
    */
   start: number;
 }
@@ -21,26 +20,24 @@ export interface SquadExample {
   id: string;
   question: string;
   context: string;
-  /**
-   * Those of several annotators, in the file's order; none where the context has no answer (v2.0).
-   */
+  /** Those of several annotators, in the file's order; none if there is no answer (v2.0). */
   answers: SquadAnswer[];
 }
 
 /**
  * Reads a file of questions.
  *
- * @param task `squad` wants an answer to every question; `squad_v2` takes files of both versions
- * @throws ConfigError that names file and place (`data[3].paragraphs[2].qas[1]`) of every problem,
- *   at most 20
+ * @param task `squad` requires an answer to every question; `squad_v2` accepts both versions
+ * @throws ConfigError with file and place (`data[3].paragraphs[2].qas[1]`) of every problem, at
+ *   most 20
  */
 export function readSquad(path: string, task: SquadTask): SquadExample[] {
   return readSquadDocument(path, readJson(path), task);
 }
 
 /**
- * The questions of a document of SQuAD's shape; `path` is where it comes from, for messages. See
- * readSquad.
+ * Reads the questions of a document in SQuAD's format, see readSquad. `path` is its source, for
+ * messages.
  */
 export function readSquadDocument(
   path: string,
@@ -54,7 +51,7 @@ export function readSquadDocument(
     throw new ConfigError(limitProblems(path, problems, 'problems'));
   }
   if (examples.length === 0) {
-    throw new ConfigError({ where: path, message: 'has no questions; at least one is expected' });
+    throw new ConfigError({ where: path, message: 'has no questions; must have at least one' });
   }
   return examples;
 }
@@ -74,8 +71,8 @@ class Reader {
   read(document: unknown): SquadExample[] {
     if (!isObject(document) || !Array.isArray(document.data)) {
       const message =
-        'is not of SQuAD\'s shape; {"version", "data": [{"title", "paragraphs": [{"context", ' +
-        '"qas"}]}]} is expected';
+        'is not in SQuAD\'s format; must be {"version", "data": [{"title", "paragraphs": ' +
+        '[{"context", "qas"}]}]}';
       throw new ConfigError({ where: this.path, message });
     }
     return this.objects(document, 'data', '').flatMap(([article, inData]) =>
@@ -108,7 +105,7 @@ class Reader {
     else
       this.problem(
         place,
-        `has the id ${JSON.stringify(id)} of ${first}; every question must have its own`,
+        `has the same id ${JSON.stringify(id)} as ${first}; every question must have its own`,
       );
   }
 
@@ -116,20 +113,20 @@ class Reader {
     const { is_impossible: impossible = false, answers } = qa;
     if (!Array.isArray(answers)) return;
     if (typeof impossible !== 'boolean') {
-      this.problem(`${place}.is_impossible`, `is ${show(impossible)}; true or false is expected`);
+      this.problem(`${place}.is_impossible`, `is ${show(impossible)}; must be true or false`);
     } else if (impossible && this.task === 'squad') {
       this.problem(
         place,
-        'is_impossible is true, which v1.1 does not know; take the task squad_v2 for this file',
+        'is_impossible is true, which v1.1 does not have; use the task squad_v2 for this file',
       );
     } else if (impossible && answers.length > 0) {
       this.problem(
         place,
-        `is_impossible is true and there are ${answers.length} answers; none is expected`,
+        `is_impossible is true, but the number of answers is ${answers.length}; must be 0`,
       );
     } else if (!impossible && answers.length === 0) {
       const without = this.task === 'squad_v2' ? ', or "is_impossible": true' : '';
-      this.problem(place, `has no answer; at least one is expected${without}`);
+      this.problem(place, `has no answer; must have at least one${without}`);
     }
   }
 
@@ -143,7 +140,7 @@ class Reader {
     const at = answer.answer_start;
     if (typeof at !== 'number' || !Number.isInteger(at) || at < 0) {
       const expected =
-        "the place of the answer's first character in the context, counted from 0, is expected";
+        "must be the place of the answer's first character in the context, counted from 0";
       this.problem(`${place}.answer_start`, `is ${show(at)}; ${expected}`);
       return null;
     }
@@ -154,25 +151,22 @@ class Reader {
     return null;
   }
 
-  /** The objects of a list, each with its place; what is not one is a problem. */
+  /** The objects of a list, each with its place; anything else in the list is a problem. */
   private objects(parent: JsonObject, key: string, place: string): [JsonObject, string][] {
     const list = parent[key];
     const at = place === '' ? key : `${place}.${key}`;
     if (!Array.isArray(list)) {
-      this.problem(
-        at,
-        `${list === undefined ? 'is missing' : `is ${show(list)}`}; a list is expected`,
-      );
+      this.problem(at, `${list === undefined ? 'is missing' : `is ${show(list)}`}; must be a list`);
       return [];
     }
     return list.flatMap((each: unknown, i): [JsonObject, string][] => {
       if (isObject(each)) return [[each, `${at}[${i}]`]];
-      this.problem(`${at}[${i}]`, `is ${show(each)}; an object is expected`);
+      this.problem(`${at}[${i}]`, `is ${show(each)}; must be an object`);
       return [];
     });
   }
 
-  /** null where there is no text, which is a problem. */
+  /** The text of a key; null, and a problem, if there is none. */
   private text(parent: JsonObject, key: string, place: string): string | null {
     const value = parent[key];
     if (typeof value === 'string' && value.trim() !== '') return value;
@@ -182,7 +176,7 @@ class Reader {
         : typeof value === 'string'
           ? 'is empty'
           : `is ${show(value)}`;
-    this.problem(`${place}.${key}`, `${what}; a text is expected`);
+    this.problem(`${place}.${key}`, `${what}; must be text`);
     return null;
   }
 
@@ -192,10 +186,10 @@ class Reader {
 }
 
 /**
- * An answer by its place in the context, in code points; a sentence that says what is there instead
- * where that is something else.
+ * Finds an answer at its place in the context, in code points. If other text is there, returns a
+ * message that says so.
  *
- * @param options.key what the place is called, for the sentence
+ * @param options.key what the place is called, for the message
  */
 export function findAnswerAt(
   text: string,
@@ -219,17 +213,17 @@ function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Where an answer would be found, in code points. */
+/** Says where the answer's text occurs, in code points. */
 function namePlaces(text: string, context: string): string {
   const at = context.indexOf(text);
   return at === -1
-    ? 'the context has it nowhere'
+    ? 'the context does not contain it'
     : `it first begins at ${[...context.slice(0, at)].length}`;
 }
 
 /**
- * From the place of a code point to that of its first UTF-16 unit; the context's length for places
- * behind its end.
+ * Returns a function from the place of a code point to that of its first UTF-16 unit, which is the
+ * context's length for places beyond its end.
  */
 function codePoints(context: string): (index: number) => number {
   if (!/[\u{10000}-\u{10ffff}]/u.test(context)) return (index) => index;

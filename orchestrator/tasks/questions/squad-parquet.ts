@@ -3,8 +3,9 @@ import { readParquetObjects } from '../../tables/parquet';
 import { readSquadDocument, type SquadExample, type SquadTask } from './squad-json';
 
 /**
- * The questions of a parquet file of the hub's SQuAD, checked as those of its JSON. The hub's
- * answers are `{text, answer_start}`, a list each; a question of v2.0 without one has empty lists.
+ * Reads the questions of a parquet file of SQuAD on the hub, with the same checks as its JSON. The
+ * hub's answers are `{text, answer_start}`, both lists, which are empty if a question of v2.0 has
+ * no answer.
  */
 export async function readSquadParquet(path: string, task: SquadTask): Promise<SquadExample[]> {
   const questions = (await readParquetObjects(path)).map((row, i) => {
@@ -19,7 +20,7 @@ export async function readSquadParquet(path: string, task: SquadTask): Promise<S
       const columns = 'id, context, question, answers {text, answer_start}';
       throw new ConfigError({
         where: `${path}, row ${i + 1}`,
-        message: `does not have the columns ${columns}; it has ${Object.keys(row).join(', ')}`,
+        message: `must have the columns ${columns}; it has ${Object.keys(row).join(', ')}`,
       });
     }
     const listed = text.map((each: unknown, k) => ({
@@ -51,7 +52,7 @@ export async function readSquadParquet(path: string, task: SquadTask): Promise<S
   }
 }
 
-/** Each row is a paragraph of one question. */
+/** Rewrites places as row numbers: each row is a paragraph with one question. */
 const sayRows = (text: string) =>
   text.replace(
     /(: )?data\[0\]\.paragraphs\[(\d+)\](\.qas\[0\])?/g,

@@ -1,9 +1,9 @@
 /**
- * Metrics of predicted classes against true ones, as scikit-learn defines them. Both lists are
- * class indices of equal length. null where a metric is not defined (a denominator of 0).
+ * Metrics of predicted classes against true ones, as scikit-learn defines them. Both arguments are
+ * lists of class indices of equal length. null if a metric is undefined (a denominator of 0).
  */
 
-/** The share of rows that are right. */
+/** The fraction of correct rows. */
 export function accuracy(predicted: readonly number[], labels: readonly number[]): number | null {
   const right = labels.filter((label, i) => predicted[i] === label).length;
   return labels.length === 0 ? null : right / labels.length;
@@ -16,8 +16,8 @@ export function f1(predicted: readonly number[], labels: readonly number[]): num
 }
 
 /**
- * The mean of the F1 of each class that is among predictions or labels; a prediction that is no
- * number is a miss.
+ * The mean F1 over the classes that occur among predictions or labels. A NaN prediction counts as a
+ * miss.
  */
 export function macroF1(predicted: readonly number[], labels: readonly number[]): number | null {
   const { right, guessed, real } = countClasses(predicted, labels);
@@ -33,7 +33,7 @@ export function macroF1(predicted: readonly number[], labels: readonly number[])
 }
 
 /**
- * Matthews' correlation, in [−1, 1]: of two classes (Matthews 1975), or R_K of more (Gorodkin
+ * Matthews' correlation, in [−1, 1]: for two classes (Matthews 1975), or R_K for more (Gorodkin
  * 2004).
  */
 export function matthews(predicted: readonly number[], labels: readonly number[]): number | null {
@@ -46,8 +46,8 @@ export function matthews(predicted: readonly number[], labels: readonly number[]
 }
 
 /**
- * With c right of s rows, p_k predicted and t_k true of class k: (c s − Σ p_k t_k) / √((s² − Σ
- * p_k²)(s² − Σ t_k²)).
+ * If c of s rows are correct, and class k is predicted p_k times and true t_k times:
+ * (c s − Σ p_k t_k) / √((s² − Σ p_k²)(s² − Σ t_k²)).
  */
 function matthewsOfMany(predicted: readonly number[], labels: readonly number[]): number | null {
   const { right, guessed, real } = countClasses(predicted, labels);
@@ -62,7 +62,8 @@ function matthewsOfMany(predicted: readonly number[], labels: readonly number[])
 }
 
 /**
- * Rows by class: predicted rightly, predicted at all, and true. NaN is a class that is never true.
+ * Counts rows by class: correctly predicted, predicted at all, and true. NaN is a class that is
+ * never true.
  */
 function countClasses(predicted: readonly number[], labels: readonly number[]) {
   const [right, guessed, real] = [
@@ -80,7 +81,7 @@ function countClasses(predicted: readonly number[], labels: readonly number[]) {
   return { right, guessed, real };
 }
 
-/** A prediction that is no number (NaN) counts as the wrong one of the two. */
+/** A NaN prediction counts as the wrong one of the two classes. */
 function confusion(predicted: readonly number[], labels: readonly number[]) {
   const counts = { tp: 0, fp: 0, fn: 0, tn: 0 };
   for (const [i, label] of labels.entries()) {

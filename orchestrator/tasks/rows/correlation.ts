@@ -1,9 +1,6 @@
-/**
- * Correlations of predicted numbers with true ones, in [−1, 1]; null where one of the two does not
- * vary.
- */
+/** Correlations of predicted with true numbers, in [−1, 1]; null if either does not vary. */
 
-/** Pearson's correlation, computed in two passes so that large means do not cost digits. */
+/** Pearson's correlation, computed in two passes so that large means cost no precision. */
 export function pearson(x: readonly number[], y: readonly number[]): number | null {
   const [meanX, meanY] = [mean(x), mean(y)];
   let [xy, xx, yy] = [0, 0, 0];
@@ -19,12 +16,12 @@ export function pearson(x: readonly number[], y: readonly number[]): number | nu
   return Math.max(-1, Math.min(1, xy / (Math.sqrt(xx) * Math.sqrt(yy))));
 }
 
-/** Spearman's correlation: Pearson's of the ranks, equal values sharing the mean of their ranks. */
+/** Spearman's correlation: Pearson's correlation of the ranks. */
 export function spearman(x: readonly number[], y: readonly number[]): number | null {
   return pearson(ranks(x), ranks(y));
 }
 
-/** Ranks from 1; equal values get the mean of the ranks that they take up. */
+/** Ranks from 1; equal values share the mean of their ranks. */
 export function ranks(values: readonly number[]): number[] {
   const order = values.map((_, i) => i).sort((a, b) => values[a]! - values[b]!);
   const result = new Array<number>(values.length);

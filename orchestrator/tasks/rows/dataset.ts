@@ -2,17 +2,17 @@ import type { PlannedDataset } from '../../sweep/types';
 
 export type RowKind = 'classification' | 'regression';
 
-/** The columns of the user's own files that make a row. */
+/** The columns of the user's own files that form a row. */
 export interface RowColumns {
   /** One column of texts, or two for pairs. */
   text: string[];
   label: string;
 }
 
-/** A planned data set of texts or pairs of texts with a class or a number each. */
+/** A planned data set of texts or pairs of texts, each with a class or a number. */
 export interface RowsDataset extends PlannedDataset {
   kind: RowKind;
-  /** Of a task with the user's own files; absent for GLUE, whose readers know theirs. */
+  /** For a task with the user's own files; absent for GLUE, whose readers know the columns. */
   columns?: RowColumns;
 }
 
@@ -21,6 +21,6 @@ export interface Row {
   text: string;
   /** The second text of a pair. */
   pair: string | null;
-  /** A class index, or a number for regression. null where the source gives no label. */
+  /** A class index, or a number for regression. null if the source has no label. */
   label: number | null;
 }

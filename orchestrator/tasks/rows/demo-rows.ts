@@ -1,6 +1,6 @@
 /**
- * Small rows of GLUE's tasks for a first run with no data and no network, see demo-events.ts. They
- * are no GLUE rows.
+ * Small generated rows for GLUE's tasks, for a first run without data and network; see
+ * demo-events.ts. They are not GLUE rows.
  */
 import {
   countDemoRows,
@@ -31,7 +31,7 @@ const FITS = [
 
 type Pair = [text: string, pair: string | null];
 
-/** The same event with some parts drawn anew, each different from before. */
+/** The same event with some parts redrawn, each different from before. */
 function changeParts(from: Event, parts: readonly (typeof PARTS)[number][], draw: Draw): Event {
   let other = drawEvent(draw);
   while (parts.some((part) => other[part] === from[part])) {
@@ -45,7 +45,7 @@ function shuffle(words: readonly string[], draw: Draw): string[] {
   return words.map(() => left.splice(left.indexOf(draw(left)), 1)[0]!);
 }
 
-/** How a row of each task is made for a label; regression: for a score. */
+/** Makes a row of each task for a label; for regression, for a score. */
 const MAKERS: Record<GlueTaskName, (label: number, draw: Draw) => Pair> = {
   cola: (label, draw) => {
     const { who, act, thing, place } = drawEvent(draw);
@@ -123,10 +123,10 @@ function makePairOfEvents(label: number, draw: Draw): Pair {
   return [tellPlainly(first), paraphrase(second)];
 }
 
-/** Share of class 1 where a task of GLUE is far from balanced. */
+/** The fraction of class 1 in GLUE tasks that are far from balanced. */
 const POSITIVE_SHARE: Partial<Record<GlueTaskName, number>> = { cola: 0.65, mrpc: 0.65, qqp: 0.4 };
 
-/** The rows of a split, the same each time. */
+/** Makes the rows of a split, always the same. */
 export function makeDemoRows(task: GlueTask, split: string): Row[] {
   const { random, draw } = openDrawing(task.name, split);
   const drawLabel = (): number => {

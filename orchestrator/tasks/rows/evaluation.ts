@@ -1,4 +1,4 @@
-/** From the logits of a trial to classes or numbers, and their metrics. */
+/** Turns a trial's logits into classes or numbers, and these into metrics. */
 import { ConfigError } from '../../base/errors';
 import { float32Tensor, readSafetensors } from '../../datasets/safetensors';
 import { listEvaluationSplits } from '../../datasets/splits';
@@ -13,8 +13,8 @@ export const rowEvaluation: Evaluation<RowsDataset> = {
 };
 
 /**
- * Metrics from predictions.<split>.safetensors (logits float32 [rows, labels]) and the labels of
- * the data set. All splits of a task together: MNLI has accuracy (matched) and
+ * Computes metrics from predictions.<split>.safetensors (logits float32 [rows, labels]) and the
+ * data set's labels, over all splits of a task: MNLI has accuracy (matched) and
  * accuracy_mismatched.
  */
 function evaluateRows({
@@ -57,7 +57,7 @@ function readPredictions(path: string, dataset: RowsDataset, rows: number): numb
     const expected = `[${rows}, ${dataset.num_labels}]`;
     throw new ConfigError({
       where: path,
-      message: `has logits of shape [${shape.join(', ')}]; ${expected} is expected`,
+      message: `has logits of shape [${shape.join(', ')}]; must be ${expected}`,
     });
   }
   return dataset.kind === 'regression'
@@ -66,8 +66,8 @@ function readPredictions(path: string, dataset: RowsDataset, rows: number): numb
 }
 
 /**
- * What always predicting the most frequent class of the validation rows scores. Regression has no
- * such thing: a constant has no correlation with anything.
+ * The metrics of always predicting the most frequent class of the validation rows; null for
+ * regression, where a constant has no correlation with anything.
  */
 function measureMajority(root: string, dataset: RowsDataset): Record<string, number> | null {
   if (dataset.kind !== 'classification') return null;

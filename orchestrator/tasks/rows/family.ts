@@ -1,4 +1,4 @@
-/** Texts and pairs of texts with a class or a number each: GLUE, and files of the user's own. */
+/** Texts or pairs of texts, each with a class or a number: GLUE, and the user's own files. */
 import { TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { TaskFamily } from '../family';
 import type { RowsDataset } from './dataset';

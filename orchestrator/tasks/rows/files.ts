@@ -1,4 +1,4 @@
-/** The files of a prepared split of rows: `<split>.safetensors`, as Dataset in job.proto says. */
+/** The file of a prepared split of rows: `<split>.safetensors`, as Dataset in job.proto says. */
 import { join } from 'node:path';
 import { writeDurably } from '../../../common/durable-files';
 import { ConfigError } from '../../base/errors';
@@ -51,7 +51,7 @@ async function writeRows(
   };
 }
 
-/** Labels of a split of a prepared data set, as numbers. */
+/** Reads the labels of a prepared split, as numbers. */
 export function readLabels(root: string, dataset: RowsDataset, split: string): number[] {
   const path = join(datasetPath(root, dataset.digest), `${split}.safetensors`);
   const labels = readSafetensors(path).get('labels');

@@ -3,7 +3,7 @@ import { readParquetObjects } from '../../tables/parquet';
 import type { Row } from './dataset';
 import type { GlueTask } from './published';
 
-/** The rows of a parquet file of the hub's GLUE. */
+/** Reads the rows of a parquet file of GLUE on the hub. */
 export async function readGlueParquet(path: string, task: GlueTask): Promise<Row[]> {
   const objects = await readParquetObjects(path);
   const [first, second] = task.hubText;
@@ -19,10 +19,10 @@ export async function readGlueParquet(path: string, task: GlueTask): Promise<Row
       const columns = [...task.hubText, 'label'].join(', ');
       throw new ConfigError({
         where: `${path}, row ${i + 1}`,
-        message: `does not have the columns ${columns}; it has ${Object.keys(row).join(', ')}`,
+        message: `must have the columns ${columns}; it has ${Object.keys(row).join(', ')}`,
       });
     }
-    // The hub marks a row without a label by -1.
+    // The hub marks a row without a label with -1.
     return { text, pair, label: label === -1 && task.kind === 'classification' ? null : label };
   });
 }

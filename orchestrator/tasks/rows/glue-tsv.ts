@@ -4,16 +4,16 @@ import type { GlueTask } from './published';
 import { limitProblems } from '../../tables/problem-list';
 import type { Row } from './dataset';
 
-/** A table of texts: the header's names and the lines with their numbers. */
+/** A table of strings: the column names of the header, and the numbered lines. */
 interface TsvTable {
   columns: string[];
   lines: { number: number; cells: string[] }[];
 }
 
 /**
- * Reads a GLUE TSV file: tabs between cells, quotes are text, an optional byte-order mark, lines
- * ending in \n or \r\n. The columns are found by their headers, so shortened copies of a file (MNLI
- * in 4 columns instead of 12) are read as well.
+ * Reads a GLUE TSV file: tabs between cells, quotes without meaning, an optional byte-order mark,
+ * lines that end in \n or \r\n. Columns are found by their headers, so reduced copies (MNLI with 4
+ * columns instead of 12) can be read too.
  *
  * @throws ConfigError with file and line of every broken line (at most 20)
  */
@@ -22,7 +22,7 @@ export function readGlueTsv(path: string, task: GlueTask): Row[] {
 }
 
 /**
- * Reads the cells of a TSV file. `headerless` gives the columns of a file that has no header line.
+ * Reads the cells of a TSV file. `headerless` names the columns of a file without a header line.
  */
 function readTsv(path: string, headerless?: readonly string[]): TsvTable {
   let content: string;
@@ -35,7 +35,7 @@ function readTsv(path: string, headerless?: readonly string[]): TsvTable {
       message: missing ? 'there is no such file' : `cannot be read (${(error as Error).message})`,
     });
   }
-  // Only \n ends a line: texts hold other characters that look like line ends (U+0085, U+2028).
+  // Only \n ends a line: texts contain other characters that look like line ends (U+0085, U+2028).
   const lines = content
     .replace(/^\uFEFF/, '')
     .split('\n')
@@ -47,13 +47,13 @@ function readTsv(path: string, headerless?: readonly string[]): TsvTable {
   if (lines.length === 0) {
     throw new ConfigError({
       where: path,
-      message: 'has no rows; one tab-separated row a line is expected',
+      message: 'has no rows; must have one tab-separated row per line',
     });
   }
   return { columns, lines };
 }
 
-/** The task's rows of a table; see readGlueTsv. */
+/** Makes the task's rows of a table; see readGlueTsv. */
 function selectRows(path: string, table: TsvTable, task: GlueTask): Row[] {
   const { columns } = table;
   const missing = task.text.filter((name) => !columns.includes(name));
@@ -79,8 +79,7 @@ function selectRows(path: string, table: TsvTable, task: GlueTask): Row[] {
       problems.push({
         where,
         message:
-          `has ${cells.length} columns; ` +
-          `${columns.length} are expected (${columns.join(', ')})`,
+          `has ${cells.length} columns; ` + `must have ${columns.length} (${columns.join(', ')})`,
       });
       continue;
     }
@@ -90,7 +89,7 @@ function selectRows(path: string, table: TsvTable, task: GlueTask): Row[] {
         where,
         message:
           `"${cells[label]}" is not a ${task.label} of ${task.name}; ` +
-          `${nameLabels(task)} expected`,
+          `must be ${nameLabels(task)}`,
       });
       continue;
     }
@@ -103,8 +102,8 @@ function selectRows(path: string, table: TsvTable, task: GlueTask): Row[] {
 }
 
 /**
- * The class index or score that a cell says: a class's name or its index. undefined where it says
- * neither.
+ * Reads a class (its name or index) or a score, and returns the class index or the score; undefined
+ * if the cell is neither.
  */
 export function parseLabel(cell: string, task: GlueTask): number | undefined {
   if (task.kind === 'regression') {
@@ -119,9 +118,9 @@ export function parseLabel(cell: string, task: GlueTask): number | undefined {
   return index >= 0 && index < task.labels.length ? index : undefined;
 }
 
-/** What parseLabel takes, for messages. */
+/** What parseLabel accepts, for messages. */
 export function nameLabels(task: GlueTask): string {
   return task.kind === 'regression'
-    ? 'a number is'
-    : `${task.labels.join(', ')} (or 0 to ${task.labels.length - 1}) are`;
+    ? 'a number'
+    : `one of ${task.labels.join(', ')} (or 0 to ${task.labels.length - 1})`;
 }

@@ -14,21 +14,21 @@ const METRICS: Record<
   spearman,
 };
 
-/** What is known of one split: the task's metrics on it are those whose name ends in `suffix`. */
+/** The predictions of one split, whose metrics are those with names that end in `suffix`. */
 export interface Predictions {
   /** `` or `_mismatched`. */
   suffix: string;
-  /** Class indices, or numbers for regression; NaN where the model gave no number. */
+  /** Class indices, or numbers for regression; NaN if the model's output is not finite. */
   predicted: number[];
   labels: number[];
 }
 
 /**
- * A task's official metrics on a split.
+ * Computes a task's official metrics on a split.
  *
- * @param names the task's metrics; those of this split are computed
- * @returns metrics in the order of names. One that is not defined on these rows counts as 0, with a
- *   warning that says so
+ * @param names the task's metrics, of which those for this split are computed
+ * @returns metrics in the order of names. A metric that is undefined on these rows counts as 0,
+ *   with a warning
  */
 export function evaluateSplit(
   names: readonly string[],
@@ -40,7 +40,7 @@ export function evaluateSplit(
   if (broken > 0) {
     warnings.push(
       'non_finite_predictions: ' +
-        `${broken} of ${predicted.length} rows have a prediction that is no number`,
+        `${broken} of ${predicted.length} rows have a prediction that is NaN or infinite`,
     );
   }
   for (const name of names) {
@@ -52,25 +52,23 @@ export function evaluateSplit(
     const defined = value !== null && Number.isFinite(value);
     metrics[name] = defined ? value : 0;
     if (!defined) {
-      warnings.push(
-        `undefined_metric: ${name} is not defined on these predictions and counts as 0`,
-      );
+      warnings.push(`undefined_metric: ${name} is undefined on these predictions and counts as 0`);
     }
   }
   return { metrics, warnings };
 }
 
 /**
- * `accuracy` for `accuracy_mismatched` on the mismatched split; nothing for metrics of another
- * split.
+ * `accuracy` for `accuracy_mismatched` on the mismatched split; an empty string for metrics of
+ * other splits.
  */
 function cutSuffix(name: string, suffix: string): string {
   return name.endsWith(suffix) ? name.slice(0, name.length - suffix.length) : '';
 }
 
 /**
- * The class with the highest logit in each row, the first of equal ones; NaN where a row has a
- * logit that is no number.
+ * The class with the highest logit in each row, the first of equal ones; NaN if a logit of the row
+ * is NaN or infinite.
  */
 export function argmaxRows(logits: Float32Array, classes: number): number[] {
   return Array.from({ length: logits.length / classes }, (_, row) => {

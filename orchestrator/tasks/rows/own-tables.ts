@@ -1,11 +1,11 @@
-/** The rows of a task with the user's own files. */
+/** Reads the rows of a task with the user's own files. */
 import type { Problem } from '../../base/errors';
 import { suggestion } from '../../base/suggest';
 import { limitProblems } from '../../tables/problem-list';
 import type { Row, RowColumns, RowKind } from './dataset';
 import { quoteNames, readTable, type TableRow } from '../../tables/table';
 
-/** What makes a file's cells rows. */
+/** How a file's cells are read as rows. */
 export interface RowRules {
   kind: RowKind;
   columns: RowColumns;
@@ -13,18 +13,18 @@ export interface RowRules {
 
 export interface OwnRows {
   rows: Row[];
-  /** Class names in index order: those given, else the file's own; empty for regression. */
+  /** Class names in index order: the known ones, else the file's own; empty for regression. */
   labels: string[];
-  /** At most 20, and a line that counts the others. */
+  /** At most 20, and one that counts the rest. */
   problems: Problem[];
 }
 
 /**
- * Reads a file's rows and every problem that they have. Rows with a problem are left out.
+ * Reads a file's rows and finds their problems. Rows with a problem are left out.
  *
  * @param known class names in index order, any other is a problem; null takes those of the file,
  *   sorted (numbers as numbers)
- * @throws ConfigError where the file as a whole cannot be read, lacks a column or has no rows
+ * @throws ConfigError if the file as a whole cannot be read, lacks a column or has no rows
  */
 export async function readOwnRows(
   path: string,
@@ -60,12 +60,12 @@ export async function readOwnRows(
 interface ReadRow {
   where: string;
   texts: string[];
-  /** White space around it stands for nothing. */
+  /** Without surrounding white space. */
   label: string;
   problem: string | null;
 }
 
-/** `wanted` are the columns of the row's cells: those of texts, then the label's. */
+/** `wanted` names the columns of the row's cells: those of texts, then that of the label. */
 function readCells({ where, cells, problem }: TableRow, wanted: readonly string[]): ReadRow {
   if (problem !== null) return { where, texts: [], label: '', problem };
   const problems: string[] = [];
@@ -75,19 +75,17 @@ function readCells({ where, cells, problem }: TableRow, wanted: readonly string[
     else if (text === null)
       problems.push(
         `"${name}" is ${Array.isArray(cells[i]) ? 'a list' : 'an object'}; ` +
-          'a text or a number is expected',
+          'must be text or a number',
       );
     else if (text.trim() === '')
-      problems.push(
-        `"${name}" is empty; a ${i === wanted.length - 1 ? 'label' : 'text'} is expected`,
-      );
+      problems.push(`"${name}" is empty; must be ${i === wanted.length - 1 ? 'a label' : 'text'}`);
     return text ?? '';
   });
   const label = texts.pop()!.trim();
   return { where, texts, label, problem: problems.length > 0 ? problems.join(', and ') : null };
 }
 
-/** A cell as text: a JSON null is empty; null where the cell is no single value. */
+/** A cell as text: empty for a JSON null; null if the cell is a list or an object. */
 function readText(cell: unknown): string | null {
   if (cell === null) return '';
   if (typeof cell === 'string') return cell;
@@ -96,7 +94,7 @@ function readText(cell: unknown): string | null {
     : null;
 }
 
-/** Plain and scientific decimals; undefined for anything else, and for what no float32 holds. */
+/** Reads plain and scientific decimals; undefined for anything else, or if beyond float32. */
 function decimal(text: string): number | undefined {
   const value = NUMBER.test(text) ? Number(text) : NaN;
   return Number.isFinite(Math.fround(value)) ? value : undefined;
@@ -104,9 +102,7 @@ function decimal(text: string): number | undefined {
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
-/**
- * The different labels, sorted: by value where all are numbers, else by their characters' codes.
- */
+/** The distinct labels, sorted by value if all are numbers, else by character code. */
 function classNames(rows: readonly ReadRow[]): string[] {
   const names = [...new Set(rows.map(({ label }) => label))].sort();
   return names.every((name) => NUMBER.test(name))
@@ -114,9 +110,9 @@ function classNames(rows: readonly ReadRow[]): string[] {
     : names;
 }
 
-/** The end of a sentence that says what a label is. */
+/** The end of a message that begins with a wrong label. */
 function notALabel(kind: RowKind, label: string, known: readonly string[]): string {
-  if (kind === 'regression') return '; a number is expected, for example 3.5';
+  if (kind === 'regression') return '; must be a number, for example 3.5';
   const allowed = `${quoteNames(known)}${suggestion(label, known)}`;
   return `, which no training row has; must be one of ${allowed}`;
 }

@@ -1,4 +1,4 @@
-/** How texts or pairs with a class or a number are described in a sweep file. */
+/** How a sweep file describes the user's own classification and regression tasks. */
 import type { z } from 'zod';
 import { list, text } from '../../config/schema-parts';
 import { TABLE_FORMATS } from '../../tables/table';
@@ -8,11 +8,11 @@ import type { RowColumns, RowKind } from './dataset';
 /** Texts or pairs of texts with a class or a number. */
 export interface OwnRows extends OwnTask, RowColumns {
   kind: RowKind;
-  /** In report order; the first decides. */
+  /** In report order; the first is compared. */
   metrics: string[];
 }
 
-/** What a task is measured by where nobody says it. */
+/** The metrics of a task that names none. */
 const DEFAULT_METRICS: Record<RowKind, readonly string[]> = {
   classification: ['accuracy'],
   regression: ['pearson', 'spearman'],

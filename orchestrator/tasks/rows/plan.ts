@@ -1,4 +1,4 @@
-/** From the files of rows to planned data sets. */
+/** Plans data sets of rows from their files. */
 import { ConfigError } from '../../base/errors';
 import { planSplit } from '../../datasets/splits';
 import type { PlannedSplit } from '../../sweep/types';
@@ -42,7 +42,7 @@ async function planGlue(
   };
 }
 
-/** The training file says which classes there are. */
+/** The training file determines the classes. */
 async function planOwn(
   name: string,
   own: OwnRows,
@@ -52,21 +52,21 @@ async function planOwn(
   checkFilesExist(name, own);
   const columns = { text, label };
   const train = await readOwnRows(files.train, { kind, columns }, null);
-  // Classes of a file with problems are not all there: no label is held against them.
+  // A training file with problems may lack classes, so validation labels are not checked then.
   const known = train.problems.length > 0 ? null : train.labels;
   const validation = await readOwnRows(files.validation, { kind, columns }, known);
   const problems = [...train.problems, ...validation.problems];
   if (problems.length > 0) throw new ConfigError(problems);
   if (kind === 'classification' && train.labels.length < 2) {
     const message =
-      `has one class only: "${label}" is ${JSON.stringify(train.labels[0])} in every row; ` +
-      'at least two are expected';
+      `has only one class: "${label}" is ${JSON.stringify(train.labels[0])} in every row; ` +
+      'must have at least two';
     throw new ConfigError({ where: files.train, message });
   }
   if (metrics.includes('f1') && train.labels.length > 2) {
     const message =
-      `${name}: metrics: f1 is of two classes, and ${files.train} has ${train.labels.length}; ` +
-      'must be macro_f1 for more';
+      `${name}: metrics: f1 needs two classes, but ${files.train} has ${train.labels.length}; ` +
+      'must be macro_f1 instead';
     throw new ConfigError({ where: origin, message });
   }
   return {

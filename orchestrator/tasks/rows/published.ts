@@ -16,8 +16,8 @@ export const GLUE_TASK_NAMES = [
 export type GlueTaskName = (typeof GLUE_TASK_NAMES)[number];
 
 /**
- * One split of a task: its name in data sets, GLUE's own file, and the name that the hub's parquet
- * files begin with.
+ * A split of a task: its name in data sets, GLUE's own file, and the start of the names of the
+ * hub's parquet files.
  */
 export interface GlueSplit {
   name: string;
@@ -25,28 +25,28 @@ export interface GlueSplit {
   parquet: string;
 }
 
-/** What the readers, the metrics and the reports need to know of a task. */
+/** What readers, metrics and reports need to know about a task. */
 export interface GlueTask {
   name: GlueTaskName;
   kind: RowKind;
-  /** The folder that GLUE's download script makes. */
+  /** The folder that GLUE's download script creates. */
   folder: string;
   /** Class names in index order, as in the hub's copy; empty for regression. */
   labels: readonly string[];
   /** Column headers of the TSV files: the text or the pair of texts, and the label. */
   text: readonly [string] | readonly [string, string];
   label: string;
-  /** Where the file has no header line: its columns, in order. */
+  /** If the file has no header line: its columns, in order. */
   headerless?: readonly string[];
   /**
-   * The published files hold a few cut lines, which the hub's copy leaves out; so do we. Elsewhere
-   * a cut line is an error.
+   * Set if the published files contain a few truncated lines, which are skipped as in the hub's
+   * copy. For other tasks a truncated line is an error.
    */
   skipsCutLines?: true;
   /** Column names of the hub's parquet files; their label column is always `label`. */
   hubText: readonly [string] | readonly [string, string];
   splits: readonly GlueSplit[];
-  /** Official metrics in report order; the first decides. */
+  /** Official metrics in report order; the first is compared. */
   metrics: readonly string[];
 }
 
@@ -169,14 +169,13 @@ const TASKS: readonly GlueTask[] = [
 
 const BY_NAME = new Map<string, GlueTask>(TASKS.map((task) => [task.name, task]));
 
-/**
- * The task of that name; throws a RangeError for any other word (configurations are checked
- * before).
- */
+/** The task of that name; throws a RangeError if there is none. */
 export function findGlueTask(name: string): GlueTask {
   const task = BY_NAME.get(name);
   if (task === undefined) {
-    throw new RangeError(`"${name}" is no GLUE task; there are ${GLUE_TASK_NAMES.join(', ')}`);
+    throw new RangeError(
+      `"${name}" is not a GLUE task; must be one of ${GLUE_TASK_NAMES.join(', ')}`,
+    );
   }
   return task;
 }
@@ -189,11 +188,11 @@ export function countOutputs({ kind, labels }: Pick<GlueTask, 'kind' | 'labels'>
 const BENCHMARK: Benchmark = {
   name: 'GLUE',
   folder: 'glue',
-  names: "GLUE's own folder names are",
+  names: "GLUE's own folders",
   example: 'MRPC/',
 };
 
-/** Where the files of GLUE are. */
+/** The tasks of GLUE and their files. */
 export const GLUE: readonly PublishedTask[] = TASKS.map((task) => ({
   name: task.name,
   kind: task.kind,

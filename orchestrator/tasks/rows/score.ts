@@ -20,12 +20,12 @@ export const rowScore: ScoreCommand = {
 };
 
 /**
- * A GLUE task's metrics. Predictions are one label (a class's name or its index) or score a line,
- * in the order of the references: the task's own TSV file with labels; for MNLI the matched or the
- * mismatched one, both give `accuracy`.
+ * Computes a GLUE task's metrics. Predictions are one label (a class's name or index) or score per
+ * line, in the order of the references: the task's own TSV file with labels. For MNLI that is the
+ * matched or the mismatched file, and both give `accuracy`.
  *
- * @throws ConfigError with file and line where a prediction is not one, or where the numbers of
- *   rows differ
+ * @throws ConfigError with file and line of what is not a prediction, or if the numbers of rows
+ *   differ
  */
 function scoreGlue({ task: name, predictions, references }: ScoreRequest): Score {
   const task = findGlueTask(name);
@@ -33,7 +33,7 @@ function scoreGlue({ task: name, predictions, references }: ScoreRequest): Score
     if (label === null) {
       throw new ConfigError({
         where: references,
-        message: `row ${i + 1} has no label; give a split that has column "${task.label}"`,
+        message: `row ${i + 1} has no label; give a split that has a column "${task.label}"`,
       });
     }
     return label;
@@ -41,8 +41,8 @@ function scoreGlue({ task: name, predictions, references }: ScoreRequest): Score
   const predicted = readPredictedLines(predictions, task);
   if (predicted.length !== labels.length) {
     const message =
-      `has ${predicted.length} predictions; ${references} has ${labels.length} rows, ` +
-      'one prediction a row is expected';
+      `has ${predicted.length} predictions, but ${references} has ${labels.length} rows; ` +
+      'must have one prediction per row';
     throw new ConfigError({ where: predictions, message });
   }
   return { ...evaluateSplit(task.metrics, { suffix: '', predicted, labels }), rows: labels.length };
@@ -55,7 +55,7 @@ function readPredictedLines(path: string, task: GlueTask): number[] {
     if (value === undefined) {
       problems.push({
         where: `${path}:${i + 1}`,
-        message: `"${line}" is not a prediction of ${task.name}; ${nameLabels(task)} expected`,
+        message: `"${line}" is not a prediction of ${task.name}; must be ${nameLabels(task)}`,
       });
     }
     return value ?? NaN;

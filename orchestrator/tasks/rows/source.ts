@@ -1,4 +1,4 @@
-/** The rows of a split, wherever they are: GLUE's files, the hub's, a user's own, or generated. */
+/** Reads the rows of a split: from GLUE's files, the hub's or the user's own, or generated. */
 import { ConfigError } from '../../base/errors';
 import type { SplitSource } from '../../datasets/splits';
 import { digestValue } from '../../sweep/identity';
@@ -10,24 +10,24 @@ import { readGlueTsv } from './glue-tsv';
 import { readOwnRows } from './own-tables';
 import { findGlueTask, type GlueTask } from './published';
 
-/** The rows of a split of a planned data set. */
+/** Reads the rows of a split of a planned data set. */
 export async function readRows(
   { task, columns, kind, label_names }: RowsDataset,
   split: SplitSource,
 ): Promise<Row[]> {
   if (columns === undefined || split.file === null) return readGlueRows(findGlueTask(task), split);
-  // Rows with a problem are left out here: planning found none.
+  // Problems are ignored here, because planning found none.
   return (await readOwnRows(split.file, { kind, columns }, label_names)).rows;
 }
 
-/** Hex SHA-256 of what such a split is read from. */
+/** Hex SHA-256 of the source of such a split. */
 export function digestRows({ task, columns }: RowsDataset, split: SplitSource): string {
   return columns === undefined || split.file === null
     ? digestGlueRows(findGlueTask(task), split)
     : digestFile(split.file);
 }
 
-/** The rows of a split of a task of GLUE. */
+/** Reads the rows of a split of a GLUE task. */
 export function readGlueRows(task: GlueTask, { name, file }: SplitSource): Promise<Row[]> {
   if (file === null) return Promise.resolve(makeDemoRows(task, name));
   return file.endsWith('.parquet')
@@ -35,19 +35,18 @@ export function readGlueRows(task: GlueTask, { name, file }: SplitSource): Promi
     : Promise.resolve(readGlueTsv(file, task));
 }
 
-/** Hex SHA-256 of what such a split is read from. */
+/** Hex SHA-256 of the source of such a split. */
 export function digestGlueRows(task: GlueTask, { name, file }: SplitSource): string {
   return file === null ? digestValue(makeDemoRows(task, name)) : digestFile(file);
 }
 
-/** @throws ConfigError where a row has no label */
+/** @throws ConfigError if a row has no label */
 export function checkLabels(task: GlueTask, rows: readonly Row[], split: SplitSource): void {
   const unlabelled = rows.findIndex((row) => row.label === null);
   if (unlabelled === -1) return;
   throw new ConfigError({
     where: split.file ?? task.name,
     message:
-      `row ${unlabelled + 1} has no label; ` +
-      `column "${task.label}" is expected in ${split.name}`,
+      `row ${unlabelled + 1} has no label; ` + `${split.name} must have a column "${task.label}"`,
   });
 }

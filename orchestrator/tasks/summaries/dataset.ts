@@ -1,15 +1,15 @@
 import type { PlannedDataset } from '../../sweep/types';
 
-/** The columns of a table that make a row of summarization. */
+/** The columns of a table that form a row of summarization. */
 export interface SummaryColumns {
   document: string;
   summary: string;
 }
 
-/** How documents and summaries are read and cut. */
+/** How documents and summaries are read and truncated. */
 export interface PlannedSummaries {
   columns: SummaryColumns;
-  /** Tokens of a summary to learn from at most, special tokens included. */
+  /** Maximum tokens per target summary, including special tokens. */
   max_target_length: number;
 }
 

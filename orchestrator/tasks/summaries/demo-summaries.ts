@@ -1,6 +1,6 @@
 /**
- * Demo rows of summarization: small events told one after the other, see demo-events.ts; the first
- * (xsum) or two (cnn_dailymail) count.
+ * Demo rows for summarization: documents tell small events (see demo-events.ts), and summaries the
+ * first one (xsum) or two (cnn_dailymail) of them.
  */
 import {
   countDemoRows,
@@ -13,13 +13,13 @@ import {
 import type { SummaryTask } from './published';
 import type { SummaryRow } from './texts';
 
-/** The rows of a split, the same each time. */
+/** Makes the rows of a split, always the same. */
 export function makeDemoSummaries(task: SummaryTask, split: string): SummaryRow[] {
   const { random, draw } = openDrawing(task, split);
   return Array.from({ length: countDemoRows(split) }, (_, i): SummaryRow => {
     const events = drawDifferentEvents(draw);
     const document = events.map(tellPlainly).join(' ');
-    // A wrong summary leaves out what counts.
+    // A wrong summary tells the last events.
     const told = random() < WRONG_LABELS ? events.toReversed() : events;
     return {
       row: i + 1,
@@ -29,5 +29,5 @@ export function makeDemoSummaries(task: SummaryTask, split: string): SummaryRow[
   });
 }
 
-/** Sentences of a summary, each on a line of its own. */
+/** The number of sentences per summary, each on its own line. */
 const TOLD: Record<SummaryTask, number> = { xsum: 1, cnn_dailymail: 2 };

@@ -1,4 +1,4 @@
-/** From the generated tokens of a trial to summaries and ROUGE. */
+/** Turns a trial's generated tokens into summaries, and these into ROUGE. */
 import { ConfigError } from '../../base/errors';
 import { readSafetensors } from '../../datasets/safetensors';
 import { datasetPath } from '../../datasets/splits';
@@ -15,13 +15,14 @@ export const summaryEvaluation: Evaluation<SummaryDataset> = {
 };
 
 /**
- * A trial's summaries of the validation documents, and their ROUGE F1 in [0, 1], the mean over
- * rows: words by their stems, and a line a sentence to rougeLsum. A model that writes no line ends
- * writes one sentence. Predictions are generated_ids int32 [tokens] and generated_offsets int64
- * [rows + 1]; the file that is written has a row's number in its source and its summary a line.
+ * Decodes a trial's summaries of the validation documents and computes their ROUGE F1 in [0, 1], as
+ * the mean over rows. Words are compared by stem, and rougeLsum takes each line as a sentence, so a
+ * model that writes no line ends writes one sentence. Predictions are generated_ids int32 [tokens]
+ * and generated_offsets int64 [rows + 1]. The file has one line per row: its number in the source,
+ * and its summary.
  *
- * @throws ConfigError that names the directory where the tokenizer is another than the sweep was
- *   planned with
+ * @throws ConfigError that names the directory if its tokenizer has changed since the sweep was
+ *   planned
  */
 function evaluateSummaries({
   root,
@@ -68,7 +69,7 @@ function readGenerated(path: string, rows: number): number[][] {
     if (tensor === undefined)
       throw new ConfigError({
         where: path,
-        message: `has no tensor ${name}; generated texts are expected`,
+        message: `has no tensor ${name}; must be generated texts`,
       });
     return Array.from(tensor.data, Number);
   };
@@ -77,7 +78,7 @@ function readGenerated(path: string, rows: number): number[][] {
     const found = `${offsets.length} values up to ${offsets.at(-1)} for ${ids.length} tokens`;
     throw new ConfigError({
       where: path,
-      message: `generated_offsets has ${found}; ${rows + 1} that end with the tokens are expected`,
+      message: `generated_offsets has ${found}; must have ${rows + 1} that end with the tokens`,
     });
   }
   return offsets.slice(1).map((end, i) => ids.slice(offsets[i], end));

@@ -1,4 +1,4 @@
-/** Documents with their summaries, which are generated: XSum, CNN/DailyMail, and the user's own. */
+/** Documents whose summaries are generated: XSum, CNN/DailyMail, and the user's own. */
 import { TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { TaskFamily } from '../family';
 import type { SummaryDataset } from './dataset';

@@ -2,8 +2,8 @@
  * The files of a prepared split of summarization:
  *
  *   <split>.safetensors      as Dataset in job.proto says
- *   <split>.examples.jsonl   a row a line: its number in the source, and its summary under the name
- *                            of the source's column
+ *   <split>.examples.jsonl   one row per line: its number in the source, and its summary under the
+ *                            name of the source's column
  */
 import { join } from 'node:path';
 import { writeDurably } from '../../../common/durable-files';
@@ -42,14 +42,14 @@ export const summaryFiles: DatasetFiles<SummaryDataset> = {
   describe: ({ summaries }) => ({ summaries }),
 };
 
-/** What a prepared summary is scored against. */
+/** The reference for a generated summary. */
 export type StoredSummary = Pick<SummaryRow, 'row' | 'summary'>;
 
 const locateExamples = (folder: string, split: string) => join(folder, `${split}.examples.jsonl`);
 
 /**
- * Writes a split; counts tokens, in all and of the longest row, and rows that lost some, as those
- * of documents and of summaries.
+ * Writes a split. Counts the documents' tokens, in total and in the longest row, those of the
+ * summaries, and the rows of each that were truncated.
  */
 async function writeSummarySplit(
   folder: string,
@@ -82,7 +82,7 @@ async function writeSummarySplit(
   };
 }
 
-/** Reads a split's summaries back. @throws ConfigError that names the file where it is missing */
+/** Reads a split's summaries back. @throws ConfigError that names the file if it is missing */
 export function readStoredSummaries(
   folder: string,
   split: string,

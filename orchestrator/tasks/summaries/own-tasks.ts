@@ -1,4 +1,4 @@
-/** How the user's own documents with summaries are described in a sweep file. */
+/** How a sweep file describes the user's own summarization tasks. */
 import type { z } from 'zod';
 import { text } from '../../config/schema-parts';
 import { TABLE_FORMATS } from '../../tables/table';
@@ -10,7 +10,7 @@ import { SUMMARY_METRICS } from './published';
 export interface OwnSummaries extends OwnTask {
   kind: 'summarization';
   columns: SummaryColumns;
-  /** In report order; the first decides. */
+  /** In report order; the first is compared. */
   metrics: string[];
 }
 
@@ -21,7 +21,7 @@ export const ownSummaryTasks: OwnTaskSchema<OwnSummaries, Written> = {
   formats: TABLE_FORMATS,
   columns,
   check(task, refuse) {
-    if (task.document === task.summary) refuse('summary', 'a column of its own');
+    if (task.document === task.summary) refuse('summary', 'a different column');
   },
   complete({ document, summary, metrics }, place) {
     return {

@@ -1,4 +1,4 @@
-/** From the tables of documents and summaries to planned data sets. */
+/** Plans data sets of documents and summaries from their tables. */
 import { planSplit, readEverySplit, type RowLimits } from '../../datasets/splits';
 import type { PlannedSplit } from '../../sweep/types';
 import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';

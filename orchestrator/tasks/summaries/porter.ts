@@ -1,16 +1,14 @@
 /**
- * Porter's stemmer (Porter 1980, "An algorithm for suffix stripping"), with the departures that
- * NLTK's default mode (NLTK_EXTENSIONS) makes, since the ROUGE that papers report is computed with
- * that one:
- * - the words of IRREGULAR have stems of their own; words of one or two letters are left as they
- *   are;
- * - step 1a, 1b: ies and ied become ie in words of four letters (dies, died), and ied else becomes
- *   i;
- * - step 1b's and 5a's *o also holds for a vowel and a consonant alone;
+ * Porter's stemmer (Porter 1980, "An algorithm for suffix stripping"), with the changes of NLTK's
+ * default mode (NLTK_EXTENSIONS), because papers report ROUGE that is computed with it:
+ * - the words of IRREGULAR have fixed stems; words of one or two letters stay unchanged;
+ * - steps 1a, 1b: in words of four letters, ies and ied become ie (dies, died); in longer words ied
+ *   becomes i;
+ * - steps 1b, 5a: the condition *o also holds for a stem of a vowel and a consonant;
  * - step 1c: y becomes i after a consonant that is not the word's first letter, whether or not
  *   there is a vowel before it;
- * - step 2: bli, fulli and logi have rules (with the l of logi in the stem), and what alli leaves
- *   goes through the step again.
+ * - step 2: there are rules for bli, fulli and logi (the l of logi counts as part of the stem), and
+ *   after alli the step is repeated.
  */
 
 const IRREGULAR: ReadonlyMap<string, string> = new Map(
@@ -42,8 +40,8 @@ export function porterStem(word: string): string {
 }
 
 /**
- * `c` or `v` for each letter: a, e, i, o, u and a y after a consonant are vowels; whatever else
- * there is, digits too, counts as consonant.
+ * `c` or `v` for each character: a, e, i, o, u and a y after a consonant are vowels; everything
+ * else, even a digit, counts as a consonant.
  */
 function shape(word: string): string {
   let found = '';
@@ -73,10 +71,10 @@ function endsInShortSyllable(word: string): boolean {
   return letters === 'vc' || (letters.endsWith('cvc') && !'wxy'.includes(word.at(-1)!));
 }
 
-/** A suffix, what takes its place, and what must hold of the stem before it. */
+/** A suffix, its replacement, and a condition on the stem before it. */
 type Rule = readonly [suffix: string, replacement: string, condition?: (stem: string) => boolean];
 
-/** The first rule whose suffix the word has decides, even where its condition does not hold. */
+/** Applies only the first rule with a matching suffix, even if its condition does not hold. */
 function applyFirst(word: string, rules: readonly Rule[]): string {
   const rule = rules.find(([suffix]) => word.endsWith(suffix));
   if (rule === undefined) return word;

@@ -1,7 +1,4 @@
-/**
- * XSum (Narayan 2018) and CNN/DailyMail (Hermann 2015, See 2017), by the names that configurations
- * use.
- */
+/** XSum (Narayan 2018) and CNN/DailyMail (Hermann 2015, See 2017), by their configuration names. */
 import { basename } from 'node:path';
 import type { PublishedTask } from '../../datasets/published';
 import type { SummaryColumns } from './dataset';
@@ -31,14 +28,13 @@ const TASKS = [
 
 export type SummaryTask = (typeof TASKS)[number]['name'];
 
-/** The columns that they are published with. */
+/** The columns under which they are published. */
 export const SUMMARY_COLUMNS = Object.fromEntries(
   TASKS.map(({ name, columns }) => [name, columns]),
 ) as Record<SummaryTask, SummaryColumns>;
 
 /**
- * Metrics of summaries in report order; the first decides, as in the code published with
- * SparseAdapter.
+ * Metrics in report order; the first is compared, as in the code published with SparseAdapter.
  */
 export const SUMMARY_METRICS = ['rouge2', 'rouge1', 'rougeL', 'rougeLsum'] as const;
 
@@ -50,7 +46,7 @@ export const SUMMARY_TASKS: readonly PublishedTask[] = TASKS.map(
     benchmark: {
       name: benchmark,
       folder: name,
-      names: 'train and validation, each as .csv, .jsonl or .parquet, are',
+      names: 'train and validation, each as .csv, .jsonl or .parquet',
       example: 'train.csv',
     },
     files: {
@@ -61,7 +57,7 @@ export const SUMMARY_TASKS: readonly PublishedTask[] = TASKS.map(
   }),
 );
 
-/** What a split's table may be called, the hub's name for it among them. */
+/** The names that a split's table may have, including its name on the hub. */
 function listTables(split: string, hubFile: string): string[] {
   return [...['csv', 'jsonl', 'parquet'].map((format) => `${split}.${format}`), basename(hubFile)];
 }

@@ -1,7 +1,7 @@
 /**
  * ROUGE (Lin 2004), as Google's rouge-score package computes it: F1 in [0, 1] of n-grams (rouge1,
- * rouge2), of the longest common subsequence (rougeL), and of the union of those between lines
- * (rougeLsum).
+ * rouge2), of the longest common subsequence (rougeL), and of the union of the longest common
+ * subsequences between lines (rougeLsum).
  */
 import { porterStem } from './porter';
 
@@ -13,7 +13,7 @@ export interface RougeOptions {
   stemmer: boolean;
 }
 
-/** The scores of one prediction. A line is a sentence to rougeLsum; the others see one text. */
+/** Scores one prediction. rougeLsum takes each line as a sentence; the others ignore line ends. */
 export type ScoreSummary = (reference: string, prediction: string) => Rouge;
 
 export function rougeScorer({ stemmer }: RougeOptions): ScoreSummary {
@@ -43,7 +43,7 @@ export function rougeScorer({ stemmer }: RougeOptions): ScoreSummary {
   };
 }
 
-/** The mean of each score over all pairs, each pair counting the same; at least one pair. */
+/** The unweighted mean of each score over at least one pair. */
 export function meanRouge(
   pairs: readonly { reference: string; prediction: string }[],
   options: RougeOptions,
@@ -60,7 +60,7 @@ export function meanRouge(
   };
 }
 
-/** The harmonic mean of `hits` over the one and over the other number; 0 without hits. */
+/** The harmonic mean of hits / gold and hits / predicted; 0 without hits. */
 function f1(hits: number, gold: number, predicted: number): number {
   if (hits === 0) return 0;
   const [precision, recall] = [hits / predicted, hits / gold];
@@ -73,7 +73,7 @@ function countKeys<Key>(keys: Iterable<Key>): Map<Key, number> {
   return counts;
 }
 
-/** How many n-grams the two have in common, each as often as both have it. */
+/** Counts the n-grams that both have in common, repetitions included. */
 function sharedNgrams(gold: readonly string[], predicted: readonly string[], n: number): number {
   const ngrams = (words: readonly string[]) =>
     words.slice(n - 1).map((_, i) => words.slice(i, i + n).join(' '));
@@ -85,12 +85,12 @@ function sharedNgrams(gold: readonly string[], predicted: readonly string[], n: 
 }
 
 /**
- * The places in `gold` of a longest common subsequence; of several the one that rouge-score finds,
- * whose union it depends on.
+ * The places in `gold` of a longest common subsequence. If there are several, it is the one that
+ * rouge-score finds, because the union depends on the choice.
  */
 function commonSubsequence(gold: readonly string[], predicted: readonly string[]): number[] {
   const width = predicted.length + 1;
-  // lengths[i * width + j]: of the longest one of the first i and the first j words.
+  // lengths[i * width + j]: the length for the first i words of gold and the first j of predicted.
   const lengths = new Uint32Array((gold.length + 1) * width);
   for (let i = 1; i <= gold.length; i++) {
     for (let j = 1; j < width; j++) {
@@ -114,8 +114,8 @@ function commonSubsequence(gold: readonly string[], predicted: readonly string[]
 }
 
 /**
- * Words of the reference that are in a common subsequence of its sentence with any predicted one;
- * each word counts at most as often as either text has it (as ROUGE 1.5.5 counts).
+ * Counts the words of the reference that are in a common subsequence of their sentence with any
+ * predicted one. A word counts at most as often as it occurs in either text, as in ROUGE 1.5.5.
  */
 function unionHits(gold: readonly string[][], predicted: readonly string[][]): number {
   const [leftInGold, leftInPredicted] = [countKeys(gold.flat()), countKeys(predicted.flat())];

@@ -11,7 +11,7 @@ export const summaryScore: ScoreCommand = {
       flags: '--no-stemmer',
       description: 'xsum, cnn_dailymail: compare words instead of their stems',
       key: 'stemmer',
-      // commander's value of a switch that is on.
+      // commander stores a given --no-… flag as false.
       isGiven: (value) => value === false,
       tasks: ['xsum', 'cnn_dailymail'],
       reason: 'whose metric is ROUGE',
@@ -30,13 +30,12 @@ export const summaryScore: ScoreCommand = {
 };
 
 /**
- * ROUGE of summaries, each in [0, 1]; see meanRouge. Predictions are JSONL, CSV, TSV or parquet
- * with a column `summary`, or a text file with one summary a line; in the order of the references,
- * a table with the data set's column of summaries (`summary`, `highlights`). Only tables can hold
- * summaries of several lines, which rougeLsum takes for sentences.
+ * Computes ROUGE of summaries, in [0, 1]; see meanRouge. Predictions are JSONL, CSV, TSV or parquet
+ * with a column `summary`, or a text file with one summary per line, in the order of the
+ * references. References are a table with the data set's summary column (`summary`, `highlights`).
+ * Only tables can have summaries of several lines, which rougeLsum takes as sentences.
  *
- * @throws ConfigError with file and line where there is no summary, or where the numbers of rows
- *   differ
+ * @throws ConfigError with file and line if there is no summary, or if the numbers of rows differ
  */
 async function scoreSummaries({
   task,
@@ -51,8 +50,8 @@ async function scoreSummaries({
     : readLines(predictionsFile);
   if (predictions.length !== references.length) {
     const message =
-      `has ${predictions.length} summaries; ${referencesFile} has ${references.length} rows, ` +
-      'one summary a row is expected';
+      `has ${predictions.length} summaries, but ${referencesFile} has ${references.length} rows; ` +
+      'must have one summary per row';
     throw new ConfigError({ where: predictionsFile, message });
   }
   const pairs = references.map((reference, i) => ({ reference, prediction: predictions[i]! }));

@@ -3,7 +3,7 @@ import type { GenerationConfig } from '../../sweep/types';
 import type { RunFlag, SettingsSchema } from '../family';
 
 export interface SummarySettings {
-  /** Tokens of a summary to learn from, at most. */
+  /** Maximum tokens per target summary. */
   max_target_length: number;
   /** How summaries are written. */
   generation: GenerationConfig;
@@ -13,9 +13,9 @@ export interface SummarySettings {
 const DEFAULT_MAX_TARGET_LENGTH = 128;
 const DEFAULT_LABEL_SMOOTHING = 0.1;
 /**
- * The numbers of SparseAdapter's script for XSum. Transformers' max_length, which it sets, counts
- * the token that decoding starts with, and its min_length counts that one too: here neither does,
- * so that at most one token more is generated than there.
+ * The values of SparseAdapter's script for XSum. In Transformers, min_length and max_length count
+ * the token that decoding starts with. Here they do not, so that at most one more token is
+ * generated.
  */
 const DEFAULT_GENERATION: GenerationConfig = {
   beams: 6,

@@ -1,6 +1,6 @@
 /**
- * The documents and summaries of a split, wherever they are: published tables, the user's own, or
- * generated.
+ * Reads the documents and summaries of a split from published tables or the user's own, or
+ * generates them.
  */
 import type { SplitSource } from '../../datasets/splits';
 import { digestValue } from '../../sweep/identity';
@@ -12,10 +12,10 @@ import { isSummaryTask, type SummaryTask } from './published';
 import { readSummaries, type SummaryRows } from './texts';
 
 /**
- * Reads a split to its end. Published rows with an empty text are left out and counted; among the
- * user's own they are errors.
+ * Reads a split to its end. Rows with an empty text are left out and counted if published, and
+ * errors in the user's own tables.
  *
- * @throws ConfigError as readSummaries
+ * @throws ConfigError as readSummaries does
  */
 export async function readSummarySplit(
   task: string,
@@ -26,7 +26,7 @@ export async function readSummarySplit(
   return readSummaries(file, columns, isSummaryTask(task) ? 'leave out' : 'refuse');
 }
 
-/** Hex SHA-256 of what a split is read from, of a file in parts of all of them. */
+/** Hex SHA-256 of the source of a split, which covers all parts of a file in parts. */
 export function digestSummaries(task: string, { name, file }: SplitSource): string {
   if (file === null) return digestValue(makeDemoSummaries(task as SummaryTask, name));
   const parts = listShards(file);

@@ -1,4 +1,4 @@
-/** Rows of summarization, from tables: a document and its summary each. */
+/** Reads rows of summarization, each a document and its summary, from tables. */
 import { ConfigError, type Problem } from '../../base/errors';
 import { limitProblems } from '../../tables/problem-list';
 import { listShards } from '../../tables/shards';
@@ -9,24 +9,24 @@ export interface SummaryRow {
   /** The row's number in its source, from 1. */
   row: number;
   document: string;
-  /** CNN/DailyMail's is a sentence a line. */
+  /** In CNN/DailyMail, one sentence per line. */
   summary: string;
 }
 
 export interface SummaryRows {
   rows: SummaryRow[];
-  /** How many rows are left out, since a text of theirs is empty. */
+  /** The number of rows that are left out because a text is empty. */
   leftOut: number;
 }
 
-/** What is done with a row whose document or summary is empty: XSum as published has some. */
+/** What to do with rows whose document or summary is empty; XSum as published has some. */
 export type EmptyTexts = 'leave out' | 'refuse';
 
 /**
- * Reads a CSV, TSV, JSONL or parquet file, of the latter all shards.
+ * Reads a CSV, TSV or JSONL file, or all shards of a parquet file.
  *
- * @throws ConfigError with every row that cannot be used, at most 20, and where the file as a whole
- *   cannot be read, lacks a column or has no row that can be used
+ * @throws ConfigError with every row that cannot be used, at most 20, or if the file as a whole
+ *   cannot be read, lacks a column or has no usable row
  */
 export async function readSummaries(
   path: string,
@@ -51,16 +51,16 @@ export async function readSummaries(
   if (rows.length === 0)
     throw new ConfigError({
       where: path,
-      message: `has no row with a text in "${document}" and in "${summary}"`,
+      message: `has no row with text in both "${document}" and "${summary}"`,
     });
   return { rows, leftOut: read - rows.length };
 }
 
 /**
- * Reads one column of texts, all of them.
+ * Reads all texts of one column.
  *
- * @param mayBeEmpty whether an empty text is one
- * @throws ConfigError with every row that has no text, and as readSummaries
+ * @param mayBeEmpty whether a text may be empty
+ * @throws ConfigError with every row that has no text, and as readSummaries does
  */
 export async function readTexts(
   path: string,
@@ -77,8 +77,8 @@ export async function readTexts(
 }
 
 /**
- * What is wrong with a row of texts, and whether it is only that one is empty; null where nothing
- * is.
+ * What is wrong with a row of texts, and whether all of that is empty texts; null if nothing is
+ * wrong.
  */
 function findProblem(
   { cells, problem }: TableRow,
@@ -89,12 +89,12 @@ function findProblem(
   const found = columns.flatMap((name, i) => {
     const cell = cells[i];
     if (cell === null || (typeof cell === 'string' && cell.trim() === ''))
-      return [`"${name}" is empty; a text is expected`];
+      return [`"${name}" is empty; must be text`];
     if (typeof cell === 'string') return [];
     isEmptiness = false;
     return cell === undefined
       ? [`has no "${name}"`]
-      : [`"${name}" is a ${describeType(cell)}; a text is expected`];
+      : [`"${name}" is a ${describeType(cell)}; must be text`];
   });
   return found.length > 0 ? { message: found.join(', and '), isEmptiness } : null;
 }

@@ -1,33 +1,33 @@
 import { ConfigError } from '../../base/errors';
 import { openTokenizer, template, type EncodedRow } from '../../tokenizers/tokenizer';
 
-/** Tokens at most, special ones included. */
+/** Maximum numbers of tokens, including special tokens. */
 export interface SummaryLengths {
-  /** Of a document. */
+  /** Per document. */
   max_length: number;
-  /** Of a summary to learn from. */
+  /** Per target summary. */
   max_target_length: number;
 }
 
-/** How documents and summaries become tokens, and tokens a summary. */
+/** Turns documents and summaries into tokens, and generated tokens into a summary. */
 export interface SummaryTokenizer {
   encodeDocument: (text: string) => EncodedRow;
   encodeSummary: (text: string) => EncodedRow;
-  /** The text of generated tokens, the special ones left out. */
+  /** The text of generated tokens, without special tokens. */
   decode: (ids: readonly number[]) => string;
 }
 
-/** The library's own way takes spaces away that the model wrote. */
+/** The library's default removes spaces that the model wrote. */
 const DECODING = { skip_special_tokens: true, clean_up_tokenization_spaces: false };
 
 /**
- * The tokenizer of an encoder–decoder's directory: gives the ids of Transformers' `tokenizer(text,
- * truncation=True, max_length=…)`, which are those of `text_target` as well for BART and T5, and
- * the text of its `decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)`. What
- * is too long loses its end before the last special token.
+ * Loads the tokenizer of an encoder–decoder's directory. It gives the ids of Transformers'
+ * `tokenizer(text, truncation=True, max_length=…)`, which for BART and T5 equal those of
+ * `text_target`, and the text of its `decode(ids, skip_special_tokens=True,
+ * clean_up_tokenization_spaces=False)`. A text that is too long loses its end; the last special
+ * token stays.
  *
- * @throws ConfigError where the directory has no tokenizer, or where a length leaves no room for a
- *   text
+ * @throws ConfigError if the directory has no tokenizer, or a length leaves no room for text
  */
 export function loadSummaryTokenizer(
   modelDir: string,
@@ -40,7 +40,7 @@ export function loadSummaryTokenizer(
     if (room < 1)
       throw new ConfigError({
         where,
-        message: `is ${most}; a text alone has ${row.specials} special tokens here`,
+        message: `is ${most}; must be more than ${row.specials}, the number of special tokens`,
       });
     return (text: string): EncodedRow => {
       const { ids } = tokenizer.encode(preprocess(text), { add_special_tokens: false });
@@ -50,7 +50,7 @@ export function loadSummaryTokenizer(
   return {
     encodeDocument: encoder('max_length', max_length),
     encodeSummary: encoder('max_target_length', max_target_length),
-    // The library refuses to decode nothing.
+    // The library refuses to decode an empty list.
     decode: (ids) => (ids.length === 0 ? '' : tokenizer.decode([...ids], DECODING)),
   };
 }

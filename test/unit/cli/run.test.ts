@@ -134,8 +134,8 @@ describe('the flags of sa-orch run', () => {
       'needs --sparsity, the fraction of weights to keep, in (0, 1]',
     );
     expect(() => parseLine('--compat official --pruner snip --sparsity 0')).toThrow(
-      '--sparsity: 0 is not allowed; must be under compat official a number in (0, 1], the ' +
-        'fraction of weights kept',
+      '--sparsity: 0 is not allowed; must be a number in (0, 1], under ' +
+        'compat official the fraction of weights kept',
     );
   });
 
@@ -173,7 +173,7 @@ describe('the flags of sa-orch run', () => {
       '--prune-iterations: 0 is not allowed; must be a whole number from 1',
     );
     expect(() => parseLine(`${pruned} --begin 1 --invert`)).toThrow(
-      '--invert: "inverted" is not allowed; must be left out where progressive',
+      '--invert: "inverted" is not allowed; must be left out if progressive',
     );
   });
 
@@ -208,11 +208,11 @@ describe('the flags of sa-orch run', () => {
   test.each([
     [
       '--task mrpc --label_smoothing 0.1',
-      '--label-smoothing: is of summarization alone, and no task here is one; must be left out',
+      '--label-smoothing: applies only to summarization; remove it, this sweep has no such task',
     ],
-    ['--task mrpc --num_beams 2', '--num-beams: is of summarization alone'],
-    ['--task mrpc --length_penalty 2', '--length-penalty: is of summarization alone'],
-    ['--task mrpc --max_target_length 9', '--max-target-length: is of summarization alone'],
+    ['--task mrpc --num_beams 2', '--num-beams: applies only to summarization'],
+    ['--task mrpc --length_penalty 2', '--length-penalty: applies only to summarization'],
+    ['--task mrpc --max_target_length 9', '--max-target-length: applies only to summarization'],
     ['--task xsum --num_beams 0', '--num-beams: 0 is not allowed; must be a whole number from 1'],
     [
       '--task xsum --min_length 70',
@@ -277,7 +277,7 @@ describe('the flags of sa-orch run', () => {
     ],
     [
       '--pruner mag --sparsity 0.5 --prune_dataset_ratio 2',
-      '--prune-dataset-ratio: 4 is not allowed; must be left out where no pruner is',
+      '--prune-dataset-ratio: 4 is not allowed; must be left out if no pruner is',
     ],
     [
       '--attn_mode adapter --attn_option cross_attn_relu',
@@ -294,7 +294,7 @@ describe('the flags of sa-orch run', () => {
     ],
     [
       '--attn_mode bitfit --ffn_mode adapter',
-      '--ffn-mode: "sequential" is not allowed; must be left out where the kind is bitfit',
+      '--ffn-mode: "sequential" is not allowed; must be left out if the kind is bitfit',
     ],
     [
       '--attn_mode bitfit --adapter lora',

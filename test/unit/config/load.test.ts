@@ -181,11 +181,15 @@ describe("a task of the user's own", () => {
   });
 
   test.each([
-    ['no column of summaries', 'document: text', 'tasks[0].summary: is missing; must be a text'],
+    [
+      'no column of summaries',
+      'document: text',
+      'tasks[0].summary: is missing; must be a non-empty string',
+    ],
     [
       'one column for both',
       'document: text, summary: text',
-      'tasks[0].summary: "text" is not allowed; must be a column of its own',
+      'tasks[0].summary: "text" is not allowed; must be a different column',
     ],
     [
       'a metric of other kinds',
@@ -226,17 +230,17 @@ describe("a task of the user's own", () => {
     [
       'columns of a JSON file',
       'train: a.json, validation: b.json, answer: a',
-      'answer: "a" is not allowed; must be left out: files in SQuAD',
+      'answer: "a" is not allowed; must be left out for files in SQuAD',
     ],
     [
       'no column of answers for a table',
       'train: a.csv, validation: b.json, question: q, context: c',
-      'answer: must be there for tables',
+      'answer: must be the name of a column, for tables',
     ],
     [
       'a column twice',
       'train: a.csv, validation: b.csv, question: q, context: c, answer: q',
-      'answer: "q" is not allowed; must be a column of its own',
+      'answer: "q" is not allowed; must be a different column',
     ],
     [
       'a key of classification',
@@ -307,7 +311,7 @@ describe("a task of the user's own", () => {
       'training settings where the file is',
       `${without('train')}, train: {epochs: 8}`,
       'train: {"epochs":8} is not allowed; must be the path of a .csv, .tsv, .jsonl or ' +
-        '.parquet file; the training settings of',
+        '.parquet file; training settings of',
     ],
     [
       'a file of another format',
@@ -317,7 +321,7 @@ describe("a task of the user's own", () => {
     [
       'the name of a GLUE task',
       `${without('name')}, name: rte`,
-      'name: "rte" is not allowed; must be another name:',
+      'name: "rte" is not allowed; must be a different name:',
     ],
     [
       'a name that is no part of a file name',
@@ -375,7 +379,7 @@ describe("a task of the user's own", () => {
   });
 
   test('is there once', () => {
-    expect(problems(`tasks: [{${KEYS}}, tickets]`)[0]).toContain('tasks: tickets is there twice');
+    expect(problems(`tasks: [{${KEYS}}, tickets]`)[0]).toContain('tasks: tickets is listed twice');
   });
 });
 
@@ -573,7 +577,7 @@ describe('profiles and overrides', () => {
 
   test('an unknown profile names those that are there', () => {
     expect(problems(yaml, { profile: 'quik' })).toEqual([
-      ` profile "quik" is not there; there are quick; did you mean "quick"?`,
+      ` there is no profile "quik"; must be one of quick; did you mean "quick"?`,
     ]);
   });
 
@@ -752,12 +756,12 @@ describe('a wrong sweep file', () => {
     [
       'a dense line with sparsity',
       'tasks: rte\ncompare: [{pruner: none, sparsity: 0.4}]',
-      '2: compare[0].sparsity: 0.4 is not allowed; must be left out where the pruner is none',
+      '2: compare[0].sparsity: 0.4 is not allowed; must be left out if the pruner is none',
     ],
     [
       'dense and pruned in one line',
       'tasks: rte\ncompare: [{pruner: [none, rand], sparsity: 0.4}]',
-      '2: compare[0].pruner: ["none","rand"] is not allowed; must be none alone or pruners alone',
+      '2: compare[0].pruner: ["none","rand"] is not allowed; must be either none or pruners',
     ],
     [
       'a pruner that the published code lacks',
@@ -767,12 +771,12 @@ describe('a wrong sweep file', () => {
     [
       'gradient scores of a down beside a zero up',
       'tasks: rte\nadapter: {init: zero_up}\ncompare: [{pruner: gradient, sparsity: 0.4}]',
-      'of init zero_up: all scores of down would be 0; must be used with init gaussian',
+      'and init zero_up: all scores of down would be 0; must be used with init gaussian',
     ],
     [
       'scoring rows that nothing uses',
       'tasks: rte\ncompare: [{pruner: rand, sparsity: 0.4, scoring_rows: 8}]',
-      '2: compare[0].scoring_rows: 8 is not allowed; must be left out where no pruner is snip',
+      '2: compare[0].scoring_rows: 8 is not allowed; must be left out if no pruner is snip',
     ],
     [
       'a length in epochs and in steps',
@@ -790,7 +794,7 @@ describe('a wrong sweep file', () => {
       'tasks: []',
       '1: tasks: [] is not allowed; must be a value or a list of at least one',
     ],
-    ['a task twice', 'tasks: [rte, rte]', 'tasks: rte is there twice; name each task once'],
+    ['a task twice', 'tasks: [rte, rte]', 'tasks: rte is listed twice; list each task once'],
     [
       'no tasks',
       'seeds: [1]',
@@ -805,12 +809,12 @@ describe('a wrong sweep file', () => {
     [
       'a list for the whole file',
       '- rte',
-      '1: the whole: ["rte"] is not allowed; must be a map with keys among name, backbone,',
+      '1: the file: ["rte"] is not allowed; must be a map with keys among name, backbone,',
     ],
     [
       'large_sparse with sparsity',
       'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.8, large_sparse: {bottleneck: 128}}]',
-      '2: compare[0].sparsity: 0.8 is not allowed; must be left out where large_sparse is given',
+      '2: compare[0].sparsity: 0.8 is not allowed; must be left out if large_sparse is given',
     ],
     [
       'large_sparse without a bottleneck',
@@ -820,44 +824,44 @@ describe('a wrong sweep file', () => {
     [
       'large_sparse with a local scope',
       'tasks: rte\ncompare: [{pruner: snip, large_sparse: {bottleneck: 128}, scope: local}]',
-      '2: compare[0].scope: "local" is not allowed; must be global where large_sparse is given',
+      '2: compare[0].scope: "local" is not allowed; must be global if large_sparse is given',
     ],
     [
       'large_sparse with another bottleneck',
       'tasks: rte\ncompare: [{pruner: snip, large_sparse: {bottleneck: 128}, adapter: ' +
         '{ffn_bottleneck: 8}}]',
-      'is not allowed; must be without ffn_bottleneck where large_sparse is given',
+      'is not allowed; must be without ffn_bottleneck if large_sparse is given',
     ],
     [
       'a dense line with large_sparse',
       'tasks: rte\ncompare: [{pruner: none, large_sparse: {bottleneck: 128}}]',
-      'must be left out where the pruner is none',
+      'must be left out if the pruner is none',
     ],
     [
       'a dense line with a control',
       'tasks: rte\ncompare: [{pruner: none, control: shuffled}]',
-      '2: compare[0].control: "shuffled" is not allowed; must be left out where the pruner is none',
+      '2: compare[0].control: "shuffled" is not allowed; must be left out if the pruner is none',
     ],
     [
       'a dense line that is drawn anew',
       'tasks: rte\ncompare: [{pruner: none, reinitialize: true}]',
-      '2: compare[0].reinitialize: true is not allowed; must be left out where the pruner is none',
+      '2: compare[0].reinitialize: true is not allowed; must be left out if the pruner is none',
     ],
     [
       'er with a local scope',
       'tasks: rte\ncompare: [{pruner: er, sparsity: 0.4, scope: [global, local]}]',
-      '2: compare[0].scope: ["global","local"] is not allowed; must be global where a pruner ' +
+      '2: compare[0].scope: ["global","local"] is not allowed; must be global if a pruner ' +
         "is er: it sets each matrix's density itself",
     ],
     [
       'rounds that no pruner has',
       'tasks: rte\ncompare: [{pruner: [rand, mag, er], sparsity: 0.4, rounds: 5}]',
-      '2: compare[0].rounds: 5 is not allowed; must be 1 or left out where no pruner is snip',
+      '2: compare[0].rounds: 5 is not allowed; must be 1 or left out if no pruner is snip',
     ],
     [
       'a temperature that nothing uses',
       'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, temperature: 200}]',
-      '2: compare[0].temperature: 200 is not allowed; must be left out where no pruner is grasp',
+      '2: compare[0].temperature: 200 is not allowed; must be left out if no pruner is grasp',
     ],
     [
       'a pruner of an adapter without matrices',
@@ -868,31 +872,31 @@ describe('a wrong sweep file', () => {
     [
       'scores that would all be 0',
       'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, adapter: {kind: lora, init: zero_up}}]',
-      '2: compare[0].pruner: "snip" is not allowed with the adapter lora of init zero_up: all ' +
+      '2: compare[0].pruner: "snip" is not allowed with the adapter lora and init zero_up: all ' +
         'scores would be 0; must be used with init gaussian',
     ],
     [
       'scores of up that would all be 0',
       'tasks: rte\ncompare: [{pruner: grasp, sparsity: 0.4, adapter: {init: zero_up}}]',
-      '2: compare[0].pruner: "grasp" is not allowed with the adapter houlsby of init zero_up: ' +
+      '2: compare[0].pruner: "grasp" is not allowed with the adapter houlsby and init zero_up: ' +
         'all scores of up would be 0;',
     ],
     [
       'a module beside bitfit',
       'tasks: rte\ncompare: [{pruner: none, adapter: {kind: bitfit, ffn: parallel}}]',
-      '2: compare[0].adapter.ffn: "parallel" is not allowed; must be left out where the kind ' +
+      '2: compare[0].adapter.ffn: "parallel" is not allowed; must be left out if the kind ' +
         'is bitfit',
     ],
     [
       'a module beside full fine-tuning',
       'tasks: rte\nadapter: {kind: full, attention: lora}',
-      '2: adapter.attention: "lora" is not allowed; must be left out where the kind is full',
+      '2: adapter.attention: "lora" is not allowed; must be left out if the kind is full',
     ],
     [
       'a module on top of a kind that trains the backbone',
       'tasks: rte\nadapter: {kind: full}\ncompare: [{pruner: none, adapter: {ffn: parallel}}]',
-      '3: compare[0].adapter: "parallel" is not allowed beside full; must be none: parts of ' +
-        'the backbone are trained alone',
+      '3: compare[0].adapter: "parallel" is not allowed with full; must be none: no module ' +
+        'can be added when parts of the backbone are trained',
     ],
     ...(['prompt', 'full'] as const).map((kind): [string, string, string] => [
       `a pruner of ${kind}`,
@@ -904,24 +908,21 @@ describe('a wrong sweep file', () => {
       (written): [string, string, string] => [
         `N:M written as ${written}`,
         `tasks: rte\ncompare: [{pruner: mag, n_m: ${written}}]`,
-        'is not allowed; must be N:M in quotes, for example "2:4": of each M neighbouring ' +
-          'weights N are kept',
+        'is not allowed; must be N:M in quotes, for example "2:4": N of each M neighbouring ' +
+          'weights are kept',
       ],
     ),
     ...(
       [
-        ['sparsity: 0.5', 'sparsity: 0.5 is not allowed; must be left out where n_m is given'],
+        ['sparsity: 0.5', 'sparsity: 0.5 is not allowed; must be left out if n_m is given'],
         [
           'large_sparse: {bottleneck: 128}',
-          'large_sparse: {"bottleneck":128} is not allowed; must be left out where n_m is given',
+          'large_sparse: {"bottleneck":128} is not allowed; must be left out if n_m is given',
         ],
-        ['scope: local', 'scope: "local" is not allowed; must be left out where n_m is given'],
-        [
-          'structure: units',
-          'structure: "units" is not allowed; must be left out where n_m is given',
-        ],
-        ['rounds: 2', 'rounds: 2 is not allowed; must be 1 or left out where n_m is given'],
-        ['pruner: er', 'pruner: "er" is not allowed; must be without er where n_m is given'],
+        ['scope: local', 'scope: "local" is not allowed; must be left out if n_m is given'],
+        ['structure: units', 'structure: "units" is not allowed; must be left out if n_m is given'],
+        ['rounds: 2', 'rounds: 2 is not allowed; must be 1 or left out if n_m is given'],
+        ['pruner: er', 'pruner: "er" is not allowed; must be without er if n_m is given'],
       ] as const
     ).map(([more, message]): [string, string, string] => [
       `N:M with ${more}`,
@@ -932,39 +933,36 @@ describe('a wrong sweep file', () => {
     [
       'units of er',
       'tasks: rte\ncompare: [{pruner: er, sparsity: 0.5, structure: [weights, units]}]',
-      '2: compare[0].structure: ["weights","units"] is not allowed; must be weights where a ' +
+      '2: compare[0].structure: ["weights","units"] is not allowed; must be weights if a ' +
         'pruner is er',
     ],
     [
       'units at the dense budget',
       'tasks: rte\ncompare: [{pruner: mag, structure: units, large_sparse: {bottleneck: 128}}]',
-      '2: compare[0].structure: "units" is not allowed; must be weights where large_sparse is ' +
+      '2: compare[0].structure: "units" is not allowed; must be weights if large_sparse is ' +
         'given',
     ],
     [
       'a dense line in units',
       'tasks: rte\ncompare: [{pruner: none, structure: units}]',
-      '2: compare[0].structure: "units" is not allowed; must be left out where the pruner is none',
+      '2: compare[0].structure: "units" is not allowed; must be left out if the pruner is none',
     ],
     [
       'pruning during training without rounds',
       'tasks: rte\ncompare: [{pruner: mag, sparsity: 0.5, progressive: {begin_epoch: 1}}]',
-      '2: compare[0].rounds: must be given where progressive is',
+      '2: compare[0].rounds: must be given with progressive',
     ],
     ...(
       [
         [
           'control: inverted',
-          'control: "inverted" is not allowed; must be left out where progressive is given',
+          'control: "inverted" is not allowed; must be left out if progressive is given',
         ],
         [
           'reinitialize: true',
-          'reinitialize: true is not allowed; must be left out where progressive is given',
+          'reinitialize: true is not allowed; must be left out if progressive is given',
         ],
-        [
-          'pruner: er',
-          'pruner: "er" is not allowed; must be without er where progressive is given',
-        ],
+        ['pruner: er', 'pruner: "er" is not allowed; must be without er if progressive is given'],
       ] as const
     ).map(([more, message]): [string, string, string] => [
       `pruning during training with ${more}`,
@@ -981,23 +979,20 @@ describe('a wrong sweep file', () => {
     [
       'magnitudes that are all 0 in their scope',
       'tasks: rte\ncompare: [{pruner: mag, sparsity: 0.5, scope: local, adapter: {init: zero_up}}]',
-      '2: compare[0].pruner: "mag" is not allowed with the adapter houlsby of init zero_up: ' +
+      '2: compare[0].pruner: "mag" is not allowed with the adapter houlsby and init zero_up: ' +
         'scores of up, all 0, would be compared',
     ],
     ...(
       [
         [
           'sparsity: 0',
-          'sparsity: 0 is not allowed; must be under compat official a number in (0, 1], the ' +
-            'fraction of weights kept',
+          'sparsity: 0 is not allowed; must be a number in (0, 1], under ' +
+            'compat official the fraction of weights kept',
         ],
-        [
-          'sparsity: 1.2',
-          'sparsity: 1.2 is not allowed; must be under compat official a number in (0, 1]',
-        ],
+        ['sparsity: 1.2', 'sparsity: 1.2 is not allowed; must be a number in (0, 1], under'],
         [
           'scope: local',
-          'sparsity: must be given for a pruner: under compat official the fraction of ' +
+          'sparsity: must be given for a pruner: under compat official, the fraction of ' +
             'weights to keep, in (0, 1]',
         ],
         [
@@ -1042,7 +1037,7 @@ describe('a wrong sweep file', () => {
       'scores that are rounding errors under compat official',
       'tasks: rte\ncompat: official\ncompare: [{pruner: synflow, sparsity: 0.5, adapter: ' +
         '{norm: after}}]',
-      '3: compare[0].pruner: "synflow" is not allowed with the adapter houlsby of norm after ' +
+      '3: compare[0].pruner: "synflow" is not allowed with the adapter houlsby and norm after ' +
         'under compat official',
     ],
     [
@@ -1054,7 +1049,7 @@ describe('a wrong sweep file', () => {
       'a profile that would turn the meaning of sparsity',
       'tasks: rte\ncompare: [{pruner: mag, sparsity: 0.4}]\nprofiles:\n  theirs: {compat: ' +
         'official}',
-      '4: profiles.theirs.compat: "official" is not allowed; must be beside a compare of its own',
+      '4: profiles.theirs.compat: "official" is not allowed; must be given with a compare',
     ],
   ])('is told of %s', (_what, yaml, message) => {
     const found = problems(yaml);
@@ -1153,16 +1148,16 @@ describe('settings of summarization', () => {
   test.each([
     [
       'tasks: rte\ntrain: {epochs: 1, label_smoothing: 0}',
-      '2: train.label_smoothing: is of summarization alone, and no task here is one',
+      '2: train.label_smoothing: applies only to summarization; remove it',
     ],
     [
       'tasks: rte\ngeneration: {beams: 2}',
-      '2: generation: is of summarization alone, and no task here is one; must be left out',
+      '2: generation: applies only to summarization; remove it, this sweep has no such task',
     ],
-    ['tasks: rte\nmax_target_length: 9', '2: max_target_length: is of summarization alone'],
+    ['tasks: rte\nmax_target_length: 9', '2: max_target_length: applies only to summarization'],
     [
       'tasks: [xsum, {name: rte, train: {label_smoothing: 0.1}}]',
-      '1: tasks: label_smoothing is of summarization alone, and rte is class',
+      '1: tasks: label_smoothing applies only to summarization; remove it from rte, which is class',
     ],
     [
       'tasks: xsum\ngeneration:\n  min_length: 61',
@@ -1187,7 +1182,7 @@ describe('settings of summarization', () => {
   test('that a profile has where they do not belong are told with its line', () => {
     const yaml = 'tasks: xsum\nprofiles:\n  p:\n    tasks: rte\n    train: {label_smoothing: 0}';
     expect(problems(yaml, { profile: 'p' })).toEqual([
-      expect.stringContaining('5: train.label_smoothing: is of summarization alone'),
+      expect.stringContaining('5: train.label_smoothing: applies only to summarization'),
     ]);
   });
 });

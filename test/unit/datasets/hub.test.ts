@@ -37,18 +37,18 @@ describe("the hub's parquet files", () => {
   test('of questions are checked as the JSON is', async () => {
     writeFileSync(file, SQUAD_PARQUET);
     await expect(readSquadParquet(file, 'squad')).rejects.toThrow(
-      `${file}, row 2: has no answer; at least one is expected`,
+      `${file}, row 2: has no answer; must have at least one`,
     );
     writeFileSync(file, PARQUET);
     await expect(readSquadParquet(file, 'squad')).rejects.toThrow(
-      'row 1: does not have the columns id, context, question, answers',
+      'row 1: must have the columns id, context, question, answers',
     );
   });
 
   test('of another task are refused with the columns that they have', async () => {
     writeFileSync(file, PARQUET);
     await expect(readGlueParquet(file, findGlueTask('qnli'))).rejects.toThrow(
-      'row 1: does not have the columns question, sentence, label; it has sentence1',
+      'row 1: must have the columns question, sentence, label; it has sentence1',
     );
   });
 

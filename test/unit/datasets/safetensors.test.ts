@@ -93,7 +93,7 @@ describe('safetensors files', () => {
     const folder = mkdtempSync(join(tmpdir(), 'sa-orch-st-'));
     const path = join(folder, 'logits.safetensors');
     writeFileSync(path, 'nonsense, but long enough');
-    expect(() => readSafetensors(path)).toThrow(`${path}: is not a whole safetensors file`);
+    expect(() => readSafetensors(path)).toThrow(`${path}: is not a complete safetensors file`);
     expect(() => readSafetensors(join(folder, 'none'))).toThrow('cannot be read');
     rmSync(folder, { recursive: true });
   });

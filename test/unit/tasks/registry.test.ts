@@ -28,8 +28,10 @@ describe('the task families', () => {
 
   test('are not asked for another word', () => {
     expect(() => findFamily('translation')).toThrow(
-      '"translation" is no kind of task; there are classification',
+      '"translation" is not a task kind; must be one of classification',
     );
-    expect(() => publishedTask('mrpq')).toThrow('"mrpq" is not published; there are cola');
+    expect(() => publishedTask('mrpq')).toThrow(
+      '"mrpq" is not a published task; must be one of cola',
+    );
   });
 });

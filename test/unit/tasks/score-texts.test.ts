@@ -66,7 +66,7 @@ describe('the score of a SQuAD task', () => {
     expect(metrics).toEqual({ exact_match: 100, f1: 100 });
     expect(warnings).toEqual([
       expect.stringMatching(
-        /^extra_predictions: 1 of 3 are for questions that .*dev\.json does not have: "where"$/,
+        /^extra_predictions: 1 of 3 are for questions that are not in .*dev\.json: "where"$/,
       ),
     ]);
   });
@@ -75,17 +75,17 @@ describe('the score of a SQuAD task', () => {
     [
       'questions without a prediction, by id',
       { who: 'x' },
-      /answers\.json: has nothing for 1 of the 2 questions of .*dev\.json: "when"; one/,
+      /answers\.json: has nothing for 1 of the 2 questions of .*dev\.json: "when"; must have one/,
     ],
     [
       'an answer that is no text',
       { who: 7, when: ['x'] },
-      /answers\.json: "who" is 7; a text is expected\n.*"when" is a list; a text/,
+      /answers\.json: "who" is 7; must be text\n.*"when" is a list; must be text/,
     ],
     [
       'a list of answers',
       ['x'],
-      /answers\.json: is not a JSON object; one of values by question id is expected/,
+      /answers\.json: is not a JSON object; must have values by question id/,
     ],
     ['what is no JSON', 'who: x', /answers\.json: is not valid JSON/],
   ])('refuses %s', async (_what, predictions, message) => {
@@ -95,13 +95,13 @@ describe('the score of a SQuAD task', () => {
   test('refuses no-answer scores that are no numbers or not all there', async () => {
     const predictions = { who: 'x', when: 'y' };
     await expect(score('squad_v2', predictions, both, { who: '0.5' })).rejects.toThrow(
-      /na\.json: "who" is "0\.5"; a number is expected/,
+      /na\.json: "who" is "0\.5"; must be a number/,
     );
     await expect(score('squad_v2', predictions, both, { who: 0.5 })).rejects.toThrow(
       /na\.json: has nothing for 1 of the 2 .*: "when"/,
     );
     await expect(score('squad', predictions, both, { who: 0.5 })).rejects.toThrow(
-      /--na-probs: belongs to squad_v2.*leave it out for squad/,
+      /--na-probs: applies only to squad_v2.*remove it for squad/,
     );
   });
 
@@ -145,7 +145,7 @@ describe('the score of a summarization task', () => {
       'another number of lines, with both',
       'short.txt',
       'one\n',
-      /short\.txt: has 1 summaries; .*dev\.csv has 2 rows, one summary a row/,
+      /short\.txt: has 1 summaries, but .*dev\.csv has 2 rows; must have one summary per row/,
     ],
     [
       'a row without a summary, by line',
@@ -169,7 +169,7 @@ describe('the score of a summarization task', () => {
     );
     const request = { predictions, references: empty, stemmer: false };
     await expect(scoreTask({ task: 'rte', ...request })).rejects.toThrow(
-      /--no-stemmer: belongs to xsum and cnn_dailymail/,
+      /--no-stemmer: applies only to xsum and cnn_dailymail/,
     );
   });
 });

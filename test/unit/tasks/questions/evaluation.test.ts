@@ -110,12 +110,12 @@ describe('answers to questions', () => {
     });
   });
 
-  test('of logits that are no numbers are empty, and that is said', async () => {
+  test('of logits that are NaN or infinite are empty, and that is said', async () => {
     const { predict, evaluate } = await questionTrial(folder, 'squad', [WHO, WHEN]);
     predict([THE_CAT, { ...FRIDAY, sure: NaN }]);
     expect(evaluate()).toMatchObject({
       metrics: { f1: 0.5 },
-      warnings: ['non_finite_predictions: 1 of 2 questions have logits that are no numbers'],
+      warnings: ['non_finite_predictions: 1 of 2 questions have logits that are NaN or infinite'],
     });
   });
 
@@ -130,9 +130,7 @@ describe('answers to questions', () => {
     expect(evaluate()).toMatchObject({
       metrics: { f1: 1, no_answer_f1: 0 },
       thresholds: {},
-      warnings: [
-        'undefined_metric: no_answer_f1 is not defined on these questions and counts as 0',
-      ],
+      warnings: ['undefined_metric: no_answer_f1 is undefined on these questions and counts as 0'],
     });
   });
 
@@ -140,7 +138,7 @@ describe('answers to questions', () => {
     const { write, evaluate } = await questionTrial(folder, 'squad', [WHO]);
     write([3, 2], new Float32Array(6));
     expect(evaluate).toThrow(
-      /predictions\.validation\.safetensors: has logits of shape \[3, 2\]; \[18, 2\] is expected/,
+      /predictions\.validation\.safetensors: has logits of shape \[3, 2\]; must be \[18, 2\]/,
     );
   });
 });

@@ -135,7 +135,7 @@ test('a tokenizer whose places are not known is refused by name', () => {
     'tokenizer.json': JSON.stringify({ ...definition, decoder: null, model }),
   });
   expect(() => loadQaTokenizer(folder, { max_length: 16, stride: 2 })).toThrow(
-    /places .* not known \(NFKC, ByteLevel, BPE\); WordPiece/,
+    /places .* cannot be found \(NFKC, ByteLevel, BPE\); must be WordPiece/,
   );
 });
 
@@ -234,7 +234,7 @@ describe('features of a question', () => {
     const long = { ...answered(0, 'a', 'who who who ?'), id: 'long' };
     const problem = new Error(
       'question long: has 4 tokens; ' +
-        'at most 3 leave room for a context at max_length 9 and stride 2',
+        'must be at most 3 to leave room for a context with max_length 9 and stride 2',
     );
     expect(() => encode(answered(0, 'a'), long)).toThrow(problem);
   });

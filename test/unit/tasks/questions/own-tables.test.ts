@@ -46,9 +46,9 @@ describe('questions in tables', () => {
   });
 
   test.each<[string, object, string]>([
-    ['an empty question', { q: ' ' }, '"q" is empty; a text is expected'],
-    ['an empty context', { c: '' }, '"c" is empty; a text is expected'],
-    ['a list of answers', { a: ['on'] }, '"a" is ["on"]; a text is expected'],
+    ['an empty question', { q: ' ' }, '"q" is empty; must be text'],
+    ['an empty context', { c: '' }, '"c" is empty; must be text'],
+    ['a list of answers', { a: ['on'] }, '"a" is ["on"]; must be text'],
     ['no answer at all', { a: undefined }, 'has no "a"'],
     [
       'another text at its place',
@@ -59,10 +59,10 @@ describe('questions in tables', () => {
     [
       'a place that is no number',
       { s: 'here' },
-      '"s" is "here"; the place of the answer\'s first character in the context, counted from 0',
+      '"s" is "here"; must be the place of the answer\'s first character in the context, counted from 0',
     ],
-    ['an empty place', { s: ' ' }, '"s" is " "; the place of'],
-    ['half a place', { s: 0.5 }, '"s" is 0.5; the place of'],
+    ['an empty place', { s: ' ' }, '"s" is " "; must be the place of'],
+    ['half a place', { s: 0.5 }, '"s" is 0.5; must be the place of'],
   ])('with %s are refused with file and line', async (_what, change, message) => {
     const row = { q: 'Which?', c: 'on and on', a: 'on', s: 0 };
     await expect(read('a.jsonl', jsonl(row, { ...row, ...change }), PLACED)).rejects.toThrow(

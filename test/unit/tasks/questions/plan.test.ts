@@ -139,7 +139,7 @@ describe('a task of SQuAD', () => {
       () => rmSync(join(data, 'squad', 'train-v2.0.json')),
       { tasks: 'squad_v2' },
       `--data-dir ${data}: has no ${data}/squad/train-v2.0.json, which task squad_v2 needs; ` +
-        "SQuAD's own file names are expected, here or",
+        "must contain SQuAD's own files, directly or",
     ],
     [
       'with every problem of both files',
@@ -152,7 +152,7 @@ describe('a task of SQuAD', () => {
         ),
       {},
       `${data}/squad/train-v1.1.json: data[0].paragraphs[0].qas[1].question: is empty; ` +
-        `a text is expected\n${data}/squad/dev-v1.1.json: data`,
+        `must be text\n${data}/squad/dev-v1.1.json: data`,
     ],
     [
       'with a question that leaves no room for its context',
@@ -163,7 +163,7 @@ describe('a task of SQuAD', () => {
         ),
       {},
       `${data}/squad/train-v1.1.json: question q0: has 8 tokens; ` +
-        'at most 6 leave room for a context at max_length 14 and stride 4',
+        'must be at most 6 to leave room for a context with max_length 14 and stride 4',
     ],
     [
       'whose windows would not move on',
@@ -294,16 +294,16 @@ describe("questions of the user's own", () => {
     [
       'with a metric of unanswered questions where all are answered',
       { metrics: ['f1', 'best_f1'] },
-      'pets: metrics: best_f1 is of questions without an answer, and',
+      'pets: metrics: best_f1 needs questions without an answer, but',
     ],
     [
       'with the problems of both files',
       { train: 't.csv', validation: 'v.csv', ...columns },
       [
-        `${folder}/t.csv:3: "a" is "on", which is 3 times in "c"; ` +
-          'once is expected, or a column of places, named by answer_start',
-        `${folder}/v.csv:2: "a" is "mouse", which is 0 times in "c"; ` +
-          'once is expected, or a column of places, named by answer_start',
+        `${folder}/t.csv:3: "a" is "on", which occurs 3 times in "c"; ` +
+          'must occur once, or answer_start must name a column with its place',
+        `${folder}/v.csv:2: "a" is "mouse", which occurs 0 times in "c"; ` +
+          'must occur once, or answer_start must name a column with its place',
       ].join('\n'),
     ],
   ])('are refused %s', async (_what, keys, message) => {

@@ -94,10 +94,10 @@ describe('a file of SQuAD', () => {
     [
       'is another JSON',
       '[1, 2]',
-      /^q\.json: is not of SQuAD's shape; \{"version", "data": \[\{"title"/,
+      /^q\.json: is not in SQuAD's format; \{"version", "data": \[\{"title"/,
     ],
-    ['has data that is no list', { data: { title: 'x' } }, /^q\.json: is not of SQuAD's shape/],
-    ['has no questions', { data: [] }, /^q\.json: has no questions; at least one is expected$/],
+    ['has data that is no list', { data: { title: 'x' } }, /^q\.json: is not in SQuAD's format/],
+    ['has no questions', { data: [] }, /^q\.json: has no questions; must have at least one$/],
   ])('that %s is refused', (_what, document, message) => {
     expect(problems(document)).toEqual([expect.stringMatching(message)]);
   });
@@ -111,55 +111,51 @@ describe('a file of SQuAD', () => {
     [
       'an answer that is nowhere',
       { answers: [built, { text: '1803', answer_start: 22 }] },
-      ': "1803" is not in the context at answer_start 22, where "1802" is; the context has it ' +
-        'nowhere',
+      ': "1803" is not in the context at answer_start 22, where "1802" is; the context ' +
+        'does not contain it',
     ],
     [
       'an answer_start that is no place',
       { answers: [{ text: '1802', answer_start: '22' }] },
-      `.answer_start: is "22"; the place of the answer's first character in the context, ` +
-        'counted from 0, is expected',
+      `.answer_start: is "22"; must be the place of the answer's first character in the ` +
+        'context, counted from 0',
     ],
     [
       'an empty answer',
       { answers: [{ text: '', answer_start: 0 }] },
-      '.text: is empty; a text is expected',
+      '.text: is empty; must be text',
     ],
     [
       'an empty question',
       { question: ' ' },
-      'data[0].paragraphs[0].qas[1].question: is empty; a text is expected',
+      'data[0].paragraphs[0].qas[1].question: is empty; must be text',
     ],
-    [
-      'an id that is no text',
-      { id: 7 },
-      'data[0].paragraphs[0].qas[1].id: is 7; a text is expected',
-    ],
+    ['an id that is no text', { id: 7 }, 'data[0].paragraphs[0].qas[1].id: is 7; must be text'],
     [
       'a repeated id',
       { id: 'q0' },
-      'data[0].paragraphs[0].qas[1]: has the id "q0" of data[0].paragraphs[0].qas[0]; every ' +
+      'data[0].paragraphs[0].qas[1]: has the same id "q0" as data[0].paragraphs[0].qas[0]; every ' +
         'question must have its own',
     ],
     [
       'no list of answers',
       { answers: undefined },
-      'data[0].paragraphs[0].qas[1].answers: is missing; a list is expected',
+      'data[0].paragraphs[0].qas[1].answers: is missing; must be a list',
     ],
     [
       'an answer that is no object',
       { answers: ['1802'] },
-      'qas[1].answers[0]: is "1802"; an object is expected',
+      'qas[1].answers[0]: is "1802"; must be an object',
     ],
     [
       'a question of v1.1 without an answer',
       { answers: [] },
-      'qas[1]: has no answer; at least one is expected',
+      'qas[1]: has no answer; must have at least one',
     ],
     [
       'a question of v2.0 where v1.1 is asked for',
       { is_impossible: true, answers: [] },
-      'v1.1 does not know; take the task squad_v2',
+      'v1.1 does not have; use the task squad_v2',
     ],
   ])('with %s is refused at its place', (_what, question, message) => {
     expect(problems(file([{}, question]))).toEqual([expect.stringContaining(message)]);
@@ -170,17 +166,17 @@ describe('a file of SQuAD', () => {
     [
       'answers that cannot be',
       { is_impossible: true },
-      'qas[0]: is_impossible is true and there are 1 answers; none is expected',
+      'qas[0]: is_impossible is true, but the number of answers is 1; must be 0',
     ],
     [
       'neither',
       { answers: [] },
-      'qas[0]: has no answer; at least one is expected, or "is_impossible": true',
+      'qas[0]: has no answer; must have at least one, or "is_impossible": true',
     ],
     [
       'a word for a truth value',
       { is_impossible: 'no' },
-      'qas[0].is_impossible: is "no"; true or false is expected',
+      'qas[0].is_impossible: is "no"; must be true or false',
     ],
   ])('of version 2.0 with %s is refused', (_what, question, message) => {
     expect(problems(file([question]), 'squad_v2')).toEqual([expect.stringContaining(message)]);
@@ -188,7 +184,7 @@ describe('a file of SQuAD', () => {
 
   test('with an empty context is refused, once for all its questions', () => {
     expect(problems(file([{}, {}], ' '))).toEqual([
-      'q.json: data[0].paragraphs[0].context: is empty; a text is expected',
+      'q.json: data[0].paragraphs[0].context: is empty; must be text',
     ]);
   });
 

@@ -121,7 +121,7 @@ describe('resolveDatasets', () => {
   test('refuses training rows without labels', async () => {
     writeFileSync(join(glue, 'RTE', 'train.tsv'), 'index\tsentence1\tsentence2\n0\ta\tb\n');
     await expect(resolve()).rejects.toThrow(
-      'train.tsv: row 1 has no label; column "label" is expected in train',
+      'train.tsv: row 1 has no label; train must have a column "label"',
     );
   });
 
@@ -245,7 +245,7 @@ describe('prepareDataset', () => {
     [
       'a file that is gone',
       () => rmSync(join(glue, 'RTE', 'train.tsv')),
-      /train\.tsv: is no longer there/,
+      /train\.tsv: no longer exists/,
     ],
     [
       'another tokenizer',

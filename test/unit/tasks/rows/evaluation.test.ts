@@ -96,7 +96,7 @@ describe('evaluatePredictions', () => {
       metrics: { matthews: 0 },
       warnings: [
         'one_class_predictions: every row of validation is predicted as acceptable',
-        'undefined_metric: matthews is not defined on these predictions and counts as 0',
+        'undefined_metric: matthews is undefined on these predictions and counts as 0',
       ],
     });
   });
@@ -108,7 +108,7 @@ describe('evaluatePredictions', () => {
       [0, 1],
     ]);
     expect(evaluate).toThrow(
-      /predictions\.validation\.safetensors: has logits of shape \[2, 2\]; \[3, 2\] is expected/,
+      /predictions\.validation\.safetensors: has logits of shape \[2, 2\]; must be \[3, 2\]/,
     );
   });
 

@@ -90,14 +90,14 @@ describe('a broken GLUE file is refused with file and line', () => {
       'a cut line',
       'rte',
       'index\tsentence1\tsentence2\tlabel\n0\ta\tb\n',
-      ':2: has 3 columns; 4 are expected (index, sentence1, sentence2, label)',
+      ':2: has 3 columns; must have 4 (index, sentence1, sentence2, label)',
     ],
-    ['a line with a cell too many', 'cola', 'x\t1\t\ta\tb\n', ':1: has 5 columns; 4 are expected'],
+    ['a line with a cell too many', 'cola', 'x\t1\t\ta\tb\n', ':1: has 5 columns; must have 4'],
     [
       'an unknown label',
       'rte',
       'index\tsentence1\tsentence2\tlabel\n0\ta\tb\tmaybe\n',
-      ':2: "maybe" is not a label of rte; entailment, not_entailment (or 0 to 1) are expected',
+      ':2: "maybe" is not a label of rte; must be one of entailment, not_entailment (or 0 to 1)',
     ],
     ['a label out of range', 'sst2', 'sentence\tlabel\na\t2\n', ':2: "2" is not a label of sst2'],
     ['an empty label', 'sst2', 'sentence\tlabel\na\t\n', ':2: "" is not a label of sst2'],
@@ -105,7 +105,7 @@ describe('a broken GLUE file is refused with file and line', () => {
       'a score that is no number',
       'stsb',
       'sentence1\tsentence2\tscore\na\tb\tgood\n',
-      ':2: "good" is not a score of stsb; a number is expected',
+      ':2: "good" is not a score of stsb; must be a number',
     ],
     [
       'a column of another name',
@@ -113,7 +113,7 @@ describe('a broken GLUE file is refused with file and line', () => {
       'index\tquestion\ttext\tlabel\n0\ta\tb\t0\n',
       ':1: has no column "sentence"; its header is "index", "question", "text", "label"',
     ],
-    ['an empty file', 'rte', '', ': has no rows; one tab-separated row a line is expected'],
+    ['an empty file', 'rte', '', ': has no rows; must have one tab-separated row per line'],
     ['a header alone', 'rte', 'index\tsentence1\tsentence2\tlabel\n', ': has no rows'],
   ])('%s', (_what, task, content, message) => {
     expect(() => read(task, content)).toThrow(`${file}${message}`);

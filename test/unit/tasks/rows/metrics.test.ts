@@ -90,7 +90,7 @@ describe('a metric that is not defined', () => {
   test('counts as 0 in an evaluation, and that is said', () => {
     expect(evaluateSplit(['matthews'], { suffix: '', predicted: [1, 1], labels: [1, 0] })).toEqual({
       metrics: { matthews: 0 },
-      warnings: ['undefined_metric: matthews is not defined on these predictions and counts as 0'],
+      warnings: ['undefined_metric: matthews is undefined on these predictions and counts as 0'],
     });
   });
 });
@@ -128,7 +128,7 @@ describe('evaluateSplit', () => {
     ]);
   });
 
-  test('counts a prediction that is no number as wrong, whatever its label', () => {
+  test('counts a prediction that is NaN or infinite as wrong, whatever its label', () => {
     const { metrics, warnings } = evaluateSplit(['accuracy', 'f1', 'matthews'], {
       suffix: '',
       predicted: [NaN, NaN, 1, 0],
@@ -136,7 +136,7 @@ describe('evaluateSplit', () => {
     });
     expect(metrics).toEqual({ accuracy: 0.5, f1: 0.5, matthews: 0 });
     expect(warnings).toContain(
-      'non_finite_predictions: 2 of 4 rows have a prediction that is no number',
+      'non_finite_predictions: 2 of 4 rows have a prediction that is NaN or infinite',
     );
   });
 

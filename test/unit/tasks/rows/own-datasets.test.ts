@@ -189,7 +189,7 @@ describe("a task of the user's own is refused", () => {
     write('dev.jsonl', '{"subject":"a","body":"b","queue":"unknown"}\n{"subject":"a"}\n');
     await expect(resolve()).rejects.toThrow(
       [
-        `${folder}/train.csv:2: "body" is empty; a text is expected`,
+        `${folder}/train.csv:2: "body" is empty; must be text`,
         `${folder}/train.csv:3: has 2 cells; ` +
           '3 are expected, one for each of "subject", "body", "queue"',
         `${folder}/dev.jsonl:2: has no "body", and has no "queue"`,
@@ -203,7 +203,7 @@ describe("a task of the user's own is refused", () => {
       () => rmSync(join(folder, 'train.csv')),
       {},
       `${folder}/mine.yaml:3: tickets: train: there is no file ${folder}/train.csv; ` +
-        'a path is taken from the folder of the sweep file',
+        'paths are relative to the folder of the sweep file',
     ],
     [
       'with a label in validation that training lacks',
@@ -216,13 +216,13 @@ describe("a task of the user's own is refused", () => {
       'with one class',
       () => write('train.csv', 'subject,body,queue\na,b,rest\nb,c,rest\n'),
       {},
-      'train.csv: has one class only: "queue" is "rest" in every row; at least two are expected',
+      'train.csv: has only one class: "queue" is "rest" in every row; must have at least two',
     ],
     [
       'with F1 of three classes',
       () => {},
       { metrics: ['f1'] },
-      'mine.yaml:3: tickets: metrics: f1 is of two classes, and',
+      'mine.yaml:3: tickets: metrics: f1 needs two classes, but',
     ],
   ])('%s', async (_what, change, task, message) => {
     change();

@@ -113,26 +113,26 @@ describe('a file with problems', () => {
   test.each<[string, string[], ...Parameters<typeof read>]>([
     [
       'a column that is missing',
-      ['a.csv:1: has no column "lable"; there are "text", "label"; did you mean "label"?'],
+      ['a.csv:1: has no column "lable"; the columns are "text", "label"; did you mean "label"?'],
       'a.csv',
       'text,label\na,b\n',
       { label: 'lable' },
     ],
     [
       'a column that no line of JSON has',
-      ['a.jsonl: has no column "text"; there are "label"'],
+      ['a.jsonl: has no column "text"; the columns are "label"'],
       'a.jsonl',
       '{"label":1}\n',
     ],
     [
       'a column that parquet lacks',
-      ['a.parquet: has no column "text"; there are "sentence1", "sentence2", "label"'],
+      ['a.parquet: has no column "text"; the columns are "sentence1", "sentence2", "label"'],
       'a.parquet',
       PARQUET,
     ],
     [
       'a column that is there twice',
-      ['a.csv:1: has two columns "text"; one of that name is expected'],
+      ['a.csv:1: has two columns "text"; column names must differ'],
       'a.csv',
       'text,text,label\na,b,c\n',
     ],
@@ -145,29 +145,29 @@ describe('a file with problems', () => {
     [
       'texts and labels that are empty',
       [
-        'a.csv:2: "text" is empty; a text is expected',
-        'a.csv:3: "text" is empty; a text is expected, and "label" is empty; a label is expected',
+        'a.csv:2: "text" is empty; must be text',
+        'a.csv:3: "text" is empty; must be text, and "label" is empty; must be a label',
       ],
       'a.csv',
       'text,label\n ,x\n"",\nb,c\n',
     ],
     [
       'a null',
-      ['a.jsonl:1: "label" is empty; a label is expected'],
+      ['a.jsonl:1: "label" is empty; must be a label'],
       'a.jsonl',
       '{"text":"a","label":null}\n',
     ],
     [
       'a cell that is no single value',
-      ['a.jsonl:1: "text" is a list; a text or a number is expected'],
+      ['a.jsonl:1: "text" is a list; must be text or a number'],
       'a.jsonl',
       '{"text":["a"],"label":1}\n',
     ],
     [
       'a word for a number',
       [
-        'a.csv:3: "label" is "high"; a number is expected, for example 3.5',
-        'a.csv:4: "label" is "1,5"; a number',
+        'a.csv:3: "label" is "high"; must be a number, for example 3.5',
+        'a.csv:4: "label" is "1,5"; must be a number',
       ],
       'a.csv',
       'text,label\na,1\nb,high\nc,"1,5"\n',
@@ -175,7 +175,11 @@ describe('a file with problems', () => {
     ],
     [
       'a number that is no decimal',
-      ['a.csv:2: "label" is "0x10"; a', 'a.csv:3: "label" is "NaN"', 'a.csv:4: "label" is "1e99"'],
+      [
+        'a.csv:2: "label" is "0x10"; must',
+        'a.csv:3: "label" is "NaN"',
+        'a.csv:4: "label" is "1e99"',
+      ],
       'a.csv',
       'text,label\na,0x10\nb,NaN\nc,1e99\n',
       { kind: 'regression' },
@@ -216,23 +220,23 @@ describe('a file with problems', () => {
     ],
     [
       'JSON that is no object',
-      ['a.jsonl:1: is not a JSON object; one with "text", "label" is expected'],
+      ['a.jsonl:1: is not a JSON object; must be one with "text", "label"'],
       'a.jsonl',
       '["a",1]\n',
     ],
-    ['nothing in it', ['a.csv: is empty; a line with the names of the columns'], 'a.csv', ''],
-    ['no JSON in it', ['a.jsonl: has no rows; at least one is expected'], 'a.jsonl', '\n'],
-    ['no rows', ['a.tsv: has no rows; at least one is expected'], 'a.tsv', 'text\tlabel\n'],
+    ['nothing in it', ['a.csv: is empty; must have a line of column names'], 'a.csv', ''],
+    ['no JSON in it', ['a.jsonl: has no rows; must have at least one'], 'a.jsonl', '\n'],
+    ['no rows', ['a.tsv: has no rows; must have at least one'], 'a.tsv', 'text\tlabel\n'],
     [
       'another encoding',
-      ['a.csv:3: is not UTF-8; save the file in that encoding'],
+      ['a.csv:3: is not UTF-8; save the file as UTF-8'],
       'a.csv',
       Buffer.from('text,label\na,b\ncaf\xe9,c\nd,e\n', 'latin1'),
     ],
     ['no parquet', ['a.parquet: is not a readable parquet file: '], 'a.parquet', 'text'],
     [
       'another ending',
-      ['a.txt: is of no known format; must end in .csv, .tsv, .jsonl, .parquet'],
+      ['a.txt: has an unknown format; must end in .csv, .tsv, .jsonl, .parquet'],
       'a.txt',
       'text',
     ],
@@ -254,8 +258,8 @@ describe('a file with problems', () => {
     );
     await expect(reading).rejects.toThrow(
       new RegExp(
-        'large\\.csv: cannot be read \\(\\d+ MB, and text is read up to \\d+ MB; ' +
-          'a \\.parquet file may be larger\\)',
+        'large\\.csv: cannot be read \\(\\d+ MB, but a text file may have at most \\d+ MB; ' +
+          'use a \\.parquet file instead\\)',
       ),
     );
   });

@@ -58,7 +58,7 @@ describe('the score of a GLUE task', () => {
       'rte',
       '0\nperhaps\n1\n',
       RTE,
-      /predictions\.txt:2: "perhaps" is not a prediction of rte; entailment/,
+      /predictions\.txt:2: "perhaps" is not a prediction of rte; must be one of entailment/,
     ],
     ['an empty line', 'rte', '0\n\n1\n', RTE, /predictions\.txt:2: "" is not a prediction/],
     [
@@ -68,7 +68,7 @@ describe('the score of a GLUE task', () => {
       'index\tsentence1\tsentence2\n0\ta\tb\n',
       /dev\.tsv: row 1 has no label/,
     ],
-    ['an unknown task', 'rta', '0\n', RTE, /--task: "rta" is no task; .*did you mean "rte"/],
+    ['an unknown task', 'rta', '0\n', RTE, /--task: "rta" is not a published task; .*mean "rte"/],
   ])('refuses %s', async (_what, task, predicted, tsv, message) => {
     await expect(score(task, predicted, tsv)).rejects.toThrow(message);
   });

@@ -40,7 +40,7 @@ test('predictions of another shape are named', async () => {
   predict([[0, 2]]);
   expect(evaluate).toThrow(
     'predictions.validation.safetensors: generated_offsets has 2 values up to 2 for 2 tokens; ' +
-      '3 that end with the tokens',
+      'must have 3 that end with the tokens',
   );
 });
 

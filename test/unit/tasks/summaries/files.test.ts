@@ -108,6 +108,6 @@ test('lengths that leave no room for a text are refused', async () => {
     summaries: { columns: { document: 'article', summary: 'highlights' }, max_target_length: 2 },
   };
   await expect(prepareDataset(dataset, model, root())).rejects.toThrow(
-    'max_target_length: is 2; a text alone has 2 special tokens here',
+    'max_target_length: is 2; must be more than 2, the number of special tokens',
   );
 });

@@ -78,7 +78,7 @@ describe('a published task of summarization', () => {
     rmSync(join(data, 'xsum', 'train.csv'));
     await expect(resolve()).rejects.toThrow(
       `has no ${join(data, 'xsum', 'train.csv')}, which task xsum needs; ` +
-        'train and validation, each as .csv, .jsonl or .parquet, are expected',
+        'must contain train and validation, each as .csv, .jsonl or .parquet',
     );
   });
 
@@ -191,7 +191,7 @@ describe('a task and its backbone', () => {
     const encoder = { ...backbone(), path: join(folder, 'bert') };
     writeModel(encoder.path);
     await expect(resolve({}, data, encoder)).rejects.toThrow(
-      'backbone: all-MiniLM-L6-v2 is of type bert and cannot write summaries, as xsum needs; ' +
+      'backbone: all-MiniLM-L6-v2 has type bert and cannot write summaries, which xsum needs; ' +
         'must be an encoder–decoder (bart, t5)',
     );
   });
@@ -200,7 +200,7 @@ describe('a task and its backbone', () => {
     await expect(
       resolve({ tasks: 'rte', generation: undefined, max_target_length: undefined }),
     ).rejects.toThrow(
-      'backbone: tiny-bart is of type bart, for summarization alone; must be an encoder ' +
+      'backbone: tiny-bart has type bart, which is only for summarization; must be an encoder ' +
         '(bert, roberta) for rte, which is classification',
     );
   });
@@ -245,8 +245,8 @@ describe("the user's own documents", () => {
     write('train.jsonl', '{"text":" ","abstract":"mill"}\n');
     write('dev.csv', 'text,abstract\na dog ran,\n');
     await expect(resolve({ tasks: [task] })).rejects.toThrow(
-      `${folder}/train.jsonl:1: "text" is empty; a text is expected\n` +
-        `${folder}/dev.csv:2: "abstract" is empty; a text is expected`,
+      `${folder}/train.jsonl:1: "text" is empty; must be text\n` +
+        `${folder}/dev.csv:2: "abstract" is empty; must be text`,
     );
   });
 

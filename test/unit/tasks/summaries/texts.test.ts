@@ -63,7 +63,7 @@ describe('the rows of a summarization task', () => {
 
   test("are named by file and line where a text is empty and they are the user's own", async () => {
     const problems = ['1: "document"', '2: "summary"', '4: "document"'].map(
-      (place) => `.*p\\.jsonl:${place} is empty; a text is expected`,
+      (place) => `.*p\\.jsonl:${place} is empty; must be text`,
     );
     await expect(readSummaries(write('p.jsonl', EMPTY), XSUM, 'refuse')).rejects.toThrow(
       new RegExp(problems.join('\n')),
@@ -73,28 +73,28 @@ describe('the rows of a summarization task', () => {
   test('that are broken in another way are named, wherever they come from', async () => {
     const jsonl = write('b.jsonl', '{"document":["d"]}\n{"document":"d","summary":"s"}');
     await expect(readSummaries(jsonl, XSUM, 'leave out')).rejects.toThrow(
-      'b.jsonl:1: "document" is a list; a text is expected, and has no "summary"',
+      'b.jsonl:1: "document" is a list; must be text, and has no "summary"',
     );
   });
 
   test('that are all empty are no data set', async () => {
     const csv = write('n.csv', 'document,summary\nd,\n');
     await expect(readSummaries(csv, XSUM, 'leave out')).rejects.toThrow(
-      'n.csv: has no row with a text in "document" and in "summary"',
+      'n.csv: has no row with text in both "document" and "summary"',
     );
   });
 
   test('with more than 20 problems have the others counted', async () => {
     const csv = write('m.csv', `document,summary\n${'d,\n'.repeat(22)}`);
     await expect(readSummaries(csv, XSUM, 'refuse')).rejects.toThrow(
-      /m\.csv:21: "summary" is empty; a text is expected\n.*m\.csv: and 2 more rows$/,
+      /m\.csv:21: "summary" is empty; must be text\n.*m\.csv: and 2 more rows$/,
     );
   });
 
   test('of another task are refused by the columns that are missing', async () => {
     const csv = write('w.csv', 'article,highlights\na,b\n');
     await expect(readSummaries(csv, XSUM, 'refuse')).rejects.toThrow(
-      /w\.csv:1: has no column "document"; there are "article", "highlights"/,
+      /w\.csv:1: has no column "document"; the columns are "article", "highlights"/,
     );
   });
 });
@@ -108,7 +108,7 @@ describe('one column of texts', () => {
     const csv = write('e.csv', 'summary,x\n,1\ns,2\n');
     expect(await readTexts(csv, 'summary', true)).toEqual(['', 's']);
     await expect(readTexts(csv, 'summary', false)).rejects.toThrow(
-      /e\.csv:2: "summary" is empty; a text is expected/,
+      /e\.csv:2: "summary" is empty; must be text/,
     );
     const jsonl = write('e.jsonl', '{"summary":"a"}\n{"summary":null}\n{}\n');
     await expect(readTexts(jsonl, 'summary', true)).rejects.toThrow(
