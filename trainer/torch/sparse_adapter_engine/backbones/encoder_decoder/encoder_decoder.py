@@ -1,4 +1,4 @@
-"""BART and T5: Transformers' own modules, frozen, with hooks where a trial's modules stand."""
+"""BART and T5: Transformers' own modules, frozen, with hooks for a trial's modules."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,10 +21,10 @@ from .limits import attention_width
 
 class EncoderDecoder:
     """A loaded encoder–decoder. hidden: d; attention_width: e; vocabulary: words; longest: maximum
-    tokens of a text and of a target, None if there is no limit; dtype: of its weights and of what
-    passes through it, except norms' statistics and what is trained, which are float32."""
+    tokens of a text and of a target, None for no limit; dtype: of weights and activations, except
+    norms' statistics and trained tensors, which are float32."""
 
-    # No head starts from it.
+    # There is no head to initialize.
     pooler = None
 
     def __init__(self, model: Any) -> None:
@@ -65,7 +65,7 @@ class EncoderDecoder:
 
     @property
     def row_invariant(self) -> bool:
-        """Whether a trial has the bits of its lone run in any cohort."""
+        """Whether a trial has the bits of its lone run in every cohort."""
         return self.device.type == "cpu"
 
     @property
@@ -81,7 +81,7 @@ class EncoderDecoder:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """By their keys in adapter_config.json."""
+        """See Backbone."""
         decoder = sum(block.has_cross_attention for block in self.blocks)
         return {
             "hidden_size": self.hidden,
@@ -93,8 +93,8 @@ class EncoderDecoder:
         self, pack: PaddedPairs, modules: TrialModules, twice_differentiable: bool = False
     ) -> Tensor:
         """Logits [target tokens of all rows, vocabulary], float32, in the order of `pack.labels`:
-        for each token, given the text and the tokens before it. modules: those of the pack's trial
-        or stack."""
+        for each token, given the text and the tokens before it. modules: of the pack's trial or
+        stack."""
         modules = self._typed(modules)
         states = []
         for index, group in enumerate(pack.groups):
@@ -110,16 +110,16 @@ class EncoderDecoder:
                     input_ids=inputs, encoder_hidden_states=self._encoded(group), use_cache=False
                 )
             states.append(output.last_hidden_state.flatten(0, 1))
-        # Logits of padded places would cost as much as those of targets, and with a whole
-        # vocabulary logits are most of a step's memory.
+        # Logits of padding would cost as much as those of targets, which take most of a step's
+        # memory.
         return self._words(torch.cat(states).index_select(0, pack.target_places))
 
     @torch.no_grad()
     def generate(
         self, pack: PaddedPairs, modules: TrialModules, asked: job_pb2.Generation
     ) -> list[Tensor]:
-        """What beam search finds for each row, in the pack's order, trial after trial: int64
-        [tokens], with the end token, on the CPU. pack: one group."""
+        """Beam search's text for each row, in the pack's order, trial after trial: int64 [tokens]
+        with the end token, on the CPU. pack: a single group."""
         (group,), modules, config = pack.groups, self._typed(modules), self._model.config
         settings = Settings.of(asked, config.decoder_start_token_id, config.eos_token_id)
         with self._hooks.run(Running(modules, Visible(group.lengths, group.is_padded))):
@@ -140,7 +140,7 @@ class EncoderDecoder:
         return states
 
     def _words(self, hidden: Tensor) -> Tensor:
-        """Logits […, vocabulary], float32, from the decoder's last hidden states […, d]."""
+        """Logits […, vocabulary], float32, for the decoder's last hidden states […, d]."""
         model, config = self._model, self._model.config
         if self.model_type == "bart":
             logits: Tensor = model.lm_head(hidden) + model.final_logits_bias
@@ -151,7 +151,7 @@ class EncoderDecoder:
         return logits.float()
 
     def _typed(self, modules: TrialModules) -> TrialModules:
-        """The modules with their tensors in the model's type, all cast in two operations."""
+        """The modules with their tensors in the model's type; two operations cast them all."""
         if all(tensor.dtype == self.dtype for tensor in modules.tensors.values()):
             return modules
         flat = torch.cat([tensor.reshape(-1) for tensor in modules.tensors.values()]).to(self.dtype)

@@ -1,8 +1,7 @@
 """Hooks in Transformers' BART and T5 at the places where trials' modules stand.
 
-They ask for the modules that run now: one trial's, at the shapes that it has alone, so that in a
-cohort it has the bits of its lone run, or those of a stack of trials, whose rows lie trial after
-trial.
+They call the modules that run now: those of one trial, at the shapes of its lone run and so with
+the same bits; or those of a stack of trials, whose rows lie trial after trial.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,19 +20,19 @@ from sparse_adapter_engine.modules.trial_modules import TrialModules
 from .attention import Visible, attend_pairs
 from .layers import STACKS, Attention, FeedForward
 
-# Transformers' name for the attention of attention.py. No mask is registered under it, so that
-# none is made.
+# Transformers' name for the attention of attention.py. No mask is registered under it, so
+# Transformers makes none.
 ATTENTION = "sparse_adapter"
 
 
 @dataclass
 class Running:
-    """What runs now: the modules of a trial or a stack, on a group of rows."""
+    """What runs now: a trial's or a stack's modules on a group of rows."""
 
     modules: TrialModules
     visible: Visible
     twice_differentiable: bool = False
-    # Input of the feed-forward block that runs.
+    # The input of the feed-forward block that runs.
     ffn_input: Tensor | None = None
 
 
@@ -71,8 +70,8 @@ class Hooks:
     def _change(
         self, module: Any, site: Site, change: Callable[[TrialModules, Tensor, Tensor], Tensor]
     ) -> None:
-        """If the trial has this site, change(modules, output, input) replaces the module's output,
-        or the first part of it."""
+        """If the running modules have this site, change(modules, output, input) replaces the
+        module's output, or the output's first part."""
 
         def changed(modules: TrialModules, output: Tensor, x: Tensor) -> Tensor:
             # Dropout's factors are float32, as are some models' own second projections.
@@ -153,7 +152,7 @@ class Hooks:
         )
 
     def _stand_at_t5_embeddings(self, encoder: Any, decoder: Any) -> None:
-        """T5 gives its first block the embeddings as they are, since its positions are relative."""
+        """T5 gives its first block the plain embeddings, because it has only relative positions."""
 
         def first_input(name: str, _: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
             x = self._prompted(args[0]) if name == "encoder" else args[0]
@@ -172,7 +171,7 @@ class Hooks:
         length = self._prompt_length
         if not length:
             return x
-        # From [1 or trials, length, d], one for each row.
+        # [1 or trials, 1, length, d], repeated for each trial's rows.
         prompts = self._now.modules.tensors["prompt"].view(-1, 1, length, x.shape[-1])
         before = prompts.expand(-1, x.shape[0] // prompts.shape[0], -1, -1).flatten(0, 1)
         return torch.cat([before, x[:, length:]], 1)
@@ -186,14 +185,14 @@ class Hooks:
         scaling: float,
         bias: Tensor | None,
     ) -> Tensor:
-        """Attention [rows, queries, heads, dim] of query [rows, heads, queries, dim], with the
-        trial's prefix before keys and values, whether or not these come from a cache. bias: T5's,
-        by distance."""
+        """Attention [rows, queries, heads, dim] from query [rows, heads, queries, dim], with the
+        trial's prefix before keys and values, which may come from a cache. bias: T5's, by
+        distance."""
         now, kind = self._now, attention.kind
         prefix = now.modules.prefix_at(
             attention.at, f"prefix.{kind}.", attention.place, key.shape[1] * key.shape[3]
         )
-        # T5's bias across is zeros.
+        # T5's bias for cross-attention is all zeros.
         position_bias = None if kind == "cross" else bias
         dropout = now.modules.attention_dropout_at(attention.at)
         return attend_pairs(

@@ -48,7 +48,7 @@ def load_encoder_decoder(
 
 
 def require_fit(backbone: EncoderDecoder, spec: job_pb2.JobSpec) -> None:
-    """Raises JobFailed (BAD_ARTIFACT) for what the model cannot take. For a hub id, the check of
-    the request has not seen config.json."""
+    """Raises JobFailed (BAD_ARTIFACT) for what the model cannot do. The request's check could not
+    read a hub id's config.json."""
     for field, reason in misfits(spec, backbone.config):
         raise bad_artifact(f"backbone {spec.backbone.path}: {field} {reason}")
