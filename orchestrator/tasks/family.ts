@@ -180,7 +180,7 @@ export interface Metrics {
 
 /** The outcome of a trial. */
 export interface TrialEvaluation extends Metrics {
-  /** By metric: the threshold that is best for these rows, where a metric uses that. */
+  /** By metric, for those with a threshold that is fitted to these very rows: that threshold. */
   thresholds?: Record<string, number>;
   /** JSON files to write next to the predictions, by name. */
   files?: Record<string, Record<string, unknown>>;

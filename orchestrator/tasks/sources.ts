@@ -46,8 +46,8 @@ export async function findSources(
 }
 
 /**
- * The directory holds a benchmark's folders and files (CoLA, MRPC, …; train-v1.1.json), or a folder
- * `glue`, `squad`, … that does.
+ * The directory contains the benchmark's folders or files (CoLA, MRPC, …; train-v1.1.json), or a
+ * folder `glue`, `squad`, … that does.
  */
 function findInDirectory(
   flag: string,

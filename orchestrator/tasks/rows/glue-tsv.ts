@@ -78,8 +78,7 @@ function selectRows(path: string, table: TsvTable, task: GlueTask): Row[] {
     if (cells.length !== columns.length) {
       problems.push({
         where,
-        message:
-          `has ${cells.length} columns; ` + `must have ${columns.length} (${columns.join(', ')})`,
+        message: `has ${cells.length} columns; must have ${columns.length} (${columns.join(', ')})`,
       });
       continue;
     }

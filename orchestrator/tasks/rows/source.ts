@@ -46,7 +46,6 @@ export function checkLabels(task: GlueTask, rows: readonly Row[], split: SplitSo
   if (unlabelled === -1) return;
   throw new ConfigError({
     where: split.file ?? task.name,
-    message:
-      `row ${unlabelled + 1} has no label; ` + `${split.name} must have a column "${task.label}"`,
+    message: `row ${unlabelled + 1} has no label; ${split.name} must have a column "${task.label}"`,
   });
 }

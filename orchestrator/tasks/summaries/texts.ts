@@ -77,8 +77,8 @@ export async function readTexts(
 }
 
 /**
- * What is wrong with a row of texts, and whether all of that is empty texts; null if nothing is
- * wrong.
+ * What is wrong with a row of texts, and whether empty texts are the only problem; null if nothing
+ * is wrong.
  */
 function findProblem(
   { cells, problem }: TableRow,

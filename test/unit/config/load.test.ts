@@ -851,7 +851,7 @@ describe('a wrong sweep file', () => {
       'er with a local scope',
       'tasks: rte\ncompare: [{pruner: er, sparsity: 0.4, scope: [global, local]}]',
       '2: compare[0].scope: ["global","local"] is not allowed; must be global if a pruner ' +
-        "is er: it sets each matrix's density itself",
+        'is er: it sets the density of each matrix itself',
     ],
     [
       'rounds that no pruner has',
@@ -1097,7 +1097,7 @@ describe('a wrong sweep file', () => {
   test('that is not there is named, and so are the sweeps that are', () => {
     expect(() => loadSweepConfig('no/such.yaml')).toThrow('no/such.yaml: there is no such file');
     expect(() => loadSweepConfig('gleu')).toThrow(
-      /no sweep is named "gleu"; there are .*did you mean "glue"\?/,
+      /no sweep is named "gleu"; must be one of .*did you mean "glue"\?/,
     );
   });
 });

@@ -94,7 +94,7 @@ describe('a file of SQuAD', () => {
     [
       'is another JSON',
       '[1, 2]',
-      /^q\.json: is not in SQuAD's format; \{"version", "data": \[\{"title"/,
+      /^q\.json: is not in SQuAD's format; must be \{"version", "data": \[\{"title"/,
     ],
     ['has data that is no list', { data: { title: 'x' } }, /^q\.json: is not in SQuAD's format/],
     ['has no questions', { data: [] }, /^q\.json: has no questions; must have at least one$/],

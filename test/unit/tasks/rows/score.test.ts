@@ -51,7 +51,7 @@ describe('the score of a GLUE task', () => {
       'rte',
       '0\n1\n',
       RTE,
-      /predictions\.txt: has 2 predictions; .*dev\.tsv has 3 rows/,
+      /predictions\.txt: has 2 predictions, but .*dev\.tsv has 3 rows/,
     ],
     [
       'a line that is no prediction, with its number',
