@@ -10,7 +10,7 @@ import torch
 from google.protobuf import json_format
 from sparse_adapter.trainer.v1 import job_pb2
 
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import load_encoder_decoder
+from sparse_adapter_engine.backbones.encoder_decoder.loading import load_encoder_decoder
 from sparse_adapter_engine.modules.layout import layout
 
 backbone = load_encoder_decoder(sys.argv[1], torch.device("cpu"))

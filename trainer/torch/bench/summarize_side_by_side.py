@@ -31,7 +31,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSeq2SeqLM
 from turns import Contender, take_turns
 
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import load_encoder_decoder
+from sparse_adapter_engine.backbones.encoder_decoder.loading import load_encoder_decoder
 from sparse_adapter_engine.data.length_groups import CPU_GROUP_TOKENS, ONE_GROUP
 from sparse_adapter_engine.data.pairs import PairSplit
 from sparse_adapter_engine.device.threads import use_threads

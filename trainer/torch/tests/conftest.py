@@ -24,10 +24,8 @@ from transformers import (
 
 from sparse_adapter_engine.backbones.encoder.encoder import Encoder
 from sparse_adapter_engine.backbones.encoder.loading import load_encoder
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import (
-    EncoderDecoder,
-    load_encoder_decoder,
-)
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.backbones.encoder_decoder.loading import load_encoder_decoder
 from sparse_adapter_engine.files.artifacts import write_tensors
 
 

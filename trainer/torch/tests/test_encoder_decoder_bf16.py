@@ -17,10 +17,8 @@ from encoder_decoder_support import (
 )
 from sparse_adapter.trainer.v1 import job_pb2
 
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import (
-    EncoderDecoder,
-    load_encoder_decoder,
-)
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.backbones.encoder_decoder.loading import load_encoder_decoder
 from sparse_adapter_engine.data.length_groups import ONE_GROUP
 from sparse_adapter_engine.modules.dropout import Dropout
 from sparse_adapter_engine.modules.forms import prompt_length

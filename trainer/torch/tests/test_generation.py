@@ -22,10 +22,8 @@ from sparse_adapter.trainer.v1 import job_pb2
 from transformers import AutoModelForSeq2SeqLM
 
 from sparse_adapter_engine.backbones.encoder_decoder import generation
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import (
-    EncoderDecoder,
-    load_encoder_decoder,
-)
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.backbones.encoder_decoder.loading import load_encoder_decoder
 from sparse_adapter_engine.data.length_groups import ONE_GROUP
 from sparse_adapter_engine.modules.forms import prompt_length
 from sparse_adapter_engine.modules.trial_modules import TrialModules

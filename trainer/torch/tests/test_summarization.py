@@ -19,7 +19,7 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from tokenizers import ByteLevelBPETokenizer
 from torch import Tensor
 
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import load_encoder_decoder
+from sparse_adapter_engine.backbones.encoder_decoder.loading import load_encoder_decoder
 from sparse_adapter_engine.data.length_groups import ONE_GROUP
 from sparse_adapter_engine.data.pairs import PairSplit, load_pairs
 from sparse_adapter_engine.engine import Engine

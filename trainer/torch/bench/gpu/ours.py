@@ -13,10 +13,8 @@ from torch import Tensor
 
 from sparse_adapter_engine.backbones.encoder.encoder import Encoder
 from sparse_adapter_engine.backbones.encoder.loading import from_transformers
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import (
-    EncoderDecoder,
-    load_encoder_decoder,
-)
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.backbones.encoder_decoder.loading import load_encoder_decoder
 from sparse_adapter_engine.data.length_groups import ONE_GROUP
 from sparse_adapter_engine.data.pairs import PairSplit
 from sparse_adapter_engine.data.rows import CLASSIFICATION, QUESTION_ANSWERING, SUMMARIZATION, Split

@@ -16,12 +16,12 @@ from sparse_adapter.trainer.v1 import job_pb2
 from sparse_adapter_engine.backbones.backbone import Backbone
 from sparse_adapter_engine.backbones.encoder.encoder import Encoder
 from sparse_adapter_engine.backbones.encoder.loading import ARCHITECTURES, load_encoder
-from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import (
-    EncoderDecoder,
+from sparse_adapter_engine.backbones.encoder_decoder.encoder_decoder import EncoderDecoder
+from sparse_adapter_engine.backbones.encoder_decoder.limits import ENCODER_DECODERS
+from sparse_adapter_engine.backbones.encoder_decoder.loading import (
     load_encoder_decoder,
     require_fit,
 )
-from sparse_adapter_engine.backbones.encoder_decoder.limits import ENCODER_DECODERS
 from sparse_adapter_engine.data.pairs import PairSplit, require_targets
 from sparse_adapter_engine.data.rows import Split, require_labels
 from sparse_adapter_engine.device.how import How

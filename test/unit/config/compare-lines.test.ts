@@ -1,0 +1,81 @@
+/** What the keys of a compare line need of each other. */
+import { expectOneProblem } from '../support/sweep-file';
+
+describe('a wrong sweep file', () => {
+  test.each([
+    [
+      'a pruner without sparsity',
+      'tasks: rte\ncompare: [{pruner: rand}]',
+      '2: compare[0].sparsity: must be given for a pruner',
+    ],
+    [
+      'a dense line with sparsity',
+      'tasks: rte\ncompare: [{pruner: none, sparsity: 0.4}]',
+      '2: compare[0].sparsity: 0.4 is not allowed; must be left out if the pruner is none',
+    ],
+    [
+      'dense and pruned in one line',
+      'tasks: rte\ncompare: [{pruner: [none, rand], sparsity: 0.4}]',
+      '2: compare[0].pruner: ["none","rand"] is not allowed; must be either none or pruners',
+    ],
+    [
+      'scoring rows that nothing uses',
+      'tasks: rte\ncompare: [{pruner: rand, sparsity: 0.4, scoring_rows: 8}]',
+      '2: compare[0].scoring_rows: 8 is not allowed; must be left out if no pruner is snip',
+    ],
+    [
+      'large_sparse with sparsity',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.8, large_sparse: {bottleneck: 128}}]',
+      '2: compare[0].sparsity: 0.8 is not allowed; must be left out if large_sparse is given',
+    ],
+    [
+      'large_sparse without a bottleneck',
+      'tasks: rte\ncompare: [{pruner: snip, large_sparse: {}}]',
+      '2: compare[0].large_sparse.bottleneck: is missing; must be',
+    ],
+    [
+      'large_sparse with a local scope',
+      'tasks: rte\ncompare: [{pruner: snip, large_sparse: {bottleneck: 128}, scope: local}]',
+      '2: compare[0].scope: "local" is not allowed; must be global if large_sparse is given',
+    ],
+    [
+      'large_sparse with another bottleneck',
+      'tasks: rte\ncompare: [{pruner: snip, large_sparse: {bottleneck: 128}, adapter: ' +
+        '{ffn_bottleneck: 8}}]',
+      'is not allowed; must be without ffn_bottleneck if large_sparse is given',
+    ],
+    [
+      'a dense line with large_sparse',
+      'tasks: rte\ncompare: [{pruner: none, large_sparse: {bottleneck: 128}}]',
+      'must be left out if the pruner is none',
+    ],
+    [
+      'a dense line with a control',
+      'tasks: rte\ncompare: [{pruner: none, control: shuffled}]',
+      '2: compare[0].control: "shuffled" is not allowed; must be left out if the pruner is none',
+    ],
+    [
+      'a dense line that is drawn anew',
+      'tasks: rte\ncompare: [{pruner: none, reinitialize: true}]',
+      '2: compare[0].reinitialize: true is not allowed; must be left out if the pruner is none',
+    ],
+    [
+      'er with a local scope',
+      'tasks: rte\ncompare: [{pruner: er, sparsity: 0.4, scope: [global, local]}]',
+      '2: compare[0].scope: ["global","local"] is not allowed; must be global if a pruner ' +
+        'is er: it sets the density of each matrix itself',
+    ],
+    [
+      'rounds that no pruner has',
+      'tasks: rte\ncompare: [{pruner: [rand, mag, er], sparsity: 0.4, rounds: 5}]',
+      '2: compare[0].rounds: 5 is not allowed; must be 1 or left out if no pruner is snip',
+    ],
+    [
+      'a temperature that nothing uses',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, temperature: 200}]',
+      '2: compare[0].temperature: 200 is not allowed; must be left out if no pruner is grasp',
+    ],
+  ])('is told of %s', (_what, yaml, message) => {
+    expectOneProblem(yaml, message);
+  });
+});

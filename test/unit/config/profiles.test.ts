@@ -1,0 +1,69 @@
+/** What profiles and the command line change in a sweep file. */
+import { sweepConfigFrom } from '../../../orchestrator/config/load';
+import { listProblems, load } from '../support/sweep-file';
+
+describe('profiles and overrides', () => {
+  const yaml = [
+    'tasks: [mrpc, rte]',
+    'adapter: {attention_bottleneck: 16, norm: after}',
+    'train: {epochs: 4, batch_size: 8}',
+    'profiles:',
+    '  quick: {description: fast, rows: 400, tasks: [cola], train: {steps: 10}, adapter: ' +
+      '{bottleneck: 4}}',
+  ].join('\n');
+
+  test('a profile replaces lists and merges maps', () => {
+    const config = load(yaml, { profile: 'quick' });
+    expect(config).toMatchObject({ profile: 'quick', rows: 400, tasks: [{ name: 'cola' }] });
+    expect(config.tasks[0]!.train).toMatchObject({ epochs: null, steps: 10, batch_size: 8 });
+    expect(config.compare[0]!.adapters[0]).toMatchObject({
+      attention_bottleneck: 4,
+      ffn_bottleneck: 4,
+      norm: 'after',
+    });
+  });
+
+  test('without one the file holds, and its profiles are listed', () => {
+    const config = load(yaml);
+    expect(config).toMatchObject({
+      rows: null,
+      profiles: [{ name: 'quick', description: 'fast' }],
+    });
+    expect(config.tasks).toHaveLength(2);
+  });
+
+  test('what the command line says goes before both', () => {
+    const config = load(yaml, {
+      profile: 'quick',
+      overrides: { rows: 'all', seeds: [9], tasks: undefined, train: { epochs: 1 } },
+    });
+    expect(config).toMatchObject({
+      rows: null,
+      seeds: [9],
+      tasks: [{ name: 'cola', train: { epochs: 1, steps: null } }],
+    });
+  });
+
+  test('an unknown profile names those that are there', () => {
+    expect(listProblems(yaml, { profile: 'quik' })).toEqual([
+      ` there is no profile "quik"; must be one of quick; did you mean "quick"?`,
+    ]);
+  });
+
+  test('a wrong override is a problem of the command line', () => {
+    expect(listProblems(yaml, { overrides: { seeds: [-1] } })).toEqual([
+      'command line: seeds[0]: -1 is not allowed; must be a whole number of at least 0',
+    ]);
+  });
+
+  test('a command makes a sweep of its flags with the same checks', () => {
+    expect(sweepConfigFrom('run', { tasks: 'rte', seeds: 3 })).toMatchObject({
+      name: 'run',
+      file: null,
+      seeds: [3],
+    });
+    expect(() => sweepConfigFrom('run', { tasks: 'rta' })).toThrow(
+      'tasks: "rta" is not allowed; must be one of cola,',
+    );
+  });
+});

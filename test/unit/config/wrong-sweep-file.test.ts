@@ -1,0 +1,107 @@
+/** Keys and values that a sweep file may not have, and files that are not there. */
+import { loadSweepConfig } from '../../../orchestrator/config/load';
+import { expectOneProblem, listProblems } from '../support/sweep-file';
+
+describe('a wrong sweep file', () => {
+  test.each([
+    [
+      'an unknown key, with the one it is near to',
+      'tasks: rte\nsedes: [1]',
+      '2: sedes is not a key here; did you mean "seeds"?',
+    ],
+    [
+      'an unknown key deep inside',
+      'tasks: rte\ntrain:\n  epochs: 1\n  lr: 1',
+      '4: train.lr is not a key here (allowed: epochs, steps,',
+    ],
+    [
+      'a number out of range',
+      'tasks: rte\ncompare:\n  - {pruner: snip, sparsity: [0.4, 1.2]}',
+      '3: compare[0].sparsity[1]: 1.2 is not allowed; must be a number in [0, 1)',
+    ],
+    [
+      'a single value out of range',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 1}]',
+      '2: compare[0].sparsity: 1 is not allowed; must be a number in [0, 1)',
+    ],
+    [
+      'a wrong type',
+      'tasks: rte\ntrain: {batch_size: many}',
+      '2: train.batch_size: "many" is not allowed; must be a whole number from 1 to 65536',
+    ],
+    [
+      'a fraction where a whole number is due',
+      'tasks: rte\nseeds: [1.5]',
+      '2: seeds[0]: 1.5 is not allowed; must be a whole number of at least 0',
+    ],
+    [
+      'an infinite number',
+      'tasks: rte\ntrain: {learning_rate: .inf}',
+      '2: train.learning_rate: Infinity is not allowed; must be a number above 0',
+    ],
+    [
+      'a word that is not in the list',
+      'tasks: [mrcp]',
+      '1: tasks[0]: "mrcp" is not allowed; must be one of cola, sst2, mrpc, qqp, stsb, mnli, ' +
+        'qnli, rte, wnli, squad, squad_v2, xsum, cnn_dailymail; did you mean "mrpc"?',
+    ],
+    [
+      'a wrong value in a profile that is not used',
+      'tasks: rte\nprofiles:\n  x:\n    rows: none',
+      '4: profiles.x.rows: "none" is not allowed; must be a whole number of at least 1, or all',
+    ],
+    [
+      'a profile in a profile',
+      'tasks: rte\nprofiles: {x: {profiles: {}}}',
+      '2: profiles.x.profiles is not a key here',
+    ],
+    [
+      'a length in epochs and in steps',
+      'tasks: rte\ntrain: {epochs: 1, steps: 2}',
+      '2: train: {"epochs":1,"steps":2} is not allowed; must be a map with epochs or steps, ' +
+        'not both',
+    ],
+    [
+      'a seed twice',
+      'tasks: rte\nseeds: [1, 1]',
+      '2: seeds: [1,1] is not allowed; must be a list of different seeds',
+    ],
+    [
+      'a list with nothing in it',
+      'tasks: []',
+      '1: tasks: [] is not allowed; must be a value or a list of at least one',
+    ],
+    ['a task twice', 'tasks: [rte, rte]', 'tasks: rte is listed twice; list each task once'],
+    [
+      'no tasks',
+      'seeds: [1]',
+      'tasks: is missing; must be a list of task names, for example [mrpc, rte]',
+    ],
+    [
+      'a key given twice',
+      'tasks: rte\ntasks: mrpc',
+      '2: is not valid YAML: Map keys must be unique',
+    ],
+    ['no YAML at all', 'tasks: [rte', 'is not valid YAML:'],
+    [
+      'a list for the whole file',
+      '- rte',
+      '1: the file: ["rte"] is not allowed; must be a map with keys among name, backbone,',
+    ],
+  ])('is told of %s', (_what, yaml, message) => {
+    expectOneProblem(yaml, message);
+  });
+
+  test('is told of all its problems at once', () => {
+    expect(listProblems('tasks: [rte]\nseeds: [x]\ntrain: {epochs: 0}\nbackbon: y')).toHaveLength(
+      3,
+    );
+  });
+
+  test('that is not there is named, and so are the sweeps that are', () => {
+    expect(() => loadSweepConfig('no/such.yaml')).toThrow('no/such.yaml: there is no such file');
+    expect(() => loadSweepConfig('gleu')).toThrow(
+      /no sweep is named "gleu"; must be one of .*did you mean "glue"\?/,
+    );
+  });
+});

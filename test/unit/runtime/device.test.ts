@@ -1,0 +1,37 @@
+/** Devices by their names, and which of them are GPUs. */
+import { parseDevice } from '../../../orchestrator/cli/options';
+import { expectsGpu } from '../../../orchestrator/runtime/gpu';
+import { checkDevice } from '../../../orchestrator/runtime/trainer-command';
+import { catchError } from '../support/catch-error';
+
+describe('the device', () => {
+  it('is accepted by name and by index, and nonsense refused before anything starts', () => {
+    for (const device of ['auto', 'cpu', 'cuda', 'cuda:0', 'cuda:11'])
+      expect(parseDevice(device)).toBe(device);
+    for (const nonsense of ['gpu', 'cuda:', 'cuda:x', 'cuda:-1', 'cuda:01', 'CUDA', ''])
+      expect(() => parseDevice(nonsense)).toThrow(
+        'must be auto, cpu, cuda or cuda:<index>, for example cuda:1',
+      );
+  });
+
+  it('of tfjs has no index: which GPU it is, is told otherwise', () => {
+    for (const device of [null, 'auto', 'cpu', 'cuda'] as const)
+      expect(() => checkDevice('tfjs', device)).not.toThrow();
+    expect(() => checkDevice('torch', 'cuda:1')).not.toThrow();
+    expect(catchError(() => checkDevice('tfjs', 'cuda:1'))).toMatchObject({
+      exitCode: 2,
+      message: '--device cuda:1: the tfjs trainer uses the first visible GPU',
+      hint: 'Use --device cuda with CUDA_VISIBLE_DEVICES=1.',
+    });
+  });
+
+  it('is expected to be a GPU where it is asked for, and none where it is hidden', () => {
+    expect([expectsGpu('cuda:1'), expectsGpu('cuda'), expectsGpu('cpu')]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+    expect(expectsGpu('auto', { CUDA_VISIBLE_DEVICES: '' })).toBe(false);
+    expect(expectsGpu('auto', { CUDA_VISIBLE_DEVICES: '-1' })).toBe(false);
+  });
+});

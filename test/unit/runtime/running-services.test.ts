@@ -1,0 +1,83 @@
+/** Services that run already, asked for with other settings. */
+import type { LocalTrainer, RuntimeConfig } from '../../../orchestrator/runtime/runtime-config';
+import { refuseOtherWishes } from '../../../orchestrator/runtime/runtime-plan';
+import { servicesFor } from '../../../orchestrator/runtime/services';
+import { catchError } from '../support/catch-error';
+
+const onProgress = (): void => undefined;
+
+describe('services that run', () => {
+  const running: RuntimeConfig = {
+    ...{ format: 2, root: '/root', build: '', taskQueue: 'q' },
+    temporal: {
+      kind: 'embedded',
+      binary: 't',
+      version: '1',
+      address: '127.0.0.1:7233',
+      uiPort: 8233,
+      namespace: 'default',
+    },
+    trainer: {
+      ...{
+        kind: 'local',
+        framework: 'torch',
+        address: 'unix:/s',
+        command: { file: 'p', args: [], env: {} },
+      },
+      ...{ ownPython: null, device: 'cpu', threads: null },
+    },
+  };
+  const wish = { stateDir: '/state', root: '/root', onProgress };
+  const seeing = (visibleGpus?: string): RuntimeConfig => ({
+    ...running,
+    trainer: { ...running.trainer, visibleGpus } as LocalTrainer,
+  });
+
+  it('serve whoever asks for the same or for nothing in particular', () => {
+    expect(() => refuseOtherWishes(running, wish, {})).not.toThrow();
+    expect(() => refuseOtherWishes(running, { ...wish, device: 'cpu' }, {})).not.toThrow();
+    expect(() => refuseOtherWishes(seeing('1'), wish, { CUDA_VISIBLE_DEVICES: '1' })).not.toThrow();
+    expect(() => refuseOtherWishes(seeing('1'), wish, {})).not.toThrow();
+    const external = { ...running, trainer: { kind: 'external' as const, address: 'box:1' } };
+    expect(() => refuseOtherWishes(external, wish, { CUDA_VISIBLE_DEVICES: '1' })).not.toThrow();
+  });
+
+  it.each([
+    [undefined, '1', 'CUDA_VISIBLE_DEVICES is not set, but 1 was requested'],
+    ['0,1', '', 'CUDA_VISIBLE_DEVICES is 0,1, but empty was requested'],
+  ])('refuse to show their trainer other GPUs: %j, then %j', (before, now, difference) => {
+    const refused = catchError(() =>
+      refuseOtherWishes(seeing(before), wish, { CUDA_VISIBLE_DEVICES: now }),
+    );
+    expect(refused).toMatchObject({
+      exitCode: 2,
+      hint: expect.stringContaining('sa-orch down') as string,
+    });
+    expect(refused.message).toContain(difference);
+  });
+
+  it('show their trainer the GPUs of its first start, whichever shell restarts it', () => {
+    const buildEnvironment = (config: RuntimeConfig) =>
+      servicesFor('/state', config).find(({ name }) => name === 'trainer')!.command.env;
+    expect(buildEnvironment(seeing('1'))).toEqual({ CUDA_VISIBLE_DEVICES: '1' });
+    expect(buildEnvironment(running)).toEqual({});
+  });
+
+  it('refuse other settings, all of them in one message', () => {
+    const asked = {
+      ...wish,
+      root: '/other',
+      framework: 'tfjs' as const,
+      device: 'cuda:1' as const,
+      threads: 4,
+      trainerAddress: 'box:50051',
+    };
+    expect(() => refuseOtherWishes(running, asked, {})).toThrow(
+      '--root is /root, but /other was requested; ' +
+        '--trainer is unix:/s, but box:50051 was requested; ' +
+        '--framework is torch, but tfjs was requested; ' +
+        '--device is cpu, but cuda:1 was requested; ' +
+        '--threads is not set, but 4 was requested',
+    );
+  });
+});
