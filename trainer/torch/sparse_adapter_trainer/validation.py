@@ -23,7 +23,7 @@ from sparse_adapter_engine.backbones.encoder_decoder.limits import (
 )
 from sparse_adapter_engine.masks.limits import misfit
 from sparse_adapter_engine.modules import forms
-from sparse_adapter_engine.precision import precision_of
+from sparse_adapter_engine.precision import read_precision
 from sparse_adapter_engine.pruners import PRUNERS
 from sparse_adapter_engine.pruners.pruner import Pruner
 
@@ -402,7 +402,7 @@ def _preconditions(
         "spec.dataset.task_kind", spec.dataset.task_kind, capabilities.task_kinds, job_pb2.TaskKind
     )
     yield from _able(
-        "spec.precision", precision_of(spec), capabilities.precisions, job_pb2.Precision
+        "spec.precision", read_precision(spec), capabilities.precisions, job_pb2.Precision
     )
     yield from _backbone(spec, capabilities)
     yield from _splits(spec, root / spec.dataset.name)

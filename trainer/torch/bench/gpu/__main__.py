@@ -117,7 +117,7 @@ def _measure(report: Report, sizes: Sizes, device: torch.device, adapters_python
             report.part(f"{words}, K = {asked.trials}", partial(figures.measure, asked), at_most=40)
 
     for precision in ("bf16", "float32"):
-        choose = partial(ours.operations_of, device.type, precision)
+        choose = partial(ours.choose_operations, device.type, precision)
         report.part(f"choice of operations in {precision}", choose, at_most=90)
     report.part("checks of gradients", checks.gradients, at_most=60)
     report.part("checks of curves", checks.curves, at_most=60)

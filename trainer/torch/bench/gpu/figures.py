@@ -10,7 +10,7 @@ from sparse_adapter_engine.backbones.encoder.encoder import Encoder
 
 from . import ours
 from .baselines import Baseline
-from .measure import Step, Timing, bf16_ceiling, kernels_of, timed
+from .measure import Step, Timing, bf16_ceiling, profile_kernels, timed
 from .models import random_roberta
 from .report import Report, Row
 from .sizes import Sizes
@@ -145,7 +145,7 @@ class Figures:
             "spread_percent": round(100 * timing.spread, 1),
             "peak_gib": None if timing.peak_gib is None else round(timing.peak_gib, 2),
         }
-        kernels = kernels_of(step, self.device)
+        kernels = profile_kernels(step, self.device)
         if kernels is not None:
             row |= {
                 "kernels": kernels.count,

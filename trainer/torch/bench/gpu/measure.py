@@ -87,7 +87,7 @@ class Kernels:
     busy_ms: float
 
 
-def kernels_of(step: Step, device: torch.device, steps: int = 2) -> Kernels | None:
+def profile_kernels(step: Step, device: torch.device, steps: int = 2) -> Kernels | None:
     """By PyTorch's profiler, without copies and fills of memory; None on a CPU."""
     if device.type != "cuda":
         return None

@@ -26,7 +26,7 @@ from sparse_adapter_engine.keys import permutation
 from sparse_adapter_engine.modules.forms import prompt_length
 from sparse_adapter_engine.modules.layout import initialize, layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
-from sparse_adapter_engine.stacked.batch import shape_of
+from sparse_adapter_engine.stacked.batch import choose_shape
 from sparse_adapter_engine.stacked.choose import choose
 from sparse_adapter_engine.stacked.operations import PLAIN, Operations
 from sparse_adapter_engine.tasks.pairs import PairTask
@@ -107,7 +107,7 @@ def load(model: Any, precision: str) -> Loaded[Encoder]:
     """The trainer's backbone from Transformers' model, on its device; precision: a name in
     PRECISIONS."""
     set_products(precision)
-    operations = operations_of(model.device.type, precision)
+    operations = choose_operations(model.device.type, precision)
     backbone = from_transformers(model, False, PRECISIONS[precision])
     return Loaded(backbone, operations)
 
@@ -118,7 +118,7 @@ def set_products(precision: str) -> None:
 
 
 @cache
-def operations_of(device: str, precision: str) -> Operations:
+def choose_operations(device: str, precision: str) -> Operations:
     """What the trainer chooses on a GPU, after a self-test; on a CPU, which stands for one here,
     the plain operations."""
     if device == "cuda":
@@ -253,7 +253,7 @@ class Cohort(_Trials):
             packs = [self._rows.pack(*each) for each in zip(rows, prompts, strict=True)]
             tokens = [pack.tokens for pack in packs]
             longest = max(length for pack in packs for _, length in pack.groups)
-            shape = shape_of(tokens, [pack.rows for pack in packs], longest)
+            shape = choose_shape(tokens, [pack.rows for pack in packs], longest)
             computed += shape.tokens * shape.trials
             real += sum(tokens)
         return computed / real - 1
@@ -269,7 +269,7 @@ def load_pairs(model: Any, precision: str) -> Loaded[EncoderDecoder]:
     """The trainer's encoder–decoder, from a model of Transformers that is written to a folder for
     it; precision: one of PAIR_PRECISIONS."""
     set_products(precision)
-    operations = operations_of(model.device.type, precision)
+    operations = choose_operations(model.device.type, precision)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         backbone = load_encoder_decoder(folder, model.device, PRECISIONS[precision])

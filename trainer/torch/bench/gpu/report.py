@@ -98,7 +98,7 @@ class Report:
 
     def row(self, row: Row) -> None:
         self.found["rows"].append(row)
-        say(f"{self._clock} {line_of(row)}")
+        say(f"{self._clock} {format_row(row)}")
 
     def write(self) -> None:
         if self._out is None:
@@ -196,7 +196,7 @@ COLUMNS = (
 )
 
 
-def line_of(row: Row) -> str:
+def format_row(row: Row) -> str:
     """A row of the table; what was not measured is a dash."""
     cells = []
     for key, _, width in COLUMNS:
@@ -211,4 +211,4 @@ def table(rows: list[Row]) -> str:
     words = ("contender", "shape", "data", "precision")
     heads = [f"{head:{'<' if key in words else '>'}{width}}" for key, head, width in COLUMNS]
     head = "  ".join(heads)
-    return "\n".join([head, "-" * len(head), *(line_of(row) for row in rows)])
+    return "\n".join([head, "-" * len(head), *(format_row(row) for row in rows)])

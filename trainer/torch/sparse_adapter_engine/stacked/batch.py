@@ -33,7 +33,7 @@ class BatchShape(NamedTuple):
     longest: int
 
 
-def shape_of(tokens: Sequence[int], rows: Sequence[int], longest: int) -> BatchShape:
+def choose_shape(tokens: Sequence[int], rows: Sequence[int], longest: int) -> BatchShape:
     """The smallest rounded shape that holds so many tokens and rows of each trial. longest:
     maximum tokens per row."""
     most = max(tokens)
@@ -124,7 +124,7 @@ def lay_out(split: Split, chosen: Chosen, pinned: bool) -> tuple[BatchShape, Ten
     offsets, prompts = split.offsets.numpy(), np.asarray(chosen.prompts)
     own = offsets[rows + 1] - offsets[rows]
     tokens = np.bincount(trial, own + prompts[trial], counts.size).astype(np.int64)
-    shape = shape_of(tokens.tolist(), counts.tolist(), int((own + prompts[trial]).max()))
+    shape = choose_shape(tokens.tolist(), counts.tolist(), int((own + prompts[trial]).max()))
     where = sections(shape, split.labels.dtype, _label_width(split))
     data = torch.zeros(where["end"].begin, dtype=torch.uint8, pin_memory=pinned)
     views = {name: section.of(data).numpy() for name, section in where.items()}
@@ -287,7 +287,7 @@ class StackedRows:
         return self.attention(query, key_value, heads, queries, self._key_spans)
 
 
-def rows_of(
+def view_rows(
     shape: BatchShape, data: Tensor, split: Split, stacks: Sequence[int], attention: Attend
 ) -> StackedRows:
     """A batch of a split's rows whose bytes are on the device."""
@@ -318,7 +318,7 @@ def alone(
     where = sections(shape, packed.labels.dtype, _label_width(packed))
     for name in ("position_ids", "prompt"):
         where[name].of(data)[: pack.tokens] = getattr(pack, name).to(here)
-    rows = rows_of(shape, data.to(device), packed, [1], attention)
+    rows = view_rows(shape, data.to(device), packed, [1], attention)
     if not has_prefix(adapter):
         return rows
     return rows.with_prefixes(PrefixPlaces([adapter.attention_bottleneck], shape.rows, [1], device))

@@ -11,7 +11,7 @@ from sparse_adapter_engine.backbones.encoder.packed_encoder import encode
 from sparse_adapter_engine.data.rows import QUESTION_ANSWERING, Split
 from sparse_adapter_engine.modules.forms import has_prefix, prompt_length
 
-from .batch import BatchShape, Chosen, lay_out, rows_of
+from .batch import BatchShape, Chosen, lay_out, view_rows
 from .losses import stacked_losses
 from .operations import Operations
 from .prefixes import PrefixPlaces
@@ -76,7 +76,7 @@ class Pass(TrainedStacks):
 
     def _differentiate(self, shape: BatchShape, add: bool) -> None:
         """Losses and gradients of the rows in the data of this shape; add: to what is there."""
-        rows = rows_of(
+        rows = view_rows(
             shape, self._data[shape], self._split, self._sizes, self._operations.attention
         )
         rows = rows.with_prefixes(self._prefix_places(shape))

@@ -206,7 +206,7 @@ class _Running:
                 # one's.
                 torch.cuda.set_device(device)
             steps = [step + number for step in begun]
-            rows = [run.rows_of(step, total) for run, step in zip(runs, steps, strict=True)]
+            rows = [run.choose_rows(step, total) for run, step in zip(runs, steps, strict=True)]
             return stacked.prepare(rows, [step + 1 for step in steps])
 
         self.feeder = Feeder(make)

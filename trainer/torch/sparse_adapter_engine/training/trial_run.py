@@ -111,7 +111,7 @@ class TrialRun:
             trial_id=self.trial.trial_id, name="density", step=step, value=density
         )
 
-    def rows_of(self, done: int, total: int) -> Tensor:
+    def choose_rows(self, done: int, total: int) -> Tensor:
         """Rows, of `total`, of the step after `done` ones: the next batch_size of the epoch's
         permutation, the last step of an epoch what is left. Called by one thread only."""
         batch = self.trial.train.batch_size
@@ -126,7 +126,7 @@ class TrialRun:
         dropout = Dropout(
             self.trial.seed, self.position.step + 1, train.dropout, train.attention_dropout
         )
-        rows = self.rows_of(self.position.step, task.rows)
+        rows = self.choose_rows(self.position.step, task.rows)
         return task.part(owner, rows, TrialModules(self.trial.adapter, self.leaves, dropout))
 
     @torch.no_grad()

@@ -13,7 +13,7 @@ from sparse_adapter_engine.files.artifacts import (
     write_tensors,
 )
 from sparse_adapter_engine.files.trials import trial_folder
-from sparse_adapter_engine.precision import other_precision, precision_of
+from sparse_adapter_engine.precision import other_precision, read_precision
 from sparse_adapter_engine.progress import Pace
 from sparse_adapter_engine.reporting import Reporter
 from sparse_adapter_engine.tasks.task import Adapted
@@ -26,7 +26,7 @@ def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> 
 
     A split whose predictions are there, of the same adapter, is not predicted again.
     """
-    loaded = context.load(spec, list(spec.predict.splits), reporter, precision_of(spec))
+    loaded = context.load(spec, list(spec.predict.splits), reporter, read_precision(spec))
     adapters: dict[str, Tensors] = {}
     for trial in spec.trials:
         try:

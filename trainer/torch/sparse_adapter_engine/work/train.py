@@ -19,7 +19,7 @@ from sparse_adapter_engine.files.trials import plain, read_masks, training_sourc
 from sparse_adapter_engine.masks.densities import is_during_training
 from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.modules.layout import redraw
-from sparse_adapter_engine.precision import precision_of
+from sparse_adapter_engine.precision import read_precision
 from sparse_adapter_engine.progress import Pace
 from sparse_adapter_engine.reporting import Reporter
 from sparse_adapter_engine.training.cohort import Callbacks, train_cohort
@@ -36,7 +36,7 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
 
     A trial whose adapter is there at the asked step, made from the same, is reported as it is.
     """
-    loaded = context.load(spec, ["train"], reporter, precision_of(spec))
+    loaded = context.load(spec, ["train"], reporter, read_precision(spec))
     loaded.require_labels("train")
     writer = _Writer(context, loaded, reporter)
     runs = []
