@@ -1,7 +1,7 @@
-"""BART and T5: Transformers' own modules, frozen, with hooks where a trial's modules stand.
+"""BART and T5: Transformers' own modules, frozen, with hooks for a trial's modules.
 
-Hooks ask the modules that run now: one trial's, at the shapes that it has alone, so that a cohort's
-trial has the bits of its lone run; or those of a stack of trials, whose rows lie trial after trial.
+Hooks call the modules that run now: those of one trial, at the shapes of its lone run and so with
+the same bits; or those of a stack of trials, whose rows lie trial after trial.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,28 +29,28 @@ from .generation import Cached, Settings, search
 from .layers import STACKS, Attention, FeedForward, bart_parts, t5_parts
 from .limits import ENCODER_DECODERS, attention_width, misfits
 
-# Transformers' name for the attention of attention.py. No mask is registered under it, so that
-# none is made.
+# Transformers' name for the attention of attention.py. No mask is registered under it, so
+# Transformers makes none.
 _ATTENTION = "sparse_adapter"
 
 
 @dataclass
 class _Running:
-    """What runs now: the modules of a trial or a stack, on a group of rows."""
+    """What runs now: a trial's or a stack's modules on a group of rows."""
 
     modules: TrialModules
     visible: Visible
     twice_differentiable: bool = False
-    # Of the feed-forward block that runs.
+    # The input of the feed-forward block that runs.
     ffn_input: Tensor | None = None
 
 
 class EncoderDecoder:
-    """A loaded encoder–decoder. hidden: d; attention_width: e; vocabulary: words; longest: tokens
-    of a text and of a target, None where any number will do; dtype: of its weights and of what
-    passes through it, norms' statistics and what is trained apart, which are float32."""
+    """A loaded encoder–decoder. hidden: d; attention_width: e; vocabulary: words; longest: maximum
+    tokens of a text and of a target, None for no limit; dtype: of weights and activations, except
+    norms' statistics and trained tensors, which are float32."""
 
-    # There is no head to begin, and a pass holds one trial or a stack.
+    # There is no head to initialize.
     pooler = None
 
     def __init__(self, model: Any) -> None:
@@ -99,7 +99,7 @@ class EncoderDecoder:
 
     @property
     def row_invariant(self) -> bool:
-        """Whether a trial has the bits of its lone run whoever is beside it."""
+        """Whether a trial has the bits of its lone run in every cohort."""
         return self.device.type == "cpu"
 
     @property
@@ -115,7 +115,7 @@ class EncoderDecoder:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """As adapter_config.json tells them."""
+        """See Backbone."""
         decoder = sum(block.has_cross_attention for block in self.blocks)
         return {
             "hidden_size": self.hidden,
@@ -127,8 +127,8 @@ class EncoderDecoder:
         self, pack: PaddedPairs, modules: TrialModules, twice_differentiable: bool = False
     ) -> Tensor:
         """Logits [target tokens of all rows, vocabulary], float32, in the order of `pack.labels`:
-        of each token, given the text and those before it. modules: the pack's trial's, or its
-        stack's."""
+        for each token, given the text and the tokens before it. modules: of the pack's trial or
+        stack."""
         modules = self._typed(modules)
         states = []
         for index, group in enumerate(pack.groups):
@@ -144,16 +144,16 @@ class EncoderDecoder:
                     input_ids=inputs, encoder_hidden_states=self._encoded(group), use_cache=False
                 )
             states.append(output.last_hidden_state.flatten(0, 1))
-        # Logits of padded places would cost as much as a target's, which for a vocabulary is most
-        # of a step's memory.
+        # Logits of padding would cost as much as those of targets, which take most of a step's
+        # memory.
         return self._words(torch.cat(states).index_select(0, pack.target_places))
 
     @torch.no_grad()
     def generate(
         self, pack: PaddedPairs, modules: TrialModules, asked: job_pb2.Generation
     ) -> list[Tensor]:
-        """What beam search gives for each row, in the pack's order, trial after trial: int64
-        [tokens], the end's token among them, on the CPU. pack: one group."""
+        """Beam search's text for each row, in the pack's order, trial after trial: int64 [tokens]
+        with the end token, on the CPU. pack: a single group."""
         (group,), modules, config = pack.groups, self._typed(modules), self._model.config
         settings = Settings.of(asked, config.decoder_start_token_id, config.eos_token_id)
         with self._run(_Running(modules, Visible(group.lengths, group.is_padded))):
@@ -174,7 +174,7 @@ class EncoderDecoder:
         return states
 
     def _words(self, hidden: Tensor) -> Tensor:
-        """Logits […, vocabulary], float32, of the decoder's last hidden states […, d]."""
+        """Logits […, vocabulary], float32, for the decoder's last hidden states […, d]."""
         model, config = self._model, self._model.config
         if self.model_type == "bart":
             logits: Tensor = model.lm_head(hidden) + model.final_logits_bias
@@ -185,8 +185,7 @@ class EncoderDecoder:
         return logits.float()
 
     def _typed(self, modules: TrialModules) -> TrialModules:
-        """The modules with their tensors in the model's type, all of them cast in two
-        operations."""
+        """The modules with their tensors in the model's type; two operations cast them all."""
         if all(tensor.dtype == self.dtype for tensor in modules.tensors.values()):
             return modules
         flat = torch.cat([tensor.reshape(-1) for tensor in modules.tensors.values()]).to(self.dtype)
@@ -213,8 +212,8 @@ class EncoderDecoder:
     def _change(
         self, module: Any, site: Site, change: Callable[[TrialModules, Tensor, Tensor], Tensor]
     ) -> None:
-        """Where there is this site, change(modules, output, input) takes the place of what the
-        module gives, or of its first part."""
+        """If the running modules have this site, change(modules, output, input) replaces the
+        module's output, or the output's first part."""
 
         def changed(modules: TrialModules, output: Tensor, x: Tensor) -> Tensor:
             # Dropout's factors are float32, as are some models' own second projections.
@@ -297,8 +296,7 @@ class EncoderDecoder:
         )
 
     def _stand_at_t5_embeddings(self) -> None:
-        """T5 gives its first block the embeddings as they are: relative positions are all that it
-        has."""
+        """T5 gives its first block the plain embeddings, because it has only relative positions."""
 
         def first_input(name: str, _: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
             x = self._prompted(args[0]) if name == "encoder" else args[0]
@@ -317,7 +315,7 @@ class EncoderDecoder:
         length = self._prompt_length
         if not length:
             return x
-        # [1 or trials, length, d], for the rows of each.
+        # [1 or trials, 1, length, d], repeated for each trial's rows.
         prompts = self._now.modules.tensors["prompt"].view(-1, 1, length, x.shape[-1])
         before = prompts.expand(-1, x.shape[0] // prompts.shape[0], -1, -1).flatten(0, 1)
         return torch.cat([before, x[:, length:]], 1)
@@ -331,14 +329,14 @@ class EncoderDecoder:
         scaling: float,
         bias: Tensor | None,
     ) -> Tensor:
-        """Attention [rows, queries, heads, dim] of query [rows, heads, queries, dim], with the
-        trial's prefix before keys and values as they come, from a cache or not. bias: T5's, by
+        """Attention [rows, queries, heads, dim] from query [rows, heads, queries, dim], with the
+        trial's prefix before keys and values, which may come from a cache. bias: T5's, by
         distance."""
         now, kind = self._now, attention.kind
         prefix = now.modules.prefix_at(
             attention.at, f"prefix.{kind}.", attention.place, key.shape[1] * key.shape[3]
         )
-        # T5's across is zeros.
+        # T5's bias for cross-attention is all zeros.
         position_bias = None if kind == "cross" else bias
         dropout = now.modules.attention_dropout_at(attention.at)
         return attend_pairs(
@@ -378,8 +376,8 @@ def _attention_of_trial(
 
 
 def require_fit(backbone: EncoderDecoder, spec: job_pb2.JobSpec) -> None:
-    """Raises JobFailed (BAD_ARTIFACT) for what the model cannot take. Of a hub id the request's
-    check has not seen config.json."""
+    """Raises JobFailed (BAD_ARTIFACT) for what the model cannot do. The request's check could not
+    read a hub id's config.json."""
     for field, reason in misfits(spec, backbone.config):
         raise bad_artifact(f"backbone {spec.backbone.path}: {field} {reason}")
 
@@ -393,7 +391,7 @@ def load_encoder_decoder(
     """Loads a frozen encoder–decoder from a Hugging Face directory or hub id; in bfloat16 for
     PRECISION_BF16, else in float32.
 
-    Raises JobFailed (BAD_ARTIFACT) where it is missing, broken or not supported.
+    Raises JobFailed (BAD_ARTIFACT) if it is missing, broken or not supported.
     """
     config = read_config(path)
     if config.model_type not in ENCODER_DECODERS:
