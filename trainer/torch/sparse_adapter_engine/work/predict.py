@@ -24,7 +24,7 @@ from .context import Context, Loaded
 def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
     """Runs a predict job.
 
-    A split whose predictions are there, of the same adapter, is not predicted again.
+    A split whose predictions by the same adapter are on disk is not predicted again.
     """
     loaded = context.load(spec, list(spec.predict.splits), reporter, read_precision(spec))
     adapters: dict[str, Tensors] = {}
@@ -98,9 +98,8 @@ def _has_predictions(context: Context, loaded: Loaded, trial: job_pb2.Trial, spl
 def _predict(
     context: Context, loaded: Loaded, split: str, trials: list[Adapted], pace: Pace
 ) -> None:
-    """Predicts one split with each adapter, writing each trial's file as soon as its last row is
-    done.
-    """
+    """Predicts one split with each adapter, and writes each trial's file as soon as its last row is
+    done."""
 
     def passed(rows: int) -> None:
         pace.advance(rows, rows)
