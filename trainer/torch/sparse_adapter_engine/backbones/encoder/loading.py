@@ -43,7 +43,7 @@ def load_model(path: str) -> tuple[Any, bool]:
         raise bad_artifact(f"backbone {path}: its weights cannot be loaded: {error}") from error
     missing = {name for name in loading["missing_keys"] if not name.startswith("pooler.")}
     if missing:
-        raise bad_artifact(f"backbone {path}: its weights lack {min(missing)}")
+        raise bad_artifact(f"backbone {path}: its weights have no {min(missing)}")
     # Weights without a pooler (roberta-base) would get a random one from Transformers.
     return model, config.model_type == "bert" and not any(
         name.startswith("pooler.") for name in loading["missing_keys"]
