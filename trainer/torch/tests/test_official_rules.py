@@ -411,7 +411,7 @@ def test_a_score_that_is_no_number_is_not_cut_and_as_threshold_cuts_nothing() ->
     assert flat(some.finished()) == [1, 0, 1, 0]
     assert some.doubts == [
         "mag, round 1 of 1: 1 of 4 scores of all matrices are NaN or infinite; NaN is not cut, and "
-        "as threshold cuts nothing"
+        "as the threshold it cuts nothing"
     ]
     most = after_rounds(official("mag", 0.5), of_one_module([nan, 1.0, nan, nan], 2))
     assert flat(most.finished()) == [1, 1, 1, 1]

@@ -85,7 +85,7 @@ class OfficialRules:
         if wrong:
             self.doubts.append(
                 f"{at}: {wrong} of {n} scores of {scope} are NaN or infinite; NaN is not cut, and "
-                "as threshold cuts nothing"
+                "as the threshold it cuts nothing"
             )
         elif bool(scores.min() == scores.max()):
             self.doubts.append(

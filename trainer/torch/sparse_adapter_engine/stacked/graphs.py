@@ -45,7 +45,7 @@ class Graphs:
             with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
                 work()
         except RuntimeError as error:
-            # This includes a lack of memory for the graph in addition to that of earlier steps.
+            # This happens too if the graph's memory does not fit next to that of earlier steps.
             _log.warning("no graph of %s, and none from here on: %s", key, error)
             self._on = False
             del graph

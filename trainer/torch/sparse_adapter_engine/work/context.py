@@ -56,8 +56,8 @@ class Context:
         if not backbone.row_invariant:
             where = "on this processor" if self.device.type == "cpu" else "on a GPU"
             message = (
-                f"{where} a row's result depends on the rows beside it: a cohort's trials equal "
-                "their lone runs to rounding only"
+                f"{where} a row's result depends on the other rows of its pass: a cohort's trials "
+                "equal their lone runs only up to rounding"
             )
             reporter.warning("", "not_row_invariant", message)
         wanted = {
