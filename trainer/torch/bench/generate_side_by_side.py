@@ -67,7 +67,7 @@ class Predicting:
         self.batches, self.next = self.split.lengths.argsort(stable=True).split(BATCH), 0
 
     def run(self, steps: int) -> int:
-        """Generates for so many batches and returns the rows of them."""
+        """Generates for `steps` batches and returns how many rows they had."""
         rows = 0
         for _ in range(steps):
             pack = self.split.pack(
@@ -109,7 +109,7 @@ class Generating:
         )  # fmt: skip
 
     def run(self, steps: int) -> int:
-        """Generates for so many batches and returns the rows of them."""
+        """Generates for `steps` batches and returns how many rows they had."""
         rows = 0
         for _ in range(steps):
             batch = self.batches[self.next % len(self.batches)]

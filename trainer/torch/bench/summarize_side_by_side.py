@@ -78,7 +78,7 @@ class Training:
         self.batches = torch.arange(len(pairs)).split(BATCH)
 
     def run(self, steps: int) -> int:
-        """Trains so many steps and returns the rows of them."""
+        """Trains `steps` steps and returns how many rows they had."""
         rows = 0
         for _ in range(steps):
             pack = self.split.pack(
@@ -120,7 +120,7 @@ class Loop:
         self.batches, self.done = [pairs[at : at + BATCH] for at in range(0, len(pairs), BATCH)], 0
 
     def run(self, steps: int) -> int:
-        """Trains so many steps and returns the rows of them."""
+        """Trains `steps` steps and returns how many rows they had."""
         rows = 0
         for _ in range(steps):
             batch = self.batches[self.done % len(self.batches)]

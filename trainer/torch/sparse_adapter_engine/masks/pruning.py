@@ -81,7 +81,7 @@ class Pruning:
 
     def keep(self, scores: Scores) -> None:
         """Does one round. By the exact rules, the kept weights with the highest scores stay, and
-        removed weights' scores are ignored. By the official rules all weights are cut anew.
+        removed weights' scores are ignored. By the official rules all weights are cut again.
 
         Raises TrialFailed, by the exact rules: NON_FINITE if a score is not finite; DEGENERATE_MASK
         if all scores of a scope are equal though the pruner ranks by them.

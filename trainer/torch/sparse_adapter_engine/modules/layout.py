@@ -157,7 +157,7 @@ def initialize(
 
 
 def redraw(trial: job_pb2.Trial, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """First weights with the prunable matrices drawn anew (Prune.reinitialize)."""
+    """First weights with the prunable matrices redrawn (Prune.reinitialize)."""
     return {
         name: _initial(trial, name, tuple(tensor.shape), "init again")
         if is_prunable(name)

@@ -45,7 +45,7 @@ def choose_shape(tokens: Sequence[int], rows: Sequence[int], longest: int) -> Ba
         own + -(-(padded - of_own) // longest) for of_own, own in zip(tokens, rows, strict=True)
     )
     places = _up(needed, 8)
-    # Code tells tokens and rows apart by their counts, which must differ.
+    # Tokens and rows are told apart by their counts, which must differ.
     return BatchShape(len(tokens), padded, places + 8 if places == padded else places, longest)
 
 

@@ -18,7 +18,7 @@ from transformers.cache_utils import CacheLayerMixin
 
 # A sum of logarithms below any that a search may reach.
 _NEVER = -1.0e9
-# Tokens between two questions whether the search is over, each of which waits for the GPU.
+# Tokens between two checks whether the search is over, each of which waits for the GPU.
 _GPU_TOKENS = 8
 
 
