@@ -98,7 +98,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--adapters-python",
         default=sys.executable,
-        help="a Python with the package adapters, which needs an older Transformers",
+        help="a Python with the package adapters and the older Transformers that it needs "
+        "(default: this one)",
     )
     return parser.parse_args()
 
