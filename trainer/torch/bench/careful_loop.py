@@ -1,8 +1,8 @@
 """The loop that a careful engineer writes by hand.
 
-One trial, batches of rows of like length padded to the batch's longest, fused attention, a frozen
-Transformers encoder with Houlsby adapters as forward hooks, gradients for adapter and head only,
-fused AdamW.
+One trial; batches of rows of similar length, padded to the batch's longest; fused attention; a
+frozen Transformers encoder with Houlsby adapters as forward hooks; gradients for adapter and head
+only; fused AdamW.
 """
 
 import random
@@ -84,9 +84,9 @@ class AdaptedClassifier(nn.Module):
 
 
 class CarefulLoop:
-    """Trains on and on; `run` does some more steps."""
+    """Trains without end; each `run` does some more steps."""
 
-    # Rows are sorted by length within so many batches: batches of like length, yet still shuffled.
+    # Rows are sorted by length within this many batches: similar lengths, but still shuffled.
     BATCHES_A_POOL = 50
 
     def __init__(
@@ -108,7 +108,7 @@ class CarefulLoop:
         self.batches = self._batches(random.Random(1))
 
     def run(self, steps: int) -> int:
-        """Trains so many steps and returns the rows of them."""
+        """Trains `steps` steps and returns how many rows they had."""
         rows = 0
         for _ in range(steps):
             chosen = next(self.batches)

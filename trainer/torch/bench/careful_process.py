@@ -1,5 +1,5 @@
-r"""One trial of the careful loop as a process of its own, as a bash loop around a training script
-would start it: load, train, evaluate.
+r"""One trial of the careful loop in its own process, as a shell loop around a training script would
+start it: load, train, evaluate.
 
     SA_ORCH_DATA=<dir with glue/> \
         python careful_process.py <backbone directory> --steps 25 --threads 1 --validation-rows 200

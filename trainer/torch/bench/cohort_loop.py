@@ -33,9 +33,8 @@ HOULSBY = job_pb2.Adapter(
 
 
 class Cohort:
-    """This project's loop with a cohort of `count` equal trials of different seeds; `run` goes on
-    by some steps.
-    """
+    """This project's loop with a cohort of `count` trials that differ only in seed; each `run` does
+    some more steps."""
 
     def __init__(
         self,
@@ -47,9 +46,8 @@ class Cohort:
         count: int,
         precision: job_pb2.Precision = job_pb2.PRECISION_FLOAT32,
     ) -> None:
-        """rows: input_ids and token_type_ids of each. labels: as in Split. A task kind with two
-        outputs.
-        """
+        """rows: input_ids and token_type_ids of each. labels: as in Split. task_kind: one with two
+        outputs."""
         self.backbone = load_encoder(backbone, torch.device("cpu"), precision)
         lengths = torch.tensor([len(row["input_ids"]) for row in rows])
         self.split = Split(
@@ -85,7 +83,7 @@ class Cohort:
         return TrialRun(trial, found, parameters, masks, None, optimizer, Position(""), until=0)
 
     def run(self, steps: int) -> int:
-        """Trains so many steps and returns the rows of them, all trials together."""
+        """Trains `steps` steps and returns how many rows they had in all trials."""
         for run in self.runs:
             run.until += steps
         before = sum(run.position.rows for run in self.runs)
@@ -108,7 +106,7 @@ class Cohort:
 
 
 class _Silent:
-    """A reporter that tells nobody."""
+    """A reporter that reports nothing."""
 
     def __getattr__(self, name: str) -> object:
         return lambda *arguments: 0

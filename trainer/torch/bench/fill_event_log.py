@@ -1,6 +1,5 @@
-"""`python fill_event_log.py <state folder> <events>`: leaves a job with so many events for a
-trainer to serve.
-"""
+"""`python fill_event_log.py <state folder> <events>`: writes a job with this many events for a
+trainer to serve."""
 
 import json
 import sys

@@ -1,11 +1,11 @@
-r"""Summaries of XSum's documents by a BART of random weights with Houlsby adapters, by contenders
-in turn, in one process.
+r"""Generating summaries of XSum's documents with a BART of random weights and Houlsby adapters:
+contenders take turns in one process.
 
     SA_ORCH_DATA=<dir with xsum/ and vocab/> \
         python generate_side_by_side.py [--rounds 8] [--steps 1] [--threads 2]
 
-Beams as the published BART for XSum has them: 6, 11 to 62 tokens, no three twice. A random model
-seldom says the end, so that texts are as long as they may be. Eight rounds of a batch are all
+Settings of the published BART for XSum: 6 beams, 11 to 62 tokens, no repeated trigram. A random
+model rarely ends a text, so most have the maximum length. Eight rounds of one batch cover all
 documents once. Prints rows per second and the ratios as one JSON object.
 """
 
@@ -46,7 +46,7 @@ BEAMS, LEAST, MOST, NGRAM = 6, 11, 62, 3
 
 
 class Predicting:
-    """This project's prediction, a batch a step."""
+    """This project's prediction, one batch per step."""
 
     def __init__(self, path: str, documents: list[list[int]]) -> None:
         self.backbone = load_encoder_decoder(path, torch.device("cpu"))
@@ -58,7 +58,7 @@ class Predicting:
         )
         offsets = F.pad(torch.tensor([len(each) for each in documents]).cumsum(0), (1, 0))
         ids = torch.tensor([token for document in documents for token in document])
-        # The texts to learn are not read: one token each.
+        # Targets are not read, so one token each will do.
         targets, target_offsets = torch.full((len(documents),), 2), torch.arange(len(documents) + 1)
         self.split = PairSplit("validation", ids, offsets, targets, target_offsets)
         self.asked = job_pb2.Generation(
@@ -67,7 +67,7 @@ class Predicting:
         self.batches, self.next = self.split.lengths.argsort(stable=True).split(BATCH), 0
 
     def run(self, steps: int) -> int:
-        """Generates for so many batches and returns the rows of them."""
+        """Generates for `steps` batches and returns how many rows they had."""
         rows = 0
         for _ in range(steps):
             pack = self.split.pack(
@@ -79,9 +79,8 @@ class Predicting:
 
 
 class Generating:
-    """Transformers' `generate` with adapters as forward hooks, a batch a step, each padded to its
-    longest document.
-    """
+    """Transformers' `generate` with adapters as forward hooks: one batch per step, padded to its
+    longest document."""
 
     def __init__(self, path: str, documents: list[list[int]], by_length: bool) -> None:
         self.model = (
@@ -110,7 +109,7 @@ class Generating:
         )  # fmt: skip
 
     def run(self, steps: int) -> int:
-        """Generates for so many batches and returns the rows of them."""
+        """Generates for `steps` batches and returns how many rows they had."""
         rows = 0
         for _ in range(steps):
             batch = self.batches[self.next % len(self.batches)]
@@ -124,7 +123,7 @@ class Generating:
 
 
 def write_bart(path: str) -> None:
-    """A BART of 4 + 4 layers, 256 wide, of random weights, with BART's vocabulary."""
+    """Writes a BART of random weights, 4 + 4 layers, 256 wide, with BART's vocabulary."""
     torch.manual_seed(1)
     config = BartConfig(
         d_model=256,

@@ -1,7 +1,7 @@
 """Transformers' Trainer as its examples use it: every row padded to one length; the same adapters,
 frozen encoder and dropout 0.
 
-Needs the package `accelerate`, which nothing else of this project does.
+Needs the package `accelerate`, which nothing else in this project needs.
 """
 
 import sys
@@ -35,7 +35,7 @@ class _WithLoss(_WithoutDropout):
 
 
 class _AdaptedSpans(_WithoutDropout):
-    """A frozen encoder with adapters, and a trained start and end of each token."""
+    """A frozen encoder with adapters, and a trained output for start and end per token."""
 
     def __init__(self, backbone: str, width: int) -> None:
         super().__init__()
@@ -54,14 +54,13 @@ class _AdaptedSpans(_WithoutDropout):
 
 
 class HuggingFaceTrainer:
-    """Trains on; each `run` is one short Trainer.train."""
+    """Trains without end; each `run` is one short Trainer.train."""
 
     def __init__(
         self, model: nn.Module, rows: list[Row], labels: Tensor, batch_size: int, padded: int
     ) -> None:
-        """labels: [rows, …], what the model's forward takes of each row. padded: tokens of every
-        row.
-        """
+        """labels: [rows, …], what the model's forward takes for each row. padded: tokens per row,
+        with padding."""
         self.model, self.batch_size = model, batch_size
         self.dataset = [
             self._padded(row, label, padded) for row, label in zip(rows, labels, strict=True)
@@ -77,7 +76,7 @@ class HuggingFaceTrainer:
         return tensors | {"attention_mask": mask, "labels": label}
 
     def run(self, steps: int) -> int:
-        """Trains so many steps and returns the rows of them."""
+        """Trains `steps` steps and returns how many rows they had."""
         with tempfile.TemporaryDirectory() as folder:
             arguments = TrainingArguments(
                 output_dir=folder,
@@ -91,7 +90,7 @@ class HuggingFaceTrainer:
                 logging_strategy="no",
                 use_cpu=True,
             )
-            # Trainer prints its summary; standard output is for results.
+            # Trainer prints a summary, and standard output is for results.
             with redirect_stdout(sys.stderr):
                 Trainer(self.model, arguments, train_dataset=self.dataset).train()
         return steps * self.batch_size
@@ -100,7 +99,7 @@ class HuggingFaceTrainer:
 def classifying_trainer(
     backbone: str, rows: list[Row], labels: list[int], batch_size: int, width: int
 ) -> HuggingFaceTrainer:
-    """Rows of at most 128 tokens with a class each."""
+    """Trains on rows of at most 128 tokens with a class each."""
     return HuggingFaceTrainer(
         _WithLoss(AdaptedClassifier(backbone, width)),
         rows,
@@ -113,5 +112,5 @@ def classifying_trainer(
 def span_trainer(
     backbone: str, rows: list[Row], places: Tensor, batch_size: int, width: int, padded: int
 ) -> HuggingFaceTrainer:
-    """Rows with the places of an answer's first and last token each, int64 [rows, 2]."""
+    """Trains on rows with the places of an answer's first and last token each, int64 [rows, 2]."""
     return HuggingFaceTrainer(_AdaptedSpans(backbone, width), rows, places, batch_size, padded)

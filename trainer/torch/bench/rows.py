@@ -1,4 +1,4 @@
-"""Real rows for the benchmarks: the same ids for every contender."""
+"""Real rows for the benchmarks: every contender gets the same ids."""
 
 import csv
 import json
@@ -40,8 +40,8 @@ def squad(
     backbone: str, questions: int, most: int, stride: int
 ) -> tuple[list[Row], list[list[int]]]:
     """Encoded windows of the first questions of SA_ORCH_DATA/squad/train-v1.1.json, and the places
-    of the answer's first and last token in each, 0 where the window does not have it. most: tokens
-    of a window; stride: how many neighbours have in common."""
+    of the answer's first and last token in each, 0 if the window does not contain it. most: maximum
+    tokens per window; stride: how many tokens neighbours share."""
     articles = json.loads(_file("squad/train-v1.1.json").read_bytes())["data"]
     paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
     asked = [
@@ -72,9 +72,8 @@ def squad(
 
 
 def xsum(rows: int, most: int) -> list[list[int]]:
-    """The first documents of SA_ORCH_DATA/xsum/train.csv, of at most `most` tokens of
-    vocab/roberta-base, which is BART's too.
-    """
+    """The first documents of SA_ORCH_DATA/xsum/train.csv, cut to at most `most` tokens of
+    vocab/roberta-base, which is BART's vocabulary too."""
     return [document for document, _ in xsum_pairs(rows, most, most)]
 
 

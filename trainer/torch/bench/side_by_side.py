@@ -1,5 +1,5 @@
-r"""One trial on MRPC (batch 32, Houlsby 64, dropout 0) by three contenders in turn, in one process
-with the same threads and rows.
+r"""One trial on MRPC (batch 32, Houlsby 64, dropout 0) by three contenders that take turns in one
+process, with the same threads and rows.
 
     SA_ORCH_DATA=<dir with glue/> \
         python side_by_side.py <backbone directory> [--rounds 10] [--steps 4] [--threads 2] \

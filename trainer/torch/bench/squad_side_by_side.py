@@ -1,12 +1,12 @@
-r"""One trial on SQuAD (batch 12, Houlsby 64, dropout 0) by two contenders in turn, in one process
-with the same threads and windows.
+r"""One trial on SQuAD (batch 12, Houlsby 64, dropout 0) by two contenders that take turns in one
+process, with the same threads and windows.
 
     SA_ORCH_DATA=<dir with squad/> \
         python squad_side_by_side.py <backbone directory> [--rounds 5] [--steps 2] [--threads 2]
 
-Windows are of at most 384 tokens with a stride of 128; Transformers' Trainer pads them to 384, as
-its example does. Prints windows per second over all rounds and the ratio as one JSON object. Needs
-the package accelerate.
+Windows have at most 384 tokens and a stride of 128. Transformers' Trainer pads them to 384, as its
+example does. Prints windows per second over all rounds and the ratio as one JSON object. Needs the
+package accelerate.
 """
 
 import argparse

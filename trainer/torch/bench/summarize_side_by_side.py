@@ -1,13 +1,13 @@
-r"""Training a BART of random weights with Houlsby adapters on XSum's documents, by contenders in
-turn, in one process.
+r"""Training a BART of random weights with Houlsby adapters on XSum's documents: contenders take
+turns in one process.
 
     SA_ORCH_DATA=<dir with xsum/ and vocab/> \
         python summarize_side_by_side.py [--rounds 4] [--steps 1] [--threads 2]
 
-"train" is this project's step, its rows in groups of like length; "together" the same without
-groups; "train_bf16" with the frozen model in bfloat16; "loop" Transformers' model with adapters as
-forward hooks, each batch padded to its longest document and summary. Batches of 16 in a fixed
-order. Prints rows per second and the ratios as one JSON object.
+"train" is this project's step, with rows in groups of similar length; "together" is the same
+without groups; "train_bf16" has the frozen model in bfloat16; "loop" is Transformers' model with
+adapters as forward hooks, each batch padded to its longest document and summary. Batches have 16
+rows, in a fixed order. Prints rows per second and the ratios as one JSON object.
 """
 
 import argparse
@@ -55,7 +55,7 @@ Pairs = list[tuple[list[int], list[int]]]
 
 
 class Training:
-    """This project's step of one trial."""
+    """This project's step, for one trial."""
 
     def __init__(self, path: str, pairs: Pairs, precision: int, group_tokens: float) -> None:
         self.backbone = load_encoder_decoder(path, torch.device("cpu"), precision)
@@ -78,7 +78,7 @@ class Training:
         self.batches = torch.arange(len(pairs)).split(BATCH)
 
     def run(self, steps: int) -> int:
-        """Trains so many steps and returns the rows of them."""
+        """Trains `steps` steps and returns how many rows they had."""
         rows = 0
         for _ in range(steps):
             pack = self.split.pack(
@@ -120,7 +120,7 @@ class Loop:
         self.batches, self.done = [pairs[at : at + BATCH] for at in range(0, len(pairs), BATCH)], 0
 
     def run(self, steps: int) -> int:
-        """Trains so many steps and returns the rows of them."""
+        """Trains `steps` steps and returns how many rows they had."""
         rows = 0
         for _ in range(steps):
             batch = self.batches[self.done % len(self.batches)]

@@ -1,13 +1,12 @@
-"""Contenders that take turns in one process, so that what else runs on the machine disturbs all of
-them alike.
-"""
+"""Contenders that take turns in one process, so that other programs on the machine disturb all of
+them equally."""
 
 import time
 from typing import Protocol
 
 
 class Contender(Protocol):
-    """Works on and on; `run` does some more steps and returns the rows of them."""
+    """Works without end; each `run` does some more steps and returns how many rows they had."""
 
     def run(self, steps: int) -> int: ...
 
@@ -16,7 +15,7 @@ def take_turns(
     contenders: dict[str, Contender], rounds: int, steps: int, warm_up: int
 ) -> dict[str, dict[str, float]]:
     """Rows per second over all rounds and the first contender's ratio to each other one, by the
-    clock and by processor time, which other programs that run at the same time disturb less."""
+    clock and by processor time, which other programs disturb less."""
     for contender in contenders.values():
         contender.run(warm_up)
     rows_done, wall, cpu = ({name: 0.0 for name in contenders} for _ in range(3))

@@ -1,6 +1,5 @@
-"""Writes MRPC's training rows as a data set of a trainer: `python write_rows.py <backbone
-directory> <folder of the data set> <rows>`.
-"""
+"""Writes MRPC's training rows as a trainer's data set: `python write_rows.py <backbone directory>
+<folder of the data set> <rows>`."""
 
 import sys
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Runs jobs: the front door of the tensor work. Besides, the server imports only what checks a
-request, which needs no PyTorch."""
+"""Runs jobs: the front door of the tensor work. Otherwise the server imports only the checks of
+requests, which need no PyTorch."""
 
 from pathlib import Path
 
@@ -31,12 +31,10 @@ from .reporting import Reporter
 
 
 class Engine:
-    """Scores, trains and predicts on one device. Every call of `run` must come from the same one
-    thread.
+    """Scores, trains and predicts on one device. `run` must always be called from the same thread.
 
-    root: the artifact root. device: `cpu`, `cuda` or `cuda:<i>`. threads: of PyTorch, at most the
-    cores that the process may use, which is the default. how: in place of what the device would
-    choose.
+    root: the artifact root. device: `cpu`, `cuda` or `cuda:<i>`. threads: PyTorch's threads, at
+    most (and by default) the cores that the process may use. how: overrides the device's choice.
     """
 
     architectures: list[str]
@@ -74,12 +72,12 @@ class Engine:
         self._context = Context(root, target, self._how, self.environment)
 
     def _how(self, precision: int) -> How:
-        """Chosen on the first job of a precision: the self-test takes some seconds."""
+        """Chosen at the first job of each precision, because the self-test takes some seconds."""
         if precision not in self._hows:
             self._hows[precision] = self._choose(precision)
         how = self._hows[precision]
         if how.stacked and not self._given:
-            # Of this precision, whatever the job before was.
+            # The previous job may have had another precision.
             self.environment |= how.stacked.names
         return how
 
@@ -93,11 +91,11 @@ class Engine:
         return How(GPU_PASS_TOKENS, operations, GPU_PART_ROWS, GPU_PART_TOKENS)
 
     def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
-        """Runs a job to its end. Work that is on disk already, made from the same, is not done
-        again.
+        """Runs a job to its end. Work that is already on disk, made from the same inputs, is not
+        repeated.
 
-        Raises JobFailed where the job as a whole fails (one trial's failure is in its
-        trial_result), Interrupted or Cancelled where the reporter asked for a stop.
+        Raises JobFailed if the whole job fails (a single trial's failure is in its trial_result),
+        Interrupted or Cancelled if the reporter asked for a stop.
         """
         work = {"prune": run_prune, "train": run_train, "predict": run_predict}[
             spec.WhichOneof("work")

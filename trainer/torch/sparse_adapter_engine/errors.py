@@ -28,13 +28,12 @@ class TrialFailed(Exception):
 
 
 class Interrupted(Exception):
-    """Stopped as CANCEL_MODE_CHECKPOINT asks: what was done is on disk, and the same job submitted
-    again goes on from there.
-    """
+    """Stopped by CANCEL_MODE_CHECKPOINT: the work so far is on disk, and the same job continues
+    from there when it is submitted again."""
 
 
 class Cancelled(Exception):
-    """Stopped as CANCEL_MODE_ABORT asks."""
+    """Stopped by CANCEL_MODE_ABORT."""
 
 
 def bad_artifact(message: str) -> JobFailed:

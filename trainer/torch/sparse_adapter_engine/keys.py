@@ -1,8 +1,7 @@
 """Random streams keyed by what they are for.
 
-No generator's state lives longer than one draw: each draw has a generator seeded from (trial seed,
-purpose). So nothing about randomness is in a checkpoint, and no trial's numbers depend on a
-neighbour's.
+Each draw has a generator of its own, seeded from (trial seed, purpose). So checkpoints hold no
+random state, and no trial's numbers depend on another trial's.
 """
 
 import hashlib
@@ -24,5 +23,5 @@ def generator(
 
 
 def permutation(n: int, seed: int, *purpose: str | int) -> torch.Tensor:
-    """A permutation of 0..n-1, int64 [n], drawn on the CPU whatever the device."""
+    """A permutation of 0..n-1, int64 [n], always drawn on the CPU."""
     return torch.randperm(n, generator=generator(seed, *purpose))

@@ -1,5 +1,5 @@
-"""Products with trained tensors. On a CPU those of many rows are oneDNN's: on AMD processors twice
-as fast as MKL's, which torch takes."""
+"""Products with trained tensors. On a CPU, large ones use oneDNN: on AMD processors it is twice as
+fast as MKL, torch's choice."""
 
 from typing import Any
 
@@ -7,24 +7,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Multiplications from which on oneDNN is worth it: below, its calls cost more than they save.
+# oneDNN pays off from this many multiplications; below, its calls cost more than they save.
 _MANY = 4_000_000
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x [… , in] · Wᵀ (+ b), W [out, in] → [… , out], with gradients for all three, as often as
-    wanted.
-    """
+    """x [… , in] · Wᵀ (+ b), W [out, in] → [… , out], differentiable in all three, any number of
+    times."""
     if not _by_onednn(x, weight):
         return F.linear(x, weight, bias)
-    # Two dimensions within: of more, oneDNN's result is a view, which nobody may change in place
-    # then.
+    # Given more than two dimensions, oneDNN returns a view, which callers could not change in
+    # place.
     result: Tensor = _Linear.apply(x.reshape(-1, x.shape[-1]).contiguous(), weight, bias)
     return result if x.dim() == 2 else result.view(*x.shape[:-1], -1)
 
 
 def _by_onednn(x: Tensor, weight: Tensor) -> bool:
-    """Tells it by what the trial itself brings, so that its bits hang on nothing else."""
+    """Decides by the trial's own tensors alone, so that its bits depend on nothing else."""
     is_plain = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
     return (
         is_plain and torch.backends.mkldnn.is_available() and x.numel() * weight.shape[0] >= _MANY
@@ -32,9 +31,9 @@ def _by_onednn(x: Tensor, weight: Tensor) -> bool:
 
 
 class _Linear(torch.autograd.Function):
-    """`linear` of a contiguous x [rows, in].
+    """`linear` for a contiguous x [rows, in].
 
-    W may be a transposed view; the gradients are such products again.
+    W may be a transposed view; the gradients are products of the same kind.
     """
 
     @staticmethod
@@ -47,7 +46,7 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
-        # oneDNN takes no expanded tensor for a weight.
+        # oneDNN does not accept an expanded tensor as weight.
         gradient = gradient.contiguous()
         for_x = _Linear.apply(gradient, weight.t(), None) if needs_x else None
         for_weight = _outer(gradient, x) if needs_weight else None
@@ -55,9 +54,9 @@ class _Linear(torch.autograd.Function):
 
 
 def _outer(gradient: Tensor, x: Tensor) -> Tensor:
-    """gradientᵀ · x, [out, in], of gradient [rows, out] and x [rows, in].
+    """gradientᵀ · x, [out, in], for gradient [rows, out] and x [rows, in].
 
-    The narrower one is copied as its transpose.
+    The narrower of the two is copied, transposed.
     """
     result: Tensor
     if gradient.shape[1] <= x.shape[1]:

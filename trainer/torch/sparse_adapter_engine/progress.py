@@ -1,4 +1,4 @@
-"""How often a job tells that it moves, and where it hears that it should stop."""
+"""How often a job reports progress, and where it learns that it should stop."""
 
 import time
 
@@ -11,9 +11,8 @@ SECONDS_BETWEEN_PROGRESS = 0.5
 
 
 class Pace:
-    """Limits the rate of progress events of one phase, and carries the requests to stop into the
-    working loop.
-    """
+    """Limits the rate of one phase's progress events, and passes requests to stop to the working
+    loop."""
 
     def __init__(self, reporter: Reporter, phase: int, total: int, done: int = 0) -> None:
         self._reporter, self._phase, self._total, self._done = reporter, phase, total, done
@@ -21,9 +20,8 @@ class Pace:
         self._last = time.monotonic()
 
     def advance(self, rows: int, done: int, trial_steps: dict[str, int] | None = None) -> None:
-        """A pass over `rows` rows has ended; `done` units of the phase were finished by it. Raises
-        Cancelled where an abort was asked.
-        """
+        """Notes the end of a pass over `rows` rows, which finished `done` units of the phase.
+        Raises Cancelled if an abort was requested."""
         self._rows += rows
         self._done += done
         self._reporter.working()
@@ -39,8 +37,7 @@ class Pace:
         return self._reporter.stop_requested() == trainer_pb2.CANCEL_MODE_CHECKPOINT
 
     def stop_between_passes(self) -> None:
-        """For work without checkpoints of its own: raises Interrupted where a stop was asked.
-        Finished trials are on disk.
-        """
+        """For work without checkpoints of its own: raises Interrupted if a stop was requested.
+        Finished trials are on disk."""
         if self.checkpoint_asked():
             raise Interrupted

@@ -1,4 +1,4 @@
-"""What the engine tells while it works."""
+"""What the engine reports while it works."""
 
 from typing import Protocol
 
@@ -11,10 +11,10 @@ class Reporter(Protocol):
     def progress(
         self, phase: int, done: int, total: int, rows_per_second: float, trial_steps: dict[str, int]
     ) -> None:
-        """Work went on. Called at most twice a second, and after a pass that took longer."""
+        """Work has progressed. Called at most twice a second, and after a pass that took longer."""
 
     def metrics(self, metrics: list[event_pb2.Metric]) -> None:
-        """Numbers of trials at a step."""
+        """Some trials' numbers at a step."""
 
     def checkpoint(self, trial_id: str, step: int, artifact: event_pb2.Artifact) -> None:
         """A checkpoint is complete on disk."""
@@ -26,7 +26,7 @@ class Reporter(Protocol):
         values: dict[str, float],
         failure: event_pb2.Failure | None = None,
     ) -> None:
-        """A trial's part of the job has ended. Called once a trial."""
+        """A trial's part of the job has ended. Called once per trial."""
 
     def warning(self, trial_id: str, code: str, message: str) -> None:
         """Something a reader of the results should know."""

@@ -1,8 +1,8 @@
 """`python -m sparse_adapter_trainer`: a trainer that serves jobs until it is stopped.
 
 Prints one JSON line on stdout once it listens; everything else goes to stderr. Exit status: 0 after
-SIGTERM or SIGINT, 2 where the command line, the address, the state folder or the device is not
-usable, 1 where the trainer itself failed.
+SIGTERM or SIGINT, 2 if the command line, the address, the state folder or the device is not usable,
+1 if the trainer itself fails.
 """
 
 import argparse
@@ -26,13 +26,13 @@ from .listening import Address, CannotListen, Lock
 from .server import TrainerServicer, build_server, set_serving
 from .worker import EngineLike, Worker
 
-# Together under the 20 s after which a supervisor would kill.
+# Together less than the 20 s after which a supervisor kills.
 STOP_JOB_SECONDS = 15
 CLOSE_CALLS_SECONDS = 2
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """The command line, checked."""
+    """Parses and checks the command line."""
     parser = argparse.ArgumentParser(
         prog="sparse_adapter_trainer",
         description="Serves prune, train and predict jobs of sparse adapters over gRPC.",
@@ -46,22 +46,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--root",
         required=True,
         type=Path,
-        help="the artifact root: data sets in, masks, adapters and predictions out",
+        help="the artifact root: reads data sets, writes masks, adapters and predictions",
     )
     parser.add_argument(
         "--state",
         required=True,
         type=Path,
-        help="a folder of this trainer's own, for jobs and their logs",
+        help="this trainer's own folder for jobs and their logs",
     )
-    device = (
-        "auto, cpu, cuda, or cuda:<index>; auto takes the first GPU where there is one (default)"
-    )
+    device = "auto, cpu, cuda, or cuda:<index>; auto uses the first GPU if there is one (default)"
     parser.add_argument(
         "--device", default="auto", type=parse_device, metavar="DEVICE", help=device
     )
     parser.add_argument(
-        "--threads", type=int, help="CPU threads; at most the number of cores, which is the default"
+        "--threads", type=int, help="CPU threads, at most (and by default) the number of cores"
     )
     parser.add_argument(
         "--queue-length", type=int, default=16, help="jobs that may wait (default 16)"
@@ -70,19 +68,19 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--quarantine-after",
         type=int,
         default=3,
-        help="give a job up after so many runs that each took the trainer down (default 3)",
+        help="give up a job after this many of its runs crashed the trainer (default 3)",
     )
     parser.add_argument(
         "--insecure",
         action="store_true",
-        help="serve TCP without TLS: whoever reaches the port can use the trainer",
+        help="serve TCP without TLS: anyone who reaches the port can use the trainer",
     )
     parser.add_argument("--tls-cert", type=Path, help="the server's certificate chain (PEM)")
     parser.add_argument("--tls-key", type=Path, help="its private key (PEM)")
     parser.add_argument(
         "--tls-client-ca",
         type=Path,
-        help="demand client certificates that this authority signed (PEM)",
+        help="require client certificates signed by this authority (PEM)",
     )
     options = parser.parse_args(arguments)
     for name in ("threads", "queue_length", "quarantine_after"):
@@ -102,7 +100,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def credentials(options: argparse.Namespace) -> grpc.ServerCredentials | None:
-    """TLS where it is configured."""
+    """The server's TLS credentials, or None without TLS. Raises CannotListen."""
     if options.tls_cert is None:
         return None
     try:
@@ -131,7 +129,7 @@ async def serve(
     address: Address,
     make_engine: Callable[[argparse.Namespace], EngineLike],
 ) -> bool:
-    """Serves until SIGTERM or SIGINT. Tells whether the working thread has ended."""
+    """Serves until SIGTERM or SIGINT. Returns whether the working thread has ended."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -184,8 +182,8 @@ def main(
     try:
         options.root.mkdir(parents=True, exist_ok=True)
         address = Address(options.listen)
-        # Held until the process ends. Taken before torch is imported, so that a second trainer is
-        # refused at once.
+        # Held until the process ends. Taken before torch is imported, so that a second trainer
+        # fails at once.
         locks = [Lock(options.state / "lock", f"the state folder {options.state}"), address.lock()]
         ended = asyncio.run(serve(options, address, make_engine))
     except (CannotListen, BrokenState, NoSuchDevice, OSError) as error:
@@ -193,7 +191,7 @@ def main(
         return 2
     del locks
     if not ended:
-        # The working thread is inside the framework's own code: an orderly end of the interpreter
+        # The working thread is inside the framework's own code: a normal exit of the interpreter
         # would wait for it or crash in it.
         logging.shutdown()
         sys.stdout.flush()

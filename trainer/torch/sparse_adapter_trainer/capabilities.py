@@ -1,4 +1,4 @@
-"""What this trainer can do, and the name of the disk it works on."""
+"""What this trainer can do, and the id of its artifact root."""
 
 import os
 import platform
@@ -13,10 +13,10 @@ from . import __version__
 from .worker import EngineLike
 
 PROTOCOL_VERSION = 1
-# One job at a time: it uses every core or the whole GPU, and what it saves is in its cohort.
+# One job at a time: a job uses every core or the whole GPU, and cohorts already share the work.
 SLOTS = 1
-# A pass holds whole trials up to a fixed number of tokens, so a cohort's size does not bound its
-# memory; this bounds a request.
+# A pass holds whole trials up to a fixed number of tokens, so a cohort's size does not determine
+# its memory; this limits requests.
 MAX_COHORT = 64
 
 
@@ -49,9 +49,9 @@ def describe(engine: EngineLike, root: Path, queue_length: int) -> capabilities_
 
 
 def root_id(root: Path) -> str:
-    """The content of `<root>/.root-id`, which is made where it is missing.
+    """The content of `<root>/.root-id`, which is created if it is missing.
 
-    Of two processes that make it at once, one wins.
+    If two processes create it at once, one wins.
     """
     path = root / ".root-id"
     if not path.exists():
@@ -71,8 +71,8 @@ def _device(engine: EngineLike) -> capabilities_pb2.Device:
     if engine.device != "cpu":
         import torch
 
-        # Of the engine's own: the current one is told for each thread, and the engine lives in
-        # another.
+        # The engine's own device: each thread has its own current one, and the engine lives in
+        # another thread.
         properties = torch.cuda.get_device_properties(engine.device)
         return capabilities_pb2.Device(
             kind="cuda", name=properties.name, memory_bytes=properties.total_memory

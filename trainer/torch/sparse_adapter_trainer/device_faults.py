@@ -1,13 +1,13 @@
-"""Errors of a GPU after which nothing more can run in the process: CUDA's "sticky" errors.
+"""GPU errors after which nothing more can run in the process: CUDA's "sticky" errors.
 
-Such an error stays in the process's context: every later call fails with it, whatever it does,
-until the process ends (CUDA runtime API, error handling). It is told here by number and text alone,
-without torch, which the server does not import.
+Such an error stays in the process's context: every later call fails with it until the process ends
+(CUDA runtime API, error handling). They are recognized by number and text alone, without torch,
+which the server does not import.
 """
 
 from collections.abc import Iterator
 
-# cudaError_t, as torch.AcceleratorError has it in error_code.
+# cudaError_t, which torch.AcceleratorError has in error_code.
 _STICKY_CODES = frozenset(
     {
         214,  # cudaErrorECCUncorrectable
@@ -27,8 +27,8 @@ _STICKY_CODES = frozenset(
         999,  # cudaErrorUnknown
     }
 )
-# The same in the words of cudaGetErrorString and cuGetErrorString, where the error is a library's
-# or Triton's and has no number.
+# The same in the words of cudaGetErrorString and cuGetErrorString, for errors of libraries or
+# Triton, which have no number.
 _STICKY_WORDS = (
     "device-side assert",
     "illegal memory access",
@@ -48,14 +48,14 @@ _STICKY_WORDS = (
     "cudnn_status_execution_failed",
     "cudnn_status_internal_error",
 )
-# What says that an error is of a GPU at all: a text of somebody else's may have such words too.
+# Words that show that a GPU raised the error: other texts may contain the words above too.
 _OF_A_GPU = ("cuda", "cublas", "cudnn")
 
 
 def breaks_the_device(error: BaseException) -> bool:
     """Whether this error, or one that it came from, is sticky.
 
-    Running out of memory is not: what is smaller may still run.
+    Running out of memory is not: smaller work may still run.
     """
     return any(_is_sticky(each) for each in _chain(error))
 
@@ -63,7 +63,8 @@ def breaks_the_device(error: BaseException) -> bool:
 def _is_sticky(error: BaseException) -> bool:
     if not isinstance(error, RuntimeError):
         return False
-    # torch.OutOfMemoryError is a RuntimeError too, of number 2 (cudaErrorMemoryAllocation) or none.
+    # torch.OutOfMemoryError is a RuntimeError too, with number 2 (cudaErrorMemoryAllocation) or
+    # none.
     if getattr(error, "error_code", None) in _STICKY_CODES:
         return True
     text = str(error).lower()
@@ -71,7 +72,7 @@ def _is_sticky(error: BaseException) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error with those that it was raised from or while they were handled."""
+    """An error, and those that caused it or were being handled when it was raised."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:

@@ -1,4 +1,4 @@
-"""Which device a command line asks for, and whether it is there."""
+"""Which device a command line asks for, and whether it exists."""
 
 import argparse
 import re
@@ -7,7 +7,7 @@ _FORM = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?")
 
 
 class NoSuchDevice(Exception):
-    """The device asked for is not there; the message is for a person."""
+    """The requested device does not exist; the message is for a person."""
 
 
 def parse_device(text: str) -> str:
@@ -21,9 +21,9 @@ def parse_device(text: str) -> str:
 def choose_device(asked: str, gpus: int, visible: str | None) -> str:
     """The device to compute on: `cpu`, or `cuda:<index>`.
 
-    asked: as parse_device returns it; `auto` takes the first GPU where there is one. gpus: how many
-    the framework can use. visible: CUDA_VISIBLE_DEVICES, which hides GPUs and numbers the others
-    anew; None where it is not set. Raises NoSuchDevice.
+    asked: from parse_device; `auto` takes the first GPU if there is one. gpus: how many the
+    framework can use. visible: CUDA_VISIBLE_DEVICES, which hides GPUs and renumbers the others;
+    None if it is not set. Raises NoSuchDevice.
     """
     if asked == "cpu" or (asked == "auto" and gpus == 0):
         return "cpu"

@@ -1,10 +1,9 @@
 """A job's events on disk: append-only and numbered from 1 without gaps, across restarts.
 
-The file is a run of records, each `length` and `crc32` (uint32, little-endian) and then that many
+The file is a sequence of records: `length` and `crc32` (uint32, little-endian), then that many
 bytes of a serialized Event without its log_id, which belongs to the log and not to the event. An
-event's bytes are in the file before anyone is told of it, so a kill of the process loses nothing
-that was seen. A power cut may lose what was not synced: the tail is then cut at the first broken
-record.
+event is in the file before anyone sees it, so killing the process loses nothing that was seen. A
+power cut may lose what was not synced: the tail is then cut at the first broken record.
 """
 
 import logging
@@ -26,7 +25,7 @@ class EventLog:
     """One job's log. Any thread may append, one at a time; any thread may read at any time."""
 
     def __init__(self, path: Path, log_id: str) -> None:
-        """Opens the log at `path`, or begins it. A torn tail is cut."""
+        """Opens the log at `path`, or starts one. A torn tail is cut."""
         self.log_id = log_id
         self._path = path
         self._lock = threading.Lock()
@@ -43,9 +42,8 @@ class EventLog:
         return len(self._ends) - 1
 
     def append(self, event: event_pb2.Event, sync: bool) -> event_pb2.Event:
-        """Numbers the event, stamps it and writes it; with `sync` it is on the device when this
-        returns.
-        """
+        """Numbers the event, stamps it and writes it; with `sync` it is on disk when this
+        returns."""
         with self._lock:
             event.sequence = len(self._ends)
             event.log_id = ""
@@ -63,9 +61,9 @@ class EventLog:
         return event
 
     def read(self, after_sequence: int, limit: int) -> list[event_pb2.Event]:
-        """The events after `after_sequence`, at most `limit` of them.
+        """The events after `after_sequence`, at most `limit`.
 
-        One read of that part of the file.
+        Reads that part of the file at once.
         """
         last = min(after_sequence + limit, self.last_sequence)
         if last <= after_sequence:
@@ -85,7 +83,7 @@ class EventLog:
         return events
 
     def last_state(self) -> event_pb2.StateChanged | None:
-        """The newest state change; None where there is none."""
+        """The newest state change, or None."""
         chunk = 1000
         for end in range(self.last_sequence, 0, -chunk):
             start = max(end - chunk, 0)
@@ -109,7 +107,7 @@ class EventLog:
         return stop
 
     def close(self) -> None:
-        """Gives the file back. A later append opens it again."""
+        """Closes the file. A later append opens it again."""
         with self._lock:
             if self._writer is not None:
                 os.close(self._writer)
@@ -121,7 +119,7 @@ class EventLog:
         return self._writer
 
     def _write_whole(self, fd: int, record: bytes) -> None:
-        """Writes the record or nothing: what a full disk leaves of it would hide every later
+        """Writes the record or nothing: a partial one, left by a full disk, would hide every later
         event."""
         try:
             written = os.write(fd, record)
@@ -140,7 +138,7 @@ class EventLog:
         while position + _HEADER.size <= len(data):
             length, checksum = _HEADER.unpack_from(data, position)
             end = position + _HEADER.size + length
-            # A hole that a power cut left reads as zeros, which would pass for an empty record.
+            # A power cut may leave a hole, which reads as zeros and would pass for an empty record.
             if (
                 length == 0
                 or end > len(data)

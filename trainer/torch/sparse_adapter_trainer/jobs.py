@@ -1,8 +1,8 @@
-"""The jobs a trainer knows: their life, their queue, and how both outlive the process.
+"""A trainer's jobs: their states, their queue, and how both survive the process.
 
 `<state>/jobs/<job id>/` holds `spec.pb` (a JobSpec), `events.log` and `job.json` (the job as GetJob
-tells it, and its unfinished runs). A state change is in the log before it is in job.json, so after
-a crash the log is right. One job runs at a time, in the order of submission: two jobs of one
+returns it, and its unfinished runs). A state change is in the log before it is in job.json, so
+after a crash the log is right. One job runs at a time, in the order of submission, so two jobs of a
 trainer never work on the same trial at once.
 """
 
@@ -30,19 +30,19 @@ ENDED = frozenset({event_pb2.JOB_STATE_SUCCEEDED, FAILED, CANCELLED})
 
 
 class QueueFull(Exception):
-    """No room for one more waiting job."""
+    """No room for another waiting job."""
 
 
 class DigestDiffers(Exception):
-    """The job id is taken by a job of another specification; the message names its digest."""
+    """A job with another specification has this id; the message is that job's spec_digest."""
 
 
 class Stopping(Exception):
-    """The trainer is being stopped and takes no more work."""
+    """The trainer is stopping and accepts no more work."""
 
 
 class BrokenState(Exception):
-    """A job's files cannot be read; the message names the folder and the way out."""
+    """A job's files cannot be read; the message names the folder and says what to do."""
 
 
 class Job:
@@ -51,21 +51,21 @@ class Job:
     def __init__(self, folder: Path, record: trainer_pb2.Job, unfinished_runs: int) -> None:
         self.folder = folder
         self.record = record
-        # Runs that began and came to no orderly end: each took the process down with it.
+        # Runs that began and never ended in order: each took the process down with it.
         self.unfinished_runs = unfinished_runs
         self.cancel_mode: int = trainer_pb2.CANCEL_MODE_UNSPECIFIED
         self._log: EventLog | None = None
 
     @property
     def log(self) -> EventLog:
-        """The job's events; read from disk when they are first asked for."""
+        """The job's events, read from disk on first use."""
         if self._log is None:
             self._log = EventLog(self.folder / "events.log", self.record.log_id)
         return self._log
 
     @property
     def age_key(self) -> tuple[int, str]:
-        """Sorts jobs from old to new; no two have the same."""
+        """Sorts jobs from old to new; unique for each job."""
         return self.record.create_time.ToNanoseconds(), self.record.job_id
 
     def spec(self) -> job_pb2.JobSpec:
@@ -89,8 +89,8 @@ class JobStore:
 
     def __init__(self, state: Path, queue_length: int, quarantine_after: int) -> None:
         """Reads the jobs under `state`. A job that was queued or running becomes INTERRUPTED, or
-        FAILED once `quarantine_after` of its runs took the process down without a checkpoint
-        between them."""
+        FAILED if `quarantine_after` of its runs took the process down with no checkpoint between
+        them."""
         self.queue_length = queue_length
         self._quarantine_after = quarantine_after
         self._folder = state / "jobs"
@@ -109,8 +109,8 @@ class JobStore:
     def submit(
         self, job_id: str, spec_digest: str, spec: job_pb2.JobSpec
     ) -> tuple[trainer_pb2.Job, bool]:
-        """Creates and queues the job, or queues an INTERRUPTED one again, or finds it. Returns it
-        and whether it was created.
+        """Creates and queues the job, queues it again if it is INTERRUPTED, or just finds it.
+        Returns it and whether it was created.
 
         Raises DigestDiffers, QueueFull or Stopping.
         """
@@ -135,19 +135,17 @@ class JobStore:
             return self.snapshot(job), created
 
     def find(self, job_id: str) -> Job | None:
-        """The job, or None where it is unknown."""
+        """The job, or None if it is unknown."""
         with self._changed:
             return self._jobs.get(job_id)
 
     def snapshot(self, job: Job) -> trainer_pb2.Job:
-        """The job as it is now, with its place in the queue: the running job and those that were
-        submitted earlier.
-        """
+        """The job as it is now, with its place in the queue: how many jobs run or wait before
+        it."""
         with self._changed:
             record = trainer_pb2.Job()
             record.CopyFrom(job.record)
-            # The log of a job that ended in an earlier process need not be read for this: its
-            # record has the number.
+            # An ended job's record already has the number, so its log need not be read.
             if job.record.state not in ENDED:
                 record.last_sequence = job.log.last_sequence
             if job.record.state == QUEUED:
@@ -155,7 +153,7 @@ class JobStore:
             return record
 
     def newest_first(self, states: Iterable[int]) -> list[Job]:
-        """The jobs in one of these states, or all where none is given."""
+        """The jobs in any of these states, or all jobs if none is given."""
         wanted = set(states)
         with self._changed:
             jobs = [job for job in self._jobs.values() if not wanted or job.record.state in wanted]
@@ -164,7 +162,7 @@ class JobStore:
     def cancel(self, job: Job, mode: int) -> trainer_pb2.Job:
         """Asks the job to stop and returns it as it was.
 
-        A running job is asked and stops by itself; ABORT outranks CHECKPOINT.
+        A running job stops by itself; ABORT outranks CHECKPOINT.
         """
         with self._changed:
             before = self.snapshot(job)
@@ -181,7 +179,7 @@ class JobStore:
             return before
 
     def take(self) -> Job | None:
-        """Waits for the next job and starts a run of it; None once the trainer stops."""
+        """Waits for the next job and starts a run of it; returns None once the trainer stops."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or self._queue)
             if self._stopping:
@@ -190,7 +188,7 @@ class JobStore:
             self._running = job
             job.record.runs += 1
             job.unfinished_runs += 1
-            # One write for state and counters: the run is counted on disk before it begins.
+            # One write for state and counters, so that the run is counted on disk before it begins.
             self._set_state(job, RUNNING, detail=f"run {job.record.runs}")
             return job
 
@@ -210,7 +208,7 @@ class JobStore:
     def emit(self, job: Job, event: event_pb2.Event) -> None:
         """Appends an event of the running job.
 
-        A checkpoint is synced, and shows that the run came further than the last one.
+        A checkpoint is synced, and proves that the run got further than the last one.
         """
         checkpoint = event.WhichOneof("kind") == "checkpoint_written"
         job.log.append(event, sync=checkpoint)
@@ -220,7 +218,7 @@ class JobStore:
                 job.save()
 
     def stop(self) -> None:
-        """Takes no more work and asks the running job to write a checkpoint and stop."""
+        """Accepts no more work, and asks the running job to write a checkpoint and stop."""
         with self._changed:
             self._stopping = True
             if self._running is not None:
@@ -228,7 +226,8 @@ class JobStore:
             self._changed.notify_all()
 
     def forgive_running(self) -> None:
-        """The process is about to leave with a job in mid-run: not the job's fault."""
+        """Does not count the present run: the process is about to exit during it, which is not the
+        job's fault."""
         with self._changed:
             if self._running is not None:
                 self._running.unfinished_runs -= 1
@@ -236,7 +235,7 @@ class JobStore:
 
     def _create(self, job_id: str, spec_digest: str, spec: job_pb2.JobSpec) -> Job:
         making = self._folder / f".{job_id}"
-        # What a full disk left of an earlier try.
+        # A full disk may have left part of an earlier attempt.
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir()
         job = Job(
@@ -248,7 +247,7 @@ class JobStore:
         write_durably(making / "spec.pb", spec.SerializeToString())
         self._set_state(job, QUEUED)
         job.log.close()
-        # A job exists whole or not at all.
+        # The rename makes the job exist whole or not at all.
         folder = self._folder / job_id
         making.rename(folder)
         sync_folder(self._folder)
@@ -264,8 +263,7 @@ class JobStore:
         detail: str = "",
     ) -> None:
         changed = event_pb2.StateChanged(state=state, failure=failure, detail=detail)
-        # The record is changed first: a watcher that sees the event must find the state that it
-        # brought.
+        # The record changes first: a watcher that sees the event must find the new state.
         job.record.state = state
         if failure is not None:
             job.record.failure.CopyFrom(failure)
@@ -291,7 +289,7 @@ class JobStore:
             return job
         if booted != boot_id():
             # The machine went down: events that a watcher saw may be lost, and their numbers will
-            # be given again. A new name for the log tells such a watcher to begin anew.
+            # be reused. A new log id makes such a watcher start again.
             record.log_id = uuid.uuid4().hex[:16]
         last = job.log.last_state()
         if last is not None and last.state in ENDED:

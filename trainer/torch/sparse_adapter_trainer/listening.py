@@ -12,7 +12,7 @@ import grpc
 
 from .process_identity import identify, is_alive
 
-# sun_path has 108 bytes with its closing zero, on Linux.
+# On Linux sun_path has 108 bytes including its final zero.
 LONGEST_SOCKET_PATH = 107
 
 
@@ -22,10 +22,10 @@ class CannotListen(Exception):
 
 
 class Lock:
-    """An exclusive lock on a file that ends with this process, however it ends.
+    """An exclusive lock on a file, released when this process ends in any way.
 
-    The file names its holder as `common/lock-file.ts` has it, so that a trainer of another
-    framework on the same folder is kept away too.
+    The file names its holder in the format of `common/lock-file.ts`, so that it also keeps another
+    framework's trainer away from the same folder.
     """
 
     def __init__(self, path: Path, purpose: str) -> None:
@@ -41,7 +41,7 @@ class Lock:
         os.pwrite(self._fd, json.dumps(identify(os.getpid())).encode(), 0)
 
     def _holder(self) -> dict[str, object]:
-        """What the file says; nothing where it names no process."""
+        """The holder that the file names; empty if it names none."""
         try:
             found = json.loads(os.pread(self._fd, 4096, 0))
         except ValueError:
@@ -55,7 +55,7 @@ class Lock:
 
 
 class Address:
-    """`unix:/path.sock` or `host:port` (port 0: any free one)."""
+    """`unix:/path.sock` or `host:port` (port 0: any free port)."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -76,7 +76,7 @@ class Address:
             raise CannotListen(f"{text!r} is neither unix:/path.sock nor host:port")
 
     def lock(self) -> Lock | None:
-        """Locks a socket's path; a port needs no lock, as the kernel gives it to one process."""
+        """Locks a socket's path. A port needs no lock: the kernel gives it to one process only."""
         if self.socket_path is None:
             return None
         return Lock(
@@ -84,8 +84,8 @@ class Address:
         )
 
     def bind(self, server: grpc.aio.Server, credentials: grpc.ServerCredentials | None) -> str:
-        """Binds the server and returns the address with the port that it got. Removes what a killed
-        trainer left of a socket, whose lock must be held."""
+        """Binds the server and returns the address with its actual port. Removes a socket that a
+        killed trainer left behind; its lock must be held."""
         if self.socket_path is not None:
             self._remove_stale_socket(self.socket_path)
         try:
@@ -99,7 +99,7 @@ class Address:
                 f"{self.text}: cannot listen here; is the address in use? ({error})"
             ) from error
         if self.socket_path is not None:
-            # Who can connect can have the trainer read and write files: only the owner.
+            # For the owner only, because a client can make the trainer read and write files.
             os.chmod(self.socket_path, 0o600)
             return self.text
         return f"{self.text.rpartition(':')[0]}:{port}"
@@ -112,7 +112,7 @@ class Address:
             return
         if not stat.S_ISSOCK(mode):
             raise CannotListen(f"{path} exists and is not a socket; it is left alone")
-        # An older server may hold the path without a lock: one that answers is not stale.
+        # An older server may use the path without a lock; if it answers, the socket is not stale.
         with socket.socket(socket.AF_UNIX) as probe:
             if probe.connect_ex(str(path)) == 0:
                 raise CannotListen(f"{path}: another process listens there")

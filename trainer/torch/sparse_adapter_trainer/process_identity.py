@@ -1,6 +1,5 @@
-"""Which process a pid means, in the form of `common/process-identity.ts`, whose lock files are
-shared.
-"""
+"""Which process a pid means, in the format of `common/process-identity.ts`, since both use the same
+lock files."""
 
 import re
 import subprocess
@@ -12,18 +11,18 @@ from sparse_adapter_engine.files.durable import boot_id
 
 
 def identify(pid: int) -> dict[str, object] | None:
-    """A living process as its pid and start time, which together mean one process for the life of
-    the machine.
+    """A living process's pid and start time, which together identify it for the life of the
+    machine.
 
-    None where there is none of this pid, or only a zombie. `started` is equal for the same process
-    only: on Linux boot id and start tick, elsewhere the start date as `ps` gives it.
+    None if no process has this pid, or only a zombie. `started` is equal for the same process only:
+    on Linux boot id and start tick, elsewhere the start date that `ps` prints.
     """
     started = _started_on_linux(pid) if sys.platform == "linux" else _started_by_ps(pid)
     return None if started is None else {"pid": pid, "started": started}
 
 
 def is_alive(identity: Mapping[str, object]) -> bool:
-    """Whether it means a living process, and not another one that got its pid."""
+    """Whether this process is alive; another one with its pid does not count."""
     pid = identity.get("pid")
     return isinstance(pid, int) and identify(pid) == identity
 

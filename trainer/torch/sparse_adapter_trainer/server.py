@@ -1,6 +1,4 @@
-"""TrainerService on grpc.aio: a watcher is a coroutine, so a hundred of them take no thread from
-anyone.
-"""
+"""TrainerService on grpc.aio: each watcher is a coroutine, so even a hundred need no threads."""
 
 import asyncio
 import functools
@@ -30,10 +28,10 @@ from .validation import (
 
 SERVICE = trainer_pb2.DESCRIPTOR.services_by_name["TrainerService"].full_name
 OPTIONS = [
-    # Without it a second server binds the same port or socket and both report success.
+    # Otherwise a second server could bind the same port or socket, and both would report success.
     ("grpc.so_reuseport", 0),
-    # The contract allows clients a ping every 3 s and without calls; the defaults answer such pings
-    # by closing the connection.
+    # The contract allows clients to ping every 3 s, even without calls. By default gRPC would close
+    # the connection.
     ("grpc.http2.min_ping_interval_without_data_ms", 3000),
     ("grpc.keepalive_permit_without_calls", 1),
 ]
@@ -59,9 +57,8 @@ async def refuse(
 async def refuse_fields(
     context: Context, code: grpc.StatusCode, violations: list[Violation]
 ) -> NoReturn:
-    """Ends the call with a BadRequest; the message has the first violation for readers that decode
-    no details.
-    """
+    """Ends the call with a BadRequest; the message has the first violation, for clients that do not
+    decode details."""
     more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
     await refuse(
         context,
@@ -75,7 +72,8 @@ Method = TypeVar("Method", bound=Callable[..., Awaitable[Any]])
 
 
 def _faults_are_internal(method: Method) -> Method:
-    """A fault of the trainer is INTERNAL with a message; its trace is in the trainer's log only."""
+    """Turns a fault of the trainer into INTERNAL with a message; the trace is only in the trainer's
+    log."""
 
     @functools.wraps(method)
     async def wrapped(self: "TrainerServicer", request: Message, context: Context) -> Any:
@@ -112,7 +110,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         self._watchers: set[asyncio.Event] = set()
 
     def stop(self) -> None:
-        """Ends all watchers with UNAVAILABLE and takes no more."""
+        """Ends all watchers with UNAVAILABLE and accepts no more."""
         self._stopping = True
         for changed in self._watchers:
             changed.set()
@@ -129,8 +127,8 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
     ) -> trainer_pb2.SubmitJobResponse:
         if violations := invalid_identity(request):
             await refuse_fields(context, grpc.StatusCode.INVALID_ARGUMENT, violations)
-        # A job that exists was checked when it was created, and what it needed then may be gone now
-        # that it has ended.
+        # An existing job was checked when it was created, and if it has ended, what it needed may
+        # be gone.
         if self._store.find(request.job_id) is None:
             if violations := invalid_fields(request):
                 await refuse_fields(context, grpc.StatusCode.INVALID_ARGUMENT, violations)
@@ -174,8 +172,8 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
     ) -> trainer_pb2.ListJobsResponse:
         jobs = self._store.newest_first(request.states)
         if request.page_token:
-            # The token is the id of the last job that was sent. Its state may have changed, so its
-            # place is found by its age.
+            # The token is the id of the last job sent. Its state may have changed, so its age gives
+            # the place.
             last = self._store.find(request.page_token)
             if last is None:
                 violation = Violation(
@@ -213,8 +211,8 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         with self._changes(job.log) as changed:
             while not self._stopping:
                 changed.clear()
-                # A write waits for the client's window, so a slow client holds one chunk of events
-                # and no more.
+                # A write waits for the client's window, so a slow client occupies at most one chunk
+                # of events.
                 for event in job.log.read(cursor, EVENTS_PER_READ):
                     await context.write(trainer_pb2.WatchJobResponse(event=event))
                     cursor = event.sequence
@@ -294,9 +292,8 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
 
 
 def build_server(servicer: TrainerServicer) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
-    """The server with TrainerService, health and reflection; not listening yet. ArtifactService is
-    not there: UNIMPLEMENTED.
-    """
+    """The server with TrainerService, health and reflection, not listening yet. There is no
+    ArtifactService: its calls get UNIMPLEMENTED."""
     server = grpc.aio.server(options=OPTIONS)
     trainer_pb2_grpc.add_TrainerServiceServicer_to_server(servicer, server)
     health_servicer = health.aio.HealthServicer()
@@ -308,6 +305,6 @@ def build_server(servicer: TrainerServicer) -> tuple[grpc.aio.Server, health.aio
 
 
 async def set_serving(health_servicer: health.aio.HealthServicer) -> None:
-    """Health says SERVING, of the whole server and of each service."""
+    """Makes health report SERVING for the whole server and its service."""
     for name in ("", SERVICE):
         await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)

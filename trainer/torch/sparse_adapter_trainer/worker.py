@@ -1,5 +1,4 @@
-"""The one thread that does tensor work: it makes the engine and then runs one job after the
-other."""
+"""The one thread that does tensor work: it makes the engine, then runs one job after the other."""
 
 import logging
 import os
@@ -21,13 +20,13 @@ _log = logging.getLogger(__name__)
 
 
 class EngineLike(Protocol):
-    """What the worker needs of an engine."""
+    """What the worker needs from an engine."""
 
     environment: dict[str, str]
     architectures: list[str]
     # `cpu`, `cuda` or `cuda:<index>`.
     device: str
-    # How it can compute; FLOAT32 is among them.
+    # The precisions it can compute at; FLOAT32 is one of them.
     precisions: list[job_pb2.Precision]
 
     def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
@@ -49,11 +48,11 @@ class Worker:
         self._thread.start()
 
     def start(self, store: JobStore) -> None:
-        """Begins to take jobs."""
+        """Starts taking jobs."""
         self._store.set_result(store)
 
     def join(self, timeout_seconds: float) -> bool:
-        """Waits for the thread's end after JobStore.stop; tells whether it came."""
+        """Waits for the thread to end after JobStore.stop; returns whether it has."""
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 
@@ -74,8 +73,8 @@ class Worker:
                 self.moved()
                 self._run_job(engine, store, job)
         except BaseException:
-            # A full disk, where not even a job's end can be written, or a broken device. A trainer
-            # without its working thread must not look alive.
+            # The disk is so full that a job's end cannot be written, or the device is broken. A
+            # trainer without its working thread must not look alive.
             _log.critical("the working thread cannot go on; the trainer leaves", exc_info=True)
             logging.shutdown()
             os._exit(1)
@@ -124,7 +123,7 @@ class Worker:
 class BrokenDevice(BaseException):
     """Nothing more can run in this process.
 
-    The job stays as a crash would leave it: for the next process, and counted.
+    The job stays as after a crash, counted, for the next process.
     """
 
 
@@ -134,13 +133,13 @@ def _run_on_device(engine: EngineLike, spec: job_pb2.JobSpec, reporter: Reporter
     except Exception as error:
         if breaks_the_device(error):
             raise BrokenDevice(
-                f"the GPU can do no more in this process: {type(error).__name__}: {error}"
+                f"nothing more can run on the GPU here: {type(error).__name__}: {error}"
             ) from error
         raise
 
 
 class JobReporter:
-    """Writes what the engine tells of a job into the job's log."""
+    """Writes the engine's reports about a job into the job's log."""
 
     def __init__(self, store: JobStore, job: Job, moved: Callable[[], None]) -> None:
         self.trials_with_result: set[str] = set()

@@ -66,7 +66,7 @@ def drawn(asked: job_pb2.Adapter, backbone: EncoderDecoder, seed: int = 4) -> di
     """An adapter's tensors with nothing at its neutral value."""
     random = torch.Generator().manual_seed(seed)
     first = initialize(
-        job_pb2.Trial(seed=seed, adapter=asked), layout_of(asked, backbone).shapes, None
+        job_pb2.Trial(seed=seed, adapter=asked), make_layout(asked, backbone).shapes, None
     )
     return {
         name: (t + torch.randn(t.shape, generator=random) * 0.2).requires_grad_()
@@ -74,11 +74,11 @@ def drawn(asked: job_pb2.Adapter, backbone: EncoderDecoder, seed: int = 4) -> di
     }
 
 
-def layout_of(asked: job_pb2.Adapter, backbone: EncoderDecoder) -> Layout:
+def make_layout(asked: job_pb2.Adapter, backbone: EncoderDecoder) -> Layout:
     return layout(asked, backbone, num_labels=0, task_kind=SUMMARIZATION)
 
 
-def form_of(name: str) -> job_pb2.Adapter:
+def find_form(name: str) -> job_pb2.Adapter:
     return (FORMS | ONLY_BART)[name]
 
 

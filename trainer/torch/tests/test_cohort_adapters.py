@@ -20,7 +20,7 @@ COHORT_FORMS = [name for name, asked in FORMS.items() if asked.unfrozen != job_p
 PRUNERS = ("snip", "rand", "mag", "grasp", "er", "synflow", "gradient")
 
 
-def trials_of(form: str) -> list[job_pb2.Trial]:
+def make_trials(form: str) -> list[job_pb2.Trial]:
     """Three trials of a form that differ in width, pruner, sparsity, seed, learning rate, batch
     size, dropout and length; the last one is pruned during training. Forms begin at different
     places of the list of pruners."""
@@ -104,7 +104,7 @@ class Trainings:
     def _alone(self, form: str, place: int) -> dict[str, Tensor]:
         """The weights of one of the form's trials after a run of its own, under a name of its
         own."""
-        one = trials_of(form)[place]
+        one = make_trials(form)[place]
         one.trial_id += "-alone"
         return self.together([one])[one.trial_id]
 
@@ -126,7 +126,7 @@ def assert_equal(found: dict[str, Tensor], alone: dict[str, Tensor]) -> None:
 def test_trials_of_one_form_in_a_cohort_have_every_weight_of_their_lone_runs(
     form: str, trainings: Trainings
 ) -> None:
-    trials = trials_of(form)
+    trials = make_trials(form)
     together = trainings.together(trials)
     for place, one in enumerate(trials):
         assert_equal(together[one.trial_id], trainings.alone(form, place))
@@ -136,7 +136,7 @@ def test_trials_of_all_forms_in_one_cohort_have_every_weight_of_their_lone_runs(
     trainings: Trainings,
 ) -> None:
     places = {form: index % 3 for index, form in enumerate(COHORT_FORMS)}
-    trials = {form: trials_of(form)[place] for form, place in places.items()}
+    trials = {form: make_trials(form)[place] for form, place in places.items()}
     for one in trials.values():
         one.trial_id += "-mixed"
     together = trainings.together(list(trials.values()))
@@ -146,7 +146,7 @@ def test_trials_of_all_forms_in_one_cohort_have_every_weight_of_their_lone_runs(
 
 def test_every_form_and_pruner_that_the_trainer_claims_is_in_a_cohort_here(tmp_path: Path) -> None:
     claimed = describe(IdleEngine(), tmp_path, 4)
-    trials = [one for form in COHORT_FORMS for one in trials_of(form)]
+    trials = [one for form in COHORT_FORMS for one in make_trials(form)]
     assert {one.adapter.attention for one in trials} == set(claimed.attention_modules)
     assert {one.adapter.ffn for one in trials} == set(claimed.ffn_modules)
     assert {one.adapter.unfrozen for one in trials} == set(claimed.unfrozen) - {

@@ -14,8 +14,8 @@ from encoder_decoder_support import (
     ONLY_BART,
     SUMMARIZATION,
     drawn,
-    form_of,
-    layout_of,
+    find_form,
+    make_layout,
     pair,
     random_pairs,
 )
@@ -37,7 +37,7 @@ def test_logits_and_gradients_equal_the_papers_formulas_on_transformers_forward_
     encoder_decoder_paths: dict[str, Path],
     encoder_decoders: dict[str, EncoderDecoder],
 ) -> None:
-    asked, backbone, split = form_of(form), encoder_decoders[family], random_pairs()
+    asked, backbone, split = find_form(form), encoder_decoders[family], random_pairs()
     tensors = drawn(asked, backbone)
     pack = Part.of(
         0, split, torch.arange(split.rows), TrialModules(asked, tensors, dropout=None)
@@ -135,13 +135,13 @@ def test_dropout_is_of_embeddings_and_of_what_each_block_gives_by_the_step(
 
 
 def test_names_and_shapes_are_the_contracts(encoder_decoders: dict[str, EncoderDecoder]) -> None:
-    lora = layout_of(FORMS["lora"], encoder_decoders["bart"]).shapes
+    lora = make_layout(FORMS["lora"], encoder_decoders["bart"]).shapes
     assert lora["decoder.layers.2.cross_value.down.weight"] == (4, 32)
     assert lora["encoder.layers.1.ffn_in.up.weight"] == (48, 4)
     assert lora["decoder.layers.1.ffn_out.down.weight"] == (4, 64)
     assert "encoder.layers.0.cross_query.up.weight" not in lora
     assert not [name for name in lora if name.startswith("head.")]
-    houlsby = layout_of(FORMS["houlsby"], encoder_decoders["t5"]).shapes
+    houlsby = make_layout(FORMS["houlsby"], encoder_decoders["t5"]).shapes
     assert {
         name
         for name in houlsby
@@ -150,14 +150,14 @@ def test_names_and_shapes_are_the_contracts(encoder_decoders: dict[str, EncoderD
         f"decoder.layers.0.{module}.down.weight"
         for module in ("attention", "cross_attention", "ffn")
     }
-    prefix = layout_of(FORMS["prefix with its MLP"], encoder_decoders["t5"]).shapes
+    prefix = make_layout(FORMS["prefix with its MLP"], encoder_decoders["t5"]).shapes
     assert prefix["prefix.cross.mlp.out.weight"] == (3 * 64, 5)
     assert prefix["prefix.encoder.mlp.out.bias"] == (2 * 64,)
     assert (
         "decoder.layers.0.cross_prefix.key"
-        in layout_of(FORMS["prefix"], encoder_decoders["t5"]).shapes
+        in make_layout(FORMS["prefix"], encoder_decoders["t5"]).shapes
     )
-    biases = layout_of(ONLY_BART["biases"], encoder_decoders["bart"]).shapes
+    biases = make_layout(ONLY_BART["biases"], encoder_decoders["bart"]).shapes
     assert biases["decoder.layers.0.cross_attention_norm.bias"] == (32,)
 
 
@@ -165,17 +165,17 @@ def test_a_t5_whose_attention_is_narrower_than_the_model_has_tensors_of_its_widt
     encoder_decoders: dict[str, EncoderDecoder],
 ) -> None:
     d, e, f, backbone = 32, 24, 64, encoder_decoders["gated t5"]
-    lora = layout_of(FORMS["lora"], backbone)
+    lora = make_layout(FORMS["lora"], backbone)
     assert lora.shapes["encoder.layers.0.query.down.weight"] == (4, d)
     assert lora.shapes["encoder.layers.0.query.up.weight"] == (e, 4)
     assert lora.shapes["decoder.layers.2.cross_value.up.weight"] == (e, 4)
     # Two encoder layers with an attention each, three decoder layers with two.
     assert lora.prunable == 4 * ((2 + 3 * 2) * 2 * (d + e) + (2 + 3) * 2 * (d + f))
-    assert layout_of(FORMS["prefix"], backbone).shapes["decoder.layers.0.cross_prefix.value"] == (
+    assert make_layout(FORMS["prefix"], backbone).shapes["decoder.layers.0.cross_prefix.value"] == (
         3,
         e,
     )
-    made = layout_of(FORMS["prefix with its MLP"], backbone).shapes
+    made = make_layout(FORMS["prefix with its MLP"], backbone).shapes
     assert (made["prefix.encoder.embedding"], made["prefix.cross.mlp.out.weight"]) == (
         (3, d),
         (3 * 2 * e, 5),

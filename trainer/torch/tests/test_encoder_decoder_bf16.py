@@ -12,7 +12,7 @@ from encoder_decoder_support import (
     SEED_SETTINGS,
     SUMMARIZATION,
     drawn,
-    form_of,
+    find_form,
     random_pairs,
 )
 from sparse_adapter.trainer.v1 import job_pb2
@@ -42,7 +42,7 @@ def test_losses_and_gradients_are_float32s_to_rounding(
     encoder_decoders: dict[str, EncoderDecoder],
     in_bf16: dict[str, EncoderDecoder],
 ) -> None:
-    asked, split = form_of(form), random_pairs(rows=6)
+    asked, split = find_form(form), random_pairs(rows=6)
     tensors = drawn(asked, encoder_decoders[family])
     if form == "lora":
         # As drawn they make T5's scores, which nothing divides, so large that a rounding moves the

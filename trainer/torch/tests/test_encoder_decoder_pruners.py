@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from encoder_decoder_support import FORMS, SUMMARIZATION, drawn, layout_of, random_pairs
+from encoder_decoder_support import FORMS, SUMMARIZATION, drawn, make_layout, random_pairs
 from engine_support import adapter, trial
 from torch import Tensor
 
@@ -27,7 +27,10 @@ def test_snip_is_of_the_mean_over_all_target_tokens_whatever_passes_they_came_in
     one = trial("t", pruner="snip", sparsity=0.5, label_smoothing=0.2)
     one.prune.scoring_rows = 37
     one.adapter.CopyFrom(FORMS[form])
-    tensors, shapes = drawn(one.adapter, backbone), layout_of(one.adapter, backbone).prunable_shapes
+    tensors, shapes = (
+        drawn(one.adapter, backbone),
+        make_layout(one.adapter, backbone).prunable_shapes,
+    )
     start = Start(
         one, {"t": Pruning(one.prune, 1, shapes)}, tensors, choose_scoring_rows(one, task)
     )
@@ -62,7 +65,10 @@ def test_grasp_is_the_gradients_change_along_itself(
     one = trial("t", pruner="grasp", sparsity=0.5)
     one.prune.scoring_rows, one.prune.temperature = 12, 2.0
     one.adapter.CopyFrom(FORMS["houlsby"])
-    tensors, shapes = drawn(one.adapter, backbone), layout_of(one.adapter, backbone).prunable_shapes
+    tensors, shapes = (
+        drawn(one.adapter, backbone),
+        make_layout(one.adapter, backbone).prunable_shapes,
+    )
     start = Start(
         one, {"t": Pruning(one.prune, 1, shapes)}, tensors, choose_scoring_rows(one, task)
     )
@@ -98,7 +104,7 @@ def test_synflow_goes_through_the_encoder_and_then_each_decoder_layers_modules(
 ) -> None:
     backbone, asked = encoder_decoders["t5"], adapter("lora", "sequential", width=4, scale=1.5)
     tensors = drawn(asked, backbone)
-    names = list(layout_of(asked, backbone).prunable_shapes)
+    names = list(make_layout(asked, backbone).prunable_shapes)
     leaves = {name: tensors[name].detach().double().abs().requires_grad_() for name in names}
     x, c = torch.ones(32, dtype=torch.float64), 16 / 4
 

@@ -267,7 +267,7 @@ def test_a_broken_checkpoint_is_passed_over_with_a_warning(
     assert told.artifacts["a"][0].digest == uninterrupted[1].artifacts["a"][0].digest
 
 
-def test_a_resume_with_another_number_of_threads_is_warned_of(
+def test_a_resume_with_another_number_of_threads_warns(
     cola: Path, backbone_path: str, tmp_path: Path
 ) -> None:
     engine = pruned(cola, tmp_path / "root", backbone_path, PAIR[:1])

@@ -14,7 +14,7 @@ from encoder_decoder_support import (
     FORMS,
     SEED_SETTINGS,
     drawn,
-    form_of,
+    find_form,
     pair,
     random_pairs,
 )
@@ -36,7 +36,7 @@ def test_beams_give_what_transformers_generate_gives_each_row_alone_without_a_ca
     encoder_decoder_paths: dict[str, Path],
     encoder_decoders: dict[str, EncoderDecoder],
 ) -> None:
-    asked, backbone, split = form_of(form), encoder_decoders[family], random_pairs(rows=3)
+    asked, backbone, split = find_form(form), encoder_decoders[family], random_pairs(rows=3)
     tensors = {name: tensor.detach() for name, tensor in drawn(asked, backbone).items()}
     plain = Plain(encoder_decoder_paths[family], asked, tensors)
     settings = job_pb2.Generation(

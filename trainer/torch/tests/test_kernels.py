@@ -17,7 +17,9 @@ def spans(lengths: list[int], longest: int) -> Spans:
     return Spans(starts, torch.arange(len(lengths)).repeat_interleave(sizes).int(), longest)
 
 
-def gradients_of(attend, query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans):
+def take_gradients(
+    attend, query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans
+):
     q, kv = query.clone().requires_grad_(), key_value.clone().requires_grad_()
     out = attend(q, kv, heads, queries, keys)
     g = torch.randn(out.shape, generator=torch.Generator().manual_seed(3))
@@ -35,8 +37,8 @@ def test_attention_of_short_rows(dim: int, longest: int, last_layer: bool) -> No
     random = torch.Generator().manual_seed(1)
     query = torch.randn(queries.row_of.numel(), heads * dim, generator=random)
     key_value = torch.randn(keys.row_of.numel(), 2 * heads * dim, generator=random)
-    expected = gradients_of(padded, query, key_value, heads, queries, keys)
-    found = gradients_of(short_rows, query, key_value, heads, queries, keys)
+    expected = take_gradients(padded, query, key_value, heads, queries, keys)
+    found = take_gradients(short_rows, query, key_value, heads, queries, keys)
     # A row without keys gives nothing that anyone reads, but what it gives is finite.
     there = torch.ones(query.shape[0], dtype=torch.bool)
     if last_layer:

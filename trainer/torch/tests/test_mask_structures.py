@@ -55,12 +55,12 @@ def units(
 
 
 def make_masks(prune: job_pb2.Prune, seed: int, scores: Scores) -> Masks:
-    pruning = Pruning(prune, seed, shapes_of(scores))
+    pruning = Pruning(prune, seed, list_shapes(scores))
     pruning.keep(scores)
     return pruning.finished()
 
 
-def shapes_of(tensors: dict[str, Tensor]) -> Shapes:
+def list_shapes(tensors: dict[str, Tensor]) -> Shapes:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
@@ -297,9 +297,9 @@ def test_rounds_of_units_that_go_on_from_masks_are_as_if_uninterrupted(done: int
 
 def test_groups_go_on_from_their_masks() -> None:
     scores = {"a.down.weight": torch.rand(4, 8), "a.up.weight": torch.rand(8, 4)}
-    whole = Pruning(n_m(2, 4), 1, shapes_of(scores))
+    whole = Pruning(n_m(2, 4), 1, list_shapes(scores))
     whole.keep(scores)
-    taken_up = Pruning(n_m(2, 4), 1, shapes_of(scores))
+    taken_up = Pruning(n_m(2, 4), 1, list_shapes(scores))
     assert not taken_up.keeps_all
     taken_up.go_on(whole.masks, 1)
     assert taken_up.done

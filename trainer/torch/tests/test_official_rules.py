@@ -309,7 +309,7 @@ def pruned(root: Path, backbone: Path, trials: list[job_pb2.Trial]) -> Recorder:
     return told
 
 
-def masks_of(root: Path, trial_id: str) -> Masks:
+def load_masks(root: Path, trial_id: str) -> Masks:
     return load_file(root / "trials" / trial_id / "masks.safetensors")
 
 
@@ -359,7 +359,7 @@ def test_three_rounds_give_the_masks_of_a_plain_loop(
         came_back += sum(
             int(((before[name] == 0) & (mask == 1)).sum()) for name, mask in plain.masks().items()
         )
-    found = masks_of(root, one.trial_id)
+    found = load_masks(root, one.trial_id)
     n = sum(mask.numel() for mask in found.values())
     differing = sum(int((found[name] != mask).sum()) for name, mask in plain.masks().items())
     # Sums in another order may swap weights whose scores differ in their last digits.
@@ -411,7 +411,7 @@ def test_a_score_that_is_no_number_is_not_cut_and_as_threshold_cuts_nothing() ->
     assert flat(some.finished()) == [1, 0, 1, 0]
     assert some.doubts == [
         "mag, round 1 of 1: 1 of 4 scores of all matrices are NaN or infinite; NaN is not cut, and "
-        "as threshold cuts nothing"
+        "as the threshold it cuts nothing"
     ]
     most = after_rounds(official("mag", 0.5), of_one_module([nan, 1.0, nan, nan], 2))
     assert flat(most.finished()) == [1, 1, 1, 1]
@@ -520,7 +520,7 @@ def test_synflow_with_the_norm_before_scores_nothing_and_cuts_everything(
     )
     assert all(not score.any() for score in published(one, tiny_roberta, root)._synflow().values())
     first, again = pruned(root, tiny_roberta, [one]), pruned(root, tiny_roberta, [one])
-    assert not flat(masks_of(root, "flow")).count(1)
+    assert not flat(load_masks(root, "flow")).count(1)
     assert first.results["flow"]["achieved_sparsity"] == 1
     assert (
         first.results["flow"]["kept"]
@@ -541,7 +541,7 @@ def test_a_trial_that_keeps_nothing_trains_biases_norms_and_head(
     Engine(root).run(spec(tiny_roberta, [one], train=train_work()), told)
     assert not told.failures
     trained = weights(root, "bare")
-    assert all(not trained[name].any() for name in masks_of(root, "bare"))
+    assert all(not trained[name].any() for name in load_masks(root, "bare"))
     assert trained["layers.0.ffn.up.bias"].any()
     assert trained["head.out.bias"].any()
 
@@ -557,7 +557,7 @@ def test_a_zero_up_projection_keeps_all_with_snip_and_cuts_all_with_synflow(
     ]
     told = pruned(root, tiny_roberta, trials)
     assert not told.failures
-    masks = {one.trial_id.split("-")[1]: masks_of(root, one.trial_id) for one in trials}
+    masks = {one.trial_id.split("-")[1]: load_masks(root, one.trial_id) for one in trials}
     assert all(flat(masks["snip"]))
     assert not any(flat(masks["synflow"]))
     # |w| of up is 0: all of it goes, whatever the sparsity, and GLOBAL cuts some of down with it.

@@ -10,7 +10,7 @@ from encoder_decoder_support import (
     FORMS,
     SUMMARIZATION,
     drawn,
-    form_of,
+    find_form,
     random_pairs,
 )
 from torch import Tensor
@@ -29,7 +29,7 @@ from sparse_adapter_engine.tasks.losses import loss
 def test_loss_and_gradients_of_groups_are_those_of_all_rows_together(
     family: str, form: str, twice_differentiable: bool, encoder_decoders: dict[str, EncoderDecoder]
 ) -> None:
-    asked, backbone, split = form_of(form), encoder_decoders[family], random_pairs(rows=6)
+    asked, backbone, split = find_form(form), encoder_decoders[family], random_pairs(rows=6)
     tensors = drawn(asked, backbone)
     found = []
     for group_tokens in (0, ONE_GROUP):

@@ -11,7 +11,7 @@ from encoder_decoder_support import (
     SEED_SETTINGS,
     SUMMARIZATION,
     drawn,
-    form_of,
+    find_form,
     random_pairs,
 )
 from sparse_adapter.trainer.v1 import job_pb2
@@ -42,7 +42,7 @@ def test_losses_and_gradients_are_the_cpus(
     encoder_decoders: dict[str, EncoderDecoder],
 ) -> None:
     """In groups of one length without a mask, and all together with one."""
-    asked, split, cuda = form_of(form), random_pairs(rows=6), torch.device("cuda")
+    asked, split, cuda = find_form(form), random_pairs(rows=6), torch.device("cuda")
     on_gpu = load_encoder_decoder(str(encoder_decoder_paths[family]), cuda, precision)
     tensors = {
         name: (tensor.detach() / (4 if form == "lora" else 1))

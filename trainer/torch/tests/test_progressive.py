@@ -146,7 +146,7 @@ def train(
     return told
 
 
-def kept_of(masks: dict[str, Tensor]) -> int:
+def count_kept(masks: dict[str, Tensor]) -> int:
     return sum(int(mask.sum()) for mask in masks.values())
 
 
@@ -210,7 +210,7 @@ def test_after_each_step_the_kept_counts_are_the_schedules_and_masks_are_nested(
             assert {name: int(mask.sum()) for name, mask in each.items()} == {
                 name: kept_count(mask.numel(), density) for name, mask in each.items()
             }
-        assert one.prune.scope == LOCAL or kept_of(each) == kept_count(n, density)
+        assert one.prune.scope == LOCAL or count_kept(each) == kept_count(n, density)
     for before, after in pairwise(masks):
         assert not any((after[name] & ~before[name] & 1).any() for name in after)
     told_densities = {
@@ -219,7 +219,7 @@ def test_after_each_step_the_kept_counts_are_the_schedules_and_masks_are_nested(
         if (of, name) == (one.trial_id, "density")
     }
     steps = [one.prune.begin_step + k * one.prune.every_steps + 1 for k in range(one.prune.rounds)]
-    assert told_densities == {step: kept_of(masks[step - 1]) / n for step in steps if step <= 11}
+    assert told_densities == {step: count_kept(masks[step - 1]) / n for step in steps if step <= 11}
 
 
 @pytest.mark.parametrize("one", MIXED, ids=[one.trial_id for one in MIXED])
@@ -264,7 +264,7 @@ def test_a_round_ranks_the_weights_as_they_are_then_with_dropout_off(
             )
         pruning.keep(scores)
         after = masks_in(states[one.trial_id, at + 1])
-        assert kept_of(after) < kept_of(masks)
+        assert count_kept(after) < count_kept(masks)
         assert all(torch.equal(mask, after[name]) for name, mask in pruning.masks.items())
 
 
@@ -361,8 +361,8 @@ def test_the_result_tells_the_sizes_of_the_last_masks_which_are_in_the_adapters_
         }
         assert not any(adapter[name][mask == 0].any() for name, mask in masks.items())
         before = pruned.results[one.trial_id]
-        removed = before["prunable"] - kept_of(masks)
-        assert values["achieved_sparsity"] == 1 - kept_of(masks) / before["prunable"]
+        removed = before["prunable"] - count_kept(masks)
+        assert values["achieved_sparsity"] == 1 - count_kept(masks) / before["prunable"]
         assert values["kept"] == before["kept"] - removed
         assert {name: values[name] for name in ("prunable", "trainable", "head")} == {
             name: before[name] for name in ("prunable", "trainable", "head")

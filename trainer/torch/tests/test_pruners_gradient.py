@@ -61,7 +61,7 @@ def gradient_trial(
     return made
 
 
-def start_of(
+def make_start(
     backbone: Encoder, split: Split, one: job_pb2.Trial, task_kind: int = CLASSIFICATION
 ) -> Start:
     shapes = layout(one.adapter, backbone, 1 if task_kind == REGRESSION else 2)
@@ -74,7 +74,7 @@ def start_of(
     return found
 
 
-def scores_of(
+def score_starts(
     backbone: Encoder,
     split: Split,
     starts: list[Start],
@@ -171,9 +171,9 @@ def test_grasp_scores_equal_an_explicit_hessian(
     attention: str, ffn: str, task_kind: int, tiny: Encoder
 ) -> None:
     split = labelled(tiny, task_kind)
-    start = start_of(tiny, split, small_trial("grasp", attention, ffn), task_kind)
+    start = make_start(tiny, split, small_trial("grasp", attention, ffn), task_kind)
     # More than one pass: there are 46 tokens.
-    (found,) = scores_of(tiny, split, [start], task_kind, pass_tokens=40, part_rows=4)
+    (found,) = score_starts(tiny, split, [start], task_kind, pass_tokens=40, part_rows=4)
     plain = Plain(tiny, split, start, task_kind, temperature=2)
     hessian = plain.some_of_hessian()
     assert_close(flat_scores(found)[SOME], plain.weights[SOME] * (hessian @ plain.gradient()))
@@ -183,12 +183,12 @@ def test_grasp_scores_equal_an_explicit_hessian(
 def test_a_later_round_scores_the_masked_weights(pruner: str, tiny: Encoder) -> None:
     split = labelled(tiny, CLASSIFICATION)
     settings = {"rounds": 2, "schedule": job_pb2.PRUNE_SCHEDULE_LINEAR}
-    start = start_of(
+    start = make_start(
         tiny, split, small_trial(pruner, "sequential", "sequential", sparsity=0.8, **settings)
     )
-    (first,) = scores_of(tiny, split, [start], part_rows=4)
+    (first,) = score_starts(tiny, split, [start], part_rows=4)
     start.prunings["t"].keep(first)
-    (second,) = scores_of(tiny, split, [start], part_rows=4)
+    (second,) = score_starts(tiny, split, [start], part_rows=4)
     plain = Plain(tiny, split, start, CLASSIFICATION, temperature=2 if pruner == "grasp" else 1)
     kept = flat_scores(start.masks).float()
     assert 0 < kept.mean() < 1
@@ -208,8 +208,8 @@ def test_a_later_round_scores_the_masked_weights(pruner: str, tiny: Encoder) -> 
 
 def test_snip_scores_are_those_of_all_rows_at_once(tiny: Encoder) -> None:
     split = labelled(tiny, CLASSIFICATION)
-    start = start_of(tiny, split, small_trial("snip", "sequential", "sequential"))
-    (found,) = scores_of(tiny, split, [start], part_rows=4)
+    start = make_start(tiny, split, small_trial("snip", "sequential", "sequential"))
+    (found,) = score_starts(tiny, split, [start], part_rows=4)
     plain = Plain(tiny, split, start, CLASSIFICATION, temperature=1)
     raw = (plain.weights * plain.gradient()).abs()
     assert_close(flat_scores(found), raw / raw.sum())
@@ -223,8 +223,8 @@ def test_gradient_scores_are_absolute_gradients_of_all_rows_at_once(
     attention: str, ffn: str, task_kind: int, tiny: Encoder
 ) -> None:
     split = labelled(tiny, task_kind)
-    start = start_of(tiny, split, small_trial("gradient", attention, ffn), task_kind)
-    (found,) = scores_of(tiny, split, [start], task_kind, pass_tokens=40, part_rows=4)
+    start = make_start(tiny, split, small_trial("gradient", attention, ffn), task_kind)
+    (found,) = score_starts(tiny, split, [start], task_kind, pass_tokens=40, part_rows=4)
     plain = Plain(tiny, split, start, task_kind, temperature=1)
     assert_close(flat_scores(found), plain.gradient().abs())
 
@@ -233,7 +233,7 @@ def test_gradient_scores_are_the_same_with_attention_of_rows_of_variable_length(
     tiny: Encoder,
 ) -> None:
     split = labelled(tiny, CLASSIFICATION)
-    start = start_of(tiny, split, small_trial("gradient", "sequential", "lora"))
+    start = make_start(tiny, split, small_trial("gradient", "sequential", "lora"))
     # As where trials are stacked.
     task = RowTask(tiny, split, CLASSIFICATION, How(500, PLAIN, part_rows=4))
     (found,) = score(task, [start], lambda _: None)
@@ -247,8 +247,8 @@ def test_gradient_ranks_a_zero_up_projection_globally_and_its_down_matrices_not_
     split = labelled(tiny, CLASSIFICATION)
     one = small_trial("gradient", "sequential", "none", sparsity=0.5)
     one.adapter.init = job_pb2.ADAPTER_INIT_ZERO_UP
-    start = start_of(tiny, split, one)
-    (found,) = scores_of(tiny, split, [start])
+    start = make_start(tiny, split, one)
+    (found,) = score_starts(tiny, split, [start])
     assert all(found[name].any() == ("up" in name) for name in found)
     start.prunings["t"].keep(found)
     one.prune.scope = job_pb2.PRUNE_SCOPE_LOCAL
@@ -288,8 +288,8 @@ def test_keeping_the_highest_grasp_scores_keeps_the_gradients_norm(
     norms: dict[int, float] = {}
     for control in (job_pb2.MASK_CONTROL_NONE, job_pb2.MASK_CONTROL_INVERTED):
         one = gradient_trial("t", "grasp", control=control)
-        start = start_of(minilm, split, one)
-        (scores,) = scores_of(minilm, split, [start])
+        start = make_start(minilm, split, one)
+        (scores,) = score_starts(minilm, split, [start])
         dense = Plain(minilm, split, start, CLASSIFICATION, temperature=2).gradient().square().sum()
         pruning = Pruning(
             one.prune, one.seed, {name: tuple(each.shape) for name, each in scores.items()}
@@ -377,7 +377,7 @@ def pruned(cola: Path, root: Path, backbone_path: str, trials: list[job_pb2.Tria
     return told
 
 
-def masks_of(root: Path, trial_id: str) -> dict[str, Tensor]:
+def load_masks(root: Path, trial_id: str) -> dict[str, Tensor]:
     return load_file(root / "trials" / trial_id / "masks.safetensors")
 
 
@@ -421,9 +421,9 @@ def test_a_lone_trials_scores_have_the_bits_that_they_have_among_others(
         gradient_trial(f"t{seed}", pruner, seed=seed, width=8 * seed, rows=40) for seed in (1, 2, 3)
     ]
     trials[0].adapter.CopyFrom(adapter("lora", "after_norm", width=4))
-    together = scores_of(minilm, split, [start_of(minilm, split, one) for one in trials])
+    together = score_starts(minilm, split, [make_start(minilm, split, one) for one in trials])
     for one, found in zip(trials, together, strict=True):
-        (alone,) = scores_of(minilm, split, [start_of(minilm, split, one)])
+        (alone,) = score_starts(minilm, split, [make_start(minilm, split, one)])
         assert all(torch.equal(alone[name], found[name]) for name in alone)
 
 
@@ -451,7 +451,7 @@ def test_every_pruner_leaves_an_exact_mask_and_controls_differ_from_it(
         )
     told = pruned(cola, tmp_path / "root", backbone_path, trials)
     assert not told.failures
-    masks = {one.trial_id: masks_of(tmp_path / "root", one.trial_id) for one in trials}
+    masks = {one.trial_id: load_masks(tmp_path / "root", one.trial_id) for one in trials}
     n = 12 * 2 * 16 * 384
     for one in trials:
         assert sum(int(mask.sum()) for mask in masks[one.trial_id].values()) == int(
@@ -506,6 +506,6 @@ def test_an_adapter_without_matrices_is_pruned_by_nothing(
     bare = trial("bare")
     bare.adapter.CopyFrom(adapter("none", "none", unfrozen="UNFROZEN_BIASES"))
     told = pruned(cola, tmp_path / "root", backbone_path, [bare])
-    assert masks_of(tmp_path / "root", "bare") == {}
+    assert load_masks(tmp_path / "root", "bare") == {}
     assert told.results["bare"]["achieved_sparsity"] == 0
     assert told.results["bare"]["kept"] == told.results["bare"]["trainable"]

@@ -133,7 +133,7 @@ def test_a_hundred_rounds_on_minilms_sizes_are_quick_exact_and_leave_no_layer_em
         for name, weight in drawn("sequential", "sequential", layers=6, d=384, r=64).items()
     }
     pruning = Pruning(
-        job_pb2.Prune(pruner="PRUNER_SYNFLOW", sparsity=0.99, **ROUNDS), 1, shapes_of(weights)
+        job_pb2.Prune(pruner="PRUNER_SYNFLOW", sparsity=0.99, **ROUNDS), 1, list_shapes(weights)
     )
     begin, form = time.process_time(), adapter(width=64)
     while not pruning.done:
@@ -162,7 +162,7 @@ def test_a_zero_up_projection_lets_nothing_flow_and_is_refused_with_the_reason()
         for name, weight in drawn("none", "sequential").items()
     }
     pruning = Pruning(
-        job_pb2.Prune(pruner="PRUNER_SYNFLOW", sparsity=0.5, **ROUNDS), 1, shapes_of(weights)
+        job_pb2.Prune(pruner="PRUNER_SYNFLOW", sparsity=0.5, **ROUNDS), 1, list_shapes(weights)
     )
     with pytest.raises(
         TrialFailed, match=r"synflow: all 192 scores of all matrices are 0.*take init: gaussian$"
@@ -176,11 +176,11 @@ def test_a_zero_up_projection_lets_nothing_flow_and_is_refused_with_the_reason()
 def test_what_does_not_fit_float64_is_refused() -> None:
     weights = {name: weight * 1e38 for name, weight in drawn("sequential", "sequential").items()}
     pruning = Pruning(
-        job_pb2.Prune(pruner="PRUNER_SYNFLOW", sparsity=0.5, **ROUNDS), 1, shapes_of(weights)
+        job_pb2.Prune(pruner="PRUNER_SYNFLOW", sparsity=0.5, **ROUNDS), 1, list_shapes(weights)
     )
     with pytest.raises(TrialFailed, match="NaN or infinite"):
         pruning.keep(synflow_scores(adapter(width=R), blocks(LAYERS, F), D, weights))
 
 
-def shapes_of(weights: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+def list_shapes(weights: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(weight.shape) for name, weight in weights.items()}

@@ -14,8 +14,8 @@ from encoder_decoder_support import (
     SEED_SETTINGS,
     SUMMARIZATION,
     drawn,
-    form_of,
-    layout_of,
+    find_form,
+    make_layout,
     random_pairs,
     spec,
 )
@@ -55,13 +55,13 @@ def trained(root: Path, path: Path, trials: list[job_pb2.Trial], how: How | None
     return told
 
 
-def trials_of(form: str) -> list[job_pb2.Trial]:
+def make_trials(form: str) -> list[job_pb2.Trial]:
     """Three trials of a form, of different widths where widths may differ, batches, masks and
     rates.
     """
     found = []
     for seed, (width, batch) in enumerate(((6, 4), (3, 5), (4, 6)), start=1):
-        asked = form_of(form)
+        asked = find_form(form)
         pruned = {"pruner": "snip", "sparsity": 0.5} if seed == 1 and has_matrices(asked) else {}
         one = trial(f"t{seed}", seed=seed, batch_size=batch, total_steps=4, **pruned)
         one.adapter.CopyFrom(asked)
@@ -82,7 +82,7 @@ def trials_of(form: str) -> list[job_pb2.Trial]:
 def test_losses_and_gradients_of_a_stack_are_those_of_each_trial_alone(
     family: str, form: str, encoder_decoders: dict[str, EncoderDecoder]
 ) -> None:
-    backbone, trials = encoder_decoders[family], trials_of(form)
+    backbone, trials = encoder_decoders[family], make_trials(form)
     rows = [torch.arange(5), torch.arange(3, 9), torch.tensor([7, 2])]
     made = passes(backbone, trials, row_parts=1)
     given = made.prepare(rows, [1, 1, 1])
@@ -96,7 +96,7 @@ def test_losses_and_gradients_of_a_stack_are_those_of_each_trial_alone(
         logits = backbone.logits(part.pack, part.modules)
         mean = loss(SUMMARIZATION, logits, part.pack, one.train.label_smoothing)
         assert made._losses[place].item() == pytest.approx(mean.item(), rel=1e-5)
-        layout = layout_of(one.adapter, backbone)
+        layout = make_layout(one.adapter, backbone)
         flat = torch.zeros(layout.total)
         stack.take(stack.gradient, place, flat)
         gradients = torch.autograd.grad(mean, list(tensors.values()))
@@ -110,7 +110,7 @@ def test_losses_and_gradients_of_a_stack_are_those_of_each_trial_alone(
 def test_trials_of_a_stack_are_their_lone_runs_to_rounding(
     family: str, form: str, encoder_decoder_paths: dict[str, Path], pairs_root: Path, tmp_path: Path
 ) -> None:
-    trials, path, found = trials_of(form), encoder_decoder_paths[family], []
+    trials, path, found = make_trials(form), encoder_decoder_paths[family], []
     for name, how in (("sliced", None), ("stacked", STACKED)):
         root = fresh_root(pairs_root, tmp_path / name)
         told = trained(root, path, trials, how)
@@ -131,7 +131,7 @@ def test_trials_of_a_stack_are_their_lone_runs_to_rounding(
 def test_a_stacked_training_that_was_interrupted_goes_on_to_the_same_bits(
     tiny_bart: Path, pairs_root: Path, tmp_path: Path
 ) -> None:
-    trials = [*trials_of("houlsby"), *trials_of("prompt")]
+    trials = [*make_trials("houlsby"), *make_trials("prompt")]
     for place, one in enumerate(trials):
         one.trial_id = f"t{place}"
         one.train.dropout = 0.1
@@ -156,7 +156,7 @@ def test_a_stacked_training_that_was_interrupted_goes_on_to_the_same_bits(
 def passes(backbone: EncoderDecoder, trials: list[job_pb2.Trial], row_parts: int) -> PairPass:
     made = []
     for one in trials:
-        found, tensors = layout_of(one.adapter, backbone), drawn(one.adapter, backbone, one.seed)
+        found, tensors = make_layout(one.adapter, backbone), drawn(one.adapter, backbone, one.seed)
         flat = found.flatten({name: tensor.detach() for name, tensor in tensors.items()})
         moments = [torch.zeros_like(flat) for _ in range(2)]
         made.append(TrainedTrial(one.adapter, found, flat, {}, one.seed, one.train, *moments))
@@ -167,7 +167,7 @@ def passes(backbone: EncoderDecoder, trials: list[job_pb2.Trial], row_parts: int
 def test_rows_in_parts_give_what_they_give_at_once(
     family: str, encoder_decoders: dict[str, EncoderDecoder]
 ) -> None:
-    trials, rows, results = trials_of("mam")[:2], [torch.arange(5), torch.arange(3, 9)], []
+    trials, rows, results = make_trials("mam")[:2], [torch.arange(5), torch.arange(3, 9)], []
     for row_parts in (1, 3):
         made = passes(encoder_decoders[family], trials, row_parts)
         given = made.prepare(rows, [1, 1])
@@ -182,7 +182,7 @@ def test_rows_in_parts_give_what_they_give_at_once(
 def test_nothing_in_a_step_waits_for_the_device(
     family: str, encoder_decoders: dict[str, EncoderDecoder]
 ) -> None:
-    trials = trials_of("lora")
+    trials = make_trials("lora")
     for one in trials:
         one.train.dropout = 0.1
     made = passes(encoder_decoders[family], trials, row_parts=1)
@@ -197,7 +197,7 @@ def test_nothing_in_a_step_waits_for_the_device(
 def test_stacked_trials_generate_what_they_generate_alone(
     form: str, tiny_bart: Path, pairs_root: Path, tmp_path: Path
 ) -> None:
-    trials = [*trials_of(form), *trials_of("parallel, norm after")[:1]]
+    trials = [*make_trials(form), *make_trials("parallel, norm after")[:1]]
     trials[-1].trial_id = "another"
     root, texts = fresh_root(pairs_root, tmp_path / "root"), []
     trained(root, tiny_bart, trials, None)
@@ -227,7 +227,7 @@ def adapted(backbone: EncoderDecoder, forms: list[str]) -> list[Adapted]:
         tensors = {
             name: tensor.detach() for name, tensor in drawn(FORMS[form], backbone, place).items()
         }
-        found.append(Adapted(f"t{place}", FORMS[form], layout_of(FORMS[form], backbone), tensors))
+        found.append(Adapted(f"t{place}", FORMS[form], make_layout(FORMS[form], backbone), tensors))
     return found
 
 

@@ -1,4 +1,4 @@
-"""`python -m bench.gpu`: cohorts of adapter trials on one GPU, beside what users have for one
+"""`python -m bench.gpu`: cohorts of adapter trials on one GPU, compared with what users run for one
 trial.
 
 Random weights and random rows: no tokenizer, no data set, no download.
@@ -6,5 +6,5 @@ Random weights and random rows: no tokenizer, no data set, no download.
 
 import time
 
-# Before PyTorch is loaded, which takes seconds of the budget too.
+# Before PyTorch loads, because that takes seconds of the budget too.
 BEGAN = time.monotonic()

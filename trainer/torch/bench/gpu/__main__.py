@@ -1,13 +1,12 @@
-"""Cohorts of adapter trials on one GPU, beside Transformers' loops for one trial.
+"""Cohorts of adapter trials on one GPU, compared with Transformers' loops for one trial.
 
     cd trainer/torch
     PYTHONPATH=../../gen/python python -m bench.gpu [--out FILE.json] [--budget-seconds 420]
 
 Needs torch, Transformers and protobuf, and the contract's Python modules (`node bin/build.js` and
-any command make them). Checks come before figures. Standard error tells how it goes on, and has the
-table; the results are JSON, in --out or on standard output. Without a GPU it counts the kernels
-that a step would launch, which needs none; `--device cpu --small` rehearses everything with tiny
-models."""
+any command make them). Checks come before figures. Standard error shows the progress and the table;
+the results are JSON, in --out or on standard output. Without a GPU it only counts the kernels that
+a step would launch; `--device cpu --small` rehearses everything with tiny models."""
 
 import argparse
 import json
@@ -39,22 +38,22 @@ from .trainer_with_adapters import trainer_with_adapters
 from .workloads import COLA, FULL, MRPC
 
 TOLD_FIRST = ("device", "driver", "torch", "triton", "transformers", "python")
-# What a cohort should reach, as a multiple of baseline B on roberta-base and MRPC-like rows: K,
-# multiple.
+# (K, multiple): what a cohort should reach, as a multiple of baseline B, on roberta-base and
+# MRPC-like rows.
 TARGETS = ((16, 13), (1, 5))
 
 
 def main() -> None:
     arguments = _arguments()
     disable_progress_bar()
-    # What the trainer chose for the device, and why.
+    # Shows what the trainer chooses for the device, and why.
     logging.basicConfig(format="%(message)s")
     logging.getLogger("sparse_adapter_engine").setLevel(logging.INFO)
     small = arguments.small
     device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     sizes = SMALL_SIZES if small else FULL_SIZES
     if small and device.type == "cpu":
-        # Models this small only wait where there are more.
+        # With more threads, models this small only wait.
         torch.set_num_threads(1)
     report = Report(device, arguments.out, arguments.budget_seconds, small)
     say(", ".join(f"{name} {report.found[name]}" for name in TOLD_FIRST))
@@ -67,7 +66,7 @@ def main() -> None:
         say(f"the GPU's context is lost, nothing more runs on it: {error}")
         report.found["device_lost"] = str(error)
         _finish(report, arguments.out)
-        # What is left of CUDA in this process could hang its end.
+        # The rest of CUDA in this process could block a normal exit.
         os._exit(1)
     _finish(report, arguments.out)
 
@@ -80,24 +79,27 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--out",
         type=Path,
-        help="the JSON file; standard output where it is left out",
+        help="the JSON file (default: standard output)",
     )
     parser.add_argument(
         "--budget-seconds",
         type=float,
         default=420,
-        help="by the clock; what does not fit is skipped, the least first",
+        help="wall-clock limit; what does not fit is skipped, the least important first",
     )
-    parser.add_argument("--device", choices=["cuda", "cpu"], help="the GPU where there is one")
+    parser.add_argument(
+        "--device", choices=["cuda", "cpu"], help="default: the GPU if there is one"
+    )
     parser.add_argument(
         "--small",
         action="store_true",
-        help="a rehearsal: tiny models, figures that say nothing",
+        help="a rehearsal: tiny models, meaningless figures",
     )
     parser.add_argument(
         "--adapters-python",
         default=sys.executable,
-        help="one with the package adapters, which wants an older Transformers; else this one",
+        help="a Python with the package adapters and the older Transformers that it needs "
+        "(default: this one)",
     )
     return parser.parse_args()
 
@@ -117,7 +119,7 @@ def _measure(report: Report, sizes: Sizes, device: torch.device, adapters_python
             report.part(f"{words}, K = {asked.trials}", partial(figures.measure, asked), at_most=40)
 
     for precision in ("bf16", "float32"):
-        choose = partial(ours.operations_of, device.type, precision)
+        choose = partial(ours.choose_operations, device.type, precision)
         report.part(f"choice of operations in {precision}", choose, at_most=90)
     report.part("checks of gradients", checks.gradients, at_most=60)
     report.part("checks of curves", checks.curves, at_most=60)
@@ -192,7 +194,7 @@ def _finish(report: Report, out: Path | None) -> None:
 
 
 def _target(rows: list[Row], trials: int, least: float) -> dict[str, Any]:
-    """to_baseline_b: None where it was not measured."""
+    """to_baseline_b: None if it was not measured."""
     wanted = {
         "contender": "ours",
         "shape": "roberta-base",

@@ -1,8 +1,8 @@
-"""Reads from standard input what to train, trains it with Transformers' Trainer and the package
-`adapters`, prints the time of a step.
+"""Reads what to train from standard input, trains it with Transformers' Trainer and the package
+`adapters`, and prints the time per step.
 
-A program of its own: `adapters` wants a Transformers of its own, so this may run under another
-Python than the benchmark, and imports nothing of it."""
+A separate program: `adapters` needs its own version of Transformers, so this may run under another
+Python than the benchmark, and imports nothing from it."""
 
 import json
 import sys
@@ -46,7 +46,7 @@ class Padded(Dataset):
 
 
 class Clock(TrainerCallback):
-    """When the first half of the steps, which warm up, had ended, and when all had."""
+    """Records when the first half of the steps, which warm up, ended, and when all did."""
 
     def __init__(self, steps: int) -> None:
         self.steps, self.at = steps, {}

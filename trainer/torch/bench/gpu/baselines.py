@@ -1,5 +1,5 @@
-"""What users have: Transformers' model with Houlsby adapters as forward hooks, one trial at a time,
-bf16 autocast."""
+"""What users run: Transformers' model with Houlsby adapters as forward hooks, one trial at a time,
+with bf16 autocast."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -57,7 +57,7 @@ class Baseline:
     """One trial: each batch is padded to its longest row, or to `padded_to` tokens; gradients
     clipped to norm 1, fused AdamW.
 
-    autocast: products in bf16, as Trainer's `bf16=True` has them; without it everything is float32,
+    autocast: products in bf16, as with Trainer's `bf16=True`; otherwise everything is float32, with
     TF32 off."""
 
     BATCH_SEED = 3
@@ -85,7 +85,7 @@ class Baseline:
         self.optimizer = fused_adamw(self.trained.parameters())
         self._random = torch.Generator().manual_seed(self.BATCH_SEED)
         self._order = torch.empty(0, dtype=torch.int64)
-        # Tokens computed, padding among them, and the rows' own.
+        # Tokens computed, with padding, and real ones.
         self.computed = self.real = 0
 
     @property
@@ -104,9 +104,8 @@ class Baseline:
         return F.cross_entropy(logits.float(), labels)
 
     def visit_lengths(self) -> None:
-        """A step at each length that a batch may be padded to. Libraries choose their kernels when
-        they first meet a shape, 0.1 s at a time: a night of training does not notice, a few seconds
-        do."""
+        """Does a step at each length that a batch may be padded to. Libraries take 0.1 s to choose
+        kernels for each new shape: negligible in a night of training, but not in a few seconds."""
         if self.padded_to is not None:
             return
         lengths = self.rows.offsets.diff()
@@ -126,7 +125,7 @@ class Baseline:
         update(self.loss(*moved), self.optimizer, self.trained.parameters())
 
     def gradient(self, weights: dict[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
-        """The loss's gradient at these weights for these rows, by the names of job.proto."""
+        """The loss's gradient at these weights for these rows, by names as in job.proto."""
         self.trained.load_state_dict(weights)
         self.optimizer.zero_grad()
         self.loss(*(each.to(self.device) for each in self.rows.padded(rows))).backward()

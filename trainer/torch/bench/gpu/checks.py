@@ -1,5 +1,5 @@
-"""Whether what is measured is right: gradients, training curves, repeated bits. They come before
-any figure."""
+"""Checks, before any figure, that what is measured is correct: gradients, training curves, repeated
+bits."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from .report import Report
 from .sizes import Sizes
 from .workloads import MRPC, RandomRows, random_rows
 
-# Lengths of rows of the mixed cohort, and its trials.
+# The mixed cohort's row lengths, and its number of trials.
 MIXED_LENGTHS, MIXED_TRIALS = (11, 53, 128), 8
 REPEATED_STEPS = 6
-# Relative norms. What bf16 costs is of this size for whoever uses it: see the control beside it.
+# Relative norms. bf16 costs anyone about this much: see the control.
 FLOAT32_BOUND, BF16_BOUND = 1e-4, 5e-2
 
 
@@ -28,7 +28,7 @@ class Checks:
     device: torch.device
 
     def gradients(self) -> None:
-        """Every trial of a mixed cohort against Transformers' own model in float32, over all
+        """Compares every trial of a mixed cohort with Transformers' own model in float32, over all
         trained parameters."""
         sizes, shape = self.sizes, self.sizes.base
         count = MIXED_TRIALS * sizes.batch
@@ -60,7 +60,7 @@ class Checks:
             self.report.check(f"{name}: ours in {precision}", found, bound)
 
     def curves(self) -> None:
-        """The same rows over and over, bf16 against float32."""
+        """Trains on the same rows again and again, in bf16 and in float32."""
         steps, trials = self.sizes.checked_steps, min(4, self.sizes.many)
         rows = random_rows(MRPC.draw(3 * self.sizes.batch, _generator()), self.sizes.base)
         losses = {}
@@ -80,12 +80,12 @@ class Checks:
         self.report.check("loss in bf16, last over first", float(shrunk))
 
     def repeats(self) -> None:
-        """Bits: of two equal runs, and of one whose steps are not replayed."""
+        """Compares the bits of two equal runs, and of one without replayed steps."""
         rows = random_rows(MRPC.draw(self.sizes.batch, _generator()), self.sizes.base)
         trials = self._trials(min(4, self.sizes.many))
 
         def weights(graphs: bool) -> list[dict[str, Tensor]]:
-            # One batch again and again: a shape of a batch is captured when it comes again.
+            # The same batch again and again, because a shape is captured only when it recurs.
             with closing(self._cohort("bf16", rows, trials, graphs)) as cohort:
                 for _ in range(REPEATED_STEPS):
                     cohort.step()

@@ -1,4 +1,4 @@
-"""The kernels of a cohort's step, counted on the CPU path that stands for the GPU's."""
+"""Counts the kernels of a cohort's step, on the CPU path that mirrors the GPU's."""
 
 from collections import Counter
 from contextlib import closing
@@ -14,9 +14,9 @@ from .workloads import MRPC, random_rows
 
 
 def count_step(report: Report, sizes: Sizes, trials: int) -> None:
-    """Forward, backward and update of one step of full batches: Houlsby adapters, MRPC-like rows,
-    float32. With all layers, but narrow: widths change no count, and a wide cohort of sixteen would
-    need more memory than many machines have."""
+    """Counts forward, backward and update of one step of full batches: Houlsby adapters, MRPC-like
+    rows, float32. All layers, but narrow: widths do not change the count, and a wide cohort of
+    sixteen would need more memory than many machines have."""
     shape, device = sizes.base.narrow(), torch.device("cpu")
     rows = random_rows(MRPC.draw(sizes.rows, torch.Generator().manual_seed(1)), shape)
     adapter = ours.adapter(width=sizes.width)

@@ -1,4 +1,4 @@
-"""Rows a second of encoders: baselines one trial at a time, ours K at a time."""
+"""Encoders' rows per second: baselines one trial at a time, ours K at a time."""
 
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -10,22 +10,23 @@ from sparse_adapter_engine.backbones.encoder.encoder import Encoder
 
 from . import ours
 from .baselines import Baseline
-from .measure import Step, Timing, bf16_ceiling, kernels_of, timed
+from .measure import Step, Timing, bf16_ceiling, profile_kernels, timed
 from .models import random_roberta
 from .report import Report, Row
 from .sizes import Sizes
 from .workloads import FULL, Lengths, RandomRows, Shape, random_rows, useful_operations
 
 HOULSBY = "Houlsby"
-# Of forms other than Houlsby's: LoRA's rank, tokens of a prefix or prompt.
+# For forms other than Houlsby: LoRA's rank, tokens of a prefix or prompt.
 FORM_WIDTHS = {"LoRA": 8, "prefix": 16, "prompt": 16}
-# Widths of a cohort whose trials differ.
+# Widths in a mixed cohort.
 MIXED_WIDTHS = (16, 32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A row of ours: K trials. form: see ours.py; mixed: adapters of MIXED_WIDTHS."""
+    """A row to measure: K of our trials. form: see ours.py; mixed: whether adapters have
+    MIXED_WIDTHS."""
 
     shape: Shape
     lengths: Lengths
@@ -49,7 +50,7 @@ class Asked:
 
 @dataclass
 class Figures:
-    """ceiling: operations a second of a large bf16 product, None until measured."""
+    """ceiling: operations per second of a large bf16 product, None until measured."""
 
     report: Report
     sizes: Sizes
@@ -110,7 +111,7 @@ class Figures:
         self._loaded = None
 
     def _load(self, shape: Shape, precision: str) -> ours.Loaded[Encoder]:
-        """The last one stays loaded: neighbours in the plan share it."""
+        """The last one stays loaded, because neighbours in the plan share it."""
         if self._loaded is None or self._loaded[:2] != (shape, precision):
             self._loaded = None
             loaded = ours.load(random_roberta(shape, self.device), precision)
@@ -145,7 +146,7 @@ class Figures:
             "spread_percent": round(100 * timing.spread, 1),
             "peak_gib": None if timing.peak_gib is None else round(timing.peak_gib, 2),
         }
-        kernels = kernels_of(step, self.device)
+        kernels = profile_kernels(step, self.device)
         if kernels is not None:
             row |= {
                 "kernels": kernels.count,
@@ -182,6 +183,7 @@ def plan_of_ours(
     *trials: int,
     **more: Any,
 ) -> list[Asked]:
-    """The same row for these numbers of trials; in a rehearsal for few, each once."""
+    """The same row for each of these numbers of trials; in a rehearsal limited to few, each
+    once."""
     counts = dict.fromkeys(min(count, sizes.many) if sizes.small else count for count in trials)
     return [Asked(shape, lengths, count, **more) for count in counts]

@@ -1,4 +1,4 @@
-"""How many kernels a piece of work would launch, counted without a GPU: its operations that are not
+"""Counts, without a GPU, the kernels that some work would launch: its operations that are not
 views."""
 
 from collections import Counter
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# They make or describe a tensor, and run nothing on a device.
+# These make or describe a tensor, and run nothing on a device.
 _FREE = {
     "empty",
     "empty_like",
@@ -33,7 +33,7 @@ _FREE = {
     "sym_size",
     "sym_numel",
 }
-# Their result, or its shape, is read by the host.
+# The host reads their result, or its shape.
 _WAITING = {
     "_local_scalar_dense",
     "item",
@@ -54,12 +54,12 @@ _INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}
 
 
 class KernelCount(TorchDispatchMode):
-    """Counts within its `with` block, in the backward too.
+    """Counts within its `with` block, including the backward.
 
     operations: by name, what would be launched on a GPU. synchronizations: by name, what makes the
-    host wait for one: reading a value, a result whose shape depends on values, and copies between
-    devices, but for those from pinned memory that need not be waited for. What reads a CPU tensor's
-    memory without an operation (`tolist`, `numpy`) is not seen."""
+    host wait for a GPU: reading a value, a result whose shape depends on values, and copies between
+    devices, except asynchronous ones from pinned memory. Reads of a CPU tensor's memory without an
+    operation (`tolist`, `numpy`) are not seen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class KernelCount(TorchDispatchMode):
 
 
 def _is_view(func: Any) -> bool:
-    """Whether all that it returns are views of what it was given, which it leaves as it is."""
+    """Whether it returns only views of its arguments and does not change them."""
     aliases = [returned.alias_info for returned in func._schema.returns]
     return bool(aliases) and all(alias is not None and not alias.is_write for alias in aliases)
 
@@ -105,7 +105,7 @@ def _waits(
     if name == "repeat_interleave":
         return kwargs.get("output_size") is None and not _counts_are_plain(args)
     if name in _INDEXING:
-        # A mask is first turned into places.
+        # A mask is first converted to indices.
         masks = (torch.bool, torch.uint8)
         return any(isinstance(index, Tensor) and index.dtype in masks for index in args[1])
     if name == "copy_":

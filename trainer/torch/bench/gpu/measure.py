@@ -1,4 +1,4 @@
-"""Times, memory and kernels of a step."""
+"""A step's time, memory and kernels."""
 
 import gc
 import statistics
@@ -14,15 +14,15 @@ BLOCKS = 3
 
 @dataclass(frozen=True)
 class Pace:
-    """How long to measure. warm_up: steps, which capture graphs and choose kernels, and at most so
-    many seconds of them; block_seconds: of each of three blocks, at least three steps."""
+    """How long to measure. warm_up, warm_up_seconds: maximum steps and seconds to capture graphs
+    and choose kernels; block_seconds: of each of three blocks, which have at least three steps."""
 
     warm_up: int = 60
     warm_up_seconds: float = 5.0
     block_seconds: float = 0.35
 
     def short(self) -> "Pace":
-        """For a figure of less weight."""
+        """The pace for less important figures."""
         return replace(self, warm_up=self.warm_up // 2, block_seconds=self.block_seconds / 2)
 
 
@@ -31,8 +31,8 @@ QUICK = Pace(warm_up=2, warm_up_seconds=1.0, block_seconds=0.02)
 
 @dataclass(frozen=True)
 class Timing:
-    """ms: of a step, the median of the blocks; spread: their largest less their smallest, over the
-    median; peak_gib: the most memory that PyTorch has held on the GPU, None on a CPU."""
+    """ms: per step, the median of the blocks; spread: the blocks' largest minus smallest, over the
+    median; peak_gib: PyTorch's peak memory on the GPU, None on a CPU."""
 
     ms: float
     spread: float
@@ -40,7 +40,7 @@ class Timing:
 
 
 def free_memory(device: torch.device) -> None:
-    """Gives back what nobody holds of a GPU, and counts the peak from here."""
+    """Frees a GPU's unused memory, and resets the peak."""
     if device.type == "cuda":
         gc.collect()
         torch.cuda.empty_cache()
@@ -53,8 +53,8 @@ def wait(device: torch.device) -> None:
 
 
 def timed(step: Step, device: torch.device, pace: Pace, between: Step = lambda: None) -> Timing:
-    """The host's time is in it: each block begins and ends with an idle device. between: called
-    after each block, not timed."""
+    """Times a step with the host's time, because each block begins and ends with an idle device.
+    between: called after each block, not timed."""
     began = time.perf_counter()
     for _ in range(pace.warm_up):
         step()
@@ -81,14 +81,14 @@ def timed(step: Step, device: torch.device, pace: Pace, between: Step = lambda: 
 
 @dataclass(frozen=True)
 class Kernels:
-    """Of one step on a GPU. busy_ms: their times added up."""
+    """The kernels of one step on a GPU. busy_ms: the sum of their times."""
 
     count: int
     busy_ms: float
 
 
-def kernels_of(step: Step, device: torch.device, steps: int = 2) -> Kernels | None:
-    """By PyTorch's profiler, without copies and fills of memory; None on a CPU."""
+def profile_kernels(step: Step, device: torch.device, steps: int = 2) -> Kernels | None:
+    """Measures with PyTorch's profiler, without memory copies and fills; None on a CPU."""
     if device.type != "cuda":
         return None
     from torch.profiler import ProfilerActivity, profile
@@ -106,7 +106,7 @@ def kernels_of(step: Step, device: torch.device, steps: int = 2) -> Kernels | No
 
 
 def bf16_ceiling(device: torch.device, small: bool) -> float:
-    """Operations a second of a product of two bf16 matrices, 8192 × 8192."""
+    """Operations per second of a product of two bf16 matrices, 8192 × 8192."""
     n = 256 if small else 8192
     a, b = (torch.randn(n, n, device=device).bfloat16() for _ in range(2))
 

@@ -1,4 +1,4 @@
-"""Backbones of random weights, as Transformers has them."""
+"""Transformers' models with random weights."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ LONGEST = 512
 
 
 def random_roberta(shape: Shape, device: torch.device, seed: int = 0) -> Any:
-    """The same RobertaModel for the same seed and device: frozen, in float32, without a pooler,
-    dropout off."""
-    # RoBERTa's positions begin after the padding's id.
+    """A frozen RobertaModel in float32, without a pooler and with dropout off; the same for the
+    same seed and device."""
+    # RoBERTa's positions begin after the padding id.
     config = RobertaConfig(
         vocab_size=shape.vocabulary,
         hidden_size=shape.hidden,
@@ -33,7 +33,7 @@ def random_roberta(shape: Shape, device: torch.device, seed: int = 0) -> Any:
 
 
 def random_bart(small: bool, device: torch.device, seed: int = 0) -> Any:
-    """A BartForConditionalGeneration of BART-base's sizes, or small: likewise."""
+    """The same for a BartForConditionalGeneration of BART-base's sizes, or a small one."""
     if small:
         sizes = {"vocab_size": 500, "d_model": 64, "encoder_layers": 2, "decoder_layers": 2}
         sizes |= {"encoder_ffn_dim": 128, "decoder_ffn_dim": 128}
@@ -55,7 +55,7 @@ def random_bart(small: bool, device: torch.device, seed: int = 0) -> Any:
 
 @torch.no_grad()
 def _frozen(model: Any) -> Any:
-    """Norms and biases get noise: at their neutral values a mistake with them would not show."""
+    """Adds noise to norms and biases, whose neutral values would hide mistakes."""
     for module in model.modules():
         if isinstance(module, nn.LayerNorm):
             module.weight.add_(torch.randn_like(module.weight), alpha=0.1)

@@ -1,4 +1,4 @@
-"""Cohorts of this project's trainer: the one file of the benchmark that knows how it is called."""
+"""Cohorts of this project's trainer. No other file of the benchmark knows how to call it."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from sparse_adapter_engine.keys import permutation
 from sparse_adapter_engine.modules.forms import prompt_length
 from sparse_adapter_engine.modules.layout import initialize, layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
-from sparse_adapter_engine.stacked.batch import shape_of
+from sparse_adapter_engine.stacked.batch import choose_shape
 from sparse_adapter_engine.stacked.choose import choose
 from sparse_adapter_engine.stacked.operations import PLAIN, Operations
 from sparse_adapter_engine.tasks.pairs import PairTask
@@ -41,7 +41,7 @@ PRECISIONS = {
     "tf32": job_pb2.PRECISION_TF32,
     "bf16": job_pb2.PRECISION_BF16,
 }
-# Those of encoder–decoders.
+# The precisions of encoder–decoders.
 PAIR_PRECISIONS = ("bf16", "float32")
 _COMMON: dict[str, Any] = {
     "init": job_pb2.ADAPTER_INIT_GAUSSIAN,
@@ -54,7 +54,7 @@ _BOTTLENECK: dict[str, Any] = {
     "activation": job_pb2.ACTIVATION_RELU,
 }
 _NO_ATTENTION, _NO_FFN = job_pb2.ATTENTION_MODULE_NONE, job_pb2.FFN_MODULE_NONE
-# What is trained, by name. Widths are put in by `adapter`.
+# What is trained, by name. `adapter` fills in widths.
 _FORMS: dict[str, dict[str, Any]] = {
     "Houlsby": {
         "attention": job_pb2.ATTENTION_MODULE_SEQUENTIAL,
@@ -90,34 +90,34 @@ B = TypeVar("B", Encoder, EncoderDecoder)
 
 @dataclass(frozen=True)
 class Loaded(Generic[B]):
-    """A backbone, and the operations that its stacked passes are done with."""
+    """A backbone, and the operations for its stacked passes."""
 
     backbone: B
     operations: Operations
 
     @property
     def how(self) -> How:
-        """As the trainer's engine goes about a job on a GPU."""
+        """How the trainer's engine computes a job on a GPU."""
         return How(GPU_PASS_TOKENS, self.operations)
 
 
 def load(model: Any, precision: str) -> Loaded[Encoder]:
-    """The trainer's backbone from Transformers' model, on its device; precision: a name in
+    """The trainer's backbone from Transformers' model, on the model's device; precision: a name in
     PRECISIONS."""
     set_products(precision)
-    operations = operations_of(model.device.type, precision)
+    operations = choose_operations(model.device.type, precision)
     backbone = from_transformers(model, False, PRECISIONS[precision])
     return Loaded(backbone, operations)
 
 
 def set_products(precision: str) -> None:
-    """Whether a GPU may round float32 products to TF32, for all of the process."""
+    """Sets, for the whole process, whether a GPU may round float32 products to TF32."""
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
 
 
 @cache
-def operations_of(device: str, precision: str) -> Operations:
-    """What the trainer chooses on a GPU, after a self-test; on a CPU, which stands for one here,
+def choose_operations(device: str, precision: str) -> Operations:
+    """What the trainer chooses on a GPU after a self-test; on a CPU, which stands in for one here,
     the plain operations."""
     if device == "cuda":
         return choose(torch.device(device), PRECISIONS[precision])
@@ -126,8 +126,8 @@ def operations_of(device: str, precision: str) -> Operations:
 
 @dataclass(frozen=True)
 class Asked:
-    """A trial of a cohort. first_step_only: no clipping and no first moment, so that `gradients`
-    finds what the step had."""
+    """A trial of a cohort. first_step_only: no clipping and no averaging of the first moment, so
+    that `gradients` finds the step's gradient."""
 
     seed: int
     adapter: job_pb2.Adapter
@@ -167,7 +167,7 @@ class _Trials:
         self._steps = make_steps(task, self.runs)
 
     def _start(self, trial: job_pb2.Trial) -> TrialRun:
-        """At its first weights, with noise on biases and norms too."""
+        """Starts at the initial weights with noise, so that biases and norms have some too."""
         found = layout(trial.adapter, self._backbone, num_labels=2, task_kind=self._task_kind)
         parameters = found.flatten(initialize(trial, found.shapes, self._backbone.pooler))
         random = torch.Generator(self._backbone.device).manual_seed(trial.seed)
@@ -184,7 +184,7 @@ class _Trials:
             steps.close()
 
     def step(self) -> None:
-        """One step of every trial; on a GPU it is queued."""
+        """Does one step of every trial; on a GPU it is only queued."""
         for steps in self._steps:
             steps.step(lambda rows, trials: None)
 
@@ -195,7 +195,7 @@ class _Trials:
                 raise RuntimeError(f"{trial_id}: {failure.message}")
 
     def take_losses(self) -> list[float]:
-        """The mean loss of each trial over the steps since the last call, which are settled."""
+        """Each trial's mean loss over the settled steps since the last call."""
         found = []
         for run in self.runs:
             found.append(run.position.loss_sum / run.position.loss_rows)
@@ -203,13 +203,13 @@ class _Trials:
         return found
 
     def weights(self) -> list[dict[str, Tensor]]:
-        """Of each trial, by name, after `settle`: copies."""
+        """Copies of each trial's weights by name. Call it after `settle`."""
         self._write_back()
         views = [run.layout.views(run.parameters) for run in self.runs]
         return [{name: view.clone() for name, view in own.items()} for own in views]
 
     def gradients(self) -> list[dict[str, Tensor]]:
-        """Of each trial by name, after one settled step of trials asked for with
+        """Each trial's gradients by name, after one settled step of trials with
         `first_step_only`."""
         self._write_back()
         return [run.layout.views(run.optimizer.first_moment) for run in self.runs]
@@ -220,9 +220,8 @@ class _Trials:
 
 
 class Cohort(_Trials):
-    """Trials over one encoder on rows of a class each, or of an answer's places each: in stacked
-    passes, on a CPU too. graphs: whether steps may be captured and replayed, where the device
-    can."""
+    """Trials over one encoder on rows with a class or an answer's places each, in stacked passes
+    even on a CPU. graphs: whether steps may be captured and replayed, if the device can."""
 
     def __init__(
         self,
@@ -240,7 +239,7 @@ class Cohort(_Trials):
         super().__init__(RowTask(loaded.backbone, self._rows, kind, loaded.how), asked)
 
     def first_rows(self) -> list[Tensor]:
-        """Which rows each trial's first step has, int64 [batch]."""
+        """The rows of each trial's first step, int64 [batch]."""
         return [rows[0] for rows in self._rows_of_epoch(1)]
 
     def padding(self) -> float:
@@ -251,23 +250,23 @@ class Cohort(_Trials):
             packs = [self._rows.pack(*each) for each in zip(rows, prompts, strict=True)]
             tokens = [pack.tokens for pack in packs]
             longest = max(length for pack in packs for _, length in pack.groups)
-            shape = shape_of(tokens, [pack.rows for pack in packs], longest)
+            shape = choose_shape(tokens, [pack.rows for pack in packs], longest)
             computed += shape.tokens * shape.trials
             real += sum(tokens)
         return computed / real - 1
 
     def _rows_of_epoch(self, most: int) -> list[tuple[Tensor, ...]]:
-        """Of each trial, the rows of its first steps, at most so many."""
+        """For each trial, the rows of its first steps, at most `most` of them."""
         orders = [permutation(self._rows.rows, run.trial.seed, "order", 0) for run in self.runs]
         batches = [run.trial.train.batch_size for run in self.runs]
         return [order.split(batch)[:most] for order, batch in zip(orders, batches, strict=True)]
 
 
 def load_pairs(model: Any, precision: str) -> Loaded[EncoderDecoder]:
-    """The trainer's encoder–decoder, from a model of Transformers that is written to a folder for
-    it; precision: one of PAIR_PRECISIONS."""
+    """The trainer's encoder–decoder from Transformers' model, which goes through a temporary
+    folder; precision: one of PAIR_PRECISIONS."""
     set_products(precision)
-    operations = operations_of(model.device.type, precision)
+    operations = choose_operations(model.device.type, precision)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         backbone = load_encoder_decoder(folder, model.device, PRECISIONS[precision])
@@ -289,8 +288,8 @@ class PairCohort(_Trials):
         super().__init__(PairTask(self._model, self._pairs, SUMMARIZATION, loaded.how), asked)
 
     def generating(self, beams: int, longest: int) -> Callable[[], None]:
-        """Generates with the first trial, a batch a call; batches are of like length, as in
-        prediction."""
+        """A function that generates one batch with the first trial; batches have similar lengths,
+        as in prediction."""
         run, split = self.runs[0], self._pairs
         asked = job_pb2.Generation(beams=beams, max_length=longest, length_penalty=1)
         modules = TrialModules(run.trial.adapter, run.layout.views(run.parameters), dropout=None)

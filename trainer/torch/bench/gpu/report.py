@@ -1,4 +1,4 @@
-"""What the benchmark has found so far, always on disk, and how much time is left."""
+"""The benchmark's results so far, always on disk, and the time left."""
 
 import json
 import platform
@@ -21,12 +21,12 @@ Row = dict[str, Any]
 
 
 def say(*words: object) -> None:
-    """A line for a person; standard output is for the results."""
+    """Prints a line for a person; standard output is for the results."""
     print(*words, file=sys.stderr, flush=True)
 
 
 class DeviceLost(Exception):
-    """Nothing more runs on the GPU in this process."""
+    """Nothing more can run on the GPU in this process."""
 
 
 class Skip(Exception):
@@ -55,14 +55,14 @@ class Report:
 
     @property
     def left(self) -> float:
-        """Seconds of the budget."""
+        """Seconds left of the budget."""
         return self._budget - (time.monotonic() - BEGAN)
 
     def part(self, name: str, work: Callable[[], object], at_most: float, least: float = 4) -> None:
-        """Does a part that needs at least `least` seconds, and ends it after `at_most`, or at the
+        """Does a part that needs at least `least` seconds, and stops it after `at_most` or at the
         end of the budget.
 
-        One that fails is told in one line. Raises DeviceLost where the GPU can do no more.
+        A failure is reported in one line. Raises DeviceLost if nothing more can run on the GPU.
         """
         if self.left < least:
             self._tell(
@@ -87,7 +87,7 @@ class Report:
         free_memory(self._device)
 
     def check(self, name: str, value: float | bool | str, bound: float | None = None) -> None:
-        """bound: what the value may be at most."""
+        """bound: the value's maximum."""
         entry: Row = {"check": name, "value": value}
         words = f"{value:.3g}" if isinstance(value, float) else str(value)
         if bound is not None:
@@ -98,12 +98,12 @@ class Report:
 
     def row(self, row: Row) -> None:
         self.found["rows"].append(row)
-        say(f"{self._clock} {line_of(row)}")
+        say(f"{self._clock} {format_row(row)}")
 
     def write(self) -> None:
         if self._out is None:
             return
-        # In one move: a reader, or whoever comes after a kill, finds the whole of one state.
+        # Renamed, so that a reader finds a complete file even after a kill.
         fresh = self._out.with_name(f"{self._out.name}.new")
         fresh.write_text(json.dumps(self.found, indent=2) + "\n")
         fresh.replace(self._out)
@@ -128,7 +128,7 @@ class Report:
 
 @contextmanager
 def _limit(seconds: float) -> Iterator[None]:
-    """Raises TimeoutError in the block when its time is over."""
+    """Raises TimeoutError in the block when its time is up."""
     import signal
 
     def stop(*_: object) -> None:
@@ -175,10 +175,10 @@ def _driver() -> str | None:
     return answer.stdout.split("\n")[0].strip()
 
 
-# Key of a row, heading, width. Of a row, all trials together: ms a step, rows a second; peak memory
-# in GiB; kernels a step, and the part of the step in which one runs; useful operations over the
-# measured peak; padded tokens over real ones; rows a second over baseline B's on the same shape and
-# data.
+# A row's key, heading, width. For all trials of a row together: ms per step, rows per second; peak
+# memory in GiB; kernels per step, and the share of the step in which one runs; useful operations
+# over the measured peak; padding over real tokens; rows per second over baseline B's on the same
+# shape and data.
 COLUMNS = (
     ("contender", "contender", 24),
     ("shape", "shape", 13),
@@ -196,8 +196,8 @@ COLUMNS = (
 )
 
 
-def line_of(row: Row) -> str:
-    """A row of the table; what was not measured is a dash."""
+def format_row(row: Row) -> str:
+    """A row of the table, with a dash for what was not measured."""
     cells = []
     for key, _, width in COLUMNS:
         value = row.get(key)
@@ -211,4 +211,4 @@ def table(rows: list[Row]) -> str:
     words = ("contender", "shape", "data", "precision")
     heads = [f"{head:{'<' if key in words else '>'}{width}}" for key, head, width in COLUMNS]
     head = "  ".join(heads)
-    return "\n".join([head, "-" * len(head), *(line_of(row) for row in rows)])
+    return "\n".join([head, "-" * len(head), *(format_row(row) for row in rows)])

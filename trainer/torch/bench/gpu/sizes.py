@@ -1,4 +1,4 @@
-"""How large everything is: as users have it, or small for a rehearsal on a CPU."""
+"""How large everything is: as users have it, or small, to rehearse on a CPU."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from .workloads import MINILM, ROBERTA_BASE, ROBERTA_LARGE, Lengths, Shape
 
 @dataclass(frozen=True)
 class Sizes:
-    """batch: rows of a trial's step; answer_batch: of one of question answering, as in
-    Transformers' example for SQuAD; width: of adapters; rows: of a random data set; many: K of the
-    cohorts that stand for all; checked_steps: of a training curve."""
+    """batch: rows per step of a trial; answer_batch: the same for question answering, as in
+    Transformers' example for SQuAD; width: of adapters; rows: in a random data set; many: K of
+    typical cohorts; checked_steps: of a training curve."""
 
     small: bool
     batch: int

@@ -1,5 +1,5 @@
-"""Baseline T: Transformers' Trainer with the package `adapters`, in a process of its own, perhaps
-of another Python."""
+"""Baseline T: Transformers' Trainer with the package `adapters`, in its own process and possibly
+another Python."""
 
 import json
 import subprocess
@@ -17,11 +17,13 @@ _PROGRAM = Path(__file__).with_name("adapters_program.py")
 
 
 def trainer_with_adapters(report: Report, sizes: Sizes, device: torch.device, python: str) -> None:
-    """A row of one trial on MRPC-like rows padded to 128. Raises Skip where that Python has no
+    """Reports one trial on MRPC-like rows padded to 128. Raises Skip if that Python has no
     `adapters`."""
     probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('adapters') is None)"
     if subprocess.run([python, "-c", probe], capture_output=True).returncode != 0:
-        raise Skip(f"{python} has no package adapters; --adapters-python names one that has")
+        raise Skip(
+            f"{python} does not have the package adapters; --adapters-python names one that does"
+        )
     asked = {
         "shape": asdict(sizes.base),
         "lengths": MRPC.draw(sizes.rows, torch.Generator().manual_seed(1)).tolist(),

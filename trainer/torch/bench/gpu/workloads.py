@@ -1,11 +1,11 @@
-"""What is measured: shapes of backbones, lengths of rows, and random rows that can be learned."""
+"""What is measured: backbones' shapes, rows' lengths, and random rows that can be learned."""
 
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-# Ids below are padding, ends, or a class's word.
+# Lower ids are padding, ends, or a class's word.
 _FIRST_WORD = 10
 _PADDING = 1
 
@@ -22,11 +22,11 @@ class Shape:
     vocabulary: int = 50_265
 
     def small(self) -> "Shape":
-        """One for a rehearsal, of the same name."""
+        """A small one with the same name, for a rehearsal."""
         return replace(self, hidden=64, inner=128, layers=2, heads=4, vocabulary=500)
 
     def narrow(self) -> "Shape":
-        """One of the same layers, as narrow as may be: its step launches as many kernels."""
+        """As narrow as possible, with the same layers: a step launches equally many kernels."""
         return replace(self, hidden=24, inner=96, heads=3, vocabulary=500)
 
 
@@ -37,7 +37,7 @@ ROBERTA_LARGE = Shape("roberta-large", 1024, 4096, 24, 16)
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens of a row: normal of this mean and deviation, rounded, within [least, most]."""
+    """Tokens per row: normal with this mean and deviation, rounded, within [least, most]."""
 
     name: str
     mean: int
@@ -58,7 +58,7 @@ FULL = Lengths("128 tokens", 128, 0, 128, 128)
 
 @dataclass(frozen=True)
 class RandomRows:
-    """ids: int64 [tokens]; offsets: int64 [rows + 1]; labels: int64 [rows], a class of two, or
+    """ids: int64 [tokens]; offsets: int64 [rows + 1]; labels: int64 [rows], one of two classes, or
     [rows, 2], the places of an answer's first and last token."""
 
     ids: Tensor
@@ -79,7 +79,7 @@ class RandomRows:
 
     def padded(self, rows: Tensor, to: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """ids and mask, int64 [rows, length], and labels of these rows (int64 [n]); length: `to`,
-        or the longest row's."""
+        or that of the longest row."""
         lengths = self.lengths[rows]
         places = torch.arange(to or int(lengths.max()))
         mask = places < lengths[:, None]
@@ -88,8 +88,8 @@ class RandomRows:
 
 
 def random_rows(lengths: Tensor, shape: Shape, answers: bool = False, seed: int = 1) -> RandomRows:
-    """Rows of these lengths (int64 [rows]). About a quarter of a row's tokens say its class: a
-    model learns it. answers: each row has an answer's places instead."""
+    """Rows of these lengths (int64 [rows]). About a quarter of a row's tokens reveal its class, so
+    that a model can learn it. answers: each row has an answer's places instead."""
     random = torch.Generator().manual_seed(seed)
     total, rows = int(lengths.sum()), len(lengths)
     ids = torch.randint(_FIRST_WORD, shape.vocabulary, (total,), generator=random)
@@ -110,9 +110,9 @@ def useful_operations(
     width: float,
     every_token: bool = False,
 ) -> float:
-    """Additions and multiplications in a step's matrix products: real tokens only, attention's own
-    products and the head not counted. Houlsby adapters of this width. Nothing goes back below the
-    first adapter, and the last layer's output is needed for each row's first token alone, or, for
+    """Additions and multiplications in a step's matrix products, for Houlsby adapters of this
+    width: real tokens only, without attention's own products and the head. No gradient goes below
+    the first adapter, and the last layer's output is needed only for each row's first token or, for
     question answering, for every token."""
     d, f = shape.hidden, shape.inner
     attention, layer = 2 * 4 * d * d, 2 * (4 * d * d + 2 * d * f)
@@ -121,5 +121,5 @@ def useful_operations(
     forward = tokens * (shape.layers - 1) * layer + last
     backward = forward - tokens * attention
     sites = 2 * (tokens * shape.layers if every_token else tokens * (shape.layers - 1) + rows)
-    # An adapter's products run three times: forward, input's gradient, weights' gradient.
+    # An adapter's products run three times: forward, and for the gradients of input and weights.
     return forward + backward + 3 * sites * 2 * 2 * d * width

@@ -1,1 +1,1 @@
-"""The frozen pretrained models: a folder a family."""
+"""The frozen pretrained models: one folder per family."""

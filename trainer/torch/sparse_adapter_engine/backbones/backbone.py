@@ -1,4 +1,4 @@
-"""What callers ask of a frozen model, whatever its family."""
+"""What callers need from a frozen model of any family."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Block:
-    """A layer that adapters stand in. at: what its names in Adapter of job.proto begin with; inner:
-    f, of its feed-forward block; has_cross_attention: whether it has a second attention, whose
-    names begin with `cross_`."""
+    """A layer that takes adapters. at: what its names in Adapter of job.proto begin with; inner: f,
+    the inner width of its feed-forward block; has_cross_attention: whether it has a second
+    attention, whose names begin with `cross_`."""
 
     at: str
     inner: int
@@ -20,12 +20,12 @@ class Block:
 
 
 class Backbone(Protocol):
-    """A loaded frozen model, as adapters, masks and files see it. How rows go through it is its
-    task's matter (tasks/task.py)."""
+    """A loaded frozen model, as adapters, masks and files see it. Its task decides how rows go
+    through it (tasks/task.py)."""
 
     @property
     def model_type(self) -> str:
-        """As config.json names it."""
+        """model_type in config.json."""
 
     @property
     def hidden(self) -> int:
@@ -37,30 +37,29 @@ class Backbone(Protocol):
 
     @property
     def blocks(self) -> Sequence[Block]:
-        """Where adapters stand, in order of depth."""
+        """The layers that take adapters, in order of depth."""
 
     @property
     def prefix_mlps(self) -> Mapping[str, int]:
-        """What the names of a prefix's MLPs begin with, and for how many attentions each makes keys
-        and values.
-        """
+        """Each MLP that makes prefixes: what its names begin with, and for how many attentions it
+        makes keys and values."""
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """As adapter_config.json tells them."""
+        """The sizes that adapter_config.json records."""
 
     @property
     def own_shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Names and shapes of the tensors of ALL in Adapter of job.proto. Asked only of a family
-        that can be fine-tuned as a whole."""
+        """Names and shapes of the tensors that ALL in Adapter of job.proto trains. Used only for
+        families that can be fine-tuned as a whole."""
 
     @property
     def pooler(self) -> tuple[Tensor, Tensor] | None:
-        """Initial weight [d, d] and bias [d] of head.dense, where the backbone has them."""
+        """Initial weight [d, d] and bias [d] of head.dense, if the backbone has them."""
 
     @property
     def row_invariant(self) -> bool:
-        """Whether a row gets the same bits whatever rows are beside it."""
+        """Whether a row gets the same bits whatever other rows are computed with it."""
 
     @property
     def device(self) -> torch.device:
@@ -68,4 +67,4 @@ class Backbone(Protocol):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the activations."""
+        """The type of the activations."""

@@ -11,7 +11,7 @@ from sparse_adapter_engine.errors import bad_artifact
 def read_config(path: str) -> Any:
     """The configuration of a Hugging Face directory or hub id.
 
-    Raises JobFailed (BAD_ARTIFACT) where it is missing or broken.
+    Raises JobFailed (BAD_ARTIFACT) if it is missing or broken.
     """
     if path.startswith("/") and not Path(path, "config.json").is_file():
         raise bad_artifact(

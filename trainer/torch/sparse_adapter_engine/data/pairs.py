@@ -1,4 +1,4 @@
-"""Tokenized data sets of texts and targets, for encoder–decoders, and batches of them."""
+"""Tokenized data sets of texts and targets for encoder–decoders, and batches of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,19 +16,19 @@ from sparse_adapter_engine.files.artifacts import Tensors, read_tensors, resolve
 from .length_groups import CPU_GROUP_TOKENS, group_sizes
 from .rows import read_rows, require_tensor
 
-# Rows of one trial in a forward of scoring, on every device: a vocabulary's logits for each target
-# token, and activations of long texts, take more memory than an encoder's rows.
+# Rows of one trial per forward when scoring, on every device: logits over a vocabulary for each
+# target token, and activations of long texts, take more memory than an encoder's rows.
 PART_ROWS = 32
 
 
 @dataclass(frozen=True)
 class PairGroup:
-    """Rows that are padded together, each on the right to the longest of them, and their targets
-    likewise; in a stack, of each trial equally many, trial after trial.
+    """Rows that are padded together, texts and targets each on the right to the longest; in a
+    stack, equally many of each trial, trial after trial.
 
     input_ids: int64 [rows, prompt + tokens], the prompt's places first. lengths: int64 [rows],
-    places that are not padded. is_padded: whether any place is. target_ids: int64 [rows, target
-    tokens], −100 where padded.
+    places without padding. is_padded: whether any place is padding. target_ids: int64 [rows, target
+    tokens], −100 for padding.
     """
 
     input_ids: Tensor
@@ -38,19 +38,19 @@ class PairGroup:
 
     @property
     def attended(self) -> Tensor:
-        """bool, input_ids' shape: False where padded."""
+        """bool, in input_ids' shape: False for padding."""
         places = torch.arange(self.input_ids.shape[1], device=self.lengths.device)
         return places < self.lengths.unsqueeze(1)
 
 
 @dataclass(frozen=True)
 class PaddedPairs:
-    """Rows of one trial, or of a stack of trials, in groups of like length, shortest first.
+    """Rows of one trial, or of a stack of trials, in groups of similar length, shortest first.
 
-    target_places: int64 [target tokens of all rows], where each is in the groups' targets, laid
-    flat one group after the other: a trial's row by row, trial after trial. labels: the tokens
+    target_places: int64 [target tokens of all rows], where each is in the groups' targets,
+    flattened one group after the other; ordered row by row, trial after trial. labels: the tokens
     there. terms_of: how many of them each trial has. orders: for each trial int64 [rows], which of
-    the asked rows each one is.
+    the requested rows each one is.
     """
 
     groups: tuple[PairGroup, ...]
@@ -60,7 +60,7 @@ class PaddedPairs:
     orders: tuple[Tensor, ...]
 
     def to(self, device: torch.device) -> "PaddedPairs":
-        """The same rows on a device, in one copy that nothing waits for; orders stay on the CPU."""
+        """The same rows on a device, in one asynchronous copy; orders stay on the CPU."""
         tensors = [self.target_places, self.labels]
         for group in self.groups:
             tensors += [group.input_ids, group.lengths, group.target_ids]
@@ -80,7 +80,7 @@ class PaddedPairs:
 
     @property
     def order(self) -> Tensor:
-        """orders, of one trial."""
+        """orders of a single trial."""
         (order,) = self.orders
         return order
 
@@ -90,7 +90,7 @@ class PaddedPairs:
 
     @property
     def tokens(self) -> int:
-        """Tokens that the model computes, padding among them."""
+        """Tokens that the model computes, with padding."""
         return sum(group.input_ids.numel() + group.target_ids.numel() for group in self.groups)
 
     @property
@@ -102,7 +102,7 @@ class PaddedPairs:
 @dataclass(frozen=True)
 class PairSplit:
     """One split in memory. input_ids: int64 [tokens]; offsets: int64 [rows + 1]; target_ids and
-    target_offsets likewise, an empty range where a row's target is not known."""
+    target_offsets are the same for targets, with an empty range for an unknown target."""
 
     name: str
     input_ids: Tensor
@@ -116,22 +116,22 @@ class PairSplit:
 
     @property
     def lengths(self) -> Tensor:
-        """int64 [rows]: tokens of each row, its target's apart."""
+        """int64 [rows]: tokens of each row, without its target."""
         return self.offsets.diff()
 
     def pack(
         self, rows: Tensor, prompt: int = 0, group_tokens: float = CPU_GROUP_TOKENS
     ) -> PaddedPairs:
-        """These rows (int64 [n]) of one trial, shortest first. prompt: how many places for a
-        prompt's tokens each row gets before its own; group_tokens: what a group of rows that are
-        padded apart from the others costs (length_groups.py)."""
+        """These rows (int64 [n]) of one trial, shortest first. prompt: how many places each row
+        gets for a prompt, before its own tokens; group_tokens: the cost of one more group
+        (length_groups.py)."""
         return self.pack_stack([rows], prompt, group_tokens)
 
     def pack_stack(
         self, rows_of: Sequence[Tensor], prompt: int, group_tokens: float
     ) -> PaddedPairs:
-        """Each trial's rows, as `pack` does. A trial with fewer rows than another gets rows of one
-        token without a target before its own."""
+        """Packs each trial's rows, as `pack` does. A trial with fewer rows than another gets rows
+        of one token, without a target, before its own."""
         sorted_rows, orders = [], []
         for rows in rows_of:
             order = self.lengths[rows].sort(stable=True).indices
@@ -150,7 +150,7 @@ class PairSplit:
             )
         )
         sizes = group_sizes(_longest(texts), _longest(targets), group_tokens, len(rows_of))
-        # Any token will do where a prompt's vector takes its place.
+        # Any token will do: a prompt's vector replaces it.
         places = self.input_ids.new_zeros(prompt)
         groups: list[PairGroup] = []
         target_places: list[list[Tensor]] = [[] for _ in rows_of]
@@ -184,7 +184,7 @@ class PairSplit:
 
 
 def _longest(of_trials: list[list[Tensor]]) -> list[int]:
-    """For each place in a trial's rows, the tokens of the longest row that a trial has there."""
+    """For each place in the trials' rows, the tokens of the longest row there."""
     return [max(row.numel() for row in rows) for rows in zip(*of_trials, strict=True)]
 
 
@@ -202,7 +202,7 @@ def load_pairs(
     """Reads `<dataset>/<name>.safetensors` and checks it against the backbone's limits: vocabulary
     size, positions (None: any number) of texts and of targets.
 
-    Raises JobFailed (BAD_ARTIFACT) that names the file, the tensor and what would be right.
+    Raises JobFailed (BAD_ARTIFACT), which names the file, the tensor and what would be right.
     """
     path = resolve(root, f"{dataset.name}/{name}.safetensors")
     tensors = read_tensors(path)
@@ -245,7 +245,7 @@ def _read_targets(
 
 
 def require_targets(split: PairSplit, dataset: job_pb2.Dataset) -> None:
-    """Raises JobFailed (BAD_ARTIFACT) where a row to learn from has no target."""
+    """Raises JobFailed (BAD_ARTIFACT) if a row to learn from has no target."""
     missing = (split.target_offsets.diff() == 0).nonzero()
     if missing.numel():
         row, path = int(missing[0]), f"{dataset.name}/{split.name}.safetensors"

@@ -18,12 +18,12 @@ SUMMARIZATION = job_pb2.TASK_KIND_SUMMARIZATION
 
 @dataclass(frozen=True)
 class PackedRows:
-    """Rows laid one after the other, no padding. Rows of equal length are neighbours.
+    """Rows one after the other, without padding. Rows of equal length are neighbours.
 
     input_ids, token_type_ids, position_ids: int64 [tokens]. prompt: int64 [tokens], which vector of
-    a trial's prompt stands in the token's place, −1 for the rows' own tokens; a row's prompt is
-    after its own tokens. groups: (rows, length) for each run of equal lengths, in order. first:
-    int64 [rows], where each row begins. order: int64 [rows], which of the asked rows each one is.
+    the trial's prompt replaces the token, −1 for the rows' own tokens; a row's prompt comes after
+    its own tokens. groups: (rows, length) for each run of equal lengths, in order. first: int64
+    [rows], where each row begins. order: int64 [rows], which of the requested rows each one is.
     places: int64 [own tokens], where each of the rows' own tokens is in the split. labels: [rows]
     or [rows, 2], as in Split.
     """
@@ -67,7 +67,7 @@ class PackedRows:
 class Split:
     """One split in memory. input_ids, token_type_ids: int64 [tokens]; offsets, int64 [rows + 1];
     labels: int64 or float32 [rows], or for QUESTION_ANSWERING int64 [rows, 2], the places of start
-    and end in the row; negative or NaN: not known."""
+    and end in the row; negative or NaN if unknown."""
 
     name: str
     input_ids: Tensor
@@ -92,8 +92,8 @@ class Split:
         first = lengths.cumsum(0) - lengths
         places = torch.arange(int(lengths.sum())) - first.repeat_interleave(lengths)
         prompts = (places - own.repeat_interleave(lengths)).clamp(min=-1)
-        # Attention has no order of its own, so a prompt may be anywhere. Its tokens repeat the
-        # row's first until vectors take their places.
+        # Attention ignores order, so a prompt may be anywhere. Its tokens repeat the row's first
+        # until vectors replace them.
         positions = torch.where(prompts < 0, places, 0)
         tokens = self.offsets[rows].repeat_interleave(lengths) + positions
         distinct, counts = lengths.unique_consecutive(return_counts=True)
@@ -112,7 +112,7 @@ class Split:
         )
 
 
-# The tensors of what is to be learned.
+# The tensors to learn from.
 _LEARNED = {
     CLASSIFICATION: ("labels",),
     job_pb2.TASK_KIND_REGRESSION: ("labels",),
@@ -126,7 +126,7 @@ def load_split(
     """Reads `<dataset>/<name>.safetensors` and checks it against the backbone's limits: vocabulary
     size, token types, positions.
 
-    Raises JobFailed (BAD_ARTIFACT) that names the file, the tensor and what would be right.
+    Raises JobFailed (BAD_ARTIFACT), which names the file, the tensor and what would be right.
     """
     path = resolve(root, f"{dataset.name}/{name}.safetensors")
     tensors = read_tensors(path)
@@ -179,8 +179,8 @@ def load_split(
 def read_rows(
     path: Path, tensors: Tensors, vocabulary: int, longest: int | None
 ) -> tuple[Tensor, Tensor]:
-    """input_ids int64 [tokens] and offsets int64 [rows + 1] of a split's tensors. longest: tokens
-    of a row, or None for any number.
+    """input_ids int64 [tokens] and offsets int64 [rows + 1] of a split's tensors. longest: maximum
+    tokens per row, or None for no limit.
 
     Raises JobFailed (BAD_ARTIFACT) as `load_split` does.
     """
@@ -212,15 +212,14 @@ def read_rows(
 
 
 def require_tensor(path: Path, holds: bool, tensor: str, right: str) -> None:
-    """Raises JobFailed (BAD_ARTIFACT) that says what would be right of a file's tensor, unless it
-    holds.
-    """
+    """Raises JobFailed (BAD_ARTIFACT), which says what would be right for the file's tensor, unless
+    `holds`."""
     if not holds:
         raise bad_artifact(f"{path}: {tensor} {right}")
 
 
 def require_labels(split: Split, dataset: job_pb2.Dataset) -> None:
-    """Raises JobFailed (BAD_ARTIFACT) where a row to learn from has no label."""
+    """Raises JobFailed (BAD_ARTIFACT) if a row to learn from has no label."""
     missing = split.labels < 0 if split.labels.dtype == torch.int64 else ~split.labels.isfinite()
     if missing.any():
         row, *which = missing.nonzero()[0].tolist()

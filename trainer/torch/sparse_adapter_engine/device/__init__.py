@@ -1,1 +1,1 @@
-"""How a device goes about its work, and what it has room for."""
+"""How a device computes, and how much fits on it."""

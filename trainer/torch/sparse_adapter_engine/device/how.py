@@ -5,23 +5,23 @@ from dataclasses import dataclass
 from sparse_adapter_engine.stacked.attention import Attend
 from sparse_adapter_engine.stacked.operations import Operations
 
-# Tokens of one pass: more spills a CPU's caches, less starves its matrix products.
+# Tokens per pass: more overflow a CPU's caches, fewer starve its matrix products.
 CPU_PASS_TOKENS = 2_500
 GPU_PASS_TOKENS = 65_536
-# Rows of one trial in a forward of scoring and predicting on a GPU: enough to fill it.
+# Rows of one trial per forward when scoring or predicting on a GPU: enough to fill it.
 GPU_PART_ROWS = 512
-# And its tokens: scores are taken in float32, where padded attention keeps its probabilities.
+# Their maximum tokens: scoring is in float32, where padded attention keeps its probabilities.
 GPU_PART_TOKENS = 32_768
 
 
 @dataclass(frozen=True)
 class How:
-    """pass_tokens: maximum tokens per pass, of whole trials. stacked: the operations of stacked
-    passes; None where trials are not stacked.
+    """pass_tokens: maximum tokens per pass, which holds whole trials. stacked: the operations of
+    stacked passes; None if trials are not stacked.
 
-    part_rows: rows of one trial in a forward of scoring and predicting; part_tokens: its maximum
-    tokens, None for no limit. Both are fixed, so that a result does not depend on who else is in
-    the pass.
+    part_rows: rows of one trial per forward when scoring or predicting; part_tokens: their maximum
+    tokens, None for no limit. Both are fixed, so that a result does not depend on the pass's other
+    trials.
     """
 
     pass_tokens: int
@@ -37,11 +37,11 @@ class How:
 
     @property
     def scored_tokens(self) -> int:
-        """Tokens whose derivatives are taken at once: those of a part where parts are bounded,
-        since the graphs of the whole pass are held."""
+        """Tokens whose derivatives are taken at once: one part's if parts are bounded, because the
+        graphs of the whole pass stay in memory."""
         return self.pass_tokens if self.part_tokens is None else self.part_tokens
 
     @property
     def attention(self) -> Attend | None:
-        """Of rows of variable length, where the device has one."""
+        """The device's attention for rows of variable length, if it has one."""
         return self.stacked.attention if self.stacked else None

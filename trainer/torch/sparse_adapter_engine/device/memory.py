@@ -5,11 +5,10 @@ import sys
 
 
 def give_back_freed_memory() -> None:
-    """Asks the C library to return what it keeps of freed tensors.
+    """Asks the C library to return the memory of freed tensors.
 
-    Passes of ever other sizes leave its heap full of holes, so that a trainer that runs for a night
-    would come to hold several times what a job needs. Only glibc keeps so much, and only it has the
-    call.
+    Passes of varying sizes fragment its heap: after a night a trainer would hold several times what
+    a job needs. Only glibc keeps so much, and only glibc has this call.
     """
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

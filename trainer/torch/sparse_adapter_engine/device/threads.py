@@ -6,8 +6,8 @@ import torch
 
 
 def use_threads(asked: int | None) -> int:
-    """Sets PyTorch's threads: `asked`, at most the cores that this process may use, which is the
-    default too. Returns the number.
+    """Sets PyTorch's threads to `asked`, at most (and by default) the cores that this process may
+    use. Returns the number.
 
     More threads than cores make a step several times slower, since each product waits for its
     slowest thread.

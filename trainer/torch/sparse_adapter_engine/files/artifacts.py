@@ -1,6 +1,5 @@
 """Files under the artifact root: safe names, digests, and writes that are whole or not there at
-all.
-"""
+all."""
 
 import hashlib
 import os
@@ -23,7 +22,7 @@ Tensors = dict[str, torch.Tensor]
 def resolve(root: Path, name: str) -> Path:
     """The path of an artifact's name.
 
-    Raises JobFailed (BAD_ARTIFACT) for one that is absolute, has `..` or leaves the root by a link.
+    Raises JobFailed (BAD_ARTIFACT) if it is absolute, has `..` or leaves the root through a link.
     """
     parts = name.split("/")
     if (
@@ -63,8 +62,8 @@ def _file_digest(path: Path) -> str:
 def write_tensors(path: Path, tensors: Tensors, metadata: dict[str, str] | None = None) -> None:
     """Writes a safetensors file.
 
-    Metadata has at most one key: the library does not keep the order of several, and digests need
-    one.
+    Metadata has at most one key: the library does not keep the order of several, and digests depend
+    on it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(
@@ -76,7 +75,7 @@ def write_tensors(path: Path, tensors: Tensors, metadata: dict[str, str] | None 
 
 
 def write_folder(path: Path, files: dict[str, bytes]) -> None:
-    """Writes a folder of files that appears under its name whole, in place of an earlier one."""
+    """Writes a folder of files, which appears under its name whole and replaces an earlier one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     making = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     making.mkdir()
@@ -92,9 +91,8 @@ def write_folder(path: Path, files: dict[str, bytes]) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Removes a folder: first its name, then its files, so that no half of it is ever found under
-    the name.
-    """
+    """Removes a folder: first its name, then its files, so that nobody finds half of it under the
+    name."""
     if path.exists():
         leaving = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         os.rename(path, leaving)
@@ -102,7 +100,7 @@ def remove_folder(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what writes that were cut off left behind in a folder."""
+    """Removes what interrupted writes left behind in a folder."""
     for path in folder.glob(".*"):
         if path.is_dir():
             shutil.rmtree(path)
@@ -113,7 +111,7 @@ def remove_leftovers(folder: Path) -> None:
 def read_tensors(path: Path) -> Tensors:
     """All tensors of a safetensors file.
 
-    Raises JobFailed (BAD_ARTIFACT) where it is missing or broken.
+    Raises JobFailed (BAD_ARTIFACT) if it is missing or broken.
     """
     try:
         return dict(load(path.read_bytes()))
@@ -124,7 +122,7 @@ def read_tensors(path: Path) -> Tensors:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata of a safetensors file; empty where it has none, is missing or is broken."""
+    """The metadata of a safetensors file; empty if the file has none, is missing or is broken."""
     try:
         with safe_open(str(path), "pt") as file:
             return dict(file.metadata() or {})

@@ -1,8 +1,8 @@
-"""What a trial leaves on disk while and after it trains, all of it under `trials/<trial id>/`.
+"""What a trial writes to disk during and after training, all of it under `trials/<trial id>/`.
 
 checkpoints/step-<N>/state.safetensors   parameters (as in the adapter), first_moment.*,
-                                         second_moment.*, and of a trial that is pruned during
-                                         training mask.*
+                                         second_moment.*, and mask.* if the trial is pruned during
+                                         training
 checkpoints/step-<N>/position.json       step, rows and seconds so far, what it was made from, and
                                          on what machine
 adapter/                                 as in Trial of job.proto
@@ -30,8 +30,8 @@ from .durable import write_durably
 
 @dataclass(frozen=True)
 class Company:
-    """Who goes through a stacked pass together, by trial id and in order, and in how many parts
-    each one's rows do: the last bits on a GPU hang on it."""
+    """Which trials share a stacked pass, by trial id and in order, and in how many parts each one's
+    rows are computed: on a GPU the last bits depend on it."""
 
     trials: list[str]
     row_parts: int
@@ -39,9 +39,9 @@ class Company:
 
 @dataclass
 class Position:
-    """How far a trial is. `source`: digest of all that its numbers follow from. `loss_sum`,
-    `loss_rows`: since the last metric event. `rounds`: of pruning during training, done. `company`:
-    where passes are stacked, that of the last step."""
+    """How far a trial has come. `source`: digest of everything that determines its numbers.
+    `loss_sum`, `loss_rows`: since the last metric event. `rounds`: finished rounds of pruning
+    during training. `company`: that of the last step, if passes are stacked."""
 
     source: str
     step: int = 0
@@ -54,7 +54,7 @@ class Position:
 
     @staticmethod
     def read(content: dict[str, Any]) -> "Position":
-        """From what `asdict` has made of it. Raises TypeError where it is something else."""
+        """The inverse of `asdict`. Raises TypeError for anything else."""
         company = content.get("company")
         return Position(**content | {"company": Company(**company) if company else None})
 
@@ -63,7 +63,7 @@ class Position:
 class State:
     """What a checkpoint holds.
 
-    parameters: float32 [total]; masks: of a trial that is pruned during training, else none.
+    parameters: float32 [total]; masks: empty unless the trial is pruned during training.
     """
 
     position: Position
@@ -108,9 +108,8 @@ def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> Pa
 def newest_checkpoint(
     trial: Path, source: str, until: int, layout: Layout, device: torch.device
 ) -> tuple[State | None, list[str]]:
-    """The newest checkpoint at or before step `until` that is whole and of the same source, and why
-    newer ones were passed over.
-    """
+    """The newest intact checkpoint of this source at or before step `until`, and why newer ones
+    were passed over."""
     passed_over: list[str] = []
     remove_leftovers(trial / "checkpoints")
     for step, folder in _folders(trial):
@@ -166,10 +165,10 @@ def write_adapter(
     config: dict[str, object],
     position: Position,
 ) -> Path:
-    """Writes training.json and then adapter/: where adapter/ tells a step, training.json has it.
-    Returns the adapter's folder.
+    """Writes training.json and then adapter/, so that training.json has every step that adapter/
+    names. Returns the adapter's folder.
 
-    masks: of a trial that was pruned during training, else none.
+    masks: empty unless the trial was pruned during training.
     """
     times = {
         "source": position.source,
@@ -193,8 +192,8 @@ def write_adapter(
 
 
 def finished_training(trial: Path, source: str, step: int, has_masks: bool) -> Position | None:
-    """Rows and seconds of an adapter that is there at this step and of this source; None where
-    training is still to be done.
+    """Rows and seconds of the adapter on disk if it has this step and this source; None if training
+    is still to be done.
 
     has_masks: whether the trial is pruned during training, so that its masks are in the adapter's
     folder.

@@ -1,4 +1,4 @@
-"""Small files of the trainer's own state that are whole or not there, whatever dies."""
+"""Small files of the trainer's own state, each whole or absent after any crash."""
 
 import os
 import uuid
@@ -33,6 +33,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def boot_id() -> str:
-    """Names this boot of the machine; empty where the system does not tell (only Linux does)."""
+    """Identifies this boot of the machine; empty except on Linux."""
     path = Path("/proc/sys/kernel/random/boot_id")
     return path.read_text().strip() if path.exists() else ""

@@ -21,17 +21,17 @@ def trial_folder(root: Path, trial_id: str) -> Path:
 
 
 def mask_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> str:
-    """Hex SHA-256 of all that a trial's mask follows from."""
+    """Hex SHA-256 of everything that determines a trial's mask."""
     made_from = {"seed": trial.seed, "adapter": plain(trial.adapter), "prune": plain(trial.prune)}
     if spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION:
-        # Part of the loss that gradients are of.
+        # Part of the loss whose gradients are scored.
         made_from["label_smoothing"] = trial.train.label_smoothing
     return _digest(_inputs(spec), made_from)
 
 
 def training_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial, mask_digest: str) -> str:
-    """Hex SHA-256 of all that a trial's training follows from, the length of this run of it
-    aside."""
+    """Hex SHA-256 of everything that determines a trial's training, except at which step this run
+    ends."""
     start = {
         "seed": trial.seed,
         "adapter": plain(trial.adapter),
@@ -50,7 +50,7 @@ def _inputs(spec: job_pb2.JobSpec) -> dict[str, object]:
 
 
 def plain(message: Message) -> object:
-    """A message as JSON: every field, those that are zero too, by the names of the contract."""
+    """A message as JSON: every field, even zeros, under the contract's names."""
     return MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
@@ -63,7 +63,7 @@ def _digest(*parts: object) -> str:
 def read_masks(folder: Path, layout: Layout) -> Tensors:
     """A trial's masks, in the layout's order.
 
-    Raises JobFailed (BAD_ARTIFACT) where the file does not fit the adapter.
+    Raises JobFailed (BAD_ARTIFACT) if the file does not fit the adapter.
     """
     path = folder / "masks.safetensors"
     masks = read_tensors(path)

@@ -1,6 +1,5 @@
-"""How many weights are kept: of a number, after each round, and of each matrix by Erdős–Rényi
-densities.
-"""
+"""How many weights are kept: at a density, after each round, and in each matrix by Erdős–Rényi
+densities."""
 
 import math
 
@@ -33,16 +32,16 @@ def densities(prune: job_pb2.Prune) -> list[float]:
 
 
 def er_counts(shapes: Shapes, kept: int) -> dict[str, int]:
-    """How many weights of each matrix are kept, `kept` in all, by Erdős–Rényi densities (Mocanu et
-    al. 2018): [a, b] has density min(1, ε · (a + b) / (a · b)). Counts are rounded down, and what
-    is left goes to the largest remainders; of equal ones to the first."""
+    """How many weights of each matrix are kept, `kept` in total, by Erdős–Rényi densities (Mocanu
+    et al. 2018): [a, b] has density min(1, ε · (a + b) / (a · b)). Counts are rounded down, and the
+    rest goes to the largest remainders, the first of equal ones."""
     whole: dict[str, int] = {}
-    # In whole numbers, so that a total is never off by a rounding: ε = left / total, a matrix's
-    # count is ε · (a + b).
+    # In integers, so that rounding never changes a total: ε = left / total, a matrix's count is ε ·
+    # (a + b).
     while True:
         sums = {name: sum(shape) for name, shape in shapes.items() if name not in whole}
         left, total = kept - sum(whole.values()), sum(sums.values())
-        # What a full matrix cannot take, the others get: ε rises, and may fill more of them.
+        # The others get what a full matrix cannot take: ε rises, and may fill more of them.
         full = {
             name: math.prod(shapes[name])
             for name, width in sums.items()

@@ -1,6 +1,6 @@
 """Whether a mask's structure fits an adapter's matrices.
 
-Knows the contract only, so that a request is checked without loading PyTorch.
+Needs only the contract, so that requests are checked without loading PyTorch.
 """
 
 from collections.abc import Mapping
@@ -9,9 +9,8 @@ from sparse_adapter.trainer.v1 import job_pb2
 
 
 def misfit(prune: job_pb2.Prune, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str] | None:
-    """The field of Prune that does not fit prunable matrices of these shapes, by name, and why;
-    None where all is well.
-    """
+    """The name of a field of Prune that does not fit prunable matrices of these shapes, and why;
+    None if all fit."""
     if prune.structure == job_pb2.MASK_STRUCTURE_N_M:
         return _uneven_groups(prune, shapes)
     if (

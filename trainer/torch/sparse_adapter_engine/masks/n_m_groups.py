@@ -1,7 +1,5 @@
-"""N:M masks (Zhou et al.
-
-2021): of each group of M neighbouring weights of a row exactly N are kept.
-"""
+"""N:M masks (Zhou et al. 2021): in each group of M neighbouring weights of a row exactly N are
+kept."""
 
 import numpy as np
 import torch
@@ -18,7 +16,7 @@ class NMGroups:
     """N_M with the exact rules: one round."""
 
     def __init__(self, prune: job_pb2.Prune, seed: int, shapes: Shapes) -> None:
-        """Each of shapes [a, b] has b a multiple of M."""
+        """shapes: [a, b] each, b a multiple of M."""
         self._prune, self._seed, self._shapes = prune, seed, shapes
         self.masks: Masks = {
             name: torch.ones(shape, dtype=torch.uint8) for name, shape in shapes.items()
@@ -32,13 +30,13 @@ class NMGroups:
         return False
 
     def go_on(self, masks: Masks) -> None:
-        """Takes up fresh groups after the round that has left these masks, or before it."""
+        """Makes a fresh instance resume after the round that left these masks, or before it."""
         self.masks = masks
 
     def keep(self, scores: Scores, done: int) -> None:
-        """The round.
+        """Does the round.
 
-        Raises TrialFailed as `require_ranking` does, of each matrix: a group may well have equal
+        Raises TrialFailed as `require_ranking` does, per matrix: a single group may well have equal
         scores.
         """
         for name in self._shapes:
@@ -66,13 +64,13 @@ class NMGroups:
         return self.masks
 
     def _mask(self, name: str, places: IndexArray) -> Tensor:
-        """uint8, 1 at these places [groups, N] of the matrix's groups."""
+        """uint8, 1 at these places [groups, N] in the matrix's groups."""
         mask = np.zeros((len(places), self._prune.group_size), dtype=np.uint8)
         np.put_along_axis(mask, places, 1, axis=1)
         return torch.from_numpy(mask).view(self._shapes[name])
 
     def _places_drawn(self, purpose: str, name: str) -> IndexArray:
-        """Each group's places in an order of its own, int64 [groups, M], drawn from the seed."""
+        """Each group's places, int64 [groups, M], in an order drawn from the seed."""
         rows, columns = self._shapes[name]
         drawn = (
             permutation(rows * columns, self._seed, purpose, name)

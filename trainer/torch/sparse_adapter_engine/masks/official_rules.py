@@ -18,7 +18,7 @@ from .units import modules, pair
 
 
 class OfficialRules:
-    """Masks on their way through the rounds.
+    """Masks through the rounds.
 
     No result is an error: `doubts` says what a reader should know.
     """
@@ -29,8 +29,8 @@ class OfficialRules:
         self._pruner: Published = pruner
         self._prune, self._densities = prune, densities(prune)
         self._mispaired = mispaired(shapes)
-        # The matrices whose scores count: of a mispaired module down alone, which both masks belong
-        # to.
+        # The matrices whose scores count: in a mispaired module only down, to which both masks
+        # belong.
         owners = [name for name in shapes if name not in self._mispaired.values()]
         self._scopes = (
             {name: [name] for name in owners}
@@ -43,8 +43,8 @@ class OfficialRules:
         self.doubts: list[str] = []
 
     def keep(self, scores: Scores, done: int) -> None:
-        """One round, after `done` of them. scores are of all weights at the masks of the round
-        before, as its pruner gives them by these rules."""
+        """Does one round, after `done` others. scores: of all weights at the previous round's
+        masks, as the pruner gives them by these rules."""
         compared = self._compared(scores)
         density = self._densities[done]
         for scope, names in self._scopes.items():
@@ -54,8 +54,8 @@ class OfficialRules:
             k = int(cut) if self._prune.scope == job_pb2.PRUNE_SCOPE_LOCAL else math.ceil(cut)
             if k == 0:
                 continue
-            # NaN is the greatest of all, and no comparison with it holds: it is not cut, and as
-            # threshold cuts nothing.
+            # NaN sorts last, and every comparison with it is false: it is not cut, and as the
+            # threshold it cuts nothing.
             threshold = float(np.partition(flat.numpy(), k - 1)[k - 1])
             for name in names:
                 self.masks[name] = (~(compared[name] <= threshold)).to(torch.uint8)
@@ -63,7 +63,7 @@ class OfficialRules:
             self.masks[up] = self.masks[down].clone()
 
     def finished(self) -> Masks:
-        """SHUFFLED permutes nothing, and INVERTED has had its effect in each round."""
+        """The masks as they are: SHUFFLED permutes nothing, INVERTED has acted in each round."""
         return self.masks
 
     def _compared(self, scores: Scores) -> Scores:
@@ -85,7 +85,7 @@ class OfficialRules:
         if wrong:
             self.doubts.append(
                 f"{at}: {wrong} of {n} scores of {scope} are NaN or infinite; NaN is not cut, and "
-                "as threshold cuts nothing"
+                "as the threshold it cuts nothing"
             )
         elif bool(scores.min() == scores.max()):
             self.doubts.append(
@@ -95,17 +95,16 @@ class OfficialRules:
 
 
 def mispaired(shapes: Shapes) -> dict[str, str]:
-    """down.weight to up.weight of each module in which both have one shape, because r is the hidden
-    size. The published code looks for each mask's weight by its shape, and finds down.weight for
+    """Maps down.weight to up.weight for each module in which both have the same shape, because r is
+    the hidden size. The published code finds each mask's weight by its shape, so down.weight for
     both."""
     pairs = dict(pair(module) for module in modules(shapes))
     return {down: up for down, up in pairs.items() if shapes[down] == shapes[up]}
 
 
 def grasp_direction(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
-    """g as GraSP's product of gradients has it: for a mispaired module down's gradient twice, and
-    up's not at all.
-    """
+    """g as the published GraSP multiplies it: in a mispaired module down's gradient counts twice,
+    and up's not at all."""
     twice = mispaired({name: tuple(gradient.shape) for name, gradient in gradients.items()})
     doubled = {down: 2 * gradients[down] for down in twice}
     return gradients | doubled | {up: torch.zeros_like(gradients[up]) for up in twice.values()}

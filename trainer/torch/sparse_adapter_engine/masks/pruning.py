@@ -1,7 +1,7 @@
 """From scores to masks, for all pruners: over rounds, by the structure and rules of Prune in
 job.proto.
 
-Scores and masks are dicts by name over a trial's prunable matrices, with the matrix's shape.
+Scores and masks are dicts from the names of a trial's prunable matrices to tensors of their shapes.
 """
 
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
@@ -17,13 +17,12 @@ from .scores import Masks, Scores, Shapes
 
 
 class Pruning:
-    """A trial's masks on their way through the rounds of Prune: `keep` takes a round's scores,
-    `finished` gives the masks to train with.
-    """
+    """A trial's masks through the rounds of Prune: `keep` takes a round's scores, `finished` gives
+    the masks to train with."""
 
     def __init__(self, prune: job_pb2.Prune, seed: int, shapes: Shapes) -> None:
-        """shapes: those of the prunable matrices. Raises TrialFailed (DEGENERATE_MASK) where the
-        structure does not fit them, or nothing would be kept."""
+        """shapes: of the prunable matrices. Raises TrialFailed (DEGENERATE_MASK) if the structure
+        does not fit them or nothing would be kept."""
         self._prune = prune
         wrong = misfit(prune, shapes)
         if wrong:
@@ -54,13 +53,12 @@ class Pruning:
         return self._in_training.keeps_all(self._done)
 
     def skip(self) -> None:
-        """A round that keeps all."""
+        """Counts a round that keeps everything."""
         self._done += 1
 
     def go_on(self, masks: Masks, rounds: int) -> None:
-        """Takes up a fresh Pruning after so many rounds that have left these masks: what follows is
-        as if the rounds had been its own. Not where the mask will be inverted, which needs the
-        scores of all rounds."""
+        """Makes a fresh Pruning resume after `rounds` rounds that left these masks, as if it had
+        done them itself. Not for inverted masks, which need the scores of all rounds."""
         self._in_training.go_on(masks)
         self._done = rounds
 
@@ -73,21 +71,20 @@ class Pruning:
 
     @property
     def masks(self) -> Masks:
-        """uint8: what the rounds so far have kept, of all matrices."""
+        """uint8, for all matrices: what the rounds so far have kept."""
         return self._method.masks
 
     @property
     def doubts(self) -> list[str]:
-        """What the rounds so far have found strange and the rules do not refuse."""
+        """Oddities of the rounds so far that the rules accept."""
         return self._method.doubts if isinstance(self._method, OfficialRules) else []
 
     def keep(self, scores: Scores) -> None:
-        """One round. By the exact rules: of the weights that the masks keep, those of the highest
-        scores stay, and other weights' scores are not looked at. By the official rules all weights
-        are cut anew.
+        """Does one round. By the exact rules, the kept weights with the highest scores stay, and
+        removed weights' scores are ignored. By the official rules all weights are cut again.
 
-        Raises TrialFailed, by the exact rules: NON_FINITE for such scores; DEGENERATE_MASK where
-        all of a scope are equal though the pruner ranks by them.
+        Raises TrialFailed, by the exact rules: NON_FINITE if a score is not finite; DEGENERATE_MASK
+        if all scores of a scope are equal though the pruner ranks by them.
         """
         self._method.keep(scores, self._done)
         self._done += 1

@@ -1,5 +1,5 @@
-"""The exact rules: of each scope exactly so many weights or units are kept, those of the highest
-scores, ties by a seeded permutation; and scores that mean nothing are an error."""
+"""The exact rules: each scope keeps an exact number of weights or units, those with the highest
+scores. A seeded permutation breaks ties, and scores that mean nothing are an error."""
 
 import math
 from collections.abc import Iterator
@@ -28,11 +28,11 @@ BoolArray = npt.NDArray[np.bool_]
 class Ranking:
     """WEIGHTS and UNITS with the exact rules.
 
-    What is ranked, the items, are weights by matrix or units by module.
+    The ranked items are weights by matrix or units by module.
     """
 
     def __init__(self, prune: job_pb2.Prune, seed: int, shapes: Shapes) -> None:
-        """Raises TrialFailed (DEGENERATE_MASK) where nothing would be kept."""
+        """Raises TrialFailed (DEGENERATE_MASK) if nothing would be kept."""
         self._prune, self._seed, self._shapes = prune, seed, shapes
         self._in_units = prune.structure == job_pb2.MASK_STRUCTURE_UNITS
         self._items = unit_shapes(shapes) if self._in_units else shapes
@@ -43,11 +43,11 @@ class Ranking:
         return self._of_matrices(self._named([scope.places for scope in self._scopes]))
 
     def keeps_all(self, done: int) -> bool:
-        """Whether the round after `done` of them removes nothing."""
+        """Whether the round after `done` others removes nothing."""
         return all(scope.counts[done] == scope.places.size for scope in self._scopes)
 
     def go_on(self, masks: Masks) -> None:
-        """Takes up a fresh ranking after rounds that have left these masks."""
+        """Makes a fresh ranking resume after rounds that left these masks."""
         kept = units_of_masks(masks) if self._in_units else masks
         for scope in self._scopes:
             flat = torch.cat([kept[name].reshape(-1) for name in scope.names]).numpy()
@@ -55,7 +55,7 @@ class Ranking:
             scope.places = scope.places[flat[scope.places] == 1]
 
     def keep(self, scores: Scores, done: int) -> None:
-        """One round, after `done` of them. Raises TrialFailed as `require_ranking` does."""
+        """Does one round, after `done` others. Raises TrialFailed as `require_ranking` does."""
         if self._in_units:
             scores = unit_scores(scores)
         for scope in self._scopes:
@@ -99,9 +99,9 @@ class Ranking:
 
 @dataclass
 class _Scope:
-    """What is ranked together. counts: how many items each round leaves. places: int64, of those
-    still kept, in the order that breaks ties. For inverted masks: what each round removed, and its
-    scores."""
+    """Items that are ranked together. counts: how many items each round leaves. places: int64, of
+    the items still kept, in the order that breaks ties. scores, removed: for inverted masks, the
+    scores of the items still kept, and what each round removed with its scores."""
 
     name: str
     names: list[str]
@@ -111,10 +111,9 @@ class _Scope:
     removed: list[tuple[IndexArray, FloatArray]] = field(default_factory=list)
 
     def lowest(self) -> IndexArray:
-        """As many places as are kept, from the other end of the ranking: what an earlier round
-        removed ranks below what it kept.
-        """
-        # Of equal ones the last in the order that breaks ties.
+        """As many places as are kept, but from the bottom of the ranking: what an earlier round
+        removed ranks below what it kept."""
+        # Of equal scores, the last in the tie-breaking order come first.
         ascending = [
             places[::-1][scores[::-1].argsort(kind="stable")]
             for places, scores in (*self.removed, (self.places, self.scores))
@@ -169,10 +168,10 @@ def _tie_order(n: int, seed: int, scope: str) -> IndexArray:
 def require_ranking(
     prune: job_pb2.Prune, scope: str, scores: FloatArray, idle: bool = False
 ) -> None:
-    """Raises TrialFailed: NON_FINITE for such scores; DEGENERATE_MASK where all of a scope are
-    equal though the pruner ranks by them.
+    """Raises TrialFailed: NON_FINITE if a score is not finite; DEGENERATE_MASK if all scores of a
+    scope are equal though the pruner ranks by them.
 
-    idle: nothing is removed, so that equal scores do no harm.
+    idle: nothing is removed, so equal scores do no harm.
     """
     n, pruner = scores.size, find_pruner(prune)
     name = pruner.label.lower()
@@ -194,12 +193,11 @@ def require_ranking(
 
 
 def highest(scores: FloatArray, kept: int) -> BoolArray:
-    """bool [n] with exactly `kept` true at the highest of scores [n], all finite; of equal ones the
-    first.
-    """
+    """bool [n], true at exactly the `kept` highest of scores [n], all finite; the first of equal
+    ones."""
     if kept == 0:
         return np.zeros(scores.size, dtype=bool)
-    # Selection takes a tenth of the time of sorting, which a hundred rounds would feel.
+    # Selection takes a tenth of the time of sorting, which matters over a hundred rounds.
     threshold = np.partition(scores, scores.size - kept)[scores.size - kept]
     chosen: BoolArray = scores > threshold
     chosen[np.flatnonzero(scores == threshold)[: kept - int(chosen.sum())]] = True

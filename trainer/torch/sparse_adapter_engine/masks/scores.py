@@ -1,6 +1,5 @@
-"""What pruners rank by: one number a prunable weight, by the names and shapes of a trial's
-matrices.
-"""
+"""What pruners rank by: one number per prunable weight, under the names and in the shapes of a
+trial's matrices."""
 
 from torch import Tensor
 

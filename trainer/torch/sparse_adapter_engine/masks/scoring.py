@@ -1,5 +1,5 @@
-"""A round's scores. Those of pruners that read rows are taken for many trials at once; trials that
-would score the same weights on the same rows share them."""
+"""A round's scores. Pruners that read rows score many trials at once, and trials that would score
+the same weights on the same rows share them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ Passed = Callable[[int], None]
 @dataclass
 class Start:
     """What some trials share: weights by name, and the rows to score on (int64). trial: one of
-    them; prunings: by trial id, of those whose rounds are not over. With more than one round all of
-    them go through the same masks."""
+    them; prunings: by trial id, of those whose rounds are not over. If there is more than one
+    round, they all go through the same masks."""
 
     trial: job_pb2.Trial
     prunings: dict[str, Pruning]
@@ -82,9 +82,8 @@ def group_starts(
 
 
 def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
-    """What the scores of all rounds follow from: in one round not the number that is kept, and
-    never a control of the finished mask.
-    """
+    """What determines the scores of all rounds: for a single round not the number kept, and never a
+    control of the finished mask."""
     shared = job_pb2.Prune(pruner=prune.pruner, scoring_rows=rows, rules=prune.rules)
     if find_pruner(prune).has_temperature:
         shared.temperature = prune.temperature
@@ -97,16 +96,16 @@ def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
         )
         shared.structure = prune.structure
         if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
-            # Inverts each round's scores.
+            # By these rules it inverts each round's scores.
             shared.control = prune.control
     serialized: bytes = shared.SerializeToString(deterministic=True)
     return serialized
 
 
 def choose_scoring_rows(trial: job_pb2.Trial, task: Task) -> Tensor:
-    """Row numbers, int64: the first of a permutation keyed with the seed; for a pruner
-    that balances classes, the first of each class in turn, while it has any, unless the rules are
-    the official ones."""
+    """Row numbers, int64: the first of a permutation keyed by the seed. A pruner that balances
+    classes takes a row of each class in turn, while it has any, unless the rules are the official
+    ones."""
     order = permutation(task.rows, trial.seed, "scoring rows")
     balanced = (
         find_pruner(trial.prune).balances_classes
@@ -124,7 +123,7 @@ def choose_scoring_rows(trial: job_pb2.Trial, task: Task) -> Tensor:
 
 
 def find_gradient_pruner(prune: job_pb2.Prune) -> GradientPruner:
-    """The pruner of a Prune, which reads rows."""
+    """The pruner of a Prune whose pruner reads rows."""
     pruner = find_pruner(prune)
     assert isinstance(pruner, GradientPruner), "only where the pruner reads rows"
     return pruner
@@ -145,14 +144,14 @@ def score_without_rows(
 
 
 def score(task: Task, starts: Sequence[Start], passed: Passed) -> list[Scores]:
-    """A round's scores by pruners that read rows, for each start, on the CPU, at its weights as its
-    masks leave them. Gradients are of the mean loss over the start's rows with dropout off, summed
-    in their order."""
+    """Each start's scores of a round, on the CPU, by pruners that read rows, at the start's masked
+    weights. Gradients are of the mean loss over the start's rows without dropout, summed in row
+    order."""
     cohort = _Cohort(task, starts, passed)
     found = cohort.sum_over_rows(range(len(starts)), cohort.gradients)
     curved = [owner for owner, start in enumerate(starts) if start.pruner.uses_curvature]
     if curved:
-        # Removed weights are 0 for good: their gradients are no part of the gradient's norm.
+        # Removed weights stay 0, so their gradients do not count in the gradient's norm.
         cohort.directions = {owner: _masked(found[owner], starts[owner].masks) for owner in curved}
         for owner in curved:
             if starts[owner].by_official_rules:
@@ -180,7 +179,7 @@ def _masked(tensors: dict[str, Tensor], masks: Masks) -> dict[str, Tensor]:
 
 
 class _Cohort:
-    """Starts whose derivatives are taken together. An owner is a place among the starts."""
+    """Starts whose derivatives are taken together. An owner is an index into the starts."""
 
     def __init__(self, task: Task, starts: Sequence[Start], passed: Passed) -> None:
         self._task, self._starts, self._passed = task, starts, passed
@@ -188,7 +187,7 @@ class _Cohort:
         placed = [
             {name: weight.to(device) for name, weight in start.weights.items()} for start in starts
         ]
-        # Prunable ones, masked, and the others.
+        # The prunable weights, masked; the others are in _fixed.
         self.weights = [
             _masked(
                 {name: weight for name, weight in weights.items() if is_prunable(name)}, start.masks
@@ -199,14 +198,14 @@ class _Cohort:
             {name: weight for name, weight in weights.items() if not is_prunable(name)}
             for weights in placed
         ]
-        # By owner: g, for H g.
+        # By owner: the g of H g.
         self.directions: dict[int, _Gradients] = {}
 
     def sum_over_rows(
         self, owners: Sequence[int], derivative: Callable[[list[AnyPart]], list[_Gradients]]
     ) -> dict[int, _Gradients]:
         """By owner: the sum over its rows of what `derivative` gives for each part of a pass,
-        weighted by the part's share of the mean loss's terms."""
+        weighted by the part's share of the terms in the mean loss."""
         parts = [
             self._task.part(
                 owner,
@@ -261,7 +260,8 @@ class _Cohort:
         return _by_part(torch.autograd.grad(products, _flat(leaves)), leaves)
 
     def _leaves(self, group: list[AnyPart]) -> list[dict[str, Tensor]]:
-        """An owner may have several parts in a pass: each has its own leaves."""
+        """The weights to differentiate by, separate for each part: an owner may have several in a
+        pass."""
         return [
             {
                 name: weight.detach().requires_grad_()

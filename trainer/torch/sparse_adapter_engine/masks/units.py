@@ -1,6 +1,5 @@
 """Units of modules: unit j of module X is row j of X.down.weight [r, …] and column j of X.up.weight
-[… , r]; of LoRA, a rank component.
-"""
+[… , r]; for LoRA, a rank component."""
 
 import torch
 from torch import Tensor
@@ -26,7 +25,7 @@ def unit_shapes(shapes: Shapes) -> Shapes:
 
 
 def unit_scores(scores: Scores) -> Scores:
-    """float64 [r] by module: each unit's sum."""
+    """float64 [r] by module: the sum of each unit's scores."""
     found: Scores = {}
     for module in modules({name: tuple(score.shape) for name, score in scores.items()}):
         down, up = (scores[name].double() for name in pair(module))
@@ -44,7 +43,7 @@ def spread(values: dict[str, Tensor], shapes: Shapes) -> Scores:
 
 
 def masks_of_units(kept: Masks, shapes: Shapes) -> Masks:
-    """Masks by matrix of the units that are kept: uint8 [r] by module."""
+    """Masks by matrix; kept: which units are kept, [r] by module."""
     return {name: mask.to(torch.uint8).contiguous() for name, mask in spread(kept, shapes).items()}
 
 

@@ -1,6 +1,5 @@
-"""Dropout keyed by (trial seed, step, site): nothing of it is in a checkpoint, and a cohort's trial
-drops what it drops alone.
-"""
+"""Dropout keyed by (trial seed, step, site): checkpoints hold nothing of it, and a trial drops the
+same values in a cohort as alone."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,11 +12,11 @@ from sparse_adapter_engine.modules.sites import AttentionDropout
 
 
 class Drops(Protocol):
-    """Dropout of one step: of one trial, or of several that are stacked."""
+    """Dropout of one step, for one trial or a stack of trials."""
 
     @property
     def probability(self) -> float:
-        """The highest of the trials'."""
+        """The highest of the trials' probabilities."""
 
     def __call__(self, x: Tensor, site: str) -> Tensor:
         """x with each value set to 0 with its trial's probability p, the others scaled by 1 / (1 −
@@ -25,7 +24,7 @@ class Drops(Protocol):
         """
 
     def attention(self, site: str) -> AttentionDropout | None:
-        """Drops probabilities of one attention, None where none are."""
+        """What drops one attention's probabilities; None if nothing does."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,8 @@ class Dropout:
         return x * _factors(x.shape, x.device, self.probability, self._generator(site, x.device))
 
     def attention(self, site: str) -> AttentionDropout | None:
-        """Drops probabilities of one attention, None where none are: one stream over the trial's
-        rows, in their order.
-        """
+        """What drops one attention's probabilities, by one stream over the trial's rows in their
+        order; None if nothing does."""
         if self.attention_probability == 0:
             return None
         stream: list[torch.Generator] = []

@@ -1,11 +1,11 @@
 """Which parts an adapter has.
 
-Knows the contract only, so that a request can be checked without loading PyTorch.
+Needs only the contract, so that requests are checked without loading PyTorch.
 """
 
 from sparse_adapter.trainer.v1 import job_pb2
 
-# Modules with a down and an up projection, biases, and perhaps a norm.
+# Modules with a down and an up projection, biases, and possibly a norm.
 _ATTENTION_BOTTLENECKS = (job_pb2.ATTENTION_MODULE_SEQUENTIAL, job_pb2.ATTENTION_MODULE_PARALLEL)
 _FFN_BOTTLENECKS = (
     job_pb2.FFN_MODULE_SEQUENTIAL,
@@ -48,7 +48,7 @@ def has_biases(adapter: job_pb2.Adapter) -> bool:
 
 
 def has_backbone(adapter: job_pb2.Adapter) -> bool:
-    """Whether all of the backbone is trained, in its own place."""
+    """Whether the whole backbone is trained, in place."""
     return adapter.unfrozen == job_pb2.UNFROZEN_ALL
 
 
@@ -71,9 +71,8 @@ def has_matrices(adapter: job_pb2.Adapter) -> bool:
 def matrices(
     adapter: job_pb2.Adapter, hidden: int, attention_width: int, inner: int
 ) -> dict[str, tuple[int, int]]:
-    """Names within a layer and shapes of the prunable matrices; attention_width, inner: e and f of
-    Adapter in job.proto.
-    """
+    """Names within a layer, and shapes, of the prunable matrices. attention_width, inner: e and f
+    of Adapter in job.proto."""
     attention, ffn = adapter.attention_bottleneck, adapter.ffn_bottleneck
     # By site: bottleneck, inputs, outputs.
     sites = {

@@ -1,4 +1,4 @@
-"""The trained tensors of a trial: which there are, in what order, and how they are drawn.
+"""A trial's trained tensors: which there are, in what order, and how they are drawn.
 
 A trial's tensors are views of one flat vector, laid out as [prunable matrices | other matrices |
 biases and norms]: the mask covers the first part, weight decay the first two.
@@ -34,7 +34,7 @@ class Layout:
     """Names and shapes of a trial's tensors in the order of its flat vector."""
 
     shapes: dict[str, tuple[int, ...]]
-    # Numbers of values: prunable weights, all matrices' weights, adapter tensors, all.
+    # Counts of values: prunable weights, all matrices' weights, adapter tensors, everything.
     prunable: int
     decayed: int
     adapter: int
@@ -144,7 +144,7 @@ def initialize(
 ) -> dict[str, Tensor]:
     """The trial's first weights, float32 on the CPU.
 
-    Each is drawn at its true shape by a generator keyed with (seed, name).
+    Each is drawn at its true shape by a generator keyed by (seed, name).
     """
     tensors = {name: _initial(trial, name, shape, "init") for name, shape in shapes.items()}
     if pooler is not None and "head.dense.weight" in shapes:
@@ -157,7 +157,7 @@ def initialize(
 
 
 def redraw(trial: job_pb2.Trial, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """First weights with the prunable matrices drawn anew (Prune.reinitialize)."""
+    """First weights with the prunable matrices redrawn (Prune.reinitialize)."""
     return {
         name: _initial(trial, name, tuple(tensor.shape), "init again")
         if is_prunable(name)

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-# Where a trial may change what a frozen layer gives.
+# Where a trial may change a frozen layer's output.
 Site = Literal[
     "prompt",
     "embeddings",
@@ -19,7 +19,7 @@ Site = Literal[
     "ffn_norm",
     "after_block",
 ]
-# Gives factors for attention probabilities of a shape on a device: 0 where dropped, else 1 / (1 −
+# Returns factors for attention probabilities in a shape on a device: 0 if dropped, else 1 / (1 −
 # probability).
 AttentionDropout = Callable[[torch.Size, torch.device], Tensor]
 # Keys and values, [length, d] each.

@@ -1,8 +1,8 @@
-"""The operations that take a trial's own tensors: the only places where it matters whether they are
-one trial's or stacked over several.
+"""The operations on a trial's own tensors: the only places where it matters whether these are one
+trial's or stacked over several.
 
 Everything that a trial adds to the frozen model (trial_modules.py) is written in these. `OneTrial`
-is the specification: each trial of a stack has, to rounding, what it has alone.
+is the specification: in a stack each trial gets, up to rounding, what it gets alone.
 """
 
 from dataclasses import dataclass, field
@@ -16,9 +16,8 @@ from sparse_adapter_engine.products import linear
 
 
 class TrialAxis(Protocol):
-    """x: […, in], of one trial's tokens or of a stack's, trial after trial. Weights and vectors
-    have a leading dimension K in a stack.
-    """
+    """x: […, in], one trial's tokens, or a stack's, trial after trial. In a stack, weights and
+    vectors have a leading dimension K."""
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """x · Wᵀ (+ b), […, out]; weight [(K,) out, in], bias [(K,) out]."""
@@ -26,13 +25,13 @@ class TrialAxis(Protocol):
     def onto(
         self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float
     ) -> Tensor:
-        """base + scale · (x · Wᵀ (+ b)); base […, out] stays as it is."""
+        """base + scale · (x · Wᵀ (+ b)); base […, out] is not changed."""
 
     def add(self, x: Tensor, vector: Tensor, scale: float = 1.0) -> Tensor:
         """x + scale · vector, [(K,) in], for each token."""
 
     def norm(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-        """LayerNorm over the last dimension, whose weight and bias [(K,) in] may be left out."""
+        """LayerNorm over the last dimension; its weight and bias [(K,) in] may be left out."""
 
     def choose(self, table: Tensor, index: Tensor) -> Tensor:
         """Rows [n, d] of a trial's table [(K,) rows, d]; index: integers [n], one for each
@@ -51,7 +50,7 @@ class OneTrial:
     ) -> Tensor:
         """See TrialAxis."""
         y = linear(x, weight, bias)
-        # In place: a fresh tensor of all tokens costs more than the sum.
+        # In place: a new tensor of all tokens costs more than the sum.
         return (y if scale == 1 else y.mul_(scale)).add_(base)
 
     def add(self, x: Tensor, vector: Tensor, scale: float = 1.0) -> Tensor:
@@ -72,10 +71,10 @@ ONE_TRIAL = OneTrial()
 
 @dataclass(frozen=True)
 class StackedTrials:
-    """Tensors of K trials, whose tokens lie trial after trial, equally many of each."""
+    """Tensors of K trials, whose tokens lie trial after trial, equally many for each."""
 
     trials: int
-    # By the number of tokens and the type: kept, since a graph may read them.
+    # By number of tokens and type; kept because a graph may read them.
     _ones: dict[tuple[int, torch.dtype], Tensor] = field(default_factory=dict, compare=False)
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -93,7 +92,7 @@ class StackedTrials:
         if bias is None:
             y = torch.baddbmm(into, product, transposed, alpha=scale)
         else:
-            # The product is added where the sum lies: one pass over it less.
+            # The product is added in place, which saves a pass over the sum.
             y = self._plus(into, bias, scale).baddbmm_(product, transposed, alpha=scale)
         return y.view(base.shape)
 
@@ -130,8 +129,8 @@ class StackedTrials:
 
 
 class _Plus(torch.autograd.Function):
-    """The vectors' gradient is a product with ones: on a GPU a sum over tokens takes twice as long
-    as a matrix product of the same size."""
+    """Computes the vectors' gradient as a product with ones: on a GPU a sum over tokens takes twice
+    as long as a matrix product of the same size."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, vectors: Tensor, scale: float, ones: Tensor) -> Tensor:

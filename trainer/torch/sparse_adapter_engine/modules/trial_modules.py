@@ -47,11 +47,11 @@ _SITES_OF_DROPOUT: tuple[Site, ...] = ("embeddings", "attention_output", "ffn_ou
 
 @dataclass
 class TrialModules:
-    """The tensors of one trial for one forward, by name as in Adapter of job.proto, and its dropout
-    (None: off); or those of several trials of one form, stacked (stacked/stack.py).
+    """One trial's tensors for one forward, named as in Adapter of job.proto, and its dropout (None:
+    off); or those of several trials of one form, stacked (stacked/stack.py).
 
-    axis: which of the two it is. lora_is_scaled: whether α / r is in LoRA's up projections already,
-    as in a stack, whose trials may have other ranks.
+    axis: which of the two it is. lora_is_scaled: whether LoRA's up projections already include α /
+    r, as in a stack, whose trials may differ in rank.
     """
 
     adapter: job_pb2.Adapter
@@ -82,8 +82,8 @@ class TrialModules:
         return self.adapt_at(f"layers.{layer}.", site, output, *inputs)
 
     def adapt_at(self, at: str, site: Site, output: Tensor, *inputs: Tensor) -> Tensor:
-        """The trial's result at a site of a block, as `Modules` of packed_encoder.py says. at: what
-        the block's names begin with, for example `layers.3.`, or `decoder.layers.3.cross_`."""
+        """The trial's result at a site of a block; see `Modules` in packed_encoder.py. at: what the
+        block's names begin with, for example `layers.3.` or `decoder.layers.3.cross_`."""
         match site:
             case "value":
                 key, value = output.chunk(2, dim=1)
@@ -108,8 +108,8 @@ class TrialModules:
 
     def prefix_at(self, at: str, mlp: str, layer: int, width: int | None = None) -> Prefix | None:
         """Keys and values before the tokens' own, or None. at: as in `adapt_at`; mlp: what the
-        names of the MLP that makes them begin with; layer: the block's place among those that this
-        MLP makes prefixes for; width: of the attention, None where it is d."""
+        names of the MLP that makes them begin with; layer: the block's index among those that this
+        MLP makes prefixes for; width: of the attention, None if it is d."""
         if self.adapter.attention != job_pb2.ATTENTION_MODULE_PREFIX:
             return None
         if not self.adapter.prefix_hidden:
@@ -122,13 +122,12 @@ class TrialModules:
         return self.attention_dropout_at(f"layers.{layer}.")
 
     def attention_dropout_at(self, at: str) -> AttentionDropout | None:
-        """Drops attention probabilities of one forward, or None. at: as in `adapt_at`."""
+        """What drops one forward's attention probabilities, or None. at: as in `adapt_at`."""
         return self.dropout.attention(f"{at}attention") if self.dropout else None
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or
-        out(h) of a head without dense.
-        """
+        out(h) for a head without dense."""
         linear, tensors = self.axis.linear, self.tensors
         if "head.dense.weight" in tensors:
             dense = linear(
@@ -173,12 +172,12 @@ class TrialModules:
         return self._bottleneck(at, block_input, onto=output)
 
     def _bottleneck(self, at: str, x: Tensor, onto: Tensor | None) -> Tensor:
-        """(onto +) s · up(f(down(x))) of x […, d], normalized before or after as the adapter
+        """(onto +) s · up(f(down(x))) for x […, d], normalized before or after as the adapter
         says."""
         adapter, tensors, axis = self.adapter, self.tensors, self.axis
 
         def norm(y: Tensor) -> Tensor:
-            # Of a stack the affine part may be in the projection that follows.
+            # In a stack the next projection may include the affine part.
             return axis.norm(
                 y, tensors.get(f"{at}.norm.weight"), tensors.get(f"{at}.norm.bias"), _LAYER_NORM_EPS
             )
@@ -197,8 +196,8 @@ class TrialModules:
         return norm(out) if adapter.norm == job_pb2.ADAPTER_NORM_AFTER else out
 
     def plus(self, at: str, y: Tensor, x: Tensor, scale: float = 1.0) -> Tensor:
-        """What a projection gives, y […, outputs] of x […, inputs], plus `scale` times what the
-        trial adds to it: a bias, or LoRA's update."""
+        """A projection's result y […, outputs] for x […, inputs], plus `scale` times what the trial
+        adds to it: a bias, or LoRA's update."""
         if has_biases(self.adapter):
             return self.axis.add(y, self.tensors[f"{at}.bias"], scale)
         return self._plus_low_rank(at, y, x, scale)
@@ -210,7 +209,8 @@ class TrialModules:
         return self.axis.onto(y, self.axis.linear(x, down), up, None, own * scale)
 
     def _prefixes(self, mlp: str, width: int | None) -> list[Tensor]:
-        """Each layer's key and value [(K,) length, width], by the MLP that makes them all."""
+        """Each layer's key and value [(K,) length, width], computed by the MLP that makes them
+        all."""
         named = {
             name.removeprefix(mlp): tensor
             for name, tensor in self.tensors.items()
@@ -228,5 +228,5 @@ class TrialModules:
         return list(out.view(*embedding.shape[:-1], -1, width or embedding.shape[-1]).unbind(-2))
 
     def dropped(self, x: Tensor, site: str) -> Tensor:
-        """x with the trial's dropout, keyed by the site's name."""
+        """x after the trial's dropout, keyed by the site's name."""
         return self.dropout(x, site) if self.dropout else x

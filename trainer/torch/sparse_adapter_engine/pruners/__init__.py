@@ -1,7 +1,7 @@
-"""The pruners: a file each, with its score, what it uses and its paper, and the table of them all.
+"""The pruners, one file each with its score, what it uses and its paper, and the table of them all.
 
-A new one is a value of the enum in job.proto, a file here and a line in PRUNERS: what capabilities
-tell and validation asks follows from it.
+A new one needs a value of the enum in job.proto, a file here and a line in PRUNERS; capabilities
+and validation follow from it.
 """
 
 from sparse_adapter.trainer.v1 import job_pb2

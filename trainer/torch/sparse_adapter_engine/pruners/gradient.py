@@ -1,5 +1,5 @@
-"""Gradient magnitude: |g|, how fast the loss changes with each weight, whatever the weight is. As
-SHiRA-Grad picks the weights that it trains (Bhardwaj et al. 2024, arXiv:2406.13175)."""
+"""Gradient magnitude: |g|, how fast the loss changes with each weight, however large the weight is.
+SHiRA-Grad picks the weights that it trains this way (Bhardwaj et al. 2024, arXiv:2406.13175)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Gradient(GradientPruner):
-    """|g|. A weight of 0 may rank high, as no weight can by SNIP."""
+    """|g|. Unlike with SNIP, a weight of 0 may rank high."""
 
     number = job_pb2.PRUNER_GRADIENT
-    # Where up is 0, no gradient reaches down.
+    # If up is 0, no gradient reaches down.
     may_zero_one_matrix = True
 
     def score(self, found: Derived) -> Scores:

@@ -1,5 +1,5 @@
-"""GraSP (Wang et al. 2020, arXiv:2002.07376): w · (H g). Keeping the highest keeps the gradient's
-norm."""
+"""GraSP (Wang et al. 2020, arXiv:2002.07376): w · (H g). Keeping the highest preserves the
+gradient's norm."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Grasp(GradientPruner, Published):
         return {name: product * found.weights[name] for name, product in found.derivative.items()}
 
     def normalize_officially(self, scores: Scores) -> Scores:
-        """See Published: by the size of their sum."""
+        """See Published: divided by the absolute value of their sum."""
         import torch
 
         total = torch.cat([score.reshape(-1) for score in scores.values()]).sum().abs() + _EPSILON
         return {name: score / total for name, score in scores.items()}
 
     def choose_written_last(self, down: Tensor, up: Tensor) -> Tensor:
-        """See Published: the gradient of down is read again, which the first time has set to 0."""
+        """See Published: down's gradient is read twice, and the first reading sets it to 0."""
         import torch
 
         return torch.zeros_like(down)

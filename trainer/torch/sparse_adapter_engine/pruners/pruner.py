@@ -1,6 +1,7 @@
-"""What every pruner says of itself, and how it is asked for scores.
+"""What every pruner declares, and how it is asked for scores.
 
-The server asks the table before PyTorch is loaded: a pruner's file imports it where it scores.
+The server reads the table before PyTorch is loaded, so a pruner's file imports PyTorch only where
+it scores.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Pruner:
-    """A saliency criterion of job.proto, and what of Prune it uses."""
+    """A saliency criterion of job.proto, and which fields of Prune it uses."""
 
     number: ClassVar[job_pb2.Pruner] = job_pb2.PRUNER_UNSPECIFIED
     # Whether it takes derivatives of the loss over scoring_rows.
@@ -28,15 +29,15 @@ class Pruner:
     # Whether logits are divided by temperature; whether the rows are balanced over classes.
     has_temperature: ClassVar[bool] = False
     balances_classes: ClassVar[bool] = False
-    # Whether its scores rank, so that equal ones are a mistake; random ones do not.
+    # Whether its scores rank weights, so that equal ones are an error; random scores do not.
     ranks: ClassVar[bool] = True
-    # Whether weights that have not changed get other scores once others are removed: only then is
-    # there more than one round at initialization.
+    # Whether unchanged weights get new scores once others are removed: only then may there be more
+    # than one round at initialization.
     rescores: ClassVar[bool] = True
-    # Whether it sets each matrix's density itself: then it takes single weights, at initialization,
-    # in one round.
+    # Whether it sets each matrix's density itself: then it prunes single weights, at
+    # initialization, in one round.
     sets_densities: ClassVar[bool] = False
-    # Whether its scores are what flows through the modules: it needs them to fit each other.
+    # Whether it scores what flows through the modules, whose widths must then fit together.
     flows_through_modules: ClassVar[bool] = False
     # Whether the scores of one matrix of a module may all be 0 while the other's are not.
     may_zero_one_matrix: ClassVar[bool] = False
@@ -52,9 +53,8 @@ class Pruner:
 
 @dataclass(frozen=True)
 class Round:
-    """A round of a trial, to score without rows. done: rounds before it, which have left these
-    masks; weights: the prunable ones by name, unmasked, on the CPU; blocks, hidden: the
-    backbone's."""
+    """A trial's round, to be scored without rows. done: earlier rounds, which left these masks;
+    weights: the prunable ones by name, unmasked, on the CPU; blocks, hidden: the backbone's."""
 
     trial: job_pb2.Trial
     done: int
@@ -65,12 +65,12 @@ class Round:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of the prunable matrices."""
+        """Shapes of the prunable matrices."""
         return {name: tuple(weight.shape) for name, weight in self.weights.items()}
 
     @property
     def masked(self) -> dict[str, Tensor]:
-        """The weights as the masks leave them."""
+        """The weights, removed ones set to 0."""
         return {name: weight * self.masks[name] for name, weight in self.weights.items()}
 
 
@@ -86,8 +86,8 @@ class RowlessPruner(Pruner, ABC):
 class Derived:
     """What a pruner that reads rows scores from, by name of the prunable matrices, on the CPU.
 
-    weights: as the masks leave them; unmasked: as they were drawn. derivative: g, or H g where the
-    pruner `uses_curvature`; both at `weights`.
+    weights: with removed ones set to 0; unmasked: before that. derivative: g, or H g if the pruner
+    `uses_curvature`; both at `weights`.
     """
 
     weights: dict[str, Tensor]
@@ -109,17 +109,17 @@ class GradientPruner(Pruner, ABC):
 
 
 class Published(Pruner, ABC):
-    """A pruner of the code published with SparseAdapter: what that does with its scores
+    """A pruner in the code published with SparseAdapter, and what that code does with its scores
     (masks/official_rules.py)."""
 
     is_published = True
 
     def normalize_officially(self, scores: Scores) -> Scores:
-        """The scores as the published code compares them: as they are, unless a pruner says
+        """The scores as the published code compares them: unchanged, unless a pruner says
         otherwise."""
         return scores
 
     @abstractmethod
     def choose_written_last(self, down: Tensor, up: Tensor) -> Tensor:
-        """Of a module whose matrices have one shape, the scores that count: they are written twice,
-        for down's mask and for up's."""
+        """The scores that count in a module whose matrices have the same shape: the code writes
+        them twice, for down's mask and for up's."""

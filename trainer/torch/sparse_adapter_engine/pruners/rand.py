@@ -1,4 +1,4 @@
-"""Random scores: what a mask of a given density does whatever it keeps."""
+"""Random scores: what a density does, whichever weights are kept."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Rand(RowlessPruner, Published):
-    """Uniform draws; normal ones, anew in each round, by the official rules."""
+    """Uniform draws; by the official rules normal ones, new in each round."""
 
     number = job_pb2.PRUNER_RAND
     ranks = False
     rescores = False
 
     def score(self, now: Round) -> Scores:
-        """See RowlessPruner. Where units are removed there is one draw a unit."""
+        """See RowlessPruner. If units are removed, there is one draw per unit."""
         prune, seed = now.trial.prune, now.trial.seed
         if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
             return draw_normal(seed, now.shapes, now.done)
@@ -38,7 +38,7 @@ class Rand(RowlessPruner, Published):
 
 
 def draw_uniform(seed: int, shapes: Shapes) -> Scores:
-    """Uniform in [0, 1), a stream of its own for each matrix."""
+    """Uniform in [0, 1), with a separate stream for each matrix."""
     import torch
 
     from sparse_adapter_engine.keys import generator
@@ -50,7 +50,8 @@ def draw_uniform(seed: int, shapes: Shapes) -> Scores:
 
 
 def draw_normal(seed: int, shapes: Shapes, done: int) -> Scores:
-    """N(0, 1), a stream of its own for each matrix and round, after `done` of them."""
+    """N(0, 1), with a separate stream for each matrix and round; `done`: how many rounds came
+    before."""
     import torch
 
     from sparse_adapter_engine.keys import generator

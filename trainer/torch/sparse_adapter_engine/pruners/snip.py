@@ -21,7 +21,7 @@ class Snip(GradientPruner, Published):
     number = job_pb2.PRUNER_SNIP
 
     def score(self, found: Derived) -> Scores:
-        """See GradientPruner. By the official rules of all weights, removed ones too, and not
+        """See GradientPruner. By the official rules for all weights, even removed ones, and not
         divided yet."""
         import torch
 
@@ -30,13 +30,12 @@ class Snip(GradientPruner, Published):
         if found.by_official_rules:
             return raw
         total = torch.stack([score.sum() for score in raw.values()]).sum()
-        # All zero: left as they are, for Pruning to refuse.
+        # All zero: returned as they are, and Pruning refuses them.
         return raw if total == 0 else {name: score / total for name, score in raw.items()}
 
     def normalize_officially(self, scores: Scores) -> Scores:
-        """See Published: by the sum of all scores over their largest, infinite ones counting as 1.
-        All zero gives NaN.
-        """
+        """See Published: divided by the sum of all scores over the largest, where infinite scores
+        count as 1. All-zero scores become NaN."""
         import torch
 
         flat = torch.cat([score.reshape(-1) for score in scores.values()])

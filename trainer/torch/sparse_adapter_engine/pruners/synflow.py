@@ -1,6 +1,5 @@
 """SynFlow (Tanaka et al. 2020, arXiv:2006.05467): how much of what flows through a trial's modules
-flows through each weight. Without data and backbone.
-"""
+flows through each weight. Needs no data and no backbone."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Synflow(RowlessPruner, Published):
-    """|w · ∂R/∂w|, R being what flows through all modules in a chain; by the official rules,
+    """|w · ∂R/∂w|, where R is what flows through all modules in a chain or, by the official rules,
     through each alone."""
 
     number = job_pb2.PRUNER_SYNFLOW
@@ -35,7 +34,7 @@ class Synflow(RowlessPruner, Published):
         return synflow_scores(adapter, now.blocks, now.hidden, now.masked)
 
     def choose_written_last(self, down: Tensor, up: Tensor) -> Tensor:
-        """See Published: the gradient of down is read again, which the first time has set to 0."""
+        """See Published: down's gradient is read twice, and the first reading sets it to 0."""
         import torch
 
         return torch.zeros_like(down)
@@ -44,8 +43,8 @@ class Synflow(RowlessPruner, Published):
 def synflow_scores(
     adapter: job_pb2.Adapter, blocks: Sequence[Block], hidden: int, weights: dict[str, Tensor]
 ) -> Scores:
-    """|w · ∂R/∂w| in float64 for the prunable matrices by name, those removed being 0; blocks: in
-    order of depth. R is as PRUNER_SYNFLOW in job.proto says."""
+    """|w · ∂R/∂w| in float64 for the prunable matrices by name, 0 for removed weights; blocks: in
+    order of depth. PRUNER_SYNFLOW in job.proto defines R."""
     import torch
 
     leaves = {name: weight.double().abs().requires_grad_() for name, weight in weights.items()}
@@ -83,9 +82,9 @@ def synflow_scores(
 
 
 def synflow_scores_alone(adapter: job_pb2.Adapter, weights: dict[str, Tensor]) -> Scores:
-    """|w · ∂R/∂w| in float64 as MASK_RULES_OFFICIAL in job.proto says: R is the sum over bottleneck
-    modules of what each alone, with a residual, gives for an all-ones input. With norm BEFORE that
-    is the norm's bias, 0, whatever the weights are."""
+    """|w · ∂R/∂w| in float64, as MASK_RULES_OFFICIAL in job.proto defines it: R sums, over
+    bottleneck modules, what each alone, with a residual, returns for an all-ones input. With norm
+    BEFORE that is the norm's bias, 0, whatever the weights are."""
     import torch
 
     from sparse_adapter_engine.masks.units import modules, pair
@@ -97,7 +96,7 @@ def synflow_scores_alone(adapter: job_pb2.Adapter, weights: dict[str, Tensor]) -
     scores: Scores = {}
     for module in modules({name: tuple(weight.shape) for name, weight in weights.items()}):
         down, up = (weights[name].double().abs() for name in pair(module))
-        # Everything is positive, so that ReLU is the identity.
+        # No value is negative, so ReLU is the identity.
         into, out_of = down.sum(1), up.sum(0)
         scores |= dict(
             zip(

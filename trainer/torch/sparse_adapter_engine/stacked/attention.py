@@ -1,8 +1,8 @@
-"""Self-attention over rows of different lengths that lie one after the other.
+"""Self-attention over rows of different lengths, stored one after the other.
 
-`padded` is the specification: plain operations, any device and type. The others compute the same
-with a kernel for rows of variable length; operations.py tries and chooses them. Queries come scaled
-by 1 / √dim (backbones/encoder/encoder.py).
+`padded` is the specification: plain operations, for any device and type. The others compute the
+same with a kernel for rows of variable length; choose.py tries them and chooses. Queries are
+already scaled by 1 / √dim (backbones/encoder/encoder.py).
 """
 
 from collections.abc import Callable
@@ -14,17 +14,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Less than any score, and finite: a row without keys must not become NaN.
+# Below any score, but finite, so that a row without keys does not become NaN.
 _HIDDEN = -1e30
-# Keys of a row up to which the kernel for short rows is tried and used: what a program's registers
-# hold.
+# Maximum keys per row for the kernel for short rows: what a program's registers hold.
 SHORT_ROWS = 128
 _softmax_backward = torch.ops.aten._softmax_backward_data
 
 
 @dataclass(frozen=True)
 class Spans:
-    """Which tokens make a row. starts: int32 [rows + 1], where each row begins, and the end;
+    """Which tokens make up each row. starts: int32 [rows + 1], where each row begins, and the end;
     row_of: int32 [tokens]; longest: maximum tokens per row."""
 
     starts: Tensor
@@ -38,11 +37,10 @@ class Spans:
     @cached_property
     def padded(self) -> tuple[Tensor, Tensor]:
         """The tokens of rows padded to the longest, int32 [rows · longest], and which of them are
-        there, bool [rows, longest]."""
+        not padding, bool [rows, longest]."""
         numbers = torch.arange(self.longest, device=self.starts.device, dtype=torch.int32)
         places, ends = self.starts[:-1, None] + numbers, self.starts[1:, None]
-        # A row's own tokens also where it has no more: another trial's may be NaN, and 0 times NaN
-        # is NaN.
+        # Padding repeats the row's own token: another trial's may be NaN, and 0 times NaN is NaN.
         return torch.minimum(places, (ends - 1).clamp(min=0)).view(-1), places < ends
 
     @cached_property
@@ -59,13 +57,14 @@ Attend = Callable[[Tensor, Tensor, int, Spans, Spans], Tensor]
 
 
 def padded(query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans) -> Tensor:
-    """Attention of rows that are padded to the longest, softmax in float32."""
+    """Attention over rows padded to the longest, with softmax in float32."""
     result: Tensor = _Padded.apply(query, key_value, heads, queries, keys)
     return result
 
 
 class _Padded(torch.autograd.Function):
-    """Tokens are gathered, never scattered: so sums have one order, and a graph can hold it."""
+    """Gathers tokens and never scatters them, so that sums have a fixed order and graphs can
+    capture it."""
 
     @staticmethod
     def forward(
@@ -126,7 +125,7 @@ def varlen(query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: S
 
 
 def flash(query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans) -> Tensor:
-    """The operation beneath `varlen`, without what that adds to each call."""
+    """The operation below `varlen`, without that function's overhead per call."""
     result: Tensor = _Flash.apply(query, key_value, heads, queries, keys)
     return result
 

@@ -1,7 +1,7 @@
-"""Rows of several trials laid out alike: the same number of tokens and of rows for each.
+"""Rows of several trials in one layout: the same number of tokens and rows for each.
 
-A trial's rows are followed by rows of padding that fill it up. No loss reads those, so their
-gradients are exactly 0. Sizes are rounded up, so that a graph captured for one batch serves others.
+Rows of padding follow a trial's rows. No loss reads them, so their gradients are exactly 0. Sizes
+are rounded up so that a graph captured for one batch serves others.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ from .prefixes import PrefixPlaces
 
 
 class BatchShape(NamedTuple):
-    """What a graph is captured for. tokens, rows: of each trial, padding included; longest:
-    maximum tokens per row."""
+    """What a graph is captured for. tokens, rows: of each trial, with padding; longest: maximum
+    tokens per row."""
 
     trials: int
     tokens: int
@@ -33,11 +33,11 @@ class BatchShape(NamedTuple):
     longest: int
 
 
-def shape_of(tokens: Sequence[int], rows: Sequence[int], longest: int) -> BatchShape:
-    """The smallest rounded shape that holds so many tokens and rows of each trial. longest:
-    maximum tokens per row."""
+def choose_shape(tokens: Sequence[int], rows: Sequence[int], longest: int) -> BatchShape:
+    """The smallest rounded shape that holds these tokens and rows of each trial. longest: maximum
+    tokens per row."""
     most = max(tokens)
-    # At most a sixteenth more: a power of two, so that few shapes occur.
+    # A power of two, at most a sixteenth of the tokens, so that few shapes occur.
     grain = min(max(1 << (most // 16).bit_length() - 1, 16) if most >= 16 else 16, 512)
     padded = _up(most, grain)
     longest = _up(longest, 32) if longest <= 128 else _up(longest, 128)
@@ -45,7 +45,7 @@ def shape_of(tokens: Sequence[int], rows: Sequence[int], longest: int) -> BatchS
         own + -(-(padded - of_own) // longest) for of_own, own in zip(tokens, rows, strict=True)
     )
     places = _up(needed, 8)
-    # Tokens and rows are told apart by their numbers.
+    # Tokens and rows are told apart by their counts, which must differ.
     return BatchShape(len(tokens), padded, places + 8 if places == padded else places, longest)
 
 
@@ -77,7 +77,7 @@ def _product(shape: tuple[int, ...]) -> int:
 
 
 def sections(shape: BatchShape, label_dtype: torch.dtype, label_width: int) -> dict[str, Section]:
-    """Where a batch's tensors lie in its bytes, which go to the device in one copy."""
+    """Where a batch's tensors lie in its bytes, which are copied to the device at once."""
     trials, tokens, rows, _ = shape
     n, r = trials * tokens, trials * rows
     labels = (r,) if label_width == 1 else (r, label_width)
@@ -98,7 +98,7 @@ def sections(shape: BatchShape, label_dtype: torch.dtype, label_width: int) -> d
     at = 0
     for name, (size, dtype) in wanted.items():
         found[name] = Section(at, size, dtype)
-        # Aligned as any kernel may want it.
+        # Aligned for any kernel.
         at = _up(found[name].end, 128)
     found["end"] = Section(at, (0,), torch.uint8)
     return found
@@ -106,9 +106,9 @@ def sections(shape: BatchShape, label_dtype: torch.dtype, label_width: int) -> d
 
 @dataclass(frozen=True)
 class Chosen:
-    """The rows of one part of a step. rows: int64 [n] of each trial, shortest first; prompts:
-    tokens of each trial's prompt in each of its rows; terms: of how many rows its loss is the mean;
-    before: its tokens and rows in earlier parts."""
+    """The rows in one part of a step. For each trial, rows: int64 [n], shortest first; prompts: its
+    prompt's tokens per row; terms: how many rows its mean loss is over; before: its tokens and rows
+    in earlier parts."""
 
     rows: Sequence[Tensor]
     prompts: Sequence[int]
@@ -117,19 +117,19 @@ class Chosen:
 
 
 def lay_out(split: Split, chosen: Chosen, pinned: bool) -> tuple[BatchShape, Tensor]:
-    """The shape and the bytes of a batch, on the CPU: for all trials at once, in NumPy, since a
-    step on a GPU may be over in less time than a few operations for each trial take."""
+    """The shape and the bytes of a batch, on the CPU. Uses NumPy for all trials at once, because a
+    GPU's step may take less time than a few operations per trial."""
     counts = np.array([own.numel() for own in chosen.rows])
     rows, trial = torch.cat(list(chosen.rows)).numpy(), np.repeat(np.arange(counts.size), counts)
     offsets, prompts = split.offsets.numpy(), np.asarray(chosen.prompts)
     own = offsets[rows + 1] - offsets[rows]
     tokens = np.bincount(trial, own + prompts[trial], counts.size).astype(np.int64)
-    shape = shape_of(tokens.tolist(), counts.tolist(), int((own + prompts[trial]).max()))
+    shape = choose_shape(tokens.tolist(), counts.tolist(), int((own + prompts[trial]).max()))
     where = sections(shape, split.labels.dtype, _label_width(split))
     data = torch.zeros(where["end"].begin, dtype=torch.uint8, pin_memory=pinned)
     views = {name: section.of(data).numpy() for name, section in where.items()}
 
-    # Each row's place among all, those of padding included.
+    # Each row's place among all rows, with padding.
     place = trial * shape.rows + np.arange(rows.size) - (counts.cumsum() - counts)[trial]
     lengths = np.zeros(shape.trials * shape.rows, np.int64)
     lengths[place] = own + prompts[trial]
@@ -142,7 +142,7 @@ def lay_out(split: Split, chosen: Chosen, pinned: bool) -> tuple[BatchShape, Ten
             lengths[free + whole] = rest
     starts = lengths.cumsum() - lengths
     views["starts"][:-1], views["starts"][-1] = starts, shape.trials * shape.tokens
-    # A row without tokens begins behind the last: any place will do, nothing reads it.
+    # A row without tokens would begin past the end. Any place will do: nothing reads it.
     ends = np.repeat(np.arange(1, shape.trials + 1) * shape.tokens, shape.rows)
     views["first"][:] = np.minimum(starts, ends - 1)
     views["labels"][place] = split.labels.numpy()[rows]
@@ -157,7 +157,7 @@ def lay_out(split: Split, chosen: Chosen, pinned: bool) -> tuple[BatchShape, Ten
     position = np.arange(row_of.size) - starts[row_of]
     is_own = position < of_row[row_of]
     position = np.where(is_own, position, 0)
-    # What is no token of a row, of a prompt or of padding, repeats one: nothing reads it.
+    # Places of prompts and padding repeat some token: nothing reads it.
     source = first[row_of] + position
     views["input_ids"][:] = split.input_ids.numpy()[source]
     views["token_type_ids"][:] = split.token_type_ids.numpy()[source]
@@ -170,9 +170,9 @@ def lay_out(split: Split, chosen: Chosen, pinned: bool) -> tuple[BatchShape, Ten
 
 @dataclass(frozen=True)
 class StackedRows:
-    """A batch on the device, as `encode` wants it (Rows of packed_encoder.py). data: bytes as of
+    """A batch on the device, as `encode` takes it (Rows of packed_encoder.py). data: bytes from
     `lay_out`; stacks: how many trials each Modules has; attention: the operation to use; prefixes:
-    where prefixes go, None where no trial has one."""
+    where prefixes go, None if no trial has one."""
 
     shape: BatchShape
     data: Tensor
@@ -183,7 +183,7 @@ class StackedRows:
     prefixes: PrefixPlaces | None = None
 
     def with_prefixes(self, prefixes: PrefixPlaces | None) -> "StackedRows":
-        """The same rows for trials that have these."""
+        """The same rows with these prefixes."""
         return replace(self, prefixes=prefixes)
 
     @cached_property
@@ -224,7 +224,7 @@ class StackedRows:
 
     @property
     def own(self) -> Tensor:
-        """int32 [trials · rows]: tokens of a row without its prompt, 0 in rows of padding."""
+        """int32 [trials · rows]: tokens per row without its prompt, 0 in rows of padding."""
         return self._views["own"]
 
     @property
@@ -287,22 +287,22 @@ class StackedRows:
         return self.attention(query, key_value, heads, queries, self._key_spans)
 
 
-def rows_of(
+def view_rows(
     shape: BatchShape, data: Tensor, split: Split, stacks: Sequence[int], attention: Attend
 ) -> StackedRows:
-    """A batch of a split's rows whose bytes are on the device."""
+    """A batch of a split's rows, given its bytes on the device."""
     return StackedRows(shape, data, split.labels.dtype, _label_width(split), stacks, attention)
 
 
 def _label_width(split: Split) -> int:
-    """Labels of a row."""
+    """Labels per row."""
     return 1 if split.labels.dim() == 1 else split.labels.shape[1]
 
 
 def alone(
     pack: PackedRows, adapter: job_pb2.Adapter, attention: Attend, device: torch.device
 ) -> StackedRows:
-    """The rows of one trial, laid out as a stack of one: no attention is run row by row."""
+    """One trial's rows as a stack of one, so that attention does not run row by row."""
     here = torch.device("cpu")
     ends = torch.tensor([pack.tokens])
     packed = Split(
@@ -312,13 +312,13 @@ def alone(
         torch.cat([pack.first.to(here), ends]),
         pack.labels.to(here),
     )
-    # Its prompts are among its tokens already.
+    # The pack's tokens already include its prompts.
     chosen = Chosen([torch.arange(pack.rows)], [0], [pack.rows], [(0, 0)])
     shape, data = lay_out(packed, chosen, pinned=False)
     where = sections(shape, packed.labels.dtype, _label_width(packed))
     for name in ("position_ids", "prompt"):
         where[name].of(data)[: pack.tokens] = getattr(pack, name).to(here)
-    rows = rows_of(shape, data.to(device), packed, [1], attention)
+    rows = view_rows(shape, data.to(device), packed, [1], attention)
     if not has_prefix(adapter):
         return rows
     return rows.with_prefixes(PrefixPlaces([adapter.attention_bottleneck], shape.rows, [1], device))

@@ -1,6 +1,5 @@
-"""Which operations a GPU gets: each candidate is tried on random rows against the plain one in
-float32. What is absent or wrong is left out, with a word in the log; of the rest the fastest is
-taken."""
+"""Chooses a GPU's operations: each candidate is compared on random rows with the plain one in
+float32. Missing or wrong ones are logged and left out, and the fastest of the rest is used."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -19,13 +18,13 @@ from .update import Adam, adam
 
 _log = logging.getLogger(__name__)
 _HEADS, _DIM = 12, 64
-# Relative to the norm of the plain result in float32.
+# Maximum error, relative to the norm of the plain result in float32.
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
 # TF32 rounds products to 10 bits.
 _TF32_TOLERANCE = 5e-3
 
 
-# Of another's time, to be taken in its place.
+# A candidate replaces another if it takes less than this share of the other's time.
 _CLEARLY = 0.85
 
 
@@ -38,8 +37,8 @@ class _Candidate:
 def choose(
     device: torch.device, precision: int, without: frozenset[str] = frozenset()
 ) -> Operations:
-    """The operations for stacked trials on a GPU. without: names of candidates that are not to be
-    tried (`attention`, `adam`, `dropout`: the Triton kernels; `flash`, `varlen`; `graphs`)."""
+    """The operations for stacked trials on a GPU. without: names of candidates not to try
+    (`attention`, `adam`, `dropout`: the Triton kernels; `flash`, `varlen`; `graphs`)."""
     dtype = torch.bfloat16 if precision == job_pb2.PRECISION_BF16 else torch.float32
     kernels = _kernels()
     names: dict[str, str] = {}
@@ -56,7 +55,7 @@ def choose(
 
 
 def _kernels() -> dict[str, ModuleType]:
-    """The modules with Triton kernels by name; none where Triton is not there."""
+    """The modules with Triton kernels by name; none if Triton is not installed."""
     try:
         from .kernels import adam as adam_kernel
         from .kernels import attention as attention_kernel
@@ -72,8 +71,8 @@ def _kernels() -> dict[str, ModuleType]:
 
 
 def _by_length(short: tuple[str, Attend], long: tuple[str, Attend]) -> Attend:
-    """The one for rows up to SHORT_ROWS tokens or the one for longer rows, where they take heads of
-    the width at hand; else the plain one, which takes any."""
+    """Uses `short` for rows up to SHORT_ROWS tokens and `long` for longer ones, if they support the
+    heads' width; else the plain operation, which supports any."""
 
     def attention(
         query: Tensor, key_value: Tensor, heads: int, queries: Spans, keys: Spans
@@ -87,7 +86,7 @@ def _by_length(short: tuple[str, Attend], long: tuple[str, Attend]) -> Attend:
 
 
 def _takes(name: str, dim: int) -> bool:
-    """Whether a kind of attention takes heads of such a width."""
+    """Whether a kind of attention supports heads of this width."""
     if name == "triton":
         return dim in (16, 32, 64, 128)
     return name == "padded" or (dim % 8 == 0 and dim <= 256)
@@ -184,8 +183,8 @@ def _drop(
 def _fastest(
     what: str, candidates: Sequence[_Candidate], expected: Sequence[Tensor], tolerance: float
 ) -> str:
-    """The name of the fastest candidate that gives what is expected, by a clear margin over those
-    before it."""
+    """The name of the fastest candidate with the expected result. A later one wins only by a clear
+    margin."""
     times: dict[str, float] = {}
     for candidate in candidates:
         try:
@@ -194,14 +193,14 @@ def _fastest(
                 float((one.float() - two).norm() / two.norm())
                 for one, two in zip(found, expected, strict=True)
             )
-            # Also where it is NaN.
+            # Also true if it is NaN.
             if not error <= tolerance:
                 _log.warning("%s: %s is off by %.2g and is not used", what, candidate.name, error)
                 continue
             times[candidate.name] = _milliseconds(candidate.run)
         except Exception as error:
-            # Whatever a kernel or a missing operation raises: it is left out. A lost device would
-            # make the plain one, which is tried too, raise as well.
+            # Any exception of a kernel or a missing operation rules the candidate out. If the
+            # device is lost, the plain one fails too.
             _log.warning("%s: %s cannot be used: %s", what, candidate.name, _first_line(error))
     if not times:
         raise RuntimeError(f"no operation for {what} works on this device")
@@ -209,7 +208,8 @@ def _fastest(
     _log.info("%s: %s", what, told)
     chosen, *others = times
     for name in others:
-        # The first of those that are about as fast: a resumed run should not get another by chance.
+        # The first of several about equally fast, so that a resumed run does not get another by
+        # chance.
         if times[name] < _CLEARLY * times[chosen]:
             chosen = name
     return chosen
@@ -232,7 +232,7 @@ def _milliseconds(run: Callable[[], object], times: int = 5) -> float:
 
 
 def _graphs_work(device: torch.device) -> bool:
-    """Whether a forward and backward pass can be captured, and replayed on other numbers."""
+    """Whether a forward and backward pass can be captured and replayed with other numbers."""
     weight = torch.randn(64, 64, device=device, requires_grad=True)
     x, out = torch.ones(64, 64, device=device), torch.zeros(64, 64, device=device)
 

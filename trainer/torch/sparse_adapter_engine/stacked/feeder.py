@@ -13,7 +13,7 @@ _SECONDS = 0.1
 class Feeder(Generic[_T]):
     """Gives make(0), make(1), …, each made before it is asked for.
 
-    make may raise: `take` raises it.
+    If make raises, so does `take`.
     """
 
     def __init__(self, make: Callable[[int], _T]) -> None:
@@ -31,7 +31,7 @@ class Feeder(Generic[_T]):
         return found
 
     def close(self) -> None:
-        """Ends the thread; what it has made is dropped."""
+        """Ends the thread and drops what it has made."""
         self._closed.set()
         while self._thread.is_alive():
             try:

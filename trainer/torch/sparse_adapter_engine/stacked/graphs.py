@@ -1,4 +1,4 @@
-"""Work on a GPU that is captured once and then replayed: thousands of launches become one."""
+"""Captures work on a GPU once and then replays it: thousands of launches become one."""
 
 import logging
 from collections import Counter
@@ -9,19 +9,19 @@ from typing import Any
 import torch
 
 _log = logging.getLogger(__name__)
-# More shapes of a batch than this are rare, and each graph takes memory and a second.
+# Batches rarely have more shapes than this, and each graph takes memory and a second.
 _MOST = 32
 
 
 @cache
 def _pool() -> Any:
-    """The memory of all graphs of this process: they never run at the same time."""
+    """The memory that all graphs of this process share, since they never run at the same time."""
     return torch.cuda.graph_pool_handle()
 
 
 class Graphs:
-    """on: whether anything is captured at all. Work that is run under a key must do the same
-    kernels on the same tensors each time."""
+    """on: whether anything is captured at all. Work under a key must run the same kernels on the
+    same tensors each time."""
 
     def __init__(self, on: bool) -> None:
         self._on = on
@@ -30,8 +30,8 @@ class Graphs:
         self._pool = _pool() if on else None
 
     def run(self, key: Hashable, work: Callable[[], None]) -> None:
-        """Runs the work, or replays it. The first time of a key is never captured: libraries set
-        themselves up in it, and some shapes occur once."""
+        """Runs the work, or replays it. A key's first run is never captured: libraries initialize
+        in it, and some shapes occur only once."""
         if key in self._made:
             self._made[key].replay()
             return
@@ -41,12 +41,11 @@ class Graphs:
             return
         graph = torch.cuda.CUDAGraph()
         try:
-            # Thread-local: another thread prepares the next step meanwhile.
+            # Thread-local, because another thread prepares the next step meanwhile.
             with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
                 work()
         except RuntimeError as error:
-            # Also where there is no room for its memory beside that of the steps before it, which
-            # fitted.
+            # This happens too if the graph's memory does not fit next to that of earlier steps.
             _log.warning("no graph of %s, and none from here on: %s", key, error)
             self._on = False
             del graph

@@ -1,9 +1,9 @@
-"""Dropout by a hash of where a value stands: nothing of it is kept, in memory or in a checkpoint.
+"""Dropout by a hash of each value's place, which needs no memory and nothing in checkpoints.
 
-A value is dropped by the bits of hash(key, place): the key is of (trial seed, step, site), the
-place that of the value among its trial's own. So a trial drops the same values whoever is beside
-it, and the backward pass computes the bits once more. The hash is two rounds of `lowbias32`
-(Wellons 2018, https://nullprogram.com/blog/2018/07/31/), a mixer of 32 bits without a visible bias.
+The bits of hash(key, place) decide whether a value is dropped: the key is made from (trial seed,
+step, site), the place is the value's among its trial's own. So a trial drops the same values in any
+company, and the backward pass recomputes the bits. The hash is two rounds of `lowbias32` (Wellons
+2018, https://nullprogram.com/blog/2018/07/31/), a 32-bit mixer without visible bias.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,8 +21,8 @@ _LOW_32 = 0xFFFFFFFF
 # Knuth's multiplier for 64 bits, as a signed number: spreads the steps over all bits of a key.
 _STEP = 6364136223846793005
 
-# (x [K, n], keys int64 [K], the place of each trial's first value int64 [K], probabilities float32
-# [K]) → x with its values dropped or scaled.
+# (x [K, n], keys int64 [K], place of each trial's first value int64 [K], probabilities float32 [K])
+# → x with its values dropped or scaled.
 Drop = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
@@ -60,8 +60,8 @@ class _Dropped(torch.autograd.Function):
 
 @dataclass
 class SiteKeys:
-    """The keys of some trials' sites, made as sites are met: int64 [K] on the device, before the
-    step is mixed in."""
+    """Keys of some trials' sites, made on first use: int64 [K] on the device, before the step is
+    mixed in."""
 
     seeds: Sequence[int]
     device: torch.device
@@ -78,9 +78,9 @@ class SiteKeys:
 class HashDropout:
     """Dropout of one step of a stack of K trials (Drops of modules/dropout.py).
 
-    step: int64 [K], each trial's own, from 1. before: int64 [2, K], how many tokens and rows of
-    each trial went before, in other parts of the step. tokens: of each trial here. probabilities:
-    float32 [K]; probability: the highest of them. operation: `drop` or what equals it.
+    step: int64 [K], each trial's own, from 1. before: int64 [2, K], each trial's tokens and rows in
+    earlier parts of the step. tokens: of each trial here. probabilities: float32 [K]; probability:
+    the highest of them. operation: `drop` or an equivalent.
     """
 
     keys: SiteKeys

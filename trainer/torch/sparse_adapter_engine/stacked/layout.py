@@ -1,9 +1,8 @@
-"""Where the tensors of stacked trials lie in one matrix [K, total].
+"""Where stacked trials' tensors lie in one matrix [K, total].
 
-A row is a trial. Columns are sorted into [prunable | other matrices | vectors] of the adapter and
-[matrices | vectors] of the head, and, within each, tensors of all layers with one place in their
-layer are neighbours: so one operation serves a place in all layers, and a gradient is joined by few
-copies.
+Each row is a trial. Columns are sorted into [prunable | other matrices | vectors] of the adapter
+and [matrices | vectors] of the head. Within each, the tensors with the same place in every layer
+are neighbours, so that one operation serves all layers and few copies join a gradient.
 """
 
 import math
@@ -20,7 +19,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Family:
-    """Tensors of one place, one a layer: names in order of depth, and the shape of each."""
+    """The tensors at one place, one per layer: names in order of depth, and the shape of each."""
 
     names: tuple[str, ...]
     shape: Shape
@@ -32,14 +31,14 @@ class Family:
 
     @property
     def size(self) -> int:
-        """Numbers of one trial."""
+        """How many numbers one trial has in it."""
         return len(self.names) * math.prod(self.shape)
 
 
 @dataclass(frozen=True)
 class StackedLayout:
-    """Families in the order of their columns. prunable, adapter, total: numbers of columns, from
-    the first; decayed: ranges of columns that have weight decay."""
+    """Families in the order of their columns. prunable, adapter, total: counts of columns from the
+    first; decayed: ranges of columns with weight decay."""
 
     families: tuple[Family, ...]
     prunable: int

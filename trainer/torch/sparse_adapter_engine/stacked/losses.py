@@ -1,4 +1,4 @@
-"""Losses of stacked trials from the last hidden states, without a look at the values."""
+"""Stacked trials' losses from the last hidden states, without reading any value on the host."""
 
 import torch
 import torch.nn.functional as F
@@ -15,12 +15,12 @@ _HIDDEN = -1e30
 def stacked_losses(
     task_kind: int, rows: StackedRows, hidden: list[Tensor], modules: list[TrialModules]
 ) -> Tensor:
-    """Each trial's mean loss over its rows, float32 [trials], as `loss` of parts.py has it. hidden:
-    for each stack, [trials · rows, d], or of every token."""
+    """Each trial's mean loss over its rows, float32 [trials], as `loss` of tasks/losses.py computes
+    it. hidden: for each stack, [trials · rows, d], or every token's."""
     outputs = [own.logits(h.float()) for own, h in zip(modules, hidden, strict=True)]
     logits = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     terms = _terms(task_kind, rows, logits)
-    # A row of padding has no share; where it has no finite term either, it must not become NaN.
+    # A row of padding has no share, and must not add NaN if its term is not finite.
     shares = torch.where(rows.weights > 0, terms * rows.weights, 0.0)
     return shares.view(rows.shape.trials, rows.shape.rows).sum(1)
 
@@ -32,8 +32,8 @@ def _terms(task_kind: int, rows: StackedRows, logits: Tensor) -> Tensor:
     if task_kind == job_pb2.TASK_KIND_REGRESSION:
         return F.mse_loss(logits.squeeze(-1), rows.labels, reduction="none")
     if task_kind != job_pb2.TASK_KIND_QUESTION_ANSWERING:
-        raise ValueError(f"{job_pb2.TaskKind.Name(task_kind)} is no task of stacked rows")
-    # Start and end are one class each among the row's own tokens.
+        raise ValueError(f"{job_pb2.TaskKind.Name(task_kind)} is not a task for stacked rows")
+    # Start and end are each one class among the row's own tokens.
     places, _ = rows.padded_tokens
     of_rows = logits.index_select(0, places).view(-1, rows.shape.longest, 2)
     numbers = torch.arange(rows.shape.longest, device=logits.device, dtype=torch.int32)

@@ -1,8 +1,8 @@
-"""What differs between devices: the operations of a stacked pass. Each has a plain version, which
-is the specification.
+"""The operations of a stacked pass that differ between devices. Each has a plain version, which is
+the specification.
 
-A GPU's are chosen by a self-test (choose.py): what is absent or wrong there is left out, and what
-was taken is named in the environment of every result.
+A self-test chooses a GPU's (choose.py): missing or wrong ones are left out, and the environment of
+every result names those used.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from .update import Adam, adam
 
 @dataclass(frozen=True)
 class Operations:
-    """attention: of rows of variable length; dropout; adam: AdamW over stacked trials; graphs:
-    whether a step is captured and replayed; names: of what was chosen."""
+    """attention: over rows of variable length; adam: AdamW over stacked trials; graphs: whether
+    steps are captured and replayed; names: what was chosen."""
 
     attention: Attend
     dropout: Drop

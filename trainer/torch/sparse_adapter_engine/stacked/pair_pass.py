@@ -1,6 +1,4 @@
-"""A pass of an encoder–decoder's trials: of one form, in one stack, their rows in groups of like
-length.
-"""
+"""A pass of an encoder–decoder's trials: one form, one stack, rows in groups of similar length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,27 +17,27 @@ from .operations import Operations
 from .stack import form
 from .trained_stacks import TrainedStacks, TrainedStep, TrainedTrial
 
-# More than the padded places of one part.
+# More than one part's places, with padding.
 _PART_PLACES = 100_000
 
 
 def pair_form(adapter: job_pb2.Adapter) -> tuple[bytes, int]:
-    """Equal for adapters that may share a pass: those of one form, whose prefixes or prompts are of
-    one length, because every query sees the whole of them."""
+    """A key that is equal for adapters that may share a pass: those of one form with prefixes or
+    prompts of equal length, because every query sees all of them."""
     seen = has_prefix(adapter) or prompt_length(adapter) > 0
     return form(adapter), adapter.attention_bottleneck if seen else 0
 
 
 @dataclass(frozen=True)
 class PairStep(TrainedStep):
-    """Also packs: the parts of its rows; terms: target tokens of each trial in all of them."""
+    """packs: its rows in parts; terms: each trial's target tokens in all parts."""
 
     packs: list[PaddedPairs]
     terms: list[int]
 
 
 class PairPass(TrainedStacks):
-    """See TrainedStacks. trials: all of one pair_form."""
+    """See TrainedStacks. trials: all with the same pair_form."""
 
     def __init__(
         self,
@@ -69,9 +67,9 @@ class PairPass(TrainedStacks):
             self._differentiate(pack.to(self._model.device), given.terms, place)
 
     def _differentiate(self, pack: PaddedPairs, terms: Sequence[int], part: int) -> None:
-        """Losses and gradients of the step's rows of this part, after the first added to what is
-        there. terms: of which each trial's loss is the mean."""
-        # What is dropped follows from padded places; those of another part begin far behind.
+        """Computes losses and gradients of one part of the step's rows, and adds them to those of
+        earlier parts. terms: how many terms each trial's mean loss is over."""
+        # Places with padding determine what is dropped; each part has its own range of them.
         before = torch.full((2, len(self.trials)), part * _PART_PLACES, device=self._model.device)
         (stack,), (dropout,) = self._stacks, self._dropouts(before, tokens=0)
         modules, leaves = stack.modules(dropout)

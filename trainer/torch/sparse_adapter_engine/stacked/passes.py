@@ -1,4 +1,4 @@
-"""A pass: trials that go through the frozen encoder together, in stacks, and the steps of them."""
+"""A pass: trials that go through the frozen encoder together, in stacks, and their steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sparse_adapter_engine.backbones.encoder.packed_encoder import encode
 from sparse_adapter_engine.data.rows import QUESTION_ANSWERING, Split
 from sparse_adapter_engine.modules.forms import has_prefix, prompt_length
 
-from .batch import BatchShape, Chosen, lay_out, rows_of
+from .batch import BatchShape, Chosen, lay_out, view_rows
 from .losses import stacked_losses
 from .operations import Operations
 from .prefixes import PrefixPlaces
@@ -20,7 +20,8 @@ from .trained_stacks import TrainedStacks, TrainedStep, TrainedTrial
 
 @dataclass(frozen=True)
 class HostStep(TrainedStep):
-    """What a pass needs for one step, on the CPU: also the bytes of each part of its rows."""
+    """What a pass needs for one step, on the CPU, with the shape and the bytes of each part of its
+    rows."""
 
     shapes: list[BatchShape]
     parts: list[Tensor]
@@ -49,7 +50,7 @@ class Pass(TrainedStacks):
         terms = [own.numel() for own in rows]
         pinned = self._backbone.device.type == "cuda"
         parts = min(self.row_parts, *terms)
-        # Shortest rows first, as a pack has them: so a part's rows are where they are in the whole.
+        # Shortest rows first, as in a pack, so that a part's rows are where they are in the whole.
         lengths = self._split.lengths
         ordered = [own[lengths[own].argsort(stable=True)] for own in rows]
         before = [(0, 0)] * len(rows)
@@ -75,8 +76,9 @@ class Pass(TrainedStacks):
         self._graphs.run((shape, add), lambda: self._differentiate(shape, add))
 
     def _differentiate(self, shape: BatchShape, add: bool) -> None:
-        """Losses and gradients of the rows in the data of this shape; add: to what is there."""
-        rows = rows_of(
+        """Computes losses and gradients of the rows in this shape's data. add: whether to add them
+        to the present ones."""
+        rows = view_rows(
             shape, self._data[shape], self._split, self._sizes, self._operations.attention
         )
         rows = rows.with_prefixes(self._prefix_places(shape))

@@ -1,4 +1,4 @@
-"""Keys and values of prefixes among those of the tokens: before each row's own."""
+"""Puts keys and values of prefixes before those of each row's tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,20 +14,20 @@ from .attention import Spans
 
 @dataclass
 class PrefixPlaces:
-    """For `rows` rows of each trial. lengths: of each trial's prefix, 0 where it has none; stacks:
-    how many of the trials each stack has. A stack's prefixes are as long as its longest; what a
-    trial has not is left out here."""
+    """For `rows` rows of each trial. lengths: of each trial's prefix, 0 if it has none; stacks: how
+    many of the trials each stack has. A stack's prefixes are as long as its longest; the places
+    beyond a trial's own are left out here."""
 
     lengths: Sequence[int]
     rows: int
     stacks: Sequence[int]
     device: torch.device
-    # int32 [rows of all]: lengths of the prefixes up to and with each row's.
+    # int32 [all rows]: total length of the prefixes up to and including each row's.
     _up_to: Tensor = field(init=False)
-    # int32 [keys of all prefixes]: the row that each is for, and how many such keys are before it.
+    # int32 [keys of all prefixes]: the row that each is for, and how many such keys come before it.
     _row_of: Tensor = field(init=False)
     _before: Tensor = field(init=False)
-    # By stack: which of [trials · rows · longest] there are, None for all.
+    # By stack: which of [trials · rows · longest] exist, None for all.
     _there: list[Tensor | None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,10 +48,10 @@ class PrefixPlaces:
             )
 
     def order(self, tokens: Spans) -> tuple[Tensor, Tensor]:
-        """int64: which of [tokens, prefixes' keys] stands at each place, and the place of each."""
+        """int64: which of [tokens, prefixes' keys] is at each place, and the place of each."""
         numbers = torch.arange(tokens.row_of.numel(), dtype=torch.int32, device=self.device)
         own = numbers + self._up_to.index_select(0, tokens.row_of)
-        # Before these are the prefixes of the rows so far, and the tokens of the rows before.
+        # Before a prefix's keys come the earlier prefixes' keys, and the tokens of earlier rows.
         given = tokens.starts.index_select(0, self._row_of) + self._before
         places = torch.cat([own, given]).long()
         order = torch.empty_like(places)
@@ -59,7 +59,7 @@ class PrefixPlaces:
         return order, places
 
     def spans(self, tokens: Spans, order: Tensor) -> Spans:
-        """Of keys, where those of the tokens are these."""
+        """The spans of keys, given those of the tokens."""
         starts = tokens.starts.clone()
         starts[1:] += self._up_to
         row_of = torch.cat([tokens.row_of, self._row_of]).index_select(0, order)
@@ -87,7 +87,7 @@ class PrefixPlaces:
 
 
 class _Reorder(torch.autograd.Function):
-    """Rows in another order; its gradient gathers as well, so that sums have one order."""
+    """Puts rows in another order. Its gradient gathers too, so that sums have a fixed order."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, order: Tensor, places: Tensor) -> Tensor:

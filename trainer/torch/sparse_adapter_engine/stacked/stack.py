@@ -1,4 +1,4 @@
-"""Trials of one form with their tensors, gradients and moments stacked."""
+"""Trials of one form with stacked tensors and gradients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ from .layout import Family, StackedLayout
 
 
 def form(adapter: job_pb2.Adapter) -> bytes:
-    """Equal for adapters that may share a stack: what they compute is equal but for their
-    widths."""
+    """A key that is equal for adapters that may share a stack: they compute the same except for
+    their widths."""
     same = job_pb2.Adapter()
     same.CopyFrom(adapter)
     for drawn_or_wide in ("attention_bottleneck", "ffn_bottleneck", "init", "init_std"):
@@ -29,7 +29,7 @@ def form(adapter: job_pb2.Adapter) -> bytes:
 
 
 def widest(adapters: Sequence[job_pb2.Adapter]) -> job_pb2.Adapter:
-    """An adapter of their form, as wide as the widest of them."""
+    """An adapter of the same form, as wide as the widest."""
     wide = job_pb2.Adapter()
     wide.CopyFrom(adapters[0])
     wide.attention_bottleneck = max(adapter.attention_bottleneck for adapter in adapters)
@@ -50,13 +50,13 @@ class StackedTrial:
 
 @dataclass
 class Stack:
-    """K trials of one form. parameters, gradient: float32 [K, total] on the device; where a trial
-    is narrower than the widest, the rest of its row is 0 and stays so: what is 0 on both sides of a
-    product has no gradient. removed: bool [K, prunable], True where a weight is masked; None where
-    none is.
+    """K trials of one form. parameters, gradient: float32 [K, total] on the device; if a trial is
+    narrower than the widest, the rest of its row is 0 and stays so, because values that are 0 on
+    both sides of a product get no gradient. removed: bool [K, prunable], True for masked weights;
+    None if there are none.
 
-    dtype: of the activations, to which the adapters' tensors are rounded for a pass; the head's
-    stay float32.
+    dtype: of the activations. For a pass the adapters' tensors are rounded to it; the head's stay
+    float32.
     """
 
     adapters: Sequence[job_pb2.Adapter]
@@ -72,10 +72,10 @@ class Stack:
 
     @staticmethod
     def of(trials: Sequence["StackedTrial"], backbone: Backbone, task_kind: int) -> "Stack":
-        """The stack of some trials of one form, with their parameters and masks."""
+        """Stacks trials of one form, with their parameters and masks."""
         adapters, layouts = [trial.adapter for trial in trials], [trial.layout for trial in trials]
         wide = widest(adapters)
-        # None of an encoder–decoder, whose vocabulary has its words.
+        # An encoder–decoder has no head.
         outputs = layouts[0].shapes.get("head.out.weight", (0,))[0]
         shapes = layout(wide, backbone, outputs, task_kind).shapes
         stacked = StackedLayout.of(shapes)
@@ -115,7 +115,7 @@ class Stack:
     def set_masks(self, masks: Sequence[Masks]) -> None:
         """Takes each trial's masks, by name.
 
-        Weights that they remove are put to 0 by the caller.
+        The caller sets the weights that they remove to 0.
         """
         if all(bool(mask.all()) for one in masks for mask in one.values()):
             self.removed = None
@@ -139,7 +139,8 @@ class Stack:
         return modules, [low, head]
 
     def keep_gradient(self, gradients: Sequence[Tensor | None], add: bool) -> None:
-        """Puts, or adds, the leaves' gradients to `gradient`. None: nothing hangs on the leaf."""
+        """Copies the leaves' gradients to `gradient`, or adds them. None: nothing depends on the
+        leaf."""
         adapter = self.layout.adapter
         for into, found in zip(
             (self.gradient[:, :adapter], self.gradient[:, adapter:]), gradients, strict=True
@@ -153,9 +154,9 @@ class Stack:
                 into.copy_(found)
 
     def _named(self, flat: Tensor, families: Sequence[Family]) -> dict[str, Tensor]:
-        """Tensors by name, with what can be done for all layers at once done: LoRA's scale, and the
-        affine part of a norm before a bottleneck, which is put into its down projection:
-        down(g ⊙ z + c) = (W ⊙ g) z + (W c + b). So a token is only normalized."""
+        """Tensors by name, after what can be done for all layers at once: LoRA's scale, and the
+        affine part of a norm before a bottleneck, which moves into the down projection: down(g ⊙ z
+        + c) = (W ⊙ g) z + (W c + b). So tokens are only normalized."""
         parts = {
             family.place: part
             for family, part in zip(families, self.layout.split(flat, families), strict=True)
@@ -174,7 +175,7 @@ class Stack:
                 parts[f"{site}down.weight"] = weight * gain.unsqueeze(-2)
         for ends, scale in self.lora_scales.items():
             for place in [place for place in parts if place.endswith(ends)]:
-                # In float32 between: α / r of rank 12 is no bfloat16.
+                # Multiplied in float32: α / r for rank 12 is not a bfloat16 number.
                 parts[place] = (parts[place] * scale).to(flat.dtype)
         return {
             name: view
@@ -186,7 +187,7 @@ class Stack:
 def _lora_scales(
     adapters: Sequence[job_pb2.Adapter], device: torch.device
 ) -> dict[tuple[str, ...], Tensor]:
-    """α / r of each trial, float32 [K, 1, 1, 1], by the ends of the names of what it scales."""
+    """Each trial's α / r, float32 [K, 1, 1, 1], by the endings of the names that it scales."""
     widths: dict[tuple[str, ...], list[int]] = {}
     if adapters[0].attention == job_pb2.ATTENTION_MODULE_LORA:
         ends = ("query.up.weight", "value.up.weight")

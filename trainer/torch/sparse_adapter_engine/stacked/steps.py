@@ -1,4 +1,4 @@
-"""Steps of stacked trials: passes of them, fed by a thread, settled every so many steps."""
+"""Steps of stacked trials, in passes that a thread feeds; results are read every few steps."""
 
 import logging
 from collections.abc import Callable, Hashable, Sequence
@@ -19,8 +19,8 @@ from .stack import form
 from .trained_stacks import TrainedStacks, TrainedStep, TrainedTrial
 
 _log = logging.getLogger(__name__)
-# Rows of one trial's step are padded to the most of a pass: trials whose batches differ by more
-# do not share one.
+# Each trial's step is padded to the largest of its pass, so trials whose batches differ by more do
+# not share one.
 _MOST_PADDED = 1.5
 
 
@@ -73,7 +73,7 @@ class StackedSteps:
                     raise
                 no_room = str(error)
             if no_room:
-                # Not in the handler: the error's frames hold what was computed.
+                # Outside the handler, where the error's frames would keep tensors alive.
                 waiting = [*self._divide(running, no_room), *waiting]
                 continue
             for run, rows in zip(running.runs, given.rows, strict=True):
@@ -115,7 +115,7 @@ class StackedSteps:
             for runs, row_parts in companies:
                 self._passes.append(self._start(runs, row_parts))
         except BaseException:
-            # Their threads would hold the device's memory for good.
+            # Otherwise their threads would hold the device's memory forever.
             self.close()
             raise
 
@@ -128,13 +128,13 @@ class StackedSteps:
         return _Running(runs, stacked, self._task.rows, self._task.backbone.device)
 
     def _divide(self, running: "_Running", no_room: str) -> list["_Running"]:
-        """The pass in two, of fewer trials or of fewer rows at a time, where the device has no room
-        for it. Its trials are as they were before the step."""
+        """Replaces a pass that does not fit on the device by passes of fewer trials, or by one of
+        fewer rows at a time. Its trials are as before the step."""
         self._read(running)
         running.stacked.write_back()
         running.feeder.close()
         place, runs, parts = self._passes.index(running), running.runs, running.stacked.row_parts
-        # What holds the device's memory must be gone before there is room for what follows.
+        # The old pass must free its memory before the new ones are made.
         del running.stacked, running.feeder
         self._passes.pop(place)
         release()
@@ -156,7 +156,7 @@ class StackedSteps:
         return made
 
     def _read(self, running: "_Running") -> None:
-        """Takes what the device has found since the last time into the runs."""
+        """Adds the device's results since the last call to the runs."""
         if not running.rows:
             return
         results = running.stacked.take_results().tolist()
@@ -188,9 +188,7 @@ def _trained(run: TrialRun) -> TrainedTrial:
 
 
 class _Running:
-    """A pass at work: its runs, in the order of its trials, and the rows of each step that is
-    queued.
-    """
+    """A pass at work: its runs, in the order of its trials, and the rows of each queued step."""
 
     def __init__(
         self, runs: list[TrialRun], stacked: TrainedStacks, total: int, device: torch.device
@@ -202,11 +200,10 @@ class _Running:
 
         def make(number: int) -> TrainedStep:
             if device.type == "cuda" and device.index is not None:
-                # Which device is current is a matter of each thread, and pinned memory is that
-                # one's.
+                # Each thread has its own current device, which pinned memory belongs to.
                 torch.cuda.set_device(device)
             steps = [step + number for step in begun]
-            rows = [run.rows_of(step, total) for run, step in zip(runs, steps, strict=True)]
+            rows = [run.choose_rows(step, total) for run, step in zip(runs, steps, strict=True)]
             return stacked.prepare(rows, [step + 1 for step in steps])
 
         self.feeder = Feeder(make)
@@ -215,15 +212,15 @@ class _Running:
 def _choose_companies(
     runs: Sequence[TrialRun], lengths: Tensor, pass_tokens: int
 ) -> list[tuple[list[TrialRun], int]]:
-    """Which runs make a pass, and the row parts: as the checkpoints of a company say where they
-    agree, else neighbours of like form and batch up to pass_tokens."""
+    """Which runs make up each pass, and its row parts: as their checkpoints say if these agree,
+    else runs of similar batch size up to pass_tokens, sorted by form."""
     waiting = {run.trial.trial_id: run for run in runs}
     found: list[tuple[list[TrialRun], int]] = []
     for run in runs:
         company = run.position.company
         if company is None or run.trial.trial_id not in waiting:
             continue
-        # Those that have ended or failed since are not here any more.
+        # Trials that have ended or failed since are no longer here.
         mates = [waiting[one] for one in company.trials if one in waiting]
         if all(mate.position.company == company for mate in mates):
             found.append((mates, company.row_parts))

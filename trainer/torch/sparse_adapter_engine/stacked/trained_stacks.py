@@ -1,5 +1,5 @@
-"""What every pass of trials has, whatever the model and its rows: their stacks with moments, their
-settings, and a ring of what their steps have come to."""
+"""What every pass has, for any model and rows: its trials' stacks with moments, their settings, and
+a ring buffer of results."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -19,13 +19,13 @@ from .operations import Operations
 from .stack import Stack, StackedTrial, form
 from .update import settings, update
 
-# Steps that the device may be ahead of what the host has read.
+# How many steps the device may be ahead of what the host has read.
 RING = 64
 
 
 @dataclass(frozen=True)
 class TrainedTrial(StackedTrial):
-    """A trial in training. The moments are AdamW's, as long as the parameters."""
+    """A trial in training. The moments are AdamW's, in the parameters' shape."""
 
     seed: int
     train: job_pb2.Train
@@ -35,8 +35,8 @@ class TrainedTrial(StackedTrial):
 
 @dataclass(frozen=True)
 class TrainedStep:
-    """What every pass needs for one step, on the CPU: the settings of AdamW (update.py) and the
-    number of the step for each trial, and how many rows each has in it."""
+    """What every pass needs for one step, on the CPU: AdamW's settings (update.py), the step's
+    number and the number of rows for each trial."""
 
     settings: Tensor
     steps: Tensor
@@ -44,8 +44,8 @@ class TrainedStep:
 
 
 class TrainedStacks(ABC):
-    """trials: those of one form are neighbours. row_parts: in how many parts each trial's rows of a
-    step go through, where they do not fit at once."""
+    """trials: those of one form are neighbours. row_parts: into how many parts each trial's rows of
+    a step are split if they do not fit at once."""
 
     def __init__(
         self,
@@ -85,15 +85,15 @@ class TrainedStacks(ABC):
     @abstractmethod
     def prepare(self, rows: Sequence[Tensor], steps: Sequence[int]) -> TrainedStep:
         """One step's data. rows: int64 [n] of each trial; steps: of each, from 1. It changes
-        nothing: a thread calls it ahead of the device."""
+        nothing, because a thread calls it ahead of the device."""
 
     @abstractmethod
     def _differentiate_all(self, given: TrainedStep) -> None:
-        """Losses and gradients of a step's rows, by `_keep`."""
+        """Computes losses and gradients of a step's rows, and passes them to `_keep`."""
 
     def step(self, given: TrainedStep) -> None:
-        """One step of every trial, queued on the device; given: what `prepare` has made. Raises
-        OutOfMemoryError with the trials as they were before it."""
+        """Queues one step of every trial on the device; given: from `prepare`. If it raises
+        OutOfMemoryError, the trials are as before the step."""
         self._steps.copy_(given.steps, non_blocking=True)
         self._settings.copy_(given.settings, non_blocking=True)
         self._differentiate_all(given)
@@ -102,7 +102,7 @@ class TrainedStacks(ABC):
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            # Some weights may have been changed: nothing that could be done again.
+            # Some weights may have changed already, so the step cannot be repeated.
             message = (
                 f"out of memory in AdamW's own step ({error}); fewer trials in a cohort need less"
             )
@@ -131,7 +131,7 @@ class TrainedStacks(ABC):
                 stack.take(moments[1], place, trial.second_moment)
 
     def _settings_on_host(self, steps: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """AdamW's settings of these steps, and their numbers, as HostStep has them."""
+        """AdamW's settings for these steps, and their numbers, as in TrainedStep."""
         given = [settings(trial.train, n) for trial, n in zip(self.trials, steps, strict=True)]
         values, numbers = torch.tensor(given), torch.tensor(steps)
         return (
@@ -141,8 +141,8 @@ class TrainedStacks(ABC):
         )
 
     def _keep(self, losses: Tensor, leaves: Sequence[Tensor], add: bool) -> None:
-        """Puts, or adds, losses [trials] and the gradients of their sum for the leaves of all
-        stacks, two each, to what is there."""
+        """Keeps losses [trials], and the gradients of their sum for all stacks' leaves, two each.
+        add: to the present ones instead of replacing them."""
         gradients = torch.autograd.grad(losses.sum(), leaves, allow_unused=True)
         for place, stack in enumerate(self._stacks):
             stack.keep_gradient(gradients[2 * place : 2 * place + 2], add)
@@ -152,7 +152,7 @@ class TrainedStacks(ABC):
             self._losses.copy_(losses.detach())
 
     def _dropouts(self, before: Tensor, tokens: int) -> Iterator[HashDropout]:
-        """For each stack; see HashDropout."""
+        """Each stack's dropout; see HashDropout."""
         given = zip(
             self._grouped,
             self._site_keys,
@@ -183,7 +183,7 @@ class TrainedStacks(ABC):
 
 
 def group(trials: Sequence[TrainedTrial]) -> list[list[TrainedTrial]]:
-    """Neighbours of one form."""
+    """Groups neighbours of one form."""
     found: list[list[TrainedTrial]] = []
     for trial in trials:
         if found and form(found[-1][0].adapter) == form(trial.adapter):

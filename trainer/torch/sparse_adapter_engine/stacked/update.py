@@ -1,5 +1,5 @@
-"""Clipping and AdamW for the rows of a stack: one trial a row, with its own settings, and nothing
-that the host would wait for."""
+"""Clipping and AdamW for the rows of a stack: each row is a trial with its own settings, and the
+host never waits."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,7 @@ from sparse_adapter_engine.training.optimizer import learning_rate
 
 from .stack import Stack
 
-# Columns of the settings of a step, float32 [K, 8]: what `settings` gives.
+# Columns of a step's settings, float32 [K, 8], which `settings` returns.
 RATE, DECAY, CLIP, SHARE1, SHARE2, EPSILON, CORRECTION1, CORRECTION2 = range(8)
 
 
@@ -21,7 +21,7 @@ def settings(train: job_pb2.Train, step: int) -> list[float]:
         learning_rate(train, step),
         train.weight_decay,
         train.max_grad_norm,
-        # 1 − β, which float32 would not give of β to its own digits.
+        # 1 − β, computed in float64: from a float32 β it would lose digits.
         1 - train.adam_beta1,
         1 - train.adam_beta2,
         train.adam_epsilon,
@@ -43,8 +43,8 @@ def adam(
     rows: Tensor,
     decayed: Sequence[tuple[int, int]],
 ) -> None:
-    """AdamW (training/optimizer.py) on [K, total], in place; the gradient's memory is used. rows:
-    as `settings`, but for CLIP, which is the factor of the gradient. The specification of
+    """AdamW (training/optimizer.py) on [K, total], in place; overwrites the gradient. rows: from
+    `settings`, except CLIP, which is the gradient's factor. The specification of
     kernels/adam.py."""
     column = rows.unsqueeze(2).unbind(1)
     gradient.mul_(column[CLIP])
@@ -67,10 +67,10 @@ def update(
     given: Tensor,
     operation: Adam = adam,
 ) -> Tensor:
-    """One update of every trial whose loss and gradient's norm are finite and who is alive; others
-    keep their weights. losses, alive: [K], alive is changed; given: `settings` of each, [K, 8].
+    """Updates every live trial whose loss and gradient's norm are finite; the others keep their
+    weights. losses: [K]; alive: [K], changed in place; given: each trial's `settings`, [K, 8].
 
-    Returns float32 [K, 3]: loss, the gradient's norm, the sum of the weights after it.
+    Returns float32 [K, 3]: loss, the gradient's norm, the sum of the updated weights.
     """
     gradient = stack.gradient
     if stack.removed is not None:
@@ -79,7 +79,7 @@ def update(
     alive &= losses.isfinite() & norm.isfinite()
     limit = given[:, CLIP]
     clip = torch.where((limit > 0) & (norm > limit), limit / norm, 1.0)
-    # A dead trial's row must not become NaN in its neighbours' time: 0 times NaN is NaN.
+    # A failed trial's gradient must be 0: 0 times NaN would be NaN.
     gradient.masked_fill_(~alive.unsqueeze(1), 0)
     rows = given.clone()
     rows[:, CLIP] = clip

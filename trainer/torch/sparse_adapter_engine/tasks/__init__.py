@@ -1,1 +1,2 @@
-"""What a job's trials learn from: a backbone and its rows, behind one protocol; a file a family."""
+"""What a job's trials learn from: a backbone and its rows, behind one protocol; one file per
+family."""

@@ -1,7 +1,7 @@
-"""The families of backbones: what loads each, what reads its rows, and which kinds of task it is
-for.
+"""The families of backbones: how each is loaded, how its rows are read, and which kinds of task it
+serves.
 
-A new family has a folder in backbones/, a file here beside rows.py and pairs.py, and a line in
+A new family has a folder in backbones/, a file here like rows.py and pairs.py, and a line in
 FAMILIES for each kind of task.
 """
 
@@ -36,12 +36,13 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class Family(Generic[B, S]):
-    """A family of backbones B with the splits S that they read. What loads or checks raises
+    """A family of backbones B with the splits S that they read. Functions that load or check raise
     JobFailed (BAD_ARTIFACT).
 
-    architectures: model_type of its config.json files. load_backbone: from a path, to a device, at
-    a Precision. require_fit: a job to a backbone. load_split: for a backbone, from an artifact
-    root, by name. require_labels: in every row of a split. make_task: for a TaskKind.
+    architectures: its values of model_type in config.json. load_backbone: from a path, to a device,
+    at a Precision. require_fit: checks that a job fits a backbone. load_split: for a backbone, from
+    an artifact root, by name. require_labels: checks every row of a split. make_task: for a
+    TaskKind.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Family(Generic[B, S]):
 
 
 def _fits(backbone: Encoder, spec: job_pb2.JobSpec) -> None:
-    """An encoder takes whatever a valid request asks of it."""
+    """An encoder can do whatever a valid request asks for."""
 
 
 _ENCODERS = Family[Encoder, Split](
@@ -79,5 +80,5 @@ FAMILIES: dict[int, Family[Any, Any]] = {
 
 
 def list_architectures() -> list[str]:
-    """Of all families, in their order."""
+    """The architectures of all families, in their order."""
     return list(dict.fromkeys(one for family in FAMILIES.values() for one in family.architectures))

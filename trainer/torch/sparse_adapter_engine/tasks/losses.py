@@ -15,7 +15,7 @@ from .part import Pack
 
 
 def loss(task_kind: int, logits: Tensor, pack: Pack, label_smoothing: float = 0.0) -> Tensor:
-    """Mean loss over the rows of a pack, or over its target tokens. label_smoothing: of
+    """Mean loss over the rows of a pack, or over its target tokens. label_smoothing: for
     SUMMARIZATION only."""
     return _LOSSES[task_kind](logits, pack, label_smoothing)
 
@@ -31,8 +31,8 @@ def _number_loss(logits: Tensor, pack: PackedRows, label_smoothing: float) -> Te
 
 
 def _span_loss(logits: Tensor, pack: PackedRows, label_smoothing: float) -> Tensor:
-    """The mean cross-entropy of start and end: a row's start is one class among its tokens, its end
-    another."""
+    """The mean cross-entropy of start and end, each of which is one class among the row's
+    tokens."""
     groups = pack.own_groups
     parts, labels = (
         logits.split([rows * length for rows, length in groups]),

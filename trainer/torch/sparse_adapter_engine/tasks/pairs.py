@@ -1,4 +1,4 @@
-"""Summarization: an encoder–decoder's texts and targets."""
+"""Summarization: texts and targets for an encoder–decoder."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ class Pack(Protocol):
 
     @property
     def labels(self) -> Tensor:
-        """What is to be learned of them."""
+        """What is to be learned from them."""
 
 
 class _Movable(Pack, Protocol):
@@ -42,7 +42,7 @@ class Packing(Protocol[P_co]):
     """A split that lays out its rows."""
 
     def pack(self, rows: Tensor, prompt: int = 0) -> P_co:
-        """These rows (int64 [n]), each with room for a prompt of so many tokens."""
+        """These rows (int64 [n]), each with room for `prompt` tokens of a prompt."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,15 @@ class Part(Generic[P]):
 
     @staticmethod
     def of(owner: int, split: Packing[P], rows: Tensor, modules: TrialModules) -> "Part[P]":
-        """Rows (int64 [n]) of a split for these modules: with room for their prompt, on their
-        device.
-        """
+        """A split's rows (int64 [n]) for these modules: with room for their prompt, on their
+        device."""
         pack = split.pack(rows, prompt_length(modules.adapter))
         return Part(owner, pack.to(next(iter(modules.tensors.values())).device), modules)
 
 
 def fill_passes(parts: Sequence[Part[P]], pass_tokens: int) -> list[list[Part[P]]]:
-    """Whole parts, in their order, in passes of at most pass_tokens tokens; a larger part has a
-    pass of its own."""
+    """Groups whole parts, in their order, into passes of at most pass_tokens tokens. A larger part
+    gets a pass of its own."""
     result: list[list[Part[P]]] = []
     tokens = 0
     for part in parts:

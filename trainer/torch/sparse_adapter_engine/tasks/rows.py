@@ -1,4 +1,4 @@
-"""Classification, regression and question answering: an encoder's rows."""
+"""Classification, regression and question answering: rows for an encoder."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -111,10 +111,10 @@ class RowTask:
     def _all_logits(
         self, modules: TrialModules, outputs: int, passed: Callable[[int], None]
     ) -> Tensor:
-        """[rows, outputs] in the split's order, or [tokens, outputs] where every token has some."""
+        """[rows, outputs] in the split's order, or [tokens, outputs] if every token has outputs."""
         split, every_token = self.split, self.kind == QUESTION_ANSWERING
         logits = torch.empty(split.input_ids.numel() if every_token else split.rows, outputs)
-        # By length, so that a forward has few distinct lengths, or little padding.
+        # Sorted by length, so that a forward has few distinct lengths or little padding.
         chunks = split.lengths.argsort(stable=True).split(self.scored_rows)
         parts = [self.part(index, rows, modules) for index, rows in enumerate(chunks)]
         for group in self.passes(parts, self.how.pass_tokens):

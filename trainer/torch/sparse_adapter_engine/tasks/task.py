@@ -16,7 +16,7 @@ from sparse_adapter_engine.stacked.trained_stacks import TrainedStacks, TrainedT
 
 from .part import Part
 
-# Of whatever family: a task takes the parts that it has made.
+# A part of any family: a task takes only parts that it has made.
 AnyPart: TypeAlias = Part[Any]
 
 
@@ -52,37 +52,37 @@ class Task(Protocol):
 
     @property
     def lengths(self) -> Tensor:
-        """int64 [rows]: tokens of each row, its target's apart."""
+        """int64 [rows]: tokens of each row, without its target."""
 
     @property
     def classes(self) -> Tensor | None:
-        """int64 [rows]: each row's class; None where rows have none."""
+        """int64 [rows]: each row's class; None if rows have none."""
 
     @property
     def scored_rows(self) -> int:
-        """Rows of one trial in a forward of scoring."""
+        """Rows of one trial per forward when scoring."""
 
     def part(self, owner: int, rows: Tensor, modules: TrialModules) -> AnyPart:
         """Some rows (int64 [n]) for these modules, on their device; see Part.of."""
 
     def passes(self, parts: Sequence[AnyPart], pass_tokens: int) -> list[list[AnyPart]]:
-        """Groups the parts that go through the backbone together, in their order."""
+        """Groups parts that go through the backbone together, in their order."""
 
     def logits(self, parts: Sequence[AnyPart], twice_differentiable: bool = False) -> list[Tensor]:
         """Each part's logits, as `loss` of losses.py takes them. twice_differentiable: in
         operations whose gradient has a gradient, slower."""
 
     def pass_key(self, adapter: job_pb2.Adapter) -> Hashable:
-        """Equal for adapters that may share a stacked pass."""
+        """A key that is equal for adapters that may share a stacked pass."""
 
     def stacked_pass(
         self, trials: Sequence[TrainedTrial], operations: Operations, row_parts: int
     ) -> TrainedStacks:
-        """A stacked pass of these trials, whose pass_key is one."""
+        """A stacked pass of these trials, which have the same pass_key."""
 
     def measure_room(self, trial: TrainedTrial, trials: int, operations: Operations) -> int | None:
-        """Tokens of a stacked pass that a GPU has room for beside so many trials like this one;
-        None where it is not measured."""
+        """Tokens of a stacked pass that fit on a GPU together with `trials` trials like this one;
+        None if it is not measured."""
 
     def predict(
         self,
@@ -90,6 +90,6 @@ class Task(Protocol):
         generation: job_pb2.Generation,
         passed: Callable[[int], None],
     ) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        """By trial id, as soon as its last row is done: a trial's predictions, as Trial of
-        job.proto names them. generation: how texts are generated, for tasks that do. passed:
-        called with the rows of each pass; may raise to stop."""
+        """Yields each trial's id and predictions, named as in Trial of job.proto, as soon as its
+        last row is done. generation: how to generate texts, for tasks that do. passed: called with
+        the rows of each pass; may raise to stop."""

@@ -1,8 +1,8 @@
-"""Texts that trials of encoder–decoders generate for a split: which rows at once, and whose.
+"""Generating texts for a split with encoder–decoders: which rows and which trials at once.
 
-Batches are of rows of like length. On a CPU they are small and a trial's own, so that a text does
-not depend on who else predicts; on a GPU as large as a share of its memory allows, of all trials
-that may be stacked.
+Batches have rows of similar length. On a CPU they are small and hold one trial, so that a text does
+not depend on other trials. On a GPU they are as large as a share of its memory allows, and hold all
+trials that may be stacked.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,18 +24,18 @@ from sparse_adapter_engine.stacked.stack import Stack, StackedTrial
 
 from .task import Adapted
 
-# Larger batches are no faster on a CPU, where products are most of the time: 8, 16 and 24 rows of 6
-# beams were within 3 %.
+# Larger batches are no faster on a CPU, which spends most of the time in products: 8, 16 and 24
+# rows with 6 beams were within 3 %.
 _CPU_ROWS = 8
-# Of a GPU's memory, for what `row_bytes` counts; as much again passes through, and the model has
-# its own.
+# The share of a GPU's memory for what `row_bytes` counts; as much again is temporary, and the model
+# needs some too.
 _GPU_SHARE = 0.25
-# The words' logits, their logarithms, and what the best of them are found in, float32.
+# Float32 copies per word: logits, logarithms, and what selecting the best needs.
 _COPIES_OF_WORDS = 4
 
 
 def group_companies(trials: Sequence[Adapted], is_stacked: bool) -> list[list[Adapted]]:
-    """Which trials generate together: those of one form where trials are stacked, else each by
+    """Which trials generate together: those of one form if trials are stacked, else each by
     itself."""
     found: dict[object, list[Adapted]] = {}
     for trial in trials:
@@ -53,10 +53,10 @@ def generate_texts(
     is_stacked: bool,
     passed: Callable[[int], None],
 ) -> list[Tensors]:
-    """generated_ids and generated_offsets for each trial of a company, as Trial of job.proto says.
-    passed: called with the rows of each batch, of all trials; may raise to stop.
+    """generated_ids and generated_offsets (see Trial in job.proto) for each trial of a company.
+    passed: called with the number of rows in each batch, over all trials; may raise to stop.
 
-    Raises JobFailed (OUT_OF_MEMORY) where the device has no room for one row.
+    Raises JobFailed (OUT_OF_MEMORY) if not even one row fits on the device.
     """
     prompt, count = prompt_length(company[0].adapter), len(company)
     modules = _modules(backbone, company, is_stacked)
@@ -75,7 +75,7 @@ def generate_texts(
                 raise JobFailed(event_pb2.FAILURE_REASON_OUT_OF_MEMORY, message) from error
             found = []
         if not found:
-            # Not in the handler: the error's frames hold what was computed.
+            # Outside the handler, where the error's frames would keep tensors alive.
             release()
             waiting[:0] = rows.tensor_split(2)
             continue
@@ -90,8 +90,7 @@ def generate_texts(
 def batches(
     backbone: EncoderDecoder, lengths: Tensor, asked: job_pb2.Generation, trials: int
 ) -> Iterator[Tensor]:
-    """Rows (int64) of each batch, shortest first. lengths: int64 [rows], of texts with their
-    prompts."""
+    """Each batch's rows (int64), shortest first. lengths: int64 [rows], of texts with prompts."""
     order = lengths.argsort(stable=True)
     if backbone.device.type == "cpu":
         yield from order.split(_CPU_ROWS)
@@ -105,8 +104,8 @@ def batches(
 def fitting(
     order: Tensor, lengths: Tensor, cost: Callable[[int], int], room: float
 ) -> Iterator[Tensor]:
-    """Runs of `order`, whose rows rise in length, as long as their rows, each at the cost of the
-    longest, have room; one row at least."""
+    """Runs of `order`, whose rows increase in length: as many rows as fit, each at the cost of the
+    longest, but at least one."""
     sizes = [0]
     for row in order.tolist():
         if sizes[-1] and (sizes[-1] + 1) * cost(int(lengths[row])) > room:
@@ -116,8 +115,8 @@ def fitting(
 
 
 def row_bytes(backbone: EncoderDecoder, tokens: int, asked: job_pb2.Generation) -> int:
-    """What generating for a text of so many tokens holds: its keys and values in every layer, those
-    of each beam twice, and what is said of each word of the vocabulary."""
+    """Memory for generating from a text of `tokens` tokens: its keys and values in every layer,
+    those of each beam twice, and values for each word of the vocabulary."""
     of_token = (
         2
         * backbone.sizes["num_decoder_layers"]
@@ -134,7 +133,7 @@ def _modules(
     if not is_stacked:
         (trial,) = company
         return TrialModules(trial.adapter, trial.tensors, dropout=None)
-    # Masks are in the weights.
+    # The weights are already masked.
     trials = [
         StackedTrial(one.adapter, one.layout, one.layout.flatten(one.tensors), {})
         for one in company

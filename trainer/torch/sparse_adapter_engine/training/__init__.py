@@ -1,1 +1,1 @@
-"""The training loop, and the steps of its trials."""
+"""The training loop, and its trials' steps."""

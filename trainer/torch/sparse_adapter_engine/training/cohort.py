@@ -1,6 +1,5 @@
 """The training loop. It trains a cohort: trials that share passes over the frozen backbone and
-nothing else. A trial that is pruned during training (Zhu & Gupta 2017) has its rounds between its
-steps.
+nothing else. Rounds of pruning during training (Zhu & Gupta 2017) come between steps.
 
 A lone trial is a cohort of one.
 """
@@ -46,10 +45,10 @@ def train_cohort(
     pace: Pace,
     on: Callbacks,
 ) -> None:
-    """Trains each run to its `until`. Each turn of the loop is one step of every active trial,
-    after the round of pruning where one is due; a trial that ends or fails leaves.
+    """Trains each run to its `until`. Each turn of the loop does the rounds of pruning that are
+    due, then one step of every active trial. A trial that ends or fails leaves.
 
-    Raises Interrupted, after a checkpoint of each active trial, or Cancelled.
+    Raises Interrupted, after writing a checkpoint of each active trial, or Cancelled.
     """
     cohort = _Cohort(runs, make_steps(task, runs))
     try:
@@ -61,7 +60,7 @@ def train_cohort(
 
 @dataclass
 class _Cohort:
-    """The active runs, and who steps them."""
+    """The active runs, and what steps them."""
 
     active: list[TrialRun]
     steps: list[Steps]
@@ -76,7 +75,7 @@ class _Cohort:
         return any(steps.has_failures for steps in self.steps)
 
     def settle(self, on: Callbacks) -> None:
-        """Brings what the runs tell up to date; those that have failed leave."""
+        """Brings the runs' results up to date; failed runs leave."""
         failures: Failures = {}
         for steps in self.steps:
             failures |= steps.settle()
@@ -86,7 +85,7 @@ class _Cohort:
             self.go_on()
 
     def leave(self, failures: Failures, on: Callbacks) -> None:
-        """Tells of runs that have failed, which are active no more."""
+        """Reports failed runs, which are no longer active."""
         for run in self.active:
             if run.trial.trial_id in failures:
                 on.failed(run, failures[run.trial.trial_id])
@@ -98,9 +97,7 @@ class _Cohort:
             steps.write_back(runs)
 
     def go_on(self) -> None:
-        """The active runs, and no others, step from here on with the weights and masks that they
-        have.
-        """
+        """From here on only the active runs step, with their present weights and masks."""
         for steps in self.steps:
             steps.keep(self.active)
 
@@ -128,8 +125,7 @@ def _one_turn(
         try:
             _prune_where_due(cohort, task, pace, on)
         except Interrupted:
-            # Every run is as its last step left it: the interrupted rounds have changed nothing
-            # yet.
+            # Every run is as after its last step: the interrupted rounds have changed nothing yet.
             for run in cohort.active:
                 if not checkpoint_is_due(run):
                     on.checkpoint(run)
@@ -170,9 +166,9 @@ def _prune_where_due(
     pace: Pace,
     on: Callbacks,
 ) -> None:
-    """The round of each run that has one before its next step; those whose round fails leave.
+    """Does the rounds that are due before the next step; runs whose round fails leave.
 
-    Raises Interrupted or Cancelled before it has changed anything.
+    Raises Interrupted or Cancelled, before changing anything.
     """
     cohort.settle(on)
     cohort.write_back(cohort.active)
@@ -201,8 +197,7 @@ def _round_scores(
     due: list[TrialRun],
     passed: Passed,
 ) -> dict[str, Scores]:
-    """By trial id: the scores of the weights as they are now; none of a run whose round keeps
-    all."""
+    """By trial id: scores of the present weights; none for a run whose round keeps everything."""
     scores: dict[str, Scores] = {}
     starts: list[Start] = []
     for run in due:

@@ -23,9 +23,9 @@ def learning_rate(train: job_pb2.Train, step: int) -> float:
 
 @dataclass
 class AdamW:
-    """Moments of one trial, float32 [total] as its parameters.
+    """One trial's moments, float32 [total] like its parameters.
 
-    `decayed`: how many parameters, from the first, have weight decay.
+    `decayed`: how many parameters, counted from the first, have weight decay.
     """
 
     first_moment: Tensor
@@ -38,8 +38,8 @@ class AdamW:
 
     def update(self, parameters: Tensor, gradient: Tensor, train: job_pb2.Train, step: int) -> None:
         """One update in place; step is the trial's own, counted from 1. Equals torch.optim.AdamW
-        with the step's learning rate. The gradient's memory is used for the update: a further
-        vector of a whole backbone's size is much."""
+        with the step's learning rate. Overwrites the gradient, because one more vector of a whole
+        backbone's size would be large."""
         rate, beta1, beta2 = learning_rate(train, step), train.adam_beta1, train.adam_beta2
         parameters[: self.decayed].mul_(1 - rate * train.weight_decay)
         self.first_moment.lerp_(gradient, 1 - beta1)

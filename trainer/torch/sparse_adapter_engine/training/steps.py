@@ -1,5 +1,5 @@
-"""How the steps of a cohort's trials are done: in slices, a trial after the other within a pass, or
-stacked (stacked/). The loop that asks for them is one (cohort.py)."""
+"""How a cohort's steps are done: in slices, one trial after the other within a pass, or stacked
+(stacked/). The same loop calls both (cohort.py)."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -16,42 +16,43 @@ from sparse_adapter_engine.tasks.task import Task
 from .trial_run import TrialRun
 
 Failures = dict[str, event_pb2.Failure]
-# Called after each pass with its rows and the number of trials; may raise to stop.
+# Called after each pass with its numbers of rows and trials; may raise to stop.
 Passed = Callable[[int, int], None]
 
 
 class Steps(Protocol):
-    """Steps of some trials. A run that has failed is left out until `settle` tells of it."""
+    """Steps of some trials. A failed run is left out until `settle` reports it."""
 
     @property
     def has_failures(self) -> bool:
-        """Whether it is known already that `settle` will tell of one."""
+        """Whether it is already known that `settle` will report a failure."""
 
     def step(self, passed: Passed) -> None:
-        """One step of every run: its position says so; on a GPU it may still be queued."""
+        """Does one step of every run and counts it in its position; on a GPU it may still be
+        queued."""
 
     def settle(self) -> Failures:
-        """Waits, and brings losses and norms of the runs up to date. Returns those that failed
-        since the last call, by trial id; they are not stepped again."""
+        """Waits, and brings the runs' losses and norms up to date. Returns the failures since the
+        last call, by trial id; failed runs do not step again."""
 
     def write_back(self, runs: Sequence[TrialRun]) -> None:
-        """Brings these runs' parameters and moments up to date; after `settle`."""
+        """Brings these runs' parameters and moments up to date. Call it after `settle`."""
 
     def keep(self, runs: Sequence[TrialRun]) -> None:
-        """From here on steps only these, whose parameters or masks may have changed since they were
-        written back."""
+        """From here on steps only these runs, whose parameters or masks may have changed since they
+        were written back."""
 
     def close(self) -> None:
-        """Ends what runs beside the steps."""
+        """Ends background threads."""
 
 
 def may_be_stacked(run: TrialRun) -> bool:
-    """Whether a trial's step is one of those that a stacked pass knows."""
+    """Whether a stacked pass can do this trial's steps."""
     return not has_backbone(run.trial.adapter) and run.trial.train.attention_dropout == 0
 
 
 def make_steps(task: Task, runs: Sequence[TrialRun]) -> list[Steps]:
-    """The steps of these runs: stacked where the device stacks and the trial allows it."""
+    """The steps of these runs: stacked if the device stacks and the trial allows it."""
     stacked: list[TrialRun] = []
     found: list[Steps] = []
     if task.how.stacked:

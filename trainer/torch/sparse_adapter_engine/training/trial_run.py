@@ -25,8 +25,8 @@ from .optimizer import AdamW, clip, learning_rate
 @dataclass(eq=False)
 class TrialRun:
     """One trial in training. parameters, gradient: its flat vectors, float32 [total], changed in
-    place; masks: those it is trained with; pruning: where its rounds are during training, what they
-    have kept so far, which is the masks."""
+    place; masks: those it is trained with; pruning: if it is pruned during training, the rounds so
+    far, whose result is the masks."""
 
     trial: job_pb2.Trial
     layout: Layout
@@ -47,13 +47,13 @@ class TrialRun:
 
     @cached_property
     def gradient(self) -> Tensor:
-        """float32 [total], to which backward adds where it lies: of a whole backbone's gradients,
-        joined afterwards, there would be two copies."""
+        """float32 [total]. Backward adds to it in place, because joining a whole backbone's
+        gradients afterwards would need a second copy."""
         return torch.zeros_like(self.parameters)
 
     @cached_property
     def leaves(self) -> dict[str, Tensor]:
-        """The tensors by name, views of the parameters, whose gradients are views of `gradient`."""
+        """The tensors by name: views of the parameters, with views of `gradient` as gradients."""
         views = self.layout.views(self.parameters)
         leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
         for name, view in self.layout.views(self.gradient).items():
@@ -65,10 +65,9 @@ class TrialRun:
         return self.position.step >= self.until
 
     def _remove(self, masks: Masks) -> None:
-        """Removed weights and their moments are 0, and stay so because `update` leaves them no
-        gradient.
-        """
-        # An adapter without matrices has no mask: the empty tensor stands for it.
+        """Sets removed weights and their moments to 0; they stay so because `update` zeroes their
+        gradient."""
+        # The empty tensor is for an adapter without matrices, which has no mask.
         flat = [
             torch.empty(0, dtype=torch.uint8),
             *(masks[name].reshape(-1) for name in self.layout.prunable_shapes),
@@ -86,10 +85,10 @@ class TrialRun:
         return self.position.step == prune.begin_step + self.position.rounds * prune.every_steps
 
     def prune(self, scores: Scores | None) -> event_pb2.Metric:
-        """The round that is due, by these scores; None: it keeps all. Returns the density that the
-        next step is done with.
+        """Does the round that is due, by these scores; None if it keeps everything. Returns the
+        density of the next step.
 
-        Raises TrialFailed where the scores are not finite or rank nothing.
+        Raises TrialFailed if the scores are not finite or rank nothing.
         """
         assert self.pruning is not None, "only where a round is due"
         step = self.position.step + 1
@@ -111,9 +110,9 @@ class TrialRun:
             trial_id=self.trial.trial_id, name="density", step=step, value=density
         )
 
-    def rows_of(self, done: int, total: int) -> Tensor:
-        """Rows, of `total`, of the step after `done` ones: the next batch_size of the epoch's
-        permutation, the last step of an epoch what is left. Called by one thread only."""
+    def choose_rows(self, done: int, total: int) -> Tensor:
+        """The rows, out of `total`, for the step after `done` others: the next batch_size rows of
+        the epoch's permutation, or what is left in its last step. Called by one thread only."""
         batch = self.trial.train.batch_size
         epoch, step = divmod(done, -(-total // batch))
         if epoch != self._epoch:
@@ -121,17 +120,17 @@ class TrialRun:
         return self._order[step * batch : (step + 1) * batch]
 
     def next_part(self, owner: int, task: Task) -> AnyPart:
-        """The rows of the next step."""
+        """The next step's rows with the trial's modules."""
         train = self.trial.train
         dropout = Dropout(
             self.trial.seed, self.position.step + 1, train.dropout, train.attention_dropout
         )
-        rows = self.rows_of(self.position.step, task.rows)
+        rows = self.choose_rows(self.position.step, task.rows)
         return task.part(owner, rows, TrialModules(self.trial.adapter, self.leaves, dropout))
 
     @torch.no_grad()
     def update(self, mean_loss: float, rows: int) -> None:
-        """One optimizer step from the gradient, which is changed.
+        """Does one optimizer step with the gradient, which is overwritten.
 
         Raises TrialFailed (NON_FINITE).
         """
@@ -150,9 +149,8 @@ class TrialRun:
     def note(
         self, step: int, loss: float, norm: float, total: float, rows: int
     ) -> event_pb2.Failure | None:
-        """What a step has come to that was done elsewhere: loss, the gradient's norm, the sum of
-        the weights after it, and its rows. Returns why the trial has failed, where one is not
-        finite."""
+        """Notes the results of a step that was done elsewhere: loss, the gradient's norm, the sum
+        of the weights after it, and its rows. Returns the failure if one of them is not finite."""
         try:
             self._require_finite(step, "loss", loss)
             self._require_finite(step, "the gradient's norm", norm)
@@ -176,7 +174,7 @@ class TrialRun:
             raise TrialFailed(event_pb2.FAILURE_REASON_NON_FINITE, message)
 
     def take_metrics(self) -> list[event_pb2.Metric]:
-        """Metrics of the step just done; the next loss is the mean from here on."""
+        """Metrics of the latest step; the next loss will be a mean from here on."""
         position = self.position
         values = {
             "loss": position.loss_sum / position.loss_rows,

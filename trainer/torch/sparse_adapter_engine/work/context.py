@@ -1,6 +1,5 @@
-"""What every kind of work needs: the root, the device, and the backbone and splits that were read
-last.
-"""
+"""What every kind of work needs: the root, the device, and the backbone and splits of the last
+job."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,8 +22,8 @@ from sparse_adapter_engine.tasks.task import Task
 
 @dataclass
 class Context:
-    """The engine's state between jobs. how: by precision, how the device works at it. What is kept
-    of a family's backbones and splits is handed back to that family only."""
+    """The engine's state between jobs. how: how the device computes at a precision. Cached
+    backbones and splits are passed only to the family that loaded them."""
 
     root: Path
     device: torch.device
@@ -36,13 +35,13 @@ class Context:
     def load(
         self, spec: job_pb2.JobSpec, splits: list[str], reporter: Reporter, precision: int
     ) -> "Loaded":
-        """Backbone and splits of a job, kept for the next job of the same. precision: to compute
-        the backbone at. Raises JobFailed (BAD_ARTIFACT)."""
+        """A job's backbone and splits, cached for the next job. precision: at which the backbone
+        computes. Raises JobFailed (BAD_ARTIFACT)."""
         # TF32 would round a GPU's float32 products to 10 bits.
         fast = precision == job_pb2.PRECISION_TF32
         torch.set_float32_matmul_precision("high" if fast else "highest")
         torch.backends.cudnn.allow_tf32 = fast
-        # After that: the self-test should find what the job will have.
+        # Only now, so that the self-test runs with the job's settings.
         how = self.how(precision)
         reporter.progress(event_pb2.PHASE_LOAD, 0, 1 + len(splits), 0.0, {})
         family = FAMILIES[spec.dataset.task_kind]
@@ -57,8 +56,8 @@ class Context:
         if not backbone.row_invariant:
             where = "on this processor" if self.device.type == "cpu" else "on a GPU"
             message = (
-                f"{where} a row's result depends on the rows beside it: a cohort's trials equal "
-                "their lone runs to rounding only"
+                f"{where} a row's result depends on the other rows of its pass: a cohort's trials "
+                "equal their lone runs only up to rounding"
             )
             reporter.warning("", "not_row_invariant", message)
         wanted = {
@@ -100,9 +99,8 @@ class Loaded:
         return self.family.make_task(self.backbone, self.splits[name], kind, self.how)
 
     def require_labels(self, name: str) -> None:
-        """Raises JobFailed (BAD_ARTIFACT) where a row of a split, to learn from, has no label or no
-        target.
-        """
+        """Raises JobFailed (BAD_ARTIFACT) if a row of a split to learn from has no label or no
+        target."""
         self.family.require_labels(self.splits[name], self.spec.dataset)
 
     def layout(self, trial: job_pb2.Trial) -> Layout:

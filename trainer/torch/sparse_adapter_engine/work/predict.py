@@ -13,7 +13,7 @@ from sparse_adapter_engine.files.artifacts import (
     write_tensors,
 )
 from sparse_adapter_engine.files.trials import trial_folder
-from sparse_adapter_engine.precision import other_precision, precision_of
+from sparse_adapter_engine.precision import other_precision, read_precision
 from sparse_adapter_engine.progress import Pace
 from sparse_adapter_engine.reporting import Reporter
 from sparse_adapter_engine.tasks.task import Adapted
@@ -24,9 +24,9 @@ from .context import Context, Loaded
 def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
     """Runs a predict job.
 
-    A split whose predictions are there, of the same adapter, is not predicted again.
+    A split whose predictions by the same adapter are on disk is not predicted again.
     """
-    loaded = context.load(spec, list(spec.predict.splits), reporter, precision_of(spec))
+    loaded = context.load(spec, list(spec.predict.splits), reporter, read_precision(spec))
     adapters: dict[str, Tensors] = {}
     for trial in spec.trials:
         try:
@@ -98,9 +98,8 @@ def _has_predictions(context: Context, loaded: Loaded, trial: job_pb2.Trial, spl
 def _predict(
     context: Context, loaded: Loaded, split: str, trials: list[Adapted], pace: Pace
 ) -> None:
-    """Predicts one split with each adapter, writing each trial's file as soon as its last row is
-    done.
-    """
+    """Predicts one split with each adapter, and writes each trial's file as soon as its last row is
+    done."""
 
     def passed(rows: int) -> None:
         pace.advance(rows, rows)

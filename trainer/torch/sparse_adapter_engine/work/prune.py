@@ -1,4 +1,4 @@
-"""PruneWork: each trial's weights are drawn and scored, and its mask is written."""
+"""PruneWork: draws and scores each trial's weights, and writes its mask."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,8 @@ from .context import Context, Loaded
 
 
 def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
-    """Runs a prune job. A trial whose mask is there, made from the same, is reported as it is."""
+    """Runs a prune job. A trial whose mask is on disk, made from the same inputs, is only
+    reported."""
     waiting = [trial for trial in spec.trials if not _has_mask(context, spec, trial)]
     by_gradient = [
         trial
@@ -37,8 +38,8 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
         if find_pruner(trial.prune).reads_rows and not is_during_training(trial.prune)
     ]
     without_rows = [trial for trial in waiting if trial not in by_gradient]
-    # In float32 at whatever precision the trials are trained: a mask is taken once, and which
-    # weights rank first should not hang on rounding.
+    # Always in float32, whatever the precision of training: a mask is made once, and rounding
+    # should not decide which weights rank first.
     loaded = context.load(
         spec, ["train"] if by_gradient else [], reporter, job_pb2.PRECISION_FLOAT32
     )
@@ -52,7 +53,7 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
                 reporter,
             )
     starts = _starts(loaded, by_gradient, reporter) if by_gradient else []
-    # Such a round takes one row through the trial's modules.
+    # Such a round sends one row through the trial's modules.
     flowing = [
         trial
         for trial in without_rows
@@ -95,7 +96,7 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
 
 @contextmanager
 def _failing_alone(trial_id: str, reporter: Reporter) -> Iterator[None]:
-    """A TrialFailed becomes the trial's result, and the job goes on."""
+    """Makes a TrialFailed the trial's result, so that the job goes on."""
     try:
         yield
     except TrialFailed as error:
@@ -108,7 +109,7 @@ def _has_mask(context: Context, spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> 
 
 
 def _origin(path: Path) -> list[str]:
-    """What a mask was made from, and what was strange about its scores, as `_write` keeps them."""
+    """What a mask was made from, and the doubts about its scores, as `_write` stores them."""
     return read_metadata(path).get("source", "").split("\n")
 
 
@@ -155,8 +156,8 @@ def _write(
     reporter: Reporter,
 ) -> None:
     path = trial_folder(context.root, trial.trial_id) / "masks.safetensors"
-    # Metadata has one key. Doubts are lines of it, so that they are told again with a mask that is
-    # there.
+    # Metadata has one key. Doubts are further lines of it, so that they are reported again when the
+    # mask is reused.
     write_tensors(path, masks, {"source": "\n".join([mask_source(loaded.spec, trial), *doubts])})
     _report(context, loaded, trial, masks, reporter)
 
@@ -175,7 +176,7 @@ def _report(
 
 
 def warn_of_emptied(trial_id: str, masks: Masks, reporter: Reporter) -> None:
-    """Warns where a matrix has no weight left."""
+    """Warns if a matrix has no weight left."""
     empty = emptied(masks)
     if empty:
         reporter.warning(
@@ -189,12 +190,11 @@ def _shortened(parts: list[str], most: int, between: str) -> str:
 
 
 def sizes(found: Layout, masks: Masks) -> dict[str, float]:
-    """Counts of weights by the budget's rule: `kept` are prunable weights kept, biases and norms;
-    the head is counted apart.
-    """
+    """Counts of weights by the budget's rule: `kept` is kept prunable weights plus biases and
+    norms; the head is counted separately."""
     kept = sum(int(mask.sum()) for mask in masks.values())
     return {
-        # Of an adapter without matrices nothing is removed.
+        # Nothing is removed from an adapter without matrices.
         "achieved_sparsity": 1 - kept / found.prunable if found.prunable else 0.0,
         "kept": kept + found.adapter - found.prunable,
         "prunable": found.prunable,

@@ -1,4 +1,4 @@
-"""TrainWork: each trial is trained from its mask, or from its newest checkpoint."""
+"""TrainWork: trains each trial from its mask, or from its newest checkpoint."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from sparse_adapter_engine.files.trials import plain, read_masks, training_sourc
 from sparse_adapter_engine.masks.densities import is_during_training
 from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.modules.layout import redraw
-from sparse_adapter_engine.precision import precision_of
+from sparse_adapter_engine.precision import read_precision
 from sparse_adapter_engine.progress import Pace
 from sparse_adapter_engine.reporting import Reporter
 from sparse_adapter_engine.training.cohort import Callbacks, train_cohort
@@ -34,9 +34,10 @@ from .prune import sizes, warn_of_emptied
 def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
     """Runs a train job.
 
-    A trial whose adapter is there at the asked step, made from the same, is reported as it is.
+    A trial whose adapter is on disk at the requested step, made from the same inputs, is only
+    reported.
     """
-    loaded = context.load(spec, ["train"], reporter, precision_of(spec))
+    loaded = context.load(spec, ["train"], reporter, read_precision(spec))
     loaded.require_labels("train")
     writer = _Writer(context, loaded, reporter)
     runs = []
@@ -59,8 +60,8 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
     for run in runs:
         if loaded.how.stacked and not may_be_stacked(run):
             why = (
-                "no stacked pass does what it trains (all of the backbone, or with dropout of "
-                "attention): its steps are done by themselves"
+                "stacked passes cannot train it (the whole backbone, or attention dropout), so its "
+                "steps run outside them"
             )
             reporter.warning(run.trial.trial_id, "not_stacked", why)
     total, done = sum(run.until for run in runs), sum(run.position.step for run in runs)
@@ -78,7 +79,7 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
 def _prepare(
     context: Context, loaded: Loaded, trial: job_pb2.Trial, reporter: Reporter
 ) -> TrialRun | Position:
-    """The trial where it stands, or its position where it has been trained."""
+    """The trial, ready to train on, or its position if it has been trained."""
     reporter.working()
     folder, layout = trial_folder(context.root, trial.trial_id), loaded.layout(trial)
     masks = read_masks(folder, layout)
@@ -136,7 +137,7 @@ def _prepare(
 def _warn_of_changes(
     trial: job_pb2.Trial, before: dict[str, str], now: dict[str, str], reporter: Reporter
 ) -> None:
-    # What is told no more has not changed.
+    # A name that is no longer reported does not count as changed.
     changed = [
         f"{name} {before.get(name)} → {value}"
         for name, value in sorted(now.items())
@@ -152,7 +153,7 @@ def _warn_of_changes(
 
 @dataclass(frozen=True)
 class _Writer:
-    """Puts a run's state on disk and tells of it."""
+    """Writes a run's state to disk and reports it."""
 
     context: Context
     loaded: Loaded
@@ -173,7 +174,7 @@ class _Writer:
         masks = run.masks if run.pruning else {}
         write_adapter(folder, run.layout, run.parameters, masks, self._config(run), run.position)
         if run.position.step == run.trial.train.total_steps:
-            # Nothing goes on from here. A sweep of hundreds of trials would leave some GB of
+            # Nothing resumes from here, and a sweep of hundreds of trials would leave some GB of
             # optimizer state.
             remove_folder(folder / "checkpoints")
         self.report(run.trial, run.position)
@@ -182,7 +183,7 @@ class _Writer:
         self.reporter.trial_result(run.trial.trial_id, [], {}, failure)
 
     def report(self, trial: job_pb2.Trial, position: Position) -> None:
-        """Tells of the adapter that is on disk."""
+        """Reports the adapter that is on disk."""
         values = {"steps": position.step, "rows": position.rows, "wall_seconds": position.seconds}
         values["rows_per_second"] = position.rows / position.seconds
         adapter = self._folder(trial.trial_id) / "adapter"

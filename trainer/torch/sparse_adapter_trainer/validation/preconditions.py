@@ -6,7 +6,7 @@ from pathlib import Path
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
 
-from sparse_adapter_engine.precision import precision_of
+from sparse_adapter_engine.precision import read_precision
 
 from .backbone_config import check_backbone_config
 from .violations import Found, Violation, list_violations
@@ -39,7 +39,7 @@ def _check_preconditions(
         "spec.dataset.task_kind", spec.dataset.task_kind, capabilities.task_kinds, job_pb2.TaskKind
     )
     yield from _check_supported(
-        "spec.precision", precision_of(spec), capabilities.precisions, job_pb2.Precision
+        "spec.precision", read_precision(spec), capabilities.precisions, job_pb2.Precision
     )
     yield from check_backbone_config(spec, capabilities)
     yield from _check_splits(spec, root / spec.dataset.name)

@@ -1,1 +1,1 @@
-"""BERT and RoBERTa, over packed rows: no padded token is computed."""
+"""BERT and RoBERTa, over packed rows, so that no padding is computed."""

@@ -1,12 +1,11 @@
-"""Self-attention among packed rows: no mask, no padded token, and never rows of two trials
-together.
+"""Self-attention within packed rows: no mask, no padding, and never rows of two trials together.
 
-A trial's rows are attended to in runs of equal length, so its attention is computed at the shapes
-that it has alone, and what is not finite in one trial stays there. Queries come scaled by 1 / √dim
+A trial's rows are computed in runs of equal length, at the shapes that they have when the trial
+runs alone, and non-finite values stay in their own trial. Queries are already scaled by 1 / √dim
 (encoder.py). A trial may have a prefix: keys and values before those of each row's tokens.
 
-What the products give lies in blocks: for each row its heads one after the other, [heads, length,
-dim]. One gather brings all blocks into the order of tokens: a copy for each run is slower.
+The products write blocks: each row's heads one after the other, [heads, length, dim]. One gather
+puts all blocks into token order; a copy for each run is slower.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,10 +20,10 @@ from torch.autograd.function import once_differentiable
 from sparse_adapter_engine.data.rows import PackedRows
 from sparse_adapter_engine.modules.sites import AttentionDropout, Prefix
 
-# (rows, length) of each run of a pack.
+# (rows, length) of each run in a pack.
 _Groups = tuple[tuple[int, int], ...]
 
-# Below this number of keys a CPU's softmax over the last dimension works value by value: over
+# Below this number of keys a CPU's softmax over the last dimension works value by value; over
 # another dimension it is three times as fast.
 _SHORT = 16
 
@@ -33,8 +32,8 @@ _softmax_backward = torch.ops.aten._softmax_backward_data
 
 @dataclass(frozen=True)
 class _Run:
-    """Neighbouring rows of one trial, of one length, that are attended to together. prefix: the
-    place of its key among the prefixes' tensors, −1 without one."""
+    """Neighbouring rows of one trial and one length, which are computed together. prefix: the index
+    of its key among the prefixes' tensors, −1 without a prefix."""
 
     rows: int
     length: int
@@ -51,9 +50,9 @@ def attend(
     heads: int,
     twice_differentiable: bool = False,
 ) -> Tensor:
-    """Attention to the tokens of the same row: of every token, query [tokens, d], or of each row's
-    first, query [rows, d]; with key_value [tokens, 2 d] → the query's shape. dropouts and prefixes:
-    one for each pack."""
+    """Attention within each row, from every token (query [tokens, d]) or only from each row's first
+    (query [rows, d]), with key_value [tokens, 2 d] → the query's shape. dropouts, prefixes: one for
+    each pack."""
     runs = list(_runs(packs, dropouts, prefixes))
     given = [tensor for prefix in prefixes if prefix for tensor in prefix]
     if twice_differentiable:
@@ -78,8 +77,8 @@ def _runs(
 @lru_cache(maxsize=4)
 def _places(packs: tuple[_Groups, ...], heads: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Where each token's heads are in blocks, int64 [tokens · heads], and the same for keys and
-    values, [tokens · 2 · heads], where all keys' blocks are before all values'. Kept from layer to
-    layer."""
+    values, [tokens · 2 · heads], where all blocks of keys come before all blocks of values. Cached
+    from layer to layer."""
     lengths = torch.tensor(
         [length for groups in packs for rows, length in groups for _ in range(rows)]
     )
@@ -97,7 +96,7 @@ def _places(packs: tuple[_Groups, ...], heads: int, device: torch.device) -> tup
 def _attend_plainly(
     query: Tensor, key_value: Tensor, given: list[Tensor], runs: list[_Run], heads: int
 ) -> Tensor:
-    """The same in operations that autograd knows, so that the gradient has a gradient."""
+    """The same in autograd's own operations, so that the gradient has a gradient."""
     parts = []
     for run, (q, k, v) in zip(runs, _inputs(query, key_value, runs, heads), strict=True):
         k, v = _prefixed(given, run, heads, k, v)
@@ -110,8 +109,8 @@ def _attend_plainly(
 
 
 class _Attention(torch.autograd.Function):
-    """Writes each run's part of the context, and of the gradients, into one tensor: autograd's own
-    way copies them twice more."""
+    """Writes each run's part of the context and of the gradients into one tensor, where autograd
+    itself would copy them twice more."""
 
     @staticmethod
     def forward(
@@ -183,7 +182,7 @@ def _weights(q: Tensor, k: Tensor) -> Tensor:
 
 
 def _scores_gradient(g: Tensor, v: Tensor, weights: Tensor, factors: Tensor | None) -> Tensor:
-    """The gradient of q · kᵀ by that of the context, g, laid out as the weights are."""
+    """The gradient of q · kᵀ from that of the context, g, in the layout of the weights."""
     result: Tensor
     if v.shape[1] < _SHORT:
         dw = torch.bmm(v, g.mT)
@@ -197,8 +196,8 @@ def _scores_gradient(g: Tensor, v: Tensor, weights: Tensor, factors: Tensor | No
 
 
 def _in_order(blocks: Tensor, places: Tensor, every_token: bool) -> Tensor:
-    """Blocks in the order of tokens. With one query of each row, not of every token, they are in
-    this order already."""
+    """Blocks in token order. With one query per row instead of per token they are already in
+    order."""
     return (
         blocks.view(places.numel(), -1).index_select(0, places).view(blocks.shape)
         if every_token
@@ -209,7 +208,7 @@ def _in_order(blocks: Tensor, places: Tensor, every_token: bool) -> Tensor:
 def _prefixed(
     given: Sequence[Tensor], run: _Run, heads: int, key: Tensor, value: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """key and value [rows · heads, tokens, dim] with the run's prefix before each row's."""
+    """key and value [rows · heads, tokens, dim] with the run's prefix before each row's own."""
     if run.prefix < 0:
         return key, value
     prefix = [
@@ -241,8 +240,8 @@ def _inputs(
 
 
 def _queries(x: Tensor, runs: list[_Run], heads: int) -> Iterator[Tensor]:
-    """Each run's part of x [tokens or rows, d] as [rows · heads, length or 1, dim]: a view of one
-    row, a copy of several."""
+    """Each run's part of x [tokens or rows, d] as [rows · heads, length or 1, dim]: a view of a
+    single row, a copy of several."""
     for run, part in zip(runs, x.unflatten(1, (heads, -1)).split(_sizes(x, runs)), strict=True):
         yield (
             part.transpose(0, 1)

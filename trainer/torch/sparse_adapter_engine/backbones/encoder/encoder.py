@@ -1,4 +1,4 @@
-"""BERT and RoBERTa as the tensors that the packed encoder reads."""
+"""BERT's and RoBERTa's tensors, as the packed encoder reads them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ class LayerNorm:
 
 @dataclass(frozen=True)
 class Layer:
-    """One encoder layer. Queries come scaled for attention; keys and values are one product, in
-    this order. key_bias: [d], which is in that product."""
+    """One encoder layer. Its queries are scaled for attention; keys and values are one product, in
+    this order. key_bias: [d], part of that product."""
 
     query: Dense
     key_value: Dense
@@ -46,12 +46,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Encoder:
-    """A loaded encoder: a Backbone (backbones/backbone.py). hidden: d. inner: f, of the
-    feed-forward block. query_scale: 1 / √dim, which layers' queries carry. longest: tokens of a
-    row. pooler: initial weight [d, d] and bias [d] of head.dense, or None.
+    """A loaded encoder: a Backbone (backbones/backbone.py). hidden: d. inner: f, the width inside
+    the feed-forward block. query_scale: 1 / √dim, already in the layers' queries. longest: maximum
+    tokens per row. pooler: initial weight [d, d] and bias [d] of head.dense, or None.
 
-    row_invariant: whether every layer's products give a row the same bits whatever rows are beside
-    it.
+    row_invariant: whether every layer's products give a row the same bits whatever other rows are
+    computed with it.
     """
 
     model_type: str
@@ -77,12 +77,12 @@ class Encoder:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the activations."""
+        """The type of the activations."""
         return self.word.dtype
 
     @property
     def blocks(self) -> list[Block]:
-        """Where adapters stand, in order of depth."""
+        """The layers that take adapters, in order of depth."""
         return [Block(f"layers.{index}.", self.inner) for index in range(len(self.layers))]
 
     @property
@@ -92,14 +92,12 @@ class Encoder:
 
     @property
     def prefix_mlps(self) -> dict[str, int]:
-        """What the names of a prefix's MLPs begin with, and for how many attentions each makes keys
-        and values.
-        """
+        """See Backbone."""
         return {"prefix.": len(self.layers)}
 
     @property
     def sizes(self) -> dict[str, int]:
-        """As adapter_config.json tells them."""
+        """See Backbone."""
         return {"hidden_size": self.hidden, "num_layers": len(self.layers)}
 
     @property

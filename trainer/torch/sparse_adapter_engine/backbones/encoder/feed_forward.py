@@ -1,8 +1,8 @@
 """A frozen feed-forward block on a CPU, some rows at a time.
 
-Of a batch, the values between the two products are as large as a processor's caches. Taken through
-both products and the activation some rows at a time they stay there: 1.3 times as fast, forward and
-backward, with the same bits.
+A whole batch's values between the two products fill a processor's caches. Some rows at a time,
+taken through both products and the activation, stay there: 1.3 times as fast, forward and backward,
+with the same bits.
 """
 
 from typing import Any
@@ -15,18 +15,18 @@ from torch.nn.functional import gelu
 from .encoder import Layer
 from .frozen import FrozenLinear
 
-# Fewer starve the products, more leave the caches: 256 to 512 were equally fast.
+# Fewer rows starve the products, more overflow the caches; 256 to 512 were equally fast.
 _BLOCK = 256
 
 
 def is_blocked(layer: Layer) -> bool:
-    """Whether `feed_forward` takes this layer: frozen, on a CPU, with the exact GELU."""
+    """Whether `feed_forward` can compute this layer: frozen, on a CPU, with the exact GELU."""
     is_frozen = isinstance(layer.ffn_in, FrozenLinear) and isinstance(layer.ffn_out, FrozenLinear)
     return is_frozen and layer.activation is gelu and layer.ffn_norm.weight.device.type == "cpu"
 
 
 def feed_forward(layer: Layer, x: Tensor) -> Tensor:
-    """ffn_out(GELU(ffn_in(x))) of x [rows, d]; differentiable once."""
+    """ffn_out(GELU(ffn_in(x))) for x [rows, d]; differentiable once."""
     result: Tensor = _FeedForward.apply(x, layer.ffn_in, layer.ffn_out)
     return result
 

@@ -27,11 +27,11 @@ def forward(
     twice_differentiable: bool = False,
     attention: Attend | None = None,
 ) -> list[Tensor]:
-    """Logits [rows, num_labels] of each part's rows, or for QUESTION_ANSWERING [own tokens, 2] of
-    theirs, in the order of its pack.
+    """Each part's logits in the order of its pack: [rows, num_labels], or [own tokens, 2] for
+    QUESTION_ANSWERING.
 
-    twice_differentiable: see `encode`. attention: of rows of variable length, where the device has
-    such (a GPU): then parts run one by one; None: they share passes.
+    twice_differentiable: see `encode`. attention: for rows of variable length, if the device (a
+    GPU) has one: then parts run one by one. None: they share passes.
     """
     if attention is not None and not twice_differentiable:
         return [_forward_alone(backbone, part, task_kind, attention) for part in parts]
@@ -44,8 +44,7 @@ def forward(
 def _forward_alone(
     backbone: Encoder, part: Part[PackedRows], task_kind: int, attention: Attend
 ) -> Tensor:
-    """The logits of one part, of a trial that drops no attention probabilities or by
-    PackedTrials."""
+    """The logits of one part; by PackedTrials if the trial drops attention probabilities."""
     pack, modules = part.pack, _in_type(backbone, part.modules)
     rows: Rows = PackedTrials([pack])
     if modules.attention_dropout(0) is None:
@@ -65,7 +64,7 @@ def _logits(
     every_token = task_kind == QUESTION_ANSWERING
     hidden = encode(backbone, rows, modules, every_token, twice_differentiable)
     if every_token:
-        # Without what fills the pack up, and without prompts.
+        # Without padding and prompts.
         hidden = [h[: pack.tokens] for pack, h in zip(packs, hidden, strict=True)]
         hidden = [
             h[pack.prompt < 0] if prompt_length(own.adapter) else h
@@ -77,14 +76,14 @@ def _logits(
 
 
 def _trained(backbone: Encoder, modules: Sequence[TrialModules]) -> Encoder:
-    """The backbone itself, or with a trial's tensors in it: such a trial is the only one of its
-    job, so that all modules are its own."""
+    """The backbone itself, or the backbone with a trial's tensors in it. Such a trial is alone in
+    its job, so all modules are its own."""
     own = modules[0]
     return trained_backbone(backbone, own.tensors) if has_backbone(own.adapter) else backbone
 
 
 def _in_type(backbone: Encoder, modules: TrialModules) -> TrialModules:
-    """The modules with their tensors, but for the head's, in the type of the activations."""
+    """The modules with all tensors but the head's in the type of the activations."""
     if backbone.dtype == torch.float32:
         return modules
     tensors = {

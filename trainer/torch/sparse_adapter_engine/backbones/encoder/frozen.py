@@ -7,20 +7,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Row counts that are tried. A BLAS may pick another kernel, or split the inner sum over threads,
-# where a matrix has few rows.
+# Row counts to try. For a matrix with few rows, a BLAS may pick another kernel or split the inner
+# sum over threads.
 _TRIED_ROWS = (16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512)
 _REFERENCE_ROWS = 1024
-# Where no tried number of rows gives invariance (a GPU, an untried BLAS) results of a cohort equal
-# lone runs to rounding only.
+# Used if no tried number of rows is invariant (a GPU, an unknown BLAS): then a cohort's results
+# equal lone runs only up to rounding.
 FALLBACK_ROWS = 16
 
 
 @dataclass(frozen=True)
 class FrozenLinear:
-    """x · Wᵀ + b. Inputs of fewer than `min_rows` rows are computed with zero rows added, forward
-    and backward, because below that a row's bits change with the number of rows. weight,
-    transposed: W and Wᵀ from `pack`; bias: [out]."""
+    """x · Wᵀ + b. Inputs with fewer than `min_rows` rows are padded with zero rows, forward and
+    backward, because below that a row's bits change with the number of rows. weight, transposed: W
+    and Wᵀ from `pack`; bias: [out]."""
 
     weight: Tensor
     transposed: Tensor
@@ -34,11 +34,11 @@ class FrozenLinear:
         return result if rows >= self.min_rows else result[:rows]
 
     def plain(self, x: Tensor) -> Tensor:
-        """The same for autograd functions, which record nothing themselves."""
+        """The same inside autograd functions, which record nothing."""
         return product(self._with_rows(x), self.weight, self.bias)[: x.shape[0]]
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """The gradient of x [rows, in] by that of the result [rows, out], for autograd
+        """The gradient of x [rows, in] from that of the result [rows, out], inside autograd
         functions."""
         return product(self._with_rows(gradient), self.transposed, None)[: gradient.shape[0]]
 
@@ -47,7 +47,7 @@ class FrozenLinear:
 
 
 class _Product(torch.autograd.Function):
-    """`product` with a gradient for x alone, itself differentiable."""
+    """`product` with a gradient for x only, itself differentiable."""
 
     @staticmethod
     def forward(
@@ -62,26 +62,26 @@ class _Product(torch.autograd.Function):
 
 
 def packs_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 itself: where it does not, a product in bfloat16
-    is slower than in float32."""
+    """Whether this processor multiplies bfloat16 natively. If not, a product in bfloat16 is slower
+    than in float32."""
     return torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
 
 
 def pack(weight: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """W [out, in] as `product` reads it fastest, in float32 or bfloat16: on a CPU in oneDNN's own
-    layout, elsewhere as it is."""
+    layout, elsewhere unchanged."""
     weight = weight.to(dtype)
     is_known = dtype == torch.float32 or packs_bfloat16()
-    # An ordinary tensor's product is MKL's: on AMD processors half as fast, and with a row's bits
-    # varying below 224 rows.
+    # MKL would multiply an ordinary tensor: on AMD processors half as fast, and below 224 rows a
+    # row's bits vary.
     if weight.device.type == "cpu" and torch.backends.mkldnn.is_available() and is_known:
         weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
     return weight
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x · Wᵀ (+ b), of x's type; weight: from `pack`. With a weight in bfloat16, x and the result
-    are rounded to it, sums are not."""
+    """x · Wᵀ (+ b), in x's type; weight: from `pack`. With a bfloat16 weight, x and the result are
+    rounded to bfloat16, sums are not."""
     given, x = x.dtype, x.to(weight.dtype).contiguous()
     if weight.is_mkldnn:
         result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
@@ -91,9 +91,9 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def min_invariant_rows(weight: Tensor, transposed: Tensor, shape: tuple[int, int]) -> int | None:
-    """The least tried number of rows from which on a row's product with `weight`, of W's shape
-    [out, in], and with `transposed` (the gradient), has the bits that it has among many rows; None
-    where there is none. Measured on this machine with this number of threads."""
+    """The smallest tried number of rows from which a row's product with `weight`, and with
+    `transposed` (the gradient), has the same bits as among many rows; None if there is none. shape:
+    W's, [out, in]. Measured on this machine with this number of threads."""
     least = None
     products = [
         (operand, *_reference(operand, width))

@@ -1,6 +1,5 @@
-"""Full fine-tuning (UNFROZEN_ALL in job.proto): the backbone's own tensors as a trial's, which take
-the frozen ones' places.
-"""
+"""Full fine-tuning (UNFROZEN_ALL in job.proto): a trial's own copies of the backbone's tensors
+replace the frozen ones."""
 
 from dataclasses import replace
 from functools import partial
@@ -15,8 +14,8 @@ from .loading import layer_modules, load_model
 
 
 def read_backbone_tensors(path: str) -> dict[str, Tensor]:
-    """The same tensors as the backbone's files have them, float32 on the CPU: an Encoder keeps its
-    products in another layout only.
+    """The tensors to train, as the backbone's files have them, float32 on the CPU. An Encoder keeps
+    its products only in another layout.
 
     Raises JobFailed (BAD_ARTIFACT) as `load_model` does.
     """
@@ -41,9 +40,8 @@ def read_backbone_tensors(path: str) -> dict[str, Tensor]:
 
 
 def trained_backbone(frozen: Encoder, tensors: dict[str, Tensor]) -> Encoder:
-    """The backbone with a trial's tensors, by name as in Adapter of job.proto, in place of its own;
-    gradients reach them.
-    """
+    """The backbone with a trial's tensors, named as in Adapter of job.proto, in place of its own.
+    Gradients reach them."""
 
     def dense(at: str) -> partial[Tensor]:
         return partial(linear, weight=tensors[f"{at}.weight"], bias=tensors[f"{at}.bias"])
@@ -56,8 +54,8 @@ def trained_backbone(frozen: Encoder, tensors: dict[str, Tensor]) -> Encoder:
         key_value = torch.cat([tensors[f"{at}.key.weight"], tensors[f"{at}.value.weight"]])
         return replace(
             like,
-            # Weights are scaled and joined rather than what they give: of a batch there are more
-            # tokens than a matrix has columns.
+            # Weights are scaled and joined rather than results: a batch has more tokens than a
+            # matrix has columns.
             query=partial(
                 linear,
                 weight=tensors[f"{at}.query.weight"] * scale,

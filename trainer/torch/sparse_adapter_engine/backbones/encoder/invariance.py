@@ -1,6 +1,7 @@
-"""A short self-test: does a trial's gradient on this machine depend on the trials beside it?
+"""A short self-test: does a trial's gradient on this machine depend on the other trials in its
+cohort?
 
-Where it does not, a cohort's trial has the weights of its lone run bit for bit. It hangs on BLAS,
+If not, a trial in a cohort gets the weights of its lone run bit for bit. This depends on BLAS,
 processor and number of threads.
 """
 
@@ -25,9 +26,8 @@ _CLASSES = 2
 
 
 def rows_are_invariant(device: torch.device) -> bool:
-    """Gradients of a trial alone and between two others, through two layers of a random encoder 384
-    wide: the same bits?
-    """
+    """Whether a trial's gradients have the same bits alone and between two others, through two
+    layers of a random encoder 384 wide."""
     config = BertConfig(
         vocab_size=100,
         hidden_size=384,

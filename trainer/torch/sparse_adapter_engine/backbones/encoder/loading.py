@@ -31,7 +31,7 @@ def load_model(path: str) -> tuple[Any, bool]:
     """The BertModel or RobertaModel of a Hugging Face directory or hub id, in float32 on the CPU,
     and whether it has a pooler for the head.
 
-    Raises JobFailed (BAD_ARTIFACT) where it is missing, broken or not supported.
+    Raises JobFailed (BAD_ARTIFACT) if it is missing, broken or not supported.
     """
     config = read_config(path)
     _require_supported(path, config)
@@ -43,7 +43,7 @@ def load_model(path: str) -> tuple[Any, bool]:
         raise bad_artifact(f"backbone {path}: its weights cannot be loaded: {error}") from error
     missing = {name for name in loading["missing_keys"] if not name.startswith("pooler.")}
     if missing:
-        raise bad_artifact(f"backbone {path}: its weights lack {min(missing)}")
+        raise bad_artifact(f"backbone {path}: its weights have no {min(missing)}")
     # Weights without a pooler (roberta-base) would get a random one from Transformers.
     return model, config.model_type == "bert" and not any(
         name.startswith("pooler.") for name in loading["missing_keys"]
@@ -51,9 +51,8 @@ def load_model(path: str) -> tuple[Any, bool]:
 
 
 def layer_modules(layer: Any) -> dict[str, Any]:
-    """Linear and LayerNorm modules of a Transformers layer by the names that their tensors have in
-    Adapter of job.proto.
-    """
+    """Linear and LayerNorm modules of a Transformers layer, by their tensors' names in Adapter of
+    job.proto."""
     attention = layer.attention
     return {
         "query": attention.self.query,
@@ -84,10 +83,11 @@ def from_transformers(
     model: Any, has_pooler: bool, precision: int = job_pb2.PRECISION_FLOAT32
 ) -> Encoder:
     """Takes the tensors of a BertModel or RobertaModel, float32 on their device. The model itself
-    may be dropped afterwards.
+    is not needed afterwards.
 
-    precision: of job.proto. With BF16 a GPU has weights and activations in bfloat16; a CPU rounds
-    the layers' products, their operands and results, to it, and all else is float32.
+    precision: of job.proto. With BF16 a GPU keeps weights and activations in bfloat16. A CPU rounds
+    only the operands and results of the layers' products to bfloat16, and everything else is
+    float32.
     """
     products = torch.bfloat16 if precision == job_pb2.PRECISION_BF16 else torch.float32
     config = model.config
@@ -124,7 +124,7 @@ def from_transformers(
         parts = layer_modules(module)
         query, key, value = parts["query"], parts["key"], parts["value"]
         return Layer(
-            # Attention's 1 / √dim, once and for all.
+            # Attention's 1 / √dim, applied once.
             query=linear(query.weight.data * query_scale, query.bias.data * query_scale),
             key_value=linear(
                 torch.cat([m.weight.data for m in (key, value)]),

@@ -1,9 +1,9 @@
-"""The encoder's forward over packed rows: no padded token, and the last layer for the first token
-of each row only where no more is asked.
+"""The encoder's forward over packed rows: no padding, and the last layer only for each row's first
+token if no others are needed.
 
-Several trials share one call: their rows are laid one trial after the other. Frozen layers run over
-all tokens at once; whatever belongs to a trial (its modules, dropout, attention among its own rows)
-sees only the trial's own slice, at the shapes that it has alone.
+Several trials share one call, their rows laid out trial after trial. Frozen layers run over all
+tokens at once. What belongs to a trial (its modules, dropout, attention within its rows) sees only
+the trial's own slice, at the shapes that it has alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,16 +27,16 @@ from .feed_forward import feed_forward, is_blocked
 class Modules(Protocol):
     """What one trial, or a stack of trials, adds to the frozen encoder.
 
-    Tensors are of its own tokens, [n, …]; layers count from 0.
+    Tensors hold its own tokens, [n, …]; layers count from 0.
     """
 
     @property
     def sites(self) -> frozenset[Site]:
-        """Where it changes anything: at other sites it is not asked."""
+        """Where it changes anything; it is not called at other sites."""
 
     def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
-        """The trial's result at a site, of the shape of `output`, which is what the frozen layer
-        gave. inputs and what differs, by site:
+        """The trial's result at a site, in the shape of `output`, the frozen layer's result.
+        inputs, and exceptions, by site:
 
         prompt             Rows.prompt of the tokens, [n]; output is the sum of their embeddings,
                            before the norm
@@ -44,26 +44,25 @@ class Modules(Protocol):
         value              the layer's input; output is key and value, [n, 2 d]
         attention_output   the block's input [n, d]
         ffn_in             the block's input [n, d]; output is [n, f], before the activation
-        ffn_out            the block's input [n, d], and where a trial has the site ffn_in the
+        ffn_out            the block's input [n, d], and if a trial has the site ffn_in the
                            activated inner values [n, f]
         after_block        none; output is the layer's result, and the sum before its norm is
                            added to the result, which is then normalized
         """
 
     def add_to_query(self, layer: int, query: Tensor, x: Tensor, scale: float) -> Tensor:
-        """Site `query`: query [n, d] plus `scale` times what is added to it, of the layer's input
-        x.
-        """
+        """Site `query`: query [n, d] plus `scale` times what the trial adds for the layer's input
+        x."""
 
     def prefix(self, layer: int) -> Prefix | None:
-        """Keys and values before those of each row's tokens, or None."""
+        """Keys and values to put before those of each row's tokens, or None."""
 
     def attention_dropout(self, layer: int) -> AttentionDropout | None:
-        """Drops attention probabilities, or None."""
+        """What drops attention probabilities, or None."""
 
 
 class Rows(Protocol):
-    """The rows of some trials, laid one after the other, trial after trial.
+    """The rows of some trials, one after the other, trial after trial.
 
     input_ids, token_type_ids, position_ids, prompt: integers [tokens], as in PackedRows. first:
     integers [rows], where each row begins. token_sizes, row_sizes: tokens and rows of each Modules,
@@ -94,12 +93,12 @@ class Rows(Protocol):
         heads: int,
         twice_differentiable: bool,
     ) -> Tensor:
-        """Attention of each token, query [tokens, d], or of each row's first, query [rows, d], to
-        the tokens of its row. dropouts and prefixes: one for each Modules."""
+        """Attention from each token (query [tokens, d]), or from each row's first (query [rows,
+        d]), to the tokens of its row. dropouts and prefixes: one for each Modules."""
 
 
 def _join(name: str) -> "cached_property[Tensor]":
-    """A tensor of all packs, one after the other."""
+    """One tensor of all packs, concatenated."""
     return cached_property(lambda trials: torch.cat([getattr(pack, name) for pack in trials.packs]))
 
 
@@ -154,8 +153,8 @@ def encode(
     every_token: bool = False,
     twice_differentiable: bool = False,
 ) -> list[Tensor]:
-    """The last hidden state of every row's first token, for each of `trials` [rows, d], or of every
-    token, [tokens, d], in the order of `rows`.
+    """For each trial, the last hidden states of its rows' first tokens, [rows, d], or of all
+    tokens, [tokens, d], in the order of `rows`.
 
     twice_differentiable: attention in operations whose gradient has a gradient, slower.
     """
@@ -180,7 +179,7 @@ def encode(
             query, key_value, dropouts, prefixes, backbone.heads, twice_differentiable
         )
         output = here.adapt("attention_output", index, layer.attention_output(context), x)
-        # Added in place, here and below: no backward needs these outputs, and a fresh tensor of all
+        # Added in place, here and below: no backward needs these outputs, and a new tensor of all
         # tokens costs more than the sum.
         x = here.adapt("attention_norm", index, layer.attention_norm(output.add_(x)))
         if here.changes("ffn_in") or not (in_blocks and is_blocked(layer)):
@@ -212,9 +211,8 @@ class _Trials:
     def map(
         self, site: Site, change: Callable[..., Tensor], output: Tensor, *inputs: Tensor
     ) -> Tensor:
-        """`output` with the slices of trials that have this site changed: change(trial, slice of
-        output, slices of inputs).
-        """
+        """`output` in which the slices of trials that have this site are replaced by change(trial,
+        slice of output, slices of inputs)."""
         if not self.changes(site):
             return output
         if len(self.trials) == 1:

@@ -1,8 +1,8 @@
-"""Attention of an encoder–decoder's padded rows, in whichever way is fast: without a mask where
-nothing is masked, and never with one that would have to be copied.
+"""Fast attention for an encoder–decoder's padded rows: without a mask if nothing is masked, and
+never with a mask that would have to be copied.
 
 On a GPU flash kernels take no mask, and the memory-efficient one takes a bias only if its rows are
-aligned. What is added to the scores is made once for all layers that share it.
+aligned. What is added to the scores is computed once for all layers that share it.
 """
 
 from dataclasses import dataclass, field
@@ -14,19 +14,19 @@ from torch import Tensor
 
 from sparse_adapter_engine.modules.sites import AttentionDropout, Prefix
 
-# encoder, decoder: of a stack to itself; cross: of the decoder to the texts.
+# encoder, decoder: a stack's attention to itself; cross: the decoder's to the texts.
 Kind = Literal["encoder", "decoder", "cross"]
-# Values that the rows of a bias are apart by a multiple of, for PyTorch's memory-efficient kernel
-# to read it where it lies.
+# The distance of a bias's rows is a multiple of this, so that PyTorch's memory-efficient kernel
+# reads it in place.
 _ALIGNED = 16
 
 
 @dataclass
 class Visible:
-    """Which keys the queries of one forward see: of a text all that are not padding, of a decoder's
-    own tokens none after the query's.
+    """Which keys the queries of one forward see: a text's without its padding, and a decoder's own
+    up to the query's token.
 
-    lengths: int64 [rows], of the texts, prompts included; is_padded: whether any text is shorter
+    lengths: int64 [rows], the texts' lengths with prompts; is_padded: whether any text is shorter
     than the others.
     """
 
@@ -43,9 +43,9 @@ class Visible:
         position_bias: Tensor | None,
         like: Tensor,
     ) -> Tensor | None:
-        """What is added to the scores, [rows or 1, heads or 1, queries or 1, prefix + keys] of
-        like's type; None for nothing. Every query sees the prefix, which has no position.
-        position_bias: by distance, [1, heads, queries, keys]; the same for all layers."""
+        """What is added to the scores, [rows or 1, heads or 1, queries or 1, prefix + keys] in
+        like's type, or None. Every query sees the prefix, which has no position. position_bias: by
+        distance, [1, heads, queries, keys]; the same for all layers."""
         masks_text, masks_later = (
             kind != "decoder" and self.is_padded,
             kind == "decoder" and queries > 1,
@@ -69,8 +69,7 @@ class Visible:
 
 
 def _aligned(bias: Tensor, prefix: int) -> Tensor:
-    """bias with zeros for a prefix before each row, and the rows apart by a multiple of
-    _ALIGNED."""
+    """bias with zeros for a prefix before each row, its rows a multiple of _ALIGNED apart."""
     width = prefix + bias.shape[-1]
     result = bias.new_zeros(*bias.shape[:-1], -(-width // _ALIGNED) * _ALIGNED)[..., :width]
     result[..., prefix:] = bias
@@ -89,10 +88,10 @@ def attend_pairs(
     dropout: AttentionDropout | None,
     twice_differentiable: bool,
 ) -> Tensor:
-    """Attention [n, queries, heads, dim] of query [n, heads, queries, dim] to key and value [rows,
-    heads, keys, dim], with a prefix [length, heads · dim], or [trials, length, heads · dim] for a
-    stack, before them. n is rows, or several times as many: neighbours, such as the beams of a
-    text, that see the same keys.
+    """Attention [n, queries, heads, dim] from query [n, heads, queries, dim] to key and value
+    [rows, heads, keys, dim], preceded by a prefix [length, heads · dim], or [trials, length, heads
+    · dim] for a stack. n is rows, or a multiple of it: then neighbours, such as the beams of a
+    text, see the same keys.
 
     twice_differentiable: in operations whose gradient has a gradient, slower.
     """
@@ -110,7 +109,7 @@ def attend_pairs(
             for of_trial, own in zip(prefix, (key, value), strict=True)
         )
     if n != rows:
-        # As more queries of the one text, whose keys and values are not repeated.
+        # As further queries of the same text, so that its keys and values are not repeated.
         query = (
             query.view(rows, -1, heads, queries, dim).transpose(1, 2).reshape(rows, heads, -1, dim)
         )
@@ -138,7 +137,7 @@ def attend_pairs(
 
 
 def _by_row(prefix: Tensor, rows: int, heads: int) -> Tensor:
-    """[rows, heads, length, dim] of a prefix as `attend_pairs` takes it."""
+    """A prefix of `attend_pairs` as [rows, heads, length, dim]."""
     by_head: Tensor = prefix.unflatten(-1, (heads, -1)).transpose(-3, -2)
     if by_head.dim() == 3:
         return by_head.expand(rows, -1, -1, -1)

@@ -1,4 +1,4 @@
-"""Dropout of a batch that is computed in groups: each draws from streams of its own."""
+"""Dropout for a batch that is computed in groups, each with its own random streams."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ from sparse_adapter_engine.modules.sites import AttentionDropout
 
 @dataclass(frozen=True)
 class GroupDropout:
-    """A step's dropout on one of the groups after the first, which draws as a batch without groups
-    does."""
+    """A step's dropout on a group after the first. The first group draws like a batch without
+    groups."""
 
     of_step: Drops
     group: int

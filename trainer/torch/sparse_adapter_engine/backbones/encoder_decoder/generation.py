@@ -1,10 +1,9 @@
-"""Beam search as Transformers' `generate` does it, token for token, without what makes that one
-slow.
+"""Beam search with the same tokens as Transformers' `generate`, but without what makes that slow.
 
-A text's keys and values are kept once for all of its beams, whose queries read them together; the
-decoder's own lie in two buffers, from one of which beams are put in order into the other; and on a
-GPU the host asks whether the search is over every few tokens only. A search that is over changes
-nothing in the tokens that it goes on for.
+A text's keys and values are kept once for all of its beams, whose queries read them together. The
+decoder's own lie in two buffers, and reordering beams copies from one into the other. On a GPU the
+host asks only every few tokens whether the search is over; the extra tokens change nothing in a
+finished search.
 """
 
 from collections.abc import Callable
@@ -17,17 +16,16 @@ from torch import Tensor
 from transformers import Cache, DynamicCache, EncoderDecoderCache
 from transformers.cache_utils import CacheLayerMixin
 
-# Of a sum of logarithms: below whatever a search may give.
+# A sum of logarithms below any that a search may reach.
 _NEVER = -1.0e9
-# Tokens from one question whether the search is over to the next, which waits for all that a GPU
-# has to do.
+# Tokens between two checks whether the search is over, each of which waits for the GPU.
 _GPU_TOKENS = 8
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a search is asked for: Generation of job.proto, and the token that begins a text and
-    those that end it."""
+    """A search's settings: Generation of job.proto, the token that begins a text, and those that
+    end it."""
 
     beams: int
     least: int
@@ -39,7 +37,7 @@ class Settings:
 
     @staticmethod
     def of(asked: job_pb2.Generation, start: int, ends: int | list[int]) -> "Settings":
-        """Those of a job and of a model's config.json."""
+        """asked: the job's; start, ends: from the model's config.json."""
         return Settings(
             beams=asked.beams,
             least=asked.min_length,
@@ -52,22 +50,21 @@ class Settings:
 
 
 class Decoder(Protocol):
-    """Says what may come next. Beams of a row are neighbours: n = rows · beams."""
+    """Predicts the next tokens. Beams of a row are neighbours: n = rows · beams."""
 
     @property
     def device(self) -> torch.device: ...
 
     def next(self, tokens: Tensor) -> Tensor:
-        """Logits float32 [n, vocabulary] of the token after these, int64 [n], which come after
-        those of the calls before."""
+        """Logits float32 [n, vocabulary] for the token after these, int64 [n], which follow the
+        tokens of earlier calls."""
 
     def reorder(self, beams: Tensor) -> None:
-        """Goes on with other beams: int64 [n], which of the present ones each is."""
+        """Continues with other beams: int64 [n], which of the present ones each copies."""
 
 
 def search(decoder: Decoder, rows: int, settings: Settings) -> list[Tensor]:
-    """The best text that was found for each row, int64 [tokens] on the CPU: to its end, if it has
-    one."""
+    """The best text found for each row, int64 [tokens] on the CPU, up to its end if it has one."""
     found = (
         _beam_search(decoder, rows, settings)
         if settings.beams > 1
@@ -97,17 +94,17 @@ def _greedy_search(decoder: Decoder, rows: int, settings: Settings) -> Tensor:
 
 
 def _beam_search(decoder: Decoder, rows: int, settings: Settings) -> Tensor:
-    """int64 [rows, settings.most], of which what comes after an end is nothing."""
+    """int64 [rows, settings.most]; what follows an end is meaningless."""
     device, beams, most = decoder.device, settings.beams, settings.most
     ends = torch.tensor(settings.ends, device=device)
-    # So many that as many as there are beams go on, whichever end.
+    # Enough that `beams` of them go on, whichever end.
     candidates = max(2, 1 + len(settings.ends)) * beams
     is_top = torch.arange(candidates, device=device) < beams
-    # The first token is the start's; scores are sums of logarithms, of ended texts divided by
-    # length ** penalty.
+    # The first token is the start token. Scores are sums of logarithms, divided by length **
+    # penalty for ended texts.
     running = torch.full((rows, beams, 1 + most), settings.start, device=device)
     running_scores = torch.zeros(rows, beams, device=device)
-    # All beams are the same at first: only the first may go on.
+    # All beams are equal at first, so only the first may go on.
     running_scores[:, 1:] = _NEVER
     ended, ended_scores = running.clone(), torch.full((rows, beams), _NEVER, device=device)
     has_ended = torch.zeros(rows, beams, dtype=torch.bool, device=device)
@@ -155,12 +152,11 @@ def _take(texts: Tensor, indices: Tensor) -> Tensor:
 
 
 def _best(likely: Tensor, scores: Tensor, candidates: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The best continuations of each row: their scores, beams and tokens, [rows, candidates] each,
-    the best first. likely: logarithms [rows · beams, vocabulary]; scores: those of the beams,
-    [rows, beams]."""
+    """The best continuations of each row: scores, beams and tokens, [rows, candidates] each, best
+    first. likely: logarithms [rows · beams, vocabulary]; scores: of the beams, [rows, beams]."""
     rows, beams = scores.shape
-    # Of each beam first: the best of all are among its best, and the vocabularies' order is not
-    # needed.
+    # First within each beam: the best of all are among each beam's best, and the vocabularies need
+    # not be sorted together.
     of_beam = likely.topk(min(candidates, likely.shape[1]))
     sums = (of_beam.values.view(rows, beams, -1) + scores.unsqueeze(2)).flatten(1)
     best = sums.topk(candidates)
@@ -169,12 +165,12 @@ def _best(likely: Tensor, scores: Tensor, candidates: int) -> tuple[Tensor, Tens
 
 
 def _allowed(scores: Tensor, text: Tensor, settings: Settings, ends: Tensor) -> Tensor:
-    """scores [n, vocabulary], which are changed, with −∞ for tokens that may not follow text
-    [n, length]. ends: the settings', on the device."""
+    """scores [n, vocabulary], changed in place: −∞ for tokens that may not follow text [n, length].
+    ends: the settings', on the device."""
     length, size = text.shape[1], settings.no_repeat_ngram
     if 0 < size <= length:
-        # The last tokens of the text, and those before each token of it: where they are the same,
-        # that token would make the sequence again.
+        # If the tokens before some token of the text equal the text's last ones, that token would
+        # repeat an n-gram.
         windows = text.unfold(1, size, 1)
         repeats = (windows[..., :-1] == text[:, None, length + 1 - size :]).all(-1)
         banned = torch.where(repeats, -torch.inf, 0.0)
@@ -185,8 +181,8 @@ def _allowed(scores: Tensor, text: Tensor, settings: Settings, ends: Tensor) -> 
 
 
 class _Buffers:
-    """Keys and values of all layers for each beam and each token that was read: [tokens, 2 ·
-    layers, n, heads, dim]. Tokens come first, so that those in use lie together."""
+    """Keys and values of all layers for each beam and each token read: [tokens, 2 · layers, n,
+    heads, dim]. Tokens come first so that those in use are contiguous."""
 
     def __init__(self, layers: int, n: int, most: int) -> None:
         self._shape = (most, 2 * layers, n)
@@ -194,7 +190,7 @@ class _Buffers:
         self._other: Tensor | None = None
 
     def put(self, layer: int, at: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Keeps a layer's key and value [n, heads, 1, dim] of token `at`. Returns those of all
+        """Keeps a layer's key and value [n, heads, 1, dim] for token `at`. Returns those of all
         tokens up to it, [n, heads, at + 1, dim]."""
         if self._now is None:
             self._now, self._other = (
@@ -221,7 +217,7 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         self._buffers, self._index, self._used = buffers, index, 0
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """The buffers begin with their first token."""
+        """Nothing: the buffers are made with their first token."""
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any
@@ -240,7 +236,7 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
 
 
 class Cached:
-    """A Decoder that keeps the keys and values of what it has read: of a text once for all of its
+    """A Decoder that keeps the keys and values of what it has read, a text's once for all of its
     beams."""
 
     def __init__(
@@ -252,8 +248,9 @@ class Cached:
         beams: int,
         most: int,
     ) -> None:
-        """decoder: Transformers' own, of so many layers; words: gives logits of its last hidden
-        states; texts: the encoder's, [rows, tokens, d]; most: how many tokens it reads at most."""
+        """decoder: Transformers' own, with `layers` layers; words: computes logits from its last
+        hidden states; texts: the encoder's states, [rows, tokens, d]; most: maximum tokens to
+        read."""
         self._decoder, self._words, self._texts = decoder, words, texts
         self._read = _Buffers(layers, texts.shape[0] * beams, most)
         own = Cache(layers=[_Layer(self._read, index) for index in range(layers)])

@@ -1,5 +1,5 @@
-"""Where trials' modules stand in Transformers' BART and T5: the modules that hooks go to, by the
-names of Adapter in job.proto."""
+"""Where trials' modules go in Transformers' BART and T5: the modules to hook, by the names of
+Adapter in job.proto."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +12,8 @@ STACKS: tuple[Kind, Kind] = ("encoder", "decoder")
 @dataclass(frozen=True)
 class Attention:
     """One attention of a layer. at: what its names in Adapter of job.proto begin with; kind, place:
-    which MLP would make its prefix, and the place among those that it makes; norm: the one after
-    it, of a model whose norms have biases."""
+    which MLP would make its prefix, and its index among that MLP's prefixes; norm: the one after
+    it, if the model's norms have biases."""
 
     at: str
     kind: Kind
@@ -26,8 +26,8 @@ class Attention:
 
 @dataclass(frozen=True)
 class FeedForward:
-    """The feed-forward block of a layer. first: its first projection, whose input is the block's;
-    of a gated block's two the one that is not activated. norm: the one after its sum, if any."""
+    """A layer's feed-forward block. first: its first projection, whose input is the block's; in a
+    gated block, the one of two that is not activated. norm: the one after its sum, if any."""
 
     at: str
     first: Any
@@ -36,7 +36,7 @@ class FeedForward:
 
 
 def bart_parts(model: Any) -> tuple[list[Attention], list[FeedForward]]:
-    """Of a BartForConditionalGeneration."""
+    """The parts of a BartForConditionalGeneration."""
     attentions, ffns = [], []
 
     def attention(at: str, kind: Kind, index: int, module: Any, norm: Any) -> Attention:
@@ -63,7 +63,7 @@ def bart_parts(model: Any) -> tuple[list[Attention], list[FeedForward]]:
 
 
 def t5_parts(model: Any) -> tuple[list[Attention], list[FeedForward]]:
-    """Of a T5ForConditionalGeneration."""
+    """The parts of a T5ForConditionalGeneration."""
     attentions, ffns = [], []
 
     def attention(at: str, kind: Kind, index: int, module: Any) -> Attention:

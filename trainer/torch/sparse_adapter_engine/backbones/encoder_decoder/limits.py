@@ -1,6 +1,6 @@
-"""What an encoder–decoder cannot take.
+"""What an encoder–decoder cannot do.
 
-Knows the contract and config.json only, so that a request is checked without loading PyTorch.
+Needs only the contract and config.json, so that requests are checked without loading PyTorch.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ ENCODER_DECODERS = ("bart", "t5")
 def misfits(spec: job_pb2.JobSpec, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Fields of a job that this backbone's config.json rules out, and why.
 
-    What a configuration leaves out is not looked at.
+    Values that the configuration leaves out are not checked.
     """
     is_t5 = config.get("model_type") == "t5"
     for index, trial in enumerate(spec.trials):
@@ -68,7 +68,7 @@ def _flow_misfits(
 
 
 def attention_width(config: Mapping[str, Any], hidden: int) -> int:
-    """e of Adapter in job.proto: heads times the width of a head, which is d but in T5."""
+    """e of Adapter in job.proto: heads times the width of a head, which is d except in T5."""
     heads, width = config.get("num_heads"), config.get("d_kv")
     return (
         heads * width

@@ -43,7 +43,7 @@ def load_encoder_decoder(
     except (OSError, ValueError, RuntimeError) as error:
         raise bad_artifact(f"backbone {path}: its weights cannot be loaded: {error}") from error
     if loading["missing_keys"]:
-        raise bad_artifact(f"backbone {path}: its weights lack {min(loading['missing_keys'])}")
+        raise bad_artifact(f"backbone {path}: its weights have no {min(loading['missing_keys'])}")
     return EncoderDecoder(model.to(device))
 
 

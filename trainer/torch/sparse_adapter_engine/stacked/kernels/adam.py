@@ -50,7 +50,7 @@ def adam(
     rows: Tensor,
     decayed: Sequence[tuple[int, int]],
 ) -> None:
-    """See `adam` in stacked/update.py; the gradient stays as it is."""
+    """See `adam` in stacked/update.py; the gradient is not changed."""
     trials, total = parameters.shape
     (begin1, end1), (begin2, end2) = decayed
     _adam[(triton.cdiv(total, _BLOCK), trials)](

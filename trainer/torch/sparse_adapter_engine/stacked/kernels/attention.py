@@ -1,4 +1,5 @@
-"""Attention of short rows: a program takes one row and one head, whose scores stay in registers."""
+"""Attention over short rows: each program computes one head of one row, with the scores in
+registers."""
 
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from sparse_adapter_engine.stacked.attention import Spans
 
-# Of long rows short ones are launched by themselves: they do not pay for the long ones' tiles.
+# Rows up to this length get a launch of their own, so that they do not pay for longer rows' tiles.
 _SHORT = 64
 
 
@@ -25,7 +26,7 @@ def _probabilities(q, k, lk, BN: tl.constexpr, PRECISION: tl.constexpr):
 
 @triton.jit
 def _places(QSTARTS, KSTARTS, d, BM: tl.constexpr, BN: tl.constexpr, D: tl.constexpr):
-    # Of this program's row and head: where its queries [BM, D] and its keys [BN, D] lie, which of
+    # For this program's row and head: where the queries [BM, D] and keys [BN, D] lie, which of
     # those are its own, and how many keys it has. A value lies d after its key.
     row, head = tl.program_id(0), tl.program_id(1)
     q0, k0 = tl.load(QSTARTS + row), tl.load(KSTARTS + row)
@@ -82,13 +83,13 @@ def short_rows(
     precision: str = "ieee",
 ) -> Tensor:
     """See `padded` in stacked/attention.py; for rows of up to SHORT_ROWS keys, and heads 16, 32, 64
-    or 128 wide. precision: of float32 products, `ieee` or `tf32`."""
+    or 128 wide. precision: for float32 products, `ieee` or `tf32`."""
     result: Tensor = _ShortRows.apply(query, key_value, heads, queries, keys, precision)
     return result
 
 
 class _ShortRows(torch.autograd.Function):
-    """A key or value belongs to one row, so no gradient is added up."""
+    """Each key and value belongs to one row, so gradients need no summing."""
 
     @staticmethod
     def forward(
@@ -127,8 +128,8 @@ class _ShortRows(torch.autograd.Function):
 
 
 def _tiles(longest_query: int, longest_key: int) -> list[dict[str, int]]:
-    """A launch for each class of lengths: rows of more than `least` and up to `most` keys. A row
-    without keys is in the first, so that its queries get zeros."""
+    """One launch for each class of lengths: rows with more than `least` and up to `most` keys. The
+    first includes rows without keys, so that their queries get zeros."""
     found, least = [], -1
     for most in [longest_key] if longest_key <= _SHORT else [_SHORT, longest_key]:
         rows, keys = _power(min(longest_query, most)), _power(most)
