@@ -281,6 +281,23 @@ def test_masks_that_nothing_can_make_are_refused_with_what_would_be_right(root, 
 @pytest.mark.parametrize(
     "prune",
     [
+        {"control": 99, "every_steps": 5, "rounds": 2},
+        OFFICIAL | {"structure": 99},
+        {"pruner": 99, "rounds": 2},
+    ],
+    ids=["control", "structure", "pruner"],
+)
+def test_a_value_that_the_contract_does_not_have_is_refused_beside_other_faults(root, prune):
+    request = valid_request(root)
+    for name, value in job_pb2.Prune(**prune).ListFields():
+        setattr(request.spec.trials[0].prune, name.name, value)
+    unknown = next(name for name, value in prune.items() if value == 99)
+    assert f"spec.trials[0].prune.{unknown}" in invalid(request)
+
+
+@pytest.mark.parametrize(
+    "prune",
+    [
         N_M,
         # 1 − 1 / 3 and 2 / 3 are two numbers in float64.
         N_M | {"group_kept": 1, "group_size": 3, "sparsity": 2 / 3},

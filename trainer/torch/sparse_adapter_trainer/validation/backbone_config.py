@@ -13,7 +13,7 @@ from sparse_adapter_engine.backbones.encoder_decoder.limits import (
 from sparse_adapter_engine.masks.limits import misfit
 from sparse_adapter_engine.modules import forms
 
-from .violations import Found
+from .violations import Found, write_name
 
 # The stacks of each kind of encoder–decoder, and what config.json calls the inner width of their
 # feed-forward blocks.
@@ -61,7 +61,7 @@ def check_backbone_config(
         )
     if encodes_and_decodes:
         if not summarizes:
-            kind = job_pb2.TaskKind.Name(spec.dataset.task_kind).removeprefix("TASK_KIND_")
+            kind = write_name(job_pb2.TaskKind, spec.dataset.task_kind).removeprefix("TASK_KIND_")
             yield (
                 field,
                 f"{path} is of type {model_type!r}, an encoder–decoder; it is for SUMMARIZATION, "

@@ -9,7 +9,7 @@ from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
 from sparse_adapter_engine.precision import read_precision
 
 from .backbone_config import check_backbone_config
-from .violations import Found, Violation, list_violations
+from .violations import Found, Violation, list_violations, write_name
 
 # By work: the file that its trials need on the disk, and the work that writes it.
 _NEEDED = {
@@ -120,6 +120,6 @@ def _check_supported(field: str, value: int, supported: list[int], enum: EnumTyp
     if value not in supported:
         yield (
             field,
-            f"{enum.Name(value)} is not supported by this trainer; it supports "
-            f"{', '.join(enum.Name(each) for each in supported)}",
+            f"{write_name(enum, value)} is not supported by this trainer; it supports "
+            f"{', '.join(write_name(enum, each) for each in supported)}",
         )

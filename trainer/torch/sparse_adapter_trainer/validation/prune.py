@@ -14,6 +14,7 @@ from .violations import (
     check_enum,
     check_fraction,
     check_positive,
+    write_name,
     write_number,
 )
 
@@ -34,8 +35,8 @@ def check_prune(at: str, trial: job_pb2.Trial) -> Found:
     if not forms.has_matrices(trial.adapter):
         yield (
             f"{at}.pruner",
-            f"{job_pb2.Pruner.Name(prune.pruner)} has no matrix to prune in this adapter; it is "
-            "NONE",
+            f"{write_name(job_pb2.Pruner, prune.pruner)} has no matrix to prune in this adapter; "
+            "it is NONE",
         )
     yield from check_enum(f"{at}.scope", prune.scope, job_pb2.PruneScope)
     yield from check_enum(f"{at}.control", prune.control, job_pb2.MaskControl)
@@ -59,8 +60,8 @@ def check_prune(at: str, trial: job_pb2.Trial) -> Found:
         if pruner.sets_densities or not (anew or pruner.rescores):
             yield (
                 f"{at}.rounds",
-                f"{prune.rounds} is not 1; the scores of {job_pb2.Pruner.Name(prune.pruner)} are "
-                "the same in every round",
+                f"{prune.rounds} is not 1; the scores of "
+                f"{write_name(job_pb2.Pruner, prune.pruner)} are the same in every round",
             )
     yield from _check_during_training(at, trial, pruner)
     if prune.structure == job_pb2.MASK_STRUCTURE_N_M:
@@ -71,8 +72,8 @@ def check_prune(at: str, trial: job_pb2.Trial) -> Found:
     ):
         yield (
             f"{at}.structure",
-            f"{job_pb2.MaskStructure.Name(prune.structure)} is not WEIGHTS, as {pruner.label} "
-            "needs",
+            f"{write_name(job_pb2.MaskStructure, prune.structure)} is not WEIGHTS, as "
+            f"{pruner.label} needs",
         )
     if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
         yield from _check_official_rules(at, trial, pruner)
@@ -101,7 +102,8 @@ def _check_official_rules(at: str, trial: job_pb2.Trial, pruner: Pruner) -> Foun
     if prune.structure in (job_pb2.MASK_STRUCTURE_N_M, job_pb2.MASK_STRUCTURE_UNITS):
         yield (
             f"{at}.structure",
-            f"{job_pb2.MaskStructure.Name(prune.structure)} is not WEIGHTS, as OFFICIAL rules need",
+            f"{write_name(job_pb2.MaskStructure, prune.structure)} is not WEIGHTS, as OFFICIAL "
+            "rules need",
         )
     if prune.pruner in PRUNERS and not pruner.is_published:
         yield (
@@ -146,7 +148,7 @@ def _check_during_training(at: str, trial: job_pb2.Trial, pruner: Pruner) -> Fou
     if prune.control > job_pb2.MASK_CONTROL_NONE:
         yield (
             f"{at}.control",
-            f"{job_pb2.MaskControl.Name(prune.control)} is not NONE, as it is {during}",
+            f"{write_name(job_pb2.MaskControl, prune.control)} is not NONE, as it is {during}",
         )
     if prune.reinitialize:
         yield f"{at}.reinitialize", f"is not false, as it is {during}"

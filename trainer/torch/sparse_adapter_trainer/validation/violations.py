@@ -60,6 +60,11 @@ def check_fraction(field: str, value: float) -> Found:
         yield field, f"{write_number(value)} is not in [0, 1)"
 
 
+def write_name(enum: EnumTypeWrapper, value: int) -> str:
+    """The value's name, or its number if the contract has no such value."""
+    return str(enum.Name(value)) if value in enum.values() else str(value)
+
+
 def write_number(value: float) -> str:
     """Writes a number as trainers in other languages do: 1, 0.5, NaN, Infinity."""
     if math.isnan(value):
