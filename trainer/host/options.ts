@@ -22,17 +22,20 @@ export const USAGE = `Serves prune, train and predict jobs of sparse adapters ov
 
   --listen <address>        unix:/path.sock, or host:port with --tls-cert and --tls-key or
                             --insecure
-  --root <folder>           the artifact root: data sets in, masks, adapters and predictions out
-  --state <folder>          a folder of this trainer's own, for jobs and their logs
-  --device <name>           auto (default; a GPU where there is one), cpu, cuda, or cuda:<index>
-  --threads <n>             CPU threads (default: the number of cores)
+  --root <folder>           the artifact root: reads data sets, writes masks, adapters
+                            and predictions
+  --state <folder>          this trainer's own folder for jobs and their logs
+  --device <name>           auto, cpu, cuda, or cuda:<index>; auto uses the first GPU if
+                            there is one (default)
+  --threads <n>             CPU threads, at most (and by default) the number of cores
   --queue-length <n>        jobs that may wait (default 16)
-  --quarantine-after <n>    give a job up after so many runs that each took the trainer down
+  --quarantine-after <n>    give up a job after this many of its runs crashed the trainer
                             (default 3)
-  --insecure                serve TCP without TLS: whoever reaches the port can use the trainer
+  --insecure                serve TCP without TLS: anyone who reaches the port can use the
+                            trainer
   --tls-cert <file>         the server's certificate chain (PEM)
   --tls-key <file>          its private key (PEM)
-  --tls-client-ca <file>    demand client certificates that this authority signed (PEM)
+  --tls-client-ca <file>    require client certificates signed by this authority (PEM)
 `;
 
 const OPTIONS = {
@@ -52,9 +55,9 @@ const OPTIONS = {
 
 /** Parses and checks the command line; undefined if help was requested. Throws UsageError. */
 export function parseOptions(args: string[]): HostOptions | undefined {
-  const given = parsed(args);
+  const given = parseFlags(args);
   if (given.help) return undefined;
-  const listen = demanded('--listen', given.listen);
+  const listen = requireFlag('--listen', given.listen);
   const cert = given['tls-cert'];
   const key = given['tls-key'];
   const clientCa = given['tls-client-ca'];
@@ -71,8 +74,8 @@ export function parseOptions(args: string[]): HostOptions | undefined {
   if (!isDeviceName(device)) throw new UsageError(`--device: ${device} is not ${DEVICE_FORMS}`);
   return {
     listen,
-    root: resolve(demanded('--root', given.root)),
-    state: resolve(demanded('--state', given.state)),
+    root: resolve(requireFlag('--root', given.root)),
+    state: resolve(requireFlag('--state', given.state)),
     device,
     threads: given.threads === undefined ? undefined : count('--threads', given.threads),
     queueLength: count('--queue-length', given['queue-length']),
@@ -82,7 +85,7 @@ export function parseOptions(args: string[]): HostOptions | undefined {
   };
 }
 
-function parsed(args: string[]) {
+function parseFlags(args: string[]) {
   try {
     return parseArgs({ args, options: OPTIONS, strict: true }).values;
   } catch (error) {
@@ -90,7 +93,7 @@ function parsed(args: string[]) {
   }
 }
 
-function demanded(option: string, value: string | undefined): string {
+function requireFlag(option: string, value: string | undefined): string {
   if (value === undefined) throw new UsageError(`${option} is missing`);
   return value;
 }
