@@ -82,7 +82,7 @@ export function newestCheckpoint(
         passedOver,
       };
     } catch (error) {
-      passedOver.push(`checkpoint step-${step} is passed over: ${(error as Error).message}`);
+      passedOver.push(`checkpoint step-${step} was skipped: ${(error as Error).message}`);
     }
   }
   return { checkpoint: undefined, passedOver };

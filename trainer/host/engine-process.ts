@@ -68,13 +68,13 @@ function describeFailure(error: unknown): Failure {
   if (error instanceof RangeError && error.message.includes('allocation failed')) {
     return {
       reason: FailureReason.FAILURE_REASON_OUT_OF_MEMORY,
-      message: `out of memory (${what}); a smaller cohort may pass`,
+      message: `out of memory (${what}); a smaller cohort may fit`,
     };
   }
   log('ERROR', error instanceof Error ? (error.stack ?? what) : what);
   return {
     reason: FailureReason.FAILURE_REASON_INTERNAL,
-    message: `a fault in the trainer, whose log has more: ${what}`,
+    message: `a fault in the trainer (see its log): ${what}`,
   };
 }
 

@@ -148,7 +148,7 @@ export class EngineRunner {
       case 'done':
         if (silent.size > 0) {
           const names = [...silent].join(', ');
-          const message = `a fault in the trainer: the engine told no result of ${names}`;
+          const message = `a fault in the trainer: the engine reported no result for ${names}`;
           store.finish(job, JobState.JOB_STATE_FAILED, {
             failure: { reason: FailureReason.FAILURE_REASON_INTERNAL, message },
           });

@@ -291,7 +291,7 @@ export class JobStore {
       return;
     }
     const message =
-      `${job.unfinishedRuns} runs of this job took the trainer down with them: ` +
+      `${job.unfinishedRuns} runs of this job crashed the trainer: ` +
       'it is not started again. The log has more';
     this.setState(job, JobState.JOB_STATE_FAILED, {
       failure: { reason: FailureReason.FAILURE_REASON_QUARANTINED, message },

@@ -69,7 +69,7 @@ function badRequest(violations: readonly Violation[]): Detail {
 }
 
 export function refuseFullQueue(queueLength: number): Refusal {
-  const description = `${queueLength} jobs wait already, and no more may`;
+  const description = `${queueLength} jobs are waiting, and the queue is full`;
   const quota = QuotaFailure.fromPartial({
     violations: [{ subject: 'queue_length', description }],
   });

@@ -274,7 +274,7 @@ function asRefusal(error: unknown, method: string): Refusal {
   if (error instanceof Refusal) return error;
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   log('ERROR', `${method} failed: ${error instanceof Error ? error.stack : what}`);
-  return new Refusal(status.INTERNAL, `a fault in the trainer, whose log has more: ${what}`);
+  return new Refusal(status.INTERNAL, `a fault in the trainer (see its log): ${what}`);
 }
 
 function refuseWhere(

@@ -96,7 +96,7 @@ export function readSplit(
   check(
     tokenTypeIds.length === inputIds.length,
     'token_type_ids',
-    `must have one value a token, ${inputIds.length}`,
+    `must have one value per token, ${inputIds.length}`,
   );
   check(
     tokenTypeIds.every((type) => type < limits.tokenTypes),
@@ -109,13 +109,13 @@ export function readSplit(
   );
   for (const [index, values] of labels.entries()) {
     const tensor = learned[index]!;
-    check(values.length === rows, tensor, `must have one value a row, ${rows}`);
+    check(values.length === rows, tensor, `must have one value per row, ${rows}`);
     if (dataset.taskKind === TaskKind.TASK_KIND_CLASSIFICATION) {
       const inside = values.every((value) => value >= -1 && value < dataset.numLabels);
       check(inside, tensor, `must be a class in [0, ${dataset.numLabels}), or −1 for none`);
     } else if (!isNumber) {
       const inside = values.every((place, row) => place >= -1 && place < lengths[row]!);
-      check(inside, tensor, 'must be places of tokens in their rows, or −1 where not known');
+      check(inside, tensor, 'must be token positions in their rows, or −1 if unknown');
     }
   }
   return { rows, inputIds, tokenTypeIds, offsets, labels };

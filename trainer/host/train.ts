@@ -293,7 +293,7 @@ class TrialRun {
       .map((name) => `${name} ${before[name] ?? 'unknown'} → ${now[name] ?? 'unknown'}`);
     if (changed.length === 0) return;
     const message =
-      'goes on in another environment than it began in, ' +
+      'continues in another environment than it began in, ' +
       `so last digits may differ from an unbroken run: ${changed.join(', ')}`;
     this.warn('environment_changed', message);
   }

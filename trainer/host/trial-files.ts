@@ -125,7 +125,7 @@ export function readMasks(
   ][0];
   if (odd !== undefined)
     throw badArtifact(
-      `${path}: tensor ${odd} is missing or of no use; each prunable matrix has one mask`,
+      `${path}: tensor ${odd} is missing or unexpected; each prunable matrix has one mask`,
     );
   return Object.fromEntries(
     Object.entries(shapes).map(([name, shape]) => {

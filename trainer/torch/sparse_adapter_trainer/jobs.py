@@ -299,7 +299,7 @@ class JobStore:
             job.save()
         elif job.unfinished_runs >= self._quarantine_after:
             message = (
-                f"{job.unfinished_runs} runs of this job took the trainer down with them: it is "
+                f"{job.unfinished_runs} runs of this job crashed the trainer: it is "
                 "not started again. See the trainer's log"
             )
             failure = event_pb2.Failure(

@@ -86,7 +86,7 @@ def _faults_are_internal(method: Method) -> Method:
             await refuse(
                 context,
                 grpc.StatusCode.INTERNAL,
-                f"a fault in the trainer, whose log has more: {type(error).__name__}: {error}",
+                f"a fault in the trainer (see its log): {type(error).__name__}: {error}",
             )
 
     return wrapped  # type: ignore[return-value]
@@ -144,7 +144,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
                 f"{request.spec_digest}; another specification needs another id",
             )
         except QueueFull:
-            waiting = f"{self._store.queue_length} jobs wait already, and no more may"
+            waiting = f"{self._store.queue_length} jobs are waiting, and the queue is full"
             quota = error_details_pb2.QuotaFailure.Violation(
                 subject="queue_length", description=waiting
             )

@@ -94,7 +94,7 @@ class Worker:
                 if trial.trial_id not in reporter.trials_with_result
             ]
             if silent:
-                raise RuntimeError(f"the engine told no result of {', '.join(silent)}")
+                raise RuntimeError(f"the engine reported no result for {', '.join(silent)}")
         except Interrupted:
             store.finish(job, INTERRUPTED, detail="stopped on request, with a checkpoint")
         except Cancelled:
@@ -102,7 +102,7 @@ class Worker:
         except JobFailed as error:
             store.finish(job, FAILED, event_pb2.Failure(reason=error.reason, message=error.message))
         except MemoryError as error:
-            message = f"out of memory ({error}); a smaller cohort may pass"
+            message = f"out of memory ({error}); a smaller cohort may fit"
             store.finish(
                 job,
                 FAILED,
@@ -110,7 +110,7 @@ class Worker:
             )
         except Exception as error:
             _log.exception("job %s failed", job.record.job_id)
-            message = f"a fault in the trainer, whose log has more: {type(error).__name__}: {error}"
+            message = f"a fault in the trainer (see its log): {type(error).__name__}: {error}"
             store.finish(
                 job,
                 FAILED,

@@ -106,7 +106,7 @@ def test_a_prompts_tokens_come_after_each_rows_own_and_count_as_tokens(tmp_path:
         ((100, 2, 2), [0, 1, 0, 1], "a row of 3 tokens; the backbone takes at most 2"),
         ((100, 0, 10), [0, 1, 0, 1], "token_type_ids must be less than 0"),
         ((100, 2, 10), [0, 1, 2, 1], r"labels must be a class in \[0, 2\)"),
-        ((100, 2, 10), [0, 1, 0], "labels must have one value a row, 4"),
+        ((100, 2, 10), [0, 1, 0], "labels must have one value per row, 4"),
     ],
 )
 def test_a_split_that_does_not_fit_the_backbone_is_refused_by_tensor(

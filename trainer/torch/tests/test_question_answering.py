@@ -214,7 +214,7 @@ def test_predictions_have_two_logits_for_each_token_in_the_order_of_the_data_set
 @pytest.mark.parametrize(
     ("tensor", "row", "place", "message"),
     [
-        ("end_positions", 7, 4000, "end_positions must be places of tokens in their rows"),
+        ("end_positions", 7, 4000, "end_positions must be token positions in their rows"),
         ("start_positions", 5, -1, "start_positions: row 5 has no label"),
     ],
 )

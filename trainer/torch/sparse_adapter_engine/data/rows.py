@@ -145,7 +145,7 @@ def load_split(
     require(
         types.numel() == ids.numel(),
         "token_type_ids",
-        f"must have one value a token, {ids.numel()}",
+        f"must have one value per token, {ids.numel()}",
     )
     require(
         int(types.max()) < token_types,
@@ -156,7 +156,7 @@ def load_split(
         require(
             tensors[name_of_tensor].shape == lengths.shape,
             name_of_tensor,
-            f"must have one value a row, {lengths.numel()}",
+            f"must have one value per row, {lengths.numel()}",
         )
     if dataset.task_kind == QUESTION_ANSWERING:
         labels = torch.stack([tensors[name_of_tensor].long() for name_of_tensor in learned], 1)
@@ -165,7 +165,7 @@ def load_split(
             require(
                 inside,
                 name_of_tensor,
-                "must be places of tokens in their rows, or −1 where not known",
+                "must be token positions in their rows, or −1 if unknown",
             )
     elif dataset.task_kind == CLASSIFICATION:
         labels = tensors["labels"].long()

@@ -118,7 +118,7 @@ def newest_checkpoint(
         try:
             return _read(folder, source, layout, device), passed_over
         except (JobFailed, OSError, ValueError, KeyError, TypeError) as error:
-            passed_over.append(f"checkpoint {folder.name} is passed over: {error}")
+            passed_over.append(f"checkpoint {folder.name} was skipped: {error}")
     return None, passed_over
 
 

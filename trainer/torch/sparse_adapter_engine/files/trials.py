@@ -70,7 +70,7 @@ def read_masks(folder: Path, layout: Layout) -> Tensors:
     expected = layout.prunable_shapes
     if masks.keys() != expected.keys():
         raise bad_artifact(
-            f"{path}: tensor {min(masks.keys() ^ expected.keys())} is missing or of no use; each "
+            f"{path}: tensor {min(masks.keys() ^ expected.keys())} is missing or unexpected; each "
             "prunable matrix has one mask"
         )
     for name, shape in expected.items():

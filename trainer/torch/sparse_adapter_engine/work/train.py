@@ -145,7 +145,7 @@ def _warn_of_changes(
     ]
     if changed:
         message = (
-            "goes on in another environment than it began in, so last digits may differ from an "
+            "continues in another environment than it began in, so last digits may differ from an "
             f"uninterrupted run: {', '.join(changed)}"
         )
         reporter.warning(trial.trial_id, "environment_changed", message)
