@@ -46,6 +46,4 @@ module.exports = tseslint.config(
     plugins: { layers: { rules: { imports: layersRule } } },
     rules: { 'layers/imports': 'error', 'max-len': ['error', { code: 100, ignoreUrls: true }] },
   },
-  // Until their lines are mended.
-  { files: ['test/**'], rules: { 'max-len': 'off' } },
 );

@@ -120,7 +120,8 @@ describeStartedTrainer('of a request that it cannot do, a trainer says the same 
     expect(said.map(([field, text]) => [field, text.replace(/\([^()]*\)$/, '(…)')])).toEqual([
       [
         'spec.backbone.path',
-        "/no/such has no readable config.json with model_type and hidden_size on the trainer's machine (…)",
+        '/no/such has no readable config.json with model_type and hidden_size ' +
+          "on the trainer's machine (…)",
       ],
     ]);
   });

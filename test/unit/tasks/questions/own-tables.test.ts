@@ -59,7 +59,8 @@ describe('questions in tables', () => {
     [
       'a place that is no number',
       { s: 'here' },
-      '"s" is "here"; must be the place of the answer\'s first character in the context, counted from 0',
+      '"s" is "here"; must be the place of the answer\'s first character in the context, ' +
+        'counted from 0',
     ],
     ['an empty place', { s: ' ' }, '"s" is " "; must be the place of'],
     ['half a place', { s: 0.5 }, '"s" is 0.5; must be the place of'],

@@ -70,7 +70,8 @@ FROM_PEFT = {
 # From the packages' parameter names to the contract's.
 NAMES = (
     (
-        r".*layer\.(\d+)\.attention\.output\.adapters\.\w+\.adapter_(down|up)(?:\.0)?\.(weight|bias)",
+        r".*layer\.(\d+)\.attention\.output\.adapters\.\w+\.adapter_(down|up)"
+        r"(?:\.0)?\.(weight|bias)",
         r"layers.\1.attention.\2.\3",
     ),
     (
