@@ -13,6 +13,20 @@ const THE_CAT: Said = { span: [0, 1] };
 const DOG_RAN: Said = { span: [7, 8] };
 const FRIDAY: Said = { span: [10, 10] };
 
+/** A trial of v2.0 that has answered five questions, the last two of which have no answer. */
+async function predictFiveQuestions() {
+  const asked = [WHO, WHEN, WHO, NOBODY, NOBODY];
+  const { predict, evaluate } = await questionTrial(folder, 'squad_v2', asked);
+  predict([
+    THE_CAT,
+    { ...FRIDAY, none: 6 },
+    { ...THE_CAT, none: 5.5 },
+    { ...FRIDAY, none: 7 },
+    { ...DOG_RAN, none: 3 },
+  ]);
+  return evaluate;
+}
+
 describe('answers to questions', () => {
   test('are texts of the context, scored as the official script does, in [0, 1]', async () => {
     const { predict, evaluate } = await questionTrial(folder, 'squad', [WHO, WHEN]);
@@ -26,20 +40,7 @@ describe('answers to questions', () => {
   });
 
   test('of v2.0 are empty where "no answer" is likelier; spans and margins are kept', async () => {
-    const { predict, evaluate } = await questionTrial(folder, 'squad_v2', [
-      WHO,
-      WHEN,
-      WHO,
-      NOBODY,
-      NOBODY,
-    ]);
-    predict([
-      THE_CAT,
-      { ...FRIDAY, none: 6 },
-      { ...THE_CAT, none: 5.5 },
-      { ...FRIDAY, none: 7 },
-      { ...DOG_RAN, none: 3 },
-    ]);
+    const evaluate = await predictFiveQuestions();
     const { metrics, thresholds, files, warnings } = evaluate();
     expect(files).toEqual({
       'answers.validation.json': { q0: 'The cat', q1: '', q2: '', q3: '', q4: 'dog ran' },
@@ -66,20 +67,7 @@ describe('answers to questions', () => {
   });
 
   test('in their files give the same metrics when they are scored', async () => {
-    const { predict, evaluate } = await questionTrial(folder, 'squad_v2', [
-      WHO,
-      WHEN,
-      WHO,
-      NOBODY,
-      NOBODY,
-    ]);
-    predict([
-      THE_CAT,
-      { ...FRIDAY, none: 6 },
-      { ...THE_CAT, none: 5.5 },
-      { ...FRIDAY, none: 7 },
-      { ...DOG_RAN, none: 3 },
-    ]);
+    const evaluate = await predictFiveQuestions();
     const { metrics, thresholds, files } = evaluate();
     for (const [name, values] of Object.entries(files!))
       writeFileSync(join(folder, name), JSON.stringify(values));

@@ -15,23 +15,8 @@ import { prepareDataset } from '../../../../orchestrator/tasks/prepare';
 import { resolveDatasets } from '../../../../orchestrator/tasks/resolve';
 import { readSafetensors } from '../../../../orchestrator/datasets/safetensors';
 import { backbone } from '../../support/plans';
+import { WORDS, writeVocabulary } from './support/vocabulary';
 
-/** A backbone's files as far as data needs them: a BERT vocabulary of a few words. */
-const WORDS = [
-  '[PAD]',
-  '[UNK]',
-  '[CLS]',
-  '[SEP]',
-  '[MASK]',
-  'the',
-  'cat',
-  'sat',
-  'dog',
-  'ran',
-  '##s',
-  '.',
-  'a',
-];
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-data-'));
 const model = join(folder, 'model');
 const glue = join(folder, 'rows', 'glue');
@@ -39,12 +24,7 @@ const offline = { HF_HUB_OFFLINE: '1', HF_HOME: join(folder, 'no-cache') };
 const planned = { ...backbone(), path: model };
 
 beforeEach(() => {
-  mkdirSync(model, { recursive: true });
-  writeFileSync(join(model, 'vocab.txt'), `${WORDS.join('\n')}\n`);
-  writeFileSync(
-    join(model, 'config.json'),
-    JSON.stringify({ model_type: 'bert', max_position_embeddings: 64 }),
-  );
+  writeVocabulary(model);
   mkdirSync(join(glue, 'RTE'), { recursive: true });
   const header = 'index\tsentence1\tsentence2\tlabel\n';
   const rows = [

@@ -7,32 +7,15 @@ import { resolveDatasets } from '../../../../orchestrator/tasks/resolve';
 import { readSafetensors } from '../../../../orchestrator/datasets/safetensors';
 import { planSweep } from '../../../../orchestrator/sweep/plan';
 import { backbone } from '../../support/plans';
+import { WORDS, writeVocabulary } from './support/vocabulary';
 
-/** A backbone's files as far as data needs them: a BERT vocabulary of a few words. */
-const WORDS = [
-  '[PAD]',
-  '[UNK]',
-  '[CLS]',
-  '[SEP]',
-  '[MASK]',
-  'the',
-  'cat',
-  'sat',
-  'dog',
-  'ran',
-  '##s',
-  '.',
-  'a',
-];
 const folder = mkdtempSync(join(tmpdir(), 'sa-orch-own-task-'));
 const planned = { ...backbone(), path: folder };
 const offline = { HF_HUB_OFFLINE: '1', HF_HOME: join(folder, 'no-cache') };
 const write = (name: string, content: string) => writeFileSync(join(folder, name), content);
 
 beforeEach(() => {
-  mkdirSync(folder, { recursive: true });
-  write('vocab.txt', `${WORDS.join('\n')}\n`);
-  write('config.json', JSON.stringify({ model_type: 'bert', max_position_embeddings: 64 }));
+  writeVocabulary(folder);
   write(
     'train.csv',
     'subject,body,queue,copy\nthe cat,sat,pets,pets\n"a, ' +
