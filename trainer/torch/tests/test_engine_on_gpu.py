@@ -19,6 +19,7 @@ from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.errors import Interrupted, JobFailed
 from sparse_adapter_engine.modules.forms import has_matrices
 from sparse_adapter_engine.stacked.choose import choose
+from sparse_adapter_engine.stacked.graphs import Graphs
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 __all__ = ["rows"]  # a fixture of test_stacked
@@ -178,15 +179,35 @@ def test_a_backbone_that_does_not_fit_fails_the_job_with_the_reason_and_the_next
     run(root, roberta, trials, prune=job_pb2.PruneWork())
     release()
     total = torch.cuda.get_device_properties(0).total_memory
-    told = Recorder()
+    engine = Engine(root, GPU, threads=1)
     torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 1) / total)
     try:
         with pytest.raises(JobFailed) as failed:
-            run(root, roberta, trials, told=told, train=train_work())
+            engine.run(spec(roberta, trials, train=train_work()), Recorder())
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert failed.value.reason == event_pb2.FAILURE_REASON_OUT_OF_MEMORY
     run(root, roberta, trials, train=train_work())
+
+
+def test_a_capture_that_fails_is_done_without_a_graph_and_later_ones_succeed() -> None:
+    random = torch.zeros(3, device=GPU)
+
+    def read_on_the_host() -> None:
+        random.normal_()
+        random.sum().item()
+
+    failing = Graphs(on=True)
+    for _ in range(3):
+        failing.run("step", read_on_the_host)
+    assert not failing.made
+    for _ in range(2):  # the second begins when the first's memory has been given back
+        graphs, counted = Graphs(on=True), torch.zeros(1, device=GPU)
+        for _ in range(4):
+            graphs.run("count", lambda counted=counted: counted.add_(torch.ones_like(counted)))
+        assert graphs.made and counted.item() == 4
+        del graphs
+    random.normal_()
 
 
 def test_a_mixed_cohort_is_near_its_trials_alone(rows: Path, roberta: Path, tmp_path: Path) -> None:
