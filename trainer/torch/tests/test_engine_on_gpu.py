@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import write_split
 from engine_support import Recorder, fresh_root, spec, train_work, trial, weights
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from test_adapters import FORMS
@@ -30,10 +31,14 @@ FLOAT32, BF16 = job_pb2.PRECISION_FLOAT32, job_pb2.PRECISION_BF16
 
 @pytest.fixture(scope="module")
 def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_roberta(tmp_path_factory.mktemp("roberta"), words=200)
+
+
+def save_roberta(path: Path, words: int) -> Path:
     """A directory with a RoBERTa of two layers with two heads of 64 each, of random weights."""
     torch.manual_seed(3)
     config = RobertaConfig(
-        vocab_size=200,
+        vocab_size=words,
         hidden_size=128,
         num_hidden_layers=2,
         num_attention_heads=2,
@@ -42,7 +47,6 @@ def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
         type_vocab_size=1,
         pad_token_id=1,
     )
-    path = tmp_path_factory.mktemp("roberta")
     RobertaModel(config).save_pretrained(path)
     return path
 
@@ -149,11 +153,15 @@ def test_a_gpu_with_too_little_memory_does_its_steps_in_smaller_passes(
     rows: Path, roberta: Path, tmp_path: Path
 ) -> None:
     """The allocator itself refuses, in the middle of a job."""
-    trials = [trial(f"t{seed}", seed=seed, width=256) for seed in range(1, 17)]
+    random = torch.Generator().manual_seed(2)
+    long_rows = [torch.randint(5, 200, (60,), generator=random).tolist() for _ in range(256)]
+    labels = torch.tensor([row[0] % 2 for row in long_rows], dtype=torch.int32)
+    trials = [trial(f"t{seed}", seed=seed) for seed in range(1, 17)]
     for one in trials:
-        one.train.batch_size = 32
+        one.train.batch_size = 128
     roomy, narrow = (fresh_root(rows, tmp_path / name) for name in ("roomy", "narrow"))
     for root in (roomy, narrow):
+        write_split(root / "datasets" / "cola" / "train.safetensors", long_rows, labels)
         run(root, roberta, trials, prune=job_pb2.PruneWork())
     release()
     torch.cuda.reset_peak_memory_stats()
@@ -172,9 +180,9 @@ def test_a_gpu_with_too_little_memory_does_its_steps_in_smaller_passes(
 
 
 def test_a_backbone_that_does_not_fit_fails_the_job_with_the_reason_and_the_next_one_runs(
-    rows: Path, roberta: Path, tmp_path: Path
+    rows: Path, tmp_path: Path
 ) -> None:
-    root = fresh_root(rows, tmp_path / "root")
+    root, roberta = fresh_root(rows, tmp_path / "root"), save_roberta(tmp_path / "large", 500_000)
     trials = houlsby(2)
     run(root, roberta, trials, prune=job_pb2.PruneWork())
     release()
