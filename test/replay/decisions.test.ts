@@ -246,7 +246,7 @@ describeWithServer('the workflows', () => {
     expect(ended.toSorted()).toEqual(['c1 cancelled', 'c2 cancelled']);
   });
 
-  test('only unfinished cohorts are started; cohorts that end together share a report', async () => {
+  test('only unfinished cohorts start; those that end together share a report', async () => {
     const cohorts = Array.from({ length: 20 }, (_, i) => `c${i}`);
     const unfinished = new Set(cohorts.slice(4, 9));
     const { worker, jobs, reports, start } = await withTrainer(
