@@ -2,6 +2,7 @@
  * `sa-orch start`, the main command. Plans a sweep, starts the services that are missing, submits
  * the sweep and follows it until its table is there.
  */
+import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
@@ -11,7 +12,7 @@ import { artifactRootId } from '../../common/files';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { ensureUp } from '../runtime/up';
-import { readResults, removeResult, writePlan } from '../store/sweep-store';
+import { readResults, removeOutcome, writePlan } from '../store/sweep-store';
 import type { Plan } from '../sweep/types';
 import { connectTrainer } from '../trainer-client/client';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
@@ -141,12 +142,13 @@ async function submit(
   );
   const planDigest = await writePlan(root, plan);
   if (results.length === plan.trials.length && again.length === 0) return 'complete';
-  for (const { trial_id } of again) await removeResult(root, trial_id);
+  for (const { trial_id } of again) await removeOutcome(root, plan.sweep_id, trial_id);
   const input: SweepInput = {
     stateVersion: 1,
     sweepId: plan.sweep_id,
     planDigest,
-    run: Date.now().toString(36),
+    // Two sweeps that start in the same millisecond must not share jobs.
+    run: `${Date.now().toString(36)}${randomBytes(4).toString('hex')}`,
     cohorts: plan.cohorts.map(({ id, dataset }) => ({ id, dataset })),
     maxParallel: slots,
   };

@@ -5,6 +5,7 @@ import { evaluatePredictions } from '../../orchestrator/tasks/evaluate';
 import type { TrialEvaluation } from '../../orchestrator/tasks/family';
 import { writeReport } from '../../orchestrator/report/write';
 import {
+  readDoneResult,
   readPlan,
   readResult,
   readResults,
@@ -25,8 +26,8 @@ interface PlanRef {
 }
 
 /**
- * The cohort's trials that have no result yet. Whoever starts the sweep first removes the results
- * of trials to rerun.
+ * The cohort's trials that have no result in this sweep yet. Whoever starts the sweep first removes
+ * the outcomes of trials to rerun.
  */
 export async function pendingTrials(
   setup: WorkerSetup,
@@ -35,7 +36,7 @@ export async function pendingTrials(
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const pending: string[] = [];
   for (const id of findCohort(plan, input.cohortId).trials) {
-    if ((await readResult(setup.root, id)) === null) pending.push(id);
+    if ((await readResult(setup.root, input.sweepId, id)) === null) pending.push(id);
   }
   return pending;
 }
@@ -54,10 +55,10 @@ export async function evaluateTrials(
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
   for (const id of input.trials) {
-    let result = await readResult(setup.root, id);
-    if (result?.status !== 'done') {
+    let result = await readDoneResult(setup.root, id);
+    if (result === null) {
       result = await buildResult(setup.root, plan, findTrial(plan, id), input.failed[id] ?? null);
-      await writeResult(setup.root, result);
+      await writeResult(setup.root, plan.sweep_id, result);
     }
     outcome[result.status]++;
   }
