@@ -99,9 +99,7 @@ async function serve({ module: path, root, device, threads }: EngineStart): Prom
     }
     const { spec } = message;
     run = new Run(root, describeEnvironment(engine.capabilities, spec));
-    void runToOutcome(engine, spec, run).then((outcome) =>
-      tell({ $case: 'ended', outcome }),
-    );
+    void runToOutcome(engine, spec, run).then((outcome) => tell({ $case: 'ended', outcome }));
   });
   tell({ $case: 'ready', capabilities: engine.capabilities });
   // The host ends this process, if only by ending itself.

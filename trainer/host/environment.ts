@@ -20,8 +20,7 @@ export function describeEnvironment(
     device: kind,
     deviceName: name,
     // Masks are made in float32, whatever the precision of training.
-    precision:
-      spec.work!.$case === 'prune' ? Precision.PRECISION_FLOAT32 : readPrecision(spec),
+    precision: spec.work!.$case === 'prune' ? Precision.PRECISION_FLOAT32 : readPrecision(spec),
     details: environment,
   };
 }

@@ -26,7 +26,13 @@ import { EngineFailure, Interrupted, type JobContext } from './engine';
 import { continueIn } from './environment';
 import { Pace } from './pace';
 import { permutation } from './random';
-import { describeFailure, describeResult, trainingSource, trialName, type Shapes } from './trial-files';
+import {
+  describeFailure,
+  describeResult,
+  trainingSource,
+  trialName,
+  type Shapes,
+} from './trial-files';
 
 /** One trial during training, implemented by an engine. */
 export interface TrialModel {

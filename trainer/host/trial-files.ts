@@ -16,7 +16,13 @@ import {
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Failure, TrialResult } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { artifactPath, badArtifact, describeArtifact, readMetadata, readTensors } from './artifacts';
+import {
+  artifactPath,
+  badArtifact,
+  describeArtifact,
+  readMetadata,
+  readTensors,
+} from './artifacts';
 import { writeDurablySync } from '../../common/durable-files';
 import type { JobContext } from './engine';
 import { readEnvironments, toMetadata } from './environment';

@@ -192,7 +192,7 @@ function toRecord(environment: Environment): TrainerEnvironment {
     framework_version: frameworkVersion,
     device,
     device_name: deviceName,
-    precision: findWord(PRECISIONS, precision),
+    precision: findWord(PRECISIONS, precision) ?? null,
     details,
   };
 }
