@@ -98,6 +98,9 @@ export interface Failed {
   message: string;
 }
 
+/** Of a trial whose sweep was cancelled. */
+export const CANCELLED: Failed = { reason: 'cancelled', message: 'cancelled before its end' };
+
 /** How a job ended. */
 export interface JobOutcome {
   state: 'succeeded' | 'failed' | 'cancelled' | 'interrupted';

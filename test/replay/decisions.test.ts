@@ -4,6 +4,7 @@
  * the real thing.
  */
 import { join } from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { cohort } from '../../workflows/cohort';
@@ -42,13 +43,17 @@ describeWithServer('the workflows', () => {
   async function withTrainer(
     trials: Record<string, string[]>,
     answer: (job: JobRef) => JobOutcome | Promise<JobOutcome>,
+    prepareData: () => Promise<void> = () => Promise.resolve(),
   ) {
     const jobs: JobRef[] = [];
     const cancelled: string[] = [];
     const evaluated: { trials: string[]; failed: Record<string, Failed> }[] = [];
+    const ended: string[] = [];
+    const reports: number[] = [];
     const taskQueue = `decisions-${++ids}`;
     const activities = {
-      prepareData: () => undefined,
+      prepareData,
+      listUnfinishedCohorts: () => Object.keys(trials).filter((id) => trials[id]!.length > 0),
       pendingTrials: ({ cohortId }: { cohortId: string }) => trials[cohortId],
       runJob: async (job: JobRef) => {
         jobs.push(job);
@@ -66,7 +71,11 @@ describeWithServer('the workflows', () => {
         };
       },
       failCohort: () => ({ done: 0, failed: 1, cancelled: 0 }),
-      writeSweepReport: () => undefined,
+      endCohorts: ({ cohorts, failed }: { cohorts: string[]; failed: Failed }) => {
+        ended.push(...cohorts.map((id) => `${id} ${failed.reason}`));
+        return { done: 0, failed: 0, cancelled: cohorts.flatMap((id) => trials[id]!).length };
+      },
+      writeSweepReport: () => void reports.push(Date.now()),
     };
     const worker = await Worker.create({
       connection: env.nativeConnection,
@@ -86,7 +95,7 @@ describeWithServer('the workflows', () => {
         workflowId: `cohort-${ids}`,
         args: [{ sweepId: 's', planDigest: 'd', run: 'r', cohortId, mode: 'run' }],
       });
-    return { worker, jobs, cancelled, evaluated, start, execute };
+    return { worker, jobs, cancelled, evaluated, ended, reports, start, execute };
   }
 
   const buildInput = (sweepId: string, cohorts: string[]): SweepInput => ({
@@ -199,21 +208,64 @@ describeWithServer('the workflows', () => {
 
   test('cancel ends running jobs, gives every trial its state, and cannot be undone', async () => {
     const aborts: ((outcome: JobOutcome) => void)[] = [];
-    const { worker, jobs, cancelled, start } = await withTrainer(
-      { c1: ['a'], c2: ['b', 'c'], c3: ['d'] },
+    const { worker, jobs, cancelled, ended, start } = await withTrainer(
+      { c1: ['a'], c2: ['b', 'c'], c3: ['d'], c4: ['e', 'f'] },
       () => new Promise<JobOutcome>((resolve) => aborts.push(resolve)),
     );
     await worker.runUntil(async () => {
-      const handle = await start(['c1', 'c2', 'c3']);
+      const handle = await start(['c1', 'c2', 'c3', 'c4']);
       await until(() => jobs.length === 2);
       await handle.executeUpdate(setModeUpdate, { args: ['cancel'] });
       await expect(handle.executeUpdate(setModeUpdate, { args: ['run'] })).rejects.toThrow();
-      await until(() => cancelled.length >= 2);
+      await until(() => cancelled.length >= 2 && ended.length > 0);
       for (const end of aborts) end({ state: 'cancelled', failure: null, failedTrials: {} });
-      expect(await handle.result()).toMatchObject({ done: 0, failed: 0, cancelled: 4 });
+      expect(await handle.result()).toMatchObject({ done: 0, failed: 0, cancelled: 6 });
+      expect(await countChildren(handle)).toBe(2);
     });
     expect(new Set(cancelled)).toEqual(new Set(['abort']));
     expect(jobs).toHaveLength(2);
+    // In one go, by an activity.
+    expect(ended).toEqual(['c3 cancelled', 'c4 cancelled']);
+  });
+
+  test('a sweep that is cancelled while its data is prepared starts nothing', async () => {
+    let finishPreparing: (() => void) | undefined;
+    const { worker, ended, start } = await withTrainer(
+      { c1: ['a'], c2: ['b'] },
+      () => SUCCEEDED,
+      () => new Promise((resolve) => (finishPreparing = resolve)),
+    );
+    await worker.runUntil(async () => {
+      const handle = await start(['c1', 'c2']);
+      await until(() => finishPreparing !== undefined);
+      await handle.executeUpdate(setModeUpdate, { args: ['cancel'] });
+      expect(await handle.result()).toMatchObject({ cancelled: 2 });
+      expect(await countChildren(handle)).toBe(0);
+      finishPreparing!();
+    });
+    expect(ended.toSorted()).toEqual(['c1 cancelled', 'c2 cancelled']);
+  });
+
+  test('only unfinished cohorts are started; cohorts that end together share a report', async () => {
+    const cohorts = Array.from({ length: 20 }, (_, i) => `c${i}`);
+    const unfinished = new Set(cohorts.slice(4, 9));
+    const { worker, jobs, reports, start } = await withTrainer(
+      Object.fromEntries(cohorts.map((id) => [id, unfinished.has(id) ? [id] : []])),
+      () => SUCCEEDED,
+    );
+    await worker.runUntil(async () => {
+      const handle = await start(cohorts);
+      expect(await handle.result()).toMatchObject({ done: 5, failed: 0, cancelled: 0 });
+      expect(await countChildren(handle)).toBe(5);
+      const { cohorts: states } = await handle.result();
+      expect(new Set(Object.values(states))).toEqual(new Set(['done']));
+    });
+    expect(new Set(jobs.map(({ cohortId }) => cohortId))).toEqual(unfinished);
+    // All but the last, which is written at the end, are five seconds apart.
+    const early = reports.slice(0, -1);
+    for (const [i, time] of early.slice(1).entries())
+      expect(time - early[i]!).toBeGreaterThan(4500);
+    expect(early.length).toBeGreaterThan(0);
   });
 
   test('a job that fails for good fails its trials, and the sweep goes on to its end', async () => {
@@ -230,6 +282,13 @@ describeWithServer('the workflows', () => {
     });
   });
 });
+
+/** How many cohorts a sweep has started. */
+async function countChildren(handle: WorkflowHandle): Promise<number> {
+  const { events } = await handle.fetchHistory();
+  return events!.filter((event) => event.startChildWorkflowExecutionInitiatedEventAttributes)
+    .length;
+}
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 20_000;

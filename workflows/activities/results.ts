@@ -18,7 +18,11 @@ import { findCohort, findDataset, findTrial } from '../../orchestrator/sweep/loo
 import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
 import { packageVersion } from '../../common/package';
 import type { CohortOutcome, Failed } from '../messages';
+import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';
+
+/** Each write waits for the disk; many more at once would be no faster. */
+const WRITTEN_AT_ONCE = 16;
 
 interface PlanRef {
   sweepId: string;
@@ -63,6 +67,50 @@ export async function evaluateTrials(
     outcome[result.status]++;
   }
   return outcome;
+}
+
+/**
+ * Ids of the cohorts in which some trial has no result in this sweep yet, in the plan's order.
+ * Heartbeats: a large sweep has thousands of files to read.
+ */
+export function listUnfinishedCohorts(setup: WorkerSetup, input: PlanRef): Promise<string[]> {
+  return beatDuring(async () => {
+    const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
+    const results = await readResults(setup.root, plan);
+    const finished = new Set(results.map(({ trial_id }) => trial_id));
+    return plan.cohorts
+      .filter(({ trials }) => !trials.every((id) => finished.has(id)))
+      .map(({ id }) => id);
+  });
+}
+
+/**
+ * Gives each trial without a result this outcome, in cohorts that will not be started. Heartbeats.
+ * Returns counts of outcomes in these cohorts, which an attempt that continues another one counts
+ * as well.
+ */
+export function endCohorts(
+  setup: WorkerSetup,
+  input: PlanRef & { cohorts: string[]; failed: Failed },
+): Promise<CohortOutcome> {
+  const { sweepId, planDigest, cohorts, failed } = input;
+  return beatDuring(async () => {
+    const plan = await readPlan(setup.root, sweepId, planDigest);
+    const trials = cohorts.flatMap((id) => findCohort(plan, id).trials);
+    const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
+    for (let first = 0; first < trials.length; first += WRITTEN_AT_ONCE) {
+      const chunk = trials.slice(first, first + WRITTEN_AT_ONCE).map(async (id) => {
+        let result = await readResult(setup.root, sweepId, id);
+        if (result === null) {
+          result = await buildResult(setup.root, plan, findTrial(plan, id), failed);
+          await writeResult(setup.root, sweepId, result);
+        }
+        if (result.status !== 'done') outcome[result.status]++;
+      });
+      await Promise.all(chunk);
+    }
+    return outcome;
+  });
 }
 
 /** Marks the cohort's trials without a result as failed, after the cohort itself failed. */
