@@ -14,7 +14,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../base/errors';
-import type { Plan, TrialResult } from '../sweep/types';
+import type { Plan, TrainerEnvironment, TrialResult } from '../sweep/types';
 import { writeDurably, writeJsonDurably } from '../../common/durable-files';
 
 /** What a trainer's job reported about one trial in a stage. */
@@ -23,8 +23,8 @@ export interface StageRecord {
   values: Record<string, number>;
   /** `code: message`, in order of arrival. */
   warnings: string[];
-  /** The trainer's environment. */
-  environment: Record<string, string>;
+  /** What did it, in order. Empty: unknown. */
+  environments: TrainerEnvironment[];
   /** How many trials the job ran together. */
   cohort: number;
 }
@@ -190,12 +190,15 @@ export function writeStage(
   return writeJsonDurably(join(trialDir(root, trialId), 'stages', `${work}.json`), record);
 }
 
-export function readStage(
+export async function readStage(
   root: string,
   trialId: string,
   work: string,
 ): Promise<StageRecord | null> {
-  return readJson(join(trialDir(root, trialId), 'stages', `${work}.json`));
+  const path = join(trialDir(root, trialId), 'stages', `${work}.json`);
+  const record = await readJson<StageRecord>(path);
+  // Earlier versions recorded the trainer that was watched, which may have been another one.
+  return record && { ...record, environments: record.environments ?? [] };
 }
 
 export function writeMetrics(root: string, trialId: string, lines: string[]): Promise<void> {

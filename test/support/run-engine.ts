@@ -12,6 +12,7 @@ import {
   type EngineEvent,
   type EngineModule,
 } from '../../trainer/host/engine';
+import { describeEnvironment } from '../../trainer/host/environment';
 
 interface Request {
   root: string;
@@ -44,8 +45,10 @@ async function main(): Promise<void> {
     const emit = (kind: EngineEvent): void => {
       events.push(Event.toJSON({ sequence: events.length + 1, logId: '', time: undefined, kind }));
     };
+    const job = JobSpec.fromJSON(spec);
     const context = {
       root,
+      environment: describeEnvironment(engine.capabilities, job),
       emit,
       breathe: () => Promise.resolve(),
       get checkpointAsked() {
@@ -53,7 +56,7 @@ async function main(): Promise<void> {
       },
     };
     try {
-      await engine.run(JobSpec.fromJSON(spec), context);
+      await engine.run(job, context);
       return { events, tensors: liveTensors() };
     } catch (error) {
       if (error instanceof Interrupted) return { events, interrupted: true };

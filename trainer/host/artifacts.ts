@@ -92,14 +92,13 @@ export function readTensorsOf(
 }
 
 /**
- * What a safetensors file was made from, by `source` in its metadata; undefined without it, or if
- * the file is missing or broken.
+ * The metadata of a safetensors file; empty if it has none, or if the file is missing or broken.
  */
-export function readSource(path: string): string | undefined {
-  if (!existsSync(path)) return undefined;
+export function readMetadata(path: string): Record<string, string> {
+  if (!existsSync(path)) return {};
   try {
-    return decodeMetadata(readFileSync(path)).source;
+    return decodeMetadata(readFileSync(path));
   } catch {
-    return undefined;
+    return {};
   }
 }

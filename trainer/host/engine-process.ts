@@ -1,7 +1,11 @@
 /** The process in which an engine runs: started by engine-runner.ts, and ends with its host. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { withLock } from '../../common/lock-file';
-import { FailureReason, type Failure } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import {
+  FailureReason,
+  type Environment,
+  type Failure,
+} from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import {
   Aborted,
@@ -13,6 +17,7 @@ import {
   type EngineModule,
   type JobContext,
 } from './engine';
+import { describeEnvironment } from './environment';
 import type { EngineStart, FromEngine, Outcome, ToEngine } from './engine-messages';
 import { log } from './log';
 
@@ -28,7 +33,10 @@ class Run implements JobContext {
   private abortAsked = false;
   private lastSign = 0;
 
-  constructor(readonly root: string) {}
+  constructor(
+    readonly root: string,
+    readonly environment: Environment,
+  ) {}
 
   emit(event: EngineEvent): void {
     tell({ $case: 'event', event });
@@ -52,6 +60,7 @@ class Run implements JobContext {
 
 async function runToOutcome(engine: Engine, spec: JobSpec, run: Run): Promise<Outcome> {
   try {
+    run.emit({ $case: 'environment', value: run.environment });
     await engine.run(spec, run);
     return { $case: 'done' };
   } catch (error) {
@@ -88,10 +97,9 @@ async function serve({ module: path, root, device, threads }: EngineStart): Prom
       run?.stop(message.how);
       return;
     }
-    run = new Run(root);
-    void runToOutcome(engine, message.spec, run).then((outcome) =>
-      tell({ $case: 'ended', outcome }),
-    );
+    const { spec } = message;
+    run = new Run(root, describeEnvironment(engine.capabilities, spec));
+    void runToOutcome(engine, spec, run).then((outcome) => tell({ $case: 'ended', outcome }));
   });
   tell({ $case: 'ready', capabilities: engine.capabilities });
   // The host ends this process, if only by ending itself.

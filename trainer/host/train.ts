@@ -5,7 +5,12 @@
 import type { Tensor } from '../../common/safetensors';
 import { LEARNING_RATE_SCHEDULES } from '../../common/vocabulary/learning-rate-schedules';
 import { getRow } from '../../common/vocabulary/vocabulary';
-import { FailureReason, Phase, type Metric } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import {
+  FailureReason,
+  Phase,
+  type Environment,
+  type Metric,
+} from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { Adapter, Prune, taskKindToJSON, Train } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { JobSpec, TrainWork, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { describeArtifact } from './artifacts';
@@ -18,9 +23,16 @@ import {
   type Position,
 } from './checkpoints';
 import { EngineFailure, Interrupted, type JobContext } from './engine';
+import { continueIn } from './environment';
 import { Pace } from './pace';
 import { permutation } from './random';
-import { describeResult, trainingSource, trialName, type Shapes } from './trial-files';
+import {
+  describeFailure,
+  describeResult,
+  trainingSource,
+  trialName,
+  type Shapes,
+} from './trial-files';
 
 /** One trial during training, implemented by an engine. */
 export interface TrialModel {
@@ -47,8 +59,6 @@ export interface StepResult {
 export interface Training {
   /** Rows of the train split. */
   rows: number;
-  /** As in Capabilities. */
-  environment: Record<string, string>;
   /** Shapes of what TrialModel.state returns. */
   stateShapes(trial: Trial): Shapes;
   /**
@@ -86,11 +96,8 @@ export async function trainTrials(
       ).run();
     } catch (error) {
       if (!(error instanceof EngineFailure)) throw error;
-      const { trialId } = trial;
-      context.emit({
-        $case: 'trialResult',
-        value: { trialId, failure: error.failure(), artifacts: [], values: {} },
-      });
+      const value = describeFailure(trial.trialId, error.failure());
+      context.emit({ $case: 'trialResult', value });
     }
   }
 }
@@ -112,6 +119,8 @@ const findLastStep = ({ train }: Trial, { untilStep }: TrainWork): number =>
 class TrialRun {
   private readonly train: Train;
   private order: { epoch: number; rows: Int32Array } = { epoch: -1, rows: new Int32Array() };
+  /** What trained the steps so far, in order. */
+  private environments: Environment[];
 
   constructor(
     private readonly spec: JobSpec,
@@ -123,6 +132,7 @@ class TrialRun {
     private readonly pace: Pace,
   ) {
     this.train = trial.train!;
+    this.environments = [context.environment];
   }
 
   /** Trains from the newest checkpoint, or reports the adapter if it is already there. */
@@ -142,7 +152,10 @@ class TrialRun {
       this.training.stateShapes(trial),
     );
     for (const why of passedOver) this.warn('checkpoint_passed_over', why);
-    if (checkpoint) this.warnOfChanges(checkpoint.environment);
+    if (checkpoint) {
+      this.warnOfChanges(checkpoint.environments.at(-1)!.details);
+      this.environments = continueIn(checkpoint.environments, context.environment);
+    }
     const position = checkpoint?.position ?? {
       source,
       step: 0,
@@ -221,7 +234,7 @@ class TrialRun {
     const checkpoint = {
       position,
       state: await model.state(),
-      environment: this.training.environment,
+      environments: this.environments,
     };
     writeCheckpoint(root, trialId, checkpoint, this.work.keepCheckpoints);
     const artifact = describeArtifact(
@@ -242,7 +255,7 @@ class TrialRun {
       const odd = data.find((value) => !Number.isFinite(value));
       if (odd !== undefined) this.requireFinite(position.step, `a weight of ${name}`, odd);
     }
-    writeAdapter(root, trialId, adapter, this.config(), position);
+    writeAdapter(root, trialId, adapter, this.config(), position, this.environments);
     // Nothing continues after the last step.
     if (position.step === this.train.totalSteps) removeCheckpoints(root, trialId);
     this.report(position);
@@ -286,7 +299,7 @@ class TrialRun {
   }
 
   private warnOfChanges(before: Record<string, string>): void {
-    const now = this.training.environment;
+    const now = this.context.environment.details;
     const changed = [...new Set([...Object.keys(before), ...Object.keys(now)])]
       .filter((name) => before[name] !== now[name])
       .sort()

@@ -138,9 +138,10 @@ async function buildResult(
 ): Promise<TrialResult> {
   const { adapter, prune } = trial;
   const dataset = findDataset(plan, trial.dataset);
-  const [pruned, trained] = [
+  const [pruned, trained, predicted] = [
     await readStage(root, trial.id, 'prune'),
     await readStage(root, trial.id, 'train'),
+    await readStage(root, trial.id, 'predict'),
   ];
   // The job that made the last mask reports its sparsity, which only official rules let differ from
   // the plan.
@@ -182,7 +183,9 @@ async function buildResult(
     provenance: {
       sa_orch: packageVersion(),
       backbone_digest: plan.backbone.digest,
-      ...trained?.environment,
+      pruned_by: pruned?.environments ?? [],
+      trained_by: trained?.environments ?? [],
+      predicted_by: predicted?.environments ?? [],
     },
   };
 }

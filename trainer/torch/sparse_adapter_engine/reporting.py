@@ -19,14 +19,21 @@ class Reporter(Protocol):
     def checkpoint(self, trial_id: str, step: int, artifact: event_pb2.Artifact) -> None:
         """A checkpoint is complete on disk."""
 
+    def environment(self, environment: event_pb2.Environment) -> None:
+        """What computes the job. Called once, before any work."""
+
     def trial_result(
         self,
         trial_id: str,
         artifacts: list[event_pb2.Artifact],
         values: dict[str, float],
-        failure: event_pb2.Failure | None = None,
+        environments: list[event_pb2.Environment],
     ) -> None:
-        """A trial's part of the job has ended. Called once per trial."""
+        """A trial's part of the job is done; `environments` made the artifacts. Called once per
+        trial, or trial_failed is."""
+
+    def trial_failed(self, trial_id: str, failure: event_pb2.Failure) -> None:
+        """A trial's part of the job has failed."""
 
     def warning(self, trial_id: str, code: str, message: str) -> None:
         """Something a reader of the results should know."""

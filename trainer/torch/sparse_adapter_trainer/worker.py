@@ -178,19 +178,27 @@ class JobReporter:
             )
         )
 
+    def environment(self, environment: event_pb2.Environment) -> None:
+        """See Reporter."""
+        self._emit(event_pb2.Event(environment=environment))
+
     def trial_result(
         self,
         trial_id: str,
         artifacts: list[event_pb2.Artifact],
         values: dict[str, float],
-        failure: event_pb2.Failure | None = None,
+        environments: list[event_pb2.Environment],
     ) -> None:
         """See Reporter."""
-        result = event_pb2.TrialResult(
-            trial_id=trial_id, artifacts=artifacts, values=values, failure=failure
+        self._end_trial(
+            event_pb2.TrialResult(
+                trial_id=trial_id, artifacts=artifacts, values=values, environments=environments
+            )
         )
-        self._emit(event_pb2.Event(trial_result=result))
-        self.trials_with_result.add(trial_id)
+
+    def trial_failed(self, trial_id: str, failure: event_pb2.Failure) -> None:
+        """See Reporter."""
+        self._end_trial(event_pb2.TrialResult(trial_id=trial_id, failure=failure))
 
     def warning(self, trial_id: str, code: str, message: str) -> None:
         """See Reporter."""
@@ -207,6 +215,10 @@ class JobReporter:
     def working(self) -> None:
         """See Reporter."""
         self._moved()
+
+    def _end_trial(self, result: event_pb2.TrialResult) -> None:
+        self._emit(event_pb2.Event(trial_result=result))
+        self.trials_with_result.add(result.trial_id)
 
     def _emit(self, event: event_pb2.Event) -> None:
         self._moved()

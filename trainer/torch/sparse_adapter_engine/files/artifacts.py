@@ -2,6 +2,7 @@
 all."""
 
 import hashlib
+import json
 import os
 import shutil
 import uuid
@@ -60,18 +61,20 @@ def _file_digest(path: Path) -> str:
 
 
 def write_tensors(path: Path, tensors: Tensors, metadata: dict[str, str] | None = None) -> None:
-    """Writes a safetensors file.
-
-    Metadata has at most one key: the library does not keep the order of several, and digests depend
-    on it.
-    """
+    """Writes a safetensors file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(
-        path,
-        save(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata
-        ),
-    )
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_durably(path, _insert_metadata(save(whole), metadata) if metadata else save(whole))
+
+
+def _insert_metadata(file: bytes, metadata: dict[str, str]) -> bytes:
+    """A safetensors file with metadata in the order of its keys: the library does not keep the
+    order, and digests depend on it."""
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = {"__metadata__": dict(sorted(metadata.items()))} | json.loads(file[8:end])
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, memoryview(file)[end:]])
 
 
 def write_folder(path: Path, files: dict[str, bytes]) -> None:
