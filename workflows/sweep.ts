@@ -2,8 +2,8 @@
 import {
   allHandlersFinished,
   ApplicationFailure,
+  CancellationScope,
   condition,
-  isCancellation,
   ParentClosePolicy,
   proxyActivities,
   setHandler,
@@ -12,6 +12,7 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from './activities';
 import { cohort } from './cohort';
+import { FailureBudget } from './failure-budget';
 import {
   modeSignal,
   setModeUpdate,
@@ -36,8 +37,16 @@ const short = proxyActivities<Pick<Activities, 'writeSweepReport' | 'failCohort'
 /**
  * Runs a sweep to its end and returns its counters. Failed trials do not fail the sweep; the table
  * shows them.
+ *
+ * A request to cancel the workflow itself, from Temporal's own tools, means the same as the mode
+ * `cancel`.
  */
 export async function sweep(input: SweepInput): Promise<SweepStatus> {
+  const { cancelRequested } = CancellationScope.current();
+  return CancellationScope.nonCancellable(() => runSweep(input, cancelRequested));
+}
+
+async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Promise<SweepStatus> {
   const { sweepId, planDigest, run } = input;
   const status: SweepStatus = { mode: 'run', cohorts: {}, done: 0, failed: 0, cancelled: 0 };
   for (const { id } of input.cohorts) status.cohorts[id] = 'waiting';
@@ -45,6 +54,8 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
   const prepared = new Map<string, Promise<void>>();
   let inProgress = 0;
   let signalled: Mode = 'run';
+  const budget = new FailureBudget(input.maxFailures ?? 0);
+  cancelRequested.catch(() => (status.mode = 'cancel'));
 
   setHandler(statusQuery, () => status);
   setHandler(
@@ -95,8 +106,8 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
       status.failed += outcome.failed;
       status.cancelled += outcome.cancelled;
       status.cohorts[id] = outcome.cancelled > 0 ? 'cancelled' : 'done';
+      budget.note(outcome);
     } catch (error) {
-      if (isCancellation(error)) throw error;
       const outcome = await short.failCohort({
         sweepId,
         planDigest,
@@ -105,6 +116,7 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
       });
       status.failed += outcome.failed;
       status.cohorts[id] = 'failed';
+      budget.note(outcome);
     } finally {
       children.delete(id);
       inProgress--;
@@ -132,16 +144,20 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
     await condition(
       () =>
         errors.length > 0 ||
+        budget.spent !== null ||
         status.mode === 'cancel' ||
         (status.mode === 'run' && inProgress < input.maxParallel),
     );
     if (errors.length > 0) break;
+    if (budget.spent !== null && status.mode !== 'cancel') break;
     status.cohorts[id] = 'running';
     inProgress++;
     running.push(runCohort(id, dataset).catch((error: unknown) => void errors.push(error)));
   }
   await Promise.all(running);
   if (errors.length > 0) throw errors[0];
+  if (budget.spent !== null && Object.values(status.cohorts).includes('waiting'))
+    status.stopped = budget.spent;
   await short.writeSweepReport({ sweepId, planDigest });
   await condition(allHandlersFinished);
   return status;
