@@ -1,5 +1,6 @@
 /** The process in which an engine runs: started by engine-runner.ts, and ends with its host. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { writeWhenThereIsRoom } from '../../common/disk-space';
 import { withLock } from '../../common/lock-file';
 import {
   FailureReason,
@@ -50,6 +51,16 @@ class Run implements JobContext {
     }
     await yieldToEvents();
     if (this.abortAsked) throw new Aborted('cancelled');
+  }
+
+  writeWhenThereIsRoom<T>(path: string, write: () => T): Promise<T> {
+    return writeWhenThereIsRoom(path, write, async (reason) => {
+      tell({ $case: 'waiting', reason });
+      await yieldToEvents();
+      if (this.abortAsked) throw new Aborted('cancelled');
+      // A checkpoint has no room either: the job will continue from the last one.
+      if (this.checkpointAsked) throw new Interrupted(reason);
+    });
   }
 
   stop(how: 'checkpoint' | 'abort'): void {
