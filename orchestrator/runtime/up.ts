@@ -9,6 +9,7 @@ import { lockHolder, withLock } from '../../common/lock-file';
 import { openLog, tailLog } from './log-file';
 import { packageRoot } from '../../common/package';
 import { isAlive, signalProcess } from '../../common/process-identity';
+import { refuseOtherHost } from './other-host';
 import { readRuntimeConfig, writeRuntimeConfig, type RuntimeConfig } from './runtime-config';
 import {
   announceTemporal,
@@ -49,8 +50,8 @@ export interface Runtime {
  * and waits until everything works. Running services are left alone, or adopted if their supervisor
  * has died.
  *
- * @throws UserError (exit 2) if services with other settings are running; (exit 3) if something is
- *   unavailable or does not start, with the last lines of its log
+ * @throws UserError (exit 2) if services with other settings are running, or run on another host;
+ *   (exit 3) if something is unavailable or does not start, with the last lines of its log
  */
 export async function ensureUp(options: UpOptions): Promise<Runtime> {
   const { stateDir, onProgress } = options;
@@ -58,6 +59,7 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
   const onWait = ({ pid }: { pid: number }): void =>
     onProgress('…', 'services', `process ${pid} is starting them`);
   const config = await withLock(join(stateDir, 'up.lock'), onWait, async () => {
+    refuseOtherHost(stateDir);
     const last = readRuntimeConfig(stateDir);
     const running = last !== undefined && isAnythingAlive(stateDir) ? last : undefined;
     if (running) refuseOtherWishes(running, options);

@@ -13,7 +13,8 @@ import { join } from 'node:path';
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
 import { readTensorsOf } from './artifacts';
 import { writeDurablySync } from '../../common/durable-files';
-import { removeFolder, removeLeftovers, writeFolder } from './folders';
+import { removeLeftovers } from '../../common/temporary-names';
+import { removeFolder, writeFolder } from './folders';
 import { trialFolder, type Shapes } from './trial-files';
 
 /** A trial's progress. */

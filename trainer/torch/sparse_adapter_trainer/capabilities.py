@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
 
+from sparse_adapter_engine.files.temporary_names import name_beside
 from sparse_adapter_engine.pruners import PRUNERS
 
 from . import __version__
@@ -56,7 +57,7 @@ def root_id(root: Path) -> str:
     path = root / ".root-id"
     if not path.exists():
         root.mkdir(parents=True, exist_ok=True)
-        own = root / f".root-id.{uuid.uuid4().hex}"
+        own = name_beside(path)
         own.write_text(uuid.uuid4().hex)
         try:
             os.link(own, path)

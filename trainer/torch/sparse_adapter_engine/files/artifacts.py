@@ -4,7 +4,6 @@ all."""
 import hashlib
 import os
 import shutil
-import uuid
 from pathlib import Path
 
 import torch
@@ -15,6 +14,7 @@ from sparse_adapter.trainer.v1 import event_pb2
 from sparse_adapter_engine.errors import bad_artifact
 
 from .durable import sync_folder, write_durably
+from .temporary_names import name_beside
 
 Tensors = dict[str, torch.Tensor]
 
@@ -77,7 +77,7 @@ def write_tensors(path: Path, tensors: Tensors, metadata: dict[str, str] | None 
 def write_folder(path: Path, files: dict[str, bytes]) -> None:
     """Writes a folder of files, which appears under its name whole and replaces an earlier one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    making = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    making = name_beside(path)
     making.mkdir()
     try:
         for name, data in files.items():
@@ -94,18 +94,9 @@ def remove_folder(path: Path) -> None:
     """Removes a folder: first its name, then its files, so that nobody finds half of it under the
     name."""
     if path.exists():
-        leaving = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        leaving = name_beside(path)
         os.rename(path, leaving)
         shutil.rmtree(leaving)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Removes what interrupted writes left behind in a folder."""
-    for path in folder.glob(".*"):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 def read_tensors(path: Path) -> Tensors:

@@ -24,8 +24,9 @@ from sparse_adapter_engine.masks.scores import Masks
 from sparse_adapter_engine.modules.layout import Layout
 from sparse_adapter_engine.training.optimizer import AdamW
 
-from .artifacts import read_tensors, remove_folder, remove_leftovers, write_folder
+from .artifacts import read_tensors, remove_folder, write_folder
 from .durable import write_durably
+from .temporary_names import remove_leftovers
 
 
 @dataclass(frozen=True)

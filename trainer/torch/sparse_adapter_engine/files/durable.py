@@ -1,8 +1,9 @@
 """Small files of the trainer's own state, each whole or absent after any crash."""
 
 import os
-import uuid
 from pathlib import Path
+
+from .temporary_names import name_beside
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -10,7 +11,7 @@ def write_durably(path: Path, data: bytes) -> None:
 
     A write that fails, on a full disk for example, leaves the old content and nothing else.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4()}")
+    temporary = name_beside(path)
     try:
         with temporary.open("xb") as file:
             file.write(data)
@@ -30,9 +31,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def boot_id() -> str:
-    """Identifies this boot of the machine; empty except on Linux."""
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else ""
