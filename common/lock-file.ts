@@ -36,7 +36,7 @@ export function tryLock(path: string): LockFile | { holder: ProcessIdentity } {
   if (self === undefined) throw new Error('this process cannot find itself');
   mkdirSync(dirname(path), { recursive: true });
   for (;;) {
-    if (createLock(path, self)) return { release: () => rmSync(path, { force: true }) };
+    if (createLock(path, self)) return { release: () => release(path, self) };
     const holder = lockHolder(path);
     if (holder !== undefined) return { holder };
     clearDeadLock(path);
@@ -59,11 +59,14 @@ export function lockHolder(path: string): ProcessIdentity | undefined {
   }
 }
 
-/** Who holds the lock, for people: process, since when, and the host if it is another one. */
+/** A holder, for people, with its host if that is another one. */
+export const nameHolder = (holder: ProcessIdentity): string =>
+  `process ${holder.pid}${isElsewhere(holder) ? ` on host ${holder.host}` : ''}`;
+
+/** Who holds the lock, and since when, for people. */
 export function describeHolder(path: string, holder: ProcessIdentity): string {
   const since = statSync(path, { throwIfNoEntry: false })?.mtime.toISOString().slice(0, 19);
-  const where = isElsewhere(holder) ? ` on host ${holder.host}` : '';
-  return `process ${holder.pid}${where}${since === undefined ? '' : `, since ${since}Z`}`;
+  return `${nameHolder(holder)}${since === undefined ? '' : `, since ${since}Z`}`;
 }
 
 /** What to do about a holder of another host. */
@@ -102,6 +105,11 @@ export async function withLock<T>(
     told = true;
     await sleep(200);
   }
+}
+
+/** Removes the file, unless it has become another process's. */
+function release(path: string, self: ProcessIdentity): void {
+  if (readIfThere(path) === JSON.stringify(self)) rmSync(path, { force: true });
 }
 
 /**

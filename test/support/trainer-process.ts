@@ -28,9 +28,14 @@ export function describeTrainer(title: string, body: () => void): void {
  */
 export class TrainerPlace {
   readonly folder = mkdtempSync(join(tmpdir(), 'sat-'));
-  readonly root = join(this.folder, 'root');
+  readonly root: string;
   readonly address = `unix:${this.folder}/t.sock`;
   private readonly started: TrainerProcess[] = [];
+
+  /** root: its own, unless two trainers work on one. */
+  constructor(root?: string) {
+    this.root = root ?? join(this.folder, 'root');
+  }
 
   /** Starts a trainer and waits until it listens. */
   async start(

@@ -13,7 +13,6 @@ import { join } from 'node:path';
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
 import { readTensorsOf } from './artifacts';
 import { writeDurablySync } from '../../common/durable-files';
-import { removeLeftovers } from '../../common/temporary-names';
 import { removeFolder, writeFolder } from './folders';
 import { trialFolder, type Shapes } from './trial-files';
 
@@ -67,7 +66,6 @@ export function newestCheckpoint(
   until: number,
   shapes: Shapes,
 ): { checkpoint: Checkpoint | undefined; passedOver: string[] } {
-  removeLeftovers(join(trialFolder(root, trialId), 'checkpoints'));
   const passedOver: string[] = [];
   for (const step of listSteps(root, trialId).filter((each) => each <= until)) {
     const folder = locateFolder(root, trialId, step);

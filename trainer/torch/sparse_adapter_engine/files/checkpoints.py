@@ -26,7 +26,6 @@ from sparse_adapter_engine.training.optimizer import AdamW
 
 from .artifacts import read_tensors, remove_folder, write_folder
 from .durable import write_durably
-from .temporary_names import remove_leftovers
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,6 @@ def newest_checkpoint(
     """The newest intact checkpoint of this source at or before step `until`, and why newer ones
     were passed over."""
     passed_over: list[str] = []
-    remove_leftovers(trial / "checkpoints")
     for step, folder in _folders(trial):
         if step > until:
             continue

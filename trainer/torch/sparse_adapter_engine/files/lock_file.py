@@ -42,14 +42,25 @@ def lock_holder(path: Path) -> Holder | None:
     return found if isinstance(found, dict) and may_be_alive(found) else None
 
 
-def describe_holder(path: Path, holder: Holder) -> str:
-    """Who holds the lock, for people: process, since when, and the host if it is another one."""
+def release(path: Path) -> None:
+    """Removes this process's lock, unless it has become another process's."""
+    if lock_holder(path) == identify(os.getpid()):
+        path.unlink(missing_ok=True)
+
+
+def name_holder(holder: Holder) -> str:
+    """A holder, for people, with its host if that is another one."""
     where = f" on host {holder['host']}" if is_elsewhere(holder) else ""
+    return f"process {holder.get('pid')}{where}"
+
+
+def describe_holder(path: Path, holder: Holder) -> str:
+    """Who holds the lock, and since when, for people."""
     try:
         taken = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except FileNotFoundError:
-        return f"process {holder.get('pid')}{where}"
-    return f"process {holder.get('pid')}{where}, since {taken:%Y-%m-%dT%H:%M:%S}Z"
+        return name_holder(holder)
+    return f"{name_holder(holder)}, since {taken:%Y-%m-%dT%H:%M:%S}Z"
 
 
 def way_out(path: Path, holder: Holder) -> str:
