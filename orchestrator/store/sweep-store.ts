@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../base/errors';
+import { nameFile } from '../base/name-file';
 import type { Plan, TrialResult } from '../sweep/types';
 import { writeDurably, writeJsonDurably } from '../../common/durable-files';
 
@@ -47,8 +48,10 @@ export interface CohortProgress {
   updated: number;
 }
 
-export const sweepDir = (root: string, sweepId: string) => join(root, 'sweeps', sweepId);
-export const trialDir = (root: string, trialId: string) => join(root, 'trials', trialId);
+export const sweepDir = (root: string, sweepId: string) =>
+  join(root, 'sweeps', nameFile('sweepId', sweepId));
+export const trialDir = (root: string, trialId: string) =>
+  join(root, 'trials', nameFile('trialId', trialId));
 
 /** The digest by which a workflow recognizes its plan file. */
 const planFileDigest = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -160,7 +163,10 @@ export function writeStage(
   work: string,
   record: StageRecord,
 ): Promise<void> {
-  return writeJsonDurably(join(trialDir(root, trialId), 'stages', `${work}.json`), record);
+  return writeJsonDurably(
+    join(trialDir(root, trialId), 'stages', `${nameFile('work', work)}.json`),
+    record,
+  );
 }
 
 export function readStage(
@@ -168,7 +174,7 @@ export function readStage(
   trialId: string,
   work: string,
 ): Promise<StageRecord | null> {
-  return readJson(join(trialDir(root, trialId), 'stages', `${work}.json`));
+  return readJson(join(trialDir(root, trialId), 'stages', `${nameFile('work', work)}.json`));
 }
 
 export function writeMetrics(root: string, trialId: string, lines: string[]): Promise<void> {
@@ -184,7 +190,7 @@ export function writeProgress(
   progress: CohortProgress,
 ): Promise<void> {
   return writeJsonDurably(
-    join(sweepDir(root, sweepId), 'progress', `${progress.cohort}.json`),
+    join(sweepDir(root, sweepId), 'progress', `${nameFile('cohortId', progress.cohort)}.json`),
     progress,
   );
 }
@@ -194,7 +200,9 @@ export function readProgress(
   sweepId: string,
   cohort: string,
 ): Promise<CohortProgress | null> {
-  return readJson(join(sweepDir(root, sweepId), 'progress', `${cohort}.json`));
+  return readJson(
+    join(sweepDir(root, sweepId), 'progress', `${nameFile('cohortId', cohort)}.json`),
+  );
 }
 
 /**

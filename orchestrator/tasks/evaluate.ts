@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { nameFile } from '../base/name-file';
 import { findDataset } from '../sweep/lookup';
 import type { Plan, Trial } from '../sweep/types';
 import type { TrialEvaluation } from './family';
@@ -12,10 +13,11 @@ import { findFamily } from './registry';
  */
 export function evaluatePredictions(root: string, plan: Plan, trial: Trial): TrialEvaluation {
   const dataset = findDataset(plan, trial.dataset);
+  const folder = join(root, 'trials', nameFile('trialId', trial.id));
   return findFamily(dataset.kind).evaluation.evaluate({
     root,
     dataset,
     backbonePath: plan.backbone.path,
-    findPredictions: (split) => join(root, 'trials', trial.id, `predictions.${split}.safetensors`),
+    findPredictions: (split) => join(folder, `predictions.${split}.safetensors`),
   });
 }
