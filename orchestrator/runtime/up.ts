@@ -10,7 +10,12 @@ import { openLog, tailLog } from './log-file';
 import { packageRoot } from '../../common/package';
 import { isAlive, signalProcess } from '../../common/process-identity';
 import { refuseOtherHost } from './other-host';
-import { readRuntimeConfig, writeRuntimeConfig, type RuntimeConfig } from './runtime-config';
+import {
+  readRuntimeConfig,
+  writeRuntimeConfig,
+  type ExternalTrainer,
+  type RuntimeConfig,
+} from './runtime-config';
 import {
   announceTemporal,
   buildStamp,
@@ -42,7 +47,7 @@ export interface Runtime {
   root: string;
   taskQueue: string;
   temporal: { address: string; namespace: string; ui: string | null };
-  trainer: { address: string };
+  trainer: Pick<ExternalTrainer, 'address' | 'tls'>;
 }
 
 /**
@@ -85,7 +90,10 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
     root: config.root,
     taskQueue: config.taskQueue,
     temporal: { address: temporal.address, namespace: temporal.namespace, ui },
-    trainer: { address: config.trainer.address },
+    trainer:
+      config.trainer.kind === 'external'
+        ? { address: config.trainer.address, tls: config.trainer.tls }
+        : { address: config.trainer.address },
   };
 }
 
@@ -170,7 +178,8 @@ async function showReady(
 }
 
 async function showTrainer({ trainer }: RuntimeConfig, onProgress: OnProgress): Promise<void> {
-  const capabilities = await askCapabilities(trainer.address, 15_000);
+  const tls = trainer.kind === 'external' ? trainer.tls : undefined;
+  const capabilities = await askCapabilities(trainer.address, 15_000, tls);
   if (capabilities === undefined) {
     throw new UserError(
       `the trainer at ${trainer.address} does not answer`,

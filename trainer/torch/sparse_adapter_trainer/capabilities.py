@@ -52,13 +52,15 @@ def describe(engine: EngineLike, root: Path, queue_length: int) -> capabilities_
 def root_id(root: Path) -> str:
     """The content of `<root>/.root-id`, which is created if it is missing.
 
-    If two processes create it at once, one wins.
+    If two processes create it at once, one wins. Whoever may read the folder may read its id, also
+    where the umask would keep other users out.
     """
     path = root / ".root-id"
     if not path.exists():
         root.mkdir(parents=True, exist_ok=True)
         own = name_beside(path)
         own.write_text(uuid.uuid4().hex)
+        own.chmod(0o600 | (root.stat().st_mode & 0o044))
         try:
             os.link(own, path)
         except FileExistsError:
