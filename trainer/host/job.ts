@@ -12,6 +12,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { BOOT_ID } from '../../common/process-identity';
 import { writeDurablySync } from '../../common/durable-files';
 import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
@@ -56,7 +57,7 @@ export class Job {
     const content = {
       job: JobMessage.toJSON({ ...this.record, ...changes }),
       unfinished_runs: crashes,
-      boot_id: bootId(),
+      boot_id: BOOT_ID,
     };
     writeDurablySync(join(this.folder, 'job.json'), JSON.stringify(content, null, 2), first);
     Object.assign(this.record, changes);
@@ -86,10 +87,4 @@ export function readJob(folder: string): { job: Job; bootedAs: string } {
 
 /** Whether a run ended by a crash of the trainer alone, and not by the machine going down. */
 export const isLeftByCrash = (runningMark: string): boolean =>
-  existsSync(runningMark) && readFileSync(runningMark, 'utf8') === bootId();
-
-/** Identifies this boot of the machine; empty except on Linux. */
-export function bootId(): string {
-  const path = '/proc/sys/kernel/random/boot_id';
-  return existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
-}
+  existsSync(runningMark) && readFileSync(runningMark, 'utf8') === BOOT_ID;

@@ -16,7 +16,8 @@ import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { syncFolderSync, writeDurablySync } from '../../common/durable-files';
 import type { EngineEvent } from './engine';
-import { bootId, isLeftByCrash, Job, readJob } from './job';
+import { BOOT_ID } from '../../common/process-identity';
+import { isLeftByCrash, Job, readJob } from './job';
 
 const ENDED: readonly JobState[] = [
   JobState.JOB_STATE_SUCCEEDED,
@@ -170,7 +171,7 @@ export class JobStore {
     if (this.stopping || !job) return undefined;
     const runs = job.record.runs + 1;
     // Before the run begins: a crash right after it must leave the mark.
-    writeDurablySync(job.runningMark, bootId());
+    writeDurablySync(job.runningMark, BOOT_ID);
     try {
       this.setState(job, JobState.JOB_STATE_RUNNING, { detail: `run ${runs}`, runs });
     } catch (error) {
@@ -282,7 +283,7 @@ export class JobStore {
     if (ENDED.includes(record.state)) return job;
     // If the machine went down, events that a watcher saw may be lost, and their numbers will be
     // reused. A new log id tells such a watcher to start over.
-    if (bootedAs !== bootId()) record.logId = newLogId();
+    if (bootedAs !== BOOT_ID) record.logId = newLogId();
     const crashed = isLeftByCrash(job.runningMark);
     const crashes = job.crashes + (crashed ? 1 : 0);
     const last = job.log.lastState();

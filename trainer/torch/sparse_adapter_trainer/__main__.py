@@ -23,7 +23,7 @@ from sparse_adapter_trainer import capabilities
 from .devices import UnusableDevice, choose_device, parse_device
 from .job import BrokenState
 from .jobs import JobStore
-from .listening import Address, CannotListen, Lock
+from .listening import Address, CannotListen, lock_or_refuse
 from .server import TrainerServicer, build_server, set_serving
 from .worker import EngineLike, Worker
 
@@ -190,14 +190,13 @@ def main(
     try:
         options.root.mkdir(parents=True, exist_ok=True)
         address = Address(options.listen)
-        # Held until the process ends. Taken before torch is imported, so that a second trainer
-        # fails at once.
-        locks = [Lock(options.state / "lock", f"the state folder {options.state}"), address.lock()]
+        # Taken before torch is imported, so that a second trainer fails at once.
+        lock_or_refuse(options.state / "lock", f"the state folder {options.state}")
+        address.lock()
         ended = asyncio.run(serve(options, address, make_engine))
     except (CannotListen, BrokenState, UnusableDevice, OSError) as error:
         print(f"sparse_adapter_trainer: {error}", file=sys.stderr)
         return 2
-    del locks
     if not ended:
         # The working thread is inside the framework's own code: a normal exit of the interpreter
         # would wait for it or crash in it.

@@ -17,7 +17,8 @@ from pathlib import Path
 from google.protobuf import json_format
 from sparse_adapter.trainer.v1 import job_pb2, trainer_pb2
 
-from sparse_adapter_engine.files.durable import boot_id, write_durably
+from sparse_adapter_engine.files.durable import write_durably
+from sparse_adapter_engine.files.process_identity import boot_id
 
 from .event_log import EventLog
 

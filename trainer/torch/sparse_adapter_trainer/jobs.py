@@ -14,7 +14,8 @@ from pathlib import Path
 
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 
-from sparse_adapter_engine.files.durable import boot_id, sync_folder, write_durably
+from sparse_adapter_engine.files.durable import sync_folder, write_durably
+from sparse_adapter_engine.files.process_identity import boot_id
 from sparse_adapter_engine.files.room import describe_full, is_full
 
 from .job import Job, read_job
