@@ -123,6 +123,7 @@ class Contender {
         checkpointEverySteps: 0,
         logEverySteps: 1000,
         keepCheckpoints: 1,
+        maxSeconds: 0,
       },
     });
     this.seconds += this.trained() - before;

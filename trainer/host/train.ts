@@ -154,7 +154,10 @@ class TrialRun {
     const model = await this.training.start(trial, checkpoint?.state);
     try {
       if (position.step > 0) await this.pace.advance(0, position.step);
-      while (position.step < until) await this.turn(model, position);
+      while (position.step < until) {
+        await this.requireTime(model, position);
+        await this.turn(model, position);
+      }
       await this.finish(model, position);
     } finally {
       model.dispose?.();
@@ -275,6 +278,17 @@ class TrialRun {
       $case: 'trialResult',
       value: describeResult(this.context.root, this.trial.trialId, ['adapter'], values),
     });
+  }
+
+  /** Fails a trial whose time is up, after a checkpoint from which a higher limit goes on. */
+  private async requireTime(model: TrialModel, position: Position): Promise<void> {
+    const { maxSeconds } = this.work;
+    if (maxSeconds === 0 || position.seconds < maxSeconds) return;
+    await this.checkpoint(model, position);
+    const message =
+      `the time limit of ${maxSeconds} s was reached at step ${position.step} of ${this.until}; ` +
+      'with a higher limit it continues there';
+    throw new EngineFailure(FailureReason.FAILURE_REASON_TIME_LIMIT, message);
   }
 
   private requireFinite(step: number, name: string, value: number): void {
