@@ -108,7 +108,7 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
     artifactService: false,
     hubDownload: false,
   };
-  const store = new JobStore(state, queueLength, options.quarantineAfter);
+  const store = new JobStore(state, queueLength, options.quarantineAfter, options.retention);
   const service = new TrainerService(store, capabilities, root, () => runner.secondsSinceWork());
   const health = new Health(SERVICES);
   const server = new Server(SERVER_OPTIONS);

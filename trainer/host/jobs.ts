@@ -7,7 +7,15 @@
  * of one trainer never work on the same trial at once.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import {
   FailureReason,
@@ -19,6 +27,9 @@ import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/train
 import { syncFolderSync, writeDurablySync } from '../../common/durable-files';
 import type { EngineEvent } from './engine';
 import { EventLog } from './event-log';
+import { removeFolder } from './folders';
+import { log } from './log';
+import { chooseForgotten, DEFAULT_RETENTION } from './retention';
 
 const ENDED: readonly JobState[] = [
   JobState.JOB_STATE_SUCCEEDED,
@@ -43,6 +54,7 @@ export class BrokenState extends Error {}
 export class Job {
   cancelMode = CancelMode.CANCEL_MODE_UNSPECIFIED;
   private events: EventLog | undefined;
+  private bytes: number | undefined;
 
   /** unfinishedRuns: runs that started but did not end normally, because their process died. */
   constructor(
@@ -55,6 +67,25 @@ export class Job {
   get log(): EventLog {
     this.events ??= new EventLog(join(this.folder, 'events.log'), this.record.logId);
     return this.events;
+  }
+
+  /** When the state last changed, in milliseconds since the epoch. */
+  get endedAt(): number {
+    return this.record.updateTime!.getTime();
+  }
+
+  /** Bytes on disk; asked only once the job has ended. */
+  get size(): number {
+    this.bytes ??= readdirSync(this.folder).reduce(
+      (sum, name) => sum + statSync(join(this.folder, name)).size,
+      0,
+    );
+    return this.bytes;
+  }
+
+  /** Whether a client is watching it. */
+  get isWatched(): boolean {
+    return this.events?.isWatched ?? false;
   }
 
   /** The specification, read from disk. */
@@ -97,6 +128,7 @@ export class JobStore {
     state: string,
     readonly queueLength: number,
     private readonly quarantineAfter: number,
+    private readonly retention = DEFAULT_RETENTION,
   ) {
     this.folder = join(state, 'jobs');
     mkdirSync(this.folder, { recursive: true });
@@ -104,6 +136,7 @@ export class JobStore {
       if (name.startsWith('.')) rmSync(join(this.folder, name), { recursive: true });
       else this.jobs.set(name, this.load(join(this.folder, name)));
     }
+    this.forgetOld();
   }
 
   /**
@@ -212,6 +245,7 @@ export class JobStore {
     this.running = undefined;
     job.unfinishedRuns = 0;
     this.setState(job, state, { failure, detail });
+    this.forgetOld();
   }
 
   /** Ends the run that `take` started, after the engine's process died. */
@@ -244,6 +278,20 @@ export class JobStore {
     if (!this.running) return;
     this.running.unfinishedRuns -= 1;
     this.running.save();
+  }
+
+  /** Forgets ended jobs as the retention says, but never one that a client is watching. */
+  private forgetOld(): void {
+    const ended = [...this.jobs.values()].filter(({ record }) => ENDED.includes(record.state));
+    for (const job of chooseForgotten(this.retention, ended, Date.now())) {
+      if (job.isWatched) continue;
+      try {
+        removeFolder(job.folder);
+      } catch (error) {
+        log('WARNING', `an old job cannot be removed: ${(error as Error).message}`);
+      }
+      if (!existsSync(job.folder)) this.jobs.delete(job.record.jobId);
+    }
   }
 
   private create(jobId: string, specDigest: string, spec: JobSpec): Job {

@@ -132,6 +132,7 @@ class TrialRun {
     const finished = finishedTraining(context.root, trial.trialId, source, until);
     if (finished) {
       await this.pace.advance(0, until);
+      this.removeIfOver(finished);
       return this.report(finished);
     }
     const { checkpoint, passedOver } = newestCheckpoint(
@@ -246,9 +247,13 @@ class TrialRun {
       if (odd !== undefined) this.requireFinite(position.step, `a weight of ${name}`, odd);
     }
     writeAdapter(root, trialId, adapter, this.config(), position);
-    // Nothing continues after the last step.
-    if (position.step === this.train.totalSteps) removeCheckpoints(root, trialId);
+    this.removeIfOver(position);
     this.report(position);
+  }
+
+  /** Removes the checkpoints after the last step, from which nothing continues. */
+  private removeIfOver({ step }: Position): void {
+    if (step === this.train.totalSteps) removeCheckpoints(this.context.root, this.trial.trialId);
   }
 
   /**

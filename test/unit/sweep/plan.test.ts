@@ -56,7 +56,7 @@ describe('planSweep', () => {
     expect(plan({ train: { epochs: 1, batch_size: 3668 } }).trials[0]!.train.total_steps).toBe(1);
   });
 
-  test('a limit of time is of cohorts, and leaves trials, ids and jobs without one as they were', () => {
+  test('a limit of time is of cohorts; trials, ids and other jobs are as without one', () => {
     const tasks = ['mrpc', { name: 'rte', train: { max_minutes: 5 } }];
     const limited = plan({ tasks });
     expect(limited.trials).toEqual(plan().trials);

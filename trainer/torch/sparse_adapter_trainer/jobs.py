@@ -7,11 +7,14 @@ trainer never work on the same trial at once.
 """
 
 import json
+import logging
 import shutil
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 from google.protobuf import json_format
@@ -20,6 +23,9 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from sparse_adapter_engine.files.durable import boot_id, sync_folder, write_durably
 
 from .event_log import EventLog
+from .retention import Retention
+
+_log = logging.getLogger(__name__)
 
 QUEUED = event_pb2.JOB_STATE_QUEUED
 RUNNING = event_pb2.JOB_STATE_RUNNING
@@ -68,6 +74,21 @@ class Job:
         """Sorts jobs from old to new; unique for each job."""
         return self.record.create_time.ToNanoseconds(), self.record.job_id
 
+    @property
+    def ended_at(self) -> float:
+        """When the state last changed, in seconds since the epoch."""
+        return float(self.record.update_time.ToNanoseconds()) / 1e9
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes on disk; asked only once the job has ended."""
+        return sum(file.stat().st_size for file in self.folder.iterdir())
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a client is watching it."""
+        return self._log is not None and self._log.is_watched
+
     def spec(self) -> job_pb2.JobSpec:
         """The specification, read from disk."""
         spec = job_pb2.JobSpec()
@@ -87,12 +108,19 @@ class Job:
 class JobStore:
     """All jobs of one trainer. Every method may be called from any thread."""
 
-    def __init__(self, state: Path, queue_length: int, quarantine_after: int) -> None:
+    def __init__(
+        self,
+        state: Path,
+        queue_length: int,
+        quarantine_after: int,
+        retention: Retention | None = None,
+    ) -> None:
         """Reads the jobs under `state`. A job that was queued or running becomes INTERRUPTED, or
         FAILED if `quarantine_after` of its runs took the process down with no checkpoint between
         them."""
         self.queue_length = queue_length
         self._quarantine_after = quarantine_after
+        self._retention = retention or Retention()
         self._folder = state / "jobs"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._jobs: dict[str, Job] = {}
@@ -105,6 +133,7 @@ class JobStore:
                 shutil.rmtree(folder)
             else:
                 self._jobs[folder.name] = self._load(folder)
+        self._forget_old()
 
     def submit(
         self, job_id: str, spec_digest: str, spec: job_pb2.JobSpec
@@ -204,6 +233,7 @@ class JobStore:
             self._running = None
             job.unfinished_runs = 0
             self._set_state(job, state, failure, detail)
+            self._forget_old()
 
     def emit(self, job: Job, event: event_pb2.Event) -> None:
         """Appends an event of the running job.
@@ -232,6 +262,21 @@ class JobStore:
             if self._running is not None:
                 self._running.unfinished_runs -= 1
                 self._running.save()
+
+    def _forget_old(self) -> None:
+        """Forgets ended jobs as the retention says, but never one that a client is watching."""
+        ended = [job for job in self._jobs.values() if job.record.state in ENDED]
+        for job in self._retention.choose(ended, time.time()):
+            if job.is_watched:
+                continue
+            # The name goes first: what is left after a crash is no job.
+            leaving = self._folder / f".{job.record.job_id}"
+            try:
+                job.folder.rename(leaving)
+                del self._jobs[job.record.job_id]
+                shutil.rmtree(leaving)
+            except OSError as error:
+                _log.warning("an old job cannot be removed: %s", error)
 
     def _create(self, job_id: str, spec_digest: str, spec: job_pb2.JobSpec) -> Job:
         making = self._folder / f".{job_id}"
