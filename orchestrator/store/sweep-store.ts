@@ -1,7 +1,7 @@
 /**
  * The files of sweeps and trials under the artifact root:
  *
- *   sweeps/<sweep id>/plan.json, progress/<cohort>.json
+ *   sweeps/<sweep id>/plan.json, progress/<cohort>.json, jobs/ (job-history.ts)
  *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json;
  *                     for questions answers.<split>.json
  *

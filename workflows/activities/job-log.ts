@@ -1,13 +1,6 @@
 /** Folds a job's event log into its outcome, and writes the files made from it. */
 import type { Event, Heartbeat } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import {
-  FailureReason,
-  JobState,
-  Phase,
-  failureReasonToJSON,
-  jobStateToJSON,
-  type Failure,
-} from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { JobState, Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
   writeMetrics,
   writeProgress,
@@ -16,6 +9,8 @@ import {
   type StageRecord,
 } from '../../orchestrator/store/sweep-store';
 import type { Failed, JobOutcome, JobRef } from '../messages';
+import { HistoryWriter } from './history-writer';
+import { asFailed, stateWord } from './words';
 
 const OUTCOMES = new Map<JobState, JobOutcome['state']>([
   [JobState.JOB_STATE_SUCCEEDED, 'succeeded'],
@@ -40,6 +35,7 @@ export class JobLog {
   private readonly failedTrials: Record<string, Failed> = {};
   /** By trial, then by `name` and `step`. */
   private readonly metrics = new Map<string, Map<string, string>>();
+  private readonly history: HistoryWriter;
   private readonly progress: CohortProgress;
   private progressChanged = true;
 
@@ -47,6 +43,7 @@ export class JobLog {
     private readonly root: string,
     private readonly ref: JobRef,
   ) {
+    this.history = new HistoryWriter(root, ref);
     this.progress = {
       cohort: ref.cohortId,
       work: ref.work,
@@ -63,6 +60,7 @@ export class JobLog {
   add(event: Event): void {
     this.logId = event.logId;
     this.lastSequence = event.sequence;
+    this.history.add(event);
     this.progressChanged = true;
     this.progress.note = null;
     const { kind } = event;
@@ -131,8 +129,9 @@ export class JobLog {
     this.hold('unreachable', message);
   }
 
-  /** Writes the progress file if anything has changed. */
+  /** Writes progress and history, each if it has changed. */
   async saveProgress(): Promise<void> {
+    await this.history.save();
     if (!this.progressChanged) return;
     this.progressChanged = false;
     this.progress.updated = Date.now();
@@ -175,14 +174,3 @@ export class JobLog {
     this.progress.note = note;
   }
 }
-
-function asFailed(failure: Failure): Failed {
-  const reason =
-    failure.reason === FailureReason.FAILURE_REASON_UNSPECIFIED
-      ? 'internal'
-      : failureReasonToJSON(failure.reason).replace('FAILURE_REASON_', '').toLowerCase();
-  return { reason, message: failure.message };
-}
-
-const stateWord = (state: JobState) =>
-  jobStateToJSON(state).replace('JOB_STATE_', '').toLowerCase();

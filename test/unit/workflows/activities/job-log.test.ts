@@ -8,6 +8,7 @@ import {
   JobState,
   Phase,
 } from '../../../../gen/ts/sparse_adapter/trainer/v1/event';
+import { readJobHistories } from '../../../../orchestrator/store/job-history';
 import { readProgress, readStage } from '../../../../orchestrator/store/sweep-store';
 import { JobLog } from '../../../../workflows/activities/job-log';
 
@@ -95,6 +96,29 @@ describe('a job’s log', () => {
       values: { steps: 2 },
       warnings: ['slow: m'],
     });
+  });
+
+  test('keeps in words what happened, without what happens all the time', async () => {
+    const at = (second: number) => ({ time: `2026-01-02T03:04:0${second}.000Z` });
+    const failure = { reason: FailureReason.FAILURE_REASON_TIME_LIMIT, message: 'too slow' };
+    add({ ...at(1), stateChanged: { state: JobState.JOB_STATE_RUNNING, detail: 'run 1' } });
+    progress(Phase.PHASE_TRAIN, 3, 100);
+    metric('a', 1, 0.7);
+    add({ ...at(2), warning: { code: 'slow', message: 'm' } });
+    add({ ...at(3), trialResult: { trialId: 'a', values: { steps: 2, rate: 1 / 3 } } });
+    add({ ...at(4), trialResult: { trialId: 'b', failure } });
+    await log.saveProgress();
+    expect(await readJobHistories(root, 's-1')).toEqual([
+      {
+        ...{ cohort: 'c01', work: 'train', trials: ['a', 'b'] },
+        events: [
+          { ...at(1), trial: null, kind: 'state', text: 'running: run 1' },
+          { ...at(2), trial: null, kind: 'warning', text: 'warning: slow: m' },
+          { ...at(3), trial: 'a', kind: 'result', text: 'done, rate 0.333333, steps 2' },
+          { ...at(4), trial: 'b', kind: 'failure', text: 'failed: time_limit: too slow' },
+        ],
+      },
+    ]);
   });
 
   test('that ends before the job does is an error, not an outcome', async () => {
