@@ -51,10 +51,12 @@ function toLines(
   histories: readonly JobHistory[],
   isShown: (event: JobEvent) => boolean,
 ): string[] {
-  const lines = histories.flatMap((history) =>
-    history.events.filter(isShown).map((event) => toLine(history, event)),
+  const events = histories.flatMap((history) =>
+    history.events.filter(isShown).map((event) => ({ history, event })),
   );
-  return [...new Set(lines)].sort();
+  // The order within a job stays: its log may have several events at one time.
+  const inOrder = events.toSorted((a, b) => Date.parse(a.event.time) - Date.parse(b.event.time));
+  return [...new Set(inOrder.map(({ history, event }) => toLine(history, event)))];
 }
 
 function toLine({ cohort, work, trials }: JobHistory, { time, trial, text }: JobEvent): string {

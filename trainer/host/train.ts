@@ -291,8 +291,8 @@ class TrialRun {
     if (maxSeconds === 0 || position.seconds < maxSeconds) return;
     await this.checkpoint(model, position);
     const message =
-      `the time limit of ${maxSeconds} s was reached at step ${position.step} of ${this.until}; ` +
-      'with a higher limit it continues there';
+      `the time limit of ${Number(maxSeconds.toPrecision(12))} s was reached ` +
+      `at step ${position.step} of ${this.until}; with a higher limit it continues there`;
     throw new EngineFailure(FailureReason.FAILURE_REASON_TIME_LIMIT, message);
   }
 

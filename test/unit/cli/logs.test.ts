@@ -66,8 +66,8 @@ describe('the log of a sweep', () => {
       line(5, '2 trials: succeeded'),
     ]);
     expect(await log.read()).toEqual([]);
-    await writeHistory('c', [event(6, { text: 'queued' })]);
-    expect(await log.read()).toEqual([line(6, '2 trials: queued')]);
+    await writeHistory('c', [event(6, { text: 'queued' }), event(6, { text: 'failed: f' })]);
+    expect(await log.read()).toEqual([line(6, '2 trials: queued'), line(6, '2 trials: failed: f')]);
   });
 });
 
