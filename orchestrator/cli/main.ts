@@ -1,9 +1,11 @@
 /** The command line: one file per command. */
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../../common/package';
+import { cleanCommand } from './clean';
 import { cancelCommand, pauseCommand, resumeCommand } from './control';
 import { doctorCommand } from './doctor';
 import { downCommand } from './down';
+import { logsCommand } from './logs';
 import { normalizeFlags } from './options';
 import { planCommand } from './plan';
 import { reportCommand } from './report';
@@ -26,10 +28,12 @@ const COMMANDS = [
   resumeCommand,
   cancelCommand,
   reportCommand,
+  logsCommand,
   scoreCommand,
   doctorCommand,
   upCommand,
   downCommand,
+  cleanCommand,
   workerCommand,
   trainerCommand,
 ];

@@ -63,6 +63,7 @@ export interface RunOptions extends PlaceOptions, ServiceOptions {
   weightDecay?: number;
   warmupRatio?: number;
   maxSeqLength?: number;
+  maxMinutes?: number;
   rows?: number;
   detach?: boolean;
   json?: boolean;
@@ -192,6 +193,7 @@ function buildSettings(options: RunOptions, task: string): Settings {
       learning_rate: options.learningRate,
       weight_decay: options.weightDecay,
       warmup: options.warmupRatio,
+      max_minutes: options.maxMinutes,
       ...trainOfFamilies,
     }),
   };

@@ -186,7 +186,12 @@ function addTrainFlags(command: Command): void {
       'fraction of steps over which the learning rate rises',
       parseNumber,
     )
-    .option('--max-seq-length <n>', 'maximum tokens per row', parseInteger);
+    .option('--max-seq-length <n>', 'maximum tokens per row', parseInteger)
+    .option(
+      '--max-minutes <x>',
+      'fail the trial if its training takes longer (default: no limit)',
+      parseNumber,
+    );
   addFamilyFlags(command)
     .option('--rows <n>', 'maximum training rows', parseInteger)
     .option('--backbone <name>', 'Hugging Face directory or hub id, or all-MiniLM-L6-v2')

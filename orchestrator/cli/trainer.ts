@@ -11,7 +11,13 @@ import {
   trainerArguments,
   type Framework,
 } from '../runtime/trainer-command';
-import { addPlaceOptions, parseDevice, parseInteger, type PlaceOptions } from './options';
+import {
+  addPlaceOptions,
+  parseDevice,
+  parseInteger,
+  parseNumber,
+  type PlaceOptions,
+} from './options';
 import { progressLineOnStderr, runAction } from './output';
 
 interface TrainerOptions extends PlaceOptions {
@@ -21,6 +27,8 @@ interface TrainerOptions extends PlaceOptions {
   device?: DeviceName;
   threads?: number;
   queueLength?: number;
+  keepJobDays?: number;
+  keepJobsMb?: number;
   insecure?: boolean;
   tlsCert?: string;
   tlsKey?: string;
@@ -46,6 +54,17 @@ export function trainerCommand(): Command {
     .option('--device <name>', 'device: auto, cpu, cuda or cuda:<index>', parseDevice)
     .option('--threads <n>', 'CPU threads; affects the last digits of results', parseInteger)
     .option('--queue-length <n>', 'maximum number of waiting jobs', parseInteger)
+    .option(
+      '--keep-job-days <days>',
+      'forget a job and its log this many days after its end (default: 14); results stay',
+      parseNumber,
+    )
+    .option(
+      '--keep-jobs-mb <mb>',
+      'forget the oldest ended jobs once all of them take more than this (default: 1000), but ' +
+        'none of the last hour',
+      parseNumber,
+    )
     .option('--insecure', 'listen on TCP without TLS: anyone who can reach the port can run jobs')
     .option('--tls-cert <file>', 'certificate chain (PEM)')
     .option('--tls-key <file>', 'private key (PEM)')
@@ -106,6 +125,8 @@ export function describeOpenDoor({
 /** Passed on unchanged; the trainer checks them. */
 function listenerArguments({
   queueLength,
+  keepJobDays,
+  keepJobsMb,
   insecure,
   tlsCert,
   tlsKey,
@@ -113,6 +134,8 @@ function listenerArguments({
 }: TrainerOptions): string[] {
   const values = {
     '--queue-length': queueLength,
+    '--keep-job-days': keepJobDays,
+    '--keep-jobs-mb': keepJobsMb,
     '--tls-cert': tlsCert,
     '--tls-key': tlsKey,
     '--tls-client-ca': tlsClientCa,

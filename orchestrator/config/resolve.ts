@@ -12,7 +12,7 @@ import type { SweepDocument, SweepSettings } from './schema';
 import type { CompareLine, SweepConfig, TrainSettings } from './sweep-config';
 import type { TrainKeys } from './task-schema';
 
-/** Fills in defaults, and leaves out keys that belong to other task families. */
+/** Fills in defaults, and leaves out keys that are no part of a trial or of other task families. */
 function completeTrain(keys: TrainKeys, { settings }: TaskFamily): TrainSettings {
   const { epochs, steps, ...rest } = keys;
   const standard = { ...defaults.DEFAULT_TRAIN, ...settings.trainDefaults };
@@ -95,9 +95,11 @@ export function completeConfig(
     precision: settings.precision ?? null,
     tasks: settings.tasks.map((task) => {
       const family = findFamily(task.kind);
+      const written = mergeTrain(train, task.train);
       return {
         ...task,
-        train: completeTrain(mergeTrain(train, task.train), family),
+        train: completeTrain(written, family),
+        max_minutes: written.max_minutes ?? null,
         ...family.settings.chooseForTrials(ofFamilies),
       };
     }),

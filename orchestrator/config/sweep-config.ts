@@ -24,6 +24,8 @@ export interface TaskConfig extends Pick<Trial, 'generation'> {
   /** A kind of a task family. */
   kind: string;
   train: TrainSettings;
+  /** How long each trial's training may take; null: any time. Not part of a trial. */
+  max_minutes: number | null;
   /** null for a published task. */
   own: OwnTask | null;
 }

@@ -37,6 +37,7 @@ export const train = map({
   adam_epsilon: positive.optional(),
   dropout: fraction.optional(),
   attention_dropout: fraction.optional(),
+  max_minutes: positive.optional(),
   ...FAMILY_TRAIN_KEYS,
 }).refine((value) => value.epochs === undefined || value.steps === undefined, {
   error: 'a map with epochs or steps, not both',

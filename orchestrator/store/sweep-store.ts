@@ -1,7 +1,8 @@
 /**
  * The files of sweeps and trials under the artifact root:
  *
- *   sweeps/<sweep id>/plan.json, progress/<cohort>.json, outcomes/<trial id>.json
+ *   sweeps/<sweep id>/plan.json, progress/<cohort>.json, outcomes/<trial id>.json,
+ *                     jobs/ (job-history.ts)
  *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json;
  *                     for questions answers.<split>.json
  *

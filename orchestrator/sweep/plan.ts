@@ -3,7 +3,7 @@ import type { SweepConfig, TrainSettings } from '../config/sweep-config';
 import { formCohorts } from './cohorts';
 import { expandCompare } from './compare';
 import { sweepId, trialId } from './identity';
-import type { Plan, PlannedBackbone, PlannedDataset, TrainConfig, Trial } from './types';
+import type { Cohort, Plan, PlannedBackbone, PlannedDataset, TrainConfig, Trial } from './types';
 
 export interface PlanInputs {
   backbone: PlannedBackbone;
@@ -68,8 +68,16 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     backbone,
     datasets,
     trials: list,
-    cohorts: formCohorts(list, maxCohort),
+    cohorts: formCohorts(list, maxCohort).map((cohort) => limitTime(cohort, list, config)),
   };
+}
+
+/** A cohort's trials are of one task, because a data set belongs to one. */
+function limitTime(cohort: Cohort, trials: readonly Trial[], { tasks }: SweepConfig): Cohort {
+  const [first] = cohort.trials;
+  const { task } = trials.find(({ id }) => id === first)!;
+  const max_minutes = tasks.find(({ name }) => name === task)?.max_minutes ?? null;
+  return max_minutes === null ? cohort : { ...cohort, max_minutes };
 }
 
 /** The last step of an epoch takes the remaining rows or, in question answering, features. */

@@ -241,6 +241,8 @@ export interface Cohort {
   /** Digest of the data set. */
   dataset: string;
   trials: string[];
+  /** How long each of its trials may train; absent: any time. Not part of what a trial is. */
+  max_minutes?: number;
 }
 
 /** A planned sweep: everything needed to run it. Written once to `sweeps/<sweep id>/plan.json`. */

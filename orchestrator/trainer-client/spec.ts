@@ -43,6 +43,8 @@ export interface WorkOptions {
   logEverySteps?: number;
   /** `train`: how many of a trial's newest checkpoints to keep. */
   keepCheckpoints?: number;
+  /** `train`: how long each trial's training may take; the cohort's limit if left out. */
+  maxSeconds?: number;
   /** `predict`: the splits; all but `train` if left out. */
   splits?: string[];
 }
@@ -84,7 +86,10 @@ export function jobSpecFor(
     },
     trials: trials.map(specTrial),
     // All trials of a sweep's data set share generation settings.
-    work: specWork(work, dataset, trials[0]?.generation, options),
+    work: specWork(work, dataset, trials[0]?.generation, {
+      maxSeconds: 60 * (cohort.max_minutes ?? 0),
+      ...options,
+    }),
     // All trials of a cohort share their precision.
     precision: specPrecision(trials[0]?.precision),
   };
@@ -176,6 +181,7 @@ function specWork(
           logEverySteps: options.logEverySteps ?? LOG_EVERY_STEPS,
           keepCheckpoints: options.keepCheckpoints ?? KEEP_CHECKPOINTS,
           checkpointSeconds: options.checkpointSeconds ?? CHECKPOINT_SECONDS,
+          maxSeconds: options.maxSeconds ?? 0,
         },
       };
     case 'predict': {

@@ -124,6 +124,7 @@ class Contender {
         logEverySteps: 1000,
         keepCheckpoints: 1,
         checkpointSeconds: 0,
+        maxSeconds: 0,
       },
     });
     this.seconds += this.trained() - before;

@@ -252,6 +252,30 @@ describeStartedTrainer('a trainer at work', (here) => {
     expect(existsSync(join(here.place.root, 'trials/wild/adapter'))).toBe(false);
   });
 
+  test('fails a trial whose time is up; with a higher limit it goes on to the same', async () => {
+    const brief = anyTrial('brief', { train: { totalSteps: 1 } });
+    const [whole, slow] = [anyTrial('unhurried'), anyTrial('slow')];
+    await run(here.client, job(here.dataset, [brief, whole, slow], PRUNE));
+    await run(here.client, job(here.dataset, [whole], train()));
+    const limited = await run(
+      here.client,
+      job(here.dataset, [brief, slow], train({ maxSeconds: 1e-4 })),
+    );
+    expect(limited.get('brief')!.failure).toBeUndefined();
+    expect(limited.get('slow')!.failure).toEqual({
+      reason: FailureReason.FAILURE_REASON_TIME_LIMIT,
+      message: expect.stringMatching(
+        '^the time limit of 0\\.0001 s was reached at step [1-9] of 20; ' +
+          'with a higher limit it continues there$',
+      ) as string,
+    });
+    const found = await run(here.client, job(here.dataset, [slow], train({ maxSeconds: 3600 })));
+    expect(found.get('slow')!.failure).toBeUndefined();
+    const digest = (id: string) =>
+      artifactOnDisk(here.place.root, `trials/${id}/adapter/adapter_model.safetensors`).digest;
+    expect(digest('slow')).toBe(digest('unhurried'));
+  });
+
   test('stops at a rung and goes on from its checkpoint to the weights of one run', async () => {
     const whole = anyTrial('whole');
     const rungs = { ...whole, trialId: 'rungs' };

@@ -125,6 +125,7 @@ const train = (checkpointEverySteps = 0): Work => ({
     logEverySteps: 1,
     keepCheckpoints: 2,
     checkpointSeconds: 0,
+    maxSeconds: 0,
   },
 });
 const PREDICT: Work = {

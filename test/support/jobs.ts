@@ -133,6 +133,7 @@ export const train = (changes: Partial<TrainWork> = {}): JobSpec['work'] => ({
     logEverySteps: 5,
     keepCheckpoints: 2,
     checkpointSeconds: 0,
+    maxSeconds: 0,
     ...changes,
   },
 });

@@ -101,6 +101,11 @@ export class EventLog {
     return () => this.listeners.delete(changed);
   }
 
+  /** Whether anyone listens. */
+  get isWatched(): boolean {
+    return this.listeners.size > 0;
+  }
+
   /** Closes the file. A later append reopens it. */
   close(): void {
     if (this.writer !== undefined) closeSync(this.writer);

@@ -109,7 +109,7 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
     artifactService: false,
     hubDownload: false,
   };
-  const store = new JobStore(state, queueLength, options.quarantineAfter);
+  const store = new JobStore(state, queueLength, options.quarantineAfter, options.retention);
   const service = new TrainerService(store, capabilities, root, runner);
   const health = new Health(SERVICES);
   const server = new Server(SERVER_OPTIONS);

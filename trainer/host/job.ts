@@ -10,7 +10,7 @@
  * stopped removes it, which needs no room, and after a reboot the id is another. So neither counts
  * against the job.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BOOT_ID } from '../../common/process-identity';
 import { writeDurablySync } from '../../common/durable-files';
@@ -25,6 +25,7 @@ export class BrokenState extends Error {}
 export class Job {
   cancelMode = CancelMode.CANCEL_MODE_UNSPECIFIED;
   private events: EventLog | undefined;
+  private bytes: number | undefined;
 
   /** crashes: runs that took their process down with them, since the last checkpoint. */
   constructor(
@@ -37,6 +38,25 @@ export class Job {
   get log(): EventLog {
     this.events ??= new EventLog(join(this.folder, 'events.log'), this.record.logId);
     return this.events;
+  }
+
+  /** When the state last changed, in milliseconds since the epoch. */
+  get endedAt(): number {
+    return this.record.updateTime!.getTime();
+  }
+
+  /** Bytes on disk; asked only once the job has ended. */
+  get size(): number {
+    this.bytes ??= readdirSync(this.folder).reduce(
+      (sum, name) => sum + statSync(join(this.folder, name)).size,
+      0,
+    );
+    return this.bytes;
+  }
+
+  /** Whether a client is watching it. */
+  get isWatched(): boolean {
+    return this.events?.isWatched ?? false;
   }
 
   /** The specification, read from disk. */

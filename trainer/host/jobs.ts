@@ -17,7 +17,10 @@ import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/train
 import { syncFolderSync, writeDurablySync } from '../../common/durable-files';
 import type { EngineEvent } from './engine';
 import { BOOT_ID } from '../../common/process-identity';
+import { removeFolder } from './folders';
 import { isLeftByCrash, Job, readJob } from './job';
+import { log } from './log';
+import { chooseForgotten, DEFAULT_RETENTION } from './retention';
 
 const ENDED: readonly JobState[] = [
   JobState.JOB_STATE_SUCCEEDED,
@@ -70,6 +73,7 @@ export class JobStore {
     state: string,
     readonly queueLength: number,
     private readonly quarantineAfter: number,
+    private readonly retention = DEFAULT_RETENTION,
   ) {
     this.folder = join(state, 'jobs');
     mkdirSync(this.folder, { recursive: true });
@@ -77,6 +81,7 @@ export class JobStore {
       if (name.startsWith('.')) rmSync(join(this.folder, name), { recursive: true });
       else this.jobs.set(name, this.load(join(this.folder, name)));
     }
+    this.forgetOld();
   }
 
   /**
@@ -192,6 +197,7 @@ export class JobStore {
     this.setState(job, state, { failure, detail, crashes: 0 });
     this.running = undefined;
     rmSync(job.runningMark, { force: true });
+    this.forgetOld();
   }
 
   /** Ends the run that `take` started, after the engine's process died. */
@@ -222,6 +228,20 @@ export class JobStore {
     if (!this.running) return;
     rmSync(this.running.runningMark, { force: true });
     this.cancel(this.running, CancelMode.CANCEL_MODE_CHECKPOINT);
+  }
+
+  /** Forgets ended jobs as the retention says, but never one that a client is watching. */
+  private forgetOld(): void {
+    const ended = [...this.jobs.values()].filter(({ record }) => ENDED.includes(record.state));
+    for (const job of chooseForgotten(this.retention, ended, Date.now())) {
+      if (job.isWatched) continue;
+      try {
+        removeFolder(job.folder);
+      } catch (error) {
+        log('WARNING', `an old job cannot be removed: ${(error as Error).message}`);
+      }
+      if (!existsSync(job.folder)) this.jobs.delete(job.record.jobId);
+    }
   }
 
   private create(jobId: string, specDigest: string, spec: JobSpec): Job {

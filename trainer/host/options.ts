@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
+import { DEFAULT_RETENTION, type Retention } from './retention';
 
 export interface HostOptions {
   listen: string;
@@ -11,6 +12,7 @@ export interface HostOptions {
   threads: number | undefined;
   queueLength: number;
   quarantineAfter: number;
+  retention: Retention;
   insecure: boolean;
   tls: { cert: string; key: string; clientCa: string | undefined } | undefined;
 }
@@ -31,6 +33,10 @@ export const USAGE = `Serves prune, train and predict jobs of sparse adapters ov
   --queue-length <n>        jobs that may wait (default 16)
   --quarantine-after <n>    give up a job after this many of its runs crashed the trainer
                             (default 3)
+  --keep-job-days <days>    forget a job and its log this many days after its end (default
+                            ${DEFAULT_RETENTION.days}); results stay
+  --keep-jobs-mb <mb>       forget the oldest ended jobs once all of them take more than this
+                            (default ${DEFAULT_RETENTION.megabytes}), but none of the last hour
   --insecure                serve TCP without TLS: anyone who reaches the port can use the
                             trainer
   --tls-cert <file>         the server's certificate chain (PEM)
@@ -46,6 +52,8 @@ const OPTIONS = {
   threads: { type: 'string' },
   'queue-length': { type: 'string', default: '16' },
   'quarantine-after': { type: 'string', default: '3' },
+  'keep-job-days': { type: 'string', default: String(DEFAULT_RETENTION.days) },
+  'keep-jobs-mb': { type: 'string', default: String(DEFAULT_RETENTION.megabytes) },
   insecure: { type: 'boolean', default: false },
   'tls-cert': { type: 'string' },
   'tls-key': { type: 'string' },
@@ -80,6 +88,10 @@ export function parseOptions(args: string[]): HostOptions | undefined {
     threads: given.threads === undefined ? undefined : count('--threads', given.threads),
     queueLength: count('--queue-length', given['queue-length']),
     quarantineAfter: count('--quarantine-after', given['quarantine-after']),
+    retention: {
+      days: amount('--keep-job-days', given['keep-job-days']),
+      megabytes: amount('--keep-jobs-mb', given['keep-jobs-mb']),
+    },
     insecure: given.insecure,
     tls: cert === undefined || key === undefined ? undefined : { cert, key, clientCa },
   };
@@ -102,5 +114,12 @@ function count(option: string, text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1)
     throw new UsageError(`${option}: ${text} is not a whole number of at least 1`);
+  return value;
+}
+
+function amount(option: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0)
+    throw new UsageError(`${option}: ${text} is not a number above 0`);
   return value;
 }

@@ -138,6 +138,7 @@ class TrialRun {
     const finished = finishedTraining(context.root, trial.trialId, source, until);
     if (finished) {
       await this.pace.advance(0, until);
+      this.removeIfOver(finished);
       return this.report(finished);
     }
     const { checkpoint, passedOver } = newestCheckpoint(
@@ -163,7 +164,10 @@ class TrialRun {
     const model = await this.training.start(trial, checkpoint?.state);
     try {
       if (position.step > 0) await this.pace.advance(0, position.step);
-      while (position.step < until) await this.turn(model, position);
+      while (position.step < until) {
+        await this.requireTime(model, position);
+        await this.turn(model, position);
+      }
       await this.finish(model, position);
     } finally {
       model.dispose?.();
@@ -256,9 +260,13 @@ class TrialRun {
     await this.context.writeWhenThereIsRoom(root, () =>
       writeAdapter(root, trialId, adapter, this.config(), position, this.environments),
     );
-    // Nothing continues after the last step.
-    if (position.step === this.train.totalSteps) removeCheckpoints(root, trialId);
+    this.removeIfOver(position);
     this.report(position);
+  }
+
+  /** Removes the checkpoints after the last step, from which nothing continues. */
+  private removeIfOver({ step }: Position): void {
+    if (step === this.train.totalSteps) removeCheckpoints(this.context.root, this.trial.trialId);
   }
 
   /**
@@ -288,6 +296,17 @@ class TrialRun {
       $case: 'trialResult',
       value: describeResult(this.context.root, this.trial.trialId, ['adapter'], values),
     });
+  }
+
+  /** Fails a trial whose time is up, after a checkpoint from which a higher limit goes on. */
+  private async requireTime(model: TrialModel, position: Position): Promise<void> {
+    const { maxSeconds } = this.work;
+    if (maxSeconds === 0 || position.seconds < maxSeconds) return;
+    await this.checkpoint(model, position);
+    const message =
+      `the time limit of ${Number(maxSeconds.toPrecision(12))} s was reached ` +
+      `at step ${position.step} of ${this.until}; with a higher limit it continues there`;
+    throw new EngineFailure(FailureReason.FAILURE_REASON_TIME_LIMIT, message);
   }
 
   private requireFinite(step: number, name: string, value: number): void {

@@ -3,14 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { PRECISIONS } from '../../common/vocabulary/precisions';
 import { findWord } from '../../common/vocabulary/vocabulary';
 import type { Environment, Event, Heartbeat } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import {
-  FailureReason,
-  JobState,
-  Phase,
-  failureReasonToJSON,
-  jobStateToJSON,
-  type Failure,
-} from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { JobState, Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
   writeMetrics,
   writeProgress,
@@ -20,6 +13,8 @@ import {
 } from '../../orchestrator/store/sweep-store';
 import type { TrainerEnvironment } from '../../orchestrator/sweep/types';
 import type { Failed, JobOutcome, JobRef } from '../messages';
+import { HistoryWriter } from './history-writer';
+import { asFailed, stateWord } from './words';
 
 const OUTCOMES = new Map<JobState, JobOutcome['state']>([
   [JobState.JOB_STATE_SUCCEEDED, 'succeeded'],
@@ -44,6 +39,7 @@ export class JobLog {
   private readonly failedTrials: Record<string, Failed> = {};
   /** By trial, then by `name` and `step`. */
   private readonly metrics = new Map<string, Map<string, string>>();
+  private readonly history: HistoryWriter;
   private readonly progress: CohortProgress;
   private progressChanged = true;
 
@@ -51,6 +47,7 @@ export class JobLog {
     private readonly root: string,
     private readonly ref: JobRef,
   ) {
+    this.history = new HistoryWriter(root, ref);
     this.progress = {
       cohort: ref.cohortId,
       work: ref.work,
@@ -67,6 +64,7 @@ export class JobLog {
   add(event: Event): void {
     this.logId = event.logId;
     this.lastSequence = event.sequence;
+    this.history.add(event);
     this.progressChanged = true;
     this.progress.note = null;
     const { kind } = event;
@@ -150,8 +148,9 @@ export class JobLog {
     this.hold('unreachable', message);
   }
 
-  /** Writes the progress file if anything has changed. */
+  /** Writes progress and history, each if it has changed. */
   async saveProgress(): Promise<void> {
+    await this.history.save();
     if (!this.progressChanged) return;
     this.progressChanged = false;
     this.progress.updated = Date.now();
@@ -203,14 +202,3 @@ function toRecord(environment: Environment): TrainerEnvironment {
     details,
   };
 }
-
-function asFailed(failure: Failure): Failed {
-  const reason =
-    failure.reason === FailureReason.FAILURE_REASON_UNSPECIFIED
-      ? 'internal'
-      : failureReasonToJSON(failure.reason).replace('FAILURE_REASON_', '').toLowerCase();
-  return { reason, message: failure.message };
-}
-
-const stateWord = (state: JobState) =>
-  jobStateToJSON(state).replace('JOB_STATE_', '').toLowerCase();

@@ -71,6 +71,13 @@ describe('the flags of sa-orch run', () => {
     });
   });
 
+  test('limit how long the trial may train', () => {
+    expect(configFrom('--task mrpc --max-minutes 1.5').tasks[0]!.max_minutes).toBe(1.5);
+    expect(() => configFrom('--task mrpc --max-minutes 0')).toThrow(
+      '--max-minutes: 0 is not allowed; must be a number above 0',
+    );
+  });
+
   test("are the published scripts' too, by their names", () => {
     const names = configFrom(
       '--task_name rte --model_name_or_path bert-base-uncased --num_train_epochs 10 ' +

@@ -15,7 +15,7 @@ describe('a sweep file', () => {
       profile: null,
     });
     expect(config.tasks).toEqual([
-      { name: 'mrpc', kind: 'classification', train: DEFAULT_TRAIN, own: null },
+      { name: 'mrpc', kind: 'classification', train: DEFAULT_TRAIN, max_minutes: null, own: null },
     ]);
     expect(config.compare).toEqual([
       {
@@ -80,6 +80,17 @@ describe('a sweep file', () => {
       [2, 3e-4],
       [8, 3e-4],
     ]);
+  });
+
+  test('may limit the time that each trial of a task trains', () => {
+    const config = load(
+      '{tasks: [mrpc, {name: rte, train: {max_minutes: 0.5}}], train: {epochs: 2}}',
+    );
+    expect(config.tasks.map(({ max_minutes }) => max_minutes)).toEqual([null, 0.5]);
+    expect(config.tasks[1]!.train).not.toHaveProperty('max_minutes');
+    expect(listProblems('tasks: mrpc\ntrain: {max_minutes: 0}').join('\n')).toContain(
+      '2: train.max_minutes: 0 is not allowed; must be a number above 0',
+    );
   });
 
   test('sets both widths by bottleneck; the width of one module goes before it', () => {

@@ -5,6 +5,7 @@ import { formCohorts } from '../../../orchestrator/sweep/cohorts';
 import { digestValue, trialId } from '../../../orchestrator/sweep/identity';
 import { planSweep } from '../../../orchestrator/sweep/plan';
 import { planWarnings } from '../../../orchestrator/sweep/warnings';
+import { jobSpecFor } from '../../../orchestrator/trainer-client/spec';
 import type { Plan } from '../../../orchestrator/sweep/types';
 import { backbone, countSizes, dataset, prune } from '../support/plans';
 
@@ -53,6 +54,22 @@ describe('planSweep', () => {
   test('an epoch has as many steps as it takes to visit every row once', () => {
     expect(plan().trials[0]!.train.total_steps).toBe(4 * Math.ceil(3668 / 32));
     expect(plan({ train: { epochs: 1, batch_size: 3668 } }).trials[0]!.train.total_steps).toBe(1);
+  });
+
+  test('a limit of time is of cohorts; trials, ids and other jobs are as without one', () => {
+    const tasks = ['mrpc', { name: 'rte', train: { max_minutes: 5 } }];
+    const limited = plan({ tasks });
+    expect(limited.trials).toEqual(plan().trials);
+    expect(limited.sweep_id).toBe(plan().sweep_id);
+    for (const { id, max_minutes } of limited.cohorts)
+      expect(max_minutes).toBe(id.endsWith('rte') ? 5 : undefined);
+    const [cohort] = limited.cohorts.slice(-1);
+    expect(jobSpecFor(limited, cohort!, cohort!.trials, 'train').work).toMatchObject({
+      value: { maxSeconds: 300 },
+    });
+    expect(jobSpecFor(limited, cohort!, cohort!.trials, 'predict')).toEqual(
+      jobSpecFor(plan(), plan().cohorts.at(-1)!, cohort!.trials, 'predict'),
+    );
   });
 
   test('a length in steps is taken as it is', () => {

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from .devices import UnusableDevice, choose_device, parse_device
 from .job import BrokenState
 from .jobs import JobStore
 from .listening import Address, CannotListen, lock_or_refuse
+from .retention import Retention
 from .server import TrainerServicer, build_server, set_serving
 from .worker import EngineLike, Worker
 
@@ -71,6 +73,23 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         default=3,
         help="give up a job after this many of its runs crashed the trainer (default 3)",
     )
+    standard = Retention()
+    parser.add_argument(
+        "--keep-job-days",
+        type=float,
+        default=standard.days,
+        metavar="DAYS",
+        help="forget a job and its log this many days after its end (default "
+        f"{standard.days:g}); results stay",
+    )
+    parser.add_argument(
+        "--keep-jobs-mb",
+        type=float,
+        default=standard.megabytes,
+        metavar="MB",
+        help="forget the oldest ended jobs once all of them take more than this (default "
+        f"{standard.megabytes:g}), but none of the last hour",
+    )
     parser.add_argument(
         "--insecure",
         action="store_true",
@@ -88,6 +107,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         value = getattr(options, name)
         if value is not None and value < 1:
             parser.error(f"--{name.replace('_', '-')}: {value} is not at least 1")
+    for name in ("keep_job_days", "keep_jobs_mb"):
+        value = getattr(options, name)
+        if not (math.isfinite(value) and value > 0):
+            parser.error(f"--{name.replace('_', '-')}: {value:g} is not a number above 0")
     if (options.tls_cert is None) != (options.tls_key is None):
         parser.error("--tls-cert and --tls-key go together")
     if options.tls_client_ca and not options.tls_cert:
@@ -152,7 +175,8 @@ async def serve(
         return False
     engine = await loading
     described = capabilities.describe(engine, options.root, options.queue_length)
-    store = JobStore(options.state, options.queue_length, options.quarantine_after)
+    retention = Retention(options.keep_job_days, options.keep_jobs_mb)
+    store = JobStore(options.state, options.queue_length, options.quarantine_after, retention)
     servicer = TrainerServicer(store, described, options.root, worker.seconds_since_work)
     server, health = build_server(servicer)
     listening = address.bind(server, credentials(options))

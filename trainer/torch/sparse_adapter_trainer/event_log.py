@@ -103,6 +103,12 @@ class EventLog:
 
         return stop
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether anyone listens."""
+        with self._lock:
+            return bool(self._listeners)
+
     def close(self) -> None:
         """Closes the file. A later append opens it again."""
         with self._lock:

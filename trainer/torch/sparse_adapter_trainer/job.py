@@ -12,6 +12,7 @@ against the job.
 
 import json
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 from google.protobuf import json_format
@@ -49,6 +50,21 @@ class Job:
     def age_key(self) -> tuple[int, str]:
         """Sorts jobs from old to new; unique for each job."""
         return self.record.create_time.ToNanoseconds(), self.record.job_id
+
+    @property
+    def ended_at(self) -> float:
+        """When the state last changed, in seconds since the epoch."""
+        return float(self.record.update_time.ToNanoseconds()) / 1e9
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes on disk; asked only once the job has ended."""
+        return sum(file.stat().st_size for file in self.folder.iterdir())
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a client is watching it."""
+        return self._log is not None and self._log.is_watched
 
     def spec(self) -> job_pb2.JobSpec:
         """The specification, read from disk."""

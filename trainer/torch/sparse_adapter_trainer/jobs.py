@@ -7,6 +7,7 @@ trial at once.
 import logging
 import shutil
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Iterable
@@ -19,6 +20,9 @@ from sparse_adapter_engine.files.process_identity import boot_id
 from sparse_adapter_engine.files.room import describe_full, is_full
 
 from .job import Job, read_job
+from .retention import Retention
+
+_log = logging.getLogger(__name__)
 
 QUEUED = event_pb2.JOB_STATE_QUEUED
 RUNNING = event_pb2.JOB_STATE_RUNNING
@@ -46,7 +50,13 @@ class Stopping(Exception):
 class JobStore:
     """All jobs of one trainer. Every method may be called from any thread."""
 
-    def __init__(self, state: Path, queue_length: int, quarantine_after: int) -> None:
+    def __init__(
+        self,
+        state: Path,
+        queue_length: int,
+        quarantine_after: int,
+        retention: Retention | None = None,
+    ) -> None:
         """Reads the jobs under `state`. A job that was queued or running becomes INTERRUPTED, or
         FAILED if `quarantine_after` of its runs took the process down with no checkpoint between
         them."""
@@ -54,6 +64,7 @@ class JobStore:
         # For a person: what the working thread waits for; empty while it works.
         self.waiting_for = ""
         self._quarantine_after = quarantine_after
+        self._retention = retention or Retention()
         self.folder = state / "jobs"
         self.folder.mkdir(parents=True, exist_ok=True)
         self._jobs: dict[str, Job] = {}
@@ -66,6 +77,7 @@ class JobStore:
                 shutil.rmtree(folder)
             else:
                 self._jobs[folder.name] = self._load(folder)
+        self._forget_old()
 
     def submit(
         self, job_id: str, spec_digest: str, spec: job_pb2.JobSpec
@@ -206,6 +218,7 @@ class JobStore:
                 return False
             self._running = None
             job.running_mark.unlink(missing_ok=True)
+            self._forget_old()
             return True
 
     def emit(self, job: Job, event: event_pb2.Event) -> None:
@@ -235,6 +248,21 @@ class JobStore:
                 self._running.running_mark.unlink(missing_ok=True)
                 self.cancel(self._running, trainer_pb2.CANCEL_MODE_CHECKPOINT)
             self._changed.notify_all()
+
+    def _forget_old(self) -> None:
+        """Forgets ended jobs as the retention says, but never one that a client is watching."""
+        ended = [job for job in self._jobs.values() if job.record.state in ENDED]
+        for job in self._retention.choose(ended, time.time()):
+            if job.is_watched:
+                continue
+            # The name goes first: what is left after a crash is no job.
+            leaving = self.folder / f".{job.record.job_id}"
+            try:
+                job.folder.rename(leaving)
+                del self._jobs[job.record.job_id]
+                shutil.rmtree(leaving)
+            except OSError as error:
+                _log.warning("an old job cannot be removed: %s", error)
 
     def _create(self, job_id: str, spec_digest: str, spec: job_pb2.JobSpec) -> Job:
         making = self.folder / f".{job_id}"

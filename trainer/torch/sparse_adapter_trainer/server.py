@@ -219,6 +219,8 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         cursor = request.after_sequence
         await self._check_cursor(request, self._store.snapshot(job), context)
         with self._changes(job.log) as changed:
+            # An old job is not forgotten once it is watched, but may have been just before.
+            await self._find(request.job_id, context)
             while not self._stopping:
                 changed.clear()
                 # A write waits for the client's window, so a slow client occupies at most one chunk

@@ -1,5 +1,6 @@
 """A cohort's trials are their lone runs."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,38 @@ def test_weights_that_are_masked_stay_exactly_zero_and_the_others_move(
         assert mask.dtype == torch.uint8
         assert not trained[name][mask == 0].any()
         assert (trained[name][mask == 1] != 0).all()
+
+
+def test_a_trial_whose_time_is_up_leaves_its_neighbour_alone_and_goes_on_under_a_higher_limit(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
+    slow, beside = (trial(name, seed=3, width=8, total_steps=6) for name in ("slow", "beside"))
+    root, undisturbed = (fresh_root(cola, tmp_path / name) for name in ("root", "undisturbed"))
+    run(undisturbed, backbone_path, [slow, beside])
+    engine = Engine(root, threads=1)
+    engine.run(spec(backbone_path, [slow, beside], prune=job_pb2.PruneWork()), Recorder())
+    engine.run(spec(backbone_path, [slow], train=train_work(until_step=2)), Recorder())
+    position = root / "trials" / "slow" / "checkpoints" / "step-2" / "position.json"
+    content = json.loads(position.read_bytes())
+    content["position"]["seconds"] = 7200
+    position.write_text(json.dumps(content))
+
+    limited = Recorder()
+    engine.run(
+        spec(backbone_path, [slow, beside], train=train_work(max_seconds=3600, until_step=6)),
+        limited,
+    )
+    assert {name: failure.reason for name, failure in limited.failures.items()} == {
+        "slow": event_pb2.FAILURE_REASON_TIME_LIMIT
+    }
+    assert limited.failures["slow"].message == (
+        "the time limit of 3600 s was reached at step 2 of 6; with a higher limit it continues "
+        "there"
+    )
+    assert_equal_weights(root, undisturbed, "beside")
+
+    resumed = Recorder()
+    engine.run(spec(backbone_path, [slow, beside], train=train_work(max_seconds=9000)), resumed)
+    assert not resumed.failures
+    assert resumed.results["slow"]["wall_seconds"] > 7200
+    assert_equal_weights(root, undisturbed, "slow")

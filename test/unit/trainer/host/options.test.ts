@@ -19,6 +19,7 @@ describe('a command line', () => {
       threads: undefined,
       queueLength: 16,
       quarantineAfter: 3,
+      retention: { days: 14, megabytes: 1000 },
       tls: undefined,
     });
   });
@@ -38,6 +39,7 @@ describe('a command line', () => {
   test.each([
     ['--listen is missing', ['--root', '/root', '--state', '/state']],
     ['--queue-length: 0 is not a whole number of at least 1', [...PLACE, '--queue-length', '0']],
+    ['--keep-job-days: 0 is not a number above 0', [...PLACE, '--keep-job-days', '0']],
     ['--threads: two is not a whole number of at least 1', [...PLACE, '--threads', 'two']],
     [
       '--device: tpu is not auto, cpu, cuda or cuda:<index>, for example cuda:1',

@@ -8,6 +8,7 @@ import {
   JobState,
   Phase,
 } from '../../../../gen/ts/sparse_adapter/trainer/v1/event';
+import { readJobHistories } from '../../../../orchestrator/store/job-history';
 import { readProgress, readStage } from '../../../../orchestrator/store/sweep-store';
 import { JobLog } from '../../../../workflows/activities/job-log';
 
@@ -97,7 +98,7 @@ describe('a job’s log', () => {
     });
   });
 
-  test('records what made a trial’s work, not what found it; a failed one’s, what ran it', async () => {
+  test('records what made a trial’s work, or what ran a failed one', async () => {
     const cpu = { framework: 'torch', frameworkVersion: '2.15.0', device: 'cpu', precision: 1 };
     const gpu = { ...cpu, device: 'cuda', deviceName: 'H100', details: { threads: '2' } };
     const tfjs = { ...cpu, framework: 'tfjs' };
@@ -114,7 +115,7 @@ describe('a job’s log', () => {
     expect(await made('b')).toMatchObject([{ framework: 'tfjs', framework_version: '2.15.0' }]);
   });
 
-  test('of an older trainer, and a stage record of an older version, leave it unknown', async () => {
+  test('an older trainer, or an older record, leaves it unknown', async () => {
     add({ trialResult: { trialId: 'a', values: { steps: 2 } } });
     state(JobState.JOB_STATE_SUCCEEDED);
     await log.finish();
@@ -123,6 +124,29 @@ describe('a job’s log', () => {
     const old = { values: {}, warnings: [], environment: { torch: '2.14' }, cohort: 1 };
     writeFileSync(path, JSON.stringify(old));
     expect((await readStage(root, 'a', 'train'))!.environments).toEqual([]);
+  });
+
+  test('keeps in words what happened, without what happens all the time', async () => {
+    const at = (second: number) => ({ time: `2026-01-02T03:04:0${second}.000Z` });
+    const failure = { reason: FailureReason.FAILURE_REASON_TIME_LIMIT, message: 'too slow' };
+    add({ ...at(1), stateChanged: { state: JobState.JOB_STATE_RUNNING, detail: 'run 1' } });
+    progress(Phase.PHASE_TRAIN, 3, 100);
+    metric('a', 1, 0.7);
+    add({ ...at(2), warning: { code: 'slow', message: 'm' } });
+    add({ ...at(3), trialResult: { trialId: 'a', values: { steps: 2, rate: 1 / 3 } } });
+    add({ ...at(4), trialResult: { trialId: 'b', failure } });
+    await log.saveProgress();
+    expect(await readJobHistories(root, 's-1')).toEqual([
+      {
+        ...{ cohort: 'c01', work: 'train', trials: ['a', 'b'] },
+        events: [
+          { ...at(1), trial: null, kind: 'state', text: 'running: run 1' },
+          { ...at(2), trial: null, kind: 'warning', text: 'warning: slow: m' },
+          { ...at(3), trial: 'a', kind: 'result', text: 'done, rate 0.333333, steps 2' },
+          { ...at(4), trial: 'b', kind: 'failure', text: 'failed: time_limit: too slow' },
+        ],
+      },
+    ]);
   });
 
   test('that ends before the job does is an error, not an outcome', async () => {

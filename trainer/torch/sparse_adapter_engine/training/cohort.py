@@ -127,6 +127,10 @@ def _one_turn(
     pace: Pace,
     on: Callbacks,
 ) -> None:
+    if work.max_seconds:
+        _fail_overdue(cohort, work.max_seconds, on)
+        if not cohort.active:
+            return
     began = time.monotonic()
 
     def checkpoint_is_due(run: TrialRun) -> bool:
@@ -178,6 +182,24 @@ def _one_turn(
         cohort.go_on()
     if stopping and cohort.active:
         raise Interrupted
+
+
+def _fail_overdue(cohort: _Cohort, max_seconds: float, on: Callbacks) -> None:
+    """Runs whose time is up leave, after a checkpoint from which a job with a higher limit goes
+    on."""
+
+    def is_overdue(run: TrialRun) -> bool:
+        return run.position.seconds >= max_seconds
+
+    if not any(is_overdue(run) for run in cohort.active):
+        return
+    cohort.settle(on)
+    overdue = [run for run in cohort.active if is_overdue(run)]
+    cohort.write_back(cohort.active)
+    for run in overdue:
+        on.checkpoint(run)
+    cohort.leave({run.trial.trial_id: run.time_is_up(max_seconds) for run in overdue}, on)
+    cohort.go_on()
 
 
 def _prune_where_due(

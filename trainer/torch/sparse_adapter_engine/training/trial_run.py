@@ -148,6 +148,14 @@ class TrialRun:
         self.position.rows += rows
         self._add(mean_loss, norm, rows)
 
+    def time_is_up(self, max_seconds: float) -> event_pb2.Failure:
+        """The failure of a trial that has used up its time."""
+        message = (
+            f"the time limit of {max_seconds:.12g} s was reached at step {self.position.step} of "
+            f"{self.until}; with a higher limit it continues there"
+        )
+        return event_pb2.Failure(reason=event_pb2.FAILURE_REASON_TIME_LIMIT, message=message)
+
     def note(
         self, step: int, loss: float, norm: float, total: float, rows: int
     ) -> event_pb2.Failure | None:

@@ -48,7 +48,7 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
         try:
             run = _prepare(context, loaded, trial, reporter)
             if isinstance(run, Position):
-                writer.report(trial, run)
+                writer.over(trial, run)
             elif run.position.step == run.until:
                 writer.finished(run)
             else:
@@ -192,11 +192,15 @@ class _Writer:
                 folder, run.layout, run.parameters, masks, config, position, environments
             ),
         )
-        if run.position.step == run.trial.train.total_steps:
+        self.over(run.trial, run.position)
+
+    def over(self, trial: job_pb2.Trial, position: Position) -> None:
+        """Reports the adapter that is on disk, without which checkpoints are needed no more."""
+        if position.step == trial.train.total_steps:
             # Nothing resumes from here, and a sweep of hundreds of trials would leave some GB of
             # optimizer state.
-            remove_folder(folder / "checkpoints")
-        self.report(run.trial, run.position)
+            remove_folder(self._folder(trial.trial_id) / "checkpoints")
+        self.report(trial, position)
 
     def failed(self, run: TrialRun, failure: event_pb2.Failure) -> None:
         self.reporter.trial_failed(run.trial.trial_id, failure)

@@ -1,0 +1,157 @@
+/** `sa-orch clean`: removes what nothing needs any more, after saying what and how much it is. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { Command, InvalidArgumentError } from 'commander';
+import { tryLock } from '../../common/lock-file';
+import { UserError } from '../base/errors';
+import { formatBytes } from '../base/format-bytes';
+import { plural } from '../base/plural';
+import { artifactRoot, stateDirectory } from '../runtime/paths';
+import { removeUnneeded } from '../store/remove-unneeded';
+import { KINDS, sumBytes, type Kind, type Removable } from '../store/unneeded';
+import { findRemovable, type Kept } from './find-removable';
+import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
+import { printJson, runAction } from './output';
+import { trainerLock } from './trainer-jobs';
+
+interface CleanOptions extends PlaceOptions {
+  dryRun?: boolean;
+  yes?: boolean;
+  sweep?: string;
+  /** Milliseconds. */
+  olderThan?: number;
+  caches?: boolean;
+  json?: boolean;
+}
+
+/** What one of a kind is called, and which of them may go. */
+const WORDS: Record<Kind, { noun: string; which: string }> = {
+  checkpoints: { noun: 'checkpoint', which: 'of trials that are done' },
+  predictions: { noun: 'prediction', which: 'files of trials that are done or in no sweep' },
+  datasets: { noun: 'data set', which: 'that no sweep has' },
+  leftovers: { noun: 'leftover', which: 'of killed processes' },
+  jobs: { noun: 'trainer job', which: 'that have ended, with their logs' },
+  caches: { noun: 'cache', which: 'of this user, made again by the next start' },
+};
+
+export function cleanCommand(): Command {
+  const command = new Command('clean')
+    .description(
+      'remove what nothing needs any more: shows it and asks. Adapters, masks, results, plans ' +
+        'and reports stay, and so does what an unfinished sweep needs',
+    )
+    .option('--dry-run', 'only show what may go')
+    .option('--yes', 'remove without asking; needed without a terminal')
+    .option('--sweep <sweep>', 'only what belongs to this sweep')
+    .option('--older-than <time>', 'only what has not changed for 7d, 12h or 30m', parseTime)
+    .option(
+      '--caches',
+      "also this user's environments, programs and downloaded backbones, for all directories",
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  sa-orch clean --dry-run\n  sa-orch clean --older-than 7d',
+    );
+  return addJsonOption(addPlaceOptions(command)).action((options: CleanOptions) =>
+    runAction(options.json === true, () => clean(options)),
+  );
+}
+
+async function clean(options: CleanOptions): Promise<void> {
+  const [root, stateDir] = [artifactRoot(options.root), stateDirectory(options.stateDir)];
+  const { dryRun = false, yes = false, json = false, caches = false, olderThan = 0 } = options;
+  const canAsk = !json && process.stdin.isTTY;
+  if (!dryRun && !yes && !canAsk) {
+    throw new UserError(
+      `removing needs --yes ${json ? 'with --json' : 'without a terminal'}`,
+      2,
+      '`sa-orch clean --dry-run` shows what would go.',
+    );
+  }
+  const lock = dryRun ? null : lockRoot(root);
+  try {
+    const search = { root, stateDir, sweep: options.sweep, olderThan, caches };
+    const { found, kept } = await findRemovable(search);
+    if (!json) printFound(root, found, kept);
+    const goes = !dryRun && found.length > 0 && (yes || (await confirm(found)));
+    const removed = goes ? await removeAll(root, stateDir, found) : [];
+    if (json) printJson({ root, dry_run: dryRun, kinds: countKinds(found), found, kept, removed });
+    else if (goes) process.stdout.write(`removed ${formatBytes(sumBytes(removed))}\n`);
+  } finally {
+    lock?.release();
+  }
+}
+
+/** Two at a time would be in each other's way. */
+function lockRoot(root: string): { release(): void } | null {
+  if (!existsSync(root)) return null;
+  const lock = tryLock(join(root, '.clean.lock'));
+  if ('release' in lock) return lock;
+  throw new UserError(`another sa-orch clean (process ${lock.holder.pid}) works on ${root}`, 1);
+}
+
+/** Jobs stay after all if a trainer has started meanwhile; until they are gone, none can. */
+async function removeAll(
+  root: string,
+  stateDir: string,
+  found: readonly Removable[],
+): Promise<Removable[]> {
+  const removed: Removable[] = [];
+  const lock = found.some(({ kind }) => kind === 'jobs') ? tryLock(trainerLock(stateDir)) : null;
+  const isTrainerThere = lock !== null && 'holder' in lock;
+  try {
+    for (const item of found) {
+      if (item.kind === 'jobs' && isTrainerThere) continue;
+      if (await removeUnneeded(root, item)) removed.push(item);
+    }
+  } finally {
+    if (lock !== null && 'release' in lock) lock.release();
+  }
+  return removed;
+}
+
+async function confirm(found: readonly Removable[]): Promise<boolean> {
+  const lines = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    const answer = await lines.question(`remove ${formatBytes(sumBytes(found))}? [y/N] `);
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    lines.close();
+  }
+}
+
+function countKinds(found: readonly Removable[]): Record<Kind, { items: number; bytes: number }> {
+  const count = (kind: Kind) => {
+    const items = found.filter((item) => item.kind === kind);
+    return [kind, { items: items.length, bytes: sumBytes(items) }] as const;
+  };
+  return Object.fromEntries(KINDS.map(count)) as ReturnType<typeof countKinds>;
+}
+
+function printFound(root: string, found: readonly Removable[], kept: readonly Kept[]): void {
+  const kinds = countKinds(found);
+  const print = (name: string, items: number, bytes: number, which: string): void => {
+    const columns = [name.padEnd(14), String(items).padStart(6), formatBytes(bytes).padStart(10)];
+    process.stdout.write(`${columns.join(' ')}   ${which}`.trimEnd() + '\n');
+  };
+  for (const kind of KINDS) {
+    const { items, bytes } = kinds[kind];
+    if (items > 0) print(`${WORDS[kind].noun}s`, items, bytes, WORDS[kind].which);
+  }
+  if (found.length === 0) process.stdout.write(`nothing to remove under ${root}\n`);
+  else print('in all', found.length, sumBytes(found), '');
+  for (const { kind, items, bytes, reason } of kept) {
+    const what = `${plural(items, WORDS[kind].noun)}, ${formatBytes(bytes)}`;
+    process.stdout.write(`kept: ${what}: ${reason}\n`);
+  }
+}
+
+const MS = { d: 86_400_000, h: 3_600_000, m: 60_000 };
+
+function parseTime(text: string): number {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)([dhm])$/.exec(text) ?? [];
+  if (amount === undefined)
+    throw new InvalidArgumentError('must be a number of days, hours or minutes: 7d, 12h or 30m');
+  return Number(amount) * MS[unit as keyof typeof MS];
+}
