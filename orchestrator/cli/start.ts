@@ -10,10 +10,10 @@ import type { SweepInput } from '../../workflows/messages';
 import { artifactRootId } from '../../common/files';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
+import { askCapabilities } from '../runtime/trainer-health';
 import { ensureUp } from '../runtime/up';
 import { readResults, removeResult, writePlan } from '../store/sweep-store';
 import type { Plan } from '../sweep/types';
-import { connectTrainer } from '../trainer-client/client';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
 import { workflowState } from './follow';
@@ -32,6 +32,8 @@ import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { sayPrecision } from './precision';
 import { describeSize, planRequest, readRequest, type Request } from './request';
+
+const ANSWER_MS = 30_000;
 
 export interface LaunchOptions extends PlaceOptions, ServiceOptions {
   dataDir?: string;
@@ -80,7 +82,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
     trainerAddress: options.trainer,
     onProgress,
   });
-  const capabilities = await askCapabilities(runtime.trainer.address);
+  const capabilities = await askCapabilities(runtime.trainer.address, ANSWER_MS);
   const standard = defaultPrecision(capabilities);
   const plan = planWith(standard.precision);
   checkTrainer(runtime.trainer.address, capabilities, plan, root);
@@ -171,15 +173,6 @@ function say(onProgress: OnProgress, plan: Plan, how: Submitted): void {
     complete: `${size}   all results already exist`,
   };
   onProgress('✓', `sweep ${plan.sweep_id}`, words[how]);
-}
-
-async function askCapabilities(address: string): Promise<Capabilities> {
-  const trainer = connectTrainer(address);
-  try {
-    return await trainer.getCapabilities();
-  } finally {
-    trainer.close();
-  }
 }
 
 /** Refuses, before any job, a plan that the trainer cannot run, with a list of what is missing. */

@@ -20,6 +20,8 @@ import { syncFolderSync, writeDurablySync } from '../../common/durable-files';
 import type { EngineEvent } from './engine';
 import { EventLog } from './event-log';
 
+const STALLS_BEFORE_FAILURE = 2;
+
 const ENDED: readonly JobState[] = [
   JobState.JOB_STATE_SUCCEEDED,
   JobState.JOB_STATE_FAILED,
@@ -44,11 +46,15 @@ export class Job {
   cancelMode = CancelMode.CANCEL_MODE_UNSPECIFIED;
   private events: EventLog | undefined;
 
-  /** unfinishedRuns: runs that started but did not end normally, because their process died. */
+  /**
+   * unfinishedRuns: runs that started but did not end normally, because their process died. stalls:
+   * runs whose loop stopped moving, since the last checkpoint.
+   */
   constructor(
     readonly folder: string,
     readonly record: JobMessage,
     public unfinishedRuns: number,
+    public stalls = 0,
   ) {}
 
   /** The job's events, read from disk on first use. */
@@ -67,6 +73,7 @@ export class Job {
     const content = {
       job: JobMessage.toJSON(this.record),
       unfinished_runs: this.unfinishedRuns,
+      stalls: this.stalls,
       boot_id: bootId(),
     };
     writeDurablySync(join(this.folder, 'job.json'), JSON.stringify(content, null, 2));
@@ -221,14 +228,36 @@ export class JobStore {
   }
 
   /**
+   * Ends a run whose loop did not move for so long. The next run continues it, unless this job was
+   * stuck before with no checkpoint since: then it has failed.
+   */
+  endStalledRun(job: Job, seconds: number): void {
+    const still = `the loop did not move for ${seconds} s`;
+    job.stalls += 1;
+    if (job.cancelMode === CancelMode.CANCEL_MODE_ABORT) {
+      this.finish(job, JobState.JOB_STATE_CANCELLED, { detail: `cancelled; ${still}` });
+    } else if (job.stalls < STALLS_BEFORE_FAILURE) {
+      this.finish(job, JobState.JOB_STATE_INTERRUPTED, {
+        detail: `${still}, so the engine restarts`,
+      });
+    } else {
+      const message = `${still}, as before the engine was restarted for it`;
+      this.finish(job, JobState.JOB_STATE_FAILED, {
+        failure: { reason: FailureReason.FAILURE_REASON_STALLED, message },
+      });
+    }
+  }
+
+  /**
    * Appends an event of the running job. A checkpoint is synced, and proves that this run got
    * further than the last one.
    */
   emit(job: Job, event: EngineEvent): void {
     const isCheckpoint = event.$case === 'checkpointWritten';
     job.log.append(event, isCheckpoint);
-    if (isCheckpoint && job.unfinishedRuns > 1) {
+    if (isCheckpoint && (job.unfinishedRuns > 1 || job.stalls > 0)) {
       job.unfinishedRuns = 1;
+      job.stalls = 0;
       job.save();
     }
   }
@@ -329,10 +358,17 @@ function readJob(folder: string): { job: Job; bootedAs: string } {
     const content = JSON.parse(readFileSync(join(folder, 'job.json'), 'utf8')) as {
       job: unknown;
       unfinished_runs: number;
+      /** Absent in jobs of earlier versions. */
+      stalls?: number;
       boot_id: string;
     };
     return {
-      job: new Job(folder, JobMessage.fromJSON(content.job), content.unfinished_runs),
+      job: new Job(
+        folder,
+        JobMessage.fromJSON(content.job),
+        content.unfinished_runs,
+        content.stalls,
+      ),
       bootedAs: content.boot_id,
     };
   } catch (error) {

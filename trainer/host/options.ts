@@ -11,6 +11,8 @@ export interface HostOptions {
   threads: number | undefined;
   queueLength: number;
   quarantineAfter: number;
+  /** In seconds. */
+  stallAfter: number;
   insecure: boolean;
   tls: { cert: string; key: string; clientCa: string | undefined } | undefined;
 }
@@ -31,6 +33,8 @@ export const USAGE = `Serves prune, train and predict jobs of sparse adapters ov
   --queue-length <n>        jobs that may wait (default 16)
   --quarantine-after <n>    give up a job after this many of its runs crashed the trainer
                             (default 3)
+  --stall-after <seconds>   restart the engine if the running job's loop has not moved for
+                            this long; a job that does so again has failed (default 600)
   --insecure                serve TCP without TLS: anyone who reaches the port can use the
                             trainer
   --tls-cert <file>         the server's certificate chain (PEM)
@@ -46,6 +50,7 @@ const OPTIONS = {
   threads: { type: 'string' },
   'queue-length': { type: 'string', default: '16' },
   'quarantine-after': { type: 'string', default: '3' },
+  'stall-after': { type: 'string', default: '600' },
   insecure: { type: 'boolean', default: false },
   'tls-cert': { type: 'string' },
   'tls-key': { type: 'string' },
@@ -80,6 +85,7 @@ export function parseOptions(args: string[]): HostOptions | undefined {
     threads: given.threads === undefined ? undefined : count('--threads', given.threads),
     queueLength: count('--queue-length', given['queue-length']),
     quarantineAfter: count('--quarantine-after', given['quarantine-after']),
+    stallAfter: count('--stall-after', given['stall-after']),
     insecure: given.insecure,
     tls: cert === undefined || key === undefined ? undefined : { cert, key, clientCa },
   };

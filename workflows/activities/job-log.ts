@@ -24,6 +24,14 @@ const OUTCOMES = new Map<JobState, JobOutcome['state']>([
   [JobState.JOB_STATE_INTERRUPTED, 'interrupted'],
 ]);
 
+/** A job that has not moved for this long is worth a note. */
+const STILL_SECONDS = 60;
+/**
+ * By now, a trainer of this project would have ended the run by itself: it does so after ten
+ * minutes, unless told otherwise.
+ */
+const STUCK_SECONDS = 720;
+
 /**
  * Folds a job's events. After a trainer's crash, the steps since its checkpoint repeat; the last
  * value of each counts.
@@ -40,14 +48,12 @@ export class JobLog {
   private readonly failedTrials: Record<string, Failed> = {};
   /** By trial, then by `name` and `step`. */
   private readonly metrics = new Map<string, Map<string, string>>();
-  private readonly progress: CohortProgress;
   private progressChanged = true;
 
   constructor(
     private readonly root: string,
     private readonly ref: JobRef,
-  ) {
-    this.progress = {
+    private readonly progress: CohortProgress = {
       cohort: ref.cohortId,
       work: ref.work,
       state: 'submitting',
@@ -57,20 +63,28 @@ export class JobLog {
       losses: {},
       note: null,
       updated: Date.now(),
-    };
+    },
+  ) {}
+
+  /** Another fold from the log's start, which shows the same progress until it has a newer one. */
+  startOver(): JobLog {
+    return new JobLog(this.root, this.ref, this.progress);
   }
 
   add(event: Event): void {
     this.logId = event.logId;
     this.lastSequence = event.sequence;
     this.progressChanged = true;
-    this.progress.note = null;
     const { kind } = event;
+    // Why a job was interrupted is shown until its next run gets somewhere.
+    if (kind?.$case !== 'stateChanged') this.progress.note = null;
     switch (kind?.$case) {
       case 'stateChanged':
         this.state = kind.value.state;
         this.failure = kind.value.failure ? asFailed(kind.value.failure) : null;
         this.progress.state = stateWord(this.state);
+        if (this.state === JobState.JOB_STATE_INTERRUPTED)
+          this.progress.note = kind.value.detail || null;
         break;
       case 'progress':
         // Loading counts files, and a progress bar would make them look like steps or rows.
@@ -122,16 +136,20 @@ export class JobLog {
   waiting(heartbeat: Heartbeat): void {
     this.progressChanged = true;
     this.progress.state = stateWord(heartbeat.state);
+    const { queuePosition, secondsSinceWork } = heartbeat;
     this.progress.note =
-      heartbeat.queuePosition > 0 ? `${heartbeat.queuePosition} ahead of it in the queue` : null;
+      queuePosition > 0
+        ? `${queuePosition} ahead of it in the queue`
+        : secondsSinceWork > STILL_SECONDS
+          ? describeStill(secondsSinceWork)
+          : null;
   }
 
-  queueFull(message: string): void {
-    this.hold('queued', `the trainer's queue is full (${message})`);
-  }
-
-  unreachable(message: string): void {
-    this.hold('unreachable', message);
+  /** Shows what the job waits for, until there is news of it. */
+  hold(state: string, note: string): void {
+    this.progressChanged = true;
+    this.progress.state = state;
+    this.progress.note = note;
   }
 
   /** Writes the progress file if anything has changed. */
@@ -171,12 +189,6 @@ export class JobLog {
     this.stages.set(trial, record);
     return record;
   }
-
-  private hold(state: string, note: string): void {
-    this.progressChanged = true;
-    this.progress.state = state;
-    this.progress.note = note;
-  }
 }
 
 function asFailed(failure: Failure): Failed {
@@ -185,6 +197,13 @@ function asFailed(failure: Failure): Failed {
       ? 'internal'
       : failureReasonToJSON(failure.reason).replace('FAILURE_REASON_', '').toLowerCase();
   return { reason, message: failure.message };
+}
+
+function describeStill(seconds: number): string {
+  const still = `has not moved for ${Math.round(seconds)} s`;
+  return seconds > STUCK_SECONDS
+    ? `${still}, and its trainer did not restart by itself: restart it`
+    : still;
 }
 
 const stateWord = (state: JobState) =>

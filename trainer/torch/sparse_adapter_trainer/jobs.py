@@ -26,6 +26,7 @@ RUNNING = event_pb2.JOB_STATE_RUNNING
 INTERRUPTED = event_pb2.JOB_STATE_INTERRUPTED
 CANCELLED = event_pb2.JOB_STATE_CANCELLED
 FAILED = event_pb2.JOB_STATE_FAILED
+STALLS_BEFORE_FAILURE = 2
 ENDED = frozenset({event_pb2.JOB_STATE_SUCCEEDED, FAILED, CANCELLED})
 
 
@@ -48,11 +49,15 @@ class BrokenState(Exception):
 class Job:
     """A job in memory. Only JobStore changes it."""
 
-    def __init__(self, folder: Path, record: trainer_pb2.Job, unfinished_runs: int) -> None:
+    def __init__(
+        self, folder: Path, record: trainer_pb2.Job, unfinished_runs: int, stalls: int = 0
+    ) -> None:
         self.folder = folder
         self.record = record
         # Runs that began and never ended in order: each took the process down with it.
         self.unfinished_runs = unfinished_runs
+        # Runs whose loop stopped moving, since the last checkpoint.
+        self.stalls = stalls
         self.cancel_mode: int = trainer_pb2.CANCEL_MODE_UNSPECIFIED
         self._log: EventLog | None = None
 
@@ -79,6 +84,7 @@ class Job:
         content = {
             "job": json_format.MessageToDict(self.record),
             "unfinished_runs": self.unfinished_runs,
+            "stalls": self.stalls,
             "boot_id": boot_id(),
         }
         write_durably(self.folder / "job.json", json.dumps(content, indent=2).encode())
@@ -205,6 +211,33 @@ class JobStore:
             job.unfinished_runs = 0
             self._set_state(job, state, failure, detail)
 
+    def running(self) -> Job | None:
+        """The job that runs now."""
+        return self._running
+
+    def end_stalled_run(self, job: Job, seconds: float) -> None:
+        """Ends a run whose loop did not move for so long.
+
+        The next run continues it, unless this job was stuck before with no checkpoint since: then
+        it has failed.
+        """
+        still = f"the loop did not move for {seconds:.0f} s"
+        with self._changed:
+            job.stalls += 1
+            if job.cancel_mode == trainer_pb2.CANCEL_MODE_ABORT:
+                self.finish(job, CANCELLED, detail=f"cancelled; {still}")
+            elif job.stalls < STALLS_BEFORE_FAILURE:
+                self.finish(job, INTERRUPTED, detail=f"{still}, so the trainer restarts")
+            else:
+                message = (
+                    f"{still}, as before the trainer was restarted for it; the trainer's log has "
+                    "where it was"
+                )
+                failure = event_pb2.Failure(
+                    reason=event_pb2.FAILURE_REASON_STALLED, message=message
+                )
+                self.finish(job, FAILED, failure)
+
     def emit(self, job: Job, event: event_pb2.Event) -> None:
         """Appends an event of the running job.
 
@@ -212,9 +245,10 @@ class JobStore:
         """
         checkpoint = event.WhichOneof("kind") == "checkpoint_written"
         job.log.append(event, sync=checkpoint)
-        if checkpoint and job.unfinished_runs > 1:
+        if checkpoint and (job.unfinished_runs > 1 or job.stalls > 0):
             with self._changed:
                 job.unfinished_runs = 1
+                job.stalls = 0
                 job.save()
 
     def stop(self) -> None:
@@ -278,7 +312,7 @@ class JobStore:
         try:
             content = json.loads((folder / "job.json").read_bytes())
             record = json_format.ParseDict(content["job"], trainer_pb2.Job())
-            job = Job(folder, record, content["unfinished_runs"])
+            job = Job(folder, record, content["unfinished_runs"], content.get("stalls", 0))
             booted = content["boot_id"]
         except (OSError, ValueError, KeyError, json_format.ParseError) as error:
             raise BrokenState(
