@@ -22,6 +22,7 @@ import {
   addPlaceOptions,
   addServiceOptions,
   addSweepOptions,
+  parseInteger,
   type PlaceOptions,
   type ServiceOptions,
   type SweepOptions,
@@ -35,10 +36,14 @@ import { describeSize, planRequest, readRequest, type Request } from './request'
 
 const ANSWER_MS = 30_000;
 
+/** One cohort may fail for reasons of its own, and a second one by bad luck. */
+const MAX_FAILURES = 3;
+
 export interface LaunchOptions extends PlaceOptions, ServiceOptions {
   dataDir?: string;
   detach?: boolean;
   retryFailed?: boolean;
+  maxFailures?: number;
   json?: boolean;
 }
 
@@ -51,6 +56,12 @@ export function startCommand(): Command {
     .requiredOption('--sweep <name|file>', 'name of a sweep in configs/sweeps, or a file')
     .option('--detach', 'submit the sweep and return')
     .option('--retry-failed', 'rerun trials that failed in an earlier run of this sweep')
+    .option(
+      '--max-failures <n>',
+      'stop once this many cohorts failed alike with none succeeding in between; 0: never',
+      parseInteger,
+      MAX_FAILURES,
+    )
     .addHelpText(
       'after',
       '\nExample:\n  sa-orch start --sweep glue --data-dir ~/glue\n\nCtrl-C leaves the sweep ' +
@@ -94,6 +105,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
       taskQueue: runtime.taskQueue,
       slots,
       retryFailed: options.retryFailed === true,
+      maxFailures: options.maxFailures ?? MAX_FAILURES,
     });
     say(onProgress, plan, how);
     if (options.detach) {
@@ -106,7 +118,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
         });
       return;
     }
-    await attach(client, root, plan.sweep_id, options.json === true);
+    await attach(client, { root, stateDir }, plan.sweep_id, options.json === true);
   } finally {
     await client.connection.close();
   }
@@ -119,6 +131,8 @@ interface SubmitOptions {
   /** How many jobs the trainer runs at the same time. */
   slots: number;
   retryFailed: boolean;
+  /** How many cohorts may fail alike before the sweep stops; 0: any number. */
+  maxFailures: number;
 }
 
 /** Starts the sweep's workflow unless it is already running or all its results exist. */
@@ -126,7 +140,7 @@ async function submit(
   client: Client,
   root: string,
   plan: Plan,
-  { taskQueue, slots, retryFailed }: SubmitOptions,
+  { taskQueue, slots, retryFailed, maxFailures }: SubmitOptions,
 ): Promise<Submitted> {
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
@@ -151,6 +165,7 @@ async function submit(
     run: Date.now().toString(36),
     cohorts: plan.cohorts.map(({ id, dataset }) => ({ id, dataset })),
     maxParallel: slots,
+    maxFailures,
   };
   await client.workflow.start<typeof sweep>('sweep', {
     workflowId: plan.sweep_id,

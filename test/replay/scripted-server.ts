@@ -3,6 +3,7 @@
  * hangs on (out of memory, a passing fault) cannot be brought about at will.
  */
 import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { cohort } from '../../workflows/cohort';
@@ -37,6 +38,11 @@ export function describeWithServer(title: string, body: (server: ScriptedServer)
 
 export class ScriptedServer {
   private env!: TestWorkflowEnvironment;
+
+  get client(): Client {
+    return this.env.client;
+  }
+
   private ids = 0;
 
   async start(binary: string): Promise<void> {
@@ -90,19 +96,19 @@ export class ScriptedServer {
       activities,
     });
     const start = (cohorts: string[], settings: Partial<SweepInput> = {}) =>
-      this.env.client.workflow.start<typeof sweep>('sweep', {
+      this.client.workflow.start<typeof sweep>('sweep', {
         taskQueue,
         workflowId: `sweep-${id}`,
         args: [{ ...buildInput(`sweep-${id}`, cohorts), ...settings }],
       });
     const execute = (cohortId: string) =>
-      this.env.client.workflow.execute<typeof cohort>('cohort', {
+      this.client.workflow.execute<typeof cohort>('cohort', {
         taskQueue,
         workflowId: `cohort-${id}`,
         args: [{ sweepId: 's', planDigest: 'd', run: 'r', cohortId, mode: 'run' }],
       });
     const findCohort = (cohortId: string) =>
-      this.env.client.workflow.getHandle<typeof cohort>(`sweep-${id}/r/${cohortId}`);
+      this.client.workflow.getHandle<typeof cohort>(`sweep-${id}/r/${cohortId}`);
     return { worker, jobs, cancelled, evaluated, start, execute, findCohort };
   }
 }
