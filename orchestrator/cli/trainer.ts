@@ -21,6 +21,7 @@ interface TrainerOptions extends PlaceOptions {
   device?: DeviceName;
   threads?: number;
   queueLength?: number;
+  stallAfter?: number;
   insecure?: boolean;
   tlsCert?: string;
   tlsKey?: string;
@@ -46,6 +47,12 @@ export function trainerCommand(): Command {
     .option('--device <name>', 'device: auto, cpu, cuda or cuda:<index>', parseDevice)
     .option('--threads <n>', 'CPU threads; affects the last digits of results', parseInteger)
     .option('--queue-length <n>', 'maximum number of waiting jobs', parseInteger)
+    .option(
+      '--stall-after <seconds>',
+      'end a run whose loop has not moved for this long (default: 600); the torch trainer then ' +
+        'exits with status 3 and must be started again',
+      parseInteger,
+    )
     .option('--insecure', 'listen on TCP without TLS: anyone who can reach the port can run jobs')
     .option('--tls-cert <file>', 'certificate chain (PEM)')
     .option('--tls-key <file>', 'private key (PEM)')
@@ -90,6 +97,7 @@ export function trainerCommand(): Command {
 /** Passed on unchanged; the trainer checks them. */
 function listenerArguments({
   queueLength,
+  stallAfter,
   insecure,
   tlsCert,
   tlsKey,
@@ -97,6 +105,7 @@ function listenerArguments({
 }: TrainerOptions): string[] {
   const values = {
     '--queue-length': queueLength,
+    '--stall-after': stallAfter,
     '--tls-cert': tlsCert,
     '--tls-key': tlsKey,
     '--tls-client-ca': tlsClientCa,
