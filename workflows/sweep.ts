@@ -4,8 +4,8 @@
 import {
   allHandlersFinished,
   ApplicationFailure,
+  CancellationScope,
   condition,
-  isCancellation,
   ParentClosePolicy,
   patched,
   proxyActivities,
@@ -15,6 +15,7 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from './activities';
 import { cohort } from './cohort';
+import { FailureBudget } from './failure-budget';
 import { keepReportFresh } from './fresh-report';
 import {
   CANCELLED,
@@ -44,8 +45,16 @@ const short = proxyActivities<Pick<Activities, 'writeSweepReport' | 'failCohort'
 /**
  * Runs a sweep to its end and returns its counters. Failed trials do not fail the sweep; the table
  * shows them.
+ *
+ * A request to cancel the workflow itself, from Temporal's own tools, means the same as the mode
+ * `cancel`.
  */
 export async function sweep(input: SweepInput): Promise<SweepStatus> {
+  const { cancelRequested } = CancellationScope.current();
+  return CancellationScope.nonCancellable(() => runSweep(input, cancelRequested));
+}
+
+async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Promise<SweepStatus> {
   const { sweepId, planDigest, run } = input;
   const plan = { sweepId, planDigest };
   const status: SweepStatus = { mode: 'run', cohorts: {}, done: 0, failed: 0, cancelled: 0 };
@@ -54,6 +63,8 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
   const prepared = new Map<string, Promise<void>>();
   let inProgress = 0;
   let signalled: Mode = 'run';
+  const budget = new FailureBudget(input.maxFailures ?? 0);
+  cancelRequested.catch(() => (status.mode = 'cancel'));
 
   setHandler(statusQuery, () => status);
   setHandler(
@@ -117,10 +128,16 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
       const outcome = await child.result();
       count(outcome);
       status.cohorts[id] = outcome.cancelled > 0 ? 'cancelled' : 'done';
+      budget.note(outcome);
     } catch (error) {
-      if (isCancellation(error)) throw error;
-      count(await short.failCohort({ ...plan, cohortId: id, message: rootMessage(error) }));
+      const outcome = await short.failCohort({
+        ...plan,
+        cohortId: id,
+        message: rootMessage(error),
+      });
+      count(outcome);
       status.cohorts[id] = 'failed';
+      budget.note(outcome);
     } finally {
       children.delete(id);
       inProgress--;
@@ -170,10 +187,12 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
     await condition(
       () =>
         errors.length > 0 ||
+        budget.spent !== null ||
         status.mode === 'cancel' ||
         (status.mode === 'run' && inProgress < input.maxParallel),
     );
     if (errors.length > 0) break;
+    if (budget.spent !== null && status.mode !== 'cancel') break;
     if (frugal && status.mode === 'cancel') {
       runBeside(cancelCohorts(cohorts.slice(index).map((waiting) => waiting.id)));
       break;
@@ -184,6 +203,8 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
   }
   await Promise.all(running);
   if (errors.length > 0) throw errors[0];
+  if (budget.spent !== null && Object.values(status.cohorts).includes('waiting'))
+    status.stopped = budget.spent;
   await report.finish();
   await condition(allHandlersFinished);
   return status;

@@ -27,6 +27,11 @@ export interface StageRecord {
   environment: Record<string, string>;
   /** How many trials the job ran together. */
   cohort: number;
+  /**
+   * Hex SHA-256 of the files that the trainer reported, by their names under the root. Absent in
+   * records of earlier versions.
+   */
+  artifacts?: Record<string, string>;
 }
 
 /** A cohort's progress, for people who watch. */
@@ -226,7 +231,7 @@ export function readProgress(
 
 /**
  * A file's JSON, or null if there is no such file. Files are written whole, so a broken one is an
- * error.
+ * error: a ConfigError that names it.
  */
 async function readJson<T>(path: string): Promise<T | null> {
   let text: string;
@@ -236,5 +241,10 @@ async function readJson<T>(path: string): Promise<T | null> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
-  return JSON.parse(text) as T;
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    const message = `is not complete JSON (${(error as Error).message}); remove it to go on`;
+    throw new ConfigError({ where: path, message });
+  }
 }

@@ -96,6 +96,9 @@ export class JobLog {
         break;
       case 'trialResult':
         Object.assign(this.stage(kind.value.trialId).values, kind.value.values);
+        this.stage(kind.value.trialId).artifacts = Object.fromEntries(
+          kind.value.artifacts.map(({ name, digest }) => [name, digest]),
+        );
         if (kind.value.failure)
           this.failedTrials[kind.value.trialId] = asFailed(kind.value.failure);
         break;
