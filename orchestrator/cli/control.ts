@@ -43,7 +43,7 @@ export function cancelCommand(): Command {
     'is being cancelled',
   ).option(
     '--force',
-    'end a sweep that no worker serves; a job that its trainer runs is not stopped',
+    'end a sweep that no worker serves; a job that some trainer is running for it goes on',
   );
 }
 
@@ -59,7 +59,7 @@ function modeCommand(name: string, mode: Mode, description: string, done: string
         const client = await connectTemporal(stateDir);
         try {
           const before = options.force
-            ? await terminate(client, sweepId)
+            ? await terminate(client, sweepId, stateDir)
             : await setMode(client, sweepId, mode, stateDir);
           if (options.json) return printJson({ sweep_id: sweepId, mode, before });
           process.stdout.write(`${sweepId} ${options.force ? 'ended' : done}\n`);
@@ -105,15 +105,16 @@ async function setMode(
 }
 
 /**
- * Ends a sweep and its cohorts without their help. Returns no previous mode: nobody is there to
- * tell it.
+ * Ends a sweep without its help, and those of its cohorts that no worker here will end. Returns no
+ * previous mode: nobody is there to tell it.
  */
-async function terminate(client: Client, sweepId: string): Promise<null> {
+async function terminate(client: Client, sweepId: string, stateDir: string): Promise<null> {
   const reason = 'sa-orch cancel --force';
   await client.workflow.getHandle(sweepId).terminate(reason);
-  for await (const { workflowId } of client.workflow.list({
-    query: "WorkflowType = 'cohort' AND ExecutionStatus = 'Running'",
-  })) {
+  const query = "WorkflowType = 'cohort' AND ExecutionStatus = 'Running'";
+  for await (const { workflowId, taskQueue } of client.workflow.list({ query })) {
+    // The server has asked the others to cancel themselves, and so their jobs.
+    if (taskQueue === readRuntimeConfig(stateDir)?.taskQueue) continue;
     if (!workflowId.startsWith(`${sweepId}/`)) continue;
     await client.workflow
       .getHandle(workflowId)

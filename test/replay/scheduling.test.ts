@@ -62,6 +62,30 @@ describeWithServer('a sweep of many cohorts', (server) => {
   });
 });
 
+describeWithServer(
+  'a sweep whose history becomes long',
+  (server) => {
+    test('goes on in a new run of its workflow, which counts on', async () => {
+      const cohorts = Array.from({ length: 8 }, (_, i) => `c${i}`);
+      const trials = Object.fromEntries(cohorts.map((id) => [id, [id]]));
+      const { worker, jobs, start } = await server.withTrainer(trials, (job) => {
+        // As its result file would have it, the cohort is finished from now on.
+        if (job.work === 'predict') trials[job.cohortId] = [];
+        return SUCCEEDED;
+      });
+      await worker.runUntil(async () => {
+        const handle = await start(cohorts);
+        expect(await handle.result()).toMatchObject({ done: 8, failed: 0, cancelled: 0 });
+        const { runId } = await handle.describe();
+        expect(runId).not.toBe(handle.firstExecutionRunId);
+        expect(await countChildren(handle)).toBeLessThan(8);
+      });
+      expect(jobs.filter(({ work }) => work === 'train')).toHaveLength(8);
+    });
+  },
+  ['limit.historyCount.suggestContinueAsNew=50'],
+);
+
 const CANCELLED: JobOutcome = { state: 'cancelled', failure: null, failedTrials: {} };
 
 /** How many cohorts a sweep has started. */

@@ -23,13 +23,21 @@ export const failedJob = (reason: string, message = `${reason} it was`): JobOutc
   failedTrials: {},
 });
 
-/** `describe`, with a server; skipped where SA_ORCH_TEST_TEMPORAL names no binary. */
-export function describeWithServer(title: string, body: (server: ScriptedServer) => void): void {
+/**
+ * `describe`, with a server; skipped where SA_ORCH_TEST_TEMPORAL names no binary.
+ *
+ * @param settings of the server, `<key>=<value>`
+ */
+export function describeWithServer(
+  title: string,
+  body: (server: ScriptedServer) => void,
+  settings: string[] = [],
+): void {
   const binary = process.env.SA_ORCH_TEST_TEMPORAL;
   if (!binary) return describe.skip(title, () => body(new ScriptedServer()));
   describe(title, () => {
     const server = new ScriptedServer();
-    beforeAll(() => server.start(binary));
+    beforeAll(() => server.start(binary, settings));
     afterAll(() => server.stop());
     body(server);
   });
@@ -45,10 +53,13 @@ export class ScriptedServer {
   private env!: TestWorkflowEnvironment;
   private ids = 0;
 
-  async start(binary: string): Promise<void> {
+  async start(binary: string, settings: string[]): Promise<void> {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
     this.env = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: binary } },
+      server: {
+        executable: { type: 'existing-path', path: binary },
+        extraArgs: settings.flatMap((setting) => ['--dynamic-config-value', setting]),
+      },
     });
   }
 
