@@ -8,6 +8,7 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from './activities';
 import {
+  CANCELLED,
   modeSignal,
   type CohortInput,
   type CohortOutcome,
@@ -44,8 +45,6 @@ const INTERNAL_RETRIES = 2;
  * ones.
  */
 const INTERRUPTION_LIMIT = 100;
-
-const CANCELLED: Failed = { reason: 'cancelled', message: 'cancelled before its end' };
 
 /**
  * Runs a cohort to its end. Never throws for a trial's failure: every trial ends with a result file

@@ -41,6 +41,8 @@ export interface SweepInput {
    * started. 0, or left out by sweeps of an earlier version: never.
    */
   maxFailures?: number;
+  /** Where the sweep's earlier runs got to, if its history became too long for one. */
+  earlier?: Pick<SweepStatus, 'mode' | 'done' | 'failed' | 'cancelled'>;
 }
 
 export interface CohortInput {
@@ -106,6 +108,9 @@ export interface Failed {
   reason: string;
   message: string;
 }
+
+/** Of a trial whose sweep was cancelled. */
+export const CANCELLED: Failed = { reason: 'cancelled', message: 'cancelled before its end' };
 
 /** How a job ended. */
 export interface JobOutcome {

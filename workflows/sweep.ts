@@ -1,30 +1,40 @@
-/** A sweep: prepare data sets, run cohorts within the parallel limit, write the report. */
+/**
+ * A sweep: prepare data sets, run unfinished cohorts within the parallel limit, write the report.
+ */
 import {
   allHandlersFinished,
   ApplicationFailure,
   CancellationScope,
   condition,
+  continueAsNew,
   ParentClosePolicy,
+  patched,
   proxyActivities,
   setHandler,
   startChild,
+  workflowInfo,
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import type { Activities } from './activities';
 import { cohort } from './cohort';
 import { FailureBudget } from './failure-budget';
+import { keepReportFresh } from './fresh-report';
 import {
+  CANCELLED,
   modeSignal,
   setModeUpdate,
   statusQuery,
+  type CohortOutcome,
   type Mode,
   type SweepInput,
   type SweepStatus,
 } from './messages';
 import { rootMessage } from './root-message';
 
-/** Tokenizes; heartbeats while it does. */
-const preparing = proxyActivities<Pick<Activities, 'prepareData'>>({
+/** Tokenize, or go through the files of thousands of trials; heartbeat while they do. */
+const long = proxyActivities<
+  Pick<Activities, 'prepareData' | 'listUnfinishedCohorts' | 'endCohorts'>
+>({
   startToCloseTimeout: '6 hours',
   heartbeatTimeout: '30 seconds',
   retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
@@ -48,7 +58,9 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
 
 async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Promise<SweepStatus> {
   const { sweepId, planDigest, run } = input;
-  const status: SweepStatus = { mode: 'run', cohorts: {}, done: 0, failed: 0, cancelled: 0 };
+  const plan = { sweepId, planDigest };
+  const fresh = { mode: 'run' as const, done: 0, failed: 0, cancelled: 0 };
+  const status: SweepStatus = { ...(input.earlier ?? fresh), cohorts: {} };
   for (const { id } of input.cohorts) status.cohorts[id] = 'waiting';
   const children = new Map<string, ChildWorkflowHandle<typeof cohort>>();
   const prepared = new Map<string, Promise<void>>();
@@ -73,6 +85,12 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     },
   );
 
+  // Sweeps that an earlier version started go on as they began: all cohorts are started, even to
+  // cancel them, and each writes a report.
+  const frugal = patched('unfinished-cohorts-only');
+  const write = () => short.writeSweepReport(plan);
+  const report = frugal ? keepReportFresh(write) : { change: write, finish: write };
+
   /**
    * Prepares each data set once, when its first cohort needs it. A failure reaches every cohort
    * that waits for it.
@@ -80,48 +98,73 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   function prepareOnce(dataset: string): Promise<void> {
     let promise = prepared.get(dataset);
     if (!promise) {
-      promise = preparing.prepareData({ sweepId, planDigest, dataset });
+      promise = long.prepareData({ ...plan, dataset });
       prepared.set(dataset, promise);
     }
     return promise;
   }
 
+  const untilCancelled = condition(() => status.mode === 'cancel');
+  untilCancelled.catch(() => undefined);
+  /** Prepares a data set, which may take hours, but does not wait for it in a cancelled sweep. */
+  function prepareUnlessCancelled(dataset: string): Promise<void> {
+    const preparing = prepareOnce(dataset);
+    return frugal ? Promise.race([preparing, untilCancelled]) : preparing;
+  }
+
   async function runCohort(id: string, dataset: string): Promise<void> {
     try {
-      // A cancelled sweep still writes a result file for each trial, but needs no data for it.
-      if (status.mode !== 'cancel') await prepareOnce(dataset);
+      // A cancelled sweep needs no data.
+      if (status.mode !== 'cancel') await prepareUnlessCancelled(dataset);
       const mode = status.mode;
+      if (frugal && mode === 'cancel') return await cancelCohorts([id]);
       const child = await startChild(cohort, {
         // The sweep's id makes the child's unique, because children cannot be started with "use
         // existing".
         workflowId: `${sweepId}/${run}/${id}`,
-        args: [{ sweepId, planDigest, run, cohortId: id, mode }],
+        args: [{ ...plan, run, cohortId: id, mode }],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       });
       children.set(id, child);
       // The mode may have changed while the child was starting and could not be signalled.
       if (status.mode !== mode) await child.signal(modeSignal, status.mode).catch(() => undefined);
       const outcome = await child.result();
-      status.done += outcome.done;
-      status.failed += outcome.failed;
-      status.cancelled += outcome.cancelled;
+      count(outcome);
       status.cohorts[id] = outcome.cancelled > 0 ? 'cancelled' : 'done';
       budget.note(outcome);
     } catch (error) {
       const outcome = await short.failCohort({
-        sweepId,
-        planDigest,
+        ...plan,
         cohortId: id,
         message: rootMessage(error),
       });
-      status.failed += outcome.failed;
+      count(outcome);
       status.cohorts[id] = 'failed';
       budget.note(outcome);
     } finally {
       children.delete(id);
       inProgress--;
     }
-    await short.writeSweepReport({ sweepId, planDigest });
+    await report.change();
+  }
+
+  /** Gives the trials of cohorts that were not started their outcome, in one go. */
+  async function cancelCohorts(ids: string[]): Promise<void> {
+    for (const id of ids) status.cohorts[id] = 'cancelled';
+    count(await long.endCohorts({ ...plan, cohorts: ids, failed: CANCELLED }));
+  }
+
+  function count(outcome: CohortOutcome): void {
+    status.done += outcome.done;
+    status.failed += outcome.failed;
+    status.cancelled += outcome.cancelled;
+  }
+
+  /** The cohorts with trials that are yet to run; the others are done. */
+  async function findUnfinished(): Promise<SweepInput['cohorts']> {
+    const unfinished = new Set(await long.listUnfinishedCohorts(plan));
+    for (const { id } of input.cohorts) if (!unfinished.has(id)) status.cohorts[id] = 'done';
+    return input.cohorts.filter(({ id }) => unfinished.has(id));
   }
 
   /** Passes a changed mode on to the cohorts in progress. */
@@ -136,9 +179,13 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   const passing = passModeOn();
   passing.catch(() => undefined);
 
+  const cohorts = frugal ? await findUnfinished() : input.cohorts;
+  let historyIsLong = false;
   const running: Promise<void>[] = [];
   const errors: unknown[] = [];
-  for (const { id, dataset } of input.cohorts) {
+  const runBeside = (work: Promise<void>) =>
+    running.push(work.catch((error: unknown) => void errors.push(error)));
+  for (const [index, { id, dataset }] of cohorts.entries()) {
     // Prepare rows while their cohort waits for its turn; runCohort handles a failure.
     if (status.mode === 'run') prepareOnce(dataset).catch(() => undefined);
     await condition(
@@ -150,15 +197,28 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     );
     if (errors.length > 0) break;
     if (budget.spent !== null && status.mode !== 'cancel') break;
+    if (frugal && status.mode === 'cancel') {
+      runBeside(cancelCohorts(cohorts.slice(index).map((waiting) => waiting.id)));
+      break;
+    }
+    // The server ends a workflow at 51,200 events, which are some 2,000 cohorts. A new run looks
+    // for the unfinished ones again.
+    historyIsLong = frugal && index > 0 && workflowInfo().continueAsNewSuggested;
+    if (historyIsLong) break;
     status.cohorts[id] = 'running';
     inProgress++;
-    running.push(runCohort(id, dataset).catch((error: unknown) => void errors.push(error)));
+    runBeside(runCohort(id, dataset));
   }
   await Promise.all(running);
   if (errors.length > 0) throw errors[0];
   if (budget.spent !== null && Object.values(status.cohorts).includes('waiting'))
     status.stopped = budget.spent;
-  await short.writeSweepReport({ sweepId, planDigest });
+  await report.finish();
   await condition(allHandlersFinished);
+  if (historyIsLong && budget.spent === null) {
+    const { mode, done, failed, cancelled } = status;
+    const earlier = { mode, done, failed, cancelled };
+    await continueAsNew<typeof sweep>({ ...input, earlier });
+  }
   return status;
 }

@@ -2,6 +2,7 @@
  * `sa-orch start`, the main command. Plans a sweep, starts the services that are missing, submits
  * the sweep and follows it until its table is there.
  */
+import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
@@ -12,7 +13,7 @@ import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { askCapabilities } from '../runtime/trainer-health';
 import { ensureUp } from '../runtime/up';
-import { readResults, removeResult, writePlan } from '../store/sweep-store';
+import { readResults, removeOutcome, writePlan } from '../store/sweep-store';
 import type { Plan } from '../sweep/types';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
@@ -33,6 +34,7 @@ import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { sayPrecision } from './precision';
 import { describeSize, planRequest, readRequest, type Request } from './request';
+import { refuseOtherQueue } from './task-queue';
 
 const ANSWER_MS = 30_000;
 
@@ -150,19 +152,23 @@ async function submit(
       '`sa-orch doctor` checks each part.',
     );
   // A running sweep keeps the plan file it was started with.
-  if (state === 'running' || state === 'paused' || state === 'cancelling') return 'joined';
+  if (state === 'running' || state === 'paused' || state === 'cancelling') {
+    await refuseOtherQueue(client, plan.sweep_id, taskQueue);
+    return 'joined';
+  }
   const results = await readResults(root, plan);
   const again = results.filter(
     ({ status }) => status === 'cancelled' || (status === 'failed' && retryFailed),
   );
   const planDigest = await writePlan(root, plan);
   if (results.length === plan.trials.length && again.length === 0) return 'complete';
-  for (const { trial_id } of again) await removeResult(root, trial_id);
+  for (const { trial_id } of again) await removeOutcome(root, plan.sweep_id, trial_id);
   const input: SweepInput = {
     stateVersion: 1,
     sweepId: plan.sweep_id,
     planDigest,
-    run: Date.now().toString(36),
+    // Two sweeps that start in the same millisecond must not share jobs.
+    run: `${Date.now().toString(36)}${randomBytes(4).toString('hex')}`,
     cohorts: plan.cohorts.map(({ id, dataset }) => ({ id, dataset })),
     maxParallel: slots,
     maxFailures,

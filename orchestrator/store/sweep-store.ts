@@ -1,12 +1,14 @@
 /**
  * The files of sweeps and trials under the artifact root:
  *
- *   sweeps/<sweep id>/plan.json, progress/<cohort>.json
+ *   sweeps/<sweep id>/plan.json, progress/<cohort>.json, outcomes/<trial id>.json
  *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json;
  *                     for questions answers.<split>.json
  *
- * A trial has one of each, in however many sweeps it is. Each is whole or absent, so an activity
- * that runs twice changes nothing.
+ * A trial has one of each, in however many sweeps it is, and a result only once it is done: that
+ * counts for every sweep. That it failed or was cancelled is an outcome, which counts only for the
+ * sweep in which it happened. Each file is whole or absent, so an activity that runs twice changes
+ * nothing.
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
@@ -114,12 +116,51 @@ export async function listSweeps(root: string): Promise<string[]> {
   return names.sort();
 }
 
-export function writeResult(root: string, result: TrialResult): Promise<void> {
-  return writeJsonDurably(join(trialDir(root, result.trial_id), 'result.json'), result);
+/** Writes a result where it belongs: to the trial if it is done, else to the sweep. */
+export function writeResult(root: string, sweepId: string, result: TrialResult): Promise<void> {
+  const path =
+    result.status === 'done'
+      ? resultPath(root, result.trial_id)
+      : outcomePath(root, sweepId, result.trial_id);
+  return writeJsonDurably(path, result);
 }
 
-export function readResult(root: string, trialId: string): Promise<TrialResult | null> {
-  return readJson(join(trialDir(root, trialId), 'result.json'));
+const resultPath = (root: string, trialId: string) => join(trialDir(root, trialId), 'result.json');
+const outcomePath = (root: string, sweepId: string, trialId: string) =>
+  join(sweepDir(root, sweepId), 'outcomes', `${trialId}.json`);
+
+/**
+ * The result of a finished trial; null for every other. Earlier versions wrote failures and
+ * cancellations of some sweep here, too. Those do not count, so the trial runs again.
+ */
+export async function readDoneResult(root: string, trialId: string): Promise<TrialResult | null> {
+  const result = await readJson<TrialResult>(resultPath(root, trialId));
+  return result?.status === 'done' ? result : null;
+}
+
+/** What a trial came to, as this sweep sees it; null if it is yet to run. */
+export async function readResult(
+  root: string,
+  sweepId: string,
+  trialId: string,
+): Promise<TrialResult | null> {
+  return (await readDoneResult(root, trialId)) ?? readJson(outcomePath(root, sweepId, trialId));
+}
+
+/** The results that this sweep has, in the plan's order of trials. */
+export async function readResults(root: string, plan: Plan): Promise<TrialResult[]> {
+  const results = await Promise.all(
+    plan.trials.map((trial) => readResult(root, plan.sweep_id, trial.id)),
+  );
+  return results.filter((result) => result !== null);
+}
+
+/**
+ * Removes a failure or cancellation, so that the trial counts as not run in this sweep. What it
+ * trained stays and is not retrained.
+ */
+export function removeOutcome(root: string, sweepId: string, trialId: string): Promise<void> {
+  return rm(outcomePath(root, sweepId, trialId), { force: true });
 }
 
 /** Writes a file next to a trial's predictions, for example answers by question id. */
@@ -143,20 +184,6 @@ export function writeTrialLines(
     join(trialDir(root, trialId), name),
     values.map((value) => `${JSON.stringify(value)}\n`).join(''),
   );
-}
-
-/**
- * Removes a result, so that the trial counts as not run. What it trained stays and is not
- * retrained.
- */
-export function removeResult(root: string, trialId: string): Promise<void> {
-  return rm(join(trialDir(root, trialId), 'result.json'), { force: true });
-}
-
-/** The results that exist, in the plan's order of trials. */
-export async function readResults(root: string, plan: Plan): Promise<TrialResult[]> {
-  const results = await Promise.all(plan.trials.map((trial) => readResult(root, trial.id)));
-  return results.filter((result) => result !== null);
 }
 
 export function writeStage(

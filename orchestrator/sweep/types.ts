@@ -275,8 +275,9 @@ export interface Budget {
 }
 
 /**
- * A trial's result, in a file of its own (`trials/<id>/result.json`). results.jsonl has one per
- * line, sorted by trial id.
+ * What a trial came to, in a file of its own: `trials/<id>/result.json` if it is done, which counts
+ * for every sweep, else `sweeps/<id>/outcomes/<trial id>.json`. results.jsonl has one per line,
+ * sorted by trial id.
  */
 export interface TrialResult {
   trial_id: string;

@@ -30,7 +30,7 @@ function planEndless(root: string): Plan {
     return {
       ...trial,
       adapter: {
-        ...{ ...adapter, attention: 'none', ffn: 'none' },
+        ...{ ...adapter, attention: 'none' as const, ffn: 'none' as const },
         ...{ attention_bottleneck: 0, ffn_bottleneck: 0 },
       },
       prune: prune(),

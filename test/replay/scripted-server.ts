@@ -24,16 +24,30 @@ export const failedJob = (reason: string, message = `${reason} it was`): JobOutc
   failedTrials: {},
 });
 
-/** `describe`, with a server; skipped where SA_ORCH_TEST_TEMPORAL names no binary. */
-export function describeWithServer(title: string, body: (server: ScriptedServer) => void): void {
+/**
+ * `describe`, with a server; skipped where SA_ORCH_TEST_TEMPORAL names no binary.
+ *
+ * @param settings of the server, `<key>=<value>`
+ */
+export function describeWithServer(
+  title: string,
+  body: (server: ScriptedServer) => void,
+  settings: string[] = [],
+): void {
   const binary = process.env.SA_ORCH_TEST_TEMPORAL;
   if (!binary) return describe.skip(title, () => body(new ScriptedServer()));
   describe(title, () => {
     const server = new ScriptedServer();
-    beforeAll(() => server.start(binary));
+    beforeAll(() => server.start(binary, settings));
     afterAll(() => server.stop());
     body(server);
   });
+}
+
+interface Script {
+  /** Called for each job that is asked to stop. */
+  onCancel?: (job: JobRef) => void;
+  prepareData?: () => void | Promise<void>;
 }
 
 export class ScriptedServer {
@@ -45,10 +59,13 @@ export class ScriptedServer {
 
   private ids = 0;
 
-  async start(binary: string): Promise<void> {
+  async start(binary: string, settings: string[]): Promise<void> {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
     this.env = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: binary } },
+      server: {
+        executable: { type: 'existing-path', path: binary },
+        extraArgs: settings.flatMap((setting) => ['--dynamic-config-value', setting]),
+      },
     });
   }
 
@@ -64,15 +81,19 @@ export class ScriptedServer {
   async withTrainer(
     trials: Record<string, string[]>,
     answer: (job: JobRef) => JobOutcome | Promise<JobOutcome>,
-    { onCancel = () => undefined }: { onCancel?: (job: JobRef) => void } = {},
+    { onCancel = () => undefined, prepareData = () => undefined }: Script = {},
   ) {
     const jobs: JobRef[] = [];
     const cancelled: string[] = [];
     const evaluated: { trials: string[]; failed: Record<string, Failed> }[] = [];
+    const notStarted: string[] = [];
+    const reports: number[] = [];
     const id = ++this.ids;
     const taskQueue = `decisions-${id}`;
     const activities = {
-      prepareData: () => undefined,
+      prepareData,
+      listUnfinishedCohorts: () =>
+        Object.keys(trials).filter((cohort) => trials[cohort]!.length > 0),
       pendingTrials: ({ cohortId }: { cohortId: string }) => trials[cohortId],
       runJob: async (job: JobRef) => {
         jobs.push(job);
@@ -87,7 +108,12 @@ export class ScriptedServer {
         return countOutcome(input);
       },
       failCohort: () => ({ done: 0, failed: 1, cancelled: 0 }),
-      writeSweepReport: () => undefined,
+      endCohorts: ({ cohorts }: { cohorts: string[] }) => {
+        notStarted.push(...cohorts);
+        const cancelled = cohorts.flatMap((cohort) => trials[cohort]!).length;
+        return { done: 0, failed: 0, cancelled };
+      },
+      writeSweepReport: () => void reports.push(Date.now()),
     };
     const worker = await Worker.create({
       connection: this.env.nativeConnection,
@@ -109,7 +135,10 @@ export class ScriptedServer {
       });
     const findCohort = (cohortId: string) =>
       this.client.workflow.getHandle<typeof cohort>(`sweep-${id}/r/${cohortId}`);
-    return { worker, jobs, cancelled, evaluated, start, execute, findCohort };
+    return {
+      ...{ worker, jobs, cancelled, evaluated, notStarted, reports },
+      ...{ start, execute, findCohort },
+    };
   }
 }
 

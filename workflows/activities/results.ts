@@ -6,6 +6,7 @@ import { evaluatePredictions } from '../../orchestrator/tasks/evaluate';
 import type { TrialEvaluation } from '../../orchestrator/tasks/family';
 import { writeReport } from '../../orchestrator/report/write';
 import {
+  readDoneResult,
   readPlan,
   readResult,
   readResults,
@@ -19,7 +20,11 @@ import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
 import { packageVersion } from '../../common/package';
 import { findCommonFailure } from '../failure-budget';
 import type { CohortOutcome, Failed } from '../messages';
+import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';
+
+/** Each write waits for the disk; many more at once would be no faster. */
+const WRITTEN_AT_ONCE = 16;
 
 interface PlanRef {
   sweepId: string;
@@ -27,8 +32,8 @@ interface PlanRef {
 }
 
 /**
- * The cohort's trials that have no result yet. Whoever starts the sweep first removes the results
- * of trials to rerun.
+ * The cohort's trials that have no result in this sweep yet. Whoever starts the sweep first removes
+ * the outcomes of trials to rerun.
  */
 export async function pendingTrials(
   setup: WorkerSetup,
@@ -37,7 +42,7 @@ export async function pendingTrials(
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const pending: string[] = [];
   for (const id of findCohort(plan, input.cohortId).trials) {
-    if ((await readResult(setup.root, id)) === null) pending.push(id);
+    if ((await readResult(setup.root, input.sweepId, id)) === null) pending.push(id);
   }
   return pending;
 }
@@ -59,12 +64,12 @@ export async function evaluateTrials(
   const passing: unknown[] = [];
   for (const id of input.trials) {
     try {
-      let result = await readResult(setup.root, id);
-      if (result?.status !== 'done') {
+      let result = await readDoneResult(setup.root, id);
+      if (result === null) {
         const built = await buildResult(setup.root, plan, findTrial(plan, id), input.failed[id]);
         result = built.result;
         if (built.failure) failures.push(built.failure);
-        await writeResult(setup.root, result);
+        await writeResult(setup.root, plan.sweep_id, result);
       }
       outcome[result.status]++;
     } catch (error) {
@@ -75,6 +80,52 @@ export async function evaluateTrials(
   if (passing.length > 0) throw passing[0];
   const failure = outcome.done === 0 ? findCommonFailure(failures) : undefined;
   return failure ? { ...outcome, failure } : outcome;
+}
+
+/**
+ * Ids of the cohorts in which some trial has no result in this sweep yet, in the plan's order.
+ * Heartbeats: a large sweep has thousands of files to read.
+ */
+export function listUnfinishedCohorts(setup: WorkerSetup, input: PlanRef): Promise<string[]> {
+  return beatDuring(async () => {
+    const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
+    const results = await readResults(setup.root, plan);
+    const finished = new Set(results.map(({ trial_id }) => trial_id));
+    return plan.cohorts
+      .filter(({ trials }) => !trials.every((id) => finished.has(id)))
+      .map(({ id }) => id);
+  });
+}
+
+/**
+ * Gives each trial without a result this outcome, in cohorts that will not be started. Heartbeats.
+ * Returns counts of outcomes in these cohorts, which an attempt that continues another one counts
+ * as well.
+ */
+export function endCohorts(
+  setup: WorkerSetup,
+  input: PlanRef & { cohorts: string[]; failed: Failed },
+): Promise<CohortOutcome> {
+  const { sweepId, planDigest, cohorts, failed } = input;
+  return beatDuring(async (signal) => {
+    const plan = await readPlan(setup.root, sweepId, planDigest);
+    const trials = cohorts.flatMap((id) => findCohort(plan, id).trials);
+    const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
+    for (let first = 0; first < trials.length; first += WRITTEN_AT_ONCE) {
+      // The sweep's next run may have begun: its trials are not to be marked.
+      signal.throwIfAborted();
+      const chunk = trials.slice(first, first + WRITTEN_AT_ONCE).map(async (id) => {
+        let result = await readResult(setup.root, sweepId, id);
+        if (result === null) {
+          ({ result } = await buildResult(setup.root, plan, findTrial(plan, id), failed));
+          await writeResult(setup.root, sweepId, result);
+        }
+        if (result.status !== 'done') outcome[result.status]++;
+      });
+      await Promise.all(chunk);
+    }
+    return outcome;
+  });
 }
 
 /** Marks the cohort's trials without a result as failed, after the cohort itself failed. */

@@ -1,7 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readResult, writePlan, writeStage } from '../../../../orchestrator/store/sweep-store';
+import {
+  readDoneResult,
+  readResult,
+  writePlan,
+  writeStage,
+} from '../../../../orchestrator/store/sweep-store';
 import type { PruneConfig, TrialResult } from '../../../../orchestrator/sweep/types';
 import { evaluateTrials } from '../../../../workflows/activities/results';
 import { backbone, countSizes, dataset, prune } from '../../support/plans';
@@ -39,7 +44,7 @@ async function buildResult(
   const failed = { [trial.id]: { reason: 'non_finite', message: 'loss is NaN' } };
   await evaluateTrials(setup, { sweepId: plan.sweep_id, planDigest, trials: [trial.id], failed });
   return {
-    result: (await readResult(root, trial.id)) as TrialResult,
+    result: (await readResult(root, plan.sweep_id, trial.id)) as TrialResult,
     planned: countSizes(trial.adapter, trial.prune, backbone(), dataset('mrpc')),
   };
 }
@@ -101,7 +106,7 @@ test('a question trial leaves answers by its predictions, a threshold in its res
   expect(read('answers.validation.json')).toEqual({ q0: '', q1: '' });
   expect(read('spans.validation.json')).toEqual({ q0: 'The cat', q1: 'The cat' });
   expect(read('no_answer.validation.json')).toEqual({ q0: 2, q1: 4 });
-  expect(await readResult(ofQuestions, trial.id)).toMatchObject({
+  expect(await readDoneResult(ofQuestions, trial.id)).toMatchObject({
     status: 'done',
     metrics: { f1: 0.5, best_f1: 1 },
     thresholds: { best_f1: 2 },
@@ -123,7 +128,7 @@ test('a summary trial leaves a summary per line beside its predictions, and no h
   expect(
     readFileSync(join(ofSummaries, 'trials', trial.id, 'summaries.validation.jsonl'), 'utf8'),
   ).toBe('{"row":2,"summary":"the dog ran home"}\n{"row":3,"summary":""}\n');
-  expect(await readResult(ofSummaries, trial.id)).toMatchObject({
+  expect(await readDoneResult(ofSummaries, trial.id)).toMatchObject({
     status: 'done',
     metrics: { rouge2: 0.5, rouge1: 0.5, rougeL: 0.5, rougeLsum: 0.5 },
     budget: { head: 0 },
