@@ -29,6 +29,7 @@ interface TrainerOptions extends PlaceOptions {
   queueLength?: number;
   keepJobDays?: number;
   keepJobsMb?: number;
+  stallAfter?: number;
   insecure?: boolean;
   tlsCert?: string;
   tlsKey?: string;
@@ -64,6 +65,12 @@ export function trainerCommand(): Command {
       'forget the oldest ended jobs once all of them take more than this (default: 1000), but ' +
         'none of the last hour',
       parseNumber,
+    )
+    .option(
+      '--stall-after <seconds>',
+      'end a run whose loop has not moved for this long (default: 600); the torch trainer then ' +
+        'exits with status 3 and must be started again',
+      parseInteger,
     )
     .option('--insecure', 'listen on TCP without TLS: anyone who can reach the port can run jobs')
     .option('--tls-cert <file>', 'certificate chain (PEM)')
@@ -127,6 +134,7 @@ function listenerArguments({
   queueLength,
   keepJobDays,
   keepJobsMb,
+  stallAfter,
   insecure,
   tlsCert,
   tlsKey,
@@ -136,6 +144,7 @@ function listenerArguments({
     '--queue-length': queueLength,
     '--keep-job-days': keepJobDays,
     '--keep-jobs-mb': keepJobsMb,
+    '--stall-after': stallAfter,
     '--tls-cert': tlsCert,
     '--tls-key': tlsKey,
     '--tls-client-ca': tlsClientCa,

@@ -25,7 +25,8 @@ export async function expectedPrecision(
 ): Promise<DefaultPrecision> {
   const trainer = readRuntimeConfig(stateDir)?.trainer;
   const tls = trainer?.kind === 'external' ? trainer.tls : undefined;
-  const capabilities = trainer && (await askCapabilities(trainer.address, ANSWER_MS, tls));
+  const capabilities =
+    trainer && (await askCapabilities(trainer.address, ANSWER_MS, tls).catch(() => undefined));
   if (capabilities) return defaultPrecision(capabilities);
   const local = trainer?.kind === 'local' ? trainer : undefined;
   const kind = expectsGpu(local?.device ?? 'auto', env) ? 'cuda' : 'cpu';

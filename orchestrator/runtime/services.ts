@@ -67,7 +67,12 @@ function trainerService(stateDir: string, { root }: RuntimeConfig, trainer: Loca
 }
 
 async function isTrainerHealthy(address: string): Promise<boolean> {
-  return (await askCapabilities(address, HEALTH_TIMEOUT_MS)) !== undefined;
+  try {
+    await askCapabilities(address, HEALTH_TIMEOUT_MS);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The worker's settings, as environment variables. */

@@ -180,13 +180,6 @@ async function showReady(
 async function showTrainer({ trainer }: RuntimeConfig, onProgress: OnProgress): Promise<void> {
   const tls = trainer.kind === 'external' ? trainer.tls : undefined;
   const capabilities = await askCapabilities(trainer.address, 15_000, tls);
-  if (capabilities === undefined) {
-    throw new UserError(
-      `the trainer at ${trainer.address} does not answer`,
-      3,
-      'Is it running there? `sa-orch trainer` starts one.',
-    );
-  }
   const { framework, frameworkVersion } = capabilities;
   onProgress('✓', `trainer ${framework} ${frameworkVersion}`, describeDevices(capabilities));
 }
