@@ -11,13 +11,14 @@ import type { SweepInput } from '../../workflows/messages';
 import { artifactRootId } from '../../common/files';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
-import { ensureUp } from '../runtime/up';
+import { ensureUp, type Runtime } from '../runtime/up';
 import { readResults, removeOutcome, writePlan } from '../store/sweep-store';
-import type { Plan } from '../sweep/types';
+import type { Plan, TrialResult } from '../sweep/types';
 import { connectTrainer } from '../trainer-client/client';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
 import { workflowState } from './follow';
+import { refuseMixing } from './mixing';
 import {
   addJsonOption,
   addPlaceOptions,
@@ -39,6 +40,7 @@ export interface LaunchOptions extends PlaceOptions, ServiceOptions {
   dataDir?: string;
   detach?: boolean;
   retryFailed?: boolean;
+  mixDevices?: boolean;
   json?: boolean;
 }
 
@@ -51,6 +53,11 @@ export function startCommand(): Command {
     .requiredOption('--sweep <name|file>', 'name of a sweep in configs/sweeps, or a file')
     .option('--detach', 'submit the sweep and return')
     .option('--retry-failed', 'rerun trials that failed in an earlier run of this sweep')
+    .option(
+      '--mix-devices',
+      'run the rest of a sweep although its finished trials were made by another framework or ' +
+        'device',
+    )
     .addHelpText(
       'after',
       '\nExample:\n  sa-orch start --sweep glue --data-dir ~/glue\n\nCtrl-C leaves the sweep ' +
@@ -82,7 +89,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
     trainerAddress: options.trainer,
     onProgress,
   });
-  const capabilities = await askCapabilities(runtime.trainer.address);
+  const capabilities = await askCapabilities(runtime.trainer);
   const standard = defaultPrecision(capabilities);
   const plan = planWith(standard.precision);
   checkTrainer(runtime.trainer.address, capabilities, plan, root);
@@ -94,6 +101,9 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
       taskQueue: runtime.taskQueue,
       slots,
       retryFailed: options.retryFailed === true,
+      checkResults: (results) => {
+        if (!options.mixDevices) refuseMixing(plan, results, capabilities);
+      },
     });
     say(onProgress, plan, how);
     if (options.detach) {
@@ -119,6 +129,8 @@ interface SubmitOptions {
   /** How many jobs the trainer runs at the same time. */
   slots: number;
   retryFailed: boolean;
+  /** Throws if the plan's other trials must not run beside these results. */
+  checkResults(results: readonly TrialResult[]): void;
 }
 
 /** Starts the sweep's workflow unless it is already running or all its results exist. */
@@ -126,7 +138,7 @@ async function submit(
   client: Client,
   root: string,
   plan: Plan,
-  { taskQueue, slots, retryFailed }: SubmitOptions,
+  { taskQueue, slots, retryFailed, checkResults }: SubmitOptions,
 ): Promise<Submitted> {
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
@@ -141,6 +153,7 @@ async function submit(
     return 'joined';
   }
   const results = await readResults(root, plan);
+  checkResults(results);
   const again = results.filter(
     ({ status }) => status === 'cancelled' || (status === 'failed' && retryFailed),
   );
@@ -179,8 +192,8 @@ function say(onProgress: OnProgress, plan: Plan, how: Submitted): void {
   onProgress('✓', `sweep ${plan.sweep_id}`, words[how]);
 }
 
-async function askCapabilities(address: string): Promise<Capabilities> {
-  const trainer = connectTrainer(address);
+async function askCapabilities({ address, tls }: Runtime['trainer']): Promise<Capabilities> {
+  const trainer = connectTrainer(address, { tls });
   try {
     return await trainer.getCapabilities();
   } finally {

@@ -211,7 +211,9 @@ async function buildResult(
     provenance: {
       sa_orch: packageVersion(),
       backbone_digest: plan.backbone.digest,
-      ...trained?.environment,
+      pruned_by: pruned?.environments ?? [],
+      trained_by: trained?.environments ?? [],
+      predicted_by: predicted?.environments ?? [],
     },
   };
   return { result, failure };

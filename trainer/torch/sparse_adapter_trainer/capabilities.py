@@ -1,12 +1,13 @@
 """What this trainer can do, and the id of its artifact root."""
 
 import os
-import platform
 import uuid
 from pathlib import Path
 
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
 
+from sparse_adapter_engine.device.names import cpu_name
+from sparse_adapter_engine.files.temporary_names import name_beside
 from sparse_adapter_engine.pruners import PRUNERS
 
 from . import __version__
@@ -51,13 +52,15 @@ def describe(engine: EngineLike, root: Path, queue_length: int) -> capabilities_
 def root_id(root: Path) -> str:
     """The content of `<root>/.root-id`, which is created if it is missing.
 
-    If two processes create it at once, one wins.
+    If two processes create it at once, one wins. Whoever may read the folder may read its id, also
+    where the umask would keep other users out.
     """
     path = root / ".root-id"
     if not path.exists():
         root.mkdir(parents=True, exist_ok=True)
-        own = root / f".root-id.{uuid.uuid4().hex}"
+        own = name_beside(path)
         own.write_text(uuid.uuid4().hex)
+        own.chmod(0o600 | (root.stat().st_mode & 0o044))
         try:
             os.link(own, path)
         except FileExistsError:
@@ -80,16 +83,7 @@ def _device(engine: EngineLike) -> capabilities_pb2.Device:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return capabilities_pb2.Device(
         kind="cpu",
-        name=_cpu_name(),
+        name=cpu_name(),
         memory_bytes=memory,
         threads=int(engine.environment["threads"]),
     )
-
-
-def _cpu_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -40,7 +40,7 @@ async function leave(id: string, bytes: Uint8Array | null, reported = GOOD): Pro
     [`trials/${id}/adapter`]: 'of a folder',
   };
   await writeStage(root, id, 'predict', {
-    ...{ values: {}, warnings: [], environment: {}, cohort: 3 },
+    ...{ values: {}, warnings: [], environments: [], cohort: 3 },
     artifacts,
   });
   if (bytes) writeFileSync(fileOf(id), bytes);

@@ -36,7 +36,7 @@ async function buildResult(
     await writeStage(root, trial.id, work, {
       values: values[work],
       warnings: [],
-      environment: {},
+      environments: [],
       cohort: 1,
     });
   }
