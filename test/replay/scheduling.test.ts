@@ -6,7 +6,7 @@ import { describeWithServer, SUCCEEDED, until } from './scripted-server';
 describeWithServer('a sweep of many cohorts', (server) => {
   test('that is cancelled starts no waiting cohort, and ends them all in one go', async () => {
     const aborts: ((outcome: JobOutcome) => void)[] = [];
-    const { worker, jobs, ended, start } = await server.withTrainer(
+    const { worker, jobs, notStarted, start } = await server.withTrainer(
       { c1: ['a'], c2: ['b', 'c'], c3: ['d'], c4: ['e', 'f'] },
       () => new Promise((resolve) => aborts.push(resolve)),
       { onCancel: () => aborts.forEach((end) => end(CANCELLED)) },
@@ -18,12 +18,12 @@ describeWithServer('a sweep of many cohorts', (server) => {
       expect(await handle.result()).toMatchObject({ done: 0, failed: 0, cancelled: 6 });
       expect(await countChildren(handle)).toBe(2);
     });
-    expect(ended).toEqual(['c3', 'c4']);
+    expect(notStarted).toEqual(['c3', 'c4']);
   });
 
   test('that is cancelled while its data is prepared starts none at all', async () => {
     let finish: (() => void) | undefined;
-    const { worker, ended, start } = await server.withTrainer(
+    const { worker, notStarted, start } = await server.withTrainer(
       { c1: ['a'], c2: ['b'] },
       () => SUCCEEDED,
       { prepareData: () => new Promise((resolve) => (finish = resolve)) },
@@ -36,7 +36,7 @@ describeWithServer('a sweep of many cohorts', (server) => {
       expect(await countChildren(handle)).toBe(0);
       finish!();
     });
-    expect(ended.toSorted()).toEqual(['c1', 'c2']);
+    expect(notStarted.toSorted()).toEqual(['c1', 'c2']);
   });
 
   test('starts the unfinished ones alone, and writes few reports', async () => {

@@ -86,14 +86,14 @@ export class ScriptedServer {
     const jobs: JobRef[] = [];
     const cancelled: string[] = [];
     const evaluated: { trials: string[]; failed: Record<string, Failed> }[] = [];
-    const ended: string[] = [];
+    const notStarted: string[] = [];
     const reports: number[] = [];
     const id = ++this.ids;
     const taskQueue = `decisions-${id}`;
     const activities = {
       prepareData,
       listUnfinishedCohorts: () =>
-        Object.keys(trials).filter((cohortId) => trials[cohortId]!.length > 0),
+        Object.keys(trials).filter((cohort) => trials[cohort]!.length > 0),
       pendingTrials: ({ cohortId }: { cohortId: string }) => trials[cohortId],
       runJob: async (job: JobRef) => {
         jobs.push(job);
@@ -108,10 +108,10 @@ export class ScriptedServer {
         return countOutcome(input);
       },
       failCohort: () => ({ done: 0, failed: 1, cancelled: 0 }),
-      endCohorts: ({ cohorts, failed }: { cohorts: string[]; failed: Failed }) => {
-        ended.push(...cohorts.map((cohortId) => `${cohortId} ${failed.reason}`));
-        const trialsOf = cohorts.flatMap((cohortId) => trials[cohortId]!);
-        return { done: 0, failed: 0, cancelled: trialsOf.length };
+      endCohorts: ({ cohorts }: { cohorts: string[] }) => {
+        notStarted.push(...cohorts);
+        const cancelled = cohorts.flatMap((cohort) => trials[cohort]!).length;
+        return { done: 0, failed: 0, cancelled };
       },
       writeSweepReport: () => void reports.push(Date.now()),
     };
@@ -136,7 +136,7 @@ export class ScriptedServer {
     const findCohort = (cohortId: string) =>
       this.client.workflow.getHandle<typeof cohort>(`sweep-${id}/r/${cohortId}`);
     return {
-      ...{ worker, jobs, cancelled, evaluated, ended, reports },
+      ...{ worker, jobs, cancelled, evaluated, notStarted, reports },
       ...{ start, execute, findCohort },
     };
   }
