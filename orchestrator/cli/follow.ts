@@ -5,8 +5,8 @@ import { isGrpcDeadlineError, WorkflowNotFoundError, type Client } from '@tempor
 import { setTimeout as sleep } from 'node:timers/promises';
 import { statusQuery, type SweepStatus } from '../../workflows/messages';
 import { rootMessage } from '../../workflows/root-message';
-import { readPlan, readProgress, readResult, type CohortProgress } from '../store/sweep-store';
-import type { TrialResult } from '../sweep/types';
+import { SweepResults } from '../store/sweep-results';
+import { readPlan } from '../store/plan-store';
 import { LiveBlock, renderSnapshot, type Snapshot } from './live-view';
 
 const POLL_MS = 1000;
@@ -77,32 +77,21 @@ async function readFailure(handle: { result(): Promise<unknown> }): Promise<stri
   }
 }
 
-/**
- * Reads a sweep's files repeatedly. Results are read once, since they do not change while a sweep
- * runs.
- */
+/** Reads a sweep's files repeatedly, each time only those that have changed. */
 export class SweepReader {
-  private readonly results = new Map<string, TrialResult>();
+  private readonly sweep: SweepResults;
 
   constructor(
     private readonly root: string,
     private readonly sweepId: string,
-  ) {}
+  ) {
+    this.sweep = new SweepResults(root);
+  }
 
   async read(state: string): Promise<Snapshot> {
     const plan = await readPlan(this.root, this.sweepId);
-    const progress = new Map<string, CohortProgress>();
-    for (const cohort of plan.cohorts) {
-      const waiting = cohort.trials.filter((id) => !this.results.has(id));
-      if (waiting.length === 0) continue;
-      const shown = await readProgress(this.root, this.sweepId, cohort.id);
-      if (shown) progress.set(cohort.id, shown);
-      for (const id of waiting) {
-        const result = await readResult(this.root, this.sweepId, id);
-        if (result) this.results.set(id, result);
-      }
-    }
-    return { plan, results: this.results, progress, state };
+    await this.sweep.refresh(plan);
+    return { plan, results: this.sweep.results, progress: this.sweep.progress, state };
   }
 }
 
@@ -121,13 +110,15 @@ export async function follow(
   const block = stream ? new LiveBlock(stream) : null;
   for (;;) {
     const { state, detail } = await workflowState(client, sweepId);
-    const snapshot = await reader.read(detail ? `${state}: ${detail}` : state);
+    const shown = detail ? `${state}: ${detail}` : state;
     const ended =
       state === 'finished' || state === 'failed' || state === 'cancelled' || state === 'unknown';
     if (ended || signal.aborted) {
       block?.clear();
-      return { state, detail, snapshot };
+      // The table is made from every file, whatever the reader has noticed.
+      return { state, detail, snapshot: await new SweepReader(root, sweepId).read(shown) };
     }
+    const snapshot = await reader.read(shown);
     block?.draw(renderSnapshot(snapshot, Date.now()), Date.now());
     await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
   }

@@ -25,8 +25,8 @@ export function renderSnapshot(snapshot: Snapshot, now: number): string[] {
   const { plan, results, progress, state } = snapshot;
   const lines: string[] = [];
   for (const cohort of plan.cohorts) {
-    const finished = countFinished(cohort, results);
     const shown = progress.get(cohort.id);
+    const finished = shown ? countFinished(cohort, results) : 0;
     if (shown && finished < cohort.trials.length)
       lines.push(`  ${cohortLine(plan, cohort, shown, finished, now)}`);
   }
@@ -79,9 +79,8 @@ function cohortLine(
 
 /** `houlsby-64` if all trials of the cohort agree, else the name that they share. */
 function cohortAdapter(plan: Plan, cohort: Cohort): string {
-  const adapters = plan.trials
-    .filter(({ id }) => cohort.trials.includes(id))
-    .map(({ adapter }) => adapter);
+  const trials = new Set(cohort.trials);
+  const adapters = plan.trials.filter(({ id }) => trials.has(id)).map(({ adapter }) => adapter);
   const labels = new Set(adapters.map(adapterLabel));
   return [...(labels.size === 1 ? labels : new Set(adapters.map(adapterName)))].join();
 }

@@ -1,5 +1,6 @@
 /**
- * The files of sweeps and trials under the artifact root:
+ * The files of sweeps and trials under the artifact root, except plans and configurations, which are
+ * in plan-store.ts:
  *
  *   sweeps/<sweep id>/plan.json, progress/<cohort>.json, outcomes/<trial id>.json
  *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json;
@@ -10,11 +11,10 @@
  * sweep in which it happened. Each file is whole or absent, so an activity that runs twice changes
  * nothing.
  */
-import { createHash } from 'node:crypto';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ConfigError } from '../base/errors';
-import type { Plan, TrainerEnvironment, TrialResult } from '../sweep/types';
+import type { TrainerEnvironment, TrialResult } from '../sweep/types';
+import { readJson } from './read-files';
 import { writeDurably, writeJsonDurably } from '../../common/durable-files';
 
 /** What a trainer's job reported about one trial in a stage. */
@@ -32,7 +32,10 @@ export interface StageRecord {
 /** A cohort's progress, for people who watch. */
 export interface CohortProgress {
   cohort: string;
-  /** `prune`, `train` or `predict`: what the cohort is doing or did last. */
+  /**
+   * `prune`, `train` or `predict`: what the cohort is doing or did last; `evaluate` once its results
+   * are written.
+   */
   work: string;
   /**
    * The job's state (`queued`, `running`, …), or `unreachable` while the trainer does not answer.
@@ -52,59 +55,6 @@ export interface CohortProgress {
 export const sweepDir = (root: string, sweepId: string) => join(root, 'sweeps', sweepId);
 export const trialDir = (root: string, trialId: string) => join(root, 'trials', trialId);
 
-/** The digest by which a workflow recognizes its plan file. */
-const planFileDigest = (text: string) => createHash('sha256').update(text).digest('hex');
-
-/** Writes a plan and its trials' configurations, and returns the plan file's digest. */
-export async function writePlan(root: string, plan: Plan): Promise<string> {
-  const text = `${JSON.stringify(plan, null, 2)}\n`;
-  await Promise.all(
-    plan.trials.map((trial) =>
-      writeJsonDurably(join(trialDir(root, trial.id), 'config.json'), trial),
-    ),
-  );
-  await writeDurably(join(sweepDir(root, plan.sweep_id), 'plan.json'), text);
-  return planFileDigest(text);
-}
-
-const plans = new Map<string, Plan>();
-
-const PLAN_FORMAT: Plan['format'] = 3;
-
-/**
- * Reads a plan. With a digest, refuses a file with another one, and reads each digest once per
- * process.
- *
- * @throws ConfigError if there is no plan, or it is of another version of this program
- */
-export async function readPlan(root: string, sweepId: string, digest?: string): Promise<Plan> {
-  const known = digest && plans.get(digest);
-  if (known) return known;
-  const path = join(sweepDir(root, sweepId), 'plan.json');
-  const text = await readFile(path, 'utf8').catch(() => {
-    throw new ConfigError({
-      where: path,
-      message: 'no such plan; `sa-orch status` lists the sweeps under this artifact root',
-    });
-  });
-  if (digest && planFileDigest(text) !== digest) {
-    throw new ConfigError({
-      where: path,
-      message: 'changed since the sweep was started; start the sweep again to run the changed plan',
-    });
-  }
-  const plan = JSON.parse(text) as Plan;
-  const format: number = plan.format;
-  if (format !== PLAN_FORMAT) {
-    const message =
-      `has format ${format}, from another version of sa-orch; ` +
-      `must be ${PLAN_FORMAT}: start the sweep again`;
-    throw new ConfigError({ where: path, message });
-  }
-  if (digest) plans.set(digest, plan);
-  return plan;
-}
-
 /** Ids of all sweeps that have a plan, in alphabetical order. */
 export async function listSweeps(root: string): Promise<string[]> {
   const names = await readdir(join(root, 'sweeps')).catch(() => []);
@@ -121,8 +71,10 @@ export function writeResult(root: string, sweepId: string, result: TrialResult):
 }
 
 const resultPath = (root: string, trialId: string) => join(trialDir(root, trialId), 'result.json');
-const outcomePath = (root: string, sweepId: string, trialId: string) =>
-  join(sweepDir(root, sweepId), 'outcomes', `${trialId}.json`);
+export const outcomesDir = (root: string, sweepId: string) =>
+  join(sweepDir(root, sweepId), 'outcomes');
+export const outcomePath = (root: string, sweepId: string, trialId: string) =>
+  join(outcomesDir(root, sweepId), `${trialId}.json`);
 
 /**
  * The result of a finished trial; null for every other. Earlier versions wrote failures and
@@ -140,14 +92,6 @@ export async function readResult(
   trialId: string,
 ): Promise<TrialResult | null> {
   return (await readDoneResult(root, trialId)) ?? readJson(outcomePath(root, sweepId, trialId));
-}
-
-/** The results that this sweep has, in the plan's order of trials. */
-export async function readResults(root: string, plan: Plan): Promise<TrialResult[]> {
-  const results = await Promise.all(
-    plan.trials.map((trial) => readResult(root, plan.sweep_id, trial.id)),
-  );
-  return results.filter((result) => result !== null);
 }
 
 /**
@@ -208,15 +152,15 @@ export function writeMetrics(root: string, trialId: string, lines: string[]): Pr
   );
 }
 
+export const progressPath = (root: string, sweepId: string, cohort: string) =>
+  join(sweepDir(root, sweepId), 'progress', `${cohort}.json`);
+
 export function writeProgress(
   root: string,
   sweepId: string,
   progress: CohortProgress,
 ): Promise<void> {
-  return writeJsonDurably(
-    join(sweepDir(root, sweepId), 'progress', `${progress.cohort}.json`),
-    progress,
-  );
+  return writeJsonDurably(progressPath(root, sweepId, progress.cohort), progress);
 }
 
 export function readProgress(
@@ -224,20 +168,5 @@ export function readProgress(
   sweepId: string,
   cohort: string,
 ): Promise<CohortProgress | null> {
-  return readJson(join(sweepDir(root, sweepId), 'progress', `${cohort}.json`));
-}
-
-/**
- * A file's JSON, or null if there is no such file. Files are written whole, so a broken one is an
- * error.
- */
-async function readJson<T>(path: string): Promise<T | null> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
-  return JSON.parse(text) as T;
+  return readJson(progressPath(root, sweepId, cohort));
 }

@@ -1,13 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  readDoneResult,
-  readResult,
-  readResults,
-  writePlan,
-  writeStage,
-} from '../../../../orchestrator/store/sweep-store';
+import { writePlan } from '../../../../orchestrator/store/plan-store';
+import { readDoneResult, readResult, writeStage } from '../../../../orchestrator/store/sweep-store';
+import { readResults } from '../../../../orchestrator/store/sweep-results';
 import type { PruneConfig, Trial, TrialResult } from '../../../../orchestrator/sweep/types';
 import { evaluateTrials, pendingTrials } from '../../../../workflows/activities/results';
 import { backbone, countSizes, dataset, prune } from '../../support/plans';
@@ -43,7 +39,13 @@ async function buildResult(
   }
   const setup = { root } as Parameters<typeof evaluateTrials>[0];
   const failed = { [trial.id]: { reason: 'non_finite', message: 'loss is NaN' } };
-  await evaluateTrials(setup, { sweepId: plan.sweep_id, planDigest, trials: [trial.id], failed });
+  await evaluateTrials(setup, {
+    sweepId: plan.sweep_id,
+    cohortId: 'c01-mrpc',
+    planDigest,
+    trials: [trial.id],
+    failed,
+  });
   return {
     result: (await readResult(root, plan.sweep_id, trial.id)) as TrialResult,
     planned: countSizes(trial.adapter, trial.prune, backbone(), dataset('mrpc')),
@@ -98,6 +100,7 @@ test('a question trial leaves answers by its predictions, a threshold in its res
   const setup = { root: ofQuestions } as Parameters<typeof evaluateTrials>[0];
   await evaluateTrials(setup, {
     sweepId: plan.sweep_id,
+    cohortId: 'c01-mrpc',
     planDigest,
     trials: [trial.id],
     failed: {},
@@ -122,6 +125,7 @@ test('a summary trial leaves a summary per line beside its predictions, and no h
   const setup = { root: ofSummaries } as Parameters<typeof evaluateTrials>[0];
   await evaluateTrials(setup, {
     sweepId: plan.sweep_id,
+    cohortId: 'c01-mrpc',
     planDigest,
     trials: [trial.id],
     failed: {},
@@ -148,6 +152,7 @@ test('a finished result is not made again: an attempt resumes where the last end
   const setup = { root: ofQuestions } as Parameters<typeof evaluateTrials>[0];
   const input = {
     sweepId: plan.sweep_id,
+    cohortId: 'c01-mrpc',
     planDigest: await writePlan(ofQuestions, plan),
     trials: [trial.id],
   };
@@ -169,7 +174,11 @@ describe('of two sweeps that share trials', () => {
     return Promise.all(
       plans.map(async (plan) => ({
         plan,
-        ref: { sweepId: plan.sweep_id, planDigest: await writePlan(root, plan) },
+        ref: {
+          sweepId: plan.sweep_id,
+          cohortId: 'c01-mrpc',
+          planDigest: await writePlan(root, plan),
+        },
       })),
     );
   }
@@ -197,7 +206,11 @@ describe('of two sweeps that share trials', () => {
     const other = { ...plan, sweep_id: 'other-00000000' };
     const [ref, otherRef] = await Promise.all(
       [plan, other].map(async (each) => ({
-        ...{ sweepId: each.sweep_id, planDigest: await writePlan(place, each) },
+        ...{
+          sweepId: each.sweep_id,
+          cohortId: 'c01-mrpc',
+          planDigest: await writePlan(place, each),
+        },
         trials: [trial.id],
       })),
     );
