@@ -131,7 +131,7 @@ interface SubmitOptions {
   slots: number;
   retryFailed: boolean;
   /** Throws if the plan's other trials must not run beside these results. */
-  checkResults(results: readonly TrialResult[]): void;
+  checkResults: (results: readonly TrialResult[]) => void;
 }
 
 /** Starts the sweep's workflow unless it is already running or all its results exist. */

@@ -1,6 +1,6 @@
 /**
- * A sweep's results and progress, read again and again at the cost of what is new. A sweep of
- * thousands of trials is looked at each second by `watch`, and after each few cohorts by its report.
+ * A sweep's results and progress, read again and again at the cost of what is new: `watch` looks at
+ * thousands of trials each second, and the worker at each report.
  *
  *   done       never change, so each is read once. A cohort's progress file changes after its
  *              results are written, so only trials of cohorts whose file has changed are looked for

@@ -1,6 +1,6 @@
 /**
- * The files of sweeps and trials under the artifact root, except plans and configurations, which are
- * in plan-store.ts:
+ * The files of sweeps and trials under the artifact root. Plans and configurations are read and
+ * written by plan-store.ts, all results of a sweep by sweep-results.ts.
  *
  *   sweeps/<sweep id>/plan.json, progress/<cohort>.json, outcomes/<trial id>.json
  *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json;
@@ -33,8 +33,8 @@ export interface StageRecord {
 export interface CohortProgress {
   cohort: string;
   /**
-   * `prune`, `train` or `predict`: what the cohort is doing or did last; `evaluate` once its results
-   * are written.
+   * `prune`, `train` or `predict`: what the cohort is doing or did last; `evaluate` once its
+   * results are written.
    */
   work: string;
   /**
