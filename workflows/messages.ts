@@ -36,6 +36,13 @@ export interface SweepInput {
    * stage would wait behind the next one's training.
    */
   maxParallel: number;
+  /**
+   * After this many cohorts failed alike with none getting anywhere in between, no further one is
+   * started. 0, or left out by sweeps of an earlier version: never.
+   */
+  maxFailures?: number;
+  /** Where the sweep's earlier runs got to, if its history became too long for one. */
+  earlier?: Pick<SweepStatus, 'mode' | 'done' | 'failed' | 'cancelled'>;
 }
 
 export interface CohortInput {
@@ -56,6 +63,8 @@ export interface SweepStatus {
   done: number;
   failed: number;
   cancelled: number;
+  /** Why no more cohorts are started, although some are left; absent if all are. */
+  stopped?: string;
 }
 
 /** How a cohort ended: trials by outcome. */
@@ -63,6 +72,8 @@ export interface CohortOutcome {
   done: number;
   failed: number;
   cancelled: number;
+  /** Set if no trial came to a result, and all for this one reason, which is none of their own. */
+  failure?: Failed;
 }
 
 export const statusQuery = defineQuery<SweepStatus>('status');

@@ -4,17 +4,20 @@
 import {
   allHandlersFinished,
   ApplicationFailure,
+  CancellationScope,
   condition,
-  isCancellation,
+  continueAsNew,
   ParentClosePolicy,
   patched,
   proxyActivities,
   setHandler,
   startChild,
+  workflowInfo,
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import type { Activities } from './activities';
 import { cohort } from './cohort';
+import { FailureBudget } from './failure-budget';
 import { keepReportFresh } from './fresh-report';
 import {
   CANCELLED,
@@ -44,16 +47,27 @@ const short = proxyActivities<Pick<Activities, 'writeSweepReport' | 'failCohort'
 /**
  * Runs a sweep to its end and returns its counters. Failed trials do not fail the sweep; the table
  * shows them.
+ *
+ * A request to cancel the workflow itself, from Temporal's own tools, means the same as the mode
+ * `cancel`.
  */
 export async function sweep(input: SweepInput): Promise<SweepStatus> {
+  const { cancelRequested } = CancellationScope.current();
+  return CancellationScope.nonCancellable(() => runSweep(input, cancelRequested));
+}
+
+async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Promise<SweepStatus> {
   const { sweepId, planDigest, run } = input;
   const plan = { sweepId, planDigest };
-  const status: SweepStatus = { mode: 'run', cohorts: {}, done: 0, failed: 0, cancelled: 0 };
+  const fresh = { mode: 'run' as const, done: 0, failed: 0, cancelled: 0 };
+  const status: SweepStatus = { ...(input.earlier ?? fresh), cohorts: {} };
   for (const { id } of input.cohorts) status.cohorts[id] = 'waiting';
   const children = new Map<string, ChildWorkflowHandle<typeof cohort>>();
   const prepared = new Map<string, Promise<void>>();
   let inProgress = 0;
   let signalled: Mode = 'run';
+  const budget = new FailureBudget(input.maxFailures ?? 0);
+  cancelRequested.catch(() => (status.mode = 'cancel'));
 
   setHandler(statusQuery, () => status);
   setHandler(
@@ -90,12 +104,12 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
     return promise;
   }
 
-  const cancelled = condition(() => status.mode === 'cancel');
-  cancelled.catch(() => undefined);
+  const untilCancelled = condition(() => status.mode === 'cancel');
+  untilCancelled.catch(() => undefined);
   /** Prepares a data set, which may take hours, but does not wait for it in a cancelled sweep. */
   function prepareUnlessCancelled(dataset: string): Promise<void> {
     const preparing = prepareOnce(dataset);
-    return frugal ? Promise.race([preparing, cancelled]) : preparing;
+    return frugal ? Promise.race([preparing, untilCancelled]) : preparing;
   }
 
   async function runCohort(id: string, dataset: string): Promise<void> {
@@ -117,10 +131,16 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
       const outcome = await child.result();
       count(outcome);
       status.cohorts[id] = outcome.cancelled > 0 ? 'cancelled' : 'done';
+      budget.note(outcome);
     } catch (error) {
-      if (isCancellation(error)) throw error;
-      count(await short.failCohort({ ...plan, cohortId: id, message: rootMessage(error) }));
+      const outcome = await short.failCohort({
+        ...plan,
+        cohortId: id,
+        message: rootMessage(error),
+      });
+      count(outcome);
       status.cohorts[id] = 'failed';
+      budget.note(outcome);
     } finally {
       children.delete(id);
       inProgress--;
@@ -160,6 +180,7 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
   passing.catch(() => undefined);
 
   const cohorts = frugal ? await findUnfinished() : input.cohorts;
+  let historyIsLong = false;
   const running: Promise<void>[] = [];
   const errors: unknown[] = [];
   const runBeside = (work: Promise<void>) =>
@@ -170,21 +191,34 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
     await condition(
       () =>
         errors.length > 0 ||
+        budget.spent !== null ||
         status.mode === 'cancel' ||
         (status.mode === 'run' && inProgress < input.maxParallel),
     );
     if (errors.length > 0) break;
+    if (budget.spent !== null && status.mode !== 'cancel') break;
     if (frugal && status.mode === 'cancel') {
       runBeside(cancelCohorts(cohorts.slice(index).map((waiting) => waiting.id)));
       break;
     }
+    // The server ends a workflow at 51,200 events, which are some 2,000 cohorts. A new run looks
+    // for the unfinished ones again.
+    historyIsLong = frugal && index > 0 && workflowInfo().continueAsNewSuggested;
+    if (historyIsLong) break;
     status.cohorts[id] = 'running';
     inProgress++;
     runBeside(runCohort(id, dataset));
   }
   await Promise.all(running);
   if (errors.length > 0) throw errors[0];
+  if (budget.spent !== null && Object.values(status.cohorts).includes('waiting'))
+    status.stopped = budget.spent;
   await report.finish();
   await condition(allHandlersFinished);
+  if (historyIsLong && budget.spent === null) {
+    const { mode, done, failed, cancelled } = status;
+    const earlier = { mode, done, failed, cancelled };
+    await continueAsNew<typeof sweep>({ ...input, earlier });
+  }
   return status;
 }

@@ -36,6 +36,7 @@ import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { sayPrecision } from './precision';
 import { describeSize, planRequest, readRequest, type Request } from './request';
+import { refuseOtherQueue } from './task-queue';
 
 export interface LaunchOptions extends PlaceOptions, ServiceOptions {
   dataDir?: string;
@@ -149,7 +150,10 @@ async function submit(
       '`sa-orch doctor` checks each part.',
     );
   // A running sweep keeps the plan file it was started with.
-  if (state === 'running' || state === 'paused' || state === 'cancelling') return 'joined';
+  if (state === 'running' || state === 'paused' || state === 'cancelling') {
+    await refuseOtherQueue(client, plan.sweep_id, taskQueue);
+    return 'joined';
+  }
   const results = await readResults(root, plan);
   checkResults(results);
   const again = results.filter(

@@ -1,12 +1,19 @@
 import { readFile } from 'node:fs/promises';
+import { ConfigError } from '../base/errors';
 
 /**
  * A file's JSON, or null if there is no such file. Files are written whole, so a broken one is an
- * error.
+ * error: a ConfigError that names it.
  */
 export async function readJson<T>(path: string): Promise<T | null> {
   const text = await readIfThere(path);
-  return text === undefined ? null : (JSON.parse(text) as T);
+  if (text === undefined) return null;
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    const message = `is not complete JSON (${(error as Error).message}); remove it to go on`;
+    throw new ConfigError({ where: path, message });
+  }
 }
 
 /** A file's text; undefined if there is no such file. */

@@ -27,6 +27,11 @@ export interface StageRecord {
   environments: TrainerEnvironment[];
   /** How many trials the job ran together. */
   cohort: number;
+  /**
+   * Hex SHA-256 of the files that the trainer reported, by their names under the root. Absent in
+   * records of earlier versions.
+   */
+  artifacts?: Record<string, string>;
 }
 
 /** A cohort's progress, for people who watch. */

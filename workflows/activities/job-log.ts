@@ -101,6 +101,9 @@ export class JobLog {
       case 'trialResult':
         Object.assign(this.stage(kind.value.trialId).values, kind.value.values);
         this.stage(kind.value.trialId).environments = kind.value.environments.map(toRecord);
+        this.stage(kind.value.trialId).artifacts = Object.fromEntries(
+          kind.value.artifacts.map(({ name, digest }) => [name, digest]),
+        );
         if (kind.value.failure) {
           this.failedTrials[kind.value.trialId] = asFailed(kind.value.failure);
           this.stage(kind.value.trialId).environments = [...this.environments];

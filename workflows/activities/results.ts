@@ -1,5 +1,6 @@
 /** Makes result files from predictions, and the report from result files. */
 import { mapBounded } from '../../orchestrator/base/bounded';
+import { ConfigError } from '../../orchestrator/base/errors';
 import { adapterName, findBottleneck } from '../../orchestrator/sweep/adapters';
 import { countBudget } from '../../orchestrator/tasks/budget';
 import { evaluatePredictions } from '../../orchestrator/tasks/evaluate';
@@ -20,6 +21,7 @@ import {
 import { findCohort, findDataset, findTrial } from '../../orchestrator/sweep/lookup';
 import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
 import { packageVersion } from '../../common/package';
+import { findCommonFailure } from '../failure-budget';
 import type { CohortOutcome, Failed } from '../messages';
 import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';
@@ -58,17 +60,28 @@ export async function evaluateTrials(
 ): Promise<CohortOutcome> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
+  const failures: Failed[] = [];
+  const passing: unknown[] = [];
   for (const id of input.trials) {
-    let result = await readDoneResult(setup.root, id);
-    if (result === null) {
-      result = await buildResult(setup.root, plan, findTrial(plan, id), input.failed[id] ?? null);
-      await writeResult(setup.root, plan.sweep_id, result);
+    try {
+      let result = await readDoneResult(setup.root, id);
+      if (result === null) {
+        const built = await buildResult(setup.root, plan, findTrial(plan, id), input.failed[id]);
+        result = built.result;
+        if (built.failure) failures.push(built.failure);
+        await writeResult(setup.root, plan.sweep_id, result);
+      }
+      outcome[result.status]++;
+    } catch (error) {
+      // The trials behind it need not wait for the next attempt.
+      passing.push(error);
     }
-    outcome[result.status]++;
   }
   // After the results, because whoever sees it change looks for them.
   await writeProgress(setup.root, input.sweepId, endedProgress(input.cohortId, input.trials));
-  return outcome;
+  if (passing.length > 0) throw passing[0];
+  const failure = outcome.done === 0 ? findCommonFailure(failures) : undefined;
+  return failure ? { ...outcome, failure } : outcome;
 }
 
 const endedProgress = (cohort: string, { length }: string[]): CohortProgress => ({
@@ -101,14 +114,16 @@ export function endCohorts(
   input: PlanRef & { cohorts: string[]; failed: Failed },
 ): Promise<CohortOutcome> {
   const { sweepId, planDigest, cohorts, failed } = input;
-  return beatDuring(async () => {
+  return beatDuring(async (signal) => {
     const plan = await readPlan(setup.root, sweepId, planDigest);
     const trials = cohorts.flatMap((id) => findCohort(plan, id).trials);
     const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
     await mapBounded(trials, async (id) => {
+      // The sweep's next run may have begun: its trials are not to be marked.
+      signal.throwIfAborted();
       let result = await readResult(setup.root, sweepId, id);
       if (result === null) {
-        result = await buildResult(setup.root, plan, findTrial(plan, id), failed);
+        ({ result } = await buildResult(setup.root, plan, findTrial(plan, id), failed));
         await writeResult(setup.root, sweepId, result);
       }
       if (result.status !== 'done') outcome[result.status]++;
@@ -144,33 +159,45 @@ export async function writeSweepReport(setup: WorkerSetup, input: PlanRef): Prom
   await writeReport(plan, [...sweep.results.values()], setup.root);
 }
 
+/**
+ * A trial's result, and why it failed if it did. `failed`: why its jobs did. A fault of its files
+ * or of its evaluation is this trial's own; only the system's errors, which may pass, are thrown.
+ */
 async function buildResult(
   root: string,
   plan: Plan,
   trial: Trial,
-  failed: Failed | null,
-): Promise<TrialResult> {
+  failed: Failed | undefined,
+): Promise<{ result: TrialResult; failure: Failed | undefined }> {
   const { adapter, prune } = trial;
   const dataset = findDataset(plan, trial.dataset);
-  const [pruned, trained, predicted] = [
-    await readStage(root, trial.id, 'prune'),
-    await readStage(root, trial.id, 'train'),
-    await readStage(root, trial.id, 'predict'),
-  ];
+  let failure = failed;
+  const tryTo = async <T>(work: () => T | Promise<T>, otherwise: T): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      failure ??= describeFault(error);
+      return otherwise;
+    }
+  };
+  const pruned = await tryTo(() => readStage(root, trial.id, 'prune'), null);
+  const trained = await tryTo(() => readStage(root, trial.id, 'train'), null);
+  const predicted = await tryTo(() => readStage(root, trial.id, 'predict'), null);
   // The job that made the last mask reports its sparsity, which only official rules let differ from
   // the plan.
   const { achieved_sparsity = null, kept } =
     (prune.every_steps > 0 ? trained : pruned)?.values ?? {};
   const planned = countBudget(trial, plan.backbone, dataset);
-  const evaluated: TrialEvaluation = failed
-    ? { metrics: {}, warnings: [] }
-    : evaluatePredictions(root, plan, trial);
+  const nothing: TrialEvaluation = { metrics: {}, warnings: [] };
+  const evaluated = failure
+    ? nothing
+    : await tryTo(() => evaluatePredictions(root, plan, trial, predicted?.artifacts), nothing);
   for (const [name, values] of Object.entries(evaluated.files ?? {}))
     await writeTrialJson(root, trial.id, name, values);
   for (const [name, values] of Object.entries(evaluated.lines ?? {}))
     await writeTrialLines(root, trial.id, name, values);
   const { thresholds = {} } = evaluated;
-  return {
+  const result: TrialResult = {
     trial_id: trial.id,
     task: trial.task,
     backbone: plan.backbone.name,
@@ -181,7 +208,7 @@ async function buildResult(
     ...(trial.precision === undefined ? {} : { precision: trial.precision }),
     achieved_sparsity,
     seed: trial.seed,
-    status: failed ? (failed.reason === 'cancelled' ? 'cancelled' : 'failed') : 'done',
+    status: failure ? (failure.reason === 'cancelled' ? 'cancelled' : 'failed') : 'done',
     metrics: evaluated.metrics,
     ...(Object.keys(thresholds).length > 0 ? { thresholds } : {}),
     budget: { ...planned, kept: kept ?? planned.kept },
@@ -192,7 +219,8 @@ async function buildResult(
       cohort: trained?.cohort ?? 0,
     },
     warnings: [...(pruned?.warnings ?? []), ...(trained?.warnings ?? []), ...evaluated.warnings],
-    error: failed && failed.reason !== 'cancelled' ? `${failed.reason}: ${failed.message}` : null,
+    error:
+      failure && failure.reason !== 'cancelled' ? `${failure.reason}: ${failure.message}` : null,
     data: dataset.source,
     provenance: {
       sa_orch: packageVersion(),
@@ -201,5 +229,16 @@ async function buildResult(
       trained_by: trained?.environments ?? [],
       predicted_by: predicted?.environments ?? [],
     },
+  };
+  return { result, failure };
+}
+
+function describeFault(error: unknown): Failed {
+  if (error instanceof ConfigError) return { reason: 'bad_artifact', message: error.message };
+  // Too many open files, a disk that is away: all is tried again.
+  if (!(error instanceof Error) || 'syscall' in error) throw error;
+  return {
+    reason: 'internal',
+    message: `the predictions cannot be evaluated: ${error.name}: ${error.message}`,
   };
 }
