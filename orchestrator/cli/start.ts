@@ -11,7 +11,7 @@ import type { SweepInput } from '../../workflows/messages';
 import { artifactRootId } from '../../common/files';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
-import { ensureUp } from '../runtime/up';
+import { ensureUp, type Runtime } from '../runtime/up';
 import { readResults } from '../store/sweep-results';
 import { writePlan } from '../store/plan-store';
 import { removeOutcome } from '../store/sweep-store';
@@ -91,7 +91,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
     trainerAddress: options.trainer,
     onProgress,
   });
-  const capabilities = await askCapabilities(runtime.trainer.address);
+  const capabilities = await askCapabilities(runtime.trainer);
   const standard = defaultPrecision(capabilities);
   const plan = planWith(standard.precision);
   checkTrainer(runtime.trainer.address, capabilities, plan, root);
@@ -194,8 +194,8 @@ function say(onProgress: OnProgress, plan: Plan, how: Submitted): void {
   onProgress('✓', `sweep ${plan.sweep_id}`, words[how]);
 }
 
-async function askCapabilities(address: string): Promise<Capabilities> {
-  const trainer = connectTrainer(address);
+async function askCapabilities({ address, tls }: Runtime['trainer']): Promise<Capabilities> {
+  const trainer = connectTrainer(address, { tls });
   try {
     return await trainer.getCapabilities();
   } finally {

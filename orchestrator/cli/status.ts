@@ -30,7 +30,7 @@ export function statusCommand(): Command {
     (options: PlaceOptions & { json?: boolean }) =>
       runAction(options.json === true, async () => {
         const stateDir = stateDirectory(options.stateDir);
-        const services = await runtimeStatus(stateDir);
+        const services = runtimeStatus(stateDir);
         const sweeps = await sweepLines(artifactRoot(options.root), stateDir);
         if (options.json) return printJson({ services, sweeps });
         for (const { name, state, pid, address, restarts } of services) {

@@ -56,12 +56,16 @@ export function trainerCommand(): Command {
     .option('--json', 'print errors as JSON (the line that says it listens is always JSON)')
     .addHelpText(
       'after',
-      '\nExample:\n  sa-orch trainer --framework torch --listen 0.0.0.0:50051 --tls-cert ' +
-        'server.pem --tls-key server.key --device cuda',
+      '\nExample:\n  sa-orch trainer --listen 0.0.0.0:50051 --tls-cert server.pem --tls-key ' +
+        'server.key \\\n    --tls-client-ca ca.pem --device cuda\n\nClients then need ' +
+        'SA_ORCH_TRAINER_CERT and SA_ORCH_TRAINER_KEY, signed by that authority. Without ' +
+        '--tls-client-ca,\nanyone who can reach the port can run jobs.',
     );
   return addPlaceOptions(command).action((options: TrainerOptions) =>
     runAction(options.json === true, async () => {
       checkDevice(options.framework, options.device ?? null);
+      const warning = describeOpenDoor(options);
+      if (warning !== undefined) progressLineOnStderr('!', 'trainer', warning);
       const {
         file,
         args: first,
@@ -84,6 +88,18 @@ export function trainerCommand(): Command {
         env,
       );
     }),
+  );
+}
+
+/** What a listener says that lets in anyone who can reach its port; undefined for others. */
+export function describeOpenDoor({
+  listen,
+  tlsClientCa,
+}: Pick<TrainerOptions, 'listen' | 'tlsClientCa'>): string | undefined {
+  if (listen.startsWith('unix:') || tlsClientCa !== undefined) return undefined;
+  return (
+    `anyone who can reach ${listen} can run jobs, which read and write files as this user: ` +
+    'there is no --tls-client-ca, so clients are not asked who they are'
   );
 }
 

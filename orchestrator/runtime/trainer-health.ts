@@ -4,14 +4,15 @@
  */
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import { plural } from '../base/plural';
-import { connectTrainer } from '../trainer-client/client';
+import { connectTrainer, type TlsFiles } from '../trainer-client/client';
 
 /** The trainer's capabilities; undefined if it does not answer in time. */
 export async function askCapabilities(
   address: string,
   timeoutMs: number,
+  tls?: TlsFiles,
 ): Promise<Capabilities | undefined> {
-  const trainer = connectTrainer(address);
+  const trainer = connectTrainer(address, { tls });
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), timeoutMs);

@@ -85,16 +85,16 @@ export class SweepResults {
     });
   }
 
-  private async readOutcomes({ sweep_id: sweepId }: Plan): Promise<void> {
+  private async readOutcomes({ sweep_id: sweepId, trials }: Plan): Promise<void> {
     const folder = outcomesDir(this.root, sweepId);
     const stamp = stampFile(folder);
     if (stamp === this.outcomesStamp) return;
     const names = stamp === null ? [] : await readdir(folder);
     const before = this.outcomes;
     this.outcomes = new Map();
-    // Half-written files begin with a dot.
-    const ids = names.flatMap((name) => /^([^.].*)\.json$/.exec(name)?.[1] ?? []);
-    await mapBounded(ids, async (id) => {
+    const listed = new Set(names);
+    const ended = trials.filter(({ id }) => listed.has(`${id}.json`));
+    await mapBounded(ended, async ({ id }) => {
       const path = outcomePath(this.root, sweepId, id);
       const now = stampFile(path);
       const known = before.get(id);

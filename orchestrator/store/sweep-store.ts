@@ -13,6 +13,7 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { nameFile } from '../base/name-file';
 import type { TrainerEnvironment, TrialResult } from '../sweep/types';
 import { readJson } from './read-files';
 import { writeDurably, writeJsonDurably } from '../../common/durable-files';
@@ -57,8 +58,10 @@ export interface CohortProgress {
   updated: number;
 }
 
-export const sweepDir = (root: string, sweepId: string) => join(root, 'sweeps', sweepId);
-export const trialDir = (root: string, trialId: string) => join(root, 'trials', trialId);
+export const sweepDir = (root: string, sweepId: string) =>
+  join(root, 'sweeps', nameFile('sweepId', sweepId));
+export const trialDir = (root: string, trialId: string) =>
+  join(root, 'trials', nameFile('trialId', trialId));
 
 /** Ids of all sweeps that have a plan, in alphabetical order. */
 export async function listSweeps(root: string): Promise<string[]> {
@@ -79,7 +82,7 @@ const resultPath = (root: string, trialId: string) => join(trialDir(root, trialI
 export const outcomesDir = (root: string, sweepId: string) =>
   join(sweepDir(root, sweepId), 'outcomes');
 export const outcomePath = (root: string, sweepId: string, trialId: string) =>
-  join(outcomesDir(root, sweepId), `${trialId}.json`);
+  join(outcomesDir(root, sweepId), `${nameFile('trialId', trialId)}.json`);
 
 /**
  * The result of a finished trial; null for every other. Earlier versions wrote failures and
@@ -136,7 +139,10 @@ export function writeStage(
   work: string,
   record: StageRecord,
 ): Promise<void> {
-  return writeJsonDurably(join(trialDir(root, trialId), 'stages', `${work}.json`), record);
+  return writeJsonDurably(
+    join(trialDir(root, trialId), 'stages', `${nameFile('work', work)}.json`),
+    record,
+  );
 }
 
 export async function readStage(
@@ -144,8 +150,8 @@ export async function readStage(
   trialId: string,
   work: string,
 ): Promise<StageRecord | null> {
-  const path = join(trialDir(root, trialId), 'stages', `${work}.json`);
-  const record = await readJson<StageRecord>(path);
+  const name = `${nameFile('work', work)}.json`;
+  const record = await readJson<StageRecord>(join(trialDir(root, trialId), 'stages', name));
   // Earlier versions recorded the trainer that was watched, which may have been another one.
   return record && { ...record, environments: record.environments ?? [] };
 }
@@ -158,7 +164,7 @@ export function writeMetrics(root: string, trialId: string, lines: string[]): Pr
 }
 
 export const progressPath = (root: string, sweepId: string, cohort: string) =>
-  join(sweepDir(root, sweepId), 'progress', `${cohort}.json`);
+  join(sweepDir(root, sweepId), 'progress', `${nameFile('cohortId', cohort)}.json`);
 
 export function writeProgress(
   root: string,

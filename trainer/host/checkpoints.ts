@@ -13,10 +13,10 @@ import { join } from 'node:path';
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
 import { readTensorsOf } from './artifacts';
 import { writeDurablySync } from '../../common/durable-files';
-import { Environment } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { Environment, type Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { toMetadata } from './environment';
-import { removeFolder, removeLeftovers, writeFolder } from './folders';
-import { trialFolder, type Shapes } from './trial-files';
+import { removeFolder, writeFolder } from './folders';
+import { trialFolder, trialName, type Shapes } from './trial-files';
 
 /** A trial's progress. */
 export interface Position {
@@ -48,23 +48,29 @@ interface PositionFile {
   environment?: Record<string, string>;
 }
 
-/** Writes a checkpoint as a whole folder, and removes all but the newest `keep`. */
+/**
+ * Writes a checkpoint as a whole folder, and removes all but the newest `keep`. Returns the
+ * checkpoint's artifact.
+ */
 export function writeCheckpoint(
   root: string,
   trialId: string,
   { position, state, environments }: Omit<Checkpoint, 'state'> & { state: Record<string, Tensor> },
   keep: number,
-): void {
-  writeFolder(join(trialFolder(root, trialId), 'checkpoints', `step-${position.step}`), {
+): Artifact {
+  const files = {
     'state.safetensors': encodeSafetensors(state),
     'position.json': JSON.stringify(
       { position, environments: environments.map((each) => Environment.toJSON(each)) },
       null,
       2,
     ),
-  });
+  };
+  const digest = writeFolder(locateFolder(root, trialId, position.step), files);
   for (const step of listSteps(root, trialId).slice(keep))
     removeFolder(locateFolder(root, trialId, step));
+  const size = Object.values(files).reduce((sum, content) => sum + Buffer.byteLength(content), 0);
+  return { name: `${trialName(trialId)}/checkpoints/step-${position.step}`, digest, size };
 }
 
 /**
@@ -80,7 +86,6 @@ export function newestCheckpoint(
   until: number,
   shapes: Shapes,
 ): { checkpoint: Checkpoint | undefined; passedOver: string[] } {
-  removeLeftovers(join(trialFolder(root, trialId), 'checkpoints'));
   const passedOver: string[] = [];
   for (const step of listSteps(root, trialId).filter((each) => each <= until)) {
     const folder = locateFolder(root, trialId, step);

@@ -1,5 +1,6 @@
 /** The process in which an engine runs: started by engine-runner.ts, and ends with its host. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { writeWhenThereIsRoom } from '../../common/disk-space';
 import { withLock } from '../../common/lock-file';
 import {
   FailureReason,
@@ -20,6 +21,7 @@ import {
 import { describeEnvironment } from './environment';
 import type { EngineStart, FromEngine, Outcome, ToEngine } from './engine-messages';
 import { log } from './log';
+import { holdTrials } from './trial-locks';
 
 /** The host reports the time since the last move to about a second. */
 const MS_BETWEEN_SIGNS = 250;
@@ -52,6 +54,16 @@ class Run implements JobContext {
     if (this.abortAsked) throw new Aborted('cancelled');
   }
 
+  writeWhenThereIsRoom<T>(path: string, write: () => T): Promise<T> {
+    return writeWhenThereIsRoom(path, write, async (reason) => {
+      tell({ $case: 'waiting', reason });
+      await yieldToEvents();
+      if (this.abortAsked) throw new Aborted('cancelled');
+      // A checkpoint has no room either: the job will continue from the last one.
+      if (this.checkpointAsked) throw new Interrupted(reason);
+    });
+  }
+
   stop(how: 'checkpoint' | 'abort'): void {
     if (how === 'abort') this.abortAsked = true;
     else this.checkpointAsked = true;
@@ -61,7 +73,7 @@ class Run implements JobContext {
 async function runToOutcome(engine: Engine, spec: JobSpec, run: Run): Promise<Outcome> {
   try {
     run.emit({ $case: 'environment', value: run.environment });
-    await engine.run(spec, run);
+    await holdTrials(spec, run, () => engine.run(spec, run));
     return { $case: 'done' };
   } catch (error) {
     if (error instanceof Interrupted) return { $case: 'interrupted' };

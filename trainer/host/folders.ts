@@ -1,15 +1,15 @@
 /** Folders that are either whole or absent, whatever dies. */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import {
-  nameBeside,
-  syncFolderSync,
-  writeDurablySync,
-  type Content,
-} from '../../common/durable-files';
+import { contentDigest, folderDigest } from './artifacts';
+import { syncFolderSync, writeDurablySync, type Content } from '../../common/durable-files';
+import { nameBeside } from '../../common/temporary-names';
 
-/** Writes a folder of files that replaces any earlier one and appears whole. */
-export function writeFolder(path: string, files: Readonly<Record<string, Content>>): void {
+/**
+ * Writes a folder of files that replaces any earlier one and appears whole. Returns its digest,
+ * made from what was written, because reading large files back takes long.
+ */
+export function writeFolder(path: string, files: Readonly<Record<string, Content>>): string {
   const making = nameBeside(path);
   mkdirSync(making, { recursive: true });
   try {
@@ -22,6 +22,9 @@ export function writeFolder(path: string, files: Readonly<Record<string, Content
     throw error;
   }
   syncFolderSync(dirname(path));
+  return folderDigest(
+    Object.entries(files).map(([name, content]) => [name, contentDigest(content)] as const),
+  );
 }
 
 /**
@@ -33,11 +36,4 @@ export function removeFolder(path: string): void {
   const leaving = nameBeside(path);
   renameSync(path, leaving);
   rmSync(leaving, { recursive: true });
-}
-
-/** Removes what killed processes left unfinished in a folder that only this process writes to. */
-export function removeLeftovers(folder: string): void {
-  if (!existsSync(folder)) return;
-  for (const name of readdirSync(folder))
-    if (name.startsWith('.')) rmSync(join(folder, name), { recursive: true });
 }

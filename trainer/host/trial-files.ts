@@ -86,9 +86,6 @@ function digestParts(...parts: unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
-/** Where files go, and what makes them. */
-type Place = Pick<JobContext, 'root' | 'environment'>;
-
 /**
  * A trial's result, with artifacts given by their names in its folder. What made them is read from
  * the first one, because it may be older than this job.
@@ -117,15 +114,16 @@ export function hasMasks(root: string, spec: JobSpec, trial: Trial): boolean {
 }
 
 /** Writes masks.safetensors. masks: uint8 0/1, by the names of the masked weights. */
-export function writeMasks(
-  { root, environment }: Place,
+export async function writeMasks(
+  context: JobContext,
   spec: JobSpec,
   trial: Trial,
   masks: Record<string, Tensor<Uint8Array>>,
-): void {
-  const path = join(trialFolder(root, trial.trialId), 'masks.safetensors');
+): Promise<void> {
+  const path = join(trialFolder(context.root, trial.trialId), 'masks.safetensors');
   const source = maskSource(spec, trial);
-  writeDurablySync(path, encodeSafetensors(masks, { source, ...toMetadata([environment]) }));
+  const content = encodeSafetensors(masks, { source, ...toMetadata([context.environment]) });
+  await context.writeWhenThereIsRoom(path, () => writeDurablySync(path, content));
 }
 
 /**
@@ -168,16 +166,19 @@ export function hasPredictions(root: string, spec: JobSpec, trial: Trial, split:
 }
 
 /** Writes the predictions of a split; logits as in Trial of job.proto. */
-export function writePredictions(
-  { root, environment }: Place,
+export async function writePredictions(
+  context: JobContext,
   spec: JobSpec,
   trial: Trial,
   split: string,
   logits: Tensor<Float32Array>,
-): void {
+): Promise<void> {
+  const { root } = context;
   const path = join(trialFolder(root, trial.trialId), predictionsFile(split));
   const source = predictionSource(root, spec, trial);
-  writeDurablySync(path, encodeSafetensors({ logits }, { source, ...toMetadata([environment]) }));
+  const metadata = { source, ...toMetadata([context.environment]) };
+  const content = encodeSafetensors({ logits }, metadata);
+  await context.writeWhenThereIsRoom(path, () => writeDurablySync(path, content));
 }
 
 /** The weights of a trained adapter, in the trial's folder. */

@@ -62,7 +62,7 @@ class PruneJob {
       name,
       { shape: shapes[name]!, data },
     ]);
-    writeMasks(
+    await writeMasks(
       this.context,
       this.spec,
       trial,

@@ -82,6 +82,10 @@ export class JobLog {
           this.progress.note = 'reading backbone and data';
           break;
         }
+        if (kind.value.phase === Phase.PHASE_WAIT) {
+          this.progress.note = kind.value.note;
+          break;
+        }
         this.progress.done = kind.value.done;
         this.progress.total = kind.value.total;
         this.progress.rows_per_s = kind.value.rowsPerSecond;

@@ -1,5 +1,6 @@
 """What the engine reports while it works."""
 
+from pathlib import Path
 from typing import Protocol
 
 from sparse_adapter.trainer.v1 import event_pb2
@@ -38,8 +39,18 @@ class Reporter(Protocol):
     def warning(self, trial_id: str, code: str, message: str) -> None:
         """Something a reader of the results should know."""
 
+    def waiting(self, note: str) -> None:
+        """Another trainer's job works on a trial; the note says which, for a person."""
+
     def stop_requested(self) -> int:
         """A CancelMode; UNSPECIFIED means go on."""
 
     def working(self) -> None:
         """The working loop moved."""
+
+    def wait_for_room(self, error: OSError, path: Path) -> None:
+        """A write found the disk of `path` full. Returns after a pause, for the next try.
+
+        Raises Cancelled if an abort was requested, Interrupted if a checkpoint was, which has no
+        room either: the work goes on from the last one.
+        """

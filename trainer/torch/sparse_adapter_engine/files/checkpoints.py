@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from google.protobuf.json_format import ParseError
 from safetensors.torch import save
+from sparse_adapter.trainer.v1 import event_pb2
 from torch import Tensor
 
 from sparse_adapter_engine.errors import JobFailed
@@ -25,7 +26,7 @@ from sparse_adapter_engine.masks.scores import Masks
 from sparse_adapter_engine.modules.layout import Layout
 from sparse_adapter_engine.training.optimizer import AdamW
 
-from .artifacts import read_tensors, remove_folder, remove_leftovers, write_folder
+from .artifacts import read_tensors, remove_folder, write_folder
 from .durable import write_durably
 from .environments import Environments, from_json, to_json, to_metadata
 
@@ -76,10 +77,10 @@ class State:
     environments: Environments
 
 
-def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> Path:
+def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> event_pb2.Artifact:
     """Writes a checkpoint as a whole folder and removes older ones beyond `keep`.
 
-    Returns the folder.
+    Returns its artifact, with a name relative to the trial's folder.
     """
     position, optimizer = state.position, state.optimizer
     tensors = layout.views(state.parameters) | {
@@ -95,17 +96,20 @@ def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> Pa
     }
     content = {"position": asdict(position), "environments": to_json(state.environments)}
     folder = trial / "checkpoints" / f"step-{position.step}"
-    saved = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
-    write_folder(
-        folder,
-        {
-            "state.safetensors": saved,
-            "position.json": json.dumps(content, indent=2, sort_keys=True).encode(),
-        },
-    )
+    files = {
+        "state.safetensors": save(
+            {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        ),
+        "position.json": json.dumps(content, indent=2, sort_keys=True).encode(),
+    }
+    digest = write_folder(folder, files)
     for _, old in _folders(trial)[keep:]:
         remove_folder(old)
-    return folder
+    return event_pb2.Artifact(
+        name=folder.relative_to(trial).as_posix(),
+        digest=digest,
+        size=sum(len(data) for data in files.values()),
+    )
 
 
 def newest_checkpoint(
@@ -114,7 +118,6 @@ def newest_checkpoint(
     """The newest intact checkpoint of this source at or before step `until`, and why newer ones
     were passed over."""
     passed_over: list[str] = []
-    remove_leftovers(trial / "checkpoints")
     for step, folder in _folders(trial):
         if step > until:
             continue

@@ -1,21 +1,28 @@
 """Small files of the trainer's own state, each whole or absent after any crash."""
 
 import os
-import uuid
+from collections.abc import Callable
 from pathlib import Path
 
+from .temporary_names import name_beside
 
-def write_durably(path: Path, data: bytes) -> None:
+
+def write_durably(path: Path, data: bytes, first: Callable[[], None] | None = None) -> None:
     """Writes a temporary file, syncs it, renames it to `path` and syncs the folder.
 
     A write that fails, on a full disk for example, leaves the old content and nothing else.
+
+    first: called once the data is on disk, before it gets its name. So where `first` writes
+    something else, neither is changed unless both have room.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4()}")
+    temporary = name_beside(path)
     try:
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if first:
+            first()
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -30,9 +37,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def boot_id() -> str:
-    """Identifies this boot of the machine; empty except on Linux."""
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else ""

@@ -1,5 +1,6 @@
 """PredictWork: logits, or generated texts, of each trial's trained adapter on some splits."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from sparse_adapter_engine.files.environments import (
     read_environments,
     to_metadata,
 )
+from sparse_adapter_engine.files.room import write_when_there_is_room
 from sparse_adapter_engine.files.trials import trial_folder
 from sparse_adapter_engine.precision import other_precision, read_precision
 from sparse_adapter_engine.progress import Pace
@@ -64,6 +66,7 @@ def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> 
                 for trial in some
             ],
             pace,
+            reporter,
         )
     for trial in trials:
         folder = trial_folder(context.root, trial.trial_id)
@@ -106,7 +109,12 @@ def _has_predictions(context: Context, loaded: Loaded, trial: job_pb2.Trial, spl
 
 @torch.inference_mode()
 def _predict(
-    context: Context, loaded: Loaded, split: str, trials: list[Adapted], pace: Pace
+    context: Context,
+    loaded: Loaded,
+    split: str,
+    trials: list[Adapted],
+    pace: Pace,
+    reporter: Reporter,
 ) -> None:
     """Predicts one split with each adapter, and writes each trial's file as soon as its last row is
     done."""
@@ -120,4 +128,6 @@ def _predict(
     for trial_id, predictions in predicted:
         path = trial_folder(context.root, trial_id) / f"predictions.{split}.safetensors"
         source = _source(context, loaded, by_id[trial_id])
-        write_tensors(path, predictions, {"source": source} | to_metadata([loaded.environment]))
+        metadata = {"source": source} | to_metadata([loaded.environment])
+        write = partial(write_tensors, path, predictions, metadata)
+        write_when_there_is_room(reporter, path, write)

@@ -11,6 +11,7 @@ from torch import Tensor
 from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.files.artifacts import describe, read_metadata, write_tensors
 from sparse_adapter_engine.files.environments import read_environments, to_metadata
+from sparse_adapter_engine.files.room import write_when_there_is_room
 from sparse_adapter_engine.files.trials import mask_source, read_masks, trial_folder
 from sparse_adapter_engine.masks.densities import densities, is_during_training
 from sparse_adapter_engine.masks.pruning import Pruning, emptied
@@ -160,7 +161,8 @@ def _write(
     # Doubts are further lines of the source, so that they are reported again when the mask is
     # reused.
     source = "\n".join([mask_source(loaded.spec, trial), *doubts])
-    write_tensors(path, masks, {"source": source} | to_metadata([loaded.environment]))
+    metadata = {"source": source} | to_metadata([loaded.environment])
+    write_when_there_is_room(reporter, path, lambda: write_tensors(path, masks, metadata))
     _report(context, loaded, trial, masks, reporter)
 
 
