@@ -5,8 +5,8 @@ import { isGrpcDeadlineError, WorkflowNotFoundError, type Client } from '@tempor
 import { setTimeout as sleep } from 'node:timers/promises';
 import { statusQuery, type SweepStatus } from '../../workflows/messages';
 import { rootMessage } from '../../workflows/root-message';
-import { readPlan, readProgress, readResult, type CohortProgress } from '../store/sweep-store';
-import type { TrialResult } from '../sweep/types';
+import { readPlan } from '../store/plan-store';
+import { SweepResults } from '../store/sweep-results';
 import { findFailingActivities } from './failing-activities';
 import { LiveBlock, renderSnapshot, type Snapshot } from './live-view';
 import { findOutage, OUTAGE_SECONDS } from './outage';
@@ -90,32 +90,21 @@ async function readFailure(handle: { result(): Promise<unknown> }): Promise<stri
   }
 }
 
-/**
- * Reads a sweep's files repeatedly. Results are read once, since they do not change while a sweep
- * runs.
- */
+/** Reads a sweep's files repeatedly, each time only those that have changed. */
 export class SweepReader {
-  private readonly results = new Map<string, TrialResult>();
+  private readonly sweep: SweepResults;
 
   constructor(
     private readonly root: string,
     private readonly sweepId: string,
-  ) {}
+  ) {
+    this.sweep = new SweepResults(root);
+  }
 
   async read(state: string): Promise<Snapshot> {
     const plan = await readPlan(this.root, this.sweepId);
-    const progress = new Map<string, CohortProgress>();
-    for (const cohort of plan.cohorts) {
-      const waiting = cohort.trials.filter((id) => !this.results.has(id));
-      if (waiting.length === 0) continue;
-      const shown = await readProgress(this.root, this.sweepId, cohort.id);
-      if (shown) progress.set(cohort.id, shown);
-      for (const id of waiting) {
-        const result = await readResult(this.root, this.sweepId, id);
-        if (result) this.results.set(id, result);
-      }
-    }
-    return { plan, results: this.results, progress, state };
+    await this.sweep.refresh(plan);
+    return { plan, results: this.sweep.results, progress: this.sweep.progress, state };
   }
 }
 
@@ -144,12 +133,14 @@ export async function follow(
   let outageSince: number | null = null;
   for (let poll = 0; ; poll++) {
     const { state, detail } = await workflowState(client, sweepId);
-    const snapshot = await reader.read(detail ? `${state}: ${detail}` : state);
+    const shown = detail ? `${state}: ${detail}` : state;
     const ended = ['finished', 'stopped', 'failed', 'cancelled', 'unknown'].includes(state);
     if (ended || signal.aborted) {
       block.clear();
-      return { state, detail, snapshot };
+      // The table is made from every file, whatever the reader has noticed.
+      return { state, detail, snapshot: await new SweepReader(root, sweepId).read(shown) };
     }
+    const snapshot = await reader.read(shown);
     const outage = await findOutage(stateDir);
     if (outage === null) outageSince = null;
     else if (outageSince === null) {

@@ -4,7 +4,7 @@
  */
 import { adapterLabel, adapterName } from '../sweep/adapters';
 import type { CohortProgress } from '../store/sweep-store';
-import type { Cohort, Plan, TrialResult } from '../sweep/types';
+import type { Cohort, Plan, Trial, TrialResult } from '../sweep/types';
 import { plural } from '../base/plural';
 
 /** A sweep at one moment, as its files show it. */
@@ -24,11 +24,12 @@ const STALE_MS = 30_000;
 export function renderSnapshot(snapshot: Snapshot, now: number): string[] {
   const { plan, results, progress, state } = snapshot;
   const lines: string[] = [];
+  const trials = new Map(plan.trials.map((trial) => [trial.id, trial]));
   for (const cohort of plan.cohorts) {
-    const finished = countFinished(cohort, results);
     const shown = progress.get(cohort.id);
+    const finished = shown ? countFinished(cohort, results) : 0;
     if (shown && finished < cohort.trials.length)
-      lines.push(`  ${cohortLine(plan, cohort, shown, finished, now)}`);
+      lines.push(`  ${cohortLine(trials, cohort, shown, finished, now)}`);
   }
   const all = [...results.values()];
   const count = (status: TrialResult['status']) =>
@@ -45,7 +46,7 @@ export function renderSnapshot(snapshot: Snapshot, now: number): string[] {
 }
 
 function cohortLine(
-  plan: Plan,
+  trials: ReadonlyMap<string, Trial>,
   cohort: Cohort,
   progress: CohortProgress,
   finished: number,
@@ -56,7 +57,7 @@ function cohortLine(
   const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length;
   const columns = [
     cohort.id.padEnd(14),
-    cohortAdapter(plan, cohort).padEnd(12),
+    cohortAdapter(trials, cohort).padEnd(12),
     progress.work.padEnd(7),
     bar(fraction),
     `${Math.round(100 * fraction)} %`.padStart(5),
@@ -78,10 +79,8 @@ function cohortLine(
 }
 
 /** `houlsby-64` if all trials of the cohort agree, else the name that they share. */
-function cohortAdapter(plan: Plan, cohort: Cohort): string {
-  const adapters = plan.trials
-    .filter(({ id }) => cohort.trials.includes(id))
-    .map(({ adapter }) => adapter);
+function cohortAdapter(trials: ReadonlyMap<string, Trial>, cohort: Cohort): string {
+  const adapters = cohort.trials.map((id) => trials.get(id)!.adapter);
   const labels = new Set(adapters.map(adapterLabel));
   return [...(labels.size === 1 ? labels : new Set(adapters.map(adapterName)))].join();
 }

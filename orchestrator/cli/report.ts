@@ -4,7 +4,8 @@ import { measureBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
 import { writeReport } from '../report/write';
 import { artifactRoot } from '../runtime/paths';
-import { readPlan, readResults } from '../store/sweep-store';
+import { readResults } from '../store/sweep-results';
+import { readPlan } from '../store/plan-store';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { printJson, runAction } from './output';
 

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { ensureUp } from '../runtime/up';
-import { readPlan } from '../store/sweep-store';
+import { readPlan } from '../store/plan-store';
 import { attach } from './attach';
 import {
   addJsonOption,

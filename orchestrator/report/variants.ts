@@ -37,18 +37,20 @@ const PRUNE_DETAILS = [
 
 /** A task's trials as rows, in the order of the plan. */
 export function groupVariants(trials: readonly Trial[]): Variant[] {
-  const groups = new Map<string, Trial[]>();
-  for (const trial of trials) {
-    const { adapter, prune, train, precision } = trial;
-    const key = canonicalJson({ adapter, prune, train, precision });
-    groups.set(key, [...(groups.get(key) ?? []), trial]);
-  }
+  const groups = groupBy(trials, ({ adapter, prune, train, precision }) =>
+    canonicalJson({ adapter, prune, train, precision }),
+  );
+  // Trials of a row differ only in their seed.
+  const firsts = [...groups.values()].map((group) => group[0]!);
+  const describeAdapter = adapterDetails(firsts);
+  const describePrune = pruneDetails(firsts);
+  const hasPrecisions = isVaried(firsts, readPrecision);
   return [...groups.values()].map((group) => {
     const { adapter, prune, train, precision } = group[0]!;
     const details = [
-      ...adapterDetails(group[0]!, trials),
-      ...pruneDetails(group[0]!, trials),
-      ...(isVaried(trials, readPrecision) ? [readPrecision(group[0]!)] : []),
+      ...describeAdapter(group[0]!),
+      ...describePrune(group[0]!),
+      ...(hasPrecisions ? [readPrecision(group[0]!)] : []),
     ];
     const name = prune.pruner === 'none' ? 'dense' : prune.pruner;
     return {
@@ -100,37 +102,59 @@ function filterDense(variants: readonly Variant[], { precision }: Variant['confi
   );
 }
 
-/** The adapter's name if the task has several, and what differs among adapters of that name. */
-function adapterDetails({ adapter }: Trial, trials: readonly Trial[]): string[] {
-  const name = adapterName(adapter);
-  const same = trials.filter((trial) => adapterName(trial.adapter) === name);
-  return [
-    ...(same.length < trials.length ? [name] : []),
-    ...ADAPTER_DETAILS.filter((key) => isVaried(same, (trial) => trial.adapter[key])).map(
-      (key) => `${words(key)} ${adapter[key]}`,
-    ),
-  ];
+/**
+ * Describes adapters: the name if there are several, and what differs among adapters of that name.
+ */
+function adapterDetails(trials: readonly Trial[]): (trial: Trial) => string[] {
+  const varied = findVaried(
+    trials,
+    ({ adapter }) => adapterName(adapter),
+    ADAPTER_DETAILS,
+    (trial, key) => trial.adapter[key],
+  );
+  return ({ adapter }) => {
+    const name = adapterName(adapter);
+    return [
+      ...(varied.size > 1 ? [name] : []),
+      ...varied.get(name)!.map((key) => `${words(key)} ${adapter[key]}`),
+    ];
+  };
 }
 
 /**
- * What is unusual about the mask, and what differs among trials with the same pruner whose masks
- * are made in the same way.
+ * Describes masks: what is unusual about one, and what differs among trials with the same pruner
+ * whose masks are made in the same way.
  */
-function pruneDetails({ prune }: Trial, trials: readonly Trial[]): string[] {
-  const way = ({ pruner, structure, every_steps }: PruneConfig) =>
+function pruneDetails(trials: readonly Trial[]): (trial: Trial) => string[] {
+  const way = ({ prune: { pruner, structure, every_steps } }: Trial) =>
     `${pruner} ${structure} ${every_steps > 0}`;
-  const same = trials.filter((trial) => way(trial.prune) === way(prune));
+  const varied = findVaried(trials, way, PRUNE_DETAILS, (trial, key) => trial.prune[key]);
   const pruned = trials.filter((trial) => trial.prune.pruner !== 'none');
-  return [
-    ...maskWords(prune),
-    ...(prune.rules === 'official' && isVaried(pruned, (trial) => trial.prune.rules)
-      ? ['official']
-      : []),
-    ...PRUNE_DETAILS.filter((key) => isVaried(same, (trial) => trial.prune[key])).map(
-      (key) => `${words(key)} ${prune[key]}`,
-    ),
-    ...controlWords(prune),
-  ];
+  const hasRules = isVaried(pruned, (trial) => trial.prune.rules);
+  return (trial) => {
+    const { prune } = trial;
+    return [
+      ...maskWords(prune),
+      ...(prune.rules === 'official' && hasRules ? ['official'] : []),
+      ...varied.get(way(trial))!.map((key) => `${words(key)} ${prune[key]}`),
+      ...controlWords(prune),
+    ];
+  };
+}
+
+/** The keys whose values differ among the trials of each group. */
+function findVaried<Key extends string>(
+  trials: readonly Trial[],
+  group: (trial: Trial) => string,
+  keys: readonly Key[],
+  value: (trial: Trial, key: Key) => unknown,
+): Map<string, Key[]> {
+  return new Map(
+    [...groupBy(trials, group)].map(([name, same]) => [
+      name,
+      keys.filter((key) => isVaried(same, (trial) => value(trial, key))),
+    ]),
+  );
 }
 
 /** What is unusual in how a mask is made: its pieces, when, and over which scope. */
@@ -153,6 +177,17 @@ export function maskWords({
 /** What is done to the finished mask, or to the weights under it. */
 export function controlWords({ control, reinitialize }: PruneConfig): string[] {
   return [...(control === 'none' ? [] : [control]), ...(reinitialize ? ['reinitialized'] : [])];
+}
+
+function groupBy(trials: readonly Trial[], key: (trial: Trial) => string): Map<string, Trial[]> {
+  const groups = new Map<string, Trial[]>();
+  for (const trial of trials) {
+    const name = key(trial);
+    const group = groups.get(name);
+    if (group) group.push(trial);
+    else groups.set(name, [trial]);
+  }
+  return groups;
 }
 
 const words = (key: string) => key.replaceAll('_', ' ');

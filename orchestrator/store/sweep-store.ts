@@ -1,5 +1,6 @@
 /**
- * The files of sweeps and trials under the artifact root:
+ * The files of sweeps and trials under the artifact root. Plans and configurations are read and
+ * written by plan-store.ts, all results of a sweep by sweep-results.ts.
  *
  *   sweeps/<sweep id>/plan.json, progress/<cohort>.json, outcomes/<trial id>.json,
  *                     jobs/ (job-history.ts)
@@ -11,12 +12,11 @@
  * sweep in which it happened. Each file is whole or absent, so an activity that runs twice changes
  * nothing.
  */
-import { createHash } from 'node:crypto';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ConfigError } from '../base/errors';
 import { nameFile } from '../base/name-file';
-import type { Plan, TrainerEnvironment, TrialResult } from '../sweep/types';
+import type { TrainerEnvironment, TrialResult } from '../sweep/types';
+import { readJson } from './read-files';
 import { writeDurably, writeJsonDurably } from '../../common/durable-files';
 
 /** What a trainer's job reported about one trial in a stage. */
@@ -39,7 +39,10 @@ export interface StageRecord {
 /** A cohort's progress, for people who watch. */
 export interface CohortProgress {
   cohort: string;
-  /** `prune`, `train` or `predict`: what the cohort is doing or did last. */
+  /**
+   * `prune`, `train` or `predict`: what the cohort is doing or did last; `evaluate` once its
+   * results are written.
+   */
   work: string;
   /**
    * The job's state (`queued`, `running`, …), or `unreachable` while the trainer does not answer.
@@ -61,59 +64,6 @@ export const sweepDir = (root: string, sweepId: string) =>
 export const trialDir = (root: string, trialId: string) =>
   join(root, 'trials', nameFile('trialId', trialId));
 
-/** The digest by which a workflow recognizes its plan file. */
-const planFileDigest = (text: string) => createHash('sha256').update(text).digest('hex');
-
-/** Writes a plan and its trials' configurations, and returns the plan file's digest. */
-export async function writePlan(root: string, plan: Plan): Promise<string> {
-  const text = `${JSON.stringify(plan, null, 2)}\n`;
-  await Promise.all(
-    plan.trials.map((trial) =>
-      writeJsonDurably(join(trialDir(root, trial.id), 'config.json'), trial),
-    ),
-  );
-  await writeDurably(join(sweepDir(root, plan.sweep_id), 'plan.json'), text);
-  return planFileDigest(text);
-}
-
-const plans = new Map<string, Plan>();
-
-const PLAN_FORMAT: Plan['format'] = 3;
-
-/**
- * Reads a plan. With a digest, refuses a file with another one, and reads each digest once per
- * process.
- *
- * @throws ConfigError if there is no plan, or it is of another version of this program
- */
-export async function readPlan(root: string, sweepId: string, digest?: string): Promise<Plan> {
-  const known = digest && plans.get(digest);
-  if (known) return known;
-  const path = join(sweepDir(root, sweepId), 'plan.json');
-  const text = await readFile(path, 'utf8').catch(() => {
-    throw new ConfigError({
-      where: path,
-      message: 'no such plan; `sa-orch status` lists the sweeps under this artifact root',
-    });
-  });
-  if (digest && planFileDigest(text) !== digest) {
-    throw new ConfigError({
-      where: path,
-      message: 'changed since the sweep was started; start the sweep again to run the changed plan',
-    });
-  }
-  const plan = JSON.parse(text) as Plan;
-  const format: number = plan.format;
-  if (format !== PLAN_FORMAT) {
-    const message =
-      `has format ${format}, from another version of sa-orch; ` +
-      `must be ${PLAN_FORMAT}: start the sweep again`;
-    throw new ConfigError({ where: path, message });
-  }
-  if (digest) plans.set(digest, plan);
-  return plan;
-}
-
 /** Ids of all sweeps that have a plan, in alphabetical order. */
 export async function listSweeps(root: string): Promise<string[]> {
   const names = await readdir(join(root, 'sweeps')).catch(() => []);
@@ -130,8 +80,10 @@ export function writeResult(root: string, sweepId: string, result: TrialResult):
 }
 
 const resultPath = (root: string, trialId: string) => join(trialDir(root, trialId), 'result.json');
-const outcomePath = (root: string, sweepId: string, trialId: string) =>
-  join(sweepDir(root, sweepId), 'outcomes', `${nameFile('trialId', trialId)}.json`);
+export const outcomesDir = (root: string, sweepId: string) =>
+  join(sweepDir(root, sweepId), 'outcomes');
+export const outcomePath = (root: string, sweepId: string, trialId: string) =>
+  join(outcomesDir(root, sweepId), `${nameFile('trialId', trialId)}.json`);
 
 /**
  * The result of a finished trial; null for every other. Earlier versions wrote failures and
@@ -149,14 +101,6 @@ export async function readResult(
   trialId: string,
 ): Promise<TrialResult | null> {
   return (await readDoneResult(root, trialId)) ?? readJson(outcomePath(root, sweepId, trialId));
-}
-
-/** The results that this sweep has, in the plan's order of trials. */
-export async function readResults(root: string, plan: Plan): Promise<TrialResult[]> {
-  const results = await Promise.all(
-    plan.trials.map((trial) => readResult(root, plan.sweep_id, trial.id)),
-  );
-  return results.filter((result) => result !== null);
 }
 
 /**
@@ -220,15 +164,15 @@ export function writeMetrics(root: string, trialId: string, lines: string[]): Pr
   );
 }
 
+export const progressPath = (root: string, sweepId: string, cohort: string) =>
+  join(sweepDir(root, sweepId), 'progress', `${nameFile('cohortId', cohort)}.json`);
+
 export function writeProgress(
   root: string,
   sweepId: string,
   progress: CohortProgress,
 ): Promise<void> {
-  return writeJsonDurably(
-    join(sweepDir(root, sweepId), 'progress', `${nameFile('cohortId', progress.cohort)}.json`),
-    progress,
-  );
+  return writeJsonDurably(progressPath(root, sweepId, progress.cohort), progress);
 }
 
 export function readProgress(
@@ -236,27 +180,5 @@ export function readProgress(
   sweepId: string,
   cohort: string,
 ): Promise<CohortProgress | null> {
-  return readJson(
-    join(sweepDir(root, sweepId), 'progress', `${nameFile('cohortId', cohort)}.json`),
-  );
-}
-
-/**
- * A file's JSON, or null if there is no such file. Files are written whole, so a broken one is an
- * error: a ConfigError that names it.
- */
-async function readJson<T>(path: string): Promise<T | null> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
-  try {
-    return JSON.parse(text) as T;
-  } catch (error) {
-    const message = `is not complete JSON (${(error as Error).message}); remove it to go on`;
-    throw new ConfigError({ where: path, message });
-  }
+  return readJson(progressPath(root, sweepId, cohort));
 }

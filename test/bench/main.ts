@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: speeds, each beside what it is compared with, in one run. Prints one JSON
- * document. Never part of a test: machines differ. All parts but `watch` and `gpu` need
+ * document. Never part of a test: machines differ. All parts but `watch`, `many` and `gpu` need
  * SA_ORCH_DATA, a folder with the files that they read: glue/MRPC, squad, xsum and
  * vocab/roberta-base. SA_ORCH_PYTHON names the interpreter, as everywhere; without it there is an
  * environment of our own.
@@ -8,7 +8,7 @@
  *   npm run bench                     all parts
  *   npm run bench -- trial watch      some of them
  *
- * The parts are trial, squad, generate, frameworks, sweep, watch and gpu.
+ * The parts are trial, squad, generate, frameworks, sweep, watch, many and gpu.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -18,12 +18,22 @@ import { packageRoot } from '../../common/package';
 import { ensureTensorflowEnvironment } from '../../orchestrator/runtime/tensorflow-environment';
 import { ensureTestEnvironment } from '../../orchestrator/runtime/trainer-environment';
 import { frameworksSideBySide } from './frameworks';
+import { manyTrials } from './many_trials';
 import { sweepAgainstProcesses } from './sweep';
 import { watchEvents } from './watch_events';
 
-const PARTS = ['trial', 'squad', 'generate', 'frameworks', 'sweep', 'watch', 'gpu'] as const;
+const PARTS = [
+  'trial',
+  'squad',
+  'generate',
+  'frameworks',
+  'sweep',
+  'watch',
+  'many',
+  'gpu',
+] as const;
 type Part = (typeof PARTS)[number];
-const WITHOUT_FILES = new Set<string>(['watch', 'gpu']);
+const WITHOUT_FILES = new Set<string>(['watch', 'many', 'gpu']);
 
 async function main(): Promise<void> {
   const wanted = process.argv.slice(2);
@@ -53,6 +63,7 @@ async function main(): Promise<void> {
     frameworks: async () => frameworksSideBySide(python, await backbone(), await tfjs()),
     sweep: async () => sweepAgainstProcesses(python, await backbone()),
     watch: () => watchEvents(),
+    many: async () => manyTrials(await backbone()),
     gpu: () => askScript(['-m', 'bench.gpu']),
   };
   const results: Record<string, unknown> = {};

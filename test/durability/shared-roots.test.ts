@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectTemporal } from '../../orchestrator/runtime/temporal-client';
-import { writePlan } from '../../orchestrator/store/sweep-store';
+import { writePlan } from '../../orchestrator/store/plan-store';
 import type { Plan, TrialResult } from '../../orchestrator/sweep/types';
 import type { sweep } from '../../workflows/sweep';
 import { Brake } from '../support/brake';

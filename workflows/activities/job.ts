@@ -9,7 +9,7 @@
  */
 import { Context } from '@temporalio/activity';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
-import { readPlan } from '../../orchestrator/store/sweep-store';
+import { readPlan } from '../../orchestrator/store/plan-store';
 import { findCohort } from '../../orchestrator/sweep/lookup';
 import type { Plan } from '../../orchestrator/sweep/types';
 import {

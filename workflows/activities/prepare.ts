@@ -1,6 +1,6 @@
 /** Tokenizes a data set into `datasets/<digest>/`. */
 import { prepareDatasetInThread } from '../../orchestrator/tasks/prepare-thread';
-import { readPlan } from '../../orchestrator/store/sweep-store';
+import { readPlan } from '../../orchestrator/store/plan-store';
 import { findDataset } from '../../orchestrator/sweep/lookup';
 import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';

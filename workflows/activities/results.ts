@@ -1,19 +1,22 @@
 /** Makes result files from predictions, and the report from result files. */
+import { mapBounded } from '../../orchestrator/base/bounded';
 import { ConfigError } from '../../orchestrator/base/errors';
 import { adapterName, findBottleneck } from '../../orchestrator/sweep/adapters';
 import { countBudget } from '../../orchestrator/tasks/budget';
 import { evaluatePredictions } from '../../orchestrator/tasks/evaluate';
 import type { TrialEvaluation } from '../../orchestrator/tasks/family';
 import { writeReport } from '../../orchestrator/report/write';
+import { readResults, SweepResults } from '../../orchestrator/store/sweep-results';
+import { readPlan } from '../../orchestrator/store/plan-store';
 import {
   readDoneResult,
-  readPlan,
   readResult,
-  readResults,
   readStage,
+  writeProgress,
   writeResult,
   writeTrialJson,
   writeTrialLines,
+  type CohortProgress,
 } from '../../orchestrator/store/sweep-store';
 import { findCohort, findDataset, findTrial } from '../../orchestrator/sweep/lookup';
 import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
@@ -22,9 +25,6 @@ import { findCommonFailure } from '../failure-budget';
 import type { CohortOutcome, Failed } from '../messages';
 import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';
-
-/** Each write waits for the disk; many more at once would be no faster. */
-const WRITTEN_AT_ONCE = 16;
 
 interface PlanRef {
   sweepId: string;
@@ -56,7 +56,7 @@ export async function pendingTrials(
  */
 export async function evaluateTrials(
   setup: WorkerSetup,
-  input: PlanRef & { trials: string[]; failed: Record<string, Failed> },
+  input: PlanRef & { cohortId: string; trials: string[]; failed: Record<string, Failed> },
 ): Promise<CohortOutcome> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
@@ -77,10 +77,17 @@ export async function evaluateTrials(
       passing.push(error);
     }
   }
+  // After the results, because whoever sees it change looks for them.
+  await writeProgress(setup.root, input.sweepId, endedProgress(input.cohortId, input.trials));
   if (passing.length > 0) throw passing[0];
   const failure = outcome.done === 0 ? findCommonFailure(failures) : undefined;
   return failure ? { ...outcome, failure } : outcome;
 }
+
+const endedProgress = (cohort: string, { length }: string[]): CohortProgress => ({
+  ...{ cohort, work: 'evaluate', state: 'succeeded', done: length, total: length },
+  ...{ rows_per_s: 0, losses: {}, note: null, updated: Date.now() },
+});
 
 /**
  * Ids of the cohorts in which some trial has no result in this sweep yet, in the plan's order.
@@ -111,19 +118,16 @@ export function endCohorts(
     const plan = await readPlan(setup.root, sweepId, planDigest);
     const trials = cohorts.flatMap((id) => findCohort(plan, id).trials);
     const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
-    for (let first = 0; first < trials.length; first += WRITTEN_AT_ONCE) {
+    await mapBounded(trials, async (id) => {
       // The sweep's next run may have begun: its trials are not to be marked.
       signal.throwIfAborted();
-      const chunk = trials.slice(first, first + WRITTEN_AT_ONCE).map(async (id) => {
-        let result = await readResult(setup.root, sweepId, id);
-        if (result === null) {
-          ({ result } = await buildResult(setup.root, plan, findTrial(plan, id), failed));
-          await writeResult(setup.root, sweepId, result);
-        }
-        if (result.status !== 'done') outcome[result.status]++;
-      });
-      await Promise.all(chunk);
-    }
+      let result = await readResult(setup.root, sweepId, id);
+      if (result === null) {
+        ({ result } = await buildResult(setup.root, plan, findTrial(plan, id), failed));
+        await writeResult(setup.root, sweepId, result);
+      }
+      if (result.status !== 'done') outcome[result.status]++;
+    });
     return outcome;
   });
 }
@@ -140,9 +144,19 @@ export async function failCohort(
   return evaluateTrials(setup, { ...input, trials, failed });
 }
 
+/** Of the last sweeps with a report, by id, the least recent first: a report reads what is new. */
+const reported = new Map<string, SweepResults>();
+const REPORTED = 4;
+
 export async function writeSweepReport(setup: WorkerSetup, input: PlanRef): Promise<void> {
-  const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
-  await writeReport(plan, await readResults(setup.root, plan), setup.root);
+  const { sweepId, planDigest } = input;
+  const plan = await readPlan(setup.root, sweepId, planDigest);
+  const sweep = reported.get(sweepId) ?? new SweepResults(setup.root);
+  reported.delete(sweepId);
+  reported.set(sweepId, sweep);
+  for (const oldest of [...reported.keys()].slice(0, -REPORTED)) reported.delete(oldest);
+  await sweep.refresh(plan);
+  await writeReport(plan, [...sweep.results.values()], setup.root);
 }
 
 /**

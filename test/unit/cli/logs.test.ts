@@ -11,7 +11,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openLog } from '../../../orchestrator/cli/logs';
 import { writeJobHistory, type JobEvent } from '../../../orchestrator/store/job-history';
-import { writeMetrics, writePlan, writeStage } from '../../../orchestrator/store/sweep-store';
+import { writePlan } from '../../../orchestrator/store/plan-store';
+import { writeMetrics, writeStage } from '../../../orchestrator/store/sweep-store';
 import { tinyPlan } from '../support/tiny-plan';
 
 const SWEEP = 'tiny-00000000';

@@ -10,11 +10,9 @@ const trainer = (framework: string, kind: string, name: string) => ({
   devices: [Device.fromPartial({ kind, name })],
 });
 
-test('a start on another device names both and the ways out', async () => {
+test('a start on another device names both and the ways out', () => {
   const results = done.map((result, i) => ({ ...result, provenance: madeBy(i < 1 ? CPU : GPU) }));
-  const error = await catchError(() =>
-    refuseMixing(plan, results, trainer('torch', 'cpu', 'Some CPU')),
-  );
+  const error = catchError(() => refuseMixing(plan, results, trainer('torch', 'cpu', 'Some CPU')));
   expect(error).toMatchObject({
     exitCode: 2,
     message:

@@ -15,7 +15,7 @@ import {
   writeSupervisorState,
   type ServiceRecord,
 } from '../../../orchestrator/runtime/supervisor-state';
-import { writePlan } from '../../../orchestrator/store/sweep-store';
+import { writePlan } from '../../../orchestrator/store/plan-store';
 import { identify } from '../../../common/process-identity';
 import { tinyPlan } from '../support/tiny-plan';
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../../../orchestrator/base/errors';
 import { datasetPath } from '../../../orchestrator/datasets/splits';
+import { readPlan } from '../../../orchestrator/store/plan-store';
 import {
-  readPlan,
   readProgress,
   sweepDir,
   trialDir,

@@ -1,13 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  readPlan,
-  readResults,
-  sweepDir,
-  trialDir,
-  writePlan,
-} from '../../../orchestrator/store/sweep-store';
+import { readPlan, writePlan } from '../../../orchestrator/store/plan-store';
+import { sweepDir, trialDir } from '../../../orchestrator/store/sweep-store';
+import { readResults } from '../../../orchestrator/store/sweep-results';
 import { writeJsonDurably } from '../../../common/durable-files';
 import { tinyPlan } from '../support/tiny-plan';
 

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { readNeeds } from '../../../orchestrator/store/needs';
 import { removeUnneeded } from '../../../orchestrator/store/remove-unneeded';
 import { findUnneeded } from '../../../orchestrator/store/unneeded';
-import { writePlan } from '../../../orchestrator/store/sweep-store';
+import { writePlan } from '../../../orchestrator/store/plan-store';
 import type { Plan } from '../../../orchestrator/sweep/types';
 import { plannedTrial, tinyPlan } from '../support/tiny-plan';
 

@@ -4,7 +4,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeSafetensors } from '../../../../orchestrator/datasets/safetensors';
-import { readResults, writePlan, writeStage } from '../../../../orchestrator/store/sweep-store';
+import { writePlan } from '../../../../orchestrator/store/plan-store';
+import { readResults } from '../../../../orchestrator/store/sweep-results';
+import { writeStage } from '../../../../orchestrator/store/sweep-store';
 import { evaluateTrials } from '../../../../workflows/activities/results';
 import { plannedTrial, tinyPlan } from '../../support/tiny-plan';
 
@@ -50,7 +52,13 @@ async function evaluate(ids: string[]) {
   const plan = tinyPlan(ids.map((id, i) => plannedTrial(id, { seed: i })));
   const planDigest = await writePlan(root, plan);
   const setup = { root, trainer: 'unix:/nowhere' };
-  const input = { sweepId: plan.sweep_id, planDigest, trials: ids, failed: {} };
+  const input = {
+    sweepId: plan.sweep_id,
+    cohortId: 'c01-mrpc',
+    planDigest,
+    trials: ids,
+    failed: {},
+  };
   const outcome = await evaluateTrials(setup, input);
   return { outcome, results: await readResults(root, plan) };
 }
@@ -116,7 +124,12 @@ test('names what broke all trials of a cohort alike, but not what is a trial’s
   const plan = tinyPlan();
   const nan = { reason: 'non_finite', message: 'loss is NaN at step 3' };
   const input = {
-    ...{ sweepId: plan.sweep_id, planDigest: await writePlan(root, plan), trials: ['t1', 't2'] },
+    ...{
+      sweepId: plan.sweep_id,
+      cohortId: 'c01-mrpc',
+      planDigest: await writePlan(root, plan),
+      trials: ['t1', 't2'],
+    },
     failed: { t1: nan, t2: nan },
   };
   expect(await evaluateTrials({ root, trainer: 'unix:/nowhere' }, input)).toEqual({

@@ -98,7 +98,7 @@ describe('a job’s log', () => {
     });
   });
 
-  test('records what made a trial’s work, or what ran a failed one', async () => {
+  test('records what made a trial’s work, of a failed one what ran it', async () => {
     const cpu = { framework: 'torch', frameworkVersion: '2.15.0', device: 'cpu', precision: 1 };
     const gpu = { ...cpu, device: 'cuda', deviceName: 'H100', details: { threads: '2' } };
     const tfjs = { ...cpu, framework: 'tfjs' };
@@ -115,7 +115,7 @@ describe('a job’s log', () => {
     expect(await made('b')).toMatchObject([{ framework: 'tfjs', framework_version: '2.15.0' }]);
   });
 
-  test('an older trainer, or an older record, leaves it unknown', async () => {
+  test('of an older trainer, or a record of an older version, leaves it unknown', async () => {
     add({ trialResult: { trialId: 'a', values: { steps: 2 } } });
     state(JobState.JOB_STATE_SUCCEEDED);
     await log.finish();

@@ -14,7 +14,7 @@ import {
   type WatchJobRequest,
 } from '../../../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import type { CohortProgress } from '../../../../orchestrator/store/sweep-store';
-import { writePlan } from '../../../../orchestrator/store/sweep-store';
+import { writePlan } from '../../../../orchestrator/store/plan-store';
 import { runJob } from '../../../../workflows/activities/job';
 import type { JobOutcome, JobRef } from '../../../../workflows/messages';
 import { tinyPlan } from '../../support/tiny-plan';

@@ -1,12 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  readDoneResult,
-  readResult,
-  writePlan,
-  writeStage,
-} from '../../../../orchestrator/store/sweep-store';
+import { writePlan } from '../../../../orchestrator/store/plan-store';
+import { readDoneResult, readResult, writeStage } from '../../../../orchestrator/store/sweep-store';
 import type { PruneConfig, TrialResult } from '../../../../orchestrator/sweep/types';
 import { evaluateTrials } from '../../../../workflows/activities/results';
 import { backbone, countSizes, dataset, prune } from '../../support/plans';
@@ -42,7 +38,13 @@ async function buildResult(
   }
   const setup = { root } as Parameters<typeof evaluateTrials>[0];
   const failed = { [trial.id]: { reason: 'non_finite', message: 'loss is NaN' } };
-  await evaluateTrials(setup, { sweepId: plan.sweep_id, planDigest, trials: [trial.id], failed });
+  await evaluateTrials(setup, {
+    sweepId: plan.sweep_id,
+    cohortId: 'c01-mrpc',
+    planDigest,
+    trials: [trial.id],
+    failed,
+  });
   return {
     result: (await readResult(root, plan.sweep_id, trial.id)) as TrialResult,
     planned: countSizes(trial.adapter, trial.prune, backbone(), dataset('mrpc')),
@@ -97,6 +99,7 @@ test('a question trial leaves answers by its predictions, a threshold in its res
   const setup = { root: ofQuestions } as Parameters<typeof evaluateTrials>[0];
   await evaluateTrials(setup, {
     sweepId: plan.sweep_id,
+    cohortId: 'c01-mrpc',
     planDigest,
     trials: [trial.id],
     failed: {},
@@ -121,6 +124,7 @@ test('a summary trial leaves a summary per line beside its predictions, and no h
   const setup = { root: ofSummaries } as Parameters<typeof evaluateTrials>[0];
   await evaluateTrials(setup, {
     sweepId: plan.sweep_id,
+    cohortId: 'c01-mrpc',
     planDigest,
     trials: [trial.id],
     failed: {},
@@ -147,6 +151,7 @@ test('a finished result is not made again: an attempt resumes where the last end
   const setup = { root: ofQuestions } as Parameters<typeof evaluateTrials>[0];
   const input = {
     sweepId: plan.sweep_id,
+    cohortId: 'c01-mrpc',
     planDigest: await writePlan(ofQuestions, plan),
     trials: [trial.id],
   };

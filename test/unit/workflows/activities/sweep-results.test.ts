@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { readResults, writePlan, writeResult } from '../../../../orchestrator/store/sweep-store';
+import { writePlan } from '../../../../orchestrator/store/plan-store';
+import { readResults } from '../../../../orchestrator/store/sweep-results';
+import { writeResult } from '../../../../orchestrator/store/sweep-store';
 import type { Plan, Trial } from '../../../../orchestrator/sweep/types';
 import {
   endCohorts,
@@ -29,7 +31,11 @@ describe('two sweeps that share trials', () => {
     return Promise.all(
       plans.map(async (plan) => ({
         plan,
-        ref: { sweepId: plan.sweep_id, planDigest: await writePlan(root, plan) },
+        ref: {
+          sweepId: plan.sweep_id,
+          cohortId: 'c01-mrpc',
+          planDigest: await writePlan(root, plan),
+        },
       })),
     );
   }
@@ -57,7 +63,11 @@ describe('two sweeps that share trials', () => {
     const other = { ...plan, sweep_id: 'other-00000000' };
     const [ref, otherRef] = await Promise.all(
       [plan, other].map(async (each) => ({
-        ...{ sweepId: each.sweep_id, planDigest: await writePlan(place, each) },
+        ...{
+          sweepId: each.sweep_id,
+          cohortId: 'c01-mrpc',
+          planDigest: await writePlan(place, each),
+        },
         trials: [trial.id],
       })),
     );
@@ -88,7 +98,11 @@ describe('a sweep of many cohorts', () => {
   const cancelled = { reason: 'cancelled', message: 'by somebody' };
 
   test('has unfinished ones, in which some trial has no result; they end as told', async () => {
-    const ref = { sweepId: plan.sweep_id, planDigest: await writePlan(root, plan) };
+    const ref = {
+      sweepId: plan.sweep_id,
+      cohortId: 'c01-mrpc',
+      planDigest: await writePlan(root, plan),
+    };
     const failed = { 'many-2': { reason: 'non_finite', message: 'loss is NaN' } };
     for (const i of [0, 2])
       await writeResult(root, plan.sweep_id, buildResult(plan, trials[i]!, { accuracy: 0.8 }));

@@ -1,0 +1,86 @@
+/** The files that a plan is in: `sweeps/<sweep id>/plan.json` and its trials' config.json. */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { writeDurably } from '../../common/durable-files';
+import { mapBounded } from '../base/bounded';
+import { ConfigError } from '../base/errors';
+import type { Plan, Trial } from '../sweep/types';
+import { stampFile } from './file-stamp';
+import { readIfThere } from './read-files';
+import { sweepDir, trialDir } from './sweep-store';
+
+const PLAN_FORMAT: Plan['format'] = 3;
+
+/** By path, the least recently used first. */
+const knownPlans = new Map<string, { digest: string; stamp: string | null; plan: Plan }>();
+/** A plan of thousands of trials is some megabytes, and a worker runs for weeks. */
+const KNOWN_PLANS = 4;
+
+/** The digest by which a workflow recognizes its plan file. */
+const digestText = (text: string) => createHash('sha256').update(text).digest('hex');
+
+const planPath = (root: string, sweepId: string) => join(sweepDir(root, sweepId), 'plan.json');
+
+/** Writes a plan and its trials' configurations, and returns the plan file's digest. */
+export async function writePlan(root: string, plan: Plan): Promise<string> {
+  const text = `${JSON.stringify(plan, null, 2)}\n`;
+  await mapBounded(plan.trials, (trial) => writeConfig(root, trial));
+  await writeDurably(planPath(root, plan.sweep_id), text);
+  return digestText(text);
+}
+
+/** Leaves the file alone if it is as it should be, because thousands of writes take a minute. */
+async function writeConfig(root: string, trial: Trial): Promise<void> {
+  const path = join(trialDir(root, trial.id), 'config.json');
+  const text = `${JSON.stringify(trial, null, 2)}\n`;
+  if ((await readIfThere(path)) !== text) await writeDurably(path, text);
+}
+
+/**
+ * Reads a plan, again only if its file has changed. With a digest, refuses a file with another one,
+ * and does not even look at the file of a known digest.
+ *
+ * @throws ConfigError if there is no plan, or it is of another version of this program
+ */
+export async function readPlan(root: string, sweepId: string, digest?: string): Promise<Plan> {
+  const path = planPath(root, sweepId);
+  const known = knownPlans.get(path);
+  if (known && known.digest === digest) return remember(path, known);
+  const stamp = stampFile(path);
+  if (known && known.stamp === stamp && digest === undefined) return remember(path, known);
+  const text = await readIfThere(path);
+  if (text === undefined)
+    throw new ConfigError({
+      where: path,
+      message: 'no such plan; `sa-orch status` lists the sweeps under this artifact root',
+    });
+  const found = digestText(text);
+  if (digest !== undefined && found !== digest) {
+    throw new ConfigError({
+      where: path,
+      message: 'changed since the sweep was started; start the sweep again to run the changed plan',
+    });
+  }
+  // Equal content gives the same object, by which a reader recognizes the plan.
+  const plan = known?.digest === found ? known.plan : parsePlan(path, text);
+  return remember(path, { digest: found, stamp, plan });
+}
+
+function remember(path: string, known: { digest: string; stamp: string | null; plan: Plan }): Plan {
+  knownPlans.delete(path);
+  knownPlans.set(path, known);
+  for (const oldest of [...knownPlans.keys()].slice(0, -KNOWN_PLANS)) knownPlans.delete(oldest);
+  return known.plan;
+}
+
+function parsePlan(path: string, text: string): Plan {
+  const plan = JSON.parse(text) as Plan;
+  const format: number = plan.format;
+  if (format !== PLAN_FORMAT) {
+    const message =
+      `has format ${format}, from another version of sa-orch; ` +
+      `must be ${PLAN_FORMAT}: start the sweep again`;
+    throw new ConfigError({ where: path, message });
+  }
+  return plan;
+}

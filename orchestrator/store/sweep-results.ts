@@ -1,0 +1,131 @@
+/**
+ * A sweep's results and progress, read again and again at the cost of what is new: `watch` looks at
+ * thousands of trials each second, and the worker at each report.
+ *
+ *   done       never change, so each is read once. A cohort's progress file changes after its
+ *              results are written, so only trials of cohorts whose file has changed are looked for
+ *   outcomes   are few, in a folder of the sweep's own, which changes with each of them
+ */
+import { readdir } from 'node:fs/promises';
+import { mapBounded } from '../base/bounded';
+import type { Plan, TrialResult } from '../sweep/types';
+import { stampFile } from './file-stamp';
+import { readJson } from './read-files';
+import {
+  outcomePath,
+  outcomesDir,
+  progressPath,
+  readDoneResult,
+  type CohortProgress,
+} from './sweep-store';
+
+/** So few trials without a result are all looked for, whatever the progress files say. */
+const FEW = 100;
+
+export class SweepResults {
+  private plan: Plan | undefined;
+  private done = new Map<string, TrialResult>();
+  private outcomes = new Map<string, { stamp: string | null; result: TrialResult }>();
+  private outcomesStamp: string | null = null;
+  private cohorts = new Map<string, { stamp: string; progress: CohortProgress | null }>();
+  private reading: Promise<void> = Promise.resolve();
+
+  constructor(private readonly root: string) {}
+
+  /** Reads what is new. Calls may overlap: each sees at least what was there when it was made. */
+  refresh(plan: Plan): Promise<void> {
+    const next = this.reading.then(() => this.read(plan));
+    this.reading = next.catch(() => undefined);
+    return next;
+  }
+
+  /** By trial id, in the plan's order. */
+  get results(): ReadonlyMap<string, TrialResult> {
+    const found = new Map<string, TrialResult>();
+    for (const { id } of this.plan?.trials ?? []) {
+      const result = this.done.get(id) ?? this.outcomes.get(id)?.result;
+      if (result) found.set(id, result);
+    }
+    return found;
+  }
+
+  /** By id, of the cohorts that have begun and have trials without a result. */
+  get progress(): ReadonlyMap<string, CohortProgress> {
+    const found = new Map<string, CohortProgress>();
+    for (const [id, { progress }] of this.cohorts) if (progress) found.set(id, progress);
+    return found;
+  }
+
+  private async read(plan: Plan): Promise<void> {
+    try {
+      await this.readNew(plan);
+    } catch (error) {
+      // What was read before the error is not known to be all that is new.
+      this.plan = undefined;
+      throw error;
+    }
+  }
+
+  private async readNew(plan: Plan): Promise<void> {
+    const isFirst = this.plan !== plan;
+    if (isFirst) {
+      this.plan = plan;
+      this.done = new Map();
+      this.outcomes = new Map();
+      this.outcomesStamp = null;
+      this.cohorts = new Map();
+    }
+    await this.readOutcomes(plan);
+    const changed = await this.readProgress(plan);
+    const missing = plan.trials.filter(({ id }) => !this.done.has(id)).map(({ id }) => id);
+    const all = isFirst || missing.length <= FEW;
+    await mapBounded(all ? missing : missing.filter((id) => changed.has(id)), async (id) => {
+      const result = await readDoneResult(this.root, id);
+      if (result) this.done.set(id, result);
+    });
+  }
+
+  private async readOutcomes({ sweep_id: sweepId, trials }: Plan): Promise<void> {
+    const folder = outcomesDir(this.root, sweepId);
+    const stamp = stampFile(folder);
+    if (stamp === this.outcomesStamp) return;
+    const names = stamp === null ? [] : await readdir(folder);
+    const before = this.outcomes;
+    this.outcomes = new Map();
+    const listed = new Set(names);
+    const ended = trials.filter(({ id }) => listed.has(`${id}.json`));
+    await mapBounded(ended, async ({ id }) => {
+      const path = outcomePath(this.root, sweepId, id);
+      const now = stampFile(path);
+      const known = before.get(id);
+      const result =
+        known && known.stamp === now ? known.result : await readJson<TrialResult>(path);
+      if (result) this.outcomes.set(id, { stamp: now, result });
+    });
+    this.outcomesStamp = stamp;
+  }
+
+  /** Reads the progress of unfinished cohorts. Returns trials of those whose file has changed. */
+  private async readProgress({ sweep_id: sweepId, cohorts }: Plan): Promise<Set<string>> {
+    const changed = new Set<string>();
+    await mapBounded(cohorts, async ({ id, trials }) => {
+      if (trials.every((trial) => this.done.has(trial) || this.outcomes.has(trial))) {
+        this.cohorts.delete(id);
+        return;
+      }
+      const path = progressPath(this.root, sweepId, id);
+      const stamp = stampFile(path);
+      if (stamp === null || stamp === this.cohorts.get(id)?.stamp) return;
+      this.cohorts.set(id, { stamp, progress: await readJson<CohortProgress>(path) });
+      for (const trial of trials) changed.add(trial);
+    });
+    return changed;
+  }
+}
+
+/** The results that a sweep has, in the plan's order of trials. */
+export async function readResults(root: string, plan: Plan): Promise<TrialResult[]> {
+  const sweep = new SweepResults(root);
+  await sweep.refresh(plan);
+  return [...sweep.results.values()];
+}
