@@ -19,7 +19,7 @@ const INTERRUPTED = 130;
  */
 export async function attach(
   client: Client,
-  root: string,
+  { root, stateDir }: { root: string; stateDir: string },
   sweepId: string,
   json: boolean,
 ): Promise<void> {
@@ -30,7 +30,7 @@ export async function attach(
   try {
     const { state, detail, snapshot } = await follow(
       client,
-      root,
+      { root, stateDir },
       sweepId,
       json ? process.stderr : process.stdout,
       interrupt.signal,

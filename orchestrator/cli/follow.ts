@@ -3,6 +3,7 @@
  */
 import { isGrpcDeadlineError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { listFullDisks } from '../../common/disk-space';
 import { statusQuery, type SweepStatus } from '../../workflows/messages';
 import { rootMessage } from '../../workflows/root-message';
 import { readPlan, readProgress, readResult, type CohortProgress } from '../store/sweep-store';
@@ -112,7 +113,7 @@ export class SweepReader {
  */
 export async function follow(
   client: Client,
-  root: string,
+  { root, stateDir }: { root: string; stateDir: string },
   sweepId: string,
   stream: NodeJS.WriteStream | null,
   signal: AbortSignal,
@@ -128,7 +129,9 @@ export async function follow(
       block?.clear();
       return { state, detail, snapshot };
     }
-    block?.draw(renderSnapshot(snapshot, Date.now()), Date.now());
+    // Nobody else may be able to write it down.
+    const full = listFullDisks([root, stateDir]).map((disk) => `  ${disk}; the sweep waits`);
+    block?.draw([...renderSnapshot(snapshot, Date.now()), ...full], Date.now());
     await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -32,7 +32,7 @@ export function watchCommand(): Command {
         await ensureUp({ stateDir, root, python, device, threads, trainerAddress, onProgress });
         const client = await connectTemporal(stateDir);
         try {
-          await attach(client, root, sweepId, options.json === true);
+          await attach(client, { root, stateDir }, sweepId, options.json === true);
         } finally {
           await client.connection.close();
         }

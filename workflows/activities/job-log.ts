@@ -8,6 +8,7 @@ import {
   jobStateToJSON,
   type Failure,
 } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { isDiskFull } from '../../common/disk-space';
 import {
   writeMetrics,
   writeProgress,
@@ -119,8 +120,9 @@ export class JobLog {
   waiting(heartbeat: Heartbeat): void {
     this.progressChanged = true;
     this.progress.state = stateWord(heartbeat.state);
+    const { queuePosition, waitingFor } = heartbeat;
     this.progress.note =
-      heartbeat.queuePosition > 0 ? `${heartbeat.queuePosition} ahead of it in the queue` : null;
+      waitingFor || (queuePosition > 0 ? `${queuePosition} ahead of it in the queue` : null);
   }
 
   queueFull(message: string): void {
@@ -131,12 +133,23 @@ export class JobLog {
     this.hold('unreachable', message);
   }
 
+  /** Notes that the results wait for room on a full disk. */
+  fullDisk(reason: string): void {
+    this.hold(this.progress.state, reason);
+  }
+
   /** Writes the progress file if anything has changed. */
   async saveProgress(): Promise<void> {
     if (!this.progressChanged) return;
     this.progressChanged = false;
     this.progress.updated = Date.now();
-    await writeProgress(this.root, this.ref.sweepId, this.progress);
+    try {
+      await writeProgress(this.root, this.ref.sweepId, this.progress);
+    } catch (error) {
+      this.progressChanged = true;
+      // Whoever reads this file sees a full disk without it.
+      if (!isDiskFull(error)) throw error;
+    }
   }
 
   /**

@@ -9,6 +9,7 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import { writeWhenThereIsRoom } from '../../common/disk-space';
 import { readPlan } from '../../orchestrator/store/sweep-store';
 import { findCohort } from '../../orchestrator/sweep/lookup';
 import type { Plan } from '../../orchestrator/sweep/types';
@@ -57,7 +58,14 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
       if (payload?.$case === 'event') log.add(payload.value);
       if (payload?.$case === 'heartbeat') log.waiting(payload.value);
     }
-    return await log.finish();
+    return await writeWhenThereIsRoom(
+      setup.root,
+      () => log.finish(),
+      (reason) => {
+        context.cancellationSignal.throwIfAborted();
+        log.fullDisk(reason);
+      },
+    );
   } catch (error) {
     if (context.cancellationSignal.aborted) await context.cancelled;
     if (!(error instanceof TrainerError)) throw error;
