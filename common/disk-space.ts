@@ -1,7 +1,9 @@
 /** Full disks: how to recognize one, how to say so, and how to wait for room. */
-import { existsSync, statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, rmSync, statfsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { writeDurablySync } from './durable-files';
+import { nameBeside } from './temporary-names';
 
 /**
  * Below this, not even the smallest files can be written for long: whoever only reads says that the
@@ -9,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
  */
 const FULL_BELOW_BYTES = 1e6;
 const MS_BETWEEN_TRIES = 1000;
+const PROBE_BYTES = 256 * 1024;
 
 /** Whether a write failed because the disk is full or its user's quota is used up. */
 export function isDiskFull(error: unknown): error is NodeJS.ErrnoException {
@@ -24,14 +27,32 @@ export function freeBytes(path: string): number {
   return bavail * bsize;
 }
 
-/** Describes the full disk of a path for people, after a write failed with this error. */
+/** Describes the full disk of a path for people. error: that of a write that found no room. */
 export function describeFullDisk(path: string, error?: NodeJS.ErrnoException): string {
   const what = error?.code === 'EDQUOT' ? 'the quota is used up on' : 'no room on';
   const megabytes = Math.floor(freeBytes(path) / 1e6).toLocaleString('en-US');
-  return `${what} the disk of ${path}: ${megabytes} MB free; waiting for more`;
+  return `${what} the disk of ${path}: ${megabytes} MB free`;
 }
 
-/** Describes those of these paths whose disks are full; for whoever cannot try to write there. */
+/**
+ * Describes the first of these folders whose disk has no room, by writing a little there, because a
+ * quota shows only that way; undefined if all have some.
+ */
+export function findFullDisk(folders: readonly string[]): string | undefined {
+  for (const folder of folders.filter(existsSync)) {
+    const probe = nameBeside(join(folder, 'room'));
+    try {
+      writeDurablySync(probe, Buffer.alloc(PROBE_BYTES));
+      rmSync(probe);
+    } catch (error) {
+      if (isDiskFull(error)) return describeFullDisk(folder, error);
+      throw error;
+    }
+  }
+  return undefined;
+}
+
+/** Describes those of these paths whose disks are full; for whoever does not write there. */
 export function listFullDisks(paths: readonly string[]): string[] {
   return paths
     .filter((path) => freeBytes(path) < FULL_BELOW_BYTES)

@@ -7,6 +7,7 @@
  */
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -67,6 +68,8 @@ export function writeDurablySync(path: string, content: Content, first?: () => v
  * try at once, exactly one gets true.
  */
 export function createFileOnce(path: string, content: Content): boolean {
+  // Needs no room on a full disk.
+  if (existsSync(path)) return false;
   try {
     putInPlace(path, content, (temporary) => {
       linkSync(temporary, path);

@@ -4,6 +4,7 @@
  * everything and exits if its state directory is removed.
  */
 import { describeHolder, lockHolder, tryLock, type LockFile } from '../../common/lock-file';
+import { keepLogging } from '../../common/log-output';
 import { HOST } from '../../common/process-identity';
 import { removeLeftovers } from '../../common/temporary-names';
 import { readRuntimeConfig } from './runtime-config';
@@ -62,5 +63,6 @@ function holdsLock(stateDir: string): boolean {
 }
 
 const [stateDir] = process.argv.slice(2);
+keepLogging();
 if (stateDir === undefined) throw new Error('usage: supervisor-main.js <state directory>');
 main(stateDir);

@@ -1,6 +1,7 @@
 /** The process in which an engine runs: started by engine-runner.ts, and ends with its host. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { writeWhenThereIsRoom } from '../../common/disk-space';
+import { keepLogging } from '../../common/log-output';
 import { withLock } from '../../common/lock-file';
 import {
   FailureReason,
@@ -119,6 +120,7 @@ async function serve({ module: path, root, device, threads }: EngineStart): Prom
 }
 
 function main(start: EngineStart): void {
+  keepLogging();
   process.on('disconnect', () => process.exit(0));
   // Ctrl-C goes to the whole process group, but the host lets this process finish its step.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)

@@ -100,7 +100,8 @@ export class EngineRunner {
    * are counted, not seconds: a process that was stopped, or a laptop that slept, is not stuck.
    */
   private look(): void {
-    const hasMoved = this.lastMoved >= this.lastLook;
+    // One that waits for room on a full disk is not stuck either.
+    const hasMoved = this.lastMoved >= this.lastLook || this.waitingFor !== '';
     this.lastLook = performance.now();
     this.stillLooks = this.current && !hasMoved ? this.stillLooks + 1 : 0;
     if (!this.current || this.stillLooks < LOOKS) return;

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { artifactRootId } from '../../common/files';
+import { keepLogging } from '../../common/log-output';
 import { HealthService } from '../../gen/ts/grpc/health/v1/health';
 import { ServerReflectionService } from '../../gen/ts/grpc/reflection/v1alpha/reflection';
 import { NoSuchDevice } from './engine';
@@ -59,6 +60,7 @@ export async function runTrainer(
   { name, engine }: TrainerDefinition,
   args: string[] = process.argv.slice(2),
 ): Promise<void> {
+  keepLogging();
   try {
     const options = parseOptions(args);
     if (!options) process.stdout.write(`usage: ${name} [options]\n\n${USAGE}`);

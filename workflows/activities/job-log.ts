@@ -1,5 +1,6 @@
 /** Folds a job's event log into its outcome, and writes the files made from it. */
 import { isDeepStrictEqual } from 'node:util';
+import { isDiskFull } from '../../common/disk-space';
 import { PRECISIONS } from '../../common/vocabulary/precisions';
 import { findWord } from '../../common/vocabulary/vocabulary';
 import type { Environment, Event, Heartbeat } from '../../gen/ts/sparse_adapter/trainer/v1/event';
@@ -151,13 +152,11 @@ export class JobLog {
   waiting(heartbeat: Heartbeat): void {
     this.progressChanged = true;
     this.progress.state = stateWord(heartbeat.state);
-    const { queuePosition, secondsSinceWork } = heartbeat;
-    this.progress.note =
-      queuePosition > 0
-        ? `${queuePosition} ahead of it in the queue`
-        : secondsSinceWork > STILL_SECONDS
-          ? describeStill(secondsSinceWork)
-          : null;
+    const { queuePosition, secondsSinceWork, waitingFor } = heartbeat;
+    if (waitingFor) this.progress.note = waitingFor;
+    else if (queuePosition > 0) this.progress.note = `${queuePosition} ahead of it in the queue`;
+    else if (secondsSinceWork > STILL_SECONDS) this.progress.note = describeStill(secondsSinceWork);
+    else this.progress.note = null;
   }
 
   /** Shows what the job waits for, until there is news of it. */
@@ -167,13 +166,24 @@ export class JobLog {
     this.progress.note = note;
   }
 
+  /** Notes that the results wait for room on a full disk. */
+  fullDisk(reason: string): void {
+    this.hold(this.progress.state, reason);
+  }
+
   /** Writes progress and history, each if it has changed. */
   async saveProgress(): Promise<void> {
-    await this.history.save();
-    if (!this.progressChanged) return;
-    this.progressChanged = false;
-    this.progress.updated = Date.now();
-    await writeProgress(this.root, this.ref.sweepId, this.progress);
+    try {
+      await this.history.save();
+      if (!this.progressChanged) return;
+      this.progressChanged = false;
+      this.progress.updated = Date.now();
+      await writeProgress(this.root, this.ref.sweepId, this.progress);
+    } catch (error) {
+      this.progressChanged = true;
+      // Whoever reads these files sees a full disk without them.
+      if (!isDiskFull(error)) throw error;
+    }
   }
 
   /**

@@ -9,6 +9,7 @@
  */
 import { Context } from '@temporalio/activity';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import { writeWhenThereIsRoom } from '../../common/disk-space';
 import { readPlan } from '../../orchestrator/store/plan-store';
 import { findCohort } from '../../orchestrator/sweep/lookup';
 import type { Plan } from '../../orchestrator/sweep/types';
@@ -61,7 +62,8 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
     for (let errors = 1; ; errors++) {
       const began = Date.now();
       try {
-        return await followJob(trainer, job, log);
+        await followJob(trainer, job, log);
+        break;
       } catch (error) {
         if (context.cancellationSignal.aborted) await context.cancelled;
         if (!(error instanceof TrainerError)) throw error;
@@ -73,6 +75,14 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
         await context.sleep(findPause(error, errors));
       }
     }
+    return await writeWhenThereIsRoom(
+      setup.root,
+      () => log.finish(),
+      (reason) => {
+        context.cancellationSignal.throwIfAborted();
+        log.fullDisk(reason);
+      },
+    );
   } finally {
     clearInterval(beat);
     trainer.close();
@@ -84,14 +94,13 @@ async function followJob(
   trainer: TrainerClient,
   { id, digest, spec }: ReturnType<typeof describeJob>,
   log: JobLog,
-): Promise<JobOutcome> {
+): Promise<void> {
   await trainer.submitJob(id, digest, spec);
   const watch = { signal: Context.current().cancellationSignal };
   for await (const { payload } of trainer.watchJob(id, watch)) {
     if (payload?.$case === 'event') log.add(payload.value);
     if (payload?.$case === 'heartbeat') log.waiting(payload.value);
   }
-  return log.finish();
 }
 
 /** Says what a job waits for. */

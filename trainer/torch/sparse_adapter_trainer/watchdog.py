@@ -49,7 +49,7 @@ def _wait_for_stall(worker: Worker, store: JobStore, limit_seconds: float) -> Jo
     """Waits until a job has not moved for so long, and returns it.
 
     Looks are counted, not seconds: a process that was stopped, or a laptop that slept, is not
-    stuck.
+    stuck. Nor is one that waits for room on a full disk.
     """
     still = 0
     looked = time.monotonic()
@@ -58,6 +58,7 @@ def _wait_for_stall(worker: Worker, store: JobStore, limit_seconds: float) -> Jo
         job = store.running()
         since_look = time.monotonic() - looked
         looked += since_look
-        still = still + 1 if job is not None and worker.seconds_since_work() > since_look else 0
+        is_still = worker.seconds_since_work() > since_look and not store.waiting_for
+        still = still + 1 if job is not None and is_still else 0
         if job is not None and still >= _LOOKS:
             return job

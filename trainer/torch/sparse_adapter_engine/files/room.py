@@ -23,7 +23,7 @@ def describe_full(error: OSError, path: Path) -> str:
         path = path.parent
     what = "the quota is used up on" if error.errno == errno.EDQUOT else "no room on"
     free = shutil.disk_usage(path).free / 1e6
-    return f"{what} the disk of {path}: {free:,.0f} MB free; waiting for more"
+    return f"{what} the disk of {path}: {free:,.0f} MB free"
 
 
 def write_when_there_is_room(reporter: Reporter, path: Path, write: Callable[[], T]) -> T:
