@@ -49,9 +49,17 @@ export function writeJsonDurably(path: string, value: unknown): Promise<void> {
   return writeDurably(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** `writeDurably` for code that must not be interrupted between two lines. */
-export function writeDurablySync(path: string, content: Content): void {
-  putInPlace(path, content, (temporary) => renameSync(temporary, path));
+/**
+ * `writeDurably` for code that must not be interrupted between two lines.
+ *
+ * @param first called once the content is on disk, before it gets its name. So if `first` writes
+ *   something else, neither changes unless both have room.
+ */
+export function writeDurablySync(path: string, content: Content, first?: () => void): void {
+  putInPlace(path, content, (temporary) => {
+    first?.();
+    renameSync(temporary, path);
+  });
 }
 
 /**

@@ -2,13 +2,13 @@
 import {
   CancellationScope,
   condition,
-  isCancellation,
   proxyActivities,
   setHandler,
   sleep,
 } from '@temporalio/workflow';
 import type { Activities } from './activities';
 import {
+  CANCELLED,
   modeSignal,
   type CohortInput,
   type CohortOutcome,
@@ -46,18 +46,28 @@ const INTERNAL_RETRIES = 2;
  */
 const INTERRUPTION_LIMIT = 100;
 
-const CANCELLED: Failed = { reason: 'cancelled', message: 'cancelled before its end' };
-
 /**
  * Runs a cohort to its end. Never throws for a trial's failure: every trial ends with a result file
  * that says what happened.
+ *
+ * A request to cancel the workflow itself, from Temporal's own tools or because its sweep was
+ * terminated, means the same as the mode `cancel`.
  */
 export async function cohort(input: CohortInput): Promise<CohortOutcome> {
+  const { cancelRequested } = CancellationScope.current();
+  // Nothing here is cancelled halfway: the job is stopped first, and its watcher ends by itself.
+  return CancellationScope.nonCancellable(() => runCohort(input, cancelRequested));
+}
+
+async function runCohort(
+  input: CohortInput,
+  cancelRequested: Promise<never>,
+): Promise<CohortOutcome> {
   const { sweepId, planDigest, cohortId, run } = input;
   const plan = { sweepId, planDigest, cohortId };
   let mode: Mode = input.mode;
-  let current: JobRef | null = null;
   let generations = 0;
+  cancelRequested.catch(() => (mode = 'cancel'));
   setHandler(modeSignal, (wish) => {
     if (mode !== 'cancel') mode = wish;
   });
@@ -70,7 +80,6 @@ export async function cohort(input: CohortInput): Promise<CohortOutcome> {
    * itself, with the job's state.
    */
   async function runUnderMode(job: JobRef): Promise<JobOutcome> {
-    current = job;
     let ended = false;
     const stopper = (async () => {
       await condition(() => ended || mode !== 'run');
@@ -86,7 +95,6 @@ export async function cohort(input: CohortInput): Promise<CohortOutcome> {
       return await long.runJob(job);
     } finally {
       ended = true;
-      current = null;
       await stopper;
     }
   }
@@ -140,23 +148,9 @@ export async function cohort(input: CohortInput): Promise<CohortOutcome> {
     for (const trial of trials) failed[trial] = failure;
   }
 
-  try {
-    for (const work of ['prune', 'train', 'predict'] as const) {
-      const alive = pending.filter((trial) => !(trial in failed));
-      if (alive.length > 0) await runStage(work, alive);
-    }
-  } catch (error) {
-    if (!isCancellation(error)) throw error;
-    mode = 'cancel';
-    await CancellationScope.nonCancellable(async () => {
-      if (current) await short.cancelJob(current, 'abort');
-    });
-    markAll(
-      pending.filter((trial) => !(trial in failed)),
-      CANCELLED,
-    );
+  for (const work of ['prune', 'train', 'predict'] as const) {
+    const alive = pending.filter((trial) => !(trial in failed));
+    if (alive.length > 0) await runStage(work, alive);
   }
-  return CancellationScope.nonCancellable(() =>
-    short.evaluateTrials({ ...plan, trials: pending, failed }),
-  );
+  return short.evaluateTrials({ ...plan, trials: pending, failed });
 }

@@ -36,6 +36,11 @@ export interface SweepInput {
    * stage would wait behind the next one's training.
    */
   maxParallel: number;
+  /**
+   * After this many cohorts failed alike with none getting anywhere in between, no further one is
+   * started. 0, or left out by sweeps of an earlier version: never.
+   */
+  maxFailures?: number;
 }
 
 export interface CohortInput {
@@ -56,6 +61,8 @@ export interface SweepStatus {
   done: number;
   failed: number;
   cancelled: number;
+  /** Why no more cohorts are started, although some are left; absent if all are. */
+  stopped?: string;
 }
 
 /** How a cohort ended: trials by outcome. */
@@ -63,6 +70,8 @@ export interface CohortOutcome {
   done: number;
   failed: number;
   cancelled: number;
+  /** Set if no trial came to a result, and all for this one reason, which is none of their own. */
+  failure?: Failed;
 }
 
 export const statusQuery = defineQuery<SweepStatus>('status');
@@ -97,6 +106,9 @@ export interface Failed {
   reason: string;
   message: string;
 }
+
+/** Of a trial whose sweep was cancelled. */
+export const CANCELLED: Failed = { reason: 'cancelled', message: 'cancelled before its end' };
 
 /** How a job ended. */
 export interface JobOutcome {

@@ -1,10 +1,13 @@
-/** A sweep: prepare data sets, run cohorts within the parallel limit, write the report. */
+/**
+ * A sweep: prepare data sets, run unfinished cohorts within the parallel limit, write the report.
+ */
 import {
   allHandlersFinished,
   ApplicationFailure,
+  CancellationScope,
   condition,
-  isCancellation,
   ParentClosePolicy,
+  patched,
   proxyActivities,
   setHandler,
   startChild,
@@ -12,18 +15,24 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from './activities';
 import { cohort } from './cohort';
+import { FailureBudget } from './failure-budget';
+import { keepReportFresh } from './fresh-report';
 import {
+  CANCELLED,
   modeSignal,
   setModeUpdate,
   statusQuery,
+  type CohortOutcome,
   type Mode,
   type SweepInput,
   type SweepStatus,
 } from './messages';
 import { rootMessage } from './root-message';
 
-/** Tokenizes; heartbeats while it does. */
-const preparing = proxyActivities<Pick<Activities, 'prepareData'>>({
+/** Tokenize, or go through the files of thousands of trials; heartbeat while they do. */
+const long = proxyActivities<
+  Pick<Activities, 'prepareData' | 'listUnfinishedCohorts' | 'endCohorts'>
+>({
   startToCloseTimeout: '6 hours',
   heartbeatTimeout: '30 seconds',
   retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
@@ -36,15 +45,26 @@ const short = proxyActivities<Pick<Activities, 'writeSweepReport' | 'failCohort'
 /**
  * Runs a sweep to its end and returns its counters. Failed trials do not fail the sweep; the table
  * shows them.
+ *
+ * A request to cancel the workflow itself, from Temporal's own tools, means the same as the mode
+ * `cancel`.
  */
 export async function sweep(input: SweepInput): Promise<SweepStatus> {
+  const { cancelRequested } = CancellationScope.current();
+  return CancellationScope.nonCancellable(() => runSweep(input, cancelRequested));
+}
+
+async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Promise<SweepStatus> {
   const { sweepId, planDigest, run } = input;
+  const plan = { sweepId, planDigest };
   const status: SweepStatus = { mode: 'run', cohorts: {}, done: 0, failed: 0, cancelled: 0 };
   for (const { id } of input.cohorts) status.cohorts[id] = 'waiting';
   const children = new Map<string, ChildWorkflowHandle<typeof cohort>>();
   const prepared = new Map<string, Promise<void>>();
   let inProgress = 0;
   let signalled: Mode = 'run';
+  const budget = new FailureBudget(input.maxFailures ?? 0);
+  cancelRequested.catch(() => (status.mode = 'cancel'));
 
   setHandler(statusQuery, () => status);
   setHandler(
@@ -62,6 +82,12 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
     },
   );
 
+  // Sweeps that an earlier version started go on as they began: all cohorts are started, even to
+  // cancel them, and each writes a report.
+  const frugal = patched('unfinished-cohorts-only');
+  const write = () => short.writeSweepReport(plan);
+  const report = frugal ? keepReportFresh(write) : { change: write, finish: write };
+
   /**
    * Prepares each data set once, when its first cohort needs it. A failure reaches every cohort
    * that waits for it.
@@ -69,47 +95,73 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
   function prepareOnce(dataset: string): Promise<void> {
     let promise = prepared.get(dataset);
     if (!promise) {
-      promise = preparing.prepareData({ sweepId, planDigest, dataset });
+      promise = long.prepareData({ ...plan, dataset });
       prepared.set(dataset, promise);
     }
     return promise;
   }
 
+  const cancelled = condition(() => status.mode === 'cancel');
+  cancelled.catch(() => undefined);
+  /** Prepares a data set, which may take hours, but does not wait for it in a cancelled sweep. */
+  function prepareUnlessCancelled(dataset: string): Promise<void> {
+    const preparing = prepareOnce(dataset);
+    return frugal ? Promise.race([preparing, cancelled]) : preparing;
+  }
+
   async function runCohort(id: string, dataset: string): Promise<void> {
     try {
-      // A cancelled sweep still writes a result file for each trial, but needs no data for it.
-      if (status.mode !== 'cancel') await prepareOnce(dataset);
+      // A cancelled sweep needs no data.
+      if (status.mode !== 'cancel') await prepareUnlessCancelled(dataset);
       const mode = status.mode;
+      if (frugal && mode === 'cancel') return await cancelCohorts([id]);
       const child = await startChild(cohort, {
         // The sweep's id makes the child's unique, because children cannot be started with "use
         // existing".
         workflowId: `${sweepId}/${run}/${id}`,
-        args: [{ sweepId, planDigest, run, cohortId: id, mode }],
+        args: [{ ...plan, run, cohortId: id, mode }],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       });
       children.set(id, child);
       // The mode may have changed while the child was starting and could not be signalled.
       if (status.mode !== mode) await child.signal(modeSignal, status.mode).catch(() => undefined);
       const outcome = await child.result();
-      status.done += outcome.done;
-      status.failed += outcome.failed;
-      status.cancelled += outcome.cancelled;
+      count(outcome);
       status.cohorts[id] = outcome.cancelled > 0 ? 'cancelled' : 'done';
+      budget.note(outcome);
     } catch (error) {
-      if (isCancellation(error)) throw error;
       const outcome = await short.failCohort({
-        sweepId,
-        planDigest,
+        ...plan,
         cohortId: id,
         message: rootMessage(error),
       });
-      status.failed += outcome.failed;
+      count(outcome);
       status.cohorts[id] = 'failed';
+      budget.note(outcome);
     } finally {
       children.delete(id);
       inProgress--;
     }
-    await short.writeSweepReport({ sweepId, planDigest });
+    await report.change();
+  }
+
+  /** Gives the trials of cohorts that were not started their outcome, in one go. */
+  async function cancelCohorts(ids: string[]): Promise<void> {
+    for (const id of ids) status.cohorts[id] = 'cancelled';
+    count(await long.endCohorts({ ...plan, cohorts: ids, failed: CANCELLED }));
+  }
+
+  function count(outcome: CohortOutcome): void {
+    status.done += outcome.done;
+    status.failed += outcome.failed;
+    status.cancelled += outcome.cancelled;
+  }
+
+  /** The cohorts with trials that are yet to run; the others are done. */
+  async function findUnfinished(): Promise<SweepInput['cohorts']> {
+    const unfinished = new Set(await long.listUnfinishedCohorts(plan));
+    for (const { id } of input.cohorts) if (!unfinished.has(id)) status.cohorts[id] = 'done';
+    return input.cohorts.filter(({ id }) => unfinished.has(id));
   }
 
   /** Passes a changed mode on to the cohorts in progress. */
@@ -124,25 +176,36 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
   const passing = passModeOn();
   passing.catch(() => undefined);
 
+  const cohorts = frugal ? await findUnfinished() : input.cohorts;
   const running: Promise<void>[] = [];
   const errors: unknown[] = [];
-  for (const { id, dataset } of input.cohorts) {
+  const runBeside = (work: Promise<void>) =>
+    running.push(work.catch((error: unknown) => void errors.push(error)));
+  for (const [index, { id, dataset }] of cohorts.entries()) {
     // Prepare rows while their cohort waits for its turn; runCohort handles a failure.
     if (status.mode === 'run') prepareOnce(dataset).catch(() => undefined);
     await condition(
       () =>
         errors.length > 0 ||
+        budget.spent !== null ||
         status.mode === 'cancel' ||
         (status.mode === 'run' && inProgress < input.maxParallel),
     );
     if (errors.length > 0) break;
+    if (budget.spent !== null && status.mode !== 'cancel') break;
+    if (frugal && status.mode === 'cancel') {
+      runBeside(cancelCohorts(cohorts.slice(index).map((waiting) => waiting.id)));
+      break;
+    }
     status.cohorts[id] = 'running';
     inProgress++;
-    running.push(runCohort(id, dataset).catch((error: unknown) => void errors.push(error)));
+    runBeside(runCohort(id, dataset));
   }
   await Promise.all(running);
   if (errors.length > 0) throw errors[0];
-  await short.writeSweepReport({ sweepId, planDigest });
+  if (budget.spent !== null && Object.values(status.cohorts).includes('waiting'))
+    status.stopped = budget.spent;
+  await report.finish();
   await condition(allHandlersFinished);
   return status;
 }

@@ -5,8 +5,7 @@
  *   SA_ORCH_TEMPORAL_ADDRESS   the embedded server; if unset, Temporal's own settings apply
  *                              (TEMPORAL_ADDRESS, profiles, TLS, …)
  *   SA_ORCH_NAMESPACE          `default` unless set
- *   SA_ORCH_TASK_QUEUE         one per trainer pool: an activity must run where the trainer and its
- *                              files are
+ *   SA_ORCH_TASK_QUEUE         one per artifact root: an activity must run where the files are
  *   SA_ORCH_TRAINER            the trainer's address
  *   SA_ORCH_ROOT               the artifact root
  */

@@ -2,17 +2,25 @@
 import {
   WorkflowNotFoundError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
+  type Client,
 } from '@temporalio/client';
 import { Command } from 'commander';
 import { setModeUpdate, type Mode } from '../../workflows/messages';
-import { connectTemporal } from '../runtime/temporal-client';
 import { stateDirectory } from '../runtime/paths';
+import { readRuntimeConfig } from '../runtime/runtime-config';
+import { connectTemporal } from '../runtime/temporal-client';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { printJson, runAction } from './output';
 import { UserError } from '../base/errors';
+import { refuseOtherQueue } from './task-queue';
 
 /** Without a worker an update waits; after this long, the user is told. */
 const ANSWER_MS = 15_000;
+
+interface ControlOptions extends PlaceOptions {
+  force?: boolean;
+  json?: boolean;
+}
 
 export function pauseCommand(): Command {
   return modeCommand(
@@ -33,6 +41,9 @@ export function cancelCommand(): Command {
     'cancel',
     'end a sweep; finished trials keep their results, and `start` reruns the others',
     'is being cancelled',
+  ).option(
+    '--force',
+    'end a sweep that no worker serves; a job that its trainer runs is not stopped',
   );
 }
 
@@ -42,35 +53,75 @@ function modeCommand(name: string, mode: Mode, description: string, done: string
     .argument('<sweep>', 'the id that `start` printed; `sa-orch status` lists them')
     .addHelpText('after', `\nExample:\n  sa-orch ${name} glue-7f3a12cd`);
   return addJsonOption(addPlaceOptions(command)).action(
-    (sweepId: string, options: PlaceOptions & { json?: boolean }) =>
+    (sweepId: string, options: ControlOptions) =>
       runAction(options.json === true, async () => {
-        const client = await connectTemporal(stateDirectory(options.stateDir));
+        const stateDir = stateDirectory(options.stateDir);
+        const client = await connectTemporal(stateDir);
         try {
-          const handle = client.workflow.getHandle(sweepId);
-          const before = await client.withDeadline(Date.now() + ANSWER_MS, () =>
-            handle.executeUpdate(setModeUpdate, { args: [mode] }),
-          );
+          const before = options.force
+            ? await terminate(client, sweepId)
+            : await setMode(client, sweepId, mode, stateDir);
           if (options.json) return printJson({ sweep_id: sweepId, mode, before });
-          process.stdout.write(`${sweepId} ${done}\n`);
+          process.stdout.write(`${sweepId} ${options.force ? 'ended' : done}\n`);
         } catch (error) {
-          if (error instanceof WorkflowNotFoundError)
-            throw new UserError(
-              `no running sweep has the id ${sweepId}`,
-              2,
-              '`sa-orch status` lists them.',
-            );
-          if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
-            const message = `no worker responded within ${ANSWER_MS / 1000} s`;
-            throw new UserError(
-              message,
-              3,
-              '`sa-orch status` shows the worker and `sa-orch up` starts it. Then try again.',
-            );
-          }
-          throw error;
+          if (!(error instanceof WorkflowNotFoundError)) throw error;
+          throw new UserError(
+            `no running sweep has the id ${sweepId}`,
+            2,
+            '`sa-orch status` lists them.',
+          );
         } finally {
           await client.connection.close();
         }
       }),
   );
+}
+
+/**
+ * Sets a sweep's mode and returns the previous one.
+ *
+ * @throws UserError (exit 3) if no worker responds
+ */
+async function setMode(
+  client: Client,
+  sweepId: string,
+  mode: Mode,
+  stateDir: string,
+): Promise<Mode> {
+  try {
+    return await client.withDeadline(Date.now() + ANSWER_MS, () =>
+      client.workflow.getHandle(sweepId).executeUpdate(setModeUpdate, { args: [mode] }),
+    );
+  } catch (error) {
+    if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
+    const taskQueue = readRuntimeConfig(stateDir)?.taskQueue;
+    if (taskQueue !== undefined) await refuseOtherQueue(client, sweepId, taskQueue);
+    throw new UserError(
+      `no worker responded within ${ANSWER_MS / 1000} s`,
+      3,
+      '`sa-orch status` shows the worker and `sa-orch up` starts it. Then try again.',
+    );
+  }
+}
+
+/**
+ * Ends a sweep and its cohorts without their help. Returns no previous mode: nobody is there to
+ * tell it.
+ */
+async function terminate(client: Client, sweepId: string): Promise<null> {
+  const reason = 'sa-orch cancel --force';
+  await client.workflow.getHandle(sweepId).terminate(reason);
+  for await (const { workflowId } of client.workflow.list({
+    query: "WorkflowType = 'cohort' AND ExecutionStatus = 'Running'",
+  })) {
+    if (!workflowId.startsWith(`${sweepId}/`)) continue;
+    await client.workflow
+      .getHandle(workflowId)
+      .terminate(reason)
+      .catch((error: unknown) => {
+        // It may have just ended.
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      });
+  }
+  return null;
 }

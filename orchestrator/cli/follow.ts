@@ -98,7 +98,7 @@ export class SweepReader {
       const shown = await readProgress(this.root, this.sweepId, cohort.id);
       if (shown) progress.set(cohort.id, shown);
       for (const id of waiting) {
-        const result = await readResult(this.root, id);
+        const result = await readResult(this.root, this.sweepId, id);
         if (result) this.results.set(id, result);
       }
     }

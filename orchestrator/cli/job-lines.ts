@@ -3,7 +3,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readIfThere } from '../../common/files';
 import { readJobHistories, type JobEvent, type JobHistory } from '../store/job-history';
-import { listSweeps, readResult, readStage, sweepDir, trialDir } from '../store/sweep-store';
+import {
+  listSweeps,
+  readDoneResult,
+  readResult,
+  readStage,
+  sweepDir,
+  trialDir,
+} from '../store/sweep-store';
 import type { TrialResult } from '../sweep/types';
 import type { Log } from './logs';
 
@@ -27,7 +34,7 @@ export function readTrialLog(root: string, trialId: string): Log {
         if (history.trials.includes(trialId)) histories.push(history);
     const events = toLines(histories, ({ trial }) => trial === null || trial === trialId);
     const lines = events.length > 0 ? events : await describeStages(root, trialId);
-    return [...lines, ...describeLoss(root, trialId), ...(await describeResult(root, trialId))];
+    return [...lines, ...describeLoss(root, trialId), ...(await describeResults(root, trialId))];
   };
   return {
     about: { trial_id: trialId },
@@ -87,9 +94,16 @@ function describeLoss(root: string, trialId: string): string[] {
   return last === undefined ? [] : [`loss ${last.value} at step ${last.step}; more in ${path}`];
 }
 
-async function describeResult(root: string, trialId: string): Promise<string[]> {
-  const result = await readResult(root, trialId);
-  return result === null ? ['no result yet'] : [summarize(root, result)];
+/** A trial that is done is done in every sweep; other outcomes are of the sweep they happened in. */
+async function describeResults(root: string, trialId: string): Promise<string[]> {
+  const done = await readDoneResult(root, trialId);
+  if (done !== null) return [summarize(root, done)];
+  const lines: string[] = [];
+  for (const sweepId of await listSweeps(root)) {
+    const outcome = await readResult(root, sweepId, trialId);
+    if (outcome !== null) lines.push(`in ${sweepId}: ${summarize(root, outcome)}`);
+  }
+  return lines.length > 0 ? lines : ['no result yet'];
 }
 
 function summarize(root: string, { trial_id, status, metrics, error }: TrialResult): string {

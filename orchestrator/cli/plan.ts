@@ -5,7 +5,7 @@ import { OFFICIAL_RULES } from '../report/format';
 import { controlWords, maskWords } from '../report/variants';
 import { expectedPrecision } from '../runtime/expected-precision';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
-import { readResult } from '../store/sweep-store';
+import { readDoneResult } from '../store/sweep-store';
 import { findDataset } from '../sweep/lookup';
 import type { Budget, Plan, Trial } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
@@ -117,10 +117,9 @@ function printTrials(trials: (Trial & { budget: Budget })[]): void {
 async function estimateSeconds(plan: Plan, root: string): Promise<number | null> {
   const speeds = new Map<string, number>();
   for (const trial of plan.trials) {
-    const result = await readResult(root, trial.id);
+    const result = await readDoneResult(root, trial.id);
     // Trials of one cohort share the machine: their rows add up.
-    if (result?.status === 'done')
-      speeds.set(trial.task, result.train.rows_per_s * result.train.cohort);
+    if (result) speeds.set(trial.task, result.train.rows_per_s * result.train.cohort);
   }
   let seconds = 0;
   for (const { task, train } of plan.trials) {

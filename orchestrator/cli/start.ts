@@ -2,6 +2,7 @@
  * `sa-orch start`, the main command. Plans a sweep, starts the services that are missing, submits
  * the sweep and follows it until its table is there.
  */
+import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
@@ -11,12 +12,13 @@ import { artifactRootId } from '../../common/files';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { ensureUp } from '../runtime/up';
-import { readResults, removeResult, writePlan } from '../store/sweep-store';
-import type { Plan } from '../sweep/types';
+import { readResults, removeOutcome, writePlan } from '../store/sweep-store';
+import type { Plan, TrialResult } from '../sweep/types';
 import { connectTrainer } from '../trainer-client/client';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
 import { workflowState } from './follow';
+import { refuseMixing } from './mixing';
 import {
   addJsonOption,
   addPlaceOptions,
@@ -32,11 +34,13 @@ import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { sayPrecision } from './precision';
 import { describeSize, planRequest, readRequest, type Request } from './request';
+import { refuseOtherQueue } from './task-queue';
 
 export interface LaunchOptions extends PlaceOptions, ServiceOptions {
   dataDir?: string;
   detach?: boolean;
   retryFailed?: boolean;
+  mixDevices?: boolean;
   json?: boolean;
 }
 
@@ -49,6 +53,11 @@ export function startCommand(): Command {
     .requiredOption('--sweep <name|file>', 'name of a sweep in configs/sweeps, or a file')
     .option('--detach', 'submit the sweep and return')
     .option('--retry-failed', 'rerun trials that failed in an earlier run of this sweep')
+    .option(
+      '--mix-devices',
+      'run the rest of a sweep although its finished trials were made by another framework or ' +
+        'device',
+    )
     .addHelpText(
       'after',
       '\nExample:\n  sa-orch start --sweep glue --data-dir ~/glue\n\nCtrl-C leaves the sweep ' +
@@ -92,6 +101,9 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
       taskQueue: runtime.taskQueue,
       slots,
       retryFailed: options.retryFailed === true,
+      checkResults: (results) => {
+        if (!options.mixDevices) refuseMixing(plan, results, capabilities);
+      },
     });
     say(onProgress, plan, how);
     if (options.detach) {
@@ -117,6 +129,8 @@ interface SubmitOptions {
   /** How many jobs the trainer runs at the same time. */
   slots: number;
   retryFailed: boolean;
+  /** Throws if the plan's other trials must not run beside these results. */
+  checkResults(results: readonly TrialResult[]): void;
 }
 
 /** Starts the sweep's workflow unless it is already running or all its results exist. */
@@ -124,7 +138,7 @@ async function submit(
   client: Client,
   root: string,
   plan: Plan,
-  { taskQueue, slots, retryFailed }: SubmitOptions,
+  { taskQueue, slots, retryFailed, checkResults }: SubmitOptions,
 ): Promise<Submitted> {
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
@@ -134,19 +148,24 @@ async function submit(
       '`sa-orch doctor` checks each part.',
     );
   // A running sweep keeps the plan file it was started with.
-  if (state === 'running' || state === 'paused' || state === 'cancelling') return 'joined';
+  if (state === 'running' || state === 'paused' || state === 'cancelling') {
+    await refuseOtherQueue(client, plan.sweep_id, taskQueue);
+    return 'joined';
+  }
   const results = await readResults(root, plan);
+  checkResults(results);
   const again = results.filter(
     ({ status }) => status === 'cancelled' || (status === 'failed' && retryFailed),
   );
   const planDigest = await writePlan(root, plan);
   if (results.length === plan.trials.length && again.length === 0) return 'complete';
-  for (const { trial_id } of again) await removeResult(root, trial_id);
+  for (const { trial_id } of again) await removeOutcome(root, plan.sweep_id, trial_id);
   const input: SweepInput = {
     stateVersion: 1,
     sweepId: plan.sweep_id,
     planDigest,
-    run: Date.now().toString(36),
+    // Two sweeps that start in the same millisecond must not share jobs.
+    run: `${Date.now().toString(36)}${randomBytes(4).toString('hex')}`,
     cohorts: plan.cohorts.map(({ id, dataset }) => ({ id, dataset })),
     maxParallel: slots,
   };

@@ -13,6 +13,7 @@ import {
   type ServiceOptions,
 } from './options';
 import { progressLine, progressLineOnStderr, runAction } from './output';
+import { refuseOtherQueue } from './task-queue';
 
 type WatchOptions = PlaceOptions & ServiceOptions & { json?: boolean };
 
@@ -29,9 +30,12 @@ export function watchCommand(): Command {
         await readPlan(root, sweepId);
         const onProgress = options.json ? progressLineOnStderr : progressLine;
         const { python, device, threads, trainer: trainerAddress } = options;
-        await ensureUp({ stateDir, root, python, device, threads, trainerAddress, onProgress });
+        const { taskQueue } = await ensureUp({
+          ...{ stateDir, root, python, device, threads, trainerAddress, onProgress },
+        });
         const client = await connectTemporal(stateDir);
         try {
+          await refuseOtherQueue(client, sweepId, taskQueue);
           await attach(client, root, sweepId, options.json === true);
         } finally {
           await client.connection.close();

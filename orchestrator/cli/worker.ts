@@ -20,10 +20,7 @@ export function workerCommand(): Command {
   const command = new Command('worker')
     .description('run a worker in the foreground until Ctrl-C or SIGTERM')
     .requiredOption('--trainer <address>', 'address of the trainer: unix:<path> or host:port')
-    .option(
-      '--task-queue <name>',
-      'task queue (default: the one that `start` uses with this root and trainer)',
-    )
+    .option('--task-queue <name>', 'task queue (default: the one that `start` uses with this root)')
     .option('--json', 'print errors as JSON (the line {"ready": true} is always JSON)')
     .addHelpText(
       'after',
@@ -45,7 +42,7 @@ export function workerCommand(): Command {
           'Set TEMPORAL_ADDRESS=<host:port>, or run `sa-orch up` first.',
         );
       }
-      const taskQueue = options.taskQueue ?? taskQueueFor(root, temporal, trainer);
+      const taskQueue = options.taskQueue ?? taskQueueFor(root);
       await announceTemporal({ temporal }, progressLineOnStderr);
       progressLineOnStderr('…', 'worker', `task queue ${taskQueue}, trainer ${options.trainer}`);
       const env = workerEnvironment({ root, taskQueue, temporal, trainer });

@@ -3,7 +3,7 @@
  * common/safetensors.ts.
  */
 import { readFileSync } from 'node:fs';
-import { decodeSafetensors, type Tensor } from '../../common/safetensors';
+import { decodeSafetensors, float32Tensor, type Tensor } from '../../common/safetensors';
 import { ConfigError } from '../base/errors';
 
 export {
@@ -14,17 +14,23 @@ export {
   type TensorData,
 } from '../../common/safetensors';
 
+/** What stays wrong with a path until a person changes it, unlike for example EMFILE or EIO. */
+const LASTING = ['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG'];
+
 /**
  * Reads a whole file.
  *
- * @throws ConfigError that names the file if it is missing, truncated or not in this format
+ * @throws ConfigError that names the file if it is missing, truncated or not in this format; the
+ *   system's error if another try may succeed
  */
 export function readSafetensors(path: string): Map<string, Tensor> {
   let file: Buffer;
   try {
     file = readFileSync(path);
   } catch (error) {
-    throw new ConfigError({ where: path, message: `cannot be read (${(error as Error).message})` });
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (!LASTING.includes(code ?? '')) throw error;
+    throw new ConfigError({ where: path, message: `cannot be read (${message})` });
   }
   try {
     return decodeSafetensors(file);
@@ -33,5 +39,15 @@ export function readSafetensors(path: string): Map<string, Tensor> {
       where: path,
       message: `is not a complete safetensors file: ${(error as Error).message}`,
     });
+  }
+}
+
+/** A file's tensor of that name; throws as readSafetensors does, also if it is not float32. */
+export function readFloat32(path: string, name: string): Tensor<Float32Array> {
+  const tensors = readSafetensors(path);
+  try {
+    return float32Tensor(tensors, name);
+  } catch (error) {
+    throw new ConfigError({ where: path, message: (error as Error).message });
   }
 }

@@ -1,5 +1,7 @@
+import { describeMakers } from '../sweep/environments';
 import { readPrecision } from '../sweep/precision';
 import type { TrialResult } from '../sweep/types';
+import { isMadeDifferently } from './summary';
 
 /** One line per trial, one column per value (RFC 4180). Metrics of other tasks are empty cells. */
 export function renderCsv(results: readonly TrialResult[]): string {
@@ -7,6 +9,7 @@ export function renderCsv(results: readonly TrialResult[]): string {
   const thresholds = [
     ...new Set(results.flatMap((result) => Object.keys(result.thresholds ?? {}))),
   ].sort();
+  const mixed = isMadeDifferently(results);
   // No precision column if everything is float32.
   const precision = results.some((result) => result.precision !== undefined);
   const header = [
@@ -31,6 +34,7 @@ export function renderCsv(results: readonly TrialResult[]): string {
       'train.rows_per_s',
       'train.wall_s',
       'train.cohort',
+      ...(mixed ? ['made_by'] : []),
       'data',
       'warnings',
       'error',
@@ -60,6 +64,7 @@ export function renderCsv(results: readonly TrialResult[]): string {
       result.train.rows_per_s,
       result.train.wall_s,
       result.train.cohort,
+      ...(mixed ? [result.status === 'done' ? describeMakers(result) : null] : []),
       result.data,
       result.warnings.join('; '),
       result.error,

@@ -146,7 +146,7 @@ export const OFFICIAL_RULES =
  */
 export function tableNotes(task: TaskSummary): Note[] {
   const { rows, metrics, majority_class: majority } = task;
-  const notes = [...degenerateNotes(rows), ...budgetNotes(task)];
+  const notes = [...degenerateNotes(rows), ...makerNotes(rows), ...budgetNotes(task)];
   const say = (text: string) => notes.push({ text, items: [] });
   if (majority !== null) {
     const values = metrics
@@ -198,6 +198,21 @@ function degenerateNotes(rows: readonly RowSummary[]): Note[] {
   return items.length === 0
     ? []
     : [{ text: `${DEGENERATE_MARK} degenerate, so these numbers mean little:`, items }];
+}
+
+/** What made each row, if that is not the same for the whole sweep. */
+function makerNotes(rows: readonly RowSummary[]): Note[] {
+  const items = rows
+    .filter(({ made_by }) => Object.keys(made_by ?? {}).length > 0)
+    .map((row) => {
+      const counts = Object.entries(row.made_by!);
+      return `${rowTitle(row)}: ${counts.map(([made, n]) => `${made} (${n})`).join('; ')}`;
+    });
+  if (items.length === 0) return [];
+  const text =
+    'trials were made on different frameworks or devices, which may be part of any difference; ' +
+    'trials by row:';
+  return [{ text, items }];
 }
 
 /** For metrics that choose the best threshold on the same rows that they measure. */

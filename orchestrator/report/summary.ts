@@ -1,6 +1,7 @@
 import type { MaskRulesName } from '../../common/vocabulary/mask-rules';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import { sum } from '../sweep/budget';
+import { describeMakers, listMakers } from '../sweep/environments';
 import { readPrecision } from '../sweep/precision';
 import type { Budget, Plan, PlannedDataset, Trial, TrialResult } from '../sweep/types';
 import { countBudget } from '../tasks/budget';
@@ -46,6 +47,11 @@ export interface RowSummary {
    * Codes without a trial are left out.
    */
   degenerate: Record<string, number>;
+  /**
+   * How many of its finished trials were made on what (describeMakers); absent if the whole sweep
+   * was made on the same.
+   */
+  made_by?: Record<string, number>;
 }
 
 /**
@@ -106,13 +112,17 @@ export function summarize(
   baselines: Baselines,
 ): SweepSummary {
   const byId = new Map(results.map((result) => [result.trial_id, result]));
+  const isMixed = isMadeDifferently(results);
   const failures: SweepSummary['failures'] = [];
   const tasks = plan.datasets.map((dataset): TaskSummary => {
     const variants = groupVariants(plan.trials.filter((trial) => trial.dataset === dataset.digest));
     for (const variant of variants) {
       failures.push(...listFailures(variant, byId));
     }
-    const rows = variants.map((variant) => summarizeRow(variant, variants, plan, dataset, byId));
+    const rows = variants.map((variant) => ({
+      ...summarizeRow(variant, variants, plan, dataset, byId),
+      ...(isMixed ? { made_by: countMakers(variant, byId) } : {}),
+    }));
     return {
       task: dataset.task,
       metrics: dataset.metrics,
@@ -245,6 +255,23 @@ function compareAtBudget(
     comparisons.set(reference, comparison);
   }
   return [...comparisons.values()];
+}
+
+/** Whether finished trials were made on different frameworks or devices. */
+export function isMadeDifferently(results: readonly TrialResult[]): boolean {
+  const done = results.filter(({ status }) => status === 'done');
+  return new Set(done.flatMap(listMakers)).size > 1;
+}
+
+function countMakers({ trials }: Variant, results: Results): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { id } of trials) {
+    const result = results.get(id);
+    if (result?.status !== 'done') continue;
+    const made = describeMakers(result);
+    counts[made] = (counts[made] ?? 0) + 1;
+  }
+  return counts;
 }
 
 function countDegenerate({ trials }: Variant, results: Results): RowSummary['degenerate'] {

@@ -3,7 +3,6 @@
  * before.
  */
 import { createHash } from 'node:crypto';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { DeviceName } from '../../common/device';
 import { UserError } from '../base/errors';
@@ -52,7 +51,7 @@ export async function planRuntime(
     format: 2,
     root,
     build: buildStamp(),
-    taskQueue: taskQueueFor(root, temporal, trainer),
+    taskQueue: taskQueueFor(root),
     temporal,
     trainer,
   };
@@ -115,21 +114,13 @@ async function planTrainer(
 }
 
 /**
- * One queue per artifact root and trainer, because an activity must run where the files and the
- * trainer are. If machines share a Temporal cluster, each machine's local trainer has its own
- * queue.
+ * One queue per artifact root, because an activity must run where the files are. The trainer does
+ * not count: a sweep whose trainer is gone for good continues with any other one on this root. If
+ * several workers serve the root, each with a trainer of its own, the root's sweeps use them all.
  */
-export function taskQueueFor(
-  root: string,
-  temporal: RuntimeConfig['temporal'],
-  trainer: RuntimeConfig['trainer'],
-): string {
-  const local = temporal.kind === 'external' ? hostname() : 'local';
-  const pool = trainer.kind === 'local' ? local : trainer.address;
-  return `sa-orch-${createHash('sha256')
-    .update(`${artifactRootId(root)}\0${pool}`)
-    .digest('hex')
-    .slice(0, 12)}`;
+export function taskQueueFor(root: string): string {
+  const digest = createHash('sha256').update(artifactRootId(root)).digest('hex');
+  return `sa-orch-${digest.slice(0, 12)}`;
 }
 
 /** The stamp of the build that is on disk now. */

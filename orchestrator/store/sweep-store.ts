@@ -1,18 +1,21 @@
 /**
  * The files of sweeps and trials under the artifact root:
  *
- *   sweeps/<sweep id>/plan.json, progress/<cohort>.json, jobs/ (job-history.ts)
+ *   sweeps/<sweep id>/plan.json, progress/<cohort>.json, outcomes/<trial id>.json,
+ *                     jobs/ (job-history.ts)
  *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json;
  *                     for questions answers.<split>.json
  *
- * A trial has one of each, in however many sweeps it is. Each is whole or absent, so an activity
- * that runs twice changes nothing.
+ * A trial has one of each, in however many sweeps it is, and a result only once it is done: that
+ * counts for every sweep. That it failed or was cancelled is an outcome, which counts only for the
+ * sweep in which it happened. Each file is whole or absent, so an activity that runs twice changes
+ * nothing.
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../base/errors';
-import type { Plan, TrialResult } from '../sweep/types';
+import type { Plan, TrainerEnvironment, TrialResult } from '../sweep/types';
 import { writeDurably, writeJsonDurably } from '../../common/durable-files';
 
 /** What a trainer's job reported about one trial in a stage. */
@@ -21,10 +24,15 @@ export interface StageRecord {
   values: Record<string, number>;
   /** `code: message`, in order of arrival. */
   warnings: string[];
-  /** The trainer's environment. */
-  environment: Record<string, string>;
+  /** What did it, in order. Empty: unknown. */
+  environments: TrainerEnvironment[];
   /** How many trials the job ran together. */
   cohort: number;
+  /**
+   * Hex SHA-256 of the files that the trainer reported, by their names under the root. Absent in
+   * records of earlier versions.
+   */
+  artifacts?: Record<string, string>;
 }
 
 /** A cohort's progress, for people who watch. */
@@ -109,12 +117,51 @@ export async function listSweeps(root: string): Promise<string[]> {
   return names.sort();
 }
 
-export function writeResult(root: string, result: TrialResult): Promise<void> {
-  return writeJsonDurably(join(trialDir(root, result.trial_id), 'result.json'), result);
+/** Writes a result where it belongs: to the trial if it is done, else to the sweep. */
+export function writeResult(root: string, sweepId: string, result: TrialResult): Promise<void> {
+  const path =
+    result.status === 'done'
+      ? resultPath(root, result.trial_id)
+      : outcomePath(root, sweepId, result.trial_id);
+  return writeJsonDurably(path, result);
 }
 
-export function readResult(root: string, trialId: string): Promise<TrialResult | null> {
-  return readJson(join(trialDir(root, trialId), 'result.json'));
+const resultPath = (root: string, trialId: string) => join(trialDir(root, trialId), 'result.json');
+const outcomePath = (root: string, sweepId: string, trialId: string) =>
+  join(sweepDir(root, sweepId), 'outcomes', `${trialId}.json`);
+
+/**
+ * The result of a finished trial; null for every other. Earlier versions wrote failures and
+ * cancellations of some sweep here, too. Those do not count, so the trial runs again.
+ */
+export async function readDoneResult(root: string, trialId: string): Promise<TrialResult | null> {
+  const result = await readJson<TrialResult>(resultPath(root, trialId));
+  return result?.status === 'done' ? result : null;
+}
+
+/** What a trial came to, as this sweep sees it; null if it is yet to run. */
+export async function readResult(
+  root: string,
+  sweepId: string,
+  trialId: string,
+): Promise<TrialResult | null> {
+  return (await readDoneResult(root, trialId)) ?? readJson(outcomePath(root, sweepId, trialId));
+}
+
+/** The results that this sweep has, in the plan's order of trials. */
+export async function readResults(root: string, plan: Plan): Promise<TrialResult[]> {
+  const results = await Promise.all(
+    plan.trials.map((trial) => readResult(root, plan.sweep_id, trial.id)),
+  );
+  return results.filter((result) => result !== null);
+}
+
+/**
+ * Removes a failure or cancellation, so that the trial counts as not run in this sweep. What it
+ * trained stays and is not retrained.
+ */
+export function removeOutcome(root: string, sweepId: string, trialId: string): Promise<void> {
+  return rm(outcomePath(root, sweepId, trialId), { force: true });
 }
 
 /** Writes a file next to a trial's predictions, for example answers by question id. */
@@ -140,20 +187,6 @@ export function writeTrialLines(
   );
 }
 
-/**
- * Removes a result, so that the trial counts as not run. What it trained stays and is not
- * retrained.
- */
-export function removeResult(root: string, trialId: string): Promise<void> {
-  return rm(join(trialDir(root, trialId), 'result.json'), { force: true });
-}
-
-/** The results that exist, in the plan's order of trials. */
-export async function readResults(root: string, plan: Plan): Promise<TrialResult[]> {
-  const results = await Promise.all(plan.trials.map((trial) => readResult(root, trial.id)));
-  return results.filter((result) => result !== null);
-}
-
 export function writeStage(
   root: string,
   trialId: string,
@@ -163,12 +196,15 @@ export function writeStage(
   return writeJsonDurably(join(trialDir(root, trialId), 'stages', `${work}.json`), record);
 }
 
-export function readStage(
+export async function readStage(
   root: string,
   trialId: string,
   work: string,
 ): Promise<StageRecord | null> {
-  return readJson(join(trialDir(root, trialId), 'stages', `${work}.json`));
+  const path = join(trialDir(root, trialId), 'stages', `${work}.json`);
+  const record = await readJson<StageRecord>(path);
+  // Earlier versions recorded the trainer that was watched, which may have been another one.
+  return record && { ...record, environments: record.environments ?? [] };
 }
 
 export function writeMetrics(root: string, trialId: string, lines: string[]): Promise<void> {
@@ -199,7 +235,7 @@ export function readProgress(
 
 /**
  * A file's JSON, or null if there is no such file. Files are written whole, so a broken one is an
- * error.
+ * error: a ConfigError that names it.
  */
 async function readJson<T>(path: string): Promise<T | null> {
   let text: string;
@@ -209,5 +245,10 @@ async function readJson<T>(path: string): Promise<T | null> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
-  return JSON.parse(text) as T;
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    const message = `is not complete JSON (${(error as Error).message}); remove it to go on`;
+    throw new ConfigError({ where: path, message });
+  }
 }

@@ -277,8 +277,9 @@ export interface Budget {
 }
 
 /**
- * A trial's result, in a file of its own (`trials/<id>/result.json`). results.jsonl has one per
- * line, sorted by trial id.
+ * What a trial came to, in a file of its own: `trials/<id>/result.json` if it is done, which counts
+ * for every sweep, else `sweeps/<id>/outcomes/<trial id>.json`. results.jsonl has one per line,
+ * sorted by trial id.
  */
 export interface TrialResult {
   trial_id: string;
@@ -313,9 +314,33 @@ export interface TrialResult {
   error: string | null;
   /** Where its rows came from. */
   data: 'files' | 'hub' | 'demo';
+  provenance: Provenance;
+}
+
+/** What made a result. */
+export interface Provenance {
+  /** This project's version. */
+  sa_orch: string;
+  backbone_digest: string;
   /**
-   * What the last digits of results depend on: the trainer's environment and this project's
-   * version.
+   * What made mask, adapter and predictions, in order; several if the trial was continued in
+   * another environment than it began in. Absent in results of earlier versions.
    */
-  provenance: Record<string, string>;
+  pruned_by?: TrainerEnvironment[];
+  trained_by?: TrainerEnvironment[];
+  predicted_by?: TrainerEnvironment[];
+}
+
+/** What computes: Environment of event.proto. */
+export interface TrainerEnvironment {
+  /** Empty: unknown. */
+  framework: string;
+  framework_version: string;
+  /** `cpu` or `cuda`. */
+  device: string;
+  device_name: string;
+  /** null: unknown. */
+  precision: PrecisionName | null;
+  /** Whatever else affects the last digits of results, by name. */
+  details: Record<string, string>;
 }

@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { ConfigError } from '../base/errors';
+import { digestFile } from '../tables/file-digest';
 import { findDataset } from '../sweep/lookup';
 import type { Plan, Trial } from '../sweep/types';
 import type { TrialEvaluation } from './family';
@@ -7,15 +10,39 @@ import { findFamily } from './registry';
 /**
  * Computes a trial's metrics from its predictions.<split>.safetensors and its data set.
  *
- * @throws ConfigError that names the file if predictions are missing or have a different shape from
- *   the data set
+ * @param digests hex SHA-256 of files as their trainer wrote them, by their names under the root;
+ *   empty for trials of earlier versions, which recorded none
+ * @throws ConfigError that names the file if predictions are missing, have changed since they were
+ *   written, or have a different shape from the data set
  */
-export function evaluatePredictions(root: string, plan: Plan, trial: Trial): TrialEvaluation {
+export function evaluatePredictions(
+  root: string,
+  plan: Plan,
+  trial: Trial,
+  digests: Readonly<Record<string, string>> = {},
+): TrialEvaluation {
   const dataset = findDataset(plan, trial.dataset);
   return findFamily(dataset.kind).evaluation.evaluate({
     root,
     dataset,
     backbonePath: plan.backbone.path,
-    findPredictions: (split) => join(root, 'trials', trial.id, `predictions.${split}.safetensors`),
+    findPredictions: (split) => {
+      const name = `trials/${trial.id}/predictions.${split}.safetensors`;
+      checkDigest(join(root, name), digests[name]);
+      return join(root, name);
+    },
+  });
+}
+
+function checkDigest(path: string, expected: string | undefined): void {
+  // Whoever reads a missing file says so.
+  if (expected === undefined || !existsSync(path)) return;
+  const found = digestFile(path);
+  if (found === expected) return;
+  throw new ConfigError({
+    where: path,
+    message:
+      `has changed since its trainer wrote it (SHA-256 ${found}, not ${expected}); ` +
+      'remove it and start with --retry-failed to predict again',
   });
 }

@@ -101,6 +101,18 @@ describeStartedTrainer('a trainer at work', (here) => {
       expect(results(trained).get('pair-b')!.values).toMatchObject({ steps: 13 });
     });
 
+    test('says what computes it before the work, and with each result what made it', async () => {
+      const told = trained.flatMap(({ kind }) =>
+        kind?.$case === 'environment' ? [kind.value] : [],
+      );
+      const { framework, frameworkVersion, devices } = await here.client.getCapabilities();
+      const { kind: device, name: deviceName } = devices[0]!;
+      expect(told).toMatchObject([{ framework, frameworkVersion, device, deviceName }]);
+      const kinds = trained.map(({ kind }) => kind!.$case);
+      expect(kinds.indexOf('environment')).toBeLessThan(kinds.indexOf('progress'));
+      for (const { environments } of results(trained).values()) expect(environments).toEqual(told);
+    });
+
     test('describes each artifact as it is on disk', () => {
       const described = [...results(trained).values()].flatMap(({ artifacts }) => artifacts);
       expect(described.length).toBeGreaterThan(0);

@@ -124,6 +124,7 @@ const train = (checkpointEverySteps = 0): Work => ({
     checkpointEverySteps,
     logEverySteps: 1,
     keepCheckpoints: 2,
+    checkpointSeconds: 0,
     maxSeconds: 0,
   },
 });

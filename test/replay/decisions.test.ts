@@ -1,105 +1,11 @@
-/**
- * What the workflows decide, on a real Temporal server. The activities are written here, since what
- * a decision hangs on (out of memory, a passing fault) cannot be brought about at will; all else is
- * the real thing.
- */
-import { join } from 'node:path';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import type { cohort } from '../../workflows/cohort';
-import {
-  setModeUpdate,
-  statusQuery,
-  type Failed,
-  type JobOutcome,
-  type JobRef,
-  type SweepInput,
-} from '../../workflows/messages';
-import type { sweep } from '../../workflows/sweep';
+/** What the workflows decide about jobs that end well, badly, or not at all. */
+import type { WorkflowHandle } from '@temporalio/client';
+import { setModeUpdate, statusQuery, type JobOutcome } from '../../workflows/messages';
+import { describeWithServer, failedJob, SUCCEEDED, until } from './scripted-server';
 
-const binary = process.env.SA_ORCH_TEST_TEMPORAL;
-const describeWithServer = binary ? describe : describe.skip;
-const SUCCEEDED: JobOutcome = { state: 'succeeded', failure: null, failedTrials: {} };
-const failedJob = (reason: string): JobOutcome => ({
-  state: 'failed',
-  failure: { reason, message: `${reason} it was` },
-  failedTrials: {},
-});
-
-describeWithServer('the workflows', () => {
-  let env: TestWorkflowEnvironment;
-  let ids = 0;
-
-  beforeAll(async () => {
-    Runtime.install({ logger: new DefaultLogger('ERROR') });
-    env = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: binary! } },
-    });
-  });
-  afterAll(() => env.teardown());
-
-  /** Runs a body beside a worker whose trainer answers as told; returns what happened. */
-  async function withTrainer(
-    trials: Record<string, string[]>,
-    answer: (job: JobRef) => JobOutcome | Promise<JobOutcome>,
-  ) {
-    const jobs: JobRef[] = [];
-    const cancelled: string[] = [];
-    const evaluated: { trials: string[]; failed: Record<string, Failed> }[] = [];
-    const taskQueue = `decisions-${++ids}`;
-    const activities = {
-      prepareData: () => undefined,
-      pendingTrials: ({ cohortId }: { cohortId: string }) => trials[cohortId],
-      runJob: async (job: JobRef) => {
-        jobs.push(job);
-        return answer(job);
-      },
-      cancelJob: (_job: JobRef, mode: string) => void cancelled.push(mode),
-      evaluateTrials: (input: { trials: string[]; failed: Record<string, Failed> }) => {
-        evaluated.push(input);
-        const failures = Object.values(input.failed);
-        const stopped = failures.filter(({ reason }) => reason === 'cancelled').length;
-        return {
-          done: input.trials.length - failures.length,
-          failed: failures.length - stopped,
-          cancelled: stopped,
-        };
-      },
-      failCohort: () => ({ done: 0, failed: 1, cancelled: 0 }),
-      writeSweepReport: () => undefined,
-    };
-    const worker = await Worker.create({
-      connection: env.nativeConnection,
-      taskQueue,
-      workflowBundle: { codePath: join(__dirname, '../../dist/workflow-bundle.js') },
-      activities,
-    });
-    const start = (cohorts: string[]) =>
-      env.client.workflow.start<typeof sweep>('sweep', {
-        taskQueue,
-        workflowId: `sweep-${ids}`,
-        args: [buildInput(`sweep-${ids}`, cohorts)],
-      });
-    const execute = (cohortId: string) =>
-      env.client.workflow.execute<typeof cohort>('cohort', {
-        taskQueue,
-        workflowId: `cohort-${ids}`,
-        args: [{ sweepId: 's', planDigest: 'd', run: 'r', cohortId, mode: 'run' }],
-      });
-    return { worker, jobs, cancelled, evaluated, start, execute };
-  }
-
-  const buildInput = (sweepId: string, cohorts: string[]): SweepInput => ({
-    stateVersion: 1,
-    sweepId,
-    planDigest: 'd',
-    run: 'r',
-    cohorts: cohorts.map((id) => ({ id, dataset: 'x' })),
-    maxParallel: 2,
-  });
-
+describeWithServer('the workflows', (server) => {
   test('a cohort too large for memory is halved until it fits; both halves go on', async () => {
-    const { worker, jobs, execute } = await withTrainer(
+    const { worker, jobs, execute } = await server.withTrainer(
       { c: ['a', 'b', 'c', 'd'] },
       ({ work, trials }) =>
         work === 'train' && trials.length > 1 ? failedJob('out_of_memory') : SUCCEEDED,
@@ -115,7 +21,7 @@ describeWithServer('the workflows', () => {
   });
 
   test('a trial that kills its trainer fails alone; its neighbours are trained', async () => {
-    const { worker, evaluated, execute } = await withTrainer(
+    const { worker, evaluated, execute } = await server.withTrainer(
       { c: ['good', 'bad'] },
       ({ work, trials }) =>
         work === 'train' && trials.includes('bad') ? failedJob('quarantined') : SUCCEEDED,
@@ -129,8 +35,10 @@ describeWithServer('the workflows', () => {
   });
 
   test('a fault of the trainer is retried under a new generation; the third is final', async () => {
-    const { worker, jobs, execute } = await withTrainer({ c: ['a'] }, () => failedJob('internal'));
-    await expect(worker.runUntil(execute('c'))).resolves.toEqual({
+    const { worker, jobs, execute } = await server.withTrainer({ c: ['a'] }, () =>
+      failedJob('internal'),
+    );
+    await expect(worker.runUntil(execute('c'))).resolves.toMatchObject({
       done: 0,
       failed: 1,
       cancelled: 0,
@@ -143,7 +51,7 @@ describeWithServer('the workflows', () => {
   });
 
   test('a trial that fails in one stage is not sent to the next', async () => {
-    const { worker, jobs, execute } = await withTrainer({ c: ['a', 'nan'] }, ({ work }) =>
+    const { worker, jobs, execute } = await server.withTrainer({ c: ['a', 'nan'] }, ({ work }) =>
       work === 'train'
         ? {
             ...SUCCEEDED,
@@ -161,7 +69,7 @@ describeWithServer('the workflows', () => {
 
   test('an interrupted job is submitted again under the same generation', async () => {
     let times = 0;
-    const { worker, jobs, execute } = await withTrainer({ c: ['a'] }, () =>
+    const { worker, jobs, execute } = await server.withTrainer({ c: ['a'] }, () =>
       times++ === 0 ? { state: 'interrupted', failure: null, failedTrials: {} } : SUCCEEDED,
     );
     await worker.runUntil(execute('c'));
@@ -174,7 +82,7 @@ describeWithServer('the workflows', () => {
   test('pause stops the job at a checkpoint, resume submits it again', async () => {
     let interrupt: (outcome: JobOutcome) => void = () => undefined;
     let paused = false;
-    const { worker, jobs, cancelled, start } = await withTrainer({ c: ['a'] }, ({ work }) =>
+    const { worker, jobs, cancelled, start } = await server.withTrainer({ c: ['a'] }, ({ work }) =>
       work === 'train' && !paused
         ? new Promise<JobOutcome>((resolve) => (interrupt = resolve))
         : SUCCEEDED,
@@ -199,25 +107,68 @@ describeWithServer('the workflows', () => {
 
   test('cancel ends running jobs, gives every trial its state, and cannot be undone', async () => {
     const aborts: ((outcome: JobOutcome) => void)[] = [];
-    const { worker, jobs, cancelled, start } = await withTrainer(
-      { c1: ['a'], c2: ['b', 'c'], c3: ['d'] },
+    const { worker, jobs, cancelled, ended, start } = await server.withTrainer(
+      { c1: ['a'], c2: ['b', 'c'], c3: ['d'], c4: ['e', 'f'] },
       () => new Promise<JobOutcome>((resolve) => aborts.push(resolve)),
     );
     await worker.runUntil(async () => {
-      const handle = await start(['c1', 'c2', 'c3']);
+      const handle = await start(['c1', 'c2', 'c3', 'c4']);
       await until(() => jobs.length === 2);
       await handle.executeUpdate(setModeUpdate, { args: ['cancel'] });
       await expect(handle.executeUpdate(setModeUpdate, { args: ['run'] })).rejects.toThrow();
-      await until(() => cancelled.length >= 2);
+      await until(() => cancelled.length >= 2 && ended.length > 0);
       for (const end of aborts) end({ state: 'cancelled', failure: null, failedTrials: {} });
-      expect(await handle.result()).toMatchObject({ done: 0, failed: 0, cancelled: 4 });
+      expect(await handle.result()).toMatchObject({ done: 0, failed: 0, cancelled: 6 });
+      expect(await countChildren(handle)).toBe(2);
     });
     expect(new Set(cancelled)).toEqual(new Set(['abort']));
     expect(jobs).toHaveLength(2);
+    // In one go, by an activity.
+    expect(ended).toEqual(['c3 cancelled', 'c4 cancelled']);
+  });
+
+  test('a sweep that is cancelled while its data is prepared starts nothing', async () => {
+    let finishPreparing: (() => void) | undefined;
+    const { worker, ended, start } = await server.withTrainer(
+      { c1: ['a'], c2: ['b'] },
+      () => SUCCEEDED,
+      { prepareData: () => new Promise((resolve) => (finishPreparing = resolve)) },
+    );
+    await worker.runUntil(async () => {
+      const handle = await start(['c1', 'c2']);
+      await until(() => finishPreparing !== undefined);
+      await handle.executeUpdate(setModeUpdate, { args: ['cancel'] });
+      expect(await handle.result()).toMatchObject({ cancelled: 2 });
+      expect(await countChildren(handle)).toBe(0);
+      finishPreparing!();
+    });
+    expect(ended.toSorted()).toEqual(['c1 cancelled', 'c2 cancelled']);
+  });
+
+  test('only unfinished cohorts start; those that end together share a report', async () => {
+    const cohorts = Array.from({ length: 20 }, (_, i) => `c${i}`);
+    const unfinished = new Set(cohorts.slice(4, 9));
+    const { worker, jobs, reports, start } = await server.withTrainer(
+      Object.fromEntries(cohorts.map((id) => [id, unfinished.has(id) ? [id] : []])),
+      () => SUCCEEDED,
+    );
+    await worker.runUntil(async () => {
+      const handle = await start(cohorts);
+      expect(await handle.result()).toMatchObject({ done: 5, failed: 0, cancelled: 0 });
+      expect(await countChildren(handle)).toBe(5);
+      const { cohorts: states } = await handle.result();
+      expect(new Set(Object.values(states))).toEqual(new Set(['done']));
+    });
+    expect(new Set(jobs.map(({ cohortId }) => cohortId))).toEqual(unfinished);
+    // All but the last, which is written at the end, are five seconds apart.
+    const early = reports.slice(0, -1);
+    for (const [i, time] of early.slice(1).entries())
+      expect(time - early[i]!).toBeGreaterThan(4500);
+    expect(early.length).toBeGreaterThan(0);
   });
 
   test('a job that fails for good fails its trials, and the sweep goes on to its end', async () => {
-    const { worker, start } = await withTrainer({ c1: ['a'], c2: ['b'] }, ({ cohortId }) =>
+    const { worker, start } = await server.withTrainer({ c1: ['a'], c2: ['b'] }, ({ cohortId }) =>
       cohortId === 'c1' ? failedJob('bad_artifact') : SUCCEEDED,
     );
     await worker.runUntil(async () => {
@@ -231,10 +182,9 @@ describeWithServer('the workflows', () => {
   });
 });
 
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`still not so after 20 s: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+/** How many cohorts a sweep has started. */
+async function countChildren(handle: WorkflowHandle): Promise<number> {
+  const { events } = await handle.fetchHistory();
+  return events!.filter((event) => event.startChildWorkflowExecutionInitiatedEventAttributes)
+    .length;
 }

@@ -12,6 +12,7 @@ import {
   type EngineEvent,
   type EngineModule,
 } from '../../trainer/host/engine';
+import { describeEnvironment } from '../../trainer/host/environment';
 
 interface Request {
   root: string;
@@ -44,16 +45,19 @@ async function main(): Promise<void> {
     const emit = (kind: EngineEvent): void => {
       events.push(Event.toJSON({ sequence: events.length + 1, logId: '', time: undefined, kind }));
     };
+    const job = JobSpec.fromJSON(spec);
     const context = {
       root,
+      environment: describeEnvironment(engine.capabilities, job),
       emit,
       breathe: () => Promise.resolve(),
+      writeWhenThereIsRoom: <T>(_: string, write: () => T) => Promise.resolve(write()),
       get checkpointAsked() {
         return stopAfterEvents !== undefined && events.length >= stopAfterEvents;
       },
     };
     try {
-      await engine.run(JobSpec.fromJSON(spec), context);
+      await engine.run(job, context);
       return { events, tensors: liveTensors() };
     } catch (error) {
       if (error instanceof Interrupted) return { events, interrupted: true };

@@ -28,9 +28,14 @@ export function describeTrainer(title: string, body: () => void): void {
  */
 export class TrainerPlace {
   readonly folder = mkdtempSync(join(tmpdir(), 'sat-'));
-  readonly root = join(this.folder, 'root');
+  readonly root: string;
   readonly address = `unix:${this.folder}/t.sock`;
   private readonly started: TrainerProcess[] = [];
+
+  /** root: another place's artifact root, for two trainers on one. */
+  constructor(root?: string) {
+    this.root = root ?? join(this.folder, 'root');
+  }
 
   /** Starts a trainer and waits until it listens. */
   async start(
@@ -54,7 +59,6 @@ export class TrainerPlace {
 interface SpawnOptions {
   name?: TrainerName;
   stderr?: 'inherit' | 'ignore' | 'pipe';
-  /** Of the PyTorch trainer. */
   brake?: Brake;
 }
 
@@ -83,7 +87,8 @@ export function spawnTrainer(
     '--queue-length',
     '2',
   ];
-  return spawn(brake?.python ?? command.file, [...command.args, ...where, ...options], {
+  const file = (name === 'default' && brake?.python) || command.file;
+  return spawn(file, [...command.args, ...where, ...options], {
     cwd: REPOSITORY,
     env: { ...process.env, ...command.env, ...brake?.env },
     stdio: ['ignore', 'pipe', stderr],

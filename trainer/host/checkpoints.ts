@@ -3,7 +3,7 @@
  *
  *   checkpoints/step-<N>/state.safetensors   what the engine needs to continue: parameters, moments
  *   checkpoints/step-<N>/position.json       steps, rows and seconds so far, what it was made from,
- *                                            and on what machine
+ *                                            and what trained the steps so far
  *   adapter/                                 as in Trial of job.proto
  *   training.json                            rows and seconds of the training that made adapter/,
  *                                            which its digest must not depend on
@@ -13,8 +13,10 @@ import { join } from 'node:path';
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
 import { readTensorsOf } from './artifacts';
 import { writeDurablySync } from '../../common/durable-files';
+import { Environment, type Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { toMetadata } from './environment';
 import { removeFolder, removeLeftovers, writeFolder } from './folders';
-import { trialFolder, type Shapes } from './trial-files';
+import { trialFolder, trialName, type Shapes } from './trial-files';
 
 /** A trial's progress. */
 export interface Position {
@@ -34,23 +36,41 @@ export interface Position {
 export interface Checkpoint {
   position: Position;
   state: Map<string, Tensor>;
-  /** Capabilities.environment of the run that wrote it. */
-  environment: Record<string, string>;
+  /** What trained the steps so far, in order. */
+  environments: Environment[];
 }
 
-/** Writes a checkpoint as a whole folder, and removes all but the newest `keep`. */
+/** The content of position.json. */
+interface PositionFile {
+  position: Position;
+  environments?: unknown[];
+  /** Before there was a list: Capabilities.environment of the run that wrote it. */
+  environment?: Record<string, string>;
+}
+
+/**
+ * Writes a checkpoint as a whole folder, and removes all but the newest `keep`. Returns the
+ * checkpoint's artifact.
+ */
 export function writeCheckpoint(
   root: string,
   trialId: string,
-  { position, state, environment }: Omit<Checkpoint, 'state'> & { state: Record<string, Tensor> },
+  { position, state, environments }: Omit<Checkpoint, 'state'> & { state: Record<string, Tensor> },
   keep: number,
-): void {
-  writeFolder(join(trialFolder(root, trialId), 'checkpoints', `step-${position.step}`), {
+): Artifact {
+  const files = {
     'state.safetensors': encodeSafetensors(state),
-    'position.json': JSON.stringify({ position, environment }, null, 2),
-  });
+    'position.json': JSON.stringify(
+      { position, environments: environments.map((each) => Environment.toJSON(each)) },
+      null,
+      2,
+    ),
+  };
+  const digest = writeFolder(locateFolder(root, trialId, position.step), files);
   for (const step of listSteps(root, trialId).slice(keep))
     removeFolder(locateFolder(root, trialId, step));
+  const size = Object.values(files).reduce((sum, content) => sum + Buffer.byteLength(content), 0);
+  return { name: `${trialName(trialId)}/checkpoints/step-${position.step}`, digest, size };
 }
 
 /**
@@ -71,16 +91,16 @@ export function newestCheckpoint(
   for (const step of listSteps(root, trialId).filter((each) => each <= until)) {
     const folder = locateFolder(root, trialId, step);
     try {
-      const content = JSON.parse(readFileSync(join(folder, 'position.json'), 'utf8')) as Omit<
-        Checkpoint,
-        'state'
-      >;
-      if (content.position.source !== source)
+      const { position, ...made } = JSON.parse(
+        readFileSync(join(folder, 'position.json'), 'utf8'),
+      ) as PositionFile;
+      if (position.source !== source)
         throw new Error('it was made from another trial, backbone, data set or mask');
-      return {
-        checkpoint: { ...content, state: readTensorsOf(join(folder, 'state.safetensors'), shapes) },
-        passedOver,
-      };
+      const state = readTensorsOf(join(folder, 'state.safetensors'), shapes);
+      const environments = (made.environments ?? [{ details: made.environment }]).map((each) =>
+        Environment.fromJSON(each),
+      );
+      return { checkpoint: { position, state, environments }, passedOver };
     } catch (error) {
       passedOver.push(`checkpoint step-${step} was skipped: ${(error as Error).message}`);
     }
@@ -90,7 +110,7 @@ export function newestCheckpoint(
 
 /**
  * Writes training.json and then adapter/, so that training.json always covers adapter/'s step.
- * `config` becomes adapter_config.json.
+ * `config` becomes adapter_config.json; `environments` trained it, in order.
  */
 export function writeAdapter(
   root: string,
@@ -98,6 +118,7 @@ export function writeAdapter(
   adapter: Record<string, Tensor>,
   config: Record<string, unknown>,
   { source, step, rows, seconds }: Position,
+  environments: readonly Environment[],
 ): void {
   const folder = trialFolder(root, trialId);
   writeDurablySync(
@@ -105,7 +126,7 @@ export function writeAdapter(
     JSON.stringify({ source, step, rows, seconds }, null, 2),
   );
   writeFolder(join(folder, 'adapter'), {
-    'adapter_model.safetensors': encodeSafetensors(adapter),
+    'adapter_model.safetensors': encodeSafetensors(adapter, toMetadata(environments)),
     'adapter_config.json': JSON.stringify({ format: 1, source, step, ...config }, null, 2),
   });
 }

@@ -1,7 +1,12 @@
 /** The process in which an engine runs: started by engine-runner.ts, and ends with its host. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { writeWhenThereIsRoom } from '../../common/disk-space';
 import { withLock } from '../../common/lock-file';
-import { FailureReason, type Failure } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import {
+  FailureReason,
+  type Environment,
+  type Failure,
+} from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import {
   Aborted,
@@ -13,6 +18,7 @@ import {
   type EngineModule,
   type JobContext,
 } from './engine';
+import { describeEnvironment } from './environment';
 import type { EngineStart, FromEngine, Outcome, ToEngine } from './engine-messages';
 import { log } from './log';
 
@@ -28,7 +34,10 @@ class Run implements JobContext {
   private abortAsked = false;
   private lastSign = 0;
 
-  constructor(readonly root: string) {}
+  constructor(
+    readonly root: string,
+    readonly environment: Environment,
+  ) {}
 
   emit(event: EngineEvent): void {
     tell({ $case: 'event', event });
@@ -44,6 +53,16 @@ class Run implements JobContext {
     if (this.abortAsked) throw new Aborted('cancelled');
   }
 
+  writeWhenThereIsRoom<T>(path: string, write: () => T): Promise<T> {
+    return writeWhenThereIsRoom(path, write, async (reason) => {
+      tell({ $case: 'waiting', reason });
+      await yieldToEvents();
+      if (this.abortAsked) throw new Aborted('cancelled');
+      // A checkpoint has no room either: the job will continue from the last one.
+      if (this.checkpointAsked) throw new Interrupted(reason);
+    });
+  }
+
   stop(how: 'checkpoint' | 'abort'): void {
     if (how === 'abort') this.abortAsked = true;
     else this.checkpointAsked = true;
@@ -52,6 +71,7 @@ class Run implements JobContext {
 
 async function runToOutcome(engine: Engine, spec: JobSpec, run: Run): Promise<Outcome> {
   try {
+    run.emit({ $case: 'environment', value: run.environment });
     await engine.run(spec, run);
     return { $case: 'done' };
   } catch (error) {
@@ -88,10 +108,9 @@ async function serve({ module: path, root, device, threads }: EngineStart): Prom
       run?.stop(message.how);
       return;
     }
-    run = new Run(root);
-    void runToOutcome(engine, message.spec, run).then((outcome) =>
-      tell({ $case: 'ended', outcome }),
-    );
+    const { spec } = message;
+    run = new Run(root, describeEnvironment(engine.capabilities, spec));
+    void runToOutcome(engine, spec, run).then((outcome) => tell({ $case: 'ended', outcome }));
   });
   tell({ $case: 'ready', capabilities: engine.capabilities });
   // The host ends this process, if only by ending itself.

@@ -8,7 +8,12 @@
  */
 import type { DeviceName } from '../../common/device';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
-import type { Event, Failure, FailureReason } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import type {
+  Environment,
+  Event,
+  Failure,
+  FailureReason,
+} from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
   AttentionModule,
   FfnModule,
@@ -70,12 +75,14 @@ export interface Engine {
   run(spec: JobSpec, context: JobContext): Promise<void>;
 }
 
-/** What an engine reports about a job; the host reports its states. */
+/** What an engine reports about a job; the host reports its states and what computes it. */
 export type EngineEvent = Exclude<NonNullable<Event['kind']>, { $case: 'stateChanged' }>;
 
 export interface JobContext {
   /** The artifact root, absolute. */
   readonly root: string;
+  /** What computes the job, from the engine's capabilities. It is stored with what the job makes. */
+  readonly environment: Environment;
   /** Appends an event to the job's log. Files of a checkpoint or result must be on disk before. */
   emit(event: EngineEvent): void;
   /**
@@ -87,6 +94,13 @@ export interface JobContext {
   breathe(): Promise<void>;
   /** Whether to write checkpoints and throw Interrupted; updated by breathe. */
   readonly checkpointAsked: boolean;
+  /**
+   * Calls `write`, which changes nothing if it fails, until the disk of `path` has room for it. All
+   * that an engine writes under the root goes through this.
+   *
+   * @throws Aborted after CancelJob with ABORT, Interrupted after CHECKPOINT, while it waits
+   */
+  writeWhenThereIsRoom<T>(path: string, write: () => T): Promise<T>;
 }
 
 /**

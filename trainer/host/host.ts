@@ -14,7 +14,8 @@ import { ServerReflectionService } from '../../gen/ts/grpc/reflection/v1alpha/re
 import { NoSuchDevice } from './engine';
 import { EngineBroken, EngineRunner } from './engine-runner';
 import { Health } from './health';
-import { BrokenState, JobStore } from './jobs';
+import { BrokenState } from './job';
+import { JobStore } from './jobs';
 import { Address, CannotListen, lockOrRefuse } from './listening';
 import { log } from './log';
 import { parseOptions, USAGE, UsageError, type HostOptions } from './options';
@@ -109,7 +110,7 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
     hubDownload: false,
   };
   const store = new JobStore(state, queueLength, options.quarantineAfter, options.retention);
-  const service = new TrainerService(store, capabilities, root, () => runner.secondsSinceWork());
+  const service = new TrainerService(store, capabilities, root, runner);
   const health = new Health(SERVICES);
   const server = new Server(SERVER_OPTIONS);
   server.addService(SERVICE, service.handlers());
@@ -127,7 +128,7 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   health.stop();
   store.stop();
   service.stop();
-  if (!(await runner.stop(STOP_JOB_SECONDS))) store.forgiveRunning();
+  await runner.stop(STOP_JOB_SECONDS);
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   await Promise.race([closed, sleep(CLOSE_CALLS_MS)]);
 }

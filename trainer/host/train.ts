@@ -5,10 +5,15 @@
 import type { Tensor } from '../../common/safetensors';
 import { LEARNING_RATE_SCHEDULES } from '../../common/vocabulary/learning-rate-schedules';
 import { getRow } from '../../common/vocabulary/vocabulary';
-import { FailureReason, Phase, type Metric } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import {
+  FailureReason,
+  Phase,
+  type Environment,
+  type Metric,
+} from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { Adapter, Prune, taskKindToJSON, Train } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { JobSpec, TrainWork, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { describeArtifact } from './artifacts';
+import { CheckpointClock } from './checkpoint-clock';
 import {
   finishedTraining,
   newestCheckpoint,
@@ -18,9 +23,10 @@ import {
   type Position,
 } from './checkpoints';
 import { EngineFailure, Interrupted, type JobContext } from './engine';
+import { continueIn } from './environment';
 import { Pace } from './pace';
 import { permutation } from './random';
-import { describeResult, trainingSource, trialName, type Shapes } from './trial-files';
+import { describeFailure, describeResult, trainingSource, type Shapes } from './trial-files';
 
 /** One trial during training, implemented by an engine. */
 export interface TrialModel {
@@ -47,8 +53,6 @@ export interface StepResult {
 export interface Training {
   /** Rows of the train split. */
   rows: number;
-  /** As in Capabilities. */
-  environment: Record<string, string>;
   /** Shapes of what TrialModel.state returns. */
   stateShapes(trial: Trial): Shapes;
   /**
@@ -86,11 +90,8 @@ export async function trainTrials(
       ).run();
     } catch (error) {
       if (!(error instanceof EngineFailure)) throw error;
-      const { trialId } = trial;
-      context.emit({
-        $case: 'trialResult',
-        value: { trialId, failure: error.failure(), artifacts: [], values: {} },
-      });
+      const value = describeFailure(trial.trialId, error.failure());
+      context.emit({ $case: 'trialResult', value });
     }
   }
 }
@@ -111,7 +112,10 @@ const findLastStep = ({ train }: Trial, { untilStep }: TrainWork): number =>
 
 class TrialRun {
   private readonly train: Train;
+  private readonly clock: CheckpointClock;
   private order: { epoch: number; rows: Int32Array } = { epoch: -1, rows: new Int32Array() };
+  /** What trained the steps so far, in order. */
+  private environments: Environment[];
 
   constructor(
     private readonly spec: JobSpec,
@@ -123,6 +127,8 @@ class TrialRun {
     private readonly pace: Pace,
   ) {
     this.train = trial.train!;
+    this.environments = [context.environment];
+    this.clock = new CheckpointClock(work.checkpointSeconds);
   }
 
   /** Trains from the newest checkpoint, or reports the adapter if it is already there. */
@@ -143,7 +149,10 @@ class TrialRun {
       this.training.stateShapes(trial),
     );
     for (const why of passedOver) this.warn('checkpoint_passed_over', why);
-    if (checkpoint) this.warnOfChanges(checkpoint.environment);
+    if (checkpoint) {
+      this.warnOfChanges(checkpoint.environments.at(-1)!.details);
+      this.environments = continueIn(checkpoint.environments, context.environment);
+    }
     const position = checkpoint?.position ?? {
       source,
       step: 0,
@@ -183,8 +192,9 @@ class TrialRun {
     const ended = step === this.until;
     // Metrics come before the checkpoint, after which they would not be computed again.
     if (ended || step % this.work.logEverySteps === 0) this.tellMetrics(position, gradientNorm);
-    const due = this.work.checkpointEverySteps > 0 && step % this.work.checkpointEverySteps === 0;
-    if (ended || due || this.context.checkpointAsked) await this.checkpoint(model, position);
+    const { checkpointEverySteps: every } = this.work;
+    const isDue = (every > 0 && step % every === 0) || this.clock.isDue();
+    if (ended || isDue || this.context.checkpointAsked) await this.checkpoint(model, position);
     if (this.context.checkpointAsked && !ended)
       throw new Interrupted('stopped on request, with a checkpoint');
   }
@@ -225,13 +235,14 @@ class TrialRun {
     const checkpoint = {
       position,
       state: await model.state(),
-      environment: this.training.environment,
+      environments: this.environments,
     };
-    writeCheckpoint(root, trialId, checkpoint, this.work.keepCheckpoints);
-    const artifact = describeArtifact(
-      root,
-      `${trialName(trialId)}/checkpoints/step-${position.step}`,
-    );
+    const { artifact, seconds } = await this.context.writeWhenThereIsRoom(root, () => {
+      const began = performance.now();
+      const written = writeCheckpoint(root, trialId, checkpoint, this.work.keepCheckpoints);
+      return { artifact: written, seconds: (performance.now() - began) / 1000 };
+    });
+    this.clock.wrote(seconds);
     this.context.emit({
       $case: 'checkpointWritten',
       value: { trialId, step: position.step, artifact },
@@ -246,7 +257,9 @@ class TrialRun {
       const odd = data.find((value) => !Number.isFinite(value));
       if (odd !== undefined) this.requireFinite(position.step, `a weight of ${name}`, odd);
     }
-    writeAdapter(root, trialId, adapter, this.config(), position);
+    await this.context.writeWhenThereIsRoom(root, () =>
+      writeAdapter(root, trialId, adapter, this.config(), position, this.environments),
+    );
     this.removeIfOver(position);
     this.report(position);
   }
@@ -305,7 +318,7 @@ class TrialRun {
   }
 
   private warnOfChanges(before: Record<string, string>): void {
-    const now = this.training.environment;
+    const now = this.context.environment.details;
     const changed = [...new Set([...Object.keys(before), ...Object.keys(now)])]
       .filter((name) => before[name] !== now[name])
       .sort()

@@ -15,9 +15,17 @@ import {
   type JobSpec,
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import type { TrialResult } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { artifactPath, badArtifact, describeArtifact, readTensors, readSource } from './artifacts';
+import type { Failure, TrialResult } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import {
+  artifactPath,
+  badArtifact,
+  describeArtifact,
+  readMetadata,
+  readTensors,
+} from './artifacts';
 import { writeDurablySync } from '../../common/durable-files';
+import type { JobContext } from './engine';
+import { readEnvironments, toMetadata } from './environment';
 import { readPrecision } from './precision';
 
 export type Shapes = Readonly<Record<string, readonly number[]>>;
@@ -78,7 +86,10 @@ function digestParts(...parts: unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
-/** A trial's result, with artifacts given by their names in its folder. */
+/**
+ * A trial's result, with artifacts given by their names in its folder. What made them is read from
+ * the first one, because it may be older than this job.
+ */
 export function describeResult(
   root: string,
   trialId: string,
@@ -86,26 +97,33 @@ export function describeResult(
   values: Record<string, number>,
 ): TrialResult {
   const artifacts = names.map((name) => describeArtifact(root, `${trialName(trialId)}/${name}`));
-  return { trialId, failure: undefined, artifacts, values };
+  const first = names[0] === 'adapter' ? ADAPTER_FILE : names[0]!;
+  const environments = readEnvironments(join(trialFolder(root, trialId), first));
+  return { trialId, failure: undefined, artifacts, values, environments };
+}
+
+/** The result of a trial that failed. */
+export function describeFailure(trialId: string, failure: Failure): TrialResult {
+  return { trialId, failure, artifacts: [], values: {}, environments: [] };
 }
 
 /** Whether the trial's masks exist and were made from the same source. */
 export function hasMasks(root: string, spec: JobSpec, trial: Trial): boolean {
-  return (
-    readSource(join(trialFolder(root, trial.trialId), 'masks.safetensors')) ===
-    maskSource(spec, trial)
-  );
+  const { source } = readMetadata(join(trialFolder(root, trial.trialId), 'masks.safetensors'));
+  return source === maskSource(spec, trial);
 }
 
 /** Writes masks.safetensors. masks: uint8 0/1, by the names of the masked weights. */
-export function writeMasks(
-  root: string,
+export async function writeMasks(
+  context: JobContext,
   spec: JobSpec,
   trial: Trial,
   masks: Record<string, Tensor<Uint8Array>>,
-): void {
-  const path = join(trialFolder(root, trial.trialId), 'masks.safetensors');
-  writeDurablySync(path, encodeSafetensors(masks, { source: maskSource(spec, trial) }));
+): Promise<void> {
+  const path = join(trialFolder(context.root, trial.trialId), 'masks.safetensors');
+  const source = maskSource(spec, trial);
+  const content = encodeSafetensors(masks, { source, ...toMetadata([context.environment]) });
+  await context.writeWhenThereIsRoom(path, () => writeDurablySync(path, content));
 }
 
 /**
@@ -143,25 +161,27 @@ export function readMasks(
 
 /** Whether the trial's predictions of a split exist and were made from the same source. */
 export function hasPredictions(root: string, spec: JobSpec, trial: Trial, split: string): boolean {
-  return (
-    readSource(join(trialFolder(root, trial.trialId), predictionsFile(split))) ===
-    predictionSource(root, spec, trial)
-  );
+  const { source } = readMetadata(join(trialFolder(root, trial.trialId), predictionsFile(split)));
+  return source === predictionSource(root, spec, trial);
 }
 
 /** Writes the predictions of a split; logits as in Trial of job.proto. */
-export function writePredictions(
-  root: string,
+export async function writePredictions(
+  context: JobContext,
   spec: JobSpec,
   trial: Trial,
   split: string,
   logits: Tensor<Float32Array>,
-): void {
+): Promise<void> {
+  const { root } = context;
   const path = join(trialFolder(root, trial.trialId), predictionsFile(split));
-  writeDurablySync(
-    path,
-    encodeSafetensors({ logits }, { source: predictionSource(root, spec, trial) }),
-  );
+  const source = predictionSource(root, spec, trial);
+  const metadata = { source, ...toMetadata([context.environment]) };
+  const content = encodeSafetensors({ logits }, metadata);
+  await context.writeWhenThereIsRoom(path, () => writeDurablySync(path, content));
 }
+
+/** The weights of a trained adapter, in the trial's folder. */
+export const ADAPTER_FILE = 'adapter/adapter_model.safetensors';
 
 export const predictionsFile = (split: string): string => `predictions.${split}.safetensors`;

@@ -52,7 +52,7 @@ export function createEngine({ device, threads }: EngineOptions): Promise<Engine
     dtype: 'float32',
     device: isOnGpu ? 'cuda' : 'cpu',
   };
-  const jobs = new Jobs(environment);
+  const jobs = new Jobs();
   return Promise.resolve({
     capabilities: listCapabilities(environment, ARCHITECTURES, MODULES, { threads: used, isOnGpu }),
     run: (spec: JobSpec, context: JobContext) => jobs.run(spec, context),

@@ -25,8 +25,6 @@ export class Jobs {
   private backbone: { key: string; value: Backbone } | undefined;
   private splits = new Map<string, Split>();
 
-  constructor(private readonly environment: Record<string, string>) {}
-
   async run(spec: JobSpec, context: JobContext): Promise<void> {
     const loaded = await this.load(spec, context);
     const work = spec.work!;
@@ -70,7 +68,6 @@ export class Jobs {
       spec,
       backbone,
       new Map(names.map((name, i) => [name, [...splits.values()][i]!])),
-      this.environment,
     );
   }
 }

@@ -10,7 +10,6 @@ export class LoadedJob {
     private readonly spec: JobSpec,
     readonly backbone: Backbone,
     private readonly splits: ReadonlyMap<string, Split>,
-    readonly environment: Record<string, string>,
   ) {}
 
   split(name: string): Split {

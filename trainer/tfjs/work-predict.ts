@@ -6,9 +6,11 @@ import { readTensorsOf } from '../host/artifacts';
 import { EngineFailure, type JobContext } from '../host/engine';
 import { Pace } from '../host/pace';
 import {
+  ADAPTER_FILE,
+  describeFailure,
+  describeResult,
   hasPredictions,
   predictionsFile,
-  describeResult,
   trialFolder,
   writePredictions,
 } from '../host/trial-files';
@@ -42,10 +44,8 @@ export async function runPredict(
       });
     } catch (error) {
       if (!(error instanceof EngineFailure)) throw error;
-      context.emit({
-        $case: 'trialResult',
-        value: { trialId, failure: error.failure(), artifacts: [], values: {} },
-      });
+      const value = describeFailure(trialId, error.failure());
+      context.emit({ $case: 'trialResult', value });
     }
   }
 }
@@ -59,11 +59,7 @@ async function predictSplit(
   pace: Pace,
 ): Promise<void> {
   const layout = loaded.layout(trial);
-  const path = join(
-    trialFolder(context.root, trial.trialId),
-    'adapter',
-    'adapter_model.safetensors',
-  );
+  const path = join(trialFolder(context.root, trial.trialId), ADAPTER_FILE);
   const weights = flattened(layout, readTensorsOf(path, layout.shapes));
   const { offsets } = loaded.split(name);
   const found = new Array<Float32Array>(offsets.length - 1);
@@ -86,7 +82,7 @@ async function predictSplit(
     data.set(logits, at);
     at += logits.length;
   }
-  writePredictions(context.root, spec, trial, name, {
+  await writePredictions(context, spec, trial, name, {
     shape: [data.length / labels, labels],
     data,
   });

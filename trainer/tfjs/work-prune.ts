@@ -4,7 +4,13 @@ import { Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { Pruner, type JobSpec, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { EngineFailure, type JobContext } from '../host/engine';
 import { Pace } from '../host/pace';
-import { hasMasks, readMasks, describeResult, writeMasks } from '../host/trial-files';
+import {
+  describeFailure,
+  describeResult,
+  hasMasks,
+  readMasks,
+  writeMasks,
+} from '../host/trial-files';
 import type { LoadedJob } from './loaded-job';
 import { densities } from './densities';
 import { makeViews, type Layout } from './layout';
@@ -27,7 +33,7 @@ export async function runPrune(
       job.report(trial);
     } catch (error) {
       if (!(error instanceof EngineFailure)) throw error;
-      const value = { trialId: trial.trialId, failure: error.failure(), artifacts: [], values: {} };
+      const value = describeFailure(trial.trialId, error.failure());
       context.emit({ $case: 'trialResult', value });
     }
   }
@@ -56,8 +62,8 @@ class PruneJob {
       name,
       { shape: shapes[name]!, data },
     ]);
-    writeMasks(
-      this.context.root,
+    await writeMasks(
+      this.context,
       this.spec,
       trial,
       Object.fromEntries(tensors) as Parameters<typeof writeMasks>[3],

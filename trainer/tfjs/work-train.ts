@@ -19,7 +19,6 @@ export async function runTrain(
   const { modelType, hidden, layers } = loaded.backbone;
   await trainTrials(spec, work, context, {
     rows: split.offsets.length - 1,
-    environment: loaded.environment,
     stateShapes: (trial) => stateShapes(loaded.layout(trial)),
     start: (trial, state) => {
       const layout = loaded.layout(trial);

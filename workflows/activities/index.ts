@@ -4,7 +4,14 @@
  */
 import { cancelJob, runJob } from './job';
 import { prepareData } from './prepare';
-import { evaluateTrials, failCohort, pendingTrials, writeSweepReport } from './results';
+import {
+  endCohorts,
+  evaluateTrials,
+  failCohort,
+  listUnfinishedCohorts,
+  pendingTrials,
+  writeSweepReport,
+} from './results';
 import type { WorkerSetup } from './worker-setup';
 
 export type Activities = ReturnType<typeof createActivities>;
@@ -15,12 +22,14 @@ export function createActivities(setup: WorkerSetup) {
     (...input: Input) =>
       activity(setup, ...input);
   return {
+    listUnfinishedCohorts: bound(listUnfinishedCohorts),
     prepareData: bound(prepareData),
     pendingTrials: bound(pendingTrials),
     runJob: bound(runJob),
     cancelJob: bound(cancelJob),
     evaluateTrials: bound(evaluateTrials),
     failCohort: bound(failCohort),
+    endCohorts: bound(endCohorts),
     writeSweepReport: bound(writeSweepReport),
   };
 }

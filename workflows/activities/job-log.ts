@@ -1,5 +1,8 @@
 /** Folds a job's event log into its outcome, and writes the files made from it. */
-import type { Event, Heartbeat } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { isDeepStrictEqual } from 'node:util';
+import { PRECISIONS } from '../../common/vocabulary/precisions';
+import { findWord } from '../../common/vocabulary/vocabulary';
+import type { Environment, Event, Heartbeat } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { JobState, Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
   writeMetrics,
@@ -8,6 +11,7 @@ import {
   type CohortProgress,
   type StageRecord,
 } from '../../orchestrator/store/sweep-store';
+import type { TrainerEnvironment } from '../../orchestrator/sweep/types';
 import type { Failed, JobOutcome, JobRef } from '../messages';
 import { HistoryWriter } from './history-writer';
 import { asFailed, stateWord } from './words';
@@ -26,12 +30,12 @@ const OUTCOMES = new Map<JobState, JobOutcome['state']>([
 export class JobLog {
   logId = '';
   lastSequence = 0;
-  /** The trainer's environment, for the trials' stage records. */
-  environment: Record<string, string> = {};
 
   private state = JobState.JOB_STATE_UNSPECIFIED;
   private failure: Failed | null = null;
   private readonly stages = new Map<string, StageRecord>();
+  /** What computed the job's runs, in order. */
+  private readonly environments: TrainerEnvironment[] = [];
   private readonly failedTrials: Record<string, Failed> = {};
   /** By trial, then by `name` and `step`. */
   private readonly metrics = new Map<string, Map<string, string>>();
@@ -94,9 +98,20 @@ export class JobLog {
         break;
       case 'trialResult':
         Object.assign(this.stage(kind.value.trialId).values, kind.value.values);
-        if (kind.value.failure)
+        this.stage(kind.value.trialId).environments = kind.value.environments.map(toRecord);
+        this.stage(kind.value.trialId).artifacts = Object.fromEntries(
+          kind.value.artifacts.map(({ name, digest }) => [name, digest]),
+        );
+        if (kind.value.failure) {
           this.failedTrials[kind.value.trialId] = asFailed(kind.value.failure);
+          this.stage(kind.value.trialId).environments = [...this.environments];
+        }
         break;
+      case 'environment': {
+        const now = toRecord(kind.value);
+        if (!isDeepStrictEqual(this.environments.at(-1), now)) this.environments.push(now);
+        break;
+      }
       case 'warning': {
         const text = `${kind.value.code}: ${kind.value.message}`;
         for (const trial of kind.value.trialId ? [kind.value.trialId] : this.ref.trials) {
@@ -146,10 +161,7 @@ export class JobLog {
     const state = OUTCOMES.get(this.state);
     if (!state) throw new Error(`the job's stream ended in state ${stateWord(this.state)}`);
     for (const trial of this.ref.trials) {
-      await writeStage(this.root, trial, this.ref.work, {
-        ...this.stage(trial),
-        environment: this.environment,
-      });
+      await writeStage(this.root, trial, this.ref.work, this.stage(trial));
       const series = this.metrics.get(trial);
       if (series) await writeMetrics(this.root, trial, [...series.values()]);
     }
@@ -161,7 +173,7 @@ export class JobLog {
     const record = this.stages.get(trial) ?? {
       values: {},
       warnings: [],
-      environment: {},
+      environments: [],
       cohort: this.ref.trials.length,
     };
     this.stages.set(trial, record);
@@ -173,4 +185,16 @@ export class JobLog {
     this.progress.state = state;
     this.progress.note = note;
   }
+}
+
+function toRecord(environment: Environment): TrainerEnvironment {
+  const { framework, frameworkVersion, device, deviceName, precision, details } = environment;
+  return {
+    framework,
+    framework_version: frameworkVersion,
+    device,
+    device_name: deviceName,
+    precision: findWord(PRECISIONS, precision) ?? null,
+    details,
+  };
 }

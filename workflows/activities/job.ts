@@ -50,7 +50,6 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
   }, BEAT_MS);
   const trainer = connectTrainer(setup.trainer);
   try {
-    log.environment = (await whenReachable(log, () => trainer.getCapabilities())).environment;
     await whenReachable(log, () => trainer.submitJob(id, digest, spec));
     const watch = { signal: context.cancellationSignal, stallAfterSeconds: STALL_SECONDS };
     for await (const { payload } of trainer.watchJob(id, watch)) {

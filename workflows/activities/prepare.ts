@@ -1,8 +1,8 @@
 /** Tokenizes a data set into `datasets/<digest>/`. */
-import { Context } from '@temporalio/activity';
 import { prepareDatasetInThread } from '../../orchestrator/tasks/prepare-thread';
 import { readPlan } from '../../orchestrator/store/sweep-store';
 import { findDataset } from '../../orchestrator/sweep/lookup';
+import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';
 
 export interface PrepareInput {
@@ -16,10 +16,5 @@ export interface PrepareInput {
 export async function prepareData(setup: WorkerSetup, input: PrepareInput): Promise<void> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const dataset = findDataset(plan, input.dataset);
-  const beat = setInterval(() => Context.current().heartbeat(), 5000);
-  try {
-    await prepareDatasetInThread(dataset, plan.backbone.path, setup.root);
-  } finally {
-    clearInterval(beat);
-  }
+  await beatDuring(() => prepareDatasetInThread(dataset, plan.backbone.path, setup.root));
 }

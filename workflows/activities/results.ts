@@ -1,10 +1,12 @@
 /** Makes result files from predictions, and the report from result files. */
+import { ConfigError } from '../../orchestrator/base/errors';
 import { adapterName, findBottleneck } from '../../orchestrator/sweep/adapters';
 import { countBudget } from '../../orchestrator/tasks/budget';
 import { evaluatePredictions } from '../../orchestrator/tasks/evaluate';
 import type { TrialEvaluation } from '../../orchestrator/tasks/family';
 import { writeReport } from '../../orchestrator/report/write';
 import {
+  readDoneResult,
   readPlan,
   readResult,
   readResults,
@@ -16,8 +18,13 @@ import {
 import { findCohort, findDataset, findTrial } from '../../orchestrator/sweep/lookup';
 import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
 import { packageVersion } from '../../common/package';
+import { findCommonFailure } from '../failure-budget';
 import type { CohortOutcome, Failed } from '../messages';
+import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';
+
+/** Each write waits for the disk; many more at once would be no faster. */
+const WRITTEN_AT_ONCE = 16;
 
 interface PlanRef {
   sweepId: string;
@@ -25,8 +32,8 @@ interface PlanRef {
 }
 
 /**
- * The cohort's trials that have no result yet. Whoever starts the sweep first removes the results
- * of trials to rerun.
+ * The cohort's trials that have no result in this sweep yet. Whoever starts the sweep first removes
+ * the outcomes of trials to rerun.
  */
 export async function pendingTrials(
   setup: WorkerSetup,
@@ -35,7 +42,7 @@ export async function pendingTrials(
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const pending: string[] = [];
   for (const id of findCohort(plan, input.cohortId).trials) {
-    if ((await readResult(setup.root, id)) === null) pending.push(id);
+    if ((await readResult(setup.root, input.sweepId, id)) === null) pending.push(id);
   }
   return pending;
 }
@@ -53,15 +60,70 @@ export async function evaluateTrials(
 ): Promise<CohortOutcome> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
+  const failures: Failed[] = [];
+  const passing: unknown[] = [];
   for (const id of input.trials) {
-    let result = await readResult(setup.root, id);
-    if (result?.status !== 'done') {
-      result = await buildResult(setup.root, plan, findTrial(plan, id), input.failed[id] ?? null);
-      await writeResult(setup.root, result);
+    try {
+      let result = await readDoneResult(setup.root, id);
+      if (result === null) {
+        const built = await buildResult(setup.root, plan, findTrial(plan, id), input.failed[id]);
+        result = built.result;
+        if (built.failure) failures.push(built.failure);
+        await writeResult(setup.root, plan.sweep_id, result);
+      }
+      outcome[result.status]++;
+    } catch (error) {
+      // The trials behind it need not wait for the next attempt.
+      passing.push(error);
     }
-    outcome[result.status]++;
   }
-  return outcome;
+  if (passing.length > 0) throw passing[0];
+  const failure = outcome.done === 0 ? findCommonFailure(failures) : undefined;
+  return failure ? { ...outcome, failure } : outcome;
+}
+
+/**
+ * Ids of the cohorts in which some trial has no result in this sweep yet, in the plan's order.
+ * Heartbeats: a large sweep has thousands of files to read.
+ */
+export function listUnfinishedCohorts(setup: WorkerSetup, input: PlanRef): Promise<string[]> {
+  return beatDuring(async () => {
+    const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
+    const results = await readResults(setup.root, plan);
+    const finished = new Set(results.map(({ trial_id }) => trial_id));
+    return plan.cohorts
+      .filter(({ trials }) => !trials.every((id) => finished.has(id)))
+      .map(({ id }) => id);
+  });
+}
+
+/**
+ * Gives each trial without a result this outcome, in cohorts that will not be started. Heartbeats.
+ * Returns counts of outcomes in these cohorts, which an attempt that continues another one counts
+ * as well.
+ */
+export function endCohorts(
+  setup: WorkerSetup,
+  input: PlanRef & { cohorts: string[]; failed: Failed },
+): Promise<CohortOutcome> {
+  const { sweepId, planDigest, cohorts, failed } = input;
+  return beatDuring(async () => {
+    const plan = await readPlan(setup.root, sweepId, planDigest);
+    const trials = cohorts.flatMap((id) => findCohort(plan, id).trials);
+    const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
+    for (let first = 0; first < trials.length; first += WRITTEN_AT_ONCE) {
+      const chunk = trials.slice(first, first + WRITTEN_AT_ONCE).map(async (id) => {
+        let result = await readResult(setup.root, sweepId, id);
+        if (result === null) {
+          result = (await buildResult(setup.root, plan, findTrial(plan, id), failed)).result;
+          await writeResult(setup.root, sweepId, result);
+        }
+        if (result.status !== 'done') outcome[result.status]++;
+      });
+      await Promise.all(chunk);
+    }
+    return outcome;
+  });
 }
 
 /** Marks the cohort's trials without a result as failed, after the cohort itself failed. */
@@ -81,32 +143,45 @@ export async function writeSweepReport(setup: WorkerSetup, input: PlanRef): Prom
   await writeReport(plan, await readResults(setup.root, plan), setup.root);
 }
 
+/**
+ * A trial's result, and why it failed if it did. `failed`: why its jobs did. A fault of its files
+ * or of its evaluation is this trial's own; only the system's errors, which may pass, are thrown.
+ */
 async function buildResult(
   root: string,
   plan: Plan,
   trial: Trial,
-  failed: Failed | null,
-): Promise<TrialResult> {
+  failed: Failed | undefined,
+): Promise<{ result: TrialResult; failure: Failed | undefined }> {
   const { adapter, prune } = trial;
   const dataset = findDataset(plan, trial.dataset);
-  const [pruned, trained] = [
-    await readStage(root, trial.id, 'prune'),
-    await readStage(root, trial.id, 'train'),
-  ];
+  let failure = failed;
+  const tryTo = async <T>(work: () => T | Promise<T>, otherwise: T): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      failure ??= describeFault(error);
+      return otherwise;
+    }
+  };
+  const pruned = await tryTo(() => readStage(root, trial.id, 'prune'), null);
+  const trained = await tryTo(() => readStage(root, trial.id, 'train'), null);
+  const predicted = await tryTo(() => readStage(root, trial.id, 'predict'), null);
   // The job that made the last mask reports its sparsity, which only official rules let differ from
   // the plan.
   const { achieved_sparsity = null, kept } =
     (prune.every_steps > 0 ? trained : pruned)?.values ?? {};
   const planned = countBudget(trial, plan.backbone, dataset);
-  const evaluated: TrialEvaluation = failed
-    ? { metrics: {}, warnings: [] }
-    : evaluatePredictions(root, plan, trial);
+  const nothing: TrialEvaluation = { metrics: {}, warnings: [] };
+  const evaluated = failure
+    ? nothing
+    : await tryTo(() => evaluatePredictions(root, plan, trial, predicted?.artifacts), nothing);
   for (const [name, values] of Object.entries(evaluated.files ?? {}))
     await writeTrialJson(root, trial.id, name, values);
   for (const [name, values] of Object.entries(evaluated.lines ?? {}))
     await writeTrialLines(root, trial.id, name, values);
   const { thresholds = {} } = evaluated;
-  return {
+  const result: TrialResult = {
     trial_id: trial.id,
     task: trial.task,
     backbone: plan.backbone.name,
@@ -117,7 +192,7 @@ async function buildResult(
     ...(trial.precision === undefined ? {} : { precision: trial.precision }),
     achieved_sparsity,
     seed: trial.seed,
-    status: failed ? (failed.reason === 'cancelled' ? 'cancelled' : 'failed') : 'done',
+    status: failure ? (failure.reason === 'cancelled' ? 'cancelled' : 'failed') : 'done',
     metrics: evaluated.metrics,
     ...(Object.keys(thresholds).length > 0 ? { thresholds } : {}),
     budget: { ...planned, kept: kept ?? planned.kept },
@@ -128,12 +203,26 @@ async function buildResult(
       cohort: trained?.cohort ?? 0,
     },
     warnings: [...(pruned?.warnings ?? []), ...(trained?.warnings ?? []), ...evaluated.warnings],
-    error: failed && failed.reason !== 'cancelled' ? `${failed.reason}: ${failed.message}` : null,
+    error:
+      failure && failure.reason !== 'cancelled' ? `${failure.reason}: ${failure.message}` : null,
     data: dataset.source,
     provenance: {
       sa_orch: packageVersion(),
       backbone_digest: plan.backbone.digest,
-      ...trained?.environment,
+      pruned_by: pruned?.environments ?? [],
+      trained_by: trained?.environments ?? [],
+      predicted_by: predicted?.environments ?? [],
     },
+  };
+  return { result, failure };
+}
+
+function describeFault(error: unknown): Failed {
+  if (error instanceof ConfigError) return { reason: 'bad_artifact', message: error.message };
+  // Too many open files, a disk that is away: all is tried again.
+  if (!(error instanceof Error) || 'syscall' in error) throw error;
+  return {
+    reason: 'internal',
+    message: `the predictions cannot be evaluated: ${error.name}: ${error.message}`,
   };
 }

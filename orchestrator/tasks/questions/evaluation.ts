@@ -1,6 +1,6 @@
 /** Turns a trial's logits into answers, and these into SQuAD's metrics. */
 import { ConfigError } from '../../base/errors';
-import { float32Tensor, readSafetensors } from '../../datasets/safetensors';
+import { readFloat32 } from '../../datasets/safetensors';
 import { datasetPath } from '../../datasets/splits';
 import type { Evaluation, EvaluationRequest, Metrics, TrialEvaluation } from '../family';
 import { chooseAnswer, type ChosenAnswer, type SpanLogits } from './answers';
@@ -91,7 +91,7 @@ function sliceLogits(logits: Float32Array, { from, to }: StoredFeature): SpanLog
 }
 
 function readLogits(path: string, features: readonly StoredFeature[]): Float32Array {
-  const { shape, data } = float32Tensor(readSafetensors(path), 'logits');
+  const { shape, data } = readFloat32(path, 'logits');
   const tokens = features.at(-1)?.to ?? 0;
   if (shape.length !== 2 || shape[0] !== tokens || shape[1] !== 2) {
     throw new ConfigError({

@@ -1,6 +1,6 @@
 /** Turns a trial's logits into classes or numbers, and these into metrics. */
 import { ConfigError } from '../../base/errors';
-import { float32Tensor, readSafetensors } from '../../datasets/safetensors';
+import { readFloat32 } from '../../datasets/safetensors';
 import { listEvaluationSplits } from '../../datasets/splits';
 import type { Evaluation, EvaluationRequest, TrialEvaluation } from '../family';
 import type { RowsDataset } from './dataset';
@@ -51,8 +51,7 @@ function evaluateRows({
 const findSuffix = (split: string) => split.slice('validation'.length);
 
 function readPredictions(path: string, dataset: RowsDataset, rows: number): number[] {
-  const tensors = readSafetensors(path);
-  const { shape, data } = float32Tensor(tensors, 'logits');
+  const { shape, data } = readFloat32(path, 'logits');
   if (shape.length !== 2 || shape[0] !== rows || shape[1] !== dataset.num_labels) {
     const expected = `[${rows}, ${dataset.num_labels}]`;
     throw new ConfigError({

@@ -40,7 +40,7 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
     });
   if (work.$case === 'prune') {
     for (const trial of job.trials) {
-      if (!files.hasMasks(root, job, trial)) files.writeMasks(root, job, trial, {});
+      if (!files.hasMasks(root, job, trial)) await files.writeMasks(context, job, trial, {});
       tellResult(trial, ['masks.safetensors'], { achieved_sparsity: 0, kept: 0, prunable: 0 });
     }
   } else if (work.$case === 'train') {
@@ -48,7 +48,6 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
     requireLabels(bags.split, job.dataset!, 'train');
     await trainTrials(job, work.value, context, {
       rows: bags.split.rows,
-      environment: capabilities.environment,
       stateShapes: () => ({
         weights: [bags.size],
         first_moment: [bags.size],
@@ -67,7 +66,7 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
     for (const trial of job.trials) {
       for (const [name, bags] of splits) {
         if (!files.hasPredictions(root, job, trial, name))
-          files.writePredictions(root, job, trial, name, predict(root, trial, bags));
+          await files.writePredictions(context, job, trial, name, predict(root, trial, bags));
         await pace.advance(bags.split.rows, bags.split.rows);
         pace.stopBetweenPasses();
       }
@@ -153,7 +152,7 @@ function forward(head: Tensors, h: Floats, drop: (n: number) => Floats) {
 }
 
 function predict(root: string, { trialId }: Trial, bags: Bags): Tensor<Floats> {
-  const path = join(files.trialFolder(root, trialId), 'adapter/adapter_model.safetensors');
+  const path = join(files.trialFolder(root, trialId), files.ADAPTER_FILE);
   const head = Object.fromEntries(readTensorsOf(path, bags.shapes)) as Tensors;
   const keepAll = (n: number): Floats => new Float32Array(n).fill(1);
   const logits = Array.from({ length: bags.split.rows }, (_, row) => [

@@ -92,7 +92,7 @@ describe('the log of a trial', () => {
     await writeStage(root, 't1', 'train', {
       values: { steps: 9 },
       warnings: ['slow: m'],
-      environment: {},
+      environments: [],
       cohort: 1,
     });
     expect(await read('t1')).toEqual([

@@ -1,7 +1,14 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readPlan, sweepDir, writePlan } from '../../../orchestrator/store/sweep-store';
+import {
+  readPlan,
+  readResults,
+  sweepDir,
+  trialDir,
+  writePlan,
+} from '../../../orchestrator/store/sweep-store';
+import { writeJsonDurably } from '../../../common/durable-files';
 import { tinyPlan } from '../support/tiny-plan';
 
 const root = mkdtempSync(join(tmpdir(), 'sa-orch-store-'));
@@ -29,4 +36,10 @@ describe('a plan file', () => {
       'no such plan; `sa-orch status` lists the sweeps',
     );
   });
+});
+
+test('a failure that an earlier version wrote to the trial counts for no sweep', async () => {
+  await writeJsonDurably(join(trialDir(root, 't1'), 'result.json'), { status: 'failed' });
+  await writeJsonDurably(join(trialDir(root, 't2'), 'result.json'), { status: 'done' });
+  expect(await readResults(root, tinyPlan())).toEqual([{ status: 'done' }]);
 });

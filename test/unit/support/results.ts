@@ -2,7 +2,14 @@ import { adapterName } from '../../../orchestrator/sweep/adapters';
 import { sweepConfigFrom } from '../../../orchestrator/config/load';
 import { countBudget } from '../../../orchestrator/tasks/budget';
 import { planSweep } from '../../../orchestrator/sweep/plan';
-import type { Plan, PlannedDataset, Trial, TrialResult } from '../../../orchestrator/sweep/types';
+import type {
+  Plan,
+  PlannedDataset,
+  Provenance,
+  TrainerEnvironment,
+  Trial,
+  TrialResult,
+} from '../../../orchestrator/sweep/types';
 import { backbone, dataset } from './plans';
 
 export const COMPARE = [{ pruner: 'none' }, { pruner: 'snip', sparsity: [0.4, 0.8] }];
@@ -39,6 +46,27 @@ export function buildPlan(
   });
 }
 
+export const CPU: TrainerEnvironment = {
+  framework: 'torch',
+  framework_version: '2.15.0',
+  device: 'cpu',
+  device_name: 'Some CPU',
+  precision: 'float32',
+  details: {},
+};
+export const GPU: TrainerEnvironment = { ...CPU, device: 'cuda', device_name: 'NVIDIA H100' };
+
+/** Mask, adapter and predictions were made by these. */
+export function madeBy(...made: TrainerEnvironment[]): Provenance {
+  return {
+    sa_orch: '0.1.0',
+    backbone_digest: 'b'.repeat(64),
+    pruned_by: made.slice(0, 1),
+    trained_by: made,
+    predicted_by: made.slice(-1),
+  };
+}
+
 /** A result that is done, with changes. */
 export function buildResult(
   plan: Plan,
@@ -64,7 +92,7 @@ export function buildResult(
     warnings: [],
     error: null,
     data: 'files',
-    provenance: {},
+    provenance: madeBy(CPU),
     ...change,
   };
 }

@@ -17,6 +17,7 @@ from sparse_adapter_engine.device.how import (
     How,
 )
 from sparse_adapter_engine.device.memory import give_back_freed_memory
+from sparse_adapter_engine.device.names import cpu_name
 from sparse_adapter_engine.device.room import is_out_of_memory
 from sparse_adapter_engine.device.threads import use_threads
 from sparse_adapter_engine.stacked.choose import choose
@@ -69,17 +70,27 @@ class Engine:
         }
         self._given = how
         self._hows: dict[int, How] = {}
-        self._context = Context(root, target, self._how, self.environment)
+        self._context = Context(root, target, self._how, self._describe)
 
     def _how(self, precision: int) -> How:
         """Chosen at the first job of each precision, because the self-test takes some seconds."""
         if precision not in self._hows:
             self._hows[precision] = self._choose(precision)
-        how = self._hows[precision]
-        if how.stacked and not self._given:
-            # The previous job may have had another precision.
-            self.environment |= how.stacked.names
-        return how
+        return self._hows[precision]
+
+    def _describe(self, precision: job_pb2.Precision) -> event_pb2.Environment:
+        """What computes a job at a precision."""
+        device = self._context.device
+        on_gpu = device.type == "cuda"
+        stacked = None if self._given else self._how(precision).stacked
+        return event_pb2.Environment(
+            framework="torch",
+            framework_version=torch.__version__,
+            device=device.type,
+            device_name=torch.cuda.get_device_name(device) if on_gpu else cpu_name(),
+            precision=precision,
+            details=self.environment | (stacked.names if stacked else {}),
+        )
 
     def _choose(self, precision: int) -> How:
         device = self._context.device

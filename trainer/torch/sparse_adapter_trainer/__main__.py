@@ -21,8 +21,9 @@ import grpc
 
 from sparse_adapter_trainer import capabilities
 
-from .devices import NoSuchDevice, choose_device, parse_device
-from .jobs import BrokenState, JobStore
+from .devices import UnusableDevice, choose_device, parse_device
+from .job import BrokenState
+from .jobs import JobStore
 from .listening import Address, CannotListen, Lock
 from .retention import Retention
 from .server import TrainerServicer, build_server, set_serving
@@ -137,14 +138,23 @@ def credentials(options: argparse.Namespace) -> grpc.ServerCredentials | None:
 
 
 def torch_engine(options: argparse.Namespace) -> EngineLike:
-    """The real engine. Imports torch, which takes seconds."""
+    """The real engine. Imports torch, which takes seconds. Raises UnusableDevice."""
     import torch
 
+    from sparse_adapter_engine.device.room import is_out_of_memory
     from sparse_adapter_engine.engine import Engine
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     device = choose_device(options.device, gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
-    return Engine(options.root, device=device, threads=options.threads)
+    try:
+        return Engine(options.root, device=device, threads=options.threads)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UnusableDevice(
+            f"{device} has no room for even a small model ({error}); `nvidia-smi` shows what uses "
+            "it, --device chooses another"
+        ) from error
 
 
 async def serve(
@@ -186,8 +196,6 @@ async def serve(
     store.stop()
     servicer.stop()
     ended = await asyncio.to_thread(worker.join, STOP_JOB_SECONDS)
-    if not ended:
-        store.forgive_running()
     await server.stop(CLOSE_CALLS_SECONDS)
     return ended
 
@@ -210,7 +218,7 @@ def main(
         # fails at once.
         locks = [Lock(options.state / "lock", f"the state folder {options.state}"), address.lock()]
         ended = asyncio.run(serve(options, address, make_engine))
-    except (CannotListen, BrokenState, NoSuchDevice, OSError) as error:
+    except (CannotListen, BrokenState, UnusableDevice, OSError) as error:
         print(f"sparse_adapter_trainer: {error}", file=sys.stderr)
         return 2
     del locks

@@ -1,12 +1,12 @@
 """What this trainer can do, and the id of its artifact root."""
 
 import os
-import platform
 import uuid
 from pathlib import Path
 
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
 
+from sparse_adapter_engine.device.names import cpu_name
 from sparse_adapter_engine.pruners import PRUNERS
 
 from . import __version__
@@ -80,16 +80,7 @@ def _device(engine: EngineLike) -> capabilities_pb2.Device:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return capabilities_pb2.Device(
         kind="cpu",
-        name=_cpu_name(),
+        name=cpu_name(),
         memory_bytes=memory,
         threads=int(engine.environment["threads"]),
     )
-
-
-def _cpu_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -6,8 +6,8 @@ import re
 _FORM = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?")
 
 
-class NoSuchDevice(Exception):
-    """The requested device does not exist; the message is for a person."""
+class UnusableDevice(Exception):
+    """The requested device does not exist or has no room; the message is for a person."""
 
 
 def parse_device(text: str) -> str:
@@ -23,7 +23,7 @@ def choose_device(asked: str, gpus: int, visible: str | None) -> str:
 
     asked: from parse_device; `auto` takes the first GPU if there is one. gpus: how many the
     framework can use. visible: CUDA_VISIBLE_DEVICES, which hides GPUs and renumbers the others;
-    None if it is not set. Raises NoSuchDevice.
+    None if it is not set. Raises UnusableDevice.
     """
     if asked == "cpu" or (asked == "auto" and gpus == 0):
         return "cpu"
@@ -33,4 +33,4 @@ def choose_device(asked: str, gpus: int, visible: str | None) -> str:
     hidden = "" if visible is None else f" (CUDA_VISIBLE_DEVICES is {visible!r})"
     there = {0: "no GPU", 1: "one GPU, cuda:0"}.get(gpus, f"{gpus} GPUs, cuda:0 to cuda:{gpus - 1}")
     found = f"PyTorch can use {there} here{hidden}"
-    raise NoSuchDevice(f"--device {asked}: {found}; --device cpu computes without one")
+    raise UnusableDevice(f"--device {asked}: {found}; --device cpu computes without one")

@@ -109,6 +109,8 @@ class Recorder:
     ) -> None:
         self.results: dict[str, dict[str, float]] = {}
         self.artifacts: dict[str, list[event_pb2.Artifact]] = {}
+        self.made_by: dict[str, list[event_pb2.Environment]] = {}
+        self.environments: list[event_pb2.Environment] = []
         self.failures: dict[str, event_pb2.Failure] = {}
         self.warnings: list[tuple[str, str, str]] = []
         self.metric_values: dict[tuple[str, str, int], float] = {}
@@ -135,12 +137,19 @@ class Recorder:
         trial_id: str,
         artifacts: list[event_pb2.Artifact],
         values: dict[str, float],
-        failure: event_pb2.Failure | None = None,
+        environments: list[event_pb2.Environment],
     ) -> None:
         assert trial_id not in self.results, "one result a trial"
         self.results[trial_id], self.artifacts[trial_id] = values, artifacts
-        if failure is not None:
-            self.failures[trial_id] = failure
+        self.made_by[trial_id] = environments
+
+    def trial_failed(self, trial_id: str, failure: event_pb2.Failure) -> None:
+        assert trial_id not in self.results, "one result a trial"
+        self.results[trial_id], self.artifacts[trial_id] = {}, []
+        self.failures[trial_id] = failure
+
+    def environment(self, environment: event_pb2.Environment) -> None:
+        self.environments.append(environment)
 
     def warning(self, trial_id: str, code: str, message: str) -> None:
         self.warnings.append((trial_id, code, message))
@@ -150,3 +159,6 @@ class Recorder:
 
     def working(self) -> None:
         self.moves += 1
+
+    def wait_for_room(self, error: OSError, path: Path) -> None:
+        raise error

@@ -14,7 +14,7 @@ from sparse_adapter_engine.engine import Engine
 from sparse_adapter_trainer import __main__ as trainer_main
 from sparse_adapter_trainer.capabilities import describe
 from sparse_adapter_trainer.device_faults import breaks_the_device
-from sparse_adapter_trainer.devices import NoSuchDevice, choose_device, parse_device
+from sparse_adapter_trainer.devices import UnusableDevice, choose_device, parse_device
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_device_is_taken_by_its_index(asked, gpus, device):
     ],
 )
 def test_a_device_that_is_not_there_is_said_with_those_that_are(asked, gpus, visible, says):
-    with pytest.raises(NoSuchDevice) as error:
+    with pytest.raises(UnusableDevice) as error:
         choose_device(asked, gpus, visible)
     assert str(error.value).startswith(says)
 

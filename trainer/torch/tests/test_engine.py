@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 from engine_support import Recorder, fresh_root, spec, train_work, trial, weights
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 
 from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.errors import Cancelled, Interrupted, JobFailed
+from sparse_adapter_engine.files.artifacts import describe
+from sparse_adapter_engine.files.environments import read_environments
 
 PRUNE = job_pb2.PruneWork()
 PAIR = [
@@ -86,6 +88,26 @@ def test_the_newest_checkpoints_are_kept_until_the_training_is_whole(
     assert sorted(path.name for path in checkpoints.iterdir()) == ["step-10", "step-8"]
     engine.run(spec(backbone_path, PAIR[:1], train=train_work()), Recorder())
     assert not checkpoints.exists()
+
+
+def test_checkpoints_come_by_time_where_metrics_do_and_are_described_as_they_are_on_disk(
+    uninterrupted: tuple[Path, Recorder], cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    engine = pruned(cola, root, backbone_path, PAIR[:1])
+
+    class Looking(Recorder):
+        def checkpoint(self, trial_id: str, step: int, artifact: event_pb2.Artifact) -> None:
+            assert artifact == describe(root, root / artifact.name)
+            super().checkpoint(trial_id, step, artifact)
+
+    told = Looking()
+    # Above zero, and below what one step takes.
+    engine.run(spec(backbone_path, PAIR[:1], train=train_work(checkpoint_seconds=1e-6)), told)
+    # Writing the one at step 5 took too long for another at step 10.
+    assert told.checkpoints in ([("a", 5), ("a", 12)], [("a", 5), ("a", 10), ("a", 12)])
+    _, whole = uninterrupted
+    assert told.artifacts["a"][0].digest == whole.artifacts["a"][0].digest
 
 
 def test_pruning_tells_sizes_by_the_budgets_rule(
@@ -267,20 +289,73 @@ def test_a_broken_checkpoint_is_passed_over_with_a_warning(
     assert told.artifacts["a"][0].digest == uninterrupted[1].artifacts["a"][0].digest
 
 
-def test_a_resume_with_another_number_of_threads_warns(
+def test_a_resume_in_another_environment_warns_and_the_adapter_lists_both(
     cola: Path, backbone_path: str, tmp_path: Path
 ) -> None:
     engine = pruned(cola, tmp_path / "root", backbone_path, PAIR[:1])
     engine.run(spec(backbone_path, PAIR[:1], train=train_work(until_step=4)), Recorder())
     position = tmp_path / "root" / "trials" / "a" / "checkpoints" / "step-4" / "position.json"
     content = json.loads(position.read_text())
-    content["environment"]["threads"] = "64"
+    content["environments"][0]["details"]["threads"] = "64"
     position.write_text(json.dumps(content))
     told = Recorder()
     engine.run(spec(backbone_path, PAIR[:1], train=train_work(until_step=6)), told)
     ((one, code, message),) = told.warnings
     assert (one, code) == ("a", "environment_changed")
     assert "threads 64 → " in message
+    first, second = told.made_by["a"]
+    assert (first.details["threads"], second.details["threads"]) == (
+        "64",
+        engine.environment["threads"],
+    )
+    # Who finds it later does not count.
+    told = Recorder()
+    engine.run(spec(backbone_path, PAIR[:1], train=train_work(until_step=6)), told)
+    assert told.made_by["a"] == [first, second]
+
+
+def test_what_made_it_is_stored_with_mask_adapter_and_predictions(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    engine = pruned(cola, root, backbone_path, PAIR[:1])
+    told = Recorder()
+    engine.run(spec(backbone_path, PAIR[:1], train=train_work(until_step=4)), told)
+    engine.run(
+        spec(backbone_path, PAIR[:1], predict=job_pb2.PredictWork(splits=["validation"])),
+        Recorder(),
+    )
+    (now,) = told.environments
+    assert (now.framework, now.framework_version, now.device) == ("torch", torch.__version__, "cpu")
+    assert now.precision == job_pb2.PRECISION_FLOAT32
+    assert now.details == engine.environment
+    trial = root / "trials" / "a"
+    for name in (
+        "masks.safetensors",
+        "adapter/adapter_model.safetensors",
+        "predictions.validation.safetensors",
+    ):
+        assert read_environments(trial / name) == [now], name
+
+
+def test_a_checkpoint_or_an_adapter_of_an_older_trainer_is_made_by_an_unknown_environment(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
+    engine = pruned(cola, tmp_path / "root", backbone_path, PAIR[:1])
+    engine.run(spec(backbone_path, PAIR[:1], train=train_work(until_step=4)), Recorder())
+    trial = tmp_path / "root" / "trials" / "a"
+    position = trial / "checkpoints" / "step-4" / "position.json"
+    content = json.loads(position.read_text())
+    content["environment"] = content.pop("environments")[0]["details"]
+    position.write_text(json.dumps(content))
+    weights = trial / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(save(load_file(weights)))
+    again, further = Recorder(), Recorder()
+    engine.run(spec(backbone_path, PAIR[:1], train=train_work(until_step=4)), again)
+    assert [made.framework for made in again.made_by["a"]] == [""]
+    engine.run(spec(backbone_path, PAIR[:1], train=train_work(until_step=6)), further)
+    assert [made.framework for made in further.made_by["a"]] == ["", "torch"]
+    assert further.warnings == []
 
 
 def test_predictions_are_in_the_data_sets_row_order_and_equal_a_cohort_of_one(

@@ -30,7 +30,7 @@ class ScriptedEngine:
         for step in self._steps:
             self._step(step, spec, reporter)
         for trial in spec.trials:
-            reporter.trial_result(trial.trial_id, [], {"steps": 1.0})
+            reporter.trial_result(trial.trial_id, [], {"steps": 1.0}, [])
 
     def _step(self, step: str, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
         first = spec.trials[0].trial_id

@@ -1,9 +1,15 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readResult, writePlan, writeStage } from '../../../../orchestrator/store/sweep-store';
-import type { PruneConfig, TrialResult } from '../../../../orchestrator/sweep/types';
-import { evaluateTrials } from '../../../../workflows/activities/results';
+import {
+  readDoneResult,
+  readResult,
+  readResults,
+  writePlan,
+  writeStage,
+} from '../../../../orchestrator/store/sweep-store';
+import type { PruneConfig, Trial, TrialResult } from '../../../../orchestrator/sweep/types';
+import { evaluateTrials, pendingTrials } from '../../../../workflows/activities/results';
 import { backbone, countSizes, dataset, prune } from '../../support/plans';
 import { questionTrial } from '../../tasks/questions/support/trial';
 import { NOBODY, WHO } from '../../tasks/questions/support/questions';
@@ -31,7 +37,7 @@ async function buildResult(
     await writeStage(root, trial.id, work, {
       values: values[work],
       warnings: [],
-      environment: {},
+      environments: [],
       cohort: 1,
     });
   }
@@ -39,7 +45,7 @@ async function buildResult(
   const failed = { [trial.id]: { reason: 'non_finite', message: 'loss is NaN' } };
   await evaluateTrials(setup, { sweepId: plan.sweep_id, planDigest, trials: [trial.id], failed });
   return {
-    result: (await readResult(root, trial.id)) as TrialResult,
+    result: (await readResult(root, plan.sweep_id, trial.id)) as TrialResult,
     planned: countSizes(trial.adapter, trial.prune, backbone(), dataset('mrpc')),
   };
 }
@@ -101,7 +107,7 @@ test('a question trial leaves answers by its predictions, a threshold in its res
   expect(read('answers.validation.json')).toEqual({ q0: '', q1: '' });
   expect(read('spans.validation.json')).toEqual({ q0: 'The cat', q1: 'The cat' });
   expect(read('no_answer.validation.json')).toEqual({ q0: 2, q1: 4 });
-  expect(await readResult(ofQuestions, trial.id)).toMatchObject({
+  expect(await readDoneResult(ofQuestions, trial.id)).toMatchObject({
     status: 'done',
     metrics: { f1: 0.5, best_f1: 1 },
     thresholds: { best_f1: 2 },
@@ -123,7 +129,7 @@ test('a summary trial leaves a summary per line beside its predictions, and no h
   expect(
     readFileSync(join(ofSummaries, 'trials', trial.id, 'summaries.validation.jsonl'), 'utf8'),
   ).toBe('{"row":2,"summary":"the dog ran home"}\n{"row":3,"summary":""}\n');
-  expect(await readResult(ofSummaries, trial.id)).toMatchObject({
+  expect(await readDoneResult(ofSummaries, trial.id)).toMatchObject({
     status: 'done',
     metrics: { rouge2: 0.5, rouge1: 0.5, rougeL: 0.5, rougeLsum: 0.5 },
     budget: { head: 0 },
@@ -152,4 +158,57 @@ test('a finished result is not made again: an attempt resumes where the last end
   expect(await evaluateTrials(setup, { ...input, failed: {} })).toMatchObject({ done: 1 });
   write([1, 1], new Float32Array(1));
   expect(await evaluateTrials(setup, { ...input, failed: {} })).toMatchObject({ done: 1 });
+});
+
+describe('of two sweeps that share trials', () => {
+  const [shared, own] = [plannedTrial('shared-1'), plannedTrial('own-1', { seed: 4 })];
+  const setup = { root } as Parameters<typeof evaluateTrials>[0];
+
+  async function planSweeps(names: string[], trials: Trial[]) {
+    const plans = names.map((name) => ({ ...tinyPlan(trials), sweep_id: `${name}-00000000` }));
+    return Promise.all(
+      plans.map(async (plan) => ({
+        plan,
+        ref: { sweepId: plan.sweep_id, planDigest: await writePlan(root, plan) },
+      })),
+    );
+  }
+
+  test.each(['cancelled', 'non_finite'])(
+    'one’s trial that ended as %s is still to run in the other',
+    async (reason) => {
+      const [a, b] = await planSweeps([`a-${reason}`, `b-${reason}`], [shared, own]);
+      const failed = { 'shared-1': { reason, message: 'as it was' } };
+      await evaluateTrials(setup, { ...a!.ref, trials: ['shared-1'], failed });
+      const status = reason === 'cancelled' ? 'cancelled' : 'failed';
+      expect(await readResults(root, a!.plan)).toMatchObject([{ trial_id: 'shared-1', status }]);
+      expect(await pendingTrials(setup, { ...a!.ref, cohortId: 'c01-mrpc' })).toEqual(['own-1']);
+      expect(await readResults(root, b!.plan)).toEqual([]);
+      expect(await pendingTrials(setup, { ...b!.ref, cohortId: 'c01-mrpc' })).toEqual([
+        'shared-1',
+        'own-1',
+      ]);
+    },
+  );
+
+  test('one’s finished trial is finished in the other, whatever became of it there', async () => {
+    const { root: place, plan, trial, predict } = await questionTrial(root, 'squad', [WHO]);
+    predict([{ span: [0, 1] }]);
+    const other = { ...plan, sweep_id: 'other-00000000' };
+    const [ref, otherRef] = await Promise.all(
+      [plan, other].map(async (each) => ({
+        ...{ sweepId: each.sweep_id, planDigest: await writePlan(place, each) },
+        trials: [trial.id],
+      })),
+    );
+    const failed = { [trial.id]: { reason: 'cancelled', message: 'by somebody' } };
+    await evaluateTrials({ ...setup, root: place }, { ...ref!, failed });
+    await evaluateTrials({ ...setup, root: place }, { ...otherRef!, failed: {} });
+    expect(await readResults(place, plan)).toMatchObject([{ status: 'done' }]);
+    expect(await evaluateTrials({ ...setup, root: place }, { ...ref!, failed })).toEqual({
+      done: 1,
+      failed: 0,
+      cancelled: 0,
+    });
+  });
 });

@@ -142,10 +142,11 @@ def _measure(report: Report, sizes: Sizes, device: torch.device, adapters_python
     cohorts(sizes.large, MRPC, 16, 1)
     baselines(base, sizes.answers, "B")
     cohorts(base, sizes.answers, 4, 1)
+    figures.forget()
+    _measure_pairs(report, PairFigures(report, sizes, device), min(4, many))
     for form in ("LoRA", "prefix", "Pfeiffer", "parallel", "BitFit", "prompt"):
         cohorts(base, MRPC, many, form=form)
     figures.forget()
-    _measure_pairs(report, PairFigures(report, sizes, device), min(4, many))
     with_adapters = partial(trainer_with_adapters, report, sizes, device, adapters_python)
     report.part(
         "baseline T, Transformers' Trainer with the package adapters",

@@ -92,7 +92,7 @@ class PairFigures:
         rows: int,
         between: Step = lambda: None,
     ) -> None:
-        timing = timed(step, self.device, replace(self.sizes.pace, warm_up=3), between)
+        timing = timed(step, self.device, replace(self.sizes.pace, warm_up=20), between)
         row: dict[str, Any] = {
             "contender": contender,
             "shape": "BART-base",

@@ -2,9 +2,11 @@
 all."""
 
 import hashlib
+import json
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -47,11 +49,18 @@ def describe(root: Path, path: Path) -> event_pb2.Artifact:
     if path.is_file():
         return event_pb2.Artifact(name=name, digest=_file_digest(path), size=path.stat().st_size)
     files = [file for file in path.rglob("*") if file.is_file()]
-    lines = sorted(f"{_file_digest(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
-    digest = hashlib.sha256("".join(lines).encode()).hexdigest()
+    digest = _folder_digest(
+        {file.relative_to(path).as_posix(): _file_digest(file) for file in files}
+    )
     return event_pb2.Artifact(
         name=name, digest=digest, size=sum(file.stat().st_size for file in files)
     )
+
+
+def _folder_digest(digests: Mapping[str, str]) -> str:
+    """digests: of the folder's files, by relative name."""
+    lines = sorted(f"{digest}  {file}\n" for file, digest in digests.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _file_digest(path: Path) -> str:
@@ -60,22 +69,27 @@ def _file_digest(path: Path) -> str:
 
 
 def write_tensors(path: Path, tensors: Tensors, metadata: dict[str, str] | None = None) -> None:
-    """Writes a safetensors file.
-
-    Metadata has at most one key: the library does not keep the order of several, and digests depend
-    on it.
-    """
+    """Writes a safetensors file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(
-        path,
-        save(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata
-        ),
-    )
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_durably(path, _insert_metadata(save(whole), metadata) if metadata else save(whole))
 
 
-def write_folder(path: Path, files: dict[str, bytes]) -> None:
-    """Writes a folder of files, which appears under its name whole and replaces an earlier one."""
+def _insert_metadata(file: bytes, metadata: dict[str, str]) -> bytes:
+    """A safetensors file with metadata in the order of its keys: the library does not keep the
+    order, and digests depend on it."""
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = {"__metadata__": dict(sorted(metadata.items()))} | json.loads(file[8:end])
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, memoryview(file)[end:]])
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> str:
+    """Writes a folder of files, which appears under its name whole and replaces an earlier one.
+
+    Returns its digest, made from what was written: reading gigabytes back takes long.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     making = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     making.mkdir()
@@ -88,6 +102,7 @@ def write_folder(path: Path, files: dict[str, bytes]) -> None:
         shutil.rmtree(making, ignore_errors=True)
         raise
     sync_folder(path.parent)
+    return _folder_digest({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
 
 
 def remove_folder(path: Path) -> None:

@@ -4,7 +4,7 @@ checkpoints/step-<N>/state.safetensors   parameters (as in the adapter), first_m
                                          second_moment.*, and mask.* if the trial is pruned during
                                          training
 checkpoints/step-<N>/position.json       step, rows and seconds so far, what it was made from, and
-                                         on what machine
+                                         what trained the steps so far
 adapter/                                 as in Trial of job.proto
 training.json                            rows and seconds of the training that made adapter/, which
                                          adapter/ cannot hold: its digest must not depend on them
@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from google.protobuf.json_format import ParseError
 from safetensors.torch import save
+from sparse_adapter.trainer.v1 import event_pb2
 from torch import Tensor
 
 from sparse_adapter_engine.errors import JobFailed
@@ -26,6 +28,7 @@ from sparse_adapter_engine.training.optimizer import AdamW
 
 from .artifacts import read_tensors, remove_folder, remove_leftovers, write_folder
 from .durable import write_durably
+from .environments import Environments, from_json, to_json, to_metadata
 
 
 @dataclass(frozen=True)
@@ -64,19 +67,20 @@ class State:
     """What a checkpoint holds.
 
     parameters: float32 [total]; masks: empty unless the trial is pruned during training.
+    environments: what trained the steps so far, in order.
     """
 
     position: Position
     parameters: Tensor
     optimizer: AdamW
     masks: Masks
-    environment: dict[str, str]
+    environments: Environments
 
 
-def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> Path:
+def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> event_pb2.Artifact:
     """Writes a checkpoint as a whole folder and removes older ones beyond `keep`.
 
-    Returns the folder.
+    Returns its artifact, with a name relative to the trial's folder.
     """
     position, optimizer = state.position, state.optimizer
     tensors = layout.views(state.parameters) | {
@@ -90,19 +94,22 @@ def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> Pa
         f"second_moment.{name}": moment
         for name, moment in layout.views(optimizer.second_moment).items()
     }
-    content = {"position": asdict(position), "environment": state.environment}
+    content = {"position": asdict(position), "environments": to_json(state.environments)}
     folder = trial / "checkpoints" / f"step-{position.step}"
-    saved = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
-    write_folder(
-        folder,
-        {
-            "state.safetensors": saved,
-            "position.json": json.dumps(content, indent=2, sort_keys=True).encode(),
-        },
-    )
+    files = {
+        "state.safetensors": save(
+            {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        ),
+        "position.json": json.dumps(content, indent=2, sort_keys=True).encode(),
+    }
+    digest = write_folder(folder, files)
     for _, old in _folders(trial)[keep:]:
         remove_folder(old)
-    return folder
+    return event_pb2.Artifact(
+        name=folder.relative_to(trial).as_posix(),
+        digest=digest,
+        size=sum(len(data) for data in files.values()),
+    )
 
 
 def newest_checkpoint(
@@ -117,7 +124,7 @@ def newest_checkpoint(
             continue
         try:
             return _read(folder, source, layout, device), passed_over
-        except (JobFailed, OSError, ValueError, KeyError, TypeError) as error:
+        except (JobFailed, OSError, ValueError, KeyError, TypeError, ParseError) as error:
             passed_over.append(f"checkpoint {folder.name} was skipped: {error}")
     return None, passed_over
 
@@ -152,9 +159,9 @@ def _read(folder: Path, source: str, layout: Layout, device: torch.device) -> St
         for name, tensor in tensors.items()
         if name.startswith("mask.")
     }
-    return State(
-        position, flat[0], AdamW(flat[1], flat[2], layout.decayed), masks, content["environment"]
-    )
+    # Before there was a list, position.json had Capabilities.environment of the run that wrote it.
+    made = content.get("environments") or [{"details": content["environment"]}]
+    return State(position, flat[0], AdamW(flat[1], flat[2], layout.decayed), masks, from_json(made))
 
 
 def write_adapter(
@@ -164,11 +171,13 @@ def write_adapter(
     masks: Masks,
     config: dict[str, object],
     position: Position,
+    environments: Environments,
 ) -> Path:
     """Writes training.json and then adapter/, so that training.json has every step that adapter/
     names. Returns the adapter's folder.
 
-    masks: empty unless the trial was pruned during training.
+    masks: empty unless the trial was pruned during training. environments: what trained it, in
+    order.
     """
     times = {
         "source": position.source,
@@ -177,15 +186,16 @@ def write_adapter(
         "seconds": position.seconds,
     }
     write_durably(trial / "training.json", json.dumps(times, indent=2).encode())
+    made = to_metadata(environments)
     weights = save(
-        {name: tensor.cpu().contiguous() for name, tensor in layout.views(parameters).items()}
+        {name: tensor.cpu().contiguous() for name, tensor in layout.views(parameters).items()}, made
     )
     files = {
         "adapter_model.safetensors": weights,
         "adapter_config.json": json.dumps(config, indent=2, sort_keys=True).encode(),
     }
     if masks:
-        files["masks.safetensors"] = save(masks)
+        files["masks.safetensors"] = save(masks, made)
     folder = trial / "adapter"
     write_folder(folder, files)
     return folder

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.files.checkpoints import Position
+from sparse_adapter_engine.files.environments import Environments
 from sparse_adapter_engine.keys import permutation
 from sparse_adapter_engine.masks.densities import densities
 from sparse_adapter_engine.masks.pruning import Pruning
@@ -26,7 +27,7 @@ from .optimizer import AdamW, clip, learning_rate
 class TrialRun:
     """One trial in training. parameters, gradient: its flat vectors, float32 [total], changed in
     place; masks: those it is trained with; pruning: if it is pruned during training, the rounds so
-    far, whose result is the masks."""
+    far, whose result is the masks; environments: what trained the steps so far, in order."""
 
     trial: job_pb2.Trial
     layout: Layout
@@ -36,6 +37,7 @@ class TrialRun:
     optimizer: AdamW
     position: Position
     until: int
+    environments: Environments = field(default_factory=list)
     gradient_norm: float = 0.0
     # bool [prunable], True where a weight is masked.
     _removed: Tensor = field(init=False)

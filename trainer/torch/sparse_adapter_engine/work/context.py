@@ -22,18 +22,23 @@ from sparse_adapter_engine.tasks.task import Task
 
 @dataclass
 class Context:
-    """The engine's state between jobs. how: how the device computes at a precision. Cached
-    backbones and splits are passed only to the family that loaded them."""
+    """The engine's state between jobs. how: how the device computes at a precision. environment:
+    what computes at a precision. Cached backbones and splits are passed only to the family that
+    loaded them."""
 
     root: Path
     device: torch.device
     how: Callable[[int], How]
-    environment: dict[str, str]
+    environment: Callable[[job_pb2.Precision], event_pb2.Environment]
     _backbones: dict[tuple[str, str, str, int], Any] = field(default_factory=dict)
     _splits: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
     def load(
-        self, spec: job_pb2.JobSpec, splits: list[str], reporter: Reporter, precision: int
+        self,
+        spec: job_pb2.JobSpec,
+        splits: list[str],
+        reporter: Reporter,
+        precision: job_pb2.Precision,
     ) -> "Loaded":
         """A job's backbone and splits, cached for the next job. precision: at which the backbone
         computes. Raises JobFailed (BAD_ARTIFACT)."""
@@ -43,6 +48,8 @@ class Context:
         torch.backends.cudnn.allow_tf32 = fast
         # Only now, so that the self-test runs with the job's settings.
         how = self.how(precision)
+        environment = self.environment(precision)
+        reporter.environment(environment)
         reporter.progress(event_pb2.PHASE_LOAD, 0, 1 + len(splits), 0.0, {})
         family = FAMILIES[spec.dataset.task_kind]
         path, digest = spec.backbone.path, spec.backbone.digest
@@ -78,20 +85,20 @@ class Context:
                 self._splits[key_of_split] = family.load_split(
                     backbone, self.root, spec.dataset, name
                 )
-        return Loaded(
-            spec, family, backbone, how, {name: self._splits[key] for name, key in wanted.items()}
-        )
+        found = {name: self._splits[key] for name, key in wanted.items()}
+        return Loaded(spec, family, backbone, how, found, environment)
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A job with its backbone and splits in memory."""
+    """A job with its backbone and splits in memory, and what computes it."""
 
     spec: job_pb2.JobSpec
     family: Family[Any, Any]
     backbone: Backbone
     how: How
     splits: dict[str, Any]
+    environment: event_pb2.Environment
 
     def task(self, name: str) -> Task:
         """What the job's trials do with a split."""

@@ -1,5 +1,8 @@
 """PredictWork: logits, or generated texts, of each trial's trained adapter on some splits."""
 
+from functools import partial
+from pathlib import Path
+
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
@@ -12,6 +15,12 @@ from sparse_adapter_engine.files.artifacts import (
     read_tensors,
     write_tensors,
 )
+from sparse_adapter_engine.files.environments import (
+    Environments,
+    read_environments,
+    to_metadata,
+)
+from sparse_adapter_engine.files.room import write_when_there_is_room
 from sparse_adapter_engine.files.trials import trial_folder
 from sparse_adapter_engine.precision import other_precision, read_precision
 from sparse_adapter_engine.progress import Pace
@@ -32,11 +41,8 @@ def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> 
         try:
             adapters[trial.trial_id] = _read_adapter(context, loaded, trial)
         except JobFailed as error:
-            reporter.trial_result(
-                trial.trial_id,
-                [],
-                {},
-                event_pb2.Failure(reason=error.reason, message=error.message),
+            reporter.trial_failed(
+                trial.trial_id, event_pb2.Failure(reason=error.reason, message=error.message)
             )
     trials = [trial for trial in spec.trials if trial.trial_id in adapters]
     waiting = {
@@ -60,14 +66,21 @@ def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> 
                 for trial in some
             ],
             pace,
+            reporter,
         )
     for trial in trials:
         folder = trial_folder(context.root, trial.trial_id)
-        artifacts = [
-            describe(context.root, folder / f"predictions.{name}.safetensors")
-            for name in loaded.splits
-        ]
-        reporter.trial_result(trial.trial_id, artifacts, {})
+        files = [folder / f"predictions.{name}.safetensors" for name in loaded.splits]
+        artifacts = [describe(context.root, file) for file in files]
+        reporter.trial_result(trial.trial_id, artifacts, {}, _made_by(files))
+
+
+def _made_by(files: list[Path]) -> Environments:
+    """What made these files, each environment once."""
+    found: Environments = []
+    for file in files:
+        found += [each for each in read_environments(file) if each not in found]
+    return found
 
 
 def _read_adapter(context: Context, loaded: Loaded, trial: job_pb2.Trial) -> Tensors:
@@ -96,7 +109,12 @@ def _has_predictions(context: Context, loaded: Loaded, trial: job_pb2.Trial, spl
 
 @torch.inference_mode()
 def _predict(
-    context: Context, loaded: Loaded, split: str, trials: list[Adapted], pace: Pace
+    context: Context,
+    loaded: Loaded,
+    split: str,
+    trials: list[Adapted],
+    pace: Pace,
+    reporter: Reporter,
 ) -> None:
     """Predicts one split with each adapter, and writes each trial's file as soon as its last row is
     done."""
@@ -110,4 +128,6 @@ def _predict(
     for trial_id, predictions in predicted:
         path = trial_folder(context.root, trial_id) / f"predictions.{split}.safetensors"
         source = _source(context, loaded, by_id[trial_id])
-        write_tensors(path, predictions, {"source": source})
+        metadata = {"source": source} | to_metadata([loaded.environment])
+        write = partial(write_tensors, path, predictions, metadata)
+        write_when_there_is_room(reporter, path, write)

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.files.artifacts import describe, read_metadata, write_tensors
+from sparse_adapter_engine.files.environments import read_environments, to_metadata
+from sparse_adapter_engine.files.room import write_when_there_is_room
 from sparse_adapter_engine.files.trials import mask_source, read_masks, trial_folder
 from sparse_adapter_engine.masks.densities import densities, is_during_training
 from sparse_adapter_engine.masks.pruning import Pruning, emptied
@@ -100,7 +102,7 @@ def _failing_alone(trial_id: str, reporter: Reporter) -> Iterator[None]:
     try:
         yield
     except TrialFailed as error:
-        reporter.trial_result(trial_id, [], {}, error.failure())
+        reporter.trial_failed(trial_id, error.failure())
 
 
 def _has_mask(context: Context, spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> bool:
@@ -156,9 +158,11 @@ def _write(
     reporter: Reporter,
 ) -> None:
     path = trial_folder(context.root, trial.trial_id) / "masks.safetensors"
-    # Metadata has one key. Doubts are further lines of it, so that they are reported again when the
-    # mask is reused.
-    write_tensors(path, masks, {"source": "\n".join([mask_source(loaded.spec, trial), *doubts])})
+    # Doubts are further lines of the source, so that they are reported again when the mask is
+    # reused.
+    source = "\n".join([mask_source(loaded.spec, trial), *doubts])
+    metadata = {"source": source} | to_metadata([loaded.environment])
+    write_when_there_is_room(reporter, path, lambda: write_tensors(path, masks, metadata))
     _report(context, loaded, trial, masks, reporter)
 
 
@@ -171,7 +175,10 @@ def _report(
         reporter.warning(trial.trial_id, "degenerate_scores", _shortened(doubts, 4, "; "))
     warn_of_emptied(trial.trial_id, masks, reporter)
     reporter.trial_result(
-        trial.trial_id, [describe(context.root, path)], sizes(loaded.layout(trial), masks)
+        trial.trial_id,
+        [describe(context.root, path)],
+        sizes(loaded.layout(trial), masks),
+        read_environments(path),
     )
 
 

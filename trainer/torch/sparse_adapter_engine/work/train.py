@@ -1,5 +1,6 @@
 """TrainWork: trains each trial from its mask, or from its newest checkpoint."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from sparse_adapter_engine.files.checkpoints import (
     write_adapter,
     write_checkpoint,
 )
+from sparse_adapter_engine.files.environments import continue_in, read_environments
+from sparse_adapter_engine.files.room import write_when_there_is_room
 from sparse_adapter_engine.files.trials import plain, read_masks, training_source, trial_folder
 from sparse_adapter_engine.masks.densities import is_during_training
 from sparse_adapter_engine.masks.pruning import Pruning
@@ -51,11 +54,8 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
             else:
                 runs.append(run)
         except (JobFailed, TrialFailed) as error:
-            reporter.trial_result(
-                trial.trial_id,
-                [],
-                {},
-                event_pb2.Failure(reason=error.reason, message=error.message),
+            reporter.trial_failed(
+                trial.trial_id, event_pb2.Failure(reason=error.reason, message=error.message)
             )
     for run in runs:
         if loaded.how.stacked and not may_be_stacked(run):
@@ -117,11 +117,12 @@ def _prepare(
             AdamW.fresh(parameters, layout.decayed),
             Position(source),
             until,
+            [loaded.environment],
         )
     if pruning:
         masks = resumed.masks
         pruning.go_on(masks, resumed.position.rounds)
-    _warn_of_changes(trial, resumed.environment, context.environment, reporter)
+    _warn_of_changes(trial, resumed.environments[-1], loaded.environment, reporter)
     return TrialRun(
         trial,
         layout,
@@ -131,17 +132,21 @@ def _prepare(
         resumed.optimizer,
         resumed.position,
         until,
+        continue_in(resumed.environments, loaded.environment),
     )
 
 
 def _warn_of_changes(
-    trial: job_pb2.Trial, before: dict[str, str], now: dict[str, str], reporter: Reporter
+    trial: job_pb2.Trial,
+    before: event_pb2.Environment,
+    now: event_pb2.Environment,
+    reporter: Reporter,
 ) -> None:
     # A name that is no longer reported does not count as changed.
     changed = [
-        f"{name} {before.get(name)} → {value}"
-        for name, value in sorted(now.items())
-        if before.get(name) != value
+        f"{name} {before.details.get(name)} → {value}"
+        for name, value in sorted(now.details.items())
+        if before.details.get(name) != value
     ]
     if changed:
         message = (
@@ -159,20 +164,34 @@ class _Writer:
     loaded: Loaded
     reporter: Reporter
 
-    def checkpoint(self, run: TrialRun) -> None:
+    def checkpoint(self, run: TrialRun) -> float:
+        """Returns the seconds that writing took, without those of waiting for room."""
         folder = self._folder(run.trial.trial_id)
         keep = self.loaded.spec.train.keep_checkpoints
         masks = run.masks if run.pruning else {}
-        state = State(run.position, run.parameters, run.optimizer, masks, self.context.environment)
-        path = write_checkpoint(folder, run.layout, state, keep)
-        self.reporter.checkpoint(
-            run.trial.trial_id, run.position.step, describe(self.context.root, path)
-        )
+        state = State(run.position, run.parameters, run.optimizer, masks, run.environments)
+
+        def write() -> tuple[event_pb2.Artifact, float]:
+            began = time.monotonic()
+            return write_checkpoint(folder, run.layout, state, keep), time.monotonic() - began
+
+        artifact, seconds = write_when_there_is_room(self.reporter, folder, write)
+        artifact.name = f"trials/{run.trial.trial_id}/{artifact.name}"
+        self.reporter.checkpoint(run.trial.trial_id, run.position.step, artifact)
+        return seconds
 
     def finished(self, run: TrialRun) -> None:
         folder = self._folder(run.trial.trial_id)
         masks = run.masks if run.pruning else {}
-        write_adapter(folder, run.layout, run.parameters, masks, self._config(run), run.position)
+        config = self._config(run)
+        position, environments = run.position, run.environments
+        write_when_there_is_room(
+            self.reporter,
+            folder,
+            lambda: write_adapter(
+                folder, run.layout, run.parameters, masks, config, position, environments
+            ),
+        )
         self.over(run.trial, run.position)
 
     def over(self, trial: job_pb2.Trial, position: Position) -> None:
@@ -184,7 +203,7 @@ class _Writer:
         self.report(trial, position)
 
     def failed(self, run: TrialRun, failure: event_pb2.Failure) -> None:
-        self.reporter.trial_result(run.trial.trial_id, [], {}, failure)
+        self.reporter.trial_failed(run.trial.trial_id, failure)
 
     def report(self, trial: job_pb2.Trial, position: Position) -> None:
         """Reports the adapter that is on disk."""
@@ -196,7 +215,9 @@ class _Writer:
             masks = read_masks(adapter, layout)
             warn_of_emptied(trial.trial_id, masks, self.reporter)
             values |= sizes(layout, masks)
-        self.reporter.trial_result(trial.trial_id, [describe(self.context.root, adapter)], values)
+        made_by = read_environments(adapter / "adapter_model.safetensors")
+        artifacts = [describe(self.context.root, adapter)]
+        self.reporter.trial_result(trial.trial_id, artifacts, values, made_by)
 
     def _folder(self, trial_id: str) -> Path:
         return trial_folder(self.context.root, trial_id)

@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sparse_adapter_engine.modules.sites import AttentionDropout, Prefix
 
@@ -19,6 +20,9 @@ Kind = Literal["encoder", "decoder", "cross"]
 # The distance of a bias's rows is a multiple of this, so that PyTorch's memory-efficient kernel
 # reads it in place.
 _ALIGNED = 16
+# Not cuDNN's, which PyTorch prefers for bf16 on some GPUs: it builds a plan for every shape that it
+# has not seen, and here nearly every batch has one.
+_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 @dataclass
@@ -124,9 +128,10 @@ def attend_pairs(
             else weights * dropout(weights.shape, weights.device).to(weights.dtype)
         ) @ value
     else:
-        context = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=bias, is_causal=is_causal, scale=scale
-        )
+        with sdpa_kernel(_KERNELS):
+            context = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=bias, is_causal=is_causal, scale=scale
+            )
     if n != rows:
         context = (
             context.view(rows, heads, -1, queries, dim)

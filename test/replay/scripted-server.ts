@@ -1,0 +1,145 @@
+/**
+ * Workflows on a real Temporal server whose activities are written by a test, since what a decision
+ * hangs on (out of memory, a passing fault) cannot be brought about at will.
+ */
+import { join } from 'node:path';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import type { cohort } from '../../workflows/cohort';
+import { findCommonFailure } from '../../workflows/failure-budget';
+import type {
+  CohortOutcome,
+  Failed,
+  JobOutcome,
+  JobRef,
+  SweepInput,
+} from '../../workflows/messages';
+import type { sweep } from '../../workflows/sweep';
+
+export const SUCCEEDED: JobOutcome = { state: 'succeeded', failure: null, failedTrials: {} };
+export const failedJob = (reason: string, message = `${reason} it was`): JobOutcome => ({
+  state: 'failed',
+  failure: { reason, message },
+  failedTrials: {},
+});
+
+/** `describe`, with a server; skipped where SA_ORCH_TEST_TEMPORAL names no binary. */
+export function describeWithServer(title: string, body: (server: ScriptedServer) => void): void {
+  const binary = process.env.SA_ORCH_TEST_TEMPORAL;
+  if (!binary) return describe.skip(title, () => body(new ScriptedServer()));
+  describe(title, () => {
+    const server = new ScriptedServer();
+    beforeAll(() => server.start(binary));
+    afterAll(() => server.stop());
+    body(server);
+  });
+}
+
+export class ScriptedServer {
+  private env!: TestWorkflowEnvironment;
+  private ids = 0;
+
+  async start(binary: string): Promise<void> {
+    Runtime.install({ logger: new DefaultLogger('ERROR') });
+    this.env = await TestWorkflowEnvironment.createLocal({
+      server: { executable: { type: 'existing-path', path: binary } },
+    });
+  }
+
+  stop(): Promise<void> {
+    return this.env.teardown();
+  }
+
+  /**
+   * A worker whose trainer answers as told, what happened there, and ways to start workflows.
+   *
+   * @param trials by cohort
+   */
+  async withTrainer(
+    trials: Record<string, string[]>,
+    answer: (job: JobRef) => JobOutcome | Promise<JobOutcome>,
+    {
+      onCancel = () => undefined,
+      prepareData = () => Promise.resolve(),
+    }: { onCancel?: (job: JobRef) => void; prepareData?: () => Promise<void> } = {},
+  ) {
+    const jobs: JobRef[] = [];
+    const cancelled: string[] = [];
+    const evaluated: { trials: string[]; failed: Record<string, Failed> }[] = [];
+    const ended: string[] = [];
+    const reports: number[] = [];
+    const id = ++this.ids;
+    const taskQueue = `decisions-${id}`;
+    const activities = {
+      prepareData,
+      listUnfinishedCohorts: () =>
+        Object.keys(trials).filter((cohortId) => trials[cohortId]!.length > 0),
+      pendingTrials: ({ cohortId }: { cohortId: string }) => trials[cohortId],
+      runJob: async (job: JobRef) => {
+        jobs.push(job);
+        return answer(job);
+      },
+      cancelJob: (job: JobRef, mode: string) => {
+        cancelled.push(mode);
+        onCancel(job);
+      },
+      evaluateTrials: (input: { trials: string[]; failed: Record<string, Failed> }) => {
+        evaluated.push(input);
+        return countOutcome(input);
+      },
+      failCohort: () => ({ done: 0, failed: 1, cancelled: 0 }),
+      endCohorts: ({ cohorts, failed }: { cohorts: string[]; failed: Failed }) => {
+        ended.push(...cohorts.map((cohortId) => `${cohortId} ${failed.reason}`));
+        const trialsOf = cohorts.flatMap((cohortId) => trials[cohortId]!);
+        return { done: 0, failed: 0, cancelled: trialsOf.length };
+      },
+      writeSweepReport: () => void reports.push(Date.now()),
+    };
+    const worker = await Worker.create({
+      connection: this.env.nativeConnection,
+      taskQueue,
+      workflowBundle: { codePath: join(__dirname, '../../dist/workflow-bundle.js') },
+      activities,
+    });
+    const start = (cohorts: string[], settings: Partial<SweepInput> = {}) =>
+      this.env.client.workflow.start<typeof sweep>('sweep', {
+        taskQueue,
+        workflowId: `sweep-${id}`,
+        args: [{ ...buildInput(`sweep-${id}`, cohorts), ...settings }],
+      });
+    const execute = (cohortId: string) =>
+      this.env.client.workflow.execute<typeof cohort>('cohort', {
+        taskQueue,
+        workflowId: `cohort-${id}`,
+        args: [{ sweepId: 's', planDigest: 'd', run: 'r', cohortId, mode: 'run' }],
+      });
+    const findCohort = (cohortId: string) =>
+      this.env.client.workflow.getHandle<typeof cohort>(`sweep-${id}/r/${cohortId}`);
+    return { worker, jobs, cancelled, evaluated, ended, reports, start, execute, findCohort };
+  }
+}
+
+const buildInput = (sweepId: string, cohorts: string[]): SweepInput => ({
+  stateVersion: 1,
+  sweepId,
+  planDigest: 'd',
+  run: 'r',
+  cohorts: cohorts.map((id) => ({ id, dataset: 'x' })),
+  maxParallel: 2,
+});
+
+function countOutcome(input: { trials: string[]; failed: Record<string, Failed> }): CohortOutcome {
+  const failures = Object.values(input.failed);
+  const cancelled = failures.filter(({ reason }) => reason === 'cancelled').length;
+  const done = input.trials.length - failures.length;
+  const failure = done === 0 ? findCommonFailure(failures) : undefined;
+  return { done, failed: failures.length - cancelled, cancelled, ...(failure && { failure }) };
+}
+
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`still not so after 20 s: ${condition.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
