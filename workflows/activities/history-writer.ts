@@ -36,7 +36,7 @@ export class HistoryWriter {
   }
 }
 
-/** Progress, metrics and checkpoints are too many, and are elsewhere. */
+/** Progress, metrics and checkpoints are too many; those and environments are elsewhere. */
 function describeEvent({ kind }: Event): Omit<JobEvent, 'time'> | undefined {
   switch (kind?.$case) {
     case 'stateChanged': {
@@ -64,6 +64,7 @@ function describeEvent({ kind }: Event): Omit<JobEvent, 'time'> | undefined {
     case 'progress':
     case 'metrics':
     case 'checkpointWritten':
+    case 'environment':
     case undefined:
       return undefined;
   }
