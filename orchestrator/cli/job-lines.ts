@@ -12,7 +12,7 @@ import {
   trialDir,
 } from '../store/sweep-store';
 import type { TrialResult } from '../sweep/types';
-import type { Log } from './logs';
+import type { Log } from './log';
 
 /** The events of its cohorts; of trials only warnings and failures. */
 export function readSweepLog(root: string, sweepId: string): Log {
@@ -94,7 +94,7 @@ function describeLoss(root: string, trialId: string): string[] {
   return last === undefined ? [] : [`loss ${last.value} at step ${last.step}; more in ${path}`];
 }
 
-/** A trial that is done is done in every sweep; other outcomes are of the sweep they happened in. */
+/** A trial that is done is done in every sweep; other outcomes belong to one sweep. */
 async function describeResults(root: string, trialId: string): Promise<string[]> {
   const done = await readDoneResult(root, trialId);
   if (done !== null) return [summarize(root, done)];
