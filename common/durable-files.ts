@@ -2,10 +2,9 @@
  * The one way to write what must survive: a file is complete under its name or does not exist,
  * whatever dies. Content goes into a temporary file in the same folder, which is synced and
  * renamed. Then the folder is synced. A failed write, on a full disk for example, leaves the old
- * content and nothing else. Only a killed process leaves its temporary file, whose name begins with
- * a dot.
+ * content and nothing else. Only a killed process leaves its temporary file. A trial's next job, or
+ * the next start of the services, removes it (`removeLeftovers` of temporary-names.ts).
  */
-import { randomUUID } from 'node:crypto';
 import {
   closeSync,
   fsyncSync,
@@ -17,7 +16,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname } from 'node:path';
+import { nameBeside } from './temporary-names';
 
 export type Content = string | Uint8Array;
 
@@ -96,11 +96,6 @@ export function syncFolderSync(folder: string): void {
   } finally {
     closeSync(handle);
   }
-}
-
-/** A unique name in the same folder that begins with a dot. */
-export function nameBeside(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${randomUUID()}`);
 }
 
 function putInPlace(path: string, content: Content, place: (temporary: string) => void): void {

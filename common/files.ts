@@ -1,6 +1,6 @@
 /** Small files that orchestrator and trainers read. */
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFileOnce } from './durable-files';
 
@@ -16,10 +16,11 @@ export function readIfThere(path: string): string | undefined {
 
 /**
  * The id of an artifact root: the content of `<root>/.root-id`, created on first use. A trainer
- * that reports the same id sees the same disk.
+ * that reports the same id sees the same disk. Whoever may read the folder may read its id, also
+ * where the umask would keep other users out.
  */
 export function artifactRootId(root: string): string {
   const path = join(root, '.root-id');
-  createFileOnce(path, randomUUID());
+  if (createFileOnce(path, randomUUID())) chmodSync(path, 0o600 | (statSync(root).mode & 0o044));
   return readFileSync(path, 'utf8').trim();
 }

@@ -1,16 +1,24 @@
 /**
- * A lock between processes that ends with its holder: the file identifies the holder, and the lock
- * of a dead holder is void. (Node has no flock, and a plain lock file stays behind after kill -9.)
- * The PyTorch trainer's `Lock` uses the same files.
+ * A lock between processes that ends with its holder: the file identifies the holder and its host,
+ * and the lock of a holder that is known to be dead is void: its process is gone, or its machine
+ * has been restarted. Whether a process of another host lives cannot be known here, so its lock
+ * counts until somebody removes the file. (Node has no flock, and a plain lock file stays behind
+ * after kill -9.) The PyTorch trainer's lock_file.py uses the same files.
  */
-import { mkdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { linkSync, mkdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createFileOnce } from './durable-files';
 import { readIfThere } from './files';
-import { identify, isAlive, type ProcessIdentity } from './process-identity';
+import { identify, isElsewhere, mayBeAlive, type ProcessIdentity } from './process-identity';
+import { nameBeside } from './temporary-names';
 
 export interface LockFile {
   release(): void;
+}
+
+/** The lock's holder is on another host, and did not let go in the time that one can wait. */
+export class HeldElsewhere extends Error {
+  override readonly name = 'HeldElsewhere';
 }
 
 /**
@@ -19,13 +27,16 @@ export interface LockFile {
  */
 const GUARD_TIMEOUT_MS = 10_000;
 
+/** How long `withLock` waits for a holder whose death it could not see. */
+const ELSEWHERE_PATIENCE_MS = 10_000;
+
 /** Takes the lock for this process, or returns its holder. */
 export function tryLock(path: string): LockFile | { holder: ProcessIdentity } {
   const self = identify(process.pid);
   if (self === undefined) throw new Error('this process cannot find itself');
+  mkdirSync(dirname(path), { recursive: true });
   for (;;) {
-    if (createFileOnce(path, JSON.stringify(self)))
-      return { release: () => rmSync(path, { force: true }) };
+    if (createLock(path, self)) return { release: () => release(path, self) };
     const holder = lockHolder(path);
     if (holder !== undefined) return { holder };
     clearDeadLock(path);
@@ -33,27 +44,47 @@ export function tryLock(path: string): LockFile | { holder: ProcessIdentity } {
 }
 
 /**
- * The living process that holds the lock; undefined if there is none. A file that identifies no
- * process does not count: its writer was killed, or was an older version.
+ * The process that holds the lock: one that lives, or one of another host, which may live;
+ * undefined if there is none. A file that identifies no process does not count: its writer was
+ * killed, or was an older version.
  */
 export function lockHolder(path: string): ProcessIdentity | undefined {
   const content = readIfThere(path);
   if (content === undefined) return undefined;
   try {
     const holder = JSON.parse(content) as ProcessIdentity;
-    return isAlive(holder) ? holder : undefined;
+    return mayBeAlive(holder) ? holder : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Runs `work` under the lock, after waiting for it as long as its holder lives. */
+/** A holder, for people, with its host if that is another one. */
+export const nameHolder = (holder: ProcessIdentity): string =>
+  `process ${holder.pid}${isElsewhere(holder) ? ` on host ${holder.host}` : ''}`;
+
+/** Who holds the lock, and since when, for people. */
+export function describeHolder(path: string, holder: ProcessIdentity): string {
+  const since = statSync(path, { throwIfNoEntry: false })?.mtime.toISOString().slice(0, 19);
+  return `${nameHolder(holder)}${since === undefined ? '' : `, since ${since}Z`}`;
+}
+
+/** What to do about a holder of another host. */
+export const wayOut = (path: string, { host }: ProcessIdentity): string =>
+  `stop it there, or remove ${path} if host ${host} is gone`;
+
+/**
+ * Runs `work` under the lock, after waiting for it as long as its holder lives.
+ *
+ * @throws HeldElsewhere if a process of another host holds it and does not release it soon
+ */
 export async function withLock<T>(
   path: string,
   onWait: (holder: ProcessIdentity) => void,
   work: () => Promise<T>,
 ): Promise<T> {
   let told = false;
+  const deadline = Date.now() + ELSEWHERE_PATIENCE_MS;
   for (;;) {
     const lock = tryLock(path);
     if ('release' in lock) {
@@ -63,9 +94,39 @@ export async function withLock<T>(
         lock.release();
       }
     }
-    if (!told) onWait(lock.holder);
+    const { holder } = lock;
+    if (isElsewhere(holder) && Date.now() > deadline) {
+      throw new HeldElsewhere(
+        `${path} is held by ${describeHolder(path, holder)}, and whether that process lives ` +
+          `cannot be known here; wait for it, ${wayOut(path, holder)}`,
+      );
+    }
+    if (!told) onWait(holder);
     told = true;
     await sleep(200);
+  }
+}
+
+/** Removes the file, unless it has become another process's. */
+function release(path: string, self: ProcessIdentity): void {
+  if (readIfThere(path) === JSON.stringify(self)) rmSync(path, { force: true });
+}
+
+/**
+ * Creates a complete file, or returns false if there is one. Not synced: after a power cut every
+ * lock is void anyway.
+ */
+function createLock(path: string, self: ProcessIdentity): boolean {
+  const temporary = nameBeside(path);
+  try {
+    writeFileSync(temporary, JSON.stringify(self), { flag: 'wx' });
+    linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    rmSync(temporary, { force: true });
   }
 }
 

@@ -1,10 +1,11 @@
 /**
  * Identifies processes beyond their pid. A pid alone is not enough to signal a process, because the
- * process may be dead and its pid reused. With its start time, a pid means one process for the life
- * of the machine.
+ * process may be dead and its pid reused, or the file that names it may be on a disk that several
+ * machines share. With its host and its start time, a pid means one process.
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface ProcessIdentity {
@@ -14,11 +15,23 @@ export interface ProcessIdentity {
    * start date that `ps` prints.
    */
   started: string;
+  /** Where it runs, as in HOST; undefined in files of older versions, which knew of one host. */
+  host?: string;
 }
 
-const bootId =
+/**
+ * This host: SA_ORCH_HOST_ID, else its name. Not /etc/machine-id, which containers of one image and
+ * cloned disks share and machines without a disk draw at each start. A laptop's name outside of
+ * Linux may have its network's domain, which comes and goes.
+ */
+export const HOST =
+  process.env.SA_ORCH_HOST_ID ||
+  (process.platform === 'linux' ? hostname() : hostname().split('.')[0]!);
+
+/** Identifies this boot of the machine; empty except on Linux. */
+export const BOOT_ID =
   process.platform === 'linux'
-    ? readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().slice(0, 8)
+    ? readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
     : '';
 
 /**
@@ -27,7 +40,7 @@ const bootId =
  */
 export function identify(pid: number): ProcessIdentity | undefined {
   const started = process.platform === 'linux' ? startedOnLinux(pid) : startedByPs(pid);
-  return started === undefined ? undefined : { pid, started };
+  return started === undefined ? undefined : { pid, started, host: HOST };
 }
 
 function startedOnLinux(pid: number): string | undefined {
@@ -43,7 +56,7 @@ function startedOnLinux(pid: number): string | undefined {
   const [state, startTick] = [fields[0], fields[19]];
   return state === 'Z' || state === 'X' || startTick === undefined
     ? undefined
-    : `${bootId}-${startTick}`;
+    : `${BOOT_ID.slice(0, 8)}-${startTick}`;
 }
 
 function startedByPs(pid: number): string | undefined {
@@ -59,9 +72,24 @@ function startedByPs(pid: number): string | undefined {
   }
 }
 
-/** Whether the process lives; false also for a value from a file that is not an identity. */
+/** Whether the process is one of another host, of which nothing can be known here. */
+export function isElsewhere(process: ProcessIdentity | null | undefined): boolean {
+  return typeof process?.host === 'string' && process.host !== HOST;
+}
+
+/** Whether the process lives here, or is one of another host. */
+export function mayBeAlive(
+  process: ProcessIdentity | null | undefined,
+): process is ProcessIdentity {
+  return isElsewhere(process) || isAlive(process);
+}
+
+/**
+ * Whether the process lives on this host; false also for a value from a file that is not an
+ * identity.
+ */
 export function isAlive(process: ProcessIdentity | null | undefined): process is ProcessIdentity {
-  if (process == null) return false;
+  if (process == null || isElsewhere(process)) return false;
   const now = identify(process.pid);
   return now !== undefined && now.started === process.started;
 }

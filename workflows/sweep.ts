@@ -6,11 +6,13 @@ import {
   ApplicationFailure,
   CancellationScope,
   condition,
+  continueAsNew,
   ParentClosePolicy,
   patched,
   proxyActivities,
   setHandler,
   startChild,
+  workflowInfo,
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import type { Activities } from './activities';
@@ -57,7 +59,8 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
 async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Promise<SweepStatus> {
   const { sweepId, planDigest, run } = input;
   const plan = { sweepId, planDigest };
-  const status: SweepStatus = { mode: 'run', cohorts: {}, done: 0, failed: 0, cancelled: 0 };
+  const fresh = { mode: 'run' as const, done: 0, failed: 0, cancelled: 0 };
+  const status: SweepStatus = { ...(input.earlier ?? fresh), cohorts: {} };
   for (const { id } of input.cohorts) status.cohorts[id] = 'waiting';
   const children = new Map<string, ChildWorkflowHandle<typeof cohort>>();
   const prepared = new Map<string, Promise<void>>();
@@ -101,12 +104,12 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     return promise;
   }
 
-  const cancelled = condition(() => status.mode === 'cancel');
-  cancelled.catch(() => undefined);
+  const untilCancelled = condition(() => status.mode === 'cancel');
+  untilCancelled.catch(() => undefined);
   /** Prepares a data set, which may take hours, but does not wait for it in a cancelled sweep. */
   function prepareUnlessCancelled(dataset: string): Promise<void> {
     const preparing = prepareOnce(dataset);
-    return frugal ? Promise.race([preparing, cancelled]) : preparing;
+    return frugal ? Promise.race([preparing, untilCancelled]) : preparing;
   }
 
   async function runCohort(id: string, dataset: string): Promise<void> {
@@ -177,6 +180,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   passing.catch(() => undefined);
 
   const cohorts = frugal ? await findUnfinished() : input.cohorts;
+  let historyIsLong = false;
   const running: Promise<void>[] = [];
   const errors: unknown[] = [];
   const runBeside = (work: Promise<void>) =>
@@ -197,6 +201,10 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
       runBeside(cancelCohorts(cohorts.slice(index).map((waiting) => waiting.id)));
       break;
     }
+    // The server ends a workflow at 51,200 events, which are some 2,000 cohorts. A new run looks
+    // for the unfinished ones again.
+    historyIsLong = frugal && index > 0 && workflowInfo().continueAsNewSuggested;
+    if (historyIsLong) break;
     status.cohorts[id] = 'running';
     inProgress++;
     runBeside(runCohort(id, dataset));
@@ -207,5 +215,10 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     status.stopped = budget.spent;
   await report.finish();
   await condition(allHandlersFinished);
+  if (historyIsLong && budget.spent === null) {
+    const { mode, done, failed, cancelled } = status;
+    const earlier = { mode, done, failed, cancelled };
+    await continueAsNew<typeof sweep>({ ...input, earlier });
+  }
   return status;
 }

@@ -14,12 +14,16 @@ import { printJson } from './output';
  */
 const INTERRUPTED = 130;
 
+const AFTER_A_STOP =
+  '  go on       the same `sa-orch start`, once the cause is gone;\n' +
+  '              --retry-failed reruns what failed, --max-failures 0 never stops';
+
 /**
  * Draws progress, then the table. Sets the exit status: 0 if every trial is done, 1 otherwise.
  */
 export async function attach(
   client: Client,
-  root: string,
+  { root, stateDir }: { root: string; stateDir: string },
   sweepId: string,
   json: boolean,
 ): Promise<void> {
@@ -30,7 +34,7 @@ export async function attach(
   try {
     const { state, detail, snapshot } = await follow(
       client,
-      root,
+      { root, stateDir },
       sweepId,
       json ? process.stderr : process.stdout,
       interrupt.signal,
@@ -59,6 +63,7 @@ export async function attach(
       process.stdout.write(`\n${table}\n\nreport  ${report}\n`);
       if (state !== 'finished' && !complete)
         process.stderr.write(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);
+      if (state === 'stopped') process.stderr.write(`${AFTER_A_STOP}\n`);
     }
     process.exitCode = complete ? 0 : 1;
   } finally {

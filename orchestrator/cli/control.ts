@@ -9,6 +9,7 @@ import { setModeUpdate, type Mode } from '../../workflows/messages';
 import { stateDirectory } from '../runtime/paths';
 import { readRuntimeConfig } from '../runtime/runtime-config';
 import { connectTemporal } from '../runtime/temporal-client';
+import { askCapabilities } from '../runtime/trainer-health';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { printJson, runAction } from './output';
 import { UserError } from '../base/errors';
@@ -16,6 +17,7 @@ import { refuseOtherQueue } from './task-queue';
 
 /** Without a worker an update waits; after this long, the user is told. */
 const ANSWER_MS = 15_000;
+const TRAINER_MS = 3000;
 
 interface ControlOptions extends PlaceOptions {
   force?: boolean;
@@ -43,7 +45,8 @@ export function cancelCommand(): Command {
     'is being cancelled',
   ).option(
     '--force',
-    'end a sweep that no worker serves; a job that its trainer runs is not stopped',
+    'end a sweep whose worker or trainer is gone for good; a job that a trainer is running for ' +
+      'it goes on',
   );
 }
 
@@ -63,6 +66,7 @@ function modeCommand(name: string, mode: Mode, description: string, done: string
             : await setMode(client, sweepId, mode, stateDir);
           if (options.json) return printJson({ sweep_id: sweepId, mode, before });
           process.stdout.write(`${sweepId} ${options.force ? 'ended' : done}\n`);
+          if (mode === 'cancel' && !options.force) await sayTrainerAway(sweepId, stateDir);
         } catch (error) {
           if (!(error instanceof WorkflowNotFoundError)) throw error;
           throw new UserError(
@@ -104,16 +108,25 @@ async function setMode(
   }
 }
 
+/** A sweep ends once its jobs have, and only the trainer can say so. */
+async function sayTrainerAway(sweepId: string, stateDir: string): Promise<void> {
+  const trainer = readRuntimeConfig(stateDir)?.trainer;
+  if (!trainer || (await askCapabilities(trainer.address, TRAINER_MS))) return;
+  process.stderr.write(
+    `the trainer at ${trainer.address} does not answer; the sweep ends when it does\n` +
+      `  If it is gone for good, \`sa-orch cancel --force ${sweepId}\` ends the sweep now.\n`,
+  );
+}
+
 /**
  * Ends a sweep and its cohorts without their help. Returns no previous mode: nobody is there to
- * tell it.
+ * tell it. A cohort that was left to end by itself could mark trials of the next run as cancelled.
  */
 async function terminate(client: Client, sweepId: string): Promise<null> {
   const reason = 'sa-orch cancel --force';
   await client.workflow.getHandle(sweepId).terminate(reason);
-  for await (const { workflowId } of client.workflow.list({
-    query: "WorkflowType = 'cohort' AND ExecutionStatus = 'Running'",
-  })) {
+  const query = "WorkflowType = 'cohort' AND ExecutionStatus = 'Running'";
+  for await (const { workflowId } of client.workflow.list({ query })) {
     if (!workflowId.startsWith(`${sweepId}/`)) continue;
     await client.workflow
       .getHandle(workflowId)

@@ -7,9 +7,13 @@ import { statusQuery, type SweepStatus } from '../../workflows/messages';
 import { rootMessage } from '../../workflows/root-message';
 import { readPlan, readProgress, readResult, type CohortProgress } from '../store/sweep-store';
 import type { TrialResult } from '../sweep/types';
+import { findFailingActivities } from './failing-activities';
 import { LiveBlock, renderSnapshot, type Snapshot } from './live-view';
+import { findOutage, OUTAGE_SECONDS } from './outage';
 
 const POLL_MS = 1000;
+/** Activities that fail for ever are looked for at every so many polls. */
+const POLLS_BETWEEN_LOOKS = 5;
 
 /**
  * Deadline of each request to the server. It is shorter than the client's own ten retries, so none
@@ -17,12 +21,16 @@ const POLL_MS = 1000;
  */
 const ANSWER_MS = 3000;
 
-/** The state of a workflow: open, closed in some way, or not known at the moment. */
+/**
+ * The state of a workflow: open, closed in some way, or not known at the moment. `stopped`: some of
+ * its cohorts failed alike, so the others were not started.
+ */
 export type WorkflowState =
   | 'running'
   | 'paused'
   | 'cancelling'
   | 'finished'
+  | 'stopped'
   | 'failed'
   | 'cancelled'
   | 'unknown'
@@ -40,7 +48,12 @@ export async function workflowState(
   const inTime = <T>(ask: () => Promise<T>) => client.withDeadline(Date.now() + ANSWER_MS, ask);
   try {
     const { status, raw } = await inTime(() => handle.describe());
-    if (status.name === 'COMPLETED') return { state: 'finished', detail: null };
+    if (status.name === 'COMPLETED') {
+      const { stopped } = (await inTime(() => handle.result())) as SweepStatus;
+      return stopped === undefined
+        ? { state: 'finished', detail: null }
+        : { state: 'stopped', detail: stopped };
+    }
     if (status.name === 'CANCELLED' || status.name === 'TERMINATED')
       return { state: 'cancelled', detail: null };
     if (status.name !== 'RUNNING') return { state: 'failed', detail: await readFailure(handle) };
@@ -106,29 +119,53 @@ export class SweepReader {
   }
 }
 
+/** How following a sweep ended: with it, or because services were out of service for too long. */
+export interface Followed {
+  state: WorkflowState | 'out of service';
+  detail: string | null;
+  snapshot: Snapshot;
+}
+
 /**
- * Follows a sweep until its workflow closes, drawing on the stream (null: nowhere). Aborting the
- * signal returns at once.
+ * Follows a sweep until its workflow closes, drawing on the stream. Says at once if a service is
+ * down and nobody restarts it, and returns if that lasts. Aborting the signal returns at once.
  */
 export async function follow(
   client: Client,
-  root: string,
+  { root, stateDir }: { root: string; stateDir: string },
   sweepId: string,
-  stream: NodeJS.WriteStream | null,
+  stream: NodeJS.WriteStream,
   signal: AbortSignal,
-): Promise<{ state: WorkflowState; detail: string | null; snapshot: Snapshot }> {
+  outageSeconds = OUTAGE_SECONDS,
+): Promise<Followed> {
   const reader = new SweepReader(root, sweepId);
-  const block = stream ? new LiveBlock(stream) : null;
-  for (;;) {
+  const block = new LiveBlock(stream);
+  let failing: string[] = [];
+  let outageSince: number | null = null;
+  for (let poll = 0; ; poll++) {
     const { state, detail } = await workflowState(client, sweepId);
     const snapshot = await reader.read(detail ? `${state}: ${detail}` : state);
-    const ended =
-      state === 'finished' || state === 'failed' || state === 'cancelled' || state === 'unknown';
+    const ended = ['finished', 'stopped', 'failed', 'cancelled', 'unknown'].includes(state);
     if (ended || signal.aborted) {
-      block?.clear();
+      block.clear();
       return { state, detail, snapshot };
     }
-    block?.draw(renderSnapshot(snapshot, Date.now()), Date.now());
+    const outage = await findOutage(stateDir);
+    if (outage === null) outageSince = null;
+    else if (outageSince === null) {
+      outageSince = Date.now();
+      block.clear();
+      stream.write(`${outage}\nOtherwise this command ends in ${outageSeconds} s.\n`);
+    } else if (Date.now() - outageSince >= outageSeconds * 1000) {
+      block.clear();
+      return { state: 'out of service', detail: outage, snapshot };
+    }
+    if (poll % POLLS_BETWEEN_LOOKS === 0 && state === 'running')
+      failing = await findFailingActivities(client, sweepId);
+    block.draw(
+      [...renderSnapshot(snapshot, Date.now()), ...failing.map((line) => `  ${line}`)],
+      Date.now(),
+    );
     await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -34,7 +34,7 @@ export function readTrialLog(root: string, trialId: string): Log {
         if (history.trials.includes(trialId)) histories.push(history);
     const events = toLines(histories, ({ trial }) => trial === null || trial === trialId);
     const lines = events.length > 0 ? events : await describeStages(root, trialId);
-    return [...lines, ...describeLoss(root, trialId), ...(await describeResults(root, trialId))];
+    return [...lines, ...describeLoss(root, trialId), ...(await describeResult(root, trialId))];
   };
   return {
     about: { trial_id: trialId },
@@ -94,8 +94,8 @@ function describeLoss(root: string, trialId: string): string[] {
   return last === undefined ? [] : [`loss ${last.value} at step ${last.step}; more in ${path}`];
 }
 
-/** A trial that is done is done in every sweep; other outcomes belong to one sweep. */
-async function describeResults(root: string, trialId: string): Promise<string[]> {
+/** A trial fails or is cancelled in one sweep; once it is done, it is so in all. */
+async function describeResult(root: string, trialId: string): Promise<string[]> {
   const done = await readDoneResult(root, trialId);
   if (done !== null) return [summarize(root, done)];
   const lines: string[] = [];

@@ -5,6 +5,7 @@
  * Exit statuses: 0 success, 1 the work failed, 2 invalid request (config or usage), 3 a service is
  * unreachable.
  */
+import { HeldElsewhere } from '../../common/lock-file';
 import { ConfigError, UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 
@@ -47,6 +48,7 @@ export function printError(error: unknown): void {
 export function findExitCode(error: unknown): 1 | 2 | 3 | undefined {
   if (error instanceof UserError) return error.exitCode;
   if (error instanceof ConfigError) return error.exitCode;
+  if (error instanceof HeldElsewhere) return 3;
   return undefined;
 }
 

@@ -11,10 +11,10 @@ import type { SweepInput } from '../../workflows/messages';
 import { artifactRootId } from '../../common/files';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
+import { askCapabilities } from '../runtime/trainer-health';
 import { ensureUp } from '../runtime/up';
 import { readResults, removeOutcome, writePlan } from '../store/sweep-store';
 import type { Plan, TrialResult } from '../sweep/types';
-import { connectTrainer } from '../trainer-client/client';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
 import { workflowState } from './follow';
@@ -24,6 +24,7 @@ import {
   addPlaceOptions,
   addServiceOptions,
   addSweepOptions,
+  parseInteger,
   type PlaceOptions,
   type ServiceOptions,
   type SweepOptions,
@@ -36,11 +37,17 @@ import { sayPrecision } from './precision';
 import { describeSize, planRequest, readRequest, type Request } from './request';
 import { refuseOtherQueue } from './task-queue';
 
+const ANSWER_MS = 30_000;
+
+/** One cohort may fail for reasons of its own, and a second one by bad luck. */
+const MAX_FAILURES = 3;
+
 export interface LaunchOptions extends PlaceOptions, ServiceOptions {
   dataDir?: string;
   detach?: boolean;
   retryFailed?: boolean;
   mixDevices?: boolean;
+  maxFailures?: number;
   json?: boolean;
 }
 
@@ -57,6 +64,12 @@ export function startCommand(): Command {
       '--mix-devices',
       'run the rest of a sweep although its finished trials were made by another framework or ' +
         'device',
+    )
+    .option(
+      '--max-failures <n>',
+      'stop once this many cohorts failed alike with none succeeding in between; 0: never',
+      parseInteger,
+      MAX_FAILURES,
     )
     .addHelpText(
       'after',
@@ -89,7 +102,8 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
     trainerAddress: options.trainer,
     onProgress,
   });
-  const capabilities = await askCapabilities(runtime.trainer.address);
+  const { address, tls } = runtime.trainer;
+  const capabilities = await askCapabilities(address, ANSWER_MS, tls);
   const standard = defaultPrecision(capabilities);
   const plan = planWith(standard.precision);
   checkTrainer(runtime.trainer.address, capabilities, plan, root);
@@ -101,6 +115,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
       taskQueue: runtime.taskQueue,
       slots,
       retryFailed: options.retryFailed === true,
+      maxFailures: options.maxFailures ?? MAX_FAILURES,
       checkResults: (results) => {
         if (!options.mixDevices) refuseMixing(plan, results, capabilities);
       },
@@ -116,7 +131,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
         });
       return;
     }
-    await attach(client, root, plan.sweep_id, options.json === true);
+    await attach(client, { root, stateDir }, plan.sweep_id, options.json === true);
   } finally {
     await client.connection.close();
   }
@@ -130,7 +145,9 @@ interface SubmitOptions {
   slots: number;
   retryFailed: boolean;
   /** Throws if the plan's other trials must not run beside these results. */
-  checkResults(results: readonly TrialResult[]): void;
+  checkResults: (results: readonly TrialResult[]) => void;
+  /** How many cohorts may fail alike before the sweep stops; 0: any number. */
+  maxFailures: number;
 }
 
 /** Starts the sweep's workflow unless it is already running or all its results exist. */
@@ -138,7 +155,7 @@ async function submit(
   client: Client,
   root: string,
   plan: Plan,
-  { taskQueue, slots, retryFailed, checkResults }: SubmitOptions,
+  { taskQueue, slots, retryFailed, maxFailures, checkResults }: SubmitOptions,
 ): Promise<Submitted> {
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
@@ -168,6 +185,7 @@ async function submit(
     run: `${Date.now().toString(36)}${randomBytes(4).toString('hex')}`,
     cohorts: plan.cohorts.map(({ id, dataset }) => ({ id, dataset })),
     maxParallel: slots,
+    maxFailures,
   };
   await client.workflow.start<typeof sweep>('sweep', {
     workflowId: plan.sweep_id,
@@ -190,15 +208,6 @@ function say(onProgress: OnProgress, plan: Plan, how: Submitted): void {
     complete: `${size}   all results already exist`,
   };
   onProgress('✓', `sweep ${plan.sweep_id}`, words[how]);
-}
-
-async function askCapabilities(address: string): Promise<Capabilities> {
-  const trainer = connectTrainer(address);
-  try {
-    return await trainer.getCapabilities();
-  } finally {
-    trainer.close();
-  }
 }
 
 /** Refuses, before any job, a plan that the trainer cannot run, with a list of what is missing. */

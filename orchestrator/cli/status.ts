@@ -4,11 +4,21 @@ import { ConfigError } from '../base/errors';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { runtimeStatus } from '../runtime/status';
-import { listSweeps, readPlan, readResults } from '../store/sweep-store';
+import { listSweeps, readPlan, readProgress, readResults } from '../store/sweep-store';
+import type { Plan, TrialResult } from '../sweep/types';
+import { findFailingActivities } from './failing-activities';
 import { workflowState, type WorkflowState } from './follow';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
+import { findOutage } from './outage';
 import { plural } from '../base/plural';
 import { printJson, runAction } from './output';
+
+/** What a cohort of an open sweep waits for. */
+interface CohortNote {
+  cohort: string;
+  state: string;
+  note: string;
+}
 
 interface SweepLine {
   sweep_id: string;
@@ -18,6 +28,9 @@ interface SweepLine {
   done: number;
   failed: number;
   cancelled: number;
+  notes: CohortNote[];
+  /** Activities that fail again and again, and why. */
+  failing: string[];
 }
 
 export function statusCommand(): Command {
@@ -28,7 +41,7 @@ export function statusCommand(): Command {
     (options: PlaceOptions & { json?: boolean }) =>
       runAction(options.json === true, async () => {
         const stateDir = stateDirectory(options.stateDir);
-        const services = await runtimeStatus(stateDir);
+        const services = runtimeStatus(stateDir);
         const sweeps = await sweepLines(artifactRoot(options.root), stateDir);
         if (options.json) return printJson({ services, sweeps });
         for (const { name, state, pid, address, restarts } of services) {
@@ -40,6 +53,8 @@ export function statusCommand(): Command {
           const details = parts.filter((part) => part !== null).join(', ');
           process.stdout.write(`${name.padEnd(12)} ${state.padEnd(12)} ${details}\n`);
         }
+        const outage = await findOutage(stateDir);
+        if (outage !== null) process.stdout.write(`${outage}\n`);
         if (services.length === 0)
           process.stdout.write(
             'no services here; start them with `sa-orch start` or `sa-orch up`\n',
@@ -67,6 +82,8 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
         done: 0,
         failed: 0,
         cancelled: 0,
+        notes: [],
+        failing: [],
       });
       continue;
     }
@@ -77,6 +94,7 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
       : { state: 'server out of reach' as const, detail: null };
     const ended = state === 'unknown' || state === 'finished' || state === 'server out of reach';
     const complete = results.length === plan.trials.length;
+    const isOpen = state === 'running' || state === 'paused' || state === 'cancelling';
     lines.push({
       sweep_id,
       state: ended ? endedState(state, complete, count('cancelled')) : state,
@@ -85,10 +103,28 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
       done: count('done'),
       failed: count('failed'),
       cancelled: count('cancelled'),
+      notes: isOpen ? await readNotes(root, plan, results) : [],
+      failing: client && state === 'running' ? await findFailingActivities(client, sweep_id) : [],
     });
   }
   await client?.connection.close();
   return lines;
+}
+
+/** What the cohorts in progress wait for, by their progress files. */
+async function readNotes(
+  root: string,
+  plan: Plan,
+  results: readonly TrialResult[],
+): Promise<CohortNote[]> {
+  const ended = new Set(results.map(({ trial_id }) => trial_id));
+  const notes: CohortNote[] = [];
+  for (const { id, trials } of plan.cohorts) {
+    if (trials.every((trial) => ended.has(trial))) continue;
+    const progress = await readProgress(root, plan.sweep_id, id);
+    if (progress?.note) notes.push({ cohort: id, state: progress.state, note: progress.note });
+  }
+  return notes;
 }
 
 /** What the files say about a sweep that is not open on the server. */
@@ -101,12 +137,19 @@ function endedState(
   return state === 'unknown' ? 'not running' : state;
 }
 
-function describe({ sweep_id, state, detail, trials, done, failed, cancelled }: SweepLine): string {
+function describe(sweep: SweepLine): string {
+  const { sweep_id, state, detail, trials, done, failed, cancelled, notes, failing } = sweep;
   const counts = [
     `${done} of ${trials} trials done`,
     failed > 0 ? `${failed} failed` : '',
     cancelled > 0 ? `${cancelled} cancelled` : '',
   ];
   const columns = [sweep_id.padEnd(24), state.padEnd(12), counts.filter(Boolean).join(', ')];
-  return `${columns.join(' ')}${detail ? `   ${detail}` : ''}`;
+  return [
+    `${columns.join(' ')}${detail ? `   ${detail}` : ''}`,
+    ...notes.map(
+      ({ cohort, state: its, note }) => `  ${cohort.padEnd(22)} ${its.padEnd(12)} ${note}`,
+    ),
+    ...failing.map((line) => `  ${line}`),
+  ].join('\n');
 }

@@ -29,6 +29,7 @@ interface TrainerOptions extends PlaceOptions {
   queueLength?: number;
   keepJobDays?: number;
   keepJobsMb?: number;
+  stallAfter?: number;
   insecure?: boolean;
   tlsCert?: string;
   tlsKey?: string;
@@ -65,6 +66,12 @@ export function trainerCommand(): Command {
         'none of the last hour',
       parseNumber,
     )
+    .option(
+      '--stall-after <seconds>',
+      'end a run whose loop has not moved for this long (default: 600); the torch trainer then ' +
+        'exits with status 3 and must be started again',
+      parseInteger,
+    )
     .option('--insecure', 'listen on TCP without TLS: anyone who can reach the port can run jobs')
     .option('--tls-cert <file>', 'certificate chain (PEM)')
     .option('--tls-key <file>', 'private key (PEM)')
@@ -75,12 +82,16 @@ export function trainerCommand(): Command {
     .option('--json', 'print errors as JSON (the line that says it listens is always JSON)')
     .addHelpText(
       'after',
-      '\nExample:\n  sa-orch trainer --framework torch --listen 0.0.0.0:50051 --tls-cert ' +
-        'server.pem --tls-key server.key --device cuda',
+      '\nExample:\n  sa-orch trainer --listen 0.0.0.0:50051 --tls-cert server.pem --tls-key ' +
+        'server.key \\\n    --tls-client-ca ca.pem --device cuda\n\nClients then need ' +
+        'SA_ORCH_TRAINER_CERT and SA_ORCH_TRAINER_KEY, signed by that authority. Without ' +
+        '--tls-client-ca,\nanyone who can reach the port can run jobs.',
     );
   return addPlaceOptions(command).action((options: TrainerOptions) =>
     runAction(options.json === true, async () => {
       checkDevice(options.framework, options.device ?? null);
+      const warning = describeOpenDoor(options);
+      if (warning !== undefined) progressLineOnStderr('!', 'trainer', warning);
       const {
         file,
         args: first,
@@ -106,11 +117,24 @@ export function trainerCommand(): Command {
   );
 }
 
+/** What a listener says that lets in anyone who can reach its port; undefined for others. */
+export function describeOpenDoor({
+  listen,
+  tlsClientCa,
+}: Pick<TrainerOptions, 'listen' | 'tlsClientCa'>): string | undefined {
+  if (listen.startsWith('unix:') || tlsClientCa !== undefined) return undefined;
+  return (
+    `anyone who can reach ${listen} can run jobs, which read and write files as this user: ` +
+    'there is no --tls-client-ca, so clients are not asked who they are'
+  );
+}
+
 /** Passed on unchanged; the trainer checks them. */
 function listenerArguments({
   queueLength,
   keepJobDays,
   keepJobsMb,
+  stallAfter,
   insecure,
   tlsCert,
   tlsKey,
@@ -120,6 +144,7 @@ function listenerArguments({
     '--queue-length': queueLength,
     '--keep-job-days': keepJobDays,
     '--keep-jobs-mb': keepJobsMb,
+    '--stall-after': stallAfter,
     '--tls-cert': tlsCert,
     '--tls-key': tlsKey,
     '--tls-client-ca': tlsClientCa,

@@ -36,7 +36,7 @@ export function watchCommand(): Command {
         const client = await connectTemporal(stateDir);
         try {
           await refuseOtherQueue(client, sweepId, taskQueue);
-          await attach(client, root, sweepId, options.json === true);
+          await attach(client, { root, stateDir }, sweepId, options.json === true);
         } finally {
           await client.connection.close();
         }

@@ -9,6 +9,7 @@ import { externalTemporal } from '../runtime/temporal-client';
 import { addPlaceOptions, type PlaceOptions } from './options';
 import { progressLineOnStderr, runAction } from './output';
 import { UserError } from '../base/errors';
+import { tlsFromEnvironment } from '../trainer-client/channel';
 
 interface WorkerOptions extends PlaceOptions {
   trainer: string;
@@ -32,7 +33,11 @@ export function workerCommand(): Command {
   return addPlaceOptions(command).action((options: WorkerOptions) =>
     runAction(options.json === true, async () => {
       const root = artifactRoot(options.root);
-      const trainer = { kind: 'external' as const, address: options.trainer };
+      const trainer = {
+        kind: 'external' as const,
+        address: options.trainer,
+        tls: tlsFromEnvironment(),
+      };
       const temporal =
         externalTemporal() ?? readRuntimeConfig(stateDirectory(options.stateDir))?.temporal;
       if (temporal === undefined) {

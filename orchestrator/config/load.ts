@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { LineCounter, parseDocument, type Document } from 'yaml';
+import { LineCounter, parseDocument, visit, type Alias, type Document } from 'yaml';
 import type { z } from 'zod';
 import { packageRoot } from '../../common/package';
 import { checkCompare } from './check-compare';
@@ -48,13 +48,39 @@ export function loadSweepConfig(nameOrFile: string, options: LoadOptions = {}): 
       })),
     );
   }
-  const content: unknown = yaml.toJS() ?? {};
+  const content = readContent(yaml, (node) => `${file}:${lines.linePos(node.range![0]).line}`);
   const document = check(documentSchema(ownTaskNames(content)), content, (problem) => ({
     where: locate(yaml, lines, file, problem.path),
     message: problem.message,
   }));
   const name = document.name ?? basename(file).replace(/\.ya?ml$/, '');
   return buildConfig(name, file, document, options, (path) => locate(yaml, lines, file, path));
+}
+
+/** The document's values. The library throws ReferenceErrors without a place for wrong aliases. */
+function readContent(yaml: Document, whereIs: (node: Alias) => string): unknown {
+  const aliases: Alias[] = [];
+  visit(yaml, { Alias: (_, node) => void aliases.push(node) });
+  const loose = aliases.filter((alias) => {
+    const anchored = alias.resolve(yaml);
+    return anchored === undefined || anchored.range![2] > alias.range![0];
+  });
+  if (loose.length > 0) {
+    throw new ConfigError(
+      loose.map((alias) => ({
+        where: whereIs(alias),
+        message: `*${alias.source} has no complete value &${alias.source} before it`,
+      })),
+    );
+  }
+  try {
+    return yaml.toJS() ?? {};
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    const message =
+      'aliases repeat values too often, more than 100 times; write the values out, or as lists';
+    throw new ConfigError({ where: whereIs(aliases.at(-1)!), message });
+  }
 }
 
 /** Builds a sweep from a command's flags instead of a file, with the same checks and defaults. */

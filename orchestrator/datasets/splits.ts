@@ -1,6 +1,7 @@
 /** The splits of a data set, as planned and as written. */
 import { join } from 'node:path';
 import { ConfigError, type Problem } from '../base/errors';
+import { nameFile } from '../base/name-file';
 import type { PlannedDataset, PlannedSplit } from '../sweep/types';
 
 /** Maximum training rows and validation rows; null takes all. */
@@ -70,5 +71,5 @@ export interface PreparedSplit {
 
 /** The folder of a data set under the artifact root. */
 export function datasetPath(root: string, digest: string): string {
-  return join(root, 'datasets', digest);
+  return join(root, 'datasets', nameFile('dataset', digest));
 }

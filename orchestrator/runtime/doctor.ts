@@ -206,8 +206,8 @@ function nearestExisting(folder: string): string {
   return existsSync(folder) ? folder : nearestExisting(dirname(folder));
 }
 
-async function checkServices(stateDir: string): Promise<Found> {
-  const services = await runtimeStatus(stateDir);
+function checkServices(stateDir: string): Found {
+  const services = runtimeStatus(stateDir);
   if (services.length === 0) return fine('none were started here');
   const text = services.map(({ name, state }) => `${name} ${state}`).join(', ');
   const failed = services.filter(({ state }) => state === 'failed' || state === 'dead');

@@ -3,6 +3,7 @@ import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { lockHolder } from '../../common/lock-file';
 import { isAlive, terminate } from '../../common/process-identity';
+import { refuseOtherHost } from './other-host';
 import { removeRuntimeConfig } from './runtime-config';
 import { DEFAULT_POLICY } from './supervisor';
 import { readSupervisorState, supervisorLockPath } from './supervisor-state';
@@ -23,7 +24,8 @@ export interface DownOptions {
  * Stops worker, trainer and server, in this order, with SIGTERM and, after 25 s, SIGKILL. Finds
  * them by pid and start time, never by name. Returns the names of what it stopped.
  *
- * @throws UserError (exit 2) if sweeps are running and `force` is not set
+ * @throws UserError (exit 2) if sweeps are running and `force` is not set, or the services run on
+ *   another host
  */
 export async function down({
   stateDir,
@@ -31,6 +33,7 @@ export async function down({
   runningSweeps,
   onProgress,
 }: DownOptions): Promise<string[]> {
+  refuseOtherHost(stateDir);
   const supervisor = lockHolder(supervisorLockPath(stateDir));
   const living = (readSupervisorState(stateDir)?.services ?? []).filter((service) =>
     isAlive(service.process),

@@ -24,7 +24,9 @@ export async function expectedPrecision(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<DefaultPrecision> {
   const trainer = readRuntimeConfig(stateDir)?.trainer;
-  const capabilities = trainer && (await askCapabilities(trainer.address, ANSWER_MS));
+  const tls = trainer?.kind === 'external' ? trainer.tls : undefined;
+  const capabilities =
+    trainer && (await askCapabilities(trainer.address, ANSWER_MS, tls).catch(() => undefined));
   if (capabilities) return defaultPrecision(capabilities);
   const local = trainer?.kind === 'local' ? trainer : undefined;
   const kind = expectsGpu(local?.device ?? 'auto', env) ? 'cuda' : 'cpu';

@@ -10,7 +10,7 @@ import { constants } from 'node:os';
 export async function runInForeground(
   file: string,
   args: string[],
-  env: Record<string, string>,
+  env: Record<string, string | undefined>,
 ): Promise<number> {
   const child = spawn(file, args, { env: { ...process.env, ...env }, stdio: 'inherit' });
   const handOn = (signal: NodeJS.Signals): void => void child.kill(signal);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { DeviceName } from '../../common/device';
 import { writeDurablySync } from '../../common/durable-files';
 import { readIfThere } from '../../common/files';
+import type { TlsFiles } from '../trainer-client/channel';
 import type { Framework, TrainerCommand } from './trainer-command';
 
 /** A Temporal server of our own, with its database in the state directory. */
@@ -55,6 +56,8 @@ export interface LocalTrainer {
 export interface ExternalTrainer {
   kind: 'external';
   address: string;
+  /** Absolute paths, as SA_ORCH_TRAINER_CA, _CERT and _KEY were when `start` was called. */
+  tls?: TlsFiles;
 }
 
 const FORMAT = 2;

@@ -3,12 +3,13 @@
  * before.
  */
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { DeviceName } from '../../common/device';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { artifactRootId, readIfThere } from '../../common/files';
 import { packageRoot } from '../../common/package';
+import { tlsFromEnvironment, type TlsFiles } from '../trainer-client/channel';
 import { socketPath } from './paths';
 import type {
   EmbeddedTemporal,
@@ -82,14 +83,21 @@ async function planTrainer(
   const wantsLocal = [options.framework, python, device, threads].some(
     (wish) => wish !== undefined,
   );
-  if (trainerAddress !== undefined) return { kind: 'external', address: trainerAddress };
-  if (last?.trainer.kind === 'external' && !wantsLocal) return last.trainer;
-  const before = last?.trainer.kind === 'local' ? last.trainer : undefined;
-  const ownPython = python ?? before?.ownPython ?? null;
+  const before = last?.trainer;
+  const address =
+    trainerAddress ?? (before?.kind === 'external' && !wantsLocal ? before.address : undefined);
+  if (address !== undefined) {
+    const known =
+      before?.kind === 'external' && before.address === address ? before.tls : undefined;
+    const tls = absoluteTlsFiles(process.env) ?? known;
+    return { kind: 'external', address, ...(tls === undefined ? {} : { tls }) };
+  }
+  const local = before?.kind === 'local' ? before : undefined;
+  const ownPython = python ?? local?.ownPython ?? null;
   const setUp = { python: ownPython ?? undefined, onProgress };
   const framework =
     options.framework ??
-    (python === undefined ? before?.framework : 'torch') ??
+    (python === undefined ? local?.framework : 'torch') ??
     (await chooseFramework(setUp));
   if (framework === 'tfjs' && python !== undefined) {
     throw new UserError(
@@ -98,9 +106,9 @@ async function planTrainer(
       'Remove one of the two.',
     );
   }
-  const chosenDevice = device ?? before?.device ?? null;
+  const chosenDevice = device ?? local?.device ?? null;
   checkDevice(framework, chosenDevice);
-  const visibleGpus = process.env.CUDA_VISIBLE_DEVICES ?? before?.visibleGpus;
+  const visibleGpus = process.env.CUDA_VISIBLE_DEVICES ?? local?.visibleGpus;
   return {
     kind: 'local',
     framework,
@@ -109,8 +117,15 @@ async function planTrainer(
     ownPython,
     device: chosenDevice,
     ...(visibleGpus === undefined ? {} : { visibleGpus }),
-    threads: threads ?? before?.threads ?? null,
+    threads: threads ?? local?.threads ?? null,
   };
+}
+
+/** The trainer's TLS files in the environment, as any other shell finds them. */
+function absoluteTlsFiles(env: NodeJS.ProcessEnv): TlsFiles | undefined {
+  const found = tlsFromEnvironment(env);
+  const place = (file?: string) => (file ? resolve(file) : undefined);
+  return found && { ca: place(found.ca), cert: place(found.cert), key: place(found.key) };
 }
 
 /**
@@ -158,6 +173,12 @@ export function refuseOtherWishes(
   compare('--python', options.python, local?.ownPython);
   // An external trainer got it from the environment of whoever started it.
   if (local) compare('CUDA_VISIBLE_DEVICES', env.CUDA_VISIBLE_DEVICES, local.visibleGpus);
+  if (trainer.kind === 'external') {
+    const tls = absoluteTlsFiles(env);
+    compare('SA_ORCH_TRAINER_CA', tls?.ca, trainer.tls?.ca);
+    compare('SA_ORCH_TRAINER_CERT', tls?.cert, trainer.tls?.cert);
+    compare('SA_ORCH_TRAINER_KEY', tls?.key, trainer.tls?.key);
+  }
   compare("Temporal's address", externalTemporal()?.address, temporal.address);
   if (differences.length === 0) return;
   throw new UserError(

@@ -16,7 +16,8 @@ import {
 export interface Service {
   name: ServiceName;
   address: string | null;
-  command: TrainerCommand;
+  /** `undefined` in its environment removes what this process has. */
+  command: Omit<TrainerCommand, 'env'> & { env: Record<string, string | undefined> };
   /** Started only once this service is ready. */
   needs?: ServiceName;
   /** Runs before each start. */
@@ -54,11 +55,9 @@ function temporalService(stateDir: string, temporal: EmbeddedTemporal): Service 
 function trainerService(stateDir: string, { root }: RuntimeConfig, trainer: LocalTrainer): Service {
   const { address, command, device, visibleGpus, threads } = trainer;
   const args = trainerArguments(address, root, join(stateDir, 'trainer'), device, threads);
-  // As at `start`, even if another shell has restarted the supervisor since.
-  const env = {
-    ...command.env,
-    ...(visibleGpus === undefined ? {} : { CUDA_VISIBLE_DEVICES: visibleGpus }),
-  };
+  // As at `start`, even if another shell has restarted the supervisor since: what was not set is
+  // removed.
+  const env = { ...command.env, CUDA_VISIBLE_DEVICES: visibleGpus };
   return {
     name: 'trainer',
     address,
@@ -68,7 +67,12 @@ function trainerService(stateDir: string, { root }: RuntimeConfig, trainer: Loca
 }
 
 async function isTrainerHealthy(address: string): Promise<boolean> {
-  return (await askCapabilities(address, HEALTH_TIMEOUT_MS)) !== undefined;
+  try {
+    await askCapabilities(address, HEALTH_TIMEOUT_MS);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The worker's settings, as environment variables. */
@@ -77,7 +81,8 @@ export function workerEnvironment({
   taskQueue,
   temporal,
   trainer,
-}: Omit<RuntimeConfig, 'format' | 'build'>): Record<string, string> {
+}: Omit<RuntimeConfig, 'format' | 'build'>): Record<string, string | undefined> {
+  const { ca, cert, key } = (trainer.kind === 'external' && trainer.tls) || {};
   return {
     // Keys and certificates of an external server stay in Temporal's own settings. Its address is
     // passed for shells that do not have it.
@@ -86,6 +91,9 @@ export function workerEnvironment({
     SA_ORCH_NAMESPACE: temporal.namespace,
     SA_ORCH_TASK_QUEUE: taskQueue,
     SA_ORCH_TRAINER: trainer.address,
+    SA_ORCH_TRAINER_CA: ca,
+    SA_ORCH_TRAINER_CERT: cert,
+    SA_ORCH_TRAINER_KEY: key,
     SA_ORCH_ROOT: root,
   };
 }

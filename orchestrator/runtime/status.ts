@@ -2,6 +2,7 @@
 import { lockHolder } from '../../common/lock-file';
 import { tailLog } from './log-file';
 import { isAlive } from '../../common/process-identity';
+import { refuseOtherHost } from './other-host';
 import { readRuntimeConfig } from './runtime-config';
 import {
   logPath,
@@ -29,10 +30,15 @@ export interface ServiceStatus {
   log_tail: string[];
 }
 
-/** The supervisor and each service; empty if nothing was started or `down` has stopped it. */
-export function runtimeStatus(stateDir: string): Promise<ServiceStatus[]> {
+/**
+ * The supervisor and each service; empty if nothing was started or `down` has stopped it.
+ *
+ * @throws UserError (exit 2) if they run on another host
+ */
+export function runtimeStatus(stateDir: string): ServiceStatus[] {
+  refuseOtherHost(stateDir);
   const config = readRuntimeConfig(stateDir);
-  if (config === undefined) return Promise.resolve([]);
+  if (config === undefined) return [];
   const supervisor = lockHolder(supervisorLockPath(stateDir));
   const log = logPath(stateDir, 'supervisor');
   const own: ServiceStatus = {
@@ -47,11 +53,7 @@ export function runtimeStatus(stateDir: string): Promise<ServiceStatus[]> {
   const external = (['temporal', 'trainer'] as const)
     .filter((name) => config[name].kind === 'external')
     .map((name) => externalStatus(name, config[name].address));
-  return Promise.resolve([
-    own,
-    ...(readSupervisorState(stateDir)?.services ?? []).map(describeStatus),
-    ...external,
-  ]);
+  return [own, ...(readSupervisorState(stateDir)?.services ?? []).map(describeStatus), ...external];
 }
 
 function describeStatus(record: ServiceRecord): ServiceStatus {

@@ -3,7 +3,9 @@
  * services and exits. On SIGHUP it gives failed services another set of tries. It also stops
  * everything and exits if its state directory is removed.
  */
-import { lockHolder, tryLock, type LockFile } from '../../common/lock-file';
+import { describeHolder, lockHolder, tryLock, type LockFile } from '../../common/lock-file';
+import { HOST } from '../../common/process-identity';
+import { removeLeftovers } from '../../common/temporary-names';
 import { readRuntimeConfig } from './runtime-config';
 import { servicesFor } from './services';
 import { DEFAULT_POLICY, Supervisor } from './supervisor';
@@ -12,12 +14,14 @@ import { supervisorLockPath } from './supervisor-state';
 const say = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
 
 function main(stateDir: string): void {
-  const lock = tryLock(supervisorLockPath(stateDir));
-  if ('holder' in lock) say(`process ${lock.holder.pid} already supervises ${stateDir}`);
+  const path = supervisorLockPath(stateDir);
+  const lock = tryLock(path);
+  if ('holder' in lock) say(`${describeHolder(path, lock.holder)} already supervises ${stateDir}`);
   else supervise(stateDir, lock);
 }
 
 function supervise(stateDir: string, lock: LockFile): void {
+  removeLeftovers(stateDir);
   const config = readRuntimeConfig(stateDir);
   if (config === undefined)
     throw new Error(`${stateDir} has no runtime.json: \`sa-orch up\` writes it`);
@@ -26,8 +30,7 @@ function supervise(stateDir: string, lock: LockFile): void {
 
   let ending = false;
   const timer = setInterval(() => {
-    if (!ending && lockHolder(supervisorLockPath(stateDir))?.pid !== process.pid)
-      end('the state directory was removed');
+    if (!ending && !holdsLock(stateDir)) end('the state directory was removed, or its lock');
     if (!ending) supervisor.tick();
   }, DEFAULT_POLICY.tickMs);
 
@@ -51,6 +54,11 @@ function supervise(stateDir: string, lock: LockFile): void {
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));
   process.on('SIGHUP', () => supervisor.retryFailed());
+}
+
+function holdsLock(stateDir: string): boolean {
+  const holder = lockHolder(supervisorLockPath(stateDir));
+  return holder?.pid === process.pid && holder.host === HOST;
 }
 
 const [stateDir] = process.argv.slice(2);

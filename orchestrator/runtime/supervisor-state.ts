@@ -49,7 +49,7 @@ export interface SupervisorState {
   services: ServiceRecord[];
 }
 
-const statePath = (stateDir: string): string => join(stateDir, 'supervisor.json');
+export const statePath = (stateDir: string): string => join(stateDir, 'supervisor.json');
 
 export const supervisorLockPath = (stateDir: string): string => join(stateDir, 'supervisor.lock');
 

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { UserError } from '../base/errors';
+import { refuseOtherHost } from './other-host';
 import { readRuntimeConfig, type EmbeddedTemporal, type ExternalTemporal } from './runtime-config';
 
 type Settings = ReturnType<typeof loadClientConnectConfig>;
@@ -59,13 +60,15 @@ function externalSettings(env: NodeJS.ProcessEnv): Settings {
 }
 
 /**
- * Connects to the server of a state directory. Close it with `client.connection.close()`. @throws
- * UserError (exit 3) if it is unreachable
+ * Connects to the server of a state directory. Close it with `client.connection.close()`.
+ *
+ * @throws UserError (exit 3) if it is unreachable; (exit 2) if it runs on another host
  */
 export async function connectTemporal(stateDir: string, timeoutMs = 10_000): Promise<Client> {
   const config = readRuntimeConfig(stateDir);
   if (config === undefined)
     throw new UserError(`no services were started in ${stateDir}`, 3, '`sa-orch up` starts them.');
+  if (config.temporal.kind === 'embedded') refuseOtherHost(stateDir);
   return connectTo(config.temporal, timeoutMs);
 }
 

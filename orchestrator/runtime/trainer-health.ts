@@ -4,25 +4,50 @@
  */
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import { plural } from '../base/plural';
-import { connectTrainer } from '../trainer-client/client';
+import { UserError } from '../base/errors';
+import { connectTrainer, TrainerError, type TlsFiles } from '../trainer-client/client';
 
-/** The trainer's capabilities; undefined if it does not answer in time. */
+/**
+ * The trainer's capabilities.
+ *
+ * @throws UserError (exit 3) that says why if it gives none in time
+ */
 export async function askCapabilities(
   address: string,
   timeoutMs: number,
-): Promise<Capabilities | undefined> {
-  const trainer = connectTrainer(address);
+  tls?: TlsFiles,
+): Promise<Capabilities> {
+  const trainer = connectTrainer(address, { tls });
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), timeoutMs);
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(noAnswer(address, `nothing came in ${timeoutMs / 1000} s`)),
+      timeoutMs,
+    );
   });
   try {
-    return await Promise.race([trainer.getCapabilities().catch(() => undefined), late]);
+    return await Promise.race([trainer.getCapabilities(), late]);
+  } catch (error) {
+    if (!(error instanceof TrainerError)) throw error;
+    const { code, message, unreachable } = error;
+    if (unreachable) throw noAnswer(address, message);
+    throw new UserError(
+      `the trainer at ${address} answers with an error, ${code}: ${message}`,
+      3,
+      "The trainer's log says more.",
+    );
   } finally {
     clearTimeout(timer);
     trainer.close();
   }
 }
+
+const noAnswer = (address: string, why: string): UserError =>
+  new UserError(
+    `the trainer at ${address} does not answer (${why})`,
+    3,
+    'Is it running there? `sa-orch trainer` starts one.',
+  );
 
 /** For people to read: `cpu, 2 threads, 1 slot`. */
 export function describeDevices({ devices, slots }: Capabilities): string {

@@ -9,7 +9,13 @@ import { lockHolder, withLock } from '../../common/lock-file';
 import { openLog, tailLog } from './log-file';
 import { packageRoot } from '../../common/package';
 import { isAlive, signalProcess } from '../../common/process-identity';
-import { readRuntimeConfig, writeRuntimeConfig, type RuntimeConfig } from './runtime-config';
+import { refuseOtherHost } from './other-host';
+import {
+  readRuntimeConfig,
+  writeRuntimeConfig,
+  type ExternalTrainer,
+  type RuntimeConfig,
+} from './runtime-config';
 import {
   announceTemporal,
   buildStamp,
@@ -41,7 +47,7 @@ export interface Runtime {
   root: string;
   taskQueue: string;
   temporal: { address: string; namespace: string; ui: string | null };
-  trainer: { address: string };
+  trainer: Pick<ExternalTrainer, 'address' | 'tls'>;
 }
 
 /**
@@ -49,8 +55,8 @@ export interface Runtime {
  * and waits until everything works. Running services are left alone, or adopted if their supervisor
  * has died.
  *
- * @throws UserError (exit 2) if services with other settings are running; (exit 3) if something is
- *   unavailable or does not start, with the last lines of its log
+ * @throws UserError (exit 2) if services with other settings are running, or run on another host;
+ *   (exit 3) if something is unavailable or does not start, with the last lines of its log
  */
 export async function ensureUp(options: UpOptions): Promise<Runtime> {
   const { stateDir, onProgress } = options;
@@ -58,6 +64,7 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
   const onWait = ({ pid }: { pid: number }): void =>
     onProgress('…', 'services', `process ${pid} is starting them`);
   const config = await withLock(join(stateDir, 'up.lock'), onWait, async () => {
+    refuseOtherHost(stateDir);
     const last = readRuntimeConfig(stateDir);
     const running = last !== undefined && isAnythingAlive(stateDir) ? last : undefined;
     if (running) refuseOtherWishes(running, options);
@@ -83,7 +90,10 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
     root: config.root,
     taskQueue: config.taskQueue,
     temporal: { address: temporal.address, namespace: temporal.namespace, ui },
-    trainer: { address: config.trainer.address },
+    trainer:
+      config.trainer.kind === 'external'
+        ? { address: config.trainer.address, tls: config.trainer.tls }
+        : { address: config.trainer.address },
   };
 }
 
@@ -168,14 +178,8 @@ async function showReady(
 }
 
 async function showTrainer({ trainer }: RuntimeConfig, onProgress: OnProgress): Promise<void> {
-  const capabilities = await askCapabilities(trainer.address, 15_000);
-  if (capabilities === undefined) {
-    throw new UserError(
-      `the trainer at ${trainer.address} does not answer`,
-      3,
-      'Is it running there? `sa-orch trainer` starts one.',
-    );
-  }
+  const tls = trainer.kind === 'external' ? trainer.tls : undefined;
+  const capabilities = await askCapabilities(trainer.address, 15_000, tls);
   const { framework, frameworkVersion } = capabilities;
   onProgress('✓', `trainer ${framework} ${frameworkVersion}`, describeDevices(capabilities));
 }

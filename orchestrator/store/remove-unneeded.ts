@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { nameBeside } from '../../common/durable-files';
+import { nameBeside } from '../../common/temporary-names';
 import { readNeeds } from './needs';
 import type { Removable } from './unneeded';
 

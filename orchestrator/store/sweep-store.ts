@@ -15,6 +15,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../base/errors';
+import { nameFile } from '../base/name-file';
 import type { Plan, TrainerEnvironment, TrialResult } from '../sweep/types';
 import { writeDurably, writeJsonDurably } from '../../common/durable-files';
 
@@ -55,8 +56,10 @@ export interface CohortProgress {
   updated: number;
 }
 
-export const sweepDir = (root: string, sweepId: string) => join(root, 'sweeps', sweepId);
-export const trialDir = (root: string, trialId: string) => join(root, 'trials', trialId);
+export const sweepDir = (root: string, sweepId: string) =>
+  join(root, 'sweeps', nameFile('sweepId', sweepId));
+export const trialDir = (root: string, trialId: string) =>
+  join(root, 'trials', nameFile('trialId', trialId));
 
 /** The digest by which a workflow recognizes its plan file. */
 const planFileDigest = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -128,7 +131,7 @@ export function writeResult(root: string, sweepId: string, result: TrialResult):
 
 const resultPath = (root: string, trialId: string) => join(trialDir(root, trialId), 'result.json');
 const outcomePath = (root: string, sweepId: string, trialId: string) =>
-  join(sweepDir(root, sweepId), 'outcomes', `${trialId}.json`);
+  join(sweepDir(root, sweepId), 'outcomes', `${nameFile('trialId', trialId)}.json`);
 
 /**
  * The result of a finished trial; null for every other. Earlier versions wrote failures and
@@ -193,7 +196,10 @@ export function writeStage(
   work: string,
   record: StageRecord,
 ): Promise<void> {
-  return writeJsonDurably(join(trialDir(root, trialId), 'stages', `${work}.json`), record);
+  return writeJsonDurably(
+    join(trialDir(root, trialId), 'stages', `${nameFile('work', work)}.json`),
+    record,
+  );
 }
 
 export async function readStage(
@@ -201,8 +207,8 @@ export async function readStage(
   trialId: string,
   work: string,
 ): Promise<StageRecord | null> {
-  const path = join(trialDir(root, trialId), 'stages', `${work}.json`);
-  const record = await readJson<StageRecord>(path);
+  const name = `${nameFile('work', work)}.json`;
+  const record = await readJson<StageRecord>(join(trialDir(root, trialId), 'stages', name));
   // Earlier versions recorded the trainer that was watched, which may have been another one.
   return record && { ...record, environments: record.environments ?? [] };
 }
@@ -220,7 +226,7 @@ export function writeProgress(
   progress: CohortProgress,
 ): Promise<void> {
   return writeJsonDurably(
-    join(sweepDir(root, sweepId), 'progress', `${progress.cohort}.json`),
+    join(sweepDir(root, sweepId), 'progress', `${nameFile('cohortId', progress.cohort)}.json`),
     progress,
   );
 }
@@ -230,7 +236,9 @@ export function readProgress(
   sweepId: string,
   cohort: string,
 ): Promise<CohortProgress | null> {
-  return readJson(join(sweepDir(root, sweepId), 'progress', `${cohort}.json`));
+  return readJson(
+    join(sweepDir(root, sweepId), 'progress', `${nameFile('cohortId', cohort)}.json`),
+  );
 }
 
 /**

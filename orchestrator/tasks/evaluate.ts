@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../base/errors';
+import { nameFile } from '../base/name-file';
 import { digestFile } from '../tables/file-digest';
 import { findDataset } from '../sweep/lookup';
 import type { Plan, Trial } from '../sweep/types';
@@ -27,7 +28,7 @@ export function evaluatePredictions(
     dataset,
     backbonePath: plan.backbone.path,
     findPredictions: (split) => {
-      const name = `trials/${trial.id}/predictions.${split}.safetensors`;
+      const name = `trials/${nameFile('trialId', trial.id)}/predictions.${split}.safetensors`;
       checkDigest(join(root, name), digests[name]);
       return join(root, name);
     },

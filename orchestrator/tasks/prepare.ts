@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { nameBeside, syncFolder, writeJsonDurably } from '../../common/durable-files';
+import { syncFolder, writeJsonDurably } from '../../common/durable-files';
+import { nameBeside, removeLeftovers } from '../../common/temporary-names';
 import { ConfigError } from '../base/errors';
 import { datasetPath, type PreparedSplit } from '../datasets/splits';
 import type { PlannedDataset, PlannedSplit } from '../sweep/types';
@@ -42,6 +43,7 @@ export async function prepareDataset(
   }
   const family = findFamily(dataset.kind);
   const read = family.files.openSplits(dataset, backbonePath);
+  removeLeftovers(dirname(path));
   const temporary = nameBeside(path);
   await mkdir(temporary, { recursive: true });
   try {

@@ -17,10 +17,7 @@ export class TrainerError extends Error {
   readonly code: string;
   /** The invalid fields, at most 20, the last one "and N more"; empty for other errors. */
   readonly fieldViolations: readonly FieldViolation[];
-  /**
-   * The queue of jobs is full. The same code without details means an oversized message, for which
-   * retrying is pointless.
-   */
+  /** The queue of jobs is full. The same code without details means an oversized message. */
   readonly queueFull: boolean;
   /** How long the trainer asks to wait before a retry. */
   readonly retryAfterMs: number | undefined;
@@ -38,9 +35,18 @@ export class TrainerError extends Error {
     this.retryAfterMs = details.retryAfterMs;
   }
 
-  /** Whether the same call may succeed later because the trainer is away, late or full. */
-  get retryable(): boolean {
-    return this.code === 'UNAVAILABLE' || this.code === 'DEADLINE_EXCEEDED' || this.queueFull;
+  /**
+   * Whether the trainer looked at the request and will not take it, so that repeating it is
+   * pointless. Whatever else goes wrong (a broken stream, a full disk, a fault in the trainer, a
+   * trainer that is away) may pass.
+   */
+  get refused(): boolean {
+    return ['INVALID_ARGUMENT', 'FAILED_PRECONDITION', 'ALREADY_EXISTS'].includes(this.code);
+  }
+
+  /** Whether no trainer answered. */
+  get unreachable(): boolean {
+    return this.code === 'UNAVAILABLE' || this.code === 'DEADLINE_EXCEEDED';
   }
 
   /** Whether the trainer does not know the job. */

@@ -14,11 +14,6 @@ export interface WatchOptions {
   /** Ends the watch with the signal's reason. The job continues. */
   signal?: AbortSignal;
   /**
-   * Ends the watch with DEADLINE_EXCEEDED once the trainer reports that the job's loop has not
-   * moved for this long. Never, if left out.
-   */
-  stallAfterSeconds?: number;
-  /**
    * How long a trainer may be unreachable before the watch ends with UNAVAILABLE. 30 if left out.
    */
   patienceSeconds?: number;
@@ -43,7 +38,7 @@ export async function* watchJob(
   jobId: string,
   options: WatchOptions,
 ): AsyncGenerator<WatchJobResponse, void> {
-  const { signal, stallAfterSeconds, patienceSeconds = PATIENCE_SECONDS } = options;
+  const { signal, patienceSeconds = PATIENCE_SECONDS } = options;
   let cursor = options.afterSequence ?? 0;
   let logId = options.logId ?? '';
   let reachable = Date.now();
@@ -63,15 +58,6 @@ export async function* watchJob(
           }
           cursor = payload.value.sequence;
           logId = payload.value.logId;
-        } else if (
-          payload?.$case === 'heartbeat' &&
-          payload.value.secondsSinceWork > (stallAfterSeconds ?? Infinity)
-        ) {
-          const seconds = Math.round(payload.value.secondsSinceWork);
-          throw new TrainerError(
-            status.DEADLINE_EXCEEDED,
-            `job ${jobId}: the trainer has not moved for ${seconds} s and seems stuck`,
-          );
         }
         yield response;
         reachable = Date.now();

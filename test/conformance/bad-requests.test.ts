@@ -38,7 +38,7 @@ type Said = [field: string, description: string][];
 async function collectSaid(call: Promise<unknown>, code: string): Promise<Said> {
   const error = await refusal(call);
   expect(error.code).toBe(code);
-  expect(error.retryable).toBe(false);
+  expect(error.refused).toBe(true);
   return error.fieldViolations.map(({ field, description }) => [field, description]);
 }
 

@@ -198,7 +198,7 @@ describeTrainer('a trainer that is stopped or killed', () => {
       await expect(submit(client, spec, 4)).rejects.toMatchObject({
         code: 'RESOURCE_EXHAUSTED',
         queueFull: true,
-        retryable: true,
+        refused: false,
       });
       await expect(submit(client, spec, 4)).rejects.toHaveProperty(
         'retryAfterMs',

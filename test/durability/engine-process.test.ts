@@ -83,6 +83,30 @@ describeHere('a trainer whose engine dies', () => {
     });
   });
 
+  test('restarts it once if it is stuck; stuck again, the job has failed', async () => {
+    await trainer.kill();
+    trainer = await place.start(['--stall-after', '1'], 'toy');
+    const freeze = async (): Promise<Event[]> => {
+      await trainer.client.submitJob('stuck', specDigest(spec), spec);
+      const all = trainer.client.watchJob('stuck');
+      let seen = 0;
+      for await (const { payload } of all)
+        if (payload?.$case === 'event' && brings(JobState.JOB_STATE_RUNNING)(payload.value))
+          if (++seen === runs) break;
+      process.kill(await findEngine(trainer), 'SIGSTOP');
+      return events(trainer.client, 'stuck');
+    };
+    let runs = 1;
+    expect(states(await freeze()).at(-1)).toBe('INTERRUPTED');
+    await run(trainer.client, job(dataset, [{ ...ENDLESS, trialId: 'next' }], PRUNE));
+    runs = 2;
+    expect(states(await freeze()).at(-1)).toBe('FAILED');
+    expect(await trainer.client.getJob('stuck')).toMatchObject({
+      runs: 2,
+      failure: { reason: FailureReason.FAILURE_REASON_STALLED },
+    });
+  });
+
   test('counts deaths anew after a checkpoint', async () => {
     const work = job(dataset, [ENDLESS], train({ checkpointEverySteps: 2 }));
     for (let death = 1; death <= 4; death++) {

@@ -42,6 +42,7 @@ describeTrainer('sweeps on one artifact root', () => {
       b: '[2, 3, 4]',
       old: '[5]',
       moved: '[6, 7]',
+      stuck: '[8]',
     }))
       writeFileSync(join(place.folder, `${name}.yaml`), buildSweep(name, seeds));
   });
@@ -115,15 +116,23 @@ describeTrainer('sweeps on one artifact root', () => {
 
   test('one whose trainer is gone for good goes on with another one', async () => {
     brake.hold();
-    expect((await place.run([...start('moved'), '--detach'])).status).toBe(0);
+    for (const name of ['moved', 'stuck'])
+      expect((await place.run([...start(name), '--detach'])).status).toBe(0);
     await place.moves('train');
     await firstTrainer.kill();
+    expect(await place.run(['cancel', findId('stuck')])).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining('does not answer; the sweep ends when it does') as string,
+    });
+    expect((await place.run(['cancel', '--force', findId('stuck')])).status).toBe(0);
     await place.run(['down', '--force']);
     await second.start([], 'toy');
     const moved = await place.run(start('moved', second));
     expect(moved.stdout).toContain('already running; showing its progress');
     expect(moved.status).toBe(0);
     expect(readStatuses('moved')).toEqual(['done', 'done']);
+    expect((await place.run(start('stuck', second))).status).toBe(0);
+    expect(readStatuses('stuck')).toEqual(['done']);
   });
 });
 

@@ -13,7 +13,8 @@ describeTrainer('a state folder of two frameworks', () => {
   test('is locked while the one lives, then passes to the other with its jobs', async () => {
     const expectRefused = async (name: 'default' | 'toy', holder: number) => {
       const { status, stderr } = await refusedTrainer(place, [], name);
-      expect(stderr).toContain(`another trainer (pid ${holder}) already uses the state folder`);
+      expect(stderr).toContain(`another trainer (process ${holder}, since `);
+      expect(stderr).toContain('already uses the state folder');
       expect(status).toBe(2);
     };
     const first = await place.start([], 'default');

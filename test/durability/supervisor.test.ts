@@ -8,11 +8,13 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { packageRoot } from '../../common/package';
 import { identify, isAlive, type ProcessIdentity } from '../../common/process-identity';
 import { Workplace } from '../support/workplace';
 
 const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_TEST_TEMPORAL: temporal } = process.env;
 if (!python) console.warn('skipped: SA_ORCH_TEST_PYTHON is not set');
+const SUPERVISOR = join(packageRoot(), 'dist/orchestrator/runtime/supervisor-main.js');
 const suite = python ? describe : describe.skip;
 
 // A machine under load takes its time: every step here starts or stops three real services.
@@ -117,6 +119,26 @@ suite('the services of a state directory', () => {
       ['ready', 0],
       ['ready', 0],
     ]);
+  });
+
+  test('belong to one host: another one that shares the disk cannot touch them', async () => {
+    await up();
+    const before = await statuses();
+    const other = new Workplace(folder, { ...own, SA_ORCH_HOST_ID: 'login2' });
+    for (const command of ['status', 'up', 'down']) {
+      const refused = await other.run([command, ...(command === 'down' ? ['--force'] : [])]);
+      expect([command, refused.status]).toEqual([command, 2]);
+      expect(refused.stderr).toMatch(/run on host \S+ \(process \d+ on host \S+, since /);
+      expect(refused.stderr).toMatch(/SA_ORCH_STATE[\s\S]*or remove \S+supervisor\.lock if host/);
+    }
+    expect(await statuses()).toEqual(before);
+    expect(allReady(before)).toBe(true);
+    // A supervisor that is started there nevertheless takes nothing over.
+    const second = spawn(process.execPath, [SUPERVISOR, place.stateDir], { env: other.env });
+    const [output] = (await once(second.stdout, 'data')) as [Buffer];
+    expect(String(output)).toMatch(/already supervises/);
+    await once(second, 'exit');
+    expect(await statuses()).toEqual(before);
   });
 
   test('refuse to run with other settings than those they have, with exit status 2', async () => {

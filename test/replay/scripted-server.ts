@@ -3,6 +3,7 @@
  * hangs on (out of memory, a passing fault) cannot be brought about at will.
  */
 import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { cohort } from '../../workflows/cohort';
@@ -23,26 +24,48 @@ export const failedJob = (reason: string, message = `${reason} it was`): JobOutc
   failedTrials: {},
 });
 
-/** `describe`, with a server; skipped where SA_ORCH_TEST_TEMPORAL names no binary. */
-export function describeWithServer(title: string, body: (server: ScriptedServer) => void): void {
+/**
+ * `describe`, with a server; skipped where SA_ORCH_TEST_TEMPORAL names no binary.
+ *
+ * @param settings of the server, `<key>=<value>`
+ */
+export function describeWithServer(
+  title: string,
+  body: (server: ScriptedServer) => void,
+  settings: string[] = [],
+): void {
   const binary = process.env.SA_ORCH_TEST_TEMPORAL;
   if (!binary) return describe.skip(title, () => body(new ScriptedServer()));
   describe(title, () => {
     const server = new ScriptedServer();
-    beforeAll(() => server.start(binary));
+    beforeAll(() => server.start(binary, settings));
     afterAll(() => server.stop());
     body(server);
   });
 }
 
+interface Script {
+  /** Called for each job that is asked to stop. */
+  onCancel?: (job: JobRef) => void;
+  prepareData?: () => void | Promise<void>;
+}
+
 export class ScriptedServer {
   private env!: TestWorkflowEnvironment;
+
+  get client(): Client {
+    return this.env.client;
+  }
+
   private ids = 0;
 
-  async start(binary: string): Promise<void> {
+  async start(binary: string, settings: string[]): Promise<void> {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
     this.env = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path: binary } },
+      server: {
+        executable: { type: 'existing-path', path: binary },
+        extraArgs: settings.flatMap((setting) => ['--dynamic-config-value', setting]),
+      },
     });
   }
 
@@ -58,22 +81,19 @@ export class ScriptedServer {
   async withTrainer(
     trials: Record<string, string[]>,
     answer: (job: JobRef) => JobOutcome | Promise<JobOutcome>,
-    {
-      onCancel = () => undefined,
-      prepareData = () => Promise.resolve(),
-    }: { onCancel?: (job: JobRef) => void; prepareData?: () => Promise<void> } = {},
+    { onCancel = () => undefined, prepareData = () => undefined }: Script = {},
   ) {
     const jobs: JobRef[] = [];
     const cancelled: string[] = [];
     const evaluated: { trials: string[]; failed: Record<string, Failed> }[] = [];
-    const ended: string[] = [];
+    const notStarted: string[] = [];
     const reports: number[] = [];
     const id = ++this.ids;
     const taskQueue = `decisions-${id}`;
     const activities = {
       prepareData,
       listUnfinishedCohorts: () =>
-        Object.keys(trials).filter((cohortId) => trials[cohortId]!.length > 0),
+        Object.keys(trials).filter((cohort) => trials[cohort]!.length > 0),
       pendingTrials: ({ cohortId }: { cohortId: string }) => trials[cohortId],
       runJob: async (job: JobRef) => {
         jobs.push(job);
@@ -88,10 +108,10 @@ export class ScriptedServer {
         return countOutcome(input);
       },
       failCohort: () => ({ done: 0, failed: 1, cancelled: 0 }),
-      endCohorts: ({ cohorts, failed }: { cohorts: string[]; failed: Failed }) => {
-        ended.push(...cohorts.map((cohortId) => `${cohortId} ${failed.reason}`));
-        const trialsOf = cohorts.flatMap((cohortId) => trials[cohortId]!);
-        return { done: 0, failed: 0, cancelled: trialsOf.length };
+      endCohorts: ({ cohorts }: { cohorts: string[] }) => {
+        notStarted.push(...cohorts);
+        const cancelled = cohorts.flatMap((cohort) => trials[cohort]!).length;
+        return { done: 0, failed: 0, cancelled };
       },
       writeSweepReport: () => void reports.push(Date.now()),
     };
@@ -102,20 +122,23 @@ export class ScriptedServer {
       activities,
     });
     const start = (cohorts: string[], settings: Partial<SweepInput> = {}) =>
-      this.env.client.workflow.start<typeof sweep>('sweep', {
+      this.client.workflow.start<typeof sweep>('sweep', {
         taskQueue,
         workflowId: `sweep-${id}`,
         args: [{ ...buildInput(`sweep-${id}`, cohorts), ...settings }],
       });
     const execute = (cohortId: string) =>
-      this.env.client.workflow.execute<typeof cohort>('cohort', {
+      this.client.workflow.execute<typeof cohort>('cohort', {
         taskQueue,
         workflowId: `cohort-${id}`,
         args: [{ sweepId: 's', planDigest: 'd', run: 'r', cohortId, mode: 'run' }],
       });
     const findCohort = (cohortId: string) =>
-      this.env.client.workflow.getHandle<typeof cohort>(`sweep-${id}/r/${cohortId}`);
-    return { worker, jobs, cancelled, evaluated, ended, reports, start, execute, findCohort };
+      this.client.workflow.getHandle<typeof cohort>(`sweep-${id}/r/${cohortId}`);
+    return {
+      ...{ worker, jobs, cancelled, evaluated, notStarted, reports },
+      ...{ start, execute, findCohort },
+    };
   }
 }
 

@@ -1,4 +1,6 @@
 /** When sweeps and cohorts stop before their end: cancelled from outside, or failing alike. */
+import { findFailingActivities } from '../../orchestrator/cli/failing-activities';
+import { workflowState } from '../../orchestrator/cli/follow';
 import type { JobOutcome, JobRef } from '../../workflows/messages';
 import { describeWithServer, failedJob, SUCCEEDED, until } from './scripted-server';
 
@@ -86,6 +88,10 @@ describeWithServer('a sweep that stops before its end', (server) => {
           cohorts: { c1: 'done', c2: 'done', c3: 'done', c4: 'waiting', c5: 'waiting' },
           stopped: `3 cohorts failed alike: refused: ${CRASH} for c3`,
         });
+        expect(await workflowState(server.client, handle.workflowId)).toEqual({
+          state: 'stopped',
+          detail: `3 cohorts failed alike: refused: ${CRASH} for c3`,
+        });
       });
       expect(trainer.evaluated).toHaveLength(3);
     });
@@ -110,6 +116,26 @@ describeWithServer('a sweep that stops before its end', (server) => {
         expect(status.stopped).toBeUndefined();
         expect(Object.values(status.cohorts)).toEqual(Array(5).fill('done'));
       });
+    });
+  });
+
+  test('says which activity fails for ever, and why', async () => {
+    let broken = true;
+    const trainer = await server.withTrainer(TRIALS, () => {
+      if (broken) throw new Error('the plan is away', { cause: new Error('ENOENT: plan.json') });
+      return SUCCEEDED;
+    });
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(['c1', 'c2']);
+      const find = () => findFailingActivities(server.client, handle.workflowId);
+      await until(async () => (await find()).length === 2);
+      expect(await find()).toEqual([
+        'runJob of c1 failed 3 times: ENOENT: plan.json',
+        'runJob of c2 failed 3 times: ENOENT: plan.json',
+      ]);
+      broken = false;
+      expect(await handle.result()).toMatchObject({ done: 3 });
+      expect(await find()).toEqual([]);
     });
   });
 });

@@ -15,7 +15,7 @@ import { readTensorsOf } from './artifacts';
 import { writeDurablySync } from '../../common/durable-files';
 import { Environment, type Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { toMetadata } from './environment';
-import { removeFolder, removeLeftovers, writeFolder } from './folders';
+import { removeFolder, writeFolder } from './folders';
 import { trialFolder, trialName, type Shapes } from './trial-files';
 
 /** A trial's progress. */
@@ -86,7 +86,6 @@ export function newestCheckpoint(
   until: number,
   shapes: Shapes,
 ): { checkpoint: Checkpoint | undefined; passedOver: string[] } {
-  removeLeftovers(join(trialFolder(root, trialId), 'checkpoints'));
   const passedOver: string[] = [];
   for (const step of listSteps(root, trialId).filter((each) => each <= until)) {
     const folder = locateFolder(root, trialId, step);

@@ -21,6 +21,7 @@ import {
 import { describeEnvironment } from './environment';
 import type { EngineStart, FromEngine, Outcome, ToEngine } from './engine-messages';
 import { log } from './log';
+import { holdTrials } from './trial-locks';
 
 /** The host reports the time since the last move to about a second. */
 const MS_BETWEEN_SIGNS = 250;
@@ -72,7 +73,7 @@ class Run implements JobContext {
 async function runToOutcome(engine: Engine, spec: JobSpec, run: Run): Promise<Outcome> {
   try {
     run.emit({ $case: 'environment', value: run.environment });
-    await engine.run(spec, run);
+    await holdTrials(spec, run, () => engine.run(spec, run));
     return { $case: 'done' };
   } catch (error) {
     if (error instanceof Interrupted) return { $case: 'interrupted' };

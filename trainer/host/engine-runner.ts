@@ -17,6 +17,9 @@ const MS_BETWEEN_TRIES = 1000;
 /** The engine cannot work here; the message is the engine's. */
 export class EngineBroken extends Error {}
 
+/** How often a job is looked at before it counts as stuck. */
+const LOOKS = 20;
+
 interface Current {
   job: Job;
   spec: JobSpec;
@@ -39,13 +42,16 @@ export class EngineRunner {
   private nextTry: NodeJS.Timeout | undefined;
   private isStopping = false;
   private isKilled = false;
+  private stillLooks = 0;
+  private lastLook = performance.now();
 
   /**
-   * fatal: called if the engine cannot be restarted, because a trainer without an engine must not
-   * look alive.
+   * stallAfterSeconds: a run whose loop has not moved for this long is ended. fatal: called if the
+   * engine cannot be restarted, because a trainer without an engine must not look alive.
    */
   constructor(
     private readonly options: EngineStart,
+    private readonly stallAfterSeconds: number,
     private readonly fatal: (error: Error) => void,
   ) {}
 
@@ -85,7 +91,29 @@ export class EngineRunner {
   work(store: JobStore): void {
     this.store = store;
     store.onWork(() => this.next());
+    setInterval(() => this.look(), (this.stallAfterSeconds * 1000) / LOOKS);
     this.next();
+  }
+
+  /**
+   * Looks whether the running job has moved, and restarts the engine if it has not for long. Looks
+   * are counted, not seconds: a process that was stopped, or a laptop that slept, is not stuck.
+   */
+  private look(): void {
+    const hasMoved = this.lastMoved >= this.lastLook;
+    this.lastLook = performance.now();
+    this.stillLooks = this.current && !hasMoved ? this.stillLooks + 1 : 0;
+    if (!this.current || this.stillLooks < LOOKS) return;
+    const { job } = this.current;
+    const still = `job ${job.record.jobId} has not moved for ${this.stallAfterSeconds} s`;
+    log('ERROR', `${still}: restarting the engine`);
+    this.isReady = false;
+    this.current = undefined;
+    this.stillLooks = 0;
+    // Whatever it still says is of a run that has ended.
+    this.child!.removeAllListeners('message');
+    this.child!.kill('SIGKILL');
+    this.store!.endStalledRun(job, this.stallAfterSeconds);
   }
 
   /** How long ago the running job's loop last moved. */

@@ -81,7 +81,7 @@ export type EngineEvent = Exclude<NonNullable<Event['kind']>, { $case: 'stateCha
 export interface JobContext {
   /** The artifact root, absolute. */
   readonly root: string;
-  /** What computes the job, from the engine's capabilities. It is stored with what the job makes. */
+  /** What computes the job, from the capabilities. It is stored with what the job makes. */
   readonly environment: Environment;
   /** Appends an event to the job's log. Files of a checkpoint or result must be on disk before. */
   emit(event: EngineEvent): void;

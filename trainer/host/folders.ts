@@ -1,13 +1,9 @@
 /** Folders that are either whole or absent, whatever dies. */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { contentDigest, folderDigest } from './artifacts';
-import {
-  nameBeside,
-  syncFolderSync,
-  writeDurablySync,
-  type Content,
-} from '../../common/durable-files';
+import { syncFolderSync, writeDurablySync, type Content } from '../../common/durable-files';
+import { nameBeside } from '../../common/temporary-names';
 
 /**
  * Writes a folder of files that replaces any earlier one and appears whole. Returns its digest,
@@ -40,11 +36,4 @@ export function removeFolder(path: string): void {
   const leaving = nameBeside(path);
   renameSync(path, leaving);
   rmSync(leaving, { recursive: true });
-}
-
-/** Removes what killed processes left unfinished in a folder that only this process writes to. */
-export function removeLeftovers(folder: string): void {
-  if (!existsSync(folder)) return;
-  for (const name of readdirSync(folder))
-    if (name.startsWith('.')) rmSync(join(folder, name), { recursive: true });
 }

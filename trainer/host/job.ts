@@ -12,6 +12,7 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { BOOT_ID } from '../../common/process-identity';
 import { writeDurablySync } from '../../common/durable-files';
 import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
@@ -26,11 +27,15 @@ export class Job {
   private events: EventLog | undefined;
   private bytes: number | undefined;
 
-  /** crashes: runs that took their process down with them, since the last checkpoint. */
+  /**
+   * crashes: runs that took their process down with them; stalls: runs whose loop stopped moving;
+   * both since the last checkpoint.
+   */
   constructor(
     readonly folder: string,
     readonly record: JobMessage,
-    public crashes: number,
+    public crashes = 0,
+    public stalls = 0,
   ) {}
 
   /** The job's events, read from disk on first use. */
@@ -72,15 +77,21 @@ export class Job {
    * Writes job.json, then changes the job in memory; neither if a write fails. `first`: as in
    * writeDurablySync.
    */
-  change(changes: Partial<JobMessage>, crashes: number, first?: () => void): void {
+  change(
+    changes: Partial<JobMessage>,
+    { crashes = this.crashes, stalls = this.stalls }: { crashes?: number; stalls?: number },
+    first?: () => void,
+  ): void {
     const content = {
       job: JobMessage.toJSON({ ...this.record, ...changes }),
       unfinished_runs: crashes,
-      boot_id: bootId(),
+      stalls,
+      boot_id: BOOT_ID,
     };
     writeDurablySync(join(this.folder, 'job.json'), JSON.stringify(content, null, 2), first);
     Object.assign(this.record, changes);
     this.crashes = crashes;
+    this.stalls = stalls;
   }
 }
 
@@ -90,10 +101,13 @@ export function readJob(folder: string): { job: Job; bootedAs: string } {
     const content = JSON.parse(readFileSync(join(folder, 'job.json'), 'utf8')) as {
       job: unknown;
       unfinished_runs: number;
+      /** Absent in jobs of earlier versions. */
+      stalls?: number;
       boot_id: string;
     };
+    const record = JobMessage.fromJSON(content.job);
     return {
-      job: new Job(folder, JobMessage.fromJSON(content.job), content.unfinished_runs),
+      job: new Job(folder, record, content.unfinished_runs, content.stalls),
       bootedAs: content.boot_id,
     };
   } catch (error) {
@@ -106,10 +120,4 @@ export function readJob(folder: string): { job: Job; bootedAs: string } {
 
 /** Whether a run ended by a crash of the trainer alone, and not by the machine going down. */
 export const isLeftByCrash = (runningMark: string): boolean =>
-  existsSync(runningMark) && readFileSync(runningMark, 'utf8') === bootId();
-
-/** Identifies this boot of the machine; empty except on Linux. */
-export function bootId(): string {
-  const path = '/proc/sys/kernel/random/boot_id';
-  return existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
-}
+  existsSync(runningMark) && readFileSync(runningMark, 'utf8') === BOOT_ID;

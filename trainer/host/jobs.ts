@@ -16,10 +16,13 @@ import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { syncFolderSync, writeDurablySync } from '../../common/durable-files';
 import type { EngineEvent } from './engine';
+import { BOOT_ID } from '../../common/process-identity';
 import { removeFolder } from './folders';
-import { bootId, isLeftByCrash, Job, readJob } from './job';
+import { isLeftByCrash, Job, readJob } from './job';
 import { log } from './log';
 import { chooseForgotten, DEFAULT_RETENTION } from './retention';
+
+const STALLS_BEFORE_FAILURE = 2;
 
 const ENDED: readonly JobState[] = [
   JobState.JOB_STATE_SUCCEEDED,
@@ -46,6 +49,7 @@ interface StateChange {
   /** How often it was started. */
   runs?: number;
   crashes?: number;
+  stalls?: number;
 }
 
 /** Compares jobs, newest first; no two are equal. */
@@ -175,7 +179,7 @@ export class JobStore {
     if (this.stopping || !job) return undefined;
     const runs = job.record.runs + 1;
     // Before the run begins: a crash right after it must leave the mark.
-    writeDurablySync(job.runningMark, bootId());
+    writeDurablySync(job.runningMark, BOOT_ID);
     try {
       this.setState(job, JobState.JOB_STATE_RUNNING, { detail: `run ${runs}`, runs });
     } catch (error) {
@@ -191,9 +195,9 @@ export class JobStore {
   finish(
     job: Job,
     state: JobState,
-    { failure, detail }: { failure?: Failure; detail?: string } = {},
+    { failure, detail, stalls }: Pick<StateChange, 'failure' | 'detail' | 'stalls'> = {},
   ): void {
-    this.setState(job, state, { failure, detail, crashes: 0 });
+    this.setState(job, state, { failure, detail, stalls, crashes: 0 });
     this.running = undefined;
     rmSync(job.runningMark, { force: true });
     this.forgetOld();
@@ -208,13 +212,33 @@ export class JobStore {
   }
 
   /**
+   * Ends a run whose loop did not move for so long. The next run continues it, unless this job was
+   * stuck before with no checkpoint since: then it has failed.
+   */
+  endStalledRun(job: Job, seconds: number): void {
+    const still = `the loop did not move for ${seconds} s`;
+    const stalls = job.stalls + 1;
+    if (job.cancelMode === CancelMode.CANCEL_MODE_ABORT) {
+      this.finish(job, JobState.JOB_STATE_CANCELLED, { detail: `cancelled; ${still}` });
+    } else if (stalls < STALLS_BEFORE_FAILURE) {
+      const detail = `${still}, so the engine restarts`;
+      this.finish(job, JobState.JOB_STATE_INTERRUPTED, { detail, stalls });
+    } else {
+      const message = `${still}, as before the engine was restarted for it`;
+      const failure = { reason: FailureReason.FAILURE_REASON_STALLED, message };
+      this.finish(job, JobState.JOB_STATE_FAILED, { failure, stalls });
+    }
+  }
+
+  /**
    * Appends an event of the running job. A checkpoint is synced, and proves that this run got
    * further than the last one.
    */
   emit(job: Job, event: EngineEvent): void {
     const isCheckpoint = event.$case === 'checkpointWritten';
     const append = (): void => job.log.append(event, isCheckpoint);
-    if (isCheckpoint && job.crashes > 0) job.change({}, 0, append);
+    if (isCheckpoint && (job.crashes > 0 || job.stalls > 0))
+      job.change({}, { crashes: 0, stalls: 0 }, append);
     else append();
   }
 
@@ -254,7 +278,7 @@ export class JobStore {
       logId: newLogId(),
       createTime: new Date(),
     });
-    const job = new Job(making, record, 0);
+    const job = new Job(making, record);
     writeDurablySync(join(making, 'spec.pb'), JobSpec.encode(spec).finish());
     this.setState(job, JobState.JOB_STATE_QUEUED);
     job.log.close();
@@ -262,7 +286,7 @@ export class JobStore {
     const folder = join(this.folder, jobId);
     renameSync(making, folder);
     syncFolderSync(this.folder);
-    const created = new Job(folder, record, 0);
+    const created = new Job(folder, record);
     this.jobs.set(jobId, created);
     return created;
   }
@@ -271,12 +295,12 @@ export class JobStore {
   private setState(
     job: Job,
     state: JobState,
-    { failure, detail = '', runs = job.record.runs, crashes = job.crashes }: StateChange = {},
+    { failure, detail = '', runs = job.record.runs, crashes, stalls }: StateChange = {},
   ): void {
     const lastSequence = job.log.lastSequence + 1;
     const changes = { state, updateTime: new Date(), runs, lastSequence };
     // Watchers hear of the event at once, but look at the job only after this has returned.
-    job.change(failure ? { ...changes, failure } : changes, crashes, () =>
+    job.change(failure ? { ...changes, failure } : changes, { crashes, stalls }, () =>
       job.log.append({ $case: 'stateChanged', value: { state, failure, detail } }, true),
     );
     if (isAtRest(state)) job.log.close();
@@ -302,15 +326,15 @@ export class JobStore {
     if (ENDED.includes(record.state)) return job;
     // If the machine went down, events that a watcher saw may be lost, and their numbers will be
     // reused. A new log id tells such a watcher to start over.
-    if (bootedAs !== bootId()) record.logId = newLogId();
+    if (bootedAs !== BOOT_ID) record.logId = newLogId();
     const crashed = isLeftByCrash(job.runningMark);
     const crashes = job.crashes + (crashed ? 1 : 0);
     const last = job.log.lastState();
     if (last && ENDED.includes(last.state)) {
       const { state, failure } = last;
-      job.change({ state, failure, lastSequence: job.log.lastSequence }, crashes);
+      job.change({ state, failure, lastSequence: job.log.lastSequence }, { crashes });
     } else if (last?.state === JobState.JOB_STATE_INTERRUPTED && crashes < this.quarantineAfter) {
-      job.change({ state: last.state }, crashes);
+      job.change({ state: last.state }, { crashes });
     } else {
       this.endLostRun(job, crashes, crashed ? 'the trainer crashed' : 'the trainer went away');
     }

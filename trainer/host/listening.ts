@@ -1,9 +1,9 @@
 /** Where a trainer listens, and locks against a second one. */
-import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
-import { dirname } from 'node:path';
 import type { Server, ServerCredentials } from '@grpc/grpc-js';
-import { tryLock } from '../../common/lock-file';
+import { describeHolder, tryLock, wayOut } from '../../common/lock-file';
+import { isElsewhere } from '../../common/process-identity';
 
 /** On Linux, sun_path has 108 bytes including its final zero. */
 const LONGEST_SOCKET_PATH = 107;
@@ -16,10 +16,13 @@ export class CannotListen extends Error {}
  * the lock.
  */
 export function lockOrRefuse(path: string, purpose: string): void {
-  mkdirSync(dirname(path), { recursive: true });
   const lock = tryLock(path);
-  if ('holder' in lock)
-    throw new CannotListen(`another trainer (pid ${lock.holder.pid}) already uses ${purpose}`);
+  if (!('holder' in lock)) return;
+  const { holder } = lock;
+  const help = isElsewhere(holder) ? `; ${wayOut(path, holder)}` : '';
+  throw new CannotListen(
+    `another trainer (${describeHolder(path, holder)}) already uses ${purpose}${help}`,
+  );
 }
 
 /** `unix:/path.sock` or `host:port` (port 0 for any free one). */

@@ -13,6 +13,8 @@ export interface HostOptions {
   queueLength: number;
   quarantineAfter: number;
   retention: Retention;
+  /** In seconds. */
+  stallAfter: number;
   insecure: boolean;
   tls: { cert: string; key: string; clientCa: string | undefined } | undefined;
 }
@@ -37,6 +39,8 @@ export const USAGE = `Serves prune, train and predict jobs of sparse adapters ov
                             ${DEFAULT_RETENTION.days}); results stay
   --keep-jobs-mb <mb>       forget the oldest ended jobs once all of them take more than this
                             (default ${DEFAULT_RETENTION.megabytes}), but none of the last hour
+  --stall-after <seconds>   restart the engine if the running job's loop has not moved for
+                            this long; a job that does so again has failed (default 600)
   --insecure                serve TCP without TLS: anyone who reaches the port can use the
                             trainer
   --tls-cert <file>         the server's certificate chain (PEM)
@@ -54,6 +58,7 @@ const OPTIONS = {
   'quarantine-after': { type: 'string', default: '3' },
   'keep-job-days': { type: 'string', default: String(DEFAULT_RETENTION.days) },
   'keep-jobs-mb': { type: 'string', default: String(DEFAULT_RETENTION.megabytes) },
+  'stall-after': { type: 'string', default: '600' },
   insecure: { type: 'boolean', default: false },
   'tls-cert': { type: 'string' },
   'tls-key': { type: 'string' },
@@ -92,6 +97,7 @@ export function parseOptions(args: string[]): HostOptions | undefined {
       days: amount('--keep-job-days', given['keep-job-days']),
       megabytes: amount('--keep-jobs-mb', given['keep-jobs-mb']),
     },
+    stallAfter: count('--stall-after', given['stall-after']),
     insecure: given.insecure,
     tls: cert === undefined || key === undefined ? undefined : { cert, key, clientCa },
   };

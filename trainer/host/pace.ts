@@ -32,7 +32,10 @@ export class Pace {
       const rowsPerSecond = this.rows / Math.max(elapsed / 1000, 1e-9);
       this.context.emit({
         $case: 'progress',
-        value: { phase: this.phase, done: this.done, total: this.total, rowsPerSecond, trialSteps },
+        value: {
+          ...{ phase: this.phase, done: this.done, total: this.total },
+          ...{ rowsPerSecond, trialSteps, note: '' },
+        },
       });
       this.rows = 0;
       this.last = performance.now();

@@ -42,6 +42,7 @@ export class Jobs {
       total: 1 + names.length,
       rowsPerSecond: 0,
       trialSteps: [],
+      note: '',
     };
     context.emit({ $case: 'progress', value });
     const { path, digest } = spec.backbone!;

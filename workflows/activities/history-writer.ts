@@ -36,7 +36,7 @@ export class HistoryWriter {
   }
 }
 
-/** Progress, metrics and checkpoints are too many; those and environments are elsewhere. */
+/** Progress, metrics and checkpoints are too many, and are elsewhere, like environments. */
 function describeEvent({ kind }: Event): Omit<JobEvent, 'time'> | undefined {
   switch (kind?.$case) {
     case 'stateChanged': {
@@ -61,10 +61,10 @@ function describeEvent({ kind }: Event): Omit<JobEvent, 'time'> | undefined {
         .map(([name, value]) => `, ${name} ${Number(value.toPrecision(6))}`);
       return { trial: trialId, kind: 'result', text: `done${numbers.join('')}` };
     }
+    case 'environment':
     case 'progress':
     case 'metrics':
     case 'checkpointWritten':
-    case 'environment':
     case undefined:
       return undefined;
   }

@@ -23,6 +23,14 @@ const OUTCOMES = new Map<JobState, JobOutcome['state']>([
   [JobState.JOB_STATE_INTERRUPTED, 'interrupted'],
 ]);
 
+/** A job that has not moved for this long is worth a note. */
+const STILL_SECONDS = 60;
+/**
+ * By now, a trainer of this project would have ended the run by itself: it does so after ten
+ * minutes, unless told otherwise.
+ */
+const STUCK_SECONDS = 720;
+
 /**
  * Folds a job's events. After a trainer's crash, the steps since its checkpoint repeat; the last
  * value of each counts.
@@ -40,15 +48,12 @@ export class JobLog {
   /** By trial, then by `name` and `step`. */
   private readonly metrics = new Map<string, Map<string, string>>();
   private readonly history: HistoryWriter;
-  private readonly progress: CohortProgress;
   private progressChanged = true;
 
   constructor(
     private readonly root: string,
     private readonly ref: JobRef,
-  ) {
-    this.history = new HistoryWriter(root, ref);
-    this.progress = {
+    private readonly progress: CohortProgress = {
       cohort: ref.cohortId,
       work: ref.work,
       state: 'submitting',
@@ -58,7 +63,14 @@ export class JobLog {
       losses: {},
       note: null,
       updated: Date.now(),
-    };
+    },
+  ) {
+    this.history = new HistoryWriter(root, ref);
+  }
+
+  /** Another fold from the log's start, which shows the same progress until it has a newer one. */
+  startOver(): JobLog {
+    return new JobLog(this.root, this.ref, this.progress);
   }
 
   add(event: Event): void {
@@ -66,18 +78,25 @@ export class JobLog {
     this.lastSequence = event.sequence;
     this.history.add(event);
     this.progressChanged = true;
-    this.progress.note = null;
     const { kind } = event;
+    // Why a job was interrupted is shown until its next run gets somewhere.
+    if (kind?.$case !== 'stateChanged') this.progress.note = null;
     switch (kind?.$case) {
       case 'stateChanged':
         this.state = kind.value.state;
         this.failure = kind.value.failure ? asFailed(kind.value.failure) : null;
         this.progress.state = stateWord(this.state);
+        if (this.state === JobState.JOB_STATE_INTERRUPTED)
+          this.progress.note = kind.value.detail || null;
         break;
       case 'progress':
         // Loading counts files, and a progress bar would make them look like steps or rows.
         if (kind.value.phase === Phase.PHASE_LOAD) {
           this.progress.note = 'reading backbone and data';
+          break;
+        }
+        if (kind.value.phase === Phase.PHASE_WAIT) {
+          this.progress.note = kind.value.note;
           break;
         }
         this.progress.done = kind.value.done;
@@ -132,16 +151,20 @@ export class JobLog {
   waiting(heartbeat: Heartbeat): void {
     this.progressChanged = true;
     this.progress.state = stateWord(heartbeat.state);
+    const { queuePosition, secondsSinceWork } = heartbeat;
     this.progress.note =
-      heartbeat.queuePosition > 0 ? `${heartbeat.queuePosition} ahead of it in the queue` : null;
+      queuePosition > 0
+        ? `${queuePosition} ahead of it in the queue`
+        : secondsSinceWork > STILL_SECONDS
+          ? describeStill(secondsSinceWork)
+          : null;
   }
 
-  queueFull(message: string): void {
-    this.hold('queued', `the trainer's queue is full (${message})`);
-  }
-
-  unreachable(message: string): void {
-    this.hold('unreachable', message);
+  /** Shows what the job waits for, until there is news of it. */
+  hold(state: string, note: string): void {
+    this.progressChanged = true;
+    this.progress.state = state;
+    this.progress.note = note;
   }
 
   /** Writes progress and history, each if it has changed. */
@@ -179,12 +202,6 @@ export class JobLog {
     this.stages.set(trial, record);
     return record;
   }
-
-  private hold(state: string, note: string): void {
-    this.progressChanged = true;
-    this.progress.state = state;
-    this.progress.note = note;
-  }
 }
 
 function toRecord(environment: Environment): TrainerEnvironment {
@@ -197,4 +214,11 @@ function toRecord(environment: Environment): TrainerEnvironment {
     precision: findWord(PRECISIONS, precision) ?? null,
     details,
   };
+}
+
+function describeStill(seconds: number): string {
+  const still = `has not moved for ${Math.round(seconds)} s`;
+  return seconds > STUCK_SECONDS
+    ? `${still}, and its trainer did not restart by itself: restart it`
+    : still;
 }

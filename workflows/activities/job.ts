@@ -3,16 +3,20 @@
  *
  * A stream is a view of a job, never its owner. When this activity is retried (the worker died, the
  * server was away, a timeout), it submits the same job id, finds the running job, and reads its log
- * from the start. Everything here is a fold over that log, so nothing is counted twice. Within an
- * attempt, a broken stream continues from its cursor.
+ * from the start. Everything here is a fold over that log, so nothing is counted twice. A broken
+ * stream continues from its cursor; after any other error, the job is submitted and its log read
+ * from the start again, so a trainer that has forgotten the job gets it anew.
  */
 import { Context } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/common';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { readPlan } from '../../orchestrator/store/sweep-store';
 import { findCohort } from '../../orchestrator/sweep/lookup';
 import type { Plan } from '../../orchestrator/sweep/types';
-import { connectTrainer, TrainerError } from '../../orchestrator/trainer-client/client';
+import {
+  connectTrainer,
+  TrainerError,
+  type TrainerClient,
+} from '../../orchestrator/trainer-client/client';
 import { jobId, jobSpecFor, specDigest } from '../../orchestrator/trainer-client/spec';
 import type { JobOutcome, JobRef } from '../messages';
 import { JobLog } from './job-log';
@@ -23,60 +27,93 @@ import type { WorkerSetup } from './worker-setup';
  * workflows/cohort.ts sets.
  */
 const BEAT_MS = 1000;
-/**
- * A trainer whose work loop has not moved for this long is stuck: the attempt ends and the next one
- * checks again.
- */
-const STALL_SECONDS = 600;
 /** How long to wait before retrying a full queue, unless the trainer says. */
 const QUEUE_RETRY_MS = 5000;
+/** The pause after an error; it doubles with each one that follows. */
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 30_000;
+/** While nobody answers, asking costs nothing, and a restarted trainer should not stand idle. */
+const LONGEST_PAUSE_UNREACHABLE_MS = 5000;
+/** An error after this long a time without one is a new one. */
+const STEADY_MS = 60_000;
 
 /**
- * Runs a job to its end and returns how it ended. Waits for a trainer that is unreachable, and says
- * so in the progress file.
+ * Runs a job to its end and returns how it ended. Waits out whatever is not a refusal, and says in
+ * the progress file what it waits for.
  */
 export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcome> {
   const context = Context.current();
   const plan = await readPlan(setup.root, ref.sweepId, ref.planDigest);
-  const { id, digest, spec } = describeJob(plan, ref);
-  const log = new JobLog(setup.root, ref);
-  const beat = setInterval(() => {
-    context.heartbeat({ jobId: id, logId: log.logId, lastSequence: log.lastSequence });
-    // A failed write of progress must not end the watch: the file is only for people, and the next
-    // second rewrites it.
+  const job = describeJob(plan, ref);
+  let log = new JobLog(setup.root, ref);
+  // A failed write of progress must not end the watch: the file is only for people, and the next
+  // second rewrites it.
+  const saveProgress = () =>
     log
       .saveProgress()
       .catch((error: unknown) => void context.log.warn('progress not written', { error }));
+  const beat = setInterval(() => {
+    context.heartbeat({ jobId: job.id, logId: log.logId, lastSequence: log.lastSequence });
+    void saveProgress();
   }, BEAT_MS);
   const trainer = connectTrainer(setup.trainer);
   try {
-    await whenReachable(log, () => trainer.submitJob(id, digest, spec));
-    const watch = { signal: context.cancellationSignal, stallAfterSeconds: STALL_SECONDS };
-    for await (const { payload } of trainer.watchJob(id, watch)) {
-      if (payload?.$case === 'event') log.add(payload.value);
-      if (payload?.$case === 'heartbeat') log.waiting(payload.value);
+    for (let errors = 1; ; errors++) {
+      const began = Date.now();
+      try {
+        return await followJob(trainer, job, log);
+      } catch (error) {
+        if (context.cancellationSignal.aborted) await context.cancelled;
+        if (!(error instanceof TrainerError)) throw error;
+        if (error.refused) return describeRefusal(error);
+        if (Date.now() - began > STEADY_MS) errors = 1;
+        log = log.startOver();
+        hold(log, error, errors);
+        await saveProgress();
+        await context.sleep(findPause(error, errors));
+      }
     }
-    return await log.finish();
-  } catch (error) {
-    if (context.cancellationSignal.aborted) await context.cancelled;
-    if (!(error instanceof TrainerError)) throw error;
-    // If the log was lost (the trainer's machine went down), the next attempt reads the new one
-    // from its start.
-    if (error.retryable || error.code === 'OUT_OF_RANGE') {
-      // The workflow does any longer waiting: a retried attempt finds the same job.
-      log.unreachable(error.message);
-      await log.saveProgress();
-      throw ApplicationFailure.retryable(error.message, 'TrainerError');
-    }
-    return {
-      state: 'failed',
-      failure: { reason: 'refused', message: describeRefusal(error) },
-      failedTrials: {},
-    };
   } finally {
     clearInterval(beat);
     trainer.close();
   }
+}
+
+/** Submits the job, or finds it, and follows it to its end. Throws TrainerError. */
+async function followJob(
+  trainer: TrainerClient,
+  { id, digest, spec }: ReturnType<typeof describeJob>,
+  log: JobLog,
+): Promise<JobOutcome> {
+  await trainer.submitJob(id, digest, spec);
+  const watch = { signal: Context.current().cancellationSignal };
+  for await (const { payload } of trainer.watchJob(id, watch)) {
+    if (payload?.$case === 'event') log.add(payload.value);
+    if (payload?.$case === 'heartbeat') log.waiting(payload.value);
+  }
+  return log.finish();
+}
+
+/** Says what a job waits for. */
+function hold(log: JobLog, error: TrainerError, errors: number): void {
+  const { code, message, queueFull, unreachable } = error;
+  if (queueFull) return log.hold('queued', `the trainer's queue is full (${message})`);
+  const times = errors > 1 ? `, ${errors} times` : '';
+  log.hold(unreachable ? 'unreachable' : 'failing', `${code}${times}: ${message}`);
+}
+
+function findPause({ queueFull, unreachable, retryAfterMs }: TrainerError, errors: number): number {
+  if (retryAfterMs !== undefined) return retryAfterMs;
+  if (queueFull) return QUEUE_RETRY_MS;
+  const longest = unreachable ? LONGEST_PAUSE_UNREACHABLE_MS : LONGEST_PAUSE_MS;
+  return Math.min(FIRST_PAUSE_MS * 2 ** (errors - 1), longest);
+}
+
+/** A refused job, with the fields that the trainer names. */
+function describeRefusal({ message, fieldViolations }: TrainerError): JobOutcome {
+  const fields = fieldViolations.map(({ field, description }) => `${field}: ${description}`);
+  const failure = { reason: 'refused', message: [message, ...fields].join('; ') };
+  return { state: 'failed', failure, failedTrials: {} };
 }
 
 /**
@@ -106,25 +143,4 @@ function describeJob(plan: Plan, ref: JobRef) {
   const spec = jobSpecFor(plan, findCohort(plan, ref.cohortId), ref.trials, ref.work);
   const digest = specDigest(spec);
   return { id: jobId(digest, ref.generation), digest, spec };
-}
-
-/** Calls until the trainer answers: an absent trainer gets restarted, and a full queue empties. */
-async function whenReachable<T>(log: JobLog, call: () => Promise<T>): Promise<T> {
-  const context = Context.current();
-  for (;;) {
-    try {
-      return await call();
-    } catch (error) {
-      if (!(error instanceof TrainerError && error.retryable)) throw error;
-      if (error.queueFull) log.queueFull(error.message);
-      else log.unreachable(error.message);
-      await context.sleep(error.retryAfterMs ?? (error.queueFull ? QUEUE_RETRY_MS : 500));
-    }
-  }
-}
-
-/** The refusal, with the fields that the trainer names. */
-function describeRefusal(error: TrainerError): string {
-  const fields = error.fieldViolations.map(({ field, description }) => `${field}: ${description}`);
-  return [error.message, ...fields].join('; ');
 }

@@ -107,15 +107,17 @@ export function endCohorts(
   input: PlanRef & { cohorts: string[]; failed: Failed },
 ): Promise<CohortOutcome> {
   const { sweepId, planDigest, cohorts, failed } = input;
-  return beatDuring(async () => {
+  return beatDuring(async (signal) => {
     const plan = await readPlan(setup.root, sweepId, planDigest);
     const trials = cohorts.flatMap((id) => findCohort(plan, id).trials);
     const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
     for (let first = 0; first < trials.length; first += WRITTEN_AT_ONCE) {
+      // The sweep's next run may have begun: its trials are not to be marked.
+      signal.throwIfAborted();
       const chunk = trials.slice(first, first + WRITTEN_AT_ONCE).map(async (id) => {
         let result = await readResult(setup.root, sweepId, id);
         if (result === null) {
-          result = (await buildResult(setup.root, plan, findTrial(plan, id), failed)).result;
+          ({ result } = await buildResult(setup.root, plan, findTrial(plan, id), failed));
           await writeResult(setup.root, sweepId, result);
         }
         if (result.status !== 'done') outcome[result.status]++;

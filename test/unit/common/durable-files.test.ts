@@ -8,6 +8,20 @@ import { createFileOnce, writeDurably, writeDurablySync } from '../../../common/
 import { artifactRootId } from '../../../common/files';
 import { packageRoot } from '../../../common/package';
 
+let compiled: string;
+beforeAll(() => {
+  compiled = fs.mkdtempSync(join(tmpdir(), 'sa-orch-compiled-'));
+  for (const name of ['durable-files', 'temporary-names', 'process-identity']) {
+    const { code } = transformFileSync(join(packageRoot(), 'common', `${name}.ts`), {
+      swcrc: false,
+      jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+      module: { type: 'commonjs' },
+    });
+    fs.writeFileSync(join(compiled, `${name}.js`), code);
+  }
+});
+afterAll(() => fs.rmSync(compiled, { recursive: true }));
+
 let folder: string;
 let path: string;
 beforeEach(() => {
@@ -24,14 +38,9 @@ const names = () => fs.readdirSync(folder);
 
 /** Runs a script in a process of its own, with the module's functions; `limit` is of sh. */
 function runAlone(script: string, limit = ':') {
-  const source = join(packageRoot(), 'common/durable-files.ts');
-  const parser = { syntax: 'typescript' } as const;
-  const { code } = transformFileSync(source, {
-    swcrc: false,
-    jsc: { parser, target: 'es2022' },
-    module: { type: 'commonjs' },
-  });
-  const program = `${code}\nconst path = ${JSON.stringify(path)};\n${script}`;
+  const modules = JSON.stringify(join(compiled, 'durable-files.js'));
+  const program = `const exports = require(${modules});
+    const path = ${JSON.stringify(path)};\n${script}`;
   return spawnSync('sh', ['-c', `${limit}; exec "$0" -e "$1"`, process.execPath, program], {
     encoding: 'utf8',
   });

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lockHolder, tryLock, withLock } from '../../../common/lock-file';
-import { identify } from '../../../common/process-identity';
+import { describeHolder, lockHolder, tryLock, wayOut, withLock } from '../../../common/lock-file';
+import { HOST, identify } from '../../../common/process-identity';
 import { shellProcesses } from '../support/processes';
 
 let folder: string;
@@ -45,6 +45,25 @@ describe('a lock file', () => {
       expect(tryLock(path())).toHaveProperty('release');
     },
   );
+
+  const DEAD = { pid: 1, started: '0badb007-1' };
+
+  it('of a process before its machine was restarted counts for nothing', () => {
+    writeFileSync(path(), JSON.stringify({ ...DEAD, host: HOST }));
+    expect(lockHolder(path())).toBeUndefined();
+    expect(tryLock(path())).toHaveProperty('release');
+  });
+
+  it('of another host is kept: nobody here knows whether its holder lives', () => {
+    const holder = { ...DEAD, host: 'login2' };
+    writeFileSync(path(), JSON.stringify(holder));
+    expect(tryLock(path())).toEqual({ holder });
+    expect(describeHolder(path(), holder)).toMatch(/^process 1 on host login2, since 2.*Z$/);
+    expect(wayOut(path(), holder)).toBe(
+      `stop it there, or remove ${path()} if host login2 is gone`,
+    );
+    expect(readdirSync(folder)).toEqual(['a.lock']);
+  });
 
   it('is taken over also where the last taker died in the act', () => {
     writeFileSync(path(), JSON.stringify({ pid: 1, started: 'gone' }));

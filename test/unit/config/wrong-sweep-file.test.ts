@@ -55,6 +55,27 @@ describe('a wrong sweep file', () => {
       'tasks: rte\nprofiles: {x: {profiles: {}}}',
       '2: profiles.x.profiles is not a key here',
     ],
+    ['an alias without its value', 'tasks: *all', '1: *all has no complete value &all before it'],
+    [
+      'an alias before its value',
+      'seeds: *some\ntasks: &some rte',
+      '1: *some has no complete value &some before it',
+    ],
+    [
+      'an alias in its own value',
+      'tasks: rte\ncompare: &all\n  - *all',
+      '3: *all has no complete value &all before it',
+    ],
+    [
+      'aliases that multiply',
+      [
+        'a: &a [rte, rte, rte, rte, rte, rte, rte, rte, rte]',
+        ...['b', 'c', 'd', 'e', 'f', 'g', 'h'].map(
+          (name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdefg'[i]}`).join(', ')}]`,
+        ),
+      ].join('\n'),
+      '8: aliases repeat values too often, more than 100 times',
+    ],
     [
       'a length in epochs and in steps',
       'tasks: rte\ntrain: {epochs: 1, steps: 2}',

@@ -59,8 +59,37 @@ describe('services that run', () => {
   it('show their trainer the GPUs of its first start, whichever shell restarts it', () => {
     const buildEnvironment = (config: RuntimeConfig) =>
       servicesFor('/state', config).find(({ name }) => name === 'trainer')!.command.env;
-    expect(buildEnvironment(seeing('1'))).toEqual({ CUDA_VISIBLE_DEVICES: '1' });
-    expect(buildEnvironment(running)).toEqual({});
+    expect(buildEnvironment(seeing('1'))).toStrictEqual({ CUDA_VISIBLE_DEVICES: '1' });
+    // Not set is kept, too: undefined removes what that shell has.
+    expect(buildEnvironment(running)).toStrictEqual({ CUDA_VISIBLE_DEVICES: undefined });
+  });
+
+  describe('with a trainer elsewhere', () => {
+    const tls = { ca: '/pki/ca.pem', cert: '/pki/me.pem', key: '/pki/me.key' };
+    const secured = (files?: typeof tls): RuntimeConfig => ({
+      ...running,
+      trainer: { kind: 'external', address: 'box:1', tls: files },
+    });
+
+    it('reach it with the certificates of their first start, whichever shell restarts them', () => {
+      const buildEnvironment = (config: RuntimeConfig) =>
+        servicesFor('/state', config).find(({ name }) => name === 'worker')!.command.env;
+      expect(buildEnvironment(secured(tls))).toMatchObject({
+        SA_ORCH_TRAINER_CA: '/pki/ca.pem',
+        SA_ORCH_TRAINER_CERT: '/pki/me.pem',
+        SA_ORCH_TRAINER_KEY: '/pki/me.key',
+      });
+      expect(buildEnvironment(secured())).toHaveProperty('SA_ORCH_TRAINER_CA', undefined);
+    });
+
+    it('refuse other certificates', () => {
+      expect(() => refuseOtherWishes(secured(tls), wish, {})).not.toThrow();
+      const env = { SA_ORCH_TRAINER_CA: '/pki/ca.pem' };
+      expect(() => refuseOtherWishes(secured(tls), wish, env)).not.toThrow();
+      expect(() => refuseOtherWishes(secured(), wish, env)).toThrow(
+        'SA_ORCH_TRAINER_CA is not set, but /pki/ca.pem was requested',
+      );
+    });
   });
 
   it('refuse other settings, all of them in one message', () => {

@@ -27,7 +27,7 @@ describe('a trainer address', () => {
     try {
       await expect(trainer.getCapabilities()).rejects.toMatchObject({
         code: 'UNAVAILABLE',
-        retryable: true,
+        refused: false,
       });
       await expect(trainer.waitForReady(new Date(Date.now() + 200))).rejects.toThrow(
         'no trainer answers at unix:/tmp/sa-orch-nobody',

@@ -42,7 +42,7 @@ describe('an error of a call to a trainer', () => {
       code: 'NOT_FOUND',
       message: 'here: no',
       notFound: true,
-      retryable: false,
+      refused: false,
     });
   });
 
@@ -53,14 +53,14 @@ describe('an error of a call to a trainer', () => {
     const details = packed('BadRequest', BadRequest, BadRequest.fromPartial({ fieldViolations }));
     expect(decoded(serviceError(status.INVALID_ARGUMENT, details))).toMatchObject({
       fieldViolations,
-      retryable: false,
+      refused: true,
     });
   });
 
   test('is a full queue where the trainer says so, with the time to try again', () => {
     expect(decoded(serviceError(status.RESOURCE_EXHAUSTED, quota, retry))).toMatchObject({
       queueFull: true,
-      retryable: true,
+      refused: false,
       retryAfterMs: 5500,
     });
     expect(decoded(serviceError(status.RESOURCE_EXHAUSTED, retry)).queueFull).toBe(true);
@@ -69,19 +69,25 @@ describe('an error of a call to a trainer', () => {
   test('is not a full queue where a message was too large, which has the same code', () => {
     expect(decoded(serviceError(status.RESOURCE_EXHAUSTED))).toMatchObject({
       queueFull: false,
-      retryable: false,
+      refused: false,
     });
   });
 
-  test.each([
-    [status.UNAVAILABLE, true],
-    [status.DEADLINE_EXCEEDED, true],
-    [status.INVALID_ARGUMENT, false],
-    [status.FAILED_PRECONDITION, false],
-    [status.INTERNAL, false],
-    [status.OUT_OF_RANGE, false],
-  ])('with status %s is retryable: %s', (code, retryable) => {
-    expect(decoded(serviceError(code)).retryable).toBe(retryable);
+  const codes = Object.values(status).filter((code) => typeof code === 'number');
+  const REFUSALS = [status.INVALID_ARGUMENT, status.FAILED_PRECONDITION, status.ALREADY_EXISTS];
+
+  test('is a refusal with three codes alone', () => {
+    expect(codes.filter((code) => decoded(serviceError(code)).refused)).toEqual(
+      expect.arrayContaining(REFUSALS),
+    );
+    expect(codes.filter((code) => decoded(serviceError(code)).refused)).toHaveLength(3);
+  });
+
+  test('says that nobody answered with two', () => {
+    expect(codes.filter((code) => decoded(serviceError(code)).unreachable)).toEqual([
+      status.DEADLINE_EXCEEDED,
+      status.UNAVAILABLE,
+    ]);
   });
 
   test('is passed on as it is where it is none of gRPC', () => {

@@ -22,8 +22,6 @@ type Watcher = ServerWritableStream<WatchJobRequest, WatchJobResponse>;
 
 const event = (sequence: number) =>
   Response.fromPartial({ payload: { $case: 'event', value: { sequence, logId: 'log' } } });
-const heartbeat = (secondsSinceWork: number) =>
-  Response.fromPartial({ payload: { $case: 'heartbeat', value: { secondsSinceWork } } });
 
 describe('a watch', () => {
   let folder: string;
@@ -97,7 +95,7 @@ describe('a watch', () => {
     streams = [unavailable];
     await expect(sequences({ patienceSeconds: 0.5 })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      retryable: true,
+      unreachable: true,
     });
     expect(asked.length).toBeGreaterThan(1);
   });
@@ -107,15 +105,7 @@ describe('a watch', () => {
     ['sent twice', [1, 1]],
   ])('ends with DATA_LOSS where an event was %s', async (_, sent) => {
     streams = [(call) => sent.forEach((sequence) => call.write(event(sequence)))];
-    await expect(sequences()).rejects.toMatchObject({ code: 'DATA_LOSS', retryable: false });
-  });
-
-  test('ends with DEADLINE_EXCEEDED where the trainer says that its loop is stuck', async () => {
-    streams = [(call) => [heartbeat(5), heartbeat(61)].forEach((each) => call.write(each))];
-    await expect(sequences({ stallAfterSeconds: 60 })).rejects.toMatchObject({
-      code: 'DEADLINE_EXCEEDED',
-      retryable: true,
-    });
+    await expect(sequences()).rejects.toMatchObject({ code: 'DATA_LOSS', refused: false });
   });
 
   test('ends with the reason of its signal, also in mid-stream', async () => {

@@ -26,6 +26,7 @@ from sparse_adapter_engine.work.context import Context
 from sparse_adapter_engine.work.predict import run_predict
 from sparse_adapter_engine.work.prune import run_prune
 from sparse_adapter_engine.work.train import run_train
+from sparse_adapter_engine.work.trial_locks import hold_trials
 
 from .errors import JobFailed
 from .reporting import Reporter
@@ -112,7 +113,8 @@ class Engine:
             spec.WhichOneof("work")
         ]
         try:
-            work(self._context, spec, reporter)
+            with hold_trials(self._context.root, spec, reporter):
+                work(self._context, spec, reporter)
         except MemoryError as error:
             raise _out_of_memory(error) from error
         except RuntimeError as error:

@@ -39,6 +39,9 @@ class Reporter(Protocol):
     def warning(self, trial_id: str, code: str, message: str) -> None:
         """Something a reader of the results should know."""
 
+    def waiting(self, note: str) -> None:
+        """Another trainer's job works on a trial; the note says which, for a person."""
+
     def stop_requested(self) -> int:
         """A CancelMode; UNSPECIFIED means go on."""
 

@@ -2,7 +2,7 @@
 
 Prints one JSON line on stdout once it listens; everything else goes to stderr. Exit status: 0 after
 SIGTERM or SIGINT, 2 if the command line, the address, the state folder or the device is not usable,
-1 if the trainer itself fails.
+3 if the running job's loop is stuck, 1 if the trainer itself fails.
 """
 
 import argparse
@@ -24,9 +24,10 @@ from sparse_adapter_trainer import capabilities
 from .devices import UnusableDevice, choose_device, parse_device
 from .job import BrokenState
 from .jobs import JobStore
-from .listening import Address, CannotListen, Lock
+from .listening import Address, CannotListen, lock_or_refuse
 from .retention import Retention
 from .server import TrainerServicer, build_server, set_serving
+from .watchdog import watch_for_stall
 from .worker import EngineLike, Worker
 
 # Together less than the 20 s after which a supervisor kills.
@@ -91,6 +92,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         f"{standard.megabytes:g}), but none of the last hour",
     )
     parser.add_argument(
+        "--stall-after",
+        type=int,
+        default=600,
+        metavar="SECONDS",
+        help="exit with status 3 if the running job's loop has not moved for this long, so that a "
+        "supervisor restarts the trainer; a job that does so again has failed (default 600)",
+    )
+    parser.add_argument(
         "--insecure",
         action="store_true",
         help="serve TCP without TLS: anyone who reaches the port can use the trainer",
@@ -103,7 +112,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         help="require client certificates signed by this authority (PEM)",
     )
     options = parser.parse_args(arguments)
-    for name in ("threads", "queue_length", "quarantine_after"):
+    for name in ("threads", "queue_length", "quarantine_after", "stall_after"):
         value = getattr(options, name)
         if value is not None and value < 1:
             parser.error(f"--{name.replace('_', '-')}: {value} is not at least 1")
@@ -183,6 +192,7 @@ async def serve(
     await server.start()
     await set_serving(health)
     worker.start(store)
+    watch_for_stall(worker, store, options.stall_after)
     device = described.devices[0]
     ready = {
         "listening": listening,
@@ -214,14 +224,13 @@ def main(
     try:
         options.root.mkdir(parents=True, exist_ok=True)
         address = Address(options.listen)
-        # Held until the process ends. Taken before torch is imported, so that a second trainer
-        # fails at once.
-        locks = [Lock(options.state / "lock", f"the state folder {options.state}"), address.lock()]
+        # Taken before torch is imported, so that a second trainer fails at once.
+        lock_or_refuse(options.state / "lock", f"the state folder {options.state}")
+        address.lock()
         ended = asyncio.run(serve(options, address, make_engine))
     except (CannotListen, BrokenState, UnusableDevice, OSError) as error:
         print(f"sparse_adapter_trainer: {error}", file=sys.stderr)
         return 2
-    del locks
     if not ended:
         # The working thread is inside the framework's own code: a normal exit of the interpreter
         # would wait for it or crash in it.

@@ -7,6 +7,7 @@ from pathlib import Path
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
 
 from sparse_adapter_engine.device.names import cpu_name
+from sparse_adapter_engine.files.temporary_names import name_beside
 from sparse_adapter_engine.pruners import PRUNERS
 
 from . import __version__
@@ -51,13 +52,15 @@ def describe(engine: EngineLike, root: Path, queue_length: int) -> capabilities_
 def root_id(root: Path) -> str:
     """The content of `<root>/.root-id`, which is created if it is missing.
 
-    If two processes create it at once, one wins.
+    If two processes create it at once, one wins. Whoever may read the folder may read its id, also
+    where the umask would keep other users out.
     """
     path = root / ".root-id"
     if not path.exists():
         root.mkdir(parents=True, exist_ok=True)
-        own = root / f".root-id.{uuid.uuid4().hex}"
+        own = name_beside(path)
         own.write_text(uuid.uuid4().hex)
+        own.chmod(0o600 | (root.stat().st_mode & 0o044))
         try:
             os.link(own, path)
         except FileExistsError:

@@ -18,7 +18,8 @@ from pathlib import Path
 from google.protobuf import json_format
 from sparse_adapter.trainer.v1 import job_pb2, trainer_pb2
 
-from sparse_adapter_engine.files.durable import boot_id, write_durably
+from sparse_adapter_engine.files.durable import write_durably
+from sparse_adapter_engine.files.process_identity import boot_id
 
 from .event_log import EventLog
 
@@ -30,11 +31,15 @@ class BrokenState(Exception):
 class Job:
     """A job in memory. Only JobStore changes it."""
 
-    def __init__(self, folder: Path, record: trainer_pb2.Job, crashes: int) -> None:
+    def __init__(
+        self, folder: Path, record: trainer_pb2.Job, crashes: int = 0, stalls: int = 0
+    ) -> None:
         self.folder = folder
         self.record = record
-        # Runs that took the process down with them, since the last checkpoint.
+        # Runs that took the process down with them, and runs whose loop stopped moving, both since
+        # the last checkpoint.
         self.crashes = crashes
+        self.stalls = stalls
         self.cancel_mode: int = trainer_pb2.CANCEL_MODE_UNSPECIFIED
         self._log: EventLog | None = None
 
@@ -74,19 +79,23 @@ class Job:
     def change(
         self,
         record: trainer_pb2.Job,
-        crashes: int,
+        crashes: int | None = None,
+        stalls: int | None = None,
         first: Callable[[], None] | None = None,
     ) -> None:
-        """Writes job.json, then changes the job in memory; neither if a write fails. first: as in
-        write_durably."""
+        """Writes job.json, then changes the job in memory; neither if a write fails. crashes,
+        stalls: None leaves them. first: as in write_durably."""
+        crashes = self.crashes if crashes is None else crashes
+        stalls = self.stalls if stalls is None else stalls
         content = {
             "job": json_format.MessageToDict(record),
             "unfinished_runs": crashes,
+            "stalls": stalls,
             "boot_id": boot_id(),
         }
         write_durably(self.folder / "job.json", json.dumps(content, indent=2).encode(), first)
         self.record.CopyFrom(record)
-        self.crashes = crashes
+        self.crashes, self.stalls = crashes, stalls
 
     @property
     def running_mark(self) -> Path:
@@ -109,7 +118,8 @@ def read_job(folder: Path) -> tuple[Job, str]:
     try:
         content = json.loads((folder / "job.json").read_bytes())
         record = json_format.ParseDict(content["job"], trainer_pb2.Job())
-        return Job(folder, record, content["unfinished_runs"]), content["boot_id"]
+        counts = content["unfinished_runs"], content.get("stalls", 0)
+        return Job(folder, record, *counts), content["boot_id"]
     except (OSError, ValueError, KeyError, json_format.ParseError) as error:
         raise BrokenState(
             f"{folder}: job.json cannot be read ({error}); move the folder away to go on "

@@ -15,17 +15,21 @@ from pathlib import Path
 
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 
-from sparse_adapter_engine.files.durable import boot_id, sync_folder, write_durably
+from sparse_adapter_engine.files.durable import sync_folder, write_durably
+from sparse_adapter_engine.files.process_identity import boot_id
 from sparse_adapter_engine.files.room import describe_full, is_full
 
 from .job import Job, read_job
 from .retention import Retention
+
+_log = logging.getLogger(__name__)
 
 QUEUED = event_pb2.JOB_STATE_QUEUED
 RUNNING = event_pb2.JOB_STATE_RUNNING
 INTERRUPTED = event_pb2.JOB_STATE_INTERRUPTED
 CANCELLED = event_pb2.JOB_STATE_CANCELLED
 FAILED = event_pb2.JOB_STATE_FAILED
+STALLS_BEFORE_FAILURE = 2
 ENDED = frozenset({event_pb2.JOB_STATE_SUCCEEDED, FAILED, CANCELLED})
 SECONDS_BETWEEN_TRIES = 1.0
 
@@ -195,21 +199,27 @@ class JobStore:
         state: event_pb2.JobState,
         failure: event_pb2.Failure | None = None,
         detail: str = "",
+        stalls: int | None = None,
     ) -> None:
         """Ends the run that `take` started. Waits for room on the disk; if the trainer stops
         meanwhile, the job is INTERRUPTED for the next process."""
-        while not self._end_run(job, state, failure, detail):
+        while not self._end_run(job, state, failure, detail, stalls):
             if self._stopping:
                 break
         self.waiting_for = ""
 
     def _end_run(
-        self, job: Job, state: event_pb2.JobState, failure: event_pb2.Failure | None, detail: str
+        self,
+        job: Job,
+        state: event_pb2.JobState,
+        failure: event_pb2.Failure | None,
+        detail: str,
+        stalls: int | None,
     ) -> bool:
         """Returns whether the disk had room for it."""
         with self._changed:
             try:
-                self._set_state(job, state, failure, detail, crashes=0)
+                self._set_state(job, state, failure, detail, crashes=0, stalls=stalls)
             except OSError as error:
                 self.wait_for_room(error, job.folder)
                 return False
@@ -217,6 +227,31 @@ class JobStore:
             job.running_mark.unlink(missing_ok=True)
             self._forget_old()
             return True
+
+    def running(self) -> Job | None:
+        """The job that runs now."""
+        return self._running
+
+    def end_stalled_run(self, job: Job, seconds: float) -> None:
+        """Ends a run whose loop did not move for so long.
+
+        The next run continues it, unless this job was stuck before with no checkpoint since: then
+        it has failed.
+        """
+        still = f"the loop did not move for {seconds:.0f} s"
+        stalls = job.stalls + 1
+        if job.cancel_mode == trainer_pb2.CANCEL_MODE_ABORT:
+            self.finish(job, CANCELLED, detail=f"cancelled; {still}")
+        elif stalls < STALLS_BEFORE_FAILURE:
+            detail = f"{still}, so the trainer restarts"
+            self.finish(job, INTERRUPTED, detail=detail, stalls=stalls)
+        else:
+            message = (
+                f"{still}, as before the trainer was restarted for it; the trainer's log has "
+                "where it was"
+            )
+            failure = event_pb2.Failure(reason=event_pb2.FAILURE_REASON_STALLED, message=message)
+            self.finish(job, FAILED, failure, stalls=stalls)
 
     def emit(self, job: Job, event: event_pb2.Event) -> None:
         """Appends an event of the running job.
@@ -228,9 +263,9 @@ class JobStore:
         def append() -> None:
             job.log.append(event, sync=checkpoint)
 
-        if checkpoint and job.crashes > 0:
+        if checkpoint and (job.crashes > 0 or job.stalls > 0):
             with self._changed:
-                job.change(job.record, crashes=0, first=append)
+                job.change(job.record, crashes=0, stalls=0, first=append)
         else:
             append()
 
@@ -291,10 +326,11 @@ class JobStore:
         detail: str = "",
         runs: int = 0,
         crashes: int | None = None,
+        stalls: int | None = None,
     ) -> None:
         """Changes the job on disk and then in memory, or neither if the disk is full. A watcher
-        that sees the event waits for the lock to see the job. runs: to add. crashes: None leaves
-        them."""
+        that sees the event waits for the lock to see the job. runs: to add. crashes, stalls: None
+        leaves them."""
         changed = event_pb2.StateChanged(state=state, failure=failure, detail=detail)
         record = trainer_pb2.Job()
         record.CopyFrom(job.record)
@@ -308,7 +344,7 @@ class JobStore:
         def append() -> None:
             job.log.append(event_pb2.Event(state_changed=changed), sync=True)
 
-        job.change(record, job.crashes if crashes is None else crashes, append)
+        job.change(record, crashes, stalls, append)
         if state in ENDED or state == INTERRUPTED:
             job.log.close()
 

@@ -1,16 +1,14 @@
 """Where a trainer listens, and the locks that keep a second one away."""
 
-import fcntl
-import json
 import os
 import socket
 import stat
 from pathlib import Path
-from typing import NoReturn
 
 import grpc
 
-from .process_identity import identify, is_alive
+from sparse_adapter_engine.files.lock_file import describe_holder, try_lock, way_out
+from sparse_adapter_engine.files.process_identity import is_elsewhere
 
 # On Linux sun_path has 108 bytes including its final zero.
 LONGEST_SOCKET_PATH = 107
@@ -21,37 +19,17 @@ class CannotListen(Exception):
     right."""
 
 
-class Lock:
-    """An exclusive lock on a file, released when this process ends in any way.
+def lock_or_refuse(path: Path, purpose: str) -> None:
+    """Locks a file until this process ends, however it ends.
 
-    The file names its holder in the format of `common/lock-file.ts`, so that it also keeps another
-    framework's trainer away from the same folder.
+    Raises CannotListen if another process, of any framework, has the lock.
     """
-
-    def __init__(self, path: Path, purpose: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._refuse(purpose)
-        if is_alive(self._holder()):
-            self._refuse(purpose)
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, json.dumps(identify(os.getpid())).encode(), 0)
-
-    def _holder(self) -> dict[str, object]:
-        """The holder that the file names; empty if it names none."""
-        try:
-            found = json.loads(os.pread(self._fd, 4096, 0))
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    def _refuse(self, purpose: str) -> NoReturn:
-        holder = self._holder().get("pid", "unknown")
-        os.close(self._fd)
-        raise CannotListen(f"another trainer (pid {holder}) already uses {purpose}")
+    holder = try_lock(path)
+    if holder is None:
+        return
+    help = f"; {way_out(path, holder)}" if is_elsewhere(holder) else ""
+    who = describe_holder(path, holder)
+    raise CannotListen(f"another trainer ({who}) already uses {purpose}{help}")
 
 
 class Address:
@@ -75,13 +53,11 @@ class Address:
         elif not text.rpartition(":")[2].isdigit() or not text.rpartition(":")[0]:
             raise CannotListen(f"{text!r} is neither unix:/path.sock nor host:port")
 
-    def lock(self) -> Lock | None:
+    def lock(self) -> None:
         """Locks a socket's path. A port needs no lock: the kernel gives it to one process only."""
-        if self.socket_path is None:
-            return None
-        return Lock(
-            self.socket_path.with_name(self.socket_path.name + ".lock"), str(self.socket_path)
-        )
+        if self.socket_path is not None:
+            path = self.socket_path.with_name(self.socket_path.name + ".lock")
+            lock_or_refuse(path, str(self.socket_path))
 
     def bind(self, server: grpc.aio.Server, credentials: grpc.ServerCredentials | None) -> str:
         """Binds the server and returns the address with its actual port. Removes a socket that a

@@ -212,6 +212,11 @@ class JobReporter:
             )
         )
 
+    def waiting(self, note: str) -> None:
+        """See Reporter."""
+        progress = event_pb2.Progress(phase=event_pb2.PHASE_WAIT, note=note)
+        self._emit(event_pb2.Event(progress=progress))
+
     def stop_requested(self) -> int:
         """See Reporter."""
         return self._job.cancel_mode

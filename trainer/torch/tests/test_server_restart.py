@@ -127,6 +127,61 @@ def test_three_reboots_in_one_job_are_not_its_fault_and_a_crash_after_them_count
             assert not (folder / "state/jobs/job-1/running").exists()
 
 
+def stall(folder, *options):
+    """Runs a trainer until it gets stuck in the job."""
+    with tiny_trainer("stuck", folder, "--stall-after", "1", *options) as trainer:
+        trainer.submit(valid_request(trainer.root))
+        assert trainer.process.wait(30) == 3
+
+
+def test_a_stuck_loop_ends_the_trainer_once_and_the_job_when_it_is_stuck_again():
+    with short_folder() as folder:
+        stall(folder)
+        with tiny_trainer("done", folder) as trainer:
+            assert job(trainer).state == INTERRUPTED
+            last = trainer.watch("job-1")[-1].state_changed
+            assert last.detail == "the loop did not move for 1 s, so the trainer restarts"
+        stall(folder, "--quarantine-after", "1")
+        with tiny_trainer("done", folder) as trainer:
+            failure = job(trainer).failure
+            assert failure.reason == event_pb2.FAILURE_REASON_STALLED
+            assert "the loop did not move for 1 s, as before" in failure.message
+
+
+def test_a_checkpoint_between_two_stalls_shows_that_the_job_gets_on():
+    with short_folder() as folder:
+        stall(folder)
+        with tiny_trainer("checkpoint,stuck", folder, "--stall-after", "1") as trainer:
+            trainer.submit(valid_request(trainer.root))
+            assert trainer.process.wait(30) == 3
+        with tiny_trainer("done", folder) as trainer:
+            assert job(trainer).state == INTERRUPTED
+
+
+def test_a_stuck_job_that_was_cancelled_ends_as_cancelled():
+    with short_folder() as folder:
+        with tiny_trainer("stuck", folder, "--stall-after", "2") as trainer:
+            trainer.submit(valid_request(trainer.root))
+            trainer.watch_until("job-1", RUNNING)
+            trainer.client.CancelJob(
+                trainer_pb2.CancelJobRequest(job_id="job-1", mode=trainer_pb2.CANCEL_MODE_ABORT)
+            )
+            assert trainer.process.wait(30) == 3
+        with tiny_trainer("done", folder) as trainer:
+            assert job(trainer).state == event_pb2.JOB_STATE_CANCELLED
+
+
+def test_a_process_that_was_stopped_for_longer_is_not_stuck():
+    with short_folder() as folder, tiny_trainer("wait", folder, "--stall-after", "1") as trainer:
+        trainer.submit(valid_request(trainer.root))
+        trainer.watch_until("job-1", RUNNING)
+        trainer.process.send_signal(signal.SIGSTOP)
+        time.sleep(2)
+        trainer.process.send_signal(signal.SIGCONT)
+        time.sleep(0.5)
+        assert job(trainer).state == RUNNING
+
+
 def test_health_is_serving_for_the_server_and_the_service():
     with short_folder() as folder, tiny_trainer("done", folder) as trainer:
         stub = health_pb2_grpc.HealthStub(trainer.channel)
@@ -146,10 +201,7 @@ def refusal(arguments: list[str]) -> str:
 def test_a_second_trainer_on_the_same_state_or_socket_is_refused_and_the_first_goes_on():
     with short_folder() as folder, tiny_trainer("done", folder) as trainer:
         same_state = command("done", folder, "--listen", f"unix:{folder}/other.sock")
-        assert (
-            f"another trainer (pid {trainer.process.pid}) already uses the state folder"
-            in refusal(same_state)
-        )
+        assert f"another trainer (process {trainer.process.pid}, since " in refusal(same_state)
         same_socket = [
             each.replace(f"{folder}/state", f"{folder}/other") for each in command("done", folder)
         ]

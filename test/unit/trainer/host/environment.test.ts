@@ -36,7 +36,7 @@ test('a file says what made it; one of an older trainer is unknown, a broken lis
   );
 });
 
-test('a checkpoint has what trained so far; the last run of an older one is all that is known', () => {
+test('a checkpoint has what trained so far, an older one what ran last', () => {
   const position = { source: 's', step: 4, rows: 32, seconds: 1, lossSum: 0, lossRows: 0 };
   writeCheckpoint(root, 't', { position, state: {}, environments: [CPU, GPU] }, 2);
   const read = () => newestCheckpoint(root, 't', 's', 4, {}).checkpoint!;

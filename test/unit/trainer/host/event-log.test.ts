@@ -30,7 +30,7 @@ const running = {
 } as const;
 const progress = (done: number): NonNullable<Event['kind']> => ({
   $case: 'progress',
-  value: { phase: Phase.PHASE_TRAIN, done, total: 9, rowsPerSecond: 1, trialSteps: [] },
+  value: { phase: Phase.PHASE_TRAIN, done, total: 9, rowsPerSecond: 1, trialSteps: [], note: '' },
 });
 
 function makeLog(count: number): EventLog {

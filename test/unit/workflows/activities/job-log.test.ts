@@ -98,6 +98,34 @@ describe('a job’s log', () => {
     });
   });
 
+  test('records what made a trial’s work, or what ran a failed one', async () => {
+    const cpu = { framework: 'torch', frameworkVersion: '2.15.0', device: 'cpu', precision: 1 };
+    const gpu = { ...cpu, device: 'cuda', deviceName: 'H100', details: { threads: '2' } };
+    const tfjs = { ...cpu, framework: 'tfjs' };
+    for (const environment of [tfjs, tfjs]) add({ environment });
+    add({ trialResult: { trialId: 'a', environments: [cpu, gpu] } });
+    add({ trialResult: { trialId: 'b', failure: { reason: 1, message: 'the loss is NaN' } } });
+    state(JobState.JOB_STATE_SUCCEEDED);
+    await log.finish();
+    const made = async (trial: string) => (await readStage(root, trial, 'train'))!.environments;
+    expect(await made('a')).toMatchObject([
+      { framework: 'torch', device: 'cpu', precision: 'float32' },
+      { device: 'cuda', device_name: 'H100', details: { threads: '2' } },
+    ]);
+    expect(await made('b')).toMatchObject([{ framework: 'tfjs', framework_version: '2.15.0' }]);
+  });
+
+  test('an older trainer, or an older record, leaves it unknown', async () => {
+    add({ trialResult: { trialId: 'a', values: { steps: 2 } } });
+    state(JobState.JOB_STATE_SUCCEEDED);
+    await log.finish();
+    expect((await readStage(root, 'a', 'train'))!.environments).toEqual([]);
+    const path = join(root, 'trials', 'a', 'stages', 'train.json');
+    const old = { values: {}, warnings: [], environment: { torch: '2.14' }, cohort: 1 };
+    writeFileSync(path, JSON.stringify(old));
+    expect((await readStage(root, 'a', 'train'))!.environments).toEqual([]);
+  });
+
   test('keeps in words what happened, without what happens all the time', async () => {
     const at = (second: number) => ({ time: `2026-01-02T03:04:0${second}.000Z` });
     const failure = { reason: FailureReason.FAILURE_REASON_TIME_LIMIT, message: 'too slow' };
@@ -119,34 +147,6 @@ describe('a job’s log', () => {
         ],
       },
     ]);
-  });
-
-  test('records what made a trial’s work, not what found it; a failed one’s, what ran it', async () => {
-    const cpu = { framework: 'torch', frameworkVersion: '2.15.0', device: 'cpu', precision: 1 };
-    const gpu = { ...cpu, device: 'cuda', deviceName: 'H100', details: { threads: '2' } };
-    const tfjs = { ...cpu, framework: 'tfjs' };
-    for (const environment of [tfjs, tfjs]) add({ environment });
-    add({ trialResult: { trialId: 'a', environments: [cpu, gpu] } });
-    add({ trialResult: { trialId: 'b', failure: { reason: 1, message: 'the loss is NaN' } } });
-    state(JobState.JOB_STATE_SUCCEEDED);
-    await log.finish();
-    const made = async (trial: string) => (await readStage(root, trial, 'train'))!.environments;
-    expect(await made('a')).toMatchObject([
-      { framework: 'torch', device: 'cpu', precision: 'float32' },
-      { device: 'cuda', device_name: 'H100', details: { threads: '2' } },
-    ]);
-    expect(await made('b')).toMatchObject([{ framework: 'tfjs', framework_version: '2.15.0' }]);
-  });
-
-  test('of an older trainer, and a stage record of an older version, leave it unknown', async () => {
-    add({ trialResult: { trialId: 'a', values: { steps: 2 } } });
-    state(JobState.JOB_STATE_SUCCEEDED);
-    await log.finish();
-    expect((await readStage(root, 'a', 'train'))!.environments).toEqual([]);
-    const path = join(root, 'trials', 'a', 'stages', 'train.json');
-    const old = { values: {}, warnings: [], environment: { torch: '2.14' }, cohort: 1 };
-    writeFileSync(path, JSON.stringify(old));
-    expect((await readStage(root, 'a', 'train'))!.environments).toEqual([]);
   });
 
   test('that ends before the job does is an error, not an outcome', async () => {

@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import {
   readDoneResult,
   readResult,
-  readResults,
   writePlan,
   writeStage,
 } from '../../../../orchestrator/store/sweep-store';
-import type { PruneConfig, Trial, TrialResult } from '../../../../orchestrator/sweep/types';
-import { evaluateTrials, pendingTrials } from '../../../../workflows/activities/results';
+import type { PruneConfig, TrialResult } from '../../../../orchestrator/sweep/types';
+import { evaluateTrials } from '../../../../workflows/activities/results';
 import { backbone, countSizes, dataset, prune } from '../../support/plans';
 import { questionTrial } from '../../tasks/questions/support/trial';
 import { NOBODY, WHO } from '../../tasks/questions/support/questions';
@@ -158,57 +157,4 @@ test('a finished result is not made again: an attempt resumes where the last end
   expect(await evaluateTrials(setup, { ...input, failed: {} })).toMatchObject({ done: 1 });
   write([1, 1], new Float32Array(1));
   expect(await evaluateTrials(setup, { ...input, failed: {} })).toMatchObject({ done: 1 });
-});
-
-describe('of two sweeps that share trials', () => {
-  const [shared, own] = [plannedTrial('shared-1'), plannedTrial('own-1', { seed: 4 })];
-  const setup = { root } as Parameters<typeof evaluateTrials>[0];
-
-  async function planSweeps(names: string[], trials: Trial[]) {
-    const plans = names.map((name) => ({ ...tinyPlan(trials), sweep_id: `${name}-00000000` }));
-    return Promise.all(
-      plans.map(async (plan) => ({
-        plan,
-        ref: { sweepId: plan.sweep_id, planDigest: await writePlan(root, plan) },
-      })),
-    );
-  }
-
-  test.each(['cancelled', 'non_finite'])(
-    'one’s trial that ended as %s is still to run in the other',
-    async (reason) => {
-      const [a, b] = await planSweeps([`a-${reason}`, `b-${reason}`], [shared, own]);
-      const failed = { 'shared-1': { reason, message: 'as it was' } };
-      await evaluateTrials(setup, { ...a!.ref, trials: ['shared-1'], failed });
-      const status = reason === 'cancelled' ? 'cancelled' : 'failed';
-      expect(await readResults(root, a!.plan)).toMatchObject([{ trial_id: 'shared-1', status }]);
-      expect(await pendingTrials(setup, { ...a!.ref, cohortId: 'c01-mrpc' })).toEqual(['own-1']);
-      expect(await readResults(root, b!.plan)).toEqual([]);
-      expect(await pendingTrials(setup, { ...b!.ref, cohortId: 'c01-mrpc' })).toEqual([
-        'shared-1',
-        'own-1',
-      ]);
-    },
-  );
-
-  test('one’s finished trial is finished in the other, whatever became of it there', async () => {
-    const { root: place, plan, trial, predict } = await questionTrial(root, 'squad', [WHO]);
-    predict([{ span: [0, 1] }]);
-    const other = { ...plan, sweep_id: 'other-00000000' };
-    const [ref, otherRef] = await Promise.all(
-      [plan, other].map(async (each) => ({
-        ...{ sweepId: each.sweep_id, planDigest: await writePlan(place, each) },
-        trials: [trial.id],
-      })),
-    );
-    const failed = { [trial.id]: { reason: 'cancelled', message: 'by somebody' } };
-    await evaluateTrials({ ...setup, root: place }, { ...ref!, failed });
-    await evaluateTrials({ ...setup, root: place }, { ...otherRef!, failed: {} });
-    expect(await readResults(place, plan)).toMatchObject([{ status: 'done' }]);
-    expect(await evaluateTrials({ ...setup, root: place }, { ...ref!, failed })).toEqual({
-      done: 1,
-      failed: 0,
-      cancelled: 0,
-    });
-  });
 });

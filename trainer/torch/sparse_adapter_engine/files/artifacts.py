@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from sparse_adapter.trainer.v1 import event_pb2
 from sparse_adapter_engine.errors import bad_artifact
 
 from .durable import sync_folder, write_durably
+from .temporary_names import name_beside
 
 Tensors = dict[str, torch.Tensor]
 
@@ -91,7 +91,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> str:
     Returns its digest, made from what was written: reading gigabytes back takes long.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    making = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    making = name_beside(path)
     making.mkdir()
     try:
         for name, data in files.items():
@@ -109,18 +109,9 @@ def remove_folder(path: Path) -> None:
     """Removes a folder: first its name, then its files, so that nobody finds half of it under the
     name."""
     if path.exists():
-        leaving = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        leaving = name_beside(path)
         os.rename(path, leaving)
         shutil.rmtree(leaving)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Removes what interrupted writes left behind in a folder."""
-    for path in folder.glob(".*"):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 def read_tensors(path: Path) -> Tensors:

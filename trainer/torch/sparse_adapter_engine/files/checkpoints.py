@@ -26,7 +26,7 @@ from sparse_adapter_engine.masks.scores import Masks
 from sparse_adapter_engine.modules.layout import Layout
 from sparse_adapter_engine.training.optimizer import AdamW
 
-from .artifacts import read_tensors, remove_folder, remove_leftovers, write_folder
+from .artifacts import read_tensors, remove_folder, write_folder
 from .durable import write_durably
 from .environments import Environments, from_json, to_json, to_metadata
 
@@ -118,7 +118,6 @@ def newest_checkpoint(
     """The newest intact checkpoint of this source at or before step `until`, and why newer ones
     were passed over."""
     passed_over: list[str] = []
-    remove_leftovers(trial / "checkpoints")
     for step, folder in _folders(trial):
         if step > until:
             continue

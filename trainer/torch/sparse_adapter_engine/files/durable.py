@@ -1,9 +1,10 @@
 """Small files of the trainer's own state, each whole or absent after any crash."""
 
 import os
-import uuid
 from collections.abc import Callable
 from pathlib import Path
+
+from .temporary_names import name_beside
 
 
 def write_durably(path: Path, data: bytes, first: Callable[[], None] | None = None) -> None:
@@ -14,7 +15,7 @@ def write_durably(path: Path, data: bytes, first: Callable[[], None] | None = No
     first: called once the data is on disk, before it gets its name. So where `first` writes
     something else, neither is changed unless both have room.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4()}")
+    temporary = name_beside(path)
     try:
         with temporary.open("xb") as file:
             file.write(data)
@@ -36,9 +37,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def boot_id() -> str:
-    """Identifies this boot of the machine; empty except on Linux."""
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else ""

@@ -1,0 +1,89 @@
+/** What a command that follows a sweep does when a service is down and nobody restarts it. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { Client, Connection } from '@temporalio/client';
+import { follow } from '../../../orchestrator/cli/follow';
+import { findOutage } from '../../../orchestrator/cli/outage';
+import {
+  writeRuntimeConfig,
+  type RuntimeConfig,
+} from '../../../orchestrator/runtime/runtime-config';
+import {
+  logPath,
+  writeSupervisorState,
+  type ServiceRecord,
+} from '../../../orchestrator/runtime/supervisor-state';
+import { writePlan } from '../../../orchestrator/store/sweep-store';
+import { identify } from '../../../common/process-identity';
+import { tinyPlan } from '../support/tiny-plan';
+
+let stateDir: string;
+beforeEach(() => {
+  stateDir = mkdtempSync(join(tmpdir(), 'sa-orch-outage-'));
+  mkdirSync(join(stateDir, 'logs'));
+  writeFileSync(logPath(stateDir, 'trainer'), 'loading\nno such device\n');
+  writeRuntimeConfig(stateDir, {
+    format: 2,
+    temporal: { kind: 'embedded', address: '127.0.0.1:1' },
+    trainer: { kind: 'local', address: 'unix:/nowhere.sock' },
+  } as RuntimeConfig);
+});
+afterEach(() => rmSync(stateDir, { recursive: true }));
+
+/** What a supervisor left about the trainer; that supervisor is gone. */
+function leave(record: Partial<ServiceRecord>): void {
+  const trainer = {
+    ...{ name: 'trainer', state: 'ready', address: null, process: null, restarts: 8, deaths: 8 },
+    ...{ lastExit: 'exit status 5', log: logPath(stateDir, 'trainer'), logOffset: 0 },
+    ...record,
+  } as ServiceRecord;
+  writeSupervisorState(stateDir, {
+    format: 1,
+    supervisor: { pid: 1, started: 'never' },
+    services: [trainer],
+  });
+}
+
+const lost = { pid: 1, started: 'never' };
+const living = () => identify(process.pid)!;
+
+test.each([
+  ['that died too often', () => ({ state: 'failed' as const }), /trainer died again and again/],
+  ['whose supervisor died, too', () => ({ process: lost }), /trainer died, and so did the superv/],
+])('a service %s is an outage, with its log and what to do', async (_, record, says) => {
+  leave(record());
+  const outage = await findOutage(stateDir);
+  expect(outage).toMatch(says);
+  expect(outage).toContain(`(last: exit status 5); its log: ${logPath(stateDir, 'trainer')}`);
+  expect(outage).toContain('`sa-orch up`');
+});
+
+test('a service that lives without its supervisor is none', async () => {
+  leave({ process: living() });
+  expect(await findOutage(stateDir)).toBeNull();
+});
+
+test('an attached command says so at once, and ends when the outage lasts', async () => {
+  leave({ state: 'failed' });
+  const plan = tinyPlan();
+  await writePlan(stateDir, plan);
+  const connection = Connection.lazy({ address: '127.0.0.1:1' });
+  const printed: string[] = [];
+  const stream = new PassThrough();
+  stream.on('data', (chunk: Buffer) => printed.push(chunk.toString()));
+  const { state, detail } = await follow(
+    new Client({ connection }),
+    { root: stateDir, stateDir },
+    plan.sweep_id,
+    stream as unknown as NodeJS.WriteStream,
+    new AbortController().signal,
+    1,
+  );
+  await connection.close();
+  expect(state).toBe('out of service');
+  expect(detail).toContain('the trainer died again and again');
+  expect(printed[0]).toContain('no such device');
+  expect(printed[0]).toContain('Otherwise this command ends in 1 s.');
+});
