@@ -12,7 +12,7 @@ import {
   trialDir,
 } from '../store/sweep-store';
 import type { TrialResult } from '../sweep/types';
-import type { Log } from './logs';
+import type { Log } from './log';
 
 /** The events of its cohorts; of trials only warnings and failures. */
 export function readSweepLog(root: string, sweepId: string): Log {

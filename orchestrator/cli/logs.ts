@@ -8,6 +8,7 @@ import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { listFolders } from '../store/needs';
 import { listSweeps } from '../store/sweep-store';
 import { ambiguous, matchIds } from './find-id';
+import type { Log } from './log';
 import { readSweepLog, readTrialLog } from './job-lines';
 import { addJsonOption, addPlaceOptions, parseInteger, type PlaceOptions } from './options';
 import { printJson, runAction } from './output';
@@ -20,16 +21,6 @@ interface LogsOptions extends PlaceOptions {
 }
 
 const POLL_MS = 500;
-
-/** A log that can be read again and again. */
-export interface Log {
-  /** What it is, for --json: `{sweep_id}`, `{trial_id}` or `{service, path}`. */
-  about: Record<string, string>;
-  /** For people: printed once before the lines. */
-  heading: string[];
-  /** The lines that were not there at the last call; at the first call all of them. */
-  read(): Promise<string[]>;
-}
 
 export function logsCommand(): Command {
   const command = new Command('logs')

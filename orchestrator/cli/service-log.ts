@@ -4,7 +4,7 @@ import { UserError } from '../base/errors';
 import { readLog } from '../runtime/log-file';
 import { readRuntimeConfig } from '../runtime/runtime-config';
 import { logPath } from '../runtime/supervisor-state';
-import type { Log } from './logs';
+import type { Log } from './log';
 
 export const SERVICE_NAMES = ['temporal', 'worker', 'trainer', 'supervisor'] as const;
 type Name = (typeof SERVICE_NAMES)[number];

@@ -1,5 +1,6 @@
 """Trials that share a stacked pass have, to rounding, what they have in slices of their own."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -309,6 +310,27 @@ def test_a_trial_that_diverges_fails_with_its_step_and_its_neighbours_do_not_see
         "wild"
     ]
     assert told["with"].failures["wild"].message == expected.message
+
+
+def test_a_trial_whose_time_is_up_leaves_the_stack_and_goes_on_under_a_higher_limit(
+    rows: Path, tiny_roberta: Path, tmp_path: Path
+) -> None:
+    trials, how = houlsby(3), stacked()
+    undisturbed, root = (fresh_root(rows, tmp_path / name) for name in ("undisturbed", "root"))
+    for each in (undisturbed, root):
+        run(each, tiny_roberta, trials, how, prune=job_pb2.PruneWork())
+    run(undisturbed, tiny_roberta, trials, how, train=train_work())
+    run(root, tiny_roberta, trials[:1], how, train=train_work(until_step=4))
+    position = root / "trials" / "t1" / "checkpoints" / "step-4" / "position.json"
+    content = json.loads(position.read_bytes())
+    content["position"]["seconds"] = 7200
+    position.write_text(json.dumps(content))
+    limited = run(root, tiny_roberta, trials, how, train=train_work(max_seconds=3600))
+    assert {name: failure.reason for name, failure in limited.failures.items()} == {
+        "t1": event_pb2.FAILURE_REASON_TIME_LIMIT
+    }
+    assert not run(root, tiny_roberta, trials, how, train=train_work()).failures
+    assert_close(all_weights(root, trials), all_weights(undisturbed, trials))
 
 
 def test_trials_that_drop_attention_probabilities_are_trained_beside_the_stack(

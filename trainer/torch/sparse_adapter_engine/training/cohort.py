@@ -199,8 +199,7 @@ def _fail_overdue(cohort: _Cohort, max_seconds: float, on: Callbacks) -> None:
     cohort.settle(on)
     overdue = [run for run in cohort.active if is_overdue(run)]
     cohort.write_back(cohort.active)
-    for run in overdue:
-        on.checkpoint(run)
+    cohort.save(overdue, on)
     cohort.leave({run.trial.trial_id: run.time_is_up(max_seconds) for run in overdue}, on)
     cohort.go_on()
 
