@@ -15,6 +15,7 @@ import { ConfigError } from '../base/errors';
 import { nameFile } from '../base/name-file';
 import type { Plan, TrialResult } from '../sweep/types';
 import { writeDurably, writeJsonDurably } from '../../common/durable-files';
+import { removeLeftovers } from '../../common/temporary-names';
 
 /** What a trainer's job reported about one trial in a stage. */
 export interface StageRecord {
@@ -59,12 +60,14 @@ const planFileDigest = (text: string) => createHash('sha256').update(text).diges
 /** Writes a plan and its trials' configurations, and returns the plan file's digest. */
 export async function writePlan(root: string, plan: Plan): Promise<string> {
   const text = `${JSON.stringify(plan, null, 2)}\n`;
+  const folder = sweepDir(root, plan.sweep_id);
+  for (const each of [folder, join(folder, 'progress')]) removeLeftovers(each);
   await Promise.all(
     plan.trials.map((trial) =>
       writeJsonDurably(join(trialDir(root, trial.id), 'config.json'), trial),
     ),
   );
-  await writeDurably(join(sweepDir(root, plan.sweep_id), 'plan.json'), text);
+  await writeDurably(join(folder, 'plan.json'), text);
   return planFileDigest(text);
 }
 

@@ -17,6 +17,7 @@ import {
 import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { syncFolderSync, writeDurablySync } from '../../common/durable-files';
+import { removeLeftovers } from '../../common/temporary-names';
 import type { EngineEvent } from './engine';
 import { EventLog } from './event-log';
 
@@ -299,6 +300,7 @@ export class JobStore {
   }
 
   private load(folder: string): Job {
+    removeLeftovers(folder);
     const { job, bootedAs } = readJob(folder);
     const { record } = job;
     if (ENDED.includes(record.state)) return job;

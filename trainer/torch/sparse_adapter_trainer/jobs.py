@@ -19,6 +19,7 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 
 from sparse_adapter_engine.files.durable import sync_folder, write_durably
 from sparse_adapter_engine.files.process_identity import boot_id
+from sparse_adapter_engine.files.temporary_names import remove_leftovers
 
 from .event_log import EventLog
 
@@ -276,6 +277,7 @@ class JobStore:
             job.log.close()
 
     def _load(self, folder: Path) -> Job:
+        remove_leftovers(folder)
         try:
             content = json.loads((folder / "job.json").read_bytes())
             record = json_format.ParseDict(content["job"], trainer_pb2.Job())
