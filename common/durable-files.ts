@@ -2,8 +2,8 @@
  * The one way to write what must survive: a file is complete under its name or does not exist,
  * whatever dies. Content goes into a temporary file in the same folder, which is synced and
  * renamed. Then the folder is synced. A failed write, on a full disk for example, leaves the old
- * content and nothing else. Only a killed process leaves its temporary file. A trial's next job, or
- * the next start of the services, removes it (`removeLeftovers` of temporary-names.ts).
+ * content and nothing else. Only a killed process leaves its temporary file. `removeLeftovers` of
+ * temporary-names.ts removes it: a trial's next job, the next start of the sweep or the services.
  */
 import {
   closeSync,

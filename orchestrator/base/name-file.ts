@@ -1,6 +1,6 @@
 import { ConfigError } from './errors';
 
-/** What ids look like; the first character is never a dot, so they are neither `.` nor `..`. */
+/** What ids look like. They begin with a letter, a digit or `_`: neither `.` nor `..` is one. */
 const ID = /^\w[\w.-]{0,199}$/;
 
 /**

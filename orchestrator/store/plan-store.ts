@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { writeDurably } from '../../common/durable-files';
+import { removeLeftovers } from '../../common/temporary-names';
 import { mapBounded } from '../base/bounded';
 import { ConfigError } from '../base/errors';
 import type { Plan, Trial } from '../sweep/types';
@@ -24,6 +25,8 @@ const planPath = (root: string, sweepId: string) => join(sweepDir(root, sweepId)
 /** Writes a plan and its trials' configurations, and returns the plan file's digest. */
 export async function writePlan(root: string, plan: Plan): Promise<string> {
   const text = `${JSON.stringify(plan, null, 2)}\n`;
+  const folder = sweepDir(root, plan.sweep_id);
+  for (const each of [folder, join(folder, 'progress')]) removeLeftovers(each);
   await mapBounded(plan.trials, (trial) => writeConfig(root, trial));
   await writeDurably(planPath(root, plan.sweep_id), text);
   return digestText(text);

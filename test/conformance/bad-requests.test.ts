@@ -13,6 +13,7 @@ import {
   MaskStructure,
   Precision,
   Pruner,
+  PruneScope,
   TaskKind,
   Unfrozen,
   type JobSpec,
@@ -55,6 +56,22 @@ describeStartedTrainer(
       // The digest stands for nothing here: NaN has no canonical form.
       const call = here.client.submitJob('refused', 'a'.repeat(64), spec);
       expect(await collectSaid(call, 'INVALID_ARGUMENT')).toEqual(expected);
+    });
+
+    const NO_IDS = ['..', '.', '/', '../../x', 'a/b', '', '\0', 'a\0b', ' ', 'é', 'A'];
+    test.each([...NO_IDS, 'x'.repeat(129)])('an id that is none: %j', async (id) => {
+      const refuse = (jobId: string, trialId: string) =>
+        collectSaid(
+          here.client.submitJob(jobId, 'a'.repeat(64), job(here.dataset, [trial(trialId)], PRUNE)),
+          'INVALID_ARGUMENT',
+        );
+      const shown = `'${id.replace('\0', '\\x00')}'`;
+      expect(await refuse(id, 't0')).toEqual([
+        ['job_id', `${shown} is not 1 to 128 characters of a-z, 0-9 and '-'`],
+      ]);
+      expect(await refuse('refused', id)).toEqual([
+        ['spec.trials[0].trial_id', `${shown} is not 1 to 64 characters of a-z, 0-9 and '-'`],
+      ]);
     });
 
     test('an id or a digest that is none', async () => {
@@ -165,6 +182,99 @@ describeStartedTrainer('of a request that it cannot do, a trainer says the same 
       [
         'spec.trials[0].adapter.ffn_bottleneck',
         "2000 is more than 4 × the backbone's hidden size, 1536",
+      ],
+    ]);
+  });
+
+  /** What is said of a trial that does not fit, before what this trainer lacks for it. */
+  async function expectMisfit(
+    changes: Parameters<typeof trial>[1],
+    config: Record<string, unknown>,
+    misfit: Said[number],
+  ): Promise<void> {
+    const able = await here.client.getCapabilities();
+    const path = writeBackbone(here, config);
+    const each = trial('t0', changes);
+    const [field, says] = misfit;
+    await expectUnmet(job(here.dataset, [each], PRUNE, path), [
+      [field, says.replace('{path}', path)],
+      ...unsupported(each, able),
+    ]);
+  }
+
+  const BERT = { model_type: 'bert', hidden_size: 384, intermediate_size: 1536 };
+  const LORA_ATTENTION = { attention: AttentionModule.ATTENTION_MODULE_LORA };
+  const LORA = { ffn: FfnModule.FFN_MODULE_LORA };
+  const UNITS = { structure: MaskStructure.MASK_STRUCTURE_UNITS };
+  const groupsOf = (groupSize: number): Partial<Trial['prune']> => ({
+    structure: MaskStructure.MASK_STRUCTURE_N_M,
+    scope: PruneScope.PRUNE_SCOPE_LOCAL,
+    ...{ groupKept: 1, groupSize, sparsity: 1 - 1 / groupSize },
+  });
+
+  test('groups that do not divide the rows of a matrix', async () => {
+    await expectMisfit({ prune: groupsOf(5) }, BERT, [
+      'spec.trials[0].prune.group_size',
+      '5 does not divide the 384 columns of layers.0.attention.down.weight; every prunable ' +
+        'matrix has a multiple of it',
+    ]);
+    await expectMisfit({ adapter: LORA_ATTENTION, prune: groupsOf(16) }, BERT, [
+      'spec.trials[0].prune.group_size',
+      '16 does not divide the 8 columns of layers.0.ffn.up.weight; every prunable matrix has a ' +
+        'multiple of it',
+    ]);
+  });
+
+  test('a global choice among units of different sizes', async () => {
+    await expectMisfit({ adapter: LORA, prune: UNITS }, BERT, [
+      'spec.trials[0].prune.scope',
+      'is GLOBAL, which takes units of equal size; one of layers.0.attention has 768 weights, ' +
+        'one of layers.0.ffn_in 1920: it is LOCAL',
+    ]);
+  });
+
+  test('units of a width that config.json does not say', async () => {
+    const { model_type, hidden_size } = BERT;
+    await expectMisfit({ adapter: LORA, prune: UNITS }, { model_type, hidden_size }, [
+      'spec.backbone.path',
+      "{path}/config.json has no intermediate_size, which FFN_MODULE_LORA's matrices depend on",
+    ]);
+  });
+
+  test('summaries by an encoder, and classes by an encoder–decoder', async () => {
+    const { architectures, taskKinds } = await here.client.getCapabilities();
+    const summaries = { 'dataset.task_kind': 'TASK_KIND_SUMMARIZATION', 'dataset.num_labels': 0 };
+    const kind = TaskKind.TASK_KIND_SUMMARIZATION;
+    const lacksKind: Said = taskKinds.includes(kind)
+      ? []
+      : [['spec.dataset.task_kind', notSupported(TaskKind[kind], taskKinds, TaskKind)]];
+    const bert = writeBackbone(here, BERT);
+    const able = await here.client.getCapabilities();
+    const each = trial('never-done');
+    const spec = job(here.dataset, [each], PRUNE, bert);
+    await expectUnmet(changedSpec(spec, summaries), [
+      ...lacksKind,
+      [
+        'spec.backbone.path',
+        `${bert} is of type 'bert'; SUMMARIZATION needs an encoder–decoder: bart, t5`,
+      ],
+      ...unsupported(each, able),
+    ]);
+    const bart = writeBackbone(here, { model_type: 'bart', d_model: 768 });
+    const lacksBart: Said = architectures.includes('bart')
+      ? []
+      : [
+          [
+            'spec.backbone.path',
+            `${bart} is of type 'bart'; this trainer supports ${architectures.join(', ')}`,
+          ],
+        ];
+    await expectUnmet(plain({ 'backbone.path': bart }), [
+      ...lacksBart,
+      [
+        'spec.backbone.path',
+        `${bart} is of type 'bart', an encoder–decoder; it is for SUMMARIZATION, and the data ` +
+          'set is for CLASSIFICATION',
       ],
     ]);
   });

@@ -15,6 +15,7 @@ import {
 import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { syncFolderSync, writeDurablySync } from '../../common/durable-files';
+import { removeLeftovers } from '../../common/temporary-names';
 import type { EngineEvent } from './engine';
 import { BOOT_ID } from '../../common/process-identity';
 import { removeFolder } from './folders';
@@ -321,6 +322,7 @@ export class JobStore {
   }
 
   private load(folder: string): Job {
+    removeLeftovers(folder);
     const { job, bootedAs } = readJob(folder);
     const { record } = job;
     if (ENDED.includes(record.state)) return job;

@@ -2,7 +2,7 @@
  * What a valid specification needs but this trainer cannot do or does not have on disk, field by
  * field (FAILED_PRECONDITION).
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import {
@@ -15,9 +15,10 @@ import {
   TaskKind,
   Unfrozen,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { findBottleneck, listModules } from './adapter-parts';
+import { backboneMisfits } from './backbone-misfits';
+import { HANDLED_SETTINGS } from './handled-settings';
 import { readPrecision } from './precision';
-import { nameIn, quoted, type Enumeration, type Violation } from './violations';
+import { nameIn, type Enumeration, type Violation } from './violations';
 import type { WholeSpec, WholeTrial } from './whole-spec';
 
 /** What a job's trials must have on disk, and which work writes it. */
@@ -60,11 +61,8 @@ export function unmetPreconditions(
   return found;
 }
 
-function unableForTrial(
-  at: string,
-  { adapter, prune }: WholeTrial,
-  capabilities: Capabilities,
-): Violation[] {
+function unableForTrial(at: string, trial: WholeTrial, capabilities: Capabilities): Violation[] {
+  const { adapter, prune } = trial;
   const found = [
     ...unable(
       `${at}.adapter.attention`,
@@ -76,6 +74,12 @@ function unableForTrial(
     ...unable(`${at}.adapter.unfrozen`, adapter.unfrozen, capabilities.unfrozen, Unfrozen),
     ...unable(`${at}.prune.pruner`, prune.pruner, capabilities.pruners, Pruner),
   ];
+  for (const { field, enumeration, supported, read } of HANDLED_SETTINGS) {
+    const value = read(trial);
+    // One that the contract does not have is wrong in itself, wherever it counts.
+    if (value > 0 && enumeration[value] !== undefined)
+      found.push(...unable(`${at}.${field}`, value, supported, enumeration));
+  }
   if (prune.pruner === Pruner.PRUNER_NONE) return found;
   found.push(
     ...unable(`${at}.prune.structure`, prune.structure, capabilities.maskStructures, MaskStructure),
@@ -103,61 +107,6 @@ function unable(
         `${nameIn(enumeration, value)} is not supported by this trainer; ` + `it supports ${names}`,
     },
   ];
-}
-
-function backboneMisfits(
-  { backbone: { path }, trials }: WholeSpec,
-  { architectures }: Capabilities,
-): Violation[] {
-  const field = 'spec.backbone.path';
-  if (!path.startsWith('/'))
-    return [
-      { field, description: `${quoted(path)} is a hub id, and this trainer does not download` },
-    ];
-  const config = readConfig(path);
-  if (typeof config === 'string') {
-    const wanted = 'config.json with model_type and hidden_size';
-    return [
-      {
-        field,
-        description: `${path} has no readable ${wanted} on the trainer's machine (${config})`,
-      },
-    ];
-  }
-  if (!architectures.includes(config.model_type)) {
-    const description =
-      `${path} is of type ${quoted(config.model_type)}; ` +
-      `this trainer supports ${architectures.join(', ')}`;
-    return [{ field, description }];
-  }
-  const widest = 4 * config.hidden_size;
-  return trials.flatMap(({ adapter }, index) =>
-    listModules(adapter)
-      .filter((site) => findBottleneck(adapter, site) > widest)
-      .map((site) => ({
-        field: `spec.trials[${index}].adapter.${site}_bottleneck`,
-        description:
-          `${findBottleneck(adapter, site)} is more than ` +
-          `4 × the backbone's hidden size, ${widest}`,
-      })),
-  );
-}
-
-/** The two fields that every architecture here has, or what is wrong if they are missing. */
-function readConfig(folder: string): { model_type: string; hidden_size: number } | string {
-  try {
-    const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as {
-      model_type?: unknown;
-      hidden_size?: unknown;
-    };
-    const { model_type, hidden_size } = config;
-    if (typeof model_type !== 'string') return 'model_type is missing';
-    if (typeof hidden_size !== 'number')
-      return `hidden_size is missing; model_type is ${quoted(model_type)}`;
-    return { model_type, hidden_size };
-  } catch (error) {
-    return (error as Error).message;
-  }
 }
 
 function missingSplits({ dataset: { name }, work }: WholeSpec, root: string): Violation[] {

@@ -9,7 +9,15 @@ export interface Violation {
 /** Values by name, as in a generated enumeration. */
 export type Enumeration = Readonly<Record<string, string | number>>;
 
-export const quoted = (text: string): string => `'${text}'`;
+const ESCAPED: Readonly<Record<string, string>> = { '\n': 'n', '\r': 'r', '\t': 't', '\\': '\\' };
+
+/** In quotation marks, with control characters escaped as Python's repr does. */
+export function quoted(text: string): string {
+  const escape = (character: string): string =>
+    ESCAPED[character] ?? `x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  // eslint-disable-next-line no-control-regex -- they are what this looks for
+  return `'${text.replace(/[\x00-\x1f\x7f\\]/g, (character) => `\\${escape(character)}`)}'`;
+}
 
 export const nameIn = (enumeration: Enumeration, value: number): string =>
   String(enumeration[value] ?? value);

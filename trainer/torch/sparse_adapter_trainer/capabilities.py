@@ -4,8 +4,9 @@ import os
 import uuid
 from pathlib import Path
 
-from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
+from sparse_adapter.trainer.v1 import capabilities_pb2
 
+from sparse_adapter_engine import handled
 from sparse_adapter_engine.device.names import cpu_name
 from sparse_adapter_engine.files.temporary_names import name_beside
 from sparse_adapter_engine.pruners import PRUNERS
@@ -33,15 +34,15 @@ def describe(engine: EngineLike, root: Path, queue_length: int) -> capabilities_
         queue_length=queue_length,
         max_cohort=MAX_COHORT,
         architectures=engine.architectures,
-        attention_modules=job_pb2.AttentionModule.values()[1:],
-        ffn_modules=job_pb2.FfnModule.values()[1:],
-        unfrozen=job_pb2.Unfrozen.values()[1:],
-        mask_structures=job_pb2.MaskStructure.values()[1:],
-        mask_rules=job_pb2.MaskRules.values()[1:],
+        attention_modules=handled.ATTENTION_MODULES,
+        ffn_modules=handled.FFN_MODULES,
+        unfrozen=handled.UNFROZEN,
+        mask_structures=handled.MASK_STRUCTURES,
+        mask_rules=handled.MASK_RULES,
         prunes_during_training=True,
         precisions=engine.precisions,
         pruners=list(PRUNERS),
-        task_kinds=job_pb2.TaskKind.values()[1:],
+        task_kinds=handled.TASK_KINDS,
         artifact_root_id=root_id(root),
         artifact_service=False,
         hub_download=True,

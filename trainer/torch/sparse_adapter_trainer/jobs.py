@@ -18,6 +18,7 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from sparse_adapter_engine.files.durable import sync_folder, write_durably
 from sparse_adapter_engine.files.process_identity import boot_id
 from sparse_adapter_engine.files.room import describe_full, is_full
+from sparse_adapter_engine.files.temporary_names import remove_leftovers
 
 from .job import Job, read_job
 from .retention import Retention
@@ -349,6 +350,7 @@ class JobStore:
             job.log.close()
 
     def _load(self, folder: Path) -> Job:
+        remove_leftovers(folder)
         job, booted = read_job(folder)
         record = job.record
         if record.state in ENDED:

@@ -17,7 +17,7 @@ from .part import Pack
 def loss(task_kind: int, logits: Tensor, pack: Pack, label_smoothing: float = 0.0) -> Tensor:
     """Mean loss over the rows of a pack, or over its target tokens. label_smoothing: for
     SUMMARIZATION only."""
-    return _LOSSES[task_kind](logits, pack, label_smoothing)
+    return LOSSES[task_kind](logits, pack, label_smoothing)
 
 
 def _class_loss(logits: Tensor, pack: PackedRows, label_smoothing: float) -> Tensor:
@@ -50,7 +50,7 @@ def _word_loss(logits: Tensor, pack: PaddedPairs, label_smoothing: float) -> Ten
     return cross_entropy(logits, pack.labels, label_smoothing=label_smoothing)
 
 
-_LOSSES: dict[int, Callable[[Tensor, Any, float], Tensor]] = {
+LOSSES: dict[int, Callable[[Tensor, Any, float], Tensor]] = {
     job_pb2.TASK_KIND_CLASSIFICATION: _class_loss,
     job_pb2.TASK_KIND_REGRESSION: _number_loss,
     job_pb2.TASK_KIND_QUESTION_ANSWERING: _span_loss,

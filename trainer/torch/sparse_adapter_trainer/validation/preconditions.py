@@ -1,11 +1,13 @@
 """What a valid specification asks for and this trainer cannot do or does not have on its disk,
 field by field (FAILED_PRECONDITION)."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
 
+from sparse_adapter_engine.handled import SETTINGS
 from sparse_adapter_engine.precision import read_precision
 
 from .backbone_config import check_backbone_config
@@ -70,6 +72,11 @@ def _check_trial_supported(
     yield from _check_supported(
         f"{at}.prune.pruner", trial.prune.pruner, capabilities.pruners, job_pb2.Pruner
     )
+    for (message, name), (enum, supported) in SETTINGS.items():
+        value = getattr(getattr(trial, message), name)
+        # One that the contract does not have is wrong in itself, wherever it counts.
+        if value and value in enum.values():
+            yield from _check_supported(f"{at}.{message}.{name}", value, supported, enum)
     if trial.prune.pruner != job_pb2.PRUNER_NONE:
         yield from _check_supported(
             f"{at}.prune.structure",
@@ -116,7 +123,9 @@ def _check_splits(spec: job_pb2.JobSpec, folder: Path) -> Found:
         yield "spec.dataset.name", f"{spec.dataset.name}/train.safetensors does not exist"
 
 
-def _check_supported(field: str, value: int, supported: list[int], enum: EnumTypeWrapper) -> Found:
+def _check_supported(
+    field: str, value: int, supported: Iterable[int], enum: EnumTypeWrapper
+) -> Found:
     if value not in supported:
         yield (
             field,
