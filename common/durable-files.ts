@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -49,9 +50,17 @@ export function writeJsonDurably(path: string, value: unknown): Promise<void> {
   return writeDurably(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** `writeDurably` for code that must not be interrupted between two lines. */
-export function writeDurablySync(path: string, content: Content): void {
-  putInPlace(path, content, (temporary) => renameSync(temporary, path));
+/**
+ * `writeDurably` for code that must not be interrupted between two lines.
+ *
+ * @param first called once the content is on disk, before it gets its name. So if `first` writes
+ *   something else, neither changes unless both have room.
+ */
+export function writeDurablySync(path: string, content: Content, first?: () => void): void {
+  putInPlace(path, content, (temporary) => {
+    first?.();
+    renameSync(temporary, path);
+  });
 }
 
 /**
@@ -59,6 +68,8 @@ export function writeDurablySync(path: string, content: Content): void {
  * try at once, exactly one gets true.
  */
 export function createFileOnce(path: string, content: Content): boolean {
+  // Needs no room on a full disk.
+  if (existsSync(path)) return false;
   try {
     putInPlace(path, content, (temporary) => {
       linkSync(temporary, path);

@@ -12,6 +12,7 @@
 import { join } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Worker } from '@temporalio/worker';
+import { keepLogging } from '../common/log-output';
 import { packageRoot } from '../common/package';
 import { createActivities } from './activities';
 
@@ -26,6 +27,7 @@ function required(name: string): string {
 }
 
 async function main(): Promise<void> {
+  keepLogging();
   const embedded = process.env.SA_ORCH_TEMPORAL_ADDRESS;
   const { connectionOptions, namespace } = embedded
     ? { connectionOptions: { address: embedded } }

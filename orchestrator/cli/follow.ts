@@ -3,6 +3,7 @@
  */
 import { isGrpcDeadlineError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { listFullDisks } from '../../common/disk-space';
 import { statusQuery, type SweepStatus } from '../../workflows/messages';
 import { rootMessage } from '../../workflows/root-message';
 import { readPlan, readProgress, readResult, type CohortProgress } from '../store/sweep-store';
@@ -162,10 +163,10 @@ export async function follow(
     }
     if (poll % POLLS_BETWEEN_LOOKS === 0 && state === 'running')
       failing = await findFailingActivities(client, sweepId);
-    block.draw(
-      [...renderSnapshot(snapshot, Date.now()), ...failing.map((line) => `  ${line}`)],
-      Date.now(),
-    );
+    // Nobody else may be able to write it down.
+    const full = listFullDisks([root, stateDir]).map((disk) => `${disk}; the sweep waits`);
+    const troubles = [...failing, ...full].map((line) => `  ${line}`);
+    block.draw([...renderSnapshot(snapshot, Date.now()), ...troubles], Date.now());
     await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
   }
 }

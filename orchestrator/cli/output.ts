@@ -5,6 +5,7 @@
  * Exit statuses: 0 success, 1 the work failed, 2 invalid request (config or usage), 3 a service is
  * unreachable.
  */
+import { describeFullDisk, isDiskFull } from '../../common/disk-space';
 import { ConfigError, UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 
@@ -57,7 +58,8 @@ export function findExitCode(error: unknown): 1 | 2 | 3 | undefined {
 export async function runAction(json: boolean, action: () => void | Promise<void>): Promise<void> {
   try {
     await action();
-  } catch (error) {
+  } catch (thrown) {
+    const error = isDiskFull(thrown) ? asFullDisk(thrown) : thrown;
     const exitStatus = findExitCode(error) ?? 1;
     if (json) {
       const message = error instanceof Error ? error.message : String(error);
@@ -72,4 +74,10 @@ export async function runAction(json: boolean, action: () => void | Promise<void
     printError(error);
     process.exitCode = exitStatus;
   }
+}
+
+/** A write of this command found no room. Services wait for some; a command does not. */
+function asFullDisk(error: NodeJS.ErrnoException): UserError {
+  const where = describeFullDisk(error.path ?? process.cwd(), error);
+  return new UserError(where, 1, 'Free some space, then repeat the command.');
 }

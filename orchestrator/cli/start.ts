@@ -33,6 +33,7 @@ import { printJson, progressLine, progressLineOnStderr, runAction } from './outp
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { sayPrecision } from './precision';
+import { checkRoom, listNeeds } from './room';
 import { describeSize, planRequest, readRequest, type Request } from './request';
 import { refuseOtherQueue } from './task-queue';
 
@@ -85,6 +86,13 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
   // Before any service is started: an invalid request fails in a second, not after minutes of
   // setup.
   const planWith = await planRequest(request, options, onProgress);
+  // Sizes depend on no precision.
+  const makesEnvironment =
+    !options.trainer &&
+    !options.python &&
+    !process.env.SA_ORCH_PYTHON &&
+    options.framework !== 'tfjs';
+  checkRoom(await listNeeds(planWith('float32'), root, stateDir, makesEnvironment), onProgress);
   const runtime = await ensureUp({
     stateDir,
     root,

@@ -1,5 +1,6 @@
 /** `sa-orch status`: services and sweeps. */
 import { Command } from 'commander';
+import { listFullDisks } from '../../common/disk-space';
 import { ConfigError } from '../base/errors';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
@@ -41,9 +42,11 @@ export function statusCommand(): Command {
     (options: PlaceOptions & { json?: boolean }) =>
       runAction(options.json === true, async () => {
         const stateDir = stateDirectory(options.stateDir);
+        const root = artifactRoot(options.root);
         const services = await runtimeStatus(stateDir);
-        const sweeps = await sweepLines(artifactRoot(options.root), stateDir);
-        if (options.json) return printJson({ services, sweeps });
+        const sweeps = await sweepLines(root, stateDir);
+        const full_disks = listFullDisks([root, stateDir]);
+        if (options.json) return printJson({ services, sweeps, full_disks });
         for (const { name, state, pid, address, restarts } of services) {
           const parts = [
             address,
@@ -60,6 +63,7 @@ export function statusCommand(): Command {
             'no services here; start them with `sa-orch start` or `sa-orch up`\n',
           );
         for (const sweep of sweeps) process.stdout.write(`${describe(sweep)}\n`);
+        for (const disk of full_disks) process.stdout.write(`${disk}; sweeps wait\n`);
       }),
   );
 }

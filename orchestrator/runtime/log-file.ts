@@ -15,6 +15,7 @@ import {
   truncateSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { isDiskFull } from '../../common/disk-space';
 
 /**
  * Opens a log for appending a child's stdout and stderr. Returns the descriptor and the current
@@ -29,16 +30,25 @@ export function openLog(path: string): { descriptor: number; offset: number } {
 /**
  * Moves a log of more than `maxBytes` to `<path>.1`, an older one to `.2`, up to `.<keep>`. The
  * writer keeps its descriptor, so the file is copied and emptied rather than renamed, and lines
- * written in between are lost. (In append mode, the writer continues at the new end.)
+ * written in between are lost. (In append mode, the writer continues at the new end.) If the disk
+ * has no room for the copy, nothing changes.
  */
 export function rotateLog(path: string, maxBytes: number, keep: number): boolean {
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) <= maxBytes) return false;
+  const copy = `${path}.0`;
+  try {
+    copyFileSync(path, copy);
+  } catch (error) {
+    rmSync(copy, { force: true });
+    if (isDiskFull(error)) return false;
+    throw error;
+  }
   rmSync(`${path}.${keep}`, { force: true });
   for (let age = keep - 1; age >= 1; age--) {
     if (statSync(`${path}.${age}`, { throwIfNoEntry: false }))
       renameSync(`${path}.${age}`, `${path}.${age + 1}`);
   }
-  copyFileSync(path, `${path}.1`);
+  renameSync(copy, `${path}.1`);
   truncateSync(path, 0);
   return true;
 }

@@ -19,6 +19,8 @@ export interface Service {
   command: TrainerCommand;
   /** Started only once this service is ready. */
   needs?: ServiceName;
+  /** Folders that it cannot start without writing to; started only once their disks have room. */
+  writesTo: readonly string[];
   /** Runs before each start. */
   beforeStart?(): void;
   /** Whether the process, which is alive, works. */
@@ -36,7 +38,7 @@ export function servicesFor(stateDir: string, config: RuntimeConfig): Service[] 
     services.push(temporalService(stateDir, config.temporal));
   if (config.trainer.kind === 'local')
     services.push(trainerService(stateDir, config, config.trainer));
-  services.push(workerService(config));
+  services.push(workerService(stateDir, config));
   return services;
 }
 
@@ -45,6 +47,7 @@ function temporalService(stateDir: string, temporal: EmbeddedTemporal): Service 
     name: 'temporal',
     address: temporal.address,
     command: { file: temporal.binary, args: serverArguments(stateDir, temporal), env: {} },
+    writesTo: [stateDir],
     beforeStart: () => removeIncompleteDatabase(stateDir),
     isHealthy: () => isServerHealthy(temporal.address),
     onHealthy: () => completeServerStart(stateDir, temporal),
@@ -63,6 +66,7 @@ function trainerService(stateDir: string, { root }: RuntimeConfig, trainer: Loca
     name: 'trainer',
     address,
     command: { ...command, args: [...command.args, ...args], env },
+    writesTo: [stateDir, root],
     isHealthy: () => isTrainerHealthy(address),
   };
 }
@@ -97,7 +101,7 @@ export function workerEnvironment({
 
 export const workerMain = (): string => join(packageRoot(), 'dist', 'workflows', 'worker-main.js');
 
-function workerService(config: RuntimeConfig): Service {
+function workerService(stateDir: string, config: RuntimeConfig): Service {
   return {
     name: 'worker',
     address: null,
@@ -107,6 +111,7 @@ function workerService(config: RuntimeConfig): Service {
       env: workerEnvironment(config),
     },
     needs: config.temporal.kind === 'embedded' ? 'temporal' : undefined,
+    writesTo: [stateDir],
     // It has no port to ask: it reports once that it is ready, and after that is alive or dead.
     isHealthy: (record) =>
       Promise.resolve(

@@ -4,6 +4,7 @@
  * everything and exits if its state directory is removed.
  */
 import { lockHolder, tryLock, type LockFile } from '../../common/lock-file';
+import { keepLogging } from '../../common/log-output';
 import { readRuntimeConfig } from './runtime-config';
 import { servicesFor } from './services';
 import { DEFAULT_POLICY, Supervisor } from './supervisor';
@@ -54,5 +55,6 @@ function supervise(stateDir: string, lock: LockFile): void {
 }
 
 const [stateDir] = process.argv.slice(2);
+keepLogging();
 if (stateDir === undefined) throw new Error('usage: supervisor-main.js <state directory>');
 main(stateDir);

@@ -8,6 +8,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync } from 'node:fs';
+import { describeFullDisk, findFullDisk, isDiskFull } from '../../common/disk-space';
 import { openLog, rotateLog } from './log-file';
 import {
   findByEnvironment,
@@ -46,6 +47,8 @@ export interface SupervisorPolicy {
   maxFailedChecks: number;
   /** Time between SIGTERM and SIGKILL. */
   stopGraceMs: number;
+  /** Time between looks at a full disk that keeps a service from being started. */
+  fullDiskPauseMs: number;
   logBytes: number;
 }
 
@@ -59,6 +62,7 @@ export const DEFAULT_POLICY: SupervisorPolicy = {
   startTimeoutMs: 180_000,
   maxFailedChecks: 24,
   stopGraceMs: 25_000,
+  fullDiskPauseMs: 1000,
   logBytes: 20_000_000,
 };
 
@@ -84,6 +88,8 @@ export class Supervisor {
   private readonly watches = new Map<string, Watch>();
   private stopping = false;
   private saved = '';
+  /** Whether it was said that the disk is too full to save. */
+  private saidFull = false;
 
   constructor(
     private readonly stateDir: string,
@@ -108,7 +114,7 @@ export class Supervisor {
       );
     }
     mkdirSync(stateDir, { recursive: true });
-    this.save();
+    this.saveIfThereIsRoom();
   }
 
   /** Takes over a living process of the previous supervisor, or starts afresh. */
@@ -159,18 +165,27 @@ export class Supervisor {
       else if (isAlive(record.process)) this.look(service, record);
       else this.buried(service, record);
     }
-    this.save();
+    this.saveIfThereIsRoom();
   }
 
   private startIfDue(service: Service, record: ServiceRecord): void {
     const needed = service.needs === undefined ? undefined : this.records.get(service.needs);
     if (Date.now() < record.nextStart || (needed !== undefined && needed.state !== 'ready')) return;
     try {
+      const full = findFullDisk(service.writesTo);
+      if (full !== undefined) return this.putOff(service, record, full);
       service.beforeStart?.();
       this.start(service, record);
     } catch (error) {
       this.died(service, record, `could not be started: ${(error as Error).message}`);
     }
+  }
+
+  /** Leaves a service for later, until the disk has room. */
+  private putOff(service: Service, record: ServiceRecord, full: string): void {
+    if (record.lastExit !== full) this.say(`${service.name}: ${full}`);
+    record.lastExit = full;
+    record.nextStart = Date.now() + this.policy.fullDiskPauseMs;
   }
 
   private start(service: Service, record: ServiceRecord): void {
@@ -209,7 +224,7 @@ export class Supervisor {
       child.pid === undefined ? null : (identify(child.pid) ?? { pid: child.pid, started: 'gone' });
     if (record.process === null) throw new Error(watch.exit ?? `${file} cannot be run`);
     this.say(`${service.name}: started as process ${record.process.pid}`);
-    this.save();
+    this.saveIfThereIsRoom();
   }
 
   /** Checks a living process's health. */
@@ -263,7 +278,7 @@ export class Supervisor {
       if (watch.failedChecks >= this.policy.maxFailedChecks)
         this.kill(service, record, `did not answer ${watch.failedChecks} times`);
     }
-    this.save();
+    this.saveIfThereIsRoom();
   }
 
   private became(service: Service, record: ServiceRecord, state: ServiceState): void {
@@ -286,9 +301,16 @@ export class Supervisor {
   }
 
   private died(service: Service, record: ServiceRecord, how: string): void {
+    record.readySince = null;
+    const full = findFullDisk(service.writesTo);
+    if (full !== undefined) {
+      // No fault of its own: it does not count.
+      record.state = 'waiting';
+      this.say(`${service.name}: ${how}`);
+      return this.putOff(service, record, full);
+    }
     record.deaths += 1;
     record.lastExit = how;
-    record.readySince = null;
     const failed = record.deaths >= this.policy.maxDeaths;
     const pause = Math.min(
       this.policy.minBackoffMs * 2 ** (record.deaths - 1),
@@ -322,7 +344,7 @@ export class Supervisor {
     ]) {
       await Promise.all(wave.map((service) => this.stopOne(service)));
     }
-    this.save();
+    this.saveIfThereIsRoom();
   }
 
   private async stopOne(service: Service): Promise<void> {
@@ -348,6 +370,18 @@ export class Supervisor {
     const watch = this.watches.get(service.name);
     if (watch === undefined) throw new Error(`no watch of ${service.name}`);
     return watch;
+  }
+
+  /** `save`, or, on a full disk, nothing: the next check tries again. */
+  private saveIfThereIsRoom(): void {
+    try {
+      this.save();
+      this.saidFull = false;
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      if (!this.saidFull) this.say(describeFullDisk(this.stateDir, error));
+      this.saidFull = true;
+    }
   }
 
   private save(): void {

@@ -35,8 +35,10 @@ export type Work = 'prune' | 'train' | 'predict';
 export interface WorkOptions {
   /** `train`: stop each trial at this step; 0, the default, at its end. */
   untilStep?: number;
-  /** `train`: steps between checkpoints. */
+  /** `train`: steps between checkpoints; 0, the default, for by time alone. */
   checkpointEverySteps?: number;
+  /** `train`: seconds between checkpoints, about; 0 for none by time. */
+  checkpointSeconds?: number;
   /** `train`: steps between metrics. */
   logEverySteps?: number;
   /** `train`: how many of a trial's newest checkpoints to keep. */
@@ -46,10 +48,10 @@ export interface WorkOptions {
 }
 
 /**
- * A checkpoint is a few MB and takes milliseconds. A crash costs at most 50 steps, under a minute
- * of work on two cores.
+ * What a crash may cost. By time, not by steps: a step is milliseconds or minutes, and a checkpoint
+ * some MB or GB.
  */
-const CHECKPOINT_EVERY_STEPS = 50;
+const CHECKPOINT_SECONDS = 180;
 const LOG_EVERY_STEPS = 10;
 /** The newest, and the previous one in case the newest is broken. */
 const KEEP_CHECKPOINTS = 2;
@@ -170,9 +172,10 @@ function specWork(
         $case: 'train',
         value: {
           untilStep: options.untilStep ?? 0,
-          checkpointEverySteps: options.checkpointEverySteps ?? CHECKPOINT_EVERY_STEPS,
+          checkpointEverySteps: options.checkpointEverySteps ?? 0,
           logEverySteps: options.logEverySteps ?? LOG_EVERY_STEPS,
           keepCheckpoints: options.keepCheckpoints ?? KEEP_CHECKPOINTS,
+          checkpointSeconds: options.checkpointSeconds ?? CHECKPOINT_SECONDS,
         },
       };
     case 'predict': {

@@ -123,6 +123,7 @@ class Contender {
         checkpointEverySteps: 0,
         logEverySteps: 1000,
         keepCheckpoints: 1,
+        checkpointSeconds: 0,
       },
     });
     this.seconds += this.trained() - before;

@@ -112,6 +112,20 @@ describeTrainer('a trainer that is stopped or killed', () => {
     expect(states(found)).toEqual(['QUEUED', 'RUNNING', 'INTERRUPTED']);
   });
 
+  test('writes checkpoints by time, too, which change nothing', async () => {
+    const place = newPlace();
+    const { client } = await place.start();
+    await run(client, job(dataset, [long], PRUNE));
+    const byTime = train({ checkpointEverySteps: 0, checkpointSeconds: 0.001 });
+    const found = await events(client, await submit(client, job(dataset, [long], byTime)));
+    const steps = found.flatMap(({ kind }) =>
+      kind?.$case === 'checkpointWritten' ? [kind.value.step] : [],
+    );
+    expect(steps.length).toBeGreaterThan(1);
+    expect(steps.at(-1)).toBe(long.train!.totalSteps);
+    expect(adapterDigest(place)).toBe(expected);
+  });
+
   test('stops on SIGTERM at a checkpoint with status 0; resumes to the same adapter', async () => {
     const place = newPlace();
     const first = await place.start();

@@ -119,7 +119,13 @@ type Work = NonNullable<JobSpec['work']>;
 const PRUNE: Work = { $case: 'prune', value: {} };
 const train = (checkpointEverySteps = 0): Work => ({
   $case: 'train',
-  value: { untilStep: 0, checkpointEverySteps, logEverySteps: 1, keepCheckpoints: 2 },
+  value: {
+    untilStep: 0,
+    checkpointEverySteps,
+    logEverySteps: 1,
+    keepCheckpoints: 2,
+    checkpointSeconds: 0,
+  },
 });
 const PREDICT: Work = {
   $case: 'predict',

@@ -132,6 +132,7 @@ export const train = (changes: Partial<TrainWork> = {}): JobSpec['work'] => ({
     checkpointEverySteps: 10,
     logEverySteps: 5,
     keepCheckpoints: 2,
+    checkpointSeconds: 0,
     ...changes,
   },
 });

@@ -48,6 +48,7 @@ async function main(): Promise<void> {
       root,
       emit,
       breathe: () => Promise.resolve(),
+      writeWhenThereIsRoom: <T>(_: string, write: () => T) => Promise.resolve(write()),
       get checkpointAsked() {
         return stopAfterEvents !== undefined && events.length >= stopAfterEvents;
       },

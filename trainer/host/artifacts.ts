@@ -44,16 +44,23 @@ export function describeArtifact(root: string, name: string): Artifact {
   const files = readdirSync(path, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
-  const lines = files
-    .map((file) => `${fileDigest(file)}  ${relative(path, file).split(sep).join('/')}\n`)
-    .sort();
+  const digest = folderDigest(
+    files.map((file) => [relative(path, file).split(sep).join('/'), fileDigest(file)] as const),
+  );
   const size = files.reduce((total, file) => total + statSync(file).size, 0);
-  return { name, digest: createHash('sha256').update(lines.join('')).digest('hex'), size };
+  return { name, digest, size };
 }
 
-function fileDigest(path: string): string {
-  return createHash('sha256').update(readFileSync(path)).digest('hex');
+/** The digest of a folder, from the relative name and digest of each of its files. */
+export function folderDigest(files: readonly (readonly [name: string, digest: string])[]): string {
+  const lines = files.map(([name, digest]) => `${digest}  ${name}\n`).sort();
+  return contentDigest(lines.join(''));
 }
+
+export const contentDigest = (content: string | Uint8Array): string =>
+  createHash('sha256').update(content).digest('hex');
+
+const fileDigest = (path: string): string => contentDigest(readFileSync(path));
 
 /**
  * All tensors of a safetensors file. Throws EngineFailure (BAD_ARTIFACT) if it is missing or

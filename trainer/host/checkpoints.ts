@@ -11,10 +11,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
+import type { Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { readTensorsOf } from './artifacts';
 import { writeDurablySync } from '../../common/durable-files';
 import { removeFolder, removeLeftovers, writeFolder } from './folders';
-import { trialFolder, type Shapes } from './trial-files';
+import { trialFolder, trialName, type Shapes } from './trial-files';
 
 /** A trial's progress. */
 export interface Position {
@@ -38,19 +39,25 @@ export interface Checkpoint {
   environment: Record<string, string>;
 }
 
-/** Writes a checkpoint as a whole folder, and removes all but the newest `keep`. */
+/**
+ * Writes a checkpoint as a whole folder, and removes all but the newest `keep`. Returns the
+ * checkpoint's artifact.
+ */
 export function writeCheckpoint(
   root: string,
   trialId: string,
   { position, state, environment }: Omit<Checkpoint, 'state'> & { state: Record<string, Tensor> },
   keep: number,
-): void {
-  writeFolder(join(trialFolder(root, trialId), 'checkpoints', `step-${position.step}`), {
+): Artifact {
+  const files = {
     'state.safetensors': encodeSafetensors(state),
     'position.json': JSON.stringify({ position, environment }, null, 2),
-  });
+  };
+  const digest = writeFolder(locateFolder(root, trialId, position.step), files);
   for (const step of listSteps(root, trialId).slice(keep))
     removeFolder(locateFolder(root, trialId, step));
+  const size = Object.values(files).reduce((sum, content) => sum + Buffer.byteLength(content), 0);
+  return { name: `${trialName(trialId)}/checkpoints/step-${position.step}`, digest, size };
 }
 
 /**

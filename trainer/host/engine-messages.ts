@@ -31,4 +31,6 @@ export type FromEngine =
   | { $case: 'broken'; message: string; isDevice: boolean }
   | { $case: 'event'; event: EngineEvent }
   | { $case: 'moved' }
+  /** For people. */
+  | { $case: 'waiting'; reason: string }
   | { $case: 'ended'; outcome: Outcome };

@@ -1,5 +1,7 @@
 /** The process in which an engine runs: started by engine-runner.ts, and ends with its host. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { writeWhenThereIsRoom } from '../../common/disk-space';
+import { keepLogging } from '../../common/log-output';
 import { withLock } from '../../common/lock-file';
 import { FailureReason, type Failure } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
@@ -42,6 +44,16 @@ class Run implements JobContext {
     }
     await yieldToEvents();
     if (this.abortAsked) throw new Aborted('cancelled');
+  }
+
+  writeWhenThereIsRoom<T>(path: string, write: () => T): Promise<T> {
+    return writeWhenThereIsRoom(path, write, async (reason) => {
+      tell({ $case: 'waiting', reason });
+      await yieldToEvents();
+      if (this.abortAsked) throw new Aborted('cancelled');
+      // A checkpoint has no room either: the job will continue from the last one.
+      if (this.checkpointAsked) throw new Interrupted(reason);
+    });
   }
 
   stop(how: 'checkpoint' | 'abort'): void {
@@ -99,6 +111,7 @@ async function serve({ module: path, root, device, threads }: EngineStart): Prom
 }
 
 function main(start: EngineStart): void {
+  keepLogging();
   process.on('disconnect', () => process.exit(0));
   // Ctrl-C goes to the whole process group, but the host lets this process finish its step.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)

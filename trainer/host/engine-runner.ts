@@ -7,8 +7,12 @@ import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { NoSuchDevice, type EngineCapabilities, type EngineEvent } from './engine';
 import type { EngineStart, FromEngine, Outcome, ToEngine } from './engine-messages';
-import type { Job, JobStore } from './jobs';
+import { describeFullDisk, isDiskFull } from '../../common/disk-space';
+import type { Job } from './job';
+import type { JobStore } from './jobs';
 import { log } from './log';
+
+const MS_BETWEEN_TRIES = 1000;
 
 /** The engine cannot work here; the message is the engine's. */
 export class EngineBroken extends Error {}
@@ -30,6 +34,12 @@ export class EngineRunner {
   private store: JobStore | undefined;
   private current: Current | undefined;
   private lastMoved = performance.now();
+  /** Messages of the engine that could not be recorded yet because the disk is full, in order. */
+  private readonly unrecorded: (() => void)[] = [];
+  /** For people: what the engine, or the host itself, waits for; empty if neither waits. */
+  waitingFor = '';
+  /** When to try again to start a job, while the disk is full. */
+  private nextTry: NodeJS.Timeout | undefined;
   private isStopping = false;
   private isKilled = false;
   private stillLooks = 0;
@@ -87,23 +97,26 @@ export class EngineRunner {
 
   /**
    * Looks whether the running job has moved, and restarts the engine if it has not for long. Looks
-   * are counted, not seconds: a process that was stopped, or a laptop that slept, is not stuck.
+   * are counted, not seconds: a process that was stopped, or a laptop that slept, is not stuck. Nor
+   * is one that waits for room on a disk.
    */
   private look(): void {
     const hasMoved = this.lastMoved >= this.lastLook;
     this.lastLook = performance.now();
-    this.stillLooks = this.current && !hasMoved ? this.stillLooks + 1 : 0;
+    const isStill = this.isReady && this.current && !hasMoved && this.waitingFor === '';
+    this.stillLooks = isStill ? this.stillLooks + 1 : 0;
     if (!this.current || this.stillLooks < LOOKS) return;
     const { job } = this.current;
     const still = `job ${job.record.jobId} has not moved for ${this.stallAfterSeconds} s`;
     log('ERROR', `${still}: restarting the engine`);
     this.isReady = false;
-    this.current = undefined;
-    this.stillLooks = 0;
     // Whatever it still says is of a run that has ended.
     this.child!.removeAllListeners('message');
     this.child!.kill('SIGKILL');
-    this.store!.endStalledRun(job, this.stallAfterSeconds);
+    this.record(() => {
+      this.store!.endStalledRun(job, this.stallAfterSeconds);
+      this.current = undefined;
+    });
   }
 
   /** How long ago the running job's loop last moved. */
@@ -112,14 +125,12 @@ export class EngineRunner {
   }
 
   /**
-   * Waits for the running job's end after JobStore.stop, then kills the engine. Returns whether the
-   * job ended in time.
+   * Waits for the running job's end after JobStore.stop, at most this long, then kills the engine.
    */
-  async stop(timeoutSeconds: number): Promise<boolean> {
+  async stop(timeoutSeconds: number): Promise<void> {
     this.isStopping = true;
     const deadline = performance.now() + timeoutSeconds * 1000;
     while (this.current && performance.now() < deadline) await sleep(20);
-    const ended = this.current === undefined;
     const { child } = this;
     if (child && child.exitCode === null && child.signalCode === null) {
       const exited = once(child, 'exit');
@@ -128,14 +139,14 @@ export class EngineRunner {
       child.kill('SIGKILL');
       await exited;
     }
-    return ended;
   }
 
+  /** Starts the next job if none is running, and passes on requests to stop the running one. */
   private next(): void {
     const { store } = this;
     if (!store || !this.isReady) return;
     if (!this.current) {
-      const job = store.take();
+      const job = this.take(store);
       if (!job) return;
       const spec = job.spec();
       const silent = new Set(spec.trials.map(({ trialId }) => trialId));
@@ -152,6 +163,48 @@ export class EngineRunner {
     });
   }
 
+  private take(store: JobStore): Job | undefined {
+    try {
+      return store.take();
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.waitForRoom(store, error);
+      this.nextTry ??= setTimeout(() => {
+        this.nextTry = undefined;
+        this.next();
+      }, MS_BETWEEN_TRIES);
+      return undefined;
+    }
+  }
+
+  /**
+   * Records what the engine did, in order; on a full disk, as soon as there is room. The engine
+   * goes on meanwhile.
+   */
+  private record(write: () => void): void {
+    if (this.unrecorded.push(write) === 1) this.recordNext();
+  }
+
+  private recordNext(): void {
+    try {
+      for (let write = this.unrecorded[0]; write; write = this.unrecorded[0]) {
+        write();
+        this.unrecorded.shift();
+      }
+      this.waitingFor = '';
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.waitForRoom(this.store!, error);
+      setTimeout(() => this.recordNext(), MS_BETWEEN_TRIES);
+    }
+  }
+
+  private waitForRoom({ folder }: JobStore, error: NodeJS.ErrnoException): void {
+    const reason = describeFullDisk(folder, error);
+    if (this.waitingFor === '') log('WARNING', reason);
+    this.waitingFor = reason;
+  }
+
   private tell(message: ToEngine): void {
     // If the process is already dead, its exit event reports it.
     this.child!.send(message, () => undefined);
@@ -159,18 +212,31 @@ export class EngineRunner {
 
   private hear(message: FromEngine): void {
     this.lastMoved = performance.now();
-    if (message.$case === 'event') this.hearEvent(message.event);
-    if (message.$case === 'ended') this.hearEnd(message.outcome);
+    switch (message.$case) {
+      case 'event':
+        return this.record(() => this.recordEvent(message.event));
+      case 'ended':
+        return this.record(() => this.recordEnd(message.outcome));
+      case 'waiting':
+        if (this.waitingFor === '') log('WARNING', message.reason);
+        this.waitingFor = message.reason;
+        return;
+      case 'moved':
+        if (this.unrecorded.length === 0) this.waitingFor = '';
+        return;
+      case 'ready':
+      case 'broken':
+        return;
+    }
   }
 
-  private hearEvent(event: EngineEvent): void {
-    if (event.$case === 'trialResult') this.current!.silent.delete(event.value.trialId);
+  private recordEvent(event: EngineEvent): void {
     this.store!.emit(this.current!.job, event);
+    if (event.$case === 'trialResult') this.current!.silent.delete(event.value.trialId);
   }
 
-  private hearEnd(outcome: Outcome): void {
+  private recordEnd(outcome: Outcome): void {
     const { job, silent } = this.current!;
-    this.current = undefined;
     const store = this.store!;
     switch (outcome.$case) {
       case 'done':
@@ -196,6 +262,7 @@ export class EngineRunner {
         store.finish(job, JobState.JOB_STATE_FAILED, { failure: outcome.failure });
         break;
     }
+    this.current = undefined;
     this.next();
   }
 
@@ -203,13 +270,15 @@ export class EngineRunner {
     this.isReady = false;
     if (this.isKilled) return;
     log('ERROR', `the engine's process ended (${how})`);
-    const lost = this.current?.job;
-    this.current = undefined;
-    if (lost) this.store!.lose(lost, `the engine's process ended (${how})`);
-    if (this.isStopping) return;
-    this.start().then(
-      () => this.next(),
-      (error: Error) => this.fatal(error),
-    );
+    // The engine may have ended the job before it died.
+    this.record(() => {
+      if (this.current) this.store!.lose(this.current.job, `the engine's process ended (${how})`);
+      this.current = undefined;
+      if (this.isStopping) return;
+      this.start().then(
+        () => this.next(),
+        (error: Error) => this.fatal(error),
+      );
+    });
   }
 }

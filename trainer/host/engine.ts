@@ -87,6 +87,13 @@ export interface JobContext {
   breathe(): Promise<void>;
   /** Whether to write checkpoints and throw Interrupted; updated by breathe. */
   readonly checkpointAsked: boolean;
+  /**
+   * Calls `write`, which changes nothing if it fails, until the disk of `path` has room for it. All
+   * that an engine writes under the root goes through this.
+   *
+   * @throws Aborted after CancelJob with ABORT, Interrupted after CHECKPOINT, while it waits
+   */
+  writeWhenThereIsRoom<T>(path: string, write: () => T): Promise<T>;
 }
 
 /**

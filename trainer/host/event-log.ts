@@ -55,8 +55,7 @@ export class EventLog {
     record.writeUInt32LE(crc32(data), 4);
     record.set(data, HEADER_BYTES);
     this.writer ??= openSync(this.path, 'a');
-    this.writeWhole(this.writer, record);
-    if (sync) fsyncSync(this.writer);
+    this.writeWhole(this.writer, record, sync);
     this.ends.push(this.ends.at(-1)! + record.length);
     for (const changed of [...this.listeners]) changed();
   }
@@ -110,15 +109,13 @@ export class EventLog {
 
   /**
    * Writes the whole record or nothing, because a part, from a full disk, would hide every later
-   * event.
+   * event, and one that could not be synced would be there twice after the next try.
    */
-  private writeWhole(file: number, record: Buffer): void {
+  private writeWhole(file: number, record: Buffer, sync: boolean): void {
     try {
-      const written = writeSync(file, record);
-      if (written !== record.length)
-        throw new Error(
-          `${this.path}: only ${written} of ${record.length} bytes were written; is the disk full?`,
-        );
+      // A full disk takes a part, and then reports that it is full.
+      for (let written = 0; written < record.length;) written += writeSync(file, record, written);
+      if (sync) fsyncSync(file);
     } catch (error) {
       ftruncateSync(file, this.ends.at(-1));
       throw error;

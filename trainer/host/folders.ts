@@ -1,6 +1,7 @@
 /** Folders that are either whole or absent, whatever dies. */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { contentDigest, folderDigest } from './artifacts';
 import {
   nameBeside,
   syncFolderSync,
@@ -8,8 +9,11 @@ import {
   type Content,
 } from '../../common/durable-files';
 
-/** Writes a folder of files that replaces any earlier one and appears whole. */
-export function writeFolder(path: string, files: Readonly<Record<string, Content>>): void {
+/**
+ * Writes a folder of files that replaces any earlier one and appears whole. Returns its digest,
+ * made from what was written, because reading large files back takes long.
+ */
+export function writeFolder(path: string, files: Readonly<Record<string, Content>>): string {
   const making = nameBeside(path);
   mkdirSync(making, { recursive: true });
   try {
@@ -22,6 +26,9 @@ export function writeFolder(path: string, files: Readonly<Record<string, Content
     throw error;
   }
   syncFolderSync(dirname(path));
+  return folderDigest(
+    Object.entries(files).map(([name, content]) => [name, contentDigest(content)] as const),
+  );
 }
 
 /**

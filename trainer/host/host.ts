@@ -9,12 +9,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { artifactRootId } from '../../common/files';
+import { keepLogging } from '../../common/log-output';
 import { HealthService } from '../../gen/ts/grpc/health/v1/health';
 import { ServerReflectionService } from '../../gen/ts/grpc/reflection/v1alpha/reflection';
 import { NoSuchDevice } from './engine';
 import { EngineBroken, EngineRunner } from './engine-runner';
 import { Health } from './health';
-import { BrokenState, JobStore } from './jobs';
+import { BrokenState } from './job';
+import { JobStore } from './jobs';
 import { Address, CannotListen, lockOrRefuse } from './listening';
 import { log } from './log';
 import { parseOptions, USAGE, UsageError, type HostOptions } from './options';
@@ -58,6 +60,7 @@ export async function runTrainer(
   { name, engine }: TrainerDefinition,
   args: string[] = process.argv.slice(2),
 ): Promise<void> {
+  keepLogging();
   try {
     const options = parseOptions(args);
     if (!options) process.stdout.write(`usage: ${name} [options]\n\n${USAGE}`);
@@ -110,7 +113,7 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
     hubDownload: false,
   };
   const store = new JobStore(state, queueLength, options.quarantineAfter);
-  const service = new TrainerService(store, capabilities, root, () => runner.secondsSinceWork());
+  const service = new TrainerService(store, capabilities, root, runner);
   const health = new Health(SERVICES);
   const server = new Server(SERVER_OPTIONS);
   server.addService(SERVICE, service.handlers());
@@ -128,7 +131,7 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   health.stop();
   store.stop();
   service.stop();
-  if (!(await runner.stop(STOP_JOB_SECONDS))) store.forgiveRunning();
+  await runner.stop(STOP_JOB_SECONDS);
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   await Promise.race([closed, sleep(CLOSE_CALLS_MS)]);
 }

@@ -1,13 +1,11 @@
 /**
- * A trainer's jobs: their states, their queue, and how both outlive the process.
+ * A trainer's jobs: their states, their queue, and how both outlive the process (job.ts).
  *
- * `<state>/jobs/<job id>/` contains `spec.pb` (a JobSpec), `events.log` and `job.json` (the job as
- * in GetJob, and its unfinished runs). A state change is in the log before it is in job.json, so
- * after a crash the log is right. One job runs at a time, in the order of submission, so two jobs
- * of one trainer never work on the same trial at once.
+ * One job runs at a time, in the order of submission, so two jobs of one trainer never work on the
+ * same trial at once.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   FailureReason,
@@ -18,7 +16,7 @@ import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { syncFolderSync, writeDurablySync } from '../../common/durable-files';
 import type { EngineEvent } from './engine';
-import { EventLog } from './event-log';
+import { bootId, isLeftByCrash, Job, readJob } from './job';
 
 const STALLS_BEFORE_FAILURE = 2;
 
@@ -38,46 +36,15 @@ export class QueueFull extends Error {}
 export class DigestDiffers extends Error {}
 /** The trainer is stopping and takes no more work. */
 export class Stopping extends Error {}
-/** A job's files cannot be read; the message names the folder and what to do. */
-export class BrokenState extends Error {}
 
-/** A job in memory. Only JobStore changes it. */
-export class Job {
-  cancelMode = CancelMode.CANCEL_MODE_UNSPECIFIED;
-  private events: EventLog | undefined;
-
-  /**
-   * unfinishedRuns: runs that started but did not end normally, because their process died. stalls:
-   * runs whose loop stopped moving, since the last checkpoint.
-   */
-  constructor(
-    readonly folder: string,
-    readonly record: JobMessage,
-    public unfinishedRuns: number,
-    public stalls = 0,
-  ) {}
-
-  /** The job's events, read from disk on first use. */
-  get log(): EventLog {
-    this.events ??= new EventLog(join(this.folder, 'events.log'), this.record.logId);
-    return this.events;
-  }
-
-  /** The specification, read from disk. */
-  spec(): JobSpec {
-    return JobSpec.decode(readFileSync(join(this.folder, 'spec.pb')));
-  }
-
-  /** Writes job.json. */
-  save(): void {
-    const content = {
-      job: JobMessage.toJSON(this.record),
-      unfinished_runs: this.unfinishedRuns,
-      stalls: this.stalls,
-      boot_id: bootId(),
-    };
-    writeDurablySync(join(this.folder, 'job.json'), JSON.stringify(content, null, 2));
-  }
+/** What changes along with a job's state. */
+interface StateChange {
+  failure?: Failure;
+  /** For people. */
+  detail?: string;
+  /** How often it was started. */
+  runs?: number;
+  crashes?: number;
 }
 
 /** Compares jobs, newest first; no two are equal. */
@@ -87,7 +54,7 @@ export function byAge(a: Job, b: Job): number {
 }
 
 export class JobStore {
-  private readonly folder: string;
+  readonly folder: string;
   private readonly jobs = new Map<string, Job>();
   private readonly queue: Job[] = [];
   private running: Job | undefined;
@@ -128,8 +95,8 @@ export class JobStore {
     if (this.queue.length >= this.queueLength) throw new QueueFull();
     const job = found ?? this.create(jobId, specDigest, spec);
     if (found) {
-      job.cancelMode = CancelMode.CANCEL_MODE_UNSPECIFIED;
       this.setState(job, JobState.JOB_STATE_QUEUED, { detail: 'submitted again' });
+      job.cancelMode = CancelMode.CANCEL_MODE_UNSPECIFIED;
     }
     this.queue.push(job);
     const snapshot = this.snapshot(job);
@@ -165,7 +132,8 @@ export class JobStore {
 
   /**
    * Stops the job and returns it as it was before. A running job is only asked, and then stops by
-   * itself. ABORT outranks CHECKPOINT.
+   * itself, and so does a waiting one if the disk is too full to record that it has stopped. ABORT
+   * outranks CHECKPOINT.
    */
   cancel(job: Job, mode: CancelMode): JobMessage {
     const before = this.snapshot(job);
@@ -176,10 +144,11 @@ export class JobStore {
         for (const changed of this.workers) changed();
         break;
       case JobState.JOB_STATE_QUEUED:
-        this.queue.splice(this.queue.indexOf(job), 1);
+        job.cancelMode = Math.max(job.cancelMode, mode);
         this.setState(job, aborts ? JobState.JOB_STATE_CANCELLED : JobState.JOB_STATE_INTERRUPTED, {
           detail: 'stopped while it waited',
         });
+        this.queue.splice(this.queue.indexOf(job), 1);
         break;
       case JobState.JOB_STATE_INTERRUPTED:
         if (aborts)
@@ -199,14 +168,19 @@ export class JobStore {
 
   /** Starts a run of the next job; undefined if none is waiting or the trainer is stopping. */
   take(): Job | undefined {
-    if (this.stopping) return undefined;
-    const job = this.queue.shift();
-    if (!job) return undefined;
+    const [job] = this.queue;
+    if (this.stopping || !job) return undefined;
+    const runs = job.record.runs + 1;
+    // Before the run begins: a crash right after it must leave the mark.
+    writeDurablySync(job.runningMark, bootId());
+    try {
+      this.setState(job, JobState.JOB_STATE_RUNNING, { detail: `run ${runs}`, runs });
+    } catch (error) {
+      rmSync(job.runningMark);
+      throw error;
+    }
+    this.queue.shift();
     this.running = job;
-    job.record.runs += 1;
-    job.unfinishedRuns += 1;
-    // Writes state and counters together, so that the run is counted on disk before it begins.
-    this.setState(job, JobState.JOB_STATE_RUNNING, { detail: `run ${job.record.runs}` });
     return job;
   }
 
@@ -216,15 +190,17 @@ export class JobStore {
     state: JobState,
     { failure, detail }: { failure?: Failure; detail?: string } = {},
   ): void {
+    this.setState(job, state, { failure, detail, crashes: 0 });
     this.running = undefined;
-    job.unfinishedRuns = 0;
-    this.setState(job, state, { failure, detail });
+    rmSync(job.runningMark, { force: true });
   }
 
   /** Ends the run that `take` started, after the engine's process died. */
   lose(job: Job, detail: string): void {
+    // The mark is gone if the trainer was being stopped, whatever the engine then died of.
+    this.endLostRun(job, job.crashes + (existsSync(job.runningMark) ? 1 : 0), detail);
     this.running = undefined;
-    this.endLostRun(job, detail);
+    rmSync(job.runningMark, { force: true });
   }
 
   /**
@@ -254,25 +230,20 @@ export class JobStore {
    */
   emit(job: Job, event: EngineEvent): void {
     const isCheckpoint = event.$case === 'checkpointWritten';
-    job.log.append(event, isCheckpoint);
-    if (isCheckpoint && (job.unfinishedRuns > 1 || job.stalls > 0)) {
-      job.unfinishedRuns = 1;
-      job.stalls = 0;
-      job.save();
-    }
+    const append = (): void => job.log.append(event, isCheckpoint);
+    if (isCheckpoint && (job.crashes > 0 || job.stalls > 0)) job.change({}, 0, append, 0);
+    else append();
   }
 
-  /** Takes no more work and asks the running job to write a checkpoint and stop. */
+  /**
+   * Takes no more work and asks the running job to write a checkpoint and stop. If the process is
+   * killed before the job has stopped, that is not the job's fault.
+   */
   stop(): void {
     this.stopping = true;
-    if (this.running) this.cancel(this.running, CancelMode.CANCEL_MODE_CHECKPOINT);
-  }
-
-  /** The process is about to exit in the middle of a run, which is not the job's fault. */
-  forgiveRunning(): void {
     if (!this.running) return;
-    this.running.unfinishedRuns -= 1;
-    this.running.save();
+    rmSync(this.running.runningMark, { force: true });
+    this.cancel(this.running, CancelMode.CANCEL_MODE_CHECKPOINT);
   }
 
   private create(jobId: string, specDigest: string, spec: JobSpec): Job {
@@ -299,31 +270,32 @@ export class JobStore {
     return created;
   }
 
+  /** Changes the job on disk and then in memory; neither if the disk is full. */
   private setState(
     job: Job,
     state: JobState,
-    { failure, detail = '' }: { failure?: Failure; detail?: string } = {},
+    { failure, detail = '', runs = job.record.runs, crashes = job.crashes }: StateChange = {},
   ): void {
-    // The record changes first, because a watcher that sees the event must find its state there.
-    job.record.state = state;
-    job.record.failure = failure ?? job.record.failure;
-    job.record.updateTime = new Date();
-    job.log.append({ $case: 'stateChanged', value: { state, failure, detail } }, true);
-    job.record.lastSequence = job.log.lastSequence;
-    job.save();
+    const lastSequence = job.log.lastSequence + 1;
+    const changes = { state, updateTime: new Date(), runs, lastSequence };
+    // Watchers hear of the event at once, but look at the job only after this has returned.
+    job.change(failure ? { ...changes, failure } : changes, crashes, () =>
+      job.log.append({ $case: 'stateChanged', value: { state, failure, detail } }, true),
+    );
     if (isAtRest(state)) job.log.close();
   }
 
-  private endLostRun(job: Job, detail: string): void {
-    if (job.unfinishedRuns < this.quarantineAfter) {
-      this.setState(job, JobState.JOB_STATE_INTERRUPTED, { detail });
+  private endLostRun(job: Job, crashes: number, detail: string): void {
+    if (crashes < this.quarantineAfter) {
+      this.setState(job, JobState.JOB_STATE_INTERRUPTED, { detail, crashes });
       return;
     }
     const message =
-      `${job.unfinishedRuns} runs of this job crashed the trainer: ` +
+      `${crashes} runs of this job crashed the trainer: ` +
       'it is not started again. The log has more';
     this.setState(job, JobState.JOB_STATE_FAILED, {
       failure: { reason: FailureReason.FAILURE_REASON_QUARANTINED, message },
+      crashes,
     });
   }
 
@@ -334,55 +306,21 @@ export class JobStore {
     // If the machine went down, events that a watcher saw may be lost, and their numbers will be
     // reused. A new log id tells such a watcher to start over.
     if (bootedAs !== bootId()) record.logId = newLogId();
+    const crashed = isLeftByCrash(job.runningMark);
+    const crashes = job.crashes + (crashed ? 1 : 0);
     const last = job.log.lastState();
     if (last && ENDED.includes(last.state)) {
-      record.state = last.state;
-      record.failure = last.failure;
-      record.lastSequence = job.log.lastSequence;
-      job.save();
-    } else if (
-      last?.state === JobState.JOB_STATE_INTERRUPTED &&
-      job.unfinishedRuns < this.quarantineAfter
-    ) {
-      record.state = last.state;
-      job.save();
+      const { state, failure } = last;
+      job.change({ state, failure, lastSequence: job.log.lastSequence }, crashes);
+    } else if (last?.state === JobState.JOB_STATE_INTERRUPTED && crashes < this.quarantineAfter) {
+      job.change({ state: last.state }, crashes);
     } else {
-      this.endLostRun(job, 'the trainer went away');
+      this.endLostRun(job, crashes, crashed ? 'the trainer crashed' : 'the trainer went away');
     }
+    // Only now, because whoever dies before this must count the crash again.
+    rmSync(job.runningMark, { force: true });
     return job;
   }
 }
 
-function readJob(folder: string): { job: Job; bootedAs: string } {
-  try {
-    const content = JSON.parse(readFileSync(join(folder, 'job.json'), 'utf8')) as {
-      job: unknown;
-      unfinished_runs: number;
-      /** Absent in jobs of earlier versions. */
-      stalls?: number;
-      boot_id: string;
-    };
-    return {
-      job: new Job(
-        folder,
-        JobMessage.fromJSON(content.job),
-        content.unfinished_runs,
-        content.stalls,
-      ),
-      bootedAs: content.boot_id,
-    };
-  } catch (error) {
-    const why = (error as Error).message;
-    throw new BrokenState(
-      `${folder}: job.json cannot be read (${why}); move the folder away to go on without this job`,
-    );
-  }
-}
-
 const newLogId = (): string => randomUUID().replaceAll('-', '').slice(0, 16);
-
-/** Identifies this boot of the machine; empty except on Linux. */
-function bootId(): string {
-  const path = '/proc/sys/kernel/random/boot_id';
-  return existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
-}

@@ -5,7 +5,7 @@ import { Status } from '../../gen/ts/google/rpc/status';
 import type { Violation } from './violations';
 
 const MOST_VIOLATIONS = 20;
-const QUEUE_RETRY_SECONDS = 5;
+const RETRY_SECONDS = 5;
 
 interface Detail {
   type: string;
@@ -75,12 +75,18 @@ export function refuseFullQueue(queueLength: number): Refusal {
   });
   return new Refusal(status.RESOURCE_EXHAUSTED, description, [
     { type: 'QuotaFailure', value: QuotaFailure.encode(quota).finish() },
-    {
-      type: 'RetryInfo',
-      value: RetryInfo.encode({ retryDelay: { seconds: QUEUE_RETRY_SECONDS, nanos: 0 } }).finish(),
-    },
+    retryInfo(),
   ]);
 }
+
+/** The disk is full; the message describes it. */
+export const refuseFullDisk = (message: string): Refusal =>
+  new Refusal(status.RESOURCE_EXHAUSTED, message, [retryInfo()]);
+
+const retryInfo = (): Detail => ({
+  type: 'RetryInfo',
+  value: RetryInfo.encode({ retryDelay: { seconds: RETRY_SECONDS, nanos: 0 } }).finish(),
+});
 
 export const refuseStopping = (): Refusal =>
   new Refusal(status.UNAVAILABLE, 'the trainer is being stopped');

@@ -19,18 +19,13 @@ import {
   type WatchJobRequest,
   type WatchJobResponse,
 } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
-import {
-  byAge,
-  DigestDiffers,
-  isAtRest,
-  QueueFull,
-  Stopping,
-  type Job,
-  type JobStore,
-} from './jobs';
+import { describeFullDisk, isDiskFull } from '../../common/disk-space';
+import { byAge, DigestDiffers, isAtRest, QueueFull, Stopping, type JobStore } from './jobs';
+import type { Job } from './job';
+import type { EngineRunner } from './engine-runner';
 import { log } from './log';
 import { unmetPreconditions } from './preconditions';
-import { Refusal, refuseFields, refuseFullQueue, refuseStopping } from './refusals';
+import { Refusal, refuseFields, refuseFullDisk, refuseFullQueue, refuseStopping } from './refusals';
 import { invalidFields, invalidIdentity } from './validation';
 import { quoted } from './violations';
 import { wholeSpec } from './whole-spec';
@@ -42,12 +37,12 @@ export class TrainerService {
   private stopping = false;
   private readonly watchers = new Set<Changes>();
 
-  /** root: the artifact root. secondsSinceWork: how long ago the running job's loop last moved. */
+  /** root: the artifact root. engine: what heartbeats tell of it. */
   constructor(
     private readonly store: JobStore,
     private readonly capabilities: Capabilities,
     private readonly root: string,
-    private readonly secondsSinceWork: () => number,
+    private readonly engine: Pick<EngineRunner, 'secondsSinceWork' | 'waitingFor'>,
   ) {}
 
   /** The methods as grpc-js calls them. */
@@ -82,7 +77,7 @@ export class TrainerService {
       );
     }
     try {
-      return this.store.submit(jobId, specDigest, spec);
+      return this.writeState(() => this.store.submit(jobId, specDigest, spec));
     } catch (error) {
       if (error instanceof DigestDiffers) {
         const message =
@@ -123,7 +118,16 @@ export class TrainerService {
       const description = `${mode} is not one of CANCEL_MODE_CHECKPOINT, CANCEL_MODE_ABORT`;
       throw refuseFields(status.INVALID_ARGUMENT, [{ field: 'mode', description }]);
     }
-    return { job: this.store.cancel(this.find(jobId), mode) };
+    return { job: this.writeState(() => this.store.cancel(this.find(jobId), mode)) };
+  }
+
+  private writeState<T>(write: () => T): T {
+    try {
+      return write();
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      throw refuseFullDisk(describeFullDisk(this.store.folder, error));
+    }
   }
 
   private async watchJob(
@@ -177,8 +181,10 @@ export class TrainerService {
 
   private heartbeat(job: Job): Heartbeat {
     const { state, queuePosition, lastSequence } = this.store.snapshot(job);
-    const secondsSinceWork = state === JobState.JOB_STATE_RUNNING ? this.secondsSinceWork() : 0;
-    return { state, queuePosition, lastSequence, secondsSinceWork };
+    const isRunning = state === JobState.JOB_STATE_RUNNING;
+    const secondsSinceWork = isRunning ? this.engine.secondsSinceWork() : 0;
+    const { waitingFor } = this.engine;
+    return { state, queuePosition, lastSequence, secondsSinceWork, waitingFor };
   }
 
   private find(jobId: string): Job {

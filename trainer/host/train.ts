@@ -8,7 +8,7 @@ import { getRow } from '../../common/vocabulary/vocabulary';
 import { FailureReason, Phase, type Metric } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { Adapter, Prune, taskKindToJSON, Train } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { JobSpec, TrainWork, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { describeArtifact } from './artifacts';
+import { CheckpointClock } from './checkpoint-clock';
 import {
   finishedTraining,
   newestCheckpoint,
@@ -20,7 +20,7 @@ import {
 import { EngineFailure, Interrupted, type JobContext } from './engine';
 import { Pace } from './pace';
 import { permutation } from './random';
-import { describeResult, trainingSource, trialName, type Shapes } from './trial-files';
+import { describeResult, trainingSource, type Shapes } from './trial-files';
 
 /** One trial during training, implemented by an engine. */
 export interface TrialModel {
@@ -111,6 +111,7 @@ const findLastStep = ({ train }: Trial, { untilStep }: TrainWork): number =>
 
 class TrialRun {
   private readonly train: Train;
+  private readonly clock: CheckpointClock;
   private order: { epoch: number; rows: Int32Array } = { epoch: -1, rows: new Int32Array() };
 
   constructor(
@@ -123,6 +124,7 @@ class TrialRun {
     private readonly pace: Pace,
   ) {
     this.train = trial.train!;
+    this.clock = new CheckpointClock(work.checkpointSeconds);
   }
 
   /** Trains from the newest checkpoint, or reports the adapter if it is already there. */
@@ -179,8 +181,9 @@ class TrialRun {
     const ended = step === this.until;
     // Metrics come before the checkpoint, after which they would not be computed again.
     if (ended || step % this.work.logEverySteps === 0) this.tellMetrics(position, gradientNorm);
-    const due = this.work.checkpointEverySteps > 0 && step % this.work.checkpointEverySteps === 0;
-    if (ended || due || this.context.checkpointAsked) await this.checkpoint(model, position);
+    const { checkpointEverySteps: every } = this.work;
+    const isDue = (every > 0 && step % every === 0) || this.clock.isDue();
+    if (ended || isDue || this.context.checkpointAsked) await this.checkpoint(model, position);
     if (this.context.checkpointAsked && !ended)
       throw new Interrupted('stopped on request, with a checkpoint');
   }
@@ -223,11 +226,12 @@ class TrialRun {
       state: await model.state(),
       environment: this.training.environment,
     };
-    writeCheckpoint(root, trialId, checkpoint, this.work.keepCheckpoints);
-    const artifact = describeArtifact(
-      root,
-      `${trialName(trialId)}/checkpoints/step-${position.step}`,
-    );
+    const { artifact, seconds } = await this.context.writeWhenThereIsRoom(root, () => {
+      const began = performance.now();
+      const written = writeCheckpoint(root, trialId, checkpoint, this.work.keepCheckpoints);
+      return { artifact: written, seconds: (performance.now() - began) / 1000 };
+    });
+    this.clock.wrote(seconds);
     this.context.emit({
       $case: 'checkpointWritten',
       value: { trialId, step: position.step, artifact },
@@ -242,7 +246,9 @@ class TrialRun {
       const odd = data.find((value) => !Number.isFinite(value));
       if (odd !== undefined) this.requireFinite(position.step, `a weight of ${name}`, odd);
     }
-    writeAdapter(root, trialId, adapter, this.config(), position);
+    await this.context.writeWhenThereIsRoom(root, () =>
+      writeAdapter(root, trialId, adapter, this.config(), position),
+    );
     // Nothing continues after the last step.
     if (position.step === this.train.totalSteps) removeCheckpoints(root, trialId);
     this.report(position);

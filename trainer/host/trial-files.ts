@@ -18,6 +18,7 @@ import {
 import type { TrialResult } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { artifactPath, badArtifact, describeArtifact, readTensors, readSource } from './artifacts';
 import { writeDurablySync } from '../../common/durable-files';
+import type { JobContext } from './engine';
 import { readPrecision } from './precision';
 
 export type Shapes = Readonly<Record<string, readonly number[]>>;
@@ -98,14 +99,15 @@ export function hasMasks(root: string, spec: JobSpec, trial: Trial): boolean {
 }
 
 /** Writes masks.safetensors. masks: uint8 0/1, by the names of the masked weights. */
-export function writeMasks(
-  root: string,
+export async function writeMasks(
+  context: JobContext,
   spec: JobSpec,
   trial: Trial,
   masks: Record<string, Tensor<Uint8Array>>,
-): void {
-  const path = join(trialFolder(root, trial.trialId), 'masks.safetensors');
-  writeDurablySync(path, encodeSafetensors(masks, { source: maskSource(spec, trial) }));
+): Promise<void> {
+  const path = join(trialFolder(context.root, trial.trialId), 'masks.safetensors');
+  const content = encodeSafetensors(masks, { source: maskSource(spec, trial) });
+  await context.writeWhenThereIsRoom(path, () => writeDurablySync(path, content));
 }
 
 /**
@@ -150,18 +152,17 @@ export function hasPredictions(root: string, spec: JobSpec, trial: Trial, split:
 }
 
 /** Writes the predictions of a split; logits as in Trial of job.proto. */
-export function writePredictions(
-  root: string,
+export async function writePredictions(
+  context: JobContext,
   spec: JobSpec,
   trial: Trial,
   split: string,
   logits: Tensor<Float32Array>,
-): void {
+): Promise<void> {
+  const { root } = context;
   const path = join(trialFolder(root, trial.trialId), predictionsFile(split));
-  writeDurablySync(
-    path,
-    encodeSafetensors({ logits }, { source: predictionSource(root, spec, trial) }),
-  );
+  const content = encodeSafetensors({ logits }, { source: predictionSource(root, spec, trial) });
+  await context.writeWhenThereIsRoom(path, () => writeDurablySync(path, content));
 }
 
 export const predictionsFile = (split: string): string => `predictions.${split}.safetensors`;

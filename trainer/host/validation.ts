@@ -192,6 +192,7 @@ function checkWork(found: Violations, { work, dataset }: WholeSpec): void {
     case 'train':
       found.atLeastOne('spec.train.log_every_steps', work.value.logEverySteps);
       found.atLeastOne('spec.train.keep_checkpoints', work.value.keepCheckpoints);
+      found.notNegative('spec.train.checkpoint_seconds', work.value.checkpointSeconds);
       return;
     case 'predict': {
       const { splits, generation } = work.value;

@@ -86,7 +86,7 @@ async function predictSplit(
     data.set(logits, at);
     at += logits.length;
   }
-  writePredictions(context.root, spec, trial, name, {
+  await writePredictions(context, spec, trial, name, {
     shape: [data.length / labels, labels],
     data,
   });

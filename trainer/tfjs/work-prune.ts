@@ -56,8 +56,8 @@ class PruneJob {
       name,
       { shape: shapes[name]!, data },
     ]);
-    writeMasks(
-      this.context.root,
+    await writeMasks(
+      this.context,
       this.spec,
       trial,
       Object.fromEntries(tensors) as Parameters<typeof writeMasks>[3],

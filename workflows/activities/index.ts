@@ -2,6 +2,8 @@
  * The activities of a sweep: everything that touches files or the trainer. Each may run more than
  * once, and changes nothing the second time.
  */
+import { ApplicationFailure } from '@temporalio/common';
+import { describeFullDisk, isDiskFull } from '../../common/disk-space';
 import { cancelJob, runJob } from './job';
 import { prepareData } from './prepare';
 import {
@@ -18,9 +20,18 @@ export type Activities = ReturnType<typeof createActivities>;
 
 export function createActivities(setup: WorkerSetup) {
   const bound =
-    <Input extends unknown[], Output>(activity: (setup: WorkerSetup, ...input: Input) => Output) =>
-    (...input: Input) =>
-      activity(setup, ...input);
+    <Input extends unknown[], Output>(
+      activity: (setup: WorkerSetup, ...input: Input) => Promise<Output>,
+    ) =>
+    async (...input: Input): Promise<Output> => {
+      try {
+        return await activity(setup, ...input);
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+        // It is tried again until there is room.
+        throw ApplicationFailure.retryable(describeFullDisk(setup.root, error), 'FullDisk');
+      }
+    };
   return {
     listUnfinishedCohorts: bound(listUnfinishedCohorts),
     prepareData: bound(prepareData),

@@ -8,6 +8,7 @@ import {
   jobStateToJSON,
   type Failure,
 } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { isDiskFull } from '../../common/disk-space';
 import {
   writeMetrics,
   writeProgress,
@@ -136,13 +137,14 @@ export class JobLog {
   waiting(heartbeat: Heartbeat): void {
     this.progressChanged = true;
     this.progress.state = stateWord(heartbeat.state);
-    const { queuePosition, secondsSinceWork } = heartbeat;
+    const { queuePosition, secondsSinceWork, waitingFor } = heartbeat;
     this.progress.note =
-      queuePosition > 0
+      waitingFor ||
+      (queuePosition > 0
         ? `${queuePosition} ahead of it in the queue`
         : secondsSinceWork > STILL_SECONDS
           ? describeStill(secondsSinceWork)
-          : null;
+          : null);
   }
 
   /** Shows what the job waits for, until there is news of it. */
@@ -152,12 +154,23 @@ export class JobLog {
     this.progress.note = note;
   }
 
+  /** Notes that the results wait for room on a full disk. */
+  fullDisk(reason: string): void {
+    this.hold(this.progress.state, reason);
+  }
+
   /** Writes the progress file if anything has changed. */
   async saveProgress(): Promise<void> {
     if (!this.progressChanged) return;
     this.progressChanged = false;
     this.progress.updated = Date.now();
-    await writeProgress(this.root, this.ref.sweepId, this.progress);
+    try {
+      await writeProgress(this.root, this.ref.sweepId, this.progress);
+    } catch (error) {
+      this.progressChanged = true;
+      // Whoever reads this file sees a full disk without it.
+      if (!isDiskFull(error)) throw error;
+    }
   }
 
   /**

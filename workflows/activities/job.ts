@@ -9,6 +9,7 @@
  */
 import { Context } from '@temporalio/activity';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import { writeWhenThereIsRoom } from '../../common/disk-space';
 import { readPlan } from '../../orchestrator/store/sweep-store';
 import { findCohort } from '../../orchestrator/sweep/lookup';
 import type { Plan } from '../../orchestrator/sweep/types';
@@ -61,7 +62,7 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
     for (let errors = 1; ; errors++) {
       const began = Date.now();
       try {
-        return await followJob(trainer, job, log);
+        return await followJob(trainer, job, log, setup.root);
       } catch (error) {
         if (context.cancellationSignal.aborted) await context.cancelled;
         if (!(error instanceof TrainerError)) throw error;
@@ -84,6 +85,7 @@ async function followJob(
   trainer: TrainerClient,
   { id, digest, spec }: ReturnType<typeof describeJob>,
   log: JobLog,
+  root: string,
 ): Promise<JobOutcome> {
   log.environment = (await trainer.getCapabilities()).environment;
   await trainer.submitJob(id, digest, spec);
@@ -92,7 +94,14 @@ async function followJob(
     if (payload?.$case === 'event') log.add(payload.value);
     if (payload?.$case === 'heartbeat') log.waiting(payload.value);
   }
-  return log.finish();
+  return writeWhenThereIsRoom(
+    root,
+    () => log.finish(),
+    (reason) => {
+      watch.signal.throwIfAborted();
+      log.fullDisk(reason);
+    },
+  );
 }
 
 /** Says what a job waits for. */

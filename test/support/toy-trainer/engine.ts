@@ -40,7 +40,7 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
     });
   if (work.$case === 'prune') {
     for (const trial of job.trials) {
-      if (!files.hasMasks(root, job, trial)) files.writeMasks(root, job, trial, {});
+      if (!files.hasMasks(root, job, trial)) await files.writeMasks(context, job, trial, {});
       tellResult(trial, ['masks.safetensors'], { achieved_sparsity: 0, kept: 0, prunable: 0 });
     }
   } else if (work.$case === 'train') {
@@ -67,7 +67,7 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
     for (const trial of job.trials) {
       for (const [name, bags] of splits) {
         if (!files.hasPredictions(root, job, trial, name))
-          files.writePredictions(root, job, trial, name, predict(root, trial, bags));
+          await files.writePredictions(context, job, trial, name, predict(root, trial, bags));
         await pace.advance(bags.split.rows, bags.split.rows);
         pace.stopBetweenPasses();
       }

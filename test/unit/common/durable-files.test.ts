@@ -144,6 +144,15 @@ describe('createFileOnce', () => {
     expect(names()).toEqual([]);
   });
 
+  it('finds a file that is there also where the disk is full', () => {
+    fs.writeFileSync(path, 'mine');
+    const { stdout } = runAlone(
+      `console.log(exports.createFileOnce(path, 'x'.repeat(1e6)));`,
+      'ulimit -f 8',
+    );
+    expect(stdout).toBe('false\n');
+  });
+
   it('gives an artifact root one id for ever', () => {
     const id = artifactRootId(folder);
     expect(id).toMatch(/^[0-9a-f-]{36}$/);

@@ -10,6 +10,7 @@ import {
   TOKEN_VARIABLE,
   type SupervisorPolicy,
 } from '../../../orchestrator/runtime/supervisor';
+import { FullDisk } from '../support/full-disk';
 import {
   readSupervisorState,
   writeSupervisorState,
@@ -34,6 +35,7 @@ beforeEach(() => {
   supervisors = [];
 });
 afterEach(async () => {
+  jest.restoreAllMocks();
   timers.forEach(clearInterval);
   await Promise.all(supervisors.map((supervisor) => supervisor.stop()));
   rmSync(folder, { recursive: true, force: true });
@@ -45,6 +47,7 @@ function toy(name: Service['name'], script: string, more: Partial<Service> = {})
     name,
     address: null,
     command: { file: 'sh', args: ['-c', script], env: {} },
+    writesTo: [folder],
     isHealthy: () => Promise.resolve(true),
     ...more,
   };
@@ -108,6 +111,31 @@ describe('the supervisor', () => {
     expect(pauses.map((pause, i) => pause >= 40 * 2 ** i)).toEqual([true, true, true]);
     await sleep(300);
     expect(readFileSync(join(folder, 'starts'), 'utf8').trim().split('\n')).toHaveLength(4);
+  });
+
+  it('outlives a full disk, which is no fault of the services that die of it', async () => {
+    const disk = new FullDisk();
+    const said: string[] = [];
+    const policy = { ...QUICK, maxDeaths: 1, fullDiskPauseMs: 20 };
+    const services = [toy('worker', `exec sleep 60`), toy('trainer', 'exec sleep 60')];
+    const supervisor = new Supervisor(folder, services, policy, (line) => said.push(line));
+    supervisors.push(supervisor);
+    timers.push(setInterval(() => supervisor.tick(), QUICK.tickMs));
+    const { process: first } = await until('worker', ({ state }) => state === 'ready');
+    const { process: other } = await until('trainer', ({ state }) => state === 'ready');
+    disk.isFull = true;
+    signalProcess(first!, 'SIGKILL');
+    for (const deadline = Date.now() + 8000; Date.now() < deadline; await sleep(10))
+      if (said.some((line) => line.startsWith('worker: no room on the disk'))) break;
+    await sleep(100);
+    expect(said.filter((line) => line.startsWith('worker: no room'))).toHaveLength(1);
+    disk.isFull = false;
+    const second = await until(
+      'worker',
+      ({ state, process }) => state === 'ready' && process?.pid !== first?.pid,
+    );
+    expect(second).toMatchObject({ deaths: 0, restarts: 1 });
+    expect(makeRecord('trainer').process).toEqual(other);
   });
 
   it('gives a failed service another set of tries when it is asked to', async () => {

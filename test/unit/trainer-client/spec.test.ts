@@ -179,7 +179,7 @@ describe('a job of a plan', () => {
   test('trains to the end unless it is to stop at a rung', () => {
     expect(buildSpec('train').work).toMatchObject({
       $case: 'train',
-      value: { untilStep: 0, keepCheckpoints: 2 },
+      value: { untilStep: 0, checkpointEverySteps: 0, checkpointSeconds: 180, keepCheckpoints: 2 },
     });
     expect(buildSpec('train', { untilStep: 50 }).work).toMatchObject({ value: { untilStep: 50 } });
   });

@@ -1,5 +1,6 @@
 """What the engine reports while it works."""
 
+from pathlib import Path
 from typing import Protocol
 
 from sparse_adapter.trainer.v1 import event_pb2
@@ -36,3 +37,10 @@ class Reporter(Protocol):
 
     def working(self) -> None:
         """The working loop moved."""
+
+    def wait_for_room(self, error: OSError, path: Path) -> None:
+        """A write found the disk of `path` full. Returns after a pause, for the next try.
+
+        Raises Cancelled if an abort was requested, Interrupted if a checkpoint was, which has no
+        room either: the work goes on from the last one.
+        """

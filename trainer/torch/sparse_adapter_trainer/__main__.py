@@ -21,7 +21,8 @@ import grpc
 from sparse_adapter_trainer import capabilities
 
 from .devices import UnusableDevice, choose_device, parse_device
-from .jobs import BrokenState, JobStore
+from .job import BrokenState
+from .jobs import JobStore
 from .listening import Address, CannotListen, Lock
 from .server import TrainerServicer, build_server, set_serving
 from .watchdog import watch_for_stall
@@ -181,8 +182,6 @@ async def serve(
     store.stop()
     servicer.stop()
     ended = await asyncio.to_thread(worker.join, STOP_JOB_SECONDS)
-    if not ended:
-        store.forgive_running()
     await server.stop(CLOSE_CALLS_SECONDS)
     return ended
 

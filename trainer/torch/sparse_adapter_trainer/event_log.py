@@ -50,10 +50,7 @@ class EventLog:
             event.time.GetCurrentTime()
             data = event.SerializeToString()
             record = _HEADER.pack(len(data), zlib.crc32(data)) + data
-            fd = self._open_writer()
-            self._write_whole(fd, record)
-            if sync:
-                os.fsync(fd)
+            self._write_whole(self._open_writer(), record, sync)
             self._ends.append(self._ends[-1] + len(record))
             listeners = list(self._listeners)
         for changed in listeners:
@@ -118,16 +115,16 @@ class EventLog:
             self._writer = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         return self._writer
 
-    def _write_whole(self, fd: int, record: bytes) -> None:
+    def _write_whole(self, fd: int, record: bytes, sync: bool) -> None:
         """Writes the record or nothing: a partial one, left by a full disk, would hide every later
-        event."""
+        event, and one that could not be synced would be there twice after the next try."""
         try:
-            written = os.write(fd, record)
-            if written != len(record):
-                raise OSError(
-                    f"{self._path}: only {written} of {len(record)} bytes were written; is the "
-                    "disk full?"
-                )
+            written = 0
+            while written < len(record):
+                # A full disk takes a part, and then says that it is full.
+                written += os.write(fd, record[written:])
+            if sync:
+                os.fsync(fd)
         except OSError:
             os.ftruncate(fd, self._ends[-1])
             raise

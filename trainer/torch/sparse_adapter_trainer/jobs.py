@@ -1,12 +1,10 @@
-"""A trainer's jobs: their states, their queue, and how both survive the process.
+"""A trainer's jobs: their states, their queue, and how both survive the process (job.py).
 
-`<state>/jobs/<job id>/` holds `spec.pb` (a JobSpec), `events.log` and `job.json` (the job as GetJob
-returns it, and its unfinished runs). A state change is in the log before it is in job.json, so
-after a crash the log is right. One job runs at a time, in the order of submission, so two jobs of a
-trainer never work on the same trial at once.
+One job runs at a time, in the order of submission, so two jobs of a trainer never work on the same
+trial at once.
 """
 
-import json
+import logging
 import shutil
 import threading
 import uuid
@@ -14,12 +12,12 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-from google.protobuf import json_format
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 
 from sparse_adapter_engine.files.durable import boot_id, sync_folder, write_durably
+from sparse_adapter_engine.files.room import describe_full, is_full
 
-from .event_log import EventLog
+from .job import Job, read_job
 
 QUEUED = event_pb2.JOB_STATE_QUEUED
 RUNNING = event_pb2.JOB_STATE_RUNNING
@@ -28,6 +26,9 @@ CANCELLED = event_pb2.JOB_STATE_CANCELLED
 FAILED = event_pb2.JOB_STATE_FAILED
 STALLS_BEFORE_FAILURE = 2
 ENDED = frozenset({event_pb2.JOB_STATE_SUCCEEDED, FAILED, CANCELLED})
+SECONDS_BETWEEN_TRIES = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 class QueueFull(Exception):
@@ -42,54 +43,6 @@ class Stopping(Exception):
     """The trainer is stopping and accepts no more work."""
 
 
-class BrokenState(Exception):
-    """A job's files cannot be read; the message names the folder and says what to do."""
-
-
-class Job:
-    """A job in memory. Only JobStore changes it."""
-
-    def __init__(
-        self, folder: Path, record: trainer_pb2.Job, unfinished_runs: int, stalls: int = 0
-    ) -> None:
-        self.folder = folder
-        self.record = record
-        # Runs that began and never ended in order: each took the process down with it.
-        self.unfinished_runs = unfinished_runs
-        # Runs whose loop stopped moving, since the last checkpoint.
-        self.stalls = stalls
-        self.cancel_mode: int = trainer_pb2.CANCEL_MODE_UNSPECIFIED
-        self._log: EventLog | None = None
-
-    @property
-    def log(self) -> EventLog:
-        """The job's events, read from disk on first use."""
-        if self._log is None:
-            self._log = EventLog(self.folder / "events.log", self.record.log_id)
-        return self._log
-
-    @property
-    def age_key(self) -> tuple[int, str]:
-        """Sorts jobs from old to new; unique for each job."""
-        return self.record.create_time.ToNanoseconds(), self.record.job_id
-
-    def spec(self) -> job_pb2.JobSpec:
-        """The specification, read from disk."""
-        spec = job_pb2.JobSpec()
-        spec.ParseFromString((self.folder / "spec.pb").read_bytes())
-        return spec
-
-    def save(self) -> None:
-        """Writes job.json."""
-        content = {
-            "job": json_format.MessageToDict(self.record),
-            "unfinished_runs": self.unfinished_runs,
-            "stalls": self.stalls,
-            "boot_id": boot_id(),
-        }
-        write_durably(self.folder / "job.json", json.dumps(content, indent=2).encode())
-
-
 class JobStore:
     """All jobs of one trainer. Every method may be called from any thread."""
 
@@ -98,15 +51,17 @@ class JobStore:
         FAILED if `quarantine_after` of its runs took the process down with no checkpoint between
         them."""
         self.queue_length = queue_length
+        # For a person: what the working thread waits for; empty while it works.
+        self.waiting_for = ""
         self._quarantine_after = quarantine_after
-        self._folder = state / "jobs"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder = state / "jobs"
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._jobs: dict[str, Job] = {}
         self._queue: deque[Job] = deque()
         self._running: Job | None = None
         self._stopping = False
         self._changed = threading.Condition(threading.RLock())
-        for folder in sorted(self._folder.iterdir()):
+        for folder in sorted(self.folder.iterdir()):
             if folder.name.startswith("."):
                 shutil.rmtree(folder)
             else:
@@ -134,8 +89,8 @@ class JobStore:
             if job is None:
                 job = self._create(job_id, spec_digest, spec)
             else:
-                job.cancel_mode = trainer_pb2.CANCEL_MODE_UNSPECIFIED
                 self._set_state(job, QUEUED, detail="submitted again")
+                job.cancel_mode = trainer_pb2.CANCEL_MODE_UNSPECIFIED
             self._queue.append(job)
             self._changed.notify_all()
             return self.snapshot(job), created
@@ -168,35 +123,62 @@ class JobStore:
     def cancel(self, job: Job, mode: int) -> trainer_pb2.Job:
         """Asks the job to stop and returns it as it was.
 
-        A running job stops by itself; ABORT outranks CHECKPOINT.
+        A running job stops by itself, and so does a waiting one if the disk is too full to say that
+        it has stopped; ABORT outranks CHECKPOINT.
         """
         with self._changed:
             before = self.snapshot(job)
             abort = mode == trainer_pb2.CANCEL_MODE_ABORT
-            if job.record.state == RUNNING:
+            if job.record.state in (RUNNING, QUEUED):
                 job.cancel_mode = max(job.cancel_mode, mode)
-            elif job.record.state == QUEUED:
-                self._queue.remove(job)
+            if job.record.state == QUEUED:
                 self._set_state(
                     job, CANCELLED if abort else INTERRUPTED, detail="stopped while it waited"
                 )
+                self._queue.remove(job)
             elif job.record.state == INTERRUPTED and abort:
                 self._set_state(job, CANCELLED, detail="cancelled after it was interrupted")
             return before
 
     def take(self) -> Job | None:
-        """Waits for the next job and starts a run of it; returns None once the trainer stops."""
+        """Waits for the next job, and for room on the disk, and starts a run of it; returns None
+        once the trainer stops."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._queue)
-            if self._stopping:
-                return None
-            job = self._queue.popleft()
-            self._running = job
-            job.record.runs += 1
-            job.unfinished_runs += 1
-            # One write for state and counters, so that the run is counted on disk before it begins.
-            self._set_state(job, RUNNING, detail=f"run {job.record.runs}")
-            return job
+            while True:
+                self._changed.wait_for(lambda: self._stopping or self._queue)
+                if self._stopping:
+                    return None
+                job = self._queue[0]
+                try:
+                    self._start_run(job)
+                except OSError as error:
+                    self.wait_for_room(error, job.folder)
+                else:
+                    self._queue.popleft()
+                    self._running = job
+                    self.waiting_for = ""
+                    return job
+
+    def wait_for_room(self, error: OSError, path: Path) -> None:
+        """Says that the disk of `path` is full, and waits a moment or until the trainer stops.
+        Raises any other error."""
+        if not is_full(error):
+            raise error
+        waiting_for = describe_full(error, path)
+        with self._changed:
+            if not self.waiting_for:
+                _log.warning("%s", waiting_for)
+            self.waiting_for = waiting_for
+            self._changed.wait(SECONDS_BETWEEN_TRIES)
+
+    def _start_run(self, job: Job) -> None:
+        # Before the run begins: a crash right after it must leave the mark.
+        write_durably(job.running_mark, boot_id().encode())
+        try:
+            self._set_state(job, RUNNING, detail=f"run {job.record.runs + 1}", runs=1)
+        except OSError:
+            job.running_mark.unlink(missing_ok=True)
+            raise
 
     def finish(
         self,
@@ -205,11 +187,26 @@ class JobStore:
         failure: event_pb2.Failure | None = None,
         detail: str = "",
     ) -> None:
-        """Ends the run that `take` started."""
+        """Ends the run that `take` started. Waits for room on the disk; if the trainer stops
+        meanwhile, the job is INTERRUPTED for the next process."""
+        while not self._end_run(job, state, failure, detail):
+            if self._stopping:
+                break
+        self.waiting_for = ""
+
+    def _end_run(
+        self, job: Job, state: event_pb2.JobState, failure: event_pb2.Failure | None, detail: str
+    ) -> bool:
+        """Returns whether the disk had room for it."""
         with self._changed:
+            try:
+                self._set_state(job, state, failure, detail, crashes=0)
+            except OSError as error:
+                self.wait_for_room(error, job.folder)
+                return False
             self._running = None
-            job.unfinished_runs = 0
-            self._set_state(job, state, failure, detail)
+            job.running_mark.unlink(missing_ok=True)
+            return True
 
     def running(self) -> Job | None:
         """The job that runs now."""
@@ -244,48 +241,47 @@ class JobStore:
         A checkpoint is synced, and proves that the run got further than the last one.
         """
         checkpoint = event.WhichOneof("kind") == "checkpoint_written"
-        job.log.append(event, sync=checkpoint)
-        if checkpoint and (job.unfinished_runs > 1 or job.stalls > 0):
+
+        def append() -> None:
+            job.log.append(event, sync=checkpoint)
+
+        if checkpoint and (job.crashes > 0 or job.stalls > 0):
             with self._changed:
-                job.unfinished_runs = 1
-                job.stalls = 0
-                job.save()
+                job.change(job.record, crashes=0, first=append, stalls=0)
+        else:
+            append()
 
     def stop(self) -> None:
-        """Accepts no more work, and asks the running job to write a checkpoint and stop."""
+        """Accepts no more work, and asks the running job to write a checkpoint and stop.
+
+        If the process is killed before the job has stopped, that is not the job's fault.
+        """
         with self._changed:
             self._stopping = True
             if self._running is not None:
+                self._running.running_mark.unlink(missing_ok=True)
                 self.cancel(self._running, trainer_pb2.CANCEL_MODE_CHECKPOINT)
             self._changed.notify_all()
 
-    def forgive_running(self) -> None:
-        """Does not count the present run: the process is about to exit during it, which is not the
-        job's fault."""
-        with self._changed:
-            if self._running is not None:
-                self._running.unfinished_runs -= 1
-                self._running.save()
-
     def _create(self, job_id: str, spec_digest: str, spec: job_pb2.JobSpec) -> Job:
-        making = self._folder / f".{job_id}"
+        making = self.folder / f".{job_id}"
         # A full disk may have left part of an earlier attempt.
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir()
         job = Job(
             making,
             trainer_pb2.Job(job_id=job_id, spec_digest=spec_digest, log_id=uuid.uuid4().hex[:16]),
-            unfinished_runs=0,
+            crashes=0,
         )
         job.record.create_time.GetCurrentTime()
         write_durably(making / "spec.pb", spec.SerializeToString())
         self._set_state(job, QUEUED)
         job.log.close()
         # The rename makes the job exist whole or not at all.
-        folder = self._folder / job_id
+        folder = self.folder / job_id
         making.rename(folder)
-        sync_folder(self._folder)
-        created = Job(folder, job.record, unfinished_runs=0)
+        sync_folder(self.folder)
+        created = Job(folder, job.record, crashes=0)
         self._jobs[job_id] = created
         return created
 
@@ -295,32 +291,36 @@ class JobStore:
         state: event_pb2.JobState,
         failure: event_pb2.Failure | None = None,
         detail: str = "",
+        runs: int = 0,
+        crashes: int | None = None,
     ) -> None:
+        """Changes the job on disk and then in memory, or neither if the disk is full. A watcher
+        that sees the event waits for the lock to see the job. runs: to add. crashes: None leaves
+        them."""
         changed = event_pb2.StateChanged(state=state, failure=failure, detail=detail)
-        # The record changes first: a watcher that sees the event must find the new state.
-        job.record.state = state
+        record = trainer_pb2.Job()
+        record.CopyFrom(job.record)
+        record.state = state
         if failure is not None:
-            job.record.failure.CopyFrom(failure)
-        job.record.update_time.GetCurrentTime()
-        event = job.log.append(event_pb2.Event(state_changed=changed), sync=True)
-        job.record.last_sequence = event.sequence
-        job.save()
+            record.failure.CopyFrom(failure)
+        record.update_time.GetCurrentTime()
+        record.runs += runs
+        record.last_sequence = job.log.last_sequence + 1
+
+        def append() -> None:
+            job.log.append(event_pb2.Event(state_changed=changed), sync=True)
+
+        job.change(record, job.crashes if crashes is None else crashes, append)
         if state in ENDED or state == INTERRUPTED:
             job.log.close()
 
     def _load(self, folder: Path) -> Job:
-        try:
-            content = json.loads((folder / "job.json").read_bytes())
-            record = json_format.ParseDict(content["job"], trainer_pb2.Job())
-            job = Job(folder, record, content["unfinished_runs"], content.get("stalls", 0))
-            booted = content["boot_id"]
-        except (OSError, ValueError, KeyError, json_format.ParseError) as error:
-            raise BrokenState(
-                f"{folder}: job.json cannot be read ({error}); move the folder away to go on "
-                "without this job"
-            ) from error
+        job, booted = read_job(folder)
+        record = job.record
         if record.state in ENDED:
             return job
+        crashed = job.crashed
+        crashes = job.crashes + crashed
         if booted != boot_id():
             # The machine went down: events that a watcher saw may be lost, and their numbers will
             # be reused. A new log id makes such a watcher start again.
@@ -330,19 +330,22 @@ class JobStore:
             record.state = last.state
             record.failure.CopyFrom(last.failure)
             record.last_sequence = job.log.last_sequence
-            job.save()
-        elif job.unfinished_runs >= self._quarantine_after:
+            job.change(record, crashes)
+        elif crashes >= self._quarantine_after:
             message = (
-                f"{job.unfinished_runs} runs of this job crashed the trainer: it is "
+                f"{crashes} runs of this job crashed the trainer: it is "
                 "not started again. See the trainer's log"
             )
             failure = event_pb2.Failure(
                 reason=event_pb2.FAILURE_REASON_QUARANTINED, message=message
             )
-            self._set_state(job, FAILED, failure)
+            self._set_state(job, FAILED, failure, crashes=crashes)
         elif last is None or last.state != INTERRUPTED:
-            self._set_state(job, INTERRUPTED, detail="the trainer went away")
+            detail = "the trainer crashed" if crashed else "the trainer went away"
+            self._set_state(job, INTERRUPTED, detail=detail, crashes=crashes)
         else:
             record.state = INTERRUPTED
-            job.save()
+            job.change(record, crashes)
+        # Only now: whoever dies before this must count the crash again.
+        job.running_mark.unlink(missing_ok=True)
         return job

@@ -16,8 +16,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from sparse_adapter.trainer.v1 import capabilities_pb2, event_pb2, trainer_pb2, trainer_pb2_grpc
 
+from sparse_adapter_engine.files.room import describe_full, is_full
+
 from .event_log import EventLog
-from .jobs import ENDED, INTERRUPTED, DigestDiffers, Job, JobStore, QueueFull, Stopping
+from .job import Job
+from .jobs import ENDED, INTERRUPTED, DigestDiffers, JobStore, QueueFull, Stopping
 from .validation import (
     Violation,
     bad_request,
@@ -82,6 +85,13 @@ def _faults_are_internal(method: Method) -> Method:
         except (grpc.aio.AbortError, asyncio.CancelledError):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and is_full(error):
+                await refuse(
+                    context,
+                    grpc.StatusCode.RESOURCE_EXHAUSTED,
+                    describe_full(error, self._store.folder),
+                    error_details_pb2.RetryInfo(retry_delay=Duration(seconds=QUEUE_RETRY_SECONDS)),
+                )
             _log.exception("%s failed", method.__name__)
             await refuse(
                 context,
@@ -271,6 +281,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
             seconds_since_work=self._seconds_since_work()
             if now.state == event_pb2.JOB_STATE_RUNNING
             else 0,
+            waiting_for=self._store.waiting_for,
         )
 
     @contextmanager

@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 
-from .jobs import Job, JobStore
+from .job import Job
+from .jobs import JobStore
 from .worker import Worker
 
 # The trainer's exit status if the running job's loop is stuck.
@@ -57,6 +58,8 @@ def _wait_for_stall(worker: Worker, store: JobStore, limit_seconds: float) -> Jo
         job = store.running()
         since_look = time.monotonic() - looked
         looked += since_look
-        still = still + 1 if job is not None and worker.seconds_since_work() > since_look else 0
+        # A job that waits for room on a full disk is not stuck.
+        is_still = worker.seconds_since_work() > since_look and not store.waiting_for
+        still = still + 1 if job is not None and is_still else 0
         if job is not None and still >= _LOOKS:
             return job

@@ -6,15 +6,19 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
 from typing import Protocol, cast
 
-from sparse_adapter.trainer.v1 import event_pb2, job_pb2
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 
 from sparse_adapter_engine.errors import Cancelled, Interrupted, JobFailed
+from sparse_adapter_engine.files.room import write_when_there_is_room
 from sparse_adapter_engine.reporting import Reporter
 
 from .device_faults import breaks_the_device
-from .jobs import CANCELLED, FAILED, INTERRUPTED, Job, JobStore
+from .job import Job
+from .jobs import CANCELLED, FAILED, INTERRUPTED, JobStore
 
 _log = logging.getLogger(__name__)
 
@@ -73,8 +77,8 @@ class Worker:
                 self.moved()
                 self._run_job(engine, store, job)
         except BaseException:
-            # The disk is so full that a job's end cannot be written, or the device is broken. A
-            # trainer without its working thread must not look alive.
+            # For example, the device is broken. A trainer without its working thread must not look
+            # alive.
             _log.critical("the working thread cannot go on; the trainer leaves", exc_info=True)
             logging.shutdown()
             os._exit(1)
@@ -207,7 +211,18 @@ class JobReporter:
     def working(self) -> None:
         """See Reporter."""
         self._moved()
+        self._store.waiting_for = ""
+
+    def wait_for_room(self, error: OSError, path: Path) -> None:
+        """See Reporter."""
+        self._moved()
+        self._store.wait_for_room(error, path)
+        if self._job.cancel_mode == trainer_pb2.CANCEL_MODE_ABORT:
+            raise Cancelled
+        if self._job.cancel_mode == trainer_pb2.CANCEL_MODE_CHECKPOINT:
+            raise Interrupted
 
     def _emit(self, event: event_pb2.Event) -> None:
-        self._moved()
-        self._store.emit(self._job, event)
+        self.working()
+        emit = partial(self._store.emit, self._job, event)
+        write_when_there_is_room(self, self._job.folder, emit)

@@ -84,7 +84,7 @@ def spec(backbone: str | Path, trials: list[job_pb2.Trial], **work: object) -> j
     )
 
 
-def train_work(**settings: int) -> job_pb2.TrainWork:
+def train_work(**settings: float) -> job_pb2.TrainWork:
     return job_pb2.TrainWork(**{"log_every_steps": 5, "keep_checkpoints": 2} | settings)
 
 
@@ -150,3 +150,6 @@ class Recorder:
 
     def working(self) -> None:
         self.moves += 1
+
+    def wait_for_room(self, error: OSError, path: Path) -> None:
+        raise error

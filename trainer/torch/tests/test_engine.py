@@ -17,6 +17,7 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 
 from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.errors import Cancelled, Interrupted, JobFailed
+from sparse_adapter_engine.files.artifacts import describe
 
 PRUNE = job_pb2.PruneWork()
 PAIR = [
@@ -86,6 +87,26 @@ def test_the_newest_checkpoints_are_kept_until_the_training_is_whole(
     assert sorted(path.name for path in checkpoints.iterdir()) == ["step-10", "step-8"]
     engine.run(spec(backbone_path, PAIR[:1], train=train_work()), Recorder())
     assert not checkpoints.exists()
+
+
+def test_checkpoints_come_by_time_where_metrics_do_and_are_described_as_they_are_on_disk(
+    uninterrupted: tuple[Path, Recorder], cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    engine = pruned(cola, root, backbone_path, PAIR[:1])
+
+    class Looking(Recorder):
+        def checkpoint(self, trial_id: str, step: int, artifact: event_pb2.Artifact) -> None:
+            assert artifact == describe(root, root / artifact.name)
+            super().checkpoint(trial_id, step, artifact)
+
+    told = Looking()
+    # Above zero, and below what one step takes.
+    engine.run(spec(backbone_path, PAIR[:1], train=train_work(checkpoint_seconds=1e-6)), told)
+    # Writing the one at step 5 took too long for another at step 10.
+    assert told.checkpoints in ([("a", 5), ("a", 12)], [("a", 5), ("a", 10), ("a", 12)])
+    _, whole = uninterrupted
+    assert told.artifacts["a"][0].digest == whole.artifacts["a"][0].digest
 
 
 def test_pruning_tells_sizes_by_the_budgets_rule(

@@ -98,6 +98,35 @@ def test_sigterm_ends_a_trainer_within_20_s_even_if_the_engine_is_stuck_and_the_
             assert job(trainer).state == INTERRUPTED
 
 
+def test_a_trainer_that_is_killed_while_it_stops_does_not_blame_its_job():
+    with short_folder() as folder:
+        with tiny_trainer("stuck", folder, "--quarantine-after", "1") as trainer:
+            trainer.submit(valid_request(trainer.root))
+            trainer.watch_until("job-1", RUNNING)
+            trainer.process.send_signal(signal.SIGTERM)
+            while (folder / "state/jobs/job-1/running").exists():
+                time.sleep(0.01)
+            trainer.kill()
+        with tiny_trainer("done", folder, "--quarantine-after", "1") as trainer:
+            assert job(trainer).state == INTERRUPTED
+
+
+def test_three_reboots_in_one_job_are_not_its_fault_and_a_crash_after_them_counts_as_one():
+    with short_folder() as folder:
+        for reboots in (True, True, True, False):
+            with tiny_trainer("wait", folder, "--quarantine-after", "2") as trainer:
+                trainer.submit(valid_request(trainer.root))
+                trainer.watch_until("job-1", RUNNING)
+                trainer.kill()
+            mark = folder / "state/jobs/job-1/running"
+            if reboots:
+                mark.write_text("another boot")
+            assert mark.exists()
+        with tiny_trainer("done", folder, "--quarantine-after", "2") as trainer:
+            assert job(trainer).state == INTERRUPTED
+            assert not (folder / "state/jobs/job-1/running").exists()
+
+
 def stall(folder, *options):
     """Runs a trainer until it gets stuck in the job."""
     with tiny_trainer("stuck", folder, "--stall-after", "1", *options) as trainer:

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   Event,
   FailureReason,
+  Heartbeat,
   JobState,
   Phase,
 } from '../../../../gen/ts/sparse_adapter/trainer/v1/event';
@@ -39,6 +40,20 @@ describe('a job’s log', () => {
     add({ progress: { phase, done, total } });
   const metric = (trialId: string, step: number, value: number) =>
     add({ metrics: { metrics: [{ trialId, name: 'loss', step, value }] } });
+
+  test('shows what a running job waits for until it moves again', async () => {
+    state(JobState.JOB_STATE_RUNNING);
+    const waitingFor = 'no room on the disk of /x: 0 MB free';
+    log.waiting(Heartbeat.fromPartial({ state: JobState.JOB_STATE_RUNNING, waitingFor }));
+    await log.saveProgress();
+    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({
+      state: 'running',
+      note: waitingFor,
+    });
+    progress(Phase.PHASE_TRAIN, 3, 100);
+    await log.saveProgress();
+    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({ done: 3, note: null });
+  });
 
   test('shows loading as a note, not as the work’s progress, until the work moves', async () => {
     state(JobState.JOB_STATE_RUNNING);

@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -47,11 +48,18 @@ def describe(root: Path, path: Path) -> event_pb2.Artifact:
     if path.is_file():
         return event_pb2.Artifact(name=name, digest=_file_digest(path), size=path.stat().st_size)
     files = [file for file in path.rglob("*") if file.is_file()]
-    lines = sorted(f"{_file_digest(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
-    digest = hashlib.sha256("".join(lines).encode()).hexdigest()
+    digest = _folder_digest(
+        {file.relative_to(path).as_posix(): _file_digest(file) for file in files}
+    )
     return event_pb2.Artifact(
         name=name, digest=digest, size=sum(file.stat().st_size for file in files)
     )
+
+
+def _folder_digest(digests: Mapping[str, str]) -> str:
+    """digests: of the folder's files, by relative name."""
+    lines = sorted(f"{digest}  {file}\n" for file, digest in digests.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _file_digest(path: Path) -> str:
@@ -74,8 +82,11 @@ def write_tensors(path: Path, tensors: Tensors, metadata: dict[str, str] | None 
     )
 
 
-def write_folder(path: Path, files: dict[str, bytes]) -> None:
-    """Writes a folder of files, which appears under its name whole and replaces an earlier one."""
+def write_folder(path: Path, files: Mapping[str, bytes]) -> str:
+    """Writes a folder of files, which appears under its name whole and replaces an earlier one.
+
+    Returns its digest, made from what was written: reading gigabytes back takes long.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     making = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     making.mkdir()
@@ -88,6 +99,7 @@ def write_folder(path: Path, files: dict[str, bytes]) -> None:
         shutil.rmtree(making, ignore_errors=True)
         raise
     sync_folder(path.parent)
+    return _folder_digest({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
 
 
 def remove_folder(path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
+from sparse_adapter.trainer.v1 import event_pb2
 from torch import Tensor
 
 from sparse_adapter_engine.errors import JobFailed
@@ -73,10 +74,10 @@ class State:
     environment: dict[str, str]
 
 
-def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> Path:
+def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> event_pb2.Artifact:
     """Writes a checkpoint as a whole folder and removes older ones beyond `keep`.
 
-    Returns the folder.
+    Returns its artifact, with a name relative to the trial's folder.
     """
     position, optimizer = state.position, state.optimizer
     tensors = layout.views(state.parameters) | {
@@ -92,17 +93,20 @@ def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> Pa
     }
     content = {"position": asdict(position), "environment": state.environment}
     folder = trial / "checkpoints" / f"step-{position.step}"
-    saved = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
-    write_folder(
-        folder,
-        {
-            "state.safetensors": saved,
-            "position.json": json.dumps(content, indent=2, sort_keys=True).encode(),
-        },
-    )
+    files = {
+        "state.safetensors": save(
+            {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        ),
+        "position.json": json.dumps(content, indent=2, sort_keys=True).encode(),
+    }
+    digest = write_folder(folder, files)
     for _, old in _folders(trial)[keep:]:
         remove_folder(old)
-    return folder
+    return event_pb2.Artifact(
+        name=folder.relative_to(trial).as_posix(),
+        digest=digest,
+        size=sum(len(data) for data in files.values()),
+    )
 
 
 def newest_checkpoint(

@@ -2,13 +2,17 @@
 
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 
-def write_durably(path: Path, data: bytes) -> None:
+def write_durably(path: Path, data: bytes, first: Callable[[], None] | None = None) -> None:
     """Writes a temporary file, syncs it, renames it to `path` and syncs the folder.
 
     A write that fails, on a full disk for example, leaves the old content and nothing else.
+
+    first: called once the data is on disk, before it gets its name. So where `first` writes
+    something else, neither is changed unless both have room.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4()}")
     try:
@@ -16,6 +20,8 @@ def write_durably(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if first:
+            first()
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

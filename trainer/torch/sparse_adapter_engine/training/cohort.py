@@ -6,7 +6,7 @@ A lone trial is a cohort of one.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
@@ -24,6 +24,7 @@ from sparse_adapter_engine.progress import Pace
 from sparse_adapter_engine.pruners import find_pruner
 from sparse_adapter_engine.tasks.task import Task
 
+from .checkpoint_clock import CheckpointClock
 from .steps import Failures, Steps, make_steps
 from .trial_run import TrialRun
 
@@ -33,7 +34,8 @@ class Callbacks:
     """What the loop calls between steps."""
 
     metrics: Callable[[list[event_pb2.Metric]], None]
-    checkpoint: Callable[[TrialRun], None]
+    # Returns the seconds that writing took.
+    checkpoint: Callable[[TrialRun], float]
     finished: Callable[[TrialRun], None]
     failed: Callable[[TrialRun, event_pb2.Failure], None]
 
@@ -50,7 +52,7 @@ def train_cohort(
 
     Raises Interrupted, after writing a checkpoint of each active trial, or Cancelled.
     """
-    cohort = _Cohort(runs, make_steps(task, runs))
+    cohort = _Cohort(runs, make_steps(task, runs), CheckpointClock(work.checkpoint_seconds))
     try:
         while cohort.active:
             _one_turn(cohort, task, work, pace, on)
@@ -60,10 +62,13 @@ def train_cohort(
 
 @dataclass
 class _Cohort:
-    """The active runs, and what steps them."""
+    """The active runs, what steps them, and when to save them. saved: the step of each run's newest
+    checkpoint of this job, by trial id."""
 
     active: list[TrialRun]
     steps: list[Steps]
+    clock: CheckpointClock
+    saved: dict[str, int] = field(default_factory=dict)
 
     @property
     def positions(self) -> dict[str, int]:
@@ -90,6 +95,15 @@ class _Cohort:
             if run.trial.trial_id in failures:
                 on.failed(run, failures[run.trial.trial_id])
         self.active = [run for run in self.active if run.trial.trial_id not in failures]
+
+    def save(self, runs: list[TrialRun], on: Callbacks) -> None:
+        """Writes a checkpoint of each of these runs, which were written back."""
+        seconds = 0.0
+        for run in runs:
+            seconds += on.checkpoint(run)
+            self.saved[run.trial.trial_id] = run.position.step
+        if all(run in runs for run in self.active):
+            self.clock.wrote(seconds)
 
     def write_back(self, runs: list[TrialRun]) -> None:
         """Brings weights and moments of settled runs up to date."""
@@ -126,9 +140,12 @@ def _one_turn(
             _prune_where_due(cohort, task, pace, on)
         except Interrupted:
             # Every run is as after its last step: the interrupted rounds have changed nothing yet.
-            for run in cohort.active:
-                if not checkpoint_is_due(run):
-                    on.checkpoint(run)
+            unsaved = [
+                run
+                for run in cohort.active
+                if cohort.saved.get(run.trial.trial_id) != run.position.step
+            ]
+            cohort.save(unsaved, on)
             raise
     for steps in cohort.steps:
         steps.step(lambda rows, trials: pace.advance(rows, trials, cohort.positions))
@@ -136,7 +153,10 @@ def _one_turn(
     logging = [
         run for run in cohort.active if run.ended or run.position.step % work.log_every_steps == 0
     ]
-    saving = [run for run in cohort.active if stopping or run.ended or checkpoint_is_due(run)]
+    # By time only where metrics are due: on a GPU, the loop waits for the steps' results there
+    # anyway.
+    all_due = stopping or (bool(logging) and cohort.clock.is_due())
+    saving = [run for run in cohort.active if all_due or run.ended or checkpoint_is_due(run)]
     if logging or saving or cohort.has_failures:
         cohort.settle(on)
     seconds = time.monotonic() - began
@@ -148,8 +168,8 @@ def _one_turn(
         on.metrics([metric for run in logging for metric in run.take_metrics()])
     saving = [run for run in saving if run in cohort.active]
     cohort.write_back(saving)
+    cohort.save(saving, on)
     for run in saving:
-        on.checkpoint(run)
         if run.ended:
             on.finished(run)
     if any(run.ended for run in cohort.active):

@@ -1,5 +1,7 @@
 """PredictWork: logits, or generated texts, of each trial's trained adapter on some splits."""
 
+from functools import partial
+
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
@@ -12,6 +14,7 @@ from sparse_adapter_engine.files.artifacts import (
     read_tensors,
     write_tensors,
 )
+from sparse_adapter_engine.files.room import write_when_there_is_room
 from sparse_adapter_engine.files.trials import trial_folder
 from sparse_adapter_engine.precision import other_precision, read_precision
 from sparse_adapter_engine.progress import Pace
@@ -60,6 +63,7 @@ def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> 
                 for trial in some
             ],
             pace,
+            reporter,
         )
     for trial in trials:
         folder = trial_folder(context.root, trial.trial_id)
@@ -96,7 +100,12 @@ def _has_predictions(context: Context, loaded: Loaded, trial: job_pb2.Trial, spl
 
 @torch.inference_mode()
 def _predict(
-    context: Context, loaded: Loaded, split: str, trials: list[Adapted], pace: Pace
+    context: Context,
+    loaded: Loaded,
+    split: str,
+    trials: list[Adapted],
+    pace: Pace,
+    reporter: Reporter,
 ) -> None:
     """Predicts one split with each adapter, and writes each trial's file as soon as its last row is
     done."""
@@ -109,5 +118,5 @@ def _predict(
     predicted = loaded.task(split).predict(trials, loaded.spec.predict.generation, passed)
     for trial_id, predictions in predicted:
         path = trial_folder(context.root, trial_id) / f"predictions.{split}.safetensors"
-        source = _source(context, loaded, by_id[trial_id])
-        write_tensors(path, predictions, {"source": source})
+        source = {"source": _source(context, loaded, by_id[trial_id])}
+        write_when_there_is_room(reporter, path, partial(write_tensors, path, predictions, source))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.files.artifacts import describe, read_metadata, write_tensors
+from sparse_adapter_engine.files.room import write_when_there_is_room
 from sparse_adapter_engine.files.trials import mask_source, read_masks, trial_folder
 from sparse_adapter_engine.masks.densities import densities, is_during_training
 from sparse_adapter_engine.masks.pruning import Pruning, emptied
@@ -158,7 +159,8 @@ def _write(
     path = trial_folder(context.root, trial.trial_id) / "masks.safetensors"
     # Metadata has one key. Doubts are further lines of it, so that they are reported again when the
     # mask is reused.
-    write_tensors(path, masks, {"source": "\n".join([mask_source(loaded.spec, trial), *doubts])})
+    source = {"source": "\n".join([mask_source(loaded.spec, trial), *doubts])}
+    write_when_there_is_room(reporter, path, lambda: write_tensors(path, masks, source))
     _report(context, loaded, trial, masks, reporter)
 
 

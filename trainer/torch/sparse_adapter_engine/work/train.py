@@ -1,5 +1,6 @@
 """TrainWork: trains each trial from its mask, or from its newest checkpoint."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sparse_adapter_engine.files.checkpoints import (
     write_adapter,
     write_checkpoint,
 )
+from sparse_adapter_engine.files.room import write_when_there_is_room
 from sparse_adapter_engine.files.trials import plain, read_masks, training_source, trial_folder
 from sparse_adapter_engine.masks.densities import is_during_training
 from sparse_adapter_engine.masks.pruning import Pruning
@@ -159,20 +161,31 @@ class _Writer:
     loaded: Loaded
     reporter: Reporter
 
-    def checkpoint(self, run: TrialRun) -> None:
+    def checkpoint(self, run: TrialRun) -> float:
+        """Returns the seconds that writing took, without those of waiting for room."""
         folder = self._folder(run.trial.trial_id)
         keep = self.loaded.spec.train.keep_checkpoints
         masks = run.masks if run.pruning else {}
         state = State(run.position, run.parameters, run.optimizer, masks, self.context.environment)
-        path = write_checkpoint(folder, run.layout, state, keep)
-        self.reporter.checkpoint(
-            run.trial.trial_id, run.position.step, describe(self.context.root, path)
-        )
+
+        def write() -> tuple[event_pb2.Artifact, float]:
+            began = time.monotonic()
+            return write_checkpoint(folder, run.layout, state, keep), time.monotonic() - began
+
+        artifact, seconds = write_when_there_is_room(self.reporter, folder, write)
+        artifact.name = f"trials/{run.trial.trial_id}/{artifact.name}"
+        self.reporter.checkpoint(run.trial.trial_id, run.position.step, artifact)
+        return seconds
 
     def finished(self, run: TrialRun) -> None:
         folder = self._folder(run.trial.trial_id)
         masks = run.masks if run.pruning else {}
-        write_adapter(folder, run.layout, run.parameters, masks, self._config(run), run.position)
+        config = self._config(run)
+        write_when_there_is_room(
+            self.reporter,
+            folder,
+            lambda: write_adapter(folder, run.layout, run.parameters, masks, config, run.position),
+        )
         if run.position.step == run.trial.train.total_steps:
             # Nothing resumes from here, and a sweep of hundreds of trials would leave some GB of
             # optimizer state.

@@ -15,6 +15,7 @@ from .violations import (
 def check_train_work(work: job_pb2.TrainWork) -> Found:
     yield from check_at_least_one("spec.train.log_every_steps", work.log_every_steps)
     yield from check_at_least_one("spec.train.keep_checkpoints", work.keep_checkpoints)
+    yield from check_not_negative("spec.train.checkpoint_seconds", work.checkpoint_seconds)
 
 
 def check_train(at: str, train: job_pb2.Train) -> Found:

@@ -1,0 +1,40 @@
+"""Writing on a disk that may be full: such a write is tried again until there is room."""
+
+import errno
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from sparse_adapter_engine.reporting import Reporter
+
+T = TypeVar("T")
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a write failed because the disk is full or its user's quota is used up."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def describe_full(error: OSError, path: Path) -> str:
+    """For a person: which disk is full, and what is left of it. path: a file or folder on it, which
+    need not exist."""
+    while not path.exists():
+        path = path.parent
+    what = "the quota is used up on" if error.errno == errno.EDQUOT else "no room on"
+    free = shutil.disk_usage(path).free / 1e6
+    return f"{what} the disk of {path}: {free:,.0f} MB free"
+
+
+def write_when_there_is_room(reporter: Reporter, path: Path, write: Callable[[], T]) -> T:
+    """Calls `write`, which changes nothing if it fails, until the disk of `path` has room for it.
+
+    Raises Cancelled or Interrupted if a stop is requested while it waits.
+    """
+    while True:
+        try:
+            return write()
+        except OSError as error:
+            if not is_full(error):
+                raise
+            reporter.wait_for_room(error, path)
