@@ -1,13 +1,15 @@
 /** Looks, before a sweep is started, whether the disks have room for it. */
 import { existsSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { freeBytes } from '../../common/disk-space';
+import { lockHolder } from '../../common/lock-file';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { datasetPath } from '../datasets/splits';
 import { cacheDirectory } from '../runtime/paths';
+import { supervisorLockPath } from '../runtime/supervisor-state';
 import { pinnedEnvironment } from '../runtime/trainer-environment';
-import { readResults } from '../store/sweep-store';
+import { readResults, sweepDir } from '../store/sweep-store';
 import type { Plan } from '../sweep/types';
 import { estimateRoom } from '../tasks/room';
 
@@ -24,13 +26,18 @@ export interface Need {
   elsewhere: string;
 }
 
-/** The needs of a sweep; empty if all its results are there. */
+/**
+ * The needs of a sweep; empty if all its results are there, or if services are running that know
+ * it: if it is under way, part of what it needs is already written, and they wait for the rest.
+ */
 export async function listNeeds(
   plan: Plan,
   root: string,
   stateDir: string,
   makesEnvironment: boolean,
 ): Promise<Need[]> {
+  const isKnown = existsSync(join(sweepDir(root, plan.sweep_id), 'plan.json'));
+  if (isKnown && lockHolder(supervisorLockPath(stateDir))) return [];
   const done = new Set((await readResults(root, plan)).map(({ trial_id }) => trial_id));
   const pending = new Set(plan.trials.map(({ id }) => id).filter((id) => !done.has(id)));
   if (pending.size === 0) return [];

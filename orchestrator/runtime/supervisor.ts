@@ -81,6 +81,8 @@ interface Watch {
   lastCheck: number;
   failedChecks: number;
   exit: string | null;
+  /** Whether it waits for room on a full disk, which was said. */
+  putOff: boolean;
 }
 
 export class Supervisor {
@@ -104,6 +106,7 @@ export class Supervisor {
         lastCheck: 0,
         failedChecks: 0,
         exit: null,
+        putOff: false,
       });
       this.records.set(
         service.name,
@@ -183,7 +186,9 @@ export class Supervisor {
 
   /** Leaves a service for later, until the disk has room. */
   private putOff(service: Service, record: ServiceRecord, full: string): void {
-    if (record.lastExit !== full) this.say(`${service.name}: ${full}`);
+    const watch = this.watch(service);
+    if (!watch.putOff) this.say(`${service.name}: ${full}`);
+    watch.putOff = true;
     record.lastExit = full;
     record.nextStart = Date.now() + this.policy.fullDiskPauseMs;
   }
@@ -208,7 +213,7 @@ export class Supervisor {
     });
     closeSync(descriptor);
     const watch = this.watch(service);
-    Object.assign(watch, { exit: null, failedChecks: 0, lastCheck: 0 });
+    Object.assign(watch, { exit: null, failedChecks: 0, lastCheck: 0, putOff: false });
     child.on('error', (error) => {
       watch.exit = error.message;
     });

@@ -33,8 +33,10 @@ describe('room for a sweep', () => {
     );
     expect(error).toMatchObject({
       exitCode: 2,
-      message: expect.stringContaining('too little room for this sweep: about 3.0 GB needed'),
-      hint: expect.stringContaining('--root, --state-dir'),
+      message:
+        'too little room for this sweep: about 3.0 GB needed, 3.0 GB free on the disk of ' +
+        `${tmpdir()}/checkpoints, ${tmpdir()}/.sa-orch`,
+      hint: 'Free some space, use a larger disk (--root, --state-dir), or plan fewer trials.',
     });
   });
 

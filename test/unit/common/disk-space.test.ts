@@ -39,7 +39,7 @@ describe('a full disk', () => {
   it('is found by a write, which leaves nothing', () => {
     expect(findFullDisk([join(folder, 'missing'), folder])).toBeUndefined();
     new FullDisk().isFull = true;
-    expect(findFullDisk([folder])).toBe(describeFullDisk(folder));
+    expect(findFullDisk([folder])).toContain(`no room on the disk of ${folder}: `);
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -52,7 +52,8 @@ describe('a full disk', () => {
     };
     const wait = (reason: string) => void reasons.push(reason);
     expect(await writeWhenThereIsRoom(folder, write, wait)).toBe('written');
-    expect(reasons).toEqual([describeFullDisk(folder)]);
+    expect(reasons.join()).toContain(`no room on the disk of ${folder}: `);
+    expect(reasons).toHaveLength(1);
     const fails = () => Promise.reject(noRoom('EACCES'));
     await expect(writeWhenThereIsRoom(folder, fails, wait)).rejects.toThrow('EACCES');
   });

@@ -1,4 +1,7 @@
-/** A disk that a test fills: it takes bytes and refuses to keep them, as one does that allocates late. */
+/**
+ * A disk that a test fills: it takes bytes and refuses to keep them, as one does that allocates
+ * late.
+ */
 import fs from 'node:fs';
 
 export class FullDisk {

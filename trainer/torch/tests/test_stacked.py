@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.engine import Engine
-from sparse_adapter_engine.errors import Interrupted
+from sparse_adapter_engine.errors import Cancelled, Interrupted
 from sparse_adapter_engine.files.checkpoints import Company
 from sparse_adapter_engine.modules.forms import has_matrices
 from sparse_adapter_engine.stacked.attention import Spans
@@ -213,8 +213,9 @@ def houlsby(count: int, **train: float) -> list[job_pb2.Trial]:
 
 
 @pytest.mark.parametrize("lengths", [(9, 9, 9, 9, 9), (2, 9, 9, 3, 9)])
+@pytest.mark.parametrize("asked", [True, False], ids=["asked to stop", "from a checkpoint by time"])
 def test_a_run_that_is_stopped_and_goes_on_has_every_bit_and_keeps_its_company(
-    lengths: tuple[int, ...], rows: Path, tiny_roberta: Path, tmp_path: Path
+    asked: bool, lengths: tuple[int, ...], rows: Path, tiny_roberta: Path, tmp_path: Path
 ) -> None:
     """Also where some of a company have ended before the stop."""
     trials, how = houlsby(5), stacked(tokens=180)
@@ -224,11 +225,11 @@ def test_a_run_that_is_stopped_and_goes_on_has_every_bit_and_keeps_its_company(
     for root in (whole, stopped):
         run(root, tiny_roberta, trials, how, prune=job_pb2.PruneWork())
     undisturbed = run(whole, tiny_roberta, trials, how, train=train_work(log_every_steps=2))
-    first = Recorder(stop=trainer_pb2.CANCEL_MODE_CHECKPOINT, stop_after=12)
-    with pytest.raises(Interrupted):
-        Engine(stopped, threads=1, how=how).run(
-            spec(tiny_roberta, trials, train=train_work(log_every_steps=2)), first
-        )
+    mode = trainer_pb2.CANCEL_MODE_CHECKPOINT if asked else trainer_pb2.CANCEL_MODE_ABORT
+    first = Recorder(stop=mode, stop_after=12 if asked else 16)
+    work = train_work(log_every_steps=2, checkpoint_seconds=0 if asked else 1e-9)
+    with pytest.raises(Interrupted if asked else Cancelled):
+        Engine(stopped, threads=1, how=how).run(spec(tiny_roberta, trials, train=work), first)
     assert first.checkpoints
     then = run(stopped, tiny_roberta, trials, how, train=train_work(log_every_steps=2))
     for one in trials:

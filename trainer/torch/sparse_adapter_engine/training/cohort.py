@@ -153,9 +153,12 @@ def _one_turn(
     logging = [
         run for run in cohort.active if run.ended or run.position.step % work.log_every_steps == 0
     ]
+    # In stacked passes, bits depend on who shares them: no run may go back to where one that has
+    # left was still there.
+    leaving = bool(task.how.stacked) and any(run.ended for run in cohort.active)
     # By time only where metrics are due: on a GPU, the loop waits for the steps' results there
     # anyway.
-    all_due = stopping or (bool(logging) and cohort.clock.is_due())
+    all_due = stopping or leaving or (bool(logging) and cohort.clock.is_due())
     saving = [run for run in cohort.active if all_due or run.ended or checkpoint_is_due(run)]
     if logging or saving or cohort.has_failures:
         cohort.settle(on)
