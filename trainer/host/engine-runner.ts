@@ -97,24 +97,26 @@ export class EngineRunner {
 
   /**
    * Looks whether the running job has moved, and restarts the engine if it has not for long. Looks
-   * are counted, not seconds: a process that was stopped, or a laptop that slept, is not stuck.
+   * are counted, not seconds: a process that was stopped, or a laptop that slept, is not stuck. Nor
+   * is one that waits for room on a disk.
    */
   private look(): void {
-    // One that waits for room on a full disk is not stuck either.
-    const hasMoved = this.lastMoved >= this.lastLook || this.waitingFor !== '';
+    const hasMoved = this.lastMoved >= this.lastLook;
     this.lastLook = performance.now();
-    this.stillLooks = this.current && !hasMoved ? this.stillLooks + 1 : 0;
+    const isStill = this.isReady && this.current && !hasMoved && this.waitingFor === '';
+    this.stillLooks = isStill ? this.stillLooks + 1 : 0;
     if (!this.current || this.stillLooks < LOOKS) return;
     const { job } = this.current;
     const still = `job ${job.record.jobId} has not moved for ${this.stallAfterSeconds} s`;
     log('ERROR', `${still}: restarting the engine`);
     this.isReady = false;
-    this.current = undefined;
-    this.stillLooks = 0;
     // Whatever it still says is of a run that has ended.
     this.child!.removeAllListeners('message');
     this.child!.kill('SIGKILL');
-    this.store!.endStalledRun(job, this.stallAfterSeconds);
+    this.record(() => {
+      this.store!.endStalledRun(job, this.stallAfterSeconds);
+      this.current = undefined;
+    });
   }
 
   /** How long ago the running job's loop last moved. */

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { Environment } from '../../../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
   Aborted,
   Interrupted,
@@ -34,7 +35,13 @@ function makeContext(changes: Partial<JobContext> = {}): JobContext & { events: 
   const events: EngineEvent[] = [];
   const emit = (event: EngineEvent) => void events.push(event);
   const breathe = () => Promise.resolve();
-  return { root, emit, breathe, checkpointAsked: false, ...changes, events };
+  const environment = Environment.create({ framework: 'toy' });
+  const writeWhenThereIsRoom = <T>(_: string, write: () => T) => Promise.resolve(write());
+  return {
+    ...{ root, environment, emit, breathe, writeWhenThereIsRoom, checkpointAsked: false },
+    ...changes,
+    events,
+  };
 }
 
 test('a job holds its trials while it works', async () => {
