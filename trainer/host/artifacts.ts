@@ -105,7 +105,10 @@ export function readTensorsOf(
 export function readSource(path: string): string | undefined {
   if (!existsSync(path)) return undefined;
   try {
-    return decodeMetadata(readFileSync(path)).source;
+    const file = readFileSync(path);
+    // A truncated file still has its header.
+    decodeSafetensors(file);
+    return decodeMetadata(file).source;
   } catch {
     return undefined;
   }
