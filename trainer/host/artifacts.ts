@@ -104,7 +104,10 @@ export function readTensorsOf(
 export function readMetadata(path: string): Record<string, string> {
   if (!existsSync(path)) return {};
   try {
-    return decodeMetadata(readFileSync(path));
+    const file = readFileSync(path);
+    // A truncated file still has its header.
+    decodeSafetensors(file);
+    return decodeMetadata(file);
   } catch {
     return {};
   }

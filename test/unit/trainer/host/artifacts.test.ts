@@ -2,7 +2,8 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { artifactPath, describeArtifact } from '../../../../trainer/host/artifacts';
+import { encodeSafetensors } from '../../../../common/safetensors';
+import { artifactPath, describeArtifact, readSource } from '../../../../trainer/host/artifacts';
 import { artifactOnDisk } from '../../../support/jobs';
 
 let root: string;
@@ -31,5 +32,15 @@ describe('an artifact', () => {
     writeFileSync(join(root, 'a/b/c'), 'c');
     expect(describeArtifact(root, 'a')).toEqual(artifactOnDisk(root, 'a'));
     expect(describeArtifact(root, 'a/z')).toEqual(artifactOnDisk(root, 'a/z'));
+  });
+
+  test('that is truncated was made from nothing, so its work is done again', () => {
+    const path = join(root, 'predictions.safetensors');
+    const logits = { shape: [2], data: new Float32Array(2) };
+    const whole = encodeSafetensors({ logits }, { source: 'as told' });
+    writeFileSync(path, whole);
+    expect(readSource(path)).toBe('as told');
+    writeFileSync(path, whole.subarray(0, -1));
+    expect(readSource(path)).toBeUndefined();
   });
 });
