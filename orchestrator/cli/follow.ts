@@ -142,7 +142,7 @@ export async function follow(
       return { state, detail, snapshot: await new SweepReader(root, sweepId).read(shown) };
     }
     const snapshot = await reader.read(shown);
-    const outage = await findOutage(stateDir);
+    const outage = findOutage(stateDir);
     if (outage === null) outageSince = null;
     else if (outageSince === null) {
       outageSince = Date.now();

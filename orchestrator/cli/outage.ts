@@ -8,8 +8,8 @@ export const OUTAGE_SECONDS = 60;
  * What is out of service for good: one line for each service with its log, then the command to go
  * on. Null if everything works or is being restarted.
  */
-export async function findOutage(stateDir: string): Promise<string | null> {
-  const services = await runtimeStatus(stateDir);
+export function findOutage(stateDir: string): string | null {
+  const services = runtimeStatus(stateDir);
   const supervisor = services.find(({ name }) => name === 'supervisor');
   const lost = services.filter(
     ({ name, state }) =>

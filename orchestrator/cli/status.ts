@@ -58,7 +58,7 @@ export function statusCommand(): Command {
           const details = parts.filter((part) => part !== null).join(', ');
           process.stdout.write(`${name.padEnd(12)} ${state.padEnd(12)} ${details}\n`);
         }
-        const outage = await findOutage(stateDir);
+        const outage = findOutage(stateDir);
         if (outage !== null) process.stdout.write(`${outage}\n`);
         if (services.length === 0)
           process.stdout.write(

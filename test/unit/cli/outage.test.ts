@@ -54,7 +54,7 @@ test.each([
   ['whose supervisor died, too', () => ({ process: lost }), /trainer died, and so did the superv/],
 ])('a service %s is an outage, with its log and what to do', async (_, record, says) => {
   leave(record());
-  const outage = await findOutage(stateDir);
+  const outage = findOutage(stateDir);
   expect(outage).toMatch(says);
   expect(outage).toContain(`(last: exit status 5); its log: ${logPath(stateDir, 'trainer')}`);
   expect(outage).toContain('`sa-orch up`');
@@ -62,7 +62,7 @@ test.each([
 
 test('a service that lives without its supervisor is none', async () => {
   leave({ process: living() });
-  expect(await findOutage(stateDir)).toBeNull();
+  expect(findOutage(stateDir)).toBeNull();
 });
 
 test('an attached command says so at once, and ends when the outage lasts', async () => {
