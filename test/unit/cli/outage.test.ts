@@ -52,7 +52,7 @@ const living = () => identify(process.pid)!;
 test.each([
   ['that died too often', () => ({ state: 'failed' as const }), /trainer died again and again/],
   ['whose supervisor died, too', () => ({ process: lost }), /trainer died, and so did the superv/],
-])('a service %s is an outage, with its log and what to do', async (_, record, says) => {
+])('a service %s is an outage, with its log and what to do', (_, record, says) => {
   leave(record());
   const outage = findOutage(stateDir);
   expect(outage).toMatch(says);
@@ -60,7 +60,7 @@ test.each([
   expect(outage).toContain('`sa-orch up`');
 });
 
-test('a service that lives without its supervisor is none', async () => {
+test('a service that lives without its supervisor is none', () => {
   leave({ process: living() });
   expect(findOutage(stateDir)).toBeNull();
 });
