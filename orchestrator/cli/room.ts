@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { freeBytes } from '../../common/disk-space';
 import { lockHolder } from '../../common/lock-file';
 import { UserError } from '../base/errors';
+import { formatBytes } from '../base/format-bytes';
 import type { OnProgress } from '../base/progress';
 import { datasetPath } from '../datasets/splits';
 import { cacheDirectory } from '../runtime/paths';
@@ -81,7 +82,7 @@ export function checkRoom(
     const free = findFree(sharing[0]!.folder);
     const folders = sharing.map(({ folder }) => folder).join(', ');
     const size =
-      `about ${describeBytes(bytes)} needed, ${describeBytes(free)} free on the disk of ` + folders;
+      `about ${formatBytes(bytes)} needed, ${formatBytes(free)} free on the disk of ` + folders;
     if (bytes > free) {
       const options = sharing.map(({ elsewhere }) => elsewhere).join(', ');
       throw new UserError(
@@ -99,10 +100,4 @@ function findDisk(path: string): number {
   let there = path;
   while (!existsSync(there)) there = dirname(there);
   return statSync(there).dev;
-}
-
-/** `80 MB`, `1.2 GB`, `70 GB`. */
-function describeBytes(bytes: number): string {
-  if (bytes < 1e9) return `${Math.round(bytes / 1e6)} MB`;
-  return `${(bytes / 1e9).toFixed(bytes < 10e9 ? 1 : 0)} GB`;
 }

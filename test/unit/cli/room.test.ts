@@ -18,7 +18,7 @@ describe('room for a sweep', () => {
       () => 70e9,
     );
     expect(said).toEqual([
-      `✓ room about 3.0 GB needed, 70 GB free on the disk of ${tmpdir()}/checkpoints, ` +
+      `✓ room about 3.0 GB needed, 70.0 GB free on the disk of ${tmpdir()}/checkpoints, ` +
         `${tmpdir()}/.sa-orch`,
     ]);
   });
