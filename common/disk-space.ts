@@ -45,8 +45,8 @@ export function findFullDisk(folders: readonly string[]): string | undefined {
       writeDurablySync(probe, Buffer.alloc(PROBE_BYTES));
       rmSync(probe);
     } catch (error) {
+      // Of anything else that is wrong with the folder, whoever needs it says so.
       if (isDiskFull(error)) return describeFullDisk(folder, error);
-      throw error;
     }
   }
   return undefined;

@@ -5,7 +5,15 @@
  * counts until somebody removes the file. (Node has no flock, and a plain lock file stays behind
  * after kill -9.) The PyTorch trainer's lock_file.py uses the same files.
  */
-import { linkSync, mkdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readIfThere } from './files';
@@ -117,6 +125,8 @@ function release(path: string, self: ProcessIdentity): void {
  * lock is void anyway.
  */
 function createLock(path: string, self: ProcessIdentity): boolean {
+  // A lock that is held is found on a full disk, too.
+  if (existsSync(path)) return false;
   const temporary = nameBeside(path);
   try {
     writeFileSync(temporary, JSON.stringify(self), { flag: 'wx' });

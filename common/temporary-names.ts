@@ -11,6 +11,9 @@ import { HOST, identify } from './process-identity';
 /** What nobody can be asked about any more is left over after this time. */
 const OLD_MS = 24 * 3600 * 1000;
 
+/** What a name of a half-written file or folder looks like, those of earlier versions included. */
+export const LEFTOVER = /^\..+\.[0-9a-f-]{8,36}$/;
+
 const NAME = /^\..+\.([0-9a-f]{8})-(\d+)-\w*\.[0-9a-f]{8}$/;
 
 const hostMark = createHash('sha256').update(HOST).digest('hex').slice(0, 8);
@@ -25,11 +28,11 @@ export function nameBeside(path: string): string {
 
 /**
  * Removes what writers that are gone left unfinished in a folder. What another process is writing,
- * here or on another host, stays, unless it is older than a day.
+ * here or on another host, stays, unless it is older than a day. So does what others keep there.
  */
 export function removeLeftovers(folder: string): void {
   for (const name of list(folder)) {
-    if (!name.startsWith('.')) continue;
+    if (!LEFTOVER.test(name)) continue;
     const path = join(folder, name);
     if (isWriterGone(name) || isOld(path)) rmSync(path, { recursive: true, force: true });
   }

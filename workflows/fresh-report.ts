@@ -5,6 +5,8 @@ import { condition } from '@temporalio/workflow';
 const PAUSE_MS = 5000;
 /** The pause is at least this many times as long as the last report took. */
 const PAUSE_FACTOR = 9;
+/** But no longer than this: it may have taken long because it waited for a worker or a disk. */
+const LONGEST_PAUSE_MS = 120_000;
 
 export interface FreshReport {
   /** Has a report written soon. */
@@ -13,8 +15,8 @@ export interface FreshReport {
   finish(): Promise<void>;
 }
 
-/** Calls `write` after a change, but not while it pauses. */
-export function keepReportFresh(write: () => Promise<void>): FreshReport {
+/** Calls `write` after a change, but not while it pauses. whole: whether it is the last report. */
+export function keepReportFresh(write: (whole: boolean) => Promise<void>): FreshReport {
   let changed = false;
   let finished = false;
   async function writeAfterChanges(): Promise<void> {
@@ -23,9 +25,9 @@ export function keepReportFresh(write: () => Promise<void>): FreshReport {
       if (finished) return;
       changed = false;
       const began = Date.now();
-      await write();
+      await write(false);
       const pause = Math.max(PAUSE_MS, PAUSE_FACTOR * (Date.now() - began));
-      await condition(() => finished, pause);
+      await condition(() => finished, Math.min(pause, LONGEST_PAUSE_MS));
     }
   }
   const writing = writeAfterChanges();
@@ -38,7 +40,7 @@ export function keepReportFresh(write: () => Promise<void>): FreshReport {
     finish: async () => {
       finished = true;
       await writing;
-      await write();
+      await write(true);
     },
   };
 }

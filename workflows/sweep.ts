@@ -88,8 +88,10 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   // Sweeps that an earlier version started go on as they began: all cohorts are started, even to
   // cancel them, and each writes a report.
   const frugal = patched('unfinished-cohorts-only');
-  const write = () => short.writeSweepReport(plan);
-  const report = frugal ? keepReportFresh(write) : { change: write, finish: write };
+  const write = (whole: boolean) => short.writeSweepReport({ ...plan, whole });
+  const report = frugal
+    ? keepReportFresh(write)
+    : { change: () => write(true), finish: () => write(true) };
 
   /**
    * Prepares each data set once, when its first cohort needs it. A failure reaches every cohort
@@ -211,6 +213,9 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   }
   await Promise.all(running);
   if (errors.length > 0) throw errors[0];
+  // Cancelled after the sweep had stopped, while its last cohorts were running.
+  const left = cohorts.filter(({ id }) => status.cohorts[id] === 'waiting').map(({ id }) => id);
+  if (frugal && status.mode === 'cancel' && left.length > 0) await cancelCohorts(left);
   if (budget.spent !== null && Object.values(status.cohorts).includes('waiting'))
     status.stopped = budget.spent;
   await report.finish();

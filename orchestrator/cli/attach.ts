@@ -63,7 +63,7 @@ export async function attach(
       process.stdout.write(`\n${table}\n\nreport  ${report}\n`);
       if (state !== 'finished' && !complete)
         process.stderr.write(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);
-      if (state === 'stopped') process.stderr.write(`${AFTER_A_STOP}\n`);
+      if (state === 'stopped' && !complete) process.stderr.write(`${AFTER_A_STOP}\n`);
     }
     process.exitCode = complete ? 0 : 1;
   } finally {

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { tryLock } from '../../common/lock-file';
+import { nameHolder, tryLock, wayOut } from '../../common/lock-file';
+import { isElsewhere } from '../../common/process-identity';
 import { UserError } from '../base/errors';
 import { formatBytes } from '../base/format-bytes';
 import { plural } from '../base/plural';
@@ -86,9 +87,14 @@ async function clean(options: CleanOptions): Promise<void> {
 /** Two at a time would be in each other's way. */
 function lockRoot(root: string): { release(): void } | null {
   if (!existsSync(root)) return null;
-  const lock = tryLock(join(root, '.clean.lock'));
+  const path = join(root, '.clean.lock');
+  const lock = tryLock(path);
   if ('release' in lock) return lock;
-  throw new UserError(`another sa-orch clean (process ${lock.holder.pid}) works on ${root}`, 1);
+  throw new UserError(
+    `another sa-orch clean works on ${root}: ${nameHolder(lock.holder)}`,
+    1,
+    isElsewhere(lock.holder) ? wayOut(path, lock.holder) : undefined,
+  );
 }
 
 /** Jobs stay after all if a trainer has started meanwhile; until they are gone, none can. */

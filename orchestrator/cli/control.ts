@@ -14,6 +14,7 @@ import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { printJson, runAction } from './output';
 import { UserError } from '../base/errors';
 import { refuseOtherQueue } from './task-queue';
+import { terminateCohorts } from './terminate-cohorts';
 
 /** Without a worker an update waits; after this long, the user is told. */
 const ANSWER_MS = 15_000;
@@ -111,30 +112,32 @@ async function setMode(
 /** A sweep ends once its jobs have, and only the trainer can say so. */
 async function sayTrainerAway(sweepId: string, stateDir: string): Promise<void> {
   const trainer = readRuntimeConfig(stateDir)?.trainer;
-  if (!trainer || (await askCapabilities(trainer.address, TRAINER_MS))) return;
+  if (!trainer) return;
+  const tls = trainer.kind === 'external' ? trainer.tls : undefined;
+  const answers = await askCapabilities(trainer.address, TRAINER_MS, tls).then(
+    () => true,
+    () => false,
+  );
+  if (answers) return;
   process.stderr.write(
     `the trainer at ${trainer.address} does not answer; the sweep ends when it does\n` +
       `  If it is gone for good, \`sa-orch cancel --force ${sweepId}\` ends the sweep now.\n`,
   );
 }
 
-/**
- * Ends a sweep and its cohorts without their help. Returns no previous mode: nobody is there to
- * tell it. A cohort that was left to end by itself could mark trials of the next run as cancelled.
- */
+/** Ends a sweep and its cohorts without their help, and says so. */
 async function terminate(client: Client, sweepId: string): Promise<null> {
   const reason = 'sa-orch cancel --force';
-  await client.workflow.getHandle(sweepId).terminate(reason);
-  const query = "WorkflowType = 'cohort' AND ExecutionStatus = 'Running'";
-  for await (const { workflowId } of client.workflow.list({ query })) {
-    if (!workflowId.startsWith(`${sweepId}/`)) continue;
-    await client.workflow
-      .getHandle(workflowId)
-      .terminate(reason)
-      .catch((error: unknown) => {
-        // It may have just ended.
-        if (!(error instanceof WorkflowNotFoundError)) throw error;
-      });
-  }
+  let notFound: WorkflowNotFoundError | undefined;
+  await client.workflow
+    .getHandle(sweepId)
+    .terminate(reason)
+    .catch((error: unknown) => {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+      notFound = error;
+    });
+  const terminated = await terminateCohorts(client, sweepId, new Date(), reason);
+  if (notFound && terminated === 0) throw notFound;
+  // Nobody is there to tell the previous mode.
   return null;
 }

@@ -1,6 +1,6 @@
 /** Everything that `sa-orch clean` may remove: under the root, of the trainer, of the cache. */
 import { existsSync } from 'node:fs';
-import { lockHolder } from '../../common/lock-file';
+import { lockHolder, nameHolder } from '../../common/lock-file';
 import { UserError } from '../base/errors';
 import { findCacheUsers, listCaches } from '../runtime/caches';
 import { readNeeds, type Needs } from '../store/needs';
@@ -73,7 +73,7 @@ async function findJobs(stateDir: string, needs: Needs, limits: Limits): Promise
   const holder = lockHolder(trainerLock(stateDir));
   if (holder === undefined) return { items, reason: null };
   const reason =
-    `the trainer (process ${holder.pid}) is running. It forgets them itself, two weeks after ` +
+    `the trainer is running (${nameHolder(holder)}). It forgets them itself, two weeks after ` +
     'their end or beyond 1 GB; to remove them now, stop it with `sa-orch down`';
   return { items, reason };
 }

@@ -37,6 +37,10 @@ export type WorkflowState =
   | 'unknown'
   | 'server out of reach';
 
+/** Whether the sweep is still to end. */
+export const isOpen = (state: WorkflowState): boolean =>
+  ['running', 'paused', 'cancelling'].includes(state);
+
 /**
  * Asks the server for a sweep's state. `unknown`: the server knows no such workflow (it forgets
  * finished ones after its retention).
@@ -152,8 +156,8 @@ export async function follow(
       block.clear();
       return { state: 'out of service', detail: outage, snapshot };
     }
-    if (poll % POLLS_BETWEEN_LOOKS === 0 && state === 'running')
-      failing = await findFailingActivities(client, sweepId);
+    if (poll % POLLS_BETWEEN_LOOKS === 0)
+      failing = isOpen(state) ? await findFailingActivities(client, sweepId) : [];
     // Nobody else may be able to write it down.
     const full = listFullDisks([root, stateDir]).map((disk) => `${disk}; the sweep waits`);
     const notes = [...failing, ...full].map((line) => `  ${line}`);

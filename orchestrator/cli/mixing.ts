@@ -10,6 +10,8 @@ import type { Plan, TrialResult } from '../sweep/types';
  * Throws if this trainer would run trials of a task of which others are done and were made on
  * another framework or device. Results of earlier versions do not say what made them: the report
  * calls them unknown, but they refuse nothing.
+ *
+ * @param results those that stay, failures included
  */
 export function refuseMixing(
   plan: Plan,
@@ -21,9 +23,10 @@ export function refuseMixing(
   const done = new Map(
     results.filter(({ status }) => status === 'done').map((result) => [result.trial_id, result]),
   );
+  const ended = new Set(results.map(({ trial_id }) => trial_id));
   for (const { task, digest } of plan.datasets) {
     const trials = plan.trials.filter(({ dataset }) => dataset === digest);
-    const missing = trials.filter(({ id }) => !done.has(id));
+    const missing = trials.filter(({ id }) => !ended.has(id));
     const others = trials
       .flatMap(({ id }) => done.get(id) ?? [])
       .map((result) => listMakers(result).filter((made) => made !== now && made !== UNKNOWN))

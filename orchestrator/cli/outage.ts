@@ -12,9 +12,9 @@ export function findOutage(stateDir: string): string | null {
   const services = runtimeStatus(stateDir);
   const supervisor = services.find(({ name }) => name === 'supervisor');
   const lost = services.filter(
-    ({ name, state }) =>
+    ({ name, state, pid }) =>
       name !== 'supervisor' &&
-      (state === 'failed' || (state === 'dead' && supervisor?.state === 'dead')),
+      (state === 'failed' || (supervisor?.state === 'dead' && state !== 'external' && !pid)),
   );
   if (lost.length === 0) return null;
   return [...lost.map(describeLoss), 'To go on: `sa-orch up` starts it again.'].join('\n');
@@ -24,7 +24,7 @@ function describeLoss({ name, state, last_exit, log, log_tail }: ServiceStatus):
   const what =
     state === 'failed'
       ? `the ${name} died again and again and is not restarted`
-      : `the ${name} died, and so did the supervisor that would restart it`;
+      : `the ${name} is not running, and neither is the supervisor that would restart it`;
   const last = last_exit === null ? '' : ` (last: ${last_exit})`;
   return [`${what}${last}; its log: ${log}`, ...log_tail.slice(-3).map((line) => `  ${line}`)].join(
     '\n',

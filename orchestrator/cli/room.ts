@@ -2,13 +2,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { freeBytes } from '../../common/disk-space';
-import { lockHolder } from '../../common/lock-file';
 import { UserError } from '../base/errors';
 import { formatBytes } from '../base/format-bytes';
 import type { OnProgress } from '../base/progress';
 import { datasetPath } from '../datasets/splits';
 import { cacheDirectory } from '../runtime/paths';
-import { supervisorLockPath } from '../runtime/supervisor-state';
 import { pinnedEnvironment } from '../runtime/trainer-environment';
 import { readResults } from '../store/sweep-results';
 import { sweepDir } from '../store/sweep-store';
@@ -29,8 +27,8 @@ export interface Need {
 }
 
 /**
- * The needs of a sweep; empty if all its results are there, or if services are running that know
- * it: if it is under way, part of what it needs is already written, and they wait for the rest.
+ * The needs of a sweep; empty if all its results are there, or if it was started before: part of
+ * what it needs is already written then, and for the rest its services wait.
  */
 export async function listNeeds(
   plan: Plan,
@@ -38,8 +36,7 @@ export async function listNeeds(
   stateDir: string,
   makesEnvironment: boolean,
 ): Promise<Need[]> {
-  const isKnown = existsSync(join(sweepDir(root, plan.sweep_id), 'plan.json'));
-  if (isKnown && lockHolder(supervisorLockPath(stateDir))) return [];
+  if (existsSync(join(sweepDir(root, plan.sweep_id), 'plan.json'))) return [];
   const done = new Set((await readResults(root, plan)).map(({ trial_id }) => trial_id));
   const pending = new Set(plan.trials.map(({ id }) => id).filter((id) => !done.has(id)));
   if (pending.size === 0) return [];

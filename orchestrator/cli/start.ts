@@ -11,6 +11,7 @@ import type { SweepInput } from '../../workflows/messages';
 import { artifactRootId } from '../../common/files';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
+import { expectedPrecision } from '../runtime/expected-precision';
 import { askCapabilities } from '../runtime/trainer-health';
 import { ensureUp } from '../runtime/up';
 import { writePlan } from '../store/plan-store';
@@ -19,7 +20,8 @@ import { removeOutcome } from '../store/sweep-store';
 import type { Plan, TrialResult } from '../sweep/types';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
-import { workflowState } from './follow';
+import { isOpen, workflowState } from './follow';
+import { terminateLeftCohorts } from './terminate-cohorts';
 import { refuseMixing } from './mixing';
 import {
   addJsonOption,
@@ -95,13 +97,13 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
   // Before any service is started: an invalid request fails in a second, not after minutes of
   // setup.
   const planWith = await planRequest(request, options, onProgress);
-  // Sizes depend on no precision.
   const makesEnvironment =
     !options.trainer &&
     !options.python &&
     !process.env.SA_ORCH_PYTHON &&
     options.framework !== 'tfjs';
-  checkRoom(await listNeeds(planWith('float32'), root, stateDir, makesEnvironment), onProgress);
+  const expected = planWith((await expectedPrecision(stateDir)).precision);
+  checkRoom(await listNeeds(expected, root, stateDir, makesEnvironment), onProgress);
   const runtime = await ensureUp({
     stateDir,
     root,
@@ -175,17 +177,19 @@ async function submit(
       '`sa-orch doctor` checks each part.',
     );
   // A running sweep keeps the plan file it was started with.
-  if (state === 'running' || state === 'paused' || state === 'cancelling') {
+  if (isOpen(state)) {
     await refuseOtherQueue(client, plan.sweep_id, taskQueue);
     return 'joined';
   }
   const results = await readResults(root, plan);
-  checkResults(results);
   const again = results.filter(
     ({ status }) => status === 'cancelled' || (status === 'failed' && retryFailed),
   );
+  const isComplete = results.length === plan.trials.length && again.length === 0;
+  if (!isComplete) checkResults(results.filter((result) => !again.includes(result)));
   const planDigest = await writePlan(root, plan);
-  if (results.length === plan.trials.length && again.length === 0) return 'complete';
+  if (isComplete) return 'complete';
+  await terminateLeftCohorts(client, plan.sweep_id);
   for (const { trial_id } of again) await removeOutcome(root, plan.sweep_id, trial_id);
   const input: SweepInput = {
     stateVersion: 1,

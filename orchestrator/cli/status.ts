@@ -10,7 +10,7 @@ import { readResults } from '../store/sweep-results';
 import { listSweeps, readProgress } from '../store/sweep-store';
 import type { Plan, TrialResult } from '../sweep/types';
 import { findFailingActivities } from './failing-activities';
-import { workflowState, type WorkflowState } from './follow';
+import { isOpen, workflowState, type WorkflowState } from './follow';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { findOutage } from './outage';
 import { plural } from '../base/plural';
@@ -98,9 +98,11 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
     const { state, detail } = client
       ? await workflowState(client, sweep_id)
       : { state: 'server out of reach' as const, detail: null };
-    const ended = state === 'unknown' || state === 'finished' || state === 'server out of reach';
     const complete = results.length === plan.trials.length;
-    const isOpen = state === 'running' || state === 'paused' || state === 'cancelling';
+    const ended =
+      ['unknown', 'finished', 'server out of reach'].includes(state) ||
+      // Another sweep may have finished the rest of a stopped one.
+      (state === 'stopped' && complete);
     lines.push({
       sweep_id,
       state: ended ? endedState(state, complete, count('cancelled')) : state,
@@ -109,8 +111,8 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
       done: count('done'),
       failed: count('failed'),
       cancelled: count('cancelled'),
-      notes: isOpen ? await readNotes(root, plan, results) : [],
-      failing: client && state === 'running' ? await findFailingActivities(client, sweep_id) : [],
+      notes: isOpen(state) ? await readNotes(root, plan, results) : [],
+      failing: client && isOpen(state) ? await findFailingActivities(client, sweep_id) : [],
     });
   }
   await client?.connection.close();

@@ -4,6 +4,7 @@
  */
 import { existsSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { LEFTOVER } from '../../common/temporary-names';
 import { listFolders, type Needs } from './needs';
 import { trialDir } from './sweep-store';
 
@@ -31,8 +32,6 @@ export interface Limits {
   before: number;
 }
 
-/** What a killed process left behind: `.<name>.<something unique>`. */
-const LEFTOVER = /^\..+\.[0-9a-f-]{8,36}$/;
 /** What changed within the hour may still be in somebody's hands. */
 const IN_HAND_MS = 3_600_000;
 

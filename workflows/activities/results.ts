@@ -137,7 +137,13 @@ export async function failCohort(
   setup: WorkerSetup,
   input: PlanRef & { cohortId: string; message: string },
 ): Promise<CohortOutcome> {
-  const trials = await pendingTrials(setup, input);
+  const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
+  const trials: string[] = [];
+  for (const id of findCohort(plan, input.cohortId).trials) {
+    const result = await readResult(setup.root, input.sweepId, id);
+    // Those that an earlier attempt has marked count as well.
+    if (result === null || result.error === `cohort: ${input.message}`) trials.push(id);
+  }
   const failed = Object.fromEntries(
     trials.map((id) => [id, { reason: 'cohort', message: input.message }]),
   );
@@ -148,10 +154,15 @@ export async function failCohort(
 const reported = new Map<string, SweepResults>();
 const REPORTED = 4;
 
-export async function writeSweepReport(setup: WorkerSetup, input: PlanRef): Promise<void> {
-  const { sweepId, planDigest } = input;
+/** whole: whether to read every result again, which finds those that other sweeps have made. */
+export async function writeSweepReport(
+  setup: WorkerSetup,
+  input: PlanRef & { whole?: boolean },
+): Promise<void> {
+  const { sweepId, planDigest, whole = false } = input;
   const plan = await readPlan(setup.root, sweepId, planDigest);
-  const sweep = reported.get(sweepId) ?? new SweepResults(setup.root);
+  const known = whole ? undefined : reported.get(sweepId);
+  const sweep = known ?? new SweepResults(setup.root);
   reported.delete(sweepId);
   reported.set(sweepId, sweep);
   for (const oldest of [...reported.keys()].slice(0, -REPORTED)) reported.delete(oldest);

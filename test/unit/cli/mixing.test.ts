@@ -26,6 +26,14 @@ test.each([
   ['on the same framework and kind of device', CPU, done],
   ['whose other results do not say what made them', { ...CPU, framework: '' }, done],
   ['of which everything is done', GPU, buildResults(plan)],
+  [
+    'of which everything is done or stays failed',
+    GPU,
+    buildResults(plan).map((each, i) => ({
+      ...each,
+      status: i ? each.status : ('failed' as const),
+    })),
+  ],
   ['whose other trials failed', GPU, done.map((each) => ({ ...each, status: 'failed' as const }))],
 ])('a start %s goes on', (_, made, results) => {
   const before = results.map((result) => ({ ...result, provenance: madeBy(made) }));

@@ -51,7 +51,11 @@ const living = () => identify(process.pid)!;
 
 test.each([
   ['that died too often', () => ({ state: 'failed' as const }), /trainer died again and again/],
-  ['whose supervisor died, too', () => ({ process: lost }), /trainer died, and so did the superv/],
+  [
+    'whose supervisor died, too',
+    () => ({ process: lost }),
+    /trainer is not running, and neither is the superv/,
+  ],
 ])('a service %s is an outage, with its log and what to do', (_, record, says) => {
   leave(record());
   const outage = findOutage(stateDir);

@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { checkRoom } from '../../../orchestrator/cli/room';
+import { join } from 'node:path';
+import { checkRoom, listNeeds } from '../../../orchestrator/cli/room';
+import { writePlan } from '../../../orchestrator/store/plan-store';
 import { estimateRoom } from '../../../orchestrator/tasks/room';
 import { catchError } from '../support/catch-error';
 import { tinyPlan } from '../support/tiny-plan';
@@ -21,6 +24,16 @@ describe('room for a sweep', () => {
       `✓ room about 3.0 GB needed, 70.0 GB free on the disk of ${tmpdir()}/checkpoints, ` +
         `${tmpdir()}/.sa-orch`,
     ]);
+  });
+
+  it('is not asked for again once a sweep was started', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sa-orch-room-'));
+    const plan = tinyPlan();
+    const needed = () => listNeeds(plan, folder, join(folder, 'state'), false);
+    expect((await needed()).map(({ elsewhere }) => elsewhere)).toEqual(['--root', '--state-dir']);
+    await writePlan(folder, plan);
+    expect(await needed()).toEqual([]);
+    rmSync(folder, { recursive: true });
   });
 
   it('is too little where the folders of a disk need more together than it has', () => {

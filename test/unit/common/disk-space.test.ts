@@ -43,6 +43,12 @@ describe('a full disk', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  it('is not a folder that cannot be written for another reason', () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    expect(findFullDisk([file])).toBeUndefined();
+  });
+
   it('is waited for until there is room, and other errors are not', async () => {
     const reasons: string[] = [];
     const write = () => {

@@ -14,12 +14,18 @@ test('leftovers go only when their writer is gone, or they are older than a day'
   writeFileSync(join(dead, 'state.safetensors'), 'half');
   const twoDaysAgo = new Date(Date.now() - 48 * 3600 * 1000);
   utimesSync(old, twoDaysAgo, twoDaysAgo);
+  // Somebody's own, in a state directory that is their project.
+  const theirs = ['.git', '.venv', '.gitignore'];
+  for (const name of theirs) {
+    mkdirSync(join(folder, name));
+    utimesSync(join(folder, name), twoDaysAgo, twoDaysAgo);
+  }
   mkdirSync(join(folder, 'step-5'));
 
   removeLeftovers(folder);
 
   expect(readdirSync(folder).sort()).toEqual(
-    [own, elsewhere, 'step-5'].map((each) => basename(each)).sort(),
+    [own, elsewhere, 'step-5', ...theirs].map((each) => basename(each)).sort(),
   );
   removeLeftovers(join(folder, 'missing'));
   rmSync(folder, { recursive: true });

@@ -68,8 +68,12 @@ def test_leftovers_go_only_when_their_writer_is_gone_or_they_are_older_than_a_da
     two_days_ago = time.time() - 2 * 24 * 3600
     os.utime(old, (two_days_ago, two_days_ago))
     (tmp_path / "step-5").mkdir()
+    theirs = tmp_path / ".git"
+    theirs.mkdir()
+    os.utime(theirs, (two_days_ago, two_days_ago))
 
     remove_leftovers(tmp_path)
 
     assert not dead.exists()
-    assert {path.name for path in tmp_path.iterdir()} == {own.name, elsewhere.name, "step-5"}
+    stay = {own.name, elsewhere.name, "step-5", theirs.name}
+    assert {path.name for path in tmp_path.iterdir()} == stay

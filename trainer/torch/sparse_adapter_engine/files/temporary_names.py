@@ -13,6 +13,8 @@ from .process_identity import HOST, identify
 
 # What nobody can be asked about any more is left over after a day.
 _OLD_SECONDS = 24 * 3600
+# What a name of a half-written file or folder looks like, those of earlier versions included.
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f-]{8,36}")
 _NAME = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-\w*\.[0-9a-f]{8}")
 _HOST_MARK = hashlib.sha256(HOST.encode()).hexdigest()[:8]
 
@@ -26,8 +28,11 @@ def remove_leftovers(folder: Path) -> None:
     """Removes what writers that are gone left unfinished in a folder.
 
     What another process is writing, here or on another host, stays, unless it is older than a day.
+    So does what others keep there.
     """
     for path in folder.glob(".*"):
+        if _LEFTOVER.fullmatch(path.name) is None:
+            continue
         if not (_writer_is_gone(path.name) or _is_old(path)):
             continue
         if path.is_dir():

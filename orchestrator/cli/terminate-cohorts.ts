@@ -1,0 +1,38 @@
+/** Ends cohorts that their sweep has left behind. */
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+
+/**
+ * Terminates the open cohorts of a sweep that were started up to a time, and returns how many there
+ * were. One that was left to end by itself could mark trials of the sweep's next run as cancelled.
+ */
+export async function terminateCohorts(
+  client: Client,
+  sweepId: string,
+  until: Date,
+  reason: string,
+): Promise<number> {
+  let terminated = 0;
+  const query = "WorkflowType = 'cohort' AND ExecutionStatus = 'Running'";
+  for await (const { workflowId, startTime } of client.workflow.list({ query })) {
+    if (!workflowId.startsWith(`${sweepId}/`) || startTime > until) continue;
+    terminated++;
+    await client.workflow
+      .getHandle(workflowId)
+      .terminate(reason)
+      .catch((error: unknown) => {
+        // It may have just ended.
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      });
+  }
+  return terminated;
+}
+
+/** The same for cohorts of the sweep's last run, which has ended; with no run, there are none. */
+export async function terminateLeftCohorts(client: Client, sweepId: string): Promise<void> {
+  try {
+    const { closeTime } = await client.workflow.getHandle(sweepId).describe();
+    if (closeTime) await terminateCohorts(client, sweepId, closeTime, 'its sweep has ended');
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+}
