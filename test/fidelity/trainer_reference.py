@@ -25,20 +25,22 @@ class Recorder:
 
     def working(self) -> None: ...
 
+    def environment(self, *args: object) -> None: ...
+
+    def waiting(self, *args: object) -> None: ...
+
+    def wait_for_room(self, error: OSError, path: Path) -> None:
+        raise error
+
     def metrics(self, metrics: list[event_pb2.Metric]) -> None:
         self.metrics_told += [
             {"trial": m.trial_id, "name": m.name, "step": m.step, "value": m.value} for m in metrics
         ]
 
-    def trial_result(
-        self,
-        trial_id: str,
-        artifacts: object,
-        values: object,
-        failure: event_pb2.Failure | None = None,
-    ) -> None:
-        if failure is not None:
-            self.failures[trial_id] = failure.message
+    def trial_result(self, *args: object) -> None: ...
+
+    def trial_failed(self, trial_id: str, failure: event_pb2.Failure) -> None:
+        self.failures[trial_id] = failure.message
 
     def stop_requested(self) -> int:
         return trainer_pb2.CANCEL_MODE_UNSPECIFIED

@@ -52,9 +52,10 @@ export function backboneMisfits(spec: WholeSpec, { architectures }: Capabilities
   }
   const { modelType } = config;
   const type = `${path} is of type ${quoted(modelType)}`;
-  const found: Violation[] = [];
+  // What else such a backbone lacks does not matter.
   if (!architectures.includes(modelType))
-    found.push(says(`${type}; this trainer supports ${architectures.join(', ')}`));
+    return [says(`${type}; this trainer supports ${architectures.join(', ')}`)];
+  const found: Violation[] = [];
   const summarizes = spec.dataset.taskKind === TaskKind.TASK_KIND_SUMMARIZATION;
   const isEncoderDecoder = ENCODER_DECODERS.includes(modelType);
   if (summarizes && !isEncoderDecoder) {

@@ -49,6 +49,8 @@ def check_backbone_config(
             f"{path} is of type {model_type!r}; this trainer supports "
             f"{', '.join(capabilities.architectures)}",
         )
+        # What else such a backbone lacks does not matter.
+        return
     summarizes, encodes_and_decodes = (
         spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION,
         model_type in ENCODER_DECODERS,
