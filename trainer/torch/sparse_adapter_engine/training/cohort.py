@@ -133,7 +133,7 @@ def _one_turn(
     on: Callbacks,
 ) -> None:
     if work.max_seconds:
-        _fail_overdue(cohort, work.max_seconds, on)
+        _fail_overdue(cohort, task, work.max_seconds, on)
         if not cohort.active:
             return
     began = time.monotonic()
@@ -182,9 +182,9 @@ def _one_turn(
         raise Interrupted
 
 
-def _fail_overdue(cohort: _Cohort, max_seconds: float, on: Callbacks) -> None:
+def _fail_overdue(cohort: _Cohort, task: Task, max_seconds: float, on: Callbacks) -> None:
     """Runs whose time is up leave, after a checkpoint from which a job with a higher limit goes
-    on."""
+    on. In stacked passes the others are saved, too: see `leaving` in _one_turn."""
 
     def is_overdue(run: TrialRun) -> bool:
         return run.position.seconds >= max_seconds
@@ -194,7 +194,7 @@ def _fail_overdue(cohort: _Cohort, max_seconds: float, on: Callbacks) -> None:
     cohort.settle(on)
     overdue = [run for run in cohort.active if is_overdue(run)]
     cohort.write_back(cohort.active)
-    cohort.save(overdue, on)
+    cohort.save(cohort.active if task.how.stacked else overdue, on)
     cohort.leave({run.trial.trial_id: run.time_is_up(max_seconds) for run in overdue}, on)
     cohort.go_on()
 
