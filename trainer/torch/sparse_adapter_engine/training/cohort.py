@@ -155,9 +155,10 @@ def _one_turn(
     # In stacked passes, bits depend on who shares them: no run may go back to where one that has
     # left was still there.
     leaving = bool(task.how.stacked) and any(run.ended for run in cohort.active)
-    # By time only where metrics are due: on a GPU, the loop waits for the steps' results there
-    # anyway.
-    all_due = stopping or leaving or (bool(logging) and cohort.clock.is_due())
+    # In stacked passes, by time only where metrics are due: on a GPU, the loop waits for the steps'
+    # results there anyway.
+    may_wait = bool(logging) or not task.how.stacked
+    all_due = stopping or leaving or (may_wait and cohort.clock.is_due())
     saving = [run for run in cohort.active if all_due or run.ended or checkpoint_is_due(run)]
     if logging or saving or cohort.has_failures:
         cohort.settle(on)
