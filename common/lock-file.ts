@@ -47,7 +47,7 @@ export function tryLock(path: string): LockFile | { holder: ProcessIdentity } {
     if (createLock(path, self)) return { release: () => release(path, self) };
     const holder = lockHolder(path);
     if (holder !== undefined) return { holder };
-    clearDeadLock(path);
+    clearLock(path, () => lockHolder(path) === undefined);
   }
 }
 
@@ -141,11 +141,11 @@ function createLock(path: string, self: ProcessIdentity): boolean {
 }
 
 /**
- * Removes the lock of a dead holder. If two processes find it at the same time, the slower one must
- * not remove the faster one's new lock. So this checks again and removes it under a guard, a folder
- * that only one process can create.
+ * Removes a lock that is void. If two processes find it at the same time, the slower one must not
+ * remove the faster one's new lock. So this asks again and removes it under a guard, a folder that
+ * only one process can create.
  */
-function clearDeadLock(path: string): void {
+export function clearLock(path: string, isVoid: () => boolean): void {
   const guard = `${path}.clearing`;
   try {
     mkdirSync(guard);
@@ -156,7 +156,7 @@ function clearDeadLock(path: string): void {
     return;
   }
   try {
-    if (lockHolder(path) === undefined) rmSync(path, { force: true });
+    if (isVoid()) rmSync(path, { force: true });
   } finally {
     rmdirSync(guard);
   }

@@ -55,14 +55,19 @@ class Run implements JobContext {
     if (this.abortAsked) throw new Aborted('cancelled');
   }
 
-  writeWhenThereIsRoom<T>(path: string, write: () => T): Promise<T> {
-    return writeWhenThereIsRoom(path, write, async (reason) => {
+  async writeWhenThereIsRoom<T>(path: string, write: () => T): Promise<T> {
+    let hasWaited = false;
+    const result = await writeWhenThereIsRoom(path, write, async (reason) => {
+      hasWaited = true;
       tell({ $case: 'waiting', reason });
       await yieldToEvents();
       if (this.abortAsked) throw new Aborted('cancelled');
       // A checkpoint has no room either: the job will continue from the last one.
       if (this.checkpointAsked) throw new Interrupted(reason);
     });
+    // Ends what it said about waiting.
+    if (hasWaited) tell({ $case: 'moved' });
+    return result;
   }
 
   stop(how: 'checkpoint' | 'abort'): void {

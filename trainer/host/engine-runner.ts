@@ -19,6 +19,8 @@ export class EngineBroken extends Error {}
 
 /** How often a job is looked at before it counts as stuck. */
 const LOOKS = 20;
+/** Node takes a longer interval for one of 1 ms. */
+const LONGEST_PAUSE_MS = 2 ** 31 - 1;
 
 interface Current {
   job: Job;
@@ -91,7 +93,8 @@ export class EngineRunner {
   work(store: JobStore): void {
     this.store = store;
     store.onWork(() => this.next());
-    setInterval(() => this.look(), (this.stallAfterSeconds * 1000) / LOOKS);
+    const pause = (this.stallAfterSeconds * 1000) / LOOKS;
+    setInterval(() => this.look(), Math.min(pause, LONGEST_PAUSE_MS));
     this.next();
   }
 
@@ -252,7 +255,7 @@ export class EngineRunner {
         break;
       case 'interrupted':
         store.finish(job, JobState.JOB_STATE_INTERRUPTED, {
-          detail: 'stopped on request, with a checkpoint',
+          detail: 'stopped on request; it goes on from what is on disk',
         });
         break;
       case 'aborted':

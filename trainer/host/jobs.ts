@@ -280,9 +280,12 @@ export class JobStore {
       createTime: new Date(),
     });
     const job = new Job(making, record);
-    writeDurablySync(join(making, 'spec.pb'), JobSpec.encode(spec).finish());
-    this.setState(job, JobState.JOB_STATE_QUEUED);
-    job.log.close();
+    try {
+      writeDurablySync(join(making, 'spec.pb'), JobSpec.encode(spec).finish());
+      this.setState(job, JobState.JOB_STATE_QUEUED);
+    } finally {
+      job.log.close();
+    }
     // The rename makes the job appear as a whole.
     const folder = join(this.folder, jobId);
     renameSync(making, folder);
@@ -301,10 +304,14 @@ export class JobStore {
     const lastSequence = job.log.lastSequence + 1;
     const changes = { state, updateTime: new Date(), runs, lastSequence };
     // Watchers hear of the event at once, but look at the job only after this has returned.
-    job.change(failure ? { ...changes, failure } : changes, { crashes, stalls }, () =>
-      job.log.append({ $case: 'stateChanged', value: { state, failure, detail } }, true),
-    );
-    if (isAtRest(state)) job.log.close();
+    try {
+      job.change(failure ? { ...changes, failure } : changes, { crashes, stalls }, () =>
+        job.log.append({ $case: 'stateChanged', value: { state, failure, detail } }, true),
+      );
+    } finally {
+      // Also of an interrupted job that could not be queued again.
+      if (isAtRest(job.record.state)) job.log.close();
+    }
   }
 
   private endLostRun(job: Job, crashes: number, detail: string): void {

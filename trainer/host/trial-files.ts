@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
 import {
   Adapter,
@@ -15,7 +16,11 @@ import {
   type JobSpec,
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import type { Failure, TrialResult } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import type {
+  Environment,
+  Failure,
+  TrialResult,
+} from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
   artifactPath,
   badArtifact,
@@ -88,7 +93,7 @@ function digestParts(...parts: unknown[]): string {
 
 /**
  * A trial's result, with artifacts given by their names in its folder. What made them is read from
- * the first one, because it may be older than this job.
+ * each of them, because it may be older than this job.
  */
 export function describeResult(
   root: string,
@@ -97,8 +102,16 @@ export function describeResult(
   values: Record<string, number>,
 ): TrialResult {
   const artifacts = names.map((name) => describeArtifact(root, `${trialName(trialId)}/${name}`));
-  const first = names[0] === 'adapter' ? ADAPTER_FILE : names[0]!;
-  const environments = readEnvironments(join(trialFolder(root, trialId), first));
+  const environments = names
+    .map((name) => (name === 'adapter' ? ADAPTER_FILE : name))
+    .map((file) => readEnvironments(join(trialFolder(root, trialId), file)))
+    .reduce<Environment[]>(
+      (found, more) => [
+        ...found,
+        ...more.filter((each) => !found.some((known) => isDeepStrictEqual(known, each))),
+      ],
+      [],
+    );
   return { trialId, failure: undefined, artifacts, values, environments };
 }
 

@@ -2,15 +2,17 @@
  * A trial has one writer at a time, of whichever trainer and host: the job that holds its lock.
  * TrainerService in trainer.proto says what the files are.
  */
-import { rmSync, statSync, utimesSync } from 'node:fs';
+import { statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nameHolder, tryLock, type LockFile } from '../../common/lock-file';
+import { isDeepStrictEqual } from 'node:util';
+import { clearLock, lockHolder, nameHolder, tryLock, type LockFile } from '../../common/lock-file';
 import { isElsewhere, type ProcessIdentity } from '../../common/process-identity';
 import { removeLeftovers } from '../../common/temporary-names';
 import { Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { Interrupted, type JobContext } from './engine';
+import { log } from './log';
 import { trialFolder } from './trial-files';
 
 const TOUCH_MS = 30_000;
@@ -19,8 +21,8 @@ const SILENCE_MS = 600_000;
 const POLL_MS = 500;
 
 /**
- * Runs `work` under the locks of a job's trials, after waiting for them and removing what dead
- * writers left in their folders.
+ * Runs `work` under the locks of a job's trials, after waiting for them and for room on the disk,
+ * and removing what dead writers left in their folders.
  *
  * @throws Interrupted or Aborted if the job is to stop while it waits
  */
@@ -52,7 +54,7 @@ async function take(path: string, trialId: string, context: JobContext): Promise
   let touched = 0;
   let since = performance.now();
   for (;;) {
-    const lock = tryLock(path);
+    const lock = await context.writeWhenThereIsRoom(path, () => tryLock(path));
     if ('release' in lock) return lock;
     const { holder } = lock;
     const note = describeWait(path, trialId, holder);
@@ -61,17 +63,24 @@ async function take(path: string, trialId: string, context: JobContext): Promise
     await context.breathe();
     if (context.checkpointAsked) throw new Interrupted('stopped while it waited for a trial');
     // Seen changes count, not times: the clocks of two hosts may differ.
-    const now = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    const now = readTime(path);
     if (now !== touched) {
       touched = now;
       since = performance.now();
     } else if (isElsewhere(holder) && performance.now() - since > SILENCE_MS) {
-      rmSync(path, { force: true });
+      const silentSince = touched;
+      await context.writeWhenThereIsRoom(path, () => clearSilentLock(path, holder, silentSince));
       continue;
     }
     await sleep(POLL_MS);
   }
 }
+
+function clearSilentLock(path: string, holder: ProcessIdentity, touched: number): void {
+  clearLock(path, () => isDeepStrictEqual(lockHolder(path), holder) && readTime(path) === touched);
+}
+
+const readTime = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
 function tell(context: JobContext, note: string): void {
   const value = { phase: Phase.PHASE_WAIT, done: 0, total: 0, rowsPerSecond: 0, trialSteps: [] };
@@ -90,6 +99,7 @@ function touch(path: string): void {
     utimesSync(path, new Date(), new Date());
   } catch (error) {
     // Somebody removed it; this job is not stopped for that.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT') log('WARNING', `${path} cannot be touched: ${message}`);
   }
 }

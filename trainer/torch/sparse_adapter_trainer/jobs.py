@@ -34,8 +34,6 @@ STALLS_BEFORE_FAILURE = 2
 ENDED = frozenset({event_pb2.JOB_STATE_SUCCEEDED, FAILED, CANCELLED})
 SECONDS_BETWEEN_TRIES = 1.0
 
-_log = logging.getLogger(__name__)
-
 
 class QueueFull(Exception):
     """No room for another waiting job."""
@@ -308,9 +306,11 @@ class JobStore:
             crashes=0,
         )
         job.record.create_time.GetCurrentTime()
-        write_durably(making / "spec.pb", spec.SerializeToString())
-        self._set_state(job, QUEUED)
-        job.log.close()
+        try:
+            write_durably(making / "spec.pb", spec.SerializeToString())
+            self._set_state(job, QUEUED)
+        finally:
+            job.log.close()
         # The rename makes the job exist whole or not at all.
         folder = self.folder / job_id
         making.rename(folder)
@@ -345,9 +345,12 @@ class JobStore:
         def append() -> None:
             job.log.append(event_pb2.Event(state_changed=changed), sync=True)
 
-        job.change(record, crashes, stalls, append)
-        if state in ENDED or state == INTERRUPTED:
-            job.log.close()
+        try:
+            job.change(record, crashes, stalls, append)
+        finally:
+            # Also of an interrupted job that could not be queued again.
+            if job.record.state in ENDED or job.record.state == INTERRUPTED:
+                job.log.close()
 
     def _load(self, folder: Path) -> Job:
         remove_leftovers(folder)

@@ -100,7 +100,8 @@ class Worker:
             if silent:
                 raise RuntimeError(f"the engine reported no result for {', '.join(silent)}")
         except Interrupted:
-            store.finish(job, INTERRUPTED, detail="stopped on request, with a checkpoint")
+            detail = "stopped on request; it goes on from what is on disk"
+            store.finish(job, INTERRUPTED, detail=detail)
         except Cancelled:
             store.finish(job, CANCELLED, detail="cancelled")
         except JobFailed as error:

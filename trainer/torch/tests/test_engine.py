@@ -90,7 +90,7 @@ def test_the_newest_checkpoints_are_kept_until_the_training_is_whole(
     assert not checkpoints.exists()
 
 
-def test_checkpoints_come_by_time_where_metrics_do_and_are_described_as_they_are_on_disk(
+def test_checkpoints_come_by_time_at_any_step_and_are_described_as_they_are_on_disk(
     uninterrupted: tuple[Path, Recorder], cola: Path, backbone_path: str, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
@@ -104,8 +104,10 @@ def test_checkpoints_come_by_time_where_metrics_do_and_are_described_as_they_are
     told = Looking()
     # Above zero, and below what one step takes.
     engine.run(spec(backbone_path, PAIR[:1], train=train_work(checkpoint_seconds=1e-6)), told)
-    # Writing the one at step 5 took too long for another at step 10.
-    assert told.checkpoints in ([("a", 5), ("a", 12)], [("a", 5), ("a", 10), ("a", 12)])
+    # Metrics come every 5 steps. Writing the first one took too long for another at each step.
+    assert told.checkpoints[0] == ("a", 1)
+    assert told.checkpoints[-1] == ("a", 12)
+    assert len(told.checkpoints) < 12
     _, whole = uninterrupted
     assert told.artifacts["a"][0].digest == whole.artifacts["a"][0].digest
 

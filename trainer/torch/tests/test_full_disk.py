@@ -123,6 +123,25 @@ def test_a_new_job_that_finds_no_room_leaves_nothing(disk: Disk, store: JobStore
     assert submit(store).record.state == QUEUED
 
 
+def test_a_submission_whose_event_finds_no_room_leaves_no_file_open(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, opened = os.write, []
+
+    def refuse(descriptor: int, data: bytes) -> int:
+        opened.append(descriptor)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    store.cancel(submit(store, "interrupted"), trainer_pb2.CANCEL_MODE_CHECKPOINT)
+    monkeypatch.setattr(os, "write", refuse)
+    for job_id in ("new", "interrupted"):
+        refuse_now(lambda job_id=job_id: submit(store, job_id))
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(opened[-1])
+    monkeypatch.setattr(os, "write", write)
+    assert submit(store, "new").record.state == QUEUED
+
+
 def test_runs_begin_and_end_once_there_is_room(disk: Disk, store: JobStore) -> None:
     job = submit(store)
     disk.full = True
@@ -210,6 +229,7 @@ def test_what_a_job_reports_is_kept_once_there_is_room(
     wait_until(lambda: store.waiting_for)
     disk.full = False
     telling.join(10)
+    assert not store.waiting_for
     kept = EventLog(job.folder / "events.log", "").read(0, 9)
     assert [each.WhichOneof("kind") for each in kept] == [
         "state_changed",

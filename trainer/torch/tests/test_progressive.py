@@ -481,6 +481,31 @@ def test_a_stop_is_heard_within_a_round_and_the_round_is_done_again(
         assert told.artifacts["one"][0].digest == whole.artifacts["one"][0].digest
 
 
+class FullAtRound(Recorder):
+    """Is stopped while the metrics of a round wait for room on the disk."""
+
+    def metrics(self, metrics: list[event_pb2.Metric]) -> None:
+        if any(metric.name == "density" for metric in metrics):
+            raise Interrupted
+        super().metrics(metrics)
+
+
+def test_a_stop_while_a_rounds_metrics_wait_for_room_leaves_the_round_to_the_next_run(
+    engine: Engine, tiny_roberta: Path, trials_folder: Path
+) -> None:
+    one = gradual("one", "mag", rounds=2)
+    prune(engine, tiny_roberta, [one])
+    whole = train(engine, tiny_roberta, [one], log_every_steps=1)
+    shutil.rmtree(trials_folder / "one" / "adapter")
+    stopped = FullAtRound()
+    with pytest.raises(Interrupted):
+        train(engine, tiny_roberta, [one], stopped, log_every_steps=1)
+    assert stopped.checkpoints == []
+    told = train(engine, tiny_roberta, [one], log_every_steps=1)
+    assert told.artifacts["one"][0].digest == whole.artifacts["one"][0].digest
+    assert stopped.metric_values | told.metric_values == whole.metric_values
+
+
 class InRound(Recorder):
     """Asks to stop at the second pass after the loss of step 3."""
 

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,6 +23,7 @@ from sparse_adapter_engine.modules.forms import has_matrices
 from sparse_adapter_engine.stacked.attention import Spans
 from sparse_adapter_engine.stacked.memory import tokens_that_fit
 from sparse_adapter_engine.stacked.operations import PLAIN, Operations
+from sparse_adapter_engine.training import cohort
 
 STACKED_FORMS = [name for name, asked in FORMS.items() if asked.unfrozen != job_pb2.UNFROZEN_ALL]
 PRUNERS = ("none", "rand", "mag", "er", "snip", "grasp", "synflow")
@@ -78,9 +81,10 @@ def run(
     backbone: Path | str,
     trials: Sequence[job_pb2.Trial],
     how: How | None,
+    told: Recorder | None = None,
     **work: object,
 ) -> Recorder:
-    told = Recorder()
+    told = told or Recorder()
     Engine(root, threads=1, how=how).run(spec(backbone, list(trials), **work), told)
     return told
 
@@ -331,6 +335,37 @@ def test_a_trial_whose_time_is_up_leaves_the_stack_and_goes_on_under_a_higher_li
     }
     assert not run(root, tiny_roberta, trials, how, train=train_work()).failures
     assert_close(all_weights(root, trials), all_weights(undisturbed, trials))
+
+
+def test_a_time_limit_leaves_every_bit_of_the_others_also_where_they_are_stopped_after_it(
+    rows: Path, tiny_roberta: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each step takes one second.
+    monkeypatch.setattr(cohort, "time", SimpleNamespace(monotonic=count().__next__))
+    trials, how = houlsby(3), stacked(tokens=180)
+    for one in trials[1:]:
+        one.train.total_steps = 5
+    whole, stopped = (fresh_root(rows, tmp_path / name) for name in ("whole", "stopped"))
+    for root in (whole, stopped):
+        run(root, tiny_roberta, trials, how, prune=job_pb2.PruneWork())
+        run(root, tiny_roberta, trials[:1], how, train=train_work(until_step=4))
+    work = train_work(max_seconds=6)
+    run(whole, tiny_roberta, trials, how, train=work)
+    killed = Killed()
+    with pytest.raises(RuntimeError, match="dead"):
+        run(stopped, tiny_roberta, trials, how, told=killed, train=work)
+    assert killed.checkpoints == [("t1", 6), ("t2", 2), ("t3", 2)]
+    assert not run(stopped, tiny_roberta, trials[1:], how, train=work).failures
+    for one in trials[1:]:
+        for name, tensor in weights(whole, one.trial_id).items():
+            assert torch.equal(tensor, weights(stopped, one.trial_id)[name]), (one.trial_id, name)
+
+
+class Killed(Recorder):
+    """Dies as soon as a trial has failed."""
+
+    def trial_failed(self, trial_id: str, failure: event_pb2.Failure) -> None:
+        raise RuntimeError("dead")
 
 
 def test_trials_that_drop_attention_probabilities_are_trained_beside_the_stack(

@@ -1,6 +1,8 @@
 """Whose turn it is at a trial that another trainer, perhaps of another host, works on."""
 
+import errno
 import json
+import logging
 import os
 import threading
 import time
@@ -22,6 +24,7 @@ class Reporter:
         self.notes: list[str] = []
         self.moves = 0
         self.stop = stop
+        self.errors: list[OSError] = []
 
     def waiting(self, note: str) -> None:
         self.notes.append(note)
@@ -31,6 +34,9 @@ class Reporter:
 
     def stop_requested(self) -> int:
         return self.stop
+
+    def wait_for_room(self, error: OSError, path: Path) -> None:
+        self.errors.append(error)
 
 
 def hold_elsewhere(root: Path) -> Path:
@@ -53,6 +59,46 @@ def test_a_job_holds_its_trials_and_cleans_up_after_the_dead(tmp_path: Path):
         assert locks(tmp_path) == ["t1", "t2"]
         assert list(checkpoints.iterdir()) == []
     assert locks(tmp_path) == []
+
+
+def test_a_job_waits_for_room_for_its_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    link, reporter = os.link, Reporter()
+
+    def link_when_there_is_room(source: Path, target: Path) -> None:
+        if len(reporter.errors) < 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", link_when_there_is_room)
+    with hold_trials(tmp_path, SPEC, reporter):
+        assert locks(tmp_path) == ["t1", "t2"]
+    assert len(reporter.errors) == 2
+
+
+def test_a_job_that_waits_touches_the_locks_it_has_whatever_becomes_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(trial_locks, "_TOUCH_SECONDS", 0.02)
+    monkeypatch.setattr(trial_locks, "_POLL_SECONDS", 0.02)
+    first, second = (tmp_path / "trials" / name / "writer.lock" for name in ("t1", "t2"))
+    second.parent.mkdir(parents=True)
+    second.write_text(json.dumps(ELSEWHERE))
+    utime, touched = os.utime, []
+
+    def stale(path: Path) -> None:
+        touched.append(path)
+        if len(touched) == 1:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        utime(path)
+        if len(touched) == 3:
+            second.unlink()
+
+    monkeypatch.setattr(os, "utime", stale)
+    with caplog.at_level(logging.WARNING), hold_trials(tmp_path, SPEC, Reporter()):
+        assert touched[:3] == [first] * 3
+    assert [record.message for record in caplog.records] == [
+        f"{first} cannot be touched: [Errno {errno.ESTALE}] {os.strerror(errno.ESTALE)}"
+    ]
 
 
 def test_a_job_waits_for_a_host_that_gives_signs_of_life(tmp_path: Path, monkeypatch):

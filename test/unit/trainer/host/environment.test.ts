@@ -1,11 +1,12 @@
 /** What made a trial's files, kept with them. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeSafetensors } from '../../../../common/safetensors';
 import { Environment } from '../../../../gen/ts/sparse_adapter/trainer/v1/event';
 import { newestCheckpoint, writeCheckpoint } from '../../../../trainer/host/checkpoints';
 import { continueIn, readEnvironments, toMetadata } from '../../../../trainer/host/environment';
+import { describeResult, predictionsFile } from '../../../../trainer/host/trial-files';
 
 let root: string;
 beforeEach(() => {
@@ -34,6 +35,22 @@ test('a file says what made it; one of an older trainer is unknown, a broken lis
   expect(() => readEnvironments(write({ environments: '{' }))).toThrow(
     /x\.safetensors: environments in its metadata cannot be read/,
   );
+});
+
+test('a result has what made each of its files, named once', () => {
+  const write = (name: string, environments: Environment[]) =>
+    writeFileSync(
+      join(root, 'trials', 't1', name),
+      encodeSafetensors({}, toMetadata(environments)),
+    );
+  mkdirSync(join(root, 'trials', 't1', 'adapter'), { recursive: true });
+  write('adapter/adapter_model.safetensors', [CPU, GPU, CPU]);
+  write('predictions.a.safetensors', [CPU]);
+  write('predictions.b.safetensors', [GPU]);
+  write('predictions.c.safetensors', [CPU]);
+  const splits = ['a', 'b', 'c'].map(predictionsFile);
+  expect(describeResult(root, 't1', splits, {}).environments).toEqual([CPU, GPU]);
+  expect(describeResult(root, 't1', ['adapter'], {}).environments).toEqual([CPU, GPU, CPU]);
 });
 
 test('a checkpoint has what trained so far, an older one only its last run', () => {

@@ -1,5 +1,5 @@
 /** What a trainer's jobs are on a full disk: nothing that could not be written has happened. */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { JobState } from '../../../../gen/ts/sparse_adapter/trainer/v1/event';
@@ -78,6 +78,21 @@ describe.each(['ENOSPC', 'EDQUOT'] as const)('on a disk that says %s', (code) =>
     expect(states(job)).toEqual([JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_SUCCEEDED]);
     expect(readdirSync(job.folder).sort()).toEqual(['events.log', 'job.json', 'spec.pb']);
   });
+});
+
+test('a submission whose event finds no room leaves no file open', () => {
+  submit();
+  store.cancel(store.find('job')!, CancelMode.CANCEL_MODE_CHECKPOINT);
+  const opened: number[] = [];
+  jest.spyOn(fs, 'writeSync').mockImplementation((descriptor) => {
+    opened.push(descriptor);
+    throw Object.assign(new Error('ENOSPC: no room, write'), { code: 'ENOSPC' });
+  });
+  for (const id of ['another', 'job']) {
+    expect(() => store.submit(id, 'digest', JobSpec.create())).toThrow('ENOSPC');
+    expect(() => fs.fstatSync(opened.at(-1)!)).toThrow('EBADF');
+  }
+  expect(opened).toHaveLength(2);
 });
 
 describe('a run that its process did not end', () => {

@@ -1,7 +1,15 @@
 /** Whose turn it is at a trial that another trainer, perhaps of another host, works on. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs, {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { writeWhenThereIsRoom } from '../../../../common/disk-space';
 import { Environment } from '../../../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
   Aborted,
@@ -50,6 +58,24 @@ test('a job holds its trials while it works', async () => {
     return Promise.resolve();
   });
   expect(held()).toEqual([]);
+});
+
+test('a job waits for room for its locks', async () => {
+  const { linkSync } = fs;
+  const reasons: string[] = [];
+  jest.spyOn(fs, 'linkSync').mockImplementation((from, to) => {
+    if (reasons.length === 0) throw Object.assign(new Error('no room'), { code: 'ENOSPC' });
+    linkSync(from, to);
+  });
+  const context = makeContext({
+    writeWhenThereIsRoom: (path, write) =>
+      writeWhenThereIsRoom(path, write, (reason) => void reasons.push(reason)),
+  });
+  await holdTrials(spec, context, () => {
+    expect(held()).toEqual(['t1', 't2']);
+    return Promise.resolve();
+  });
+  expect(reasons).toEqual([expect.stringContaining(`the disk of ${lockOf('t1')}`)]);
 });
 
 test('a job goes on when another host was silent for ten minutes, having said so', async () => {

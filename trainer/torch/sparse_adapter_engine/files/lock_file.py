@@ -6,6 +6,7 @@ removes the file."""
 import json
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def try_lock(path: Path) -> Holder | None:
         holder = lock_holder(path)
         if holder is not None:
             return holder
-        _clear_dead_lock(path)
+        clear_lock(path, lambda: lock_holder(path) is None)
     return None
 
 
@@ -82,9 +83,9 @@ def _create(path: Path) -> bool:
     return True
 
 
-def _clear_dead_lock(path: Path) -> None:
-    """Removes the lock of a dead holder, under a guard: of two processes that find it, the slower
-    one must not remove the faster one's new lock."""
+def clear_lock(path: Path, is_void: Callable[[], bool]) -> None:
+    """Removes a lock that is void, under a guard: of two processes that find it, the slower one
+    must not remove the faster one's new lock. is_void: asked once more under the guard."""
     guard = path.with_name(f"{path.name}.clearing")
     try:
         guard.mkdir()
@@ -96,7 +97,7 @@ def _clear_dead_lock(path: Path) -> None:
             pass
         return
     try:
-        if lock_holder(path) is None:
+        if is_void():
             path.unlink(missing_ok=True)
     finally:
         guard.rmdir()

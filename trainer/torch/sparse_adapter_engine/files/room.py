@@ -31,10 +31,16 @@ def write_when_there_is_room(reporter: Reporter, path: Path, write: Callable[[],
 
     Raises Cancelled or Interrupted if a stop is requested while it waits.
     """
+    has_waited = False
     while True:
         try:
-            return write()
+            result = write()
         except OSError as error:
             if not is_full(error):
                 raise
             reporter.wait_for_room(error, path)
+            has_waited = True
+            continue
+        if has_waited:
+            reporter.working()
+        return result

@@ -50,7 +50,8 @@ def train_cohort(
     """Trains each run to its `until`. Each turn of the loop does the rounds of pruning that are
     due, then one step of every active trial. A trial that ends or fails leaves.
 
-    Raises Interrupted, after writing a checkpoint of each active trial, or Cancelled.
+    Raises Cancelled, or Interrupted: after writing a checkpoint of each active trial, unless the
+    stop was asked for while something waited for room on a disk.
     """
     cohort = _Cohort(runs, make_steps(task, runs), CheckpointClock(work.checkpoint_seconds))
     try:
@@ -105,6 +106,10 @@ class _Cohort:
         if all(run in runs for run in self.active):
             self.clock.wrote(seconds)
 
+    def has_saved(self, run: TrialRun) -> bool:
+        """Whether this job wrote a checkpoint of the run at its present step."""
+        return self.saved.get(run.trial.trial_id) == run.position.step
+
     def write_back(self, runs: list[TrialRun]) -> None:
         """Brings weights and moments of settled runs up to date."""
         for steps in self.steps:
@@ -128,7 +133,7 @@ def _one_turn(
     on: Callbacks,
 ) -> None:
     if work.max_seconds:
-        _fail_overdue(cohort, work.max_seconds, on)
+        _fail_overdue(cohort, task, work.max_seconds, on)
         if not cohort.active:
             return
     began = time.monotonic()
@@ -140,17 +145,7 @@ def _one_turn(
         )
 
     if any(run.round_is_due for run in cohort.active):
-        try:
-            _prune_where_due(cohort, task, pace, on)
-        except Interrupted:
-            # Every run is as after its last step: the interrupted rounds have changed nothing yet.
-            unsaved = [
-                run
-                for run in cohort.active
-                if cohort.saved.get(run.trial.trial_id) != run.position.step
-            ]
-            cohort.save(unsaved, on)
-            raise
+        _prune_where_due(cohort, task, pace, on)
     for steps in cohort.steps:
         steps.step(lambda rows, trials: pace.advance(rows, trials, cohort.positions))
     stopping = pace.checkpoint_asked()
@@ -160,9 +155,10 @@ def _one_turn(
     # In stacked passes, bits depend on who shares them: no run may go back to where one that has
     # left was still there.
     leaving = bool(task.how.stacked) and any(run.ended for run in cohort.active)
-    # By time only where metrics are due: on a GPU, the loop waits for the steps' results there
-    # anyway.
-    all_due = stopping or leaving or (bool(logging) and cohort.clock.is_due())
+    # In stacked passes, by time only where metrics are due: on a GPU, the loop waits for the steps'
+    # results there anyway.
+    may_wait = bool(logging) or not task.how.stacked
+    all_due = stopping or leaving or (may_wait and cohort.clock.is_due())
     saving = [run for run in cohort.active if all_due or run.ended or checkpoint_is_due(run)]
     if logging or saving or cohort.has_failures:
         cohort.settle(on)
@@ -187,9 +183,9 @@ def _one_turn(
         raise Interrupted
 
 
-def _fail_overdue(cohort: _Cohort, max_seconds: float, on: Callbacks) -> None:
+def _fail_overdue(cohort: _Cohort, task: Task, max_seconds: float, on: Callbacks) -> None:
     """Runs whose time is up leave, after a checkpoint from which a job with a higher limit goes
-    on."""
+    on. In stacked passes the others are saved, too: see `leaving` in _one_turn."""
 
     def is_overdue(run: TrialRun) -> bool:
         return run.position.seconds >= max_seconds
@@ -199,7 +195,7 @@ def _fail_overdue(cohort: _Cohort, max_seconds: float, on: Callbacks) -> None:
     cohort.settle(on)
     overdue = [run for run in cohort.active if is_overdue(run)]
     cohort.write_back(cohort.active)
-    cohort.save(overdue, on)
+    cohort.save(cohort.active if task.how.stacked else overdue, on)
     cohort.leave({run.trial.trial_id: run.time_is_up(max_seconds) for run in overdue}, on)
     cohort.go_on()
 
@@ -212,7 +208,8 @@ def _prune_where_due(
 ) -> None:
     """Does the rounds that are due before the next step; runs whose round fails leave.
 
-    Raises Interrupted or Cancelled, before changing anything.
+    Raises Interrupted or Cancelled; a stop asked for during the scoring, which changes nothing,
+    comes after a checkpoint of each active run.
     """
     cohort.settle(on)
     cohort.write_back(cohort.active)
@@ -222,7 +219,13 @@ def _prune_where_due(
         pace.advance(rows, 0, cohort.positions)
         pace.stop_between_passes()
 
-    scores = _round_scores(task, due, passed)
+    # Only here is every run as after its last step. What follows may be interrupted, too, while a
+    # report waits for room, and a checkpoint would then have a round whose metrics are lost.
+    try:
+        scores = _round_scores(task, due, passed)
+    except Interrupted:
+        cohort.save([run for run in cohort.active if not cohort.has_saved(run)], on)
+        raise
     failures: Failures = {}
     metrics: list[event_pb2.Metric] = []
     for run in due:

@@ -11,6 +11,7 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
 from sparse_adapter_engine.backbones.backbone import Backbone
+from sparse_adapter_engine.backbones.download import download
 from sparse_adapter_engine.backbones.encoder.full_tuning import read_backbone_tensors
 from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.modules.forms import has_backbone
@@ -57,6 +58,8 @@ class Context:
         if key not in self._backbones:
             # One at a time: two large backbones may not fit.
             self._backbones.clear()
+            if not path.startswith("/"):
+                download(path, reporter.working)
             self._backbones[key] = family.load_backbone(path, self.device, precision)
         backbone = self._backbones[key]
         family.require_fit(backbone, spec)

@@ -38,6 +38,7 @@ def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> 
     loaded = context.load(spec, list(spec.predict.splits), reporter, read_precision(spec))
     adapters: dict[str, Tensors] = {}
     for trial in spec.trials:
+        reporter.working()
         try:
             adapters[trial.trial_id] = _read_adapter(context, loaded, trial)
         except JobFailed as error:
@@ -45,10 +46,12 @@ def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> 
                 trial.trial_id, event_pb2.Failure(reason=error.reason, message=error.message)
             )
     trials = [trial for trial in spec.trials if trial.trial_id in adapters]
-    waiting = {
-        name: [trial for trial in trials if not _has_predictions(context, loaded, trial, name)]
-        for name in loaded.splits
-    }
+    waiting: dict[str, list[job_pb2.Trial]] = {name: [] for name in loaded.splits}
+    for name, some in waiting.items():
+        for trial in trials:
+            reporter.working()
+            if not _has_predictions(context, loaded, trial, name):
+                some.append(trial)
     pace = Pace(
         reporter,
         event_pb2.PHASE_PREDICT,
