@@ -75,6 +75,14 @@ def test_a_job_waits_for_room_for_its_locks(tmp_path: Path, monkeypatch: pytest.
     assert len(reporter.errors) == 2
 
 
+class Impatient(Reporter):
+    """Asks to stop after some time, so that a test ends that would wait forever."""
+
+    def stop_requested(self) -> int:
+        too_long = self.moves > 200
+        return trainer_pb2.CANCEL_MODE_CHECKPOINT if too_long else self.stop
+
+
 def test_a_job_that_waits_touches_the_locks_it_has_whatever_becomes_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
@@ -94,7 +102,7 @@ def test_a_job_that_waits_touches_the_locks_it_has_whatever_becomes_of_them(
             second.unlink()
 
     monkeypatch.setattr(os, "utime", stale)
-    with caplog.at_level(logging.WARNING), hold_trials(tmp_path, SPEC, Reporter()):
+    with caplog.at_level(logging.WARNING), hold_trials(tmp_path, SPEC, Impatient()):
         assert touched[:3] == [first] * 3
     assert [record.message for record in caplog.records] == [
         f"{first} cannot be touched: [Errno {errno.ESTALE}] {os.strerror(errno.ESTALE)}"
