@@ -30,6 +30,8 @@ export class Workplace {
     readonly folder: string,
     env: NodeJS.ProcessEnv = {},
     root = join(folder, 'checkpoints'),
+    /** How many files each process may have open; by default as many as the test's. */
+    private readonly mostOpenFiles?: number,
   ) {
     mkdirSync(folder, { recursive: true });
     this.root = root;
@@ -50,7 +52,9 @@ export class Workplace {
   /** Types a command and goes on; `ended` resolves when it ends. */
   spawn(args: string[]): { child: ChildProcess; ended: Promise<Ended>; kill(): Promise<void> } {
     const started = Date.now();
-    const child = spawn(process.execPath, [COMMAND, ...args], {
+    const limit = this.mostOpenFiles === undefined ? '' : `ulimit -n ${this.mostOpenFiles} && `;
+    const typed = ['-c', `${limit}exec "$@"`, 'sh', process.execPath, COMMAND, ...args];
+    const child = spawn('/bin/sh', typed, {
       cwd: this.folder,
       env: this.env,
       stdio: ['ignore', 'pipe', 'pipe'],
