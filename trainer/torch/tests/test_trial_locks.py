@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,10 @@ def locks(root: Path) -> list[str]:
 
 def test_a_job_holds_its_trials_and_cleans_up_after_the_dead(tmp_path: Path):
     checkpoints = tmp_path / "trials" / "t1" / "checkpoints"
-    (checkpoints / ".step-3.old").mkdir(parents=True)
+    left = checkpoints / f".step-3.{uuid.uuid4().hex}"  # as earlier versions called it
+    left.mkdir(parents=True)
     long_ago = time.time() - 2 * 24 * 3600
-    os.utime(checkpoints / ".step-3.old", (long_ago, long_ago))
+    os.utime(left, (long_ago, long_ago))
     with hold_trials(tmp_path, SPEC, Reporter()):
         assert locks(tmp_path) == ["t1", "t2"]
         assert list(checkpoints.iterdir()) == []
