@@ -1,5 +1,5 @@
 /** Full disks: how to recognize one, how to say so, and how to wait for room. */
-import { existsSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeDurablySync } from './durable-files';
@@ -21,10 +21,20 @@ export function isDiskFull(error: unknown): error is NodeJS.ErrnoException {
 
 /** What a user may still write to the disk of a path, which need not exist. */
 export function freeBytes(path: string): number {
+  const { bavail, bsize } = statfsSync(findExisting(path));
+  return bavail * bsize;
+}
+
+/** Identifies the disk of a path, which need not exist. */
+export function identifyDisk(path: string): number {
+  return statSync(findExisting(path)).dev;
+}
+
+/** The path itself, or the nearest folder above it that exists. */
+function findExisting(path: string): string {
   let there = path;
   while (!existsSync(there)) there = dirname(there);
-  const { bavail, bsize } = statfsSync(there);
-  return bavail * bsize;
+  return there;
 }
 
 /** Describes the full disk of a path for people. error: that of a write that found no room. */

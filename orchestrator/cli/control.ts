@@ -113,8 +113,7 @@ async function setMode(
 async function sayTrainerAway(sweepId: string, stateDir: string): Promise<void> {
   const trainer = readRuntimeConfig(stateDir)?.trainer;
   if (!trainer) return;
-  const tls = trainer.kind === 'external' ? trainer.tls : undefined;
-  const answers = await askCapabilities(trainer.address, TRAINER_MS, tls).then(
+  const answers = await askCapabilities(trainer, TRAINER_MS).then(
     () => true,
     () => false,
   );

@@ -1,7 +1,7 @@
 /** Looks, before a sweep is started, whether the disks have room for it. */
-import { existsSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { freeBytes } from '../../common/disk-space';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { freeBytes, identifyDisk } from '../../common/disk-space';
 import { UserError } from '../base/errors';
 import { formatBytes } from '../base/format-bytes';
 import type { OnProgress } from '../base/progress';
@@ -71,7 +71,7 @@ export function checkRoom(
 ): void {
   const disks = new Map<number, Need[]>();
   for (const need of needs) {
-    const disk = findDisk(need.folder);
+    const disk = identifyDisk(need.folder);
     disks.set(disk, [...(disks.get(disk) ?? []), need]);
   }
   for (const sharing of disks.values()) {
@@ -90,11 +90,4 @@ export function checkRoom(
     }
     onProgress('✓', 'room', size);
   }
-}
-
-/** Identifies the disk of a path, which need not exist. */
-function findDisk(path: string): number {
-  let there = path;
-  while (!existsSync(there)) there = dirname(there);
-  return statSync(there).dev;
 }

@@ -114,8 +114,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
     trainerAddress: options.trainer,
     onProgress,
   });
-  const { address, tls } = runtime.trainer;
-  const capabilities = await askCapabilities(address, ANSWER_MS, tls);
+  const capabilities = await askCapabilities(runtime.trainer, ANSWER_MS);
   const standard = defaultPrecision(capabilities);
   const plan = planWith(standard.precision);
   checkTrainer(runtime.trainer.address, capabilities, plan, root);

@@ -24,9 +24,8 @@ export async function expectedPrecision(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<DefaultPrecision> {
   const trainer = readRuntimeConfig(stateDir)?.trainer;
-  const tls = trainer?.kind === 'external' ? trainer.tls : undefined;
   const capabilities =
-    trainer && (await askCapabilities(trainer.address, ANSWER_MS, tls).catch(() => undefined));
+    trainer && (await askCapabilities(trainer, ANSWER_MS).catch(() => undefined));
   if (capabilities) return defaultPrecision(capabilities);
   const local = trainer?.kind === 'local' ? trainer : undefined;
   const kind = expectsGpu(local?.device ?? 'auto', env) ? 'cuda' : 'cpu';

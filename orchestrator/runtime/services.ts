@@ -72,7 +72,7 @@ function trainerService(stateDir: string, { root }: RuntimeConfig, trainer: Loca
 
 async function isTrainerHealthy(address: string): Promise<boolean> {
   try {
-    await askCapabilities(address, HEALTH_TIMEOUT_MS);
+    await askCapabilities({ address }, HEALTH_TIMEOUT_MS);
     return true;
   } catch {
     return false;

@@ -8,14 +8,13 @@ import { UserError } from '../base/errors';
 import { connectTrainer, TrainerError, type TlsFiles } from '../trainer-client/client';
 
 /**
- * The trainer's capabilities.
+ * The trainer's capabilities. Its TLS files default to those of this shell's environment.
  *
  * @throws UserError (exit 3) that says why if it gives none in time
  */
 export async function askCapabilities(
-  address: string,
+  { address, tls }: { address: string; tls?: TlsFiles },
   timeoutMs: number,
-  tls?: TlsFiles,
 ): Promise<Capabilities> {
   const trainer = connectTrainer(address, { tls });
   let timer: NodeJS.Timeout | undefined;

@@ -178,8 +178,7 @@ async function showReady(
 }
 
 async function showTrainer({ trainer }: RuntimeConfig, onProgress: OnProgress): Promise<void> {
-  const tls = trainer.kind === 'external' ? trainer.tls : undefined;
-  const capabilities = await askCapabilities(trainer.address, 15_000, tls);
+  const capabilities = await askCapabilities(trainer, 15_000);
   const { framework, frameworkVersion } = capabilities;
   onProgress('✓', `trainer ${framework} ${frameworkVersion}`, describeDevices(capabilities));
 }

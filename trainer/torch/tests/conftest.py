@@ -52,18 +52,22 @@ def minilm(backbone_path: str) -> Encoder:
 @pytest.fixture(scope="session")
 def tiny_roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a RoBERTa of two layers, 32 wide, of random weights and a pooler."""
+    return save_roberta(tmp_path_factory.mktemp("roberta"))
+
+
+def save_roberta(path: Path, words: int = 200, width: int = 32, heads: int = 4) -> Path:
+    """A directory with a RoBERTa of two layers of random weights and a pooler."""
     torch.manual_seed(3)
     config = RobertaConfig(
-        vocab_size=200,
-        hidden_size=32,
+        vocab_size=words,
+        hidden_size=width,
         num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
+        num_attention_heads=heads,
+        intermediate_size=2 * width,
         max_position_embeddings=66,
         type_vocab_size=1,
         pad_token_id=1,
     )
-    path = tmp_path_factory.mktemp("roberta")
     RobertaModel(config).save_pretrained(path)
     return path
 

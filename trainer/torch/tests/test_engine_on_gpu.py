@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import write_split
+from conftest import save_roberta, write_split
 from engine_support import Recorder, fresh_root, spec, train_work, trial, weights
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 from test_adapters import FORMS
 from test_stacked import STACKED_FORMS, assert_close, eight, houlsby, mixed, read, rows
-from transformers import RobertaConfig, RobertaModel
 
 from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.device.room import release
@@ -31,24 +30,8 @@ FLOAT32, BF16 = job_pb2.PRECISION_FLOAT32, job_pb2.PRECISION_BF16
 
 @pytest.fixture(scope="module")
 def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_roberta(tmp_path_factory.mktemp("roberta"), words=200)
-
-
-def save_roberta(path: Path, words: int) -> Path:
-    """A directory with a RoBERTa of two layers with two heads of 64 each, of random weights."""
-    torch.manual_seed(3)
-    config = RobertaConfig(
-        vocab_size=words,
-        hidden_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=256,
-        max_position_embeddings=66,
-        type_vocab_size=1,
-        pad_token_id=1,
-    )
-    RobertaModel(config).save_pretrained(path)
-    return path
+    """Two heads of 64 each, as the kernels of a GPU like them."""
+    return save_roberta(tmp_path_factory.mktemp("roberta"), width=128, heads=2)
 
 
 @pytest.fixture(autouse=True)
@@ -182,7 +165,10 @@ def test_a_gpu_with_too_little_memory_does_its_steps_in_smaller_passes(
 def test_a_backbone_that_does_not_fit_fails_the_job_with_the_reason_and_the_next_one_runs(
     rows: Path, tmp_path: Path
 ) -> None:
-    root, roberta = fresh_root(rows, tmp_path / "root"), save_roberta(tmp_path / "large", 500_000)
+    root, roberta = (
+        fresh_root(rows, tmp_path / "root"),
+        save_roberta(tmp_path / "large", words=500_000, width=128, heads=2),
+    )
     trials = houlsby(2)
     run(root, roberta, trials, prune=job_pb2.PruneWork())
     release()
