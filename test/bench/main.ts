@@ -63,7 +63,12 @@ async function main(): Promise<void> {
     frameworks: async () => frameworksSideBySide(python, await backbone(), await tfjs()),
     sweep: async () => sweepAgainstProcesses(python, await backbone()),
     watch: () => watchEvents(),
-    many: async () => manyTrials(await backbone()),
+    many: async () => {
+      const path = await backbone();
+      // Whatever starts a trainer for a test asks for it there.
+      process.env.SA_ORCH_TEST_BACKBONE = path;
+      return manyTrials(path);
+    },
     gpu: () => askScript(['-m', 'bench.gpu']),
   };
   const results: Record<string, unknown> = {};
