@@ -6,6 +6,7 @@
 //                conformance-toy are the same cases against these trainers
 //   fidelity     the same numbers as the reference implementations, on real rows
 //   durability   real processes that are killed
+//   surroundings the real command in the places, with the files and habits that people have
 //   replay       saved workflow histories against today's workflow code
 const project = (displayName, setupFilesAfterEnv = [], folder = displayName) => ({
   displayName,
@@ -52,6 +53,7 @@ module.exports = {
     conformance('conformance-toy', 'toy'),
     project('fidelity', processTests),
     project('durability', processTests),
+    project('surroundings', processTests),
     project('replay', processTests),
   ],
 };

@@ -49,6 +49,7 @@ async function main() {
     fidelity: () => jest('fidelity'),
     'conformance-tfjs': () => jest('conformance-tfjs'),
     'conformance-toy': () => jest('conformance-toy'),
+    surroundings: () => jest('surroundings'),
   };
   const unknown = wanted.filter((name) => !(name in steps));
   if (unknown.length > 0) {

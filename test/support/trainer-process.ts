@@ -1,6 +1,7 @@
 /** A trainer process for tests, of any framework: the one of the Jest project (trainers.ts). */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -49,10 +50,13 @@ export class TrainerPlace {
     return trainer;
   }
 
-  /** Ends the trainers of this place and removes its folder. */
+  /**
+   * Ends the trainers of this place and removes its folder. An engine that is a process of its own
+   * ends a moment after its trainer and may write until then, hence the retries.
+   */
   async remove(): Promise<void> {
     for (const trainer of this.started) await trainer.kill();
-    rmSync(this.folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 }
 
