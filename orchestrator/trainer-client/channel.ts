@@ -14,6 +14,7 @@ export interface TlsFiles {
 
 /** `sun_path` holds 108 bytes including its final zero; Node silently cuts longer paths. */
 const LONGEST_SOCKET_PATH = 107;
+const LAST_PORT = 65_535;
 
 const CHANNEL_OPTIONS: ChannelOptions = {
   // A dead link is noticed within 15 s, even in mid-stream. Trainers allow a ping every 3 s.
@@ -28,7 +29,7 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc-node.flow_control_window': 1024 * 1024,
 };
 
-/** The settings of a connection to a trainer. One on this machine is never asked through a proxy. */
+/** The settings of a connection to a trainer, which on this machine never takes a proxy. */
 export function channelOptions(address: string): ChannelOptions {
   return { ...CHANNEL_OPTIONS, ...proxyChannelOptions(address) };
 }
@@ -52,9 +53,13 @@ export function checkAddress(address: string): void {
           `most ${LONGEST_SOCKET_PATH}`,
       );
     }
-  } else if (!/^[^/]+:\d+$/.test(address)) {
-    throw new Error(`trainer address ${address} is neither unix:/path.sock nor host:port`);
+    return;
   }
+  const port = /^[^/\s]+:(\d+)$/.exec(address)?.[1];
+  if (port === undefined)
+    throw new Error(`trainer address ${address} is neither unix:/path.sock nor host:port`);
+  if (Number(port) < 1 || Number(port) > LAST_PORT)
+    throw new Error(`trainer address ${address}: ${port} is not a port, 1 to ${LAST_PORT}`);
 }
 
 /**
