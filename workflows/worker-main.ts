@@ -11,9 +11,10 @@
  */
 import { join } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { NativeConnection, Worker, type NativeConnectionOptions } from '@temporalio/worker';
 import { keepLogging } from '../common/log-output';
 import { packageRoot } from '../common/package';
+import { findProxy } from '../common/proxies';
 import { createActivities } from './activities';
 
 function required(name: string): string {
@@ -26,13 +27,33 @@ function required(name: string): string {
   return value;
 }
 
+/**
+ * The connection's proxy, for a server elsewhere: the one that the command line's own connection
+ * takes. This client does not look for one itself.
+ */
+function proxySettings(address: string | undefined): Pick<NativeConnectionOptions, 'proxy'> {
+  const proxy = address === undefined ? undefined : findProxy(address);
+  if (proxy === undefined) return {};
+  const { username, password } = proxy;
+  return {
+    proxy: {
+      type: 'http-connect',
+      targetHost: proxy.address,
+      ...(username ? { basicAuth: { username, password } } : {}),
+    },
+  };
+}
+
 async function main(): Promise<void> {
   keepLogging();
   const embedded = process.env.SA_ORCH_TEMPORAL_ADDRESS;
   const { connectionOptions, namespace } = embedded
     ? { connectionOptions: { address: embedded } }
     : loadClientConnectConfig();
-  const connection = await NativeConnection.connect(connectionOptions);
+  const connection = await NativeConnection.connect({
+    ...connectionOptions,
+    ...proxySettings(connectionOptions.address),
+  });
   const worker = await Worker.create({
     connection,
     namespace: process.env.SA_ORCH_NAMESPACE ?? namespace ?? 'default',

@@ -36,7 +36,7 @@ export function downCommand(): Command {
  * Ids of sweeps that are open on the server. A server that does not answer is running none; the
  * sweeps it has stored resume at the next start.
  */
-async function runningSweeps(stateDir: string): Promise<string[]> {
+export async function runningSweeps(stateDir: string): Promise<string[]> {
   const client = await connectTemporal(stateDir, ASK_MS).catch(() => undefined);
   if (client === undefined) return [];
   try {

@@ -3,6 +3,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
 import { PRECISION_NAMES, type PrecisionName } from '../../common/vocabulary/precisions';
 import { BENCHMARKS } from '../tasks/registry';
+import { checkAddress } from '../trainer-client/channel';
 import { FRAMEWORKS, type Framework } from '../runtime/trainer-command';
 
 /** Where files are stored. */
@@ -75,6 +76,7 @@ export function addServiceOptions(command: Command): Command {
     .option(
       '--trainer <address>',
       'use the trainer at this address (unix:<path> or host:port) instead of starting one',
+      parseTrainerAddress,
     )
     .addOption(
       new Option(
@@ -95,7 +97,7 @@ export function addServiceOptions(command: Command): Command {
     .option(
       '--threads <n>',
       'CPU threads of the trainer; affects the last digits of results',
-      parseInteger,
+      parseCount,
     );
 }
 
@@ -119,6 +121,22 @@ export function parseInteger(text: string): number {
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text)))
     throw new InvalidArgumentError('must be a whole number');
   return Number(text);
+}
+
+/** At least one of something. */
+export function parseCount(text: string): number {
+  const value = parseInteger(text);
+  if (value < 1) throw new InvalidArgumentError('must be at least 1');
+  return value;
+}
+
+export function parseTrainerAddress(text: string): string {
+  try {
+    checkAddress(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+  return text;
 }
 
 export function parseNumber(text: string): number {

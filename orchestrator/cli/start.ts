@@ -9,17 +9,21 @@ import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabi
 import type { sweep } from '../../workflows/sweep';
 import type { SweepInput } from '../../workflows/messages';
 import { artifactRootId } from '../../common/files';
+import type { PrecisionName } from '../../common/vocabulary/precisions';
+import { down } from '../runtime/down';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { expectedPrecision } from '../runtime/expected-precision';
 import { askCapabilities } from '../runtime/trainer-health';
-import { ensureUp } from '../runtime/up';
+import { refuseUnusable } from '../runtime/runtime-plan';
+import { ensureUp, type Runtime } from '../runtime/up';
 import { writePlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
 import type { Plan, TrialResult } from '../sweep/types';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
+import { runningSweeps } from './down';
 import { isOpen, workflowState } from './follow';
 import { terminateLeftCohorts } from './terminate-cohorts';
 import { refuseMixing } from './mixing';
@@ -94,6 +98,17 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
   const onProgress = options.json ? progressLineOnStderr : progressLine;
   const root = artifactRoot(options.root);
   const stateDir = stateDirectory(options.stateDir);
+  const services = {
+    stateDir,
+    root,
+    framework: options.framework,
+    python: options.python,
+    device: options.device,
+    threads: options.threads,
+    trainerAddress: options.trainer,
+    onProgress,
+  };
+  refuseUnusable(services);
   // Before any service is started: an invalid request fails in a second, not after minutes of
   // setup.
   const planWith = await planRequest(request, options, onProgress);
@@ -104,33 +119,16 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
     options.framework !== 'tfjs';
   const expected = planWith((await expectedPrecision(stateDir)).precision);
   checkRoom(await listNeeds(expected, root, stateDir, makesEnvironment), onProgress);
-  const runtime = await ensureUp({
-    stateDir,
-    root,
-    framework: options.framework,
-    python: options.python,
-    device: options.device,
-    threads: options.threads,
-    trainerAddress: options.trainer,
-    onProgress,
-  });
-  const capabilities = await askCapabilities(runtime.trainer, ANSWER_MS);
-  const standard = defaultPrecision(capabilities);
-  const plan = planWith(standard.precision);
-  checkTrainer(runtime.trainer.address, capabilities, plan, root);
-  sayPrecision(request.config.precision, standard, onProgress);
-  const { slots } = capabilities;
+  const runtime = await ensureUp(services);
   const client = await connectTemporal(stateDir);
   try {
-    const how = await submit(client, root, plan, {
-      taskQueue: runtime.taskQueue,
-      slots,
-      retryFailed: options.retryFailed === true,
-      maxFailures: options.maxFailures ?? MAX_FAILURES,
-      checkResults: (results) => {
-        if (!options.mixDevices) refuseMixing(plan, results, capabilities);
+    const { plan, how } = await checkAndSubmit(client, runtime, request, planWith, options).catch(
+      async (error: unknown) => {
+        // Another start must not find the trainer of this one, which did not fit.
+        if (runtime.isOurs) await stopUnused(stateDir);
+        throw error;
       },
-    });
+    );
     say(onProgress, plan, how);
     if (options.detach) {
       if (options.json)
@@ -146,6 +144,45 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
   } finally {
     await client.connection.close();
   }
+}
+
+/** Submits what the request means to this trainer, unless the trainer cannot run it. */
+async function checkAndSubmit(
+  client: Client,
+  runtime: Runtime,
+  request: Request,
+  planWith: (precision: PrecisionName) => Plan,
+  options: LaunchOptions,
+): Promise<{ plan: Plan; how: Submitted }> {
+  const onProgress = options.json ? progressLineOnStderr : progressLine;
+  const { root } = runtime;
+  const capabilities = await askCapabilities(runtime.trainer, ANSWER_MS);
+  const standard = defaultPrecision(capabilities);
+  const plan = planWith(standard.precision);
+  checkTrainer(runtime.trainer.address, capabilities, plan, root);
+  sayPrecision(request.config.precision, standard, onProgress);
+  const how = await submit(client, root, plan, {
+    taskQueue: runtime.taskQueue,
+    slots: capabilities.slots,
+    retryFailed: options.retryFailed === true,
+    maxFailures: options.maxFailures ?? MAX_FAILURES,
+    checkResults: (results) => {
+      if (!options.mixDevices) refuseMixing(plan, results, capabilities);
+    },
+  });
+  return { plan, how };
+}
+
+/** Stops services that no sweep uses; those that another start has begun to use stay. */
+async function stopUnused(stateDir: string): Promise<void> {
+  await down({
+    stateDir,
+    force: false,
+    runningSweeps: () => runningSweeps(stateDir),
+    onProgress: () => undefined,
+  }).catch((error: unknown) => {
+    if (!(error instanceof UserError)) throw error;
+  });
 }
 
 type Submitted = 'started' | 'joined' | 'complete';

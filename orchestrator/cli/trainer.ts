@@ -13,8 +13,8 @@ import {
 } from '../runtime/trainer-command';
 import {
   addPlaceOptions,
+  parseCount,
   parseDevice,
-  parseInteger,
   parseNumber,
   type PlaceOptions,
 } from './options';
@@ -53,8 +53,8 @@ export function trainerCommand(): Command {
         'first use)',
     )
     .option('--device <name>', 'device: auto, cpu, cuda or cuda:<index>', parseDevice)
-    .option('--threads <n>', 'CPU threads; affects the last digits of results', parseInteger)
-    .option('--queue-length <n>', 'maximum number of waiting jobs', parseInteger)
+    .option('--threads <n>', 'CPU threads; affects the last digits of results', parseCount)
+    .option('--queue-length <n>', 'maximum number of waiting jobs', parseCount)
     .option(
       '--keep-job-days <days>',
       'forget a job and its log this many days after its end (default: 14); results stay',
@@ -70,7 +70,7 @@ export function trainerCommand(): Command {
       '--stall-after <seconds>',
       'end a run whose loop has not moved for this long (default: 600); the torch trainer then ' +
         'exits with status 3 and must be started again',
-      parseInteger,
+      parseCount,
     )
     .option('--insecure', 'listen on TCP without TLS: anyone who can reach the port can run jobs')
     .option('--tls-cert <file>', 'certificate chain (PEM)')
@@ -82,14 +82,18 @@ export function trainerCommand(): Command {
     .option('--json', 'print errors as JSON (the line that says it listens is always JSON)')
     .addHelpText(
       'after',
-      '\nExample:\n  sa-orch trainer --listen 0.0.0.0:50051 --tls-cert server.pem --tls-key ' +
+      '\nExample:\n  sa-orch trainer --listen 0.0.0.0:7400 --tls-cert server.pem --tls-key ' +
         'server.key \\\n    --tls-client-ca ca.pem --device cuda\n\nClients then need ' +
         'SA_ORCH_TRAINER_CERT and SA_ORCH_TRAINER_KEY, signed by that authority. Without ' +
         '--tls-client-ca,\nanyone who can reach the port can run jobs.',
     );
   return addPlaceOptions(command).action((options: TrainerOptions) =>
     runAction(options.json === true, async () => {
-      checkDevice(options.framework, options.device ?? null);
+      checkDevice(
+        options.framework,
+        options.device ?? null,
+        options.python ?? process.env.SA_ORCH_PYTHON ?? null,
+      );
       const warning = describeOpenDoor(options);
       if (warning !== undefined) progressLineOnStderr('!', 'trainer', warning);
       const {

@@ -29,9 +29,9 @@ export function watchCommand(): Command {
         const stateDir = stateDirectory(options.stateDir);
         await readPlan(root, sweepId);
         const onProgress = options.json ? progressLineOnStderr : progressLine;
-        const { python, device, threads, trainer: trainerAddress } = options;
+        const { framework, python, device, threads, trainer: trainerAddress } = options;
         const { taskQueue } = await ensureUp({
-          ...{ stateDir, root, python, device, threads, trainerAddress, onProgress },
+          ...{ stateDir, root, framework, python, device, threads, trainerAddress, onProgress },
         });
         const client = await connectTemporal(stateDir);
         try {

@@ -99,11 +99,11 @@ describe('services that run', () => {
       framework: 'tfjs' as const,
       device: 'cuda:1' as const,
       threads: 4,
-      trainerAddress: 'box:50051',
+      trainerAddress: 'box:7400',
     };
     expect(() => refuseOtherWishes(running, asked, {})).toThrow(
       '--root is /root, but /other was requested; ' +
-        '--trainer is unix:/s, but box:50051 was requested; ' +
+        '--trainer is unix:/s, but box:7400 was requested; ' +
         '--framework is torch, but tfjs was requested; ' +
         '--device is cpu, but cuda:1 was requested; ' +
         '--threads is not set, but 4 was requested',
