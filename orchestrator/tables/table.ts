@@ -2,8 +2,9 @@ import { constants, isUtf8 } from 'node:buffer';
 import { readFileSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { ConfigError } from '../base/errors';
-import { suggestion } from '../base/suggest';
+import { checkColumns, quoteNames } from './columns';
 import { parseCsv, type TextRecord } from './csv';
+import { NOT_UTF8, readParquetColumns } from './parquet';
 
 /** A row of a file, with the requested cells. */
 export interface TableRow {
@@ -89,13 +90,6 @@ function tableOfRecords(
     throw new ConfigError({ where, message: header.problem });
   }
   checkColumns(where, columns, wanted);
-  const twice = wanted.find((name) => columns.indexOf(name) !== columns.lastIndexOf(name));
-  if (twice !== undefined) {
-    throw new ConfigError({
-      where,
-      message: `has two columns "${twice}"; column names must differ`,
-    });
-  }
   const places = wanted.map((name) => columns.indexOf(name));
   return records.map(({ number, cells, problem }): TableRow => {
     const found =
@@ -148,45 +142,16 @@ function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
 }
 
 async function readParquet(path: string, wanted: readonly string[]): Promise<TableRow[]> {
-  const { parquetMetadata, parquetReadObjects, parquetSchema } = await import('hyparquet');
-  const content = readBytes(path);
-  const file = content.buffer.slice(
-    content.byteOffset,
-    content.byteOffset + content.byteLength,
-  ) as ArrayBuffer;
-  let columns: string[];
-  let objects: Record<string, unknown>[];
-  try {
-    columns = parquetSchema(parquetMetadata(file)).children.map(({ element }) => element.name);
-    objects = await parquetReadObjects({
-      file,
-      columns: columns.filter((name) => wanted.includes(name)),
-    });
-  } catch (error) {
-    throw new ConfigError({
-      where: path,
-      message: `is not a readable parquet file: ${(error as Error).message}`,
-    });
-  }
-  checkColumns(path, columns, wanted);
-  return objects.map((object, i) => ({
-    where: `${path}, row ${i + 1}`,
-    cells: wanted.map((name) => object[name] ?? null),
-    problem: null,
-  }));
-}
-
-function checkColumns(where: string, columns: readonly string[], wanted: readonly string[]): void {
-  const missing = wanted.filter((name) => !columns.includes(name));
-  if (missing.length > 0) {
-    const there = `the columns are ${quoteNames(columns)}`;
-    throw new ConfigError(
-      missing.map((name) => ({
-        where,
-        message: `has no column "${name}"; ${there}${suggestion(name, columns)}`,
-      })),
-    );
-  }
+  const columns = await readParquetColumns(path, wanted);
+  return (columns[0] ?? []).map((_, i) => {
+    const cells = columns.map((values) => values[i]);
+    const place = cells.indexOf(NOT_UTF8);
+    return {
+      where: `${path}, row ${i + 1}`,
+      cells: place === -1 ? cells : [],
+      problem: place === -1 ? null : `"${wanted[place]}" is not UTF-8; must be text in UTF-8`,
+    };
+  });
 }
 
 /** The lines that are not empty. */
@@ -244,11 +209,4 @@ function readBytes(path: string): Buffer {
   } catch (error) {
     throw new ConfigError({ where: path, message: `cannot be read (${(error as Error).message})` });
   }
-}
-
-/** `"subject", "body"`; of more than 20 names, the first ones and the number of the rest. */
-export function quoteNames(names: readonly string[]): string {
-  const shown = names.slice(0, 20).map((name) => JSON.stringify(name));
-  const more = names.length - shown.length;
-  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

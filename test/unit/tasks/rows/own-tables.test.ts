@@ -233,7 +233,7 @@ describe('a file with problems', () => {
       'a.csv',
       Buffer.from('text,label\na,b\ncaf\xe9,c\nd,e\n', 'latin1'),
     ],
-    ['no parquet', ['a.parquet: is not a readable parquet file: '], 'a.parquet', 'text'],
+    ['no parquet', ['a.parquet: is not a parquet file: it begins with "text"'], 'a.parquet', 'text'],
     [
       'another ending',
       ['a.txt: has an unknown format; must end in .csv, .tsv, .jsonl, .parquet'],
