@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { isLfsPointer, LFS_POINTER } from '../../common/git-lfs';
 import { ConfigError } from '../base/errors';
+import { cannotRead } from './text';
 
 const MAGIC = 'PAR1';
 
@@ -46,6 +47,6 @@ function readEnds(path: string): { size: number; first: Buffer; last: Buffer } {
       closeSync(descriptor);
     }
   } catch (error) {
-    throw new ConfigError({ where: path, message: `cannot be read (${(error as Error).message})` });
+    throw cannotRead(path, error);
   }
 }
