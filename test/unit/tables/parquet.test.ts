@@ -100,6 +100,8 @@ describe('a parquet file', () => {
   });
 
   test('that is not there is named', async () => {
-    expect(await refusal(join(folder, 'none.parquet'))).toContain('none.parquet: there is no such file');
+    expect(await refusal(join(folder, 'none.parquet'))).toContain(
+      'none.parquet: there is no such file',
+    );
   });
 });
