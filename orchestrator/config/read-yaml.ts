@@ -101,7 +101,7 @@ function mergedMaps(yaml: Document, value: Node | null): Node[] | null {
   const named = resolve(yaml, value);
   const maps = isSeq(named) ? named.items.map((item) => resolve(yaml, item as Node)) : [named];
   const there = maps.filter((map) => map !== undefined);
-  return there.every(isMap) ? (there as Node[]) : null;
+  return there.every(isMap) ? there : null;
 }
 
 function resolve(yaml: Document, node: Node | null | undefined): Node | null | undefined {
@@ -110,7 +110,7 @@ function resolve(yaml: Document, node: Node | null | undefined): Node | null | u
 
 /** Where the value at a path begins, or the nearest value that contains it. */
 function findPlace(yaml: Document, path: readonly PropertyKey[]): number | undefined {
-  let node: Node | null | undefined = yaml.contents as Node | null;
+  let node: Node | null | undefined = yaml.contents;
   let place = node?.range?.[0];
   for (const key of path) {
     node = findChild(yaml, resolve(yaml, node), key);

@@ -41,7 +41,7 @@ describe('merge keys', () => {
         '  z: {rows: 10, train: {steps: 3, batch_size: 2}}\n',
     ],
   ])('mean what is written out: %s', (_what, merged, written) => {
-    const profiles = [null, ...load(written).profiles];
+    const profiles = [null, ...load(written).profiles.map(({ name }) => name)];
     for (const profile of profiles) {
       expect(withoutLines(load(merged, { profile }))).toEqual(
         withoutLines(load(written, { profile })),
