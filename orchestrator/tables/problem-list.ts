@@ -13,6 +13,7 @@ export function limitProblems(file: string, problems: readonly Problem[], noun: 
 /** Quotes a wrong value of a file for a message, shortened if it is long. */
 export function show(value: unknown): string {
   if (value === undefined) return 'missing';
-  const text = typeof value === 'bigint' ? String(value) : JSON.stringify(value);
+  const isNoJson = typeof value === 'bigint' || typeof value === 'symbol';
+  const text = isNoJson ? String(value) : JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

@@ -18,7 +18,7 @@ import { writeDurably } from '../../../common/durable-files';
 import { joinRows, makeOffsets, makeTokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors, readSafetensors, type Tensor } from '../../datasets/safetensors';
 import { findLimit } from '../../datasets/splits';
-import { readLines } from '../../tables/table';
+import { readLines } from '../../tables/text';
 import type { DatasetFiles } from '../family';
 import type { QuestionDataset } from './dataset';
 import { loadQaTokenizer, type QaFeature } from './features';

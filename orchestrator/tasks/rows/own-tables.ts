@@ -3,7 +3,8 @@ import type { Problem } from '../../base/errors';
 import { suggestion } from '../../base/suggest';
 import { limitProblems } from '../../tables/problem-list';
 import type { Row, RowColumns, RowKind } from './dataset';
-import { quoteNames, readTable, type TableRow } from '../../tables/table';
+import { quoteNames } from '../../tables/columns';
+import { readTable, type TableRow } from '../../tables/table';
 
 /** How a file's cells are read as rows. */
 export interface RowRules {

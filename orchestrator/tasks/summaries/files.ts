@@ -11,7 +11,7 @@ import { chooseRows } from '../../datasets/choose-rows';
 import { joinRows, makeOffsets, makeTokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors } from '../../datasets/safetensors';
 import { findLimit } from '../../datasets/splits';
-import { readLines } from '../../tables/table';
+import { readLines } from '../../tables/text';
 import type { DatasetFiles } from '../family';
 import type { SummaryColumns, SummaryDataset } from './dataset';
 import { digestSummaries, readSummarySplit } from './source';

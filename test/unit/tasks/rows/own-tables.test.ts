@@ -85,6 +85,12 @@ describe('the rows of own files', () => {
     });
   });
 
+  test('have classes of their own for numbers that a double cannot hold', async () => {
+    const [a, b] = ['9007199254740992', '9007199254740993'];
+    const lines = `{"text":"a","label":${a}}\n{"text":"b","label":${b}}\n`;
+    expect((await read('a.jsonl', lines)).labels).toEqual([a, b]);
+  });
+
   test('have classes in alphabetical order; in that of numbers where all are numbers', async () => {
     expect((await read('a.csv', 'text,label\na,10\nb,9\nc, 10 \nd,-1\n')).labels).toEqual([
       '-1',
@@ -233,7 +239,12 @@ describe('a file with problems', () => {
       'a.csv',
       Buffer.from('text,label\na,b\ncaf\xe9,c\nd,e\n', 'latin1'),
     ],
-    ['no parquet', ['a.parquet: is not a readable parquet file: '], 'a.parquet', 'text'],
+    [
+      'no parquet',
+      ['a.parquet: is not a parquet file: it begins with "text"'],
+      'a.parquet',
+      'text',
+    ],
     [
       'another ending',
       ['a.txt: has an unknown format; must end in .csv, .tsv, .jsonl, .parquet'],
