@@ -16,6 +16,9 @@ import type { OnProgress } from '../base/progress';
 /** On a CPU, cohorts of this size give first results early while few passes are half full. */
 const COHORT_SIZE = 10;
 
+/** A larger number is hardly meant as a number of seeds. */
+const MANY_SEEDS = 20;
+
 /** A sweep's configuration, and why its profile was chosen if the user named none. */
 export interface Request {
   config: SweepConfig;
@@ -63,6 +66,7 @@ export async function planRequest(
     backbone,
     onLongWork: (text) => onProgress('…', 'data', text),
   });
+  saySeeds(config, onProgress);
   sayData(datasets, profileNote(config, profileReason), onProgress);
   const plan = (defaultPrecision: PrecisionName) =>
     planSweep(config, {
@@ -74,6 +78,13 @@ export async function planRequest(
     });
   for (const warning of planWarnings(plan('float32'))) onProgress('!', 'masks', warning);
   return plan;
+}
+
+/** `seeds: 3` in a file is the seed 3, where three seeds are meant as often. */
+function saySeeds({ file, seeds: [seed, ...others] }: SweepConfig, onProgress: OnProgress): void {
+  if (file === null || others.length > 0 || seed === undefined || seed < 2) return;
+  const many = seed <= MANY_SEEDS ? seed : 3;
+  onProgress('·', 'seeds', `one seed, number ${seed}; ${many} seeds are written 1-${many}`);
 }
 
 function profileNote({ profile }: SweepConfig, reason: string | null): string {
