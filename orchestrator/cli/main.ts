@@ -15,6 +15,7 @@ import { startCommand } from './start';
 import { statusCommand } from './status';
 import { trainerCommand } from './trainer';
 import { upCommand } from './up';
+import { explainUsageErrors } from './usage';
 import { watchCommand } from './watch';
 import { workerCommand } from './worker';
 
@@ -48,7 +49,6 @@ function program(): Command {
     .showHelpAfterError(
       '(`sa-orch help` lists the commands; --help after a command shows its options)',
     )
-    .showSuggestionAfterError()
     .addHelpText(
       'after',
       '\nExamples:\n' +
@@ -63,7 +63,10 @@ function program(): Command {
     command.copyInheritedSettings(root);
     root.addCommand(command);
   }
-  for (const command of [root, ...root.commands]) command.exitOverride();
+  for (const command of [root, ...root.commands]) {
+    command.exitOverride();
+    explainUsageErrors(command);
+  }
   return root;
 }
 

@@ -2,6 +2,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
 import { PRECISION_NAMES, type PrecisionName } from '../../common/vocabulary/precisions';
+import { readSeeds } from '../config/seeds';
 import { BENCHMARKS } from '../tasks/registry';
 import { checkAddress } from '../trainer-client/channel';
 import { FRAMEWORKS, type Framework } from '../runtime/trainer-command';
@@ -57,7 +58,7 @@ export function addSweepOptions(command: Command): Command {
     .option('--profile <name>', 'profile of the sweep file (without a GPU, `quick` is the default)')
     .option('--backbone <name>', 'Hugging Face directory or hub id, or all-MiniLM-L6-v2')
     .option('--tasks <list>', 'override the tasks of the file, for example mrpc,rte', parseList)
-    .option('--seeds <list>', 'override the seeds of the file, for example 1,2,3', parseIntegers)
+    .option('--seeds <list>', 'override the seeds of the file: 1,2,3 or 1-5 or 1-3,7', parseSeeds)
     .option('--rows <n>', 'maximum training rows per task, or `all`', parseRows)
     .option(
       '--data-dir <dir>',
@@ -146,12 +147,22 @@ export function parseNumber(text: string): number {
   return value;
 }
 
-function parseIntegers(text: string): number[] {
-  return parseList(text).map(parseInteger);
+function parseSeeds(text: string): number[] {
+  try {
+    return readSeeds(text);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new InvalidArgumentError('must be a list of seeds: 1,2,3 or 1-5 or 1-3,7');
+  }
 }
 
 function parseRows(text: string): number | 'all' {
-  return text === 'all' ? 'all' : parseInteger(text);
+  if (text === 'all') return 'all';
+  if (/^[1-9]\d*$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+  throw new InvalidArgumentError(
+    'must be a whole number of at least 1, or `all`' +
+      (text.includes('%') ? '; percents are not understood' : ''),
+  );
 }
 
 /** The seed scripts write flags with underscores (`--attn_bn`): both spellings mean the same. */

@@ -6,6 +6,7 @@ import { controlWords, maskWords } from '../report/variants';
 import { expectedPrecision } from '../runtime/expected-precision';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { readDoneResult } from '../store/sweep-store';
+import { dataWarnings } from '../sweep/data-warnings';
 import { findDataset } from '../sweep/lookup';
 import type { Budget, Plan, Trial } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
@@ -20,7 +21,8 @@ import {
 } from './options';
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
 import { sayPrecision } from './precision';
-import { count, describeSize, planRequest, readRequest } from './request';
+import { count } from './data-lines';
+import { describeSize, planRequest, readRequest } from './request';
 
 type PlanOptions = SweepOptions & PlaceOptions & { sweep: string; json?: boolean };
 
@@ -50,7 +52,7 @@ export function planCommand(): Command {
         return printJson({
           ...plan,
           trials,
-          warnings: planWarnings(plan),
+          warnings: [...planWarnings(plan), ...plan.datasets.flatMap(dataWarnings)],
           estimated_seconds: seconds,
         });
       printTrials(trials);

@@ -146,7 +146,12 @@ export const OFFICIAL_RULES =
  */
 export function tableNotes(task: TaskSummary): Note[] {
   const { rows, metrics, majority_class: majority } = task;
-  const notes = [...degenerateNotes(rows), ...makerNotes(rows), ...budgetNotes(task)];
+  const notes = [
+    ...dataNotes(task),
+    ...degenerateNotes(rows),
+    ...makerNotes(rows),
+    ...budgetNotes(task),
+  ];
   const say = (text: string) => notes.push({ text, items: [] });
   if (majority !== null) {
     const values = metrics
@@ -182,6 +187,10 @@ export function tableNotes(task: TaskSummary): Note[] {
     say('the sweep has no dense adapter (pruner none), so there are no differences');
   }
   return notes;
+}
+
+function dataNotes({ data_warnings: items = [] }: TaskSummary): Note[] {
+  return items.length === 0 ? [] : [{ text: 'the data may mislead:', items }];
 }
 
 /** Which rows are marked, why, and for how many of their trials. */

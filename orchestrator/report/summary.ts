@@ -1,6 +1,7 @@
 import type { MaskRulesName } from '../../common/vocabulary/mask-rules';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import { sum } from '../sweep/budget';
+import { dataWarnings } from '../sweep/data-warnings';
 import { describeMakers, listMakers } from '../sweep/environments';
 import { readPrecision } from '../sweep/precision';
 import type { Budget, Plan, PlannedDataset, Trial, TrialResult } from '../sweep/types';
@@ -86,6 +87,8 @@ export interface TaskSummary {
   rows: RowSummary[];
   at_dense_budget: BudgetComparison[];
   majority_class: Record<string, number> | null;
+  /** Why its data may lead to false findings; absent if nothing speaks for it. */
+  data_warnings?: string[];
 }
 
 /** A report as data: the content of report.json. */
@@ -101,7 +104,7 @@ export interface SweepSummary {
   trials: { planned: number; done: number; failed: number; cancelled: number };
   tasks: TaskSummary[];
   failures: { trial_id: string; task: string; row: string; seed: number; error: string }[];
-  /** Each warning with the trials that have it. */
+  /** Each warning with the trials that have it; one about data, with all trials on those. */
   warnings: { warning: string; trials: string[] }[];
 }
 
@@ -123,12 +126,14 @@ export function summarize(
       ...summarizeRow(variant, variants, plan, dataset, byId),
       ...(isMixed ? { made_by: countMakers(variant, byId) } : {}),
     }));
+    const found = dataWarnings(dataset);
     return {
       task: dataset.task,
       metrics: dataset.metrics,
       rows,
       at_dense_budget: compareAtBudget(variants, rows, dataset, byId),
       majority_class: baselines[dataset.task] ?? null,
+      ...(found.length > 0 ? { data_warnings: found } : {}),
     };
   });
   const { name, digest, model_type, weights } = plan.backbone;
@@ -156,7 +161,7 @@ export function summarize(
     },
     tasks,
     failures,
-    warnings: collectWarnings(plan.trials, byId),
+    warnings: [...collectDataWarnings(plan), ...collectWarnings(plan.trials, byId)],
   };
 }
 
@@ -318,6 +323,13 @@ function listFailures(variant: Variant, results: Results): SweepSummary['failure
         error: result.error ?? 'no reason was given',
       },
     ];
+  });
+}
+
+function collectDataWarnings({ datasets, trials }: Plan): SweepSummary['warnings'] {
+  return datasets.flatMap((dataset) => {
+    const ids = trials.filter((trial) => trial.dataset === dataset.digest).map(({ id }) => id);
+    return dataWarnings(dataset).map((warning) => ({ warning, trials: ids.sort() }));
   });
 }
 

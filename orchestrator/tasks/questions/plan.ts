@@ -1,8 +1,8 @@
 /** Plans data sets of questions from their files. */
 import { ConfigError } from '../../base/errors';
+import { describeSplits } from '../../datasets/describe-splits';
 import { planSplit, readEverySplit, type SplitSource } from '../../datasets/splits';
 import { sum } from '../../sweep/budget';
-import type { PlannedSplit } from '../../sweep/types';
 import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
 import { checkFilesExist } from '../../datasets/own-files';
 import type { PlannedQuestions, QuestionDataset } from './dataset';
@@ -95,10 +95,11 @@ function planSplits(
       `splitting ${inAll.toLocaleString('en-US')} questions of ${task} into windows of tokens`,
     );
   }
-  const splits = chosen.map(({ read, planned }): PlannedSplit => {
+  const withFeatures = chosen.map(({ read, planned }) => {
     const { features } = chooseQuestions(read, planned.rows, encode, planned);
-    return { ...planned, features: features.length };
+    return { planned: { ...planned, features: features.length }, rows: read };
   });
+  const splits = describeSplits(withFeatures, ({ context, question }) => [context, question]);
   const questions: PlannedQuestions = { doc_stride, ...rules };
   return {
     task,
