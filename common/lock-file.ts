@@ -27,6 +27,7 @@ export interface LockFile {
 /** The lock's holder is on another host, and did not let go in the time that one can wait. */
 export class HeldElsewhere extends Error {
   override readonly name = 'HeldElsewhere';
+  readonly exitCode = 3;
 }
 
 /**

@@ -14,12 +14,14 @@ import { connectTemporal } from '../runtime/temporal-client';
 import { expectedPrecision } from '../runtime/expected-precision';
 import { askCapabilities } from '../runtime/trainer-health';
 import { ensureUp } from '../runtime/up';
+import { writeReport } from '../report/write';
 import { writePlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
 import type { Plan, TrialResult } from '../sweep/types';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
+import { notSubmittedYet, sweepGoesOn } from './lost-output';
 import { isOpen, workflowState } from './follow';
 import { terminateLeftCohorts } from './terminate-cohorts';
 import { refuseMixing } from './mixing';
@@ -92,6 +94,7 @@ export function startCommand(): Command {
 /** Plans, starts the services that are missing, submits and follows. */
 export async function launch(request: Request, options: LaunchOptions): Promise<void> {
   const onProgress = options.json ? progressLineOnStderr : progressLine;
+  notSubmittedYet();
   const root = artifactRoot(options.root);
   const stateDir = stateDirectory(options.stateDir);
   // Before any service is started: an invalid request fails in a second, not after minutes of
@@ -131,6 +134,9 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
         if (!options.mixDevices) refuseMixing(plan, results, capabilities);
       },
     });
+    sweepGoesOn(plan.sweep_id);
+    // No worker has seen this sweep: another one ran its trials.
+    if (how === 'complete') await writeReport(plan, await readResults(root, plan), root);
     say(onProgress, plan, how);
     if (options.detach) {
       if (options.json)

@@ -1,8 +1,6 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument, visit, type Alias, type Document } from 'yaml';
 import type { z } from 'zod';
-import { packageRoot } from '../../common/package';
 import { checkCompare } from './check-compare';
 import { checkFamilySettings } from './check-family-settings';
 import { ConfigError, type Problem } from '../base/errors';
@@ -19,6 +17,7 @@ import {
 } from './schema';
 import { suggestion } from '../base/suggest';
 import type { SweepConfig } from './sweep-config';
+import { findSweepFile, nameAfter } from './sweep-file';
 import { ownTaskNames } from './task-schema';
 
 export interface LoadOptions {
@@ -53,7 +52,7 @@ export function loadSweepConfig(nameOrFile: string, options: LoadOptions = {}): 
     where: locate(yaml, lines, file, problem.path),
     message: problem.message,
   }));
-  const name = document.name ?? basename(file).replace(/\.ya?ml$/, '');
+  const name = document.name ?? nameAfter(file);
   return buildConfig(name, file, document, options, (path) => locate(yaml, lines, file, path));
 }
 
@@ -198,31 +197,4 @@ function locate(
     }
   }
   return file;
-}
-
-function findSweepFile(nameOrFile: string): string {
-  if (/\.ya?ml$/.test(nameOrFile) || nameOrFile.includes('/')) {
-    if (!existsSync(nameOrFile) || !statSync(nameOrFile).isFile()) {
-      throw new ConfigError({
-        where: nameOrFile,
-        message:
-          'there is no such file; give the path of a sweep file or the name of one in ' +
-          'configs/sweeps',
-      });
-    }
-    return nameOrFile;
-  }
-  const folder = join(packageRoot(), 'configs', 'sweeps');
-  const names = readdirSync(folder)
-    .filter((file) => file.endsWith('.yaml'))
-    .map((file) => file.slice(0, -'.yaml'.length))
-    .sort();
-  if (!names.includes(nameOrFile)) {
-    const known = `must be one of ${names.join(', ')}${suggestion(nameOrFile, names)}`;
-    throw new ConfigError({
-      where: folder,
-      message: `no sweep is named "${nameOrFile}"; ${known} (or a path that ends in .yaml)`,
-    });
-  }
-  return join(folder, `${nameOrFile}.yaml`);
 }

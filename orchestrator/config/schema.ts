@@ -6,7 +6,8 @@ import { adapter } from './adapter-schema';
 import { compareLine } from './compare-schema';
 import { COMPAT_NAMES, readCompat, type Compat } from './compat';
 import { choice, chosenBy, count, list, map, text, whole } from './schema-parts';
-import { identifier, taskSchema, train } from './task-schema';
+import { sweepName } from './sweep-file';
+import { taskSchema, train } from './task-schema';
 
 const FAMILY_KEYS = Object.assign({}, ...FAMILIES.map(({ settings }) => settings.keys)) as object;
 
@@ -55,7 +56,7 @@ export const documentSchema = (ownNames: readonly string[]) =>
   chosenBy((value) => {
     const compat = readCompat(value);
     return map({
-      name: identifier.optional(),
+      name: sweepName.optional(),
       ...settings(ownNames, compat),
       profiles: z
         .record(z.string(), profileSchema(ownNames, compat), {
