@@ -31,6 +31,12 @@ export function explainError(error: unknown, places: readonly Place[] = []): Exp
   return explainFault(error);
 }
 
+/** For a log, whose readers look at single lines. */
+export function explainOnOneLine(error: unknown): string {
+  const { message, hint } = explainError(error);
+  return hint === undefined ? message : `${message}. ${hint.replaceAll('\n', ' ')}`;
+}
+
 /** An error and what caused it, the outermost first. */
 function listCauses(error: unknown): unknown[] {
   const causes: unknown[] = [];
