@@ -102,7 +102,7 @@ export function syncFolderSync(folder: string): void {
 }
 
 /** Lets an error name the file that is meant: a write's names none, others' the temporary one. */
-function naming(path: string, error: unknown): unknown {
+export function naming(path: string, error: unknown): unknown {
   const isSystems = (error as NodeJS.ErrnoException | undefined)?.syscall !== undefined;
   return isSystems ? Object.assign(error as object, { path }) : error;
 }

@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { naming } from './durable-files';
 import { readIfThere } from './files';
 import { identify, isElsewhere, mayBeAlive, type ProcessIdentity } from './process-identity';
 import { nameBeside } from './temporary-names';
@@ -135,7 +136,7 @@ function createLock(path: string, self: ProcessIdentity): boolean {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+    throw naming(path, error);
   } finally {
     rmSync(temporary, { force: true });
   }
