@@ -2,6 +2,7 @@
  * The one place that turns whatever was thrown into words, for the command line and for all
  * services. No stack trace reaches a user: that of a fault of ours goes into a file.
  */
+import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,7 +75,7 @@ function explainFault(error: unknown): Explained {
 
 /** Writes down what a report of the fault needs, and says where. */
 function keepDetails(error: unknown): string {
-  const file = join(tmpdir(), `sa-orch-fault-${process.pid}-${Date.now().toString(36)}.txt`);
+  const file = join(tmpdir(), `sa-orch-fault-${randomUUID()}.txt`);
   const details = [
     `sa-orch ${packageVersion()}, Node ${process.version}, ${process.platform} ${process.arch}`,
     process.argv.join(' '),
