@@ -207,7 +207,7 @@ const sources = {
   },
   'workflows/worker-main.ts': {
     holds: 'the worker: a process that hosts workflows and activities',
-    imports: ['common', 'workflows/activities'],
+    imports: ['common', 'orchestrator/base', 'workflows/activities'],
     packages: ['@temporalio/envconfig', '@temporalio/worker', 'node:*'],
   },
   'orchestrator/cli': {

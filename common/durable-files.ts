@@ -40,7 +40,7 @@ export async function writeDurably(
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw error;
+    throw naming(path, error);
   }
   await syncFolder(dirname(path));
 }
@@ -101,6 +101,12 @@ export function syncFolderSync(folder: string): void {
   }
 }
 
+/** Lets an error name the file that is meant: a write's names none, others' the temporary one. */
+export function naming(path: string, error: unknown): unknown {
+  const isSystems = (error as NodeJS.ErrnoException | undefined)?.syscall !== undefined;
+  return isSystems ? Object.assign(error as object, { path }) : error;
+}
+
 function putInPlace(path: string, content: Content, place: (temporary: string) => void): void {
   const temporary = nameBeside(path);
   mkdirSync(dirname(path), { recursive: true });
@@ -115,7 +121,7 @@ function putInPlace(path: string, content: Content, place: (temporary: string) =
     place(temporary);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw error;
+    throw naming(path, error);
   }
   syncFolderSync(dirname(path));
 }

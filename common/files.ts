@@ -1,6 +1,6 @@
 /** Small files that orchestrator and trainers read. */
 import { randomUUID } from 'node:crypto';
-import { chmodSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, readFileSync, statSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { createFileOnce } from './durable-files';
 
@@ -12,6 +12,23 @@ export function readIfThere(path: string): string | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/**
+ * Why a path names no file that can be read to its end, for people; undefined for a file. Opening a
+ * pipe would wait for its writer, and a device may never end.
+ */
+export function findOddity(path: string): string | undefined {
+  let found: Stats;
+  try {
+    found = statSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return 'there is no such file';
+    throw error;
+  }
+  if (found.isFile()) return undefined;
+  return found.isDirectory() ? 'is a folder, not a file' : 'is a pipe or a device, not a file';
 }
 
 /**

@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { naming } from './durable-files';
 import { readIfThere } from './files';
 import { identify, isElsewhere, mayBeAlive, type ProcessIdentity } from './process-identity';
 import { nameBeside } from './temporary-names';
@@ -27,6 +28,7 @@ export interface LockFile {
 /** The lock's holder is on another host, and did not let go in the time that one can wait. */
 export class HeldElsewhere extends Error {
   override readonly name = 'HeldElsewhere';
+  readonly exitCode = 3;
 }
 
 /**
@@ -134,7 +136,7 @@ function createLock(path: string, self: ProcessIdentity): boolean {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+    throw naming(path, error);
   } finally {
     rmSync(temporary, { force: true });
   }

@@ -12,17 +12,20 @@
 import { join } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Worker, type NativeConnectionOptions } from '@temporalio/worker';
+import { explainOnOneLine } from '../common/explain-error';
 import { keepLogging } from '../common/log-output';
 import { packageRoot } from '../common/package';
 import { findProxy } from '../common/proxies';
+import { UserError } from '../orchestrator/base/errors';
 import { createActivities } from './activities';
 
 function required(name: string): string {
   const value = process.env[name];
   if (!value)
-    throw new Error(
-      `${name} is not set; start the worker with \`sa-orch start\`, \`sa-orch up\` or ` +
-        '`sa-orch worker`',
+    throw new UserError(
+      `${name} is not set`,
+      2,
+      'Start the worker with `sa-orch start`, `sa-orch up` or `sa-orch worker`.',
     );
   return value;
 }
@@ -76,9 +79,10 @@ async function main(): Promise<void> {
   await connection.close();
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(
-    `worker: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-  );
-  process.exitCode = 1;
-});
+const fail = (error: unknown): void => {
+  process.stderr.write(`worker: ${explainOnOneLine(error)}\n`);
+  process.exit(1);
+};
+
+process.on('uncaughtException', fail);
+main().catch(fail);

@@ -1,18 +1,15 @@
 /**
  * Follows a sweep in the foreground until it ends. Ctrl-C detaches and leaves it running.
  */
+import { existsSync } from 'node:fs';
 import type { Client } from '@temporalio/client';
 import { measureBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
+import { writeReport } from '../report/write';
 import { sweepDir } from '../store/sweep-store';
 import { follow } from './follow';
+import { LEFT, nothingAtStake, sweepGoesOn } from './lost-output';
 import { printJson } from './output';
-
-/**
- * The conventional exit status after SIGINT: a script must not take the next step while the sweep
- * is still running.
- */
-const INTERRUPTED = 130;
 
 const AFTER_A_STOP =
   '  go on       the same `sa-orch start`, once the cause is gone;\n' +
@@ -32,6 +29,7 @@ export async function attach(
   process.once('SIGINT', onInterrupt);
   process.once('SIGTERM', onInterrupt);
   try {
+    sweepGoesOn(sweepId);
     const { state, detail, snapshot } = await follow(
       client,
       { root, stateDir },
@@ -53,10 +51,13 @@ export async function attach(
       process.stderr.write(
         `  follow it   sa-orch watch ${sweepId}\n  end it      sa-orch cancel ${sweepId}\n`,
       );
-      process.exitCode = INTERRUPTED;
+      process.exitCode = LEFT;
       return;
     }
+    nothingAtStake();
     const complete = done === snapshot.plan.trials.length;
+    // Somebody has removed it, or the worker that was to write it is gone.
+    if (!existsSync(report)) await writeReport(snapshot.plan, results, root);
     if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
     else {
       const table = renderTable(snapshot.plan, results, measureBaselines(root, snapshot.plan));

@@ -1,12 +1,16 @@
 /** The command line: one file per command. */
 import { Command, CommanderError } from 'commander';
+import type { Place } from '../../common/explain-error';
 import { packageVersion } from '../../common/package';
 import { cleanCommand } from './clean';
 import { cancelCommand, pauseCommand, resumeCommand } from './control';
 import { doctorCommand } from './doctor';
 import { downCommand } from './down';
 import { logsCommand } from './logs';
-import { normalizeFlags } from './options';
+import { artifactRoot, cacheDirectory, stateDirectory } from '../runtime/paths';
+import { endWithoutOutput } from './lost-output';
+import { normalizeFlags, type PlaceOptions } from './options';
+import { printError, rememberPlaces } from './output';
 import { planCommand } from './plan';
 import { reportCommand } from './report';
 import { runCommand } from './run';
@@ -67,15 +71,23 @@ function program(): Command {
     command.exitOverride();
     explainUsageErrors(command);
   }
-  return root;
+  return root.hook('preAction', (_, command) => rememberPlaces(listPlaces(command.opts())));
+}
+
+/** Lets an error say how to use another folder than the one that cannot be used. */
+function listPlaces({ root, stateDir }: PlaceOptions): Place[] {
+  return [
+    { folder: artifactRoot(root), option: '--root <dir>' },
+    { folder: stateDirectory(stateDir), option: '--state-dir <dir>' },
+    { folder: cacheDirectory(), option: 'SA_ORCH_CACHE=<dir>' },
+  ];
 }
 
 async function main(): Promise<void> {
-  // A reader such as `| head` may close the pipe early: nobody is left to print for.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit();
-  });
+  process.stdout.on('error', endWithoutOutput);
+  // Nobody is left to tell.
+  process.stderr.on('error', () => undefined);
+  process.on('uncaughtException', (error) => process.exit(printError(error)));
   try {
     await program().parseAsync(normalizeFlags(process.argv));
   } catch (error) {

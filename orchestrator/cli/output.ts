@@ -5,9 +5,7 @@
  * Exit statuses: 0 success, 1 the work failed, 2 invalid request (config or usage), 3 a service is
  * unreachable.
  */
-import { describeFullDisk, isDiskFull } from '../../common/disk-space';
-import { HeldElsewhere } from '../../common/lock-file';
-import { ConfigError, UserError } from '../base/errors';
+import { explainError, type Explained, type Place } from '../../common/explain-error';
 import type { OnProgress } from '../base/progress';
 
 /** Names are padded to this width, so that the texts of successive lines are aligned. */
@@ -28,29 +26,23 @@ export function printJson(document: unknown): void {
   process.stdout.write(JSON.stringify(document, null, 2) + '\n');
 }
 
-/**
- * Prints an error for people: one line, then the hint. Unexpected errors keep their stack trace,
- * for a bug report.
- */
-export function printError(error: unknown): void {
-  if (!(error instanceof Error)) {
-    process.stderr.write(`error: ${String(error)}\n`);
-    return;
-  }
-  const foreseen = findExitCode(error) !== undefined;
-  process.stderr.write(`error: ${foreseen ? error.message : (error.stack ?? error.message)}\n`);
-  if (error instanceof UserError && error.hint)
-    process.stderr.write(`  ${error.hint.replaceAll('\n', '\n  ')}\n`);
+/** Where this command's files are, for what is said of one that cannot be used. */
+let places: readonly Place[] = [];
+
+export function rememberPlaces(known: readonly Place[]): void {
+  places = known;
 }
 
-/**
- * The exit status for an error; undefined if it is unexpected.
- */
-export function findExitCode(error: unknown): 1 | 2 | 3 | undefined {
-  if (error instanceof UserError) return error.exitCode;
-  if (error instanceof ConfigError) return error.exitCode;
-  if (error instanceof HeldElsewhere) return 3;
-  return undefined;
+/** Prints an error for people: what is wrong, then what to do. Returns the exit status. */
+export function printError(error: unknown): Explained['exitStatus'] {
+  const explained = explainError(error, places);
+  printExplained(explained);
+  return explained.exitStatus;
+}
+
+function printExplained({ message, hint }: Explained): void {
+  process.stderr.write(`error: ${message}\n`);
+  if (hint !== undefined) process.stderr.write(`  ${hint.replaceAll('\n', '\n  ')}\n`);
 }
 
 /**
@@ -61,25 +53,10 @@ export async function runAction(json: boolean, action: () => void | Promise<void
   try {
     await action();
   } catch (thrown) {
-    const error = isDiskFull(thrown) ? asFullDisk(thrown) : thrown;
-    const exitStatus = findExitCode(error) ?? 1;
-    if (json) {
-      const message = error instanceof Error ? error.message : String(error);
-      printJson({
-        error: {
-          message,
-          hint: error instanceof UserError ? (error.hint ?? null) : null,
-          exit_status: exitStatus,
-        },
-      });
-    }
-    printError(error);
+    const explained = explainError(thrown, places);
+    const { message, hint = null, exitStatus } = explained;
+    if (json) printJson({ error: { message, hint, exit_status: exitStatus } });
+    printExplained(explained);
     process.exitCode = exitStatus;
   }
-}
-
-/** A write of this command found no room. Services wait for some; a command does not. */
-function asFullDisk(error: NodeJS.ErrnoException): UserError {
-  const where = describeFullDisk(error.path ?? process.cwd(), error);
-  return new UserError(where, 1, 'Free some space, then repeat the command.');
 }

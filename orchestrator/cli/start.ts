@@ -17,6 +17,7 @@ import { expectedPrecision } from '../runtime/expected-precision';
 import { askCapabilities } from '../runtime/trainer-health';
 import { refuseUnusable } from '../runtime/runtime-plan';
 import { ensureUp, type Runtime } from '../runtime/up';
+import { writeReport } from '../report/write';
 import { writePlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
@@ -24,6 +25,7 @@ import type { Plan, TrialResult } from '../sweep/types';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
 import { runningSweeps } from './down';
+import { notSubmittedYet, sweepGoesOn } from './lost-output';
 import { isOpen, workflowState } from './follow';
 import { terminateLeftCohorts } from './terminate-cohorts';
 import { refuseMixing } from './mixing';
@@ -96,6 +98,7 @@ export function startCommand(): Command {
 /** Plans, starts the services that are missing, submits and follows. */
 export async function launch(request: Request, options: LaunchOptions): Promise<void> {
   const onProgress = options.json ? progressLineOnStderr : progressLine;
+  notSubmittedYet();
   const root = artifactRoot(options.root);
   const stateDir = stateDirectory(options.stateDir);
   const services = {
@@ -129,6 +132,9 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
         throw error;
       },
     );
+    sweepGoesOn(plan.sweep_id);
+    // No worker has seen this sweep: another one ran its trials.
+    if (how === 'complete') await writeReport(plan, await readResults(root, plan), root);
     say(onProgress, plan, how);
     if (options.detach) {
       if (options.json)

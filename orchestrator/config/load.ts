@@ -1,7 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
 import type { z } from 'zod';
-import { packageRoot } from '../../common/package';
 import { checkCompare } from './check-compare';
 import { checkFamilySettings } from './check-family-settings';
 import { ConfigError, type Problem } from '../base/errors';
@@ -19,6 +16,7 @@ import {
 } from './schema';
 import { suggestion } from '../base/suggest';
 import type { SweepConfig } from './sweep-config';
+import { findSweepFile, nameAfter } from './sweep-file';
 import { ownTaskNames } from './task-schema';
 
 export interface LoadOptions {
@@ -41,7 +39,7 @@ export function loadSweepConfig(nameOrFile: string, options: LoadOptions = {}): 
     where: locate(problem.path),
     message: problem.message,
   }));
-  const name = document.name ?? basename(file).replace(/\.ya?ml$/, '');
+  const name = document.name ?? nameAfter(file);
   return buildConfig(name, file, document, options, locate);
 }
 
@@ -143,31 +141,4 @@ function check<T extends z.ZodType>(
     throw new ConfigError(describeIssues(result.error.issues, value).map(toProblem));
   }
   return result.data;
-}
-
-function findSweepFile(nameOrFile: string): string {
-  if (/\.ya?ml$/.test(nameOrFile) || nameOrFile.includes('/')) {
-    if (!existsSync(nameOrFile) || !statSync(nameOrFile).isFile()) {
-      throw new ConfigError({
-        where: nameOrFile,
-        message:
-          'there is no such file; give the path of a sweep file or the name of one in ' +
-          'configs/sweeps',
-      });
-    }
-    return nameOrFile;
-  }
-  const folder = join(packageRoot(), 'configs', 'sweeps');
-  const names = readdirSync(folder)
-    .filter((file) => file.endsWith('.yaml'))
-    .map((file) => file.slice(0, -'.yaml'.length))
-    .sort();
-  if (!names.includes(nameOrFile)) {
-    const known = `must be one of ${names.join(', ')}${suggestion(nameOrFile, names)}`;
-    throw new ConfigError({
-      where: folder,
-      message: `no sweep is named "${nameOrFile}"; ${known} (or a path that ends in .yaml)`,
-    });
-  }
-  return join(folder, `${nameOrFile}.yaml`);
 }

@@ -7,7 +7,8 @@ import { compareLine } from './compare-schema';
 import { COMPAT_NAMES, readCompat, type Compat } from './compat';
 import { choice, chosenBy, list, map, text, whole } from './schema-parts';
 import { readSeeds } from './seeds';
-import { identifier, taskSchema, train } from './task-schema';
+import { sweepName } from './sweep-file';
+import { taskSchema, train } from './task-schema';
 
 const FAMILY_KEYS = Object.assign({}, ...FAMILIES.map(({ settings }) => settings.keys)) as object;
 
@@ -70,7 +71,7 @@ export const documentSchema = (ownNames: readonly string[]) =>
   chosenBy((value) => {
     const compat = readCompat(value);
     return map({
-      name: identifier.optional(),
+      name: sweepName.optional(),
       ...settings(ownNames, compat),
       profiles: z
         .record(z.string(), profileSchema(ownNames, compat), {

@@ -13,13 +13,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { writeDurablySync } from '../../common/durable-files';
 import { readIfThere } from '../../common/files';
 import { elements } from '../../common/safetensors';
 import { UserError } from '../base/errors';
 import type { PlannedBackbone } from '../sweep/types';
 import { backboneSizes } from './backbone-config';
 import { cacheDirectory } from './paths';
+import { recall, remember } from './remember';
 
 const TOKENIZER_FILES = [
   'tokenizer.json',
@@ -110,15 +110,12 @@ async function digestFiles(path: string, files: string[]): Promise<string> {
   });
   const key = createHash('sha256').update(realpathSync(path)).digest('hex').slice(0, 24);
   const cached = join(cacheDirectory(), 'digests', `${key}.json`);
-  const known = readIfThere(cached);
-  if (known !== undefined) {
-    const before = JSON.parse(known) as { seen: string[]; digest: string };
-    if (before.seen.join('\n') === seen.join('\n')) return before.digest;
-  }
+  const before = recall<{ seen: string[]; digest: string }>(cached);
+  if (before !== undefined && String(before.seen) === String(seen)) return before.digest;
   const lines: string[] = [];
   for (const name of files) lines.push(`${await fileDigest(join(path, name))}  ${name}\n`);
   const digest = createHash('sha256').update(lines.sort().join('')).digest('hex');
-  writeDurablySync(cached, JSON.stringify({ seen, digest }));
+  remember(cached, { seen, digest });
   return digest;
 }
 

@@ -3,11 +3,13 @@
  * installed file must match a hash in the requirement file, whichever index or mirror the user has
  * set.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../base/errors';
+import { parseObject } from '../base/parse-object';
 import type { OnProgress } from '../base/progress';
 import { writeDurablySync } from '../../common/durable-files';
+import { readIfThere } from '../../common/files';
 import { withLock } from '../../common/lock-file';
 import { installerEnvironment } from './isolated-python';
 import { tailLog } from './log-file';
@@ -35,9 +37,9 @@ export function isComplete(folder: string): boolean {
 
 /** What `build` returned for a folder, of type T; undefined if the folder is not complete. */
 export function readComplete<T extends object>(folder: string): T | undefined {
-  return isComplete(folder)
-    ? (JSON.parse(readFileSync(locateMarker(folder), 'utf8')) as T)
-    : undefined;
+  const marker = locateMarker(folder);
+  const text = readIfThere(marker);
+  return text === undefined ? undefined : parseObject<T>(marker, text);
 }
 
 /**

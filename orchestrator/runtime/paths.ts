@@ -1,8 +1,9 @@
 /** Where things are on this machine: a checkout's state, the artifact root, the cache, sockets. */
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { explainSystemError, isSystemError } from '../../common/system-errors';
 import { UserError } from '../base/errors';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -37,36 +38,49 @@ export function cacheDirectory(env: Env = process.env): string {
 
 /**
  * The path of a unix socket that belongs to a state directory. It is never inside the checkout,
- * whose path may be long, but in $XDG_RUNTIME_DIR or, if that is not set, in a folder in /tmp that
+ * whose path may be long, but in $XDG_RUNTIME_DIR. If that is not set or cannot be used (`su` and
+ * batch systems leave that of another user, or of a session that is over), in a folder in /tmp that
  * only this user can enter.
  *
- * @throws UserError if the path is too long for a socket, or its folder belongs to another user
+ * @throws UserError if neither folder can be used
  */
 export function socketPath(stateDir: string, name: string, env: Env = process.env): string {
   const uid = process.getuid?.() ?? 0;
-  const base = env.XDG_RUNTIME_DIR ? join(env.XDG_RUNTIME_DIR, 'sa-orch') : `/tmp/sa-orch-${uid}`;
-  const folder = join(base, createHash('sha256').update(stateDir).digest('hex').slice(0, 12));
-  for (const part of [base, folder]) makePrivateFolder(part, uid);
-  const path = join(folder, name);
-  if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
-    throw new UserError(
-      `the socket path ${path} has more than ${MAX_SOCKET_PATH} bytes`,
-      2,
-      'Set XDG_RUNTIME_DIR to a shorter folder.',
-    );
+  const own = createHash('sha256').update(stateDir).digest('hex').slice(0, 12);
+  const { XDG_RUNTIME_DIR: runtime } = env;
+  const bases = [runtime ? join(runtime, 'sa-orch') : undefined, `/tmp/sa-orch-${uid}`];
+  let why = '';
+  for (const base of bases.filter((each) => each !== undefined)) {
+    const path = join(base, own, name);
+    const misfit = findMisfit(path, base, uid);
+    if (misfit === undefined) return path;
+    why = misfit;
   }
-  return path;
+  throw new UserError(
+    `there is no folder for the trainer's socket: ${why}`,
+    2,
+    'Set XDG_RUNTIME_DIR to a folder of your own with a short path.',
+  );
 }
 
-function makePrivateFolder(folder: string, uid: number): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const found = lstatSync(folder);
-  const othersMayWrite = (found.mode & 0o022) !== 0;
-  if (!found.isDirectory() || found.uid !== uid || othersMayWrite) {
-    throw new UserError(
-      `${folder} must be a folder that only you can write to`,
-      2,
-      'Remove it, or set XDG_RUNTIME_DIR to a folder of your own.',
-    );
+/** Why a socket cannot be at this path, whose folders are made. */
+function findMisfit(path: string, base: string, uid: number): string | undefined {
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH)
+    return `${path} has more than ${MAX_SOCKET_PATH} bytes`;
+  // What lies above it is not ours to make.
+  if (!existsSync(dirname(base))) return `${dirname(base)} does not exist`;
+  for (const folder of [base, dirname(path)]) {
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      accessSync(folder, constants.W_OK | constants.X_OK);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      return explainSystemError(error).message;
+    }
+    const found = lstatSync(folder);
+    const othersMayWrite = (found.mode & 0o022) !== 0;
+    if (!found.isDirectory() || found.uid !== uid || othersMayWrite)
+      return `${folder} is not a folder that only you can write to`;
   }
+  return undefined;
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { DeviceName } from '../../common/device';
 import { writeDurablySync } from '../../common/durable-files';
 import { readIfThere } from '../../common/files';
+import { brokenFile, parseObject } from '../base/parse-object';
 import type { TlsFiles } from '../trainer-client/channel';
 import type { Framework, TrainerCommand } from './trainer-command';
 
@@ -77,9 +78,13 @@ const configPath = (stateDir: string): string => join(stateDir, 'runtime.json');
 
 /** The configuration of the last `up`; undefined if there was none or its format is older. */
 export function readRuntimeConfig(stateDir: string): RuntimeConfig | undefined {
-  const content = readIfThere(configPath(stateDir));
-  const config = content === undefined ? undefined : (JSON.parse(content) as RuntimeConfig);
-  return config?.format === FORMAT ? config : undefined;
+  const path = configPath(stateDir);
+  const content = readIfThere(path);
+  const config = content === undefined ? undefined : parseObject<RuntimeConfig>(path, content);
+  if (config?.format !== FORMAT) return undefined;
+  if (!config.temporal?.address || !config.trainer?.address)
+    throw brokenFile(path, 'names no server or no trainer');
+  return config;
 }
 
 export function writeRuntimeConfig(stateDir: string, config: RuntimeConfig): void {

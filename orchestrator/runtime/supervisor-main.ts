@@ -3,10 +3,12 @@
  * services and exits. On SIGHUP it gives failed services another set of tries. It also stops
  * everything and exits if its state directory is removed.
  */
+import { explainOnOneLine } from '../../common/explain-error';
 import { describeHolder, lockHolder, tryLock, type LockFile } from '../../common/lock-file';
 import { keepLogging } from '../../common/log-output';
 import { HOST } from '../../common/process-identity';
 import { removeLeftovers } from '../../common/temporary-names';
+import { UserError } from '../base/errors';
 import { readRuntimeConfig } from './runtime-config';
 import { servicesFor } from './services';
 import { DEFAULT_POLICY, Supervisor } from './supervisor';
@@ -25,7 +27,7 @@ function supervise(stateDir: string, lock: LockFile): void {
   removeLeftovers(stateDir);
   const config = readRuntimeConfig(stateDir);
   if (config === undefined)
-    throw new Error(`${stateDir} has no runtime.json: \`sa-orch up\` writes it`);
+    throw new UserError(`${stateDir} has no runtime.json: \`sa-orch up\` writes it`, 2);
   const supervisor = new Supervisor(stateDir, servicesFor(stateDir, config), DEFAULT_POLICY, say);
   say(`process ${process.pid} supervises ${stateDir}`);
 
@@ -40,16 +42,10 @@ function supervise(stateDir: string, lock: LockFile): void {
     ending = true;
     say(`${reason}: stopping all services`);
     clearInterval(timer);
-    supervisor.stop().then(
-      () => {
-        lock.release();
-        process.exit(0);
-      },
-      (error: unknown) => {
-        say(String(error));
-        process.exit(1);
-      },
-    );
+    supervisor.stop().then(() => {
+      lock.release();
+      process.exit(0);
+    }, fail);
   }
 
   process.on('SIGTERM', () => end('SIGTERM'));
@@ -62,7 +58,13 @@ function holdsLock(stateDir: string): boolean {
   return holder?.pid === process.pid && holder.host === HOST;
 }
 
+function fail(error: unknown): void {
+  say(explainOnOneLine(error));
+  process.exit(1);
+}
+
 const [stateDir] = process.argv.slice(2);
 keepLogging();
-if (stateDir === undefined) throw new Error('usage: supervisor-main.js <state directory>');
+process.on('uncaughtException', fail);
+if (stateDir === undefined) throw new UserError('usage: supervisor-main.js <state directory>', 2);
 main(stateDir);

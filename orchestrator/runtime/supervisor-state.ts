@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { writeDurablySync } from '../../common/durable-files';
 import { readIfThere } from '../../common/files';
 import type { ProcessIdentity } from '../../common/process-identity';
+import { brokenFile, parseObject } from '../base/parse-object';
 
 export type ServiceName = 'temporal' | 'worker' | 'trainer';
 
@@ -57,8 +58,12 @@ export const logPath = (stateDir: string, name: ServiceName | 'supervisor'): str
   join(stateDir, 'logs', `${name}.log`);
 
 export function readSupervisorState(stateDir: string): SupervisorState | undefined {
-  const content = readIfThere(statePath(stateDir));
-  return content === undefined ? undefined : (JSON.parse(content) as SupervisorState);
+  const path = statePath(stateDir);
+  const content = readIfThere(path);
+  if (content === undefined) return undefined;
+  const state = parseObject<SupervisorState>(path, content);
+  if (!Array.isArray(state.services)) throw brokenFile(path, 'lists no services');
+  return state;
 }
 
 export function writeSupervisorState(stateDir: string, state: SupervisorState): void {

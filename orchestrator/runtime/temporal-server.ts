@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time';
 import { UserError } from '../base/errors';
+import { parseObject } from '../base/parse-object';
 import { writeDurablySync } from '../../common/durable-files';
 import { readIfThere } from '../../common/files';
 import { proxyChannelOptions } from '../../common/proxies';
@@ -56,9 +57,9 @@ export async function planEmbeddedServer(
 
 /** Databases are not migrated between releases, and a newer server may break an older one. */
 function refuseOtherVersion(stateDir: string, binary: TemporalBinary): void {
-  const marker = readIfThere(markerPath(stateDir));
-  if (marker === undefined) return;
-  const { version } = JSON.parse(marker) as { version: string };
+  const text = readIfThere(markerPath(stateDir));
+  if (text === undefined) return;
+  const { version } = parseObject<{ version: string }>(markerPath(stateDir), text);
   if (version === binary.version) return;
   throw new UserError(
     `${databasePath(stateDir)} was made by Temporal ${version}, ` +

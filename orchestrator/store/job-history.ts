@@ -5,6 +5,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeJsonDurably } from '../../common/durable-files';
+import { brokenFile, parseObject } from '../base/parse-object';
 import { sweepDir } from './sweep-store';
 
 export interface JobHistory {
@@ -47,6 +48,12 @@ export async function readJobHistories(root: string, sweepId: string): Promise<J
   const histories: JobHistory[] = [];
   for (const name of await readdir(folder).catch(() => []))
     if (!name.startsWith('.') && name.endsWith('.json'))
-      histories.push(JSON.parse(await readFile(join(folder, name), 'utf8')) as JobHistory);
+      histories.push(await readHistory(join(folder, name)));
   return histories;
+}
+
+async function readHistory(path: string): Promise<JobHistory> {
+  const history = parseObject<JobHistory>(path, await readFile(path, 'utf8'));
+  if (!Array.isArray(history.events)) throw brokenFile(path, 'has no events');
+  return history;
 }

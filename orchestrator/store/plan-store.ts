@@ -5,6 +5,7 @@ import { writeDurably } from '../../common/durable-files';
 import { removeLeftovers } from '../../common/temporary-names';
 import { mapBounded } from '../base/bounded';
 import { ConfigError } from '../base/errors';
+import { brokenFile, parseObject } from '../base/parse-object';
 import type { Plan, Trial } from '../sweep/types';
 import { stampFile } from './file-stamp';
 import { readIfThere } from './read-files';
@@ -77,7 +78,7 @@ function remember(path: string, known: { digest: string; stamp: string | null; p
 }
 
 function parsePlan(path: string, text: string): Plan {
-  const plan = JSON.parse(text) as Plan;
+  const plan = parseObject<Plan>(path, text);
   const format: number = plan.format;
   if (format !== PLAN_FORMAT) {
     const message =
@@ -85,5 +86,8 @@ function parsePlan(path: string, text: string): Plan {
       `must be ${PLAN_FORMAT}: start the sweep again`;
     throw new ConfigError({ where: path, message });
   }
+  const { trials, cohorts, datasets, backbone } = plan;
+  if (![trials, cohorts, datasets].every(Array.isArray) || !backbone)
+    throw brokenFile(path, 'is not a whole plan');
   return plan;
 }

@@ -1,19 +1,13 @@
 import { readFile } from 'node:fs/promises';
-import { ConfigError } from '../base/errors';
+import { parseObject } from '../base/parse-object';
 
 /**
- * A file's JSON, or null if there is no such file. Files are written whole, so a broken one is an
- * error: a ConfigError that names it.
+ * A file's JSON object, or null if there is no such file. Files are written whole, so a broken one
+ * is an error: a ConfigError that names it.
  */
-export async function readJson<T>(path: string): Promise<T | null> {
+export async function readJson<T extends object>(path: string): Promise<T | null> {
   const text = await readIfThere(path);
-  if (text === undefined) return null;
-  try {
-    return JSON.parse(text) as T;
-  } catch (error) {
-    const message = `is not complete JSON (${(error as Error).message}); remove it to go on`;
-    throw new ConfigError({ where: path, message });
-  }
+  return text === undefined ? null : parseObject<T>(path, text);
 }
 
 /** A file's text; undefined if there is no such file. */

@@ -4,8 +4,14 @@ import type { PlannedDataset } from '../sweep/types';
 import { prepareDataset } from './prepare';
 
 type Prepared = Awaited<ReturnType<typeof prepareDataset>>;
-/** A ConfigError is sent as its problems, because an error loses its class between threads. */
-type Message = { prepared: Prepared } | { problems: readonly Problem[] } | { error: string };
+/**
+ * An error loses its class between threads, and all but its message and stack, so a ConfigError is
+ * sent as its problems, and others with what a system error has.
+ */
+type Message =
+  | { prepared: Prepared }
+  | { problems: readonly Problem[] }
+  | { error: Error; details: Partial<NodeJS.ErrnoException> };
 interface Job {
   prepareDataset: [PlannedDataset, string, string];
 }
@@ -26,7 +32,9 @@ export function prepareDatasetInThread(
       if ('prepared' in message) resolve(message.prepared);
       else
         reject(
-          'problems' in message ? new ConfigError(message.problems) : new Error(message.error),
+          'problems' in message
+            ? new ConfigError(message.problems)
+            : Object.assign(message.error, message.details),
         );
     });
     worker.once('error', reject);
@@ -45,7 +53,7 @@ async function answer({ prepareDataset: [dataset, backbonePath, root] }: Job): P
     return { prepared: await prepareDataset(dataset, backbonePath, root) };
   } catch (error) {
     if (error instanceof ConfigError) return { problems: error.problems };
-    return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    return { error: error as Error, details: { ...(error as NodeJS.ErrnoException) } };
   }
 }
 

@@ -49,6 +49,11 @@ export class TrainerError extends Error {
     return this.code === 'UNAVAILABLE' || this.code === 'DEADLINE_EXCEEDED';
   }
 
+  /** The exit status of a command that ends with it. */
+  get exitCode(): 1 | 3 {
+    return this.unreachable ? 3 : 1;
+  }
+
   /** Whether the trainer does not know the job. */
   get notFound(): boolean {
     return this.code === 'NOT_FOUND';

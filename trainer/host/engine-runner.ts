@@ -15,7 +15,9 @@ import { log } from './log';
 const MS_BETWEEN_TRIES = 1000;
 
 /** The engine cannot work here; the message is the engine's. */
-export class EngineBroken extends Error {}
+export class EngineBroken extends Error {
+  readonly exitCode = 1;
+}
 
 /** How often a job is looked at before it counts as stuck. */
 const LOOKS = 20;

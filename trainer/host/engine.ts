@@ -109,6 +109,7 @@ export interface JobContext {
  */
 export class NoSuchDevice extends Error {
   override readonly name = 'NoSuchDevice';
+  readonly exitCode = 2;
 }
 
 /**

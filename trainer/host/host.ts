@@ -8,14 +8,14 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { explainError } from '../../common/explain-error';
 import { artifactRootId } from '../../common/files';
 import { keepLogging } from '../../common/log-output';
 import { HealthService } from '../../gen/ts/grpc/health/v1/health';
 import { ServerReflectionService } from '../../gen/ts/grpc/reflection/v1alpha/reflection';
 import { NoSuchDevice } from './engine';
-import { EngineBroken, EngineRunner } from './engine-runner';
+import { EngineRunner } from './engine-runner';
 import { Health } from './health';
-import { BrokenState } from './job';
 import { JobStore } from './jobs';
 import { Address, CannotListen, lockOrRefuse } from './listening';
 import { log } from './log';
@@ -61,21 +61,21 @@ export async function runTrainer(
   args: string[] = process.argv.slice(2),
 ): Promise<void> {
   keepLogging();
+  process.on('uncaughtException', (error) => fail(name, error));
   try {
     const options = parseOptions(args);
     if (!options) process.stdout.write(`usage: ${name} [options]\n\n${USAGE}`);
     else await serve(options, engine);
     process.exit(0);
   } catch (error) {
-    const isTheirs = [UsageError, CannotListen, BrokenState, NoSuchDevice].some(
-      (kind) => error instanceof kind,
-    );
-    const isForeseen = isTheirs || error instanceof EngineBroken;
-    process.stderr.write(
-      `${name}: ${isForeseen ? (error as Error).message : String((error as Error).stack)}\n`,
-    );
-    process.exit(isTheirs ? 2 : 1);
+    fail(name, error);
   }
+}
+
+function fail(name: string, error: unknown): never {
+  const { message, hint, exitStatus } = explainError(error);
+  process.stderr.write(`${name}: ${message}${hint === undefined ? '' : `\n  ${hint}`}\n`);
+  process.exit(exitStatus);
 }
 
 async function serve(options: HostOptions, engine: string): Promise<void> {
@@ -140,7 +140,7 @@ function makeFolder(option: string, path: string): void {
   try {
     mkdirSync(path, { recursive: true });
   } catch (error) {
-    throw new UsageError(`${option}: ${(error as Error).message}`);
+    throw new UsageError(`${option}: ${explainError(error).message}`);
   }
 }
 

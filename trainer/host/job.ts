@@ -19,7 +19,9 @@ import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/train
 import { EventLog } from './event-log';
 
 /** A job's files cannot be read; the message names the folder and what to do. */
-export class BrokenState extends Error {}
+export class BrokenState extends Error {
+  readonly exitCode = 2;
+}
 
 /** A job in memory. Only JobStore changes it. */
 export class Job {

@@ -9,7 +9,9 @@ import { isElsewhere } from '../../common/process-identity';
 const LONGEST_SOCKET_PATH = 107;
 
 /** The address or the state folder cannot be used; the message says why and what would be right. */
-export class CannotListen extends Error {}
+export class CannotListen extends Error {
+  readonly exitCode = 2;
+}
 
 /**
  * Locks a file until this process ends, however it ends. Throws CannotListen if another process has

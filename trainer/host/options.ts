@@ -20,7 +20,9 @@ export interface HostOptions {
 }
 
 /** The command line is wrong; the message names the option and what would be right. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  readonly exitCode = 2;
+}
 
 export const USAGE = `Serves prune, train and predict jobs of sparse adapters over gRPC.
 

@@ -4,6 +4,7 @@
  */
 import { ApplicationFailure } from '@temporalio/common';
 import { describeFullDisk, isDiskFull } from '../../common/disk-space';
+import { explainSystemError, isSystemError } from '../../common/system-errors';
 import { cancelJob, runJob } from './job';
 import { prepareData } from './prepare';
 import {
@@ -27,9 +28,12 @@ export function createActivities(setup: WorkerSetup) {
       try {
         return await activity(setup, ...input);
       } catch (error) {
-        if (!isDiskFull(error)) throw error;
-        // It is tried again until there is room.
-        throw ApplicationFailure.retryable(describeFullDisk(setup.root, error), 'FullDisk');
+        // Each is tried again: until there is room, or somebody has mended it.
+        if (isDiskFull(error))
+          throw ApplicationFailure.retryable(describeFullDisk(setup.root, error), 'FullDisk');
+        if (isSystemError(error))
+          throw ApplicationFailure.retryable(explainSystemError(error).message, error.code);
+        throw error;
       }
     };
   return {

@@ -15,8 +15,9 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 describe('the precision that a start would take', () => {
   const NO_GPU = { CUDA_VISIBLE_DEVICES: '' };
   const remembered = (framework: Framework, device: DeviceName | null): void => {
+    const temporal = { kind: 'embedded', address: '127.0.0.1:1' };
     const trainer = { kind: 'local', framework, address: `unix:${folder}/none.sock`, device };
-    writeFileSync(join(folder, 'runtime.json'), JSON.stringify({ format: 2, trainer }));
+    writeFileSync(join(folder, 'runtime.json'), JSON.stringify({ format: 2, temporal, trainer }));
   };
 
   it('is float32 where no GPU can be used', async () => {

@@ -1,4 +1,12 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../../common/package';
@@ -39,19 +47,45 @@ describe('paths', () => {
     expect(socketPath('/other', 'trainer.sock', env)).not.toBe(path);
   });
 
-  it('refuses a socket path of more than 107 bytes, which Node would cut off', () => {
-    const long = join(folder, 'x'.repeat(100));
-    mkdirSync(long);
-    expect(() => socketPath('/s', 'trainer.sock', { XDG_RUNTIME_DIR: long })).toThrow(
-      /more than 107 bytes/,
-    );
+  describe('without a usable XDG_RUNTIME_DIR', () => {
+    const fallback = new RegExp(`^/tmp/sa-orch-${process.getuid!()}/[0-9a-f]{12}/trainer.sock$`);
+    const inFolder = (runtime: string | undefined) =>
+      socketPath('/s', 'trainer.sock', { XDG_RUNTIME_DIR: runtime });
+
+    it.each([
+      ['is not set', () => undefined],
+      ['is empty', () => ''],
+      ['does not exist, as after the end of a session', () => join(folder, 'gone')],
+      ['is a file', () => write(join(folder, 'file'))],
+      [
+        'makes a path of more than 107 bytes, which Node would cut off',
+        () => make('x'.repeat(100)),
+      ],
+      ['has a folder that others can write to', () => openTo(0o777)],
+    ])('takes a private folder in /tmp: it %s', (_, prepare) => {
+      expect(inFolder(prepare())).toMatch(fallback);
+    });
+
+    const isRoot = process.getuid!() === 0;
+    (isRoot ? it : it.skip)('takes a private folder in /tmp: it is that of another user', () => {
+      const other = make('other');
+      mkdirSync(join(other, 'sa-orch'));
+      chownSync(join(other, 'sa-orch'), 65534, 65534);
+      expect(inFolder(other)).toMatch(fallback);
+    });
   });
 
-  it('refuses a socket folder that others can write to', () => {
+  function make(name: string): string {
+    mkdirSync(join(folder, name));
+    return join(folder, name);
+  }
+  function write(path: string): string {
+    writeFileSync(path, '');
+    return path;
+  }
+  function openTo(mode: number): string {
     mkdirSync(join(folder, 'sa-orch'));
-    chmodSync(join(folder, 'sa-orch'), 0o777);
-    expect(() => socketPath('/s', 'trainer.sock', { XDG_RUNTIME_DIR: folder })).toThrow(
-      /only you can write to/,
-    );
-  });
+    chmodSync(join(folder, 'sa-orch'), mode);
+    return folder;
+  }
 });

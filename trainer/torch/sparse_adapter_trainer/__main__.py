@@ -22,6 +22,7 @@ import grpc
 from sparse_adapter_trainer import capabilities
 
 from .devices import UnusableDevice, choose_device, parse_device
+from .explain_error import Explained, explain_fault, explain_system_error
 from .job import BrokenState
 from .jobs import JobStore
 from .listening import Address, CannotListen, lock_or_refuse
@@ -228,9 +229,12 @@ def main(
         lock_or_refuse(options.state / "lock", f"the state folder {options.state}")
         address.lock()
         ended = asyncio.run(serve(options, address, make_engine))
-    except (CannotListen, BrokenState, UnusableDevice, OSError) as error:
-        print(f"sparse_adapter_trainer: {error}", file=sys.stderr)
-        return 2
+    except (CannotListen, BrokenState, UnusableDevice) as error:
+        return fail(Explained(str(error), exit_status=2))
+    except OSError as error:
+        return fail(explain_system_error(error))
+    except Exception as error:
+        return fail(explain_fault(error))
     if not ended:
         # The working thread is inside the framework's own code: a normal exit of the interpreter
         # would wait for it or crash in it.
@@ -238,6 +242,12 @@ def main(
         sys.stdout.flush()
         os._exit(0)
     return 0
+
+
+def fail(explained: Explained) -> int:
+    """Prints why the trainer ends and returns its exit status."""
+    print(f"sparse_adapter_trainer: {explained.message}", file=sys.stderr)
+    return explained.exit_status
 
 
 if __name__ == "__main__":

@@ -1,0 +1,73 @@
+/** A sweep's file: which one is meant, and the name that it gives the sweep. */
+import { readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { z } from 'zod';
+import { findOddity } from '../../common/files';
+import { packageRoot } from '../../common/package';
+import { ConfigError } from '../base/errors';
+import { suggestion } from '../base/suggest';
+
+const LONGEST_NAME = 100;
+
+const NAMES =
+  `up to ${LONGEST_NAME} of a–z, A–Z, 0–9, _, - and ., ` + 'beginning with a letter, a digit or _';
+
+/** Names of sweeps, which become part of ids, folders and commands. */
+export const sweepName = z
+  .string({ error: 'a string' })
+  .regex(new RegExp(`^\\w[\\w.-]{0,${LONGEST_NAME - 1}}$`), NAMES);
+
+/**
+ * The sweep's name if its file gives none.
+ *
+ * @throws ConfigError if the file's own name cannot be that
+ */
+export function nameAfter(file: string): string {
+  const name = basename(file).replace(/\.ya?ml$/, '');
+  if (sweepName.safeParse(name).success) return name;
+  throw new ConfigError({
+    where: file,
+    message:
+      `there is no name:, and the file's own cannot be the sweep's, which must be ${NAMES}; ` +
+      `add the line \`name: ${resemble(name)}\`, or rename the file`,
+  });
+}
+
+/** A valid name like this one, which YAML reads as a string. */
+function resemble(name: string): string {
+  const plain = name
+    .replaceAll(/[^\w.]+/g, '-')
+    .replaceAll(/^[.-]+|-+$/g, '')
+    .slice(0, LONGEST_NAME - 'sweep-'.length);
+  return /[a-z]/i.test(plain) ? plain : `sweep-${plain || '1'}`;
+}
+
+/**
+ * The file that is meant by a path or by the name of one in `configs/sweeps` (without `.yaml`).
+ *
+ * @throws ConfigError if there is none
+ */
+export function findSweepFile(nameOrFile: string): string {
+  if (/\.ya?ml$/.test(nameOrFile) || nameOrFile.includes('/')) {
+    const oddity = findOddity(nameOrFile);
+    if (oddity !== undefined) {
+      const message =
+        `${oddity}; give the path of a sweep file or the name of one in ` + 'configs/sweeps';
+      throw new ConfigError({ where: nameOrFile, message });
+    }
+    return nameOrFile;
+  }
+  const folder = join(packageRoot(), 'configs', 'sweeps');
+  const names = readdirSync(folder)
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => file.slice(0, -'.yaml'.length))
+    .sort();
+  if (!names.includes(nameOrFile)) {
+    const known = `must be one of ${names.join(', ')}${suggestion(nameOrFile, names)}`;
+    throw new ConfigError({
+      where: folder,
+      message: `no sweep is named "${nameOrFile}"; ${known} (or a path that ends in .yaml)`,
+    });
+  }
+  return join(folder, `${nameOrFile}.yaml`);
+}
