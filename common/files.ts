@@ -14,6 +14,11 @@ export function readIfThere(path: string): string | undefined {
   }
 }
 
+/** The id of an artifact root; undefined if the folder has none, or there is no folder. */
+export function readRootId(root: string): string | undefined {
+  return readIfThere(join(root, '.root-id'))?.trim();
+}
+
 /**
  * The id of an artifact root: the content of `<root>/.root-id`, created on first use. A trainer
  * that reports the same id sees the same disk. Whoever may read the folder may read its id, also

@@ -6,7 +6,8 @@ import { measureBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
 import { sweepDir } from '../store/sweep-store';
 import { follow } from './follow';
-import { printJson } from './output';
+import { quoteWord } from '../base/shell-quote';
+import { printJson, printNote, printText } from './output';
 
 /**
  * The conventional exit status after SIGINT: a script must not take the next step while the sweep
@@ -46,12 +47,13 @@ export async function attach(
       const goesOn =
         state === 'server out of reach'
           ? 'will continue once its server can be reached'
-          : 'keeps running';
-      process.stderr.write(
-        `\n${sweepId} ${goesOn} (${done} of ${snapshot.plan.trials.length} trials done).\n`,
-      );
-      process.stderr.write(
-        `  follow it   sa-orch watch ${sweepId}\n  end it      sa-orch cancel ${sweepId}\n`,
+          : state === 'paused'
+            ? 'stays paused'
+            : 'keeps running';
+      const id = quoteWord(sweepId);
+      printNote(
+        `\n${sweepId} ${goesOn} (${done} of ${snapshot.plan.trials.length} trials done).\n` +
+          `  follow it   sa-orch watch ${id}\n  end it      sa-orch cancel ${id}\n`,
       );
       process.exitCode = INTERRUPTED;
       return;
@@ -60,10 +62,11 @@ export async function attach(
     if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
     else {
       const table = renderTable(snapshot.plan, results, measureBaselines(root, snapshot.plan));
-      process.stdout.write(`\n${table}\n\nreport  ${report}\n`);
-      if (state !== 'finished' && !complete)
-        process.stderr.write(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);
-      if (state === 'stopped' && !complete) process.stderr.write(`${AFTER_A_STOP}\n`);
+      printText(`\n${table}\n\nreport  ${report}\n`);
+      if (state === 'stopped' && !complete)
+        printNote(`${sweepId} stopped: ${detail}\n${AFTER_A_STOP}\n`);
+      else if (state !== 'finished' && !complete)
+        printNote(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);
     }
     process.exitCode = complete ? 0 : 1;
   } finally {

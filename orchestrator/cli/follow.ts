@@ -6,11 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { listFullDisks } from '../../common/disk-space';
 import { statusQuery, type SweepStatus } from '../../workflows/messages';
 import { rootMessage } from '../../workflows/root-message';
-import { readPlan } from '../store/plan-store';
+import { UserError } from '../base/errors';
+import { quoteWord } from '../base/shell-quote';
+import { hasPlan, readPlan } from '../store/plan-store';
 import { SweepResults } from '../store/sweep-results';
 import { findFailingActivities } from './failing-activities';
 import { LiveBlock, renderSnapshot, type Snapshot } from './live-view';
-import { findOutage, OUTAGE_SECONDS } from './outage';
+import { findOutageOf, listRestarts, OUTAGE_SECONDS } from './outage';
+import { writeAsTyped } from './typed-command';
 
 const POLL_MS = 1000;
 /** Activities that fail for ever are looked for at every so many polls. */
@@ -54,7 +57,8 @@ export async function workflowState(
   try {
     const { status, raw } = await inTime(() => handle.describe());
     if (status.name === 'COMPLETED') {
-      const { stopped } = (await inTime(() => handle.result())) as SweepStatus;
+      const { mode, cancelled, stopped } = (await inTime(() => handle.result())) as SweepStatus;
+      if (mode === 'cancel' && cancelled > 0) return { state: 'cancelled', detail: null };
       return stopped === undefined
         ? { state: 'finished', detail: null }
         : { state: 'stopped', detail: stopped };
@@ -136,23 +140,31 @@ export async function follow(
   const block = new LiveBlock(stream);
   let failing: string[] = [];
   let outageSince: number | null = null;
+  let outageSaid: string | null = null;
   for (let poll = 0; ; poll++) {
+    // By files, so that it is said before a server that is gone is waited for.
+    const outage = findOutageOf(stateDir);
+    if (outage === null) outageSince = null;
+    else {
+      outageSince ??= Date.now();
+      if (outage !== outageSaid) {
+        block.clear();
+        const text = `${outage}\nOtherwise this command ends in ${outageSeconds} s.\n`;
+        stream.write(writeAsTyped(text));
+      }
+    }
+    outageSaid = outage;
     const { state, detail } = await workflowState(client, sweepId);
     const shown = detail ? `${state}: ${detail}` : state;
     const ended = ['finished', 'stopped', 'failed', 'cancelled', 'unknown'].includes(state);
     if (ended || signal.aborted) {
       block.clear();
       // The table is made from every file, whatever the reader has noticed.
-      return { state, detail, snapshot: await new SweepReader(root, sweepId).read(shown) };
+      return { state, detail, snapshot: await readNow(root, sweepId, shown) };
     }
+    if (!hasPlan(root, sweepId)) throw filesGone(root, sweepId);
     const snapshot = await reader.read(shown);
-    const outage = findOutage(stateDir);
-    if (outage === null) outageSince = null;
-    else if (outageSince === null) {
-      outageSince = Date.now();
-      block.clear();
-      stream.write(`${outage}\nOtherwise this command ends in ${outageSeconds} s.\n`);
-    } else if (Date.now() - outageSince >= outageSeconds * 1000) {
+    if (outageSince !== null && Date.now() - outageSince >= outageSeconds * 1000) {
       block.clear();
       return { state: 'out of service', detail: outage, snapshot };
     }
@@ -160,8 +172,24 @@ export async function follow(
       failing = isOpen(state) ? await findFailingActivities(client, sweepId) : [];
     // Nobody else may be able to write it down.
     const full = listFullDisks([root, stateDir]).map((disk) => `${disk}; the sweep waits`);
-    const notes = [...failing, ...full].map((line) => `  ${line}`);
-    block.draw([...renderSnapshot(snapshot, Date.now()), ...notes], Date.now());
+    const paused = state === 'paused' ? [`\`sa-orch resume ${quoteWord(sweepId)}\` continues it`] : [];
+    const notes = [...failing, ...listRestarts(stateDir), ...full, ...paused];
+    const lines = notes.map((line) => `  ${writeAsTyped(line)}`);
+    block.draw([...renderSnapshot(snapshot, Date.now()), ...lines], Date.now());
     await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
   }
 }
+
+/** @throws UserError (exit 1) if the sweep's files are gone */
+async function readNow(root: string, sweepId: string, shown: string): Promise<Snapshot> {
+  if (!hasPlan(root, sweepId)) throw filesGone(root, sweepId);
+  return new SweepReader(root, sweepId).read(shown);
+}
+
+const filesGone = (root: string, sweepId: string): UserError =>
+  new UserError(
+    `the files of ${sweepId} in ${root} were removed while it was running`,
+    1,
+    `\`sa-orch cancel ${quoteWord(sweepId)}\` ends it, and \`sa-orch down\` the services, which ` +
+      'still use what was removed. Then start again.',
+  );

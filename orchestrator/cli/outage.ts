@@ -1,4 +1,5 @@
 /** Services that nobody restarts, as a command sees them that follows a sweep. */
+import { existsSync } from 'node:fs';
 import { runtimeStatus, type ServiceStatus } from '../runtime/status';
 
 /** A command that follows a sweep ends after an outage of this long. */
@@ -10,15 +11,52 @@ export const OUTAGE_SECONDS = 60;
  */
 export function findOutage(stateDir: string): string | null {
   const services = runtimeStatus(stateDir);
-  const supervisor = services.find(({ name }) => name === 'supervisor');
+  if (services.length === 0) return null;
   const lost = services.filter(
     ({ name, state, pid }) =>
       name !== 'supervisor' &&
-      (state === 'failed' || (supervisor?.state === 'dead' && state !== 'external' && !pid)),
+      (state === 'failed' || (isUnsupervised(services) && state !== 'external' && !pid)),
   );
   if (lost.length === 0) return null;
   return [...lost.map(describeLoss), 'To go on: `sa-orch up` starts it again.'].join('\n');
 }
+
+/** The same for a command that followed a sweep when services were still there. */
+export function findOutageOf(stateDir: string): string | null {
+  if (runtimeStatus(stateDir).length > 0) return findOutage(stateDir);
+  const how = existsSync(stateDir)
+    ? '`sa-orch down` stopped the services'
+    : `${stateDir} was removed, and with it the services ended`;
+  return `${how}\nTo go on: \`sa-orch up\` starts them again.`;
+}
+
+/**
+ * Services that died and are being restarted, and a supervisor that is gone while they live: a line
+ * for each.
+ */
+export function listRestarts(stateDir: string): string[] {
+  const services = runtimeStatus(stateDir);
+  if (isUnsupervised(services)) {
+    return services.every(({ state, pid }) => state === 'external' || pid === null)
+      ? []
+      : ['the supervisor is gone: what dies now is not restarted; `sa-orch up` brings it back'];
+  }
+  return services
+    .filter(({ state }) => ['dead', 'waiting', 'starting', 'unhealthy'].includes(state))
+    .map(describeRestart);
+}
+
+function describeRestart({ name, state, last_exit, restarts }: ServiceStatus): string {
+  if (state === 'unhealthy') return `the ${name} does not answer; if that lasts, it is restarted`;
+  // Its exit is written down by the next check of the supervisor.
+  const how = last_exit !== null && state !== 'dead' ? ` (${last_exit})` : '';
+  return restarts > 0 || state === 'dead'
+    ? `the ${name} died${how}; the supervisor is starting it again`
+    : `the ${name} is starting`;
+}
+
+const isUnsupervised = (services: readonly ServiceStatus[]): boolean =>
+  services.some(({ name, state }) => name === 'supervisor' && state === 'dead');
 
 function describeLoss({ name, state, last_exit, log, log_tail }: ServiceStatus): string {
   const what =

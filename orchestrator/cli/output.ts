@@ -9,19 +9,30 @@ import { describeFullDisk, isDiskFull } from '../../common/disk-space';
 import { HeldElsewhere } from '../../common/lock-file';
 import { ConfigError, UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
+import { writeAsTyped } from './typed-command';
 
 /** Names are padded to this width, so that the texts of successive lines are aligned. */
 const NAME_WIDTH = 22;
 
 /** Prints one progress line to stdout, for example `✓ trainer torch 2.15.0   cpu, 2 threads`. */
 export const progressLine: OnProgress = (mark, name, text) => {
-  process.stdout.write(`${mark} ${name.padEnd(NAME_WIDTH)} ${text}\n`);
+  printText(`${mark} ${name.padEnd(NAME_WIDTH)} ${text}\n`);
 };
 
 /** The same on stderr, for commands whose stdout is a JSON document. */
 export const progressLineOnStderr: OnProgress = (mark, name, text) => {
-  process.stderr.write(`${mark} ${name.padEnd(NAME_WIDTH)} ${text}\n`);
+  printNote(`${mark} ${name.padEnd(NAME_WIDTH)} ${text}\n`);
 };
+
+/** Prints text on stdout, its commands in the form that was typed. */
+export function printText(text: string): void {
+  process.stdout.write(writeAsTyped(text));
+}
+
+/** The same on stderr. */
+export function printNote(text: string): void {
+  process.stderr.write(writeAsTyped(text));
+}
 
 /** Prints the one JSON document of a `--json` command. */
 export function printJson(document: unknown): void {
@@ -38,9 +49,9 @@ export function printError(error: unknown): void {
     return;
   }
   const foreseen = findExitCode(error) !== undefined;
-  process.stderr.write(`error: ${foreseen ? error.message : (error.stack ?? error.message)}\n`);
+  printNote(`error: ${foreseen ? error.message : (error.stack ?? error.message)}\n`);
   if (error instanceof UserError && error.hint)
-    process.stderr.write(`  ${error.hint.replaceAll('\n', '\n  ')}\n`);
+    printNote(`  ${error.hint.replaceAll('\n', '\n  ')}\n`);
 }
 
 /**
@@ -67,8 +78,8 @@ export async function runAction(json: boolean, action: () => void | Promise<void
       const message = error instanceof Error ? error.message : String(error);
       printJson({
         error: {
-          message,
-          hint: error instanceof UserError ? (error.hint ?? null) : null,
+          message: writeAsTyped(message),
+          hint: error instanceof UserError && error.hint ? writeAsTyped(error.hint) : null,
           exit_status: exitStatus,
         },
       });

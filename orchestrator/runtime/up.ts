@@ -9,7 +9,9 @@ import { lockHolder, withLock } from '../../common/lock-file';
 import { openLog, tailLog } from './log-file';
 import { packageRoot } from '../../common/package';
 import { isAlive, signalProcess } from '../../common/process-identity';
+import { rememberPlace } from './known-places';
 import { refuseOtherHost } from './other-host';
+import { describeReplacedRoot } from './replaced-root';
 import {
   readRuntimeConfig,
   writeRuntimeConfig,
@@ -67,10 +69,14 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
     refuseOtherHost(stateDir);
     const last = readRuntimeConfig(stateDir);
     const running = last !== undefined && isAnythingAlive(stateDir) ? last : undefined;
-    if (running) refuseOtherWishes(running, options);
+    if (running) {
+      refuseOtherWishes(running, options);
+      refuseReplacedRoot(running);
+    }
     const wanted = running ?? (await planRuntime(options, last));
     await announceTemporal(wanted, onProgress);
     if (!running) writeRuntimeConfig(stateDir, wanted);
+    rememberPlace({ folder: process.cwd(), root: wanted.root, stateDir });
     const supervisor = lockHolder(supervisorLockPath(stateDir));
     if (supervisor) signalProcess(supervisor, 'SIGHUP');
     else startSupervisor(stateDir);
@@ -95,6 +101,11 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
         ? { address: config.trainer.address, tls: config.trainer.tls }
         : { address: config.trainer.address },
   };
+}
+
+function refuseReplacedRoot(running: RuntimeConfig): void {
+  const replaced = describeReplacedRoot(running);
+  if (replaced !== undefined) throw new UserError(replaced.what, 2, replaced.wayOut);
 }
 
 function isAnythingAlive(stateDir: string): boolean {

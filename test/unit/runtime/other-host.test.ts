@@ -28,7 +28,7 @@ const commands: [string, () => unknown][] = [
   ['up', () => ensureUp({ stateDir, root: join(stateDir, 'root'), onProgress })],
   [
     'down',
-    () => down({ stateDir, force: true, runningSweeps: () => Promise.resolve([]), onProgress }),
+    () => down({ stateDir, beforeStop: () => Promise.resolve(), onProgress }),
   ],
 ];
 
