@@ -8,12 +8,7 @@ import { sweepDir } from '../store/sweep-store';
 import { follow } from './follow';
 import { quoteWord } from '../base/shell-quote';
 import { printJson, printNote, printText } from './output';
-
-/**
- * The conventional exit status after SIGINT: a script must not take the next step while the sweep
- * is still running.
- */
-const INTERRUPTED = 130;
+import { INTERRUPTED } from './set-up';
 
 const AFTER_A_STOP =
   '  go on       the same `sa-orch start`, once the cause is gone;\n' +
@@ -55,13 +50,16 @@ export async function attach(
         `\n${sweepId} ${goesOn} (${done} of ${snapshot.plan.trials.length} trials done).\n` +
           `  follow it   sa-orch watch ${id}\n  end it      sa-orch cancel ${id}\n`,
       );
+      // A script must not take the next step while the sweep is still running.
       process.exitCode = INTERRUPTED;
       return;
     }
     const complete = done === snapshot.plan.trials.length;
     if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
     else {
-      const table = renderTable(snapshot.plan, results, measureBaselines(root, snapshot.plan));
+      const baselines = measureBaselines(root, snapshot.plan);
+      const { columns } = process.stdout;
+      const table = renderTable(snapshot.plan, results, baselines, columns);
       printText(`\n${table}\n\nreport  ${report}\n`);
       if (state === 'stopped' && !complete)
         printNote(`${sweepId} stopped: ${detail}\n${AFTER_A_STOP}\n`);

@@ -77,7 +77,10 @@ export const cancelCommand = (): Command =>
 function modeCommand(control: Control): Command {
   const command = new Command(control.name)
     .description(control.description)
-    .argument('<sweep>', 'the id that `start` printed, or its beginning; `sa-orch status` lists them')
+    .argument(
+      '<sweep>',
+      'the id that `start` printed, or its beginning; `sa-orch status` lists them',
+    )
     .addHelpText('after', `\nExample:\n  sa-orch ${control.name} glue-7f3a12cd`);
   return addJsonOption(addPlaceOptions(command)).action((word: string, options: ControlOptions) =>
     runAction(options.json === true, async () => {

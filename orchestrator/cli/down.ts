@@ -18,8 +18,8 @@ const ASK_MS = 5000;
 export function downCommand(): Command {
   const command = new Command('down')
     .description(
-      'stop Temporal server, trainer and worker; refused while sweeps are running, but not if all ' +
-        'of them are paused',
+      'stop Temporal server, trainer and worker; refused while sweeps are running, unless all of ' +
+        'them are paused',
     )
     .option(
       '--force',

@@ -45,7 +45,12 @@ export async function findRemovable(search: Search): Promise<{ found: Removable[
   const sweep =
     search.sweep === undefined
       ? null
-      : findId(search.sweep, [...needs.sweeps.keys()], 'sweep here', '`sa-orch status` lists them.');
+      : findId(
+          search.sweep,
+          [...needs.sweeps.keys()],
+          'sweep here',
+          '`sa-orch status` lists them.',
+        );
   const limits = { sweep, before: now - olderThan };
   const found = existsSync(root) ? await findUnneeded(root, needs, limits, now) : [];
   const kept: Kept[] = [];

@@ -172,7 +172,8 @@ export async function follow(
       failing = isOpen(state) ? await findFailingActivities(client, sweepId) : [];
     // Nobody else may be able to write it down.
     const full = listFullDisks([root, stateDir]).map((disk) => `${disk}; the sweep waits`);
-    const paused = state === 'paused' ? [`\`sa-orch resume ${quoteWord(sweepId)}\` continues it`] : [];
+    const paused =
+      state === 'paused' ? [`\`sa-orch resume ${quoteWord(sweepId)}\` continues it`] : [];
     const notes = [...failing, ...listRestarts(stateDir), ...full, ...paused];
     const lines = notes.map((line) => `  ${writeAsTyped(line)}`);
     block.draw([...renderSnapshot(snapshot, Date.now()), ...lines], Date.now());
@@ -186,7 +187,7 @@ async function readNow(root: string, sweepId: string, shown: string): Promise<Sn
   return new SweepReader(root, sweepId).read(shown);
 }
 
-const filesGone = (root: string, sweepId: string): UserError =>
+export const filesGone = (root: string, sweepId: string): UserError =>
   new UserError(
     `the files of ${sweepId} in ${root} were removed while it was running`,
     1,

@@ -15,7 +15,9 @@ export interface Folder extends KnownPlace {
 export function listBusyFolders(): Folder[] {
   return readKnownPlaces()
     .map(readFolder)
-    .filter(({ services, problem }) => problem !== null || services.some(({ pid }) => pid !== null));
+    .filter(
+      ({ services, problem }) => problem !== null || services.some(({ pid }) => pid !== null),
+    );
 }
 
 function readFolder(place: KnownPlace): Folder {

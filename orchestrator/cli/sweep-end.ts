@@ -37,6 +37,6 @@ export async function describeEnd(
     stopped: 'has stopped',
     failed: 'has failed',
   };
-  const sentence = `${sweepId} ${words[end] ?? 'is not running'} (${done} of ${plan.trials.length} trials done)`;
-  return { end, sentence };
+  const counts = `${done} of ${plan.trials.length} trials done`;
+  return { end, sentence: `${sweepId} ${words[end] ?? 'is not running'} (${counts})` };
 }

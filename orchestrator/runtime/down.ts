@@ -23,11 +23,7 @@ export interface DownOptions {
  *
  * @throws UserError (exit 2) if the services run on another host; what `beforeStop` throws
  */
-export async function down({
-  stateDir,
-  beforeStop,
-  onProgress,
-}: DownOptions): Promise<string[]> {
+export async function down({ stateDir, beforeStop, onProgress }: DownOptions): Promise<string[]> {
   refuseOtherHost(stateDir);
   const supervisor = lockHolder(supervisorLockPath(stateDir));
   const living = (readSupervisorState(stateDir)?.services ?? []).filter((service) =>
