@@ -12,7 +12,8 @@ import { hasPlan, readPlan } from '../store/plan-store';
 import { SweepResults } from '../store/sweep-results';
 import { findFailingActivities } from './failing-activities';
 import { LiveBlock, renderSnapshot, type Snapshot } from './live-view';
-import { findOutageOf, listRestarts, OUTAGE_SECONDS } from './outage';
+import { OUTAGE_SECONDS } from './outage';
+import { ServiceWatch } from './service-watch';
 import { writeAsTyped } from './typed-command';
 
 const POLL_MS = 1000;
@@ -136,47 +137,46 @@ export async function follow(
   signal: AbortSignal,
   outageSeconds = OUTAGE_SECONDS,
 ): Promise<Followed> {
-  const reader = new SweepReader(root, sweepId);
   const block = new LiveBlock(stream);
+  const services = new ServiceWatch(stateDir, outageSeconds, (text) =>
+    block.say(writeAsTyped(text)),
+  );
+  try {
+    return await followUntilEnd(client, { root, stateDir }, sweepId, block, signal, services);
+  } finally {
+    services.stop();
+    block.clear();
+  }
+}
+
+async function followUntilEnd(
+  client: Client,
+  { root, stateDir }: { root: string; stateDir: string },
+  sweepId: string,
+  block: LiveBlock,
+  signal: AbortSignal,
+  services: ServiceWatch,
+): Promise<Followed> {
+  const reader = new SweepReader(root, sweepId);
   let failing: string[] = [];
-  let outageSince: number | null = null;
-  let outageSaid: string | null = null;
   for (let poll = 0; ; poll++) {
-    // By files, so that it is said before a server that is gone is waited for.
-    const outage = findOutageOf(stateDir);
-    if (outage === null) outageSince = null;
-    else {
-      outageSince ??= Date.now();
-      if (outage !== outageSaid) {
-        block.clear();
-        const text = `${outage}\nOtherwise this command ends in ${outageSeconds} s.\n`;
-        stream.write(writeAsTyped(text));
-      }
-    }
-    outageSaid = outage;
     const { state, detail } = await workflowState(client, sweepId);
     const shown = detail ? `${state}: ${detail}` : state;
     const ended = ['finished', 'stopped', 'failed', 'cancelled', 'unknown'].includes(state);
-    if (ended || signal.aborted) {
-      block.clear();
-      // The table is made from every file, whatever the reader has noticed.
+    // The table is made from every file, whatever the reader has noticed.
+    if (ended || signal.aborted)
       return { state, detail, snapshot: await readNow(root, sweepId, shown) };
-    }
     if (!hasPlan(root, sweepId)) throw filesGone(root, sweepId);
     const snapshot = await reader.read(shown);
-    if (outageSince !== null && Date.now() - outageSince >= outageSeconds * 1000) {
-      block.clear();
-      return { state: 'out of service', detail: outage, snapshot };
-    }
+    if (services.hasEnded()) return { state: 'out of service', detail: services.outage, snapshot };
     if (poll % POLLS_BETWEEN_LOOKS === 0)
       failing = isOpen(state) ? await findFailingActivities(client, sweepId) : [];
     // Nobody else may be able to write it down.
     const full = listFullDisks([root, stateDir]).map((disk) => `${disk}; the sweep waits`);
     const paused =
       state === 'paused' ? [`\`sa-orch resume ${quoteWord(sweepId)}\` continues it`] : [];
-    const notes = [...failing, ...listRestarts(stateDir), ...full, ...paused];
-    const lines = notes.map((line) => `  ${writeAsTyped(line)}`);
-    block.draw([...renderSnapshot(snapshot, Date.now()), ...lines], Date.now());
+    const notes = [...failing, ...full, ...paused].map((line) => `  ${writeAsTyped(line)}`);
+    block.draw([...renderSnapshot(snapshot, Date.now()), ...notes], Date.now());
     await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
   }
 }

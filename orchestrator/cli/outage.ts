@@ -30,30 +30,9 @@ export function findOutageOf(stateDir: string): string | null {
   return `${how}\nTo go on: \`sa-orch up\` starts them again.`;
 }
 
-/**
- * Services that died and are being restarted, and a supervisor that is gone while they live: a line
- * for each.
- */
-export function listRestarts(stateDir: string): string[] {
-  const services = runtimeStatus(stateDir);
-  if (isUnsupervised(services)) {
-    return services.every(({ state, pid }) => state === 'external' || pid === null)
-      ? []
-      : ['the supervisor is gone: what dies now is not restarted; `sa-orch up` brings it back'];
-  }
-  return services
-    .filter(({ state }) => ['dead', 'waiting', 'starting', 'unhealthy'].includes(state))
-    .map(describeRestart);
-}
-
-function describeRestart({ name, state, last_exit, restarts }: ServiceStatus): string {
-  if (state === 'unhealthy') return `the ${name} does not answer; if that lasts, it is restarted`;
-  // Its exit is written down by the next check of the supervisor.
-  const how = last_exit !== null && state !== 'dead' ? ` (${last_exit})` : '';
-  return restarts > 0 || state === 'dead'
-    ? `the ${name} died${how}; the supervisor is starting it again`
-    : `the ${name} is starting`;
-}
+/** For people. */
+export const nameService = (name: string): string =>
+  name === 'temporal' ? 'Temporal server' : name;
 
 const isUnsupervised = (services: readonly ServiceStatus[]): boolean =>
   services.some(({ name, state }) => name === 'supervisor' && state === 'dead');
@@ -61,8 +40,9 @@ const isUnsupervised = (services: readonly ServiceStatus[]): boolean =>
 function describeLoss({ name, state, last_exit, log, log_tail }: ServiceStatus): string {
   const what =
     state === 'failed'
-      ? `the ${name} died again and again and is not restarted`
-      : `the ${name} is not running, and neither is the supervisor that would restart it`;
+      ? `the ${nameService(name)} died again and again and is not restarted`
+      : `the ${nameService(name)} is not running, and neither is the supervisor that would ` +
+        'restart it';
   const last = last_exit === null ? '' : ` (last: ${last_exit})`;
   return [`${what}${last}; its log: ${log}`, ...log_tail.slice(-3).map((line) => `  ${line}`)].join(
     '\n',

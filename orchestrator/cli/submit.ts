@@ -61,11 +61,14 @@ export async function submitSweep(
     onProgress('!', `sweep ${plan.sweep_id}`, `${reason} while it was open: it begins again`);
     await terminateSweep(client, plan.sweep_id, reason);
   }
+  // Without the plan they come from, failures are what is left of a removed folder.
+  const isLeft = !hasPlan(root, plan.sweep_id);
   const results = await readResults(root, plan);
   retry.check(results);
   const again = results.filter(
     (result) =>
-      result.status === 'cancelled' || (result.status === 'failed' && retry.isFor(result)),
+      result.status === 'cancelled' ||
+      (result.status === 'failed' && (isLeft || retry.isFor(result))),
   );
   const isComplete = results.length === plan.trials.length && again.length === 0;
   if (!isComplete) checkResults(results.filter((result) => !again.includes(result)));
