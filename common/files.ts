@@ -14,6 +14,11 @@ export function readIfThere(path: string): string | undefined {
   }
 }
 
+/** The id of an artifact root; undefined if the folder has none, or there is no folder. */
+export function readRootId(root: string): string | undefined {
+  return readIfThere(join(root, '.root-id'))?.trim();
+}
+
 /**
  * Why a path names no file that can be read to its end, for people; undefined for a file. Opening a
  * pipe would wait for its writer, and a device may never end.

@@ -196,5 +196,6 @@ function addTrainFlags(command: Command): void {
     .option('--rows <n>', 'maximum training rows', parseInteger)
     .option('--backbone <name>', 'Hugging Face directory or hub id, or all-MiniLM-L6-v2')
     .option('--data-dir <dir>', DATA_DIRECTORY)
-    .option('--detach', 'submit the trial and return');
+    .option('--detach', 'submit the trial and return')
+    .option('--retry-failed', 'rerun the trial if it failed before');
 }

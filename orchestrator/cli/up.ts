@@ -10,6 +10,7 @@ import {
   type ServiceOptions,
 } from './options';
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
+import { setUpInterruptibly } from './set-up';
 
 type UpCommandOptions = PlaceOptions & ServiceOptions & { json?: boolean };
 
@@ -28,12 +29,21 @@ export function upCommand(): Command {
     (options: UpCommandOptions) =>
       runAction(options.json === true, async () => {
         const { framework, python, device, threads, trainer: trainerAddress } = options;
-        const runtime = await ensureUp({
+        const place = {
           stateDir: stateDirectory(options.stateDir),
           root: artifactRoot(options.root),
-          ...{ framework, python, device, threads, trainerAddress },
-          onProgress: options.json ? progressLineOnStderr : progressLine,
-        });
+        };
+        const onProgress = options.json ? progressLineOnStderr : progressLine;
+        const runtime = await setUpInterruptibly(
+          place.stateDir,
+          () => 'Interrupted.',
+          () =>
+            ensureUp({
+              ...place,
+              ...{ framework, python, device, threads, trainerAddress },
+              onProgress,
+            }),
+        );
         if (options.json) {
           const { stateDir, root, taskQueue, temporal, trainer } = runtime;
           printJson({ state_dir: stateDir, root, task_queue: taskQueue, temporal, trainer });

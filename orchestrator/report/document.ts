@@ -7,6 +7,7 @@ import {
   formatPercent,
   formatSparsity,
   metricTitle,
+  rowTitle,
   tableNotes,
   type Note,
 } from './format';
@@ -48,6 +49,7 @@ export function buildDocument(summary: SweepSummary): ReportDocument {
     lists: [
       { title: 'Failed trials', items: failures(summary) },
       { title: 'Warnings', items: warnings(summary) },
+      { title: 'Trials, by seed', items: listTrials(summary) },
     ].filter(({ items }) => items.length > 0),
   };
 }
@@ -97,6 +99,13 @@ function buildTable(task: TaskSummary): ReportDocument['tables'][number] {
     ]),
     notes: tableNotes(task),
   };
+}
+
+/** The trials of each row, whose folders are checkpoints/trials/<trial>. */
+function listTrials({ tasks }: SweepSummary): string[] {
+  return tasks.flatMap(({ task, rows }) =>
+    rows.map((row) => `${task}, ${rowTitle(row)}: ${row.trial_ids.join(', ')}`),
+  );
 }
 
 function failures({ failures }: SweepSummary): string[] {

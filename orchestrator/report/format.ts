@@ -75,6 +75,9 @@ export function formatSparsity({
   return pruner === 'none' ? '' : `${Number((100 * sparsity).toPrecision(6))} %`;
 }
 
+/** The beginning of a trial's id: enough for people, and for every command that takes an id. */
+export const shortenId = (id: string): string => id.slice(0, 8);
+
 export function formatPercent(fraction: number): string {
   return `${(100 * fraction).toFixed(0)} %`;
 }

@@ -20,6 +20,8 @@ export interface RowSummary {
   sparsity: number;
   rules: MaskRulesName;
   bottleneck: string;
+  /** Its trials' ids, in the order of seeds. */
+  trial_ids: string[];
   /** Planned seeds and, among them, those done. */
   seeds: number;
   done: number;
@@ -195,6 +197,7 @@ function summarizeRow(
     sparsity: prune.sparsity,
     rules: prune.rules,
     bottleneck: variant.bottleneck,
+    trial_ids: variant.trials.toSorted((a, b) => a.seed - b.seed).map(({ id }) => id),
     seeds: variant.trials.length,
     done: own.size,
     metrics,

@@ -67,6 +67,8 @@ export interface RuntimeConfig {
   format: typeof FORMAT;
   /** The artifact root. */
   root: string;
+  /** Its id when the services were started; absent in files of earlier versions. */
+  rootId?: string;
   /** Stamp of the build that the worker runs. */
   build: string;
   taskQueue: string;

@@ -89,6 +89,7 @@ export async function planRuntime(
   return {
     format: 2,
     root,
+    rootId: artifactRootId(root),
     build: buildStamp(),
     taskQueue: taskQueueFor(root),
     temporal,

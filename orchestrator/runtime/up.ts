@@ -10,7 +10,9 @@ import { down } from './down';
 import { openLog, tailLog } from './log-file';
 import { packageRoot } from '../../common/package';
 import { isAlive, signalProcess } from '../../common/process-identity';
+import { rememberPlace } from './known-places';
 import { refuseOtherHost } from './other-host';
+import { describeReplacedRoot } from './replaced-root';
 import {
   readRuntimeConfig,
   writeRuntimeConfig,
@@ -71,13 +73,17 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
     refuseOtherHost(stateDir);
     const last = readRuntimeConfig(stateDir);
     const running = last !== undefined && isAnythingAlive(stateDir) ? last : undefined;
-    if (running) refuseOtherWishes(running, options);
+    if (running) {
+      refuseOtherWishes(running, options);
+      refuseReplacedRoot(running);
+    }
     isOurs = running === undefined;
     const wanted = running ?? (await planRuntime(options, last));
     // What runs elsewhere is asked before anything is started here.
     await announceTemporal(wanted, onProgress);
     if (wanted.trainer.kind === 'external') await showTrainer(wanted, onProgress);
     if (!running) writeRuntimeConfig(stateDir, wanted);
+    rememberPlace({ folder: process.cwd(), root: wanted.root, stateDir });
     const supervisor = lockHolder(supervisorLockPath(stateDir));
     if (supervisor) signalProcess(supervisor, 'SIGHUP');
     else startSupervisor(stateDir);
@@ -108,6 +114,11 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
         ? { address: config.trainer.address, tls: config.trainer.tls }
         : { address: config.trainer.address },
   };
+}
+
+function refuseReplacedRoot(running: RuntimeConfig): void {
+  const replaced = describeReplacedRoot(running);
+  if (replaced !== undefined) throw new UserError(replaced.what, 2, replaced.wayOut);
 }
 
 function isAnythingAlive(stateDir: string): boolean {
@@ -189,8 +200,8 @@ function showTail({ log, logOffset }: ServiceRecord): string {
  * one that was wrong must work.
  */
 async function undo(stateDir: string, last: RuntimeConfig | undefined): Promise<void> {
-  const none = () => Promise.resolve([]);
-  await down({ stateDir, force: true, runningSweeps: none, onProgress: () => undefined });
+  const noSweep = () => Promise.resolve();
+  await down({ stateDir, beforeStop: noSweep, onProgress: () => undefined });
   if (last !== undefined) writeRuntimeConfig(stateDir, last);
 }
 

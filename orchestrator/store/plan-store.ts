@@ -23,6 +23,10 @@ const digestText = (text: string) => createHash('sha256').update(text).digest('h
 
 const planPath = (root: string, sweepId: string) => join(sweepDir(root, sweepId), 'plan.json');
 
+/** Whether a sweep has a plan here. */
+export const hasPlan = (root: string, sweepId: string): boolean =>
+  stampFile(planPath(root, sweepId)) !== null;
+
 /** Writes a plan and its trials' configurations, and returns the plan file's digest. */
 export async function writePlan(root: string, plan: Plan): Promise<string> {
   const text = `${JSON.stringify(plan, null, 2)}\n`;
