@@ -15,6 +15,7 @@ import { NativeConnection, Worker, type NativeConnectionOptions } from '@tempora
 import { keepLogging } from '../common/log-output';
 import { packageRoot } from '../common/package';
 import { findProxy } from '../common/proxies';
+import { stopWithWrapper } from '../common/wrapper';
 import { createActivities } from './activities';
 
 function required(name: string): string {
@@ -71,6 +72,9 @@ async function main(): Promise<void> {
     // Lets short activities finish; the next worker simply resumes a watch.
     shutdownGraceTime: '5 seconds',
   });
+  // The first signal stops the worker in order; a second one must not end it in the middle.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
+  stopWithWrapper(() => process.kill(process.pid, 'SIGTERM'));
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
   await worker.run();
   await connection.close();
