@@ -16,6 +16,7 @@ import { explainOnOneLine } from '../common/explain-error';
 import { keepLogging } from '../common/log-output';
 import { packageRoot } from '../common/package';
 import { findProxy } from '../common/proxies';
+import { stopWithWrapper } from '../common/wrapper';
 import { UserError } from '../orchestrator/base/errors';
 import { createActivities } from './activities';
 
@@ -74,6 +75,9 @@ async function main(): Promise<void> {
     // Lets short activities finish; the next worker simply resumes a watch.
     shutdownGraceTime: '5 seconds',
   });
+  // The first signal stops the worker in order; a second one must not end it in the middle.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
+  stopWithWrapper(() => process.kill(process.pid, 'SIGTERM'));
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
   await worker.run();
   await connection.close();

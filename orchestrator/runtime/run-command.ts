@@ -18,6 +18,9 @@ export interface CommandOptions {
   timeoutMs?: number;
 }
 
+/** Ctrl-C is not among them: a terminal sends it to both. */
+const ENDING = ['SIGTERM', 'SIGHUP'] as const;
+
 /**
  * Runs a program and collects what it prints. If it cannot be started, the status is null and
  * stderr says why.
@@ -32,6 +35,13 @@ export async function runCommand(
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  // A process that is told to end would leave its installer at work.
+  const endBoth = (signal: NodeJS.Signals): void => {
+    child.kill(signal);
+    for (const each of ENDING) process.off(each, endBoth);
+    process.kill(process.pid, signal);
+  };
+  for (const signal of ENDING) process.on(signal, endBoth);
   // Not spawn's own timeout: if the program cannot be started, that timer still keeps this process
   // alive.
   const timer =
@@ -52,6 +62,7 @@ export async function runCommand(
     child.on('close', (code) => resolve(code));
   });
   clearTimeout(timer);
+  for (const signal of ENDING) process.off(signal, endBoth);
   return { status, ...output };
 }
 

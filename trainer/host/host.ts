@@ -11,6 +11,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { explainError } from '../../common/explain-error';
 import { artifactRootId } from '../../common/files';
 import { keepLogging } from '../../common/log-output';
+import { stopWithWrapper } from '../../common/wrapper';
 import { HealthService } from '../../gen/ts/grpc/health/v1/health';
 import { ServerReflectionService } from '../../gen/ts/grpc/reflection/v1alpha/reflection';
 import { NoSuchDevice } from './engine';
@@ -50,11 +51,11 @@ export interface TrainerDefinition {
 }
 
 /**
- * Serves jobs as the command line says, until SIGTERM or SIGINT. Prints one JSON line on stdout
- * once it listens; everything else goes to stderr.
+ * Serves jobs as the command line says, until SIGTERM, SIGINT or SIGHUP. Prints one JSON line on
+ * stdout once it listens; everything else goes to stderr.
  *
- * Exit status: 0 after SIGTERM or SIGINT, 2 if the command line, the address, the state folder or
- * the device cannot be used, 1 if the trainer itself failed.
+ * Exit status: 0 after one of these signals, 2 if the command line, the address, the state folder
+ * or the device cannot be used, 1 if the trainer itself failed.
  */
 export async function runTrainer(
   { name, engine }: TrainerDefinition,
@@ -81,7 +82,9 @@ function fail(name: string, error: unknown): never {
 async function serve(options: HostOptions, engine: string): Promise<void> {
   const { root, state, device, threads, queueLength } = options;
   const stopped = new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve());
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+      process.on(signal, () => resolve());
+    stopWithWrapper(resolve);
   });
   makeFolder('--root', root);
   makeFolder('--state', state);

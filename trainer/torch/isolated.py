@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
     sys.path[:] = add_folders(sys.path, theirs)
     if arguments[0] == "-c":
         sys.argv[:] = ["-c", *arguments[2:]]
-        exec(arguments[1], {"__name__": "__main__"})  # noqa: S102
+        exec(arguments[1], {"__name__": "__main__"})
     else:
         sys.argv[:] = arguments
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)

@@ -1,8 +1,8 @@
 """`python -m sparse_adapter_trainer`: a trainer that serves jobs until it is stopped.
 
 Prints one JSON line on stdout once it listens; everything else goes to stderr. Exit status: 0 after
-SIGTERM or SIGINT, 2 if the command line, the address, the state folder or the device is not usable,
-3 if the running job's loop is stuck, 1 if the trainer itself fails.
+SIGTERM, SIGINT or SIGHUP, 2 if the command line, the address, the state folder or the device is not
+usable, 3 if the running job's loop is stuck, 1 if the trainer itself fails.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from .retention import Retention
 from .server import TrainerServicer, build_server, set_serving
 from .watchdog import watch_for_stall
 from .worker import EngineLike, Worker
+from .wrapper import stop_with_wrapper
 
 # Together less than the 20 s after which a supervisor kills.
 STOP_JOB_SECONDS = 15
@@ -172,10 +173,13 @@ async def serve(
     address: Address,
     make_engine: Callable[[argparse.Namespace], EngineLike],
 ) -> bool:
-    """Serves until SIGTERM or SIGINT. Returns whether the working thread has ended."""
+    """Serves until SIGTERM, SIGINT or SIGHUP. Returns whether the working thread has ended."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # nohup lets SIGHUP be ignored, and that stays so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    wrapper = asyncio.ensure_future(stop_with_wrapper(stop))
     worker = Worker(lambda: make_engine(options))
     stopped = asyncio.ensure_future(stop.wait())
     loading = asyncio.wrap_future(worker.engine)
@@ -203,6 +207,7 @@ async def serve(
     print(json.dumps({**ready, "device": device.kind, "threads": device.threads}), flush=True)
 
     await stopped
+    wrapper.cancel()
     await health.enter_graceful_shutdown()
     store.stop()
     servicer.stop()
