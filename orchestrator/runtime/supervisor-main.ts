@@ -31,7 +31,10 @@ function supervise(stateDir: string, lock: LockFile): void {
 
   let ending = false;
   const timer = setInterval(() => {
-    if (!ending && !holdsLock(stateDir)) end('the state directory was removed, or its lock');
+    if (!ending && !holdsLock(stateDir)) {
+      supervisor.disown();
+      end('the state directory was removed, or its lock');
+    }
     if (!ending) supervisor.tick();
   }, DEFAULT_POLICY.tickMs);
 

@@ -89,6 +89,7 @@ export class Supervisor {
   private readonly records = new Map<string, ServiceRecord>();
   private readonly watches = new Map<string, Watch>();
   private stopping = false;
+  private ownsFolder = true;
   private saved = '';
   /** Whether it was said that the disk is too full to save. */
   private saidFull = false;
@@ -339,6 +340,11 @@ export class Supervisor {
     }
   }
 
+  /** Writes nothing more: the state directory was removed, and may be another supervisor's now. */
+  disown(): void {
+    this.ownsFolder = false;
+  }
+
   /** Stops every service, those that need others first. */
   async stop(): Promise<void> {
     this.stopping = true;
@@ -395,7 +401,7 @@ export class Supervisor {
     const state = { format: 1 as const, supervisor: self, services: [...this.records.values()] };
     const text = JSON.stringify(state);
     // A removed state directory must stay removed.
-    if (text === this.saved || !existsSync(this.stateDir)) return;
+    if (text === this.saved || !this.ownsFolder || !existsSync(this.stateDir)) return;
     writeSupervisorState(this.stateDir, state);
     this.saved = text;
   }
