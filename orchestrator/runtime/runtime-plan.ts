@@ -32,6 +32,9 @@ export interface UpOptions {
   python?: string;
   device?: DeviceName;
   threads?: number;
+  /** As in RuntimeConfig, and of its trainer. */
+  stopAfter?: number;
+  unloadAfter?: number;
   /** Use this trainer, `unix:<path>` or `host:port`, instead of starting one. */
   trainerAddress?: string;
   onProgress: OnProgress;
@@ -54,6 +57,7 @@ export async function planRuntime(
     rootId: artifactRootId(root),
     build: buildStamp(),
     taskQueue: taskQueueFor(root),
+    stopAfter: options.stopAfter ?? last?.stopAfter,
     temporal,
     trainer,
   };
@@ -119,6 +123,7 @@ async function planTrainer(
     device: chosenDevice,
     ...(visibleGpus === undefined ? {} : { visibleGpus }),
     threads: threads ?? local?.threads ?? null,
+    unloadAfter: options.unloadAfter ?? local?.unloadAfter,
   };
 }
 
@@ -171,6 +176,8 @@ export function refuseOtherWishes(
   compare('--framework', options.framework, local?.framework);
   compare('--device', options.device, local?.device);
   compare('--threads', options.threads, local?.threads);
+  compare('--unload-after', options.unloadAfter, local?.unloadAfter);
+  compare('--stop-after', options.stopAfter, running.stopAfter);
   compare('--python', options.python, local?.ownPython);
   // An external trainer got it from the environment of whoever started it.
   if (local) compare('CUDA_VISIBLE_DEVICES', env.CUDA_VISIBLE_DEVICES, local.visibleGpus);

@@ -1,12 +1,13 @@
 /**
  * The supervisor's process: `node supervisor-main.js <state directory>`. On SIGTERM it stops all
  * services and exits. On SIGHUP it gives failed services another set of tries. It also stops
- * everything and exits if its state directory is removed.
+ * everything and exits if its state directory is removed, or if no sweep has been open for long.
  */
 import { describeHolder, lockHolder, tryLock, type LockFile } from '../../common/lock-file';
 import { keepLogging } from '../../common/log-output';
 import { HOST } from '../../common/process-identity';
 import { removeLeftovers } from '../../common/temporary-names';
+import { watchForIdleness } from './idleness';
 import { readRuntimeConfig } from './runtime-config';
 import { servicesFor } from './services';
 import { DEFAULT_POLICY, Supervisor } from './supervisor';
@@ -38,12 +39,15 @@ function supervise(stateDir: string, lock: LockFile): void {
     if (!ending) supervisor.tick();
   }, DEFAULT_POLICY.tickMs);
 
-  function end(reason: string): void {
+  const idleness = watchForIdleness(config, (words) => end(words, words));
+
+  function end(reason: string, why?: string): void {
     if (ending) return;
     ending = true;
     say(`${reason}: stopping all services`);
     clearInterval(timer);
-    supervisor.stop().then(
+    idleness.stop();
+    supervisor.stop(why).then(
       () => {
         lock.release();
         process.exit(0);
@@ -57,7 +61,10 @@ function supervise(stateDir: string, lock: LockFile): void {
 
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));
-  process.on('SIGHUP', () => supervisor.retryFailed());
+  process.on('SIGHUP', () => {
+    supervisor.retryFailed();
+    idleness.restart();
+  });
 }
 
 function holdsLock(stateDir: string): boolean {

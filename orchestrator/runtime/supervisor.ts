@@ -345,28 +345,30 @@ export class Supervisor {
     this.ownsFolder = false;
   }
 
-  /** Stops every service, those that need others first. */
-  async stop(): Promise<void> {
+  /**
+   * Stops every service, those that need others first.
+   *
+   * @param why is recorded as the end of each
+   */
+  async stop(why = 'stopped'): Promise<void> {
     this.stopping = true;
     const needed = new Set(this.services.map(({ needs }) => needs));
     for (const wave of [
       this.services.filter(({ name }) => !needed.has(name)),
       this.services.filter(({ name }) => needed.has(name)),
     ]) {
-      await Promise.all(wave.map((service) => this.stopOne(service)));
+      await Promise.all(wave.map((service) => this.stopOne(service, why)));
     }
     this.saveIfThereIsRoom();
   }
 
-  private async stopOne(service: Service): Promise<void> {
+  private async stopOne(service: Service, why: string): Promise<void> {
     const record = this.record(service);
     if (record.process) {
       const how = await terminate(record.process, this.policy.stopGraceMs);
       this.say(`${service.name}: ${how}`);
       record.lastExit =
-        how === 'killed'
-          ? `killed: did not stop in ${this.policy.stopGraceMs / 1000} s`
-          : 'stopped';
+        how === 'killed' ? `killed: did not stop in ${this.policy.stopGraceMs / 1000} s` : why;
     }
     Object.assign(record, { state: 'stopped', process: null, token: null, readySince: null });
   }
