@@ -31,6 +31,8 @@ export interface ServiceOptions {
   python?: string;
   device?: DeviceName;
   threads?: number;
+  unloadAfter?: number;
+  stopAfter?: number;
 }
 
 export function addPlaceOptions(command: Command): Command {
@@ -72,6 +74,11 @@ export function addPrecisionOption(command: Command): Command {
   return command.addOption(new Option('--precision <name>', description).choices(PRECISION_NAMES));
 }
 
+/** What `--unload-after` means. */
+export const UNLOAD_AFTER =
+  "free the trainer's backbone after this many minutes without a job; the next one loads it " +
+  'again (default: 15; 0: never)';
+
 export function addServiceOptions(command: Command): Command {
   return command
     .option(
@@ -99,6 +106,13 @@ export function addServiceOptions(command: Command): Command {
       '--threads <n>',
       'CPU threads of the trainer; affects the last digits of results',
       parseCount,
+    )
+    .option('--unload-after <minutes>', UNLOAD_AFTER, parseMinutes)
+    .option(
+      '--stop-after <minutes>',
+      'stop the services after this many minutes without an open sweep; the next start brings ' +
+        'them back (default: 720; 0: never)',
+      parseMinutes,
     );
 }
 
@@ -144,6 +158,13 @@ export function parseNumber(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value))
     throw new InvalidArgumentError('must be a number');
+  return value;
+}
+
+/** A length of time; 0 is none. */
+export function parseMinutes(text: string): number {
+  const value = parseNumber(text);
+  if (value < 0) throw new InvalidArgumentError('must be a number of minutes, or 0');
   return value;
 }
 

@@ -1,5 +1,6 @@
 /** Services that nobody restarts, as a command sees them that follows a sweep. */
 import { existsSync } from 'node:fs';
+import { statePath } from '../runtime/supervisor-state';
 import { runtimeStatus, type ServiceStatus } from '../runtime/status';
 
 /** A command that follows a sweep ends after an outage of this long. */
@@ -24,7 +25,7 @@ export function findOutage(stateDir: string): string | null {
 /** The same for a command that followed a sweep when services were still there. */
 export function findOutageOf(stateDir: string): string | null {
   if (runtimeStatus(stateDir).length > 0) return findOutage(stateDir);
-  const how = existsSync(stateDir)
+  const how = existsSync(statePath(stateDir))
     ? '`sa-orch down` stopped the services'
     : `${stateDir} was removed, and with it the services ended`;
   return `${how}\nTo go on: \`sa-orch up\` starts them again.`;

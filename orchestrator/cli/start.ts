@@ -129,6 +129,8 @@ async function submitRequest(
     python: options.python,
     device: options.device,
     threads: options.threads,
+    unloadAfter: options.unloadAfter,
+    stopAfter: options.stopAfter,
     trainerAddress: options.trainer,
     onProgress,
   };

@@ -92,11 +92,19 @@ function showAll(json: boolean): void {
   }
 }
 
-function describeService({ name, state, pid, address, restarts }: ServiceStatus): string {
+function describeService({
+  name,
+  state,
+  pid,
+  address,
+  restarts,
+  last_exit,
+}: ServiceStatus): string {
   const parts = [
     address,
     pid === null ? null : `pid ${pid}`,
     restarts > 0 ? plural(restarts, 'restart') : null,
+    state === 'stopped' ? last_exit : null,
   ];
   const details = parts.filter((part) => part !== null).join(', ');
   return `${name.padEnd(12)} ${state.padEnd(12)} ${details}`.trimEnd();

@@ -15,7 +15,9 @@ import {
   addPlaceOptions,
   parseCount,
   parseDevice,
+  parseMinutes,
   parseNumber,
+  UNLOAD_AFTER,
   type PlaceOptions,
 } from './options';
 import { progressLineOnStderr, runAction } from './output';
@@ -26,6 +28,7 @@ interface TrainerOptions extends PlaceOptions {
   python?: string;
   device?: DeviceName;
   threads?: number;
+  unloadAfter?: number;
   queueLength?: number;
   keepJobDays?: number;
   keepJobsMb?: number;
@@ -54,6 +57,7 @@ export function trainerCommand(): Command {
     )
     .option('--device <name>', 'device: auto, cpu, cuda or cuda:<index>', parseDevice)
     .option('--threads <n>', 'CPU threads; affects the last digits of results', parseCount)
+    .option('--unload-after <minutes>', UNLOAD_AFTER, parseMinutes)
     .option('--queue-length <n>', 'maximum number of waiting jobs', parseCount)
     .option(
       '--keep-job-days <days>',
@@ -111,6 +115,7 @@ export function trainerCommand(): Command {
         state,
         options.device ?? null,
         options.threads ?? null,
+        options.unloadAfter ?? null,
       );
       process.exitCode = await runInForeground(
         file,

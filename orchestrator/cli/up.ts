@@ -28,7 +28,8 @@ export function upCommand(): Command {
   return addJsonOption(addServiceOptions(addPlaceOptions(command))).action(
     (options: UpCommandOptions) =>
       runAction(options.json === true, async () => {
-        const { framework, python, device, threads, trainer: trainerAddress } = options;
+        const { framework, python, device, threads, unloadAfter, stopAfter, trainer } = options;
+        const wishes = { framework, python, device, threads, unloadAfter, stopAfter };
         const place = {
           stateDir: stateDirectory(options.stateDir),
           root: artifactRoot(options.root),
@@ -37,12 +38,7 @@ export function upCommand(): Command {
         const runtime = await setUpInterruptibly(
           place.stateDir,
           () => 'Interrupted.',
-          () =>
-            ensureUp({
-              ...place,
-              ...{ framework, python, device, threads, trainerAddress },
-              onProgress,
-            }),
+          () => ensureUp({ ...place, ...wishes, trainerAddress: trainer, onProgress }),
         );
         if (options.json) {
           const { stateDir, root, taskQueue, temporal, trainer } = runtime;

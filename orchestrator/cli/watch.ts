@@ -34,14 +34,20 @@ export function watchCommand(): Command {
         const { sweepId, root, stateDir } = await findSweep(word, options, listOpenIds);
         if (!hasPlan(root, sweepId)) throw filesGone(root, sweepId);
         const onProgress = options.json ? progressLineOnStderr : progressLine;
-        const { framework, python, device, threads, trainer: trainerAddress } = options;
+        const { framework, python, device, threads, unloadAfter, stopAfter, trainer } = options;
+        const service = {
+          framework,
+          python,
+          device,
+          threads,
+          unloadAfter,
+          stopAfter,
+          trainerAddress: trainer,
+        };
         const { taskQueue } = await setUpInterruptibly(
           stateDir,
           () => `${sweepId} is as it was.`,
-          () =>
-            ensureUp({
-              ...{ stateDir, root, framework, python, device, threads, trainerAddress, onProgress },
-            }),
+          () => ensureUp({ stateDir, root, ...service, onProgress }),
         );
         const client = await connectTemporal(stateDir);
         try {

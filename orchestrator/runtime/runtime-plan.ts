@@ -34,6 +34,9 @@ export interface UpOptions {
   python?: string;
   device?: DeviceName;
   threads?: number;
+  /** As in RuntimeConfig, and of its trainer. */
+  stopAfter?: number;
+  unloadAfter?: number;
   /** Use this trainer, `unix:<path>` or `host:port`, instead of starting one. */
   trainerAddress?: string;
   onProgress: OnProgress;
@@ -92,6 +95,7 @@ export async function planRuntime(
     rootId: artifactRootId(root),
     build: buildStamp(),
     taskQueue: taskQueueFor(root),
+    stopAfter: options.stopAfter ?? last?.stopAfter,
     temporal,
     trainer,
   };
@@ -155,6 +159,7 @@ async function planTrainer(
     device: chosenDevice,
     ...(visibleGpus === undefined ? {} : { visibleGpus }),
     threads: threads ?? local?.threads ?? null,
+    unloadAfter: options.unloadAfter ?? local?.unloadAfter,
   };
 }
 
@@ -207,6 +212,8 @@ export function refuseOtherWishes(
   compare('--framework', options.framework, local?.framework);
   compare('--device', options.device, local?.device);
   compare('--threads', options.threads, local?.threads);
+  compare('--unload-after', options.unloadAfter, local?.unloadAfter);
+  compare('--stop-after', options.stopAfter, running.stopAfter);
   if (local?.framework === 'torch' || options.python !== undefined)
     compare(
       options.python === undefined ? 'SA_ORCH_PYTHON' : '--python',

@@ -56,8 +56,10 @@ function temporalService(stateDir: string, temporal: EmbeddedTemporal): Service 
 }
 
 function trainerService(stateDir: string, { root }: RuntimeConfig, trainer: LocalTrainer): Service {
-  const { address, command, device, visibleGpus, threads } = trainer;
-  const args = trainerArguments(address, root, join(stateDir, 'trainer'), device, threads);
+  const { address, command, device, visibleGpus, threads, unloadAfter = null } = trainer;
+  const args = trainerArguments(
+    ...([address, root, join(stateDir, 'trainer'), device, threads, unloadAfter] as const),
+  );
   // As at `start`, even if another shell has restarted the supervisor since: what was not set is
   // removed.
   const env = { ...command.env, CUDA_VISIBLE_DEVICES: visibleGpus };

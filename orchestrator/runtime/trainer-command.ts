@@ -89,11 +89,13 @@ export function trainerArguments(
   trainerState: string,
   device: DeviceName | null,
   threads: number | null,
+  unloadAfter: number | null,
 ): string[] {
   return [
     ...['--listen', address, '--root', root, '--state', trainerState],
     ...(device === null ? [] : ['--device', device]),
     ...(threads === null ? [] : ['--threads', String(threads)]),
+    ...(unloadAfter === null ? [] : ['--unload-after', String(unloadAfter)]),
   ];
 }
 

@@ -97,6 +97,7 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   const runner = new EngineRunner(
     { module: engine, lock: join(state, 'engine.lock'), root, device, threads },
     options.stallAfter,
+    options.unloadAfter,
     (error) => {
       log('ERROR', `the engine cannot be restarted, so the trainer exits: ${error.message}`);
       process.exit(1);

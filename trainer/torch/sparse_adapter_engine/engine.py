@@ -1,6 +1,7 @@
 """Runs jobs: the front door of the tensor work. Otherwise the server imports only the checks of
 requests, which need no PyTorch."""
 
+import gc
 from pathlib import Path
 
 import torch
@@ -124,6 +125,14 @@ class Engine:
             raise _out_of_memory(error) from error
         finally:
             give_back_freed_memory()
+
+    def unload(self) -> None:
+        """Frees the backbone and the splits of the last job. The next job loads its own."""
+        self._context.unload()
+        gc.collect()
+        if self._context.device.type == "cuda":
+            torch.cuda.empty_cache()
+        give_back_freed_memory()
 
 
 def _out_of_memory(error: BaseException) -> JobFailed:

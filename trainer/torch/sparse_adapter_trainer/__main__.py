@@ -102,6 +102,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "supervisor restarts the trainer; a job that does so again has failed (default 600)",
     )
     parser.add_argument(
+        "--unload-after",
+        type=float,
+        default=15,
+        metavar="MINUTES",
+        help="free the backbone's memory after so long without a job; the next one loads it again "
+        "(default 15; 0: never)",
+    )
+    parser.add_argument(
         "--insecure",
         action="store_true",
         help="serve TCP without TLS: anyone who reaches the port can use the trainer",
@@ -122,6 +130,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         value = getattr(options, name)
         if not (math.isfinite(value) and value > 0):
             parser.error(f"--{name.replace('_', '-')}: {value:g} is not a number above 0")
+    if not (math.isfinite(options.unload_after) and options.unload_after >= 0):
+        parser.error(f"--unload-after: {options.unload_after:g} is not a number of at least 0")
     if (options.tls_cert is None) != (options.tls_key is None):
         parser.error("--tls-cert and --tls-key go together")
     if options.tls_client_ca and not options.tls_cert:
@@ -180,7 +190,7 @@ async def serve(
         if signal.getsignal(number) is not signal.SIG_IGN:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
     wrapper = asyncio.ensure_future(stop_with_wrapper(stop))
-    worker = Worker(lambda: make_engine(options))
+    worker = Worker(lambda: make_engine(options), options.unload_after * 60 or None)
     stopped = asyncio.ensure_future(stop.wait())
     loading = asyncio.wrap_future(worker.engine)
     both: list[asyncio.Future[Any]] = [stopped, loading]

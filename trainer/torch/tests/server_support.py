@@ -36,6 +36,9 @@ class IdleEngine:
     def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
         raise NotImplementedError
 
+    def unload(self) -> None:
+        raise NotImplementedError
+
 
 @dataclass
 class TinyTrainer:
