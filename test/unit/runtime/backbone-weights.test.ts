@@ -45,8 +45,8 @@ function shard(): void {
   const tensors = read();
   const first = { [WORDS]: tensors[WORDS]! };
   delete tensors[WORDS];
-  write(FIRST!, encodeSafetensors(first));
-  write(SECOND!, encodeSafetensors(tensors));
+  write(FIRST, encodeSafetensors(first));
+  write(SECOND, encodeSafetensors(tensors));
   const others = Object.keys(tensors).map((name) => [name, SECOND] as const);
   write(INDEX, JSON.stringify({ weight_map: { ...Object.fromEntries(others), [WORDS]: FIRST } }));
   rmSync(weights);
@@ -60,7 +60,7 @@ function change(others: Record<string, Tensor | undefined>): void {
 }
 
 describe('the weights of a backbone', () => {
-  test('may be in shards, under the prefix of a model with a head, and in the names of TensorFlow', async () => {
+  test('can be in shards, have the prefix of models with a head, or TensorFlow names', async () => {
     const whole = await describeIt();
     const renamed = Object.entries(read()).map(([name, tensor]): [string, Tensor] => [
       `bert.${name.replace('Norm.weight', 'Norm.gamma').replace('Norm.bias', 'Norm.beta')}`,
@@ -86,7 +86,7 @@ describe('the weights of a backbone', () => {
     [
       'another width',
       () => change({ 'encoder.layer.1.output.dense.weight': zeros(32, 65) }),
-      'tensor encoder.layer.1.output.dense.weight has shape [32, 65], but config.json means [32, 64]',
+      'encoder.layer.1.output.dense.weight has shape [32, 65], but config.json means [32, 64]',
     ],
     [
       'no layer 1',
@@ -128,7 +128,7 @@ describe('the weights of a backbone', () => {
       'a missing shard',
       () => {
         shard();
-        rmSync(join(folder, SECOND!));
+        rmSync(join(folder, SECOND));
       },
       `${SECOND} is missing, but ${INDEX} names it`,
     ],
@@ -136,7 +136,7 @@ describe('the weights of a backbone', () => {
       'a shard in the place of another',
       () => {
         shard();
-        copyFileSync(join(folder, SECOND!), join(folder, FIRST!));
+        copyFileSync(join(folder, SECOND), join(folder, FIRST));
       },
       `${FIRST} has no tensor ${WORDS}, but ${INDEX} says that it has`,
     ],
