@@ -21,6 +21,7 @@ import type { Plan, TrialResult } from '../sweep/types';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
 import { isOpen, workflowState } from './follow';
+import { compareWithLast, sayLastSweep } from './last-sweep';
 import { terminateLeftCohorts } from './terminate-cohorts';
 import { refuseMixing } from './mixing';
 import {
@@ -119,6 +120,9 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
   const plan = planWith(standard.precision);
   checkTrainer(runtime.trainer.address, capabilities, plan, root);
   sayPrecision(request.config.precision, standard, onProgress);
+  // A command's trial is named by its flags, which differ from trial to trial.
+  if (request.config.file !== null && !options.json)
+    sayLastSweep(await compareWithLast(root, plan), onProgress);
   const { slots } = capabilities;
   const client = await connectTemporal(stateDir);
   try {
