@@ -19,6 +19,7 @@ import type { Plan } from '../sweep/types';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
 import { stopUnused } from './down';
+import { compareWithLast, sayLastSweep } from './last-sweep';
 import { notSubmittedYet, sweepGoesOn } from './lost-output';
 import { addRetryOptions, listRetries, type RetryOptions } from './retries';
 import { setUpInterruptibly } from './set-up';
@@ -174,6 +175,9 @@ async function checkAndSubmit(
   const plan = planWith(standard.precision);
   checkTrainer(runtime.trainer.address, capabilities, plan, root);
   sayPrecision(request.config.precision, standard, onProgress);
+  // A command's trial is named by its flags, which differ from trial to trial.
+  if (request.config.file !== null && !options.json)
+    sayLastSweep(await compareWithLast(root, plan), onProgress);
   onSubmit(plan.sweep_id);
   const how = await submitSweep(client, root, plan, {
     taskQueue: runtime.taskQueue,

@@ -43,19 +43,21 @@ export function countInBoth<Row>(
   rows: readonly Row[],
   texts: (row: Row) => readonly string[],
 ): number {
-  const identify = (row: Row) =>
-    texts(row)
-      .map((text) => text.trim())
-      .join(BETWEEN);
-  // Those of the training rows, which can be hundreds of thousands, are not kept.
+  // Most training rows are told from all others by their first text alone, without joining texts.
+  const firsts = new Set<string>();
   const wanted = new Map<string, number>();
   for (const row of rows) {
-    const key = identify(row);
+    const trimmed = texts(row).map((text) => text.trim());
+    const key = trimmed.join(BETWEEN);
+    firsts.add(trimmed[0]!);
     wanted.set(key, (wanted.get(key) ?? 0) + 1);
   }
   let found = 0;
   for (const row of train) {
-    const key = identify(row);
+    const [first, ...others] = texts(row);
+    const start = first!.trim();
+    if (!firsts.has(start)) continue;
+    const key = [start, ...others.map((text) => text.trim())].join(BETWEEN);
     found += wanted.get(key) ?? 0;
     wanted.delete(key);
   }
