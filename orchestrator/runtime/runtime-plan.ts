@@ -46,13 +46,15 @@ export async function planRuntime(
   last: RuntimeConfig | undefined,
 ): Promise<RuntimeConfig> {
   const { root, stateDir, onProgress } = options;
+  // First, because it writes to the root: one that cannot be used must not cost minutes of set-up.
+  const taskQueue = taskQueueFor(root);
   const temporal = externalTemporal() ?? (await planEmbedded(stateDir, last, onProgress));
   const trainer = await planTrainer(options, last);
   return {
     format: 2,
     root,
     build: buildStamp(),
-    taskQueue: taskQueueFor(root),
+    taskQueue,
     temporal,
     trainer,
   };

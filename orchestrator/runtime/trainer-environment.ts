@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
+import { quoteWord } from '../base/shell-quote';
 import { detectGpu } from './gpu';
 import { ensurePythonContract } from './python-contract';
 import {
@@ -210,7 +211,7 @@ export async function checkVersions(python: string, own: boolean): Promise<strin
   });
   if (lacks.length > 0) {
     const hint = own
-      ? `Install them there (${python} -m pip install …), ` +
+      ? `Install them there (${quoteWord(python)} -m pip install …), ` +
         'or leave out --python and SA_ORCH_PYTHON to use an environment created on first use.'
       : makeAnew;
     throw new UserError(

@@ -150,7 +150,11 @@ export function typeCommand(
   for (let count = choose.of([0, 1, 1, 2, 2, 3]); count > 0; count--) {
     const [name, spoil] = choose.of(ways);
     typed.broken.push(name);
-    spoil(typed, choose);
+    try {
+      spoil(typed, choose);
+    } catch {
+      // An earlier one has taken it away.
+    }
   }
   if (typed.asNobody) typed.broken.push('as nobody');
   return typed;
