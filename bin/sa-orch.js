@@ -23,6 +23,12 @@ async function main() {
 }
 
 main().catch((error) => {
-  console.error(`error: ${error.message}`);
-  process.exitCode = 1;
+  // What a missing module says has many lines about who asked for it.
+  const [first] = error.message.split('\nRequire stack');
+  console.error(`error: ${first}`);
+  if (error.code === 'MODULE_NOT_FOUND') console.error('  Run `npm ci` in the clone.');
+  if (['EACCES', 'EPERM', 'EROFS'].includes(error.code)) {
+    console.error('  Build it as a user who may write to the clone: node bin/build.js');
+    process.exitCode = 2;
+  } else process.exitCode = 1;
 });

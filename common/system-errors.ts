@@ -73,10 +73,13 @@ const USERS_TO_MEND = [
 /** What another folder would help against. */
 const NEEDS_ANOTHER_PLACE = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENAMETOOLONG'];
 
+/** `EISDIR`, or `ERR_FS_EISDIR` where Node foresees what the system would say. */
+const CODE = /^(?:ERR_FS_)?(E[A-Z0-9]+)$/;
+
 /** Whether the operating system refused something. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
-  return /^E[A-Z0-9]+$/.test(String(code)) && typeof syscall === 'string';
+  return CODE.test(String(code)) && typeof syscall === 'string';
 }
 
 /** @param places folders of the program, of which the innermost is meant */
@@ -84,7 +87,8 @@ export function explainSystemError(
   error: NodeJS.ErrnoException,
   places: readonly Place[] = [],
 ): Explained {
-  const { code = '', syscall = '' } = error;
+  const { syscall = '' } = error;
+  const code = codeOf(error);
   if (syscall === 'uv_cwd') {
     return {
       message: 'the working directory no longer exists, or may not be entered',
@@ -124,10 +128,11 @@ function explainNetwork(error: NodeJS.ErrnoException): Explained {
   };
 }
 
+const codeOf = ({ code = '' }: NodeJS.ErrnoException): string => CODE.exec(code)?.[1] ?? code;
+
 function explainCode(error: NodeJS.ErrnoException, path: string | undefined): string {
-  const { code } = error;
   const blocker = path === undefined ? undefined : findBlocker(path);
-  switch (code) {
+  switch (codeOf(error)) {
     case 'EACCES':
     case 'EPERM':
       return `${nameUser()} has no permission${blocker === undefined ? '' : ` for ${blocker}`}`;

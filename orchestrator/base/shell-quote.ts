@@ -1,7 +1,7 @@
 /** Commands that a user may paste into a shell. */
 
-/** Words that every POSIX shell takes as they are. */
-const PLAIN = /^[\w@%+=:,./-]+$/;
+/** Words that shells take as they are; zsh looks for a program behind a first `=`. */
+const PLAIN = /^[\w@%+:,./-][\w@%+=:,./-]*$/;
 
 /** A word of a command, in quotes if the shell would change it. */
 export function quoteWord(word: string): string {

@@ -1,7 +1,7 @@
 /** Checks everything that a start needs, without changing anything. */
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { UserError } from '../base/errors';
+import { explainError } from '../../common/explain-error';
 import { DEFAULT_BACKBONE, hasDefaultBackbone } from './backbone';
 import { detectGpu } from './gpu';
 import { findWheelInstaller, GET_INSTALLER, NO_INSTALLER } from './install-python';
@@ -67,13 +67,13 @@ export async function examine(places: Places): Promise<Finding[]> {
   ];
 }
 
-/** Runs one check. If it throws a UserError, that is its finding. */
+/** Runs one check. What it throws is its finding. */
 async function look(name: string, check: () => Promise<Found> | Found): Promise<Finding> {
   try {
     return { name, ...(await check()) };
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return { name, state: 'broken', text: error.message, advice: error.hint ?? null };
+    const { message, hint = null } = explainError(error);
+    return { name, state: 'broken', text: message, advice: hint };
   }
 }
 

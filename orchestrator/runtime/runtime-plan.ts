@@ -87,6 +87,8 @@ export async function planRuntime(
 ): Promise<RuntimeConfig> {
   const { root, stateDir, onProgress } = options;
   refuseUnusable(options);
+  // First, because it writes to the root: one that cannot be used must not cost minutes of set-up.
+  const taskQueue = taskQueueFor(root);
   const temporal = externalTemporal() ?? (await planEmbedded(stateDir, last, onProgress));
   const trainer = await planTrainer(options, last);
   return {
@@ -94,7 +96,7 @@ export async function planRuntime(
     root,
     rootId: artifactRootId(root),
     build: buildStamp(),
-    taskQueue: taskQueueFor(root),
+    taskQueue,
     stopAfter: options.stopAfter ?? last?.stopAfter,
     temporal,
     trainer,

@@ -72,10 +72,12 @@ async function identifyBinary(path: string, source: string): Promise<TemporalBin
   const version = /version (\d+\.\d+\.\d+\S*)/.exec(stdout)?.[1];
   if (status !== 0 || version === undefined) {
     throw new UserError(
-      `${source} ${path}, which is not a Temporal CLI: ${(stdout + stderr).trim().slice(0, 200)}`,
+      `${source} ${path}, which is not a Temporal CLI: ${firstLine(stdout + stderr)}`,
       2,
       WAYS_OUT,
     );
   }
   return { path, version };
 }
+
+const firstLine = (text: string): string => text.trim().split('\n')[0]!.slice(0, 200);

@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
+import { quoteWord } from '../base/shell-quote';
 import { detectGpu } from './gpu';
 import { isolate, isolateOwn, runIsolated, type IsolatedPython } from './isolated-python';
 import { ensurePythonContract, PYTHON_CONTRACT } from './python-contract';
@@ -211,7 +212,7 @@ export async function checkVersions(python: IsolatedPython, own: boolean): Promi
   });
   if (lacks.length > 0) {
     const hint = own
-      ? `Install them there (${path} -m pip install …), ` +
+      ? `Install them there (${quoteWord(path)} -m pip install …), ` +
         'or leave out --python and SA_ORCH_PYTHON to use an environment created on first use.'
       : `To mend it, ${makeAnew}`;
     throw new UserError(

@@ -26,6 +26,7 @@ describe('quoteWord', () => {
       '#x',
       'a;b&c|d<e>f',
       '-x',
+      '=ls',
     ];
     const printed = execFileSync('/bin/sh', ['-c', quoteCommand('printf', '%s\\0', ...words)]);
     expect(printed.toString().split('\0').slice(0, -1)).toEqual(words);

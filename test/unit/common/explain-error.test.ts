@@ -80,6 +80,12 @@ describe('an error of the operating system', () => {
     expect(explained.exitStatus).toBe(exitStatus);
   });
 
+  it('knows the errors that Node foresees', () => {
+    expect(explainError(thrownBy(() => rmSync(folder))).message).toBe(
+      `cannot remove ${folder}: it is a folder, not a file`,
+    );
+  });
+
   it('says that a program is not there, and that the working directory is gone', () => {
     expect(explainError(spawnSync('/no/program').error).message).toBe(
       'cannot run /no/program: there is no such program',
