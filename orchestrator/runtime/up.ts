@@ -154,7 +154,7 @@ async function waitUntilReady(
       if (record.state === 'ready') {
         waiting.delete(record.name);
         await showReady(record.name, stateDir, config, onProgress);
-      } else if (record.state === 'failed' || record.deaths >= DEATHS_SHOWN)
+      } else if (record.state === 'failed' || record.deaths >= DEATHS_SHOWN || isRefusal(record))
         throw keepsDying(record);
       else if (Date.now() > deadline)
         throw new NotYetReady(
@@ -179,13 +179,18 @@ async function waitUntilReady(
 /** A service that still lives, so that waiting may help. */
 class NotYetReady extends UserError {}
 
+/** A trainer's own word for settings that it cannot serve, such as a device that is not there. */
+function isRefusal({ name, deaths, lastExit }: ServiceRecord): boolean {
+  return name === 'trainer' && deaths > 0 && lastExit === 'exit status 2';
+}
+
 function keepsDying(record: ServiceRecord): UserError {
   const { name, lastExit, log } = record;
   const how = lastExit ? ` (last: ${lastExit})` : '';
+  const what = isRefusal(record) ? 'refuses these settings' : `keeps dying${how}`;
   return new UserError(
-    `the ${name} keeps dying${how}${showTail(record)}`,
-    // A trainer's own word for a request that it cannot serve, such as an absent device.
-    name === 'trainer' && lastExit === 'exit status 2' ? 2 : 3,
+    `the ${name} ${what}${showTail(record)}`,
+    isRefusal(record) ? 2 : 3,
     `The whole log: ${log}`,
   );
 }
