@@ -13,7 +13,7 @@ import { readRuntimeConfig } from '../runtime/runtime-config';
 import { connectTemporal } from '../runtime/temporal-client';
 import { askCapabilities } from '../runtime/trainer-health';
 import { hasPlan } from '../store/plan-store';
-import { findSweep, type FoundSweep } from './find-sweep';
+import { findSweep, type FoundSweep } from './find-place';
 import { workflowState } from './follow';
 import { listOpenIds } from './open-sweeps';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';

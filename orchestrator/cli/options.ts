@@ -111,7 +111,7 @@ export function addServiceOptions(command: Command): Command {
     .option(
       '--stop-after <minutes>',
       'stop the services after this many minutes without an open sweep; the next start brings ' +
-        'them back (default: 720; 0: never)',
+        'them back (default: 120; 0: never)',
       parseMinutes,
     );
 }

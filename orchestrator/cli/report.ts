@@ -5,7 +5,7 @@ import { renderTable } from '../report/table';
 import { writeReport } from '../report/write';
 import { readResults } from '../store/sweep-results';
 import { readPlan } from '../store/plan-store';
-import { findSweep } from './find-sweep';
+import { findSweep } from './find-place';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { printJson, printText, runAction } from './output';
 

@@ -4,7 +4,7 @@ import { connectTemporal } from '../runtime/temporal-client';
 import { ensureUp } from '../runtime/up';
 import { hasPlan } from '../store/plan-store';
 import { attach } from './attach';
-import { findSweep } from './find-sweep';
+import { findSweep } from './find-place';
 import { filesGone } from './follow';
 import { listOpenIds } from './open-sweeps';
 import {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RuntimeConfig } from './runtime-config';
 import { connectTo } from './temporal-client';
 
-const DEFAULT_MINUTES = 720;
+const DEFAULT_MINUTES = 120;
 const LONGEST_PAUSE_MS = 60_000;
 const ANSWER_MS = 5000;
 
