@@ -101,7 +101,10 @@ describeStartedTrainer('a trainer that was started', (here) => {
 
     test('a request whose text is none, not as its own fault', async () => {
       const request = Buffer.from(
-        new BinaryWriter().uint32(0x0a).bytes(Buffer.from([0xff, 0xfe])).finish(),
+        new BinaryWriter()
+          .uint32(0x0a)
+          .bytes(Buffer.from([0xff, 0xfe]))
+          .finish(),
       );
       const { code } = (await unary(here.place.address, `/${SERVICE}/GetJob`, request).catch(
         (error: unknown) => error,

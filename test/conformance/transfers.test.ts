@@ -10,6 +10,7 @@ import { artifactOnDisk, refusal } from '../support/jobs';
 import { askHealth, reflectedServices, unary } from '../support/standard-services';
 import { describeStartedTrainer } from '../support/started-trainer';
 import { artifactOf, chunk, fill, header, MIB, Transfers, uploadOf } from '../support/transfers';
+import { until } from '../support/until';
 
 const SERVICE = 'sparse_adapter.trainer.v1.ArtifactService';
 const ID = 'a'.repeat(32);
@@ -328,7 +329,3 @@ describeStartedTrainer('files that are moved', (here) => {
     expect((await transfers.download({ name })).artifact).toEqual(artifact);
   });
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-}
