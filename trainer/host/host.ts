@@ -14,6 +14,10 @@ import { keepLogging } from '../../common/log-output';
 import { stopWithWrapper } from '../../common/wrapper';
 import { HealthService } from '../../gen/ts/grpc/health/v1/health';
 import { ServerReflectionService } from '../../gen/ts/grpc/reflection/v1alpha/reflection';
+import { ArtifactServiceService } from '../../gen/ts/sparse_adapter/trainer/v1/artifacts';
+import { TrainerServiceService } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import { ArtifactService } from './artifact-service';
+import { readable } from './calls';
 import { NoSuchDevice } from './engine';
 import { EngineRunner } from './engine-runner';
 import { Health } from './health';
@@ -22,7 +26,7 @@ import { Address, CannotListen, lockOrRefuse } from './listening';
 import { log } from './log';
 import { parseOptions, USAGE, UsageError, type HostOptions } from './options';
 import { reflectionHandlers } from './reflection';
-import { SERVICE, TrainerService } from './service';
+import { TrainerService } from './service';
 
 const PROTOCOL_VERSION = 1;
 /** One job at a time: it uses every core or the whole GPU. */
@@ -33,6 +37,7 @@ const CLOSE_CALLS_MS = 2000;
 
 const SERVICES = [
   'sparse_adapter.trainer.v1.TrainerService',
+  'sparse_adapter.trainer.v1.ArtifactService',
   'grpc.health.v1.Health',
   'grpc.reflection.v1alpha.ServerReflection',
 ];
@@ -113,14 +118,16 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
     slots: SLOTS,
     queueLength,
     artifactRootId: artifactRootId(root),
-    artifactService: false,
+    artifactService: true,
     hubDownload: false,
   };
   const store = new JobStore(state, queueLength, options.quarantineAfter, options.retention);
   const service = new TrainerService(store, capabilities, root, runner);
+  const artifacts = new ArtifactService(root);
   const health = new Health(SERVICES);
   const server = new Server(SERVER_OPTIONS);
-  server.addService(SERVICE, service.handlers());
+  server.addService(readable(TrainerServiceService), service.handlers());
+  server.addService(readable(ArtifactServiceService), artifacts.handlers());
   server.addService(HealthService, health.handlers());
   server.addService(ServerReflectionService, reflectionHandlers(SERVICES));
   const listening = await address.bind(server, credentials);
@@ -135,6 +142,7 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   health.stop();
   store.stop();
   service.stop();
+  artifacts.stop();
   await runner.stop(STOP_JOB_SECONDS);
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   await Promise.race([closed, sleep(CLOSE_CALLS_MS)]);

@@ -21,6 +21,7 @@ from sparse_adapter_engine.device.memory import give_back_freed_memory
 from sparse_adapter_engine.device.names import cpu_name
 from sparse_adapter_engine.device.room import is_out_of_memory
 from sparse_adapter_engine.device.threads import use_threads
+from sparse_adapter_engine.files.names import place_backbone
 from sparse_adapter_engine.stacked.choose import choose
 from sparse_adapter_engine.tasks.families import list_architectures
 from sparse_adapter_engine.work.context import Context
@@ -115,7 +116,7 @@ class Engine:
         ]
         try:
             with hold_trials(self._context.root, spec, reporter):
-                work(self._context, spec, reporter)
+                work(self._context, place_backbone(self._context.root, spec), reporter)
         except MemoryError as error:
             raise _out_of_memory(error) from error
         except RuntimeError as error:

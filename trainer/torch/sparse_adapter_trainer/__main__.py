@@ -21,6 +21,7 @@ import grpc
 
 from sparse_adapter_trainer import capabilities
 
+from .artifacts.service import ArtifactServicer
 from .devices import UnusableDevice, choose_device, parse_device
 from .explain_error import Explained, explain_fault, explain_system_error
 from .job import BrokenState
@@ -202,7 +203,8 @@ async def serve(
     retention = Retention(options.keep_job_days, options.keep_jobs_mb)
     store = JobStore(options.state, options.queue_length, options.quarantine_after, retention)
     servicer = TrainerServicer(store, described, options.root, worker.seconds_since_work)
-    server, health = build_server(servicer)
+    artifacts = ArtifactServicer(options.root)
+    server, health = build_server(servicer, artifacts)
     listening = address.bind(server, credentials(options))
     await server.start()
     await set_serving(health)
@@ -221,6 +223,7 @@ async def serve(
     await health.enter_graceful_shutdown()
     store.stop()
     servicer.stop()
+    artifacts.stop()
     ended = await asyncio.to_thread(worker.join, STOP_JOB_SECONDS)
     await server.stop(CLOSE_CALLS_SECONDS)
     return ended

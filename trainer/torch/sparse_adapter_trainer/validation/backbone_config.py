@@ -10,6 +10,7 @@ from sparse_adapter_engine.backbones.encoder_decoder.limits import (
     attention_width,
     misfits,
 )
+from sparse_adapter_engine.files.names import is_under_root
 from sparse_adapter_engine.masks.limits import misfit
 from sparse_adapter_engine.modules import forms
 
@@ -24,9 +25,12 @@ _INNER_WIDTHS = {
 
 
 def check_backbone_config(
-    spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities
+    spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities, root: Path
 ) -> Found:
+    """root: the artifact root, under which the backbone may be."""
     field, path = "spec.backbone.path", spec.backbone.path
+    if is_under_root(spec.backbone):
+        path = str(root / path)
     if not path.startswith("/"):
         if not capabilities.hub_download:
             yield field, f"{path!r} is a hub id, and this trainer does not download"
