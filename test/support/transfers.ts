@@ -11,7 +11,7 @@ import {
   type UploadResponse,
 } from '../../gen/ts/sparse_adapter/trainer/v1/artifacts';
 import type { Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { CHANNEL_OPTIONS, channelCredentials } from '../../orchestrator/trainer-client/channel';
+import { channelCredentials, channelOptions } from '../../orchestrator/trainer-client/channel';
 import { asTrainerError } from '../../orchestrator/trainer-client/errors';
 
 export const MIB = 1 << 20;
@@ -58,11 +58,8 @@ export class Transfers {
   private readonly client: ArtifactServiceClient;
 
   constructor(address: string) {
-    this.client = new ArtifactServiceClient(
-      address,
-      channelCredentials(undefined),
-      CHANNEL_OPTIONS,
-    );
+    const settings = channelOptions(address);
+    this.client = new ArtifactServiceClient(address, channelCredentials(undefined), settings);
   }
 
   close(): void {
