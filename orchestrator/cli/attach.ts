@@ -5,6 +5,7 @@ import type { Client } from '@temporalio/client';
 import { measureBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
 import { sweepDir } from '../store/sweep-store';
+import { planWarnings } from '../sweep/warnings';
 import { follow } from './follow';
 import { printJson } from './output';
 
@@ -57,7 +58,8 @@ export async function attach(
       return;
     }
     const complete = done === snapshot.plan.trials.length;
-    if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
+    const warnings = planWarnings(snapshot.plan);
+    if (json) printJson({ sweep_id: sweepId, state, detail, report, warnings, results });
     else {
       const table = renderTable(snapshot.plan, results, measureBaselines(root, snapshot.plan));
       process.stdout.write(`\n${table}\n\nreport  ${report}\n`);

@@ -18,6 +18,7 @@ import { writePlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
 import type { Plan, TrialResult } from '../sweep/types';
+import { planWarnings } from '../sweep/warnings';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
 import { isOpen, workflowState } from './follow';
@@ -143,6 +144,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
           trials: plan.trials.length,
           cohorts: plan.cohorts.length,
           state: how,
+          warnings: planWarnings(plan),
         });
       return;
     }
