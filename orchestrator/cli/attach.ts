@@ -7,6 +7,7 @@ import { measureBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
 import { writeReport } from '../report/write';
 import { sweepDir } from '../store/sweep-store';
+import { planWarnings } from '../sweep/warnings';
 import { follow } from './follow';
 import { quoteWord } from '../base/shell-quote';
 import { nothingAtStake, sweepGoesOn } from './lost-output';
@@ -60,9 +61,10 @@ export async function attach(
     }
     nothingAtStake();
     const complete = done === snapshot.plan.trials.length;
+    const warnings = planWarnings(snapshot.plan);
     // Somebody has removed it, or the worker that was to write it is gone.
     if (!existsSync(report)) await writeReport(snapshot.plan, results, root);
-    if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
+    if (json) printJson({ sweep_id: sweepId, state, detail, report, warnings, results });
     else {
       const baselines = measureBaselines(root, snapshot.plan);
       const { columns } = process.stdout;

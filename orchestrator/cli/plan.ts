@@ -5,7 +5,6 @@ import { OFFICIAL_RULES } from '../report/format';
 import { controlWords, maskWords } from '../report/variants';
 import { expectedPrecision } from '../runtime/expected-precision';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
-import { dataWarnings } from '../sweep/data-warnings';
 import { findDataset } from '../sweep/lookup';
 import type { Budget, Plan, Trial } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
@@ -55,7 +54,7 @@ export function planCommand(): Command {
         return printJson({
           ...plan,
           trials,
-          warnings: [...planWarnings(plan), ...plan.datasets.flatMap(dataWarnings)],
+          warnings: planWarnings(plan),
           done: remaining.done,
           failed: remaining.failed,
           estimated_seconds: remaining.seconds,

@@ -6,7 +6,7 @@ import { resolveDatasets } from '../tasks/resolve';
 import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
 import { planSweep } from '../sweep/plan';
-import { planWarnings } from '../sweep/warnings';
+import { maskWarnings } from '../sweep/warnings';
 import type { Plan } from '../sweep/types';
 import { sayData } from './data-lines';
 import type { SweepOptions } from './options';
@@ -76,7 +76,7 @@ export async function planRequest(
       defaultPrecision,
       profileReason,
     });
-  for (const warning of planWarnings(plan('float32'))) onProgress('!', 'masks', warning);
+  for (const warning of maskWarnings(plan('float32'))) onProgress('!', 'masks', warning);
   return plan;
 }
 

@@ -16,6 +16,7 @@ import { ensureUp, type Runtime } from '../runtime/up';
 import { writeReport } from '../report/write';
 import { readResults } from '../store/sweep-results';
 import type { Plan } from '../sweep/types';
+import { planWarnings } from '../sweep/warnings';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
 import { stopUnused } from './down';
@@ -108,7 +109,8 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
     if (!options.json) return;
     const { sweep_id, trials, cohorts } = plan;
     const { state } = how;
-    printJson({ sweep_id, trials: trials.length, cohorts: cohorts.length, state });
+    const warnings = planWarnings(plan);
+    printJson({ sweep_id, trials: trials.length, cohorts: cohorts.length, state, warnings });
   } finally {
     await client.connection.close();
   }

@@ -1,7 +1,7 @@
 import type { Problem } from '../base/errors';
 
 /** Beyond this number the problems of a file are counted instead of listed. */
-const MAX_PROBLEMS = 20;
+export const MAX_PROBLEMS = 20;
 
 /** The first 20 problems of a file, and one that counts the rest: `and 3 more rows`. */
 export function limitProblems(file: string, problems: readonly Problem[], noun: string): Problem[] {

@@ -201,6 +201,16 @@ describe('a file with problems', () => {
       { known: ['ham', 'spam'] },
     ],
     [
+      'a class that looks like another one',
+      [
+        'a.csv:3: "label" is "1.0", which no training row has; must be one of "1", "yes please"; ' +
+          'did you mean "1"?',
+      ],
+      'a.csv',
+      'text,label\na,1\nb,1.0\n',
+      { known: ['1', 'yes please'] },
+    ],
+    [
       'another number of cells',
       ['a.csv:3: has 3 cells; 2 are expected, one for each of "text", "label"'],
       'a.csv',
