@@ -20,10 +20,12 @@ export function reportCommand(): Command {
         const root = artifactRoot(options.root);
         const plan = await readPlan(root, sweepId);
         const results = await readResults(root, plan);
+        // Shown first, because whoever may only read the artifact root wants to see it, too.
+        if (!options.json)
+          process.stdout.write(`${renderTable(plan, results, measureBaselines(root, plan))}\n`);
         const { files } = await writeReport(plan, results, root);
         if (options.json)
           return printJson({ sweep_id: sweepId, trials: plan.trials.length, files, results });
-        process.stdout.write(`${renderTable(plan, results, measureBaselines(root, plan))}\n`);
         for (const file of files) process.stdout.write(`${file}\n`);
       }),
   );
