@@ -23,11 +23,13 @@ export function reportCommand(): Command {
         const { sweepId, root } = await findSweep(word, options);
         const plan = await readPlan(root, sweepId);
         const results = await readResults(root, plan);
+        // Shown first, because whoever may only read the artifact root wants to see it, too.
+        const { columns } = process.stdout;
+        if (!options.json)
+          printText(`${renderTable(plan, results, measureBaselines(root, plan), columns)}\n`);
         const { files } = await writeReport(plan, results, root);
         if (options.json)
           return printJson({ sweep_id: sweepId, trials: plan.trials.length, files, results });
-        const { columns } = process.stdout;
-        printText(`${renderTable(plan, results, measureBaselines(root, plan), columns)}\n`);
         for (const file of files) process.stdout.write(`${file}\n`);
       }),
   );

@@ -3,6 +3,7 @@
  * start here: the programs that a start needs end at once.
  */
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   cpSync,
@@ -26,6 +27,19 @@ import { buildPlan, buildResults } from '../unit/support/results';
 const NOBODY = 65534;
 const WORDS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'film', 'great', 'awful', 'number'];
 
+export const COMMAND = join(packageRoot(), 'bin', 'sa-orch.js');
+export const AS_NOBODY = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+
+let nobodyWorks: boolean | undefined;
+
+/** Whether this user may run the command as another one who has no rights. */
+export function canBeNobody(): boolean {
+  nobodyWorks ??=
+    process.getuid?.() === 0 &&
+    spawnSync('setpriv', [...AS_NOBODY, process.execPath, COMMAND, '--version']).status === 0;
+  return nobodyWorks;
+}
+
 /** Chooses with a seed, so that what was found can be repeated. */
 export interface Choice {
   chance(probability: number): boolean;
@@ -35,6 +49,8 @@ export interface Choice {
 /** A place to copy: a small backbone, a sweep file with rows, a finished sweep, dead services. */
 export async function makeTemplate(folder: string): Promise<{ sweepId: string; trialId: string }> {
   writeFilmReviews(folder);
+  // The small backbone has few positions.
+  appendFileSync(join(folder, 's.yaml'), 'max_length: 32\n');
   writeTinyBackbone(join(folder, 'base'), 'bert', WORDS.length);
   writeFileSync(join(folder, 'base', 'vocab.txt'), `${WORDS.join('\n')}\n`);
   mkdirSync(join(folder, 'home'));
@@ -159,19 +175,6 @@ export function typeCommand(
   if (typed.asNobody) typed.broken.push('as nobody');
   return typed;
 }
-
-let nobodyWorks: boolean | undefined;
-
-/** Whether this user may run the command as another one who has no rights. */
-function canBeNobody(): boolean {
-  nobodyWorks ??=
-    process.getuid?.() === 0 &&
-    spawnSync('setpriv', [...AS_NOBODY, process.execPath, COMMAND, '--version']).status === 0;
-  return nobodyWorks;
-}
-
-export const COMMAND = join(packageRoot(), 'bin', 'sa-orch.js');
-export const AS_NOBODY = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
 
 const BROKEN_TEXTS = [
   '',
