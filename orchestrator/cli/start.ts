@@ -175,7 +175,7 @@ async function checkAndSubmit(
   const capabilities = await askCapabilities(runtime.trainer, ANSWER_MS);
   const standard = defaultPrecision(capabilities);
   const plan = planWith(standard.precision);
-  checkTrainer(runtime.trainer.address, capabilities, plan, root);
+  checkTrainer(runtime, capabilities, plan);
   sayPrecision(request.config.precision, standard, onProgress);
   // A command's trial is named by its flags, which differ from trial to trial.
   if (request.config.file !== null && !options.json)
@@ -199,12 +199,17 @@ async function checkAndSubmit(
 }
 
 /** Refuses, before any job, a plan that the trainer cannot run, with a list of what is missing. */
-function checkTrainer(address: string, capabilities: Capabilities, plan: Plan, root: string): void {
+function checkTrainer(
+  { trainer: { address }, root, isOurs }: Runtime,
+  capabilities: Capabilities,
+  plan: Plan,
+): void {
   const lacking = checkPlan(plan, capabilities);
   if (lacking.length > 0) {
     const hint =
       capabilities.framework === 'tfjs'
-        ? 'The PyTorch trainer supports more: --framework torch.'
+        ? `The PyTorch trainer supports more: ${isOurs ? '' : '`sa-orch down`, then '}` +
+          '--framework torch.'
         : undefined;
     throw new UserError(
       `the trainer at ${address} cannot run this sweep:\n  ${lacking.join('\n  ')}`,

@@ -17,10 +17,7 @@ afterAll(async () => {
 
 test.each([
   [['--threads', '0'], /--threads.*must be at least 1/],
-  [['--device', 'gpu'], /--device.*must be auto, cpu, cuda or cuda:<index>/],
-  [['--trainer', 'box'], /trainer address box is neither unix:\/path\.sock nor host:port/],
   [['--trainer', 'box:0'], /box:0: 0 is not a port, 1 to 65535/],
-  [['--trainer', 'box:70000'], /box:70000: 70000 is not a port/],
   [['--trainer', 'box:7400', '--threads', '2'], /--threads can be set only for a trainer that/],
   [['--python', '/none/python'], /\/none\/python is not a working Python/],
 ])('is refused before anything is started: %j', async (flags, message) => {
@@ -44,6 +41,10 @@ test('leaves no service and no setting behind, whoever found that it cannot work
   const { status, stderr } = await place.run(['up', '--python', python, '--device', 'cuda:77']);
   expect(stderr).toMatch(/the trainer refuses these settings:\n.*--device cuda:77: no such GPU/);
   expect(status).toBe(2);
+  expect(await place.services()).toEqual([]);
+  const unfit = await place.run([...start, '--framework', 'tfjs', '--precision', 'bf16']);
+  expect(unfit.stderr).toMatch(/cannot run this sweep:[\s\S]*bf16/);
+  expect(unfit.status).toBe(2);
   expect(await place.services()).toEqual([]);
 
   expect(await place.run(start)).toMatchObject({ status: 0, stderr: '' });

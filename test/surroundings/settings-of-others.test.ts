@@ -24,7 +24,7 @@ const place = new Workplace(join(folder, 'mine'), {
   ...{ no_proxy: undefined, NO_PROXY: undefined },
   ...{ PYTHONHOME: '/usr', PYTHONPATH: `${libraries}::.`, PYTHONUSERBASE: libraries },
   ...{ PYTHONSTARTUP: join(libraries, 'random.py'), PYTHONWARNINGS: 'error', PYTHONUTF8: '0' },
-  ...{ NODE_PATH: libraries, npm_config_prefix: libraries },
+  ...{ NODE_PATH: libraries, NODE_OPTIONS: '--no-deprecation', npm_config_prefix: libraries },
 });
 
 beforeAll(() => {
@@ -51,6 +51,15 @@ test('a sweep runs', async () => {
   expect(stderr).toBe('');
   expect(stdout).toMatch(/1 of 1 trials done/);
   expect(status).toBe(0);
+});
+
+test('TensorFlow.js trains, too', async () => {
+  const there = new Workplace(join(folder, 'other'), place.env);
+  try {
+    expect(await there.run(['up', '--framework', 'tfjs'])).toMatchObject({ status: 0, stderr: '' });
+  } finally {
+    await there.down();
+  }
 });
 
 test('services are asked directly, and nothing that works is to be removed', async () => {

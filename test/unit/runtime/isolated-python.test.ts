@@ -28,7 +28,7 @@ test('it is the same from every folder', () => {
   expect(isolateOwn('sh').path).toMatch(/^\/.*\/sh$/);
 });
 
-test('installers see indexes, proxies and certificates, and nothing that leads them elsewhere', () => {
+test('installers see indexes, proxies and certificates, and nothing that misleads them', () => {
   const kept = {
     ...{ PATH: '/bin', PYTHON: '/usr/bin/python3', https_proxy: 'http://proxy:1' },
     ...{ PIP_INDEX_URL: 'https://mirror', PIP_CERT: '/ca.pem', UV_DEFAULT_INDEX: 'https://mirror' },
