@@ -49,14 +49,17 @@ export function renderTable(
 
 /** The most frequent reasons, each with the trials that have it, and where to read more. */
 function describeFailures({ failures }: SweepSummary): string[] {
-  const byReason = new Map<string, string[]>();
+  // Those that differ only in their numbers, such as the step, are alike.
+  const byReason = new Map<string, { reason: string; ids: string[] }>();
   for (const { trial_id, error } of failures) {
     const reason = error.replaceAll(/\s+/g, ' ').trim();
-    byReason.set(reason, [...(byReason.get(reason) ?? []), trial_id]);
+    const kind = reason.replaceAll(/\d+/g, '#');
+    const ids = [...(byReason.get(kind)?.ids ?? []), trial_id];
+    byReason.set(kind, { reason: byReason.get(kind)?.reason ?? reason, ids });
   }
-  const reasons = [...byReason].toSorted(([, a], [, b]) => b.length - a.length);
+  const reasons = [...byReason.values()].toSorted((a, b) => b.ids.length - a.ids.length);
   if (reasons.length === 0) return [];
-  const lines = reasons.slice(0, SHOWN_REASONS).map(([reason, ids]) => {
+  const lines = reasons.slice(0, SHOWN_REASONS).map(({ reason, ids }) => {
     const short = reason.length > REASON_LENGTH ? `${reason.slice(0, REASON_LENGTH)}…` : reason;
     return `  ${plural(ids.length, 'trial')} (${nameTrials(ids)}): ${short}`;
   });
@@ -64,7 +67,7 @@ function describeFailures({ failures }: SweepSummary): string[] {
   return [
     ...lines,
     ...(more > 0 ? [`  and ${plural(more, 'other reason')}, in the report`] : []),
-    `  \`sa-orch logs ${shortenId(reasons[0]![1][0]!)}\` says more; the same start with ` +
+    `  \`sa-orch logs ${shortenId(reasons[0]!.ids[0]!)}\` says more; the same start with ` +
       '--retry <trial> or --retry-failed reruns them',
   ];
 }
