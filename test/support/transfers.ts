@@ -111,6 +111,15 @@ export class Transfers {
     return answer;
   }
 
+  /** Receives a whole file and drops it. Returns how many bytes came. */
+  async drain(request: Partial<DownloadRequest>): Promise<number> {
+    const call = this.client.download({ name: '', offset: 0, digest: '', ...request });
+    let bytes = 0;
+    for await (const message of call as AsyncIterable<{ chunk: Buffer }>)
+      bytes += message.chunk.length;
+    return bytes;
+  }
+
   /** What comes of a download: its first message, then its chunks. */
   async download(
     request: Partial<DownloadRequest>,

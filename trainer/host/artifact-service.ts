@@ -209,32 +209,26 @@ export class ArtifactService {
 /** The messages of an upload, one at a time. */
 class Messages {
   private readonly messages: AsyncIterator<UploadRequest, undefined>;
-  private readonly gone: Promise<never>;
 
-  constructor(call: ServerReadableStream<UploadRequest, UploadResponse>) {
+  constructor(private readonly call: ServerReadableStream<UploadRequest, UploadResponse>) {
     this.messages = call[Symbol.asyncIterator]() as AsyncIterator<UploadRequest, undefined>;
-    this.gone = new Promise((_, reject) => {
-      call.on('cancelled', () => reject(new Refusal(status.CANCELLED, 'the client went away')));
-    });
-    // Nobody may be waiting at that time.
-    this.gone.catch(() => undefined);
   }
 
   /**
-   * The next message; undefined at the end. Throws a Refusal if the client is silent for long or
-   * goes away.
+   * The next message; undefined at the end. Throws a Refusal (ABORTED) if the client is silent for
+   * long, and another error if it goes away.
    */
   async next(): Promise<UploadRequest | undefined> {
-    let timer: NodeJS.Timeout | undefined;
-    const silence = new Promise<never>((_, reject) => {
+    // No race of promises: one that stays pending would keep all messages that it raced with.
+    const silence = setTimeout(() => {
       const message = `nothing came for ${SILENCE_MS / 1000} s; what has arrived is kept`;
-      timer = setTimeout(() => reject(new Refusal(status.ABORTED, message)), SILENCE_MS);
-    });
+      this.call.destroy(new Refusal(status.ABORTED, message));
+    }, SILENCE_MS);
     try {
-      const { done, value } = await Promise.race([this.messages.next(), silence, this.gone]);
+      const { done, value } = await this.messages.next();
       return done ? undefined : readRequest(value);
     } finally {
-      clearTimeout(timer);
+      clearTimeout(silence);
     }
   }
 }

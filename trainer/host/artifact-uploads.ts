@@ -1,12 +1,12 @@
 /**
- * Files that are being uploaded, in `.uploads/` under the artifact root: `<key>.part` has what has
+ * Files that are being uploaded, in `.uploads/` under the artifact root: `.part.<key>` has what has
  * arrived of a file, `<key>.lock` is there while an upload runs. The key is a digest of the file's
  * name and digest, so what was interrupted is found again by the next process, too.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { open, rm, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { describeFullDisk, freeBytes } from '../../common/disk-space';
 import { moveDurably } from '../../common/durable-files';
@@ -22,6 +22,7 @@ import { Refusal, refuseFullDisk } from './refusals';
 const KEPT_MS = 24 * 3600 * 1000;
 /** An upload to a trainer on another host that was silent for so long is taken for dead. */
 const SILENCE_MS = 600_000;
+const PART = '.part.';
 
 export const NAME_FIELD = 'header.artifact.name';
 
@@ -76,7 +77,7 @@ export class Uploads {
   private removeOld(): void {
     if (!existsSync(this.folder)) return;
     for (const name of readdirSync(this.folder)) {
-      if (!name.endsWith('.part')) continue;
+      if (!name.startsWith(PART)) continue;
       const path = join(this.folder, name);
       const found = statSync(path, { throwIfNoEntry: false });
       if (found && Date.now() - found.mtimeMs > KEPT_MS) rmSync(path, { force: true });
@@ -84,7 +85,7 @@ export class Uploads {
   }
 
   private part({ name, digest }: Artifact): string {
-    return join(this.folder, `${contentDigest(`${name}\n${digest}`)}.part`);
+    return join(this.folder, `${PART}${contentDigest(`${name}\n${digest}`).slice(0, 32)}`);
   }
 }
 
@@ -186,7 +187,7 @@ export class Upload {
 }
 
 function take(part: string, name: string): LockFile {
-  const path = part.replace(/part$/, 'lock');
+  const path = join(dirname(part), `${basename(part).slice(PART.length)}.lock`);
   for (;;) {
     const lock = tryLock(path);
     if ('release' in lock) return lock;

@@ -1,4 +1,4 @@
-"""Files that are being uploaded, in `.uploads/` under the artifact root: `<key>.part` has what has
+"""Files that are being uploaded, in `.uploads/` under the artifact root: `.part.<key>` has what has
 arrived of a file, `<key>.lock` is there while an upload runs. The key is a digest of the file's
 name and digest, so what was interrupted is found again by the next process, too."""
 
@@ -33,6 +33,7 @@ _KEPT_SECONDS = 24 * 3600.0
 # An upload to a trainer on another host that was silent for so long is taken for dead.
 _SILENCE_SECONDS = 600.0
 _READ_BYTES = 1 << 20
+_PART = ".part."
 NAME_FIELD = "header.artifact.name"
 
 
@@ -62,7 +63,7 @@ class Uploads:
         _require_no_writer(self._root, artifact.name)
         self.remove_old()
         part = self._part(artifact)
-        lock = part.with_suffix(".lock")
+        lock = part.with_name(f"{part.name.removeprefix(_PART)}.lock")
         _take(lock, part, artifact.name)
         try:
             here = self.transferred(artifact)
@@ -84,7 +85,7 @@ class Uploads:
 
     def remove_old(self) -> None:
         """Removes what was interrupted and not continued for a day."""
-        for path in self._folder.glob("*.part"):
+        for path in self._folder.glob(f"{_PART}*"):
             try:
                 if time.time() - path.stat().st_mtime > _KEPT_SECONDS:
                     path.unlink()
@@ -93,7 +94,7 @@ class Uploads:
 
     def _part(self, artifact: event_pb2.Artifact) -> Path:
         key = hashlib.sha256(f"{artifact.name}\n{artifact.digest}".encode()).hexdigest()
-        return self._folder / f"{key}.part"
+        return self._folder / f"{_PART}{key[:32]}"
 
 
 class Upload:
