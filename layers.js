@@ -68,7 +68,7 @@ const sources = {
   'orchestrator/tokenizers': {
     holds: 'text to tokens, and the way back',
     imports: ['common', 'orchestrator/base', 'orchestrator/sweep', 'orchestrator/tables'],
-    packages: ['@huggingface/tokenizers', 'node:*'],
+    packages: ['node:*', 'tokenizers'],
   },
   'orchestrator/datasets': {
     holds: 'what the data sets of all task families are made of',

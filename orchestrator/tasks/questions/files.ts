@@ -26,16 +26,19 @@ import { chooseQuestions, digestQuestions, readQuestions, type ChosenQuestions }
 import type { SquadExample } from './squad-json';
 
 export const questionFiles: DatasetFiles<QuestionDataset> = {
-  openSplits(dataset, backbonePath) {
+  async openSplits(dataset, backbonePath) {
     const { questions, max_length } = dataset;
-    const encode = loadQaTokenizer(backbonePath, { max_length, stride: questions.doc_stride });
+    const encode = await loadQaTokenizer(backbonePath, {
+      max_length,
+      stride: questions.doc_stride,
+    });
     return {
       digest: (split) => digestQuestions(questions, split),
       read: async (split) => {
         const all = await readQuestions(questions, split);
         return async (folder) => {
           const limit = findLimit(dataset, split.name);
-          const chosen = chooseQuestions(all, limit, encode, split);
+          const chosen = await chooseQuestions(all, limit, encode, split);
           const counts = await writeQuestionSplit(folder, split.name, chosen);
           return {
             name: split.name,
