@@ -7,8 +7,8 @@ import {
   formatMean,
   formatSparsity,
   metricTitle,
-  tableNotes,
 } from './format';
+import { tableNotes } from './notes';
 import { summarize, type Baselines, type TaskSummary } from './summary';
 
 /** The sweep's tables as plain text, for a terminal: the numbers of report.md. */
