@@ -4,7 +4,7 @@ import { sum } from '../sweep/budget';
 import { dataWarnings } from '../sweep/data-warnings';
 import { describeMakers, listMakers } from '../sweep/environments';
 import { readPrecision } from '../sweep/precision';
-import type { Budget, Plan, PlannedDataset, Trial, TrialResult } from '../sweep/types';
+import type { Budget, Plan, PlannedDataset, TrialResult } from '../sweep/types';
 import { countBudget } from '../tasks/budget';
 import { FAMILIES } from '../tasks/registry';
 import { computeMean, pairedDifference, type Mean, type PairedDifference } from './statistics';
