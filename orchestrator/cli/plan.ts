@@ -1,7 +1,7 @@
 /** `sa-orch plan`: shows what a sweep would do, without doing it. */
 import { Command } from 'commander';
 import { adapterLabel } from '../sweep/adapters';
-import { OFFICIAL_RULES } from '../report/format';
+import { OFFICIAL_RULES } from '../report/notes';
 import { controlWords, maskWords } from '../report/variants';
 import { expectedPrecision } from '../runtime/expected-precision';
 import { artifactRoot, stateDirectory } from '../runtime/paths';

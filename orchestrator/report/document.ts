@@ -8,9 +8,8 @@ import {
   formatSparsity,
   metricTitle,
   rowTitle,
-  tableNotes,
-  type Note,
 } from './format';
+import { tableNotes, type Note } from './notes';
 import type { SweepSummary, TaskSummary } from './summary';
 
 /** The content of report.md and report.html, as plain text that is not yet escaped for either. */

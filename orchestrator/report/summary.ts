@@ -4,10 +4,11 @@ import { sum } from '../sweep/budget';
 import { dataWarnings } from '../sweep/data-warnings';
 import { describeMakers, listMakers } from '../sweep/environments';
 import { readPrecision } from '../sweep/precision';
-import type { Budget, Plan, PlannedDataset, Trial, TrialResult } from '../sweep/types';
+import type { Budget, Plan, PlannedDataset, TrialResult } from '../sweep/types';
 import { countBudget } from '../tasks/budget';
 import { FAMILIES } from '../tasks/registry';
 import { computeMean, pairedDifference, type Mean, type PairedDifference } from './statistics';
+import { collectDataWarnings, collectTrialWarnings, type Warning } from './warnings';
 import { findBudgetReference, findReference, groupVariants, type Variant } from './variants';
 
 /** Metrics of always predicting the most frequent class of the validation rows, by task. */
@@ -106,8 +107,7 @@ export interface SweepSummary {
   trials: { planned: number; done: number; failed: number; cancelled: number };
   tasks: TaskSummary[];
   failures: { trial_id: string; task: string; row: string; seed: number; error: string }[];
-  /** Each warning with the trials that have it; one about data, with all trials on those. */
-  warnings: { warning: string; trials: string[] }[];
+  warnings: Warning[];
 }
 
 /** Summarizes a sweep over its seeds. Trials without a result count as planned, not as done. */
@@ -163,7 +163,7 @@ export function summarize(
     },
     tasks,
     failures,
-    warnings: [...collectDataWarnings(plan), ...collectWarnings(plan.trials, byId)],
+    warnings: [...collectDataWarnings(plan), ...collectTrialWarnings(plan, byId)],
   };
 }
 
@@ -327,23 +327,4 @@ function listFailures(variant: Variant, results: Results): SweepSummary['failure
       },
     ];
   });
-}
-
-function collectDataWarnings({ datasets, trials }: Plan): SweepSummary['warnings'] {
-  return datasets.flatMap((dataset) => {
-    const ids = trials.filter((trial) => trial.dataset === dataset.digest).map(({ id }) => id);
-    return dataWarnings(dataset).map((warning) => ({ warning, trials: ids.sort() }));
-  });
-}
-
-function collectWarnings(trials: readonly Trial[], results: Results): SweepSummary['warnings'] {
-  const byWarning = new Map<string, string[]>();
-  for (const { id } of trials) {
-    for (const warning of results.get(id)?.warnings ?? []) {
-      byWarning.set(warning, [...(byWarning.get(warning) ?? []), id]);
-    }
-  }
-  return [...byWarning]
-    .map(([warning, ids]) => ({ warning, trials: ids.sort() }))
-    .sort((a, b) => (a.warning < b.warning ? -1 : 1));
 }

@@ -10,8 +10,8 @@ import {
   metricTitle,
   rowTitle,
   shortenId,
-  tableNotes,
 } from './format';
+import { tableNotes } from './notes';
 import { summarize, type Baselines, type SweepSummary, type TaskSummary } from './summary';
 
 /** The difference to dense, which is in words. */
