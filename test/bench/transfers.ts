@@ -2,7 +2,7 @@
  * How fast a file of 300 MB moves to a trainer and back over a unix socket, and how much memory the
  * trainer takes for it. Linux only: it reads /proc.
  */
-import { readFileSync } from 'node:fs';
+import { residentBytes } from '../support/resident-bytes';
 import { TrainerPlace } from '../support/trainer-process';
 import type { TrainerName } from '../support/trainers';
 import { artifactOf, fill, Transfers, uploadOf } from '../support/transfers';
@@ -71,7 +71,4 @@ async function measure(
   };
 }
 
-function residentMb(pid: number): number {
-  const found = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Number(found![1]) / 1000;
-}
+const residentMb = (pid: number): number => residentBytes(pid) / 1e6;

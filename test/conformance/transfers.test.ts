@@ -10,6 +10,7 @@ import { artifactOnDisk, refusal } from '../support/jobs';
 import { askHealth, reflectedServices, unary } from '../support/standard-services';
 import { describeStartedTrainer } from '../support/started-trainer';
 import { artifactOf, chunk, fill, header, MIB, Transfers, uploadOf } from '../support/transfers';
+import { residentBytes } from '../support/resident-bytes';
 import { until } from '../support/until';
 
 const SERVICE = 'sparse_adapter.trainer.v1.ArtifactService';
@@ -319,6 +320,19 @@ describeStartedTrainer('files that are moved', (here) => {
     const replaced = await refusal(transfers.download({ name, digest, offset: MIB }));
     expect(replaced.code).toBe('ABORTED');
     expect(replaced.message).toContain(artifactOf(name, other).digest);
+  });
+
+  const testMemory = process.platform === 'linux' ? testMoves : test.skip;
+  testMemory('a large file takes little memory', async () => {
+    const content = fill(200 * MIB);
+    const artifact = artifactOf(`datasets/${ID}/huge.safetensors`, content);
+    const before = residentBytes(here.pid);
+    let most = before;
+    const look = setInterval(() => (most = Math.max(most, residentBytes(here.pid))), 20);
+    await upload(artifact, content);
+    expect(await transfers.drain({ name: artifact.name })).toBe(content.length);
+    clearInterval(look);
+    expect(most - before).toBeLessThan(content.length / 2);
   });
 
   testMoves('a client that leaves in mid-download disturbs nobody', async () => {
