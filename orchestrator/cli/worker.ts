@@ -4,7 +4,7 @@ import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { runInForeground } from '../runtime/foreground';
 import { readRuntimeConfig } from '../runtime/runtime-config';
 import { announceTemporal, taskQueueFor } from '../runtime/runtime-plan';
-import { workerEnvironment, workerMain } from '../runtime/services';
+import { workerEnvironment, workerArguments } from '../runtime/services';
 import { externalTemporal } from '../runtime/temporal-client';
 import { addPlaceOptions, type PlaceOptions } from './options';
 import { progressLineOnStderr, runAction } from './output';
@@ -51,11 +51,7 @@ export function workerCommand(): Command {
       await announceTemporal({ temporal }, progressLineOnStderr);
       progressLineOnStderr('…', 'worker', `task queue ${taskQueue}, trainer ${options.trainer}`);
       const env = workerEnvironment({ root, taskQueue, temporal, trainer });
-      process.exitCode = await runInForeground(
-        process.execPath,
-        ['--enable-source-maps', workerMain()],
-        env,
-      );
+      process.exitCode = await runInForeground(process.execPath, workerArguments(), env);
     }),
   );
 }
