@@ -15,11 +15,12 @@ export interface IdlenessWatch {
 
 /**
  * Calls `onIdle`, with words that say why, once no sweep has been open for as long as the
- * configuration says. A server that does not answer counts as busy, and so does a paused sweep. The
- * clock stands still while a laptop sleeps.
+ * configuration says. Services that are starting and a server that does not answer count as busy,
+ * and so does a paused sweep. The clock stands still while a laptop sleeps.
  */
 export function watchForIdleness(
   config: RuntimeConfig,
+  isReady: () => boolean,
   onIdle: (words: string) => void,
 ): IdlenessWatch {
   const minutes = config.stopAfter ?? DEFAULT_MINUTES;
@@ -29,7 +30,8 @@ export function watchForIdleness(
   const watch = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
       await sleep(Math.min(LONGEST_PAUSE_MS, limit / 4), undefined, { signal: stopped.signal });
-      if (await hasOpenSweeps(config).catch(() => true)) since = performance.now();
+      const isBusy = !isReady() || (await hasOpenSweeps(config).catch(() => true));
+      if (isBusy) since = performance.now();
       else if (performance.now() - since >= limit)
         return onIdle(`no sweep was open for ${minutes} minutes`);
     }

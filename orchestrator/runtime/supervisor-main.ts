@@ -41,7 +41,11 @@ function supervise(stateDir: string, lock: LockFile): void {
     if (!ending) supervisor.tick();
   }, DEFAULT_POLICY.tickMs);
 
-  const idleness = watchForIdleness(config, (words) => end(words, words));
+  const idleness = watchForIdleness(
+    config,
+    () => supervisor.isReady(),
+    (words) => end(words, words),
+  );
 
   function end(reason: string, why?: string): void {
     if (ending) return;

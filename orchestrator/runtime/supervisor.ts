@@ -340,6 +340,11 @@ export class Supervisor {
     }
   }
 
+  /** Whether every service works. */
+  isReady(): boolean {
+    return [...this.records.values()].every(({ state }) => state === 'ready');
+  }
+
   /** Writes nothing more: the state directory was removed, and may be another supervisor's now. */
   disown(): void {
     this.ownsFolder = false;

@@ -2,12 +2,12 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeFilmReviews } from '../support/film-reviews';
-import { TrainerPlace } from '../support/trainer-process';
+import { describeTrainer, TrainerPlace } from '../support/trainer-process';
 import { Workplace } from '../support/workplace';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
-describe('with a trainer of one’s own', () => {
+describeTrainer('with a trainer of one’s own', () => {
   let toys: TrainerPlace;
   let place: Workplace;
   beforeAll(async () => {
@@ -62,12 +62,12 @@ describe('with a trainer of one’s own', () => {
     await place.run(['up', ...trainer()]);
     await place.run(['cancel', '--force', 'long']);
     await place.down();
-    await place.run(['up', '--stop-after', '0.05', ...trainer()]);
+    await place.run(['up', '--stop-after', '0.1', ...trainer()]);
     const all = await place.run(['status', '--all', '--json']);
     expect(JSON.parse(all.stdout)).toMatchObject({ places: [{ folder: place.folder }] });
     await until(async () => (await place.services()).every(({ pid }) => pid === null));
     const { stdout } = await place.run(['status']);
-    expect(stdout).toMatch(/worker +stopped +no sweep was open for 0.05 minutes/);
+    expect(stdout).toMatch(/worker +stopped +no sweep was open for 0.1 minutes/);
     expect((await place.run(['status', '--all'])).stdout).toContain('no services of this user');
     expect((await place.run(['up', '--stop-after', '0'])).status).toBe(0);
     expect((await place.services()).map(({ state }) => state)).toContain('ready');

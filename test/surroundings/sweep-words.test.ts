@@ -2,14 +2,14 @@
 import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFilmReviews } from '../support/film-reviews';
-import { TrainerPlace, type TrainerProcess } from '../support/trainer-process';
+import { describeTrainer, TrainerPlace, type TrainerProcess } from '../support/trainer-process';
 import { Workplace } from '../support/workplace';
 
 jest.setTimeout(60_000);
 
 const HEAD = { adapter: '{ kind: head_only }' };
 
-describe('with a trainer of one’s own', () => {
+describeTrainer('with a trainer of one’s own', () => {
   let toys: TrainerPlace;
   let trainer: TrainerProcess;
   let place: Workplace;
