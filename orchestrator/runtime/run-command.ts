@@ -30,18 +30,19 @@ export async function runCommand(
   args: string[],
   options: CommandOptions = {},
 ): Promise<CommandResult> {
-  const child = spawn(file, args, {
-    env: options.env,
-    cwd: options.cwd,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  // A process that is told to end would leave its installer at work.
+  // A process that is told to end would leave its installer at work. Before there is one, so that
+  // no signal comes in between.
   const endBoth = (signal: NodeJS.Signals): void => {
     child.kill(signal);
     for (const each of ENDING) process.off(each, endBoth);
     process.kill(process.pid, signal);
   };
   for (const signal of ENDING) process.on(signal, endBoth);
+  const child = spawn(file, args, {
+    env: options.env,
+    cwd: options.cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   // Not spawn's own timeout: if the program cannot be started, that timer still keeps this process
   // alive.
   const timer =
