@@ -28,6 +28,8 @@ const TOKENIZER_FILES = [
   'vocab.txt',
   'vocab.json',
   'merges.txt',
+  'spiece.model',
+  'sentencepiece.bpe.model',
 ];
 const SHARD = /^model(-\d+-of-\d+)?\.safetensors$/;
 
