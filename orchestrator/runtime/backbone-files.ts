@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { readIfThere } from '../../common/files';
+import { findOddity, readIfThere } from '../../common/files';
 import { elements } from '../../common/safetensors';
 import { UserError } from '../base/errors';
 import type { PlannedBackbone } from '../sweep/types';
@@ -47,6 +47,10 @@ export function isBackboneFile(name: string): boolean {
 /** Reads a directory. @throws UserError (exit 2) naming the file that is missing or wrong */
 export async function describeBackbone(name: string, path: string): Promise<PlannedBackbone> {
   const files = readdirSync(path).filter(isBackboneFile).sort();
+  for (const file of files) {
+    const oddity = findOddity(join(path, file));
+    if (oddity !== undefined) throw new UserError(`${join(path, file)} ${oddity}`, 2);
+  }
   const sizes = readConfig(path);
   const shards = files.filter((file) => SHARD.test(file));
   if (shards.length === 0) {

@@ -1,6 +1,7 @@
 import { constants, isUtf8 } from 'node:buffer';
 import { readFileSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
+import { findOddity } from '../../common/files';
 import { ConfigError } from '../base/errors';
 import { suggestion } from '../base/suggest';
 import { parseCsv, type TextRecord } from './csv';
@@ -231,6 +232,8 @@ export function readText(path: string): string {
 
 function readBytes(path: string): Buffer {
   try {
+    const oddity = findOddity(path);
+    if (oddity !== undefined) throw new Error(oddity);
     const { size } = statSync(path);
     // The limit of a JavaScript string; the whole CNN/DailyMail as CSV exceeds it.
     if (size > constants.MAX_STRING_LENGTH) {
