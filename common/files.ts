@@ -19,6 +19,8 @@ export function readRootId(root: string): string | undefined {
   return readIfThere(join(root, '.root-id'))?.trim();
 }
 
+export const NO_FILE = 'there is no such file';
+
 /**
  * Why a path names no file that can be read to its end, for people; undefined for a file. Opening a
  * pipe would wait for its writer, and a device may never end.
@@ -29,7 +31,7 @@ export function findOddity(path: string): string | undefined {
     found = statSync(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return 'there is no such file';
+    if (code === 'ENOENT' || code === 'ENOTDIR') return NO_FILE;
     throw error;
   }
   if (found.isFile()) return undefined;

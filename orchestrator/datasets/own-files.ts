@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { findOddity, NO_FILE } from '../../common/files';
 import { ConfigError } from '../base/errors';
 
 /**
@@ -9,14 +9,18 @@ export function checkFilesExist(
   name: string,
   { origin, files }: { origin: string; files: { train: string; validation: string } },
 ): void {
-  const missing = (['train', 'validation'] as const).filter((split) => !existsSync(files[split]));
-  if (missing.length === 0) return;
+  const splits = ['train', 'validation'] as const;
+  const odd = splits.map((split) => ({ split, oddity: findOddity(files[split]) }));
+  const problems = odd.filter(({ oddity }) => oddity !== undefined);
+  if (problems.length === 0) return;
   throw new ConfigError(
-    missing.map((split) => ({
+    problems.map(({ split, oddity }) => ({
       where: origin,
       message:
-        `${name}: ${split}: there is no file ${files[split]}; ` +
-        'paths are relative to the folder of the sweep file',
+        oddity === NO_FILE
+          ? `${name}: ${split}: there is no file ${files[split]}; ` +
+            'paths are relative to the folder of the sweep file'
+          : `${name}: ${split}: ${files[split]} ${oddity}`,
     })),
   );
 }

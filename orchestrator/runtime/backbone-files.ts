@@ -3,7 +3,7 @@
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { readIfThere } from '../../common/files';
+import { findOddity, readIfThere } from '../../common/files';
 import { UserError } from '../base/errors';
 import type { PlannedBackbone } from '../sweep/types';
 import { backboneSizes, tensorLayout } from './backbone-config';
@@ -25,12 +25,16 @@ export function isBackboneFile(name: string): boolean {
  * @throws UserError (exit 2) naming the file that is missing or wrong
  */
 export async function describeBackbone(name: string, path: string): Promise<PlannedBackbone> {
+  const files = readdirSync(path).filter(isBackboneFile).sort();
+  for (const each of files) {
+    const oddity = findOddity(join(path, each));
+    if (oddity !== undefined) throw new UserError(`${join(path, each)} ${oddity}`, 2);
+  }
   const file = join(path, 'config.json');
   const config = readConfig(path, file);
   const sizes = backboneSizes(file, config);
   const weights = checkWeights(path, tensorLayout(sizes, config));
   checkVocabulary(path, sizes.vocab_size);
-  const files = readdirSync(path).filter(isBackboneFile).sort();
   return { name, path, digest: await digestFiles(path, files), ...sizes, weights };
 }
 

@@ -11,7 +11,7 @@ import { COMMAND, makeTemplate } from './broken-place';
 // A thread runs what is built, not what Jest compiles.
 const built = join(packageRoot(), 'dist/orchestrator/tasks/prepare-thread.js');
 
-test('by its code a full disk is told from a fault; it has no stack trace in its words', async () => {
+test('its code tells a full disk from a fault, and its message has no stack trace', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sa-orch-thread-'));
   try {
     await makeTemplate(folder);
