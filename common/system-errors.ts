@@ -108,7 +108,7 @@ export function explainSystemError(
   const path = (error as { dest?: string }).dest ?? error.path;
   const wish = syscall.startsWith('spawn') ? 'run' : (WISHES[syscall] ?? 'use');
   return {
-    message: `cannot ${wish} ${path ?? 'a file'}: ${explainCode(error, path)}`,
+    message: `cannot ${wish} ${path ?? 'a file'}: ${explainRefusal(error, path)}`,
     hint: adviseOn(code, path, places),
     exitStatus: USERS_TO_MEND.includes(code) ? 2 : 1,
   };
@@ -130,7 +130,8 @@ function explainNetwork(error: NodeJS.ErrnoException): Explained {
 
 const codeOf = ({ code = '' }: NodeJS.ErrnoException): string => CODE.exec(code)?.[1] ?? code;
 
-function explainCode(error: NodeJS.ErrnoException, path: string | undefined): string {
+/** Why the operating system refused a path, for the end of a sentence. */
+export function explainRefusal(error: NodeJS.ErrnoException, path = error.path): string {
   const blocker = path === undefined ? undefined : findBlocker(path);
   switch (codeOf(error)) {
     case 'EACCES':

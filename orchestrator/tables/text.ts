@@ -1,8 +1,9 @@
 /** Reads text files, which must be UTF-8: other encodings would be misread. */
 import { constants, isUtf8 } from 'node:buffer';
 import { readFileSync, statSync } from 'node:fs';
-import { findOddity, NO_FILE } from '../../common/files';
+import { findOddity } from '../../common/files';
 import { isLfsPointer, LFS_POINTER } from '../../common/git-lfs';
+import { explainRefusal, isSystemError } from '../../common/system-errors';
 import { ConfigError } from '../base/errors';
 
 /**
@@ -55,11 +56,8 @@ export function refuseLoneReturns(path: string, text: string): void {
 
 /** The error for a file that the system does not let us read. */
 export function cannotRead(path: string, error: unknown): ConfigError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return new ConfigError({
-    where: path,
-    message: code === 'ENOENT' ? NO_FILE : `cannot be read (${message})`,
-  });
+  const why = isSystemError(error) ? explainRefusal(error, path) : (error as Error).message;
+  return new ConfigError({ where: path, message: `cannot be read: ${why}` });
 }
 
 /** What people save under the name of a text file, by its first bytes. */

@@ -77,6 +77,6 @@ asUser('a cache that cannot be written stops only what needs it', () => {
 asUser('a sweep file that may not be read is named', () => {
   chmodSync(join(folder, 's.yaml'), 0);
   const { status, stderr } = type(['plan', ...SWEEP]);
-  expect(stderr).toMatch(/^error: cannot open s\.yaml: user nobody has no permission/);
+  expect(stderr).toMatch(/^error: s\.yaml: cannot be read: user nobody has no permission/);
   expect(status).toBe(2);
 });

@@ -67,7 +67,7 @@ describeTrainer('with a trainer of one’s own', () => {
     expect(JSON.parse(all.stdout)).toMatchObject({ places: [{ folder: place.folder }] });
     await until(async () => (await place.services()).every(({ pid }) => pid === null));
     const { stdout } = await place.run(['status']);
-    expect(stdout).toMatch(/worker +stopped +no sweep was open for 0.1 minutes/);
+    expect(stdout).toMatch(/worker +stopped .*no sweep was open for 0.1 minutes/);
     expect((await place.run(['status', '--all'])).stdout).toContain('no services of this user');
     expect((await place.run(['up', '--stop-after', '0'])).status).toBe(0);
     expect((await place.services()).map(({ state }) => state)).toContain('ready');
