@@ -22,7 +22,9 @@ const project = (displayName, setupFilesAfterEnv = [], folder = displayName) => 
   },
   // These packages have ES modules only, which Jest loads as CommonJS. Of d3's packages, which come
   // with vega, it takes the builds for browsers.
-  transformIgnorePatterns: ['/node_modules/(?!(hyparquet|vega|vega-[a-z-]+)/)'],
+  transformIgnorePatterns: [
+    '/node_modules/(?!(fzstd|hyparquet|hyparquet-compressors|hysnappy|vega|vega-[a-z-]+)/)',
+  ],
   testEnvironmentOptions: { customExportConditions: ['umd', 'node', 'node-addons'] },
   // In Node this package awaits an optional canvas while it loads, which CommonJS cannot; nothing
   // here draws on one.

@@ -63,18 +63,18 @@ const sources = {
   'orchestrator/tables': {
     holds: 'readers of CSV, TSV, JSON and parquet files',
     imports: ['common', 'orchestrator/base', 'orchestrator/sweep/identity.ts'],
-    packages: ['hyparquet', 'node:*'],
+    packages: ['hyparquet', 'hyparquet-compressors', 'node:*'],
   },
   'orchestrator/tokenizers': {
     holds: 'text to tokens, and the way back',
     imports: ['common', 'orchestrator/base', 'orchestrator/sweep', 'orchestrator/tables'],
-    packages: ['@huggingface/tokenizers', 'node:*'],
+    packages: ['node:*', 'tokenizers'],
   },
   'orchestrator/datasets': {
     holds: 'what the data sets of all task families are made of',
     imports: ['common', 'orchestrator/base', 'orchestrator/sweep', 'orchestrator/tables'],
     types: ['orchestrator/config'],
-    packages: ['@huggingface/hub', 'hyparquet', 'node:*'],
+    packages: ['@huggingface/hub', 'node:*'],
   },
   'orchestrator/config/schema-parts.ts': {
     holds: 'what schemas are made of',
@@ -124,6 +124,7 @@ const sources = {
       'common/vocabulary',
       'orchestrator/base',
       'orchestrator/sweep',
+      'orchestrator/tables',
       'orchestrator/tasks',
     ],
     packages: ['node:*', 'yaml', 'zod'],

@@ -82,6 +82,19 @@ export function createFileOnce(path: string, content: Content): boolean {
   }
 }
 
+/** Gives a written file its name, once its content is on disk. Missing folders are created. */
+export async function moveDurably(source: string, path: string): Promise<void> {
+  const file = await open(source, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await mkdir(dirname(path), { recursive: true });
+  await rename(source, path);
+  await syncFolder(dirname(path));
+}
+
 /** Makes renames, new files and removals in a folder survive a power cut. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder);

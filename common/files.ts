@@ -14,6 +14,11 @@ export function readIfThere(path: string): string | undefined {
   }
 }
 
+/** The id of an artifact root; undefined if the folder has none, or there is no folder. */
+export function readRootId(root: string): string | undefined {
+  return readIfThere(join(root, '.root-id'))?.trim();
+}
+
 export const NO_FILE = 'there is no such file';
 
 /**

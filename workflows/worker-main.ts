@@ -11,10 +11,12 @@
  */
 import { join } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { NativeConnection, Worker, type NativeConnectionOptions } from '@temporalio/worker';
 import { explainOnOneLine } from '../common/explain-error';
 import { keepLogging } from '../common/log-output';
 import { packageRoot } from '../common/package';
+import { findProxy } from '../common/proxies';
+import { stopWithWrapper } from '../common/wrapper';
 import { UserError } from '../orchestrator/base/errors';
 import { createActivities } from './activities';
 
@@ -29,13 +31,33 @@ function required(name: string): string {
   return value;
 }
 
+/**
+ * The connection's proxy, for a server elsewhere: the one that the command line's own connection
+ * takes. This client does not look for one itself.
+ */
+function proxySettings(address: string | undefined): Pick<NativeConnectionOptions, 'proxy'> {
+  const proxy = address === undefined ? undefined : findProxy(address);
+  if (proxy === undefined) return {};
+  const { username, password } = proxy;
+  return {
+    proxy: {
+      type: 'http-connect',
+      targetHost: proxy.address,
+      ...(username ? { basicAuth: { username, password } } : {}),
+    },
+  };
+}
+
 async function main(): Promise<void> {
   keepLogging();
   const embedded = process.env.SA_ORCH_TEMPORAL_ADDRESS;
   const { connectionOptions, namespace } = embedded
     ? { connectionOptions: { address: embedded } }
     : loadClientConnectConfig();
-  const connection = await NativeConnection.connect(connectionOptions);
+  const connection = await NativeConnection.connect({
+    ...connectionOptions,
+    ...proxySettings(connectionOptions.address),
+  });
   const worker = await Worker.create({
     connection,
     namespace: process.env.SA_ORCH_NAMESPACE ?? namespace ?? 'default',
@@ -53,6 +75,9 @@ async function main(): Promise<void> {
     // Lets short activities finish; the next worker simply resumes a watch.
     shutdownGraceTime: '5 seconds',
   });
+  // The first signal stops the worker in order; a second one must not end it in the middle.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
+  stopWithWrapper(() => process.kill(process.pid, 'SIGTERM'));
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
   await worker.run();
   await connection.close();

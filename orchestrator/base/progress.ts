@@ -1,4 +1,7 @@
-export type ProgressMark = '✓' | '…' | '✗' | '!';
+export type ProgressMark = '✓' | '…' | '✗' | '!' | '·';
 
-/** Reports one step of a setup: done (✓), in progress (…), failed (✗) or worth a look (!). */
+/**
+ * Reports one step of a setup: done (✓), in progress (…), failed (✗) or worth a look (!), or a
+ * detail of the step before (·).
+ */
 export type OnProgress = (mark: ProgressMark, name: string, text: string) => void;

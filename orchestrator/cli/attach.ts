@@ -7,9 +7,12 @@ import { measureBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
 import { writeReport } from '../report/write';
 import { sweepDir } from '../store/sweep-store';
+import { planWarnings } from '../sweep/warnings';
 import { follow } from './follow';
-import { LEFT, nothingAtStake, sweepGoesOn } from './lost-output';
-import { printJson } from './output';
+import { quoteWord } from '../base/shell-quote';
+import { nothingAtStake, sweepGoesOn } from './lost-output';
+import { printJson, printNote, printText } from './output';
+import { INTERRUPTED } from './set-up';
 
 const AFTER_A_STOP =
   '  go on       the same `sa-orch start`, once the cause is gone;\n' +
@@ -44,27 +47,33 @@ export async function attach(
       const goesOn =
         state === 'server out of reach'
           ? 'will continue once its server can be reached'
-          : 'keeps running';
-      process.stderr.write(
-        `\n${sweepId} ${goesOn} (${done} of ${snapshot.plan.trials.length} trials done).\n`,
+          : state === 'paused'
+            ? 'stays paused'
+            : 'keeps running';
+      const id = quoteWord(sweepId);
+      printNote(
+        `\n${sweepId} ${goesOn} (${done} of ${snapshot.plan.trials.length} trials done).\n` +
+          `  follow it   sa-orch watch ${id}\n  end it      sa-orch cancel ${id}\n`,
       );
-      process.stderr.write(
-        `  follow it   sa-orch watch ${sweepId}\n  end it      sa-orch cancel ${sweepId}\n`,
-      );
-      process.exitCode = LEFT;
+      // A script must not take the next step while the sweep is still running.
+      process.exitCode = INTERRUPTED;
       return;
     }
     nothingAtStake();
     const complete = done === snapshot.plan.trials.length;
+    const warnings = planWarnings(snapshot.plan);
     // Somebody has removed it, or the worker that was to write it is gone.
     if (!existsSync(report)) await writeReport(snapshot.plan, results, root);
-    if (json) printJson({ sweep_id: sweepId, state, detail, report, results });
+    if (json) printJson({ sweep_id: sweepId, state, detail, report, warnings, results });
     else {
-      const table = renderTable(snapshot.plan, results, measureBaselines(root, snapshot.plan));
-      process.stdout.write(`\n${table}\n\nreport  ${report}\n`);
-      if (state !== 'finished' && !complete)
-        process.stderr.write(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);
-      if (state === 'stopped' && !complete) process.stderr.write(`${AFTER_A_STOP}\n`);
+      const baselines = measureBaselines(root, snapshot.plan);
+      const { columns } = process.stdout;
+      const table = renderTable(snapshot.plan, results, baselines, columns);
+      printText(`\n${table}\n\nreport  ${report}\n`);
+      if (state === 'stopped' && !complete)
+        printNote(`${sweepId} stopped: ${detail}\n${AFTER_A_STOP}\n`);
+      else if (state !== 'finished' && !complete)
+        printNote(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);
     }
     process.exitCode = complete ? 0 : 1;
   } finally {

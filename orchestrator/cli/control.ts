@@ -1,20 +1,26 @@
 /** `sa-orch pause`, `resume` and `cancel`: control a running sweep. */
 import {
   WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
   type Client,
 } from '@temporalio/client';
 import { Command } from 'commander';
 import { setModeUpdate, type Mode } from '../../workflows/messages';
-import { stateDirectory } from '../runtime/paths';
+import { UserError } from '../base/errors';
+import { quoteWord } from '../base/shell-quote';
 import { readRuntimeConfig } from '../runtime/runtime-config';
 import { connectTemporal } from '../runtime/temporal-client';
 import { askCapabilities } from '../runtime/trainer-health';
+import { hasPlan } from '../store/plan-store';
+import { findSweep, type FoundSweep } from './find-place';
+import { workflowState } from './follow';
+import { listOpenIds } from './open-sweeps';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
-import { printJson, runAction } from './output';
-import { UserError } from '../base/errors';
+import { printJson, printNote, printText, runAction } from './output';
+import { describeEnd } from './sweep-end';
 import { refuseOtherQueue } from './task-queue';
-import { terminateCohorts } from './terminate-cohorts';
+import { terminateSweep } from './terminate-cohorts';
 
 /** Without a worker an update waits; after this long, the user is told. */
 const ANSWER_MS = 15_000;
@@ -25,79 +31,142 @@ interface ControlOptions extends PlaceOptions {
   json?: boolean;
 }
 
-export function pauseCommand(): Command {
-  return modeCommand(
-    'pause',
-    'pause',
-    'stop a sweep at checkpoints; `resume` continues from there',
-    'paused',
-  );
+/** A command that sets a mode, and what it says. */
+interface Control {
+  name: string;
+  mode: Mode;
+  description: string;
+  done: string;
+  /** Said instead if the sweep is in this mode already. */
+  already: string;
 }
 
-export function resumeCommand(): Command {
-  return modeCommand('resume', 'run', 'continue a paused sweep', 'resumed');
-}
+const PAUSE: Control = {
+  name: 'pause',
+  mode: 'pause',
+  description: 'stop a sweep at checkpoints; `resume` continues from there',
+  done: 'paused; `sa-orch resume ID` continues it',
+  already: 'is paused already; `sa-orch resume ID` continues it',
+};
 
-export function cancelCommand(): Command {
-  return modeCommand(
-    'cancel',
-    'cancel',
-    'end a sweep; finished trials keep their results, and `start` reruns the others',
-    'is being cancelled',
-  ).option(
+const RESUME: Control = {
+  name: 'resume',
+  mode: 'run',
+  description: 'continue a paused sweep',
+  done: 'resumed; `sa-orch watch ID` follows it',
+  already: 'is running already; `sa-orch watch ID` follows it',
+};
+
+const CANCEL: Control = {
+  name: 'cancel',
+  mode: 'cancel',
+  description: 'end a sweep; finished trials keep their results, and `start` reruns the others',
+  done: 'is being cancelled',
+  already: 'is being cancelled already',
+};
+
+export const pauseCommand = (): Command => modeCommand(PAUSE);
+export const resumeCommand = (): Command => modeCommand(RESUME);
+export const cancelCommand = (): Command =>
+  modeCommand(CANCEL).option(
     '--force',
     'end a sweep whose worker or trainer is gone for good; a job that a trainer is running for ' +
       'it goes on',
   );
+
+function modeCommand(control: Control): Command {
+  const command = new Command(control.name)
+    .description(control.description)
+    .argument(
+      '<sweep>',
+      'the id that `start` printed, or its beginning; `sa-orch status` lists them',
+    )
+    .addHelpText('after', `\nExample:\n  sa-orch ${control.name} glue-7f3a12cd`);
+  return addJsonOption(addPlaceOptions(command)).action((word: string, options: ControlOptions) =>
+    runAction(options.json === true, async () => {
+      const sweep = await findSweep(word, options, listOpenIds);
+      const { before, said } = await setModeOf(sweep, control, options.force === true);
+      const { sweepId } = sweep;
+      if (options.json) printJson({ sweep_id: sweepId, mode: control.mode, before });
+      else printText(`${sweepId} ${said.replaceAll('ID', quoteWord(sweepId))}\n`);
+      if (control.mode === 'cancel' && before !== 'cancel' && before !== null && !options.json)
+        await sayTrainerAway(sweep);
+    }),
+  );
 }
 
-function modeCommand(name: string, mode: Mode, description: string, done: string): Command {
-  const command = new Command(name)
-    .description(description)
-    .argument('<sweep>', 'the id that `start` printed; `sa-orch status` lists them')
-    .addHelpText('after', `\nExample:\n  sa-orch ${name} glue-7f3a12cd`);
-  return addJsonOption(addPlaceOptions(command)).action(
-    (sweepId: string, options: ControlOptions) =>
-      runAction(options.json === true, async () => {
-        const stateDir = stateDirectory(options.stateDir);
-        const client = await connectTemporal(stateDir);
-        try {
-          const before = options.force
-            ? await terminate(client, sweepId)
-            : await setMode(client, sweepId, mode, stateDir);
-          if (options.json) return printJson({ sweep_id: sweepId, mode, before });
-          process.stdout.write(`${sweepId} ${options.force ? 'ended' : done}\n`);
-          if (mode === 'cancel' && !options.force) await sayTrainerAway(sweepId, stateDir);
-        } catch (error) {
-          if (!(error instanceof WorkflowNotFoundError)) throw error;
-          throw new UserError(
-            `no running sweep has the id ${sweepId}`,
-            2,
-            '`sa-orch status` lists them.',
-          );
-        } finally {
-          await client.connection.close();
-        }
-      }),
-  );
+/** before: null if it is not known. */
+interface Answer {
+  before: Mode | null;
+  said: string;
+}
+
+/** @throws UserError if the sweep has ended (exit 2), or its server or worker is away (exit 3) */
+async function setModeOf(sweep: FoundSweep, control: Control, force: boolean): Promise<Answer> {
+  const { sweepId, root, stateDir } = sweep;
+  const client = await connectTemporal(stateDir).catch(async (error: unknown) => {
+    if (!hasPlan(root, sweepId)) throw error;
+    const { end } = await describeEnd(root, sweepId, 'unknown');
+    if (end !== 'complete' && end !== 'cancelled') throw error;
+    return undefined;
+  });
+  if (client === undefined) return answerEnded(sweep, control, 'unknown');
+  try {
+    const isLost = !hasPlan(root, sweepId);
+    if (control.mode === 'cancel' && (force || isLost)) {
+      if (await terminateSweep(client, sweepId, 'sa-orch cancel'))
+        return { before: null, said: isLost ? 'ended: its files were removed' : 'ended' };
+      return await answerEnded(sweep, control, 'unknown');
+    }
+    const before = await setMode(client, sweep, control.mode);
+    return { before, said: before === control.mode ? control.already : control.done };
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    return await answerEnded(sweep, control, (await workflowState(client, sweepId)).state);
+  } finally {
+    await client.connection.close();
+  }
+}
+
+/** To cancel what was cancelled changes nothing; any other request comes too late. */
+async function answerEnded(
+  { root, sweepId }: FoundSweep,
+  { mode, name }: Control,
+  state: Awaited<ReturnType<typeof workflowState>>['state'],
+): Promise<Answer> {
+  const { end, sentence } = await describeEnd(root, sweepId, state);
+  if (mode === 'cancel' && end === 'cancelled')
+    return { before: 'cancel', said: sentence.slice(sweepId.length + 1) };
+  const hint =
+    end === 'complete' || end === 'finished'
+      ? `\`sa-orch report ${quoteWord(sweepId)}\` shows its table.`
+      : 'The `sa-orch start` that began it runs what is left.';
+  throw new UserError(`${sentence}, so there is nothing to ${name}`, 2, hint);
 }
 
 /**
  * Sets a sweep's mode and returns the previous one.
  *
- * @throws UserError (exit 3) if no worker responds
+ * @throws UserError if it is being cancelled (exit 2), or no worker responds (exit 3)
  */
 async function setMode(
   client: Client,
-  sweepId: string,
+  { sweepId, stateDir }: FoundSweep,
   mode: Mode,
-  stateDir: string,
 ): Promise<Mode> {
   try {
     return await client.withDeadline(Date.now() + ANSWER_MS, () =>
       client.workflow.getHandle(sweepId).executeUpdate(setModeUpdate, { args: [mode] }),
     );
   } catch (error) {
+    if (error instanceof WorkflowUpdateFailedError) {
+      const name = mode === 'run' ? 'resumed' : 'paused';
+      throw new UserError(
+        `${sweepId} is being cancelled, so it cannot be ${name}`,
+        2,
+        'Once it has ended, the `sa-orch start` that began it runs what is left.',
+      );
+    }
     if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
     const taskQueue = readRuntimeConfig(stateDir)?.taskQueue;
     if (taskQueue !== undefined) await refuseOtherQueue(client, sweepId, taskQueue);
@@ -110,7 +179,7 @@ async function setMode(
 }
 
 /** A sweep ends once its jobs have, and only the trainer can say so. */
-async function sayTrainerAway(sweepId: string, stateDir: string): Promise<void> {
+async function sayTrainerAway({ sweepId, stateDir }: FoundSweep): Promise<void> {
   const trainer = readRuntimeConfig(stateDir)?.trainer;
   if (!trainer) return;
   const answers = await askCapabilities(trainer, TRAINER_MS).then(
@@ -118,25 +187,9 @@ async function sayTrainerAway(sweepId: string, stateDir: string): Promise<void> 
     () => false,
   );
   if (answers) return;
-  process.stderr.write(
+  printNote(
     `the trainer at ${trainer.address} does not answer; the sweep ends when it does\n` +
-      `  If it is gone for good, \`sa-orch cancel --force ${sweepId}\` ends the sweep now.\n`,
+      `  If it is gone for good, \`sa-orch cancel --force ${quoteWord(sweepId)}\` ends the sweep ` +
+      'now.\n',
   );
-}
-
-/** Ends a sweep and its cohorts without their help, and says so. */
-async function terminate(client: Client, sweepId: string): Promise<null> {
-  const reason = 'sa-orch cancel --force';
-  let notFound: WorkflowNotFoundError | undefined;
-  await client.workflow
-    .getHandle(sweepId)
-    .terminate(reason)
-    .catch((error: unknown) => {
-      if (!(error instanceof WorkflowNotFoundError)) throw error;
-      notFound = error;
-    });
-  const terminated = await terminateCohorts(client, sweepId, new Date(), reason);
-  if (notFound && terminated === 0) throw notFound;
-  // Nobody is there to tell the previous mode.
-  return null;
 }

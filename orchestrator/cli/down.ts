@@ -1,16 +1,26 @@
 /** `sa-orch down`: stops the services. */
 import { Command } from 'commander';
+import { UserError } from '../base/errors';
+import { plural } from '../base/plural';
+import { quoteWord } from '../base/shell-quote';
 import { down } from '../runtime/down';
 import { stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
+import { describeOtherFolders } from './other-folders';
+import { workflowState } from './follow';
+import { listOpenSweeps } from './open-sweeps';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
-import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
+import { printJson, printText, progressLine, progressLineOnStderr, runAction } from './output';
+import { terminateSweep } from './terminate-cohorts';
 
 const ASK_MS = 5000;
 
 export function downCommand(): Command {
   const command = new Command('down')
-    .description('stop Temporal server, trainer and worker; refused while sweeps are running')
+    .description(
+      'stop Temporal server, trainer and worker; refused while sweeps are running, unless all of ' +
+        'them are paused',
+    )
     .option(
       '--force',
       'stop even if sweeps are running; the next start resumes them from their checkpoints',
@@ -20,35 +30,71 @@ export function downCommand(): Command {
     (options: PlaceOptions & { force?: boolean; json?: boolean }) =>
       runAction(options.json === true, async () => {
         const stateDir = stateDirectory(options.stateDir);
+        const onProgress = options.json ? progressLineOnStderr : progressLine;
         const stopped = await down({
           stateDir,
-          force: options.force === true,
-          runningSweeps: () => runningSweeps(stateDir),
-          onProgress: options.json ? progressLineOnStderr : progressLine,
+          beforeStop: async () => {
+            const { paused, ended } = await settleOpenSweeps(stateDir, options.force === true);
+            for (const id of ended) onProgress('!', id, 'ended: its files were removed');
+            for (const id of paused) onProgress('…', id, `stays paused; ${howToGoOn(id)}`);
+          },
+          onProgress,
         });
         if (options.json) printJson({ stopped });
-        else if (stopped.length === 0) process.stdout.write(`nothing is running in ${stateDir}\n`);
+        else if (stopped.length === 0)
+          printText(`nothing is running in ${stateDir}${describeOtherFolders(stateDir)}\n`);
       }),
   );
 }
 
+const howToGoOn = (id: string): string =>
+  `\`sa-orch up\` and then \`sa-orch resume ${quoteWord(id)}\` continue it`;
+
 /**
- * Ids of sweeps that are open on the server. A server that does not answer is running none; the
- * sweeps it has stored resume at the next start.
+ * Refuses if sweeps are running, unless forced; ends those whose files were removed, which no list
+ * of sweeps shows and nothing can continue. A server that does not answer is running none; the
+ * sweeps that it has stored resume at the next start.
+ *
+ * @throws UserError (exit 2) that names the running ones
  */
-async function runningSweeps(stateDir: string): Promise<string[]> {
+async function settleOpenSweeps(
+  stateDir: string,
+  force: boolean,
+): Promise<{ paused: string[]; ended: string[] }> {
   const client = await connectTemporal(stateDir, ASK_MS).catch(() => undefined);
-  if (client === undefined) return [];
+  if (client === undefined) return { paused: [], ended: [] };
   try {
-    return await client.withDeadline(Date.now() + ASK_MS, async () => {
-      const ids: string[] = [];
-      for await (const { workflowId } of client.workflow.list({
-        query: "WorkflowType = 'sweep' AND ExecutionStatus = 'Running'",
-      }))
-        ids.push(workflowId);
-      return ids;
-    });
+    const paused: string[] = [];
+    const running: string[] = [];
+    const lost: string[] = [];
+    for (const { sweepId, isLost } of await listOpenSweeps(client, stateDir)) {
+      if (isLost) lost.push(sweepId);
+      else if ((await workflowState(client, sweepId)).state === 'paused') paused.push(sweepId);
+      else running.push(sweepId);
+    }
+    if (running.length > 0 && !force) throw refuse(running);
+    for (const id of lost) await terminateSweep(client, id, 'its files were removed');
+    return { paused: paused, ended: lost };
   } finally {
     await client.connection.close();
   }
+}
+
+function refuse(ids: readonly string[]): UserError {
+  const how = `${plural(ids.length, 'sweep')} ${ids.length === 1 ? 'is' : 'are'} running`;
+  return new UserError(
+    `${how}: ${ids.join(', ')}`,
+    2,
+    `Wait for them, pause them (\`sa-orch pause ${quoteWord(ids[0]!)}\`), cancel them, or use ` +
+      '--force: the next start resumes them from their checkpoints.',
+  );
+}
+
+/** Stops services that no sweep uses; those that another start has begun to use stay. */
+export async function stopUnused(stateDir: string): Promise<void> {
+  const beforeStop = async () => void (await settleOpenSweeps(stateDir, false));
+  const onProgress = () => undefined;
+  await down({ stateDir, beforeStop, onProgress }).catch((error: unknown) => {
+    if (!(error instanceof UserError)) throw error;
+  });
 }

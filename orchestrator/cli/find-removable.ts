@@ -12,7 +12,7 @@ import {
   type Limits,
   type Removable,
 } from '../store/unneeded';
-import { findSweep } from './find-id';
+import { findId } from './find-id';
 import { listEndedJobs, trainerLock } from './trainer-jobs';
 
 /** What stays although it would be removed, and why. */
@@ -43,7 +43,14 @@ export async function findRemovable(search: Search): Promise<{ found: Removable[
   const now = Date.now();
   const needs = await readNeeds(root);
   const sweep =
-    search.sweep === undefined ? null : findSweep(search.sweep, [...needs.sweeps.keys()]);
+    search.sweep === undefined
+      ? null
+      : findId(
+          search.sweep,
+          [...needs.sweeps.keys()],
+          'sweep here',
+          '`sa-orch status` lists them.',
+        );
   const limits = { sweep, before: now - olderThan };
   const found = existsSync(root) ? await findUnneeded(root, needs, limits, now) : [];
   const kept: Kept[] = [];

@@ -6,11 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { listFullDisks } from '../../common/disk-space';
 import { statusQuery, type SweepStatus } from '../../workflows/messages';
 import { rootMessage } from '../../workflows/root-message';
-import { readPlan } from '../store/plan-store';
+import { UserError } from '../base/errors';
+import { quoteWord } from '../base/shell-quote';
+import { hasPlan, readPlan } from '../store/plan-store';
 import { SweepResults } from '../store/sweep-results';
 import { findFailingActivities } from './failing-activities';
 import { LiveBlock, renderSnapshot, type Snapshot } from './live-view';
-import { findOutage, OUTAGE_SECONDS } from './outage';
+import { OUTAGE_SECONDS } from './outage';
+import { ServiceWatch } from './service-watch';
+import { writeAsTyped } from './typed-command';
 
 const POLL_MS = 1000;
 /** Activities that fail for ever are looked for at every so many polls. */
@@ -54,7 +58,8 @@ export async function workflowState(
   try {
     const { status, raw } = await inTime(() => handle.describe());
     if (status.name === 'COMPLETED') {
-      const { stopped } = (await inTime(() => handle.result())) as SweepStatus;
+      const { mode, cancelled, stopped } = (await inTime(() => handle.result())) as SweepStatus;
+      if (mode === 'cancel' && cancelled > 0) return { state: 'cancelled', detail: null };
       return stopped === undefined
         ? { state: 'finished', detail: null }
         : { state: 'stopped', detail: stopped };
@@ -132,36 +137,60 @@ export async function follow(
   signal: AbortSignal,
   outageSeconds = OUTAGE_SECONDS,
 ): Promise<Followed> {
-  const reader = new SweepReader(root, sweepId);
   const block = new LiveBlock(stream);
+  const services = new ServiceWatch(stateDir, outageSeconds, (text) =>
+    block.say(writeAsTyped(text)),
+  );
+  try {
+    return await followUntilEnd(client, { root, stateDir }, sweepId, block, signal, services);
+  } finally {
+    services.stop();
+    block.clear();
+  }
+}
+
+async function followUntilEnd(
+  client: Client,
+  { root, stateDir }: { root: string; stateDir: string },
+  sweepId: string,
+  block: LiveBlock,
+  signal: AbortSignal,
+  services: ServiceWatch,
+): Promise<Followed> {
+  const reader = new SweepReader(root, sweepId);
   let failing: string[] = [];
-  let outageSince: number | null = null;
   for (let poll = 0; ; poll++) {
     const { state, detail } = await workflowState(client, sweepId);
     const shown = detail ? `${state}: ${detail}` : state;
     const ended = ['finished', 'stopped', 'failed', 'cancelled', 'unknown'].includes(state);
-    if (ended || signal.aborted) {
-      block.clear();
-      // The table is made from every file, whatever the reader has noticed.
-      return { state, detail, snapshot: await new SweepReader(root, sweepId).read(shown) };
-    }
+    // The table is made from every file, whatever the reader has noticed.
+    if (ended || signal.aborted)
+      return { state, detail, snapshot: await readNow(root, sweepId, shown) };
+    if (!hasPlan(root, sweepId)) throw filesGone(root, sweepId);
     const snapshot = await reader.read(shown);
-    const outage = findOutage(stateDir);
-    if (outage === null) outageSince = null;
-    else if (outageSince === null) {
-      outageSince = Date.now();
-      block.clear();
-      stream.write(`${outage}\nOtherwise this command ends in ${outageSeconds} s.\n`);
-    } else if (Date.now() - outageSince >= outageSeconds * 1000) {
-      block.clear();
-      return { state: 'out of service', detail: outage, snapshot };
-    }
+    if (services.hasEnded()) return { state: 'out of service', detail: services.outage, snapshot };
     if (poll % POLLS_BETWEEN_LOOKS === 0)
       failing = isOpen(state) ? await findFailingActivities(client, sweepId) : [];
     // Nobody else may be able to write it down.
     const full = listFullDisks([root, stateDir]).map((disk) => `${disk}; the sweep waits`);
-    const notes = [...failing, ...full].map((line) => `  ${line}`);
+    const paused =
+      state === 'paused' ? [`\`sa-orch resume ${quoteWord(sweepId)}\` continues it`] : [];
+    const notes = [...failing, ...full, ...paused].map((line) => `  ${writeAsTyped(line)}`);
     block.draw([...renderSnapshot(snapshot, Date.now()), ...notes], Date.now());
     await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
   }
 }
+
+/** @throws UserError (exit 1) if the sweep's files are gone */
+async function readNow(root: string, sweepId: string, shown: string): Promise<Snapshot> {
+  if (!hasPlan(root, sweepId)) throw filesGone(root, sweepId);
+  return new SweepReader(root, sweepId).read(shown);
+}
+
+export const filesGone = (root: string, sweepId: string): UserError =>
+  new UserError(
+    `the files of ${sweepId} in ${root} were removed while it was running`,
+    1,
+    `\`sa-orch cancel ${quoteWord(sweepId)}\` ends it, and \`sa-orch down\` the services, which ` +
+      'still use what was removed. Then start again.',
+  );

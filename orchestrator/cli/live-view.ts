@@ -155,6 +155,12 @@ export class LiveBlock {
     this.drawn = lines.length;
   }
 
+  /** Prints lines that stay, above the block. */
+  say(text: string): void {
+    this.clear();
+    this.stream.write(text);
+  }
+
   /** Removes the block from the screen, so that what follows takes its place. */
   clear(): void {
     if (this.drawn > 0) this.stream.write(`\u001b[${this.drawn}A\u001b[0J`);

@@ -7,6 +7,7 @@ import { suggestion } from '../base/suggest';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { listFolders } from '../store/needs';
 import { listSweeps } from '../store/sweep-store';
+import { findAnywhere } from './find-place';
 import { ambiguous, matchIds } from './find-id';
 import type { Log } from './log';
 import { readSweepLog, readTrialLog } from './job-lines';
@@ -44,7 +45,12 @@ export function logsCommand(): Command {
 async function logs(name: string, { lines, follow, json, ...places }: LogsOptions): Promise<void> {
   if (json && follow)
     throw new UserError('--follow never ends, so it cannot be one JSON document', 2);
-  const log = await openLog(name, artifactRoot(places.root), stateDirectory(places.stateDir));
+  const found = isServiceName(name) ? undefined : await findAnywhere(name, places, listIds);
+  const log = await openLog(
+    found?.id ?? name,
+    found?.root ?? artifactRoot(places.root),
+    found?.stateDir ?? stateDirectory(places.stateDir),
+  );
   const last = (await log.read()).slice(lines === 0 ? Infinity : -lines);
   if (json) return printJson({ ...log.about, lines: last });
   const print = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -56,6 +62,11 @@ async function logs(name: string, { lines, follow, json, ...places }: LogsOption
     (await log.read()).forEach(print);
   }
 }
+
+const listIds = async (root: string): Promise<string[]> => [
+  ...(await listSweeps(root)),
+  ...(await listFolders(join(root, 'trials'))),
+];
 
 /** @throws UserError (exit 2) if the name is that of nothing, or of several things */
 export async function openLog(name: string, root: string, stateDir: string): Promise<Log> {

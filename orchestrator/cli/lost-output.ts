@@ -1,12 +1,8 @@
 /** What becomes of a command whose output nobody takes: a closed pipe, a full disk. */
 import { systemWords } from '../../common/system-errors';
 import { quoteCommand } from '../base/shell-quote';
-
-/**
- * The exit status of a command that leaves a sweep, by convention that after SIGINT: a script must
- * not take the next step while the sweep is still running.
- */
-export const LEFT = 130;
+import { printNote } from './output';
+import { INTERRUPTED } from './set-up';
 
 /** What a user could believe to have begun, or to have ended. */
 interface Stake {
@@ -26,7 +22,7 @@ export function notSubmittedYet(): void {
 /** From here on, a user could believe that the sweep has ended. */
 export function sweepGoesOn(sweepId: string): void {
   const hint = `\`${quoteCommand('sa-orch', 'watch', sweepId)}\` follows it again.`;
-  stake = { said: `${sweepId} goes on`, hint, exitStatus: LEFT };
+  stake = { said: `${sweepId} goes on`, hint, exitStatus: INTERRUPTED };
 }
 
 /** What is printed from here on is all that can be lost. */
@@ -44,7 +40,7 @@ export function endWithoutOutput(error: NodeJS.ErrnoException): void {
   const why = isClosed
     ? 'nobody reads the output any more'
     : `the output cannot be written: ${systemWords(error)}`;
-  process.stderr.write(`error: ${why}${stake === null ? '' : `; ${stake.said}`}\n`);
-  if (stake !== null) process.stderr.write(`  ${stake.hint}\n`);
+  printNote(`error: ${why}${stake === null ? '' : `; ${stake.said}`}\n`);
+  if (stake !== null) printNote(`  ${stake.hint}\n`);
   process.exit(stake?.exitStatus ?? 2);
 }

@@ -18,7 +18,9 @@ import { scoreCommand } from './score';
 import { startCommand } from './start';
 import { statusCommand } from './status';
 import { trainerCommand } from './trainer';
+import { nameCommands, writeAsTyped } from './typed-command';
 import { upCommand } from './up';
+import { explainUsageErrors } from './usage';
 import { watchCommand } from './watch';
 import { workerCommand } from './worker';
 
@@ -52,7 +54,6 @@ function program(): Command {
     .showHelpAfterError(
       '(`sa-orch help` lists the commands; --help after a command shows its options)',
     )
-    .showSuggestionAfterError()
     .addHelpText(
       'after',
       '\nExamples:\n' +
@@ -62,12 +63,21 @@ function program(): Command {
         '\nExit status: 0 success, 1 the work failed, 2 invalid request, 3 a service is ' +
         'unreachable.',
     );
+  const asTyped = (text: string) => writeAsTyped(text, { withPlaces: false });
+  root.configureOutput({
+    writeOut: (text) => process.stdout.write(asTyped(text)),
+    writeErr: (text) => process.stderr.write(asTyped(text)),
+  });
   for (const make of COMMANDS) {
     const command = make();
     command.copyInheritedSettings(root);
     root.addCommand(command);
   }
-  for (const command of [root, ...root.commands]) command.exitOverride();
+  nameCommands(root.commands.map((command) => command.name()));
+  for (const command of [root, ...root.commands]) {
+    command.exitOverride();
+    explainUsageErrors(command);
+  }
   return root.hook('preAction', (_, command) => rememberPlaces(listPlaces(command.opts())));
 }
 

@@ -2,7 +2,9 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
 import { PRECISION_NAMES, type PrecisionName } from '../../common/vocabulary/precisions';
+import { readSeeds } from '../config/seeds';
 import { BENCHMARKS } from '../tasks/registry';
+import { checkAddress } from '../trainer-client/channel';
 import { FRAMEWORKS, type Framework } from '../runtime/trainer-command';
 
 /** Where files are stored. */
@@ -29,6 +31,8 @@ export interface ServiceOptions {
   python?: string;
   device?: DeviceName;
   threads?: number;
+  unloadAfter?: number;
+  stopAfter?: number;
 }
 
 export function addPlaceOptions(command: Command): Command {
@@ -56,7 +60,7 @@ export function addSweepOptions(command: Command): Command {
     .option('--profile <name>', 'profile of the sweep file (without a GPU, `quick` is the default)')
     .option('--backbone <name>', 'Hugging Face directory or hub id, or all-MiniLM-L6-v2')
     .option('--tasks <list>', 'override the tasks of the file, for example mrpc,rte', parseList)
-    .option('--seeds <list>', 'override the seeds of the file, for example 1,2,3', parseIntegers)
+    .option('--seeds <list>', 'override the seeds of the file: 1,2,3 or 1-5 or 1-3,7', parseSeeds)
     .option('--rows <n>', 'maximum training rows per task, or `all`', parseRows)
     .option(
       '--data-dir <dir>',
@@ -70,11 +74,17 @@ export function addPrecisionOption(command: Command): Command {
   return command.addOption(new Option('--precision <name>', description).choices(PRECISION_NAMES));
 }
 
+/** What `--unload-after` means. */
+export const UNLOAD_AFTER =
+  "free the trainer's backbone after this many minutes without a job; the next one loads it " +
+  'again (default: 15; 0: never)';
+
 export function addServiceOptions(command: Command): Command {
   return command
     .option(
       '--trainer <address>',
       'use the trainer at this address (unix:<path> or host:port) instead of starting one',
+      parseTrainerAddress,
     )
     .addOption(
       new Option(
@@ -95,7 +105,14 @@ export function addServiceOptions(command: Command): Command {
     .option(
       '--threads <n>',
       'CPU threads of the trainer; affects the last digits of results',
-      parseInteger,
+      parseCount,
+    )
+    .option('--unload-after <minutes>', UNLOAD_AFTER, parseMinutes)
+    .option(
+      '--stop-after <minutes>',
+      'stop the services after this many minutes without an open sweep; the next start brings ' +
+        'them back (default: 120; 0: never)',
+      parseMinutes,
     );
 }
 
@@ -121,6 +138,22 @@ export function parseInteger(text: string): number {
   return Number(text);
 }
 
+/** At least one of something. */
+export function parseCount(text: string): number {
+  const value = parseInteger(text);
+  if (value < 1) throw new InvalidArgumentError('must be at least 1');
+  return value;
+}
+
+export function parseTrainerAddress(text: string): string {
+  try {
+    checkAddress(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+  return text;
+}
+
 export function parseNumber(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value))
@@ -128,12 +161,29 @@ export function parseNumber(text: string): number {
   return value;
 }
 
-function parseIntegers(text: string): number[] {
-  return parseList(text).map(parseInteger);
+/** A length of time; 0 is none. */
+export function parseMinutes(text: string): number {
+  const value = parseNumber(text);
+  if (value < 0) throw new InvalidArgumentError('must be a number of minutes, or 0');
+  return value;
+}
+
+function parseSeeds(text: string): number[] {
+  try {
+    return readSeeds(text);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new InvalidArgumentError('must be a list of seeds: 1,2,3 or 1-5 or 1-3,7');
+  }
 }
 
 function parseRows(text: string): number | 'all' {
-  return text === 'all' ? 'all' : parseInteger(text);
+  if (text === 'all') return 'all';
+  if (/^[1-9]\d*$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+  throw new InvalidArgumentError(
+    'must be a whole number of at least 1, or `all`' +
+      (text.includes('%') ? '; percents are not understood' : ''),
+  );
 }
 
 /** The seed scripts write flags with underscores (`--attn_bn`): both spellings mean the same. */

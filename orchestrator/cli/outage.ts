@@ -1,4 +1,6 @@
 /** Services that nobody restarts, as a command sees them that follows a sweep. */
+import { existsSync } from 'node:fs';
+import { statePath } from '../runtime/supervisor-state';
 import { runtimeStatus, type ServiceStatus } from '../runtime/status';
 
 /** A command that follows a sweep ends after an outage of this long. */
@@ -10,21 +12,38 @@ export const OUTAGE_SECONDS = 60;
  */
 export function findOutage(stateDir: string): string | null {
   const services = runtimeStatus(stateDir);
-  const supervisor = services.find(({ name }) => name === 'supervisor');
+  if (services.length === 0) return null;
   const lost = services.filter(
     ({ name, state, pid }) =>
       name !== 'supervisor' &&
-      (state === 'failed' || (supervisor?.state === 'dead' && state !== 'external' && !pid)),
+      (state === 'failed' || (isUnsupervised(services) && state !== 'external' && !pid)),
   );
   if (lost.length === 0) return null;
   return [...lost.map(describeLoss), 'To go on: `sa-orch up` starts it again.'].join('\n');
 }
 
+/** The same for a command that followed a sweep when services were still there. */
+export function findOutageOf(stateDir: string): string | null {
+  if (runtimeStatus(stateDir).length > 0) return findOutage(stateDir);
+  const how = existsSync(statePath(stateDir))
+    ? '`sa-orch down` stopped the services'
+    : `${stateDir} was removed, and with it the services ended`;
+  return `${how}\nTo go on: \`sa-orch up\` starts them again.`;
+}
+
+/** For people. */
+export const nameService = (name: string): string =>
+  name === 'temporal' ? 'Temporal server' : name;
+
+const isUnsupervised = (services: readonly ServiceStatus[]): boolean =>
+  services.some(({ name, state }) => name === 'supervisor' && state === 'dead');
+
 function describeLoss({ name, state, last_exit, log, log_tail }: ServiceStatus): string {
   const what =
     state === 'failed'
-      ? `the ${name} died again and again and is not restarted`
-      : `the ${name} is not running, and neither is the supervisor that would restart it`;
+      ? `the ${nameService(name)} died again and again and is not restarted`
+      : `the ${nameService(name)} is not running, and neither is the supervisor that would ` +
+        'restart it';
   const last = last_exit === null ? '' : ` (last: ${last_exit})`;
   return [`${what}${last}; its log: ${log}`, ...log_tail.slice(-3).map((line) => `  ${line}`)].join(
     '\n',

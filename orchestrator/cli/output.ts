@@ -7,19 +7,30 @@
  */
 import { explainError, type Explained, type Place } from '../../common/explain-error';
 import type { OnProgress } from '../base/progress';
+import { writeAsTyped } from './typed-command';
 
 /** Names are padded to this width, so that the texts of successive lines are aligned. */
 const NAME_WIDTH = 22;
 
 /** Prints one progress line to stdout, for example `✓ trainer torch 2.15.0   cpu, 2 threads`. */
 export const progressLine: OnProgress = (mark, name, text) => {
-  process.stdout.write(`${mark} ${name.padEnd(NAME_WIDTH)} ${text}\n`);
+  printText(`${mark} ${name.padEnd(NAME_WIDTH)} ${text}\n`);
 };
 
 /** The same on stderr, for commands whose stdout is a JSON document. */
 export const progressLineOnStderr: OnProgress = (mark, name, text) => {
-  process.stderr.write(`${mark} ${name.padEnd(NAME_WIDTH)} ${text}\n`);
+  printNote(`${mark} ${name.padEnd(NAME_WIDTH)} ${text}\n`);
 };
+
+/** Prints text on stdout, its commands in the form that was typed. */
+export function printText(text: string): void {
+  process.stdout.write(writeAsTyped(text));
+}
+
+/** The same on stderr. */
+export function printNote(text: string): void {
+  process.stderr.write(writeAsTyped(text));
+}
 
 /** Prints the one JSON document of a `--json` command. */
 export function printJson(document: unknown): void {
@@ -41,8 +52,8 @@ export function printError(error: unknown): Explained['exitStatus'] {
 }
 
 function printExplained({ message, hint }: Explained): void {
-  process.stderr.write(`error: ${message}\n`);
-  if (hint !== undefined) process.stderr.write(`  ${hint.replaceAll('\n', '\n  ')}\n`);
+  printNote(`error: ${message}\n`);
+  if (hint !== undefined) printNote(`  ${hint.replaceAll('\n', '\n  ')}\n`);
 }
 
 /**
@@ -54,8 +65,16 @@ export async function runAction(json: boolean, action: () => void | Promise<void
     await action();
   } catch (thrown) {
     const explained = explainError(thrown, places);
-    const { message, hint = null, exitStatus } = explained;
-    if (json) printJson({ error: { message, hint, exit_status: exitStatus } });
+    const { message, hint, exitStatus } = explained;
+    if (json) {
+      printJson({
+        error: {
+          message: writeAsTyped(message),
+          hint: hint === undefined ? null : writeAsTyped(hint),
+          exit_status: exitStatus,
+        },
+      });
+    }
     printExplained(explained);
     process.exitCode = exitStatus;
   }

@@ -1,15 +1,15 @@
 /** `sa-orch plan`: shows what a sweep would do, without doing it. */
 import { Command } from 'commander';
 import { adapterLabel } from '../sweep/adapters';
-import { OFFICIAL_RULES } from '../report/format';
+import { OFFICIAL_RULES } from '../report/notes';
 import { controlWords, maskWords } from '../report/variants';
 import { expectedPrecision } from '../runtime/expected-precision';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
-import { readDoneResult } from '../store/sweep-store';
 import { findDataset } from '../sweep/lookup';
 import type { Budget, Plan, Trial } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
 import { countBudget } from '../tasks/budget';
+import { compareWithLast, sayLastSweep } from './last-sweep';
 import { formatDuration } from './live-view';
 import {
   addJsonOption,
@@ -20,7 +20,9 @@ import {
 } from './options';
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
 import { sayPrecision } from './precision';
-import { count, describeSize, planRequest, readRequest } from './request';
+import { count } from './data-lines';
+import { countRemaining, type Remaining } from './remaining';
+import { describeSize, planRequest, readRequest } from './request';
 
 type PlanOptions = SweepOptions & PlaceOptions & { sweep: string; json?: boolean };
 
@@ -45,17 +47,23 @@ export function planCommand(): Command {
       const plan = planWith(standard.precision);
       sayPrecision(request.config.precision, standard, onProgress);
       const trials = plan.trials.map((trial) => ({ ...trial, budget: trialBudget(plan, trial) }));
-      const seconds = await estimateSeconds(plan, artifactRoot(options.root));
+      const root = artifactRoot(options.root);
+      const remaining = await countRemaining(plan, root);
+      const last = await compareWithLast(root, plan);
       if (options.json)
         return printJson({
           ...plan,
           trials,
           warnings: planWarnings(plan),
-          estimated_seconds: seconds,
+          done: remaining.done,
+          failed: remaining.failed,
+          estimated_seconds: remaining.seconds,
+          last_sweep: last,
         });
+      sayLastSweep(last, onProgress);
       printTrials(trials);
       process.stdout.write(
-        `\n${plan.sweep_id}: ${describeSize(plan)}, ${estimateText(seconds)}\n` +
+        `\n${plan.sweep_id}: ${describeSize(plan)}, ${describeRemaining(remaining)}\n` +
           'kept: trained weights, biases and norms that are not masked; the head is counted ' +
           'separately\nstored: bytes of the adapter file\n' +
           (plan.trials.some(({ prune }) => prune.rules === 'official')
@@ -110,27 +118,16 @@ function printTrials(trials: (Trial & { budget: Budget })[]): void {
   }
 }
 
-/**
- * Estimated from the speed of finished trials of the same task under this root; null if some task
- * has none.
- */
-async function estimateSeconds(plan: Plan, root: string): Promise<number | null> {
-  const speeds = new Map<string, number>();
-  for (const trial of plan.trials) {
-    const result = await readDoneResult(root, trial.id);
-    // Trials of one cohort share the machine: their rows add up.
-    if (result) speeds.set(trial.task, result.train.rows_per_s * result.train.cohort);
-  }
-  let seconds = 0;
-  for (const { task, train } of plan.trials) {
-    const speed = speeds.get(task);
-    if (!speed) return null;
-    seconds += (train.total_steps * train.batch_size) / speed;
-  }
-  return seconds;
-}
-
-function estimateText(seconds: number | null): string {
-  if (seconds === null) return 'time unknown until one trial of each task has run here';
-  return `about ${formatDuration(seconds)} of training at the speed measured here`;
+/** `8 done, about 3 min of training left at the speed measured here`. */
+function describeRemaining({ done, failed, left, seconds }: Remaining): string {
+  const ended = [
+    ...(done > 0 ? [`${done} done already`] : []),
+    ...(failed > 0 ? [`${failed} failed (start reruns them with --retry-failed)`] : []),
+  ];
+  const rest = left < done + failed + left ? ' left' : '';
+  const time =
+    seconds === null
+      ? 'time unknown until one trial of each task has run here'
+      : `about ${formatDuration(seconds)} of training${rest} at the speed measured here`;
+  return [...ended, left === 0 ? 'nothing left to run' : time].join(', ');
 }

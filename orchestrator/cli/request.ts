@@ -2,19 +2,22 @@
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import { loadSweepConfig } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
-import { findFamily, nameBenchmarks } from '../tasks/registry';
 import { resolveDatasets } from '../tasks/resolve';
 import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
 import { planSweep } from '../sweep/plan';
-import { planWarnings } from '../sweep/warnings';
-import type { Plan, PlannedDataset } from '../sweep/types';
+import { maskWarnings } from '../sweep/warnings';
+import type { Plan } from '../sweep/types';
+import { sayData } from './data-lines';
 import type { SweepOptions } from './options';
 import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
 
 /** On a CPU, cohorts of this size give first results early while few passes are half full. */
 const COHORT_SIZE = 10;
+
+/** A larger number is hardly meant as a number of seeds. */
+const MANY_SEEDS = 20;
 
 /** A sweep's configuration, and why its profile was chosen if the user named none. */
 export interface Request {
@@ -63,17 +66,8 @@ export async function planRequest(
     backbone,
     onLongWork: (text) => onProgress('…', 'data', text),
   });
-  onProgress(
-    '✓',
-    'data',
-    `${datasets.map(describeDataset).join(', ')}${profileNote(config, profileReason)}`,
-  );
-  for (const note of datasets.flatMap(leftOutNotes)) onProgress('!', 'data', note);
-  const demo = datasets.filter(({ source }) => source === 'demo').map(({ task }) => task);
-  if (demo.length > 0) {
-    const reason = 'no --data-dir, no SA_ORCH_DATA, and the hub is unreachable';
-    onProgress('!', 'demo rows', `generated here, not ${nameBenchmarks(demo)}: ${reason}`);
-  }
+  saySeeds(config, onProgress);
+  sayData(datasets, profileNote(config, profileReason), onProgress);
   const plan = (defaultPrecision: PrecisionName) =>
     planSweep(config, {
       backbone,
@@ -82,28 +76,15 @@ export async function planRequest(
       defaultPrecision,
       profileReason,
     });
-  for (const warning of planWarnings(plan('float32'))) onProgress('!', 'masks', warning);
+  for (const warning of maskWarnings(plan('float32'))) onProgress('!', 'masks', warning);
   return plan;
 }
 
-function describeDataset({ task, kind, splits, source }: PlannedDataset): string {
-  const train = splits.find(({ name }) => name === 'train');
-  if (!train) return task;
-  const rows =
-    train.rows < train.of ? `${count(train.rows)} of ${count(train.of)}` : count(train.rows);
-  const noun = findFamily(kind).words.nameRows(train);
-  return `${task} ${rows} ${source === 'demo' ? 'demo ' : ''}${noun}`;
-}
-
-/** The rows of a published data set that are skipped. */
-function leftOutNotes({ task, kind, splits }: PlannedDataset): string[] {
-  return splits
-    .filter(({ left_out = 0 }) => left_out > 0)
-    .map(
-      ({ name, left_out, file }) =>
-        `${task} ${name}: skipping ${plural(left_out!, 'row')} ${findFamily(kind).words.leftOut} ` +
-        `(${file})`,
-    );
+/** `seeds: 3` in a file is the seed 3, where three seeds are meant as often. */
+function saySeeds({ file, seeds: [seed, ...others] }: SweepConfig, onProgress: OnProgress): void {
+  if (file === null || others.length > 0 || seed === undefined || seed < 2) return;
+  const many = seed <= MANY_SEEDS ? seed : 3;
+  onProgress('·', 'seeds', `one seed, number ${seed}; ${many} seeds are written 1-${many}`);
 }
 
 function profileNote({ profile }: SweepConfig, reason: string | null): string {
@@ -115,6 +96,3 @@ function profileNote({ profile }: SweepConfig, reason: string | null): string {
 export function describeSize({ trials, cohorts }: Plan): string {
   return `${plural(trials.length, 'trial')} in ${plural(cohorts.length, 'cohort')}`;
 }
-
-/** 3668 as `3,668`. */
-export const count = (n: number) => n.toLocaleString('en-US');

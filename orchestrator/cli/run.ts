@@ -19,9 +19,9 @@ import {
   parseInteger,
   parseNumber,
 } from './options';
-import { runAction } from './output';
+import { progressLine, progressLineOnStderr, runAction } from './output';
 import { buildConfig, inFlags, INITS, NORMS, type RunOptions } from './run-settings';
-import { addSeedFlags, parseScalar, parseSwitch } from './seed-flags';
+import { addSeedFlags, explainSparsity, parseScalar, parseSwitch } from './seed-flags';
 import { launch } from './start';
 
 const EXAMPLES = `
@@ -59,6 +59,9 @@ export function runCommand(): Command {
   return command.addHelpText('after', EXAMPLES).action((options: RunOptions) =>
     runAction(options.json === true, async () => {
       const config = buildConfig(options);
+      const meaning = explainSparsity(options, process.argv);
+      const onProgress = options.json ? progressLineOnStderr : progressLine;
+      if (meaning !== undefined) onProgress('!', 'sparsity', meaning);
       // Problems that only backbone and data reveal are reported in terms of flags, too.
       await launch({ config, profileReason: null }, options).catch((error: unknown) => {
         throw inFlags(error, options);
@@ -196,5 +199,6 @@ function addTrainFlags(command: Command): void {
     .option('--rows <n>', 'maximum training rows', parseInteger)
     .option('--backbone <name>', 'Hugging Face directory or hub id, or all-MiniLM-L6-v2')
     .option('--data-dir <dir>', DATA_DIRECTORY)
-    .option('--detach', 'submit the trial and return');
+    .option('--detach', 'submit the trial and return')
+    .option('--retry-failed', 'rerun the trial if it failed before');
 }

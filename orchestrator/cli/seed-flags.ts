@@ -132,6 +132,27 @@ export function resolveSeedFlags<T extends object>(options: T): T {
   return given as T;
 }
 
+/**
+ * What to say of `--sparsity` to someone who writes flags as the published scripts do, and may
+ * expect their meaning; undefined if nothing. typed: the command line as it was typed.
+ */
+export function explainSparsity(
+  options: { sparsity?: number; compat?: string },
+  typed: readonly string[],
+): string | undefined {
+  const { sparsity, compat } = options;
+  const given = options as Record<string, unknown>;
+  const isTheirs =
+    ALIASES.some(([theirs]) => given[attribute(theirs)] !== undefined) ||
+    typed.some((word) => /^--[a-z]+_/.test(word));
+  if (sparsity === undefined || compat !== undefined || !isTheirs) return undefined;
+  const percent = `${Number((100 * sparsity).toFixed(2))} %`;
+  return (
+    `${sparsity} removes ${percent} here; in the published scripts it keeps ${percent}, ` +
+    'as with --compat official'
+  );
+}
+
 /** Commander's name for the option: `pruneEpochs` for `prune-epochs`. */
 function attribute(flag: string): string {
   return new Option(`--${flag}`).attributeName();

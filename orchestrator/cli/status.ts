@@ -4,17 +4,23 @@ import { listFullDisks } from '../../common/disk-space';
 import { ConfigError } from '../base/errors';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
-import { runtimeStatus } from '../runtime/status';
+import { describeReplacedRoot } from '../runtime/replaced-root';
+import { readRuntimeConfig } from '../runtime/runtime-config';
+import { runtimeStatus, type ServiceStatus } from '../runtime/status';
 import { readPlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { listSweeps, readProgress } from '../store/sweep-store';
 import type { Plan, TrialResult } from '../sweep/types';
 import { findFailingActivities } from './failing-activities';
-import { isOpen, workflowState, type WorkflowState } from './follow';
+import { isOpen, workflowState } from './follow';
+import { listOpenSweeps } from './open-sweeps';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { findOutage } from './outage';
 import { plural } from '../base/plural';
-import { printJson, runAction } from './output';
+import { quoteWord } from '../base/shell-quote';
+import { describeOtherFolders, listBusyFolders } from './other-folders';
+import { printJson, printText, runAction } from './output';
+import { nameEnd, type EndedState } from './sweep-end';
 
 /** What a cohort of an open sweep waits for. */
 interface CohortNote {
@@ -25,7 +31,8 @@ interface CohortNote {
 
 interface SweepLine {
   sweep_id: string;
-  state: WorkflowState | 'complete' | 'not running' | 'unreadable';
+  /** `lost`: open on the server, but its files were removed. */
+  state: EndedState | 'unreadable' | 'lost';
   detail: string | null;
   trials: number;
   done: number;
@@ -39,58 +46,84 @@ interface SweepLine {
 export function statusCommand(): Command {
   const command = new Command('status')
     .description('show the services and sweeps of this directory; starts nothing')
-    .addHelpText('after', '\nExample:\n  sa-orch status --json');
+    .option('--all', 'show the services of every directory in which this user started some last')
+    .addHelpText('after', '\nExamples:\n  sa-orch status --json\n  sa-orch status --all');
   return addJsonOption(addPlaceOptions(command)).action(
-    (options: PlaceOptions & { json?: boolean }) =>
+    (options: PlaceOptions & { all?: boolean; json?: boolean }) =>
       runAction(options.json === true, async () => {
+        if (options.all) return showAll(options.json === true);
         const stateDir = stateDirectory(options.stateDir);
         const root = artifactRoot(options.root);
         const services = runtimeStatus(stateDir);
         const sweeps = await sweepLines(root, stateDir);
         const full_disks = listFullDisks([root, stateDir]);
-        if (options.json) return printJson({ services, sweeps, full_disks });
-        for (const { name, state, pid, address, restarts } of services) {
-          const parts = [
-            address,
-            pid === null ? null : `pid ${pid}`,
-            restarts > 0 ? plural(restarts, 'restart') : null,
-          ];
-          const details = parts.filter((part) => part !== null).join(', ');
-          process.stdout.write(`${name.padEnd(12)} ${state.padEnd(12)} ${details}\n`);
-        }
+        const config = readRuntimeConfig(stateDir);
+        const replaced = services.length > 0 && config ? describeReplacedRoot(config) : undefined;
+        if (options.json)
+          return printJson({ services, sweeps, full_disks, root_problem: replaced?.what ?? null });
+        for (const service of services) printText(`${describeService(service)}\n`);
         const outage = findOutage(stateDir);
-        if (outage !== null) process.stdout.write(`${outage}\n`);
-        if (services.length === 0)
-          process.stdout.write(
-            'no services here; start them with `sa-orch start` or `sa-orch up`\n',
-          );
-        for (const sweep of sweeps) process.stdout.write(`${describe(sweep)}\n`);
-        for (const disk of full_disks) process.stdout.write(`${disk}; sweeps wait\n`);
+        if (outage !== null) printText(`${outage}\n`);
+        if (replaced !== undefined) printText(`${replaced.what}\n  ${replaced.wayOut}\n`);
+        if (services.length === 0) {
+          const others = describeOtherFolders(stateDir);
+          printText(`no services here; \`sa-orch start\` or \`sa-orch up\` starts them${others}\n`);
+        }
+        for (const sweep of sweeps) printText(`${describe(sweep)}\n`);
+        for (const disk of full_disks) printText(`${disk}; sweeps wait\n`);
       }),
   );
+}
+
+/** The services of every folder. */
+function showAll(json: boolean): void {
+  const folders = listBusyFolders();
+  if (json) {
+    const places = folders.map(({ folder, root, stateDir, services, problem }) => ({
+      ...{ folder, root, state_dir: stateDir, services, problem },
+    }));
+    return printJson({ places });
+  }
+  if (folders.length === 0) printText('no services of this user are running\n');
+  for (const { folder, stateDir, services, problem } of folders) {
+    printText(`${folder}   (state in ${stateDir})\n`);
+    if (problem !== null) printText(`  ${problem}\n`);
+    for (const service of services) printText(`  ${describeService(service)}\n`);
+  }
+}
+
+function describeService({
+  name,
+  state,
+  pid,
+  address,
+  restarts,
+  last_exit,
+}: ServiceStatus): string {
+  const parts = [
+    address,
+    pid === null ? null : `pid ${pid}`,
+    restarts > 0 ? plural(restarts, 'restart') : null,
+    state === 'stopped' ? last_exit : null,
+  ];
+  const details = parts.filter((part) => part !== null).join(', ');
+  return `${name.padEnd(12)} ${state.padEnd(12)} ${details}`.trimEnd();
 }
 
 async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> {
   // Files say what is done; the server says only what is running. Results remain when it is gone.
   const client = await connectTemporal(stateDir).catch(() => null);
   const lines: SweepLine[] = [];
+  const open = client ? await listOpenSweeps(client, stateDir).catch(() => []) : [];
+  for (const { sweepId, isLost } of open) if (isLost) lines.push(lostLine(sweepId));
   for (const sweep_id of await listSweeps(root)) {
+    if (lines.some((line) => line.sweep_id === sweep_id)) continue;
     const plan = await readPlan(root, sweep_id).catch((error: unknown) => {
       if (error instanceof ConfigError) return error;
       throw error;
     });
     if (plan instanceof ConfigError) {
-      lines.push({
-        sweep_id,
-        state: 'unreadable',
-        detail: plan.message,
-        trials: 0,
-        done: 0,
-        failed: 0,
-        cancelled: 0,
-        notes: [],
-        failing: [],
-      });
+      lines.push(emptyLine(sweep_id, 'unreadable', plan.message));
       continue;
     }
     const results = await readResults(root, plan);
@@ -102,10 +135,10 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
     const ended =
       ['unknown', 'finished', 'server out of reach'].includes(state) ||
       // Another sweep may have finished the rest of a stopped one.
-      (state === 'stopped' && complete);
+      (['stopped', 'cancelled'].includes(state) && complete);
     lines.push({
       sweep_id,
-      state: ended ? endedState(state, complete, count('cancelled')) : state,
+      state: ended ? nameEnd(state, plan, results) : state,
       detail: complete ? null : detail,
       trials: plan.trials.length,
       done: count('done'),
@@ -135,18 +168,17 @@ async function readNotes(
   return notes;
 }
 
-/** What the files say about a sweep that is not open on the server. */
-function endedState(
-  state: WorkflowState,
-  complete: boolean,
-  cancelled: number,
-): SweepLine['state'] {
-  if (complete) return cancelled > 0 ? 'cancelled' : 'complete';
-  return state === 'unknown' ? 'not running' : state;
+function emptyLine(sweep_id: string, state: SweepLine['state'], detail: string): SweepLine {
+  const counts = { trials: 0, done: 0, failed: 0, cancelled: 0 };
+  return { sweep_id, state, detail, ...counts, notes: [], failing: [] };
 }
+
+const lostLine = (id: string): SweepLine =>
+  emptyLine(id, 'lost', `its files were removed; \`sa-orch cancel ${quoteWord(id)}\` ends it`);
 
 function describe(sweep: SweepLine): string {
   const { sweep_id, state, detail, trials, done, failed, cancelled, notes, failing } = sweep;
+  if (trials === 0) return `${sweep_id.padEnd(24)} ${state.padEnd(12)} ${detail}`;
   const counts = [
     `${done} of ${trials} trials done`,
     failed > 0 ? `${failed} failed` : '',

@@ -1,5 +1,24 @@
-/** Ends cohorts that their sweep has left behind. */
+/** Ends sweeps and cohorts without their help. */
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+
+/** Ends a sweep and its cohorts; returns whether any of them was open. */
+export async function terminateSweep(
+  client: Client,
+  sweepId: string,
+  reason: string,
+): Promise<boolean> {
+  const wasOpen = await client.workflow
+    .getHandle(sweepId)
+    .terminate(reason)
+    .then(
+      () => true,
+      (error: unknown) => {
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+        return false;
+      },
+    );
+  return (await terminateCohorts(client, sweepId, new Date(), reason)) > 0 || wasOpen;
+}
 
 /**
  * Terminates the open cohorts of a sweep that were started up to a time, and returns how many there

@@ -13,9 +13,11 @@ import {
 } from '../runtime/trainer-command';
 import {
   addPlaceOptions,
+  parseCount,
   parseDevice,
-  parseInteger,
+  parseMinutes,
   parseNumber,
+  UNLOAD_AFTER,
   type PlaceOptions,
 } from './options';
 import { progressLineOnStderr, runAction } from './output';
@@ -26,6 +28,7 @@ interface TrainerOptions extends PlaceOptions {
   python?: string;
   device?: DeviceName;
   threads?: number;
+  unloadAfter?: number;
   queueLength?: number;
   keepJobDays?: number;
   keepJobsMb?: number;
@@ -53,8 +56,9 @@ export function trainerCommand(): Command {
         'first use)',
     )
     .option('--device <name>', 'device: auto, cpu, cuda or cuda:<index>', parseDevice)
-    .option('--threads <n>', 'CPU threads; affects the last digits of results', parseInteger)
-    .option('--queue-length <n>', 'maximum number of waiting jobs', parseInteger)
+    .option('--threads <n>', 'CPU threads; affects the last digits of results', parseCount)
+    .option('--unload-after <minutes>', UNLOAD_AFTER, parseMinutes)
+    .option('--queue-length <n>', 'maximum number of waiting jobs', parseCount)
     .option(
       '--keep-job-days <days>',
       'forget a job and its log this many days after its end (default: 14); results stay',
@@ -70,7 +74,7 @@ export function trainerCommand(): Command {
       '--stall-after <seconds>',
       'end a run whose loop has not moved for this long (default: 600); the torch trainer then ' +
         'exits with status 3 and must be started again',
-      parseInteger,
+      parseCount,
     )
     .option('--insecure', 'listen on TCP without TLS: anyone who can reach the port can run jobs')
     .option('--tls-cert <file>', 'certificate chain (PEM)')
@@ -82,14 +86,18 @@ export function trainerCommand(): Command {
     .option('--json', 'print errors as JSON (the line that says it listens is always JSON)')
     .addHelpText(
       'after',
-      '\nExample:\n  sa-orch trainer --listen 0.0.0.0:50051 --tls-cert server.pem --tls-key ' +
+      '\nExample:\n  sa-orch trainer --listen 0.0.0.0:7400 --tls-cert server.pem --tls-key ' +
         'server.key \\\n    --tls-client-ca ca.pem --device cuda\n\nClients then need ' +
         'SA_ORCH_TRAINER_CERT and SA_ORCH_TRAINER_KEY, signed by that authority. Without ' +
         '--tls-client-ca,\nanyone who can reach the port can run jobs.',
     );
   return addPlaceOptions(command).action((options: TrainerOptions) =>
     runAction(options.json === true, async () => {
-      checkDevice(options.framework, options.device ?? null);
+      checkDevice(
+        options.framework,
+        options.device ?? null,
+        options.python ?? process.env.SA_ORCH_PYTHON ?? null,
+      );
       const warning = describeOpenDoor(options);
       if (warning !== undefined) progressLineOnStderr('!', 'trainer', warning);
       const {
@@ -107,6 +115,7 @@ export function trainerCommand(): Command {
         state,
         options.device ?? null,
         options.threads ?? null,
+        options.unloadAfter ?? null,
       );
       process.exitCode = await runInForeground(
         file,

@@ -10,6 +10,7 @@ import {
   type ServiceOptions,
 } from './options';
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
+import { setUpInterruptibly } from './set-up';
 
 type UpCommandOptions = PlaceOptions & ServiceOptions & { json?: boolean };
 
@@ -27,13 +28,18 @@ export function upCommand(): Command {
   return addJsonOption(addServiceOptions(addPlaceOptions(command))).action(
     (options: UpCommandOptions) =>
       runAction(options.json === true, async () => {
-        const { framework, python, device, threads, trainer: trainerAddress } = options;
-        const runtime = await ensureUp({
+        const { framework, python, device, threads, unloadAfter, stopAfter, trainer } = options;
+        const wishes = { framework, python, device, threads, unloadAfter, stopAfter };
+        const place = {
           stateDir: stateDirectory(options.stateDir),
           root: artifactRoot(options.root),
-          ...{ framework, python, device, threads, trainerAddress },
-          onProgress: options.json ? progressLineOnStderr : progressLine,
-        });
+        };
+        const onProgress = options.json ? progressLineOnStderr : progressLine;
+        const runtime = await setUpInterruptibly(
+          place.stateDir,
+          () => 'Interrupted.',
+          () => ensureUp({ ...place, ...wishes, trainerAddress: trainer, onProgress }),
+        );
         if (options.json) {
           const { stateDir, root, taskQueue, temporal, trainer } = runtime;
           printJson({ state_dir: stateDir, root, task_queue: taskQueue, temporal, trainer });

@@ -1,10 +1,12 @@
 /** `sa-orch watch`: follows a running sweep again. */
 import { Command } from 'commander';
-import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { ensureUp } from '../runtime/up';
-import { readPlan } from '../store/plan-store';
+import { hasPlan } from '../store/plan-store';
 import { attach } from './attach';
+import { findSweep } from './find-place';
+import { filesGone } from './follow';
+import { listOpenIds } from './open-sweeps';
 import {
   addJsonOption,
   addPlaceOptions,
@@ -13,6 +15,7 @@ import {
   type ServiceOptions,
 } from './options';
 import { progressLine, progressLineOnStderr, runAction } from './output';
+import { setUpInterruptibly } from './set-up';
 import { refuseOtherQueue } from './task-queue';
 
 type WatchOptions = PlaceOptions & ServiceOptions & { json?: boolean };
@@ -20,19 +23,32 @@ type WatchOptions = PlaceOptions & ServiceOptions & { json?: boolean };
 export function watchCommand(): Command {
   const command = new Command('watch')
     .description('follow a sweep until its table is there; restarts services that are gone')
-    .argument('<sweep>', 'the id that `start` printed; `sa-orch status` lists them')
+    .argument(
+      '<sweep>',
+      'the id that `start` printed, or its beginning; `sa-orch status` lists them',
+    )
     .addHelpText('after', '\nExample:\n  sa-orch watch glue-7f3a12cd');
   return addJsonOption(addServiceOptions(addPlaceOptions(command))).action(
-    (sweepId: string, options: WatchOptions) =>
+    (word: string, options: WatchOptions) =>
       runAction(options.json === true, async () => {
-        const root = artifactRoot(options.root);
-        const stateDir = stateDirectory(options.stateDir);
-        await readPlan(root, sweepId);
+        const { sweepId, root, stateDir } = await findSweep(word, options, listOpenIds);
+        if (!hasPlan(root, sweepId)) throw filesGone(root, sweepId);
         const onProgress = options.json ? progressLineOnStderr : progressLine;
-        const { python, device, threads, trainer: trainerAddress } = options;
-        const { taskQueue } = await ensureUp({
-          ...{ stateDir, root, python, device, threads, trainerAddress, onProgress },
-        });
+        const { framework, python, device, threads, unloadAfter, stopAfter, trainer } = options;
+        const service = {
+          framework,
+          python,
+          device,
+          threads,
+          unloadAfter,
+          stopAfter,
+          trainerAddress: trainer,
+        };
+        const { taskQueue } = await setUpInterruptibly(
+          stateDir,
+          () => `${sweepId} is as it was.`,
+          () => ensureUp({ stateDir, root, ...service, onProgress }),
+        );
         const client = await connectTemporal(stateDir);
         try {
           await refuseOtherQueue(client, sweepId, taskQueue);

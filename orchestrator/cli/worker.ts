@@ -4,9 +4,9 @@ import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { runInForeground } from '../runtime/foreground';
 import { readRuntimeConfig } from '../runtime/runtime-config';
 import { announceTemporal, taskQueueFor } from '../runtime/runtime-plan';
-import { workerEnvironment, workerMain } from '../runtime/services';
+import { workerEnvironment, workerArguments } from '../runtime/services';
 import { externalTemporal } from '../runtime/temporal-client';
-import { addPlaceOptions, type PlaceOptions } from './options';
+import { addPlaceOptions, parseTrainerAddress, type PlaceOptions } from './options';
 import { progressLineOnStderr, runAction } from './output';
 import { UserError } from '../base/errors';
 import { tlsFromEnvironment } from '../trainer-client/channel';
@@ -20,13 +20,17 @@ interface WorkerOptions extends PlaceOptions {
 export function workerCommand(): Command {
   const command = new Command('worker')
     .description('run a worker in the foreground until Ctrl-C or SIGTERM')
-    .requiredOption('--trainer <address>', 'address of the trainer: unix:<path> or host:port')
+    .requiredOption(
+      '--trainer <address>',
+      'address of the trainer: unix:<path> or host:port',
+      parseTrainerAddress,
+    )
     .option('--task-queue <name>', 'task queue (default: the one that `start` uses with this root)')
     .option('--json', 'print errors as JSON (the line {"ready": true} is always JSON)')
     .addHelpText(
       'after',
       '\nExample:\n  TEMPORAL_ADDRESS=temporal.example:7233 \\\n    sa-orch worker --trainer ' +
-        "gpu-box:50051 --root /shared/checkpoints\n\nTemporal's own settings name the server " +
+        "gpu-box:7400 --root /shared/checkpoints\n\nTemporal's own settings name the server " +
         '(TEMPORAL_ADDRESS, TEMPORAL_PROFILE, …). Without them it is the one that `sa-orch up` ' +
         'started here.',
     );
@@ -51,11 +55,7 @@ export function workerCommand(): Command {
       await announceTemporal({ temporal }, progressLineOnStderr);
       progressLineOnStderr('…', 'worker', `task queue ${taskQueue}, trainer ${options.trainer}`);
       const env = workerEnvironment({ root, taskQueue, temporal, trainer });
-      process.exitCode = await runInForeground(
-        process.execPath,
-        ['--enable-source-maps', workerMain()],
-        env,
-      );
+      process.exitCode = await runInForeground(process.execPath, workerArguments(), env);
     }),
   );
 }

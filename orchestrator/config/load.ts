@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { LineCounter, parseDocument, visit, type Alias, type Document } from 'yaml';
 import type { z } from 'zod';
 import { checkCompare } from './check-compare';
 import { checkFamilySettings } from './check-family-settings';
@@ -7,6 +5,7 @@ import { ConfigError, type Problem } from '../base/errors';
 import { findTasks } from './find-tasks';
 import { isWritten, mergeSettings } from './merge-settings';
 import { describeIssues, type DocumentProblem } from './problems';
+import { readYaml } from './read-yaml';
 import { completeConfig } from './resolve';
 import {
   documentSchema,
@@ -35,51 +34,13 @@ export interface LoadOptions {
  */
 export function loadSweepConfig(nameOrFile: string, options: LoadOptions = {}): SweepConfig {
   const file = findSweepFile(nameOrFile);
-  const lines = new LineCounter();
-  const yaml = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines });
-  if (yaml.errors.length > 0) {
-    throw new ConfigError(
-      yaml.errors.map((error) => ({
-        where: `${file}:${lines.linePos(error.pos[0]).line}`,
-        message:
-          'is not valid YAML: ' +
-          `${error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')}`,
-      })),
-    );
-  }
-  const content = readContent(yaml, (node) => `${file}:${lines.linePos(node.range![0]).line}`);
+  const { content, locate } = readYaml(file);
   const document = check(documentSchema(ownTaskNames(content)), content, (problem) => ({
-    where: locate(yaml, lines, file, problem.path),
+    where: locate(problem.path),
     message: problem.message,
   }));
   const name = document.name ?? nameAfter(file);
-  return buildConfig(name, file, document, options, (path) => locate(yaml, lines, file, path));
-}
-
-/** The document's values. The library throws ReferenceErrors without a place for wrong aliases. */
-function readContent(yaml: Document, whereIs: (node: Alias) => string): unknown {
-  const aliases: Alias[] = [];
-  visit(yaml, { Alias: (_, node) => void aliases.push(node) });
-  const loose = aliases.filter((alias) => {
-    const anchored = alias.resolve(yaml);
-    return anchored === undefined || anchored.range![2] > alias.range![0];
-  });
-  if (loose.length > 0) {
-    throw new ConfigError(
-      loose.map((alias) => ({
-        where: whereIs(alias),
-        message: `*${alias.source} has no complete value &${alias.source} before it`,
-      })),
-    );
-  }
-  try {
-    return yaml.toJS() ?? {};
-  } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error;
-    const message =
-      'aliases repeat values too often, more than 100 times; write the values out, or as lists';
-    throw new ConfigError({ where: whereIs(aliases.at(-1)!), message });
-  }
+  return buildConfig(name, file, document, options, locate);
 }
 
 /** Builds a sweep from a command's flags instead of a file, with the same checks and defaults. */
@@ -180,21 +141,4 @@ function check<T extends z.ZodType>(
     throw new ConfigError(describeIssues(result.error.issues, value).map(toProblem));
   }
   return result.data;
-}
-
-/** `file:line` of the value at a path, or of the nearest value that contains it. */
-function locate(
-  yaml: Document,
-  lines: LineCounter,
-  file: string,
-  path: readonly PropertyKey[],
-): string {
-  for (let length = path.length; length >= 0; length--) {
-    const node = yaml.getIn(path.slice(0, length), true) as
-      { range?: [number, number, number] | null } | undefined;
-    if (node?.range) {
-      return `${file}:${lines.linePos(node.range[0]).line}`;
-    }
-  }
-  return file;
 }

@@ -42,7 +42,7 @@ export function describeIssues(
       ];
     }
     const words = issue.message.startsWith('one of ')
-      ? issue.message.slice('one of '.length).split(', ')
+      ? issue.message.slice('one of '.length).split('; ')[0]!.split(', ')
       : [];
     const near = typeof value === 'string' ? suggestion(value, words) : '';
     return [

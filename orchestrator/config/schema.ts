@@ -5,20 +5,35 @@ import { PRECISION_NAMES } from '../../common/vocabulary/precisions';
 import { adapter } from './adapter-schema';
 import { compareLine } from './compare-schema';
 import { COMPAT_NAMES, readCompat, type Compat } from './compat';
-import { choice, chosenBy, count, list, map, text, whole } from './schema-parts';
+import { choice, chosenBy, list, map, text, whole } from './schema-parts';
+import { readSeeds } from './seeds';
 import { sweepName } from './sweep-file';
 import { taskSchema, train } from './task-schema';
 
 const FAMILY_KEYS = Object.assign({}, ...FAMILIES.map(({ settings }) => settings.keys)) as object;
 
-const rows = z.union([count, z.literal('all')], { error: 'a whole number of at least 1, or all' });
-
-const seeds = list(whole(0, Number.MAX_SAFE_INTEGER)).refine(
-  (value) => new Set(value).size === value.length,
+const rows = z.custom<number | 'all'>(
+  (value) => value === 'all' || (Number.isSafeInteger(value) && (value as number) >= 1),
   {
-    error: 'a list of different seeds',
+    error: ({ input }) =>
+      'a whole number of at least 1, or all' +
+      (typeof input === 'string' && input.includes('%') ? '; percents are not understood' : ''),
   },
 );
+
+const seed = z.unknown().transform((value, context): number[] => {
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return [value as number];
+  try {
+    return readSeeds(typeof value === 'string' ? value : '');
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+    return z.NEVER;
+  }
+});
+const seeds = list(seed)
+  .transform((parts) => parts.flat())
+  .refine((value) => new Set(value).size === value.length, { error: 'a list of different seeds' });
 
 /** The keys of a sweep file and of each of its profiles. `compat`: what applies there. */
 const settings = (ownNames: readonly string[], compat: Compat) => ({

@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import { LEARNING_RATE_SCHEDULE_NAMES } from '../../common/vocabulary/learning-rate-schedules';
+import { nearest } from '../base/suggest';
 import type { TaskFamily, WrittenOwnTask } from '../tasks/family';
 import { FAMILIES, findFamily, KIND_NAMES, PUBLISHED_TASK_NAMES } from '../tasks/registry';
 import {
@@ -123,8 +124,11 @@ function isOwn(value: unknown): boolean {
  *   name
  */
 export function taskSchema(ownNames: readonly string[]) {
+  const names = [...PUBLISHED_TASK_NAMES, ...ownNames];
   const namedTask = map({
-    name: choice([...PUBLISHED_TASK_NAMES, ...ownNames] as [string, ...string[]]),
+    name: z.enum(names, {
+      error: ({ input }) => `one of ${names.join(', ')}${describeOwn(input, names)}`,
+    }),
     train: train.optional(),
   });
   return z
@@ -135,6 +139,16 @@ export function taskSchema(ownNames: readonly string[]) {
         isOwn(value) ? chooseSchema(value) : namedTask,
       ),
     );
+}
+
+/** How a task of that name would be described, unless the name is that of one, mistyped. */
+function describeOwn(name: unknown, known: readonly string[]): string {
+  if (typeof name === 'string' && nearest(name, known) !== null) return '';
+  const own = typeof name === 'string' && identifier.safeParse(name).success ? name : 'tickets';
+  return (
+    `; rows of your own are described in the sweep file: tasks: [{name: ${own}, kind: ` +
+    'classification, train: train.csv, validation: dev.csv, text: text, label: label}]'
+  );
 }
 
 /** Problems of a task of unknown kind are reported by the schema of the first family. */

@@ -7,9 +7,9 @@ import {
   formatPercent,
   formatSparsity,
   metricTitle,
-  tableNotes,
-  type Note,
+  rowTitle,
 } from './format';
+import { tableNotes, type Note } from './notes';
 import type { SweepSummary, TaskSummary } from './summary';
 
 /** The content of report.md and report.html, as plain text that is not yet escaped for either. */
@@ -48,6 +48,7 @@ export function buildDocument(summary: SweepSummary): ReportDocument {
     lists: [
       { title: 'Failed trials', items: failures(summary) },
       { title: 'Warnings', items: warnings(summary) },
+      { title: 'Trials, by seed', items: listTrials(summary) },
     ].filter(({ items }) => items.length > 0),
   };
 }
@@ -97,6 +98,13 @@ function buildTable(task: TaskSummary): ReportDocument['tables'][number] {
     ]),
     notes: tableNotes(task),
   };
+}
+
+/** The trials of each row, whose folders are checkpoints/trials/<trial>. */
+function listTrials({ tasks }: SweepSummary): string[] {
+  return tasks.flatMap(({ task, rows }) =>
+    rows.map((row) => `${task}, ${rowTitle(row)}: ${row.trial_ids.join(', ')}`),
+  );
 }
 
 function failures({ failures }: SweepSummary): string[] {

@@ -1,12 +1,14 @@
 import type { MaskRulesName } from '../../common/vocabulary/mask-rules';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import { sum } from '../sweep/budget';
+import { dataWarnings } from '../sweep/data-warnings';
 import { describeMakers, listMakers } from '../sweep/environments';
 import { readPrecision } from '../sweep/precision';
-import type { Budget, Plan, PlannedDataset, Trial, TrialResult } from '../sweep/types';
+import type { Budget, Plan, PlannedDataset, TrialResult } from '../sweep/types';
 import { countBudget } from '../tasks/budget';
 import { FAMILIES } from '../tasks/registry';
 import { computeMean, pairedDifference, type Mean, type PairedDifference } from './statistics';
+import { collectDataWarnings, collectTrialWarnings, type Warning } from './warnings';
 import { findBudgetReference, findReference, groupVariants, type Variant } from './variants';
 
 /** Metrics of always predicting the most frequent class of the validation rows, by task. */
@@ -19,6 +21,8 @@ export interface RowSummary {
   sparsity: number;
   rules: MaskRulesName;
   bottleneck: string;
+  /** Its trials' ids, in the order of seeds. */
+  trial_ids: string[];
   /** Planned seeds and, among them, those done. */
   seeds: number;
   done: number;
@@ -86,6 +90,8 @@ export interface TaskSummary {
   rows: RowSummary[];
   at_dense_budget: BudgetComparison[];
   majority_class: Record<string, number> | null;
+  /** Why its data may lead to false findings; absent if nothing speaks for it. */
+  data_warnings?: string[];
 }
 
 /** A report as data: the content of report.json. */
@@ -101,8 +107,7 @@ export interface SweepSummary {
   trials: { planned: number; done: number; failed: number; cancelled: number };
   tasks: TaskSummary[];
   failures: { trial_id: string; task: string; row: string; seed: number; error: string }[];
-  /** Each warning with the trials that have it. */
-  warnings: { warning: string; trials: string[] }[];
+  warnings: Warning[];
 }
 
 /** Summarizes a sweep over its seeds. Trials without a result count as planned, not as done. */
@@ -123,12 +128,14 @@ export function summarize(
       ...summarizeRow(variant, variants, plan, dataset, byId),
       ...(isMixed ? { made_by: countMakers(variant, byId) } : {}),
     }));
+    const found = dataWarnings(dataset);
     return {
       task: dataset.task,
       metrics: dataset.metrics,
       rows,
       at_dense_budget: compareAtBudget(variants, rows, dataset, byId),
       majority_class: baselines[dataset.task] ?? null,
+      ...(found.length > 0 ? { data_warnings: found } : {}),
     };
   });
   const { name, digest, model_type, weights } = plan.backbone;
@@ -156,7 +163,7 @@ export function summarize(
     },
     tasks,
     failures,
-    warnings: collectWarnings(plan.trials, byId),
+    warnings: [...collectDataWarnings(plan), ...collectTrialWarnings(plan, byId)],
   };
 }
 
@@ -190,6 +197,7 @@ function summarizeRow(
     sparsity: prune.sparsity,
     rules: prune.rules,
     bottleneck: variant.bottleneck,
+    trial_ids: variant.trials.toSorted((a, b) => a.seed - b.seed).map(({ id }) => id),
     seeds: variant.trials.length,
     done: own.size,
     metrics,
@@ -319,16 +327,4 @@ function listFailures(variant: Variant, results: Results): SweepSummary['failure
       },
     ];
   });
-}
-
-function collectWarnings(trials: readonly Trial[], results: Results): SweepSummary['warnings'] {
-  const byWarning = new Map<string, string[]>();
-  for (const { id } of trials) {
-    for (const warning of results.get(id)?.warnings ?? []) {
-      byWarning.set(warning, [...(byWarning.get(warning) ?? []), id]);
-    }
-  }
-  return [...byWarning]
-    .map(([warning, ids]) => ({ warning, trials: ids.sort() }))
-    .sort((a, b) => (a.warning < b.warning ? -1 : 1));
 }

@@ -1,3 +1,4 @@
+import { plural } from '../base/plural';
 import type { Plan, TrialResult } from '../sweep/types';
 import {
   dataStatement,
@@ -7,28 +8,76 @@ import {
   formatMean,
   formatSparsity,
   metricTitle,
-  tableNotes,
+  rowTitle,
+  shortenId,
 } from './format';
-import { summarize, type Baselines, type TaskSummary } from './summary';
+import { tableNotes } from './notes';
+import { summarize, type Baselines, type SweepSummary, type TaskSummary } from './summary';
 
-/** The sweep's tables as plain text, for a terminal: the numbers of report.md. */
+/** The difference to dense, which is in words. */
+const FIRST_TEXT_COLUMN = 6;
+/** A row names so many of its trials; results.csv has all. */
+const NAMED_TRIALS = 5;
+/** So many reasons of failures are shown; the report has all. */
+const SHOWN_REASONS = 3;
+const REASON_LENGTH = 240;
+
+/**
+ * The sweep's tables as plain text, for a terminal: the numbers of report.md.
+ *
+ * @param width columns of the terminal; where the trials of a row do not fit beside it, they follow
+ *   below
+ */
 export function renderTable(
   plan: Plan,
   results: readonly TrialResult[],
   baselines: Baselines = {},
+  width = Infinity,
 ): string {
   const summary = summarize(plan, results, baselines);
-  const { done, planned, failed } = summary.trials;
-  const outcome =
-    `${done} of ${planned} trials done` + (failed > 0 ? `, ${failed} failed (see the report)` : '');
-  const precision =
-    summary.precisions === undefined ? '' : `, precision ${summary.precisions.join(', ')}`;
-  return [dataStatement(summary), ...summary.tasks.map(taskTable), `${outcome}${precision}`].join(
-    '\n\n',
-  );
+  const { done, planned, failed, cancelled } = summary.trials;
+  const outcome = [
+    `${done} of ${planned} trials done`,
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(cancelled > 0 ? [`${cancelled} cancelled`] : []),
+    ...(summary.precisions === undefined ? [] : [`precision ${summary.precisions.join(', ')}`]),
+  ].join(', ');
+  const tables = summary.tasks.map((task) => taskTable(task, width));
+  const end = [outcome, ...describeFailures(summary)].join('\n');
+  return [dataStatement(summary), ...tables, end].join('\n\n');
 }
 
-function taskTable(task: TaskSummary): string {
+/** The most frequent reasons, each with the trials that have it, and where to read more. */
+function describeFailures({ failures }: SweepSummary): string[] {
+  // Those that differ only in their numbers, such as the step, are alike.
+  const byReason = new Map<string, { reason: string; ids: string[] }>();
+  for (const { trial_id, error } of failures) {
+    const reason = error.replaceAll(/\s+/g, ' ').trim();
+    const kind = reason.replaceAll(/\d+/g, '#');
+    const ids = [...(byReason.get(kind)?.ids ?? []), trial_id];
+    byReason.set(kind, { reason: byReason.get(kind)?.reason ?? reason, ids });
+  }
+  const reasons = [...byReason.values()].toSorted((a, b) => b.ids.length - a.ids.length);
+  if (reasons.length === 0) return [];
+  const lines = reasons.slice(0, SHOWN_REASONS).map(({ reason, ids }) => {
+    const short = reason.length > REASON_LENGTH ? `${reason.slice(0, REASON_LENGTH)}…` : reason;
+    return `  ${plural(ids.length, 'trial')} (${nameTrials(ids)}): ${short}`;
+  });
+  const more = reasons.length - SHOWN_REASONS;
+  return [
+    ...lines,
+    ...(more > 0 ? [`  and ${plural(more, 'other reason')}, in the report`] : []),
+    `  \`sa-orch logs ${shortenId(reasons[0]!.ids[0]!)}\` says more; the same start with ` +
+      '--retry <trial> or --retry-failed reruns them',
+  ];
+}
+
+function nameTrials(ids: readonly string[]): string {
+  const more = ids.length > NAMED_TRIALS ? [`+ ${ids.length - NAMED_TRIALS}`] : [];
+  return [...ids.slice(0, NAMED_TRIALS).map(shortenId), ...more].join(' ');
+}
+
+function taskTable(task: TaskSummary, width: number): string {
   const deciding = task.metrics[0]!;
   const titles = task.metrics.map(metricTitle);
   const header = [
@@ -49,21 +98,31 @@ function taskTable(task: TaskSummary): string {
     formatCount(row.budget.kept),
     row.reference === null ? '' : formatDifference(row.difference[deciding]),
   ]);
-  const table = [header, ...rows];
-  const widths = header.map((_, column) =>
-    Math.max(...table.map((cells) => cells[column]!.length)),
-  );
-  const lines = table.map((cells) =>
-    cells
-      .map((cell, i) =>
-        i === 0 || i === cells.length - 1 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!),
-      )
-      .join('  ')
-      .trimEnd(),
-  );
-  const notes = tableNotes(task).flatMap(({ text, items }) => [
+  const trials = ['trials, by seed', ...task.rows.map(({ trial_ids }) => nameTrials(trial_ids))];
+  const wide = alignColumns([header, ...rows].map((cells, i) => [...cells, trials[i]!]));
+  const fits = wide.every((line) => line.length <= width);
+  const lines = fits ? wide : alignColumns([header, ...rows]);
+  const below = {
+    text: trials[0]!,
+    items: task.rows.map((row, i) => `${rowTitle(row)}: ${trials[i + 1]}`),
+  };
+  const notes = [...tableNotes(task), ...(fits ? [] : [below])].flatMap(({ text, items }) => [
     `  · ${text}`,
     ...items.map((item) => `      ${item}`),
   ]);
   return [...lines, ...notes].join('\n');
+}
+
+/** Text is aligned to the left, numbers to the right. */
+function alignColumns(table: readonly string[][]): string[] {
+  const widths = table[0]!.map((_, column) =>
+    Math.max(...table.map((cells) => cells[column]!.length)),
+  );
+  const isText = (column: number) => column === 0 || column >= FIRST_TEXT_COLUMN;
+  return table.map((cells) =>
+    cells
+      .map((cell, i) => (isText(i) ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join('  ')
+      .trimEnd(),
+  );
 }

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { UserError } from '../base/errors';
 import type { PlannedBackbone } from '../sweep/types';
+import type { Layout } from './backbone-tensors';
 
 type BackboneSizes = Omit<PlannedBackbone, 'name' | 'path' | 'digest' | 'weights'>;
 
@@ -15,14 +16,30 @@ const encoder = z
     hidden_size: size,
     intermediate_size: size,
     num_hidden_layers: size,
+    num_attention_heads: size.nullish(),
     vocab_size: size,
     max_position_embeddings: size,
     type_vocab_size: size,
+    position_embedding_type: z.literal('absolute').nullish(),
   })
-  .transform(({ num_hidden_layers: num_layers, ...sizes }): BackboneSizes => ({
-    ...sizes,
-    num_layers,
-  }));
+  .refine(
+    ({ hidden_size, num_attention_heads }) => hidden_size % (num_attention_heads ?? 1) === 0,
+    {
+      path: ['num_attention_heads'],
+      message: 'must divide hidden_size',
+    },
+  )
+  .transform(
+    ({
+      num_hidden_layers,
+      num_attention_heads,
+      position_embedding_type,
+      ...sizes
+    }): BackboneSizes => {
+      void [num_attention_heads, position_embedding_type];
+      return { ...sizes, num_layers: num_hidden_layers };
+    },
+  );
 
 const bart = z
   .object({
@@ -90,18 +107,38 @@ const t5 = z
     }),
   );
 
-const FAMILIES = { bart, t5 };
+const FAMILIES: Readonly<Record<string, z.ZodType<BackboneSizes>>> = {
+  bert: encoder,
+  roberta: encoder,
+  bart,
+  t5,
+};
 
 /**
- * Reads the sizes. An unknown family is read as an encoder, which the trainer then refuses.
+ * Reads the sizes.
  *
- * @throws UserError (exit 2) naming the file and the field that is missing or wrong
+ * @throws UserError (exit 2) naming the file, and what model_type must be, or else each field that
+ *   is missing or wrong
  */
 export function backboneSizes(file: string, config: unknown): BackboneSizes {
   const { model_type } = (config ?? {}) as { model_type?: unknown };
-  const family = model_type === 'bart' || model_type === 't5' ? FAMILIES[model_type] : encoder;
-  const found = family.safeParse(config);
-  if (found.success) return found.data;
-  const problems = found.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  if (typeof model_type !== 'string' || !Object.hasOwn(FAMILIES, model_type)) {
+    const found = model_type === undefined ? 'is missing' : `is ${JSON.stringify(model_type)}`;
+    const supported = Object.keys(FAMILIES).join(', ');
+    throw new UserError(`${file}: model_type ${found}; must be one of ${supported}`, 2);
+  }
+  const read = FAMILIES[model_type]!.safeParse(config);
+  if (read.success) return read.data;
+  const problems = read.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   throw new UserError(`${file}: ${problems.join('; ')}`, 2);
+}
+
+/** What the tensors in the files of weights depend on, with sizes of the same config.json. */
+export function tensorLayout(sizes: BackboneSizes, config: unknown): Layout {
+  const { feed_forward_proj: form } = config as { feed_forward_proj?: unknown };
+  return {
+    ...sizes,
+    attention_size: sizes.attention_size ?? sizes.hidden_size,
+    is_gated: typeof form === 'string' && form.startsWith('gated-'),
+  };
 }

@@ -5,6 +5,7 @@ import { explainError } from '../../common/explain-error';
 import { DEFAULT_BACKBONE, hasDefaultBackbone } from './backbone';
 import { detectGpu } from './gpu';
 import { findWheelInstaller, GET_INSTALLER, NO_INSTALLER } from './install-python';
+import { isolate, isolateOwn } from './isolated-python';
 import { cacheDirectory } from './paths';
 import { isPortFree } from './ports';
 import { findBasePython } from './python';
@@ -110,11 +111,10 @@ async function checkTrainers(ownPython: string | undefined): Promise<Finding[]> 
 async function checkTorch(ownPython: string | undefined): Promise<Found> {
   if (ownPython)
     return fine(
-      `${await checkVersions(findOnPath(ownPython) ?? ownPython, true)}, ${ownPython}, ` +
-        'set by the user',
+      `${await checkVersions(isolateOwn(ownPython), true)}, ${ownPython}, ` + 'set by the user',
     );
   const { folder, python, isMade } = pinnedEnvironment();
-  if (isMade) return fine(`${await checkVersions(python, false)}, in ${folder}`);
+  if (isMade) return fine(`${await checkVersions(isolate(python), false)}, in ${folder}`);
   const uv = findOnPath('uv');
   const { path, version } = await findBasePython(uv === undefined);
   return fine(

@@ -1,5 +1,4 @@
 /** Stops the services of a state directory. */
-import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { lockHolder } from '../../common/lock-file';
 import { isAlive, terminate } from '../../common/process-identity';
@@ -13,10 +12,8 @@ const SUPERVISOR_GRACE_MS = 2 * DEFAULT_POLICY.stopGraceMs + 15_000;
 
 export interface DownOptions {
   stateDir: string;
-  /** Stop even if sweeps are running; the next start resumes them from their checkpoints. */
-  force: boolean;
-  /** Ids of the sweeps that are running. */
-  runningSweeps: () => Promise<string[]>;
+  /** Called before anything is stopped if sweeps may be open; may refuse by throwing. */
+  beforeStop: () => Promise<void>;
   onProgress: OnProgress;
 }
 
@@ -24,31 +21,15 @@ export interface DownOptions {
  * Stops worker, trainer and server, in this order, with SIGTERM and, after 25 s, SIGKILL. Finds
  * them by pid and start time, never by name. Returns the names of what it stopped.
  *
- * @throws UserError (exit 2) if sweeps are running and `force` is not set, or the services run on
- *   another host
+ * @throws UserError (exit 2) if the services run on another host; what `beforeStop` throws
  */
-export async function down({
-  stateDir,
-  force,
-  runningSweeps,
-  onProgress,
-}: DownOptions): Promise<string[]> {
+export async function down({ stateDir, beforeStop, onProgress }: DownOptions): Promise<string[]> {
   refuseOtherHost(stateDir);
   const supervisor = lockHolder(supervisorLockPath(stateDir));
   const living = (readSupervisorState(stateDir)?.services ?? []).filter((service) =>
     isAlive(service.process),
   );
-  if (!force && living.some(({ name }) => name === 'temporal' || name === 'worker')) {
-    const sweeps = await runningSweeps();
-    if (sweeps.length > 0) {
-      const hint =
-        'Wait for them, cancel them, or use --force: the next start resumes them from their ' +
-        'checkpoints.';
-      const how =
-        sweeps.length === 1 ? 'a sweep is running' : `${sweeps.length} sweeps are running`;
-      throw new UserError(`${how}: ${sweeps.join(', ')}`, 2, hint);
-    }
-  }
+  if (living.some(({ name }) => name === 'temporal' || name === 'worker')) await beforeStop();
   if (supervisor) await terminate(supervisor, SUPERVISOR_GRACE_MS);
   // What is left by a supervisor that died earlier or had to be killed.
   const order = ['worker', 'trainer', 'temporal'];

@@ -11,9 +11,10 @@ import type { OnProgress } from '../base/progress';
 import { writeDurablySync } from '../../common/durable-files';
 import { readIfThere } from '../../common/files';
 import { withLock } from '../../common/lock-file';
+import { installerEnvironment } from './isolated-python';
 import { tailLog } from './log-file';
 import { findBasePython, findInterpreters } from './python';
-import { findOnPath, runCommand } from './run-command';
+import { findOnPath, runCommand, type CommandOptions, type CommandResult } from './run-command';
 
 /** The error for a failed installer step, with the last lines of its log. */
 function installFailed(what: string, log: string): UserError {
@@ -64,14 +65,33 @@ export async function buildOnce(
   });
 }
 
+/**
+ * Runs uv in the log's folder: it would read a pyproject.toml or uv.toml of the working directory.
+ */
+function runUv(
+  uv: string,
+  args: string[],
+  log: string,
+  options: Pick<CommandOptions, 'timeoutMs'> & { set?: Record<string, string> } = {},
+): Promise<CommandResult> {
+  const env = { ...installerEnvironment(process.env), ...options.set };
+  return runCommand(uv, args, { log, env, cwd: dirname(log), timeoutMs: options.timeoutMs });
+}
+
+/** Runs a module of a Python that has none of our packages, such as pip. */
+function runModule(python: string, args: string[], log: string): Promise<CommandResult> {
+  const env = installerEnvironment(process.env);
+  return runCommand(python, ['-I', '-m', ...args], { log, env });
+}
+
 /** Creates a virtual environment, with its interpreter at bin/python. */
 export async function createEnvironment(folder: string, log: string): Promise<void> {
   const uv = findOnPath('uv');
   const base = await findBasePython(uv === undefined);
   const python = join(folder, 'bin', 'python');
   const made = uv
-    ? await runCommand(uv, ['venv', '--no-project', '--python', base.path, folder], { log })
-    : await runCommand(base.path, ['-m', 'venv', folder], { log });
+    ? await runUv(uv, ['venv', '--no-project', '--python', base.path, folder], log)
+    : await runModule(base.path, ['venv', folder], log);
   if (made.status !== 0 || !existsSync(python))
     throw installFailed(`a virtual environment with ${base.path}`, log);
 }
@@ -86,12 +106,8 @@ export async function installRequirements(
   const uv = findOnPath('uv');
   const options = ['--require-hashes', '--no-deps', '-r', requirements];
   const done = uv
-    ? await runCommand(uv, ['pip', 'install', '--python', python, ...options], { log })
-    : await runCommand(
-        python,
-        ['-m', 'pip', 'install', '--disable-pip-version-check', ...options],
-        { log },
-      );
+    ? await runUv(uv, ['pip', 'install', '--python', python, ...options], log)
+    : await runModule(python, ['pip', 'install', '--disable-pip-version-check', ...options], log);
   if (done.status !== 0) throw installFailed(what, log);
 }
 
@@ -120,8 +136,8 @@ export async function installCpuTorch(
     `torch==${version}`,
   ];
   // An unreachable index must not delay a first run by minutes.
-  const env = { ...process.env, UV_HTTP_CONNECT_TIMEOUT: '5', UV_HTTP_RETRIES: '0' };
-  const { status } = await runCommand(uv, args, { log, env, timeoutMs: 600_000 });
+  const set = { UV_HTTP_CONNECT_TIMEOUT: '5', UV_HTTP_RETRIES: '0' };
+  const { status } = await runUv(uv, args, log, { set, timeoutMs: 600_000 });
   return status === 0;
 }
 
@@ -168,7 +184,7 @@ export async function installWheel(
     throw new UserError(`${basename(requirements, '.txt')}: ${NO_INSTALLER}`, 2, GET_INSTALLER);
   if (tags) options.push('--only-binary=:all:', '--python-version', tags.python);
   const { status } = installer.isUv
-    ? await runCommand(
+    ? await runUv(
         installer.path,
         [
           'pip',
@@ -176,21 +192,18 @@ export async function installWheel(
           ...options,
           ...(tags ? ['--python-platform', uvPlatform(tags.platform)] : []),
         ],
-        {
-          log,
-        },
+        log,
       )
-    : await runCommand(
+    : await runModule(
         installer.path,
         [
-          '-m',
           'pip',
           'install',
           '--disable-pip-version-check',
           ...options,
           ...(tags ? ['--platform', tags.platform] : []),
         ],
-        { log },
+        log,
       );
   return status === 0;
 }

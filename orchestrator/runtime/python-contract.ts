@@ -17,11 +17,12 @@ import { UserError } from '../base/errors';
 import { readIfThere } from '../../common/files';
 import { withLock } from '../../common/lock-file';
 import { packageRoot } from '../../common/package';
-import { runCommand } from './run-command';
+import { runIsolated, type IsolatedPython } from './isolated-python';
 
 const PROTO = join(packageRoot(), 'proto');
 const PACKAGE = join('sparse_adapter', 'trainer', 'v1');
-const OUTPUT = join(packageRoot(), 'gen', 'python');
+/** Where they are; `isolated.py` looks here, too. */
+export const PYTHON_CONTRACT = join(packageRoot(), 'gen', 'python');
 
 /**
  * File with a digest of the .proto files and the versions of protobuf and its generator, because
@@ -31,18 +32,17 @@ const STAMP = '.stamp';
 
 /**
  * Generates the contract's Python modules if they are missing or were made from other .proto files
- * or by another protobuf version. Returns the folder to put on PYTHONPATH.
+ * or by another protobuf version.
  */
-export async function ensurePythonContract(python: string): Promise<string> {
-  const probe = await runCommand(python, [
+export async function ensurePythonContract(python: IsolatedPython): Promise<void> {
+  const probe = await runIsolated(python, [
     '-c',
     'import importlib.metadata as m; print(m.version("protobuf"), m.version("grpcio-tools"))',
   ]);
-  if (probe.status !== 0)
-    throw new UserError(
-      `${python} does not have protobuf or grpcio-tools: ${probe.stderr.trim().split('\n').at(-1)}`,
-      2,
-    );
+  if (probe.status !== 0) {
+    const why = probe.stderr.trim().split('\n').at(-1);
+    throw new UserError(`${python.path} does not have protobuf or grpcio-tools: ${why}`, 2);
+  }
   const files = readdirSync(join(PROTO, PACKAGE))
     .filter((name) => name.endsWith('.proto'))
     .sort();
@@ -50,27 +50,25 @@ export async function ensurePythonContract(python: string): Promise<string> {
   for (const name of files)
     hash.update(`${name}\0`).update(readFileSync(join(PROTO, PACKAGE, name)));
   const stamp = hash.digest('hex');
-  const isPresent = (): boolean => readIfThere(join(OUTPUT, STAMP)) === stamp;
-  if (isPresent()) return OUTPUT;
+  const isPresent = (): boolean => readIfThere(join(PYTHON_CONTRACT, STAMP)) === stamp;
+  if (isPresent()) return;
   mkdirSync(join(packageRoot(), 'gen'), { recursive: true });
   await withLock(
-    `${OUTPUT}.lock`,
+    `${PYTHON_CONTRACT}.lock`,
     () => undefined,
     async () => {
       if (!isPresent()) await generate(python, files, stamp);
     },
   );
-  return OUTPUT;
 }
 
-async function generate(python: string, files: string[], stamp: string): Promise<void> {
-  const fresh = `${OUTPUT}.${process.pid}.new`;
-  const old = `${OUTPUT}.${process.pid}.old`;
+async function generate(python: IsolatedPython, files: string[], stamp: string): Promise<void> {
+  const fresh = `${PYTHON_CONTRACT}.${process.pid}.new`;
+  const old = `${PYTHON_CONTRACT}.${process.pid}.old`;
   mkdirSync(fresh, { recursive: true });
   const outputs = ['python', 'pyi', 'grpc_python'].map((kind) => `--${kind}_out=${fresh}`);
   const sources = files.map((name) => join(PACKAGE, name));
-  const { status, stderr } = await runCommand(python, [
-    '-m',
+  const { status, stderr } = await runIsolated(python, [
     'grpc_tools.protoc',
     `-I${PROTO}`,
     ...outputs,
@@ -81,7 +79,7 @@ async function generate(python: string, files: string[], stamp: string): Promise
     throw new Error(`protoc failed on ${PROTO}: ${stderr.trim()}`);
   }
   writeFileSync(join(fresh, STAMP), stamp);
-  if (existsSync(OUTPUT)) renameSync(OUTPUT, old);
-  renameSync(fresh, OUTPUT);
+  if (existsSync(PYTHON_CONTRACT)) renameSync(PYTHON_CONTRACT, old);
+  renameSync(fresh, PYTHON_CONTRACT);
   rmSync(old, { recursive: true, force: true });
 }

@@ -18,6 +18,9 @@ export interface CommandOptions {
   timeoutMs?: number;
 }
 
+/** Ctrl-C is not among them: a terminal sends it to both. */
+const ENDING = ['SIGTERM', 'SIGHUP'] as const;
+
 /**
  * Runs a program and collects what it prints. If it cannot be started, the status is null and
  * stderr says why.
@@ -27,6 +30,14 @@ export async function runCommand(
   args: string[],
   options: CommandOptions = {},
 ): Promise<CommandResult> {
+  // A process that is told to end would leave its installer at work. Before there is one, so that
+  // no signal comes in between.
+  const endBoth = (signal: NodeJS.Signals): void => {
+    child.kill(signal);
+    for (const each of ENDING) process.off(each, endBoth);
+    process.kill(process.pid, signal);
+  };
+  for (const signal of ENDING) process.on(signal, endBoth);
   const child = spawn(file, args, {
     env: options.env,
     cwd: options.cwd,
@@ -52,6 +63,7 @@ export async function runCommand(
     child.on('close', (code) => resolve(code));
   });
   clearTimeout(timer);
+  for (const signal of ENDING) process.off(signal, endBoth);
   return { status, ...output };
 }
 

@@ -51,6 +51,8 @@ export interface LocalTrainer {
    */
   visibleGpus?: string;
   threads: number | null;
+  /** Minutes without a job after which it frees its backbone; absent: the trainer's default. */
+  unloadAfter?: number;
 }
 
 /** A trainer that we did not start. */
@@ -67,9 +69,13 @@ export interface RuntimeConfig {
   format: typeof FORMAT;
   /** The artifact root. */
   root: string;
+  /** Its id when the services were started; absent in files of earlier versions. */
+  rootId?: string;
   /** Stamp of the build that the worker runs. */
   build: string;
   taskQueue: string;
+  /** Minutes without an open sweep after which all services end; absent: the default. */
+  stopAfter?: number;
   temporal: EmbeddedTemporal | ExternalTemporal;
   trainer: LocalTrainer | ExternalTrainer;
 }

@@ -10,12 +10,14 @@ import type { OnProgress } from '../base/progress';
 import { artifactRootId, readIfThere } from '../../common/files';
 import { packageRoot } from '../../common/package';
 import { tlsFromEnvironment, type TlsFiles } from '../trainer-client/channel';
+import { absoluteInterpreter } from './isolated-python';
 import { socketPath } from './paths';
-import type {
-  EmbeddedTemporal,
-  ExternalTrainer,
-  LocalTrainer,
-  RuntimeConfig,
+import {
+  readRuntimeConfig,
+  type EmbeddedTemporal,
+  type ExternalTrainer,
+  type LocalTrainer,
+  type RuntimeConfig,
 } from './runtime-config';
 import { findTemporalBinary } from './temporal-binary';
 import { connectTo, externalTemporal } from './temporal-client';
@@ -32,9 +34,47 @@ export interface UpOptions {
   python?: string;
   device?: DeviceName;
   threads?: number;
+  /** As in RuntimeConfig, and of its trainer. */
+  stopAfter?: number;
+  unloadAfter?: number;
   /** Use this trainer, `unix:<path>` or `host:port`, instead of starting one. */
   trainerAddress?: string;
   onProgress: OnProgress;
+}
+
+/**
+ * Refuses what can be known to fail before anything is set up, read or started.
+ *
+ * @throws UserError (exit 2) naming the option
+ */
+export function refuseUnusable(
+  options: Pick<UpOptions, 'stateDir' | LocalOption | 'trainerAddress'>,
+  env: NodeJS.ProcessEnv = process.env,
+): void {
+  const given = LOCAL_OPTIONS.filter((name) => options[name] !== undefined);
+  if (options.trainerAddress !== undefined && given.length > 0)
+    throw new UserError(
+      `--${given.join(', --')} can be set only for a trainer that is started here, ` +
+        'but --trainer names another',
+      2,
+      'Remove one of the two.',
+    );
+  const last = readRuntimeConfig(options.stateDir)?.trainer;
+  const before = last?.kind === 'local' ? last.ownPython : null;
+  const { framework = 'torch', device = null } = options;
+  checkDevice(framework, device, namedPython(options, env) ?? before);
+}
+
+const LOCAL_OPTIONS = ['framework', 'python', 'device', 'threads'] as const;
+type LocalOption = (typeof LOCAL_OPTIONS)[number];
+
+/** The interpreter that the user names, by its absolute path. */
+function namedPython(
+  { python }: Pick<UpOptions, 'python'>,
+  env: NodeJS.ProcessEnv,
+): string | undefined {
+  const name = python ?? (env.SA_ORCH_PYTHON || undefined);
+  return name === undefined ? undefined : absoluteInterpreter(name);
 }
 
 /**
@@ -46,6 +86,7 @@ export async function planRuntime(
   last: RuntimeConfig | undefined,
 ): Promise<RuntimeConfig> {
   const { root, stateDir, onProgress } = options;
+  refuseUnusable(options);
   // First, because it writes to the root: one that cannot be used must not cost minutes of set-up.
   const taskQueue = taskQueueFor(root);
   const temporal = externalTemporal() ?? (await planEmbedded(stateDir, last, onProgress));
@@ -53,8 +94,10 @@ export async function planRuntime(
   return {
     format: 2,
     root,
+    rootId: artifactRootId(root),
     build: buildStamp(),
     taskQueue,
+    stopAfter: options.stopAfter ?? last?.stopAfter,
     temporal,
     trainer,
   };
@@ -82,9 +125,7 @@ async function planTrainer(
   last: RuntimeConfig | undefined,
 ): Promise<LocalTrainer | ExternalTrainer> {
   const { stateDir, python, device, threads, trainerAddress, onProgress } = options;
-  const wantsLocal = [options.framework, python, device, threads].some(
-    (wish) => wish !== undefined,
-  );
+  const wantsLocal = LOCAL_OPTIONS.some((name) => options[name] !== undefined);
   const before = last?.trainer;
   const address =
     trainerAddress ?? (before?.kind === 'external' && !wantsLocal ? before.address : undefined);
@@ -95,7 +136,7 @@ async function planTrainer(
     return { kind: 'external', address, ...(tls === undefined ? {} : { tls }) };
   }
   const local = before?.kind === 'local' ? before : undefined;
-  const ownPython = python ?? local?.ownPython ?? null;
+  const ownPython = namedPython(options, process.env) ?? local?.ownPython ?? null;
   const setUp = { python: ownPython ?? undefined, onProgress };
   const framework =
     options.framework ??
@@ -109,7 +150,7 @@ async function planTrainer(
     );
   }
   const chosenDevice = device ?? local?.device ?? null;
-  checkDevice(framework, chosenDevice);
+  checkDevice(framework, chosenDevice, ownPython);
   const visibleGpus = process.env.CUDA_VISIBLE_DEVICES ?? local?.visibleGpus;
   return {
     kind: 'local',
@@ -120,6 +161,7 @@ async function planTrainer(
     device: chosenDevice,
     ...(visibleGpus === undefined ? {} : { visibleGpus }),
     threads: threads ?? local?.threads ?? null,
+    unloadAfter: options.unloadAfter ?? local?.unloadAfter,
   };
 }
 
@@ -172,7 +214,14 @@ export function refuseOtherWishes(
   compare('--framework', options.framework, local?.framework);
   compare('--device', options.device, local?.device);
   compare('--threads', options.threads, local?.threads);
-  compare('--python', options.python, local?.ownPython);
+  compare('--unload-after', options.unloadAfter, local?.unloadAfter);
+  compare('--stop-after', options.stopAfter, running.stopAfter);
+  if (local?.framework === 'torch' || options.python !== undefined)
+    compare(
+      options.python === undefined ? 'SA_ORCH_PYTHON' : '--python',
+      namedPython(options, env),
+      local?.ownPython,
+    );
   // An external trainer got it from the environment of whoever started it.
   if (local) compare('CUDA_VISIBLE_DEVICES', env.CUDA_VISIBLE_DEVICES, local.visibleGpus);
   if (trainer.kind === 'external') {

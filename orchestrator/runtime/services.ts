@@ -56,8 +56,10 @@ function temporalService(stateDir: string, temporal: EmbeddedTemporal): Service 
 }
 
 function trainerService(stateDir: string, { root }: RuntimeConfig, trainer: LocalTrainer): Service {
-  const { address, command, device, visibleGpus, threads } = trainer;
-  const args = trainerArguments(address, root, join(stateDir, 'trainer'), device, threads);
+  const { address, command, device, visibleGpus, threads, unloadAfter = null } = trainer;
+  const args = trainerArguments(
+    ...([address, root, join(stateDir, 'trainer'), device, threads, unloadAfter] as const),
+  );
   // As at `start`, even if another shell has restarted the supervisor since: what was not set is
   // removed.
   const env = { ...command.env, CUDA_VISIBLE_DEVICES: visibleGpus };
@@ -102,7 +104,15 @@ export function workerEnvironment({
   };
 }
 
-export const workerMain = (): string => join(packageRoot(), 'dist', 'workflows', 'worker-main.js');
+/**
+ * What Node runs a worker with. Reports of thousands of trials leave much to collect, and V8 by
+ * default lets a heap grow to several times what it holds before it does; here by half.
+ */
+export const workerArguments = (): string[] => [
+  '--enable-source-maps',
+  '--heap-growing-percent=50',
+  join(packageRoot(), 'dist', 'workflows', 'worker-main.js'),
+];
 
 function workerService(stateDir: string, config: RuntimeConfig): Service {
   return {
@@ -110,7 +120,7 @@ function workerService(stateDir: string, config: RuntimeConfig): Service {
     address: null,
     command: {
       file: process.execPath,
-      args: ['--enable-source-maps', workerMain()],
+      args: workerArguments(),
       env: workerEnvironment(config),
     },
     needs: config.temporal.kind === 'embedded' ? 'temporal' : undefined,

@@ -41,10 +41,13 @@ export function runtimeStatus(stateDir: string): ServiceStatus[] {
   if (config === undefined) return [];
   const supervisor = lockHolder(supervisorLockPath(stateDir));
   const log = logPath(stateDir, 'supervisor');
+  const services = readSupervisorState(stateDir)?.services ?? [];
+  // By itself, after long idleness: `down` would have removed the configuration.
+  const isStopped = services.length > 0 && services.every(({ state }) => state === 'stopped');
   const own: ServiceStatus = {
     ...{
       name: 'supervisor',
-      state: supervisor ? 'ready' : 'dead',
+      state: supervisor ? 'ready' : isStopped ? 'stopped' : 'dead',
       pid: supervisor?.pid ?? null,
       address: null,
     },
@@ -53,7 +56,7 @@ export function runtimeStatus(stateDir: string): ServiceStatus[] {
   const external = (['temporal', 'trainer'] as const)
     .filter((name) => config[name].kind === 'external')
     .map((name) => externalStatus(name, config[name].address));
-  return [own, ...(readSupervisorState(stateDir)?.services ?? []).map(describeStatus), ...external];
+  return [own, ...services.map(describeStatus), ...external];
 }
 
 function describeStatus(record: ServiceRecord): ServiceStatus {

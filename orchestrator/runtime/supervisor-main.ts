@@ -1,7 +1,7 @@
 /**
  * The supervisor's process: `node supervisor-main.js <state directory>`. On SIGTERM it stops all
  * services and exits. On SIGHUP it gives failed services another set of tries. It also stops
- * everything and exits if its state directory is removed.
+ * everything and exits if its state directory is removed, or if no sweep has been open for long.
  */
 import { explainOnOneLine } from '../../common/explain-error';
 import { describeHolder, lockHolder, tryLock, type LockFile } from '../../common/lock-file';
@@ -9,6 +9,7 @@ import { keepLogging } from '../../common/log-output';
 import { HOST } from '../../common/process-identity';
 import { removeLeftovers } from '../../common/temporary-names';
 import { UserError } from '../base/errors';
+import { watchForIdleness } from './idleness';
 import { readRuntimeConfig } from './runtime-config';
 import { servicesFor } from './services';
 import { DEFAULT_POLICY, Supervisor } from './supervisor';
@@ -33,16 +34,26 @@ function supervise(stateDir: string, lock: LockFile): void {
 
   let ending = false;
   const timer = setInterval(() => {
-    if (!ending && !holdsLock(stateDir)) end('the state directory was removed, or its lock');
+    if (!ending && !holdsLock(stateDir)) {
+      supervisor.disown();
+      end('the state directory was removed, or its lock');
+    }
     if (!ending) supervisor.tick();
   }, DEFAULT_POLICY.tickMs);
 
-  function end(reason: string): void {
+  const idleness = watchForIdleness(
+    config,
+    () => supervisor.isReady(),
+    (words) => end(words, words),
+  );
+
+  function end(reason: string, why?: string): void {
     if (ending) return;
     ending = true;
     say(`${reason}: stopping all services`);
     clearInterval(timer);
-    supervisor.stop().then(() => {
+    idleness.stop();
+    supervisor.stop(why).then(() => {
       lock.release();
       process.exit(0);
     }, fail);
@@ -50,7 +61,10 @@ function supervise(stateDir: string, lock: LockFile): void {
 
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));
-  process.on('SIGHUP', () => supervisor.retryFailed());
+  process.on('SIGHUP', () => {
+    supervisor.retryFailed();
+    idleness.restart();
+  });
 }
 
 function holdsLock(stateDir: string): boolean {

@@ -89,6 +89,7 @@ export class Supervisor {
   private readonly records = new Map<string, ServiceRecord>();
   private readonly watches = new Map<string, Watch>();
   private stopping = false;
+  private ownsFolder = true;
   private saved = '';
   /** Whether it was said that the disk is too full to save. */
   private saidFull = false;
@@ -339,28 +340,40 @@ export class Supervisor {
     }
   }
 
-  /** Stops every service, those that need others first. */
-  async stop(): Promise<void> {
+  /** Whether every service works. */
+  isReady(): boolean {
+    return [...this.records.values()].every(({ state }) => state === 'ready');
+  }
+
+  /** Writes nothing more: the state directory was removed, and may be another supervisor's now. */
+  disown(): void {
+    this.ownsFolder = false;
+  }
+
+  /**
+   * Stops every service, those that need others first.
+   *
+   * @param why is recorded as the end of each
+   */
+  async stop(why = 'stopped'): Promise<void> {
     this.stopping = true;
     const needed = new Set(this.services.map(({ needs }) => needs));
     for (const wave of [
       this.services.filter(({ name }) => !needed.has(name)),
       this.services.filter(({ name }) => needed.has(name)),
     ]) {
-      await Promise.all(wave.map((service) => this.stopOne(service)));
+      await Promise.all(wave.map((service) => this.stopOne(service, why)));
     }
     this.saveIfThereIsRoom();
   }
 
-  private async stopOne(service: Service): Promise<void> {
+  private async stopOne(service: Service, why: string): Promise<void> {
     const record = this.record(service);
     if (record.process) {
       const how = await terminate(record.process, this.policy.stopGraceMs);
       this.say(`${service.name}: ${how}`);
       record.lastExit =
-        how === 'killed'
-          ? `killed: did not stop in ${this.policy.stopGraceMs / 1000} s`
-          : 'stopped';
+        how === 'killed' ? `killed: did not stop in ${this.policy.stopGraceMs / 1000} s` : why;
     }
     Object.assign(record, { state: 'stopped', process: null, token: null, readySince: null });
   }
@@ -395,7 +408,7 @@ export class Supervisor {
     const state = { format: 1 as const, supervisor: self, services: [...this.records.values()] };
     const text = JSON.stringify(state);
     // A removed state directory must stay removed.
-    if (text === this.saved || !existsSync(this.stateDir)) return;
+    if (text === this.saved || !this.ownsFolder || !existsSync(this.stateDir)) return;
     writeSupervisorState(this.stateDir, state);
     this.saved = text;
   }

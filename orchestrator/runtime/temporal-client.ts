@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { proxyChannelOptions } from '../../common/proxies';
 import { UserError } from '../base/errors';
 import { refuseOtherHost } from './other-host';
 import { readRuntimeConfig, type EmbeddedTemporal, type ExternalTemporal } from './runtime-config';
@@ -84,6 +85,7 @@ export async function connectTo(
   const clientOptions = {
     ...settings,
     address: temporal.address,
+    channelArgs: proxyChannelOptions(temporal.address),
     connectTimeout: timeoutMs,
   } as Parameters<typeof Connection.connect>[0];
   try {

@@ -10,6 +10,7 @@ import { UserError } from '../base/errors';
 import { parseObject } from '../base/parse-object';
 import { writeDurablySync } from '../../common/durable-files';
 import { readIfThere } from '../../common/files';
+import { proxyChannelOptions } from '../../common/proxies';
 import { cacheDirectory } from './paths';
 import { claimPort } from './ports';
 import type { EmbeddedTemporal } from './runtime-config';
@@ -106,12 +107,15 @@ export function removeIncompleteDatabase(stateDir: string): void {
     rmSync(databasePath(stateDir) + suffix, { force: true });
 }
 
+const connectLazily = (address: string): Connection =>
+  Connection.lazy({ address, channelArgs: proxyChannelOptions(address) });
+
 /**
  * Whether the server answers and has its namespace; a server without tables, too, calls itself
  * healthy.
  */
 export async function isServerHealthy(address: string): Promise<boolean> {
-  const connection = Connection.lazy({ address });
+  const connection = connectLazily(address);
   try {
     await connection.withDeadline(Date.now() + HEALTH_TIMEOUT_MS, () =>
       connection.workflowService.describeNamespace({ namespace: 'default' }),
@@ -132,7 +136,7 @@ export async function completeServerStart(
   stateDir: string,
   { address, version }: EmbeddedTemporal,
 ): Promise<void> {
-  const connection = Connection.lazy({ address });
+  const connection = connectLazily(address);
   try {
     await connection.withDeadline(Date.now() + 10_000, () =>
       connection.workflowService.updateNamespace({

@@ -27,6 +27,7 @@ import {
   NO_INSTALLER,
   readComplete,
 } from './install-python';
+import { installerEnvironment } from './isolated-python';
 import { tailLog } from './log-file';
 import { cacheDirectory } from './paths';
 import { findInterpreters } from './python';
@@ -320,6 +321,7 @@ class Setup {
       console.log(JSON.stringify([tf.version['tfjs-node'], tf.backend().binding.TF_Version]));`;
     const { status, stdout, stderr } = await runCommand(process.execPath, ['-e', script, module], {
       log: this.log,
+      cwd: this.folder,
       timeoutMs: 120_000,
     });
     if (status !== 0) throw this.failure(`it cannot be loaded: ${lastError(stderr)}`, 1, '');
@@ -343,14 +345,16 @@ class Setup {
   private async command(
     program: string,
     args: string[],
-    cwd?: string,
+    // Never the user's folder, whose package.json and node_modules belong to something else.
+    cwd = this.folder,
     timeoutMs?: number,
   ): Promise<boolean> {
     // The package's install script calls its tools by name.
     const path = `${join(this.folder, 'node_modules', '.bin')}:${this.env.PATH ?? ''}`;
     const { status } = await runCommand(program, args, {
       log: this.log,
-      env: { ...this.env, PATH: path },
+      // node-gyp runs Python.
+      env: { ...installerEnvironment(this.env), PATH: path },
       cwd,
       timeoutMs,
     });

@@ -7,6 +7,7 @@ import type { DeviceName } from '../../common/device';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { packageRoot } from '../../common/package';
+import { detectGpu } from './gpu';
 import { findBasePython } from './python';
 import { findOnPath } from './run-command';
 import { ensureTensorflowEnvironment } from './tensorflow-environment';
@@ -39,8 +40,8 @@ export async function setUpTrainer(
     case 'torch': {
       const environment = await ensureTrainerEnvironment({ python, onProgress });
       onProgress('✓', 'trainer environment', environment.description);
-      const env = { ...environment.env, PYTHONUNBUFFERED: '1' };
-      return { file: environment.python, args: ['-m', 'sparse_adapter_trainer'], env };
+      const { path, args } = environment.python;
+      return { file: path, args: [...args, 'sparse_adapter_trainer'], env: {} };
     }
     case 'tfjs': {
       const { env, description } = await ensureTensorflowEnvironment({ onProgress });
@@ -52,11 +53,26 @@ export async function setUpTrainer(
 }
 
 /**
- * Checks the form of a device only; the trainer finds out whether it exists.
+ * Checks what can be known of a device before a trainer is set up; the trainer finds out whether
+ * the GPU of that number exists.
  *
- * @throws UserError (exit 2) if trainers of this framework cannot choose the device
+ * @param ownPython the user's own interpreter, whose PyTorch may have GPUs of other makers
+ * @throws UserError (exit 2) if trainers of this framework cannot choose the device, or there is no
+ *   GPU
  */
-export function checkDevice(framework: Framework, device: DeviceName | null): void {
+export function checkDevice(
+  framework: Framework,
+  device: DeviceName | null,
+  ownPython: string | null,
+  hasGpu = detectGpu(),
+): void {
+  if (device?.startsWith('cuda') && !hasGpu && (framework === 'tfjs' || ownPython === null))
+    throw new UserError(
+      `--device ${device}: there is no NVIDIA GPU here, or no driver for it`,
+      2,
+      'Remove it, or use --device cpu. Services that were started here with it forget it with ' +
+        '`sa-orch down`.',
+    );
   if (framework !== 'tfjs' || !device?.includes(':')) return;
   const [, index] = device.split(':');
   throw new UserError(
@@ -73,11 +89,13 @@ export function trainerArguments(
   trainerState: string,
   device: DeviceName | null,
   threads: number | null,
+  unloadAfter: number | null,
 ): string[] {
   return [
     ...['--listen', address, '--root', root, '--state', trainerState],
     ...(device === null ? [] : ['--device', device]),
     ...(threads === null ? [] : ['--threads', String(threads)]),
+    ...(unloadAfter === null ? [] : ['--unload-after', String(unloadAfter)]),
   ];
 }
 

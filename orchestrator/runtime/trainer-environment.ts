@@ -9,7 +9,8 @@ import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { quoteWord } from '../base/shell-quote';
 import { detectGpu } from './gpu';
-import { ensurePythonContract } from './python-contract';
+import { isolate, isolateOwn, runIsolated, type IsolatedPython } from './isolated-python';
+import { ensurePythonContract, PYTHON_CONTRACT } from './python-contract';
 import {
   buildOnce,
   createEnvironment,
@@ -20,15 +21,9 @@ import {
 import { packageRoot } from '../../common/package';
 import { cacheDirectory } from './paths';
 import { isCudaOnly, parseRequirements } from './requirements';
-import { findOnPath, runCommand } from './run-command';
 
 export interface TrainerEnvironment {
-  /** The interpreter. */
-  python: string;
-  /**
-   * To add to its environment variables: PYTHONPATH with the trainer and the generated contract.
-   */
-  env: { PYTHONPATH: string };
+  python: IsolatedPython;
   /** For people to read: `Python 3.12.3, torch 2.15.0+cpu, transformers 5.23.0`. */
   description: string;
 }
@@ -58,6 +53,9 @@ const MINIMUM: Record<string, string> = {
   'grpcio-status': '1.70',
 };
 
+/** Long enough for a cold network disk. */
+const ANSWER_MS = 60_000;
+
 const VERSIONS_PROBE = `
 import json, platform, sys
 from importlib.metadata import PackageNotFoundError, version
@@ -82,44 +80,41 @@ export async function ensureTrainerEnvironment({
   onProgress,
 }: EnvironmentOptions): Promise<TrainerEnvironment> {
   const own = python ?? process.env.SA_ORCH_PYTHON;
-  const interpreter = own ? (findOnPath(own) ?? own) : await ensurePinnedEnvironment(onProgress);
-  const description = await checkVersions(interpreter, own !== undefined);
-  const contract = await ensurePythonContract(interpreter);
-  const pythonPath = [
-    TRAINER,
-    contract,
-    ...(own && process.env.PYTHONPATH ? [process.env.PYTHONPATH] : []),
-  ].join(':');
-  return { python: interpreter, env: { PYTHONPATH: pythonPath }, description };
+  const interpreter = own ? isolateOwn(own) : isolate(await ensurePinnedEnvironment(onProgress));
+  const description = await checkVersions(interpreter, Boolean(own));
+  await ensurePythonContract(interpreter);
+  return { python: interpreter, description };
 }
 
 /**
- * The same with what tests and benchmarks also need (pytest, ruff, mypy, scikit-learn, accelerate).
+ * The interpreter with what tests and benchmarks also need (pytest, ruff, mypy, scikit-learn,
+ * accelerate), and the PYTHONPATH with which they find the trainer and the contract.
  */
 export async function ensureTestEnvironment(
   options: EnvironmentOptions,
-): Promise<TrainerEnvironment> {
-  const environment = await ensureTrainerEnvironment(options);
+): Promise<{ python: string; env: { PYTHONPATH: string } }> {
+  const { path: python } = (await ensureTrainerEnvironment(options)).python;
+  const env = { PYTHONPATH: [TRAINER, PYTHON_CONTRACT].join(':') };
   const own = options.python ?? process.env.SA_ORCH_PYTHON;
-  if (own) return environment;
+  if (own) return { python, env };
   const inTrainer = new Set(pinned('requirements.txt').map(({ name }) => name));
   const extra = pinned('requirements-test.txt').filter(({ name }) => !inTrainer.has(name));
   const text = extra.map((requirement) => requirement.text).join('\n');
-  const folder = join(environment.python, '..', '..', 'test-packages', digestText(text));
+  const folder = join(dirname(dirname(python)), 'test-packages', digestText(text));
   await buildOnce(folder, 'test environment', options.onProgress, async () => {
     options.onProgress('…', 'test environment', `installing ${extra.length} packages`);
     mkdirSync(folder, { recursive: true });
     const requirements = join(folder, 'requirements.txt');
     writeFileSync(requirements, `${text}\n`);
     await installRequirements(
-      environment.python,
+      python,
       requirements,
       'the test packages',
       join(folder, 'install.log'),
     );
     return { packages: extra.length };
   });
-  return environment;
+  return { python, env };
 }
 
 /**
@@ -185,16 +180,22 @@ function digestText(text: string): string {
  * Reads installed versions without importing anything (PyTorch alone takes seconds). Returns them
  * as text for people.
  */
-export async function checkVersions(python: string, own: boolean): Promise<string> {
-  const { status, stdout, stderr } = await runCommand(
+export async function checkVersions(python: IsolatedPython, own: boolean): Promise<string> {
+  const { path } = python;
+  const { status, stdout, stderr } = await runIsolated(
     python,
     ['-c', VERSIONS_PROBE, ...Object.keys(MINIMUM)],
-    { timeoutMs: 60_000 },
+    { timeoutMs: ANSWER_MS },
   );
-  const makeAnew = `Remove ${dirname(dirname(python))} and try again to recreate it.`;
+  const makeAnew = `remove ${dirname(dirname(path))} and try again to recreate it.`;
   if (status !== 0) {
-    const hint = own ? 'Name a Python interpreter with --python or SA_ORCH_PYTHON.' : makeAnew;
-    throw new UserError(`${python} is not a working Python: ${stderr.trim()}`, 2, hint);
+    const why = stderr.trim() || `it did not answer in ${ANSWER_MS / 1000} s`;
+    // Most likely the machine's fault or another program's, and then a new environment would fail
+    // alike.
+    const hint = own
+      ? 'Name a Python interpreter (3.11 or newer) with --python or SA_ORCH_PYTHON.'
+      : `If it does so in another terminal, too, ${makeAnew}`;
+    throw new UserError(`${path} is not a working Python: ${why}`, 2, hint);
   }
   const { python: version, packages } = JSON.parse(stdout) as {
     python: string;
@@ -211,11 +212,11 @@ export async function checkVersions(python: string, own: boolean): Promise<strin
   });
   if (lacks.length > 0) {
     const hint = own
-      ? `Install them there (${quoteWord(python)} -m pip install …), ` +
+      ? `Install them there (${quoteWord(path)} -m pip install …), ` +
         'or leave out --python and SA_ORCH_PYTHON to use an environment created on first use.'
-      : makeAnew;
+      : `To mend it, ${makeAnew}`;
     throw new UserError(
-      `${python} does not have packages that the torch trainer needs: ${lacks.join(', ')}`,
+      `${path} does not have packages that the torch trainer needs: ${lacks.join(', ')}`,
       2,
       hint,
     );

@@ -6,10 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { lockHolder, withLock } from '../../common/lock-file';
+import { down } from './down';
 import { openLog, tailLog } from './log-file';
 import { packageRoot } from '../../common/package';
 import { isAlive, signalProcess } from '../../common/process-identity';
+import { rememberPlace } from './known-places';
 import { refuseOtherHost } from './other-host';
+import { describeReplacedRoot } from './replaced-root';
 import {
   readRuntimeConfig,
   writeRuntimeConfig,
@@ -44,6 +47,8 @@ const DEATHS_SHOWN = 3;
 
 export interface Runtime {
   stateDir: string;
+  /** Whether this call started the services; others ran before it. */
+  isOurs: boolean;
   root: string;
   taskQueue: string;
   temporal: { address: string; namespace: string; ui: string | null };
@@ -63,18 +68,31 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
   mkdirSync(stateDir, { recursive: true });
   const onWait = ({ pid }: { pid: number }): void =>
     onProgress('…', 'services', `process ${pid} is starting them`);
+  let isOurs = false;
   const config = await withLock(join(stateDir, 'up.lock'), onWait, async () => {
     refuseOtherHost(stateDir);
     const last = readRuntimeConfig(stateDir);
     const running = last !== undefined && isAnythingAlive(stateDir) ? last : undefined;
-    if (running) refuseOtherWishes(running, options);
+    if (running) {
+      refuseOtherWishes(running, options);
+      refuseReplacedRoot(running);
+    }
+    isOurs = running === undefined;
     const wanted = running ?? (await planRuntime(options, last));
+    // What runs elsewhere is asked before anything is started here.
     await announceTemporal(wanted, onProgress);
+    if (wanted.trainer.kind === 'external') await showTrainer(wanted, onProgress);
     if (!running) writeRuntimeConfig(stateDir, wanted);
+    rememberPlace({ folder: process.cwd(), root: wanted.root, stateDir });
     const supervisor = lockHolder(supervisorLockPath(stateDir));
     if (supervisor) signalProcess(supervisor, 'SIGHUP');
     else startSupervisor(stateDir);
-    await waitUntilReady(stateDir, wanted, onProgress);
+    try {
+      await waitUntilReady(stateDir, wanted, onProgress);
+    } catch (error) {
+      if (isOurs && !(error instanceof NotYetReady)) await undo(stateDir, last);
+      throw error;
+    }
     return wanted;
   });
   if (config.build !== buildStamp())
@@ -87,6 +105,7 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
   const ui = temporal.kind === 'embedded' ? `http://127.0.0.1:${temporal.uiPort}` : null;
   return {
     stateDir,
+    isOurs,
     root: config.root,
     taskQueue: config.taskQueue,
     temporal: { address: temporal.address, namespace: temporal.namespace, ui },
@@ -95,6 +114,11 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
         ? { address: config.trainer.address, tls: config.trainer.tls }
         : { address: config.trainer.address },
   };
+}
+
+function refuseReplacedRoot(running: RuntimeConfig): void {
+  const replaced = describeReplacedRoot(running);
+  if (replaced !== undefined) throw new UserError(replaced.what, 2, replaced.wayOut);
 }
 
 function isAnythingAlive(stateDir: string): boolean {
@@ -122,7 +146,6 @@ async function waitUntilReady(
 ): Promise<void> {
   const deadline = Date.now() + READY_TIMEOUT_MS;
   const waiting = new Set<ServiceName>(servicesFor(stateDir, config).map(({ name }) => name));
-  if (config.trainer.kind === 'external') await showTrainer(config, onProgress);
   while (waiting.size > 0) {
     const supervisor = lockHolder(supervisorLockPath(stateDir));
     const state = readSupervisorState(stateDir);
@@ -131,10 +154,15 @@ async function waitUntilReady(
       if (record.state === 'ready') {
         waiting.delete(record.name);
         await showReady(record.name, stateDir, config, onProgress);
-      } else if (record.state === 'failed' || record.deaths >= DEATHS_SHOWN)
-        throw notReady(record, 'keeps dying');
+      } else if (record.state === 'failed' || record.deaths >= DEATHS_SHOWN || isRefusal(record))
+        throw keepsDying(record);
       else if (Date.now() > deadline)
-        throw notReady(record, `is not ready after ${READY_TIMEOUT_MS / 1000} s`);
+        throw new NotYetReady(
+          `the ${record.name} is not ready after ${READY_TIMEOUT_MS / 1000} s` + showTail(record),
+          3,
+          'It may need more time: repeat the command, or stop everything with `sa-orch down`.\n' +
+            `The whole log: ${record.log}`,
+        );
     }
     if (records.length === 0 && Date.now() > deadline) {
       const log = logPath(stateDir, 'supervisor');
@@ -148,14 +176,38 @@ async function waitUntilReady(
   }
 }
 
-function notReady({ name, lastExit, log, logOffset }: ServiceRecord, what: string): UserError {
-  const tail = tailLog(log, 12, logOffset);
-  const lines = tail.length > 0 ? `:\n  ${tail.join('\n  ')}` : '';
+/** A service that still lives, so that waiting may help. */
+class NotYetReady extends UserError {}
+
+/** A trainer's own word for settings that it cannot serve, such as a device that is not there. */
+function isRefusal({ name, deaths, lastExit }: ServiceRecord): boolean {
+  return name === 'trainer' && deaths > 0 && lastExit === 'exit status 2';
+}
+
+function keepsDying(record: ServiceRecord): UserError {
+  const { name, lastExit, log } = record;
+  const how = lastExit ? ` (last: ${lastExit})` : '';
+  const what = isRefusal(record) ? 'refuses these settings' : `keeps dying${how}`;
   return new UserError(
-    `the ${name} ${what}${lastExit ? ` (last: ${lastExit})` : ''}${lines}`,
-    3,
+    `the ${name} ${what}${showTail(record)}`,
+    isRefusal(record) ? 2 : 3,
     `The whole log: ${log}`,
   );
+}
+
+function showTail({ log, logOffset }: ServiceRecord): string {
+  const tail = tailLog(log, 12, logOffset);
+  return tail.length > 0 ? `:\n  ${tail.join('\n  ')}` : '';
+}
+
+/**
+ * Stops what a failed start has started, and forgets its settings: the same command without the
+ * one that was wrong must work.
+ */
+async function undo(stateDir: string, last: RuntimeConfig | undefined): Promise<void> {
+  const noSweep = () => Promise.resolve();
+  await down({ stateDir, beforeStop: noSweep, onProgress: () => undefined });
+  if (last !== undefined) writeRuntimeConfig(stateDir, last);
 }
 
 async function showReady(

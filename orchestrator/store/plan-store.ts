@@ -1,5 +1,6 @@
 /** The files that a plan is in: `sweeps/<sweep id>/plan.json` and its trials' config.json. */
 import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDurably } from '../../common/durable-files';
 import { removeLeftovers } from '../../common/temporary-names';
@@ -9,7 +10,7 @@ import { brokenFile, parseObject } from '../base/parse-object';
 import type { Plan, Trial } from '../sweep/types';
 import { stampFile } from './file-stamp';
 import { readIfThere } from './read-files';
-import { sweepDir, trialDir } from './sweep-store';
+import { listSweeps, sweepDir, trialDir } from './sweep-store';
 
 const PLAN_FORMAT: Plan['format'] = 3;
 
@@ -22,6 +23,10 @@ const KNOWN_PLANS = 4;
 const digestText = (text: string) => createHash('sha256').update(text).digest('hex');
 
 const planPath = (root: string, sweepId: string) => join(sweepDir(root, sweepId), 'plan.json');
+
+/** Whether a sweep has a plan here. */
+export const hasPlan = (root: string, sweepId: string): boolean =>
+  stampFile(planPath(root, sweepId)) !== null;
 
 /** Writes a plan and its trials' configurations, and returns the plan file's digest. */
 export async function writePlan(root: string, plan: Plan): Promise<string> {
@@ -68,6 +73,25 @@ export async function readPlan(root: string, sweepId: string, digest?: string): 
   // Equal content gives the same object, by which a reader recognizes the plan.
   const plan = known?.digest === found ? known.plan : parsePlan(path, text);
   return remember(path, { digest: found, stamp, plan });
+}
+
+/** The plan that was last written for a sweep of this name; null if none can be read. */
+export async function readLastPlan(root: string, name: string): Promise<Plan | null> {
+  const stamped = (await listSweeps(root))
+    .filter((id) => id.replace(/-[0-9a-f]{8}$/, '') === name)
+    .flatMap((id) => {
+      const found = statSync(planPath(root, id), { throwIfNoEntry: false });
+      return found === undefined ? [] : [{ id, at: found.mtimeMs }];
+    });
+  const last = stamped.sort((a, b) => b.at - a.at)[0];
+  if (last === undefined) return null;
+  try {
+    return await readPlan(root, last.id);
+  } catch (error) {
+    // One of another version, for example, has nothing to do with the sweep that is asked for.
+    if (error instanceof ConfigError || error instanceof SyntaxError) return null;
+    throw error;
+  }
 }
 
 function remember(path: string, known: { digest: string; stamp: string | null; plan: Plan }): Plan {

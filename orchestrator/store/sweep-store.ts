@@ -12,6 +12,7 @@
  * sweep in which it happened. Each file is whole or absent, so an activity that runs twice changes
  * nothing.
  */
+import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nameFile } from '../base/name-file';
@@ -67,7 +68,7 @@ export const trialDir = (root: string, trialId: string) =>
 /** Ids of all sweeps that have a plan, in alphabetical order. */
 export async function listSweeps(root: string): Promise<string[]> {
   const names = await readdir(join(root, 'sweeps')).catch(() => []);
-  return names.sort();
+  return names.filter((name) => existsSync(join(root, 'sweeps', name, 'plan.json'))).sort();
 }
 
 /** Writes a result where it belongs: to the trial if it is done, else to the sweep. */

@@ -194,6 +194,16 @@ export interface PlannedSplit {
    * empty.
    */
   left_out?: number;
+  /**
+   * What is said of the used rows before anything runs; no part of any digest, and absent in plans
+   * of earlier versions. Classification only: how many have each class, in the order of
+   * label_names.
+   */
+  class_rows?: number[];
+  /** Regression only: the smallest and the largest label. */
+  label_range?: [number, number];
+  /** How many have the texts of a used training row; absent for the training split. */
+  also_in_train?: number;
   /** Hex SHA-256 of the file's content; of the rows' JSON if they are generated. */
   digest: string;
 }

@@ -1,10 +1,16 @@
-/** Warns of what a user may not expect of a plan's masks. Pure. */
+/** Warns of what a user may not expect of a plan. Pure. */
 import { PRUNERS } from '../../common/vocabulary/pruners';
 import { adapterLabel } from './adapters';
+import { dataWarnings } from './data-warnings';
 import type { Plan, Trial } from './types';
 
+/** One sentence per warning, of its masks and its data. */
+export function planWarnings(plan: Plan): string[] {
+  return [...maskWarnings(plan), ...plan.datasets.flatMap(dataWarnings)];
+}
+
 /** One sentence per warning, without duplicates, in the order of the trials. */
-export function planWarnings({ trials }: Plan): string[] {
+export function maskWarnings({ trials }: Plan): string[] {
   return [...new Set(trials.flatMap(trialWarnings))];
 }
 

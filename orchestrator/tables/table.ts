@@ -1,10 +1,10 @@
-import { constants, isUtf8 } from 'node:buffer';
-import { readFileSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
-import { findOddity } from '../../common/files';
 import { ConfigError } from '../base/errors';
-import { suggestion } from '../base/suggest';
+import { checkColumns, quoteNames } from './columns';
 import { parseCsv, type TextRecord } from './csv';
+import { parseJson } from './json';
+import { NOT_UTF8, readParquetColumns } from './parquet';
+import { readLines, readText, refuseLoneReturns } from './text';
 
 /** A row of a file, with the requested cells. */
 export interface TableRow {
@@ -60,7 +60,9 @@ export async function readTable(path: string, wanted: readonly string[]): Promis
 
 /** RFC 4180, see parseCsv; the first record names the columns. */
 function readCsv(path: string, wanted: readonly string[]): TableRow[] {
-  return tableOfRecords(path, parseCsv(readText(path)), wanted);
+  const text = readText(path);
+  refuseLoneReturns(path, text);
+  return tableOfRecords(path, parseCsv(text), wanted);
 }
 
 /** Tabs between cells, one row per line, quotes are text; the first line names the columns. */
@@ -90,13 +92,6 @@ function tableOfRecords(
     throw new ConfigError({ where, message: header.problem });
   }
   checkColumns(where, columns, wanted);
-  const twice = wanted.find((name) => columns.indexOf(name) !== columns.lastIndexOf(name));
-  if (twice !== undefined) {
-    throw new ConfigError({
-      where,
-      message: `has two columns "${twice}"; column names must differ`,
-    });
-  }
   const places = wanted.map((name) => columns.indexOf(name));
   return records.map(({ number, cells, problem }): TableRow => {
     const found =
@@ -116,7 +111,10 @@ function expectedCells(columns: readonly string[]): string {
   return `${columns.length} are expected, one for each of ${quoteNames(columns)}`;
 }
 
-/** One JSON object per line, whose keys are the columns. Empty lines are left out. */
+/**
+ * One JSON object per line, whose keys are the columns; numbers as parseJson has them. Empty lines
+ * are left out.
+ */
 function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
   const columns = new Set<string>();
   const rows = textLines(path).map(({ number, line }): TableRow => {
@@ -127,7 +125,7 @@ function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
     });
     let value: unknown;
     try {
-      value = JSON.parse(line);
+      value = parseJson(line);
     } catch (error) {
       return row(
         [],
@@ -149,45 +147,16 @@ function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
 }
 
 async function readParquet(path: string, wanted: readonly string[]): Promise<TableRow[]> {
-  const { parquetMetadata, parquetReadObjects, parquetSchema } = await import('hyparquet');
-  const content = readBytes(path);
-  const file = content.buffer.slice(
-    content.byteOffset,
-    content.byteOffset + content.byteLength,
-  ) as ArrayBuffer;
-  let columns: string[];
-  let objects: Record<string, unknown>[];
-  try {
-    columns = parquetSchema(parquetMetadata(file)).children.map(({ element }) => element.name);
-    objects = await parquetReadObjects({
-      file,
-      columns: columns.filter((name) => wanted.includes(name)),
-    });
-  } catch (error) {
-    throw new ConfigError({
-      where: path,
-      message: `is not a readable parquet file: ${(error as Error).message}`,
-    });
-  }
-  checkColumns(path, columns, wanted);
-  return objects.map((object, i) => ({
-    where: `${path}, row ${i + 1}`,
-    cells: wanted.map((name) => object[name] ?? null),
-    problem: null,
-  }));
-}
-
-function checkColumns(where: string, columns: readonly string[], wanted: readonly string[]): void {
-  const missing = wanted.filter((name) => !columns.includes(name));
-  if (missing.length > 0) {
-    const there = `the columns are ${quoteNames(columns)}`;
-    throw new ConfigError(
-      missing.map((name) => ({
-        where,
-        message: `has no column "${name}"; ${there}${suggestion(name, columns)}`,
-      })),
-    );
-  }
+  const columns = await readParquetColumns(path, wanted);
+  return (columns[0] ?? []).map((_, i) => {
+    const cells = columns.map((values) => values[i]);
+    const place = cells.indexOf(NOT_UTF8);
+    return {
+      where: `${path}, row ${i + 1}`,
+      cells: place === -1 ? cells : [],
+      problem: place === -1 ? null : `"${wanted[place]}" is not UTF-8; must be text in UTF-8`,
+    };
+  });
 }
 
 /** The lines that are not empty. */
@@ -195,63 +164,4 @@ function textLines(path: string): { number: number; line: string }[] {
   return readLines(path)
     .map((line, i) => ({ number: i + 1, line }))
     .filter(({ line }) => line.trim() !== '');
-}
-
-/**
- * A file's lines. They end only in \n or \r\n, because texts contain other characters that look
- * like line ends (U+0085, U+2028).
- */
-export function readLines(path: string): string[] {
-  const lines = readText(path).split('\n');
-  if (lines.at(-1) === '') lines.pop();
-  return lines.map((line) => line.replace(/\r$/, ''));
-}
-
-/**
- * A file's text without its byte-order mark. Encodings other than UTF-8 are refused, because their
- * letters would be misread.
- */
-export function readText(path: string): string {
-  const content = readBytes(path);
-  if (!isUtf8(content)) {
-    let [begin, number] = [0, 1];
-    for (
-      let end = content.indexOf(10);
-      end !== -1 && isUtf8(content.subarray(begin, end));
-      end = content.indexOf(10, begin)
-    ) {
-      [begin, number] = [end + 1, number + 1];
-    }
-    throw new ConfigError({
-      where: `${path}:${number}`,
-      message: 'is not UTF-8; save the file as UTF-8',
-    });
-  }
-  return content.toString('utf8').replace(/^\uFEFF/, '');
-}
-
-function readBytes(path: string): Buffer {
-  try {
-    const oddity = findOddity(path);
-    if (oddity !== undefined) throw new Error(oddity);
-    const { size } = statSync(path);
-    // The limit of a JavaScript string; the whole CNN/DailyMail as CSV exceeds it.
-    if (size > constants.MAX_STRING_LENGTH) {
-      const most = Math.floor(constants.MAX_STRING_LENGTH / 1e6);
-      throw new Error(
-        `${Math.ceil(size / 1e6)} MB, but a text file may have at most ${most} MB; ` +
-          'use a .parquet file instead',
-      );
-    }
-    return readFileSync(path);
-  } catch (error) {
-    throw new ConfigError({ where: path, message: `cannot be read (${(error as Error).message})` });
-  }
-}
-
-/** `"subject", "body"`; of more than 20 names, the first ones and the number of the rest. */
-export function quoteNames(names: readonly string[]): string {
-  const shown = names.slice(0, 20).map((name) => JSON.stringify(name));
-  const more = names.length - shown.length;
-  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

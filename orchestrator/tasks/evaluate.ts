@@ -16,12 +16,12 @@ import { findFamily } from './registry';
  * @throws ConfigError that names the file if predictions are missing, have changed since they were
  *   written, or have a different shape from the data set
  */
-export function evaluatePredictions(
+export async function evaluatePredictions(
   root: string,
   plan: Plan,
   trial: Trial,
   digests: Readonly<Record<string, string>> = {},
-): TrialEvaluation {
+): Promise<TrialEvaluation> {
   const dataset = findDataset(plan, trial.dataset);
   return findFamily(dataset.kind).evaluation.evaluate({
     root,

@@ -150,7 +150,7 @@ export interface Planning<Settings, Own, Dataset extends PlannedDataset> {
 /** How the splits of a data set are read and written. */
 export interface DatasetFiles<Dataset> {
   /** Opens the tokenizer, once for all splits. */
-  openSplits(dataset: Dataset, backbonePath: string): SplitReader;
+  openSplits(dataset: Dataset, backbonePath: string): Promise<SplitReader>;
   /** Fields of dataset.json in addition to those of all data sets. */
   describe(dataset: Dataset): Record<string, unknown>;
 }
@@ -193,7 +193,7 @@ export interface Evaluation<Dataset> {
    * @throws ConfigError that names the file if predictions are missing or have a different shape
    *   from the data set
    */
-  evaluate(request: EvaluationRequest<Dataset>): TrialEvaluation;
+  evaluate(request: EvaluationRequest<Dataset>): TrialEvaluation | Promise<TrialEvaluation>;
   /**
    * Metrics of a guess that has learned nothing, from the prepared data set under the root; null if
    * the family has no such guess.

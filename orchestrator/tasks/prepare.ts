@@ -42,7 +42,7 @@ export async function prepareDataset(
     throw new ConfigError({ where: backbonePath, message: `its tokenizer ${CHANGED}` });
   }
   const family = findFamily(dataset.kind);
-  const read = family.files.openSplits(dataset, backbonePath);
+  const read = await family.files.openSplits(dataset, backbonePath);
   removeLeftovers(dirname(path));
   const temporary = nameBeside(path);
   await mkdir(temporary, { recursive: true });

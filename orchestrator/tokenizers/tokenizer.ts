@@ -1,77 +1,60 @@
+/** A model directory's tokenizer: texts to tokens and back, with the library of Transformers. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as library from '@huggingface/tokenizers';
+import * as library from 'tokenizers';
 import { ConfigError } from '../base/errors';
-import { tokenizerFromVocabulary } from './vocabulary-tokenizer';
+import {
+  defineTokenizer,
+  isReadAsEver,
+  readTokenizerDirectory,
+  type Definition,
+  type TokenizerDirectory,
+} from './definition';
 
 /**
- * The part of the library that is used here. Its own declarations do not resolve from CommonJS,
- * because their imports have no file extensions.
+ * The tokens of a text, without special tokens around it. Token i is text.slice(begins[i],
+ * ends[i]).
  */
-export interface Tokenizer {
-  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
-  decode(
-    ids: number[],
-    options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean },
-  ): string;
-  token_to_id(token: string): number | undefined;
-  post_processor:
-    ((tokens: string[], pair: string[] | null, addSpecialTokens: boolean) => PostProcessed) | null;
-  normalizer: ((text: string) => string) | null;
-  /** Only BertPreTokenizer and ByteLevel have a pattern. */
-  pre_tokenizer: { pattern?: RegExp } | null;
-  /** The tokens of the words that the pre-tokenizer makes. */
-  model(words: string[]): string[];
-  added_tokens_map: Map<string, { id: number; lstrip: boolean; rstrip: boolean }>;
-  splitter_unnormalized: { split(text: string): string[] };
-  splitter_normalized: { split(text: string): string[] };
+export interface PlacedTokens {
+  ids: number[];
+  begins: number[];
+  ends: number[];
 }
-interface PostProcessed {
-  tokens: string[];
-  token_type_ids?: number[];
-}
-const { Tokenizer } = library as unknown as {
-  Tokenizer: new (definition: object, config: object) => Tokenizer;
-};
 
-/** Token ids of a row, including special tokens. */
-export interface EncodedRow {
+export interface Tokenizer {
+  /** The token ids of each text, without special tokens around it. */
+  tokenize: (texts: readonly string[]) => Promise<number[][]>;
+  /** The same with the places of the tokens in their texts. */
+  tokenizeWithPlaces: (texts: readonly string[]) => Promise<PlacedTokens[]>;
+  /** The texts of token ids, without special tokens. */
+  decode: (rows: readonly (readonly number[])[]) => Promise<string[]>;
+  /** Where special tokens stand in a row of one text, and in a row of two. */
+  single: RowTemplate;
+  paired: RowTemplate;
+  /** Whether a text that is too long loses its beginning. */
+  cutsBeginning: boolean;
+}
+
+/** A row's tokens, including special tokens. */
+export interface FilledRow {
   ids: number[];
   /**
    * 0 for the first text and the tokens around it, 1 for the second if the model distinguishes
    * them.
    */
   typeIds: number[];
-  /** Whether tokens were cut off. */
-  truncated: boolean;
 }
 
-/** Turns a text or a pair into at most maxLength token ids. */
-export type EncodeRow = (text: string, pair: string | null) => EncodedRow;
-
-/** The part of tokenizer.json that is used here. */
-export interface Definition {
-  normalizer?: { type?: string; lowercase?: boolean; normalizers?: { type?: string }[] } | null;
-  pre_tokenizer?: { type?: string; add_prefix_space?: boolean; use_regex?: boolean } | null;
-  post_processor?: PostProcessorDefinition | null;
-  model?: { type?: string; continuing_subword_prefix?: string | null };
-}
-interface PostProcessorDefinition {
-  type?: string;
-  trim_offsets?: boolean;
-  processors?: PostProcessorDefinition[];
+export interface RowTemplate {
+  /** The number of special tokens. */
+  specials: number;
+  /** How many of them stand before the first text and before the second. */
+  specialsBefore: [first: number, second: number];
+  fill: (first: readonly number[], second: readonly number[]) => FilledRow;
 }
 
-/** The tokenizer of a model directory. */
-export interface OpenTokenizer {
-  tokenizer: Tokenizer;
-  definition: Definition;
-  /** Must be applied to a text first; makes up for differences from Python's tokenizers. */
-  preprocess: (text: string) => string;
-}
-
-/** The files of a model directory that tokenizing may depend on, in a fixed order. */
+/** The files whose digest was a tokenizer's before others were read, too; in this order. */
 const TOKENIZER_FILES = [
   'tokenizer.json',
   'tokenizer_config.json',
@@ -80,7 +63,11 @@ const TOKENIZER_FILES = [
   'merges.txt',
 ];
 
-/** Hex SHA-256 of the names and contents of a model's tokenizer files. */
+/**
+ * Hex SHA-256 of what determines a model directory's tokens.
+ *
+ * @throws ConfigError if the directory has no tokenizer
+ */
 export function digestTokenizer(modelDir: string): string {
   const hash = createHash('sha256');
   for (const name of TOKENIZER_FILES) {
@@ -89,144 +76,159 @@ export function digestTokenizer(modelDir: string): string {
       hash.update(`${name}\n`).update(createHash('sha256').update(readFileSync(path)).digest());
     }
   }
+  const directory = readTokenizerDirectory(modelDir);
+  // Trials keep their ids unless earlier versions made other tokens of some published row.
+  if (!isReadAsEver(directory))
+    hash.update(`definition\n${JSON.stringify(defineTokenizer(directory))}`);
   return hash.digest('hex');
 }
 
-/**
- * Opens the tokenizer of a model directory: tokenizer.json if it exists, else the vocabulary files
- * of BERT or RoBERTa.
- *
- * @throws ConfigError if the directory has no tokenizer
- */
-export function openTokenizer(modelDir: string): OpenTokenizer {
-  const config = readJson(join(modelDir, 'tokenizer_config.json')) ?? {};
-  const definition: Definition =
-    readJson(join(modelDir, 'tokenizer.json')) ?? tokenizerFromVocabulary(modelDir, config);
-  const preprocess = lowercases(definition) ? lowercaseAsRust : (text: string) => text;
-  return { tokenizer: new Tokenizer(definition, config), definition, preprocess };
-}
-
-/**
- * Loads a model directory's tokenizer for rows, see openTokenizer. It gives the same ids as
- * Python's `AutoTokenizer(text, pair, truncation="longest_first", max_length=maxLength)`.
- *
- * @throws ConfigError if the directory has no tokenizer, or maxLength leaves no room for text
- */
-export function loadTokenizer(modelDir: string, maxLength: number): EncodeRow {
-  const { tokenizer, definition, preprocess } = openTokenizer(modelDir);
-  const tokens = (text: string) =>
-    tokenizer.encode(preprocess(text), { add_special_tokens: false }).ids;
-  const [single, paired] = [
-    template(tokenizer, definition, false),
-    template(tokenizer, definition, true),
-  ];
-  if (maxLength <= paired.specials) {
-    throw new ConfigError({
-      where: 'max_length',
-      message: `is ${maxLength}; must be more than ${paired.specials}, a pair's special tokens`,
-    });
-  }
-  return (text, pair) => {
-    const first = tokens(text);
-    if (pair === null) {
-      const room = maxLength - single.specials;
-      return { ...single.fill(first.slice(0, room), []), truncated: first.length > room };
-    }
-    const second = tokens(pair);
-    const [n1, n2] = longestFirst(first.length, second.length, maxLength - paired.specials);
-    return {
-      ...paired.fill(first.slice(0, n1), second.slice(0, n2)),
-      truncated: n1 < first.length || n2 < second.length,
-    };
+/** @throws ConfigError if the directory has no tokenizer or a broken one */
+export async function openTokenizer(modelDir: string): Promise<Tokenizer> {
+  const directory = readTokenizerDirectory(modelDir);
+  const definition = defineTokenizer(directory);
+  const tokenizer = load(directory, definition);
+  const [single, paired] = await makeTemplates(modelDir, tokenizer, definition);
+  return {
+    single,
+    paired,
+    cutsBeginning: directory.settings.values.truncation_side === 'left',
+    tokenize: (texts) => encode(modelDir, tokenizer, texts, (encoding) => encoding.getIds()),
+    tokenizeWithPlaces: (texts) =>
+      encode(modelDir, tokenizer, texts, (encoding, text) => placeTokens(encoding, text)),
+    decode: (rows) =>
+      tokenizer.decodeBatch(
+        rows.map((ids) => [...ids]),
+        true,
+      ),
   };
 }
 
-/**
- * How many tokens of each text are kept if there is room for `room` tokens in total. This is the
- * rule LongestFirst of Hugging Face tokenizers (truncate_encodings): it cuts the longer text to the
- * room that the shorter one leaves, and halves the room if both are too long.
- */
-export function longestFirst(n1: number, n2: number, room: number): [number, number] {
-  if (n1 + n2 <= room) {
-    return [n1, n2];
+function load({ path, known }: TokenizerDirectory, definition: Definition): library.Tokenizer {
+  checkCharsmap(path, definition);
+  try {
+    const tokenizer = library.Tokenizer.fromString(JSON.stringify(definition));
+    // The library reads some scores from JSON with an error in the last digit, as Transformers does
+    // only if it does not know the class.
+    if (known?.model === 'Unigram') {
+      const { vocab, unk_id: unkId } = definition.model;
+      tokenizer.setModel(library.Unigram.init(vocab as [string, number][], { unkId }));
+    }
+    return tokenizer;
+  } catch (error) {
+    throw broken(path, error);
   }
-  const shorter = Math.min(n1, n2);
-  let [a, b] = [shorter, Math.max(shorter, room - shorter)];
-  if (shorter > room || a + b > room) {
-    a = Math.floor(room / 2);
-    b = a + (room % 2);
-  }
-  return n1 > n2 ? [b, a] : [a, b];
 }
 
-/**
- * Finds the places of special tokens and texts in a row, by running the model's own post-processor
- * on two markers. RoBERTa has only one type (its embedding has a single row), which
- * RobertaProcessing of the JavaScript library ignores.
- */
-export function template(tokenizer: Tokenizer, definition: Definition, paired: boolean) {
-  const oneType = definition.post_processor?.type === 'RobertaProcessing';
-  const [A, B] = ['\u0000A', '\u0000B'];
-  const processed: PostProcessed = tokenizer.post_processor?.([A], paired ? [B] : null, true) ?? {
-    tokens: paired ? [A, B] : [A],
-  };
-  const slots = processed.tokens.map((token, i) => {
-    const typeId = oneType ? 0 : (processed.token_type_ids?.[i] ?? 0);
-    if (token === A || token === B) {
-      return { text: token === A ? 0 : 1, id: 0, typeId };
-    }
-    return { text: null, id: tokenizer.token_to_id(token)!, typeId };
+const broken = (modelDir: string, error: unknown) =>
+  new ConfigError({
+    where: modelDir,
+    message: `its tokenizer is broken: ${(error as Error).message}`,
   });
+
+/** The library ends the process if this table is incomplete. Its first four bytes are a length. */
+function checkCharsmap(modelDir: string, { normalizer }: Definition): void {
+  const tables = [normalizer, ...(normalizer?.normalizers ?? [])].flatMap((each) =>
+    each?.precompiled_charsmap === undefined ? [] : [each.precompiled_charsmap],
+  );
+  for (const table of tables.map((base64) => Buffer.from(base64, 'base64'))) {
+    if (table.length >= 4 && table.readUInt32LE() <= table.length - 4) continue;
+    throw broken(modelDir, new Error('precompiled_charsmap is incomplete'));
+  }
+}
+
+/** Texts are given to the library in parts: a token takes it a hundred bytes. */
+const CHARACTERS_AT_ONCE = 1_000_000;
+
+async function encode<T>(
+  modelDir: string,
+  tokenizer: library.Tokenizer,
+  texts: readonly string[],
+  read: (encoding: library.Encoding, text: string) => T,
+): Promise<T[]> {
+  const results: T[] = [];
+  for (const part of splitTexts(texts)) {
+    const encodings = await tokenizer
+      .encodeBatch([...part], { addSpecialTokens: false })
+      .catch((error: unknown) => {
+        throw broken(modelDir, error);
+      });
+    for (const [i, encoding] of encodings.entries()) results.push(read(encoding, part[i]!));
+  }
+  return results;
+}
+
+function* splitTexts(texts: readonly string[]): Generator<readonly string[]> {
+  let [from, characters] = [0, 0];
+  for (const [i, { length }] of texts.entries()) {
+    if (i > from && characters + length > CHARACTERS_AT_ONCE) {
+      yield texts.slice(from, i);
+      [from, characters] = [i, 0];
+    }
+    characters += length;
+  }
+  if (from < texts.length) yield texts.slice(from);
+}
+
+function placeTokens(encoding: library.Encoding, text: string): PlacedTokens {
+  const units = unitOfPoint(text);
+  const [begins, ends]: [number[], number[]] = [[], []];
+  for (const [begin, end] of encoding.getOffsets()) {
+    begins.push(units?.[begin!] ?? begin!);
+    ends.push(units?.[end!] ?? end!);
+  }
+  return { ids: encoding.getIds(), begins, ends };
+}
+
+/** The index of each code point's first UTF-16 unit, and of the end; null if both count alike. */
+function unitOfPoint(text: string): number[] | null {
+  if (!/[\ud800-\udbff][\udc00-\udfff]/.test(text)) return null;
+  const units = [0];
+  let unit = 0;
+  for (const character of text) units.push((unit += character.length));
+  return units;
+}
+
+/** Lets the library put its special tokens around a token, and around two. */
+async function makeTemplates(
+  modelDir: string,
+  tokenizer: library.Tokenizer,
+  { added_tokens }: Definition,
+): Promise<[single: RowTemplate, paired: RowTemplate]> {
+  const token = added_tokens[0]?.content ?? 'a';
+  const [single, paired] = [await tokenizer.encode(token), await tokenizer.encode(token, token)];
+  if (single.getSequenceIds().filter((text) => text === FIRST).length !== 1)
+    throw broken(modelDir, new Error(`its text ${JSON.stringify(token)} must be one token`));
+  return [makeTemplate(single), makeTemplate(paired)];
+}
+
+/** The numbers of a row's texts. */
+const [FIRST, SECOND] = [0, 1];
+
+function makeTemplate(row: library.Encoding): RowTemplate {
+  const texts = row.getSequenceIds();
+  const typeIds = row.getTypeIds();
+  const slots = row.getIds().map((id, i) => ({ id, text: texts[i] ?? null, typeId: typeIds[i]! }));
+  const countBefore = (text: number) =>
+    slots
+      .slice(
+        0,
+        slots.findIndex((slot) => slot.text === text),
+      )
+      .filter((slot) => slot.text === null).length;
   return {
     specials: slots.filter((slot) => slot.text === null).length,
-    /** The numbers of special tokens before the first text and before the second. */
-    specialsBefore: [0, 1].map(
-      (text) =>
-        slots
-          .slice(
-            0,
-            slots.findIndex((slot) => slot.text === text),
-          )
-          .filter((slot) => slot.text === null).length,
-    ),
-    fill(first: number[], second: number[]) {
-      const ids: number[] = [];
-      const typeIds: number[] = [];
-      for (const { text, id, typeId } of slots) {
-        const part = text === null ? [id] : text === 0 ? first : second;
-        ids.push(...part);
-        typeIds.push(...part.map(() => typeId));
+    specialsBefore: [countBefore(FIRST), countBefore(SECOND)],
+    fill(first, second) {
+      const row: FilledRow = { ids: [], typeIds: [] };
+      for (const { id, text, typeId } of slots) {
+        const ids = text === null ? [id] : text === FIRST ? first : second;
+        for (const each of ids) {
+          row.ids.push(each);
+          row.typeIds.push(typeId);
+        }
       }
-      return { ids, typeIds };
+      return row;
     },
   };
-}
-
-function lowercases({ normalizer }: Definition): boolean {
-  return normalizer?.type === 'BertNormalizer' && normalizer.lowercase === true;
-}
-
-/**
- * Python's tokenizers lowercase each character by itself, while JavaScript turns a capital sigma at
- * the end of a word into its final form. They also take each CJK character beyond U+FFFF as a word,
- * which the JavaScript library misses because it looks at UTF-16 units.
- */
-function lowercaseAsRust(text: string): string {
-  return text
-    .replaceAll('Σ', 'σ')
-    .replace(/[\u{20000}-\u{2a6df}\u{2a700}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu, ' $& ');
-}
-
-function readJson(path: string): object | null {
-  if (!existsSync(path)) {
-    return null;
-  }
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as object;
-  } catch (error) {
-    throw new ConfigError({
-      where: path,
-      message: `is not valid JSON: ${(error as Error).message}`,
-    });
-  }
 }

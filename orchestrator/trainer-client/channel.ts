@@ -1,6 +1,7 @@
 /** How to reach a trainer: addresses, credentials and connection settings. */
 import { readFileSync } from 'node:fs';
 import { credentials, type ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
+import { proxyChannelOptions } from '../../common/proxies';
 
 /** PEM files for a trainer that serves TLS. */
 export interface TlsFiles {
@@ -13,8 +14,9 @@ export interface TlsFiles {
 
 /** `sun_path` holds 108 bytes including its final zero; Node silently cuts longer paths. */
 const LONGEST_SOCKET_PATH = 107;
+const LAST_PORT = 65_535;
 
-export const CHANNEL_OPTIONS: ChannelOptions = {
+const CHANNEL_OPTIONS: ChannelOptions = {
   // A dead link is noticed within 15 s, even in mid-stream. Trainers allow a ping every 3 s.
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5_000,
@@ -22,12 +24,15 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   // Finds a restarted trainer at once; the default backoff would grow to minutes.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
-  // A trainer is on this machine or network, so http_proxy in the environment is not meant for it.
-  'grpc.enable_http_proxy': 0,
   // With the default of 64 KiB per stream, reading a long log waits for round trips of window
   // updates.
   'grpc-node.flow_control_window': 1024 * 1024,
 };
+
+/** The settings of a connection to a trainer, which on this machine never takes a proxy. */
+export function channelOptions(address: string): ChannelOptions {
+  return { ...CHANNEL_OPTIONS, ...proxyChannelOptions(address) };
+}
 
 /**
  * Refuses an address that is neither `unix:/absolute/path` nor `host:port`, or that the system
@@ -48,9 +53,13 @@ export function checkAddress(address: string): void {
           `most ${LONGEST_SOCKET_PATH}`,
       );
     }
-  } else if (!/^[^/]+:\d+$/.test(address)) {
-    throw new Error(`trainer address ${address} is neither unix:/path.sock nor host:port`);
+    return;
   }
+  const port = /^[^/\s]+:(\d+)$/.exec(address)?.[1];
+  if (port === undefined)
+    throw new Error(`trainer address ${address} is neither unix:/path.sock nor host:port`);
+  if (Number(port) < 1 || Number(port) > LAST_PORT)
+    throw new Error(`trainer address ${address}: ${port} is not a port, 1 to ${LAST_PORT}`);
 }
 
 /**

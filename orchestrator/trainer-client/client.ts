@@ -22,8 +22,8 @@ import {
   type WatchJobResponse,
 } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import {
-  CHANNEL_OPTIONS,
   channelCredentials,
+  channelOptions,
   checkAddress,
   tlsFromEnvironment,
   type TlsFiles,
@@ -48,7 +48,7 @@ export function connectTrainer(address: string, options: { tls?: TlsFiles } = {}
   const tls = options.tls ?? (address.startsWith('unix:') ? undefined : tlsFromEnvironment());
   return new TrainerClient(
     address,
-    new TrainerServiceClient(address, channelCredentials(tls), CHANNEL_OPTIONS),
+    new TrainerServiceClient(address, channelCredentials(tls), channelOptions(address)),
   );
 }
 

@@ -1,14 +1,14 @@
 /**
  * `npm run bench`: speeds, each beside what it is compared with, in one run. Prints one JSON
- * document. Never part of a test: machines differ. All parts but `watch`, `many` and `gpu` need
- * SA_ORCH_DATA, a folder with the files that they read: glue/MRPC, squad, xsum and
+ * document. Never part of a test: machines differ. All parts but `watch`, `many`, `transfers` and
+ * `gpu` need SA_ORCH_DATA, a folder with the files that they read: glue/MRPC, squad, xsum and
  * vocab/roberta-base. SA_ORCH_PYTHON names the interpreter, as everywhere; without it there is an
  * environment of our own.
  *
  *   npm run bench                     all parts
  *   npm run bench -- trial watch      some of them
  *
- * The parts are trial, squad, generate, frameworks, sweep, watch, many and gpu.
+ * The parts are trial, squad, generate, frameworks, sweep, watch, many, transfers and gpu.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -19,6 +19,7 @@ import { ensureTensorflowEnvironment } from '../../orchestrator/runtime/tensorfl
 import { ensureTestEnvironment } from '../../orchestrator/runtime/trainer-environment';
 import { frameworksSideBySide } from './frameworks';
 import { manyTrials } from './many_trials';
+import { moveFiles } from './transfers';
 import { sweepAgainstProcesses } from './sweep';
 import { watchEvents } from './watch_events';
 
@@ -30,10 +31,11 @@ const PARTS = [
   'sweep',
   'watch',
   'many',
+  'transfers',
   'gpu',
 ] as const;
 type Part = (typeof PARTS)[number];
-const WITHOUT_FILES = new Set<string>(['watch', 'many', 'gpu']);
+const WITHOUT_FILES = new Set<string>(['watch', 'many', 'transfers', 'gpu']);
 
 async function main(): Promise<void> {
   const wanted = process.argv.slice(2);
@@ -68,6 +70,11 @@ async function main(): Promise<void> {
       // Whatever starts a trainer for a test asks for it there.
       process.env.SA_ORCH_TEST_BACKBONE = path;
       return manyTrials(path);
+    },
+    transfers: async () => {
+      process.env.SA_ORCH_TEST_BACKBONE = await backbone();
+      process.env.SA_ORCH_TEST_TFJS = await tfjs();
+      return moveFiles();
     },
     gpu: () => askScript(['-m', 'bench.gpu']),
   };

@@ -145,8 +145,15 @@ describeStartedTrainer('of a request that it cannot do, a trainer says the same 
 
   test('a backbone of another kind', async () => {
     const { architectures } = await here.client.getCapabilities();
-    const path = writeBackbone(here, { model_type: 'gpt2', hidden_size: 384 });
-    const says = `${path} is of type 'gpt2'; this trainer supports ${architectures.join(', ')}`;
+    const supported = `this trainer supports ${architectures.join(', ')}`;
+    // Before anything else that it lacks.
+    for (const config of [{ model_type: 'gpt2', hidden_size: 384 }, { model_type: 'gpt2' }]) {
+      const path = writeBackbone(here, config);
+      const says = `${path} is of type 'gpt2'; ${supported}`;
+      await expectUnmet(plain({ 'backbone.path': path }), [['spec.backbone.path', says]]);
+    }
+    const path = writeBackbone(here, { hidden_size: 384 });
+    const says = `${path}/config.json has no model_type; ${supported}`;
     await expectUnmet(plain({ 'backbone.path': path }), [['spec.backbone.path', says]]);
   });
 

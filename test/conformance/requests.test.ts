@@ -99,6 +99,20 @@ describeStartedTrainer('a trainer that was started', (here) => {
       ).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
     });
 
+    test('a request whose text is none, not as its own fault', async () => {
+      const request = Buffer.from(
+        new BinaryWriter()
+          .uint32(0x0a)
+          .bytes(Buffer.from([0xff, 0xfe]))
+          .finish(),
+      );
+      const { code } = (await unary(here.place.address, `/${SERVICE}/GetJob`, request).catch(
+        (error: unknown) => error,
+      )) as { code: status };
+      // Some read other characters for it, and have no job of that name.
+      expect([status.INVALID_ARGUMENT, status.NOT_FOUND]).toContain(code);
+    });
+
     test('at most 20 fields, the last one "and N more"', async () => {
       const { maxCohort } = await here.client.getCapabilities();
       const trials = Array.from({ length: Math.max(30, maxCohort) }, (_, index) =>

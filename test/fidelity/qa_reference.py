@@ -1,7 +1,6 @@
-"""Places of tokens and features of questions by Transformers, for comparison. Places count code
-points. One line of JSON each way:
+"""Features of questions by Transformers, for comparison. Places count code points. One line of JSON
+each way:
 
-{"model": …, "places": [text, …]}  →  [[ids, [[begin, end], …]], …]
 {"model": …, "features": [[question, context, answer or null], …], "max_length": n, "stride": n}
                                    →  [[[ids, [[begin, end], …], start, end], …], …]
 
@@ -13,12 +12,6 @@ import json
 import sys
 
 from tokenizer_reference import load
-
-
-def places(tokenizer, texts):
-    for text in texts:
-        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        yield [encoded["input_ids"], encoded["offset_mapping"]]
 
 
 def answer_tokens(answer, context, offsets):
@@ -60,12 +53,9 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         tokenizer = load(request["model"])
-        if "places" in request:
-            answer = list(places(tokenizer, request["places"]))
-        else:
-            answer = list(
-                features(tokenizer, request["features"], request["max_length"], request["stride"])
-            )
+        answer = list(
+            features(tokenizer, request["features"], request["max_length"], request["stride"])
+        )
         print(json.dumps(answer, separators=(",", ":")), flush=True)
 
 

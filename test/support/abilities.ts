@@ -72,3 +72,6 @@ export function testOf(
     test.skip(`${title} (skipped: the trainer lacks ${missing.join(', ')})`, run);
   else test(title, run);
 }
+
+/** Whether the trainer under test moves files: all where that is unknown. */
+export const movesFiles = (): boolean => abilities()?.artifactService ?? true;

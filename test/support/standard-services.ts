@@ -4,6 +4,7 @@
  */
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
+import { proxyChannelOptions } from '../../common/proxies';
 
 const asIs = (bytes: Buffer) => bytes;
 
@@ -19,7 +20,7 @@ export async function askHealth(address: string, service: string): Promise<numbe
 
 /** The names that gRPC reflection lists. */
 export async function reflectedServices(address: string): Promise<string[]> {
-  const client = new Client(address, credentials.createInsecure());
+  const client = new Client(address, credentials.createInsecure(), proxyChannelOptions(address));
   try {
     const call = client.makeBidiStreamRequest(
       '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo',
@@ -41,7 +42,7 @@ export async function reflectedServices(address: string): Promise<string[]> {
 
 /** Calls a method with raw bytes; rejects with the grpc-js error. */
 export function unary(address: string, method: string, request: Buffer): Promise<Buffer> {
-  const client = new Client(address, credentials.createInsecure());
+  const client = new Client(address, credentials.createInsecure(), proxyChannelOptions(address));
   return new Promise<Buffer>((resolve, reject) => {
     client.makeUnaryRequest(
       method,

@@ -8,6 +8,7 @@ import { describeTrainer, TrainerPlace } from './trainer-process';
 export interface StartedTrainer {
   readonly place: TrainerPlace;
   readonly client: TrainerClient;
+  readonly pid: number;
   readonly dataset: Dataset;
 }
 
@@ -19,7 +20,8 @@ export function describeStartedTrainer(title: string, body: (here: StartedTraine
       const place = new TrainerPlace();
       const dataset = writeTinyDataset(place.root);
       Object.assign(here, { place, dataset });
-      Object.assign(here, { client: (await place.start()).client });
+      const { client, pid } = await place.start();
+      Object.assign(here, { client, pid });
     });
     afterAll(() => here.place.remove());
     body(here);

@@ -22,9 +22,13 @@ const POSITION_OFFSET = 2;
 
 /**
  * Writes the directory: config.json and model.safetensors, with the names and shapes that
- * Transformers' BartForConditionalGeneration has.
+ * Transformers' BartForConditionalGeneration has; with other tables of words and positions for a
+ * tokenizer of another model.
  */
-export function writeTinyBart(folder: string): string {
+export function writeTinyBart(
+  folder: string,
+  { words, positions }: Pick<typeof BART, 'words' | 'positions'> = BART,
+): string {
   mkdirSync(folder, { recursive: true });
   writeFileSync(
     join(folder, 'config.json'),
@@ -33,13 +37,13 @@ export function writeTinyBart(folder: string): string {
         model_type: 'bart',
         architectures: ['BartForConditionalGeneration'],
         is_encoder_decoder: true,
-        vocab_size: BART.words,
+        vocab_size: words,
       },
       ...{
         d_model: BART.d,
         encoder_ffn_dim: BART.f,
         decoder_ffn_dim: BART.f,
-        max_position_embeddings: BART.positions,
+        max_position_embeddings: positions,
       },
       ...{ encoder_layers: BART.encoderLayers, decoder_layers: BART.decoderLayers },
       ...{ encoder_attention_heads: 4, decoder_attention_heads: 4, activation_function: 'gelu' },
@@ -52,7 +56,7 @@ export function writeTinyBart(folder: string): string {
     }),
   );
   const random = seededRandom(5);
-  const tensors = Object.entries(shapes()).map(([name, shape]) => {
+  const tensors = Object.entries(shapes(words, positions)).map(([name, shape]) => {
     const size = elements(shape);
     // Uniform, with a standard deviation of 0.3; norms around 1, so that no layer shrinks what it
     // gets.
@@ -69,7 +73,7 @@ export function writeTinyBart(folder: string): string {
 
 type Shapes = Record<string, number[]>;
 
-function shapes(): Shapes {
+function shapes(words: number, positions: number): Shapes {
   const { d, f } = BART;
   const dense = (name: string, out: number, from: number): Shapes => ({
     [`${name}.weight`]: [out, from],
@@ -100,18 +104,15 @@ function shapes(): Shapes {
     const parts = Array.from({ length: layers }, (_, i) =>
       Object.entries(layer(`model.${name}.layers.${i}`, name === 'decoder')),
     );
-    const positions = {
-      [`model.${name}.embed_positions.weight`]: [BART.positions + POSITION_OFFSET, d],
-    };
     return {
-      ...positions,
+      [`model.${name}.embed_positions.weight`]: [positions + POSITION_OFFSET, d],
       ...norm(`model.${name}.layernorm_embedding`),
       ...Object.fromEntries(parts.flat()),
     };
   };
   return {
-    'model.shared.weight': [BART.words, d],
-    final_logits_bias: [1, BART.words],
+    'model.shared.weight': [words, d],
+    final_logits_bias: [1, words],
     ...{ ...stack('encoder', BART.encoderLayers), ...stack('decoder', BART.decoderLayers) },
   };
 }

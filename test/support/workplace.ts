@@ -46,7 +46,10 @@ export class Workplace {
       ...rest
     } = process.env;
     void [TEMPORAL_ADDRESS, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE, CUDA_VISIBLE_DEVICES];
-    this.env = { ...rest, ...env, SA_ORCH_ROOT: this.root, SA_ORCH_STATE: this.stateDir };
+    // The list of folders is the user's own.
+    const XDG_STATE_HOME = join(folder, 'user-state');
+    const places = { SA_ORCH_ROOT: this.root, SA_ORCH_STATE: this.stateDir };
+    this.env = { ...rest, XDG_STATE_HOME, ...env, ...places };
   }
 
   /** Types a command and goes on; `ended` resolves when it ends. */

@@ -99,6 +99,18 @@ export function readTensorsOf(
 }
 
 /**
+ * Throws EngineFailure (BAD_ARTIFACT) if a value of a tensor is NaN or infinite: every trial would
+ * fail on it, each with another reason. where: what has the tensor, for the message.
+ */
+export function requireFinite(where: string, name: string, values: Float32Array): void {
+  let count = 0;
+  for (const value of values) if (!Number.isFinite(value)) count++;
+  if (count === 0) return;
+  const found = `${count} of ${values.length} values of its tensor ${name}`;
+  throw badArtifact(`${where}: ${found} are NaN or infinite`);
+}
+
+/**
  * The metadata of a safetensors file; empty if it has none, or if the file is missing or broken.
  */
 export function readMetadata(path: string): Record<string, string> {

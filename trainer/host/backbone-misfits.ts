@@ -45,16 +45,18 @@ export function backboneMisfits(spec: WholeSpec, { architectures }: Capabilities
   const says = (description: string): Violation => ({ field: FIELD, description });
   if (!path.startsWith('/'))
     return [says(`${quoted(path)} is a hub id, and this trainer does not download`)];
-  const config = readConfig(path);
-  if (typeof config === 'string') {
-    const wanted = 'config.json with model_type and hidden_size';
-    return [says(`${path} has no readable ${wanted} on the trainer's machine (${config})`)];
-  }
-  const { modelType } = config;
+  const written = readJson(join(path, 'config.json'));
+  if (typeof written === 'string') return [says(describeUnreadable(path, written))];
+  const supported = `this trainer supports ${architectures.join(', ')}`;
+  const { model_type: modelType } = written;
+  // What else a backbone of another type lacks does not matter.
+  if (modelType === undefined || modelType === null)
+    return [says(`${path}/config.json has no model_type; ${supported}`)];
+  if (typeof modelType !== 'string' || !architectures.includes(modelType))
+    return [says(`${path} is of type ${describeType(modelType)}; ${supported}`)];
+  const config = readConfig(written, modelType);
+  if (typeof config === 'string') return [says(describeUnreadable(path, config))];
   const type = `${path} is of type ${quoted(modelType)}`;
-  // What else such a backbone lacks does not matter.
-  if (!architectures.includes(modelType))
-    return [says(`${type}; this trainer supports ${architectures.join(', ')}`)];
   const found: Violation[] = [];
   const summarizes = spec.dataset.taskKind === TaskKind.TASK_KIND_SUMMARIZATION;
   const isEncoderDecoder = ENCODER_DECODERS.includes(modelType);
@@ -182,24 +184,32 @@ function findAttentionWidth({ modelType, hidden, find }: Config): number {
   return modelType === 't5' && heads !== undefined && width !== undefined ? heads * width : hidden;
 }
 
-/** What is read of config.json, or what is wrong if that is missing. */
-function readConfig(folder: string): Config | string {
+const describeType = (type: unknown): string =>
+  typeof type === 'string' ? quoted(type) : JSON.stringify(type);
+
+const describeUnreadable = (path: string, reason: string): string =>
+  `${path} has no readable config.json with model_type and hidden_size ` +
+  `on the trainer's machine (${reason})`;
+
+/** A JSON object's content, or why there is none. */
+function readJson(file: string): Record<string, unknown> | string {
   try {
-    const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as Record<
-      string,
-      unknown
-    >;
-    const { model_type: modelType } = config;
-    if (typeof modelType !== 'string') return 'model_type is missing';
-    const key = ENCODER_DECODERS.includes(modelType) ? 'd_model' : 'hidden_size';
-    const hidden = config[key];
-    if (typeof hidden !== 'number') return `${key} is missing; model_type is ${quoted(modelType)}`;
-    const find = (name: string) => {
-      const value = config[name];
-      return Number.isInteger(value) ? (value as number) : undefined;
-    };
-    return { modelType, hidden, find };
+    const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isObject ? (value as Record<string, unknown>) : 'it is no JSON object';
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+/** What is read of config.json, or what is wrong if that is missing. */
+function readConfig(config: Record<string, unknown>, modelType: string): Config | string {
+  const key = ENCODER_DECODERS.includes(modelType) ? 'd_model' : 'hidden_size';
+  const hidden = config[key];
+  if (typeof hidden !== 'number') return `${key} is missing; model_type is ${quoted(modelType)}`;
+  const find = (name: string) => {
+    const value = config[name];
+    return Number.isInteger(value) ? (value as number) : undefined;
+  };
+  return { modelType, hidden, find };
 }

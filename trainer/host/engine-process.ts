@@ -22,6 +22,7 @@ import {
 import { describeEnvironment } from './environment';
 import type { EngineStart, FromEngine, Outcome, ToEngine } from './engine-messages';
 import { log } from './log';
+import { placeBackbone } from './placed-backbone';
 import { holdTrials } from './trial-locks';
 
 /** The host reports the time since the last move to about a second. */
@@ -115,7 +116,7 @@ async function serve({ module: path, root, device, threads }: EngineStart): Prom
       run?.stop(message.how);
       return;
     }
-    const { spec } = message;
+    const spec = placeBackbone(root, message.spec);
     run = new Run(root, describeEnvironment(engine.capabilities, spec));
     void runToOutcome(engine, spec, run).then((outcome) => tell({ $case: 'ended', outcome }));
   });

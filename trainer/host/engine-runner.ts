@@ -44,18 +44,24 @@ export class EngineRunner {
   waitingFor = '';
   /** When to try again to start a job, while the disk is full. */
   private nextTry: NodeJS.Timeout | undefined;
+  private rest: NodeJS.Timeout | undefined;
+  /** Whether the engine's process has ended because there was nothing to do. */
+  private isResting = false;
   private isStopping = false;
   private isKilled = false;
   private stillLooks = 0;
   private lastLook = performance.now();
 
   /**
-   * stallAfterSeconds: a run whose loop has not moved for this long is ended. fatal: called if the
-   * engine cannot be restarted, because a trainer without an engine must not look alive.
+   * stallAfterSeconds: a run whose loop has not moved for this long is ended. unloadAfterMinutes:
+   * without a job for this long, the engine's process ends until the next one; 0: never. fatal:
+   * called if the engine cannot be restarted, because a trainer without an engine must not look
+   * alive.
    */
   constructor(
     private readonly options: EngineStart,
     private readonly stallAfterSeconds: number,
+    private readonly unloadAfterMinutes: number,
     private readonly fatal: (error: Error) => void,
   ) {}
 
@@ -88,6 +94,7 @@ export class EngineRunner {
     child.on('message', (message: FromEngine) => this.hear(message));
     child.on('exit', (status, signal) => this.childEnded(signal ?? `status ${status}`));
     this.isReady = true;
+    this.restWhenIdle();
     return capabilities;
   }
 
@@ -124,6 +131,32 @@ export class EngineRunner {
     });
   }
 
+  /** Ends the engine's process once no job has come for long. Called whenever one has ended. */
+  private restWhenIdle(): void {
+    clearTimeout(this.rest);
+    if (this.unloadAfterMinutes === 0) return;
+    this.rest = setTimeout(
+      () => {
+        if (!this.isReady || this.current || this.isStopping) return;
+        log('INFO', `idle for ${this.unloadAfterMinutes} minutes: the engine's process ends`);
+        this.isReady = false;
+        this.isResting = true;
+        this.child!.removeAllListeners();
+        this.child!.kill('SIGKILL');
+      },
+      Math.min(this.unloadAfterMinutes * 60_000, LONGEST_PAUSE_MS),
+    );
+  }
+
+  /** Starts the engine again for a job. */
+  private wake(): void {
+    this.isResting = false;
+    this.start().then(
+      () => this.next(),
+      (error: Error) => this.fatal(error),
+    );
+  }
+
   /** How long ago the running job's loop last moved. */
   secondsSinceWork(): number {
     return (performance.now() - this.lastMoved) / 1000;
@@ -149,6 +182,7 @@ export class EngineRunner {
   /** Starts the next job if none is running, and passes on requests to stop the running one. */
   private next(): void {
     const { store } = this;
+    if (this.isResting && store?.isWaiting()) this.wake();
     if (!store || !this.isReady) return;
     if (!this.current) {
       const job = this.take(store);
@@ -268,6 +302,7 @@ export class EngineRunner {
         break;
     }
     this.current = undefined;
+    this.restWhenIdle();
     this.next();
   }
 
@@ -280,10 +315,7 @@ export class EngineRunner {
       if (this.current) this.store!.lose(this.current.job, `the engine's process ended (${how})`);
       this.current = undefined;
       if (this.isStopping) return;
-      this.start().then(
-        () => this.next(),
-        (error: Error) => this.fatal(error),
-      );
+      this.wake();
     });
   }
 }

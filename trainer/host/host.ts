@@ -11,8 +11,13 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { explainError } from '../../common/explain-error';
 import { artifactRootId } from '../../common/files';
 import { keepLogging } from '../../common/log-output';
+import { stopWithWrapper } from '../../common/wrapper';
 import { HealthService } from '../../gen/ts/grpc/health/v1/health';
 import { ServerReflectionService } from '../../gen/ts/grpc/reflection/v1alpha/reflection';
+import { ArtifactServiceService } from '../../gen/ts/sparse_adapter/trainer/v1/artifacts';
+import { TrainerServiceService } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import { ArtifactService } from './artifact-service';
+import { readable } from './calls';
 import { NoSuchDevice } from './engine';
 import { EngineRunner } from './engine-runner';
 import { Health } from './health';
@@ -21,7 +26,7 @@ import { Address, CannotListen, lockOrRefuse } from './listening';
 import { log } from './log';
 import { parseOptions, USAGE, UsageError, type HostOptions } from './options';
 import { reflectionHandlers } from './reflection';
-import { SERVICE, TrainerService } from './service';
+import { TrainerService } from './service';
 
 const PROTOCOL_VERSION = 1;
 /** One job at a time: it uses every core or the whole GPU. */
@@ -32,6 +37,7 @@ const CLOSE_CALLS_MS = 2000;
 
 const SERVICES = [
   'sparse_adapter.trainer.v1.TrainerService',
+  'sparse_adapter.trainer.v1.ArtifactService',
   'grpc.health.v1.Health',
   'grpc.reflection.v1alpha.ServerReflection',
 ];
@@ -50,11 +56,11 @@ export interface TrainerDefinition {
 }
 
 /**
- * Serves jobs as the command line says, until SIGTERM or SIGINT. Prints one JSON line on stdout
- * once it listens; everything else goes to stderr.
+ * Serves jobs as the command line says, until SIGTERM, SIGINT or SIGHUP. Prints one JSON line on
+ * stdout once it listens; everything else goes to stderr.
  *
- * Exit status: 0 after SIGTERM or SIGINT, 2 if the command line, the address, the state folder or
- * the device cannot be used, 1 if the trainer itself failed.
+ * Exit status: 0 after one of these signals, 2 if the command line, the address, the state folder
+ * or the device cannot be used, 1 if the trainer itself failed.
  */
 export async function runTrainer(
   { name, engine }: TrainerDefinition,
@@ -81,7 +87,9 @@ function fail(name: string, error: unknown): never {
 async function serve(options: HostOptions, engine: string): Promise<void> {
   const { root, state, device, threads, queueLength } = options;
   const stopped = new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve());
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+      process.on(signal, () => resolve());
+    stopWithWrapper(resolve);
   });
   makeFolder('--root', root);
   makeFolder('--state', state);
@@ -94,6 +102,7 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   const runner = new EngineRunner(
     { module: engine, lock: join(state, 'engine.lock'), root, device, threads },
     options.stallAfter,
+    options.unloadAfter,
     (error) => {
       log('ERROR', `the engine cannot be restarted, so the trainer exits: ${error.message}`);
       process.exit(1);
@@ -109,14 +118,16 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
     slots: SLOTS,
     queueLength,
     artifactRootId: artifactRootId(root),
-    artifactService: false,
+    artifactService: true,
     hubDownload: false,
   };
   const store = new JobStore(state, queueLength, options.quarantineAfter, options.retention);
   const service = new TrainerService(store, capabilities, root, runner);
+  const artifacts = new ArtifactService(root);
   const health = new Health(SERVICES);
   const server = new Server(SERVER_OPTIONS);
-  server.addService(SERVICE, service.handlers());
+  server.addService(readable(TrainerServiceService), service.handlers());
+  server.addService(readable(ArtifactServiceService), artifacts.handlers());
   server.addService(HealthService, health.handlers());
   server.addService(ServerReflectionService, reflectionHandlers(SERVICES));
   const listening = await address.bind(server, credentials);
@@ -131,6 +142,7 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   health.stop();
   store.stop();
   service.stop();
+  artifacts.stop();
   await runner.stop(STOP_JOB_SECONDS);
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   await Promise.race([closed, sleep(CLOSE_CALLS_MS)]);

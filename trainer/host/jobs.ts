@@ -169,6 +169,11 @@ export class JobStore {
     return before;
   }
 
+  /** Whether a job waits to be taken. */
+  isWaiting(): boolean {
+    return this.queue.length > 0;
+  }
+
   /** Calls `changed` when there is more to do: a job to take, or a running job to stop. */
   onWork(changed: () => void): void {
     this.workers.add(changed);

@@ -15,6 +15,8 @@ export interface HostOptions {
   retention: Retention;
   /** In seconds. */
   stallAfter: number;
+  /** Minutes without a job after which the engine's process ends, to free its memory; 0: never. */
+  unloadAfter: number;
   insecure: boolean;
   tls: { cert: string; key: string; clientCa: string | undefined } | undefined;
 }
@@ -43,6 +45,8 @@ export const USAGE = `Serves prune, train and predict jobs of sparse adapters ov
                             (default ${DEFAULT_RETENTION.megabytes}), but none of the last hour
   --stall-after <seconds>   restart the engine if the running job's loop has not moved for
                             this long; a job that does so again has failed (default 600)
+  --unload-after <minutes>  end the engine's process after so long without a job, which frees its
+                            memory; the next job starts another one (default 15; 0: never)
   --insecure                serve TCP without TLS: anyone who reaches the port can use the
                             trainer
   --tls-cert <file>         the server's certificate chain (PEM)
@@ -61,6 +65,7 @@ const OPTIONS = {
   'keep-job-days': { type: 'string', default: String(DEFAULT_RETENTION.days) },
   'keep-jobs-mb': { type: 'string', default: String(DEFAULT_RETENTION.megabytes) },
   'stall-after': { type: 'string', default: '600' },
+  'unload-after': { type: 'string', default: '15' },
   insecure: { type: 'boolean', default: false },
   'tls-cert': { type: 'string' },
   'tls-key': { type: 'string' },
@@ -100,6 +105,7 @@ export function parseOptions(args: string[]): HostOptions | undefined {
       megabytes: amount('--keep-jobs-mb', given['keep-jobs-mb']),
     },
     stallAfter: count('--stall-after', given['stall-after']),
+    unloadAfter: zeroOrMore('--unload-after', given['unload-after']),
     insecure: given.insecure,
     tls: cert === undefined || key === undefined ? undefined : { cert, key, clientCa },
   };
@@ -122,6 +128,13 @@ function count(option: string, text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1)
     throw new UsageError(`${option}: ${text} is not a whole number of at least 1`);
+  return value;
+}
+
+function zeroOrMore(option: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
+    throw new UsageError(`${option}: ${text} is not a number of at least 0`);
   return value;
 }
 

@@ -17,6 +17,7 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { backboneMisfits } from './backbone-misfits';
 import { HANDLED_SETTINGS } from './handled-settings';
+import { placeBackbone } from './placed-backbone';
 import { readPrecision } from './precision';
 import { nameIn, type Enumeration, type Violation } from './violations';
 import type { WholeSpec, WholeTrial } from './whole-spec';
@@ -48,7 +49,10 @@ export function unmetPreconditions(
     ...unable('spec.dataset.task_kind', dataset.taskKind, capabilities.taskKinds, TaskKind),
   );
   found.push(...unable('spec.precision', readPrecision(spec), capabilities.precisions, Precision));
-  found.push(...backboneMisfits(spec, capabilities), ...missingSplits(spec, root));
+  found.push(
+    ...backboneMisfits(placeBackbone(root, spec), capabilities),
+    ...missingSplits(spec, root),
+  );
   for (const [index, trial] of trials.entries()) {
     const at = `spec.trials[${index}]`;
     found.push(...unableForTrial(at, trial, capabilities));

@@ -1,6 +1,5 @@
 /** Serves TrainerService from a store of jobs. */
-import { once } from 'node:events';
-import { status, type handleUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
+import { status, type ServerWritableStream } from '@grpc/grpc-js';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import { JobState, type Heartbeat } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
@@ -14,16 +13,15 @@ import {
   type ListJobsResponse,
   type SubmitJobRequest,
   type SubmitJobResponse,
-  TrainerServiceService,
   type TrainerServiceServer,
   type WatchJobRequest,
   type WatchJobResponse,
 } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { describeFullDisk, isDiskFull } from '../../common/disk-space';
+import { asRefusal, drained, readRequest, unary } from './calls';
 import { byAge, DigestDiffers, isAtRest, QueueFull, Stopping, type JobStore } from './jobs';
 import type { Job } from './job';
 import type { EngineRunner } from './engine-runner';
-import { log } from './log';
 import { unmetPreconditions } from './preconditions';
 import { Refusal, refuseFields, refuseFullDisk, refuseFullQueue, refuseStopping } from './refusals';
 import { invalidFields, invalidIdentity } from './validation';
@@ -138,7 +136,7 @@ export class TrainerService {
     this.watchers.add(changes);
     let unlisten: (() => void) | undefined;
     try {
-      const request = readRequest(call);
+      const request = readRequest(call.request);
       const job = this.find(request.jobId);
       checkCursor(request, this.store.snapshot(job));
       unlisten = job.log.listen(() => changes.note());
@@ -159,8 +157,7 @@ export class TrainerService {
   ): Promise<void> {
     const send = async (payload: WatchJobResponse['payload']): Promise<void> => {
       // At most one chunk of events is in memory for a slow client.
-      if (!call.write({ payload }))
-        await Promise.race([once(call, 'drain'), once(call, 'cancelled')]);
+      if (!call.write({ payload })) await drained(call);
     };
     let cursor = call.request.afterSequence;
     while (!this.stopping && !call.cancelled) {
@@ -222,65 +219,6 @@ class Changes {
     this.wake = undefined;
     return this.changed;
   }
-}
-
-/**
- * Replaces a request whose bytes could not be read. grpc-js alone would report INTERNAL, as if the
- * trainer were at fault.
- */
-class Unreadable {
-  constructor(private readonly error: unknown) {}
-
-  refuse(): Refusal {
-    const says = String(this.error);
-    const what = /MAX_SAFE_INTEGER/.test(says)
-      ? 'a number in it is above 2^53 - 1, the largest that this trainer takes'
-      : says;
-    return new Refusal(status.INVALID_ARGUMENT, `the request cannot be read: ${what}`);
-  }
-}
-
-/** The definition of TrainerService for grpc-js. */
-export const SERVICE = Object.fromEntries(
-  Object.entries(TrainerServiceService).map(([name, method]) => {
-    const requestDeserialize = (bytes: Buffer): unknown => {
-      try {
-        return method.requestDeserialize(bytes);
-      } catch (error) {
-        return new Unreadable(error);
-      }
-    };
-    return [name, { ...method, requestDeserialize }];
-  }),
-) as unknown as typeof TrainerServiceService;
-
-/** A call's request. Throws a Refusal if it could not be read. */
-function readRequest<Request>({ request }: { request: Request }): Request {
-  if (request instanceof Unreadable) throw request.refuse();
-  return request;
-}
-
-function unary<Request, Response>(
-  answer: (request: Request) => Response,
-): handleUnaryCall<Request, Response> {
-  return (call, callback) => {
-    try {
-      callback(null, answer(readRequest(call)));
-    } catch (error) {
-      callback(asRefusal(error, call.getPath()).asServiceError());
-    }
-  };
-}
-
-/**
- * Makes an error of the trainer INTERNAL with a message; its stack trace goes only to the trainer's
- * log.
- */
-function asRefusal(error: unknown, method: string): Refusal {
-  if (error instanceof Refusal) return error;
-  const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  log('ERROR', `${method} failed: ${error instanceof Error ? error.stack : what}`);
-  return new Refusal(status.INTERNAL, `a fault in the trainer (see its log): ${what}`);
 }
 
 function refuseWhere(

@@ -26,6 +26,7 @@ import {
   hasVirtualTokens,
   listModules,
 } from './adapter-parts';
+import { isUnderRoot } from './placed-backbone';
 import { checkPrune } from './validate-prune';
 import { quoted, Violations, type Violation } from './violations';
 import type { WholeSpec, WholeTrial } from './whole-spec';
@@ -98,7 +99,13 @@ export function invalidFields(spec: WholeSpec): Violation[] {
 
 function checkInputs(found: Violations, { backbone, dataset }: WholeSpec): void {
   const isHubId = /^[A-Za-z0-9][A-Za-z0-9_.-]*(\/[A-Za-z0-9][A-Za-z0-9_.-]*)?$/.test(backbone.path);
-  if (!backbone.path.startsWith('/') && !isHubId) {
+  if (backbone.path.startsWith('backbones/') && !isUnderRoot(backbone)) {
+    found.add(
+      'spec.backbone.path',
+      `${quoted(backbone.path)} is not 'backbones/<digest>' with the digest of ` +
+        'spec.backbone.digest',
+    );
+  } else if (!backbone.path.startsWith('/') && !isHubId) {
     found.add(
       'spec.backbone.path',
       `${quoted(backbone.path)} is neither an absolute directory nor a hub id`,

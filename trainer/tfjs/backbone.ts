@@ -7,6 +7,7 @@ import {
   type Tensor as FileTensor,
 } from '../../common/safetensors';
 import { FailureReason } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { requireFinite } from '../host/artifacts';
 import { EngineFailure } from '../host/engine';
 import { NON_LINEARITIES, type FrozenLinear, type NonLinearityName, type Norm } from './operations';
 import { Value } from './tape';
@@ -66,7 +67,10 @@ interface Config {
 /** Transformers' default. */
 const DEFAULT_EPS = 1e-12;
 
-/** @throws EngineFailure (BAD_ARTIFACT) if the directory is missing, broken or not supported */
+/**
+ * @throws EngineFailure (BAD_ARTIFACT) if the directory is missing, broken, not finite or not
+ *   supported
+ */
 export function loadBackbone(path: string): Backbone {
   const config = readConfig(path);
   const weights = readWeights(path);
@@ -75,12 +79,15 @@ export function loadBackbone(path: string): Backbone {
     : '';
   const has = (name: string): boolean => weights.has(prefix + name);
   const read = (name: string): FileTensor<Float32Array> => {
+    let tensor: FileTensor<Float32Array>;
     try {
-      return float32Tensor(weights, prefix + name);
+      tensor = float32Tensor(weights, prefix + name);
     } catch (error) {
       const reason = has(name) ? (error as Error).message : `${prefix}${name} is missing`;
       throw bad(path, `its weights cannot be used: ${reason}`);
     }
+    requireFinite(`backbone ${path}`, prefix + name, tensor.data);
+    return tensor;
   };
   const tensor = (name: string): Tensor => {
     const { data, shape } = read(name);

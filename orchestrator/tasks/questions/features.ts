@@ -1,8 +1,7 @@
 import { ConfigError, type Problem } from '../../base/errors';
 import { limitProblems } from '../../tables/problem-list';
 import type { SquadAnswer, SquadExample } from './squad-json';
-import { placedTokenizer, type PlacedTokens } from '../../tokenizers/token-offsets';
-import { openTokenizer, template } from '../../tokenizers/tokenizer';
+import { openTokenizer } from '../../tokenizers/tokenizer';
 
 export interface QaWindows {
   /** Maximum tokens per feature, including special tokens. */
@@ -37,7 +36,7 @@ export interface QaFeature {
 export const NO_ANSWER = 0;
 
 /** Returns the features of all examples. */
-export type EncodeQuestions = (examples: readonly SquadExample[]) => QaFeature[];
+export type EncodeQuestions = (examples: readonly SquadExample[]) => Promise<QaFeature[]>;
 
 /**
  * Loads a model directory's tokenizer for questions. A row is the question, then as much of the
@@ -50,14 +49,12 @@ export type EncodeQuestions = (examples: readonly SquadExample[]) => QaFeature[]
  * @throws ConfigError if the tokenizer cannot do that; the encoder throws one for questions that
  *   leave no room for a context
  */
-export function loadQaTokenizer(
+export async function loadQaTokenizer(
   modelDir: string,
   { max_length: maxLength, stride }: QaWindows,
-): EncodeQuestions {
-  const open = openTokenizer(modelDir);
-  const tokenize = placedTokenizer(open);
-  const row = template(open.tokenizer, open.definition, true);
-  const { specials, specialsBefore } = row;
+): Promise<EncodeQuestions> {
+  const { tokenize, tokenizeWithPlaces, paired, cutsBeginning } = await openTokenizer(modelDir);
+  const { specials, specialsBefore } = paired;
   if (specialsBefore[0] === 0) {
     throw new ConfigError({
       where: modelDir,
@@ -66,11 +63,14 @@ export function loadQaTokenizer(
         'answer"',
     });
   }
-  return (examples) => {
-    const contexts = new Map<string, PlacedTokens>();
+  return async (examples) => {
+    const questions = await tokenize(examples.map(({ question }) => question.trimStart()));
+    const texts = [...new Set(examples.map(({ context }) => context))];
+    const placed = await tokenizeWithPlaces(texts);
+    const contexts = new Map(texts.map((text, i) => [text, placed[i]!]));
     const problems: Problem[] = [];
-    const features = examples.flatMap(({ id, question, context: text, answers }, example) => {
-      const asked = tokenize(question.trimStart()).ids;
+    const features = examples.flatMap(({ id, context: text, answers }, example) => {
+      const asked = questions[example]!;
       const room = maxLength - specials - asked.length;
       if (room <= stride) {
         const longest = maxLength - specials - stride - 1;
@@ -83,15 +83,15 @@ export function loadQaTokenizer(
         });
         return [];
       }
-      let context = contexts.get(text);
-      if (context === undefined) contexts.set(text, (context = tokenize(text)));
-      const contextBegin = specialsBefore[1]! + asked.length;
-      return windows(context.ids.length, room, stride).map(([from, to]): QaFeature => {
+      const context = contexts.get(text)!;
+      const contextBegin = specialsBefore[1] + asked.length;
+      const ranges = findWindows(context.ids.length, { room, stride, fromEnd: cutsBeginning });
+      return ranges.map(([from, to]): QaFeature => {
         const [begins, ends] = [context.begins.slice(from, to), context.ends.slice(from, to)];
         const [start, end] = answerTokens(answers[0], begins, ends)?.map(
           (token) => contextBegin + token,
         ) ?? [NO_ANSWER, NO_ANSWER];
-        const filled = row.fill(asked, context.ids.slice(from, to));
+        const filled = paired.fill(asked, context.ids.slice(from, to));
         return {
           example,
           ...filled,
@@ -111,15 +111,18 @@ export function loadQaTokenizer(
 
 /**
  * The range `[from, to)` of each window over `tokens` tokens. A window begins `room − stride`
- * tokens after the one before it.
+ * tokens after the one before it, or ends as many before it if they are counted from the end.
  */
-function windows(tokens: number, room: number, stride: number): [number, number][] {
+function findWindows(
+  tokens: number,
+  { room, stride, fromEnd }: { room: number; stride: number; fromEnd: boolean },
+): [from: number, to: number][] {
   const found: [number, number][] = [[0, Math.min(room, tokens)]];
   while (found.at(-1)![1] < tokens) {
     const from = found.at(-1)![0] + room - stride;
     found.push([from, Math.min(from + room, tokens)]);
   }
-  return found;
+  return fromEnd ? found.map(([from, to]) => [tokens - to, tokens - from]) : found;
 }
 
 /**

@@ -18,7 +18,7 @@ import { writeDurably } from '../../../common/durable-files';
 import { joinRows, makeOffsets, makeTokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors, readSafetensors, type Tensor } from '../../datasets/safetensors';
 import { findLimit } from '../../datasets/splits';
-import { readLines } from '../../tables/table';
+import { readLines } from '../../tables/text';
 import type { DatasetFiles } from '../family';
 import type { QuestionDataset } from './dataset';
 import { loadQaTokenizer, type QaFeature } from './features';
@@ -26,16 +26,19 @@ import { chooseQuestions, digestQuestions, readQuestions, type ChosenQuestions }
 import type { SquadExample } from './squad-json';
 
 export const questionFiles: DatasetFiles<QuestionDataset> = {
-  openSplits(dataset, backbonePath) {
+  async openSplits(dataset, backbonePath) {
     const { questions, max_length } = dataset;
-    const encode = loadQaTokenizer(backbonePath, { max_length, stride: questions.doc_stride });
+    const encode = await loadQaTokenizer(backbonePath, {
+      max_length,
+      stride: questions.doc_stride,
+    });
     return {
       digest: (split) => digestQuestions(questions, split),
       read: async (split) => {
         const all = await readQuestions(questions, split);
         return async (folder) => {
           const limit = findLimit(dataset, split.name);
-          const chosen = chooseQuestions(all, limit, encode, split);
+          const chosen = await chooseQuestions(all, limit, encode, split);
           const counts = await writeQuestionSplit(folder, split.name, chosen);
           return {
             name: split.name,

@@ -1,8 +1,8 @@
 /** Plans data sets of questions from their files. */
 import { ConfigError } from '../../base/errors';
+import { describeSplits } from '../../datasets/describe-splits';
 import { planSplit, readEverySplit, type SplitSource } from '../../datasets/splits';
 import { sum } from '../../sweep/budget';
-import type { PlannedSplit } from '../../sweep/types';
 import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
 import { checkFilesExist } from '../../datasets/own-files';
 import type { PlannedQuestions, QuestionDataset } from './dataset';
@@ -38,7 +38,7 @@ async function planSquad(
   const rules = { no_answer: task === 'squad_v2' };
   const splits = await readEverySplit(files, (split) => readQuestions(rules, split));
   return {
-    ...planSplits(task, rules, splits, context),
+    ...(await planSplits(task, rules, splits, context)),
     metrics: [...chooseMetrics(rules.no_answer)],
     source,
   };
@@ -72,19 +72,19 @@ async function planOwn(
   }
   const rules = { no_answer: scored || unanswered('train'), columns };
   return {
-    ...planSplits(name, rules, splits, context),
+    ...(await planSplits(name, rules, splits, context)),
     metrics: [...(metrics ?? chooseMetrics(scored))],
     source: 'files',
   };
 }
 
-function planSplits(
+async function planSplits(
   task: string,
   rules: QuestionRules,
   read: ReadSplits,
   { settings: { doc_stride }, limits, max_length, backbonePath, onLongWork }: Context,
-): Omit<FoundRows<QuestionDataset>, 'metrics' | 'source'> {
-  const encode = loadQaTokenizer(backbonePath, { max_length, stride: doc_stride });
+): Promise<Omit<FoundRows<QuestionDataset>, 'metrics' | 'source'>> {
+  const encode = await loadQaTokenizer(backbonePath, { max_length, stride: doc_stride });
   const chosen = read.map(({ split, read }) => ({
     read,
     planned: planSplit(split, read.length, digestQuestions(rules, split), limits),
@@ -95,10 +95,12 @@ function planSplits(
       `splitting ${inAll.toLocaleString('en-US')} questions of ${task} into windows of tokens`,
     );
   }
-  const splits = chosen.map(({ read, planned }): PlannedSplit => {
-    const { features } = chooseQuestions(read, planned.rows, encode, planned);
-    return { ...planned, features: features.length };
-  });
+  const withFeatures = [];
+  for (const { read, planned } of chosen) {
+    const { features } = await chooseQuestions(read, planned.rows, encode, planned);
+    withFeatures.push({ planned: { ...planned, features: features.length }, rows: read });
+  }
+  const splits = describeSplits(withFeatures, ({ context, question }) => [context, question]);
   const questions: PlannedQuestions = { doc_stride, ...rules };
   return {
     task,

@@ -1,7 +1,7 @@
 import { ConfigError, type Problem } from '../../base/errors';
 import { readJson } from '../../tables/json';
 import { limitProblems } from '../../tables/problem-list';
-import { quoteNames } from '../../tables/table';
+import { quoteNames } from '../../tables/columns';
 import type { Score, ScoreCommand, ScoreRequest } from '../family';
 import { evaluateSquad, evaluateSquadV2 } from './metrics';
 import { readSquad, type SquadExample, type SquadTask } from './squad-json';

@@ -50,15 +50,15 @@ export interface ChosenQuestions {
 /**
  * @throws ConfigError with the file and each question that leaves no room for a context, at most 20
  */
-export function chooseQuestions(
+export async function chooseQuestions(
   all: readonly SquadExample[],
   limit: number | null,
   encode: EncodeQuestions,
   { name, file }: SplitSource,
-): ChosenQuestions {
+): Promise<ChosenQuestions> {
   const examples = chooseRows(all.length, limit).map((i) => all[i]!);
   try {
-    return { examples, features: encode(examples) };
+    return { examples, features: await encode(examples) };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError(

@@ -88,7 +88,7 @@ class Reader {
     if (context === null) return [];
     const atCodePoint = codePoints(context);
     return questions.flatMap(([qa, inQas]): SquadExample[] => {
-      const id = this.text(qa, 'id', inQas);
+      const id = this.id(qa, inQas);
       const question = this.text(qa, 'question', inQas);
       if (id !== null) this.checkId(id, inQas);
       const answers = this.objects(qa, 'answers', inQas).flatMap(
@@ -164,6 +164,13 @@ class Reader {
       this.problem(`${at}[${i}]`, `is ${show(each)}; must be an object`);
       return [];
     });
+  }
+
+  /** A question's id as text; files of other languages also have whole numbers. */
+  private id(qa: JsonObject, place: string): string | null {
+    const { id } = qa;
+    const isWhole = typeof id === 'bigint' || Number.isSafeInteger(id);
+    return isWhole ? String(id) : this.text(qa, 'id', place);
   }
 
   /** The text of a key; null, and a problem, if there is none. */

@@ -1,5 +1,5 @@
 import { ConfigError } from '../../base/errors';
-import { readParquetObjects } from '../../tables/parquet';
+import { readParquetColumns } from '../../tables/parquet';
 import { readSquadDocument, type SquadExample, type SquadTask } from './squad-json';
 
 /**
@@ -8,8 +8,10 @@ import { readSquadDocument, type SquadExample, type SquadTask } from './squad-js
  * no answer.
  */
 export async function readSquadParquet(path: string, task: SquadTask): Promise<SquadExample[]> {
-  const questions = (await readParquetObjects(path)).map((row, i) => {
-    const { id, question, context, answers } = row;
+  const wanted = ['id', 'question', 'context', 'answers'];
+  const columns = await readParquetColumns(path, wanted, ['answers']);
+  const questions = columns[0]!.map((id, i) => {
+    const [question, context, answers] = columns.slice(1).map((values) => values[i]);
     const { text, answer_start: starts } = (answers ?? {}) as Record<string, unknown>;
     if (
       typeof context !== 'string' ||
@@ -17,10 +19,9 @@ export async function readSquadParquet(path: string, task: SquadTask): Promise<S
       !Array.isArray(starts) ||
       text.length !== starts.length
     ) {
-      const columns = 'id, context, question, answers {text, answer_start}';
       throw new ConfigError({
         where: `${path}, row ${i + 1}`,
-        message: `must have the columns ${columns}; it has ${Object.keys(row).join(', ')}`,
+        message: 'must have text in "context" and {text, answer_start}, both lists, in "answers"',
       });
     }
     const listed = text.map((each: unknown, k) => ({

@@ -7,14 +7,14 @@ import { makeTokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors, readSafetensors } from '../../datasets/safetensors';
 import { datasetPath, findLimit, type PreparedSplit } from '../../datasets/splits';
 import type { PlannedSplit } from '../../sweep/types';
-import { loadTokenizer, type EncodeRow } from '../../tokenizers/tokenizer';
+import { loadRowEncoder, type EncodeRows } from '../../tokenizers/rows';
 import type { DatasetFiles } from '../family';
 import type { Row, RowsDataset } from './dataset';
 import { digestRows, readRows } from './source';
 
 export const rowFiles: DatasetFiles<RowsDataset> = {
-  openSplits(dataset, backbonePath) {
-    const encode = loadTokenizer(backbonePath, dataset.max_length);
+  async openSplits(dataset, backbonePath) {
+    const encode = await loadRowEncoder(backbonePath, dataset.max_length);
     return {
       digest: (split) => digestRows(dataset, split),
       read: async (split) => {
@@ -30,12 +30,12 @@ async function writeRows(
   folder: string,
   split: PlannedSplit,
   rows: readonly Row[],
-  encode: EncodeRow,
+  encode: EncodeRows,
   dataset: RowsDataset,
 ): Promise<PreparedSplit> {
   const limit = findLimit(dataset, split.name);
   const chosen = chooseRows(rows.length, limit).map((i) => rows[i]!);
-  const encoded = chosen.map((row) => encode(row.text, row.pair));
+  const encoded = await encode(chosen);
   const { tensors, ...counts } = makeTokenTensors(encoded);
   const labels =
     dataset.kind === 'regression'

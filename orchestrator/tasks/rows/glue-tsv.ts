@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { ConfigError, type Problem } from '../../base/errors';
 import type { GlueTask } from './published';
 import { limitProblems } from '../../tables/problem-list';
+import { readLines } from '../../tables/text';
 import type { Row } from './dataset';
 
 /** A table of strings: the column names of the header, and the numbered lines. */
@@ -25,24 +25,7 @@ export function readGlueTsv(path: string, task: GlueTask): Row[] {
  * Reads the cells of a TSV file. `headerless` names the columns of a file without a header line.
  */
 function readTsv(path: string, headerless?: readonly string[]): TsvTable {
-  let content: string;
-  try {
-    content = readFileSync(path, 'utf8');
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new ConfigError({
-      where: path,
-      message: missing ? 'there is no such file' : `cannot be read (${(error as Error).message})`,
-    });
-  }
-  // Only \n ends a line: texts contain other characters that look like line ends (U+0085, U+2028).
-  const lines = content
-    .replace(/^\uFEFF/, '')
-    .split('\n')
-    .map((line, i) => ({ number: i + 1, cells: line.replace(/\r$/, '').split('\t') }));
-  if (lines.at(-1)!.cells.join('') === '') {
-    lines.pop();
-  }
+  const lines = readLines(path).map((line, i) => ({ number: i + 1, cells: line.split('\t') }));
   const columns = headerless ? [...headerless] : (lines.shift()?.cells ?? []);
   if (lines.length === 0) {
     throw new ConfigError({

@@ -1,9 +1,11 @@
 /** Reads the rows of a task with the user's own files. */
 import type { Problem } from '../../base/errors';
 import { suggestion } from '../../base/suggest';
-import { limitProblems } from '../../tables/problem-list';
+import { findLookAlikes } from '../../sweep/look-alikes';
+import { limitProblems, MAX_PROBLEMS } from '../../tables/problem-list';
 import type { Row, RowColumns, RowKind } from './dataset';
-import { quoteNames, readTable, type TableRow } from '../../tables/table';
+import { quoteNames } from '../../tables/columns';
+import { readTable, type TableRow } from '../../tables/table';
 
 /** How a file's cells are read as rows. */
 export interface RowRules {
@@ -40,6 +42,8 @@ export async function readOwnRows(
   const indices = new Map(labels.map((name, index) => [name, index]));
   const problems: Problem[] = [];
   const rows: Row[] = [];
+  // In a large file every row may be wrong, and to find what was meant takes a while.
+  const isListed = () => problems.length < MAX_PROBLEMS;
   for (const { where, texts, label: written, problem } of read) {
     const label = kind === 'regression' ? decimal(written) : indices.get(written);
     if (problem !== null) {
@@ -48,7 +52,9 @@ export async function readOwnRows(
       problems.push({
         where,
         message:
-          `"${columns.label}" is ` + JSON.stringify(written) + notALabel(kind, written, labels),
+          `"${columns.label}" is ` +
+          JSON.stringify(written) +
+          (isListed() ? notALabel(kind, written, labels) : ''),
       });
     } else {
       rows.push({ text: texts[0]!, pair: texts[1] ?? null, label });
@@ -110,9 +116,16 @@ function classNames(rows: readonly ReadRow[]): string[] {
     : names;
 }
 
+/** Of more classes, which may be texts, none is looked for that is spelt like a wrong one. */
+const MAX_SUGGESTED = 1000;
+
 /** The end of a message that begins with a wrong label. */
 function notALabel(kind: RowKind, label: string, known: readonly string[]): string {
   if (kind === 'regression') return '; must be a number, for example 3.5';
-  const allowed = `${quoteNames(known)}${suggestion(label, known)}`;
-  return `, which no training row has; must be one of ${allowed}`;
+  const alike = findLookAlikes([label, ...known]).find(({ names }) => names[0] === label);
+  const meant =
+    alike === undefined
+      ? suggestion(label, known.slice(0, MAX_SUGGESTED))
+      : `; did you mean ${JSON.stringify(alike.names[1])}?`;
+  return `, which no training row has; must be one of ${quoteNames(known)}${meant}`;
 }

@@ -1,11 +1,12 @@
 /** Plans data sets of rows from their files. */
 import { ConfigError } from '../../base/errors';
+import { describeSplits, type ReadSplit } from '../../datasets/describe-splits';
 import { planSplit } from '../../datasets/splits';
 import type { PlannedSplit } from '../../sweep/types';
 import { digestFile } from '../../tables/file-digest';
 import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
 import { checkFilesExist } from '../../datasets/own-files';
-import type { RowsDataset } from './dataset';
+import type { Row, RowKind, RowsDataset } from './dataset';
 import type { OwnRows } from './own-tasks';
 import { readOwnRows } from './own-tables';
 import { countOutputs, findGlueTask } from './published';
@@ -24,12 +25,13 @@ async function planGlue(
   { limits }: PlanningContext<object>,
 ): Promise<FoundRows<RowsDataset>> {
   const task = findGlueTask(name);
-  const splits: PlannedSplit[] = [];
+  const splits: ReadSplit<Row>[] = [];
   for (const { name } of task.splits) {
     const split = { name, file: files[name] ?? null };
     const rows = await readGlueRows(task, split);
     checkLabels(task, rows, split);
-    splits.push(planSplit(split, rows.length, digestGlueRows(task, split), limits));
+    const planned = planSplit(split, rows.length, digestGlueRows(task, split), limits);
+    splits.push({ planned, rows });
   }
   return {
     task: task.name,
@@ -38,8 +40,32 @@ async function planGlue(
     label_names: [...task.labels],
     metrics: [...task.metrics],
     source,
-    splits,
+    splits: describeRows(splits, task.kind, task.labels.length),
   };
+}
+
+/** Adds the rows of each class, or the range of the numbers, and what is in training, too. */
+function describeRows(
+  splits: readonly ReadSplit<Row>[],
+  kind: RowKind,
+  classes: number,
+): PlannedSplit[] {
+  const texts = ({ text, pair }: Row) => (pair === null ? [text] : [text, pair]);
+  return describeSplits(splits, texts, (used) => {
+    if (kind === 'regression') return { label_range: findRange(used) };
+    const class_rows = new Array<number>(classes).fill(0);
+    for (const { label } of used) class_rows[label!]!++;
+    return { class_rows };
+  });
+}
+
+function findRange(rows: readonly Row[]): [number, number] {
+  const range: [number, number] = [Infinity, -Infinity];
+  for (const { label } of rows) {
+    range[0] = Math.min(range[0], label!);
+    range[1] = Math.max(range[1], label!);
+  }
+  return range;
 }
 
 /** The training file determines the classes. */
@@ -69,6 +95,13 @@ async function planOwn(
       'must be macro_f1 instead';
     throw new ConfigError({ where: origin, message });
   }
+  const read = Object.entries({ train, validation }).map(([split, { rows }]) => {
+    const file = files[split as keyof typeof files];
+    return {
+      planned: planSplit({ name: split, file }, rows.length, digestFile(file), limits),
+      rows,
+    };
+  });
   return {
     task: name,
     kind,
@@ -77,9 +110,6 @@ async function planOwn(
     metrics: [...metrics],
     source: 'files',
     columns,
-    splits: Object.entries({ train, validation }).map(([split, { rows }]) => {
-      const file = files[split as keyof typeof files];
-      return planSplit({ name: split, file }, rows.length, digestFile(file), limits);
-    }),
+    splits: describeRows(read, kind, train.labels.length),
   };
 }

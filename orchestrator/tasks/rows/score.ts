@@ -1,6 +1,6 @@
 import { ConfigError, type Problem } from '../../base/errors';
 import { limitProblems } from '../../tables/problem-list';
-import { readLines } from '../../tables/table';
+import { readLines } from '../../tables/text';
 import type { Score, ScoreCommand, ScoreRequest } from '../family';
 import { nameLabels, parseLabel, readGlueTsv } from './glue-tsv';
 import { evaluateSplit } from './metrics';

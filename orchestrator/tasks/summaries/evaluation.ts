@@ -24,12 +24,12 @@ export const summaryEvaluation: Evaluation<SummaryDataset> = {
  * @throws ConfigError that names the directory if its tokenizer has changed since the sweep was
  *   planned
  */
-function evaluateSummaries({
+async function evaluateSummaries({
   root,
   dataset,
   backbonePath,
   findPredictions,
-}: EvaluationRequest<SummaryDataset>): TrialEvaluation {
+}: EvaluationRequest<SummaryDataset>): Promise<TrialEvaluation> {
   const split = 'validation';
   const { columns, max_target_length } = dataset.summaries;
   if (digestTokenizer(backbonePath) !== dataset.tokenizer) {
@@ -39,13 +39,12 @@ function evaluateSummaries({
     });
   }
   const references = readStoredSummaries(datasetPath(root, dataset.digest), split, columns);
-  const { decode } = loadSummaryTokenizer(backbonePath, {
+  const { decode } = await loadSummaryTokenizer(backbonePath, {
     max_length: dataset.max_length,
     max_target_length,
   });
-  const written = readGenerated(findPredictions(split), references.length).map((ids) =>
-    decode(ids).trim(),
-  );
+  const generated = readGenerated(findPredictions(split), references.length);
+  const written = (await decode(generated)).map((text) => text.trim());
   const rouge: Rouge = meanRouge(
     references.map(({ summary }, i) => ({ reference: summary, prediction: written[i]! })),
     { stemmer: true },

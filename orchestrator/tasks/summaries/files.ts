@@ -11,7 +11,7 @@ import { chooseRows } from '../../datasets/choose-rows';
 import { joinRows, makeOffsets, makeTokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors } from '../../datasets/safetensors';
 import { findLimit } from '../../datasets/splits';
-import { readLines } from '../../tables/table';
+import { readLines } from '../../tables/text';
 import type { DatasetFiles } from '../family';
 import type { SummaryColumns, SummaryDataset } from './dataset';
 import { digestSummaries, readSummarySplit } from './source';
@@ -19,10 +19,10 @@ import type { SummaryRow } from './texts';
 import { loadSummaryTokenizer, type SummaryTokenizer } from './tokenizer';
 
 export const summaryFiles: DatasetFiles<SummaryDataset> = {
-  openSplits(dataset, backbonePath) {
+  async openSplits(dataset, backbonePath) {
     const { columns, max_target_length } = dataset.summaries;
     const { max_length } = dataset;
-    const tokenizer = loadSummaryTokenizer(backbonePath, { max_length, max_target_length });
+    const tokenizer = await loadSummaryTokenizer(backbonePath, { max_length, max_target_length });
     return {
       digest: (split) => digestSummaries(dataset.task, split),
       read: async (split) => {
@@ -55,11 +55,11 @@ async function writeSummarySplit(
   folder: string,
   split: string,
   rows: readonly SummaryRow[],
-  { encodeDocument, encodeSummary }: SummaryTokenizer,
+  { encodeDocuments, encodeSummaries }: SummaryTokenizer,
   columns: SummaryColumns,
 ) {
-  const documents = rows.map(({ document }) => encodeDocument(document));
-  const targets = rows.map(({ summary }) => encodeSummary(summary));
+  const documents = await encodeDocuments(rows.map(({ document }) => document));
+  const targets = await encodeSummaries(rows.map(({ summary }) => summary));
   const { tensors, tokens, longest } = makeTokenTensors(documents);
   const ids = targets.map((target) => target.ids);
   const all = {

@@ -1,4 +1,5 @@
 /** Plans data sets of documents and summaries from their tables. */
+import { describeSplits } from '../../datasets/describe-splits';
 import { planSplit, readEverySplit, type RowLimits } from '../../datasets/splits';
 import type { PlannedSplit } from '../../sweep/types';
 import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
@@ -68,7 +69,10 @@ async function planSplits(
   const splits = await readEverySplit(files, async (split) => {
     const { rows, leftOut } = await readSummarySplit(task, columns, split);
     const planned = planSplit(split, rows.length, digestSummaries(task, split), limits);
-    return leftOut === 0 ? planned : { ...planned, left_out: leftOut };
+    return { planned: leftOut === 0 ? planned : { ...planned, left_out: leftOut }, rows };
   });
-  return splits.map(({ read }) => read);
+  return describeSplits(
+    splits.map(({ read }) => read),
+    ({ document }) => [document],
+  );
 }

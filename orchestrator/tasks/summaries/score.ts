@@ -1,5 +1,6 @@
 import { ConfigError } from '../../base/errors';
-import { isTable, readLines } from '../../tables/table';
+import { isTable } from '../../tables/table';
+import { readLines } from '../../tables/text';
 import type { Score, ScoreCommand, ScoreRequest } from '../family';
 import { SUMMARY_COLUMNS, type SummaryTask } from './published';
 import { meanRouge } from './rouge';

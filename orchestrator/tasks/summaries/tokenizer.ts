@@ -1,5 +1,6 @@
 import { ConfigError } from '../../base/errors';
-import { openTokenizer, template, type EncodedRow } from '../../tokenizers/tokenizer';
+import { encodeRows, type EncodedRow } from '../../tokenizers/rows';
+import { openTokenizer } from '../../tokenizers/tokenizer';
 
 /** Maximum numbers of tokens, including special tokens. */
 export interface SummaryLengths {
@@ -11,14 +12,11 @@ export interface SummaryLengths {
 
 /** Turns documents and summaries into tokens, and generated tokens into a summary. */
 export interface SummaryTokenizer {
-  encodeDocument: (text: string) => EncodedRow;
-  encodeSummary: (text: string) => EncodedRow;
-  /** The text of generated tokens, without special tokens. */
-  decode: (ids: readonly number[]) => string;
+  encodeDocuments: (texts: readonly string[]) => Promise<EncodedRow[]>;
+  encodeSummaries: (texts: readonly string[]) => Promise<EncodedRow[]>;
+  /** The texts of generated tokens, without special tokens. */
+  decode: (rows: readonly (readonly number[])[]) => Promise<string[]>;
 }
-
-/** The library's default removes spaces that the model wrote. */
-const DECODING = { skip_special_tokens: true, clean_up_tokenization_spaces: false };
 
 /**
  * Loads the tokenizer of an encoder–decoder's directory. It gives the ids of Transformers'
@@ -29,28 +27,28 @@ const DECODING = { skip_special_tokens: true, clean_up_tokenization_spaces: fals
  *
  * @throws ConfigError if the directory has no tokenizer, or a length leaves no room for text
  */
-export function loadSummaryTokenizer(
+export async function loadSummaryTokenizer(
   modelDir: string,
   { max_length, max_target_length }: SummaryLengths,
-): SummaryTokenizer {
-  const { tokenizer, definition, preprocess } = openTokenizer(modelDir);
-  const row = template(tokenizer, definition, false);
+): Promise<SummaryTokenizer> {
+  const tokenizer = await openTokenizer(modelDir);
+  const { specials } = tokenizer.single;
   const encoder = (where: string, most: number) => {
-    const room = most - row.specials;
-    if (room < 1)
+    if (most <= specials)
       throw new ConfigError({
         where,
-        message: `is ${most}; must be more than ${row.specials}, the number of special tokens`,
+        message: `is ${most}; must be more than ${specials}, the number of special tokens`,
       });
-    return (text: string): EncodedRow => {
-      const { ids } = tokenizer.encode(preprocess(text), { add_special_tokens: false });
-      return { ...row.fill(ids.slice(0, room), []), truncated: ids.length > room };
-    };
+    return (texts: readonly string[]) =>
+      encodeRows(
+        tokenizer,
+        texts.map((text) => ({ text, pair: null })),
+        most,
+      );
   };
   return {
-    encodeDocument: encoder('max_length', max_length),
-    encodeSummary: encoder('max_target_length', max_target_length),
-    // The library refuses to decode an empty list.
-    decode: (ids) => (ids.length === 0 ? '' : tokenizer.decode([...ids], DECODING)),
+    encodeDocuments: encoder('max_length', max_length),
+    encodeSummaries: encoder('max_target_length', max_target_length),
+    decode: tokenizer.decode,
   };
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { elements, type Tensor } from '../../../common/safetensors';
 import { Phase } from '../../../gen/ts/sparse_adapter/trainer/v1/event';
 import { TaskKind, type JobSpec, type Trial } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
-import { readTensorsOf } from '../../../trainer/host/artifacts';
+import { readTensorsOf, requireFinite } from '../../../trainer/host/artifacts';
 import { HEAD_ALONE, type Engine, type JobContext } from '../../../trainer/host/engine';
 import { Pace } from '../../../trainer/host/pace';
 import { randomFor } from '../../../trainer/host/random';
@@ -94,8 +94,11 @@ class Bags {
       'pooler.dense.weight': [d, d],
       'pooler.dense.bias': [d],
     };
-    const tensors = [...readTensorsOf(join(backbone!.path, 'model.safetensors'), read).values()];
-    [this.words, ...this.pooler] = tensors.map(({ data }) => data) as [Floats, ...Floats[]];
+    const tensors = readTensorsOf(join(backbone!.path, 'model.safetensors'), read);
+    for (const [name, { data }] of tensors)
+      requireFinite(`backbone ${backbone!.path}`, name, data as Floats);
+    const floats = [...tensors.values()].map(({ data }) => data);
+    [this.words, ...this.pooler] = floats as [Floats, ...Floats[]];
     const labels = dataset!.numLabels;
     // Matrices first: they have weight decay.
     this.shapes = {

@@ -1,6 +1,7 @@
 import { normalizeFlags } from '../../../orchestrator/cli/options';
 import { runCommand } from '../../../orchestrator/cli/run';
 import { buildConfig } from '../../../orchestrator/cli/run-settings';
+import { explainSparsity } from '../../../orchestrator/cli/seed-flags';
 import { adapterLabel } from '../../../orchestrator/sweep/adapters';
 import type { CompareLine, SweepConfig } from '../../../orchestrator/config/sweep-config';
 
@@ -15,6 +16,32 @@ function configFrom(flags: string): SweepConfig {
 const parseLine = (flags: string): CompareLine => configFrom(`--task mrpc ${flags}`).compare[0]!;
 
 const buildAdapter = (flags: string) => parseLine(flags).adapters[0]!;
+
+/** What is said of `--sparsity` when these flags are typed. */
+function explain(flags: string): string | undefined {
+  const typed = flags.split(' ');
+  const command = runCommand();
+  command.parseOptions(normalizeFlags(typed));
+  return explainSparsity(command.opts(), typed);
+}
+
+describe('a sparsity', () => {
+  test.each([
+    '--task_name mrpc --pruner snip --sparsity 0.4',
+    '--task mrpc --model-name-or-path b --pruner snip --sparsity=0.4',
+    '--task mrpc --attn_bn 8 --pruner snip --sparsity .4',
+  ])('beside flags of the published scripts is explained: %s', (flags) => {
+    expect(explain(flags)).toBe(
+      '0.4 removes 40 % here; in the published scripts it keeps 40 %, as with --compat official',
+    );
+  });
+
+  test.each([
+    '--task mrpc --pruner snip --sparsity 0.4 --attn-bn 8',
+    '--compat official --task_name mrpc --pruner snip --sparsity 0.4',
+    '--task_name mrpc --pruner none',
+  ])('means one thing here: %s', (flags) => expect(explain(flags)).toBeUndefined());
+});
 
 describe('the flags of sa-orch run', () => {
   test('without any are a dense houlsby adapter', () => {

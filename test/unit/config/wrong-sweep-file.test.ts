@@ -46,6 +46,23 @@ describe('a wrong sweep file', () => {
         'qnli, rte, wnli, squad, squad_v2, xsum, cnn_dailymail; did you mean "mrpc"?',
     ],
     [
+      'a task that is not there, with how rows of your own are described',
+      'tasks: [tickets]',
+      'cnn_dailymail; rows of your own are described in the sweep file: tasks: [{name: tickets, ' +
+        'kind: classification, train: train.csv, validation: dev.csv, text: text, label: label}]',
+    ],
+    [
+      'a key that is the beginning of one, however near another is',
+      'tasks: rte\ncompar: []',
+      '2: compar is not a key here; did you mean "compare"?',
+    ],
+    [
+      'percents',
+      'tasks: rte\nrows: 10%',
+      '2: rows: "10%" is not allowed; must be a whole number of at least 1, or all; percents are ' +
+        'not understood',
+    ],
+    [
       'a wrong value in a profile that is not used',
       'tasks: rte\nprofiles:\n  x:\n    rows: none',
       '4: profiles.x.rows: "none" is not allowed; must be a whole number of at least 1, or all',

@@ -41,21 +41,21 @@ describe("the hub's parquet files", () => {
     );
     writeFileSync(file, PARQUET);
     await expect(readSquadParquet(file, 'squad')).rejects.toThrow(
-      'row 1: must have the columns id, context, question, answers',
+      'has no column "id"; the columns are "sentence1", "sentence2", "label"',
     );
   });
 
   test('of another task are refused with the columns that they have', async () => {
     writeFileSync(file, PARQUET);
     await expect(readGlueParquet(file, findGlueTask('qnli'))).rejects.toThrow(
-      'row 1: must have the columns question, sentence, label; it has sentence1',
+      'has no column "question"; the columns are "sentence1", "sentence2", "label"',
     );
   });
 
   test('that are broken are named', async () => {
     writeFileSync(file, 'no parquet at all');
     await expect(readGlueParquet(file, findGlueTask('mrpc'))).rejects.toThrow(
-      `${file}: is not a readable parquet file`,
+      `${file}: is not a parquet file: it begins with "no parquet at all"`,
     );
   });
 

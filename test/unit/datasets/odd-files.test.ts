@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkFilesExist } from '../../../orchestrator/datasets/own-files';
 import { describeBackbone } from '../../../orchestrator/runtime/backbone-files';
-import { readText } from '../../../orchestrator/tables/table';
+import { readText } from '../../../orchestrator/tables/text';
 
 let folder: string;
 beforeEach(() => {

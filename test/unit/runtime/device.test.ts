@@ -16,13 +16,25 @@ describe('the device', () => {
 
   it('of tfjs has no index: which GPU it is, is told otherwise', () => {
     for (const device of [null, 'auto', 'cpu', 'cuda'] as const)
-      expect(() => checkDevice('tfjs', device)).not.toThrow();
-    expect(() => checkDevice('torch', 'cuda:1')).not.toThrow();
-    expect(catchError(() => checkDevice('tfjs', 'cuda:1'))).toMatchObject({
+      expect(() => checkDevice('tfjs', device, null, true)).not.toThrow();
+    expect(() => checkDevice('torch', 'cuda:1', null, true)).not.toThrow();
+    expect(catchError(() => checkDevice('tfjs', 'cuda:1', null, true))).toMatchObject({
       exitCode: 2,
       message: '--device cuda:1: the tfjs trainer uses the first visible GPU',
       hint: 'Use --device cuda with CUDA_VISIBLE_DEVICES=1.',
     });
+  });
+
+  it('is refused at once where there is no GPU, but for a PyTorch of the user’s own', () => {
+    for (const framework of ['torch', 'tfjs'] as const) {
+      expect(catchError(() => checkDevice(framework, 'cuda', null, false))).toMatchObject({
+        exitCode: 2,
+        message: '--device cuda: there is no NVIDIA GPU here, or no driver for it',
+      });
+      for (const device of [null, 'auto', 'cpu'] as const)
+        expect(() => checkDevice(framework, device, null, false)).not.toThrow();
+    }
+    expect(() => checkDevice('torch', 'cuda:1', '/opt/rocm/bin/python', false)).not.toThrow();
   });
 
   it('is expected to be a GPU where it is asked for, and none where it is hidden', () => {

@@ -1,7 +1,12 @@
 /** Programs that are run to their end. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { packageRoot } from '../../../common/package';
+import { identify } from '../../../common/process-identity';
 import { runCommand } from '../../../orchestrator/runtime/run-command';
 import { writeProgram } from '../support/programs';
 
@@ -28,6 +33,27 @@ describe('a program', () => {
       await runCommand(writeProgram(folder, 'slow', 'exec sleep 60'), [], { timeoutMs: 200 }),
     ).toMatchObject({ status: null });
     expect(Date.now() - started).toBeLessThan(10_000);
+  });
+
+  it('does not outlive a process that is told to end', async () => {
+    const module = join(packageRoot(), 'dist/orchestrator/runtime/run-command.js');
+    const script = 'require(process.argv[1]).runCommand(process.argv[2], [])';
+    for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
+      const log = join(folder, 'pid');
+      const slow = writeProgram(
+        folder,
+        'slow',
+        `echo $$ > ${log}.new; mv ${log}.new ${log}; exec sleep 60`,
+      );
+      const outer = spawn(process.execPath, ['-e', script, module, slow]);
+      const ended = once(outer, 'exit');
+      while (!existsSync(log)) await sleep(20);
+      outer.kill(signal);
+      expect(await ended).toEqual([null, signal]);
+      const inner = Number(readFileSync(log, 'utf8'));
+      while (identify(inner)) await sleep(20);
+      rmSync(log);
+    }
   });
 
   it('that cannot be started says why', async () => {

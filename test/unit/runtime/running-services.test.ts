@@ -56,6 +56,21 @@ describe('services that run', () => {
     expect(refused.message).toContain(difference);
   });
 
+  it('refuse another Python, named by an option or by the environment', () => {
+    const own: RuntimeConfig = {
+      ...running,
+      trainer: { ...running.trainer, ownPython: '/opt/a' } as LocalTrainer,
+    };
+    expect(() => refuseOtherWishes(own, wish, {})).not.toThrow();
+    expect(() => refuseOtherWishes(own, wish, { SA_ORCH_PYTHON: '/opt/a' })).not.toThrow();
+    expect(() => refuseOtherWishes(own, { ...wish, python: '/opt/b' }, {})).toThrow(
+      '--python is /opt/a, but /opt/b was requested',
+    );
+    expect(() => refuseOtherWishes(own, wish, { SA_ORCH_PYTHON: '/opt/b' })).toThrow(
+      'SA_ORCH_PYTHON is /opt/a, but /opt/b was requested',
+    );
+  });
+
   it('show their trainer the GPUs of its first start, whichever shell restarts it', () => {
     const buildEnvironment = (config: RuntimeConfig) =>
       servicesFor('/state', config).find(({ name }) => name === 'trainer')!.command.env;
@@ -99,11 +114,11 @@ describe('services that run', () => {
       framework: 'tfjs' as const,
       device: 'cuda:1' as const,
       threads: 4,
-      trainerAddress: 'box:50051',
+      trainerAddress: 'box:7400',
     };
     expect(() => refuseOtherWishes(running, asked, {})).toThrow(
       '--root is /root, but /other was requested; ' +
-        '--trainer is unix:/s, but box:50051 was requested; ' +
+        '--trainer is unix:/s, but box:7400 was requested; ' +
         '--framework is torch, but tfjs was requested; ' +
         '--device is cpu, but cuda:1 was requested; ' +
         '--threads is not set, but 4 was requested',

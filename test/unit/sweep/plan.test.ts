@@ -4,7 +4,7 @@ import { loadSweepConfig, sweepConfigFrom } from '../../../orchestrator/config/l
 import { formCohorts } from '../../../orchestrator/sweep/cohorts';
 import { digestValue, trialId } from '../../../orchestrator/sweep/identity';
 import { planSweep } from '../../../orchestrator/sweep/plan';
-import { planWarnings } from '../../../orchestrator/sweep/warnings';
+import { maskWarnings } from '../../../orchestrator/sweep/warnings';
 import { jobSpecFor } from '../../../orchestrator/trainer-client/spec';
 import type { Plan } from '../../../orchestrator/sweep/types';
 import { backbone, countSizes, dataset, prune } from '../support/plans';
@@ -415,7 +415,7 @@ describe('the sweep masks', () => {
 
 describe('the warnings of a plan', () => {
   const warnings = (line: Record<string, unknown>, compat = 'none') =>
-    planWarnings(plan({ compare: [line], compat }));
+    maskWarnings(plan({ compare: [line], compat }));
 
   test('name what removes all of up first, once', () => {
     const line = { pruner: 'mag', sparsity: 0.5, adapter: { init: 'zero_up' } };

@@ -153,7 +153,7 @@ describe('the score of a summarization task', () => {
       '{"summary":"x"}\n{"text":"y"}\n',
       /no\.jsonl:2: has no "summary"/,
     ],
-    ['a file that is not there', '../missing/out.txt', null, /out\.txt: cannot be read/],
+    ['a file that is not there', '../missing/out.txt', null, /out\.txt: there is no such file/],
   ])('refuses %s', async (_what, name, content, message) => {
     const predictions = content === null ? join(folder, name) : write(name, content);
     await expect(

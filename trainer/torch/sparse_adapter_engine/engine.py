@@ -1,6 +1,7 @@
 """Runs jobs: the front door of the tensor work. Otherwise the server imports only the checks of
 requests, which need no PyTorch."""
 
+import gc
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from sparse_adapter_engine.device.memory import give_back_freed_memory
 from sparse_adapter_engine.device.names import cpu_name
 from sparse_adapter_engine.device.room import is_out_of_memory
 from sparse_adapter_engine.device.threads import use_threads
+from sparse_adapter_engine.files.names import place_backbone
 from sparse_adapter_engine.stacked.choose import choose
 from sparse_adapter_engine.tasks.families import list_architectures
 from sparse_adapter_engine.work.context import Context
@@ -114,7 +116,7 @@ class Engine:
         ]
         try:
             with hold_trials(self._context.root, spec, reporter):
-                work(self._context, spec, reporter)
+                work(self._context, place_backbone(self._context.root, spec), reporter)
         except MemoryError as error:
             raise _out_of_memory(error) from error
         except RuntimeError as error:
@@ -124,6 +126,14 @@ class Engine:
             raise _out_of_memory(error) from error
         finally:
             give_back_freed_memory()
+
+    def unload(self) -> None:
+        """Frees the backbone and the splits of the last job. The next job loads its own."""
+        self._context.unload()
+        gc.collect()
+        if self._context.device.type == "cuda":
+            torch.cuda.empty_cache()
+        give_back_freed_memory()
 
 
 def _out_of_memory(error: BaseException) -> JobFailed:

@@ -1,8 +1,8 @@
 """`python -m sparse_adapter_trainer`: a trainer that serves jobs until it is stopped.
 
 Prints one JSON line on stdout once it listens; everything else goes to stderr. Exit status: 0 after
-SIGTERM or SIGINT, 2 if the command line, the address, the state folder or the device is not usable,
-3 if the running job's loop is stuck, 1 if the trainer itself fails.
+SIGTERM, SIGINT or SIGHUP, 2 if the command line, the address, the state folder or the device is not
+usable, 3 if the running job's loop is stuck, 1 if the trainer itself fails.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import grpc
 
 from sparse_adapter_trainer import capabilities
 
+from .artifacts.service import ArtifactServicer
 from .devices import UnusableDevice, choose_device, parse_device
 from .explain_error import Explained, explain_fault, explain_system_error
 from .job import BrokenState
@@ -30,6 +31,7 @@ from .retention import Retention
 from .server import TrainerServicer, build_server, set_serving
 from .watchdog import watch_for_stall
 from .worker import EngineLike, Worker
+from .wrapper import stop_with_wrapper
 
 # Together less than the 20 s after which a supervisor kills.
 STOP_JOB_SECONDS = 15
@@ -101,6 +103,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "supervisor restarts the trainer; a job that does so again has failed (default 600)",
     )
     parser.add_argument(
+        "--unload-after",
+        type=float,
+        default=15,
+        metavar="MINUTES",
+        help="free the backbone's memory after so long without a job; the next one loads it again "
+        "(default 15; 0: never)",
+    )
+    parser.add_argument(
         "--insecure",
         action="store_true",
         help="serve TCP without TLS: anyone who reaches the port can use the trainer",
@@ -121,6 +131,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         value = getattr(options, name)
         if not (math.isfinite(value) and value > 0):
             parser.error(f"--{name.replace('_', '-')}: {value:g} is not a number above 0")
+    if not (math.isfinite(options.unload_after) and options.unload_after >= 0):
+        parser.error(f"--unload-after: {options.unload_after:g} is not a number of at least 0")
     if (options.tls_cert is None) != (options.tls_key is None):
         parser.error("--tls-cert and --tls-key go together")
     if options.tls_client_ca and not options.tls_cert:
@@ -172,11 +184,14 @@ async def serve(
     address: Address,
     make_engine: Callable[[argparse.Namespace], EngineLike],
 ) -> bool:
-    """Serves until SIGTERM or SIGINT. Returns whether the working thread has ended."""
+    """Serves until SIGTERM, SIGINT or SIGHUP. Returns whether the working thread has ended."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    worker = Worker(lambda: make_engine(options))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # nohup lets SIGHUP be ignored, and that stays so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    wrapper = asyncio.ensure_future(stop_with_wrapper(stop))
+    worker = Worker(lambda: make_engine(options), options.unload_after * 60 or None)
     stopped = asyncio.ensure_future(stop.wait())
     loading = asyncio.wrap_future(worker.engine)
     both: list[asyncio.Future[Any]] = [stopped, loading]
@@ -188,7 +203,8 @@ async def serve(
     retention = Retention(options.keep_job_days, options.keep_jobs_mb)
     store = JobStore(options.state, options.queue_length, options.quarantine_after, retention)
     servicer = TrainerServicer(store, described, options.root, worker.seconds_since_work)
-    server, health = build_server(servicer)
+    artifacts = ArtifactServicer(options.root)
+    server, health = build_server(servicer, artifacts)
     listening = address.bind(server, credentials(options))
     await server.start()
     await set_serving(health)
@@ -203,9 +219,11 @@ async def serve(
     print(json.dumps({**ready, "device": device.kind, "threads": device.threads}), flush=True)
 
     await stopped
+    wrapper.cancel()
     await health.enter_graceful_shutdown()
     store.stop()
     servicer.stop()
+    artifacts.stop()
     ended = await asyncio.to_thread(worker.join, STOP_JOB_SECONDS)
     await server.stop(CLOSE_CALLS_SECONDS)
     return ended

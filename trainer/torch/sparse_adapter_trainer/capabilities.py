@@ -44,7 +44,7 @@ def describe(engine: EngineLike, root: Path, queue_length: int) -> capabilities_
         pruners=list(PRUNERS),
         task_kinds=handled.TASK_KINDS,
         artifact_root_id=root_id(root),
-        artifact_service=False,
+        artifact_service=True,
         hub_download=True,
         environment=engine.environment,
     )

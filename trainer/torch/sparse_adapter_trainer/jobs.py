@@ -47,6 +47,10 @@ class Stopping(Exception):
     """The trainer is stopping and accepts no more work."""
 
 
+class NothingToDo(Exception):
+    """No job came in the time that one waited."""
+
+
 class JobStore:
     """All jobs of one trainer. Every method may be called from any thread."""
 
@@ -152,12 +156,15 @@ class JobStore:
                 self._set_state(job, CANCELLED, detail="cancelled after it was interrupted")
             return before
 
-    def take(self) -> Job | None:
+    def take(self, patience_seconds: float | None = None) -> Job | None:
         """Waits for the next job, and for room on the disk, and starts a run of it; returns None
-        once the trainer stops."""
+        once the trainer stops. Raises NothingToDo if there is no job for that long."""
         with self._changed:
             while True:
-                self._changed.wait_for(lambda: self._stopping or self._queue)
+                if not self._changed.wait_for(
+                    lambda: self._stopping or self._queue, patience_seconds
+                ):
+                    raise NothingToDo
                 if self._stopping:
                     return None
                 job = self._queue[0]

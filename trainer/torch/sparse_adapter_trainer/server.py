@@ -1,29 +1,38 @@
 """TrainerService on grpc.aio: each watcher is a coroutine, so even a hundred need no threads."""
 
 import asyncio
-import functools
-import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from sparse_adapter.trainer.v1 import capabilities_pb2, event_pb2, trainer_pb2, trainer_pb2_grpc
+from sparse_adapter.trainer.v1 import (
+    artifacts_pb2_grpc,
+    capabilities_pb2,
+    event_pb2,
+    trainer_pb2,
+    trainer_pb2_grpc,
+)
 
-from sparse_adapter_engine.files.room import describe_full, is_full
-
+from .artifacts.service import SERVICE as ARTIFACT_SERVICE
+from .artifacts.service import ArtifactServicer
 from .event_log import EventLog
 from .job import Job
 from .jobs import ENDED, INTERRUPTED, DigestDiffers, JobStore, QueueFull, Stopping
+from .refusals import (
+    Context,
+    ReadableRequests,
+    faults_are_internal,
+    refuse,
+    refuse_fields,
+    retry_info,
+    stopping,
+)
 from .validation import (
     Violation,
-    bad_request,
     invalid_fields,
     invalid_identity,
     unmet_preconditions,
@@ -39,71 +48,16 @@ OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
 ]
 HEARTBEAT_SECONDS = 5.0
-QUEUE_RETRY_SECONDS = 5
 EVENTS_PER_READ = 256
-
-Context: TypeAlias = grpc.aio.ServicerContext
-_log = logging.getLogger(__name__)
-
-
-async def refuse(
-    context: Context, code: grpc.StatusCode, message: str, *details: Message
-) -> NoReturn:
-    """Ends the call with a google.rpc.Status."""
-    status = status_pb2.Status(code=code.value[0], message=message)
-    for detail in details:
-        status.details.add().Pack(detail)
-    await context.abort(code, message, (("grpc-status-details-bin", status.SerializeToString()),))
-    raise AssertionError("abort does not return")
-
-
-async def refuse_fields(
-    context: Context, code: grpc.StatusCode, violations: list[Violation]
-) -> NoReturn:
-    """Ends the call with a BadRequest; the message has the first violation, for clients that do not
-    decode details."""
-    more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-    await refuse(
-        context,
-        code,
-        f"{violations[0].field}: {violations[0].description}{more}",
-        bad_request(violations),
-    )
-
-
-Method = TypeVar("Method", bound=Callable[..., Awaitable[Any]])
-
-
-def _faults_are_internal(method: Method) -> Method:
-    """Turns a fault of the trainer into INTERNAL with a message; the trace is only in the trainer's
-    log."""
-
-    @functools.wraps(method)
-    async def wrapped(self: "TrainerServicer", request: Message, context: Context) -> Any:
-        try:
-            return await method(self, request, context)
-        except (grpc.aio.AbortError, asyncio.CancelledError):
-            raise
-        except Exception as error:
-            if isinstance(error, OSError) and is_full(error):
-                await refuse(
-                    context,
-                    grpc.StatusCode.RESOURCE_EXHAUSTED,
-                    describe_full(error, self._store.folder),
-                    error_details_pb2.RetryInfo(retry_delay=Duration(seconds=QUEUE_RETRY_SECONDS)),
-                )
-            _log.exception("%s failed", method.__name__)
-            await refuse(
-                context,
-                grpc.StatusCode.INTERNAL,
-                f"a fault in the trainer (see its log): {type(error).__name__}: {error}",
-            )
-
-    return wrapped  # type: ignore[return-value]
 
 
 class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
     """The service, on a store of jobs. All methods run on the event loop's thread."""
+
+    @property
+    def folder(self) -> Path:
+        """Where jobs are written."""
+        return self._store.folder
 
     def __init__(
         self,
@@ -125,13 +79,13 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         for changed in self._watchers:
             changed.set()
 
-    @_faults_are_internal
+    @faults_are_internal
     async def GetCapabilities(
         self, request: trainer_pb2.GetCapabilitiesRequest, context: Context
     ) -> trainer_pb2.GetCapabilitiesResponse:
         return trainer_pb2.GetCapabilitiesResponse(capabilities=self._capabilities)
 
-    @_faults_are_internal
+    @faults_are_internal
     async def SubmitJob(
         self, request: trainer_pb2.SubmitJobRequest, context: Context
     ) -> trainer_pb2.SubmitJobResponse:
@@ -163,20 +117,20 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 waiting,
                 error_details_pb2.QuotaFailure(violations=[quota]),
-                error_details_pb2.RetryInfo(retry_delay=Duration(seconds=QUEUE_RETRY_SECONDS)),
+                retry_info(),
             )
         except Stopping:
-            await self._refuse_stopping(context)
+            raise stopping() from None
         return trainer_pb2.SubmitJobResponse(job=job, created=created)
 
-    @_faults_are_internal
+    @faults_are_internal
     async def GetJob(
         self, request: trainer_pb2.GetJobRequest, context: Context
     ) -> trainer_pb2.GetJobResponse:
         job = await self._find(request.job_id, context)
         return trainer_pb2.GetJobResponse(job=self._store.snapshot(job))
 
-    @_faults_are_internal
+    @faults_are_internal
     async def ListJobs(
         self, request: trainer_pb2.ListJobsRequest, context: Context
     ) -> trainer_pb2.ListJobsResponse:
@@ -198,7 +152,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
             jobs=page, next_page_token=page[-1].job_id if len(jobs) > size else ""
         )
 
-    @_faults_are_internal
+    @faults_are_internal
     async def CancelJob(
         self, request: trainer_pb2.CancelJobRequest, context: Context
     ) -> trainer_pb2.CancelJobResponse:
@@ -213,7 +167,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         job = await self._find(request.job_id, context)
         return trainer_pb2.CancelJobResponse(job=self._store.cancel(job, request.mode))
 
-    @_faults_are_internal
+    @faults_are_internal
     async def WatchJob(self, request: trainer_pb2.WatchJobRequest, context: Context) -> None:
         job = await self._find(request.job_id, context)
         cursor = request.after_sequence
@@ -239,7 +193,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
                     await context.write(
                         trainer_pb2.WatchJobResponse(heartbeat=self._heartbeat(job))
                     )
-        await self._refuse_stopping(context)
+        raise stopping()
 
     async def _find(self, job_id: str, context: Context) -> Job:
         job = self._store.find(job_id)
@@ -271,9 +225,6 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
             )
             await refuse(context, grpc.StatusCode.OUT_OF_RANGE, message)
 
-    async def _refuse_stopping(self, context: Context) -> NoReturn:
-        await refuse(context, grpc.StatusCode.UNAVAILABLE, "the trainer is being stopped")
-
     def _heartbeat(self, job: Job) -> event_pb2.Heartbeat:
         now = self._store.snapshot(job)
         return event_pb2.Heartbeat(
@@ -304,20 +255,22 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
             unlisten()
 
 
-def build_server(servicer: TrainerServicer) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
-    """The server with TrainerService, health and reflection, not listening yet. There is no
-    ArtifactService: its calls get UNIMPLEMENTED."""
-    server = grpc.aio.server(options=OPTIONS)
+def build_server(
+    servicer: TrainerServicer, artifacts: ArtifactServicer
+) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    """The server with its services, health and reflection, not listening yet."""
+    server = grpc.aio.server(interceptors=[ReadableRequests()], options=OPTIONS)
     trainer_pb2_grpc.add_TrainerServiceServicer_to_server(servicer, server)
+    artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server(artifacts, server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection(
-        [SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+        [SERVICE, ARTIFACT_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], server
     )
     return server, health_servicer
 
 
 async def set_serving(health_servicer: health.aio.HealthServicer) -> None:
-    """Makes health report SERVING for the whole server and its service."""
-    for name in ("", SERVICE):
+    """Makes health report SERVING for the whole server and its services."""
+    for name in ("", SERVICE, ARTIFACT_SERVICE):
         await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)

@@ -18,7 +18,7 @@ from sparse_adapter_engine.reporting import Reporter
 
 from .device_faults import breaks_the_device
 from .job import Job
-from .jobs import CANCELLED, FAILED, INTERRUPTED, JobStore
+from .jobs import CANCELLED, FAILED, INTERRUPTED, JobStore, NothingToDo
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +36,9 @@ class EngineLike(Protocol):
     def run(self, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
         """Runs the job to its end. Raises JobFailed, Interrupted or Cancelled."""
 
+    def unload(self) -> None:
+        """Frees what it keeps in memory for a next job."""
+
 
 class Worker:
     """Runs the jobs of a store.
@@ -43,9 +46,14 @@ class Worker:
     The engine is made and called in one thread only, as torch's per-thread settings need.
     """
 
-    def __init__(self, make_engine: Callable[[], EngineLike]) -> None:
+    def __init__(
+        self, make_engine: Callable[[], EngineLike], unload_after_seconds: float | None = None
+    ) -> None:
+        """unload_after_seconds: without a job for that long, the engine frees its backbone; None:
+        never."""
         self.engine: Future[EngineLike] = Future()
         self._make_engine = make_engine
+        self._unload_after_seconds = unload_after_seconds
         self._store: Future[JobStore] = Future()
         self._last_moved = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -73,7 +81,7 @@ class Worker:
         self.engine.set_result(engine)
         store = self._store.result()
         try:
-            while (job := store.take()) is not None:
+            while (job := self._take(engine, store)) is not None:
                 self.moved()
                 self._run_job(engine, store, job)
         except BaseException:
@@ -82,6 +90,14 @@ class Worker:
             _log.critical("the working thread cannot go on; the trainer leaves", exc_info=True)
             logging.shutdown()
             os._exit(1)
+
+    def _take(self, engine: EngineLike, store: JobStore) -> Job | None:
+        try:
+            return store.take(self._unload_after_seconds)
+        except NothingToDo:
+            engine.unload()
+            _log.info("idle for %g s: freed backbone and data", self._unload_after_seconds)
+            return store.take()
 
     def moved(self) -> None:
         """Notes that the loop moved."""

@@ -12,13 +12,9 @@ from sparse_adapter.trainer.v1 import job_pb2
 
 from sparse_adapter_engine.data.rows import load_split, require_labels
 from sparse_adapter_engine.errors import JobFailed
-from sparse_adapter_engine.files.artifacts import (
-    describe,
-    read_tensors,
-    resolve,
-    write_folder,
-    write_tensors,
-)
+from sparse_adapter_engine.files.artifacts import read_tensors, write_folder, write_tensors
+from sparse_adapter_engine.files.digests import describe
+from sparse_adapter_engine.files.names import resolve
 from sparse_adapter_engine.keys import key, permutation
 from sparse_adapter_engine.modules.dropout import Dropout
 

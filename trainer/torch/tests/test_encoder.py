@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from engine_support import adapter
 from sparse_adapter.trainer.v1 import job_pb2
@@ -13,6 +14,7 @@ from sparse_adapter_engine.backbones.encoder.forward import forward
 from sparse_adapter_engine.backbones.encoder.loading import load_encoder
 from sparse_adapter_engine.backbones.encoder.packed_encoder import PackedTrials, encode
 from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.errors import JobFailed
 from sparse_adapter_engine.modules.layout import initialize, layout
 from sparse_adapter_engine.modules.sites import Site
 from sparse_adapter_engine.modules.trial_modules import TrialModules
@@ -93,6 +95,29 @@ def test_only_a_bert_with_a_pooler_gives_it_to_the_head(
     assert pooler is not None
     assert torch.equal(pooler[0], AutoModel.from_pretrained(backbone_path).pooler.dense.weight)
     assert load_encoder(str(tiny_roberta), torch.device("cpu")).pooler is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_backbone_whose_weights_are_not_finite_is_refused_with_the_tensor(
+    dtype: torch.dtype, tiny_roberta: Path, tmp_path: Path
+) -> None:
+    model = AutoModel.from_pretrained(tiny_roberta).to(dtype)
+    with torch.no_grad():
+        model.encoder.layer[1].output.dense.weight[3, :2] = torch.tensor([torch.inf, -torch.inf])
+    model.save_pretrained(tmp_path)
+    said = r"2 of \d+ values of its tensor encoder.layer.1.output.dense.weight are NaN or infinite"
+    with pytest.raises(JobFailed, match=said):
+        load_encoder(str(tmp_path), torch.device("cpu"))
+
+
+def test_large_weights_are_finite_although_their_sum_is_not(
+    tiny_roberta: Path, tmp_path: Path
+) -> None:
+    model = AutoModel.from_pretrained(tiny_roberta)
+    with torch.no_grad():
+        model.embeddings.word_embeddings.weight[:2] = torch.finfo(torch.float32).max
+    model.save_pretrained(tmp_path)
+    load_encoder(str(tmp_path), torch.device("cpu"))
 
 
 def test_no_gradient_is_computed_below_the_first_trained_module(minilm: Encoder) -> None:

@@ -17,7 +17,7 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
 
 from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.errors import Cancelled, Interrupted, JobFailed
-from sparse_adapter_engine.files.artifacts import describe
+from sparse_adapter_engine.files.digests import describe
 from sparse_adapter_engine.files.environments import read_environments
 
 PRUNE = job_pb2.PruneWork()

@@ -455,6 +455,19 @@ def test_a_backbone_of_another_architecture_is_refused_with_those_that_are_suppo
     )
 
 
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"model_type": "gpt2"}, "is of type 'gpt2'; this trainer supports bert"),
+        ({"hidden_size": 8}, "config.json has no model_type; this trainer supports bert"),
+        ([8], "has no readable config.json with model_type and hidden_size"),
+    ],
+)
+def test_the_supported_types_are_named_before_any_other_fault_of_a_backbone(config, said, root):
+    (root / "backbone/config.json").write_text(json.dumps(config))
+    assert said in unmet(valid_request(root), root)["spec.backbone.path"]
+
+
 def test_at_most_20_violations_are_sent_and_the_last_one_counts_the_rest(root):
     request = valid_request(root, trials=50)
     for trial in request.spec.trials:

@@ -32,6 +32,9 @@ class ScriptedEngine:
         for trial in spec.trials:
             reporter.trial_result(trial.trial_id, [], {"steps": 1.0}, [])
 
+    def unload(self) -> None:
+        pass
+
     def _step(self, step: str, spec: job_pb2.JobSpec, reporter: Reporter) -> None:
         first = spec.trials[0].trial_id
         word, _, argument = step.partition(":")

@@ -31,7 +31,7 @@ describe('answers to questions', () => {
   test('are texts of the context, scored as the official script does, in [0, 1]', async () => {
     const { predict, evaluate } = await questionTrial(folder, 'squad', [WHO, WHEN]);
     predict([THE_CAT, DOG_RAN]);
-    expect(evaluate()).toEqual({
+    expect(await evaluate()).toEqual({
       metrics: { f1: 0.5, exact_match: 0.5 },
       warnings: [],
       thresholds: {},
@@ -41,7 +41,7 @@ describe('answers to questions', () => {
 
   test('of v2.0 are empty where "no answer" is likelier; spans and margins are kept', async () => {
     const evaluate = await predictFiveQuestions();
-    const { metrics, thresholds, files, warnings } = evaluate();
+    const { metrics, thresholds, files, warnings } = await evaluate();
     expect(files).toEqual({
       'answers.validation.json': { q0: 'The cat', q1: '', q2: '', q3: '', q4: 'dog ran' },
       'spans.validation.json': {
@@ -68,7 +68,7 @@ describe('answers to questions', () => {
 
   test('in their files give the same metrics when they are scored', async () => {
     const evaluate = await predictFiveQuestions();
-    const { metrics, thresholds, files } = evaluate();
+    const { metrics, thresholds, files } = await evaluate();
     for (const [name, values] of Object.entries(files!))
       writeFileSync(join(folder, name), JSON.stringify(values));
     const score = (predictions: string) =>
@@ -92,7 +92,7 @@ describe('answers to questions', () => {
       { ...THE_CAT, none: 9 },
       { ...FRIDAY, none: 9 },
     ]);
-    expect(evaluate()).toMatchObject({
+    expect(await evaluate()).toMatchObject({
       metrics: { f1: 0.5 },
       warnings: ['empty_answers: every answer of validation is empty'],
     });
@@ -101,7 +101,7 @@ describe('answers to questions', () => {
   test('of logits that are NaN or infinite are empty, and that is said', async () => {
     const { predict, evaluate } = await questionTrial(folder, 'squad', [WHO, WHEN]);
     predict([THE_CAT, { ...FRIDAY, sure: NaN }]);
-    expect(evaluate()).toMatchObject({
+    expect(await evaluate()).toMatchObject({
       metrics: { f1: 0.5 },
       warnings: ['non_finite_predictions: 1 of 2 questions have logits that are NaN or infinite'],
     });
@@ -115,7 +115,7 @@ describe('answers to questions', () => {
       ['f1', 'no_answer_f1'],
     );
     predict([THE_CAT]);
-    expect(evaluate()).toMatchObject({
+    expect(await evaluate()).toMatchObject({
       metrics: { f1: 1, no_answer_f1: 0 },
       thresholds: {},
       warnings: ['undefined_metric: no_answer_f1 is undefined on these questions and counts as 0'],
@@ -125,7 +125,7 @@ describe('answers to questions', () => {
   test('are refused of logits of another shape, by the name of their file', async () => {
     const { write, evaluate } = await questionTrial(folder, 'squad', [WHO]);
     write([3, 2], new Float32Array(6));
-    expect(evaluate).toThrow(
+    await expect(evaluate()).rejects.toThrow(
       /predictions\.validation\.safetensors: has logits of shape \[3, 2\]; must be \[18, 2\]/,
     );
   });

@@ -128,6 +128,6 @@ test('a file without the way back is named', async () => {
   const { path } = await prepareDataset(await resolve(), model, root());
   rmSync(join(path, 'train.examples.jsonl'));
   expect(() => readQuestionSplit(path, 'train')).toThrow(
-    `${path}/train.examples.jsonl: cannot be read`,
+    `${path}/train.examples.jsonl: there is no such file`,
   );
 });

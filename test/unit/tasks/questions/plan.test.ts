@@ -267,6 +267,13 @@ describe("questions of the user's own", () => {
     expect(dataset!.metrics).toContain('no_answer_f1');
   });
 
+  test('are counted if they are asked in training, too, about the same context', async () => {
+    write('t.json', squadJson([WHO, NOBODY]));
+    write('v.json', squadJson([WHEN, NOBODY]));
+    const [dataset] = await resolve(own({}), null);
+    expect(dataset!.splits.map(({ also_in_train }) => also_in_train)).toEqual([undefined, 1]);
+  });
+
   test('may be tables, where an empty answer is none', async () => {
     write('t.csv', csv('The cat', ''));
     write('v.jsonl', `${JSON.stringify({ q: 'when ran the dog?', c: CONTEXT, a: 'Friday' })}\n`);

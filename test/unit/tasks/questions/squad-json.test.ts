@@ -41,6 +41,22 @@ function problems(...request: Parameters<typeof read>): string[] {
 }
 
 describe('a file of SQuAD', () => {
+  test('may have whole numbers as ids, which keep all their digits', () => {
+    const document = file([{ id: 38544 }, { id: 'LARGE' }, { id: 'LARGER' }]);
+    const written = JSON.stringify(document)
+      .replace('"LARGE"', '9007199254740992')
+      .replace('"LARGER"', '9007199254740993');
+    const ids = ['38544', '9007199254740992', '9007199254740993'];
+    expect(read(written).map(({ id }) => id)).toEqual(ids);
+    expect(problems(file([{ id: 1 }, { id: '1' }]))).toEqual([
+      'q.json: data[0].paragraphs[0].qas[1]: has the same id "1" as ' +
+        'data[0].paragraphs[0].qas[0]; every question must have its own',
+    ]);
+    expect(problems(file([{ id: 1.5 }]))).toEqual([
+      'q.json: data[0].paragraphs[0].qas[0].id: is 1.5; must be text',
+    ]);
+  });
+
   test('gives each question with its context and all its answers, in order', () => {
     const brothers = { text: 'two brothers', answer_start: 30 };
     const document = file([
@@ -130,7 +146,7 @@ describe('a file of SQuAD', () => {
       { question: ' ' },
       'data[0].paragraphs[0].qas[1].question: is empty; must be text',
     ],
-    ['an id that is no text', { id: 7 }, 'data[0].paragraphs[0].qas[1].id: is 7; must be text'],
+    ['an id that is no text', { id: 7.5 }, 'data[0].paragraphs[0].qas[1].id: is 7.5; must be text'],
     [
       'a repeated id',
       { id: 'q0' },

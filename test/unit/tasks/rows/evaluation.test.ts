@@ -47,20 +47,20 @@ function planned(task: string, labels: Record<string, number[]>) {
 }
 
 describe('evaluatePredictions', () => {
-  test('takes the class of the highest logit', () => {
+  test('takes the class of the highest logit', async () => {
     const { predict, evaluate } = planned('mrpc', { validation: [1, 0, 1] });
     predict('validation', [
       [0, 1],
       [0, 1],
       [-2, -1],
     ]);
-    expect(evaluate()).toMatchObject({ metrics: { accuracy: 2 / 3, f1: 0.8 } });
+    expect(await evaluate()).toMatchObject({ metrics: { accuracy: 2 / 3, f1: 0.8 } });
   });
 
-  test('takes the number itself in a regression', () => {
+  test('takes the number itself in a regression', async () => {
     const { predict, evaluate } = planned('stsb', { validation: [1, 2, 5] });
     predict('validation', [[0.1], [0.2], [0.3]]);
-    expect(evaluate()).toEqual({
+    expect(await evaluate()).toEqual({
       metrics: {
         pearson: expect.closeTo(0.9608, 4) as number,
         spearman: expect.closeTo(1, 12) as number,
@@ -69,7 +69,7 @@ describe('evaluatePredictions', () => {
     });
   });
 
-  test("has both of MNLI's accuracies", () => {
+  test("has both of MNLI's accuracies", async () => {
     const { predict, evaluate } = planned('mnli', {
       validation: [0, 1],
       validation_mismatched: [2, 0],
@@ -82,17 +82,17 @@ describe('evaluatePredictions', () => {
       [1, 0, 0],
       [0, 1, 0],
     ]);
-    expect(evaluate().metrics).toEqual({ accuracy: 1, accuracy_mismatched: 0 });
+    expect((await evaluate()).metrics).toEqual({ accuracy: 1, accuracy_mismatched: 0 });
   });
 
-  test('warns where every row is predicted as one class, the reason for a metric of 0', () => {
+  test('warns if every row is predicted as one class, the reason for a metric of 0', async () => {
     const { predict, evaluate } = planned('cola', { validation: [1, 0, 1] });
     predict('validation', [
       [0, 1],
       [0, 1],
       [0, 1],
     ]);
-    expect(evaluate()).toEqual({
+    expect(await evaluate()).toEqual({
       metrics: { matthews: 0 },
       warnings: [
         'one_class_predictions: every row of validation is predicted as acceptable',
@@ -101,19 +101,19 @@ describe('evaluatePredictions', () => {
     });
   });
 
-  test('refuses predictions of other rows than the data set has', () => {
+  test('refuses predictions of other rows than the data set has', async () => {
     const { predict, evaluate } = planned('rte', { validation: [1, 0, 1] });
     predict('validation', [
       [0, 1],
       [0, 1],
     ]);
-    expect(evaluate).toThrow(
+    await expect(evaluate()).rejects.toThrow(
       /predictions\.validation\.safetensors: has logits of shape \[2, 2\]; must be \[3, 2\]/,
     );
   });
 
-  test('names predictions that are missing', () => {
-    expect(planned('qnli', { validation: [1] }).evaluate).toThrow(
+  test('names predictions that are missing', async () => {
+    await expect(planned('qnli', { validation: [1] }).evaluate()).rejects.toThrow(
       /predictions\.validation\.safetensors: cannot be read/,
     );
   });

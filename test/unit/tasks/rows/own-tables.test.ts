@@ -85,6 +85,12 @@ describe('the rows of own files', () => {
     });
   });
 
+  test('have classes of their own for numbers that a double cannot hold', async () => {
+    const [a, b] = ['9007199254740992', '9007199254740993'];
+    const lines = `{"text":"a","label":${a}}\n{"text":"b","label":${b}}\n`;
+    expect((await read('a.jsonl', lines)).labels).toEqual([a, b]);
+  });
+
   test('have classes in alphabetical order; in that of numbers where all are numbers', async () => {
     expect((await read('a.csv', 'text,label\na,10\nb,9\nc, 10 \nd,-1\n')).labels).toEqual([
       '-1',
@@ -195,6 +201,16 @@ describe('a file with problems', () => {
       { known: ['ham', 'spam'] },
     ],
     [
+      'a class that looks like another one',
+      [
+        'a.csv:3: "label" is "1.0", which no training row has; must be one of "1", "yes please"; ' +
+          'did you mean "1"?',
+      ],
+      'a.csv',
+      'text,label\na,1\nb,1.0\n',
+      { known: ['1', 'yes please'] },
+    ],
+    [
       'another number of cells',
       ['a.csv:3: has 3 cells; 2 are expected, one for each of "text", "label"'],
       'a.csv',
@@ -233,7 +249,12 @@ describe('a file with problems', () => {
       'a.csv',
       Buffer.from('text,label\na,b\ncaf\xe9,c\nd,e\n', 'latin1'),
     ],
-    ['no parquet', ['a.parquet: is not a readable parquet file: '], 'a.parquet', 'text'],
+    [
+      'no parquet',
+      ['a.parquet: is not a parquet file: it begins with "text"'],
+      'a.parquet',
+      'text',
+    ],
     [
       'another ending',
       ['a.txt: has an unknown format; must end in .csv, .tsv, .jsonl, .parquet'],

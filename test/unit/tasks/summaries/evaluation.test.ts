@@ -13,7 +13,7 @@ test('summaries are the generated texts without special tokens, with a mean ROUG
     [0, ...toIds(' the dog sat home '), 2],
     [...toIds('a cat'), 2],
   ]);
-  const { metrics, warnings, lines } = evaluate();
+  const { metrics, warnings, lines } = await evaluate();
   expect(lines).toEqual({
     'summaries.validation.jsonl': [
       { row: 2, summary: 'the dog sat home' },
@@ -30,15 +30,17 @@ test('summaries are the generated texts without special tokens, with a mean ROUG
 test('summaries that are all empty are degenerate; one alone is not', async () => {
   const { predict, evaluate } = await summaryTrial(folder);
   predict([[0, 2], []]);
-  expect(evaluate().warnings).toEqual(['empty_summaries: every summary of validation is empty']);
+  expect((await evaluate()).warnings).toEqual([
+    'empty_summaries: every summary of validation is empty',
+  ]);
   predict([[0, 2], toIds('a')]);
-  expect(evaluate().warnings).toEqual([]);
+  expect((await evaluate()).warnings).toEqual([]);
 });
 
 test('predictions of another shape are named', async () => {
   const { predict, evaluate } = await summaryTrial(folder);
   predict([[0, 2]]);
-  expect(evaluate).toThrow(
+  await expect(evaluate()).rejects.toThrow(
     'predictions.validation.safetensors: generated_offsets has 2 values up to 2 for 2 tokens; ' +
       'must have 3 that end with the tokens',
   );
@@ -48,5 +50,7 @@ test('a tokenizer that changed since planning is named: it would read other text
   const { model, predict, evaluate } = await summaryTrial(folder);
   predict([[0, 2], []]);
   writeFileSync(join(model, 'merges.txt'), '#version: 0.2\na b\n');
-  expect(evaluate).toThrow(`${model}: its tokenizer has changed since the sweep was planned`);
+  await expect(evaluate()).rejects.toThrow(
+    `${model}: its tokenizer has changed since the sweep was planned`,
+  );
 });

@@ -235,6 +235,12 @@ describe("the user's own documents", () => {
     });
   });
 
+  test('are counted if their documents are in training, too', async () => {
+    write('dev.csv', 'text,abstract\na dog ran,dog\n a mill burned ,other\n');
+    const [dataset] = await resolve({ tasks: [task] });
+    expect(dataset!.splits.map(({ also_in_train }) => also_in_train)).toEqual([undefined, 1]);
+  });
+
   test('are other data sets with other metrics: a result has those that were planned', async () => {
     expect(await resolveDigest({ tasks: [{ ...task, metrics: 'rouge1' }] })).not.toBe(
       await resolveDigest({ tasks: [task] }),

@@ -38,7 +38,7 @@ describe('the rows of a summarization task', () => {
     const columns = { document: 'sentence1', summary: 'sentence2' };
     const first = write('s-00000-of-00002.parquet', PARQUET);
     await expect(readSummaries(first, columns, 'refuse')).rejects.toThrow(
-      's-00001-of-00002.parquet: cannot be read',
+      's-00001-of-00002.parquet: there is no such file',
     );
     write('s-00001-of-00002.parquet', PARQUET);
     const { rows } = await readSummaries(first, columns, 'refuse');

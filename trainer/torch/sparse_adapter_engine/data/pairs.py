@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sparse_adapter_engine.errors import bad_artifact
-from sparse_adapter_engine.files.artifacts import Tensors, read_tensors, resolve
+from sparse_adapter_engine.files.artifacts import Tensors, read_tensors
+from sparse_adapter_engine.files.names import resolve
 
 from .length_groups import CPU_GROUP_TOKENS, group_sizes
 from .rows import read_rows, require_tensor

@@ -9,7 +9,8 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
 from sparse_adapter_engine.errors import bad_artifact
-from sparse_adapter_engine.files.artifacts import Tensors, read_tensors, resolve
+from sparse_adapter_engine.files.artifacts import Tensors, read_tensors
+from sparse_adapter_engine.files.names import resolve
 
 CLASSIFICATION = job_pb2.TASK_KIND_CLASSIFICATION
 QUESTION_ANSWERING = job_pb2.TASK_KIND_QUESTION_ANSWERING

@@ -1,5 +1,4 @@
-"""Files under the artifact root: safe names, digests, and writes that are whole or not there at
-all."""
+"""Tensors and folders under the artifact root: writes that are whole or not there at all."""
 
 import hashlib
 import json
@@ -11,61 +10,14 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
-from sparse_adapter.trainer.v1 import event_pb2
 
 from sparse_adapter_engine.errors import bad_artifact
 
+from .digests import folder_digest
 from .durable import sync_folder, write_durably
 from .temporary_names import name_beside
 
 Tensors = dict[str, torch.Tensor]
-
-
-def resolve(root: Path, name: str) -> Path:
-    """The path of an artifact's name.
-
-    Raises JobFailed (BAD_ARTIFACT) if it is absolute, has `..` or leaves the root through a link.
-    """
-    parts = name.split("/")
-    if (
-        not name
-        or name.startswith("/")
-        or "\\" in name
-        or "\0" in name
-        or any(part in ("", ".", "..") for part in parts)
-    ):
-        raise bad_artifact(
-            f"artifact name {name!r} is not a relative name with '/' between its parts"
-        )
-    path = root.joinpath(*parts)
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise bad_artifact(f"artifact {name!r} leaves the artifact root {root}")
-    return path
-
-
-def describe(root: Path, path: Path) -> event_pb2.Artifact:
-    """Name, digest and size of a file or folder, by the rule of Artifact in event.proto."""
-    name = path.relative_to(root).as_posix()
-    if path.is_file():
-        return event_pb2.Artifact(name=name, digest=_file_digest(path), size=path.stat().st_size)
-    files = [file for file in path.rglob("*") if file.is_file()]
-    digest = _folder_digest(
-        {file.relative_to(path).as_posix(): _file_digest(file) for file in files}
-    )
-    return event_pb2.Artifact(
-        name=name, digest=digest, size=sum(file.stat().st_size for file in files)
-    )
-
-
-def _folder_digest(digests: Mapping[str, str]) -> str:
-    """digests: of the folder's files, by relative name."""
-    lines = sorted(f"{digest}  {file}\n" for file, digest in digests.items())
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_tensors(path: Path, tensors: Tensors, metadata: dict[str, str] | None = None) -> None:
@@ -102,7 +54,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> str:
         shutil.rmtree(making, ignore_errors=True)
         raise
     sync_folder(path.parent)
-    return _folder_digest({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
+    return folder_digest({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
 
 
 def remove_folder(path: Path) -> None:

@@ -30,6 +30,18 @@ def write_durably(path: Path, data: bytes, first: Callable[[], None] | None = No
     sync_folder(path.parent)
 
 
+def move_durably(source: Path, path: Path) -> None:
+    """Gives a written file its name, once its content is on disk. Missing folders are created."""
+    fd = os.open(source, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(source, path)
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Makes a rename in `folder` durable."""
     fd = os.open(folder, os.O_RDONLY)

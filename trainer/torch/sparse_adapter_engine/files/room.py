@@ -19,11 +19,19 @@ def is_full(error: BaseException) -> bool:
 def describe_full(error: OSError, path: Path) -> str:
     """For a person: which disk is full, and what is left of it. path: a file or folder on it, which
     need not exist."""
+    return describe_room(path, "the quota is used up on" if error.errno == errno.EDQUOT else None)
+
+
+def describe_room(path: Path, what: str | None = None) -> str:
+    """For a person: what is left of the disk of `path`."""
+    return f"{what or 'no room on'} the disk of {path}: {free_bytes(path) / 1e6:,.0f} MB free"
+
+
+def free_bytes(path: Path) -> int:
+    """What may still be written to the disk of a path, which need not exist."""
     while not path.exists():
         path = path.parent
-    what = "the quota is used up on" if error.errno == errno.EDQUOT else "no room on"
-    free = shutil.disk_usage(path).free / 1e6
-    return f"{what} the disk of {path}: {free:,.0f} MB free"
+    return shutil.disk_usage(path).free
 
 
 def write_when_there_is_room(reporter: Reporter, path: Path, write: Callable[[], T]) -> T:

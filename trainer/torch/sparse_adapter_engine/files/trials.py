@@ -13,7 +13,8 @@ from sparse_adapter_engine.masks.densities import is_during_training
 from sparse_adapter_engine.modules.layout import Layout
 from sparse_adapter_engine.precision import other_precision
 
-from .artifacts import Tensors, read_tensors, resolve
+from .artifacts import Tensors, read_tensors
+from .names import resolve
 
 
 def trial_folder(root: Path, trial_id: str) -> Path:

@@ -91,6 +91,11 @@ class Context:
         found = {name: self._splits[key] for name, key in wanted.items()}
         return Loaded(spec, family, backbone, how, found, environment)
 
+    def unload(self) -> None:
+        """Forgets backbone and splits."""
+        self._backbones.clear()
+        self._splits.clear()
+
 
 @dataclass(frozen=True)
 class Loaded:

@@ -10,11 +10,11 @@ from sparse_adapter_engine.data.rows import SUMMARIZATION
 from sparse_adapter_engine.errors import JobFailed, bad_artifact
 from sparse_adapter_engine.files.artifacts import (
     Tensors,
-    describe,
     read_metadata,
     read_tensors,
     write_tensors,
 )
+from sparse_adapter_engine.files.digests import describe
 from sparse_adapter_engine.files.environments import (
     Environments,
     read_environments,

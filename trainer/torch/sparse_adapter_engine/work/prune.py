@@ -9,7 +9,8 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
 from sparse_adapter_engine.errors import TrialFailed
-from sparse_adapter_engine.files.artifacts import describe, read_metadata, write_tensors
+from sparse_adapter_engine.files.artifacts import read_metadata, write_tensors
+from sparse_adapter_engine.files.digests import describe
 from sparse_adapter_engine.files.environments import read_environments, to_metadata
 from sparse_adapter_engine.files.room import write_when_there_is_room
 from sparse_adapter_engine.files.trials import mask_source, read_masks, trial_folder

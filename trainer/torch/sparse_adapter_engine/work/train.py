@@ -7,7 +7,7 @@ from pathlib import Path
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from sparse_adapter_engine.errors import JobFailed, TrialFailed, bad_artifact
-from sparse_adapter_engine.files.artifacts import describe, remove_folder
+from sparse_adapter_engine.files.artifacts import remove_folder
 from sparse_adapter_engine.files.checkpoints import (
     Position,
     State,
@@ -16,6 +16,7 @@ from sparse_adapter_engine.files.checkpoints import (
     write_adapter,
     write_checkpoint,
 )
+from sparse_adapter_engine.files.digests import describe
 from sparse_adapter_engine.files.environments import continue_in, read_environments
 from sparse_adapter_engine.files.room import write_when_there_is_room
 from sparse_adapter_engine.files.trials import plain, read_masks, training_source, trial_folder

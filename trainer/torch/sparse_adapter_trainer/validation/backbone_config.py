@@ -10,6 +10,7 @@ from sparse_adapter_engine.backbones.encoder_decoder.limits import (
     attention_width,
     misfits,
 )
+from sparse_adapter_engine.files.names import is_under_root
 from sparse_adapter_engine.masks.limits import misfit
 from sparse_adapter_engine.modules import forms
 
@@ -24,32 +25,34 @@ _INNER_WIDTHS = {
 
 
 def check_backbone_config(
-    spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities
+    spec: job_pb2.JobSpec, capabilities: capabilities_pb2.Capabilities, root: Path
 ) -> Found:
+    """root: the artifact root, under which the backbone may be."""
     field, path = "spec.backbone.path", spec.backbone.path
+    if is_under_root(spec.backbone):
+        path = str(root / path)
     if not path.startswith("/"):
         if not capabilities.hub_download:
             yield field, f"{path!r} is a hub id, and this trainer does not download"
         return
+    supported = f"this trainer supports {', '.join(capabilities.architectures)}"
     try:
         config = json.loads((Path(path) / "config.json").read_bytes())
-        model_type = config["model_type"]
-        hidden = int(config["d_model" if model_type in ENCODER_DECODERS else "hidden_size"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        wanted = "model_type and hidden_size"
-        yield (
-            field,
-            f"{path} has no readable config.json with {wanted} on the trainer's machine ({reason})",
-        )
+        model_type = config.get("model_type")
+    except (OSError, ValueError, AttributeError) as error:
+        yield field, _describe_unreadable(path, error)
+        return
+    # What else a backbone of another type lacks does not matter.
+    if model_type is None:
+        yield field, f"{path}/config.json has no model_type; {supported}"
         return
     if model_type not in capabilities.architectures:
-        yield (
-            field,
-            f"{path} is of type {model_type!r}; this trainer supports "
-            f"{', '.join(capabilities.architectures)}",
-        )
-        # What else such a backbone lacks does not matter.
+        yield field, f"{path} is of type {model_type!r}; {supported}"
+        return
+    try:
+        hidden = int(config["d_model" if model_type in ENCODER_DECODERS else "hidden_size"])
+    except (ValueError, KeyError, TypeError) as error:
+        yield field, _describe_unreadable(path, error)
         return
     summarizes, encodes_and_decodes = (
         spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION,
@@ -79,6 +82,13 @@ def check_backbone_config(
                     f"{width} is more than 4 × the backbone's hidden size, {4 * hidden}",
                 )
     yield from _check_structures(spec, hidden, config)
+
+
+def _describe_unreadable(path: str, error: Exception) -> str:
+    return (
+        f"{path} has no readable config.json with model_type and hidden_size on the trainer's "
+        f"machine ({type(error).__name__}: {error})"
+    )
 
 
 def _check_structures(spec: job_pb2.JobSpec, hidden: int, config: dict[str, object]) -> Found:

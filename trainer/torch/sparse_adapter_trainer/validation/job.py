@@ -4,6 +4,7 @@ import re
 
 from sparse_adapter.trainer.v1 import job_pb2, trainer_pb2
 
+from sparse_adapter_engine.files.names import is_under_root
 from sparse_adapter_engine.modules import forms
 
 from .adapter import check_adapter
@@ -80,7 +81,13 @@ def _check_identity(request: trainer_pb2.SubmitJobRequest) -> Found:
 
 
 def _check_backbone(backbone: job_pb2.Backbone) -> Found:
-    if not (backbone.path.startswith("/") or _HUB_ID.fullmatch(backbone.path)):
+    if backbone.path.startswith("backbones/") and not is_under_root(backbone):
+        yield (
+            "spec.backbone.path",
+            f"{backbone.path!r} is not 'backbones/<digest>' with the digest of "
+            "spec.backbone.digest",
+        )
+    elif not (backbone.path.startswith("/") or _HUB_ID.fullmatch(backbone.path)):
         yield (
             "spec.backbone.path",
             f"{backbone.path!r} is neither an absolute directory nor a hub id",

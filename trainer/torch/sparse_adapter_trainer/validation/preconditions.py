@@ -43,7 +43,7 @@ def _check_preconditions(
     yield from _check_supported(
         "spec.precision", read_precision(spec), capabilities.precisions, job_pb2.Precision
     )
-    yield from check_backbone_config(spec, capabilities)
+    yield from check_backbone_config(spec, capabilities, root)
     yield from _check_splits(spec, root / spec.dataset.name)
     for index, trial in enumerate(spec.trials):
         at = f"spec.trials[{index}]"

@@ -11,6 +11,7 @@ from transformers import AutoModel
 from transformers.activations import ACT2FN
 
 from sparse_adapter_engine.backbones.config import read_config
+from sparse_adapter_engine.backbones.finite import require_finite
 from sparse_adapter_engine.errors import bad_artifact
 
 from .encoder import Encoder, Layer, LayerNorm
@@ -31,7 +32,7 @@ def load_model(path: str) -> tuple[Any, bool]:
     """The BertModel or RobertaModel of a Hugging Face directory or hub id, in float32 on the CPU,
     and whether it has a pooler for the head.
 
-    Raises JobFailed (BAD_ARTIFACT) if it is missing, broken or not supported.
+    Raises JobFailed (BAD_ARTIFACT) if it is missing, broken, not finite or not supported.
     """
     config = read_config(path)
     _require_supported(path, config)
@@ -44,6 +45,7 @@ def load_model(path: str) -> tuple[Any, bool]:
     missing = {name for name in loading["missing_keys"] if not name.startswith("pooler.")}
     if missing:
         raise bad_artifact(f"backbone {path}: its weights have no {min(missing)}")
+    require_finite(path, model)
     # Weights without a pooler (roberta-base) would get a random one from Transformers.
     return model, config.model_type == "bert" and not any(
         name.startswith("pooler.") for name in loading["missing_keys"]

@@ -5,6 +5,7 @@ from sparse_adapter.trainer.v1 import job_pb2
 from transformers import AutoModelForSeq2SeqLM
 
 from sparse_adapter_engine.backbones.config import read_config
+from sparse_adapter_engine.backbones.finite import require_finite
 from sparse_adapter_engine.errors import bad_artifact
 
 from .encoder_decoder import EncoderDecoder
@@ -18,7 +19,7 @@ def load_encoder_decoder(
     """Loads a frozen encoder–decoder from a Hugging Face directory or hub id; in bfloat16 for
     PRECISION_BF16, else in float32.
 
-    Raises JobFailed (BAD_ARTIFACT) if it is missing, broken or not supported.
+    Raises JobFailed (BAD_ARTIFACT) if it is missing, broken, not finite or not supported.
     """
     config = read_config(path)
     if config.model_type not in ENCODER_DECODERS:
@@ -44,6 +45,7 @@ def load_encoder_decoder(
         raise bad_artifact(f"backbone {path}: its weights cannot be loaded: {error}") from error
     if loading["missing_keys"]:
         raise bad_artifact(f"backbone {path}: its weights have no {min(loading['missing_keys'])}")
+    require_finite(path, model)
     return EncoderDecoder(model.to(device))
 
 

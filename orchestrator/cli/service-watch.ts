@@ -1,0 +1,90 @@
+/** Says at once what happens to the services while a command follows a sweep. */
+import { runtimeStatus, type ServiceStatus } from '../runtime/status';
+import { findOutageOf, nameService } from './outage';
+
+const LOOK_MS = 500;
+
+export class ServiceWatch {
+  /** What is out of service for good; null if nothing is. */
+  outage: string | null = null;
+  private outageSince: number | null = null;
+  private before: ServiceStatus[];
+  private readonly timer: NodeJS.Timeout;
+
+  /**
+   * @param endsAfter seconds after which the command ends if an outage lasts
+   * @param say prints lines
+   */
+  constructor(
+    private readonly stateDir: string,
+    private readonly endsAfter: number,
+    private readonly say: (text: string) => void,
+  ) {
+    this.before = readStatus(stateDir);
+    this.look();
+    this.timer = setInterval(() => this.look(), LOOK_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  /** Whether an outage has lasted for too long. */
+  hasEnded(): boolean {
+    return this.outageSince !== null && Date.now() - this.outageSince >= this.endsAfter * 1000;
+  }
+
+  private look(): void {
+    const now = readStatus(this.stateDir);
+    for (const line of describeChanges(this.before, now)) this.say(`! ${line}\n`);
+    this.before = now;
+    const outage = findOutageOf(this.stateDir);
+    if (outage !== null && outage !== this.outage)
+      this.say(`${outage}\nOtherwise this command ends in ${this.endsAfter} s.\n`);
+    this.outage = outage;
+    if (outage === null) this.outageSince = null;
+    else this.outageSince ??= Date.now();
+  }
+}
+
+/** None if they run on another host now, which the next question to the server says. */
+function readStatus(stateDir: string): ServiceStatus[] {
+  try {
+    return runtimeStatus(stateDir);
+  } catch {
+    return [];
+  }
+}
+
+/** What happened between two looks, a line for each; an outage is told apart from that. */
+export function describeChanges(
+  before: readonly ServiceStatus[],
+  now: readonly ServiceStatus[],
+): string[] {
+  return now.flatMap((service) => {
+    const old = before.find(({ name }) => name === service.name);
+    return old === undefined ? [] : describeChange(old, service);
+  });
+}
+
+function describeChange(old: ServiceStatus, now: ServiceStatus): string[] {
+  const { name, state, restarts, last_exit } = now;
+  const named = `the ${nameService(name)}`;
+  if (name === 'supervisor') {
+    if (old.state === state) return [];
+    return state === 'dead'
+      ? [`${named} is gone: what dies now is not restarted; \`sa-orch up\` brings it back`]
+      : [`${named} is back`];
+  }
+  // A death is counted once the supervisor has noticed it, with the way it ended.
+  if (restarts > old.restarts && state !== 'failed')
+    return [
+      `${named} died${last_exit === null ? '' : ` (${last_exit})`}; the supervisor ` +
+        (state === 'ready' ? 'has started it again' : 'is starting it again'),
+    ];
+  if (state === 'unhealthy' && old.state === 'ready')
+    return [`${named} does not answer; the supervisor restarts it if that lasts`];
+  if (state === 'ready' && old.state !== 'ready' && old.state !== 'dead')
+    return [`${named} works again`];
+  return [];
+}

@@ -1,0 +1,117 @@
+/** Submits a planned sweep to the Temporal server, or joins it if it is open. */
+import { randomBytes } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import type { sweep } from '../../workflows/sweep';
+import type { SweepInput } from '../../workflows/messages';
+import { UserError } from '../base/errors';
+import { plural } from '../base/plural';
+import type { OnProgress } from '../base/progress';
+import { quoteWord } from '../base/shell-quote';
+import { hasPlan, writePlan } from '../store/plan-store';
+import { readResults } from '../store/sweep-results';
+import { removeOutcome } from '../store/sweep-store';
+import type { Plan, TrialResult } from '../sweep/types';
+import { isOpen, workflowState } from './follow';
+import { describeSize } from './request';
+import { RETRY_LATER, type Retries } from './retries';
+import { refuseOtherQueue } from './task-queue';
+import { terminateLeftCohorts, terminateSweep } from './terminate-cohorts';
+
+export interface Submitted {
+  state: 'started' | 'joined' | 'complete';
+  /** A joined sweep waits for `resume`. */
+  isPaused: boolean;
+}
+
+export interface SubmitOptions {
+  taskQueue: string;
+  /** How many jobs the trainer runs at the same time. */
+  slots: number;
+  /** Which failed trials run again. */
+  retry: Retries;
+  onProgress: OnProgress;
+  /** Throws if the plan's other trials must not run beside these results. */
+  checkResults: (results: readonly TrialResult[]) => void;
+  /** How many cohorts may fail alike before the sweep stops; 0: any number. */
+  maxFailures: number;
+}
+
+/** Starts the sweep's workflow unless it is already running or all its results exist. */
+export async function submitSweep(
+  client: Client,
+  root: string,
+  plan: Plan,
+  { taskQueue, slots, retry, maxFailures, checkResults, onProgress }: SubmitOptions,
+): Promise<Submitted> {
+  const { state, detail } = await workflowState(client, plan.sweep_id);
+  if (state === 'server out of reach')
+    throw new UserError(
+      `the Temporal server does not answer${detail ? `: ${detail}` : ''}`,
+      3,
+      '`sa-orch doctor` checks each part.',
+    );
+  // A running sweep keeps the plan file it was started with.
+  if (isOpen(state) && hasPlan(root, plan.sweep_id)) {
+    await refuseOtherQueue(client, plan.sweep_id, taskQueue);
+    if (retry.isAsked) onProgress('!', 'retry', RETRY_LATER);
+    return { state: 'joined', isPaused: state === 'paused' };
+  }
+  if (isOpen(state)) {
+    const reason = 'its files were removed';
+    onProgress('!', `sweep ${plan.sweep_id}`, `${reason} while it was open: it begins again`);
+    await terminateSweep(client, plan.sweep_id, reason);
+  }
+  // Without the plan they come from, failures are what is left of a removed folder.
+  const isLeft = !hasPlan(root, plan.sweep_id);
+  const results = await readResults(root, plan);
+  retry.check(results);
+  const again = results.filter(
+    (result) =>
+      result.status === 'cancelled' ||
+      (result.status === 'failed' && (isLeft || retry.isFor(result))),
+  );
+  const isComplete = results.length === plan.trials.length && again.length === 0;
+  if (!isComplete) checkResults(results.filter((result) => !again.includes(result)));
+  const planDigest = await writePlan(root, plan);
+  if (isComplete) return { state: 'complete', isPaused: false };
+  await terminateLeftCohorts(client, plan.sweep_id);
+  for (const { trial_id } of again) await removeOutcome(root, plan.sweep_id, trial_id);
+  const input: SweepInput = {
+    stateVersion: 1,
+    sweepId: plan.sweep_id,
+    planDigest,
+    // Two sweeps that start in the same millisecond must not share jobs.
+    run: `${Date.now().toString(36)}${randomBytes(4).toString('hex')}`,
+    cohorts: plan.cohorts.map(({ id, dataset }) => ({ id, dataset })),
+    maxParallel: slots,
+    maxFailures,
+  };
+  await client.workflow.start<typeof sweep>('sweep', {
+    workflowId: plan.sweep_id,
+    taskQueue,
+    args: [input],
+    // Of two simultaneous starts, the second joins the first.
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    staticSummary: `${plan.name}: ${plural(plan.trials.length, 'trial')}`,
+  });
+  return { state: 'started', isPaused: false };
+}
+
+/** Says how it went, and what to type next. */
+export function saySubmitted(
+  onProgress: OnProgress,
+  plan: Plan,
+  { state, isPaused }: Submitted,
+  isDetached: boolean,
+): void {
+  const size = describeSize(plan);
+  const id = quoteWord(plan.sweep_id);
+  const following = isDetached
+    ? `\`sa-orch watch ${id}\` follows it`
+    : `Ctrl-C leaves it running; \`sa-orch watch ${id}\` follows it again`;
+  const joined = isPaused
+    ? `already started, but paused; \`sa-orch resume ${id}\` continues it`
+    : `already running; ${isDetached ? following : 'showing its progress'}`;
+  const words = { started: following, joined, complete: 'all results already exist' };
+  onProgress('✓', `sweep ${plan.sweep_id}`, `${size}   ${words[state]}`);
+}

@@ -1,0 +1,56 @@
+/** What a command says of options that it does not have, or has to be given. */
+import type { Command, Option } from 'commander';
+import { nearest } from '../base/suggest';
+
+/**
+ * Suggests the option or command that a mistyped one most likely is, and reports unknown options
+ * before missing ones, because `--swep glue` is both.
+ */
+export function explainUsageErrors(command: Command): void {
+  command.showSuggestionAfterError(false);
+  command.configureOutput({
+    outputError: (text, write) => write(suggestInstead(command, text)),
+  });
+  const required = command.options.filter(({ mandatory }) => mandatory);
+  if (required.length === 0) return;
+  for (const option of required) option.makeOptionMandatory(false);
+  command.allowExcessArguments(true);
+  command.hook('preAction', () => checkRequired(command, required));
+}
+
+function suggestInstead(command: Command, text: string): string {
+  const [, unknown] = /^error: unknown (?:option|command) '([^']*)'/.exec(text) ?? [];
+  if (unknown === undefined) return text;
+  const near = unknown.startsWith('-')
+    ? nearest(unknown.replace(/^-+/, ''), listOptions(command))
+    : nearest(unknown, listCommands(command));
+  if (near === null) return text;
+  return `${text.trimEnd()}\n(Did you mean ${unknown.startsWith('-') ? '--' : ''}${near}?)\n`;
+}
+
+/** Names of its options, without `--`. */
+function listOptions(command: Command): string[] {
+  const long = command
+    .createHelp()
+    .visibleOptions(command)
+    .map((option) => option.long ?? '');
+  return long.filter((flag) => flag !== '').map((flag) => flag.replace(/^--/, ''));
+}
+
+const listCommands = (command: Command) =>
+  command
+    .createHelp()
+    .visibleCommands(command)
+    .map((each) => each.name());
+
+function checkRequired(command: Command, required: readonly Option[]): void {
+  const missing = required.find(
+    (option) => command.getOptionValue(option.attributeName()) === undefined,
+  );
+  const [stray] = command.args;
+  if (missing !== undefined) {
+    const meant = stray === undefined ? '' : `\n(Did you mean ${missing.long} ${stray}?)`;
+    command.error(`error: required option '${missing.flags}' not specified${meant}`);
+  }
+  if (stray !== undefined) command.error(`error: unexpected argument '${stray}'`);
+}

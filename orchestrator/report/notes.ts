@@ -1,0 +1,133 @@
+/** The lines under a task's table. */
+import { plural } from '../base/plural';
+import {
+  DEGENERATE_MARK,
+  formatCount,
+  formatDifference,
+  formatPoints,
+  metricTitle,
+  rowTitle,
+} from './format';
+import { DEGENERATE_WARNINGS, type RowSummary, type TaskSummary } from './summary';
+
+/** A line under a table, with the items that it lists. */
+export interface Note {
+  text: string;
+  items: string[];
+}
+
+/** The note of a sweep with `compat: official`. */
+export const OFFICIAL_RULES =
+  "masks by the published code's rules (compat: official): equal scores are cut together, so the " +
+  'number kept may differ from the request; sparsity is the fraction removed, as everywhere here';
+
+/**
+ * What a reader of a task's table must know: degenerate and missing trials, comparisons at the
+ * dense budget, single seeds.
+ */
+export function tableNotes(task: TaskSummary): Note[] {
+  const { rows, metrics, majority_class: majority } = task;
+  const notes = [
+    ...dataNotes(task),
+    ...degenerateNotes(rows),
+    ...makerNotes(rows),
+    ...budgetNotes(task),
+  ];
+  const say = (text: string) => notes.push({ text, items: [] });
+  if (majority !== null) {
+    const values = metrics
+      .filter((name) => majority[name] !== undefined)
+      .map((name) => `${metricTitle(name)} ${formatPoints(majority[name]!)}`);
+    say(`always the most frequent class: ${values.join(', ')}`);
+  }
+  notes.push(...thresholdNotes(rows));
+  const short = rows.filter(({ done, seeds }) => done < seeds);
+  if (short.length > 0) {
+    const missing = short.map((row) => `${rowTitle(row)}: ${row.done} of ${row.seeds}`);
+    say(`seeds are missing from the means: ${missing.join('; ')}`);
+  }
+  if (rows.some(({ done }) => done === 1)) {
+    say(
+      'one seed (n = 1) has no standard deviation and no interval, so differences may be ' +
+        'noise',
+    );
+  }
+  const references = [
+    ...new Set(rows.map(({ reference }) => reference).filter((reference) => reference !== null)),
+  ];
+  if (references.length > 1) {
+    const each = rows
+      .filter(({ reference }) => reference !== null)
+      .map((row) => `${rowTitle(row)} to ${row.reference}`);
+    say(`differences are relative to several dense adapters: ${each.join('; ')}`);
+  }
+  if (rows.some(({ rules }) => rules === 'official')) {
+    say(OFFICIAL_RULES);
+  }
+  if (rows.every(({ pruner }) => pruner !== 'none')) {
+    say('the sweep has no dense adapter (pruner none), so there are no differences');
+  }
+  return notes;
+}
+
+function dataNotes({ data_warnings: items = [] }: TaskSummary): Note[] {
+  return items.length === 0 ? [] : [{ text: 'the data may mislead:', items }];
+}
+
+/** Which rows are marked, why, and for how many of their trials. */
+function degenerateNotes(rows: readonly RowSummary[]): Note[] {
+  const items = rows.flatMap((row) => {
+    const reasons = Object.entries(DEGENERATE_WARNINGS)
+      .filter(([code]) => row.degenerate[code] !== undefined)
+      .map(
+        ([code, words]) =>
+          `${words} in ${row.degenerate[code]!} of ${plural(row.seeds, 'trial')} (${code})`,
+      );
+    return reasons.length === 0 ? [] : [`${rowTitle(row)}: ${reasons.join('; ')}`];
+  });
+  return items.length === 0
+    ? []
+    : [{ text: `${DEGENERATE_MARK} degenerate, so these numbers mean little:`, items }];
+}
+
+/** What made each row, if that is not the same for the whole sweep. */
+function makerNotes(rows: readonly RowSummary[]): Note[] {
+  const items = rows
+    .filter(({ made_by }) => Object.keys(made_by ?? {}).length > 0)
+    .map((row) => {
+      const counts = Object.entries(row.made_by!);
+      return `${rowTitle(row)}: ${counts.map(([made, n]) => `${made} (${n})`).join('; ')}`;
+    });
+  if (items.length === 0) return [];
+  const text =
+    'trials were made on different frameworks or devices, which may be part of any difference; ' +
+    'trials by row:';
+  return [{ text, items }];
+}
+
+/** For metrics that choose the best threshold on the same rows that they measure. */
+function thresholdNotes(rows: readonly RowSummary[]): Note[] {
+  const metrics = [...new Set(rows.flatMap(({ thresholds = {} }) => Object.keys(thresholds)))];
+  return metrics.map((metric) => ({
+    text: `${metricTitle(metric)} uses the no-answer threshold best on the same rows; by seed:`,
+    items: rows
+      .filter(({ thresholds }) => thresholds?.[metric] !== undefined)
+      .map(
+        (row) => `${rowTitle(row)}: ${row.thresholds![metric]!.map(formatThreshold).join(', ')}`,
+      ),
+  }));
+}
+
+function formatThreshold(value: number): string {
+  return value.toFixed(2).replace('-', '−');
+}
+
+function budgetNotes({ at_dense_budget: comparisons, metrics }: TaskSummary): Note[] {
+  const deciding = metrics[0]!;
+  return comparisons.map(({ reference, kept, rows }) => ({
+    text:
+      `at the dense adapter's budget of ` +
+      `${formatCount(kept)} weights (${reference}), Δ ${metricTitle(deciding)}:`,
+    items: rows.map((row) => `${rowTitle(row)}: ${formatDifference(row.difference[deciding])}`),
+  }));
+}

@@ -1,0 +1,39 @@
+/** The names of a file's columns, for its readers. */
+import { ConfigError } from '../base/errors';
+import { suggestion } from '../base/suggest';
+
+/**
+ * Checks that a file has each wanted column exactly once.
+ *
+ * @throws ConfigError with every column that is missing, or the one that is there twice
+ */
+export function checkColumns(
+  where: string,
+  columns: readonly string[],
+  wanted: readonly string[],
+): void {
+  const missing = wanted.filter((name) => !columns.includes(name));
+  if (missing.length > 0) {
+    const there = `the columns are ${quoteNames(columns)}`;
+    throw new ConfigError(
+      missing.map((name) => ({
+        where,
+        message: `has no column "${name}"; ${there}${suggestion(name, columns)}`,
+      })),
+    );
+  }
+  const twice = wanted.find((name) => columns.indexOf(name) !== columns.lastIndexOf(name));
+  if (twice !== undefined) {
+    throw new ConfigError({
+      where,
+      message: `has two columns "${twice}"; column names must differ`,
+    });
+  }
+}
+
+/** `"subject", "body"`; of more than 20 names, the first ones and the number of the rest. */
+export function quoteNames(names: readonly string[]): string {
+  const shown = names.slice(0, 20).map((name) => JSON.stringify(name));
+  const more = names.length - shown.length;
+  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}

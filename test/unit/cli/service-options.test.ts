@@ -1,0 +1,41 @@
+/** How services are to be started: values that cannot work are refused before anything starts. */
+import { Command } from 'commander';
+import { addServiceOptions } from '../../../orchestrator/cli/options';
+import { refuseUnusable } from '../../../orchestrator/runtime/runtime-plan';
+
+const parse = (...flags: string[]): object => {
+  const command = addServiceOptions(new Command()).exitOverride();
+  command.configureOutput({ writeErr: () => undefined });
+  return command.parse(flags, { from: 'user' }).opts();
+};
+
+test('are read', () => {
+  expect(parse('--trainer', 'box:7400')).toEqual({ trainer: 'box:7400' });
+  expect(parse('--threads', '2', '--device', 'cpu')).toEqual({ threads: 2, device: 'cpu' });
+});
+
+test.each([
+  ['--threads', '0', 'must be at least 1'],
+  ['--threads', '-1', 'must be a whole number'],
+  ['--threads', '1.5', 'must be a whole number'],
+  ['--device', 'gpu', 'must be auto, cpu, cuda or cuda:<index>'],
+  ['--framework', 'jax', 'Allowed choices are torch, tfjs'],
+  ['--trainer', 'box', 'trainer address box is neither unix:/path.sock nor host:port'],
+  ['--trainer', 'box:0', '0 is not a port, 1 to 65535'],
+  ['--trainer', 'box:70000', '70000 is not a port'],
+  ['--trainer', 'unix:t.sock', "the socket's path must be absolute"],
+])('are refused: %s %s', (flag, value, message) => {
+  expect(() => parse(flag, value)).toThrow(message);
+});
+
+test.each([{ framework: 'torch' }, { python: 'p' }, { device: 'cpu' }, { threads: 1 }] as const)(
+  'of a trainer to start are refused beside one that runs: %j',
+  (option) => {
+    const asked = { stateDir: '/none', trainerAddress: 'box:7400', ...option };
+    expect(() => refuseUnusable(asked, {})).toThrow(
+      `--${Object.keys(option)[0]} can be set only for a trainer that is started here, ` +
+        'but --trainer names another',
+    );
+    expect(() => refuseUnusable({ ...option, stateDir: '/none' }, {})).not.toThrow();
+  },
+);

@@ -1,0 +1,82 @@
+/** Digests of files on disk, each made once as long as the file stays as it is. */
+import { createHash } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
+import { open, stat, type FileHandle } from 'node:fs/promises';
+import { status } from '@grpc/grpc-js';
+import { Refusal } from './refusals';
+
+const MOST_REMEMBERED = 10_000;
+const READ_BYTES = 1 << 20;
+
+export class Digests {
+  /** By everything that changes if a file is replaced or written to. */
+  private readonly known = new Map<string, string>();
+
+  /** Digest and size of an open file. Throws a Refusal (ABORTED) if it is written to meanwhile. */
+  async of(file: FileHandle, name: string): Promise<{ digest: string; size: number }> {
+    const before = await file.stat({ bigint: true });
+    const size = Number(before.size);
+    const known = this.known.get(stamp(before));
+    if (known !== undefined) return { digest: known, size };
+    const hash = createHash('sha256');
+    for await (const block of readBlocks(file, size)) hash.update(block);
+    if (stamp(await file.stat({ bigint: true })) !== stamp(before)) throw refuseChanged(name);
+    const digest = hash.digest('hex');
+    this.remember(stamp(before), digest);
+    return { digest, size };
+  }
+
+  /** Digest and size of a file; undefined if there is none. */
+  async ofPath(path: string): Promise<{ digest: string; size: number } | undefined> {
+    const file = await openFile(path);
+    if (!file) return undefined;
+    try {
+      return await this.of(file, path);
+    } finally {
+      await file.close();
+    }
+  }
+
+  private remember(key: string, digest: string): void {
+    this.known.set(key, digest);
+    if (this.known.size <= MOST_REMEMBERED) return;
+    const [oldest] = this.known.keys();
+    this.known.delete(oldest!);
+  }
+}
+
+/** Opens a file for reading; undefined if there is none under this path. */
+export async function openFile(path: string): Promise<FileHandle | undefined> {
+  try {
+    return (await stat(path)).isFile() ? await open(path) : undefined;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * A file's bytes from `begin` to `end`, or as many as it has, in blocks of at most 1 MiB. A block
+ * is valid until the next one is requested.
+ */
+export async function* readBlocks(
+  file: FileHandle,
+  end: number,
+  begin = 0,
+): AsyncGenerator<Buffer> {
+  const block = Buffer.allocUnsafe(READ_BYTES);
+  for (let at = begin; at < end;) {
+    const { bytesRead } = await file.read(block, 0, Math.min(READ_BYTES, end - at), at);
+    if (bytesRead === 0) return;
+    yield block.subarray(0, bytesRead);
+    at += bytesRead;
+  }
+}
+
+/** A file did not stay as it was. */
+export const refuseChanged = (name: string): Refusal =>
+  new Refusal(status.ABORTED, `${name} changed while it was read; request it again`);
+
+const stamp = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
+  [dev, ino, size, mtimeNs, ctimeNs].join();

@@ -1,0 +1,1 @@
+"""Moving files to and from clients that do not share the trainer's disk: ArtifactService."""
