@@ -169,6 +169,7 @@ const sources = {
       'common',
       'common/vocabulary',
       'orchestrator/base',
+      'orchestrator/tokenizers',
       'orchestrator/trainer-client',
     ],
     types: ['orchestrator/sweep'],

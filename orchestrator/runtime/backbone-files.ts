@@ -26,9 +26,9 @@ export function isBackboneFile(name: string): boolean {
  */
 export async function describeBackbone(name: string, path: string): Promise<PlannedBackbone> {
   const files = readdirSync(path).filter(isBackboneFile).sort();
-  for (const each of files.map((name) => join(path, name))) {
-    const oddity = findOddity(each);
-    if (oddity !== undefined) throw new UserError(`${each} ${oddity}`, 2);
+  for (const each of files) {
+    const oddity = findOddity(join(path, each));
+    if (oddity !== undefined) throw new UserError(`${join(path, each)} ${oddity}`, 2);
   }
   const file = join(path, 'config.json');
   const config = readConfig(path, file);

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isLfsPointer, LFS_POINTER } from '../../common/git-lfs';
 import { UserError } from '../base/errors';
+import { parseSentencePiece } from '../tokenizers/sentencepiece';
 
 const TOKENIZER_FILES = [
   'tokenizer.json',
@@ -11,15 +12,19 @@ const TOKENIZER_FILES = [
   'vocab.txt',
   'vocab.json',
   'merges.txt',
+  'spiece.model',
+  'sentencepiece.bpe.model',
 ];
 
 export const isTokenizerFile = (name: string): boolean => TOKENIZER_FILES.includes(name);
 
 /** Files that have the tokens, in the order in which they are looked for. */
-const READERS: readonly (readonly [string, (content: string) => Vocabulary])[] = [
-  ['tokenizer.json', readTokenizerJson],
-  ['vocab.json', (content) => JSON.parse(content) as Vocabulary],
-  ['vocab.txt', (content) => numberLines(content)],
+const READERS: readonly (readonly [string, (content: Buffer) => Vocabulary])[] = [
+  ['tokenizer.json', (content) => readTokenizerJson(content.toString())],
+  ['vocab.json', (content) => JSON.parse(content.toString()) as Vocabulary],
+  ['vocab.txt', (content) => numberLines(content.toString())],
+  ['spiece.model', numberPieces],
+  ['sentencepiece.bpe.model', numberPieces],
 ];
 
 /** Ids of tokens. */
@@ -39,7 +44,7 @@ export function checkVocabulary(folder: string, rows: number): void {
   const file = join(folder, found[0]);
   const content = readFileSync(file);
   if (isLfsPointer(content)) throw new UserError(`${file} ${LFS_POINTER}`, 2);
-  const beyond = Object.entries(readVocabulary(file, content.toString(), found[1])).find(
+  const beyond = Object.entries(readVocabulary(file, content, found[1])).find(
     ([token, id]) => id >= rows && !SPECIAL.test(token),
   );
   if (beyond === undefined) return;
@@ -55,8 +60,8 @@ const SPECIAL = /^(<.*>|\[.*\])$/s;
 
 function readVocabulary(
   file: string,
-  content: string,
-  read: (content: string) => Vocabulary,
+  content: Buffer,
+  read: (content: Buffer) => Vocabulary,
 ): Vocabulary {
   try {
     return read(content);
@@ -82,4 +87,9 @@ function readTokenizerJson(content: string): Vocabulary {
 function numberLines(content: string): Vocabulary {
   const lines = content.replace(/\n$/, '').split('\n');
   return Object.fromEntries(lines.map((token, id) => [token.replace(/\r$/, ''), id]));
+}
+
+function numberPieces(content: Buffer): Vocabulary {
+  const { pieces } = parseSentencePiece('the model', content);
+  return Object.fromEntries(pieces.map(({ text }, id) => [text, id]));
 }

@@ -1,8 +1,8 @@
 /** Reads text files, which must be UTF-8: other encodings would be misread. */
 import { constants, isUtf8 } from 'node:buffer';
 import { readFileSync, statSync } from 'node:fs';
+import { findOddity, NO_FILE } from '../../common/files';
 import { isLfsPointer, LFS_POINTER } from '../../common/git-lfs';
-import { findOddity } from '../../common/files';
 import { ConfigError } from '../base/errors';
 
 /**
@@ -58,7 +58,7 @@ export function cannotRead(path: string, error: unknown): ConfigError {
   const { code, message } = error as NodeJS.ErrnoException;
   return new ConfigError({
     where: path,
-    message: code === 'ENOENT' ? 'there is no such file' : `cannot be read (${message})`,
+    message: code === 'ENOENT' ? NO_FILE : `cannot be read (${message})`,
   });
 }
 
@@ -94,7 +94,7 @@ function findWrongLine(content: Buffer): number {
 function readBytes(path: string): Buffer {
   try {
     const oddity = findOddity(path);
-    if (oddity !== undefined) throw new Error(oddity);
+    if (oddity !== undefined) throw new ConfigError({ where: path, message: oddity });
     const { size } = statSync(path);
     // The limit of a JavaScript string; the whole CNN/DailyMail as CSV exceeds it.
     if (size > constants.MAX_STRING_LENGTH) {
@@ -106,6 +106,6 @@ function readBytes(path: string): Buffer {
     }
     return readFileSync(path);
   } catch (error) {
-    throw cannotRead(path, error);
+    throw error instanceof ConfigError ? error : cannotRead(path, error);
   }
 }

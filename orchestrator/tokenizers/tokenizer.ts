@@ -138,7 +138,7 @@ function checkCharsmap(modelDir: string, { normalizer }: Definition): void {
 }
 
 /** Texts are given to the library in parts: a token takes it a hundred bytes. */
-const CHARACTERS_AT_ONCE = 1_000_000;
+const CHARACTERS_AT_ONCE = 200_000;
 
 async function encode<T>(
   modelDir: string,

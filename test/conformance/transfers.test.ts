@@ -11,86 +11,13 @@ import { askHealth, reflectedServices, unary } from '../support/standard-service
 import { describeStartedTrainer } from '../support/started-trainer';
 import { artifactOf, chunk, fill, header, MIB, Transfers, uploadOf } from '../support/transfers';
 import { residentBytes } from '../support/resident-bytes';
+import { HOSTILE, ID, NAMES } from '../support/transfer-names';
 import { until } from '../support/until';
 
 const SERVICE = 'sparse_adapter.trainer.v1.ArtifactService';
-const ID = 'a'.repeat(32);
 const NAME = `datasets/${ID}/train.safetensors`;
 const DIGEST = 'd'.repeat(64);
 const testMoves = movesFiles() ? test : test.skip;
-
-const HOSTILE = [
-  '',
-  '/',
-  '.',
-  '..',
-  '/etc/passwd',
-  `/${NAME}`,
-  `./${NAME}`,
-  `${NAME}/`,
-  `datasets//${ID}/train.json`,
-  `../${NAME}`,
-  'datasets/../../train.json',
-  `datasets/../datasets/${ID}/train.json`,
-  `datasets/${ID}/../../../train.json`,
-  `datasets/${ID}/./train.json`,
-  `datasets/${ID}/..json`,
-  `datasets/${ID}/.json`,
-  `datasets/${ID}/.hidden.json`,
-  `datasets/${ID}/train.json\0`,
-  `datasets/${ID}/train\0.json`,
-  `datasets/${ID}/train.json\n`,
-  `datasets/${ID}/tra in.json`,
-  `datasets\\${ID}\\train.json`,
-  `datasets/${ID}/..\\train.json`,
-  'C:\\train.json',
-  `datasets/${ID}/träin.json`,
-  `datasets/${ID}/tr\u0430in.json`,
-  `datasets/${ID}/train.json\u202e`,
-  `datasets/${ID}/%2e%2e.json`,
-  `datasets/${ID}/train.py`,
-  `datasets/${ID}/train.json.exe`,
-  `datasets/${ID}/-rf.json`,
-  `datasets/${ID}/${'x'.repeat(124)}.json`,
-  `datasets/${'x'.repeat(65)}/train.json`,
-  `datasets/${ID}/deep/train.json`,
-  `datasets/${ID}/TRAIN.json`,
-  `datasets/${ID}/train.JSON`,
-  `datasets/${ID.toUpperCase()}/train.json`,
-  `Datasets/${ID}/train.json`,
-  `DATASETS/${ID}/train.json`,
-  'datasets/train.json',
-  `sweeps/${ID}/plan.json`,
-  `.uploads/${ID}/train.json`,
-  '.root-id',
-  'trials/t1/writer.lock',
-  'trials/t1/.hidden.safetensors',
-  'trials/t1/config.json',
-  'trials/t1/result.json',
-  'trials/t1/adapter/code.py',
-  'trials/t1/adapter/more/adapter_model.safetensors',
-  'trials/t1/checkpoints/step-/state.safetensors',
-  'trials/t1/checkpoints/step-٣/state.safetensors',
-  'trials/t1/checkpoints/last/state.safetensors',
-  'trials/t1/checkpoints/position.json',
-  'trials/T1/masks.safetensors',
-  'trials/../masks.safetensors',
-  'trials/t1/masks.safetensors/more.json',
-  'trials/t1/predictions..safetensors',
-  'trials/t1/predictions.a/b.safetensors',
-  'x'.repeat(100_000),
-];
-
-const NAMES = [
-  'datasets/7/dataset.json',
-  `backbones/${DIGEST}/model-00001-of-00002.safetensors`,
-  `backbones/${DIGEST}/model.safetensors.index.json`,
-  'trials/t1/masks.safetensors',
-  'trials/t1/training.json',
-  'trials/t1/predictions.validation_matched.safetensors',
-  'trials/t1/adapter/adapter_model.safetensors',
-  'trials/t1/checkpoints/step-40/state.safetensors',
-];
 
 describeStartedTrainer('files that are moved', (here) => {
   let transfers: Transfers;

@@ -166,8 +166,8 @@ describeTrainer('a trainer of one’s own', () => {
             '\\(0 of 4 trials done\\)\\.$',
         ),
       ),
-      expect.stringMatching(/^ {2}follow it {3}sa-orch watch four-/),
-      expect.stringMatching(/^ {2}end it {6}sa-orch cancel four-/),
+      expect.stringMatching(/^ {2}follow it {3}\S+ \S+ watch four-/),
+      expect.stringMatching(/^ {2}end it {6}\S+ \S+ cancel four-/),
     ]);
     const withoutServer = await place.run(['cancel', findId('four')!]);
     expect(withoutServer).toMatchObject({

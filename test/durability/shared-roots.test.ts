@@ -103,7 +103,7 @@ describeTrainer('sweeps on one artifact root', () => {
     ) as string;
     const joining = await place.run(start('old'));
     expect(joining).toMatchObject({ status: 3, stderr: message });
-    expect(joining.stderr).toContain(`sa-orch cancel --force ${sweepId}`);
+    expect(joining.stderr).toMatch(new RegExp(`\\S+ \\S+ cancel --force ${sweepId}`));
     expect(await place.run(['watch', sweepId])).toMatchObject({ status: 3, stderr: message });
     expect(await place.run(['cancel', sweepId])).toMatchObject({ status: 3, stderr: message });
     expect(await place.run(['cancel', '--force', sweepId])).toMatchObject({

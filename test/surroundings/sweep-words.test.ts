@@ -65,16 +65,13 @@ describeTrainer('with a trainer of one’s own', () => {
   test('failed trials show their reason, and those that are named run again', async () => {
     const failed = await start('bad');
     expect(failed.status).toBe(1);
-    const [, first, second] = / {2}2 trials \((t\w{7}) (t\w{7})\): non_finite: /.exec(
-      failed.stdout,
-    )!;
+    const [, first, second] = /(t\w{7}) (t\w{7})$/m.exec(failed.stdout)!;
+    expect(failed.stdout).toMatch(/ trials? \(t\w{7}.*\): non_finite: /);
     expect(failed.stdout).toMatch(/\S+ \S+ logs t\w{7}` says more; .* --retry <trial>/);
     const id = place.sweepId();
     const markdown = readFileSync(join(place.root, 'sweeps', id, 'report.md'), 'utf8');
     expect(markdown).toMatch(
-      new RegExp(
-        `## Trials, by seed\\n\\n- t, dense, .*: (${first}\\w+, ${second}|${second}\\w+, ${first})`,
-      ),
+      new RegExp(`## Trials, by seed\n\n- t, dense, .*: ${first}\\w+, ${second}`),
     );
     expect((await start('bad')).stdout).toContain('all results already exist');
     expect((await start('bad', '--retry', 'tzz')).stderr).toMatch(/no trial of bad-\w+ has the id/);
