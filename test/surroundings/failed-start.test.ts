@@ -50,5 +50,5 @@ test('leaves no service and no setting behind, whoever found that it cannot work
   expect(await place.run(start)).toMatchObject({ status: 0, stderr: '' });
   const other = await place.run([...start, '--threads', '1']);
   expect(other.status).toBe(2);
-  expect(other.stderr).toMatch(/--threads is not set, but 1 was requested[\s\S]*sa-orch down/);
+  expect(other.stderr).toMatch(/--threads is not set, but 1 was requested[\s\S]*sa-orch\S* down/);
 });
