@@ -27,7 +27,8 @@ export async function findFailingActivities(client: Client, sweepId: string): Pr
     const cohort = await describe(workflowId!).catch(() => undefined);
     if (cohort) found.push(...listFailing(workflowId!.split('/').at(-1)!, cohort.raw));
   }
-  return found;
+  // The server lists children in no order.
+  return found.sort();
 }
 
 function listFailing(owner: string, raw: WorkflowExecutionDescription['raw']): string[] {

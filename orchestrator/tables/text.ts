@@ -1,7 +1,7 @@
 /** Reads text files, which must be UTF-8: other encodings would be misread. */
 import { constants, isUtf8 } from 'node:buffer';
 import { readFileSync, statSync } from 'node:fs';
-import { findOddity } from '../../common/files';
+import { findOddity, NO_FILE } from '../../common/files';
 import { isLfsPointer, LFS_POINTER } from '../../common/git-lfs';
 import { explainRefusal, isSystemError } from '../../common/system-errors';
 import { ConfigError } from '../base/errors';
@@ -56,7 +56,9 @@ export function refuseLoneReturns(path: string, text: string): void {
 
 /** The error for a file that the system does not let us read. */
 export function cannotRead(path: string, error: unknown): ConfigError {
-  const why = isSystemError(error) ? explainRefusal(error, path) : (error as Error).message;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return new ConfigError({ where: path, message: NO_FILE });
+  const why = isSystemError(error) ? explainRefusal(error, path) : message;
   return new ConfigError({ where: path, message: `cannot be read: ${why}` });
 }
 
