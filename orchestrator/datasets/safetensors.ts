@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { decodeSafetensors, float32Tensor, type Tensor } from '../../common/safetensors';
+import { explainRefusal, isSystemError } from '../../common/system-errors';
 import { ConfigError } from '../base/errors';
 
 export {
@@ -28,9 +29,9 @@ export function readSafetensors(path: string): Map<string, Tensor> {
   try {
     file = readFileSync(path);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (!LASTING.includes(code ?? '')) throw error;
-    throw new ConfigError({ where: path, message: `cannot be read (${message})` });
+    if (!isSystemError(error) || !LASTING.includes(error.code ?? '')) throw error;
+    const message = `cannot be read: ${explainRefusal(error)}`;
+    throw new ConfigError({ where: path, message });
   }
   try {
     return decodeSafetensors(file);

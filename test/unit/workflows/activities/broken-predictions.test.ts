@@ -65,7 +65,7 @@ async function evaluate(ids: string[]) {
 
 const flipped = Uint8Array.from(GOOD, (byte, i) => (i === GOOD.length - 1 ? byte ^ 1 : byte));
 const BROKEN: [string, Uint8Array | null, Uint8Array, RegExp][] = [
-  ['missing', null, GOOD, /cannot be read \(ENOENT/],
+  ['missing', null, GOOD, /cannot be read: it does not exist$/],
   ['truncated', GOOD.subarray(0, -3), GOOD.subarray(0, -3), /is not a complete safetensors file/],
   ['empty', new Uint8Array(), new Uint8Array(), /is not a complete safetensors file/],
   ['changed since', flipped, GOOD, /has changed since its trainer wrote it \(SHA-256 /],
