@@ -19,7 +19,7 @@ import { listOpenIds } from './open-sweeps';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { printJson, printNote, printText, runAction } from './output';
 import { describeEnd } from './sweep-end';
-import { refuseOtherQueue } from './task-queue';
+import { findOpenQueue, refuseOtherQueue } from './task-queue';
 import { terminateSweep } from './terminate-cohorts';
 
 /** Without a worker an update waits; after this long, the user is told. */
@@ -112,7 +112,9 @@ async function setModeOf(sweep: FoundSweep, control: Control, force: boolean): P
   });
   if (client === undefined) return answerEnded(sweep, control, 'unknown');
   try {
-    const isLost = !hasPlan(root, sweepId);
+    const isLost =
+      !hasPlan(root, sweepId) &&
+      (await findOpenQueue(client, sweepId)) === readRuntimeConfig(stateDir)?.taskQueue;
     if (control.mode === 'cancel' && (force || isLost)) {
       if (await terminateSweep(client, sweepId, 'sa-orch cancel'))
         return { before: null, said: isLost ? 'ended: its files were removed' : 'ended' };

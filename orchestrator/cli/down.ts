@@ -1,10 +1,12 @@
 /** `sa-orch down`: stops the services. */
+import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
 import { UserError } from '../base/errors';
 import { plural } from '../base/plural';
 import { quoteWord } from '../base/shell-quote';
 import { down } from '../runtime/down';
-import { stateDirectory } from '../runtime/paths';
+import { artifactRoot, stateDirectory } from '../runtime/paths';
+import { readRuntimeConfig } from '../runtime/runtime-config';
 import { connectTemporal } from '../runtime/temporal-client';
 import { describeOtherFolders } from './other-folders';
 import { workflowState } from './follow';
@@ -36,7 +38,8 @@ export function downCommand(): Command {
           beforeStop: async () => {
             const { paused, ended } = await settleOpenSweeps(stateDir, options.force === true);
             for (const id of ended) onProgress('!', id, 'ended: its files were removed');
-            for (const id of paused) onProgress('…', id, `stays paused; ${howToGoOn(id)}`);
+            for (const id of paused)
+              onProgress('…', id, `stays paused; ${howToGoOn(stateDir, id)}`);
           },
           onProgress,
         });
@@ -47,8 +50,13 @@ export function downCommand(): Command {
   );
 }
 
-const howToGoOn = (id: string): string =>
-  `\`sa-orch up\` and then \`sa-orch resume ${quoteWord(id)}\` continue it`;
+/** The root is named where another one would be taken without it. */
+function howToGoOn(stateDir: string, id: string): string {
+  const root = readRuntimeConfig(stateDir)?.root ?? artifactRoot();
+  const place = root === artifactRoot() ? '' : ` --root ${quoteWord(root)}`;
+  const [up, resume] = [`sa-orch up${place}`, `sa-orch resume ${quoteWord(id)}${place}`];
+  return `\`${up}\` and then \`${resume}\` continue it`;
+}
 
 /**
  * Refuses if sweeps are running, unless forced; ends those whose files were removed, which no list
@@ -64,20 +72,30 @@ async function settleOpenSweeps(
   const client = await connectTemporal(stateDir, ASK_MS).catch(() => undefined);
   if (client === undefined) return { paused: [], ended: [] };
   try {
-    const paused: string[] = [];
-    const running: string[] = [];
-    const lost: string[] = [];
-    for (const { sweepId, isLost } of await listOpenSweeps(client, stateDir)) {
-      if (isLost) lost.push(sweepId);
-      else if ((await workflowState(client, sweepId)).state === 'paused') paused.push(sweepId);
-      else running.push(sweepId);
-    }
+    const { paused, running, lost } = await sortOpenSweeps(client, stateDir);
     if (running.length > 0 && !force) throw refuse(running);
     for (const id of lost) await terminateSweep(client, id, 'its files were removed');
-    return { paused: paused, ended: lost };
+    return { paused, ended: lost };
   } finally {
     await client.connection.close();
   }
+}
+
+async function sortOpenSweeps(client: Client, stateDir: string) {
+  const paused: string[] = [];
+  const running: string[] = [];
+  const lost: string[] = [];
+  for (const { sweepId, isLost } of await listOpenSweeps(client, stateDir)) {
+    if (isLost) lost.push(sweepId);
+    else if ((await workflowState(client, sweepId)).state === 'paused') paused.push(sweepId);
+    else running.push(sweepId);
+  }
+  return { paused, running, lost };
+}
+
+/** Whether sweeps are running that need the services; a paused one waits for `resume`. */
+export async function areSweepsRunning(client: Client, stateDir: string): Promise<boolean> {
+  return (await sortOpenSweeps(client, stateDir)).running.length > 0;
 }
 
 function refuse(ids: readonly string[]): UserError {
@@ -88,13 +106,4 @@ function refuse(ids: readonly string[]): UserError {
     `Wait for them, pause them (\`sa-orch pause ${quoteWord(ids[0]!)}\`), cancel them, or use ` +
       '--force: the next start resumes them from their checkpoints.',
   );
-}
-
-/** Stops services that no sweep uses; those that another start has begun to use stay. */
-export async function stopUnused(stateDir: string): Promise<void> {
-  const beforeStop = async () => void (await settleOpenSweeps(stateDir, false));
-  const onProgress = () => undefined;
-  await down({ stateDir, beforeStop, onProgress }).catch((error: unknown) => {
-    if (!(error instanceof UserError)) throw error;
-  });
 }

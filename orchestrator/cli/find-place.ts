@@ -3,6 +3,7 @@ import { UserError } from '../base/errors';
 import { suggestion } from '../base/suggest';
 import { readKnownPlaces, type KnownPlace } from '../runtime/known-places';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
+import { readRuntimeConfig } from '../runtime/runtime-config';
 import { listSweeps } from '../store/sweep-store';
 import { ambiguous, findId, matchIds } from './find-id';
 import type { PlaceOptions } from './options';
@@ -46,7 +47,7 @@ export async function findSweep(
   const open = isHere ? [] : await listOthers(here.stateDir);
   const found =
     matchIds(word, open).length > 0
-      ? { id: findId(word, open, 'sweep here'), ...here }
+      ? { id: findId(word, open, 'sweep here'), ...here, root: rootOfServices(here) }
       : await findAnywhere(word, options, listSweeps, env);
   if (found !== undefined) {
     const { id, root, stateDir } = found;
@@ -58,6 +59,10 @@ export async function findSweep(
     `\`sa-orch status\` lists those here.${describeOthers(listOtherPlaces(options, env))}`,
   );
 }
+
+/** Which may run on another artifact root than this command's. */
+const rootOfServices = ({ root, stateDir }: { root: string; stateDir: string }) =>
+  readRuntimeConfig(stateDir)?.root ?? root;
 
 const findHere = ({ root, stateDir }: PlaceOptions, env: Env) => ({
   root: artifactRoot(root, env),
@@ -99,9 +104,11 @@ function choose(word: string, found: readonly (Found & { folder: string })[]): F
   const ids = [...new Set(found.map(({ id }) => id))];
   if (ids.length > 1) throw ambiguous(word, ids);
   const { id, root, stateDir, folder } = found[0]!;
-  if (found.length > 1) {
+  // Several state directories may have had one root: the last one counts.
+  const roots = new Map(found.toReversed().map((each) => [each.root, each.folder]));
+  if (roots.size > 1) {
     throw new UserError(
-      `${id} is in several folders: ${found.map((each) => each.folder).join(', ')}`,
+      `${id} is in several folders: ${[...roots.values()].reverse().join(', ')}`,
       2,
       'Give the command in one of them, or name --root and --state-dir.',
     );

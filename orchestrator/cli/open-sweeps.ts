@@ -8,7 +8,10 @@ const ANSWER_MS = 5000;
 
 export interface OpenSweep {
   sweepId: string;
-  /** Its plan is gone: somebody removed the artifact root, or its folder there. */
+  /**
+   * Its plan is gone: somebody removed the artifact root of these services, or its folder there.
+   * Nothing is known of sweeps of other roots, which are on other task queues.
+   */
   isLost: boolean;
 }
 
@@ -18,21 +21,14 @@ export interface OpenSweep {
 export async function listOpenSweeps(client: Client, stateDir: string): Promise<OpenSweep[]> {
   const config = readRuntimeConfig(stateDir);
   if (config === undefined) return [];
-  const ids = await listIds(client, config.taskQueue, config.temporal.kind);
-  return ids.map((sweepId) => ({ sweepId, isLost: !hasPlan(config.root, sweepId) }));
-}
-
-function listIds(
-  client: Client,
-  taskQueue: string,
-  server: 'embedded' | 'external',
-): Promise<string[]> {
-  const ours = server === 'external' ? ` AND TaskQueue = '${taskQueue}'` : '';
+  const { root, taskQueue, temporal } = config;
+  const ours = temporal.kind === 'external' ? ` AND TaskQueue = '${taskQueue}'` : '';
   const query = `WorkflowType = 'sweep' AND ExecutionStatus = 'Running'${ours}`;
   return client.withDeadline(Date.now() + ANSWER_MS, async () => {
-    const ids: string[] = [];
-    for await (const { workflowId } of client.workflow.list({ query })) ids.push(workflowId);
-    return ids.sort();
+    const sweeps: OpenSweep[] = [];
+    for await (const { workflowId: sweepId, taskQueue: queue } of client.workflow.list({ query }))
+      sweeps.push({ sweepId, isLost: queue === taskQueue && !hasPlan(root, sweepId) });
+    return sweeps.sort((a, b) => (a.sweepId < b.sweepId ? -1 : 1));
   });
 }
 

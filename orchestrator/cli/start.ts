@@ -12,6 +12,7 @@ import { connectTemporal } from '../runtime/temporal-client';
 import { expectedPrecision } from '../runtime/expected-precision';
 import { askCapabilities } from '../runtime/trainer-health';
 import { refuseUnusable, type UpOptions } from '../runtime/runtime-plan';
+import { announceStart } from '../runtime/starts';
 import { ensureUp, type Runtime } from '../runtime/up';
 import { writeReport } from '../report/write';
 import { readResults } from '../store/sweep-results';
@@ -19,7 +20,7 @@ import type { Plan } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
-import { stopUnused } from './down';
+import { areSweepsRunning } from './down';
 import { compareWithLast, sayLastSweep } from './last-sweep';
 import { notSubmittedYet, sweepGoesOn } from './lost-output';
 import { addRetryOptions, listRetries, type RetryOptions } from './retries';
@@ -148,16 +149,22 @@ async function submitRequest(
     options.framework !== 'tfjs';
   const expected = planWith((await expectedPrecision(stateDir)).precision);
   checkRoom(await listNeeds(expected, root, stateDir, makesEnvironment), onProgress);
-  const runtime = await ensureUp(services);
-  const client = await connectTemporal(stateDir);
+  const start = announceStart(stateDir);
   try {
-    const submitted = await checkAndSubmit(client, runtime, request, planWith, options, onSubmit);
-    return { client, ...submitted };
-  } catch (error) {
-    await client.connection.close();
-    // Another start must not find the trainer of this one, which did not fit.
-    if (runtime.isOurs) await stopUnused(stateDir);
-    throw error;
+    const runtime = await ensureUp(services);
+    const client = await connectTemporal(stateDir);
+    try {
+      const submitted = await checkAndSubmit(client, runtime, request, planWith, options, onSubmit);
+      return { client, ...submitted };
+    } catch (error) {
+      // The next start must not find the trainer of this one, which did not fit. What cannot be
+      // stopped is not what the user asked about.
+      await runtime.undo(() => areSweepsRunning(client, stateDir)).catch(() => undefined);
+      await client.connection.close();
+      throw error;
+    }
+  } finally {
+    start.release();
   }
 }
 

@@ -14,7 +14,7 @@ import type { Plan, TrialResult } from '../sweep/types';
 import { isOpen, workflowState } from './follow';
 import { describeSize } from './request';
 import { RETRY_LATER, type Retries } from './retries';
-import { refuseOtherQueue } from './task-queue';
+import { findOpenQueue, refuseOtherQueue } from './task-queue';
 import { terminateLeftCohorts, terminateSweep } from './terminate-cohorts';
 
 export interface Submitted {
@@ -50,13 +50,16 @@ export async function submitSweep(
       3,
       '`sa-orch doctor` checks each part.',
     );
+  // One of another root has the same id if it has the same trials.
+  if (isOpen(state)) await refuseOtherQueue(client, plan.sweep_id, taskQueue);
   // A running sweep keeps the plan file it was started with.
   if (isOpen(state) && hasPlan(root, plan.sweep_id)) {
-    await refuseOtherQueue(client, plan.sweep_id, taskQueue);
     if (retry.isAsked) onProgress('!', 'retry', RETRY_LATER);
     return { state: 'joined', isPaused: state === 'paused' };
   }
   if (isOpen(state)) {
+    if ((await findOpenQueue(client, plan.sweep_id)) !== taskQueue)
+      throw new UserError(`the Temporal server does not say where ${plan.sweep_id} runs`, 3);
     const reason = 'its files were removed';
     onProgress('!', `sweep ${plan.sweep_id}`, `${reason} while it was open: it begins again`);
     await terminateSweep(client, plan.sweep_id, reason);

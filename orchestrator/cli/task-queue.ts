@@ -1,8 +1,20 @@
 /** A sweep stays on the task queue on which it was started: waiting elsewhere is in vain. */
-import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { UserError } from '../base/errors';
 
 const ANSWER_MS = 3000;
+
+/** The task queue of an open sweep; undefined if it is not open, or the server does not answer. */
+export async function findOpenQueue(client: Client, sweepId: string): Promise<string | undefined> {
+  try {
+    const { status, taskQueue } = await client.withDeadline(Date.now() + ANSWER_MS, () =>
+      client.workflow.getHandle(sweepId).describe(),
+    );
+    return status.name === 'RUNNING' ? taskQueue : undefined;
+  } catch {
+    return undefined; // whoever follows the sweep says which
+  }
+}
 
 /**
  * @param taskQueue the queue that the worker of this state directory serves
@@ -13,17 +25,10 @@ export async function refuseOtherQueue(
   sweepId: string,
   taskQueue: string,
 ): Promise<void> {
-  let found: WorkflowExecutionDescription;
-  try {
-    found = await client.withDeadline(Date.now() + ANSWER_MS, () =>
-      client.workflow.getHandle(sweepId).describe(),
-    );
-  } catch {
-    return; // not open, or the server is away: whoever follows the sweep says which
-  }
-  if (found.status.name !== 'RUNNING' || found.taskQueue === taskQueue) return;
+  const found = await findOpenQueue(client, sweepId);
+  if (found === undefined || found === taskQueue) return;
   throw new UserError(
-    `${sweepId} is open on task queue ${found.taskQueue}, but the worker here serves ` +
+    `${sweepId} is open on task queue ${found}, but the worker here serves ` +
       `${taskQueue}: an earlier version of sa-orch started it, or one with another --root`,
     3,
     `\`sa-orch cancel --force ${sweepId}\` ends it. Then \`sa-orch start\` continues it here: ` +

@@ -34,6 +34,7 @@ import {
   type ServiceName,
   type ServiceRecord,
 } from './supervisor-state';
+import { othersStart } from './starts';
 import { askCapabilities, describeDevices } from './trainer-health';
 
 /** Loading PyTorch from a cold disk takes a minute or more. */
@@ -49,6 +50,11 @@ export interface Runtime {
   stateDir: string;
   /** Whether this call started the services; others ran before it. */
   isOurs: boolean;
+  /**
+   * Stops the services and forgets their settings, if this call started them and they are not used
+   * by then: by another start, or by what `isUsed` finds.
+   */
+  undo: (isUsed: () => Promise<boolean>) => Promise<void>;
   root: string;
   taskQueue: string;
   temporal: { address: string; namespace: string; ui: string | null };
@@ -69,9 +75,11 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
   const onWait = ({ pid }: { pid: number }): void =>
     onProgress('…', 'services', `process ${pid} is starting them`);
   let isOurs = false;
-  const config = await withLock(join(stateDir, 'up.lock'), onWait, async () => {
+  let last: RuntimeConfig | undefined;
+  const lock = join(stateDir, 'up.lock');
+  const config = await withLock(lock, onWait, async () => {
     refuseOtherHost(stateDir);
-    const last = readRuntimeConfig(stateDir);
+    last = readRuntimeConfig(stateDir);
     const running = last !== undefined && isAnythingAlive(stateDir) ? last : undefined;
     if (running) {
       refuseOtherWishes(running, options);
@@ -106,6 +114,12 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
   return {
     stateDir,
     isOurs,
+    undo: async (isUsed) => {
+      if (!isOurs) return;
+      await withLock(lock, onWait, async () => {
+        if (!othersStart(stateDir) && !(await isUsed())) await undo(stateDir, last);
+      });
+    },
     root: config.root,
     taskQueue: config.taskQueue,
     temporal: { address: temporal.address, namespace: temporal.namespace, ui },
