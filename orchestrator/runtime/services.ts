@@ -106,11 +106,11 @@ export function workerEnvironment({
 
 /**
  * What Node runs a worker with. Reports of thousands of trials leave much to collect, and V8 by
- * default lets a heap grow to several times what it holds before it does; here by half.
+ * default lets a heap grow to several times what it holds before it does; here by a quarter.
  */
 export const workerArguments = (): string[] => [
   '--enable-source-maps',
-  '--heap-growing-percent=50',
+  '--heap-growing-percent=25',
   join(packageRoot(), 'dist', 'workflows', 'worker-main.js'),
 ];
 
