@@ -213,7 +213,7 @@ suite('the services of a state directory', () => {
     const other = await new Workplace(folder, { ...own, CUDA_VISIBLE_DEVICES: '0' }).run(['up']);
     expect(other.status).toBe(2);
     expect(other.stderr).toMatch(
-      /CUDA_VISIBLE_DEVICES is 1, but 0 was requested[\s\S]*sa-orch down/,
+      /CUDA_VISIBLE_DEVICES is 1, but 0 was requested[\s\S]*sa-orch\S* down/,
     );
   });
 
