@@ -9,6 +9,7 @@ const TOKENIZER_FILES = [
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',
+  'added_tokens.json',
   'vocab.txt',
   'vocab.json',
   'merges.txt',

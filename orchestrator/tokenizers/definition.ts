@@ -5,7 +5,6 @@
  * tokenizer_config.json, even where tokenizer.json says otherwise.
  */
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { ConfigError } from '../base/errors';
 import { TOKENIZER_CLASSES, type TokenizerClass, type TokenName } from './classes';
 import {
@@ -17,11 +16,19 @@ import {
   type AddedToken,
   type Settings,
 } from './settings';
-import { indexTokens, vocabularyOf, type Vocabulary, type VocabularyFile } from './vocabulary';
+import {
+  indexTokens,
+  typeOf,
+  vocabularyOf,
+  type Vocabulary,
+  type VocabularyFile,
+} from './vocabulary';
 
 /** The parts of tokenizer.json that are used here. */
 export interface Definition extends VocabularyFile {
   added_tokens: (AddedToken & { id: number })[];
+  /** How texts that are too long are cut; the library itself is not told to do so. */
+  truncation?: { direction?: string } | null;
   [part: string]: unknown;
 }
 
@@ -44,7 +51,7 @@ export function readTokenizerDirectory(path: string): TokenizerDirectory {
   const known = TOKENIZER_CLASSES[settings.tokenizerClass ?? ''] ?? null;
   if (file === null && known === null) throw refuseClass(path, settings.tokenizerClass);
   // The file itself counts if its class is not known here, and if it is not of its class.
-  const counts = file !== null && file.model.type !== known?.model;
+  const counts = file !== null && typeOf(file) !== known?.model;
   return { path, settings, file, known: counts ? null : known };
 }
 
@@ -77,19 +84,10 @@ export function defineTokenizer(directory: TokenizerDirectory): Definition {
   };
 }
 
-/**
- * Whether earlier versions made the same tokens of every published row. They read WordPiece, but
- * always obeyed tokenizer.json.
- */
-export function isReadAsEver({ settings, file, known }: TokenizerDirectory): boolean {
-  if (known === null) return file!.model.type === 'WordPiece';
-  const normalizer = known.normalize(settings.values, null);
-  return (
-    known.model === 'WordPiece' &&
-    (file === null
-      ? settings.added.length === 0
-      : isDeepStrictEqual({ ...file.normalizer }, { ...normalizer }))
-  );
+/** Whether a text that is too long loses its beginning. The settings count more than the file. */
+export function cutsBeginning({ settings, file }: TokenizerDirectory): boolean {
+  const side = settings.values.truncation_side;
+  return side === undefined ? file?.truncation?.direction === 'Left' : side === 'left';
 }
 
 /** The added tokens in the order in which Transformers adds them, which decides on new ids. */

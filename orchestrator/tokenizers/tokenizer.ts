@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import * as library from 'tokenizers';
 import { ConfigError } from '../base/errors';
 import {
+  cutsBeginning,
   defineTokenizer,
-  isReadAsEver,
   readTokenizerDirectory,
   type Definition,
   type TokenizerDirectory,
 } from './definition';
+import { isReadAsEver } from './earlier';
 
 /**
  * The tokens of a text, without special tokens around it. Token i is text.slice(begins[i],
@@ -66,7 +67,7 @@ const TOKENIZER_FILES = [
 /**
  * Hex SHA-256 of what determines a model directory's tokens.
  *
- * @throws ConfigError if the directory has no tokenizer
+ * @throws ConfigError if the directory has no tokenizer or a broken one
  */
 export function digestTokenizer(modelDir: string): string {
   const hash = createHash('sha256');
@@ -77,9 +78,11 @@ export function digestTokenizer(modelDir: string): string {
     }
   }
   const directory = readTokenizerDirectory(modelDir);
+  const definition = defineTokenizer(directory);
   // Trials keep their ids unless earlier versions made other tokens of some published row.
-  if (!isReadAsEver(directory))
-    hash.update(`definition\n${JSON.stringify(defineTokenizer(directory))}`);
+  if (!isReadAsEver(directory, definition))
+    hash.update(`definition\n${JSON.stringify(definition)}`);
+  if (cutsBeginning(directory)) hash.update('truncation_side\nleft');
   return hash.digest('hex');
 }
 
@@ -92,7 +95,7 @@ export async function openTokenizer(modelDir: string): Promise<Tokenizer> {
   return {
     single,
     paired,
-    cutsBeginning: directory.settings.values.truncation_side === 'left',
+    cutsBeginning: cutsBeginning(directory),
     tokenize: (texts) => encode(modelDir, tokenizer, texts, (encoding) => encoding.getIds()),
     tokenizeWithPlaces: (texts) =>
       encode(modelDir, tokenizer, texts, (encoding, text) => placeTokens(encoding, text)),

@@ -29,6 +29,14 @@ export interface Normalizer {
   normalizers?: Normalizer[];
 }
 
+/** The type of a file's model. Older files do not name it: their keys tell. */
+export function typeOf({ model }: VocabularyFile): string {
+  if (model.type !== undefined) return model.type;
+  if (model.merges !== undefined) return 'BPE';
+  if (Array.isArray(model.vocab)) return 'Unigram';
+  return 'continuing_subword_prefix' in model ? 'WordPiece' : 'WordLevel';
+}
+
 /** The vocabulary of a tokenizer.json. */
 export function vocabularyOf({ model, normalizer }: VocabularyFile): Vocabulary {
   const charsmap = [normalizer, ...(normalizer?.normalizers ?? [])]

@@ -63,6 +63,8 @@ describe('a backbone in a directory', () => {
     const path = writeModel();
     const digest = async (): Promise<string> =>
       (await resolveBackbone(path, { onProgress })).digest;
+    for (const name of ['special_tokens_map.json', 'added_tokens.json'])
+      writeFileSync(join(path, name), '{}');
     const first = await digest();
     writeFileSync(join(path, 'README.md'), 'changed');
     expect(await digest()).toBe(first);
@@ -70,6 +72,8 @@ describe('a backbone in a directory', () => {
       ['config.json', Buffer.concat([readFileSync(join(path, 'config.json')), Buffer.from(' ')])],
       ['model.safetensors', changeLastByte(readFileSync(join(path, 'model.safetensors')))],
       ['tokenizer.json', Buffer.from('{"model": {"vocab": {"b": 0}}}')],
+      ['special_tokens_map.json', Buffer.from('{"cls_token": "a"}')],
+      ['added_tokens.json', Buffer.from('{"b": 1}')],
     ] as const) {
       const content = readFileSync(join(path, name));
       writeFileSync(join(path, name), changed);
