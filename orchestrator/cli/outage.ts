@@ -36,7 +36,9 @@ export const nameService = (name: string): string =>
   name === 'temporal' ? 'Temporal server' : name;
 
 const isUnsupervised = (services: readonly ServiceStatus[]): boolean =>
-  services.some(({ name, state }) => name === 'supervisor' && state === 'dead');
+  services.some(
+    ({ name, state }) => name === 'supervisor' && (state === 'dead' || state === 'stopped'),
+  );
 
 function describeLoss({ name, state, last_exit, log, log_tail }: ServiceStatus): string {
   const what =

@@ -71,10 +71,11 @@ function describeChange(old: ServiceStatus, now: ServiceStatus): string[] {
   const { name, state, restarts, last_exit } = now;
   const named = `the ${nameService(name)}`;
   if (name === 'supervisor') {
-    if (old.state === state) return [];
-    return state === 'dead'
-      ? [`${named} is gone: what dies now is not restarted; \`sa-orch up\` brings it back`]
-      : [`${named} is back`];
+    const [wasThere, isThere] = [old.state === 'ready', state === 'ready'];
+    if (wasThere === isThere) return [];
+    return isThere
+      ? [`${named} is back`]
+      : [`${named} is gone: what dies now is not restarted; \`sa-orch up\` brings it back`];
   }
   // A death is counted once the supervisor has noticed it, with the way it ended.
   if (restarts > old.restarts && state !== 'failed')

@@ -4,6 +4,7 @@ import type { RuntimeConfig } from './runtime-config';
 import { connectTo } from './temporal-client';
 
 const DEFAULT_MINUTES = 120;
+const IDLE = 'no sweep was open for';
 const LONGEST_PAUSE_MS = 60_000;
 const ANSWER_MS = 5000;
 
@@ -32,14 +33,16 @@ export function watchForIdleness(
       await sleep(Math.min(LONGEST_PAUSE_MS, limit / 4), undefined, { signal: stopped.signal });
       const isBusy = !isReady() || (await hasOpenSweeps(config).catch(() => true));
       if (isBusy) since = performance.now();
-      else if (performance.now() - since >= limit)
-        return onIdle(`no sweep was open for ${minutes} minutes`);
+      else if (performance.now() - since >= limit) return onIdle(`${IDLE} ${minutes} minutes`);
     }
   };
   // It rejects only if it is stopped while it sleeps.
   if (minutes > 0) watch().catch(() => undefined);
   return { restart: () => (since = performance.now()), stop: () => stopped.abort() };
 }
+
+/** Whether a service's recorded end is such words. */
+export const isIdleness = (words: string): boolean => words.startsWith(IDLE);
 
 async function hasOpenSweeps({ temporal, taskQueue }: RuntimeConfig): Promise<boolean> {
   const client = await connectTo(temporal, ANSWER_MS);

@@ -56,6 +56,11 @@ test.each([
     () => ({ process: lost }),
     /trainer is not running, and neither is the superv/,
   ],
+  [
+    'whose supervisor ended in order',
+    () => ({ state: 'stopped' as const }),
+    /trainer is not running, and neither is the superv/,
+  ],
 ])('a service %s is an outage, with its log and what to do', (_, record, says) => {
   leave(record());
   const outage = findOutage(stateDir);
