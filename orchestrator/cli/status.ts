@@ -63,7 +63,7 @@ export function statusCommand(): Command {
         if (options.json)
           return printJson({ services, sweeps, full_disks, root_problem: replaced?.what ?? null });
         for (const service of services) printText(`${describeService(service)}\n`);
-        const outage = services.some(endedIdle) ? null : findOutage(stateDir);
+        const outage = services.some(endedIdle) ? null : findOutage(services);
         if (outage !== null) printText(`${outage}\n`);
         if (replaced !== undefined) printText(`${replaced.what}\n  ${replaced.wayOut}\n`);
         if (services.length === 0) {
