@@ -1,9 +1,8 @@
 /** Notices that services have had nothing to do for long, so that they may end. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RuntimeConfig } from './runtime-config';
+import { DEFAULT_STOP_AFTER, type RuntimeConfig } from './runtime-config';
 import { connectTo } from './temporal-client';
 
-const DEFAULT_MINUTES = 120;
 const IDLE = 'no sweep was open for';
 const LONGEST_PAUSE_MS = 60_000;
 const ANSWER_MS = 5000;
@@ -24,7 +23,7 @@ export function watchForIdleness(
   isReady: () => boolean,
   onIdle: (words: string) => void,
 ): IdlenessWatch {
-  const minutes = config.stopAfter ?? DEFAULT_MINUTES;
+  const minutes = config.stopAfter ?? DEFAULT_STOP_AFTER;
   const limit = minutes * 60_000;
   const stopped = new AbortController();
   let since = performance.now();
