@@ -220,7 +220,11 @@ export function refuseOtherWishes(
   compare('--framework', options.framework, local?.framework);
   compare('--device', options.device, local?.device);
   compare('--threads', options.threads, local?.threads);
-  compare('--unload-after', options.unloadAfter, local && (local.unloadAfter ?? DEFAULT_UNLOAD_AFTER));
+  compare(
+    '--unload-after',
+    options.unloadAfter,
+    local && (local.unloadAfter ?? DEFAULT_UNLOAD_AFTER),
+  );
   compare('--stop-after', options.stopAfter, running.stopAfter ?? DEFAULT_STOP_AFTER);
   if (local?.framework === 'torch' || options.python !== undefined)
     compare(
