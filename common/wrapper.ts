@@ -15,10 +15,11 @@ const MS_BETWEEN_LOOKS = 500;
 
 /** In a service: calls `stop` once `sa-orch`, which started it in a terminal, is gone. */
 export function stopWithWrapper(stop: () => void): void {
-  const wrapper = process.ppid;
-  // If something else stands between, its end says nothing.
-  if (process.env[WRAPPER_VARIABLE] !== String(wrapper)) return;
-  callOnce(() => process.ppid !== wrapper, stop);
+  const wrapper = Number(process.env[WRAPPER_VARIABLE]);
+  if (!wrapper) return;
+  if (process.ppid === wrapper) callOnce(() => process.ppid !== wrapper, stop);
+  // It ended before this look; or something else stands between, whose end says nothing.
+  else if (identify(wrapper) === undefined) stop();
 }
 
 /**
@@ -29,7 +30,10 @@ export function stopWithNpx(stop: () => void): void {
   if (!process.env.npm_execpath) return;
   const parent = readProcess(process.ppid);
   const isShell = parent !== undefined && /^(ba|da|k|z)?sh$/.test(basename(parent.program));
-  const around = [process.ppid, ...(isShell ? [parent.ppid] : [])].map((pid) => identify(pid));
+  const around = [process.ppid, ...(isShell ? [parent.ppid] : [])]
+    .map((pid) => identify(pid))
+    // Another user's may be hidden.
+    .filter((each) => each !== undefined);
   callOnce(() => around.some((each) => !isAlive(each)), stop);
 }
 

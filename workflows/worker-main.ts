@@ -50,6 +50,10 @@ function proxySettings(address: string | undefined): Pick<NativeConnectionOption
 
 async function main(): Promise<void> {
   keepLogging();
+  const stop = (): void => void process.kill(process.pid, 'SIGTERM');
+  stopWithWrapper(stop);
+  // From a terminal that closes.
+  process.on('SIGHUP', stop);
   const embedded = process.env.SA_ORCH_TEMPORAL_ADDRESS;
   const { connectionOptions, namespace } = embedded
     ? { connectionOptions: { address: embedded } }
@@ -77,7 +81,6 @@ async function main(): Promise<void> {
   });
   // The first signal stops the worker in order; a second one must not end it in the middle.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
-  stopWithWrapper(() => process.kill(process.pid, 'SIGTERM'));
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
   await worker.run();
   await connection.close();

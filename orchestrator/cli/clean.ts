@@ -1,6 +1,7 @@
 /** `sa-orch clean`: removes what nothing needs any more, after saying what and how much it is. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { readRootId } from '../../common/files';
 import { createInterface } from 'node:readline/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { nameHolder, tryLock, wayOut } from '../../common/lock-file';
@@ -70,6 +71,7 @@ async function clean(options: CleanOptions): Promise<void> {
       '`sa-orch clean --dry-run` shows what would go.',
     );
   }
+  refuseForeignFolder(root);
   const lock = dryRun ? null : lockRoot(root);
   try {
     const search = { root, stateDir, sweep: options.sweep, olderThan, caches };
@@ -82,6 +84,19 @@ async function clean(options: CleanOptions): Promise<void> {
   } finally {
     lock?.release();
   }
+}
+
+/** A folder that is no artifact root has `datasets` or `trials` that are not ours to remove. */
+export function refuseForeignFolder(root: string): void {
+  const isTop = dirname(root) === root;
+  if (!isTop && (!existsSync(root) || readRootId(root) !== undefined)) return;
+  throw new UserError(
+    isTop
+      ? `${root} holds more than an artifact root: nothing in it is removed`
+      : `${root} is no artifact root: it has no file .root-id, which the first start writes`,
+    2,
+    'Name the one to clean with --root <dir>.',
+  );
 }
 
 /** Two at a time would be in each other's way. */

@@ -78,7 +78,7 @@ function program(): Command {
     command.exitOverride();
     explainUsageErrors(command);
   }
-  return root.hook('preAction', (_, command) => rememberPlaces(listPlaces(command.opts())));
+  return root.hook('preAction', (_, command) => rememberPlaces(() => listPlaces(command.opts())));
 }
 
 /** Lets an error say how to use another folder than the one that cannot be used. */

@@ -5,6 +5,7 @@ import { PRECISION_NAMES, type PrecisionName } from '../../common/vocabulary/pre
 import { readSeeds } from '../config/seeds';
 import { BENCHMARKS } from '../tasks/registry';
 import { checkAddress } from '../trainer-client/channel';
+import { DEFAULT_STOP_AFTER, DEFAULT_UNLOAD_AFTER } from '../runtime/runtime-config';
 import { FRAMEWORKS, type Framework } from '../runtime/trainer-command';
 
 /** Where files are stored. */
@@ -77,7 +78,7 @@ export function addPrecisionOption(command: Command): Command {
 /** What `--unload-after` means. */
 export const UNLOAD_AFTER =
   "free the trainer's backbone after this many minutes without a job; the next one loads it " +
-  'again (default: 15; 0: never)';
+  `again (default: ${DEFAULT_UNLOAD_AFTER}; 0: never)`;
 
 export function addServiceOptions(command: Command): Command {
   return command
@@ -111,7 +112,7 @@ export function addServiceOptions(command: Command): Command {
     .option(
       '--stop-after <minutes>',
       'stop the services after this many minutes without an open sweep; the next start brings ' +
-        'them back (default: 120; 0: never)',
+        `them back (default: ${DEFAULT_STOP_AFTER}; 0: never)`,
       parseMinutes,
     );
 }

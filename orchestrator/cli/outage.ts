@@ -1,7 +1,7 @@
 /** Services that nobody restarts, as a command sees them that follows a sweep. */
 import { existsSync } from 'node:fs';
 import { statePath } from '../runtime/supervisor-state';
-import { runtimeStatus, type ServiceStatus } from '../runtime/status';
+import type { ServiceStatus } from '../runtime/status';
 
 /** A command that follows a sweep ends after an outage of this long. */
 export const OUTAGE_SECONDS = 60;
@@ -10,8 +10,7 @@ export const OUTAGE_SECONDS = 60;
  * What is out of service for good: one line for each service with its log, then the command to go
  * on. Null if everything works or is being restarted.
  */
-export function findOutage(stateDir: string): string | null {
-  const services = runtimeStatus(stateDir);
+export function findOutage(services: readonly ServiceStatus[]): string | null {
   if (services.length === 0) return null;
   const lost = services.filter(
     ({ name, state, pid }) =>
@@ -23,8 +22,8 @@ export function findOutage(stateDir: string): string | null {
 }
 
 /** The same for a command that followed a sweep when services were still there. */
-export function findOutageOf(stateDir: string): string | null {
-  if (runtimeStatus(stateDir).length > 0) return findOutage(stateDir);
+export function findOutageOf(stateDir: string, services: readonly ServiceStatus[]): string | null {
+  if (services.length > 0) return findOutage(services);
   const how = existsSync(statePath(stateDir))
     ? '`sa-orch down` stopped the services'
     : `${stateDir} was removed, and with it the services ended`;
@@ -36,7 +35,9 @@ export const nameService = (name: string): string =>
   name === 'temporal' ? 'Temporal server' : name;
 
 const isUnsupervised = (services: readonly ServiceStatus[]): boolean =>
-  services.some(({ name, state }) => name === 'supervisor' && state === 'dead');
+  services.some(
+    ({ name, state }) => name === 'supervisor' && (state === 'dead' || state === 'stopped'),
+  );
 
 function describeLoss({ name, state, last_exit, log, log_tail }: ServiceStatus): string {
   const what =

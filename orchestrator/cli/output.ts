@@ -38,15 +38,26 @@ export function printJson(document: unknown): void {
 }
 
 /** Where this command's files are, for what is said of one that cannot be used. */
-let places: readonly Place[] = [];
+let listPlaces: () => readonly Place[] = () => [];
 
-export function rememberPlaces(known: readonly Place[]): void {
-  places = known;
+/** @param list asked only if there is an error to explain */
+export function rememberPlaces(list: () => readonly Place[]): void {
+  listPlaces = list;
+}
+
+function explain(error: unknown): Explained {
+  let places: readonly Place[] = [];
+  try {
+    places = listPlaces();
+  } catch {
+    // Without a working directory or a home there are none, which the error itself says.
+  }
+  return explainError(error, places);
 }
 
 /** Prints an error for people: what is wrong, then what to do. Returns the exit status. */
 export function printError(error: unknown): Explained['exitStatus'] {
-  const explained = explainError(error, places);
+  const explained = explain(error);
   printExplained(explained);
   return explained.exitStatus;
 }
@@ -64,7 +75,7 @@ export async function runAction(json: boolean, action: () => void | Promise<void
   try {
     await action();
   } catch (thrown) {
-    const explained = explainError(thrown, places);
+    const explained = explain(thrown);
     const { message, hint, exitStatus } = explained;
     if (json) {
       printJson({

@@ -7,6 +7,8 @@ const LOOK_MS = 500;
 export class ServiceWatch {
   /** What is out of service for good; null if nothing is. */
   outage: string | null = null;
+  /** What a look threw: nobody would catch it there. */
+  private failure: Error | undefined;
   private outageSince: number | null = null;
   private before: ServiceStatus[];
   private readonly timer: NodeJS.Timeout;
@@ -20,7 +22,7 @@ export class ServiceWatch {
     private readonly endsAfter: number,
     private readonly say: (text: string) => void,
   ) {
-    this.before = readStatus(stateDir);
+    this.before = runtimeStatus(stateDir);
     this.look();
     this.timer = setInterval(() => this.look(), LOOK_MS);
   }
@@ -29,30 +31,34 @@ export class ServiceWatch {
     clearInterval(this.timer);
   }
 
-  /** Whether an outage has lasted for too long. */
+  /**
+   * Whether an outage has lasted for too long.
+   *
+   * @throws UserError if the services cannot be looked at any more, or run on another host now
+   */
   hasEnded(): boolean {
+    if (this.failure !== undefined) throw this.failure;
     return this.outageSince !== null && Date.now() - this.outageSince >= this.endsAfter * 1000;
   }
 
   private look(): void {
-    const now = readStatus(this.stateDir);
+    try {
+      this.compare(runtimeStatus(this.stateDir));
+    } catch (error) {
+      this.failure ??= error as Error;
+      this.stop();
+    }
+  }
+
+  private compare(now: ServiceStatus[]): void {
     for (const line of describeChanges(this.before, now)) this.say(`! ${line}\n`);
     this.before = now;
-    const outage = findOutageOf(this.stateDir);
+    const outage = findOutageOf(this.stateDir, now);
     if (outage !== null && outage !== this.outage)
       this.say(`${outage}\nOtherwise this command ends in ${this.endsAfter} s.\n`);
     this.outage = outage;
     if (outage === null) this.outageSince = null;
     else this.outageSince ??= Date.now();
-  }
-}
-
-/** None if they run on another host now, which the next question to the server says. */
-function readStatus(stateDir: string): ServiceStatus[] {
-  try {
-    return runtimeStatus(stateDir);
-  } catch {
-    return [];
   }
 }
 
@@ -71,10 +77,11 @@ function describeChange(old: ServiceStatus, now: ServiceStatus): string[] {
   const { name, state, restarts, last_exit } = now;
   const named = `the ${nameService(name)}`;
   if (name === 'supervisor') {
-    if (old.state === state) return [];
-    return state === 'dead'
-      ? [`${named} is gone: what dies now is not restarted; \`sa-orch up\` brings it back`]
-      : [`${named} is back`];
+    const [wasThere, isThere] = [old.state === 'ready', state === 'ready'];
+    if (wasThere === isThere) return [];
+    return isThere
+      ? [`${named} is back`]
+      : [`${named} is gone: what dies now is not restarted; \`sa-orch up\` brings it back`];
   }
   // A death is counted once the supervisor has noticed it, with the way it ended.
   if (restarts > old.restarts && state !== 'failed')

@@ -1,5 +1,7 @@
 /** Ctrl-C while a command sets up what it needs. */
+import { endCommands } from '../runtime/run-command';
 import { runtimeStatus } from '../runtime/status';
+import { hasSpawnedSupervisor } from '../runtime/up';
 import { printNote } from './output';
 
 /** The conventional exit status after SIGINT. */
@@ -18,6 +20,8 @@ export async function setUpInterruptibly<T>(
 ): Promise<T> {
   const onInterrupt = (): void => {
     printNote(`\n${done()} ${describeServices(stateDir)}\n`);
+    // An installer would go on alone; of a signal to this process only, it knows nothing.
+    endCommands();
     process.exit(INTERRUPTED);
   };
   process.once('SIGINT', onInterrupt);
@@ -31,8 +35,15 @@ export async function setUpInterruptibly<T>(
 }
 
 function describeServices(stateDir: string): string {
-  const running = runtimeStatus(stateDir).filter(({ pid }) => pid !== null);
-  if (running.length === 0) return 'No service was started.';
-  const names = running.map(({ name }) => name).join(', ');
-  return `Services run in the background (${names}); \`sa-orch down\` stops them.`;
+  let running: string[];
+  try {
+    running = runtimeStatus(stateDir).flatMap(({ name, pid }) => (pid === null ? [] : [name]));
+  } catch {
+    return '`sa-orch status` shows whether services run.';
+  }
+  if (running.length > 0)
+    return `Services run in the background (${running.join(', ')}); \`sa-orch down\` stops them.`;
+  return hasSpawnedSupervisor()
+    ? 'Services are being started; `sa-orch down` stops them.'
+    : 'No service was started.';
 }

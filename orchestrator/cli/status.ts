@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { listFullDisks } from '../../common/disk-space';
 import { ConfigError } from '../base/errors';
+import { isIdleness } from '../runtime/idleness';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { describeReplacedRoot } from '../runtime/replaced-root';
@@ -62,7 +63,7 @@ export function statusCommand(): Command {
         if (options.json)
           return printJson({ services, sweeps, full_disks, root_problem: replaced?.what ?? null });
         for (const service of services) printText(`${describeService(service)}\n`);
-        const outage = findOutage(stateDir);
+        const outage = services.some(endedIdle) ? null : findOutage(services);
         if (outage !== null) printText(`${outage}\n`);
         if (replaced !== undefined) printText(`${replaced.what}\n  ${replaced.wayOut}\n`);
         if (services.length === 0) {
@@ -91,6 +92,10 @@ function showAll(json: boolean): void {
     for (const service of services) printText(`  ${describeService(service)}\n`);
   }
 }
+
+/** Whether it was stopped because nobody needed it: no outage. */
+const endedIdle = ({ state, last_exit }: ServiceStatus): boolean =>
+  state === 'stopped' && last_exit !== null && isIdleness(last_exit);
 
 function describeService({
   name,

@@ -1,9 +1,9 @@
 /** Notices that services have had nothing to do for long, so that they may end. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RuntimeConfig } from './runtime-config';
+import { DEFAULT_STOP_AFTER, type RuntimeConfig } from './runtime-config';
 import { connectTo } from './temporal-client';
 
-const DEFAULT_MINUTES = 120;
+const IDLE = 'no sweep was open for';
 const LONGEST_PAUSE_MS = 60_000;
 const ANSWER_MS = 5000;
 
@@ -23,7 +23,7 @@ export function watchForIdleness(
   isReady: () => boolean,
   onIdle: (words: string) => void,
 ): IdlenessWatch {
-  const minutes = config.stopAfter ?? DEFAULT_MINUTES;
+  const minutes = config.stopAfter ?? DEFAULT_STOP_AFTER;
   const limit = minutes * 60_000;
   const stopped = new AbortController();
   let since = performance.now();
@@ -32,14 +32,16 @@ export function watchForIdleness(
       await sleep(Math.min(LONGEST_PAUSE_MS, limit / 4), undefined, { signal: stopped.signal });
       const isBusy = !isReady() || (await hasOpenSweeps(config).catch(() => true));
       if (isBusy) since = performance.now();
-      else if (performance.now() - since >= limit)
-        return onIdle(`no sweep was open for ${minutes} minutes`);
+      else if (performance.now() - since >= limit) return onIdle(`${IDLE} ${minutes} minutes`);
     }
   };
   // It rejects only if it is stopped while it sleeps.
   if (minutes > 0) watch().catch(() => undefined);
   return { restart: () => (since = performance.now()), stop: () => stopped.abort() };
 }
+
+/** Whether a service's recorded end is such words. */
+export const isIdleness = (words: string): boolean => words.startsWith(IDLE);
 
 async function hasOpenSweeps({ temporal, taskQueue }: RuntimeConfig): Promise<boolean> {
   const client = await connectTo(temporal, ANSWER_MS);

@@ -4,9 +4,9 @@
  * or written is left alone.
  */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { writeDurablySync } from '../../common/durable-files';
+import { homeDirectory } from './paths';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -21,7 +21,7 @@ export interface KnownPlace {
 const MOST = 50;
 
 const listPath = (env: Env): string =>
-  join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'sa-orch', 'places.json');
+  join(env.XDG_STATE_HOME || join(homeDirectory(env), '.local', 'state'), 'sa-orch', 'places.json');
 
 /** The places that still exist, the last one first. */
 export function readKnownPlaces(env: Env = process.env): KnownPlace[] {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { explainSystemError, isSystemError } from '../../common/system-errors';
 import { UserError } from '../base/errors';
 
@@ -28,12 +28,32 @@ export function artifactRoot(option?: string, env: Env = process.env): string {
 }
 
 /**
+ * Absolute home directory of this user.
+ *
+ * @throws UserError (exit 2) if there is none: a container's user may have no name, and HOME may be
+ *   empty
+ */
+export function homeDirectory(env: Env = process.env): string {
+  let home = '';
+  try {
+    home = env.HOME ?? homedir();
+  } catch {
+    // Nothing knows this user.
+  }
+  if (!isAbsolute(home))
+    throw new UserError('there is no home directory', 2, 'Set HOME or SA_ORCH_CACHE=<dir>.');
+  return home;
+}
+
+/**
  * Directory for what is made once per user (environments, binaries, backbones): SA_ORCH_CACHE, else
  * `sa-orch` in $XDG_CACHE_HOME or ~/.cache.
+ *
+ * @throws UserError (exit 2) if that needs a home directory and there is none
  */
 export function cacheDirectory(env: Env = process.env): string {
   if (env.SA_ORCH_CACHE) return resolve(env.SA_ORCH_CACHE);
-  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'sa-orch');
+  return join(env.XDG_CACHE_HOME || join(homeDirectory(env), '.cache'), 'sa-orch');
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Runs a program to its end. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { accessSync, appendFileSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
@@ -20,6 +20,13 @@ export interface CommandOptions {
 
 /** Ctrl-C is not among them: a terminal sends it to both. */
 const ENDING = ['SIGTERM', 'SIGHUP'] as const;
+
+const running = new Set<ChildProcess>();
+
+/** Tells every program that is being run to end, before this process exits. */
+export function endCommands(): void {
+  for (const child of running) child.kill('SIGTERM');
+}
 
 /**
  * Runs a program and collects what it prints. If it cannot be started, the status is null and
@@ -43,6 +50,7 @@ export async function runCommand(
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  running.add(child);
   // Not spawn's own timeout: if the program cannot be started, that timer still keeps this process
   // alive.
   const timer =
@@ -62,6 +70,7 @@ export async function runCommand(
     });
     child.on('close', (code) => resolve(code));
   });
+  running.delete(child);
   clearTimeout(timer);
   for (const signal of ENDING) process.off(signal, endBoth);
   return { status, ...output };

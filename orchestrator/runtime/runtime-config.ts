@@ -63,6 +63,11 @@ export interface ExternalTrainer {
   tls?: TlsFiles;
 }
 
+/** Minutes; the trainers' own default is the same. */
+export const DEFAULT_UNLOAD_AFTER = 15;
+/** Minutes. */
+export const DEFAULT_STOP_AFTER = 120;
+
 const FORMAT = 2;
 
 export interface RuntimeConfig {

@@ -13,6 +13,8 @@ import { tlsFromEnvironment, type TlsFiles } from '../trainer-client/channel';
 import { absoluteInterpreter } from './isolated-python';
 import { socketPath } from './paths';
 import {
+  DEFAULT_STOP_AFTER,
+  DEFAULT_UNLOAD_AFTER,
   readRuntimeConfig,
   type EmbeddedTemporal,
   type ExternalTrainer,
@@ -54,7 +56,7 @@ export function refuseUnusable(
   const given = LOCAL_OPTIONS.filter((name) => options[name] !== undefined);
   if (options.trainerAddress !== undefined && given.length > 0)
     throw new UserError(
-      `--${given.join(', --')} can be set only for a trainer that is started here, ` +
+      `${given.map(nameFlag).join(', ')} can be set only for a trainer that is started here, ` +
         'but --trainer names another',
       2,
       'Remove one of the two.',
@@ -65,8 +67,12 @@ export function refuseUnusable(
   checkDevice(framework, device, namedPython(options, env) ?? before);
 }
 
-const LOCAL_OPTIONS = ['framework', 'python', 'device', 'threads'] as const;
+const LOCAL_OPTIONS = ['framework', 'python', 'device', 'threads', 'unloadAfter'] as const;
 type LocalOption = (typeof LOCAL_OPTIONS)[number];
+
+/** `--unload-after` for `unloadAfter`. */
+const nameFlag = (option: LocalOption): string =>
+  `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /** The interpreter that the user names, by its absolute path. */
 function namedPython(
@@ -214,8 +220,12 @@ export function refuseOtherWishes(
   compare('--framework', options.framework, local?.framework);
   compare('--device', options.device, local?.device);
   compare('--threads', options.threads, local?.threads);
-  compare('--unload-after', options.unloadAfter, local?.unloadAfter);
-  compare('--stop-after', options.stopAfter, running.stopAfter);
+  compare(
+    '--unload-after',
+    options.unloadAfter,
+    local && (local.unloadAfter ?? DEFAULT_UNLOAD_AFTER),
+  );
+  compare('--stop-after', options.stopAfter, running.stopAfter ?? DEFAULT_STOP_AFTER);
   if (local?.framework === 'torch' || options.python !== undefined)
     compare(
       options.python === undefined ? 'SA_ORCH_PYTHON' : '--python',

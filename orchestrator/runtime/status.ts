@@ -42,7 +42,7 @@ export function runtimeStatus(stateDir: string): ServiceStatus[] {
   const supervisor = lockHolder(supervisorLockPath(stateDir));
   const log = logPath(stateDir, 'supervisor');
   const services = readSupervisorState(stateDir)?.services ?? [];
-  // By itself, after long idleness: `down` would have removed the configuration.
+  // In order, after long idleness or a signal: `down` would have removed the configuration.
   const isStopped = services.length > 0 && services.every(({ state }) => state === 'stopped');
   const own: ServiceStatus = {
     ...{

@@ -142,6 +142,11 @@ function isAnythingAlive(stateDir: string): boolean {
   );
 }
 
+let supervisorSpawned = false;
+
+/** Whether this process has started a supervisor, which may not hold its lock yet. */
+export const hasSpawnedSupervisor = (): boolean => supervisorSpawned;
+
 function startSupervisor(stateDir: string): void {
   const { descriptor } = openLog(logPath(stateDir, 'supervisor'));
   const main = join(packageRoot(), 'dist', 'orchestrator', 'runtime', 'supervisor-main.js');
@@ -149,6 +154,7 @@ function startSupervisor(stateDir: string): void {
     detached: true,
     stdio: ['ignore', descriptor, descriptor],
   });
+  supervisorSpawned = true;
   child.unref();
   closeSync(descriptor);
 }

@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { artifactRootId } from '../../common/files';
 import { packageRoot } from '../../common/package';
 import { writePlan } from '../../orchestrator/store/plan-store';
 import { writeResult } from '../../orchestrator/store/sweep-store';
@@ -55,6 +56,8 @@ export async function makeTemplate(folder: string): Promise<{ sweepId: string; t
   writeFileSync(join(folder, 'base', 'vocab.txt'), `${WORDS.join('\n')}\n`);
   mkdirSync(join(folder, 'home'));
   const root = join(folder, 'ck');
+  mkdirSync(root);
+  artifactRootId(root);
   const plan = buildPlan();
   await writePlan(root, plan);
   for (const result of buildResults(plan)) await writeResult(root, plan.sweep_id, result);
@@ -234,10 +237,14 @@ const spoilSweep =
     if (existsSync(where)) writeFileSync(where, choose.of(BROKEN_TEXTS));
   };
 
+/**
+ * `{}` is the try's folder. What a command may write to must be below that, or nowhere: it may run
+ * as root.
+ */
 const setTo =
   (name: string, ...values: string[]): Breaker =>
-  ({ env }, choose) => {
-    env[name] = choose.of(values);
+  ({ env, folder }, choose) => {
+    env[name] = choose.of(values).replace('{}', folder);
   };
 
 /** Bytes at random places of a file. */
@@ -271,7 +278,10 @@ const BREAKERS: Record<string, Breaker> = {
   'a history': spoilSweep('ck', 'sweeps', '', 'jobs', 'c01-mrpc.train-0.x.json'),
   'result.json': spoilSweep('ck', 'trials', '', 'result.json'),
   'metrics.jsonl': spoilSweep('ck', 'trials', '', 'metrics.jsonl'),
-  '.root-id': ({ folder }) => mkdirSync(join(folder, 'ck', '.root-id'), { recursive: true }),
+  '.root-id': ({ folder }) => {
+    rmSync(join(folder, 'ck', '.root-id'));
+    mkdirSync(join(folder, 'ck', '.root-id'));
+  },
   'runtime.json': inState('runtime.json'),
   'supervisor.json': inState('supervisor.json'),
   'supervisor.lock': inState('supervisor.lock'),
@@ -287,18 +297,18 @@ const BREAKERS: Record<string, Breaker> = {
   'few open files': (typed) => {
     typed.before = 'ulimit -n 24 && ';
   },
-  HOME: setTo('HOME', '', '/nonexistent', '/dev/null', '/root'),
-  SA_ORCH_CACHE: setTo('SA_ORCH_CACHE', '/nonexistent/x', '/dev/null', '/proc', '.', ' '),
+  HOME: setTo('HOME', '', '{}/nonexistent', '/dev/null', '{}/base'),
+  SA_ORCH_CACHE: setTo('SA_ORCH_CACHE', '{}/none/x', '/dev/null', '/proc', '.', ' '),
   XDG_CACHE_HOME: setTo('XDG_CACHE_HOME', 'relative', '/dev/null/x'),
-  XDG_RUNTIME_DIR: setTo('XDG_RUNTIME_DIR', '/nonexistent', '/dev/null', '/root', 'x'),
-  SA_ORCH_ROOT: setTo('SA_ORCH_ROOT', '', '/dev/full', '/proc/self', '/', `/${'x'.repeat(300)}`),
-  SA_ORCH_STATE: setTo('SA_ORCH_STATE', '', '/dev/full', '/proc/self', '/', 'a/'.repeat(2000)),
+  XDG_RUNTIME_DIR: setTo('XDG_RUNTIME_DIR', '{}/none', '/dev/null', '{}/base', 'x'),
+  SA_ORCH_ROOT: setTo('SA_ORCH_ROOT', '', '/dev/full', '/proc/self', '{}', `/${'x'.repeat(300)}`),
+  SA_ORCH_STATE: setTo('SA_ORCH_STATE', '', '/dev/full', '/proc/self', '{}', 'a/'.repeat(2000)),
   SA_ORCH_DATA: setTo('SA_ORCH_DATA', '', '/dev/null', '/nonexistent', '/root'),
   SA_ORCH_PYTHON: setTo('SA_ORCH_PYTHON', '', '/', 'nope', '/etc/passwd'),
   SA_ORCH_TEMPORAL: setTo('SA_ORCH_TEMPORAL', '/', 'nope', '/etc/passwd'),
   TEMPORAL_CONFIG_FILE: setTo('TEMPORAL_CONFIG_FILE', '/nonexistent', '/', '/etc/passwd'),
   TEMPORAL_PROFILE: setTo('TEMPORAL_PROFILE', 'nope', ''),
-  TMPDIR: setTo('TMPDIR', '/nonexistent', '', '/dev/null'),
+  TMPDIR: setTo('TMPDIR', '{}/none', '', '/dev/null'),
   PATH: setTo('PATH', '', '/nonexistent'),
   LANG: setTo('LANG', 'C', 'tr_TR.UTF-8', 'x'),
   TERM: setTo('TERM', '', 'dumb', 'x'),

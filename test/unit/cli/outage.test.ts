@@ -3,15 +3,19 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { follow } from '../../../orchestrator/cli/follow';
+import { ServiceWatch } from '../../../orchestrator/cli/service-watch';
 import { findOutage } from '../../../orchestrator/cli/outage';
 import {
   writeRuntimeConfig,
   type RuntimeConfig,
 } from '../../../orchestrator/runtime/runtime-config';
+import { runtimeStatus } from '../../../orchestrator/runtime/status';
 import {
   logPath,
+  statePath,
   writeSupervisorState,
   type ServiceRecord,
 } from '../../../orchestrator/runtime/supervisor-state';
@@ -56,9 +60,14 @@ test.each([
     () => ({ process: lost }),
     /trainer is not running, and neither is the superv/,
   ],
+  [
+    'whose supervisor ended in order',
+    () => ({ state: 'stopped' as const }),
+    /trainer is not running, and neither is the superv/,
+  ],
 ])('a service %s is an outage, with its log and what to do', (_, record, says) => {
   leave(record());
-  const outage = findOutage(stateDir);
+  const outage = findOutage(runtimeStatus(stateDir));
   expect(outage).toMatch(says);
   expect(outage).toContain(`(last: exit status 5); its log: ${logPath(stateDir, 'trainer')}`);
   expect(outage).toContain('`sa-orch up`');
@@ -66,7 +75,7 @@ test.each([
 
 test('a service that lives without its supervisor is none', () => {
   leave({ process: living() });
-  expect(findOutage(stateDir)).toBeNull();
+  expect(findOutage(runtimeStatus(stateDir))).toBeNull();
 });
 
 test('an attached command says so at once, and ends when the outage lasts', async () => {
@@ -90,4 +99,17 @@ test('an attached command says so at once, and ends when the outage lasts', asyn
   expect(detail).toContain('the trainer died again and again');
   expect(printed[0]).toContain('no such device');
   expect(printed[0]).toContain('Otherwise this command ends in 1 s.');
+});
+
+test('services that cannot be looked at any more end it with an error to catch', async () => {
+  leave({ process: living() });
+  const watch = new ServiceWatch(stateDir, 60, () => undefined);
+  try {
+    expect(watch.hasEnded()).toBe(false);
+    writeFileSync(statePath(stateDir), '{');
+    await sleep(700);
+    expect(() => watch.hasEnded()).toThrow(statePath(stateDir));
+  } finally {
+    watch.stop();
+  }
 });

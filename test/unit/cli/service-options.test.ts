@@ -28,6 +28,11 @@ test.each([
   expect(() => parse(flag, value)).toThrow(message);
 });
 
+test('--unload-after is refused beside a trainer that runs', () => {
+  const asked = { stateDir: '/none', trainerAddress: 'box:7400', unloadAfter: 15, threads: 1 };
+  expect(() => refuseUnusable(asked, {})).toThrow('--threads, --unload-after can be set only for');
+});
+
 test.each([{ framework: 'torch' }, { python: 'p' }, { device: 'cpu' }, { threads: 1 }] as const)(
   'of a trainer to start are refused beside one that runs: %j',
   (option) => {

@@ -35,7 +35,15 @@ test.each<[string, Partial<ServiceStatus>, Partial<ServiceStatus>, string[]]>([
     { state: 'dead', pid: null },
     ['the supervisor is gone: what dies now is not restarted; `sa-orch up` brings it back'],
   ],
+  [
+    'supervisor',
+    {},
+    { state: 'stopped', pid: null },
+    ['the supervisor is gone: what dies now is not restarted; `sa-orch up` brings it back'],
+  ],
+  ['supervisor', { state: 'dead' }, { state: 'stopped', pid: null }, []],
   ['supervisor', { state: 'dead' }, {}, ['the supervisor is back']],
+  ['supervisor', { state: 'stopped' }, {}, ['the supervisor is back']],
 ])('%s from %j to %j: %j', (name, before, now, lines) => {
   expect(describeChanges([service(name, before)], [service(name, now)])).toEqual(lines);
 });

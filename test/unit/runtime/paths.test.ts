@@ -33,6 +33,12 @@ describe('paths', () => {
     expect(cacheDirectory({ XDG_CACHE_HOME: '/c', SA_ORCH_CACHE: '/d' })).toBe('/d');
   });
 
+  it.each(['', 'relative'])('needs a home for the cache, or another name for it: %j', (HOME) => {
+    expect(() => cacheDirectory({ HOME })).toThrow('there is no home directory');
+    expect(cacheDirectory({ HOME, SA_ORCH_CACHE: '/d' })).toBe('/d');
+    expect(cacheDirectory({ HOME: '/h' })).toBe('/h/.cache/sa-orch');
+  });
+
   it('finds the folder of package.json', () => {
     expect(JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'))).toMatchObject({
       name: 'sa-orch',

@@ -42,6 +42,14 @@ describe('services that run', () => {
     expect(() => refuseOtherWishes(external, wish, { CUDA_VISIBLE_DEVICES: '1' })).not.toThrow();
   });
 
+  it('were started with the defaults where nothing was said', () => {
+    const defaults = { ...wish, stopAfter: 120, unloadAfter: 15 };
+    expect(() => refuseOtherWishes(running, defaults, {})).not.toThrow();
+    expect(() => refuseOtherWishes(running, { ...wish, stopAfter: 0, unloadAfter: 1 }, {})).toThrow(
+      '--unload-after is 15, but 1 was requested; --stop-after is 120, but 0 was requested',
+    );
+  });
+
   it.each([
     [undefined, '1', 'CUDA_VISIBLE_DEVICES is not set, but 1 was requested'],
     ['0,1', '', 'CUDA_VISIBLE_DEVICES is 0,1, but empty was requested'],
