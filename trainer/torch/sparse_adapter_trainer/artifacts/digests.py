@@ -61,7 +61,7 @@ def open_file(path: Path) -> BufferedReader | None:
     """Opens a file for reading; None if there is none under this name."""
     try:
         return path.open("rb") if path.is_file() else None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
