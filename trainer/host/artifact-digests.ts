@@ -1,6 +1,6 @@
 /** Digests of files on disk, each made once as long as the file stays as it is. */
 import { createHash } from 'node:crypto';
-import type { BigIntStats } from 'node:fs';
+import { statSync, type BigIntStats, type Stats } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { status } from '@grpc/grpc-js';
 import { Refusal } from './refusals';
@@ -50,10 +50,25 @@ export async function openFile(path: string): Promise<FileHandle | undefined> {
   try {
     return (await stat(path)).isFile() ? await open(path) : undefined;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (isNotThere(error)) return undefined;
     throw error;
   }
+}
+
+/** What is under this path; undefined if nothing is, also where a folder of it is a file. */
+export function statIfThere(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch (error) {
+    if (isNotThere(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether an error says that there is no such file or folder. */
+export function isNotThere(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 /**
