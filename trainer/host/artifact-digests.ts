@@ -6,6 +6,11 @@ import { status } from '@grpc/grpc-js';
 import { Refusal } from './refusals';
 
 const MOST_REMEMBERED = 10_000;
+/**
+ * For so long after a change another one may leave all the times as they are: file systems count
+ * in steps of up to two seconds.
+ */
+const COARSEST_CLOCK_MS = 2000;
 const READ_BYTES = 1 << 20;
 
 export class Digests {
@@ -18,11 +23,12 @@ export class Digests {
     const size = Number(before.size);
     const known = this.known.get(stamp(before));
     if (known !== undefined) return { digest: known, size };
+    const isSettled = Date.now() - Number(before.ctimeMs) > COARSEST_CLOCK_MS;
     const hash = createHash('sha256');
     for await (const block of readBlocks(file, size)) hash.update(block);
     if (stamp(await file.stat({ bigint: true })) !== stamp(before)) throw refuseChanged(name);
     const digest = hash.digest('hex');
-    this.remember(stamp(before), digest);
+    if (isSettled) this.remember(stamp(before), digest);
     return { digest, size };
   }
 

@@ -79,16 +79,25 @@ def test_what_was_not_continued_for_a_day_is_removed(tmp_path: Path) -> None:
     assert Uploads(tmp_path).transferred(artifact()) == 0
 
 
-def test_a_digest_is_made_once_as_long_as_the_file_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_digest_is_made_once_as_long_as_the_file_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, digests = tmp_path / "file", Digests()
     path.write_bytes(CONTENT)
+    digests.of_path(path)
+    # Another change in the same step of the file system's clock would not be seen.
+    assert not digests._known
+    later = time.time_ns() + 10_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: later)
     assert digests.of_path(path) == (artifact().digest, len(CONTENT))
     digests._known = type(digests._known)((stamp, "known") for stamp in digests._known)
     assert digests.of_path(path) == ("known", len(CONTENT))
-    # Same size, and the same time as far as anybody can set it.
+    # Same size, and the same time as far as anybody can set it. Until the clock's next step, the
+    # time of the change is the same, too.
     before = path.stat()
-    path.write_bytes(CONTENT[::-1])
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    while path.stat().st_ctime_ns == before.st_ctime_ns:
+        path.write_bytes(CONTENT[::-1])
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert digests.of_path(path) == (artifact(CONTENT[::-1]).digest, len(CONTENT))
 
 

@@ -21,6 +21,7 @@ from sparse_adapter_trainer.refusals import (
 )
 from sparse_adapter_trainer.validation.violations import Violation
 
+from . import uploads
 from .digests import Digests, changed, open_file
 from .names import (
     MOST_NAMES,
@@ -31,7 +32,7 @@ from .names import (
     locate,
     require,
 )
-from .uploads import NAME_FIELD, Upload, Uploads
+from .uploads import NAME_FIELD, Uploads
 
 SERVICE = artifacts_pb2.DESCRIPTOR.services_by_name["ArtifactService"].full_name
 CHUNK_BYTES = 1 << 20
@@ -111,7 +112,7 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
             upload.close()
         return artifacts_pb2.UploadResponse(artifact=artifact)
 
-    async def _begin(self, artifact: event_pb2.Artifact, offset: int) -> Upload:
+    async def _begin(self, artifact: event_pb2.Artifact, offset: int) -> uploads.Upload:
         """Opens an upload, and closes it again if its client has left meanwhile, because it holds
         the file's lock."""
         opening = asyncio.ensure_future(asyncio.to_thread(self._uploads.begin, artifact, offset))
@@ -214,7 +215,7 @@ async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
         raise
 
 
-def _close_opened(opening: "asyncio.Task[Upload]") -> None:
+def _close_opened(opening: asyncio.Future[uploads.Upload]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
 
