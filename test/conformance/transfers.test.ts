@@ -72,6 +72,16 @@ describeStartedTrainer('files that are moved', (here) => {
     expect(readFileSync(pathOf(old.name)).equals(content)).toBe(true);
   });
 
+  testMoves('nothing is under a file that has the name of a folder', async () => {
+    mkdirSync(pathOf('datasets'), { recursive: true });
+    writeFileSync(pathOf('datasets/a-file'), '');
+    const artifact = artifactOf('datasets/a-file/train.json', fill(1));
+    expect(await transfers.findMissing([artifact])).toEqual([{ artifact, offset: 0 }]);
+    expect(await transfers.describe(['datasets/a-file', artifact.name])).toEqual([]);
+    expect((await refusal(transfers.download({ name: artifact.name }))).code).toBe('NOT_FOUND');
+    expect(await fields(upload(artifact, fill(1)))).toEqual(['header.artifact.name']);
+  });
+
   testMoves('a file that is there already is not sent again', async () => {
     const artifact = put(`datasets/${ID}/there.json`, fill(2 * MIB));
     expect(await transfers.upload([header(artifact)])).toEqual(artifact);

@@ -1,11 +1,16 @@
 /** Digests of files on disk, each made once as long as the file stays as it is. */
 import { createHash } from 'node:crypto';
-import type { BigIntStats } from 'node:fs';
+import { statSync, type BigIntStats, type Stats } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { status } from '@grpc/grpc-js';
 import { Refusal } from './refusals';
 
 const MOST_REMEMBERED = 10_000;
+/**
+ * For so long after a change another one may leave all the times as they are: file systems count
+ * in steps of up to two seconds.
+ */
+const COARSEST_CLOCK_MS = 2000;
 const READ_BYTES = 1 << 20;
 
 export class Digests {
@@ -18,11 +23,12 @@ export class Digests {
     const size = Number(before.size);
     const known = this.known.get(stamp(before));
     if (known !== undefined) return { digest: known, size };
+    const isSettled = Date.now() - Number(before.ctimeMs) > COARSEST_CLOCK_MS;
     const hash = createHash('sha256');
     for await (const block of readBlocks(file, size)) hash.update(block);
     if (stamp(await file.stat({ bigint: true })) !== stamp(before)) throw refuseChanged(name);
     const digest = hash.digest('hex');
-    this.remember(stamp(before), digest);
+    if (isSettled) this.remember(stamp(before), digest);
     return { digest, size };
   }
 
@@ -50,10 +56,25 @@ export async function openFile(path: string): Promise<FileHandle | undefined> {
   try {
     return (await stat(path)).isFile() ? await open(path) : undefined;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (isNotThere(error)) return undefined;
     throw error;
   }
+}
+
+/** What is under this path; undefined if nothing is, also where a folder of it is a file. */
+export function statIfThere(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch (error) {
+    if (isNotThere(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether an error says that there is no such file or folder. */
+export function isNotThere(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Serves ArtifactService from an artifact root. A call holds a few chunks at most. */
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { sep } from 'node:path';
 import {
   status,
@@ -22,7 +22,14 @@ import type {
   UploadResponse,
 } from '../../gen/ts/sparse_adapter/trainer/v1/artifacts';
 import type { Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { Digests, openFile, readBlocks, refuseChanged } from './artifact-digests';
+import {
+  Digests,
+  isNotThere,
+  openFile,
+  readBlocks,
+  refuseChanged,
+  statIfThere,
+} from './artifact-digests';
 import {
   checkDownload,
   checkFile,
@@ -41,6 +48,8 @@ import { Refusal, refuseFullDisk, refuseStopping } from './refusals';
 const CHUNK_BYTES = 1 << 20;
 /** A client that went away without a word must not keep others from the file for long. */
 const SILENCE_MS = 60_000;
+/** How often a folder is listed if parts of it vanish meanwhile, as a running job's do. */
+const LISTINGS = 3;
 
 export class ArtifactService {
   private readonly uploads: Uploads;
@@ -102,7 +111,18 @@ export class ArtifactService {
       const artifact = await this.describeFile(name);
       return artifact && { artifact, files: [] };
     }
-    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return undefined;
+    for (let listing = 0; listing < LISTINGS; listing++) {
+      try {
+        return await this.describeFolder(name, path);
+      } catch (error) {
+        if (!isNotThere(error)) throw error;
+      }
+    }
+    throw refuseChanged(name);
+  }
+
+  private async describeFolder(name: string, path: string): Promise<DescribedArtifact | undefined> {
+    if (!statIfThere(path)?.isDirectory()) return undefined;
     const names = readdirSync(path, { recursive: true, encoding: 'utf8' })
       .map((each) => `${name}/${each.split(sep).join('/')}`)
       .filter(isFileName)
@@ -196,7 +216,7 @@ export class ArtifactService {
 
   /** Whether the file is here, with this content. */
   private async has(path: string, { digest, size }: Artifact): Promise<boolean> {
-    if (statSync(path, { throwIfNoEntry: false })?.size !== size) return false;
+    if (statIfThere(path)?.size !== size) return false;
     return (await this.digests.ofPath(path))?.digest === digest;
   }
 

@@ -80,7 +80,8 @@ class Run implements JobContext {
 async function runToOutcome(engine: Engine, spec: JobSpec, run: Run): Promise<Outcome> {
   try {
     run.emit({ $case: 'environment', value: run.environment });
-    await holdTrials(spec, run, () => engine.run(spec, run));
+    const placed = placeBackbone(run.root, spec);
+    await holdTrials(placed, run, () => engine.run(placed, run));
     return { $case: 'done' };
   } catch (error) {
     if (error instanceof Interrupted) return { $case: 'interrupted' };
@@ -116,7 +117,7 @@ async function serve({ module: path, root, device, threads }: EngineStart): Prom
       run?.stop(message.how);
       return;
     }
-    const spec = placeBackbone(root, message.spec);
+    const { spec } = message;
     run = new Run(root, describeEnvironment(engine.capabilities, spec));
     void runToOutcome(engine, spec, run).then((outcome) => tell({ $case: 'ended', outcome }));
   });

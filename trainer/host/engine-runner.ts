@@ -150,10 +150,14 @@ export class EngineRunner {
 
   /** Starts the engine again for a job. */
   private wake(): void {
+    if (this.isStopping) return;
     this.isResting = false;
     this.start().then(
       () => this.next(),
-      (error: Error) => this.fatal(error),
+      (error: Error) => {
+        // stop() kills an engine that starts, too.
+        if (!this.isStopping) this.fatal(error);
+      },
     );
   }
 
@@ -314,7 +318,6 @@ export class EngineRunner {
     this.record(() => {
       if (this.current) this.store!.lose(this.current.job, `the engine's process ended (${how})`);
       this.current = undefined;
-      if (this.isStopping) return;
       this.wake();
     });
   }

@@ -16,6 +16,7 @@ import {
   Unfrozen,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { backboneMisfits } from './backbone-misfits';
+import { EngineFailure } from './engine';
 import { HANDLED_SETTINGS } from './handled-settings';
 import { placeBackbone } from './placed-backbone';
 import { readPrecision } from './precision';
@@ -49,10 +50,7 @@ export function unmetPreconditions(
     ...unable('spec.dataset.task_kind', dataset.taskKind, capabilities.taskKinds, TaskKind),
   );
   found.push(...unable('spec.precision', readPrecision(spec), capabilities.precisions, Precision));
-  found.push(
-    ...backboneMisfits(placeBackbone(root, spec), capabilities),
-    ...missingSplits(spec, root),
-  );
+  found.push(...backboneViolations(spec, capabilities, root), ...missingSplits(spec, root));
   for (const [index, trial] of trials.entries()) {
     const at = `spec.trials[${index}]`;
     found.push(...unableForTrial(at, trial, capabilities));
@@ -63,6 +61,21 @@ export function unmetPreconditions(
     found.push({ field: at, description });
   }
   return found;
+}
+
+function backboneViolations(
+  spec: WholeSpec,
+  capabilities: Capabilities,
+  root: string,
+): Violation[] {
+  let placed: WholeSpec;
+  try {
+    placed = placeBackbone(root, spec);
+  } catch (error) {
+    if (!(error instanceof EngineFailure)) throw error;
+    return [{ field: 'spec.backbone.path', description: error.message }];
+  }
+  return backboneMisfits(placed, capabilities);
 }
 
 function unableForTrial(at: string, trial: WholeTrial, capabilities: Capabilities): Violation[] {

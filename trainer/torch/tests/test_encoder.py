@@ -13,6 +13,7 @@ from sparse_adapter_engine.backbones.encoder.encoder import Encoder
 from sparse_adapter_engine.backbones.encoder.forward import forward
 from sparse_adapter_engine.backbones.encoder.loading import load_encoder
 from sparse_adapter_engine.backbones.encoder.packed_encoder import PackedTrials, encode
+from sparse_adapter_engine.backbones.finite import require_finite
 from sparse_adapter_engine.data.rows import Split
 from sparse_adapter_engine.errors import JobFailed
 from sparse_adapter_engine.modules.layout import initialize, layout
@@ -108,6 +109,25 @@ def test_a_backbone_whose_weights_are_not_finite_is_refused_with_the_tensor(
     said = r"2 of \d+ values of its tensor encoder.layer.1.output.dense.weight are NaN or infinite"
     with pytest.raises(JobFailed, match=said):
         load_encoder(str(tmp_path), torch.device("cpu"))
+
+
+def test_a_buffer_that_is_saved_is_a_weight() -> None:
+    model = torch.nn.Module()
+    model.register_buffer("final_logits_bias", torch.tensor([0.0, torch.nan]))
+    model.register_buffer("scratch", torch.tensor([torch.nan]), persistent=False)
+    model.register_buffer("positions", torch.arange(3))
+    with pytest.raises(JobFailed, match="1 of 2 values of its tensor final_logits_bias"):
+        require_finite("here", model)
+
+
+def test_a_pooler_that_nothing_reads_may_have_any_values(
+    tiny_roberta: Path, tmp_path: Path
+) -> None:
+    model = AutoModel.from_pretrained(tiny_roberta, add_pooling_layer=True)
+    with torch.no_grad():
+        model.pooler.dense.weight.fill_(torch.nan)
+    model.save_pretrained(tmp_path)
+    load_encoder(str(tmp_path), torch.device("cpu"))
 
 
 def test_large_weights_are_finite_although_their_sum_is_not(

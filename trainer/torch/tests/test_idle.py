@@ -1,6 +1,6 @@
 """A trainer without jobs frees its backbone, and works again afterwards."""
 
-import time
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,14 @@ from sparse_adapter_trainer.worker import Worker
 
 
 class CountingEngine(IdleEngine):
-    unloads = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.unloads = 0
+        self.unloaded = threading.Event()
 
     def unload(self) -> None:
         self.unloads += 1
+        self.unloaded.set()
 
 
 def test_no_job_in_time_is_said(tmp_path: Path) -> None:
@@ -33,7 +37,8 @@ def test_an_idle_engine_is_unloaded_once(
     worker = Worker(lambda: engine, patience)
     store = JobStore(tmp_path, queue_length=1, quarantine_after=3)
     worker.start(store)
-    time.sleep(0.3)
+    # That nothing happens can only be waited for, and not for long.
+    assert engine.unloaded.wait(10 if unloads else 0.1) == (unloads > 0)
     store.stop()
     assert worker.join(5)
     assert engine.unloads == unloads

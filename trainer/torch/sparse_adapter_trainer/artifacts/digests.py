@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+import time
 from collections import OrderedDict
 from io import BufferedReader
 from pathlib import Path
@@ -12,6 +13,9 @@ import grpc
 from sparse_adapter_trainer.refusals import Refusal
 
 _MOST_REMEMBERED = 10_000
+# For so long after a change another one may leave all the times as they are: file systems count in
+# steps of up to two seconds.
+_COARSEST_CLOCK_NS = 2_000_000_000
 
 # Everything that changes if a file is replaced or written to.
 Stamp = tuple[int, int, int, int, int]
@@ -34,12 +38,14 @@ class Digests:
             known = self._known.get(before)
         if known is not None:
             return known, before[2]
+        is_settled = time.time_ns() - before[4] > _COARSEST_CLOCK_NS
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         if _stamp(file) != before:
             raise changed(file.name)
-        self._remember(before, digest)
+        if is_settled:
+            self._remember(before, digest)
         return digest, before[2]
 
     def of_path(self, path: Path) -> tuple[str, int] | None:
@@ -61,7 +67,7 @@ def open_file(path: Path) -> BufferedReader | None:
     """Opens a file for reading; None if there is none under this name."""
     try:
         return path.open("rb") if path.is_file() else None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

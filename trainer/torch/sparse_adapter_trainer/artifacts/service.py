@@ -21,6 +21,7 @@ from sparse_adapter_trainer.refusals import (
 )
 from sparse_adapter_trainer.validation.violations import Violation
 
+from . import uploads
 from .digests import Digests, changed, open_file
 from .names import (
     MOST_NAMES,
@@ -37,6 +38,8 @@ SERVICE = artifacts_pb2.DESCRIPTOR.services_by_name["ArtifactService"].full_name
 CHUNK_BYTES = 1 << 20
 # A client that went away without a word must not keep others from the file for long.
 SILENCE_SECONDS = 60.0
+# How often a folder is listed if parts of it vanish meanwhile, as a running job's do.
+LISTINGS = 3
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -100,7 +103,7 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
         path = locate(self.folder, NAME_FIELD, artifact.name)
         if await _in_thread(self._has, path, artifact):
             return artifacts_pb2.UploadResponse(artifact=artifact)
-        upload = await _in_thread(self._uploads.begin, artifact, header.offset)
+        upload = await self._begin(artifact, header.offset)
         try:
             while (request := await self._next(context)) is not None:
                 await _in_thread(upload.write, _read_chunk(request))
@@ -108,6 +111,18 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
         finally:
             upload.close()
         return artifacts_pb2.UploadResponse(artifact=artifact)
+
+    async def _begin(self, artifact: event_pb2.Artifact, offset: int) -> uploads.Upload:
+        """Opens an upload, and closes it again if its client has left meanwhile, because it holds
+        the file's lock."""
+        opening = asyncio.ensure_future(asyncio.to_thread(self._uploads.begin, artifact, offset))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # Closes it even if this wait is cancelled, too.
+            opening.add_done_callback(_close_opened)
+            await asyncio.wait([opening])
+            raise
 
     @faults_are_internal
     async def Download(self, request: artifacts_pb2.DownloadRequest, context: Context) -> None:
@@ -166,6 +181,14 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
         if is_file_name(name):
             file = self._describe_file(name)
             return artifacts_pb2.DescribedArtifact(artifact=file) if file else None
+        for _ in range(LISTINGS):
+            try:
+                return self._describe_folder(name, path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+        raise changed(name)
+
+    def _describe_folder(self, name: str, path: Path) -> artifacts_pb2.DescribedArtifact | None:
         names = [f"{name}/{each.relative_to(path).as_posix()}" for each in path.rglob("*")]
         described = [self._describe_file(each) for each in sorted(names) if is_file_name(each)]
         files = [file for file in described if file is not None]
@@ -190,6 +213,11 @@ async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+def _close_opened(opening: asyncio.Future[uploads.Upload]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def _require_few(field: str, count: int) -> None:

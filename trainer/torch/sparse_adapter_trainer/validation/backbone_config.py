@@ -10,7 +10,8 @@ from sparse_adapter_engine.backbones.encoder_decoder.limits import (
     attention_width,
     misfits,
 )
-from sparse_adapter_engine.files.names import is_under_root
+from sparse_adapter_engine.errors import JobFailed
+from sparse_adapter_engine.files.names import is_under_root, resolve
 from sparse_adapter_engine.masks.limits import misfit
 from sparse_adapter_engine.modules import forms
 
@@ -30,7 +31,11 @@ def check_backbone_config(
     """root: the artifact root, under which the backbone may be."""
     field, path = "spec.backbone.path", spec.backbone.path
     if is_under_root(spec.backbone):
-        path = str(root / path)
+        try:
+            path = str(resolve(root, path))
+        except JobFailed as error:
+            yield field, error.message
+            return
     if not path.startswith("/"):
         if not capabilities.hub_download:
             yield field, f"{path!r} is a hub id, and this trainer does not download"

@@ -45,11 +45,12 @@ def load_model(path: str) -> tuple[Any, bool]:
     missing = {name for name in loading["missing_keys"] if not name.startswith("pooler.")}
     if missing:
         raise bad_artifact(f"backbone {path}: its weights have no {min(missing)}")
-    require_finite(path, model)
     # Weights without a pooler (roberta-base) would get a random one from Transformers.
-    return model, config.model_type == "bert" and not any(
+    has_pooler = config.model_type == "bert" and not any(
         name.startswith("pooler.") for name in loading["missing_keys"]
     )
+    require_finite(path, model, unused=None if has_pooler else "pooler.")
+    return model, has_pooler
 
 
 def layer_modules(layer: Any) -> dict[str, Any]:
