@@ -75,7 +75,9 @@ async function stopReading(args: string[], after: RegExp): Promise<Ended> {
 }
 
 test('output that nobody reads any more ends a start that has submitted nothing', async () => {
-  const { status, stderr } = await stopReading([...START, '--seeds', '7'], /backbone/);
+  const { child, ended } = place.spawn([...START, '--seeds', '7']);
+  child.stdout!.destroy();
+  const { status, stderr } = await ended;
   expect(stderr).toMatch(/^error: nobody reads the output any more; nothing was submitted\n/);
   expect(status).toBe(2);
 });
