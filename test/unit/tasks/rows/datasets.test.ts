@@ -229,7 +229,7 @@ describe('prepareDataset', () => {
     ],
     [
       'another tokenizer',
-      () => writeFileSync(join(model, 'vocab.txt'), 'x\n'),
+      () => writeFileSync(join(model, 'vocab.txt'), `${WORDS.join('\n')}\nmore\n`),
       /its tokenizer has changed since/,
     ],
   ])('refuses %s and leaves nothing behind', async (_what, change, message) => {
