@@ -7,13 +7,15 @@
 // Two steps run at a time, and each uses one core: the output of a step is shown when it has ended.
 // The last line is the count alone: `N passed, N failed`; what was skipped is counted before it.
 const { spawn, spawnSync } = require('node:child_process');
-const { existsSync, mkdtempSync, readFileSync, rmSync } = require('node:fs');
+const { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { setTimeout } = require('node:timers');
 
 const root = join(__dirname, '..');
 const scratch = mkdtempSync(join(tmpdir(), 'sa-orch-test-'));
+// Some tests act as another user.
+chmodSync(scratch, 0o755);
 /** At a time. */
 const STEPS = 2;
 /** Tests that take longer are listed: the whole must stay under 20 minutes on two cores. */

@@ -13,12 +13,21 @@ export class CannotListen extends Error {
   readonly exitCode = 2;
 }
 
+/** A trainer that was killed may take a moment to die: its memory is taken down first. */
+const DYING_MS = 3000;
+const PAUSE_MS = 100;
+
 /**
- * Locks a file until this process ends, however it ends. Throws CannotListen if another process has
- * the lock.
+ * Locks a file until this process ends, however it ends. Waits a moment for a holder's death, and
+ * throws CannotListen if another process has the lock.
  */
 export function lockOrRefuse(path: string, purpose: string): void {
-  const lock = tryLock(path);
+  const deadline = performance.now() + DYING_MS;
+  let lock = tryLock(path);
+  while ('holder' in lock && !isElsewhere(lock.holder) && performance.now() < deadline) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+    lock = tryLock(path);
+  }
   if (!('holder' in lock)) return;
   const { holder } = lock;
   const help = isElsewhere(holder) ? `; ${wayOut(path, holder)}` : '';

@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 
 import grpc
@@ -19,13 +20,22 @@ class CannotListen(Exception):
     right."""
 
 
+# A trainer that was killed may take a moment to die: its memory is taken down first.
+_DYING_SECONDS = 3.0
+_PAUSE_SECONDS = 0.1
+
+
 def lock_or_refuse(path: Path, purpose: str) -> None:
-    """Locks a file until this process ends, however it ends.
+    """Locks a file until this process ends, however it ends. Waits a moment for a holder's death.
 
     Raises CannotListen if another process, of any framework, has the lock.
     """
-    holder = try_lock(path)
-    if holder is None:
+    deadline = time.monotonic() + _DYING_SECONDS
+    while (holder := try_lock(path)) is not None:
+        if is_elsewhere(holder) or time.monotonic() > deadline:
+            break
+        time.sleep(_PAUSE_SECONDS)
+    else:
         return
     help = f"; {way_out(path, holder)}" if is_elsewhere(holder) else ""
     who = describe_holder(path, holder)
