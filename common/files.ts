@@ -14,9 +14,17 @@ export function readIfThere(path: string): string | undefined {
   }
 }
 
+const rootIdPath = (root: string) => join(root, '.root-id');
+
 /** The id of an artifact root; undefined if the folder has none, or there is no folder. */
 export function readRootId(root: string): string | undefined {
-  return readIfThere(join(root, '.root-id'))?.trim();
+  return readIfThere(rootIdPath(root))?.trim();
+}
+
+/** Whether an error says that there is no such file or folder. */
+export function isNotThere(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 export const NO_FILE = 'there is no such file';
@@ -30,8 +38,7 @@ export function findOddity(path: string): string | undefined {
   try {
     found = statSync(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return NO_FILE;
+    if (isNotThere(error)) return NO_FILE;
     throw error;
   }
   if (found.isFile()) return undefined;
@@ -44,7 +51,7 @@ export function findOddity(path: string): string | undefined {
  * where the umask would keep other users out.
  */
 export function artifactRootId(root: string): string {
-  const path = join(root, '.root-id');
+  const path = rootIdPath(root);
   if (createFileOnce(path, randomUUID())) chmodSync(path, 0o600 | (statSync(root).mode & 0o044));
   return readFileSync(path, 'utf8').trim();
 }

@@ -14,7 +14,7 @@ import type { Plan, TrialResult } from '../sweep/types';
 import { isOpen, workflowState } from './follow';
 import { describeSize } from './request';
 import { RETRY_LATER, type Retries } from './retries';
-import { findOpenQueue, refuseOtherQueue } from './task-queue';
+import { refuseOtherQueue } from './task-queue';
 import { terminateLeftCohorts, terminateSweep } from './terminate-cohorts';
 
 export interface Submitted {
@@ -51,14 +51,16 @@ export async function submitSweep(
       '`sa-orch doctor` checks each part.',
     );
   // One of another root has the same id if it has the same trials.
-  if (isOpen(state)) await refuseOtherQueue(client, plan.sweep_id, taskQueue);
+  const queue = isOpen(state)
+    ? await refuseOtherQueue(client, plan.sweep_id, taskQueue)
+    : undefined;
   // A running sweep keeps the plan file it was started with.
   if (isOpen(state) && hasPlan(root, plan.sweep_id)) {
     if (retry.isAsked) onProgress('!', 'retry', RETRY_LATER);
     return { state: 'joined', isPaused: state === 'paused' };
   }
   if (isOpen(state)) {
-    if ((await findOpenQueue(client, plan.sweep_id)) !== taskQueue)
+    if (queue === undefined)
       throw new UserError(`the Temporal server does not say where ${plan.sweep_id} runs`, 3);
     const reason = 'its files were removed';
     onProgress('!', `sweep ${plan.sweep_id}`, `${reason} while it was open: it begins again`);

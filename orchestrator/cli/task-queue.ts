@@ -17,6 +17,8 @@ export async function findOpenQueue(client: Client, sweepId: string): Promise<st
 }
 
 /**
+ * Returns the open sweep's queue, which is this one; undefined where findOpenQueue finds none.
+ *
  * @param taskQueue the queue that the worker of this state directory serves
  * @throws UserError (exit 3) if the sweep is open on another one, with how to end it
  */
@@ -24,9 +26,9 @@ export async function refuseOtherQueue(
   client: Client,
   sweepId: string,
   taskQueue: string,
-): Promise<void> {
+): Promise<string | undefined> {
   const found = await findOpenQueue(client, sweepId);
-  if (found === undefined || found === taskQueue) return;
+  if (found === undefined || found === taskQueue) return found;
   throw new UserError(
     `${sweepId} is open on task queue ${found}, but the worker here serves ` +
       `${taskQueue}: an earlier version of sa-orch started it, or one with another --root`,

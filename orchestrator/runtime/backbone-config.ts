@@ -3,10 +3,7 @@
  */
 import { z } from 'zod';
 import { UserError } from '../base/errors';
-import type { PlannedBackbone } from '../sweep/types';
-import type { Layout } from './backbone-tensors';
-
-type BackboneSizes = Omit<PlannedBackbone, 'name' | 'path' | 'digest' | 'weights'>;
+import type { BackboneSizes, Layout } from './backbone-tensors';
 
 const size = z.int().positive();
 

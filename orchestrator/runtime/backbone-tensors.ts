@@ -1,18 +1,14 @@
 /** Which tensors each family of backbones has, with their shapes, under Transformers' names. */
+import type { PlannedBackbone } from '../sweep/types';
 import { isFloat, type TensorHeader } from './safetensors-header';
 
+/** What a plan has of a backbone's config.json. */
+export type BackboneSizes = Omit<PlannedBackbone, 'name' | 'path' | 'digest' | 'weights'>;
+
 /** What of config.json the tensors depend on. */
-export interface Layout {
-  model_type: string;
-  hidden_size: number;
-  /** The sum of all heads' widths. */
+export interface Layout extends BackboneSizes {
+  /** The sum of all heads' widths, also where that is the hidden size. */
   attention_size: number;
-  intermediate_size: number;
-  num_layers: number;
-  decoder?: { intermediate_size: number; num_layers: number };
-  vocab_size: number;
-  max_position_embeddings: number;
-  type_vocab_size: number;
   /** Of T5: whether the feed-forward blocks have a gate, which is a third matrix. */
   is_gated: boolean;
 }

@@ -6,6 +6,15 @@ import { join } from 'node:path';
 const folders: string[] = [];
 process.on('exit', () => folders.forEach((folder) => rmSync(folder, { recursive: true })));
 
+/** The normalizer of an uncased BERT, as tokenizer.json has it. */
+export const LOWERCASING = {
+  type: 'BertNormalizer',
+  clean_text: true,
+  handle_chinese_chars: true,
+  strip_accents: null,
+  lowercase: true,
+};
+
 /**
  * Writes a directory with these files, by name: objects as JSON.
  *

@@ -1,16 +1,13 @@
 /** Digests of files on disk, each made once as long as the file stays as it is. */
 import { createHash } from 'node:crypto';
-import { statSync, type BigIntStats, type Stats } from 'node:fs';
+import { statSync, type Stats } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { status } from '@grpc/grpc-js';
+import { stampContent } from '../../common/content-stamp';
+import { isNotThere } from '../../common/files';
 import { Refusal } from './refusals';
 
 const MOST_REMEMBERED = 10_000;
-/**
- * For so long after a change another one may leave all the times as they are: file systems count
- * in steps of up to two seconds.
- */
-const COARSEST_CLOCK_MS = 2000;
 const READ_BYTES = 1 << 20;
 
 export class Digests {
@@ -21,14 +18,14 @@ export class Digests {
   async of(file: FileHandle, name: string): Promise<{ digest: string; size: number }> {
     const before = await file.stat({ bigint: true });
     const size = Number(before.size);
-    const known = this.known.get(stamp(before));
+    const { stamp, isSettled } = stampContent(before);
+    const known = this.known.get(stamp);
     if (known !== undefined) return { digest: known, size };
-    const isSettled = Date.now() - Number(before.ctimeMs) > COARSEST_CLOCK_MS;
     const hash = createHash('sha256');
     for await (const block of readBlocks(file, size)) hash.update(block);
-    if (stamp(await file.stat({ bigint: true })) !== stamp(before)) throw refuseChanged(name);
+    if (stampContent(await file.stat({ bigint: true })).stamp !== stamp) throw refuseChanged(name);
     const digest = hash.digest('hex');
-    if (isSettled) this.remember(stamp(before), digest);
+    if (isSettled) this.remember(stamp, digest);
     return { digest, size };
   }
 
@@ -71,12 +68,6 @@ export function statIfThere(path: string): Stats | undefined {
   }
 }
 
-/** Whether an error says that there is no such file or folder. */
-export function isNotThere(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOENT' || code === 'ENOTDIR';
-}
-
 /**
  * A file's bytes from `begin` to `end`, or as many as it has, in blocks of at most 1 MiB. A block
  * is valid until the next one is requested.
@@ -98,6 +89,3 @@ export async function* readBlocks(
 /** A file did not stay as it was. */
 export const refuseChanged = (name: string): Refusal =>
   new Refusal(status.ABORTED, `${name} changed while it was read; request it again`);
-
-const stamp = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
-  [dev, ino, size, mtimeNs, ctimeNs].join();

@@ -7,6 +7,7 @@ import {
   type ServerReadableStream,
   type ServerWritableStream,
 } from '@grpc/grpc-js';
+import { isNotThere } from '../../common/files';
 import { describeFullDisk, isDiskFull } from '../../common/disk-space';
 import type {
   ArtifactServiceServer,
@@ -22,14 +23,7 @@ import type {
   UploadResponse,
 } from '../../gen/ts/sparse_adapter/trainer/v1/artifacts';
 import type { Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import {
-  Digests,
-  isNotThere,
-  openFile,
-  readBlocks,
-  refuseChanged,
-  statIfThere,
-} from './artifact-digests';
+import { Digests, openFile, readBlocks, refuseChanged, statIfThere } from './artifact-digests';
 import {
   checkDownload,
   checkFile,

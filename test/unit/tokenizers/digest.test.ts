@@ -7,7 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { digestTokenizer } from '../../../orchestrator/tokenizers/tokenizer';
 import { testIf } from '../../support/reference';
-import { writeFolder, writePieces } from '../../support/tokenizer-folders';
+import { LOWERCASING, writeFolder, writePieces } from '../../support/tokenizer-folders';
 
 const backbone = process.env.SA_ORCH_TEST_BACKBONE;
 const WORDS = '[PAD] [UNK] [CLS] [SEP] [MASK] the film was good'.split(' ');
@@ -37,13 +37,7 @@ const published = {
   truncation: null,
   padding: null,
   added_tokens: WORDS.slice(0, 5).map(special),
-  normalizer: {
-    type: 'BertNormalizer',
-    clean_text: true,
-    handle_chinese_chars: true,
-    strip_accents: null,
-    lowercase: true,
-  },
+  normalizer: LOWERCASING,
   pre_tokenizer: { type: 'BertPreTokenizer' },
   post_processor: {
     type: 'TemplateProcessing',

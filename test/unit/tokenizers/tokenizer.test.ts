@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { loadRowEncoder } from '../../../orchestrator/tokenizers/rows';
 import { parseSentencePiece } from '../../../orchestrator/tokenizers/sentencepiece';
 import { openTokenizer } from '../../../orchestrator/tokenizers/tokenizer';
-import { TINY_PIECES, writeFolder, writePieces } from '../../support/tokenizer-folders';
+import {
+  LOWERCASING,
+  TINY_PIECES,
+  writeFolder,
+  writePieces,
+} from '../../support/tokenizer-folders';
 
 const WORDS = '[PAD] [UNK] [CLS] [SEP] [MASK] the film was Film The good a b c'.split(' ');
 const vocabulary = `${WORDS.join('\n')}\n`;
@@ -26,13 +31,7 @@ async function words(folder: string, text: string): Promise<string> {
 describe('a tokenizer', () => {
   const lowercases = {
     added_tokens: [],
-    normalizer: {
-      type: 'BertNormalizer',
-      clean_text: true,
-      handle_chinese_chars: true,
-      strip_accents: null,
-      lowercase: true,
-    },
+    normalizer: LOWERCASING,
     pre_tokenizer: { type: 'BertPreTokenizer' },
     model: {
       type: 'WordPiece',
