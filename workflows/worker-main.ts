@@ -8,6 +8,8 @@
  *   SA_ORCH_TASK_QUEUE         one per artifact root: an activity must run where the files are
  *   SA_ORCH_TRAINER            the trainer's address
  *   SA_ORCH_ROOT               the artifact root
+ *   SA_ORCH_TRAINER_GRACE      seconds that a trainer may be away before others get its work; 180
+ *                              unless set
  */
 import { join } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
@@ -29,6 +31,16 @@ function required(name: string): string {
       'Start the worker with `sa-orch start`, `sa-orch up` or `sa-orch worker`.',
     );
   return value;
+}
+
+/** @throws UserError (exit 2) unless it is a number of seconds */
+function readGrace(value: string | undefined): number | undefined {
+  if (value === undefined || Number(value) > 0) return value === undefined ? value : Number(value);
+  throw new UserError(
+    `SA_ORCH_TRAINER_GRACE is ${value}`,
+    2,
+    'It must be a number of seconds above 0.',
+  );
 }
 
 /**
@@ -70,6 +82,7 @@ async function main(): Promise<void> {
     activities: createActivities({
       root: required('SA_ORCH_ROOT'),
       trainer: required('SA_ORCH_TRAINER'),
+      graceSeconds: readGrace(process.env.SA_ORCH_TRAINER_GRACE),
     }),
     // Watching a job costs almost nothing, and many watches must not keep evaluation and reports
     // waiting.

@@ -70,10 +70,11 @@ export class TrainerClient {
   ) {}
 
   /** What the trainer can do. */
-  async getCapabilities(): Promise<Capabilities> {
+  async getCapabilities(timeoutMs = CALL_MS): Promise<Capabilities> {
     const { capabilities } = await this.call<object, { capabilities: Capabilities | undefined }>(
       'getCapabilities',
       {},
+      timeoutMs,
     );
     return present(capabilities, 'GetCapabilities');
   }
@@ -147,10 +148,11 @@ export class TrainerClient {
   private call<Request, Response>(
     name: 'getCapabilities' | 'submitJob' | 'getJob' | 'listJobs' | 'cancelJob',
     request: Request,
+    timeoutMs = CALL_MS,
   ) {
     const method = this.client[name].bind(this.client) as unknown as Unary<Request, Response>;
     return new Promise<Response>((resolve, reject) => {
-      method(request, new Metadata(), { deadline: Date.now() + CALL_MS }, (error, response) => {
+      method(request, new Metadata(), { deadline: Date.now() + timeoutMs }, (error, response) => {
         if (error) reject(asTrainerError(error, `trainer ${this.address}`));
         else resolve(response);
       });

@@ -57,7 +57,7 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
     context.heartbeat({ jobId: job.id, logId: log.logId, lastSequence: log.lastSequence });
     void saveProgress();
   }, BEAT_MS);
-  const trainer = connectTrainer(setup.trainer);
+  const trainer = connectTrainer(ref.trainer?.address ?? setup.trainer, { tls: ref.trainer?.tls });
   try {
     for (let errors = 1; ; errors++) {
       const began = Date.now();
@@ -135,7 +135,7 @@ export async function cancelJob(
   mode: 'checkpoint' | 'abort',
 ): Promise<void> {
   const plan = await readPlan(setup.root, ref.sweepId, ref.planDigest);
-  const trainer = connectTrainer(setup.trainer);
+  const trainer = connectTrainer(ref.trainer?.address ?? setup.trainer, { tls: ref.trainer?.tls });
   try {
     await trainer.cancelJob(
       describeJob(plan, ref).id,
