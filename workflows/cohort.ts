@@ -95,7 +95,8 @@ class PlacedCohort {
       await condition(() => this.waiting.length > 0 || this.running === 0);
       if (this.waiting.length === 0) break;
       await condition(() => this.whole.mode() !== 'pause');
-      if (this.whole.mode() === 'cancel') await this.evaluate(this.waiting.splice(0), asCancelled);
+      if (this.whole.mode() === 'cancel')
+        await this.evaluate(this.waiting.splice(0), asCancelled, 0);
       else await this.placeSome();
     }
     await condition(() => this.running === 0);
@@ -141,13 +142,15 @@ class PlacedCohort {
       for (const trial of left) this.triedElsewhere.add(trial);
       this.avoid = [...new Set([...this.avoid, held.lease.trainer.address])];
     }
-    if (through.length > 0) await this.evaluate(through, (trial) => failed[trial]);
+    if (through.length > 0) await this.evaluate(through, (trial) => failed[trial], held.part);
+    this.leases.end(held);
     this.waiting.push(...left);
   }
 
   private async evaluate(
     trials: string[],
     why: (trial: string) => Failed | undefined,
+    part: number,
   ): Promise<void> {
     const failed = Object.fromEntries(
       trials.flatMap((trial) => {
@@ -155,7 +158,7 @@ class PlacedCohort {
         return failure === undefined ? [] : [[trial, failure]];
       }),
     );
-    this.outcomes.push(await short.evaluateTrials({ ...this.whole.plan, trials, failed }));
+    this.outcomes.push(await short.evaluateTrials({ ...this.whole.plan, trials, failed, part }));
   }
 }
 

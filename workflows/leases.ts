@@ -21,6 +21,8 @@ const LONGEST_ASK_AGAIN_MS = 30 * 60_000;
 /** A trainer that a cohort holds. */
 export interface HeldTrainer {
   readonly lease: Lease;
+  /** The number of its part: the lowest that no other one has. */
+  readonly part: number;
   revoked: boolean;
   /** Called when it is revoked. */
   onRevoked: () => void;
@@ -66,14 +68,22 @@ export class Leases {
       return null;
     }
     this.granted.splice(this.granted.indexOf(lease), 1);
-    const held = { lease, revoked: false, onRevoked: () => undefined };
+    const taken = new Set([...this.held.values()].map(({ part }) => part));
+    let part = 0;
+    while (taken.has(part)) part++;
+    const held = { lease, part, revoked: false, onRevoked: () => undefined };
     this.held.set(id, held);
     return held;
   }
 
+  /** Gives the trainer back; the part keeps its number until `end`. */
   async release({ lease: { id } }: HeldTrainer, how: Omit<Release, 'id'>): Promise<void> {
-    this.held.delete(id);
     await short.releaseTrainer({ id, ...how });
+  }
+
+  /** The part has nothing more to write. */
+  end({ lease: { id } }: HeldTrainer): void {
+    this.held.delete(id);
   }
 
   /** Gives back what came after it was no longer wanted. */

@@ -125,6 +125,8 @@ export interface JobRef {
   generation: string;
   /** Where; absent in cohorts of an earlier version, which use the worker's only trainer. */
   trainer?: TrainerSource;
+  /** Which of the cohort's parts, as in CohortProgress. */
+  part?: number;
 }
 
 export interface Failed {

@@ -135,7 +135,7 @@ export async function runPart(
         trials: some,
         work,
         generation,
-        ...(held === null ? {} : { trainer: held.lease.trainer }),
+        ...(held === null ? {} : { trainer: held.lease.trainer, part: held.part }),
       };
       const outcome = await runUnlessRevoked(job);
       if (outcome === null) return { why: 'revoked', message: 'the trainer was away', job };

@@ -155,9 +155,11 @@ const freeSlots = (state: PoolState, member: Member): number =>
 export function ask(state: PoolState, request: PlacementRequest, now: number): void {
   const { id, sweepId } = request;
   if (state.leases.some((lease) => lease.id === id)) return;
-  const isNew = !isPresent(state, sweepId);
-  // One that comes later shares from now on: it is not owed what others had before.
-  if (isNew) state.served[sweepId] = findLeastServed(state, now);
+  // A sweep that comes later shares from now on: it is not owed what others had before.
+  if (!isPresent(state, sweepId)) {
+    forgetAbsent(state);
+    state.served[sweepId] = findLeastServed(state, now);
+  }
   const known = state.requests.findIndex((other) => other.id === id);
   if (known === -1) state.requests.push(request);
   else state.requests[known] = request;
@@ -166,12 +168,14 @@ export function ask(state: PoolState, request: PlacementRequest, now: number): v
 const isPresent = (state: PoolState, sweepId: string): boolean =>
   [...state.leases, ...state.requests].some((each) => each.sweepId === sweepId);
 
-function findLeastServed(state: PoolState, now: number): number {
-  const present = new Set([...state.leases, ...state.requests].map(({ sweepId }) => sweepId));
+function forgetAbsent(state: PoolState): void {
   state.served = Object.fromEntries(
-    Object.entries(state.served).filter(([sweepId]) => present.has(sweepId)),
+    Object.entries(state.served).filter(([sweepId]) => isPresent(state, sweepId)),
   );
-  const all = [...present].map((sweepId) => servedSeconds(state, sweepId, now));
+}
+
+function findLeastServed(state: PoolState, now: number): number {
+  const all = Object.keys(state.served).map((sweepId) => servedSeconds(state, sweepId, now));
   return all.length === 0 ? 0 : Math.min(...all);
 }
 

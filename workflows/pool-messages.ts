@@ -51,6 +51,7 @@ export interface TrainerReport extends TrainerSource {
   /** As nameEnvironment says; null if it never answered. */
   kind: string | null;
   slots: number;
+  /** How many trials it takes at once. */
   maxCohort: number;
 }
 
@@ -98,6 +99,8 @@ export interface PoolState {
 export const requestSignal = defineSignal<[PlacementRequest]>('request');
 /** The id of a request that is no longer of interest. */
 export const withdrawSignal = defineSignal<[string]>('withdraw');
+/** Ids of cohorts that were ended from outside, so that they cannot release their trainers. */
+export const forgetSignal = defineSignal<[string[]]>('forget');
 export const releaseSignal = defineSignal<[Release]>('release');
 export const poolQuery = defineQuery<PoolState>('pool');
 

@@ -24,6 +24,7 @@ import {
   takeOrphans,
 } from './placement';
 import {
+  forgetSignal,
   grantedSignal,
   poolQuery,
   releaseSignal,
@@ -59,6 +60,10 @@ export async function pool(state: PoolState): Promise<void> {
   });
   setHandler(withdrawSignal, (id) => {
     state.requests = state.requests.filter((request) => request.id !== id);
+    change();
+  });
+  setHandler(forgetSignal, (cohorts) => {
+    forgetCohorts(state, cohorts, Date.now());
     change();
   });
   setHandler(releaseSignal, (ended) => {

@@ -18,7 +18,7 @@ import { writeReport } from '../report/write';
 import { readResults } from '../store/sweep-results';
 import type { Plan } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
-import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
+import { checkPlan, defaultPrecision, nameMaker } from '../trainer-client/capabilities';
 import { attach } from './attach';
 import { areSweepsRunning } from './down';
 import { compareWithLast, sayLastSweep } from './last-sweep';
@@ -190,7 +190,8 @@ async function checkAndSubmit(
   onSubmit(plan.sweep_id);
   const how = await submitSweep(client, root, plan, {
     taskQueue: runtime.taskQueue,
-    slots: capabilities.slots,
+    maxParallel: 0,
+    placement: { priority: 1, kind: options.mixDevices ? null : nameMaker(capabilities) },
     retry: listRetries(root, plan, options),
     maxFailures: options.maxFailures ?? MAX_FAILURES,
     checkResults: (results) => {

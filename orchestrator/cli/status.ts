@@ -167,8 +167,8 @@ async function readNotes(
   const notes: CohortNote[] = [];
   for (const { id, trials } of plan.cohorts) {
     if (trials.every((trial) => ended.has(trial))) continue;
-    const progress = await readProgress(root, plan.sweep_id, id);
-    if (progress?.note) notes.push({ cohort: id, state: progress.state, note: progress.note });
+    for (const { state, note } of await readProgress(root, plan.sweep_id, id))
+      if (note) notes.push({ cohort: id, state, note });
   }
   return notes;
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { sweep } from '../../workflows/sweep';
-import type { SweepInput } from '../../workflows/messages';
+import type { SweepInput, SweepPlacement } from '../../workflows/messages';
 import { UserError } from '../base/errors';
 import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
@@ -25,8 +25,10 @@ export interface Submitted {
 
 export interface SubmitOptions {
   taskQueue: string;
-  /** How many jobs the trainer runs at the same time. */
-  slots: number;
+  /** What the sweep wants of the pool of trainers. */
+  placement: SweepPlacement;
+  /** How many cohorts may run at the same time; 0: as many as there are trainers for. */
+  maxParallel: number;
   /** Which failed trials run again. */
   retry: Retries;
   onProgress: OnProgress;
@@ -41,7 +43,15 @@ export async function submitSweep(
   client: Client,
   root: string,
   plan: Plan,
-  { taskQueue, slots, retry, maxFailures, checkResults, onProgress }: SubmitOptions,
+  {
+    taskQueue,
+    placement,
+    maxParallel,
+    retry,
+    maxFailures,
+    checkResults,
+    onProgress,
+  }: SubmitOptions,
 ): Promise<Submitted> {
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
@@ -88,7 +98,8 @@ export async function submitSweep(
     // Two sweeps that start in the same millisecond must not share jobs.
     run: `${Date.now().toString(36)}${randomBytes(4).toString('hex')}`,
     cohorts: plan.cohorts.map(({ id, dataset }) => ({ id, dataset })),
-    maxParallel: slots,
+    maxParallel,
+    placement,
     maxFailures,
   };
   await client.workflow.start<typeof sweep>('sweep', {

@@ -22,12 +22,17 @@ import {
 /** So few trials without a result are all looked for, whatever the progress files say. */
 const FEW = 100;
 
+interface StampedProgress {
+  stamp: string;
+  progress: CohortProgress | null;
+}
+
 export class SweepResults {
   private plan: Plan | undefined;
   private done = new Map<string, TrialResult>();
   private outcomes = new Map<string, { stamp: string | null; result: TrialResult }>();
   private outcomesStamp: string | null = null;
-  private cohorts = new Map<string, { stamp: string; progress: CohortProgress | null }>();
+  private cohorts = new Map<string, Map<number, StampedProgress>>();
   private reading: Promise<void> = Promise.resolve();
 
   constructor(private readonly root: string) {}
@@ -49,10 +54,14 @@ export class SweepResults {
     return found;
   }
 
-  /** By id, of the cohorts that have begun and have trials without a result. */
-  get progress(): ReadonlyMap<string, CohortProgress> {
-    const found = new Map<string, CohortProgress>();
-    for (const [id, { progress }] of this.cohorts) if (progress) found.set(id, progress);
+  /** By id, of the parts of cohorts that have begun and have trials without a result. */
+  get progress(): ReadonlyMap<string, CohortProgress[]> {
+    const found = new Map<string, CohortProgress[]>();
+    for (const [id, parts] of this.cohorts)
+      found.set(
+        id,
+        [...parts.values()].flatMap(({ progress }) => progress ?? []),
+      );
     return found;
   }
 
@@ -113,11 +122,16 @@ export class SweepResults {
         this.cohorts.delete(id);
         return;
       }
-      const path = progressPath(this.root, sweepId, id);
-      const stamp = stampFile(path);
-      if (stamp === null || stamp === this.cohorts.get(id)?.stamp) return;
-      this.cohorts.set(id, { stamp, progress: await readJson<CohortProgress>(path) });
-      for (const trial of trials) changed.add(trial);
+      const known = this.cohorts.get(id) ?? new Map<number, StampedProgress>();
+      for (let part = 0; ; part++) {
+        const path = progressPath(this.root, sweepId, id, part);
+        const stamp = stampFile(path);
+        if (stamp === null) break;
+        if (stamp === known.get(part)?.stamp) continue;
+        known.set(part, { stamp, progress: await readJson<CohortProgress>(path) });
+        this.cohorts.set(id, known);
+        for (const trial of trials) changed.add(trial);
+      }
     });
     return changed;
   }

@@ -56,6 +56,8 @@ export class JobLog {
     private readonly ref: JobRef,
     private readonly progress: CohortProgress = {
       cohort: ref.cohortId,
+      ...(ref.part === undefined ? {} : { part: ref.part, trials: ref.trials }),
+      ...(ref.trainer === undefined ? {} : { trainer: ref.trainer.name }),
       work: ref.work,
       state: 'submitting',
       done: 0,

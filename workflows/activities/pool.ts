@@ -1,8 +1,7 @@
 /** How cohorts reach the pool of trainers, and how the pool sees them. */
 import { Context } from '@temporalio/activity';
 import type { SignalDefinition } from '@temporalio/common';
-import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
-import { nameEnvironment } from '../../orchestrator/sweep/environments';
+import { nameMaker } from '../../orchestrator/trainer-client/capabilities';
 import { connectTrainer, type TrainerClient } from '../../orchestrator/trainer-client/client';
 import { readTrainers, type TrainerSource } from '../../orchestrator/trainer-client/registry';
 import {
@@ -15,7 +14,6 @@ import {
   type Release,
   type TrainerReport,
 } from '../pool-messages';
-import type { pool } from '../pool';
 import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';
 
@@ -27,7 +25,7 @@ const ANSWER_MS = 5000;
 /** One late answer is no absence. */
 const FAILED_LOOKS = 2;
 /** After this, the look ends although nothing has changed: cohorts that ended are noticed. */
-const LONGEST_LOOK_MS = 10 * 60_000;
+const LONGEST_LOOK_MS = 2 * 60_000;
 const HOLDERS_EVERY_MS = 60_000;
 
 /** Asks the pool for a trainer, and starts the pool if it has ended. */
@@ -44,6 +42,9 @@ export async function releaseTrainer(setup: WorkerSetup, ended: Release): Promis
   await signalPool(setup, releaseSignal, ended);
 }
 
+/** workflows/pool.ts, which itself knows these activities. */
+type PoolWorkflow = (state: PoolState) => Promise<void>;
+
 async function signalPool<Value>(
   setup: WorkerSetup,
   signal: SignalDefinition<[Value]>,
@@ -55,7 +56,7 @@ async function signalPool<Value>(
     ...{ graceSeconds: setup.graceSeconds ?? GRACE_SECONDS, members: [], leases: [], requests: [] },
     ...{ served: {}, orphans: [] },
   };
-  await client.workflow.signalWithStart<typeof pool, [Value]>('pool', {
+  await client.workflow.signalWithStart<PoolWorkflow, [Value]>('pool', {
     ...{ taskQueue, workflowId: poolId(taskQueue), args: [fresh] },
     ...{ signal, signalArgs: [value], staticSummary: 'which trainer works on what' },
   });
@@ -125,7 +126,16 @@ class Looks {
     try {
       const capabilities = await client.getCapabilities(ANSWER_MS);
       this.failures.delete(address);
-      return { ...source, state: 'ready', why: null, ...describeAbilities(capabilities) };
+      const { slots, preferredCohort } = capabilities;
+      const maxCohort = preferredCohort || capabilities.maxCohort;
+      return {
+        ...source,
+        state: 'ready',
+        why: null,
+        kind: nameMaker(capabilities),
+        slots,
+        maxCohort,
+      };
     } catch (error) {
       const failures = (this.failures.get(address) ?? 0) + 1;
       this.failures.set(address, failures);
@@ -150,12 +160,6 @@ class Looks {
   close(): void {
     for (const client of this.clients.values()) client.close();
   }
-}
-
-function describeAbilities({ framework, devices, slots, maxCohort }: Capabilities) {
-  const { kind: device, name } = devices[0]!;
-  const kind = nameEnvironment({ framework, device, device_name: name });
-  return { kind, slots, maxCohort };
 }
 
 /** Those of the workflows that have ended, however they did. */

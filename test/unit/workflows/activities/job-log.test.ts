@@ -47,20 +47,20 @@ describe('a job’s log', () => {
     const waitingFor = 'no room on the disk of /x: 0 MB free';
     log.waiting(Heartbeat.fromPartial({ state: JobState.JOB_STATE_RUNNING, waitingFor }));
     await log.saveProgress();
-    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({
+    expect((await readProgress(root, 's-1', 'c01'))[0]).toMatchObject({
       state: 'running',
       note: waitingFor,
     });
     progress(Phase.PHASE_TRAIN, 3, 100);
     await log.saveProgress();
-    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({ done: 3, note: null });
+    expect((await readProgress(root, 's-1', 'c01'))[0]).toMatchObject({ done: 3, note: null });
   });
 
   test('shows loading as a note, not as the work’s progress, until the work moves', async () => {
     state(JobState.JOB_STATE_RUNNING);
     progress(Phase.PHASE_LOAD, 1, 2);
     await log.saveProgress();
-    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({
+    expect((await readProgress(root, 's-1', 'c01'))[0]).toMatchObject({
       state: 'running',
       done: 0,
       total: 0,
@@ -68,7 +68,7 @@ describe('a job’s log', () => {
     });
     progress(Phase.PHASE_TRAIN, 3, 100);
     await log.saveProgress();
-    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({
+    expect((await readProgress(root, 's-1', 'c01'))[0]).toMatchObject({
       done: 3,
       total: 100,
       note: null,
