@@ -228,7 +228,7 @@ const sources = {
       'orchestrator/runtime',
       'workflows',
     ],
-    packages: ['@temporalio/client', 'commander', 'node:*'],
+    packages: ['@temporalio/client', '@temporalio/common', 'commander', 'node:*'],
   },
   'trainer/host': {
     holds: 'what of a trainer in TypeScript is not tensor arithmetic: gRPC, jobs, logs, artifacts',

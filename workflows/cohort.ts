@@ -4,6 +4,7 @@ import {
   condition,
   getExternalWorkflowHandle,
   proxyActivities,
+  setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -74,6 +75,8 @@ class PlacedCohort {
   /** Trials without a trainer. */
   private waiting: string[] = [];
   private running = 0;
+  /** For Temporal's pages, by part. */
+  private readonly busy = new Map<number, string>();
   private readonly outcomes: CohortOutcome[] = [];
   private readonly errors: unknown[] = [];
   /** Addresses of trainers where trials failed. */
@@ -92,6 +95,7 @@ class PlacedCohort {
   async run(trials: string[]): Promise<CohortOutcome> {
     this.waiting = [...trials];
     while (this.errors.length === 0) {
+      setCurrentDetails(this.describe());
       await condition(() => this.waiting.length > 0 || this.running === 0);
       if (this.waiting.length === 0) break;
       await condition(() => this.whole.mode() !== 'pause');
@@ -105,14 +109,23 @@ class PlacedCohort {
     return sumUp(this.outcomes);
   }
 
+  private describe(): string {
+    const waiting = this.waiting.length > 0 ? [`${this.waiting.length} wait for a trainer`] : [];
+    return [...this.busy.values(), ...waiting].map((line) => `- ${line}`).join('\n');
+  }
+
   private async placeSome(): Promise<void> {
     const held = await this.leases.acquire(this.waiting.length, this.avoid);
     if (held === null) return;
     await this.sayPlaced();
     this.running++;
+    this.busy.set(held.part, `${held.lease.trials} on ${held.lease.trainer.name}`);
     void this.runOn(held, this.waiting.splice(0, held.lease.trials))
       .catch((error: unknown) => this.errors.push(error))
-      .finally(() => this.running--);
+      .finally(() => {
+        this.running--;
+        this.busy.delete(held.part);
+      });
   }
 
   /** Lets the sweep start its next cohort. */

@@ -48,6 +48,8 @@ export interface SweepInput {
    * started. 0, or left out by sweeps of an earlier version: never.
    */
   maxFailures?: number;
+  /** Whether the server has our search attributes. */
+  isSearchable?: boolean;
   /** Where the sweep's earlier runs got to, if its history became too long for one. */
   earlier?: Pick<SweepStatus, 'mode' | 'done' | 'failed' | 'cancelled'>;
 }

@@ -98,7 +98,7 @@ export async function runPart(
     })();
     stopper.catch(() => undefined); // thrown below
     try {
-      return await long.runJob(job);
+      return await long.runJob.executeWithOptions({ summary: describeJob(job) }, [job]);
     } finally {
       ended = true;
       await stopper;
@@ -190,6 +190,12 @@ export async function runPart(
     if (returned !== null) return { failed, returned };
   }
   return { failed, returned: null };
+}
+
+/** For Temporal's pages: `train 10 trials on trainer-2`. */
+function describeJob({ work, trials, trainer }: JobRef): string {
+  const size = trials.length === 1 ? `trial ${trials[0]}` : `${trials.length} trials`;
+  return `${work} ${size}${trainer === undefined ? '' : ` on ${trainer.name}`}`;
 }
 
 /** Whether the trainer seems to be at fault: all failed, and for reasons that may be its own. */

@@ -9,6 +9,7 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   proxyActivities,
+  setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -127,6 +128,7 @@ export async function pool(state: PoolState): Promise<void> {
     }
     changed = false;
     await decide();
+    setCurrentDetails(describe(state));
   }
 }
 
@@ -137,3 +139,14 @@ const asReports = ({ members }: PoolState) =>
       ...{ name, address, ...(tls === undefined ? {} : { tls }) },
       ...{ why, kind, slots, maxCohort, state: state === 'away' ? state : ('ready' as const) },
     }));
+
+/** For Temporal's pages. */
+function describe({ members, leases, requests }: PoolState): string {
+  const lines = members.map(({ name, address, state, why }) => {
+    const work = leases
+      .filter((lease) => lease.address === address)
+      .map(({ cohort, trials }) => `${trials} trials of ${cohort}`);
+    return `- ${name}: ${[state, why, ...work].filter((word) => word !== null).join(', ')}`;
+  });
+  return [...lines, `- waiting: ${requests.length} cohorts`].join('\n');
+}

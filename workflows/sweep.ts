@@ -10,8 +10,10 @@ import {
   ParentClosePolicy,
   patched,
   proxyActivities,
+  setCurrentDetails,
   setHandler,
   startChild,
+  upsertSearchAttributes,
   workflowInfo,
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
@@ -30,6 +32,7 @@ import {
   type SweepStatus,
 } from './messages';
 import { placedSignal } from './pool-messages';
+import { describeProgress } from './search-attributes';
 import { rootMessage } from './root-message';
 
 /** Tokenize, or go through the files of thousands of trials; heartbeat while they do. */
@@ -84,6 +87,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     (mode) => {
       const before = status.mode;
       status.mode = mode;
+      show();
       return before;
     },
     {
@@ -172,6 +176,23 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     status.done += outcome.done;
     status.failed += outcome.failed;
     status.cancelled += outcome.cancelled;
+    show();
+  }
+
+  let searchable = '';
+  /** For Temporal's pages: its searches, where the server can, and its page of this sweep. */
+  function show(end?: 'stopped' | 'ended'): void {
+    const { mode, done, failed, cancelled, cohorts } = status;
+    const words = { run: 'running', pause: 'paused', cancel: 'cancelling' };
+    const running = Object.keys(cohorts).filter((id) => cohorts[id] === 'running');
+    setCurrentDetails(
+      `${done} trials done, ${failed} failed, ${cancelled} cancelled; ${end ?? words[mode]}` +
+        (running.length > 0 ? `\n\n${running.map((id) => `- ${id}`).join('\n')}` : ''),
+    );
+    const attributes = describeProgress(end ?? words[mode], failed);
+    const now = JSON.stringify(attributes);
+    if (input.isSearchable && now !== searchable) upsertSearchAttributes(attributes);
+    searchable = now;
   }
 
   /** The cohorts with trials that are yet to run; the others are done. */
@@ -231,6 +252,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     historyIsLong = frugal && index > 0 && workflowInfo().continueAsNewSuggested;
     if (historyIsLong) break;
     status.cohorts[id] = 'running';
+    show();
     inProgress++;
     runBeside(runCohort(id, dataset, cohorts.length - index - 1));
   }
@@ -241,6 +263,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   if (frugal && status.mode === 'cancel' && left.length > 0) await cancelCohorts(left);
   if (budget.spent !== null && Object.values(status.cohorts).includes('waiting'))
     status.stopped = budget.spent;
+  show(status.stopped === undefined ? 'ended' : 'stopped');
   await report.finish();
   await condition(allHandlersFinished);
   if (historyIsLong && budget.spent === null) {

@@ -2,7 +2,7 @@
  * `sa-orch start`, the main command. Plans a sweep, starts the services that are missing, submits
  * the sweep and follows it until its table is there.
  */
-import type { Client } from '@temporalio/client';
+import type { Client, Connection } from '@temporalio/client';
 import { Command } from 'commander';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
@@ -26,6 +26,7 @@ import { notSubmittedYet, sweepGoesOn } from './lost-output';
 import { addRetryOptions, listRetries, type RetryOptions } from './retries';
 import { setUpInterruptibly } from './set-up';
 import { saySubmitted, submitSweep, type Submitted } from './submit';
+import { canSearch } from './search-attributes';
 import { refuseMixing } from './mixing';
 import {
   addJsonOption,
@@ -191,6 +192,7 @@ async function checkAndSubmit(
   const how = await submitSweep(client, root, plan, {
     taskQueue: runtime.taskQueue,
     maxParallel: 0,
+    isSearchable: await canSearch(client.connection as Connection, runtime.temporal),
     placement: { priority: 1, kind: options.mixDevices ? null : nameMaker(capabilities) },
     retry: listRetries(root, plan, options),
     maxFailures: options.maxFailures ?? MAX_FAILURES,

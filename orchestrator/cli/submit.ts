@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { sweep } from '../../workflows/sweep';
 import type { SweepInput, SweepPlacement } from '../../workflows/messages';
+import { describeSweep } from '../../workflows/search-attributes';
 import { UserError } from '../base/errors';
 import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
@@ -29,6 +30,8 @@ export interface SubmitOptions {
   placement: SweepPlacement;
   /** How many cohorts may run at the same time; 0: as many as there are trainers for. */
   maxParallel: number;
+  /** Whether the server has our search attributes. */
+  isSearchable: boolean;
   /** Which failed trials run again. */
   retry: Retries;
   onProgress: OnProgress;
@@ -47,6 +50,7 @@ export async function submitSweep(
     taskQueue,
     placement,
     maxParallel,
+    isSearchable,
     retry,
     maxFailures,
     checkResults,
@@ -91,6 +95,8 @@ export async function submitSweep(
   if (isComplete) return { state: 'complete', isPaused: false };
   await terminateLeftCohorts(client, plan.sweep_id);
   for (const { trial_id } of again) await removeOutcome(root, plan.sweep_id, trial_id);
+  const tasks = [...new Set(plan.datasets.map(({ task }) => task))];
+  const backbone = plan.backbone.name;
   const input: SweepInput = {
     stateVersion: 1,
     sweepId: plan.sweep_id,
@@ -101,6 +107,7 @@ export async function submitSweep(
     maxParallel,
     placement,
     maxFailures,
+    isSearchable,
   };
   await client.workflow.start<typeof sweep>('sweep', {
     workflowId: plan.sweep_id,
@@ -109,6 +116,8 @@ export async function submitSweep(
     // Of two simultaneous starts, the second joins the first.
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: `${plan.name}: ${plural(plan.trials.length, 'trial')}`,
+    memo: { sweep: plan.name, tasks, backbone, trials: plan.trials.length },
+    ...(isSearchable ? { typedSearchAttributes: describeSweep(plan.name, tasks, backbone) } : {}),
   });
   return { state: 'started', isPaused: false };
 }
