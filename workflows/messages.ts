@@ -11,6 +11,10 @@ import type { Work } from '../orchestrator/trainer-client/spec';
  */
 export type Mode = 'run' | 'pause' | 'cancel';
 
+export const PRIORITIES = ['low', 'normal', 'high'] as const;
+/** Trainers go to sweeps of a higher one first. */
+export type Priority = (typeof PRIORITIES)[number];
+
 /**
  * What a sweep workflow needs. Payloads stay small: trials and data sets are in the plan file,
  * which activities read.
@@ -41,6 +45,13 @@ export interface SweepInput {
    * started. 0, or left out by sweeps of an earlier version: never.
    */
   maxFailures?: number;
+  /** Left out: normal. */
+  priority?: Priority;
+  /**
+   * The kind of trainers that it uses, as nameEnvironment says, so that its results can be
+   * compared; left out, or null: any.
+   */
+  kind?: string | null;
   /** Where the sweep's earlier runs got to, if its history became too long for one. */
   earlier?: Pick<SweepStatus, 'mode' | 'done' | 'failed' | 'cancelled'>;
 }

@@ -25,8 +25,11 @@ export interface Submitted {
 
 export interface SubmitOptions {
   taskQueue: string;
-  /** How many jobs the trainer runs at the same time. */
-  slots: number;
+  /** How many cohorts may be in progress at once. */
+  maxParallel: number;
+  /** As in SweepInput. */
+  priority: SweepInput['priority'];
+  kind: SweepInput['kind'];
   /** Which failed trials run again. */
   retry: Retries;
   onProgress: OnProgress;
@@ -41,8 +44,9 @@ export async function submitSweep(
   client: Client,
   root: string,
   plan: Plan,
-  { taskQueue, slots, retry, maxFailures, checkResults, onProgress }: SubmitOptions,
+  options: SubmitOptions,
 ): Promise<Submitted> {
+  const { taskQueue, retry, checkResults, onProgress } = options;
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
     throw new UserError(
@@ -88,8 +92,10 @@ export async function submitSweep(
     // Two sweeps that start in the same millisecond must not share jobs.
     run: `${Date.now().toString(36)}${randomBytes(4).toString('hex')}`,
     cohorts: plan.cohorts.map(({ id, dataset }) => ({ id, dataset })),
-    maxParallel: slots,
-    maxFailures,
+    maxParallel: options.maxParallel,
+    maxFailures: options.maxFailures,
+    priority: options.priority,
+    kind: options.kind,
   };
   await client.workflow.start<typeof sweep>('sweep', {
     workflowId: plan.sweep_id,

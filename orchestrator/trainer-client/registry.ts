@@ -22,7 +22,7 @@ export interface TrainerList {
   format: 1;
   /** Who wrote it, for people: `services of /home/u/x/.sa-orch on host a`. */
   owner: string;
-  /** Where it was written: sockets can be reached only there. Absent: anywhere. */
+  /** Where it was written: its sockets can be reached only there. Absent: here. */
   host?: string;
   /**
    * The list is void once this process is dead, or, on another host, once it has not been written
@@ -35,6 +35,9 @@ export interface TrainerList {
 /** How often a process writes its list again, and after what silence nobody counts on it. */
 const TOUCH_MS = 30_000;
 const VOID_MS = 10 * 60_000;
+
+/** Addresses that mean nothing on another host. */
+const ONLY_THERE = /^(unix:|127\.|localhost:|\[::1\])/;
 
 const folderOf = (root: string): string => join(root, 'trainers');
 
@@ -100,9 +103,7 @@ export async function readTrainers(root: string): Promise<FoundTrainers> {
     const list = await readList(path, problems);
     if (list === undefined || (await isVoid(path, list))) continue;
     for (const source of list.trainers) {
-      const isOutOfReach =
-        source.address.startsWith('unix:') && list.host !== undefined && list.host !== HOST;
-      if (isOutOfReach) continue;
+      if ((list.host ?? HOST) !== HOST && ONLY_THERE.test(source.address)) continue;
       const expanded = await expandSource(source);
       problems.push(...expanded.problems);
       for (const trainer of expanded.trainers)

@@ -155,7 +155,9 @@ function parseLines(path: string, text: string): { addresses: string[]; problems
 function explainFailure(source: string, error: NodeJS.ErrnoException): string {
   if (source.startsWith('@')) {
     const path = source.slice(1);
-    return isNotThere(error) ? `${path}: ${NO_FILE}` : explainSystemError(error).message;
+    const why = isNotThere(error) ? NO_FILE : explainSystemError(error).message;
+    // What fails while a file is read does not say in which.
+    return why.includes(path) ? why : `${path}: ${why}`;
   }
   if (!source.startsWith('dns:') || error.message.startsWith('trainer ')) return error.message;
   return `trainer ${source}: the name does not resolve just now (${error.code ?? error.message})`;
