@@ -12,6 +12,10 @@ import type { Work } from '../orchestrator/trainer-client/spec';
  */
 export type Mode = 'run' | 'pause' | 'cancel';
 
+export const PRIORITIES = ['low', 'normal', 'high'] as const;
+/** Trainers go to sweeps of a higher one first. */
+export type Priority = (typeof PRIORITIES)[number];
+
 /**
  * What a sweep workflow needs. Payloads stay small: trials and data sets are in the plan file,
  * which activities read.

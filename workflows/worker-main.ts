@@ -81,7 +81,7 @@ async function main(): Promise<void> {
     workflowBundle: { codePath: join(packageRoot(), 'dist', 'workflow-bundle.js') },
     activities: createActivities({
       root: required('SA_ORCH_ROOT'),
-      trainer: required('SA_ORCH_TRAINER'),
+      trainer: process.env.SA_ORCH_TRAINER ?? '',
       graceSeconds: readGrace(process.env.SA_ORCH_TRAINER_GRACE),
     }),
     // Watching a job costs almost nothing, and many watches must not keep evaluation and reports

@@ -15,7 +15,7 @@ import { KINDS, sumBytes, type Kind, type Removable } from '../store/unneeded';
 import { findRemovable, type Kept } from './find-removable';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { printJson, runAction } from './output';
-import { trainerLock } from './trainer-jobs';
+import { lockOfJob } from './trainer-jobs';
 
 interface CleanOptions extends PlaceOptions {
   dryRun?: boolean;
@@ -78,7 +78,7 @@ async function clean(options: CleanOptions): Promise<void> {
     const { found, kept } = await findRemovable(search);
     if (!json) printFound(root, found, kept);
     const goes = !dryRun && found.length > 0 && (yes || (await confirm(found)));
-    const removed = goes ? await removeAll(root, stateDir, found) : [];
+    const removed = goes ? await removeAll(root, found) : [];
     if (json) printJson({ root, dry_run: dryRun, kinds: countKinds(found), found, kept, removed });
     else if (goes) process.stdout.write(`removed ${formatBytes(sumBytes(removed))}\n`);
   } finally {
@@ -112,22 +112,22 @@ function lockRoot(root: string): { release(): void } | null {
   );
 }
 
-/** Jobs stay after all if a trainer has started meanwhile; until they are gone, none can. */
-async function removeAll(
-  root: string,
-  stateDir: string,
-  found: readonly Removable[],
-): Promise<Removable[]> {
+/** Jobs stay after all if their trainer has started meanwhile; until they are gone, it cannot. */
+async function removeAll(root: string, found: readonly Removable[]): Promise<Removable[]> {
   const removed: Removable[] = [];
-  const lock = found.some(({ kind }) => kind === 'jobs') ? tryLock(trainerLock(stateDir)) : null;
-  const isTrainerThere = lock !== null && 'holder' in lock;
+  const jobs = found.filter(({ kind }) => kind === 'jobs');
+  const locks = new Map(
+    [...new Set(jobs.map(({ path }) => lockOfJob(path)))].map((path) => [path, tryLock(path)]),
+  );
+  const isInUse = ({ kind, path }: Removable): boolean =>
+    kind === 'jobs' && 'holder' in locks.get(lockOfJob(path))!;
   try {
     for (const item of found) {
-      if (item.kind === 'jobs' && isTrainerThere) continue;
+      if (isInUse(item)) continue;
       if (await removeUnneeded(root, item)) removed.push(item);
     }
   } finally {
-    if (lock !== null && 'release' in lock) lock.release();
+    for (const lock of locks.values()) if ('release' in lock) lock.release();
   }
   return removed;
 }

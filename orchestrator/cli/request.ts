@@ -13,8 +13,11 @@ import type { SweepOptions } from './options';
 import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
 
-/** On a CPU, cohorts of this size give first results early while few passes are half full. */
+/** Where no trainer says what it prefers; on a CPU, trainers prefer the same. */
 const COHORT_SIZE = 10;
+
+/** Plans a sweep for trainers with this default precision that prefer cohorts of this size. */
+export type PlanWith = (defaultPrecision: PrecisionName, maxCohort?: number) => Plan;
 
 /** A larger number is hardly meant as a number of seeds. */
 const MANY_SEEDS = 20;
@@ -56,7 +59,7 @@ export async function planRequest(
   request: Request,
   options: SweepOptions,
   onProgress: OnProgress,
-): Promise<(defaultPrecision: PrecisionName) => Plan> {
+): Promise<PlanWith> {
   const { config, profileReason } = request;
   const backbone = await resolveBackbone(config.backbone, { onProgress });
   onProgress('✓', 'backbone', `${backbone.name}, ${(backbone.weights / 1e6).toFixed(1)} M weights`);
@@ -68,11 +71,11 @@ export async function planRequest(
   });
   saySeeds(config, onProgress);
   sayData(datasets, profileNote(config, profileReason), onProgress);
-  const plan = (defaultPrecision: PrecisionName) =>
+  const plan: PlanWith = (defaultPrecision, maxCohort = COHORT_SIZE) =>
     planSweep(config, {
       backbone,
       datasets,
-      maxCohort: COHORT_SIZE,
+      maxCohort,
       defaultPrecision,
       profileReason,
     });

@@ -12,6 +12,7 @@ import { addFamilyFlags } from './family-flags';
 import { ATTN_MODES, ATTN_OPTIONS, FFN_MODES, FFN_OPTIONS } from './module-flags';
 import {
   addJsonOption,
+  addPlacementOptions,
   addPlaceOptions,
   addPrecisionOption,
   addServiceOptions,
@@ -53,6 +54,7 @@ export function runCommand(): Command {
     addSeedFlags,
     addPlaceOptions,
     addServiceOptions,
+    addPlacementOptions,
     addJsonOption,
   ])
     add(command);

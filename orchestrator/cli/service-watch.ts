@@ -1,6 +1,7 @@
 /** Says at once what happens to the services while a command follows a sweep. */
 import { runtimeStatus, type ServiceStatus } from '../runtime/status';
-import { findOutageOf, nameService } from './outage';
+import { nameService } from '../runtime/supervisor-state';
+import { findOutageOf } from './outage';
 
 const LOOK_MS = 500;
 
@@ -75,7 +76,7 @@ export function describeChanges(
 
 function describeChange(old: ServiceStatus, now: ServiceStatus): string[] {
   const { name, state, restarts, last_exit } = now;
-  const named = `the ${nameService(name)}`;
+  const named = nameService(name);
   if (name === 'supervisor') {
     const [wasThere, isThere] = [old.state === 'ready', state === 'ready'];
     if (wasThere === isThere) return [];

@@ -4,22 +4,23 @@
  */
 import type { Client, Connection } from '@temporalio/client';
 import { Command } from 'commander';
-import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
+import { PRIORITIES, type Priority } from '../../workflows/messages';
 import { artifactRootId } from '../../common/files';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { expectedPrecision } from '../runtime/expected-precision';
-import { askCapabilities } from '../runtime/trainer-health';
-import { refuseUnusable, type UpOptions } from '../runtime/runtime-plan';
+import type { UpOptions } from '../runtime/runtime-plan';
 import { announceStart } from '../runtime/starts';
+import { refuseUnusable } from '../runtime/trainer-plan';
 import { ensureUp, type Runtime } from '../runtime/up';
 import { writeReport } from '../report/write';
 import { readResults } from '../store/sweep-results';
 import type { Plan } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
-import { checkPlan, defaultPrecision, nameMaker } from '../trainer-client/capabilities';
+import { checkPlan } from '../trainer-client/capabilities';
 import { attach } from './attach';
+import { askTrainers, chooseTrainers } from './choose-trainers';
 import { areSweepsRunning } from './down';
 import { compareWithLast, sayLastSweep } from './last-sweep';
 import { notSubmittedYet, sweepGoesOn } from './lost-output';
@@ -31,20 +32,19 @@ import { refuseMixing } from './mixing';
 import {
   addJsonOption,
   addPlaceOptions,
+  addPlacementOptions,
   addServiceOptions,
   addSweepOptions,
   parseInteger,
+  readServiceOptions,
   type PlaceOptions,
   type ServiceOptions,
   type SweepOptions,
 } from './options';
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
-import { UserError } from '../base/errors';
 import { sayPrecision } from './precision';
 import { checkRoom, listNeeds } from './room';
-import { planRequest, readRequest, type Request } from './request';
-
-const ANSWER_MS = 30_000;
+import { planRequest, readRequest, type PlanWith, type Request } from './request';
 
 /** One cohort may fail for reasons of its own, and a second one by bad luck. */
 const MAX_FAILURES = 3;
@@ -54,6 +54,8 @@ export interface LaunchOptions extends PlaceOptions, ServiceOptions, RetryOption
   detach?: boolean;
   mixDevices?: boolean;
   maxFailures?: number;
+  maxParallel?: number;
+  priority?: Priority;
   json?: boolean;
 }
 
@@ -82,6 +84,7 @@ export function startCommand(): Command {
         'running; `sa-orch watch <sweep>` follows it again, `sa-orch cancel <sweep>` ends it.',
     );
   addRetryOptions(command);
+  addPlacementOptions(command);
   return addJsonOption(addServiceOptions(addPlaceOptions(addSweepOptions(command)))).action(
     (options: LaunchOptions & SweepOptions & { sweep: string }) =>
       runAction(options.json === true, async () =>
@@ -130,13 +133,7 @@ async function submitRequest(
   const services: UpOptions = {
     stateDir,
     root,
-    framework: options.framework,
-    python: options.python,
-    device: options.device,
-    threads: options.threads,
-    unloadAfter: options.unloadAfter,
-    stopAfter: options.stopAfter,
-    trainerAddress: options.trainer,
+    ...readServiceOptions(options),
     onProgress,
   };
   refuseUnusable(services);
@@ -174,16 +171,19 @@ async function checkAndSubmit(
   client: Client,
   runtime: Runtime,
   request: Request,
-  planWith: (precision: PrecisionName) => Plan,
+  planWith: PlanWith,
   options: LaunchOptions,
   onSubmit: (sweepId: string) => void,
 ): Promise<{ plan: Plan; how: Submitted }> {
   const onProgress = options.json ? progressLineOnStderr : progressLine;
   const { root } = runtime;
-  const capabilities = await askCapabilities(runtime.trainer, ANSWER_MS);
-  const standard = defaultPrecision(capabilities);
-  const plan = planWith(standard.precision);
-  checkTrainer(runtime, capabilities, plan);
+  const { plan, standard, capabilities, kind, slots } = chooseTrainers(await askTrainers(root), {
+    planWith,
+    check: (planned, able) => listObstacles(planned, able, root),
+    mixDevices: options.mixDevices === true,
+    hint: (able) => hintAtMore(able, runtime.isOurs),
+    onProgress,
+  });
   sayPrecision(request.config.precision, standard, onProgress);
   // A command's trial is named by its flags, which differ from trial to trial.
   if (request.config.file !== null && !options.json)
@@ -191,9 +191,10 @@ async function checkAndSubmit(
   onSubmit(plan.sweep_id);
   const how = await submitSweep(client, root, plan, {
     taskQueue: runtime.taskQueue,
-    maxParallel: 0,
+    maxParallel: options.maxParallel ?? 0,
+    longestFirst: slots > 1,
+    placement: { priority: PRIORITIES.indexOf(options.priority ?? 'normal'), kind },
     isSearchable: await canSearch(client.connection as Connection, runtime.temporal),
-    placement: { priority: 1, kind: options.mixDevices ? null : nameMaker(capabilities) },
     retry: listRetries(root, plan, options),
     maxFailures: options.maxFailures ?? MAX_FAILURES,
     checkResults: (results) => {
@@ -208,32 +209,21 @@ async function checkAndSubmit(
   return { plan, how };
 }
 
-/** Refuses, before any job, a plan that the trainer cannot run, with a list of what is missing. */
-function checkTrainer(
-  { trainer: { address }, root, isOurs }: Runtime,
-  capabilities: Capabilities,
-  plan: Plan,
-): void {
+/** What of a plan a trainer cannot do, one sentence each. */
+function listObstacles(plan: Plan, capabilities: Capabilities, root: string): string[] {
   const lacking = checkPlan(plan, capabilities);
-  if (lacking.length > 0) {
-    const hint =
-      capabilities.framework === 'tfjs'
-        ? `The PyTorch trainer supports more: ${isOurs ? '' : '`sa-orch down`, then '}` +
-          '--framework torch.'
-        : undefined;
-    throw new UserError(
-      `the trainer at ${address} cannot run this sweep:\n  ${lacking.join('\n  ')}`,
-      2,
-      hint,
-    );
-  }
-  if (capabilities.artifactRootId !== artifactRootId(root)) {
-    throw new UserError(
-      `the trainer at ${address} uses a different artifact root from ${root}`,
-      2,
-      'Start the trainer with --root on the same directory (for example on a shared disk), or ' +
-        'again if that directory was removed or replaced since; ' +
-        'sending files to a trainer elsewhere is not implemented yet.',
-    );
-  }
+  if (lacking.length > 0 || capabilities.artifactRootId === artifactRootId(root)) return lacking;
+  return [
+    `the trainer uses a different artifact root from ${root}: start it with --root on the same ` +
+      'directory (for example on a shared disk), or again if that directory was removed or ' +
+      'replaced since; sending files to a trainer elsewhere is not implemented yet',
+  ];
+}
+
+function hintAtMore({ framework }: Capabilities, isOurs: boolean): string | undefined {
+  if (framework !== 'tfjs') return undefined;
+  return (
+    `The PyTorch trainer supports more: ${isOurs ? '' : '`sa-orch down`, then '}` +
+    '--framework torch.'
+  );
 }

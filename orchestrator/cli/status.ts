@@ -6,8 +6,9 @@ import { isIdleness } from '../runtime/idleness';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { describeReplacedRoot } from '../runtime/replaced-root';
-import { readRuntimeConfig } from '../runtime/runtime-config';
+import { isTrainerName, readRuntimeConfig } from '../runtime/runtime-config';
 import { runtimeStatus, type ServiceStatus } from '../runtime/status';
+import { trainerStatuses } from '../runtime/trainer-status';
 import { readPlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { listSweeps, readProgress } from '../store/sweep-store';
@@ -22,6 +23,7 @@ import { quoteWord } from '../base/shell-quote';
 import { describeOtherFolders, listBusyFolders } from './other-folders';
 import { printJson, printText, runAction } from './output';
 import { nameEnd, type EndedState } from './sweep-end';
+import { describeTrainer } from './trainer-lines';
 
 /** What a cohort of an open sweep waits for. */
 interface CohortNote {
@@ -56,13 +58,19 @@ export function statusCommand(): Command {
         const stateDir = stateDirectory(options.stateDir);
         const root = artifactRoot(options.root);
         const services = runtimeStatus(stateDir);
+        const { trainers, problems } = await trainerStatuses(stateDir);
         const sweeps = await sweepLines(root, stateDir);
         const full_disks = listFullDisks([root, stateDir]);
         const config = readRuntimeConfig(stateDir);
         const replaced = services.length > 0 && config ? describeReplacedRoot(config) : undefined;
-        if (options.json)
-          return printJson({ services, sweeps, full_disks, root_problem: replaced?.what ?? null });
-        for (const service of services) printText(`${describeService(service)}\n`);
+        if (options.json) {
+          const found = { services, trainers, trainer_problems: problems, sweeps, full_disks };
+          return printJson({ ...found, root_problem: replaced?.what ?? null });
+        }
+        const listed = services.filter((service) => !isTrainerService(service));
+        for (const service of listed) printText(`${describeService(service)}\n`);
+        for (const trainer of trainers) printText(`${describeTrainer(trainer)}\n`);
+        for (const problem of problems) printText(`${problem}\n`);
         const outage = services.some(endedIdle) ? null : findOutage(services);
         if (outage !== null) printText(`${outage}\n`);
         if (replaced !== undefined) printText(`${replaced.what}\n  ${replaced.wayOut}\n`);
@@ -75,6 +83,10 @@ export function statusCommand(): Command {
       }),
   );
 }
+
+/** Trainers have lines of their own, also those that are no service of this folder. */
+const isTrainerService = ({ name, state, address }: ServiceStatus): boolean =>
+  isTrainerName(name) || (state === 'external' && name === address);
 
 /** The services of every folder. */
 function showAll(json: boolean): void {

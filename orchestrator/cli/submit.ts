@@ -11,7 +11,7 @@ import { quoteWord } from '../base/shell-quote';
 import { hasPlan, writePlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
-import type { Plan, TrialResult } from '../sweep/types';
+import type { Cohort, Plan, TrialResult } from '../sweep/types';
 import { isOpen, workflowState } from './follow';
 import { describeSize } from './request';
 import { RETRY_LATER, type Retries } from './retries';
@@ -32,6 +32,8 @@ export interface SubmitOptions {
   maxParallel: number;
   /** Whether the server has our search attributes. */
   isSearchable: boolean;
+  /** Cohorts with the most work first, so that several trainers end at about the same time. */
+  longestFirst: boolean;
   /** Which failed trials run again. */
   retry: Retries;
   onProgress: OnProgress;
@@ -46,17 +48,9 @@ export async function submitSweep(
   client: Client,
   root: string,
   plan: Plan,
-  {
-    taskQueue,
-    placement,
-    maxParallel,
-    isSearchable,
-    retry,
-    maxFailures,
-    checkResults,
-    onProgress,
-  }: SubmitOptions,
+  options: SubmitOptions,
 ): Promise<Submitted> {
+  const { taskQueue, retry, checkResults, onProgress } = options;
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
     throw new UserError(
@@ -103,11 +97,14 @@ export async function submitSweep(
     planDigest,
     // Two sweeps that start in the same millisecond must not share jobs.
     run: `${Date.now().toString(36)}${randomBytes(4).toString('hex')}`,
-    cohorts: plan.cohorts.map(({ id, dataset }) => ({ id, dataset })),
-    maxParallel,
-    placement,
-    maxFailures,
-    isSearchable,
+    cohorts: (options.longestFirst ? sortByWork(plan) : plan.cohorts).map(({ id, dataset }) => ({
+      id,
+      dataset,
+    })),
+    maxParallel: options.maxParallel,
+    placement: options.placement,
+    maxFailures: options.maxFailures,
+    isSearchable: options.isSearchable,
   };
   await client.workflow.start<typeof sweep>('sweep', {
     workflowId: plan.sweep_id,
@@ -117,9 +114,20 @@ export async function submitSweep(
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: `${plan.name}: ${plural(plan.trials.length, 'trial')}`,
     memo: { sweep: plan.name, tasks, backbone, trials: plan.trials.length },
-    ...(isSearchable ? { typedSearchAttributes: describeSweep(plan.name, tasks, backbone) } : {}),
+    ...(options.isSearchable
+      ? { typedSearchAttributes: describeSweep(plan.name, tasks, backbone) }
+      : {}),
   });
   return { state: 'started', isPaused: false };
+}
+
+/** The most training rows first; cohorts with as many stay in the plan's order. */
+function sortByWork({ cohorts, trials }: Plan): Cohort[] {
+  const rows = new Map(
+    trials.map(({ id, train }) => [id, train.total_steps * train.batch_size] as const),
+  );
+  const count = (cohort: Cohort) => cohort.trials.reduce((sum, id) => sum + rows.get(id)!, 0);
+  return cohorts.toSorted((a, b) => count(b) - count(a));
 }
 
 /** Says how it went, and what to type next. */

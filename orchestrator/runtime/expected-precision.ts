@@ -4,7 +4,8 @@
 import { Precision } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defaultPrecision, type DefaultPrecision } from '../trainer-client/capabilities';
 import { expectsGpu } from './gpu';
-import { readRuntimeConfig } from './runtime-config';
+import { expandSource } from '../trainer-client/sources';
+import { listSources, readRuntimeConfig } from './runtime-config';
 import type { Framework } from './trainer-command';
 import { askCapabilities } from './trainer-health';
 
@@ -17,18 +18,22 @@ const ON_A_GPU: Record<Framework, Precision[]> = {
 };
 
 /**
- * The default of this state directory's running trainer, else of one that would be started here.
+ * The default of the first trainer of this state directory that answers, else of one that would be
+ * started here.
  */
 export async function expectedPrecision(
   stateDir: string,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<DefaultPrecision> {
-  const trainer = readRuntimeConfig(stateDir)?.trainer;
-  const capabilities =
-    trainer && (await askCapabilities(trainer, ANSWER_MS).catch(() => undefined));
-  if (capabilities) return defaultPrecision(capabilities);
-  const local = trainer?.kind === 'local' ? trainer : undefined;
-  const kind = expectsGpu(local?.device ?? 'auto', env) ? 'cuda' : 'cpu';
+  const config = readRuntimeConfig(stateDir);
+  for (const source of config ? listSources(config) : []) {
+    for (const trainer of (await expandSource(source)).trainers) {
+      const capabilities = await askCapabilities(trainer, ANSWER_MS).catch(() => undefined);
+      if (capabilities) return defaultPrecision(capabilities);
+    }
+  }
+  const local = config?.local;
+  const kind = expectsGpu(local?.list[0]?.device ?? 'auto', env) ? 'cuda' : 'cpu';
   const device = { kind, name: '', memoryBytes: 0, threads: 0 };
   return defaultPrecision({ devices: [device], precisions: ON_A_GPU[local?.framework ?? 'torch'] });
 }

@@ -9,6 +9,7 @@ import { keepLogging } from '../../common/log-output';
 import { HOST } from '../../common/process-identity';
 import { removeLeftovers } from '../../common/temporary-names';
 import { UserError } from '../base/errors';
+import { nameServices, removeTrainerList } from '../trainer-client/registry';
 import { watchForIdleness } from './idleness';
 import { readRuntimeConfig } from './runtime-config';
 import { servicesFor } from './services';
@@ -29,6 +30,7 @@ function supervise(stateDir: string, lock: LockFile): void {
   const config = readRuntimeConfig(stateDir);
   if (config === undefined)
     throw new UserError(`${stateDir} has no runtime.json: \`sa-orch up\` writes it`, 2);
+  const { root } = config;
   const supervisor = new Supervisor(stateDir, servicesFor(stateDir, config), DEFAULT_POLICY, say);
   say(`process ${process.pid} supervises ${stateDir}`);
 
@@ -53,6 +55,8 @@ function supervise(stateDir: string, lock: LockFile): void {
     say(`${reason}: stopping all services`);
     clearInterval(timer);
     idleness.stop();
+    // First: what is about to end gets no more work.
+    removeTrainerList(root, nameServices(stateDir));
     supervisor.stop(why).then(() => {
       lock.release();
       process.exit(0);

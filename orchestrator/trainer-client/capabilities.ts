@@ -16,6 +16,12 @@ import { CONTRACT_KINDS } from '../tasks/registry';
 
 const PROTOCOL_VERSION = 1;
 
+/** How many trials the trainer likes to have in a job. */
+export const preferredCohort = ({
+  preferredCohort: preferred,
+  maxCohort,
+}: Pick<Capabilities, 'preferredCohort' | 'maxCohort'>): number => preferred || maxCohort;
+
 /** What the trainer's results are made by, as in reports: `torch on cpu`. */
 export function nameMaker({
   framework,

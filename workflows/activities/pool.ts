@@ -1,7 +1,7 @@
 /** How cohorts reach the pool of trainers, and how the pool sees them. */
 import { Context } from '@temporalio/activity';
 import type { SignalDefinition } from '@temporalio/common';
-import { nameMaker } from '../../orchestrator/trainer-client/capabilities';
+import { nameMaker, preferredCohort } from '../../orchestrator/trainer-client/capabilities';
 import { connectTrainer, type TrainerClient } from '../../orchestrator/trainer-client/client';
 import { readTrainers, type TrainerSource } from '../../orchestrator/trainer-client/registry';
 import {
@@ -88,7 +88,8 @@ export function lookAtTrainers(
     try {
       for (;;) {
         signal.throwIfAborted();
-        const trainers = await looks.at(await readTrainers(setup.root));
+        const found = await readTrainers(setup.root);
+        const trainers = await looks.at(found.trainers);
         const isLate = Date.now() - began > LONGEST_LOOK_MS;
         let ended: string[] = [];
         if (isLate || Date.now() - asked > HOLDERS_EVERY_MS) {
@@ -126,8 +127,8 @@ class Looks {
     try {
       const capabilities = await client.getCapabilities(ANSWER_MS);
       this.failures.delete(address);
-      const { slots, preferredCohort } = capabilities;
-      const maxCohort = preferredCohort || capabilities.maxCohort;
+      const { slots } = capabilities;
+      const maxCohort = preferredCohort(capabilities);
       return {
         ...source,
         state: 'ready',

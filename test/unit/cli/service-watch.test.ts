@@ -3,7 +3,7 @@ import { describeChanges } from '../../../orchestrator/cli/service-watch';
 import type { ServiceStatus } from '../../../orchestrator/runtime/status';
 
 const service = (name: string, changes: Partial<ServiceStatus> = {}): ServiceStatus => ({
-  ...{ name, state: 'ready', pid: 1, address: null, restarts: 0 },
+  ...{ name, state: 'ready', pid: 1, address: null, since: null, restarts: 0 },
   ...{ last_exit: null, log: null, log_tail: [] },
   ...changes,
 });
