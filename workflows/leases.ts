@@ -54,7 +54,8 @@ export class Leases {
     const cohort = workflowInfo().workflowId;
     const id = `${cohort}#${++this.asked}`;
     const { sweepId } = this.input;
-    const request = { id, cohort, sweepId, trials, avoid, ...this.placement };
+    const isFirst = this.asked === 1;
+    const request = { id, cohort, sweepId, isFirst, trials, avoid, ...this.placement };
     const isDecided = () => this.granted.some((lease) => lease.id === id) || this.mode() !== 'run';
     let pause = ASK_AGAIN_MS;
     do {

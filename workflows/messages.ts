@@ -80,8 +80,8 @@ export interface SweepPlacement {
 export interface CohortPlacement extends SweepPlacement {
   /** Digest of the cohort's data set. */
   dataset: string;
-  /** How many of the sweep's cohorts come after it. */
-  behind: number;
+  /** How many cohorts the sweep runs in all. */
+  cohorts: number;
 }
 
 export type CohortState = 'waiting' | 'running' | 'done' | 'cancelled' | 'failed';

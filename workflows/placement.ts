@@ -78,11 +78,14 @@ function findShare(
   free: readonly Member[],
 ): number {
   const slots = free.reduce((sum, each) => sum + freeSlots(state, each), 0);
-  const { sweepId, behind, trials } = request;
-  const others = state.requests.filter((other) => other !== request);
-  const ofOthers = others.filter((other) => other.sweepId !== sweepId).length;
-  const ofSweep = others.length - ofOthers;
-  const cohorts = 1 + ofOthers + ofSweep + behind;
+  const { trials } = request;
+  const waiting = [request, ...state.requests.filter((other) => other !== request)];
+  const sweeps = new Map(waiting.map((each) => [each.sweepId, each.cohorts]));
+  // Those that have not asked yet will, within seconds.
+  const toCome = [...sweeps].map(([sweepId, all]) =>
+    Math.max(0, all - (state.asked[sweepId] ?? 0)),
+  );
+  const cohorts = waiting.length + toCome.reduce((sum, each) => sum + each, 0);
   const parts = Math.max(1, Math.floor(slots / cohorts));
   return Math.max(1, Math.min(Math.ceil(trials / parts), member.maxCohort));
 }
@@ -159,19 +162,24 @@ export function ask(state: PoolState, request: PlacementRequest, now: number): v
   if (!isPresent(state, sweepId)) {
     forgetAbsent(state);
     state.served[sweepId] = findLeastServed(state, now);
+    state.asked[sweepId] = 0;
   }
   const known = state.requests.findIndex((other) => other.id === id);
-  if (known === -1) state.requests.push(request);
-  else state.requests[known] = request;
+  if (known !== -1) {
+    state.requests[known] = request;
+    return;
+  }
+  state.requests.push(request);
+  if (request.isFirst) state.asked[sweepId] = (state.asked[sweepId] ?? 0) + 1;
 }
 
 const isPresent = (state: PoolState, sweepId: string): boolean =>
   [...state.leases, ...state.requests].some((each) => each.sweepId === sweepId);
 
 function forgetAbsent(state: PoolState): void {
-  state.served = Object.fromEntries(
-    Object.entries(state.served).filter(([sweepId]) => isPresent(state, sweepId)),
-  );
+  for (const counts of [state.served, state.asked])
+    for (const sweepId of Object.keys(counts))
+      if (!isPresent(state, sweepId)) delete counts[sweepId];
 }
 
 function findLeastServed(state: PoolState, now: number): number {

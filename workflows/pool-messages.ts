@@ -13,6 +13,8 @@ export interface PlacementRequest extends CohortPlacement {
   /** The workflow to tell. */
   cohort: string;
   sweepId: string;
+  /** Whether the cohort asks for the first time. */
+  isFirst: boolean;
   /** How many trials have no trainer yet. */
   trials: number;
   /** Addresses that come last: these trials failed there. */
@@ -92,6 +94,8 @@ export interface PoolState {
   requests: PlacementRequest[];
   /** Seconds of trainers that each sweep has had, those of running leases excepted. */
   served: Record<string, number>;
+  /** How many cohorts of each sweep have asked for their first trainer. */
+  asked: Record<string, number>;
   /** Jobs to be stopped, by the address of a trainer that was away. */
   orphans: { address: string; job: JobRef }[];
 }

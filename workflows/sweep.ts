@@ -127,11 +127,11 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     return frugal ? Promise.race([preparing, untilCancelled]) : preparing;
   }
 
-  async function runCohort(id: string, dataset: string, behind: number): Promise<void> {
+  async function runCohort(id: string, dataset: string, all: number): Promise<void> {
     // The sweep's id makes the child's unique, because children cannot be started with "use
     // existing".
     const workflowId = `${sweepId}/${run}/${id}`;
-    const placement = input.placement && { ...input.placement, dataset, behind };
+    const placement = input.placement && { ...input.placement, dataset, cohorts: all };
     try {
       // A cancelled sweep needs no data.
       if (status.mode !== 'cancel') await prepareUnlessCancelled(dataset);
@@ -254,7 +254,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     status.cohorts[id] = 'running';
     show();
     inProgress++;
-    runBeside(runCohort(id, dataset, cohorts.length - index - 1));
+    runBeside(runCohort(id, dataset, cohorts.length));
   }
   await Promise.all(running);
   if (errors.length > 0) throw errors[0];

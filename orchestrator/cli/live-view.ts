@@ -16,6 +16,8 @@ export interface Snapshot {
   state: string;
 }
 
+/** The name of a trainer that may be the only one. */
+const ONLY_TRAINER = 'trainer';
 const BAR_CELLS = 10;
 /** A progress file unchanged for this long belongs to a worker that is gone. */
 const STALE_MS = 30_000;
@@ -77,6 +79,7 @@ function cohortLine(
   ];
   const { trials: own = cohort.trials, trainer } = progress;
   if (own.length < cohort.trials.length && trainer) columns.push(`${own.length} on ${trainer}`);
+  else if (trainer !== undefined && trainer !== ONLY_TRAINER) columns.push(`on ${trainer}`);
   if (progress.note) columns.push(progress.note);
   else if (now - progress.updated > STALE_MS)
     columns.push(`no update for ${formatDuration((now - progress.updated) / 1000)}`);

@@ -17,14 +17,15 @@ const SECOND = 1000;
 
 const fresh = (): PoolState => ({
   ...{ graceSeconds: 60, members: [], leases: [], requests: [] },
-  ...{ served: {}, orphans: [] },
+  ...{ served: {}, asked: {}, orphans: [] },
 });
 const trainer = (name: string, more: Partial<TrainerReport> = {}): TrainerReport => ({
   ...{ name, address: name, state: 'ready', why: null, kind: 'torch on cpu', slots: 1 },
   ...{ maxCohort: 10, ...more },
 });
 const request = (cohort: string, more: Partial<PlacementRequest> = {}): PlacementRequest => ({
-  ...{ id: `${cohort}#1`, cohort, sweepId: 's', dataset: 'd', trials: 8, behind: 0, avoid: [] },
+  ...{ id: `${cohort}#1`, cohort, sweepId: 's', dataset: 'd', trials: 8, cohorts: 1 },
+  ...{ isFirst: true, avoid: [] },
   ...{ priority: 1, kind: null, ...more },
 });
 function pool(trainers: TrainerReport[], requests: PlacementRequest[]): PoolState {
@@ -51,15 +52,26 @@ describe('shares', () => {
       [request('x')],
     );
     expect(placed(state)).toEqual(['x@a:3']);
-    ask(state, request('x', { id: 'x#2', trials: 5 }), 0);
+    ask(state, request('x', { id: 'x#2', isFirst: false, trials: 5 }), 0);
     expect(placed(state)).toEqual(['x@b:3']);
-    ask(state, request('x', { id: 'x#3', trials: 2 }), 0);
+    ask(state, request('x', { id: 'x#3', isFirst: false, trials: 2 }), 0);
     expect(placed(state)).toEqual(['x@c:2']);
   });
 
   test('it is not shared out if other cohorts are still to ask', () => {
-    const state = pool([trainer('a'), trainer('b')], [request('x', { behind: 3 })]);
+    const state = pool([trainer('a'), trainer('b')], [request('x', { cohorts: 4 })]);
     expect(placed(state)).toEqual(['x@a:8']);
+  });
+
+  test('nor if others of its sweep are about to ask; once they have, what is left is', () => {
+    const state = pool(
+      ['a', 'b', 'c', 'd'].map((name) => trainer(name)),
+      [request('x', { cohorts: 2 })],
+    );
+    expect(placed(state)).toEqual(['x@a:4']);
+    ask(state, request('y', { cohorts: 2 }), 0);
+    ask(state, request('x', { id: 'x#2', isFirst: false, trials: 4, cohorts: 2 }), 0);
+    expect(placed(state)).toEqual(['y@b:8', 'x@c:2']);
   });
 
   test('no trainer gets more than it takes, or more cohorts than it has slots', () => {
@@ -109,7 +121,7 @@ describe('which trainer', () => {
   test('one of the right kind that knows the data', () => {
     const state = pool(
       [trainer('gpu', { kind: 'torch on H100' }), trainer('a'), trainer('b')],
-      [request('x', { kind: 'torch on cpu', behind: 9 })],
+      [request('x', { kind: 'torch on cpu', cohorts: 10 })],
     );
     state.members[2]!.datasets = ['d'];
     expect(placed(state)).toEqual(['x@b:8']);
@@ -139,7 +151,7 @@ describe('which trainer', () => {
   test('three failures in a row set it aside; a success, or ten minutes, end that', () => {
     const state = pool([trainer('a'), trainer('b')], []);
     const fail = (n: number, now = 0) => {
-      ask(state, request(`x${n}`, { behind: 9 }), now);
+      ask(state, request(`x${n}`, { cohorts: 10 }), now);
       const [where] = placed(state, now);
       release(state, { id: `x${n}#1`, outcome: 'failed', why: 'broken', job: null }, now);
       return where!.split('@')[1]!.split(':')[0];
@@ -190,7 +202,7 @@ describe('trainers that go', () => {
   });
 
   test('lose it at once if no list names them any more', () => {
-    const state = pool([trainer('a'), trainer('b')], [request('x', { behind: 1 })]);
+    const state = pool([trainer('a'), trainer('b')], [request('x', { cohorts: 2 })]);
     placed(state);
     noteReports(state, [trainer('b')], SECOND);
     expect(state.members.map(({ name, state: its }) => `${name} ${its}`)).toEqual([
