@@ -1,4 +1,5 @@
 /** `sa-orch status`: services and sweeps. */
+import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
 import { listFullDisks } from '../../common/disk-space';
 import { ConfigError } from '../base/errors';
@@ -21,6 +22,7 @@ import { findOutage } from './outage';
 import { plural } from '../base/plural';
 import { quoteWord } from '../base/shell-quote';
 import { describeOtherFolders, listBusyFolders } from './other-folders';
+import { describePool, readPool } from './pool-view';
 import { printJson, printText, runAction } from './output';
 import { nameEnd, type EndedState } from './sweep-end';
 import { describeTrainer } from './trainer-lines';
@@ -59,17 +61,32 @@ export function statusCommand(): Command {
         const root = artifactRoot(options.root);
         const services = runtimeStatus(stateDir);
         const { trainers, problems } = await trainerStatuses(stateDir);
-        const sweeps = await sweepLines(root, stateDir);
-        const full_disks = listFullDisks([root, stateDir]);
         const config = readRuntimeConfig(stateDir);
+        const client = await connectTemporal(stateDir).catch(() => null);
+        const sweeps = await sweepLines(client, root, stateDir);
+        const pool = client && config ? await readPool(client, config.taskQueue) : undefined;
+        await client?.connection.close();
+        const parts = pool && (await describePool(root, pool, Date.now()));
+        const full_disks = listFullDisks([root, stateDir]);
         const replaced = services.length > 0 && config ? describeReplacedRoot(config) : undefined;
         if (options.json) {
-          const found = { services, trainers, trainer_problems: problems, sweeps, full_disks };
+          const told = trainers.map((trainer) => ({
+            ...trainer,
+            pool: parts?.get(trainer.address) ?? null,
+          }));
+          const found = {
+            services,
+            trainers: told,
+            trainer_problems: problems,
+            sweeps,
+            full_disks,
+          };
           return printJson({ ...found, root_problem: replaced?.what ?? null });
         }
         const listed = services.filter((service) => !isTrainerService(service));
         for (const service of listed) printText(`${describeService(service)}\n`);
-        for (const trainer of trainers) printText(`${describeTrainer(trainer)}\n`);
+        for (const trainer of trainers)
+          printText(`${describeTrainer(trainer, parts?.get(trainer.address))}\n`);
         for (const problem of problems) printText(`${problem}\n`);
         const outage = services.some(endedIdle) ? null : findOutage(services);
         if (outage !== null) printText(`${outage}\n`);
@@ -127,9 +144,12 @@ function describeService({
   return `${name.padEnd(12)} ${state.padEnd(12)} ${details}`.trimEnd();
 }
 
-async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> {
-  // Files say what is done; the server says only what is running. Results remain when it is gone.
-  const client = await connectTemporal(stateDir).catch(() => null);
+/** Files say what is done; the server, if it answers, only what is running. */
+async function sweepLines(
+  client: Client | null,
+  root: string,
+  stateDir: string,
+): Promise<SweepLine[]> {
   const lines: SweepLine[] = [];
   const open = client ? await listOpenSweeps(client, stateDir).catch(() => []) : [];
   for (const { sweepId, isLost } of open) if (isLost) lines.push(lostLine(sweepId));
@@ -165,7 +185,6 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
       failing: client && isOpen(state) ? await findFailingActivities(client, sweep_id) : [],
     });
   }
-  await client?.connection.close();
   return lines;
 }
 

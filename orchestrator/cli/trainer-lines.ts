@@ -1,9 +1,10 @@
 /** The trainers, a line for each. */
 import { plural } from '../base/plural';
+import { describeWork, type PoolPart } from './pool-view';
 import type { TrainerStatus } from '../runtime/trainer-status';
 
-/** One trainer for people: whether it works, on what, where, and since when. */
-export function describeTrainer(trainer: TrainerStatus): string {
+/** One trainer for people: whether it works, on what, where, since when, and what it does. */
+export function describeTrainer(trainer: TrainerStatus, part: PoolPart | undefined): string {
   const { name, state, device, gpu, threads, address, pid, since, restarts, last_exit } = trainer;
   const parts = [
     device,
@@ -15,8 +16,12 @@ export function describeTrainer(trainer: TrainerStatus): string {
     restarts > 0 ? plural(restarts, 'restart') : null,
     state === 'stopped' || state === 'failed' ? last_exit : null,
   ];
-  const details = parts.filter((part) => part !== null).join(', ');
-  return `${name.padEnd(12)} ${state.padEnd(12)} ${details}`.trimEnd();
+  const details = parts.filter((word) => word !== null).join(', ');
+  const why = part?.why ? [`gets no work, or not all: ${part.why}`] : [];
+  return [
+    `${name.padEnd(12)} ${state.padEnd(12)} ${details}`.trimEnd(),
+    ...[...why, ...(part?.work ?? []).map(describeWork)].map((line) => `  ${line}`),
+  ].join('\n');
 }
 
 /** `14:05`, or `2026-11-27 14:05` for another day, in this place's time. */
