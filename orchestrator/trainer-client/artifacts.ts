@@ -146,7 +146,7 @@ export class ArtifactClient {
       for await (const block of readBlocks(file, offset)) hash.update(block);
       let at = offset;
       // All of it may have come before its digest could be looked at.
-      if (at < size || size === 0)
+      if (at < size)
         for await (const chunk of this.chunks({ name, offset, digest }, moving.signal)) {
           hash.update(chunk);
           for (let rest = chunk; rest.length > 0;) {

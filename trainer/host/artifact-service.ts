@@ -14,6 +14,7 @@ import {
   openFile,
   readBlocks,
 } from '../../common/file-digests';
+import { isFileName } from '../../common/artifact-names';
 import { isNotThere } from '../../common/files';
 import { describeFullDisk, isDiskFull } from '../../common/disk-space';
 import type {
@@ -34,7 +35,6 @@ import {
   checkDownload,
   checkFile,
   checkFileOrFolder,
-  isFileName,
   locate,
   MOST_NAMES,
   refuseField,
