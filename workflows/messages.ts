@@ -3,6 +3,7 @@
  * workflows and by the CLI, so it may import only `@temporalio/workflow` and types.
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { TrainerSource } from '../orchestrator/trainer-client/registry';
 import type { Work } from '../orchestrator/trainer-client/spec';
 
 /**
@@ -98,6 +99,8 @@ export interface JobRef {
   work: Work;
   /** `<run>-<n>`: a retry is a new generation, hence a new job. */
   generation: string;
+  /** The first one that serves the root, if left out. */
+  trainer?: TrainerSource;
 }
 
 export interface Failed {

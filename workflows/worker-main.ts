@@ -8,6 +8,8 @@
  *   SA_ORCH_TASK_QUEUE         one per artifact root: an activity must run where the files are
  *   SA_ORCH_TRAINER            the trainer's address
  *   SA_ORCH_ROOT               the artifact root
+ *   SA_ORCH_FETCH_SECONDS      how often checkpoints are fetched from trainers with a root of their
+ *                              own: 180 unless set
  */
 import { join } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
@@ -29,6 +31,15 @@ function required(name: string): string {
       'Start the worker with `sa-orch start`, `sa-orch up` or `sa-orch worker`.',
     );
   return value;
+}
+
+function readFetchSeconds(): number | undefined {
+  const text = process.env.SA_ORCH_FETCH_SECONDS;
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  if (text.trim() === '' || !(seconds >= 0 && Number.isFinite(seconds)))
+    throw new UserError(`SA_ORCH_FETCH_SECONDS is ${JSON.stringify(text)}, not a number ≥ 0`, 2);
+  return seconds;
 }
 
 /**
@@ -70,6 +81,7 @@ async function main(): Promise<void> {
     activities: createActivities({
       root: required('SA_ORCH_ROOT'),
       trainer: required('SA_ORCH_TRAINER'),
+      fetchSeconds: readFetchSeconds(),
     }),
     // Watching a job costs almost nothing, and many watches must not keep evaluation and reports
     // waiting.

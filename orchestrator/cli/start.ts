@@ -18,6 +18,7 @@ import { writeReport } from '../report/write';
 import { readResults } from '../store/sweep-results';
 import type { Plan } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
+import { findObstacle } from '../trainer-client/access';
 import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
 import { attach } from './attach';
 import { areSweepsRunning } from './down';
@@ -224,13 +225,12 @@ function checkTrainer(
       hint,
     );
   }
-  if (capabilities.artifactRootId !== artifactRootId(root)) {
+  const obstacle = findObstacle(address, capabilities, { path: root, id: artifactRootId(root) });
+  if (obstacle !== undefined)
     throw new UserError(
-      `the trainer at ${address} uses a different artifact root from ${root}`,
+      obstacle,
       2,
-      'Start the trainer with --root on the same directory (for example on a shared disk), or ' +
-        'again if that directory was removed or replaced since; ' +
-        'sending files to a trainer elsewhere is not implemented yet.',
+      'Start it with --root on the same directory, for example on a shared disk, or again if ' +
+        'that directory was removed or replaced since.',
     );
-  }
 }
