@@ -155,7 +155,8 @@ export async function runPart(
         reason: 'internal',
         message: 'the trainer gave no reason',
       };
-      if (outcome.state === 'unfit') return { why: 'unfit', message: failure.message, job: null };
+      if (outcome.state === 'unfit' && held !== null)
+        return { why: 'unfit', message: failure.message, job: null };
       if (some.length > 1 && ['out_of_memory', 'quarantined'].includes(failure.reason)) {
         // A trial's results do not depend on its neighbours, so two halves give the same numbers in
         // less memory.

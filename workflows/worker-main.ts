@@ -10,6 +10,8 @@
  *   SA_ORCH_ROOT               the artifact root
  *   SA_ORCH_TRAINER_GRACE      seconds that a trainer may be away before others get its work; 180
  *                              unless set
+ *   SA_ORCH_FETCH_SECONDS      how often checkpoints are fetched from trainers with a root of their
+ *                              own: 180 unless set
  */
 import { join } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
@@ -33,14 +35,14 @@ function required(name: string): string {
   return value;
 }
 
-/** @throws UserError (exit 2) unless it is a number of seconds */
-function readGrace(value: string | undefined): number | undefined {
-  if (value === undefined || Number(value) > 0) return value === undefined ? value : Number(value);
-  throw new UserError(
-    `SA_ORCH_TRAINER_GRACE is ${value}`,
-    2,
-    'It must be a number of seconds above 0.',
-  );
+/** @throws UserError (exit 2) unless it is not set, or a number of seconds */
+function readSeconds(name: string, least: number): number | undefined {
+  const text = process.env[name];
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  if (text.trim() === '' || !(seconds >= least && Number.isFinite(seconds)))
+    throw new UserError(`${name} is ${JSON.stringify(text)}, not a number ≥ ${least}`, 2);
+  return seconds;
 }
 
 /**
@@ -82,7 +84,8 @@ async function main(): Promise<void> {
     activities: createActivities({
       root: required('SA_ORCH_ROOT'),
       trainer: process.env.SA_ORCH_TRAINER ?? '',
-      graceSeconds: readGrace(process.env.SA_ORCH_TRAINER_GRACE),
+      graceSeconds: readSeconds('SA_ORCH_TRAINER_GRACE', 1),
+      fetchSeconds: readSeconds('SA_ORCH_FETCH_SECONDS', 0),
     }),
     // Watching a job costs almost nothing, and many watches must not keep evaluation and reports
     // waiting.

@@ -47,7 +47,7 @@ interface Group {
 export interface ChoiceOptions {
   planWith: PlanWith;
   /** What of a plan a trainer cannot do, one sentence each. */
-  check: (plan: Plan, capabilities: Capabilities) => string[];
+  check: (plan: Plan, candidate: Candidate) => string[];
   mixDevices: boolean;
   /** What to do if none of the trainers, of which this is one, can run it. */
   hint: (capabilities: Capabilities) => string | undefined;
@@ -94,7 +94,7 @@ export function chooseTrainers(candidates: readonly Candidate[], options: Choice
   const { plan, standard, kind } = chosen;
   const [{ capabilities }] = chosen.able as [Candidate];
   const others = able.filter((group) => group !== chosen).flatMap((group) => group.able);
-  const fitting = others.filter((other) => options.check(plan, other.capabilities).length === 0);
+  const fitting = others.filter((other) => options.check(plan, other).length === 0);
   if (others.length > 0 && !mixDevices) saySetAside(chosen, others, onProgress);
   const used = mixDevices ? [...chosen.able, ...fitting] : chosen.able;
   return { plan, capabilities, standard, kind: mixDevices ? null : kind, slots: countSlots(used) };
@@ -120,7 +120,7 @@ function groupByKind(
       },
     };
     groups.set(key, group);
-    const lacking = check(group.plan, capabilities);
+    const lacking = check(group.plan, candidate);
     if (lacking.length === 0) group.able.push(candidate);
     else group.unable.push({ trainer, lacking });
   }

@@ -32,6 +32,8 @@ const WORDS: Record<Kind, { noun: string; which: string }> = {
   checkpoints: { noun: 'checkpoint', which: 'of trials that are done' },
   predictions: { noun: 'prediction', which: 'files of trials that are done or in no sweep' },
   datasets: { noun: 'data set', which: 'that no sweep has' },
+  backbones: { noun: 'backbone', which: 'for trainers elsewhere, that no unfinished sweep has' },
+  copies: { noun: 'duplicate', which: 'sent here for sweeps elsewhere, not changed for a week' },
   leftovers: { noun: 'leftover', which: 'of killed processes' },
   jobs: { noun: 'trainer job', which: 'that have ended, with their logs' },
   caches: { noun: 'cache', which: 'of this user, made again by the next start' },

@@ -18,9 +18,10 @@ import { writeReport } from '../report/write';
 import { readResults } from '../store/sweep-results';
 import type { Plan } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
+import { findObstacle } from '../trainer-client/access';
 import { checkPlan } from '../trainer-client/capabilities';
 import { attach } from './attach';
-import { askTrainers, chooseTrainers } from './choose-trainers';
+import { askTrainers, chooseTrainers, type Candidate } from './choose-trainers';
 import { areSweepsRunning } from './down';
 import { compareWithLast, sayLastSweep } from './last-sweep';
 import { notSubmittedYet, sweepGoesOn } from './lost-output';
@@ -179,7 +180,7 @@ async function checkAndSubmit(
   const { root } = runtime;
   const { plan, standard, capabilities, kind, slots } = chooseTrainers(await askTrainers(root), {
     planWith,
-    check: (planned, able) => listObstacles(planned, able, root),
+    check: (planned, candidate) => listObstacles(planned, candidate, root),
     mixDevices: options.mixDevices === true,
     hint: (able) => hintAtMore(able, runtime.isOurs),
     onProgress,
@@ -210,13 +211,18 @@ async function checkAndSubmit(
 }
 
 /** What of a plan a trainer cannot do, one sentence each. */
-function listObstacles(plan: Plan, capabilities: Capabilities, root: string): string[] {
+function listObstacles(
+  plan: Plan,
+  { trainer: { address }, capabilities }: Candidate,
+  root: string,
+): string[] {
   const lacking = checkPlan(plan, capabilities);
-  if (lacking.length > 0 || capabilities.artifactRootId === artifactRootId(root)) return lacking;
+  if (lacking.length > 0) return lacking;
+  const obstacle = findObstacle(address, capabilities, { path: root, id: artifactRootId(root) });
+  if (obstacle === undefined) return [];
   return [
-    `the trainer uses a different artifact root from ${root}: start it with --root on the same ` +
-      'directory (for example on a shared disk), or again if that directory was removed or ' +
-      'replaced since; sending files to a trainer elsewhere is not implemented yet',
+    `${obstacle}; start it with --root on the same directory, for example on a shared disk, or ` +
+      'again if that directory was removed or replaced since',
   ];
 }
 

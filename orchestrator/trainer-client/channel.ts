@@ -74,6 +74,10 @@ export function tlsFromEnvironment(env: NodeJS.ProcessEnv = process.env): TlsFil
   return ca || cert || key ? { ca, cert, key } : undefined;
 }
 
+/** The TLS files of an address for which none are given: a socket needs none. */
+export const findTls = (address: string): TlsFiles | undefined =>
+  address.startsWith('unix:') ? undefined : tlsFromEnvironment();
+
 /**
  * TLS if files are given, otherwise plain text, which a trainer serves on a socket, or on TCP with
  * --insecure.

@@ -25,7 +25,7 @@ import {
   channelCredentials,
   channelOptions,
   checkAddress,
-  tlsFromEnvironment,
+  findTls,
   type TlsFiles,
 } from './channel';
 import { asTrainerError } from './errors';
@@ -45,7 +45,7 @@ const CALL_MS = 30_000;
  */
 export function connectTrainer(address: string, options: { tls?: TlsFiles } = {}): TrainerClient {
   checkAddress(address);
-  const tls = options.tls ?? (address.startsWith('unix:') ? undefined : tlsFromEnvironment());
+  const tls = options.tls ?? findTls(address);
   return new TrainerClient(
     address,
     new TrainerServiceClient(address, channelCredentials(tls), channelOptions(address)),

@@ -24,8 +24,7 @@ function choose(candidates: Candidate[], more: { mixDevices?: boolean; unfit?: s
   const said: string[] = [];
   const { plan, ...choice } = chooseTrainers(candidates, {
     planWith: (precision) => ({ name: precision }) as Plan,
-    check: (_, capabilities) => {
-      const { name } = candidates.find((each) => each.capabilities === capabilities)!.trainer;
+    check: (_, { trainer: { name } }) => {
       return more.unfit?.includes(name) ? [`${name} has no snip`] : [];
     },
     mixDevices: more.mixDevices ?? false,
