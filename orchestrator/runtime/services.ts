@@ -113,16 +113,22 @@ export function workerEnvironment({
     SA_ORCH_TRAINER_CERT: first?.tls?.cert,
     SA_ORCH_TRAINER_KEY: first?.tls?.key,
     SA_ORCH_ROOT: root,
+    // Otherwise glibc gives each thread an arena of its own, and keeps there what threads that
+    // tokenize rows have freed: with a fixed threshold, large blocks go back to the system.
+    MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? '2',
+    MALLOC_MMAP_THRESHOLD_: process.env.MALLOC_MMAP_THRESHOLD_ ?? '131072',
   };
 }
 
 /**
  * What Node runs a worker with. Reports of thousands of trials leave much to collect, and V8 by
- * default lets a heap grow to several times what it holds before it does; here by a quarter.
+ * default lets a heap grow to several times what it holds before it does; here by a quarter. New
+ * objects get 4 MB instead of 16 in each of the worker's threads: it is seldom busy.
  */
 export const workerArguments = (): string[] => [
   '--enable-source-maps',
   '--heap-growing-percent=25',
+  '--max-semi-space-size=4',
   join(packageRoot(), 'dist', 'workflows', 'worker-main.js'),
 ];
 

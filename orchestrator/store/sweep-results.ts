@@ -22,6 +22,9 @@ import {
 /** So few trials without a result are all looked for, whatever the progress files say. */
 const FEW = 100;
 
+/** Most of what a result holds, and the same in most of thousands of trials: held once. */
+const SHARED = ['backbone', 'budget', 'warnings', 'provenance'] as const;
+
 interface StampedProgress {
   stamp: string;
   progress: CohortProgress | null;
@@ -34,6 +37,8 @@ export class SweepResults {
   private outcomesStamp: string | null = null;
   private cohorts = new Map<string, Map<number, StampedProgress>>();
   private reading: Promise<void> = Promise.resolve();
+  /** SHARED members of results, by their text. */
+  private members = new Map<string, unknown>();
 
   constructor(private readonly root: string) {}
 
@@ -80,6 +85,7 @@ export class SweepResults {
     if (isFirst) {
       this.plan = plan;
       this.done = new Map();
+      this.members = new Map();
       this.outcomes = new Map();
       this.outcomesStamp = null;
       this.cohorts = new Map();
@@ -90,8 +96,19 @@ export class SweepResults {
     const all = isFirst || missing.length <= FEW;
     await mapBounded(all ? missing : missing.filter((id) => changed.has(id)), async (id) => {
       const result = await readDoneResult(this.root, id);
-      if (result) this.done.set(id, result);
+      if (result) this.done.set(id, this.shareMembers(result));
     });
+  }
+
+  /** Gives a result the large members of an equal one that was read before. */
+  private shareMembers(result: TrialResult): TrialResult {
+    const shared: Partial<Record<keyof TrialResult, unknown>> = {};
+    for (const name of SHARED) {
+      const text = JSON.stringify(result[name]);
+      if (!this.members.has(text)) this.members.set(text, result[name]);
+      shared[name] = this.members.get(text);
+    }
+    return Object.assign(result, shared);
   }
 
   private async readOutcomes({ sweep_id: sweepId, trials }: Plan): Promise<void> {

@@ -1,3 +1,4 @@
+import { groupBy } from '../base/group-by';
 import { adapterName } from './adapters';
 import { readPrecision } from './precision';
 import type { Cohort, Trial } from './types';
@@ -13,18 +14,15 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort
   if (!Number.isInteger(maxCohort) || maxCohort < 1) {
     throw new RangeError(`maxCohort is ${maxCohort}; it must be a whole number of at least 1`);
   }
-  const groups = new Map<string, Trial[]>();
-  for (const trial of trials) {
-    const alone = trial.adapter.unfrozen === 'all' ? [trial.id] : [];
-    const key = [
+  const groups = groupBy(trials, (trial) =>
+    [
       trial.dataset,
       trial.backbone,
       readPrecision(trial),
       adapterName(trial.adapter),
-      ...alone,
-    ].join(' ');
-    groups.set(key, [...(groups.get(key) ?? []), trial]);
-  }
+      ...(trial.adapter.unfrozen === 'all' ? [trial.id] : []),
+    ].join(' '),
+  );
   const chunks = [...groups.values()].flatMap((group) => {
     const bySeed = group.toSorted((a, b) => a.seed - b.seed);
     return balancedChunks(bySeed, Math.ceil(group.length / maxCohort));

@@ -66,8 +66,10 @@ export async function followJob(
   const { address } = trainer;
   const capabilities = await trainer.getCapabilities();
   const obstacle = findObstacle(address, capabilities, { path: root, id: artifactRootId(root) });
-  const [lacking = obstacle] = checkPlan(plan, capabilities);
-  if (lacking !== undefined) throw new Unsuitable(lacking);
+  if (obstacle !== undefined) throw new Unsuitable(obstacle);
+  // It may have joined after the start, which asked those that were there.
+  const lacking = ref.trainer === undefined ? [] : checkPlan(plan, capabilities);
+  if (lacking.length > 0) throw new Unsuitable(lacking.join('; '));
   const job = describeJob(plan, ref, address, capabilities, root);
   if (job.access === 'shared') await placeBackbone(root, plan.backbone);
   if (job.access !== 'own') {

@@ -72,7 +72,7 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
         break;
       } catch (error) {
         if (context.cancellationSignal.aborted) await context.cancelled;
-        const outcome = asOutcome(error);
+        const outcome = asOutcome(error, ref.trainer !== undefined);
         if (outcome) return outcome;
         if (!(error instanceof TrainerError)) throw error;
         if (Date.now() - began > STEADY_MS || counter.moved > moved) errors = 1;
@@ -104,14 +104,14 @@ async function findTrainer({ root, trainer }: WorkerSetup, ref: JobRef): Promise
   return first ?? { name: 'trainer', address: trainer };
 }
 
-/** What an error comes to; undefined if another try may succeed. */
-function asOutcome(error: unknown): JobOutcome | undefined {
+/** What an error comes to; undefined if another try may succeed. isPlaced: by the pool. */
+function asOutcome(error: unknown, isPlaced: boolean): JobOutcome | undefined {
   if (error instanceof TrainerError && error.refused) return describeRefusal(error);
   const ended = (state: JobOutcome['state'], failure: JobOutcome['failure'] = null) => ({
     ...{ state, failure, failedTrials: {} },
   });
   if (error instanceof Unsuitable)
-    return ended('unfit', { reason: 'refused', message: error.message });
+    return ended(isPlaced ? 'unfit' : 'failed', { reason: 'refused', message: error.message });
   // A new job makes the trainer look again at what it has.
   if (error instanceof TransferFailed)
     return ended('failed', { reason: 'internal', message: error.message });
