@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
 import { ConfigError } from '../base/errors';
+import { plural } from '../base/plural';
 import { checkColumns, quoteNames } from './columns';
 import { parseCsv, type TextRecord } from './csv';
 import { parseJson } from './json';
@@ -98,7 +99,7 @@ function tableOfRecords(
       problem ??
       (cells.length === columns.length
         ? null
-        : `has ${cells.length} cells; ${expectedCells(columns)}`);
+        : `has ${plural(cells.length, 'cell')}; ${expectedCells(columns)}`);
     return {
       where: `${path}:${number}`,
       cells: found === null ? places.map((place) => cells[place]) : [],
@@ -108,7 +109,10 @@ function tableOfRecords(
 }
 
 function expectedCells(columns: readonly string[]): string {
-  return `${columns.length} are expected, one for each of ${quoteNames(columns)}`;
+  const names = quoteNames(columns);
+  return columns.length === 1
+    ? `1 is expected, for ${names}`
+    : `${columns.length} are expected, one for each of ${names}`;
 }
 
 /**
