@@ -14,6 +14,13 @@ export function checkColumns(
 ): void {
   const missing = wanted.filter((name) => !columns.includes(name));
   if (missing.length > 0) {
+    const separator = findSeparator(columns, missing[0]!);
+    if (separator !== undefined) {
+      const message =
+        `has one column, ${quoteNames(columns)}: its cells are separated by ` +
+        `${JSON.stringify(separator)}; must be by "," in .csv and by "\\t" in .tsv`;
+      throw new ConfigError({ where, message });
+    }
     const there = `the columns are ${quoteNames(columns)}`;
     throw new ConfigError(
       missing.map((name) => ({
@@ -29,6 +36,16 @@ export function checkColumns(
       message: `has two columns "${twice}"; column names must differ`,
     });
   }
+}
+
+/** What separates the cells of a file that was read with another separator, as one column. */
+function findSeparator(columns: readonly string[], wanted: string): string | undefined {
+  const [header = '', ...more] = columns;
+  if (more.length > 0) return undefined;
+  return [',', ';', '\t', '|'].find((each) => {
+    const names = header.split(each).map((name) => name.replace(/^ *"?|"? *$/g, ''));
+    return names.length > 1 && names.includes(wanted);
+  });
 }
 
 /** `"subject", "body"`; of more than 20 names, the first ones and the number of the rest. */

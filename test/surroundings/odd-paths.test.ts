@@ -1,4 +1,5 @@
 /** Folders and files with names that are hard to type. */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +23,20 @@ describe('a folder whose name has spaces, quotes, a dollar and letters of other 
     const { status, stderr, stdout } = await place.run(['start', '--sweep', './s.yaml']);
     expect(stderr).not.toMatch(/error/);
     expect(stdout).toMatch(/dense/);
+    expect(status).toBe(0);
+  });
+
+  test('prints commands that work as they are printed', async () => {
+    const { root, stateDir } = place;
+    const more = ['--seeds', '2', '--detach', '--root', root, '--state-dir', stateDir];
+    const started = await place.run(['start', '--sweep', './s.yaml', ...more]);
+    const [, printed] = /`(.* watch .*)`/.exec(started.stdout) ?? [];
+    const { status, stdout } = spawnSync('bash', ['-c', printed!], {
+      cwd: '/',
+      env: { PATH: process.env.PATH, HOME: place.folder },
+      encoding: 'utf8',
+    });
+    expect(stdout).toMatch(/1 of 1 trials done/);
     expect(status).toBe(0);
   });
 });

@@ -217,6 +217,18 @@ describe('a file with problems', () => {
       'text,label\na,b\nc,d,e\n',
     ],
     [
+      'semicolons between its cells',
+      ['a.csv:1: has one column, "text;label": its cells are separated by ";"; must be by ","'],
+      'a.csv',
+      'text;label\na;b\n',
+    ],
+    [
+      'commas and quotes in a file that is named for tabs',
+      ['a.tsv:1: has one column, "\\"text\\", \\"label\\"": its cells are separated by ","'],
+      'a.tsv',
+      '"text", "label"\na,b\n',
+    ],
+    [
       'a quote that is never closed',
       ['a.csv:3: the quote that opens on line 3 is never closed'],
       'a.csv',
