@@ -1,6 +1,7 @@
 /** The names of a file's columns, for its readers. */
 import { ConfigError } from '../base/errors';
 import { suggestion } from '../base/suggest';
+import { LONE_RETURNS } from './text';
 
 /**
  * Checks that a file has each wanted column exactly once.
@@ -14,6 +15,9 @@ export function checkColumns(
 ): void {
   const missing = wanted.filter((name) => !columns.includes(name));
   if (missing.length > 0) {
+    // Some of a file's lines: where they are all, it has been refused already.
+    if (columns.some((name) => /\r(?!\n)/.test(name)))
+      throw new ConfigError({ where, message: LONE_RETURNS });
     const separator = findSeparator(columns, missing[0]!);
     if (separator !== undefined) {
       const message =

@@ -121,7 +121,13 @@ function expectedCells(columns: readonly string[]): string {
  */
 function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
   const columns = new Set<string>();
-  const rows = textLines(path).map(({ number, line }): TableRow => {
+  const lines = textLines(path);
+  const [first] = lines;
+  if (first !== undefined && /^\s*\[\s*(\{|$)/.test(first.line)) {
+    const message = 'begins a JSON list; must be one object per line, with no list around them';
+    throw new ConfigError({ where: `${path}:${first.number}`, message });
+  }
+  const rows = lines.map(({ number, line }): TableRow => {
     const row = (cells: unknown[], problem: string | null) => ({
       where: `${path}:${number}`,
       cells,

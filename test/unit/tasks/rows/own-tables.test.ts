@@ -252,6 +252,18 @@ describe('a file with problems', () => {
       'a.jsonl',
       '["a",1]\n',
     ],
+    [
+      'a JSON list',
+      ['a.jsonl:1: begins a JSON list; must be one object per line, with no list around them'],
+      'a.jsonl',
+      '[\n {"text":"a","label":1}\n]\n',
+    ],
+    [
+      'some lines that end in CR alone',
+      ['a.csv:1: its lines end in a carriage return alone (CR), as on old Macs; save the file'],
+      'a.csv',
+      'text,label\ra,b\rc,d\ne,f\n',
+    ],
     ['nothing in it', ['a.csv: is empty; must have a line of column names'], 'a.csv', ''],
     ['no JSON in it', ['a.jsonl: has no rows; must have at least one'], 'a.jsonl', '\n'],
     ['no rows', ['a.tsv: has no rows; must have at least one'], 'a.tsv', 'text\tlabel\n'],
