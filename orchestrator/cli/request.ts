@@ -1,7 +1,9 @@
 /** Makes a plan from the command line: what `start`, `run` and `plan` share. Starts no service. */
+import { basename } from 'node:path';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import { loadSweepConfig } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
+import { nameAfter } from '../config/sweep-file';
 import { resolveDatasets } from '../tasks/resolve';
 import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
@@ -69,6 +71,7 @@ export async function planRequest(
     backbone,
     onLongWork: (text) => onProgress('…', 'data', text),
   });
+  sayName(config, onProgress);
   saySeeds(config, onProgress);
   sayData(datasets, profileNote(config, profileReason), onProgress);
   const plan: PlanWith = (defaultPrecision, maxCohort = COHORT_SIZE) =>
@@ -81,6 +84,14 @@ export async function planRequest(
     });
   for (const warning of maskWarnings(plan('float32'))) onProgress('!', 'masks', warning);
   return plan;
+}
+
+/** A name that the user finds in no file, because the file's own cannot be part of an id. */
+function sayName({ file, name }: SweepConfig, onProgress: OnProgress): void {
+  if (file === null || name !== nameAfter(file)) return;
+  const own = basename(file);
+  if ([`${name}.yaml`, `${name}.yml`].includes(own)) return;
+  onProgress('·', 'name', `${name}, after the file ${JSON.stringify(own)}; name: sets another one`);
 }
 
 /** `seeds: 3` in a file is the seed 3, where three seeds are meant as often. */

@@ -2,11 +2,13 @@
  * `sa-orch start`, the main command. Plans a sweep, starts the services that are missing, submits
  * the sweep and follows it until its table is there.
  */
+import { join } from 'node:path';
 import type { Client, Connection } from '@temporalio/client';
 import { Command } from 'commander';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import { PRIORITIES, type Priority } from '../../workflows/messages';
 import { artifactRootId } from '../../common/files';
+import { nameHolder, withLock } from '../../common/lock-file';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { expectedPrecision } from '../runtime/expected-precision';
@@ -190,19 +192,25 @@ async function checkAndSubmit(
   if (request.config.file !== null && !options.json)
     sayLastSweep(await compareWithLast(root, plan), onProgress);
   onSubmit(plan.sweep_id);
-  const how = await submitSweep(client, root, plan, {
-    taskQueue: runtime.taskQueue,
-    maxParallel: options.maxParallel ?? 0,
-    longestFirst: slots > 1,
-    placement: { priority: PRIORITIES.indexOf(options.priority ?? 'normal'), kind },
-    isSearchable: await canSearch(client.connection as Connection, runtime.temporal),
-    retry: listRetries(root, plan, options),
-    maxFailures: options.maxFailures ?? MAX_FAILURES,
-    checkResults: (results) => {
-      if (!options.mixDevices) refuseMixing(plan, results, capabilities);
-    },
-    onProgress,
-  });
+  // One after the other: a second start must find the sweep of the first, not replace its plan.
+  const how = await withLock(
+    join(runtime.stateDir, 'submit.lock'),
+    (holder) => onProgress('…', 'sweep', `${nameHolder(holder)} is submitting one`),
+    async () =>
+      submitSweep(client, root, plan, {
+        taskQueue: runtime.taskQueue,
+        maxParallel: options.maxParallel ?? 0,
+        longestFirst: slots > 1,
+        placement: { priority: PRIORITIES.indexOf(options.priority ?? 'normal'), kind },
+        isSearchable: await canSearch(client.connection as Connection, runtime.temporal),
+        retry: listRetries(root, plan, options),
+        maxFailures: options.maxFailures ?? MAX_FAILURES,
+        checkResults: (results) => {
+          if (!options.mixDevices) refuseMixing(plan, results, capabilities);
+        },
+        onProgress,
+      }),
+  );
   sweepGoesOn(plan.sweep_id);
   // No worker has seen this sweep: another one ran its trials.
   if (how.state === 'complete') await writeReport(plan, await readResults(root, plan), root);

@@ -5,7 +5,7 @@ import { listFullDisks } from '../../common/disk-space';
 import { ConfigError } from '../base/errors';
 import { isIdleness } from '../runtime/idleness';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
-import { connectTemporal } from '../runtime/temporal-client';
+import { connectTemporal, isServerStopped } from '../runtime/temporal-client';
 import { describeReplacedRoot } from '../runtime/replaced-root';
 import { isTrainerName, readRuntimeConfig } from '../runtime/runtime-config';
 import { runtimeStatus, type ServiceStatus } from '../runtime/status';
@@ -15,7 +15,7 @@ import { readResults } from '../store/sweep-results';
 import { listSweeps, readProgress } from '../store/sweep-store';
 import type { Plan, TrialResult } from '../sweep/types';
 import { findFailingActivities } from './failing-activities';
-import { isOpen, workflowState } from './follow';
+import { isOpen, workflowState, type WorkflowState } from './follow';
 import { listOpenSweeps } from './open-sweeps';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { findOutage } from './outage';
@@ -150,6 +150,7 @@ async function sweepLines(
   root: string,
   stateDir: string,
 ): Promise<SweepLine[]> {
+  const away: WorkflowState = isServerStopped(stateDir) ? 'unknown' : 'server out of reach';
   const lines: SweepLine[] = [];
   const open = client ? await listOpenSweeps(client, stateDir).catch(() => []) : [];
   for (const { sweepId, isLost } of open) if (isLost) lines.push(lostLine(sweepId));
@@ -167,7 +168,7 @@ async function sweepLines(
     const count = (status: string) => results.filter((result) => result.status === status).length;
     const { state, detail } = client
       ? await workflowState(client, sweep_id)
-      : { state: 'server out of reach' as const, detail: null };
+      : { state: away, detail: null };
     const complete = results.length === plan.trials.length;
     const ended =
       ['unknown', 'finished', 'server out of reach'].includes(state) ||

@@ -5,7 +5,8 @@ const config = {
   root: '/root',
   taskQueue: 'queue',
   temporal: { kind: 'external' as const, address: 'temporal:7233', namespace: 'default' },
-  trainer: { kind: 'external' as const, address: 'gpu:7400' },
+  local: null,
+  external: [{ address: 'gpu:7400' }],
 };
 
 test('its memory goes back to the system, unless the user has settings of their own', () => {
