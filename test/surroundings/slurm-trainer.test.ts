@@ -51,46 +51,49 @@ describeTorch('a trainer under Slurm (SA_ORCH_TEST_PYTHON)', () => {
   });
 
   test.each([
-    ['the time limit', 'SIGUSR1', [`requeue ${JOB}`]],
-    ['scancel', 'SIGTERM', []],
-  ] as const)('lists itself, and leaves at the signal of %s', async (_, signal, asked) => {
-    const { job, ended, said } = runJob('--unload-after', '1');
-    let left = false;
-    void ended.then(() => (left = true));
-    const isListed = async () => (await readTrainers(root!)).trainers.length === 1;
-    await until(async () => left || (said().includes('"listening"') && (await isListed())));
-    expect((await readTrainers(root!)).trainers).toMatchObject([{ address: ADDRESS }]);
+    ['the time limit', 'torch', 'SIGUSR1', [`requeue ${JOB}`]],
+    ['scancel', 'tfjs', 'SIGTERM', []],
+  ] as const)(
+    'lists itself, and leaves at the signal of %s: %s',
+    async (_, framework, signal, asked) => {
+      const { job, ended, said } = runJob('--framework', framework);
+      let left = false;
+      void ended.then(() => (left = true));
+      const isListed = async () => (await readTrainers(root!)).trainers.length === 1;
+      await until(async () => left || (said().includes('"listening"') && (await isListed())));
+      expect((await readTrainers(root!)).trainers).toMatchObject([{ address: ADDRESS }]);
 
-    const files = (party: string) => ({
-      ca: join(tls!, party, 'ca.pem'),
-      cert: join(tls!, party, 'cert.pem'),
-      key: join(tls!, party, 'key.pem'),
-    });
-    const answer = await askCapabilities({ address: ADDRESS, tls: files('worker') }, 10_000);
-    expect(answer.devices).toHaveLength(1);
-    const stranger = { ca: files('worker').ca };
-    await expect(askCapabilities({ address: ADDRESS, tls: stranger }, 5000)).rejects.toThrow(
-      'does not answer',
-    );
-    const check = [
-      '-I',
-      TRAINER,
-      'sparse_adapter_trainer.check_health',
-      `localhost:${20_000 + JOB}`,
-    ];
-    expect(await runCommand(python!, [...check, join(tls!, 'worker')])).toMatchObject({
-      ...{ status: 0, stderr: '' },
-    });
+      const files = (party: string) => ({
+        ca: join(tls!, party, 'ca.pem'),
+        cert: join(tls!, party, 'cert.pem'),
+        key: join(tls!, party, 'key.pem'),
+      });
+      const answer = await askCapabilities({ address: ADDRESS, tls: files('worker') }, 10_000);
+      expect(answer.devices).toHaveLength(1);
+      const stranger = { ca: files('worker').ca };
+      await expect(askCapabilities({ address: ADDRESS, tls: stranger }, 5000)).rejects.toThrow(
+        'does not answer',
+      );
+      const check = [
+        '-I',
+        TRAINER,
+        'sparse_adapter_trainer.check_health',
+        `localhost:${20_000 + JOB}`,
+      ];
+      expect(await runCommand(python!, [...check, join(tls!, 'worker')])).toMatchObject({
+        ...{ status: 0, stderr: '' },
+      });
 
-    job.kill(signal);
-    expect(await ended).toBe(0);
-    expect((await readTrainers(root!)).trainers).toEqual([]);
-    expect(readdirSync(own!)).toEqual([]);
-    const log = join(folder, 'asked');
-    const lines = existsSync(log) ? readFileSync(log, 'utf8').split('\n').filter(Boolean) : [];
-    expect(lines).toEqual(asked);
-    rmSync(log, { force: true });
-  });
+      job.kill(signal);
+      expect(await ended).toBe(0);
+      expect((await readTrainers(root!)).trainers).toEqual([]);
+      expect(readdirSync(own!).filter((name) => name.startsWith('tmp.'))).toEqual([]);
+      const log = join(folder, 'asked');
+      const lines = existsSync(log) ? readFileSync(log, 'utf8').split('\n').filter(Boolean) : [];
+      expect(lines).toEqual(asked);
+      rmSync(log, { force: true });
+    },
+  );
 
   test('says what it needs to know', async () => {
     const script = join(CLONE, 'deploy', 'slurm', 'trainer.sbatch');

@@ -38,7 +38,9 @@ async function parseWords([name, ...words]: string[]): Promise<Record<string, un
   const command = COMMANDS.map((make) => make()).find((each) => each.name() === name);
   if (command === undefined) throw new Error(`there is no command ${name}`);
   let options: Record<string, unknown> = {};
-  const keep = (...parsed: unknown[]) => (options = (parsed.at(-1) as Command).opts());
+  const keep = (...parsed: unknown[]): void => {
+    options = (parsed.at(-1) as Command).opts();
+  };
   command.exitOverride().configureOutput({ writeErr: () => undefined });
   await command.action(keep).parseAsync(words, { from: 'user' });
   return options;

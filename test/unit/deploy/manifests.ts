@@ -67,7 +67,7 @@ export function readObject(file: string, kind: string): KubernetesObject {
 export const containerOf = (object: KubernetesObject): Container =>
   object.spec.template!.spec.containers[0]!;
 
-/** A program on PATH or beside the tests' Python, which brings the validators; undefined if none. */
+/** A program on PATH or beside the tests' Python, which brings validators; undefined if none. */
 export function findTool(name: string): string | undefined {
   const python = process.env.SA_ORCH_TEST_PYTHON;
   const folders = (process.env.PATH ?? '').split(delimiter);
