@@ -1,7 +1,8 @@
 /** Says at once what happens to the services while a command follows a sweep. */
 import { runtimeStatus, type ServiceStatus } from '../runtime/status';
 import { nameService } from '../runtime/supervisor-state';
-import { findOutageOf } from './outage';
+import { isTrainerName } from '../runtime/runtime-config';
+import { findOutage, findOutageOf } from './outage';
 
 const LOOK_MS = 500;
 
@@ -70,7 +71,15 @@ export function describeChanges(
 ): string[] {
   return now.flatMap((service) => {
     const old = before.find(({ name }) => name === service.name);
-    return old === undefined ? [] : describeChange(old, service);
+    if (old === undefined) return [];
+    const isGivenUp = service.state === 'failed' && old.state !== 'failed';
+    // With the last trainer it is an outage, which is told with its log.
+    if (isGivenUp && isTrainerName(service.name) && findOutage(now) === null)
+      return [
+        `${nameService(service.name)} died again and again and is not restarted; other trainers ` +
+          'go on',
+      ];
+    return describeChange(old, service);
   });
 }
 

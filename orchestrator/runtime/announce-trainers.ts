@@ -20,11 +20,12 @@ export async function announceExternal(
   onProgress: OnProgress,
 ): Promise<boolean> {
   const trainers: TrainerSource[] = [];
+  const unread: string[] = [];
   for (const source of listSources({ local: null, external: config.external })) {
     const expanded = await expandSource(source);
-    for (const problem of expanded.problems) onProgress('!', 'trainer', problem);
+    unread.push(...expanded.problems);
     if (expanded.trainers.length === 0 && expanded.problems.length === 0)
-      onProgress('!', 'trainer', `${source.name} names no trainer yet`);
+      unread.push(`${source.name} names no trainer yet`);
     trainers.push(...expanded.trainers);
   }
   const isAlone = config.local === null && trainers.length === 1;
@@ -39,14 +40,15 @@ export async function announceExternal(
   const failures = answers.filter((error) => error !== undefined);
   const isServed = failures.length < answers.length;
   if (!isServed && config.local === null) {
-    if (failures.length === 1) throw failures[0]!;
-    const list = failures.map(({ message }) => `\n  ${message}`).join('');
+    if (failures.length === 1 && unread.length === 0) throw failures[0]!;
+    const reasons = [...unread, ...failures.map(({ message }) => message)];
     throw new UserError(
-      `none of the trainers that --trainer names answers${list}`,
+      `none of the trainers that --trainer names answers:\n  ${reasons.join('\n  ')}`,
       3,
       'Are they running there? `sa-orch trainer` starts one.',
     );
   }
+  for (const problem of unread) onProgress('!', 'trainer', problem);
   for (const { message } of failures)
     onProgress('!', 'trainer', `${message}; it gets work once it does`);
   for (const { address } of added) {

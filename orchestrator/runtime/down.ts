@@ -4,7 +4,7 @@ import { lockHolder } from '../../common/lock-file';
 import { isAlive, terminate } from '../../common/process-identity';
 import { unlistTrainers } from './listed-trainers';
 import { refuseOtherHost } from './other-host';
-import { removeRuntimeConfig } from './runtime-config';
+import { readRuntimeConfig, removeRuntimeConfig } from './runtime-config';
 import { DEFAULT_POLICY } from './supervisor';
 import { readSupervisorState, supervisorLockPath } from './supervisor-state';
 
@@ -41,7 +41,8 @@ export async function down({ stateDir, beforeStop, onProgress }: DownOptions): P
         : 'stopped';
     onProgress('✓', name, how === 'killed' ? 'killed: it did not stop in time' : 'stopped');
   }
-  unlistTrainers(stateDir);
+  const root = readRuntimeConfig(stateDir)?.root;
   removeRuntimeConfig(stateDir);
+  if (root !== undefined) unlistTrainers(stateDir, root);
   return [...living.map(({ name }) => name), ...(supervisor ? ['supervisor'] : [])];
 }

@@ -18,20 +18,28 @@ const ON_A_GPU: Record<Framework, Precision[]> = {
 };
 
 /**
- * The default of the first trainer of this state directory that answers, else of one that would be
- * started here.
+ * The default of most slots of this state directory's trainers, as far as they answer, else of a
+ * trainer that would be started here.
  */
 export async function expectedPrecision(
   stateDir: string,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<DefaultPrecision> {
   const config = readRuntimeConfig(stateDir);
-  for (const source of config ? listSources(config) : []) {
-    for (const trainer of (await expandSource(source)).trainers) {
-      const capabilities = await askCapabilities(trainer, ANSWER_MS).catch(() => undefined);
-      if (capabilities) return defaultPrecision(capabilities);
-    }
+  const sources = await Promise.all((config ? listSources(config) : []).map(expandSource));
+  const answers = await Promise.all(
+    sources
+      .flatMap(({ trainers }) => trainers)
+      .map((trainer) => askCapabilities(trainer, ANSWER_MS).catch(() => undefined)),
+  );
+  const slots = new Map<string, number>();
+  for (const capabilities of answers) {
+    if (capabilities === undefined) continue;
+    const key = JSON.stringify(defaultPrecision(capabilities));
+    slots.set(key, (slots.get(key) ?? 0) + capabilities.slots);
   }
+  const [most] = [...slots].sort(([, a], [, b]) => b - a);
+  if (most !== undefined) return JSON.parse(most[0]) as DefaultPrecision;
   const local = config?.local;
   const kind = expectsGpu(local?.list[0]?.device ?? 'auto', env) ? 'cuda' : 'cpu';
   const device = { kind, name: '', memoryBytes: 0, threads: 0 };

@@ -118,11 +118,18 @@ export function readRuntimeConfig(stateDir: string): RuntimeConfig | undefined {
   if (content === undefined) return undefined;
   const written = parseObject<RuntimeConfig | ConfigOfOneTrainer>(path, content);
   if (written.format !== FORMAT && written.format !== 2) return undefined;
-  const isWhole =
-    written.format === 2 ? written.trainer?.address : (written.local ?? written.external?.[0]);
-  if (!written.temporal?.address || !isWhole)
+  const namesTrainer = written.format === 2 ? written.trainer?.address : namesTrainers(written);
+  if (!written.temporal?.address || !namesTrainer)
     throw brokenFile(path, 'names no server or no trainer');
   return written.format === 2 ? adoptOneTrainer(written) : written;
+}
+
+function namesTrainers({ local, external }: TrainersOf): boolean {
+  const lists = [local?.list ?? [], external];
+  return (
+    lists.every((list) => Array.isArray(list) && list.every((each) => each?.address)) &&
+    lists.some((list) => list.length > 0)
+  );
 }
 
 /** Format 2, of versions that knew of one trainer: its services may still run. */

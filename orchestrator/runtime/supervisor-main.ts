@@ -9,8 +9,8 @@ import { keepLogging } from '../../common/log-output';
 import { HOST } from '../../common/process-identity';
 import { removeLeftovers } from '../../common/temporary-names';
 import { UserError } from '../base/errors';
-import { nameServices, removeTrainerList } from '../trainer-client/registry';
 import { watchForIdleness } from './idleness';
+import { unlistTrainers } from './listed-trainers';
 import { readRuntimeConfig } from './runtime-config';
 import { servicesFor } from './services';
 import { DEFAULT_POLICY, Supervisor } from './supervisor';
@@ -56,7 +56,11 @@ function supervise(stateDir: string, lock: LockFile): void {
     clearInterval(timer);
     idleness.stop();
     // First: what is about to end gets no more work.
-    removeTrainerList(root, nameServices(stateDir));
+    try {
+      unlistTrainers(stateDir, root);
+    } catch (error) {
+      say(explainOnOneLine(error));
+    }
     supervisor.stop(why).then(() => {
       lock.release();
       process.exit(0);

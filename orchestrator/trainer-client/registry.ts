@@ -4,7 +4,7 @@
  * trainer joins and leaves with its file.
  */
 import { createHash } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDurablySync } from '../../common/durable-files';
@@ -29,6 +29,8 @@ export interface TrainerList {
    * again for VOID_MS; if absent, it is valid until it is removed.
    */
   holder?: ProcessIdentity;
+  /** The list is void once this folder, on its host, is gone. */
+  folder?: string;
   trainers: TrainerSource[];
 }
 
@@ -141,7 +143,11 @@ function note(error: unknown, problems: string[]): undefined {
   problems.push(error.message);
 }
 
-async function isVoid(path: string, { holder }: TrainerList): Promise<boolean> {
+async function isVoid(
+  path: string,
+  { host = HOST, folder, holder }: TrainerList,
+): Promise<boolean> {
+  if (folder !== undefined && host === HOST && !existsSync(folder)) return true;
   if (holder === undefined) return false;
   if (!isElsewhere(holder)) return !isAlive(holder);
   const written = await stat(path).catch(() => undefined);

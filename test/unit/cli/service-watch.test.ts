@@ -47,3 +47,12 @@ test.each<[string, Partial<ServiceStatus>, Partial<ServiceStatus>, string[]]>([
 ])('%s from %j to %j: %j', (name, before, now, lines) => {
   expect(describeChanges([service(name, before)], [service(name, now)])).toEqual(lines);
 });
+
+test('a trainer that is given up is said while others go on', () => {
+  const before = [service('trainer'), service('trainer-2')];
+  const after = [service('trainer'), service('trainer-2', { ...killed, state: 'failed' })];
+  expect(describeChanges(before, after)).toEqual([
+    'trainer-2 died again and again and is not restarted; other trainers go on',
+  ]);
+  expect(describeChanges(after, after)).toEqual([]);
+});

@@ -71,8 +71,15 @@ test('each further trainer has its own socket and state folder', () => {
 });
 
 test('a file that names no trainer is no configuration, and an older format none of ours', () => {
-  leave({ format: 3, local: null, external: [] });
-  expect(() => readRuntimeConfig(stateDir)).toThrow('names no server or no trainer');
+  for (const [local, external] of [
+    [null, []],
+    [{ list: [] }, []],
+    [{ list: [{}] }, []],
+    [null, 'box:1'],
+  ]) {
+    leave({ format: 3, local, external });
+    expect(() => readRuntimeConfig(stateDir)).toThrow('names no server or no trainer');
+  }
   leave({ format: 1 });
   expect(readRuntimeConfig(stateDir)).toBeUndefined();
 });

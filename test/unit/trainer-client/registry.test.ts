@@ -104,6 +104,13 @@ test('a list is void once its holder is dead, or is silent on another host', asy
   expect(await addressesOf()).toEqual([]);
 });
 
+test('a list is void once the folder that it is about is gone from its host', async () => {
+  writeTrainerList(root, 'here', list(['box:1'], { folder: join(root, 'gone') }));
+  writeTrainerList(root, 'there', list(['box:2'], { folder: '/gone', host: 'node7' }));
+  writeTrainerList(root, 'lives', list(['box:3'], { folder: root }));
+  expect(await addressesOf()).toEqual(['box:3', 'box:2']);
+});
+
 test('sockets of another host are out of reach', async () => {
   writeTrainerList(root, 'there', list(['unix:/tmp/a', 'localhost:2', 'box:1'], { host: 'node7' }));
   expect(await addressesOf()).toEqual(['box:1']);
