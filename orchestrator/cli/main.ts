@@ -6,6 +6,7 @@ import { cleanCommand } from './clean';
 import { cancelCommand, pauseCommand, resumeCommand } from './control';
 import { doctorCommand } from './doctor';
 import { downCommand } from './down';
+import { exportCommand } from './export';
 import { logsCommand } from './logs';
 import { artifactRoot, cacheDirectory, stateDirectory } from '../runtime/paths';
 import { endWithoutOutput } from './lost-output';
@@ -35,6 +36,7 @@ const COMMANDS = [
   cancelCommand,
   reportCommand,
   logsCommand,
+  exportCommand,
   scoreCommand,
   doctorCommand,
   upCommand,
