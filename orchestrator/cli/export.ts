@@ -9,22 +9,33 @@ import { requireEmpty, writeExport } from '../export/write-export';
 import { adapterLabel } from '../sweep/adapters';
 import { findTrialFolder } from './find-trial';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
+import { addTrainerChoice, writeSubmissions, type TrainerChoice } from './predict';
 import { printJson, progressLine, runAction } from './output';
 
-interface ExportOptions extends PlaceOptions {
-  format: FormatName;
+interface ExportOptions extends PlaceOptions, TrainerChoice {
+  format: FormatName | typeof GLUE;
   out: string;
+  dataDir?: string;
   json?: boolean;
 }
+
+/** Submission files, which are made of predictions. */
+const GLUE = 'glue';
 
 export function exportCommand(): Command {
   const command = new Command('export')
     .description('write a finished trial in a form that other libraries load')
     .argument('<trial>', 'id of a trial, or the beginning of one')
     .addOption(
-      new Option('--format <name>', 'see below').choices(FORMAT_NAMES).makeOptionMandatory(),
+      new Option('--format <name>', 'see below')
+        .choices([...FORMAT_NAMES, GLUE])
+        .makeOptionMandatory(),
     )
     .requiredOption('--out <dir>', 'a new or empty folder')
+    .option(
+      '--data-dir <dir>',
+      'with --format glue: directory with MRPC/, … (default: SA_ORCH_DATA)',
+    )
     .addHelpText(
       'after',
       '\nFormats:\n' +
@@ -34,22 +45,29 @@ export function exportCommand(): Command {
         '  merged        for Transformers alone: LoRA, BitFit and full fine-tuning in the\n' +
         '                weights of the backbone\n' +
         '  safetensors   this project’s own names, without units that are gone\n' +
+        "  glue          GLUE's submission files: predictions of its test rows\n" +
         '\nEach has a model card (README.md) with the code that loads it, and the masks.\n' +
         '\nExample:\n  sa-orch export t02cd4a5 --format peft --out mrpc-lora',
     );
-  return addJsonOption(addPlaceOptions(command)).action((word: string, options: ExportOptions) =>
-    runAction(options.json === true, () => exportTrial(word, options)),
+  return addTrainerChoice(addJsonOption(addPlaceOptions(command))).action(
+    (word: string, options: ExportOptions) =>
+      runAction(options.json === true, () => exportTrial(word, options)),
   );
 }
 
 async function exportTrial(
   word: string,
-  { format, out: folder, json, ...places }: ExportOptions,
+  { format, out: folder, json, dataDir, ...places }: ExportOptions,
 ): Promise<void> {
   const out = resolve(folder);
   const { id, root } = await findTrialFolder(word, places);
   const finished = await findFinished(root, id);
   requireEmpty(out);
+  if (format === GLUE) {
+    const files = await writeSubmissions(finished, out, dataDir, places);
+    if (json) printJson({ trial: id, format, out, files });
+    return;
+  }
   const { files, notes, compacted } = await writeExport(await readTrained(finished), format, out);
   if (json) return printJson({ trial: id, format, out, files, notes, compacted });
   const { trial, dataset } = finished;

@@ -13,6 +13,7 @@ import { endWithoutOutput } from './lost-output';
 import { normalizeFlags, type PlaceOptions } from './options';
 import { printError, rememberPlaces } from './output';
 import { planCommand } from './plan';
+import { predictCommand } from './predict';
 import { reportCommand } from './report';
 import { runCommand } from './run';
 import { scoreCommand } from './score';
@@ -37,6 +38,7 @@ const COMMANDS = [
   reportCommand,
   logsCommand,
   exportCommand,
+  predictCommand,
   scoreCommand,
   doctorCommand,
   upCommand,

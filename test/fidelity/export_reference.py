@@ -23,7 +23,7 @@ from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.tasks.part import Part
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "trainer" / "torch" / "tests"))
-from engine_support import Recorder  # noqa: E402
+from engine_support import Recorder
 
 CPU = torch.device("cpu")
 SUMMARIZATION = job_pb2.TASK_KIND_SUMMARIZATION
