@@ -28,6 +28,7 @@ export const questions: TaskFamily<QuestionSettings, OwnQuestions, QuestionDatas
   files: questionFiles,
   evaluation: questionEvaluation,
   score: questionScore,
+  inputs: null,
   words: {
     metricTitles: {
       f1: 'F1',

@@ -5,6 +5,7 @@ import type { TaskFamily } from '../family';
 import type { RowsDataset } from './dataset';
 import { rowEvaluation } from './evaluation';
 import { rowFiles } from './files';
+import { rowInputs } from './inputs';
 import { ownRowTasks, type OwnRows } from './own-tasks';
 import { rowPlanning } from './plan';
 import { GLUE } from './published';
@@ -31,6 +32,7 @@ export const rows: TaskFamily<object, OwnRows, RowsDataset> = {
   files: rowFiles,
   evaluation: rowEvaluation,
   score: rowScore,
+  inputs: rowInputs,
   words: {
     metricTitles: {
       accuracy: 'accuracy',

@@ -25,6 +25,7 @@ export const summaries: TaskFamily<SummarySettings, OwnSummaries, SummaryDataset
   files: summaryFiles,
   evaluation: summaryEvaluation,
   score: summaryScore,
+  inputs: null,
   words: {
     metricTitles: {
       rouge1: 'ROUGE-1',
