@@ -6,7 +6,7 @@ import type { CompareLine } from '../config/sweep-config';
 import { solveLargeSparse } from './large-sparse';
 import { structureProblem } from './mask-structure';
 import { DENSE } from './dense';
-import { publishAdapter } from './published-model';
+import { findFullRank, publishAdapter } from './published-model';
 import { publishPrune, PUBLISHED_SCORING_ROWS } from './published-steps';
 import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
 
@@ -83,8 +83,11 @@ function publish(
     begin_epoch: progressive?.begin_epoch ?? 0,
     repeats,
   });
-  const found = publishAdapter(asked, { ...context, pruned: prune.pruner !== 'none' });
+  const pruned = prune.pruner !== 'none';
+  const found = publishAdapter(asked, { ...context, pruned });
   if ('problem' in found) throw refuse(`adapter: ${found.problem}`);
+  const problem = pruned ? findFullRank(found.adapter, context.backbone) : null;
+  if (problem !== null) throw refuse(`adapter: ${problem}`);
   return { adapter: found.adapter, prune, official: true };
 }
 
@@ -167,7 +170,8 @@ function lateRound(
   if (every_steps === 0 || last < total_steps) return null;
   return (
     `progressive: task ${task} has ${total_steps} steps (${steps_per_epoch} per epoch), ` +
-    `and the last of ${repeats ?? rounds} rounds would be after step ${last}; must be before the last step: ` +
+    `and the last of ${repeats ?? rounds} rounds would be after step ${last}; ` +
+    'must be before the last step: ' +
     'fewer rounds, a smaller begin_epoch or every_epochs, or longer training'
   );
 }

@@ -1,9 +1,10 @@
 /**
- * The model of the code published with SparseAdapter, as fields of an adapter: what it does with the
- * modules that a user asked for, and what it cannot run. Pure.
+ * The model of the code published with SparseAdapter, as fields of an adapter: what it does with
+ * the modules that a user asked for, and what it cannot run. Pure.
  */
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
+import { listModules } from './modules';
 import { unfreeze } from './published-names';
 import type { AdapterConfig, PlannedBackbone } from './types';
 
@@ -43,8 +44,7 @@ export function modelAdapter(asked: AdapterConfig, context: PublishedContext): P
   );
   if (asked.unfrozen === 'all')
     return {
-      problem:
-        'the published code trains the whole backbone only without modules; leave compat out',
+      problem: WHOLE_BACKBONE,
     };
   if (kind === 'question_answering' || adapter.attention === 'concat')
     adapter.padded_tokens = max_length;
@@ -52,7 +52,9 @@ export function modelAdapter(asked: AdapterConfig, context: PublishedContext): P
     const hasModule = adapter.attention !== 'none' || adapter.ffn !== 'none';
     if (context.unfreeze_params !== DEFAULT_UNFREEZE_PARAMS)
       return {
-        problem: `unfreeze_params: "${context.unfreeze_params}" is not allowed with ${backbone.name}; must be ef_: an encoder–decoder's own tensors are not trained here`,
+        problem:
+          `unfreeze_params: "${context.unfreeze_params}" is not allowed with ${backbone.name}; ` +
+          "must be ef_: an encoder–decoder's own tensors are not trained here",
       };
     return hasModule ? { adapter } : { problem: NOTHING };
   }
@@ -60,7 +62,8 @@ export function modelAdapter(asked: AdapterConfig, context: PublishedContext): P
   if (strings === 'none')
     return {
       problem:
-        'unfreeze_params: none ends the published program with an error; must be part of names, for example ef_',
+        'unfreeze_params: none ends the published program with an error; must be part of names, ' +
+        'for example ef_',
     };
   const found = unfreeze(strings, adapter, backbone, kind);
   if (!found.trainsSomething) return { problem: NOTHING };
@@ -74,9 +77,11 @@ export function modelAdapter(asked: AdapterConfig, context: PublishedContext): P
   };
 }
 
+const WHOLE_BACKBONE =
+  'the published code trains the whole backbone only without modules; leave compat out';
 const NOTHING =
-  'the published code then has nothing to train, and ends in its first step with an error; choose ' +
-  'a module, for example attention: sequential';
+  'the published code then has nothing to train, and ends in its first step with an error; ' +
+  'choose a module, for example attention: sequential';
 
 /** The published code builds some modules that nothing reads, and others not at all. */
 function withoutUnused(
@@ -167,4 +172,16 @@ function findProblem(
   if (backbone.model_type === 'bert' && attention === 'prefix' && asked.prefix_hidden === 0)
     return cannot('a prefix without MLP in BERT (AttributeError)', 'a RoBERTa backbone');
   return null;
+}
+
+/** If a rank is a width of its projection, the published code pairs a mask with another weight. */
+export function findFullRank(adapter: AdapterConfig, backbone: PlannedBackbone): string | null {
+  const isLora = (name: string) => /(query|value|ffn_in|ffn_out)$/.test(name);
+  const wrong = listModules(adapter, backbone).find(
+    ({ name, units, inputs, outputs }) => isLora(name) && [inputs, outputs].includes(units),
+  );
+  return wrong === undefined
+    ? null
+    : `the published code pairs a mask of LoRA of rank ${wrong.units} with the frozen weight, ` +
+        'which has that width, and fails or prunes by it; nearest here: another rank';
 }

@@ -1,7 +1,7 @@
 /**
- * Which tensors train where the code published with SparseAdapter is given `--unfreeze_params`: each
- * of the pretrained model whose name contains one of these strings. Prefixes are apart from that
- * model there, and always train. Pure.
+ * Which tensors train where the code published with SparseAdapter is given `--unfreeze_params`:
+ * each of the pretrained model whose name contains one of these strings. Prefixes are apart from
+ * that model there, and always train. Pure.
  */
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
@@ -63,6 +63,14 @@ export function unfreeze(
   };
 }
 
+/** Whether one of the patterns, in which `*` stands for any characters, is the name. */
+export function isNamed(name: string, patterns: readonly string[]): boolean {
+  return patterns.some((pattern) => {
+    const parts = pattern.split('*').map((part) => part.replaceAll('.', '\\.'));
+    return new RegExp(`^${parts.join('.*')}$`).test(name);
+  });
+}
+
 /** Few patterns that name exactly the tensors that hold. */
 function writePatterns(all: readonly Named[], holds: (each: Named) => boolean): string[] {
   let left = all.filter(holds).map(({ ours }) => ours);
@@ -70,15 +78,10 @@ function writePatterns(all: readonly Named[], holds: (each: Named) => boolean): 
   const patterns: string[] = [];
   const candidates = [...PATTERNS, ...left.map((name) => name.replace(/\.\d+\./, '.*.')), ...left];
   for (const pattern of candidates) {
-    const shape = new RegExp(
-      `^${pattern
-        .split('*')
-        .map((part) => part.replace(/[.]/g, '\\.'))
-        .join('.*')}$`,
-    );
-    if (!left.some((name) => shape.test(name)) || rest.some((name) => shape.test(name))) continue;
+    const named = (name: string) => isNamed(name, [pattern]);
+    if (!left.some(named) || rest.some(named)) continue;
     patterns.push(pattern);
-    left = left.filter((name) => !shape.test(name));
+    left = left.filter((name) => !named(name));
   }
   return patterns;
 }
