@@ -235,6 +235,11 @@ function checkOfficial(line: CompareKeys, problem: Problem): void {
     if (line[key] !== undefined)
       problem(key, `left out ${under}: the published code removes single weights only`);
   }
+  if (line.reinitialize?.includes(true))
+    problem(
+      'reinitialize',
+      `false or left out ${under}: the published code ends with AttributeError there`,
+    );
   if (line.progressive?.every_epochs !== undefined) {
     problem(
       'progressive',
