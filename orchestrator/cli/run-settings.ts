@@ -52,9 +52,11 @@ function readFlags(given: RunOptions, program: Program | undefined): Read {
   const { options: named, onlyTheirs } = resolveSeedFlags(given);
   const pasted = program !== undefined || (given.compat === undefined && onlyTheirs.length > 0);
   const compat = given.compat ?? (pasted ? 'official' : undefined);
-  // Their default, where a fraction is given.
-  const isRand = compat === 'official' && named.pruner === 'none' && named.sparsity !== undefined;
-  const options = { ...named, compat, pruner: isRand ? 'rand' : named.pruner };
+  // Their default where none is given; a fraction of 1 prunes nothing, whatever the adapter is.
+  const unnamed = compat === 'official' && named.pruner === 'none' && named.sparsity !== undefined;
+  const pruner = unnamed && named.sparsity !== 1 ? 'rand' : named.pruner;
+  const sparsity = unnamed && named.sparsity === 1 ? undefined : named.sparsity;
+  const options = { ...named, compat, pruner, sparsity };
   const task = findTaskName(options);
   if (task === undefined)
     throw new ConfigError({
