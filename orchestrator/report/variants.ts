@@ -173,16 +173,21 @@ function findVaried<Key extends string>(
 
 /** What is unusual in how a mask is made: its pieces, when, and over which scope. */
 export function maskWords({
+  rules,
   structure,
   group_kept,
   group_size,
   scope,
   every_steps,
+  begin_step,
+  repeats = 1,
 }: PruneConfig): string[] {
+  // By the published rules all rounds come before an epoch, at least the first.
+  const isInitial = begin_step === 0 && repeats === 1 && rules === 'official';
   return [
     ...(structure === 'n_m' ? [`n_m ${group_kept}:${group_size}`] : []),
     ...(structure === 'units' ? ['units'] : []),
-    ...(every_steps > 0 ? ['progressive'] : []),
+    ...(every_steps > 0 && !isInitial ? ['progressive'] : []),
     // N:M is always local.
     ...(scope === 'local' && structure !== 'n_m' ? ['local'] : []),
   ];

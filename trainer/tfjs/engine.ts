@@ -5,6 +5,7 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Device } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import {
+  AdapterNorm,
   MaskRules,
   MaskStructure,
   Precision,
@@ -86,6 +87,12 @@ function listCapabilities(
     maskRules: [MaskRules.MASK_RULES_EXACT],
     prunesDuringTraining: false,
     precisions: [Precision.PRECISION_FLOAT32],
+    fields: [],
+    adapterNorms: [
+      AdapterNorm.ADAPTER_NORM_NONE,
+      AdapterNorm.ADAPTER_NORM_BEFORE,
+      AdapterNorm.ADAPTER_NORM_AFTER,
+    ],
     taskKinds: [
       TaskKind.TASK_KIND_CLASSIFICATION,
       TaskKind.TASK_KIND_REGRESSION,

@@ -41,6 +41,8 @@ def describe(engine: EngineLike, root: Path, queue_length: int) -> capabilities_
         attention_modules=handled.ATTENTION_MODULES,
         ffn_modules=handled.FFN_MODULES,
         unfrozen=handled.UNFROZEN,
+        adapter_norms=handled.ADAPTER_NORMS,
+        fields=handled.FIELDS,
         mask_structures=handled.MASK_STRUCTURES,
         mask_rules=handled.MASK_RULES,
         prunes_during_training=True,
