@@ -21,19 +21,24 @@ export class GpuBox {
     readonly folder: string,
     private readonly name: TrainerName,
     private readonly brake?: Brake,
+    /** Another one whose certificates it has, since a client has one set for all. */
+    private readonly like?: GpuBox,
   ) {
     this.root = join(folder, 'root');
     mkdirSync(folder, { recursive: true });
-    makeCertificates(folder);
+    if (like === undefined) makeCertificates(folder);
+  }
+
+  private certificate(name: string): string {
+    return join((this.like ?? this).folder, name);
   }
 
   /** Environment variables with which a client is let in. */
   get clientEnv(): Record<string, string> {
-    const file = (name: string): string => join(this.folder, name);
     return {
-      SA_ORCH_TRAINER_CA: file('ca.pem'),
-      SA_ORCH_TRAINER_CERT: file('client.pem'),
-      SA_ORCH_TRAINER_KEY: file('client.key'),
+      SA_ORCH_TRAINER_CA: this.certificate('ca.pem'),
+      SA_ORCH_TRAINER_CERT: this.certificate('client.pem'),
+      SA_ORCH_TRAINER_KEY: this.certificate('client.key'),
     };
   }
 
@@ -42,11 +47,11 @@ export class GpuBox {
     if (this.address === '') this.address = `localhost:${await findFreePort()}`;
     const command = trainerCommand(this.name);
     if ('missing' in command) throw new Error(command.missing);
-    const file = (name: string): string => join(this.folder, name);
+    const [certificate, key] = ['server.pem', 'server.key'].map((name) => this.certificate(name));
     const args = [
-      ...['--listen', this.address, '--root', this.root, '--state', file('state')],
-      ...['--tls-cert', file('server.pem'), '--tls-key', file('server.key')],
-      ...['--tls-client-ca', file('ca.pem')],
+      ...['--listen', this.address, '--root', this.root, '--state', join(this.folder, 'state')],
+      ...['--tls-cert', certificate!, '--tls-key', key!],
+      ...['--tls-client-ca', this.certificate('ca.pem')],
     ];
     this.trainer = spawn(command.file, [...command.args, ...args], {
       cwd: REPOSITORY,
