@@ -4,8 +4,8 @@ import type { Cohort, Trial } from './types';
 
 /**
  * Forms cohorts: trials of the same data set, backbone, precision and adapter name, at most
- * `maxCohort` of them, with sizes that differ by at most one. A trial that trains its whole
- * backbone is alone because there is no frozen layer to share. Data sets come in the order of the
+ * `maxCohort` of them, with sizes that differ by at most one. A trial that trains tensors of
+ * its backbone is alone because it has layers of its own. Data sets come in the order of the
  * trials. Within a data set, trials are taken by seed: trials with the same initial weights share
  * snip scores, and each seed's comparison with the dense adapter is complete as early as possible.
  */
@@ -15,7 +15,8 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort
   }
   const groups = new Map<string, Trial[]>();
   for (const trial of trials) {
-    const alone = trial.adapter.unfrozen === 'all' ? [trial.id] : [];
+    const { unfrozen, unfrozen_tensors } = trial.adapter;
+    const alone = unfrozen === 'all' || unfrozen_tensors !== undefined ? [trial.id] : [];
     const key = [
       trial.dataset,
       trial.backbone,
