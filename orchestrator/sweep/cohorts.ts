@@ -5,8 +5,8 @@ import type { Cohort, Trial } from './types';
 
 /**
  * Forms cohorts: trials of the same data set, backbone, precision and adapter name, at most
- * `maxCohort` of them, with sizes that differ by at most one. A trial that trains its whole
- * backbone is alone because there is no frozen layer to share. Data sets come in the order of the
+ * `maxCohort` of them, with sizes that differ by at most one. A trial that trains tensors of
+ * its backbone is alone because it has layers of its own. Data sets come in the order of the
  * trials. Within a data set, trials are taken by seed: trials with the same initial weights share
  * snip scores, and each seed's comparison with the dense adapter is complete as early as possible.
  */
@@ -20,7 +20,7 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort
       trial.backbone,
       readPrecision(trial),
       adapterName(trial.adapter),
-      ...(trial.adapter.unfrozen === 'all' ? [trial.id] : []),
+      ...(isAlone(trial) ? [trial.id] : []),
     ].join(' '),
   );
   const chunks = [...groups.values()].flatMap((group) => {
@@ -34,6 +34,10 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort
     trials: chunk.map((trial) => trial.id),
   }));
 }
+
+/** It has layers of its own. */
+const isAlone = ({ adapter: { unfrozen, unfrozen_tensors } }: Trial): boolean =>
+  unfrozen === 'all' || unfrozen_tensors !== undefined;
 
 function balancedChunks<T>(items: readonly T[], parts: number): T[][] {
   return Array.from({ length: parts }, (_, part) =>

@@ -523,6 +523,12 @@ describe('cohorts', () => {
       8,
     );
     expect(full.cohorts.map((c) => c.trials.length)).toEqual([1, 1, 1, 3]);
+    // The published BitFit trains the backbone's own biases, and not beside them.
+    const published = plan({
+      ...{ compat: 'official', tasks: ['mrpc'] },
+      compare: [{ pruner: 'none', adapter: { kind: ['bitfit', 'houlsby'] } }],
+    });
+    expect(published.cohorts.map((c) => c.trials.length)).toEqual([1, 1, 1, 3]);
   });
 
   test('keep the trials of a seed together', () => {
