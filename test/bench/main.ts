@@ -1,9 +1,9 @@
 /**
  * `npm run bench`: speeds, each beside what it is compared with, in one run. Prints one JSON
  * document. Never part of a test: machines differ. All parts but `watch`, `many`, `pool`,
- * `transfers` and `gpu` need SA_ORCH_DATA, a folder with the files that they read: glue/MRPC, squad,
- * xsum and vocab/roberta-base. SA_ORCH_PYTHON names the interpreter, as everywhere; without it there is an
- * environment of our own.
+ * `transfers` and `gpu` need SA_ORCH_DATA, a folder with the files that they read: glue/MRPC,
+ * squad, xsum and vocab/roberta-base. SA_ORCH_PYTHON names the interpreter, as everywhere; without
+ * it there is an environment of our own.
  *
  *   npm run bench                     all parts
  *   npm run bench -- trial watch      some of them
