@@ -19,6 +19,7 @@ import {
   type Failed,
   type Mode,
 } from './messages';
+import { findCommonFailure } from './failure-budget';
 import { findTrainerFault, runPart, type PartOf, type Return } from './part';
 import { placedSignal, type Release } from './pool-messages';
 
@@ -104,7 +105,7 @@ class PlacedCohort {
       else await this.placeSome();
     }
     await condition(() => this.running === 0);
-    await this.leases.releaseUnused();
+    await this.leases.releaseUnwanted();
     if (this.errors.length > 0) throw this.errors[0];
     return sumUp(this.outcomes);
   }
@@ -184,10 +185,17 @@ function describeEnd(
 ): Omit<Release, 'id'> {
   if (returned === null) {
     const fault = findTrainerFault(trials, failed);
-    return { outcome: fault === null ? 'done' : 'failed', why: fault, job: null };
+    if (fault !== null) return { outcome: 'failed', why: fault, job: null };
+    const isCancelled = trials.every((trial) => failed[trial]?.reason === CANCELLED.reason);
+    return { outcome: isCancelled ? 'returned' : 'done', why: null, job: null };
   }
   const { why, message, job } = returned;
-  const outcomes = { paused: 'done', revoked: 'lost', unfit: 'unfit', failing: 'failed' } as const;
+  const outcomes = {
+    paused: 'returned',
+    revoked: 'lost',
+    unfit: 'unfit',
+    failing: 'failed',
+  } as const;
   return { outcome: outcomes[why], why: message, job };
 }
 
@@ -196,6 +204,11 @@ function sumUp(outcomes: readonly CohortOutcome[]): CohortOutcome {
   const count = (which: 'done' | 'failed' | 'cancelled') =>
     outcomes.reduce((sum, outcome) => sum + outcome[which], 0);
   const sum = { done: count('done'), failed: count('failed'), cancelled: count('cancelled') };
-  const failure = sum.done === 0 ? outcomes.find((outcome) => outcome.failure)?.failure : undefined;
+  const failures = outcomes.filter(({ failed }) => failed > 0).map((outcome) => outcome.failure);
+  // One for which all parts failed, and which is no trial's own.
+  const failure =
+    sum.done === 0 && failures.every((each) => each !== undefined)
+      ? findCommonFailure(failures)
+      : undefined;
   return failure ? { ...sum, failure } : sum;
 }

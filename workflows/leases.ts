@@ -29,7 +29,13 @@ export interface HeldTrainer {
 }
 
 export class Leases {
-  private readonly granted: Lease[] = [];
+  /** The id of the request that is open; null if none is. */
+  private open: string | null = null;
+  private granted: Lease | null = null;
+  /** Ids of leases that nobody waits for any more, as of a request that was sent twice. */
+  private readonly unwanted: string[] = [];
+  /** Ids of leases that were revoked before they were taken. */
+  private readonly revokedEarly = new Set<string>();
   private readonly held = new Map<string, HeldTrainer>();
   private asked = 0;
 
@@ -39,14 +45,26 @@ export class Leases {
     private readonly mode: () => Mode,
   ) {
     setHandler(grantedSignal, (lease) => {
-      this.granted.push(lease);
+      if (lease.id === this.open) this.granted = lease;
+      else if (!this.held.has(lease.id)) this.unwanted.push(lease.id);
     });
     setHandler(revokedSignal, (id) => {
       const held = this.held.get(id);
-      if (held === undefined) return;
+      if (held === undefined) {
+        this.revokedEarly.add(id);
+        return;
+      }
       held.revoked = true;
       held.onRevoked();
     });
+    void this.returnUnwanted();
+  }
+
+  private async returnUnwanted(): Promise<never> {
+    for (;;) {
+      await condition(() => this.unwanted.length > 0);
+      await this.releaseUnwanted();
+    }
   }
 
   /** Waits for a trainer; null if the mode changes first. */
@@ -56,23 +74,27 @@ export class Leases {
     const { sweepId } = this.input;
     const isFirst = this.asked === 1;
     const request = { id, cohort, sweepId, isFirst, trials, avoid, ...this.placement };
-    const isDecided = () => this.granted.some((lease) => lease.id === id) || this.mode() !== 'run';
+    this.open = id;
+    const isDecided = () => this.granted !== null || this.mode() !== 'run';
     let pause = ASK_AGAIN_MS;
     do {
       await short.askForTrainer(request);
       if (await condition(isDecided, pause)) break;
       pause = Math.min(2 * pause, LONGEST_ASK_AGAIN_MS);
     } while (!isDecided());
-    const lease = this.granted.find((each) => each.id === id);
-    if (lease === undefined) {
+    const lease = this.granted;
+    this.open = null;
+    this.granted = null;
+    if (lease === null) {
+      // What it has become by then ends with it.
       await short.withdrawRequest(id);
       return null;
     }
-    this.granted.splice(this.granted.indexOf(lease), 1);
     const taken = new Set([...this.held.values()].map(({ part }) => part));
     let part = 0;
     while (taken.has(part)) part++;
-    const held = { lease, part, revoked: false, onRevoked: () => undefined };
+    const revoked = this.revokedEarly.has(id);
+    const held = { lease, part, revoked, onRevoked: () => undefined };
     this.held.set(id, held);
     return held;
   }
@@ -88,8 +110,8 @@ export class Leases {
   }
 
   /** Gives back what came after it was no longer wanted. */
-  async releaseUnused(): Promise<void> {
-    for (const { id } of this.granted.splice(0))
-      await short.releaseTrainer({ id, outcome: 'done', why: null, job: null });
+  async releaseUnwanted(): Promise<void> {
+    for (const id of this.unwanted.splice(0))
+      await short.releaseTrainer({ id, outcome: 'returned', why: null, job: null });
   }
 }

@@ -131,11 +131,13 @@ function isUsable(
   request: Pick<PlacementRequest, 'sweepId' | 'kind' | 'avoid'>,
   now: number,
 ): boolean {
-  if (!canRun(member, request)) return false;
-  const others = state.members.filter((other) => other !== member && canRun(other, request));
+  if (!canRun(member, request, now)) return false;
+  const others = state.members.filter(
+    (other) =>
+      other !== member && canRun(other, request, now) && !request.avoid.includes(other.address),
+  );
   // Whom it failed may try it again if there is nobody else.
-  if (request.avoid.includes(member.address))
-    return others.every(({ address }) => request.avoid.includes(address));
+  if (request.avoid.includes(member.address)) return others.length === 0;
   if (member.state !== 'aside') return true;
   return now - member.since >= ASIDE_MS || others.every(({ state: its }) => its === 'aside');
 }
@@ -143,10 +145,11 @@ function isUsable(
 const canRun = (
   member: Member,
   { sweepId, kind }: Pick<PlacementRequest, 'sweepId' | 'kind'>,
+  now: number,
 ): boolean =>
   (member.state === 'ready' || member.state === 'aside') &&
   (kind === null || member.kind === kind) &&
-  member.unfit[sweepId] === undefined;
+  now - (member.unfit[sweepId]?.since ?? -Infinity) >= ASIDE_MS;
 
 const countLeases = (state: PoolState, { address }: Member): number =>
   state.leases.filter((lease) => lease.address === address).length;
@@ -162,7 +165,8 @@ export function ask(state: PoolState, request: PlacementRequest, now: number): v
   if (!isPresent(state, sweepId)) {
     forgetAbsent(state);
     state.served[sweepId] = findLeastServed(state, now);
-    state.asked[sweepId] = 0;
+    // Of one that goes on after a pause, nobody knows who has asked: all, then.
+    state.asked[sweepId] = request.isFirst ? 0 : request.cohorts;
   }
   const known = state.requests.findIndex((other) => other.id === id);
   if (known !== -1) {
@@ -187,6 +191,13 @@ function findLeastServed(state: PoolState, now: number): number {
   return all.length === 0 ? 0 : Math.min(...all);
 }
 
+/** Takes back a request, or the lease that it has become meanwhile, which nobody holds. */
+export function withdraw(state: PoolState, id: string, now: number): void {
+  state.requests = state.requests.filter((request) => request.id !== id);
+  const lease = state.leases.find((each) => each.id === id);
+  if (lease !== undefined) endLease(state, lease, now);
+}
+
 /** Ends a lease, and judges its trainer by how it ended. */
 export function release(state: PoolState, { id, outcome, why, job }: Release, now: number): void {
   const lease = state.leases.find((each) => each.id === id);
@@ -195,7 +206,8 @@ export function release(state: PoolState, { id, outcome, why, job }: Release, no
   const member = state.members.find(({ address }) => address === lease.address);
   if (outcome === 'lost' && job !== null) state.orphans.push({ address: lease.address, job });
   if (member === undefined) return;
-  if (outcome === 'unfit') member.unfit[lease.sweepId] = why ?? 'it cannot run this sweep';
+  if (outcome === 'unfit')
+    member.unfit[lease.sweepId] = { why: why ?? 'it cannot run this sweep', since: now };
   if (outcome === 'done') {
     member.failuresInARow = 0;
     if (member.state === 'aside') become(member, 'ready', null, now);
@@ -238,8 +250,9 @@ export function noteReports(
       continue;
     }
     const { state: its, why, ...rest } = report;
-    // What it could not run as another kind or version of trainer, it may run now.
-    if (member.kind !== rest.kind) member.unfit = {};
+    // What it could not run, it may run now: another trainer may be there, or a mended one.
+    if (member.kind !== rest.kind || (member.state === 'away' && its === 'ready'))
+      member.unfit = {};
     // One that did not answer says nothing new of itself.
     if (its === 'ready') Object.assign(member, rest);
     const wasAside = member.state === 'aside' && its === 'ready';
@@ -257,29 +270,37 @@ export function noteReports(
 
 /** When a lease may have to be revoked next, in milliseconds since 1970; Infinity if never. */
 export function nextRevocation(state: PoolState): number {
-  const absent = state.members.filter(
-    (member) => member.state === 'away' && hasUnrevoked(state, member),
-  );
-  return Math.min(Infinity, ...absent.map(({ since }) => since + 1000 * state.graceSeconds));
+  const times = state.leases.flatMap((lease) => {
+    const member = state.members.find(({ address }) => address === lease.address);
+    if (lease.revoked || member === undefined || !isAbsent(member)) return [];
+    const end = member.since + 1000 * state.graceSeconds;
+    // A look at the trainers tells when there is somebody else.
+    return isToRevoke(state, lease, member, end) ? [end] : [];
+  });
+  return Math.min(Infinity, ...times);
 }
 
-const hasUnrevoked = (state: PoolState, { address }: Member): boolean =>
-  state.leases.some((lease) => lease.address === address && !lease.revoked);
+const isAbsent = ({ state }: Member): boolean => state === 'away' || state === 'gone';
+
+/** Whether a lease ends because its trainer has been absent for longer than the grace. */
+function isToRevoke(state: PoolState, lease: HeldLease, member: Member, now: number): boolean {
+  if (!isAbsent(member) || now - member.since < 1000 * state.graceSeconds) return false;
+  // One that no list names will not be back; else its cohort may as well wait for it.
+  return (
+    member.state === 'gone' ||
+    state.members.some((other) => other !== member && canRun(other, lease, now))
+  );
+}
 
 /**
- * Revokes leases of trainers that are gone, or have been away for long, if another one can do the
- * work. Returns them; each stays until it is released.
+ * Revokes leases of trainers that have been gone for long, or away if another one can do the work.
+ * Returns them; each stays until it is released.
  */
 export function revoke(state: PoolState, now: number): HeldLease[] {
   const revoked: HeldLease[] = [];
   for (const lease of state.leases.filter((each) => !each.revoked)) {
     const member = state.members.find(({ address }) => address === lease.address);
-    const isLost =
-      member === undefined ||
-      member.state === 'gone' ||
-      (member.state === 'away' && now - member.since >= 1000 * state.graceSeconds);
-    const isNeeded = state.members.some((other) => other !== member && canRun(other, lease));
-    if (!isLost || !isNeeded) continue;
+    if (member !== undefined && !isToRevoke(state, lease, member, now)) continue;
     lease.revoked = true;
     revoked.push(lease);
   }

@@ -35,11 +35,11 @@ export interface Lease {
 export interface Release {
   id: string;
   /**
-   * `failed`: the trainer failed, as far as one can tell; `unfit`: it cannot run this sweep;
-   * `lost`: it was revoked.
+   * `returned`: it says nothing of the trainer; `failed`: the trainer failed, as far as one can
+   * tell; `unfit`: it cannot run this sweep; `lost`: it was revoked.
    */
-  outcome: 'done' | 'failed' | 'unfit' | 'lost';
-  /** Why, unless done. */
+  outcome: 'done' | 'returned' | 'failed' | 'unfit' | 'lost';
+  /** Why; null if done or returned. */
   why: string | null;
   /** A job that may still run there; to be stopped when the trainer is back. */
   job: JobRef | null;
@@ -69,8 +69,8 @@ export interface Member extends Omit<TrainerReport, 'state'> {
   failuresInARow: number;
   /** Of the data sets that it worked on last, the newest last. */
   datasets: string[];
-  /** Sweeps that it cannot run, and why. */
-  unfit: Record<string, string>;
+  /** Sweeps that it cannot run, why, and since when it is known: milliseconds since 1970. */
+  unfit: Record<string, { why: string; since: number }>;
 }
 
 /** A lease as the pool keeps it. */
@@ -101,7 +101,7 @@ export interface PoolState {
 }
 
 export const requestSignal = defineSignal<[PlacementRequest]>('request');
-/** The id of a request that is no longer of interest. */
+/** The id of a request that is no longer of interest, though it may have become a lease. */
 export const withdrawSignal = defineSignal<[string]>('withdraw');
 /** Ids of cohorts that were ended from outside, so that they cannot release their trainers. */
 export const forgetSignal = defineSignal<[string[]]>('forget');

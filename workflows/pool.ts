@@ -23,6 +23,7 @@ import {
   release,
   revoke,
   takeOrphans,
+  withdraw,
 } from './placement';
 import {
   forgetSignal,
@@ -60,7 +61,7 @@ export async function pool(state: PoolState): Promise<void> {
     change();
   });
   setHandler(withdrawSignal, (id) => {
-    state.requests = state.requests.filter((request) => request.id !== id);
+    withdraw(state, id, Date.now());
     change();
   });
   setHandler(forgetSignal, (cohorts) => {

@@ -1,5 +1,6 @@
 /** Activities of a sweep that fail again and again, which Temporal retries without an end. */
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { poolId } from '../../workflows/pool-messages';
 
 /** Deadline of each request to the server. */
 const ANSWER_MS = 3000;
@@ -11,8 +12,8 @@ const ATTEMPTS = 4;
 const STARTED = 2;
 
 /**
- * One line for each activity of the sweep and its cohorts that failed several times, with the last
- * failure's message; empty if the server does not answer.
+ * One line for each activity of the sweep, its cohorts and the pool of trainers that failed several
+ * times, with the last failure's message; empty if the server does not answer.
  */
 export async function findFailingActivities(client: Client, sweepId: string): Promise<string[]> {
   const describe = (workflowId: string) =>
@@ -27,6 +28,8 @@ export async function findFailingActivities(client: Client, sweepId: string): Pr
     const cohort = await describe(workflowId!).catch(() => undefined);
     if (cohort) found.push(...listFailing(workflowId!.split('/').at(-1)!, cohort.raw));
   }
+  const pool = await describe(poolId(sweep.taskQueue)).catch(() => undefined);
+  if (pool?.status.name === 'RUNNING') found.push(...listFailing('the pool', pool.raw));
   // The server lists children in no order.
   return found.sort();
 }

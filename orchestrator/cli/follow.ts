@@ -176,7 +176,7 @@ async function followUntilEnd(
     if (poll % POLLS_BETWEEN_LOOKS === 0) {
       failing = isOpen(state) ? await findFailingActivities(client, sweepId) : [];
       const pool = taskQueue === undefined ? undefined : await readPool(client, taskQueue);
-      absent = pool === undefined ? [] : describeAbsences(pool, Date.now());
+      absent = pool === undefined ? [] : describeAbsences(pool, sweepId, Date.now());
     }
     // Nobody else may be able to write it down.
     const full = listFullDisks([root, stateDir]).map((disk) => `${disk}; the sweep waits`);

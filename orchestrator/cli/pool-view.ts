@@ -72,7 +72,7 @@ const isBusyOn = ({ trainer, work }: CohortProgress, name: string): boolean =>
 function explain({ state, why, unfit }: Member): string | null {
   if (state === 'ready') {
     const [reason] = Object.values(unfit);
-    return reason === undefined ? null : `cannot run every sweep: ${reason}`;
+    return reason === undefined ? null : `cannot run every sweep: ${reason.why}`;
   }
   return why;
 }
@@ -87,19 +87,28 @@ export function describeWork({ cohort, work, trials, rows_per_s, seconds }: Trai
   return parts.filter((part) => part !== null).join(', ');
 }
 
-/** Lines for whoever follows a sweep: trainers that do not work, and why. */
-export function describeAbsences(pool: PoolState, now: number): string[] {
-  return pool.members
+/** Lines for whoever follows a sweep: trainers that do not work for it, and why. */
+export function describeAbsences(pool: PoolState, sweepId: string, now: number): string[] {
+  const unfit = pool.members.flatMap(({ name, state, unfit: reasons }) =>
+    state === 'ready' && reasons[sweepId]
+      ? [`${name} cannot run this sweep: ${reasons[sweepId].why}`]
+      : [],
+  );
+  const absent = pool.members
     .filter(({ state }) => state !== 'ready')
     .map((member) => {
       const { name, address, state, since, why } = member;
-      const cohorts = pool.leases.filter((lease) => lease.address === address).length;
       const left = pool.graceSeconds - (now - since) / 1000;
-      const fate =
-        cohorts > 0 && state === 'away' && left > 0
-          ? `; others get its work in ${formatDuration(left)}`
-          : '';
+      const isTaken = pool.leases.some(
+        ({ address: its, kind }) =>
+          its === address &&
+          pool.members.some(
+            (other) => other.state === 'ready' && (kind === null || other.kind === kind),
+          ),
+      );
+      const fate = isTaken && left > 0 ? `; others get its work in ${formatDuration(left)}` : '';
       const words = { away: 'does not answer', gone: 'has left', aside: 'is set aside', ready: '' };
       return `${name} ${words[state]}${why ? ` (${why})` : ''}${fate}`;
     });
+  return [...unfit, ...absent];
 }

@@ -199,6 +199,7 @@ async function checkAndSubmit(
     async () =>
       submitSweep(client, root, plan, {
         taskQueue: runtime.taskQueue,
+        hasOldWorker: runtime.hasOldWorker,
         maxParallel: options.maxParallel ?? 0,
         longestFirst: slots > 1,
         placement: { priority: PRIORITIES.indexOf(options.priority ?? 'normal'), kind },

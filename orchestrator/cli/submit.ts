@@ -30,6 +30,8 @@ export interface SubmitOptions {
   placement: SweepPlacement;
   /** How many cohorts may run at the same time; 0: as many as there are trainers for. */
   maxParallel: number;
+  /** The worker is of a version before pools. */
+  hasOldWorker: boolean;
   /** Whether the server has our search attributes. */
   isSearchable: boolean;
   /** Cohorts with the most work first, so that several trainers end at about the same time. */
@@ -65,6 +67,7 @@ export async function submitSweep(
   // A running sweep keeps the plan file it was started with.
   if (isOpen(state) && hasPlan(root, plan.sweep_id)) {
     if (retry.isAsked) onProgress('!', 'retry', RETRY_LATER);
+    await sayOtherKind(client, plan.sweep_id, options.placement.kind, onProgress);
     return { state: 'joined', isPaused: state === 'paused' };
   }
   if (isOpen(state)) {
@@ -85,6 +88,13 @@ export async function submitSweep(
   );
   const isComplete = results.length === plan.trials.length && again.length === 0;
   if (!isComplete) checkResults(results.filter((result) => !again.includes(result)));
+  if (!isComplete && options.hasOldWorker)
+    throw new UserError(
+      'the worker that runs here is of an earlier version, which cannot run this sweep',
+      2,
+      '`sa-orch down`, or `sa-orch down --force` while other sweeps are open, and the same ' +
+        'command again replace it; open sweeps go on.',
+    );
   const planDigest = await writePlan(root, plan);
   if (isComplete) return { state: 'complete', isPaused: false };
   await terminateLeftCohorts(client, plan.sweep_id);
@@ -113,12 +123,33 @@ export async function submitSweep(
     // Of two simultaneous starts, the second joins the first.
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: `${plan.name}: ${plural(plan.trials.length, 'trial')}`,
-    memo: { sweep: plan.name, tasks, backbone, trials: plan.trials.length },
+    memo: {
+      ...{ sweep: plan.name, tasks, backbone, trials: plan.trials.length },
+      kind: options.placement.kind ?? '',
+    },
     ...(options.isSearchable
       ? { typedSearchAttributes: describeSweep(plan.name, tasks, backbone) }
       : {}),
   });
   return { state: 'started', isPaused: false };
+}
+
+/** An open sweep keeps the kind of trainers that it was started for. */
+async function sayOtherKind(
+  client: Client,
+  sweepId: string,
+  kind: string | null,
+  onProgress: OnProgress,
+): Promise<void> {
+  const { memo } = await client.workflow.getHandle(sweepId).describe();
+  const its = memo?.kind;
+  if (typeof its !== 'string' || its === '' || its === kind) return;
+  onProgress(
+    '!',
+    'trainers',
+    `the sweep uses ${its} and goes on there alone; to use ${kind ?? 'all kinds'}, ` +
+      `\`sa-orch cancel ${quoteWord(sweepId)}\` and start it again`,
+  );
 }
 
 /** The most training rows first; cohorts with as many stay in the plan's order. */

@@ -87,6 +87,8 @@ export interface RuntimeConfig {
   /** Stamp of the build that the worker runs. */
   build: string;
   taskQueue: string;
+  /** The worker is of a version that knew of one trainer: it cannot run sweeps of a pool. */
+  hasOldWorker?: true;
   /** Minutes without an open sweep after which all services end; absent: the default. */
   stopAfter?: number;
   temporal: EmbeddedTemporal | ExternalTemporal;
@@ -145,7 +147,7 @@ function adoptOneTrainer({ trainer, ...shared }: ConfigOfOneTrainer): RuntimeCon
   if (trainer.kind === 'external') {
     const { address, tls } = trainer;
     const external = [tls === undefined ? { address } : { address, tls }];
-    return { ...shared, format: FORMAT, local: null, external };
+    return { ...shared, format: FORMAT, hasOldWorker: true, local: null, external };
   }
   const { framework, command, ownPython, unloadAfter, address } = trainer;
   const { device, threads, visibleGpus } = trainer;
@@ -156,7 +158,7 @@ function adoptOneTrainer({ trainer, ...shared }: ConfigOfOneTrainer): RuntimeCon
     wishes: { trainers: null, devices: null, device, threads, ...seeing },
     list: [{ name: trainerName(0), address, device, threads, ...seeing }],
   };
-  return { ...shared, format: FORMAT, local, external: [] };
+  return { ...shared, format: FORMAT, hasOldWorker: true, local, external: [] };
 }
 
 export function writeRuntimeConfig(stateDir: string, config: RuntimeConfig): void {

@@ -109,9 +109,12 @@ export function workerEnvironment({
     SA_ORCH_NAMESPACE: temporal.namespace,
     SA_ORCH_TASK_QUEUE: taskQueue,
     SA_ORCH_TRAINER: first && firstAddress(first.address),
-    SA_ORCH_TRAINER_CA: first?.tls?.ca,
-    SA_ORCH_TRAINER_CERT: first?.tls?.cert,
-    SA_ORCH_TRAINER_KEY: first?.tls?.key,
+    // Others that list themselves are reached with this shell's.
+    ...(first?.tls && {
+      SA_ORCH_TRAINER_CA: first.tls.ca,
+      SA_ORCH_TRAINER_CERT: first.tls.cert,
+      SA_ORCH_TRAINER_KEY: first.tls.key,
+    }),
     SA_ORCH_ROOT: root,
     // Otherwise glibc gives each thread an arena of its own, and keeps there what threads that
     // tokenize rows have freed: with a fixed threshold, large blocks go back to the system.

@@ -37,6 +37,8 @@ export interface Runtime {
   undo: (isUsed: () => Promise<boolean>) => Promise<void>;
   root: string;
   taskQueue: string;
+  /** As in RuntimeConfig. */
+  hasOldWorker: boolean;
   temporal: { address: string; namespace: string; ui: string | null };
   /** Never empty. */
   trainers: TrainerSource[];
@@ -106,6 +108,7 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
       });
     },
     root: config.root,
+    hasOldWorker: config.hasOldWorker === true,
     taskQueue: config.taskQueue,
     temporal: { address: temporal.address, namespace: temporal.namespace, ui },
     trainers: listSources(config),

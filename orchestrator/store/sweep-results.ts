@@ -16,6 +16,7 @@ import {
   outcomesDir,
   progressPath,
   readDoneResult,
+  selectCurrent,
   type CohortProgress,
 } from './sweep-store';
 
@@ -63,10 +64,7 @@ export class SweepResults {
   get progress(): ReadonlyMap<string, CohortProgress[]> {
     const found = new Map<string, CohortProgress[]>();
     for (const [id, parts] of this.cohorts)
-      found.set(
-        id,
-        [...parts.values()].flatMap(({ progress }) => progress ?? []),
-      );
+      found.set(id, selectCurrent([...parts.values()].flatMap(({ progress }) => progress ?? [])));
     return found;
   }
 

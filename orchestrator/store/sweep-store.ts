@@ -186,7 +186,21 @@ export function writeProgress(
   return writeJsonDurably(progressPath(root, sweepId, progress.cohort, progress.part), progress);
 }
 
-/** Of each part of a cohort that has begun, in order. */
+/**
+ * The parts that say what is so now. One that was given back leaves a file, while its trials go on
+ * in others.
+ */
+export function selectCurrent(parts: readonly CohortProgress[]): CohortProgress[] {
+  return parts.filter(({ trials, updated }) =>
+    parts.every(
+      (other) =>
+        other.updated <= updated ||
+        (other.trials ?? []).every((trial) => !(trials ?? [trial]).includes(trial)),
+    ),
+  );
+}
+
+/** Of each part of a cohort that is current, in order. */
 export async function readProgress(
   root: string,
   sweepId: string,
@@ -195,7 +209,7 @@ export async function readProgress(
   const found: CohortProgress[] = [];
   for (let part = 0; ; part++) {
     const progress = await readJson<CohortProgress>(progressPath(root, sweepId, cohort, part));
-    if (progress === null) return found;
+    if (progress === null) return selectCurrent(found);
     found.push(progress);
   }
 }

@@ -84,6 +84,9 @@ describeWithServer('a pool', (server) => {
       // It is the only one, so its cohort waits for it.
       await new Promise((resolve) => setTimeout(resolve, 1500));
       expect((await findPool().query(poolQuery)).leases).toHaveLength(1);
+      const { events } = await findPool().fetchHistory();
+      const timers = events!.filter(({ timerStartedEventAttributes: timer }) => timer);
+      expect(timers.length).toBeLessThan(5);
       pool.trainers = [...pool.trainers, readyTrainer('b')];
       expect(await handle.result()).toMatchObject({ done: 2, failed: 0 });
       // What it still runs, nobody reads: it is stopped when it is back.

@@ -1,6 +1,6 @@
 /** How cohorts reach the pool of trainers, and how the pool sees them. */
 import { Context } from '@temporalio/activity';
-import type { SignalDefinition } from '@temporalio/common';
+import { WorkflowNotFoundError, type SignalDefinition } from '@temporalio/common';
 import { nameMaker, preferredCohort } from '../../orchestrator/trainer-client/capabilities';
 import { connectTrainer, type TrainerClient } from '../../orchestrator/trainer-client/client';
 import { readTrainers, type TrainerSource } from '../../orchestrator/trainer-client/registry';
@@ -88,8 +88,7 @@ export function lookAtTrainers(
     try {
       for (;;) {
         signal.throwIfAborted();
-        const found = await readTrainers(setup.root);
-        const trainers = await looks.at(found.trainers);
+        const trainers = await looks.at(await findSources(setup.root, known));
         const isLate = Date.now() - began > LONGEST_LOOK_MS;
         let ended: string[] = [];
         if (isLate || Date.now() - asked > HOLDERS_EVERY_MS) {
@@ -103,6 +102,21 @@ export function lookAtTrainers(
       looks.close();
     }
   });
+}
+
+/**
+ * The trainers that serve the root. While something of the lists cannot be read, those that were
+ * known before count as well.
+ */
+async function findSources(
+  root: string,
+  known: readonly TrainerReport[],
+): Promise<TrainerSource[]> {
+  const { trainers, problems } = await readTrainers(root);
+  if (problems.length === 0) return trainers;
+  const named = new Set(trainers.map(({ address }) => address));
+  const others = known.filter(({ address }) => !named.has(address));
+  return [...trainers, ...others.map(({ name, address, tls }) => ({ name, address, tls }))];
 }
 
 /** Asks trainers what they are, over connections that it keeps. */
@@ -121,10 +135,11 @@ class Looks {
 
   private async look(source: TrainerSource): Promise<TrainerReport> {
     const { address, tls } = source;
-    const client = this.clients.get(address) ?? connectTrainer(address, { tls });
-    this.clients.set(address, client);
     const before = this.known.get(address);
     try {
+      // Its certificates may not be there to read.
+      const client = this.clients.get(address) ?? connectTrainer(address, { tls });
+      this.clients.set(address, client);
       const capabilities = await client.getCapabilities(ANSWER_MS);
       this.failures.delete(address);
       const { slots } = capabilities;
@@ -168,8 +183,18 @@ async function findEnded(workflows: readonly string[]): Promise<string[]> {
   const { client } = Context.current();
   const ended: string[] = [];
   for (const id of workflows) {
-    const { status } = await client.workflow.getHandle(id).describe();
-    if (status.name !== 'RUNNING') ended.push(id);
+    if (!(await isRunning(client, id))) ended.push(id);
   }
   return ended;
+}
+
+async function isRunning(client: Context['client'], workflowId: string): Promise<boolean> {
+  try {
+    const { status } = await client.workflow.getHandle(workflowId).describe();
+    return status.name === 'RUNNING';
+  } catch (error) {
+    // The server forgets what has ended.
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
 }

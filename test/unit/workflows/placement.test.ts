@@ -9,6 +9,7 @@ import {
   revoke,
   servedSeconds,
   takeOrphans,
+  withdraw,
 } from '../../../workflows/placement';
 import type { PlacementRequest, PoolState, TrainerReport } from '../../../workflows/pool-messages';
 import type { JobRef } from '../../../workflows/messages';
@@ -127,15 +128,42 @@ describe('which trainer', () => {
     expect(placed(state)).toEqual(['x@b:8']);
   });
 
-  test('none that cannot run the sweep, until it is another one', () => {
+  test('a sweep that goes on after a pause is shared out again', () => {
+    const state = pool(
+      ['a', 'b'].map((name) => trainer(name)),
+      [],
+    );
+    ask(state, request('x', { id: 'x#2', isFirst: false, cohorts: 8 }), 0);
+    expect(placed(state)).toEqual(['x@a:4']);
+  });
+
+  test('one set aside is used if the others are those where the trials failed', () => {
+    const state = pool([trainer('a'), trainer('b')], [request('x', { avoid: ['a'] })]);
+    state.members[1]!.state = 'aside';
+    expect(placed(state)).toEqual(['x@b:8']);
+  });
+
+  test('what says nothing of a trainer does not make it good again', () => {
+    const state = pool([trainer('a')], [request('x')]);
+    state.members[0]!.failuresInARow = 2;
+    placed(state);
+    release(state, { id: 'x#1', outcome: 'returned', why: null, job: null }, 0);
+    expect(state.members[0]!.failuresInARow).toBe(2);
+  });
+
+  test('none that cannot run the sweep, until it is another one or was away', () => {
     const state = pool([trainer('a')], [request('x')]);
     placed(state);
     release(state, { id: 'x#1', outcome: 'unfit', why: 'no pruner grasp', job: null }, 0);
     ask(state, request('x', { id: 'x#2' }), 0);
     expect(placed(state)).toEqual([]);
-    expect(state.members[0]!.unfit).toEqual({ s: 'no pruner grasp' });
+    expect(state.members[0]!.unfit).toEqual({ s: { why: 'no pruner grasp', since: 0 } });
     noteReports(state, [trainer('a', { kind: 'tfjs on cpu' })], 0);
     expect(placed(state)).toEqual(['x@a:8']);
+    release(state, { id: 'x#2', outcome: 'unfit', why: 'no pruner grasp', job: null }, 0);
+    noteReports(state, [trainer('a', { kind: 'tfjs on cpu', state: 'away' })], SECOND);
+    noteReports(state, [trainer('a', { kind: 'tfjs on cpu' })], 2 * SECOND);
+    expect(state.members[0]!.unfit).toEqual({});
   });
 
   test('the one where trials failed is tried again only if there is no other', () => {
@@ -192,16 +220,20 @@ describe('trainers that go', () => {
       [request('x', { kind: 'torch on cpu' })],
     );
     placed(state);
-    noteReports(state, [trainer('a', { state: 'away', why: 'dead' })], 10 * SECOND);
+    const away = trainer('a', { state: 'away', why: 'dead' });
+    noteReports(state, [away], 10 * SECOND);
+    // Nothing is to be done as long as there is nobody else.
+    expect(nextRevocation(state)).toBe(Infinity);
+    expect(revoke(state, 70 * SECOND)).toEqual([]);
+    noteReports(state, [away, trainer('b')], 20 * SECOND);
     expect(nextRevocation(state)).toBe(70 * SECOND);
     expect(revoke(state, 69 * SECOND)).toEqual([]);
-    expect(revoke(state, 70 * SECOND)).toEqual([]);
     noteReports(state, [trainer('a', { state: 'away', why: 'dead' }), trainer('b')], 71 * SECOND);
     expect(revoke(state, 71 * SECOND)).toMatchObject([{ id: 'x#1', address: 'a' }]);
     expect(revoke(state, 72 * SECOND)).toEqual([]);
   });
 
-  test('lose it at once if no list names them any more', () => {
+  test('lose it after the grace if no list names them any more, even to nobody', () => {
     const state = pool([trainer('a'), trainer('b')], [request('x', { cohorts: 2 })]);
     placed(state);
     noteReports(state, [trainer('b')], SECOND);
@@ -209,15 +241,29 @@ describe('trainers that go', () => {
       'a gone',
       'b ready',
     ]);
-    expect(revoke(state, SECOND)).toHaveLength(1);
-    release(state, { id: 'x#1', outcome: 'lost', why: null, job }, SECOND);
-    noteReports(state, [trainer('b')], 2 * SECOND);
+    // A list that is being written anew is no reason.
+    noteReports(state, [trainer('a'), trainer('b')], 2 * SECOND);
+    expect(nextRevocation(state)).toBe(Infinity);
+    noteReports(state, [], 3 * SECOND);
+    expect(nextRevocation(state)).toBe(63 * SECOND);
+    expect(revoke(state, 63 * SECOND)).toHaveLength(1);
+    expect(nextRevocation(state)).toBe(Infinity);
+    release(state, { id: 'x#1', outcome: 'lost', why: null, job }, 64 * SECOND);
+    noteReports(state, [trainer('b')], 65 * SECOND);
     expect(state.members).toHaveLength(1);
     expect(takeOrphans(state)).toEqual([]);
     // Back after all: what it still runs is to be stopped.
-    noteReports(state, [trainer('a'), trainer('b')], 3 * SECOND);
+    noteReports(state, [trainer('a'), trainer('b')], 66 * SECOND);
     expect(takeOrphans(state)).toEqual([{ address: 'a', job }]);
     expect(state.orphans).toEqual([]);
+  });
+
+  test('a request that is taken back ends the lease that it has become', () => {
+    const state = pool([trainer('a')], [request('x')]);
+    placed(state);
+    withdraw(state, 'x#1', SECOND);
+    expect(state).toMatchObject({ leases: [], requests: [] });
+    expect(servedSeconds(state, 's', SECOND)).toBe(1);
   });
 
   test('a cohort that is no more has neither trainer nor request', () => {
