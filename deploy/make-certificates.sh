@@ -31,17 +31,23 @@ make_key() { # FOLDER
 
 authority=$folder/authority
 if ! is_valid "$authority"; then
+  # Many jobs that start at once must not each make one.
+  if [ -L "$authority" ]; then
+    echo "$authority is not valid any more: run this once in the folder that it links to" >&2
+    exit 1
+  fi
   make_key "$authority"
   openssl req -x509 -new -key "$authority/key.pem" -days $DAYS -subj '/CN=sa-orch authority' \
     -addext 'keyUsage=critical,keyCertSign,cRLSign' -out "$authority/cert.pem"
   echo "made $authority: certificates of an earlier one are void"
 fi
 
-if is_valid "$folder/$party" && cmp -s "$authority/cert.pem" "$folder/$party/ca.pem"; then
+names=$(printf ',DNS:%s' "$@")
+if is_valid "$folder/$party" && cmp -s "$authority/cert.pem" "$folder/$party/ca.pem" &&
+  [ "$(cat "$folder/$party/names" 2>/dev/null)" = "${names#,}" ]; then
   exit 0
 fi
 make_key "$folder/$party"
-names=$(printf ',DNS:%s' "$@")
 settings=$(mktemp)
 trap 'rm -f "$settings"' EXIT
 cat >"$settings" <<END
@@ -54,4 +60,5 @@ openssl req -new -key "$folder/$party/key.pem" -subj "/CN=$party" |
     -set_serial "0x$(openssl rand -hex 16)" -extfile "$settings" \
     -out "$folder/$party/cert.pem" 2>/dev/null
 cp "$authority/cert.pem" "$folder/$party/ca.pem"
+echo "${names#,}" >"$folder/$party/names"
 echo "made $folder/$party for $*"

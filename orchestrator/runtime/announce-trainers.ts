@@ -1,12 +1,29 @@
 /** Shows trainers as they answer. */
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
-import type { TrainerSource } from '../trainer-client/registry';
+import { readTrainers, type TrainerSource } from '../trainer-client/registry';
 import { expands, expandSource } from '../trainer-client/sources';
 import { listSources, type ExternalTrainer, type RuntimeConfig } from './runtime-config';
 import { askCapabilities, describeDevices } from './trainer-health';
 
 const ANSWER_MS = 15_000;
+
+/** Whether one of the root's other trainers answers, as those of a batch system do; shows it. */
+async function announceListed(
+  root: string,
+  asked: readonly TrainerSource[],
+  onProgress: OnProgress,
+): Promise<boolean> {
+  const known = new Set(asked.map(({ address }) => address));
+  const { trainers } = await readTrainers(root);
+  const others = trainers.filter(({ address }) => !known.has(address));
+  const shown = await Promise.allSettled(
+    others.map((trainer) =>
+      showTrainer(trainer, `, at ${trainer.address}, listed in the artifact root`, onProgress),
+    ),
+  );
+  return shown.some(({ status }) => status === 'fulfilled');
+}
 
 /**
  * Asks the trainers that are not started here, a line for each. Returns whether one answers.
@@ -38,7 +55,9 @@ export async function announceExternal(
     ),
   );
   const failures = answers.filter((error) => error !== undefined);
-  const isServed = failures.length < answers.length;
+  let isServed = failures.length < answers.length;
+  if (!isServed && config.local === null)
+    isServed = await announceListed(config.root, trainers, onProgress);
   if (!isServed && config.local === null) {
     if (failures.length === 1 && unread.length === 0) throw failures[0]!;
     const reasons = [...unread, ...failures.map(({ message }) => message)];

@@ -101,6 +101,7 @@ export function workerEnvironment({
   ...trainers
 }: Omit<RuntimeConfig, 'format' | 'build'>): Record<string, string | undefined> {
   const [first] = listSources(trainers);
+  const [named] = trainers.external;
   return {
     // Keys and certificates of an external server stay in Temporal's own settings. Its address is
     // passed for shells that do not have it.
@@ -109,11 +110,11 @@ export function workerEnvironment({
     SA_ORCH_NAMESPACE: temporal.namespace,
     SA_ORCH_TASK_QUEUE: taskQueue,
     SA_ORCH_TRAINER: first && firstAddress(first.address),
-    // Others that list themselves are reached with this shell's.
-    ...(first?.tls && {
-      SA_ORCH_TRAINER_CA: first.tls.ca,
-      SA_ORCH_TRAINER_CERT: first.tls.cert,
-      SA_ORCH_TRAINER_KEY: first.tls.key,
+    // If none is named, those that list themselves are reached with this shell's.
+    ...(named && {
+      SA_ORCH_TRAINER_CA: named.tls?.ca,
+      SA_ORCH_TRAINER_CERT: named.tls?.cert,
+      SA_ORCH_TRAINER_KEY: named.tls?.key,
     }),
     SA_ORCH_ROOT: root,
     // Otherwise glibc gives each thread an arena of its own, and keeps there what threads that
