@@ -182,6 +182,20 @@ const sources = {
       'zod',
     ],
   },
+  'orchestrator/export': {
+    holds: 'finished trials as adapters of other libraries, and as models',
+    imports: [
+      'common',
+      'orchestrator/base',
+      'orchestrator/sweep',
+      'orchestrator/datasets',
+      'orchestrator/tasks',
+      'orchestrator/store',
+      'orchestrator/report',
+      'orchestrator/runtime',
+    ],
+    packages: ['node:*'],
+  },
   workflows: {
     holds: 'workflows and their messages: deterministic, so types alone come from elsewhere',
     imports: [],
@@ -226,9 +240,10 @@ const sources = {
       'orchestrator/report',
       'orchestrator/trainer-client',
       'orchestrator/runtime',
+      'orchestrator/export',
       'workflows',
     ],
-    packages: ['@temporalio/client', 'commander', 'node:*'],
+    packages: ['@temporalio/client', '@temporalio/common', 'commander', 'node:*'],
   },
   'trainer/host': {
     holds: 'what of a trainer in TypeScript is not tensor arithmetic: gRPC, jobs, logs, artifacts',

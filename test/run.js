@@ -75,7 +75,9 @@ async function main() {
 async function setUp() {
   const load = (name) => require(join(root, 'dist/orchestrator/runtime', name));
   const onProgress = (mark, name, text) => console.log(`${mark} ${name.padEnd(22)} ${text}`);
-  const trainer = await load('trainer-environment').ensureTestEnvironment({ onProgress });
+  const environments = load('trainer-environment');
+  const trainer = await environments.ensureTestEnvironment({ onProgress });
+  const { peft, adapters } = await environments.ensureTestLibraries({ onProgress });
   const backbone = await load('backbone').resolveBackbone('all-MiniLM-L6-v2', { onProgress });
   const temporal = await load('temporal-binary').findTemporalBinary(onProgress);
   const tensorflow = await load('tensorflow-environment').ensureTensorflowEnvironment({
@@ -86,6 +88,8 @@ async function setUp() {
   process.env.SA_ORCH_TEST_BACKBONE = backbone.path;
   process.env.SA_ORCH_TEST_TEMPORAL = temporal.path;
   process.env.SA_ORCH_TEST_TFJS = tensorflow.modulePath;
+  if (peft) process.env.SA_ORCH_TEST_PEFT = peft;
+  if (adapters) process.env.SA_ORCH_TEST_ADAPTERS = adapters;
   if (!process.env.SA_ORCH_DATA)
     console.log(
       '! real rows                SA_ORCH_DATA is not set: tests that need real rows are skipped',

@@ -6,12 +6,14 @@ import { cleanCommand } from './clean';
 import { cancelCommand, pauseCommand, resumeCommand } from './control';
 import { doctorCommand } from './doctor';
 import { downCommand } from './down';
+import { exportCommand } from './export';
 import { logsCommand } from './logs';
 import { artifactRoot, cacheDirectory, stateDirectory } from '../runtime/paths';
 import { endWithoutOutput } from './lost-output';
 import { normalizeFlags, type PlaceOptions } from './options';
 import { printError, rememberPlaces } from './output';
 import { planCommand } from './plan';
+import { predictCommand } from './predict';
 import { reportCommand } from './report';
 import { runCommand } from './run';
 import { scoreCommand } from './score';
@@ -35,6 +37,8 @@ const COMMANDS = [
   cancelCommand,
   reportCommand,
   logsCommand,
+  exportCommand,
+  predictCommand,
   scoreCommand,
   doctorCommand,
   upCommand,

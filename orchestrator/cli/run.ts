@@ -13,6 +13,7 @@ import { addFamilyFlags } from './family-flags';
 import { ATTN_MODES, ATTN_OPTIONS, FFN_MODES, FFN_OPTIONS } from './module-flags';
 import {
   addJsonOption,
+  addPlacementOptions,
   addPlaceOptions,
   addPrecisionOption,
   addServiceOptions,
@@ -64,6 +65,7 @@ export function runCommand(): Command {
     addSeedFlags,
     addPlaceOptions,
     addServiceOptions,
+    addPlacementOptions,
     addJsonOption,
   ])
     add(command);

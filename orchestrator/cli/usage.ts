@@ -47,7 +47,7 @@ function checkRequired(command: Command, required: readonly Option[]): void {
   const missing = required.find(
     (option) => command.getOptionValue(option.attributeName()) === undefined,
   );
-  const [stray] = command.args;
+  const stray = command.args[command.registeredArguments.length];
   if (missing !== undefined) {
     const meant = stray === undefined ? '' : `\n(Did you mean ${missing.long} ${stray}?)`;
     command.error(`error: required option '${missing.flags}' not specified${meant}`);

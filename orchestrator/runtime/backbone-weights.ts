@@ -22,7 +22,7 @@ export const isWeightsFile = (name: string): boolean => name === INDEX || SHARD.
  */
 export function checkWeights(folder: string, layout: Layout): number {
   const tensors = new Map<string, TensorHeader & { file: string }>();
-  for (const name of listFiles(folder)) {
+  for (const name of listWeightFiles(folder)) {
     const file = join(folder, name);
     for (const [tensor, header] of readHeader(file)) tensors.set(tensor, { ...header, file });
   }
@@ -30,14 +30,14 @@ export function checkWeights(folder: string, layout: Layout): number {
   checkIndex(folder, tensors);
   const wrong = findWrongTensor(tensors, layout);
   if (wrong !== undefined) {
-    const where = wrong.file ?? join(folder, listFiles(folder)[0]!);
+    const where = wrong.file ?? join(folder, listWeightFiles(folder)[0]!);
     throw new UserError(`${where}: ${wrong.message}`, 2);
   }
   return [...tensors.values()].reduce((sum, { shape }) => sum + elements(shape), 0);
 }
 
 /** The files from which trainers read weights: one, or those that the index names. */
-function listFiles(folder: string): string[] {
+export function listWeightFiles(folder: string): string[] {
   if (existsSync(join(folder, 'model.safetensors'))) return ['model.safetensors'];
   const files = [...new Set(Object.values(readIndex(folder)))].sort();
   for (const name of files) {

@@ -96,15 +96,21 @@ export async function createEnvironment(folder: string, log: string): Promise<vo
     throw installFailed(`a virtual environment with ${base.path}`, log);
 }
 
-/** Installs what the file lists, and nothing else: the whole closure of an environment. */
+/**
+ * Installs what the file lists, and nothing else: the whole closure of an environment.
+ *
+ * @param target a folder for it beside the environment, which then stays as it is
+ */
 export async function installRequirements(
   python: string,
   requirements: string,
   what: string,
   log: string,
+  target?: string,
 ): Promise<void> {
   const uv = findOnPath('uv');
-  const options = ['--require-hashes', '--no-deps', '-r', requirements];
+  const beside = target === undefined ? [] : ['--target', target];
+  const options = [...beside, '--require-hashes', '--no-deps', '-r', requirements];
   const done = uv
     ? await runUv(uv, ['pip', 'install', '--python', python, ...options], log)
     : await runModule(python, ['pip', 'install', '--disable-pip-version-check', ...options], log);

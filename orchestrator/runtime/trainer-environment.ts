@@ -117,6 +117,35 @@ export async function ensureTestEnvironment(
   return { python, env };
 }
 
+/** Libraries with which tests load exports, each in a folder of its own, by its requirements. */
+const LIBRARIES = { peft: 'requirements-peft.txt', adapters: 'requirements-adapters.txt' } as const;
+
+/**
+ * The folders of the libraries with which tests load exports, for PYTHONPATH; what they need
+ * besides is in the test environment, which they do not change. Nothing for a user's own
+ * interpreter.
+ */
+export async function ensureTestLibraries(
+  options: EnvironmentOptions,
+): Promise<Partial<Record<keyof typeof LIBRARIES, string>>> {
+  if (options.python ?? process.env.SA_ORCH_PYTHON) return {};
+  const { python } = pinnedEnvironment();
+  const folders: Partial<Record<keyof typeof LIBRARIES, string>> = {};
+  for (const [name, file] of Object.entries(LIBRARIES) as [keyof typeof LIBRARIES, string][]) {
+    const requirements = join(TRAINER, file);
+    const digest = digestText(`${python} ${readFileSync(requirements, 'utf8')}`);
+    const folder = join(cacheDirectory(), 'test-libraries', `${name}-${digest}`);
+    await buildOnce(folder, name, options.onProgress, async () => {
+      options.onProgress('…', name, 'installing for the tests, once');
+      mkdirSync(folder, { recursive: true });
+      await installRequirements(python, requirements, name, `${folder}.log`, folder);
+      return { requirements: file };
+    });
+    folders[name] = folder;
+  }
+  return folders;
+}
+
 /**
  * The environment that we create: where it is or will be, whether it exists, and which build of
  * PyTorch it should have.

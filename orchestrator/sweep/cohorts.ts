@@ -1,3 +1,4 @@
+import { groupBy } from '../base/group-by';
 import { adapterName } from './adapters';
 import { readPrecision } from './precision';
 import type { Cohort, Trial } from './types';
@@ -13,19 +14,15 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort
   if (!Number.isInteger(maxCohort) || maxCohort < 1) {
     throw new RangeError(`maxCohort is ${maxCohort}; it must be a whole number of at least 1`);
   }
-  const groups = new Map<string, Trial[]>();
-  for (const trial of trials) {
-    const { unfrozen, unfrozen_tensors } = trial.adapter;
-    const alone = unfrozen === 'all' || unfrozen_tensors !== undefined ? [trial.id] : [];
-    const key = [
+  const groups = groupBy(trials, (trial) =>
+    [
       trial.dataset,
       trial.backbone,
       readPrecision(trial),
       adapterName(trial.adapter),
-      ...alone,
-    ].join(' ');
-    groups.set(key, [...(groups.get(key) ?? []), trial]);
-  }
+      ...(isAlone(trial) ? [trial.id] : []),
+    ].join(' '),
+  );
   const chunks = [...groups.values()].flatMap((group) => {
     const bySeed = group.toSorted((a, b) => a.seed - b.seed);
     return balancedChunks(bySeed, Math.ceil(group.length / maxCohort));
@@ -37,6 +34,10 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort
     trials: chunk.map((trial) => trial.id),
   }));
 }
+
+/** It has layers of its own. */
+const isAlone = ({ adapter: { unfrozen, unfrozen_tensors } }: Trial): boolean =>
+  unfrozen === 'all' || unfrozen_tensors !== undefined;
 
 function balancedChunks<T>(items: readonly T[], parts: number): T[][] {
   return Array.from({ length: parts }, (_, part) =>

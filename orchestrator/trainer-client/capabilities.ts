@@ -11,6 +11,7 @@ import { UNFROZEN } from '../../common/vocabulary/unfrozen';
 import { filterWords, type Vocabulary } from '../../common/vocabulary/vocabulary';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import { DEFAULT_PRECISION } from '../config/defaults';
+import { nameEnvironment } from '../sweep/environments';
 import { readPrecision } from '../sweep/precision';
 import type { Plan } from '../sweep/types';
 import { CONTRACT_KINDS } from '../tasks/registry';
@@ -18,6 +19,21 @@ import { CONTRACT_KINDS } from '../tasks/registry';
 const PROTOCOL_VERSION = 1;
 /** The norms of the contract's first release. */
 const FIRST_ADAPTER_NORMS = ['none', 'before', 'after'] as const;
+
+/** How many trials the trainer likes to have in a job. */
+export const preferredCohort = ({
+  preferredCohort: preferred,
+  maxCohort,
+}: Pick<Capabilities, 'preferredCohort' | 'maxCohort'>): number => preferred || maxCohort;
+
+/** What the trainer's results are made by, as in reports: `torch on cpu`. */
+export function nameMaker({
+  framework,
+  devices,
+}: Pick<Capabilities, 'framework' | 'devices'>): string {
+  const { kind: device, name } = devices[0]!;
+  return nameEnvironment({ framework, device, device_name: name });
+}
 
 /**
  * Everything in the plan that the trainer cannot do, one sentence each; empty if it can do
@@ -62,13 +78,6 @@ export function checkPlan(plan: Plan, capabilities: Capabilities): string[] {
       capabilities.taskKinds,
       new Set(plan.datasets.map(({ kind }) => kind)),
     ),
-    ...plan.cohorts
-      .filter(({ trials }) => trials.length > capabilities.maxCohort)
-      .map(
-        ({ id, trials }) =>
-          `cohort ${id} has ${trials.length} trials; ` +
-          `the trainer takes at most ${capabilities.maxCohort} at once`,
-      ),
   ];
 }
 

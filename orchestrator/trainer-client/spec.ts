@@ -43,6 +43,8 @@ import { contractKind } from '../tasks/registry';
 export type Work = 'prune' | 'train' | 'predict';
 
 export interface WorkOptions {
+  /** The backbone's path as the trainer sees it; the plan's, on this machine, if left out. */
+  backbonePath?: string;
   /** `train`: stop each trial at this step; 0, the default, at its end. */
   untilStep?: number;
   /** `train`: steps between checkpoints; 0, the default, for by time alone. */
@@ -87,7 +89,10 @@ export function jobSpecFor(
     return trial;
   });
   return {
-    backbone: { path: plan.backbone.path, digest: plan.backbone.digest },
+    backbone: {
+      path: options.backbonePath ?? plan.backbone.path,
+      digest: plan.backbone.digest,
+    },
     dataset: {
       name: `datasets/${dataset.digest}`,
       digest: dataset.digest,

@@ -31,6 +31,8 @@ const NO_INDEX =
  * Trials run one after the other, so a cohort's size does not limit memory; this limits a request.
  */
 const MAX_COHORT = 64;
+/** On a CPU a pass is full with a few trials. */
+const PREFERRED_COHORT = 10;
 
 export function createEngine({ device, threads }: EngineOptions): Promise<Engine> {
   if (device.includes(':')) throw new NoSuchDevice(`--device ${device}: ${NO_INDEX}`);
@@ -76,6 +78,7 @@ function listCapabilities(
     trainerVersion: packageVersion(),
     devices: [device],
     maxCohort: MAX_COHORT,
+    preferredCohort: isOnGpu ? MAX_COHORT : PREFERRED_COHORT,
     architectures,
     ...modules,
     unfrozen: [Unfrozen.UNFROZEN_NONE, Unfrozen.UNFROZEN_BIASES],

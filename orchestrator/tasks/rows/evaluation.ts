@@ -51,6 +51,14 @@ function evaluateRows({
 const findSuffix = (split: string) => split.slice('validation'.length);
 
 function readPredictions(path: string, dataset: RowsDataset, rows: number): number[] {
+  const data = readLogits(path, dataset, rows);
+  return dataset.kind === 'regression'
+    ? Array.from(data, (value) => (Number.isFinite(value) ? value : NaN))
+    : argmaxRows(data, dataset.num_labels);
+}
+
+/** Logits [rows, labels] of a file of predictions. */
+export function readLogits(path: string, dataset: RowsDataset, rows: number): Float32Array {
   const { shape, data } = readFloat32(path, 'logits');
   if (shape.length !== 2 || shape[0] !== rows || shape[1] !== dataset.num_labels) {
     const expected = `[${rows}, ${dataset.num_labels}]`;
@@ -59,9 +67,7 @@ function readPredictions(path: string, dataset: RowsDataset, rows: number): numb
       message: `has logits of shape [${shape.join(', ')}]; must be ${expected}`,
     });
   }
-  return dataset.kind === 'regression'
-    ? Array.from(data, (value) => (Number.isFinite(value) ? value : NaN))
-    : argmaxRows(data, dataset.num_labels);
+  return data;
 }
 
 /**

@@ -1,9 +1,11 @@
 /** Texts or pairs of texts, each with a class or a number: GLUE, and the user's own files. */
 import { TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { inflect } from '../../base/plural';
 import type { TaskFamily } from '../family';
 import type { RowsDataset } from './dataset';
 import { rowEvaluation } from './evaluation';
 import { rowFiles } from './files';
+import { rowInputs } from './inputs';
 import { ownRowTasks, type OwnRows } from './own-tasks';
 import { rowPlanning } from './plan';
 import { GLUE } from './published';
@@ -30,6 +32,7 @@ export const rows: TaskFamily<object, OwnRows, RowsDataset> = {
   files: rowFiles,
   evaluation: rowEvaluation,
   score: rowScore,
+  inputs: rowInputs,
   words: {
     metricTitles: {
       accuracy: 'accuracy',
@@ -42,7 +45,7 @@ export const rows: TaskFamily<object, OwnRows, RowsDataset> = {
     },
     degenerate: { one_class_predictions: 'all rows are predicted as one class' },
     leftOut: null,
-    nameRows: () => 'rows',
+    nameRows: ({ of }) => inflect(of, 'row'),
   },
   // Dense [d, d] and out [labels, d], with biases.
   countHead: (d, labels) => d * d + d + labels * d + labels,

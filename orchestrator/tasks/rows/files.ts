@@ -26,9 +26,10 @@ export const rowFiles: DatasetFiles<RowsDataset> = {
   describe: () => ({}),
 };
 
-async function writeRows(
+/** Writes rows as a split. */
+export async function writeRows(
   folder: string,
-  split: PlannedSplit,
+  split: Pick<PlannedSplit, 'name'>,
   rows: readonly Row[],
   encode: EncodeRows,
   dataset: RowsDataset,

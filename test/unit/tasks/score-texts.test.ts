@@ -151,7 +151,7 @@ describe('the score of a summarization task', () => {
       'another number of lines, with both',
       'short.txt',
       'one\n',
-      /short\.txt: has 1 summaries, but .*dev\.csv has 2 rows; must have one summary per row/,
+      /short\.txt: has 1 summary, but .*dev\.csv has 2 rows; must have one summary per row/,
     ],
     [
       'a row without a summary, by line',

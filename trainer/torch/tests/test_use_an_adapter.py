@@ -30,5 +30,6 @@ def test_the_documented_code_gives_a_trials_own_logits(
     exec(code, documented)
     dataset = spec(backbone_path, trials).dataset
     rows = load_split(root, dataset, "validation", vocabulary=30522, token_types=2, longest=512)
-    logits = documented["load"](root / "trials" / "a", backbone_path)(padded(rows, padding=0))  # type: ignore[operator]
+    folder = root / "trials" / "a" / "adapter"
+    logits = documented["load"](folder, backbone_path)(padded(rows, padding=0))  # type: ignore[operator]
     assert torch.allclose(logits, expected, atol=1e-5)

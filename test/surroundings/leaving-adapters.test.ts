@@ -1,0 +1,85 @@
+/** What a finished trial gives to others: predictions of new rows, adapters in other formats. */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { decodeSafetensors, float32Tensor } from '../../common/safetensors';
+import { writeFilmReviews } from '../support/film-reviews';
+import { Workplace, type Ended } from '../support/workplace';
+
+let folder: string;
+let place: Workplace;
+let trial: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'sa-orch-leaving-'));
+  place = new Workplace(folder, { HF_HUB_OFFLINE: '1' });
+  writeFilmReviews(folder, { adapter: '{ kind: lora, bottleneck: 4 }' });
+  const { stdout, stderr, status } = await place.run(['start', '--sweep', './s.yaml', '--json']);
+  expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+  trial = (JSON.parse(stdout) as { results: { trial_id: string }[] }).results[0]!.trial_id;
+  await place.down();
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const refusal = ({ status, stderr }: Ended) => [status, stderr.split('\n')[0]];
+
+test('predictions of the validation rows are the trial’s own, bit for bit', async () => {
+  const [, ...rows] = readFileSync(join(folder, 't.csv'), 'utf8').trim().split('\n');
+  const texts = rows.map((row) => JSON.stringify({ text: row.split(',')[0] }));
+  writeFileSync(join(folder, 'rows.jsonl'), `${texts.join('\n')}\n`);
+  const typed = ['predict', '--trial', trial.slice(0, 6), '--input', 'rows.jsonl'];
+  const { status, stdout, stderr } = await place.run(typed);
+  expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+  const lines = stdout.trim().split('\n');
+  const own = join(place.root, 'trials', trial, 'predictions.validation.safetensors');
+  const { data } = float32Tensor(decodeSafetensors(readFileSync(own)), 'logits');
+  const expected = rows.map((_, i) => {
+    const [neg, pos] = [data[2 * i]!, data[2 * i + 1]!];
+    const [a, b] = [Math.exp(neg - Math.max(neg, pos)), Math.exp(pos - Math.max(neg, pos))];
+    const scores = { neg: a / (a + b), pos: b / (a + b) };
+    return JSON.stringify({ label: neg >= pos ? 'neg' : 'pos', scores });
+  });
+  expect(lines).toEqual(expected);
+});
+
+test('an export has a model card with task, data, seeds, metrics and mask', async () => {
+  const { status, stdout } = await place.run([
+    'export',
+    trial.slice(0, 6),
+    '--format',
+    'peft',
+    '--out',
+    'peft',
+  ]);
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/✓ PEFT .*peft\n/);
+  for (const name of ['adapter_model.safetensors', 'adapter_config.json', 'masks.safetensors'])
+    expect(existsSync(join(folder, 'peft', name))).toBe(true);
+  const card = readFileSync(join(folder, 'peft', 'README.md'), 'utf8');
+  expect(card).toMatch(/^---\nbase_model: "sentence-transformers\/all-MiniLM-L6-v2"\n/);
+  expect(card).toMatch(/\nlibrary_name: peft\n/);
+  expect(card).toMatch(/\| data \| train 32 rows, validation 32 rows; digest `[0-9a-f]+` \|/);
+  expect(card).toMatch(/\| mask \| dense: /);
+  expect(card).toMatch(/n = 32 rows\) \| mean ± std over n = 1 seeds \(1\)/);
+});
+
+test('what cannot be done is refused in one sentence', async () => {
+  const to = (...args: string[]) => place.run(['export', ...args, '--out', 'new']);
+  expect(refusal(await to('t0000', '--format', 'peft'))).toEqual([
+    2,
+    expect.stringMatching(/^error: no trial in .* has the id t0000/),
+  ]);
+  expect(refusal(await place.run(['export', trial, '--format', 'peft', '--out', '.']))).toEqual([
+    2,
+    expect.stringMatching(/^error: --out .* exists and is not empty$/),
+  ]);
+  mkdirSync(join(place.root, 'trials', 'tunfinished'));
+  expect(refusal(await to('tunfin', '--format', 'peft'))).toEqual([
+    2,
+    'error: trial tunfinished is not finished',
+  ]);
+  expect(refusal(await to(trial, '--format', 'glue', '--data-dir', folder))).toEqual([
+    2,
+    expect.stringMatching(/^error: task t has no official test rows; GLUE's tasks have: cola/),
+  ]);
+  expect(existsSync(join(folder, 'new'))).toBe(false);
+});
