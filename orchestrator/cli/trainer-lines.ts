@@ -1,4 +1,5 @@
 /** The trainers, a line for each. */
+import { formatBytes } from '../base/format-bytes';
 import { plural } from '../base/plural';
 import { describeWork, type PoolPart } from './pool-view';
 import type { TrainerStatus } from '../runtime/trainer-status';
@@ -14,6 +15,8 @@ export function describeTrainer(trainer: TrainerStatus, part: PoolPart | undefin
     pid === null ? null : `pid ${pid}`,
     since === null ? null : `since ${formatTime(since)}`,
     restarts > 0 ? plural(restarts, 'restart') : null,
+    trainer.sent === 0 ? null : `${formatBytes(trainer.sent)} sent`,
+    trainer.received === 0 ? null : `${formatBytes(trainer.received)} received`,
     state === 'stopped' || state === 'failed' ? last_exit : null,
   ];
   const details = parts.filter((word) => word !== null).join(', ');

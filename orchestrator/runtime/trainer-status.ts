@@ -1,5 +1,6 @@
 /** The trainers that serve a state directory's root: where each computes, and whether it works. */
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
+import { readMovedBytes } from '../trainer-client/moved-bytes';
 import { readTrainers, type TrainerSource } from '../trainer-client/registry';
 import { readRuntimeConfig, type LocalTrainer, type RuntimeConfig } from './runtime-config';
 import { runtimeStatus, type ServiceStatus } from './status';
@@ -22,7 +23,12 @@ export interface TrainerStatus {
   since: string | null;
   restarts: number;
   last_exit: string | null;
+  /** Bytes that went there and came from there, if it has a root of its own; else 0. */
+  sent: number;
+  received: number;
 }
+
+type Known = Omit<TrainerStatus, 'sent' | 'received'>;
 
 export interface TrainerStatuses {
   trainers: TrainerStatus[];
@@ -44,14 +50,19 @@ export async function trainerStatuses(stateDir: string): Promise<TrainerStatuses
     Promise.all(own.map((trainer) => describeOwn(trainer, config, services))),
     Promise.all(others.map(describeOther)),
   ]);
-  return { trainers: [...mine, ...theirs], problems };
+  const moved = await readMovedBytes(config.root);
+  const withBytes = (trainer: Known): TrainerStatus => {
+    const { sent = 0, received = 0 } = moved.get(trainer.address) ?? {};
+    return { ...trainer, sent, received };
+  };
+  return { trainers: [...mine, ...theirs].map(withBytes), problems };
 }
 
 async function describeOwn(
   { name, address, device, threads, visibleGpus }: LocalTrainer,
   { local }: RuntimeConfig,
   services: readonly ServiceStatus[],
-): Promise<TrainerStatus> {
+): Promise<Known> {
   const service = services.find((each) => each.name === name);
   const { state = 'waiting', pid = null, since = null } = service ?? {};
   const { restarts = 0, last_exit = null } = service ?? {};
@@ -63,7 +74,7 @@ async function describeOwn(
   };
 }
 
-async function describeOther(trainer: TrainerSource): Promise<TrainerStatus> {
+async function describeOther(trainer: TrainerSource): Promise<Known> {
   const { name, address } = trainer;
   const found = await ask(trainer);
   return {
