@@ -112,8 +112,13 @@ function checkOfficialRules(found: Violations, at: string, { prune, adapter }: W
         `with ${findPrunerWord(prune)} rules is EXACT`,
     );
   }
-  if (hasLora(adapter))
-    found.add(`${at}.rules`, 'is OFFICIAL; for an adapter with LORA it is EXACT');
+  if (prune.pruner === Pruner.PRUNER_SYNFLOW && hasLora(adapter)) {
+    found.add(
+      `${at}.rules`,
+      `is OFFICIAL; the published ${findPrunerWord(prune)} cannot score an adapter with LORA: ` +
+        'take EXACT rules, or another pruner',
+    );
+  }
   if (row?.uses.includes('temperature') && prune.temperature !== 1) {
     found.add(
       `${at}.temperature`,
@@ -145,6 +150,8 @@ function checkPruneDuringTraining(
       beginStep,
       '0, as it is unless every_steps is set',
     );
+    for (const [name, value] of listOfTraining(prune))
+      if (value) found.add(`${at}.${name}`, 'is set, as it is only where every_steps is');
     return;
   }
   const during = `where every_steps, ${everySteps} here, asks for pruning during training`;
@@ -152,15 +159,19 @@ function checkPruneDuringTraining(
     const why = `${findPrunerWord(prune)} prunes at initialization only`;
     found.add(`${at}.every_steps`, `${everySteps} is not 0; ${why}`);
   }
-  if (prune.control > MaskControl.MASK_CONTROL_NONE) {
+  if (prune.control > MaskControl.MASK_CONTROL_NONE && prune.repeats === 0) {
     found.add(
       `${at}.control`,
       `${nameIn(MaskControl, prune.control)} is not NONE, as it is ${during}`,
     );
   }
   if (prune.reinitialize) found.add(`${at}.reinitialize`, `is not false, as it is ${during}`);
-  if (prune.rules === MaskRules.MASK_RULES_OFFICIAL)
+  if (prune.rules === MaskRules.MASK_RULES_OFFICIAL && prune.repeats === 0)
     found.add(`${at}.rules`, `is not EXACT, as it is ${during}`);
+  if (prune.repeats > 0) {
+    checkRepeats(found, at, prune, train.totalSteps);
+    return;
+  }
   const last = beginStep + (Math.max(rounds, 1) - 1) * everySteps;
   if (train.totalSteps > 0 && train.totalSteps <= last) {
     const sum =
@@ -171,4 +182,28 @@ function checkPruneDuringTraining(
       `the last round is too late: ${sum} is not less than train.total_steps, ${train.totalSteps}`,
     );
   }
+}
+
+/** What applies to pruning during training alone, by name. */
+const listOfTraining = (prune: Prune): [name: string, value: number | boolean][] => [
+  ['repeats', prune.repeats],
+  ['keeps_removed_weights', prune.keepsRemovedWeights],
+  ['keeps_scoring_gradients', prune.keepsScoringGradients],
+];
+
+function checkRepeats(
+  found: Violations,
+  at: string,
+  { rules, repeats, beginStep, everySteps }: Prune,
+  total: number,
+): void {
+  if (rules !== MaskRules.MASK_RULES_OFFICIAL)
+    found.add(`${at}.repeats`, `${repeats} is not 0, as it is unless rules is OFFICIAL`);
+  const last = beginStep + (repeats - 1) * everySteps;
+  if (total <= 0 || total > last) return;
+  found.add(
+    `${at}.repeats`,
+    'the last rounds are too late: begin_step + (repeats − 1) · every_steps = ' +
+      `${last} is not less than train.total_steps, ${total}`,
+  );
 }

@@ -168,7 +168,7 @@ def _check_during_training(at: str, trial: job_pb2.Trial, pruner: Pruner) -> Fou
     if prune.reinitialize:
         yield f"{at}.reinitialize", f"is not false, as it is {during}"
     if prune.rules == job_pb2.MASK_RULES_OFFICIAL and not prune.repeats:
-        yield f"{at}.rules", f"is not EXACT, as it is {during} and repeats is 0"
+        yield f"{at}.rules", f"is not EXACT, as it is {during}"
     if prune.repeats:
         yield from _check_repeats(at, trial)
         return
