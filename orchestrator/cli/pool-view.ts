@@ -87,8 +87,28 @@ export function describeWork({ cohort, work, trials, rows_per_s, seconds }: Trai
   return parts.filter((part) => part !== null).join(', ');
 }
 
-/** Lines for whoever follows a sweep: trainers that do not work for it, and why. */
+/** Why a sweep without a trainer waits; null if it has one, or asks for none. */
+export function describeWaiting(pool: PoolState, sweepId: string): string | null {
+  const isOurs = (each: { sweepId: string }): boolean => each.sweepId === sweepId;
+  const request = pool.requests.find(isOurs);
+  if (request === undefined || pool.leases.some(isOurs)) return null;
+  const able = pool.members.filter(
+    ({ state, kind, unfit }) =>
+      state === 'ready' && (request.kind === null || kind === request.kind) && !unfit[sweepId],
+  );
+  if (able.length === 0)
+    return `waits for a trainer: none that is ${request.kind ?? 'able to run it'} answers`;
+  const others = new Set(
+    pool.leases
+      .filter((lease) => able.some(({ address }) => address === lease.address))
+      .map((lease) => lease.sweepId),
+  );
+  return `waits for a trainer: busy with ${[...others].join(', ') || 'nothing, so in a moment'}`;
+}
+
+/** Lines for whoever follows a sweep: why it waits, and which trainers do not work for it. */
 export function describeAbsences(pool: PoolState, sweepId: string, now: number): string[] {
+  const waiting = describeWaiting(pool, sweepId);
   const unfit = pool.members.flatMap(({ name, state, unfit: reasons }) =>
     state === 'ready' && reasons[sweepId]
       ? [`${name} cannot run this sweep: ${reasons[sweepId].why}`]
@@ -110,5 +130,5 @@ export function describeAbsences(pool: PoolState, sweepId: string, now: number):
       const words = { away: 'does not answer', gone: 'has left', aside: 'is set aside', ready: '' };
       return `${name} ${words[state]}${why ? ` (${why})` : ''}${fate}`;
     });
-  return [...unfit, ...absent];
+  return [...(waiting === null ? [] : [waiting]), ...unfit, ...absent];
 }

@@ -22,7 +22,7 @@ import { findOutage } from './outage';
 import { plural } from '../base/plural';
 import { quoteWord } from '../base/shell-quote';
 import { describeOtherFolders, listBusyFolders } from './other-folders';
-import { describePool, readPool } from './pool-view';
+import { describePool, describeWaiting, readPool } from './pool-view';
 import { printJson, printText, runAction } from './output';
 import { nameEnd, type EndedState } from './sweep-end';
 import { describeTrainer } from './trainer-lines';
@@ -63,8 +63,12 @@ export function statusCommand(): Command {
         const { trainers, problems } = await trainerStatuses(stateDir);
         const config = readRuntimeConfig(stateDir);
         const client = await connectTemporal(stateDir).catch(() => null);
-        const sweeps = await sweepLines(client, root, stateDir);
         const pool = client && config ? await readPool(client, config.taskQueue) : undefined;
+        const sweeps = await sweepLines(client, root, stateDir);
+        for (const sweep of sweeps) {
+          const note = pool && describeWaiting(pool, sweep.sweep_id);
+          if (note) sweep.notes.push({ cohort: 'all', state: 'waiting', note });
+        }
         await client?.connection.close();
         const parts = pool && (await describePool(root, pool, Date.now()));
         const full_disks = listFullDisks([root, stateDir]);

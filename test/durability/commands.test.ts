@@ -118,19 +118,20 @@ describeTrainer('a trainer of one’s own', () => {
   const begun = (name: string) =>
     until(() => findId(name) !== undefined && readProgress(place, findId(name)!).length > 0);
 
-  test('with a full queue makes a third sweep wait; a killed command loses nothing', async () => {
+  test('that is busy makes other sweeps wait; a killed command loses nothing', async () => {
     brake.hold();
     const first = place.spawn(start('one.yaml'));
     await begun('one');
     const second = place.run(start('two.yaml'));
-    await begun('two');
+    await until(() => findId('two') !== undefined);
     const third = place.run(start('three.yaml'));
+    await until(() => findId('three') !== undefined);
     await first.kill();
-    await until(() =>
-      sweepsIn(place).some((id) =>
-        readProgress(place, id).some(({ note }) => /queue is full/.test(note ?? '')),
-      ),
-    );
+    const waiting = new RegExp(`waits for a trainer: busy with ${findId('one')!}`);
+    for (let tries = 0, shown = ''; !waiting.test(shown); tries++) {
+      expect(tries).toBeLessThan(30);
+      shown = (await place.run(['status'])).stdout;
+    }
     brake.release();
     expect((await second).status).toBe(0);
     expect((await third).status).toBe(0);
@@ -205,7 +206,7 @@ describeTrainer('a trainer of one’s own', () => {
     }
   });
 
-  test('that uses a different artifact root is refused with status 2', async () => {
+  test('that uses a different artifact root is sent what it needs', async () => {
     const elsewhere = new Workplace(join(trainers.folder, 'elsewhere'), OFFLINE);
     try {
       writeFileSync(join(elsewhere.folder, 'one.yaml'), sweep('one', '[1]', 2));
@@ -216,8 +217,7 @@ describeTrainer('a trainer of one’s own', () => {
         '--trainer',
         trainers.address,
       ]);
-      expect(status).toBe(2);
-      expect(stderr).toContain('a different artifact root');
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     } finally {
       await elsewhere.down();
     }
