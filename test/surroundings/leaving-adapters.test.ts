@@ -70,7 +70,8 @@ test.each([
   expect((await ended).stdout).toBe('');
   expect(child.signalCode).toBe(signal);
   expect(list()).toEqual(before);
-  expect(readdirSync(temporary)).toEqual([]);
+  // PyTorch keeps a folder of its own there.
+  expect(readdirSync(temporary).filter((name) => name.startsWith('sa-orch-'))).toEqual([]);
   rmSync(temporary, { recursive: true });
 });
 
