@@ -4,6 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeJsonDurably } from '../../common/durable-files';
 import { JobState, type Event } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { UserError } from '../base/errors';
 import { datasetPath } from '../datasets/splits';
 import { OpenBackbone } from '../export/open-backbone';
@@ -13,8 +14,12 @@ import type { Plan } from '../sweep/types';
 import type { Inputs, InputPlace, InputSplit } from '../tasks/family';
 import type { PlannedDataset } from '../sweep/types';
 import { findFamily } from '../tasks/registry';
-import { TrainerError, type TrainerClient } from '../trainer-client/client';
+import { TrainerError, type TrainerClient, type WatchOptions } from '../trainer-client/client';
 import { jobId, jobSpecFor, specDigest } from '../trainer-client/spec';
+import { tidyOnInterrupt } from './tidy-on-interrupt';
+
+/** The time in which a cancelled job has to end. */
+const CANCEL_MS = 5000;
 
 /** @throws UserError (exit 2) if tasks of this kind have no rows without labels */
 export function requireInputs({ trial, dataset }: FinishedTrial): Inputs<PlannedDataset> {
@@ -27,18 +32,33 @@ export function requireInputs({ trial, dataset }: FinishedTrial): Inputs<Planned
   );
 }
 
+type UseTrainer = <T>(
+  signal: AbortSignal,
+  work: (trainer: TrainerClient) => Promise<T>,
+) => Promise<T>;
+
 /**
  * Writes rows as a data set of their own, lets the trainer predict them, and reads each split's
- * predictions. Nothing of it stays.
+ * predictions. Nothing of it stays, also if the command is interrupted.
  *
  * @param write writes the splits
  * @param read what is made of a split's file of predictions
  */
 export async function predictInputs<Split extends InputSplit, Read>(
   finished: FinishedTrial,
-  useTrainer: <T>(work: (trainer: TrainerClient) => Promise<T>) => Promise<T>,
+  useTrainer: UseTrainer,
   write: (to: InputPlace<PlannedDataset>) => Promise<Split[]>,
   read: (predictions: string, split: Split) => Read,
+): Promise<Read[]> {
+  return tidyOnInterrupt((signal) => predictOnce(finished, useTrainer, write, read, signal));
+}
+
+async function predictOnce<Split extends InputSplit, Read>(
+  finished: FinishedTrial,
+  useTrainer: UseTrainer,
+  write: (to: InputPlace<PlannedDataset>) => Promise<Split[]>,
+  read: (predictions: string, split: Split) => Read,
+  signal: AbortSignal,
 ): Promise<Read[]> {
   const { root, trial, dataset, backbone } = finished;
   await OpenBackbone.open(backbone);
@@ -51,6 +71,7 @@ export async function predictInputs<Split extends InputSplit, Read>(
     await mkdir(folder, { recursive: true });
     const mark = digest.slice(0, 8);
     splits = await write({ folder, mark, dataset, backbonePath: backbone.path });
+    signal.throwIfAborted();
     await writeJsonDurably(join(folder, 'dataset.json'), { digest, splits });
     const plan: Plan = {
       ...finished.plan,
@@ -60,11 +81,17 @@ export async function predictInputs<Split extends InputSplit, Read>(
     };
     const names = splits.map(({ split }) => split);
     const spec = jobSpecFor(plan, plan.cohorts[0]!, [trial.id], 'predict', { splits: names });
-    await useTrainer(async (trainer) => {
+    await useTrainer(signal, async (trainer) => {
       const specified = specDigest(spec);
       const id = jobId(specified, 1);
       await trainer.submitJob(id, specified, spec);
-      await followToEnd(trainer, id);
+      try {
+        await followToEnd(trainer, id, { signal });
+      } catch (error) {
+        // A trainer that goes on would write predictions after all else has been removed.
+        if (signal.aborted) await cancelToEnd(trainer, id);
+        throw error;
+      }
     }).catch((error: unknown) => {
       if (!(error instanceof TrainerError)) throw error;
       throw new UserError(`the trainer cannot predict: ${error.message}`, 1);
@@ -76,11 +103,28 @@ export async function predictInputs<Split extends InputSplit, Read>(
   }
 }
 
+/** Cancels a job and waits, for a while, until it no longer runs. */
+async function cancelToEnd(trainer: TrainerClient, id: string): Promise<void> {
+  try {
+    await trainer.cancelJob(id, CancelMode.CANCEL_MODE_ABORT);
+    await followToEnd(trainer, id, {
+      signal: AbortSignal.timeout(CANCEL_MS),
+      patienceSeconds: CANCEL_MS / 1000,
+    });
+  } catch {
+    // It was cancelled, which is no success, or the trainer is ending by the same signal.
+  }
+}
+
 /** @throws UserError (exit 1) if the job does not succeed */
-async function followToEnd(trainer: TrainerClient, id: string): Promise<void> {
+async function followToEnd(
+  trainer: TrainerClient,
+  id: string,
+  options: WatchOptions,
+): Promise<void> {
   let failure: string | undefined;
   let state = JobState.JOB_STATE_UNSPECIFIED;
-  for await (const { payload } of trainer.watchJob(id)) {
+  for await (const { payload } of trainer.watchJob(id, options)) {
     if (payload?.$case !== 'event') continue;
     const { kind }: Event = payload.value;
     if (kind?.$case === 'stateChanged') {

@@ -118,11 +118,14 @@ export async function writeSubmissions(
 
 /** The trainer that the user names or, for the time of the work, one of the trial's framework. */
 function chooseTrainer({ root, result }: FinishedTrial, options: TrainerChoice) {
-  return async <T>(work: (trainer: TrainerClient) => Promise<T>): Promise<T> => {
+  return async <T>(
+    signal: AbortSignal,
+    work: (trainer: TrainerClient) => Promise<T>,
+  ): Promise<T> => {
     if (options.trainer === undefined) {
       const framework = result.provenance.trained_by?.[0]?.framework === 'tfjs' ? 'tfjs' : 'torch';
       return withOwnTrainer(
-        { ...options, root, framework, onProgress: progressLineOnStderr },
+        { ...options, root, framework, signal, onProgress: progressLineOnStderr },
         work,
       );
     }

@@ -9,7 +9,7 @@ type Site = 'attention' | 'ffn';
 
 export function listBottlenecks(trained: TrainedTrial, names: ModelNames): Part {
   const { adapter, id } = trained.trial;
-  const pairs = compact(trained).filter((pair) => !isLowRank(pair));
+  const pairs = compact(trained, (pair) => !isLowRank(pair));
   const sites = (['attention', 'ffn'] as const).filter((site) =>
     pairs.some(({ place }) => place.site === site),
   );

@@ -8,7 +8,7 @@ import { isLowRank, padUnits, unitsOf } from './units';
 
 export function listLora(trained: TrainedTrial, names: ModelNames): Part {
   const { adapter, id } = trained.trial;
-  const pairs = compact(trained).filter(isLowRank);
+  const pairs = compact(trained, isLowRank);
   const r = Math.max(1, ...pairs.map(unitsOf));
   // α / r of the first place; up holds what others differ by.
   const scale = adapter.lora_alpha / pairs[0]!.trained;

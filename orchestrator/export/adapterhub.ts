@@ -8,6 +8,7 @@ import { listPrefix, listPrompt } from './adapterhub-tokens';
 import { countSaved } from './compaction';
 import type { ExportFormat } from './export-format';
 import { findNames } from './find-names';
+import { describeLaterForm } from './later-forms';
 import { backboneId } from './open-backbone';
 import { taskModel } from './task-model';
 import type { TrainedTrial } from './trained-trial';
@@ -20,6 +21,8 @@ export const adapterhub: ExportFormat = {
   library: 'adapter-transformers',
   findObstacle({ trial: { adapter }, backbone, dataset }) {
     const { attention, ffn, unfrozen } = adapter;
+    const later = describeLaterForm(adapter);
+    if (later !== null) return later;
     if (unfrozen !== 'none')
       return "AdapterHub's library does not train the backbone's own weights";
     if (attention === 'none' && ffn === 'none')

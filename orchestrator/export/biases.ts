@@ -4,8 +4,8 @@ import type { Weights } from './trained-trial';
 
 /** What BitFit adds to the backbone's biases, by place. */
 export function listBiases(weights: Weights): { place: Place; tensor: Tensor<Float32Array> }[] {
-  return [...weights].flatMap(([name, tensor]) => {
+  return [...weights.keys()].flatMap((name) => {
     const found = parsePlace(name);
-    return found?.part === 'bias' ? [{ place: found.place, tensor }] : [];
+    return found?.part === 'bias' ? [{ place: found.place, tensor: weights.get(name)! }] : [];
   });
 }

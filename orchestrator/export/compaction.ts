@@ -1,10 +1,14 @@
 /** Removes the units that are gone from all modules of a trial, and counts what that saves. */
 import type { Compacted } from './export-format';
-import { countBytes, listPairs, removeGoneUnits, unitsOf, type Pair } from './units';
+import { countBytes, listPairs, removeGoneUnits, takePairs, unitsOf, type Pair } from './units';
 import type { TrainedTrial } from './trained-trial';
 
-export function compact({ weights }: Pick<TrainedTrial, 'weights'>): Pair[] {
-  return listPairs(weights).map(removeGoneUnits);
+/** @param isWanted which pairs the caller writes */
+export function compact(
+  { weights }: Pick<TrainedTrial, 'weights'>,
+  isWanted: (pair: Pair) => boolean,
+): Pair[] {
+  return takePairs(weights, isWanted).map(removeGoneUnits);
 }
 
 /** @param written the pairs as they are written; padded ones count as that large */

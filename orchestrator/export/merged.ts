@@ -8,11 +8,12 @@ import { add, addLowRank } from './arithmetic';
 import { listBiases } from './biases';
 import type { ExportFormat, FileContent } from './export-format';
 import { findNames } from './find-names';
+import { describeLaterForm } from './later-forms';
 import { OpenBackbone } from './open-backbone';
 import { parsePlace, type ModelNames } from './places';
 import { headTensors, taskModel } from './task-model';
 import type { TrainedTrial } from './trained-trial';
-import { listPairs } from './units';
+import { isLowRank, takePairs } from './units';
 import { streamSafetensors, type TensorSource } from './stream-safetensors';
 
 type Matrix = Tensor<Float32Array>;
@@ -22,6 +23,8 @@ export const merged: ExportFormat = {
   title: 'a merged model',
   library: 'transformers',
   findObstacle({ trial: { adapter } }) {
+    const later = describeLaterForm(adapter);
+    if (later !== null) return later;
     if (hasBottleneck(adapter))
       return "a bottleneck module is not linear, so it cannot be part of the backbone's weights";
     if (adapter.attention === 'prefix' || adapter.attention === 'prompt')
@@ -106,13 +109,16 @@ function listChanges(trained: TrainedTrial, names: ModelNames): Map<string, Chan
   const { weights, trial } = trained;
   const changes = new Map<string, Change>();
   if (trial.adapter.unfrozen === 'all') {
-    for (const [name, tensor] of weights)
-      if (!name.startsWith('head.')) changes.set(nameOwn(name, names), () => tensor);
+    for (const name of weights.keys()) {
+      if (name.startsWith('head.')) continue;
+      const tensor = weights.get(name)!;
+      changes.set(nameOwn(name, names), () => tensor);
+    }
     return changes;
   }
   for (const { place, tensor } of trial.adapter.unfrozen === 'biases' ? listBiases(weights) : [])
     changes.set(`${names.nameModule(place)}.bias`, (bias) => add(bias, tensor));
-  for (const { place, down, up, trained: r } of listPairs(weights)) {
+  for (const { place, down, up, trained: r } of takePairs(weights, isLowRank)) {
     const scale = trial.adapter.lora_alpha / r;
     changes.set(`${names.nameModule(place)}.weight`, (weight) =>
       addLowRank(weight, up, down, scale),

@@ -6,9 +6,10 @@ import { compact, countSaved } from './compaction';
 import type { Compacted, ExportFormat } from './export-format';
 import { listBiases } from './biases';
 import { findNames } from './find-names';
+import { describeLaterForm } from './later-forms';
 import { headTensors, taskModel } from './task-model';
 import type { TrainedTrial } from './trained-trial';
-import { padUnits, tensorsOf, unitsOf } from './units';
+import { isLowRank, padUnits, tensorsOf, unitsOf } from './units';
 
 type Tensors = Record<string, Tensor>;
 
@@ -26,6 +27,8 @@ export const peft: ExportFormat = {
   title: 'PEFT',
   library: 'peft',
   findObstacle({ trial: { adapter }, backbone }) {
+    const later = describeLaterForm(adapter);
+    if (later !== null) return later;
     if (hasBottleneck(adapter)) return 'PEFT has no bottleneck adapters';
     if (adapter.attention === 'prefix')
       return "PEFT's prefixes shift the positions of a row's tokens, and an encoder has none";
@@ -78,7 +81,7 @@ export const peft: ExportFormat = {
 async function makeLora(trained: TrainedTrial): Promise<Made> {
   const { lora_alpha: alpha } = trained.trial.adapter;
   const names = await findNames(trained);
-  const all = compact(trained);
+  const all = compact(trained, isLowRank);
   // A place without a unit left adds nothing; PEFT wants one place at least.
   const left = all.filter((pair) => unitsOf(pair) > 0);
   const pairs = left.length > 0 ? left : [padUnits(all[0]!, 1)];

@@ -12,11 +12,11 @@ export const safetensors: ExportFormat = {
   make: (trained) => {
     const { weights, config, dataset, trial } = trained;
     // A module without a unit left keeps a zero one, so that no tensor is empty.
-    const pairs = compact(trained).map((pair) => padUnits(pair, Math.max(1, unitsOf(pair))));
-    const tensors = Object.fromEntries([...weights].filter(([name]) => !isOfPair(name))) as Record<
-      string,
-      Tensor
-    >;
+    const pairs = compact(trained, () => true).map((pair) =>
+      padUnits(pair, Math.max(1, unitsOf(pair))),
+    );
+    const tensors: Record<string, Tensor> = {};
+    for (const name of weights.keys()) if (!isOfPair(name)) tensors[name] = weights.get(name)!;
     for (const pair of pairs)
       for (const [name, tensor] of tensorsOf(pair))
         tensors[`${namePlace(pair.place)}.${name}`] = tensor;

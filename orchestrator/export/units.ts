@@ -19,8 +19,18 @@ export interface Pair {
   trained: number;
 }
 
+/** The pairs that become part of an export: what TakenWeights counts as taken. */
+export function takePairs(weights: Weights, isWanted: (pair: Pair) => boolean): Pair[] {
+  const pairs = listPairs(weights).filter(isWanted);
+  for (const pair of pairs)
+    for (const [name] of tensorsOf(pair)) weights.get(`${namePlace(pair.place)}.${name}`);
+  return pairs;
+}
+
 /** All pairs of a trial, in the order of their places. */
-export function listPairs(weights: Weights): Pair[] {
+export function listPairs(all: Weights): Pair[] {
+  // A copy, from which reading takes nothing.
+  const weights = new Map(all);
   const pairs: Pair[] = [];
   for (const [name, down] of weights) {
     const found = parsePlace(name);

@@ -3,11 +3,13 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncFolder, writeDurably } from '../../common/durable-files';
-import { nameBeside, removeLeftovers } from '../../common/temporary-names';
+import { nameBeside } from '../../common/temporary-names';
 import { UserError } from '../base/errors';
-import type { Compacted, FileContent, FormatName } from './export-format';
+import { plural } from '../base/plural';
+import type { Compacted, Exported, FileContent, FormatName } from './export-format';
 import { FORMATS, requireHolds } from './formats';
 import { writeModelCard } from './model-card';
+import { TakenWeights } from './taken-weights';
 import type { TrainedTrial } from './trained-trial';
 
 export interface WrittenExport {
@@ -28,7 +30,8 @@ export function requireEmpty(out: string): void {
 /**
  * Exports a trial.
  *
- * @throws UserError (exit 2) if the format cannot hold the trial, or `out` is not empty
+ * @throws UserError (exit 2) if the format cannot hold the trial and each of its tensors, or `out`
+ *   is not empty
  */
 export async function writeExport(
   trained: TrainedTrial,
@@ -37,7 +40,7 @@ export async function writeExport(
 ): Promise<WrittenExport> {
   requireEmpty(out);
   requireHolds(format, trained);
-  const exported = await FORMATS[format].make(trained);
+  const exported = await makeWhole(trained, format);
   const files = new Map(exported.files);
   const hasMasks = existsSync(trained.masksFile) && !files.has('masks.safetensors');
   if (hasMasks) files.set('masks.safetensors', readFileSync(trained.masksFile));
@@ -49,6 +52,20 @@ export async function writeExport(
   };
 }
 
+/** @throws UserError (exit 2) if a tensor would be left out, which would change what is computed */
+async function makeWhole(trained: TrainedTrial, format: FormatName): Promise<Exported> {
+  const weights = new TakenWeights(trained.weights);
+  const exported = await FORMATS[format].make({ ...trained, weights });
+  const left = weights.listLeft();
+  if (left.length > 0)
+    throw new UserError(
+      `${trained.trial.id} cannot be exported as ${format}: the export would leave out ` +
+        `${plural(left.length, 'tensor')} (${left[0]!})`,
+      2,
+    );
+  return exported;
+}
+
 /** Writes the files of a folder, which gets its name once all are on disk. Returns their bytes. */
 export async function writeFolder(
   out: string,
@@ -56,7 +73,6 @@ export async function writeFolder(
 ): Promise<Record<string, number>> {
   const temporary = nameBeside(out);
   await mkdir(dirname(out), { recursive: true });
-  removeLeftovers(dirname(out));
   const bytes: Record<string, number> = {};
   try {
     await mkdir(temporary);

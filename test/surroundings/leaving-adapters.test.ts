@@ -1,9 +1,18 @@
 /** What a finished trial gives to others: predictions of new rows, adapters in other formats. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeSafetensors, float32Tensor } from '../../common/safetensors';
 import { writeFilmReviews } from '../support/film-reviews';
+import { until } from '../support/until';
 import { Workplace, type Ended } from '../support/workplace';
 
 let folder: string;
@@ -39,6 +48,31 @@ test('predictions of the validation rows are the trial’s own, bit for bit', as
     return JSON.stringify({ label: neg >= pos ? 'neg' : 'pos', scores });
   });
   expect(lines).toEqual(expected);
+});
+
+test.each([
+  ['SIGINT', 'while its trainer starts', 'log'],
+  ['SIGTERM', 'once its trainer has begun', 'trainer.sock'],
+] as const)('a predict that %s ends %s leaves nothing', async (signal, _, last) => {
+  const temporary = mkdtempSync(join(tmpdir(), 'sa-orch-t-'));
+  const interrupted = new Workplace(folder, { HF_HUB_OFFLINE: '1', TMPDIR: temporary });
+  const list = () => readdirSync(place.root, { recursive: true }).sort();
+  const before = list();
+  writeFileSync(join(folder, 'one.jsonl'), `${JSON.stringify({ text: 'a fine film' })}\n`);
+  const typed = ['predict', '--trial', trial, '--input', 'one.jsonl'];
+  const { child, ended } = interrupted.spawn(typed);
+  await until(() => {
+    const found = readdirSync(temporary, { recursive: true }) as string[];
+    return Promise.resolve(found.some((name) => name.endsWith(last)));
+  });
+  expect(list()).not.toEqual(before);
+  child.kill(signal);
+  expect((await ended).stdout).toBe('');
+  expect(child.signalCode).toBe(signal);
+  expect(list()).toEqual(before);
+  // PyTorch keeps a folder of its own there.
+  expect(readdirSync(temporary).filter((name) => name.startsWith('sa-orch-'))).toEqual([]);
+  rmSync(temporary, { recursive: true });
 });
 
 test('an export has a model card with task, data, seeds, metrics and mask', async () => {
