@@ -87,7 +87,7 @@ export async function followJob(
   const held = new HeldTrials(
     root,
     (note) => log.hold('waiting', note),
-    (text) => Context.current().log.warn(text),
+    (text) => void Context.current().log.warn(text),
   );
   try {
     await runRemotely(trainer, job, log, { files, held }, setup);
