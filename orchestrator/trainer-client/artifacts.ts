@@ -129,7 +129,8 @@ export class ArtifactClient {
   /**
    * Receives a file into `part`, from where that ends, and syncs it. It then has its digest.
    *
-   * @throws TrainerError DATA_LOSS if what has come does not have its digest; it is removed
+   * @throws TrainerError DATA_LOSS if what has come does not have its digest, or is longer than its
+   *   size; it is removed
    */
   async download({ name, digest, size }: Artifact, part: string, moving: Moving): Promise<void> {
     moving.signal?.throwIfAborted();
@@ -137,7 +138,7 @@ export class ArtifactClient {
     // Creates it without emptying it.
     await (await open(part, 'a')).close();
     const file = await open(part, 'r+');
-    let found: string;
+    let wrong: string | undefined;
     try {
       const here = (await file.stat()).size;
       const offset = here > size ? 0 : here;
@@ -148,6 +149,10 @@ export class ArtifactClient {
       // All of it may have come before its digest could be looked at.
       if (at < size)
         for await (const chunk of this.chunks({ name, offset, digest }, moving.signal)) {
+          if (at + chunk.length > size) {
+            wrong = `more than its ${size} bytes`;
+            break;
+          }
           hash.update(chunk);
           for (let rest = chunk; rest.length > 0;) {
             const { bytesWritten } = await file.write(rest, 0, rest.length, at);
@@ -157,16 +162,14 @@ export class ArtifactClient {
           moving.onBytes(chunk.length);
         }
       await file.sync();
-      found = hash.digest('hex');
+      const found = hash.digest('hex');
+      if (found !== digest) wrong ??= `digest ${found}, not ${digest}`;
     } finally {
       await file.close();
     }
-    if (found === digest) return;
+    if (wrong === undefined) return;
     await rm(part, { force: true });
-    throw new TrainerError(
-      status.DATA_LOSS,
-      `${name} came from ${this.address} with digest ${found}, not ${digest}`,
-    );
+    throw new TrainerError(status.DATA_LOSS, `${name} came from ${this.address} with ${wrong}`);
   }
 
   /** Closes the connection. Calls in progress end with CANCELLED. */

@@ -14,10 +14,13 @@ import { nameBeside } from '../../common/temporary-names';
 import type { Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { ArtifactClient, Moving } from './artifacts';
 import { listFolder } from './job-files';
-import { TransferFailed } from './transfer-failed';
+import { TrainerError } from './errors';
+import { MOST_MOVED, TransferFailed } from './transfer-failed';
 import { TransferRate } from './transfer-rate';
 
 const PART = '.part.';
+/** Of the folders that artifacts.proto names, those that are replaced as one. */
+const WHOLE_FOLDER = /^trials\/[^/]+\/(?:adapter|checkpoints\/step-[0-9]+)$/;
 
 export interface FetchSettings extends Moving {
   digests: FileDigests;
@@ -39,16 +42,17 @@ export async function fetchArtifact(
   settings: FetchSettings,
 ): Promise<void> {
   const isFile = isFileName(name);
-  if (findTrial(name) !== trial || !(isFile || isFolderName(name)))
+  const isFolder = isFolderName(name) && WHOLE_FOLDER.test(name);
+  if (findTrial(name) !== trial || !(isFile || isFolder))
     throw new TransferFailed(
-      `the trainer at ${client.address} names ${JSON.stringify(name.slice(0, 200))}, ` +
+      `the trainer at ${client.address} names ${shorten(name)}, ` +
         `which is no file of trial ${trial}`,
     );
   if ((await digestHere(root, name, settings.digests)) === digest) return;
-  const [described] = await client.describe([name]);
+  const described = await describe(client, name);
   if (described === undefined)
     throw new TransferFailed(`the trainer at ${client.address} no longer has ${name}`);
-  const found = described.artifact!;
+  const { artifact: found, files } = described;
   if (found.digest !== digest)
     throw new TransferFailed(
       `${name} has digest ${found.digest} on the trainer at ${client.address}, not ${digest}, ` +
@@ -65,10 +69,10 @@ export async function fetchArtifact(
   const path = join(root, name);
   if (isFile) {
     const part = partOf(root, found);
-    await client.download(found, part, moving);
+    await download(client, found, part, moving);
     return moveDurably(part, path);
   }
-  await fetchFolder(client, root, { name, files: described.files }, moving);
+  await fetchFolder(client, root, { name, digest, files }, moving);
 }
 
 /** A file that a job has not reported, or nothing if the trainer has none. */
@@ -79,8 +83,42 @@ export async function fetchIfThere(
   name: string,
   settings: FetchSettings,
 ): Promise<void> {
+  const described = await describe(client, name);
+  if (described) await fetchArtifact(client, root, trial, described.artifact, settings);
+}
+
+/** What the trainer has under a name; undefined if it has nothing there. */
+async function describe(
+  client: ArtifactClient,
+  name: string,
+): Promise<{ artifact: Artifact; files: Artifact[] } | undefined> {
   const [described] = await client.describe([name]);
-  if (described?.artifact) await fetchArtifact(client, root, trial, described.artifact, settings);
+  if (described === undefined) return undefined;
+  const { artifact, files } = described;
+  if (artifact?.name !== name)
+    throw new TransferFailed(
+      `the trainer at ${client.address} was asked for ${name} and describes ` +
+        (artifact === undefined ? 'nothing' : shorten(artifact.name)),
+    );
+  return { artifact, files };
+}
+
+/** Receives a file into `part`, again if it comes broken. */
+async function download(
+  client: ArtifactClient,
+  file: Artifact,
+  part: string,
+  moving: Moving,
+): Promise<void> {
+  for (let fetched = 1; ; fetched++) {
+    try {
+      return await client.download(file, part, moving);
+    } catch (error) {
+      if (!(error instanceof TrainerError && error.code === 'DATA_LOSS')) throw error;
+      if (fetched === MOST_MOVED)
+        throw new TransferFailed(`${error.message}; fetched ${fetched} times`);
+    }
+  }
 }
 
 /** Removes what has come of files that nobody fetches any more. */
@@ -93,17 +131,23 @@ export async function removeParts(root: string, trial: string): Promise<void> {
 async function fetchFolder(
   client: ArtifactClient,
   root: string,
-  { name, files }: { name: string; files: Artifact[] },
+  { name, digest, files }: { name: string; digest: string; files: Artifact[] },
   moving: Moving,
 ): Promise<void> {
   const path = join(root, name);
   const odd = files.find((file) => !isFileName(file.name) || dirname(file.name) !== name);
   if (odd)
     throw new TransferFailed(
-      `the trainer at ${client.address} names ${JSON.stringify(odd.name.slice(0, 200))} ` +
-        `as a file of ${name}`,
+      `the trainer at ${client.address} names ${shorten(odd.name)} as a file of ${name}`,
     );
-  for (const file of files) await client.download(file, partOf(root, file), moving);
+  const names = files.map((file) => basename(file.name));
+  const found = digestFolder(files.map((file, i) => [names[i]!, file.digest]));
+  if (found !== digest || files.length === 0 || new Set(names).size < names.length)
+    throw new TransferFailed(
+      `the files of ${name} on the trainer at ${client.address} come to ` +
+        `digest ${found}, not ${digest}, which its job reported`,
+    );
+  for (const file of files) await download(client, file, partOf(root, file), moving);
   const making = nameBeside(path);
   await mkdir(making, { recursive: true });
   try {
@@ -128,7 +172,7 @@ export async function removeFolder(path: string): Promise<void> {
 }
 
 /** The digest of a file or folder in the root; undefined if there is none. */
-async function digestHere(
+export async function digestHere(
   root: string,
   name: string,
   digests: FileDigests,
@@ -141,6 +185,9 @@ async function digestHere(
   }
   return files.length === 0 ? undefined : digestFolder(files);
 }
+
+/** A trainer's word, for people. */
+const shorten = (name: string): string => JSON.stringify(name.slice(0, 200));
 
 function partOf(root: string, { name, digest }: Artifact): string {
   const mark = createHash('sha256').update(`${name}\n${digest}`).digest('hex').slice(0, 32);

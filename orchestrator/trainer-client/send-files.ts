@@ -4,11 +4,11 @@ import type { MissingArtifact } from '../../gen/ts/sparse_adapter/trainer/v1/art
 import type { ArtifactClient, Moving } from './artifacts';
 import { TrainerError } from './errors';
 import type { JobFile } from './job-files';
-import { TransferFailed } from './transfer-failed';
+import { MOST_MOVED, TransferFailed } from './transfer-failed';
 import { TransferRate } from './transfer-rate';
 
-/** What arrives broken so often is broken for good: a disk or memory at one of the ends. */
-const MOST_SENT = 3;
+/** How a trainer says that what came is not what was announced. */
+const BROKEN = ['DATA_LOSS', 'INVALID_ARGUMENT'];
 
 export interface SendSettings extends Moving {
   digests: FileDigests;
@@ -50,24 +50,28 @@ export async function sendFiles(
         settings.say(`sending ${what} ${rate.add(bytes)}`);
       },
     };
-    for (const each of group) await send(client, sources.get(each.artifact!.name)!, each, moving);
+    for (const each of group)
+      await send(client, sources.get(each.artifact!.name)!, each, { ...settings, ...moving });
   }
 }
 
 async function send(
   client: ArtifactClient,
-  { path }: JobFile,
+  { name, path }: JobFile,
   first: MissingArtifact,
-  moving: Moving,
+  settings: SendSettings,
 ): Promise<void> {
   let missing: MissingArtifact | undefined = first;
   for (let sent = 1; missing; sent++) {
     try {
-      return await client.upload(path, missing, moving);
+      return await client.upload(path, missing, settings);
     } catch (error) {
-      if (!(error instanceof TrainerError && error.code === 'DATA_LOSS')) throw error;
-      if (sent === MOST_SENT) throw new TransferFailed(`${error.message}; sent ${sent} times`);
-      [missing] = await client.findMissing([missing.artifact!]);
+      // The second is what a trainer says of a file that has become shorter meanwhile.
+      if (!(error instanceof TrainerError && BROKEN.includes(error.code))) throw error;
+      if (sent === MOST_MOVED) throw new TransferFailed(`${error.message}; sent ${sent} times`);
+      const found = await settings.digests.ofPath(path);
+      if (found === undefined) return;
+      [missing] = await client.findMissing([{ name, ...found }]);
     }
   }
 }

@@ -12,11 +12,13 @@ import { checkPlan } from '../../orchestrator/trainer-client/capabilities';
 import { TrainerError, type TrainerClient } from '../../orchestrator/trainer-client/client';
 import type { ByteCounter } from '../../orchestrator/trainer-client/moved-bytes';
 import { placeBackbone, placedName } from '../../orchestrator/trainer-client/placed-backbone';
+import { TransferFailed } from '../../orchestrator/trainer-client/transfer-failed';
 import { jobId, jobSpecFor, specDigest } from '../../orchestrator/trainer-client/spec';
 import type { JobRef } from '../messages';
 import { CheckpointFetcher } from './checkpoint-fetcher';
 import type { JobLog } from './job-log';
 import { RemoteFiles } from './remote-files';
+import { HeldTrials } from './held-trials';
 import { sendStoppably } from './stop-requests';
 import type { WorkerSetup } from './worker-setup';
 
@@ -82,22 +84,36 @@ export async function followJob(
     onSent: (bytes) => counter.addSent(bytes),
     onReceived: (bytes) => counter.addReceived(bytes),
   });
-  await runRemotely(trainer, job, log, files, setup);
+  const held = new HeldTrials(
+    root,
+    (note) => log.hold('waiting', note),
+    (text) => void Context.current().log.warn(text),
+  );
+  try {
+    await runRemotely(trainer, job, log, { files, held }, setup);
+  } finally {
+    held.release();
+  }
 }
 
-/** Runs a job on a trainer with a root of its own. */
+/** Runs a job on a trainer with a root of its own, as the one writer of its trials in this one. */
 async function runRemotely(
   trainer: TrainerClient,
   job: Job,
   log: JobLog,
-  files: RemoteFiles,
+  { files, held }: { files: RemoteFiles; held: HeldTrials },
   { root, fetchSeconds }: WorkerSetup,
 ): Promise<void> {
   const context = Context.current();
   const { cancellationSignal: signal } = context;
-  const warn = (error: unknown): void => void context.log.warn('checkpoint not fetched', { error });
+  const warn = (error: unknown): void => void context.log.warn('not fetched', { error });
+  const trials = job.spec.trials.map(({ trialId }) => trialId);
   if (await isToRun(trainer, job.id))
-    await sendStoppably(job.id, signal, (stoppable) => files.send(log, stoppable));
+    await sendStoppably(job.id, signal, async (stoppable) => {
+      await held.take(trials, stoppable);
+      await files.send(log, stoppable);
+    });
+  else await held.take(trials, signal);
   const fetcher = new CheckpointFetcher(
     () => log.checkpoints,
     async (checkpoint, stopping) => {
@@ -112,10 +128,19 @@ async function runRemotely(
   } finally {
     await fetcher.stop();
   }
+  // Why the job ended counts for more than what its trainer lacks.
+  const fetchIfWhole = async (fetch: () => Promise<void>): Promise<void> => {
+    try {
+      await fetch();
+    } catch (error) {
+      if (log.ended === 'succeeded' || !(error instanceof TransferFailed)) throw error;
+      warn(error);
+    }
+  };
   const fetchAll = async (): Promise<void> => {
-    await files.fetchResults(log, signal);
+    await fetchIfWhole(() => files.fetchResults(log, signal));
     if (log.ended !== 'succeeded' && log.ended !== 'cancelled')
-      await fetcher.fetchNewest((trial) => !log.reported.has(trial), signal);
+      await fetchIfWhole(() => fetcher.fetchNewest((trial) => !log.reported.has(trial), signal));
   };
   if (log.ended === 'interrupted') {
     // It goes on where it is, unless its trainer is gone for good.

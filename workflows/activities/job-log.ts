@@ -54,6 +54,10 @@ export class JobLog {
   private readonly series: TrialSeries;
   private readonly history: HistoryWriter;
   private progressChanged = true;
+  /** Trials whose records belong to a result that has been written. */
+  private readonly kept = new Set<string>();
+  /** Of what writes files; one at a time, so that the older never comes last. */
+  private lastWrite: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly root: string,
@@ -188,13 +192,22 @@ export class JobLog {
     this.series.keepUntil(trial, step);
   }
 
+  /** Says that a trial's records are those of its result, and stay as they are. */
+  keepRecord(trial: string): void {
+    this.kept.add(trial);
+  }
+
   /** Notes that the results wait for room on a full disk. */
   fullDisk(reason: string): void {
     this.hold(this.progress.state, reason);
   }
 
   /** Writes progress and history, each if it has changed. */
-  async saveProgress(): Promise<void> {
+  saveProgress(): Promise<void> {
+    return this.inTurn(() => this.writeChanges());
+  }
+
+  private async writeChanges(): Promise<void> {
     try {
       await this.history.save();
       await this.series.saveStretches();
@@ -216,11 +229,15 @@ export class JobLog {
   async finish(): Promise<JobOutcome> {
     const state = OUTCOMES.get(this.state);
     if (!state) throw new Error(`the job's stream ended in state ${stateWord(this.state)}`);
-    for (const trial of this.ref.trials) {
-      await writeStage(this.root, trial, this.ref.work, this.series.stage(trial));
-      await this.series.writeMetrics(trial);
-      if (state === 'succeeded' && this.reported.has(trial)) await this.series.forget(trial);
-    }
+    await this.inTurn(async () => {
+      for (const trial of this.ref.trials) {
+        if (!this.kept.has(trial)) {
+          await writeStage(this.root, trial, this.ref.work, this.series.stage(trial));
+          await this.series.writeMetrics(trial);
+        }
+        if (state === 'succeeded' && this.reported.has(trial)) await this.series.forget(trial);
+      }
+    });
     await this.saveProgress();
     return { state, failure: this.failure, failedTrials: this.failedTrials };
   }
@@ -228,10 +245,16 @@ export class JobLog {
   /** What is not to be lost; a full disk loses what is repeated then. */
   private async keepStretches(): Promise<void> {
     try {
-      await this.series.saveStretches();
+      await this.inTurn(() => this.series.saveStretches());
     } catch (error) {
       if (!isDiskFull(error)) throw error;
     }
+  }
+
+  private inTurn<T>(write: () => Promise<T>): Promise<T> {
+    const mine = this.lastWrite.then(write);
+    this.lastWrite = mine.catch(() => undefined);
+    return mine;
   }
 }
 

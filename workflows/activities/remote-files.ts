@@ -1,10 +1,12 @@
 /** The files of a job whose trainer has an artifact root of its own: sent before, fetched after. */
 import { join } from 'node:path';
 import { FileDigests } from '../../common/file-digests';
-import type { CheckpointWritten } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import type { Artifact, CheckpointWritten } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { ArtifactClient } from '../../orchestrator/trainer-client/artifacts';
+import { readDoneResult, readStage } from '../../orchestrator/store/sweep-store';
 import {
+  digestHere,
   fetchArtifact,
   fetchIfThere,
   removeFolder,
@@ -63,12 +65,15 @@ export class RemoteFiles {
     await takeTurns(remoteRootId, signal, async () => {
       say('looking for what the trainer lacks');
       const files = await listJobFiles(root, spec, work, backbonePath);
-      if (work === 'train') files.push(...(await this.listNewerCheckpoints()));
+      if (work === 'train') files.push(...(await this.listNewestCheckpoints()));
       await sendFiles(this.client, files, { digests, say, onBytes: onSent, signal });
     });
   }
 
-  /** Fetches a checkpoint, and removes those before its predecessor. */
+  /**
+   * Fetches a checkpoint, and removes those before its predecessor. A trial that has become done
+   * needs none.
+   */
   async fetchCheckpoint(
     { trialId: trial, step, artifact }: CheckpointWritten,
     signal: AbortSignal,
@@ -79,6 +84,7 @@ export class RemoteFiles {
         `the trainer's checkpoint of trial ${trial} at step ${step} is named ` +
           JSON.stringify(artifact?.name),
       );
+    if (await readDoneResult(root, trial)) return;
     const quietly = { ...this.settings(signal), say: () => undefined };
     await fetchArtifact(this.client, root, trial, artifact, quietly);
     for (const old of (await listSteps(root, trial)).slice(KEEP_CHECKPOINTS))
@@ -86,7 +92,8 @@ export class RemoteFiles {
   }
 
   /**
-   * Fetches all that the job's results name, and removes what that makes needless here.
+   * Fetches all that the job's results name, and removes what that makes needless here. What a
+   * result has been written of stays as it is.
    *
    * @throws TrainerError; TransferFailed if the trainer no longer has what it has reported
    */
@@ -95,6 +102,10 @@ export class RemoteFiles {
     const say = (note: string): void => log.hold('fetching', note);
     const settings = { ...this.settings(signal), say };
     for (const [trial, artifacts] of log.reported) {
+      if (await this.isDone(trial, artifacts)) {
+        log.keepRecord(trial);
+        continue;
+      }
       // First, as a trainer writes them, so that it covers the adapter beside it.
       const training = `trials/${trial}/training.json`;
       if (work === 'train') await fetchIfThere(this.client, root, trial, training, settings);
@@ -105,19 +116,30 @@ export class RemoteFiles {
     }
   }
 
-  /** Files of checkpoints that are newer than the trainer's own. */
-  private async listNewerCheckpoints(): Promise<JobFile[]> {
+  /**
+   * Each trial's newest, even if the trainer has a newer one, which may be broken: it goes on from
+   * the newest that is whole.
+   */
+  private async listNewestCheckpoints(): Promise<JobFile[]> {
     const { root, spec } = this.job;
     const files: JobFile[] = [];
-    for (const local of await listCheckpoints(root, spec)) {
-      const mine = await listFolder(root, checkpointName(local), 'checkpoint');
-      const theirs = await this.client.describe([`trials/${local.trial}/checkpoints`]);
-      const names = theirs.flatMap((folder) => folder.files.map(({ name }) => name));
-      const newest = Math.max(-1, ...names.map((name) => Number(/step-(\d+)/.exec(name)![1])));
-      const isWhole = mine.every(({ name }) => names.includes(name));
-      if (newest < local.step || (newest === local.step && !isWhole)) files.push(...mine);
-    }
+    for (const local of await listCheckpoints(root, spec))
+      files.push(...(await listFolder(root, checkpointName(local), 'checkpoint')));
     return files;
+  }
+
+  /** Whether the trial has a result, and the root what that was made of. */
+  private async isDone(trial: string, artifacts: readonly Artifact[]): Promise<boolean> {
+    const { root } = this.job;
+    if (artifacts.length === 0 || !(await readDoneResult(root, trial))) return false;
+    const recorded = new Map<string, string>();
+    for (const work of ['prune', 'train', 'predict'])
+      for (const each of Object.entries((await readStage(root, trial, work))?.artifacts ?? {}))
+        recorded.set(...each);
+    for (const { name } of artifacts)
+      if (!recorded.has(name) || (await digestHere(root, name, digests)) !== recorded.get(name))
+        return false;
+    return true;
   }
 
   private settings(signal: AbortSignal): Omit<FetchSettings, 'say'> {

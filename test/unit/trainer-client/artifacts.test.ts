@@ -95,6 +95,24 @@ describe('a file to a trainer', () => {
     });
   });
 
+  test('that changes as it is sent is sent as it has become', async () => {
+    const path = join(root, DATA);
+    const changed = fill(SIZE, 3);
+    trainer.faults.push({ after: 0, code: status.INVALID_ARGUMENT });
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
+    const onBytes = () => writeFileSync(path, changed);
+    const file = { what: 'data set', name: DATA, path };
+    await sendFiles(client, [file], { ...settings(), onBytes });
+    expect(trainer.files.get(DATA)!.equals(changed)).toBe(true);
+  });
+
+  test('that never comes as announced is no refused job', async () => {
+    const odd = { after: 0, code: status.INVALID_ARGUMENT };
+    trainer.faults.push(odd, odd, odd);
+    await expect(send()).rejects.toMatchObject({ name: 'TransferFailed' });
+  });
+
   test('stops where it is when nobody wants it any more', async () => {
     const stop = new AbortController();
     const path = join(root, 'file');
@@ -148,6 +166,38 @@ describe('a file from a trainer', () => {
     expect(existsSync(part)).toBe(false);
   });
 
+  test('that comes broken again and again is given up', async () => {
+    const promised = artifactOf(MASKS, content);
+    trainer.folders.set(MASKS, { artifact: promised, files: [] });
+    trainer.files.set(MASKS, fill(SIZE, 2));
+    await expect(fetch()).rejects.toMatchObject({
+      name: 'TransferFailed',
+      message: expect.stringMatching(/with digest \w+, not \w+; fetched 3 times$/) as string,
+    });
+    expect(trainer.offsets).toEqual([0, 0, 0]);
+  });
+
+  test('that does not end is cut off at its size', async () => {
+    trainer.files.set(MASKS, content);
+    const part = join(root, 'part');
+    const promised = { ...artifactOf(MASKS, content), size: 10 };
+    await expect(
+      client.download(promised, part, { onBytes: (bytes) => void (moved += bytes) }),
+    ).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringMatching(/with more than its 10 bytes$/) as string,
+    });
+    expect(moved).toBe(0);
+  });
+
+  test('that is described as another one is refused', async () => {
+    trainer.folders.set(MASKS, { artifact: artifactOf(DATA, content), files: [] });
+    await expect(fetch(artifactOf(MASKS, content))).rejects.toMatchObject({
+      name: 'TransferFailed',
+      message: expect.stringContaining(`was asked for ${MASKS} and describes "${DATA}"`) as string,
+    });
+  });
+
   test('that the trainer no longer has is named', async () => {
     await expect(fetch()).rejects.toMatchObject({
       name: 'TransferFailed',
@@ -160,6 +210,9 @@ describe('a file from a trainer', () => {
     ['outside of the root', 'trials/t1/../../../x.safetensors', 't1'],
     ['of the orchestrator', 'trials/t1/result.json', 't1'],
     ['of a data set', DATA, 't1'],
+    ['the whole trial', 'trials/t1', 't1'],
+    ['all checkpoints', 'trials/t1/checkpoints', 't1'],
+    ['of a folder beside the trials', 'trials/../x', '..'],
   ])('%s is refused by its name', async (_, name, trial) => {
     await expect(fetch(artifactOf(name, content), trial)).rejects.toMatchObject({
       name: 'TransferFailed',
@@ -180,6 +233,10 @@ describe('a file from a trainer', () => {
     const artifact = { name, digest, size: files[0]!.size + files[1]!.size };
     trainer.folders.set(name, { artifact, files: [files[0]!, artifactOf(MASKS, content)] });
     await expect(fetch(artifact)).rejects.toThrow('as a file of trials/t1/adapter');
+    for (const others of [[], [files[0]!], [files[0]!, files[1]!, files[1]!]]) {
+      trainer.folders.set(name, { artifact, files: others });
+      await expect(fetch(artifact)).rejects.toMatchObject({ name: 'TransferFailed' });
+    }
     trainer.folders.set(name, { artifact, files });
     trainer.faults.push(
       { after: 0, code: status.UNAVAILABLE },

@@ -10,8 +10,20 @@ import {
   Phase,
 } from '../../../../gen/ts/sparse_adapter/trainer/v1/event';
 import { readJobHistories } from '../../../../orchestrator/store/job-history';
+import type * as Stretches from '../../../../orchestrator/store/stretches';
 import { readProgress, readStage } from '../../../../orchestrator/store/sweep-store';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { JobLog } from '../../../../workflows/activities/job-log';
+
+let mockBeforeStretch = Promise.resolve();
+jest.mock('../../../../orchestrator/store/stretches', () => {
+  const real = jest.requireActual<typeof Stretches>('../../../../orchestrator/store/stretches');
+  const writeStretch: typeof real.writeStretch = async (...args) => {
+    await mockBeforeStretch;
+    await real.writeStretch(...args);
+  };
+  return { ...real, writeStretch };
+});
 
 const REF = {
   sweepId: 's-1',
@@ -205,6 +217,26 @@ describe('a job’s log', () => {
     await log.finish();
     expect(readLines()).toBe(lines);
     expect(existsSync(join(root, 'trials/a/stages/train.so-far.json'))).toBe(false);
+  });
+
+  test('leaves nothing of a trained trial that a slow disk writes as the job ends', async () => {
+    metric('a', 1, 0.7);
+    log.keepUntil('a', 1);
+    mockBeforeStretch = sleep(300);
+    const beat = log.saveProgress();
+    add({ trialResult: { trialId: 'a', values: { steps: 1 } } });
+    state(JobState.JOB_STATE_SUCCEEDED);
+    await Promise.all([log.finish(), beat]);
+    mockBeforeStretch = Promise.resolve();
+    expect(existsSync(join(root, 'trials/a/stages/train.so-far.json'))).toBe(false);
+  });
+
+  test('keeps the record of a trial that has become done meanwhile', async () => {
+    add({ trialResult: { trialId: 'a', values: { steps: 9 } } });
+    log.keepRecord('a');
+    state(JobState.JOB_STATE_SUCCEEDED);
+    await log.finish();
+    expect(await readStage(root, 'a', 'train')).toBeNull();
   });
 
   test('that ends before the job does is an error, not an outcome', async () => {
