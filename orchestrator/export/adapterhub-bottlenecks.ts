@@ -1,5 +1,5 @@
 /** Bottleneck modules in AdapterHub's form. */
-import type { Part } from './adapterhub';
+import type { Part } from './adapterhub-part';
 import { compact } from './compaction';
 import type { ModelNames, Place } from './places';
 import type { TrainedTrial } from './trained-trial';

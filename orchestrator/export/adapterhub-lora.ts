@@ -1,5 +1,5 @@
 /** LoRA in AdapterHub's form, which has one rank and one α for all places. */
-import type { Part } from './adapterhub';
+import type { Part } from './adapterhub-part';
 import { multiply } from './arithmetic';
 import { compact } from './compaction';
 import type { ModelNames } from './places';

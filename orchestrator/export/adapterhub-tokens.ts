@@ -1,6 +1,6 @@
 /** Prefixes and prompts in AdapterHub's form. */
 import type { Tensor } from '../../common/safetensors';
-import type { Part } from './adapterhub';
+import type { Part } from './adapterhub-part';
 import { makePrefixes, normalize } from './arithmetic';
 import { OpenBackbone } from './open-backbone';
 import type { TrainedTrial } from './trained-trial';

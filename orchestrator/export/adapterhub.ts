@@ -1,6 +1,7 @@
 /** The folders of AdapterHub's library `adapters`: bottlenecks, LoRA, prefixes, prompts, heads. */
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
 import { hasBottleneck, hasLora } from '../sweep/adapters';
+import type { Part } from './adapterhub-part';
 import { listBottlenecks } from './adapterhub-bottlenecks';
 import { listLora } from './adapterhub-lora';
 import { listPrefix, listPrompt } from './adapterhub-tokens';
@@ -10,16 +11,6 @@ import { findNames } from './find-names';
 import { backboneId } from './open-backbone';
 import { taskModel } from './task-model';
 import type { TrainedTrial } from './trained-trial';
-import type { Pair } from './units';
-
-/** A part of an adapter: its configurations and tensors, without the prefix of the model. */
-export interface Part {
-  configs: Record<string, unknown>[];
-  tensors: [name: string, tensor: Tensor][];
-  /** The pairs of matrices as they are written. */
-  pairs: Pair[];
-  notes: string[];
-}
 
 const VERSION = 'adapters.1.3.0';
 

@@ -146,7 +146,7 @@ function makeDataset(root: string, kind: Kind): PlannedDataset {
   const split: Record<string, Tensor> = {
     input_ids: vector(texts.tokens),
     offsets: vector(texts.offsets),
-    token_type_ids: vector(new Uint8Array(texts.tokens.length)),
+    token_type_ids: vector(Uint8Array.from(texts.tokens, (_, i) => i % 2)),
   };
   if (kind === 'summarization') {
     const targets = ragged(rows, 2, 9);
