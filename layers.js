@@ -243,7 +243,7 @@ const sources = {
       'orchestrator/export',
       'workflows',
     ],
-    packages: ['@temporalio/client', 'commander', 'node:*'],
+    packages: ['@temporalio/client', '@temporalio/common', 'commander', 'node:*'],
   },
   'trainer/host': {
     holds: 'what of a trainer in TypeScript is not tensor arithmetic: gRPC, jobs, logs, artifacts',

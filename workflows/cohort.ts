@@ -1,50 +1,32 @@
-/** Takes one cohort through its stages: prune, train, predict, evaluate. */
+/** Runs a cohort: its trials, in parts, on the trainers that the pool gives it. */
 import {
   CancellationScope,
   condition,
+  getExternalWorkflowHandle,
   proxyActivities,
+  setCurrentDetails,
   setHandler,
-  sleep,
+  workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities } from './activities';
+import { Leases, type HeldTrainer } from './leases';
 import {
   CANCELLED,
   modeSignal,
   type CohortInput,
   type CohortOutcome,
+  type CohortPlacement,
   type Failed,
-  type JobOutcome,
-  type JobRef,
   type Mode,
-  type Work,
 } from './messages';
+import { findTrainerFault, runPart, type PartOf, type Return } from './part';
+import { placedSignal, type Release } from './pool-messages';
 
 /** These read or write a few files, so one that does not report back within a minute is retried. */
-const short = proxyActivities<Pick<Activities, 'pendingTrials' | 'evaluateTrials' | 'cancelJob'>>({
+const short = proxyActivities<Pick<Activities, 'pendingTrials' | 'evaluateTrials'>>({
   startToCloseTimeout: '1 minute',
   retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
 });
-/**
- * Watches a job for as long as it runs. A retry finds the same job, so a timeout costs only the
- * wait.
- */
-const long = proxyActivities<Pick<Activities, 'runJob'>>({
-  startToCloseTimeout: '30 days',
-  heartbeatTimeout: '20 seconds',
-  retry: {
-    initialInterval: '1 second',
-    maximumInterval: '10 seconds',
-    nonRetryableErrorTypes: ['ConfigError'],
-  },
-});
-
-/** An internal error of the trainer may be transient; a third one is not. */
-const INTERNAL_RETRIES = 2;
-/**
- * An interrupted job continues from its checkpoint, so many interruptions are fine, but not endless
- * ones.
- */
-const INTERRUPTION_LIMIT = 100;
 
 /**
  * Runs a cohort to its end. Never throws for a trial's failure: every trial ends with a result file
@@ -71,86 +53,149 @@ async function runCohort(
   setHandler(modeSignal, (wish) => {
     if (mode !== 'cancel') mode = wish;
   });
+  const triedElsewhere = new Set<string>();
+  const whole: PartOf = {
+    plan,
+    mode: () => mode,
+    nextGeneration: () => `${run}-${generations++}`,
+    mayTryElsewhere: (trials) => !trials.some((trial) => triedElsewhere.has(trial)),
+  };
 
   const pending = await short.pendingTrials(plan);
-  const failed: Record<string, Failed> = {};
+  if (input.placement === undefined) {
+    const { failed } = await runPart(whole, pending, null);
+    return short.evaluateTrials({ ...plan, trials: pending, failed });
+  }
+  return new PlacedCohort(whole, input, input.placement, triedElsewhere).run(pending);
+}
 
-  /**
-   * Runs a job, and stops it when the mode says so. The activity that watches it then ends by
-   * itself, with the job's state.
-   */
-  async function runUnderMode(job: JobRef): Promise<JobOutcome> {
-    let ended = false;
-    const stopper = (async () => {
-      await condition(() => ended || mode !== 'run');
-      while (!ended) {
-        await short.cancelJob(job, mode === 'pause' ? 'checkpoint' : 'abort');
-        const asked = mode;
-        // The job may not have been submitted yet, so ask until the watcher ends.
-        await condition(() => ended || mode !== asked, '5 seconds');
-        if (mode === 'run') await condition(() => ended || mode !== 'run');
-      }
-    })();
-    try {
-      return await long.runJob(job);
-    } finally {
-      ended = true;
-      await stopper;
-    }
+/** A cohort whose trials go to whatever trainers the pool gives it. */
+class PlacedCohort {
+  private readonly leases: Leases;
+  /** Trials without a trainer. */
+  private waiting: string[] = [];
+  private running = 0;
+  /** For Temporal's pages, by part. */
+  private readonly busy = new Map<number, string>();
+  private readonly outcomes: CohortOutcome[] = [];
+  private readonly errors: unknown[] = [];
+  /** Addresses of trainers where trials failed. */
+  private avoid: string[] = [];
+  private isPlaced = false;
+
+  constructor(
+    private readonly whole: PartOf,
+    input: CohortInput,
+    placement: CohortPlacement,
+    private readonly triedElsewhere: Set<string>,
+  ) {
+    this.leases = new Leases(input, placement, () => whole.mode());
   }
 
-  async function runStage(work: Work, trials: string[]): Promise<void> {
-    let generation = generations++;
-    let retries = 0;
-    for (let interruptions = 0; interruptions < INTERRUPTION_LIMIT;) {
-      await condition(() => mode !== 'pause');
-      if (mode === 'cancel') return markAll(trials, CANCELLED);
-      const outcome = await runUnderMode({
-        ...plan,
-        trials,
-        work,
-        generation: `${run}-${generation}`,
+  async run(trials: string[]): Promise<CohortOutcome> {
+    this.waiting = [...trials];
+    while (this.errors.length === 0) {
+      setCurrentDetails(this.describe());
+      await condition(() => this.waiting.length > 0 || this.running === 0);
+      if (this.waiting.length === 0) break;
+      await condition(() => this.whole.mode() !== 'pause');
+      if (this.whole.mode() === 'cancel')
+        await this.evaluate(this.waiting.splice(0), asCancelled, 0);
+      else await this.placeSome();
+    }
+    await condition(() => this.running === 0);
+    await this.leases.releaseUnused();
+    if (this.errors.length > 0) throw this.errors[0];
+    return sumUp(this.outcomes);
+  }
+
+  private describe(): string {
+    const waiting = this.waiting.length > 0 ? [`${this.waiting.length} wait for a trainer`] : [];
+    return [...this.busy.values(), ...waiting].map((line) => `- ${line}`).join('\n');
+  }
+
+  private async placeSome(): Promise<void> {
+    const held = await this.leases.acquire(this.waiting.length, this.avoid);
+    if (held === null) return;
+    await this.sayPlaced();
+    this.running++;
+    this.busy.set(held.part, `${held.lease.trials} on ${held.lease.trainer.name}`);
+    void this.runOn(held, this.waiting.splice(0, held.lease.trials))
+      .catch((error: unknown) => this.errors.push(error))
+      .finally(() => {
+        this.running--;
+        this.busy.delete(held.part);
       });
-      if (outcome.state === 'succeeded') {
-        Object.assign(failed, outcome.failedTrials);
-        return;
-      }
-      if (outcome.state === 'interrupted') {
-        if (mode === 'run') {
-          interruptions++;
-          await sleep('1 second');
-        }
-        continue;
-      }
-      if (outcome.state === 'cancelled') return markAll(trials, CANCELLED);
-      const failure = outcome.failure ?? {
-        reason: 'internal',
-        message: 'the trainer gave no reason',
-      };
-      if (trials.length > 1 && ['out_of_memory', 'quarantined'].includes(failure.reason)) {
-        // A trial's results do not depend on its neighbours, so two halves give the same numbers in
-        // less memory.
-        const half = Math.ceil(trials.length / 2);
-        await runStage(work, trials.slice(0, half));
-        return runStage(work, trials.slice(half));
-      }
-      if (failure.reason === 'internal' && retries < INTERNAL_RETRIES) {
-        retries++;
-        generation = generations++;
-        continue;
-      }
-      return markAll(trials, failure);
+  }
+
+  /** Lets the sweep start its next cohort. */
+  private async sayPlaced(): Promise<void> {
+    const { parent, workflowId } = workflowInfo();
+    if (this.isPlaced || parent === undefined) return;
+    this.isPlaced = true;
+    // A parent that is no more starts nothing.
+    await getExternalWorkflowHandle(parent.workflowId)
+      .signal(placedSignal, workflowId)
+      .catch(() => undefined);
+  }
+
+  private async runOn(held: HeldTrainer, trials: string[]): Promise<void> {
+    let ended: Omit<Release, 'id'> = { outcome: 'done', why: null, job: null };
+    let failed: Record<string, Failed>;
+    let returned: Return | null;
+    try {
+      ({ failed, returned } = await runPart(this.whole, trials, held));
+      ended = describeEnd(trials, failed, returned);
+    } finally {
+      await this.leases.release(held, ended);
     }
-    markAll(trials, { reason: 'interrupted', message: `interrupted ${INTERRUPTION_LIMIT} times` });
+    const through = trials.filter((trial) => returned === null || trial in failed);
+    const left = trials.filter((trial) => !through.includes(trial));
+    if (returned?.why === 'failing') {
+      for (const trial of left) this.triedElsewhere.add(trial);
+      this.avoid = [...new Set([...this.avoid, held.lease.trainer.address])];
+    }
+    if (through.length > 0) await this.evaluate(through, (trial) => failed[trial], held.part);
+    this.leases.end(held);
+    this.waiting.push(...left);
   }
 
-  function markAll(trials: string[], failure: Failed): void {
-    for (const trial of trials) failed[trial] = failure;
+  private async evaluate(
+    trials: string[],
+    why: (trial: string) => Failed | undefined,
+    part: number,
+  ): Promise<void> {
+    const failed = Object.fromEntries(
+      trials.flatMap((trial) => {
+        const failure = why(trial);
+        return failure === undefined ? [] : [[trial, failure]];
+      }),
+    );
+    this.outcomes.push(await short.evaluateTrials({ ...this.whole.plan, trials, failed, part }));
   }
+}
 
-  for (const work of ['prune', 'train', 'predict'] as const) {
-    const alive = pending.filter((trial) => !(trial in failed));
-    if (alive.length > 0) await runStage(work, alive);
+const asCancelled = (): Failed => CANCELLED;
+
+function describeEnd(
+  trials: readonly string[],
+  failed: Record<string, Failed>,
+  returned: Return | null,
+): Omit<Release, 'id'> {
+  if (returned === null) {
+    const fault = findTrainerFault(trials, failed);
+    return { outcome: fault === null ? 'done' : 'failed', why: fault, job: null };
   }
-  return short.evaluateTrials({ ...plan, trials: pending, failed });
+  const { why, message, job } = returned;
+  const outcomes = { paused: 'done', revoked: 'lost', unfit: 'unfit', failing: 'failed' } as const;
+  return { outcome: outcomes[why], why: message, job };
+}
+
+/** The parts' outcomes as one. */
+function sumUp(outcomes: readonly CohortOutcome[]): CohortOutcome {
+  const count = (which: 'done' | 'failed' | 'cancelled') =>
+    outcomes.reduce((sum, outcome) => sum + outcome[which], 0);
+  const sum = { done: count('done'), failed: count('failed'), cancelled: count('cancelled') };
+  const failure = sum.done === 0 ? outcomes.find((outcome) => outcome.failure)?.failure : undefined;
+  return failure ? { ...sum, failure } : sum;
 }

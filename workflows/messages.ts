@@ -3,6 +3,7 @@
  * workflows and by the CLI, so it may import only `@temporalio/workflow` and types.
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { TrainerSource } from '../orchestrator/trainer-client/registry';
 import type { Work } from '../orchestrator/trainer-client/spec';
 
 /**
@@ -10,6 +11,10 @@ import type { Work } from '../orchestrator/trainer-client/spec';
  * cancelling ends them.
  */
 export type Mode = 'run' | 'pause' | 'cancel';
+
+export const PRIORITIES = ['low', 'normal', 'high'] as const;
+/** Trainers go to sweeps of a higher one first. */
+export type Priority = (typeof PRIORITIES)[number];
 
 /**
  * What a sweep workflow needs. Payloads stay small: trials and data sets are in the plan file,
@@ -32,15 +37,23 @@ export interface SweepInput {
   /** In the order of execution. */
   cohorts: { id: string; dataset: string }[];
   /**
-   * How many cohorts may be in progress at once: the trainer's slots. With more, a cohort's last
-   * stage would wait behind the next one's training.
+   * How many cohorts may be in progress at once. For sweeps of an earlier version, the trainer's
+   * slots: with more, a cohort's last stage would wait behind the next one's training. With a pool,
+   * what the user allows; 0 for as many as it has trainers for.
    */
   maxParallel: number;
+  /**
+   * What the sweep wants of the pool of trainers. Sweeps of an earlier version have none, and their
+   * cohorts use the worker's only trainer.
+   */
+  placement?: SweepPlacement;
   /**
    * After this many cohorts failed alike with none getting anywhere in between, no further one is
    * started. 0, or left out by sweeps of an earlier version: never.
    */
   maxFailures?: number;
+  /** Whether the server has our search attributes. */
+  isSearchable?: boolean;
   /** Where the sweep's earlier runs got to, if its history became too long for one. */
   earlier?: Pick<SweepStatus, 'mode' | 'done' | 'failed' | 'cancelled'>;
 }
@@ -51,6 +64,24 @@ export interface CohortInput {
   run: string;
   cohortId: string;
   mode: Mode;
+  /** Absent in sweeps of an earlier version. */
+  placement?: CohortPlacement;
+}
+
+/** What the sweep wants of the pool, the same for all its cohorts. */
+export interface SweepPlacement {
+  /** Higher ones are served first, whatever they have had. */
+  priority: number;
+  /** What makes its results, as nameEnvironment says; null: any trainer may take part. */
+  kind: string | null;
+}
+
+/** What a cohort's requests say. */
+export interface CohortPlacement extends SweepPlacement {
+  /** Digest of the cohort's data set. */
+  dataset: string;
+  /** How many cohorts the sweep runs in all. */
+  cohorts: number;
 }
 
 export type CohortState = 'waiting' | 'running' | 'done' | 'cancelled' | 'failed';
@@ -98,6 +129,10 @@ export interface JobRef {
   work: Work;
   /** `<run>-<n>`: a retry is a new generation, hence a new job. */
   generation: string;
+  /** Where; absent in cohorts of an earlier version, which use the worker's only trainer. */
+  trainer?: TrainerSource;
+  /** Which of the cohort's parts, as in CohortProgress. */
+  part?: number;
 }
 
 export interface Failed {
@@ -114,7 +149,8 @@ export const CANCELLED: Failed = { reason: 'cancelled', message: 'cancelled befo
 
 /** How a job ended. */
 export interface JobOutcome {
-  state: 'succeeded' | 'failed' | 'cancelled' | 'interrupted';
+  /** `unfit`: it was not submitted, because the trainer cannot run it; `failure` says why. */
+  state: 'succeeded' | 'failed' | 'cancelled' | 'interrupted' | 'unfit';
   /** Set if the job as a whole failed. */
   failure: Failed | null;
   /** Trials that failed although the job succeeded, by id. */

@@ -10,8 +10,10 @@ import {
   ParentClosePolicy,
   patched,
   proxyActivities,
+  setCurrentDetails,
   setHandler,
   startChild,
+  upsertSearchAttributes,
   workflowInfo,
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
@@ -29,6 +31,8 @@ import {
   type SweepInput,
   type SweepStatus,
 } from './messages';
+import { placedSignal } from './pool-messages';
+import { describeProgress } from './search-attributes';
 import { rootMessage } from './root-message';
 
 /** Tokenize, or go through the files of thousands of trials; heartbeat while they do. */
@@ -43,6 +47,9 @@ const short = proxyActivities<Pick<Activities, 'writeSweepReport' | 'failCohort'
   startToCloseTimeout: '1 minute',
   retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
 });
+
+/** How many cohorts wait for a trainer at a time. */
+const AHEAD = 2;
 
 /**
  * Runs a sweep to its end and returns its counters. Failed trials do not fail the sweep; the table
@@ -62,6 +69,8 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   const fresh = { mode: 'run' as const, done: 0, failed: 0, cancelled: 0 };
   const status: SweepStatus = { ...(input.earlier ?? fresh), cohorts: {} };
   for (const { id } of input.cohorts) status.cohorts[id] = 'waiting';
+  /** Cohorts that have had a trainer, by workflow id. */
+  const placed = new Set<string>();
   const children = new Map<string, ChildWorkflowHandle<typeof cohort>>();
   const prepared = new Map<string, Promise<void>>();
   let inProgress = 0;
@@ -70,11 +79,15 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   cancelRequested.catch(() => (status.mode = 'cancel'));
 
   setHandler(statusQuery, () => status);
+  setHandler(placedSignal, (id) => {
+    placed.add(id);
+  });
   setHandler(
     setModeUpdate,
     (mode) => {
       const before = status.mode;
       status.mode = mode;
+      show();
       return before;
     },
     {
@@ -114,17 +127,19 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     return frugal ? Promise.race([preparing, untilCancelled]) : preparing;
   }
 
-  async function runCohort(id: string, dataset: string): Promise<void> {
+  async function runCohort(id: string, dataset: string, all: number): Promise<void> {
+    // The sweep's id makes the child's unique, because children cannot be started with "use
+    // existing".
+    const workflowId = `${sweepId}/${run}/${id}`;
+    const placement = input.placement && { ...input.placement, dataset, cohorts: all };
     try {
       // A cancelled sweep needs no data.
       if (status.mode !== 'cancel') await prepareUnlessCancelled(dataset);
       const mode = status.mode;
       if (frugal && mode === 'cancel') return await cancelCohorts([id]);
       const child = await startChild(cohort, {
-        // The sweep's id makes the child's unique, because children cannot be started with "use
-        // existing".
-        workflowId: `${sweepId}/${run}/${id}`,
-        args: [{ ...plan, run, cohortId: id, mode }],
+        workflowId,
+        args: [{ ...plan, run, cohortId: id, mode, ...(placement && { placement }) }],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       });
       children.set(id, child);
@@ -145,6 +160,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
       budget.note(outcome);
     } finally {
       children.delete(id);
+      placed.delete(workflowId);
       inProgress--;
     }
     await report.change();
@@ -160,6 +176,23 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     status.done += outcome.done;
     status.failed += outcome.failed;
     status.cancelled += outcome.cancelled;
+    show();
+  }
+
+  let searchable = '';
+  /** For Temporal's pages: its searches, where the server can, and its page of this sweep. */
+  function show(end?: 'stopped' | 'ended'): void {
+    const { mode, done, failed, cancelled, cohorts } = status;
+    const words = { run: 'running', pause: 'paused', cancel: 'cancelling' };
+    const running = Object.keys(cohorts).filter((id) => cohorts[id] === 'running');
+    setCurrentDetails(
+      `${done} trials done, ${failed} failed, ${cancelled} cancelled; ${end ?? words[mode]}` +
+        (running.length > 0 ? `\n\n${running.map((id) => `- ${id}`).join('\n')}` : ''),
+    );
+    const attributes = describeProgress(end ?? words[mode], failed);
+    const now = JSON.stringify(attributes);
+    if (input.isSearchable && now !== searchable) upsertSearchAttributes(attributes);
+    searchable = now;
   }
 
   /** The cohorts with trials that are yet to run; the others are done. */
@@ -181,6 +214,17 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   const passing = passModeOn();
   passing.catch(() => undefined);
 
+  /**
+   * Whether the next cohort may start. With a pool, a few wait for a trainer, so that it can choose
+   * among them and none stands idle; their data is prepared meanwhile.
+   */
+  function hasRoom(): boolean {
+    const { maxParallel, placement } = input;
+    if (placement === undefined) return inProgress < maxParallel;
+    const isAllowed = maxParallel === 0 || inProgress < maxParallel;
+    return isAllowed && inProgress - placed.size < AHEAD;
+  }
+
   const cohorts = frugal ? await findUnfinished() : input.cohorts;
   let historyIsLong = false;
   const running: Promise<void>[] = [];
@@ -195,7 +239,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
         errors.length > 0 ||
         budget.spent !== null ||
         status.mode === 'cancel' ||
-        (status.mode === 'run' && inProgress < input.maxParallel),
+        (status.mode === 'run' && hasRoom()),
     );
     if (errors.length > 0) break;
     if (budget.spent !== null && status.mode !== 'cancel') break;
@@ -208,8 +252,9 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     historyIsLong = frugal && index > 0 && workflowInfo().continueAsNewSuggested;
     if (historyIsLong) break;
     status.cohorts[id] = 'running';
+    show();
     inProgress++;
-    runBeside(runCohort(id, dataset));
+    runBeside(runCohort(id, dataset, cohorts.length));
   }
   await Promise.all(running);
   if (errors.length > 0) throw errors[0];
@@ -218,6 +263,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   if (frugal && status.mode === 'cancel' && left.length > 0) await cancelCohorts(left);
   if (budget.spent !== null && Object.values(status.cohorts).includes('waiting'))
     status.stopped = budget.spent;
+  show(status.stopped === undefined ? 'ended' : 'stopped');
   await report.finish();
   await condition(allHandlersFinished);
   if (historyIsLong && budget.spent === null) {

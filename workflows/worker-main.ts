@@ -8,6 +8,10 @@
  *   SA_ORCH_TASK_QUEUE         one per artifact root: an activity must run where the files are
  *   SA_ORCH_TRAINER            the trainer's address
  *   SA_ORCH_ROOT               the artifact root
+ *   SA_ORCH_TRAINER_GRACE      seconds that a trainer may be away before others get its work; 180
+ *                              unless set
+ *   SA_ORCH_FETCH_SECONDS      how often checkpoints are fetched from trainers with a root of their
+ *                              own: 180 unless set
  */
 import { join } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
@@ -29,6 +33,16 @@ function required(name: string): string {
       'Start the worker with `sa-orch start`, `sa-orch up` or `sa-orch worker`.',
     );
   return value;
+}
+
+/** @throws UserError (exit 2) unless it is not set, or a number of seconds */
+function readSeconds(name: string, least: number): number | undefined {
+  const text = process.env[name];
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  if (text.trim() === '' || !(seconds >= least && Number.isFinite(seconds)))
+    throw new UserError(`${name} is ${JSON.stringify(text)}, not a number ≥ ${least}`, 2);
+  return seconds;
 }
 
 /**
@@ -69,7 +83,9 @@ async function main(): Promise<void> {
     workflowBundle: { codePath: join(packageRoot(), 'dist', 'workflow-bundle.js') },
     activities: createActivities({
       root: required('SA_ORCH_ROOT'),
-      trainer: required('SA_ORCH_TRAINER'),
+      trainer: process.env.SA_ORCH_TRAINER ?? '',
+      graceSeconds: readSeconds('SA_ORCH_TRAINER_GRACE', 1),
+      fetchSeconds: readSeconds('SA_ORCH_FETCH_SECONDS', 0),
     }),
     // Watching a job costs almost nothing, and many watches must not keep evaluation and reports
     // waiting.

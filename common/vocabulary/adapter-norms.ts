@@ -6,6 +6,7 @@ export const ADAPTER_NORMS = defineVocabulary<AdapterNorm>()({
   none: { proto: AdapterNorm.ADAPTER_NORM_NONE },
   before: { proto: AdapterNorm.ADAPTER_NORM_BEFORE },
   after: { proto: AdapterNorm.ADAPTER_NORM_AFTER },
+  update: { proto: AdapterNorm.ADAPTER_NORM_UPDATE },
 });
 
 export type AdapterNormName = keyof typeof ADAPTER_NORMS;

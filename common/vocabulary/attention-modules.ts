@@ -60,6 +60,18 @@ export const ATTENTION_MODULES = defineVocabulary<AttentionModule, ModuleRow>()(
     paper: 'Lester et al. 2021',
     flags: { modes: ['prompt_tuning'] },
   },
+  parallel_context: {
+    ...BOTTLENECK,
+    proto: AttentionModule.ATTENTION_MODULE_PARALLEL_CONTEXT,
+    paper: 'He et al. 2022',
+    flags: { modes: ['adapter'], option: 'parallel_context' },
+  },
+  concat: {
+    ...BOTTLENECK,
+    proto: AttentionModule.ATTENTION_MODULE_CONCAT,
+    paper: 'He et al. 2022',
+    flags: { modes: ['adapter'], option: 'concat' },
+  },
 });
 
 export type AttentionModuleName = keyof typeof ATTENTION_MODULES;

@@ -15,7 +15,7 @@ import { KINDS, sumBytes, type Kind, type Removable } from '../store/unneeded';
 import { findRemovable, type Kept } from './find-removable';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { printJson, runAction } from './output';
-import { trainerLock } from './trainer-jobs';
+import { lockOfJob } from './trainer-jobs';
 
 interface CleanOptions extends PlaceOptions {
   dryRun?: boolean;
@@ -32,6 +32,8 @@ const WORDS: Record<Kind, { noun: string; which: string }> = {
   checkpoints: { noun: 'checkpoint', which: 'of trials that are done' },
   predictions: { noun: 'prediction', which: 'files of trials that are done or in no sweep' },
   datasets: { noun: 'data set', which: 'that no sweep has' },
+  backbones: { noun: 'backbone', which: 'for trainers elsewhere, that no unfinished sweep has' },
+  copies: { noun: 'duplicate', which: 'sent here for sweeps elsewhere, not changed for a week' },
   leftovers: { noun: 'leftover', which: 'of killed processes' },
   jobs: { noun: 'trainer job', which: 'that have ended, with their logs' },
   caches: { noun: 'cache', which: 'of this user, made again by the next start' },
@@ -78,7 +80,7 @@ async function clean(options: CleanOptions): Promise<void> {
     const { found, kept } = await findRemovable(search);
     if (!json) printFound(root, found, kept);
     const goes = !dryRun && found.length > 0 && (yes || (await confirm(found)));
-    const removed = goes ? await removeAll(root, stateDir, found) : [];
+    const removed = goes ? await removeAll(root, found) : [];
     if (json) printJson({ root, dry_run: dryRun, kinds: countKinds(found), found, kept, removed });
     else if (goes) process.stdout.write(`removed ${formatBytes(sumBytes(removed))}\n`);
   } finally {
@@ -112,22 +114,22 @@ function lockRoot(root: string): { release(): void } | null {
   );
 }
 
-/** Jobs stay after all if a trainer has started meanwhile; until they are gone, none can. */
-async function removeAll(
-  root: string,
-  stateDir: string,
-  found: readonly Removable[],
-): Promise<Removable[]> {
+/** Jobs stay after all if their trainer has started meanwhile; until they are gone, it cannot. */
+async function removeAll(root: string, found: readonly Removable[]): Promise<Removable[]> {
   const removed: Removable[] = [];
-  const lock = found.some(({ kind }) => kind === 'jobs') ? tryLock(trainerLock(stateDir)) : null;
-  const isTrainerThere = lock !== null && 'holder' in lock;
+  const jobs = found.filter(({ kind }) => kind === 'jobs');
+  const locks = new Map(
+    [...new Set(jobs.map(({ path }) => lockOfJob(path)))].map((path) => [path, tryLock(path)]),
+  );
+  const isInUse = ({ kind, path }: Removable): boolean =>
+    kind === 'jobs' && 'holder' in locks.get(lockOfJob(path))!;
   try {
     for (const item of found) {
-      if (item.kind === 'jobs' && isTrainerThere) continue;
+      if (isInUse(item)) continue;
       if (await removeUnneeded(root, item)) removed.push(item);
     }
   } finally {
-    if (lock !== null && 'release' in lock) lock.release();
+    for (const lock of locks.values()) if ('release' in lock) lock.release();
   }
   return removed;
 }

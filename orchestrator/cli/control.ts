@@ -8,10 +8,12 @@ import {
 import { Command } from 'commander';
 import { setModeUpdate, type Mode } from '../../workflows/messages';
 import { UserError } from '../base/errors';
+import { plural } from '../base/plural';
 import { quoteWord } from '../base/shell-quote';
 import { readRuntimeConfig } from '../runtime/runtime-config';
 import { connectTemporal } from '../runtime/temporal-client';
 import { askCapabilities } from '../runtime/trainer-health';
+import { readTrainers } from '../trainer-client/registry';
 import { hasPlan } from '../store/plan-store';
 import { findSweep, type FoundSweep } from './find-place';
 import { workflowState } from './follow';
@@ -182,15 +184,18 @@ async function setMode(
 
 /** A sweep ends once its jobs have, and only the trainer can say so. */
 async function sayTrainerAway({ sweepId, stateDir }: FoundSweep): Promise<void> {
-  const trainer = readRuntimeConfig(stateDir)?.trainer;
-  if (!trainer) return;
-  const answers = await askCapabilities(trainer, TRAINER_MS).then(
-    () => true,
-    () => false,
-  );
-  if (answers) return;
+  const root = readRuntimeConfig(stateDir)?.root;
+  const trainers = root === undefined ? [] : (await readTrainers(root)).trainers;
+  const asks = trainers.map((trainer) => askCapabilities(trainer, TRAINER_MS));
+  const answers = await Promise.allSettled(asks);
+  const away = trainers.filter((_, index) => answers[index]!.status === 'rejected');
+  if (away.length < trainers.length || away.length === 0) return;
+  const who =
+    away.length === 1
+      ? `the trainer at ${away[0]!.address} does not answer; the sweep ends when it does`
+      : `none of ${plural(away.length, 'trainer')} answers; the sweep ends when one does`;
   printNote(
-    `the trainer at ${trainer.address} does not answer; the sweep ends when it does\n` +
+    `${who}\n` +
       `  If it is gone for good, \`sa-orch cancel --force ${quoteWord(sweepId)}\` ends the sweep ` +
       'now.\n',
   );

@@ -13,7 +13,7 @@ import {
   type Removable,
 } from '../store/unneeded';
 import { findId } from './find-id';
-import { listEndedJobs, trainerLock } from './trainer-jobs';
+import { listEndedJobs, lockOfJob } from './trainer-jobs';
 
 /** What stays although it would be removed, and why. */
 export interface Kept {
@@ -55,7 +55,7 @@ export async function findRemovable(search: Search): Promise<{ found: Removable[
   const found = existsSync(root) ? await findUnneeded(root, needs, limits, now) : [];
   const kept: Kept[] = [];
   for (const { items, reason } of [
-    await findJobs(stateDir, needs, limits),
+    ...(await findJobs(stateDir, needs, limits)),
     ...(search.caches ? findCaches(needs, limits) : []),
   ]) {
     if (reason === null) found.push(...items);
@@ -71,18 +71,23 @@ interface Group {
   reason: string | null;
 }
 
-async function findJobs(stateDir: string, needs: Needs, limits: Limits): Promise<Group> {
+/** Those of all trainers of the state directory; of one that is running they stay. */
+async function findJobs(stateDir: string, needs: Needs, limits: Limits): Promise<Group[]> {
   const ended = await listEndedJobs(stateDir, needs, limits.sweep);
-  const items = measureAll(
-    ended.map((path) => ({ kind: 'jobs', path })),
-    limits.before,
-  );
-  const holder = lockHolder(trainerLock(stateDir));
-  if (holder === undefined) return { items, reason: null };
-  const reason =
-    `the trainer is running (${nameHolder(holder)}). It forgets them itself, two weeks after ` +
-    'their end or beyond 1 GB; to remove them now, stop it with `sa-orch down`';
-  return { items, reason };
+  return [...new Set(ended.map(lockOfJob))].map((lock) => {
+    const items = measureAll(
+      ended
+        .filter((path) => lockOfJob(path) === lock)
+        .map((path) => ({ kind: 'jobs' as const, path })),
+      limits.before,
+    );
+    const holder = lockHolder(lock);
+    if (holder === undefined) return { items, reason: null };
+    const reason =
+      `the trainer is running (${nameHolder(holder)}). It forgets them itself, two weeks after ` +
+      'their end or beyond 1 GB; to remove them now, stop it with `sa-orch down`';
+    return { items, reason };
+  });
 }
 
 function findCaches(needs: Needs, limits: Limits): Group[] {

@@ -8,11 +8,13 @@ import { statusQuery, type SweepStatus } from '../../workflows/messages';
 import { rootMessage } from '../../workflows/root-message';
 import { UserError } from '../base/errors';
 import { quoteWord } from '../base/shell-quote';
+import { readRuntimeConfig } from '../runtime/runtime-config';
 import { hasPlan, readPlan } from '../store/plan-store';
 import { SweepResults } from '../store/sweep-results';
 import { findFailingActivities } from './failing-activities';
 import { LiveBlock, renderSnapshot, type Snapshot } from './live-view';
 import { OUTAGE_SECONDS } from './outage';
+import { describeAbsences, readPool } from './pool-view';
 import { ServiceWatch } from './service-watch';
 import { writeAsTyped } from './typed-command';
 
@@ -158,7 +160,9 @@ async function followUntilEnd(
   services: ServiceWatch,
 ): Promise<Followed> {
   const reader = new SweepReader(root, sweepId);
+  const taskQueue = readRuntimeConfig(stateDir)?.taskQueue;
   let failing: string[] = [];
+  let absent: string[] = [];
   for (let poll = 0; ; poll++) {
     const { state, detail } = await workflowState(client, sweepId);
     const shown = detail ? `${state}: ${detail}` : state;
@@ -169,13 +173,18 @@ async function followUntilEnd(
     if (!hasPlan(root, sweepId)) throw filesGone(root, sweepId);
     const snapshot = await reader.read(shown);
     if (services.hasEnded()) return { state: 'out of service', detail: services.outage, snapshot };
-    if (poll % POLLS_BETWEEN_LOOKS === 0)
+    if (poll % POLLS_BETWEEN_LOOKS === 0) {
       failing = isOpen(state) ? await findFailingActivities(client, sweepId) : [];
+      const pool = taskQueue === undefined ? undefined : await readPool(client, taskQueue);
+      absent = pool === undefined ? [] : describeAbsences(pool, Date.now());
+    }
     // Nobody else may be able to write it down.
     const full = listFullDisks([root, stateDir]).map((disk) => `${disk}; the sweep waits`);
     const paused =
       state === 'paused' ? [`\`sa-orch resume ${quoteWord(sweepId)}\` continues it`] : [];
-    const notes = [...failing, ...full, ...paused].map((line) => `  ${writeAsTyped(line)}`);
+    const notes = [...failing, ...absent, ...full, ...paused].map(
+      (line) => `  ${writeAsTyped(line)}`,
+    );
     block.draw([...renderSnapshot(snapshot, Date.now()), ...notes], Date.now());
     await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
   }

@@ -11,25 +11,30 @@ import { plural } from '../base/plural';
 export interface Snapshot {
   plan: Plan;
   results: ReadonlyMap<string, TrialResult>;
-  progress: ReadonlyMap<string, CohortProgress>;
+  progress: ReadonlyMap<string, readonly CohortProgress[]>;
   /** `running`, `paused`, `finished`, … or `server out of reach`. */
   state: string;
 }
 
+/** The name of a trainer that may be the only one. */
+const ONLY_TRAINER = 'trainer';
 const BAR_CELLS = 10;
 /** A progress file unchanged for this long belongs to a worker that is gone. */
 const STALE_MS = 30_000;
 
-/** One line per cohort in progress and one for the sweep. */
+/** One line for each part of a cohort in progress, and one for the sweep. */
 export function renderSnapshot(snapshot: Snapshot, now: number): string[] {
   const { plan, results, progress, state } = snapshot;
   const lines: string[] = [];
   const trials = new Map(plan.trials.map((trial) => [trial.id, trial]));
   for (const cohort of plan.cohorts) {
-    const shown = progress.get(cohort.id);
-    const finished = shown ? countFinished(cohort, results) : 0;
-    if (shown && finished < cohort.trials.length)
-      lines.push(`  ${cohortLine(trials, cohort, shown, finished, now)}`);
+    const finished = countFinished(cohort, results);
+    if (finished === cohort.trials.length) continue;
+    // A part that has its results says nothing while others go on.
+    const parts = progress.get(cohort.id) ?? [];
+    const busy = parts.filter(({ work }) => work !== 'evaluate');
+    for (const part of busy.length > 0 ? busy : parts.slice(0, 1))
+      lines.push(`  ${cohortLine(trials, cohort, part, finished, now)}`);
   }
   const all = [...results.values()];
   const count = (status: TrialResult['status']) =>
@@ -72,6 +77,9 @@ function cohortLine(
       ? `${finished} of ${cohort.trials.length} trials done`
       : plural(cohort.trials.length, 'trial'),
   ];
+  const { trials: own = cohort.trials, trainer } = progress;
+  if (own.length < cohort.trials.length && trainer) columns.push(`${own.length} on ${trainer}`);
+  else if (trainer !== undefined && trainer !== ONLY_TRAINER) columns.push(`on ${trainer}`);
   if (progress.note) columns.push(progress.note);
   else if (now - progress.updated > STALE_MS)
     columns.push(`no update for ${formatDuration((now - progress.updated) / 1000)}`);
@@ -104,12 +112,17 @@ export function etaSeconds({ plan, results, progress }: Snapshot): number | null
   const rowsByTask = new Map(
     plan.trials.map(({ id, train }) => [id, train.total_steps * train.batch_size]),
   );
-  for (const cohort of plan.cohorts) {
-    const shown = progress.get(cohort.id);
-    const trainingNow = shown?.work === 'train' && shown.state === 'running' && shown.total > 0;
-    const left = trainingNow ? 1 - shown.done / shown.total : shown?.work === 'predict' ? 0 : 1;
-    if (trainingNow) rate += shown.rows_per_s;
-    for (const id of cohort.trials) if (!results.has(id)) rows += left * (rowsByTask.get(id) ?? 0);
+  for (const { id: cohort, trials } of plan.cohorts) {
+    const left = new Map(trials.map((id) => [id, 1]));
+    for (const part of progress.get(cohort) ?? []) {
+      const { work, state, done, total, rows_per_s } = part;
+      const trainingNow = work === 'train' && state === 'running' && total > 0;
+      if (trainingNow) rate += rows_per_s;
+      for (const id of part.trials ?? trials)
+        left.set(id, trainingNow ? 1 - done / total : work === 'predict' ? 0 : 1);
+    }
+    for (const [id, fraction] of left)
+      if (!results.has(id)) rows += fraction * (rowsByTask.get(id) ?? 0);
   }
   return rate > 0 ? rows / rate : null;
 }

@@ -3,7 +3,8 @@ import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabi
 import { UserError } from '../base/errors';
 import { joinOr } from '../base/join-or';
 import { plural } from '../base/plural';
-import { listMakers, nameEnvironment, UNKNOWN } from '../sweep/environments';
+import { nameMaker } from '../trainer-client/capabilities';
+import { listMakers, UNKNOWN } from '../sweep/environments';
 import type { Plan, TrialResult } from '../sweep/types';
 
 /**
@@ -16,10 +17,9 @@ import type { Plan, TrialResult } from '../sweep/types';
 export function refuseMixing(
   plan: Plan,
   results: readonly TrialResult[],
-  { framework, devices }: Pick<Capabilities, 'framework' | 'devices'>,
+  trainer: Pick<Capabilities, 'framework' | 'devices'>,
 ): void {
-  const { kind, name } = devices[0]!;
-  const now = nameEnvironment({ framework, device: kind, device_name: name });
+  const now = nameMaker(trainer);
   const done = new Map(
     results.filter(({ status }) => status === 'done').map((result) => [result.trial_id, result]),
   );

@@ -17,10 +17,9 @@ const DEFAULT_OPTION = 'sequential';
 
 /** Their options without a module here, and why. */
 const NO_ATTENTION_MODULE: Record<string, string> = {
-  concat: 'belongs to prefix tuning (--attn-mode prefix)',
-  cross_attn: 'is not implemented',
-  cross_attn_noln: 'is not implemented',
-  cross_attn_relu: 'is not implemented',
+  cross_attn: 'is of prefixes, under compat official',
+  cross_attn_noln: 'is of prefixes, under compat official',
+  cross_attn_relu: 'is of prefixes, under compat official',
   none: 'is not allowed',
 };
 const NO_FFN_MODULE: Record<string, string> = { none: 'is not allowed' };

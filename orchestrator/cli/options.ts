@@ -1,11 +1,15 @@
 /** Options that several commands share, each defined once. */
+import { resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
+import { PRIORITIES } from '../../workflows/messages';
 import { PRECISION_NAMES, type PrecisionName } from '../../common/vocabulary/precisions';
 import { readSeeds } from '../config/seeds';
 import { BENCHMARKS } from '../tasks/registry';
 import { checkAddress } from '../trainer-client/channel';
+import { checkSource, SOURCE_FORMS } from '../trainer-client/sources';
 import { DEFAULT_STOP_AFTER, DEFAULT_UNLOAD_AFTER } from '../runtime/runtime-config';
+import type { UpOptions } from '../runtime/runtime-plan';
 import { FRAMEWORKS, type Framework } from '../runtime/trainer-command';
 
 /** Where files are stored. */
@@ -27,9 +31,11 @@ export interface SweepOptions {
 
 /** How services are started, and which existing ones are used instead. */
 export interface ServiceOptions {
-  trainer?: string;
+  trainer?: string[];
   framework?: Framework;
   python?: string;
+  trainers?: number;
+  devices?: DeviceName[];
   device?: DeviceName;
   threads?: number;
   unloadAfter?: number;
@@ -75,6 +81,22 @@ export function addPrecisionOption(command: Command): Command {
   return command.addOption(new Option('--precision <name>', description).choices(PRECISION_NAMES));
 }
 
+/** How a sweep shares the trainers with others. */
+export function addPlacementOptions(command: Command): Command {
+  return command
+    .option(
+      '--max-parallel <n>',
+      'maximum cohorts in progress at once, over all trainers (default: no limit)',
+      parseCount,
+    )
+    .addOption(
+      new Option(
+        '--priority <name>',
+        'sweeps of a higher priority get trainers first (default: normal)',
+      ).choices(PRIORITIES),
+    );
+}
+
 /** What `--unload-after` means. */
 export const UNLOAD_AFTER =
   "free the trainer's backbone after this many minutes without a job; the next one loads it " +
@@ -84,8 +106,8 @@ export function addServiceOptions(command: Command): Command {
   return command
     .option(
       '--trainer <address>',
-      'use the trainer at this address (unix:<path> or host:port) instead of starting one',
-      parseTrainerAddress,
+      `use this trainer (${SOURCE_FORMS}) instead of starting any; may be repeated`,
+      collectTrainers,
     )
     .addOption(
       new Option(
@@ -99,13 +121,24 @@ export function addServiceOptions(command: Command): Command {
         'created on first use)',
     )
     .option(
+      '--trainers <n>',
+      'how many trainers to start (default: one for each visible GPU, one without a GPU)',
+      parseCount,
+    )
+    .option(
+      '--devices <list>',
+      'start a trainer on each of these devices: cuda:0,cuda:3',
+      parseDevices,
+    )
+    .option(
       '--device <name>',
-      'device of the trainer: auto, cpu, cuda or cuda:<index>',
+      'device of the trainers: auto, cpu, cuda or cuda:<index>',
       parseDevice,
     )
     .option(
       '--threads <n>',
-      'CPU threads of the trainer; affects the last digits of results',
+      'CPU threads of each trainer (default: the cores, shared by the trainers); affects the ' +
+        'last digits of results',
       parseCount,
     )
     .option('--unload-after <minutes>', UNLOAD_AFTER, parseMinutes)
@@ -115,6 +148,18 @@ export function addServiceOptions(command: Command): Command {
         `them back (default: ${DEFAULT_STOP_AFTER}; 0: never)`,
       parseMinutes,
     );
+}
+
+/** What these options ask of the services. */
+export function readServiceOptions(
+  options: ServiceOptions,
+): Omit<UpOptions, 'stateDir' | 'root' | 'onProgress'> {
+  const { framework, python, trainers, devices, device, threads, trainer } = options;
+  const { unloadAfter, stopAfter } = options;
+  return {
+    ...{ framework, python, trainers, devices, device, threads, unloadAfter, stopAfter },
+    trainerSources: trainer,
+  };
 }
 
 export function addJsonOption(command: Command): Command {
@@ -133,6 +178,18 @@ export function parseDevice(text: string): DeviceName {
   return text;
 }
 
+function parseDevices(text: string): DeviceName[] {
+  const devices = parseList(text).map(parseDevice);
+  if (devices.includes('auto'))
+    throw new InvalidArgumentError('must name devices: cpu, cuda or cuda:<index>');
+  const gpus = devices
+    .filter((each) => each !== 'cpu')
+    .map((each) => (each === 'cuda' ? 'cuda:0' : each));
+  if (new Set(gpus).size < gpus.length)
+    throw new InvalidArgumentError('must name each GPU once: a trainer takes the whole of one');
+  return devices;
+}
+
 export function parseInteger(text: string): number {
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text)))
     throw new InvalidArgumentError('must be a whole number');
@@ -146,13 +203,25 @@ export function parseCount(text: string): number {
   return value;
 }
 
-export function parseTrainerAddress(text: string): string {
+/** An address at which something can be reached. */
+export function parseAddress(text: string): string {
   try {
     checkAddress(text);
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
   }
   return text;
+}
+
+/** One more trainer; a file of addresses by its absolute path. */
+export function collectTrainers(text: string, before: string[] = []): string[] {
+  const source = text.startsWith('@') ? `@${resolve(text.slice(1))}` : text;
+  try {
+    checkSource(source);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+  return [...before, source];
 }
 
 export function parseNumber(text: string): number {

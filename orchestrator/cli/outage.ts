@@ -1,6 +1,7 @@
 /** Services that nobody restarts, as a command sees them that follows a sweep. */
 import { existsSync } from 'node:fs';
-import { statePath } from '../runtime/supervisor-state';
+import { isTrainerName } from '../runtime/runtime-config';
+import { nameService, statePath } from '../runtime/supervisor-state';
 import type { ServiceStatus } from '../runtime/status';
 
 /** A command that follows a sweep ends after an outage of this long. */
@@ -12,11 +13,15 @@ export const OUTAGE_SECONDS = 60;
  */
 export function findOutage(services: readonly ServiceStatus[]): string | null {
   if (services.length === 0) return null;
-  const lost = services.filter(
+  let lost = services.filter(
     ({ name, state, pid }) =>
       name !== 'supervisor' &&
       (state === 'failed' || (isUnsupervised(services) && state !== 'external' && !pid)),
   );
+  // One trainer is enough.
+  const isTrainer = ({ name, address }: ServiceStatus) => isTrainerName(name) || name === address;
+  const hasTrainer = services.some((service) => isTrainer(service) && !lost.includes(service));
+  if (hasTrainer) lost = lost.filter((service) => !isTrainer(service));
   if (lost.length === 0) return null;
   return [...lost.map(describeLoss), 'To go on: `sa-orch up` starts it again.'].join('\n');
 }
@@ -30,10 +35,6 @@ export function findOutageOf(stateDir: string, services: readonly ServiceStatus[
   return `${how}\nTo go on: \`sa-orch up\` starts them again.`;
 }
 
-/** For people. */
-export const nameService = (name: string): string =>
-  name === 'temporal' ? 'Temporal server' : name;
-
 const isUnsupervised = (services: readonly ServiceStatus[]): boolean =>
   services.some(
     ({ name, state }) => name === 'supervisor' && (state === 'dead' || state === 'stopped'),
@@ -42,8 +43,8 @@ const isUnsupervised = (services: readonly ServiceStatus[]): boolean =>
 function describeLoss({ name, state, last_exit, log, log_tail }: ServiceStatus): string {
   const what =
     state === 'failed'
-      ? `the ${nameService(name)} died again and again and is not restarted`
-      : `the ${nameService(name)} is not running, and neither is the supervisor that would ` +
+      ? `${nameService(name)} died again and again and is not restarted`
+      : `${nameService(name)} is not running, and neither is the supervisor that would ` +
         'restart it';
   const last = last_exit === null ? '' : ` (last: ${last_exit})`;
   return [`${what}${last}; its log: ${log}`, ...log_tail.slice(-3).map((line) => `  ${line}`)].join(

@@ -13,7 +13,7 @@ import {
   addPlaceOptions,
   parseCount,
   parseDevice,
-  parseTrainerAddress,
+  parseAddress,
   type PlaceOptions,
 } from './options';
 import { progressLineOnStderr, runAction } from './output';
@@ -60,7 +60,7 @@ export function addTrainerChoice(command: Command): Command {
     .option(
       '--trainer <address>',
       'use the trainer at this address instead of starting one',
-      parseTrainerAddress,
+      parseAddress,
     )
     .option('--python <path>', 'Python interpreter for the torch trainer')
     .option('--device <name>', 'device: auto, cpu, cuda or cuda:<index>', parseDevice)

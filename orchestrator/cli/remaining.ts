@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mapBounded } from '../base/bounded';
+import { groupBy } from '../base/group-by';
 import { readResults } from '../store/sweep-results';
 import { readDoneResult } from '../store/sweep-store';
 import type { Plan, TrialResult } from '../sweep/types';
@@ -45,14 +46,18 @@ export async function countRemaining(plan: Plan, root: string): Promise<Remainin
 
 /** Rows per second by task: the median, because some trials shared the machine with other work. */
 function collectSpeeds(results: readonly TrialResult[], { backbone }: Plan): Map<string, number> {
-  const all = new Map<string, number[]>();
-  for (const { status, task, train, provenance } of results) {
-    if (status !== 'done' || provenance.backbone_digest !== backbone.digest) continue;
+  const measured = results
+    .filter(({ status }) => status === 'done')
+    .filter(({ provenance }) => provenance.backbone_digest === backbone.digest)
     // Trials of one cohort share the machine: their rows add up.
-    const speed = train.rows_per_s * train.cohort;
-    if (speed > 0) all.set(task, [...(all.get(task) ?? []), speed]);
-  }
-  return new Map([...all].map(([task, speeds]) => [task, median(speeds)]));
+    .map(({ task, train }) => ({ task, speed: train.rows_per_s * train.cohort }))
+    .filter(({ speed }) => speed > 0);
+  return new Map(
+    [...groupBy(measured, ({ task }) => task)].map(([task, same]) => [
+      task,
+      median(same.map(({ speed }) => speed)),
+    ]),
+  );
 }
 
 function median(values: number[]): number {

@@ -1,7 +1,9 @@
 /** Makes a plan from the command line: what `start`, `run` and `plan` share. Starts no service. */
+import { basename } from 'node:path';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import { loadSweepConfig } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
+import { nameAfter } from '../config/sweep-file';
 import { resolveDatasets } from '../tasks/resolve';
 import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
@@ -13,8 +15,11 @@ import type { SweepOptions } from './options';
 import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
 
-/** On a CPU, cohorts of this size give first results early while few passes are half full. */
+/** Where no trainer says what it prefers; on a CPU, trainers prefer the same. */
 const COHORT_SIZE = 10;
+
+/** Plans a sweep for trainers with this default precision that prefer cohorts of this size. */
+export type PlanWith = (defaultPrecision: PrecisionName, maxCohort?: number) => Plan;
 
 /** A larger number is hardly meant as a number of seeds. */
 const MANY_SEEDS = 20;
@@ -56,7 +61,7 @@ export async function planRequest(
   request: Request,
   options: SweepOptions,
   onProgress: OnProgress,
-): Promise<(defaultPrecision: PrecisionName) => Plan> {
+): Promise<PlanWith> {
   const { config, profileReason } = request;
   const backbone = await resolveBackbone(config.backbone, { onProgress });
   onProgress('✓', 'backbone', `${backbone.name}, ${(backbone.weights / 1e6).toFixed(1)} M weights`);
@@ -66,18 +71,27 @@ export async function planRequest(
     backbone,
     onLongWork: (text) => onProgress('…', 'data', text),
   });
+  sayName(config, onProgress);
   saySeeds(config, onProgress);
   sayData(datasets, profileNote(config, profileReason), onProgress);
-  const plan = (defaultPrecision: PrecisionName) =>
+  const plan: PlanWith = (defaultPrecision, maxCohort = COHORT_SIZE) =>
     planSweep(config, {
       backbone,
       datasets,
-      maxCohort: COHORT_SIZE,
+      maxCohort,
       defaultPrecision,
       profileReason,
     });
   for (const warning of maskWarnings(plan('float32'))) onProgress('!', 'masks', warning);
   return plan;
+}
+
+/** A name that the user finds in no file, because the file's own cannot be part of an id. */
+function sayName({ file, name }: SweepConfig, onProgress: OnProgress): void {
+  if (file === null || name !== nameAfter(file)) return;
+  const own = basename(file);
+  if ([`${name}.yaml`, `${name}.yml`].includes(own)) return;
+  onProgress('·', 'name', `${name}, after the file ${JSON.stringify(own)}; name: sets another one`);
 }
 
 /** `seeds: 3` in a file is the seed 3, where three seeds are meant as often. */

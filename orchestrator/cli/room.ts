@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { freeBytes, identifyDisk } from '../../common/disk-space';
 import { UserError } from '../base/errors';
 import { formatBytes } from '../base/format-bytes';
+import { groupBy } from '../base/group-by';
 import type { OnProgress } from '../base/progress';
 import { datasetPath } from '../datasets/splits';
 import { cacheDirectory } from '../runtime/paths';
@@ -69,12 +70,7 @@ export function checkRoom(
   onProgress: OnProgress,
   findFree: (folder: string) => number = freeBytes,
 ): void {
-  const disks = new Map<number, Need[]>();
-  for (const need of needs) {
-    const disk = identifyDisk(need.folder);
-    disks.set(disk, [...(disks.get(disk) ?? []), need]);
-  }
-  for (const sharing of disks.values()) {
+  for (const sharing of groupBy(needs, ({ folder }) => identifyDisk(folder)).values()) {
     const bytes = sharing.reduce((total, need) => total + need.bytes, 0);
     const free = findFree(sharing[0]!.folder);
     const folders = sharing.map(({ folder }) => folder).join(', ');

@@ -1,73 +1,23 @@
 /** Translates the flags of `sa-orch run` into settings of a sweep file. Pure. */
-import type { AdapterInitName } from '../../common/vocabulary/adapter-inits';
-import type { AdapterNormName } from '../../common/vocabulary/adapter-norms';
-import type { PrecisionName } from '../../common/vocabulary/precisions';
-import { PRUNER_NAMES } from '../../common/vocabulary/pruners';
-import { COMPAT_NAMES } from '../config/compat';
+import { PRUNER_NAMES, usesKey } from '../../common/vocabulary/pruners';
 import { ConfigError, UserError, type Problem } from '../base/errors';
 import { sweepConfigFrom } from '../config/load';
 import type { SweepConfig } from '../config/sweep-config';
 import { findPublishedTask, PUBLISHED_TASK_NAMES } from '../tasks/registry';
 import { FAMILY_FLAGS, findGivenFlag, readFamilyFlags } from './family-flags';
 import { chooseAttention, chooseFfn } from './module-flags';
-import type { PlaceOptions, ServiceOptions } from './options';
+import {
+  countDevices,
+  findProgram,
+  findTaskName,
+  readAdapter,
+  readLimits,
+  readScoringRows,
+  readTrain,
+  type Program,
+} from './published-settings';
+import { INITS, NORMS, type RunOptions } from './run-options';
 import { resolveSeedFlags } from './seed-flags';
-
-/** Where the published scripts' adapters normalize and how they are drawn, in their words. */
-export const NORMS = {
-  in: 'before',
-  out: 'after',
-  none: 'none',
-} as const satisfies Record<string, AdapterNormName>;
-export const INITS = {
-  bert: 'gaussian',
-  lora: 'zero_up',
-} as const satisfies Record<string, AdapterInitName>;
-
-export interface RunOptions extends PlaceOptions, ServiceOptions {
-  task?: string;
-  backbone?: string;
-  precision?: PrecisionName;
-  dataDir?: string;
-  compat?: (typeof COMPAT_NAMES)[number];
-  adapter?: string;
-  attnMode?: string;
-  attnOption?: string;
-  ffnMode?: string;
-  ffnOption?: string;
-  attnBn?: number;
-  ffnBn?: number;
-  loraAlpha?: number;
-  midDim?: number;
-  ffnAdapterLayernormOption?: keyof typeof NORMS;
-  ffnAdapterInitOption?: keyof typeof INITS;
-  ffnAdapterScalar?: number;
-  pruner: string;
-  sparsity?: number;
-  nM?: string;
-  structure?: string;
-  scope?: string;
-  scoringRows?: number;
-  pruneDatasetRatio?: number;
-  rounds?: number;
-  compressionSchedule?: string;
-  begin?: number;
-  pruneIterations?: number;
-  shuffle?: boolean;
-  invert?: boolean;
-  reinitialize?: boolean;
-  seed: number;
-  epochs?: number;
-  batchSize?: number;
-  learningRate?: number;
-  weightDecay?: number;
-  warmupRatio?: number;
-  maxSeqLength?: number;
-  maxMinutes?: number;
-  rows?: number;
-  detach?: boolean;
-  json?: boolean;
-}
 
 /** The flag of each field that has a different name. */
 const FLAGS: Record<string, string> = {
@@ -89,21 +39,63 @@ const FLAGS: Record<string, string> = {
   ...FAMILY_FLAGS,
 };
 
-/** @throws ConfigError that names flags instead of a sweep file's fields */
-export function buildConfig(given: RunOptions): SweepConfig {
-  const options = resolveSeedFlags(given);
-  const { task } = options;
+/** The flags by our names, and how they are to be read. */
+interface Read {
+  options: RunOptions;
+  task: string;
+  program: Program;
+  /** Whether the flags are those of a published script, whose defaults then apply. */
+  pasted: boolean;
+}
+
+function readFlags(given: RunOptions, program: Program | undefined): Read {
+  const { options: named, onlyTheirs } = resolveSeedFlags(given);
+  const pasted = program !== undefined || (given.compat === undefined && onlyTheirs.length > 0);
+  const compat = given.compat ?? (pasted ? 'official' : undefined);
+  // Their default where none is given; a fraction of 1 prunes nothing, whatever the adapter is.
+  const unnamed = compat === 'official' && named.pruner === 'none' && named.sparsity !== undefined;
+  const pruner = unnamed && named.sparsity !== 1 ? 'rand' : named.pruner;
+  const sparsity = unnamed && named.sparsity === 1 ? undefined : named.sparsity;
+  const options = { ...named, compat, pruner, sparsity };
+  const task = findTaskName(options);
   if (task === undefined)
     throw new ConfigError({
       where: '--task',
       message: `is missing; must be one of ${PUBLISHED_TASK_NAMES.join(', ')}`,
     });
-  checkAmount(options);
+  return { options, task, program: program ?? findProgram(task), pasted };
+}
+
+/** @throws ConfigError that names flags instead of a sweep file's fields */
+export function buildConfig(given: RunOptions, program?: Program): SweepConfig {
+  const read = readFlags(given, program);
+  checkAmount(read.options);
   try {
-    return sweepConfigFrom(`run-${task}`, buildSettings(options, task));
+    return sweepConfigFrom(`run-${read.task}`, buildSettings(read));
   } catch (error) {
-    throw inFlags(error, options);
+    throw inFlags(error, read.options);
   }
+}
+
+/** What a user should know of how the flags were read: each a name and a sentence. */
+export function explainFlags(given: RunOptions, program?: Program): [string, string][] {
+  const { leftOut, onlyTheirs } = resolveSeedFlags(given);
+  const { options, pasted } = readFlags(given, program);
+  const said: [string, string][] = [];
+  if (pasted && given.compat === undefined) {
+    const why =
+      program === undefined ? `${onlyTheirs[0]} is a flag of the published scripts` : program;
+    said.push([
+      'compat official',
+      `${why}: sparsity is the fraction kept; --compat none is otherwise`,
+    ]);
+  }
+  if (leftOut.length > 0) said.push(['left out', `without meaning here: ${leftOut.join(', ')}`]);
+  if (pasted && options.batchSize === undefined) {
+    const devices = countDevices(options);
+    said.push(['rows per step', `those of a device times ${devices}, as --device_ids has it`]);
+  }
+  return said;
 }
 
 /** Reported in terms of flags, which the checks of a sweep file do not know. */
@@ -160,7 +152,10 @@ function nameFlag(field: string, flags: Record<string, string>): string {
 type Settings = Parameters<typeof sweepConfigFrom>[1];
 
 /** The flags as settings of a sweep file, whose checks and defaults apply. */
-function buildSettings(options: RunOptions, task: string): Settings {
+function buildSettings({ options, task, program, pasted }: Read): Settings {
+  const official = options.compat === 'official';
+  const { unfreeze_params: ofAdapter, ...adapter } = buildAdapter(options, program);
+  const limits = readLimits(options, program, pasted);
   const pruned = options.pruner !== 'none';
   const { train: trainOfFamilies, ...ofFamilies } = readFamilyFlags({ ...options });
   return {
@@ -168,7 +163,7 @@ function buildSettings(options: RunOptions, task: string): Settings {
     backbone: options.backbone,
     precision: options.precision,
     tasks: [task],
-    adapter: buildAdapter(options),
+    adapter,
     compare: [
       defined({
         pruner: options.pruner,
@@ -176,22 +171,20 @@ function buildSettings(options: RunOptions, task: string): Settings {
         n_m: options.nM,
         structure: options.structure,
         scope: pruned ? options.scope : undefined,
-        scoring_rows: countScoringRows(options, task),
+        scoring_rows: readScoringRowsFor(options, task),
         schedule: options.compressionSchedule,
         control: chooseControl(options),
-        reinitialize: options.reinitialize,
-        ...buildRounds(options),
+        reinitialize: official && options.reinitialize === false ? undefined : options.reinitialize,
+        ...(official ? publishedRounds(options) : buildRounds(options)),
       }),
     ],
     seeds: [options.seed],
     rows: options.rows,
-    max_length: options.maxSeqLength,
+    ...limits,
+    unfreeze_params: ofAdapter ?? limits.unfreeze_params,
     ...ofFamilies,
     train: defined({
-      epochs: options.epochs,
-      batch_size: options.batchSize,
-      learning_rate: options.learningRate,
-      weight_decay: options.weightDecay,
+      ...readTrain(options, pasted),
       warmup: options.warmupRatio,
       max_minutes: options.maxMinutes,
       ...trainOfFamilies,
@@ -199,13 +192,26 @@ function buildSettings(options: RunOptions, task: string): Settings {
   };
 }
 
-function buildAdapter(options: RunOptions): Record<string, unknown> {
-  const {
-    attnMode,
-    ffnMode,
-    ffnAdapterLayernormOption: norm,
-    ffnAdapterInitOption: init,
-  } = options;
+function buildAdapter(
+  options: RunOptions,
+  program: Program,
+): Record<string, unknown> & { unfreeze_params?: string } {
+  const { attnMode, ffnMode, ffnAdapterScalar: scale, ffnAdapterLayernormOption: norm } = options;
+  const named = attnMode !== undefined || ffnMode !== undefined;
+  const init =
+    ffnMode === 'lora' && options.loraInit
+      ? (options.loraInit[0] as keyof typeof INITS)
+      : options.ffnAdapterInitOption;
+  const ofModules = {
+    ffn_bottleneck: options.ffnBn,
+    norm: norm && NORMS[norm],
+    init: init && INITS[init],
+    scale: scale === 'learnable_scalar' ? undefined : scale,
+    learned_scale: scale === 'learnable_scalar' ? true : undefined,
+    lora_alpha: options.loraAlpha,
+  };
+  if (options.compat === 'official' && named)
+    return defined({ ...ofModules, ...readAdapter(options, program) });
   const bitfit = attnMode === 'bitfit';
   if (bitfit && options.adapter !== undefined && options.adapter !== 'bitfit') {
     throw refusal(
@@ -220,13 +226,31 @@ function buildAdapter(options: RunOptions): Record<string, unknown> {
     // Their scripts also write `none` with bitfit, where there is no module to leave out.
     ffn: bitfit && ffnMode === 'none' ? undefined : chooseFfn(ffnMode, options.ffnOption),
     attention_bottleneck: options.attnBn,
-    ffn_bottleneck: options.ffnBn,
-    norm: norm && NORMS[norm],
-    init: init && INITS[init],
-    scale: options.ffnAdapterScalar,
-    lora_alpha: options.loraAlpha,
+    ...ofModules,
     prefix_hidden: attnMode === 'prefix_nomlp' ? 0 : options.midDim,
   });
+}
+
+/** `--length` counts 32 rows each; the published code never reads `--prune_dataset_ratio`. */
+function readScoringRowsFor(options: RunOptions, task: string): number | undefined {
+  if (options.compat !== 'official') return countScoringRows(options, task);
+  return options.scoringRows ?? (usesKeyOf(options.pruner) ? readScoringRows(options) : undefined);
+}
+
+function usesKeyOf(pruner: string): boolean {
+  const name = PRUNER_NAMES.find((each) => each === pruner);
+  return name !== undefined && usesKey(name, 'scoring_rows');
+}
+
+/** Before which epochs all rounds take place. */
+function publishedRounds(options: RunOptions): Record<string, unknown> {
+  const { begin, pruneIterations, rounds, pruner } = options;
+  if (pruner === 'none') return {};
+  return {
+    rounds,
+    repeats: pruneIterations,
+    progressive: begin === undefined || begin === 0 ? undefined : { begin_epoch: begin },
+  };
 }
 
 /**
@@ -246,7 +270,9 @@ function countScoringRows(
   );
 }
 
-function chooseControl({ shuffle, invert }: RunOptions): string | undefined {
+function chooseControl({ shuffle, invert, compat }: RunOptions): string | undefined {
+  // There shuffling changes nothing.
+  if (compat === 'official' && invert) return 'inverted';
   if (shuffle && invert)
     throw refusal('shuffle', 'is not allowed together with --invert; remove one of them');
   return shuffle ? 'shuffled' : invert ? 'inverted' : undefined;

@@ -5,6 +5,7 @@ import { NAMED_STRUCTURES } from '../../common/vocabulary/mask-structures';
 import { PRUNE_SCHEDULE_NAMES } from '../../common/vocabulary/prune-schedules';
 import { PRUNE_SCOPE_NAMES } from '../../common/vocabulary/prune-scopes';
 import { listUsersOf, PRUNER_NAMES } from '../../common/vocabulary/pruners';
+import { UserError } from '../base/errors';
 import { joinOr } from '../base/join-or';
 import { COMPAT_NAMES } from '../config/compat';
 import { PUBLISHED_TASK_NAMES } from '../tasks/registry';
@@ -12,15 +13,19 @@ import { addFamilyFlags } from './family-flags';
 import { ATTN_MODES, ATTN_OPTIONS, FFN_MODES, FFN_OPTIONS } from './module-flags';
 import {
   addJsonOption,
+  addPlacementOptions,
   addPlaceOptions,
   addPrecisionOption,
   addServiceOptions,
   DATA_DIRECTORY,
+  normalizeFlags,
   parseInteger,
   parseNumber,
 } from './options';
 import { progressLine, progressLineOnStderr, runAction } from './output';
-import { buildConfig, inFlags, INITS, NORMS, type RunOptions } from './run-settings';
+import { PROGRAM_NAMES, type Program } from './published-settings';
+import { INITS, NORMS, type RunOptions } from './run-options';
+import { buildConfig, explainFlags, inFlags } from './run-settings';
 import { addSeedFlags, explainSparsity, parseScalar, parseSwitch } from './seed-flags';
 import { launch } from './start';
 
@@ -34,7 +39,9 @@ Examples:
       --num-beams 4
   sa-orch run --compat official --task_name mrpc --model_name_or_path roberta-base \\
       --pruner snip --sparsity 0.6
+  sa-orch run glue -- --task_name mrpc --do_train --unfreeze_params ef_ --pruner rand --sparsity 1.
 
+A published script's flags are taken as they are; docs/published-scripts.md has all of them.
 Flags may be written with underscores. --attn-option and --ffn-option apply only to mode adapter.
 --sparsity is the fraction removed; in the published scripts the flag of that name is the fraction
 kept, and --compat official reads it that way. --begin and --prune-iterations prune during training,
@@ -44,6 +51,11 @@ at initialization.`;
 export function runCommand(): Command {
   const command = new Command('run')
     .description('run one trial (a sweep of one)')
+    .argument(
+      '[program]',
+      `a published program, whose flags follow after --: ${joinOr(PROGRAM_NAMES)}`,
+    )
+    .argument('[flags...]', 'its flags, as its script has them')
     .option('--task <name>', `a published task: ${PUBLISHED_TASK_NAMES.join(', ')}`);
   for (const add of [
     addAdapterFlags,
@@ -53,21 +65,50 @@ export function runCommand(): Command {
     addSeedFlags,
     addPlaceOptions,
     addServiceOptions,
+    addPlacementOptions,
     addJsonOption,
   ])
     add(command);
-  return command.addHelpText('after', EXAMPLES).action((options: RunOptions) =>
-    runAction(options.json === true, async () => {
-      const config = buildConfig(options);
-      const meaning = explainSparsity(options, process.argv);
-      const onProgress = options.json ? progressLineOnStderr : progressLine;
-      if (meaning !== undefined) onProgress('!', 'sparsity', meaning);
-      // Problems that only backbone and data reveal are reported in terms of flags, too.
-      await launch({ config, profileReason: null }, options).catch((error: unknown) => {
-        throw inFlags(error, options);
-      });
-    }),
-  );
+  return command
+    .addHelpText('after', EXAMPLES)
+    .action((program: string | undefined, flags: string[], given: RunOptions) =>
+      runAction(given.json === true, async () => {
+        const { name, options } = readProgram(program, flags, given);
+        const config = buildConfig(options, name);
+        const said = explainFlags(options, name);
+        const meaning = said.length > 0 ? undefined : explainSparsity(options, process.argv);
+        const onProgress = options.json ? progressLineOnStderr : progressLine;
+        for (const [about, text] of said) onProgress('·', about, text);
+        if (meaning !== undefined) onProgress('!', 'sparsity', meaning);
+        // Problems that only backbone and data reveal are reported in terms of flags, too.
+        await launch({ config, profileReason: null }, options).catch((error: unknown) => {
+          throw inFlags(error, options);
+        });
+      }),
+    );
+}
+
+/** `run glue -- <flags>`: the flags of one of the published programs. */
+export function readProgram(
+  program: string | undefined,
+  flags: readonly string[],
+  given: RunOptions,
+): { name: Program | undefined; options: RunOptions } {
+  if (program === undefined) return { name: undefined, options: given };
+  const name = PROGRAM_NAMES.find((each) => each === program);
+  if (name === undefined) {
+    throw new UserError(
+      `run ${program}: must be followed by flags, or by one of ${PROGRAM_NAMES.join(', ')}, ` +
+        '-- and its flags',
+      2,
+    );
+  }
+  const command = runCommand().exitOverride();
+  const { operands, unknown } = command.parseOptions(normalizeFlags(flags));
+  const [wrong] = [...operands, ...unknown];
+  if (wrong !== undefined)
+    throw new UserError(`run ${program}: ${wrong} is not a flag of the published programs`, 2);
+  return { name, options: { ...given, ...command.opts() } };
 }
 
 function addAdapterFlags(command: Command): void {

@@ -2,15 +2,16 @@
 import { existsSync, statSync } from 'node:fs';
 import { UserError } from '../base/errors';
 import { readLog } from '../runtime/log-file';
-import { readRuntimeConfig } from '../runtime/runtime-config';
-import { logPath } from '../runtime/supervisor-state';
+import { isTrainerName, readRuntimeConfig } from '../runtime/runtime-config';
+import { logPath, type ServiceName } from '../runtime/supervisor-state';
 import type { Log } from './log';
 
 export const SERVICE_NAMES = ['temporal', 'worker', 'trainer', 'supervisor'] as const;
-type Name = (typeof SERVICE_NAMES)[number];
+type Name = ServiceName | 'supervisor';
 
+/** Of several trainers, the second is `trainer-2`. */
 export const isServiceName = (name: string): name is Name =>
-  (SERVICE_NAMES as readonly string[]).includes(name);
+  (SERVICE_NAMES as readonly string[]).includes(name) || isTrainerName(name);
 
 /** More than anyone reads at once. */
 const MAX_BYTES = 1 << 22;
@@ -54,8 +55,14 @@ export class ServiceLog implements Log {
 
 function neverRan(stateDir: string, name: Name, path: string): UserError {
   const config = readRuntimeConfig(stateDir);
-  const part = name === 'temporal' || name === 'trainer' ? config?.[name] : undefined;
-  if (part?.kind === 'external')
-    return new UserError(`${name} at ${part.address} was not started here, so its log is there`, 2);
+  const elsewhere =
+    name === 'temporal'
+      ? config?.temporal.kind === 'external' && config.temporal
+      : name === 'trainer' && config?.local === null && config.external[0];
+  if (elsewhere)
+    return new UserError(
+      `${name} at ${elsewhere.address} was not started here, so its log is there`,
+      2,
+    );
   return new UserError(`${name} has no log yet: there is no file ${path}`, 2);
 }

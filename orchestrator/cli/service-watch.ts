@@ -1,6 +1,8 @@
 /** Says at once what happens to the services while a command follows a sweep. */
 import { runtimeStatus, type ServiceStatus } from '../runtime/status';
-import { findOutageOf, nameService } from './outage';
+import { nameService } from '../runtime/supervisor-state';
+import { isTrainerName } from '../runtime/runtime-config';
+import { findOutage, findOutageOf } from './outage';
 
 const LOOK_MS = 500;
 
@@ -69,13 +71,21 @@ export function describeChanges(
 ): string[] {
   return now.flatMap((service) => {
     const old = before.find(({ name }) => name === service.name);
-    return old === undefined ? [] : describeChange(old, service);
+    if (old === undefined) return [];
+    const isGivenUp = service.state === 'failed' && old.state !== 'failed';
+    // With the last trainer it is an outage, which is told with its log.
+    if (isGivenUp && isTrainerName(service.name) && findOutage(now) === null)
+      return [
+        `${nameService(service.name)} died again and again and is not restarted; other trainers ` +
+          'go on',
+      ];
+    return describeChange(old, service);
   });
 }
 
 function describeChange(old: ServiceStatus, now: ServiceStatus): string[] {
   const { name, state, restarts, last_exit } = now;
-  const named = `the ${nameService(name)}`;
+  const named = nameService(name);
   if (name === 'supervisor') {
     const [wasThere, isThere] = [old.state === 'ready', state === 'ready'];
     if (wasThere === isThere) return [];

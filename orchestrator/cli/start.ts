@@ -2,48 +2,52 @@
  * `sa-orch start`, the main command. Plans a sweep, starts the services that are missing, submits
  * the sweep and follows it until its table is there.
  */
-import type { Client } from '@temporalio/client';
+import { join } from 'node:path';
+import type { Client, Connection } from '@temporalio/client';
 import { Command } from 'commander';
-import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
+import { PRIORITIES, type Priority } from '../../workflows/messages';
 import { artifactRootId } from '../../common/files';
+import { nameHolder, withLock } from '../../common/lock-file';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { connectTemporal } from '../runtime/temporal-client';
 import { expectedPrecision } from '../runtime/expected-precision';
-import { askCapabilities } from '../runtime/trainer-health';
-import { refuseUnusable, type UpOptions } from '../runtime/runtime-plan';
+import type { UpOptions } from '../runtime/runtime-plan';
 import { announceStart } from '../runtime/starts';
+import { refuseUnusable } from '../runtime/trainer-plan';
 import { ensureUp, type Runtime } from '../runtime/up';
 import { writeReport } from '../report/write';
 import { readResults } from '../store/sweep-results';
 import type { Plan } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
-import { checkPlan, defaultPrecision } from '../trainer-client/capabilities';
+import { findObstacle } from '../trainer-client/access';
+import { checkPlan } from '../trainer-client/capabilities';
 import { attach } from './attach';
+import { askTrainers, chooseTrainers, type Candidate } from './choose-trainers';
 import { areSweepsRunning } from './down';
 import { compareWithLast, sayLastSweep } from './last-sweep';
 import { notSubmittedYet, sweepGoesOn } from './lost-output';
 import { addRetryOptions, listRetries, type RetryOptions } from './retries';
 import { setUpInterruptibly } from './set-up';
 import { saySubmitted, submitSweep, type Submitted } from './submit';
+import { canSearch } from './search-attributes';
 import { refuseMixing } from './mixing';
 import {
   addJsonOption,
   addPlaceOptions,
+  addPlacementOptions,
   addServiceOptions,
   addSweepOptions,
   parseInteger,
+  readServiceOptions,
   type PlaceOptions,
   type ServiceOptions,
   type SweepOptions,
 } from './options';
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
-import { UserError } from '../base/errors';
 import { sayPrecision } from './precision';
 import { checkRoom, listNeeds } from './room';
-import { planRequest, readRequest, type Request } from './request';
-
-const ANSWER_MS = 30_000;
+import { planRequest, readRequest, type PlanWith, type Request } from './request';
 
 /** One cohort may fail for reasons of its own, and a second one by bad luck. */
 const MAX_FAILURES = 3;
@@ -53,6 +57,8 @@ export interface LaunchOptions extends PlaceOptions, ServiceOptions, RetryOption
   detach?: boolean;
   mixDevices?: boolean;
   maxFailures?: number;
+  maxParallel?: number;
+  priority?: Priority;
   json?: boolean;
 }
 
@@ -81,6 +87,7 @@ export function startCommand(): Command {
         'running; `sa-orch watch <sweep>` follows it again, `sa-orch cancel <sweep>` ends it.',
     );
   addRetryOptions(command);
+  addPlacementOptions(command);
   return addJsonOption(addServiceOptions(addPlaceOptions(addSweepOptions(command)))).action(
     (options: LaunchOptions & SweepOptions & { sweep: string }) =>
       runAction(options.json === true, async () =>
@@ -129,13 +136,7 @@ async function submitRequest(
   const services: UpOptions = {
     stateDir,
     root,
-    framework: options.framework,
-    python: options.python,
-    device: options.device,
-    threads: options.threads,
-    unloadAfter: options.unloadAfter,
-    stopAfter: options.stopAfter,
-    trainerAddress: options.trainer,
+    ...readServiceOptions(options),
     onProgress,
   };
   refuseUnusable(services);
@@ -173,31 +174,43 @@ async function checkAndSubmit(
   client: Client,
   runtime: Runtime,
   request: Request,
-  planWith: (precision: PrecisionName) => Plan,
+  planWith: PlanWith,
   options: LaunchOptions,
   onSubmit: (sweepId: string) => void,
 ): Promise<{ plan: Plan; how: Submitted }> {
   const onProgress = options.json ? progressLineOnStderr : progressLine;
   const { root } = runtime;
-  const capabilities = await askCapabilities(runtime.trainer, ANSWER_MS);
-  const standard = defaultPrecision(capabilities);
-  const plan = planWith(standard.precision);
-  checkTrainer(runtime, capabilities, plan);
+  const { plan, standard, capabilities, kind, slots } = chooseTrainers(await askTrainers(root), {
+    planWith,
+    check: (planned, candidate) => listObstacles(planned, candidate, root),
+    mixDevices: options.mixDevices === true,
+    hint: (able) => hintAtMore(able, runtime.isOurs),
+    onProgress,
+  });
   sayPrecision(request.config.precision, standard, onProgress);
   // A command's trial is named by its flags, which differ from trial to trial.
   if (request.config.file !== null && !options.json)
     sayLastSweep(await compareWithLast(root, plan), onProgress);
   onSubmit(plan.sweep_id);
-  const how = await submitSweep(client, root, plan, {
-    taskQueue: runtime.taskQueue,
-    slots: capabilities.slots,
-    retry: listRetries(root, plan, options),
-    maxFailures: options.maxFailures ?? MAX_FAILURES,
-    checkResults: (results) => {
-      if (!options.mixDevices) refuseMixing(plan, results, capabilities);
-    },
-    onProgress,
-  });
+  // One after the other: a second start must find the sweep of the first, not replace its plan.
+  const how = await withLock(
+    join(runtime.stateDir, 'submit.lock'),
+    (holder) => onProgress('…', 'sweep', `${nameHolder(holder)} is submitting one`),
+    async () =>
+      submitSweep(client, root, plan, {
+        taskQueue: runtime.taskQueue,
+        maxParallel: options.maxParallel ?? 0,
+        longestFirst: slots > 1,
+        placement: { priority: PRIORITIES.indexOf(options.priority ?? 'normal'), kind },
+        isSearchable: await canSearch(client.connection as Connection, runtime.temporal),
+        retry: listRetries(root, plan, options),
+        maxFailures: options.maxFailures ?? MAX_FAILURES,
+        checkResults: (results) => {
+          if (!options.mixDevices) refuseMixing(plan, results, capabilities);
+        },
+        onProgress,
+      }),
+  );
   sweepGoesOn(plan.sweep_id);
   // No worker has seen this sweep: another one ran its trials.
   if (how.state === 'complete') await writeReport(plan, await readResults(root, plan), root);
@@ -205,32 +218,26 @@ async function checkAndSubmit(
   return { plan, how };
 }
 
-/** Refuses, before any job, a plan that the trainer cannot run, with a list of what is missing. */
-function checkTrainer(
-  { trainer: { address }, root, isOurs }: Runtime,
-  capabilities: Capabilities,
+/** What of a plan a trainer cannot do, one sentence each. */
+function listObstacles(
   plan: Plan,
-): void {
+  { trainer: { address }, capabilities }: Candidate,
+  root: string,
+): string[] {
   const lacking = checkPlan(plan, capabilities);
-  if (lacking.length > 0) {
-    const hint =
-      capabilities.framework === 'tfjs'
-        ? `The PyTorch trainer supports more: ${isOurs ? '' : '`sa-orch down`, then '}` +
-          '--framework torch.'
-        : undefined;
-    throw new UserError(
-      `the trainer at ${address} cannot run this sweep:\n  ${lacking.join('\n  ')}`,
-      2,
-      hint,
-    );
-  }
-  if (capabilities.artifactRootId !== artifactRootId(root)) {
-    throw new UserError(
-      `the trainer at ${address} uses a different artifact root from ${root}`,
-      2,
-      'Start the trainer with --root on the same directory (for example on a shared disk), or ' +
-        'again if that directory was removed or replaced since; ' +
-        'sending files to a trainer elsewhere is not implemented yet.',
-    );
-  }
+  if (lacking.length > 0) return lacking;
+  const obstacle = findObstacle(address, capabilities, { path: root, id: artifactRootId(root) });
+  if (obstacle === undefined) return [];
+  return [
+    `${obstacle}; start it with --root on the same directory, for example on a shared disk, or ` +
+      'again if that directory was removed or replaced since',
+  ];
+}
+
+function hintAtMore({ framework }: Capabilities, isOurs: boolean): string | undefined {
+  if (framework !== 'tfjs') return undefined;
+  return (
+    `The PyTorch trainer supports more: ${isOurs ? '' : '`sa-orch down`, then '}` +
+    '--framework torch.'
+  );
 }

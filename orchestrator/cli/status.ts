@@ -1,27 +1,31 @@
 /** `sa-orch status`: services and sweeps. */
+import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
 import { listFullDisks } from '../../common/disk-space';
 import { ConfigError } from '../base/errors';
 import { isIdleness } from '../runtime/idleness';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
-import { connectTemporal } from '../runtime/temporal-client';
+import { connectTemporal, isServerStopped } from '../runtime/temporal-client';
 import { describeReplacedRoot } from '../runtime/replaced-root';
-import { readRuntimeConfig } from '../runtime/runtime-config';
+import { isTrainerName, readRuntimeConfig } from '../runtime/runtime-config';
 import { runtimeStatus, type ServiceStatus } from '../runtime/status';
+import { trainerStatuses } from '../runtime/trainer-status';
 import { readPlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { listSweeps, readProgress } from '../store/sweep-store';
 import type { Plan, TrialResult } from '../sweep/types';
 import { findFailingActivities } from './failing-activities';
-import { isOpen, workflowState } from './follow';
+import { isOpen, workflowState, type WorkflowState } from './follow';
 import { listOpenSweeps } from './open-sweeps';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { findOutage } from './outage';
 import { plural } from '../base/plural';
 import { quoteWord } from '../base/shell-quote';
 import { describeOtherFolders, listBusyFolders } from './other-folders';
+import { describePool, readPool } from './pool-view';
 import { printJson, printText, runAction } from './output';
 import { nameEnd, type EndedState } from './sweep-end';
+import { describeTrainer } from './trainer-lines';
 
 /** What a cohort of an open sweep waits for. */
 interface CohortNote {
@@ -56,13 +60,34 @@ export function statusCommand(): Command {
         const stateDir = stateDirectory(options.stateDir);
         const root = artifactRoot(options.root);
         const services = runtimeStatus(stateDir);
-        const sweeps = await sweepLines(root, stateDir);
-        const full_disks = listFullDisks([root, stateDir]);
+        const { trainers, problems } = await trainerStatuses(stateDir);
         const config = readRuntimeConfig(stateDir);
+        const client = await connectTemporal(stateDir).catch(() => null);
+        const sweeps = await sweepLines(client, root, stateDir);
+        const pool = client && config ? await readPool(client, config.taskQueue) : undefined;
+        await client?.connection.close();
+        const parts = pool && (await describePool(root, pool, Date.now()));
+        const full_disks = listFullDisks([root, stateDir]);
         const replaced = services.length > 0 && config ? describeReplacedRoot(config) : undefined;
-        if (options.json)
-          return printJson({ services, sweeps, full_disks, root_problem: replaced?.what ?? null });
-        for (const service of services) printText(`${describeService(service)}\n`);
+        if (options.json) {
+          const told = trainers.map((trainer) => ({
+            ...trainer,
+            pool: parts?.get(trainer.address) ?? null,
+          }));
+          const found = {
+            services,
+            trainers: told,
+            trainer_problems: problems,
+            sweeps,
+            full_disks,
+          };
+          return printJson({ ...found, root_problem: replaced?.what ?? null });
+        }
+        const listed = services.filter((service) => !isTrainerService(service));
+        for (const service of listed) printText(`${describeService(service)}\n`);
+        for (const trainer of trainers)
+          printText(`${describeTrainer(trainer, parts?.get(trainer.address))}\n`);
+        for (const problem of problems) printText(`${problem}\n`);
         const outage = services.some(endedIdle) ? null : findOutage(services);
         if (outage !== null) printText(`${outage}\n`);
         if (replaced !== undefined) printText(`${replaced.what}\n  ${replaced.wayOut}\n`);
@@ -75,6 +100,10 @@ export function statusCommand(): Command {
       }),
   );
 }
+
+/** Trainers have lines of their own, also those that are no service of this folder. */
+const isTrainerService = ({ name, state, address }: ServiceStatus): boolean =>
+  isTrainerName(name) || (state === 'external' && name === address);
 
 /** The services of every folder. */
 function showAll(json: boolean): void {
@@ -115,9 +144,13 @@ function describeService({
   return `${name.padEnd(12)} ${state.padEnd(12)} ${details}`.trimEnd();
 }
 
-async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> {
-  // Files say what is done; the server says only what is running. Results remain when it is gone.
-  const client = await connectTemporal(stateDir).catch(() => null);
+/** Files say what is done; the server, if it answers, only what is running. */
+async function sweepLines(
+  client: Client | null,
+  root: string,
+  stateDir: string,
+): Promise<SweepLine[]> {
+  const away: WorkflowState = isServerStopped(stateDir) ? 'unknown' : 'server out of reach';
   const lines: SweepLine[] = [];
   const open = client ? await listOpenSweeps(client, stateDir).catch(() => []) : [];
   for (const { sweepId, isLost } of open) if (isLost) lines.push(lostLine(sweepId));
@@ -135,7 +168,7 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
     const count = (status: string) => results.filter((result) => result.status === status).length;
     const { state, detail } = client
       ? await workflowState(client, sweep_id)
-      : { state: 'server out of reach' as const, detail: null };
+      : { state: away, detail: null };
     const complete = results.length === plan.trials.length;
     const ended =
       ['unknown', 'finished', 'server out of reach'].includes(state) ||
@@ -153,7 +186,6 @@ async function sweepLines(root: string, stateDir: string): Promise<SweepLine[]> 
       failing: client && isOpen(state) ? await findFailingActivities(client, sweep_id) : [],
     });
   }
-  await client?.connection.close();
   return lines;
 }
 
@@ -167,8 +199,8 @@ async function readNotes(
   const notes: CohortNote[] = [];
   for (const { id, trials } of plan.cohorts) {
     if (trials.every((trial) => ended.has(trial))) continue;
-    const progress = await readProgress(root, plan.sweep_id, id);
-    if (progress?.note) notes.push({ cohort: id, state: progress.state, note: progress.note });
+    for (const { state, note } of await readProgress(root, plan.sweep_id, id))
+      if (note) notes.push({ cohort: id, state, note });
   }
   return notes;
 }

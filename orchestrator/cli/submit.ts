@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { sweep } from '../../workflows/sweep';
-import type { SweepInput } from '../../workflows/messages';
+import type { SweepInput, SweepPlacement } from '../../workflows/messages';
+import { describeSweep } from '../../workflows/search-attributes';
 import { UserError } from '../base/errors';
 import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
@@ -10,7 +11,7 @@ import { quoteWord } from '../base/shell-quote';
 import { hasPlan, writePlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
-import type { Plan, TrialResult } from '../sweep/types';
+import type { Cohort, Plan, TrialResult } from '../sweep/types';
 import { isOpen, workflowState } from './follow';
 import { describeSize } from './request';
 import { RETRY_LATER, type Retries } from './retries';
@@ -25,8 +26,14 @@ export interface Submitted {
 
 export interface SubmitOptions {
   taskQueue: string;
-  /** How many jobs the trainer runs at the same time. */
-  slots: number;
+  /** What the sweep wants of the pool of trainers. */
+  placement: SweepPlacement;
+  /** How many cohorts may run at the same time; 0: as many as there are trainers for. */
+  maxParallel: number;
+  /** Whether the server has our search attributes. */
+  isSearchable: boolean;
+  /** Cohorts with the most work first, so that several trainers end at about the same time. */
+  longestFirst: boolean;
   /** Which failed trials run again. */
   retry: Retries;
   onProgress: OnProgress;
@@ -41,8 +48,9 @@ export async function submitSweep(
   client: Client,
   root: string,
   plan: Plan,
-  { taskQueue, slots, retry, maxFailures, checkResults, onProgress }: SubmitOptions,
+  options: SubmitOptions,
 ): Promise<Submitted> {
+  const { taskQueue, retry, checkResults, onProgress } = options;
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
     throw new UserError(
@@ -81,15 +89,22 @@ export async function submitSweep(
   if (isComplete) return { state: 'complete', isPaused: false };
   await terminateLeftCohorts(client, plan.sweep_id);
   for (const { trial_id } of again) await removeOutcome(root, plan.sweep_id, trial_id);
+  const tasks = [...new Set(plan.datasets.map(({ task }) => task))];
+  const backbone = plan.backbone.name;
   const input: SweepInput = {
     stateVersion: 1,
     sweepId: plan.sweep_id,
     planDigest,
     // Two sweeps that start in the same millisecond must not share jobs.
     run: `${Date.now().toString(36)}${randomBytes(4).toString('hex')}`,
-    cohorts: plan.cohorts.map(({ id, dataset }) => ({ id, dataset })),
-    maxParallel: slots,
-    maxFailures,
+    cohorts: (options.longestFirst ? sortByWork(plan) : plan.cohorts).map(({ id, dataset }) => ({
+      id,
+      dataset,
+    })),
+    maxParallel: options.maxParallel,
+    placement: options.placement,
+    maxFailures: options.maxFailures,
+    isSearchable: options.isSearchable,
   };
   await client.workflow.start<typeof sweep>('sweep', {
     workflowId: plan.sweep_id,
@@ -98,8 +113,21 @@ export async function submitSweep(
     // Of two simultaneous starts, the second joins the first.
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: `${plan.name}: ${plural(plan.trials.length, 'trial')}`,
+    memo: { sweep: plan.name, tasks, backbone, trials: plan.trials.length },
+    ...(options.isSearchable
+      ? { typedSearchAttributes: describeSweep(plan.name, tasks, backbone) }
+      : {}),
   });
   return { state: 'started', isPaused: false };
+}
+
+/** The most training rows first; cohorts with as many stay in the plan's order. */
+function sortByWork({ cohorts, trials }: Plan): Cohort[] {
+  const rows = new Map(
+    trials.map(({ id, train }) => [id, train.total_steps * train.batch_size] as const),
+  );
+  const count = (cohort: Cohort) => cohort.trials.reduce((sum, id) => sum + rows.get(id)!, 0);
+  return cohorts.toSorted((a, b) => count(b) - count(a));
 }
 
 /** Says how it went, and what to type next. */

@@ -1,5 +1,6 @@
 /** Ends sweeps and cohorts without their help. */
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { forgetSignal, poolId } from '../../workflows/pool-messages';
 
 /** Ends a sweep and its cohorts; returns whether any of them was open. */
 export async function terminateSweep(
@@ -22,7 +23,8 @@ export async function terminateSweep(
 
 /**
  * Terminates the open cohorts of a sweep that were started up to a time, and returns how many there
- * were. One that was left to end by itself could mark trials of the sweep's next run as cancelled.
+ * were. Their trainers are free from then on. A cohort that was left to end by itself could mark
+ * trials of the sweep's next run as cancelled.
  */
 export async function terminateCohorts(
   client: Client,
@@ -30,20 +32,27 @@ export async function terminateCohorts(
   until: Date,
   reason: string,
 ): Promise<number> {
-  let terminated = 0;
+  const terminated: string[] = [];
+  const pools = new Set<string>();
   const query = "WorkflowType = 'cohort' AND ExecutionStatus = 'Running'";
-  for await (const { workflowId, startTime } of client.workflow.list({ query })) {
+  for await (const { workflowId, startTime, taskQueue } of client.workflow.list({ query })) {
     if (!workflowId.startsWith(`${sweepId}/`) || startTime > until) continue;
-    terminated++;
-    await client.workflow
-      .getHandle(workflowId)
-      .terminate(reason)
-      .catch((error: unknown) => {
-        // It may have just ended.
-        if (!(error instanceof WorkflowNotFoundError)) throw error;
-      });
+    terminated.push(workflowId);
+    pools.add(poolId(taskQueue));
+    await ignoreEnded(client.workflow.getHandle(workflowId).terminate(reason));
   }
-  return terminated;
+  for (const pool of pools)
+    await ignoreEnded(client.workflow.getHandle(pool).signal(forgetSignal, terminated));
+  return terminated.length;
+}
+
+/** Waits for something that a workflow which has just ended need not do. */
+async function ignoreEnded(action: Promise<unknown>): Promise<void> {
+  try {
+    await action;
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
 }
 
 /** The same for cohorts of the sweep's last run, which has ended; with no run, there are none. */

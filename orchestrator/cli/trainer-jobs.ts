@@ -1,13 +1,20 @@
-/** The jobs of the trainer of a state directory, by its files. */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** The jobs of the trainers of a state directory, by their files. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { isTrainerName } from '../runtime/runtime-config';
 import { listFolders, type Needs } from '../store/needs';
 
 const ENDED = ['JOB_STATE_SUCCEEDED', 'JOB_STATE_FAILED', 'JOB_STATE_CANCELLED'];
 
-/** Held by the trainer while it lives. */
-export const trainerLock = (stateDir: string): string => join(stateDir, 'trainer', 'lock');
+/** Folders of the trainers that run here or once did. */
+function listTrainerFolders(stateDir: string): string[] {
+  const names = existsSync(stateDir) ? readdirSync(stateDir) : [];
+  return names.filter(isTrainerName).map((name) => join(stateDir, name));
+}
+
+/** The lock of the trainer to whom a job's folder belongs, held by it while it lives. */
+export const lockOfJob = (folder: string): string => join(dirname(dirname(folder)), 'lock');
 
 /**
  * Folders of jobs that have ended and whose trials are all done or in no sweep; with `sweep`, only
@@ -18,15 +25,17 @@ export async function listEndedJobs(
   needs: Needs,
   sweep: string | null,
 ): Promise<string[]> {
-  const folder = join(stateDir, 'trainer', 'jobs');
   const ofSweep = sweep === null ? null : needs.sweeps.get(sweep)!;
-  return (await listFolders(folder))
-    .map((name) => join(folder, name))
-    .filter((path) => {
-      const trials = readEndedTrials(path);
-      if (trials === undefined || trials.some((id) => needs.open.has(id))) return false;
-      return ofSweep === null || trials.every((id) => ofSweep.has(id));
-    });
+  const jobs: string[] = [];
+  for (const trainer of listTrainerFolders(stateDir)) {
+    const folder = join(trainer, 'jobs');
+    jobs.push(...(await listFolders(folder)).map((name) => join(folder, name)));
+  }
+  return jobs.filter((path) => {
+    const trials = readEndedTrials(path);
+    if (trials === undefined || trials.some((id) => needs.open.has(id))) return false;
+    return ofSweep === null || trials.every((id) => ofSweep.has(id));
+  });
 }
 
 /** The trials of a job that has ended; undefined for any other, and if its files are not whole. */

@@ -1,7 +1,9 @@
 /** `sa-orch trainer`: a trainer in the foreground, for a GPU box. */
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { DeviceName } from '../../common/device';
+import { UserError } from '../base/errors';
 import { runInForeground } from '../runtime/foreground';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import {
@@ -11,8 +13,11 @@ import {
   trainerArguments,
   type Framework,
 } from '../runtime/trainer-command';
+import { checkAddress } from '../trainer-client/channel';
+import { holdTrainerList } from '../trainer-client/registry';
 import {
   addPlaceOptions,
+  parseAddress,
   parseCount,
   parseDevice,
   parseMinutes,
@@ -37,6 +42,8 @@ interface TrainerOptions extends PlaceOptions {
   tlsCert?: string;
   tlsKey?: string;
   tlsClientCa?: string;
+  register?: boolean;
+  advertise?: string;
   json?: boolean;
 }
 
@@ -83,6 +90,16 @@ export function trainerCommand(): Command {
       '--tls-client-ca <file>',
       'accept only clients with a certificate from this authority (PEM)',
     )
+    .option(
+      '--register',
+      'list this trainer in the artifact root while it lives, so that sweeps there use it',
+    )
+    .option(
+      '--advertise <address>',
+      'host:port under which others reach it, with --register (default: that of --listen, with ' +
+        "this host's name for 0.0.0.0)",
+      parseAddress,
+    )
     .option('--json', 'print errors as JSON (the line that says it listens is always JSON)')
     .addHelpText(
       'after',
@@ -98,6 +115,7 @@ export function trainerCommand(): Command {
         options.device ?? null,
         options.python ?? process.env.SA_ORCH_PYTHON ?? null,
       );
+      const address = options.register ? advertisedAddress(options) : undefined;
       const warning = describeOpenDoor(options);
       if (warning !== undefined) progressLineOnStderr('!', 'trainer', warning);
       const {
@@ -108,22 +126,54 @@ export function trainerCommand(): Command {
         python: options.python,
         onProgress: progressLineOnStderr,
       });
-      const state = join(stateDirectory(options.stateDir), 'trainer');
+      const root = artifactRoot(options.root);
       const args = trainerArguments(
         options.listen,
-        artifactRoot(options.root),
-        state,
+        root,
+        join(stateDirectory(options.stateDir), 'trainer'),
         options.device ?? null,
         options.threads ?? null,
         options.unloadAfter ?? null,
       );
-      process.exitCode = await runInForeground(
-        file,
-        [...first, ...args, ...listenerArguments(options)],
-        env,
-      );
+      const release =
+        address === undefined
+          ? () => undefined
+          : await holdTrainerList(root, 'trainer', [{ name: address, address }]);
+      if (address !== undefined)
+        progressLineOnStderr('✓', 'trainer', `listed as ${address} in ${root}`);
+      try {
+        process.exitCode = await runInForeground(
+          file,
+          [...first, ...args, ...listenerArguments(options)],
+          env,
+        );
+      } finally {
+        release();
+      }
     }),
   );
+}
+
+/**
+ * Where others reach a trainer that listens here.
+ *
+ * @throws UserError (exit 2) if its port is known only once it listens
+ */
+export function advertisedAddress(
+  { listen, advertise }: Pick<TrainerOptions, 'listen' | 'advertise'>,
+  host = hostname(),
+): string {
+  const address = advertise ?? listen.replace(/^(0\.0\.0\.0|\[::\])(?=:\d+$)/, host);
+  try {
+    checkAddress(address);
+  } catch (error) {
+    throw new UserError(
+      `--register: ${(error as Error).message}`,
+      2,
+      'Use --listen with a port that is not 0, or --advertise <host:port>.',
+    );
+  }
+  return address;
 }
 
 /** What a listener says that lets in anyone who can reach its port; undefined for others. */

@@ -1,11 +1,13 @@
 /** `sa-orch up`: the services, without a sweep. */
 import { Command } from 'commander';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
+import { trainerStatuses } from '../runtime/trainer-status';
 import { ensureUp } from '../runtime/up';
 import {
   addJsonOption,
   addPlaceOptions,
   addServiceOptions,
+  readServiceOptions,
   type PlaceOptions,
   type ServiceOptions,
 } from './options';
@@ -17,7 +19,7 @@ type UpCommandOptions = PlaceOptions & ServiceOptions & { json?: boolean };
 export function upCommand(): Command {
   const command = new Command('up')
     .description(
-      'start Temporal server, trainer and worker where missing, and keep them running in the ' +
+      'start Temporal server, trainers and worker where missing, and keep them running in the ' +
         'background',
     )
     .addHelpText(
@@ -28,8 +30,6 @@ export function upCommand(): Command {
   return addJsonOption(addServiceOptions(addPlaceOptions(command))).action(
     (options: UpCommandOptions) =>
       runAction(options.json === true, async () => {
-        const { framework, python, device, threads, unloadAfter, stopAfter, trainer } = options;
-        const wishes = { framework, python, device, threads, unloadAfter, stopAfter };
         const place = {
           stateDir: stateDirectory(options.stateDir),
           root: artifactRoot(options.root),
@@ -38,11 +38,14 @@ export function upCommand(): Command {
         const runtime = await setUpInterruptibly(
           place.stateDir,
           () => 'Interrupted.',
-          () => ensureUp({ ...place, ...wishes, trainerAddress: trainer, onProgress }),
+          () => ensureUp({ ...place, ...readServiceOptions(options), onProgress }),
         );
         if (options.json) {
-          const { stateDir, root, taskQueue, temporal, trainer } = runtime;
-          printJson({ state_dir: stateDir, root, task_queue: taskQueue, temporal, trainer });
+          const { stateDir, root, taskQueue, temporal } = runtime;
+          const { address, tls } = runtime.trainers[0]!;
+          const { trainers } = await trainerStatuses(stateDir);
+          const services = { temporal, trainer: { address, tls }, trainers };
+          printJson({ state_dir: stateDir, root, task_queue: taskQueue, ...services });
         }
       }),
   );

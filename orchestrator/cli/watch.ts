@@ -11,6 +11,7 @@ import {
   addJsonOption,
   addPlaceOptions,
   addServiceOptions,
+  readServiceOptions,
   type PlaceOptions,
   type ServiceOptions,
 } from './options';
@@ -34,20 +35,10 @@ export function watchCommand(): Command {
         const { sweepId, root, stateDir } = await findSweep(word, options, listOpenIds);
         if (!hasPlan(root, sweepId)) throw filesGone(root, sweepId);
         const onProgress = options.json ? progressLineOnStderr : progressLine;
-        const { framework, python, device, threads, unloadAfter, stopAfter, trainer } = options;
-        const service = {
-          framework,
-          python,
-          device,
-          threads,
-          unloadAfter,
-          stopAfter,
-          trainerAddress: trainer,
-        };
         const { taskQueue } = await setUpInterruptibly(
           stateDir,
           () => `${sweepId} is as it was.`,
-          () => ensureUp({ stateDir, root, ...service, onProgress }),
+          () => ensureUp({ stateDir, root, ...readServiceOptions(options), onProgress }),
         );
         const client = await connectTemporal(stateDir);
         try {

@@ -2,17 +2,19 @@
 import { Command } from 'commander';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { runInForeground } from '../runtime/foreground';
-import { readRuntimeConfig } from '../runtime/runtime-config';
+import { listSources, readRuntimeConfig } from '../runtime/runtime-config';
 import { announceTemporal, taskQueueFor } from '../runtime/runtime-plan';
 import { workerEnvironment, workerArguments } from '../runtime/services';
 import { externalTemporal } from '../runtime/temporal-client';
-import { addPlaceOptions, parseTrainerAddress, type PlaceOptions } from './options';
+import { addPlaceOptions, collectTrainers, type PlaceOptions } from './options';
 import { progressLineOnStderr, runAction } from './output';
 import { UserError } from '../base/errors';
-import { tlsFromEnvironment } from '../trainer-client/channel';
+import { nameExternal } from '../runtime/trainer-plan';
+import { holdTrainerList } from '../trainer-client/registry';
+import { SOURCE_FORMS } from '../trainer-client/sources';
 
 interface WorkerOptions extends PlaceOptions {
-  trainer: string;
+  trainer?: string[];
   taskQueue?: string;
   json?: boolean;
 }
@@ -20,10 +22,11 @@ interface WorkerOptions extends PlaceOptions {
 export function workerCommand(): Command {
   const command = new Command('worker')
     .description('run a worker in the foreground until Ctrl-C or SIGTERM')
-    .requiredOption(
+    .option(
       '--trainer <address>',
-      'address of the trainer: unix:<path> or host:port',
-      parseTrainerAddress,
+      `a trainer (${SOURCE_FORMS}) for the sweeps of this root while the worker lives, besides ` +
+        'those that others list there; may be repeated',
+      collectTrainers,
     )
     .option('--task-queue <name>', 'task queue (default: the one that `start` uses with this root)')
     .option('--json', 'print errors as JSON (the line {"ready": true} is always JSON)')
@@ -37,11 +40,6 @@ export function workerCommand(): Command {
   return addPlaceOptions(command).action((options: WorkerOptions) =>
     runAction(options.json === true, async () => {
       const root = artifactRoot(options.root);
-      const trainer = {
-        kind: 'external' as const,
-        address: options.trainer,
-        tls: tlsFromEnvironment(),
-      };
       const temporal =
         externalTemporal() ?? readRuntimeConfig(stateDirectory(options.stateDir))?.temporal;
       if (temporal === undefined) {
@@ -53,9 +51,21 @@ export function workerCommand(): Command {
       }
       const taskQueue = options.taskQueue ?? taskQueueFor(root);
       await announceTemporal({ temporal }, progressLineOnStderr);
-      progressLineOnStderr('…', 'worker', `task queue ${taskQueue}, trainer ${options.trainer}`);
-      const env = workerEnvironment({ root, taskQueue, temporal, trainer });
-      process.exitCode = await runInForeground(process.execPath, workerArguments(), env);
+      progressLineOnStderr('…', 'worker', `task queue ${taskQueue}, ${describe(options.trainer)}`);
+      const external = nameExternal(options.trainer ?? [], []);
+      const env = workerEnvironment({ root, taskQueue, temporal, local: null, external });
+      const release =
+        external.length === 0
+          ? () => undefined
+          : await holdTrainerList(root, 'worker', listSources({ local: null, external }));
+      try {
+        process.exitCode = await runInForeground(process.execPath, workerArguments(), env);
+      } finally {
+        release();
+      }
     }),
   );
 }
+
+const describe = (trainers: readonly string[] | undefined): string =>
+  trainers === undefined ? 'trainers as listed in the root' : `trainers ${trainers.join(', ')}`;

@@ -1,11 +1,13 @@
 /** The adapter keys of a sweep file. */
-import type { z } from 'zod';
+import { z } from 'zod';
 import { ACTIVATION_NAMES } from '../../common/vocabulary/activations';
 import { ADAPTER_INIT_NAMES } from '../../common/vocabulary/adapter-inits';
 import { ADAPTER_KIND_NAMES, ADAPTER_KINDS } from '../../common/vocabulary/adapter-kinds';
 import { ADAPTER_NORM_NAMES } from '../../common/vocabulary/adapter-norms';
 import { ATTENTION_MODULE_NAMES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULE_NAMES } from '../../common/vocabulary/ffn-modules';
+import { PREFIX_USES } from '../../common/vocabulary/prefix-uses';
+import { listWords } from '../../common/vocabulary/vocabulary';
 import { choice, list, map, positive, whole } from './schema-parts';
 
 export const width = whole(1, 65536);
@@ -24,6 +26,8 @@ const adapterKeys = {
   init_std: positive,
   lora_alpha: positive,
   prefix_hidden: whole(0, 65536),
+  prefix_use: choice(listWords(PREFIX_USES)),
+  learned_scale: z.literal(true, { error: 'true, or left out' }),
 };
 
 /** Refuses modules with a kind that trains parts of the backbone: the contract has no such pair. */
@@ -62,6 +66,8 @@ export const adapterChoices = map({
   init_std: list(adapterKeys.init_std),
   lora_alpha: list(adapterKeys.lora_alpha),
   prefix_hidden: list(adapterKeys.prefix_hidden),
+  prefix_use: list(adapterKeys.prefix_use),
+  learned_scale: list(adapterKeys.learned_scale),
 })
   .partial()
   .superRefine(checkModules);

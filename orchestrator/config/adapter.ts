@@ -55,6 +55,12 @@ export function completeAdapter(keys: AdapterKeys, compat: Compat = 'none'): Ada
       hasVirtualTokens(modules) || (matrices && value.init === 'gaussian') ? value.init_std : 0,
     lora_alpha: hasLora(modules) ? value.lora_alpha : 0,
     prefix_hidden: ATTENTION_MODULES[attention].form === 'prefix' ? value.prefix_hidden : 0,
+    ...(keys.prefix_use && ATTENTION_MODULES[attention].form === 'prefix'
+      ? { prefix_use: keys.prefix_use }
+      : {}),
+    ...(keys.learned_scale && FFN_MODULES[ffn].form === 'bottleneck'
+      ? { learned_scale: true as const }
+      : {}),
   };
 }
 

@@ -30,8 +30,10 @@ export function checkFamilySettings(
   for (const family of FAMILIES) {
     const others = tasks.filter(({ kind }) => findFamily(kind) !== family);
     if (others.length === tasks.length) {
-      for (const path of family.settings.refusedElsewhere.filter((path) =>
-        isWritten(settings, path),
+      for (const path of family.settings.refusedElsewhere.filter(
+        (path) =>
+          isWritten(settings, path) &&
+          !(settings.compat === 'official' && path.at(-1) === 'label_smoothing'),
       ))
         refuse(
           path,
@@ -41,6 +43,8 @@ export function checkFamilySettings(
     for (const { name, kind, train } of others) {
       for (const key of Object.keys(family.settings.trainKeys)) {
         if (!isWritten(train, [key])) continue;
+        // The published trainer smooths the labels of any classes.
+        if (settings.compat === 'official' && key === 'label_smoothing') continue;
         refuse(
           ['tasks'],
           `${key} applies only to ${nameKinds(family)}; remove it from ${name}, which is ` +

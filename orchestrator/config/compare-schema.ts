@@ -66,6 +66,7 @@ const lineKeys = (compat: Compat) =>
       every_epochs: positive.optional(),
     }).optional(),
     control: list(choice(MASK_CONTROL_NAMES)).optional(),
+    repeats: whole(1, 10000).optional(),
     reinitialize: list(z.boolean({ error: 'true or false' })).optional(),
     bottleneck: list(width).optional(),
     adapter: adapterChoices.optional(),
@@ -88,9 +89,14 @@ const checkedLine = (compat: Compat) =>
     } else {
       checkAmount(line, compat, problem);
     }
-    checkUsed(line, problem);
-    if (line.progressive !== undefined) checkProgressive(line, problem);
+    checkUsed(line, compat, problem);
     if (compat === 'official') checkOfficial(line, problem);
+    else if (line.progressive !== undefined) checkProgressive(line, problem);
+    if (compat === 'none' && line.repeats !== undefined)
+      problem(
+        'repeats',
+        'left out without compat official: rounds during training are single ones',
+      );
     if (line.bottleneck !== undefined && line.adapter?.bottleneck !== undefined) {
       problem('bottleneck', 'given once, either here or under adapter');
     }
@@ -169,13 +175,13 @@ function checkLargeSparse(line: CompareKeys, problem: Problem): void {
   }
 }
 
-function checkUsed(line: CompareKeys, problem: Problem): void {
+function checkUsed(line: CompareKeys, compat: Compat, problem: Problem): void {
   const used = (key: PrunerKey) => line.pruner.some((pruner) => usesKey(pruner, key));
   for (const key of ['scoring_rows', 'temperature'] as const) {
     if (line[key] !== undefined && !used(key))
       problem(key, `left out if no pruner is ${joinOr(listUsersOf(key))}`);
   }
-  if (!used('rounds') && line.progressive === undefined) {
+  if (!used('rounds') && line.progressive === undefined && compat === 'none') {
     const without =
       `if no pruner is ${joinOr(listUsersOf('rounds'))}: ` +
       'the scores of other pruners are the same in every round';
@@ -229,10 +235,16 @@ function checkOfficial(line: CompareKeys, problem: Problem): void {
     if (line[key] !== undefined)
       problem(key, `left out ${under}: the published code removes single weights only`);
   }
-  if (line.progressive !== undefined) {
+  if (line.reinitialize?.includes(true))
+    problem(
+      'reinitialize',
+      `false or left out ${under}: the published code ends with AttributeError there`,
+    );
+  if (line.progressive?.every_epochs !== undefined) {
     problem(
       'progressive',
-      `left out ${under}: pruning during training is available only with the exact rules`,
+      `without every_epochs ${under}: the published code prunes before every epoch from ` +
+        'begin_epoch on, repeats times',
     );
   }
   if (line.schedule?.some((schedule) => !PUBLISHED_PRUNE_SCHEDULES.includes(schedule))) {

@@ -67,6 +67,12 @@ export const DEFAULT_ADAPTER: Omit<
 export const OFFICIAL_LORA = { lora_alpha: 32, init: 'zero_up' } as const;
 
 /**
+ * For `compat: official`, what the published scripts never state: no warm-up, and the dropout of
+ * their backbones' configurations.
+ */
+export const PUBLISHED_TRAIN = { warmup: 0, dropout: 0.1, attention_dropout: 0.1 } as const;
+
+/**
  * Weight decay is that of the official code. Learning rate and dropout suit the small default
  * backbone (docs/results.md tells how they were found); the paper's are in the profile `paper`.
  */

@@ -13,15 +13,32 @@ import type { CompareLine, SweepConfig, TrainSettings } from './sweep-config';
 import type { TrainKeys } from './task-schema';
 
 /** Fills in defaults, and leaves out keys that are no part of a trial or of other task families. */
-function completeTrain(keys: TrainKeys, { settings }: TaskFamily): TrainSettings {
-  const { epochs, steps, ...rest } = keys;
-  const standard = { ...defaults.DEFAULT_TRAIN, ...settings.trainDefaults };
+function completeTrain(keys: TrainKeys, { settings }: TaskFamily, compat: Compat): TrainSettings {
+  const { epochs, steps, accumulated_batches, loss_parts, ...rest } = keys;
+  const official = compat === 'official';
+  const standard = {
+    ...defaults.DEFAULT_TRAIN,
+    ...settings.trainDefaults,
+    ...(official ? publishedTrainDefaults(keys, settings.trainDefaults) : {}),
+  };
   const written = Object.entries(rest).filter(([key]) => Object.hasOwn(standard, key));
   const length =
     steps !== undefined
       ? { epochs: null, steps }
       : { epochs: epochs ?? defaults.DEFAULT_TRAIN.epochs, steps: null };
-  return { ...standard, ...Object.fromEntries(written), ...length };
+  return {
+    ...standard,
+    ...Object.fromEntries(written),
+    ...length,
+    ...(accumulated_batches === undefined ? {} : { accumulated_batches }),
+    ...(loss_parts === undefined ? {} : { loss_parts }),
+  };
+}
+
+/** Labels of any task may be smoothed there, and are not unless that is asked for. */
+function publishedTrainDefaults(keys: TrainKeys, ofFamily: object): Partial<TrainSettings> {
+  const smooths = 'label_smoothing' in ofFamily || 'label_smoothing' in keys;
+  return { ...defaults.PUBLISHED_TRAIN, ...(smooths ? { label_smoothing: 0 } : {}) };
 }
 
 /** Every adapter of a line: the product of its lists, the last key varying fastest. */
@@ -62,6 +79,7 @@ function completeLine(
     rounds: line.rounds ?? null,
     schedule: line.schedule ?? [defaults.DEFAULT_PRUNE_SCHEDULE],
     progressive: line.progressive ? { ...defaults.DEFAULT_PROGRESSIVE, ...line.progressive } : null,
+    repeats: line.repeats ?? 1,
     control: line.control ?? [defaults.DEFAULT_CONTROL],
     reinitialize: line.reinitialize ?? [false],
     adapters: lineAdapters(base, line, compat),
@@ -98,7 +116,7 @@ export function completeConfig(
       const written = mergeTrain(train, task.train);
       return {
         ...task,
-        train: completeTrain(written, family),
+        train: completeTrain(written, family, settings.compat ?? 'none'),
         max_minutes: written.max_minutes ?? null,
         ...family.settings.chooseForTrials(ofFamilies),
       };
@@ -110,6 +128,7 @@ export function completeConfig(
     rows: limit(settings.rows),
     validation_rows: limit(settings.validation_rows),
     max_length: settings.max_length ?? null,
+    unfreeze_params: settings.unfreeze_params ?? null,
     ...ofFamilies,
   };
 }

@@ -35,6 +35,12 @@ const seeds = list(seed)
   .transform((parts) => parts.flat())
   .refine((value) => new Set(value).size === value.length, { error: 'a list of different seeds' });
 
+/** Names of parameters are those of the published code. */
+const unfreezeParams = {
+  none: z.undefined({ error: 'left out without compat official: the adapter says what trains' }),
+  official: text,
+};
+
 /** The keys of a sweep file and of each of its profiles. `compat`: what applies there. */
 const settings = (ownNames: readonly string[], compat: Compat) => ({
   backbone: text.optional(),
@@ -47,6 +53,7 @@ const settings = (ownNames: readonly string[], compat: Compat) => ({
   rows: rows.optional(),
   validation_rows: rows.optional(),
   max_length: whole(8, 8192).optional(),
+  unfreeze_params: unfreezeParams[compat].optional(),
   // Only the families know what these mean.
   ...FAMILY_KEYS,
   train: train.optional(),

@@ -62,8 +62,8 @@ export interface CompareLine {
   large_sparse: boolean;
   scope: PruneScopeName[];
   /**
-   * Like the next two keys, only for pruners that use it (pruners.ts). null: ten for each output of
-   * the task, as in the published code.
+   * Like the next two keys, only for pruners that use it (pruners.ts). null: as in the published
+   * code.
    */
   scoring_rows: number[] | null;
   temperature: number[];
@@ -72,6 +72,8 @@ export interface CompareLine {
   schedule: PruneScheduleName[];
   /** null: pruning is at initialization. */
   progressive: Progressive | null;
+  /** Under compat official, before how many epochs all rounds take place. */
+  repeats: number;
   control: MaskControlName[];
   reinitialize: boolean[];
   /** Every adapter that the line compares, complete. */
@@ -99,4 +101,6 @@ export interface SweepConfig extends FamilySettings {
   validation_rows: number | null;
   /** null: each task family's own default. */
   max_length: number | null;
+  /** Under compat official, what trains, by parts of its published name; null: `ef_`. */
+  unfreeze_params: string | null;
 }

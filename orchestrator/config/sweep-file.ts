@@ -17,20 +17,10 @@ export const sweepName = z
   .string({ error: 'a string' })
   .regex(new RegExp(`^\\w[\\w.-]{0,${LONGEST_NAME - 1}}$`), NAMES);
 
-/**
- * The sweep's name if its file gives none.
- *
- * @throws ConfigError if the file's own name cannot be that
- */
+/** The sweep's name if its file gives none: the file's own, or a valid one like it. */
 export function nameAfter(file: string): string {
   const name = basename(file).replace(/\.ya?ml$/, '');
-  if (sweepName.safeParse(name).success) return name;
-  throw new ConfigError({
-    where: file,
-    message:
-      `there is no name:, and the file's own cannot be the sweep's, which must be ${NAMES}; ` +
-      `add the line \`name: ${resemble(name)}\`, or rename the file`,
-  });
+  return sweepName.safeParse(name).success ? name : resemble(name);
 }
 
 /** A valid name like this one, which YAML reads as a string. */

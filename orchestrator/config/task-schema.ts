@@ -38,6 +38,8 @@ export const train = map({
   adam_epsilon: positive.optional(),
   dropout: fraction.optional(),
   attention_dropout: fraction.optional(),
+  accumulated_batches: whole(2, 65536).optional(),
+  loss_parts: whole(2, 65536).optional(),
   max_minutes: positive.optional(),
   ...FAMILY_TRAIN_KEYS,
 }).refine((value) => value.epochs === undefined || value.steps === undefined, {

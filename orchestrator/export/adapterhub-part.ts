@@ -1,3 +1,4 @@
+/** What the parts of an AdapterHub adapter have in common. */
 import type { Tensor } from '../../common/safetensors';
 import type { Pair } from './units';
 

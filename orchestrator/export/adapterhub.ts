@@ -1,9 +1,9 @@
 /** The folders of AdapterHub's library `adapters`: bottlenecks, LoRA, prefixes, prompts, heads. */
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
 import { hasBottleneck, hasLora } from '../sweep/adapters';
-import type { Part } from './adapterhub-part';
 import { listBottlenecks } from './adapterhub-bottlenecks';
 import { listLora } from './adapterhub-lora';
+import type { Part } from './adapterhub-part';
 import { listPrefix, listPrompt } from './adapterhub-tokens';
 import { countSaved } from './compaction';
 import type { ExportFormat } from './export-format';

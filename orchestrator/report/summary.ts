@@ -8,7 +8,7 @@ import type { Budget, Plan, PlannedDataset, TrialResult } from '../sweep/types';
 import { countBudget } from '../tasks/budget';
 import { FAMILIES } from '../tasks/registry';
 import { computeMean, pairedDifference, type Mean, type PairedDifference } from './statistics';
-import { collectDataWarnings, collectTrialWarnings, type Warning } from './warnings';
+import { collectTrialWarnings, type Warning } from './warnings';
 import { findBudgetReference, findReference, groupVariants, type Variant } from './variants';
 
 /** Metrics of always predicting the most frequent class of the validation rows, by task. */
@@ -163,7 +163,7 @@ export function summarize(
     },
     tasks,
     failures,
-    warnings: [...collectDataWarnings(plan), ...collectTrialWarnings(plan, byId)],
+    warnings: collectTrialWarnings(plan, byId),
   };
 }
 

@@ -1,3 +1,4 @@
+import { groupBy } from '../base/group-by';
 import { plural } from '../base/plural';
 import type { Plan, TrialResult } from '../sweep/types';
 import {
@@ -50,14 +51,13 @@ export function renderTable(
 /** The most frequent reasons, each with the trials that have it, and where to read more. */
 function describeFailures({ failures }: SweepSummary): string[] {
   // Those that differ only in their numbers, such as the step, are alike.
-  const byReason = new Map<string, { reason: string; ids: string[] }>();
-  for (const { trial_id, error } of failures) {
-    const reason = error.replaceAll(/\s+/g, ' ').trim();
-    const kind = reason.replaceAll(/\d+/g, '#');
-    const ids = [...(byReason.get(kind)?.ids ?? []), trial_id];
-    byReason.set(kind, { reason: byReason.get(kind)?.reason ?? reason, ids });
-  }
-  const reasons = [...byReason.values()].toSorted((a, b) => b.ids.length - a.ids.length);
+  const each = failures.map(({ trial_id: id, error }) => ({
+    id,
+    reason: error.replaceAll(/\s+/g, ' ').trim(),
+  }));
+  const reasons = [...groupBy(each, ({ reason }) => reason.replaceAll(/\d+/g, '#')).values()]
+    .map((alike) => ({ reason: alike[0]!.reason, ids: alike.map(({ id }) => id) }))
+    .toSorted((a, b) => b.ids.length - a.ids.length);
   if (reasons.length === 0) return [];
   const lines = reasons.slice(0, SHOWN_REASONS).map(({ reason, ids }) => {
     const short = reason.length > REASON_LENGTH ? `${reason.slice(0, REASON_LENGTH)}…` : reason;

@@ -1,3 +1,4 @@
+import { groupBy } from '../base/group-by';
 import { adapterName, bottleneckLabel } from '../sweep/adapters';
 import { readPrecision } from '../sweep/precision';
 import { canonicalJson } from '../sweep/canonical';
@@ -37,9 +38,7 @@ const PRUNE_DETAILS = [
 
 /** A task's trials as rows, in the order of the plan. */
 export function groupVariants(trials: readonly Trial[]): Variant[] {
-  const groups = groupBy(trials, ({ adapter, prune, train, precision }) =>
-    canonicalJson({ adapter, prune, train, precision }),
-  );
+  const groups = groupBy(trials, nameConfigs());
   // Trials of a row differ only in their seed.
   const firsts = [...groups.values()].map((group) => group[0]!);
   const describeAdapter = adapterDetails(firsts);
@@ -60,6 +59,21 @@ export function groupVariants(trials: readonly Trial[]): Variant[] {
       bottleneck: bottleneckLabel(adapter),
     };
   });
+}
+
+/**
+ * Returns a function that gives trials of equal configurations equal names. Thousands of trials
+ * have few configurations, so canonical text, which is much work, is made once for each.
+ */
+function nameConfigs(): (trial: Trial) => string {
+  const names = new Map<string, string>();
+  return ({ adapter, prune, train, precision }) => {
+    const config = { adapter, prune, train, precision };
+    const text = JSON.stringify(config);
+    const name = names.get(text) ?? canonicalJson(config);
+    names.set(text, name);
+    return name;
+  };
 }
 
 /**
@@ -159,16 +173,21 @@ function findVaried<Key extends string>(
 
 /** What is unusual in how a mask is made: its pieces, when, and over which scope. */
 export function maskWords({
+  rules,
   structure,
   group_kept,
   group_size,
   scope,
   every_steps,
+  begin_step,
+  repeats = 1,
 }: PruneConfig): string[] {
+  // By the published rules all rounds come before an epoch, at least the first.
+  const isInitial = begin_step === 0 && repeats === 1 && rules === 'official';
   return [
     ...(structure === 'n_m' ? [`n_m ${group_kept}:${group_size}`] : []),
     ...(structure === 'units' ? ['units'] : []),
-    ...(every_steps > 0 ? ['progressive'] : []),
+    ...(every_steps > 0 && !isInitial ? ['progressive'] : []),
     // N:M is always local.
     ...(scope === 'local' && structure !== 'n_m' ? ['local'] : []),
   ];
@@ -177,17 +196,6 @@ export function maskWords({
 /** What is done to the finished mask, or to the weights under it. */
 export function controlWords({ control, reinitialize }: PruneConfig): string[] {
   return [...(control === 'none' ? [] : [control]), ...(reinitialize ? ['reinitialized'] : [])];
-}
-
-function groupBy(trials: readonly Trial[], key: (trial: Trial) => string): Map<string, Trial[]> {
-  const groups = new Map<string, Trial[]>();
-  for (const trial of trials) {
-    const name = key(trial);
-    const group = groups.get(name);
-    if (group) group.push(trial);
-    else groups.set(name, [trial]);
-  }
-  return groups;
 }
 
 const words = (key: string) => key.replaceAll('_', ' ');

@@ -3,7 +3,8 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs
 import { dirname } from 'node:path';
 import { explainError } from '../../common/explain-error';
 import { DEFAULT_BACKBONE, hasDefaultBackbone } from './backbone';
-import { detectGpu } from './gpu';
+import { plural } from '../base/plural';
+import { detectGpu, listVisibleGpus } from './gpu';
 import { findWheelInstaller, GET_INSTALLER, NO_INSTALLER } from './install-python';
 import { isolate, isolateOwn } from './isolated-python';
 import { cacheDirectory } from './paths';
@@ -20,6 +21,7 @@ import {
   peekTensorflowEnvironment,
 } from './tensorflow-environment';
 import { checkVersions, pinnedEnvironment } from './trainer-environment';
+import { trainerStatuses, type TrainerStatus } from './trainer-status';
 
 export interface Finding {
   name: string;
@@ -54,7 +56,7 @@ export async function examine(places: Places): Promise<Finding[]> {
     await look('gpu', () =>
       fine(
         detectGpu()
-          ? 'found an NVIDIA driver'
+          ? `an NVIDIA driver and ${plural(listVisibleGpus().length, 'visible GPU')}`
           : 'none; trials run on the CPU, and profile `quick` is the default',
       ),
     ),
@@ -64,6 +66,7 @@ export async function examine(places: Places): Promise<Finding[]> {
     await look('disk (state)', () => checkDisk(places.stateDir)),
     await look('disk (cache)', () => checkDisk(cacheDirectory())),
     await look('services', () => checkServices(places.stateDir)),
+    ...(await checkRunningTrainers(places.stateDir)),
   ];
 }
 
@@ -217,4 +220,39 @@ function checkServices(stateDir: string): Found {
     text,
     advice: `\`sa-orch up\` restarts them; logs: ${failed.map(({ log }) => log).join(', ')}`,
   };
+}
+
+/** The trainers that serve this root, a finding for each. */
+async function checkRunningTrainers(stateDir: string): Promise<Finding[]> {
+  const found = await trainerStatuses(stateDir).catch(() => undefined);
+  // What hinders it is what the services' own finding says.
+  if (found === undefined) return [];
+  const unreadable = found.problems.map((text): Finding => ({
+    name: 'trainers',
+    state: 'note',
+    text,
+    advice: null,
+  }));
+  return [...found.trainers.map(checkRunningTrainer), ...unreadable];
+}
+
+function checkRunningTrainer(trainer: TrainerStatus): Finding {
+  const { name, state, framework, device, threads, gpu, address, last_exit } = trainer;
+  const parts = [
+    state,
+    framework,
+    device,
+    gpu === null ? null : `GPU ${gpu}`,
+    threads === null ? null : plural(threads, 'thread'),
+    name === address ? null : address,
+    state === 'failed' ? last_exit : null,
+  ];
+  const text = parts.filter((part) => part !== null).join(', ');
+  const isFine = state === 'ready' || state === 'starting' || state === 'stopped';
+  if (isFine) return { name, state: 'fine', text, advice: null };
+  const advice =
+    state === 'away'
+      ? 'Is it running there? It gets work once it answers.'
+      : `\`sa-orch logs ${name}\` says more.`;
+  return { name, state: 'note', text, advice };
 }

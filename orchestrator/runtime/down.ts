@@ -2,8 +2,9 @@
 import type { OnProgress } from '../base/progress';
 import { lockHolder } from '../../common/lock-file';
 import { isAlive, terminate } from '../../common/process-identity';
+import { unlistTrainers } from './listed-trainers';
 import { refuseOtherHost } from './other-host';
-import { removeRuntimeConfig } from './runtime-config';
+import { readRuntimeConfig, removeRuntimeConfig } from './runtime-config';
 import { DEFAULT_POLICY } from './supervisor';
 import { readSupervisorState, supervisorLockPath } from './supervisor-state';
 
@@ -32,16 +33,16 @@ export async function down({ stateDir, beforeStop, onProgress }: DownOptions): P
   if (living.some(({ name }) => name === 'temporal' || name === 'worker')) await beforeStop();
   if (supervisor) await terminate(supervisor, SUPERVISOR_GRACE_MS);
   // What is left by a supervisor that died earlier or had to be killed.
-  const order = ['worker', 'trainer', 'temporal'];
-  for (const { name, process } of living.sort(
-    (a, b) => order.indexOf(a.name) - order.indexOf(b.name),
-  )) {
+  const placeOf = (name: string) => ['worker', 'trainer', 'temporal'].indexOf(name.split('-')[0]!);
+  for (const { name, process } of living.sort((a, b) => placeOf(a.name) - placeOf(b.name))) {
     const how =
       process && isAlive(process)
         ? await terminate(process, DEFAULT_POLICY.stopGraceMs)
         : 'stopped';
     onProgress('✓', name, how === 'killed' ? 'killed: it did not stop in time' : 'stopped');
   }
+  const root = readRuntimeConfig(stateDir)?.root;
   removeRuntimeConfig(stateDir);
+  if (root !== undefined) unlistTrainers(stateDir, root);
   return [...living.map(({ name }) => name), ...(supervisor ? ['supervisor'] : [])];
 }

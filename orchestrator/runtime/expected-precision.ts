@@ -4,7 +4,8 @@
 import { Precision } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { defaultPrecision, type DefaultPrecision } from '../trainer-client/capabilities';
 import { expectsGpu } from './gpu';
-import { readRuntimeConfig } from './runtime-config';
+import { expandSource } from '../trainer-client/sources';
+import { listSources, readRuntimeConfig } from './runtime-config';
 import type { Framework } from './trainer-command';
 import { askCapabilities } from './trainer-health';
 
@@ -17,18 +18,30 @@ const ON_A_GPU: Record<Framework, Precision[]> = {
 };
 
 /**
- * The default of this state directory's running trainer, else of one that would be started here.
+ * The default of most slots of this state directory's trainers, as far as they answer, else of a
+ * trainer that would be started here.
  */
 export async function expectedPrecision(
   stateDir: string,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<DefaultPrecision> {
-  const trainer = readRuntimeConfig(stateDir)?.trainer;
-  const capabilities =
-    trainer && (await askCapabilities(trainer, ANSWER_MS).catch(() => undefined));
-  if (capabilities) return defaultPrecision(capabilities);
-  const local = trainer?.kind === 'local' ? trainer : undefined;
-  const kind = expectsGpu(local?.device ?? 'auto', env) ? 'cuda' : 'cpu';
+  const config = readRuntimeConfig(stateDir);
+  const sources = await Promise.all((config ? listSources(config) : []).map(expandSource));
+  const answers = await Promise.all(
+    sources
+      .flatMap(({ trainers }) => trainers)
+      .map((trainer) => askCapabilities(trainer, ANSWER_MS).catch(() => undefined)),
+  );
+  const slots = new Map<string, number>();
+  for (const capabilities of answers) {
+    if (capabilities === undefined) continue;
+    const key = JSON.stringify(defaultPrecision(capabilities));
+    slots.set(key, (slots.get(key) ?? 0) + capabilities.slots);
+  }
+  const [most] = [...slots].sort(([, a], [, b]) => b - a);
+  if (most !== undefined) return JSON.parse(most[0]) as DefaultPrecision;
+  const local = config?.local;
+  const kind = expectsGpu(local?.list[0]?.device ?? 'auto', env) ? 'cuda' : 'cpu';
   const device = { kind, name: '', memoryBytes: 0, threads: 0 };
   return defaultPrecision({ devices: [device], precisions: ON_A_GPU[local?.framework ?? 'torch'] });
 }

@@ -1,5 +1,6 @@
 /** Notices that services have had nothing to do for long, so that they may end. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { plural } from '../base/plural';
 import { DEFAULT_STOP_AFTER, type RuntimeConfig } from './runtime-config';
 import { connectTo } from './temporal-client';
 
@@ -32,7 +33,8 @@ export function watchForIdleness(
       await sleep(Math.min(LONGEST_PAUSE_MS, limit / 4), undefined, { signal: stopped.signal });
       const isBusy = !isReady() || (await hasOpenSweeps(config).catch(() => true));
       if (isBusy) since = performance.now();
-      else if (performance.now() - since >= limit) return onIdle(`${IDLE} ${minutes} minutes`);
+      else if (performance.now() - since >= limit)
+        return onIdle(`${IDLE} ${plural(minutes, 'minute')}`);
     }
   };
   // It rejects only if it is stopped while it sleeps.

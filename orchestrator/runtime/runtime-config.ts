@@ -4,11 +4,12 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DeviceName } from '../../common/device';
 import { writeDurablySync } from '../../common/durable-files';
 import { readIfThere } from '../../common/files';
 import { brokenFile, parseObject } from '../base/parse-object';
 import type { TlsFiles } from '../trainer-client/channel';
+import type { TrainerSource } from '../trainer-client/registry';
+import type { Assignment, TrainerWishes } from './assign-devices';
 import type { Framework, TrainerCommand } from './trainer-command';
 
 /** A Temporal server of our own, with its database in the state directory. */
@@ -33,31 +34,38 @@ export interface ExternalTemporal {
   namespace: string;
 }
 
-/** A trainer that we start. */
-export interface LocalTrainer {
-  kind: 'local';
-  framework: Framework;
+/** `trainer`, `trainer-2`, …: a service's name. The first has the name of those that were alone. */
+export type TrainerName = 'trainer' | `trainer-${number}`;
+
+export const trainerName = (index: number): TrainerName =>
+  index === 0 ? 'trainer' : `trainer-${index + 1}`;
+
+export const isTrainerName = (name: string): name is TrainerName => /^trainer(-\d+)?$/.test(name);
+
+/** One of the trainers that we start. */
+export interface LocalTrainer extends Assignment {
+  name: TrainerName;
   /** `unix:<path>`. */
   address: string;
-  /** How to start it, without the options that every trainer has. */
+}
+
+/** The trainers that we start. */
+export interface LocalTrainers {
+  framework: Framework;
+  /** How to start one, without the options that every trainer has. */
   command: TrainerCommand;
   /** torch: the interpreter that the user named; null if we created its environment. */
   ownPython: string | null;
-  /** null if the trainer chooses. */
-  device: DeviceName | null;
-  /**
-   * CUDA_VISIBLE_DEVICES when `start` was called; absent if it was not set, so all GPUs are
-   * visible.
-   */
-  visibleGpus?: string;
-  threads: number | null;
-  /** Minutes without a job after which it frees its backbone; absent: the trainer's default. */
+  /** Minutes without a job after which one frees its backbone; absent: the trainer's default. */
   unloadAfter?: number;
+  /** When `start` was called. */
+  wishes: TrainerWishes;
+  list: LocalTrainer[];
 }
 
-/** A trainer that we did not start. */
+/** Trainers that we did not start. */
 export interface ExternalTrainer {
-  kind: 'external';
+  /** `unix:<path>`, `host:port`, `@<absolute file>` or `dns:<name>:<port>`. */
   address: string;
   /** Absolute paths, as SA_ORCH_TRAINER_CA, _CERT and _KEY were when `start` was called. */
   tls?: TlsFiles;
@@ -68,7 +76,7 @@ export const DEFAULT_UNLOAD_AFTER = 15;
 /** Minutes. */
 export const DEFAULT_STOP_AFTER = 120;
 
-const FORMAT = 2;
+const FORMAT = 3;
 
 export interface RuntimeConfig {
   format: typeof FORMAT;
@@ -82,8 +90,24 @@ export interface RuntimeConfig {
   /** Minutes without an open sweep after which all services end; absent: the default. */
   stopAfter?: number;
   temporal: EmbeddedTemporal | ExternalTemporal;
-  trainer: LocalTrainer | ExternalTrainer;
+  /** null if none is started here. */
+  local: LocalTrainers | null;
+  /** In the order in which they were named. */
+  external: ExternalTrainer[];
 }
+
+/** All trainers of a configuration, those started here first. */
+export function listSources({ local, external }: TrainersOf): TrainerSource[] {
+  return [
+    ...(local?.list ?? []).map(({ name, address }) => ({ name, address })),
+    ...external.map(({ address, tls }) => ({
+      ...{ name: address, address },
+      ...(tls === undefined ? {} : { tls }),
+    })),
+  ];
+}
+
+export type TrainersOf = Pick<RuntimeConfig, 'local' | 'external'>;
 
 const configPath = (stateDir: string): string => join(stateDir, 'runtime.json');
 
@@ -91,11 +115,48 @@ const configPath = (stateDir: string): string => join(stateDir, 'runtime.json');
 export function readRuntimeConfig(stateDir: string): RuntimeConfig | undefined {
   const path = configPath(stateDir);
   const content = readIfThere(path);
-  const config = content === undefined ? undefined : parseObject<RuntimeConfig>(path, content);
-  if (config?.format !== FORMAT) return undefined;
-  if (!config.temporal?.address || !config.trainer?.address)
+  if (content === undefined) return undefined;
+  const written = parseObject<RuntimeConfig | ConfigOfOneTrainer>(path, content);
+  if (written.format !== FORMAT && written.format !== 2) return undefined;
+  const namesTrainer = written.format === 2 ? written.trainer?.address : namesTrainers(written);
+  if (!written.temporal?.address || !namesTrainer)
     throw brokenFile(path, 'names no server or no trainer');
-  return config;
+  return written.format === 2 ? adoptOneTrainer(written) : written;
+}
+
+function namesTrainers({ local, external }: TrainersOf): boolean {
+  const lists = [local?.list ?? [], external];
+  return (
+    lists.every((list) => Array.isArray(list) && list.every((each) => each?.address)) &&
+    lists.some((list) => list.length > 0)
+  );
+}
+
+/** Format 2, of versions that knew of one trainer: its services may still run. */
+interface ConfigOfOneTrainer extends Omit<RuntimeConfig, 'format' | 'local' | 'external'> {
+  format: 2;
+  trainer:
+    | ({ kind: 'local'; address: string } & Omit<LocalTrainers, 'wishes' | 'list'> &
+        Omit<TrainerWishes, 'trainers' | 'devices'>)
+    | ({ kind: 'external' } & ExternalTrainer);
+}
+
+function adoptOneTrainer({ trainer, ...shared }: ConfigOfOneTrainer): RuntimeConfig {
+  if (trainer.kind === 'external') {
+    const { address, tls } = trainer;
+    const external = [tls === undefined ? { address } : { address, tls }];
+    return { ...shared, format: FORMAT, local: null, external };
+  }
+  const { framework, command, ownPython, unloadAfter, address } = trainer;
+  const { device, threads, visibleGpus } = trainer;
+  const seeing = visibleGpus === undefined ? {} : { visibleGpus };
+  const local: LocalTrainers = {
+    ...{ framework, command, ownPython },
+    ...(unloadAfter === undefined ? {} : { unloadAfter }),
+    wishes: { trainers: null, devices: null, device, threads, ...seeing },
+    list: [{ name: trainerName(0), address, device, threads, ...seeing }],
+  };
+  return { ...shared, format: FORMAT, local, external: [] };
 }
 
 export function writeRuntimeConfig(stateDir: string, config: RuntimeConfig): void {

@@ -3,7 +3,7 @@ import { lockHolder } from '../../common/lock-file';
 import { tailLog } from './log-file';
 import { isAlive } from '../../common/process-identity';
 import { refuseOtherHost } from './other-host';
-import { readRuntimeConfig } from './runtime-config';
+import { readRuntimeConfig, trainerName } from './runtime-config';
 import {
   logPath,
   readSupervisorState,
@@ -21,6 +21,8 @@ export interface ServiceStatus {
   state: ServiceState | 'dead' | 'external';
   pid: number | null;
   address: string | null;
+  /** When it became ready; null if it is not, or is not ours. */
+  since: string | null;
   /** How often it was restarted after a death. */
   restarts: number;
   /** How its last process ended; null if none has. */
@@ -51,12 +53,17 @@ export function runtimeStatus(stateDir: string): ServiceStatus[] {
       pid: supervisor?.pid ?? null,
       address: null,
     },
-    ...{ restarts: 0, last_exit: null, log, log_tail: [] },
+    ...{ since: null, restarts: 0, last_exit: null, log, log_tail: [] },
   };
-  const external = (['temporal', 'trainer'] as const)
-    .filter((name) => config[name].kind === 'external')
-    .map((name) => externalStatus(name, config[name].address));
-  return [own, ...services.map(describeStatus), ...external];
+  const { temporal, local, external } = config;
+  return [
+    own,
+    ...services.map(describeStatus),
+    ...(temporal.kind === 'external' ? [externalStatus('temporal', temporal.address)] : []),
+    ...external.map(({ address }, index) =>
+      externalStatus(local === null && index === 0 ? trainerName(0) : address, address),
+    ),
+  ];
 }
 
 function describeStatus(record: ServiceRecord): ServiceStatus {
@@ -66,6 +73,7 @@ function describeStatus(record: ServiceRecord): ServiceStatus {
     state: record.process !== null && !alive ? 'dead' : record.state,
     pid: alive ? (record.process?.pid ?? null) : null,
     address: record.address,
+    since: alive && record.readySince ? new Date(record.readySince).toISOString() : null,
     restarts: record.restarts,
     last_exit: record.lastExit,
     log: record.log,
@@ -79,6 +87,7 @@ function externalStatus(name: string, address: string): ServiceStatus {
     state: 'external',
     pid: null,
     address,
+    since: null,
     restarts: 0,
     last_exit: null,
     log: null,

@@ -10,6 +10,7 @@ import { HOST } from '../../common/process-identity';
 import { removeLeftovers } from '../../common/temporary-names';
 import { UserError } from '../base/errors';
 import { watchForIdleness } from './idleness';
+import { unlistTrainers } from './listed-trainers';
 import { readRuntimeConfig } from './runtime-config';
 import { servicesFor } from './services';
 import { DEFAULT_POLICY, Supervisor } from './supervisor';
@@ -29,6 +30,7 @@ function supervise(stateDir: string, lock: LockFile): void {
   const config = readRuntimeConfig(stateDir);
   if (config === undefined)
     throw new UserError(`${stateDir} has no runtime.json: \`sa-orch up\` writes it`, 2);
+  const { root } = config;
   const supervisor = new Supervisor(stateDir, servicesFor(stateDir, config), DEFAULT_POLICY, say);
   say(`process ${process.pid} supervises ${stateDir}`);
 
@@ -53,6 +55,12 @@ function supervise(stateDir: string, lock: LockFile): void {
     say(`${reason}: stopping all services`);
     clearInterval(timer);
     idleness.stop();
+    // First: what is about to end gets no more work.
+    try {
+      unlistTrainers(stateDir, root);
+    } catch (error) {
+      say(explainOnOneLine(error));
+    }
     supervisor.stop(why).then(() => {
       lock.release();
       process.exit(0);

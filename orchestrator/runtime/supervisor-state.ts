@@ -7,8 +7,9 @@ import { writeDurablySync } from '../../common/durable-files';
 import { readIfThere } from '../../common/files';
 import type { ProcessIdentity } from '../../common/process-identity';
 import { brokenFile, parseObject } from '../base/parse-object';
+import type { TrainerName } from './runtime-config';
 
-export type ServiceName = 'temporal' | 'worker' | 'trainer';
+export type ServiceName = 'temporal' | 'worker' | TrainerName;
 
 /**
  * waiting: to be started, at once, after a pause, or when what it needs is ready. starting: the
@@ -48,6 +49,12 @@ export interface SupervisorState {
   format: 1;
   supervisor: ProcessIdentity;
   services: ServiceRecord[];
+}
+
+/** For people, in a sentence: `the Temporal server`, `the trainer`, `trainer-2`. */
+export function nameService(name: string): string {
+  if (name === 'temporal') return 'the Temporal server';
+  return /\d$/.test(name) ? name : `the ${name}`;
 }
 
 export const statePath = (stateDir: string): string => join(stateDir, 'supervisor.json');

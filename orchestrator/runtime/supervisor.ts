@@ -17,6 +17,7 @@ import {
   signalProcess,
   terminate,
 } from '../../common/process-identity';
+import { isTrainerName } from './runtime-config';
 import type { Service } from './services';
 import {
   logPath,
@@ -340,9 +341,16 @@ export class Supervisor {
     }
   }
 
-  /** Whether every service works. */
+  /** Whether every service works, or is a trainer that is given up while another one works. */
   isReady(): boolean {
-    return [...this.records.values()].every(({ state }) => state === 'ready');
+    const records = [...this.records.values()];
+    const trainerWorks = records.some(
+      ({ name, state }) => isTrainerName(name) && state === 'ready',
+    );
+    return records.every(
+      ({ name, state }) =>
+        state === 'ready' || (state === 'failed' && isTrainerName(name) && trainerWorks),
+    );
   }
 
   /** Writes nothing more: the state directory was removed, and may be another supervisor's now. */

@@ -5,10 +5,13 @@
 import { existsSync } from 'node:fs';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { lockHolder } from '../../common/lock-file';
+import { isAlive } from '../../common/process-identity';
 import { proxyChannelOptions } from '../../common/proxies';
 import { UserError } from '../base/errors';
 import { refuseOtherHost } from './other-host';
 import { readRuntimeConfig, type EmbeddedTemporal, type ExternalTemporal } from './runtime-config';
+import { readSupervisorState, supervisorLockPath } from './supervisor-state';
 
 type Settings = ReturnType<typeof loadClientConnectConfig>;
 
@@ -63,14 +66,31 @@ function externalSettings(env: NodeJS.ProcessEnv): Settings {
 /**
  * Connects to the server of a state directory. Close it with `client.connection.close()`.
  *
- * @throws UserError (exit 3) if it is unreachable; (exit 2) if it runs on another host
+ * @throws UserError (exit 3) if it is not running or unreachable; (exit 2) if it runs on another
+ *   host
  */
 export async function connectTemporal(stateDir: string, timeoutMs = 10_000): Promise<Client> {
   const config = readRuntimeConfig(stateDir);
   if (config === undefined)
     throw new UserError(`no services were started in ${stateDir}`, 3, '`sa-orch up` starts them.');
   if (config.temporal.kind === 'embedded') refuseOtherHost(stateDir);
+  // Asked all the same, it would be waited for as long as one that is slow.
+  if (isServerStopped(stateDir))
+    throw new UserError('the Temporal server is not running', 3, '`sa-orch up` starts it.');
   return connectTo(config.temporal, timeoutMs);
+}
+
+/**
+ * Whether a state directory has no server: nothing was started, or the embedded one has ended and
+ * nobody starts it again.
+ */
+export function isServerStopped(stateDir: string): boolean {
+  const config = readRuntimeConfig(stateDir);
+  if (config === undefined) return true;
+  if (config.temporal.kind === 'external' || lockHolder(supervisorLockPath(stateDir))) return false;
+  const { services = [] } = readSupervisorState(stateDir) ?? {};
+  const server = services.find(({ name }) => name === 'temporal');
+  return server !== undefined && !isAlive(server.process);
 }
 
 export async function connectTo(

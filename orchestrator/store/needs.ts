@@ -7,7 +7,7 @@ import { sweepDir, trialDir } from './sweep-store';
 
 /** The parts of a plan that say what its sweep needs; those of earlier formats have them, too. */
 interface PlanParts {
-  backbone: { path: string };
+  backbone: { path: string; digest: string };
   datasets: { digest: string }[];
   trials: { id: string }[];
 }
@@ -19,6 +19,8 @@ export interface Needs {
   datasets: ReadonlySet<string>;
   /** Directories of backbones of sweeps that are not complete. */
   backbones: ReadonlySet<string>;
+  /** Their digests. */
+  backboneDigests: ReadonlySet<string>;
   /** Trials with a folder that are done. */
   done: ReadonlySet<string>;
   /** Trials of a sweep that are not done: their sweep may be open, or be started again. */
@@ -31,6 +33,7 @@ export async function readNeeds(root: string): Promise<Needs> {
   for (const id of await listFolders(join(root, 'trials'))) if (isDone(root, id)) done.add(id);
   const sweeps = new Map<string, ReadonlySet<string>>();
   const [datasets, backbones, open] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  const backboneDigests = new Set<string>();
   for (const sweepId of await listFolders(join(root, 'sweeps'))) {
     const plan = readParts(join(sweepDir(root, sweepId), 'plan.json'));
     if (plan === undefined) continue;
@@ -39,9 +42,11 @@ export async function readNeeds(root: string): Promise<Needs> {
     for (const { digest } of plan.datasets) datasets.add(digest);
     const unfinished = trials.filter((id) => !done.has(id));
     for (const id of unfinished) open.add(id);
-    if (unfinished.length > 0) backbones.add(plan.backbone.path);
+    if (unfinished.length === 0) continue;
+    backbones.add(plan.backbone.path);
+    backboneDigests.add(plan.backbone.digest);
   }
-  return { sweeps, datasets, backbones, done, open };
+  return { sweeps, datasets, backbones, backboneDigests, done, open };
 }
 
 /** Names in a folder, without those of half-written ones; empty if there is no such folder. */

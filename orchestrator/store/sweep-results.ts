@@ -22,13 +22,23 @@ import {
 /** So few trials without a result are all looked for, whatever the progress files say. */
 const FEW = 100;
 
+/** Most of what a result holds, and the same in most of thousands of trials: held once. */
+const SHARED = ['backbone', 'budget', 'warnings', 'provenance'] as const;
+
+interface StampedProgress {
+  stamp: string;
+  progress: CohortProgress | null;
+}
+
 export class SweepResults {
   private plan: Plan | undefined;
   private done = new Map<string, TrialResult>();
   private outcomes = new Map<string, { stamp: string | null; result: TrialResult }>();
   private outcomesStamp: string | null = null;
-  private cohorts = new Map<string, { stamp: string; progress: CohortProgress | null }>();
+  private cohorts = new Map<string, Map<number, StampedProgress>>();
   private reading: Promise<void> = Promise.resolve();
+  /** SHARED members of results, by their text. */
+  private members = new Map<string, unknown>();
 
   constructor(private readonly root: string) {}
 
@@ -49,10 +59,14 @@ export class SweepResults {
     return found;
   }
 
-  /** By id, of the cohorts that have begun and have trials without a result. */
-  get progress(): ReadonlyMap<string, CohortProgress> {
-    const found = new Map<string, CohortProgress>();
-    for (const [id, { progress }] of this.cohorts) if (progress) found.set(id, progress);
+  /** By id, of the parts of cohorts that have begun and have trials without a result. */
+  get progress(): ReadonlyMap<string, CohortProgress[]> {
+    const found = new Map<string, CohortProgress[]>();
+    for (const [id, parts] of this.cohorts)
+      found.set(
+        id,
+        [...parts.values()].flatMap(({ progress }) => progress ?? []),
+      );
     return found;
   }
 
@@ -71,6 +85,7 @@ export class SweepResults {
     if (isFirst) {
       this.plan = plan;
       this.done = new Map();
+      this.members = new Map();
       this.outcomes = new Map();
       this.outcomesStamp = null;
       this.cohorts = new Map();
@@ -81,8 +96,19 @@ export class SweepResults {
     const all = isFirst || missing.length <= FEW;
     await mapBounded(all ? missing : missing.filter((id) => changed.has(id)), async (id) => {
       const result = await readDoneResult(this.root, id);
-      if (result) this.done.set(id, result);
+      if (result) this.done.set(id, this.shareMembers(result));
     });
+  }
+
+  /** Gives a result the large members of an equal one that was read before. */
+  private shareMembers(result: TrialResult): TrialResult {
+    const shared: Partial<Record<keyof TrialResult, unknown>> = {};
+    for (const name of SHARED) {
+      const text = JSON.stringify(result[name]);
+      if (!this.members.has(text)) this.members.set(text, result[name]);
+      shared[name] = this.members.get(text);
+    }
+    return Object.assign(result, shared);
   }
 
   private async readOutcomes({ sweep_id: sweepId, trials }: Plan): Promise<void> {
@@ -113,11 +139,16 @@ export class SweepResults {
         this.cohorts.delete(id);
         return;
       }
-      const path = progressPath(this.root, sweepId, id);
-      const stamp = stampFile(path);
-      if (stamp === null || stamp === this.cohorts.get(id)?.stamp) return;
-      this.cohorts.set(id, { stamp, progress: await readJson<CohortProgress>(path) });
-      for (const trial of trials) changed.add(trial);
+      const known = this.cohorts.get(id) ?? new Map<number, StampedProgress>();
+      for (let part = 0; ; part++) {
+        const path = progressPath(this.root, sweepId, id, part);
+        const stamp = stampFile(path);
+        if (stamp === null) break;
+        if (stamp === known.get(part)?.stamp) continue;
+        known.set(part, { stamp, progress: await readJson<CohortProgress>(path) });
+        this.cohorts.set(id, known);
+        for (const trial of trials) changed.add(trial);
+      }
     });
     return changed;
   }

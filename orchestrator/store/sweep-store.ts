@@ -37,9 +37,15 @@ export interface StageRecord {
   artifacts?: Record<string, string>;
 }
 
-/** A cohort's progress, for people who watch. */
+/** The progress of a cohort, or of a part of it on one of several trainers, for people. */
 export interface CohortProgress {
   cohort: string;
+  /** Which part: 0, also if left out, 1, … A later part takes the number of one that has ended. */
+  part?: number;
+  /** The part's trials; all of the cohort's if left out. */
+  trials?: string[];
+  /** Its trainer's name; left out by cohorts of earlier versions. */
+  trainer?: string;
   /**
    * `prune`, `train` or `predict`: what the cohort is doing or did last; `evaluate` once its
    * results are written.
@@ -165,21 +171,31 @@ export function writeMetrics(root: string, trialId: string, lines: string[]): Pr
   );
 }
 
-export const progressPath = (root: string, sweepId: string, cohort: string) =>
-  join(sweepDir(root, sweepId), 'progress', `${nameFile('cohortId', cohort)}.json`);
+export const progressPath = (root: string, sweepId: string, cohort: string, part = 0) =>
+  join(
+    sweepDir(root, sweepId),
+    'progress',
+    `${nameFile('cohortId', cohort)}${part === 0 ? '' : `.${part + 1}`}.json`,
+  );
 
 export function writeProgress(
   root: string,
   sweepId: string,
   progress: CohortProgress,
 ): Promise<void> {
-  return writeJsonDurably(progressPath(root, sweepId, progress.cohort), progress);
+  return writeJsonDurably(progressPath(root, sweepId, progress.cohort, progress.part), progress);
 }
 
-export function readProgress(
+/** Of each part of a cohort that has begun, in order. */
+export async function readProgress(
   root: string,
   sweepId: string,
   cohort: string,
-): Promise<CohortProgress | null> {
-  return readJson(progressPath(root, sweepId, cohort));
+): Promise<CohortProgress[]> {
+  const found: CohortProgress[] = [];
+  for (let part = 0; ; part++) {
+    const progress = await readJson<CohortProgress>(progressPath(root, sweepId, cohort, part));
+    if (progress === null) return found;
+    found.push(progress);
+  }
 }

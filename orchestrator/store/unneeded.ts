@@ -12,6 +12,8 @@ export const KINDS = [
   'checkpoints',
   'predictions',
   'datasets',
+  'backbones',
+  'copies',
   'leftovers',
   'jobs',
   'caches',
@@ -34,6 +36,11 @@ export interface Limits {
 
 /** What changed within the hour may still be in somebody's hands. */
 const IN_HAND_MS = 3_600_000;
+/**
+ * What came from an orchestrator elsewhere may be all there is of a result until it is fetched, and
+ * what a sweep there needs cannot be known here. It is sent again if it is needed.
+ */
+const RECEIVED_MS = 7 * 24 * IN_HAND_MS;
 
 export async function findUnneeded(
   root: string,
@@ -43,15 +50,33 @@ export async function findUnneeded(
 ): Promise<Removable[]> {
   const ofSweep = limits.sweep === null ? null : needs.sweeps.get(limits.sweep)!;
   const trials = (await listFolders(join(root, 'trials'))).filter((id) => ofSweep?.has(id) ?? true);
-  const found = trials.flatMap((id) => listTrialFiles(trialDir(root, id), id, needs));
+  const isReceived = existsSync(join(root, '.uploads'));
+  const isCopy = (id: string): boolean =>
+    isReceived && !existsSync(join(trialDir(root, id), 'config.json'));
+  const own = trials.filter((id) => !isCopy(id));
+  const found = own.flatMap((id) => listTrialFiles(trialDir(root, id), id, needs));
+  const copies: Found[] = trials
+    .filter(isCopy)
+    .map((id) => ({ kind: 'copies', path: trialDir(root, id) }));
   if (ofSweep === null) {
+    const shared = isReceived ? copies : found;
     for (const digest of await listFolders(join(root, 'datasets')))
       if (!needs.datasets.has(digest))
-        found.push({ kind: 'datasets', path: join(root, 'datasets', digest) });
+        shared.push({
+          kind: isReceived ? 'copies' : 'datasets',
+          path: join(root, 'datasets', digest),
+        });
+    for (const digest of await listFolders(join(root, 'backbones')))
+      if (!needs.backboneDigests.has(digest))
+        shared.push({
+          kind: isReceived ? 'copies' : 'backbones',
+          path: join(root, 'backbones', digest),
+        });
   }
   const places = ofSweep === null ? [root] : trials.map((id) => trialDir(root, id));
   return [
     ...measureAll(found, limits.before),
+    ...measureAll(copies, Math.min(limits.before, now - RECEIVED_MS)),
     ...measureAll(places.flatMap(listLeftovers), Math.min(limits.before, now - IN_HAND_MS)),
   ];
 }

@@ -5,13 +5,24 @@ import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
 import type { ModuleForm } from '../../common/vocabulary/module-row';
 import type { AdapterConfig } from './types';
 
-type Modules = Pick<AdapterConfig, 'attention' | 'ffn' | 'unfrozen'>;
+type Modules = Pick<AdapterConfig, 'attention' | 'ffn' | 'unfrozen' | 'unfrozen_tensors'>;
 
 /**
  * The name of the kind with these modules, whatever their sizes. If there is no such kind,
- * `<attention>+<feed-forward>`, for example `lora+parallel`.
+ * `<attention>+<feed-forward>`, for example `lora+parallel`. Tensors of the backbone that train by
+ * name are `biases`, or `tensors` if they are others.
  */
-export function adapterName({ attention, ffn, unfrozen }: Modules): string {
+export function adapterName({ attention: asked, ffn, unfrozen, ...rest }: Modules): string {
+  const tensors = rest.unfrozen_tensors ?? [];
+  if (tensors.length > 0) {
+    const trained = tensors.every((name) => name.endsWith('bias')) ? 'biases' : 'tensors';
+    const modules = [asked, ffn].filter((each) => each !== 'none');
+    return modules.length === 0 && trained === 'biases'
+      ? 'bitfit'
+      : [trained, ...modules].join('+');
+  }
+  // The published code's place of a parallel adapter.
+  const attention = asked === 'parallel_context' ? 'parallel' : asked;
   const name = ADAPTER_KIND_NAMES.find((each) => {
     const kind: Modules = ADAPTER_KINDS[each];
     return kind.attention === attention && kind.ffn === ffn && kind.unfrozen === unfrozen;

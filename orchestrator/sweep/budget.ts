@@ -1,5 +1,8 @@
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
+import type { AdapterNormName } from '../../common/vocabulary/adapter-norms';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
+import type { PrefixUseName } from '../../common/vocabulary/prefix-uses';
+import { isNamed } from './published-names';
 import { attentionSize, layerGroups, listModules, unitSize } from './modules';
 import type { AdapterConfig, Budget, PlannedBackbone, PruneConfig } from './types';
 
@@ -53,13 +56,19 @@ export function adapterSizes(adapter: AdapterConfig, backbone: BackboneSizes): A
   const matrices = listModules(adapter, backbone).flatMap(({ layers, units, inputs, outputs }) =>
     Array.from({ length: layers }, () => [units * inputs, outputs * units]).flat(),
   );
-  const besides = (r: number) => r + d + (adapter.norm === 'none' ? 0 : 2 * d);
+  const besides = (r: number, norm: AdapterNormName) => r + d + (norm === 'none' ? 0 : 2 * d);
+  const layers = sum(groups.map((group) => group.layers));
   const [attention, ffn] = [ATTENTION_MODULES[adapter.attention], FFN_MODULES[adapter.ffn]];
   let fixed = unfrozenSize(adapter, backbone);
   if (attention.form === 'bottleneck')
-    fixed += attentionsIn(backbone) * besides(adapter.attention_bottleneck);
+    fixed +=
+      attentionsIn(backbone) *
+      besides(adapter.attention_bottleneck, adapter.attention_norm ?? adapter.norm);
   if (ffn.form === 'bottleneck')
-    fixed += sum(groups.map(({ layers }) => layers)) * besides(adapter.ffn_bottleneck);
+    fixed +=
+      layers * (besides(adapter.ffn_bottleneck, adapter.norm) + (adapter.learned_scale ? 1 : 0));
+  if (adapter.prefix_use && NORMED_PREFIX_USES.includes(adapter.prefix_use))
+    fixed += attentionsIn(backbone) * 2 * d;
   if (attention.form === 'prefix') fixed += prefixSize(adapter, backbone);
   if (attention.form === 'prompt') fixed += adapter.attention_bottleneck * d;
   return { matrices, fixed };
@@ -79,7 +88,50 @@ function prefixSize(
   return mlps * (r * d + h * d + h) + attentionsIn(backbone) * 2 * a * (h + 1);
 }
 
-function unfrozenSize({ unfrozen }: AdapterConfig, backbone: BackboneSizes): number {
+/** The uses of a prefix that have a norm of their own. */
+const NORMED_PREFIX_USES: readonly PrefixUseName[] = [
+  'cross',
+  'cross_gated',
+  'cross_relu_normed',
+  'cross_relu_gated',
+];
+
+/** Tensors of the backbone, written as `Adapter` of job.proto says; `*` is any characters. */
+function namedSize(patterns: readonly string[], backbone: BackboneSizes): number {
+  const { hidden_size: d, intermediate_size: f, num_layers } = backbone;
+  const rows = {
+    word: backbone.vocab_size,
+    position: backbone.max_position_embeddings,
+    token_type: backbone.type_vocab_size,
+  };
+  const sizes: Record<string, number> = { 'embeddings.norm.weight': d, 'embeddings.norm.bias': d };
+  for (const [name, count] of Object.entries(rows)) sizes[`embeddings.${name}.weight`] = count * d;
+  for (let i = 0; i < num_layers; i += 1) {
+    for (const name of ['query', 'key', 'value', 'attention_output'])
+      sizes[`layers.${i}.${name}.weight`] = d * d;
+    for (const name of ['ffn_in', 'ffn_out']) sizes[`layers.${i}.${name}.weight`] = d * f;
+    for (const name of ['attention_norm', 'ffn_norm']) sizes[`layers.${i}.${name}.weight`] = d;
+    for (const name of BIASES) sizes[`layers.${i}.${name}.bias`] = name === 'ffn_in' ? f : d;
+  }
+  return sum(Object.entries(sizes).map(([name, size]) => (isNamed(name, patterns) ? size : 0)));
+}
+
+/** The biases of a layer that have an effect. */
+const BIASES = [
+  'query',
+  'value',
+  'attention_output',
+  'attention_norm',
+  'ffn_in',
+  'ffn_out',
+  'ffn_norm',
+] as const;
+
+function unfrozenSize(
+  { unfrozen, unfrozen_tensors }: AdapterConfig,
+  backbone: BackboneSizes,
+): number {
+  if (unfrozen_tensors) return namedSize(unfrozen_tensors, backbone);
   const { hidden_size: d, intermediate_size: f, num_layers: layers } = backbone;
   const biases = sum(
     layerGroups(backbone).map(

@@ -1,11 +1,12 @@
+import { groupBy } from '../base/group-by';
 import { adapterName } from './adapters';
 import { readPrecision } from './precision';
 import type { Cohort, Trial } from './types';
 
 /**
  * Forms cohorts: trials of the same data set, backbone, precision and adapter name, at most
- * `maxCohort` of them, with sizes that differ by at most one. A trial that trains its whole
- * backbone is alone because there is no frozen layer to share. Data sets come in the order of the
+ * `maxCohort` of them, with sizes that differ by at most one. A trial that trains tensors of
+ * its backbone is alone because it has layers of its own. Data sets come in the order of the
  * trials. Within a data set, trials are taken by seed: trials with the same initial weights share
  * snip scores, and each seed's comparison with the dense adapter is complete as early as possible.
  */
@@ -13,18 +14,15 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort
   if (!Number.isInteger(maxCohort) || maxCohort < 1) {
     throw new RangeError(`maxCohort is ${maxCohort}; it must be a whole number of at least 1`);
   }
-  const groups = new Map<string, Trial[]>();
-  for (const trial of trials) {
-    const alone = trial.adapter.unfrozen === 'all' ? [trial.id] : [];
-    const key = [
+  const groups = groupBy(trials, (trial) =>
+    [
       trial.dataset,
       trial.backbone,
       readPrecision(trial),
       adapterName(trial.adapter),
-      ...alone,
-    ].join(' ');
-    groups.set(key, [...(groups.get(key) ?? []), trial]);
-  }
+      ...(isAlone(trial) ? [trial.id] : []),
+    ].join(' '),
+  );
   const chunks = [...groups.values()].flatMap((group) => {
     const bySeed = group.toSorted((a, b) => a.seed - b.seed);
     return balancedChunks(bySeed, Math.ceil(group.length / maxCohort));
@@ -36,6 +34,10 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort
     trials: chunk.map((trial) => trial.id),
   }));
 }
+
+/** It has layers of its own. */
+const isAlone = ({ adapter: { unfrozen, unfrozen_tensors } }: Trial): boolean =>
+  unfrozen === 'all' || unfrozen_tensors !== undefined;
 
 function balancedChunks<T>(items: readonly T[], parts: number): T[][] {
   return Array.from({ length: parts }, (_, part) =>

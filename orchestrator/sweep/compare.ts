@@ -5,17 +5,16 @@ import { adapterProblem } from './encoder-decoder';
 import type { CompareLine } from '../config/sweep-config';
 import { solveLargeSparse } from './large-sparse';
 import { structureProblem } from './mask-structure';
+import { DENSE } from './dense';
+import { findFullRank, publishAdapter } from './published-model';
+import { publishPrune, PUBLISHED_SCORING_ROWS } from './published-steps';
 import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
-
-/**
- * For `compat: official`: the published code scores on this many rows per output
- * (`prune_dataset_ratio`).
- */
-const OFFICIAL_ROWS_PER_LABEL = 10;
 
 export interface ComparedTrial {
   adapter: AdapterConfig;
   prune: PruneConfig;
+  /** Whether the line has `compat: official`. */
+  official: boolean;
 }
 
 /** What a line's variants depend on, apart from the line. */
@@ -25,26 +24,12 @@ export interface CompareContext {
   num_labels: number;
   steps_per_epoch: number;
   total_steps: number;
+  /** The following are only for `compat: official`. A task family's kind. */
+  kind: string;
+  max_length: number;
+  batch_size: number;
+  unfreeze_params: string;
 }
-
-/** No pruning: every key has the value that means unused. */
-export const DENSE: PruneConfig = {
-  pruner: 'none',
-  sparsity: 0,
-  scope: 'global',
-  scoring_rows: 0,
-  temperature: 0,
-  rounds: 1,
-  schedule: 'exponential',
-  control: 'none',
-  reinitialize: false,
-  structure: 'weights',
-  group_size: 0,
-  group_kept: 0,
-  every_steps: 0,
-  begin_step: 0,
-  rules: 'exact',
-};
 
 /**
  * Lists multiply, in the order line, adapter, pruner, sparsity (or N:M), structure, scope and the
@@ -69,15 +54,41 @@ export function expandCompare(
       return line.pruner
         .flatMap((pruner) => expandPrunes(pruner, sparsities, line, context))
         .map((prune) => {
+          const trial =
+            line.rules === 'official'
+              ? publish({ adapter, prune }, line, context, refuse)
+              : { adapter, prune, official: false };
           const problem =
-            adapterProblem(adapter, context.backbone) ??
-            structureProblem(adapter, prune, context.backbone) ??
-            lateRound(prune, context);
+            adapterProblem(trial.adapter, context.backbone) ??
+            structureProblem(trial.adapter, trial.prune, context.backbone) ??
+            lateRound(trial.prune, context);
           if (problem !== null) throw refuse(problem);
-          return { adapter, prune };
+          return trial;
         });
     });
   });
+}
+
+/** The same as the published code does it. */
+function publish(
+  { adapter: asked, prune: askedPrune }: Pick<ComparedTrial, 'adapter' | 'prune'>,
+  { progressive, repeats }: CompareLine,
+  context: CompareContext,
+  refuse: (message: string) => ConfigError,
+): ComparedTrial {
+  const { steps_per_epoch, batch_size } = context;
+  const prune = publishPrune(askedPrune, {
+    steps_per_epoch,
+    batch_size,
+    begin_epoch: progressive?.begin_epoch ?? 0,
+    repeats,
+  });
+  const pruned = prune.pruner !== 'none';
+  const found = publishAdapter(asked, { ...context, pruned });
+  if ('problem' in found) throw refuse(`adapter: ${found.problem}`);
+  const problem = pruned ? findFullRank(found.adapter, context.backbone) : null;
+  if (problem !== null) throw refuse(`adapter: ${problem}`);
+  return { adapter: found.adapter, prune, official: true };
 }
 
 /** Keys that a pruner does not use have one fixed value, so that equal trials have equal ids. */
@@ -108,15 +119,13 @@ function expandPrunes(
     multiply(line.structure.map((structure) => ({ structure })));
     multiply(line.scope.map((scope) => ({ scope })));
   }
-  // Summarization has no labels to count.
-  const scoringRows = line.scoring_rows ?? [
-    OFFICIAL_ROWS_PER_LABEL * Math.max(1, context.num_labels),
-  ];
+  const scoringRows = line.scoring_rows ?? [PUBLISHED_SCORING_ROWS];
   if (usesKey(pruner, 'scoring_rows'))
     multiply(scoringRows.map((scoring_rows) => ({ scoring_rows })));
   if (usesKey(pruner, 'temperature'))
     multiply(line.temperature.map((temperature) => ({ temperature })));
-  if (usesKey(pruner, 'rounds') || line.progressive !== null) {
+  // The published code counts rounds for every pruner.
+  if (usesKey(pruner, 'rounds') || line.progressive !== null || line.rules === 'official') {
     multiply(
       listRounds(pruner, line).flatMap((n) =>
         n === 1 ? [{ rounds: 1 }] : line.schedule.map((schedule) => ({ rounds: n, schedule })),
@@ -141,10 +150,10 @@ function listRounds(pruner: PrunerName, line: CompareLine): readonly number[] {
  * Converts epochs to steps: at least one between rounds, as two rounds at one step would be one.
  */
 function progressiveSteps(
-  { progressive }: CompareLine,
+  { progressive, rules }: CompareLine,
   context: CompareContext,
 ): Partial<PruneConfig> {
-  if (progressive === null) return {};
+  if (progressive === null || rules === 'official') return {};
   const steps = (epochs: number) => Math.round(epochs * context.steps_per_epoch);
   return {
     begin_step: steps(progressive.begin_epoch),
@@ -154,14 +163,15 @@ function progressiveSteps(
 
 /** Refuses a mask made after the last step, because no training would use it. */
 function lateRound(
-  { rounds, begin_step, every_steps }: PruneConfig,
+  { rounds, begin_step, every_steps, repeats }: PruneConfig,
   { task, steps_per_epoch, total_steps }: CompareContext,
 ): string | null {
-  const last = begin_step + (rounds - 1) * every_steps;
+  const last = begin_step + ((repeats ?? rounds) - 1) * every_steps;
   if (every_steps === 0 || last < total_steps) return null;
   return (
     `progressive: task ${task} has ${total_steps} steps (${steps_per_epoch} per epoch), ` +
-    `and the last of ${rounds} rounds would be after step ${last}; must be before the last step: ` +
+    `and the last of ${repeats ?? rounds} rounds would be after step ${last}; ` +
+    'must be before the last step: ' +
     'fewer rounds, a smaller begin_epoch or every_epochs, or longer training'
   );
 }

@@ -1,4 +1,5 @@
 /** Class names that are different to the program and probably the same to a person. Pure. */
+import { groupBy } from '../base/group-by';
 
 /** Names that look alike: as the same word, or as the same value. In the order of their first. */
 export interface LookAlikes {
@@ -9,12 +10,7 @@ export interface LookAlikes {
 
 export function findLookAlikes(names: readonly string[]): LookAlikes[] {
   const words = new Set(names.map(foldWord));
-  const groups = new Map<string, string[]>();
-  for (const name of names) {
-    const value = nameValue(foldWord(name), words);
-    groups.set(value, [...(groups.get(value) ?? []), name]);
-  }
-  return [...groups.values()]
+  return [...groupBy(names, (name) => nameValue(foldWord(name), words)).values()]
     .filter((group) => group.length > 1)
     .map((group) => ({
       names: group,

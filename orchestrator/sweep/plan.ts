@@ -3,6 +3,8 @@ import type { SweepConfig, TrainSettings } from '../config/sweep-config';
 import { formCohorts } from './cohorts';
 import { expandCompare } from './compare';
 import { sweepId, trialId } from './identity';
+import { DEFAULT_UNFREEZE_PARAMS } from './published-model';
+import { publishTrain } from './published-steps';
 import type { Cohort, Plan, PlannedBackbone, PlannedDataset, TrainConfig, Trial } from './types';
 
 export interface PlanInputs {
@@ -35,7 +37,7 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     if (dataset === undefined) {
       throw new RangeError(`no data set was resolved for task ${task.name}`);
     }
-    const steps_per_epoch = stepsPerEpoch(dataset, task.train.batch_size);
+    const steps_per_epoch = stepsPerEpoch(dataset, task.train);
     const train = resolveTrain(task.train, steps_per_epoch, dataset);
     const generation = task.generation && { generation: task.generation };
     const { num_labels } = dataset;
@@ -45,11 +47,24 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
       num_labels,
       steps_per_epoch,
       total_steps: train.total_steps,
+      kind: dataset.kind,
+      max_length: dataset.max_length,
+      batch_size: train.batch_size,
+      unfreeze_params: config.unfreeze_params ?? DEFAULT_UNFREEZE_PARAMS,
     };
-    for (const { adapter, prune } of expandCompare(config.compare, context)) {
+    for (const { adapter, prune, official } of expandCompare(config.compare, context)) {
       for (const seed of config.seeds) {
         const frozen = { task: task.name, dataset: dataset.digest, backbone: backbone.digest };
-        const trial = { ...frozen, adapter, prune, train, ...generation, ...precision, seed };
+        const steps = official ? publishTrain(train) : train;
+        const trial = {
+          ...frozen,
+          adapter,
+          prune,
+          train: steps,
+          ...generation,
+          ...precision,
+          seed,
+        };
         const id = trialId(trial);
         trials.set(id, { id, ...trial });
       }
@@ -81,9 +96,16 @@ function limitTime(cohort: Cohort, trials: readonly Trial[], { tasks }: SweepCon
 }
 
 /** The last step of an epoch takes the remaining rows or, in question answering, features. */
-function stepsPerEpoch(dataset: PlannedDataset, batchSize: number): number {
+function stepsPerEpoch(
+  dataset: PlannedDataset,
+  { batch_size, accumulated_batches }: TrainSettings,
+): number {
   const train = dataset.splits.find((split) => split.name === 'train');
-  return Math.ceil((train?.features ?? train?.rows ?? 0) / batchSize);
+  const batches = Math.ceil((train?.features ?? train?.rows ?? 0) / batch_size);
+  // What an epoch has left over waits for the next one.
+  return accumulated_batches === undefined
+    ? batches
+    : Math.max(1, Math.floor(batches / accumulated_batches));
 }
 
 function resolveTrain(

@@ -13,7 +13,10 @@ import type { LearningRateScheduleName } from '../../common/vocabulary/learning-
 import type { MaskControlName } from '../../common/vocabulary/mask-controls';
 import type { MaskRulesName } from '../../common/vocabulary/mask-rules';
 import type { MaskStructureName } from '../../common/vocabulary/mask-structures';
+import type { OptimizerName } from '../../common/vocabulary/optimizers';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
+import type { PrefixInitName } from '../../common/vocabulary/prefix-inits';
+import type { PrefixUseName } from '../../common/vocabulary/prefix-uses';
 import type { PruneScheduleName } from '../../common/vocabulary/prune-schedules';
 import type { PruneScopeName } from '../../common/vocabulary/prune-scopes';
 import type { PrunerName } from '../../common/vocabulary/pruners';
@@ -52,6 +55,20 @@ export interface AdapterConfig {
    * `none` if there is a module.
    */
   unfrozen: UnfrozenName;
+  // Each of the following is absent where it changes nothing, so that such adapters keep the ids
+  // from before the contract had it.
+  /** s, norm and init of the bottleneck at attention, where they are its own. */
+  attention_scale?: number;
+  attention_norm?: AdapterNormName;
+  attention_init?: AdapterInitName;
+  learned_scale?: true;
+  inner_dropout?: true;
+  ffn_after_dropout?: true;
+  prefix_init?: PrefixInitName;
+  prefix_use?: PrefixUseName;
+  frozen?: string[];
+  unfrozen_tensors?: string[];
+  padded_tokens?: number;
 }
 
 /**
@@ -91,6 +108,11 @@ export interface PruneConfig {
   begin_step: number;
   /** How scores become masks: with exact counts, or as in the code published with SparseAdapter. */
   rules: MaskRulesName;
+  // Absent where they change nothing, as in AdapterConfig.
+  scoring_batch?: number;
+  keeps_removed_weights?: true;
+  keeps_scoring_gradients?: true;
+  repeats?: number;
 }
 
 /** How a trial is trained. Fields as in `Train` of job.proto. */
@@ -107,8 +129,12 @@ export interface TrainConfig {
   adam_epsilon: number;
   dropout: number;
   attention_dropout: number;
-  /** Of summarization alone. */
+  /** Of summarization alone, and of classification as the published code does it. */
   label_smoothing?: number;
+  // Absent where they change nothing, as in AdapterConfig.
+  optimizer?: OptimizerName;
+  accumulated_batches?: number;
+  loss_parts?: number;
 }
 
 /** How summaries are generated: beam search. Fields as in `Generation` of job.proto. */

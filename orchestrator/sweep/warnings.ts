@@ -19,8 +19,9 @@ function trialWarnings({ adapter, prune }: Trial): string[] {
   const { zeroUp, officialNorms } = PRUNERS[pruner];
   const label = adapterLabel(adapter);
   const warnings: string[] = [];
+  const isZeroUp = adapter.init === 'zero_up' && adapter.attention_init === undefined;
   // At a later step, up has already been trained.
-  if (zeroUp !== null && adapter.init === 'zero_up' && prune.begin_step === 0) {
+  if (zeroUp !== null && isZeroUp && prune.begin_step === 0) {
     const of = `${pruner} with init ${adapter.init} (${label})`;
     if ('warning' in zeroUp) {
       if (prune.structure === 'weights') warnings.push(`${of}: ${zeroUp.warning}`);

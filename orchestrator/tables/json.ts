@@ -2,7 +2,7 @@ import { ConfigError } from '../base/errors';
 import { readText } from './text';
 
 /**
- * Reads JSON, with whole numbers as parseJson has them.
+ * Reads JSON, with numbers as parseJson has them.
  *
  * @throws ConfigError if the file cannot be read or is not JSON
  */
@@ -19,19 +19,19 @@ export function readJson(path: string): unknown {
 }
 
 /**
- * Parses JSON. Whole numbers beyond 2^53 become text with all their digits: as numbers, two ids of
- * 18 digits would be one.
+ * Parses JSON. Whole numbers beyond 2^53 become text with all their digits, and so does what is
+ * beyond every number (1e400): as numbers, two ids of 18 digits would be one.
  *
  * @throws SyntaxError as JSON.parse does
  */
 export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
-  return /\d{16}/.test(text) ? JSON.parse(quoteLargeNumbers(text)) : value;
+  return /\d{16}|[eE]\+?\d{3}/.test(text) ? JSON.parse(quoteLargeNumbers(text)) : value;
 }
 
 const TOKEN = /"|-?\d[\d.eE+-]*/g;
 
-/** Puts the large whole numbers of valid JSON in quotes, except where they are text already. */
+/** Puts the numbers of valid JSON that would not stay apart in quotes, unless they are text. */
 function quoteLargeNumbers(text: string): string {
   const parts: string[] = [];
   let copied = 0;
@@ -40,12 +40,17 @@ function quoteLargeNumbers(text: string): string {
     const [token] = match;
     if (token === '"') {
       TOKEN.lastIndex = endOfString(text, match.index + 1);
-    } else if (/^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token))) {
+    } else if (isTooLarge(token)) {
       parts.push(text.slice(copied, match.index), `"${token}"`);
       copied = match.index + token.length;
     }
   }
   return parts.join('') + text.slice(copied);
+}
+
+function isTooLarge(token: string): boolean {
+  const value = Number(token);
+  return !Number.isFinite(value) || (/^-?\d+$/.test(token) && !Number.isSafeInteger(value));
 }
 
 /** The place after the quote that closes a string. */

@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
 import { ConfigError } from '../base/errors';
+import { plural } from '../base/plural';
 import { checkColumns, quoteNames } from './columns';
 import { parseCsv, type TextRecord } from './csv';
 import { parseJson } from './json';
@@ -98,7 +99,7 @@ function tableOfRecords(
       problem ??
       (cells.length === columns.length
         ? null
-        : `has ${cells.length} cells; ${expectedCells(columns)}`);
+        : `has ${plural(cells.length, 'cell')}; ${expectedCells(columns)}`);
     return {
       where: `${path}:${number}`,
       cells: found === null ? places.map((place) => cells[place]) : [],
@@ -108,7 +109,10 @@ function tableOfRecords(
 }
 
 function expectedCells(columns: readonly string[]): string {
-  return `${columns.length} are expected, one for each of ${quoteNames(columns)}`;
+  const names = quoteNames(columns);
+  return columns.length === 1
+    ? `1 is expected, for ${names}`
+    : `${columns.length} are expected, one for each of ${names}`;
 }
 
 /**
@@ -117,7 +121,13 @@ function expectedCells(columns: readonly string[]): string {
  */
 function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
   const columns = new Set<string>();
-  const rows = textLines(path).map(({ number, line }): TableRow => {
+  const lines = textLines(path);
+  const [first] = lines;
+  if (first !== undefined && /^\s*\[\s*(\{|$)/.test(first.line)) {
+    const message = 'begins a JSON list; must be one object per line, with no list around them';
+    throw new ConfigError({ where: `${path}:${first.number}`, message });
+  }
+  const rows = lines.map(({ number, line }): TableRow => {
     const row = (cells: unknown[], problem: string | null) => ({
       where: `${path}:${number}`,
       cells,

@@ -43,15 +43,14 @@ export function readLines(path: string): string[] {
   return lines.map((line) => line.replace(/\r$/, ''));
 }
 
-/** @throws ConfigError if all lines of a text end in \r alone, as on old Macs */
+export const LONE_RETURNS =
+  'its lines end in a carriage return alone (CR), as on old Macs; ' +
+  'save the file with line ends LF or CRLF';
+
+/** @throws ConfigError if all lines of a text end in \r alone */
 export function refuseLoneReturns(path: string, text: string): void {
   if (!text.includes('\r') || text.includes('\n')) return;
-  throw new ConfigError({
-    where: `${path}:1`,
-    message:
-      'its lines end in a carriage return alone (CR), as on old Macs; ' +
-      'save the file with line ends LF or CRLF',
-  });
+  throw new ConfigError({ where: `${path}:1`, message: LONE_RETURNS });
 }
 
 /** The error for a file that the system does not let us read. */

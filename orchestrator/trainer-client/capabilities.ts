@@ -1,6 +1,8 @@
 /** Whether a trainer can carry out a plan. */
+import { ADAPTER_NORMS } from '../../common/vocabulary/adapter-norms';
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
+import { listLaterFields } from '../../common/vocabulary/later-fields';
 import { MASK_RULES } from '../../common/vocabulary/mask-rules';
 import { MASK_STRUCTURES } from '../../common/vocabulary/mask-structures';
 import { PRECISIONS, type PrecisionName } from '../../common/vocabulary/precisions';
@@ -9,11 +11,29 @@ import { UNFROZEN } from '../../common/vocabulary/unfrozen';
 import { filterWords, type Vocabulary } from '../../common/vocabulary/vocabulary';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import { DEFAULT_PRECISION } from '../config/defaults';
+import { nameEnvironment } from '../sweep/environments';
 import { readPrecision } from '../sweep/precision';
 import type { Plan } from '../sweep/types';
 import { CONTRACT_KINDS } from '../tasks/registry';
 
 const PROTOCOL_VERSION = 1;
+/** The norms of the contract's first release. */
+const FIRST_ADAPTER_NORMS = ['none', 'before', 'after'] as const;
+
+/** How many trials the trainer likes to have in a job. */
+export const preferredCohort = ({
+  preferredCohort: preferred,
+  maxCohort,
+}: Pick<Capabilities, 'preferredCohort' | 'maxCohort'>): number => preferred || maxCohort;
+
+/** What the trainer's results are made by, as in reports: `torch on cpu`. */
+export function nameMaker({
+  framework,
+  devices,
+}: Pick<Capabilities, 'framework' | 'devices'>): string {
+  const { kind: device, name } = devices[0]!;
+  return nameEnvironment({ framework, device, device_name: name });
+}
 
 /**
  * Everything in the plan that the trainer cannot do, one sentence each; empty if it can do
@@ -50,6 +70,7 @@ export function checkPlan(plan: Plan, capabilities: Capabilities): string[] {
     ...(!capabilities.prunesDuringTraining && plan.trials.some(({ prune }) => prune.every_steps > 0)
       ? ['the trainer does not prune during training, as `progressive` needs']
       : []),
+    ...checkLaterFields(plan, capabilities),
     ...checkPrecisions(plan, capabilities),
     ...checkWords(
       'task kind',
@@ -57,13 +78,6 @@ export function checkPlan(plan: Plan, capabilities: Capabilities): string[] {
       capabilities.taskKinds,
       new Set(plan.datasets.map(({ kind }) => kind)),
     ),
-    ...plan.cohorts
-      .filter(({ trials }) => trials.length > capabilities.maxCohort)
-      .map(
-        ({ id, trials }) =>
-          `cohort ${id} has ${trials.length} trials; ` +
-          `the trainer takes at most ${capabilities.maxCohort} at once`,
-      ),
   ];
 }
 
@@ -106,6 +120,21 @@ function checkAdapters(
       unfrozen,
       new Set(adapters.map((adapter) => adapter.unfrozen)),
     ),
+  ];
+}
+
+/** Trainers that list no norms are older than the list. */
+function checkLaterFields({ trials }: Plan, { fields, adapterNorms }: Capabilities): string[] {
+  const used = new Set(trials.flatMap((trial) => listLaterFields(trial)));
+  const norms = new Set(
+    trials.flatMap(({ adapter }) => [adapter.norm, adapter.attention_norm ?? adapter.norm]),
+  );
+  const first = FIRST_ADAPTER_NORMS.map((name) => ADAPTER_NORMS[name].proto);
+  return [
+    ...[...used]
+      .filter((field) => !fields.includes(field))
+      .map((field) => `the trainer does not handle ${field}`),
+    ...checkWords('norm', ADAPTER_NORMS, adapterNorms.length > 0 ? adapterNorms : first, norms),
   ];
 }
 

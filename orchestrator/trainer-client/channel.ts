@@ -1,5 +1,6 @@
 /** How to reach a trainer: addresses, credentials and connection settings. */
 import { readFileSync } from 'node:fs';
+import { checkServerIdentity } from 'node:tls';
 import { credentials, type ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
 import { proxyChannelOptions } from '../../common/proxies';
 
@@ -10,6 +11,8 @@ export interface TlsFiles {
   /** The client's certificate and key, if the trainer demands them. */
   cert?: string;
   key?: string;
+  /** The name that the trainer's certificate is made out to; the address's host if left out. */
+  serverName?: string;
 }
 
 /** `sun_path` holds 108 bytes including its final zero; Node silently cuts longer paths. */
@@ -71,6 +74,10 @@ export function tlsFromEnvironment(env: NodeJS.ProcessEnv = process.env): TlsFil
   return ca || cert || key ? { ca, cert, key } : undefined;
 }
 
+/** The TLS files of an address for which none are given: a socket needs none. */
+export const findTls = (address: string): TlsFiles | undefined =>
+  address.startsWith('unix:') ? undefined : tlsFromEnvironment();
+
 /**
  * TLS if files are given, otherwise plain text, which a trainer serves on a socket, or on TCP with
  * --insecure.
@@ -80,5 +87,15 @@ export function channelCredentials(tls: TlsFiles | undefined): ChannelCredential
   if (!tls.cert !== !tls.key)
     throw new Error('TLS: a client certificate needs its key, and a key its certificate');
   const read = (file: string | undefined) => (file === undefined ? null : readFileSync(file));
-  return credentials.createSsl(read(tls.ca), read(tls.key), read(tls.cert));
+  const { serverName } = tls;
+  return credentials.createSsl(
+    read(tls.ca),
+    read(tls.key),
+    read(tls.cert),
+    serverName === undefined
+      ? {}
+      : {
+          checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
+        },
+  );
 }

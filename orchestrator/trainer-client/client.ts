@@ -25,7 +25,7 @@ import {
   channelCredentials,
   channelOptions,
   checkAddress,
-  tlsFromEnvironment,
+  findTls,
   type TlsFiles,
 } from './channel';
 import { asTrainerError } from './errors';
@@ -45,7 +45,7 @@ const CALL_MS = 30_000;
  */
 export function connectTrainer(address: string, options: { tls?: TlsFiles } = {}): TrainerClient {
   checkAddress(address);
-  const tls = options.tls ?? (address.startsWith('unix:') ? undefined : tlsFromEnvironment());
+  const tls = options.tls ?? findTls(address);
   return new TrainerClient(
     address,
     new TrainerServiceClient(address, channelCredentials(tls), channelOptions(address)),
@@ -70,10 +70,11 @@ export class TrainerClient {
   ) {}
 
   /** What the trainer can do. */
-  async getCapabilities(): Promise<Capabilities> {
+  async getCapabilities(timeoutMs = CALL_MS): Promise<Capabilities> {
     const { capabilities } = await this.call<object, { capabilities: Capabilities | undefined }>(
       'getCapabilities',
       {},
+      timeoutMs,
     );
     return present(capabilities, 'GetCapabilities');
   }
@@ -147,10 +148,11 @@ export class TrainerClient {
   private call<Request, Response>(
     name: 'getCapabilities' | 'submitJob' | 'getJob' | 'listJobs' | 'cancelJob',
     request: Request,
+    timeoutMs = CALL_MS,
   ) {
     const method = this.client[name].bind(this.client) as unknown as Unary<Request, Response>;
     return new Promise<Response>((resolve, reject) => {
-      method(request, new Metadata(), { deadline: Date.now() + CALL_MS }, (error, response) => {
+      method(request, new Metadata(), { deadline: Date.now() + timeoutMs }, (error, response) => {
         if (error) reject(asTrainerError(error, `trainer ${this.address}`));
         else resolve(response);
       });

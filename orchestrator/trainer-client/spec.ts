@@ -12,7 +12,10 @@ import { LEARNING_RATE_SCHEDULES } from '../../common/vocabulary/learning-rate-s
 import { MASK_CONTROLS } from '../../common/vocabulary/mask-controls';
 import { MASK_RULES } from '../../common/vocabulary/mask-rules';
 import { MASK_STRUCTURES } from '../../common/vocabulary/mask-structures';
+import { OPTIMIZERS } from '../../common/vocabulary/optimizers';
 import { PRECISIONS } from '../../common/vocabulary/precisions';
+import { PREFIX_INITS } from '../../common/vocabulary/prefix-inits';
+import { PREFIX_USES } from '../../common/vocabulary/prefix-uses';
 import { PRUNE_SCHEDULES } from '../../common/vocabulary/prune-schedules';
 import { PRUNE_SCOPES } from '../../common/vocabulary/prune-scopes';
 import { PRUNERS } from '../../common/vocabulary/pruners';
@@ -26,13 +29,22 @@ import {
 import { listEvaluationSplits } from '../datasets/splits';
 import { canonicalJson } from '../sweep/canonical';
 import { findDataset } from '../sweep/lookup';
-import type { Cohort, GenerationConfig, Plan, PlannedDataset, Trial } from '../sweep/types';
+import type {
+  AdapterConfig,
+  Cohort,
+  GenerationConfig,
+  Plan,
+  PlannedDataset,
+  Trial,
+} from '../sweep/types';
 import { contractKind } from '../tasks/registry';
 
 /** The stages of a trial that run on a trainer. */
 export type Work = 'prune' | 'train' | 'predict';
 
 export interface WorkOptions {
+  /** The backbone's path as the trainer sees it; the plan's, on this machine, if left out. */
+  backbonePath?: string;
   /** `train`: stop each trial at this step; 0, the default, at its end. */
   untilStep?: number;
   /** `train`: steps between checkpoints; 0, the default, for by time alone. */
@@ -77,7 +89,10 @@ export function jobSpecFor(
     return trial;
   });
   return {
-    backbone: { path: plan.backbone.path, digest: plan.backbone.digest },
+    backbone: {
+      path: options.backbonePath ?? plan.backbone.path,
+      digest: plan.backbone.digest,
+    },
     dataset: {
       name: `datasets/${dataset.digest}`,
       digest: dataset.digest,
@@ -110,7 +125,14 @@ export function jobId(digest: string, generation: number | string): string {
   return `${digest}-g${generation}`;
 }
 
-function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
+/** A trial as the contract has it. */
+export function specTrial({
+  id,
+  seed,
+  adapter,
+  prune,
+  train,
+}: Pick<Trial, 'id' | 'seed' | 'adapter' | 'prune' | 'train'>): SpecTrial {
   return {
     trialId: id,
     seed,
@@ -127,6 +149,7 @@ function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
       loraAlpha: adapter.lora_alpha,
       prefixHidden: adapter.prefix_hidden,
       unfrozen: UNFROZEN[adapter.unfrozen].proto,
+      ...laterAdapter(adapter),
     },
     prune: {
       pruner: PRUNERS[prune.pruner].proto,
@@ -144,6 +167,10 @@ function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
       everySteps: prune.every_steps,
       beginStep: prune.begin_step,
       rules: MASK_RULES[prune.rules].proto,
+      scoringBatch: prune.scoring_batch ?? 0,
+      keepsRemovedWeights: prune.keeps_removed_weights ?? false,
+      keepsScoringGradients: prune.keeps_scoring_gradients ?? false,
+      repeats: prune.repeats ?? 0,
     },
     train: {
       batchSize: train.batch_size,
@@ -159,7 +186,29 @@ function specTrial({ id, seed, adapter, prune, train }: Trial): SpecTrial {
       dropout: train.dropout,
       attentionDropout: train.attention_dropout,
       labelSmoothing: train.label_smoothing ?? 0,
+      optimizer: train.optimizer ? OPTIMIZERS[train.optimizer].proto : 0,
+      accumulatedBatches: train.accumulated_batches ?? 0,
+      lossParts: train.loss_parts ?? 0,
     },
+  };
+}
+
+/** The fields that the contract has gained, unset where the adapter has none. */
+function laterAdapter(adapter: AdapterConfig) {
+  const { attention_norm: norm, attention_init: init } = adapter;
+  const { prefix_init, prefix_use } = adapter;
+  return {
+    attentionScale: adapter.attention_scale ?? 0,
+    attentionNorm: norm ? ADAPTER_NORMS[norm].proto : 0,
+    attentionInit: init ? ADAPTER_INITS[init].proto : 0,
+    learnedScale: adapter.learned_scale ?? false,
+    innerDropout: adapter.inner_dropout ?? false,
+    ffnAfterDropout: adapter.ffn_after_dropout ?? false,
+    prefixInit: prefix_init ? PREFIX_INITS[prefix_init].proto : 0,
+    prefixUse: prefix_use ? PREFIX_USES[prefix_use].proto : 0,
+    frozen: adapter.frozen ?? [],
+    unfrozenTensors: adapter.unfrozen_tensors ?? [],
+    paddedTokens: adapter.padded_tokens ?? 0,
   };
 }
 

@@ -1,14 +1,14 @@
 /**
  * `npm run bench`: speeds, each beside what it is compared with, in one run. Prints one JSON
- * document. Never part of a test: machines differ. All parts but `watch`, `many`, `transfers` and
- * `gpu` need SA_ORCH_DATA, a folder with the files that they read: glue/MRPC, squad, xsum and
- * vocab/roberta-base. SA_ORCH_PYTHON names the interpreter, as everywhere; without it there is an
- * environment of our own.
+ * document. Never part of a test: machines differ. All parts but `watch`, `many`, `pool`,
+ * `transfers` and `gpu` need SA_ORCH_DATA, a folder with the files that they read: glue/MRPC,
+ * squad, xsum and vocab/roberta-base. SA_ORCH_PYTHON names the interpreter, as everywhere; without
+ * it there is an environment of our own.
  *
  *   npm run bench                     all parts
  *   npm run bench -- trial watch      some of them
  *
- * The parts are trial, squad, generate, frameworks, sweep, watch, many, transfers and gpu.
+ * The parts are trial, squad, generate, frameworks, sweep, watch, many, pool, transfers and gpu.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -31,11 +31,15 @@ const PARTS = [
   'sweep',
   'watch',
   'many',
+  'pool',
   'transfers',
   'gpu',
 ] as const;
 type Part = (typeof PARTS)[number];
-const WITHOUT_FILES = new Set<string>(['watch', 'many', 'transfers', 'gpu']);
+const WITHOUT_FILES = new Set<string>(['watch', 'many', 'pool', 'transfers', 'gpu']);
+
+/** Trainers of the part `pool`. */
+const POOL = 16;
 
 async function main(): Promise<void> {
   const wanted = process.argv.slice(2);
@@ -50,6 +54,8 @@ async function main(): Promise<void> {
   const { python, env } = await ensureTestEnvironment({ onProgress });
   Object.assign(process.env, env, { SA_ORCH_TEST_PYTHON: python });
   const backbone = async () => (await resolveBackbone('all-MiniLM-L6-v2', { onProgress })).path;
+  /** Whatever starts a trainer for a test asks for it in the environment. */
+  const backboneForTrainers = async () => (process.env.SA_ORCH_TEST_BACKBONE = await backbone());
   const tfjs = async () => (await ensureTensorflowEnvironment({ onProgress })).modulePath;
   const askScript = (args: string[]) =>
     JSON.parse(
@@ -65,14 +71,10 @@ async function main(): Promise<void> {
     frameworks: async () => frameworksSideBySide(python, await backbone(), await tfjs()),
     sweep: async () => sweepAgainstProcesses(python, await backbone()),
     watch: () => watchEvents(),
-    many: async () => {
-      const path = await backbone();
-      // Whatever starts a trainer for a test asks for it there.
-      process.env.SA_ORCH_TEST_BACKBONE = path;
-      return manyTrials(path);
-    },
+    many: async () => manyTrials(await backboneForTrainers()),
+    pool: async () => manyTrials(await backboneForTrainers(), { trainers: POOL }),
     transfers: async () => {
-      process.env.SA_ORCH_TEST_BACKBONE = await backbone();
+      await backboneForTrainers();
       process.env.SA_ORCH_TEST_TFJS = await tfjs();
       return moveFiles();
     },

@@ -1,6 +1,7 @@
 /**
- * A sweep of 5,000 trials on the toy trainer, which computes almost nothing: the memory of the
- * worker while it runs, and what `watch` costs a poll. Takes about a quarter of an hour.
+ * A sweep of 5,000 trials on one toy trainer or several, which compute almost nothing: how many
+ * trials a second pass, the memory of the worker meanwhile, and what `watch` costs a poll. Takes
+ * minutes.
  */
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SweepReader, workflowState } from '../../orchestrator/cli/follow';
 import { renderSnapshot } from '../../orchestrator/cli/live-view';
 import { connectTemporal } from '../../orchestrator/runtime/temporal-client';
+import { readJobHistories } from '../../orchestrator/store/job-history';
 import { writeTinyBackbone } from '../support/tiny-backbone';
 import { TrainerPlace } from '../support/trainer-process';
 import { Workplace } from '../support/workplace';
@@ -18,10 +20,14 @@ const SAMPLES = 12;
 const POLL_MS = 1000;
 
 export interface ManyTrials {
+  trainers: number;
   trials: number;
   cohorts: number;
+  /** Trials that were trained more than once. */
+  trained_again: number;
   /** From the start of its workflow to its end. */
   wall_s: number;
+  trials_a_second: number;
   /** CPU time of the worker, a trial. */
   worker_cpu_ms_a_trial: number;
   /** Resident memory of the worker, at equal distances from the first result to the end. */
@@ -33,26 +39,31 @@ export interface ManyTrials {
 }
 
 /** backbone: a folder with the tokenizer of all-MiniLM-L6-v2. */
-export async function manyTrials(backbone: string, trials = 5000): Promise<ManyTrials> {
+export async function manyTrials(
+  backbone: string,
+  { trainers = 1, trials = 5000 } = {},
+): Promise<ManyTrials> {
   const trainer = new TrainerPlace();
+  const others = Array.from({ length: trainers - 1 }, () => new TrainerPlace(trainer.root));
   const offline = { HF_HUB_OFFLINE: '1', SA_ORCH_DATA: '' };
   const folder = mkdtempSync(join(tmpdir(), 'sa-orch-many-'));
   const place = new Workplace(join(folder, 'place'), offline, trainer.root);
   try {
-    await trainer.start([], 'toy');
+    for (const each of [trainer, ...others]) await each.start([], 'toy');
     const tiny = join(folder, 'backbone');
     writeTinyBackbone(tiny, 'bert', VOCABULARY);
     for (const name of ['tokenizer.json', 'tokenizer_config.json'])
       copyFileSync(join(backbone, name), join(tiny, name));
     const file = join(folder, 'many.yaml');
     writeFileSync(file, describeSweep(tiny, trials));
-    const start = ['start', '--sweep', file, '--trainer', trainer.address, '--detach'];
+    const named = [trainer, ...others].flatMap(({ address }) => ['--trainer', address]);
+    const start = ['start', '--sweep', file, ...named, '--detach'];
     const { status, stderr } = await place.run(start);
     if (status !== 0) throw new Error(`start ended with status ${status}: ${stderr}`);
-    return await measure(place, trials);
+    return { trainers, ...(await measure(place, trials)) };
   } finally {
     await place.down();
-    await trainer.remove();
+    for (const each of [...others, trainer]) await each.remove();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -72,7 +83,7 @@ function describeSweep(backbone: string, trials: number): string {
 }
 
 /** Polls as `watch` does until the sweep has ended. */
-async function measure(place: Workplace, trials: number): Promise<ManyTrials> {
+async function measure(place: Workplace, trials: number): Promise<Omit<ManyTrials, 'trainers'>> {
   const worker = (await place.services()).find(({ name }) => name === 'worker')!.pid!;
   const began = Date.now();
   const client = await connectTemporal(place.stateDir);
@@ -92,10 +103,13 @@ async function measure(place: Workplace, trials: number): Promise<ManyTrials> {
       if (polls.length % 60 === 0) process.stderr.write(`  ${done} of ${trials} trials done\n`);
       if (state === 'finished' || state === 'failed') {
         if (done < trials) throw new Error(`${done} of ${trials} trials are done: ${state}`);
+        const seconds = (Date.now() - began) / 1000;
         return {
           trials,
           cohorts: snapshot.plan.cohorts.length,
-          wall_s: Math.round((Date.now() - began) / 1000),
+          trained_again: await countTrainedAgain(place),
+          wall_s: Math.round(seconds),
+          trials_a_second: Math.round((10 * trials) / seconds) / 10,
           worker_cpu_ms_a_trial: Math.round(readCpuMs(worker) / trials),
           ...summarizeMemory(memory),
           watch_poll_cpu_ms: summarizePolls(polls),
@@ -106,6 +120,13 @@ async function measure(place: Workplace, trials: number): Promise<ManyTrials> {
   } finally {
     await client.connection.close();
   }
+}
+
+/** By the histories of all jobs. */
+async function countTrainedAgain(place: Workplace): Promise<number> {
+  const jobs = await readJobHistories(place.root, place.sweepId());
+  const trained = jobs.filter(({ work }) => work === 'train').flatMap(({ trials }) => trials);
+  return trained.length - new Set(trained).size;
 }
 
 function summarizeMemory(memory: number[]) {

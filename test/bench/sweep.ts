@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { JobState } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { readRuntimeConfig } from '../../orchestrator/runtime/runtime-config';
+import { listSources, readRuntimeConfig } from '../../orchestrator/runtime/runtime-config';
 import { connectTemporal } from '../../orchestrator/runtime/temporal-client';
 import { packageRoot } from '../../common/package';
 import { connectTrainer } from '../../orchestrator/trainer-client/client';
@@ -91,7 +91,7 @@ async function workflowSeconds(place: Workplace): Promise<number> {
 
 /** The trainer has one slot: its jobs' running times add up without overlap. */
 async function busySeconds(place: Workplace): Promise<number> {
-  const trainer = connectTrainer(readRuntimeConfig(place.stateDir)!.trainer.address);
+  const trainer = connectTrainer(listSources(readRuntimeConfig(place.stateDir)!)[0]!.address);
   let total = 0;
   for (const { jobId } of await trainer.listJobs()) {
     let running = NaN;

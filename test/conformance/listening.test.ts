@@ -1,10 +1,9 @@
 /** TCP, with and without TLS: where a trainer listens, and for whom. */
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TlsFiles } from '../../orchestrator/trainer-client/channel';
 import { connectTrainer } from '../../orchestrator/trainer-client/client';
 import { findOnPath } from '../../orchestrator/runtime/run-command';
+import { makeCertificates } from '../support/certificates';
 import { describeTrainer, refusedTrainer, TrainerPlace } from '../support/trainer-process';
 
 const withOpenssl = findOnPath('openssl') ? test : test.skip;
@@ -83,41 +82,5 @@ async function askCode(address: string, tls: TlsFiles | undefined): Promise<stri
     return (error as { code: string }).code;
   } finally {
     client.close();
-  }
-}
-
-/** An authority, and certificates of it for a server on localhost and for a client. */
-function makeCertificates(folder: string): void {
-  const openssl = (...args: string[]) =>
-    execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  openssl(
-    'req',
-    '-x509',
-    ...key,
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.pem',
-    '-days',
-    '2',
-    '-subj',
-    '/CN=test authority',
-  );
-  writeFileSync(join(folder, 'names.ext'), 'subjectAltName=DNS:localhost');
-  for (const name of ['server', 'client']) {
-    openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-    const signing = [
-      '-CA',
-      'ca.pem',
-      '-CAkey',
-      'ca.key',
-      '-CAcreateserial',
-      '-days',
-      '2',
-      '-extfile',
-      'names.ext',
-    ];
-    openssl('x509', '-req', '-in', `${name}.csr`, '-out', `${name}.pem`, ...signing);
   }
 }

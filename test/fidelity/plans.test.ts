@@ -34,7 +34,9 @@ const WORKS: Work[] = ['prune', 'train', 'predict'];
 
 const backbone = process.env.SA_ORCH_TEST_BACKBONE!;
 const rows = process.env.SA_ORCH_DATA;
-const names = readdirSync(SWEEPS).map((file) => file.replace(/\.yaml$/, ''));
+const names = readdirSync(SWEEPS)
+  .filter((file) => file.endsWith('.yaml'))
+  .map((file) => file.replace(/\.yaml$/, ''));
 const places: Record<string, string | undefined> = rows
   ? { demo: undefined, rows }
   : { demo: undefined };

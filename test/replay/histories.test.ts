@@ -15,7 +15,10 @@ const parseHistory = (text: string) => historyFromJSON(JSON.parse(text));
 beforeAll(() => Runtime.install({ logger: new DefaultLogger('ERROR') }));
 
 test.each(readdirSync(folder))('%s replays', async (file) => {
-  await Worker.runReplayHistory(options, parseHistory(readFileSync(join(folder, file), 'utf8')));
+  const history = parseHistory(readFileSync(join(folder, file), 'utf8'));
+  const [started] = history.events!.map((each) => each.workflowExecutionStartedEventAttributes);
+  // Requests for trainers carry it.
+  await Worker.runReplayHistory(options, history, started!.workflowId!);
 });
 
 test('a history that the code would not have made is found', async () => {

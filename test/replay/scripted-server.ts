@@ -6,6 +6,13 @@ import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { Context } from '@temporalio/activity';
+import {
+  askForTrainer,
+  releaseTrainer,
+  withdrawRequest,
+  type LookInput,
+} from '../../workflows/activities/pool';
 import type { cohort } from '../../workflows/cohort';
 import { findCommonFailure } from '../../workflows/failure-budget';
 import type {
@@ -15,6 +22,13 @@ import type {
   JobRef,
   SweepInput,
 } from '../../workflows/messages';
+import type { pool as poolWorkflow } from '../../workflows/pool';
+import {
+  poolId,
+  type PlacementRequest,
+  type Release,
+  type TrainerReport,
+} from '../../workflows/pool-messages';
 import type { sweep } from '../../workflows/sweep';
 
 export const SUCCEEDED: JobOutcome = { state: 'succeeded', failure: null, failedTrials: {} };
@@ -44,7 +58,21 @@ export function describeWithServer(
   });
 }
 
+/** A pool of trainers, which a test changes as it goes on. */
+export interface ScriptedPool {
+  trainers: TrainerReport[];
+  graceSeconds: number;
+}
+
+/** A trainer that answers. */
+export const readyTrainer = (name: string, more: Partial<TrainerReport> = {}): TrainerReport => ({
+  ...{ name, address: `${name}:1`, state: 'ready', why: null, kind: 'toy on cpu', slots: 1 },
+  ...{ maxCohort: 16, ...more },
+});
+
 interface Script {
+  /** Sweeps then ask for trainers; otherwise they use the only one. */
+  pool?: ScriptedPool;
   /** Called for each job that is asked to stop. */
   onCancel?: (job: JobRef) => void;
   prepareData?: () => void | Promise<void>;
@@ -81,7 +109,7 @@ export class ScriptedServer {
   async withTrainer(
     trials: Record<string, string[]>,
     answer: (job: JobRef) => JobOutcome | Promise<JobOutcome>,
-    { onCancel = () => undefined, prepareData = () => undefined }: Script = {},
+    { onCancel = () => undefined, prepareData = () => undefined, pool }: Script = {},
   ) {
     const jobs: JobRef[] = [];
     const cancelled: string[] = [];
@@ -114,18 +142,26 @@ export class ScriptedServer {
         return { done: 0, failed: 0, cancelled };
       },
       writeSweepReport: () => void reports.push(Date.now()),
+      ...(pool === undefined ? {} : poolActivities(pool)),
     };
     const worker = await Worker.create({
       connection: this.env.nativeConnection,
       taskQueue,
       workflowBundle: { codePath: join(__dirname, '../../dist/workflow-bundle.js') },
       activities,
+      maxHeartbeatThrottleInterval: '500 milliseconds',
     });
-    const start = (cohorts: string[], settings: Partial<SweepInput> = {}) =>
+    const start = (cohorts: string[], settings: Partial<SweepInput> = {}, name = '') =>
       this.client.workflow.start<typeof sweep>('sweep', {
         taskQueue,
-        workflowId: `sweep-${id}`,
-        args: [{ ...buildInput(`sweep-${id}`, cohorts), ...settings }],
+        workflowId: `sweep-${id}${name}`,
+        args: [
+          {
+            ...buildInput(`sweep-${id}${name}`, cohorts),
+            ...(pool && { maxParallel: 0, placement: { priority: 1, kind: 'toy on cpu' } }),
+            ...settings,
+          },
+        ],
       });
     const execute = (cohortId: string) =>
       this.client.workflow.execute<typeof cohort>('cohort', {
@@ -135,11 +171,32 @@ export class ScriptedServer {
       });
     const findCohort = (cohortId: string) =>
       this.client.workflow.getHandle<typeof cohort>(`sweep-${id}/r/${cohortId}`);
+    const findPool = () => this.client.workflow.getHandle<typeof poolWorkflow>(poolId(taskQueue));
     return {
+      findPool,
       ...{ worker, jobs, cancelled, evaluated, notStarted, reports },
       ...{ start, execute, findCohort },
     };
   }
+}
+
+/** The real activities, but for what they see of the trainers. */
+function poolActivities(scripted: ScriptedPool) {
+  const setup = { root: '', trainer: '', graceSeconds: scripted.graceSeconds };
+  const brief = (trainers: TrainerReport[]) =>
+    JSON.stringify(trainers.map(({ address, state, kind }) => [address, state, kind]));
+  return {
+    askForTrainer: (request: PlacementRequest) => askForTrainer(setup, request),
+    withdrawRequest: (request: string) => withdrawRequest(setup, request),
+    releaseTrainer: (ended: Release) => releaseTrainer(setup, ended),
+    lookAtTrainers: async ({ known }: LookInput) => {
+      while (brief(known) === brief(scripted.trainers)) {
+        Context.current().heartbeat();
+        await Context.current().sleep(50);
+      }
+      return { trainers: structuredClone(scripted.trainers), ended: [] };
+    },
+  };
 }
 
 const buildInput = (sweepId: string, cohorts: string[]): SweepInput => ({

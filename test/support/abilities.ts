@@ -2,6 +2,7 @@
  * Which conformance cases the trainer under test can do: those whose trials it lists everything for
  * in its capabilities.
  */
+import { listLaterFields } from '../../common/vocabulary/later-fields';
 import { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import {
   AttentionModule,
@@ -39,7 +40,7 @@ export function lacking(
   const able = abilities();
   if (!able) return [];
   if (!able.taskKinds.includes(taskKind)) return [TaskKind[taskKind]];
-  const missing = trials.flatMap(({ adapter, prune }) => {
+  const missing = trials.flatMap(({ adapter, prune, train }) => {
     const { pruner, structure, rules, everySteps } = prune!;
     const needs: [number, readonly number[], Record<number, string>][] = [
       [adapter!.attention, able.attentionModules, AttentionModule],
@@ -52,9 +53,9 @@ export function lacking(
     const names = needs
       .filter(([value, listed]) => !listed.includes(value))
       .map(([value, , names]) => names[value]!);
-    return everySteps > 0 && !able.prunesDuringTraining
-      ? [...names, 'pruning during training']
-      : names;
+    if (everySteps > 0 && !able.prunesDuringTraining) names.push('pruning during training');
+    const fields = listLaterFields({ adapter: adapter!, prune: prune!, train: train! });
+    return [...names, ...fields.filter((field) => !able.fields.includes(field))];
   });
   return [...new Set(missing)];
 }

@@ -10,6 +10,7 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
   Activation,
+  Adapter,
   AdapterInit,
   AdapterNorm,
   AttentionModule,
@@ -19,9 +20,11 @@ import {
   MaskRules,
   MaskStructure,
   Precision,
+  Prune,
   PruneSchedule,
   PruneScope,
   Pruner,
+  Train,
   Unfrozen,
   type Dataset,
   type Generation,
@@ -46,7 +49,7 @@ export function trial(
   return {
     trialId,
     seed: changes.seed ?? 1,
-    adapter: {
+    adapter: Adapter.fromPartial({
       attention: AttentionModule.ATTENTION_MODULE_SEQUENTIAL,
       ffn: FfnModule.FFN_MODULE_SEQUENTIAL,
       attentionBottleneck: 8,
@@ -60,8 +63,8 @@ export function trial(
       prefixHidden: 0,
       unfrozen: Unfrozen.UNFROZEN_NONE,
       ...changes.adapter,
-    },
-    prune: {
+    }),
+    prune: Prune.fromPartial({
       pruner: Pruner.PRUNER_SNIP,
       sparsity: 0.5,
       scope: PruneScope.PRUNE_SCOPE_GLOBAL,
@@ -78,8 +81,8 @@ export function trial(
       beginStep: 0,
       rules: MaskRules.MASK_RULES_EXACT,
       ...changes.prune,
-    },
-    train: {
+    }),
+    train: Train.fromPartial({
       batchSize: 8,
       totalSteps: 20,
       learningRate: 1e-3,
@@ -94,7 +97,7 @@ export function trial(
       attentionDropout: 0,
       labelSmoothing: 0,
       ...changes.train,
-    },
+    }),
   };
 }
 

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { packageRoot } from '../../common/package';
+import { runtimeStatus } from '../../orchestrator/runtime/status';
 
 const COMMAND = join(packageRoot(), 'bin', 'sa-orch.js');
 
@@ -97,13 +98,13 @@ export class Workplace {
 
   /** Kills a service's process with SIGKILL, once it has one. */
   async killService(name: string): Promise<void> {
-    for (let tries = 0; tries < 60; tries++) {
-      const pid = (await this.services()).find((service) => service.name === name)?.pid;
+    for (let tries = 0; tries < 300; tries++) {
+      const pid = runtimeStatus(this.stateDir).find((service) => service.name === name)?.pid;
       if (pid) {
         process.kill(pid, 'SIGKILL');
         return;
       }
-      await sleep(500);
+      await sleep(100);
     }
     throw new Error(`no process of ${name} to kill`);
   }

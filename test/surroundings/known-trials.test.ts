@@ -1,9 +1,11 @@
 /** A sweep of which nothing is left to run has a report all the same. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeFilmReviews } from '../support/film-reviews';
 import { Workplace, type Ended } from '../support/workplace';
+import { COMMAND } from './broken-place';
 
 const START = ['start', '--sweep', './s.yaml'];
 
@@ -79,6 +81,19 @@ test('output that nobody reads any more ends a start that has submitted nothing'
   child.stdout!.destroy();
   const { status, stderr } = await ended;
   expect(stderr).toMatch(/^error: nobody reads the output any more; nothing was submitted\n/);
+  expect(status).toBe(2);
+});
+
+test('output that cannot be written ends a start that has submitted nothing', () => {
+  const typed = ['-c', 'exec "$@" > /dev/full', 'sh', process.execPath, COMMAND];
+  const { status, stderr } = spawnSync('/bin/sh', [...typed, ...START, '--seeds', '8'], {
+    cwd: folder,
+    env: place.env,
+    encoding: 'utf8',
+  });
+  expect(stderr).toMatch(
+    /^error: the output cannot be written: no space left .*; nothing was subm/,
+  );
   expect(status).toBe(2);
 });
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lockHolder } from '../../common/lock-file';
+import { runtimeStatus } from '../../orchestrator/runtime/status';
 import { supervisorLockPath } from '../../orchestrator/runtime/supervisor-state';
 import { writeFilmReviews } from '../support/film-reviews';
 import { describeTrainer, TrainerPlace } from '../support/trainer-process';
@@ -60,17 +61,19 @@ describeTrainer('with a trainer of one’s own', () => {
   });
 
   test('without an open sweep they end, are listed as such, and come back', async () => {
-    await place.run(['up', ...trainer()]);
-    await place.run(['cancel', '--force', 'long']);
-    await place.down();
-    await place.run(['up', '--stop-after', '0.3', ...trainer()]);
+    await place.run(['up', '--stop-after', '0.02', ...trainer()]);
+    // The sweep of before is still open.
     const all = await place.run(['status', '--all', '--json']);
     expect(JSON.parse(all.stdout)).toMatchObject({ places: [{ folder: place.folder }] });
-    await until(async () => (await place.services()).every(({ pid }) => pid === null));
-    const { stdout } = await place.run(['status']);
-    expect(stdout).toMatch(/worker +stopped .*no sweep was open for 0.3 minutes/);
+    await place.run(['cancel', '--force', 'long']);
+    await until(() => runtimeStatus(place.stateDir).every(({ pid }) => pid === null));
+    const { stdout, seconds } = await place.run(['status']);
+    expect(stdout).toMatch(/worker +stopped .*no sweep was open for 0.02 minutes/);
+    expect(stdout).toMatch(/long-\w+ +not running +0 of 2/);
+    // It does not wait for a server that is known to be stopped.
+    expect(seconds).toBeLessThan(8);
     expect((await place.run(['status', '--all'])).stdout).toContain('no services of this user');
     expect((await place.run(['up', '--stop-after', '0'])).status).toBe(0);
-    expect((await place.services()).map(({ state }) => state)).toContain('ready');
+    expect(runtimeStatus(place.stateDir).map(({ state }) => state)).toContain('ready');
   });
 });

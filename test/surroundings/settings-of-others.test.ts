@@ -1,6 +1,7 @@
 /**
  * A shell and a folder that are set up for other work: proxies that cannot be reached, Python
- * settings of another installation, files and packages named like those that the services import.
+ * settings of another installation, files and packages named like those that the services import,
+ * threads, locales and temporary folders of other programs.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,6 +25,8 @@ const place = new Workplace(join(folder, 'mine'), {
   ...{ no_proxy: undefined, NO_PROXY: undefined },
   ...{ PYTHONHOME: '/usr', PYTHONPATH: `${libraries}::.`, PYTHONUSERBASE: libraries },
   ...{ PYTHONSTARTUP: join(libraries, 'random.py'), PYTHONWARNINGS: 'error', PYTHONUTF8: '0' },
+  ...{ OMP_NUM_THREADS: '0', MKL_NUM_THREADS: '64', CUDA_VISIBLE_DEVICES: '' },
+  ...{ LC_ALL: 'C', COLUMNS: '40', TMPDIR: join(folder, 'none') },
   ...{ NODE_PATH: libraries, NODE_OPTIONS: '--no-deprecation', npm_config_prefix: libraries },
 });
 

@@ -1,4 +1,7 @@
-/** `sa-orch trainer` in a script or a batch job: it ends with whatever runs it. */
+/**
+ * `sa-orch trainer` in a script or a batch job: it is listed in its root while it lives, and ends
+ * with whatever runs it.
+ */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,6 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { packageRoot } from '../../common/package';
+import { readTrainers } from '../../orchestrator/trainer-client/registry';
 
 const COMMAND = join(packageRoot(), 'bin', 'sa-orch.js');
 
@@ -44,7 +48,8 @@ test.each(WRAPPERS)('a trainer, %s, ends with its %s: %j, %s', async (...row) =>
   const [framework, , [program, ...words], signal, status] = row;
   const place = mkdtempSync(join(folder, 'at-'));
   const where = ['--listen', `unix:${place}/t.sock`, '--root', place, '--state-dir', place];
-  const typed = [...words, 'trainer', '--framework', framework, '--threads', '1', ...where];
+  const how = ['--framework', framework, '--threads', '1', '--register'];
+  const typed = [...words, 'trainer', ...how, ...where];
   const wrapper = spawn(program!, typed, {
     cwd: packageRoot(),
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -52,9 +57,12 @@ test.each(WRAPPERS)('a trainer, %s, ends with its %s: %j, %s', async (...row) =>
   const ended = new Promise<number | null>((resolve) => wrapper.on('exit', resolve));
   await untilItListens(wrapper);
   expect(listProcesses(place).length).toBeGreaterThan(1);
+  const address = `unix:${place}/t.sock`;
+  expect(await readTrainers(place)).toMatchObject({ trainers: [{ address }], problems: [] });
   wrapper.kill(signal);
   const code = await ended;
   if (status !== null) expect(code).toBe(status);
   for (let looks = 0; listProcesses(place).length > 0 && looks < 100; looks++) await sleep(200);
   expect(listProcesses(place)).toEqual([]);
+  expect(await readTrainers(place)).toEqual({ trainers: [], problems: [] });
 });

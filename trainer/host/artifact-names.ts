@@ -1,5 +1,6 @@
-/** Which files ArtifactService moves: the names that it lists in artifacts.proto. */
+/** Checks the names and digests of files that ArtifactService is to move. */
 import { status } from '@grpc/grpc-js';
+import { isFileName, isFolderName } from '../../common/artifact-names';
 import type { DownloadRequest } from '../../gen/ts/sparse_adapter/trainer/v1/artifacts';
 import type { Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { artifactPath } from './artifacts';
@@ -7,27 +8,11 @@ import { EngineFailure } from './engine';
 import { refuseFields, type Refusal } from './refusals';
 import { quoted, Violations } from './violations';
 
-const ID = '[a-z0-9-]{1,64}';
-const PLAIN = '[a-z0-9_][a-z0-9_.-]*';
-const FILE = `(?=[^/]{1,128}$)${PLAIN}\\.(?:json|safetensors)`;
-const TRIAL = `trials/${ID}`;
-const STEP = 'checkpoints/step-[0-9]{1,19}';
-const FILES = new RegExp(
-  `^(?:(?:datasets|backbones)/${ID}/${FILE}` +
-    `|${TRIAL}/(?:masks\\.safetensors|training\\.json|(?:adapter|${STEP})/${FILE})` +
-    `|${TRIAL}/predictions\\.[a-z0-9_][a-z0-9_.-]{0,127}\\.safetensors)$`,
-);
-const FOLDERS = new RegExp(
-  `^(?:(?:datasets|backbones|trials)/${ID}|${TRIAL}/(?:adapter|checkpoints|${STEP}))$`,
-);
 const SHA256 = /^[0-9a-f]{64}$/;
 const LONGEST_SHOWN = 200;
 
 /** A call takes at most so many names. */
 export const MOST_NAMES = 1000;
-
-/** Whether it is one of a file that can be moved. */
-export const isFileName = (name: string): boolean => FILES.test(name);
 
 /** Adds what is wrong with a file's name and digest. */
 export function checkFile(found: Violations, field: string, { name, digest }: Artifact): void {
@@ -46,7 +31,7 @@ export function checkDownload(found: Violations, request: DownloadRequest): void
 
 /** Adds what is wrong with the name of a file or folder. */
 export function checkFileOrFolder(found: Violations, field: string, name: string): void {
-  if (!isFileName(name) && !FOLDERS.test(name)) found.add(field, describeWrong(name));
+  if (!isFileName(name) && !isFolderName(name)) found.add(field, describeWrong(name));
 }
 
 /** Throws a Refusal (INVALID_ARGUMENT) if `check` finds something. */
@@ -70,12 +55,6 @@ export function locate(root: string, field: string, name: string): string {
     if (!(error instanceof EngineFailure)) throw error;
     throw refuseField(field, error.message);
   }
-}
-
-/** The trial that a file belongs to; undefined if it is of a data set or a backbone. */
-export function findTrial(name: string): string | undefined {
-  const [kind, id] = name.split('/');
-  return kind === 'trials' ? id : undefined;
 }
 
 function checkDigest(found: Violations, field: string, digest: string): void {

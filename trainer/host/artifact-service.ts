@@ -1,5 +1,5 @@
 /** Serves ArtifactService from an artifact root. A call holds a few chunks at most. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync, type Stats } from 'node:fs';
 import { sep } from 'node:path';
 import {
   status,
@@ -7,6 +7,14 @@ import {
   type ServerReadableStream,
   type ServerWritableStream,
 } from '@grpc/grpc-js';
+import {
+  digestFolder,
+  FileChanged,
+  FileDigests,
+  openFile,
+  readBlocks,
+} from '../../common/file-digests';
+import { isFileName } from '../../common/artifact-names';
 import { isNotThere } from '../../common/files';
 import { describeFullDisk, isDiskFull } from '../../common/disk-space';
 import type {
@@ -23,19 +31,16 @@ import type {
   UploadResponse,
 } from '../../gen/ts/sparse_adapter/trainer/v1/artifacts';
 import type { Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { Digests, openFile, readBlocks, refuseChanged, statIfThere } from './artifact-digests';
 import {
   checkDownload,
   checkFile,
   checkFileOrFolder,
-  isFileName,
   locate,
   MOST_NAMES,
   refuseField,
   requireValid,
 } from './artifact-names';
 import { NAME_FIELD, Uploads } from './artifact-uploads';
-import { folderDigest } from './artifacts';
 import { asRefusal, drained, readRequest, unary } from './calls';
 import { Refusal, refuseFullDisk, refuseStopping } from './refusals';
 
@@ -47,7 +52,7 @@ const LISTINGS = 3;
 
 export class ArtifactService {
   private readonly uploads: Uploads;
-  private readonly digests = new Digests();
+  private readonly digests = new FileDigests();
   private stopping = false;
 
   constructor(private readonly root: string) {
@@ -112,7 +117,7 @@ export class ArtifactService {
         if (!isNotThere(error)) throw error;
       }
     }
-    throw refuseChanged(name);
+    throw new FileChanged(name);
   }
 
   private async describeFolder(name: string, path: string): Promise<DescribedArtifact | undefined> {
@@ -127,7 +132,7 @@ export class ArtifactService {
       if (file) files.push(file);
     }
     if (files.length === 0) return undefined;
-    const digest = folderDigest(
+    const digest = digestFolder(
       files.map((file) => [file.name.slice(name.length + 1), file.digest] as const),
     );
     const size = files.reduce((total, file) => total + file.size, 0);
@@ -202,7 +207,7 @@ export class ArtifactService {
         await write({ chunk: Buffer.from(block), artifact: undefined });
         sent += block.length;
       }
-      if (sent < size) throw refuseChanged(name);
+      if (sent < size) throw new FileChanged(name);
     } finally {
       await file.close();
     }
@@ -244,6 +249,16 @@ class Messages {
     } finally {
       clearTimeout(silence);
     }
+  }
+}
+
+/** What is under this path; undefined if nothing is, also where a folder of it is a file. */
+function statIfThere(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch (error) {
+    if (isNotThere(error)) return undefined;
+    throw error;
   }
 }
 

@@ -8,13 +8,14 @@ import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { status } from '@grpc/grpc-js';
+import { findTrial } from '../../common/artifact-names';
 import { describeFullDisk, freeBytes } from '../../common/disk-space';
 import { moveDurably } from '../../common/durable-files';
+import { readBlocks } from '../../common/file-digests';
 import { clearLock, lockHolder, nameHolder, tryLock, type LockFile } from '../../common/lock-file';
 import { isElsewhere, type ProcessIdentity } from '../../common/process-identity';
 import type { Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import { readBlocks } from './artifact-digests';
-import { findTrial, locate, refuseField } from './artifact-names';
+import { locate, refuseField } from './artifact-names';
 import { contentDigest } from './artifacts';
 import { Refusal, refuseFullDisk } from './refusals';
 

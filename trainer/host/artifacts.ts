@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
+import { digestFolder } from '../../common/file-digests';
 import { decodeMetadata, decodeSafetensors, type Tensor } from '../../common/safetensors';
 import { FailureReason, type Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { EngineFailure } from './engine';
@@ -44,17 +45,11 @@ export function describeArtifact(root: string, name: string): Artifact {
   const files = readdirSync(path, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
-  const digest = folderDigest(
+  const digest = digestFolder(
     files.map((file) => [relative(path, file).split(sep).join('/'), fileDigest(file)] as const),
   );
   const size = files.reduce((total, file) => total + statSync(file).size, 0);
   return { name, digest, size };
-}
-
-/** The digest of a folder, from the relative name and digest of each of its files. */
-export function folderDigest(files: readonly (readonly [name: string, digest: string])[]): string {
-  const lines = files.map(([name, digest]) => `${digest}  ${name}\n`).sort();
-  return contentDigest(lines.join(''));
 }
 
 export const contentDigest = (content: string | Uint8Array): string =>

@@ -1,6 +1,7 @@
 /** Calls as grpc-js makes them: reading requests, and ending calls with errors. */
 import { once, type EventEmitter } from 'node:events';
 import { status, type handleUnaryCall, type ServiceDefinition } from '@grpc/grpc-js';
+import { FileChanged } from '../../common/file-digests';
 import { log } from './log';
 import { Refusal } from './refusals';
 
@@ -61,6 +62,7 @@ export function unary<Request, Response>(
  */
 export function asRefusal(error: unknown, method: string): Refusal {
   if (error instanceof Refusal) return error;
+  if (error instanceof FileChanged) return new Refusal(status.ABORTED, error.message);
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   log('ERROR', `${method} failed: ${error instanceof Error ? error.stack : what}`);
   return new Refusal(status.INTERNAL, `a fault in the trainer (see its log): ${what}`);

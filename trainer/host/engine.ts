@@ -44,6 +44,8 @@ export const HEAD_ALONE = {
   maskRules: [MaskRules.MASK_RULES_EXACT],
   prunesDuringTraining: false,
   precisions: [Precision.PRECISION_FLOAT32],
+  fields: [],
+  adapterNorms: [],
 } satisfies Partial<EngineCapabilities>;
 
 export interface EngineOptions {

@@ -1,8 +1,9 @@
 /** Folders that are either whole or absent, whatever dies. */
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { contentDigest, folderDigest } from './artifacts';
+import { contentDigest } from './artifacts';
 import { syncFolderSync, writeDurablySync, type Content } from '../../common/durable-files';
+import { digestFolder } from '../../common/file-digests';
 import { nameBeside } from '../../common/temporary-names';
 
 /**
@@ -22,7 +23,7 @@ export function writeFolder(path: string, files: Readonly<Record<string, Content
     throw error;
   }
   syncFolderSync(dirname(path));
-  return folderDigest(
+  return digestFolder(
     Object.entries(files).map(([name, content]) => [name, contentDigest(content)] as const),
   );
 }

@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { listLaterFields } from '../../common/vocabulary/later-fields';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import {
   AttentionModule,
@@ -96,6 +97,11 @@ function unableForTrial(at: string, trial: WholeTrial, capabilities: Capabilitie
     // One that the contract does not have is wrong in itself, wherever it counts.
     if (value > 0 && enumeration[value] !== undefined)
       found.push(...unable(`${at}.${field}`, value, supported, enumeration));
+  }
+  for (const path of listLaterFields(trial)) {
+    if (capabilities.fields.includes(path)) continue;
+    const description = 'is set; this trainer does not handle the field';
+    found.push({ field: `${at}.${path}`, description });
   }
   if (prune.pruner === Pruner.PRUNER_NONE) return found;
   found.push(

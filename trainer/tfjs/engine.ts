@@ -5,6 +5,7 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Device } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import {
+  AdapterNorm,
   MaskRules,
   MaskStructure,
   Precision,
@@ -30,6 +31,8 @@ const NO_INDEX =
  * Trials run one after the other, so a cohort's size does not limit memory; this limits a request.
  */
 const MAX_COHORT = 64;
+/** On a CPU a pass is full with a few trials. */
+const PREFERRED_COHORT = 10;
 
 export function createEngine({ device, threads }: EngineOptions): Promise<Engine> {
   if (device.includes(':')) throw new NoSuchDevice(`--device ${device}: ${NO_INDEX}`);
@@ -75,6 +78,7 @@ function listCapabilities(
     trainerVersion: packageVersion(),
     devices: [device],
     maxCohort: MAX_COHORT,
+    preferredCohort: isOnGpu ? MAX_COHORT : PREFERRED_COHORT,
     architectures,
     ...modules,
     unfrozen: [Unfrozen.UNFROZEN_NONE, Unfrozen.UNFROZEN_BIASES],
@@ -83,6 +87,12 @@ function listCapabilities(
     maskRules: [MaskRules.MASK_RULES_EXACT],
     prunesDuringTraining: false,
     precisions: [Precision.PRECISION_FLOAT32],
+    fields: [],
+    adapterNorms: [
+      AdapterNorm.ADAPTER_NORM_NONE,
+      AdapterNorm.ADAPTER_NORM_BEFORE,
+      AdapterNorm.ADAPTER_NORM_AFTER,
+    ],
     taskKinds: [
       TaskKind.TASK_KIND_CLASSIFICATION,
       TaskKind.TASK_KIND_REGRESSION,

@@ -6,6 +6,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { describeFullDisk, isDiskFull } from '../../common/disk-space';
 import { explainSystemError, isSystemError } from '../../common/system-errors';
 import { cancelJob, runJob } from './job';
+import { askForTrainer, lookAtTrainers, releaseTrainer, withdrawRequest } from './pool';
 import { prepareData } from './prepare';
 import {
   endCohorts,
@@ -42,6 +43,10 @@ export function createActivities(setup: WorkerSetup) {
     pendingTrials: bound(pendingTrials),
     runJob: bound(runJob),
     cancelJob: bound(cancelJob),
+    askForTrainer: bound(askForTrainer),
+    withdrawRequest: bound(withdrawRequest),
+    releaseTrainer: bound(releaseTrainer),
+    lookAtTrainers: bound(lookAtTrainers),
     evaluateTrials: bound(evaluateTrials),
     failCohort: bound(failCohort),
     endCohorts: bound(endCohorts),

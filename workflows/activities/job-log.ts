@@ -1,20 +1,24 @@
 /** Folds a job's event log into its outcome, and writes the files made from it. */
-import { isDeepStrictEqual } from 'node:util';
 import { isDiskFull } from '../../common/disk-space';
 import { PRECISIONS } from '../../common/vocabulary/precisions';
 import { findWord } from '../../common/vocabulary/vocabulary';
-import type { Environment, Event, Heartbeat } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import type {
+  Artifact,
+  CheckpointWritten,
+  Environment,
+  Event,
+  Heartbeat,
+} from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { JobState, Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
-  writeMetrics,
   writeProgress,
   writeStage,
   type CohortProgress,
-  type StageRecord,
 } from '../../orchestrator/store/sweep-store';
 import type { TrainerEnvironment } from '../../orchestrator/sweep/types';
 import type { Failed, JobOutcome, JobRef } from '../messages';
 import { HistoryWriter } from './history-writer';
+import { TrialSeries } from './trial-series';
 import { asFailed, stateWord } from './words';
 
 const OUTCOMES = new Map<JobState, JobOutcome['state']>([
@@ -39,15 +43,15 @@ const STUCK_SECONDS = 720;
 export class JobLog {
   logId = '';
   lastSequence = 0;
+  /** What trials have come to, by trial: files that are complete on the trainer's disk. */
+  readonly reported = new Map<string, Artifact[]>();
+  /** Each trial's newest checkpoint. */
+  readonly checkpoints = new Map<string, CheckpointWritten>();
 
   private state = JobState.JOB_STATE_UNSPECIFIED;
   private failure: Failed | null = null;
-  private readonly stages = new Map<string, StageRecord>();
-  /** What computed the job's runs, in order. */
-  private readonly environments: TrainerEnvironment[] = [];
   private readonly failedTrials: Record<string, Failed> = {};
-  /** By trial, then by `name` and `step`. */
-  private readonly metrics = new Map<string, Map<string, string>>();
+  private readonly series: TrialSeries;
   private readonly history: HistoryWriter;
   private progressChanged = true;
 
@@ -56,6 +60,8 @@ export class JobLog {
     private readonly ref: JobRef,
     private readonly progress: CohortProgress = {
       cohort: ref.cohortId,
+      ...(ref.part === undefined ? {} : { part: ref.part, trials: ref.trials }),
+      ...(ref.trainer === undefined ? {} : { trainer: ref.trainer.name }),
       work: ref.work,
       state: 'submitting',
       done: 0,
@@ -67,11 +73,27 @@ export class JobLog {
     },
   ) {
     this.history = new HistoryWriter(root, ref);
+    this.series = new TrialSeries(root, ref);
+  }
+
+  /** A fold that begins with what the trials have reported to earlier jobs. */
+  static async begin(root: string, ref: JobRef): Promise<JobLog> {
+    const log = new JobLog(root, ref);
+    await log.series.readStretches();
+    return log;
   }
 
   /** Another fold from the log's start, which shows the same progress until it has a newer one. */
-  startOver(): JobLog {
-    return new JobLog(this.root, this.ref, this.progress);
+  async startOver(): Promise<JobLog> {
+    await this.keepStretches();
+    const log = new JobLog(this.root, this.ref, this.progress);
+    await log.series.readStretches();
+    return log;
+  }
+
+  /** How the job ended; undefined while it has not. */
+  get ended(): JobOutcome['state'] | undefined {
+    return OUTCOMES.get(this.state);
   }
 
   add(event: Event): void {
@@ -105,44 +127,39 @@ export class JobLog {
         this.progress.rows_per_s = kind.value.rowsPerSecond;
         break;
       case 'metrics':
-        for (const { trialId, name, step, value } of kind.value.metrics) {
-          const series = this.metrics.get(trialId) ?? new Map<string, string>();
-          this.metrics.set(trialId, series);
-          // JSON has no NaN: a diverged loss is written as a string.
-          series.set(
-            `${name} ${step}`,
-            JSON.stringify({ name, step, value: Number.isFinite(value) ? value : String(value) }),
-          );
-          if (name === 'loss') this.progress.losses[trialId] = value;
+        for (const metric of kind.value.metrics) {
+          this.series.addMetric(metric);
+          if (metric.name === 'loss') this.progress.losses[metric.trialId] = metric.value;
         }
         break;
-      case 'trialResult':
-        Object.assign(this.stage(kind.value.trialId).values, kind.value.values);
-        this.stage(kind.value.trialId).environments = kind.value.environments.map(toRecord);
-        this.stage(kind.value.trialId).artifacts = Object.fromEntries(
-          kind.value.artifacts.map(({ name, digest }) => [name, digest]),
-        );
-        if (kind.value.failure) {
-          this.failedTrials[kind.value.trialId] = asFailed(kind.value.failure);
-          this.stage(kind.value.trialId).environments = [...this.environments];
+      case 'trialResult': {
+        const { trialId, values, environments, artifacts, failure } = kind.value;
+        const stage = this.series.stage(trialId);
+        Object.assign(stage.values, values);
+        stage.environments = environments.map(toRecord);
+        stage.artifacts = Object.fromEntries(artifacts.map(({ name, digest }) => [name, digest]));
+        if (failure) {
+          this.failedTrials[trialId] = asFailed(failure);
+          stage.environments = this.series.environmentsOf(trialId);
+        } else {
+          this.reported.set(trialId, artifacts);
+          this.series.keepUntil(trialId, Infinity);
         }
-        break;
-      case 'environment': {
-        const now = toRecord(kind.value);
-        if (!isDeepStrictEqual(this.environments.at(-1), now)) this.environments.push(now);
         break;
       }
+      case 'environment':
+        this.series.addEnvironment(toRecord(kind.value));
+        break;
       case 'warning': {
         const text = `${kind.value.code}: ${kind.value.message}`;
-        for (const trial of kind.value.trialId ? [kind.value.trialId] : this.ref.trials) {
-          const { warnings } = this.stage(trial);
-          if (!warnings.includes(text)) warnings.push(text);
-        }
+        for (const trial of kind.value.trialId ? [kind.value.trialId] : this.ref.trials)
+          this.series.addWarning(trial, text);
         break;
       }
-      // Checkpoints concern only the trainer. Events of a newer contract are counted but otherwise
-      // ignored.
       case 'checkpointWritten':
+        this.checkpoints.set(kind.value.trialId, kind.value);
+        break;
+      // Events of a newer contract are counted but otherwise ignored.
       case undefined:
         break;
     }
@@ -166,6 +183,11 @@ export class JobLog {
     this.progress.note = note;
   }
 
+  /** Says that what the job has reported up to a checkpoint's step is not to be lost. */
+  keepUntil(trial: string, step: number): void {
+    this.series.keepUntil(trial, step);
+  }
+
   /** Notes that the results wait for room on a full disk. */
   fullDisk(reason: string): void {
     this.hold(this.progress.state, reason);
@@ -175,6 +197,7 @@ export class JobLog {
   async saveProgress(): Promise<void> {
     try {
       await this.history.save();
+      await this.series.saveStretches();
       if (!this.progressChanged) return;
       this.progressChanged = false;
       this.progress.updated = Date.now();
@@ -194,23 +217,21 @@ export class JobLog {
     const state = OUTCOMES.get(this.state);
     if (!state) throw new Error(`the job's stream ended in state ${stateWord(this.state)}`);
     for (const trial of this.ref.trials) {
-      await writeStage(this.root, trial, this.ref.work, this.stage(trial));
-      const series = this.metrics.get(trial);
-      if (series) await writeMetrics(this.root, trial, [...series.values()]);
+      await writeStage(this.root, trial, this.ref.work, this.series.stage(trial));
+      await this.series.writeMetrics(trial);
+      if (state === 'succeeded' && this.reported.has(trial)) await this.series.forget(trial);
     }
     await this.saveProgress();
     return { state, failure: this.failure, failedTrials: this.failedTrials };
   }
 
-  private stage(trial: string): StageRecord {
-    const record = this.stages.get(trial) ?? {
-      values: {},
-      warnings: [],
-      environments: [],
-      cohort: this.ref.trials.length,
-    };
-    this.stages.set(trial, record);
-    return record;
+  /** What is not to be lost; a full disk loses what is repeated then. */
+  private async keepStretches(): Promise<void> {
+    try {
+      await this.series.saveStretches();
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
   }
 }
 

@@ -11,16 +11,15 @@ import { Context } from '@temporalio/activity';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { writeWhenThereIsRoom } from '../../common/disk-space';
 import { readPlan } from '../../orchestrator/store/plan-store';
-import { findCohort } from '../../orchestrator/sweep/lookup';
-import type { Plan } from '../../orchestrator/sweep/types';
-import {
-  connectTrainer,
-  TrainerError,
-  type TrainerClient,
-} from '../../orchestrator/trainer-client/client';
-import { jobId, jobSpecFor, specDigest } from '../../orchestrator/trainer-client/spec';
+import { connectArtifacts } from '../../orchestrator/trainer-client/artifacts';
+import { connectTrainer, TrainerError } from '../../orchestrator/trainer-client/client';
+import { ByteCounter } from '../../orchestrator/trainer-client/moved-bytes';
+import { readTrainers, type TrainerSource } from '../../orchestrator/trainer-client/registry';
+import { TransferFailed } from '../../orchestrator/trainer-client/transfer-failed';
 import type { JobOutcome, JobRef } from '../messages';
+import { describeJob, followJob, Unsuitable, type Connection } from './follow-job';
 import { JobLog } from './job-log';
+import { StopRequest, stopSending, type StopMode } from './stop-requests';
 import type { WorkerSetup } from './worker-setup';
 
 /**
@@ -44,39 +43,47 @@ const STEADY_MS = 60_000;
  */
 export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcome> {
   const context = Context.current();
-  const plan = await readPlan(setup.root, ref.sweepId, ref.planDigest);
-  const job = describeJob(plan, ref);
-  let log = new JobLog(setup.root, ref);
+  const { root } = setup;
+  const plan = await readPlan(root, ref.sweepId, ref.planDigest);
+  const { address, tls } = await findTrainer(setup, ref);
+  let log = await JobLog.begin(root, ref);
+  const counter = ByteCounter.of(root, address);
   // A failed write of progress must not end the watch: the file is only for people, and the next
   // second rewrites it.
   const saveProgress = () =>
-    log
-      .saveProgress()
-      .catch((error: unknown) => void context.log.warn('progress not written', { error }));
+    Promise.all([log.saveProgress(), counter.save()]).catch(
+      (error: unknown) => void context.log.warn('progress not written', { error }),
+    );
   const beat = setInterval(() => {
-    context.heartbeat({ jobId: job.id, logId: log.logId, lastSequence: log.lastSequence });
+    const { logId, lastSequence } = log;
+    context.heartbeat({ trainer: address, logId, lastSequence });
     void saveProgress();
   }, BEAT_MS);
-  const trainer = connectTrainer(setup.trainer);
+  const connection: Connection = {
+    trainer: connectTrainer(address, { tls }),
+    artifacts: connectArtifacts(address, { tls }),
+    counter,
+  };
   try {
     for (let errors = 1; ; errors++) {
-      const began = Date.now();
+      const [began, moved] = [Date.now(), counter.moved];
       try {
-        await followJob(trainer, job, log);
+        await followJob(connection, setup, plan, ref, log);
         break;
       } catch (error) {
         if (context.cancellationSignal.aborted) await context.cancelled;
+        const outcome = asOutcome(error, ref.trainer !== undefined);
+        if (outcome) return outcome;
         if (!(error instanceof TrainerError)) throw error;
-        if (error.refused) return describeRefusal(error);
-        if (Date.now() - began > STEADY_MS) errors = 1;
-        log = log.startOver();
+        if (Date.now() - began > STEADY_MS || counter.moved > moved) errors = 1;
+        log = await log.startOver();
         hold(log, error, errors);
         await saveProgress();
         await context.sleep(findPause(error, errors));
       }
     }
     return await writeWhenThereIsRoom(
-      setup.root,
+      root,
       () => log.finish(),
       (reason) => {
         context.cancellationSignal.throwIfAborted();
@@ -85,27 +92,38 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
     );
   } finally {
     clearInterval(beat);
-    trainer.close();
+    await saveProgress();
+    connection.trainer.close();
+    connection.artifacts.close();
   }
 }
 
-/** Submits the job, or finds it, and follows it to its end. Throws TrainerError. */
-async function followJob(
-  trainer: TrainerClient,
-  { id, digest, spec }: ReturnType<typeof describeJob>,
-  log: JobLog,
-): Promise<void> {
-  await trainer.submitJob(id, digest, spec);
-  const watch = { signal: Context.current().cancellationSignal };
-  for await (const { payload } of trainer.watchJob(id, watch)) {
-    if (payload?.$case === 'event') log.add(payload.value);
-    if (payload?.$case === 'heartbeat') log.waiting(payload.value);
-  }
+async function findTrainer({ root, trainer }: WorkerSetup, ref: JobRef): Promise<TrainerSource> {
+  if (ref.trainer) return ref.trainer;
+  const [first] = (await readTrainers(root)).trainers;
+  return first ?? { name: 'trainer', address: trainer };
+}
+
+/** What an error comes to; undefined if another try may succeed. isPlaced: by the pool. */
+function asOutcome(error: unknown, isPlaced: boolean): JobOutcome | undefined {
+  if (error instanceof TrainerError && error.refused) return describeRefusal(error);
+  const ended = (state: JobOutcome['state'], failure: JobOutcome['failure'] = null) => ({
+    ...{ state, failure, failedTrials: {} },
+  });
+  if (error instanceof Unsuitable)
+    return ended(isPlaced ? 'unfit' : 'failed', { reason: 'refused', message: error.message });
+  // A new job makes the trainer look again at what it has.
+  if (error instanceof TransferFailed)
+    return ended('failed', { reason: 'internal', message: error.message });
+  if (error instanceof StopRequest)
+    return ended(error.mode === 'abort' ? 'cancelled' : 'interrupted');
+  return undefined;
 }
 
 /** Says what a job waits for. */
 function hold(log: JobLog, error: TrainerError, errors: number): void {
   const { code, message, queueFull, unreachable } = error;
+  if (code === 'ABORTED') return log.hold('waiting', message);
   if (queueFull) return log.hold('queued', `the trainer's queue is full (${message})`);
   const times = errors > 1 ? `, ${errors} times` : '';
   log.hold(unreachable ? 'unreachable' : 'failing', `${code}${times}: ${message}`);
@@ -129,16 +147,16 @@ function describeRefusal({ message, fieldViolations }: TrainerError): JobOutcome
  * Asks the job to stop. `checkpoint` lets it continue later. Does nothing if the job was never
  * submitted or has ended.
  */
-export async function cancelJob(
-  setup: WorkerSetup,
-  ref: JobRef,
-  mode: 'checkpoint' | 'abort',
-): Promise<void> {
-  const plan = await readPlan(setup.root, ref.sweepId, ref.planDigest);
-  const trainer = connectTrainer(setup.trainer);
+export async function cancelJob(setup: WorkerSetup, ref: JobRef, mode: StopMode): Promise<void> {
+  const { root } = setup;
+  const plan = await readPlan(root, ref.sweepId, ref.planDigest);
+  const { address, tls } = await findTrainer(setup, ref);
+  const trainer = connectTrainer(address, { tls });
   try {
+    const { id } = describeJob(plan, ref, address, await trainer.getCapabilities(), root);
+    stopSending(id, mode);
     await trainer.cancelJob(
-      describeJob(plan, ref).id,
+      id,
       mode === 'abort' ? CancelMode.CANCEL_MODE_ABORT : CancelMode.CANCEL_MODE_CHECKPOINT,
     );
   } catch (error) {
@@ -146,10 +164,4 @@ export async function cancelJob(
   } finally {
     trainer.close();
   }
-}
-
-function describeJob(plan: Plan, ref: JobRef) {
-  const spec = jobSpecFor(plan, findCohort(plan, ref.cohortId), ref.trials, ref.work);
-  const digest = specDigest(spec);
-  return { id: jobId(digest, ref.generation), digest, spec };
 }

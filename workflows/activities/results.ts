@@ -56,7 +56,13 @@ export async function pendingTrials(
  */
 export async function evaluateTrials(
   setup: WorkerSetup,
-  input: PlanRef & { cohortId: string; trials: string[]; failed: Record<string, Failed> },
+  input: PlanRef & {
+    cohortId: string;
+    trials: string[];
+    failed: Record<string, Failed>;
+    /** As in CohortProgress. */
+    part?: number;
+  },
 ): Promise<CohortOutcome> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
@@ -78,14 +84,20 @@ export async function evaluateTrials(
     }
   }
   // After the results, because whoever sees it change looks for them.
-  await writeProgress(setup.root, input.sweepId, endedProgress(input.cohortId, input.trials));
+  await writeProgress(setup.root, input.sweepId, endedProgress(input));
   if (passing.length > 0) throw passing[0];
   const failure = outcome.done === 0 ? findCommonFailure(failures) : undefined;
   return failure ? { ...outcome, failure } : outcome;
 }
 
-const endedProgress = (cohort: string, { length }: string[]): CohortProgress => ({
-  ...{ cohort, work: 'evaluate', state: 'succeeded', done: length, total: length },
+const endedProgress = ({
+  cohortId,
+  trials,
+  part,
+}: Parameters<typeof evaluateTrials>[1]): CohortProgress => ({
+  cohort: cohortId,
+  ...(part === undefined ? {} : { part, trials }),
+  ...{ work: 'evaluate', state: 'succeeded', done: trials.length, total: trials.length },
   ...{ rows_per_s: 0, losses: {}, note: null, updated: Date.now() },
 });
 

@@ -1,5 +1,6 @@
 /** Questions about contexts, answered by a span of the context: SQuAD, and the user's own. */
 import { TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { inflect } from '../../base/plural';
 import type { TaskFamily } from '../family';
 import type { QuestionDataset } from './dataset';
 import { questionEvaluation } from './evaluation';
@@ -38,7 +39,9 @@ export const questions: TaskFamily<QuestionSettings, OwnQuestions, QuestionDatas
     },
     degenerate: { empty_answers: 'all answers are empty' },
     leftOut: null,
-    nameRows: ({ features }) => `questions in ${features!.toLocaleString('en-US')} windows`,
+    nameRows: ({ of, features }) =>
+      `${inflect(of, 'question')} in ` +
+      `${features!.toLocaleString('en-US')} ${inflect(features!, 'window')}`,
   },
   // Only out [2, d], with biases.
   countHead: (d, labels) => labels * d + labels,

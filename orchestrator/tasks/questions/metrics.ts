@@ -87,17 +87,18 @@ export function scoreAnswerV2(prediction: string, { answers }: Reference): Answe
 /** By id. */
 export type Answers = ReadonlyMap<string, string>;
 
-/**
- * Computes `exact_match` and `f1` over all questions.
- *
- * @throws RangeError for a question without a prediction
- */
+/** What a question without a prediction scores in v1.1's script. */
+const UNANSWERED = { exact: 0, f1: 0 };
+
+/** Computes `exact_match` and `f1` over all questions; one without a prediction counts as 0. */
 export function evaluateSquad(
   references: readonly Reference[],
   predictions: Answers,
 ): Record<'exact_match' | 'f1', number> {
   const scores = references.map((reference) =>
-    scoreAnswer(findPrediction(reference, predictions), reference),
+    predictions.has(reference.id)
+      ? scoreAnswer(findPrediction(reference, predictions), reference)
+      : UNANSWERED,
   );
   return {
     exact_match: percent(scores.map(({ exact }) => exact)),

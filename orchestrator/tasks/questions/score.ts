@@ -39,7 +39,11 @@ export const questionScore: ScoreCommand = {
  * id, like the official script's --na-prob-file. Predictions for other questions do not count, as
  * in the official scripts, and a warning says how many there are.
  *
- * @throws ConfigError if a file has the wrong format or lacks one of the references' questions
+ * In v1.1, as in its script, a question without a prediction counts as 0, and a warning says how
+ * many there are.
+ *
+ * @throws ConfigError if a file has the wrong format, or for v2.0 lacks one of the references'
+ *   questions
  */
 function scoreSquad(request: ScoreRequest): Score {
   const { predictions: predictionsJson, references: referencesJson } = request;
@@ -47,11 +51,12 @@ function scoreSquad(request: ScoreRequest): Score {
   const questions = readSquad(referencesJson, task);
   const hint = task === 'squad_v2' ? ', or "" for no answer' : '';
   const predictions = readById(predictionsJson, isText, `must be text${hint}`);
-  checkAllThere(predictionsJson, predictions, questions, referencesJson);
   const warnings = warnOfOthers(predictions, questions, referencesJson);
   if (task === 'squad') {
+    warnings.push(...warnOfUnanswered(predictionsJson, predictions, questions, referencesJson));
     return { metrics: evaluateSquad(questions, predictions), warnings, rows: questions.length };
   }
+  checkAllThere(predictionsJson, predictions, questions, referencesJson);
   const noAnswer =
     noAnswerJson === undefined ? null : readById(noAnswerJson, isNumber, 'must be a number');
   if (noAnswer !== null) checkAllThere(noAnswerJson!, noAnswer, questions, referencesJson);
@@ -112,6 +117,20 @@ function checkAllThere(
       message: `${message}; must have one value per question`,
     });
   }
+}
+
+function warnOfUnanswered(
+  path: string,
+  predictions: ReadonlyMap<string, unknown>,
+  questions: readonly SquadExample[],
+  references: string,
+): string[] {
+  const missing = questions.filter(({ id }) => !predictions.has(id)).map(({ id }) => id);
+  if (missing.length === 0) return [];
+  return [
+    `unanswered: ${missing.length} of the ${questions.length} questions of ${references} have no ` +
+      `prediction in ${path}, and count as 0: ${quoteNames(missing)}`,
+  ];
 }
 
 function warnOfOthers(

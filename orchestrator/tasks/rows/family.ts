@@ -1,5 +1,6 @@
 /** Texts or pairs of texts, each with a class or a number: GLUE, and the user's own files. */
 import { TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { inflect } from '../../base/plural';
 import type { TaskFamily } from '../family';
 import type { RowsDataset } from './dataset';
 import { rowEvaluation } from './evaluation';
@@ -44,7 +45,7 @@ export const rows: TaskFamily<object, OwnRows, RowsDataset> = {
     },
     degenerate: { one_class_predictions: 'all rows are predicted as one class' },
     leftOut: null,
-    nameRows: () => 'rows',
+    nameRows: ({ of }) => inflect(of, 'row'),
   },
   // Dense [d, d] and out [labels, d], with biases.
   countHead: (d, labels) => d * d + d + labels * d + labels,

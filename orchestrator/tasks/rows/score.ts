@@ -1,4 +1,5 @@
 import { ConfigError, type Problem } from '../../base/errors';
+import { plural } from '../../base/plural';
 import { limitProblems } from '../../tables/problem-list';
 import { readLines } from '../../tables/text';
 import type { Score, ScoreCommand, ScoreRequest } from '../family';
@@ -41,7 +42,8 @@ function scoreGlue({ task: name, predictions, references }: ScoreRequest): Score
   const predicted = readPredictedLines(predictions, task);
   if (predicted.length !== labels.length) {
     const message =
-      `has ${predicted.length} predictions, but ${references} has ${labels.length} rows; ` +
+      `has ${plural(predicted.length, 'prediction')}, but ${references} has ` +
+      `${plural(labels.length, 'row')}; ` +
       'must have one prediction per row';
     throw new ConfigError({ where: predictions, message });
   }

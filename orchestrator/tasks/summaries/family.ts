@@ -1,5 +1,6 @@
 /** Documents whose summaries are generated: XSum, CNN/DailyMail, and the user's own. */
 import { TaskKind } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { inflect } from '../../base/plural';
 import type { TaskFamily } from '../family';
 import type { SummaryDataset } from './dataset';
 import { summaryEvaluation } from './evaluation';
@@ -34,7 +35,7 @@ export const summaries: TaskFamily<SummarySettings, OwnSummaries, SummaryDataset
     },
     degenerate: { empty_summaries: 'all summaries are empty' },
     leftOut: 'with an empty document or summary',
-    nameRows: () => 'rows',
+    nameRows: ({ of }) => inflect(of, 'row'),
   },
   countHead: () => 0,
 };

@@ -1,4 +1,5 @@
 import { ConfigError } from '../../base/errors';
+import { plural } from '../../base/plural';
 import { isTable } from '../../tables/table';
 import { readLines } from '../../tables/text';
 import type { Score, ScoreCommand, ScoreRequest } from '../family';
@@ -51,7 +52,8 @@ async function scoreSummaries({
     : readLines(predictionsFile);
   if (predictions.length !== references.length) {
     const message =
-      `has ${predictions.length} summaries, but ${referencesFile} has ${references.length} rows; ` +
+      `has ${predictions.length === 1 ? '1 summary' : `${predictions.length} summaries`}, but ` +
+      `${referencesFile} has ${plural(references.length, 'row')}; ` +
       'must have one summary per row';
     throw new ConfigError({ where: predictionsFile, message });
   }

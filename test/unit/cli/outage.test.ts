@@ -29,24 +29,25 @@ beforeEach(() => {
   mkdirSync(join(stateDir, 'logs'));
   writeFileSync(logPath(stateDir, 'trainer'), 'loading\nno such device\n');
   writeRuntimeConfig(stateDir, {
-    format: 2,
+    format: 3,
     temporal: { kind: 'embedded', address: '127.0.0.1:1' },
-    trainer: { kind: 'local', address: 'unix:/nowhere.sock' },
-  } as RuntimeConfig);
+    local: { list: [{ name: 'trainer', address: 'unix:/nowhere.sock' }] },
+    external: [],
+  } as unknown as RuntimeConfig);
 });
 afterEach(() => rmSync(stateDir, { recursive: true }));
 
 /** What a supervisor left about the trainer; that supervisor is gone. */
-function leave(record: Partial<ServiceRecord>): void {
-  const trainer = {
+function leave(...records: Partial<ServiceRecord>[]): void {
+  const trainer = (record: Partial<ServiceRecord>) => ({
     ...{ name: 'trainer', state: 'ready', address: null, process: null, restarts: 8, deaths: 8 },
     ...{ lastExit: 'exit status 5', log: logPath(stateDir, 'trainer'), logOffset: 0 },
     ...record,
-  } as ServiceRecord;
+  });
   writeSupervisorState(stateDir, {
     format: 1,
     supervisor: { pid: 1, started: 'never' },
-    services: [trainer],
+    services: records.map(trainer) as ServiceRecord[],
   });
 }
 
@@ -71,6 +72,13 @@ test.each([
   expect(outage).toMatch(says);
   expect(outage).toContain(`(last: exit status 5); its log: ${logPath(stateDir, 'trainer')}`);
   expect(outage).toContain('`sa-orch up`');
+});
+
+test('a trainer that died too often is none while another one works', () => {
+  leave({ state: 'failed' }, { name: 'trainer-2', process: living() });
+  expect(findOutage(runtimeStatus(stateDir))).toBeNull();
+  leave({ state: 'failed' }, { name: 'trainer-2', state: 'failed' });
+  expect(findOutage(runtimeStatus(stateDir))).toMatch(/the trainer died(.|\n)*trainer-2 died/);
 });
 
 test('a service that lives without its supervisor is none', () => {

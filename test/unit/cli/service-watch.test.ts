@@ -3,7 +3,7 @@ import { describeChanges } from '../../../orchestrator/cli/service-watch';
 import type { ServiceStatus } from '../../../orchestrator/runtime/status';
 
 const service = (name: string, changes: Partial<ServiceStatus> = {}): ServiceStatus => ({
-  ...{ name, state: 'ready', pid: 1, address: null, restarts: 0 },
+  ...{ name, state: 'ready', pid: 1, address: null, since: null, restarts: 0 },
   ...{ last_exit: null, log: null, log_tail: [] },
   ...changes,
 });
@@ -46,4 +46,13 @@ test.each<[string, Partial<ServiceStatus>, Partial<ServiceStatus>, string[]]>([
   ['supervisor', { state: 'stopped' }, {}, ['the supervisor is back']],
 ])('%s from %j to %j: %j', (name, before, now, lines) => {
   expect(describeChanges([service(name, before)], [service(name, now)])).toEqual(lines);
+});
+
+test('a trainer that is given up is said while others go on', () => {
+  const before = [service('trainer'), service('trainer-2')];
+  const after = [service('trainer'), service('trainer-2', { ...killed, state: 'failed' })];
+  expect(describeChanges(before, after)).toEqual([
+    'trainer-2 died again and again and is not restarted; other trainers go on',
+  ]);
+  expect(describeChanges(after, after)).toEqual([]);
 });

@@ -32,6 +32,7 @@ describe('a sweep file', () => {
           rounds: null,
           schedule: ['exponential'],
           control: ['none'],
+          repeats: 1,
           reinitialize: [false],
           adapters: [HOULSBY],
         },

@@ -30,6 +30,11 @@ describe('a wrong sweep file', () => {
       '2: train.batch_size: "many" is not allowed; must be a whole number from 1 to 65536',
     ],
     [
+      'a length that leaves no room for a text',
+      'tasks: rte\nmax_length: 3',
+      '2: max_length: 3 is not allowed; must be a whole number from 8 to 8192',
+    ],
+    [
       'a fraction where a whole number is due',
       'tasks: rte\nseeds: [1.5]',
       '2: seeds[0]: 1.5 is not allowed; must be a whole number of at least 0',

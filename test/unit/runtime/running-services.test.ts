@@ -1,14 +1,19 @@
 /** Services that run already, asked for with other settings. */
-import type { LocalTrainer, RuntimeConfig } from '../../../orchestrator/runtime/runtime-config';
-import { refuseOtherWishes } from '../../../orchestrator/runtime/runtime-plan';
+import { listAdded, refuseOtherWishes } from '../../../orchestrator/runtime/other-wishes';
+import type { LocalTrainers, RuntimeConfig } from '../../../orchestrator/runtime/runtime-config';
 import { servicesFor } from '../../../orchestrator/runtime/services';
 import { catchError } from '../support/catch-error';
 
 const onProgress = (): void => undefined;
 
 describe('services that run', () => {
+  const local: LocalTrainers = {
+    ...{ framework: 'torch', command: { file: 'p', args: [], env: {} }, ownPython: null },
+    wishes: { trainers: null, devices: null, device: 'cpu', threads: null },
+    list: [{ name: 'trainer', address: 'unix:/s', device: 'cpu', threads: null }],
+  };
   const running: RuntimeConfig = {
-    ...{ format: 2, root: '/root', build: '', taskQueue: 'q' },
+    ...{ format: 3, root: '/root', build: '', taskQueue: 'q' },
     temporal: {
       kind: 'embedded',
       binary: 't',
@@ -17,20 +22,16 @@ describe('services that run', () => {
       uiPort: 8233,
       namespace: 'default',
     },
-    trainer: {
-      ...{
-        kind: 'local',
-        framework: 'torch',
-        address: 'unix:/s',
-        command: { file: 'p', args: [], env: {} },
-      },
-      ...{ ownPython: null, device: 'cpu', threads: null },
-    },
+    ...{ local, external: [] },
   };
   const wish = { stateDir: '/state', root: '/root', onProgress };
   const seeing = (visibleGpus?: string): RuntimeConfig => ({
     ...running,
-    trainer: { ...running.trainer, visibleGpus } as LocalTrainer,
+    local: {
+      ...local,
+      wishes: { ...local.wishes, visibleGpus },
+      list: [{ ...local.list[0]!, visibleGpus }],
+    },
   });
 
   it('serve whoever asks for the same or for nothing in particular', () => {
@@ -38,7 +39,7 @@ describe('services that run', () => {
     expect(() => refuseOtherWishes(running, { ...wish, device: 'cpu' }, {})).not.toThrow();
     expect(() => refuseOtherWishes(seeing('1'), wish, { CUDA_VISIBLE_DEVICES: '1' })).not.toThrow();
     expect(() => refuseOtherWishes(seeing('1'), wish, {})).not.toThrow();
-    const external = { ...running, trainer: { kind: 'external' as const, address: 'box:1' } };
+    const external = { ...running, local: null, external: [{ address: 'box:1' }] };
     expect(() => refuseOtherWishes(external, wish, { CUDA_VISIBLE_DEVICES: '1' })).not.toThrow();
   });
 
@@ -67,7 +68,7 @@ describe('services that run', () => {
   it('refuse another Python, named by an option or by the environment', () => {
     const own: RuntimeConfig = {
       ...running,
-      trainer: { ...running.trainer, ownPython: '/opt/a' } as LocalTrainer,
+      local: { ...local, ownPython: '/opt/a' },
     };
     expect(() => refuseOtherWishes(own, wish, {})).not.toThrow();
     expect(() => refuseOtherWishes(own, wish, { SA_ORCH_PYTHON: '/opt/a' })).not.toThrow();
@@ -91,7 +92,7 @@ describe('services that run', () => {
     const tls = { ca: '/pki/ca.pem', cert: '/pki/me.pem', key: '/pki/me.key' };
     const secured = (files?: typeof tls): RuntimeConfig => ({
       ...running,
-      trainer: { kind: 'external', address: 'box:1', tls: files },
+      ...{ local: null, external: [{ address: 'box:1', tls: files }] },
     });
 
     it('reach it with the certificates of their first start, whichever shell restarts them', () => {
@@ -115,6 +116,14 @@ describe('services that run', () => {
     });
   });
 
+  it('take another trainer on', () => {
+    const asked = { ...wish, trainerSources: ['box:1', 'box:2'] };
+    const external = { ...running, external: [{ address: 'box:1' }] };
+    expect(() => refuseOtherWishes(external, asked, {})).not.toThrow();
+    expect(listAdded(external, asked)).toEqual([{ address: 'box:2' }]);
+    expect(listAdded(external, wish)).toEqual([]);
+  });
+
   it('refuse other settings, all of them in one message', () => {
     const asked = {
       ...wish,
@@ -122,12 +131,12 @@ describe('services that run', () => {
       framework: 'tfjs' as const,
       device: 'cuda:1' as const,
       threads: 4,
-      trainerAddress: 'box:7400',
+      trainers: 2,
     };
     expect(() => refuseOtherWishes(running, asked, {})).toThrow(
       '--root is /root, but /other was requested; ' +
-        '--trainer is unix:/s, but box:7400 was requested; ' +
         '--framework is torch, but tfjs was requested; ' +
+        '--trainers is 1, but 2 was requested; ' +
         '--device is cpu, but cuda:1 was requested; ' +
         '--threads is not set, but 4 was requested',
     );

@@ -2,8 +2,23 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tryLock, type LockFile } from '../../../common/lock-file';
+import { identify, type ProcessIdentity } from '../../../common/process-identity';
+import {
+  writeRuntimeConfig,
+  type RuntimeConfig,
+} from '../../../orchestrator/runtime/runtime-config';
+import {
+  supervisorLockPath,
+  writeSupervisorState,
+  type ServiceRecord,
+} from '../../../orchestrator/runtime/supervisor-state';
 import { findTemporalBinary } from '../../../orchestrator/runtime/temporal-binary';
-import { externalTemporal } from '../../../orchestrator/runtime/temporal-client';
+import {
+  connectTemporal,
+  externalTemporal,
+  isServerStopped,
+} from '../../../orchestrator/runtime/temporal-client';
 import { serverArguments } from '../../../orchestrator/runtime/temporal-server';
 import { writeProgram } from '../support/programs';
 
@@ -37,6 +52,35 @@ describe('the server', () => {
         namespace: 'sweeps',
       },
     );
+  });
+
+  it('is not waited for once it has ended and nobody starts it again', async () => {
+    const temporal = { kind: 'embedded', address: '127.0.0.1:9', namespace: 'default' };
+    const config = { format: 2, temporal, trainer: { address: 'x' } } as unknown as RuntimeConfig;
+    writeRuntimeConfig(folder, config);
+    const self = identify(process.pid)!;
+    const write = (server: ProcessIdentity | null) =>
+      writeSupervisorState(folder, {
+        format: 1,
+        supervisor: { ...self, pid: 2 ** 30 },
+        services: [{ name: 'temporal', process: server } as ServiceRecord],
+      });
+    write(null);
+    expect(isServerStopped(folder)).toBe(true);
+    await expect(connectTemporal(folder)).rejects.toMatchObject({
+      message: 'the Temporal server is not running',
+      exitCode: 3,
+      hint: '`sa-orch up` starts it.',
+    });
+    // It lives, or somebody restarts it, or it is another one's.
+    write(self);
+    expect(isServerStopped(folder)).toBe(false);
+    write(null);
+    const lock = tryLock(supervisorLockPath(folder)) as LockFile;
+    expect(isServerStopped(folder)).toBe(false);
+    lock.release();
+    writeRuntimeConfig(folder, { ...config, temporal: { ...config.temporal, kind: 'external' } });
+    expect(isServerStopped(folder)).toBe(false);
   });
 
   it('is never localhost by mistake: a missing file, profile or address is an error', () => {

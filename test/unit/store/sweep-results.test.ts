@@ -98,3 +98,21 @@ test('cost nothing while nothing changes', async () => {
   await sweep.refresh(plan);
   expect(read).not.toHaveBeenCalled();
 });
+
+test('hold what most trials have in common once', async () => {
+  const plan = planCohorts(1);
+  for (const { id } of plan.trials.slice(0, 3)) {
+    const warnings = id === 't2' ? ['layers_emptied: ffn.up'] : ['undefined_metric: matthews'];
+    const provenance = { sa_orch: '0.1.0', backbone_digest: 'b', trained_by: [{ device: 'cpu' }] };
+    const result = { trial_id: id, status: 'done', warnings, provenance };
+    await writeResult(root, plan.sweep_id, result as unknown as TrialResult);
+  }
+  const sweep = new SweepResults(root);
+  await sweep.refresh(plan);
+  const [t0, t1, t2] = [...sweep.results.values()];
+  expect(t0!.trial_id).toBe('t0');
+  expect(t1!.trial_id).toBe('t1');
+  expect(t1!.warnings).toBe(t0!.warnings);
+  expect(t2!.warnings).toEqual(['layers_emptied: ffn.up']);
+  expect(t2!.provenance).toBe(t0!.provenance);
+});

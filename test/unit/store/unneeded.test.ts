@@ -50,6 +50,22 @@ describe('an artifact root', () => {
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
+  test('gives up what came from elsewhere once it has not changed for a week', async () => {
+    const isOver = (name: string) => /^(datasets|backbones|trials\/t9)/.test(name);
+    write(`backbones/${tinyPlan().backbone.digest}/config.json`);
+    write('backbones/other/config.json', 'xx');
+    write('trials/t1/config.json');
+    expect((await find()).map(([name]) => name)).toContain('backbones/other');
+    write('.uploads/x');
+    expect((await find()).map(([name]) => name).filter(isOver)).toEqual([]);
+    const later = await find({}, Date.now() + 8 * 24 * HOUR);
+    expect(later.map(([name]) => name).filter(isOver)).toEqual([
+      'trials/t9',
+      'datasets/unused',
+      'backbones/other',
+    ]);
+  });
+
   test('gives up checkpoints of done trials, and what no sweep needs; results stay', async () => {
     expect(await find()).toEqual([
       ['trials/t1/checkpoints', 1000],

@@ -1,6 +1,6 @@
 import { findGlueTask, countOutputs } from '../../../orchestrator/tasks/rows/published';
 import { countBudget } from '../../../orchestrator/tasks/budget';
-import { DENSE } from '../../../orchestrator/sweep/compare';
+import { DENSE } from '../../../orchestrator/sweep/dense';
 import type {
   AdapterConfig,
   Budget,

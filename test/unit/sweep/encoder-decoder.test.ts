@@ -59,11 +59,12 @@ describe('an adapter on an encoder–decoder', () => {
   });
 });
 
-test('under compat official summarization scores on as many rows as a task of one output', () => {
+test('under compat official summarization scores on as many rows as any task', () => {
   const config = sweepConfigFrom('t', {
     tasks: 'xsum',
     seeds: 1,
     compat: 'official',
+    adapter: { attention: 'none' },
     compare: [{ pruner: 'snip', sparsity: 0.4 }],
   });
   const plan = planSweep(config, {
@@ -73,5 +74,5 @@ test('under compat official summarization scores on as many rows as a task of on
     defaultPrecision: 'float32',
     profileReason: null,
   });
-  expect(plan.trials[0]!.prune.scoring_rows).toBe(10);
+  expect(plan.trials[0]!.prune.scoring_rows).toBe(320);
 });

@@ -20,11 +20,12 @@ function plan(
   settings: Record<string, unknown> = {},
   maxCohort = 8,
   defaultPrecision: PrecisionName = 'float32',
+  on = backbone(),
 ): Plan {
   const config = sweepConfigFrom('glue', { ...SETTINGS, ...settings });
   const datasets = [dataset('mrpc', { train: 3668 }), dataset('rte', { train: 2490 })];
   return planSweep(config, {
-    backbone: backbone(),
+    backbone: on,
     datasets,
     maxCohort,
     defaultPrecision,
@@ -364,7 +365,7 @@ describe('pruning during training', () => {
 });
 
 describe('compat: official', () => {
-  test('scores on ten rows per output, in one round, by its rules, in all but dense trials', () => {
+  test('prunes before the first epoch, on 320 rows, by its rules, in all but dense trials', () => {
     const compare = [{ pruner: 'none' }, { pruner: ['grasp', 'synflow'], sparsity: 0.7 }];
     const config = sweepConfigFrom('glue', {
       tasks: ['mrpc', 'stsb', 'mnli'],
@@ -380,15 +381,16 @@ describe('compat: official', () => {
       defaultPrecision: 'float32',
       profileReason: null,
     });
-    const official = { sparsity: 1 - 0.7, rules: 'official' as const };
+    const official = {
+      ...{ sparsity: 1 - 0.7, rules: 'official' as const, every_steps: 13, repeats: 1 },
+      ...{ keeps_removed_weights: true as const, keeps_scoring_gradients: true as const },
+    };
+    const grasp = { scoring_rows: 320, scoring_batch: 16, temperature: 1 };
     expect(trials.slice(0, 3).map((t) => t.prune)).toEqual([
       prune(),
-      prune({ pruner: 'grasp', ...official, scoring_rows: 20, temperature: 1 }),
+      prune({ pruner: 'grasp', ...official, ...grasp }),
       prune({ pruner: 'synflow', ...official }),
     ]);
-    expect(
-      trials.filter((t) => t.prune.pruner === 'grasp').map((t) => t.prune.scoring_rows),
-    ).toEqual([20, 10, 30]);
   });
 });
 
@@ -432,18 +434,26 @@ describe('the warnings of a plan', () => {
     const line = {
       pruner: ['snip', 'grasp', 'synflow'],
       sparsity: 0.5,
-      adapter: { init: 'zero_up' },
+      adapter: { kind: 'pfeiffer', init: 'zero_up' },
     };
-    expect(warnings(line, 'official')).toEqual([
-      'snip with init zero_up (houlsby-64), compat official: all scores become NaN, so ' +
+    const onRoberta = maskWarnings(
+      plan({ compare: [line], compat: 'official' }, 8, 'float32', {
+        ...backbone(),
+        model_type: 'roberta',
+      }),
+    );
+    expect(onRoberta).toEqual([
+      'snip with init zero_up (pfeiffer-64), compat official: all scores become NaN, so ' +
         'nothing is cut',
-      'grasp with init zero_up (houlsby-64), compat official: all scores of up are 0, so up ' +
+      'grasp with init zero_up (pfeiffer-64), compat official: all scores of up are 0, so up ' +
         'is cut as a whole or not at all',
-      'synflow with init zero_up (houlsby-64), compat official: all scores are 0, so ' +
+      'synflow with init zero_up (pfeiffer-64), compat official: all scores are 0, so ' +
         'everything is cut',
-      'synflow with norm before (houlsby-64), compat official: all scores are 0, so ' +
+      'synflow with norm before (pfeiffer-64), compat official: all scores are 0, so ' +
         'everything is cut',
     ]);
+    // There the loader of BERT draws all matrices anew.
+    expect(warnings({ ...line, pruner: 'snip' }, 'official')).toEqual([]);
     expect(warnings({ pruner: 'mag', sparsity: 0.5, control: 'shuffled' }, 'official')).toEqual([
       'control shuffled, compat official: changes nothing, as in the published code',
     ]);
@@ -513,6 +523,12 @@ describe('cohorts', () => {
       8,
     );
     expect(full.cohorts.map((c) => c.trials.length)).toEqual([1, 1, 1, 3]);
+    // The published BitFit trains the backbone's own biases, and not beside them.
+    const published = plan({
+      ...{ compat: 'official', tasks: ['mrpc'] },
+      compare: [{ pruner: 'none', adapter: { kind: ['bitfit', 'houlsby'] } }],
+    });
+    expect(published.cohorts.map((c) => c.trials.length)).toEqual([1, 1, 1, 3]);
   });
 
   test('keep the trials of a seed together', () => {

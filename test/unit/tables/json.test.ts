@@ -14,7 +14,8 @@ describe('JSON', () => {
     ],
     ['[0.30000000000000004, 1.0e300, 1e20]', [0.30000000000000004, 1e300, 1e20]],
     ['9007199254740993', '9007199254740993'],
-  ])('keeps every digit of whole numbers: %s', (text, value) => {
+    ['[1e400, -1E+999, "1e400", 1e308]', ['1e400', '-1E+999', '1e400', 1e308]],
+  ])('keeps numbers apart: %s', (text, value) => {
     expect(parseJson(text)).toEqual(value);
   });
 

@@ -26,6 +26,26 @@ describe('the task families', () => {
       for (const { kind } of family.published) expect(findFamily(kind)).toBe(family);
   });
 
+  test('count what a split has in words that fit the number', () => {
+    const name = (kind: string, of: number) => {
+      const features = kind === 'question_answering' ? of : undefined;
+      const split = { name: 'train', rows: 1, of, file: 'f', digest: '', features };
+      return findFamily(kind).words.nameRows(split);
+    };
+    expect(KIND_NAMES.map((kind) => name(kind, 1))).toEqual([
+      'row',
+      'row',
+      'question in 1 window',
+      'row',
+    ]);
+    expect(KIND_NAMES.map((kind) => name(kind, 2000))).toEqual([
+      'rows',
+      'rows',
+      'questions in 2,000 windows',
+      'rows',
+    ]);
+  });
+
   test('are not asked for another word', () => {
     expect(() => findFamily('translation')).toThrow(
       '"translation" is not a task kind; must be one of classification',

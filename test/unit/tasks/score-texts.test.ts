@@ -71,12 +71,18 @@ describe('the score of a SQuAD task', () => {
     ]);
   });
 
-  test.each<[string, unknown, RegExp]>([
-    [
-      'questions without a prediction, by id',
-      { who: 'x' },
+  test('counts a question of v1.1 without a prediction as 0, and says so', async () => {
+    const { metrics, warnings } = await score('squad', { who: 'two brothers' }, both);
+    expect(metrics).toEqual({ exact_match: 50, f1: 50 });
+    expect(warnings).toEqual([
+      expect.stringMatching(/^unanswered: 1 of the 2 questions of .*count as 0: "when"$/),
+    ]);
+    await expect(score('squad_v2', { who: 'x' }, both)).rejects.toThrow(
       /answers\.json: has nothing for 1 of the 2 questions of .*dev\.json: "when"; must have one/,
-    ],
+    );
+  });
+
+  test.each<[string, unknown, RegExp]>([
     [
       'an answer that is no text',
       { who: 7, when: ['x'] },
@@ -145,7 +151,7 @@ describe('the score of a summarization task', () => {
       'another number of lines, with both',
       'short.txt',
       'one\n',
-      /short\.txt: has 1 summaries, but .*dev\.csv has 2 rows; must have one summary per row/,
+      /short\.txt: has 1 summary, but .*dev\.csv has 2 rows; must have one summary per row/,
     ],
     [
       'a row without a summary, by line',

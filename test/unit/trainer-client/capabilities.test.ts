@@ -68,7 +68,6 @@ describe('a plan against the capabilities of a trainer', () => {
       "mask rules official is not among the trainer's: exact",
       'the trainer does not prune during training, as `progressive` needs',
       "task kind classification is not among the trainer's: regression",
-      'cohort c01-mrpc has 3 trials; the trainer takes at most 2 at once',
     ]);
   });
 

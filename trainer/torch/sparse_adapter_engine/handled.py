@@ -16,6 +16,8 @@ ATTENTION_MODULES = (
     job_pb2.ATTENTION_MODULE_LORA,
     job_pb2.ATTENTION_MODULE_PREFIX,
     job_pb2.ATTENTION_MODULE_PROMPT,
+    job_pb2.ATTENTION_MODULE_PARALLEL_CONTEXT,
+    job_pb2.ATTENTION_MODULE_CONCAT,
 )
 FFN_MODULES = (
     job_pb2.FFN_MODULE_NONE,
@@ -38,12 +40,55 @@ TASK_KINDS = (
     job_pb2.TASK_KIND_SUMMARIZATION,
 )
 
+# Later fields of a trial (later_fields.py), by path.
+FIELDS = (
+    "adapter.attention_scale",
+    "adapter.attention_norm",
+    "adapter.attention_init",
+    "adapter.learned_scale",
+    "adapter.inner_dropout",
+    "adapter.ffn_after_dropout",
+    "adapter.prefix_init",
+    "adapter.prefix_use",
+    "adapter.frozen",
+    "adapter.unfrozen_tensors",
+    "adapter.padded_tokens",
+    "prune.scoring_batch",
+    "prune.keeps_removed_weights",
+    "prune.keeps_scoring_gradients",
+    "prune.repeats",
+    "train.optimizer",
+    "train.accumulated_batches",
+    "train.loss_parts",
+)
+ADAPTER_NORMS = (
+    job_pb2.ADAPTER_NORM_NONE,
+    job_pb2.ADAPTER_NORM_BEFORE,
+    job_pb2.ADAPTER_NORM_AFTER,
+    job_pb2.ADAPTER_NORM_UPDATE,
+)
+
 # The settings of a trial that capabilities do not list, by message and field.
 SETTINGS: dict[tuple[str, str], tuple[EnumTypeWrapper, tuple[int, ...]]] = {
-    ("adapter", "norm"): (
-        job_pb2.AdapterNorm,
-        (job_pb2.ADAPTER_NORM_NONE, job_pb2.ADAPTER_NORM_BEFORE, job_pb2.ADAPTER_NORM_AFTER),
+    ("adapter", "norm"): (job_pb2.AdapterNorm, ADAPTER_NORMS),
+    ("adapter", "attention_norm"): (job_pb2.AdapterNorm, ADAPTER_NORMS),
+    ("adapter", "attention_init"): (
+        job_pb2.AdapterInit,
+        (job_pb2.ADAPTER_INIT_GAUSSIAN, job_pb2.ADAPTER_INIT_ZERO_UP),
     ),
+    ("adapter", "prefix_init"): (job_pb2.PrefixInit, (job_pb2.PREFIX_INIT_TORCH,)),
+    ("adapter", "prefix_use"): (
+        job_pb2.PrefixUse,
+        (
+            job_pb2.PREFIX_USE_CROSS,
+            job_pb2.PREFIX_USE_CROSS_PLAIN,
+            job_pb2.PREFIX_USE_CROSS_RELU,
+            job_pb2.PREFIX_USE_CROSS_GATED,
+            job_pb2.PREFIX_USE_CROSS_RELU_NORMED,
+            job_pb2.PREFIX_USE_CROSS_RELU_GATED,
+        ),
+    ),
+    ("train", "optimizer"): (job_pb2.Optimizer, (job_pb2.OPTIMIZER_ADAMW_DECAY_AFTER,)),
     ("adapter", "activation"): (
         job_pb2.Activation,
         (job_pb2.ACTIVATION_RELU, job_pb2.ACTIVATION_GELU, job_pb2.ACTIVATION_SWISH),

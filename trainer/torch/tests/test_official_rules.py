@@ -28,7 +28,7 @@ from sparse_adapter_engine.masks.scoring import choose_scoring_rows
 from sparse_adapter_engine.modules.layout import initialize, layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.pruners.rand import draw_normal
-from sparse_adapter_engine.pruners.synflow import synflow_scores_alone
+from sparse_adapter_engine.pruners.synflow import synflow_alone
 from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.tasks.part import Part
 from sparse_adapter_engine.tasks.rows import RowTask
@@ -191,10 +191,11 @@ class Published:
             for (_, _, weight), gradient in zip(pairs, gradients, strict=True)
         }
         everything = torch.cat([score.flatten() for score in scores.values()])
-        return {
-            weight: score / (everything / everything.max()).sum()
-            for weight, score in scores.items()
-        }
+        norm = (everything / everything.max()).sum()
+        # Once for each mask: twice where both masks of a module have the same weight.
+        for _, _, weight in pairs:
+            scores[weight] = scores[weight] / norm
+        return scores
 
     def _grasp(self) -> dict[nn.Parameter, Tensor]:
         listed = [weight for _, _, weight in self.pairs()]
@@ -491,6 +492,14 @@ def test_where_r_is_the_hidden_size_both_masks_go_by_the_scores_written_last(
         "a.down.weight": torch.zeros(6, 6) if speaks == "none" else square[f"a.{speaks}.weight"]
     }
     everything = torch.cat([score.flatten() for score in counted.values()])
+    if pruner == "snip":
+        # Once for each mask, so the module's scores are divided twice.
+        norm = (everything / everything.max()).sum()
+        counted = {
+            name: score / norm if name == "a.down.weight" else score
+            for name, score in counted.items()
+        }
+        everything = torch.cat([score.flatten() for score in counted.values()])
     for name, score in counted.items():
         among, k = (everything, 30) if scope == GLOBAL else (score.flatten(), score.numel() // 2)
         assert torch.equal(found[name], (score > torch.kthvalue(among, k).values).to(torch.uint8))
@@ -501,13 +510,14 @@ def test_synflow_scores_each_module_alone(root: Path, tiny_roberta: Path) -> Non
     one = official_trial("s", official("synflow", 0.5), scale=1.5)
     plain = published(one, tiny_roberta, root)
     expected = plain._synflow()
-    scores = synflow_scores_alone(
-        one.adapter, {name: tensor.detach() for name, tensor in plain.tensors().items()}
-    )
+    weights = {name: tensor.detach() for name, tensor in plain.tensors().items()}
+    biases = {
+        name.replace("weight", "bias"): torch.zeros(len(weight)) for name, weight in weights.items()
+    }
+    _, scores = synflow_alone(one.adapter, weights, biases)
     for name, _, weight in plain.pairs():
-        # The plain loss is a mean over outputs, R their sum.
         assert scores[name].dtype == torch.float64
-        assert torch.allclose(scores[name].float(), D * expected[weight], rtol=1e-5)
+        assert torch.allclose(scores[name].float(), expected[weight], rtol=1e-5)
 
 
 def test_synflow_with_the_norm_before_scores_nothing_and_cuts_everything(

@@ -259,9 +259,7 @@ def test_a_round_ranks_the_weights_as_they_are_then_with_dropout_off(
             start = Start(one, {one.trial_id: pruning}, present, choose_scoring_rows(one, task))
             (scores,) = score(task, [start], lambda _: None)
         else:
-            scores = score_without_rows(
-                one, pruning, backbone, {name: present[name] for name in masks}
-            )
+            scores = score_without_rows(one, pruning, backbone, present).scores
         pruning.keep(scores)
         after = masks_in(states[one.trial_id, at + 1])
         assert count_kept(after) < count_kept(masks)

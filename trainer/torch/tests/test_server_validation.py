@@ -64,7 +64,8 @@ def test_a_valid_request_has_no_violation(root):
         (
             "adapter.norm",
             0,
-            "is not set; it is one of ADAPTER_NORM_NONE, ADAPTER_NORM_BEFORE, ADAPTER_NORM_AFTER",
+            "is not set; it is one of ADAPTER_NORM_NONE, ADAPTER_NORM_BEFORE, ADAPTER_NORM_AFTER, "
+            "ADAPTER_NORM_UPDATE",
         ),
         (
             "adapter.activation",
@@ -212,7 +213,11 @@ def test_trials_of_a_cohort_may_have_different_adapters(root):
         ({}, OFFICIAL | {"pruner": "PRUNER_ER"}, "prune.pruner"),
         ({}, OFFICIAL | {"pruner": "PRUNER_GRADIENT", "scoring_rows": 8}, "prune.pruner"),
         ({}, {"pruner": "PRUNER_GRADIENT", "scoring_rows": 0}, "prune.scoring_rows"),
-        ({"attention": "ATTENTION_MODULE_LORA", "lora_alpha": 8}, OFFICIAL, "prune.rules"),
+        (
+            {"attention": "ATTENTION_MODULE_LORA", "lora_alpha": 8},
+            OFFICIAL | {"pruner": "PRUNER_SYNFLOW"},
+            "prune.rules",
+        ),
         ({}, OFFICIAL | {"pruner": "PRUNER_GRASP", "temperature": 200}, "prune.temperature"),
         ({"norm": "ADAPTER_NORM_AFTER"}, OFFICIAL | {"pruner": "PRUNER_SYNFLOW"}, "prune.rules"),
     ],

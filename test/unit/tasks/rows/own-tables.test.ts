@@ -217,6 +217,18 @@ describe('a file with problems', () => {
       'text,label\na,b\nc,d,e\n',
     ],
     [
+      'semicolons between its cells',
+      ['a.csv:1: has one column, "text;label": its cells are separated by ";"; must be by ","'],
+      'a.csv',
+      'text;label\na;b\n',
+    ],
+    [
+      'commas and quotes in a file that is named for tabs',
+      ['a.tsv:1: has one column, "\\"text\\", \\"label\\"": its cells are separated by ","'],
+      'a.tsv',
+      '"text", "label"\na,b\n',
+    ],
+    [
       'a quote that is never closed',
       ['a.csv:3: the quote that opens on line 3 is never closed'],
       'a.csv',
@@ -239,6 +251,18 @@ describe('a file with problems', () => {
       ['a.jsonl:1: is not a JSON object; must be one with "text", "label"'],
       'a.jsonl',
       '["a",1]\n',
+    ],
+    [
+      'a JSON list',
+      ['a.jsonl:1: begins a JSON list; must be one object per line, with no list around them'],
+      'a.jsonl',
+      '[\n {"text":"a","label":1}\n]\n',
+    ],
+    [
+      'some lines that end in CR alone',
+      ['a.csv:1: its lines end in a carriage return alone (CR), as on old Macs; save the file'],
+      'a.csv',
+      'text,label\ra,b\rc,d\ne,f\n',
     ],
     ['nothing in it', ['a.csv: is empty; must have a line of column names'], 'a.csv', ''],
     ['no JSON in it', ['a.jsonl: has no rows; must have at least one'], 'a.jsonl', '\n'],

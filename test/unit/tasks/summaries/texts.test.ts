@@ -114,5 +114,8 @@ describe('one column of texts', () => {
     await expect(readTexts(jsonl, 'summary', true)).rejects.toThrow(
       /e\.jsonl:2: "summary" is empty.*\n.*e\.jsonl:3: has no "summary"/,
     );
+    await expect(readTexts(write('c.csv', 'summary\na, b\n'), 'summary', true)).rejects.toThrow(
+      'c.csv:2: has 2 cells; 1 is expected, for "summary"',
+    );
   });
 });

@@ -1,5 +1,5 @@
 /** What a job's events come to in the files that people and later stages read. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -47,20 +47,20 @@ describe('a job’s log', () => {
     const waitingFor = 'no room on the disk of /x: 0 MB free';
     log.waiting(Heartbeat.fromPartial({ state: JobState.JOB_STATE_RUNNING, waitingFor }));
     await log.saveProgress();
-    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({
+    expect((await readProgress(root, 's-1', 'c01'))[0]).toMatchObject({
       state: 'running',
       note: waitingFor,
     });
     progress(Phase.PHASE_TRAIN, 3, 100);
     await log.saveProgress();
-    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({ done: 3, note: null });
+    expect((await readProgress(root, 's-1', 'c01'))[0]).toMatchObject({ done: 3, note: null });
   });
 
   test('shows loading as a note, not as the work’s progress, until the work moves', async () => {
     state(JobState.JOB_STATE_RUNNING);
     progress(Phase.PHASE_LOAD, 1, 2);
     await log.saveProgress();
-    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({
+    expect((await readProgress(root, 's-1', 'c01'))[0]).toMatchObject({
       state: 'running',
       done: 0,
       total: 0,
@@ -68,7 +68,7 @@ describe('a job’s log', () => {
     });
     progress(Phase.PHASE_TRAIN, 3, 100);
     await log.saveProgress();
-    expect(await readProgress(root, 's-1', 'c01')).toMatchObject({
+    expect((await readProgress(root, 's-1', 'c01'))[0]).toMatchObject({
       done: 3,
       total: 100,
       note: null,
@@ -162,6 +162,49 @@ describe('a job’s log', () => {
         ],
       },
     ]);
+  });
+
+  test('begins with what a lost trainer reported up to its last checkpoint', async () => {
+    const environment = (deviceName: string) => add({ environment: { device: 'cpu', deviceName } });
+    const readLines = () => readFileSync(join(root, 'trials/a/metrics.jsonl'), 'utf8');
+    environment('old');
+    add({ warning: { trialId: 'a', code: 'slow', message: 'm' } });
+    for (const step of [1, 2, 3]) metric('a', step, 0.9);
+    add({ checkpointWritten: { trialId: 'a', step: 2 } });
+    log.keepUntil('a', 2);
+    await log.saveProgress();
+
+    log = await JobLog.begin(root, REF);
+    sequence = 0;
+    environment('new');
+    for (const step of [3, 4]) metric('a', step, 0.5);
+    add({ trialResult: { trialId: 'a', failure: { reason: 1, message: 'the loss is NaN' } } });
+    state(JobState.JOB_STATE_FAILED);
+    await log.finish();
+    const lines = readLines();
+    expect(
+      lines
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as object),
+    ).toEqual([
+      ...[1, 2].map((step) => ({ name: 'loss', step, value: 0.9 })),
+      ...[3, 4].map((step) => ({ name: 'loss', step, value: 0.5 })),
+    ]);
+    const stage = (await readStage(root, 'a', 'train'))!;
+    expect(stage.warnings).toEqual(['slow: m']);
+    expect(stage.environments.map(({ device_name }) => device_name)).toEqual(['old', 'new']);
+
+    // A log that is read again changes nothing, nor does a third job after the second one.
+    log = await JobLog.begin(root, REF);
+    sequence = 0;
+    environment('new');
+    for (const step of [3, 4]) metric('a', step, 0.5);
+    add({ trialResult: { trialId: 'a', values: { steps: 4 } } });
+    state(JobState.JOB_STATE_SUCCEEDED);
+    await log.finish();
+    expect(readLines()).toBe(lines);
+    expect(existsSync(join(root, 'trials/a/stages/train.so-far.json'))).toBe(false);
   });
 
   test('that ends before the job does is an error, not an outcome', async () => {

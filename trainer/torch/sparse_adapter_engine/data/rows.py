@@ -26,7 +26,8 @@ class PackedRows:
     its own tokens. groups: (rows, length) for each run of equal lengths, in order. first: int64
     [rows], where each row begins. order: int64 [rows], which of the requested rows each one is.
     places: int64 [own tokens], where each of the rows' own tokens is in the split. labels: [rows]
-    or [rows, 2], as in Split.
+    or [rows, 2], as in Split. padding: bool [tokens], True for padding, which is then part of the
+    groups' lengths; None without padding.
     """
 
     input_ids: Tensor
@@ -38,15 +39,20 @@ class PackedRows:
     order: Tensor
     places: Tensor
     labels: Tensor
+    padding: Tensor | None = None
 
     def to(self, device: torch.device) -> "PackedRows":
         """The same rows on a device; order and places stay on the CPU."""
         names = ("input_ids", "token_type_ids", "position_ids", "prompt", "first", "labels")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+        moved = {name: getattr(self, name).to(device) for name in names}
+        padding = None if self.padding is None else self.padding.to(device)
+        return replace(self, **moved, padding=padding)
 
     @property
     def own_groups(self) -> list[tuple[int, int]]:
         """groups without the rows' prompts."""
+        if self.padding is not None:
+            return list(self.groups)
         prompt = (self.tokens - self.places.numel()) // self.rows
         return [(rows, length - prompt) for rows, length in self.groups]
 
@@ -111,6 +117,40 @@ class Split:
             tokens[prompts < 0],
             self.labels[rows],
         )
+
+
+def pad(pack: PackedRows, tokens: int, token: int, counts_padding: bool) -> PackedRows:
+    """The rows of a pack without prompts, each padded with `token` to `tokens` tokens.
+    counts_padding: whether padding has the positions after the row's own, or the place before the
+    first one, −1.
+
+    Raises JobFailed (BAD_ARTIFACT) if a row is longer.
+    """
+    lengths = torch.tensor([length for rows, length in pack.groups for _ in range(rows)])
+    if int(lengths.max()) > tokens:
+        raise bad_artifact(
+            f"a row has {int(lengths.max())} tokens; adapter.padded_tokens is {tokens}, and no row "
+            "may be longer"
+        )
+    places = torch.arange(tokens).expand(len(lengths), -1)
+    own = places < lengths.unsqueeze(1)
+
+    def padded(values: Tensor, fill: Tensor | int) -> Tensor:
+        result = torch.empty(own.shape, dtype=values.dtype)
+        result[own] = values
+        result[~own] = fill if isinstance(fill, int) else fill[~own]
+        return result.flatten()
+
+    return replace(
+        pack,
+        input_ids=padded(pack.input_ids, token),
+        token_type_ids=padded(pack.token_type_ids, 0),
+        position_ids=padded(pack.position_ids, places if counts_padding else -1),
+        prompt=padded(pack.prompt, -1),
+        groups=((len(lengths), tokens),),
+        first=torch.arange(len(lengths)) * tokens,
+        padding=~own.flatten(),
+    )
 
 
 # The tensors to learn from.

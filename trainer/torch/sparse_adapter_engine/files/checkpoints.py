@@ -160,7 +160,13 @@ def _read(folder: Path, source: str, layout: Layout, device: torch.device) -> St
     }
     # Before there was a list, position.json had Capabilities.environment of the run that wrote it.
     made = content.get("environments") or [{"details": content["environment"]}]
-    return State(position, flat[0], AdamW(flat[1], flat[2], layout.decayed), masks, from_json(made))
+    return State(
+        position,
+        flat[0],
+        AdamW(flat[1], flat[2], layout.decayed, layout.trained),
+        masks,
+        from_json(made),
+    )
 
 
 def write_adapter(

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from sparse_adapter.trainer.v1 import job_pb2
 
 from sparse_adapter_engine.errors import bad_artifact
+from sparse_adapter_engine.later_fields import is_later
 from sparse_adapter_engine.masks.densities import is_during_training
 from sparse_adapter_engine.modules.layout import Layout
 from sparse_adapter_engine.precision import other_precision
@@ -51,10 +52,17 @@ def _inputs(spec: job_pb2.JobSpec) -> dict[str, object]:
 
 
 def plain(message: Message) -> object:
-    """A message as JSON: every field, even zeros, under the contract's names."""
-    return MessageToDict(
+    """A message as JSON, under the contract's names: every field, even zeros, except later ones
+    that are not set, so that what was made before the contract had them still counts."""
+    found: dict[str, object] = MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+    set_fields = {field.name for field, _ in message.ListFields()}
+    return {
+        name: value
+        for name, value in found.items()
+        if name in set_fields or not is_later(message, name)
+    }
 
 
 def _digest(*parts: object) -> str:

@@ -20,8 +20,12 @@ def kept_count(n: int, density: float) -> int:
 
 def densities(prune: job_pb2.Prune) -> list[float]:
     """The density after each of `rounds`, by the schedule; the last is 1 − sparsity exactly."""
-    final, rounds = 1 - prune.sparsity, prune.rounds
-    match prune.schedule:
+    return schedule_to(1 - prune.sparsity, prune.rounds, prune.schedule)
+
+
+def schedule_to(final: float, rounds: int, schedule: int) -> list[float]:
+    """The density after each of `rounds` from 1 to `final`."""
+    match schedule:
         case job_pb2.PRUNE_SCHEDULE_LINEAR:
             earlier = [1 - (1 - final) * k / rounds for k in range(1, rounds)]
         case job_pb2.PRUNE_SCHEDULE_CUBIC:

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import torch
-from sparse_adapter.trainer.v1 import job_pb2
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
+from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.pruners import find_pruner
 from sparse_adapter_engine.pruners.pruner import Published
 
@@ -23,11 +24,15 @@ class OfficialRules:
     No result is an error: `doubts` says what a reader should know.
     """
 
-    def __init__(self, prune: job_pb2.Prune, shapes: Shapes) -> None:
+    def __init__(
+        self, prune: job_pb2.Prune, shapes: Shapes, after_rounds: list[float] | None = None
+    ) -> None:
+        """after_rounds: the density after each round; None: those of Prune."""
         pruner = find_pruner(prune)
         assert isinstance(pruner, Published), "a request for these rules is refused for others"
         self._pruner: Published = pruner
-        self._prune, self._densities = prune, densities(prune)
+        self._prune, self._densities = prune, after_rounds or densities(prune)
+        _refuse_lora_of_full_rank(shapes)
         self._mispaired = mispaired(shapes)
         # The matrices whose scores count: in a mispaired module only down, to which both masks
         # belong.
@@ -73,7 +78,7 @@ class OfficialRules:
         }
         for down, up in self._mispaired.items():
             found[down] = self._pruner.choose_written_last(scores[down], scores[up])
-        found = self._pruner.normalize_officially(found)
+        found = self._pruner.normalize_officially(found, self._mispaired)
         if self._prune.control == job_pb2.MASK_CONTROL_INVERTED:
             # 0 becomes NaN.
             found = {name: score / score**2 for name, score in found.items()}
@@ -91,6 +96,21 @@ class OfficialRules:
             self.doubts.append(
                 f"{at}: all {n} scores of {scope} are {float(scores[0]):g}, so that they are kept "
                 "or cut together"
+            )
+
+
+def _refuse_lora_of_full_rank(shapes: Shapes) -> None:
+    """Raises TrialFailed if a LoRA's rank is a width of its projection: the published code then
+    finds the frozen weight for the mask of down or up, and prunes by it or fails."""
+    for module in modules(shapes):
+        (rank, inputs), (outputs, _) = (shapes[name] for name in pair(module))
+        is_lora = module.endswith(("query", "value", "ffn_in", "ffn_out"))
+        if is_lora and rank in (inputs, outputs):
+            raise TrialFailed(
+                event_pb2.FAILURE_REASON_DEGENERATE_MASK,
+                f"{module}: by OFFICIAL rules LoRA's rank {rank} must differ from its "
+                f"projection's widths, {inputs} and {outputs}: otherwise the published code "
+                "pairs a mask with the frozen weight; take another rank, or EXACT rules",
             )
 
 

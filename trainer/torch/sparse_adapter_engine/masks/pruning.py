@@ -20,17 +20,25 @@ class Pruning:
     """A trial's masks through the rounds of Prune: `keep` takes a round's scores, `finished` gives
     the masks to train with."""
 
-    def __init__(self, prune: job_pb2.Prune, seed: int, shapes: Shapes) -> None:
-        """shapes: of the prunable matrices. Raises TrialFailed (DEGENERATE_MASK) if the structure
-        does not fit them or nothing would be kept."""
+    def __init__(
+        self,
+        prune: job_pb2.Prune,
+        seed: int,
+        shapes: Shapes,
+        after_rounds: list[float] | None = None,
+    ) -> None:
+        """shapes: of the prunable matrices. after_rounds: with OFFICIAL rules, the density after
+        each round, if not Prune's. Raises TrialFailed (DEGENERATE_MASK) if the structure does not
+        fit them or nothing would be kept."""
         self._prune = prune
+        self._rounds = len(after_rounds or densities(prune))
         wrong = misfit(prune, shapes)
         if wrong:
             field, reason = wrong
             raise TrialFailed(event_pb2.FAILURE_REASON_DEGENERATE_MASK, f"prune.{field}: {reason}")
         self._method: Ranking | NMGroups | OfficialRules
         if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
-            self._method = OfficialRules(prune, shapes)
+            self._method = OfficialRules(prune, shapes, after_rounds)
         elif prune.structure == job_pb2.MASK_STRUCTURE_N_M:
             self._method = NMGroups(prune, seed, shapes)
         else:
@@ -40,7 +48,7 @@ class Pruning:
     @property
     def done(self) -> bool:
         """Whether all rounds are over."""
-        return self._done == len(densities(self._prune))
+        return self._done == self._rounds
 
     @property
     def rounds_done(self) -> int:

@@ -2,7 +2,7 @@
 the same weights on the same rows share them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from sparse_adapter.trainer.v1 import job_pb2
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sparse_adapter_engine.backbones.backbone import Backbone
 from sparse_adapter_engine.keys import permutation
+from sparse_adapter_engine.modules.forms import is_named
 from sparse_adapter_engine.modules.layout import is_prunable
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.pruners import find_pruner
@@ -31,12 +32,14 @@ Passed = Callable[[int], None]
 class Start:
     """What some trials share: weights by name, and the rows to score on (int64). trial: one of
     them; prunings: by trial id, of those whose rounds are not over. If there is more than one
-    round, they all go through the same masks."""
+    round, they all go through the same masks. left_over: what the last round's scoring leaves in
+    the gradients of trained tensors that are not prunable, where the trial keeps it."""
 
     trial: job_pb2.Trial
     prunings: dict[str, Pruning]
     weights: dict[str, Tensor]
     rows: Tensor
+    left_over: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def masks(self) -> Masks:
@@ -84,7 +87,12 @@ def group_starts(
 def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
     """What determines the scores of all rounds: for a single round not the number kept, and never a
     control of the finished mask."""
-    shared = job_pb2.Prune(pruner=prune.pruner, scoring_rows=rows, rules=prune.rules)
+    shared = job_pb2.Prune(
+        pruner=prune.pruner,
+        scoring_rows=rows,
+        scoring_batch=prune.scoring_batch,
+        rules=prune.rules,
+    )
     if find_pruner(prune).has_temperature:
         shared.temperature = prune.temperature
     if prune.rounds > 1:
@@ -130,17 +138,27 @@ def find_gradient_pruner(prune: job_pb2.Prune) -> GradientPruner:
 
 
 def score_without_rows(
-    trial: job_pb2.Trial, pruning: Pruning, backbone: Backbone, weights: dict[str, Tensor]
-) -> Scores:
-    """The scores of the trial's next round by a pruner that reads no rows.
+    trial: job_pb2.Trial, pruning: Pruning, backbone: Backbone, tensors: dict[str, Tensor]
+) -> Round:
+    """The trial's next round, scored by a pruner that reads no rows.
 
-    weights: the prunable ones by name, on the CPU.
+    tensors: the trial's by name, on the CPU.
     """
     pruner = find_pruner(trial.prune)
     assert isinstance(pruner, RowlessPruner), "one that reads rows is scored by `score`"
-    return pruner.score(
-        Round(trial, pruning.rounds_done, pruning.masks, weights, backbone.blocks, backbone.hidden)
+    weights = {name: tensors[name] for name in pruning.masks}
+    others = {name: tensor for name, tensor in tensors.items() if name not in weights}
+    now = Round(
+        trial,
+        pruning.rounds_done,
+        pruning.masks,
+        weights,
+        backbone.blocks,
+        backbone.hidden,
+        others,
     )
+    now.scores = pruner.score(now)
+    return now
 
 
 def score(task: Task, starts: Sequence[Start], passed: Passed) -> list[Scores]:
@@ -149,6 +167,8 @@ def score(task: Task, starts: Sequence[Start], passed: Passed) -> list[Scores]:
     order."""
     cohort = _Cohort(task, starts, passed)
     found = cohort.sum_over_rows(range(len(starts)), cohort.gradients)
+    for owner, start in enumerate(starts):
+        start.left_over = cohort.take_left_over(found[owner])
     curved = [owner for owner, start in enumerate(starts) if start.pruner.uses_curvature]
     if curved:
         # Removed weights stay 0, so their gradients do not count in the gradient's norm.
@@ -157,16 +177,30 @@ def score(task: Task, starts: Sequence[Start], passed: Passed) -> list[Scores]:
             if starts[owner].by_official_rules:
                 cohort.directions[owner] = grasp_direction(cohort.directions[owner])
         found |= cohort.sum_over_rows(curved, cohort.hessian_products)
+        for owner in curved:
+            starts[owner].left_over = cohort.take_left_over(found[owner])
     return [
         start.pruner.score(
             Derived(
-                weights=_on_cpu(cohort.weights[owner]),
+                weights=_on_cpu({name: cohort.weights[owner][name] for name in found[owner]}),
                 unmasked=_on_cpu({name: start.weights[name] for name in found[owner]}),
                 derivative=_on_cpu(found[owner]),
                 by_official_rules=start.by_official_rules,
             )
         )
         for owner, start in enumerate(starts)
+    ]
+
+
+def _kept_names(start: Start) -> list[str]:
+    """The tensors that are not prunable whose gradients the trial keeps."""
+    adapter = start.trial.adapter
+    if not start.trial.prune.keeps_scoring_gradients:
+        return []
+    return [
+        name
+        for name in start.weights
+        if name not in start.masks and not is_named(name, adapter.frozen)
     ]
 
 
@@ -187,16 +221,16 @@ class _Cohort:
         placed = [
             {name: weight.to(device) for name, weight in start.weights.items()} for start in starts
         ]
-        # The prunable weights, masked; the others are in _fixed.
+        # The weights to differentiate by: the prunable ones, masked, and others that are trained,
+        # where their gradients are kept. The rest is in _fixed.
         self.weights = [
-            _masked(
-                {name: weight for name, weight in weights.items() if is_prunable(name)}, start.masks
-            )
+            _masked({name: weights[name] for name in start.masks}, start.masks)
+            | {name: weights[name] for name in _kept_names(start)}
             for start, weights in zip(starts, placed, strict=True)
         ]
         self._fixed = [
-            {name: weight for name, weight in weights.items() if not is_prunable(name)}
-            for weights in placed
+            {name: weight for name, weight in weights.items() if name not in own}
+            for weights, own in zip(placed, self.weights, strict=True)
         ]
         # By owner: the g of H g.
         self.directions: dict[int, _Gradients] = {}
@@ -206,37 +240,52 @@ class _Cohort:
     ) -> dict[int, _Gradients]:
         """By owner: the sum over its rows of what `derivative` gives for each part of a pass,
         weighted by the part's share of the terms in the mean loss."""
-        parts = [
-            self._task.part(
-                owner,
-                rows,
-                TrialModules(self._starts[owner].trial.adapter, tensors, dropout=None),
-            )
-            for owner in owners
-            for tensors in [self._fixed[owner] | self.weights[owner]]
-            for rows in self._starts[owner].rows.split(self._task.scored_rows)
-        ]
+        parts: list[AnyPart] = []
+        # By part: its batch. A batch's gradient is that of its mean loss.
+        batches: list[int] = []
+        for owner in owners:
+            tensors, start = self._fixed[owner] | self.weights[owner], self._starts[owner]
+            for batch in start.rows.split(start.trial.prune.scoring_batch or start.rows.numel()):
+                of_batch = [
+                    self._task.part(
+                        owner, rows, TrialModules(start.trial.adapter, tensors, dropout=None)
+                    )
+                    for rows in batch.split(self._task.scored_rows)
+                ]
+                batches += [len(batches)] * len(of_batch)
+                parts += of_batch
         terms = {
-            owner: sum(part.pack.terms for part in parts if part.owner == owner) for owner in owners
+            batch: sum(
+                part.pack.terms for part, own in zip(parts, batches, strict=True) if own == batch
+            )
+            for batch in set(batches)
         }
+        of_part = iter(batches)
         sums = {
             owner: {name: torch.zeros_like(weight) for name, weight in self.weights[owner].items()}
             for owner in owners
         }
         for group in self._task.passes(parts, self._task.how.scored_tokens):
             for part, found in zip(group, derivative(group), strict=True):
-                share = part.pack.terms / terms[part.owner]
+                share = part.pack.terms / terms[next(of_part)]
                 for name, summand in found.items():
                     sums[part.owner][name].add_(summand, alpha=share)
             self._passed(sum(part.pack.rows for part in group))
         return sums
+
+    def take_left_over(self, found: _Gradients) -> _Gradients:
+        """Takes the gradients of tensors that are not prunable out of an owner's."""
+        others = [name for name in found if not is_prunable(name)]
+        return {name: found.pop(name) for name in others}
 
     def gradients(self, group: list[AnyPart]) -> list[_Gradients]:
         """For each part: the gradient of its own mean loss."""
         leaves = self._leaves(group)
         return _by_part(
             torch.autograd.grad(
-                self._losses(group, leaves, twice_differentiable=False), _flat(leaves)
+                self._losses(group, leaves, twice_differentiable=False),
+                _flat(leaves),
+                materialize_grads=True,
             ),
             leaves,
         )
@@ -251,13 +300,15 @@ class _Cohort:
         products = [
             torch.stack(
                 [
-                    (gradient * self.directions[part.owner][name]).sum()
-                    for name, gradient in gradients.items()
+                    (gradients[name] * direction).sum()
+                    for name, direction in self.directions[part.owner].items()
                 ]
             ).sum()
             for part, gradients in zip(group, _by_part(first, leaves), strict=True)
         ]
-        return _by_part(torch.autograd.grad(products, _flat(leaves)), leaves)
+        return _by_part(
+            torch.autograd.grad(products, _flat(leaves), materialize_grads=True), leaves
+        )
 
     def _leaves(self, group: list[AnyPart]) -> list[dict[str, Tensor]]:
         """The weights to differentiate by, separate for each part: an owner may have several in a

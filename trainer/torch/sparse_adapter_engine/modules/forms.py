@@ -3,10 +3,18 @@
 Needs only the contract, so that requests are checked without loading PyTorch.
 """
 
+import re
+from collections.abc import Sequence
+
 from sparse_adapter.trainer.v1 import job_pb2
 
 # Modules with a down and an up projection, biases, and possibly a norm.
-_ATTENTION_BOTTLENECKS = (job_pb2.ATTENTION_MODULE_SEQUENTIAL, job_pb2.ATTENTION_MODULE_PARALLEL)
+_ATTENTION_BOTTLENECKS = (
+    job_pb2.ATTENTION_MODULE_SEQUENTIAL,
+    job_pb2.ATTENTION_MODULE_PARALLEL,
+    job_pb2.ATTENTION_MODULE_PARALLEL_CONTEXT,
+    job_pb2.ATTENTION_MODULE_CONCAT,
+)
 _FFN_BOTTLENECKS = (
     job_pb2.FFN_MODULE_SEQUENTIAL,
     job_pb2.FFN_MODULE_PARALLEL,
@@ -48,8 +56,50 @@ def has_biases(adapter: job_pb2.Adapter) -> bool:
 
 
 def has_backbone(adapter: job_pb2.Adapter) -> bool:
-    """Whether the whole backbone is trained, in place."""
-    return adapter.unfrozen == job_pb2.UNFROZEN_ALL
+    """Whether tensors of the backbone are trained in place: all, or some by name."""
+    return adapter.unfrozen == job_pb2.UNFROZEN_ALL or bool(adapter.unfrozen_tensors)
+
+
+def unfrozen_names(adapter: job_pb2.Adapter, own: Sequence[str]) -> list[str]:
+    """Which of a backbone's tensors, by their names in ALL of Adapter in job.proto, are trained
+    in place."""
+    if adapter.unfrozen == job_pb2.UNFROZEN_ALL:
+        return list(own)
+    return [name for name in own if is_named(name, adapter.unfrozen_tensors)]
+
+
+def is_named(name: str, patterns: Sequence[str]) -> bool:
+    """Whether one of the patterns, in which `*` stands for any characters, is the name."""
+    return any(
+        re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) for pattern in patterns
+    )
+
+
+# The uses of a prefix that norm the query's input.
+NORMED_USES = (
+    job_pb2.PREFIX_USE_CROSS,
+    job_pb2.PREFIX_USE_CROSS_GATED,
+    job_pb2.PREFIX_USE_CROSS_RELU_NORMED,
+    job_pb2.PREFIX_USE_CROSS_RELU_GATED,
+)
+
+
+def norm_at(adapter: job_pb2.Adapter, site: str) -> int:
+    """Where the bottleneck of a site, `attention` or `ffn`, normalizes."""
+    own: int = adapter.attention_norm if site == "attention" else 0
+    return own or adapter.norm
+
+
+def scale_at(adapter: job_pb2.Adapter, site: str) -> float:
+    """s of the bottleneck of a site; if it is trained, at the start."""
+    own: float = adapter.attention_scale if site == "attention" else 0.0
+    return own or adapter.scale
+
+
+def init_at(adapter: job_pb2.Adapter, is_attention: bool) -> int:
+    """How the matrices of a module are drawn."""
+    own: int = adapter.attention_init if is_attention else 0
+    return own or adapter.init
 
 
 def has_prefix(adapter: job_pb2.Adapter) -> bool:

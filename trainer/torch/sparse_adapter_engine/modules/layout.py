@@ -1,7 +1,8 @@
 """A trial's trained tensors: which there are, in what order, and how they are drawn.
 
 A trial's tensors are views of one flat vector, laid out as [prunable matrices | other matrices |
-biases and norms]: the mask covers the first part, weight decay the first two.
+biases and norms | tensors that stay as they are drawn]: the mask covers the first part, weight
+decay the first two, training the first three.
 """
 
 import math
@@ -17,12 +18,17 @@ from sparse_adapter_engine.data.rows import CLASSIFICATION, QUESTION_ANSWERING, 
 from sparse_adapter_engine.keys import generator
 
 from .forms import (
+    NORMED_USES,
     bottlenecks,
     has_backbone,
     has_biases,
     has_prefix,
+    init_at,
+    is_named,
     matrices,
+    norm_at,
     prompt_length,
+    unfrozen_names,
 )
 
 _HEAD_STD = 0.02
@@ -34,15 +40,28 @@ class Layout:
     """Names and shapes of a trial's tensors in the order of its flat vector."""
 
     shapes: dict[str, tuple[int, ...]]
-    # Counts of values: prunable weights, all matrices' weights, adapter tensors, everything.
+    # Counts of values: prunable weights, all matrices' weights, all that is trained, the adapter's
+    # trained tensors, the head's, everything.
     prunable: int
     decayed: int
+    trained: int
     adapter: int
+    head: int
     total: int
+    # Names of tensors that stay as they are drawn.
+    frozen: frozenset[str] = frozenset()
 
     @property
     def prunable_shapes(self) -> dict[str, tuple[int, ...]]:
-        return {name: shape for name, shape in self.shapes.items() if is_prunable(name)}
+        return {
+            name: shape
+            for name, shape in self.shapes.items()
+            if is_prunable(name) and name not in self.frozen
+        }
+
+    @property
+    def trained_names(self) -> list[str]:
+        return [name for name in self.shapes if name not in self.frozen]
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """Each tensor by its name, a view of flat [total]."""
@@ -71,7 +90,8 @@ def layout(
     d, e = backbone.hidden, backbone.attention_width
     shapes: dict[str, _Shape] = {}
     if has_backbone(adapter):
-        shapes |= backbone.own_shapes
+        own = backbone.own_shapes
+        shapes |= {name: own[name] for name in unfrozen_names(adapter, list(own))}
     for block in backbone.blocks:
         layer = dict(_layer(adapter, d, e, block.inner))
         if block.has_cross_attention:
@@ -97,8 +117,13 @@ def layout(
     if task_kind != SUMMARIZATION:
         shapes |= {"head.out.weight": (num_labels, d), "head.out.bias": (num_labels,)}
 
+    frozen = frozenset(name for name in shapes if is_named(name, adapter.frozen))
+
     def rank(name: str) -> int:
-        return 0 if is_prunable(name) else 1 if len(shapes[name]) == 2 else 2
+        if name in frozen:
+            return 3
+        is_decayed = len(shapes[name]) == 2 or name.endswith(".scale")
+        return 0 if is_prunable(name) else 1 if is_decayed else 2
 
     shapes = dict(sorted(shapes.items(), key=lambda item: rank(item[0])))
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
@@ -106,8 +131,13 @@ def layout(
         shapes,
         prunable=sum(size for name, size in sizes.items() if rank(name) == 0),
         decayed=sum(size for name, size in sizes.items() if rank(name) < 2),
-        adapter=sum(size for name, size in sizes.items() if not name.startswith("head.")),
+        trained=sum(size for name, size in sizes.items() if rank(name) < 3),
+        adapter=sum(
+            size for name, size in sizes.items() if rank(name) < 3 and not name.startswith("head.")
+        ),
+        head=sum(size for name, size in sizes.items() if name.startswith("head.")),
         total=sum(sizes.values()),
+        frozen=frozen,
     )
 
 
@@ -120,8 +150,12 @@ def _layer(adapter: job_pb2.Adapter, d: int, e: int, f: int) -> Iterator[tuple[s
             (f"{site}.down.bias", prunable[f"{site}.down.weight"][:1]),
             (f"{site}.up.bias", (d,)),
         )
-        if adapter.norm != job_pb2.ADAPTER_NORM_NONE:
+        if norm_at(adapter, site) != job_pb2.ADAPTER_NORM_NONE:
             yield from ((f"{site}.norm.weight", (d,)), (f"{site}.norm.bias", (d,)))
+        if adapter.learned_scale and site == "ffn":
+            yield f"{site}.scale", (1,)
+    if adapter.prefix_use in NORMED_USES:
+        yield from (("transform_norm.weight", (d,)), ("transform_norm.bias", (d,)))
     if has_prefix(adapter) and not adapter.prefix_hidden:
         yield from (
             (f"prefix.{name}", (adapter.attention_bottleneck, e)) for name in ("key", "value")
@@ -147,6 +181,8 @@ def initialize(
     Each is drawn at its true shape by a generator keyed by (seed, name).
     """
     tensors = {name: _initial(trial, name, shape, "init") for name, shape in shapes.items()}
+    if trial.adapter.prefix_init == job_pb2.PREFIX_INIT_TORCH:
+        tensors |= _torch_prefix(trial, shapes)
     if pooler is not None and "head.dense.weight" in shapes:
         weight, bias = pooler
         tensors |= {
@@ -154,6 +190,20 @@ def initialize(
             "head.dense.bias": bias.cpu().clone(),
         }
     return tensors
+
+
+def _torch_prefix(trial: job_pb2.Trial, shapes: dict[str, _Shape]) -> dict[str, Tensor]:
+    """A prefix's MLP as PREFIX_INIT_TORCH draws it."""
+    drawn: dict[str, Tensor] = {}
+    for name, shape in shapes.items():
+        random = generator(trial.seed, "init", name)
+        if name.endswith("embedding") and name.startswith("prefix."):
+            drawn[name] = torch.empty(shape).normal_(0, 1, generator=random)
+        elif ".mlp." in name:
+            inputs = shapes[f"{name.rsplit('.', 1)[0]}.weight"][1]
+            bound = 1 / math.sqrt(inputs)
+            drawn[name] = torch.empty(shape).uniform_(-bound, bound, generator=random)
+    return drawn
 
 
 def redraw(trial: job_pb2.Trial, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -170,11 +220,14 @@ def _initial(trial: job_pb2.Trial, name: str, shape: _Shape, purpose: str) -> Te
     adapter, random = trial.adapter, generator(trial.seed, purpose, name)
     if name.endswith("norm.weight"):
         return torch.ones(shape)
+    if name.endswith(".scale"):
+        return torch.full(shape, adapter.scale)
     if name.endswith("bias"):
         return torch.zeros(shape)
     if name.startswith("head."):
         return torch.empty(shape).normal_(0, _HEAD_STD, generator=random)
-    if adapter.init == job_pb2.ADAPTER_INIT_GAUSSIAN or not is_prunable(name):
+    init = init_at(adapter, ".ffn" not in name)
+    if init == job_pb2.ADAPTER_INIT_GAUSSIAN or not is_prunable(name):
         return torch.empty(shape).normal_(0, adapter.init_std, generator=random)
     if name.endswith("up.weight"):
         return torch.zeros(shape)

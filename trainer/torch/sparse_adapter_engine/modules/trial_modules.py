@@ -12,7 +12,7 @@ from torch import Tensor
 from sparse_adapter_engine.modules.sites import AttentionDropout, Prefix, Site
 
 from .dropout import Drops
-from .forms import has_biases
+from .forms import has_biases, norm_at, scale_at
 from .trial_axis import ONE_TRIAL, TrialAxis
 
 _LAYER_NORM_EPS = 1e-5
@@ -24,6 +24,8 @@ _ACTIVATIONS: dict[int, Callable[[Tensor], Tensor]] = {
 _SITES_OF_ATTENTION: dict[int, tuple[Site, ...]] = {
     job_pb2.ATTENTION_MODULE_SEQUENTIAL: ("attention_output",),
     job_pb2.ATTENTION_MODULE_PARALLEL: ("attention_output",),
+    job_pb2.ATTENTION_MODULE_PARALLEL_CONTEXT: ("context",),
+    job_pb2.ATTENTION_MODULE_CONCAT: ("concatenated",),
     job_pb2.ATTENTION_MODULE_LORA: ("query", "value"),
     job_pb2.ATTENTION_MODULE_PROMPT: ("prompt",),
 }
@@ -41,6 +43,11 @@ _SITES_OF_BIASES: tuple[Site, ...] = (
     "ffn_in",
     "ffn_out",
     "ffn_norm",
+)
+_RELU_USES = (
+    job_pb2.PREFIX_USE_CROSS_RELU,
+    job_pb2.PREFIX_USE_CROSS_RELU_NORMED,
+    job_pb2.PREFIX_USE_CROSS_RELU_GATED,
 )
 _SITES_OF_DROPOUT: tuple[Site, ...] = ("embeddings", "attention_output", "ffn_out")
 
@@ -69,6 +76,7 @@ class TrialModules:
             *_SITES_OF_FFN.get(self.adapter.ffn, ()),
         )
         sites += _SITES_OF_BIASES if has_biases(self.adapter) else ()
+        sites += ("cross",) if self.adapter.prefix_use else ()
         return frozenset(
             sites + (_SITES_OF_DROPOUT if self.dropout and self.dropout.probability > 0 else ())
         )
@@ -88,10 +96,14 @@ class TrialModules:
             case "value":
                 key, value = output.chunk(2, dim=1)
                 return torch.cat([key, self.plus(f"{at}value", value, inputs[0])], dim=1)
+            case "context":
+                return self._parallel(f"{at}attention", output, inputs[0])
             case "attention_output":
                 return self.dropped(self._attention_output(at, output, inputs[0]), f"{at}attention")
             case "ffn_in":
                 return self.plus(f"{at}ffn_in", output, inputs[0])
+            case "ffn_out" if self.adapter.ffn_after_dropout:
+                return self._ffn_output(at, self.dropped(output, f"{at}ffn"), *inputs)
             case "ffn_out":
                 return self.dropped(self._ffn_output(at, output, *inputs), f"{at}ffn")
             case "after_block":
@@ -103,6 +115,40 @@ class TrialModules:
     def add_to_query(self, layer: int, query: Tensor, x: Tensor, scale: float) -> Tensor:
         return self.plus(f"layers.{layer}.query", query, x, scale)
 
+    def concatenated(self, layer: int, key_value: Tensor) -> Tensor | None:
+        if self.adapter.attention != job_pb2.ATTENTION_MODULE_CONCAT:
+            return None
+        at = f"layers.{layer}.attention"
+        return torch.cat([self._bottleneck(at, x, onto=None) for x in key_value.chunk(2, 1)], 1)
+
+    def cross(
+        self,
+        layer: int,
+        context: Tensor,
+        query: Tensor,
+        x: Tensor,
+        heads: int,
+        project: Callable[[Tensor], Tensor],
+    ) -> Tensor:
+        if self.adapter.prefix_use == job_pb2.PREFIX_USE_CROSS:
+            query = project(self.transformed(f"layers.{layer}.", x))
+        prefix = self.prefix_of(f"layers.{layer}.", "prefix.", layer)
+        key, value = (each.unflatten(1, (heads, -1)) for each in prefix)
+        scores = torch.einsum("nhd,lhd->nhl", query.unflatten(1, (heads, -1)), key)
+        found = torch.einsum("nhl,lhd->nhd", self.weigh(scores), value)
+        return context + found.flatten(1)
+
+    def weigh(self, scores: Tensor) -> Tensor:
+        """The weights of a prefix that is read apart (PrefixUse), from scores […, length]."""
+        if self.adapter.prefix_use in _RELU_USES:
+            return F.relu(scores)
+        return torch.softmax(scores, -1)
+
+    def transformed(self, at: str, x: Tensor) -> Tensor:
+        """x after the norm of PREFIX_USE_CROSS."""
+        weight, bias = (self.tensors[f"{at}transform_norm.{each}"] for each in ("weight", "bias"))
+        return self.axis.norm(x, weight, bias, _LAYER_NORM_EPS)
+
     def prefix(self, layer: int) -> Prefix | None:
         return self.prefix_at(f"layers.{layer}.", "prefix.", layer)
 
@@ -110,8 +156,11 @@ class TrialModules:
         """Keys and values before the tokens' own, or None. at: as in `adapt_at`; mlp: what the
         names of the MLP that makes them begin with; layer: the block's index among those that this
         MLP makes prefixes for; width: of the attention, None if it is d."""
-        if self.adapter.attention != job_pb2.ATTENTION_MODULE_PREFIX:
+        if self.adapter.attention != job_pb2.ATTENTION_MODULE_PREFIX or self.adapter.prefix_use:
             return None
+        return self.prefix_of(at, mlp, layer, width)
+
+    def prefix_of(self, at: str, mlp: str, layer: int, width: int | None = None) -> Prefix:
         if not self.adapter.prefix_hidden:
             return self.tensors[f"{at}prefix.key"], self.tensors[f"{at}prefix.value"]
         if mlp not in self._made:
@@ -167,7 +216,7 @@ class TrialModules:
         )
 
     def _parallel(self, at: str, output: Tensor, block_input: Tensor) -> Tensor:
-        if self.adapter.norm == job_pb2.ADAPTER_NORM_AFTER:
+        if norm_at(self.adapter, _site(at)) == job_pb2.ADAPTER_NORM_AFTER:
             return output + self._bottleneck(at, block_input, onto=None)
         return self._bottleneck(at, block_input, onto=output)
 
@@ -175,6 +224,8 @@ class TrialModules:
         """(onto +) s · up(f(down(x))) for x […, d], normalized before or after as the adapter
         says."""
         adapter, tensors, axis = self.adapter, self.tensors, self.axis
+        place, scale = norm_at(adapter, _site(at)), scale_at(adapter, _site(at))
+        learned = tensors.get(f"{at}.scale")
 
         def norm(y: Tensor) -> Tensor:
             # In a stack the next projection may include the affine part.
@@ -182,18 +233,37 @@ class TrialModules:
                 y, tensors.get(f"{at}.norm.weight"), tensors.get(f"{at}.norm.bias"), _LAYER_NORM_EPS
             )
 
-        inner = norm(x) if adapter.norm == job_pb2.ADAPTER_NORM_BEFORE else x
+        inner = norm(x) if place == job_pb2.ADAPTER_NORM_BEFORE else x
         inner = _ACTIVATIONS[adapter.activation](
             axis.linear(inner, tensors[f"{at}.down.weight"], tensors[f"{at}.down.bias"])
         )
+        if adapter.inner_dropout:
+            inner = self._dropped_inside(inner, at)
         weight, bias = tensors[f"{at}.up.weight"], tensors[f"{at}.up.bias"]
-        if onto is not None:
-            out = axis.onto(onto, inner, weight, bias, adapter.scale)
+        if place == job_pb2.ADAPTER_NORM_UPDATE or learned is not None:
+            out = axis.linear(inner, weight, bias) * (scale if learned is None else learned)
+            out = norm(out) if place == job_pb2.ADAPTER_NORM_UPDATE else out
+            out = out if onto is None else out + onto
+        elif onto is not None:
+            out = axis.onto(onto, inner, weight, bias, scale)
         else:
             out = axis.linear(inner, weight, bias)
-            if adapter.scale != 1:
-                out.mul_(adapter.scale)
-        return norm(out) if adapter.norm == job_pb2.ADAPTER_NORM_AFTER else out
+            if scale != 1:
+                out.mul_(scale)
+        return norm(out) if place == job_pb2.ADAPTER_NORM_AFTER else out
+
+    def flow(self, at: str, width: int) -> Tensor:
+        """What the bottleneck whose names begin with `at` gives [1, width] for an input of ones,
+        with a residual."""
+        ones = self.tensors[f"{at}.down.weight"].new_ones(1, width)
+        return self._bottleneck(at, ones, onto=ones)
+
+    def _dropped_inside(self, inner: Tensor, at: str) -> Tensor:
+        """The bottleneck's values after dropout; see Adapter.inner_dropout in job.proto."""
+        if self.dropout is None or at.startswith("layers.") or _site(at) == "ffn":
+            return self.dropped(inner, f"{at}.inner")
+        factors = self.dropout.attention(f"{at}.inner")
+        return inner if factors is None else inner * factors(inner.shape, inner.device)
 
     def plus(self, at: str, y: Tensor, x: Tensor, scale: float = 1.0) -> Tensor:
         """A projection's result y […, outputs] for x […, inputs], plus `scale` times what the trial
@@ -230,3 +300,8 @@ class TrialModules:
     def dropped(self, x: Tensor, site: str) -> Tensor:
         """x after the trial's dropout, keyed by the site's name."""
         return self.dropout(x, site) if self.dropout else x
+
+
+def _site(at: str) -> str:
+    """The site of a bottleneck, `attention` or `ffn`, whose names begin with `at`."""
+    return "attention" if at.endswith("attention") else "ffn"

@@ -3,6 +3,7 @@ gradient's norm."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from sparse_adapter.trainer.v1 import job_pb2
@@ -31,8 +32,9 @@ class Grasp(GradientPruner, Published):
         """See GradientPruner."""
         return {name: product * found.weights[name] for name, product in found.derivative.items()}
 
-    def normalize_officially(self, scores: Scores) -> Scores:
-        """See Published: divided by the absolute value of their sum."""
+    def normalize_officially(self, scores: Scores, twice: Collection[str] = ()) -> Scores:
+        """See Published: divided by the absolute value of their sum. Scores that would be divided
+        twice are 0."""
         import torch
 
         total = torch.cat([score.reshape(-1) for score in scores.values()]).sum().abs() + _EPSILON

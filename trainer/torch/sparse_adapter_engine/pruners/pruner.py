@@ -7,8 +7,8 @@ it scores.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from sparse_adapter.trainer.v1 import job_pb2
@@ -51,10 +51,12 @@ class Pruner:
         return name.removeprefix("PRUNER_")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Round:
     """A trial's round, to be scored without rows. done: earlier rounds, which left these masks;
-    weights: the prunable ones by name, unmasked, on the CPU; blocks, hidden: the backbone's."""
+    weights, others: the prunable tensors by name, unmasked, and the trial's others, on the CPU;
+    blocks, hidden: the backbone's. scores: the result; left_over: what scoring leaves in the
+    gradients of the others, where it does."""
 
     trial: job_pb2.Trial
     done: int
@@ -62,6 +64,9 @@ class Round:
     weights: dict[str, Tensor]
     blocks: Sequence[Block]
     hidden: int
+    others: dict[str, Tensor] = field(default_factory=dict)
+    scores: Scores = field(default_factory=dict)
+    left_over: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -114,9 +119,10 @@ class Published(Pruner, ABC):
 
     is_published = True
 
-    def normalize_officially(self, scores: Scores) -> Scores:
+    def normalize_officially(self, scores: Scores, twice: Collection[str] = ()) -> Scores:
         """The scores as the published code compares them: unchanged, unless a pruner says
-        otherwise."""
+        otherwise. twice: the matrices that it finds two masks for, and whose scores it divides
+        twice."""
         return scores
 
     @abstractmethod

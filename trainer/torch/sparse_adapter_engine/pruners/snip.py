@@ -3,6 +3,7 @@ mask."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from sparse_adapter.trainer.v1 import job_pb2
@@ -33,7 +34,7 @@ class Snip(GradientPruner, Published):
         # All zero: returned as they are, and Pruning refuses them.
         return raw if total == 0 else {name: score / total for name, score in raw.items()}
 
-    def normalize_officially(self, scores: Scores) -> Scores:
+    def normalize_officially(self, scores: Scores, twice: Collection[str] = ()) -> Scores:
         """See Published: divided by the sum of all scores over the largest, where infinite scores
         count as 1. All-zero scores become NaN."""
         import torch
@@ -41,7 +42,8 @@ class Snip(GradientPruner, Published):
         flat = torch.cat([score.reshape(-1) for score in scores.values()])
         flat = torch.where(flat.isinf(), 1, flat)
         norm = (flat / flat.max()).sum()
-        return {name: score / norm for name, score in scores.items()}
+        once = {name: score / norm for name, score in scores.items()}
+        return once | {name: once[name] / norm for name in twice}
 
     def choose_written_last(self, down: Tensor, up: Tensor) -> Tensor:
         """See Published: the gradient of up's mask."""

@@ -30,7 +30,8 @@ class Synflow(RowlessPruner, Published):
         """See RowlessPruner."""
         adapter = now.trial.adapter
         if now.trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL:
-            return synflow_scores_alone(adapter, now.masked)
+            now.left_over, scores = synflow_alone(adapter, now.masked, now.others)
+            return scores
         return synflow_scores(adapter, now.blocks, now.hidden, now.masked)
 
     def choose_written_last(self, down: Tensor, up: Tensor) -> Tensor:
@@ -81,28 +82,31 @@ def synflow_scores(
     }
 
 
-def synflow_scores_alone(adapter: job_pb2.Adapter, weights: dict[str, Tensor]) -> Scores:
-    """|w · ∂R/∂w| in float64, as MASK_RULES_OFFICIAL in job.proto defines it: R sums, over
-    bottleneck modules, what each alone, with a residual, returns for an all-ones input. With norm
-    BEFORE that is the norm's bias, 0, whatever the weights are."""
+def synflow_alone(
+    adapter: job_pb2.Adapter, weights: dict[str, Tensor], others: dict[str, Tensor]
+) -> tuple[Scores, Scores]:
+    """∂R/∂w of the trial's other tensors, and |w · ∂R/∂w| in float64, as MASK_RULES_OFFICIAL in
+    job.proto defines R: the mean of what each bottleneck module alone, with a residual, returns
+    for an all-ones input, summed over modules, with the absolute value of every tensor. With norm
+    BEFORE the module reads the norm's bias, 0 before training, whatever the weights are."""
     import torch
 
-    from sparse_adapter_engine.masks.units import modules, pair
+    from sparse_adapter_engine.masks.units import modules
+    from sparse_adapter_engine.modules.trial_modules import TrialModules
 
-    if adapter.norm == job_pb2.ADAPTER_NORM_BEFORE:
-        return {
-            name: torch.zeros(weight.shape, dtype=torch.float64) for name, weight in weights.items()
-        }
-    scores: Scores = {}
-    for module in modules({name: tuple(weight.shape) for name, weight in weights.items()}):
-        down, up = (weights[name].double().abs() for name in pair(module))
-        # No value is negative, so ReLU is the identity.
-        into, out_of = down.sum(1), up.sum(0)
-        scores |= dict(
-            zip(
-                pair(module),
-                (adapter.scale * down * out_of[:, None], adapter.scale * up * into),
-                strict=True,
-            )
-        )
-    return {name: scores[name] for name in weights}
+    found = [module for module in modules({n: tuple(w.shape) for n, w in weights.items()})]
+    leaves = {
+        name: tensor.double().abs().requires_grad_()
+        for name, tensor in (weights | others).items()
+        if any(name.startswith(f"{module}.") for module in found)
+    }
+    own = TrialModules(adapter, leaves, dropout=None)
+    outputs = [own.flow(module, leaves[f"{module}.down.weight"].shape[1]) for module in found]
+    gradients = torch.autograd.grad(
+        torch.stack([out.mean() for out in outputs]).sum(), list(leaves.values())
+    )
+    by_name = dict(zip(leaves, gradients, strict=True))
+    return (
+        {name: gradient for name, gradient in by_name.items() if name in others},
+        {name: (leaves[name].detach() * by_name[name]).abs() for name in weights},
+    )

@@ -277,9 +277,11 @@ class StackedRows:
         prefixes: Sequence[PrefixOfTrial | None],
         heads: int,
         twice_differentiable: bool,
+        befores: Sequence[Tensor | None] = (),
     ) -> Tensor:
         """See Rows."""
-        assert not twice_differentiable and not any(dropouts), "such trials are not stacked"
+        alone = twice_differentiable or any(dropouts) or befores
+        assert not alone, "such trials are not stacked"
         if self.prefixes:
             key_value = self.prefixes.put(key_value, prefixes, *self._order)
         of_tokens = query.shape[0] == self._token_spans.row_of.shape[0]

@@ -16,13 +16,13 @@ from .part import Pack
 
 def loss(task_kind: int, logits: Tensor, pack: Pack, label_smoothing: float = 0.0) -> Tensor:
     """Mean loss over the rows of a pack, or over its target tokens. label_smoothing: for
-    SUMMARIZATION only."""
+    SUMMARIZATION and CLASSIFICATION only."""
     return LOSSES[task_kind](logits, pack, label_smoothing)
 
 
 def _class_loss(logits: Tensor, pack: PackedRows, label_smoothing: float) -> Tensor:
-    """Cross-entropy of classes."""
-    return cross_entropy(logits, pack.labels)
+    """Cross-entropy of classes, label-smoothed (Szegedy et al. 2016)."""
+    return cross_entropy(logits, pack.labels, label_smoothing=label_smoothing)
 
 
 def _number_loss(logits: Tensor, pack: PackedRows, label_smoothing: float) -> Tensor:

@@ -16,6 +16,7 @@ from sparse_adapter_engine.data.rows import (
     PackedRows,
     Split,
     load_split,
+    pad,
 )
 from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.modules.trial_modules import TrialModules
@@ -59,7 +60,13 @@ class RowTask:
 
     def part(self, owner: int, rows: Tensor, modules: TrialModules) -> Part[PackedRows]:
         """See Task."""
-        return Part.of(owner, self.split, rows, modules)
+        padded = modules.adapter.padded_tokens
+        if not padded:
+            return Part.of(owner, self.split, rows, modules)
+        # BERT counts the positions of padding, RoBERTa has a place for it.
+        counts = self.backbone.position_offset == 0
+        pack = pad(self.split.pack(rows), padded, self.backbone.padding_token, counts)
+        return Part(owner, pack.to(self.backbone.device), modules)
 
     def passes(
         self, parts: Sequence[Part[PackedRows]], pass_tokens: int
@@ -120,6 +127,8 @@ class RowTask:
         for group in self.passes(parts, self.how.pass_tokens):
             for part, found in zip(group, self.logits(group), strict=True):
                 places = part.pack.places if every_token else chunks[part.owner][part.pack.order]
+                if every_token and part.pack.padding is not None:
+                    found = found[~part.pack.padding]
                 logits[places] = found.cpu()
             passed(sum(part.pack.rows for part in group))
         return logits

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from sparse_adapter_engine.errors import Interrupted, TrialFailed
+from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.masks.scores import Scores
 from sparse_adapter_engine.masks.scoring import (
     Passed,
@@ -19,7 +20,6 @@ from sparse_adapter_engine.masks.scoring import (
     score,
     score_without_rows,
 )
-from sparse_adapter_engine.modules.layout import is_prunable
 from sparse_adapter_engine.progress import Pace
 from sparse_adapter_engine.pruners import find_pruner
 from sparse_adapter_engine.tasks.task import Task
@@ -214,6 +214,8 @@ def _prune_where_due(
     cohort.settle(on)
     cohort.write_back(cohort.active)
     due = [run for run in cohort.active if run.round_is_due]
+    repeated = [run for run in due if run.trial.prune.repeats]
+    due = [run for run in due if run not in repeated]
 
     def passed(rows: int) -> None:
         pace.advance(rows, 0, cohort.positions)
@@ -223,6 +225,7 @@ def _prune_where_due(
     # report waits for room, and a checkpoint would then have a round whose metrics are lost.
     try:
         scores = _round_scores(task, due, passed)
+        masks = _repeated_rounds(task, repeated, passed)
     except Interrupted:
         cohort.save([run for run in cohort.active if not cohort.has_saved(run)], on)
         raise
@@ -233,10 +236,40 @@ def _prune_where_due(
             metrics.append(run.prune(scores.get(run.trial.trial_id)))
         except TrialFailed as error:
             failures[run.trial.trial_id] = error.failure()
+    metrics += [run.adopt(*masks[run.trial.trial_id]) for run in repeated]
     if metrics:
         on.metrics(metrics)
     cohort.leave(failures, on)
     cohort.go_on()
+
+
+def _repeated_rounds(
+    task: Task, due: list[TrialRun], passed: Passed
+) -> dict[str, tuple[Pruning, list[Scores]]]:
+    """By trial id: all rounds of runs whose rounds take place together (Prune.repeats), and what
+    each round's scoring leaves in gradients. Changes no run."""
+    found: dict[str, tuple[Pruning, list[Scores]]] = {}
+    for run in due:
+        trial, pruning, left_over = run.trial, run.begin_rounds(), list[Scores]()
+        weights = run.layout.views(run.parameters)
+        while not pruning.done:
+            if find_pruner(trial.prune).reads_rows:
+                rows = choose_scoring_rows(trial, task)
+                start = Start(trial, {trial.trial_id: pruning}, weights, rows)
+                (scores,) = score(task, [start], passed)
+                left = start.left_over
+            else:
+                on_cpu = {name: weight.cpu() for name, weight in weights.items()}
+                now = score_without_rows(trial, pruning, task.backbone, on_cpu)
+                scores, left = now.scores, now.left_over
+                passed(0)
+            pruning.keep(scores)
+            if trial.prune.keeps_scoring_gradients:
+                left_over.append(
+                    {name: each for name, each in left.items() if name not in run.layout.frozen}
+                )
+        found[trial.trial_id] = (pruning, left_over)
+    return found
 
 
 def _round_scores(
@@ -257,8 +290,9 @@ def _round_scores(
                 Start(trial, {trial.trial_id: pruning}, weights, choose_scoring_rows(trial, task))
             )
         else:
-            prunable = {name: weight.cpu() for name, weight in weights.items() if is_prunable(name)}
-            scores[trial.trial_id] = score_without_rows(trial, pruning, task.backbone, prunable)
+            on_cpu = {name: weight.cpu() for name, weight in weights.items()}
+            now = score_without_rows(trial, pruning, task.backbone, on_cpu)
+            scores[trial.trial_id] = now.scores
             passed(0)
     if starts:
         found = score(task, starts, passed)

@@ -25,31 +25,42 @@ def learning_rate(train: job_pb2.Train, step: int) -> float:
 class AdamW:
     """One trial's moments, float32 [total] like its parameters.
 
-    `decayed`: how many parameters, counted from the first, have weight decay.
+    `decayed`, `trained`: how many parameters, counted from the first, have weight decay, and are
+    trained at all (None: all of them).
     """
 
     first_moment: Tensor
     second_moment: Tensor
     decayed: int
+    trained: int | None = None
 
     @staticmethod
-    def fresh(parameters: Tensor, decayed: int) -> "AdamW":
-        return AdamW(torch.zeros_like(parameters), torch.zeros_like(parameters), decayed)
+    def fresh(parameters: Tensor, decayed: int, trained: int | None = None) -> "AdamW":
+        return AdamW(torch.zeros_like(parameters), torch.zeros_like(parameters), decayed, trained)
 
     def update(self, parameters: Tensor, gradient: Tensor, train: job_pb2.Train, step: int) -> None:
         """One update in place; step is the trial's own, counted from 1. Equals torch.optim.AdamW
-        with the step's learning rate. Overwrites the gradient, because one more vector of a whole
-        backbone's size would be large."""
+        with the step's learning rate or, with DECAY_AFTER, Transformers' own. Overwrites the
+        gradient, because one more vector of a whole backbone's size would be large."""
         rate, beta1, beta2 = learning_rate(train, step), train.adam_beta1, train.adam_beta2
-        parameters[: self.decayed].mul_(1 - rate * train.weight_decay)
-        self.first_moment.lerp_(gradient, 1 - beta1)
-        self.second_moment.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        root = (
-            torch.sqrt(self.second_moment, out=gradient)
-            .div_(math.sqrt(1 - beta2**step))
-            .add_(train.adam_epsilon)
+        decays_after = train.optimizer == job_pb2.OPTIMIZER_ADAMW_DECAY_AFTER
+        decayed = parameters[: self.decayed]
+        if not decays_after:
+            decayed.mul_(1 - rate * train.weight_decay)
+        parameters, gradient, first, second = (
+            each[: self.trained]
+            for each in (parameters, gradient, self.first_moment, self.second_moment)
         )
-        parameters.addcdiv_(self.first_moment, root, value=-rate / (1 - beta1**step))
+        first.lerp_(gradient, 1 - beta1)
+        second.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        root, size = torch.sqrt(second, out=gradient), rate / (1 - beta1**step)
+        if decays_after:
+            size *= math.sqrt(1 - beta2**step)
+        else:
+            root.div_(math.sqrt(1 - beta2**step))
+        parameters.addcdiv_(first, root.add_(train.adam_epsilon), value=-size)
+        if decays_after:
+            decayed.mul_(1 - rate * train.weight_decay)
 
 
 def clip(gradient: Tensor, norm: float, max_norm: float) -> None:

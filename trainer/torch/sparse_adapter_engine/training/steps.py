@@ -2,12 +2,14 @@
 (stacked/). The same loop calls both (cohort.py)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from sparse_adapter.trainer.v1 import event_pb2
+from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from sparse_adapter_engine.errors import TrialFailed
+from sparse_adapter_engine.later_fields import set_later_fields
 from sparse_adapter_engine.modules.forms import has_backbone
 from sparse_adapter_engine.stacked.steps import StackedSteps
 from sparse_adapter_engine.tasks.losses import loss
@@ -48,7 +50,21 @@ class Steps(Protocol):
 
 def may_be_stacked(run: TrialRun) -> bool:
     """Whether a stacked pass can do this trial's steps."""
-    return not has_backbone(run.trial.adapter) and run.trial.train.attention_dropout == 0
+    trial = run.trial
+    return (
+        not has_backbone(trial.adapter)
+        and trial.train.attention_dropout == 0
+        and not only_sliced(trial)
+    )
+
+
+def only_sliced(trial: job_pb2.Trial) -> bool:
+    """Whether a field is set that stacked passes do not have: see `LATER_FIELDS`."""
+    return bool(set_later_fields(trial)) or (
+        trial.adapter.norm == job_pb2.ADAPTER_NORM_UPDATE
+        or trial.adapter.attention
+        in (job_pb2.ATTENTION_MODULE_PARALLEL_CONTEXT, job_pb2.ATTENTION_MODULE_CONCAT)
+    )
 
 
 def make_steps(task: Task, runs: Sequence[TrialRun]) -> list[Steps]:
@@ -63,6 +79,14 @@ def make_steps(task: Task, runs: Sequence[TrialRun]) -> list[Steps]:
     if sliced:
         found.append(SlicedSteps(task, sliced))
     return found
+
+
+@dataclass
+class _Done:
+    """What a run's step has come to so far: its loss, and how many rows went through."""
+
+    loss: float = 0.0
+    rows: int = 0
 
 
 class SlicedSteps:
@@ -80,27 +104,45 @@ class SlicedSteps:
     def step(self, passed: Passed) -> None:
         """See Steps."""
         going = [run for run in self._runs if run.trial.trial_id not in self._failures]
-        parts = [run.next_part(index, self._task) for index, run in enumerate(going)]
-        for group in self._task.passes(parts, self._task.how.pass_tokens):
-            losses = [
-                loss(
-                    self._task.kind,
-                    logits,
-                    part.pack,
-                    going[part.owner].trial.train.label_smoothing,
+        waiting = [run.next_parts(index, self._task) for index, run in enumerate(going)]
+        done = [_Done() for _ in going]
+        while any(waiting):
+            # A run's parts go one after the other; those of several runs share passes.
+            shares = {index: parts.pop(0) for index, parts in enumerate(waiting) if parts}
+            parts = [part for part, _ in shares.values()]
+            for group in self._task.passes(parts, self._task.how.pass_tokens):
+                losses = [
+                    loss(
+                        self._task.kind,
+                        logits,
+                        part.pack,
+                        going[part.owner].trial.train.label_smoothing,
+                    )
+                    for part, logits in zip(group, self._task.logits(group), strict=True)
+                ]
+                for part in group:
+                    if not done[part.owner].rows:
+                        going[part.owner].gradient.zero_()
+                torch.autograd.backward(
+                    [
+                        own if shares[part.owner][1] == 1 else own * shares[part.owner][1]
+                        for part, own in zip(group, losses, strict=True)
+                    ]
                 )
-                for part, logits in zip(group, self._task.logits(group), strict=True)
-            ]
-            for part in group:
-                going[part.owner].gradient.zero_()
-            torch.autograd.backward(losses)
-            for part, mean_loss in zip(group, losses, strict=True):
-                run = going[part.owner]
-                try:
-                    run.update(float(mean_loss.detach()), part.pack.rows)
-                except TrialFailed as error:
-                    self._failures[run.trial.trial_id] = error.failure()
-            passed(sum(part.pack.rows for part in group), len(group))
+                for part, mean_loss in zip(group, losses, strict=True):
+                    own = done[part.owner]
+                    own.loss += float(mean_loss.detach()) * shares[part.owner][1]
+                    own.rows += part.pack.rows
+                    if not waiting[part.owner]:
+                        self._update(going[part.owner], own)
+                finished = sum(not waiting[part.owner] for part in group)
+                passed(sum(part.pack.rows for part in group), finished)
+
+    def _update(self, run: TrialRun, done: "_Done") -> None:
+        try:
+            run.update(done.loss, done.rows)
+        except TrialFailed as error:
+            self._failures[run.trial.trial_id] = error.failure()
 
     def settle(self) -> Failures:
         """See Steps."""

@@ -126,8 +126,7 @@ class Loaded:
     def start(self, trial: job_pb2.Trial) -> tuple[Layout, dict[str, Tensor]]:
         """A trial's layout and its first weights, unmasked, on the CPU."""
         found = self.layout(trial)
-        backbone = (
-            read_backbone_tensors(self.spec.backbone.path) if has_backbone(trial.adapter) else {}
-        )
+        own = read_backbone_tensors(self.spec.backbone.path) if has_backbone(trial.adapter) else {}
+        backbone = {name: tensor for name, tensor in own.items() if name in found.shapes}
         drawn = {name: shape for name, shape in found.shapes.items() if name not in backbone}
         return found, backbone | initialize(trial, drawn, self.backbone.pooler)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
-from torch import Tensor
 
 from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.files.artifacts import read_metadata, write_tensors
@@ -23,7 +22,7 @@ from sparse_adapter_engine.masks.scoring import (
     score,
     score_without_rows,
 )
-from sparse_adapter_engine.modules.layout import Layout, is_prunable
+from sparse_adapter_engine.modules.layout import Layout
 from sparse_adapter_engine.progress import Pace
 from sparse_adapter_engine.pruners import find_pruner
 from sparse_adapter_engine.reporting import Reporter
@@ -137,17 +136,12 @@ def _masks_without_rows(
     pruning = Pruning(prune, trial.seed, shapes)
     if is_during_training(prune):
         return pruning.masks, []
-    weights = _prunable_start(loaded, trial)
+    _, tensors = loaded.start(trial)
     while not pruning.done:
-        pruning.keep(score_without_rows(trial, pruning, loaded.backbone, weights))
+        pruning.keep(score_without_rows(trial, pruning, loaded.backbone, tensors).scores)
         if find_pruner(prune).flows_through_modules:
             pace.advance(1, 1)
     return pruning.finished(), pruning.doubts
-
-
-def _prunable_start(loaded: Loaded, trial: job_pb2.Trial) -> dict[str, Tensor]:
-    _, weights = loaded.start(trial)
-    return {name: weight for name, weight in weights.items() if is_prunable(name)}
 
 
 def _write(
@@ -207,5 +201,5 @@ def sizes(found: Layout, masks: Masks) -> dict[str, float]:
         "kept": kept + found.adapter - found.prunable,
         "prunable": found.prunable,
         "trainable": found.adapter,
-        "head": found.total - found.adapter,
+        "head": found.head,
     }

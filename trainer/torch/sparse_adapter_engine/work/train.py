@@ -115,14 +115,15 @@ def _prepare(
             parameters,
             masks,
             pruning,
-            AdamW.fresh(parameters, layout.decayed),
+            AdamW.fresh(parameters, layout.decayed, layout.trained),
             Position(source),
             until,
             [loaded.environment],
         )
     if pruning:
         masks = resumed.masks
-        pruning.go_on(masks, resumed.position.rounds)
+        if not trial.prune.repeats:
+            pruning.go_on(masks, resumed.position.rounds)
     _warn_of_changes(trial, resumed.environments[-1], loaded.environment, reporter)
     return TrialRun(
         trial,
@@ -190,7 +191,7 @@ class _Writer:
             self.reporter,
             folder,
             lambda: write_adapter(
-                folder, run.layout, run.parameters, masks, config, position, environments
+                folder, run.layout, run.refresh(), masks, config, position, environments
             ),
         )
         self.over(run.trial, run.position)

@@ -4,7 +4,7 @@ from sparse_adapter.trainer.v1 import job_pb2
 
 from sparse_adapter_engine.modules import forms
 
-from .violations import Found, check_at_least_one, check_enum, check_positive
+from .violations import Found, check_at_least_one, check_enum, check_positive, write_number
 
 
 def check_adapter(at: str, adapter: job_pb2.Adapter) -> Found:
@@ -26,9 +26,34 @@ def check_adapter(at: str, adapter: job_pb2.Adapter) -> Found:
     if forms.has_prefix(adapter) or forms.prompt_length(adapter) or drawn_by_init:
         yield from check_positive(f"{at}.init_std", adapter.init_std)
     yield from check_enum(f"{at}.unfrozen", adapter.unfrozen, job_pb2.Unfrozen)
+    yield from _check_parts(at, adapter)
     if adapter.unfrozen != job_pb2.UNFROZEN_NONE and forms.modules(adapter):
         yield (
             f"{at}.unfrozen",
             "is not NONE beside a module; parts of the backbone are trained where attention and "
             "ffn are NONE",
         )
+
+
+def _check_parts(at: str, adapter: job_pb2.Adapter) -> Found:
+    """Fields that need a module of some kind."""
+    found = forms.bottlenecks(adapter)
+    if adapter.attention_scale < 0:
+        yield f"{at}.attention_scale", f"{write_number(adapter.attention_scale)} is negative"
+    if adapter.learned_scale and "ffn" not in found:
+        yield f"{at}.learned_scale", "is true, and there is no bottleneck at ffn"
+    if adapter.prefix_use and not forms.has_prefix(adapter):
+        yield f"{at}.prefix_use", "is set, and attention is not PREFIX"
+    keys = [
+        name
+        for name in ("key.weight", "value.weight")
+        if forms.is_named(f"layers.0.{name}", adapter.unfrozen_tensors)
+    ]
+    if len(keys) == 1:
+        yield (
+            f"{at}.unfrozen_tensors",
+            f"names {keys[0]} alone; the weights of key and value are one product, and are trained "
+            "together or not at all",
+        )
+    if adapter.unfrozen == job_pb2.UNFROZEN_BIASES and adapter.unfrozen_tensors:
+        yield f"{at}.unfrozen", "is BIASES beside unfrozen_tensors; it is NONE, and those are named"

@@ -49,14 +49,22 @@ def _check_trials(spec: job_pb2.JobSpec) -> Found:
     for index, trial in enumerate(spec.trials):
         at = f"spec.trials[{index}]"
         yield from _check_trial(at, trial)
-        if forms.has_backbone(trial.adapter) and len(spec.trials) > 1:
+        if trial.adapter.unfrozen_tensors and len(spec.trials) > 1:
+            yield (
+                f"{at}.adapter.unfrozen_tensors",
+                f"is set in a job of {len(spec.trials)} trials; a trial that trains the backbone's "
+                "own tensors is the only one of its job",
+            )
+        if trial.adapter.unfrozen == job_pb2.UNFROZEN_ALL and len(spec.trials) > 1:
             yield (
                 f"{at}.adapter.unfrozen",
                 f"is ALL in a job of {len(spec.trials)} trials; full fine-tuning is the only "
                 "trial of its job",
             )
         trains_nothing = (
-            not forms.modules(trial.adapter) and trial.adapter.unfrozen == job_pb2.UNFROZEN_NONE
+            not forms.modules(trial.adapter)
+            and trial.adapter.unfrozen == job_pb2.UNFROZEN_NONE
+            and not trial.adapter.unfrozen_tensors
         )
         if spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION and trains_nothing:
             yield (

@@ -8,6 +8,7 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
 
 from sparse_adapter_engine.handled import SETTINGS
+from sparse_adapter_engine.later_fields import set_later_fields
 from sparse_adapter_engine.precision import read_precision
 
 from .backbone_config import check_backbone_config
@@ -77,6 +78,9 @@ def _check_trial_supported(
         # One that the contract does not have is wrong in itself, wherever it counts.
         if value and value in enum.values():
             yield from _check_supported(f"{at}.{message}.{name}", value, supported, enum)
+    for path in set_later_fields(trial):
+        if path not in capabilities.fields:
+            yield f"{at}.{path}", "is set; this trainer does not handle the field"
     if trial.prune.pruner != job_pb2.PRUNER_NONE:
         yield from _check_supported(
             f"{at}.prune.structure",

@@ -38,6 +38,14 @@ def check_prune(at: str, trial: job_pb2.Trial) -> Found:
             f"{write_name(job_pb2.Pruner, prune.pruner)} has no matrix to prune in this adapter; "
             "it is NONE",
         )
+    sites = ("attention", "ffn", "query", "value", "ffn_in", "ffn_out")
+    prunable = [f"layers.0.{site}.{part}.weight" for site in sites for part in ("down", "up")]
+    if any(forms.is_named(name, trial.adapter.frozen) for name in prunable):
+        yield (
+            f"{at}.pruner",
+            f"{write_name(job_pb2.Pruner, prune.pruner)} is not NONE, as it is where "
+            "adapter.frozen names matrices that would be pruned",
+        )
     yield from check_enum(f"{at}.scope", prune.scope, job_pb2.PruneScope)
     yield from check_enum(f"{at}.control", prune.control, job_pb2.MaskControl)
     yield from check_enum(f"{at}.structure", prune.structure, job_pb2.MaskStructure)
@@ -111,8 +119,12 @@ def _check_official_rules(at: str, trial: job_pb2.Trial, pruner: Pruner) -> Foun
             f"PRUNER_{pruner.label} is not in the published code, whose rules are asked for; with "
             f"{pruner.label} rules is EXACT",
         )
-    if forms.has_lora(trial.adapter):
-        yield f"{at}.rules", "is OFFICIAL; for an adapter with LORA it is EXACT"
+    if pruner.flows_through_modules and forms.has_lora(trial.adapter):
+        yield (
+            f"{at}.rules",
+            f"is OFFICIAL; the published {pruner.label} cannot score an adapter with LORA: take "
+            "EXACT rules, or another pruner",
+        )
     if pruner.has_temperature and prune.temperature != 1:
         yield (
             f"{at}.temperature",
@@ -138,6 +150,9 @@ def _check_during_training(at: str, trial: job_pb2.Trial, pruner: Pruner) -> Fou
                 f"{at}.begin_step",
                 f"{prune.begin_step} is not 0, as it is unless every_steps is set",
             )
+        for name in ("repeats", "keeps_removed_weights", "keeps_scoring_gradients"):
+            if getattr(prune, name):
+                yield f"{at}.{name}", "is set, as it is only where every_steps is"
         return
     during = f"where every_steps, {prune.every_steps} here, asks for pruning during training"
     if pruner.sets_densities:
@@ -145,15 +160,18 @@ def _check_during_training(at: str, trial: job_pb2.Trial, pruner: Pruner) -> Fou
             f"{at}.every_steps",
             f"{prune.every_steps} is not 0; {pruner.label} prunes at initialization only",
         )
-    if prune.control > job_pb2.MASK_CONTROL_NONE:
+    if prune.control > job_pb2.MASK_CONTROL_NONE and not prune.repeats:
         yield (
             f"{at}.control",
             f"{write_name(job_pb2.MaskControl, prune.control)} is not NONE, as it is {during}",
         )
     if prune.reinitialize:
         yield f"{at}.reinitialize", f"is not false, as it is {during}"
-    if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
-        yield f"{at}.rules", f"is not EXACT, as it is {during}"
+    if prune.rules == job_pb2.MASK_RULES_OFFICIAL and not prune.repeats:
+        yield f"{at}.rules", f"is not EXACT, as it is {during} and repeats is 0"
+    if prune.repeats:
+        yield from _check_repeats(at, trial)
+        return
     last = prune.begin_step + (max(prune.rounds, 1) - 1) * prune.every_steps
     if 0 < total <= last:
         sum_of_steps = (
@@ -164,4 +182,17 @@ def _check_during_training(at: str, trial: job_pb2.Trial, pruner: Pruner) -> Fou
             f"{at}.every_steps",
             f"the last round is too late: {sum_of_steps} is not less than train.total_steps, "
             f"{total}",
+        )
+
+
+def _check_repeats(at: str, trial: job_pb2.Trial) -> Found:
+    prune, total = trial.prune, trial.train.total_steps
+    if prune.rules != job_pb2.MASK_RULES_OFFICIAL:
+        yield f"{at}.repeats", f"{prune.repeats} is not 0, as it is unless rules is OFFICIAL"
+    last = prune.begin_step + (prune.repeats - 1) * prune.every_steps
+    if 0 < total <= last:
+        yield (
+            f"{at}.repeats",
+            "the last rounds are too late: begin_step + (repeats − 1) · every_steps = "
+            f"{last} is not less than train.total_steps, {total}",
         )

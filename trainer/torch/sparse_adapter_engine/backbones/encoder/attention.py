@@ -108,6 +108,61 @@ def _attend_plainly(
     return torch.cat(parts)
 
 
+def attend_masked(
+    query: Tensor,
+    key_value: Tensor,
+    packs: Sequence[PackedRows],
+    dropouts: Sequence[AttentionDropout | None],
+    prefixes: Sequence[Prefix | None],
+    befores: Sequence[Tensor | None],
+    heads: int,
+) -> Tensor:
+    """`attend` for rows with padding, which no query sees as a key, and with further keys and
+    values before the tokens' own (befores: of each pack [tokens, 2 d], or None), which every query
+    sees. In autograd's own operations, slower."""
+    sizes = [pack.tokens for pack in packs]
+    by_token = query.shape[0] == sum(sizes)
+    queries = query.split(sizes if by_token else [pack.rows for pack in packs])
+    found = []
+    for q, own, pack, dropout, prefix, before in zip(
+        queries, key_value.split(sizes), packs, dropouts, prefixes, befores, strict=True
+    ):
+        begin = 0
+        parts = list(_runs([pack], [dropout], [prefix]))
+        pieces = zip(parts, q.split(_sizes(q, parts)), strict=True)
+        for run, part in pieces:
+            end = begin + run.rows * run.length
+            blocks = [_heads(part, run.rows, heads)]
+            blocks += [_heads(each, run.rows, heads) for each in own[begin:end].chunk(2, 1)]
+            hidden = torch.zeros(run.rows, run.length, dtype=torch.bool, device=q.device)
+            if pack.padding is not None:
+                hidden = pack.padding[begin:end].view(run.rows, -1)
+            if before is not None:
+                more = [_heads(each, run.rows, heads) for each in before[begin:end].chunk(2, 1)]
+                blocks[1:] = [torch.cat([a, b], 2) for a, b in zip(more, blocks[1:], strict=True)]
+                hidden = torch.cat([torch.zeros_like(hidden), hidden], 1)
+            if prefix is not None:
+                more = [
+                    each.unflatten(1, (heads, -1)).transpose(0, 1).expand(run.rows, -1, -1, -1)
+                    for each in prefix
+                ]
+                blocks[1:] = [torch.cat([a, b], 2) for a, b in zip(more, blocks[1:], strict=True)]
+                hidden = torch.cat([hidden.new_zeros(run.rows, prefix[0].shape[0]), hidden], 1)
+            scores = (blocks[0] @ blocks[1].mT).masked_fill(hidden[:, None, None], -torch.inf)
+            weights = torch.softmax(scores, -1)
+            if dropout:
+                weights = weights * dropout(weights.shape, weights.device)
+            found.append((weights @ blocks[2]).transpose(1, 2).reshape(len(part), -1))
+            begin = end
+    return torch.cat(found)
+
+
+def _heads(x: Tensor, rows: int, heads: int) -> Tensor:
+    """x [rows · places, d] as [rows, heads, places, dim]."""
+    blocks: Tensor = x.unflatten(0, (rows, -1)).unflatten(2, (heads, -1))
+    return blocks.transpose(1, 2)
+
+
 class _Attention(torch.autograd.Function):
     """Writes each run's part of the context and of the gradients into one tensor, where autograd
     itself would copy them twice more."""

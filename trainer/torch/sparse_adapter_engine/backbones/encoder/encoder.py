@@ -61,6 +61,7 @@ class Encoder:
     query_scale: float
     vocabulary: int
     token_types: int
+    padding_token: int
     longest: int
     position_offset: int
     word: Tensor

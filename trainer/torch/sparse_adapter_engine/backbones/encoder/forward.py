@@ -47,10 +47,15 @@ def _forward_alone(
     """The logits of one part; by PackedTrials if the trial drops attention probabilities."""
     pack, modules = part.pack, _in_type(backbone, part.modules)
     rows: Rows = PackedTrials([pack])
-    if modules.attention_dropout(0) is None:
+    if modules.attention_dropout(0) is None and _fits_a_stack(pack, modules):
         rows = alone(pack, modules.adapter, attention, backbone.device)
     (logits,) = _logits(_trained(backbone, [modules]), rows, [pack], [modules], task_kind, False)
     return logits
+
+
+def _fits_a_stack(pack: PackedRows, modules: TrialModules) -> bool:
+    """Whether a device's attention for rows of variable length has what the trial needs."""
+    return pack.padding is None and "concatenated" not in modules.sites
 
 
 def _logits(

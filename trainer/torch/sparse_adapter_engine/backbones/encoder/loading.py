@@ -153,6 +153,7 @@ def from_transformers(
         query_scale=query_scale,
         vocabulary=config.vocab_size,
         token_types=config.type_vocab_size,
+        padding_token=config.pad_token_id or 0,
         longest=config.max_position_embeddings - offset,
         position_offset=offset,
         word=embeddings.word_embeddings.weight.data.to(dtype),

@@ -19,7 +19,7 @@ from torch import Tensor
 from sparse_adapter_engine.data.rows import PackedRows
 from sparse_adapter_engine.modules.sites import AttentionDropout, Prefix, Site
 
-from .attention import attend
+from .attention import attend, attend_masked
 from .encoder import Encoder, Layer
 from .feed_forward import feed_forward, is_blocked
 
@@ -42,6 +42,7 @@ class Modules(Protocol):
                            before the norm
         embeddings, attention_norm, ffn_norm   none
         value              the layer's input; output is key and value, [n, 2 d]
+        context            the layer's input [n, d]; output is the attention's result [n, d]
         attention_output   the block's input [n, d]
         ffn_in             the block's input [n, d]; output is [n, f], before the activation
         ffn_out            the block's input [n, d], and if a trial has the site ffn_in the
@@ -56,6 +57,22 @@ class Modules(Protocol):
 
     def prefix(self, layer: int) -> Prefix | None:
         """Keys and values to put before those of each row's tokens, or None."""
+
+    def concatenated(self, layer: int, key_value: Tensor) -> Tensor | None:
+        """Keys and values [tokens, 2 d], one for each of its own, to put before those of each
+        row's tokens, or None."""
+
+    def cross(
+        self,
+        layer: int,
+        context: Tensor,
+        query: Tensor,
+        x: Tensor,
+        heads: int,
+        project: Callable[[Tensor], Tensor],
+    ) -> Tensor:
+        """Site `cross`: context [n, d] plus what attention to a prefix apart gives. query [n, d]:
+        scaled; x: the layer's input; project: the layer's query projection, scaled."""
 
     def attention_dropout(self, layer: int) -> AttentionDropout | None:
         """What drops attention probabilities, or None."""
@@ -92,9 +109,11 @@ class Rows(Protocol):
         prefixes: Sequence[Prefix | None],
         heads: int,
         twice_differentiable: bool,
+        befores: Sequence[Tensor | None] = (),
     ) -> Tensor:
         """Attention from each token (query [tokens, d]), or from each row's first (query [rows,
-        d]), to the tokens of its row. dropouts and prefixes: one for each Modules."""
+        d]), to the tokens of its row. dropouts, prefixes and, if there are any, befores
+        (Modules.concatenated): one for each Modules."""
 
 
 def _join(name: str) -> "cached_property[Tensor]":
@@ -141,8 +160,12 @@ class PackedTrials:
         prefixes: Sequence[Prefix | None],
         heads: int,
         twice_differentiable: bool,
+        befores: Sequence[Tensor | None] = (),
     ) -> Tensor:
         """See Rows."""
+        if befores or any(pack.padding is not None for pack in self.packs):
+            befores = befores or [None] * len(self.packs)
+            return attend_masked(query, key_value, self.packs, dropouts, prefixes, befores, heads)
         return attend(query, key_value, self.packs, dropouts, prefixes, heads, twice_differentiable)
 
 
@@ -166,6 +189,7 @@ def encode(
     last = len(backbone.layers) - 1
     for index, layer in enumerate(backbone.layers):
         key_value = here.adapt("value", index, layer.key_value(x), x)
+        befores = here.concatenated(index, key_value)
         if index == last and not every_token:
             x, here = x.index_select(0, rows.first), _Trials(trials, rows.row_sizes)
         query = here.map(
@@ -175,9 +199,11 @@ def encode(
             [trial.attention_dropout(index) for trial in trials],
             [trial.prefix(index) for trial in trials],
         )
-        context = rows.attend(
-            query, key_value, dropouts, prefixes, backbone.heads, twice_differentiable
-        )
+        given = (query, key_value, dropouts, prefixes, backbone.heads, twice_differentiable)
+        context = rows.attend(*given, befores) if befores else rows.attend(*given)
+        cross = partial(_attend_apart, layer, index, backbone.heads)
+        context = here.map("cross", cross, context, query, x)
+        context = here.adapt("context", index, context, x)
         output = here.adapt("attention_output", index, layer.attention_output(context), x)
         # Added in place, here and below: no backward needs these outputs, and a new tensor of all
         # tokens costs more than the sum.
@@ -205,6 +231,13 @@ class _Trials:
             site, lambda trial, *parts: trial.adapt(site, layer, *parts), output, *inputs
         )
 
+    def concatenated(self, layer: int, key_value: Tensor) -> list[Tensor | None]:
+        """For each trial, see Modules; empty if there is nothing."""
+        if not self.changes("concatenated"):
+            return []
+        parts = zip(self.trials, key_value.split(self.sizes), strict=True)
+        return [trial.concatenated(layer, part) for trial, part in parts]
+
     def changes(self, site: Site) -> bool:
         return any(site in trial.sites for trial in self.trials)
 
@@ -228,6 +261,18 @@ class _Trials:
 
 def _add_to_query(scale: float, index: int, trial: Modules, query: Tensor, x: Tensor) -> Tensor:
     return trial.add_to_query(index, query, x, scale)
+
+
+def _attend_apart(
+    layer: Layer,
+    index: int,
+    heads: int,
+    trial: Modules,
+    context: Tensor,
+    query: Tensor,
+    x: Tensor,
+) -> Tensor:
+    return trial.cross(index, context, query, x, heads, layer.query)
 
 
 def _after_block(layer: Layer, index: int, trial: Modules, x: Tensor, total: Tensor) -> Tensor:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from sparse_adapter_engine.backbones.backbone import Block
 from sparse_adapter_engine.data.pairs import PaddedPairs, PairGroup
+from sparse_adapter_engine.modules.dropout import GroupDropout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 
 from .attention import Visible
-from .dropout import GroupDropout
 from .generation import Cached, Settings, search
 from .hooks import Hooks, Running
 from .layers import STACKS, bart_parts, t5_parts

@@ -11,9 +11,11 @@ from functools import partial
 from typing import Any
 
 import torch
+from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from sparse_adapter_engine.modules.forms import NORMED_USES
 from sparse_adapter_engine.modules.sites import Site
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 
@@ -25,6 +27,19 @@ from .layers import STACKS, Attention, FeedForward
 ATTENTION = "sparse_adapter"
 
 
+_GATED_USES = (job_pb2.PREFIX_USE_CROSS_GATED, job_pb2.PREFIX_USE_CROSS_RELU_GATED)
+_UNSCALED_USES = (job_pb2.PREFIX_USE_CROSS_RELU_NORMED, job_pb2.PREFIX_USE_CROSS_RELU_GATED)
+
+
+@dataclass(frozen=True)
+class _Apart:
+    """Of a prefix that is read apart: scores [n, heads, queries, length] and what it gives, [n,
+    queries, heads, dim]."""
+
+    scores: Tensor
+    context: Tensor
+
+
 @dataclass
 class Running:
     """What runs now: a trial's or a stack's modules on a group of rows."""
@@ -32,8 +47,9 @@ class Running:
     modules: TrialModules
     visible: Visible
     twice_differentiable: bool = False
-    # The input of the feed-forward block that runs.
+    # The input of the feed-forward block, and of the attention, that runs.
     ffn_input: Tensor | None = None
+    attention_input: Tensor | None = None
 
 
 class Hooks:
@@ -104,6 +120,20 @@ class Hooks:
                 lambda trial, y, _: trial.adapt_at(at, "attention_norm", y),
             )
         attention.module.attend = partial(self._attend, attention)
+
+        def keep_input(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            self._now.attention_input = args[0] if args else kwargs["hidden_states"]
+
+        def change_context(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+            now = self._now
+            if "context" not in now.modules.sites:
+                return None
+            assert now.attention_input is not None, "the attention runs before its projection"
+            x = now.attention_input.to(self._dtype)
+            return now.modules.adapt_at(at, "context", args[0], x).to(self._dtype), *args[1:]
+
+        attention.module.register_forward_pre_hook(keep_input, with_kwargs=True)
+        attention.output.register_forward_pre_hook(change_context)
 
     def _stand_at_ffn(self, ffn: FeedForward) -> None:
         at, norm = ffn.at, ffn.norm
@@ -195,7 +225,7 @@ class Hooks:
         # T5's bias for cross-attention is all zeros.
         position_bias = None if kind == "cross" else bias
         dropout = now.modules.attention_dropout_at(attention.at)
-        return attend_pairs(
+        context = attend_pairs(
             kind,
             query,
             key,
@@ -207,6 +237,38 @@ class Hooks:
             dropout,
             now.twice_differentiable,
         )
+        if not now.modules.adapter.prefix_use:
+            return context
+        apart = self._attend_apart(attention, query, key, scaling)
+        if now.modules.adapter.prefix_use not in _GATED_USES:
+            return context + apart.context
+        bias = now.visible.bias(kind, query.shape[2], key.shape[2], 0, position_bias, query)
+        of_tokens = query @ key.repeat_interleave(len(query) // len(key), 0).mT * scaling
+        of_tokens = of_tokens if bias is None else of_tokens + bias
+        share = torch.sigmoid(apart.scores.logsumexp(-1) - of_tokens.logsumexp(-1))
+        share = share.transpose(1, 2).unsqueeze(-1)
+        return (1 - share) * context + share * apart.context
+
+    def _attend_apart(
+        self, attention: Attention, query: Tensor, key: Tensor, scaling: float
+    ) -> "_Apart":
+        """What a prefix that is read apart gives (PrefixUse of job.proto)."""
+        now, (_, heads, _, dim) = self._now, query.shape
+        if now.modules.adapter.prefix_use in NORMED_USES:
+            assert now.attention_input is not None, "the attention runs before its projection"
+            normed = now.modules.transformed(attention.at, now.attention_input.to(self._dtype))
+            query = attention.query(normed).unflatten(-1, (heads, dim)).transpose(1, 2)
+        if now.modules.adapter.prefix_use not in _UNSCALED_USES:
+            query = query * scaling
+        keys, values = (
+            each.unflatten(1, (heads, dim))
+            for each in now.modules.prefix_of(
+                attention.at, f"prefix.{attention.kind}.", attention.place, heads * dim
+            )
+        )
+        scores = torch.einsum("nhqd,lhd->nhql", query, keys)
+        found = torch.einsum("nhql,lhd->nqhd", now.modules.weigh(scores), values)
+        return _Apart(scores, found)
 
 
 def _attention_of_trial(

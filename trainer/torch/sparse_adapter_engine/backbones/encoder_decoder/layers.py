@@ -12,7 +12,8 @@ STACKS: tuple[Kind, Kind] = ("encoder", "decoder")
 @dataclass(frozen=True)
 class Attention:
     """One attention of a layer. at: what its names in Adapter of job.proto begin with; kind, place:
-    which MLP would make its prefix, and its index among that MLP's prefixes; norm: the one after
+    which MLP would make its prefix, and its index among that MLP's prefixes; output: its last
+    projection; norm: the one after
     it, if the model's norms have biases."""
 
     at: str
@@ -21,6 +22,7 @@ class Attention:
     module: Any
     query: Any
     value: Any
+    output: Any
     norm: Any | None
 
 
@@ -40,7 +42,9 @@ def bart_parts(model: Any) -> tuple[list[Attention], list[FeedForward]]:
     attentions, ffns = [], []
 
     def attention(at: str, kind: Kind, index: int, module: Any, norm: Any) -> Attention:
-        return Attention(at, kind, index, module, module.q_proj, module.v_proj, norm)
+        return Attention(
+            at, kind, index, module, module.q_proj, module.v_proj, module.out_proj, norm
+        )
 
     for stack in STACKS:
         for index, layer in enumerate(getattr(model.model, stack).layers):
@@ -67,7 +71,7 @@ def t5_parts(model: Any) -> tuple[list[Attention], list[FeedForward]]:
     attentions, ffns = [], []
 
     def attention(at: str, kind: Kind, index: int, module: Any) -> Attention:
-        return Attention(at, kind, index, module, module.q, module.v, None)
+        return Attention(at, kind, index, module, module.q, module.v, module.o, None)
 
     for stack in STACKS:
         for index, block in enumerate(getattr(model, stack).block):

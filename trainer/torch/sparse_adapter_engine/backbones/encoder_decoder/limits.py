@@ -23,7 +23,20 @@ def misfits(spec: job_pb2.JobSpec, config: Mapping[str, Any]) -> Iterator[tuple[
     for index, trial in enumerate(spec.trials):
         at, adapter = f"spec.trials[{index}].adapter", trial.adapter
         if forms.has_backbone(adapter):
-            yield f"{at}.unfrozen", "is ALL; an encoder–decoder is not fine-tuned as a whole"
+            yield (
+                f"{at}.unfrozen",
+                "is ALL, or unfrozen_tensors is set; an encoder–decoder's own tensors are not "
+                "trained",
+            )
+        if adapter.attention == job_pb2.ATTENTION_MODULE_CONCAT:
+            yield f"{at}.attention", "is CONCAT, which is for encoders"
+        if adapter.padded_tokens:
+            yield (
+                f"{at}.padded_tokens",
+                f"{adapter.padded_tokens} is not 0, as for encoder–decoders",
+            )
+        if adapter.prefix_use == job_pb2.PREFIX_USE_CROSS_RELU:
+            yield f"{at}.prefix_use", "is CROSS_RELU, which is for encoders; take CROSS_RELU_NORMED"
         if is_t5:
             yield from _t5_misfits(at, adapter)
         yield from _flow_misfits(f"spec.trials[{index}].prune", trial, config)

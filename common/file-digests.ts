@@ -1,20 +1,32 @@
 /** Digests of files on disk, each made once as long as the file stays as it is. */
 import { createHash } from 'node:crypto';
-import { statSync, type Stats } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
-import { status } from '@grpc/grpc-js';
-import { stampContent } from '../../common/content-stamp';
-import { isNotThere } from '../../common/files';
-import { Refusal } from './refusals';
+import { stampContent } from './content-stamp';
+import { isNotThere } from './files';
 
 const MOST_REMEMBERED = 10_000;
 const READ_BYTES = 1 << 20;
 
-export class Digests {
+/** A file did not stay as it was. */
+export class FileChanged extends Error {
+  override readonly name = 'FileChanged';
+
+  constructor(name: string) {
+    super(`${name} changed while it was read; request it again`);
+  }
+}
+
+/** `<digest>  <relative name>` of each file, sorted: the digest of a folder in event.proto. */
+export function digestFolder(files: readonly (readonly [name: string, digest: string])[]): string {
+  const lines = files.map(([name, digest]) => `${digest}  ${name}\n`).sort();
+  return createHash('sha256').update(lines.join('')).digest('hex');
+}
+
+export class FileDigests {
   /** By everything that changes if a file is replaced or written to. */
   private readonly known = new Map<string, string>();
 
-  /** Digest and size of an open file. Throws a Refusal (ABORTED) if it is written to meanwhile. */
+  /** Digest and size of an open file. Throws FileChanged if that is written to meanwhile. */
   async of(file: FileHandle, name: string): Promise<{ digest: string; size: number }> {
     const before = await file.stat({ bigint: true });
     const size = Number(before.size);
@@ -23,7 +35,8 @@ export class Digests {
     if (known !== undefined) return { digest: known, size };
     const hash = createHash('sha256');
     for await (const block of readBlocks(file, size)) hash.update(block);
-    if (stampContent(await file.stat({ bigint: true })).stamp !== stamp) throw refuseChanged(name);
+    if (stampContent(await file.stat({ bigint: true })).stamp !== stamp)
+      throw new FileChanged(name);
     const digest = hash.digest('hex');
     if (isSettled) this.remember(stamp, digest);
     return { digest, size };
@@ -58,16 +71,6 @@ export async function openFile(path: string): Promise<FileHandle | undefined> {
   }
 }
 
-/** What is under this path; undefined if nothing is, also where a folder of it is a file. */
-export function statIfThere(path: string): Stats | undefined {
-  try {
-    return statSync(path);
-  } catch (error) {
-    if (isNotThere(error)) return undefined;
-    throw error;
-  }
-}
-
 /**
  * A file's bytes from `begin` to `end`, or as many as it has, in blocks of at most 1 MiB. A block
  * is valid until the next one is requested.
@@ -85,7 +88,3 @@ export async function* readBlocks(
     at += bytesRead;
   }
 }
-
-/** A file did not stay as it was. */
-export const refuseChanged = (name: string): Refusal =>
-  new Refusal(status.ABORTED, `${name} changed while it was read; request it again`);

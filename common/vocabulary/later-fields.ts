@@ -1,0 +1,42 @@
+/**
+ * The fields of a trial that the contract has gained since its first release, as the contract names
+ * them. Unset, they change nothing; a trainer lists those that it handles (Capabilities.fields).
+ */
+export const LATER_FIELDS = {
+  adapter: [
+    'attention_scale',
+    'attention_norm',
+    'attention_init',
+    'learned_scale',
+    'inner_dropout',
+    'ffn_after_dropout',
+    'prefix_init',
+    'prefix_use',
+    'frozen',
+    'unfrozen_tensors',
+    'padded_tokens',
+  ],
+  prune: ['scoring_batch', 'keeps_removed_weights', 'keeps_scoring_gradients', 'repeats'],
+  train: ['optimizer', 'accumulated_batches', 'loss_parts'],
+} as const;
+
+/** Paths of the later fields that a trial sets, for example `adapter.frozen`. */
+export function listLaterFields(
+  trial: Readonly<Record<keyof typeof LATER_FIELDS, object>>,
+): string[] {
+  return Object.entries(LATER_FIELDS).flatMap(([part, names]) => {
+    const given = trial[part as keyof typeof LATER_FIELDS] as Record<string, unknown>;
+    return names
+      .filter((name) => isSet(given[name] ?? given[inCamelCase(name)]))
+      .map((name) => `${part}.${name}`);
+  });
+}
+
+/** Configurations write names as the contract does, generated messages in camel case. */
+function inCamelCase(name: string): string {
+  return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function isSet(value: unknown): boolean {
+  return Array.isArray(value) ? value.length > 0 : Boolean(value);
+}

@@ -1,0 +1,105 @@
+/** What the pool knows of trainers, for people: what each does, and why one gets no work. */
+import type { Client } from '@temporalio/client';
+import { poolId, poolQuery, type Member, type PoolState } from '../../workflows/pool-messages';
+import { plural } from '../base/plural';
+import { readProgress, type CohortProgress } from '../store/sweep-store';
+import { formatDuration } from './live-view';
+
+const ANSWER_MS = 3000;
+
+/** What a trainer does for one cohort. */
+export interface TrainerWork {
+  sweep_id: string;
+  cohort: string;
+  /** `prune`, `train` or `predict`; null before its first word. */
+  work: string | null;
+  trials: number;
+  rows_per_s: number | null;
+  seconds: number;
+}
+
+/** A trainer's part in the pool. */
+export interface PoolPart {
+  state: Member['state'];
+  /** Why it gets no work; null if it may get some. */
+  why: string | null;
+  work: TrainerWork[];
+}
+
+/** The pool's state; undefined if there is none now, as while no sweep is open. */
+export async function readPool(client: Client, taskQueue: string): Promise<PoolState | undefined> {
+  const handle = client.workflow.getHandle(poolId(taskQueue));
+  try {
+    return await client.withDeadline(Date.now() + ANSWER_MS, async () =>
+      (await handle.describe()).status.name === 'RUNNING' ? handle.query(poolQuery) : undefined,
+    );
+  } catch {
+    return undefined; // nothing else depends on it
+  }
+}
+
+/** By address. */
+export async function describePool(
+  root: string,
+  pool: PoolState,
+  now: number,
+): Promise<Map<string, PoolPart>> {
+  const parts = new Map<string, PoolPart>();
+  for (const member of pool.members) {
+    const leases = pool.leases.filter(({ address }) => address === member.address);
+    const work = await Promise.all(
+      leases.map(async ({ cohort: workflowId, sweepId, trials, since }) => {
+        const cohort = workflowId.split('/').at(-1)!;
+        const shown = (await readProgress(root, sweepId, cohort).catch(() => [])).find((progress) =>
+          isBusyOn(progress, member.name),
+        );
+        return {
+          ...{ sweep_id: sweepId, cohort, work: shown?.work ?? null },
+          trials: shown?.trials?.length ?? trials,
+          rows_per_s: shown && shown.rows_per_s > 0 ? shown.rows_per_s : null,
+          seconds: (now - since) / 1000,
+        };
+      }),
+    );
+    parts.set(member.address, { state: member.state, why: explain(member), work });
+  }
+  return parts;
+}
+
+const isBusyOn = ({ trainer, work }: CohortProgress, name: string): boolean =>
+  trainer === name && work !== 'evaluate';
+
+function explain({ state, why, unfit }: Member): string | null {
+  if (state === 'ready') {
+    const [reason] = Object.values(unfit);
+    return reason === undefined ? null : `cannot run every sweep: ${reason}`;
+  }
+  return why;
+}
+
+/** `train 10 trials of c01-mrpc, 43 rows/s, for 3 min`. */
+export function describeWork({ cohort, work, trials, rows_per_s, seconds }: TrainerWork): string {
+  const parts = [
+    `${work ?? 'begin'} ${plural(trials, 'trial')} of ${cohort}`,
+    rows_per_s === null ? null : `${Math.round(rows_per_s)} rows/s`,
+    `for ${formatDuration(seconds)}`,
+  ];
+  return parts.filter((part) => part !== null).join(', ');
+}
+
+/** Lines for whoever follows a sweep: trainers that do not work, and why. */
+export function describeAbsences(pool: PoolState, now: number): string[] {
+  return pool.members
+    .filter(({ state }) => state !== 'ready')
+    .map((member) => {
+      const { name, address, state, since, why } = member;
+      const cohorts = pool.leases.filter((lease) => lease.address === address).length;
+      const left = pool.graceSeconds - (now - since) / 1000;
+      const fate =
+        cohorts > 0 && state === 'away' && left > 0
+          ? `; others get its work in ${formatDuration(left)}`
+          : '';
+      const words = { away: 'does not answer', gone: 'has left', aside: 'is set aside', ready: '' };
+      return `${name} ${words[state]}${why ? ` (${why})` : ''}${fate}`;
+    });
+}

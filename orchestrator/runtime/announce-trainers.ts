@@ -1,0 +1,75 @@
+/** Shows trainers as they answer. */
+import { UserError } from '../base/errors';
+import type { OnProgress } from '../base/progress';
+import type { TrainerSource } from '../trainer-client/registry';
+import { expands, expandSource } from '../trainer-client/sources';
+import { listSources, type ExternalTrainer, type RuntimeConfig } from './runtime-config';
+import { askCapabilities, describeDevices } from './trainer-health';
+
+const ANSWER_MS = 15_000;
+
+/**
+ * Asks the trainers that are not started here, a line for each. Returns whether one answers.
+ *
+ * @param added those of them that the services did not use until now
+ * @throws UserError (exit 3) that says why if none answers, and none is started here
+ */
+export async function announceExternal(
+  config: RuntimeConfig,
+  added: readonly ExternalTrainer[],
+  onProgress: OnProgress,
+): Promise<boolean> {
+  const trainers: TrainerSource[] = [];
+  const unread: string[] = [];
+  for (const source of listSources({ local: null, external: config.external })) {
+    const expanded = await expandSource(source);
+    unread.push(...expanded.problems);
+    if (expanded.trainers.length === 0 && expanded.problems.length === 0)
+      unread.push(`${source.name} names no trainer yet`);
+    trainers.push(...expanded.trainers);
+  }
+  const isAlone = config.local === null && trainers.length === 1;
+  const answers = await Promise.all(
+    trainers.map((trainer) =>
+      showTrainer(trainer, isAlone ? '' : `, at ${trainer.address}`, onProgress).then(
+        () => undefined,
+        (error: Error) => error,
+      ),
+    ),
+  );
+  const failures = answers.filter((error) => error !== undefined);
+  const isServed = failures.length < answers.length;
+  if (!isServed && config.local === null) {
+    if (failures.length === 1 && unread.length === 0) throw failures[0]!;
+    const reasons = [...unread, ...failures.map(({ message }) => message)];
+    throw new UserError(
+      `none of the trainers that --trainer names answers:\n  ${reasons.join('\n  ')}`,
+      3,
+      'Are they running there? `sa-orch trainer` starts one.',
+    );
+  }
+  for (const problem of unread) onProgress('!', 'trainer', problem);
+  for (const { message } of failures)
+    onProgress('!', 'trainer', `${message}; it gets work once it does`);
+  for (const { address } of added) {
+    const what = expands(address) ? 'those of' : 'at';
+    onProgress('✓', 'trainer', `added to the services that run: ${what} ${address}`);
+  }
+  return isServed;
+}
+
+/** @throws UserError (exit 3) that says why if it does not answer */
+export async function showTrainer(
+  trainer: TrainerSource,
+  place: string,
+  onProgress: OnProgress,
+): Promise<void> {
+  const capabilities = await askCapabilities(trainer, ANSWER_MS);
+  const { framework, frameworkVersion } = capabilities;
+  const name = trainer.name.startsWith('trainer-') ? trainer.name : 'trainer';
+  onProgress(
+    '✓',
+    `${name} ${framework} ${frameworkVersion}`,
+    `${describeDevices(capabilities)}${place}`,
+  );
+}

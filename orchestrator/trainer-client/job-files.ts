@@ -1,0 +1,103 @@
+/** Which files of an artifact root a job needs on its trainer's own root. */
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isFileName } from '../../common/artifact-names';
+import { isNotThere } from '../../common/files';
+import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { listNeededFiles } from './placed-backbone';
+import type { Work } from './spec';
+
+/** A file to send. */
+export interface JobFile {
+  /** For people: `data set`, `backbone`, `masks`, `adapter`, … */
+  what: string;
+  /** As artifacts.proto lists it. */
+  name: string;
+  /** Where it is here. */
+  path: string;
+}
+
+/** A trial's newest checkpoint in the root. */
+export interface LocalCheckpoint {
+  trial: string;
+  step: number;
+}
+
+/**
+ * What a job of this work reads, and what of it is finished, without checkpoints. A file that the
+ * root lacks is left out: the trainer makes it, or says that it is missing.
+ *
+ * @param backbone the backbone's directory on this machine
+ */
+export async function listJobFiles(
+  root: string,
+  { backbone, dataset, trials }: JobSpec,
+  work: Work,
+  backbonePath: string,
+): Promise<JobFile[]> {
+  const files = await listFolder(root, dataset!.name, 'data set');
+  for (const name of await listNeededFiles(backbonePath)) {
+    const [placed, path] = [`${backbone!.path}/${name}`, join(backbonePath, name)];
+    files.push({ what: 'backbone', name: placed, path });
+  }
+  for (const { trialId } of trials) {
+    const trial = `trials/${trialId}`;
+    const masks = `${trial}/masks.safetensors`;
+    if (existsSync(join(root, masks)))
+      files.push({ what: 'masks', name: masks, path: join(root, masks) });
+    if (work === 'prune') continue;
+    // After training.json, as a trainer writes them.
+    const training = `${trial}/training.json`;
+    const adapter = await listFolder(root, `${trial}/adapter`, 'adapter');
+    if (adapter.length > 0 && existsSync(join(root, training)))
+      files.push({ what: 'adapter', name: training, path: join(root, training) });
+    files.push(...adapter);
+    if (work === 'train') continue;
+    files.push(
+      ...(await listFolder(root, trial, 'predictions')).filter(({ name }) =>
+        name.startsWith(`${trial}/predictions.`),
+      ),
+    );
+  }
+  return files;
+}
+
+/** The newest checkpoint of each trial that has one, and no adapter, in the root. */
+export async function listCheckpoints(
+  root: string,
+  { trials }: JobSpec,
+): Promise<LocalCheckpoint[]> {
+  const found: LocalCheckpoint[] = [];
+  for (const { trialId: trial } of trials) {
+    if (existsSync(join(root, 'trials', trial, 'adapter'))) continue;
+    const [step] = await listSteps(root, trial);
+    if (step !== undefined) found.push({ trial, step });
+  }
+  return found;
+}
+
+/** The steps of a trial's checkpoints in the root, newest first. */
+export async function listSteps(root: string, trial: string): Promise<number[]> {
+  const names = await readdir(join(root, 'trials', trial, 'checkpoints')).catch(noneIfNotThere);
+  return names
+    .flatMap((name) => (/^step-\d+$/.test(name) ? [Number(name.slice('step-'.length))] : []))
+    .sort((a, b) => b - a);
+}
+
+export const checkpointName = ({ trial, step }: LocalCheckpoint): string =>
+  `trials/${trial}/checkpoints/step-${step}`;
+
+/** The files directly in a folder of the root that can be moved; none if it is not there. */
+export async function listFolder(root: string, folder: string, what: string): Promise<JobFile[]> {
+  const names = await readdir(join(root, folder)).catch(noneIfNotThere);
+  return names
+    .sort()
+    .map((name) => ({ what, name: `${folder}/${name}`, path: join(root, folder, name) }))
+    .filter(({ name }) => isFileName(name));
+}
+
+function noneIfNotThere(error: unknown): string[] {
+  if (isNotThere(error)) return [];
+  throw error;
+}

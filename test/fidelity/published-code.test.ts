@@ -1,0 +1,103 @@
+/**
+ * What the code published with SparseAdapter was recorded to compute, case by case: its flags go
+ * through `sa-orch run`'s reading and planning, and the PyTorch trainer's engine computes what
+ * comes out. What that code could not run must be refused.
+ *
+ *   SA_ORCH_TEST_PYTHON  an interpreter with what the trainer needs
+ *   SA_ORCH_DATA         a folder beside `official/`, the records
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Trial as SpecTrial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { PUBLISHED_FLAGS } from '../../orchestrator/cli/published-flags';
+import { specTrial } from '../../orchestrator/trainer-client/spec';
+import { PYTHON_PATH } from '../support/trainers';
+import { readCase, resolveCase, type Records } from './published-cases';
+
+const { SA_ORCH_TEST_PYTHON: python, SA_ORCH_DATA: data } = process.env;
+const folder = data === undefined ? undefined : join(data, '..', 'official');
+const here = python !== undefined && folder !== undefined && existsSync(join(folder, 'cases.json'));
+const title = here
+  ? 'the published code'
+  : 'the published code (skipped: needs SA_ORCH_TEST_PYTHON, and its records beside SA_ORCH_DATA)';
+const records = (here
+  ? JSON.parse(
+      // Python writes numbers that JSON has not.
+      readFileSync(join(folder, 'cases.json'), 'utf8').replaceAll(/: (NaN|-?Infinity)/g, ': null'),
+    )
+  : { cases: {}, forms: {} }) as unknown as Records;
+const names = Object.keys(records.cases);
+
+/** What a case comes to here: a trial, or why there is none. */
+const resolved = new Map(names.map((name) => [name, resolveCase(records, name)]));
+/** By case: what differs, or null. */
+let computed = new Map<string, string | null>();
+
+/**
+ * Cases that run there and are refused here, by what their refusal says. Each is a form that the
+ * published scripts never have.
+ */
+const REFUSED_HERE = [
+  'the published code pairs a mask of LoRA',
+  'builds BART adapters for concat that nothing reads',
+  'its scores there are rounding errors',
+];
+
+beforeAll(() => {
+  if (!here) return;
+  const lines = [...resolved].flatMap(([name, found]) =>
+    'trial' in found
+      ? [JSON.stringify({ case: name, trial: SpecTrial.toJSON(specTrial(found.trial)) })]
+      : [],
+  );
+  const { stdout, stderr, status } = spawnSync(
+    python,
+    [join(__dirname, 'published_code.py'), folder],
+    {
+      input: lines.join('\n'),
+      encoding: 'utf8',
+      env: { ...process.env, PYTHONPATH: PYTHON_PATH },
+      maxBuffer: 1 << 26,
+    },
+  );
+  if (status !== 0) throw new Error(stderr);
+  computed = new Map(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { case: string; wrong: string | null })
+      .map(({ case: name, wrong }) => [name, wrong]),
+  );
+}, 240_000);
+
+const runs = names.filter((name) => readCase(records, name).runs);
+const ends = names.filter((name) => !readCase(records, name).runs);
+
+(here ? describe : describe.skip)(title, () => {
+  test.each(runs)('is computed: %s', (name) => {
+    const found = resolved.get(name)!;
+    if ('trial' in found) expect(computed.get(name)).toBeNull();
+    else expect(REFUSED_HERE.filter((text) => found.problem.includes(text))).toHaveLength(1);
+  });
+
+  test.each(ends)('ends in an error there, and is refused here: %s', (name) => {
+    expect(resolved.get(name)).toEqual({ problem: expect.any(String) as string });
+  });
+
+  test('every flag of a case is in the table of flags', () => {
+    const known = new Set(PUBLISHED_FLAGS.map(({ flag }) => flag));
+    const used = [...Object.values(records.cases), ...Object.values(records.forms)].flatMap(
+      (found) => [
+        ...[...found.flags.matchAll(/--(\w+)/g)].map(([, flag]) => flag!),
+        ...Object.keys('training_args' in found ? found.training_args! : {}),
+      ],
+    );
+    expect([...new Set(used)].filter((flag) => !known.has(flag))).toEqual([]);
+  });
+
+  test('most that runs there is computed here', () => {
+    const refused = runs.filter((name) => 'problem' in resolved.get(name)!);
+    expect(refused.length).toBeLessThanOrEqual(runs.length / 20);
+  });
+});

@@ -1,0 +1,54 @@
+/** `deploy/make-certificates.sh`: one authority, a certificate for each party. */
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DEPLOY, findTool, runTool } from './manifests';
+
+const folder = mkdtempSync(join(tmpdir(), 'sa-orch-tls-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const make = (...words: string[]) => runTool(join(DEPLOY, 'make-certificates.sh'), words);
+const openssl = (...words: string[]) => runTool('openssl', words).output;
+const at = (...names: string[]) => join(folder, ...names);
+
+const describeOpenssl = findTool('openssl') === undefined ? describe.skip : describe;
+
+describeOpenssl('certificates (openssl)', () => {
+  test('a party’s certificate is for its hosts, as a server and as a client', () => {
+    expect(make(folder, 'trainer', 'trainer', 'localhost')).toEqual({
+      status: 0,
+      output:
+        `made ${at('authority')}: certificates of an earlier one are void\n` +
+        `made ${at('trainer')} for trainer localhost\n`,
+    });
+    for (const purpose of ['sslserver', 'sslclient'])
+      expect(
+        openssl(
+          ...['verify', '-purpose', purpose, '-verify_hostname', 'trainer'],
+          ...['-CAfile', at('trainer', 'ca.pem'), at('trainer', 'cert.pem')],
+        ),
+      ).toBe(`${at('trainer', 'cert.pem')}: OK\n`);
+    expect(
+      openssl(
+        ...['verify', '-verify_hostname', 'elsewhere'],
+        ...['-CAfile', at('trainer', 'ca.pem'), at('trainer', 'cert.pem')],
+      ),
+    ).toMatch(/hostname mismatch/i);
+    expect(statSync(at('trainer', 'key.pem')).mode & 0o077).toBe(0);
+  });
+
+  test('a second run changes nothing; a new authority renews what it signs', () => {
+    const before = readFileSync(at('trainer', 'cert.pem'), 'utf8');
+    expect(make(folder, 'trainer', 'trainer', 'localhost')).toEqual({ status: 0, output: '' });
+    expect(readFileSync(at('trainer', 'cert.pem'), 'utf8')).toBe(before);
+    rmSync(at('authority'), { recursive: true });
+    expect(make(folder, 'trainer', 'trainer').output).toContain(`made ${at('trainer')}`);
+    expect(readFileSync(at('trainer', 'cert.pem'), 'utf8')).not.toBe(before);
+  });
+
+  test('says how it is used', () => {
+    const { status, output } = make(folder, 'trainer');
+    expect(output).toMatch(/^usage: .*make-certificates\.sh FOLDER PARTY HOST\.\.\.\n$/);
+    expect(status).toBe(2);
+  });
+});

@@ -1,0 +1,197 @@
+/** Files that move to a trainer and back, and what becomes of those that break on the way. */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { status } from '@grpc/grpc-js';
+import { digestFolder, FileDigests } from '../../../common/file-digests';
+import {
+  connectArtifacts,
+  type ArtifactClient,
+} from '../../../orchestrator/trainer-client/artifacts';
+import { fetchArtifact } from '../../../orchestrator/trainer-client/fetch-files';
+import { sendFiles } from '../../../orchestrator/trainer-client/send-files';
+import { artifactOf, fill, MIB } from '../../support/transfers';
+import { ScriptedArtifacts } from '../support/scripted-artifacts';
+
+const DATA = `datasets/${'a'.repeat(32)}/train.safetensors`;
+const MASKS = 'trials/t1/masks.safetensors';
+const SIZE = 3 * MIB + 5;
+
+let root: string;
+let trainer: ScriptedArtifacts;
+let client: ArtifactClient;
+let notes: string[];
+let moved: number;
+
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'sa-orch-artifacts-'));
+  trainer = new ScriptedArtifacts();
+  await trainer.listen(`unix:${root}/t.sock`);
+  client = connectArtifacts(`unix:${root}/t.sock`);
+  [notes, moved] = [[], 0];
+});
+afterEach(() => {
+  client.close();
+  trainer.close();
+  rmSync(root, { recursive: true });
+});
+
+const settings = () => ({
+  digests: new FileDigests(),
+  say: (note: string) => void notes.push(note),
+  onBytes: (bytes: number) => void (moved += bytes),
+});
+
+describe('a file to a trainer', () => {
+  const content = fill(SIZE);
+  const send = () => {
+    const path = join(root, DATA);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
+    return sendFiles(client, [{ what: 'data set', name: DATA, path }], settings());
+  };
+
+  test('arrives in chunks, once, and people see how far it is', async () => {
+    await send();
+    expect(trainer.files.get(DATA)!.equals(content)).toBe(true);
+    expect(moved).toBe(SIZE);
+    expect(notes[0]).toMatch(/^sending data set 2 of 4 MB, [\d,]+ MB\/s$/);
+    await send();
+    expect(trainer.offsets).toEqual([0]);
+    expect(moved).toBe(SIZE);
+  });
+
+  test('goes on where its connection broke', async () => {
+    trainer.faults.push({ after: MIB + 7, code: status.UNAVAILABLE });
+    await expect(send()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await send();
+    expect(trainer.offsets).toEqual([0, MIB + 7]);
+    expect(trainer.files.get(DATA)!.equals(content)).toBe(true);
+  });
+
+  test.each(['ABORTED', 'RESOURCE_EXHAUSTED'] as const)('%s is left to who waits', async (code) => {
+    trainer.faults.push({ after: 1, code: status[code] });
+    await expect(send()).rejects.toMatchObject({ name: 'TrainerError', code });
+  });
+
+  test('is sent anew if it arrives broken, but not for ever', async () => {
+    const broken = { after: 0, code: status.DATA_LOSS };
+    trainer.faults.push(broken, broken);
+    await send();
+    expect(trainer.files.get(DATA)!.equals(content)).toBe(true);
+    trainer.files.clear();
+    trainer.faults.push(broken, broken, broken);
+    await expect(send()).rejects.toMatchObject({
+      name: 'TransferFailed',
+      message: expect.stringMatching(/as told; sent 3 times$/) as string,
+    });
+  });
+
+  test('stops where it is when nobody wants it any more', async () => {
+    const stop = new AbortController();
+    const path = join(root, 'file');
+    writeFileSync(path, content);
+    const onBytes = () => stop.abort(new Error('stopped'));
+    await expect(
+      client.upload(
+        path,
+        { artifact: artifactOf(DATA, content), offset: 0 },
+        { onBytes, signal: stop.signal },
+      ),
+    ).rejects.toThrow('stopped');
+    expect(trainer.files.has(DATA)).toBe(false);
+  });
+});
+
+describe('a file from a trainer', () => {
+  const content = fill(SIZE);
+  const fetch = (artifact = artifactOf(MASKS, content), trial = 't1') =>
+    fetchArtifact(client, root, trial, artifact, settings());
+  const path = () => join(root, MASKS);
+
+  test('goes on where its connection broke, and has its name only when it is whole', async () => {
+    trainer.files.set(MASKS, content);
+    trainer.faults.push({ after: MIB + 7, code: status.UNAVAILABLE });
+    await expect(fetch()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(existsSync(path())).toBe(false);
+    await fetch();
+    expect(readFileSync(path()).equals(content)).toBe(true);
+    expect(trainer.offsets).toEqual([0, MIB + 7]);
+    expect(readdirSync(dirname(path()))).toEqual(['masks.safetensors']);
+    await fetch();
+    expect(trainer.offsets).toHaveLength(2);
+  });
+
+  test('that has another content than the job reported is refused', async () => {
+    trainer.files.set(MASKS, fill(SIZE, 2));
+    await expect(fetch()).rejects.toMatchObject({
+      name: 'TransferFailed',
+      message: expect.stringMatching(/masks\.safetensors has digest \w+ on .*, not \w+/) as string,
+    });
+  });
+
+  test('that arrives broken is dropped', async () => {
+    const promised = artifactOf(MASKS, content);
+    trainer.files.set(MASKS, fill(SIZE, 2));
+    const part = join(root, 'part');
+    await expect(
+      client.download(promised, part, { onBytes: () => undefined }),
+    ).rejects.toMatchObject({ code: 'DATA_LOSS' });
+    expect(existsSync(part)).toBe(false);
+  });
+
+  test('that the trainer no longer has is named', async () => {
+    await expect(fetch()).rejects.toMatchObject({
+      name: 'TransferFailed',
+      message: `the trainer at unix:${root}/t.sock no longer has ${MASKS}`,
+    });
+  });
+
+  test.each([
+    ['of another trial', MASKS, 't2'],
+    ['outside of the root', 'trials/t1/../../../x.safetensors', 't1'],
+    ['of the orchestrator', 'trials/t1/result.json', 't1'],
+    ['of a data set', DATA, 't1'],
+  ])('%s is refused by its name', async (_, name, trial) => {
+    await expect(fetch(artifactOf(name, content), trial)).rejects.toMatchObject({
+      name: 'TransferFailed',
+      message: expect.stringContaining(`which is no file of trial ${trial}`) as string,
+    });
+    expect(existsSync(join(root, 'trials'))).toBe(false);
+  });
+
+  test('a folder appears whole, and holds no file from elsewhere', async () => {
+    const name = 'trials/t1/adapter';
+    const files = ['adapter_config.json', 'adapter_model.safetensors'].map((each) => {
+      trainer.files.set(`${name}/${each}`, Buffer.from(each));
+      return artifactOf(`${name}/${each}`, Buffer.from(each));
+    });
+    const digest = digestFolder(
+      files.map((file) => [file.name.slice(name.length + 1), file.digest]),
+    );
+    const artifact = { name, digest, size: files[0]!.size + files[1]!.size };
+    trainer.folders.set(name, { artifact, files: [files[0]!, artifactOf(MASKS, content)] });
+    await expect(fetch(artifact)).rejects.toThrow('as a file of trials/t1/adapter');
+    trainer.folders.set(name, { artifact, files });
+    trainer.faults.push(
+      { after: 0, code: status.UNAVAILABLE },
+      { after: 3, code: status.UNAVAILABLE },
+    );
+    for (let broken = 0; broken < 2; broken++)
+      await expect(fetch(artifact)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(existsSync(join(root, name))).toBe(false);
+    await fetch(artifact);
+    expect(readFileSync(join(root, name, 'adapter_config.json'), 'utf8')).toBe(
+      'adapter_config.json',
+    );
+    expect(readdirSync(join(root, 'trials/t1'))).toEqual(['adapter']);
+  });
+});

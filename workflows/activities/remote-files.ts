@@ -1,0 +1,126 @@
+/** The files of a job whose trainer has an artifact root of its own: sent before, fetched after. */
+import { join } from 'node:path';
+import { FileDigests } from '../../common/file-digests';
+import type { CheckpointWritten } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import type { ArtifactClient } from '../../orchestrator/trainer-client/artifacts';
+import {
+  fetchArtifact,
+  fetchIfThere,
+  removeFolder,
+  removeParts,
+  type FetchSettings,
+} from '../../orchestrator/trainer-client/fetch-files';
+import {
+  checkpointName,
+  listCheckpoints,
+  listFolder,
+  listJobFiles,
+  listSteps,
+  type JobFile,
+} from '../../orchestrator/trainer-client/job-files';
+import { sendFiles } from '../../orchestrator/trainer-client/send-files';
+import type { Work } from '../../orchestrator/trainer-client/spec';
+import { TransferFailed } from '../../orchestrator/trainer-client/transfer-failed';
+import type { JobLog } from './job-log';
+import { takeTurns } from './turns';
+
+/** As trainers keep them: the newest, and the one before in case that is broken. */
+const KEEP_CHECKPOINTS = 2;
+
+/** Of all jobs of this worker: most files are the same for many of them. */
+const digests = new FileDigests();
+
+/** What moves, and how that is told. */
+export interface RemoteJob {
+  root: string;
+  /** The backbone's directory on this machine. */
+  backbonePath: string;
+  /** The trainer's root, by its id. */
+  remoteRootId: string;
+  spec: JobSpec;
+  work: Work;
+  onSent: (bytes: number) => void;
+  onReceived: (bytes: number) => void;
+}
+
+export class RemoteFiles {
+  constructor(
+    private readonly client: ArtifactClient,
+    private readonly job: RemoteJob,
+  ) {}
+
+  /**
+   * Sends what the job needs and its trainer lacks. One cohort at a time sends to a trainer: they
+   * share most of their files.
+   *
+   * @throws TrainerError; TransferFailed if a file arrives broken again and again
+   */
+  async send(log: JobLog, signal: AbortSignal): Promise<void> {
+    const { root, spec, work, backbonePath, remoteRootId, onSent } = this.job;
+    const say = (note: string): void => log.hold('sending', note);
+    say('waiting until the files of another cohort are sent');
+    await takeTurns(remoteRootId, signal, async () => {
+      say('looking for what the trainer lacks');
+      const files = await listJobFiles(root, spec, work, backbonePath);
+      if (work === 'train') files.push(...(await this.listNewerCheckpoints()));
+      await sendFiles(this.client, files, { digests, say, onBytes: onSent, signal });
+    });
+  }
+
+  /** Fetches a checkpoint, and removes those before its predecessor. */
+  async fetchCheckpoint(
+    { trialId: trial, step, artifact }: CheckpointWritten,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { root } = this.job;
+    if (artifact?.name !== checkpointName({ trial, step }))
+      throw new TransferFailed(
+        `the trainer's checkpoint of trial ${trial} at step ${step} is named ` +
+          JSON.stringify(artifact?.name),
+      );
+    const quietly = { ...this.settings(signal), say: () => undefined };
+    await fetchArtifact(this.client, root, trial, artifact, quietly);
+    for (const old of (await listSteps(root, trial)).slice(KEEP_CHECKPOINTS))
+      await removeFolder(join(root, checkpointName({ trial, step: old })));
+  }
+
+  /**
+   * Fetches all that the job's results name, and removes what that makes needless here.
+   *
+   * @throws TrainerError; TransferFailed if the trainer no longer has what it has reported
+   */
+  async fetchResults(log: JobLog, signal: AbortSignal): Promise<void> {
+    const { root, work } = this.job;
+    const say = (note: string): void => log.hold('fetching', note);
+    const settings = { ...this.settings(signal), say };
+    for (const [trial, artifacts] of log.reported) {
+      // First, as a trainer writes them, so that it covers the adapter beside it.
+      const training = `trials/${trial}/training.json`;
+      if (work === 'train') await fetchIfThere(this.client, root, trial, training, settings);
+      for (const artifact of artifacts)
+        await fetchArtifact(this.client, root, trial, artifact, settings);
+      if (work === 'train') await removeFolder(join(root, 'trials', trial, 'checkpoints'));
+      await removeParts(root, trial);
+    }
+  }
+
+  /** Files of checkpoints that are newer than the trainer's own. */
+  private async listNewerCheckpoints(): Promise<JobFile[]> {
+    const { root, spec } = this.job;
+    const files: JobFile[] = [];
+    for (const local of await listCheckpoints(root, spec)) {
+      const mine = await listFolder(root, checkpointName(local), 'checkpoint');
+      const theirs = await this.client.describe([`trials/${local.trial}/checkpoints`]);
+      const names = theirs.flatMap((folder) => folder.files.map(({ name }) => name));
+      const newest = Math.max(-1, ...names.map((name) => Number(/step-(\d+)/.exec(name)![1])));
+      const isWhole = mine.every(({ name }) => names.includes(name));
+      if (newest < local.step || (newest === local.step && !isWhole)) files.push(...mine);
+    }
+    return files;
+  }
+
+  private settings(signal: AbortSignal): Omit<FetchSettings, 'say'> {
+    return { digests, onBytes: this.job.onReceived, signal };
+  }
+}

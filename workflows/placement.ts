@@ -1,0 +1,296 @@
+/** Which trainer works on which trials: the pool's decisions. Pure: time is an argument. */
+import type {
+  HeldLease,
+  Lease,
+  Member,
+  PlacementRequest,
+  PoolState,
+  Release,
+  TrainerReport,
+} from './pool-messages';
+
+/** Failures in a row after which a trainer gets no work while others can do it. */
+const FAILURES_ASIDE = 3;
+/** How long: a trainer that was mended is tried again. */
+const ASIDE_MS = 10 * 60_000;
+const REMEMBERED_DATASETS = 8;
+
+/** A lease, and the workflow to tell. */
+export interface Grant {
+  cohort: string;
+  lease: Lease;
+}
+
+/** Gives free trainers to requests, which become leases in `state`. */
+export function place(state: PoolState, now: number): Grant[] {
+  const grants: Grant[] = [];
+  for (let grant = placeOne(state, now); grant; grant = placeOne(state, now)) grants.push(grant);
+  return grants;
+}
+
+function placeOne(state: PoolState, now: number): Grant | undefined {
+  for (const request of inOrder(state, now)) {
+    const free = state.members.filter(
+      (member) => isUsable(state, member, request, now) && freeSlots(state, member) > 0,
+    );
+    const [best] = free.toSorted(byPreference(state, request));
+    if (best === undefined) continue;
+    return grant(state, request, best, free, now);
+  }
+  return undefined;
+}
+
+function grant(
+  state: PoolState,
+  request: PlacementRequest,
+  member: Member,
+  free: readonly Member[],
+  now: number,
+): Grant {
+  const { id, cohort, sweepId, dataset, kind } = request;
+  const trials = findShare(state, request, member, free);
+  const { name, address, tls } = member;
+  const hasOthers = state.members.some(
+    (other) => other !== member && isUsable(state, other, request, now),
+  );
+  state.requests = state.requests.filter((other) => other !== request);
+  state.leases.push({
+    ...{ id, cohort, sweepId, kind, address, trials },
+    since: now,
+    revoked: false,
+  });
+  state.served[sweepId] ??= 0;
+  member.datasets = [...member.datasets.filter((other) => other !== dataset), dataset].slice(
+    -REMEMBERED_DATASETS,
+  );
+  const trainer = { name, address, ...(tls === undefined ? {} : { tls }) };
+  return { cohort, lease: { id, trainer, trials, hasOthers } };
+}
+
+/**
+ * How many trials a trainer gets: all, unless there are more free slots than cohorts to fill them.
+ * Then a cohort is shared out, since a trial's results do not depend on its neighbours.
+ */
+function findShare(
+  state: PoolState,
+  request: PlacementRequest,
+  member: Member,
+  free: readonly Member[],
+): number {
+  const slots = free.reduce((sum, each) => sum + freeSlots(state, each), 0);
+  const { trials } = request;
+  const waiting = [request, ...state.requests.filter((other) => other !== request)];
+  const sweeps = new Map(waiting.map((each) => [each.sweepId, each.cohorts]));
+  // Those that have not asked yet will, within seconds.
+  const toCome = [...sweeps].map(([sweepId, all]) =>
+    Math.max(0, all - (state.asked[sweepId] ?? 0)),
+  );
+  const cohorts = waiting.length + toCome.reduce((sum, each) => sum + each, 0);
+  const parts = Math.max(1, Math.floor(slots / cohorts));
+  return Math.max(1, Math.min(Math.ceil(trials / parts), member.maxCohort));
+}
+
+/** By priority; then the sweep that has had least; then the order of asking. */
+function inOrder(state: PoolState, now: number): PlacementRequest[] {
+  const had = new Map<string, number>();
+  const count = (sweepId: string): number => {
+    const known = had.get(sweepId) ?? servedSeconds(state, sweepId, now);
+    had.set(sweepId, known);
+    return known;
+  };
+  return state.requests.toSorted(
+    (a, b) => b.priority - a.priority || count(a.sweepId) - count(b.sweepId),
+  );
+}
+
+/** Seconds of trainers that a sweep has had, running leases included. */
+export function servedSeconds(state: PoolState, sweepId: string, now: number): number {
+  const running = state.leases
+    .filter((lease) => lease.sweepId === sweepId)
+    .reduce((sum, { since }) => sum + (now - since) / 1000, 0);
+  return (state.served[sweepId] ?? 0) + running;
+}
+
+/** Those where the trials failed come last; then one that knows the data; then the least busy. */
+const byPreference =
+  (state: PoolState, { avoid, dataset }: PlacementRequest) =>
+  (a: Member, b: Member): number => {
+    const isAvoided = ({ address }: Member) => Number(avoid.includes(address));
+    const isNew = ({ datasets }: Member) => Number(!datasets.includes(dataset));
+    return (
+      isAvoided(a) - isAvoided(b) ||
+      isNew(a) - isNew(b) ||
+      countLeases(state, a) - countLeases(state, b)
+    );
+  };
+
+/** Whether a trainer may work for a request, now or as soon as it has a free slot. */
+function isUsable(
+  state: PoolState,
+  member: Member,
+  request: Pick<PlacementRequest, 'sweepId' | 'kind' | 'avoid'>,
+  now: number,
+): boolean {
+  if (!canRun(member, request)) return false;
+  const others = state.members.filter((other) => other !== member && canRun(other, request));
+  // Whom it failed may try it again if there is nobody else.
+  if (request.avoid.includes(member.address))
+    return others.every(({ address }) => request.avoid.includes(address));
+  if (member.state !== 'aside') return true;
+  return now - member.since >= ASIDE_MS || others.every(({ state: its }) => its === 'aside');
+}
+
+const canRun = (
+  member: Member,
+  { sweepId, kind }: Pick<PlacementRequest, 'sweepId' | 'kind'>,
+): boolean =>
+  (member.state === 'ready' || member.state === 'aside') &&
+  (kind === null || member.kind === kind) &&
+  member.unfit[sweepId] === undefined;
+
+const countLeases = (state: PoolState, { address }: Member): number =>
+  state.leases.filter((lease) => lease.address === address).length;
+
+const freeSlots = (state: PoolState, member: Member): number =>
+  member.slots - countLeases(state, member);
+
+/** Notes a request, once. */
+export function ask(state: PoolState, request: PlacementRequest, now: number): void {
+  const { id, sweepId } = request;
+  if (state.leases.some((lease) => lease.id === id)) return;
+  // A sweep that comes later shares from now on: it is not owed what others had before.
+  if (!isPresent(state, sweepId)) {
+    forgetAbsent(state);
+    state.served[sweepId] = findLeastServed(state, now);
+    state.asked[sweepId] = 0;
+  }
+  const known = state.requests.findIndex((other) => other.id === id);
+  if (known !== -1) {
+    state.requests[known] = request;
+    return;
+  }
+  state.requests.push(request);
+  if (request.isFirst) state.asked[sweepId] = (state.asked[sweepId] ?? 0) + 1;
+}
+
+const isPresent = (state: PoolState, sweepId: string): boolean =>
+  [...state.leases, ...state.requests].some((each) => each.sweepId === sweepId);
+
+function forgetAbsent(state: PoolState): void {
+  for (const counts of [state.served, state.asked])
+    for (const sweepId of Object.keys(counts))
+      if (!isPresent(state, sweepId)) delete counts[sweepId];
+}
+
+function findLeastServed(state: PoolState, now: number): number {
+  const all = Object.keys(state.served).map((sweepId) => servedSeconds(state, sweepId, now));
+  return all.length === 0 ? 0 : Math.min(...all);
+}
+
+/** Ends a lease, and judges its trainer by how it ended. */
+export function release(state: PoolState, { id, outcome, why, job }: Release, now: number): void {
+  const lease = state.leases.find((each) => each.id === id);
+  if (lease === undefined) return; // of a pool before this one, or released twice
+  endLease(state, lease, now);
+  const member = state.members.find(({ address }) => address === lease.address);
+  if (outcome === 'lost' && job !== null) state.orphans.push({ address: lease.address, job });
+  if (member === undefined) return;
+  if (outcome === 'unfit') member.unfit[lease.sweepId] = why ?? 'it cannot run this sweep';
+  if (outcome === 'done') {
+    member.failuresInARow = 0;
+    if (member.state === 'aside') become(member, 'ready', null, now);
+  }
+  if (outcome === 'failed') {
+    member.failuresInARow++;
+    if (member.failuresInARow >= FAILURES_ASIDE && member.state !== 'away')
+      become(member, 'aside', `failed ${member.failuresInARow} times in a row: ${why}`, now);
+  }
+}
+
+/** Ends the leases of cohorts that are no more. */
+export function forgetCohorts(state: PoolState, cohorts: readonly string[], now: number): void {
+  for (const lease of state.leases.filter(({ cohort }) => cohorts.includes(cohort)))
+    endLease(state, lease, now);
+  state.requests = state.requests.filter(({ cohort }) => !cohorts.includes(cohort));
+}
+
+function endLease(state: PoolState, lease: HeldLease, now: number): void {
+  const { sweepId, since } = lease;
+  state.leases = state.leases.filter((each) => each !== lease);
+  state.served[sweepId] = (state.served[sweepId] ?? 0) + (now - since) / 1000;
+}
+
+function become(member: Member, state: Member['state'], why: string | null, now: number): void {
+  Object.assign(member, { state, why, since: now });
+}
+
+/** Takes in what a look at all trainers found. */
+export function noteReports(
+  state: PoolState,
+  reports: readonly TrainerReport[],
+  now: number,
+): void {
+  for (const report of reports) {
+    const member = state.members.find(({ address }) => address === report.address);
+    if (member === undefined) {
+      const fresh = { failuresInARow: 0, datasets: [], unfit: {} };
+      state.members.push({ ...report, ...fresh, since: now });
+      continue;
+    }
+    const { state: its, why, ...rest } = report;
+    // What it could not run as another kind or version of trainer, it may run now.
+    if (member.kind !== rest.kind) member.unfit = {};
+    // One that did not answer says nothing new of itself.
+    if (its === 'ready') Object.assign(member, rest);
+    const wasAside = member.state === 'aside' && its === 'ready';
+    if (member.state !== its && !wasAside) become(member, its, why, now);
+    if (its === 'away') member.failuresInARow = 0;
+  }
+  const named = new Set(reports.map(({ address }) => address));
+  for (const member of state.members)
+    if (!named.has(member.address) && member.state !== 'gone')
+      become(member, 'gone', 'no list of trainers names it any more', now);
+  state.members = state.members.filter(
+    (member) => member.state !== 'gone' || countLeases(state, member) > 0,
+  );
+}
+
+/** When a lease may have to be revoked next, in milliseconds since 1970; Infinity if never. */
+export function nextRevocation(state: PoolState): number {
+  const absent = state.members.filter(
+    (member) => member.state === 'away' && hasUnrevoked(state, member),
+  );
+  return Math.min(Infinity, ...absent.map(({ since }) => since + 1000 * state.graceSeconds));
+}
+
+const hasUnrevoked = (state: PoolState, { address }: Member): boolean =>
+  state.leases.some((lease) => lease.address === address && !lease.revoked);
+
+/**
+ * Revokes leases of trainers that are gone, or have been away for long, if another one can do the
+ * work. Returns them; each stays until it is released.
+ */
+export function revoke(state: PoolState, now: number): HeldLease[] {
+  const revoked: HeldLease[] = [];
+  for (const lease of state.leases.filter((each) => !each.revoked)) {
+    const member = state.members.find(({ address }) => address === lease.address);
+    const isLost =
+      member === undefined ||
+      member.state === 'gone' ||
+      (member.state === 'away' && now - member.since >= 1000 * state.graceSeconds);
+    const isNeeded = state.members.some((other) => other !== member && canRun(other, lease));
+    if (!isLost || !isNeeded) continue;
+    lease.revoked = true;
+    revoked.push(lease);
+  }
+  return revoked;
+}
+
+/** Takes out the jobs that can be stopped now, because their trainer is back. */
+export function takeOrphans(state: PoolState): PoolState['orphans'] {
+  const isBack = (address: string) =>
+    state.members.some((member) => member.address === address && member.state === 'ready');
+  const back = state.orphans.filter(({ address }) => isBack(address));
+  state.orphans = state.orphans.filter((orphan) => !back.includes(orphan));
+  return back;
+}

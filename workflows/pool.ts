@@ -1,0 +1,152 @@
+/**
+ * The trainers of a task queue, and who works where. Starts with the first request, looks after
+ * trainers while there is one, and ends when nothing is asked for or leased.
+ */
+import {
+  CancellationScope,
+  condition,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  isCancellation,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { Activities } from './activities';
+import {
+  ask,
+  forgetCohorts,
+  nextRevocation,
+  noteReports,
+  place,
+  release,
+  revoke,
+  takeOrphans,
+} from './placement';
+import {
+  forgetSignal,
+  grantedSignal,
+  poolQuery,
+  releaseSignal,
+  requestSignal,
+  revokedSignal,
+  withdrawSignal,
+  type PoolState,
+} from './pool-messages';
+
+const looking = proxyActivities<Pick<Activities, 'lookAtTrainers'>>({
+  startToCloseTimeout: '1 hour',
+  heartbeatTimeout: '20 seconds',
+  retry: { maximumInterval: '10 seconds' },
+});
+const stopping = proxyActivities<Pick<Activities, 'cancelJob'>>({
+  startToCloseTimeout: '1 minute',
+  retry: { maximumAttempts: 5, nonRetryableErrorTypes: ['ConfigError'] },
+});
+
+/** The next request may come at once; a new workflow would have to look for trainers first. */
+const IDLE = '20 seconds';
+
+export async function pool(state: PoolState): Promise<void> {
+  let changed = true;
+  let fault: Error | undefined;
+  const change = (): void => {
+    changed = true;
+  };
+  setHandler(poolQuery, () => state);
+  setHandler(requestSignal, (request) => {
+    ask(state, request, Date.now());
+    change();
+  });
+  setHandler(withdrawSignal, (id) => {
+    state.requests = state.requests.filter((request) => request.id !== id);
+    change();
+  });
+  setHandler(forgetSignal, (cohorts) => {
+    forgetCohorts(state, cohorts, Date.now());
+    change();
+  });
+  setHandler(releaseSignal, (ended) => {
+    release(state, ended, Date.now());
+    change();
+  });
+
+  /** Looks at the trainers for ever; each look ends when something has changed. */
+  async function look(): Promise<void> {
+    for (;;) {
+      const holders = state.leases.map(({ cohort }) => cohort);
+      const found = await looking.lookAtTrainers({ known: asReports(state), holders });
+      noteReports(state, found.trainers, Date.now());
+      forgetCohorts(state, found.ended, Date.now());
+      change();
+    }
+  }
+
+  /** Tells a cohort; one that is no more needs no trainer. */
+  async function tell(cohort: string, say: () => Promise<void>): Promise<void> {
+    try {
+      await say();
+    } catch {
+      forgetCohorts(state, [cohort], Date.now());
+      change();
+    }
+  }
+
+  async function decide(): Promise<void> {
+    const now = Date.now();
+    const revoked = revoke(state, now).map(({ cohort, id }) =>
+      tell(cohort, () => getExternalWorkflowHandle(cohort).signal(revokedSignal, id)),
+    );
+    const granted = place(state, now).map(({ cohort, lease }) =>
+      tell(cohort, () => getExternalWorkflowHandle(cohort).signal(grantedSignal, lease)),
+    );
+    // Nobody waits for these. One that goes on only computes what nobody reads.
+    for (const { job } of takeOrphans(state))
+      stopping.cancelJob(job, 'abort').catch(() => undefined);
+    await Promise.all([...revoked, ...granted]);
+  }
+
+  const isIdle = (): boolean => state.requests.length === 0 && state.leases.length === 0;
+  const scope = new CancellationScope();
+  const looks = scope.run(look).catch((error: unknown) => {
+    if (!isCancellation(error)) fault = error as Error;
+    change();
+  });
+  for (;;) {
+    const wait = nextRevocation(state) - Date.now();
+    if (isIdle()) await condition(() => changed, IDLE);
+    else if (wait < Infinity) await condition(() => changed, Math.max(1, wait));
+    else await condition(() => changed);
+    if (fault !== undefined) throw fault;
+    const isEnd = isIdle() && !changed;
+    if (isEnd || workflowInfo().continueAsNewSuggested) {
+      scope.cancel();
+      await looks;
+      if (isEnd && isIdle()) return;
+      await continueAsNew<typeof pool>(state);
+    }
+    changed = false;
+    await decide();
+    setCurrentDetails(describe(state));
+  }
+}
+
+const asReports = ({ members }: PoolState) =>
+  members
+    .filter(({ state }) => state !== 'gone')
+    .map(({ name, address, tls, state, why, kind, slots, maxCohort }) => ({
+      ...{ name, address, ...(tls === undefined ? {} : { tls }) },
+      ...{ why, kind, slots, maxCohort, state: state === 'away' ? state : ('ready' as const) },
+    }));
+
+/** For Temporal's pages. */
+function describe({ members, leases, requests }: PoolState): string {
+  const lines = members.map(({ name, address, state, why }) => {
+    const work = leases
+      .filter((lease) => lease.address === address)
+      .map(({ cohort, trials }) => `${trials} trials of ${cohort}`);
+    return `- ${name}: ${[state, why, ...work].filter((word) => word !== null).join(', ')}`;
+  });
+  return [...lines, `- waiting: ${requests.length} cohorts`].join('\n');
+}
