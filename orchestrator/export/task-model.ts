@@ -7,8 +7,10 @@ export interface TaskModel {
   auto: string;
   /** The class in config.json, by model_type. */
   architectures: Readonly<Record<string, string>>;
-  /** PEFT's name of such tasks. */
-  peftTask: string;
+  /**
+   * PEFT's name of such tasks; null for questions, whose class in PEFT forgets the token types.
+   */
+  peftTask: string | null;
   /** Arguments for loading the backbone with a head of the right size. */
   loadingArguments: string;
   /** Fields of config.json. */
@@ -31,7 +33,7 @@ export function taskModel({ dataset }: Task): TaskModel {
     return {
       auto: 'AutoModelForQuestionAnswering',
       architectures: { bert: 'BertForQuestionAnswering', roberta: 'RobertaForQuestionAnswering' },
-      peftTask: 'QUESTION_ANS',
+      peftTask: null,
       loadingArguments: '',
       config: {},
     };

@@ -58,6 +58,7 @@ def logits(model: object, rows: Tensors, kind: str) -> Tensor:
     if kind == "summarization":
         labels, is_target = padded(rows["target_ids"], rows["target_offsets"], -100)
         return model(**batch, labels=labels).logits[is_target]  # type: ignore[operator]
+    batch["token_type_ids"], _ = padded(rows["token_type_ids"], rows["offsets"], 0)
     if kind == "question_answering":
         output = model(**batch)  # type: ignore[operator]
         return torch.stack([output.start_logits, output.end_logits], -1)[is_token]

@@ -146,7 +146,7 @@ function makeDataset(root: string, kind: Kind): PlannedDataset {
   const split: Record<string, Tensor> = {
     input_ids: vector(texts.tokens),
     offsets: vector(texts.offsets),
-    token_type_ids: vector(new Uint8Array(texts.tokens.length)),
+    token_type_ids: vector(Uint8Array.from(texts.tokens, (_, i) => i % 2)),
   };
   if (kind === 'summarization') {
     const targets = ragged(rows, 2, 9);
@@ -271,4 +271,10 @@ testLoaded('each format gives a trial’s own logits, or is refused by name', as
   };
   check([...asked.peft, ...asked.merged], peft!);
   check(asked.adapterhub, adapters!);
+
+  rmSync(join(folder, 'backbones', 'bart'), { recursive: true });
+  const bart = trials.find(({ case: { family, form } }) => family === 'bart' && form === 'lora')!;
+  const trained = await readTrained(await findFinished(root, bart.id));
+  const without = writeExport(trained, 'merged', join(folder, 'exports', 'none'));
+  await expect(without).rejects.toThrow(/^backbone .* is missing: .*bart has no config.json$/);
 });
