@@ -59,7 +59,6 @@ function grant(
     since: now,
     revoked: false,
   });
-  state.served[sweepId] ??= 0;
   member.datasets = [...member.datasets.filter((other) => other !== dataset), dataset].slice(
     -REMEMBERED_DATASETS,
   );
@@ -79,7 +78,7 @@ function findShare(
 ): number {
   const slots = free.reduce((sum, each) => sum + freeSlots(state, each), 0);
   const { trials } = request;
-  const waiting = [request, ...state.requests.filter((other) => other !== request)];
+  const { requests: waiting } = state;
   const sweeps = new Map(waiting.map((each) => [each.sweepId, each.cohorts]));
   // Those that have not asked yet will, within seconds.
   const toCome = [...sweeps].map(([sweepId, all]) =>
@@ -142,7 +141,8 @@ function isUsable(
   return now - member.since >= ASIDE_MS || others.every(({ state: its }) => its === 'aside');
 }
 
-const canRun = (
+/** Whether a trainer works, and for this sweep. */
+export const canRun = (
   member: Member,
   { sweepId, kind }: Pick<PlacementRequest, 'sweepId' | 'kind'>,
   now: number,
@@ -150,6 +150,9 @@ const canRun = (
   (member.state === 'ready' || member.state === 'aside') &&
   (kind === null || member.kind === kind) &&
   now - (member.unfit[sweepId]?.since ?? -Infinity) >= ASIDE_MS;
+
+const findMember = (state: PoolState, { address }: { address: string }): Member | undefined =>
+  state.members.find((member) => member.address === address);
 
 const countLeases = (state: PoolState, { address }: Member): number =>
   state.leases.filter((lease) => lease.address === address).length;
@@ -203,7 +206,7 @@ export function release(state: PoolState, { id, outcome, why, job }: Release, no
   const lease = state.leases.find((each) => each.id === id);
   if (lease === undefined) return; // of a pool before this one, or released twice
   endLease(state, lease, now);
-  const member = state.members.find(({ address }) => address === lease.address);
+  const member = findMember(state, lease);
   if (outcome === 'lost' && job !== null) state.orphans.push({ address: lease.address, job });
   if (member === undefined) return;
   if (outcome === 'unfit')
@@ -243,7 +246,7 @@ export function noteReports(
   now: number,
 ): void {
   for (const report of reports) {
-    const member = state.members.find(({ address }) => address === report.address);
+    const member = findMember(state, report);
     if (member === undefined) {
       const fresh = { failuresInARow: 0, datasets: [], unfit: {} };
       state.members.push({ ...report, ...fresh, since: now });
@@ -271,8 +274,8 @@ export function noteReports(
 /** When a lease may have to be revoked next, in milliseconds since 1970; Infinity if never. */
 export function nextRevocation(state: PoolState): number {
   const times = state.leases.flatMap((lease) => {
-    const member = state.members.find(({ address }) => address === lease.address);
-    if (lease.revoked || member === undefined || !isAbsent(member)) return [];
+    const member = findMember(state, lease);
+    if (lease.revoked || member === undefined) return [];
     const end = member.since + 1000 * state.graceSeconds;
     // A look at the trainers tells when there is somebody else.
     return isToRevoke(state, lease, member, end) ? [end] : [];
@@ -280,11 +283,10 @@ export function nextRevocation(state: PoolState): number {
   return Math.min(Infinity, ...times);
 }
 
-const isAbsent = ({ state }: Member): boolean => state === 'away' || state === 'gone';
-
 /** Whether a lease ends because its trainer has been absent for longer than the grace. */
 function isToRevoke(state: PoolState, lease: HeldLease, member: Member, now: number): boolean {
-  if (!isAbsent(member) || now - member.since < 1000 * state.graceSeconds) return false;
+  const isAbsent = member.state === 'away' || member.state === 'gone';
+  if (!isAbsent || now - member.since < 1000 * state.graceSeconds) return false;
   // One that no list names will not be back; else its cohort may as well wait for it.
   return (
     member.state === 'gone' ||
@@ -299,7 +301,7 @@ function isToRevoke(state: PoolState, lease: HeldLease, member: Member, now: num
 export function revoke(state: PoolState, now: number): HeldLease[] {
   const revoked: HeldLease[] = [];
   for (const lease of state.leases.filter((each) => !each.revoked)) {
-    const member = state.members.find(({ address }) => address === lease.address);
+    const member = findMember(state, lease);
     if (member !== undefined && !isToRevoke(state, lease, member, now)) continue;
     lease.revoked = true;
     revoked.push(lease);

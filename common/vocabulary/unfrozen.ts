@@ -9,3 +9,14 @@ export const UNFROZEN = defineVocabulary<Unfrozen>()({
 });
 
 export type UnfrozenName = keyof typeof UNFROZEN;
+
+/** The biases of a layer that have an effect, which `biases` trains: a key's has none. */
+export const LAYER_BIASES = [
+  'query',
+  'value',
+  'attention_output',
+  'attention_norm',
+  'ffn_in',
+  'ffn_out',
+  'ffn_norm',
+] as const;

@@ -111,13 +111,11 @@ function groupByKind(
     const kind = nameMaker(capabilities);
     const key = JSON.stringify([kind, standard.precision]);
     const group = groups.get(key) ?? {
-      ...{
-        kind,
-        standard,
-        plan: planWith(standard.precision, preferredCohort(capabilities)),
-        able: [],
-        unable: [],
-      },
+      kind,
+      standard,
+      plan: planWith(standard.precision, preferredCohort(capabilities)),
+      able: [],
+      unable: [],
     };
     groups.set(key, group);
     const lacking = check(group.plan, candidate);

@@ -10,7 +10,7 @@ import { checkAddress } from '../trainer-client/channel';
 import { checkSource, SOURCE_FORMS } from '../trainer-client/sources';
 import { DEFAULT_STOP_AFTER, DEFAULT_UNLOAD_AFTER } from '../runtime/runtime-config';
 import type { UpOptions } from '../runtime/runtime-plan';
-import { FRAMEWORKS, type Framework } from '../runtime/trainer-command';
+import { FRAMEWORKS } from '../runtime/trainer-command';
 
 /** Where files are stored. */
 export interface PlaceOptions {
@@ -30,16 +30,11 @@ export interface SweepOptions {
 }
 
 /** How services are started, and which existing ones are used instead. */
-export interface ServiceOptions {
+export interface ServiceOptions extends Omit<
+  UpOptions,
+  'stateDir' | 'root' | 'onProgress' | 'trainerSources'
+> {
   trainer?: string[];
-  framework?: Framework;
-  python?: string;
-  trainers?: number;
-  devices?: DeviceName[];
-  device?: DeviceName;
-  threads?: number;
-  unloadAfter?: number;
-  stopAfter?: number;
 }
 
 export function addPlaceOptions(command: Command): Command {

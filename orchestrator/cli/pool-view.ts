@@ -1,5 +1,6 @@
 /** What the pool knows of trainers, for people: what each does, and why one gets no work. */
 import type { Client } from '@temporalio/client';
+import { canRun } from '../../workflows/placement';
 import { poolId, poolQuery, type Member, type PoolState } from '../../workflows/pool-messages';
 import { plural } from '../base/plural';
 import { readProgress, type CohortProgress } from '../store/sweep-store';
@@ -88,14 +89,11 @@ export function describeWork({ cohort, work, trials, rows_per_s, seconds }: Trai
 }
 
 /** Why a sweep without a trainer waits; null if it has one, or asks for none. */
-export function describeWaiting(pool: PoolState, sweepId: string): string | null {
+export function describeWaiting(pool: PoolState, sweepId: string, now: number): string | null {
   const isOurs = (each: { sweepId: string }): boolean => each.sweepId === sweepId;
   const request = pool.requests.find(isOurs);
   if (request === undefined || pool.leases.some(isOurs)) return null;
-  const able = pool.members.filter(
-    ({ state, kind, unfit }) =>
-      state === 'ready' && (request.kind === null || kind === request.kind) && !unfit[sweepId],
-  );
+  const able = pool.members.filter((member) => canRun(member, request, now));
   if (able.length === 0)
     return `waits for a trainer: none that is ${request.kind ?? 'able to run it'} answers`;
   const others = new Set(
@@ -108,7 +106,7 @@ export function describeWaiting(pool: PoolState, sweepId: string): string | null
 
 /** Lines for whoever follows a sweep: why it waits, and which trainers do not work for it. */
 export function describeAbsences(pool: PoolState, sweepId: string, now: number): string[] {
-  const waiting = describeWaiting(pool, sweepId);
+  const waiting = describeWaiting(pool, sweepId, now);
   const unfit = pool.members.flatMap(({ name, state, unfit: reasons }) =>
     state === 'ready' && reasons[sweepId]
       ? [`${name} cannot run this sweep: ${reasons[sweepId].why}`]
@@ -120,11 +118,9 @@ export function describeAbsences(pool: PoolState, sweepId: string, now: number):
       const { name, address, state, since, why } = member;
       const left = pool.graceSeconds - (now - since) / 1000;
       const isTaken = pool.leases.some(
-        ({ address: its, kind }) =>
-          its === address &&
-          pool.members.some(
-            (other) => other.state === 'ready' && (kind === null || other.kind === kind),
-          ),
+        (lease) =>
+          lease.address === address &&
+          pool.members.some((other) => other !== member && canRun(other, lease, now)),
       );
       const fate = isTaken && left > 0 ? `; others get its work in ${formatDuration(left)}` : '';
       const words = { away: 'does not answer', gone: 'has left', aside: 'is set aside', ready: '' };

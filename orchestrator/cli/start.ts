@@ -3,7 +3,7 @@
  * the sweep and follows it until its table is there.
  */
 import { join } from 'node:path';
-import type { Client, Connection } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import { PRIORITIES, type Priority } from '../../workflows/messages';
@@ -30,7 +30,6 @@ import { notSubmittedYet, sweepGoesOn } from './lost-output';
 import { addRetryOptions, listRetries, type RetryOptions } from './retries';
 import { setUpInterruptibly } from './set-up';
 import { saySubmitted, submitSweep, type Submitted } from './submit';
-import { canSearch } from './search-attributes';
 import { refuseMixing } from './mixing';
 import {
   addJsonOption,
@@ -196,14 +195,14 @@ async function checkAndSubmit(
   const how = await withLock(
     join(runtime.stateDir, 'submit.lock'),
     (holder) => onProgress('…', 'sweep', `${nameHolder(holder)} is submitting one`),
-    async () =>
+    () =>
       submitSweep(client, root, plan, {
         taskQueue: runtime.taskQueue,
         hasOldWorker: runtime.hasOldWorker,
         maxParallel: options.maxParallel ?? 0,
         longestFirst: slots > 1,
         placement: { priority: PRIORITIES.indexOf(options.priority ?? 'normal'), kind },
-        isSearchable: await canSearch(client.connection as Connection, runtime.temporal),
+        temporal: runtime.temporal,
         retry: listRetries(root, plan, options),
         maxFailures: options.maxFailures ?? MAX_FAILURES,
         checkResults: (results) => {

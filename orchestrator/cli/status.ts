@@ -66,7 +66,7 @@ export function statusCommand(): Command {
         const pool = client && config ? await readPool(client, config.taskQueue) : undefined;
         const sweeps = await sweepLines(client, root, stateDir);
         for (const sweep of sweeps) {
-          const note = pool && describeWaiting(pool, sweep.sweep_id);
+          const note = pool && describeWaiting(pool, sweep.sweep_id, Date.now());
           if (note) sweep.notes.push({ cohort: 'all', state: 'waiting', note });
         }
         await client?.connection.close();

@@ -1,6 +1,6 @@
 /** Submits a planned sweep to the Temporal server, or joins it if it is open. */
 import { randomBytes } from 'node:crypto';
-import type { Client } from '@temporalio/client';
+import type { Client, Connection } from '@temporalio/client';
 import type { sweep } from '../../workflows/sweep';
 import type { SweepInput, SweepPlacement } from '../../workflows/messages';
 import { describeSweep } from '../../workflows/search-attributes';
@@ -12,10 +12,12 @@ import { hasPlan, writePlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
 import type { Cohort, Plan, TrialResult } from '../sweep/types';
+import type { Runtime } from '../runtime/up';
 import { isOpen, workflowState } from './follow';
 import { describeSize } from './request';
 import { RETRY_LATER, type Retries } from './retries';
 import { refuseOtherQueue } from './task-queue';
+import { canSearch } from './search-attributes';
 import { terminateLeftCohorts, terminateSweep } from './terminate-cohorts';
 
 export interface Submitted {
@@ -32,8 +34,8 @@ export interface SubmitOptions {
   maxParallel: number;
   /** The worker is of a version before pools. */
   hasOldWorker: boolean;
-  /** Whether the server has our search attributes. */
-  isSearchable: boolean;
+  /** The server. */
+  temporal: Runtime['temporal'];
   /** Cohorts with the most work first, so that several trainers end at about the same time. */
   longestFirst: boolean;
   /** Which failed trials run again. */
@@ -101,6 +103,7 @@ export async function submitSweep(
   for (const { trial_id } of again) await removeOutcome(root, plan.sweep_id, trial_id);
   const tasks = [...new Set(plan.datasets.map(({ task }) => task))];
   const backbone = plan.backbone.name;
+  const isSearchable = await canSearch(client.connection as Connection, options.temporal);
   const input: SweepInput = {
     stateVersion: 1,
     sweepId: plan.sweep_id,
@@ -114,7 +117,7 @@ export async function submitSweep(
     maxParallel: options.maxParallel,
     placement: options.placement,
     maxFailures: options.maxFailures,
-    isSearchable: options.isSearchable,
+    isSearchable,
   };
   await client.workflow.start<typeof sweep>('sweep', {
     workflowId: plan.sweep_id,
@@ -127,9 +130,7 @@ export async function submitSweep(
       ...{ sweep: plan.name, tasks, backbone, trials: plan.trials.length },
       kind: options.placement.kind ?? '',
     },
-    ...(options.isSearchable
-      ? { typedSearchAttributes: describeSweep(plan.name, tasks, backbone) }
-      : {}),
+    ...(isSearchable ? { typedSearchAttributes: describeSweep(plan.name, tasks, backbone) } : {}),
   });
   return { state: 'started', isPaused: false };
 }

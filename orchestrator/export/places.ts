@@ -1,5 +1,6 @@
 /** Where a trial's tensors stand: from this project's names to those of Transformers' modules. */
 import { UserError } from '../base/errors';
+import { ENCODER_LAYER } from '../sweep/encoder-layer';
 import type { PlannedBackbone } from '../sweep/types';
 
 /** A place in a block. */
@@ -58,23 +59,12 @@ function pick(names: Readonly<Record<string, string>>, site: string): string {
   return found;
 }
 
-const ENCODER: Readonly<Record<string, string>> = {
-  query: 'attention.self.query',
-  key: 'attention.self.key',
-  value: 'attention.self.value',
-  attention_output: 'attention.output.dense',
-  attention_norm: 'attention.output.LayerNorm',
-  ffn_in: 'intermediate.dense',
-  ffn_out: 'output.dense',
-  ffn_norm: 'output.LayerNorm',
-};
-
 function nameEncoder(modelType: string): ModelNames {
   const nameBlock = ({ layer }: Place) => `encoder.layer.${layer}`;
   return {
     prefix: `${modelType}.`,
     nameBlock,
-    nameModule: (place) => `${nameBlock(place)}.${pick(ENCODER, place.site)}`,
+    nameModule: (place) => `${nameBlock(place)}.${pick(ENCODER_LAYER, place.site)}`,
     nameHolder: (place) =>
       `${nameBlock(place)}.${place.site === 'attention' ? 'attention.output' : 'output'}`,
   };

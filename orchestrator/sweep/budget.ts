@@ -2,6 +2,7 @@ import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import type { AdapterNormName } from '../../common/vocabulary/adapter-norms';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
 import type { PrefixUseName } from '../../common/vocabulary/prefix-uses';
+import { LAYER_BIASES } from '../../common/vocabulary/unfrozen';
 import { isNamed } from './published-names';
 import { attentionSize, layerGroups, listModules, unitSize } from './modules';
 import type { AdapterConfig, Budget, PlannedBackbone, PruneConfig } from './types';
@@ -111,21 +112,10 @@ function namedSize(patterns: readonly string[], backbone: BackboneSizes): number
       sizes[`layers.${i}.${name}.weight`] = d * d;
     for (const name of ['ffn_in', 'ffn_out']) sizes[`layers.${i}.${name}.weight`] = d * f;
     for (const name of ['attention_norm', 'ffn_norm']) sizes[`layers.${i}.${name}.weight`] = d;
-    for (const name of BIASES) sizes[`layers.${i}.${name}.bias`] = name === 'ffn_in' ? f : d;
+    for (const name of LAYER_BIASES) sizes[`layers.${i}.${name}.bias`] = name === 'ffn_in' ? f : d;
   }
   return sum(Object.entries(sizes).map(([name, size]) => (isNamed(name, patterns) ? size : 0)));
 }
-
-/** The biases of a layer that have an effect. */
-const BIASES = [
-  'query',
-  'value',
-  'attention_output',
-  'attention_norm',
-  'ffn_in',
-  'ffn_out',
-  'ffn_norm',
-] as const;
 
 function unfrozenSize(
   { unfrozen, unfrozen_tensors }: AdapterConfig,

@@ -5,6 +5,7 @@
  */
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
+import { ENCODER_LAYER } from './encoder-layer';
 import type { AdapterConfig, PlannedBackbone } from './types';
 
 /** A tensor of the model: its name there and here, and whether it is the backbone's own. */
@@ -22,16 +23,6 @@ export interface Unfrozen {
   trainsSomething: boolean;
 }
 
-const LAYER = {
-  query: 'attention.self.query',
-  key: 'attention.self.key',
-  value: 'attention.self.value',
-  attention_output: 'attention.output.dense',
-  attention_norm: 'attention.output.LayerNorm',
-  ffn_in: 'intermediate.dense',
-  ffn_out: 'output.dense',
-  ffn_norm: 'output.LayerNorm',
-} as const;
 const EMBEDDINGS = {
   'embeddings.word.weight': 'embeddings.word_embeddings.weight',
   'embeddings.position.weight': 'embeddings.position_embeddings.weight',
@@ -97,7 +88,7 @@ function listTensors(
     add(ours, `${model_type}.${theirs}`, true);
   for (let i = 0; i < num_layers; i += 1) {
     const [here, there] = [`layers.${i}.`, `${model_type}.encoder.layer.${i}.`];
-    for (const [name, place] of Object.entries(LAYER)) {
+    for (const [name, place] of Object.entries(ENCODER_LAYER)) {
       for (const part of PARTS) {
         // A key's bias has no effect, and the contract leaves it out.
         if (name !== 'key' || part !== 'bias')
@@ -122,10 +113,10 @@ function moduleTensors(adapter: AdapterConfig): [string, string][] {
     }
     if (learned) found.push([`${site}.scale`, `${place}.scale`]);
   };
-  const lowRank = (name: keyof typeof LAYER) =>
+  const lowRank = (name: keyof typeof ENCODER_LAYER) =>
     found.push(
-      [`${name}.down.weight`, `${LAYER[name]}.ef_lora_A`],
-      [`${name}.up.weight`, `${LAYER[name]}.ef_lora_B`],
+      [`${name}.down.weight`, `${ENCODER_LAYER[name]}.ef_lora_A`],
+      [`${name}.up.weight`, `${ENCODER_LAYER[name]}.ef_lora_B`],
     );
   if (ATTENTION_MODULES[adapter.attention].form === 'bottleneck') {
     const inside = adapter.attention === 'sequential' ? 'attention.output' : 'attention.self';

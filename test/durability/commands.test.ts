@@ -2,10 +2,10 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Brake } from '../support/brake';
 import { describeTrainer, TrainerPlace } from '../support/trainer-process';
 import { trainerUnderTest } from '../support/trainers';
+import { until } from '../support/until';
 import { Workplace } from '../support/workplace';
 
 jest.setTimeout(400_000);
@@ -116,16 +116,16 @@ describeTrainer('a trainer of one’s own', () => {
   const start = (file: string) => ['start', '--sweep', `./${file}`, '--trainer', trainers.address];
   const findId = (name: string) => sweepsIn(place).find((id) => id.startsWith(`${name}-`));
   const begun = (name: string) =>
-    until(() => findId(name) !== undefined && readProgress(place, findId(name)!).length > 0);
+    soon(() => findId(name) !== undefined && readProgress(place, findId(name)!).length > 0);
 
   test('that is busy makes other sweeps wait; a killed command loses nothing', async () => {
     brake.hold();
     const first = place.spawn(start('one.yaml'));
     await begun('one');
     const second = place.run(start('two.yaml'));
-    await until(() => findId('two') !== undefined);
+    await soon(() => findId('two') !== undefined);
     const third = place.run(start('three.yaml'));
-    await until(() => findId('three') !== undefined);
+    await soon(() => findId('three') !== undefined);
     await first.kill();
     const waiting = new RegExp(`waits for a trainer: busy with ${findId('one')!}`);
     for (let tries = 0, shown = ''; !waiting.test(shown); tries++) {
@@ -237,11 +237,4 @@ function readProgress(place: Workplace, sweepId: string): { note: string | null 
   );
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 120_000;
-  while (!condition()) {
-    if (Date.now() > deadline)
-      throw new Error(`still not so after two minutes: ${condition.toString()}`);
-    await sleep(50);
-  }
-}
+const soon = (holds: () => boolean): Promise<void> => until(holds, 120);

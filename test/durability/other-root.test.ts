@@ -5,13 +5,13 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { findOnPath } from '../../orchestrator/runtime/run-command';
 import { readMovedBytes } from '../../orchestrator/trainer-client/moved-bytes';
 import { Brake } from '../support/brake';
 import { GpuBox } from '../support/gpu-box';
 import { artifactOnDisk } from '../support/jobs';
 import { describeTrainer, TrainerPlace } from '../support/trainer-process';
+import { until } from '../support/until';
 import { Workplace } from '../support/workplace';
 import { comparable } from './two-runs';
 
@@ -64,16 +64,16 @@ describeWithOpenssl('a trainer with a root of its own', () => {
     const undisturbed = calm.run(start(beside.address));
     const started = apart.run(start(box.address));
 
-    await until(() => box.arriving() > 5 * MEGABYTE);
+    await soon(() => box.arriving() > 5 * MEGABYTE);
     await box.kill();
     const arrived = box.arriving();
     await box.start();
-    await until(() => box.arriving() > arrived + 5 * MEGABYTE);
+    await soon(() => box.arriving() > arrived + 5 * MEGABYTE);
     process.kill(worker, 'SIGKILL');
     const second = box.arriving();
     // Nothing of it comes again: the file only grows.
     let least = Infinity;
-    await until(() => {
+    await soon(() => {
       if (box.arriving() > 0) least = Math.min(least, box.arriving());
       return existsSync(join(box.root, 'trials'));
     });
@@ -82,7 +82,7 @@ describeWithOpenssl('a trainer with a root of its own', () => {
     await apart.moves('train');
     await box.kill();
     await box.start();
-    await until(() => listCheckpoints(apart).length > 0);
+    await soon(() => listCheckpoints(apart).length > 0);
     await box.lose();
     await box.start();
     await apart.moves('train');
@@ -121,10 +121,4 @@ function filesOfTrials({ root }: Workplace) {
   }));
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 90_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`still not so: ${condition.toString()}`);
-    await sleep(20);
-  }
-}
+const soon = (holds: () => boolean): Promise<void> => until(holds, 90);

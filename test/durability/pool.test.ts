@@ -10,6 +10,7 @@ import { findOnPath } from '../../orchestrator/runtime/run-command';
 import { Brake } from '../support/brake';
 import { GpuBox } from '../support/gpu-box';
 import { describeTrainer, TrainerPlace } from '../support/trainer-process';
+import { until } from '../support/until';
 import { Workplace } from '../support/workplace';
 import { comparable } from './two-runs';
 
@@ -69,7 +70,7 @@ describeWithOpenssl('a sweep of 40 trials on four trainers with roots of their o
       ...['start', '--sweep', './pooled.yaml', '--trainer', beside.address],
     ]);
     const started = pooled.run(['start', '--sweep', './pooled.yaml', ...named]);
-    for (const box of [lost, restarted, calmBox]) await until(() => listTrials(box).length > 0);
+    for (const box of [lost, restarted, calmBox]) await soon(() => listTrials(box).length > 0);
     await pooled.moves('train');
 
     await lost.kill();
@@ -77,7 +78,7 @@ describeWithOpenssl('a sweep of 40 trials on four trainers with roots of their o
     await restarted.start();
     await late.start();
     expect((await pooled.run(['up', '--trainer', late.address])).status).toBe(0);
-    await until(() => listTrials(late).length > 0);
+    await soon(() => listTrials(late).length > 0);
     const { stdout: status } = await pooled.run(['status', '--json']);
     const { trainers } = JSON.parse(status) as {
       trainers: { address: string; pool: { state: string } | null }[];
@@ -109,10 +110,4 @@ function listTrials({ root }: GpuBox): string[] {
   return existsSync(trials) ? readdirSync(trials) : [];
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 120_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`still not so: ${condition.toString()}`);
-    await sleep(50);
-  }
-}
+const soon = (holds: () => boolean): Promise<void> => until(holds, 120);

@@ -8,6 +8,7 @@ import type { Plan, TrialResult } from '../../orchestrator/sweep/types';
 import type { sweep } from '../../workflows/sweep';
 import { Brake } from '../support/brake';
 import { describeTrainer, TrainerPlace, type TrainerProcess } from '../support/trainer-process';
+import { until } from '../support/until';
 import { Workplace } from '../support/workplace';
 
 jest.setTimeout(240_000);
@@ -69,7 +70,7 @@ describeTrainer('sweeps on one artifact root', () => {
     expect((await place.run([...start('a'), '--detach'])).status).toBe(0);
     await place.moves('train');
     const other = place.run(start('b'));
-    await until(() => readdirSync(join(place.root, 'sweeps')).length === 2);
+    await soon(() => readdirSync(join(place.root, 'sweeps')).length === 2);
     expect((await place.run(['cancel', findId('a')])).status).toBe(0);
     expect((await place.run(['watch', findId('a')])).status).toBe(1);
     expect(readStatuses('a')).toEqual(['cancelled', 'cancelled', 'cancelled']);
@@ -136,11 +137,4 @@ describeTrainer('sweeps on one artifact root', () => {
   });
 });
 
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (!condition()) {
-    if (Date.now() > deadline)
-      throw new Error(`still not so after a minute: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
+const soon = (holds: () => boolean): Promise<void> => until(holds, 60);

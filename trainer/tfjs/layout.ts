@@ -5,6 +5,7 @@
  */
 import { elements } from '../../common/safetensors';
 import type { LayerWidth } from '../../common/vocabulary/module-row';
+import { LAYER_BIASES } from '../../common/vocabulary/unfrozen';
 import {
   AdapterInit,
   AdapterNorm,
@@ -38,16 +39,6 @@ export const isPrunable = (name: string): boolean => /(down|up)\.weight$/.test(n
 
 export const hasBiases = (adapter: Adapter): boolean =>
   adapter.unfrozen === Unfrozen.UNFROZEN_BIASES;
-
-const BIASES = [
-  'query',
-  'value',
-  'attention_output',
-  'attention_norm',
-  'ffn_in',
-  'ffn_out',
-  'ffn_norm',
-];
 
 export function buildLayout(
   adapter: Adapter,
@@ -103,7 +94,10 @@ function layerShapes(adapter: Adapter, d: number, f: number): [string, number[]]
   }
   if (hasBiases(adapter))
     shapes.push(
-      ...BIASES.map((name): [string, number[]] => [`${name}.bias`, [name === 'ffn_in' ? f : d]]),
+      ...LAYER_BIASES.map((name): [string, number[]] => [
+        `${name}.bias`,
+        [name === 'ffn_in' ? f : d],
+      ]),
     );
   return shapes;
 }
