@@ -138,7 +138,7 @@ def test_a_bad_field_is_named_by_its_path(
             BART,
             adapter("none", "none", unfrozen="UNFROZEN_ALL"),
             "adapter.unfrozen",
-            "is ALL; an encoder–decoder is not fine-tuned as a whole",
+            "is ALL, or unfrozen_tensors is set; an encoder–decoder's own tensors are not trained",
         ),
         (
             T5,
