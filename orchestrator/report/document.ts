@@ -1,3 +1,4 @@
+import { axisTitle, formatValue } from './axes';
 import {
   dataStatement,
   formatCount,
@@ -80,6 +81,7 @@ function buildTable(task: TaskSummary): ReportDocument['tables'][number] {
       'pruner',
       'sparsity',
       'bottleneck',
+      ...(task.axes ?? []).map(axisTitle),
       'n',
       ...titles,
       'kept',
@@ -90,6 +92,7 @@ function buildTable(task: TaskSummary): ReportDocument['tables'][number] {
       formatLabel(row),
       formatSparsity(row),
       row.bottleneck,
+      ...(task.axes ?? []).map((key) => formatValue(row.axes?.[key])),
       String(row.done),
       ...task.metrics.map((name) => formatMean(row.metrics[name])),
       formatCount(row.budget.kept),

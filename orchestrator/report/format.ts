@@ -47,9 +47,10 @@ export function formatDifference(difference: PairedDifference | undefined): stri
   return `${signed} ${range}, n = ${n}${told ? '' : ', within noise'}`;
 }
 
-/** The row's label, marked if some of its trials are degenerate. */
+/** The row's name beside its axes, marked if some of its trials are degenerate. */
 export function formatLabel(row: RowSummary): string {
-  return isDegenerate(row) ? `${row.label} ${DEGENERATE_MARK}` : row.label;
+  const { name = row.label } = row;
+  return isDegenerate(row) ? `${name} ${DEGENERATE_MARK}` : name;
 }
 
 export function isDegenerate({ degenerate }: RowSummary): boolean {
