@@ -1,5 +1,5 @@
 /** The training settings that a task's trials differ in: the axes of its table. Pure. */
-import { stepsPerEpoch } from '../sweep/plan';
+import { stepsPerEpoch } from '../sweep/steps-per-epoch';
 import type { AxisValues, PlannedDataset, Trial } from '../sweep/types';
 
 /** A trial's training settings, by their keys in a sweep file. */

@@ -96,9 +96,9 @@ function limitTime(cohort: Cohort, trials: readonly Trial[], { tasks }: SweepCon
 }
 
 /** The last step of an epoch takes the remaining rows or, in question answering, features. */
-export function stepsPerEpoch(
+function stepsPerEpoch(
   dataset: PlannedDataset,
-  { batch_size, accumulated_batches }: Pick<TrainSettings, 'batch_size' | 'accumulated_batches'>,
+  { batch_size, accumulated_batches }: TrainSettings,
 ): number {
   const train = dataset.splits.find((split) => split.name === 'train');
   const batches = Math.ceil((train?.features ?? train?.rows ?? 0) / batch_size);
