@@ -134,3 +134,19 @@ export function rowTitle(
   const name = [row.label, formatSparsity(row)].filter((part) => part !== '').join(' ');
   return `${name}, bottleneck ${row.bottleneck}`;
 }
+
+/** `search 20 of 24 trials, comparison 3 of 9`; null without a search. */
+export function describePhases({
+  trials,
+  tasks,
+}: Pick<SweepSummary, 'trials' | 'tasks'>): string | null {
+  const searches = tasks.flatMap(({ search }) => search ?? []);
+  if (searches.length === 0) return null;
+  const [done, planned] = (['done', 'planned'] as const).map((key) =>
+    searches.reduce((sum, { trials }) => sum + trials[key], 0),
+  ) as [number, number];
+  return (
+    `search ${done} of ${planned} trials, ` +
+    `comparison ${trials.done - done} of ${trials.planned - planned}`
+  );
+}

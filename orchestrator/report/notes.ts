@@ -53,11 +53,13 @@ export function tableNotes(task: TaskSummary): Note[] {
         'noise',
     );
   }
+  const open = task.search?.choices.filter(({ chosen }) => chosen === undefined).length ?? 0;
+  if (open > 0) say(`${plural(open, 'row')} to come, whose values the search chooses`);
   notes.push(...referenceNotes(rows));
   if (rows.some(({ rules }) => rules === 'official')) {
     say(OFFICIAL_RULES);
   }
-  if (rows.every(({ pruner }) => pruner !== 'none')) {
+  if (open === 0 && rows.every(({ pruner }) => pruner !== 'none')) {
     say('the sweep has no dense adapter (pruner none), so there are no differences');
   }
   return notes;

@@ -1,5 +1,6 @@
 import type { MaskRulesName } from '../../common/vocabulary/mask-rules';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
+import { countTrials } from '../sweep/search';
 import { dataWarnings } from '../sweep/data-warnings';
 import { listMakers } from '../sweep/environments';
 import { readPrecision } from '../sweep/precision';
@@ -8,6 +9,7 @@ import { FAMILIES } from '../tasks/registry';
 import { findVaried } from './axes';
 import { compareAtBudget, type Results } from './comparisons';
 import { countMakers, summarizeRow } from './row-summary';
+import { summarizeSearch, trialsOfChoice, type SearchSummary } from './search-summary';
 import type { Mean, PairedDifference } from './statistics';
 import { collectTrialWarnings, type Warning } from './warnings';
 import { groupVariants, type Variant } from './variants';
@@ -98,7 +100,10 @@ export interface TaskSummary {
    * none.
    */
   axes?: string[];
+  /** Of the comparison; those whose values a search has yet to choose are not there. */
   rows: RowSummary[];
+  /** How searched values were chosen; absent without a search. */
+  search?: SearchSummary;
   at_dense_budget: BudgetComparison[];
   majority_class: Record<string, number> | null;
   /** Why its data may lead to false findings; absent if nothing speaks for it. */
@@ -130,16 +135,16 @@ export function summarize(
   const byId = new Map(results.map((result) => [result.trial_id, result]));
   const isMixed = isMadeDifferently(results);
   const failures: SweepSummary['failures'] = [];
-  const tasks = plan.datasets.map((dataset): TaskSummary => {
-    const variants = groupVariants(
-      plan.trials.filter((trial) => trial.dataset === dataset.digest),
-      dataset,
-    );
-    const axes = findVaried(variants.map(({ settings }) => settings));
-    const context = { plan, dataset, variants, axes, over: [], results: byId };
+  const over = plan.search?.over ?? [];
+  const datasets = plan.datasets.filter(({ held_out }) => held_out === undefined);
+  const tasks = datasets.map((dataset): TaskSummary => {
+    const { variants, all } = findVariants(plan, dataset);
+    const search = summarizeSearch(plan, dataset.task, all, byId);
     for (const variant of variants) {
       failures.push(...listFailures(variant, byId));
     }
+    const axes = [...new Set([...over, ...findVaried(variants.map(({ settings }) => settings))])];
+    const context = { plan, dataset, variants, axes, over, results: byId };
     const rows = variants.map((variant) => ({
       ...summarizeRow(variant, context),
       ...(isMixed ? { made_by: countMakers(variant, byId) } : {}),
@@ -150,7 +155,8 @@ export function summarize(
       metrics: dataset.metrics,
       ...(axes.length > 0 ? { axes } : {}),
       rows,
-      at_dense_budget: compareAtBudget(variants, rows, dataset, byId, context.over),
+      ...(search === null ? {} : { search }),
+      at_dense_budget: compareAtBudget(variants, rows, dataset, byId, over),
       majority_class: baselines[dataset.task] ?? null,
       ...(found.length > 0 ? { data_warnings: found } : {}),
     };
@@ -165,7 +171,7 @@ export function summarize(
     profile_reason: plan.profile_reason,
     backbone: { name, digest, model_type, weights },
     ...listPrecisions(plan),
-    datasets: plan.datasets.map(({ task, digest, source, splits, max_length }) => ({
+    datasets: datasets.map(({ task, digest, source, splits, max_length }) => ({
       task,
       digest,
       source,
@@ -173,7 +179,7 @@ export function summarize(
       max_length,
     })),
     trials: {
-      planned: plan.trials.length,
+      planned: countTrials(plan),
       done: count('done'),
       failed: count('failed'),
       cancelled: count('cancelled'),
@@ -182,6 +188,21 @@ export function summarize(
     failures,
     warnings: collectTrialWarnings(plan, byId),
   };
+}
+
+/** The task's rows, and beside them those of choices that are not made, which name these. */
+function findVariants(
+  { trials, search }: Plan,
+  dataset: PlannedDataset,
+): { variants: Variant[]; all: Variant[] } {
+  const planned = trials.filter((trial) => trial.dataset === dataset.digest);
+  const known = new Set(planned.map(({ id }) => id));
+  const open = (search?.choices ?? [])
+    .filter(({ task }) => task === dataset.task)
+    .flatMap(trialsOfChoice)
+    .filter(({ id }) => !known.has(id));
+  const all = groupVariants([...planned, ...open], dataset, search?.over);
+  return { variants: all.filter(({ trials: [first] }) => known.has(first!.id)), all };
 }
 
 function listPrecisions({ trials }: Plan): Pick<SweepSummary, 'precisions'> {

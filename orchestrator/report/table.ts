@@ -4,6 +4,7 @@ import type { Plan, TrialResult } from '../sweep/types';
 import { axisTitle, formatValue } from './axes';
 import {
   dataStatement,
+  describePhases,
   formatCount,
   formatDifference,
   formatLabel,
@@ -14,6 +15,7 @@ import {
   shortenId,
 } from './format';
 import { tableNotes } from './notes';
+import { renderSearchLines } from './search-table';
 import { summarize, type Baselines, type SweepSummary, type TaskSummary } from './summary';
 
 /** A row names so many of its trials; results.csv has all. */
@@ -36,13 +38,18 @@ export function renderTable(
 ): string {
   const summary = summarize(plan, results, baselines);
   const { done, planned, failed, cancelled } = summary.trials;
+  const phases = describePhases(summary);
   const outcome = [
     `${done} of ${planned} trials done`,
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(cancelled > 0 ? [`${cancelled} cancelled`] : []),
+    ...(phases === null ? [] : [phases]),
     ...(summary.precisions === undefined ? [] : [`precision ${summary.precisions.join(', ')}`]),
   ].join(', ');
-  const tables = summary.tasks.map((task) => taskTable(task, width));
+  const tables = summary.tasks.flatMap((task) => [
+    ...(task.rows.length === 0 && task.search ? [] : [taskTable(task, width)]),
+    ...(task.search ? [renderSearchLines(task.task, task.search)] : []),
+  ]);
   const end = [outcome, ...describeFailures(summary)].join('\n');
   return [dataStatement(summary), ...tables, end].join('\n\n');
 }
