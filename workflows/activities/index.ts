@@ -16,6 +16,7 @@ import {
   pendingTrials,
   writeSweepReport,
 } from './results';
+import { decideChoices } from './search';
 import type { WorkerSetup } from './worker-setup';
 
 export type Activities = ReturnType<typeof createActivities>;
@@ -50,6 +51,7 @@ export function createActivities(setup: WorkerSetup) {
     evaluateTrials: bound(evaluateTrials),
     failCohort: bound(failCohort),
     endCohorts: bound(endCohorts),
+    decideChoices: bound(decideChoices),
     writeSweepReport: bound(writeSweepReport),
   };
 }
