@@ -16,6 +16,7 @@ import {
   pendingTrials,
   writeSweepReport,
 } from './results';
+import { tellGranted, tellPlaced, tellRevoked } from './tell';
 import type { WorkerSetup } from './worker-setup';
 
 export type Activities = ReturnType<typeof createActivities>;
@@ -47,6 +48,9 @@ export function createActivities(setup: WorkerSetup) {
     withdrawRequest: bound(withdrawRequest),
     releaseTrainer: bound(releaseTrainer),
     lookAtTrainers: bound(lookAtTrainers),
+    tellPlaced: bound(tellPlaced),
+    tellGranted: bound(tellGranted),
+    tellRevoked: bound(tellRevoked),
     evaluateTrials: bound(evaluateTrials),
     failCohort: bound(failCohort),
     endCohorts: bound(endCohorts),
