@@ -13,6 +13,7 @@ import {
   withdrawRequest,
   type LookInput,
 } from '../../workflows/activities/pool';
+import { tellGranted, tellPlaced, tellRevoked } from '../../workflows/activities/tell';
 import type { cohort } from '../../workflows/cohort';
 import { findCommonFailure } from '../../workflows/failure-budget';
 import type {
@@ -25,6 +26,7 @@ import type {
 import type { pool as poolWorkflow } from '../../workflows/pool';
 import {
   poolId,
+  type Lease,
   type PlacementRequest,
   type Release,
   type TrainerReport,
@@ -201,6 +203,9 @@ function poolActivities(scripted: ScriptedPool) {
     askForTrainer: (request: PlacementRequest) => askForTrainer(setup, request),
     withdrawRequest: (request: string) => withdrawRequest(setup, request),
     releaseTrainer: (ended: Release) => releaseTrainer(setup, ended),
+    tellPlaced: (sweep: string, cohort: string) => tellPlaced(setup, sweep, cohort),
+    tellGranted: (cohort: string, lease: Lease) => tellGranted(setup, cohort, lease),
+    tellRevoked: (cohort: string, lease: string) => tellRevoked(setup, cohort, lease),
     lookAtTrainers: async ({ known }: LookInput) => {
       while (brief(known) === brief(scripted.trainers)) {
         Context.current().heartbeat();
