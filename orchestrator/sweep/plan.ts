@@ -62,7 +62,7 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     cohorts: formCohorts(trials, maxCohort).map((cohort) => limitTime(cohort, trials, config)),
     ...(config.search === null || choices.length === 0
       ? {}
-      : { search: { over: config.search.over, choices } }),
+      : { search: { over: config.search.over, max_cohort: maxCohort, choices } }),
   };
 }
 
