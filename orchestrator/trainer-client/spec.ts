@@ -19,6 +19,7 @@ import { PREFIX_USES } from '../../common/vocabulary/prefix-uses';
 import { PRUNE_SCHEDULES } from '../../common/vocabulary/prune-schedules';
 import { PRUNE_SCOPES } from '../../common/vocabulary/prune-scopes';
 import { PRUNERS } from '../../common/vocabulary/pruners';
+import { SCORING_HEADS } from '../../common/vocabulary/scoring-heads';
 import { UNFROZEN } from '../../common/vocabulary/unfrozen';
 import {
   Generation,
@@ -171,6 +172,7 @@ export function specTrial({
       keepsRemovedWeights: prune.keeps_removed_weights ?? false,
       keepsScoringGradients: prune.keeps_scoring_gradients ?? false,
       repeats: prune.repeats ?? 0,
+      scoringHead: prune.scoring_head ? SCORING_HEADS[prune.scoring_head].proto : 0,
     },
     train: {
       batchSize: train.batch_size,

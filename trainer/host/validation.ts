@@ -79,7 +79,7 @@ export function invalidFields(spec: WholeSpec): Violation[] {
       );
     }
     checkAdapter(found, `${at}.adapter`, trial.adapter);
-    checkPrune(found, `${at}.prune`, trial);
+    checkPrune(found, `${at}.prune`, trial, spec.dataset.taskKind);
     checkTrain(found, `${at}.train`, trial.train);
     checkCompany(found, at, trial, spec);
     const before = seen.get(trial.trialId);

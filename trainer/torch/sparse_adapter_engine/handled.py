@@ -57,6 +57,7 @@ FIELDS = (
     "prune.keeps_removed_weights",
     "prune.keeps_scoring_gradients",
     "prune.repeats",
+    "prune.scoring_head",
     "train.optimizer",
     "train.accumulated_batches",
     "train.loss_parts",
@@ -117,6 +118,7 @@ SETTINGS: dict[tuple[str, str], tuple[EnumTypeWrapper, tuple[int, ...]]] = {
             job_pb2.MASK_CONTROL_SHUFFLED,
         ),
     ),
+    ("prune", "scoring_head"): (job_pb2.ScoringHead, (job_pb2.SCORING_HEAD_PRIOR,)),
     ("train", "schedule"): (
         job_pb2.LearningRateSchedule,
         (
