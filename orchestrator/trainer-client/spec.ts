@@ -58,6 +58,8 @@ export interface WorkOptions {
   keepCheckpoints?: number;
   /** `train`: how long each trial's training may take; the cohort's limit if left out. */
   maxSeconds?: number;
+  /** `predict`: at this step of training, before the last; 0, the default, at its end. */
+  atStep?: number;
   /** `predict`: the splits; all but `train` if left out. */
   splits?: string[];
 }
@@ -242,6 +244,7 @@ function specWork(
         value: {
           splits: options.splits ?? evaluated,
           generation: generation && specGeneration(generation),
+          atStep: options.atStep ?? 0,
         },
       };
     }

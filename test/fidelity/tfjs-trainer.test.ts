@@ -131,7 +131,7 @@ const train = (checkpointEverySteps = 0): Work => ({
 });
 const PREDICT: Work = {
   $case: 'predict',
-  value: { splits: ['validation'], generation: undefined },
+  value: { splits: ['validation'], generation: undefined, atStep: 0 },
 };
 
 function buildSpec(backbone: string, dataset: Dataset, trials: Trial[], work: Work): unknown {

@@ -40,7 +40,7 @@ TASK_KINDS = (
     job_pb2.TASK_KIND_SUMMARIZATION,
 )
 
-# Later fields of a trial (later_fields.py), by path.
+# Later fields of a trial (later_fields.py) and of a job's work, by path.
 FIELDS = (
     "adapter.attention_scale",
     "adapter.attention_norm",
@@ -61,6 +61,7 @@ FIELDS = (
     "train.optimizer",
     "train.accumulated_batches",
     "train.loss_parts",
+    "predict.at_step",
 )
 ADAPTER_NORMS = (
     job_pb2.ADAPTER_NORM_NONE,

@@ -144,4 +144,4 @@ def _check_work(spec: job_pb2.JobSpec) -> Found:
     if work == "train":
         yield from check_train_work(spec.train)
     if work == "predict":
-        yield from check_predict_work(spec.predict, spec.dataset.task_kind)
+        yield from check_predict_work(spec)
