@@ -3,9 +3,9 @@
  * made from.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { readAdapterStep } from '../../common/adapter-step';
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
 import {
   Adapter,
@@ -223,20 +223,11 @@ export function describeOtherStep(
   atStep: number,
 ): string | undefined {
   if (atStep === 0) return undefined;
-  const step = readAdapterStep(join(trialFolder(root, trialId), 'adapter/adapter_config.json'));
+  const step = readAdapterStep(join(trialFolder(root, trialId), 'adapter'));
   if (step === atStep) return undefined;
   return (
     `trials/${trialId}/adapter is of ${step === undefined ? 'an unknown step' : `step ${step}`}, ` +
     `not of step ${atStep}, which spec.predict.at_step asks for; ` +
     `a train job with until_step ${atStep} writes it`
   );
-}
-
-function readAdapterStep(path: string): number | undefined {
-  try {
-    const { step } = JSON.parse(readFileSync(path, 'utf8')) as { step?: unknown };
-    return typeof step === 'number' ? step : undefined;
-  } catch {
-    return undefined;
-  }
 }
