@@ -305,6 +305,8 @@ export type AxisValues = Record<string, number | string>;
 export interface PlannedSearch {
   /** The keys of the axes that are searched. */
   over: string[];
+  /** How many trials the cohorts of the comparison have at most. */
+  max_cohort: number;
   /** One for each variant of each task that has several candidates. */
   choices: PlannedChoice[];
 }
@@ -348,6 +350,8 @@ export interface Plan {
   trials: Trial[];
   cohorts: Cohort[];
   search?: PlannedSearch;
+  /** Digest of the plan file that this one replaced when the search was decided. */
+  follows?: string;
 }
 
 /** Sizes of an adapter in weights, counted as docs/sizes.md says. */
