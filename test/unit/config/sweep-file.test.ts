@@ -33,6 +33,7 @@ describe('a sweep file', () => {
           large_sparse: false,
           scope: ['global'],
           scoring_rows: [128],
+          scoring_head: ['published'],
           temperature: [200],
         },
         ...{
