@@ -127,7 +127,7 @@ function buildTable(task: TaskSummary): ReportDocument['tables'][number] {
       ...task.metrics.map((name) => formatMean(row.metrics[name])),
       formatCount(row.budget.kept),
       formatPercent(row.kept_of_dense),
-      row.reference === null ? '' : formatDifference(row.difference[deciding]),
+      row.reference === null ? '' : formatDifference(row.difference[deciding], task.margin),
     ]),
     notes: tableNotes(task),
   };
