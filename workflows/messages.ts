@@ -68,6 +68,8 @@ export interface CohortInput {
   mode: Mode;
   /** Absent in sweeps of an earlier version. */
   placement?: CohortPlacement;
+  /** Whether brief activities run within workflow tasks; absent in sweeps of an earlier version. */
+  isBrief?: boolean;
 }
 
 /** What the sweep wants of the pool, the same for all its cohorts. */

@@ -102,6 +102,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   // Sweeps that an earlier version started go on as they began: all cohorts are started, even to
   // cancel them, and each writes a report.
   const frugal = patched('unfinished-cohorts-only');
+  const isBrief = input.placement !== undefined && patched('brief-activities');
   const write = (whole: boolean) => short.writeSweepReport({ ...plan, whole });
   const report = frugal
     ? keepReportFresh(write)
@@ -140,7 +141,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
       if (frugal && mode === 'cancel') return await cancelCohorts([id]);
       const child = await startChild(cohort, {
         workflowId,
-        args: [{ ...plan, run, cohortId: id, mode, ...(placement && { placement }) }],
+        args: [{ ...plan, run, cohortId: id, mode, ...(placement && { placement, isBrief }) }],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       });
       children.set(id, child);

@@ -23,7 +23,7 @@ import { findOutage } from './outage';
 import { plural } from '../base/plural';
 import { quoteWord } from '../base/shell-quote';
 import { describeOtherFolders, listBusyFolders } from './other-folders';
-import { describePool, describeWaiting, readPool } from './pool-view';
+import { describePool, describeWaiting, readPool, type Pool } from './pool-view';
 import { printJson, printText, runAction } from './output';
 import { nameEnd, type EndedState } from './sweep-end';
 import { describeTrainer } from './trainer-lines';
@@ -65,13 +65,13 @@ export function statusCommand(): Command {
         const config = readRuntimeConfig(stateDir);
         const client = await connectTemporal(stateDir).catch(() => null);
         const pool = client && config ? await readPool(client, config.taskQueue) : undefined;
-        const sweeps = await sweepLines(client, root, stateDir);
+        const sweeps = await sweepLines(client, root, stateDir, pool);
         for (const sweep of sweeps) {
-          const note = pool && describeWaiting(pool, sweep.sweep_id, Date.now());
+          const note = pool?.state && describeWaiting(pool.state, sweep.sweep_id, Date.now());
           if (note) sweep.notes.push({ cohort: 'all', state: 'waiting', note });
         }
         await client?.connection.close();
-        const parts = pool && (await describePool(root, pool, Date.now()));
+        const parts = pool?.state && (await describePool(root, pool.state, Date.now()));
         const full_disks = listFullDisks([root, stateDir]);
         const replaced = services.length > 0 && config ? describeReplacedRoot(config) : undefined;
         if (options.json) {
@@ -154,6 +154,7 @@ async function sweepLines(
   client: Client | null,
   root: string,
   stateDir: string,
+  pool: Pool | undefined,
 ): Promise<SweepLine[]> {
   const away: WorkflowState = isServerStopped(stateDir) ? 'unknown' : 'server out of reach';
   const lines: SweepLine[] = [];
@@ -188,7 +189,7 @@ async function sweepLines(
       failed: count('failed'),
       cancelled: count('cancelled'),
       notes: isOpen(state) ? await readNotes(root, plan, results) : [],
-      failing: client && isOpen(state) ? await findFailingActivities(client, sweep_id) : [],
+      failing: client && isOpen(state) ? await findFailingActivities(client, sweep_id, pool) : [],
     });
   }
   return lines;

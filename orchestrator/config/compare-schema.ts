@@ -16,7 +16,7 @@ import {
   type PrunerName,
 } from '../../common/vocabulary/pruners';
 import { joinOr } from '../base/join-or';
-import { adapterChoices, width } from './adapter-schema';
+import { adapterAxes, width } from './adapter-schema';
 import type { Compat } from './compat';
 import {
   choice,
@@ -29,6 +29,7 @@ import {
   positive,
   whole,
 } from './schema-parts';
+import { lineTrain } from './train-schema';
 
 const N_OF_M =
   'N:M in quotes, for example "2:4": N of each M neighbouring weights are kept, with 1 ≤ N < ' +
@@ -69,7 +70,8 @@ const lineKeys = (compat: Compat) =>
     repeats: whole(1, 10000).optional(),
     reinitialize: list(z.boolean({ error: 'true or false' })).optional(),
     bottleneck: list(width).optional(),
-    adapter: adapterChoices.optional(),
+    adapter: adapterAxes.optional(),
+    train: lineTrain.optional(),
   });
 
 export type CompareKeys = z.output<ReturnType<typeof lineKeys>>;

@@ -1,4 +1,4 @@
-/** Turns the lines of `compare` into all of a task's trials except their seeds. Pure. */
+/** Turns a line of `compare` into a task's trials, except their training and seeds. Pure. */
 import { PRUNERS, usesKey, type PrunerName } from '../../common/vocabulary/pruners';
 import { ConfigError } from '../base/errors';
 import { adapterProblem } from './encoder-decoder';
@@ -32,41 +32,45 @@ export interface CompareContext {
 }
 
 /**
- * Lists multiply, in the order line, adapter, pruner, sparsity (or N:M), structure, scope and the
+ * Lists multiply, in the order adapter, pruner, sparsity (or N:M), structure, scope and the
  * pruner's other keys.
  *
  * @throws ConfigError if the backbone cannot take an adapter, no sparsity gives a Large-Sparse line
  *   the dense budget, an adapter cannot be pruned in the pieces that a line asks for, or training
  *   ends before the last round
  */
-export function expandCompare(
+export function expandLine(
   compare: readonly CompareLine[],
+  i: number,
   context: CompareContext,
 ): ComparedTrial[] {
-  const reference = compare.find(({ pruner }) => pruner.includes('none'))?.adapters[0];
-  return compare.flatMap((line, i) => {
-    const refuse = (message: string) =>
-      new ConfigError({ where: line.origin, message: `compare[${i}].${message}` });
-    return line.adapters.flatMap((adapter) => {
-      const sparsities = line.large_sparse
-        ? [largeSparsity(adapter, reference, context, refuse)]
-        : line.sparsity;
-      return line.pruner
-        .flatMap((pruner) => expandPrunes(pruner, sparsities, line, context))
-        .map((prune) => {
-          const trial =
-            line.rules === 'official'
-              ? publish({ adapter, prune }, line, context, refuse)
-              : { adapter, prune, official: false };
-          const problem =
-            adapterProblem(trial.adapter, context.backbone) ??
-            structureProblem(trial.adapter, trial.prune, context.backbone) ??
-            lateRound(trial.prune, context);
-          if (problem !== null) throw refuse(problem);
-          return trial;
-        });
-    });
+  const line = compare[i]!;
+  const refuse = (message: string) =>
+    new ConfigError({ where: line.origin, message: `compare[${i}].${message}` });
+  return line.adapters.flatMap((adapter) => {
+    const sparsities = line.large_sparse
+      ? [largeSparsity(adapter, findReference(compare), context, refuse)]
+      : line.sparsity;
+    return line.pruner
+      .flatMap((pruner) => expandPrunes(pruner, sparsities, line, context))
+      .map((prune) => {
+        const trial =
+          line.rules === 'official'
+            ? publish({ adapter, prune }, line, context, refuse)
+            : { adapter, prune, official: false };
+        const problem =
+          adapterProblem(trial.adapter, context.backbone) ??
+          structureProblem(trial.adapter, trial.prune, context.backbone) ??
+          lateRound(trial.prune, context);
+        if (problem !== null) throw refuse(problem);
+        return trial;
+      });
   });
+}
+
+/** The dense adapter whose budget Large-Sparse lines have. */
+function findReference(compare: readonly CompareLine[]): AdapterConfig | undefined {
+  return compare.find(({ pruner }) => pruner.includes('none'))?.adapters[0];
 }
 
 /** The same as the published code does it. */

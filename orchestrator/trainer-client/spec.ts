@@ -28,7 +28,7 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { listEvaluationSplits } from '../datasets/splits';
 import { canonicalJson } from '../sweep/canonical';
-import { findDataset } from '../sweep/lookup';
+import { findDataset, findTrial } from '../sweep/lookup';
 import type {
   AdapterConfig,
   Cohort,
@@ -83,10 +83,9 @@ export function jobSpecFor(
 ): JobSpec {
   const dataset = findDataset(plan, cohort.dataset);
   const trials = trialIds.map((id) => {
-    const trial = plan.trials.find((each) => each.id === id);
-    if (!trial || !cohort.trials.includes(id))
+    if (!cohort.trials.includes(id))
       throw new Error(`trial ${id} is not in cohort ${cohort.id} of sweep ${plan.sweep_id}`);
-    return trial;
+    return findTrial(plan, id);
   });
   return {
     backbone: {

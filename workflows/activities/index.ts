@@ -17,6 +17,7 @@ import {
   writeSweepReport,
 } from './results';
 import { decideChoices } from './search';
+import { tellGranted, tellPlaced, tellRevoked } from './tell';
 import type { WorkerSetup } from './worker-setup';
 
 export type Activities = ReturnType<typeof createActivities>;
@@ -48,6 +49,9 @@ export function createActivities(setup: WorkerSetup) {
     withdrawRequest: bound(withdrawRequest),
     releaseTrainer: bound(releaseTrainer),
     lookAtTrainers: bound(lookAtTrainers),
+    tellPlaced: bound(tellPlaced),
+    tellGranted: bound(tellGranted),
+    tellRevoked: bound(tellRevoked),
     evaluateTrials: bound(evaluateTrials),
     failCohort: bound(failCohort),
     endCohorts: bound(endCohorts),
