@@ -350,6 +350,11 @@ export interface Plan {
   trials: Trial[];
   cohorts: Cohort[];
   search?: PlannedSearch;
+  /**
+   * Points within which its report calls differences equal. Not part of any id: it may be changed
+   * after the sweep has run.
+   */
+  margin?: number;
   /** Digest of the plan file that this one replaced when the search was decided. */
   follows?: string;
 }
