@@ -52,6 +52,8 @@ export interface SweepInput {
    * started. 0, or left out by sweeps of an earlier version: never.
    */
   maxFailures?: number;
+  /** Whether it has choices to make once the cohorts above have ended. */
+  hasSearch?: boolean;
   /** Whether the server has our search attributes. */
   isSearchable?: boolean;
   /** Where the sweep's earlier runs got to, if its history became too long for one. */

@@ -1,6 +1,6 @@
 /** Activities of a sweep that fail again and again, which Temporal retries without an end. */
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
-import { poolId } from '../../workflows/pool-messages';
+import type { Pool } from './pool-view';
 
 /** Deadline of each request to the server. */
 const ANSWER_MS = 3000;
@@ -15,7 +15,11 @@ const STARTED = 2;
  * One line for each activity of the sweep, its cohorts and the pool of trainers that failed several
  * times, with the last failure's message; empty if the server does not answer.
  */
-export async function findFailingActivities(client: Client, sweepId: string): Promise<string[]> {
+export async function findFailingActivities(
+  client: Client,
+  sweepId: string,
+  pool: Pool | undefined,
+): Promise<string[]> {
   const describe = (workflowId: string) =>
     client.withDeadline(Date.now() + ANSWER_MS, () =>
       client.workflow.getHandle(workflowId).describe(),
@@ -28,8 +32,7 @@ export async function findFailingActivities(client: Client, sweepId: string): Pr
     const cohort = await describe(workflowId!).catch(() => undefined);
     if (cohort) found.push(...listFailing(workflowId!.split('/').at(-1)!, cohort.raw));
   }
-  const pool = await describe(poolId(sweep.taskQueue)).catch(() => undefined);
-  if (pool?.status.name === 'RUNNING') found.push(...listFailing('the pool', pool.raw));
+  if (pool) found.push(...listFailing('the pool', pool.raw));
   // The server lists children in no order.
   return found.sort();
 }

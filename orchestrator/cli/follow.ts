@@ -19,8 +19,13 @@ import { ServiceWatch } from './service-watch';
 import { writeAsTyped } from './typed-command';
 
 const POLL_MS = 1000;
-/** Activities that fail for ever are looked for at every so many polls. */
+/** At every so many polls, absent trainers and activities that fail for ever are looked for. */
 const POLLS_BETWEEN_LOOKS = 5;
+/**
+ * The first of these polls. Before, the pool may not have noticed that a trainer that has just
+ * started is there: it looks every two seconds, and its last look was of before.
+ */
+const FIRST_LOOK = 3;
 
 /**
  * Deadline of each request to the server. It is shorter than the client's own ten retries, so none
@@ -173,10 +178,10 @@ async function followUntilEnd(
     if (!hasPlan(root, sweepId)) throw filesGone(root, sweepId);
     const snapshot = await reader.read(shown);
     if (services.hasEnded()) return { state: 'out of service', detail: services.outage, snapshot };
-    if (poll % POLLS_BETWEEN_LOOKS === 0) {
-      failing = isOpen(state) ? await findFailingActivities(client, sweepId) : [];
+    if (poll % POLLS_BETWEEN_LOOKS === FIRST_LOOK) {
       const pool = taskQueue === undefined ? undefined : await readPool(client, taskQueue);
-      absent = pool === undefined ? [] : describeAbsences(pool, sweepId, Date.now());
+      failing = isOpen(state) ? await findFailingActivities(client, sweepId, pool) : [];
+      absent = pool?.state ? describeAbsences(pool.state, sweepId, Date.now()) : [];
     }
     // Nobody else may be able to write it down.
     const full = listFullDisks([root, stateDir]).map((disk) => `${disk}; the sweep waits`);

@@ -1,5 +1,5 @@
 /** What the pool knows of trainers, for people: what each does, and why one gets no work. */
-import type { Client } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { canRun } from '../../workflows/placement';
 import { poolId, poolQuery, type Member, type PoolState } from '../../workflows/pool-messages';
 import { plural } from '../base/plural';
@@ -27,16 +27,21 @@ export interface PoolPart {
   work: TrainerWork[];
 }
 
-/** The pool's state; undefined if there is none now, as while no sweep is open. */
-export async function readPool(client: Client, taskQueue: string): Promise<PoolState | undefined> {
+/** The pool, as Temporal has it. */
+export interface Pool {
+  raw: WorkflowExecutionDescription['raw'];
+  /** Undefined while no worker answers for it. */
+  state: PoolState | undefined;
+}
+
+/** Undefined if there is no pool now, as while no sweep is open; nothing else depends on it. */
+export async function readPool(client: Client, taskQueue: string): Promise<Pool | undefined> {
   const handle = client.workflow.getHandle(poolId(taskQueue));
-  try {
-    return await client.withDeadline(Date.now() + ANSWER_MS, async () =>
-      (await handle.describe()).status.name === 'RUNNING' ? handle.query(poolQuery) : undefined,
-    );
-  } catch {
-    return undefined; // nothing else depends on it
-  }
+  const ask = <T>(question: () => Promise<T>): Promise<T | undefined> =>
+    client.withDeadline(Date.now() + ANSWER_MS, question).catch(() => undefined);
+  const described = await ask(() => handle.describe());
+  if (described?.status.name !== 'RUNNING') return undefined;
+  return { raw: described.raw, state: await ask(() => handle.query(poolQuery)) };
 }
 
 /** By address. */

@@ -13,6 +13,7 @@ import { trainerStatuses } from '../runtime/trainer-status';
 import { readPlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { listSweeps, readProgress } from '../store/sweep-store';
+import { countTrials } from '../sweep/search';
 import type { Plan, TrialResult } from '../sweep/types';
 import { findFailingActivities } from './failing-activities';
 import { isOpen, workflowState, type WorkflowState } from './follow';
@@ -22,7 +23,7 @@ import { findOutage } from './outage';
 import { plural } from '../base/plural';
 import { quoteWord } from '../base/shell-quote';
 import { describeOtherFolders, listBusyFolders } from './other-folders';
-import { describePool, describeWaiting, readPool } from './pool-view';
+import { describePool, describeWaiting, readPool, type Pool } from './pool-view';
 import { printJson, printText, runAction } from './output';
 import { nameEnd, type EndedState } from './sweep-end';
 import { describeTrainer } from './trainer-lines';
@@ -64,13 +65,13 @@ export function statusCommand(): Command {
         const config = readRuntimeConfig(stateDir);
         const client = await connectTemporal(stateDir).catch(() => null);
         const pool = client && config ? await readPool(client, config.taskQueue) : undefined;
-        const sweeps = await sweepLines(client, root, stateDir);
+        const sweeps = await sweepLines(client, root, stateDir, pool);
         for (const sweep of sweeps) {
-          const note = pool && describeWaiting(pool, sweep.sweep_id, Date.now());
+          const note = pool?.state && describeWaiting(pool.state, sweep.sweep_id, Date.now());
           if (note) sweep.notes.push({ cohort: 'all', state: 'waiting', note });
         }
         await client?.connection.close();
-        const parts = pool && (await describePool(root, pool, Date.now()));
+        const parts = pool?.state && (await describePool(root, pool.state, Date.now()));
         const full_disks = listFullDisks([root, stateDir]);
         const replaced = services.length > 0 && config ? describeReplacedRoot(config) : undefined;
         if (options.json) {
@@ -153,6 +154,7 @@ async function sweepLines(
   client: Client | null,
   root: string,
   stateDir: string,
+  pool: Pool | undefined,
 ): Promise<SweepLine[]> {
   const away: WorkflowState = isServerStopped(stateDir) ? 'unknown' : 'server out of reach';
   const lines: SweepLine[] = [];
@@ -173,7 +175,7 @@ async function sweepLines(
     const { state, detail } = client
       ? await workflowState(client, sweep_id)
       : { state: away, detail: null };
-    const complete = results.length === plan.trials.length;
+    const complete = results.length === countTrials(plan);
     const ended =
       ['unknown', 'finished', 'server out of reach'].includes(state) ||
       // Another sweep may have finished the rest of a stopped one.
@@ -182,12 +184,12 @@ async function sweepLines(
       sweep_id,
       state: ended ? nameEnd(state, plan, results) : state,
       detail: complete ? null : detail,
-      trials: plan.trials.length,
+      trials: countTrials(plan),
       done: count('done'),
       failed: count('failed'),
       cancelled: count('cancelled'),
       notes: isOpen(state) ? await readNotes(root, plan, results) : [],
-      failing: client && isOpen(state) ? await findFailingActivities(client, sweep_id) : [],
+      failing: client && isOpen(state) ? await findFailingActivities(client, sweep_id, pool) : [],
     });
   }
   return lines;

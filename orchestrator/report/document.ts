@@ -1,5 +1,7 @@
+import { axisTitle, formatValue } from './axes';
 import {
   dataStatement,
+  describePhases,
   formatCount,
   formatDifference,
   formatLabel,
@@ -10,6 +12,7 @@ import {
   rowTitle,
 } from './format';
 import { tableNotes, type Note } from './notes';
+import { buildSearchTable } from './search-table';
 import type { SweepSummary, TaskSummary } from './summary';
 
 /** The content of report.md and report.html, as plain text that is not yet escaped for either. */
@@ -44,7 +47,7 @@ export function buildDocument(summary: SweepSummary): ReportDocument {
         'The first metric of each row against the weights it keeps; the tables below have ' +
         'the numbers',
     },
-    tables: summary.tasks.map(buildTable),
+    tables: summary.tasks.flatMap(buildTables),
     lists: [
       { title: 'Failed trials', items: failures(summary) },
       { title: 'Warnings', items: warnings(summary) },
@@ -55,6 +58,7 @@ export function buildDocument(summary: SweepSummary): ReportDocument {
 
 function facts({
   trials,
+  tasks,
   backbone,
   precisions,
   profile,
@@ -63,12 +67,22 @@ function facts({
   const outcome = [`${trials.done} of ${trials.planned} trials done`];
   if (trials.failed > 0) outcome.push(`${trials.failed} failed`);
   if (trials.cancelled > 0) outcome.push(`${trials.cancelled} cancelled`);
+  const phases = describePhases({ trials, tasks });
   return [
     outcome.join(', '),
+    ...(phases === null ? [] : [phases]),
     `backbone ${backbone.name}, ${formatCount(backbone.weights)} weights`,
     ...(precisions === undefined ? [] : [`precision ${precisions.join(', ')}`]),
     ...(profile === null ? [] : [`profile ${profile}${reason === null ? '' : ` (${reason})`}`]),
   ];
+}
+
+/** The comparison, unless all its rows are to come, and how what was searched for it was chosen. */
+function buildTables(task: TaskSummary): ReportDocument['tables'] {
+  const { search, rows } = task;
+  if (search === undefined) return [buildTable(task)];
+  const table = buildSearchTable(task.task, search);
+  return rows.length === 0 ? [table] : [buildTable(task), table];
 }
 
 function buildTable(task: TaskSummary): ReportDocument['tables'][number] {
@@ -80,6 +94,7 @@ function buildTable(task: TaskSummary): ReportDocument['tables'][number] {
       'pruner',
       'sparsity',
       'bottleneck',
+      ...(task.axes ?? []).map(axisTitle),
       'n',
       ...titles,
       'kept',
@@ -90,6 +105,7 @@ function buildTable(task: TaskSummary): ReportDocument['tables'][number] {
       formatLabel(row),
       formatSparsity(row),
       row.bottleneck,
+      ...(task.axes ?? []).map((key) => formatValue(row.axes?.[key])),
       String(row.done),
       ...task.metrics.map((name) => formatMean(row.metrics[name])),
       formatCount(row.budget.kept),

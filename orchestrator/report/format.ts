@@ -47,9 +47,10 @@ export function formatDifference(difference: PairedDifference | undefined): stri
   return `${signed} ${range}, n = ${n}${told ? '' : ', within noise'}`;
 }
 
-/** The row's label, marked if some of its trials are degenerate. */
+/** The row's name beside its axes, marked if some of its trials are degenerate. */
 export function formatLabel(row: RowSummary): string {
-  return isDegenerate(row) ? `${row.label} ${DEGENERATE_MARK}` : row.label;
+  const { name = row.label } = row;
+  return isDegenerate(row) ? `${name} ${DEGENERATE_MARK}` : name;
 }
 
 export function isDegenerate({ degenerate }: RowSummary): boolean {
@@ -132,4 +133,20 @@ export function rowTitle(
 ): string {
   const name = [row.label, formatSparsity(row)].filter((part) => part !== '').join(' ');
   return `${name}, bottleneck ${row.bottleneck}`;
+}
+
+/** `search 20 of 24 trials, comparison 3 of 9`; null without a search. */
+export function describePhases({
+  trials,
+  tasks,
+}: Pick<SweepSummary, 'trials' | 'tasks'>): string | null {
+  const searches = tasks.flatMap(({ search }) => search ?? []);
+  if (searches.length === 0) return null;
+  const [done, planned] = (['done', 'planned'] as const).map((key) =>
+    searches.reduce((sum, { trials }) => sum + trials[key], 0),
+  ) as [number, number];
+  return (
+    `search ${done} of ${planned} trials, ` +
+    `comparison ${trials.done - done} of ${trials.planned - planned}`
+  );
 }

@@ -1,4 +1,5 @@
 /** The lines under a task's table. */
+import { groupBy } from '../base/group-by';
 import { plural } from '../base/plural';
 import {
   DEGENERATE_MARK,
@@ -52,22 +53,32 @@ export function tableNotes(task: TaskSummary): Note[] {
         'noise',
     );
   }
-  const references = [
-    ...new Set(rows.map(({ reference }) => reference).filter((reference) => reference !== null)),
-  ];
-  if (references.length > 1) {
-    const each = rows
-      .filter(({ reference }) => reference !== null)
-      .map((row) => `${rowTitle(row)} to ${row.reference}`);
-    say(`differences are relative to several dense adapters: ${each.join('; ')}`);
-  }
+  const open = task.search?.choices.filter(({ chosen }) => chosen === undefined).length ?? 0;
+  if (open > 0) say(`${plural(open, 'row')} to come, whose values the search chooses`);
+  notes.push(...referenceNotes(rows));
   if (rows.some(({ rules }) => rules === 'official')) {
     say(OFFICIAL_RULES);
   }
-  if (rows.every(({ pruner }) => pruner !== 'none')) {
+  if (open === 0 && rows.every(({ pruner }) => pruner !== 'none')) {
     say('the sweep has no dense adapter (pruner none), so there are no differences');
   }
   return notes;
+}
+
+/** Which dense rows differences are relative to, if the task has several dense ones. */
+function referenceNotes(rows: readonly RowSummary[]): Note[] {
+  if (rows.filter(({ pruner }) => pruner === 'none').length < 2) return [];
+  const compared = rows.flatMap((row) =>
+    row.reference === null ? [] : [{ row: rowTitle(row), to: row.reference }],
+  );
+  const references = [...groupBy(compared, ({ to }) => to)];
+  if (references.length === 0) return [];
+  if (references.length === 1)
+    return [{ text: `differences and weights are relative to ${references[0]![0]}`, items: [] }];
+  const items = references.map(
+    ([to, rows]) => `to ${to}: ${rows.map(({ row }) => row).join('; ')}`,
+  );
+  return [{ text: 'differences and weights are relative to several dense adapters:', items }];
 }
 
 function dataNotes({ data_warnings: items = [] }: TaskSummary): Note[] {

@@ -56,7 +56,9 @@ const LOG_FROM = 10;
 const MARGIN = 0.08;
 
 export function plotPanels({ tasks, datasets }: SweepSummary): PlotPanel[] {
-  return tasks.map((task) =>
+  // A task has no row until its search is decided.
+  const shown = tasks.filter(({ rows }) => rows.length > 0);
+  return shown.map((task) =>
     buildPanel(task, datasets.find((dataset) => dataset.task === task.task)?.source === 'demo'),
   );
 }

@@ -7,6 +7,7 @@ import { PLOT_FILE } from './document';
 import { renderHtml } from './html';
 import { renderMarkdown } from './markdown';
 import { renderPlot } from './plot';
+import { reportResults } from './reported-results';
 import { summarize } from './summary';
 
 /**
@@ -19,10 +20,7 @@ export async function writeReport(
   results: readonly TrialResult[],
   root: string,
 ): Promise<{ files: string[] }> {
-  const planned = new Set(plan.trials.map(({ id }) => id));
-  const sorted = results
-    .filter(({ trial_id: id }) => planned.has(id))
-    .sort((a, b) => (a.trial_id < b.trial_id ? -1 : 1));
+  const sorted = reportResults(plan, results);
   const summary = summarize(plan, sorted, measureBaselines(root, plan));
   const path = (name: string) => join(root, 'sweeps', plan.sweep_id, name);
   const files = {

@@ -268,6 +268,17 @@ export interface PlannedDataset {
   /** Maximum training and validation rows; null takes all. */
   rows: number | null;
   validation_rows: number | null;
+  /**
+   * Of a search: its validation rows were held out of the training rows, and the task's own are
+   * not in it. Part of the digest.
+   */
+  held_out?: HeldOut;
+}
+
+/** Which training rows are held out, and so become the validation rows. */
+export interface HeldOut {
+  /** The fraction of the training rows in use, in (0, 1). */
+  fraction: number;
 }
 
 /** Trials that are trained together. Which ones is a pure function of the plan. */
@@ -281,7 +292,44 @@ export interface Cohort {
   max_minutes?: number;
 }
 
-/** A planned sweep: everything needed to run it. Written once to `sweeps/<sweep id>/plan.json`. */
+/** Values of the axes that a search is over, by their key: `{ learning_rate: 0.001 }`. */
+export type AxisValues = Record<string, number | string>;
+
+/**
+ * A search before the comparison: each variant of each task is tried with several values on rows
+ * that are held out of its training rows, by seeds of their own, and the comparison then takes the
+ * value that was best there.
+ */
+export interface PlannedSearch {
+  /** The keys of the axes that are searched. */
+  over: string[];
+  /** How many trials the cohorts of the comparison have at most. */
+  max_cohort: number;
+  /** One for each variant of each task that has several candidates. */
+  choices: PlannedChoice[];
+}
+
+/** A choice between values. */
+export interface PlannedChoice {
+  task: string;
+  /** In the order of the values. */
+  candidates: Candidate[];
+  /** Index of the best candidate, once it is decided; null: all of them failed. */
+  chosen?: number | null;
+}
+
+export interface Candidate {
+  values: AxisValues;
+  /** Its trials on held-out rows, in the order of the search's seeds; they are in Plan.trials. */
+  trials: string[];
+  /** Its trials for the comparison, in the order of seeds: in Plan.trials only if it is chosen. */
+  confirm: Trial[];
+}
+
+/**
+ * A planned sweep: everything needed to run it, in `sweeps/<sweep id>/plan.json`. Written once,
+ * but for a search's decisions: each adds the chosen trials and their cohorts behind the others.
+ */
 export interface Plan {
   /**
    * Raised when plans of earlier versions can no longer run; they are then refused. 3: masks have
@@ -296,8 +344,12 @@ export interface Plan {
   profile_reason: string | null;
   backbone: PlannedBackbone;
   datasets: PlannedDataset[];
+  /** What runs, the trials of a search included. */
   trials: Trial[];
   cohorts: Cohort[];
+  search?: PlannedSearch;
+  /** Digest of the plan file that this one replaced when the search was decided. */
+  follows?: string;
 }
 
 /** Sizes of an adapter in weights, counted as docs/sizes.md says. */

@@ -86,11 +86,18 @@ export function asTrainerError(error: unknown, where: string): Error {
       }
     }
   }
-  return new TrainerError(error.code, `${where}: ${error.details}`, {
+  return new TrainerError(error.code, `${where}: ${shorten(error.details)}`, {
     fieldViolations,
     queueFull,
     retryAfterMs,
   });
+}
+
+/** Without what grpc-js says of how it looked for a server: the last error is the reason. */
+function shorten(details: string): string {
+  const told =
+    /^No connection established\. Last error: (?:Error: )?(.*?)\. Resolution note: /s.exec(details);
+  return told ? `no connection: ${told[1]}` : details;
 }
 
 function isServiceError(error: unknown): error is ServiceError {

@@ -78,6 +78,8 @@ interface Script {
   /** Called for each job that is asked to stop. */
   onCancel?: (job: JobRef) => void;
   prepareData?: () => void | Promise<void>;
+  /** The cohorts that follow from a search. */
+  chosen?: string[];
 }
 
 export class ScriptedServer {
@@ -111,19 +113,22 @@ export class ScriptedServer {
   async withTrainer(
     trials: Record<string, string[]>,
     answer: (job: JobRef) => JobOutcome | Promise<JobOutcome>,
-    { onCancel = () => undefined, prepareData = () => undefined, pool }: Script = {},
+    { onCancel = () => undefined, prepareData = () => undefined, pool, chosen = [] }: Script = {},
   ) {
     const jobs: JobRef[] = [];
     const cancelled: string[] = [];
     const evaluated: { trials: string[]; failed: Record<string, Failed> }[] = [];
     const notStarted: string[] = [];
     const reports: number[] = [];
+    const decisions: string[] = [];
     const id = ++this.ids;
     const taskQueue = `decisions-${id}`;
     const activities = {
       prepareData,
-      listUnfinishedCohorts: () =>
-        Object.keys(trials).filter((cohort) => trials[cohort]!.length > 0),
+      listUnfinishedCohorts: (plan: { planDigest: string }) =>
+        Object.keys(trials).filter(
+          (cohort) => trials[cohort]!.length > 0 && (!chosen.includes(cohort) || isDecided(plan)),
+        ),
       pendingTrials: ({ cohortId }: { cohortId: string }) => trials[cohortId],
       runJob: async (job: JobRef) => {
         jobs.push(job);
@@ -136,6 +141,13 @@ export class ScriptedServer {
       evaluateTrials: (input: { trials: string[]; failed: Record<string, Failed> }) => {
         evaluated.push(input);
         return countOutcome(input);
+      },
+      decideChoices: ({ planDigest }: { planDigest: string }) => {
+        decisions.push(planDigest);
+        return {
+          planDigest: `${planDigest}, decided`,
+          cohorts: Object.keys(trials).map((id) => ({ id, dataset: 'x' })),
+        };
       },
       failCohort: () => ({ done: 0, failed: 1, cancelled: 0 }),
       endCohorts: ({ cohorts }: { cohorts: string[] }) => {
@@ -176,7 +188,7 @@ export class ScriptedServer {
     const findPool = () => this.client.workflow.getHandle<typeof poolWorkflow>(poolId(taskQueue));
     return {
       findPool,
-      ...{ worker, jobs, cancelled, evaluated, notStarted, reports },
+      ...{ worker, jobs, cancelled, evaluated, notStarted, reports, decisions },
       ...{ start, execute, findCohort },
     };
   }
@@ -203,6 +215,8 @@ function poolActivities(scripted: ScriptedPool) {
     },
   };
 }
+
+const isDecided = ({ planDigest }: { planDigest: string }) => planDigest.endsWith(', decided');
 
 const buildInput = (sweepId: string, cohorts: string[]): SweepInput => ({
   stateVersion: 1,

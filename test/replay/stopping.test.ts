@@ -127,7 +127,7 @@ describeWithServer('a sweep that stops before its end', (server) => {
     });
     await trainer.worker.runUntil(async () => {
       const handle = await trainer.start(['c1', 'c2']);
-      const find = () => findFailingActivities(server.client, handle.workflowId);
+      const find = () => findFailingActivities(server.client, handle.workflowId, undefined);
       await until(async () => (await find()).length === 2);
       expect(await find()).toEqual([
         'runJob of c1 failed 3 times: ENOENT: plan.json',

@@ -16,6 +16,7 @@ import {
   pendingTrials,
   writeSweepReport,
 } from './results';
+import { decideChoices } from './search';
 import { tellGranted, tellPlaced, tellRevoked } from './tell';
 import type { WorkerSetup } from './worker-setup';
 
@@ -54,6 +55,7 @@ export function createActivities(setup: WorkerSetup) {
     evaluateTrials: bound(evaluateTrials),
     failCohort: bound(failCohort),
     endCohorts: bound(endCohorts),
+    decideChoices: bound(decideChoices),
     writeSweepReport: bound(writeSweepReport),
   };
 }

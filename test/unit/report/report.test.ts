@@ -240,7 +240,7 @@ describe('a report', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test('compares each adapter with its own dense one', async () => {
+  test('compares each adapter with its own dense one, and dense ones with the first', async () => {
     const compare = [
       { pruner: 'none', bottleneck: [16, 32] },
       { pruner: 'rand', sparsity: 0.5, bottleneck: [16, 32] },
@@ -252,13 +252,13 @@ describe('a report', () => {
     const { summary, markdown } = await report(plan, results);
     expect(summary.tasks[0]!.rows.map(({ difference }) => difference.accuracy?.mean)).toEqual([
       undefined,
-      undefined,
+      expect.closeTo(0.1) as number,
       expect.closeTo(0.01) as number,
       expect.closeTo(0.02) as number,
     ]);
     expect(markdown).toContain(
-      'differences are relative to several dense adapters: rand 50 %, bottleneck 16 to dense, ' +
-        'bottleneck 16;',
+      '- differences and weights are relative to several dense adapters:\n' +
+        '  - to dense, bottleneck 16: dense, bottleneck 32; rand 50 %, bottleneck 16\n',
     );
   });
 
@@ -478,8 +478,8 @@ describe('a report', () => {
     expect(markdown).toContain('weights\n- precision bf16\n');
     expect(renderTable(plan, buildResults(plan))).toContain('9 of 9 trials done, precision bf16');
     expect(summary.precisions).toEqual(['bf16']);
-    expect(csv).toContain('seed,status,precision,metrics.accuracy');
-    expect(csv.match(/,done,bf16,/g)).toHaveLength(9);
+    expect(csv).toContain('seed,status,precision,settings.learning_rate,metrics.accuracy');
+    expect(csv.match(/,done,bf16,0\.0005,/g)).toHaveLength(9);
     const usual = await report(buildPlan(), buildResults(buildPlan()));
     expect([usual.markdown, usual.csv, JSON.stringify(usual.summary)].join('\n')).not.toContain(
       'precision',

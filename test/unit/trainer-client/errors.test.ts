@@ -1,6 +1,7 @@
 import { Metadata, status } from '@grpc/grpc-js';
 import { BadRequest, QuotaFailure, RetryInfo } from '../../../gen/ts/google/rpc/error_details';
 import { Status } from '../../../gen/ts/google/rpc/status';
+import { connectTrainer } from '../../../orchestrator/trainer-client/client';
 import { asTrainerError, TrainerError } from '../../../orchestrator/trainer-client/errors';
 
 function serviceError(code: status, ...details: { typeUrl: string; value: Uint8Array }[]): Error {
@@ -44,6 +45,20 @@ describe('an error of a call to a trainer', () => {
       notFound: true,
       refused: false,
     });
+  });
+
+  test('of a connection that was refused gives the last reason alone', async () => {
+    for (const [address, reason] of [
+      ['127.0.0.1:1', 'connect ECONNREFUSED 127.0.0.1:1'],
+      ['unix:/nowhere/t.sock', 'connect ENOENT /nowhere/t.sock'],
+    ] as const) {
+      const trainer = connectTrainer(address);
+      await expect(trainer.getCapabilities()).rejects.toMatchObject({
+        message: `trainer ${address}: no connection: ${reason}`,
+        unreachable: true,
+      });
+      trainer.close();
+    }
   });
 
   test('carries the fields that the trainer names', () => {

@@ -1,0 +1,70 @@
+/** Differences between the rows of a task's table, paired by seed. Pure. */
+import type { PlannedDataset, TrialResult } from '../sweep/types';
+import { findBudgetReference } from './references';
+import { pairedDifference } from './statistics';
+import type { BudgetComparison, RowSummary } from './summary';
+import type { Variant } from './variants';
+
+/** Results by trial id. */
+export type Results = ReadonlyMap<string, TrialResult>;
+
+/** `snip (lora), bottleneck 8`: what a row is called where it is the reference of others. */
+export const rowName = ({ label, bottleneck }: Variant) => `${label}, bottleneck ${bottleneck}`;
+
+/** Differences to another row, by metric, over the seeds that both have. */
+export function differences(
+  variant: Variant,
+  reference: Variant,
+  dataset: PlannedDataset,
+  results: Results,
+): RowSummary['difference'] {
+  const [own, dense] = [valuesBySeed(variant, results), valuesBySeed(reference, results)];
+  const difference: RowSummary['difference'] = {};
+  for (const name of dataset.metrics) {
+    const pairs = [...own]
+      .filter(([seed]) => dense.has(seed))
+      .map(([seed, values]) => values[name]! - dense.get(seed)![name]!);
+    const paired = pairedDifference(pairs);
+    if (paired !== null) difference[name] = paired;
+  }
+  return difference;
+}
+
+/** @param rows summaries of the variants, in their order */
+export function compareAtBudget(
+  variants: readonly Variant[],
+  rows: readonly RowSummary[],
+  dataset: PlannedDataset,
+  results: Results,
+  over: readonly string[],
+): BudgetComparison[] {
+  const kept = new Map(variants.map((variant, i) => [variant, rows[i]!.budget.kept]));
+  const comparisons = new Map<Variant, BudgetComparison>();
+  for (const [i, variant] of variants.entries()) {
+    const reference = findBudgetReference(variant, variants, kept, over);
+    if (reference === null) continue;
+    const comparison = comparisons.get(reference) ?? {
+      reference: rowName(reference),
+      kept: kept.get(reference)!,
+      rows: [],
+    };
+    const { label, pruner, sparsity, bottleneck } = rows[i]!;
+    const difference = differences(variant, reference, dataset, results);
+    comparison.rows.push({ label, pruner, sparsity, bottleneck, difference });
+    comparisons.set(reference, comparison);
+  }
+  return [...comparisons.values()];
+}
+
+/** Metrics of finished trials, by seed, in the order of seeds. */
+export function valuesBySeed(
+  variant: Variant,
+  results: Results,
+): Map<number, Record<string, number>> {
+  const values = new Map<number, Record<string, number>>();
+  for (const { id, seed } of variant.trials.toSorted((a, b) => a.seed - b.seed)) {
+    const result = results.get(id);
+    if (result?.status === 'done') values.set(seed, result.metrics);
+  }
+  return values;
+}
