@@ -15,6 +15,7 @@ import {
   type PrunerKey,
   type PrunerName,
 } from '../../common/vocabulary/pruners';
+import { SCORING_HEAD_CHOICES } from '../../common/vocabulary/scoring-heads';
 import { joinOr } from '../base/join-or';
 import { adapterAxes, width } from './adapter-schema';
 import { nOfM, sameBudget } from './compare-values';
@@ -48,6 +49,7 @@ const lineKeys = (compat: Compat) =>
     same_budget_as: list(sameBudget).optional(),
     scope: list(choice(PRUNE_SCOPE_NAMES)).optional(),
     scoring_rows: list(count).optional(),
+    scoring: map({ head: list(choice(SCORING_HEAD_CHOICES)).optional() }).optional(),
     temperature: list(positive).optional(),
     rounds: list(whole(1, 10000)).optional(),
     schedule: list(choice(PRUNE_SCHEDULE_NAMES)).optional(),
@@ -182,6 +184,8 @@ function checkUsed(line: CompareKeys, compat: Compat, problem: Problem): void {
     if (line[key] !== undefined && !used(key))
       problem(key, `left out if no pruner is ${joinOr(listUsersOf(key))}`);
   }
+  if (line.scoring !== undefined && !used('scoring_rows'))
+    problem('scoring', `left out if no pruner is ${joinOr(listUsersOf('scoring_rows'))}`);
   if (!used('rounds') && line.progressive === undefined && compat === 'none') {
     const without =
       `if no pruner is ${joinOr(listUsersOf('rounds'))}: ` +
@@ -195,6 +199,8 @@ function checkUsed(line: CompareKeys, compat: Compat, problem: Problem): void {
 }
 
 function checkProgressive(line: CompareKeys, problem: Problem): void {
+  if (line.scoring !== undefined)
+    problem('scoring', 'left out if progressive is given: the head is the trained one then');
   if (line.rounds === undefined)
     problem(
       'rounds',
@@ -225,6 +231,9 @@ function checkOfficial(line: CompareKeys, problem: Problem): void {
     problem('pruner', `without ${unpublished} ${under}: ${PRUNERS[unpublished].unpublished}`);
   if (line.temperature !== undefined)
     problem('temperature', `left out ${under}: the published code sets one but does not use it`);
+  if (line.scoring !== undefined) {
+    problem('scoring', `left out ${under}: the published code scores with the head as it is drawn`);
+  }
   if (line.large_sparse !== undefined) {
     problem(
       'large_sparse',

@@ -76,6 +76,7 @@ function completeLine(
     same_budget_as: line.same_budget_as ?? [],
     scope: line.scope ?? [defaults.DEFAULT_SCOPE],
     scoring_rows: line.scoring_rows ?? (official ? null : [defaults.DEFAULT_SCORING_ROWS]),
+    scoring_head: line.scoring?.head ?? ['published'],
     temperature: line.temperature ?? [
       official ? defaults.OFFICIAL_TEMPERATURE : defaults.DEFAULT_TEMPERATURE,
     ],

@@ -5,6 +5,7 @@ import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { PruneScheduleName } from '../../common/vocabulary/prune-schedules';
 import type { PruneScopeName } from '../../common/vocabulary/prune-scopes';
 import type { PrunerName } from '../../common/vocabulary/pruners';
+import type { ScoringHeadChoice } from '../../common/vocabulary/scoring-heads';
 import type { AdapterConfig, AxisValues, PruneConfig, TrainConfig, Trial } from '../sweep/types';
 import type { OwnTask } from '../tasks/family';
 import type { FamilySettings } from '../tasks/registry';
@@ -80,10 +81,11 @@ export interface CompareLine {
   same_budget_as: Pick<PruneConfig, 'pruner' | 'sparsity'>[];
   scope: PruneScopeName[];
   /**
-   * Like the next two keys, only for pruners that use it (pruners.ts). null: as in the published
+   * Like the next three keys, only for pruners that use it (pruners.ts). null: as in the published
    * code.
    */
   scoring_rows: number[] | null;
+  scoring_head: ScoringHeadChoice[];
   temperature: number[];
   /** Pruning during training uses it with every pruner; null: each pruner's own default. */
   rounds: number[] | null;

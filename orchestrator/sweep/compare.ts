@@ -26,8 +26,9 @@ export interface CompareContext {
   num_labels: number;
   steps_per_epoch: number;
   total_steps: number;
-  /** The following are only for `compat: official`. A task family's kind. */
+  /** A task family's kind. */
   kind: string;
+  /** The following are only for `compat: official`. */
   max_length: number;
   batch_size: number;
   unfreeze_params: string;
@@ -67,6 +68,7 @@ export function expandLine(
         const problem =
           adapterProblem(trial.adapter, context.backbone) ??
           structureProblem(trial.adapter, trial.prune, context.backbone) ??
+          scoringHeadProblem(trial.prune, context) ??
           lateRound(trial.prune, context);
         if (problem !== null) throw refuse(problem);
         return trial;
@@ -161,6 +163,9 @@ function expandPrunes(
   const scoringRows = line.scoring_rows ?? [PUBLISHED_SCORING_ROWS];
   if (usesKey(pruner, 'scoring_rows'))
     multiply(scoringRows.map((scoring_rows) => ({ scoring_rows })));
+  // Absent for the published one, so that such trials keep the ids from before there was a choice.
+  if (usesKey(pruner, 'scoring_rows'))
+    multiply(line.scoring_head.map((head) => (head === 'published' ? {} : { scoring_head: head })));
   if (usesKey(pruner, 'temperature'))
     multiply(line.temperature.map((temperature) => ({ temperature })));
   // The published code counts rounds for every pruner.
@@ -198,6 +203,20 @@ function progressiveSteps(
     begin_step: steps(progressive.begin_epoch),
     every_steps: Math.max(1, steps(progressive.every_epochs)),
   };
+}
+
+/** Refuses a prior where labels have none. */
+function scoringHeadProblem(
+  { scoring_head }: PruneConfig,
+  { task, kind }: CompareContext,
+): string | null {
+  if (scoring_head === undefined || kind === 'classification' || kind === 'regression') return null;
+  const why =
+    kind === 'summarization' ? 'summaries have no head' : 'the spans of answers have no prior';
+  return (
+    `scoring: head ${scoring_head} is not allowed for task ${task}: ${why}; ` +
+    'must be published or left out'
+  );
 }
 
 /** Refuses a mask made after the last step, because no training would use it. */

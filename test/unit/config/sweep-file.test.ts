@@ -34,6 +34,7 @@ describe('a sweep file', () => {
           same_budget_as: [],
           scope: ['global'],
           scoring_rows: [128],
+          scoring_head: ['published'],
           temperature: [200],
         },
         ...{
