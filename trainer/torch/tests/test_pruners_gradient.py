@@ -21,6 +21,7 @@ from sparse_adapter_engine.data.rows import Split, load_split
 from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.errors import TrialFailed
+from sparse_adapter_engine.files.trials import mask_source
 from sparse_adapter_engine.masks import scoring
 from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.masks.scores import Scores
@@ -327,6 +328,15 @@ def test_training_starts_from_the_head_as_it_is_drawn(tiny_roberta: Path, tmp_pa
         load_file(folder / one.trial_id / "adapter/adapter_model.safetensors") for one in trials
     ]
     assert all(torch.equal(tensor, adapters[1][name]) for name, tensor in adapters[0].items())
+
+
+def test_a_mask_is_made_anew_where_other_labels_or_another_head_are_scored() -> None:
+    sources = set()
+    for smoothing, head in ((0.0, 0), (0.1, 0), (0.0, job_pb2.SCORING_HEAD_PRIOR)):
+        one = gradient_trial("t", "snip", scoring_head=head)
+        one.train.label_smoothing = smoothing
+        sources.add(mask_source(spec("", [one]), one))
+    assert len(sources) == 3
 
 
 def test_gradient_scores_are_the_same_with_attention_of_rows_of_variable_length(
