@@ -36,6 +36,34 @@ describeWithServer('a pool', (server) => {
     expect(evaluated.flatMap((each) => each.trials).toSorted()).toEqual(trials.toSorted());
   });
 
+  test('costs few events, and what fails within a workflow task is tried again', async () => {
+    let requests = 0;
+    const pool = {
+      graceSeconds: 60,
+      trainers: [readyTrainer('a')],
+      onRequest: () => {
+        if (++requests === 1) throw new Error('a passing fault');
+      },
+    };
+    const { worker, start, findCohort } = await server.withTrainer(
+      { c: ['x'], d: ['y'] },
+      () => SUCCEEDED,
+      { pool },
+    );
+    await worker.runUntil(async () => {
+      const handle = await start(['c', 'd']);
+      expect(await handle.result()).toMatchObject({ done: 2, failed: 0 });
+      const lengths = await Promise.all(
+        ['c', 'd'].map(async (id) => (await findCohort(id).describe()).historyLength),
+      );
+      // One of them has an ordinary activity more, with its workflow task.
+      const [least, most] = lengths.toSorted((a, b) => a - b);
+      expect(least).toBeLessThanOrEqual(40);
+      expect(most).toBeGreaterThan(least!);
+    });
+    expect(requests).toBe(3);
+  });
+
   test('gives each cohort its own trainer where there are enough cohorts', async () => {
     const pool = { graceSeconds: 60, trainers: ['a', 'b'].map((name) => readyTrainer(name)) };
     const cohorts = letters(6, 'c');
