@@ -3,9 +3,10 @@
 #
 #   make-certificates.sh FOLDER PARTY HOST...
 #
-# writes FOLDER/PARTY/ca.pem, cert.pem and key.pem: a certificate for these host names, for a server
-# as well as for its clients. The authority is in FOLDER/authority, which is made if there is none;
-# whoever can read its key.pem can act as any part. What exists and is valid for a month stays.
+# writes FOLDER/PARTY/ca.pem, cert.pem and key.pem: a certificate for these host names or addresses,
+# for a server as well as for its clients. The authority is in FOLDER/authority, which is made if
+# there is none; whoever can read its key.pem can act as any part. What exists and is valid for a
+# month stays.
 set -eu
 
 if [ $# -lt 3 ]; then
@@ -42,7 +43,13 @@ if ! is_valid "$authority"; then
   echo "made $authority: certificates of an earlier one are void"
 fi
 
-names=$(printf ',DNS:%s' "$@")
+names=
+for host in "$@"; do
+  case $host in
+    *:* | *[0-9].[0-9]*.[0-9]*.[0-9]*) names=$names,IP:$host ;;
+    *) names=$names,DNS:$host ;;
+  esac
+done
 if is_valid "$folder/$party" && cmp -s "$authority/cert.pem" "$folder/$party/ca.pem" &&
   [ "$(cat "$folder/$party/names" 2>/dev/null)" = "${names#,}" ]; then
   exit 0

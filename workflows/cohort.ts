@@ -9,6 +9,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities } from './activities';
+import { briefActivities } from './brief-activities';
 import { Leases, type HeldTrainer } from './leases';
 import {
   CANCELLED,
@@ -23,8 +24,8 @@ import { findCommonFailure } from './failure-budget';
 import { findTrainerFault, runPart, type PartOf, type Return } from './part';
 import { placedSignal, type Release } from './pool-messages';
 
-/** These read or write a few files, so one that does not report back within a minute is retried. */
-const short = proxyActivities<Pick<Activities, 'pendingTrials' | 'evaluateTrials'>>({
+/** It reads and writes a few files, so one that does not report back in a minute is retried. */
+const short = proxyActivities<Pick<Activities, 'evaluateTrials'>>({
   startToCloseTimeout: '1 minute',
   retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
 });
@@ -62,7 +63,7 @@ async function runCohort(
     mayTryElsewhere: (trials) => !trials.some((trial) => triedElsewhere.has(trial)),
   };
 
-  const pending = await short.pendingTrials(plan);
+  const pending = await briefActivities(input.isBrief ?? false).pendingTrials(plan);
   if (input.placement === undefined) {
     const { failed } = await runPart(whole, pending, null);
     return short.evaluateTrials({ ...plan, trials: pending, failed });
@@ -86,7 +87,7 @@ class PlacedCohort {
 
   constructor(
     private readonly whole: PartOf,
-    input: CohortInput,
+    private readonly input: CohortInput,
     placement: CohortPlacement,
     private readonly triedElsewhere: Set<string>,
   ) {
@@ -135,9 +136,11 @@ class PlacedCohort {
     if (this.isPlaced || parent === undefined) return;
     this.isPlaced = true;
     // A parent that is no more starts nothing.
-    await getExternalWorkflowHandle(parent.workflowId)
-      .signal(placedSignal, workflowId)
-      .catch(() => undefined);
+    if (this.input.isBrief) await briefActivities(true).tellPlaced(parent.workflowId, workflowId);
+    else
+      await getExternalWorkflowHandle(parent.workflowId)
+        .signal(placedSignal, workflowId)
+        .catch(() => undefined);
   }
 
   private async runOn(held: HeldTrainer, trials: string[]): Promise<void> {

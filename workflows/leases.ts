@@ -1,15 +1,8 @@
 /** A cohort's trainers: asks the pool for them, and gives them back. */
-import { condition, proxyActivities, setHandler, workflowInfo } from '@temporalio/workflow';
-import type { Activities } from './activities';
+import { condition, setHandler, workflowInfo } from '@temporalio/workflow';
+import { briefActivities } from './brief-activities';
 import type { CohortInput, CohortPlacement, Mode } from './messages';
 import { grantedSignal, revokedSignal, type Lease, type Release } from './pool-messages';
-
-const short = proxyActivities<
-  Pick<Activities, 'askForTrainer' | 'withdrawRequest' | 'releaseTrainer'>
->({
-  startToCloseTimeout: '1 minute',
-  retry: { maximumInterval: '20 seconds' },
-});
 
 /**
  * A pool that somebody ended knows nothing of what it was asked, so a cohort asks again: first
@@ -38,12 +31,14 @@ export class Leases {
   private readonly revokedEarly = new Set<string>();
   private readonly held = new Map<string, HeldTrainer>();
   private asked = 0;
+  private readonly brief: ReturnType<typeof briefActivities>;
 
   constructor(
-    private readonly input: Pick<CohortInput, 'sweepId'>,
+    private readonly input: Pick<CohortInput, 'sweepId' | 'isBrief'>,
     private readonly placement: CohortPlacement,
     private readonly mode: () => Mode,
   ) {
+    this.brief = briefActivities(input.isBrief ?? false);
     setHandler(grantedSignal, (lease) => {
       if (lease.id === this.open) this.granted = lease;
       else if (!this.held.has(lease.id)) this.unwanted.push(lease.id);
@@ -78,7 +73,7 @@ export class Leases {
     const isDecided = () => this.granted !== null || this.mode() !== 'run';
     let pause = ASK_AGAIN_MS;
     do {
-      await short.askForTrainer(request);
+      await this.brief.askForTrainer(request);
       if (await condition(isDecided, pause)) break;
       pause = Math.min(2 * pause, LONGEST_ASK_AGAIN_MS);
     } while (!isDecided());
@@ -87,7 +82,7 @@ export class Leases {
     this.granted = null;
     if (lease === null) {
       // What it has become by then ends with it.
-      await short.withdrawRequest(id);
+      await this.brief.withdrawRequest(id);
       return null;
     }
     const taken = new Set([...this.held.values()].map(({ part }) => part));
@@ -101,7 +96,7 @@ export class Leases {
 
   /** Gives the trainer back; the part keeps its number until `end`. */
   async release({ lease: { id } }: HeldTrainer, how: Omit<Release, 'id'>): Promise<void> {
-    await short.releaseTrainer({ id, ...how });
+    await this.brief.releaseTrainer({ id, ...how });
   }
 
   /** The part has nothing more to write. */
@@ -112,6 +107,6 @@ export class Leases {
   /** Gives back what came after it was no longer wanted. */
   async releaseUnwanted(): Promise<void> {
     for (const id of this.unwanted.splice(0))
-      await short.releaseTrainer({ id, outcome: 'returned', why: null, job: null });
+      await this.brief.releaseTrainer({ id, outcome: 'returned', why: null, job: null });
   }
 }

@@ -52,6 +52,8 @@ export interface SweepInput {
    * started. 0, or left out by sweeps of an earlier version: never.
    */
   maxFailures?: number;
+  /** Whether it has choices to make once the cohorts above have ended. */
+  hasSearch?: boolean;
   /** Whether the server has our search attributes. */
   isSearchable?: boolean;
   /** Where the sweep's earlier runs got to, if its history became too long for one. */
@@ -66,6 +68,8 @@ export interface CohortInput {
   mode: Mode;
   /** Absent in sweeps of an earlier version. */
   placement?: CohortPlacement;
+  /** Whether brief activities run within workflow tasks; absent in sweeps of an earlier version. */
+  isBrief?: boolean;
 }
 
 /** What the sweep wants of the pool, the same for all its cohorts. */

@@ -96,6 +96,8 @@ export interface PoolState {
   served: Record<string, number>;
   /** How many cohorts of each sweep have asked for their first trainer. */
   asked: Record<string, number>;
+  /** As in CohortInput; absent in pools of an earlier version. */
+  isBrief?: boolean;
   /** Jobs to be stopped, by the address of a trainer that was away. */
   orphans: { address: string; job: JobRef }[];
 }

@@ -12,8 +12,10 @@ import {
   setCurrentDetails,
   setHandler,
   workflowInfo,
+  type ExternalWorkflowHandle,
 } from '@temporalio/workflow';
 import type { Activities } from './activities';
+import { briefActivities } from './brief-activities';
 import {
   ask,
   forgetCohorts,
@@ -24,6 +26,7 @@ import {
   revoke,
   takeOrphans,
   withdraw,
+  type Grant,
 } from './placement';
 import {
   forgetSignal,
@@ -33,6 +36,7 @@ import {
   requestSignal,
   revokedSignal,
   withdrawSignal,
+  type HeldLease,
   type PoolState,
 } from './pool-messages';
 
@@ -84,23 +88,30 @@ export async function pool(state: PoolState): Promise<void> {
     }
   }
 
-  /** Tells a cohort; one that is no more needs no trainer. */
-  async function tell(cohort: string, say: () => Promise<void>): Promise<void> {
-    try {
-      await say();
-    } catch {
-      forgetCohorts(state, [cohort], Date.now());
-      change();
-    }
+  const brief = briefActivities(true);
+  const tellGranted = ({ cohort, lease }: Grant): Promise<boolean> =>
+    state.isBrief
+      ? brief.tellGranted(cohort, lease)
+      : signalAsBefore(cohort, (handle) => handle.signal(grantedSignal, lease));
+  const tellRevoked = ({ cohort, id }: HeldLease): Promise<boolean> =>
+    state.isBrief
+      ? brief.tellRevoked(cohort, id)
+      : signalAsBefore(cohort, (handle) => handle.signal(revokedSignal, id));
+
+  /** A cohort that is no more needs no trainer. */
+  async function forgetUnless(cohort: string, isThere: Promise<boolean>): Promise<void> {
+    if (await isThere) return;
+    forgetCohorts(state, [cohort], Date.now());
+    change();
   }
 
   async function decide(): Promise<void> {
     const now = Date.now();
-    const revoked = revoke(state, now).map(({ cohort, id }) =>
-      tell(cohort, () => getExternalWorkflowHandle(cohort).signal(revokedSignal, id)),
+    const revoked = revoke(state, now).map((lease) =>
+      forgetUnless(lease.cohort, tellRevoked(lease)),
     );
-    const granted = place(state, now).map(({ cohort, lease }) =>
-      tell(cohort, () => getExternalWorkflowHandle(cohort).signal(grantedSignal, lease)),
+    const granted = place(state, now).map((grant) =>
+      forgetUnless(grant.cohort, tellGranted(grant)),
     );
     // Nobody waits for these. One that goes on only computes what nobody reads.
     for (const { job } of takeOrphans(state))
@@ -130,6 +141,19 @@ export async function pool(state: PoolState): Promise<void> {
     changed = false;
     await decide();
     setCurrentDetails(describe(state));
+  }
+}
+
+/** Pools of an earlier version send signals as commands, each with a task for its outcome. */
+async function signalAsBefore(
+  cohort: string,
+  signal: (handle: ExternalWorkflowHandle) => Promise<void>,
+): Promise<boolean> {
+  try {
+    await signal(getExternalWorkflowHandle(cohort));
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,5 +1,6 @@
 /**
- * A sweep: prepare data sets, run unfinished cohorts within the parallel limit, write the report.
+ * A sweep: prepare data sets, run unfinished cohorts within the parallel limit, make the choices of
+ * a search and run what they lead to, write the report.
  */
 import {
   allHandlersFinished,
@@ -37,7 +38,7 @@ import { rootMessage } from './root-message';
 
 /** Tokenize, or go through the files of thousands of trials; heartbeat while they do. */
 const long = proxyActivities<
-  Pick<Activities, 'prepareData' | 'listUnfinishedCohorts' | 'endCohorts'>
+  Pick<Activities, 'prepareData' | 'listUnfinishedCohorts' | 'endCohorts' | 'decideChoices'>
 >({
   startToCloseTimeout: '6 hours',
   heartbeatTimeout: '30 seconds',
@@ -64,8 +65,8 @@ export async function sweep(input: SweepInput): Promise<SweepStatus> {
 }
 
 async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Promise<SweepStatus> {
-  const { sweepId, planDigest, run } = input;
-  const plan = { sweepId, planDigest };
+  const { sweepId, run } = input;
+  const plan = { sweepId, planDigest: input.planDigest };
   const fresh = { mode: 'run' as const, done: 0, failed: 0, cancelled: 0 };
   const status: SweepStatus = { ...(input.earlier ?? fresh), cohorts: {} };
   for (const { id } of input.cohorts) status.cohorts[id] = 'waiting';
@@ -101,6 +102,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   // Sweeps that an earlier version started go on as they began: all cohorts are started, even to
   // cancel them, and each writes a report.
   const frugal = patched('unfinished-cohorts-only');
+  const isBrief = input.placement !== undefined && patched('brief-activities');
   const write = (whole: boolean) => short.writeSweepReport({ ...plan, whole });
   const report = frugal
     ? keepReportFresh(write)
@@ -139,7 +141,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
       if (frugal && mode === 'cancel') return await cancelCohorts([id]);
       const child = await startChild(cohort, {
         workflowId,
-        args: [{ ...plan, run, cohortId: id, mode, ...(placement && { placement }) }],
+        args: [{ ...plan, run, cohortId: id, mode, ...(placement && { placement, isBrief }) }],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       });
       children.set(id, child);
@@ -225,51 +227,73 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     return isAllowed && inProgress - placed.size < AHEAD;
   }
 
-  const cohorts = frugal ? await findUnfinished() : input.cohorts;
   let historyIsLong = false;
   const running: Promise<void>[] = [];
   const errors: unknown[] = [];
   const runBeside = (work: Promise<void>) =>
     running.push(work.catch((error: unknown) => void errors.push(error)));
-  for (const [index, { id, dataset }] of cohorts.entries()) {
-    // Prepare rows while their cohort waits for its turn; runCohort handles a failure.
-    if (status.mode === 'run') prepareOnce(dataset).catch(() => undefined);
-    await condition(
-      () =>
-        errors.length > 0 ||
-        budget.spent !== null ||
-        status.mode === 'cancel' ||
-        (status.mode === 'run' && hasRoom()),
-    );
-    if (errors.length > 0) break;
-    if (budget.spent !== null && status.mode !== 'cancel') break;
-    if (frugal && status.mode === 'cancel') {
-      runBeside(cancelCohorts(cohorts.slice(index).map((waiting) => waiting.id)));
-      break;
+
+  /** Starts cohorts in this order until none is left or the sweep stops, and waits for them. */
+  async function runCohorts(cohorts: SweepInput['cohorts']): Promise<void> {
+    for (const [index, { id, dataset }] of cohorts.entries()) {
+      // Prepare rows while their cohort waits for its turn; runCohort handles a failure.
+      if (status.mode === 'run') prepareOnce(dataset).catch(() => undefined);
+      await condition(
+        () =>
+          errors.length > 0 ||
+          budget.spent !== null ||
+          status.mode === 'cancel' ||
+          (status.mode === 'run' && hasRoom()),
+      );
+      if (errors.length > 0) break;
+      if (budget.spent !== null && status.mode !== 'cancel') break;
+      if (frugal && status.mode === 'cancel') {
+        runBeside(cancelCohorts(cohorts.slice(index).map((waiting) => waiting.id)));
+        break;
+      }
+      // The server ends a workflow at 51,200 events, which are some 2,000 cohorts. A new run looks
+      // for the unfinished ones again.
+      historyIsLong = frugal && index > 0 && workflowInfo().continueAsNewSuggested;
+      if (historyIsLong) break;
+      status.cohorts[id] = 'running';
+      show();
+      inProgress++;
+      runBeside(runCohort(id, dataset, cohorts.length));
     }
-    // The server ends a workflow at 51,200 events, which are some 2,000 cohorts. A new run looks
-    // for the unfinished ones again.
-    historyIsLong = frugal && index > 0 && workflowInfo().continueAsNewSuggested;
-    if (historyIsLong) break;
-    status.cohorts[id] = 'running';
-    show();
-    inProgress++;
-    runBeside(runCohort(id, dataset, cohorts.length));
+    await Promise.all(running);
+    if (errors.length > 0) throw errors[0];
+    // Cancelled after the sweep had stopped, while its last cohorts were running.
+    const left = cohorts.filter(({ id }) => status.cohorts[id] === 'waiting').map(({ id }) => id);
+    if (frugal && status.mode === 'cancel' && left.length > 0) await cancelCohorts(left);
   }
-  await Promise.all(running);
-  if (errors.length > 0) throw errors[0];
-  // Cancelled after the sweep had stopped, while its last cohorts were running.
-  const left = cohorts.filter(({ id }) => status.cohorts[id] === 'waiting').map(({ id }) => id);
-  if (frugal && status.mode === 'cancel' && left.length > 0) await cancelCohorts(left);
-  if (budget.spent !== null && Object.values(status.cohorts).includes('waiting'))
+
+  /** Makes the search's choices, and returns the cohorts that they add. */
+  async function decide(): Promise<SweepInput['cohorts']> {
+    const { planDigest, cohorts } = await long.decideChoices(plan);
+    plan.planDigest = planDigest;
+    const added = cohorts.filter(({ id }) => !(id in status.cohorts));
+    for (const { id } of added) status.cohorts[id] = 'waiting';
+    return added;
+  }
+
+  await runCohorts(frugal ? await findUnfinished() : input.cohorts);
+  let { hasSearch = false, cohorts: known } = input;
+  if (hasSearch && !historyIsLong && budget.spent === null && status.mode !== 'cancel') {
+    const added = await decide();
+    [hasSearch, known] = [false, [...known, ...added]];
+    await runCohorts(added);
+  }
+  if (budget.spent !== null && (hasSearch || Object.values(status.cohorts).includes('waiting')))
     status.stopped = budget.spent;
+  else if (hasSearch && status.mode === 'cancel') status.stopped = 'cancelled during its search';
   show(status.stopped === undefined ? 'ended' : 'stopped');
   await report.finish();
   await condition(allHandlersFinished);
   if (historyIsLong && budget.spent === null) {
     const { mode, done, failed, cancelled } = status;
     const earlier = { mode, done, failed, cancelled };
-    await continueAsNew<typeof sweep>({ ...input, earlier });
+    const next = { ...input, planDigest: plan.planDigest, cohorts: known, hasSearch, earlier };
+    await continueAsNew<typeof sweep>(next);
   }
   return status;
 }

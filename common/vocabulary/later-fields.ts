@@ -16,25 +16,33 @@ export const LATER_FIELDS = {
     'unfrozen_tensors',
     'padded_tokens',
   ],
-  prune: ['scoring_batch', 'keeps_removed_weights', 'keeps_scoring_gradients', 'repeats'],
+  prune: [
+    'scoring_batch',
+    'keeps_removed_weights',
+    'keeps_scoring_gradients',
+    'repeats',
+    'scoring_head',
+  ],
   train: ['optimizer', 'accumulated_batches', 'loss_parts'],
 } as const;
 
-/** Paths of the later fields that a trial sets, for example `adapter.frozen`. */
-export function listLaterFields(
-  trial: Readonly<Record<keyof typeof LATER_FIELDS, object>>,
-): string[] {
-  return Object.entries(LATER_FIELDS).flatMap(([part, names]) => {
-    const given = trial[part as keyof typeof LATER_FIELDS] as Record<string, unknown>;
-    return names
-      .filter((name) => isSet(given[name] ?? given[inCamelCase(name)]))
-      .map((name) => `${part}.${name}`);
-  });
-}
+type Part = keyof typeof LATER_FIELDS;
 
 /** Configurations write names as the contract does, generated messages in camel case. */
-function inCamelCase(name: string): string {
-  return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+const FIELDS = Object.entries(LATER_FIELDS).flatMap(([part, names]) =>
+  names.map((name) => ({
+    part: part as Part,
+    name,
+    camelCase: name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()),
+  })),
+);
+
+/** Paths of the later fields that a trial sets, for example `adapter.frozen`. */
+export function listLaterFields(trial: Readonly<Record<Part, object>>): string[] {
+  return FIELDS.filter(({ part, name, camelCase }) => {
+    const given = trial[part] as Record<string, unknown>;
+    return isSet(given[name] ?? given[camelCase]);
+  }).map(({ part, name }) => `${part}.${name}`);
 }
 
 function isSet(value: unknown): boolean {

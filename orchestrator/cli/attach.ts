@@ -7,6 +7,7 @@ import { measureBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
 import { writeReport } from '../report/write';
 import { sweepDir } from '../store/sweep-store';
+import { countTrials } from '../sweep/search';
 import { planWarnings } from '../sweep/warnings';
 import { follow } from './follow';
 import { quoteWord } from '../base/shell-quote';
@@ -52,7 +53,7 @@ export async function attach(
             : 'keeps running';
       const id = quoteWord(sweepId);
       printNote(
-        `\n${sweepId} ${goesOn} (${done} of ${snapshot.plan.trials.length} trials done).\n` +
+        `\n${sweepId} ${goesOn} (${done} of ${countTrials(snapshot.plan)} trials done).\n` +
           `  follow it   sa-orch watch ${id}\n  end it      sa-orch cancel ${id}\n`,
       );
       // A script must not take the next step while the sweep is still running.
@@ -60,7 +61,7 @@ export async function attach(
       return;
     }
     nothingAtStake();
-    const complete = done === snapshot.plan.trials.length;
+    const complete = done === countTrials(snapshot.plan);
     const warnings = planWarnings(snapshot.plan);
     // Somebody has removed it, or the worker that was to write it is gone.
     if (!existsSync(report)) await writeReport(snapshot.plan, results, root);

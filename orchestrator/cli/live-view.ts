@@ -4,6 +4,7 @@
  */
 import { adapterLabel, adapterName } from '../sweep/adapters';
 import type { CohortProgress } from '../store/sweep-store';
+import { countTrials } from '../sweep/search';
 import type { Cohort, Plan, Trial, TrialResult } from '../sweep/types';
 import { plural } from '../base/plural';
 
@@ -41,10 +42,10 @@ export function renderSnapshot(snapshot: Snapshot, now: number): string[] {
     all.filter((result) => result.status === status).length;
   const eta = etaSeconds(snapshot);
   const parts = [
-    `${count('done')} of ${plan.trials.length} trials done`,
+    `${count('done')} of ${countTrials(plan)} trials done`,
     ...(count('failed') > 0 ? [`${count('failed')} failed`] : []),
     ...(count('cancelled') > 0 ? [`${count('cancelled')} cancelled`] : []),
-    ...(eta === null || all.length === plan.trials.length ? [] : [`ETA ${formatDuration(eta)}`]),
+    ...(eta === null || all.length === countTrials(plan) ? [] : [`ETA ${formatDuration(eta)}`]),
     state,
   ];
   return [...lines, `  ${plan.sweep_id}  ${parts.join(' · ')}`];

@@ -5,6 +5,7 @@ import { renderTable } from '../report/table';
 import { writeReport } from '../report/write';
 import { readResults } from '../store/sweep-results';
 import { readPlan } from '../store/plan-store';
+import { countTrials } from '../sweep/search';
 import { findSweep } from './find-place';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
 import { printJson, printText, runAction } from './output';
@@ -29,7 +30,7 @@ export function reportCommand(): Command {
           printText(`${renderTable(plan, results, measureBaselines(root, plan), columns)}\n`);
         const { files } = await writeReport(plan, results, root);
         if (options.json)
-          return printJson({ sweep_id: sweepId, trials: plan.trials.length, files, results });
+          return printJson({ sweep_id: sweepId, trials: countTrials(plan), files, results });
         for (const file of files) process.stdout.write(`${file}\n`);
       }),
   );

@@ -17,7 +17,9 @@ import { announceStart } from '../runtime/starts';
 import { refuseUnusable } from '../runtime/trainer-plan';
 import { ensureUp, type Runtime } from '../runtime/up';
 import { writeReport } from '../report/write';
+import { readDecided } from '../store/decided-plan';
 import { readResults } from '../store/sweep-results';
+import { countTrials } from '../sweep/search';
 import type { Plan } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
 import { findObstacle } from '../trainer-client/access';
@@ -114,10 +116,10 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
     if (!options.detach)
       return await attach(client, { root, stateDir }, plan.sweep_id, options.json === true);
     if (!options.json) return;
-    const { sweep_id, trials, cohorts } = plan;
+    const { sweep_id, cohorts } = plan;
     const { state } = how;
     const warnings = planWarnings(plan);
-    printJson({ sweep_id, trials: trials.length, cohorts: cohorts.length, state, warnings });
+    printJson({ sweep_id, trials: countTrials(plan), cohorts: cohorts.length, state, warnings });
   } finally {
     await client.connection.close();
   }
@@ -195,7 +197,7 @@ async function checkAndSubmit(
   const how = await withLock(
     join(runtime.stateDir, 'submit.lock'),
     (holder) => onProgress('…', 'sweep', `${nameHolder(holder)} is submitting one`),
-    () =>
+    async () =>
       submitSweep(client, root, plan, {
         taskQueue: runtime.taskQueue,
         hasOldWorker: runtime.hasOldWorker,
@@ -203,7 +205,7 @@ async function checkAndSubmit(
         longestFirst: slots > 1,
         placement: { priority: PRIORITIES.indexOf(options.priority ?? 'normal'), kind },
         temporal: runtime.temporal,
-        retry: listRetries(root, plan, options),
+        retry: listRetries(root, await readDecided(root, plan), options),
         maxFailures: options.maxFailures ?? MAX_FAILURES,
         checkResults: (results) => {
           if (!options.mixDevices) refuseMixing(plan, results, capabilities);
@@ -213,7 +215,8 @@ async function checkAndSubmit(
   );
   sweepGoesOn(plan.sweep_id);
   // No worker has seen this sweep: another one ran its trials.
-  if (how.state === 'complete') await writeReport(plan, await readResults(root, plan), root);
+  if (how.state === 'complete')
+    await writeReport(how.plan, await readResults(root, how.plan), root);
   saySubmitted(onProgress, plan, how, options.detach === true);
   return { plan, how };
 }

@@ -13,6 +13,7 @@ import { trainerStatuses } from '../runtime/trainer-status';
 import { readPlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { listSweeps, readProgress } from '../store/sweep-store';
+import { countTrials } from '../sweep/search';
 import type { Plan, TrialResult } from '../sweep/types';
 import { findFailingActivities } from './failing-activities';
 import { isOpen, workflowState, type WorkflowState } from './follow';
@@ -174,7 +175,7 @@ async function sweepLines(
     const { state, detail } = client
       ? await workflowState(client, sweep_id)
       : { state: away, detail: null };
-    const complete = results.length === plan.trials.length;
+    const complete = results.length === countTrials(plan);
     const ended =
       ['unknown', 'finished', 'server out of reach'].includes(state) ||
       // Another sweep may have finished the rest of a stopped one.
@@ -183,7 +184,7 @@ async function sweepLines(
       sweep_id,
       state: ended ? nameEnd(state, plan, results) : state,
       detail: complete ? null : detail,
-      trials: plan.trials.length,
+      trials: countTrials(plan),
       done: count('done'),
       failed: count('failed'),
       cancelled: count('cancelled'),

@@ -9,8 +9,10 @@ import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
 import { quoteWord } from '../base/shell-quote';
 import { hasPlan, writePlan } from '../store/plan-store';
+import { readDecided } from '../store/decided-plan';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
+import { countTrials, isSearching, listSearchTrials } from '../sweep/search';
 import type { Cohort, Plan, TrialResult } from '../sweep/types';
 import type { Runtime } from '../runtime/up';
 import { isOpen, workflowState } from './follow';
@@ -24,6 +26,8 @@ export interface Submitted {
   state: 'started' | 'joined' | 'complete';
   /** A joined sweep waits for `resume`. */
   isPaused: boolean;
+  /** With the choices of its search, where they are made already. */
+  plan: Plan;
 }
 
 export interface SubmitOptions {
@@ -51,10 +55,11 @@ export interface SubmitOptions {
 export async function submitSweep(
   client: Client,
   root: string,
-  plan: Plan,
+  planned: Plan,
   options: SubmitOptions,
 ): Promise<Submitted> {
   const { taskQueue, retry, checkResults, onProgress } = options;
+  let plan = planned;
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
     throw new UserError(
@@ -70,7 +75,7 @@ export async function submitSweep(
   if (isOpen(state) && hasPlan(root, plan.sweep_id)) {
     if (retry.isAsked) onProgress('!', 'retry', RETRY_LATER);
     await sayOtherKind(client, plan.sweep_id, options.placement.kind, onProgress);
-    return { state: 'joined', isPaused: state === 'paused' };
+    return { state: 'joined', isPaused: state === 'paused', plan };
   }
   if (isOpen(state)) {
     if (queue === undefined)
@@ -81,6 +86,7 @@ export async function submitSweep(
   }
   // Without the plan they come from, failures are what is left of a removed folder.
   const isLeft = !hasPlan(root, plan.sweep_id);
+  plan = await readDecided(root, planned);
   const results = await readResults(root, plan);
   retry.check(results);
   const again = results.filter(
@@ -88,7 +94,10 @@ export async function submitSweep(
       result.status === 'cancelled' ||
       (result.status === 'failed' && (isLeft || retry.isFor(result))),
   );
-  const isComplete = results.length === plan.trials.length && again.length === 0;
+  const isComplete = results.length === countTrials(plan) && again.length === 0;
+  // Choices whose trials run again are made again.
+  const searched = new Set(listSearchTrials(planned));
+  if (again.some(({ trial_id }) => searched.has(trial_id))) plan = planned;
   if (!isComplete) checkResults(results.filter((result) => !again.includes(result)));
   if (!isComplete && options.hasOldWorker)
     throw new UserError(
@@ -98,7 +107,7 @@ export async function submitSweep(
         'command again replace it; open sweeps go on.',
     );
   const planDigest = await writePlan(root, plan);
-  if (isComplete) return { state: 'complete', isPaused: false };
+  if (isComplete) return { state: 'complete', isPaused: false, plan };
   await terminateLeftCohorts(client, plan.sweep_id);
   for (const { trial_id } of again) await removeOutcome(root, plan.sweep_id, trial_id);
   const tasks = [...new Set(plan.datasets.map(({ task }) => task))];
@@ -117,6 +126,7 @@ export async function submitSweep(
     maxParallel: options.maxParallel,
     placement: options.placement,
     maxFailures: options.maxFailures,
+    ...(isSearching(plan) ? { hasSearch: true } : {}),
     isSearchable,
   };
   await client.workflow.start<typeof sweep>('sweep', {
@@ -125,14 +135,14 @@ export async function submitSweep(
     args: [input],
     // Of two simultaneous starts, the second joins the first.
     workflowIdConflictPolicy: 'USE_EXISTING',
-    staticSummary: `${plan.name}: ${plural(plan.trials.length, 'trial')}`,
+    staticSummary: `${plan.name}: ${plural(countTrials(plan), 'trial')}`,
     memo: {
-      ...{ sweep: plan.name, tasks, backbone, trials: plan.trials.length },
+      ...{ sweep: plan.name, tasks, backbone, trials: countTrials(plan) },
       kind: options.placement.kind ?? '',
     },
     ...(isSearchable ? { typedSearchAttributes: describeSweep(plan.name, tasks, backbone) } : {}),
   });
-  return { state: 'started', isPaused: false };
+  return { state: 'started', isPaused: false, plan };
 }
 
 /** An open sweep keeps the kind of trainers that it was started for. */

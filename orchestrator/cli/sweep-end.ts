@@ -1,6 +1,7 @@
 /** How a sweep that is not open ended, by the server and its files. */
 import { readPlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
+import { countTrials } from '../sweep/search';
 import type { Plan, TrialResult } from '../sweep/types';
 import type { WorkflowState } from './follow';
 
@@ -16,7 +17,7 @@ export function nameEnd(
   results: readonly TrialResult[],
 ): EndedState {
   const cancelled = results.filter(({ status }) => status === 'cancelled').length;
-  if (results.length === plan.trials.length) return cancelled > 0 ? 'cancelled' : 'complete';
+  if (results.length === countTrials(plan)) return cancelled > 0 ? 'cancelled' : 'complete';
   return state === 'unknown' ? 'not running' : state;
 }
 
@@ -37,6 +38,6 @@ export async function describeEnd(
     stopped: 'has stopped',
     failed: 'has failed',
   };
-  const counts = `${done} of ${plan.trials.length} trials done`;
+  const counts = `${done} of ${countTrials(plan)} trials done`;
   return { end, sentence: `${sweepId} ${words[end] ?? 'is not running'} (${counts})` };
 }

@@ -9,6 +9,8 @@ import type { Baselines } from './summary';
 export function measureBaselines(root: string, plan: Plan): Baselines {
   const baselines: Baselines = {};
   for (const dataset of plan.datasets) {
+    // A search has other validation rows, which are not those of the table.
+    if (dataset.held_out !== undefined) continue;
     if (!existsSync(join(datasetPath(root, dataset.digest), 'dataset.json'))) continue;
     const metrics = findFamily(dataset.kind).evaluation.measureBaseline(root, dataset);
     if (metrics !== null) baselines[dataset.task] = metrics;

@@ -1,10 +1,10 @@
 import { describeMakers } from '../sweep/environments';
 import { readPrecision } from '../sweep/precision';
-import type { TrialResult } from '../sweep/types';
+import type { ReportedResult } from './reported-results';
 import { isMadeDifferently } from './summary';
 
 /** One line per trial, one column per value (RFC 4180). Metrics of other tasks are empty cells. */
-export function renderCsv(results: readonly TrialResult[]): string {
+export function renderCsv(results: readonly ReportedResult[]): string {
   const metrics = [...new Set(results.flatMap((result) => Object.keys(result.metrics)))].sort();
   const thresholds = [
     ...new Set(results.flatMap((result) => Object.keys(result.thresholds ?? {}))),
@@ -12,6 +12,8 @@ export function renderCsv(results: readonly TrialResult[]): string {
   const mixed = isMadeDifferently(results);
   // No precision column if everything is float32.
   const precision = results.some((result) => result.precision !== undefined);
+  const settings = [...new Set(results.flatMap((result) => Object.keys(result.settings)))];
+  const phase = results.some((result) => result.phase !== undefined);
   const header = [
     ...[
       'trial_id',
@@ -26,6 +28,8 @@ export function renderCsv(results: readonly TrialResult[]): string {
       'status',
     ],
     ...(precision ? ['precision'] : []),
+    ...(phase ? ['phase'] : []),
+    ...settings.map((name) => `settings.${name}`),
     ...metrics.map((name) => `metrics.${name}`),
     ...thresholds.map((name) => `thresholds.${name}`),
     ...['budget.trainable', 'budget.kept', 'budget.head', 'budget.stored_bytes'],
@@ -51,6 +55,8 @@ export function renderCsv(results: readonly TrialResult[]): string {
     ],
     ...[result.sparsity, result.achieved_sparsity, result.seed, result.status],
     ...(precision ? [readPrecision(result)] : []),
+    ...(phase ? [result.phase ?? null] : []),
+    ...settings.map((name) => result.settings[name] ?? null),
     ...metrics.map((name) => result.metrics[name] ?? null),
     ...thresholds.map((name) => result.thresholds?.[name] ?? null),
     ...[

@@ -1,5 +1,7 @@
+import { axisTitle, formatValue } from './axes';
 import {
   dataStatement,
+  describePhases,
   formatCount,
   formatDifference,
   formatLabel,
@@ -10,6 +12,8 @@ import {
   rowTitle,
 } from './format';
 import { tableNotes, type Note } from './notes';
+import type { ChoiceSummary } from './search-summary';
+import { buildSearchTable } from './search-table';
 import type { SweepSummary, TaskSummary } from './summary';
 
 /** The content of report.md and report.html, as plain text that is not yet escaped for either. */
@@ -18,11 +22,19 @@ export interface ReportDocument {
   title: string;
   facts: string[];
   howToRead: string;
-  plot: { file: string; description: string };
+  plot: Figure;
+  /** How searched values were chosen; null without a search. */
+  searchPlot: Figure | null;
   tables: { title: string; header: string[]; rows: string[][]; notes: Note[] }[];
   lists: { title: string; items: string[] }[];
 }
 
+export interface Figure {
+  file: string;
+  description: string;
+}
+
+export const SEARCH_PLOT_FILE = 'search.svg';
 export const PLOT_FILE = 'plot.svg';
 
 const HOW_TO_READ = [
@@ -44,7 +56,13 @@ export function buildDocument(summary: SweepSummary): ReportDocument {
         'The first metric of each row against the weights it keeps; the tables below have ' +
         'the numbers',
     },
-    tables: summary.tasks.map(buildTable),
+    searchPlot: summary.tasks.some(({ search }) => search?.choices.some(hasResult))
+      ? {
+          file: SEARCH_PLOT_FILE,
+          description: 'The first metric on the held-out rows against each axis that was searched',
+        }
+      : null,
+    tables: summary.tasks.flatMap(buildTables),
     lists: [
       { title: 'Failed trials', items: failures(summary) },
       { title: 'Warnings', items: warnings(summary) },
@@ -53,8 +71,11 @@ export function buildDocument(summary: SweepSummary): ReportDocument {
   };
 }
 
+const hasResult = ({ candidates }: ChoiceSummary) => candidates.some(({ metric }) => metric);
+
 function facts({
   trials,
+  tasks,
   backbone,
   precisions,
   profile,
@@ -63,12 +84,22 @@ function facts({
   const outcome = [`${trials.done} of ${trials.planned} trials done`];
   if (trials.failed > 0) outcome.push(`${trials.failed} failed`);
   if (trials.cancelled > 0) outcome.push(`${trials.cancelled} cancelled`);
+  const phases = describePhases({ trials, tasks });
   return [
     outcome.join(', '),
+    ...(phases === null ? [] : [phases]),
     `backbone ${backbone.name}, ${formatCount(backbone.weights)} weights`,
     ...(precisions === undefined ? [] : [`precision ${precisions.join(', ')}`]),
     ...(profile === null ? [] : [`profile ${profile}${reason === null ? '' : ` (${reason})`}`]),
   ];
+}
+
+/** The comparison, unless all its rows are to come, and how what was searched for it was chosen. */
+function buildTables(task: TaskSummary): ReportDocument['tables'] {
+  const { search, rows } = task;
+  if (search === undefined) return [buildTable(task)];
+  const table = buildSearchTable(task.task, search);
+  return rows.length === 0 ? [table] : [buildTable(task), table];
 }
 
 function buildTable(task: TaskSummary): ReportDocument['tables'][number] {
@@ -80,6 +111,7 @@ function buildTable(task: TaskSummary): ReportDocument['tables'][number] {
       'pruner',
       'sparsity',
       'bottleneck',
+      ...(task.axes ?? []).map(axisTitle),
       'n',
       ...titles,
       'kept',
@@ -90,11 +122,12 @@ function buildTable(task: TaskSummary): ReportDocument['tables'][number] {
       formatLabel(row),
       formatSparsity(row),
       row.bottleneck,
+      ...(task.axes ?? []).map((key) => formatValue(row.axes?.[key])),
       String(row.done),
       ...task.metrics.map((name) => formatMean(row.metrics[name])),
       formatCount(row.budget.kept),
       formatPercent(row.kept_of_dense),
-      row.reference === null ? '' : formatDifference(row.difference[deciding]),
+      row.reference === null ? '' : formatDifference(row.difference[deciding], task.margin),
     ]),
     notes: tableNotes(task),
   };

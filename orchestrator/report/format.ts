@@ -35,8 +35,24 @@ export function formatMean(mean: Mean | undefined): string {
     : `${formatPoints(mean.mean)} ± ${formatPoints(mean.std)}`;
 }
 
-/** `+0.3 [−1.1, 1.7], n = 3, within noise`. */
-export function formatDifference(difference: PairedDifference | undefined): string {
+/** `equal within 1 point`. */
+export const equalWithin = (margin: number): string =>
+  `equal within ${margin} ${margin === 1 ? 'point' : 'points'}`;
+
+/** `p = 0.031`, `p < 0.001`. */
+export function formatP(p: number): string {
+  return p < 0.001 ? 'p < 0.001' : `p = ${p.toFixed(3)}`;
+}
+
+/**
+ * `+0.3 [−1.1, 1.7], n = 3, within noise`.
+ *
+ * @param margin of the sweep, in points
+ */
+export function formatDifference(
+  difference: PairedDifference | undefined,
+  margin?: number,
+): string {
   if (difference === undefined) return '–';
   const { mean, interval, n, told_from_noise: told } = difference;
   const points = formatPoints(mean);
@@ -44,12 +60,15 @@ export function formatDifference(difference: PairedDifference | undefined): stri
   if (interval === null)
     return `${signed}, n = ${n}: ${n === 1 ? 'no interval' : 'equal in every pair, no interval'}`;
   const range = `[${interval.map(formatPoints).join(', ')}]`;
-  return `${signed} ${range}, n = ${n}${told ? '' : ', within noise'}`;
+  const isEqual = difference.within_margin === true && margin !== undefined;
+  const word = isEqual ? `, ${equalWithin(margin)}` : told ? '' : ', within noise';
+  return `${signed} ${range}, n = ${n}${word}`;
 }
 
-/** The row's label, marked if some of its trials are degenerate. */
+/** The row's name beside its axes, marked if some of its trials are degenerate. */
 export function formatLabel(row: RowSummary): string {
-  return isDegenerate(row) ? `${row.label} ${DEGENERATE_MARK}` : row.label;
+  const { name = row.label } = row;
+  return isDegenerate(row) ? `${name} ${DEGENERATE_MARK}` : name;
 }
 
 export function isDegenerate({ degenerate }: RowSummary): boolean {
@@ -132,4 +151,20 @@ export function rowTitle(
 ): string {
   const name = [row.label, formatSparsity(row)].filter((part) => part !== '').join(' ');
   return `${name}, bottleneck ${row.bottleneck}`;
+}
+
+/** `search 20 of 24 trials, comparison 3 of 9`; null without a search. */
+export function describePhases({
+  trials,
+  tasks,
+}: Pick<SweepSummary, 'trials' | 'tasks'>): string | null {
+  const searches = tasks.flatMap(({ search }) => search ?? []);
+  if (searches.length === 0) return null;
+  const [done, planned] = (['done', 'planned'] as const).map((key) =>
+    searches.reduce((sum, { trials }) => sum + trials[key], 0),
+  ) as [number, number];
+  return (
+    `search ${done} of ${planned} trials, ` +
+    `comparison ${trials.done - done} of ${trials.planned - planned}`
+  );
 }

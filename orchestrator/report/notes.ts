@@ -1,9 +1,12 @@
 /** The lines under a task's table. */
+import { groupBy } from '../base/group-by';
 import { plural } from '../base/plural';
 import {
   DEGENERATE_MARK,
+  equalWithin,
   formatCount,
   formatDifference,
+  formatP,
   formatPoints,
   metricTitle,
   rowTitle,
@@ -52,22 +55,62 @@ export function tableNotes(task: TaskSummary): Note[] {
         'noise',
     );
   }
-  const references = [
-    ...new Set(rows.map(({ reference }) => reference).filter((reference) => reference !== null)),
-  ];
-  if (references.length > 1) {
-    const each = rows
-      .filter(({ reference }) => reference !== null)
-      .map((row) => `${rowTitle(row)} to ${row.reference}`);
-    say(`differences are relative to several dense adapters: ${each.join('; ')}`);
-  }
+  const open = task.search?.choices.filter(({ chosen }) => chosen === undefined).length ?? 0;
+  if (open > 0) say(`${plural(open, 'row')} to come, whose values the search chooses`);
+  notes.push(...testNotes(task), ...referenceNotes(rows));
   if (rows.some(({ rules }) => rules === 'official')) {
     say(OFFICIAL_RULES);
   }
-  if (rows.every(({ pruner }) => pruner !== 'none')) {
+  if (open === 0 && rows.every(({ pruner }) => pruner !== 'none')) {
     say('the sweep has no dense adapter (pruner none), so there are no differences');
   }
   return notes;
+}
+
+/** α of the tests, as of the 95 % intervals. */
+const ALPHA = 0.05;
+
+/** What the tests of all rows together say, and when rows count as equal. */
+function testNotes({ rows, metrics, margin }: TaskSummary): Note[] {
+  const deciding = metrics[0]!;
+  const tested = rows.flatMap((row) => {
+    const p = row.difference[deciding]?.p_holm;
+    return p === undefined ? [] : [{ title: rowTitle(row), p }];
+  });
+  const notes: Note[] = [];
+  if (tested.length > 0) {
+    const told = tested.filter(({ p }) => p < ALPHA);
+    const found =
+      told.length === 0
+        ? 'no difference'
+        : told.map(({ title, p }) => `${title} (${formatP(p)})`).join('; ');
+    const text =
+      `more than noise explains, with p-values of the paired t-tests corrected by Holm over ` +
+      `${tested.length} rows: ${found}; the intervals are not corrected`;
+    notes.push({ text, items: [] });
+  }
+  if (margin !== undefined) {
+    const text =
+      `${equalWithin(margin)}: the 95 % interval lies inside ` + `[−${margin}, ${margin}]`;
+    notes.push({ text, items: [] });
+  }
+  return notes;
+}
+
+/** Which dense rows differences are relative to, if the task has several dense ones. */
+function referenceNotes(rows: readonly RowSummary[]): Note[] {
+  if (rows.filter(({ pruner }) => pruner === 'none').length < 2) return [];
+  const compared = rows.flatMap((row) =>
+    row.reference === null ? [] : [{ row: rowTitle(row), to: row.reference }],
+  );
+  const references = [...groupBy(compared, ({ to }) => to)];
+  if (references.length === 0) return [];
+  if (references.length === 1)
+    return [{ text: `differences and weights are relative to ${references[0]![0]}`, items: [] }];
+  const items = references.map(
+    ([to, rows]) => `to ${to}: ${rows.map(({ row }) => row).join('; ')}`,
+  );
+  return [{ text: 'differences and weights are relative to several dense adapters:', items }];
 }
 
 function dataNotes({ data_warnings: items = [] }: TaskSummary): Note[] {
@@ -122,12 +165,14 @@ function formatThreshold(value: number): string {
   return value.toFixed(2).replace('-', '−');
 }
 
-function budgetNotes({ at_dense_budget: comparisons, metrics }: TaskSummary): Note[] {
+function budgetNotes({ at_dense_budget: comparisons, metrics, margin }: TaskSummary): Note[] {
   const deciding = metrics[0]!;
   return comparisons.map(({ reference, kept, rows }) => ({
     text:
       `at the dense adapter's budget of ` +
       `${formatCount(kept)} weights (${reference}), Δ ${metricTitle(deciding)}:`,
-    items: rows.map((row) => `${rowTitle(row)}: ${formatDifference(row.difference[deciding])}`),
+    items: rows.map(
+      (row) => `${rowTitle(row)}: ${formatDifference(row.difference[deciding], margin)}`,
+    ),
   }));
 }

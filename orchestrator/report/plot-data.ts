@@ -48,6 +48,7 @@ export interface PlotPanel {
 
 /** Inner width of a panel in pixels, from which moves of `at` are computed. */
 export const PANEL_WIDTH = 400;
+export const PANEL_HEIGHT = 240;
 /** Pixels between points with equally many weights. */
 const APART = 5;
 /** An axis is logarithmic if its ends are this many times apart. */
@@ -56,7 +57,9 @@ const LOG_FROM = 10;
 const MARGIN = 0.08;
 
 export function plotPanels({ tasks, datasets }: SweepSummary): PlotPanel[] {
-  return tasks.map((task) =>
+  // A task has no row until its search is decided.
+  const shown = tasks.filter(({ rows }) => rows.length > 0);
+  return shown.map((task) =>
     buildPanel(task, datasets.find((dataset) => dataset.task === task.task)?.source === 'demo'),
   );
 }

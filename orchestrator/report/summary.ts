@@ -1,22 +1,30 @@
 import type { MaskRulesName } from '../../common/vocabulary/mask-rules';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
-import { sum } from '../sweep/budget';
+import { countTrials } from '../sweep/search';
 import { dataWarnings } from '../sweep/data-warnings';
-import { describeMakers, listMakers } from '../sweep/environments';
+import { listMakers } from '../sweep/environments';
 import { readPrecision } from '../sweep/precision';
-import type { Budget, Plan, PlannedDataset, TrialResult } from '../sweep/types';
-import { countBudget } from '../tasks/budget';
+import type { AxisValues, Budget, Plan, PlannedDataset, TrialResult } from '../sweep/types';
 import { FAMILIES } from '../tasks/registry';
-import { computeMean, pairedDifference, type Mean, type PairedDifference } from './statistics';
+import { findVaried } from './axes';
+import { compareAtBudget, correctRows, type Results } from './comparisons';
+import { countMakers, summarizeRow } from './row-summary';
+import { summarizeSearch, trialsOfChoice, type SearchSummary } from './search-summary';
+import type { Mean, PairedDifference } from './statistics';
 import { collectTrialWarnings, type Warning } from './warnings';
-import { findBudgetReference, findReference, groupVariants, type Variant } from './variants';
+import { groupVariants, type Variant } from './variants';
 
 /** Metrics of always predicting the most frequent class of the validation rows, by task. */
 export type Baselines = Record<string, Record<string, number>>;
 
 /** One row of a task's table. Metric values are as defined, not in percent. */
 export interface RowSummary {
+  /** What tells it from other rows, besides sparsity and bottleneck. */
   label: string;
+  /** The label without what is in `axes`; absent if that is the same. */
+  name?: string;
+  /** Its values of the task's axes, by their keys in a sweep file; absent without axes. */
+  axes?: AxisValues;
   pruner: string;
   sparsity: number;
   rules: MaskRulesName;
@@ -37,7 +45,7 @@ export interface RowSummary {
    * own adapter. 1 for Large-Sparse and dense rows.
    */
   kept_of_dense: number;
-  /** `label` and `bottleneck` of the dense row that it is compared with; null for a dense row. */
+  /** `label` and `bottleneck` of the dense row that it is compared with; null for the first. */
   reference: string | null;
   /** Differences to the dense trial of the same seed, by metric. */
   difference: Record<string, PairedDifference>;
@@ -85,9 +93,19 @@ export interface BudgetComparison {
 
 export interface TaskSummary {
   task: string;
+  /** As in SweepSummary. */
+  margin?: number;
   /** Metric names; the first decides. */
   metrics: string[];
+  /**
+   * Keys of training settings that differ among its rows or were searched; absent if there are
+   * none.
+   */
+  axes?: string[];
+  /** Of the comparison; those whose values a search has yet to choose are not there. */
   rows: RowSummary[];
+  /** How searched values were chosen; absent without a search. */
+  search?: SearchSummary;
   at_dense_budget: BudgetComparison[];
   majority_class: Record<string, number> | null;
   /** Why its data may lead to false findings; absent if nothing speaks for it. */
@@ -101,6 +119,8 @@ export interface SweepSummary {
   profile: string | null;
   profile_reason: string | null;
   backbone: { name: string; digest: string; model_type: string; weights: number };
+  /** Points within which differences count as equal; absent if none were named. */
+  margin?: number;
   /** Its trials' precisions, in the order of trials; absent if all are float32. */
   precisions?: PrecisionName[];
   datasets: Pick<PlannedDataset, 'task' | 'digest' | 'source' | 'splits' | 'max_length'>[];
@@ -119,21 +139,29 @@ export function summarize(
   const byId = new Map(results.map((result) => [result.trial_id, result]));
   const isMixed = isMadeDifferently(results);
   const failures: SweepSummary['failures'] = [];
-  const tasks = plan.datasets.map((dataset): TaskSummary => {
-    const variants = groupVariants(plan.trials.filter((trial) => trial.dataset === dataset.digest));
+  const over = plan.search?.over ?? [];
+  const datasets = plan.datasets.filter(({ held_out }) => held_out === undefined);
+  const tasks = datasets.map((dataset): TaskSummary => {
+    const { variants, all } = findVariants(plan, dataset);
+    const search = summarizeSearch(plan, dataset.task, all, byId);
     for (const variant of variants) {
       failures.push(...listFailures(variant, byId));
     }
-    const rows = variants.map((variant) => ({
-      ...summarizeRow(variant, variants, plan, dataset, byId),
+    const axes = [...new Set([...over, ...findVaried(variants.map(({ settings }) => settings))])];
+    const context = { plan, dataset, variants, axes, over, results: byId };
+    const rows = variants.map((variant): RowSummary => ({
+      ...summarizeRow(variant, context),
       ...(isMixed ? { made_by: countMakers(variant, byId) } : {}),
     }));
     const found = dataWarnings(dataset);
     return {
       task: dataset.task,
+      ...(plan.margin === undefined ? {} : { margin: plan.margin }),
       metrics: dataset.metrics,
-      rows,
-      at_dense_budget: compareAtBudget(variants, rows, dataset, byId),
+      ...(axes.length > 0 ? { axes } : {}),
+      rows: correctRows(rows),
+      ...(search === null ? {} : { search }),
+      at_dense_budget: compareAtBudget(variants, rows, dataset, byId, over, plan.margin),
       majority_class: baselines[dataset.task] ?? null,
       ...(found.length > 0 ? { data_warnings: found } : {}),
     };
@@ -147,8 +175,9 @@ export function summarize(
     profile: plan.profile,
     profile_reason: plan.profile_reason,
     backbone: { name, digest, model_type, weights },
+    ...(plan.margin === undefined ? {} : { margin: plan.margin }),
     ...listPrecisions(plan),
-    datasets: plan.datasets.map(({ task, digest, source, splits, max_length }) => ({
+    datasets: datasets.map(({ task, digest, source, splits, max_length }) => ({
       task,
       digest,
       source,
@@ -156,7 +185,7 @@ export function summarize(
       max_length,
     })),
     trials: {
-      planned: plan.trials.length,
+      planned: countTrials(plan),
       done: count('done'),
       failed: count('failed'),
       cancelled: count('cancelled'),
@@ -167,150 +196,30 @@ export function summarize(
   };
 }
 
+/** The task's rows, and beside them those of choices that are not made, which name these. */
+function findVariants(
+  { trials, search }: Plan,
+  dataset: PlannedDataset,
+): { variants: Variant[]; all: Variant[] } {
+  const planned = trials.filter((trial) => trial.dataset === dataset.digest);
+  const known = new Set(planned.map(({ id }) => id));
+  const open = (search?.choices ?? [])
+    .filter(({ task }) => task === dataset.task)
+    .flatMap(trialsOfChoice)
+    .filter(({ id }) => !known.has(id));
+  const all = groupVariants([...planned, ...open], dataset, search?.over);
+  return { variants: all.filter(({ trials: [first] }) => known.has(first!.id)), all };
+}
+
 function listPrecisions({ trials }: Plan): Pick<SweepSummary, 'precisions'> {
   const precisions = [...new Set(trials.map(readPrecision))];
   return precisions.every((precision) => precision === 'float32') ? {} : { precisions };
-}
-
-type Results = ReadonlyMap<string, TrialResult>;
-
-function summarizeRow(
-  variant: Variant,
-  variants: readonly Variant[],
-  plan: Plan,
-  dataset: PlannedDataset,
-  results: Results,
-): RowSummary {
-  const { prune } = variant.config;
-  const sizes = ({ config }: Variant) => countBudget(config, plan.backbone, dataset);
-  const budget = { ...sizes(variant), ...keptIn(variant, results) };
-  const own = valuesBySeed(variant, results);
-  const reference = findReference(variant, variants);
-  const metrics: Record<string, Mean> = {};
-  for (const name of dataset.metrics) {
-    const mean = computeMean([...own.values()].map((values) => values[name]!));
-    if (mean !== null) metrics[name] = mean;
-  }
-  return {
-    label: variant.label,
-    pruner: prune.pruner,
-    sparsity: prune.sparsity,
-    rules: prune.rules,
-    bottleneck: variant.bottleneck,
-    trial_ids: variant.trials.toSorted((a, b) => a.seed - b.seed).map(({ id }) => id),
-    seeds: variant.trials.length,
-    done: own.size,
-    metrics,
-    budget,
-    kept_of_dense: budget.kept / (reference ? sizes(reference) : budget).trainable,
-    reference: reference && rowName(reference),
-    difference: reference === null ? {} : differences(variant, reference, dataset, results),
-    ...collectThresholds(variant, results),
-    degenerate: countDegenerate(variant, results),
-  };
-}
-
-function collectThresholds({ trials }: Variant, results: Results): Pick<RowSummary, 'thresholds'> {
-  const thresholds: Record<string, number[]> = {};
-  for (const { id } of trials.toSorted((a, b) => a.seed - b.seed)) {
-    for (const [metric, value] of Object.entries(results.get(id)?.thresholds ?? {}))
-      (thresholds[metric] ??= []).push(value);
-  }
-  return Object.keys(thresholds).length > 0 ? { thresholds } : {};
-}
-
-const rowName = ({ label, bottleneck }: Variant) => `${label}, bottleneck ${bottleneck}`;
-
-/** Differences to another row, by metric, over the seeds that both have. */
-function differences(
-  variant: Variant,
-  reference: Variant,
-  dataset: PlannedDataset,
-  results: Results,
-): RowSummary['difference'] {
-  const [own, dense] = [valuesBySeed(variant, results), valuesBySeed(reference, results)];
-  const difference: RowSummary['difference'] = {};
-  for (const name of dataset.metrics) {
-    const pairs = [...own]
-      .filter(([seed]) => dense.has(seed))
-      .map(([seed, values]) => values[name]! - dense.get(seed)![name]!);
-    const paired = pairedDifference(pairs);
-    if (paired !== null) difference[name] = paired;
-  }
-  return difference;
-}
-
-/** @param rows summaries of the variants, in their order */
-function compareAtBudget(
-  variants: readonly Variant[],
-  rows: readonly RowSummary[],
-  dataset: PlannedDataset,
-  results: Results,
-): BudgetComparison[] {
-  const kept = new Map(variants.map((variant, i) => [variant, rows[i]!.budget.kept]));
-  const comparisons = new Map<Variant, BudgetComparison>();
-  for (const [i, variant] of variants.entries()) {
-    const reference = findBudgetReference(variant, variants, kept);
-    if (reference === null) continue;
-    const comparison = comparisons.get(reference) ?? {
-      reference: rowName(reference),
-      kept: kept.get(reference)!,
-      rows: [],
-    };
-    const { label, pruner, sparsity, bottleneck } = rows[i]!;
-    const difference = differences(variant, reference, dataset, results);
-    comparison.rows.push({ label, pruner, sparsity, bottleneck, difference });
-    comparisons.set(reference, comparison);
-  }
-  return [...comparisons.values()];
 }
 
 /** Whether finished trials were made on different frameworks or devices. */
 export function isMadeDifferently(results: readonly TrialResult[]): boolean {
   const done = results.filter(({ status }) => status === 'done');
   return new Set(done.flatMap(listMakers)).size > 1;
-}
-
-function countMakers({ trials }: Variant, results: Results): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { id } of trials) {
-    const result = results.get(id);
-    if (result?.status !== 'done') continue;
-    const made = describeMakers(result);
-    counts[made] = (counts[made] ?? 0) + 1;
-  }
-  return counts;
-}
-
-function countDegenerate({ trials }: Variant, results: Results): RowSummary['degenerate'] {
-  const counts: RowSummary['degenerate'] = {};
-  for (const code of Object.keys(DEGENERATE_WARNINGS)) {
-    const count = trials.filter(({ id }) =>
-      results.get(id)?.warnings.some((warning) => warning.startsWith(`${code}:`)),
-    ).length;
-    if (count > 0) counts[code] = count;
-  }
-  return counts;
-}
-
-/** Average of weights kept in finished trials, rounded; empty if there are none. */
-function keptIn(variant: Variant, results: Results): Partial<Budget> {
-  const done = variant.trials
-    .map(({ id }) => results.get(id))
-    .filter((result) => result?.status === 'done');
-  return done.length === 0
-    ? {}
-    : { kept: Math.round(sum(done.map((result) => result!.budget.kept)) / done.length) };
-}
-
-/** Metrics of finished trials, by seed, in the order of seeds. */
-function valuesBySeed(variant: Variant, results: Results): Map<number, Record<string, number>> {
-  const values = new Map<number, Record<string, number>>();
-  for (const { id, seed } of variant.trials.toSorted((a, b) => a.seed - b.seed)) {
-    const result = results.get(id);
-    if (result?.status === 'done') values.set(seed, result.metrics);
-  }
-  return values;
 }
 
 function listFailures(variant: Variant, results: Results): SweepSummary['failures'] {

@@ -1,8 +1,10 @@
 import { groupBy } from '../base/group-by';
 import { plural } from '../base/plural';
 import type { Plan, TrialResult } from '../sweep/types';
+import { axisTitle, formatValue } from './axes';
 import {
   dataStatement,
+  describePhases,
   formatCount,
   formatDifference,
   formatLabel,
@@ -13,10 +15,9 @@ import {
   shortenId,
 } from './format';
 import { tableNotes } from './notes';
+import { renderSearchLines } from './search-table';
 import { summarize, type Baselines, type SweepSummary, type TaskSummary } from './summary';
 
-/** The difference to dense, which is in words. */
-const FIRST_TEXT_COLUMN = 6;
 /** A row names so many of its trials; results.csv has all. */
 const NAMED_TRIALS = 5;
 /** So many reasons of failures are shown; the report has all. */
@@ -37,13 +38,18 @@ export function renderTable(
 ): string {
   const summary = summarize(plan, results, baselines);
   const { done, planned, failed, cancelled } = summary.trials;
+  const phases = describePhases(summary);
   const outcome = [
     `${done} of ${planned} trials done`,
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(cancelled > 0 ? [`${cancelled} cancelled`] : []),
+    ...(phases === null ? [] : [phases]),
     ...(summary.precisions === undefined ? [] : [`precision ${summary.precisions.join(', ')}`]),
   ].join(', ');
-  const tables = summary.tasks.map((task) => taskTable(task, width));
+  const tables = summary.tasks.flatMap((task) => [
+    ...(task.rows.length === 0 && task.search ? [] : [taskTable(task, width)]),
+    ...(task.search ? [renderSearchLines(task.task, task.search)] : []),
+  ]);
   const end = [outcome, ...describeFailures(summary)].join('\n');
   return [dataStatement(summary), ...tables, end].join('\n\n');
 }
@@ -79,11 +85,13 @@ function nameTrials(ids: readonly string[]): string {
 
 function taskTable(task: TaskSummary, width: number): string {
   const deciding = task.metrics[0]!;
+  const { axes = [] } = task;
   const titles = task.metrics.map(metricTitle);
   const header = [
     task.task,
     '',
     'bottleneck',
+    ...axes.map(axisTitle),
     'n',
     titles.join(' / '),
     'kept',
@@ -93,15 +101,21 @@ function taskTable(task: TaskSummary, width: number): string {
     `  ${formatLabel(row)}`,
     formatSparsity(row),
     row.bottleneck,
+    ...axes.map((key) => formatValue(row.axes?.[key])),
     String(row.done),
     task.metrics.map((name) => formatMean(row.metrics[name])).join(' / '),
     formatCount(row.budget.kept),
-    row.reference === null ? '' : formatDifference(row.difference[deciding]),
+    row.reference === null ? '' : formatDifference(row.difference[deciding], task.margin),
   ]);
   const trials = ['trials, by seed', ...task.rows.map(({ trial_ids }) => nameTrials(trial_ids))];
-  const wide = alignColumns([header, ...rows].map((cells, i) => [...cells, trials[i]!]));
+  // The difference to dense is in words, and so is what follows.
+  const firstWords = header.length - 1;
+  const wide = alignColumns(
+    [header, ...rows].map((cells, i) => [...cells, trials[i]!]),
+    firstWords,
+  );
   const fits = wide.every((line) => line.length <= width);
-  const lines = fits ? wide : alignColumns([header, ...rows]);
+  const lines = fits ? wide : alignColumns([header, ...rows], firstWords);
   const below = {
     text: trials[0]!,
     items: task.rows.map((row, i) => `${rowTitle(row)}: ${trials[i + 1]}`),
@@ -113,12 +127,12 @@ function taskTable(task: TaskSummary, width: number): string {
   return [...lines, ...notes].join('\n');
 }
 
-/** Text is aligned to the left, numbers to the right. */
-function alignColumns(table: readonly string[][]): string[] {
+/** Words, in the first column and from `firstWords` on, are to the left, numbers to the right. */
+export function alignColumns(table: readonly string[][], firstWords: number): string[] {
   const widths = table[0]!.map((_, column) =>
     Math.max(...table.map((cells) => cells[column]!.length)),
   );
-  const isText = (column: number) => column === 0 || column >= FIRST_TEXT_COLUMN;
+  const isText = (column: number) => column === 0 || column >= firstWords;
   return table.map((cells) =>
     cells
       .map((cell, i) => (isText(i) ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))

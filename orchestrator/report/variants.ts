@@ -2,7 +2,8 @@ import { groupBy } from '../base/group-by';
 import { adapterName, bottleneckLabel } from '../sweep/adapters';
 import { readPrecision } from '../sweep/precision';
 import { canonicalJson } from '../sweep/canonical';
-import type { PruneConfig, Trial } from '../sweep/types';
+import type { AxisValues, PlannedDataset, PruneConfig, Trial } from '../sweep/types';
+import { findVaried as findVariedKeys, nameValues, pickValues, settingsReader } from './axes';
 
 /** Trials of a task that differ only in their seed: one row of the table. */
 export interface Variant {
@@ -11,11 +12,15 @@ export interface Variant {
   config: Pick<Trial, 'adapter' | 'prune' | 'train' | 'precision'>;
   /**
    * `dense`, `snip`, or with what else distinguishes it in the task: `snip (lora)`, `snip (norm
-   * none)`.
+   * none)`. Training settings are not in it.
    */
+  name: string;
+  /** The name with the training settings that tell it from its like: `snip (lora, lr 0.001)`. */
   label: string;
   /** `64`, `64/16` for attention/feed-forward, or `–` without a module. */
   bottleneck: string;
+  /** Its training settings, by their keys in a sweep file. */
+  settings: AxisValues;
 }
 
 const ADAPTER_DETAILS = [
@@ -36,29 +41,69 @@ const PRUNE_DETAILS = [
   'every_steps',
 ] as const;
 
-/** A task's trials as rows, in the order of the plan. */
-export function groupVariants(trials: readonly Trial[]): Variant[] {
+/**
+ * A task's trials as rows, in the order of the plan.
+ *
+ * @param over the keys of a search
+ */
+export function groupVariants(
+  trials: readonly Trial[],
+  dataset: PlannedDataset,
+  over: readonly string[] = [],
+): Variant[] {
   const groups = groupBy(trials, nameConfigs());
   // Trials of a row differ only in their seed.
   const firsts = [...groups.values()].map((group) => group[0]!);
   const describeAdapter = adapterDetails(firsts);
   const describePrune = pruneDetails(firsts);
   const hasPrecisions = isVaried(firsts, readPrecision);
-  return [...groups.values()].map((group) => {
+  const readSettings = settingsReader(firsts, dataset, over);
+  const variants = [...groups.values()].map((group) => {
     const { adapter, prune, train, precision } = group[0]!;
     const details = [
       ...describeAdapter(group[0]!),
       ...describePrune(group[0]!),
       ...(hasPrecisions ? [readPrecision(group[0]!)] : []),
     ];
-    const name = prune.pruner === 'none' ? 'dense' : prune.pruner;
+    const pruner = prune.pruner === 'none' ? 'dense' : prune.pruner;
     return {
       trials: group,
       config: { adapter, prune, train, precision },
-      label: details.length === 0 ? name : `${name} (${details.join(', ')})`,
+      name: addDetails(pruner, details),
+      details: { pruner, words: details },
       bottleneck: bottleneckLabel(adapter),
+      settings: readSettings(group[0]!),
     };
   });
+  const told = settingsThatTell(variants);
+  return variants.map(({ details: { pruner, words }, ...variant }) => {
+    const values = nameValues(pickValues(variant.settings, told.get(variant.name)!));
+    const label = addDetails(pruner, [...words, ...(values === '' ? [] : [values])]);
+    return { ...variant, label };
+  });
+}
+
+const addDetails = (name: string, details: readonly string[]) =>
+  details.length === 0 ? name : `${name} (${details.join(', ')})`;
+
+/**
+ * By name of rows, the training settings in which some of that name differ that are otherwise the
+ * same. One value for each row, as after a search, tells no rows apart.
+ */
+function settingsThatTell(
+  variants: readonly (Pick<Variant, 'config' | 'settings'> & { name: string })[],
+): Map<string, string[]> {
+  return new Map(
+    [...groupBy(variants, ({ name }) => name)].map(([name, same]) => {
+      const alike = groupBy(same, ({ config: { adapter, prune, precision } }) =>
+        canonicalJson({ adapter, prune, precision }),
+      );
+      const keys = [...alike.values()].flatMap((rows) =>
+        findVariedKeys(rows.map(({ settings }) => settings)),
+      );
+      return [name, [...new Set(keys)]];
+    }),
+  );
 }
 
 /**
@@ -74,46 +119,6 @@ function nameConfigs(): (trial: Trial) => string {
     names.set(text, name);
     return name;
   };
-}
-
-/**
- * The dense row that a row is compared with: one of the same precision, with the same adapter if
- * there is one, else the task's first. null for a dense row, or if there is none.
- */
-export function findReference(variant: Variant, variants: readonly Variant[]): Variant | null {
-  if (variant.config.prune.pruner === 'none') {
-    return null;
-  }
-  const dense = filterDense(variants, variant.config);
-  const adapter = canonicalJson(variant.config.adapter);
-  return dense.find(({ config }) => canonicalJson(config.adapter) === adapter) ?? dense[0] ?? null;
-}
-
-/**
- * The dense row that has as many weights as a row keeps: preferably the one that it is compared
- * with, else the task's first. null for a dense row, or if there is none.
- */
-export function findBudgetReference(
-  variant: Variant,
-  variants: readonly Variant[],
-  kept: ReadonlyMap<Variant, number>,
-): Variant | null {
-  const reference = findReference(variant, variants);
-  if (reference === null) {
-    return null;
-  }
-  const dense = [reference, ...filterDense(variants, variant.config)];
-  return dense.find((candidate) => kept.get(candidate) === kept.get(variant)) ?? null;
-}
-
-/**
- * The dense rows of the same precision: a difference must come from the masks, never from the
- * arithmetic.
- */
-function filterDense(variants: readonly Variant[], { precision }: Variant['config']): Variant[] {
-  return variants.filter(
-    ({ config }) => config.prune.pruner === 'none' && config.precision === precision,
-  );
 }
 
 /**
@@ -151,6 +156,7 @@ function pruneDetails(trials: readonly Trial[]): (trial: Trial) => string[] {
       ...maskWords(prune),
       ...(prune.rules === 'official' && hasRules ? ['official'] : []),
       ...varied.get(way(trial))!.map((key) => `${words(key)} ${prune[key]}`),
+      ...(prune.scoring_head === undefined ? [] : [`scoring head ${prune.scoring_head}`]),
       ...controlWords(prune),
     ];
   };

@@ -9,8 +9,10 @@ import type { Cohort, Trial } from './types';
  * its backbone is alone because it has layers of its own. Data sets come in the order of the
  * trials. Within a data set, trials are taken by seed: trials with the same initial weights share
  * snip scores, and each seed's comparison with the dense adapter is complete as early as possible.
+ *
+ * @param before how many cohorts the sweep has already, whose ids come first
  */
-export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort[] {
+export function formCohorts(trials: readonly Trial[], maxCohort: number, before = 0): Cohort[] {
   if (!Number.isInteger(maxCohort) || maxCohort < 1) {
     throw new RangeError(`maxCohort is ${maxCohort}; it must be a whole number of at least 1`);
   }
@@ -27,9 +29,9 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number): Cohort
     const bySeed = group.toSorted((a, b) => a.seed - b.seed);
     return balancedChunks(bySeed, Math.ceil(group.length / maxCohort));
   });
-  const digits = Math.max(2, String(chunks.length).length);
+  const digits = Math.max(2, String(before + chunks.length).length);
   return chunks.map((chunk, i) => ({
-    id: `c${String(i + 1).padStart(digits, '0')}-${chunk[0]!.task}`,
+    id: `c${String(before + i + 1).padStart(digits, '0')}-${chunk[0]!.task}`,
     dataset: chunk[0]!.dataset,
     trials: chunk.map((trial) => trial.id),
   }));

@@ -12,6 +12,13 @@ export function findDataset(plan: Plan, digest: string): PlannedDataset {
   );
 }
 
+/** Those that are compared on: one for each task, without the held-out ones of a search. */
+export function listTaskDatasets<Dataset extends Pick<PlannedDataset, 'held_out'>>(
+  datasets: readonly Dataset[],
+): Dataset[] {
+  return datasets.filter(({ held_out }) => held_out === undefined);
+}
+
 export function findCohort(plan: Plan, id: string): Cohort {
   return present(
     plan.cohorts.find((cohort) => cohort.id === id),
@@ -20,12 +27,13 @@ export function findCohort(plan: Plan, id: string): Cohort {
   );
 }
 
+/** By id. A plan never changes, and one of thousands is asked for each of its trials. */
+const trialsById = new WeakMap<Plan, ReadonlyMap<string, Trial>>();
+
 export function findTrial(plan: Plan, id: string): Trial {
-  return present(
-    plan.trials.find((trial) => trial.id === id),
-    plan,
-    `trial ${id}`,
-  );
+  const trials = trialsById.get(plan) ?? new Map(plan.trials.map((trial) => [trial.id, trial]));
+  trialsById.set(plan, trials);
+  return present(trials.get(id), plan, `trial ${id}`);
 }
 
 function present<T>(part: T | undefined, plan: Plan, what: string): T {

@@ -2,7 +2,6 @@
 import { ADAPTER_NORMS } from '../../common/vocabulary/adapter-norms';
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
-import { listLaterFields } from '../../common/vocabulary/later-fields';
 import { MASK_RULES } from '../../common/vocabulary/mask-rules';
 import { MASK_STRUCTURES } from '../../common/vocabulary/mask-structures';
 import { PRECISIONS, type PrecisionName } from '../../common/vocabulary/precisions';
@@ -12,9 +11,9 @@ import { filterWords, type Vocabulary } from '../../common/vocabulary/vocabulary
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import { DEFAULT_PRECISION } from '../config/defaults';
 import { nameEnvironment } from '../sweep/environments';
-import { readPrecision } from '../sweep/precision';
 import type { Plan } from '../sweep/types';
 import { CONTRACT_KINDS } from '../tasks/registry';
+import { findNeeds, type PlanNeeds } from './plan-needs';
 
 const PROTOCOL_VERSION = 1;
 /** The norms of the contract's first release. */
@@ -46,32 +45,30 @@ export function checkPlan(plan: Plan, capabilities: Capabilities): string[] {
         `${capabilities.protocolVersion} of the contract, not ${PROTOCOL_VERSION}`,
     ];
   }
+  const needs = findNeeds(plan);
   return [
     ...checkBackbone(plan, capabilities),
-    ...checkAdapters(plan, capabilities),
     ...checkWords(
-      'pruner',
-      PRUNERS,
-      capabilities.pruners,
-      new Set(plan.trials.map(({ prune }) => prune.pruner)),
+      'attention module',
+      ATTENTION_MODULES,
+      capabilities.attentionModules,
+      needs.attentionModules,
     ),
+    ...checkWords('feed-forward module', FFN_MODULES, capabilities.ffnModules, needs.ffnModules),
+    ...checkWords('part of the backbone', UNFROZEN, capabilities.unfrozen, needs.unfrozen),
+    ...checkWords('pruner', PRUNERS, capabilities.pruners, needs.pruners),
     ...checkWords(
       'mask structure',
       MASK_STRUCTURES,
       capabilities.maskStructures,
-      new Set(plan.trials.map(({ prune }) => prune.structure)),
+      needs.maskStructures,
     ),
-    ...checkWords(
-      'mask rules',
-      MASK_RULES,
-      capabilities.maskRules,
-      new Set(plan.trials.map(({ prune }) => prune.rules)),
-    ),
-    ...(!capabilities.prunesDuringTraining && plan.trials.some(({ prune }) => prune.every_steps > 0)
+    ...checkWords('mask rules', MASK_RULES, capabilities.maskRules, needs.maskRules),
+    ...(!capabilities.prunesDuringTraining && needs.prunesDuringTraining
       ? ['the trainer does not prune during training, as `progressive` needs']
       : []),
-    ...checkLaterFields(plan, capabilities),
-    ...checkPrecisions(plan, capabilities),
+    ...checkLaterFields(needs, capabilities),
+    ...checkPrecisions(needs, capabilities),
     ...checkWords(
       'task kind',
       CONTRACT_KINDS,
@@ -96,51 +93,23 @@ function checkBackbone({ backbone }: Plan, capabilities: Capabilities): string[]
   return lacking;
 }
 
-function checkAdapters(
-  { trials }: Plan,
-  { attentionModules, ffnModules, unfrozen }: Capabilities,
-): string[] {
-  const adapters = trials.map(({ adapter }) => adapter);
-  return [
-    ...checkWords(
-      'attention module',
-      ATTENTION_MODULES,
-      attentionModules,
-      new Set(adapters.map(({ attention }) => attention)),
-    ),
-    ...checkWords(
-      'feed-forward module',
-      FFN_MODULES,
-      ffnModules,
-      new Set(adapters.map(({ ffn }) => ffn)),
-    ),
-    ...checkWords(
-      'part of the backbone',
-      UNFROZEN,
-      unfrozen,
-      new Set(adapters.map((adapter) => adapter.unfrozen)),
-    ),
-  ];
-}
-
 /** Trainers that list no norms are older than the list. */
-function checkLaterFields({ trials }: Plan, { fields, adapterNorms }: Capabilities): string[] {
-  const used = new Set(trials.flatMap((trial) => listLaterFields(trial)));
-  const norms = new Set(
-    trials.flatMap(({ adapter }) => [adapter.norm, adapter.attention_norm ?? adapter.norm]),
-  );
+function checkLaterFields(
+  { laterFields, norms }: PlanNeeds,
+  { fields, adapterNorms }: Capabilities,
+): string[] {
   const first = FIRST_ADAPTER_NORMS.map((name) => ADAPTER_NORMS[name].proto);
   return [
-    ...[...used]
+    ...[...laterFields]
       .filter((field) => !fields.includes(field))
       .map((field) => `the trainer does not handle ${field}`),
     ...checkWords('norm', ADAPTER_NORMS, adapterNorms.length > 0 ? adapterNorms : first, norms),
   ];
 }
 
-function checkPrecisions({ trials }: Plan, capabilities: Capabilities): string[] {
+function checkPrecisions({ precisions }: PlanNeeds, capabilities: Capabilities): string[] {
   const able = listPrecisions(capabilities);
-  return [...new Set(trials.map(readPrecision))]
+  return [...precisions]
     .filter((precision) => !able.includes(precision))
     .map((precision) => `precision ${precision} is not among the trainer's: ${able.join(', ')}`);
 }

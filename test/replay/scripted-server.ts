@@ -13,6 +13,7 @@ import {
   withdrawRequest,
   type LookInput,
 } from '../../workflows/activities/pool';
+import { tellGranted, tellPlaced, tellRevoked } from '../../workflows/activities/tell';
 import type { cohort } from '../../workflows/cohort';
 import { findCommonFailure } from '../../workflows/failure-budget';
 import type {
@@ -25,6 +26,7 @@ import type {
 import type { pool as poolWorkflow } from '../../workflows/pool';
 import {
   poolId,
+  type Lease,
   type PlacementRequest,
   type Release,
   type TrainerReport,
@@ -76,6 +78,8 @@ interface Script {
   /** Called for each job that is asked to stop. */
   onCancel?: (job: JobRef) => void;
   prepareData?: () => void | Promise<void>;
+  /** The cohorts that follow from a search. */
+  chosen?: string[];
 }
 
 export class ScriptedServer {
@@ -109,19 +113,22 @@ export class ScriptedServer {
   async withTrainer(
     trials: Record<string, string[]>,
     answer: (job: JobRef) => JobOutcome | Promise<JobOutcome>,
-    { onCancel = () => undefined, prepareData = () => undefined, pool }: Script = {},
+    { onCancel = () => undefined, prepareData = () => undefined, pool, chosen = [] }: Script = {},
   ) {
     const jobs: JobRef[] = [];
     const cancelled: string[] = [];
     const evaluated: { trials: string[]; failed: Record<string, Failed> }[] = [];
     const notStarted: string[] = [];
     const reports: number[] = [];
+    const decisions: string[] = [];
     const id = ++this.ids;
     const taskQueue = `decisions-${id}`;
     const activities = {
       prepareData,
-      listUnfinishedCohorts: () =>
-        Object.keys(trials).filter((cohort) => trials[cohort]!.length > 0),
+      listUnfinishedCohorts: (plan: { planDigest: string }) =>
+        Object.keys(trials).filter(
+          (cohort) => trials[cohort]!.length > 0 && (!chosen.includes(cohort) || isDecided(plan)),
+        ),
       pendingTrials: ({ cohortId }: { cohortId: string }) => trials[cohortId],
       runJob: async (job: JobRef) => {
         jobs.push(job);
@@ -134,6 +141,13 @@ export class ScriptedServer {
       evaluateTrials: (input: { trials: string[]; failed: Record<string, Failed> }) => {
         evaluated.push(input);
         return countOutcome(input);
+      },
+      decideChoices: ({ planDigest }: { planDigest: string }) => {
+        decisions.push(planDigest);
+        return {
+          planDigest: `${planDigest}, decided`,
+          cohorts: Object.keys(trials).map((id) => ({ id, dataset: 'x' })),
+        };
       },
       failCohort: () => ({ done: 0, failed: 1, cancelled: 0 }),
       endCohorts: ({ cohorts }: { cohorts: string[] }) => {
@@ -174,7 +188,7 @@ export class ScriptedServer {
     const findPool = () => this.client.workflow.getHandle<typeof poolWorkflow>(poolId(taskQueue));
     return {
       findPool,
-      ...{ worker, jobs, cancelled, evaluated, notStarted, reports },
+      ...{ worker, jobs, cancelled, evaluated, notStarted, reports, decisions },
       ...{ start, execute, findCohort },
     };
   }
@@ -189,6 +203,9 @@ function poolActivities(scripted: ScriptedPool) {
     askForTrainer: (request: PlacementRequest) => askForTrainer(setup, request),
     withdrawRequest: (request: string) => withdrawRequest(setup, request),
     releaseTrainer: (ended: Release) => releaseTrainer(setup, ended),
+    tellPlaced: (sweep: string, cohort: string) => tellPlaced(setup, sweep, cohort),
+    tellGranted: (cohort: string, lease: Lease) => tellGranted(setup, cohort, lease),
+    tellRevoked: (cohort: string, lease: string) => tellRevoked(setup, cohort, lease),
     lookAtTrainers: async ({ known }: LookInput) => {
       while (brief(known) === brief(scripted.trainers)) {
         Context.current().heartbeat();
@@ -198,6 +215,8 @@ function poolActivities(scripted: ScriptedPool) {
     },
   };
 }
+
+const isDecided = ({ planDigest }: { planDigest: string }) => planDigest.endsWith(', decided');
 
 const buildInput = (sweepId: string, cohorts: string[]): SweepInput => ({
   stateVersion: 1,

@@ -37,9 +37,9 @@ export class Brake {
     };
   }
 
-  /** From now on a pass takes a second, which is long enough to be told as progress. */
-  hold(): void {
-    writeFileSync(this.file, '1000');
+  /** From now on a pass takes this long; by default a second, which is told as progress. */
+  hold(ms = 1000): void {
+    writeFileSync(this.file, String(ms));
   }
 
   release(): void {

@@ -16,6 +16,8 @@ import {
   pendingTrials,
   writeSweepReport,
 } from './results';
+import { decideChoices } from './search';
+import { tellGranted, tellPlaced, tellRevoked } from './tell';
 import type { WorkerSetup } from './worker-setup';
 
 export type Activities = ReturnType<typeof createActivities>;
@@ -47,9 +49,13 @@ export function createActivities(setup: WorkerSetup) {
     withdrawRequest: bound(withdrawRequest),
     releaseTrainer: bound(releaseTrainer),
     lookAtTrainers: bound(lookAtTrainers),
+    tellPlaced: bound(tellPlaced),
+    tellGranted: bound(tellGranted),
+    tellRevoked: bound(tellRevoked),
     evaluateTrials: bound(evaluateTrials),
     failCohort: bound(failCohort),
     endCohorts: bound(endCohorts),
+    decideChoices: bound(decideChoices),
     writeSweepReport: bound(writeSweepReport),
   };
 }

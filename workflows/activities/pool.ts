@@ -54,7 +54,7 @@ async function signalPool<Value>(
   const { taskQueue } = info;
   const fresh: PoolState = {
     ...{ graceSeconds: setup.graceSeconds ?? GRACE_SECONDS, members: [], leases: [], requests: [] },
-    ...{ served: {}, asked: {}, orphans: [] },
+    ...{ served: {}, asked: {}, orphans: [], isBrief: true },
   };
   await client.workflow.signalWithStart<PoolWorkflow, [Value]>('pool', {
     ...{ taskQueue, workflowId: poolId(taskQueue), args: [fresh] },

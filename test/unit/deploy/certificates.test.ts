@@ -37,6 +37,14 @@ describeOpenssl('certificates (openssl)', () => {
     expect(statSync(at('trainer', 'key.pem')).mode & 0o077).toBe(0);
   });
 
+  test('is for addresses, too', () => {
+    make(folder, 'numbers', 'gpu-box', '10.0.0.7', '::1');
+    const verify = ['verify', '-CAfile', at('numbers', 'ca.pem'), '-verify_ip'];
+    for (const address of ['10.0.0.7', '::1'])
+      expect(openssl(...verify, address, at('numbers', 'cert.pem'))).toMatch(/: OK\n$/);
+    expect(openssl(...verify, '10.0.0.8', at('numbers', 'cert.pem'))).toMatch(/mismatch/);
+  });
+
   test('a second run changes nothing; a new authority renews what it signs', () => {
     const before = readFileSync(at('trainer', 'cert.pem'), 'utf8');
     expect(make(folder, 'trainer', 'trainer', 'localhost')).toEqual({ status: 0, output: '' });

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeSafetensors } from '../../../orchestrator/datasets/safetensors';
-import { computeMean, pairedDifference, t975 } from '../../../orchestrator/report/statistics';
+import { computeMean, pairedDifference } from '../../../orchestrator/report/statistics';
 import { summarize, type SweepSummary } from '../../../orchestrator/report/summary';
 import { renderTable } from '../../../orchestrator/report/table';
 import { writeReport } from '../../../orchestrator/report/write';
@@ -44,6 +44,7 @@ describe('statistics', () => {
       n: 1,
       interval: null,
       told_from_noise: null,
+      p: null,
     });
   });
 
@@ -61,17 +62,6 @@ describe('statistics', () => {
     expect(interval![1]).toBeCloseTo(0.01 + (4.302652729749462 * 0.01) / Math.sqrt(3), 6);
     expect(told_from_noise).toBe(false);
     expect(pairedDifference([0.01, 0.011, 0.012])!.told_from_noise).toBe(true);
-  });
-
-  test.each([
-    [1, 12.706204736174694],
-    [2, 4.302652729749462],
-    [4, 2.7764451051977934],
-    [29, 2.045229642132703],
-    [31, 2.039513446396408],
-    [120, 1.9799304050824402],
-  ])('t(0.975) of %d degrees of freedom', (degrees, expected) => {
-    expect(Math.abs(t975(degrees) - expected)).toBeLessThan(5e-5);
   });
 });
 
@@ -240,7 +230,7 @@ describe('a report', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test('compares each adapter with its own dense one', async () => {
+  test('compares each adapter with its own dense one, and dense ones with the first', async () => {
     const compare = [
       { pruner: 'none', bottleneck: [16, 32] },
       { pruner: 'rand', sparsity: 0.5, bottleneck: [16, 32] },
@@ -252,13 +242,13 @@ describe('a report', () => {
     const { summary, markdown } = await report(plan, results);
     expect(summary.tasks[0]!.rows.map(({ difference }) => difference.accuracy?.mean)).toEqual([
       undefined,
-      undefined,
+      expect.closeTo(0.1) as number,
       expect.closeTo(0.01) as number,
       expect.closeTo(0.02) as number,
     ]);
     expect(markdown).toContain(
-      'differences are relative to several dense adapters: rand 50 %, bottleneck 16 to dense, ' +
-        'bottleneck 16;',
+      '- differences and weights are relative to several dense adapters:\n' +
+        '  - to dense, bottleneck 16: dense, bottleneck 32; rand 50 %, bottleneck 16\n',
     );
   });
 
@@ -294,7 +284,9 @@ describe('a report', () => {
           expect.objectContaining({
             label: 'snip',
             bottleneck: '64',
-            difference: summary.tasks[0]!.rows[2]!.difference,
+            difference: expect.objectContaining({
+              accuracy: expect.objectContaining({ mean: closeTo(-0.29 / 3), n: 3 }) as object,
+            }) as object,
           }),
         ],
       },
@@ -417,6 +409,15 @@ describe('a report', () => {
     ]);
   });
 
+  test('tells rows apart by the head that their weights were scored with', () => {
+    const compare = [
+      { pruner: 'snip', sparsity: 0.5, scoring: { head: ['published', 'prior'] } },
+      { pruner: 'fisher', sparsity: 0.5, scoring: { head: 'prior' } },
+    ];
+    const rows = summarize(buildPlan({ compare }), [], {}).tasks[0]!.rows.map(({ label }) => label);
+    expect(rows).toEqual(['snip', 'snip (scoring head prior)', 'fisher (scoring head prior)']);
+  });
+
   test('names how a mask is made if unusual, and compares rounds of masks made alike', () => {
     const compare = [
       { pruner: 'none' },
@@ -478,8 +479,8 @@ describe('a report', () => {
     expect(markdown).toContain('weights\n- precision bf16\n');
     expect(renderTable(plan, buildResults(plan))).toContain('9 of 9 trials done, precision bf16');
     expect(summary.precisions).toEqual(['bf16']);
-    expect(csv).toContain('seed,status,precision,metrics.accuracy');
-    expect(csv.match(/,done,bf16,/g)).toHaveLength(9);
+    expect(csv).toContain('seed,status,precision,settings.learning_rate,metrics.accuracy');
+    expect(csv.match(/,done,bf16,0\.0005,/g)).toHaveLength(9);
     const usual = await report(buildPlan(), buildResults(buildPlan()));
     expect([usual.markdown, usual.csv, JSON.stringify(usual.summary)].join('\n')).not.toContain(
       'precision',

@@ -105,6 +105,20 @@ describe('a plan against the capabilities of a trainer', () => {
     expect(checkPlan(hub, capabilities({ hubDownload: true }))).toEqual([]);
   });
 
+  test('is gone through once, however many jobs are checked', () => {
+    const { trials, ...rest } = tinyPlan();
+    let times = 0;
+    const plan = {
+      ...rest,
+      get trials() {
+        times++;
+        return trials;
+      },
+    };
+    for (let job = 0; job < 3; job++) checkPlan(plan, capabilities());
+    expect(times).toBe(1);
+  });
+
   test('is not compared any further with a trainer of another contract', () => {
     expect(checkPlan(tinyPlan(), capabilities({ protocolVersion: 2, pruners: [] }))).toEqual([
       'the trainer speaks version 2 of the contract, not 1',

@@ -1,0 +1,60 @@
+/** Which dense row each row of a task's table is compared with. Pure. */
+import { canonicalJson } from '../sweep/canonical';
+import { findVaried } from './axes';
+import type { Variant } from './variants';
+
+/**
+ * The dense row that a row is compared with: one of the same precision, with the same adapter if
+ * there is one, else the task's first. Of several that differ in their training settings, the one
+ * with the same settings, those that were searched aside. A dense row with another adapter than the
+ * first is compared with that; null for the first, for its other settings, or if there is none.
+ *
+ * @param over the keys of a search
+ */
+export function findReference(
+  variant: Variant,
+  variants: readonly Variant[],
+  over: readonly string[] = [],
+): Variant | null {
+  const dense = listDense(variant, variants, over);
+  const adapter = canonicalJson(variant.config.adapter);
+  const hasAdapter = ({ config }: Variant) => canonicalJson(config.adapter) === adapter;
+  if (!isDense(variant)) return dense.find(hasAdapter) ?? dense[0] ?? null;
+  const first = variants.find((each) => dense.includes(each))!;
+  return [dense[0]!, first].find((each) => !hasAdapter(each)) ?? null;
+}
+
+/**
+ * The dense row that has as many weights as a row keeps: preferably the one that it is compared
+ * with, else the task's first. null for a dense row, or if there is none.
+ */
+export function findBudgetReference(
+  variant: Variant,
+  variants: readonly Variant[],
+  kept: ReadonlyMap<Variant, number>,
+  over: readonly string[] = [],
+): Variant | null {
+  if (isDense(variant)) return null;
+  const reference = findReference(variant, variants, over);
+  const dense = [...(reference ? [reference] : []), ...listDense(variant, variants, over)];
+  return dense.find((candidate) => kept.get(candidate) === kept.get(variant)) ?? null;
+}
+
+const isDense = ({ config }: Variant) => config.prune.pruner === 'none';
+
+/**
+ * The dense rows of a row's precision, because a difference must come from the masks, never from
+ * the arithmetic; those with its own training settings come first.
+ */
+function listDense(
+  { config, settings }: Variant,
+  variants: readonly Variant[],
+  over: readonly string[],
+): Variant[] {
+  const dense = variants.filter(
+    (each) => isDense(each) && each.config.precision === config.precision,
+  );
+  const isLike = (other: Variant) =>
+    findVaried([settings, other.settings]).every((key) => over.includes(key));
+  return [...dense.filter(isLike), ...dense.filter((other) => !isLike(other))];
+}

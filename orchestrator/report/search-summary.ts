@@ -1,0 +1,166 @@
+/** How the values of a task's searched axes were chosen, as data. Pure. */
+import { isSearching, listTried, type Tried } from '../sweep/search';
+import type { AxisValues, Plan, PlannedChoice, PlannedDataset, Trial } from '../sweep/types';
+import type { Results } from './comparisons';
+import { rowTitle } from './format';
+import { computeMean, pairedDifference, type Mean, type PairedDifference } from './statistics';
+import type { Variant } from './variants';
+
+export interface SearchSummary {
+  /** The keys of the searched axes. */
+  over: string[];
+  /** The metric that decides, on the held-out rows. */
+  metric: string;
+  /** How many training rows were held out, and of how many. */
+  held_out: { rows: number; of: number };
+  /** The search's own seeds. */
+  seeds: number[];
+  trials: { planned: number; done: number; failed: number; cancelled: number };
+  /** Whether every choice is made. */
+  decided: boolean;
+  choices: ChoiceSummary[];
+}
+
+export interface ChoiceSummary {
+  /** The row that it is for: `snip 40 %, bottleneck 64`. */
+  row: string;
+  pruner: string;
+  candidates: CandidateSummary[];
+  /** Index of the candidate that was chosen; null: none, because all failed. */
+  chosen?: number | null;
+  /** Index of the best of the others, and the chosen one's lead over it, paired by seed. */
+  second?: number;
+  lead?: PairedDifference;
+  /** Keys of axes whose smallest or largest value was chosen. */
+  at_edge?: string[];
+}
+
+export interface CandidateSummary {
+  values: AxisValues;
+  /** null without a trial that is done. */
+  metric: Mean | null;
+  /** How many seeds it is tried with. */
+  seeds: number;
+  failed: { trial_id: string; seed: number; error: string }[];
+}
+
+/**
+ * The trials that name a choice's row: those that are compared or, until that is known, those of
+ * its first candidate.
+ */
+export function trialsOfChoice({ candidates, chosen }: PlannedChoice): Trial[] {
+  return candidates[chosen ?? 0]!.confirm;
+}
+
+/**
+ * @param variants of the task, with a row for each choice (trialsOfChoice)
+ * @returns null if nothing is searched for this task
+ */
+export function summarizeSearch(
+  plan: Plan,
+  task: string,
+  variants: readonly Variant[],
+  results: Results,
+): SearchSummary | null {
+  const choices = plan.search?.choices.filter((choice) => choice.task === task) ?? [];
+  const trials = findTrials(plan, choices);
+  const dataset = plan.datasets.find(({ digest }) => digest === trials[0]?.dataset);
+  if (plan.search === undefined || dataset === undefined) return null;
+  const count = (status: string) =>
+    trials.filter(({ id }) => results.get(id)?.status === status).length;
+  return {
+    over: plan.search.over,
+    metric: dataset.metrics[0]!,
+    held_out: countHeldOut(dataset),
+    seeds: [...new Set(trials.map(({ seed }) => seed))].sort((a, b) => a - b),
+    trials: {
+      planned: trials.length,
+      done: count('done'),
+      failed: count('failed'),
+      cancelled: count('cancelled'),
+    },
+    decided: !isSearching({ ...plan, search: { ...plan.search, choices } }),
+    choices: choices.map((choice) => summarizeChoice(plan, choice, variants, results)),
+  };
+}
+
+function findTrials(plan: Plan, choices: readonly PlannedChoice[]): Trial[] {
+  const searched = new Set(
+    choices.flatMap(({ candidates }) => candidates.flatMap(({ trials }) => trials)),
+  );
+  return plan.trials.filter(({ id }) => searched.has(id));
+}
+
+function countHeldOut({ splits }: PlannedDataset): SearchSummary['held_out'] {
+  const [train, held] = ['train', 'validation'].map(
+    (name) => splits.find((split) => split.name === name)?.rows ?? 0,
+  ) as [number, number];
+  return { rows: held, of: train + held };
+}
+
+function summarizeChoice(
+  plan: Plan,
+  choice: PlannedChoice,
+  variants: readonly Variant[],
+  results: Results,
+): ChoiceSummary {
+  const [first] = trialsOfChoice(choice);
+  const row = variants.find(({ trials }) => trials.some(({ id }) => id === first!.id))!;
+  const { pruner, sparsity } = row.config.prune;
+  const tried = listTried(plan, choice, results);
+  const { chosen } = choice;
+  return {
+    row: rowTitle({ label: row.label, bottleneck: row.bottleneck, pruner, sparsity }),
+    pruner,
+    candidates: tried.map((each) => summarizeCandidate(plan, each, results)),
+    ...(chosen === undefined ? {} : { chosen }),
+    ...(chosen == null ? {} : describeLead(tried, chosen)),
+    ...(chosen == null ? {} : { at_edge: findEdges(choice, chosen) }),
+  };
+}
+
+function summarizeCandidate(plan: Plan, tried: Tried, results: Results): CandidateSummary {
+  const seeds = new Map(plan.trials.map(({ id, seed }) => [id, seed]));
+  return {
+    values: tried.candidate.values,
+    metric: computeMean([...tried.values.values()]),
+    seeds: tried.candidate.trials.length,
+    failed: tried.failed.map((id) => {
+      const { status, error } = results.get(id)!;
+      const reason = status === 'cancelled' ? 'cancelled' : (error ?? 'no reason was given');
+      return { trial_id: id, seed: seeds.get(id)!, error: reason };
+    }),
+  };
+}
+
+/** How far the chosen candidate is before the best of the others, by the seeds of both. */
+function describeLead(
+  tried: readonly Tried[],
+  chosen: number,
+): Pick<ChoiceSummary, 'second' | 'lead'> {
+  const others = tried.flatMap(({ values, failed }, index) => {
+    const mean = computeMean([...values.values()]);
+    return index === chosen || failed.length > 0 || mean === null
+      ? []
+      : [{ index, mean: mean.mean }];
+  });
+  const second = others.sort((a, b) => b.mean - a.mean || a.index - b.index)[0]?.index;
+  if (second === undefined) return {};
+  const [best, other] = [tried[chosen]!.values, tried[second]!.values];
+  const lead = pairedDifference(
+    [...best].flatMap(([seed, value]) => (other.has(seed) ? [value - other.get(seed)!] : [])),
+  );
+  return lead === null ? { second } : { second, lead };
+}
+
+/** Axes of numbers of which the chosen candidate has the smallest or the largest value. */
+function findEdges({ candidates }: PlannedChoice, chosen: number): string[] {
+  return Object.entries(candidates[chosen]!.values).flatMap(([key, value]) => {
+    const all = candidates.map(({ values }) => values[key]);
+    const numbers = all.filter((each) => typeof each === 'number');
+    const isAxis = numbers.length === all.length && new Set(numbers).size > 1;
+    return isAxis && (value === Math.min(...numbers) || value === Math.max(...numbers))
+      ? [key]
+      : [];
+  });
+}

@@ -1,0 +1,110 @@
+/** The section on a task's search, as a table and for a terminal. */
+import { plural } from '../base/plural';
+import { axisTitle, formatValue, nameValues } from './axes';
+import type { ReportDocument } from './document';
+import { formatCount, formatDifference, formatMean, metricTitle } from './format';
+import type { Note } from './notes';
+import type { CandidateSummary, ChoiceSummary, SearchSummary } from './search-summary';
+
+const AT_EDGE = 'at the edge: try beyond';
+/** More values than these are counted in a terminal. */
+const LISTED_VALUES = 6;
+
+/** All candidates of each row, with what was chosen, and how clearly. */
+export function buildSearchTable(
+  task: string,
+  search: SearchSummary,
+): ReportDocument['tables'][number] {
+  const { over, metric, choices } = search;
+  return {
+    title: searchTitle(task, search),
+    header: ['row', ...over.map(axisTitle), 'n', `${metricTitle(metric)}, held out`, 'choice'],
+    rows: choices.flatMap((choice) =>
+      choice.candidates.map((candidate, i) => [
+        i === 0 ? choice.row : '',
+        ...over.map((key) => formatValue(candidate.values[key])),
+        String(candidate.metric?.n ?? 0),
+        formatMean(candidate.metric ?? undefined),
+        describeCandidate(choice, i),
+      ]),
+    ),
+    notes: searchNotes(search),
+  };
+}
+
+/** A line for each row: what was chosen, from what, how clearly. Without a choice, why. */
+export function renderSearchLines(task: string, search: SearchSummary): string {
+  const cells = search.choices.map((choice) => [choice.row, describeChoice(choice)]);
+  const width = Math.max(...cells.map(([row]) => row!.length));
+  return [
+    searchTitle(task, search),
+    ...cells.map(([row, words]) => `  ${row!.padEnd(width)}  ${words}`),
+    ...searchNotes(search).map(({ text }) => `  · ${text}`),
+  ].join('\n');
+}
+
+function searchTitle(task: string, { over, decided }: SearchSummary): string {
+  const axes = over.map(axisTitle).join(' and ');
+  return `${task}: how ${axes} ${decided ? 'was' : 'is'} chosen`;
+}
+
+function describeCandidate(choice: ChoiceSummary, index: number): string {
+  const failure = describeFailures(choice.candidates[index]!);
+  if (choice.chosen !== index) return failure;
+  return ['chosen', ...describeClarity(choice), ...(failure === '' ? [] : [failure])].join('; ');
+}
+
+function describeChoice(choice: ChoiceSummary): string {
+  const { candidates, chosen } = choice;
+  const failures = candidates
+    .filter(({ failed }) => failed.length > 0)
+    .map((candidate) => `${nameValues(candidate.values)} ${describeFailures(candidate)}`);
+  const values =
+    candidates.length > LISTED_VALUES
+      ? plural(candidates.length, 'candidate')
+      : candidates
+          .map(({ values }) => Object.values(values).map(formatValue).join(' / '))
+          .join(', ');
+  if (chosen === undefined) return [`undecided, from ${values}`, ...failures].join('; ');
+  if (chosen === null) return ['none: every candidate failed', ...failures].join('; ');
+  const best = candidates[chosen]!;
+  return [`${nameValues(best.values)} of ${values}`, ...describeClarity(choice), ...failures].join(
+    '; ',
+  );
+}
+
+/** How far it is before the second, and whether it is at the edge. */
+function describeClarity({
+  candidates,
+  second,
+  lead,
+  at_edge: edges = [],
+}: ChoiceSummary): string[] {
+  const edge = edges.length === 0 ? [] : [`${edges.map(axisTitle).join(', ')} ${AT_EDGE}`];
+  if (second === undefined) return ['no other candidate to compare with', ...edge];
+  const other = nameValues(candidates[second]!.values);
+  return [`${formatDifference(lead)} to ${other}`, ...edge];
+}
+
+function describeFailures({ failed, seeds }: CandidateSummary): string {
+  if (failed.length === 0) return '';
+  const reasons = [...new Set(failed.map(({ error }) => error.replaceAll(/\s+/g, ' ').trim()))];
+  return `failed in ${failed.length} of ${plural(seeds, 'trial')}: ${reasons.join('; ')}`;
+}
+
+function searchNotes({ held_out: held, seeds, trials, decided }: SearchSummary): Note[] {
+  const say = (text: string): Note => ({ text, items: [] });
+  const ended = trials.failed + trials.cancelled;
+  const progress =
+    `undecided: ${trials.done} of ${trials.planned} trials of the search are done` +
+    (ended > 0 ? `, ${ended} failed or cancelled` : '') +
+    '; the rows of the comparison follow';
+  return [
+    ...(decided ? [] : [say(progress)]),
+    say(
+      `validation rows played no part: ${formatCount(held.rows)} of ${formatCount(held.of)} rows ` +
+        `of train were held out; ${seeds.length === 1 ? 'seed' : 'seeds'} of the search ` +
+        `${seeds.join(', ')}`,
+    ),
+  ];
+}

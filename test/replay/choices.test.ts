@@ -1,0 +1,96 @@
+/** A search, whose choices decide what runs next. */
+import { setModeUpdate, type JobOutcome, type JobRef } from '../../workflows/messages';
+import { describeWithServer, failedJob, SUCCEEDED, until } from './scripted-server';
+
+const TRIALS = { s1: ['a', 'b'], s2: ['c'], s3: ['d'], k1: ['x'], k2: ['y', 'z'] };
+const SEARCHED = ['s1', 's2', 's3'];
+const CHOSEN = { chosen: ['k1', 'k2'] };
+const hasSearch = true;
+
+/** Cohorts by the digest of the plan that their jobs were of. */
+function cohortsByPlan(jobs: readonly JobRef[]): Record<string, string[]> {
+  const found: Record<string, string[]> = {};
+  for (const { planDigest, cohortId } of jobs)
+    found[planDigest] = [...new Set([...(found[planDigest] ?? []), cohortId])].toSorted();
+  return found;
+}
+
+describeWithServer('a sweep with a search', (server) => {
+  test('makes its choices once all its cohorts have ended, and runs the chosen ones', async () => {
+    const trainer = await server.withTrainer({ ...TRIALS }, () => SUCCEEDED, CHOSEN);
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(SEARCHED, { hasSearch });
+      expect(await handle.result()).toMatchObject({
+        ...{ mode: 'run', done: 7, failed: 0, cancelled: 0 },
+        cohorts: { s1: 'done', s2: 'done', s3: 'done', k1: 'done', k2: 'done' },
+      });
+    });
+    expect(trainer.decisions).toEqual(['d']);
+    expect(cohortsByPlan(trainer.jobs)).toEqual({ d: SEARCHED, 'd, decided': ['k1', 'k2'] });
+  });
+
+  test('makes none if it was cancelled meanwhile, and says so', async () => {
+    const endings: ((outcome: JobOutcome) => void)[] = [];
+    const trainer = await server.withTrainer(
+      { ...TRIALS },
+      () => new Promise<JobOutcome>((resolve) => void endings.push(resolve)),
+      CHOSEN,
+    );
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(SEARCHED, { hasSearch });
+      await until(() => trainer.jobs.length === 2);
+      await handle.executeUpdate(setModeUpdate, { args: ['cancel'] });
+      for (const end of endings) end({ state: 'cancelled', failure: null, failedTrials: {} });
+      expect(await handle.result()).toMatchObject({
+        cancelled: 4,
+        stopped: 'cancelled during its search',
+      });
+    });
+    expect(trainer.decisions).toEqual([]);
+  });
+
+  test('makes none if it stopped because its cohorts fail alike', async () => {
+    const trainer = await server.withTrainer(
+      { ...TRIALS },
+      () => failedJob('refused', 'no such backbone'),
+      CHOSEN,
+    );
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(SEARCHED, { hasSearch, maxFailures: 3 });
+      expect(await handle.result()).toMatchObject({
+        failed: 4,
+        stopped: expect.stringContaining('no such backbone') as string,
+      });
+    });
+    expect(trainer.decisions).toEqual([]);
+  });
+});
+
+describeWithServer(
+  'a search whose sweep’s history becomes long',
+  (server) => {
+    test('is decided once, and later runs go on with the plan that followed', async () => {
+      const trials: Record<string, string[]> = Object.fromEntries(
+        ['s', 'k'].flatMap((kind) => Array.from({ length: 8 }, (_, i) => [`${kind}${i}`, ['x']])),
+      );
+      const [searched, chosen] = ['s', 'k'].map((kind) =>
+        Object.keys(trials).filter((id) => id.startsWith(kind)),
+      ) as [string[], string[]];
+      const trainer = await server.withTrainer(
+        trials,
+        ({ work, cohortId }) => {
+          if (work === 'predict') trials[cohortId] = [];
+          return SUCCEEDED;
+        },
+        { chosen },
+      );
+      await trainer.worker.runUntil(async () => {
+        const handle = await trainer.start(searched, { hasSearch });
+        expect(await handle.result()).toMatchObject({ done: 16, failed: 0, cancelled: 0 });
+      });
+      expect(trainer.decisions).toEqual(['d']);
+      expect(cohortsByPlan(trainer.jobs)).toEqual({ d: searched, 'd, decided': chosen });
+    });
+  },
+  ['limit.historyCount.suggestContinueAsNew=50'],
+);
