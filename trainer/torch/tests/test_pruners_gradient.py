@@ -494,7 +494,9 @@ def test_trials_share_scores_where_they_follow_from_the_same(tiny: Encoder) -> N
 
 def pruned(cola: Path, root: Path, backbone_path: str, trials: list[job_pb2.Trial]) -> Recorder:
     told = Recorder()
-    Engine(fresh_root(cola, root)).run(spec(backbone_path, trials, prune=job_pb2.PruneWork()), told)
+    Engine(fresh_root(cola, root), threads=1).run(
+        spec(backbone_path, trials, prune=job_pb2.PruneWork()), told
+    )
     return told
 
 
@@ -617,7 +619,7 @@ def test_progress_ends_at_the_rows_of_all_rounds(
         trial("f", pruner="synflow", sparsity=0.5),
     ]
     trials[-1].prune.MergeFrom(job_pb2.Prune(rounds=7, schedule=job_pb2.PRUNE_SCHEDULE_LINEAR))
-    Engine(fresh_root(cola, tmp_path / "root")).run(
+    Engine(fresh_root(cola, tmp_path / "root"), threads=1).run(
         spec(backbone_path, trials, prune=job_pb2.PruneWork()), Watching()
     )
     assert seen[-1] == (48 + 2 * 2 * 40 + 7, 48 + 2 * 2 * 40 + 7)
