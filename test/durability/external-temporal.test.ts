@@ -99,10 +99,17 @@ describeHere('two users with one Temporal server of their own', () => {
   test('share the time of their trainers, with a worker each, and both end', async () => {
     const taskQueue = taskQueueFor(first.root);
     const [ann, bob] = users;
-    const [annUp, bobUp] = await Promise.all([
-      ann.run(['up', '--trainer', first.address]),
-      bob.run(['up', '--trainer', second.address]),
-    ]);
+    const listed = ['up', '--trainer', 'listed'];
+    expect(await bob.run(listed)).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining(
+        `no trainer that answers is listed in ${first.root}`,
+      ) as string,
+    });
+    const named = [first, second].flatMap(({ address }) => ['--trainer', address]);
+    const annUp = await ann.run(['up', ...named]);
+    const bobUp = await bob.run(listed);
+    expect(bobUp.stdout).toContain(`at ${second.address}, listed in the artifact root`);
     for (const { status, stdout } of [annUp, bobUp]) {
       expect(stdout).toContain(`${server.address}, namespace ${NAMESPACE}`);
       expect(status).toBe(0);

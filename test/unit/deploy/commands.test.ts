@@ -90,7 +90,7 @@ describe('the command line', () => {
       .map((text) => text.replaceAll(/\\\n[# ]*/g, ''))
       .flatMap((text) => [...text.matchAll(/(?<!-n) sa-orch ([a-z].*)$/gm)])
       .map(([, words]) => words!.split(' #')[0]!.trim().split(/\s+/));
-    expect(typed).toContainEqual(['start', '--sweep', 'glue', '--trainer', 'node17:24711']);
+    expect(typed).toContainEqual(['start', '--sweep', 'glue', '--trainer', 'listed']);
     expect(typed.length).toBeGreaterThan(3);
     for (const words of typed) await parseWords(words);
   });
