@@ -97,6 +97,11 @@ export class JobLog {
     return log;
   }
 
+  /** What people see of it. */
+  get shown(): Readonly<CohortProgress> {
+    return this.progress;
+  }
+
   /** How the job ended; undefined while it has not. */
   get ended(): JobOutcome['state'] | undefined {
     return OUTCOMES.get(this.state);
