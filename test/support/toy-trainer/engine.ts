@@ -21,7 +21,7 @@ type Tensors = Record<string, Tensor<Floats>>;
 
 const capabilities: Engine['capabilities'] = {
   ...{ framework: 'toy', frameworkVersion: '1.0', trainerVersion: '1.0' },
-  ...{ maxCohort: 32, preferredCohort: 10 },
+  ...{ maxCohort: 32, preferredCohort: Number(process.env.SA_ORCH_TOY_COHORT ?? 10) },
   environment: { toy: '1.0', dtype: 'float32', row_invariant: 'true' },
   devices: [{ kind: 'cpu', name: 'one thread of JavaScript', memoryBytes: totalmem(), threads: 1 }],
   architectures: ['bert'],
