@@ -5,6 +5,7 @@ import { expandLine, type ComparedTrial } from './compare';
 import { trialId } from './identity';
 import { DEFAULT_UNFREEZE_PARAMS } from './published-model';
 import { publishTrain } from './published-steps';
+import { stepsPerEpoch } from './steps-per-epoch';
 import type { AxisValues, PlannedBackbone, PlannedDataset, TrainConfig, Trial } from './types';
 
 /** Trials that differ in their seed only, or in what a search chooses, too. */
@@ -103,19 +104,6 @@ function expandTrials(
   return expandLine(config.compare, line, context).map((variant) =>
     seeds.map((seed) => makeTrial(variant, seed)),
   );
-}
-
-/** The last step of an epoch takes the remaining rows or, in question answering, features. */
-function stepsPerEpoch(
-  dataset: PlannedDataset,
-  { batch_size, accumulated_batches }: TrainSettings,
-): number {
-  const train = dataset.splits.find((split) => split.name === 'train');
-  const batches = Math.ceil((train?.features ?? train?.rows ?? 0) / batch_size);
-  // What an epoch has left over waits for the next one.
-  return accumulated_batches === undefined
-    ? batches
-    : Math.max(1, Math.floor(batches / accumulated_batches));
 }
 
 function resolveTrain(
