@@ -5,6 +5,7 @@ import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { PruneScheduleName } from '../../common/vocabulary/prune-schedules';
 import type { PruneScopeName } from '../../common/vocabulary/prune-scopes';
 import type { PrunerName } from '../../common/vocabulary/pruners';
+import type { ScoringHeadChoice } from '../../common/vocabulary/scoring-heads';
 import type { AdapterConfig, AxisValues, PruneConfig, TrainConfig, Trial } from '../sweep/types';
 import type { OwnTask } from '../tasks/family';
 import type { FamilySettings } from '../tasks/registry';
@@ -73,12 +74,18 @@ export interface CompareLine {
    * dense reference (Large-Sparse).
    */
   large_sparse: boolean;
+  /**
+   * For a dense adapter: what other lines prune. Each of the adapters is made as narrow as it takes
+   * to have the weights that are kept there. Empty: they are as they are.
+   */
+  same_budget_as: Pick<PruneConfig, 'pruner' | 'sparsity'>[];
   scope: PruneScopeName[];
   /**
-   * Like the next two keys, only for pruners that use it (pruners.ts). null: as in the published
+   * Like the next three keys, only for pruners that use it (pruners.ts). null: as in the published
    * code.
    */
   scoring_rows: number[] | null;
+  scoring_head: ScoringHeadChoice[];
   temperature: number[];
   /** Pruning during training uses it with every pruner; null: each pruner's own default. */
   rounds: number[] | null;

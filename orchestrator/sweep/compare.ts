@@ -1,6 +1,7 @@
 /** Turns a line of `compare` into a task's trials, except their training and seeds. Pure. */
 import { PRUNERS, usesKey, type PrunerName } from '../../common/vocabulary/pruners';
 import { ConfigError } from '../base/errors';
+import { adapterLabel } from './adapters';
 import { adapterProblem } from './encoder-decoder';
 import type { CompareLine } from '../config/sweep-config';
 import { solveLargeSparse } from './large-sparse';
@@ -8,6 +9,7 @@ import { structureProblem } from './mask-structure';
 import { DENSE } from './dense';
 import { findFullRank, publishAdapter } from './published-model';
 import { publishPrune, PUBLISHED_SCORING_ROWS } from './published-steps';
+import { solveSameBudget } from './same-budget';
 import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
 
 export interface ComparedTrial {
@@ -24,8 +26,9 @@ export interface CompareContext {
   num_labels: number;
   steps_per_epoch: number;
   total_steps: number;
-  /** The following are only for `compat: official`. A task family's kind. */
+  /** A task family's kind. */
   kind: string;
+  /** The following are only for `compat: official`. */
   max_length: number;
   batch_size: number;
   unfreeze_params: string;
@@ -36,8 +39,8 @@ export interface CompareContext {
  * pruner's other keys.
  *
  * @throws ConfigError if the backbone cannot take an adapter, no sparsity gives a Large-Sparse line
- *   the dense budget, an adapter cannot be pruned in the pieces that a line asks for, or training
- *   ends before the last round
+ *   the dense budget, no line prunes what same_budget_as names, an adapter cannot be pruned in the
+ *   pieces that a line asks for, or training ends before the last round
  */
 export function expandLine(
   compare: readonly CompareLine[],
@@ -47,7 +50,11 @@ export function expandLine(
   const line = compare[i]!;
   const refuse = (message: string) =>
     new ConfigError({ where: line.origin, message: `compare[${i}].${message}` });
-  return line.adapters.flatMap((adapter) => {
+  const adapters =
+    line.same_budget_as.length === 0
+      ? line.adapters
+      : line.adapters.flatMap((adapter) => narrowAdapter(adapter, line, compare, context, refuse));
+  return adapters.flatMap((adapter) => {
     const sparsities = line.large_sparse
       ? [largeSparsity(adapter, findReference(compare), context, refuse)]
       : line.sparsity;
@@ -61,6 +68,7 @@ export function expandLine(
         const problem =
           adapterProblem(trial.adapter, context.backbone) ??
           structureProblem(trial.adapter, trial.prune, context.backbone) ??
+          scoringHeadProblem(trial.prune, context) ??
           lateRound(trial.prune, context);
         if (problem !== null) throw refuse(problem);
         return trial;
@@ -70,7 +78,36 @@ export function expandLine(
 
 /** The dense adapter whose budget Large-Sparse lines have. */
 function findReference(compare: readonly CompareLine[]): AdapterConfig | undefined {
-  return compare.find(({ pruner }) => pruner.includes('none'))?.adapters[0];
+  return compare.find(
+    ({ pruner, same_budget_as }) => pruner.includes('none') && same_budget_as.length === 0,
+  )?.adapters[0];
+}
+
+/** The adapter at the budget of each pruning that the line names. */
+function narrowAdapter(
+  adapter: AdapterConfig,
+  { same_budget_as }: CompareLine,
+  compare: readonly CompareLine[],
+  context: CompareContext,
+  refuse: (message: string) => ConfigError,
+): AdapterConfig[] {
+  return same_budget_as.map(({ pruner, sparsity }) => {
+    const pruned = compare.find(
+      (line) => line.pruner.includes(pruner) && line.sparsity.includes(sparsity),
+    );
+    if (pruned === undefined)
+      throw refuse(
+        `same_budget_as: no line of compare has ${pruner} with sparsity ${sparsity}; ` +
+          'must name a pruner and a sparsity that one has',
+      );
+    const [prune] = expandPrunes(pruner, [sparsity], pruned, context);
+    const narrowed = solveSameBudget(adapter, prune!, context.backbone);
+    if (narrowed !== null) return narrowed;
+    throw refuse(
+      `same_budget_as: ${adapterLabel(adapter)} has no bottleneck that could be narrower; must ` +
+        'be an adapter with matrices to prune',
+    );
+  });
 }
 
 /** The same as the published code does it. */
@@ -126,6 +163,9 @@ function expandPrunes(
   const scoringRows = line.scoring_rows ?? [PUBLISHED_SCORING_ROWS];
   if (usesKey(pruner, 'scoring_rows'))
     multiply(scoringRows.map((scoring_rows) => ({ scoring_rows })));
+  // Absent for the published one, so that such trials keep the ids from before there was a choice.
+  if (usesKey(pruner, 'scoring_rows'))
+    multiply(line.scoring_head.map((head) => (head === 'published' ? {} : { scoring_head: head })));
   if (usesKey(pruner, 'temperature'))
     multiply(line.temperature.map((temperature) => ({ temperature })));
   // The published code counts rounds for every pruner.
@@ -163,6 +203,20 @@ function progressiveSteps(
     begin_step: steps(progressive.begin_epoch),
     every_steps: Math.max(1, steps(progressive.every_epochs)),
   };
+}
+
+/** Refuses a prior where labels have none. */
+function scoringHeadProblem(
+  { scoring_head }: PruneConfig,
+  { task, kind }: CompareContext,
+): string | null {
+  if (scoring_head === undefined || kind === 'classification' || kind === 'regression') return null;
+  const why =
+    kind === 'summarization' ? 'summaries have no head' : 'the spans of answers have no prior';
+  return (
+    `scoring: head ${scoring_head} is not allowed for task ${task}: ${why}; ` +
+    'must be published or left out'
+  );
 }
 
 /** Refuses a mask made after the last step, because no training would use it. */

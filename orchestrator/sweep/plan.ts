@@ -2,6 +2,7 @@ import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { SweepConfig } from '../config/sweep-config';
 import { formCohorts } from './cohorts';
 import { sweepId } from './identity';
+import { listTaskDatasets } from './lookup';
 import { planTask, type Variant } from './plan-task';
 import type { Cohort, Plan, PlannedBackbone, PlannedChoice, PlannedDataset, Trial } from './types';
 
@@ -32,7 +33,7 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
   const precision = config.precision ?? inputs.defaultPrecision;
   const variants = config.tasks.flatMap((task) => {
     const ofTask = datasets.filter((candidate) => candidate.task === task.name);
-    const dataset = ofTask.find(({ held_out }) => held_out === undefined);
+    const [dataset] = listTaskDatasets(ofTask);
     if (dataset === undefined) {
       throw new RangeError(`no data set was resolved for task ${task.name}`);
     }

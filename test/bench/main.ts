@@ -72,7 +72,13 @@ async function main(): Promise<void> {
     sweep: async () => sweepAgainstProcesses(python, await backbone()),
     watch: () => watchEvents(),
     many: async () => manyTrials(await backboneForTrainers()),
-    pool: async () => manyTrials(await backboneForTrainers(), { trainers: POOL }),
+    pool: async () => {
+      const folder = await backboneForTrainers();
+      return {
+        parts_of_10: await manyTrials(folder, { trainers: POOL }),
+        parts_of_32: await manyTrials(folder, { trainers: POOL, cohort: 32 }),
+      };
+    },
     transfers: async () => {
       await backboneForTrainers();
       process.env.SA_ORCH_TEST_TFJS = await tfjs();

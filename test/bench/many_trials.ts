@@ -45,11 +45,15 @@ export interface ManyTrials {
   watch_poll_cpu_ms: { first: number; median: number; p95: number; polls: number };
 }
 
-/** backbone: a folder with the tokenizer of all-MiniLM-L6-v2. */
+/**
+ * @param backbone a folder with the tokenizer of all-MiniLM-L6-v2
+ * @param cohort how many trials a trainer wants at once
+ */
 export async function manyTrials(
   backbone: string,
-  { trainers = 1, trials = 5000 } = {},
+  { trainers = 1, trials = 5000, cohort = 10 } = {},
 ): Promise<ManyTrials> {
+  process.env.SA_ORCH_TOY_COHORT = `${cohort}`;
   const trainer = new TrainerPlace();
   const others = Array.from({ length: trainers - 1 }, () => new TrainerPlace(trainer.root));
   const offline = { HF_HUB_OFFLINE: '1', SA_ORCH_DATA: '' };

@@ -36,6 +36,34 @@ describeWithServer('a pool', (server) => {
     expect(evaluated.flatMap((each) => each.trials).toSorted()).toEqual(trials.toSorted());
   });
 
+  test('costs few events, and what fails within a workflow task is tried again', async () => {
+    let requests = 0;
+    const pool = {
+      graceSeconds: 60,
+      trainers: [readyTrainer('a')],
+      onRequest: () => {
+        if (++requests === 1) throw new Error('a passing fault');
+      },
+    };
+    const { worker, start, findCohort } = await server.withTrainer(
+      { c: ['x'], d: ['y'] },
+      () => SUCCEEDED,
+      { pool },
+    );
+    await worker.runUntil(async () => {
+      const handle = await start(['c', 'd']);
+      expect(await handle.result()).toMatchObject({ done: 2, failed: 0 });
+      const lengths = await Promise.all(
+        ['c', 'd'].map(async (id) => (await findCohort(id).describe()).historyLength),
+      );
+      // One of them has an ordinary activity more, with its workflow task.
+      const [least, most] = lengths.toSorted((a, b) => a - b);
+      expect(least).toBeLessThanOrEqual(40);
+      expect(most).toBeGreaterThan(least!);
+    });
+    expect(requests).toBe(3);
+  });
+
   test('gives each cohort its own trainer where there are enough cohorts', async () => {
     const pool = { graceSeconds: 60, trainers: ['a', 'b'].map((name) => readyTrainer(name)) };
     const cohorts = letters(6, 'c');
@@ -114,6 +142,30 @@ describeWithServer('a pool', (server) => {
     });
     // Three tries of a job, three times.
     expect(jobs.filter(({ trainer }) => trainer!.name === 'bad')).toHaveLength(9);
+  });
+
+  test('leaves a slow trainer out where the others are sooner done without it', async () => {
+    const pool = {
+      graceSeconds: 60,
+      trainers: ['slow', 'fast'].map((name) => readyTrainer(name)),
+    };
+    const cohorts = letters(24, 'c');
+    const { worker, jobs, start } = await server.withTrainer(
+      Object.fromEntries(cohorts.map((id) => [id, [id]])),
+      async ({ trainer, work }) => {
+        const rowsPerSecond = trainer!.name === 'slow' ? 5 : 100;
+        await new Promise((resolve) => setTimeout(resolve, work === 'train' ? 200 : 0));
+        return { ...SUCCEEDED, ...(work === 'train' && { rowsPerSecond }) };
+      },
+      { pool },
+    );
+    await worker.runUntil(async () => {
+      const handle = await start(cohorts);
+      expect(await handle.result()).toMatchObject({ done: 24, failed: 0, cancelled: 0 });
+    });
+    const slow = trainedBy(jobs).filter(([name]) => name === 'slow');
+    // Its first part may have ended before there was another to compare with.
+    expect([3, 4]).toContain(slow.length);
   });
 
   test('serves two sweeps in turn by time, and a higher priority first', async () => {

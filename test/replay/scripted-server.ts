@@ -64,6 +64,8 @@ export function describeWithServer(
 export interface ScriptedPool {
   trainers: TrainerReport[];
   graceSeconds: number;
+  /** Called for each request; what it throws, the request fails with. */
+  onRequest?: () => void;
 }
 
 /** A trainer that answers. */
@@ -200,7 +202,10 @@ function poolActivities(scripted: ScriptedPool) {
   const brief = (trainers: TrainerReport[]) =>
     JSON.stringify(trainers.map(({ address, state, kind }) => [address, state, kind]));
   return {
-    askForTrainer: (request: PlacementRequest) => askForTrainer(setup, request),
+    askForTrainer: (request: PlacementRequest) => {
+      scripted.onRequest?.();
+      return askForTrainer(setup, request);
+    },
     withdrawRequest: (request: string) => withdrawRequest(setup, request),
     releaseTrainer: (ended: Release) => releaseTrainer(setup, ended),
     tellPlaced: (sweep: string, cohort: string) => tellPlaced(setup, sweep, cohort),

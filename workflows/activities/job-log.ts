@@ -10,6 +10,7 @@ import type {
   Heartbeat,
 } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { JobState, Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { mapBounded } from '../../orchestrator/base/bounded';
 import {
   writeProgress,
   writeStage,
@@ -53,6 +54,8 @@ export class JobLog {
   private readonly failedTrials: Record<string, Failed> = {};
   private readonly series: TrialSeries;
   private readonly history: HistoryWriter;
+  /** What the trainer said of its pace in training. */
+  private readonly paces = { sum: 0, count: 0 };
   private progressChanged = true;
   /** Trials whose records belong to a result that has been written. */
   private readonly kept = new Set<string>();
@@ -95,6 +98,11 @@ export class JobLog {
     return log;
   }
 
+  /** What people see of it. */
+  get shown(): Readonly<CohortProgress> {
+    return this.progress;
+  }
+
   /** How the job ended; undefined while it has not. */
   get ended(): JobOutcome['state'] | undefined {
     return OUTCOMES.get(this.state);
@@ -129,6 +137,10 @@ export class JobLog {
         this.progress.done = kind.value.done;
         this.progress.total = kind.value.total;
         this.progress.rows_per_s = kind.value.rowsPerSecond;
+        if (kind.value.phase === Phase.PHASE_TRAIN && kind.value.rowsPerSecond > 0) {
+          this.paces.sum += kind.value.rowsPerSecond;
+          this.paces.count++;
+        }
         break;
       case 'metrics':
         for (const metric of kind.value.metrics) {
@@ -230,16 +242,20 @@ export class JobLog {
     const state = OUTCOMES.get(this.state);
     if (!state) throw new Error(`the job's stream ended in state ${stateWord(this.state)}`);
     await this.inTurn(async () => {
-      for (const trial of this.ref.trials) {
+      await mapBounded(this.ref.trials, async (trial) => {
         if (!this.kept.has(trial)) {
           await writeStage(this.root, trial, this.ref.work, this.series.stage(trial));
           await this.series.writeMetrics(trial);
         }
         if (state === 'succeeded' && this.reported.has(trial)) await this.series.forget(trial);
-      }
+      });
     });
     await this.saveProgress();
-    return { state, failure: this.failure, failedTrials: this.failedTrials };
+    const { sum, count } = this.paces;
+    return {
+      ...{ state, failure: this.failure, failedTrials: this.failedTrials },
+      ...(count === 0 ? {} : { rowsPerSecond: sum / count }),
+    };
   }
 
   /** What is not to be lost; a full disk loses what is repeated then. */

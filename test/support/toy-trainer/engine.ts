@@ -21,12 +21,13 @@ type Tensors = Record<string, Tensor<Floats>>;
 
 const capabilities: Engine['capabilities'] = {
   ...{ framework: 'toy', frameworkVersion: '1.0', trainerVersion: '1.0' },
-  ...{ maxCohort: 32, preferredCohort: 10 },
+  ...{ maxCohort: 32, preferredCohort: Number(process.env.SA_ORCH_TOY_COHORT ?? 10) },
   environment: { toy: '1.0', dtype: 'float32', row_invariant: 'true' },
   devices: [{ kind: 'cpu', name: 'one thread of JavaScript', memoryBytes: totalmem(), threads: 1 }],
   architectures: ['bert'],
   taskKinds: [TaskKind.TASK_KIND_CLASSIFICATION],
   ...HEAD_ALONE,
+  fields: ['predict.at_step'],
 };
 
 export const createEngine = (): Promise<Engine> => Promise.resolve({ capabilities, run });
@@ -71,7 +72,8 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
         await pace.advance(bags.split.rows, bags.split.rows);
         pace.stopBetweenPasses();
       }
-      tellResult(trial, work.value.splits.map(files.predictionsFile), {});
+      const names = work.value.splits.map((name) => files.predictionsFile(job, name));
+      tellResult(trial, names, {});
     }
   }
 }

@@ -97,6 +97,12 @@ describe('the flags of sa-orch run', () => {
     ).toMatchObject({
       ...{ pruner: ['snip'], sparsity: [0.8], scope: ['local'], scoring_rows: [64], rounds: [5] },
     });
+    expect(parseLine('--pruner fisher --sparsity 0.8 --scoring_head prior')).toMatchObject({
+      scoring_head: ['prior'],
+    });
+    expect(() => parseLine('--pruner mag --sparsity 0.8 --scoring-head prior')).toThrow(
+      '--scoring-head: {"head":"prior"} is not allowed; must be left out if no pruner is snip',
+    );
   });
 
   test('limit how long the trial may train', () => {

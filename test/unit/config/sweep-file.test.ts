@@ -31,8 +31,10 @@ describe('a sweep file', () => {
           pruner: ['none'],
           sparsity: [],
           large_sparse: false,
+          same_budget_as: [],
           scope: ['global'],
           scoring_rows: [128],
+          scoring_head: ['published'],
           temperature: [200],
         },
         ...{

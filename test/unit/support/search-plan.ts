@@ -10,24 +10,31 @@ export const RATES = [0.0003, 0.001, 0.003] as const;
  * pruned ones with the seeds 101 and 102, and compares them with three others.
  */
 export function searchPlan(): Plan {
-  const whole = dataset('mrpc', { train: 3300 });
   const held = {
-    ...dataset('mrpc', { train: 3000, validation: 300, of: 3300 }),
+    ...dataset('mrpc', { train: 3000, validation: 300 }),
     digest: 'mrpc-held-out',
     held_out: { fraction: 0.1 },
   };
-  const config = sweepConfigFrom('searched', {
-    tasks: ['mrpc'],
-    compare: [{ pruner: 'none' }, { pruner: 'snip', sparsity: [0.4, 0.8] }],
-    seeds: [1, 2, 3],
-    train: { learning_rate: [...RATES], steps: 20, max_minutes: 9 },
-    search: { over: ['learning_rate'], seeds: [101, 102] },
-  });
-  return planSweep(config, {
-    backbone: backbone(),
-    datasets: [whole, held],
-    maxCohort: 18,
-    defaultPrecision: 'float32',
-    profileReason: null,
-  });
+  const whole = dataset('mrpc', { train: 3300 });
+  const plan = planSweep(
+    sweepConfigFrom('searched', {
+      tasks: ['mrpc'],
+      compare: [{ pruner: 'none' }, { pruner: 'snip', sparsity: [0.4, 0.8] }],
+      seeds: [1, 2, 3],
+      train: { learning_rate: [...RATES], steps: 20, max_minutes: 9 },
+      search: { over: ['learning_rate'], seeds: [101, 102] },
+    }),
+    {
+      backbone: backbone(),
+      datasets: [whole, held],
+      maxCohort: 8,
+      defaultPrecision: 'float32',
+      profileReason: null,
+    },
+  );
+  const trials = plan.trials.map(({ id }) => id);
+  return {
+    ...plan,
+    cohorts: [{ id: 'c01-mrpc', dataset: held.digest, trials, max_minutes: 9 }],
+  };
 }
