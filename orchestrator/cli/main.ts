@@ -3,10 +3,12 @@ import { Command, CommanderError } from 'commander';
 import type { Place } from '../../common/explain-error';
 import { packageVersion } from '../../common/package';
 import { cleanCommand } from './clean';
+import { compareCommand } from './compare';
 import { cancelCommand, pauseCommand, resumeCommand } from './control';
 import { doctorCommand } from './doctor';
 import { downCommand } from './down';
 import { exportCommand } from './export';
+import { historyCommand } from './history';
 import { logsCommand } from './logs';
 import { artifactRoot, cacheDirectory, stateDirectory } from '../runtime/paths';
 import { endWithoutOutput } from './lost-output';
@@ -36,6 +38,8 @@ const COMMANDS = [
   resumeCommand,
   cancelCommand,
   reportCommand,
+  compareCommand,
+  historyCommand,
   logsCommand,
   exportCommand,
   predictCommand,

@@ -151,6 +151,7 @@ export function completeConfig(
     rows: limit(settings.rows),
     validation_rows: limit(settings.validation_rows),
     max_length: settings.max_length ?? null,
+    margin: settings.margin ?? null,
     unfreeze_params: settings.unfreeze_params ?? null,
     ...ofFamilies,
   };

@@ -5,7 +5,7 @@ import { PRECISION_NAMES } from '../../common/vocabulary/precisions';
 import { adapterAxes } from './adapter-schema';
 import { compareLine } from './compare-schema';
 import { COMPAT_NAMES, readCompat, type Compat } from './compat';
-import { choice, chosenBy, list, map, text, whole } from './schema-parts';
+import { choice, chosenBy, list, map, text, whole, positive } from './schema-parts';
 import { search } from './search-schema';
 import { seeds } from './seeds';
 import { sweepName } from './sweep-file';
@@ -46,6 +46,7 @@ const settings = (ownNames: readonly string[], compat: Compat) => ({
   ...FAMILY_KEYS,
   train: train.optional(),
   search: search.optional(),
+  margin: positive.optional(),
 });
 
 /**

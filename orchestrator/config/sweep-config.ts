@@ -134,6 +134,8 @@ export interface SweepConfig extends FamilySettings {
   validation_rows: number | null;
   /** null: each task family's own default. */
   max_length: number | null;
+  /** Points within which the report calls differences equal; null: it does not. */
+  margin: number | null;
   /** Under compat official, what trains, by parts of its published name; null: `ef_`. */
   unfreeze_params: string | null;
 }

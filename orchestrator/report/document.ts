@@ -11,6 +11,7 @@ import {
   metricTitle,
   rowTitle,
 } from './format';
+import { listMethods } from './methods';
 import { tableNotes, type Note } from './notes';
 import type { ChoiceSummary } from './search-summary';
 import { buildSearchTable } from './search-table';
@@ -66,6 +67,7 @@ export function buildDocument(summary: SweepSummary): ReportDocument {
     lists: [
       { title: 'Failed trials', items: failures(summary) },
       { title: 'Warnings', items: warnings(summary) },
+      { title: 'Methods', items: listMethods(summary.methods) },
       { title: 'Trials, by seed', items: listTrials(summary) },
     ].filter(({ items }) => items.length > 0),
   };

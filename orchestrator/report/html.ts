@@ -10,11 +10,13 @@ const STYLE = [
     '--ink:#e6edf3;--ground:#0d1117;--line:#30363d;--faint:#161b22}}',
   'body{margin:2rem auto;max-width:72rem;padding:0 1rem;font:15px/1.5 ' +
     'system-ui,sans-serif;color:var(--ink);background:var(--ground)}',
-  'figure{margin:1.5rem 0}figure svg{max-width:100%;height:auto}',
+  'li{overflow-wrap:anywhere}figure{margin:1.5rem 0}figure svg{max-width:100%;height:auto}',
   '.table{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}',
   'th,td{padding:.3rem .7rem;border:1px solid ' +
     'var(--line);text-align:right;white-space:nowrap}th{background:var(--faint)}',
   'th:first-child,td:first-child,th:last-child,td:last-child{text-align:left}',
+  // Words of many rows would otherwise make the page scroll.
+  'td:first-child,td:last-child{white-space:normal}th{white-space:normal}',
 ].join('\n');
 
 /**

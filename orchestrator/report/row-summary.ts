@@ -46,6 +46,7 @@ export function summarizeRow(variant: Variant, context: RowContext): RowSummary 
     seeds: variant.trials.length,
     done: own.size,
     metrics,
+    by_seed: [...own],
     budget,
     kept_of_dense: budget.kept / (reference ? sizes(reference) : budget).trainable,
     reference: reference && rowName(reference),

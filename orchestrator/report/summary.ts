@@ -8,6 +8,7 @@ import type { AxisValues, Budget, Plan, PlannedDataset, TrialResult } from '../s
 import { FAMILIES } from '../tasks/registry';
 import { findVaried } from './axes';
 import { compareAtBudget, correctRows, type Results } from './comparisons';
+import { describeMethods, type Methods } from './methods';
 import { countMakers, summarizeRow } from './row-summary';
 import { summarizeSearch, trialsOfChoice, type SearchSummary } from './search-summary';
 import type { Mean, PairedDifference } from './statistics';
@@ -35,6 +36,8 @@ export interface RowSummary {
   seeds: number;
   done: number;
   metrics: Record<string, Mean>;
+  /** Metrics of each trial that is done, in the order of seeds. */
+  by_seed: [seed: number, metrics: Record<string, number>][];
   /**
    * As planned, except `kept`, which is the average of the trials done: by the official rules it
    * seldom equals the request.
@@ -128,6 +131,8 @@ export interface SweepSummary {
   tasks: TaskSummary[];
   failures: { trial_id: string; task: string; row: string; seed: number; error: string }[];
   warnings: Warning[];
+  /** How its numbers were made, for whoever cites them. */
+  methods: Methods;
 }
 
 /** Summarizes a sweep over its seeds. Trials without a result count as planned, not as done. */
@@ -193,6 +198,7 @@ export function summarize(
     tasks,
     failures,
     warnings: collectTrialWarnings(plan, byId),
+    methods: describeMethods(plan, tasks, results),
   };
 }
 

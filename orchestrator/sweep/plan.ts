@@ -63,6 +63,7 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     ...(config.search === null || choices.length === 0
       ? {}
       : { search: { over: config.search.over, max_cohort: maxCohort, choices } }),
+    ...(config.margin === null ? {} : { margin: config.margin }),
   };
 }
 

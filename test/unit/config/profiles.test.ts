@@ -2,6 +2,7 @@
 import { sweepConfigFrom } from '../../../orchestrator/config/load';
 import { listProblems, load } from '../support/sweep-file';
 import { trainOf } from '../support/plans';
+import { buildPlan } from '../support/results';
 
 describe('profiles and overrides', () => {
   const yaml = [
@@ -68,4 +69,13 @@ describe('profiles and overrides', () => {
       'tasks: "rta" is not allowed; must be one of cola,',
     );
   });
+});
+
+test('a margin is in points, above 0, and changes no id', () => {
+  const yaml = 'tasks: [mrpc]\ncompare: [{pruner: none}]';
+  expect(load(`${yaml}\nmargin: 1.0`).margin).toBe(1);
+  expect(load(yaml).margin).toBeNull();
+  expect(listProblems(`${yaml}\nmargin: 0`).join('\n')).toContain('must be a number above 0');
+  const [plain, withMargin] = [buildPlan(), buildPlan({ margin: 0.5 })];
+  expect(withMargin).toEqual({ ...plain, margin: 0.5 });
 });

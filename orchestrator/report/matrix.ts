@@ -1,0 +1,122 @@
+/** Rows against tasks: the matrix that a paper prints. Pure. */
+import { groupBy } from '../base/group-by';
+import { formatPoints, metricTitle, rowTitle } from './format';
+import { correctByHolm, pairedDifference, type Mean } from './statistics';
+import type { SweepSummary, TaskSummary } from './summary';
+
+export interface Matrix {
+  columns: { task: string; metric: string }[];
+  rows: { title: string; cells: (MatrixCell | null)[] }[];
+}
+
+export interface MatrixCell {
+  mean: Mean;
+  /** Better than every other row of its column, by tests that Holm corrected. */
+  isBest: boolean;
+}
+
+/** α of the tests that make a cell bold. */
+const ALPHA = 0.05;
+
+/** The deciding metric of each row, by task. Rows with the same title are one. */
+export function buildMatrix({ tasks }: Pick<SweepSummary, 'tasks'>): Matrix {
+  const shown = tasks.filter(({ rows }) => rows.length > 0);
+  const titles = [...new Set(shown.flatMap(({ rows }) => rows.map(rowTitle)))];
+  const best = new Map(shown.map((task) => [task, findBest(task)]));
+  return {
+    columns: shown.map(({ task, metrics }) => ({ task, metric: metricTitle(metrics[0]!) })),
+    rows: titles.map((title) => ({
+      title,
+      cells: shown.map((task) => {
+        const row = task.rows.find((each) => rowTitle(each) === title);
+        const mean = row?.metrics[task.metrics[0]!];
+        return row && mean ? { mean, isBest: best.get(task) === title } : null;
+      }),
+    })),
+  };
+}
+
+/** The title of the row that is better than every other one of a task; null: none is for sure. */
+function findBest({ rows, metrics }: TaskSummary): string | null {
+  const deciding = metrics[0]!;
+  const known = rows.filter((row) => row.metrics[deciding] !== undefined);
+  const [first, ...others] = known.toSorted(
+    (a, b) => b.metrics[deciding]!.mean - a.metrics[deciding]!.mean,
+  );
+  if (first === undefined || others.length === 0 || others.length < rows.length - 1) return null;
+  const values = others.map((other) => {
+    const pairs = first.by_seed.flatMap(([seed, own]) => {
+      const [, its] = other.by_seed.find(([each]) => each === seed) ?? [];
+      return its === undefined ? [] : [own[deciding]! - its[deciding]!];
+    });
+    return pairedDifference(pairs)?.p ?? 1;
+  });
+  return correctByHolm(values).every((p) => p < ALPHA) ? rowTitle(first) : null;
+}
+
+/** As a Markdown table, with what bold means below. */
+export function renderMatrixMarkdown(matrix: Matrix): string {
+  const header = ['', ...matrix.columns.map(({ task, metric }) => `${task}, ${metric}`)];
+  const rows = matrix.rows.map(({ title, cells }) => [
+    title,
+    ...cells.map((cell) => {
+      if (cell === null) return '–';
+      const text = showMean(cell.mean, ' ± ');
+      return cell.isBest ? `**${text}**` : text;
+    }),
+  ]);
+  const rule = header.map((_, i) => (i === 0 ? '---' : '---:'));
+  const lines = [header, rule, ...rows].map(
+    (cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`,
+  );
+  return `${lines.join('\n')}\n\n${explain(matrix)}\n`;
+}
+
+/** As a table of LaTeX with the package booktabs. */
+export function renderMatrixLatex(matrix: Matrix): string {
+  const row = (cells: readonly string[]) => `  ${cells.join(' & ')} \\\\`;
+  const header = ['', ...matrix.columns.map(({ task, metric }) => escape(`${task}, ${metric}`))];
+  const rows = matrix.rows.map(({ title, cells }) =>
+    row([
+      escape(title),
+      ...cells.map((cell) => {
+        if (cell === null) return '--';
+        const text = showMean(cell.mean, ' \\pm ').replaceAll('−', '-');
+        return cell.isBest ? `$\\mathbf{${text}}$` : `$${text}$`;
+      }),
+    ]),
+  );
+  return `${[
+    '% \\usepackage{booktabs}',
+    `% ${explain(matrix)}`,
+    `\\begin{tabular}{l${'r'.repeat(matrix.columns.length)}}`,
+    '  \\toprule',
+    row(header),
+    '  \\midrule',
+    ...rows,
+    '  \\bottomrule',
+    '\\end{tabular}',
+  ].join('\n')}\n`;
+}
+
+function showMean({ mean, std }: Mean, plusMinus: string): string {
+  return [mean, ...(std === null ? [] : [std])].map(formatPoints).join(plusMinus);
+}
+
+function explain({ rows }: Matrix): string {
+  const cells = rows.flatMap(({ cells }) => cells.flatMap((cell) => cell ?? []));
+  const counts = [...groupBy(cells, ({ mean }) => mean.n).keys()].sort((a, b) => a - b);
+  const n = counts.length > 1 ? `${counts[0]} to ${counts.at(-1)}` : String(counts[0] ?? 0);
+  return (
+    `Mean ± sample standard deviation × 100 over n = ${n} seeds. Bold: better than every other ` +
+    'row of its column by paired t-tests, corrected by Holm; where none is bold, none is for sure.'
+  );
+}
+
+const SPECIAL: Readonly<Record<string, string>> = {
+  '\\': '\\textbackslash{}',
+  '~': '\\textasciitilde{}',
+  '^': '\\textasciicircum{}',
+};
+const escape = (text: string): string =>
+  text.replaceAll(/[\\~^&%$#_{}]/g, (character) => SPECIAL[character] ?? `\\${character}`);

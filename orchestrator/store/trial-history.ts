@@ -1,0 +1,50 @@
+/** Every trial that was ever run under an artifact root, whichever sweeps had it. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { mapBounded } from '../base/bounded';
+import type { Trial, TrialResult } from '../sweep/types';
+import { listFolders } from './needs';
+import { readPlan } from './plan-store';
+import { readJson } from './read-files';
+import { listSweeps, readDoneResult, trialDir } from './sweep-store';
+
+export interface PastTrial {
+  trial_id: string;
+  /** null if its configuration was removed or is of another version. */
+  config: Trial | null;
+  /** null if it is not done. */
+  result: TrialResult | null;
+  /** When its result was written, as ISO 8601; null if it is not done. */
+  when: string | null;
+  /** Ids of the sweeps here that have it. */
+  sweeps: string[];
+}
+
+/** The oldest first; those that are not done last, by id. */
+export async function readHistory(root: string): Promise<PastTrial[]> {
+  const sweeps = await listOwners(root);
+  const trials: PastTrial[] = [];
+  await mapBounded(await listFolders(join(root, 'trials')), async (id) => {
+    const result = await readDoneResult(root, id);
+    const written = result && (await stat(join(trialDir(root, id), 'result.json')));
+    trials.push({
+      trial_id: id,
+      config: await readJson<Trial>(join(trialDir(root, id), 'config.json')),
+      result,
+      when: written ? written.mtime.toISOString() : null,
+      sweeps: sweeps.get(id) ?? [],
+    });
+  });
+  const order = ({ when, trial_id: id }: PastTrial) => `${when ?? '~'} ${id}`;
+  return trials.sort((a, b) => (order(a) < order(b) ? -1 : 1));
+}
+
+/** Ids of the sweeps that have a trial, by its id. Plans of other versions are passed over. */
+async function listOwners(root: string): Promise<Map<string, string[]>> {
+  const owners = new Map<string, string[]>();
+  for (const sweep of await listSweeps(root)) {
+    const plan = await readPlan(root, sweep).catch(() => null);
+    for (const { id } of plan?.trials ?? []) owners.set(id, [...(owners.get(id) ?? []), sweep]);
+  }
+  return owners;
+}
