@@ -1,5 +1,5 @@
 /** What the operating system refuses, in words: which file, why, and what to do about it. */
-import { accessSync, constants, existsSync, lstatSync, statSync } from 'node:fs';
+import { accessSync, constants, lstatSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname, isAbsolute, sep } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
@@ -209,7 +209,11 @@ function findBlocker(path: string): string | undefined {
   return exists(path) ? path : dirname(path);
 }
 
-/** Also true of a broken link. */
+/** Also true of a broken link; false of what cannot be, as a name that is too long. */
 function exists(path: string): boolean {
-  return existsSync(path) || lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
 }

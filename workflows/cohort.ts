@@ -21,7 +21,7 @@ import {
   type Mode,
 } from './messages';
 import { findCommonFailure } from './failure-budget';
-import { findTrainerFault, runPart, type PartOf, type Return } from './part';
+import { findTrainerFault, runPart, type PartEnd, type PartOf } from './part';
 import { placedSignal, type Release } from './pool-messages';
 
 /** It reads and writes a few files, so one that does not report back in a minute is retried. */
@@ -145,14 +145,14 @@ class PlacedCohort {
 
   private async runOn(held: HeldTrainer, trials: string[]): Promise<void> {
     let ended: Omit<Release, 'id'> = { outcome: 'done', why: null, job: null };
-    let failed: Record<string, Failed>;
-    let returned: Return | null;
+    let part: PartEnd;
     try {
-      ({ failed, returned } = await runPart(this.whole, trials, held));
-      ended = describeEnd(trials, failed, returned);
+      part = await runPart(this.whole, trials, held);
+      ended = describeEnd(trials, part);
     } finally {
       await this.leases.release(held, ended);
     }
+    const { failed, returned } = part;
     const through = trials.filter((trial) => returned === null || trial in failed);
     const left = trials.filter((trial) => !through.includes(trial));
     if (returned?.why === 'failing') {
@@ -183,14 +183,14 @@ const asCancelled = (): Failed => CANCELLED;
 
 function describeEnd(
   trials: readonly string[],
-  failed: Record<string, Failed>,
-  returned: Return | null,
+  { failed, returned, ...pace }: PartEnd,
 ): Omit<Release, 'id'> {
   if (returned === null) {
     const fault = findTrainerFault(trials, failed);
     if (fault !== null) return { outcome: 'failed', why: fault, job: null };
     const isCancelled = trials.every((trial) => failed[trial]?.reason === CANCELLED.reason);
-    return { outcome: isCancelled ? 'returned' : 'done', why: null, job: null };
+    if (isCancelled) return { outcome: 'returned', why: null, job: null };
+    return { outcome: 'done', why: null, job: null, ...pace };
   }
   const { why, message, job } = returned;
   const outcomes = {

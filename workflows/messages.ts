@@ -159,4 +159,6 @@ export interface JobOutcome {
   failure: Failed | null;
   /** Trials that failed although the job succeeded, by id. */
   failedTrials: Record<string, Failed>;
+  /** In training, all trials together, on average; absent if nobody said. */
+  rowsPerSecond?: number;
 }

@@ -66,6 +66,14 @@ export type Return = {
   job: JobRef | null;
 };
 
+/** How a part ended. */
+export interface PartEnd {
+  failed: Record<string, Failed>;
+  returned: Return | null;
+  /** As in JobOutcome. */
+  rowsPerSecond?: number;
+}
+
 /**
  * Runs the trials' stages. Trials that failed have their reason in `failed`; the others came
  * through unless the part was given back.
@@ -77,8 +85,9 @@ export async function runPart(
   cohort: PartOf,
   trials: readonly string[],
   held: HeldTrainer | null,
-): Promise<{ failed: Record<string, Failed>; returned: Return | null }> {
+): Promise<PartEnd> {
   const failed: Record<string, Failed> = {};
+  let rowsPerSecond: number | undefined;
 
   /**
    * Runs a job, and stops it when the mode says so. The activity that watches it then ends by
@@ -141,6 +150,7 @@ export async function runPart(
       if (outcome === null) return { why: 'revoked', message: 'the trainer was away', job };
       if (outcome.state === 'succeeded') {
         Object.assign(failed, outcome.failedTrials);
+        rowsPerSecond = outcome.rowsPerSecond ?? rowsPerSecond;
         return null;
       }
       if (outcome.state === 'interrupted') {
@@ -190,7 +200,7 @@ export async function runPart(
     const returned = alive.length > 0 ? await runStage(work, alive) : null;
     if (returned !== null) return { failed, returned };
   }
-  return { failed, returned: null };
+  return { failed, returned: null, ...(rowsPerSecond === undefined ? {} : { rowsPerSecond }) };
 }
 
 /** For Temporal's pages: `train 10 trials on trainer-2`. */

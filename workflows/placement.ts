@@ -8,11 +8,10 @@ import type {
   Release,
   TrainerReport,
 } from './pool-messages';
+import { ASIDE_MS, findSlowness, isBetterWithout, notePace } from './slow-trainers';
 
 /** Failures in a row after which a trainer gets no work while others can do it. */
 const FAILURES_ASIDE = 3;
-/** How long: a trainer that was mended is tried again. */
-const ASIDE_MS = 10 * 60_000;
 const REMEMBERED_DATASETS = 8;
 
 /** A lease, and the workflow to tell. */
@@ -30,10 +29,14 @@ export function place(state: PoolState, now: number): Grant[] {
 
 function placeOne(state: PoolState, now: number): Grant | undefined {
   for (const request of inOrder(state, now)) {
+    const waiting = countWaiting(state, request);
     const free = state.members.filter(
-      (member) => isUsable(state, member, request, now) && freeSlots(state, member) > 0,
+      (member) =>
+        isUsable(state, member, request, now) &&
+        freeSlots(state, member) > 0 &&
+        !isBetterWithout(state, member, request, waiting, now),
     );
-    const [best] = free.toSorted(byPreference(state, request));
+    const [best] = free.toSorted(byPreference(state, request, now));
     if (best === undefined) continue;
     return grant(state, request, best, free, now);
   }
@@ -55,7 +58,7 @@ function grant(
   );
   state.requests = state.requests.filter((other) => other !== request);
   state.leases.push({
-    ...{ id, cohort, sweepId, kind, address, trials },
+    ...{ id, cohort, sweepId, kind, address, dataset, trials },
     since: now,
     revoked: false,
   });
@@ -79,15 +82,22 @@ function findShare(
   const slots = free.reduce((sum, each) => sum + freeSlots(state, each), 0);
   const { trials } = request;
   const { requests: waiting } = state;
-  const sweeps = new Map(waiting.map((each) => [each.sweepId, each.cohorts]));
-  // Those that have not asked yet will, within seconds.
-  const toCome = [...sweeps].map(([sweepId, all]) =>
-    Math.max(0, all - (state.asked[sweepId] ?? 0)),
-  );
+  const sweeps = new Map(waiting.map((each) => [each.sweepId, each]));
+  const toCome = [...sweeps.values()].map((each) => countToCome(state, each));
   const cohorts = waiting.length + toCome.reduce((sum, each) => sum + each, 0);
   const parts = Math.max(1, Math.floor(slots / cohorts));
   return Math.max(1, Math.min(Math.ceil(trials / parts), member.maxCohort));
 }
+
+/** How many cohorts of a request's sweep have not asked yet; they will, within seconds. */
+const countToCome = (state: PoolState, { sweepId, cohorts }: PlacementRequest): number =>
+  Math.max(0, cohorts - (state.asked[sweepId] ?? 0));
+
+/** How many trials of a request's sweep have no trainer yet, about. */
+const countWaiting = (state: PoolState, request: PlacementRequest): number =>
+  state.requests
+    .filter(({ sweepId }) => sweepId === request.sweepId)
+    .reduce((sum, { trials }) => sum + trials, countToCome(state, request) * request.trials);
 
 /** By priority; then the sweep that has had least; then the order of asking. */
 function inOrder(state: PoolState, now: number): PlacementRequest[] {
@@ -110,14 +120,19 @@ export function servedSeconds(state: PoolState, sweepId: string, now: number): n
   return (state.served[sweepId] ?? 0) + running;
 }
 
-/** Those where the trials failed come last; then one that knows the data; then the least busy. */
+/**
+ * Those where the trials failed come last, and slow ones; then one that knows the data; then the
+ * least busy.
+ */
 const byPreference =
-  (state: PoolState, { avoid, dataset }: PlacementRequest) =>
+  (state: PoolState, { avoid, dataset }: PlacementRequest, now: number) =>
   (a: Member, b: Member): number => {
+    const isSlow = (member: Member) => Number(findSlowness(member, now) !== null);
     const isAvoided = ({ address }: Member) => Number(avoid.includes(address));
     const isNew = ({ datasets }: Member) => Number(!datasets.includes(dataset));
     return (
       isAvoided(a) - isAvoided(b) ||
+      isSlow(a) - isSlow(b) ||
       isNew(a) - isNew(b) ||
       countLeases(state, a) - countLeases(state, b)
     );
@@ -202,7 +217,8 @@ export function withdraw(state: PoolState, id: string, now: number): void {
 }
 
 /** Ends a lease, and judges its trainer by how it ended. */
-export function release(state: PoolState, { id, outcome, why, job }: Release, now: number): void {
+export function release(state: PoolState, ended: Release, now: number): void {
+  const { id, outcome, why, job, rowsPerSecond } = ended;
   const lease = state.leases.find((each) => each.id === id);
   if (lease === undefined) return; // of a pool before this one, or released twice
   endLease(state, lease, now);
@@ -214,6 +230,7 @@ export function release(state: PoolState, { id, outcome, why, job }: Release, no
   if (outcome === 'done') {
     member.failuresInARow = 0;
     if (member.state === 'aside') become(member, 'ready', null, now);
+    if (rowsPerSecond !== undefined) notePace(state, member, lease, rowsPerSecond, now);
   }
   if (outcome === 'failed') {
     member.failuresInARow++;

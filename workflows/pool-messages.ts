@@ -43,6 +43,8 @@ export interface Release {
   why: string | null;
   /** A job that may still run there; to be stopped when the trainer is back. */
   job: JobRef | null;
+  /** As in JobOutcome. */
+  rowsPerSecond?: number;
 }
 
 /** What a look at a trainer found. */
@@ -71,6 +73,20 @@ export interface Member extends Omit<TrainerReport, 'state'> {
   datasets: string[];
   /** Sweeps that it cannot run, why, and since when it is known: milliseconds since 1970. */
   unfit: Record<string, { why: string; since: number }>;
+  /** Of its last parts, the newest last. */
+  paces?: Pace[];
+}
+
+/** How fast a trainer trained a part. */
+export interface Pace {
+  sweepId: string;
+  dataset: string;
+  trials: number;
+  rowsPerSecond: number;
+  /** What the others had at comparable work (slow-trainers.ts); null if there was none. */
+  usual: number | null;
+  /** When it ended: milliseconds since 1970. */
+  at: number;
 }
 
 /** A lease as the pool keeps it. */
@@ -79,6 +95,7 @@ export interface HeldLease extends Omit<Lease, 'trainer' | 'hasOthers'> {
   sweepId: string;
   kind: string | null;
   address: string;
+  dataset?: string;
   /** Milliseconds since 1970. */
   since: number;
   revoked: boolean;

@@ -12,10 +12,17 @@
  *                              unless set
  *   SA_ORCH_FETCH_SECONDS      how often checkpoints are fetched from trainers with a root of their
  *                              own: 180 unless set
+ *   SA_ORCH_METRICS_PORT       `<port>` of 127.0.0.1, or `<host>:<port>`, where Prometheus finds
+ *                              metrics of the worker and its trainers; nowhere unless set
  */
 import { join } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection, Worker, type NativeConnectionOptions } from '@temporalio/worker';
+import {
+  NativeConnection,
+  Runtime,
+  Worker,
+  type NativeConnectionOptions,
+} from '@temporalio/worker';
 import { explainOnOneLine } from '../common/explain-error';
 import { keepLogging } from '../common/log-output';
 import { packageRoot } from '../common/package';
@@ -45,6 +52,15 @@ function readSeconds(name: string, least: number): number | undefined {
   return seconds;
 }
 
+/** Lets Prometheus read what Temporal's worker counts, and what activities do of trainers. */
+function serveMetrics(): void {
+  const where = process.env.SA_ORCH_METRICS_PORT;
+  if (!where) return;
+  const bindAddress = where.includes(':') ? where : `127.0.0.1:${where}`;
+  const prometheus = { bindAddress, unitSuffix: true, useSecondsForDurations: true };
+  Runtime.install({ telemetryOptions: { metrics: { prometheus } } });
+}
+
 /**
  * The connection's proxy, for a server elsewhere: the one that the command line's own connection
  * takes. This client does not look for one itself.
@@ -68,6 +84,7 @@ async function main(): Promise<void> {
   stopWithWrapper(stop);
   // From a terminal that closes.
   process.on('SIGHUP', stop);
+  serveMetrics();
   const embedded = process.env.SA_ORCH_TEMPORAL_ADDRESS;
   const { connectionOptions, namespace } = embedded
     ? { connectionOptions: { address: embedded } }

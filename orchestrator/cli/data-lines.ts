@@ -26,7 +26,10 @@ export function sayData(
   for (const text of datasets.flatMap(smallOverlaps)) onProgress('·', 'data', text);
   for (const warning of datasets.flatMap(dataWarnings)) onProgress('!', 'data', warning);
   const heldOut = planned.filter(({ held_out }) => held_out !== undefined);
-  if (heldOut.length > 0) onProgress('·', 'held out', heldOut.map(describeHeldOut).join(', '));
+  if (heldOut.length > 0) {
+    const rows = heldOut.map(describeHeldOut).join(', ');
+    onProgress('·', 'held out', `of the training rows, for the search: ${rows}`);
+  }
   const demo = datasets.filter(({ source }) => source === 'demo').map(({ task }) => task);
   if (demo.length > 0) {
     const reason = 'no --data-dir, no SA_ORCH_DATA, and the hub is unreachable';
@@ -43,12 +46,12 @@ function describeDataset({ task, kind, splits, source }: PlannedDataset): string
   return `${task} ${rows} ${source === 'demo' ? 'demo ' : ''}${noun}`;
 }
 
-/** `mrpc 367 of 3,668 training rows, for the search`. */
+/** `mrpc 367 of 3,668`. */
 function describeHeldOut({ task, splits }: PlannedDataset): string {
   const [train, held] = ['train', 'validation'].map(
     (name) => splits.find((split) => split.name === name)?.rows ?? 0,
   ) as [number, number];
-  return `${task} ${count(held)} of ${count(train + held)} training rows, for the search`;
+  return `${task} ${count(held)} of ${count(train + held)}`;
 }
 
 /** `billing 386 / 120, shipping 2 / 0 (train / validation)`; null without classes. */

@@ -208,6 +208,12 @@ export function parseAddress(text: string): string {
   return text;
 }
 
+/** Where something listens: a port of this machine, or with one of its addresses. */
+export function parsePort(text: string): string {
+  parseAddress(text.includes(':') ? text : `127.0.0.1:${text}`);
+  return text;
+}
+
 /** One more trainer; a file of addresses by its absolute path. */
 export function collectTrainers(text: string, before: string[] = []): string[] {
   const source = text.startsWith('@') ? `@${resolve(text.slice(1))}` : text;

@@ -2,11 +2,13 @@
 import { Command } from 'commander';
 import { adapterLabel } from '../sweep/adapters';
 import { OFFICIAL_RULES } from '../report/notes';
+import { axisTitle, findVaried, formatValue, settingsReader } from '../report/axes';
 import { controlWords, maskWords } from '../report/variants';
 import { expectedPrecision } from '../runtime/expected-precision';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
+import { readDecided } from '../store/decided-plan';
 import { findDataset } from '../sweep/lookup';
-import type { Budget, Plan, Trial } from '../sweep/types';
+import type { AxisValues, Budget, Plan, Trial } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
 import { countBudget } from '../tasks/budget';
 import { compareWithLast, sayLastSweep } from './last-sweep';
@@ -44,10 +46,10 @@ export function planCommand(): Command {
       const onProgress = options.json ? progressLineOnStderr : progressLine;
       const planWith = await planRequest(request, options, onProgress);
       const standard = await expectedPrecision(stateDirectory(options.stateDir));
-      const plan = planWith(standard.precision);
+      const root = artifactRoot(options.root);
+      const plan = await readDecided(root, planWith(standard.precision));
       sayPrecision(request.config.precision, standard, onProgress);
       const trials = plan.trials.map((trial) => ({ ...trial, budget: trialBudget(plan, trial) }));
-      const root = artifactRoot(options.root);
       const remaining = await countRemaining(plan, root);
       const last = await compareWithLast(root, plan);
       if (options.json)
@@ -58,10 +60,11 @@ export function planCommand(): Command {
           done: remaining.done,
           failed: remaining.failed,
           estimated_seconds: remaining.seconds,
+          ...(remaining.search && { search_seconds: remaining.search.seconds }),
           last_sweep: last,
         });
       sayLastSweep(last, onProgress);
-      printTrials(trials);
+      printTrials(plan, trials);
       process.stdout.write(
         `\n${plan.sweep_id}: ${describeSize(plan)}, ${describeRemaining(remaining)}\n` +
           'kept: trained weights, biases and norms that are not masked; the head is counted ' +
@@ -78,19 +81,37 @@ function trialBudget(plan: Plan, trial: Trial): Budget {
   return countBudget(trial, plan.backbone, findDataset(plan, trial.dataset));
 }
 
-function printTrials(trials: (Trial & { budget: Budget })[]): void {
-  const rows = trials.map(({ id, task, adapter, prune, seed, train, budget }) => [
-    id,
-    task,
-    adapterLabel(adapter),
-    [prune.pruner, ...maskWords(prune), ...controlWords(prune)].join(' '),
-    `${Math.round(prune.sparsity * 1000) / 10} %`,
-    String(seed),
-    count(train.total_steps),
-    count(budget.trainable),
-    count(budget.kept),
-    count(budget.head),
-    count(budget.stored_bytes),
+/** Values in which trials of one data set differ are columns, but for the steps, which all have. */
+function readAxes(plan: Plan): { axes: string[]; read: (trial: Trial) => AxisValues } {
+  const readers = new Map(
+    plan.datasets.map((dataset) => {
+      const trials = plan.trials.filter((trial) => trial.dataset === dataset.digest);
+      const read = settingsReader(trials, dataset, plan.search?.over);
+      return [dataset.digest, { read, varied: findVaried(trials.map(read)) }];
+    }),
+  );
+  const varied = [...readers.values()].flatMap((reader) => reader.varied);
+  return {
+    axes: [...new Set(varied)].filter((key) => key !== 'steps'),
+    read: (trial) => readers.get(trial.dataset)!.read(trial),
+  };
+}
+
+function printTrials(plan: Plan, trials: (Trial & { budget: Budget })[]): void {
+  const { axes, read } = readAxes(plan);
+  const rows = trials.map((trial) => [
+    trial.id,
+    findDataset(plan, trial.dataset).held_out ? `${trial.task}, held out` : trial.task,
+    adapterLabel(trial.adapter),
+    [trial.prune.pruner, ...maskWords(trial.prune), ...controlWords(trial.prune)].join(' '),
+    `${Math.round(trial.prune.sparsity * 1000) / 10} %`,
+    ...axes.map((key) => formatValue(read(trial)[key])),
+    String(trial.seed),
+    count(trial.train.total_steps),
+    count(trial.budget.trainable),
+    count(trial.budget.kept),
+    count(trial.budget.head),
+    count(trial.budget.stored_bytes),
   ]);
   const header = [
     'trial',
@@ -98,6 +119,7 @@ function printTrials(trials: (Trial & { budget: Budget })[]): void {
     'adapter',
     'pruner',
     'sparsity',
+    ...axes.map(axisTitle),
     'seed',
     'steps',
     'trainable',
@@ -118,16 +140,18 @@ function printTrials(trials: (Trial & { budget: Budget })[]): void {
   }
 }
 
-/** `8 done, about 3 min of training left at the speed measured here`. */
-function describeRemaining({ done, failed, left, seconds }: Remaining): string {
+/** `8 done already, about 9 min of training left, 4 min of them for the search, at the speed …`. */
+function describeRemaining({ done, failed, left, seconds, search }: Remaining): string {
   const ended = [
     ...(done > 0 ? [`${done} done already`] : []),
     ...(failed > 0 ? [`${failed} failed (start reruns them with --retry-failed)`] : []),
   ];
   const rest = left < done + failed + left ? ' left' : '';
+  const ofSearch =
+    search?.seconds == null ? ' ' : `, ${formatDuration(search.seconds)} of it for the search, `;
   const time =
     seconds === null
       ? 'time unknown until one trial of each task has run here'
-      : `about ${formatDuration(seconds)} of training${rest} at the speed measured here`;
+      : `about ${formatDuration(seconds)} of training${rest}${ofSearch}at the speed measured here`;
   return [...ended, left === 0 ? 'nothing left to run' : time].join(', ');
 }

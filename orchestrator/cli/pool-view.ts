@@ -1,6 +1,7 @@
 /** What the pool knows of trainers, for people: what each does, and why one gets no work. */
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { canRun } from '../../workflows/placement';
+import { findSlowness } from '../../workflows/slow-trainers';
 import { poolId, poolQuery, type Member, type PoolState } from '../../workflows/pool-messages';
 import { plural } from '../base/plural';
 import { readProgress, type CohortProgress } from '../store/sweep-store';
@@ -67,7 +68,7 @@ export async function describePool(
         };
       }),
     );
-    parts.set(member.address, { state: member.state, why: explain(member), work });
+    parts.set(member.address, { state: member.state, why: explain(member, now), work });
   }
   return parts;
 }
@@ -75,12 +76,24 @@ export async function describePool(
 const isBusyOn = ({ trainer, work }: CohortProgress, name: string): boolean =>
   trainer === name && work !== 'evaluate';
 
-function explain({ state, why, unfit }: Member): string | null {
-  if (state === 'ready') {
-    const [reason] = Object.values(unfit);
-    return reason === undefined ? null : `cannot run every sweep: ${reason.why}`;
-  }
-  return why;
+function explain(member: Member, now: number): string | null {
+  const { state, why, unfit } = member;
+  if (state !== 'ready') return why;
+  const slowness = describeSlowness(member, now);
+  if (slowness !== null) return slowness;
+  const [reason] = Object.values(unfit);
+  return reason === undefined ? null : `cannot run every sweep: ${reason.why}`;
+}
+
+/** Null unless a trainer is slow. */
+function describeSlowness(member: Member, now: number): string | null {
+  const slowness = findSlowness(member, now);
+  if (slowness === null) return null;
+  const [own, usual] = [slowness.own, slowness.usual].map((pace) => Number(pace.toPrecision(2)));
+  return (
+    `slow, ${own} rows/s where others have ${usual}: ` +
+    'set aside where a sweep ends sooner without it'
+  );
 }
 
 /** `train 10 trials of c01-mrpc, 43 rows/s, for 3 min`. */
@@ -117,6 +130,10 @@ export function describeAbsences(pool: PoolState, sweepId: string, now: number):
       ? [`${name} cannot run this sweep: ${reasons[sweepId].why}`]
       : [],
   );
+  const slow = pool.members.flatMap((member) => {
+    const slowness = member.state === 'ready' ? describeSlowness(member, now) : null;
+    return slowness === null ? [] : [`${member.name} is ${slowness}`];
+  });
   const absent = pool.members
     .filter(({ state }) => state !== 'ready')
     .map((member) => {
@@ -131,5 +148,5 @@ export function describeAbsences(pool: PoolState, sweepId: string, now: number):
       const words = { away: 'does not answer', gone: 'has left', aside: 'is set aside', ready: '' };
       return `${name} ${words[state]}${why ? ` (${why})` : ''}${fate}`;
     });
-  return [...(waiting === null ? [] : [waiting]), ...unfit, ...absent];
+  return [...(waiting === null ? [] : [waiting]), ...unfit, ...slow, ...absent];
 }

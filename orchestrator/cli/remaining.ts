@@ -5,18 +5,29 @@ import { mapBounded } from '../base/bounded';
 import { groupBy } from '../base/group-by';
 import { readResults } from '../store/sweep-results';
 import { readDoneResult } from '../store/sweep-store';
-import type { Plan, TrialResult } from '../sweep/types';
+import { sum } from '../sweep/budget';
+import { listSearchTrials } from '../sweep/search';
+import type { Plan, Trial, TrialResult } from '../sweep/types';
 
 export interface Remaining {
   done: number;
   failed: number;
-  /** To be run by `start`: neither done nor failed. */
+  /** To be run by `start`: neither done nor failed. A choice to be made adds a candidate's. */
   left: number;
   /**
    * Of training, at the speed of finished trials of the same task and backbone under this root;
    * null if some task has none.
    */
   seconds: number | null;
+  /** What of it is a search's; absent without one. */
+  search?: Pick<Remaining, 'left' | 'seconds'>;
+}
+
+/** A trial to be run, and the rows that it trains on, epoch after epoch. */
+interface Left {
+  id: string;
+  task: string;
+  rows: number;
 }
 
 /** Reads only, and takes a root that does not exist for an empty one. */
@@ -25,7 +36,12 @@ export async function countRemaining(plan: Plan, root: string): Promise<Remainin
   const ended = new Map(results.map((result) => [result.trial_id, result.status]));
   const count = (status: TrialResult['status']) =>
     results.filter((result) => result.status === status).length;
-  const left = plan.trials.filter(({ id }) => !['done', 'failed'].includes(ended.get(id) ?? ''));
+  const left = [
+    ...plan.trials
+      .filter(({ id }) => !['done', 'failed'].includes(ended.get(id) ?? ''))
+      .map((trial): Left => ({ id: trial.id, task: trial.task, rows: countRows(trial) })),
+    ...listToChoose(plan),
+  ];
   const tasks = new Set(left.map(({ task }) => task));
   const speeds = collectSpeeds(results, plan);
   if ([...tasks].some((task) => !speeds.has(task))) {
@@ -33,15 +49,35 @@ export async function countRemaining(plan: Plan, root: string): Promise<Remainin
       if (!speeds.has(task)) speeds.set(task, speed);
     }
   }
+  const searched = new Set(listSearchTrials(plan));
+  const ofSearch = left.filter(({ id }) => searched.has(id));
+  return {
+    ...{ done: count('done'), failed: count('failed') },
+    ...estimate(left, speeds),
+    ...(plan.search && { search: estimate(ofSearch, speeds) }),
+  };
+}
+
+function estimate(left: readonly Left[], speeds: ReadonlyMap<string, number>) {
   let seconds: number | null = 0;
-  for (const { task, train } of left) {
+  for (const { task, rows } of left) {
     const speed = speeds.get(task);
-    seconds =
-      seconds === null || speed === undefined
-        ? null
-        : seconds + (train.total_steps * train.batch_size) / speed;
+    seconds = seconds === null || speed === undefined ? null : seconds + rows / speed;
   }
-  return { done: count('done'), failed: count('failed'), left: left.length, seconds };
+  return { left: left.length, seconds };
+}
+
+const countRows = ({ train }: Trial) => train.total_steps * train.batch_size;
+
+/** Of each choice to be made, the trials of one candidate, as long as those of all on average. */
+function listToChoose({ search }: Plan): Left[] {
+  const open = search?.choices.filter(({ chosen }) => chosen === undefined) ?? [];
+  return open.flatMap(({ candidates }) =>
+    candidates[0]!.confirm.map(({ id, task }, i): Left => {
+      const rows = candidates.map(({ confirm }) => countRows(confirm[i]!));
+      return { id, task, rows: sum(rows) / rows.length };
+    }),
+  );
 }
 
 /** Rows per second by task: the median, because some trials shared the machine with other work. */

@@ -8,6 +8,7 @@ import { resolveDatasets } from '../tasks/resolve';
 import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
 import { planSweep } from '../sweep/plan';
+import { countTrials, listSearchTrials } from '../sweep/search';
 import { maskWarnings } from '../sweep/warnings';
 import type { Plan } from '../sweep/types';
 import { sayData } from './data-lines';
@@ -106,7 +107,16 @@ function profileNote({ profile }: SweepConfig, reason: string | null): string {
   return ` (profile ${profile}${reason === null ? '' : `: ${reason}`})`;
 }
 
-/** `20 trials in 2 cohorts`. */
-export function describeSize({ trials, cohorts }: Plan): string {
+/** `20 trials in 2 cohorts`; `39 trials: 24 of the search for 6 choices, 15 of the comparison`. */
+export function describeSize(plan: Plan): string {
+  const { trials, cohorts, search } = plan;
+  if (search !== undefined) {
+    const tried = new Set(listSearchTrials(plan)).size;
+    const [all, choices] = [countTrials(plan), plural(search.choices.length, 'choice')];
+    return (
+      `${plural(all, 'trial')}: ${tried} of the search for ${choices}, ` +
+      `${all - tried} of the comparison`
+    );
+  }
   return `${plural(trials.length, 'trial')} in ${plural(cohorts.length, 'cohort')}`;
 }

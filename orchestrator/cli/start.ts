@@ -217,8 +217,8 @@ async function checkAndSubmit(
   // No worker has seen this sweep: another one ran its trials.
   if (how.state === 'complete')
     await writeReport(how.plan, await readResults(root, how.plan), root);
-  saySubmitted(onProgress, plan, how, options.detach === true);
-  return { plan, how };
+  saySubmitted(onProgress, how.plan, how, options.detach === true);
+  return { plan: how.plan, how };
 }
 
 /** What of a plan a trainer cannot do, one sentence each. */

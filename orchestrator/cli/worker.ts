@@ -6,7 +6,7 @@ import { listSources, readRuntimeConfig } from '../runtime/runtime-config';
 import { announceTemporal, taskQueueFor } from '../runtime/runtime-plan';
 import { workerEnvironment, workerArguments } from '../runtime/services';
 import { externalTemporal } from '../runtime/temporal-client';
-import { addPlaceOptions, collectTrainers, type PlaceOptions } from './options';
+import { addPlaceOptions, collectTrainers, parsePort, type PlaceOptions } from './options';
 import { progressLineOnStderr, runAction } from './output';
 import { UserError } from '../base/errors';
 import { nameExternal } from '../runtime/trainer-plan';
@@ -16,6 +16,7 @@ import { SOURCE_FORMS } from '../trainer-client/sources';
 interface WorkerOptions extends PlaceOptions {
   trainer?: string[];
   taskQueue?: string;
+  metricsPort?: string;
   json?: boolean;
 }
 
@@ -29,6 +30,12 @@ export function workerCommand(): Command {
       collectTrainers,
     )
     .option('--task-queue <name>', 'task queue (default: the one that `start` uses with this root)')
+    .option(
+      '--metrics-port <port>',
+      'serve metrics of the worker and its trainers for Prometheus at this port of 127.0.0.1, or ' +
+        'at <host>:<port>; where `start` runs the worker: SA_ORCH_METRICS_PORT',
+      parsePort,
+    )
     .option('--json', 'print errors as JSON (the line {"ready": true} is always JSON)')
     .addHelpText(
       'after',
@@ -59,7 +66,10 @@ export function workerCommand(): Command {
           ? () => undefined
           : await holdTrainerList(root, 'worker', listSources({ local: null, external }));
       try {
-        process.exitCode = await runInForeground(process.execPath, workerArguments(), env);
+        process.exitCode = await runInForeground(process.execPath, workerArguments(), {
+          ...env,
+          ...(options.metricsPort && { SA_ORCH_METRICS_PORT: options.metricsPort }),
+        });
       } finally {
         release();
       }

@@ -18,6 +18,7 @@ import {
 import { SCORING_HEAD_CHOICES } from '../../common/vocabulary/scoring-heads';
 import { joinOr } from '../base/join-or';
 import { adapterAxes, width } from './adapter-schema';
+import { nOfM, sameBudget } from './compare-values';
 import type { Compat } from './compat';
 import {
   choice,
@@ -32,19 +33,6 @@ import {
 } from './schema-parts';
 import { lineTrain } from './train-schema';
 
-const N_OF_M =
-  'N:M in quotes, for example "2:4": N of each M neighbouring weights are kept, with 1 ≤ N < ' +
-  'M ≤ 65536';
-
-/** A string: without quotes YAML may read 2:4 as a number of minutes or a map. */
-const nOfM = z.string({ error: N_OF_M }).transform((text, context) => {
-  const [, kept, size] = /^(\d{1,5}):(\d{1,5})$/.exec(text)?.map(Number) ?? [];
-  if (kept !== undefined && size !== undefined && 1 <= kept && kept < size && size <= 65536)
-    return { group_kept: kept, group_size: size };
-  context.addIssue({ code: 'custom', message: N_OF_M });
-  return z.NEVER;
-});
-
 const SPARSITY: Record<Compat, z.ZodType<number>> = { none: fraction, official: keptFraction };
 const SPARSITY_MEANING: Record<Compat, string> = {
   none: 'the fraction of weights to remove, in [0, 1)',
@@ -58,6 +46,7 @@ const lineKeys = (compat: Compat) =>
     n_m: list(nOfM).optional(),
     structure: list(choice(NAMED_STRUCTURES)).optional(),
     large_sparse: map({ bottleneck: list(width) }).optional(),
+    same_budget_as: list(sameBudget).optional(),
     scope: list(choice(PRUNE_SCOPE_NAMES)).optional(),
     scoring_rows: list(count).optional(),
     scoring: map({ head: list(choice(SCORING_HEAD_CHOICES)).optional() }).optional(),
@@ -91,6 +80,11 @@ const checkedLine = (compat: Compat) =>
     } else if (dense > 0) {
       checkDense(line, problem);
     } else {
+      if (line.same_budget_as !== undefined)
+        problem(
+          'same_budget_as',
+          'left out if there is a pruner: it makes a dense adapter narrower',
+        );
       checkAmount(line, compat, problem);
     }
     checkUsed(line, compat, problem);
@@ -123,6 +117,16 @@ function checkDense(line: CompareKeys, problem: Problem): void {
     'reinitialize',
   ] as const) {
     if (line[key] !== undefined) problem(key, 'left out if the pruner is none');
+  }
+  if (line.same_budget_as !== undefined) checkWidths(line, 'same_budget_as', problem);
+}
+
+/** Checks that a line says no width beside a key that sets it. */
+function checkWidths(line: CompareKeys, set: keyof CompareKeys, problem: Problem): void {
+  const why = `if ${set} is given, which sets the bottleneck`;
+  if (line.bottleneck !== undefined) problem('bottleneck', `left out ${why}`);
+  for (const key of ['bottleneck', 'attention_bottleneck', 'ffn_bottleneck'] as const) {
+    if (line.adapter?.[key] !== undefined) problem('adapter', `without ${key} ${why}`);
   }
 }
 
@@ -171,12 +175,7 @@ function checkLargeSparse(line: CompareKeys, problem: Problem): void {
       'weights if large_sparse is given: whole units rarely add up to the dense budget',
     );
   }
-  if (line.bottleneck !== undefined)
-    problem('bottleneck', 'left out if large_sparse is given, which sets the bottleneck');
-  for (const key of ['bottleneck', 'attention_bottleneck', 'ffn_bottleneck'] as const) {
-    if (line.adapter?.[key] !== undefined)
-      problem('adapter', `without ${key} if large_sparse is given, which sets the bottleneck`);
-  }
+  checkWidths(line, 'large_sparse', problem);
 }
 
 function checkUsed(line: CompareKeys, compat: Compat, problem: Problem): void {
@@ -242,6 +241,11 @@ function checkOfficial(line: CompareKeys, problem: Problem): void {
         'but the published code removes all weights of equal score together',
     );
   }
+  if (line.same_budget_as !== undefined)
+    problem(
+      'same_budget_as',
+      `left out ${under}: how many weights the published code keeps depends on their scores`,
+    );
   for (const key of ['n_m', 'structure'] as const) {
     if (line[key] !== undefined)
       problem(key, `left out ${under}: the published code removes single weights only`);

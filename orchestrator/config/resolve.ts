@@ -73,6 +73,7 @@ function completeLine(
     n_m: line.n_m ?? [],
     structure: line.structure ?? ['weights'],
     large_sparse: line.large_sparse !== undefined,
+    same_budget_as: line.same_budget_as ?? [],
     scope: line.scope ?? [defaults.DEFAULT_SCOPE],
     scoring_rows: line.scoring_rows ?? (official ? null : [defaults.DEFAULT_SCORING_ROWS]),
     scoring_head: line.scoring?.head ?? ['published'],

@@ -74,6 +74,11 @@ export interface CompareLine {
    * dense reference (Large-Sparse).
    */
   large_sparse: boolean;
+  /**
+   * For a dense adapter: what other lines prune. Each of the adapters is made as narrow as it takes
+   * to have the weights that are kept there. Empty: they are as they are.
+   */
+  same_budget_as: Pick<PruneConfig, 'pruner' | 'sparsity'>[];
   scope: PruneScopeName[];
   /**
    * Like the next three keys, only for pruners that use it (pruners.ts). null: as in the published

@@ -2,7 +2,7 @@
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { readTrainers, type TrainerSource } from '../trainer-client/registry';
-import { expands, expandSource } from '../trainer-client/sources';
+import { expands, expandSource, LISTED } from '../trainer-client/sources';
 import { listSources, type ExternalTrainer, type RuntimeConfig } from './runtime-config';
 import { askCapabilities, describeDevices } from './trainer-health';
 
@@ -38,7 +38,9 @@ export async function announceExternal(
 ): Promise<boolean> {
   const trainers: TrainerSource[] = [];
   const unread: string[] = [];
-  for (const source of listSources({ local: null, external: config.external })) {
+  const sources = listSources({ local: null, external: config.external });
+  const usesListed = sources.some(({ address }) => address === LISTED);
+  for (const source of sources.filter(({ address }) => address !== LISTED)) {
     const expanded = await expandSource(source);
     unread.push(...expanded.problems);
     if (expanded.trainers.length === 0 && expanded.problems.length === 0)
@@ -56,9 +58,10 @@ export async function announceExternal(
   );
   const failures = answers.filter((error) => error !== undefined);
   let isServed = failures.length < answers.length;
-  if (!isServed && config.local === null)
-    isServed = await announceListed(config.root, trainers, onProgress);
+  if (usesListed || (!isServed && config.local === null))
+    isServed = (await announceListed(config.root, trainers, onProgress)) || isServed;
   if (!isServed && config.local === null) {
+    if (usesListed && sources.length === 1) throw noneListed(config.root);
     if (failures.length === 1 && unread.length === 0) throw failures[0]!;
     const reasons = [...unread, ...failures.map(({ message }) => message)];
     throw new UserError(
@@ -76,6 +79,13 @@ export async function announceExternal(
   }
   return isServed;
 }
+
+const noneListed = (root: string): UserError =>
+  new UserError(
+    `no trainer that answers is listed in ${root}`,
+    3,
+    '`sa-orch trainer --register` there lists one; under Slurm it is deploy/slurm/trainer.sbatch.',
+  );
 
 /** @throws UserError (exit 3) that says why if it does not answer */
 export async function showTrainer(

@@ -1,6 +1,7 @@
 /** Turns a line of `compare` into a task's trials, except their training and seeds. Pure. */
 import { PRUNERS, usesKey, type PrunerName } from '../../common/vocabulary/pruners';
 import { ConfigError } from '../base/errors';
+import { adapterLabel } from './adapters';
 import { adapterProblem } from './encoder-decoder';
 import type { CompareLine } from '../config/sweep-config';
 import { solveLargeSparse } from './large-sparse';
@@ -8,6 +9,7 @@ import { structureProblem } from './mask-structure';
 import { DENSE } from './dense';
 import { findFullRank, publishAdapter } from './published-model';
 import { publishPrune, PUBLISHED_SCORING_ROWS } from './published-steps';
+import { solveSameBudget } from './same-budget';
 import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
 
 export interface ComparedTrial {
@@ -37,8 +39,8 @@ export interface CompareContext {
  * pruner's other keys.
  *
  * @throws ConfigError if the backbone cannot take an adapter, no sparsity gives a Large-Sparse line
- *   the dense budget, an adapter cannot be pruned in the pieces that a line asks for, or training
- *   ends before the last round
+ *   the dense budget, no line prunes what same_budget_as names, an adapter cannot be pruned in the
+ *   pieces that a line asks for, or training ends before the last round
  */
 export function expandLine(
   compare: readonly CompareLine[],
@@ -48,7 +50,11 @@ export function expandLine(
   const line = compare[i]!;
   const refuse = (message: string) =>
     new ConfigError({ where: line.origin, message: `compare[${i}].${message}` });
-  return line.adapters.flatMap((adapter) => {
+  const adapters =
+    line.same_budget_as.length === 0
+      ? line.adapters
+      : line.adapters.flatMap((adapter) => narrowAdapter(adapter, line, compare, context, refuse));
+  return adapters.flatMap((adapter) => {
     const sparsities = line.large_sparse
       ? [largeSparsity(adapter, findReference(compare), context, refuse)]
       : line.sparsity;
@@ -72,7 +78,36 @@ export function expandLine(
 
 /** The dense adapter whose budget Large-Sparse lines have. */
 function findReference(compare: readonly CompareLine[]): AdapterConfig | undefined {
-  return compare.find(({ pruner }) => pruner.includes('none'))?.adapters[0];
+  return compare.find(
+    ({ pruner, same_budget_as }) => pruner.includes('none') && same_budget_as.length === 0,
+  )?.adapters[0];
+}
+
+/** The adapter at the budget of each pruning that the line names. */
+function narrowAdapter(
+  adapter: AdapterConfig,
+  { same_budget_as }: CompareLine,
+  compare: readonly CompareLine[],
+  context: CompareContext,
+  refuse: (message: string) => ConfigError,
+): AdapterConfig[] {
+  return same_budget_as.map(({ pruner, sparsity }) => {
+    const pruned = compare.find(
+      (line) => line.pruner.includes(pruner) && line.sparsity.includes(sparsity),
+    );
+    if (pruned === undefined)
+      throw refuse(
+        `same_budget_as: no line of compare has ${pruner} with sparsity ${sparsity}; ` +
+          'must name a pruner and a sparsity that one has',
+      );
+    const [prune] = expandPrunes(pruner, [sparsity], pruned, context);
+    const narrowed = solveSameBudget(adapter, prune!, context.backbone);
+    if (narrowed !== null) return narrowed;
+    throw refuse(
+      `same_budget_as: ${adapterLabel(adapter)} has no bottleneck that could be narrower; must ` +
+        'be an adapter with matrices to prune',
+    );
+  });
 }
 
 /** The same as the published code does it. */

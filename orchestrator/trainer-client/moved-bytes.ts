@@ -50,6 +50,7 @@ export class ByteCounter {
   private sent = 0;
   private received = 0;
   private saved = 0;
+  private readonly told = { sent: 0, received: 0 };
 
   private constructor(
     private readonly root: string,
@@ -74,6 +75,14 @@ export class ByteCounter {
 
   addReceived(bytes: number): void {
     this.received += bytes;
+  }
+
+  /** What this process has moved since the last call. */
+  takeUntold(): Pick<Moved, 'sent' | 'received'> {
+    const { sent, received, told } = this;
+    const more = { sent: sent - told.sent, received: received - told.received };
+    Object.assign(told, { sent, received });
+    return more;
   }
 
   /** Writes what has moved since the last call, if anything has. */

@@ -1,6 +1,6 @@
 /**
  * What may stand for trainers, on a command line and in a root's lists: an address, a file of
- * addresses (`@<file>`), or a name that stands for several (`dns:<name>:<port>`).
+ * addresses (`@<file>`), a name that stands for several (`dns:<name>:<port>`), or `listed`.
  */
 import { readFileSync } from 'node:fs';
 import { lookup } from 'node:dns/promises';
@@ -25,7 +25,11 @@ export interface FoundTrainers {
   problems: string[];
 }
 
-export const SOURCE_FORMS = 'unix:<path>, host:port, @<file> or dns:<name>:<port>';
+/** The trainers that list themselves in the artifact root, which are read anyway: no other ones. */
+export const LISTED = 'listed';
+
+export const SOURCE_FORMS =
+  'unix:<path>, host:port, @<file>, dns:<name>:<port>, or `listed`: those in the root’s list';
 
 /** A server of names that is silent must not keep those waiting who place work. */
 const LOOKUP_MS = 3000;
@@ -38,7 +42,7 @@ const lastKnown = new Map<string, string[]>();
 
 /** Whether a source stands for addresses that may change. */
 export const expands = (address: string): boolean =>
-  address.startsWith('@') || address.startsWith('dns:');
+  address === LISTED || address.startsWith('@') || address.startsWith('dns:');
 
 /**
  * Refuses what is no source, and a file of addresses that cannot be read or has a bad line.
@@ -46,6 +50,7 @@ export const expands = (address: string): boolean =>
  * @throws Error with a sentence that names the source, or the file with the line
  */
 export function checkSource(source: string): void {
+  if (source === LISTED) return;
   if (source.startsWith('dns:')) splitName(source);
   else if (source.startsWith('@')) {
     const [problem] = parseLines(source.slice(1), readNamed(source.slice(1))).problems;
@@ -59,6 +64,7 @@ export function checkSource(source: string): void {
  */
 export async function expandSource(source: TrainerSource): Promise<FoundTrainers> {
   const { address, tls } = source;
+  if (address === LISTED) return { trainers: [], problems: [] };
   try {
     if (address.startsWith('@')) {
       const path = address.slice(1);
@@ -83,8 +89,9 @@ export async function expandSource(source: TrainerSource): Promise<FoundTrainers
   }
 }
 
-/** One address of a source without waiting for anything; undefined for a file that has none. */
+/** One address of a source without waiting for anything; undefined if it has none by itself. */
 export function firstAddress(source: string): string | undefined {
+  if (source === LISTED) return undefined;
   if (source.startsWith('dns:')) return source.slice('dns:'.length);
   if (!source.startsWith('@')) return source;
   return parseLines(source.slice(1), readNamed(source.slice(1))).addresses[0];

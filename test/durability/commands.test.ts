@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Brake } from '../support/brake';
 import { describeTrainer, TrainerPlace } from '../support/trainer-process';
-import { trainerUnderTest } from '../support/trainers';
 import { until } from '../support/until';
 import { Workplace } from '../support/workplace';
 
@@ -18,7 +17,7 @@ tasks: [cola, sst2]
 rows: 64
 validation_rows: 32
 seeds: ${seeds}
-adapter: {bottleneck: 8}
+adapter: {kind: head_only}
 train: {steps: ${steps}, batch_size: 16}
 `;
 
@@ -101,7 +100,7 @@ describeTrainer('a trainer of one’s own', () => {
   beforeAll(async () => {
     trainers = new TrainerPlace();
     brake = new Brake(join(trainers.folder, 'brake'), process.env.SA_ORCH_TEST_PYTHON!);
-    await trainers.start(['--queue-length', '1'], trainerUnderTest(), brake);
+    await trainers.start(['--queue-length', '1'], 'toy', brake);
     place = new Workplace(join(trainers.folder, 'place'), OFFLINE, trainers.root);
     writeFileSync(join(place.folder, 'one.yaml'), sweep('one', '[1, 2]', 30));
     writeFileSync(join(place.folder, 'two.yaml'), sweep('two', '[3, 4]', 20));
@@ -154,6 +153,8 @@ describeTrainer('a trainer of one’s own', () => {
       stderr: expect.stringContaining('no worker responded within 15 s') as string,
     });
     await place.run(['down', '--force']);
+    // The trainer is free for the next sweep.
+    brake.release();
     const interrupted = Date.now();
     command.child.kill('SIGINT');
     const { status, stderr } = await command.ended;
@@ -178,32 +179,13 @@ describeTrainer('a trainer of one’s own', () => {
   });
 
   test('that cannot compute as asked is refused with status 2, with how it can', async () => {
-    const toys = new TrainerPlace();
-    await toys.start([], 'toy');
-    const beside = new Workplace(join(toys.folder, 'place'), OFFLINE, toys.root);
-    try {
-      writeFileSync(
-        join(beside.folder, 'head.yaml'),
-        sweep('head', '[1]', 2).replace('{bottleneck: 8}', '{kind: head_only}'),
-      );
-      const { status, stderr } = await beside.run([
-        'start',
-        '--sweep',
-        './head.yaml',
-        '--precision',
-        'bf16',
-        '--trainer',
-        toys.address,
-      ]);
-      expect(status).toBe(2);
-      expect(stderr).toContain(
-        "cannot run this sweep:\n  precision bf16 is not among the trainer's: float32\n",
-      );
-      expect(sweepsIn(beside)).toEqual([]);
-    } finally {
-      await beside.down();
-      await toys.remove();
-    }
+    writeFileSync(join(place.folder, 'head.yaml'), sweep('head', '[1]', 2));
+    const { status, stderr } = await place.run([...start('head.yaml'), '--precision', 'bf16']);
+    expect(status).toBe(2);
+    expect(stderr).toContain(
+      "cannot run this sweep:\n  precision bf16 is not among the trainer's: float32\n",
+    );
+    expect(findId('head')).toBeUndefined();
   });
 
   test('that uses a different artifact root is sent what it needs', async () => {

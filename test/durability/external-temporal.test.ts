@@ -12,6 +12,7 @@ import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { taskQueueFor } from '../../orchestrator/runtime/runtime-plan';
 import { poolId, poolQuery, type PoolState } from '../../workflows/pool-messages';
 import { Brake } from '../support/brake';
+import { findFreePort } from '../support/free-port';
 import { trainerCommand } from '../support/trainers';
 import { TrainerPlace } from '../support/trainer-process';
 import { until } from '../support/until';
@@ -45,6 +46,7 @@ describeHere('two users with one Temporal server of their own', () => {
   const second = new TrainerPlace(first.root);
   let server: TestWorkflowEnvironment;
   let users: [Workplace, Workplace];
+  let metricsPort: number;
 
   beforeAll(async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
@@ -52,14 +54,15 @@ describeHere('two users with one Temporal server of their own', () => {
       server: { executable: { type: 'existing-path', path: binary! }, namespace: NAMESPACE },
     });
     brake.hold(PASS_MS);
+    metricsPort = await findFreePort();
     await Promise.all([first, second].map((place) => place.start([], 'toy', brake)));
-    const prepare = (name: string, sweep: string): Workplace => {
+    const prepare = (name: string, sweep: string, more = {}): Workplace => {
       const home = join(folder, name);
       const place = new Workplace(
         home,
         {
           ...{ HOME: home, XDG_CACHE_HOME: undefined, HF_HUB_OFFLINE: '1', SA_ORCH_DATA: '' },
-          ...{ TEMPORAL_ADDRESS: server.address, TEMPORAL_NAMESPACE: NAMESPACE },
+          ...{ TEMPORAL_ADDRESS: server.address, TEMPORAL_NAMESPACE: NAMESPACE, ...more },
         },
         first.root,
       );
@@ -68,7 +71,9 @@ describeHere('two users with one Temporal server of their own', () => {
       return place;
     };
     users = [
-      prepare('ann', buildSweep('short', 14, SHORT_STEPS)),
+      prepare('ann', buildSweep('short', 14, SHORT_STEPS), {
+        SA_ORCH_METRICS_PORT: String(metricsPort),
+      }),
       prepare('bob', buildSweep('long', 6, 3 * SHORT_STEPS)),
     ];
   });
@@ -99,10 +104,17 @@ describeHere('two users with one Temporal server of their own', () => {
   test('share the time of their trainers, with a worker each, and both end', async () => {
     const taskQueue = taskQueueFor(first.root);
     const [ann, bob] = users;
-    const [annUp, bobUp] = await Promise.all([
-      ann.run(['up', '--trainer', first.address]),
-      bob.run(['up', '--trainer', second.address]),
-    ]);
+    const listed = ['up', '--trainer', 'listed'];
+    expect(await bob.run(listed)).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining(
+        `no trainer that answers is listed in ${first.root}`,
+      ) as string,
+    });
+    const named = [first, second].flatMap(({ address }) => ['--trainer', address]);
+    const annUp = await ann.run(['up', ...named]);
+    const bobUp = await bob.run(listed);
+    expect(bobUp.stdout).toContain(`at ${second.address}, listed in the artifact root`);
     for (const { status, stdout } of [annUp, bobUp]) {
       expect(stdout).toContain(`${server.address}, namespace ${NAMESPACE}`);
       expect(status).toBe(0);
@@ -129,5 +141,14 @@ describeHere('two users with one Temporal server of their own', () => {
     }
     const [less, more] = Object.values(shares).toSorted((a, b) => a - b) as [number, number];
     expect({ shares, isFair: more < 1.2 * less }).toEqual({ shares, isFair: true });
+    // Nothing that Prometheus reads is of another worker than Ann's.
+    const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+    for (const name of [
+      ...['temporal_worker_task_slots_available', 'temporal_num_pollers'],
+      'temporal_activity_schedule_to_start_latency_seconds_count',
+    ])
+      expect(metrics).toMatch(new RegExp(`^${name}\\{.*task_queue="${taskQueue}"`, 'm'));
+    for (const name of ['sa_orch_steps', 'sa_orch_rows_per_second'])
+      expect(metrics).toMatch(new RegExp(`^${name}\\{.*trainer="unix:.*\\} \\d`, 'm'));
   });
 });

@@ -144,6 +144,30 @@ describeWithServer('a pool', (server) => {
     expect(jobs.filter(({ trainer }) => trainer!.name === 'bad')).toHaveLength(9);
   });
 
+  test('leaves a slow trainer out where the others are sooner done without it', async () => {
+    const pool = {
+      graceSeconds: 60,
+      trainers: ['slow', 'fast'].map((name) => readyTrainer(name)),
+    };
+    const cohorts = letters(24, 'c');
+    const { worker, jobs, start } = await server.withTrainer(
+      Object.fromEntries(cohorts.map((id) => [id, [id]])),
+      async ({ trainer, work }) => {
+        const rowsPerSecond = trainer!.name === 'slow' ? 5 : 100;
+        await new Promise((resolve) => setTimeout(resolve, work === 'train' ? 200 : 0));
+        return { ...SUCCEEDED, ...(work === 'train' && { rowsPerSecond }) };
+      },
+      { pool },
+    );
+    await worker.runUntil(async () => {
+      const handle = await start(cohorts);
+      expect(await handle.result()).toMatchObject({ done: 24, failed: 0, cancelled: 0 });
+    });
+    const slow = trainedBy(jobs).filter(([name]) => name === 'slow');
+    // Its first part may have ended before there was another to compare with.
+    expect([3, 4]).toContain(slow.length);
+  });
+
   test('serves two sweeps in turn by time, and a higher priority first', async () => {
     const pool = { graceSeconds: 60, trainers: [readyTrainer('a')] };
     const cohorts = ['l1', 'l2', 'l3', 'l4', 's1', 's2', 's3', 's4', 's5', 's6', 's7', 's8', 'u1'];

@@ -54,6 +54,8 @@ export class JobLog {
   private readonly failedTrials: Record<string, Failed> = {};
   private readonly series: TrialSeries;
   private readonly history: HistoryWriter;
+  /** What the trainer said of its pace in training. */
+  private readonly paces = { sum: 0, count: 0 };
   private progressChanged = true;
   /** Trials whose records belong to a result that has been written. */
   private readonly kept = new Set<string>();
@@ -96,6 +98,11 @@ export class JobLog {
     return log;
   }
 
+  /** What people see of it. */
+  get shown(): Readonly<CohortProgress> {
+    return this.progress;
+  }
+
   /** How the job ended; undefined while it has not. */
   get ended(): JobOutcome['state'] | undefined {
     return OUTCOMES.get(this.state);
@@ -130,6 +137,10 @@ export class JobLog {
         this.progress.done = kind.value.done;
         this.progress.total = kind.value.total;
         this.progress.rows_per_s = kind.value.rowsPerSecond;
+        if (kind.value.phase === Phase.PHASE_TRAIN && kind.value.rowsPerSecond > 0) {
+          this.paces.sum += kind.value.rowsPerSecond;
+          this.paces.count++;
+        }
         break;
       case 'metrics':
         for (const metric of kind.value.metrics) {
@@ -240,7 +251,11 @@ export class JobLog {
       });
     });
     await this.saveProgress();
-    return { state, failure: this.failure, failedTrials: this.failedTrials };
+    const { sum, count } = this.paces;
+    return {
+      ...{ state, failure: this.failure, failedTrials: this.failedTrials },
+      ...(count === 0 ? {} : { rowsPerSecond: sum / count }),
+    };
   }
 
   /** What is not to be lost; a full disk loses what is repeated then. */

@@ -19,6 +19,7 @@ import { TransferFailed } from '../../orchestrator/trainer-client/transfer-faile
 import type { JobOutcome, JobRef } from '../messages';
 import { describeJob, followJob, Unsuitable, type Connection } from './follow-job';
 import { JobLog } from './job-log';
+import { JobMetrics } from './trainer-metrics';
 import { StopRequest, stopSending, type StopMode } from './stop-requests';
 import type { WorkerSetup } from './worker-setup';
 
@@ -48,6 +49,7 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
   const { address, tls } = await findTrainer(setup, ref);
   let log = await JobLog.begin(root, ref);
   const counter = ByteCounter.of(root, address);
+  const metrics = new JobMetrics(context.metricMeter, ref.trainer?.name ?? address);
   // A failed write of progress must not end the watch: the file is only for people, and the next
   // second rewrites it.
   const saveProgress = () =>
@@ -57,6 +59,7 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
   const beat = setInterval(() => {
     const { logId, lastSequence } = log;
     context.heartbeat({ trainer: address, logId, lastSequence });
+    metrics.note(log, counter);
     void saveProgress();
   }, BEAT_MS);
   const connection: Connection = {
@@ -92,6 +95,8 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
     );
   } finally {
     clearInterval(beat);
+    metrics.note(log, counter);
+    metrics.end();
     await saveProgress();
     connection.trainer.close();
     connection.artifacts.close();

@@ -15,6 +15,7 @@ import {
   type TrainerReport,
 } from '../pool-messages';
 import { beatDuring } from './heartbeat';
+import { noteTrainer } from './trainer-metrics';
 import type { WorkerSetup } from './worker-setup';
 
 /** A trainer that restarts, with a large backbone to read again, is back by then. */
@@ -142,6 +143,7 @@ class Looks {
       this.clients.set(address, client);
       const capabilities = await client.getCapabilities(ANSWER_MS);
       this.failures.delete(address);
+      noteTrainer(Context.current().metricMeter, source.name, capabilities);
       const { slots } = capabilities;
       const maxCohort = preferredCohort(capabilities);
       return {
@@ -156,6 +158,7 @@ class Looks {
       const failures = (this.failures.get(address) ?? 0) + 1;
       this.failures.set(address, failures);
       if (before?.state === 'ready' && failures < FAILED_LOOKS) return before;
+      noteTrainer(Context.current().metricMeter, source.name, undefined);
       const { kind = null, slots = 0, maxCohort = 0 } = before ?? {};
       return { ...source, state: 'away', why: (error as Error).message, kind, slots, maxCohort };
     }

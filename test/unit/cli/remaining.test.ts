@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compareWithLast } from '../../../orchestrator/cli/last-sweep';
 import { countRemaining } from '../../../orchestrator/cli/remaining';
+import { describeSize } from '../../../orchestrator/cli/request';
 import { writePlan } from '../../../orchestrator/store/plan-store';
 import { writeResult } from '../../../orchestrator/store/sweep-store';
 import type { Plan, TrialResult } from '../../../orchestrator/sweep/types';
 import { buildPlan, buildResult } from '../support/results';
+import { searchPlan } from '../support/search-plan';
 
 let root: string;
 beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'sa-orch-remaining-'))));
@@ -54,6 +56,23 @@ describe('what is left of a sweep', () => {
     expect(await countRemaining(plan, root)).toMatchObject({ left: 9, seconds: null });
     await end(other, other.trials[1]);
     expect(await countRemaining(plan, root)).toMatchObject({ left: 9, seconds: 9 * PER_TRIAL });
+  });
+
+  test('has a candidate of each choice that a search is still to make', async () => {
+    const searched = searchPlan();
+    expect(await countRemaining(searched, root)).toEqual({
+      ...{ done: 0, failed: 0, left: 18 + 9, seconds: null },
+      search: { left: 18, seconds: null },
+    });
+    for (const trial of searched.trials.slice(0, 4)) await end(searched, trial);
+    const rows = 20 * 32;
+    expect(await countRemaining(searched, root)).toEqual({
+      ...{ done: 4, failed: 0, left: 14 + 9, seconds: (23 * rows) / 32 },
+      search: { left: 14, seconds: (14 * rows) / 32 },
+    });
+    expect(describeSize(searched)).toBe(
+      '27 trials: 18 of the search for 3 choices, 9 of the comparison',
+    );
   });
 
   test('is nothing once all are done', async () => {

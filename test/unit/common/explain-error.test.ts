@@ -80,6 +80,14 @@ describe('an error of the operating system', () => {
     expect(explained.exitStatus).toBe(exitStatus);
   });
 
+  it('of a name that is too long is a sentence wherever the name stands', () => {
+    const long = 'x'.repeat(300);
+    for (const path of [`/${long}`, `/${long}/y`, join(folder, long)])
+      expect(explainError(thrownBy(() => readFileSync(path))).message).toBe(
+        `cannot open ${path}: its name is too long for the file system`,
+      );
+  });
+
   it('knows the errors that Node foresees', () => {
     expect(explainError(thrownBy(() => rmSync(folder))).message).toBe(
       `cannot remove ${folder}: it is a folder, not a file`,

@@ -31,6 +31,7 @@ describe('a sweep file', () => {
           pruner: ['none'],
           sparsity: [],
           large_sparse: false,
+          same_budget_as: [],
           scope: ['global'],
           scoring_rows: [128],
           scoring_head: ['published'],

@@ -78,6 +78,16 @@ test('one bad line, file or name is a problem that hides no other', async () => 
   ]);
 });
 
+test('`listed` adds none to those that are listed', async () => {
+  checkSource('listed');
+  expect(firstAddress('listed')).toBeUndefined();
+  writeTrainerList(root, 'a', list(['listed', 'box:1']));
+  expect(await readTrainers(root)).toMatchObject({
+    trainers: [{ address: 'box:1' }],
+    problems: [],
+  });
+});
+
 test('what a file said stays while it cannot be read, and goes when it is removed', async () => {
   const file = join(root, 'boxes');
   writeFileSync(file, 'box:1\n');

@@ -6,6 +6,8 @@ import csv
 import os
 from pathlib import Path
 
+import sparse_adapter_engine  # noqa: F401 - before torch: it says how long idle threads spin
+
 # Triton's kernels run on the CPU, in its interpreter: it must know before anything imports it.
 os.environ.setdefault("TRITON_INTERPRET", "1")
 
@@ -32,7 +34,8 @@ from sparse_adapter_engine.files.artifacts import write_tensors
 @pytest.fixture(autouse=True)
 def threads() -> None:
     """One for each test, since other tests run at the same time: threads that wait for each other's
-    processor make a step several times slower. A test about several threads says so."""
+    processor make a step several times slower. A test about several threads says so, and one that
+    makes an engine, which sets them for the process, asks it for one."""
     torch.set_num_threads(1)
 
 

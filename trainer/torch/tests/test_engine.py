@@ -33,14 +33,14 @@ def uninterrupted(
 ) -> tuple[Path, Recorder]:
     """A root where the pair has been pruned and trained in one go, and what that told."""
     root = fresh_root(cola, tmp_path_factory.mktemp("uninterrupted") / "root")
-    engine, told = Engine(root), Recorder()
+    engine, told = Engine(root, threads=1), Recorder()
     engine.run(spec(backbone_path, PAIR, prune=PRUNE), Recorder())
     engine.run(spec(backbone_path, PAIR, train=train_work(checkpoint_every_steps=4)), told)
     return root, told
 
 
 def pruned(cola: Path, root: Path, backbone_path: str, trials: list[job_pb2.Trial]) -> Engine:
-    engine = Engine(fresh_root(cola, root))
+    engine = Engine(fresh_root(cola, root), threads=1)
     engine.run(spec(backbone_path, trials, prune=PRUNE), Recorder())
     return engine
 
@@ -115,7 +115,7 @@ def test_checkpoints_come_by_time_at_any_step_and_are_described_as_they_are_on_d
 def test_pruning_tells_sizes_by_the_budgets_rule(
     cola: Path, backbone_path: str, tmp_path: Path
 ) -> None:
-    engine, told = Engine(fresh_root(cola, tmp_path / "root")), Recorder()
+    engine, told = Engine(fresh_root(cola, tmp_path / "root"), threads=1), Recorder()
     engine.run(
         spec(backbone_path, [trial("a", width=16, pruner="mag", sparsity=0.4)], prune=PRUNE), told
     )
@@ -170,7 +170,7 @@ def test_a_degenerate_trial_fails_alone(cola: Path, backbone_path: str, tmp_path
         job_pb2.ADAPTER_INIT_ZERO_UP,
         job_pb2.PRUNE_SCOPE_LOCAL,
     )
-    engine, told = Engine(fresh_root(cola, tmp_path / "root")), Recorder()
+    engine, told = Engine(fresh_root(cola, tmp_path / "root"), threads=1), Recorder()
     engine.run(spec(backbone_path, [zero_up, PAIR[0]], prune=PRUNE), told)
     assert told.failures["z"].reason == event_pb2.FAILURE_REASON_DEGENERATE_MASK
     assert told.results["a"]["achieved_sparsity"] == pytest.approx(0.5)
@@ -187,7 +187,8 @@ class Telling(Recorder):
     def checkpoint(self, trial_id, step, artifact):
         print(trial_id, step, flush=True)
 
-Engine(Path(sys.argv[1])).run(job_pb2.JobSpec.FromString(sys.stdin.buffer.read()), Telling())
+work = job_pb2.JobSpec.FromString(sys.stdin.buffer.read())
+Engine(Path(sys.argv[1]), threads=1).run(work, Telling())
 """
 
 
@@ -264,7 +265,7 @@ def test_work_that_is_on_disk_is_reported_and_not_done_again(
     uninterrupted: tuple[Path, Recorder], backbone_path: str
 ) -> None:
     root, whole = uninterrupted
-    engine = Engine(root)
+    engine = Engine(root, threads=1)
     for work in ({"prune": PRUNE}, {"train": train_work(checkpoint_every_steps=4)}):
         told = Recorder()
         engine.run(spec(backbone_path, PAIR, **work), told)
@@ -364,7 +365,7 @@ def test_predictions_are_in_the_data_sets_row_order_and_equal_a_cohort_of_one(
     uninterrupted: tuple[Path, Recorder], backbone_path: str
 ) -> None:
     root, _ = uninterrupted
-    engine, together, again, alone = Engine(root), Recorder(), Recorder(), Recorder()
+    engine, together, again, alone = Engine(root, threads=1), Recorder(), Recorder(), Recorder()
     predict = job_pb2.PredictWork(splits=["validation", "train"])
     engine.run(spec(backbone_path, PAIR, predict=predict), together)
     path = root / "trials" / "a" / "predictions.validation.safetensors"
@@ -388,7 +389,7 @@ def test_predictions_are_in_the_data_sets_row_order_and_equal_a_cohort_of_one(
 def test_a_missing_backbone_or_data_set_fails_the_job_and_names_it(
     cola: Path, backbone_path: str, tmp_path: Path
 ) -> None:
-    engine = Engine(fresh_root(cola, tmp_path / "root"))
+    engine = Engine(fresh_root(cola, tmp_path / "root"), threads=1)
     with pytest.raises(JobFailed, match=r"backbone /nowhere: no config\.json there") as failed:
         engine.run(spec("/nowhere", PAIR, train=train_work()), Recorder())
     assert failed.value.reason == event_pb2.FAILURE_REASON_BAD_ARTIFACT

@@ -145,7 +145,7 @@ def trained(
     """A root where the full trial has been trained and has predicted, and what the training
     told."""
     root = fresh_root(cola, tmp_path_factory.mktemp("full") / "root")
-    engine, told = Engine(root), Recorder()
+    engine, told = Engine(root, threads=1), Recorder()
     engine.run(spec(backbone_path, [full_trial()], prune=PRUNE), Recorder())
     engine.run(spec(backbone_path, [full_trial()], train=train_work()), told)
     engine.run(
@@ -239,7 +239,7 @@ def chosen(split: Split, rows: Tensor) -> Split:
 def test_a_stopped_training_goes_on_to_the_same_bits(
     trained: tuple[Path, Engine, Recorder], cola: Path, backbone_path: str, tmp_path: Path
 ) -> None:
-    engine, told = Engine(fresh_root(cola, tmp_path / "root")), Recorder()
+    engine, told = Engine(fresh_root(cola, tmp_path / "root"), threads=1), Recorder()
     engine.run(spec(backbone_path, [full_trial()], prune=PRUNE), Recorder())
     engine.run(spec(backbone_path, [full_trial()], train=train_work(until_step=3)), Recorder())
     engine.run(spec(backbone_path, [full_trial()], train=train_work()), told)
@@ -251,7 +251,7 @@ def test_an_adapter_trained_afterwards_has_the_bits_that_it_has_alone(
     trained: tuple[Path, Engine, Recorder], cola: Path, backbone_path: str, tmp_path: Path
 ) -> None:
     roots = {"after": trained[0], "alone": fresh_root(cola, tmp_path / "root")}
-    engines = {"after": trained[1], "alone": Engine(roots["alone"])}
+    engines = {"after": trained[1], "alone": Engine(roots["alone"], threads=1)}
     for engine in engines.values():
         for work in ({"prune": PRUNE}, {"train": train_work()}):
             engine.run(spec(backbone_path, [trial("houlsby", total_steps=2)], **work), Recorder())

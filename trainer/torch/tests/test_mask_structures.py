@@ -413,9 +413,9 @@ def test_a_cohort_of_structures_is_pruned_and_its_removed_weights_stay_zero(
     ]
     trials[-1].adapter.CopyFrom(adapter("lora", "lora", width=4))
     root, told = fresh_root(cola, tmp_path / "root"), Recorder()
-    Engine(root).run(spec(backbone_path, trials, prune=job_pb2.PruneWork()), told)
+    Engine(root, threads=1).run(spec(backbone_path, trials, prune=job_pb2.PruneWork()), told)
     trained_so = Recorder()
-    Engine(root).run(spec(backbone_path, trials, train=train_work()), trained_so)
+    Engine(root, threads=1).run(spec(backbone_path, trials, train=train_work()), trained_so)
     assert told.failures == trained_so.failures == {}
     for one in trials:
         during = one.prune.every_steps > 0

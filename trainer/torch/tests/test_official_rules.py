@@ -306,7 +306,7 @@ def official_trial(
 
 def pruned(root: Path, backbone: Path, trials: list[job_pb2.Trial]) -> Recorder:
     told = Recorder()
-    Engine(root).run(spec(backbone, trials, prune=job_pb2.PruneWork()), told)
+    Engine(root, threads=1).run(spec(backbone, trials, prune=job_pb2.PruneWork()), told)
     return told
 
 
@@ -548,7 +548,7 @@ def test_a_trial_that_keeps_nothing_trains_biases_norms_and_head(
     one = official_trial("bare", official("synflow", 0.5), norm=job_pb2.ADAPTER_NORM_BEFORE)
     pruned(root, tiny_roberta, [one])
     told = Recorder()
-    Engine(root).run(spec(tiny_roberta, [one], train=train_work()), told)
+    Engine(root, threads=1).run(spec(tiny_roberta, [one], train=train_work()), told)
     assert not told.failures
     trained = weights(root, "bare")
     assert all(not trained[name].any() for name in load_masks(root, "bare"))

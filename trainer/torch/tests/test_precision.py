@@ -52,7 +52,7 @@ def test_every_other_precision_has_digests_of_its_own(tmp_path):
 
 def test_work_that_is_done_is_done_for_a_job_that_says_float32_too(cola, backbone_path, tmp_path):
     engine, short = (
-        Engine(fresh_root(cola, tmp_path / "root")),
+        Engine(fresh_root(cola, tmp_path / "root"), threads=1),
         trial("a", pruner="mag", sparsity=0.5, total_steps=2),
     )
     predictions = tmp_path / "root" / "trials" / "a" / "predictions.validation.safetensors"

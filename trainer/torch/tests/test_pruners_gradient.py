@@ -21,6 +21,7 @@ from sparse_adapter_engine.data.rows import Split, load_split
 from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.errors import TrialFailed
+from sparse_adapter_engine.files.trials import mask_source
 from sparse_adapter_engine.masks import scoring
 from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.masks.scores import Scores
@@ -329,6 +330,15 @@ def test_training_starts_from_the_head_as_it_is_drawn(tiny_roberta: Path, tmp_pa
     assert all(torch.equal(tensor, adapters[1][name]) for name, tensor in adapters[0].items())
 
 
+def test_a_mask_is_made_anew_where_other_labels_or_another_head_are_scored() -> None:
+    sources = set()
+    for smoothing, head in ((0.0, 0), (0.1, 0), (0.0, job_pb2.SCORING_HEAD_PRIOR)):
+        one = gradient_trial("t", "snip", scoring_head=head)
+        one.train.label_smoothing = smoothing
+        sources.add(mask_source(spec("", [one]), one))
+    assert len(sources) == 3
+
+
 def test_gradient_scores_are_the_same_with_attention_of_rows_of_variable_length(
     tiny: Encoder,
 ) -> None:
@@ -484,7 +494,9 @@ def test_trials_share_scores_where_they_follow_from_the_same(tiny: Encoder) -> N
 
 def pruned(cola: Path, root: Path, backbone_path: str, trials: list[job_pb2.Trial]) -> Recorder:
     told = Recorder()
-    Engine(fresh_root(cola, root)).run(spec(backbone_path, trials, prune=job_pb2.PruneWork()), told)
+    Engine(fresh_root(cola, root), threads=1).run(
+        spec(backbone_path, trials, prune=job_pb2.PruneWork()), told
+    )
     return told
 
 
@@ -607,7 +619,7 @@ def test_progress_ends_at_the_rows_of_all_rounds(
         trial("f", pruner="synflow", sparsity=0.5),
     ]
     trials[-1].prune.MergeFrom(job_pb2.Prune(rounds=7, schedule=job_pb2.PRUNE_SCHEDULE_LINEAR))
-    Engine(fresh_root(cola, tmp_path / "root")).run(
+    Engine(fresh_root(cola, tmp_path / "root"), threads=1).run(
         spec(backbone_path, trials, prune=job_pb2.PruneWork()), Watching()
     )
     assert seen[-1] == (48 + 2 * 2 * 40 + 7, 48 + 2 * 2 * 40 + 7)

@@ -227,5 +227,7 @@ def test_a_place_that_is_not_in_its_row_is_refused_with_the_tensors_name(
     tensors[tensor][row] = place
     write_tensors(path, tensors)
     with pytest.raises(JobFailed, match=message) as error:
-        Engine(root).run(spec(backbone_path, [TRIALS[0]], prune=job_pb2.PruneWork()), Recorder())
+        Engine(root, threads=1).run(
+            spec(backbone_path, [TRIALS[0]], prune=job_pb2.PruneWork()), Recorder()
+        )
     assert error.value.reason == event_pb2.FAILURE_REASON_BAD_ARTIFACT

@@ -21,7 +21,7 @@ def test_the_documented_code_gives_a_trials_own_logits(
     cola: Path, tmp_path: Path, backbone_path: str
 ) -> None:
     root = fresh_root(cola, tmp_path / "root")
-    engine, trials = Engine(root), [trial("a", pruner="snip", sparsity=0.5)]
+    engine, trials = Engine(root, threads=1), [trial("a", pruner="snip", sparsity=0.5)]
     predict = job_pb2.PredictWork(splits=["validation"])
     for work in ({"prune": job_pb2.PruneWork()}, {"train": train_work()}, {"predict": predict}):
         engine.run(spec(backbone_path, trials, **work), Recorder())

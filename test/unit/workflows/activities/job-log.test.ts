@@ -54,6 +54,17 @@ describe('a job’s log', () => {
   const metric = (trialId: string, step: number, value: number) =>
     add({ metrics: { metrics: [{ trialId, name: 'loss', step, value }] } });
 
+  test('says how fast its trials were trained, and nothing where nobody said', async () => {
+    const pace = (phase: Phase, rowsPerSecond: number) =>
+      add({ progress: { phase, done: 1, total: 9, rowsPerSecond } });
+    pace(Phase.PHASE_SCORE, 7);
+    state(JobState.JOB_STATE_SUCCEEDED);
+    expect(await log.finish()).not.toHaveProperty('rowsPerSecond');
+    for (const rowsPerSecond of [0, 100, 200]) pace(Phase.PHASE_TRAIN, rowsPerSecond);
+    pace(Phase.PHASE_LOAD, 7);
+    expect(await log.finish()).toMatchObject({ rowsPerSecond: 150 });
+  });
+
   test('shows what a running job waits for until it moves again', async () => {
     state(JobState.JOB_STATE_RUNNING);
     const waitingFor = 'no room on the disk of /x: 0 MB free';

@@ -25,7 +25,8 @@ def trial_folder(root: Path, trial_id: str) -> Path:
 def mask_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> str:
     """Hex SHA-256 of everything that determines a trial's mask."""
     made_from = {"seed": trial.seed, "adapter": plain(trial.adapter), "prune": plain(trial.prune)}
-    if spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION:
+    is_text = spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION
+    if is_text or trial.train.label_smoothing:
         # Part of the loss whose gradients are scored.
         made_from["label_smoothing"] = trial.train.label_smoothing
     return _digest(_inputs(spec), made_from)

@@ -1,0 +1,85 @@
+/**
+ * A search whose processes are killed while it tries values, as it decides, and while what it chose
+ * is compared: it chooses what an undisturbed one chooses, and ends with its digits.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Plan } from '../../orchestrator/sweep/types';
+import { Brake } from '../support/brake';
+import { describeTrainer, TrainerPlace, type TrainerProcess } from '../support/trainer-process';
+import { until } from '../support/until';
+import { Workplace } from '../support/workplace';
+import { comparable } from './two-runs';
+
+jest.setTimeout(240_000);
+
+/** Demo rows: no files, and no hub to wait for. */
+const OFFLINE = { HF_HUB_OFFLINE: '1', SA_ORCH_DATA: '' };
+const SWEEP = `
+name: searched
+tasks: [cola, sst2]
+rows: 64
+validation_rows: 32
+seeds: [1, 2]
+adapter: {kind: head_only}
+train: {steps: 20, batch_size: 16, learning_rate: [1.0e-3, 3.0e-3, 1.0e-2]}
+search: {over: [learning_rate], on: {hold_out: 0.25}, seeds: [101, 102]}
+`;
+
+describeTrainer('a search whose processes are killed', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sa-orch-choices-'));
+  const brake = new Brake(join(folder, 'brake'), process.env.SA_ORCH_TEST_PYTHON!);
+  const [beside, braked] = [new TrainerPlace(), new TrainerPlace()];
+  let trainer: TrainerProcess;
+  let calm: Workplace;
+  let hit: Workplace;
+
+  beforeAll(async () => {
+    [trainer] = await Promise.all([braked.start([], 'toy', brake), beside.start([], 'toy')]);
+    calm = new Workplace(join(folder, 'calm'), OFFLINE, beside.root);
+    hit = new Workplace(join(folder, 'hit'), OFFLINE, braked.root);
+    for (const place of [calm, hit]) writeFileSync(join(place.folder, 'searched.yaml'), SWEEP);
+  });
+  afterAll(async () => {
+    await Promise.all([calm.down(), hit.down()]);
+    await Promise.all([beside.remove(), braked.remove()]);
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20 });
+  });
+
+  const readPlan = (place: Workplace): Plan =>
+    JSON.parse(
+      readFileSync(join(place.root, 'sweeps', place.sweepId(), 'plan.json'), 'utf8'),
+    ) as Plan;
+
+  test('chooses the same, and ends with the same digits', async () => {
+    const type = (place: Workplace, address: string) =>
+      place.run(['start', '--sweep', './searched.yaml', '--trainer', address]);
+    brake.hold();
+    const undisturbed = type(calm, beside.address);
+    const started = type(hit, braked.address);
+    await hit.moves('train');
+    await trainer.kill();
+    await hit.killService('worker');
+    trainer = await braked.start([], 'toy', brake);
+    await hit.moves('train');
+    brake.release();
+    // The worker that decides, or the server that is to remember it, is killed as it happens.
+    await until(() => readPlan(hit).follows !== undefined, 120);
+    brake.hold();
+    await hit.killService('worker');
+    await hit.killService('temporal');
+    await hit.moves('train');
+    brake.release();
+    await started;
+    const again = await type(hit, braked.address);
+
+    expect((await undisturbed).status).toBe(0);
+    expect(again).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('16 of 16 trials') as string,
+    });
+    expect(readPlan(hit).search).toEqual(readPlan(calm).search);
+    expect(comparable(hit)).toEqual(comparable(calm));
+  });
+});
